@@ -1,0 +1,52 @@
+/** The contract of a link: how packets leave a host and how they come in. A new kind of link is written against this file alone. */
+
+import type { Micros } from "../plugin.ts";
+
+/** What a link may ask of the host that it is attached to. */
+export interface HostDriver {
+  /** Time stamped once when the current batch was read. */
+  readonly now: Micros;
+  /**
+   * Hands over one IP packet in WebAssembly memory; the host has done with it when the call returns.
+   * `gsoSize` is the payload of the segments that were merged into it, 0 when it came as one; `verified` says its checksums are known to be good.
+   */
+  receive(link: Link, packet: number, length: number, gsoSize: number, verified: boolean): void;
+  /** Tells that a link whose `send` was refused takes packets again. */
+  writable(link: Link): void;
+  /** Calls back at `time`, in order of insertion among equals; the result cancels. */
+  at(time: Micros, callback: () => void): () => void;
+  /** [0, 1), from a stream of its own: one more consumer shifts no other. */
+  random(name: string): () => number;
+}
+
+/** A source of packets behind a file descriptor: what the real-time loop polls. */
+export interface PollSource {
+  readonly fd: number;
+  /** Reads at most `budget` packets and hands each to the host. Returns how many there were; below `budget` means empty. */
+  drain(budget: number): number;
+}
+
+/** One way out of a host. */
+export interface Link {
+  readonly name: string;
+  /** Largest IP packet in bytes that may go on the wire; also bounds the MSS. */
+  readonly mtu: number;
+  /** Most segments in one super-segment: 1 means none are taken. */
+  readonly maxSegments: number;
+  /** Received packets need no check of their checksum. */
+  readonly rxVerified: boolean;
+  /** What `send` wants in the TCP checksum field: all of it, the pseudo-header's sum, or nothing. */
+  readonly txChecksum: "full" | "partial" | "none";
+  /** Present on links that live on a file descriptor. */
+  readonly source?: PollSource;
+  /**
+   * Sends one IP packet: its headers, then up to two pieces of WebAssembly memory. `gsoSize` above 0 asks to cut it into segments of that payload.
+   * Sixteen bytes in front of `header` are the link's to write. False: the device is full, nothing was sent, `writable` will tell.
+   * Never calls the host back from inside.
+   */
+  send(header: number, headerLength: number, a: number, aLength: number, b: number, bLength: number, gsoSize: number): boolean;
+  /** Called once, before anything else. */
+  attach(host: HostDriver): void;
+  /** Gives back what the link holds; packets in flight are dropped. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,118 @@
+/** IP addresses and prefixes as text and as octets. */
+
+/** An IPv4 or IPv6 address. */
+export interface IpAddress {
+  /** Its family. */
+  readonly family: 4 | 6;
+  /** 4 or 16 octets in network order. */
+  readonly bytes: Uint8Array;
+}
+
+/** An address with the length of its network's prefix. */
+export interface IpPrefix {
+  /** The address, host bits included. */
+  readonly address: IpAddress;
+  /** Bits of the prefix: 0 to 32, or to 128. */
+  readonly length: number;
+}
+
+function parseIpv4(text: string): Uint8Array | null {
+  const parts = text.split(".");
+  if (parts.length !== 4) return null;
+  const bytes = new Uint8Array(4);
+  for (let i = 0; i < 4; i++) {
+    const part = parts[i]!;
+    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return null;
+    bytes[i] = Number(part);
+  }
+  return bytes;
+}
+
+function parseGroups(text: string): number[] | null {
+  if (text === "") return [];
+  const groups: number[] = [];
+  const parts = text.split(":");
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i]!;
+    if (i === parts.length - 1 && part.includes(".")) {
+      const v4 = parseIpv4(part);
+      if (v4 === null) return null;
+      groups.push(v4[0]! << 8 | v4[1]!, v4[2]! << 8 | v4[3]!);
+    } else if (/^[0-9a-fA-F]{1,4}$/.test(part)) {
+      groups.push(parseInt(part, 16));
+    } else {
+      return null;
+    }
+  }
+  return groups;
+}
+
+function parseIpv6(text: string): Uint8Array | null {
+  const halves = text.split("::");
+  if (halves.length > 2) return null;
+  const head = parseGroups(halves[0]!);
+  const tail = halves.length === 2 ? parseGroups(halves[1]!) : [];
+  if (head === null || tail === null) return null;
+  const missing = 8 - head.length - tail.length;
+  if (halves.length === 2 ? missing < 1 : missing !== 0) return null;
+  const groups = [...head, ...new Array<number>(missing).fill(0), ...tail];
+  const bytes = new Uint8Array(16);
+  groups.forEach((group, i) => {
+    bytes[2 * i] = group >> 8;
+    bytes[2 * i + 1] = group & 255;
+  });
+  return bytes;
+}
+
+/** Reads a dotted quad or an IPv6 address (without zone); `null` when it is neither. */
+export function parseAddress(text: string): IpAddress | null {
+  const v4 = parseIpv4(text);
+  if (v4 !== null) return { family: 4, bytes: v4 };
+  const v6 = text.includes(":") ? parseIpv6(text) : null;
+  return v6 === null ? null : { family: 6, bytes: v6 };
+}
+
+/** Writes 4 octets as a dotted quad and 16 as RFC 5952 demands: lower case, the longest run of zero groups shortened. */
+export function formatAddress(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join(".");
+  const groups: number[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push(bytes[i]! << 8 | bytes[i + 1]!);
+  let start = -1;
+  let length = 1;
+  for (let i = 0; i < 8;) {
+    let end = i;
+    while (end < 8 && groups[end] === 0) end++;
+    if (end - i > length) {
+      start = i;
+      length = end - i;
+    }
+    i = Math.max(end, i + 1);
+  }
+  const text = (part: number[]): string => part.map((group) => group.toString(16)).join(":");
+  if (start < 0) return text(groups);
+  return `${text(groups.slice(0, start))}::${text(groups.slice(start + length))}`;
+}
+
+/** Reads "10.0.0.1/24" or "fd00::1/64"; an address alone has the prefix of its own length. `null` when it is neither. */
+export function parsePrefix(text: string): IpPrefix | null {
+  const slash = text.indexOf("/");
+  const address = parseAddress(slash < 0 ? text : text.slice(0, slash));
+  if (address === null) return null;
+  const bits = address.bytes.length * 8;
+  if (slash < 0) return { address, length: bits };
+  const suffix = text.slice(slash + 1);
+  if (!/^\d{1,3}$/.test(suffix) || Number(suffix) > bits) return null;
+  return { address, length: Number(suffix) };
+}
+
+/** Whether `address` lies in the network of `prefix`. */
+export function inPrefix(address: IpAddress, prefix: IpPrefix): boolean {
+  if (address.family !== prefix.address.family) return false;
+  const whole = prefix.length >> 3;
+  for (let i = 0; i < whole; i++) {
+    if (address.bytes[i] !== prefix.address.bytes[i]) return false;
+  }
+  const rest = prefix.length & 7;
+  if (rest === 0) return true;
+  return (address.bytes[whole]! ^ prefix.address.bytes[whole]!) >> (8 - rest) === 0;
+}

@@ -1,0 +1,88 @@
+/**
+ * 32-bit and 64-bit sequence arithmetic; it stands nowhere else.
+ *
+ * Inside the stack a sequence number is an offset from the initial one, a plain number (exact to 2^53): 0 is the octet that SYN or MP_CAPABLE
+ * takes, 1 the first byte. Comparisons are those of numbers. Only what crosses the wire wraps.
+ */
+
+import { u32 } from "../../wasm/mod.ts";
+import {
+  DSS_DATA_ACK_8,
+  DSS_DSN_8,
+  RX_DATA_ACK_HIGH,
+  RX_DATA_ACK_LOW,
+  RX_DSN_HIGH,
+  RX_DSN_LOW,
+  TX_DATA_ACK_HIGH,
+  TX_DATA_ACK_LOW,
+  TX_DSN_HIGH,
+  TX_DSN_LOW,
+} from "../../wasm/layout.ts";
+
+const WORD = 4294967296;
+
+/** The 32 bits on the wire of an offset. */
+export function toWire(offset: number, initial: number): number {
+  return (initial + (offset | 0)) >>> 0;
+}
+
+/** The offset nearest to `near` whose 32 bits on the wire are `wire`; negative when it lies before the initial number. */
+export function fromWire(wire: number, initial: number, near: number): number {
+  return near + ((wire - (initial + (near | 0))) | 0);
+}
+
+/** Signed distance from `b` to `a` of 32-bit numbers such as timestamps (RFC 7323 §5.2). */
+export function distance32(a: number, b: number): number {
+  return (a - b) | 0;
+}
+
+/** An initial data sequence number: the 64 bits that offset 0 has on the wire. */
+export interface InitialDsn {
+  /** Its upper 32 bits. */
+  readonly high: number;
+  /** Its lower 32 bits. */
+  readonly low: number;
+}
+
+/** Upper 32 bits of `initial` + `offset`. */
+function highWord(offset: number, initial: InitialDsn): number {
+  const low = initial.low + ((offset % WORD) + WORD) % WORD;
+  return (initial.high + Math.floor(offset / WORD) + (low >= WORD ? 1 : 0)) >>> 0;
+}
+
+/**
+ * Expands what came to an offset near `near` (RFC 8684 §3.3.1: four octets stand for the nearest number; eight must agree in full).
+ * NaN when eight octets name a number more than 2^31 away.
+ */
+function expand(high: number, low: number, eight: boolean, initial: InitialDsn, near: number): number {
+  const offset = fromWire(low, initial.low, near);
+  return eight && high !== highWord(offset, initial) ? NaN : offset;
+}
+
+/** The data sequence number of the mapping in RX_* as an offset near `near`; NaN when it cannot be. */
+export function receivedDsn(dssFlags: number, initial: InitialDsn, near: number): number {
+  return expand(u32[RX_DSN_HIGH]!, u32[RX_DSN_LOW]!, (dssFlags & DSS_DSN_8) !== 0, initial, near);
+}
+
+/** The DATA_ACK in RX_* as an offset near `near`; NaN when it cannot be. */
+export function receivedDataAck(dssFlags: number, initial: InitialDsn, near: number): number {
+  const eight = (dssFlags & DSS_DATA_ACK_8) !== 0;
+  return expand(u32[RX_DATA_ACK_HIGH]!, u32[RX_DATA_ACK_LOW]!, eight, initial, near);
+}
+
+/** Writes a DATA_ACK to TX_*. */
+export function writeDataAck(offset: number, initial: InitialDsn): void {
+  u32[TX_DATA_ACK_LOW] = toWire(offset, initial.low);
+  u32[TX_DATA_ACK_HIGH] = highWord(offset, initial);
+}
+
+/** Writes a mapping's data sequence number to TX_*. */
+export function writeDsn(offset: number, initial: InitialDsn): void {
+  u32[TX_DSN_LOW] = toWire(offset, initial.low);
+  u32[TX_DSN_HIGH] = highWord(offset, initial);
+}
+
+/** The upper and lower 32 bits of an offset's number on the wire. */
+export function dsnWords(offset: number, initial: InitialDsn): InitialDsn {
+  return { high: highWord(offset, initial), low: toWire(offset, initial.low) };
+}
