@@ -1,0 +1,290 @@
+/**
+ * What a plugin is written against: schedulers, congestion controls and path managers, and what they see of a connection. Types only.
+ *
+ * Views are the live objects of the stack behind a read-only interface; nothing is built for a call. Units are bytes, microseconds and
+ * bytes per second. An exception, an unknown or closed path, an endless wait or NaN is a fault: it is caught, counted and reported with the
+ * plugin's name, the default decides that time, and replaces the plugin after 100 faults.
+ *
+ * A plugin module's default export is a factory, `export default function patient(options = {}): SchedulerPlugin`, so that
+ * `--scheduler ./patient.ts,ratio=3` works.
+ *
+ * @module
+ */
+
+/** Microseconds since the host started; fractions are allowed. */
+export type Micros = number;
+/** Names a path of a connection: 1 is the first subflow's; an index is never given to another path (draft §2.3). */
+export type PathIndex = number;
+/** An IP address and port. */
+export interface Endpoint {
+  /** Dotted quad or RFC 5952. */
+  readonly address: string;
+  /** 0 = the transport chooses (draft §2.1, message 3). */
+  readonly port: number;
+}
+/** What both sides of the draft's line may know of a path in use. */
+export interface PathView {
+  /** Its index. */
+  readonly path: PathIndex;
+  /** Our end. */
+  readonly local: Endpoint;
+  /** The peer's end. */
+  readonly remote: Endpoint;
+  /** Only when no other works (RFC 8684 §3.3.8). */
+  readonly backup: boolean;
+  /** Nothing was acknowledged for several timeouts. */
+  readonly stale: boolean;
+  /** Smoothed round trip: at least 1; 1 s before a first sample. */
+  readonly srtt: Micros;
+}
+/** One established subflow. */
+export interface SubflowView extends PathView {
+  /** Payload of a full segment. */
+  readonly mss: number;
+  /** Window as its controller set it, not the one of a recovery. */
+  readonly cwnd: number;
+  /** Infinity before the first loss. */
+  readonly ssthresh: number;
+  /** RFC 6675 pipe. */
+  readonly inFlight: number;
+  /** Bytes it can take now; "full" is room < mss. */
+  readonly room: number;
+  /** Bound and unsent; 0 unless lookAhead. */
+  readonly queued: number;
+  /** Variation of the round trip (RFC 6298). */
+  readonly rttVar: Micros;
+  /** Lowest round trip of the last 10 s. */
+  readonly minRtt: Micros;
+  /** Bytes per second; 0 before the first sample. */
+  readonly deliveryRate: number;
+  /** Bytes per second, also when not paced: 2 cwnd/srtt in slow start, then 1.2 cwnd/srtt. */
+  readonly pacingRate: number;
+  /** cwnd is below ssthresh. */
+  readonly inSlowStart: boolean;
+  /** A loss is being repaired. */
+  readonly inRecovery: boolean;
+}
+/** One connection. */
+export interface ConnectionView {
+  /** Which side opened it. */
+  readonly role: "client" | "server";
+  /** By path index, stale and backup ones included. */
+  readonly subflows: readonly SubflowView[];
+  /** Bytes written and not yet given to a subflow. */
+  readonly unsent: number;
+  /** Bytes sent, not DATA_ACKed. */
+  readonly unacked: number;
+  /** Bytes the peer still allows; "full" is window < mss, seldom exactly 0. */
+  readonly window: number;
+  /** Stream position of the last DATA_ACK. */
+  readonly acked: number;
+  /** Bytes sent again on another subflow so far. */
+  readonly repeated: number;
+  /** The present. */
+  readonly now: Micros;
+  /** A number in [0, 1), from the host's source. */
+  random(): number;
+  /** Asks the scheduler again at `at`, whatever happens. */
+  wake(at: Micros): void;
+}
+/** Bytes that wait to be sent. */
+export interface Chunk {
+  /** Stream position of the first. */
+  readonly offset: number;
+  /** Most that one decision sends on one subflow. */
+  readonly length: number;
+  /** Those that carry it already; empty = new data. */
+  readonly sentOn: readonly SubflowView[];
+}
+/** A scheduler's answer: a path, a copy on each of several, or `null` to wait. */
+export type Choice = { readonly path: PathIndex } | readonly { readonly path: PathIndex }[] | null;
+/** What happened to a subflow. */
+export type SubflowChange = "joined" | "left" | "priority" | "stale" | "revived";
+
+/** Decides which subflow carries what. */
+export interface Scheduler {
+  /**
+   * Which subflow carries the next bytes? `ready` holds those that can: established, with room, not stale, backup ones only if no
+   * other works; empty only with `lookAhead`. A subflow without room means "wait for that one", `null` "wait", several "a copy on
+   * each". Asked again until nothing is left or the answer is to wait. Reinjections (`sentOn`) come before new data.
+   */
+  pick(ready: readonly SubflowView[], chunk: Chunk): Choice;
+  /**
+   * Shall `subflow`, which has room, also carry this chunk, which others carry and the peer has not DATA_ACKed? Asked before `pick`, from
+   * the oldest on, until no.
+   */
+  repeat?(subflow: SubflowView, chunk: Chunk): boolean;
+  /** `bytes` were acknowledged on `subflow`. */
+  onAck?(subflow: SubflowView, bytes: number): void;
+  /** A subflow changed; "joined" is repeated for each after a live swap. */
+  onSubflow?(subflow: SubflowView, change: SubflowChange): void;
+}
+/** A scheduler that can be named in options and on a command line. */
+export interface SchedulerPlugin {
+  /** Tells the kinds apart when loaded from a file or URL. */
+  readonly kind: "scheduler";
+  /** For reports and tables. */
+  readonly name: string;
+  /** Most bytes one answer binds; default 65535. */
+  readonly quantum?: number;
+  /** Bytes bound beyond room: 0 pull (SQ-1), some = hybrid (SQ-8), Infinity = push (ALT-5). */
+  readonly lookAhead?: number;
+  /** Called once a connection. */
+  create(connection: ConnectionView): Scheduler;
+}
+
+/** What one acknowledgement told. Reused: copy what you keep. */
+export interface AckSample {
+  /** Bytes newly acknowledged, selectively too. */
+  readonly acked: number;
+  /** Bytes newly taken for lost. */
+  readonly lost: number;
+  /** Bytes acknowledged with ECN-Echo. */
+  readonly marked: number;
+  /** Unsmoothed round trip; -1 = none. */
+  readonly rtt: Micros;
+  /** Bytes in flight before it. */
+  readonly inFlight: number;
+  /** Only then may cwnd grow (RFC 7661). */
+  readonly cwndLimited: boolean;
+  /** All bytes delivered so far. */
+  readonly delivered: number;
+  /** `delivered` when the newest acknowledged segment was sent: counts rounds. */
+  readonly priorDelivered: number;
+  /** Bytes per second; 0 = none. */
+  readonly deliveryRate: number;
+  /** Application or scheduler gave too little. */
+  readonly appLimited: boolean;
+}
+/** Sets the window of one subflow; its values are read after every callback. */
+export interface CongestionController {
+  /** Bytes that may be in flight. */
+  readonly cwnd: number;
+  /** Where slow start ends; Infinity before the first loss. */
+  readonly ssthresh: number;
+  /** Bytes per second; absent = not paced. */
+  readonly pacingRate?: number;
+  /** cwnd rules in recovery, in place of PRR (bbr). */
+  readonly ownsRecovery?: boolean;
+  /** Something was acknowledged, in recovery too. */
+  onAck(ack: AckSample): void;
+  /**
+   * Once per recovery, per RTT with marks, per first timeout, per penalty (NSDI'12 M2); `flightSize` of RFC 5681 eq. 4, before anything was
+   * taken for lost.
+   */
+  onCongestion(cause: "loss" | "ecn" | "timeout" | "penalty", flightSize: number): void;
+  /** The last loss or timeout was none. */
+  onUndo?(): void;
+  /** Sending starts again after `idle` without (RFC 5681 §4.1). */
+  onRestart?(idle: Micros): void;
+}
+/** The controllers of one connection: coupled state lives here. */
+export interface CongestionControl {
+  /** A subflow is established; its controller starts at subflow.cwnd. */
+  join(subflow: SubflowView): CongestionController;
+  /** It is gone. */
+  leave?(subflow: SubflowView): void;
+}
+/** A congestion control that can be named in options and on a command line. */
+export interface CongestionControlPlugin {
+  /** Tells the kinds apart when loaded from a file or URL. */
+  readonly kind: "congestion-control";
+  /** For reports and tables. */
+  readonly name: string;
+  /** Called once a connection. */
+  create(connection: ConnectionView): CongestionControl;
+}
+
+/** An address of either host. */
+export interface HostAddress extends Endpoint {
+  /** RFC 8684 §3.4.1; 0 = the first subflow's. */
+  readonly id: number;
+  /** IP version. */
+  readonly family: 4 | 6;
+  /** The link that owns it; empty for the peer's. */
+  readonly link: string;
+}
+/** What makes a path: equal in all of it = the same path. */
+export interface PathSpec {
+  /** Our end. */
+  readonly local: HostAddress;
+  /** The peer's end, of the same family. */
+  readonly remote: HostAddress;
+  /** Several over one pair: another local port. */
+  readonly copy?: number;
+  /** Written into each packet (draft A.2). */
+  readonly dscp?: number;
+}
+/** What a path manager is told. */
+export type PathEvent =
+  | { /** Joins are possible now. */ readonly type: "start" }
+  | {
+    /** Which table changed. */
+    readonly type: "local" | "remote";
+    /** The address. */
+    readonly address: HostAddress;
+    /** How. */
+    readonly change: "added" | "removed" | "changed";
+  }
+  | {
+    /** The peer has confirmed an announcement. */
+    readonly type: "echo";
+    /** The address announced. */
+    readonly address: HostAddress;
+  }
+  | {
+    /** A subflow changed. */
+    readonly type: "subflow";
+    /** Its path. */
+    readonly path: PathIndex;
+    /** How. */
+    readonly change: SubflowChange;
+    /** Why, where one is known. */
+    readonly reason?: string;
+  };
+/** Knows addresses and paths, nothing of queues and windows (draft §2.1). */
+export interface PathManager {
+  /** Something changed; tables are up to date. */
+  onEvent(event: PathEvent): void;
+  /** A join wants in: MP_TCPRST reason, or null to accept. */
+  refuse?(remote: HostAddress, local: HostAddress): number | null;
+}
+/** What a path manager sees and does; `conn.paths` gives an application the same. Its functions may be destructured; arrays are live. */
+export interface PathContext {
+  /** Which side opened the connection. */
+  readonly role: "client" | "server";
+  /** This host's addresses. */
+  readonly locals: readonly HostAddress[];
+  /** The peer's: first subflow's, announced, or seen in a join. */
+  readonly remotes: readonly HostAddress[];
+  /** Those in use. */
+  readonly paths: readonly PathView[];
+  /** C flag of MP_CAPABLE: no join to the address of the first subflow. */
+  readonly peerDeniesJoinToInitial: boolean;
+  /** The index of a path, the same each time. Throws a RangeError when the families differ. */
+  index(spec: PathSpec): PathIndex;
+  /**
+   * Message 1, always the full set: the transport opens as many as its limits allow, in this order, and closes what is missing. Throws a
+   * RangeError for an index that was never given or is named twice.
+   */
+  use(paths: readonly PathIndex[]): void;
+  /** Makes a path a backup or not, now (MP_PRIO) or when it is opened (B bit). */
+  setBackup(path: PathIndex, backup: boolean): void;
+  /** Tells the peer one of `locals` (ADD_ADDR); idempotent. Its port is sent unless 0. */
+  announce(address: HostAddress): void;
+  /** Takes an announcement back (REMOVE_ADDR); paths over the address stay until `use` leaves them out. */
+  withdraw(address: HostAddress): void;
+  /** Calls back after `delay`; the result cancels. */
+  after(delay: Micros, callback: () => void): () => void;
+}
+/** A path manager that can be named in options and on a command line. */
+export interface PathManagerPlugin {
+  /** Tells the kinds apart when loaded from a file or URL. */
+  readonly kind: "path-manager";
+  /** For reports and tables. */
+  readonly name: string;
+  /** Called once a connection. */
+  create(context: PathContext): PathManager;
+}
+/** Any plugin. */
+export type Plugin = SchedulerPlugin | CongestionControlPlugin | PathManagerPlugin;
