@@ -121,9 +121,9 @@ export function parseArgs<
   for (let i = 0; i < before.length; i++) {
     const arg = before[i] ?? "";
     /** Sets a name whose value, if it takes one, is the next argument. */
-    const setFromNext = (name: string): void => {
+    const setFromNext = (name: string, option: RegExp): void => {
       const next = before[i + 1];
-      if (next !== undefined && !booleans.has(name) && !/^-./.test(next)) {
+      if (next && !booleans.has(name) && !option.test(next)) {
         i++;
         set(name, next, arg);
       } else if (booleans.has(name) && (next === "true" || next === "false")) {
@@ -141,7 +141,7 @@ export function parseArgs<
         set(name, booleans.has(name) ? value !== "false" : value, arg);
       } else if (value === "") set(name, bare(name), arg);
       else if (negatable.has(negated)) set(negated, false, arg);
-      else setFromNext(name);
+      else setFromNext(name, /^-/);
     } else if (/^-[^-]/.test(arg)) {
       let letters = arg.slice(1);
       while (letters !== "") {
@@ -153,7 +153,7 @@ export function parseArgs<
           set(name, booleans.has(name) ? value !== "false" : value, arg);
           break;
         }
-        if (letters === "") setFromNext(name);
+        if (letters === "") setFromNext(name, /^-[^-]|^--[^-]/);
         else set(name, bare(name), arg);
       }
     } else {
@@ -171,7 +171,7 @@ export function parseArgs<
     for (const member of family(name)) if (!(member in result)) result[member] = value;
   }
   for (const name of booleans) result[name] ??= collected.has(name) ? [] : false;
-  for (const name of collected) result[name] ??= [];
+  for (const name of strings) if (collected.has(name)) result[name] ??= [];
   if (options["--"]) result["--"] = [...behind];
   else positional.push(...behind);
   result["_"] = positional;
