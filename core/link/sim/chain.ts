@@ -1,0 +1,147 @@
+/** One direction of a path: elements one behind the other, on whatever clock their surroundings have. */
+
+import type { Micros } from "../../plugin.ts";
+import { completeChecksum } from "./elements/checksum.ts";
+import type { Element, ElementContext, ElementFactory, ElementTimer } from "./elements/element.ts";
+import { freePacket, type Packet } from "./elements/packet.ts";
+
+/** What a chain needs of where it runs. A `HostDriver` is one. */
+export interface Surroundings {
+  /** The time now. */
+  readonly now: Micros;
+  /** Calls back at `time`, in order of insertion among equals; the result cancels. */
+  at(time: Micros, callback: () => void): () => void;
+  /** Gives the stream of random numbers of a name, each in [0, 1). */
+  random(name: string): () => number;
+  /** Makes a timer that can be set again and again, where the clock has a cheaper way than `at`. */
+  timer?(callback: () => void): ElementTimer;
+}
+
+/** A timer over `at`. */
+class PlainTimer implements ElementTimer {
+  #cancel: (() => void) | null = null;
+  readonly #surroundings: Surroundings;
+  readonly #fire: () => void;
+
+  constructor(surroundings: Surroundings, callback: () => void) {
+    this.#surroundings = surroundings;
+    this.#fire = () => {
+      this.#cancel = null;
+      callback();
+    };
+  }
+
+  arm(time: Micros): void {
+    this.disarm();
+    if (time !== Infinity) this.#cancel = this.#surroundings.at(time, this.#fire);
+  }
+
+  disarm(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+  }
+}
+
+class Context implements ElementContext {
+  readonly random: () => number;
+  readonly next: Element | null;
+  /** Packets lost here. */
+  dropped = 0;
+  readonly #surroundings: Surroundings;
+  readonly #onDrop: (packet: Packet) => void;
+
+  constructor(
+    surroundings: Surroundings,
+    stream: string,
+    next: Element | null,
+    onDrop: (packet: Packet) => void,
+  ) {
+    this.#surroundings = surroundings;
+    this.random = surroundings.random(stream);
+    this.next = next;
+    this.#onDrop = onDrop;
+  }
+
+  get now(): Micros {
+    return this.#surroundings.now;
+  }
+
+  at(time: Micros, callback: () => void): () => void {
+    return this.#surroundings.at(time, callback);
+  }
+
+  timer(callback: () => void): ElementTimer {
+    return this.#surroundings.timer?.(callback) ?? new PlainTimer(this.#surroundings, callback);
+  }
+
+  drop(packet: Packet): void {
+    this.dropped++;
+    this.#onDrop(packet);
+    freePacket(packet);
+  }
+
+  complete(packet: Packet): void {
+    completeChecksum(packet);
+  }
+}
+
+/**
+ * Elements one behind the other. Each has a random stream of its own, named after the chain and its place in it.
+ *
+ * A chain knows no hosts: `output` is called from inside `push` when nothing holds the packet back.
+ */
+export class Chain {
+  /** Takes a packet in at the front. */
+  readonly push: (packet: Packet) => void;
+  readonly #elements: Element[] = [];
+  readonly #contexts: Context[] = [];
+  readonly #factories: readonly ElementFactory[];
+
+  /** Makes an element of each factory, the first one at the front. `onDrop` sees each packet that an element loses, before it is freed. */
+  constructor(
+    name: string,
+    factories: readonly ElementFactory[],
+    surroundings: Surroundings,
+    output: (packet: Packet) => void,
+    onDrop: (packet: Packet) => void = () => {},
+  ) {
+    this.#factories = [...factories];
+    let next: Element | null = null;
+    let into = output;
+    for (let i = factories.length - 1; i >= 0; i--) {
+      const factory = factories[i]!;
+      const context: Context = new Context(
+        surroundings,
+        `${name}/${i}/${factory.name}`,
+        next,
+        onDrop,
+      );
+      const element: Element = factory.create(context, into);
+      this.#elements.unshift(element);
+      this.#contexts.unshift(context);
+      next = element;
+      into = (packet) => element.push(packet);
+    }
+    this.push = into;
+  }
+
+  /** Gives a change to each element, which takes what concerns it. */
+  set(change: Readonly<Record<string, unknown>>): void {
+    for (const element of this.#elements) element.set?.(change);
+  }
+
+  /** Packets lost so far by the elements of each name. */
+  get dropped(): Record<string, number> {
+    const dropped: Record<string, number> = {};
+    this.#contexts.forEach((context, i) => {
+      const name = this.#factories[i]!.name;
+      dropped[name] = (dropped[name] ?? 0) + context.dropped;
+    });
+    return dropped;
+  }
+
+  /** Frees all packets inside. */
+  clear(): void {
+    for (const element of this.#elements) element.clear?.();
+  }
+}

@@ -1,0 +1,114 @@
+/** Packets on their way through elements: pooled records over packet buffers in WebAssembly memory. */
+
+import type { Micros } from "../../../plugin.ts";
+import { packet_alloc, packet_free } from "../../../../wasm/mod.ts";
+
+/** Bytes in front of each packet that belong to its buffer: whoever sends it on may write a header of a device there. */
+export const HEADROOM = 16;
+
+/** One IP packet, or several segments merged into one. */
+export interface Packet {
+  /** Where it starts in WebAssembly memory; a multiple of 4. */
+  address: number;
+  /** Its bytes from there on. */
+  length: number;
+  /** Payload of each segment merged into it; 0 when it is one packet. */
+  gsoSize: number;
+  /** Its checksums are known to be good: nobody need check them. */
+  verified: boolean;
+  /** Its TCP checksum is not filled in yet: the field holds nothing, or the sum of the pseudo-header. */
+  partial: boolean;
+  /** The one behind it in whatever list holds it. */
+  next: Packet | null;
+  /** A time whose meaning belongs to the element that holds it. */
+  at: Micros;
+  /** What `freePacket` gives back; not for elements. */
+  buffer: number;
+}
+
+let spare: Packet | null = null;
+
+/** A packet of `length` bytes whose contents are not set, or `null` when memory is used up. */
+export function takePacket(length: number): Packet | null {
+  const buffer = packet_alloc(length + HEADROOM);
+  if (buffer === 0) return null;
+  let packet = spare;
+  if (packet === null) {
+    packet = {
+      address: 0,
+      length: 0,
+      gsoSize: 0,
+      verified: false,
+      partial: false,
+      next: null,
+      at: 0.5, // not an integer, so that engines give the field a place for fractions from the first
+      buffer: 0,
+    };
+  } else {
+    spare = packet.next;
+    packet.next = null;
+  }
+  packet.buffer = buffer;
+  packet.address = buffer + HEADROOM;
+  packet.length = length;
+  packet.gsoSize = 0;
+  packet.verified = false;
+  packet.partial = false;
+  return packet;
+}
+
+/**
+ * Gives a packet back.
+ *
+ * @throws {Error} If it was given back before.
+ */
+export function freePacket(packet: Packet): void {
+  if (packet.buffer === 0) throw new Error("Cannot free a packet as it was freed before");
+  packet_free(packet.buffer);
+  packet.buffer = 0;
+  packet.next = spare;
+  spare = packet;
+}
+
+/** Packets in the order in which they came. */
+export class PacketList {
+  /** The first, or `null`. */
+  head: Packet | null = null;
+  /** How many there are. */
+  count = 0;
+  /** The sum of their lengths. */
+  bytes = 0;
+  #tail: Packet | null = null;
+
+  /** Puts a packet behind the others. */
+  add(packet: Packet): void {
+    packet.next = null;
+    if (this.#tail === null) this.head = packet;
+    else this.#tail.next = packet;
+    this.#tail = packet;
+    this.count++;
+    this.bytes += packet.length;
+  }
+
+  /** The last, or `null`. */
+  get tail(): Packet | null {
+    return this.#tail;
+  }
+
+  /** Takes the first out. */
+  take(): Packet | null {
+    const packet = this.head;
+    if (packet === null) return null;
+    this.head = packet.next;
+    if (packet.next === null) this.#tail = null;
+    packet.next = null;
+    this.count--;
+    this.bytes -= packet.length;
+    return packet;
+  }
+
+  /** Frees all. */
+  clear(): void {
+    for (let packet = this.take(); packet !== null; packet = this.take()) freePacket(packet);
+  }
+}

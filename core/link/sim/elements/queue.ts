@@ -1,0 +1,125 @@
+/** A drop-tail queue: what waits for the element behind it, up to a limit. */
+
+import type { Element, ElementContext, ElementFactory } from "./element.ts";
+import { type Packet, PacketList } from "./packet.ts";
+
+/** How much a queue holds; of several limits the one reached first counts. The packet being sent is not in the queue. */
+export interface QueueLimit {
+  /** Most packets that wait. */
+  readonly packets?: number;
+  /** Most bytes that wait. */
+  readonly bytes?: number;
+  /** A packet that would wait longer than this many milliseconds, at the present rate of the element behind, is dropped. */
+  readonly ms?: number;
+}
+
+/** An element that a queue can stand in front of. */
+type Server = Element & Required<Pick<Element, "busy" | "timeFor">>;
+
+interface Limits {
+  packets: number;
+  bytes: number;
+  micros: number;
+}
+
+function checkLimit(what: string, value: unknown, least: number): number {
+  if (value === undefined) return Infinity;
+  if (typeof value !== "number") {
+    throw new TypeError(
+      `Cannot use ${String(value)} as the ${what} of a queue as it must be a number`,
+    );
+  }
+  if (!(value >= least)) {
+    throw new RangeError(
+      `Cannot use ${value} as the ${what} of a queue as it must be at least ${least}`,
+    );
+  }
+  return value;
+}
+
+function checkLimits(limit: unknown): Limits {
+  if (typeof limit === "number") {
+    return { packets: checkLimit("packets", limit, 1), bytes: Infinity, micros: Infinity };
+  }
+  if (typeof limit !== "object" || limit === null) {
+    throw new TypeError(
+      `Cannot use ${
+        String(limit)
+      } as the limit of a queue as it must be a number of packets, or { packets, bytes, ms }`,
+    );
+  }
+  const { packets, bytes, ms } = limit as QueueLimit;
+  return {
+    packets: checkLimit("packets", packets, 1),
+    bytes: checkLimit("bytes", bytes, 1),
+    micros: checkLimit("ms", ms, 0) * 1000,
+  };
+}
+
+class QueueElement implements Element {
+  readonly #context: ElementContext;
+  readonly #output: (packet: Packet) => void;
+  readonly #next: Server;
+  readonly #waiting = new PacketList();
+  #limits: Limits;
+
+  constructor(limits: Limits, context: ElementContext, output: (packet: Packet) => void) {
+    this.#limits = limits;
+    this.#context = context;
+    this.#output = output;
+    const next = context.next;
+    if (next?.busy === undefined || next.timeFor === undefined) {
+      throw new TypeError(
+        "Cannot use a queue here as nothing behind it keeps packets waiting: put it directly in front of a rate",
+      );
+    }
+    next.onIdle = () => this.#release();
+    this.#next = next as Server;
+  }
+
+  push(packet: Packet): void {
+    packet.at = this.#context.now;
+    if (!this.#next.busy) {
+      this.#output(packet);
+      return;
+    }
+    const waiting = this.#waiting;
+    const limits = this.#limits;
+    if (
+      waiting.count >= limits.packets || waiting.bytes + packet.length > limits.bytes ||
+      (limits.micros !== Infinity && this.#next.timeFor(waiting.bytes) > limits.micros)
+    ) {
+      this.#context.drop(packet);
+    } else {
+      waiting.add(packet);
+    }
+  }
+
+  set(change: Readonly<Record<string, unknown>>): void {
+    if (change.queue !== undefined) this.#limits = checkLimits(change.queue);
+  }
+
+  clear(): void {
+    this.#waiting.clear();
+  }
+
+  #release(): void {
+    const packet = this.#waiting.take();
+    if (packet !== null) this.#output(packet);
+  }
+}
+
+/**
+ * Keeps what the element behind it, a {@linkcode rate}, cannot take yet, first in, first out, and drops what comes when it is full.
+ * A number is a limit in packets. Changed by `{ queue }`; what waits already stays.
+ *
+ * @throws {TypeError} If a limit is not a number; on use, if no rate stands directly behind it.
+ * @throws {RangeError} If a limit in packets or bytes is below 1, or one in ms below 0.
+ */
+export function queue(limit: number | QueueLimit): ElementFactory {
+  const limits = checkLimits(limit);
+  return {
+    name: "queue",
+    create: (context, output) => new QueueElement(limits, context, output),
+  };
+}

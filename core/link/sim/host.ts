@@ -1,0 +1,127 @@
+/** A host of the emulated network: it carries events to a stack and its deadlines to the clock. */
+
+import type { HostDriver, Link } from "../../host/link.ts";
+import type { Micros } from "../../plugin.ts";
+import type { Timer } from "./clock.ts";
+import type { ElementTimer } from "./elements/element.ts";
+import type { Network } from "./network.ts";
+
+/** What a host needs of a stack. */
+export interface SimStack {
+  /** Takes one IP packet; it is not kept. */
+  handlePacket(
+    now: Micros,
+    link: Link,
+    packet: number,
+    length: number,
+    gsoSize: number,
+    verified: boolean,
+  ): void;
+  /** A link that refused a packet takes packets again. */
+  handleWritable(now: Micros, link: Link): void;
+  /** Fires the deadlines that have passed. */
+  handleTimeout(now: Micros): void;
+  /** The nearest deadline; Infinity = none. */
+  pollTimeout(): Micros;
+  /** Ends a batch. */
+  flush(now: Micros): void;
+}
+
+/** A host. Packets that come before its stack was started are dropped. */
+export class SimHost implements HostDriver {
+  /** Its name. */
+  readonly name: string;
+  readonly #network: Network;
+  readonly #timer: Timer;
+  #stack: SimStack | null = null;
+  #dirty = false;
+
+  /** Made by {@linkcode Network.host}. */
+  constructor(network: Network, name: string) {
+    this.name = name;
+    this.#network = network;
+    this.#timer = network.clock.timer(() => this.#timeout());
+  }
+
+  /** Begins to drive `stack`. */
+  start(stack: SimStack): void {
+    this.#stack = stack;
+    this.wake();
+  }
+
+  /** Drives the stack no longer. */
+  stop(): void {
+    this.#stack = null;
+    this.#timer.disarm();
+  }
+
+  /** Tells that the stack's nearest deadline may have moved. */
+  wake(): void {
+    if (this.#stack === null) return;
+    const deadline = this.#stack.pollTimeout();
+    // One that moved later is looked at when the time comes: most deadlines move with every acknowledgement.
+    if (deadline < this.#timer.time) this.#timer.arm(deadline);
+    else if (deadline === Infinity && this.#timer.armed) this.#timer.disarm();
+  }
+
+  get now(): Micros {
+    return this.#network.clock.now;
+  }
+
+  receive(link: Link, packet: number, length: number, gsoSize: number, verified: boolean): void {
+    if (this.#stack === null) return;
+    this.#stack.handlePacket(
+      this.#network.clock.now,
+      link,
+      packet,
+      length,
+      gsoSize,
+      verified,
+    );
+    this.#touch();
+  }
+
+  writable(link: Link): void {
+    if (this.#stack === null) return;
+    this.#stack.handleWritable(this.#network.clock.now, link);
+    this.#touch();
+  }
+
+  at(time: Micros, callback: () => void): () => void {
+    return this.#network.clock.at(time, callback);
+  }
+
+  random(name: string): () => number {
+    return this.#network.random(`${this.name}/${name}`);
+  }
+
+  /** Makes a timer that can be set again and again. */
+  timer(callback: () => void): ElementTimer {
+    return this.#network.clock.timer(callback);
+  }
+
+  /** Ends the batch that came in with an event; called by the network. */
+  flush(): void {
+    this.#dirty = false;
+    if (this.#stack === null) return;
+    this.#stack.flush(this.#network.clock.now);
+    this.wake();
+  }
+
+  #touch(): void {
+    if (this.#dirty) return;
+    this.#dirty = true;
+    this.#network.touch(this);
+  }
+
+  #timeout(): void {
+    if (this.#stack === null) return;
+    const now = this.#network.clock.now;
+    if (this.#stack.pollTimeout() <= now) {
+      this.#stack.handleTimeout(now);
+      this.#touch();
+    } else {
+      this.wake();
+    }
+  }
+}

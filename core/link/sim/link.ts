@@ -1,0 +1,349 @@
+/** A link of the emulated network: two ends, and in each direction a chain of elements between them. */
+
+import type { HostDriver, Link } from "../../host/link.ts";
+import { copy, u8 } from "../../../wasm/mod.ts";
+import { Chain } from "./chain.ts";
+import type { ElementFactory } from "./elements/element.ts";
+import { completeChecksum } from "./elements/checksum.ts";
+import { freePacket, type Packet, PacketList, takePacket } from "./elements/packet.ts";
+import { SimHost } from "./host.ts";
+import type { Network } from "./network.ts";
+import type { Router } from "./router.ts";
+import type { TraceEvent } from "./trace.ts";
+
+/** How a link is made. */
+export interface LinkOptions {
+  /** What packets pass in both directions, each direction with elements of its own. Nothing: they arrive at once, without limit. */
+  readonly elements?: readonly ElementFactory[];
+  /** What they pass from the first end to the second, in place of `elements`. */
+  readonly forward?: readonly ElementFactory[];
+  /** What they pass from the second end to the first, in place of `elements`. */
+  readonly backward?: readonly ElementFactory[];
+  /**
+   * Largest IP packet in bytes, 576 to 65535. A larger one is dropped.
+   *
+   * @default {1500}
+   */
+  readonly mtu?: number;
+  /**
+   * Most segments in one super-segment, from 1. Elements then see super-segments, and the receiver gets them whole.
+   *
+   * @default {1}
+   */
+  readonly maxSegments?: number;
+  /**
+   * Whether senders compute TCP checksums and receivers check them, as on a device without offload. Without, packets count as verified until an
+   * element changes them.
+   *
+   * @default {false}
+   */
+  readonly checksums?: boolean;
+}
+
+/** What passed in one direction so far. */
+export interface DirectionCounts {
+  /** Packets put on the link. */
+  readonly packets: number;
+  /** Their bytes. */
+  readonly bytes: number;
+  /** Packets that came out at the other end. */
+  readonly delivered: number;
+  /** Packets lost, by element; "cut" while the link was cut, "mtu" too long, "memory" no memory. */
+  readonly dropped: Readonly<Record<string, number>>;
+}
+
+/** One direction of a link. */
+export class Direction {
+  /** The link's name. */
+  readonly link: string;
+  /** Where packets come from. */
+  readonly from: SimHost | Router;
+  /** Where they go to. */
+  readonly to: SimHost | Router;
+  /** The end of the link at `to`, when that is a host. */
+  end: LinkEnd | null = null;
+  /** While cut, nothing enters and nothing comes out. */
+  cut = false;
+  readonly #network: Network;
+  readonly #chain: Chain;
+  readonly #mtu: number;
+  readonly #arrived = new PacketList();
+  readonly #timer;
+  #pending = false;
+  #packets = 0;
+  #bytes = 0;
+  #delivered = 0;
+  #cutOff = 0;
+  #tooLong = 0;
+  #noMemory = 0;
+
+  /** Made by {@linkcode Network.link}. */
+  constructor(
+    network: Network,
+    link: string,
+    from: SimHost | Router,
+    to: SimHost | Router,
+    factories: readonly ElementFactory[],
+    mtu: number,
+  ) {
+    this.link = link;
+    this.from = from;
+    this.to = to;
+    this.#network = network;
+    this.#mtu = mtu;
+    this.#timer = network.clock.timer(() => this.deliver());
+    this.#chain = new Chain(
+      `${link}/${from.name}-${to.name}`,
+      factories,
+      network.surroundings,
+      (packet) => this.#arrive(packet),
+      (packet) => this.#network.traced && this.#show("drop", packet),
+    );
+  }
+
+  /** Puts a packet on the link. */
+  enter(packet: Packet): void {
+    this.#packets++;
+    this.#bytes += packet.length;
+    if (this.#network.traced) this.#show("send", packet);
+    if (this.cut) {
+      this.#cutOff++;
+      this.#lose(packet);
+    } else if (packet.length > this.#mtu && packet.gsoSize === 0) {
+      this.#tooLong++;
+      this.#lose(packet);
+    } else {
+      this.#chain.push(packet);
+    }
+  }
+
+  /** Counts a packet that could not be put on the link for want of memory. */
+  refuse(): void {
+    this.#noMemory++;
+  }
+
+  /** Hands all that has arrived to the host. */
+  deliver(): void {
+    this.#pending = false;
+    this.#timer.disarm();
+    const end = this.end!;
+    for (let packet = this.#arrived.take(); packet !== null; packet = this.#arrived.take()) {
+      end.receive(packet);
+      freePacket(packet);
+    }
+  }
+
+  /** Gives a change to each element. */
+  set(change: Readonly<Record<string, unknown>>): void {
+    this.#chain.set(change);
+  }
+
+  /** What passed so far. */
+  get counts(): DirectionCounts {
+    return {
+      packets: this.#packets,
+      bytes: this.#bytes,
+      delivered: this.#delivered,
+      dropped: {
+        ...this.#chain.dropped,
+        cut: this.#cutOff,
+        mtu: this.#tooLong,
+        memory: this.#noMemory,
+      },
+    };
+  }
+
+  /** Frees all packets inside. */
+  clear(): void {
+    this.#chain.clear();
+    this.#arrived.clear();
+    this.#timer.disarm();
+  }
+
+  #lose(packet: Packet): void {
+    if (this.#network.traced) this.#show("drop", packet);
+    freePacket(packet);
+  }
+
+  #arrive(packet: Packet): void {
+    if (this.cut) {
+      this.#cutOff++;
+      this.#lose(packet);
+      return;
+    }
+    this.#delivered++;
+    if (this.#network.traced) this.#show("receive", packet);
+    if (this.end === null) {
+      (this.to as Router).forward(packet, this);
+      return;
+    }
+    this.#arrived.add(packet);
+    if (this.#pending) return;
+    this.#pending = true;
+    // A host is never called from inside a send: what arrives at once waits for an event of its own.
+    if (!this.#network.defer(this)) this.#timer.arm(this.#network.clock.now);
+  }
+
+  #show(event: TraceEvent, packet: Packet): void {
+    completeChecksum(packet);
+    this.#network.show({
+      event,
+      at: this.#network.clock.now,
+      link: this.link,
+      from: this.from.name,
+      to: this.to.name,
+      bytes: u8.subarray(packet.address, packet.address + packet.length),
+      gsoSize: packet.gsoSize,
+    });
+  }
+}
+
+/** An end of a link at a host: the link that the host's stack sees. */
+export class LinkEnd implements Link {
+  readonly name: string;
+  readonly mtu: number;
+  readonly maxSegments: number;
+  readonly rxVerified: boolean;
+  readonly txChecksum: "full" | "none";
+  readonly #network: Network;
+  readonly #out: Direction;
+  #host: HostDriver;
+
+  /** Made by {@linkcode Network.link}. */
+  constructor(network: Network, host: SimHost, out: Direction, options: Required<LinkEndOptions>) {
+    this.name = out.link;
+    this.mtu = options.mtu;
+    this.maxSegments = options.maxSegments;
+    this.rxVerified = !options.checksums;
+    this.txChecksum = options.checksums ? "full" : "none";
+    this.#network = network;
+    this.#out = out;
+    this.#host = host;
+  }
+
+  send(
+    header: number,
+    headerLength: number,
+    a: number,
+    aLength: number,
+    b: number,
+    bLength: number,
+    gsoSize: number,
+  ): boolean {
+    const packet = takePacket(headerLength + aLength + bLength);
+    if (packet === null) {
+      this.#out.refuse();
+      return true; // as lost on the way: nothing would tell when there is memory again
+    }
+    let to = packet.address;
+    copy(to, header, headerLength);
+    to += headerLength;
+    if (aLength > 0) copy(to, a, aLength);
+    if (bLength > 0) copy(to + aLength, b, bLength);
+    packet.gsoSize = gsoSize;
+    packet.verified = this.rxVerified;
+    packet.partial = this.rxVerified;
+    this.#network.sending = true;
+    this.#out.enter(packet);
+    this.#network.sending = false;
+    return true;
+  }
+
+  attach(host: HostDriver): void {
+    this.#host = host;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** Hands a packet that has arrived to the host; called by the network. */
+  receive(packet: Packet): void {
+    this.#host.receive(this, packet.address, packet.length, packet.gsoSize, packet.verified);
+  }
+}
+
+/** What both ends of a link have in common. */
+export type LinkEndOptions = Pick<LinkOptions, "mtu" | "maxSegments" | "checksums">;
+
+function checkInteger(what: string, value: number, least: number, most: number): number {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(
+      `Cannot make a link as '${what}' must be an integer from ${least} to ${most}: current value is ${value}`,
+    );
+  }
+  return value;
+}
+
+/** A link between two hosts, a host and a router, or two routers. */
+export class SimLink {
+  /** Its name. */
+  readonly name: string;
+  /** From the first end to the second. */
+  readonly forward: Direction;
+  /** From the second end to the first. */
+  readonly backward: Direction;
+
+  /** Made by {@linkcode Network.link}. */
+  constructor(
+    network: Network,
+    name: string,
+    a: SimHost | Router,
+    b: SimHost | Router,
+    options: LinkOptions,
+  ) {
+    this.name = name;
+    const end = {
+      mtu: checkInteger("mtu", options.mtu ?? 1500, 576, 65535),
+      maxSegments: checkInteger("maxSegments", options.maxSegments ?? 1, 1, 65535),
+      checksums: options.checksums ?? false,
+    };
+    const elements = options.elements ?? [];
+    this.forward = new Direction(network, name, a, b, options.forward ?? elements, end.mtu);
+    this.backward = new Direction(network, name, b, a, options.backward ?? elements, end.mtu);
+    if (a instanceof SimHost) this.backward.end = new LinkEnd(network, a, this.forward, end);
+    if (b instanceof SimHost) this.forward.end = new LinkEnd(network, b, this.backward, end);
+  }
+
+  /**
+   * The link as the stack of `host` sees it.
+   *
+   * @throws {TypeError} If the link does not end at that host.
+   */
+  end(host: SimHost): Link {
+    const into = this.backward.to === host ? this.backward : this.forward;
+    if (into.to !== host || into.end === null) {
+      throw new TypeError(`Cannot use link "${this.name}" at "${host.name}" as it ends elsewhere`);
+    }
+    return into.end;
+  }
+
+  /** The direction that leads away from `node`. */
+  from(node: SimHost | Router): Direction {
+    return this.forward.from === node ? this.forward : this.backward;
+  }
+
+  /** Gives a change, such as `{ rate: "5 Mbit/s" }`, to the elements of both directions. */
+  set(change: Readonly<Record<string, unknown>>): void {
+    this.forward.set(change);
+    this.backward.set(change);
+  }
+
+  /** From now on nothing enters and nothing comes out; nobody is told. */
+  cut(): void {
+    this.forward.cut = true;
+    this.backward.cut = true;
+  }
+
+  /** Ends a cut. What is still on its way comes out. */
+  restore(): void {
+    this.forward.cut = false;
+    this.backward.cut = false;
+  }
+
+  /** Frees all packets inside; called by the network. */
+  clear(): void {
+    this.forward.clear();
+    this.backward.clear();
+  }
+}
