@@ -1,0 +1,252 @@
+/**
+ * Addresses of both hosts as one connection knows them: `local_addr_table` and `remote_addr_table` of the draft (§2.3), address ids, and
+ * announcements with their echo and retransmission (RFC 8684 §3.4).
+ */
+
+import type { Endpoint, HostAddress, Micros, PathSpec } from "../plugin.ts";
+import type { PathLimits } from "./limits.ts";
+
+/** An address of this host, before the connection gave it an id. */
+export type LocalAddress = Omit<HostAddress, "id">;
+
+/** Largest address id: it is one octet. */
+const LAST_ID = 255;
+/** Least time to wait for an echo; Linux waits as long as a first retransmission timeout (RFC 6298 §2.1). */
+const ECHO_TIMEOUT: Micros = 1e6;
+/** Times that one ADD_ADDR is sent before it is given up. */
+const MOST_SENDS = 6;
+
+/** IP version of an address in text. */
+export function familyOf(address: string): 4 | 6 {
+  return address.includes(":") ? 6 : 4;
+}
+
+/** What became of an ADD_ADDR. */
+export type Learned =
+  /** Stored: it was not known. */
+  | "added"
+  /** Stored: it was known with another port. */
+  | "changed"
+  /** Known as it is. */
+  | "known"
+  /** Not stored; echoed, so that the peer stops sending it (RFC 8684 §3.4.1: "MAY discard"). */
+  | "full"
+  /** Its id belongs to another address (RFC 8684 §3.4.1: "the address MUST be the same"). */
+  | "conflict";
+
+/** Both address tables of one connection. */
+export class Addresses {
+  /** This host's, by time of arrival; the first has id 0. */
+  readonly locals: HostAddress[];
+  /** The peer's, by time of arrival. */
+  readonly remotes: HostAddress[];
+  readonly #limits: PathLimits;
+  /** Port of a remote address that came without one: the first subflow's (RFC 8684 §3.9.1). */
+  readonly #port: number;
+  /** Remotes that came with ADD_ADDR and count against the limit. */
+  readonly #announced = new Set<number>();
+  #nextId = 1;
+
+  /** Tables that hold the ends of the first subflow under id 0. */
+  constructor(first: PathSpec, limits: PathLimits) {
+    this.locals = [first.local];
+    this.remotes = [first.remote];
+    this.#port = first.remote.port;
+    this.#limits = limits;
+  }
+
+  /** Gives an address of this host its id; null when it is known, or the table is full. */
+  addLocal(address: LocalAddress): HostAddress | null {
+    if (this.locals.some((known) => known.address === address.address)) return null;
+    if (this.locals.length >= this.#limits.addresses) return null;
+    const added = { ...address, id: this.#freeId() };
+    this.locals.push(added);
+    return added;
+  }
+
+  /** Takes an address of this host out; null when it is not there. */
+  removeLocal(address: string): HostAddress | null {
+    const at = this.locals.findIndex((known) => known.address === address);
+    return at < 0 ? null : this.locals.splice(at, 1)[0]!;
+  }
+
+  /** This host's entry for an address in text; undefined when it has none. */
+  local(address: string): HostAddress | undefined {
+    return this.locals.find((known) => known.address === address);
+  }
+
+  /** The peer's entry for an id; undefined when it has none. */
+  remote(id: number): HostAddress | undefined {
+    return this.remotes.find((known) => known.id === id);
+  }
+
+  /** Takes in an ADD_ADDR whose HMAC is good; port 0 = the first subflow's. */
+  announced(id: number, endpoint: Endpoint): Learned {
+    const port = endpoint.port === 0 ? this.#port : endpoint.port;
+    const at = this.remotes.findIndex((known) => known.id === id);
+    if (at >= 0) {
+      const known = this.remotes[at]!;
+      if (known.address !== endpoint.address) return "conflict";
+      if (known.port === port) return "known";
+      this.remotes[at] = { ...known, port };
+      return "changed";
+    }
+    // A server may announce the address it is already reached at: a second entry would only double its paths.
+    const same = this.remotes.some((r) => r.address === endpoint.address && r.port === port);
+    if (same) return "known";
+    if (this.#announced.size >= this.#limits.addAddrAccepted) return "full";
+    if (!this.#learn(id, endpoint.address, port)) return "full";
+    this.#announced.add(id);
+    return "added";
+  }
+
+  /**
+   * The peer's entry for the source of one of its joins, and whether it is new. An id that is known keeps its address, which is what the
+   * peer itself calls it, whatever an address translator made of it. A source that no longer fits is not stored.
+   */
+  joined(id: number, endpoint: Endpoint): { address: HostAddress; added: boolean } {
+    const known = this.remote(id);
+    if (known !== undefined) return { address: known, added: false };
+    // The join's own port is a temporary one: whoever connects back uses the port that is already in use.
+    const added = this.#learn(id, endpoint.address, this.#port);
+    return { address: this.remote(id) ?? this.#remote(id, endpoint.address, this.#port), added };
+  }
+
+  /** Takes a REMOVE_ADDR for one id; null when it is not known (RFC 8684 §3.4.2: ignored). */
+  removeRemote(id: number): HostAddress | null {
+    const at = this.remotes.findIndex((known) => known.id === id);
+    if (at < 0) return null;
+    this.#announced.delete(id);
+    return this.remotes.splice(at, 1)[0]!;
+  }
+
+  #learn(id: number, address: string, port: number): boolean {
+    if (this.remotes.length >= this.#limits.addresses) return false;
+    this.remotes.push(this.#remote(id, address, port));
+    return true;
+  }
+
+  #remote(id: number, address: string, port: number): HostAddress {
+    return { id, address, port, family: familyOf(address), link: "" };
+  }
+
+  /** Ids count up; only when all have been used is a free one used again. */
+  #freeId(): number {
+    while (this.#nextId > LAST_ID || this.locals.some((known) => known.id === this.#nextId)) {
+      this.#nextId = this.#nextId >= LAST_ID ? 1 : this.#nextId + 1;
+    }
+    return this.#nextId++;
+  }
+}
+
+/** What announcing needs of the connection. */
+export interface AnnouncerTransport {
+  /** The present. */
+  readonly now: Micros;
+  /** Paths in use, for their round trips. */
+  readonly paths: readonly { readonly srtt: Micros }[];
+  /** Sends an ADD_ADDR. */
+  sendAddAddr(address: HostAddress, echo: boolean): void;
+  /** Calls back at `time`; the result cancels. */
+  at(time: Micros, callback: () => void): () => void;
+}
+
+/** One address that the peer has not confirmed. */
+interface Pending {
+  readonly address: HostAddress;
+  sends: number;
+}
+
+/**
+ * Announces addresses one at a time, since no more than two ACKs in a row may serve signals (RFC 8684 §3.4.1) and Linux handles one at a
+ * time: the next is sent when the last is echoed, or its turn has passed.
+ */
+export class Announcer {
+  readonly #transport: AnnouncerTransport;
+  /** By id, those that the peer was or will be told. */
+  readonly #told = new Map<number, HostAddress>();
+  /** The first is out, the others wait. */
+  #pending: Pending[] = [];
+  #cancel: (() => void) | null = null;
+  #started = false;
+
+  /** Nothing is sent before `start`. */
+  constructor(transport: AnnouncerTransport) {
+    this.#transport = transport;
+  }
+
+  /** ADD_ADDR may be sent from now on. */
+  start(): void {
+    this.#started = true;
+    this.#next();
+  }
+
+  /** Sends nothing any more. */
+  stop(): void {
+    this.#started = false;
+    this.#disarm();
+  }
+
+  /** How many announcements the peer has not confirmed. */
+  get unconfirmed(): number {
+    return this.#pending.length;
+  }
+
+  /** Announces an address; again only when its port is another. */
+  announce(address: HostAddress): void {
+    const told = this.#told.get(address.id);
+    if (told !== undefined && told.port === address.port) return;
+    if (told !== undefined) this.#forget(address.id);
+    this.#told.set(address.id, address);
+    this.#pending.push({ address, sends: 0 });
+    this.#next();
+  }
+
+  /** Takes an announcement back; true when the peer may know of it and is to be told. */
+  withdraw(id: number): boolean {
+    const unsent = this.#pending.some(({ address, sends }) => address.id === id && sends === 0);
+    const told = this.#told.delete(id);
+    this.#forget(id);
+    this.#next();
+    return told && !unsent;
+  }
+
+  /** The peer echoed an id; the address announced, or null when none waits for it. */
+  echo(id: number): HostAddress | null {
+    const found = this.#pending.find(({ address, sends }) => address.id === id && sends > 0);
+    if (found === undefined) return null;
+    this.#forget(id);
+    this.#next();
+    return found.address;
+  }
+
+  #forget(id: number): void {
+    if (this.#pending[0]?.address.id === id) this.#disarm();
+    this.#pending = this.#pending.filter(({ address }) => address.id !== id);
+  }
+
+  #disarm(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+  }
+
+  /** Sends what is first in the queue, unless its echo is still awaited. */
+  #next(): void {
+    const first = this.#pending[0];
+    if (!this.#started || this.#cancel !== null || first === undefined) return;
+    let srtt = 0;
+    for (const path of this.#transport.paths) srtt = Math.max(srtt, path.srtt);
+    const wait = Math.max(ECHO_TIMEOUT, 2 * srtt) * 2 ** first.sends;
+    first.sends++;
+    this.#cancel = this.#transport.at(this.#transport.now + wait, () => this.#expire());
+    this.#transport.sendAddAddr(first.address, false);
+  }
+
+  /** No echo came: another announcement has its turn, this one waits for its next. */
+  #expire(): void {
+    this.#cancel = null;
+    const first = this.#pending.shift();
+    if (first !== undefined && first.sends < MOST_SENDS) this.#pending.push(first);
+    this.#next();
+  }
+}

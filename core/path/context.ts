@@ -1,0 +1,445 @@
+/**
+ * What a path manager works with: the path manager's side of the draft's line (§2.1) for one connection. It knows addresses and paths,
+ * nothing of queues and windows.
+ *
+ * How a connection drives it:
+ * 1. When MPTCP is agreed: `new ConnectionPaths(transport, plugin, { first, locals, limits })`. Path 1 is the first subflow's.
+ * 2. When joins are possible (RFC 8684 §3.1: both keys known, a DSS seen): `start()`. ADD_ADDRs are sent from then on.
+ * 3. `localAdded`, `localRemoved` when the host's addresses change, links going up and down included.
+ * 4. An ADD_ADDR whose HMAC is good: `remoteAnnounced`, which also has it echoed. An echo: `echoReceived`. A REMOVE_ADDR:
+ *    `remoteRemoved`; whether the paths over the address are dead is for the connection to find out by keepalives (RFC 8684 §3.4.2).
+ * 5. A SYN with MP_JOIN: `refuseJoin` gives the MP_TCPRST reason, or null; `reserve()` the index of the subflow to be; once its HMAC is good
+ *    `joinSeen` lets the index name the pair, then `subflowChanged(path, "joined")`; when it fails before, `abandon`.
+ * 6. `subflowChanged` for every path: "joined" and "left" of those that `open` began too, failed ones included.
+ * 7. When the connection ends: `stop()`; no timer is left.
+ *
+ * Calls of {@linkcode PathTransport} may call back at once (`close` may lead to `subflowChanged` before it returns): events wait until the path
+ * manager has returned.
+ */
+
+import type {
+  Endpoint,
+  HostAddress,
+  Micros,
+  PathContext,
+  PathEvent,
+  PathIndex,
+  PathManager,
+  PathManagerPlugin,
+  PathSpec,
+  PathView,
+  SubflowChange,
+} from "../plugin.ts";
+import { Addresses, Announcer, familyOf, type LocalAddress } from "./addresses.ts";
+import { DEFAULT_LIMITS, mayAdd, type PathLimits, RESET_PROHIBITED } from "./limits.ts";
+import { FIRST_PATH, PathTable } from "./path_table.ts";
+
+/** The multipath transport as the path manager's side sees it: what a connection implements. */
+export interface PathTransport {
+  /** Which side opened the connection. */
+  readonly role: "client" | "server";
+  /** The present. */
+  readonly now: Micros;
+  /** Established paths; always the same array. */
+  readonly paths: readonly PathView[];
+  /** C flag of the peer's MP_CAPABLE. */
+  readonly peerDeniesJoinToInitial: boolean;
+  /** Begins a join from a local port of its choice; false when that cannot be done now. Its outcome comes through `subflowChanged`. */
+  open(path: PathIndex, spec: PathSpec, backup: boolean): boolean;
+  /** Ends a path, half-open ones included; "left" follows. */
+  close(path: PathIndex): void;
+  /** Sends MP_PRIO. */
+  setBackup(path: PathIndex, backup: boolean): void;
+  /** Sends an ADD_ADDR, or the echo of one; port 0 leaves the port out. */
+  sendAddAddr(address: HostAddress, echo: boolean): void;
+  /** Sends a REMOVE_ADDR, on a path that does not use the addresses where there is one. */
+  sendRemoveAddr(ids: readonly number[]): void;
+  /** Calls back at `time`; the result cancels. */
+  at(time: Micros, callback: () => void): () => void;
+  /** A callback threw. */
+  report(error: unknown): void;
+}
+
+/** What a connection begins with. */
+export interface ConnectionPathsOptions {
+  /** Path 1; both ends have address id 0. */
+  readonly first: PathSpec;
+  /** Further addresses of this host. */
+  readonly locals?: readonly LocalAddress[];
+  /** Bounds; those not given hold as in {@linkcode DEFAULT_LIMITS}. */
+  readonly limits?: Partial<PathLimits>;
+}
+
+/** What the transport makes of one path. */
+interface PathUse {
+  state: "idle" | "opening" | "open" | "closing";
+  /** Tried since the last `use`: not tried again until the path manager asks again. */
+  tried: boolean;
+  /** Its join failed: not tried again unless the peer announces its address anew (RFC 8684 §3.4.1, §3.9.3). */
+  failed: boolean;
+  /** Opened by the peer, or one of its addresses has vanished: forgotten when it leaves (PM-3). */
+  passing: boolean;
+  backup: boolean;
+}
+
+function pathUse(state: PathUse["state"], tried: boolean): PathUse {
+  return { state, tried, failed: false, passing: false, backup: false };
+}
+
+/** Paths and addresses of one connection. */
+export class ConnectionPaths {
+  /** What the path manager gets, and an application through `conn.paths`. */
+  readonly context: PathContext;
+  /** The bounds in force. */
+  readonly limits: PathLimits;
+  readonly #transport: PathTransport;
+  readonly #addresses: Addresses;
+  readonly #announcer: Announcer;
+  readonly #table: PathTable;
+  readonly #uses = new Map<PathIndex, PathUse>();
+  readonly #timers = new Set<() => void>();
+  readonly #manager: PathManager;
+  readonly #events: PathEvent[] = [];
+  /** The last full set; null until the path manager has named one. */
+  #wanted: PathIndex[] | null = null;
+  #telling = false;
+  #started = false;
+  #stopped = false;
+
+  /** Makes the tables, then the path manager. */
+  constructor(
+    transport: PathTransport,
+    plugin: PathManagerPlugin,
+    options: ConnectionPathsOptions,
+  ) {
+    this.#transport = transport;
+    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#addresses = new Addresses(options.first, this.limits);
+    this.#table = new PathTable(options.first, this.limits.paths);
+    this.#announcer = new Announcer(transport);
+    this.#uses.set(FIRST_PATH, pathUse("open", true));
+    for (const address of options.locals ?? []) this.#addresses.addLocal(address);
+    this.context = this.#makeContext();
+    this.#manager = plugin.create(this.context);
+  }
+
+  /** Announcements of ours that the peer has not confirmed. */
+  get unconfirmed(): number {
+    return this.#announcer.unconfirmed;
+  }
+
+  /** Messages 2 and 3 of the draft (§2.1): what a path names, local port 0 unless it is the first; undefined when it names nothing. */
+  spec(path: PathIndex): PathSpec | undefined {
+    return this.#table.get(path);
+  }
+
+  /** The id of an address of this host, for MP_JOIN; -1 when it is none. */
+  localId(address: string): number {
+    return this.#addresses.local(address)?.id ?? -1;
+  }
+
+  /** Joins are possible now. */
+  start(): void {
+    if (this.#started || this.#stopped) return;
+    this.#started = true;
+    this.#announcer.start();
+    this.#tell({ type: "start" });
+    this.#reconcile();
+  }
+
+  /** The connection has ended: nothing is told, sent or waited for any more. */
+  stop(): void {
+    this.#stopped = true;
+    this.#announcer.stop();
+    for (const cancel of this.#timers) cancel();
+    this.#timers.clear();
+    this.#events.length = 0;
+  }
+
+  /** The host has one more address (PM-1). */
+  localAdded(address: LocalAddress): void {
+    const added = this.#addresses.addLocal(address);
+    if (added !== null) this.#tell({ type: "local", address: added, change: "added" });
+  }
+
+  /** The host has lost an address: the peer is told if it may know it, and paths over it end (RFC 8684 §3.4.2). */
+  localRemoved(address: string): void {
+    const removed = this.#addresses.removeLocal(address);
+    if (removed === null) return;
+    const announced = this.#announcer.withdraw(removed.id);
+    const paths = this.#pathsOver((spec) => spec.local.id === removed.id);
+    if (announced || paths.length > 0) this.#transport.sendRemoveAddr([removed.id]);
+    for (const path of paths) this.#close(path);
+    this.#vanish((spec) => spec.local.id === removed.id);
+    this.#tell({ type: "local", address: removed, change: "removed" });
+  }
+
+  /** The peer announced an address, and its HMAC is good (PM-2); port 0 = none was named. */
+  remoteAnnounced(id: number, endpoint: Endpoint): void {
+    const before = this.#addresses.remote(id);
+    const learned = this.#addresses.announced(id, endpoint);
+    if (learned === "conflict") return;
+    const known = this.#addresses.remote(id);
+    const { address, port } = endpoint;
+    // RFC 8684 §3.4.1: the same option goes back, so with the port it came with.
+    this.#transport.sendAddAddr({ id, address, port, family: familyOf(address), link: "" }, true);
+    if (known === undefined) return;
+    if (learned === "changed") {
+      this.#vanish(({ remote }) => remote.id === id && remote.port === before?.port);
+    }
+    if (learned === "added") this.#tell({ type: "remote", address: known, change: "added" });
+    if (learned === "changed" || (learned === "known" && this.#forgive(id))) {
+      this.#tell({ type: "remote", address: known, change: "changed" });
+    }
+  }
+
+  /** The peer confirmed an announcement of ours. */
+  echoReceived(id: number): void {
+    const address = this.#announcer.echo(id);
+    if (address !== null) this.#tell({ type: "echo", address });
+  }
+
+  /** The peer took addresses back; unknown ids are ignored (RFC 8684 §3.4.2). */
+  remoteRemoved(ids: readonly number[]): void {
+    for (const id of ids) {
+      const removed = this.#addresses.removeRemote(id);
+      if (removed === null) continue;
+      this.#vanish((spec) => spec.remote.id === id);
+      this.#tell({ type: "remote", address: removed, change: "removed" });
+    }
+  }
+
+  /** Whether a join from `remote` under `remoteId` to `local` is refused: the MP_TCPRST reason, or null. */
+  refuseJoin(remoteId: number, remote: Endpoint, local: Endpoint): number | null {
+    const own = this.#addresses.local(local.address);
+    if (own === undefined || !mayAdd(this.#used(), this.limits)) return RESET_PROHIBITED;
+    const known = this.#addresses.remote(remoteId);
+    const peer: HostAddress = known ?? { ...remote, id: remoteId, family: own.family, link: "" };
+    try {
+      return this.#manager.refuse?.(peer, own) ?? null;
+    } catch (error) {
+      this.#transport.report(error);
+      return null;
+    }
+  }
+
+  /** The index of a join that has begun; it counts as in use. */
+  reserve(): PathIndex {
+    const path = this.#table.reserve();
+    this.#uses.set(path, { ...pathUse("opening", true), passing: true });
+    return path;
+  }
+
+  /** A reserved index comes to nothing. */
+  abandon(path: PathIndex): void {
+    this.#uses.delete(path);
+    this.#reconcile();
+  }
+
+  /** A join is authentic: its index names its pair, and its source is known from now on (PM-2). */
+  joinSeen(path: PathIndex, remoteId: number, remote: Endpoint, local: Endpoint): void {
+    const own = this.#addresses.local(local.address);
+    if (own === undefined) return;
+    const { address, added } = this.#addresses.joined(remoteId, remote);
+    this.#table.bind(path, { local: own, remote: address });
+    this.#wanted?.push(path);
+    if (added) this.#tell({ type: "remote", address, change: "added" });
+  }
+
+  /** A subflow changed; "left" also when it never came to be. */
+  subflowChanged(path: PathIndex, change: SubflowChange, reason?: string): void {
+    const use = this.#uses.get(path);
+    if (use !== undefined && change === "joined") use.state = "open";
+    if (use !== undefined && change === "left") {
+      use.failed = use.state === "opening";
+      use.state = "idle";
+      if (use.passing) this.#forget(path);
+    }
+    this.#tell({ type: "subflow", path, change, ...(reason === undefined ? {} : { reason }) });
+    if (change === "left") this.#reconcile();
+  }
+
+  #makeContext(): PathContext {
+    const transport = this.#transport;
+    return {
+      role: transport.role,
+      locals: this.#addresses.locals,
+      remotes: this.#addresses.remotes,
+      paths: transport.paths,
+      get peerDeniesJoinToInitial() {
+        return transport.peerDeniesJoinToInitial;
+      },
+      index: (spec) => this.#table.index(spec),
+      use: (paths) => this.#useOnly(paths),
+      setBackup: (path, backup) => this.#setBackup(path, backup),
+      announce: (address) => this.#announce(address),
+      withdraw: (address) => {
+        if (this.#announcer.withdraw(address.id)) transport.sendRemoveAddr([address.id]);
+      },
+      after: (delay, callback) => this.#after(delay, callback),
+    };
+  }
+
+  #useOnly(paths: readonly PathIndex[]): void {
+    const wanted = new Set<PathIndex>();
+    for (const path of paths) {
+      this.#check("use", path);
+      if (wanted.has(path)) throw new RangeError(`Cannot use path ${path} as it is named twice`);
+      wanted.add(path);
+    }
+    if (this.#stopped) return;
+    this.#wanted = [...wanted];
+    for (const path of this.#wanted) {
+      const use = this.#uses.get(path);
+      if (use !== undefined) use.tried = false;
+    }
+    for (const [path, use] of [...this.#uses]) {
+      const inUse = use.state === "open" || use.state === "opening";
+      if (inUse && !wanted.has(path)) this.#close(path);
+    }
+    this.#reconcile();
+  }
+
+  /** Opens what is wanted and can be, in its order, up to the limits (ARC-3). */
+  #reconcile(): void {
+    if (!this.#started || this.#stopped) return;
+    const wanted = this.#wanted ?? [];
+    for (const path of wanted) {
+      // Opening may come back here with another set.
+      if (this.#wanted !== wanted || !mayAdd(this.#used(), this.limits)) return;
+      if (!this.#canOpen(path)) continue;
+      const use = this.#use(path);
+      use.tried = true;
+      use.state = "opening";
+      const opened = this.#transport.open(path, this.#table.get(path)!, use.backup);
+      if (!opened && use.state === "opening") use.state = "idle";
+    }
+  }
+
+  #canOpen(path: PathIndex): boolean {
+    const spec = this.#table.get(path);
+    if (spec === undefined) return false;
+    // C flag (RFC 8684 §3.1): no further subflow to the address of the first.
+    if (spec.remote.id === 0 && this.#transport.peerDeniesJoinToInitial) return false;
+    const use = this.#uses.get(path);
+    return use === undefined || (use.state === "idle" && !use.tried && !use.failed);
+  }
+
+  #setBackup(path: PathIndex, backup: boolean): void {
+    this.#check("make a backup of", path);
+    const use = this.#use(path);
+    use.backup = backup;
+    if (use.state === "open") this.#transport.setBackup(path, backup);
+  }
+
+  #announce(address: HostAddress): void {
+    const own = this.#addresses.local(address.address);
+    if (own === undefined || own.id !== address.id) {
+      throw new RangeError(`Cannot announce ${address.address} as it is not one of locals`);
+    }
+    this.#announcer.announce(address);
+  }
+
+  #after(delay: Micros, callback: () => void): () => void {
+    if (!(delay >= 0 && delay < Infinity)) {
+      throw new RangeError(
+        `Cannot wait as the delay must be a number of microseconds: current value is ${delay}`,
+      );
+    }
+    if (this.#stopped) return () => {};
+    const stop = this.#transport.at(this.#transport.now + delay, () => {
+      this.#timers.delete(cancel);
+      this.#guard(callback);
+    });
+    const cancel = (): void => {
+      if (this.#timers.delete(cancel)) stop();
+    };
+    this.#timers.add(cancel);
+    return cancel;
+  }
+
+  #check(verb: string, path: PathIndex): void {
+    if (this.#table.known(path)) return;
+    throw new RangeError(`Cannot ${verb} path ${path} as no path has that index`);
+  }
+
+  #use(path: PathIndex): PathUse {
+    let use = this.#uses.get(path);
+    if (use === undefined) {
+      use = pathUse("idle", false);
+      this.#uses.set(path, use);
+    }
+    return use;
+  }
+
+  #close(path: PathIndex): void {
+    const use = this.#uses.get(path);
+    if (use === undefined || use.state === "idle" || use.state === "closing") return;
+    use.state = "closing";
+    this.#transport.close(path);
+  }
+
+  /** Paths that are or are about to be. */
+  #used(): number {
+    let used = 0;
+    for (const { state } of this.#uses.values()) {
+      if (state === "open" || state === "opening") used++;
+    }
+    return used;
+  }
+
+  #pathsOver(over: (spec: PathSpec) => boolean): PathIndex[] {
+    const paths: PathIndex[] = [];
+    for (const [path, spec] of this.#table.entries()) {
+      if (over(spec) && (this.#uses.get(path)?.state ?? "idle") !== "idle") paths.push(path);
+    }
+    return paths;
+  }
+
+  /** The peer announced `id` anew: joins to it may be tried again. True when one had failed. */
+  #forgive(id: number): boolean {
+    let forgiven = false;
+    for (const [path, spec] of this.#table.entries()) {
+      const use = this.#uses.get(path);
+      if (use === undefined || spec.remote.id !== id || !use.failed) continue;
+      use.failed = false;
+      forgiven = true;
+    }
+    return forgiven;
+  }
+
+  /** An address of these pairs has vanished: they go from the table (PM-3), those in use when they leave. */
+  #vanish(gone: (spec: PathSpec) => boolean): void {
+    for (const [path, spec] of [...this.#table.entries()]) {
+      if (!gone(spec)) continue;
+      const use = this.#uses.get(path);
+      if (use === undefined || use.state === "idle") this.#forget(path);
+      else use.passing = true;
+    }
+  }
+
+  #forget(path: PathIndex): void {
+    this.#table.drop(path);
+    this.#uses.delete(path);
+  }
+
+  #tell(event: PathEvent): void {
+    if (this.#stopped) return;
+    this.#events.push(event);
+    if (this.#telling) return;
+    this.#telling = true;
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+      const told = next;
+      this.#guard(() => this.#manager.onEvent(told));
+    }
+    this.#telling = false;
+  }
+
+  #guard(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.#transport.report(error);
+    }
+  }
+}
