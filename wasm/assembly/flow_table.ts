@@ -1,0 +1,233 @@
+// Who a packet belongs to: an open-addressing table of flow keys, keyed with the host's secret so that no peer can choose colliding ports.
+
+import {
+  KEY_FAMILY,
+  KEY_LOCAL,
+  KEY_LOCAL_PORT,
+  KEY_REMOTE,
+  KEY_REMOTE_PORT,
+  RX_DEST,
+  RX_DEST_PORT,
+  RX_FAMILY,
+  RX_SOURCE,
+  RX_SOURCE_PORT,
+} from "../layout";
+import { Host, hostAllocate, hostOf, hostRelease } from "./host";
+
+const FIRST_SLOTS: u32 = 16;
+
+/** One cache line a slot, so that a look-up mostly touches one. `ports` is remote << 16 | local. */
+@unmanaged
+class Slot {
+  hash: u32;
+  value: i32; // 0: empty
+  ports: u32;
+  family: u32;
+  local0: u64;
+  local1: u64;
+  remote0: u64;
+  remote1: u64;
+  reserved0: u64;
+  reserved1: u64;
+}
+
+// The key looked for. Globals, as more than one number cannot be returned.
+let ports: u32 = 0;
+let family: u32 = 0;
+let local0: u64 = 0;
+let local1: u64 = 0;
+let remote0: u64 = 0;
+let remote1: u64 = 0;
+
+function loadKey(key: usize): void {
+  ports = <u32> load<u16>(key + KEY_REMOTE_PORT) << 16 | load<u16>(key + KEY_LOCAL_PORT);
+  family = load<u32>(key + KEY_FAMILY);
+  local0 = load<u64>(key + KEY_LOCAL);
+  local1 = load<u64>(key + KEY_LOCAL + 8);
+  remote0 = load<u64>(key + KEY_REMOTE);
+  remote1 = load<u64>(key + KEY_REMOTE + 8);
+  if (family == 4) {
+    // Only four bytes of an IPv4 address count.
+    local0 &= 0xffffffff;
+    remote0 &= 0xffffffff;
+    local1 = 0;
+    remote1 = 0;
+  }
+}
+
+function loadPacket(): void {
+  ports = load<u32>(RX_SOURCE_PORT << 2) << 16 | load<u32>(RX_DEST_PORT << 2);
+  family = load<u32>(RX_FAMILY << 2);
+  local0 = load<u64>(RX_DEST << 2);
+  local1 = load<u64>((RX_DEST << 2) + 8);
+  remote0 = load<u64>(RX_SOURCE << 2);
+  remote1 = load<u64>((RX_SOURCE << 2) + 8);
+}
+
+// SipHash-1-3 (Aumasson and Bernstein), its state in globals as well.
+let v0: u64 = 0;
+let v1: u64 = 0;
+let v2: u64 = 0;
+let v3: u64 = 0;
+
+// @ts-ignore: decorator
+@inline
+function round(): void {
+  v0 += v1;
+  v2 += v3;
+  v1 = rotl(v1, 13) ^ v0;
+  v3 = rotl(v3, 16) ^ v2;
+  v0 = rotl(v0, 32);
+  v2 += v1;
+  v0 += v3;
+  v1 = rotl(v1, 17) ^ v2;
+  v3 = rotl(v3, 21) ^ v0;
+  v2 = rotl(v2, 32);
+}
+
+// @ts-ignore: decorator
+@inline
+function absorb(word: u64): void {
+  v3 ^= word;
+  round();
+  v0 ^= word;
+}
+
+function hashKey(host: Host): u32 {
+  v0 = host.secret0 ^ 0x736f6d6570736575;
+  v1 = host.secret1 ^ 0x646f72616e646f6d;
+  v2 = host.secret0 ^ 0x6c7967656e657261;
+  v3 = host.secret1 ^ 0x7465646279746573;
+  absorb(<u64> ports << 32 | family);
+  if (family == 4) absorb(remote0 << 32 | local0);
+  else {
+    absorb(local0);
+    absorb(local1);
+    absorb(remote0);
+    absorb(remote1);
+  }
+  v2 ^= 0xff;
+  round();
+  round();
+  round();
+  const hash = v0 ^ v1 ^ v2 ^ v3;
+  return <u32> (hash ^ hash >> 32);
+}
+
+// @ts-ignore: decorator
+@inline
+function slotAt(host: Host, index: u32): Slot {
+  return changetype<Slot>(host.flows + (<usize> index << 6));
+}
+
+// @ts-ignore: decorator
+@inline
+function matches(slot: Slot): bool {
+  return slot.ports == ports && slot.remote0 == remote0 && slot.local0 == local0 &&
+    slot.remote1 == remote1 && slot.local1 == local1 && slot.family == family;
+}
+
+/** Index of the slot of the key, or of the empty one where it would go. The table is never full. */
+function seek(host: Host, hash: u32): u32 {
+  const mask = host.flowSlots - 1;
+  let index = hash & mask;
+  while (true) {
+    const slot = slotAt(host, index);
+    if (slot.value == 0 || (slot.hash == hash && matches(slot))) return index;
+    index = (index + 1) & mask;
+  }
+}
+
+function resize(host: Host, slots: u32): bool {
+  if (slots > 1 << 22) return false;
+  const table = hostAllocate(host, <i32> (slots << 6));
+  if (table == 0) return false;
+  memory.fill(table, 0, <usize> slots << 6);
+  const old = host.flows;
+  for (let i: u32 = 0; i < host.flowSlots; i++) {
+    const from = old + (<usize> i << 6);
+    if (changetype<Slot>(from).value == 0) continue;
+    let index = changetype<Slot>(from).hash & (slots - 1);
+    while (changetype<Slot>(table + (<usize> index << 6)).value != 0) index = (index + 1) & (slots - 1);
+    memory.copy(table + (<usize> index << 6), from, 64);
+  }
+  hostRelease(host, old);
+  host.flows = table;
+  host.flowSlots = slots;
+  host.lastFlow = 0;
+  return true;
+}
+
+export function flow_insert(handle: i32, key: i32, value: i32): i32 {
+  const host = hostOf(handle);
+  if (host == null || value == 0) return 0;
+  // At most three quarters full, so that runs stay short.
+  if ((host.flowCount + 1) * 4 > host.flowSlots * 3) {
+    if (!resize(host, max(FIRST_SLOTS, host.flowSlots << 1))) return 0;
+  }
+  loadKey(key);
+  const hash = hashKey(host);
+  const slot = slotAt(host, seek(host, hash));
+  if (slot.value != 0) return 0;
+  slot.hash = hash;
+  slot.value = value;
+  slot.ports = ports;
+  slot.family = family;
+  slot.local0 = local0;
+  slot.local1 = local1;
+  slot.remote0 = remote0;
+  slot.remote1 = remote1;
+  host.flowCount++;
+  return 1;
+}
+
+export function flow_remove(handle: i32, key: i32): i32 {
+  const host = hostOf(handle);
+  if (host == null || host.flowCount == 0) return 0;
+  loadKey(key);
+  let hole = seek(host, hashKey(host));
+  if (slotAt(host, hole).value == 0) return 0;
+  host.lastFlow = 0;
+  if (--host.flowCount == 0) {
+    flowsFree(host);
+    return 1;
+  }
+  // Later slots of the run move up where they may, so that no mark of a removed key is needed and runs stay short.
+  const mask = host.flowSlots - 1;
+  let index = hole;
+  while (true) {
+    index = (index + 1) & mask;
+    const slot = slotAt(host, index);
+    if (slot.value == 0) break;
+    if ((index - slot.hash & mask) >= (index - hole & mask)) {
+      memory.copy(changetype<usize>(slotAt(host, hole)), changetype<usize>(slot), 64);
+      hole = index;
+    }
+  }
+  slotAt(host, hole).value = 0;
+  // A smaller table is only a saving: without memory for it the larger one stays.
+  if (host.flowSlots > FIRST_SLOTS && host.flowCount * 8 < host.flowSlots) {
+    resize(host, host.flowSlots >> 1);
+  }
+  return 1;
+}
+
+export function flow_find(handle: i32): i32 {
+  const host = hostOf(handle);
+  if (host == null || host.flowCount == 0) return 0;
+  loadPacket();
+  // Packets come in trains: mostly it is the flow of the packet before.
+  const last = host.lastFlow;
+  if (last != 0 && matches(changetype<Slot>(last))) return changetype<Slot>(last).value;
+  const slot = slotAt(host, seek(host, hashKey(host)));
+  if (slot.value != 0) host.lastFlow = changetype<usize>(slot);
+  return slot.value;
+}
+
+export function flowsFree(host: Host): void {
+  hostRelease(host, host.flows);
+  host.flows = 0;
+  host.flowSlots = 0;
+  host.flowCount = 0;
+  host.lastFlow = 0;
+}

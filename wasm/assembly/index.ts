@@ -1,0 +1,52 @@
+// What JavaScript may call; ../mod.ts says what each function does.
+
+import { hostCreate, hostOf, Host, handleFree } from "./host";
+import { freeBlock } from "./memory";
+import { flowsFree } from "./flow_table";
+import { Receiver, receiverDestroy } from "./receiver";
+import { Stream, streamDestroy } from "./stream";
+
+export { memory_alloc, memory_free, memory_reserve, packet_alloc, packet_free } from "./memory";
+export { host_usage } from "./host";
+export { copy, copy_sum, dss_checksum, dss_expected_sum, sum, sum_join } from "./checksum";
+export { packet_parse } from "./parse";
+export { header_build } from "./header";
+export { flow_find, flow_insert, flow_remove } from "./flow_table";
+export {
+  stream_at,
+  stream_commit,
+  stream_free,
+  stream_new,
+  stream_pin,
+  stream_place,
+  stream_record,
+  stream_release,
+  stream_tail,
+  stream_tail_room,
+  stream_unpin,
+} from "./stream";
+export { receiver_free, receiver_new, receiver_record } from "./receiver";
+export { receiver_map } from "./learn";
+export { receiver_sack, receiver_segment, receiver_skip } from "./reassembly";
+
+export function host_new(secret0: i32, secret1: i32): i32 {
+  const host = hostCreate();
+  if (host == null) return 0;
+  host.secret0 = <u64> <u32> secret0 | <u64> <u32> secret1 << 32;
+  // SipHash wants 128 bits: the other half is the first one, mixed (splitmix64's finalizer).
+  let mixed = host.secret0 + 0x9e3779b97f4a7c15;
+  mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9;
+  mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111eb;
+  host.secret1 = mixed ^ mixed >> 31;
+  return host.handle;
+}
+
+export function host_free(handle: i32): void {
+  const host = hostOf(handle);
+  if (host == null) return;
+  while (host.receivers != 0) receiverDestroy(changetype<Receiver>(host.receivers));
+  while (host.streams != 0) streamDestroy(changetype<Stream>(host.streams));
+  flowsFree(host);
+  handleFree(handle);
+  freeBlock(changetype<usize>(host));
+}

@@ -1,0 +1,128 @@
+// The allocator: blocks of powers of two from 16 bytes, each size with a last-in-first-out free list, so that what was just freed (and is still in
+// the processor's cache) is used next. It needs no header in front of a block: a table gives the size of the blocks in each 64 KB of memory.
+
+import { PAGE } from "../layout";
+
+// Fixed places in the first 64 KB, which is never handed out. Free lists: 32 words below MEMORY_BASE, one a size.
+const FREE_LISTS: usize = 512;
+/** 128 addresses: directory of the handle table. */
+export const HANDLE_DIRECTORY: usize = 2048;
+// One byte for each 64 KB of memory: the size class of its blocks, 0 when it was never handed out.
+const CLASSES: usize = 16384;
+
+// Addresses cross the boundary as signed numbers: below 2 GB they need no care on either side.
+const MOST_PAGES: i32 = 32768;
+// Growing is a system call, so it is done in steps; memory that was never touched costs nothing.
+const GROWTH_STEP: i32 = 64;
+
+const SMALLEST: i32 = 4; // 16 bytes
+const LARGEST: i32 = 28; // 256 MB
+const SMALL_PACKET: i32 = 11; // 2,048 bytes
+const PAGE_CLASS: i32 = 16;
+// Packets of up to 64 KB and their headroom, not a power of two: 16 of them in 17 WebAssembly pages.
+const BIG_PACKET: i32 = 1;
+const BIG_PACKET_SIZE: i32 = 66048;
+const BIG_PACKETS: i32 = 16;
+
+let firstFree: i32 = 1; // first WebAssembly page never handed out
+
+/** Hands out `pages` WebAssembly pages in a row; 0 when there are none. */
+function take(pages: i32): usize {
+  const end = firstFree + pages;
+  const size = memory.size();
+  if (end > size) {
+    if (end > MOST_PAGES) return 0;
+    let step = max(GROWTH_STEP, size >> 3);
+    step = min(max(step, end - size), MOST_PAGES - size);
+    // Near the limit of the engine a whole step may be refused where the pages asked for would not.
+    if (memory.grow(step) < 0 && memory.grow(end - size) < 0) return 0;
+  }
+  const address = <usize> firstFree << 16;
+  firstFree = end;
+  return address;
+}
+
+function push(list: usize, block: usize): void {
+  store<u32>(block, load<u32>(list));
+  store<u32>(list, <u32> block);
+}
+
+/** Fills an empty free list with fresh blocks, the lowest on top. */
+function refill(kind: i32): bool {
+  const list = FREE_LISTS + (<usize> kind << 2);
+  const big = kind == BIG_PACKET;
+  const pages = big ? BIG_PACKETS + 1 : kind < PAGE_CLASS ? 1 : 1 << (kind - PAGE_CLASS);
+  const start = take(pages);
+  if (start == 0) return false;
+  memory.fill(CLASSES + (start >> 16), <u8> kind, pages);
+  const size: usize = big ? <usize> BIG_PACKET_SIZE : <usize> 1 << kind;
+  let block = start + (<usize> pages << 16) / size * size;
+  while (block > start) {
+    block -= size;
+    push(list, block);
+  }
+  return true;
+}
+
+function allocate(kind: i32): usize {
+  const list = FREE_LISTS + (<usize> kind << 2);
+  if (load<u32>(list) == 0 && !refill(kind)) return 0;
+  const block = load<u32>(list);
+  store<u32>(list, load<u32>(block));
+  return block;
+}
+
+function release(block: usize): void {
+  const kind = load<u8>(CLASSES + (block >> 16));
+  if (kind != 0) push(FREE_LISTS + (<usize> kind << 2), block);
+}
+
+/** The size class of the smallest block with room for `bytes`; above LARGEST when there is none. */
+// @ts-ignore: decorator
+@inline
+function classOf(bytes: i32): i32 {
+  return bytes <= 16 ? SMALLEST : 32 - clz(bytes - 1);
+}
+
+/** A block of at least `bytes`, not cleared; 0 when there is no memory. */
+export function allocateBytes(bytes: i32): usize {
+  const kind = classOf(bytes);
+  return kind > LARGEST ? 0 : allocate(kind);
+}
+
+/** Bytes that the block at `address` takes. */
+export function blockSize(address: usize): i32 {
+  return 1 << load<u8>(CLASSES + (address >> 16));
+}
+
+/** A block of PAGE bytes for stream data. */
+export function allocatePage(): usize {
+  return allocate(PAGE_CLASS);
+}
+
+/** Gives back any block; 0 is ignored. */
+export function freeBlock(address: usize): void {
+  release(address);
+}
+
+export function memory_alloc(bytes: i32): i32 {
+  return <u32> bytes > 2048 ? 0 : <i32> allocate(classOf(bytes));
+}
+
+export function memory_free(address: i32): void {
+  release(<usize> address);
+}
+
+export function packet_alloc(bytes: i32): i32 {
+  if (<u32> bytes <= 2048) return <i32> allocate(SMALL_PACKET);
+  return <u32> bytes <= <u32> BIG_PACKET_SIZE ? <i32> allocate(BIG_PACKET) : 0;
+}
+
+export function packet_free(address: i32): void {
+  release(<usize> address);
+}
+
+export function memory_reserve(bytes: i32): i32 {
+  const pages = <i32> ((<u32> bytes + (PAGE - 1)) >> 16);
+  return memory.size() + pages <= MOST_PAGES && memory.grow(pages) >= 0 ? 1 : 0;
+}

@@ -1,0 +1,159 @@
+// Sorted lists of disjoint ranges of offsets, [start, end), which never touch one another: what lies above the first hole of a stream or a subflow.
+
+import { Host, hostAllocate, hostRelease } from "./host";
+
+/** Most ranges in a list: a peer that sends every other byte gets no more memory than this. */
+export const MOST_RANGES: i32 = 1024;
+const FIRST_CAPACITY: i32 = 5; // 120 bytes, a block of 128
+
+@unmanaged
+export class Range {
+  start: f64;
+  end: f64;
+  changed: f64; // larger for a range that changed later
+}
+
+/** Part of a record. Zeroes are an empty list. */
+@unmanaged
+export class Ranges {
+  list: usize;
+  count: i32;
+  capacity: i32;
+}
+
+// @ts-ignore: decorator
+@inline
+export function rangeAt(ranges: Ranges, index: i32): Range {
+  return changetype<Range>(ranges.list + <usize> index * offsetof<Range>());
+}
+
+/** Makes room for `more` ranges, whatever their number; false when there is no memory. */
+export function rangesRoom(ranges: Ranges, host: Host, more: i32): bool {
+  const count = ranges.count + more;
+  if (count <= ranges.capacity) return true;
+  const size = max(count, max(FIRST_CAPACITY, ranges.capacity << 1)) * <i32> offsetof<Range>();
+  const list = hostAllocate(host, size);
+  if (list == 0) return false;
+  memory.copy(list, ranges.list, <usize> ranges.count * offsetof<Range>());
+  hostRelease(host, ranges.list);
+  ranges.list = list;
+  ranges.capacity = size / <i32> offsetof<Range>();
+  return true;
+}
+
+/** Makes room for `more` ranges that are to stay; false when that would be too many or there is no memory. */
+export function rangesReserve(ranges: Ranges, host: Host, more: i32): bool {
+  if (more == 0) return true;
+  return ranges.count + more <= MOST_RANGES && rangesRoom(ranges, host, more);
+}
+
+export function rangesFree(ranges: Ranges, host: Host): void {
+  hostRelease(host, ranges.list);
+  ranges.list = 0;
+  ranges.count = 0;
+  ranges.capacity = 0;
+}
+
+/** Index of the first range that ends at or above `offset`, the count when there is none. */
+export function rangesFind(ranges: Ranges, offset: f64): i32 {
+  let high = ranges.count;
+  // What arrives mostly extends or follows the last range.
+  if (high == 0 || rangeAt(ranges, high - 1).end < offset) return high;
+  let low = 0;
+  high--;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (rangeAt(ranges, middle).end < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Whether [start, end) touches a range, so that adding it makes no new one. */
+export function rangesTouch(ranges: Ranges, start: f64, end: f64): bool {
+  const index = rangesFind(ranges, start);
+  return index < ranges.count && rangeAt(ranges, index).start <= end;
+}
+
+/** Takes `count` ranges out. */
+export function rangesDrop(ranges: Ranges, index: i32, count: i32): void {
+  if (count == 0) return;
+  const to = changetype<usize>(rangeAt(ranges, index));
+  const rest = ranges.count - index - count;
+  memory.copy(to, to + <usize> count * offsetof<Range>(), <usize> rest * offsetof<Range>());
+  ranges.count -= count;
+}
+
+function insert(ranges: Ranges, index: i32, start: f64, end: f64, changed: f64): void {
+  const at = changetype<usize>(rangeAt(ranges, index));
+  memory.copy(
+    at + offsetof<Range>(),
+    at,
+    <usize> (ranges.count - index) * offsetof<Range>(),
+  );
+  ranges.count++;
+  const range = changetype<Range>(at);
+  range.start = start;
+  range.end = end;
+  range.changed = changed;
+}
+
+/** Adds a range and joins it with those that it touches; room for one more must have been reserved. */
+export function rangesAdd(ranges: Ranges, start: f64, end: f64, changed: f64): void {
+  const index = rangesFind(ranges, start);
+  let after = index;
+  while (after < ranges.count && rangeAt(ranges, after).start <= end) after++;
+  if (after == index) {
+    insert(ranges, index, start, end, changed);
+    return;
+  }
+  const range = rangeAt(ranges, index);
+  range.start = min(start, range.start);
+  range.end = max(end, rangeAt(ranges, after - 1).end);
+  range.changed = changed;
+  rangesDrop(ranges, index + 1, after - index - 1);
+}
+
+/** Takes [start, end) out; cutting a range in two needs room for one more. */
+export function rangesRemove(ranges: Ranges, start: f64, end: f64): void {
+  let index = rangesFind(ranges, start);
+  if (index < ranges.count) {
+    const range = rangeAt(ranges, index);
+    if (range.end <= start) index++;
+    else if (range.start < start) {
+      const rangeEnd = range.end;
+      range.end = start;
+      index++;
+      if (rangeEnd > end) {
+        insert(ranges, index, end, rangeEnd, range.changed);
+        return;
+      }
+    }
+  }
+  let after = index;
+  while (after < ranges.count && rangeAt(ranges, after).end <= end) after++;
+  if (after < ranges.count && rangeAt(ranges, after).start < end) rangeAt(ranges, after).start = end;
+  rangesDrop(ranges, index, after - index);
+}
+
+/** Drops the ranges that begin at or below `offset` and returns where what is in order now ends. */
+export function rangesAbsorb(ranges: Ranges, offset: f64): f64 {
+  let count = 0;
+  while (count < ranges.count && rangeAt(ranges, count).start <= offset) {
+    offset = max(offset, rangeAt(ranges, count).end);
+    count++;
+  }
+  rangesDrop(ranges, 0, count);
+  return offset;
+}
+
+/** Bytes of [start, end) that are in ranges. */
+export function rangesCovered(ranges: Ranges, start: f64, end: f64): f64 {
+  let covered: f64 = 0;
+  for (let i = rangesFind(ranges, start); i < ranges.count; i++) {
+    const range = rangeAt(ranges, i);
+    if (range.start >= end) break;
+    covered += max(0, min(end, range.end) - max(start, range.start));
+  }
+  return covered;
+}

@@ -1,0 +1,343 @@
+// What a subflow's segments become: each byte goes once to its place in the connection's stream, or is staged until it is known where that is and
+// that it is sound. A call first makes ready all that it will need, so that a segment that cannot be kept whole is refused before anything changed.
+
+import {
+  SEGMENT_ADVANCED,
+  SEGMENT_BEYOND,
+  SEGMENT_CHECKSUM,
+  SEGMENT_DATA,
+  SEGMENT_DATA_DUPLICATE,
+  SEGMENT_DUPLICATE,
+  SEGMENT_FILLED,
+  SEGMENT_GAP,
+  SEGMENT_MEMORY,
+  SEGMENT_STAGED,
+  TX_SACK,
+} from "../layout";
+import { rawSum, swap16 } from "./checksum";
+import { Mapping, mappingAt, mappingsDrop, mappingsFind } from "./mapping";
+import { pagesAddress } from "./pages";
+import {
+  rangeAt,
+  rangesAbsorb,
+  rangesAdd,
+  rangesCovered,
+  rangesFind,
+  rangesReserve,
+  rangesRoom,
+  rangesTouch,
+} from "./ranges";
+import { inPage, joinSum, Receiver, receiverOf, stageHold, stagePut, stageTake, stageTrim } from "./receiver";
+import { Stream, streamOf, streamPlace, streamReserve, streamTrim } from "./stream";
+
+/** SEGMENT_* bits of the call that runs. */
+export let report: i32 = 0;
+// What the call that runs has made ready.
+let streamRanges: i32 = 0;
+let stagedRanges: i32 = 0;
+let completed: i32 = 0; // mappings whose bytes will leave the stage, which may cut a range there in two
+
+export function reportClear(): void {
+  report = 0;
+  streamRanges = 0;
+  stagedRanges = 0;
+  completed = 0;
+}
+
+/** Makes the stream ready for [start, end), of which nothing at or above `limit` is kept. */
+export function reserveData(stream: Stream, start: f64, end: f64, limit: f64): bool {
+  const more = streamReserve(stream, start, min(end, limit), streamRanges);
+  if (more < 0) return false;
+  streamRanges += more;
+  return true;
+}
+
+/** Places bytes in the stream, for which it was made ready. */
+function placeData(stream: Stream, offset: f64, from: usize, length: i32, limit: f64): void {
+  const end = min(offset + <f64> length, limit);
+  const kept = <i32> max(end - offset, 0);
+  if (kept < length) report |= SEGMENT_BEYOND;
+  if (kept > 0 && streamPlace(stream, offset, from, kept) < kept) report |= SEGMENT_DATA_DUPLICATE;
+}
+
+/** Moves staged bytes, all of [start, end), to the stream. */
+export function deliverStaged(
+  receiver: Receiver,
+  stream: Stream,
+  start: f64,
+  end: f64,
+  delta: f64,
+  limit: f64,
+): void {
+  let cursor = start;
+  while (cursor < end) {
+    const part = inPage(cursor, <i32> min(end - cursor, 65536));
+    placeData(stream, cursor + delta, pagesAddress(receiver.pages, cursor), part, limit);
+    cursor += <f64> part;
+  }
+  stageTake(receiver, start, end);
+}
+
+/** Sum of the staged bytes of [start, end), all staged, as part of a mapping that begins at `ssn`. */
+export function sumStaged(receiver: Receiver, start: f64, end: f64, ssn: f64): u32 {
+  let sum: u32 = 0;
+  while (start < end) {
+    const part = inPage(start, <i32> min(end - start, 65536));
+    sum = joinSum(sum, rawSum(pagesAddress(receiver.pages, start), part), start - ssn);
+    start += <f64> part;
+  }
+  return sum;
+}
+
+/** Whether a little-endian sum is the one expected: all ones and all zeroes are the same number (RFC 1071 §2). */
+// @ts-ignore: decorator
+@inline
+export function sound(sum: u32, expected: i32): bool {
+  return swap16(sum) % 0xffff == <u32> expected % 0xffff;
+}
+
+// @ts-ignore: decorator
+@inline
+function mappingOver(receiver: Receiver, offset: f64): Mapping | null {
+  const mappings = receiver.mappings;
+  const index = mappingsFind(mappings, offset);
+  if (index == mappings.count) return null;
+  return mappingAt(mappings, index);
+}
+
+/** Makes ready for a piece of new bytes that one mapping, or none, covers. */
+function planPiece(receiver: Receiver, stream: Stream, start: f64, end: f64, mapping: Mapping | null, limit: f64): bool {
+  if (mapping != null) {
+    if (mapping.expected < 0) {
+      return reserveData(stream, start + mapping.delta, end + mapping.delta, limit);
+    }
+    if (end - start == mapping.end - mapping.ssn) return true; // verified where it lies: nothing is staged
+  }
+  if (!rangesTouch(receiver.staged, start, end)) stagedRanges++;
+  return stageHold(receiver, start, end);
+}
+
+/** Puts a piece of new bytes where it belongs. */
+function commitPiece(
+  receiver: Receiver,
+  stream: Stream,
+  start: f64,
+  end: f64,
+  mapping: Mapping | null,
+  from: usize,
+  limit: f64,
+): void {
+  const length = <i32> (end - start);
+  if (mapping == null) {
+    stagePut(receiver, start, from, length);
+    report |= SEGMENT_STAGED;
+    return;
+  }
+  mapping.missing -= <f64> length;
+  if (mapping.expected < 0) {
+    placeData(stream, start + mapping.delta, from, length, limit);
+  } else if (end - start == mapping.end - mapping.ssn) {
+    if (sound(joinSum(0, rawSum(from, length), 0), mapping.expected)) {
+      placeData(stream, start + mapping.delta, from, length, limit);
+    } else report |= SEGMENT_CHECKSUM;
+    mapping.expected = -1; // settled
+  } else {
+    mapping.sum = joinSum(mapping.sum, stagePut(receiver, start, from, length), start - mapping.ssn);
+  }
+}
+
+/** Goes over the pieces of [start, end) that have not come yet, cut at the ends of mappings; `from` holds the byte of `start`. */
+function pieces(
+  receiver: Receiver,
+  stream: Stream,
+  start: f64,
+  end: f64,
+  from: usize,
+  limit: f64,
+  commit: bool,
+): bool {
+  const ranges = receiver.ranges;
+  let index = rangesFind(ranges, start);
+  let cursor = start;
+  while (cursor < end) {
+    let gapEnd = end;
+    let resume = end;
+    if (index < ranges.count) {
+      const range = rangeAt(ranges, index++);
+      gapEnd = min(end, range.start);
+      resume = range.end;
+    }
+    if (gapEnd > cursor && ranges.count > 0 && rangeAt(ranges, ranges.count - 1).start >= gapEnd) {
+      report |= SEGMENT_FILLED;
+    }
+    if (resume > cursor && gapEnd < end) report |= SEGMENT_DUPLICATE;
+    while (cursor < gapEnd) {
+      let mapping = mappingOver(receiver, cursor);
+      let pieceEnd = gapEnd;
+      if (mapping != null) {
+        if (mapping.ssn <= cursor) pieceEnd = min(gapEnd, mapping.end);
+        else {
+          pieceEnd = min(gapEnd, mapping.ssn);
+          mapping = null;
+        }
+      }
+      if (commit) {
+        commitPiece(receiver, stream, cursor, pieceEnd, mapping, from + <usize> (cursor - start), limit);
+      } else if (!planPiece(receiver, stream, cursor, pieceEnd, mapping, limit)) return false;
+      cursor = pieceEnd;
+    }
+    cursor = max(cursor, resume);
+  }
+  return true;
+}
+
+/** Makes ready for the mappings with a checksum that [start, end) completes. */
+function planMappings(receiver: Receiver, stream: Stream, start: f64, end: f64, limit: f64): bool {
+  const mappings = receiver.mappings;
+  for (let i = mappingsFind(mappings, start); i < mappings.count; i++) {
+    const mapping = mappingAt(mappings, i);
+    if (mapping.ssn >= end) break;
+    if (mapping.expected < 0) continue;
+    const low = max(start, mapping.ssn);
+    const high = min(end, mapping.end);
+    if (high - low - rangesCovered(receiver.ranges, low, high) < mapping.missing) continue;
+    if (!reserveData(stream, mapping.ssn + mapping.delta, mapping.end + mapping.delta, limit)) return false;
+    completed++;
+  }
+  return true;
+}
+
+/** Ends the mappings that [start, end) completed. */
+function settleMappings(receiver: Receiver, stream: Stream, start: f64, end: f64, limit: f64): void {
+  const mappings = receiver.mappings;
+  let index = mappingsFind(mappings, start);
+  while (index < mappings.count) {
+    const mapping = mappingAt(mappings, index);
+    if (mapping.ssn >= end) break;
+    if (mapping.missing > 0) {
+      if (mapping.expected >= 0) report |= SEGMENT_STAGED;
+      index++;
+      continue;
+    }
+    if (mapping.expected >= 0) {
+      if (sound(mapping.sum, mapping.expected)) {
+        deliverStaged(receiver, stream, mapping.ssn, mapping.end, mapping.delta, limit);
+      } else {
+        // RFC 8684 §3.7: what failed is not delivered; the connection decides about the subflow.
+        report |= SEGMENT_CHECKSUM;
+        stageTake(receiver, mapping.ssn, mapping.end);
+      }
+    }
+    mappingsDrop(mappings, index);
+  }
+  receiver.mappingCount = <f64> mappings.count;
+}
+
+/** Notes [start, end) as received on the subflow, with room for one more range. */
+function advance(receiver: Receiver, start: f64, end: f64): void {
+  const ranges = receiver.ranges;
+  if (start > receiver.next) {
+    report |= SEGMENT_GAP;
+    receiver.changes += 1;
+    rangesAdd(ranges, start, end, receiver.changes);
+  } else {
+    report |= SEGMENT_ADVANCED;
+    receiver.next = ranges.count == 0 ? end : rangesAbsorb(ranges, end);
+  }
+  receiver.top = max(receiver.top, end);
+  receiver.rangeCount = <f64> ranges.count;
+}
+
+export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, limit: f64): i32 {
+  const receiver = receiverOf(handle);
+  if (receiver == null || length <= 0) return 0;
+  const stream = streamOf(receiver.stream);
+  if (stream == null) return 0;
+  const next = receiver.next;
+  const end = seq + <f64> length;
+  reportClear();
+  if (!(end > next)) return SEGMENT_DUPLICATE;
+  const dataNext = stream.next;
+  const ranges = receiver.ranges;
+
+  // New as a whole and under one mapping without checksum: nearly every segment.
+  if (seq >= receiver.top || (seq == next && end <= rangeAt(ranges, 0).start)) {
+    const index = mappingsFind(receiver.mappings, seq);
+    if (index < receiver.mappings.count) {
+      const mapping = mappingAt(receiver.mappings, index);
+      const offset = seq + mapping.delta;
+      if (
+        mapping.ssn <= seq && end <= mapping.end && mapping.expected < 0 && offset + <f64> length <= limit
+      ) {
+        if (seq > next && !rangesTouch(ranges, seq, end) && !rangesReserve(ranges, receiver.host, 1)) {
+          return SEGMENT_MEMORY;
+        }
+        const placed = streamPlace(stream, offset, from, length);
+        if (placed < 0) return SEGMENT_MEMORY;
+        if (placed < length) report = SEGMENT_DATA_DUPLICATE;
+        if (stream.next != dataNext) report |= SEGMENT_DATA;
+        if (seq < receiver.top) report |= SEGMENT_FILLED;
+        mapping.missing -= <f64> length;
+        if (mapping.missing <= 0) {
+          mappingsDrop(receiver.mappings, index);
+          receiver.mappingCount = <f64> receiver.mappings.count;
+        }
+        advance(receiver, seq, end);
+        return report;
+      }
+    }
+  }
+
+  const start = max(seq, next);
+  const more = start > next && !rangesTouch(ranges, start, end) ? 1 : 0;
+  if (
+    !rangesReserve(ranges, receiver.host, more) ||
+    !pieces(receiver, stream, start, end, 0, limit, false) ||
+    !planMappings(receiver, stream, start, end, limit) ||
+    !rangesReserve(receiver.staged, receiver.host, stagedRanges) ||
+    !rangesRoom(receiver.staged, receiver.host, stagedRanges + completed)
+  ) {
+    stageTrim(receiver);
+    streamTrim(stream, stream.head, Infinity);
+    return SEGMENT_MEMORY;
+  }
+  report = seq < next ? SEGMENT_DUPLICATE : 0;
+  pieces(receiver, stream, start, end, <usize> from + <usize> (start - seq), limit, true);
+  settleMappings(receiver, stream, start, end, limit);
+  advance(receiver, start, end);
+  if (stream.next != dataNext) report |= SEGMENT_DATA;
+  return report;
+}
+
+export function receiver_skip(handle: i32): void {
+  const receiver = receiverOf(handle);
+  if (receiver == null) return;
+  receiver.next += 1;
+  receiver.top = max(receiver.top, receiver.next);
+}
+
+/** Writes SACK blocks to TX_SACK, that of the latest segment first, then as they last changed (RFC 2018 §4). */
+export function receiver_sack(handle: i32, initial: u32, most: i32): i32 {
+  const receiver = receiverOf(handle);
+  if (receiver == null) return 0;
+  const ranges = receiver.ranges;
+  const count = min(min(most, 4), ranges.count);
+  let before: f64 = Infinity;
+  for (let block = 0; block < count; block++) {
+    let best = 0;
+    let changed: f64 = 0;
+    for (let i = 0; i < ranges.count; i++) {
+      const range = rangeAt(ranges, i);
+      if (range.changed > changed && range.changed < before) {
+        changed = range.changed;
+        best = i;
+      }
+    }
+    before = changed;
+    const range = rangeAt(ranges, best);
+    const at: usize = (TX_SACK << 2) + (block << 3);
+    store<u32>(at, initial + <u32> (<i64> range.start));
+    store<u32>(at, initial + <u32> (<i64> range.end), 4);
+  }
+  return max(count, 0);
+}

@@ -1,0 +1,288 @@
+// A paged byte stream. The receive side places bytes anywhere and the reader consumes them in order; the send side appends, sends any part again
+// while it is pinned, and releases what was acknowledged.
+
+import { PAGE } from "../layout";
+import { allocateBytes, freeBlock } from "./memory";
+import { handleFree, handleNew, Host, hostOf, KIND_STREAM, resolve } from "./host";
+import {
+  pageNumber,
+  Pages,
+  pagesAddress,
+  pagesDrop,
+  pagesEntry,
+  pagesFree,
+  pagesHold,
+  pageStart,
+} from "./pages";
+import {
+  rangeAt,
+  Ranges,
+  rangesAbsorb,
+  rangesAdd,
+  rangesCovered,
+  rangesFind,
+  rangesFree,
+  rangesReserve,
+  rangesTouch,
+} from "./ranges";
+
+const RECORD: i32 = 128;
+
+@unmanaged
+export class Stream {
+  head: f64; // STREAM_HEAD and so on: JavaScript reads these four
+  next: f64;
+  top: f64;
+  pageCount: f64;
+  host: Host;
+  handle: i32;
+  previous: Stream | null;
+  following: Stream | null;
+
+  get pages(): Pages {
+    return changetype<Pages>(changetype<usize>(this) + 64);
+  }
+  /** What is held above `next`. */
+  get ranges(): Ranges {
+    return changetype<Ranges>(changetype<usize>(this) + 96);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+export function streamOf(handle: i32): Stream | null {
+  return changetype<Stream | null>(resolve(handle, KIND_STREAM));
+}
+
+export function stream_new(hostHandle: i32, first: f64): i32 {
+  const host = hostOf(hostHandle);
+  if (host == null || !(first >= 0)) return 0;
+  const record = allocateBytes(RECORD);
+  if (record == 0) return 0;
+  const handle = handleNew(KIND_STREAM, record);
+  if (handle == 0) {
+    freeBlock(record);
+    return 0;
+  }
+  memory.fill(record, 0, RECORD);
+  const stream = changetype<Stream>(record);
+  stream.head = first;
+  stream.next = first;
+  stream.top = first;
+  stream.host = host;
+  stream.handle = handle;
+  const following = changetype<Stream | null>(host.streams);
+  if (following != null) following.previous = stream;
+  stream.following = following;
+  host.streams = record;
+  host.streamCount++;
+  host.bytes += <f64> RECORD;
+  return handle;
+}
+
+export function streamDestroy(stream: Stream): void {
+  const host = stream.host;
+  pagesFree(stream.pages, host);
+  rangesFree(stream.ranges, host);
+  const previous = stream.previous;
+  const following = stream.following;
+  if (previous != null) previous.following = following;
+  else host.streams = changetype<usize>(following);
+  if (following != null) following.previous = previous;
+  host.streamCount--;
+  host.bytes -= <f64> RECORD;
+  handleFree(stream.handle);
+  freeBlock(changetype<usize>(stream));
+}
+
+export function stream_free(handle: i32): void {
+  const stream = streamOf(handle);
+  if (stream != null) streamDestroy(stream);
+}
+
+export function stream_record(handle: i32): i32 {
+  return <i32> resolve(handle, KIND_STREAM);
+}
+
+/** Whether any byte of a page is held, or may be sent again. */
+function pageInUse(stream: Stream, number: i64): bool {
+  const entry = pagesEntry(stream.pages, number);
+  if (entry != null && entry.uses != 0) return true;
+  const start = pageStart(number);
+  const end = start + PAGE;
+  if (stream.head < end && stream.next > start && stream.head < stream.next) return true;
+  return rangesCovered(stream.ranges, start, end) > 0;
+}
+
+/** Frees pages of [start, end) that hold nothing: what a refused segment had made ready. */
+export function streamTrim(stream: Stream, start: f64, end: f64): void {
+  if (!(end > start)) return;
+  const pages = stream.pages;
+  const last = min(pageNumber(end - 1), pages.end - 1);
+  for (let number = max(pageNumber(start), pages.first); number <= last; number++) {
+    const entry = pagesEntry(pages, number);
+    if (entry != null && entry.page != 0 && !pageInUse(stream, number)) {
+      pagesDrop(pages, stream.host, number);
+    }
+  }
+  stream.pageCount = <f64> pages.held;
+}
+
+/** Makes sure that all pages of [start, end) are there; false, and nothing changed, when there is no memory. */
+function holdAll(stream: Stream, start: f64, end: f64): bool {
+  const pages = stream.pages;
+  const last = pageNumber(end - 1);
+  for (let number = pageNumber(start); number <= last; number++) {
+    const entry = pagesEntry(pages, number);
+    if (entry != null && entry.page != 0) continue;
+    if (!pagesHold(pages, stream.host, number)) {
+      streamTrim(stream, start, end);
+      return false;
+    }
+  }
+  stream.pageCount = <f64> pages.held;
+  return true;
+}
+
+/**
+ * Makes ready for placing [start, end), so that it cannot fail; `others` ranges may come before it. 0, or 1 when it will need a range of its own;
+ * -1 when there is no memory: pages made ready so far are the caller's to trim.
+ */
+export function streamReserve(stream: Stream, start: f64, end: f64, others: i32): i32 {
+  start = max(start, stream.next);
+  if (end <= start) return 0;
+  const ranges = stream.ranges;
+  const more = start > stream.next && !rangesTouch(ranges, start, end) ? 1 : 0;
+  if (!rangesReserve(ranges, stream.host, more + others)) return -1;
+  return holdAll(stream, start, end) ? more : -1;
+}
+
+function copyIn(stream: Stream, offset: f64, from: usize, length: i32): void {
+  const pages = stream.pages;
+  while (length > 0) {
+    const part = min(length, PAGE - (<i32> (<i64> offset) & (PAGE - 1)));
+    memory.copy(pagesAddress(pages, offset), from, part);
+    offset += <f64> part;
+    from += part;
+    length -= part;
+  }
+}
+
+/** Stores what is not held of [offset, offset + length). Returns how many bytes were new; -1, and nothing changed, without memory. */
+export function streamPlace(stream: Stream, offset: f64, from: usize, length: i32): i32 {
+  const end = offset + <f64> length;
+  const next = stream.next;
+  if (!(end > next)) return 0;
+  const start = max(offset, next);
+  from += <usize> (start - offset);
+  const ranges = stream.ranges;
+  if (start == next && ranges.count == 0) {
+    if (!holdAll(stream, start, end)) return -1;
+    length = <i32> (end - start);
+    copyIn(stream, start, from, length);
+    stream.next = end;
+    stream.top = end;
+    return length;
+  }
+  if (streamReserve(stream, start, end, 0) < 0) return -1;
+  let fresh = 0;
+  let cursor = start;
+  let index = rangesFind(ranges, start);
+  while (cursor < end) {
+    // First copy wins: only what lies between ranges is written.
+    let gapEnd = end;
+    let resume = end;
+    if (index < ranges.count) {
+      const range = rangeAt(ranges, index++);
+      gapEnd = min(end, range.start);
+      resume = range.end;
+    }
+    if (gapEnd > cursor) {
+      const part = <i32> (gapEnd - cursor);
+      copyIn(stream, cursor, from + <usize> (cursor - start), part);
+      fresh += part;
+    }
+    cursor = max(gapEnd, resume);
+  }
+  if (start == next) stream.next = rangesAbsorb(ranges, end);
+  else rangesAdd(ranges, start, end, 0);
+  stream.top = max(stream.top, end);
+  return fresh;
+}
+
+export function stream_place(handle: i32, offset: f64, from: i32, length: i32): i32 {
+  const stream = streamOf(handle);
+  if (stream == null) return -1;
+  return length <= 0 ? 0 : streamPlace(stream, offset, <usize> from, length);
+}
+
+export function stream_tail(handle: i32): i32 {
+  const stream = streamOf(handle);
+  if (stream == null) return 0;
+  const address = pagesAddress(stream.pages, stream.next);
+  if (address != 0) return <i32> address;
+  if (!holdAll(stream, stream.next, stream.next + 1)) return 0;
+  return <i32> pagesAddress(stream.pages, stream.next);
+}
+
+export function stream_tail_room(handle: i32): i32 {
+  const stream = streamOf(handle);
+  return stream == null ? 0 : PAGE - (<i32> (<i64> stream.next) & (PAGE - 1));
+}
+
+export function stream_commit(handle: i32, length: i32): void {
+  const stream = streamOf(handle);
+  if (stream == null || length <= 0) return;
+  stream.next += <f64> length;
+  stream.top = max(stream.top, stream.next);
+}
+
+export function stream_at(handle: i32, offset: f64): i32 {
+  const stream = streamOf(handle);
+  return stream == null ? 0 : <i32> pagesAddress(stream.pages, offset);
+}
+
+/** Frees a page when nothing on it is held or pinned any more. */
+function settle(stream: Stream, number: i64): void {
+  const pages = stream.pages;
+  const entry = pagesEntry(pages, number);
+  if (entry == null || entry.page == 0 || entry.uses != 0) return;
+  // A page that is full goes when the head has passed it, one that is not when nothing is left at all.
+  if (pageStart(number + 1) <= stream.head || stream.head == stream.top) {
+    pagesDrop(pages, stream.host, number);
+    stream.pageCount = <f64> pages.held;
+  }
+}
+
+export function stream_release(handle: i32, offset: f64): void {
+  const stream = streamOf(handle);
+  if (stream == null || !(offset > stream.head)) return;
+  const old = pageNumber(stream.head);
+  const head = min(offset, stream.next);
+  stream.head = head;
+  const now = pageNumber(head);
+  for (let number = old; number < now; number++) settle(stream, number);
+  if (head == stream.top) settle(stream, now);
+}
+
+export function stream_pin(handle: i32, offset: f64, length: i32): void {
+  const stream = streamOf(handle);
+  if (stream == null || length <= 0) return;
+  const pages = stream.pages;
+  const last = pageNumber(offset + <f64> (length - 1));
+  for (let number = pageNumber(offset); number <= last; number++) {
+    const entry = pagesEntry(pages, number);
+    if (entry != null && entry.page != 0) entry.uses++;
+  }
+}
+
+export function stream_unpin(handle: i32, offset: f64, length: i32): void {
+  const stream = streamOf(handle);
+  if (stream == null || length <= 0) return;
+  const last = pageNumber(offset + <f64> (length - 1));
+  for (let number = pageNumber(offset); number <= last; number++) {
+    const entry = pagesEntry(stream.pages, number);
+    if (entry == null || entry.uses == 0) continue;
+    if (--entry.uses == 0) settle(stream, number);
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * The stack's hot path in WebAssembly: the only importer of core.wasm. Packets and stream bytes live in its memory and JavaScript passes addresses:
+ * numbers in, a number out. Descriptors, records and result bits are named in layout.ts. One instance serves all hosts of an isolate.
+ *
+ * Stream and subflow offsets are plain numbers, exact to 2^53. A handle is never 0 and goes stale when it is freed: every call with a stale one
+ * returns 0 (`stream_place`: -1) and changes nothing. 0 for an address or a handle means that there is no memory.
+ *
+ * The functions are those of the module itself, with no wrapper between:
+ *
+ * - `memory_alloc(bytes)`, `memory_free(address)`: blocks of up to 2,048 bytes on 16-byte boundaries, counted to no host.
+ * - `packet_alloc(bytes)`, `packet_free(address)`: packet buffers of 2,048 or 66,048 bytes, the last one freed first.
+ * - `memory_reserve(bytes)`: grows the memory now by at least so much; 1 when it did.
+ * - `host_new(secret0, secret1)`, `host_free(host)`, `host_usage(host, USAGE_*)`: what everything below hangs from; its secret keys the flow hash.
+ * - `packet_parse(address, length, verified)`: fills RX_* and returns PARSE_*; `verified` other than 0 leaves the checksums out.
+ * - `flow_insert(host, key, value)`: 1, or 0 when the key is there or memory is not; value 0 is not allowed. `flow_remove(host, key)`: 1 when it was there.
+ *   `flow_find(host)`: the value of the flow that the packet in RX_* belongs to, 0 for none.
+ * - `header_build(key, out, a, aLength, b, bLength, CHECKSUM_*)`: writes IP and TCP headers from TX_*, returns their length, 0 when options exceed 40
+ *   bytes. The payload pieces are only summed, and that for CHECKSUM_FULL alone.
+ * - `sum(address, length)`: one's-complement sum of big-endian words, not inverted. `copy_sum(to, from, length)`: the same while copying.
+ *   `sum_join(sumA, sumB, lengthA)`: sum of A followed by B. `copy(to, from, length)`.
+ * - `dss_checksum(dsnHigh, dsnLow, ssn, length, payloadSum)`: checksum field of a DSS (RFC 8684 §3.3.1).
+ *   `dss_expected_sum(dsnHigh, dsnLow, ssn, wireLength, checksumField)`: the sum that a received mapping's payload must have.
+ * - `stream_new(host, first)`, `stream_free`, `stream_record(stream)`: a paged byte stream and the address of its STREAM_* record.
+ *   `stream_place(stream, offset, from, length)`: stores what is not held yet, returns how many bytes that was, -1 without memory.
+ *   `stream_tail`, `stream_tail_room`, `stream_commit(stream, length)`: where the next byte goes, bytes up to the end of that page, append them.
+ *   `stream_at(stream, offset)`: address of a byte, contiguous to the end of its page. `stream_release(stream, offset)`: everything below may go.
+ *   `stream_pin(stream, offset, length)`, `stream_unpin`: keeps the pages of a range although released.
+ * - `receiver_new(host, stream)`, `receiver_free`, `receiver_record(receiver)`: a subflow's receiver that fills the stream, and its RECEIVER_* record.
+ *   `receiver_map(receiver, dsn, ssn, length, expectedSum, limit)`: learns a mapping; `expectedSum` is -1 without checksum, else of `dss_expected_sum`.
+ *   `receiver_segment(receiver, seq, from, length, limit)`: takes payload. Both return SEGMENT_* and MAPPING_* bits; data offsets from `limit` on
+ *   are not kept. A mapping with a checksum is staged whole, placed when its sum is right, and only then cut at `limit`.
+ *   `receiver_skip(receiver)`: RCV.NXT moves over a FIN. `receiver_sack(receiver, initial, most)`: writes SACK blocks to TX_SACK, returns their number.
+ *
+ * @module
+ */
+
+export { f64, i32, u16, u32, u8 } from "./memory.ts";
+export {
+  copy,
+  copy_sum,
+  dss_checksum,
+  dss_expected_sum,
+  flow_find,
+  flow_insert,
+  flow_remove,
+  header_build,
+  host_free,
+  host_new,
+  host_usage,
+  memory_alloc,
+  memory_free,
+  memory_reserve,
+  packet_alloc,
+  packet_free,
+  packet_parse,
+  receiver_free,
+  receiver_map,
+  receiver_new,
+  receiver_record,
+  receiver_sack,
+  receiver_segment,
+  receiver_skip,
+  stream_at,
+  stream_commit,
+  stream_free,
+  stream_new,
+  stream_pin,
+  stream_place,
+  stream_record,
+  stream_release,
+  stream_tail,
+  stream_tail_room,
+  stream_unpin,
+  sum,
+  sum_join,
+} from "./core.wasm";
