@@ -1,5 +1,7 @@
 /** What net/ asks of the stack: verbs of the application, outcomes through observers. core/host/stack.ts has this shape. */
 
+import type { ConnectionObserver, NetworkCode } from "../connection/host.ts";
+import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Link } from "../host/link.ts";
 import type {
   CongestionControlPlugin,
@@ -9,65 +11,35 @@ import type {
   PathManagerPlugin,
   SchedulerPlugin,
 } from "../plugin.ts";
+import type { InfoSource } from "./info.ts";
 import type { DrivenStack } from "./runtime.ts";
 
-/** Outcomes on the network, named as in `Deno.errors` where that has the name. */
-export type NetworkCode =
-  | "ConnectionRefused"
-  | "ConnectionReset"
-  | "ConnectionAborted"
-  | "TimedOut"
-  | "NetworkUnreachable"
-  | "HostUnreachable"
-  | "AddrInUse"
-  | "AddrNotAvailable";
+export type { ConnectionObserver, NetworkCode };
 
-/** Told at the end of a batch, at most once each. Verbs may be called from inside. */
-export interface ConnectionObserver {
-  /** The first subflow is established. */
-  onEstablished(): void;
-  /** There may be bytes to read, or the end. */
-  onReadable(): void;
-  /** There is room in the send queue. */
-  onWritable(): void;
-  /** It is over: in order (null) or for a reason. */
-  onClosed(code: NetworkCode | null): void;
-}
-
-/** The meta-socket of one connection. */
-export interface TransportSocket {
-  /** Who is told. */
-  observer: ConnectionObserver;
-  /** Bytes that `read` would give now. */
-  readonly readable: number;
-  /** The peer's DATA_FIN was reached and all was read. */
-  readonly atEnd: boolean;
-  /** Both DATA_FINs are done. */
-  readonly finished: boolean;
-  /** Nothing is left of it on the network. */
-  readonly closed: boolean;
-  /** Why it ended; null while it has not, or when it ended in order. */
-  readonly code: NetworkCode | null;
-  /** Local end of the first subflow. */
-  readonly localEndpoint: Endpoint;
-  /** Remote end of the first subflow. */
-  readonly remoteEndpoint: Endpoint;
+/** The meta-socket of one connection: what its application does with it, and the figures that `info()` reads. */
+export interface TransportSocket extends
+  InfoSource,
+  Pick<
+    MetaSocket,
+    | "abort"
+    | "atEnd"
+    | "close"
+    | "closed"
+    | "code"
+    | "discard"
+    | "finish"
+    | "finished"
+    | "localEndpoint"
+    | "noDelay"
+    | "observer"
+    | "read"
+    | "readable"
+    | "remoteEndpoint"
+    | "setScheduler"
+    | "write"
+  > {
   /** What a path manager sees and does. */
-  readonly paths: PathContext;
-  /** Takes bytes of `source` from `from` on into the send queue; returns how many. */
-  write(now: Micros, source: Uint8Array, from: number): number;
-  /** Copies received bytes; returns how many. */
-  read(now: Micros, target: Uint8Array): number;
-  /** DATA_FIN after what was written. */
-  finish(now: Micros): void;
-  /** Incoming bytes are dropped from now on. */
-  discard(now: Micros): void;
-  /** What was written is still sent; unread received data means MP_FASTCLOSE. */
-  close(now: Micros): void;
-  /** MP_FASTCLOSE. */
-  abort(now: Micros): void;
-  /** Swaps the scheduler. */
-  setScheduler(now: Micros, plugin: SchedulerPlugin): void;
+  readonly paths: { readonly context: PathContext };
 }
 
 /** Told when a connection waits to be accepted. */

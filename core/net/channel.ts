@@ -1,0 +1,484 @@
+/**
+ * One connection between its application and its meta-socket: the calls that wait, and what ends them. A call that can be served at once makes no
+ * waiter; the others are served from the observer's callbacks, once a batch.
+ */
+
+import type { Micros, PathContext, SchedulerPlugin } from "../plugin.ts";
+import {
+  abortError,
+  brokenPipeError,
+  busyError,
+  closedError,
+  interruptedError,
+  networkError,
+} from "./errors.ts";
+import type { Hold, Registry } from "./registry.ts";
+import type {
+  ConnectionObserver,
+  NetworkCode,
+  TransportConnectOptions,
+  TransportSocket,
+} from "./transport.ts";
+
+/** A call that waits. */
+interface Waiter<T> {
+  resolve(value: T): void;
+  reject(reason: unknown): void;
+  /** Tells the runtime that it waits no longer. */
+  end(): void;
+}
+
+/** A read() that waits; without `target`, for the moment when there is something to read. */
+interface PendingRead extends Waiter<number | null> {
+  readonly target: Uint8Array | null;
+}
+
+/** A write() of which some bytes are not in the send queue yet. */
+interface PendingWrite extends Waiter<number> {
+  readonly source: Uint8Array;
+  from: number;
+}
+
+function ignore(): void {}
+
+/** An endpoint as messages name it. */
+export function formatEndpoint(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** State of one connection. */
+export class Channel implements ConnectionObserver {
+  readonly #registry: Registry<Channel>;
+  #socket: TransportSocket | null = null;
+  /** The peer, as messages name it. */
+  #peer = "";
+  #established = false;
+  /** `onClosed` has been told. */
+  #over = false;
+  #code: NetworkCode | null = null;
+  /** close() has been called. */
+  #closed = false;
+  #aborted = false;
+  #reason: unknown = undefined;
+  /** Incoming bytes are dropped. */
+  #discarded = false;
+  /** closeWrite() has been called. */
+  #writeClosed = false;
+
+  #connecting: Waiter<void> | null = null;
+  #reading: PendingRead | null = null;
+  readonly #writes: PendingWrite[] = [];
+  /** closeWrite() calls that wait for the writes before them. */
+  readonly #finishing: Omit<Waiter<void>, "end">[] = [];
+  /** Waits for the end of the connection. */
+  #ending: (() => void)[] = [];
+  /** Streams that learn of an end of the connection that no call of theirs waits for. */
+  readonly #onFailure: ((reason: unknown) => void)[] = [];
+
+  #hold: Hold | null = null;
+  #signal: AbortSignal | null = null;
+  readonly #onSignal = (): void => this.abort(this.#signal?.reason);
+
+  /** Makes one that is not connected. */
+  constructor(registry: Registry<Channel>) {
+    this.#registry = registry;
+  }
+
+  /** The meta-socket. */
+  get socket(): TransportSocket {
+    if (this.#socket === null) throw new Error("Cannot use a connection before it is open");
+    return this.#socket;
+  }
+
+  /** close() has been called. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** abort() has been called. */
+  get aborted(): boolean {
+    return this.#aborted;
+  }
+
+  /** A fresh stamp of its host's clock. */
+  now(): Micros {
+    return this.#registry.runtime.now();
+  }
+
+  #wait(what: string, fail: (error: Error) => void): () => void {
+    return this.#registry.runtime.wait(`${what} ${this.#peer}`, true, fail);
+  }
+
+  /** Opens a connection; rejects with a network error or the reason of `signal`. */
+  connect(
+    options: Omit<TransportConnectOptions, "observer">,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const { address, port } = options.remote;
+    this.#peer = formatEndpoint(address, port);
+    this.#watch(signal);
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error): void => this.abort(error);
+      this.#connecting = { resolve, reject, end: this.#wait("connect to", fail) };
+      this.#enlist();
+      try {
+        this.#socket = this.#registry.stack.connect(this.now(), { ...options, observer: this });
+      } catch (error) {
+        this.#over = true;
+        this.#endConnecting()?.reject(error);
+        this.#release();
+      }
+      this.#registry.runtime.wake();
+    });
+  }
+
+  /** Takes over a connection that a listener accepted. */
+  adopt(socket: TransportSocket): void {
+    this.#socket = socket;
+    this.#established = true;
+    const { address, port } = socket.remoteEndpoint;
+    this.#peer = formatEndpoint(address, port);
+    this.#enlist();
+    socket.observer = this;
+    if (socket.closed) this.onClosed(socket.code);
+  }
+
+  #enlist(): void {
+    this.#registry.open.add(this);
+    this.#hold = this.#registry.hold();
+  }
+
+  #watch(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return;
+    this.#signal = signal;
+    signal.addEventListener("abort", this.#onSignal);
+  }
+
+  #unwatch(): void {
+    this.#signal?.removeEventListener("abort", this.#onSignal);
+    this.#signal = null;
+  }
+
+  /** The program waits for this connection again. */
+  ref(): void {
+    this.#hold?.ref();
+  }
+
+  /** The program does not wait for this connection. */
+  unref(): void {
+    this.#hold?.unref();
+  }
+
+  /** Whether segments are sent at once (true) or held back to be filled. */
+  setNoDelay(noDelay: boolean): void {
+    this.socket.noDelay = noDelay;
+  }
+
+  /** Swaps the scheduler; nothing happens on a connection that is over. */
+  setScheduler(plugin: SchedulerPlugin): void {
+    if (this.#over) return;
+    this.socket.setScheduler(this.now(), plugin);
+    this.#registry.runtime.wake();
+  }
+
+  /** What a path manager sees and does; what an application changes takes effect at once. */
+  paths(): PathContext {
+    const { context } = this.socket.paths;
+    const { stack, runtime } = this.#registry;
+    const change = <Args extends unknown[]>(verb: (...args: Args) => void) => (...args: Args) => {
+      stack.flush(this.now()); // also stamps the time that the verb sees
+      verb(...args);
+      stack.flush(this.now());
+      runtime.wake();
+    };
+    return {
+      role: context.role,
+      locals: context.locals,
+      remotes: context.remotes,
+      paths: context.paths,
+      get peerDeniesJoinToInitial() {
+        return context.peerDeniesJoinToInitial;
+      },
+      index: context.index,
+      use: change(context.use),
+      setBackup: change(context.setBackup),
+      announce: change(context.announce),
+      withdraw: change(context.withdraw),
+      after: (delay, callback) => runtime.at(this.now() + delay, callback),
+    };
+  }
+
+  #endConnecting(): Waiter<void> | null {
+    const connecting = this.#connecting;
+    this.#connecting = null;
+    connecting?.end();
+    return connecting;
+  }
+
+  /** Why a call cannot be made any more; undefined when it can. */
+  #refusal(verb: string): unknown {
+    if (this.#closed) return closedError("Connection");
+    if (this.#aborted) return this.#reason;
+    return this.#over ? this.#failure(verb) : undefined;
+  }
+
+  #failure(verb: string): Error {
+    return networkError(this.#code ?? "ConnectionAborted", `${verb} ${this.#peer}`, true);
+  }
+
+  /** Bytes for `target`, null at the end, undefined when neither has come. */
+  #take(target: Uint8Array): number | null | undefined {
+    if (this.#discarded) return null;
+    const socket = this.socket;
+    const count = socket.read(this.now(), target);
+    if (this.#over) this.#free();
+    if (count > 0) return count;
+    return socket.atEnd || this.#over && this.#code === null ? null : undefined;
+  }
+
+  /** A connection that is over and read to its end holds nothing more, also when nobody calls close(), as with pipeTo(). */
+  #free(): void {
+    const socket = this.#socket;
+    if (socket !== null && (this.#discarded || socket.readable === 0)) socket.close(this.now());
+  }
+
+  /** Reads into `target`; resolves to the bytes read, null = end. */
+  read(target: Uint8Array): Promise<number | null> {
+    if (this.#closed || this.#aborted) return Promise.reject(this.#refusal("read from"));
+    if (this.#reading !== null) {
+      return Promise.reject(busyError("read", "await one read() before the next"));
+    }
+    if (target.byteLength === 0) return Promise.resolve(0);
+    const count = this.#take(target);
+    if (count !== undefined) {
+      this.#registry.runtime.wake();
+      return Promise.resolve(count);
+    }
+    return this.#over ? Promise.reject(this.#failure("read from")) : this.#waitToRead(target);
+  }
+
+  /** Reads what is there into an array of just that size, at most `most` bytes; null = end. */
+  async readChunk(most: number): Promise<Uint8Array<ArrayBuffer> | null> {
+    for (;;) {
+      if (this.#closed || this.#aborted) throw this.#refusal("read from");
+      if (this.#reading !== null) throw busyError("read", "await one read() before the next");
+      const chunk = new Uint8Array(Math.min(most, this.#discarded ? 0 : this.socket.readable));
+      const count = this.#take(chunk);
+      if (count === null) return null;
+      if (count !== undefined) {
+        this.#registry.runtime.wake();
+        return chunk;
+      }
+      if (this.#over) throw this.#failure("read from");
+      if (await this.#waitToRead(null) === null) return null;
+    }
+  }
+
+  #waitToRead(target: Uint8Array | null): Promise<number | null> {
+    return new Promise((resolve, reject) => {
+      const end = this.#wait("read from", (error) => this.#endRead()?.reject(error));
+      this.#reading = { target, resolve, reject, end };
+    });
+  }
+
+  #endRead(): PendingRead | null {
+    const reading = this.#reading;
+    this.#reading = null;
+    reading?.end();
+    return reading;
+  }
+
+  /** Drops what comes in from now on; a call that waits for it gets the end. */
+  discard(): void {
+    if (this.#discarded || this.#closed || this.#aborted) return;
+    this.#discarded = true;
+    this.#endRead()?.resolve(null);
+    if (this.#over) return this.#free();
+    this.socket.discard(this.now());
+    this.#registry.runtime.wake();
+  }
+
+  /** Puts `source` into the send queue; resolves to its length when all of it is there. */
+  write(source: Uint8Array): Promise<number> {
+    const refusal = this.#refusal("write to");
+    if (refusal !== undefined) return Promise.reject(refusal);
+    if (this.#writeClosed) return Promise.reject(brokenPipeError("write"));
+    const length = source.byteLength;
+    let from = 0;
+    if (this.#writes.length === 0) {
+      if (length > 0) {
+        from = this.socket.write(this.now(), source, 0);
+        this.#registry.runtime.wake();
+      }
+      if (from === length) return Promise.resolve(length);
+    }
+    return new Promise((resolve, reject) => {
+      const waiter: PendingWrite = { source, from, resolve, reject, end: ignore };
+      waiter.end = this.#wait("write to", (error) => {
+        this.#writes.splice(this.#writes.indexOf(waiter), 1);
+        waiter.end();
+        reject(error);
+      });
+      this.#writes.push(waiter);
+    });
+  }
+
+  /** Sends the end after what was written; resolves when it is in the send queue. */
+  closeWrite(): Promise<void> {
+    const refusal = this.#refusal("close the writing side to");
+    if (this.#writeClosed && !this.#aborted) return Promise.resolve();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    this.#writeClosed = true;
+    if (this.#writes.length > 0) {
+      return new Promise((resolve, reject) => this.#finishing.push({ resolve, reject }));
+    }
+    this.socket.finish(this.now());
+    this.#registry.runtime.wake();
+    return Promise.resolve();
+  }
+
+  /** Gives the send queue what waits for room in it. */
+  #drain(): void {
+    const { socket } = this;
+    for (let write = this.#writes[0]; write !== undefined; write = this.#writes[0]) {
+      const { source } = write;
+      if (write.from < source.byteLength) {
+        write.from += socket.write(this.now(), source, write.from);
+      }
+      if (write.from < source.byteLength) return;
+      this.#writes.shift();
+      write.end();
+      write.resolve(source.byteLength);
+    }
+    if (this.#finishing.length > 0) {
+      socket.finish(this.now());
+      for (const { resolve } of this.#finishing.splice(0)) resolve();
+    }
+    if (this.#closed) socket.close(this.now());
+  }
+
+  /** What was written is still sent, in the background; received data that nobody read means MP_FASTCLOSE. */
+  close(): void {
+    if (this.#closed) return;
+    const { socket } = this;
+    this.#closed = true;
+    this.#unwatch();
+    this.#endRead()?.reject(interruptedError("read"));
+    if (this.#writes.length > 0 && socket.readable === 0) {
+      // Ending here would cut a write() in two without the peer seeing it: the queue is drained first.
+      socket.discard(this.now());
+    } else {
+      this.#rejectWrites(interruptedError("write"));
+      socket.close(this.now());
+    }
+    this.#settle();
+    this.#registry.runtime.wake();
+  }
+
+  /** Ends it at once; calls that wait reject with `reason`. */
+  abort(reason?: unknown): void {
+    if (this.#aborted || this.#over) return;
+    this.#aborted = true;
+    this.#reason = reason ?? abortError("Connection");
+    this.#endConnecting()?.reject(this.#reason);
+    this.#endRead()?.reject(this.#reason);
+    this.#rejectWrites(this.#reason);
+    this.#socket?.abort(this.now());
+    this.#socket?.close(this.now());
+    this.#fail(this.#reason);
+    this.#release();
+    this.#registry.runtime.wake();
+  }
+
+  #rejectWrites(reason: unknown): void {
+    for (const write of this.#writes.splice(0)) {
+      write.end();
+      write.reject(reason);
+    }
+    for (const { reject } of this.#finishing.splice(0)) reject(reason);
+  }
+
+  /** Calls `listener` when the connection fails; at once when it has. */
+  onFailure(listener: (reason: unknown) => void): void {
+    if (this.#aborted) listener(this.#reason);
+    else if (this.#over && this.#code !== null) listener(this.#failure("use the connection to"));
+    else this.#onFailure.push(listener);
+  }
+
+  #fail(reason: unknown): void {
+    for (const listener of this.#onFailure.splice(0)) listener(reason);
+  }
+
+  #release(): void {
+    this.#unwatch();
+    this.#hold?.release();
+    this.#registry.open.delete(this);
+    for (const resolve of this.#ending.splice(0)) resolve();
+  }
+
+  #settle(): void {
+    if (this.#socket?.finished === true && this.#closed) this.#release();
+  }
+
+  /** Resolves when the connection is over, or after `linger` microseconds. */
+  ended(linger: Micros): Promise<void> {
+    const { runtime, open } = this.#registry;
+    if (!open.has(this)) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel();
+        end();
+        resolve();
+      };
+      const end = this.#wait("close the connection to", done);
+      const cancel = runtime.at(this.now() + linger, () => {
+        this.#ending = this.#ending.filter((other) => other !== done);
+        done();
+      });
+      this.#ending.push(done);
+    });
+  }
+
+  onEstablished(): void {
+    this.#established = true;
+    this.#endConnecting()?.resolve();
+  }
+
+  onReadable(): void {
+    this.#settle();
+    const reading = this.#reading;
+    if (reading === null) return;
+    const { target } = reading;
+    if (target === null) {
+      const { readable, atEnd } = this.socket;
+      if (readable > 0 || atEnd) this.#endRead()?.resolve(readable > 0 ? readable : null);
+      return;
+    }
+    const count = this.#take(target);
+    if (count !== undefined) this.#endRead()?.resolve(count);
+  }
+
+  onWritable(): void {
+    if (this.#writes.length > 0) this.#drain();
+    this.#settle();
+  }
+
+  onClosed(code: NetworkCode | null): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#code = code;
+    if (!this.#established) {
+      const error = networkError(code ?? "ConnectionAborted", `connect to ${this.#peer}`);
+      this.#endConnecting()?.reject(error);
+    } else {
+      if (this.#reading !== null) this.onReadable();
+      if (code === null) this.#endRead()?.resolve(null);
+      else this.#endRead()?.reject(this.#failure("read from"));
+      if (this.#writes.length > 0) this.#rejectWrites(this.#failure("write to"));
+      if (code !== null) this.#fail(this.#failure("use the connection to"));
+    }
+    this.#free();
+    this.#release();
+  }
+}

@@ -1,0 +1,160 @@
+/** A connection as applications hold it. */
+
+import type { Micros, PathContext, SchedulerPlugin } from "../plugin.ts";
+import type { Channel } from "./channel.ts";
+import { connectionInfo } from "./info.ts";
+import type { ConnInfo } from "./info.ts";
+import { checkPlugin } from "./policies.ts";
+import { readableOf, writableOf } from "./streams.ts";
+
+/** What waits at the end of `await using conn` unless told otherwise: 10 seconds in microseconds. */
+export const DEFAULT_LINGER: Micros = 10e6;
+
+let channelGetter: (conn: MptcpConn) => Channel;
+
+/** The state behind `conn`, for the other modules of this folder. */
+export function channelOf(conn: MptcpConn): Channel {
+  return channelGetter(conn);
+}
+
+/**
+ * A Multipath TCP connection, shaped like {@linkcode Deno.TcpConn}. `Host.connect()` and `MptcpListener.accept()` give it.
+ *
+ * - `using conn`: {@linkcode MptcpConn.close}; what was written is still sent, in the background.
+ * - `await using conn`: the same, then waits until both sides are done, at most for the host's `linger` (10 s).
+ *
+ * After the peer reset it, what had come before can still be read; then calls reject with a `Deno.errors.*`: `ConnectionReset`, `TimedOut`, …
+ */
+export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
+  readonly #channel: Channel;
+  readonly #linger: Micros;
+  #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
+  #writable: WritableStream<Uint8Array<ArrayBufferLike>> | null = null;
+
+  static {
+    channelGetter = (conn) => conn.#channel;
+  }
+
+  /** Applications call `Host.connect()`. */
+  constructor(channel: Channel, linger: Micros = DEFAULT_LINGER) {
+    this.#channel = channel;
+    this.#linger = linger;
+  }
+
+  /** Address and port of this side on the first path. */
+  get localAddr(): Deno.NetAddr {
+    const { address, port } = this.#channel.socket.localEndpoint;
+    return { transport: "tcp", hostname: address, port };
+  }
+
+  /** Address and port of the peer on the first path. */
+  get remoteAddr(): Deno.NetAddr {
+    const { address, port } = this.#channel.socket.remoteEndpoint;
+    return { transport: "tcp", hostname: address, port };
+  }
+
+  /**
+   * Reads into `p`: resolves to the number of bytes, at least 1 unless `p` is empty, or to null at the end. Until then `p` is not to be used.
+   *
+   * @throws {Deno.errors.Busy} a read() is already waiting.
+   * @throws {Deno.errors.Interrupted} close() came while it waited.
+   * @throws {Deno.errors.BadResource} the connection has been closed.
+   */
+  read(p: Uint8Array): Promise<number | null> {
+    return this.#channel.read(p);
+  }
+
+  /**
+   * Resolves to the length of `p` when all of it is in the send queue, which holds the caller back when that is full. Calls are served in order. Until
+   * then `p` is not to be changed.
+   *
+   * @throws {Deno.errors.BrokenPipe} after closeWrite().
+   * @throws {Deno.errors.BadResource} the connection has been closed.
+   */
+  write(p: Uint8Array): Promise<number> {
+    return this.#channel.write(p);
+  }
+
+  /** Sends the end after what was written; reading goes on. Resolves when it is in the send queue; may be called twice. */
+  closeWrite(): Promise<void> {
+    return this.#channel.closeWrite();
+  }
+
+  /**
+   * Closes the connection. What was written is still sent, in the background; received data that nobody read makes it an abort (MP_FASTCLOSE), as in
+   * Linux. May be called twice.
+   */
+  close(): void {
+    this.#channel.close();
+  }
+
+  /**
+   * Ends the connection at once on both sides (MP_FASTCLOSE, RFC 8684 §3.5); calls that wait reject with `reason`.
+   *
+   * @param reason default: an `AbortError`.
+   */
+  abort(reason?: unknown): void {
+    this.#channel.abort(reason);
+  }
+
+  /** The incoming bytes as a byte stream, BYOB readers included. Its end leaves `writable` open; cancelling it drops what comes in, writing goes on. */
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#readable ??= readableOf(this.#channel);
+  }
+
+  /** The outgoing bytes. Closing it is closeWrite(), aborting it is abort(). */
+  get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
+    return this.#writable ??= writableOf(this.#channel);
+  }
+
+  /** true, as at first: what is written leaves at once. false: small writes may wait to fill a segment. */
+  setNoDelay(noDelay = true): void {
+    this.#channel.setNoDelay(noDelay);
+  }
+
+  /** Accepted for code written for TCP: a path that brings no answer is found out when something is sent. */
+  setKeepAlive(_keepAlive?: boolean): void {}
+
+  /** Makes the program wait for this connection, as it does at first. */
+  ref(): void {
+    this.#channel.ref();
+  }
+
+  /** Lets the program end although this connection is open. */
+  unref(): void {
+    this.#channel.unref();
+  }
+
+  /**
+   * Figures of the connection and of each path under the names of the Linux kernel. `mptcp.flags & 1` tells that it fell back to plain TCP.
+   */
+  info(): ConnInfo {
+    return connectionInfo(this.#channel.socket, this.#channel.now());
+  }
+
+  /** What a path manager sees and does: addresses of both sides, and the paths in use. */
+  get paths(): PathContext {
+    return this.#channel.paths();
+  }
+
+  /**
+   * Swaps the scheduler: bytes not sent yet go by the new one.
+   *
+   * @throws {TypeError} `scheduler` is not a scheduler.
+   */
+  setScheduler(scheduler: SchedulerPlugin): void {
+    checkPlugin(scheduler, "scheduler", "scheduler");
+    this.#channel.setScheduler(scheduler);
+  }
+
+  /** close(). */
+  [Symbol.dispose](): void {
+    this.#channel.close();
+  }
+
+  /** close(), then waits until both sides are done, at most for the host's `linger`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#channel.close();
+    return this.#channel.ended(this.#linger);
+  }
+}

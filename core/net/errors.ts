@@ -1,0 +1,89 @@
+/** Outcomes on the network as the errors that Deno's own connections give, with what to do about them. */
+
+import type { NetworkCode } from "./transport.ts";
+
+type ErrorName = keyof typeof Deno.errors;
+
+/** Class and cause; the second cause, where there is one, is that of a connection which was open. */
+const OUTCOMES: Readonly<Record<NetworkCode, readonly [ErrorName, string, string?]>> = {
+  ConnectionRefused: [
+    "ConnectionRefused",
+    "the peer refused it: check that a program listens on that port",
+  ],
+  ConnectionReset: [
+    "ConnectionReset",
+    "the peer reset it: check that what listens there speaks TCP or MPTCP",
+    "the peer reset it: connect again to go on",
+  ],
+  ConnectionAborted: ["ConnectionAborted", "it was aborted on this host"],
+  TimedOut: [
+    "TimedOut",
+    "nothing answered: check the address, and that packets find their way there and back",
+    "no path has brought an answer for too long: connect again when the network is back",
+  ],
+  NetworkUnreachable: [
+    "NetworkUnreachable",
+    "no interface of this host leads there: give the host an address of the same family",
+    "no path is left: connect again when the network is back",
+  ],
+  AddrInUse: ["AddrInUse", "the port is in use: choose another one, or 0 for any that is free"],
+  AddrNotAvailable: [
+    "AddrNotAvailable",
+    "this host has no such address: add it with host.addAddress(), or leave 'hostname' out",
+  ],
+};
+
+/** Looked up when needed, so that the module also loads where there is no `Deno`. */
+function denoError(name: ErrorName, message: string): Error {
+  const Class = (globalThis as { Deno?: typeof Deno }).Deno?.errors[name];
+  if (Class !== undefined) return new Class(message);
+  const error = new Error(message);
+  error.name = name;
+  return error;
+}
+
+/**
+ * The error of an outcome.
+ *
+ * @param code what core reports.
+ * @param verb what was tried, as "connect to 10.0.0.1:80".
+ * @param open whether the connection had been established.
+ */
+export function networkError(code: NetworkCode, verb: string, open = false): Error {
+  const [name, attempt, later] = OUTCOMES[code];
+  return denoError(name, `Cannot ${verb} as ${open ? later ?? attempt : attempt}`);
+}
+
+/** The code of an error that the stack throws; null when it is of another kind. */
+export function networkCode(error: unknown): NetworkCode | null {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" && Object.hasOwn(OUTCOMES, code) ? code as NetworkCode : null;
+}
+
+/** For calls on what was closed. */
+export function closedError(what: string): Error {
+  return denoError("BadResource", `${what} has been closed`);
+}
+
+/** For calls that were waiting when `close()` came. */
+export function interruptedError(verb: string): Error {
+  return denoError("Interrupted", `Cannot ${verb} any longer as it was closed meanwhile`);
+}
+
+/** For a call that may wait only once at a time. */
+export function busyError(verb: string, hint: string): Error {
+  return denoError("Busy", `Cannot ${verb} as such a call is already waiting: ${hint}`);
+}
+
+/** For a write after `closeWrite()`. */
+export function brokenPipeError(verb: string): Error {
+  return denoError(
+    "BrokenPipe",
+    `Cannot ${verb} as its writing side was closed: write before closeWrite()`,
+  );
+}
+
+/** The reason given when none is named. */
+export function abortError(what: string): DOMException {
+  return new DOMException(`${what} was aborted`, "AbortError");
+}

@@ -1,0 +1,138 @@
+/** A listening port as applications hold it. */
+
+import type { Micros } from "../plugin.ts";
+import { Channel } from "./channel.ts";
+import { MptcpConn } from "./conn.ts";
+import { closedError } from "./errors.ts";
+import type { Hold, Registry } from "./registry.ts";
+import type { TransportListener, TransportListenOptions } from "./transport.ts";
+
+interface Accepting {
+  resolve(conn: MptcpConn): void;
+  reject(reason: unknown): void;
+  end(): void;
+}
+
+/**
+ * Listens for Multipath TCP and plain TCP connections, shaped like {@linkcode Deno.Listener}. `Host.listen()` gives it. Iterating over it gives the
+ * connections and ends quietly when it is closed; leaving the loop closes it.
+ */
+export class MptcpListener implements Deno.Listener<MptcpConn, Deno.NetAddr> {
+  readonly #registry: Registry<Channel>;
+  readonly #linger: Micros;
+  readonly #listener: TransportListener;
+  readonly #hold: Hold;
+  readonly #accepting: Accepting[] = [];
+  #closed = false;
+
+  /** Applications call `Host.listen()`. */
+  constructor(
+    registry: Registry<Channel>,
+    options: Omit<TransportListenOptions, "observer">,
+    linger: Micros,
+  ) {
+    this.#registry = registry;
+    this.#linger = linger;
+    const observer = { onConnection: (): void => this.#serve() };
+    const { stack, runtime } = registry;
+    this.#listener = stack.listen(runtime.now(), { ...options, observer });
+    this.#hold = registry.hold();
+    registry.listeners.add(this);
+  }
+
+  /** Where it listens: `hostname` is "0.0.0.0" for every address of the host, IPv6 ones included. */
+  get addr(): Deno.NetAddr {
+    const { address, port } = this.#listener;
+    return { transport: "tcp", hostname: address === "" ? "0.0.0.0" : address, port };
+  }
+
+  #take(): MptcpConn | null {
+    const socket = this.#listener.accept();
+    if (socket === null) return null;
+    const channel = new Channel(this.#registry);
+    channel.adopt(socket);
+    return new MptcpConn(channel, this.#linger);
+  }
+
+  #serve(): void {
+    for (let next = this.#accepting[0]; next !== undefined; next = this.#accepting[0]) {
+      const conn = this.#take();
+      if (conn === null) return;
+      this.#accepting.shift();
+      next.end();
+      next.resolve(conn);
+    }
+  }
+
+  /**
+   * Resolves to the next connection. In the emulator it lets no time pass by itself. Several calls may wait: they are served in order.
+   *
+   * @throws {Deno.errors.BadResource} the listener has been closed, before or meanwhile.
+   */
+  accept(): Promise<MptcpConn> {
+    if (this.#closed) return Promise.reject(closedError("Listener"));
+    const conn = this.#accepting.length > 0 ? null : this.#take();
+    if (conn !== null) return Promise.resolve(conn);
+    return new Promise((resolve, reject) => {
+      const waiter: Accepting = { resolve, reject, end: () => {} };
+      const what = `accept a connection on port ${this.#listener.port}`;
+      waiter.end = this.#registry.runtime.wait(what, false, (error) => {
+        this.#accepting.splice(this.#accepting.indexOf(waiter), 1);
+        waiter.end();
+        reject(error);
+      });
+      this.#accepting.push(waiter);
+    });
+  }
+
+  /** Stops listening; connections that nobody accepted are reset. Calls of accept() that wait reject. May be called twice. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { runtime, listeners } = this.#registry;
+    listeners.delete(this);
+    this.#hold.release();
+    this.#listener.close(runtime.now());
+    for (const { end, reject } of this.#accepting.splice(0)) {
+      end();
+      reject(closedError("Listener"));
+    }
+    runtime.wake();
+  }
+
+  /** Makes the program wait for this listener, as it does at first. */
+  ref(): void {
+    this.#hold.ref();
+  }
+
+  /** Lets the program end although this listener is open. */
+  unref(): void {
+    this.#hold.unref();
+  }
+
+  /** close(). */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** The connections, until it is closed. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<MptcpConn> {
+    const end = (): Promise<IteratorResult<MptcpConn>> => {
+      this.close();
+      return Promise.resolve({ value: undefined, done: true });
+    };
+    const iterator: AsyncIterableIterator<MptcpConn> = {
+      next: async () => {
+        try {
+          return { value: await this.accept(), done: false };
+        } catch (error) {
+          if (this.#closed) return { value: undefined, done: true };
+          throw error;
+        }
+      },
+      return: end,
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
+  }
+}
