@@ -26,12 +26,12 @@ function checkLimit(what: string, value: unknown, least: number): number {
   if (value === undefined) return Infinity;
   if (typeof value !== "number") {
     throw new TypeError(
-      `Cannot use ${String(value)} as the ${what} of a queue as it must be a number`,
+      `Cannot limit a queue as '${what}' must be a number: current value is ${String(value)}`,
     );
   }
   if (!(value >= least)) {
     throw new RangeError(
-      `Cannot use ${value} as the ${what} of a queue as it must be at least ${least}`,
+      `Cannot limit a queue as '${what}' must be at least ${least}: current value is ${value}`,
     );
   }
   return value;

@@ -1,0 +1,191 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { completeChecksum } from "../../../core/link/sim/elements/checksum.ts";
+import { delay } from "../../../core/link/sim/elements/delay.ts";
+import { filter } from "../../../core/link/sim/elements/filter.ts";
+import { loss } from "../../../core/link/sim/elements/loss.ts";
+import { freePacket } from "../../../core/link/sim/elements/packet.ts";
+import { queue } from "../../../core/link/sim/elements/queue.ts";
+import { rate } from "../../../core/link/sim/elements/rate.ts";
+import { u8 } from "../../../wasm/mod.ts";
+import { ChainUnderTest, checksumsAreGood, ipPacket, pooled } from "../../support/sim.ts";
+
+describe("rate()", () => {
+  it("sends one packet after the other and rounds no time", () => {
+    const chain = new ChainUnderTest([rate("8 Mbit/s")]); // 1 byte/us
+    chain.push(1000, 500);
+    chain.pushAt(5000, 100);
+    assertEquals(chain.run(), ["1000:1000", "1500:500", "5100:100"]);
+    const third = new ChainUnderTest([rate("24 Mbit/s")]);
+    third.push(100, 100, 100);
+    assertEquals(third.run(), ["33.333:100", "66.667:100", "100:100"]);
+  });
+
+  it("goes on at a new rate in the middle of a packet", () => {
+    const chain = new ChainUnderTest([rate("8 Mbit/s")]);
+    chain.push(1000, 1000);
+    chain.clock.at(500, () => chain.chain.set({ rate: "4 Mbit/s" }));
+    chain.clock.at(2500, () => chain.chain.set({ rate: "80 Mbit/s" }));
+    assertEquals(chain.run(), ["1500:1000", "2550:1000"]);
+  });
+
+  it("keeps its pace on a clock that calls late", () => {
+    const chain = new ChainUnderTest([queue(10), rate("8 Mbit/s")], 1, 250);
+    chain.push(100, 100, 100, 1000);
+    assertEquals(chain.run(), ["350:100", "350:100", "350:100", "1550:1000"]);
+  });
+});
+
+describe("delay()", () => {
+  it("holds every packet for the same time", () => {
+    const chain = new ChainUnderTest([delay("2 ms")]);
+    chain.push(100, 200);
+    chain.pushAt(700.5, 300);
+    assertEquals(chain.run(), ["2000:100", "2000:200", "2700.5:300"]);
+  });
+
+  it("lets nothing overtake when the delay is cut", () => {
+    const chain = new ChainUnderTest([delay("2 ms")]);
+    chain.push(100);
+    chain.chain.set({ delay: "0 ms" });
+    chain.pushAt(500, 200);
+    chain.pushAt(3000, 300);
+    assertEquals(chain.run(), ["2000:100", "2000:200", "3000:300"]);
+  });
+});
+
+describe("queue()", () => {
+  it("drops what comes when as many packets wait as it holds; the one being sent is not in it", () => {
+    const chain = new ChainUnderTest([queue(2), rate("8 Mbit/s")]);
+    chain.push(100, 101, 102, 103, 104);
+    assertEquals(chain.run(), ["100:100", "201:101", "303:102"]);
+    assertEquals(chain.chain.dropped, { queue: 2, rate: 0 });
+    chain.push(100); // empty again
+    assertEquals(chain.run().length, 1);
+  });
+
+  it("counts bytes", () => {
+    const chain = new ChainUnderTest([queue({ bytes: 1000 }), rate("8 Mbit/s")]);
+    chain.push(1500, 600, 500, 400);
+    assertEquals(chain.run(), ["1500:1500", "2100:600", "2500:400"]);
+  });
+
+  it("counts the milliseconds that a packet would wait", () => {
+    const chain = new ChainUnderTest([queue({ ms: 2 }), rate("8 Mbit/s")]);
+    chain.push(1000, 1000, 1000, 1001, 40, 41);
+    assertEquals(chain.run().map((text) => text.split(":")[1]), ["1000", "1000", "1000", "1001"]);
+  });
+
+  it("keeps what waits already when its limit is lowered", () => {
+    const chain = new ChainUnderTest([queue(3), rate("8 Mbit/s")]);
+    chain.push(100, 101, 102, 103);
+    chain.chain.set({ queue: 1 });
+    chain.push(104);
+    assertEquals(chain.run().length, 4);
+  });
+
+  it("must stand directly in front of a rate", () => {
+    const message = "put it directly in front of a rate";
+    assertThrows(() => new ChainUnderTest([queue(3)]), TypeError, message);
+    assertThrows(
+      () => new ChainUnderTest([queue(3), delay("1 ms"), rate("1 Mbit/s")]),
+      TypeError,
+      message,
+    );
+  });
+
+  it("throws on limits that hold nothing", () => {
+    assertThrows(() => queue(0), RangeError, "at least 1: current value is 0");
+    assertThrows(() => queue({ ms: -1 }), RangeError, "at least 0");
+    assertThrows(() => queue(NaN), RangeError);
+    // @ts-expect-error: text
+    assertThrows(() => queue("100"), TypeError);
+    // @ts-expect-error: text
+    assertThrows(() => queue({ packets: "100" }), TypeError, "packets");
+  });
+});
+
+describe("loss()", () => {
+  it("loses the share that it is told to", () => {
+    const chain = new ChainUnderTest([loss(0.1)]);
+    for (let i = 0; i < 10_000; i++) chain.push(40);
+    const lost = chain.chain.dropped.loss!;
+    assert(lost > 900 && lost < 1100, `lost ${lost} of 10,000`);
+    chain.chain.set({ loss: 0 });
+    chain.push(40);
+    assertEquals(chain.chain.dropped.loss, lost);
+    chain.chain.set({ loss: 1 });
+    chain.push(40);
+    assertEquals(chain.chain.dropped.loss, lost + 1);
+  });
+
+  it("draws from a stream of its own: another element in front shifts nothing behind", () => {
+    function pattern(seed: number): string[] {
+      const chain = new ChainUnderTest([loss(0.5)], seed);
+      for (let i = 0; i < 50; i++) chain.push(100 + i);
+      return chain.run();
+    }
+    assertEquals(pattern(1), pattern(1));
+    assert(pattern(1).join() !== pattern(2).join());
+    const two = new ChainUnderTest([loss(0), loss(0.5)]);
+    assertEquals(two.chain.dropped, { loss: 0 });
+  });
+
+  it("throws on what is not a probability", () => {
+    assertThrows(() => loss(1.5), RangeError, "from 0 to 1");
+    assertThrows(() => loss(NaN), RangeError);
+    // @ts-expect-error: text
+    assertThrows(() => loss("1 %"), TypeError, "such as 0.01");
+    const chain = new ChainUnderTest([loss(0)]);
+    assertThrows(() => chain.chain.set({ loss: -1 }), RangeError);
+  });
+});
+
+describe("filter()", () => {
+  it("loses exactly the packets that are named, and shows them with their checksums", () => {
+    const chain = new ChainUnderTest([
+      filter((bytes, index) => checksumsAreGood(bytes) && index !== 1),
+    ]);
+    chain.push(100, 101, 102);
+    assertEquals(chain.run(), ["0:100", "0:102"]);
+    assertEquals(chain.chain.dropped, { filter: 1 });
+  });
+});
+
+describe("completeChecksum()", () => {
+  it("fills in TCP checksums of both families and of any length", () => {
+    for (const [from, to] of [["10.0.0.1", "10.0.255.2"], ["fd00::1", "fd00::ffff:2"]] as const) {
+      for (let length = 60; length < 1500; length += 61) {
+        const packet = pooled(ipPacket(from, to, length, length & 255));
+        completeChecksum(packet);
+        const bytes = u8.slice(packet.address, packet.address + length);
+        assert(checksumsAreGood(bytes), `${from} ${length}`);
+        assertEquals(packet.partial, false);
+        assertEquals(packet.verified, true);
+        freePacket(packet);
+      }
+    }
+  });
+
+  it("leaves alone what needs none", () => {
+    const bytes = ipPacket("10.0.0.1", "10.0.0.2", 60);
+    bytes[9] = 1; // ICMP
+    const packet = pooled(bytes);
+    completeChecksum(packet);
+    assertEquals(u8.slice(packet.address, packet.address + 60), bytes);
+    freePacket(packet);
+  });
+});
+
+describe("Chain", () => {
+  it("frees what is inside when it is cleared, and no packet twice", () => {
+    const chain = new ChainUnderTest([queue(10), rate("8 Mbit/s"), delay("1 ms")]);
+    chain.push(100, 100, 100);
+    chain.clock.step();
+    chain.chain.clear();
+    assertEquals(chain.run(), []);
+    const packet = pooled(ipPacket("10.0.0.1", "10.0.0.2", 60));
+    freePacket(packet);
+    assertThrows(() => freePacket(packet), Error, "freed before");
+  });
+});
