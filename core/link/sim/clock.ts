@@ -41,15 +41,11 @@ function isBefore(a: Timer, b: Timer): boolean {
 
 /** A clock of events: a binary heap of timers. */
 export class Clock {
-  #now: Micros = 0;
+  /** The time of the event that is happening, or that happened last. Only the clock sets it: a plain field as every element reads it for every packet. */
+  now: Micros = 0;
   #order = 0;
   #firing: Timer | null = null;
   readonly #heap: Timer[] = [];
-
-  /** The time of the event that is happening, or that happened last. */
-  get now(): Micros {
-    return this.#now;
-  }
 
   /** When the next event happens; Infinity when nothing is left to happen. */
   get next(): Micros {
@@ -77,7 +73,7 @@ export class Clock {
   step(): boolean {
     const timer = this.#heap[0];
     if (timer === undefined) return false;
-    this.#now = timer.time;
+    this.now = timer.time;
     timer.time = Infinity;
     // It keeps its place at the top while it is called (nothing comes before it), so that setting it again costs one descent.
     this.#firing = timer;
@@ -100,7 +96,7 @@ export class Clock {
       if (timer.slot >= 0 && timer !== this.#firing) this.#remove(timer);
       return;
     }
-    if (time < this.#now) time = this.#now;
+    if (time < this.now) time = this.now;
     const old = timer.time;
     timer.time = time;
     timer.order = this.#order++;

@@ -6,7 +6,7 @@
 import { type RandomSource, seededRandom } from "../../host/random.ts";
 import type { Micros } from "../../plugin.ts";
 import type { Surroundings } from "./chain.ts";
-import { Clock } from "./clock.ts";
+import { Clock, type Timer } from "./clock.ts";
 import { SimHost } from "./host.ts";
 import { type Direction, type LinkOptions, SimLink } from "./link.ts";
 import { Router } from "./router.ts";
@@ -31,6 +31,32 @@ function claim(names: Set<string>, name: string): void {
   names.add(name);
 }
 
+class NetworkSurroundings implements Surroundings {
+  readonly #clock: Clock;
+  readonly #random: RandomSource;
+
+  constructor(clock: Clock, random: RandomSource) {
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  get now(): Micros {
+    return this.#clock.now;
+  }
+
+  at(time: Micros, callback: () => void): () => void {
+    return this.#clock.at(time, callback);
+  }
+
+  random(name: string): () => number {
+    return this.#random(name).float;
+  }
+
+  timer(callback: () => void): Timer {
+    return this.#clock.timer(callback);
+  }
+}
+
 /** Hosts, routers and links on one clock. */
 export class Network {
   /** Its clock. Only tests and programs that drive the network themselves step it. */
@@ -45,8 +71,11 @@ export class Network {
   readonly #linkNames = new Set<string>();
   readonly #links: SimLink[] = [];
   readonly #trace: Trace | null;
+  // Counted apart: emptying an array gives its room back, and every event would take it anew.
   readonly #deferred: Direction[] = [];
   readonly #dirty: SimHost[] = [];
+  #deferredCount = 0;
+  #dirtyCount = 0;
   #stepping = false;
 
   /** Makes an empty network. */
@@ -59,15 +88,7 @@ export class Network {
     }
     this.randomSource = seededRandom(seed);
     this.#trace = options.trace ?? null;
-    const clock = this.clock;
-    this.surroundings = {
-      get now(): Micros {
-        return clock.now;
-      },
-      at: (time, callback) => clock.at(time, callback),
-      random: (name) => this.random(name),
-      timer: (callback) => clock.timer(callback),
-    };
+    this.surroundings = new NetworkSurroundings(this.clock, this.randomSource);
   }
 
   /** Microseconds since it was made. */
@@ -101,13 +122,11 @@ export class Network {
     this.#stepping = true;
     try {
       const happened = this.clock.step();
-      const deferred = this.#deferred;
-      const dirty = this.#dirty;
-      while (deferred.length + dirty.length > 0) {
-        for (let i = 0; i < deferred.length; i++) deferred[i]!.deliver();
-        deferred.length = 0;
-        for (let i = 0; i < dirty.length; i++) dirty[i]!.flush();
-        dirty.length = 0;
+      while (this.#deferredCount + this.#dirtyCount > 0) {
+        for (let i = 0; i < this.#deferredCount; i++) this.#deferred[i]!.deliver();
+        this.#deferredCount = 0;
+        for (let i = 0; i < this.#dirtyCount; i++) this.#dirty[i]!.flush();
+        this.#dirtyCount = 0;
       }
       return happened;
     } finally {
@@ -156,7 +175,7 @@ export class Network {
   /** Notes a host that is to be flushed at the end of this event; called by the host. */
   touch(host: SimHost): void {
     if (this.#stepping) {
-      this.#dirty.push(host);
+      this.#dirty[this.#dirtyCount++] = host;
     } else {
       host.flush();
     }
@@ -165,7 +184,7 @@ export class Network {
   /** Notes a direction whose packets are to be handed over at the end of this event; false when they need an event of their own. */
   defer(direction: Direction): boolean {
     if (!this.#stepping || this.sending) return false;
-    this.#deferred.push(direction);
+    this.#deferred[this.#deferredCount++] = direction;
     return true;
   }
 
