@@ -295,7 +295,8 @@ export class ConnectionPaths {
     }
     for (const [path, use] of [...this.#uses]) {
       const inUse = use.state === "open" || use.state === "opening";
-      if (inUse && !wanted.has(path)) this.#close(path);
+      // A join of the peer that is not yet authentic names no pair that the path manager could have left out.
+      if (inUse && !wanted.has(path) && this.#table.get(path) !== undefined) this.#close(path);
     }
     this.#reconcile();
   }

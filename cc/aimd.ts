@@ -1,0 +1,138 @@
+/** Loss-based congestion control from one formula: slow start, halving and the rest of RFC 5681 are the same for all of them. */
+
+import type {
+  AckSample,
+  CongestionController,
+  CongestionControlPlugin,
+  ConnectionView,
+  Micros,
+  SubflowView,
+} from "../core/plugin.ts";
+
+/** What tells one loss-based controller from another. */
+export interface AimdFormula {
+  /** Bytes by which the window grows in congestion avoidance for `acked` newly acknowledged ones; fractions add up. */
+  increase(acked: number): number;
+  /** The window after a loss with `flightSize` bytes in flight, half of it by default; two segments at least are kept (RFC 5681 eq. 4). */
+  decrease?(flightSize: number): number;
+  /** Sees each acknowledgement first. */
+  sample?(ack: AckSample): void;
+}
+
+/** A controller around a formula. */
+export class AimdController implements CongestionController {
+  /** Bytes that may be in flight. */
+  cwnd: number;
+  /** Where slow start ends. */
+  ssthresh = Infinity;
+  readonly #subflow: SubflowView;
+  readonly #formula: AimdFormula;
+  /** Growth below one byte. */
+  #fraction = 0;
+  #priorCwnd = 0;
+  #priorSsthresh = 0;
+
+  /** Starts at the window of `subflow`. */
+  constructor(subflow: SubflowView, formula: AimdFormula) {
+    this.#subflow = subflow;
+    this.#formula = formula;
+    this.cwnd = subflow.cwnd;
+  }
+
+  /** Grows the window, unless something else than it held the sender back (RFC 7661). */
+  onAck(ack: AckSample): void {
+    this.#formula.sample?.(ack);
+    if (!ack.cwndLimited) return;
+    let { acked } = ack;
+    if (this.cwnd < this.ssthresh) {
+      // RFC 5681 §3.1. Bytes are counted whole (RFC 3465), since one ACK stands for a batch of segments here.
+      const grown = Math.min(acked, this.ssthresh - this.cwnd);
+      this.cwnd += grown;
+      acked -= grown;
+    }
+    // In recovery only slow start after a timeout goes on; RFC 6675 §5 keeps the window otherwise.
+    if (acked === 0 || this.#subflow.inRecovery) return;
+    this.#fraction += this.#formula.increase(acked);
+    const whole = Math.trunc(this.#fraction);
+    this.#fraction -= whole;
+    this.cwnd = Math.max(this.#subflow.mss, this.cwnd + whole);
+  }
+
+  /** RFC 5681 §3.1 eq. 4 and §3.2; marks as losses (RFC 3168 §6.1.2); the penalty of NSDI'12 halves the window of a path that holds up others. */
+  onCongestion(cause: "loss" | "ecn" | "timeout" | "penalty", flightSize: number): void {
+    const { mss } = this.#subflow;
+    if (cause === "penalty") {
+      if (this.ssthresh < Infinity) {
+        this.ssthresh = Math.max(2 * mss, Math.floor(this.ssthresh / 2));
+      }
+      this.cwnd = Math.max(mss, Math.floor(this.cwnd / 2));
+      return;
+    }
+    this.#priorCwnd = this.cwnd;
+    this.#priorSsthresh = this.ssthresh;
+    this.#fraction = 0;
+    const kept = this.#formula.decrease?.(flightSize) ?? flightSize / 2;
+    this.ssthresh = Math.max(2 * mss, Math.floor(kept));
+    this.cwnd = cause === "timeout" ? mss : this.ssthresh;
+  }
+
+  /** It was no loss: as before it. */
+  onUndo(): void {
+    if (this.#priorCwnd === 0) return;
+    this.cwnd = Math.max(this.cwnd, this.#priorCwnd);
+    this.ssthresh = this.#priorSsthresh;
+    this.#priorCwnd = 0;
+  }
+
+  /** RFC 5681 §4.1 with the initial window of RFC 6928. */
+  onRestart(_idle: Micros): void {
+    const { mss } = this.#subflow;
+    this.cwnd = Math.min(this.cwnd, 10 * mss, Math.max(2 * mss, 14600));
+  }
+}
+
+/**
+ * A congestion control from its formula, which is made anew for each subflow.
+ *
+ * @example Usage
+ * ```ts
+ * import { aimd } from "./mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const half = aimd("half", (subflow) => ({
+ *   increase: (acked) => acked * subflow.mss / subflow.cwnd / 2,
+ * }));
+ * assertEquals(half.kind, "congestion-control");
+ * ```
+ */
+export function aimd(
+  name: string,
+  formula: (subflow: SubflowView, connection: ConnectionView) => AimdFormula,
+): CongestionControlPlugin {
+  return {
+    kind: "congestion-control",
+    name,
+    create: (connection) => ({
+      join: (subflow) => new AimdController(subflow, formula(subflow, connection)),
+    }),
+  };
+}
+
+/** Counts acknowledged bytes and grows the window by one segment for every `threshold` of them, as RFC 3465 and draft §3.5.3.1 do. */
+export class ByteCounter {
+  #counted = 0;
+
+  /** Bytes to grow by for `acked` more. */
+  count(acked: number, threshold: number, mss: number): number {
+    this.#counted += acked;
+    if (this.#counted < threshold) return 0;
+    const segments = Math.floor(this.#counted / threshold);
+    this.#counted -= segments * threshold;
+    return segments * mss;
+  }
+
+  /** Counts from zero. */
+  reset(): void {
+    this.#counted = 0;
+  }
+}

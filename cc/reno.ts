@@ -1,0 +1,21 @@
+/** The congestion control of RFC 5681, on each subflow alone. */
+
+import type { CongestionControlPlugin } from "../core/plugin.ts";
+import { aimd, ByteCounter } from "./aimd.ts";
+
+/**
+ * One segment more per window of acknowledged bytes (RFC 5681 §3.1), half of the flight less per loss. Uncoupled: several subflows take as much of a
+ * shared bottleneck as several connections.
+ */
+export default function reno(): CongestionControlPlugin {
+  return aimd("reno", (subflow) => {
+    const counter = new ByteCounter();
+    return {
+      increase: (acked) => counter.count(acked, subflow.cwnd, subflow.mss),
+      decrease(flightSize) {
+        counter.reset();
+        return flightSize / 2;
+      },
+    };
+  });
+}

@@ -1,0 +1,18 @@
+/**
+ * Path managers: which paths a connection uses.
+ *
+ * @example Usage
+ * ```ts
+ * import { fullMesh } from "./mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(fullMesh({ copies: 2 }).name, "full_mesh");
+ * ```
+ *
+ * @module
+ */
+
+export { default as fullMesh, type FullMeshOptions } from "./full_mesh.ts";
+export { default as nDiffPorts, type NDiffPortsOptions } from "./n_diff_ports.ts";
+export { default as passive } from "./passive.ts";
+export type * from "../core/plugin.ts";

@@ -1,0 +1,8 @@
+/** Opens nothing. */
+
+import type { PathManagerPlugin } from "../core/plugin.ts";
+
+/** Accepts what the peer opens, opens and announces nothing itself. */
+export default function passive(): PathManagerPlugin {
+  return { kind: "path-manager", name: "passive", create: () => ({ onEvent: () => {} }) };
+}

@@ -1,0 +1,18 @@
+/**
+ * Schedulers: which subflow carries what.
+ *
+ * @example Usage
+ * ```ts
+ * import { redundant } from "./mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(redundant().kind, "scheduler");
+ * ```
+ *
+ * @module
+ */
+
+export { default as minRtt } from "./min_rtt.ts";
+export { default as redundant } from "./redundant.ts";
+export { default as roundRobin, type RoundRobinOptions } from "./round_robin.ts";
+export type * from "../core/plugin.ts";
