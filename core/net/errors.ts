@@ -87,3 +87,11 @@ export function brokenPipeError(verb: string): Error {
 export function abortError(what: string): DOMException {
   return new DOMException(`${what} was aborted`, "AbortError");
 }
+
+/** For a name that nobody knows. */
+export function unknownNameError(name: string): Error {
+  return denoError(
+    "NotFound",
+    `Cannot connect to ${name} as no address is known for that name: check its spelling, or give an address`,
+  );
+}

@@ -1,0 +1,424 @@
+/** A host of the stack: interfaces, plugins, and the way to connections and listeners. */
+
+import type { Link } from "../host/link.ts";
+import { type RandomSource, randomStream, seededRandom } from "../host/random.ts";
+import { type Duration, parseDuration } from "../link/sim/units.ts";
+import type { Micros } from "../plugin.ts";
+import { parseAddress, parsePrefix } from "../wire/ip.ts";
+import { Channel, formatEndpoint } from "./channel.ts";
+import { DEFAULT_LINGER, MptcpConn } from "./conn.ts";
+import { closedError, networkCode, networkError } from "./errors.ts";
+import { MptcpListener } from "./listener.ts";
+import { completePolicies, describe, type Policies } from "./policies.ts";
+import { RealTime } from "./real_time.ts";
+import { Registry } from "./registry.ts";
+import { addressesOf, type Resolve, systemResolve } from "./resolve.ts";
+import type { Runtime } from "./runtime.ts";
+import type { TransportStack } from "./transport.ts";
+
+/** A link and the addresses that the host has on it. */
+export interface HostInterface {
+  /** How packets leave and come in, such as `tun("mptcp0")`. */
+  readonly link: Link;
+  /** Addresses with the length of their network's prefix: "10.0.0.1/24", "fd00::1/64". */
+  readonly addresses: readonly string[];
+}
+
+/** Options for {@linkcode Host.open}. */
+export interface HostOptions extends Policies {
+  /** At least one. */
+  readonly interfaces: readonly HostInterface[];
+  /**
+   * Gives the addresses of a name, best first.
+   *
+   * @default asks the operating system, by node:dns, which needs --allow-net
+   */
+  readonly resolve?: Resolve;
+  /**
+   * How long `await using` waits for a connection to end in order.
+   *
+   * @default {"10 s"}
+   */
+  readonly linger?: Duration;
+  /**
+   * An integer that all random numbers of the host follow from. For tests: keys and ports can be foretold.
+   *
+   * @default the operating system's generator
+   */
+  readonly seed?: number;
+}
+
+/** How the emulator makes a host whose stack and links it has made itself. */
+export interface AttachOptions {
+  /** Its clock; `start` is called with `stack`. */
+  readonly runtime: Runtime;
+  /** Its stack, links added. */
+  readonly stack: TransportStack;
+  /** Those links. */
+  readonly links: readonly Link[];
+  /** Gives the addresses of a name. */
+  readonly resolve: Resolve;
+  /** As in {@linkcode HostOptions}. */
+  readonly linger?: Duration;
+}
+
+/** Options for {@linkcode Host.connect}; plugins named here take the place of the host's. */
+export interface ConnectOptions extends Policies {
+  /** A name, or an address. */
+  readonly hostname: string;
+  /** 1 to 65535. */
+  readonly port: number;
+  /** Accepted as in `Deno.connect()`. */
+  readonly transport?: "tcp";
+  /**
+   * The address of this host that the first path begins at.
+   *
+   * @default the host's routes choose
+   */
+  readonly localAddress?: string;
+  /** Ends the attempt with its reason; afterwards it aborts the connection. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options for {@linkcode Host.listen}. */
+export interface ListenOptions {
+  /** 1 to 65535, or 0 for any that is free. */
+  readonly port: number;
+  /**
+   * An address of this host.
+   *
+   * @default every address of the host
+   */
+  readonly hostname?: string;
+  /** Accepted as in `Deno.listen()`. */
+  readonly transport?: "tcp";
+  /**
+   * Most connections that wait to be accepted: 1 to 65535.
+   *
+   * @default {511}
+   */
+  readonly backlog?: number;
+}
+
+const ANY_ADDRESS = new Set(["0.0.0.0", "::", "[::]"]);
+
+/**
+ * A host: an own Multipath TCP stack on links of its own.
+ *
+ * - `await using host`: closes the listeners and the connections, waits for those that still send (at most `linger`), closes the links.
+ * - {@linkcode Host.close}: aborts them all.
+ */
+export class Host implements AsyncDisposable {
+  readonly #registry: Registry<Channel>;
+  readonly #links: readonly Link[];
+  readonly #resolve: Resolve;
+  readonly #linger: Micros;
+  #closing: Promise<void> | null = null;
+
+  private constructor(options: AttachOptions) {
+    const { stack, runtime, links, resolve, linger } = options;
+    this.#linger = linger === undefined ? DEFAULT_LINGER : parseDuration(linger);
+    this.#registry = new Registry(stack, runtime);
+    this.#links = links;
+    this.#resolve = resolve;
+    runtime.start(stack);
+  }
+
+  /** Makes a host of a stack whose links and clock are somebody else's: the emulator's way in. */
+  static attach(options: AttachOptions): Host {
+    return new Host(options);
+  }
+
+  /**
+   * Opens a host on its links.
+   *
+   * @throws {TypeError} an option is not of its kind.
+   * @throws {RangeError} an option is out of its range.
+   */
+  static async open(options: HostOptions): Promise<Host> {
+    const { interfaces, resolve = systemResolve, linger, seed } = options;
+    checkInterfaces(interfaces);
+    const policies = completePolicies(options);
+    const random = seed === undefined ? systemRandom() : seededRandom(checkSeed(seed));
+    const links = interfaces.map(({ link }) => link);
+    const runtime = new RealTime(links, random);
+    await Promise.reject(new Error(String(policies)));
+    const stack = undefined as unknown as TransportStack;
+    try {
+      for (const { link, addresses } of interfaces) {
+        link.attach(runtime.driver);
+        stack.addLink(runtime.now(), link, addresses);
+      }
+      return new Host({ runtime, stack, links, resolve, ...(linger && { linger }) });
+    } catch (error) {
+      await runtime.close();
+      throw error;
+    }
+  }
+
+  /** Counters of the stack under the names of Linux's MIB (`nstat`), without their prefixes. */
+  get counters(): Record<string, number> {
+    return this.#registry.stack.counters.all();
+  }
+
+  /** Connections that are alive, those included which were closed and still send. */
+  get connections(): number {
+    return this.#registry.stack.connections;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== null) throw closedError("Host");
+  }
+
+  /**
+   * Opens a connection. Where the peer does not speak MPTCP it becomes plain TCP, silently, as with the kernel; `info()` says so.
+   * The addresses of a name are tried in turn.
+   *
+   * @throws {TypeError | RangeError} an option is wrong.
+   * @throws {Deno.errors.ConnectionRefused | Deno.errors.TimedOut | Deno.errors.NetworkUnreachable | Deno.errors.NotFound} no connection.
+   */
+  async connect(options: ConnectOptions): Promise<MptcpConn> {
+    const { hostname, port, localAddress, signal } = options;
+    this.#checkOpen();
+    if (typeof hostname !== "string" || hostname === "") {
+      throw new TypeError(
+        `Cannot connect as 'hostname' must be a name or an address: current value is ${
+          describe(hostname)
+        }`,
+      );
+    }
+    checkPort(port, 1, "connect");
+    if (options.transport !== undefined && options.transport !== "tcp") {
+      throw new TypeError(
+        `Cannot connect as 'transport' must be "tcp": current value is ${
+          describe(options.transport)
+        }`,
+      );
+    }
+    const local = localAddress === undefined ? undefined : checkAddress(localAddress, "connect");
+    const { scheduler, pathManager, congestionControl } = options;
+    const own = scheduler ?? pathManager ?? congestionControl;
+    const policies = own === undefined ? undefined : completePolicies(options);
+    signal?.throwIfAborted();
+    let failure: unknown;
+    for (const address of await addressesOf(hostname, this.#resolve)) {
+      this.#checkOpen();
+      const channel = new Channel(this.#registry);
+      try {
+        await channel.connect({
+          remote: { address, port },
+          ...(local === undefined ? {} : { local: { address: local, port: 0 } }),
+          ...(policies === undefined ? {} : { policies }),
+        }, signal);
+        return new MptcpConn(channel, this.#linger);
+      } catch (error) {
+        if (signal?.aborted) throw error;
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  /**
+   * Listens for connections, MPTCP and plain TCP.
+   *
+   * @throws {TypeError | RangeError} an option is wrong.
+   * @throws {Deno.errors.AddrInUse} another listener has the port.
+   * @throws {Deno.errors.AddrNotAvailable} the host has no such address.
+   */
+  listen(options: ListenOptions): MptcpListener {
+    const { port, hostname, backlog = 511 } = options;
+    this.#checkOpen();
+    checkPort(port, 0, "listen");
+    if (!Number.isInteger(backlog) || backlog < 1 || backlog > 65535) {
+      throw new RangeError(
+        `Cannot listen as 'backlog' must be an integer from 1 to 65535: current value is ${
+          describe(backlog)
+        }`,
+      );
+    }
+    const address = hostname === undefined || ANY_ADDRESS.has(hostname)
+      ? {}
+      : { address: checkAddress(hostname, "listen") };
+    try {
+      return new MptcpListener(this.#registry, { port, backlog, ...address }, this.#linger);
+    } catch (error) {
+      const code = networkCode(error);
+      if (code === null) throw error;
+      throw networkError(code, `listen on ${formatEndpoint(address.address ?? "", port)}`);
+    }
+  }
+
+  #link(link: Link | string): Link {
+    const found = this.#links.find((own) => own === link || own.name === link);
+    if (found !== undefined) return found;
+    throw new TypeError(
+      `Cannot use link ${
+        typeof link === "string" ? describe(link) : link.name
+      } as it must be one of: ${this.#links.map(({ name }) => name).join(", ")}`,
+    );
+  }
+
+  /**
+   * Gives the host one more address; path managers hear of it.
+   *
+   * @param address with its prefix: "10.0.0.3/24".
+   * @param link a link of the host, or its name.
+   */
+  addAddress(address: string, link: Link | string): void {
+    this.#checkOpen();
+    const found = this.#link(link);
+    checkPrefix(address, found.name);
+    const { stack, runtime } = this.#registry;
+    stack.addAddress(runtime.now(), found, address);
+    runtime.wake();
+  }
+
+  /** Takes an address from the host: paths from it end, and path managers hear of it. `address` may have its prefix. */
+  removeAddress(address: string): void {
+    this.#checkOpen();
+    const { stack, runtime } = this.#registry;
+    stack.removeAddress(runtime.now(), checkAddress(address.replace(/\/.*$/, ""), "remove"));
+    runtime.wake();
+  }
+
+  /** Takes a link up or down: while it is down, its addresses are as if removed. */
+  setLinkUp(link: Link | string, up: boolean): void {
+    this.#checkOpen();
+    const { stack, runtime } = this.#registry;
+    stack.setLinkUp(runtime.now(), this.#link(link), up);
+    runtime.wake();
+  }
+
+  /** Closes listeners, aborts connections, closes links. Calls that wait reject. May be called twice. */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const { stack, runtime, open, listeners } = this.#registry;
+    for (const listener of [...listeners]) listener.close();
+    if (open.size > 0) {
+      const reason = networkError("ConnectionAborted", "use the connection");
+      for (const channel of [...open]) channel.abort(reason);
+    }
+    stack.close(runtime.now());
+    await runtime.close();
+    stack.free();
+  }
+
+  /** Closes listeners and connections, waits until all that was written is sent, at most for `linger`, then closes the links. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing !== null) return this.#closing;
+    const { stack, runtime, open, listeners } = this.#registry;
+    for (const listener of [...listeners]) listener.close();
+    for (const channel of [...open]) channel.close();
+    const until = runtime.now() + this.#linger;
+    await Promise.all([...open].map((channel) => channel.ended(until - runtime.now())));
+    // The data are through; the subflows take another round trip to end, which nobody is told of.
+    for (let pause = 1000; stack.connections > 0 && runtime.now() < until; pause *= 1.5) {
+      await sleep(runtime, Math.min(pause, until - runtime.now()));
+    }
+    return this.close();
+  }
+}
+
+function sleep(runtime: Runtime, time: Micros): Promise<void> {
+  return new Promise((resolve) => {
+    const end = runtime.wait("close the host", true, () => done());
+    const cancel = runtime.at(runtime.now() + time, () => done());
+    const done = (): void => {
+      cancel();
+      end();
+      resolve();
+    };
+  });
+}
+
+/** Random numbers of the operating system, some at a time. */
+function systemRandom(): RandomSource {
+  const words = new Uint32Array(256);
+  let used = words.length;
+  const stream = randomStream(() => {
+    if (used === words.length) {
+      crypto.getRandomValues(words);
+      used = 0;
+    }
+    return words[used++]!;
+  });
+  return () => stream;
+}
+
+function checkSeed(seed: unknown): number {
+  if (Number.isSafeInteger(seed)) return seed as number;
+  throw new RangeError(
+    `Cannot open a host as 'seed' must be an integer: current value is ${describe(seed)}`,
+  );
+}
+
+function checkPort(port: unknown, least: 0 | 1, verb: string): void {
+  if (Number.isInteger(port) && (port as number) >= least && (port as number) <= 65535) return;
+  const ErrorClass = typeof port === "number" ? RangeError : TypeError;
+  throw new ErrorClass(
+    `Cannot ${verb} as 'port' must be an integer from ${least} to 65535: current value is ${
+      describe(port)
+    }`,
+  );
+}
+
+function checkAddress(address: unknown, verb: string): string {
+  const bare = typeof address === "string" ? address.replace(/^\[(.*)\]$/, "$1") : "";
+  if (parseAddress(bare) !== null) return bare;
+  throw new TypeError(
+    `Cannot ${verb} ${describe(address)} as it must be an address of this host, such as "10.0.0.1"`,
+  );
+}
+
+function checkPrefix(address: unknown, link: string): void {
+  if (typeof address === "string" && address.includes("/") && parsePrefix(address) !== null) return;
+  throw new TypeError(
+    `Cannot give ${link} the address ${
+      describe(address)
+    } as it must be an address with its prefix, such as "10.0.0.1/24"`,
+  );
+}
+
+function checkInterfaces(interfaces: unknown): void {
+  if (!Array.isArray(interfaces) || interfaces.length === 0) {
+    throw new TypeError(
+      `Cannot open a host as 'interfaces' must be a non-empty array of { link, addresses }: current value is ${
+        describe(interfaces)
+      }`,
+    );
+  }
+  const names = new Set<string>();
+  const seen = new Set<string>();
+  for (const [index, { link, addresses }] of (interfaces as HostInterface[]).entries()) {
+    if (typeof link?.send !== "function" || typeof link.attach !== "function") {
+      throw new TypeError(
+        `Cannot open a host as the 'link' of interface ${index} must be a link, such as tun("mptcp0"): current value is ${
+          describe(link)
+        }`,
+      );
+    }
+    if (names.has(link.name)) {
+      throw new TypeError(`Cannot open a host as two of its links are named ${link.name}`);
+    }
+    names.add(link.name);
+    if (!Array.isArray(addresses) || addresses.length === 0) {
+      throw new TypeError(
+        `Cannot open a host as 'addresses' of ${link.name} must be a non-empty array such as ["10.0.0.1/24"]: current value is ${
+          describe(addresses)
+        }`,
+      );
+    }
+    for (const address of addresses) {
+      checkPrefix(address, link.name);
+      const bare = address.slice(0, address.indexOf("/"));
+      if (seen.has(bare)) {
+        throw new TypeError(`Cannot open a host as two of its addresses are ${bare}`);
+      }
+      seen.add(bare);
+    }
+  }
+}
