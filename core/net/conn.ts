@@ -11,6 +11,12 @@ import { readableOf, writableOf } from "./streams.ts";
 export const DEFAULT_LINGER: Micros = 10e6;
 
 let channelGetter: (conn: MptcpConn) => Channel;
+let maker: (channel: Channel, linger: Micros) => MptcpConn;
+
+/** Makes the connection that an application holds. */
+export function makeConn(channel: Channel, linger: Micros): MptcpConn {
+  return maker(channel, linger);
+}
 
 /** The state behind `conn`, for the other modules of this folder. */
 export function channelOf(conn: MptcpConn): Channel {
@@ -33,10 +39,10 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
 
   static {
     channelGetter = (conn) => conn.#channel;
+    maker = (channel, linger) => new MptcpConn(channel, linger);
   }
 
-  /** Applications call `Host.connect()`. */
-  constructor(channel: Channel, linger: Micros = DEFAULT_LINGER) {
+  private constructor(channel: Channel, linger: Micros) {
     this.#channel = channel;
     this.#linger = linger;
   }

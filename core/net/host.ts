@@ -6,9 +6,9 @@ import { type Duration, parseDuration } from "../link/sim/units.ts";
 import type { Micros } from "../plugin.ts";
 import { parseAddress, parsePrefix } from "../wire/ip.ts";
 import { Channel, formatEndpoint } from "./channel.ts";
-import { DEFAULT_LINGER, MptcpConn } from "./conn.ts";
+import { DEFAULT_LINGER, makeConn, type MptcpConn } from "./conn.ts";
 import { closedError, networkCode, networkError } from "./errors.ts";
-import { MptcpListener } from "./listener.ts";
+import { makeListener, type MptcpListener } from "./listener.ts";
 import { completePolicies, describe, type Policies } from "./policies.ts";
 import { RealTime } from "./real_time.ts";
 import { Registry } from "./registry.ts";
@@ -100,6 +100,13 @@ export interface ListenOptions {
   readonly backlog?: number;
 }
 
+let maker: (options: AttachOptions) => Host;
+
+/** Makes a host of a stack and links that somebody else made, the emulator: its clock is theirs. */
+export function attachHost(options: AttachOptions): Host {
+  return maker(options);
+}
+
 const ANY_ADDRESS = new Set(["0.0.0.0", "::", "[::]"]);
 
 /**
@@ -115,6 +122,10 @@ export class Host implements AsyncDisposable {
   readonly #linger: Micros;
   #closing: Promise<void> | null = null;
 
+  static {
+    maker = (options) => new Host(options);
+  }
+
   private constructor(options: AttachOptions) {
     const { stack, runtime, links, resolve, linger } = options;
     this.#linger = linger === undefined ? DEFAULT_LINGER : parseDuration(linger);
@@ -122,11 +133,6 @@ export class Host implements AsyncDisposable {
     this.#links = links;
     this.#resolve = resolve;
     runtime.start(stack);
-  }
-
-  /** Makes a host of a stack whose links and clock are somebody else's: the emulator's way in. */
-  static attach(options: AttachOptions): Host {
-    return new Host(options);
   }
 
   /**
@@ -210,7 +216,7 @@ export class Host implements AsyncDisposable {
           ...(local === undefined ? {} : { local: { address: local, port: 0 } }),
           ...(policies === undefined ? {} : { policies }),
         }, signal);
-        return new MptcpConn(channel, this.#linger);
+        return makeConn(channel, this.#linger);
       } catch (error) {
         if (signal?.aborted) throw error;
         failure = error;
@@ -241,7 +247,7 @@ export class Host implements AsyncDisposable {
       ? {}
       : { address: checkAddress(hostname, "listen") };
     try {
-      return new MptcpListener(this.#registry, { port, backlog, ...address }, this.#linger);
+      return makeListener(this.#registry, { port, backlog, ...address }, this.#linger);
     } catch (error) {
       const code = networkCode(error);
       if (code === null) throw error;

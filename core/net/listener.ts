@@ -2,7 +2,7 @@
 
 import type { Micros } from "../plugin.ts";
 import { Channel } from "./channel.ts";
-import { MptcpConn } from "./conn.ts";
+import { makeConn, type MptcpConn } from "./conn.ts";
 import { closedError } from "./errors.ts";
 import type { Hold, Registry } from "./registry.ts";
 import type { TransportListener, TransportListenOptions } from "./transport.ts";
@@ -11,6 +11,19 @@ interface Accepting {
   resolve(conn: MptcpConn): void;
   reject(reason: unknown): void;
   end(): void;
+}
+
+type ListenerArguments = readonly [
+  registry: Registry<Channel>,
+  options: Omit<TransportListenOptions, "observer">,
+  linger: Micros,
+];
+
+let maker: (...args: ListenerArguments) => MptcpListener;
+
+/** Begins to listen. Throws what the stack throws. */
+export function makeListener(...args: ListenerArguments): MptcpListener {
+  return maker(...args);
 }
 
 /**
@@ -25,12 +38,11 @@ export class MptcpListener implements Deno.Listener<MptcpConn, Deno.NetAddr> {
   readonly #accepting: Accepting[] = [];
   #closed = false;
 
-  /** Applications call `Host.listen()`. */
-  constructor(
-    registry: Registry<Channel>,
-    options: Omit<TransportListenOptions, "observer">,
-    linger: Micros,
-  ) {
+  static {
+    maker = (...args) => new MptcpListener(...args);
+  }
+
+  private constructor(...[registry, options, linger]: ListenerArguments) {
     this.#registry = registry;
     this.#linger = linger;
     const observer = { onConnection: (): void => this.#serve() };
@@ -51,7 +63,7 @@ export class MptcpListener implements Deno.Listener<MptcpConn, Deno.NetAddr> {
     if (socket === null) return null;
     const channel = new Channel(this.#registry);
     channel.adopt(socket);
-    return new MptcpConn(channel, this.#linger);
+    return makeConn(channel, this.#linger);
   }
 
   #serve(): void {
