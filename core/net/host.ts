@@ -100,13 +100,6 @@ export interface ListenOptions {
   readonly backlog?: number;
 }
 
-let maker: (options: AttachOptions) => Host;
-
-/** Makes a host of a stack and links that somebody else made, the emulator: its clock is theirs. */
-export function attachHost(options: AttachOptions): Host {
-  return maker(options);
-}
-
 const ANY_ADDRESS = new Set(["0.0.0.0", "::", "[::]"]);
 
 /**
@@ -122,10 +115,6 @@ export class Host implements AsyncDisposable {
   readonly #linger: Micros;
   #closing: Promise<void> | null = null;
 
-  static {
-    maker = (options) => new Host(options);
-  }
-
   private constructor(options: AttachOptions) {
     const { stack, runtime, links, resolve, linger } = options;
     this.#linger = linger === undefined ? DEFAULT_LINGER : parseDuration(linger);
@@ -133,6 +122,15 @@ export class Host implements AsyncDisposable {
     this.#links = links;
     this.#resolve = resolve;
     runtime.start(stack);
+  }
+
+  /**
+   * Makes a host of a stack and links that somebody else made: the emulator's way in.
+   *
+   * @internal
+   */
+  static attach(options: AttachOptions): Host {
+    return new Host(options);
   }
 
   /**

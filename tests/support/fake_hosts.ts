@@ -1,6 +1,6 @@
 /** Two hosts of net/ over a fake stack. */
 
-import { attachHost, type Host } from "../../core/net/host.ts";
+import { Host } from "../../core/net/host.ts";
 import type { MptcpConn } from "../../core/net/conn.ts";
 import { FakeNet, type FakeRuntime, type FakeSocket, FakeStack } from "./fake_stack.ts";
 
@@ -22,7 +22,7 @@ export function fakeHosts(): FakeHosts {
   const make = (address: string): [Host, FakeStack, FakeRuntime] => {
     const stack = new FakeStack(net, address);
     const runtime = net.runtime();
-    return [attachHost({ runtime, stack, links: [], resolve }), stack, runtime];
+    return [Host.attach({ runtime, stack, links: [], resolve }), stack, runtime];
   };
   const [client, clientStack, clientRuntime] = make("10.0.0.1");
   const [server, serverStack] = make("10.0.0.2");
