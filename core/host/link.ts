@@ -44,7 +44,15 @@ export interface Link {
    * Sixteen bytes in front of `header` are the link's to write. False: the device is full, nothing was sent, `writable` will tell.
    * Never calls the host back from inside.
    */
-  send(header: number, headerLength: number, a: number, aLength: number, b: number, bLength: number, gsoSize: number): boolean;
+  send(
+    header: number,
+    headerLength: number,
+    a: number,
+    aLength: number,
+    b: number,
+    bLength: number,
+    gsoSize: number,
+  ): boolean;
   /** Called once, before anything else. */
   attach(host: HostDriver): void;
   /** Gives back what the link holds; packets in flight are dropped. */

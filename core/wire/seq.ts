@@ -54,7 +54,13 @@ function highWord(offset: number, initial: InitialDsn): number {
  * Expands what came to an offset near `near` (RFC 8684 §3.3.1: four octets stand for the nearest number; eight must agree in full).
  * NaN when eight octets name a number more than 2^31 away.
  */
-function expand(high: number, low: number, eight: boolean, initial: InitialDsn, near: number): number {
+function expand(
+  high: number,
+  low: number,
+  eight: boolean,
+  initial: InitialDsn,
+  near: number,
+): number {
   const offset = fromWire(low, initial.low, near);
   return eight && high !== highWord(offset, initial) ? NaN : offset;
 }

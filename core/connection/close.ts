@@ -1,0 +1,179 @@
+/** Ending a connection: DATA_FIN, subflow FINs, MP_FASTCLOSE (RFC 8684 §3.3.3, §3.5; draft §3.6). */
+
+import type { Micros } from "../plugin.ts";
+import { leave, reset, wantFin } from "../subflow/close.ts";
+import type { LeaveReason } from "../subflow/owner.ts";
+import { sendReset } from "../subflow/send.ts";
+import { ESTABLISHED, type Subflow, TIME_WAIT } from "../subflow/subflow.ts";
+import {
+  clearOptions,
+  MP_FASTCLOSE,
+  optionAt,
+  RST_UNSPECIFIED,
+  writeFastclose,
+} from "../wire/mptcp.ts";
+import type { NetworkCode } from "./host.ts";
+import type { MetaSocket } from "./meta_socket.ts";
+import { closesFast } from "./options.ts";
+import { reinjectFrom } from "./reinject.ts";
+
+/** How long a connection without subflows waits for new ones (Linux net.mptcp.close_timeout). */
+const CLOSE_TIMEOUT: Micros = 60e6;
+
+/** No more is written: DATA_FIN takes its place behind what waits (IMP-3: no FIN while the queue holds data). */
+export function finishWriting(meta: MetaSocket): void {
+  if (meta.finOffset >= 0 || meta.closed) return;
+  meta.finOffset = meta.tail;
+  meta.dirty();
+}
+
+/** The application lets go. */
+export function closeConnection(meta: MetaSocket, now: Micros): void {
+  if (meta.appClosed) return;
+  meta.appClosed = true;
+  if (meta.closed) {
+    if (meta.attempts.length === 0) remove(meta);
+  } else if (!meta.established) {
+    endAll(meta, null, now);
+  } else if (meta.readable > 0) {
+    abortConnection(meta, null, now);
+  } else {
+    finishWriting(meta);
+    // A peer that never ends its direction holds the connection no longer than this.
+    if (!meta.closed) armClose(meta, now);
+  }
+}
+
+function armClose(meta: MetaSocket, now: Micros): void {
+  meta.closeAt = now + (meta.host.experiments.closeTimeout ?? CLOSE_TIMEOUT);
+  meta.rearm();
+}
+
+/** MP_FASTCLOSE as RSTs on every subflow (RFC 8684 §3.5, option R). */
+export function abortConnection(meta: MetaSocket, code: NetworkCode | null, now: Micros): void {
+  if (meta.closed) return;
+  if (!meta.fallback && meta.established) {
+    meta.host.count("MPFastcloseTx");
+    for (const subflow of [...meta.attempts]) {
+      if (subflow.state < ESTABLISHED || subflow.state === TIME_WAIT) continue;
+      clearOptions();
+      writeFastclose(meta.remoteKey);
+      sendReset(subflow, now);
+      leave(subflow, "aborted", now);
+    }
+  }
+  endAll(meta, code, now);
+}
+
+/** Ends every subflow with a RST, and the connection. */
+export function endAll(meta: MetaSocket, code: NetworkCode | null, now: Micros): void {
+  finishConnection(meta, code);
+  for (const subflow of [...meta.attempts]) reset(subflow, RST_UNSPECIFIED, now);
+  if (meta.appClosed) remove(meta);
+}
+
+/** Both directions are done: the subflows close in order (draft TRM-5, the safe variant). */
+export function maybeClosed(meta: MetaSocket, now: Micros): void {
+  if (meta.closed || !meta.finAcked || !meta.peerFinished) return;
+  finishConnection(meta, null);
+  if (!meta.fallback) { for (const subflow of [...meta.attempts]) wantFin(subflow, now); }
+  meta.dirty();
+  if (meta.appClosed && meta.attempts.length === 0) remove(meta);
+}
+
+/** Nothing more will come or go at the data level. */
+function finishConnection(meta: MetaSocket, code: NetworkCode | null): void {
+  if (meta.closed) return;
+  meta.closed = true;
+  meta.code = code;
+  meta.tellClosed = true;
+  meta.tellReadable = true;
+  meta.dataRetransmitAt =
+    meta.persistAt =
+    meta.closeAt =
+    meta.wakeAt =
+      Infinity;
+  meta.paths.stop();
+  if (meta.capable && !meta.fallback) meta.host.releaseToken(meta.token);
+  meta.rearm();
+  meta.dirty();
+}
+
+/** The peer's FIN on a subflow: the end of the data on plain TCP, the end of this subflow otherwise. */
+export function subflowFin(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  if (meta.fallback) {
+    meta.peerFinished = true;
+    meta.tellReadable = true;
+    maybeClosed(meta, now);
+  } else {
+    // The peer takes nothing on it any more: what it carries goes elsewhere, and our FIN follows.
+    subflow.usable = false;
+    if (!meta.closed) reinjectFrom(meta, subflow);
+    wantFin(subflow, now);
+  }
+  meta.dirty();
+}
+
+const CODES: Record<LeaveReason, NetworkCode | null> = {
+  closed: null,
+  refused: "ConnectionRefused",
+  reset: "ConnectionReset",
+  timeout: "TimedOut",
+  aborted: "ConnectionAborted",
+  unreachable: "NetworkUnreachable",
+};
+
+/** A subflow is gone: what it carried goes again at once (draft SQ-5; RFC 8684 §3.3.6). */
+export function subflowLeft(
+  meta: MetaSocket,
+  subflow: Subflow,
+  reason: LeaveReason,
+  now: Micros,
+): void {
+  const index = meta.subflows.indexOf(subflow);
+  const fast = reason === "reset" && optionAt(MP_FASTCLOSE) !== 0 && !meta.fallback &&
+    closesFast(meta, optionAt(MP_FASTCLOSE));
+  if (index >= 0) {
+    if (!meta.closed) reinjectFrom(meta, subflow);
+    meta.subflows.splice(index, 1);
+    meta.sentList.forget(subflow);
+    meta.congestion.leave?.(subflow);
+  }
+  const attempt = meta.attempts.indexOf(subflow);
+  if (attempt >= 0) meta.attempts.splice(attempt, 1);
+  meta.subflowChanged(subflow, "left", reason);
+  if (meta.closed) {
+    if (meta.appClosed && meta.attempts.length === 0) remove(meta);
+    return;
+  }
+  if (fast) endAll(meta, "ConnectionReset", now);
+  else if (!meta.established || meta.fallback) {
+    if (meta.attempts.length === 0) endAll(meta, CODES[reason], now);
+  } else if (meta.attempts.length === 0) {
+    // Break before make (RFC 8684 §3.3.3): others may still join, for a while.
+    if (meta.finAcked || (meta.appClosed && meta.unacked === 0 && meta.unsent === 0)) {
+      endAll(meta, CODES[reason], now);
+    } else {
+      meta.lastReason = CODES[reason] ?? "ConnectionReset";
+      armClose(meta, now);
+    }
+  }
+  meta.dirty();
+}
+
+/** A connection without subflows, or one that the application left, has waited long enough. */
+export function closeTimeout(meta: MetaSocket, now: Micros): void {
+  if (meta.closed) return;
+  if (meta.attempts.length === 0) endAll(meta, meta.lastReason, now);
+  else if (meta.finAcked || meta.dataUna === meta.dataNxt) abortConnection(meta, null, now);
+  else armClose(meta, now);
+}
+
+/** Gives everything back. */
+export function remove(meta: MetaSocket): void {
+  if (meta.removed) return;
+  meta.removed = true;
+  meta.host.timers.arm(meta, Infinity);
+  meta.free();
+  meta.host.closed(meta);
+}

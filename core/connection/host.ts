@@ -1,0 +1,97 @@
+/** What a connection needs from its host. */
+
+import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
+import type { Key } from "../wire/mptcp.ts";
+import type { Outlet, SubflowHost } from "../subflow/owner.ts";
+import type { Subflow } from "../subflow/subflow.ts";
+import type { MetaSocket } from "./meta_socket.ts";
+
+/** A way out for a new subflow: its link, its ends and its flow key. */
+export interface FlowPlan {
+  /** The link that owns the local address. */
+  readonly outlet: Outlet;
+  /** Local end, its port chosen. */
+  readonly local: Endpoint;
+  /** Remote end. */
+  readonly remote: Endpoint;
+  /** Family of both. */
+  readonly family: 4 | 6;
+  /** Address of the KEY record. */
+  readonly key: number;
+}
+
+/** Services of the host to its connections. */
+export interface ConnectionHost extends SubflowHost {
+  /** Time of the batch in hand. */
+  readonly now: Micros;
+  /** Addresses of the host. */
+  readonly addresses: readonly HostAddress[];
+  /** What a researcher may want to change. */
+  readonly experiments: Experiments;
+  /** 32 random bits for keys, random numbers of joins and initial sequence numbers. */
+  randomWord(): number;
+  /** [0, 1) for a plugin. */
+  randomFraction(plugin: string): number;
+  /** A key whose token no connection of the host has (draft ARC-7). */
+  newKey(): Key;
+  /** Finds link and free local port for a path; null when there is none. */
+  planFlow(spec: Pick<PathSpec, "local" | "remote"> & { readonly dscp?: number }): FlowPlan | null;
+  /** Enters the subflow into the demultiplexer; false when it is full or taken. */
+  register(subflow: Subflow): boolean;
+  /** Lets joins find the connection by its token. */
+  claimToken(token: number, connection: MetaSocket): void;
+  /** No join may find it any more. */
+  releaseToken(token: number): void;
+  /** Ends a batch of the application's calls. */
+  flush(now: Micros): void;
+  /** Wants a send pass at the end of the batch. */
+  dirty(connection: MetaSocket): void;
+  /** Its passive open is complete: a listener may give it out. */
+  opened(connection: MetaSocket): void;
+  /** Calls back at `time`; the result cancels. */
+  at(time: Micros, callback: () => void): () => void;
+  /** Puts a scheduler behind the guard that catches its faults. */
+  guardScheduler(plugin: SchedulerPlugin): SchedulerPlugin;
+  /** A plugin's callback threw. */
+  report(plugin: string, error: unknown): void;
+  /** Nothing is left of it. */
+  closed(connection: MetaSocket): void;
+}
+
+/** Fixed values in place of what the stack would choose; for research. */
+export interface Experiments {
+  /** Bytes of the shared receive buffer. @default {8388608} */
+  readonly receiveBuffer?: number;
+  /** Bytes of the shared send queue. @default {8388608} */
+  readonly sendBuffer?: number;
+  /** DSS checksums are asked for (A flag of MP_CAPABLE). @default {false} */
+  readonly checksum?: boolean;
+  /** Four octets in data sequence numbers and DATA_ACKs where eight are usual. @default {false} */
+  readonly shortDss?: boolean;
+  /** Offer MPTCP at all. @default {true} */
+  readonly mptcp?: boolean;
+  /** How long a connection without subflows is kept, in microseconds. @default {60000000} */
+  readonly closeTimeout?: Micros;
+}
+
+/** What the application layer hears of a connection; called at the end of a batch. */
+export interface ConnectionObserver {
+  /** The first subflow is established. */
+  onEstablished(): void;
+  /** There are bytes, or the end, to read. */
+  onReadable(): void;
+  /** There is room to write. */
+  onWritable(): void;
+  /** Nothing will come any more; the code tells why, null for an end in order. */
+  onClosed(code: NetworkCode | null): void;
+}
+
+/** How the network can fail a connection. */
+export type NetworkCode =
+  | "ConnectionRefused"
+  | "ConnectionReset"
+  | "ConnectionAborted"
+  | "TimedOut"
+  | "NetworkUnreachable"
+  | "AddrInUse"
+  | "AddrNotAvailable";

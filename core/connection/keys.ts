@@ -1,0 +1,69 @@
+/** Keys, tokens, initial data sequence numbers and HMACs (RFC 8684 §3.1, §3.2); synchronous, as they run while packets are handled. */
+
+import { createHash, createHmac } from "node:crypto";
+import type { InitialDsn } from "../wire/seq.ts";
+import type { Key } from "../wire/mptcp.ts";
+
+/** What follows from a key. */
+export interface KeyMaterial {
+  /** Names the connection in MP_JOIN: most significant 32 bits of the hash. */
+  readonly token: number;
+  /** Initial data sequence number: least significant 64 bits of the hash. */
+  readonly idsn: InitialDsn;
+}
+
+function words(...values: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(values.length * 4);
+  const view = new DataView(bytes.buffer);
+  values.forEach((value, i) => view.setUint32(4 * i, value));
+  return bytes;
+}
+
+/** Token and initial data sequence number of a key (RFC 8684 §3.1, §3.2). */
+export function keyMaterial(key: Key): KeyMaterial {
+  const hash = createHash("sha256").update(words(key.high, key.low)).digest();
+  return {
+    token: hash.readUInt32BE(0),
+    idsn: { high: hash.readUInt32BE(24), low: hash.readUInt32BE(28) },
+  };
+}
+
+/** HMAC-SHA256 keyed with the sender's key before the receiver's (RFC 8684 §3.2). */
+function hmac(sender: Key, receiver: Key, message: Uint8Array): Uint8Array {
+  const key = words(sender.high, sender.low, receiver.high, receiver.low);
+  return new Uint8Array(createHmac("sha256", key).update(message).digest());
+}
+
+/** The HMAC of a join over both random numbers, sender's first: the leftmost 20 octets go into an ACK, 8 into a SYN/ACK. */
+export function joinHmac(
+  sender: Key,
+  receiver: Key,
+  senderNonce: number,
+  receiverNonce: number,
+): Uint8Array {
+  return hmac(sender, receiver, words(senderNonce, receiverNonce));
+}
+
+/** The truncated HMAC of ADD_ADDR: rightmost 8 octets over id, address and port (RFC 8684 §3.4.1). */
+export function addAddrHmac(
+  sender: Key,
+  receiver: Key,
+  addressId: number,
+  address: Uint8Array,
+  port: number,
+): Uint8Array {
+  const message = new Uint8Array(3 + address.length);
+  message[0] = addressId;
+  message.set(address, 1);
+  message[1 + address.length] = port >> 8;
+  message[2 + address.length] = port;
+  return hmac(sender, receiver, message).slice(24);
+}
+
+/** Whether two HMACs are equal, in a time that does not tell where they differ. */
+export function sameHmac(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
+  return difference === 0;
+}

@@ -1,0 +1,547 @@
+/**
+ * The meta-socket (draft §2.2): data sequence space, shared send queue and shared receive buffer of one connection, above the subflows that carry
+ * it. Its parts stand beside this file: establish.ts, options.ts, reassembly.ts, pull.ts, reinject.ts, close.ts, fallback.ts, paths.ts.
+ */
+
+import {
+  f64,
+  stream_commit,
+  stream_free,
+  stream_new,
+  stream_record,
+  stream_release,
+  stream_tail,
+  stream_tail_room,
+  u8,
+} from "../../wasm/mod.ts";
+import {
+  DSS_DATA_ACK,
+  DSS_DSN_8,
+  DSS_MAPPING,
+  STREAM_HEAD,
+  STREAM_NEXT,
+} from "../../wasm/layout.ts";
+import type {
+  CongestionControl,
+  CongestionControlPlugin,
+  ConnectionView,
+  Endpoint,
+  Micros,
+  PathManagerPlugin,
+  Scheduler,
+  SchedulerPlugin,
+} from "../plugin.ts";
+import type { LeaveReason, SubflowOwner, ThirdAck, Timed } from "../subflow/owner.ts";
+import type { Subflow } from "../subflow/subflow.ts";
+import type { InitialDsn } from "../wire/seq.ts";
+import type { Key } from "../wire/mptcp.ts";
+import { writeMpCapable } from "../wire/mptcp.ts";
+import {
+  abortConnection,
+  closeConnection,
+  finishWriting,
+  subflowFin,
+  subflowLeft,
+} from "./close.ts";
+import {
+  capableFlags,
+  judgeSynAck,
+  judgeThirdAck,
+  subflowEstablished,
+  writeHandshakeOption,
+} from "./establish.ts";
+import { fallbackAcknowledged } from "./fallback.ts";
+import type { ConnectionHost, ConnectionObserver, NetworkCode } from "./host.ts";
+import { keyMaterial } from "./keys.ts";
+import { handleOptions } from "./options.ts";
+import { PathTransportOf } from "./paths.ts";
+import { discardReceived, payload, readInto, updateWindow } from "./reassembly.ts";
+import { connectionTimers, timeoutOf } from "./reinject.ts";
+import { RetransmitQueue, SentList } from "./send_queue.ts";
+
+/** Bytes of either buffer where nothing else is asked for. */
+export const DEFAULT_BUFFER = 8388608;
+
+/** The plugins of a connection. */
+export interface Policies {
+  /** Which subflow carries what. */
+  readonly scheduler: SchedulerPlugin;
+  /** Which paths are used. */
+  readonly pathManager: PathManagerPlugin;
+  /** How fast each subflow sends. */
+  readonly congestionControl: CongestionControlPlugin;
+}
+
+/** One connection. Members without a comment are Linux's or RFC 8684's variables; data offsets count from the initial data sequence number. */
+export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
+  readonly host: ConnectionHost;
+  readonly role: "client" | "server";
+  readonly localEndpoint: Endpoint;
+  readonly remoteEndpoint: Endpoint;
+  /** Who hears of it; the application layer sets it when it takes over an accepted connection. */
+  observer: ConnectionObserver;
+
+  readonly localKey: Key;
+  readonly token: number;
+  readonly localIdsn: InitialDsn;
+  remoteKey: Key = { high: 0, low: 0 };
+  remoteToken = 0;
+  remoteIdsn: InitialDsn = { high: 0, low: 0 };
+  /** The peer's C flag (RFC 8684 §3.1). */
+  peerDeniesJoinToInitial = false;
+  dssChecksum: boolean;
+
+  /** The first subflow is established. */
+  established = false;
+  /** A DSS, or MP_CAPABLE with data, has come: the path lets options through, joins may begin (RFC 8684 §3.1). */
+  confirmed = false;
+  /** Plain TCP (RFC 8684 §3.7). */
+  fallback = false;
+  /** MP_CAPABLE was offered, or is still. */
+  capable: boolean;
+  /** Data offset less sequence offset of the only subflow after a fallback. */
+  fallbackShift = 0;
+  dataAckFlags = 0;
+  mappingFlags = 0;
+
+  readonly sendStream: number;
+  readonly receiveStream: number;
+  readonly #sendRecord: number;
+  readonly #receiveRecord: number;
+  readonly sendBuffer: number;
+  readonly receiveBuffer: number;
+  readonly receiveScale: number;
+  #freed = false;
+  #frozenNext = 1;
+  #frozenTail = 1;
+
+  dataUna = 1;
+  dataNxt = 1;
+  /** Right edge of the peer's window. */
+  windowEnd = 1;
+  readonly sentList = new SentList();
+  readonly retransmitQueue = new RetransmitQueue();
+  /** Data offset of our DATA_FIN; -1 before finish(). */
+  finOffset = -1;
+  /** Our DATA_FIN is DATA_ACKed. */
+  finAcked = false;
+  /** Data offset of the peer's DATA_FIN; -1 while unknown. */
+  peerFin = -1;
+  /** The peer's DATA_FIN is in order. */
+  peerFinished = false;
+  /** Right edge offered to the peer, and as last sent. */
+  rcvEdge: number;
+  rcvEdgeSent: number;
+  discarding = false;
+  /** The application has called close(). */
+  appClosed = false;
+  /** Nothing more will happen. */
+  closed = false;
+  /** The token and everything else is given back. */
+  removed = false;
+  code: NetworkCode | null = null;
+  /** Why the last subflow ended. */
+  lastReason: NetworkCode = "ConnectionReset";
+  noDelay = true;
+
+  /** Established subflows by path index. */
+  readonly subflows: Subflow[] = [];
+  /** Every subflow that is not gone, half-open ones included. */
+  readonly attempts: Subflow[] = [];
+  scheduler: Scheduler;
+  congestion: CongestionControl;
+  schedulerPlugin: SchedulerPlugin;
+  readonly policies: Policies;
+  readonly paths: PathTransportOf;
+  /** Joins may begin from then on; Infinity before, and after it was told. */
+  pathsStartAt: Micros = Infinity;
+  /** Earliest time the scheduler asked to be asked again. */
+  wakeAt: Micros = Infinity;
+
+  // Deadlines; the nearest is armed.
+  dataRetransmitAt: Micros = Infinity;
+  persistAt: Micros = Infinity;
+  closeAt: Micros = Infinity;
+  persistCount = 0;
+  dataTimeouts = 0;
+  deadline: Micros = Infinity;
+  queuedAt: Micros = Infinity;
+
+  /** Queued for the send pass at the end of this batch. */
+  inDirtyList = false;
+  // What the observer is to hear at the end of this batch.
+  tellEstablished = false;
+  tellReadable = false;
+  tellWritable = false;
+  tellClosed = false;
+
+  // Figures.
+  repeated = 0;
+  bytesSent = 0;
+  bytesReceived = 0;
+  bytesAcked = 0;
+  bytesRetransmitted = 0;
+  retransmits = 0;
+  subflowsTotal = 0;
+  addAddrSignal = 0;
+  addAddrAccepted = 0;
+  lastDataSent: Micros = 0;
+  lastDataReceived: Micros = 0;
+  lastAckReceived: Micros = 0;
+
+  /** Makes a connection without subflows; host/stack.ts opens the first. */
+  constructor(
+    host: ConnectionHost,
+    role: "client" | "server",
+    local: Endpoint,
+    remote: Endpoint,
+    policies: Policies,
+    observer: ConnectionObserver,
+  ) {
+    this.host = host;
+    this.role = role;
+    this.localEndpoint = local;
+    this.remoteEndpoint = remote;
+    this.observer = observer;
+    this.policies = policies;
+    const { experiments } = host;
+    this.capable = experiments.mptcp ?? true;
+    this.dssChecksum = experiments.checksum ?? false;
+    this.sendBuffer = experiments.sendBuffer ?? DEFAULT_BUFFER;
+    this.receiveBuffer = experiments.receiveBuffer ?? DEFAULT_BUFFER;
+    this.receiveScale = Math.min(
+      14,
+      Math.max(0, Math.ceil(Math.log2((this.receiveBuffer + 1) / 65535))),
+    );
+    this.localKey = host.newKey();
+    const { token, idsn } = keyMaterial(this.localKey);
+    this.token = token;
+    this.localIdsn = idsn;
+    this.sendStream = stream_new(host.wasm, 1);
+    this.receiveStream = stream_new(host.wasm, 1);
+    this.#sendRecord = stream_record(this.sendStream) >> 3;
+    this.#receiveRecord = stream_record(this.receiveStream) >> 3;
+    this.rcvEdge = this.rcvEdgeSent = 1 + this.receiveBuffer;
+    this.schedulerPlugin = policies.scheduler;
+    this.scheduler = policies.scheduler.create(this);
+    this.congestion = policies.congestionControl.create(this);
+    this.paths = new PathTransportOf(this, policies.pathManager);
+    if (this.capable) host.claimToken(token, this);
+  }
+
+  // What plugins see.
+
+  get unsent(): number {
+    return this.tail - Math.min(this.dataNxt, this.tail);
+  }
+
+  get unacked(): number {
+    return this.dataNxt - this.dataUna;
+  }
+
+  get window(): number {
+    return Math.max(0, this.windowEnd - this.dataNxt);
+  }
+
+  get acked(): number {
+    return this.dataUna - 1;
+  }
+
+  get now(): Micros {
+    return this.host.now;
+  }
+
+  random(): number {
+    return this.host.randomFraction(this.schedulerPlugin.name);
+  }
+
+  wake(at: Micros): void {
+    this.wakeAt = Math.min(this.wakeAt, at);
+    this.rearm();
+  }
+
+  // What the application does.
+
+  /** End of what was written, as data offset. */
+  get tail(): number {
+    return this.#freed ? this.#frozenTail : f64[this.#sendRecord + STREAM_NEXT]!;
+  }
+
+  /** Bytes that read() would give now. */
+  get readable(): number {
+    return this.#freed
+      ? 0
+      : f64[this.#receiveRecord + STREAM_NEXT]! - f64[this.#receiveRecord + STREAM_HEAD]!;
+  }
+
+  /** First byte that the application has not read. */
+  get readOffset(): number {
+    return this.#freed ? this.#frozenNext : f64[this.#receiveRecord + STREAM_HEAD]!;
+  }
+
+  /** End of what is in order. */
+  get receivedNext(): number {
+    return this.#freed ? this.#frozenNext : f64[this.#receiveRecord + STREAM_NEXT]!;
+  }
+
+  get dataRcvNxt(): number {
+    return this.receivedNext + (this.peerFinished && !this.fallback ? 1 : 0);
+  }
+
+  get receiveWindow(): number {
+    return Math.max(0, this.rcvEdge - this.receivedNext);
+  }
+
+  /** What the window's rounding may have promised beyond the edge. */
+  get windowSlack(): number {
+    return 2 ** this.receiveScale;
+  }
+
+  get capableData(): boolean {
+    return this.role === "client" && !this.confirmed;
+  }
+
+  /** The peer's DATA_FIN was reached and everything before it was read. */
+  get atEnd(): boolean {
+    return this.peerFinished && this.readable === 0;
+  }
+
+  /** Both DATA_FINs are done. */
+  get finished(): boolean {
+    return this.finAcked && this.peerFinished;
+  }
+
+  /** The state in the words of RFC 8684 appendix D, without its prefix. */
+  get state():
+    | "CLOSED"
+    | "SYN"
+    | "ESTAB"
+    | "FIN_WAIT_1"
+    | "FIN_WAIT_2"
+    | "CLOSING"
+    | "CLOSE_WAIT"
+    | "LAST_ACK"
+    | "TIME_WAIT" {
+    if (this.closed) return this.code === null && this.finished ? "TIME_WAIT" : "CLOSED";
+    if (!this.established) return "SYN";
+    if (this.finOffset < 0) return this.peerFinished ? "CLOSE_WAIT" : "ESTAB";
+    if (this.finAcked) return this.peerFinished ? "TIME_WAIT" : "FIN_WAIT_2";
+    if (!this.peerFinished) return "FIN_WAIT_1";
+    return this.peerFin >= 0 && this.peerFin < this.finOffset ? "LAST_ACK" : "CLOSING";
+  }
+
+  /** Bytes that write() would take now. */
+  get writeRoom(): number {
+    if (this.finOffset >= 0 || this.closed) return 0;
+    return Math.max(0, this.sendBuffer - (this.tail - this.dataUna));
+  }
+
+  /** Appends bytes of `source` from index `from` to the send queue; returns how many were taken. */
+  write(now: Micros, source: Uint8Array, from: number): number {
+    const total = Math.min(source.length - from, this.writeRoom);
+    let taken = 0;
+    while (taken < total) {
+      const address = stream_tail(this.sendStream);
+      if (address === 0) break;
+      const piece = Math.min(total - taken, stream_tail_room(this.sendStream));
+      const start = from + taken;
+      u8.set(piece === source.length ? source : source.subarray(start, start + piece), address);
+      stream_commit(this.sendStream, piece);
+      taken += piece;
+    }
+    if (taken > 0 && this.established) this.#pass(now);
+    return taken;
+  }
+
+  /** Copies bytes that are there into `target`; 0 when there are none. */
+  read(now: Micros, target: Uint8Array): number {
+    const bytes = readInto(this, target);
+    if (bytes > 0) updateWindow(this, now);
+    return bytes;
+  }
+
+  /** Ends the outgoing direction after what was written (DATA_FIN). */
+  finish(now: Micros): void {
+    finishWriting(this);
+    this.#pass(now);
+  }
+
+  /** A send pass at the application's call. */
+  #pass(now: Micros): void {
+    this.dirty();
+    this.host.flush(now);
+  }
+
+  /** Drops incoming bytes from now on. */
+  discard(now: Micros): void {
+    this.discarding = true;
+    discardReceived(this);
+    updateWindow(this, now);
+  }
+
+  /** What was written is still sent; unread data make it an abort, as in Linux. */
+  close(now: Micros): void {
+    closeConnection(this, now);
+    this.#pass(now);
+  }
+
+  /** Ends at once with MP_FASTCLOSE. */
+  abort(now: Micros): void {
+    abortConnection(this, "ConnectionAborted", now);
+    this.#pass(now);
+  }
+
+  /** Replaces the scheduler on the living connection. */
+  setScheduler(now: Micros, plugin: SchedulerPlugin): void {
+    this.schedulerPlugin = this.host.guardScheduler(plugin);
+    this.scheduler = this.schedulerPlugin.create(this);
+    for (const subflow of this.subflows) this.scheduler.onSubflow?.(subflow, "joined");
+    this.#pass(now);
+  }
+
+  // What subflows tell.
+
+  writeHandshake(subflow: Subflow, tcpFlags: number): void {
+    writeHandshakeOption(this, subflow, tcpFlags);
+  }
+
+  writeCapableData(length: number, checksum: number): void {
+    writeMpCapable(
+      capableFlags(this),
+      this.localKey,
+      this.remoteKey,
+      length,
+      checksum < 0 ? undefined : checksum,
+    );
+  }
+
+  synAckArrived(subflow: Subflow, now: Micros): boolean {
+    return judgeSynAck(this, subflow, now);
+  }
+
+  thirdAckArrived(subflow: Subflow): ThirdAck {
+    return judgeThirdAck(this, subflow);
+  }
+
+  optionsArrived(subflow: Subflow, seq: number, now: Micros): boolean {
+    return handleOptions(this, subflow, seq, now);
+  }
+
+  payloadArrived(
+    subflow: Subflow,
+    seq: number,
+    address: number,
+    length: number,
+    now: Micros,
+  ): number {
+    return payload(this, subflow, seq, address, length, now);
+  }
+
+  acknowledged(subflow: Subflow, bytes: number, now: Micros): void {
+    if (this.fallback) fallbackAcknowledged(this, subflow, now);
+    if (bytes > 0) {
+      this.scheduler.onAck?.(subflow, bytes);
+      if (subflow.stale) {
+        subflow.stale = false;
+        this.subflowChanged(subflow, "revived");
+      }
+    }
+    this.dirty(subflow);
+  }
+
+  timedOut(subflow: Subflow, count: number, now: Micros): void {
+    timeoutOf(this, subflow, count, now);
+  }
+
+  finArrived(subflow: Subflow, now: Micros): void {
+    subflowFin(this, subflow, now);
+  }
+
+  left(subflow: Subflow, reason: LeaveReason, now: Micros): void {
+    subflowLeft(this, subflow, reason, now);
+  }
+
+  dirty(_subflow?: Subflow): void {
+    if (this.inDirtyList) return;
+    this.inDirtyList = true;
+    this.host.dirty(this);
+  }
+
+  /** Tells scheduler and path manager of a change. */
+  subflowChanged(
+    subflow: Subflow,
+    change: "joined" | "left" | "priority" | "stale" | "revived",
+    reason?: string,
+  ): void {
+    this.scheduler.onSubflow?.(subflow, change);
+    this.paths.subflowChanged(subflow, change, reason);
+  }
+
+  joined(subflow: Subflow): void {
+    subflowEstablished(this, subflow);
+  }
+
+  /** A DSS, or what counts as one, has come. */
+  confirm(now: Micros): void {
+    if (this.confirmed) return;
+    this.confirmed = true;
+    this.pathsStartAt = now;
+    this.dirty();
+  }
+
+  /** Sets the flags of DSS options once MPTCP is agreed. */
+  startDss(): void {
+    const short = this.host.experiments.shortDss ?? false;
+    this.mappingFlags = DSS_MAPPING | (short ? 0 : DSS_DSN_8);
+    this.dataAckFlags = DSS_DATA_ACK;
+  }
+
+  // Deadlines.
+
+  /** Files the nearest deadline. */
+  rearm(): void {
+    const nearest = Math.min(this.dataRetransmitAt, this.persistAt, this.closeAt, this.wakeAt);
+    if (nearest !== this.deadline) this.host.timers.arm(this, nearest);
+  }
+
+  fire(now: Micros): void {
+    connectionTimers(this, now);
+    if (!this.removed) this.rearm();
+  }
+
+  /** Calls the observer for what happened in this batch. */
+  notify(): void {
+    const { observer } = this;
+    if (this.tellEstablished) {
+      this.tellEstablished = false;
+      observer.onEstablished();
+    }
+    if (this.tellReadable) {
+      this.tellReadable = false;
+      observer.onReadable();
+    }
+    if (this.tellWritable) {
+      this.tellWritable = false;
+      observer.onWritable();
+    }
+    if (this.tellClosed) {
+      this.tellClosed = false;
+      observer.onClosed(this.code);
+    }
+  }
+
+  /** DATA_ACKed bytes leave the send queue. */
+  releaseSent(offset: number): void {
+    if (!this.#freed) stream_release(this.sendStream, Math.min(offset, this.tail));
+  }
+
+  /** Gives back both streams; unread bytes are lost. */
+  free(): void {
+    if (this.#freed) return;
+    this.#frozenNext = this.receivedNext;
+    this.#frozenTail = this.tail;
+    this.#freed = true;
+    stream_free(this.sendStream);
+    stream_free(this.receiveStream);
+  }
+}

@@ -1,0 +1,179 @@
+/** Which subflow, connection or listener a packet belongs to, in the order that the draft demands (EST-5, EST-6). */
+
+import { flow_find, memory_free, packet_parse, u32, u8 } from "../../wasm/mod.ts";
+import {
+  PARSE_CHECKSUM,
+  PARSE_FRAGMENT,
+  PARSE_HEADER,
+  PARSE_IP_CHECKSUM,
+  PARSE_OPTION,
+  PARSE_PROTOCOL,
+  PARSE_SHORT,
+  PARSE_VERSION,
+  RX_DEST,
+  RX_DEST_PORT,
+  RX_FAMILY,
+  RX_FLAGS,
+  RX_PROTOCOL,
+  RX_SOURCE,
+  RX_SOURCE_PORT,
+  RX_TSVAL,
+  TCP_ACK,
+  TCP_RST,
+  TCP_SYN,
+} from "../../wasm/layout.ts";
+import { judgeSyn } from "../connection/establish.ts";
+import { startFallback } from "../connection/fallback.ts";
+import type { FlowPlan } from "../connection/host.ts";
+import { leave } from "../subflow/close.ts";
+import { arrive } from "../subflow/arrives.ts";
+import { accept } from "../subflow/handshake.ts";
+import { type Subflow, TIME_WAIT } from "../subflow/subflow.ts";
+import { formatAddress, type IpAddress } from "../wire/ip.ts";
+import { MP_JOIN, optionAt, readMpJoin, RST_MPTCP } from "../wire/mptcp.ts";
+import { distance32 } from "../wire/seq.ts";
+import { writeKey } from "./flow_key.ts";
+import type { Link } from "./link.ts";
+import { answerIcmp, refuse } from "./replies.ts";
+import type { LocalAddress } from "./routes.ts";
+import type { Stack } from "./stack.ts";
+
+const TCP = 6;
+
+/** MIB names of packets that are dropped before they reach anything. */
+const DROPS: Readonly<Record<number, string>> = {
+  [PARSE_SHORT]: "IpInTruncatedPkts",
+  [PARSE_VERSION]: "IpInHdrErrors",
+  [PARSE_HEADER]: "IpInHdrErrors",
+  [PARSE_IP_CHECKSUM]: "IpInHdrErrors",
+  [PARSE_FRAGMENT]: "IpReasmFails",
+  [PARSE_PROTOCOL]: "IpInUnknownProtos",
+  [PARSE_CHECKSUM]: "TcpInCsumErrors",
+  [PARSE_OPTION]: "TcpInErrs",
+};
+
+/** Hands one packet to where it belongs. */
+export function demultiplex(
+  stack: Stack,
+  link: Link,
+  packet: number,
+  length: number,
+  _gsoSize: number,
+  verified: boolean,
+): void {
+  const verdict = packet_parse(packet, length, verified ? 1 : 0);
+  if (verdict !== 0) {
+    stack.count(DROPS[verdict] ?? "IpInDiscards");
+    return;
+  }
+  if (u32[RX_PROTOCOL] !== TCP) {
+    if (destination(stack) !== undefined) answerIcmp(stack, link);
+    return;
+  }
+  const flags = u32[RX_FLAGS]!;
+  if ((flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN) {
+    arriveSyn(stack);
+    return;
+  }
+  const value = flow_find(stack.wasm);
+  const subflow = value === 0 ? null : stack.flows.of(value);
+  if (subflow !== null) {
+    arrive(subflow, stack.now);
+    return;
+  }
+  if (destination(stack) !== undefined && (flags & TCP_RST) === 0) refuse(stack, -1);
+}
+
+/** An address of the packet in RX_*. */
+function addressAt(word: number): IpAddress {
+  const family = u32[RX_FAMILY] === 4 ? 4 : 6;
+  return { family, bytes: u8.slice(word << 2, (word << 2) + (family === 4 ? 4 : 16)) };
+}
+
+/** Our address that the packet is for; undefined when it is for somebody else, which is counted. */
+function destination(stack: Stack): LocalAddress | undefined {
+  const local = stack.routes.find(formatAddress(addressAt(RX_DEST).bytes));
+  if (local === undefined) stack.count("IpInAddrErrors");
+  return local;
+}
+
+/** A SYN: tokens before flows, flows before listeners. */
+function arriveSyn(stack: Stack): void {
+  const { now } = stack;
+  const at = optionAt(MP_JOIN);
+  const join = at === 0 ? null : readMpJoin(at);
+  const connection = join === null || join.length !== 12
+    ? undefined
+    : stack.tokens.find(join.token);
+  const known = join !== null && connection === undefined ? null : existing(stack);
+  if (known !== null && !replaces(known, stack)) {
+    arrive(known, now);
+    return;
+  }
+  const local = destination(stack);
+  if (local === undefined || !local.outlet.up) return;
+  if (join !== null) {
+    // EST-6: a join never falls through to a listener. RFC 8684 §3.2 answers a token that nobody has with a RST, where the draft drops.
+    if (connection === undefined || connection.closed) {
+      stack.count("MPJoinNoTokenFound");
+      refuse(stack, RST_MPTCP);
+      return;
+    }
+    stack.count(join.backup ? "MPJoinSynBackupRx" : "MPJoinSynRx");
+    const plan = planReply(local);
+    const reason = plan.key === 0 ? RST_MPTCP : connection.paths.joinArrived(join, plan, now);
+    if (reason !== null) {
+      stack.count("MPJoinRejected");
+      memory_free(plan.key);
+      refuse(stack, reason);
+    }
+    return;
+  }
+  const listener = stack.listenerFor(local.view.address, u32[RX_DEST_PORT]!);
+  if (listener === undefined) {
+    refuse(stack, -1);
+    return;
+  }
+  if (listener.full) {
+    stack.count("ListenOverflows");
+    return;
+  }
+  const plan = planReply(local);
+  const opened = plan.key === 0 ? null : stack.halfOpen(listener, plan);
+  if (opened === null) {
+    if (plan.key !== 0) memory_free(plan.key);
+    stack.count("ListenDrops");
+    return;
+  }
+  if (!opened.connection.capable || !judgeSyn(opened.connection)) {
+    startFallback(opened.connection, opened.subflow);
+  }
+  accept(opened.subflow, now);
+}
+
+function existing(stack: Stack): Subflow | null {
+  const value = flow_find(stack.wasm);
+  return value === 0 ? null : stack.flows.of(value);
+}
+
+/** A newer SYN takes over a connection in TIME-WAIT (RFC 9293 §3.10.7.4, RFC 6191). */
+function replaces(subflow: Subflow, stack: Stack): boolean {
+  if (subflow.state !== TIME_WAIT) return false;
+  if (subflow.timestamps && distance32(u32[RX_TSVAL]!, subflow.tsRecent) <= 0) return false;
+  leave(subflow, "closed", stack.now);
+  return true;
+}
+
+/** The way back to the sender of the packet in RX_*. */
+function planReply(local: LocalAddress): FlowPlan {
+  const remote = addressAt(RX_SOURCE);
+  const localPort = u32[RX_DEST_PORT]!;
+  const remotePort = u32[RX_SOURCE_PORT]!;
+  return {
+    outlet: local.outlet,
+    local: { address: local.view.address, port: localPort },
+    remote: { address: formatAddress(remote.bytes), port: remotePort },
+    family: remote.family,
+    key: writeKey(local.prefix.address, localPort, remote, remotePort, 0),
+  };
+}

@@ -1,0 +1,78 @@
+/** A listening port: half-open connections, and those that wait to be accepted (RFC 9293 §3.10.2). */
+
+import type { MetaSocket } from "../connection/meta_socket.ts";
+import type { Micros } from "../plugin.ts";
+
+/** Told when a connection waits to be accepted. */
+export interface ListenerObserver {
+  /** `accept()` gives at least one. */
+  onConnection(): void;
+}
+
+/** Most connections, half-open or waiting, where nothing else is asked for. */
+export const DEFAULT_BACKLOG = 511;
+
+/** One listening port. */
+export class Listener {
+  /** Its address; empty = every address of the host. */
+  readonly address: string;
+  /** Its port. */
+  readonly port: number;
+  /** Connections between SYN and third ACK. */
+  readonly halfOpen: Set<MetaSocket> = new Set();
+  readonly #waiting: MetaSocket[] = [];
+  readonly #backlog: number;
+  readonly #observer: ListenerObserver;
+  readonly #onClose: (listener: Listener) => void;
+  #told = false;
+
+  /** Made by the stack. */
+  constructor(
+    address: string,
+    port: number,
+    backlog: number,
+    observer: ListenerObserver,
+    onClose: (listener: Listener) => void,
+  ) {
+    this.address = address;
+    this.port = port;
+    this.#backlog = backlog;
+    this.#observer = observer;
+    this.#onClose = onClose;
+  }
+
+  /** Whether no more connections are taken in now. */
+  get full(): boolean {
+    return this.halfOpen.size + this.#waiting.length >= this.#backlog;
+  }
+
+  /** A half-open connection is established. */
+  opened(connection: MetaSocket): void {
+    this.halfOpen.delete(connection);
+    this.#waiting.push(connection);
+    this.#told = false;
+  }
+
+  /** Tells the observer of what came in this batch. */
+  notify(): void {
+    if (this.#told || this.#waiting.length === 0) return;
+    this.#told = true;
+    this.#observer.onConnection();
+  }
+
+  /** The next established connection; null when none waits. */
+  accept(): MetaSocket | null {
+    return this.#waiting.shift() ?? null;
+  }
+
+  /** Stops listening; connections that nobody accepted are reset. */
+  close(now: Micros): void {
+    this.#onClose(this);
+    for (const connection of [...this.halfOpen, ...this.#waiting]) {
+      connection.abort(now);
+      connection.close(now);
+    }
+    this.halfOpen.clear();
+    this.#waiting.length = 0;
+  }
+}

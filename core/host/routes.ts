@@ -1,0 +1,135 @@
+/** Routing by source address (draft §4.1): a packet leaves by the link that owns its source. */
+
+import { CHECKSUM_FULL, CHECKSUM_NONE, CHECKSUM_PARTIAL } from "../../wasm/layout.ts";
+import type { HostAddress } from "../plugin.ts";
+import type { Outlet } from "../subflow/owner.ts";
+import { inPrefix, type IpAddress, type IpPrefix, parsePrefix } from "../wire/ip.ts";
+import type { Link } from "./link.ts";
+
+const CHECKSUM_MODES = {
+  full: CHECKSUM_FULL,
+  partial: CHECKSUM_PARTIAL,
+  none: CHECKSUM_NONE,
+} as const;
+
+/** A link as subflows see it. */
+export class LinkOutlet implements Outlet {
+  readonly link: Link;
+  readonly mtu: number;
+  readonly maxSegments: number;
+  readonly checksumMode: number;
+  blocked = false;
+  /** Taken down: its addresses are not used. */
+  up = true;
+
+  /** @param link The link. */
+  constructor(link: Link) {
+    this.link = link;
+    this.mtu = link.mtu;
+    this.maxSegments = Math.max(1, link.maxSegments);
+    this.checksumMode = CHECKSUM_MODES[link.txChecksum];
+  }
+
+  send(
+    header: number,
+    headerLength: number,
+    a: number,
+    aLength: number,
+    b: number,
+    bLength: number,
+    gsoSize: number,
+  ): boolean {
+    if (this.link.send(header, headerLength, a, aLength, b, bLength, gsoSize)) return true;
+    this.blocked = true;
+    return false;
+  }
+}
+
+/** An address of the host. */
+export interface LocalAddress {
+  /** As plugins see it. */
+  readonly view: HostAddress;
+  /** With its network. */
+  readonly prefix: IpPrefix;
+  /** The link that owns it. */
+  readonly outlet: LinkOutlet;
+}
+
+/** Addresses and links of one host. */
+export class Routes {
+  /** Links by the objects that hosts are given. */
+  readonly outlets = new Map<Link, LinkOutlet>();
+  readonly #locals: LocalAddress[] = [];
+
+  /** Addresses of links that are up. */
+  get addresses(): HostAddress[] {
+    return this.#locals.filter(({ outlet }) => outlet.up).map(({ view }) => view);
+  }
+
+  /** Adds a link. */
+  addLink(link: Link): LinkOutlet {
+    let outlet = this.outlets.get(link);
+    if (outlet === undefined) {
+      outlet = new LinkOutlet(link);
+      this.outlets.set(link, outlet);
+    }
+    return outlet;
+  }
+
+  /**
+   * Adds an address, "10.0.0.1/24".
+   *
+   * @throws {TypeError} it is not one, or the link is unknown.
+   */
+  addAddress(link: Link, text: string): LocalAddress {
+    const prefix = parsePrefix(text);
+    if (prefix === null) {
+      throw new TypeError(
+        `Cannot add the address as it must be like "10.0.0.1/24" or "fd00::1/64": current value is "${text}"`,
+      );
+    }
+    const outlet = this.outlets.get(link);
+    if (outlet === undefined) {
+      throw new TypeError(`Cannot add ${text} as link "${link.name}" is not one of this host`);
+    }
+    const address = text.split("/")[0]!;
+    const local: LocalAddress = {
+      view: { address, port: 0, id: 0, family: prefix.address.family, link: link.name },
+      prefix,
+      outlet,
+    };
+    if (this.find(address) === undefined) this.#locals.push(local);
+    return local;
+  }
+
+  /** Removes an address; undefined when it is none of ours. */
+  removeAddress(address: string): LocalAddress | undefined {
+    const index = this.#locals.findIndex(({ view }) => view.address === address);
+    return index < 0 ? undefined : this.#locals.splice(index, 1)[0];
+  }
+
+  /** Addresses of a link. */
+  of(outlet: LinkOutlet): LocalAddress[] {
+    return this.#locals.filter((local) => local.outlet === outlet);
+  }
+
+  /** The address of that text. */
+  find(address: string): LocalAddress | undefined {
+    return this.#locals.find(({ view }) => view.address === address);
+  }
+
+  /** Source for a destination where none is named: the longest matching network of a link that is up, else the first address of the family (draft CFG-3). */
+  sourceFor(remote: IpAddress): LocalAddress | undefined {
+    let best: LocalAddress | undefined;
+    let length = -1;
+    for (const local of this.#locals) {
+      if (!local.outlet.up || local.prefix.address.family !== remote.family) continue;
+      const match = inPrefix(remote, local.prefix) ? local.prefix.length : 0;
+      if (match > length) {
+        best = local;
+        length = match;
+      }
+    }
+    return best;
+  }
+}

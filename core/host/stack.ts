@@ -1,0 +1,552 @@
+/**
+ * The stack of one host, in quinn's shape: `handle*` for what comes in, `flush` and `pollTimeout` for what must go out and when, plain verbs for
+ * the application's calls. A driver owns the loop and the clock; every call gets the time.
+ */
+
+import { host_free, host_new, host_usage, memory_alloc, memory_free } from "../../wasm/mod.ts";
+import { USAGE_FLOWS, USAGE_PAGES, USAGE_RECEIVERS, USAGE_STREAMS } from "../../wasm/layout.ts";
+import type {
+  ConnectionHost,
+  ConnectionObserver,
+  Experiments,
+  FlowPlan,
+} from "../connection/host.ts";
+import { MetaSocket, type Policies } from "../connection/meta_socket.ts";
+import { push } from "../connection/pull.ts";
+import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
+import { open } from "../subflow/handshake.ts";
+import { Subflow } from "../subflow/subflow.ts";
+import { parseAddress } from "../wire/ip.ts";
+import type { Key } from "../wire/mptcp.ts";
+import { Counters, RateLimit } from "./counters.ts";
+import { demultiplex } from "./demux.ts";
+import { Flows } from "./flows.ts";
+import type { Link } from "./link.ts";
+import { DEFAULT_BACKLOG, Listener, type ListenerObserver } from "./listener.ts";
+import {
+  type FaultReport,
+  guardCongestionControl,
+  guardPathManager,
+  guardScheduler,
+} from "./plugin_guard.ts";
+import type { RandomSource, RandomStream } from "./random.ts";
+import { Routes } from "./routes.ts";
+import { Callback, TimerQueue } from "./timers.ts";
+import { Tokens } from "./tokens.ts";
+
+/** Replies to what belongs to no connection, a second. */
+const REPLIES = 1000;
+/** Challenge ACKs a second (RFC 5961 §7). */
+const CHALLENGES = 1000;
+
+/** What a stack is made of. */
+export interface StackOptions {
+  /** Named streams of random numbers. */
+  readonly random: RandomSource;
+  /** Plugins where a connection names none. */
+  readonly policies: Policies;
+  /** What stands in for a plugin that fails. */
+  readonly fallbacks: Policies;
+  /** For research. */
+  readonly experiments?: Experiments;
+  /** Told of plugins' faults. */
+  readonly report?: FaultReport;
+}
+
+/** How the host refuses an application's call. */
+export class StackError extends Error {
+  /** What was wrong. */
+  readonly code: "AddrInUse" | "AddrNotAvailable" | "NetworkUnreachable";
+
+  /** @param code What was wrong. @param message What to tell. */
+  constructor(code: StackError["code"], message: string) {
+    super(message);
+    this.name = "StackError";
+    this.code = code;
+  }
+}
+
+/** What is in use; all 0 when nothing is left over. */
+export interface StackUsage {
+  /** Connections alive. */
+  readonly connections: number;
+  /** Tokens. */
+  readonly tokens: number;
+  /** Flows, TIME-WAIT included. */
+  readonly flows: number;
+  /** Deadlines armed. */
+  readonly timers: number;
+  /** Streams and receivers in WebAssembly memory. */
+  readonly handles: number;
+  /** Stream pages. */
+  readonly pages: number;
+}
+
+/** One host. */
+export class Stack implements ConnectionHost {
+  now: Micros = 0;
+  readonly wasm: number;
+  readonly headerBuffer: number;
+  readonly timers = new TimerQueue();
+  readonly counters = new Counters();
+  readonly tokens = new Tokens();
+  readonly routes = new Routes();
+  readonly experiments: Experiments;
+  /** Limits of replies to strangers. */
+  readonly replies = new RateLimit(REPLIES);
+  readonly #challenges = new RateLimit(CHALLENGES);
+  readonly #options: StackOptions;
+  readonly #isn: RandomStream;
+  readonly #keys: RandomStream;
+  readonly #live = new Set<MetaSocket>();
+  readonly #listeners: Listener[] = [];
+  readonly #halfOpen = new Map<MetaSocket, Listener>();
+  readonly flows: Flows;
+  #dirty: MetaSocket[] = [];
+  #spare: MetaSocket[] = [];
+  #told: MetaSocket[] = [];
+  #flushing = false;
+
+  /** Makes a host without links. */
+  constructor(options: StackOptions) {
+    this.#options = options;
+    this.experiments = options.experiments ?? {};
+    this.#isn = options.random("isn");
+    this.#keys = options.random("keys");
+    const secrets = options.random("flow hash");
+    this.wasm = host_new(secrets.u32() | 0, secrets.u32() | 0);
+    this.headerBuffer = memory_alloc(256) + 16;
+    this.flows = new Flows(
+      this.wasm,
+      options.random("ports"),
+      (port) => this.#listening("", port) !== undefined,
+    );
+  }
+
+  // What comes in.
+
+  /** One IP packet in WebAssembly memory; it is not kept. */
+  handlePacket(
+    now: Micros,
+    link: Link,
+    packet: number,
+    length: number,
+    gsoSize: number,
+    verified: boolean,
+  ): void {
+    this.now = now;
+    demultiplex(this, link, packet, length, gsoSize, verified);
+  }
+
+  /** A link that refused a packet takes packets again. */
+  handleWritable(now: Micros, link: Link): void {
+    this.now = now;
+    const outlet = this.routes.outlets.get(link);
+    if (outlet === undefined || !outlet.blocked) return;
+    outlet.blocked = false;
+    for (const connection of this.#live) connection.dirty();
+  }
+
+  /** Fires the deadlines that have passed. */
+  handleTimeout(now: Micros): void {
+    this.now = now;
+    this.timers.fire(now);
+  }
+
+  // What must go out.
+
+  /** The nearest deadline; Infinity = none. */
+  pollTimeout(): Micros {
+    return this.timers.next();
+  }
+
+  /** Ends a batch: one send pass for each connection that changed, then their observers and those of the listeners. */
+  flush(now: Micros): void {
+    this.now = now;
+    if (this.#flushing) return;
+    this.#flushing = true;
+    try {
+      while (this.#dirty.length > 0) {
+        const batch = this.#dirty;
+        this.#dirty = this.#spare;
+        this.#spare = batch;
+        for (const connection of batch) {
+          connection.inDirtyList = false;
+          push(connection, now);
+          this.#settleHalfOpen(connection, now);
+          this.#told.push(connection);
+        }
+        batch.length = 0;
+      }
+    } finally {
+      this.#flushing = false;
+    }
+    for (const listener of this.#listeners) listener.notify();
+    for (let i = 0; i < this.#told.length; i++) this.#told[i]!.notify();
+    this.#told.length = 0;
+  }
+
+  // What applications do.
+
+  /** Adds a link with its addresses. */
+  addLink(now: Micros, link: Link, addresses: readonly string[]): void {
+    this.routes.addLink(link);
+    for (const address of addresses) this.addAddress(now, link, address);
+  }
+
+  /** Adds an address, "10.0.0.3/24"; path managers hear of it. */
+  addAddress(now: Micros, link: Link, address: string): void {
+    this.now = now;
+    const { view } = this.routes.addAddress(link, address);
+    for (const connection of this.#live) connection.paths.localAdded(view);
+    this.flush(now);
+  }
+
+  /** Removes an address; what used it ends. */
+  removeAddress(now: Micros, address: string): void {
+    this.now = now;
+    if (this.routes.removeAddress(address) === undefined) return;
+    for (const connection of this.#live) connection.paths.localRemoved(address, now);
+    this.flush(now);
+  }
+
+  /** Takes a link up or down. */
+  setLinkUp(now: Micros, link: Link, up: boolean): void {
+    this.now = now;
+    const outlet = this.routes.outlets.get(link);
+    if (outlet === undefined || outlet.up === up) return;
+    outlet.up = up;
+    for (const { view } of this.routes.of(outlet)) {
+      for (const connection of this.#live) {
+        if (up) connection.paths.localAdded(view);
+        else connection.paths.localRemoved(view.address, now);
+      }
+    }
+    this.flush(now);
+  }
+
+  /**
+   * Opens a connection; what becomes of it is told to the observer.
+   *
+   * @throws {TypeError} an address is not one.
+   * @throws {StackError} no route, or no port is left.
+   */
+  connect(
+    now: Micros,
+    options: {
+      readonly remote: Endpoint;
+      readonly local?: Endpoint;
+      readonly observer: ConnectionObserver;
+      readonly policies?: Partial<Policies>;
+    },
+  ): MetaSocket {
+    this.now = now;
+    const { remote, observer } = options;
+    const to = parseAddress(remote.address);
+    if (to === null) {
+      throw new TypeError(
+        `Cannot connect as the address must be an IP address: current value is "${remote.address}"`,
+      );
+    }
+    const local = options.local?.address
+      ? this.routes.find(options.local.address)
+      : this.routes.sourceFor(to);
+    if (local === undefined || !local.outlet.up) {
+      throw options.local === undefined
+        ? new StackError(
+          "NetworkUnreachable",
+          `Cannot connect to ${remote.address} as no address of this host is of its family`,
+        )
+        : new StackError(
+          "AddrNotAvailable",
+          `Cannot connect from ${options.local.address} as it is no address of this host`,
+        );
+    }
+    for (let tries = 0; tries < 32; tries++) {
+      const plan = this.flows.plan(local, options.local?.port ?? 0, remote, 0);
+      const connection = new MetaSocket(
+        this,
+        "client",
+        plan.local,
+        plan.remote,
+        this.#guarded(options.policies),
+        observer,
+      );
+      const subflow = this.#subflow(connection, plan);
+      if (this.register(subflow)) {
+        this.#live.add(connection);
+        connection.attempts.push(subflow);
+        if (!connection.capable) connection.fallback = true;
+        open(subflow, now);
+        this.flush(now);
+        return connection;
+      }
+      this.releaseToken(connection.token);
+      connection.free();
+      memory_free(plan.key);
+    }
+    throw new StackError(
+      "AddrInUse",
+      `Cannot connect to ${remote.address} as no local port is free`,
+    );
+  }
+
+  /**
+   * Listens on one address, or on all where none is named.
+   *
+   * @throws {StackError} the port is in use, or the address is none of ours.
+   */
+  listen(
+    now: Micros,
+    options: {
+      readonly address?: string;
+      readonly port: number;
+      readonly backlog?: number;
+      readonly observer: ListenerObserver;
+    },
+  ): Listener {
+    this.now = now;
+    const address = options.address ?? "";
+    if (address !== "" && this.routes.find(address) === undefined) {
+      throw new StackError(
+        "AddrNotAvailable",
+        `Cannot listen on ${address} as it is no address of this host`,
+      );
+    }
+    let { port } = options;
+    if (port === 0) {
+      port = this.flows.freePort();
+    } else if (
+      this.#listeners.some((each) =>
+        each.port === port && (each.address === address || each.address === "" || address === "")
+      )
+    ) {
+      throw new StackError("AddrInUse", `Cannot listen on port ${port} as another listener has it`);
+    }
+    const listener = new Listener(
+      address,
+      port,
+      options.backlog ?? DEFAULT_BACKLOG,
+      options.observer,
+      (closed) => {
+        this.#listeners.splice(this.#listeners.indexOf(closed), 1);
+        for (const connection of closed.halfOpen) this.#halfOpen.delete(connection);
+      },
+    );
+    this.#listeners.push(listener);
+    return listener;
+  }
+
+  /** Aborts all connections. */
+  close(now: Micros): void {
+    this.now = now;
+    for (const listener of [...this.#listeners]) listener.close(now);
+    for (const connection of [...this.#live]) {
+      connection.abort(now);
+      connection.close(now);
+    }
+    this.flush(now);
+  }
+
+  /** Gives memory back; nothing may be called after it. */
+  free(): void {
+    this.flows.clear();
+    for (const connection of this.#live) connection.free();
+    this.#live.clear();
+    this.timers.clear();
+    memory_free(this.headerBuffer - 16);
+    host_free(this.wasm);
+  }
+
+  /** Connections alive, lingering ones included. */
+  get connections(): number {
+    return this.#live.size;
+  }
+
+  /** What is in use. */
+  usage(): StackUsage {
+    return {
+      connections: this.#live.size,
+      tokens: this.tokens.size,
+      flows: host_usage(this.wasm, USAGE_FLOWS),
+      timers: this.timers.size,
+      handles: host_usage(this.wasm, USAGE_STREAMS) + host_usage(this.wasm, USAGE_RECEIVERS),
+      pages: host_usage(this.wasm, USAGE_PAGES),
+    };
+  }
+
+  // What connections ask for.
+
+  get addresses(): readonly HostAddress[] {
+    return this.routes.addresses;
+  }
+
+  count(name: string, by = 1): void {
+    this.counters.count(name, by);
+  }
+
+  mayChallenge(now: Micros): boolean {
+    return this.#challenges.take(now);
+  }
+
+  randomWord(): number {
+    return this.#isn.u32();
+  }
+
+  randomFraction(plugin: string): number {
+    return this.#options.random(`plugin ${plugin}`).float();
+  }
+
+  newKey(): Key {
+    return this.tokens.newKey(() => this.#keys.u32());
+  }
+
+  claimToken(token: number, connection: MetaSocket): void {
+    this.tokens.claim(token, connection);
+  }
+
+  releaseToken(token: number): void {
+    this.tokens.release(token);
+  }
+
+  planFlow(spec: Pick<PathSpec, "local" | "remote"> & { readonly dscp?: number }): FlowPlan | null {
+    const local = this.routes.find(spec.local.address);
+    if (local === undefined || !local.outlet.up) return null;
+    return this.flows.plan(local, spec.local.port, spec.remote, spec.dscp ?? 0);
+  }
+
+  register(subflow: Subflow): boolean {
+    return this.flows.register(subflow);
+  }
+
+  forget(subflow: Subflow): void {
+    this.flows.forget(subflow);
+  }
+
+  at(time: Micros, callback: () => void): () => void {
+    const timer = new Callback(callback);
+    this.timers.arm(timer, time);
+    return () => this.timers.arm(timer, Infinity);
+  }
+
+  report(plugin: string, error: unknown): void {
+    this.#fault({
+      kind: "path-manager",
+      plugin,
+      what: "threw in a callback",
+      error,
+      count: 1,
+      replaced: false,
+    });
+  }
+
+  guardScheduler(plugin: SchedulerPlugin): SchedulerPlugin {
+    return guardScheduler(plugin, this.#options.fallbacks.scheduler, this.#fault);
+  }
+
+  dirty(connection: MetaSocket): void {
+    this.#dirty.push(connection);
+  }
+
+  opened(connection: MetaSocket): void {
+    const listener = this.#halfOpen.get(connection);
+    this.#halfOpen.delete(connection);
+    listener?.opened(connection);
+  }
+
+  closed(connection: MetaSocket): void {
+    this.#live.delete(connection);
+    this.#halfOpen.delete(connection);
+  }
+
+  // What the demultiplexer asks for.
+
+  /** The listener for a destination. */
+  #listening(address: string, port: number): Listener | undefined {
+    return this.#listeners.find((each) =>
+      each.port === port && (each.address === address || each.address === "")
+    );
+  }
+
+  /** The listener that takes a SYN to `address` and `port`; undefined when there is none. */
+  listenerFor(address: string, port: number): Listener | undefined {
+    return this.#listening(address, port);
+  }
+
+  /** A connection between SYN and third ACK, for a SYN to `listener` along `plan`. */
+  halfOpen(
+    listener: Listener,
+    plan: FlowPlan,
+  ): { connection: MetaSocket; subflow: Subflow } | null {
+    const connection = new MetaSocket(
+      this,
+      "server",
+      plan.local,
+      plan.remote,
+      this.#guarded(undefined),
+      SILENT,
+    );
+    const subflow = this.#subflow(connection, plan);
+    if (!this.register(subflow)) {
+      this.releaseToken(connection.token);
+      connection.free();
+      return null;
+    }
+    this.#live.add(connection);
+    connection.attempts.push(subflow);
+    listener.halfOpen.add(connection);
+    this.#halfOpen.set(connection, listener);
+    return { connection, subflow };
+  }
+
+  /** A half-open connection that came to nothing is nobody's: it is given back here. */
+  #settleHalfOpen(connection: MetaSocket, now: Micros): void {
+    const listener = this.#halfOpen.get(connection);
+    if (listener === undefined || !connection.closed) return;
+    listener.halfOpen.delete(connection);
+    this.#halfOpen.delete(connection);
+    connection.close(now);
+  }
+
+  #subflow(connection: MetaSocket, plan: FlowPlan): Subflow {
+    return new Subflow(connection, {
+      path: 1,
+      local: plan.local,
+      remote: plan.remote,
+      family: plan.family,
+      key: plan.key,
+      outlet: plan.outlet,
+      iss: this.randomWord(),
+      timestampOffset: this.randomWord(),
+      localId: 0,
+      remoteId: 0,
+      join: false,
+    }, this.now);
+  }
+
+  #guarded(named: Partial<Policies> | undefined): Policies {
+    const { policies, fallbacks } = this.#options;
+    const { pathManager, congestionControl } = { ...policies, ...named };
+    return {
+      scheduler: this.guardScheduler(named?.scheduler ?? policies.scheduler),
+      pathManager: guardPathManager(pathManager, fallbacks.pathManager, this.#fault),
+      congestionControl: guardCongestionControl(
+        congestionControl,
+        fallbacks.congestionControl,
+        this.#fault,
+      ),
+    };
+  }
+
+  readonly #fault: FaultReport = (fault) => {
+    this.count("PluginFaults");
+    this.#options.report?.(fault);
+  };
+}
+
+const SILENT: ConnectionObserver = {
+  onEstablished() {},
+  onReadable() {},
+  onWritable() {},
+  onClosed() {},
+};

@@ -1,0 +1,38 @@
+/** Which connection a token names (draft ARC-7, EST-4). */
+
+import type { MetaSocket } from "../connection/meta_socket.ts";
+import { keyMaterial } from "../connection/keys.ts";
+import type { Key } from "../wire/mptcp.ts";
+
+/** The token table of one host. */
+export class Tokens {
+  readonly #table = new Map<number, MetaSocket>();
+
+  /** Tokens in use. */
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** Draws keys until one has a token that is free (RFC 8684 §3.1); the key is not 0. */
+  newKey(word: () => number): Key {
+    while (true) {
+      const key = { high: word(), low: word() };
+      if ((key.high !== 0 || key.low !== 0) && !this.#table.has(keyMaterial(key).token)) return key;
+    }
+  }
+
+  /** Enters a connection. */
+  claim(token: number, connection: MetaSocket): void {
+    this.#table.set(token, connection);
+  }
+
+  /** Takes it out. */
+  release(token: number): void {
+    this.#table.delete(token);
+  }
+
+  /** Finds it. */
+  find(token: number): MetaSocket | undefined {
+    return this.#table.get(token);
+  }
+}

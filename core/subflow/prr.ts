@@ -1,0 +1,39 @@
+/** Proportional rate reduction: how much may leave during a recovery (RFC 6937, RFC 9937). */
+
+/** State of one recovery. */
+export class Prr {
+  /** Bytes that may be in flight now. */
+  window = 0;
+  #delivered = 0;
+  #out = 0;
+  #flight = 1;
+
+  /** A recovery begins with `flight` bytes outstanding that were not yet SACKed before this ACK. */
+  enter(flight: number): void {
+    this.#delivered = 0;
+    this.#out = 0;
+    this.#flight = Math.max(1, flight);
+    this.window = 0;
+  }
+
+  /** An ACK in recovery delivered `bytes`; `safe`: SND.UNA moved and nothing more was found lost. */
+  onAck(bytes: number, pipe: number, ssthresh: number, mss: number, safe: boolean): void {
+    this.#delivered += bytes;
+    let count: number;
+    if (pipe > ssthresh) {
+      count = Math.ceil(this.#delivered * ssthresh / this.#flight) - this.#out;
+    } else {
+      count = Math.max(this.#delivered - this.#out, bytes);
+      if (safe) count += mss;
+      count = Math.min(ssthresh - pipe, count);
+    }
+    // The first retransmission leaves whatever the arithmetic says.
+    if (this.#out === 0) count = Math.max(count, mss);
+    this.window = pipe + Math.max(0, count);
+  }
+
+  /** `bytes` left. */
+  onSend(bytes: number): void {
+    this.#out += bytes;
+  }
+}
