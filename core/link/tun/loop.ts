@@ -1,0 +1,404 @@
+/**
+ * The real-time loop of one host: it waits in one ppoll(2) for all its devices, hands what comes to the stack in batches, and fires deadlines to
+ * a fraction of a millisecond. No timer of JavaScript is in the way of a packet: those wait at least two milliseconds.
+ */
+
+import type { HostDriver, Link, PollSource } from "../../host/link.ts";
+import type { Micros } from "../../plugin.ts";
+import { Clock } from "../sim/clock.ts";
+import type { ElementTimer } from "../sim/elements/element.ts";
+import { Libc, O_CLOEXEC, O_NONBLOCK, POLLERR, POLLIN, POLLNVAL } from "./libc.ts";
+
+/** What the loop needs of a stack. */
+export interface LoopStack {
+  /** Takes one IP packet; it is not kept. */
+  handlePacket(
+    now: Micros,
+    link: Link,
+    packet: number,
+    length: number,
+    gsoSize: number,
+    verified: boolean,
+  ): void;
+  /** A link that refused a packet takes packets again. */
+  handleWritable(now: Micros, link: Link): void;
+  /** Fires the deadlines that have passed. */
+  handleTimeout(now: Micros): void;
+  /** The nearest deadline; Infinity = none. */
+  pollTimeout(): Micros;
+  /** Ends a batch. */
+  flush(now: Micros): void;
+}
+
+/** How a loop is made. */
+export interface LoopOptions {
+  /**
+   * Microseconds that it looks for packets without sleeping, when lately they came that soon one after the other; 0 to 1000. A wake-up costs tens of
+   * microseconds, so this halves and more the round trip of a short exchange, at the price of a busy processor meanwhile.
+   *
+   * @default {60}
+   */
+  readonly spin?: Micros;
+  /** Streams of random numbers in [0, 1) for links and elements, by name. @default Math.random */
+  readonly random?: (name: string) => () => number;
+}
+
+/** Packets taken from each device before the stack sends what they call for. */
+const BATCH = 64;
+/** Devices, and the eventfd, that one poll waits for: `struct pollfd` of 8 bytes each. */
+const POLLFD = 8;
+/** Longest sleep in Microseconds; nothing depends on it. */
+const LONGEST = 3600e6;
+/** Microseconds below which timers of JavaScript come too late: turns of the event loop are counted off instead. */
+const COARSE = 3000;
+/** Milliseconds between two looks while nothing keeps the program running: at first, and when nothing came for long. */
+const NAP = [2, 50] as const;
+
+function turnOfEventLoop(): (callback: () => void) => void {
+  const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
+  if (setImmediate !== undefined) return (callback) => void setImmediate(callback);
+  return (callback) => void setTimeout(callback, 0);
+}
+
+/** The loop of one host. Links are added, then a stack is started; it runs until it is closed. */
+export class Loop {
+  /** The clock and the receiver of the links. */
+  readonly driver: HostDriver;
+  readonly #start = performance.now();
+  readonly #clock = new Clock();
+  readonly #nextTurn = turnOfEventLoop();
+  readonly #spin: Micros;
+  readonly #links: Link[] = [];
+  readonly #sources: PollSource[] = [];
+  #now: Micros = 0;
+  #stack: LoopStack | null = null;
+  #touched = false;
+  #inTurn = false;
+  #held = false;
+  #closing = false;
+  #running: Promise<void> | null = null;
+  #libc: Libc | null = null;
+  #event = -1;
+  #signalled = false;
+  #until: Micros = -Infinity; // when a sleep ends; -Infinity while awake
+  #endNap: (() => void) | null = null;
+  #nap: number = NAP[0];
+  #idleSince: Micros = -1; // start of the present pause; -1 while busy
+  #pause: Micros = Infinity; // mean of the latest pauses
+  #polled = new DataView(new ArrayBuffer(0));
+  readonly #time = new DataView(new ArrayBuffer(16));
+
+  /**
+   * Makes a loop; nothing runs yet.
+   *
+   * @throws {RangeError} If `spin` is out of its range.
+   */
+  constructor(options: LoopOptions = {}) {
+    const spin = options.spin ?? 60;
+    if (!(spin >= 0 && spin <= 1000)) {
+      throw new RangeError(
+        `Cannot make a loop as 'spin' must be from 0 to 1000 microseconds: current value is ${spin}`,
+      );
+    }
+    this.#spin = spin;
+    this.driver = new Driver(this, options.random ?? (() => Math.random));
+  }
+
+  /** A fresh stamp. */
+  now(): Micros {
+    return (performance.now() - this.#start) * 1000;
+  }
+
+  /** The stamp of the batch at hand. */
+  get stamp(): Micros {
+    return this.#now;
+  }
+
+  /** Attaches a link and polls its device from now on. Throws what the link throws; it is not added then. */
+  add(link: Link): void {
+    this.#now = this.now();
+    link.attach(this.driver);
+    this.#links.push(link);
+    if (link.source !== undefined) this.#sources.push(link.source);
+    this.#signal(); // a sleep that is under way does not know it
+  }
+
+  /** Begins to drive `stack`. */
+  start(stack: LoopStack): void {
+    if (this.#running !== null || this.#closing) {
+      throw new TypeError("Cannot start a loop as it was started before");
+    }
+    this.#stack = stack;
+    this.#running = this.#run();
+    // Whoever closes the loop gets the error; should nobody, it is reported as one that nobody handles.
+    this.#running.catch((error) => this.#closing || Promise.reject(error));
+  }
+
+  /** Tells that a deadline may have moved earlier. */
+  wake(): void {
+    const stack = this.#stack;
+    if (stack === null || this.#until === -Infinity) return;
+    if (stack.pollTimeout() < this.#until) this.#signal();
+  }
+
+  /** Calls back once at `time`, in order of insertion among equals; the result cancels. */
+  at(time: Micros, callback: () => void): () => void {
+    const cancel = this.#clock.at(time, callback);
+    if (time < this.#until) this.#signal();
+    return cancel;
+  }
+
+  /** A timer that can be set again and again. */
+  timer(callback: () => void): ElementTimer {
+    const timer = this.#clock.timer(callback);
+    return {
+      arm: (time) => {
+        timer.arm(time);
+        if (time < this.#until) this.#signal();
+      },
+      disarm: () => timer.disarm(),
+    };
+  }
+
+  /** Nothing on a real clock has to wait for an application. */
+  wait(_what: string, _counts: boolean, _fail: (error: Error) => void): () => void {
+    return () => {};
+  }
+
+  /**
+   * Whether the program is to be kept running; at first not. Meanwhile devices are looked at every few milliseconds only, as a poll under way would
+   * keep it running.
+   */
+  hold(alive: boolean): void {
+    if (alive === this.#held) return;
+    this.#held = alive;
+    this.#signal();
+  }
+
+  /** Stops, then closes the links. May be called twice. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#signal();
+    try {
+      await this.#running;
+    } finally {
+      this.#stack = null;
+      this.#clock.clear();
+      const links = this.#links.splice(0);
+      this.#sources.length = 0;
+      await Promise.all(links.map((link) => link.close()));
+      if (this.#libc !== null) {
+        this.#libc.calls.close(this.#event);
+        this.#libc.close();
+        this.#libc = null;
+      }
+    }
+  }
+
+  /** A packet for the stack; called by the driver. */
+  receive(link: Link, packet: number, length: number, gsoSize: number, verified: boolean): void {
+    if (this.#stack === null) return;
+    this.#touch();
+    this.#stack.handlePacket(this.#now, link, packet, length, gsoSize, verified);
+  }
+
+  /** A link takes packets again; called by the driver. */
+  writable(link: Link): void {
+    if (this.#stack === null) return;
+    this.#touch();
+    this.#stack.handleWritable(this.#now, link);
+  }
+
+  /** What comes outside the loop's turns, from links that read by themselves, is a batch that ends with the current job. */
+  #touch(): void {
+    if (this.#inTurn || this.#touched) {
+      this.#touched = true;
+      return;
+    }
+    this.#touched = true;
+    this.#now = this.now();
+    queueMicrotask(() => {
+      if (!this.#touched) return;
+      this.#touched = false;
+      this.#stack?.flush(this.#now);
+      this.wake();
+    });
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closing) {
+      if (this.#turn() || this.#spinOn()) {
+        this.#nap = NAP[0];
+        await new Promise<void>((resolve) => this.#nextTurn(resolve));
+      } else if (this.#held && this.#sources.length > 0) {
+        await this.#sleep();
+      } else {
+        await this.#doze();
+      }
+    }
+  }
+
+  /** One batch. False: there was nothing to do. */
+  #turn(): boolean {
+    const stack = this.#stack!;
+    const now = this.#now = this.now();
+    this.#inTurn = true;
+    let packets = 0;
+    for (const source of this.#sources) packets += source.drain(BATCH);
+    const clock = this.#clock;
+    let fired = false;
+    while (clock.next <= now) {
+      clock.step();
+      fired = true;
+    }
+    if (stack.pollTimeout() <= now) {
+      stack.handleTimeout(now);
+      this.#touched = true;
+    }
+    const touched = this.#touched;
+    this.#touched = false;
+    if (touched) stack.flush(now);
+    this.#inTurn = false;
+    if (packets > 0) this.#endPause(now);
+    return packets > 0 || fired || touched;
+  }
+
+  /** Looks on for a while where packets have come soon one after the other, or a deadline is too near to sleep. False: there was nothing. */
+  #spinOn(): boolean {
+    const start = this.#now;
+    if (this.#idleSince < 0) this.#idleSince = start;
+    // A pause that ends with a sleep is measured longer than it was, by the wake-up.
+    const often = this.#pause < 2 * this.#spin;
+    const end = start + (often ? this.#spin : 0);
+    const deadline = this.#deadline();
+    const until = deadline < start + this.#spin ? Math.max(end, deadline) : end;
+    while (this.#now < until && !this.#closing) {
+      if (this.#turn()) return true;
+    }
+    return false;
+  }
+
+  #endPause(now: Micros): void {
+    if (this.#idleSince < 0) return;
+    const pause = Math.min(now - this.#idleSince, 16 * this.#spin);
+    this.#pause = this.#pause === Infinity ? pause : this.#pause * 0.75 + pause * 0.25;
+    this.#idleSince = -1;
+  }
+
+  #deadline(): Micros {
+    return Math.min(this.#stack!.pollTimeout(), this.#clock.next);
+  }
+
+  /** Sleeps in ppoll until a device, a deadline or a signal. */
+  async #sleep(): Promise<void> {
+    const { calls } = this.#prepare();
+    const until = this.#deadline();
+    const duration = Math.min(until - this.now(), LONGEST);
+    if (duration <= 0) return;
+    const seconds = Math.floor(duration / 1e6);
+    this.#time.setUint32(0, seconds, true);
+    this.#time.setUint32(8, (duration - seconds * 1e6) * 1000, true);
+    const polled = this.#polled;
+    this.#sources.forEach((source, i) => polled.setInt32((i + 1) * POLLFD, source.fd, true));
+    this.#until = until;
+    const ready = await calls.ppoll(
+      polled.buffer as ArrayBuffer,
+      BigInt(polled.byteLength / POLLFD),
+      this.#time.buffer as ArrayBuffer,
+      null,
+    );
+    this.#until = -Infinity;
+    if (ready <= 0) return;
+    if (polled.getInt16(6, true) & POLLIN) {
+      calls.eventfd_read(this.#event, new Uint8Array(8));
+      this.#signalled = false;
+    }
+    this.#dropDead();
+  }
+
+  /** A device that was taken away says so at every poll: it is left out from then on. */
+  #dropDead(): void {
+    // One that was added during the poll was not part of it.
+    for (let i = this.#polled.byteLength / POLLFD - 2; i >= 0; i--) {
+      const said = this.#polled.getInt16((i + 1) * POLLFD + 6, true);
+      if ((said & (POLLERR | POLLNVAL)) !== 0) this.#sources.splice(i, 1);
+    }
+  }
+
+  /** Loads what a sleep needs, on the first one. */
+  #prepare(): Libc {
+    this.#libc ??= new Libc();
+    const { calls } = this.#libc;
+    if (this.#event < 0) this.#event = calls.eventfd(0, O_NONBLOCK | O_CLOEXEC);
+    const size = (this.#sources.length + 1) * POLLFD;
+    if (this.#polled.byteLength !== size) {
+      this.#polled = new DataView(new ArrayBuffer(size));
+      for (let at = 0; at < size; at += POLLFD) this.#polled.setInt16(at + 4, POLLIN, true);
+      this.#polled.setInt32(0, this.#event, true);
+    }
+    return this.#libc;
+  }
+
+  /** Waits for a timer: one that does not keep the program running, or where there is no device to sleep on. */
+  async #doze(): Promise<void> {
+    const until = this.#deadline();
+    const left = until - this.now();
+    if (left < COARSE) {
+      await new Promise<void>((resolve) => this.#nextTurn(resolve));
+      return;
+    }
+    const most = this.#sources.length > 0 ? this.#nap : LONGEST / 1000;
+    const wait = Math.min(most, (left - COARSE / 2) / 1000);
+    this.#nap = Math.min(NAP[1], this.#nap * 2);
+    this.#until = until;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, wait);
+      this.#endNap = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      if (!this.#held) (timer as { unref?: () => void }).unref?.();
+    });
+    this.#endNap = null;
+    this.#until = -Infinity;
+  }
+
+  /** Ends a sleep early. */
+  #signal(): void {
+    this.#endNap?.();
+    if (this.#until === -Infinity || this.#signalled || this.#libc === null) return;
+    this.#signalled = true;
+    this.#libc.calls.eventfd_write(this.#event, 1n);
+  }
+}
+
+/** What links see of the loop. */
+class Driver implements HostDriver {
+  readonly random: (name: string) => () => number;
+  readonly #loop: Loop;
+
+  constructor(loop: Loop, random: (name: string) => () => number) {
+    this.#loop = loop;
+    this.random = random;
+  }
+
+  get now(): Micros {
+    return this.#loop.stamp;
+  }
+
+  receive(link: Link, packet: number, length: number, gsoSize: number, verified: boolean): void {
+    this.#loop.receive(link, packet, length, gsoSize, verified);
+  }
+
+  writable(link: Link): void {
+    this.#loop.writable(link);
+  }
+
+  at(time: Micros, callback: () => void): () => void {
+    return this.#loop.at(time, callback);
+  }
+
+  timer(callback: () => void): ElementTimer {
+    return this.#loop.timer(callback);
+  }
+}

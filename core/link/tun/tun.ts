@@ -1,0 +1,351 @@
+/** A Linux TUN device as a link: IP packets to and from the kernel, super-segments with unfinished checksums where it grants them. */
+
+import type { HostDriver, Link, PollSource } from "../../host/link.ts";
+import type { IpPrefix } from "../../wire/ip.ts";
+import { packet_alloc, packet_free, u8 } from "../../../wasm/mod.ts";
+import { formatPrefix, kernelAddressesFor, readPrefix } from "./addresses.ts";
+import { configureDevice, inNamespace, NAME_LENGTH, openDevice, readDevice } from "./ioctl.ts";
+import { EAGAIN, Libc } from "./libc.ts";
+import { gsoSizeOf, isVerified, VNET_HEADER, writeVnetHeader } from "./vnet_header.ts";
+
+/** How a TUN device is made. Nothing but `offload` and `namespace` matters when it is there already: then it is used as it is. */
+export interface TunOptions {
+  /**
+   * The kernel's own addresses on the device, as "10.77.1.1/24".
+   *
+   * @default the first address in each network of the host's `addresses` that is not the host's own
+   */
+  readonly kernelAddresses?: readonly string[];
+  /**
+   * Largest IP packet in bytes, 576 to 65535; 1280 is the least with IPv6.
+   *
+   * @default {1500}
+   */
+  readonly mtu?: number;
+  /**
+   * Packets that may wait for us in the kernel, 1 to 1000000; further ones are dropped.
+   *
+   * @default {10000}
+   */
+  readonly queue?: number;
+  /**
+   * Whether super-segments and unfinished checksums are exchanged with the kernel. Without, every packet is one that could go on a wire.
+   *
+   * @default {true}
+   */
+  readonly offload?: boolean;
+  /** Network namespace to make the device in: a name as `ip netns` has it, or a path. @default that of the process */
+  readonly namespace?: string;
+}
+
+/** Bytes of the buffer that packets are read into: a whole super-segment and what lies in front of it. */
+const BUFFER = 66048;
+/** The header of a device ends where the packet starts, which is a multiple of 16. */
+const HEADROOM = 16;
+/** As many segments of 536 bytes as an IP packet has room for. */
+const MAX_SEGMENTS = 122;
+/** Microseconds after which a device that refused a packet is tried again. */
+const RETRY = 200;
+
+function checkInteger(what: string, value: number, least: number, most: number): number {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(
+      `Cannot open a TUN device as '${what}' must be an integer from ${least} to ${most}: current value is ${value}`,
+    );
+  }
+  return value;
+}
+
+/** A TUN device. It is opened when a host attaches it. Made by {@linkcode tun}. */
+export class TunLink implements Link, PollSource {
+  /** Name of the device. */
+  readonly name: string;
+  readonly #options: TunOptions;
+  readonly #kernelAddresses: readonly IpPrefix[] | undefined;
+  readonly #pieces = new Uint32Array(12); // three iovec: address in two words, length in two
+  readonly #piecesBytes = new Uint8Array(this.#pieces.buffer);
+  #hostAddresses: readonly IpPrefix[] = [];
+  #offload: boolean;
+  #mtu: number;
+  #libc: Libc | null = null;
+  #calls!: Libc["calls"];
+  #host: HostDriver | null = null;
+  #fd = -1;
+  #buffer = 0;
+  #input = u8; // view of the buffer, made once
+  #base = 0; // address of the WebAssembly memory in the process
+  #memory = 0; // its size when the address was looked up
+  #segmentation = false;
+  #partial = false;
+  #cancelRetry: (() => void) | null = null;
+  #lost = 0;
+
+  /** Checks its arguments; the device is not touched yet. */
+  constructor(name: string, options: TunOptions = {}) {
+    if (
+      typeof name !== "string" || !/^[^\s/:%]+$/.test(name) || name === "." || name === ".." ||
+      new TextEncoder().encode(name).length > NAME_LENGTH
+    ) {
+      throw new TypeError(
+        `Cannot open a TUN device as its name must be 1 to ${NAME_LENGTH} characters without spaces, '/', ':' and '%': current value is ${
+          typeof name === "string" ? JSON.stringify(name) : String(name)
+        }`,
+      );
+    }
+    this.name = name;
+    this.#options = { ...options };
+    this.#mtu = checkInteger("mtu", options.mtu ?? 1500, 576, 65535);
+    checkInteger("queue", options.queue ?? 10000, 1, 1_000_000);
+    this.#offload = options.offload ?? true;
+    this.#kernelAddresses = options.kernelAddresses?.map((text) =>
+      readPrefix(text, "an address of the kernel")
+    );
+  }
+
+  get mtu(): number {
+    return this.#mtu;
+  }
+
+  get maxSegments(): number {
+    return this.#segmentation ? MAX_SEGMENTS : 1;
+  }
+
+  /** Each packet tells: those that came over a wire to the kernel are to be checked. */
+  get rxVerified(): boolean {
+    return false;
+  }
+
+  get txChecksum(): "full" | "partial" {
+    return this.#partial ? "partial" : "full";
+  }
+
+  get source(): PollSource {
+    return this;
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  /** Packets that the device did not take, other than for being full: as lost on a wire. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /**
+   * Tells the addresses that the host will have on this link, from which the kernel's follow. To be called before `attach`.
+   *
+   * @throws {TypeError} If one is not an address with the length of a prefix.
+   */
+  configure(addresses: readonly string[]): void {
+    this.#hostAddresses = addresses.map((text) => readPrefix(text, "an address of the host"));
+  }
+
+  /** Makes the device exchange packets as they go on a wire. To be called before `attach`, by what shows or changes packets on their way. */
+  withoutOffload(): void {
+    this.#offload = false;
+  }
+
+  /**
+   * Opens the device. One that is not there is made and gets its addresses.
+   *
+   * @throws {Deno.errors.NotSupported} If this is not Linux.
+   * @throws {Deno.errors.NotFound} Without /dev/net/tun, or without the namespace.
+   * @throws {Deno.errors.PermissionDenied} Without CAP_NET_ADMIN; the text holds the commands that make the device.
+   * @throws {Deno.errors.AlreadyExists} If the name is taken.
+   * @throws {RangeError} If an address does not fit.
+   */
+  attach(host: HostDriver): void {
+    if (this.#host !== null) {
+      throw new TypeError(`Cannot attach ${this.name} as it is attached already`);
+    }
+    const os = (globalThis as { Deno?: typeof Deno }).Deno?.build.os;
+    if (os !== "linux") {
+      const Class = os === undefined ? Error : Deno.errors.NotSupported;
+      throw new Class(
+        `Cannot open a TUN device as this is ${os ?? "not Deno"}: use emulate() or udp()`,
+      );
+    }
+    const addresses = this.#chooseAddresses();
+    const libc = new Libc();
+    try {
+      inNamespace(libc, this.#options.namespace, () => this.#open(libc, addresses));
+      this.#buffer = packet_alloc(BUFFER);
+      if (this.#buffer === 0) {
+        throw new RangeError(`Cannot open ${this.name} as there is no memory for its packets`);
+      }
+    } catch (error) {
+      if (this.#fd >= 0) libc.calls.close(this.#fd);
+      this.#fd = -1;
+      libc.close();
+      throw error;
+    }
+    this.#libc = libc;
+    this.#calls = libc.calls;
+    this.#host = host;
+    const start = this.#buffer + HEADROOM - VNET_HEADER;
+    this.#input = new Uint8Array(u8.buffer, start, BUFFER - HEADROOM + VNET_HEADER);
+    this.#locate();
+  }
+
+  drain(budget: number): number {
+    if (this.#libc === null) return 0;
+    const { read } = this.#calls;
+    const host = this.#host!;
+    const input = this.#input;
+    const size = input.length;
+    const packet = this.#buffer + HEADROOM;
+    const header = packet - VNET_HEADER;
+    let count = 0;
+    while (count < budget) {
+      // Whatever the error: when it is not that the queue is empty, poll tells.
+      const length = read(this.#fd, input, size) - VNET_HEADER;
+      if (length < 0) break;
+      count++;
+      host.receive(this, packet, length, gsoSizeOf(header), isVerified(header));
+    }
+    return count;
+  }
+
+  send(
+    header: number,
+    headerLength: number,
+    a: number,
+    aLength: number,
+    b: number,
+    bLength: number,
+    gsoSize: number,
+  ): boolean {
+    writeVnetHeader(header, gsoSize, this.#partial);
+    this.#piece(0, header - VNET_HEADER, VNET_HEADER + headerLength);
+    let pieces = 1;
+    if (aLength > 0) this.#piece(pieces++, a, aLength);
+    if (bLength > 0) this.#piece(pieces++, b, bLength);
+    return this.#write(pieces);
+  }
+
+  /** Reads at most `budget` packets and sends each on by `to`, device to device, as they are. Returns how many there were. */
+  relay(to: TunLink, budget: number): number {
+    if (this.#libc === null) return 0;
+    const { read } = this.#calls;
+    const start = this.#buffer + HEADROOM - VNET_HEADER;
+    let count = 0;
+    while (count < budget) {
+      const length = read(this.#fd, this.#input, this.#input.length);
+      if (length < VNET_HEADER) break;
+      count++;
+      to.#piece(0, start, length);
+      if (!to.#write(1)) to.#lost++;
+    }
+    return count;
+  }
+
+  close(): Promise<void> {
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
+    const libc = this.#libc;
+    if (libc !== null) {
+      this.#libc = null;
+      libc.calls.close(this.#fd);
+      this.#fd = -1;
+      packet_free(this.#buffer);
+      libc.close();
+    }
+    return Promise.resolve();
+  }
+
+  #chooseAddresses(): readonly IpPrefix[] {
+    const addresses = this.#kernelAddresses ?? kernelAddressesFor(this.#hostAddresses);
+    for (const { address } of addresses) {
+      if (this.#hostAddresses.some((own) => own.address.bytes.join() === address.bytes.join())) {
+        throw new RangeError(
+          `Cannot open a TUN device as ${
+            formatPrefix({ address, length: address.bytes.length * 8 })
+          } cannot be both the kernel's address and the host's`,
+        );
+      }
+    }
+    if (this.#mtu < 1280 && addresses.some((prefix) => prefix.address.family === 6)) {
+      throw new RangeError( // RFC 8200 §5
+        `Cannot open a TUN device as 'mtu' must be at least 1280 for IPv6: current value is ${this.#mtu}`,
+      );
+    }
+    const v4 = addresses.filter((prefix) => prefix.address.family === 4).length;
+    if (v4 > 1 && this.name.length + `:${v4 - 1}`.length > NAME_LENGTH) {
+      throw new RangeError(
+        `Cannot open a TUN device as ${this.name} is too long a name for ${v4} IPv4 addresses: choose one of ${
+          NAME_LENGTH - 2
+        } characters`,
+      );
+    }
+    return addresses;
+  }
+
+  #open(libc: Libc, addresses: readonly IpPrefix[]): void {
+    const device = openDevice(libc, this.name, this.#offload, addresses, this.#mtu);
+    this.#fd = device.fd;
+    this.#partial = device.checksumOffload;
+    this.#segmentation = device.segmentation;
+    if (!device.existed) {
+      const queue = this.#options.queue ?? 10000;
+      configureDevice(libc, this.name, { mtu: this.#mtu, queue, addresses });
+      return;
+    }
+    const { mtu, up } = readDevice(libc, this.name);
+    this.#mtu = mtu;
+    if (!up) {
+      throw new Deno.errors.NotConnected(
+        `Cannot use the TUN device ${this.name} as it is down: \`sudo ip link set ${this.name} up\``,
+      );
+    }
+  }
+
+  #locate(): void {
+    this.#memory = u8.length;
+    this.#base = Number(Deno.UnsafePointer.value(Deno.UnsafePointer.of(u8)));
+  }
+
+  #piece(index: number, address: number, length: number): void {
+    // Memory that grows stays where it is in every engine we know; should one move it, its size has changed too.
+    if (u8.length !== this.#memory) this.#locate();
+    const at = this.#base + address;
+    const pieces = this.#pieces;
+    pieces[4 * index] = at; // modulo 2^32
+    pieces[4 * index + 1] = at / 4294967296;
+    pieces[4 * index + 2] = length;
+  }
+
+  #write(pieces: number): boolean {
+    const libc = this.#libc;
+    if (libc !== null && this.#calls.writev(this.#fd, this.#piecesBytes, pieces) >= 0) return true;
+    if (libc === null || libc.errno() !== EAGAIN) {
+      this.#lost++; // closed, taken down, or gone
+      return true;
+    }
+    // Seldom at all: a TUN takes packets without limit unless told otherwise (TUNSETSNDBUF).
+    const host = this.#host!;
+    this.#cancelRetry ??= host.at(host.now + RETRY, () => {
+      this.#cancelRetry = null;
+      host.writable(this);
+    });
+    return false;
+  }
+}
+
+/**
+ * A TUN device as an interface of a host: packets go to the kernel of this machine. Needs --allow-ffi, and CAP_NET_ADMIN unless the device is
+ * there and belongs to the user.
+ *
+ * @example
+ * ```ts
+ * import { tun } from "./tun.ts";
+ *
+ * const link = tun("mptcp0", { kernelAddresses: ["10.77.1.1/24"] });
+ * ```
+ *
+ * @throws {TypeError} If the name or an address is not one.
+ * @throws {RangeError} If a number is out of its range.
+ */
+export function tun(name: string, options: TunOptions = {}): TunLink {
+  return new TunLink(name, options);
+}
