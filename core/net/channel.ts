@@ -10,6 +10,7 @@ import {
   busyError,
   closedError,
   interruptedError,
+  networkCode,
   networkError,
 } from "./errors.ts";
 import type { Hold, Registry } from "./registry.ts";
@@ -100,9 +101,17 @@ export class Channel implements ConnectionObserver {
     return this.#aborted;
   }
 
-  /** A fresh stamp of its host's clock. */
+  /** A fresh stamp, which plugins see in the verb that follows. */
   now(): Micros {
-    return this.#registry.runtime.now();
+    const { stack, runtime } = this.#registry;
+    return stack.now = runtime.now();
+  }
+
+  /** Ends a batch that the application began: what its verb calls for is sent, and the loop learns of new deadlines. */
+  #flush(): void {
+    const { stack, runtime } = this.#registry;
+    stack.flush(stack.now);
+    runtime.wake();
   }
 
   #wait(what: string, fail: (error: Error) => void): () => void {
@@ -126,10 +135,12 @@ export class Channel implements ConnectionObserver {
         this.#socket = this.#registry.stack.connect(this.now(), { ...options, observer: this });
       } catch (error) {
         this.#over = true;
-        this.#endConnecting()?.reject(error);
+        const code = networkCode(error);
+        const outcome = code === null ? error : networkError(code, `connect to ${this.#peer}`);
+        this.#endConnecting()?.reject(outcome);
         this.#release();
       }
-      this.#registry.runtime.wake();
+      this.#flush();
     });
   }
 
@@ -179,18 +190,16 @@ export class Channel implements ConnectionObserver {
   setScheduler(plugin: SchedulerPlugin): void {
     if (this.#over) return;
     this.socket.setScheduler(this.now(), plugin);
-    this.#registry.runtime.wake();
+    this.#flush();
   }
 
   /** What a path manager sees and does; what an application changes takes effect at once. */
   paths(): PathContext {
     const { context } = this.socket.paths;
-    const { stack, runtime } = this.#registry;
     const change = <Args extends unknown[]>(verb: (...args: Args) => void) => (...args: Args) => {
-      stack.flush(this.now()); // also stamps the time that the verb sees
+      this.now();
       verb(...args);
-      stack.flush(this.now());
-      runtime.wake();
+      this.#flush();
     };
     return {
       role: context.role,
@@ -205,7 +214,7 @@ export class Channel implements ConnectionObserver {
       setBackup: change(context.setBackup),
       announce: change(context.announce),
       withdraw: change(context.withdraw),
-      after: (delay, callback) => runtime.at(this.now() + delay, callback),
+      after: (delay, callback) => this.#registry.runtime.at(this.now() + delay, callback),
     };
   }
 
@@ -252,7 +261,7 @@ export class Channel implements ConnectionObserver {
     if (target.byteLength === 0) return Promise.resolve(0);
     const count = this.#take(target);
     if (count !== undefined) {
-      this.#registry.runtime.wake();
+      this.#flush();
       return Promise.resolve(count);
     }
     return this.#over ? Promise.reject(this.#failure("read from")) : this.#waitToRead(target);
@@ -267,7 +276,7 @@ export class Channel implements ConnectionObserver {
       const count = this.#take(chunk);
       if (count === null) return null;
       if (count !== undefined) {
-        this.#registry.runtime.wake();
+        this.#flush();
         return chunk;
       }
       if (this.#over) throw this.#failure("read from");
@@ -296,7 +305,7 @@ export class Channel implements ConnectionObserver {
     this.#endRead()?.resolve(null);
     if (this.#over) return this.#free();
     this.socket.discard(this.now());
-    this.#registry.runtime.wake();
+    this.#flush();
   }
 
   /** Puts `source` into the send queue; resolves to its length when all of it is there. */
@@ -309,7 +318,7 @@ export class Channel implements ConnectionObserver {
     if (this.#writes.length === 0) {
       if (length > 0) {
         from = this.socket.write(this.now(), source, 0);
-        this.#registry.runtime.wake();
+        this.#flush();
       }
       if (from === length) return Promise.resolve(length);
     }
@@ -334,7 +343,7 @@ export class Channel implements ConnectionObserver {
       return new Promise((resolve, reject) => this.#finishing.push({ resolve, reject }));
     }
     this.socket.finish(this.now());
-    this.#registry.runtime.wake();
+    this.#flush();
     return Promise.resolve();
   }
 
@@ -346,16 +355,17 @@ export class Channel implements ConnectionObserver {
       if (write.from < source.byteLength) {
         write.from += socket.write(this.now(), source, write.from);
       }
-      if (write.from < source.byteLength) return;
+      if (write.from < source.byteLength) return this.#flush();
       this.#writes.shift();
       write.end();
       write.resolve(source.byteLength);
     }
-    if (this.#finishing.length > 0) {
+    if (this.#writeClosed) {
       socket.finish(this.now());
       for (const { resolve } of this.#finishing.splice(0)) resolve();
     }
     if (this.#closed) socket.close(this.now());
+    this.#flush();
   }
 
   /** What was written is still sent, in the background; received data that nobody read means MP_FASTCLOSE. */
@@ -373,7 +383,7 @@ export class Channel implements ConnectionObserver {
       socket.close(this.now());
     }
     this.#settle();
-    this.#registry.runtime.wake();
+    this.#flush();
   }
 
   /** Ends it at once; calls that wait reject with `reason`. */
@@ -388,7 +398,7 @@ export class Channel implements ConnectionObserver {
     this.#socket?.close(this.now());
     this.#fail(this.#reason);
     this.#release();
-    this.#registry.runtime.wake();
+    this.#flush();
   }
 
   #rejectWrites(reason: unknown): void {
@@ -456,7 +466,9 @@ export class Channel implements ConnectionObserver {
       return;
     }
     const count = this.#take(target);
-    if (count !== undefined) this.#endRead()?.resolve(count);
+    if (count === undefined) return;
+    this.#endRead()?.resolve(count);
+    this.#flush();
   }
 
   onWritable(): void {

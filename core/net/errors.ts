@@ -29,7 +29,7 @@ const OUTCOMES: Readonly<Record<NetworkCode, readonly [ErrorName, string, string
   AddrInUse: ["AddrInUse", "the port is in use: choose another one, or 0 for any that is free"],
   AddrNotAvailable: [
     "AddrNotAvailable",
-    "this host has no such address: add it with host.addAddress(), or leave 'hostname' out",
+    "this host has no such address: add it with host.addAddress(), or leave it out for any",
   ],
 };
 

@@ -1,6 +1,10 @@
 /** A host of the stack: interfaces, plugins, and the way to connections and listeners. */
 
+import type { Experiments } from "../connection/host.ts";
 import type { Link } from "../host/link.ts";
+import type { FaultReport } from "../host/plugin_guard.ts";
+import { Stack } from "../host/stack.ts";
+import { Loop } from "../link/tun/loop.ts";
 import { type RandomSource, randomStream, seededRandom } from "../host/random.ts";
 import { type Duration, parseDuration } from "../link/sim/units.ts";
 import type { Micros } from "../plugin.ts";
@@ -9,8 +13,7 @@ import { Channel, formatEndpoint } from "./channel.ts";
 import { DEFAULT_LINGER, makeConn, type MptcpConn } from "./conn.ts";
 import { closedError, networkCode, networkError } from "./errors.ts";
 import { makeListener, type MptcpListener } from "./listener.ts";
-import { completePolicies, describe, type Policies } from "./policies.ts";
-import { RealTime } from "./real_time.ts";
+import { completePolicies, defaultPolicies, describe, type Policies } from "./policies.ts";
 import { Registry } from "./registry.ts";
 import { addressesOf, type Resolve, systemResolve } from "./resolve.ts";
 import type { Runtime } from "./runtime.ts";
@@ -18,8 +21,8 @@ import type { TransportStack } from "./transport.ts";
 
 /** A link and the addresses that the host has on it. */
 export interface HostInterface {
-  /** How packets leave and come in, such as `tun("mptcp0")`. */
-  readonly link: Link;
+  /** How packets leave and come in, such as `tun("mptcp0")`. One that has `configure` learns the addresses before it is attached. */
+  readonly link: Link & { configure?(addresses: readonly string[]): void };
   /** Addresses with the length of their network's prefix: "10.0.0.1/24", "fd00::1/64". */
   readonly addresses: readonly string[];
 }
@@ -46,6 +49,10 @@ export interface HostOptions extends Policies {
    * @default the operating system's generator
    */
   readonly seed?: number;
+  /** Told when a plugin throws or answers what it must not; the default plugin decides that time, and takes its place after 100 times. */
+  readonly onPluginFault?: FaultReport;
+  /** For research: fixed buffers, DSS checksums and the like. */
+  readonly experiments?: Experiments;
 }
 
 /** How the emulator makes a host whose stack and links it has made itself. */
@@ -140,24 +147,33 @@ export class Host implements AsyncDisposable {
    * @throws {RangeError} an option is out of its range.
    */
   static async open(options: HostOptions): Promise<Host> {
-    const { interfaces, resolve = systemResolve, linger, seed } = options;
+    const { interfaces, resolve = systemResolve, linger, seed, experiments = {} } = options;
     checkInterfaces(interfaces);
     const policies = completePolicies(options);
     const random = seed === undefined ? systemRandom() : seededRandom(checkSeed(seed));
-    const links = interfaces.map(({ link }) => link);
-    const runtime = new RealTime(links, random);
-    await Promise.reject(new Error(String(policies)));
-    const stack = undefined as unknown as TransportStack;
+    if (linger !== undefined) parseDuration(linger);
+    const loop = new Loop({ random: (name) => random(`link ${name}`).float });
+    const report = options.onPluginFault;
+    const stack = new Stack({
+      random,
+      policies,
+      fallbacks: defaultPolicies(),
+      experiments,
+      ...(report && { report }),
+    });
     try {
       for (const { link, addresses } of interfaces) {
-        link.attach(runtime.driver);
-        stack.addLink(runtime.now(), link, addresses);
+        link.configure?.(addresses);
+        loop.add(link);
+        stack.addLink(loop.now(), link, addresses);
       }
-      return new Host({ runtime, stack, links, resolve, ...(linger && { linger }) });
     } catch (error) {
-      await runtime.close();
+      await loop.close();
+      stack.free();
       throw error;
     }
+    const links = interfaces.map(({ link }) => link);
+    return new Host({ runtime: loop, stack, links, resolve, ...(linger && { linger }) });
   }
 
   /** Counters of the stack under the names of Linux's MIB (`nstat`), without their prefixes. */

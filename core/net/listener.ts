@@ -77,7 +77,7 @@ export class MptcpListener implements Deno.Listener<MptcpConn, Deno.NetAddr> {
   }
 
   /**
-   * Resolves to the next connection. In the emulator it lets no time pass by itself. Several calls may wait: they are served in order.
+   * Resolves to the next connection. In the emulator it lets time pass only while a handshake is under way. Several calls may wait: they are served in order.
    *
    * @throws {Deno.errors.BadResource} the listener has been closed, before or meanwhile.
    */

@@ -90,6 +90,8 @@ export interface TransportListenOptions {
 
 /** The stack of one host. */
 export interface TransportStack extends DrivenStack {
+  /** The time that plugins see: stamped before each verb of a socket. */
+  now: Micros;
   /** MIB counters. */
   readonly counters: { all(): Record<string, number> };
   /** Connections alive, lingering ones included. */

@@ -332,6 +332,7 @@ export class FakeListener implements TransportListener {
 /** The stack of one host. */
 export class FakeStack implements TransportStack {
   readonly counters = { all: (): Record<string, number> => ({ MPCapableSYNTX: 1 }) };
+  now = 0;
   /** What was done, in words. */
   readonly log: string[] = [];
   /** Every socket it made. */
@@ -431,6 +432,5 @@ export class FakeStack implements TransportStack {
     return Infinity;
   }
   flush(): void {
-    this.log.push("flush");
   }
 }
