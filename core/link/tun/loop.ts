@@ -109,17 +109,16 @@ export class Loop {
     return (performance.now() - this.#start) * 1000;
   }
 
-  /** The stamp of the batch at hand. */
+  /** The stamp of the batch at hand; between batches a fresh one. */
   get stamp(): Micros {
-    return this.#now;
+    return this.#inTurn ? this.#now : this.now();
   }
 
-  /** Attaches a link and polls its device from now on. Throws what the link throws; it is not added then. */
-  add(link: Link): void {
-    this.#now = this.now();
+  /** Attaches a link and polls its device from now on, or `source` in place of it. Throws what the link throws; it is not added then. */
+  add(link: Link, source: PollSource | undefined = link.source): void {
     link.attach(this.driver);
     this.#links.push(link);
-    if (link.source !== undefined) this.#sources.push(link.source);
+    if (source !== undefined) this.#sources.push(source);
     this.#signal(); // a sleep that is under way does not know it
   }
 

@@ -224,8 +224,8 @@ export class TunLink implements Link, PollSource {
     return this.#write(pieces);
   }
 
-  /** Reads at most `budget` packets and sends each on by `to`, device to device, as they are. Returns how many there were. */
-  relay(to: TunLink, budget: number): number {
+  /** Reads at most `budget` packets and sends each on by `to`, as they are, or drops them when it is `null`. Returns how many there were. */
+  relay(to: TunLink | null, budget: number): number {
     if (this.#libc === null) return 0;
     const { read } = this.#calls;
     const start = this.#buffer + HEADROOM - VNET_HEADER;
@@ -234,6 +234,7 @@ export class TunLink implements Link, PollSource {
       const length = read(this.#fd, this.#input, this.#input.length);
       if (length < VNET_HEADER) break;
       count++;
+      if (to === null) continue;
       to.#piece(0, start, length);
       if (!to.#write(1)) to.#lost++;
     }

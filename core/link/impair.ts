@@ -1,0 +1,154 @@
+/** Elements of the emulated network around a real link, on the real clock: the netem that a kernel may lack. */
+
+import type { HostDriver, Link, PollSource } from "../host/link.ts";
+import type { Micros } from "../plugin.ts";
+import { type ImpairOptions, Lane, type LaneCounts, Outlet, withoutOffload } from "./lane.ts";
+import type { ElementTimer } from "./sim/elements/element.ts";
+import { freePacket } from "./sim/elements/packet.ts";
+
+export type { ImpairOptions, LaneCounts } from "./lane.ts";
+
+/** What a host's driver may have beyond its contract. */
+type Driver = HostDriver & { timer?(callback: () => void): ElementTimer };
+
+/** A link with elements around it. Made by {@linkcode impair}. */
+export class ImpairedLink implements Link {
+  readonly source?: PollSource;
+  readonly #link: Link & { configure?(addresses: readonly string[]): void };
+  readonly #options: ImpairOptions;
+  readonly #outlet: Outlet;
+  #send: Lane | null = null;
+  #receive: Lane | null = null;
+
+  /** Wraps a link that is not attached yet. */
+  constructor(link: Link, options: ImpairOptions) {
+    this.#link = link;
+    this.#options = options;
+    this.#outlet = new Outlet(link);
+    if (link.source !== undefined) this.source = link.source;
+    withoutOffload(link);
+  }
+
+  get name(): string {
+    return this.#link.name;
+  }
+
+  get mtu(): number {
+    return this.#link.mtu;
+  }
+
+  /** Elements see packets as they go on a wire. */
+  get maxSegments(): number {
+    return 1;
+  }
+
+  get rxVerified(): boolean {
+    return false;
+  }
+
+  get txChecksum(): "full" | "partial" | "none" {
+    return this.#link.txChecksum;
+  }
+
+  /** Tells the host's addresses to a link that wants to know them. */
+  configure(addresses: readonly string[]): void {
+    this.#link.configure?.(addresses);
+  }
+
+  attach(host: HostDriver): void {
+    const surroundings = host as Driver;
+    const link = this.#link;
+    const receive = new Lane(
+      `${link.name}/receive`,
+      this.#options.receive ?? [],
+      surroundings,
+      (packet) => {
+        host.receive(this, packet.address, packet.length, packet.gsoSize, packet.verified);
+        freePacket(packet);
+        return true;
+      },
+    );
+    this.#send = new Lane(
+      `${link.name}/send`,
+      this.#options.send ?? [],
+      surroundings,
+      (packet) => this.#outlet.send(packet),
+    );
+    this.#receive = receive;
+    link.attach({
+      get now(): Micros {
+        return host.now;
+      },
+      receive: (_link, packet, length, gsoSize, verified) => {
+        const partial = verified && link.txChecksum !== "full";
+        receive.enter(packet, length, 0, 0, 0, 0, gsoSize, verified, partial);
+      },
+      writable: () => this.#outlet.writable(),
+      at: (time, callback) => host.at(time, callback),
+      random: (name) => host.random(name),
+    });
+  }
+
+  send(
+    header: number,
+    headerLength: number,
+    a: number,
+    aLength: number,
+    b: number,
+    bLength: number,
+    gsoSize: number,
+  ): boolean {
+    const partial = this.#link.txChecksum !== "full";
+    this.#send!.enter(header, headerLength, a, aLength, b, bLength, gsoSize, partial, partial);
+    return true;
+  }
+
+  /** Gives a change, such as `{ delay: "5 ms" }`, to the elements of both directions. */
+  set(change: Readonly<Record<string, unknown>>): void {
+    this.#send?.set(change);
+    this.#receive?.set(change);
+  }
+
+  /** From now on nothing enters and nothing comes out; nobody is told. */
+  cut(): void {
+    if (this.#send !== null) this.#send.cut = true;
+    if (this.#receive !== null) this.#receive.cut = true;
+  }
+
+  /** Ends a cut. */
+  restore(): void {
+    if (this.#send !== null) this.#send.cut = false;
+    if (this.#receive !== null) this.#receive.cut = false;
+  }
+
+  /** What passed in each direction; `null` before it is attached. */
+  get counts(): { readonly send: LaneCounts; readonly receive: LaneCounts } | null {
+    if (this.#send === null || this.#receive === null) return null;
+    return { send: this.#send.counts, receive: this.#receive.counts };
+  }
+
+  async close(): Promise<void> {
+    this.#send?.clear();
+    this.#receive?.clear();
+    this.#outlet.clear();
+    await this.#link.close();
+  }
+}
+
+/**
+ * Puts elements around a link: `send` for what leaves by it, `receive` for what comes in. Packets pass them one by one, with their checksums filled
+ * in, as on a wire.
+ *
+ * @example
+ * ```ts
+ * import { impair } from "./impair.ts";
+ * import { delay } from "./sim/elements/delay.ts";
+ * import { loss } from "./sim/elements/loss.ts";
+ * import { tun } from "./tun/tun.ts";
+ *
+ * const link = impair(tun("mptcp0"), { send: [delay("20 ms"), loss(0.01)], receive: [delay("20 ms")] });
+ * ```
+ */
+export function impair(link: Link, options: ImpairOptions): ImpairedLink {
+  return new ImpairedLink(link, options);
+}
