@@ -1,0 +1,171 @@
+/** Command line arguments: one description a command, from which they are read and its help is printed. */
+
+import { parseArgs } from "./deps.ts";
+
+/** Wrong use of the command: its message is all the user is to see. */
+export class UsageError extends Error {
+  /** Makes the error. */
+  constructor(message: string) {
+    super(message);
+    this.name = "UsageError";
+  }
+}
+
+/** One option of a command. */
+export interface Option {
+  /** Name of its value in the help, "NAME|FILE|URL"; absent: a switch. */
+  readonly value?: string;
+  /** One letter. */
+  readonly alias?: string;
+  /** It may be given several times. */
+  readonly several?: boolean;
+  /** What it does, with the default. */
+  readonly help: string;
+}
+
+/** A command. */
+export interface Command {
+  /** First word of its command line. */
+  readonly name: string;
+  /** What follows the options: "DIR", "URL". */
+  readonly positional?: string;
+  /** What it does, in a line. */
+  readonly summary: string;
+  /** What one should know to use it: what it needs, what it shows. */
+  readonly text: string;
+  /** Command lines that work, each with what it does. */
+  readonly examples: readonly (readonly [line: string, what: string])[];
+  /** Its options besides --help. */
+  readonly options: Readonly<Record<string, Option>>;
+  /** Runs it; gives the exit code. */
+  run(args: Given): Promise<number>;
+}
+
+/** Arguments as given. */
+export interface Given {
+  /** Those that are no options. */
+  readonly positional: readonly string[];
+  /** Those after `--`. */
+  readonly rest: readonly string[];
+  /** Whether a switch was given. */
+  has(name: string): boolean;
+  /** The last value of an option. */
+  value(name: string): string | undefined;
+  /** All values of an option. */
+  values(name: string): readonly string[];
+}
+
+/** The one of `names` that `wrong` was probably meant to be, or undefined. */
+export function nearest(wrong: string, names: readonly string[]): string | undefined {
+  const distance = (a: string, b: string): number => {
+    let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+    for (let i = 1; i <= a.length; i++) {
+      const next = [i];
+      for (let j = 1; j <= b.length; j++) {
+        const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+        next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+      }
+      row = next;
+    }
+    return row[b.length] ?? 0;
+  };
+  const [best] = names
+    .map((name) => ({ name, far: distance(wrong, name) }))
+    .sort((a, b) => a.far - b.far);
+  return best !== undefined && best.far <= Math.max(1, wrong.length / 3) ? best.name : undefined;
+}
+
+/**
+ * Reads the arguments of a command.
+ *
+ * @throws {UsageError} one is unknown, lacks its value, or there are too many or too few.
+ */
+export function readArguments(
+  args: readonly string[],
+  options: Readonly<Record<string, Option>>,
+): Given {
+  const names = Object.keys(options);
+  const aliases = names.flatMap((name) => {
+    const alias = options[name]?.alias;
+    return alias === undefined ? [] : [[name, alias] as const];
+  });
+  const string = names.filter((name) => options[name]?.value !== undefined);
+  const parsed: Record<string, unknown> = parseArgs([...args], {
+    string: [...string, "_"],
+    boolean: names.filter((name) => options[name]?.value === undefined),
+    collect: string,
+    alias: Object.fromEntries(aliases),
+    "--": true,
+    unknown: (arg: string, key?: string) => {
+      if (key === undefined) return true;
+      const meant = nearest(key, names);
+      throw new UsageError(
+        `Unknown option ${arg.split("=")[0]}` +
+          (meant === undefined ? "" : `: did you mean --${meant}?`),
+      );
+    },
+  });
+  const values = (name: string): readonly string[] => (parsed[name] ?? []) as string[];
+  for (const name of string) {
+    const given = values(name);
+    if (given.includes("")) {
+      throw new UsageError(`--${name} needs a value: ${options[name]?.value}`);
+    }
+    if (given.length > 1 && !options[name]?.several) {
+      throw new UsageError(`--${name} was given ${given.length} times`);
+    }
+  }
+  return {
+    positional: (parsed["_"] as (string | number)[]).map(String),
+    rest: parsed["--"] as string[],
+    has: (name) => parsed[name] === true,
+    value: (name) => values(name).at(-1),
+    values,
+  };
+}
+
+/**
+ * A number given as an option.
+ *
+ * @throws {UsageError} it is none, or outside of the range.
+ */
+export function readInteger(
+  given: Given,
+  name: string,
+  otherwise: number,
+  [least, most]: readonly [number, number],
+): number {
+  const text = given.value(name);
+  if (text === undefined) return otherwise;
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < least || number > most) {
+    throw new UsageError(
+      `--${name} must be a whole number from ${least} to ${most}: it is "${text}"`,
+    );
+  }
+  return number;
+}
+
+/** The help of a command. */
+export function helpOf(command: Command): string {
+  const heads = Object.entries(command.options).map(([name, option]) => {
+    const alias = option.alias === undefined ? "" : `-${option.alias}, `;
+    const value = option.value === undefined ? "" : ` ${option.value}`;
+    return [`${alias}--${name}${value}`, option.help] as const;
+  });
+  const width = Math.max(...heads.map(([head]) => head.length));
+  const positional = command.positional === undefined ? "" : ` ${command.positional}`;
+  return [
+    `mptcp ${command.name}${positional} [OPTIONS]`,
+    "",
+    command.text,
+    "",
+    "Examples:",
+    ...command.examples.flatMap(([line, what]) => [`  ${line}`, `      ${what}`]),
+    "",
+    "Options:",
+    ...heads.map(([head, help]) =>
+      `  ${head.padEnd(width)}  ${help.replaceAll("\n", `\n${" ".repeat(width + 4)}`)}`
+    ),
+  ].join("\n");
+}

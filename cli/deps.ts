@@ -1,0 +1,25 @@
+/** Everything of third parties that the command uses, by full specifier, so that it runs by URL too. The library itself uses none of it. */
+
+export { parseArgs } from "jsr:@std/cli@^1/parse-args";
+// @ts-types="npm:@types/cli-progress@3.11.6"
+export { default as cliProgress } from "npm:cli-progress@3.12.0";
+export { default as Table } from "npm:cli-table3@0.6.5";
+
+/** What draws the pictures; loaded when one is drawn, as it is big. */
+export interface Drawing {
+  /** The plots. */
+  readonly Plot: typeof import("npm:@observablehq/plot@0.6.17");
+  /** A document to draw in, as there is no browser. */
+  readonly document: object;
+}
+
+/** Loads what draws. */
+export async function loadDrawing(): Promise<Drawing> {
+  const [Plot, { parseHTML }] = await Promise.all([
+    import("npm:@observablehq/plot@0.6.17"),
+    import("npm:linkedom@0.18.15"),
+  ]);
+  // The types of linkedom need those of a browser, which this project is checked without.
+  const { document } = parseHTML("<html></html>") as unknown as { document: object };
+  return { Plot, document };
+}

@@ -1,0 +1,100 @@
+/** What each path of a connection carries, sampled from time to time. */
+
+import type { Micros, MptcpConn } from "../mod.ts";
+import { formatRate, formatShare, formatTime } from "./output.ts";
+import type { Carried } from "./progress.ts";
+
+/** Least time over which a rate is measured. */
+const INTERVAL: Micros = 200_000;
+
+interface Row {
+  name: string;
+  /** Bytes carried, and sent again among them. */
+  bytes: number;
+  repeated: number;
+  rate: number;
+  rtt: Micros;
+  /** When the rate was last measured, and what had been carried then. */
+  since: Micros;
+  before: number;
+  open: boolean;
+}
+
+/** Figures of the paths of one connection; those of paths that have been closed are kept. */
+export class PathFigures {
+  readonly #conn: MptcpConn;
+  readonly #direction: "sent" | "received";
+  readonly #rows = new Map<number, Row>();
+  /** Names of subflows are links; a second one on the same link gets a number. */
+  readonly #names = new Map<string, number>();
+
+  /** Watches `conn`, whose bytes sent or received count. */
+  constructor(conn: MptcpConn, direction: "sent" | "received") {
+    this.#conn = conn;
+    this.#direction = direction;
+  }
+
+  #name(address: string): string {
+    const { locals } = this.#conn.paths;
+    const link = locals.find((local) => local.address === address)?.link || address;
+    const count = (this.#names.get(link) ?? 0) + 1;
+    this.#names.set(link, count);
+    return count === 1 ? link : `${link} (${count})`;
+  }
+
+  /** Reads the figures. */
+  sample(now: Micros): void {
+    const { subflows } = this.#conn.info();
+    for (const row of this.#rows.values()) row.open = false;
+    for (const { path, local, tcp } of subflows) {
+      let row = this.#rows.get(path);
+      if (row === undefined) {
+        const name = this.#name(local.address);
+        row = { name, bytes: 0, repeated: 0, rate: 0, rtt: 0, since: now, before: 0, open: true };
+        this.#rows.set(path, row);
+      }
+      row.open = true;
+      row.rtt = tcp.rtt;
+      row.bytes = this.#direction === "sent" ? tcp.bytes_sent : tcp.bytes_received;
+      row.repeated = tcp.bytes_retrans;
+    }
+    for (const row of this.#rows.values()) {
+      if (now - row.since < INTERVAL) continue;
+      row.rate = (row.bytes - row.before) / (now - row.since) * 1e6;
+      row.since = now;
+      row.before = row.bytes;
+    }
+  }
+
+  /** What each path carried, as bars show it. */
+  get carried(): Carried[] {
+    return [...this.#rows.values()].map(({ name, bytes, rate, rtt, open }) => ({
+      name,
+      bytes,
+      detail: open ? `${formatRate(rate)}, RTT ${formatTime(rtt)}` : "closed",
+    }));
+  }
+
+  /** Bytes by path. */
+  get bytes(): { readonly name: string; readonly bytes: number }[] {
+    return [...this.#rows.values()].map(({ name, bytes }) => ({ name, bytes }));
+  }
+
+  /** Bytes that were sent again, on the same path or another. */
+  get repeated(): number {
+    let sum = this.#conn.info().mptcp.bytes_retrans;
+    for (const row of this.#rows.values()) sum += row.repeated;
+    return sum;
+  }
+
+  /** Shares of the paths in words: "wifi 61 %, lte 39 %". */
+  get shares(): string {
+    const whole = this.bytes.reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.bytes.map(({ name, bytes }) => `${name} ${formatShare(bytes, whole)}`).join(", ");
+  }
+
+  /** Whether it is an ordinary TCP connection, as the peer or the way to it does not speak MPTCP. */
+  get fallback(): boolean {
+    return (this.#conn.info().mptcp.flags & 1) !== 0;
+  }
+}

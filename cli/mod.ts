@@ -1,0 +1,78 @@
+/**
+ * The `mptcp` command: `deno run -A cli/mod.ts --help`.
+ *
+ * @module
+ */
+
+import { type Command, helpOf, nearest, readArguments, UsageError } from "./arguments.ts";
+import { DEMO } from "./demo.ts";
+import { GET } from "./get.ts";
+import { NEW } from "./new.ts";
+import { bold, print, report } from "./output.ts";
+import { SERVE } from "./serve.ts";
+
+/** All commands, in the order of the help. */
+export const COMMANDS: readonly Command[] = [DEMO, SERVE, GET, NEW];
+
+/** What `mptcp --help` prints. */
+export function overview(): string {
+  const width = Math.max(
+    ...COMMANDS.map(({ name, positional = "" }) => `${name} ${positional}`.length),
+  );
+  return [
+    "mptcp: one TCP connection over several paths, in user space.",
+    "",
+    bold("Commands"),
+    ...COMMANDS.map(({ name, positional = "", summary }) =>
+      `  ${`${name} ${positional}`.padEnd(width)}  ${summary}`
+    ),
+    "",
+    bold("To begin with"),
+    "  mptcp demo                                   what a second path is worth, in a few seconds",
+    "  mptcp new scheduler mine                     a scheduler of your own …",
+    "  mptcp demo --scheduler ./mine.ts,ratio=3     … at work on the emulated network",
+    "",
+    "mptcp COMMAND --help explains a command, with examples.",
+  ].join("\n");
+}
+
+/** Runs one command line; gives the exit code: 0 done, 1 failed, 2 wrong use. */
+export async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    print(overview());
+    return name === undefined ? 2 : 0;
+  }
+  const command = COMMANDS.find((command) => command.name === name);
+  try {
+    if (command === undefined) {
+      const meant = nearest(name, COMMANDS.map((command) => command.name));
+      throw new UsageError(
+        `Unknown command ${name}` + (meant === undefined ? "" : `: did you mean ${meant}?`),
+      );
+    }
+    const given = readArguments(rest, {
+      ...command.options,
+      help: { alias: "h", help: "This help" },
+    });
+    if (given.has("help")) {
+      print(helpOf(command));
+      return 0;
+    }
+    return await command.run(given);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      report(
+        `${error.message}\nmptcp ${command?.name ?? ""}${command ? " " : ""}--help tells more`,
+      );
+      return 2;
+    }
+    if (error instanceof Error) {
+      report(error.message);
+      return 1;
+    }
+    throw error;
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

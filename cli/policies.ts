@@ -1,0 +1,61 @@
+/** The options that choose plugins, the same on every command. */
+
+import { lia, reno } from "../cc/mod.ts";
+import {
+  loadPlugin,
+  type LoadPluginOptions,
+  type PluginKind,
+  type PluginKinds,
+  type Policies,
+} from "../mod.ts";
+import { fullMesh, nDiffPorts, passive } from "../pm/mod.ts";
+import { minRtt, redundant, roundRobin } from "../sched/mod.ts";
+import { type Given, type Option, UsageError } from "./arguments.ts";
+
+/** Plugins that may be named. */
+export const BUILT_INS = {
+  "scheduler": { min_rtt: minRtt, round_robin: roundRobin, redundant },
+  "congestion-control": { lia, reno },
+  "path-manager": { full_mesh: fullMesh, n_diff_ports: nDiffPorts, passive },
+} satisfies Record<PluginKind, NonNullable<LoadPluginOptions["builtIns"]>>;
+
+function option(what: string, kind: PluginKind): Option {
+  const [standard, ...others] = Object.keys(BUILT_INS[kind]);
+  return {
+    value: "NAME|FILE|URL[,key=value…]",
+    help: `${what}: ${standard} (default), ${others.join(", ")}, or a module of your own`,
+  };
+}
+
+/** The options, for a command's list. */
+export const PLUGIN_OPTIONS: Readonly<Record<string, Option>> = {
+  scheduler: option("Which path carries what", "scheduler"),
+  cc: option("How much may be in flight", "congestion-control"),
+  pm: option("Which paths are opened", "path-manager"),
+};
+
+async function load<K extends PluginKind>(
+  given: Given,
+  name: string,
+  kind: K,
+): Promise<PluginKinds[K] | undefined> {
+  const text = given.value(name);
+  if (text === undefined) return undefined;
+  try {
+    return await loadPlugin(kind, text, { builtIns: BUILT_INS[kind] });
+  } catch (error) {
+    // The message says what to do; the trace would not.
+    if (error instanceof TypeError) throw new UsageError(`--${name}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** Loads the plugins that were named; the defaults stand for the others. */
+export async function readPolicies(given: Given): Promise<Policies> {
+  const [scheduler, congestionControl, pathManager] = await Promise.all([
+    load(given, "scheduler", "scheduler"),
+    load(given, "cc", "congestion-control"),
+    load(given, "pm", "path-manager"),
+  ]);
+  return { scheduler, congestionControl, pathManager };
+}

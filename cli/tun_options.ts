@@ -1,0 +1,61 @@
+/** The option that names TUN devices and their addresses. */
+
+import { type HostInterface, tun } from "../mod.ts";
+import { type Given, type Option, UsageError } from "./arguments.ts";
+
+/** One device. */
+export interface TunSpec {
+  /** Its name. */
+  readonly name: string;
+  /** Addresses of this stack with prefix lengths. */
+  readonly addresses: readonly string[];
+  /** Addresses of the kernel's side; empty: the first of each prefix. */
+  readonly kernelAddresses: readonly string[];
+}
+
+/** What is used when none is named; `mptcp lab` makes the same. */
+export const DEFAULT_TUNS: readonly string[] = ["mptcp0=10.77.1.2/24", "mptcp1=10.77.2.2/24"];
+
+/** The option, for a command's list. */
+export const TUN_OPTIONS: Readonly<Record<string, Option>> = {
+  tun: {
+    value: "NAME=ADDRESS/LENGTH",
+    several: true,
+    help: "A TUN device and this stack's address behind it; once for each path. Several\n" +
+      "addresses: NAME=A/24,B/64. The kernel's side gets the first address of each prefix,\n" +
+      "or what follows an @: NAME=A/24@K/24. A device that exists is used as it is.\n" +
+      `Default: ${DEFAULT_TUNS.join(" and ")}`,
+  },
+};
+
+/**
+ * Reads one device.
+ *
+ * @throws {UsageError} it is not of the form above.
+ */
+export function parseTun(text: string): TunSpec {
+  const match = /^([^=@,\s]{1,15})=([^=@\s]+)(?:@([^=@\s]+))?$/.exec(text);
+  if (!match) {
+    throw new UsageError(
+      `--tun must be NAME=ADDRESS/LENGTH, for example ${DEFAULT_TUNS[0]}: it is "${text}"`,
+    );
+  }
+  const [, name = "", addresses = "", kernelAddresses = ""] = match;
+  return {
+    name,
+    addresses: addresses.split(","),
+    kernelAddresses: kernelAddresses === "" ? [] : kernelAddresses.split(","),
+  };
+}
+
+/** The interfaces of a host, from the devices that were given. */
+export function tunInterfaces(given: Given): HostInterface[] {
+  const texts = given.values("tun");
+  return (texts.length > 0 ? texts : DEFAULT_TUNS).map(parseTun).map((spec) => ({
+    link: tun(
+      spec.name,
+      spec.kernelAddresses.length > 0 ? { kernelAddresses: spec.kernelAddresses } : {},
+    ),
+    addresses: spec.addresses,
+  }));
+}

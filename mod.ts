@@ -1,0 +1,82 @@
+/**
+ * Multipath TCP (RFC 8684) in user space: one connection over several paths, on an emulated network, or on real packets through Linux TUN devices.
+ *
+ * @example Two paths at once, on an emulated network in virtual time
+ * ```ts
+ * import { emulate } from "@mptcp/mptcp";
+ *
+ * await using net = emulate({
+ *   paths: {
+ *     wifi: { rate: "20 Mbit/s", delay: "15 ms" },
+ *     lte: { rate: "12 Mbit/s", delay: "40 ms" },
+ *   },
+ * });
+ * using listener = net.server.listen({ port: 80 });
+ * const [conn, peer] = await Promise.all([
+ *   net.client.connect({ hostname: "server", port: 80 }),
+ *   listener.accept(),
+ * ]);
+ * await peer.write(new TextEncoder().encode("hello"));
+ * await conn.read(new Uint8Array(5));
+ * console.log(`${net.now} microseconds of virtual time`, conn.info().subflows.length);
+ * ```
+ *
+ * @module
+ */
+
+import { lia } from "./cc/mod.ts";
+import { provideDefaults } from "./core/net/policies.ts";
+import { fullMesh } from "./pm/mod.ts";
+import { minRtt } from "./sched/mod.ts";
+
+provideDefaults({ scheduler: minRtt(), pathManager: fullMesh(), congestionControl: lia() });
+
+export { MptcpConn } from "./core/net/conn.ts";
+export {
+  emulate,
+  type EmulatedPath,
+  type EmulateOptions,
+  type Emulation,
+  type LinkShape,
+  type PathChange,
+  type PathOptions,
+} from "./core/net/emulate.ts";
+export {
+  type ConnectOptions,
+  Host,
+  type HostInterface,
+  type HostOptions,
+  type ListenOptions,
+} from "./core/net/host.ts";
+export type { ConnInfo, MptcpInfo, SubflowInfo, TcpInfo } from "./core/net/info.ts";
+export { MptcpListener } from "./core/net/listener.ts";
+export {
+  loadPlugin,
+  type LoadPluginOptions,
+  type OptionValue,
+  type PluginFactory,
+  type PluginKind,
+  type PluginKinds,
+} from "./core/net/load_plugin.ts";
+export type { Policies } from "./core/net/policies.ts";
+export type { Resolve } from "./core/net/resolve.ts";
+export { impair } from "./core/link/impair.ts";
+export { delay } from "./core/link/sim/elements/delay.ts";
+export type {
+  Element,
+  ElementContext,
+  ElementFactory,
+  ElementTimer,
+  Packet,
+} from "./core/link/sim/elements/element.ts";
+export { filter } from "./core/link/sim/elements/filter.ts";
+export { loss } from "./core/link/sim/elements/loss.ts";
+export { queue } from "./core/link/sim/elements/queue.ts";
+export { rate } from "./core/link/sim/elements/rate.ts";
+export type { DirectionCounts } from "./core/link/sim/link.ts";
+export type { Trace, TraceEvent, TraceRecord } from "./core/link/sim/trace.ts";
+export type { Duration, Rate } from "./core/link/sim/units.ts";
+export { tun, type TunLink, type TunOptions } from "./core/link/tun/tun.ts";
+export type { HostDriver, Link, PollSource } from "./core/host/link.ts";
+export { fullMesh, lia, minRtt };
+export type * from "./core/plugin.ts";
