@@ -1,0 +1,72 @@
+import { describe, it } from "@std/testing/bdd";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  helpOf,
+  nearest,
+  type Option,
+  readArguments,
+  readInteger,
+  UsageError,
+} from "../../cli/arguments.ts";
+import { COMMANDS, overview } from "../../cli/mod.ts";
+
+const OPTIONS: Readonly<Record<string, Option>> = {
+  output: { value: "FILE", alias: "o", help: "where" },
+  tun: { value: "NAME", several: true, help: "which" },
+  size: { value: "SIZE", help: "how much" },
+  quiet: { alias: "q", help: "no output" },
+};
+
+describe("arguments", () => {
+  it("are read by name, alias and position", () => {
+    const given = readArguments(
+      ["a", "--tun=x", "-o", "f", "--tun", "y", "-q", "12", "--", "ls", "-l"],
+      OPTIONS,
+    );
+    assertEquals(given.positional, ["a", "12"]);
+    assertEquals(given.rest, ["ls", "-l"]);
+    assertEquals(given.value("output"), "f");
+    assertEquals(given.values("tun"), ["x", "y"]);
+    assertEquals([given.has("quiet"), given.value("size")], [true, undefined]);
+  });
+
+  it("that are unknown, empty or doubled are refused with what to do", () => {
+    const refused = (...args: string[]): string =>
+      assertThrows(() => readArguments(args, OPTIONS), UsageError).message;
+    assertEquals(refused("--ouput", "f"), "Unknown option --ouput: did you mean --output?");
+    assertEquals(refused("--zzzzz=1"), "Unknown option --zzzzz");
+    assertEquals(refused("-x"), "Unknown option -x");
+    assertEquals(refused("--size"), "--size needs a value: SIZE");
+    assertEquals(refused("--size", "1", "--size", "2"), "--size was given 2 times");
+  });
+
+  it("that are numbers have a range", () => {
+    const read = (text: string): number =>
+      readInteger(readArguments(["--size", text], OPTIONS), "size", 7, [1, 9]);
+    assertEquals(read("3"), 3);
+    assertEquals(readInteger(readArguments([], OPTIONS), "size", 7, [1, 9]), 7);
+    for (const text of ["0", "10", "x", "1.5"]) {
+      assertStringIncludes(assertThrows(() => read(text), UsageError).message, "from 1 to 9");
+    }
+  });
+
+  it("suggest what is near", () => {
+    assertEquals(nearest("schedular", ["scheduler", "cc"]), "scheduler");
+    assertEquals(nearest("entirely", ["scheduler", "cc"]), undefined);
+  });
+});
+
+describe("help", () => {
+  it("of each command names its options and shows examples that can be read", () => {
+    for (const command of COMMANDS) {
+      const help = helpOf(command);
+      assertStringIncludes(overview(), command.summary);
+      for (const name of Object.keys(command.options)) assertStringIncludes(help, `--${name}`);
+      for (const [line] of command.examples) {
+        const [program, name, ...words] = (line.split(/ [|&] /)[0] ?? "").split(" ");
+        assertEquals([program, name], ["mptcp", command.name]);
+        readArguments(words, command.options);
+      }
+    }
+  });
+});
