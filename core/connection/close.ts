@@ -24,6 +24,7 @@ const CLOSE_TIMEOUT: Micros = 60e6;
 export function finishWriting(meta: MetaSocket): void {
   if (meta.finOffset >= 0 || meta.closed) return;
   meta.finOffset = meta.tail;
+  meta.closedSecond = meta.peerFinished;
   meta.dirty();
 }
 
@@ -174,6 +175,28 @@ export function remove(meta: MetaSocket): void {
   if (meta.removed) return;
   meta.removed = true;
   meta.host.timers.arm(meta, Infinity);
-  meta.free();
+  meta.buffers.free();
   meta.host.closed(meta);
+}
+
+/** States of the data level (RFC 8684 appendix D, without the M_ of its names). */
+export type DataState =
+  | "CLOSED"
+  | "SYN"
+  | "ESTAB"
+  | "FIN_WAIT_1"
+  | "FIN_WAIT_2"
+  | "CLOSING"
+  | "CLOSE_WAIT"
+  | "LAST_ACK"
+  | "TIME_WAIT";
+
+/** The state that follows from which DATA_FINs were sent, acknowledged and received. */
+export function stateOf(meta: MetaSocket): DataState {
+  if (meta.closed) return meta.code === null && meta.finished ? "TIME_WAIT" : "CLOSED";
+  if (!meta.established) return "SYN";
+  if (meta.finOffset < 0) return meta.peerFinished ? "CLOSE_WAIT" : "ESTAB";
+  if (meta.finAcked) return meta.peerFinished ? "TIME_WAIT" : "FIN_WAIT_2";
+  if (!meta.peerFinished) return "FIN_WAIT_1";
+  return meta.closedSecond ? "LAST_ACK" : "CLOSING";
 }

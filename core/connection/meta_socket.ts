@@ -3,24 +3,7 @@
  * it. Its parts stand beside this file: establish.ts, options.ts, reassembly.ts, pull.ts, reinject.ts, close.ts, fallback.ts, paths.ts.
  */
 
-import {
-  f64,
-  stream_commit,
-  stream_free,
-  stream_new,
-  stream_record,
-  stream_release,
-  stream_tail,
-  stream_tail_room,
-  u8,
-} from "../../wasm/mod.ts";
-import {
-  DSS_DATA_ACK,
-  DSS_DSN_8,
-  DSS_MAPPING,
-  STREAM_HEAD,
-  STREAM_NEXT,
-} from "../../wasm/layout.ts";
+import { DSS_DATA_ACK, DSS_DSN_8, DSS_MAPPING } from "../../wasm/layout.ts";
 import type {
   CongestionControl,
   CongestionControlPlugin,
@@ -36,10 +19,13 @@ import type { Subflow } from "../subflow/subflow.ts";
 import type { InitialDsn } from "../wire/seq.ts";
 import type { Key } from "../wire/mptcp.ts";
 import { writeMpCapable } from "../wire/mptcp.ts";
+import { Buffers } from "./buffers.ts";
 import {
   abortConnection,
   closeConnection,
+  type DataState,
   finishWriting,
+  stateOf,
   subflowFin,
   subflowLeft,
 } from "./close.ts";
@@ -55,7 +41,7 @@ import type { ConnectionHost, ConnectionObserver, NetworkCode } from "./host.ts"
 import { keyMaterial } from "./keys.ts";
 import { handleOptions } from "./options.ts";
 import { PathTransportOf } from "./paths.ts";
-import { discardReceived, payload, readInto, updateWindow } from "./reassembly.ts";
+import { payload, updateWindow } from "./reassembly.ts";
 import { connectionTimers, timeoutOf } from "./reinject.ts";
 import { RetransmitQueue, SentList } from "./send_queue.ts";
 
@@ -104,17 +90,10 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
   dataAckFlags = 0;
   mappingFlags = 0;
 
-  readonly sendStream: number;
-  readonly receiveStream: number;
-  readonly #sendRecord: number;
-  readonly #receiveRecord: number;
+  readonly buffers: Buffers;
   readonly sendBuffer: number;
   readonly receiveBuffer: number;
   readonly receiveScale: number;
-  #freed = false;
-  #frozenNext = 1;
-  #frozenTail = 1;
-
   dataUna = 1;
   dataNxt = 1;
   /** Right edge of the peer's window. */
@@ -123,6 +102,8 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
   readonly retransmitQueue = new RetransmitQueue();
   /** Data offset of our DATA_FIN; -1 before finish(). */
   finOffset = -1;
+  /** The peer had finished before we did. */
+  closedSecond = false;
   /** Our DATA_FIN is DATA_ACKed. */
   finAcked = false;
   /** Data offset of the peer's DATA_FIN; -1 while unknown. */
@@ -217,16 +198,21 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
     const { token, idsn } = keyMaterial(this.localKey);
     this.token = token;
     this.localIdsn = idsn;
-    this.sendStream = stream_new(host.wasm, 1);
-    this.receiveStream = stream_new(host.wasm, 1);
-    this.#sendRecord = stream_record(this.sendStream) >> 3;
-    this.#receiveRecord = stream_record(this.receiveStream) >> 3;
+    this.buffers = new Buffers(host.wasm);
     this.rcvEdge = this.rcvEdgeSent = 1 + this.receiveBuffer;
     this.schedulerPlugin = policies.scheduler;
     this.scheduler = policies.scheduler.create(this);
     this.congestion = policies.congestionControl.create(this);
     this.paths = new PathTransportOf(this, policies.pathManager);
     if (this.capable) host.claimToken(token, this);
+  }
+
+  get sendStream(): number {
+    return this.buffers.send;
+  }
+
+  get receiveStream(): number {
+    return this.buffers.receive;
   }
 
   // What plugins see.
@@ -264,24 +250,22 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
 
   /** End of what was written, as data offset. */
   get tail(): number {
-    return this.#freed ? this.#frozenTail : f64[this.#sendRecord + STREAM_NEXT]!;
+    return this.buffers.tail;
   }
 
   /** Bytes that read() would give now. */
   get readable(): number {
-    return this.#freed
-      ? 0
-      : f64[this.#receiveRecord + STREAM_NEXT]! - f64[this.#receiveRecord + STREAM_HEAD]!;
+    return this.buffers.receivedNext - this.buffers.readOffset;
   }
 
   /** First byte that the application has not read. */
   get readOffset(): number {
-    return this.#freed ? this.#frozenNext : f64[this.#receiveRecord + STREAM_HEAD]!;
+    return this.buffers.readOffset;
   }
 
   /** End of what is in order. */
   get receivedNext(): number {
-    return this.#freed ? this.#frozenNext : f64[this.#receiveRecord + STREAM_NEXT]!;
+    return this.buffers.receivedNext;
   }
 
   get dataRcvNxt(): number {
@@ -311,23 +295,9 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
     return this.finAcked && this.peerFinished;
   }
 
-  /** The state in the words of RFC 8684 appendix D, without its prefix. */
-  get state():
-    | "CLOSED"
-    | "SYN"
-    | "ESTAB"
-    | "FIN_WAIT_1"
-    | "FIN_WAIT_2"
-    | "CLOSING"
-    | "CLOSE_WAIT"
-    | "LAST_ACK"
-    | "TIME_WAIT" {
-    if (this.closed) return this.code === null && this.finished ? "TIME_WAIT" : "CLOSED";
-    if (!this.established) return "SYN";
-    if (this.finOffset < 0) return this.peerFinished ? "CLOSE_WAIT" : "ESTAB";
-    if (this.finAcked) return this.peerFinished ? "TIME_WAIT" : "FIN_WAIT_2";
-    if (!this.peerFinished) return "FIN_WAIT_1";
-    return this.peerFin >= 0 && this.peerFin < this.finOffset ? "LAST_ACK" : "CLOSING";
+  /** The state in the words of RFC 8684 appendix D. */
+  get state(): DataState {
+    return stateOf(this);
   }
 
   /** Bytes that write() would take now. */
@@ -338,24 +308,15 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
 
   /** Appends bytes of `source` from index `from` to the send queue; returns how many were taken. */
   write(now: Micros, source: Uint8Array, from: number): number {
-    const total = Math.min(source.length - from, this.writeRoom);
-    let taken = 0;
-    while (taken < total) {
-      const address = stream_tail(this.sendStream);
-      if (address === 0) break;
-      const piece = Math.min(total - taken, stream_tail_room(this.sendStream));
-      const start = from + taken;
-      u8.set(piece === source.length ? source : source.subarray(start, start + piece), address);
-      stream_commit(this.sendStream, piece);
-      taken += piece;
-    }
+    const taken = this.buffers.append(source, from, Math.min(source.length - from, this.writeRoom));
     if (taken > 0 && this.established) this.#pass(now);
     return taken;
   }
 
   /** Copies bytes that are there into `target`; 0 when there are none. */
   read(now: Micros, target: Uint8Array): number {
-    const bytes = readInto(this, target);
+    const bytes = this.buffers.take(target);
+    this.bytesReceived += bytes;
     if (bytes > 0) updateWindow(this, now);
     return bytes;
   }
@@ -375,7 +336,7 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
   /** Drops incoming bytes from now on. */
   discard(now: Micros): void {
     this.discarding = true;
-    discardReceived(this);
+    this.buffers.drop();
     updateWindow(this, now);
   }
 
@@ -528,20 +489,5 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
       this.tellClosed = false;
       observer.onClosed(this.code);
     }
-  }
-
-  /** DATA_ACKed bytes leave the send queue. */
-  releaseSent(offset: number): void {
-    if (!this.#freed) stream_release(this.sendStream, Math.min(offset, this.tail));
-  }
-
-  /** Gives back both streams; unread bytes are lost. */
-  free(): void {
-    if (this.#freed) return;
-    this.#frozenNext = this.receivedNext;
-    this.#frozenTail = this.tail;
-    this.#freed = true;
-    stream_free(this.sendStream);
-    stream_free(this.receiveStream);
   }
 }

@@ -1,8 +1,7 @@
 /** Data order, DATA_ACK and the shared receive window (draft §3.4; RFC 8684 §3.3.1, §3.3.4). */
 
-import { f64, receiver_segment, stream_at, stream_release, u8 } from "../../wasm/mod.ts";
+import { f64, receiver_segment } from "../../wasm/mod.ts";
 import {
-  PAGE,
   RECEIVER_STAGED,
   SEGMENT_CHECKSUM,
   SEGMENT_DATA,
@@ -66,7 +65,7 @@ export function checksumFailed(meta: MetaSocket, subflow: Subflow, now: Micros):
 
 /** Something moved at the data level: tell the reader, look whether the DATA_FIN is reached. */
 export function afterReceive(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  if (meta.discarding) discardReceived(meta);
+  if (meta.discarding) meta.buffers.drop();
   else if (meta.readable > 0) meta.tellReadable = true;
   if (meta.peerFin >= 0 && !meta.peerFinished && meta.receivedNext >= meta.peerFin) {
     meta.peerFinished = true;
@@ -75,30 +74,6 @@ export function afterReceive(meta: MetaSocket, subflow: Subflow, now: Micros): v
     maybeClosed(meta, now);
   }
   meta.dirty(subflow);
-}
-
-/** Copies what is in order into `target`; returns the bytes. */
-export function readInto(meta: MetaSocket, target: Uint8Array): number {
-  const bytes = Math.min(target.length, meta.readable);
-  let done = 0;
-  let offset = meta.readOffset;
-  while (done < bytes) {
-    const piece = Math.min(bytes - done, PAGE - (offset & (PAGE - 1)));
-    const address = stream_at(meta.receiveStream, offset);
-    target.set(u8.subarray(address, address + piece), done);
-    done += piece;
-    offset += piece;
-  }
-  if (done > 0) {
-    stream_release(meta.receiveStream, offset);
-    meta.bytesReceived += done;
-  }
-  return done;
-}
-
-/** Drops what has come in order. */
-export function discardReceived(meta: MetaSocket): void {
-  if (meta.readable > 0) stream_release(meta.receiveStream, meta.receivedNext);
 }
 
 /**

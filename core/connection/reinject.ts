@@ -29,7 +29,7 @@ export function dataAcknowledged(
   meta.dataUna = offset;
   meta.lastAckReceived = now;
   meta.dataTimeouts = 0;
-  meta.releaseSent(offset);
+  meta.buffers.releaseSent(offset);
   meta.sentList.release(offset);
   if (meta.finOffset < 0) meta.tellWritable = true;
   else if (offset > meta.finOffset && !meta.finAcked) {

@@ -282,7 +282,7 @@ export class Stack implements ConnectionHost {
         return connection;
       }
       this.releaseToken(connection.token);
-      connection.free();
+      connection.buffers.free();
       memory_free(plan.key);
     }
     throw new StackError(
@@ -351,7 +351,7 @@ export class Stack implements ConnectionHost {
   /** Gives memory back; nothing may be called after it. */
   free(): void {
     this.flows.clear();
-    for (const connection of this.#live) connection.free();
+    for (const connection of this.#live) connection.buffers.free();
     this.#live.clear();
     this.timers.clear();
     memory_free(this.headerBuffer - 16);
@@ -489,7 +489,7 @@ export class Stack implements ConnectionHost {
     const subflow = this.#subflow(connection, plan);
     if (!this.register(subflow)) {
       this.releaseToken(connection.token);
-      connection.free();
+      connection.buffers.free();
       return null;
     }
     this.#live.add(connection);
