@@ -129,7 +129,7 @@ function arriveSyn(stack: Stack): void {
     }
     return;
   }
-  const listener = stack.listenerFor(local.view.address, u32[RX_DEST_PORT]!);
+  const listener = stack.listeners.find(local.view.address, u32[RX_DEST_PORT]!);
   if (listener === undefined) {
     refuse(stack, -1);
     return;

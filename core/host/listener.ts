@@ -76,3 +76,61 @@ export class Listener {
     this.#waiting.length = 0;
   }
 }
+
+/** The listeners of a host, and which of them each half-open connection belongs to. */
+export class Listeners {
+  readonly #list: Listener[] = [];
+  readonly #halfOpen = new Map<MetaSocket, Listener>();
+
+  /** The listener for a destination; the empty address asks for any. */
+  find(address: string, port: number): Listener | undefined {
+    return this.#list.find((each) =>
+      each.port === port && (each.address === address || each.address === "" || address === "")
+    );
+  }
+
+  /** Begins to listen; the port must be free. */
+  add(address: string, port: number, backlog: number, observer: ListenerObserver): Listener {
+    const listener = new Listener(address, port, backlog, observer, (closed) => {
+      this.#list.splice(this.#list.indexOf(closed), 1);
+      for (const connection of closed.halfOpen) this.#halfOpen.delete(connection);
+    });
+    this.#list.push(listener);
+    return listener;
+  }
+
+  /** A connection has begun with a SYN. */
+  begun(listener: Listener, connection: MetaSocket): void {
+    listener.halfOpen.add(connection);
+    this.#halfOpen.set(connection, listener);
+  }
+
+  /** Its third ACK has come. */
+  opened(connection: MetaSocket): void {
+    this.#halfOpen.get(connection)?.opened(connection);
+    this.#halfOpen.delete(connection);
+  }
+
+  /** A half-open connection that came to nothing is nobody's: it is given back here. */
+  settle(connection: MetaSocket, now: Micros): void {
+    if (!connection.closed || !this.#halfOpen.has(connection)) return;
+    this.forget(connection);
+    connection.close(now);
+  }
+
+  /** Nothing is left of a connection. */
+  forget(connection: MetaSocket): void {
+    this.#halfOpen.get(connection)?.halfOpen.delete(connection);
+    this.#halfOpen.delete(connection);
+  }
+
+  /** Tells the observers of what came in this batch. */
+  notify(): void {
+    for (const listener of this.#list) listener.notify();
+  }
+
+  /** Closes all. */
+  close(now: Micros): void {
+    for (const listener of [...this.#list]) listener.close(now);
+  }
+}

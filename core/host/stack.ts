@@ -22,7 +22,7 @@ import { Counters, RateLimit } from "./counters.ts";
 import { demultiplex } from "./demux.ts";
 import { Flows } from "./flows.ts";
 import type { Link } from "./link.ts";
-import { DEFAULT_BACKLOG, Listener, type ListenerObserver } from "./listener.ts";
+import { DEFAULT_BACKLOG, type Listener, type ListenerObserver, Listeners } from "./listener.ts";
 import {
   type FaultReport,
   guardCongestionControl,
@@ -32,6 +32,7 @@ import {
 import type { RandomSource, RandomStream } from "./random.ts";
 import { Routes } from "./routes.ts";
 import { Callback, TimerQueue } from "./timers.ts";
+import { StackError } from "./stack_error.ts";
 import { Tokens } from "./tokens.ts";
 
 /** Replies to what belongs to no connection, a second. */
@@ -51,19 +52,6 @@ export interface StackOptions {
   readonly experiments?: Experiments;
   /** Told of plugins' faults. */
   readonly report?: FaultReport;
-}
-
-/** How the host refuses an application's call. */
-export class StackError extends Error {
-  /** What was wrong. */
-  readonly code: "AddrInUse" | "AddrNotAvailable" | "NetworkUnreachable";
-
-  /** @param code What was wrong. @param message What to tell. */
-  constructor(code: StackError["code"], message: string) {
-    super(message);
-    this.name = "StackError";
-    this.code = code;
-  }
 }
 
 /** What is in use; all 0 when nothing is left over. */
@@ -99,8 +87,7 @@ export class Stack implements ConnectionHost {
   readonly #isn: RandomStream;
   readonly #keys: RandomStream;
   readonly #live = new Set<MetaSocket>();
-  readonly #listeners: Listener[] = [];
-  readonly #halfOpen = new Map<MetaSocket, Listener>();
+  readonly listeners = new Listeners();
   readonly flows: Flows;
   #dirty: MetaSocket[] = [];
   #spare: MetaSocket[] = [];
@@ -116,11 +103,8 @@ export class Stack implements ConnectionHost {
     const secrets = options.random("flow hash");
     this.wasm = host_new(secrets.u32() | 0, secrets.u32() | 0);
     this.headerBuffer = memory_alloc(256) + 16;
-    this.flows = new Flows(
-      this.wasm,
-      options.random("ports"),
-      (port) => this.#listening("", port) !== undefined,
-    );
+    const taken = (port: number): boolean => this.listeners.find("", port) !== undefined;
+    this.flows = new Flows(this.wasm, options.random("ports"), taken);
   }
 
   // What comes in.
@@ -173,7 +157,7 @@ export class Stack implements ConnectionHost {
         for (const connection of batch) {
           connection.inDirtyList = false;
           push(connection, now);
-          this.#settleHalfOpen(connection, now);
+          this.listeners.settle(connection, now);
           this.#told.push(connection);
         }
         batch.length = 0;
@@ -181,7 +165,7 @@ export class Stack implements ConnectionHost {
     } finally {
       this.#flushing = false;
     }
-    for (const listener of this.#listeners) listener.notify();
+    this.listeners.notify();
     for (let i = 0; i < this.#told.length; i++) this.#told[i]!.notify();
     this.#told.length = 0;
   }
@@ -313,34 +297,17 @@ export class Stack implements ConnectionHost {
         `Cannot listen on ${address} as it is no address of this host`,
       );
     }
-    let { port } = options;
-    if (port === 0) {
-      port = this.flows.freePort();
-    } else if (
-      this.#listeners.some((each) =>
-        each.port === port && (each.address === address || each.address === "" || address === "")
-      )
-    ) {
+    const port = options.port === 0 ? this.flows.freePort() : options.port;
+    if (this.listeners.find(address, port) !== undefined) {
       throw new StackError("AddrInUse", `Cannot listen on port ${port} as another listener has it`);
     }
-    const listener = new Listener(
-      address,
-      port,
-      options.backlog ?? DEFAULT_BACKLOG,
-      options.observer,
-      (closed) => {
-        this.#listeners.splice(this.#listeners.indexOf(closed), 1);
-        for (const connection of closed.halfOpen) this.#halfOpen.delete(connection);
-      },
-    );
-    this.#listeners.push(listener);
-    return listener;
+    return this.listeners.add(address, port, options.backlog ?? DEFAULT_BACKLOG, options.observer);
   }
 
   /** Aborts all connections. */
   close(now: Micros): void {
     this.now = now;
-    for (const listener of [...this.#listeners]) listener.close(now);
+    this.listeners.close(now);
     for (const connection of [...this.#live]) {
       connection.abort(now);
       connection.close(now);
@@ -449,29 +416,15 @@ export class Stack implements ConnectionHost {
   }
 
   opened(connection: MetaSocket): void {
-    const listener = this.#halfOpen.get(connection);
-    this.#halfOpen.delete(connection);
-    listener?.opened(connection);
+    this.listeners.opened(connection);
   }
 
   closed(connection: MetaSocket): void {
     this.#live.delete(connection);
-    this.#halfOpen.delete(connection);
+    this.listeners.forget(connection);
   }
 
   // What the demultiplexer asks for.
-
-  /** The listener for a destination. */
-  #listening(address: string, port: number): Listener | undefined {
-    return this.#listeners.find((each) =>
-      each.port === port && (each.address === address || each.address === "")
-    );
-  }
-
-  /** The listener that takes a SYN to `address` and `port`; undefined when there is none. */
-  listenerFor(address: string, port: number): Listener | undefined {
-    return this.#listening(address, port);
-  }
 
   /** A connection between SYN and third ACK, for a SYN to `listener` along `plan`. */
   halfOpen(
@@ -494,18 +447,8 @@ export class Stack implements ConnectionHost {
     }
     this.#live.add(connection);
     connection.attempts.push(subflow);
-    listener.halfOpen.add(connection);
-    this.#halfOpen.set(connection, listener);
+    this.listeners.begun(listener, connection);
     return { connection, subflow };
-  }
-
-  /** A half-open connection that came to nothing is nobody's: it is given back here. */
-  #settleHalfOpen(connection: MetaSocket, now: Micros): void {
-    const listener = this.#halfOpen.get(connection);
-    if (listener === undefined || !connection.closed) return;
-    listener.halfOpen.delete(connection);
-    this.#halfOpen.delete(connection);
-    connection.close(now);
   }
 
   #subflow(connection: MetaSocket, plan: FlowPlan): Subflow {
