@@ -4,6 +4,9 @@
  * Virtual time passes exactly while the application waits for the network. The first wait schedules a turn of the event loop, so that whatever the
  * program can still do without the network is done first; a turn lets events happen until one of them ends a wait; then the program goes on and,
  * if anything still waits, the next turn follows.
+ *
+ * accept() is different: a server waits there for ever, so it lets time pass only while a handshake with it is under way. A client's connect() ends
+ * half a round trip before the server's part is done; were accept() to stand still then, `await Promise.all([connect(), accept()])` would hang.
  */
 
 import type { SimHost } from "../link/sim/host.ts";
@@ -29,7 +32,7 @@ function makeScheduler(callback: () => void): () => void {
 
 interface Wait {
   readonly what: string;
-  readonly counts: boolean;
+  readonly counts: boolean | (() => boolean);
   readonly fail: (error: Error) => void;
 }
 
@@ -60,13 +63,14 @@ export class VirtualTime {
     return this.#network.now;
   }
 
-  /** The runtime of a host. */
-  runtime(host: SimHost): Runtime {
+  /** The runtime of a host; `expecting` tells whether a handshake is under way that its accept() will give. */
+  runtime(host: SimHost, expecting: () => boolean): Runtime {
     const network = this.#network;
     return {
       now: () => network.now,
       wake: () => host.wake(),
-      wait: (what, counts, fail) => this.wait(`${what} on "${host.name}"`, counts, fail),
+      wait: (what, counts, fail) =>
+        this.wait(`${what} on "${host.name}"`, counts || expecting, fail),
       at: (time, callback) => network.clock.at(time, callback),
       hold: () => {}, // a turn that is scheduled keeps the program running
       start: (stack: DrivenStack) => host.start(stack),
@@ -77,14 +81,16 @@ export class VirtualTime {
     };
   }
 
-  /** An application call starts to wait; see {@linkcode Runtime.wait}. */
-  wait(what: string, counts: boolean, fail: (error: Error) => void): () => void {
+  /** An application call starts to wait; see {@linkcode Runtime.wait}. Time passes also while the function that may stand for `counts` gives true. */
+  wait(
+    what: string,
+    counts: boolean | (() => boolean),
+    fail: (error: Error) => void,
+  ): () => void {
     const wait: Wait = { what, counts, fail };
     this.#waits.add(wait);
-    if (counts) {
-      this.#counting++;
-      this.#resume();
-    }
+    if (counts === true) this.#counting++;
+    this.#resume();
     return () => this.#end(wait);
   }
 
@@ -134,36 +140,47 @@ export class VirtualTime {
     this.#fail(() => true, "the emulated network has been closed");
   }
 
+  /** Whether time is to pass. */
+  #passes(): boolean {
+    if (this.#held > 0 || this.#closed) return false;
+    if (this.#counting > 0) return true;
+    for (const { counts } of this.#waits) {
+      if (counts !== false && counts !== true && counts()) return true;
+    }
+    return false;
+  }
+
   #resume(): void {
-    if (this.#scheduled || this.#counting === 0 || this.#held > 0 || this.#closed) return;
+    if (this.#scheduled || !this.#passes()) return;
     this.#scheduled = true;
     this.#schedule();
   }
 
   #end(wait: Wait): void {
     if (!this.#waits.delete(wait)) return;
-    if (wait.counts) this.#counting--;
+    if (wait.counts === true) this.#counting--;
     this.#ended++;
     this.#horizon = Math.max(this.#horizon, this.now);
   }
 
   #turn(): void {
     this.#scheduled = false;
-    if (this.#counting === 0 || this.#held > 0 || this.#closed) return;
     const ended = this.#ended;
     const network = this.#network;
     try {
       for (let events = 0; events < EVENTS_PER_TURN && this.#ended === ended; events++) {
+        if (!this.#passes()) return;
         const next = network.clock.next;
         if (next === Infinity) {
+          if (this.#counting === 0) return;
           const reason = "nothing is left to happen in the emulated network: check that the " +
             "other side writes, reads or closes";
-          this.#fail((wait) => wait.counts, reason);
-        } else if (next > this.#horizon + PATIENCE) {
+          this.#fail((wait) => wait.counts === true, reason);
+        } else if (next > this.#horizon + PATIENCE && this.#counting > 0) {
           const reason =
             "nothing came of it in a year of virtual time: check that the other side " +
             "reads what it is sent";
-          this.#fail((wait) => wait.counts, reason);
+          this.#fail((wait) => wait.counts === true, reason);
         } else {
           network.step();
         }

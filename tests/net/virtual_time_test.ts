@@ -7,7 +7,7 @@ function setUp() {
   const network = new Network();
   const time = new VirtualTime(network);
   /** A call that an event at `at` ends. */
-  function call(at: number, counts = true): Promise<number> {
+  function call(at: number, counts: boolean | (() => boolean) = true): Promise<number> {
     return new Promise((resolve, reject) => {
       const end = time.wait("read", counts, (error) => {
         end();
@@ -47,6 +47,20 @@ describe("virtual time", () => {
     assertEquals(time.now, 0);
     await time.sleep("1 ms");
     assertEquals(await accepted, 70);
+  });
+
+  it("passes for a wait that counts at times, at those", async () => {
+    const { network, time, call } = setUp();
+    let expecting = true;
+    const counts = (): boolean => expecting;
+    network.clock.at(60, () => {});
+    network.clock.at(80, () => expecting = false);
+    assertEquals(await call(70, counts), 70);
+    const never = call(90, counts).catch((error) => error.message);
+    await realTurns();
+    assertEquals(time.now, 80);
+    time.close();
+    assert((await never).includes("has been closed"));
   });
 
   it("lets a program go on before the next thing happens", async () => {

@@ -1,0 +1,390 @@
+/** Two hosts on an emulated network in one call: what a program needs to see Multipath TCP work, without permissions. */
+
+import type { Experiments } from "../connection/host.ts";
+import type { Link } from "../host/link.ts";
+import type { Listener } from "../host/listener.ts";
+import { Stack } from "../host/stack.ts";
+import type { ElementFactory } from "../link/sim/elements/element.ts";
+import { delay } from "../link/sim/elements/delay.ts";
+import { loss } from "../link/sim/elements/loss.ts";
+import { queue } from "../link/sim/elements/queue.ts";
+import { rate } from "../link/sim/elements/rate.ts";
+import { segment } from "../link/sim/elements/segment.ts";
+import type { SimHost } from "../link/sim/host.ts";
+import type { DirectionCounts, SimLink } from "../link/sim/link.ts";
+import { Network } from "../link/sim/network.ts";
+import type { Trace } from "../link/sim/trace.ts";
+import { type Duration, parseDuration, parseRate, type Rate } from "../link/sim/units.ts";
+import type { Micros } from "../plugin.ts";
+import { Host } from "./host.ts";
+import { completePolicies, defaultPolicies, describe, type Policies } from "./policies.ts";
+import { VirtualTime } from "./virtual_time.ts";
+
+/** What a path is like; both directions alike. */
+export interface PathOptions {
+  /** What it carries in each direction, counting whole IP packets. */
+  readonly rate: Rate;
+  /** How long a packet is under way, one way, beside the time that it waits and is sent. */
+  readonly delay: Duration;
+  /**
+   * Share of the packets that are lost at random in each direction, 0 to 1.
+   *
+   * @default {0}
+   */
+  readonly loss?: number;
+  /**
+   * Most packets that wait in each direction; what comes then is dropped.
+   *
+   * @default {one round trip's worth at the path's rate, at least 50 ms and 20 packets}
+   */
+  readonly queue?: number;
+  /** Further elements, behind the path's own: each direction gets its own of them. */
+  readonly elements?: readonly ElementFactory[];
+}
+
+/** What can be changed of a path while it is used. */
+export type PathChange = Partial<Pick<PathOptions, "rate" | "delay" | "loss" | "queue">>;
+
+/** What hosts see of their links. */
+export interface LinkShape {
+  /**
+   * Largest IP packet in bytes, 576 to 65535.
+   *
+   * @default {1500}
+   */
+  readonly mtu?: number;
+  /**
+   * Most segments in one super-segment, from 1. Paths cut super-segments into packets as they enter.
+   *
+   * @default {1}
+   */
+  readonly maxSegments?: number;
+  /**
+   * Whether checksums are computed and checked.
+   *
+   * @default {false}
+   */
+  readonly checksums?: boolean;
+}
+
+/** Options of {@linkcode emulate}. */
+export interface EmulateOptions extends Policies {
+  /** The paths by name, 1 to 250, each an interface of the client. The first one carries the first subflow. */
+  readonly paths: Readonly<Record<string, PathOptions>>;
+  /**
+   * What all randomness follows from: an integer, of which the low 32 bits count.
+   *
+   * @default {1}
+   */
+  readonly seed?: number;
+  /**
+   * Family of the addresses: 10.0.N.1 for the client on path N and 10.0.0.1 for the server, or fd00:0:0:N::1 and fd00::1.
+   *
+   * @default {4}
+   */
+  readonly family?: 4 | 6;
+  /** Sees every packet: for captures and pictures. */
+  readonly trace?: Trace;
+  /** Shape of the links, where a test wants another one. */
+  readonly links?: LinkShape;
+  /** What a researcher may want of either host. */
+  readonly experiments?: { readonly client?: Experiments; readonly server?: Experiments };
+  /**
+   * How long `await using` waits for connections to end in order, in virtual time.
+   *
+   * @default {"10 s"}
+   */
+  readonly linger?: Duration;
+}
+
+/** One path of an emulation. */
+export interface EmulatedPath {
+  /**
+   * Changes the path, in both directions, for packets that come from now on.
+   *
+   * @throws {TypeError} If a name or a unit is wrong; nothing has changed then.
+   * @throws {RangeError} If a value is out of range; nothing has changed then.
+   */
+  set(change: PathChange): void;
+  /** From now on it carries nothing, in neither direction, and nobody is told. */
+  cut(): void;
+  /** Ends a cut. */
+  restore(): void;
+  /** What passed so far from the client to the server. */
+  readonly up: DirectionCounts;
+  /** What passed so far from the server to the client. */
+  readonly down: DirectionCounts;
+}
+
+/**
+ * A client and a server on an emulated network.
+ *
+ * Virtual time passes exactly while the program waits for the network: connect(), read(), write(), close and sleep(). accept() alone lets no time pass.
+ * Where the program waits for anything else (files, fetch), {@linkcode Emulation.outside} holds the clock meanwhile. When a program waits and nothing
+ * is left to happen, the call that waits rejects and says so. setTimeout and AbortSignal.timeout() are real time: use sleep() and timeout().
+ */
+export interface Emulation extends AsyncDisposable {
+  /** The host with an interface on every path. The names "client" and "server" resolve on both hosts. */
+  readonly client: Host;
+  /** The host with one address, which all paths lead to. */
+  readonly server: Host;
+  /** Virtual time in microseconds since the start. */
+  readonly now: Micros;
+  /**
+   * A path by its name.
+   *
+   * @throws {RangeError} If there is none of that name.
+   */
+  path(name: string): EmulatedPath;
+  /** Resolves when that much virtual time has passed. */
+  sleep(time: Duration): Promise<void>;
+  /** A signal that aborts when that much virtual time has passed. It does not let time pass by itself. */
+  timeout(time: Duration): AbortSignal;
+  /** Holds the clock while `work` is done that is not of this network: files, fetch, crypto.subtle. */
+  outside<T>(work: Promise<T>): Promise<T>;
+}
+
+const MOST_PATHS = 250;
+const CHANGES = ["rate", "delay", "loss", "queue"] as const;
+
+/**
+ * Packets of the default queue. One round trip's worth keeps a lone connection's path busy when its window is halved; a short round trip
+ * would make that a handful of packets, fewer than one window's growth brings at once.
+ */
+function defaultQueue(rate: Rate, delay: Duration): number {
+  const depth = Math.max(2 * parseDuration(delay), 50e3);
+  return Math.max(20, Math.ceil(parseRate(rate) * depth / 1e6 / 1500));
+}
+
+/** Makes the elements of a path, which checks its options as well. */
+function pathElements(options: PathOptions): ElementFactory[] {
+  return [
+    queue(options.queue ?? defaultQueue(options.rate, options.delay)),
+    rate(options.rate),
+    loss(options.loss ?? 0),
+    delay(options.delay),
+    ...options.elements ?? [],
+  ];
+}
+
+class Path implements EmulatedPath {
+  readonly #link: SimLink;
+  #options: PathOptions;
+
+  constructor(link: SimLink, options: PathOptions) {
+    this.#link = link;
+    this.#options = options;
+  }
+
+  set(change: PathChange): void {
+    for (const name of Object.keys(change)) {
+      if (!(CHANGES as readonly string[]).includes(name)) {
+        throw new TypeError(
+          `Cannot change '${name}' of a path as it must be one of ${CHANGES.join(", ")}`,
+        );
+      }
+    }
+    const options = { ...this.#options, ...change };
+    pathElements(options); // checks them before anything changes
+    this.#options = options;
+    this.#link.set({
+      ...change,
+      queue: options.queue ?? defaultQueue(options.rate, options.delay),
+    });
+  }
+
+  cut(): void {
+    this.#link.cut();
+  }
+
+  restore(): void {
+    this.#link.restore();
+  }
+
+  get up(): DirectionCounts {
+    return this.#link.forward.counts;
+  }
+
+  get down(): DirectionCounts {
+    return this.#link.backward.counts;
+  }
+}
+
+/** Where a host is on the network. */
+interface Attachment {
+  readonly link: Link;
+  readonly addresses: readonly string[];
+}
+
+/** A stack that knows whether a handshake with it is under way. */
+class EmulatedStack extends Stack {
+  readonly #listeners = new Set<Listener>();
+
+  override listen(...args: Parameters<Stack["listen"]>): Listener {
+    const listener = super.listen(...args);
+    this.#listeners.add(listener);
+    return listener;
+  }
+
+  expecting(): boolean {
+    for (const { halfOpen } of this.#listeners) if (halfOpen.size > 0) return true;
+    return false;
+  }
+}
+
+class TwoHosts implements Emulation {
+  readonly client: Host;
+  readonly server: Host;
+  readonly #network: Network;
+  readonly #time: VirtualTime;
+  readonly #paths = new Map<string, Path>();
+  readonly #options: EmulateOptions;
+  readonly #names: Readonly<Record<string, readonly string[]>>;
+
+  /** Client and server; the client's links, one a path, meet in a router in front of the server. */
+  constructor(options: EmulateOptions) {
+    this.#options = options;
+    const names = Object.keys(checkPaths(options.paths));
+    const { trace, seed, family = 4, links = {} } = options;
+    if (family !== 4 && family !== 6) {
+      throw new RangeError(
+        `Cannot emulate as 'family' must be 4 or 6: current value is ${describe(family)}`,
+      );
+    }
+    const network = this.#network = new Network({ ...(seed === undefined ? {} : { seed }), trace });
+    this.#time = new VirtualTime(network);
+    const client = network.host("client");
+    const server = network.host("server");
+    const router = network.router("router");
+    const net = (n: number): string =>
+      family === 4 ? `10.0.${n}.` : n === 0 ? "fd00::" : `fd00:0:0:${n}::`;
+    const bits = family === 4 ? 24 : 64;
+    const base = family === 4 ? "0" : "";
+    const inner = network.link("server", server, router, links);
+    router.route(`${net(0)}${base}/${bits}`, inner);
+    const attachments: Attachment[] = names.map((name, i) => {
+      const path = options.paths[name]!;
+      const cut = (links.maxSegments ?? 1) > 1 ? [segment()] : [];
+      const elements = [...cut, ...pathElements(path)];
+      const link = network.link(name, client, router, { ...links, elements });
+      router.route(`${net(i + 1)}${base}/${bits}`, link);
+      this.#paths.set(name, new Path(link, path));
+      return { link: link.end(client), addresses: [`${net(i + 1)}1/${bits}`] };
+    });
+    const behind: Attachment = { link: inner.end(server), addresses: [`${net(0)}1/${bits}`] };
+    const bare = ({ addresses }: Attachment): string => addresses[0]!.split("/")[0]!;
+    this.#names = { client: attachments.map(bare), server: [bare(behind)] };
+    this.client = this.#host(client, attachments);
+    this.server = this.#host(server, [behind]);
+  }
+
+  get now(): Micros {
+    return this.#network.now;
+  }
+
+  path(name: string): EmulatedPath {
+    const path = this.#paths.get(name);
+    if (path !== undefined) return path;
+    throw new RangeError(
+      `Cannot find path ${describe(name)} as the paths are: ${[...this.#paths.keys()].join(", ")}`,
+    );
+  }
+
+  sleep(time: Duration): Promise<void> {
+    return this.#time.sleep(time);
+  }
+
+  timeout(time: Duration): AbortSignal {
+    return this.#time.timeout(time);
+  }
+
+  outside<T>(work: Promise<T>): Promise<T> {
+    return this.#time.outside(work);
+  }
+
+  /** Closes both hosts as `await using` does, then frees what is still on its way. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await Promise.all([
+        this.client[Symbol.asyncDispose](),
+        this.server[Symbol.asyncDispose](),
+      ]);
+    } finally {
+      this.#time.close();
+      this.#network.close();
+    }
+  }
+
+  #host(host: SimHost, attachments: readonly Attachment[]): Host {
+    const { linger, experiments } = this.#options;
+    const own = host.name === "client" ? experiments?.client : experiments?.server;
+    const stack = new EmulatedStack({
+      policies: completePolicies(this.#options),
+      fallbacks: defaultPolicies(),
+      ...(own === undefined ? {} : { experiments: own }),
+      random: (name) => this.#network.randomSource(`${host.name}/${name}`),
+    });
+    for (const { link, addresses } of attachments) {
+      link.attach(host);
+      stack.addLink(this.now, link, addresses);
+    }
+    return Host.attach({
+      runtime: this.#time.runtime(host, () => stack.expecting()),
+      stack,
+      links: attachments.map(({ link }) => link),
+      resolve: (name) => Object.hasOwn(this.#names, name) ? this.#names[name]! : [],
+      ...(linger === undefined ? {} : { linger }),
+    });
+  }
+}
+
+function checkPaths(paths: unknown): Readonly<Record<string, PathOptions>> {
+  const count = typeof paths === "object" && paths !== null ? Object.keys(paths).length : -1;
+  if (count < 0) {
+    throw new TypeError(
+      `Cannot emulate as 'paths' must be an object such as { wifi: { rate: "20 Mbit/s", delay: "15 ms" } }: current value is ${
+        describe(paths)
+      }`,
+    );
+  }
+  if (count < 1 || count > MOST_PATHS) {
+    throw new RangeError(
+      `Cannot emulate as 'paths' must have 1 to ${MOST_PATHS} of them: current value has ${count}`,
+    );
+  }
+  return paths as Readonly<Record<string, PathOptions>>;
+}
+
+/**
+ * Makes a client and a server with one or more paths between them, in virtual time: a program with promises runs on it, and the same `seed` gives the
+ * same packets, byte for byte. Nothing has to be started.
+ *
+ * The server has one address; each path belongs to one address of the client and carries its packets both ways, so that a client that uses all its
+ * addresses has one subflow on each path.
+ *
+ * @example Two paths
+ * ```ts ignore
+ * import { emulate } from "./mod.ts";
+ *
+ * await using net = emulate({
+ *   paths: {
+ *     wifi: { rate: "20 Mbit/s", delay: "15 ms" },
+ *     lte: { rate: "12 Mbit/s", delay: "40 ms" },
+ *   },
+ * });
+ * const listener = net.server.listen({ port: 80 });
+ * const [conn, peer] = await Promise.all([
+ *   net.client.connect({ hostname: "server", port: 80 }),
+ *   listener.accept(),
+ * ]);
+ * await conn.write(new TextEncoder().encode("hello"));
+ * const buffer = new Uint8Array(5);
+ * await peer.read(buffer);
+ * ```
+ *
+ * @throws {TypeError} If an option is not of its kind.
+ * @throws {RangeError} If one is out of its range.
+ */
+export function emulate(options: EmulateOptions): Emulation {
+  return new TwoHosts(options);
+}

@@ -1,0 +1,58 @@
+/**
+ * Runs a program on an emulated network and prints a digest of every packet with its time, for comparison between processes. The program uses what
+ * depends on the event loop: streams, gzip, work outside, timers of virtual time.
+ */
+
+import { createHash } from "node:crypto";
+import { lia } from "../../cc/mod.ts";
+import { emulate } from "../../core/net/emulate.ts";
+import { provideDefaults } from "../../core/net/policies.ts";
+import { fullMesh } from "../../pm/mod.ts";
+import { minRtt } from "../../sched/mod.ts";
+import { pattern } from "./streams.ts";
+
+provideDefaults({ scheduler: minRtt(), pathManager: fullMesh(), congestionControl: lia() });
+
+const hash = createHash("sha256");
+let packets = 0;
+
+async function main(): Promise<void> {
+  await using net = emulate({
+    seed: Number(Deno.args[0] ?? 1),
+    paths: {
+      wifi: { rate: "20 Mbit/s", delay: "15 ms", loss: 0.01 },
+      lte: { rate: "12 Mbit/s", delay: "40 ms", loss: 0.001 },
+    },
+    trace: ({ event, at, link, from, bytes }) => {
+      packets++;
+      hash.update(`${event} ${at} ${link} ${from} ${bytes.length} `).update(bytes);
+    },
+  });
+  const listener = net.server.listen({ port: 80 });
+  const serve = async (): Promise<void> => {
+    using conn = await listener.accept();
+    await conn.readable.pipeThrough(new DecompressionStream("gzip")).pipeTo(conn.writable);
+  };
+  const call = async (): Promise<number> => {
+    const conn = await net.client.connect({ hostname: "server", port: 80 });
+    const bytes = await net.outside(Promise.resolve(pattern(1e6, 5)));
+    const body = new Blob([bytes]).stream().pipeThrough(new CompressionStream("gzip"));
+    const sent = body.pipeTo(conn.writable);
+    let length = 0;
+    for await (const chunk of conn.readable) length += chunk.length;
+    await sent;
+    conn.close();
+    return length;
+  };
+  const disturb = async (): Promise<void> => {
+    await net.sleep("300 ms");
+    net.path("wifi").cut();
+    await net.sleep("700 ms");
+    net.path("wifi").restore();
+  };
+  const [length] = await Promise.all([call(), serve(), disturb()]);
+  const line = `${length} ${packets} ${net.now} ${hash.copy().digest("hex")}\n`;
+  Deno.stdout.writeSync(new TextEncoder().encode(line));
+}
+
+await main();
