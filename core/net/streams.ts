@@ -44,10 +44,13 @@ export function readableOf(channel: Channel): ReadableStream<Uint8Array<ArrayBuf
 export function writableOf(channel: Channel): WritableStream<Uint8Array<ArrayBufferLike>> {
   return new WritableStream({
     start(controller) {
-      channel.onFailure((reason) => controller.error(reason));
-      // abort() below comes only after a write under way has ended, which a peer that does not read may hold up for ever.
       const { signal } = controller;
+      // abort() below comes only after a write under way has ended, which a peer that does not read may hold up for ever.
       signal.addEventListener("abort", () => channel.abort(signal.reason));
+      channel.onFailure((reason) => {
+        // An abort() of the stream errs it anyway; done twice, its promise would reject.
+        if (!signal.aborted) controller.error(reason);
+      });
     },
     async write(chunk) {
       if (!(chunk instanceof Uint8Array)) {
