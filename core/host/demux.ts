@@ -120,6 +120,8 @@ function arriveSyn(stack: Stack): void {
       return;
     }
     stack.count(join.backup ? "MPJoinSynBackupRx" : "MPJoinSynRx");
+    // Its third ACK, with the key that a join is judged by, is still to come: the SYN will be sent again.
+    if (!connection.established) return;
     const plan = planReply(local);
     const reason = plan.key === 0 ? RST_MPTCP : connection.paths.joinArrived(join, plan, now);
     if (reason !== null) {
@@ -134,7 +136,7 @@ function arriveSyn(stack: Stack): void {
     refuse(stack, -1);
     return;
   }
-  if (listener.full) {
+  if (listener.full && !listener.evict(now)) {
     stack.count("ListenOverflows");
     return;
   }

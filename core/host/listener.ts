@@ -46,6 +46,17 @@ export class Listener {
     return this.halfOpen.size + this.#waiting.length >= this.#backlog;
   }
 
+  /** Makes room by dropping the oldest half-open connection, if its SYN/ACK was sent again without an answer: a flood of SYNs ages fast. */
+  evict(now: Micros): boolean {
+    for (const connection of this.halfOpen) {
+      if ((connection.attempts[0]?.handshakeSends ?? 2) < 2) return false;
+      this.halfOpen.delete(connection);
+      connection.close(now);
+      return true;
+    }
+    return false;
+  }
+
   /** A half-open connection is established. */
   opened(connection: MetaSocket): void {
     this.halfOpen.delete(connection);

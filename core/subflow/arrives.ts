@@ -129,7 +129,7 @@ function repeated(subflow: Subflow, flags: number, now: Micros): void {
 function arriveSynReceived(subflow: Subflow, ack: number, now: Micros): boolean {
   if (ack !== 1) {
     clearOptions();
-    sendReset(subflow, now);
+    sendReset(subflow, now, ack);
     return false;
   }
   const verdict = subflow.owner.thirdAckArrived(subflow, now);

@@ -16,11 +16,24 @@ const DUP_THRESH = 3;
 const MAX_TIMEOUTS = 15;
 
 /** What the ACK in hand has told so far; reused. */
-const found = { delivered: 0, rtt: -1, priorDelivered: -1, priorTime: 0, appLimited: false };
+const found = {
+  delivered: 0,
+  highest: 0,
+  rtt: -1,
+  priorDelivered: -1,
+  priorTime: 0,
+  appLimited: false,
+};
 
 /** Notes that `range` up to `end` was delivered: round-trip time, rate sample, RACK (RFC 8985 §6.2 steps 1 and 2). */
 function noteDelivered(subflow: Subflow, range: Range, end: number, now: Micros): void {
   found.delivered += end - range.seq;
+  // RFC 8985 §6.2 step 4: what was sent once and arrives after something above it has been reordered.
+  if (range.sends === 1 && end <= found.highest) {
+    subflow.reordering = true;
+    subflow.reordSeen++;
+  }
+  if (end > subflow.fack) subflow.fack = end;
   const rtt = now - range.time;
   // Karn: a range that was sent again tells no time (RFC 6298 §3).
   if (range.sends === 1) found.rtt = rtt;
@@ -47,20 +60,14 @@ function applySack(subflow: Subflow, now: Micros): void {
     const right = fromWire(u32[RX_SACK + 2 * i + 1]!, subflow.iss, subflow.sndUna);
     // Below SND.UNA it is a D-SACK (RFC 2883 §4) or old; beyond SND.NXT it is wrong.
     if (left < subflow.sndUna || right <= left || right > subflow.sndNxt) continue;
-    let above = false;
     for (let range = list.head; range !== null && range.seq < right; range = range.next) {
       if (range.end <= left || range.state === SACKED) continue;
       let hit = range;
       if (hit.seq < left) hit = list.split(hit, left);
       if (hit.end > right) list.split(hit, right);
-      above ||= subflow.rackEnd > hit.end && hit.sends === 1 && subflow.rackTime === hit.time;
       noteDelivered(subflow, hit, hit.end, now);
       list.mark(hit, SACKED);
       range = hit;
-    }
-    if (above) {
-      subflow.reordering = true;
-      subflow.reordSeen++;
     }
   }
 }
@@ -71,6 +78,7 @@ export function acknowledge(subflow: Subflow, ack: number, duplicate: boolean, n
   const before = subflow.inFlight;
   const priorUna = subflow.sndUna;
   found.delivered = 0;
+  found.highest = subflow.fack;
   found.rtt = -1;
   found.priorDelivered = -1;
   subflow.lastAckReceived = now;

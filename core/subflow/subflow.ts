@@ -136,6 +136,8 @@ export class Subflow implements SubflowView, Timed {
   rackTime: Micros = -1;
   rackEnd = 0;
   rackRtt: Micros = 0;
+  /** End of the highest byte delivered (RFC 8985 §5.4). */
+  fack = 0;
   reordering = false;
   timeouts = 0;
   delivered = 0;
