@@ -56,7 +56,7 @@ function table(results: readonly TransferResult[]): string {
       "",
       "time",
       "goodput",
-      "of both paths",
+      "of the sum",
       ...names,
       "longest stall",
       "sent again",

@@ -27,9 +27,11 @@ export class PathFigures {
   readonly #rows = new Map<number, Row>();
   /** Names of subflows are links; a second one on the same link gets a number. */
   readonly #names = new Map<string, number>();
+  readonly #start: Micros;
 
-  /** Watches `conn`, whose bytes sent or received count. */
-  constructor(conn: MptcpConn, direction: "sent" | "received") {
+  /** Watches `conn`, whose bytes sent or received count, from `now` on. */
+  constructor(conn: MptcpConn, direction: "sent" | "received", now: Micros) {
+    this.#start = now;
     this.#conn = conn;
     this.#direction = direction;
   }
@@ -50,7 +52,8 @@ export class PathFigures {
       let row = this.#rows.get(path);
       if (row === undefined) {
         const name = this.#name(local.address);
-        row = { name, bytes: 0, repeated: 0, rate: 0, rtt: 0, since: now, before: 0, open: true };
+        const since = this.#start;
+        row = { name, bytes: 0, repeated: 0, rate: 0, rtt: 0, since, before: 0, open: true };
         this.#rows.set(path, row);
       }
       row.open = true;

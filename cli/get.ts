@@ -55,7 +55,7 @@ async function receive(
   progress: Progress,
 ): Promise<string> {
   const total = Number(response.headers["content-length"] ?? 0);
-  const figures = new PathFigures(conn, "received");
+  const figures = new PathFigures(conn, "received", performance.now() * 1000);
   const bars = progress.begin(total);
   const digest = new Digest();
   const start = performance.now();

@@ -23,6 +23,7 @@ export interface TransferProgress {
 
 /** Several groups of bars, redrawn in place on the standard error. */
 export class Progress {
+  readonly #drawing = Deno.stderr.isTerminal();
   readonly #bars = new cliProgress.MultiBar({
     format: "{name} |{bar}| {done}  {detail}",
     barsize: 32,
@@ -41,6 +42,7 @@ export class Progress {
    * @param total bytes that there will be; 0 = unknown.
    */
   begin(total: number): TransferProgress {
+    if (!this.#drawing) return { update: () => {}, end: () => {} };
     const bars = this.#bars;
     const rows = new Map<string, ReturnType<typeof bars.create>>();
     return {
@@ -68,7 +70,7 @@ export class Progress {
 
   /** Prints a line that stays, above the bars. */
   log(text: string): void {
-    if (this.#bars.isActive && Deno.stderr.isTerminal()) this.#bars.log(`${text}\n`);
+    if (this.#drawing && this.#bars.isActive) this.#bars.log(`${text}\n`);
     else report(text);
   }
 

@@ -143,7 +143,9 @@ class FileServer {
     conn: MptcpConn | undefined,
   ): Promise<void> {
     const name = basename(path);
-    const figures = conn === undefined ? null : new PathFigures(conn, "sent");
+    const figures = conn === undefined
+      ? null
+      : new PathFigures(conn, "sent", performance.now() * 1000);
     const bars = this.#progress.begin(size);
     const start = performance.now();
     let sent = 0;

@@ -106,8 +106,8 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
     net.client.connect({ hostname: "server", port: 80 }),
     listener.accept(),
   ]);
-  const figures = new PathFigures(conn, "received");
-  const senders = new PathFigures(peer, "sent");
+  const figures = new PathFigures(conn, "received", net.now);
+  const senders = new PathFigures(peer, "sent", net.now);
   const sending = send(peer, new TestData(seed), size);
   sending.catch(() => {}); // it is awaited below; until then its failure has a reader
 

@@ -1,0 +1,61 @@
+/** The public names. A change here is a change for every program that uses the library. */
+
+import { describe, it } from "@std/testing/bdd";
+import { assertEquals } from "@std/assert";
+import * as cc from "../cc/mod.ts";
+import * as main from "../mod.ts";
+import * as node from "../core/net/node.ts";
+import * as pm from "../pm/mod.ts";
+import * as sched from "../sched/mod.ts";
+
+describe("public names", () => {
+  const names = (module: object): string[] => Object.keys(module).sort();
+
+  it("of the library", () => {
+    assertEquals(names(main), [
+      "Host",
+      "MptcpConn",
+      "MptcpListener",
+      "delay",
+      "emulate",
+      "filter",
+      "fullMesh",
+      "impair",
+      "lia",
+      "loadPlugin",
+      "loss",
+      "minRtt",
+      "queue",
+      "rate",
+      "tun",
+    ]);
+  });
+
+  it("of the plugins", () => {
+    assertEquals(names(sched), ["minRtt", "redundant", "roundRobin"]);
+    assertEquals(names(cc), ["aimd", "lia", "reno"]);
+    assertEquals(names(pm), ["fullMesh", "nDiffPorts", "passive"]);
+  });
+
+  it("of the bridge to node", () => {
+    assertEquals(names(node), ["MptcpDuplex", "toDuplex"]);
+  });
+
+  it("are what deno.json exports, and each module is there", async () => {
+    const config: { exports: Record<string, string> } = JSON.parse(
+      await Deno.readTextFile(new URL("../deno.json", import.meta.url)),
+    );
+    assertEquals(Object.keys(config.exports).sort(), [
+      ".",
+      "./bench",
+      "./cc",
+      "./node",
+      "./pm",
+      "./sched",
+      "./testing",
+    ]);
+    for (const file of Object.values(config.exports)) {
+      assertEquals((await Deno.stat(new URL(`../${file}`, import.meta.url))).isFile, true, file);
+    }
+  });
+});

@@ -1,0 +1,70 @@
+/** What the documents promise: commands exist, links lead somewhere, programs run as printed (that last one is `deno test --doc`). */
+
+import { describe, it } from "@std/testing/bdd";
+import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
+import { listFiles } from "./support/architecture.ts";
+import { ROOT } from "./support/serve.ts";
+
+interface Block {
+  readonly file: string;
+  readonly info: string;
+  readonly text: string;
+}
+
+async function read(file: string): Promise<string> {
+  return await Deno.readTextFile(new URL(file, ROOT));
+}
+
+const documents = listFiles(ROOT, ".md").filter((file) => !file.startsWith(".links/"));
+
+async function blocks(): Promise<Block[]> {
+  const found: Block[] = [];
+  for (const file of documents) {
+    for (
+      const [, info = "", text = ""] of (await read(file)).matchAll(/^```(.*)\n([^]*?)^```$/gm)
+    ) {
+      found.push({ file, info, text });
+    }
+  }
+  return found;
+}
+
+describe("documents", () => {
+  it("name only tasks that exist, with a description each", async () => {
+    const { tasks }: { tasks: Record<string, { description?: string }> } = JSON.parse(
+      await read("deno.json"),
+    );
+    for (const [name, { description }] of Object.entries(tasks)) assert(description, name);
+    for (const file of documents) {
+      for (
+        const [, name = ""] of (await read(file)).matchAll(/deno(?:@[\d.]+)? task ([a-z][\w:]*)/g)
+      ) {
+        assert(name in tasks, `${file} names the task ${name}`);
+      }
+    }
+  });
+
+  it("link to files that exist", async () => {
+    const missing: string[] = [];
+    for (const file of documents) {
+      for (const [, target = ""] of (await read(file)).matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:|^#/.test(target)) continue;
+        const url = new URL(target.replace(/#.*$/, ""), new URL(file, ROOT));
+        await Deno.stat(url).catch(() => missing.push(`${file}: ${target}`));
+      }
+    }
+    assertEquals(missing, []);
+  });
+
+  it("have programs that run as printed", async () => {
+    const readme = (await blocks()).filter(({ file, info }) =>
+      file === "README.md" && /^ts\b/.test(info)
+    );
+    assert(readme.length > 0);
+    for (const { info } of readme) assertEquals(info, "ts");
+    // The first one is what a newcomer sees: an own scheduler at work, on one screen.
+    const [{ text }] = readme as [Block];
+    assertStringIncludes(text, `from "http://localhost:8000/mod.ts"`);
+    assertLess(text.trimEnd().split("\n").length, 28);
+  });
+});
