@@ -4,7 +4,7 @@ import type { Micros, PathContext, SchedulerPlugin } from "../plugin.ts";
 import type { Channel } from "./channel.ts";
 import { connectionInfo } from "./info.ts";
 import type { ConnInfo } from "./info.ts";
-import { checkPlugin } from "./policies.ts";
+import { checkPlugin } from "./load_plugin.ts";
 import { readableOf, writableOf } from "./streams.ts";
 
 /** What waits at the end of `await using conn` unless told otherwise: 10 seconds in microseconds. */
@@ -149,7 +149,7 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
    * @throws {TypeError} `scheduler` is not a scheduler.
    */
   setScheduler(scheduler: SchedulerPlugin): void {
-    checkPlugin(scheduler, "scheduler", "scheduler");
+    checkPlugin("scheduler", scheduler);
     this.#channel.setScheduler(scheduler);
   }
 

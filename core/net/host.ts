@@ -13,7 +13,13 @@ import { Channel, formatEndpoint } from "./channel.ts";
 import { DEFAULT_LINGER, makeConn, type MptcpConn } from "./conn.ts";
 import { closedError, networkCode, networkError } from "./errors.ts";
 import { makeListener, type MptcpListener } from "./listener.ts";
-import { completePolicies, defaultPolicies, describe, type Policies } from "./policies.ts";
+import {
+  completePolicies,
+  defaultPolicies,
+  describe,
+  namedPolicies,
+  type Policies,
+} from "./policies.ts";
 import { Registry } from "./registry.ts";
 import { addressesOf, type Resolve, systemResolve } from "./resolve.ts";
 import type { Runtime } from "./runtime.ts";
@@ -216,9 +222,7 @@ export class Host implements AsyncDisposable {
       );
     }
     const local = localAddress === undefined ? undefined : checkAddress(localAddress, "connect");
-    const { scheduler, pathManager, congestionControl } = options;
-    const own = scheduler ?? pathManager ?? congestionControl;
-    const policies = own === undefined ? undefined : completePolicies(options);
+    const policies = namedPolicies(options);
     signal?.throwIfAborted();
     let failure: unknown;
     for (const address of await addressesOf(hostname, this.#resolve)) {
@@ -228,7 +232,7 @@ export class Host implements AsyncDisposable {
         await channel.connect({
           remote: { address, port },
           ...(local === undefined ? {} : { local: { address: local, port: 0 } }),
-          ...(policies === undefined ? {} : { policies }),
+          policies,
         }, signal);
         return makeConn(channel, this.#linger);
       } catch (error) {

@@ -1,11 +1,7 @@
 /** Which plugins a host uses: what the caller names, else the defaults that mod.ts hands over. */
 
-import type {
-  CongestionControlPlugin,
-  PathManagerPlugin,
-  Plugin,
-  SchedulerPlugin,
-} from "../plugin.ts";
+import type { CongestionControlPlugin, PathManagerPlugin, SchedulerPlugin } from "../plugin.ts";
+import { checkPlugin } from "./load_plugin.ts";
 
 /** The plugins of a host or a connection. */
 export interface Policies {
@@ -39,12 +35,6 @@ export interface CompletePolicies {
   readonly congestionControl: CongestionControlPlugin;
 }
 
-const NAMES: Readonly<Record<Plugin["kind"], string>> = {
-  "scheduler": "a scheduler",
-  "path-manager": "a path manager",
-  "congestion-control": "a congestion control",
-};
-
 let provided: CompletePolicies | null = null;
 
 /** Hands over the plugins that are used where none is named. Called by mod.ts: this layer imports no plugin. */
@@ -60,60 +50,21 @@ export function defaultPolicies(): CompletePolicies {
   return provided;
 }
 
-/**
- * Checks that `value`, given as option `name`, is a plugin of `kind`.
- *
- * @throws {TypeError} it is not; says what to write.
- */
-export function checkPlugin(value: unknown, kind: Plugin["kind"], name: string): void {
-  const what = NAMES[kind];
-  if (typeof value === "function") {
-    const called = value.name === "" || value.name === "default" ? "myPlugin" : value.name;
-    throw new TypeError(
-      `Cannot use ${called} as ${what} as it is a function: call it, ${name}: ${called}()`,
-    );
-  }
-  if (typeof value === "string") {
-    throw new TypeError(
-      `Cannot use "${value}" as ${what} as it is a string: import the plugin and call it, or use loadPlugin("${value}")`,
-    );
-  }
-  const plugin = value as Partial<Plugin> | null;
-  if (typeof plugin !== "object" || plugin === null || typeof plugin.create !== "function") {
-    throw new TypeError(
-      `Cannot use ${
-        describe(value)
-      } as ${what} as '${name}' must be { kind: "${kind}", name, create }`,
-    );
-  }
-  if (plugin.kind !== kind) {
-    const own = plugin.kind === undefined ? undefined : NAMES[plugin.kind];
-    throw new TypeError(
-      `Cannot use ${plugin.name} as ${what} as ` +
-        (own === undefined
-          ? `its kind must be "${kind}": current value is ${describe(plugin.kind)}`
-          : `it is ${own}`),
-    );
-  }
+/** The plugins that `policies` names, checked. Throws TypeError, saying what to write instead. */
+export function namedPolicies(policies: Policies): Partial<CompletePolicies> {
+  const { scheduler, pathManager, congestionControl } = policies;
+  return {
+    ...(scheduler !== undefined && { scheduler: checkPlugin("scheduler", scheduler) }),
+    ...(pathManager !== undefined && { pathManager: checkPlugin("path-manager", pathManager) }),
+    ...(congestionControl !== undefined && {
+      congestionControl: checkPlugin("congestion-control", congestionControl),
+    }),
+  };
 }
 
 /** The plugins of `policies`, checked, and defaults for those it does not name. */
 export function completePolicies(policies: Policies): CompletePolicies {
-  const { scheduler, pathManager, congestionControl } = policies;
-  if (scheduler !== undefined) checkPlugin(scheduler, "scheduler", "scheduler");
-  if (pathManager !== undefined) checkPlugin(pathManager, "path-manager", "pathManager");
-  if (congestionControl !== undefined) {
-    checkPlugin(congestionControl, "congestion-control", "congestionControl");
-  }
-  if (scheduler && pathManager && congestionControl) {
-    return { scheduler, pathManager, congestionControl };
-  }
-  const defaults = defaultPolicies();
-  return {
-    scheduler: scheduler ?? defaults.scheduler,
-    pathManager: pathManager ?? defaults.pathManager,
-    congestionControl: congestionControl ?? defaults.congestionControl,
-  };
+  return { ...defaultPolicies(), ...namedPolicies(policies) };
 }
 
 /** A value as an error message names it. */

@@ -1,5 +1,6 @@
 /** Two hosts of net/ over a fake stack. */
 
+import type { Link } from "../../core/host/link.ts";
 import { Host } from "../../core/net/host.ts";
 import type { MptcpConn } from "../../core/net/conn.ts";
 import { FakeNet, type FakeRuntime, type FakeSocket, FakeStack } from "./fake_stack.ts";
@@ -22,7 +23,8 @@ export function fakeHosts(): FakeHosts {
   const make = (address: string): [Host, FakeStack, FakeRuntime] => {
     const stack = new FakeStack(net, address);
     const runtime = net.runtime();
-    return [Host.attach({ runtime, stack, links: [], resolve }), stack, runtime];
+    const links = [{ name: "eth0" } as Link];
+    return [Host.attach({ runtime, stack, links, resolve }), stack, runtime];
   };
   const [client, clientStack, clientRuntime] = make("10.0.0.1");
   const [server, serverStack] = make("10.0.0.2");
