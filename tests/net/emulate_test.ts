@@ -222,6 +222,43 @@ describe("emulate()", () => {
     assertEquals(net.path("only").down.dropped.filter, 1);
   });
 
+  it("lets exactly the lost segment of a super-segment be sent again", async () => {
+    let watched = false;
+    let segments = 0;
+    const superSegments: number[] = [];
+    const arrived: number[] = [];
+    const lost: number[] = [];
+    await using net = emulate({
+      links: { maxSegments: 44 },
+      paths: {
+        only: {
+          rate: "1 Gbit/s",
+          delay: "1 ms",
+          elements: [
+            filter((bytes) => !watched || sequenceOf(bytes).length === 0 || segments++ !== 20),
+          ],
+        },
+      },
+      trace: ({ event, from, link, bytes }) => {
+        if (!watched || link !== "only" || from !== "client") return;
+        const { seq, length } = sequenceOf(bytes);
+        if (length === 0) return;
+        if (event === "send") superSegments.push(length);
+        else (event === "receive" ? arrived : lost).push(seq);
+      },
+    });
+    const { conn, peer } = await open(net);
+    // Opens the window, so that much is sent at once.
+    await Promise.all([conn.write(pattern(1e6, 1)), readExactly(peer, 1e6)]);
+    await net.sleep("10 ms");
+    watched = true;
+    await Promise.all([send(conn, pattern(2e5, 2)), readAll(peer)]);
+    assert(superSegments[0]! > 60_000, `super-segments of ${superSegments}`);
+    assertEquals(lost.length, 1);
+    assert(arrived.includes(lost[0]!));
+    assertEquals(new Set(arrived).size, arrived.length, "a segment came twice");
+  });
+
   it("refuses wrong options, and says what is wrong", () => {
     const path = TWO_PATHS.wifi!;
     // deno-lint-ignore no-explicit-any
@@ -264,6 +301,12 @@ describe("emulate()", () => {
     assert(first !== await trace(8));
   });
 });
+
+/** Sequence number and payload length of an IPv4 packet. */
+function sequenceOf(bytes: Uint8Array): { seq: number; length: number } {
+  const seq = new DataView(bytes.buffer, bytes.byteOffset).getUint32(24);
+  return { seq, length: bytes.length - 20 - (bytes[32]! >> 4) * 4 };
+}
 
 async function readExactly(conn: MptcpConn, length: number): Promise<void> {
   const buffer = new Uint8Array(65536);
