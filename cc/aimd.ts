@@ -73,7 +73,8 @@ export class AimdController implements CongestionController {
     this.#fraction = 0;
     const kept = this.#formula.decrease?.(flightSize) ?? flightSize / 2;
     this.ssthresh = Math.max(2 * mss, Math.floor(kept));
-    this.cwnd = cause === "timeout" ? mss : this.ssthresh;
+    // What is in flight may be more than the window since a penalty: no loss raises it.
+    this.cwnd = cause === "timeout" ? mss : Math.min(this.cwnd, this.ssthresh);
   }
 
   /** It was no loss: as before it. */

@@ -1,0 +1,20 @@
+/** An example of a scheduler. Try it: `mptcp demo --scheduler ./docs/examples/patient.ts,ratio=3`. */
+
+import type { SchedulerPlugin, SubflowView } from "../../core/plugin.ts";
+
+/** Lowest RTT first, but waits for the fastest path rather than use one `ratio` times slower. */
+export default function patient({ ratio = 4 }: { ratio?: number } = {}): SchedulerPlugin {
+  const faster = (a: SubflowView, b: SubflowView): SubflowView => a.srtt <= b.srtt ? a : b;
+  return {
+    kind: "scheduler",
+    name: "patient",
+    create: (connection) => ({
+      pick(ready) {
+        const best = ready.reduce(faster);
+        const usable = connection.subflows.filter((s) => !s.stale && s.backup === best.backup);
+        const fastest = usable.reduce(faster);
+        return best.srtt <= ratio * fastest.srtt ? best : fastest;
+      },
+    }),
+  };
+}

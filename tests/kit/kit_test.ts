@@ -1,0 +1,98 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { lia, reno } from "../../cc/mod.ts";
+import type { Plugin } from "../../core/plugin.ts";
+import myLia from "../../docs/examples/my_lia.ts";
+import patient from "../../docs/examples/patient.ts";
+import wifiFirst from "../../docs/examples/wifi_first.ts";
+import { fullMesh, nDiffPorts, passive } from "../../pm/mod.ts";
+import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
+import alwaysSlowest from "../broken/always_slowest.ts";
+import cwndGrowsWithoutAck from "../broken/cwnd_grows_without_ack.ts";
+import cwndNan from "../broken/cwnd_nan.ts";
+import cwndNeverFalls from "../broken/cwnd_never_falls.ts";
+import cwndZero from "../broken/cwnd_zero.ts";
+import foreignFamily from "../broken/foreign_family.ts";
+import ignoresBackup from "../broken/ignores_backup.ts";
+import indexTwice from "../broken/index_twice.ts";
+import mathRandom from "../broken/math_random.ts";
+import namesClosedPath from "../broken/names_closed_path.ts";
+import throwsAt100thPick from "../broken/throws_at_100th_pick.ts";
+import waitsForEver from "../broken/waits_for_ever.ts";
+import { brokenRules, conformance, RuleError, verify } from "./mod.ts";
+
+const SOUND: readonly Plugin[] = [
+  minRtt(),
+  roundRobin(),
+  roundRobin({ segments: 44 }),
+  redundant(),
+  { ...minRtt(), name: "min_rtt_hybrid", lookAhead: 20_000 },
+  { ...minRtt(), name: "min_rtt_push", lookAhead: Infinity },
+  patient(),
+  patient({ ratio: 1.5 }),
+  reno(),
+  lia(),
+  myLia(),
+  fullMesh(),
+  fullMesh({ copies: 2 }),
+  nDiffPorts(),
+  nDiffPorts({ subflows: 8 }),
+  passive(),
+  wifiFirst(),
+];
+
+/** Each wrong plugin with the rule that it is rejected for. */
+const BROKEN: readonly (readonly [plugin: Plugin, rule: string])[] = [
+  [namesClosedPath(), "known-path"],
+  [waitsForEver(), "waits-end"],
+  [alwaysSlowest(), "near-path"],
+  [ignoresBackup(), "backup-last"],
+  [throwsAt100thPick(), "never-throws"],
+  [mathRandom(), "own-chance"],
+  [cwndNan(), "sane-window"],
+  [cwndZero(), "sane-window"],
+  [cwndGrowsWithoutAck(), "grows-by-acks"],
+  [cwndNeverFalls(), "falls"],
+  [indexTwice(), "index-once"],
+  [foreignFamily(), "one-family"],
+];
+
+describe("the plugin kit", () => {
+  SOUND.forEach((plugin, i) => {
+    describe(`finds ${plugin.name} (${i}) sound`, () => {
+      for (const rule of conformance(plugin)) it(rule.name, rule.check);
+    });
+  });
+
+  for (const [plugin, rule] of BROKEN) {
+    it(`rejects ${plugin.name} for ${rule}`, () => {
+      const broken = brokenRules(plugin).map((error) => error.rule);
+      assert(broken.includes(rule), `it names ${broken.join(", ") || "none"}`);
+    });
+  }
+
+  it("rejects twelve wrong plugins, each for the first rule that it breaks", () => {
+    assertEquals(BROKEN.length, 12);
+    for (const [plugin, rule] of BROKEN) {
+      const error = assertThrows(() => verify(plugin), RuleError, plugin.name);
+      assertEquals(error.rule, rule);
+    }
+  });
+
+  it("gives every rule a name of its own and a sentence", () => {
+    for (const plugin of [minRtt(), lia(), fullMesh()]) {
+      const rules = conformance(plugin);
+      assertEquals(new Set(rules.map(({ name }) => name)).size, rules.length);
+      for (const { says } of rules) assert(/^[A-Za-z].*\.$/.test(says), says);
+    }
+  });
+
+  it("says what is no plugin", () => {
+    const functionError = assertThrows(
+      () => conformance(minRtt as unknown as Plugin),
+      RuleError,
+    );
+    assert(functionError.message.includes("call it"));
+    assertThrows(() => conformance({ kind: "router", name: "x" } as unknown as Plugin), RuleError);
+  });
+});
