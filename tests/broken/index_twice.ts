@@ -10,7 +10,8 @@ export default function indexTwice(): PathManagerPlugin {
       return {
         onEvent(event) {
           if (event.type !== "start" && event.type !== "local") return;
-          const remote = remotes[0]!;
+          const [remote] = remotes;
+          if (!remote) return;
           for (const local of locals) {
             if (local.family === remote.family) wanted.push(index({ local, remote }));
           }
