@@ -362,9 +362,9 @@ function checkPaths(paths: unknown): Readonly<Record<string, PathOptions>> {
  * The server has one address; each path belongs to one address of the client and carries its packets both ways, so that a client that uses all its
  * addresses has one subflow on each path.
  *
- * @example Two paths
- * ```ts ignore
- * import { emulate } from "./mod.ts";
+ * @example A path is cut for two seconds; the connection goes on over the other one
+ * ```ts
+ * import { emulate } from "@mptcp/mptcp";
  *
  * await using net = emulate({
  *   paths: {
@@ -377,9 +377,15 @@ function checkPaths(paths: unknown): Readonly<Record<string, PathOptions>> {
  *   net.client.connect({ hostname: "server", port: 80 }),
  *   listener.accept(),
  * ]);
- * await conn.write(new TextEncoder().encode("hello"));
- * const buffer = new Uint8Array(5);
- * await peer.read(buffer);
+ * const sending = conn.write(new Uint8Array(1e6)).then(() => conn.closeWrite());
+ * await net.sleep("100 ms");
+ * net.path("wifi").cut();
+ * await net.sleep("2 s");
+ * net.path("wifi").restore();
+ * let received = 0;
+ * for await (const chunk of peer.readable) received += chunk.length;
+ * await sending;
+ * if (received !== 1e6) throw new Error("bytes were lost");
  * ```
  *
  * @throws {TypeError} If an option is not of its kind.

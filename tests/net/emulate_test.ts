@@ -1,15 +1,14 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { fullMesh } from "../../pm/mod.ts";
-import { lia } from "../../cc/mod.ts";
-import { minRtt } from "../../sched/mod.ts";
-import { filter } from "../../core/link/sim/elements/filter.ts";
-import type { MptcpConn } from "../../core/net/conn.ts";
-import { emulate, type EmulateOptions, type Emulation } from "../../core/net/emulate.ts";
-import { provideDefaults } from "../../core/net/policies.ts";
+import {
+  emulate,
+  type EmulateOptions,
+  type Emulation,
+  filter,
+  minRtt,
+  type MptcpConn,
+} from "../../mod.ts";
 import { digest, pattern, readAll } from "../support/streams.ts";
-
-provideDefaults({ scheduler: minRtt(), pathManager: fullMesh(), congestionControl: lia() });
 
 const TWO_PATHS: EmulateOptions["paths"] = {
   wifi: { rate: "20 Mbit/s", delay: "15 ms" },

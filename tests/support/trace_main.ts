@@ -1,17 +1,14 @@
 /**
  * Runs a program on an emulated network and prints a digest of every packet with its time, for comparison between processes. The program uses what
- * depends on the event loop: streams, gzip, work outside, timers of virtual time.
+ * depends on the event loop: streams, gzip, node:http, work outside, timers of virtual time.
  */
 
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { lia } from "../../cc/mod.ts";
-import { emulate } from "../../core/net/emulate.ts";
-import { provideDefaults } from "../../core/net/policies.ts";
-import { fullMesh } from "../../pm/mod.ts";
-import { minRtt } from "../../sched/mod.ts";
+import { createServer, request } from "node:http";
+import { toDuplex } from "../../core/net/node.ts";
+import { emulate } from "../../mod.ts";
 import { pattern } from "./streams.ts";
-
-provideDefaults({ scheduler: minRtt(), pathManager: fullMesh(), congestionControl: lia() });
 
 const hash = createHash("sha256");
 let packets = 0;
@@ -51,7 +48,25 @@ async function main(): Promise<void> {
     net.path("wifi").restore();
   };
   const [length] = await Promise.all([call(), serve(), disturb()]);
-  const line = `${length} ${packets} ${net.now} ${hash.copy().digest("hex")}\n`;
+  const server = createServer((_, response) => {
+    response.sendDate = false; // real time
+    response.end(Buffer.alloc(3e5, 7));
+  });
+  const answer = async (): Promise<void> => {
+    server.emit("connection", toDuplex(await listener.accept()));
+  };
+  const fetched = async (): Promise<number> => {
+    const conn = await net.client.connect({ hostname: "server", port: 80 });
+    return await new Promise((resolve, reject) => {
+      let total = 0;
+      request({ createConnection: () => toDuplex(conn), host: "server" }, (response) => {
+        response.on("data", (chunk) => total += chunk.length);
+        response.on("end", () => resolve(total));
+      }).on("error", reject).end();
+    });
+  };
+  const [page] = await Promise.all([fetched(), answer()]);
+  const line = `${length} ${page} ${packets} ${net.now} ${hash.copy().digest("hex")}\n`;
   Deno.stdout.writeSync(new TextEncoder().encode(line));
 }
 
