@@ -28,12 +28,15 @@ export const PATHS: Readonly<Record<"wifi" | "lte", PathOptions>> = {
 const SIZE = 32e6;
 /** How long the Wi-Fi is cut in a transfer of that size. */
 const CUT = 5e6;
-/** Share of a full packet of 1500 bytes that plain TCP with timestamps fills with payload. */
-const PAYLOAD = 1448 / 1500;
+/** Bytes of a full packet on these paths. */
+const PACKET = 1500;
 
-/** Payload that the paths carry together, in bytes per second. */
-function payloadRate(paths: Readonly<Record<string, PathOptions>>): number {
-  return PAYLOAD *
+/** Payload in bytes per second that the paths carry together in full packets with `segment` bytes of payload each. */
+export function payloadRate(
+  paths: Readonly<Record<string, PathOptions>>,
+  segment: number,
+): number {
+  return segment / PACKET *
     Object.values(paths).reduce((sum, { rate }) => sum + parseRate(rate), 0);
 }
 
@@ -50,29 +53,22 @@ function plan(size: number, seed: number): Omit<TransferOptions, "policies">[] {
 
 function table(results: readonly TransferResult[]): string {
   const names = [...new Set(results.flatMap(({ shares }) => shares.map(({ name }) => name)))];
-  const whole = payloadRate(PATHS);
+  // Borders would make it wider than a terminal of 80 columns.
+  const edges = ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left"];
+  const inner = ["bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"];
   const rows = new Table({
-    head: [
-      "",
-      "time",
-      "goodput",
-      "of the sum",
-      ...names,
-      "longest stall",
-      "sent again",
-      "SHA-256",
-    ],
-    style: { head: [], border: [], compact: true },
-    colAligns: ["left", ...Array.from({ length: 6 + names.length }, () => "right" as const)],
+    head: ["", "goodput", "of sum", ...names, "stall", "sent again", "SHA-256"],
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 1 },
+    chars: Object.fromEntries([...edges, ...inner, "middle"].map((name) => [name, ""])),
+    colAligns: ["left", ...Array.from({ length: 5 + names.length }, () => "right" as const)],
   });
-  for (const { name, received, time, shares, stall, repeated, intact } of results) {
+  for (const { name, received, time, shares, stall, repeated, segment, intact } of results) {
     const goodput = received / time * 1e6;
     const sum = shares.reduce((total, { bytes }) => total + bytes, 0);
     rows.push([
       name,
-      formatTime(time),
       formatRate(goodput),
-      (goodput / whole).toFixed(2),
+      (goodput / payloadRate(PATHS, segment)).toFixed(2),
       ...names.map((path) =>
         formatShare(shares.find((share) => share.name === path)?.bytes ?? 0, sum)
       ),
@@ -140,12 +136,13 @@ async function run(args: Given): Promise<number> {
   }
   const seconds = (performance.now() - start) / 1000;
   print(`\n${table(results)}\n`);
-  const whole = formatRate(payloadRate(PATHS));
   print(
-    `Both paths together carry ${whole} of payload. ${formatBytes(3 * size)} went through three\n` +
-      `complete stacks in ${
+    `1.00 of sum: all the payload that both paths can carry. ${
+      formatBytes(3 * size)
+    } went through\n` +
+      `complete stacks at both ends in ${
         seconds.toFixed(1)
-      } s of real time; seed ${seed} gives the same packets again.`,
+      } s of real time; seed ${seed} gives the same again.`,
   );
   if (picture !== "none") {
     await Deno.writeTextFile(

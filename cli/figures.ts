@@ -28,6 +28,7 @@ export class PathFigures {
   /** Names of subflows are links; a second one on the same link gets a number. */
   readonly #names = new Map<string, number>();
   readonly #start: Micros;
+  #segment = 0;
 
   /** Watches `conn`, whose bytes sent or received count, from `now` on. */
   constructor(conn: MptcpConn, direction: "sent" | "received", now: Micros) {
@@ -60,6 +61,7 @@ export class PathFigures {
       row.rtt = tcp.rtt;
       row.bytes = this.#direction === "sent" ? tcp.bytes_sent : tcp.bytes_received;
       row.repeated = tcp.bytes_retrans;
+      this.#segment = tcp.snd_mss;
     }
     for (const row of this.#rows.values()) {
       if (now - row.since < INTERVAL) continue;
@@ -81,6 +83,11 @@ export class PathFigures {
   /** Bytes by path. */
   get bytes(): { readonly name: string; readonly bytes: number }[] {
     return [...this.#rows.values()].map(({ name, bytes }) => ({ name, bytes }));
+  }
+
+  /** Payload of a full segment, in bytes. */
+  get segment(): number {
+    return this.#segment;
   }
 
   /** Bytes that were sent again, on the same path or another. */

@@ -299,10 +299,13 @@ export class Lab implements AsyncDisposable {
       { stdin: "piped", stdout: "piped", stderr: "piped" },
     );
     this.#server = server;
-    const reader = server.stdout.getReader();
-    const { value } = await reader.read();
-    await reader.cancel();
-    if (value !== undefined && decoder.decode(value).startsWith("ready")) {
+    let said = "";
+    // To the end of the line: it may come in pieces, and the server would not survive a pipe closed in the middle of one.
+    for await (const piece of server.stdout.pipeThrough(new TextDecoderStream())) {
+      said += piece;
+      if (said.includes("\n")) break;
+    }
+    if (said === "ready\n") {
       await server.stderr.cancel();
       return;
     }

@@ -70,8 +70,10 @@ export class Progress {
 
   /** Prints a line that stays, above the bars. */
   log(text: string): void {
-    if (this.#drawing && this.#bars.isActive) this.#bars.log(`${text}\n`);
-    else report(text);
+    if (this.#drawing && this.#bars.isActive) {
+      this.#bars.log(`${text}\n`);
+      this.#bars.update(); // now: what is kept for the next drawing is lost when there is none
+    } else report(text);
   }
 
   /** Ends all drawing. */

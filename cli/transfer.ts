@@ -45,6 +45,8 @@ export interface TransferResult extends Run {
   readonly repeated: number;
   /** What each path carried, repeated bytes included. */
   readonly shares: readonly { readonly name: string; readonly bytes: number }[];
+  /** Payload of a full segment, in bytes. */
+  readonly segment: number;
   /** Whether the bytes that came are those that were sent. */
   readonly intact: boolean;
   /** SHA-256 of the bytes that came. */
@@ -150,6 +152,7 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
     stall,
     repeated: senders.repeated,
     shares: figures.bytes,
+    segment: senders.segment,
     intact: received === size && sha256 === await sending,
     sha256,
     sent: recorder.sent.map(({ at, ...rest }) => ({ at: at - start, ...rest })),

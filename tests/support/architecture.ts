@@ -184,8 +184,8 @@ function judge({ from, specifier, to, dynamic }: Import): string | null {
   if (!specifier.startsWith(".")) {
     return `${from} imports ${specifier}: only relative specifiers work without an import map`;
   }
-  if (to.endsWith(".wasm") && from !== "wasm/mod.ts") {
-    return `${from} imports ${to}: wasm/mod.ts only`;
+  if (to.endsWith(".wasm") && room !== "wasm") {
+    return `${from} imports ${to}: wasm/ only`;
   }
   const target = roomOf(to);
   if (target === room || (target !== undefined && ARROWS[room]?.includes(target))) return null;

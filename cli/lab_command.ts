@@ -1,0 +1,179 @@
+/** `mptcp lab`: a command run beside a kernel that speaks MPTCP. */
+
+import type { Rate } from "../mod.ts";
+import { parseRate } from "../core/link/sim/units.ts";
+import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
+import { Lab, type LabOptions } from "./lab.ts";
+import { bold, report } from "./output.ts";
+
+/** Name of the namespace, so that it can be looked into from another terminal. */
+const NAMESPACE = "mptcp-lab";
+/** Milliseconds between two looks at the kernel's connections: when the command has ended they are gone. */
+const LOOK = 500;
+
+/** Signals on which everything is removed; the command is told by the terminal, or by us. */
+const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+function readRates(given: Given): Rate[] {
+  return given.values("rate").map((text) => {
+    try {
+      parseRate(text as Rate);
+      return text as Rate;
+    } catch (error) {
+      throw new UsageError(`--rate: ${(error as Error).message}`);
+    }
+  });
+}
+
+function readOptions(given: Given): LabOptions {
+  const rates = readRates(given);
+  return {
+    name: given.value("name") ?? NAMESPACE,
+    paths: readInteger(given, "paths", 2, [1, 8]),
+    ...(rates.length > 0 ? { rates } : {}),
+    mptcp: !given.has("tcp"),
+    checksum: given.has("checksum"),
+    serve: {
+      folder: Deno.realPathSync(given.value("folder") ?? "."),
+      port: readInteger(given, "port", 80, [1, 65535]),
+    },
+    progress: (step) => report(`lab: ${step}`),
+  };
+}
+
+/** A lab that was left behind (its command was killed) is removed; one that is in use is not. */
+async function removeLeftover(name: string): Promise<void> {
+  const ip = async (...args: string[]): Promise<string | null> => {
+    const { success, stdout } = await new Deno.Command("ip", { args, stderr: "null" }).output();
+    return success ? new TextDecoder().decode(stdout) : null;
+  };
+  const pids = await ip("netns", "pids", name).catch(() => null);
+  if (pids === null) return;
+  if (pids.trim() !== "") {
+    throw new UsageError(`A lab named ${name} is running already: choose another --name`);
+  }
+  if (name === NAMESPACE) await ip("netns", "delete", name);
+}
+
+/** The words to run: `mptcp` is this very command, nothing at all a shell. */
+function commandOf(rest: readonly string[]): string[] {
+  const [first, ...others] = rest;
+  if (first === undefined) return [Deno.env.get("SHELL") ?? "sh"];
+  if (first !== "mptcp") return [...rest];
+  return [Deno.execPath(), "run", "-A", new URL("./mod.ts", import.meta.url).href, ...others];
+}
+
+function introduce(lab: Lab, port: number): void {
+  const rows = lab.paths.map(({ device, kernel, host }) =>
+    `  ${device}  kernel ${kernel.join(", ")}  you ${host.join(", ")}`
+  );
+  const place = port === 80 ? "" : `:${port}`;
+  report([
+    ...rows,
+    `  http://${lab.paths[0]!.kernel[0]}${place}/32MB gives 32 MB, other paths files; ` +
+    `\`ip netns exec ${lab.namespace} …\` looks inside`,
+  ].join("\n"));
+}
+
+async function conclude(lab: Lab, connections: string): Promise<void> {
+  const counters = Object.entries(await lab.nstat());
+  const width = Math.max(0, ...counters.map(([name]) => name.length));
+  report([
+    "",
+    bold("Connections of the kernel (ss -M), as last seen"),
+    connections.trimEnd() || "  none was seen",
+    "",
+    bold("Counters of the kernel (nstat), without their prefix MPTcpExt"),
+    ...counters.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`),
+    ...(counters.length === 0 ? ["  all are 0: it did not speak MPTCP"] : []),
+  ].join("\n"));
+}
+
+async function run(given: Given): Promise<number> {
+  if (given.positional.length > 0) {
+    throw new UsageError(
+      `The command goes behind a --: mptcp lab -- ${given.positional.join(" ")}`,
+    );
+  }
+  const options = readOptions(given);
+  await removeLeftover(options.name ?? NAMESPACE);
+  let child: Deno.ChildProcess | null = null;
+  const stopped = Promise.withResolvers<void>();
+  let signals = 0;
+  const handlers = SIGNALS.map((signal) => {
+    const handler = (): void => {
+      // The terminal sends Ctrl-C to the command as well, which may want to end in order. The second time it has to end.
+      if (child === null || ++signals > 1 || signal !== "SIGINT") stopped.resolve();
+    };
+    Deno.addSignalListener(signal, handler);
+    return [signal, handler] as const;
+  });
+  try {
+    await using lab = await Lab.create(options);
+    introduce(lab, options.serve!.port);
+    let connections = "";
+    let looking: Promise<void> | null = null;
+    const look = (): Promise<void> =>
+      looking ??= lab.ss().then((seen) => {
+        if (seen.trim() !== "") connections = seen;
+        looking = null;
+      }, () => {});
+    child = lab.spawn(commandOf(given.rest), {
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+    });
+    const timer = setInterval(look, LOOK);
+    const { code } = await Promise.race([
+      child.status,
+      stopped.promise.then(() => ({ code: 130 })),
+    ]);
+    clearInterval(timer);
+    await (looking ?? look());
+    await conclude(lab, connections);
+    return code;
+  } finally {
+    for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
+  }
+}
+
+/** The command. */
+export const LAB: Command = {
+  name: "lab",
+  positional: "[-- COMMAND]",
+  summary: "a kernel that speaks MPTCP, to try against (root)",
+  text:
+    "Makes a network namespace with two TUN devices whose other end is this machine's kernel: its\n" +
+    "MPTCP is on, it announces its second address, its congestion control is cubic, and it serves\n" +
+    "HTTP over MPTCP. COMMAND runs inside (without one, a shell). At the end the kernel's\n" +
+    "connections and MPTCP counters are shown and everything is removed, also on Ctrl-C.\n" +
+    "Needs root, /dev/net/tun, iproute2, python3 and a kernel with MPTCP.",
+  examples: [
+    ["mptcp lab -- mptcp get http://10.77.1.1/32MB -o /dev/null", "download from the kernel"],
+    [
+      "mptcp lab --rate '50 Mbit/s' -- mptcp get http://10.77.1.1/32MB -o /dev/null",
+      "two equal paths",
+    ],
+    [
+      "mptcp lab -- mptcp get http://10.77.1.1/32MB -o /dev/null --scheduler ./mine.ts",
+      "your own scheduler against Linux",
+    ],
+    ["mptcp lab", "a shell inside, to look around"],
+  ],
+  options: {
+    paths: { value: "NUMBER", help: "How many paths, 1 to 8 (default 2): mptcp0, mptcp1, …" },
+    rate: {
+      value: "'NUMBER Mbit/s'",
+      several: true,
+      help:
+        "Rate of the paths in both directions, made by the kernel; once for each path, the last\n" +
+        "one stands for those that follow (default: no limit)",
+    },
+    checksum: { help: "The kernel asks for DSS checksums" },
+    tcp: { help: "The kernel speaks plain TCP only" },
+    folder: { value: "DIR", help: "What its HTTP server serves (default: the current folder)" },
+    port: { value: "PORT", help: "Port of its HTTP server (default 80)" },
+    name: { value: "NAME", help: `Name of the namespace (default ${NAMESPACE})` },
+  },
+  run,
+};
