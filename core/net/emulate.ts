@@ -3,6 +3,7 @@
 import type { Experiments } from "../connection/host.ts";
 import type { Link } from "../host/link.ts";
 import type { Listener } from "../host/listener.ts";
+import type { FaultReport } from "../host/plugin_guard.ts";
 import { Stack } from "../host/stack.ts";
 import type { ElementFactory } from "../link/sim/elements/element.ts";
 import { delay } from "../link/sim/elements/delay.ts";
@@ -87,7 +88,9 @@ export interface EmulateOptions extends Policies {
   readonly trace?: Trace;
   /** Shape of the links, where a test wants another one. */
   readonly links?: LinkShape;
-  /** What a researcher may want of either host. */
+  /** Told when a plugin of either host throws or answers what it must not; the default plugin decides that time, and takes its place after 100 times. */
+  readonly onPluginFault?: FaultReport;
+  /** For research: fixed buffers, DSS checksums and the like, for either host. */
   readonly experiments?: { readonly client?: Experiments; readonly server?: Experiments };
   /**
    * How long `await using` waits for connections to end in order, in virtual time.
@@ -316,12 +319,13 @@ class TwoHosts implements Emulation {
   }
 
   #host(host: SimHost, attachments: readonly Attachment[]): Host {
-    const { linger, experiments } = this.#options;
+    const { linger, experiments, onPluginFault } = this.#options;
     const own = host.name === "client" ? experiments?.client : experiments?.server;
     const stack = new EmulatedStack({
       policies: completePolicies(this.#options),
       fallbacks: defaultPolicies(),
       ...(own === undefined ? {} : { experiments: own }),
+      ...(onPluginFault === undefined ? {} : { report: onPluginFault }),
       random: (name) => this.#network.randomSource(`${host.name}/${name}`),
     });
     for (const { link, addresses } of attachments) {
