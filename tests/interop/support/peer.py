@@ -1,0 +1,185 @@
+"""A peer on the kernel's MPTCP: listens or connects, then sends, receives or echoes, and tells what happened as one JSON object a line.
+
+Events: {"event": "listening", "port"}, for each connection {"event": "open", "local", "remote"} and {"event": "end", "sent", "sentSha256",
+"received", "receivedSha256", "seconds", "error", "mptcp": null or what MPTCP_INFO says, "subflows": bytes of each}, at last {"event": "done"}.
+"""
+
+import argparse, ctypes, errno, hashlib, json, os, random, socket, struct, sys, threading, time
+
+IPPROTO_MPTCP, SOL_MPTCP, MPTCP_INFO, MPTCP_TCPINFO = 262, 284, 1, 2
+BLOCK = random.Random(7).randbytes(65528)
+libc = ctypes.CDLL(None, use_errno=True)
+lock = threading.Lock()
+
+
+def say(event, **values):
+    with lock:
+        sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
+        sys.stdout.flush()
+
+
+def blocks(size):
+    index = 0
+    while size > 0:
+        block = (index.to_bytes(8, "big") + BLOCK)[:size]
+        yield block
+        size -= len(block)
+        index += 1
+
+
+def mptcp_info(conn):
+    """struct mptcp_info (include/uapi/linux/mptcp.h); None on plain TCP, and after a fallback on some kernels."""
+    try:
+        raw = conn.getsockopt(SOL_MPTCP, MPTCP_INFO, 96)
+    except OSError:
+        return None
+    raw = raw.ljust(96, b"\0")
+    info = dict(zip(("subflows", "add_addr_signal", "add_addr_accepted", "subflows_max", "add_addr_signal_max",
+                     "add_addr_accepted_max"), raw[:6]))
+    flags, token, write_seq, snd_una, rcv_nxt = struct.unpack_from("<IIQQQ", raw, 8)
+    info.update(flags=flags, fallback=bool(flags & 1), token=token, local_addr_used=raw[40], local_addr_max=raw[41],
+                csum_enabled=raw[42], retransmits=struct.unpack_from("<I", raw, 44)[0],
+                **dict(zip(("bytes_retrans", "bytes_sent", "bytes_received", "bytes_acked"),
+                           struct.unpack_from("<QQQQ", raw, 48))), subflows_total=raw[80])
+    return info
+
+
+def tcp_infos(conn):
+    """struct tcp_info of each subflow. The header in front has to be filled in, which socket.getsockopt cannot."""
+    size, most = 248, 16
+    buffer = ctypes.create_string_buffer(16 + size * most)
+    struct.pack_into("<IIII", buffer, 0, 16, 0, 0, size)
+    length = ctypes.c_uint32(len(buffer))
+    if libc.getsockopt(conn.fileno(), SOL_MPTCP, MPTCP_TCPINFO, buffer, ctypes.byref(length)) != 0:
+        return []
+    _, count, kernel_size, _ = struct.unpack_from("<IIII", buffer, 0)
+    each = min(size, kernel_size)
+    infos = []
+    for i in range(min(count, most)):
+        at = 16 + i * size
+        acked, received = struct.unpack_from("<QQ", buffer, at + 120)
+        infos.append({"bytesAcked": acked, "bytesReceived": received} if each >= 136 else {})
+    return infos
+
+
+class Connection:
+    def __init__(self, conn, args):
+        self.conn, self.args, self.error = conn, args, None
+        self.sent = self.received = 0
+        self.out, self.into = hashlib.sha256(), hashlib.sha256()
+        self.seen = ([], None)
+
+    def send(self):
+        pace = self.args.rate / 8
+        start = time.monotonic()
+        for block in blocks(self.args.size):
+            if pace:
+                time.sleep(max(0, start + self.sent / pace - time.monotonic()))
+            self.conn.sendall(block)
+            self.out.update(block)
+            self.sent += len(block)
+        self.look()
+        if not self.args.keep:
+            self.conn.shutdown(socket.SHUT_WR)
+
+    def receive(self):
+        while True:
+            data = self.conn.recv(1 << 20)
+            if not data:
+                return
+            self.received += len(data)
+            self.into.update(data)
+            if self.received & 0xFFFFF < len(data):
+                self.look()
+            if self.args.job == "echo":
+                self.conn.sendall(data)
+                self.sent += len(data)
+                self.out.update(data)
+
+    def look(self):
+        info = mptcp_info(self.conn)
+        if info is not None:
+            self.seen = (tcp_infos(self.conn), info)
+
+    def guarded(self, work):
+        try:
+            work()
+        except OSError as error:
+            self.error = errno.errorcode.get(error.errno, type(error).__name__) if error.errno else type(error).__name__
+
+    def run(self):
+        name = lambda address: f"{address[0]} {address[1]}"
+        say("open", local=name(self.conn.getsockname()), remote=name(self.conn.getpeername()))
+        start = time.monotonic()
+        if self.args.job in ("source", "both"):
+            sender = threading.Thread(target=self.guarded, args=(self.send,))
+            sender.start()
+            self.guarded(self.receive)
+            sender.join()
+        else:
+            self.guarded(self.receive)
+            self.look()
+            if self.error is None and not self.args.keep:
+                self.guarded(lambda: self.conn.shutdown(socket.SHUT_WR))
+        seconds = time.monotonic() - start
+        subflows, info = self.seen
+        say("end", sent=self.sent, sentSha256=self.out.hexdigest(), received=self.received,
+            receivedSha256=self.into.hexdigest(), seconds=seconds, error=self.error, mptcp=info, subflows=subflows)
+        if self.args.keep:
+            sys.stdin.readline()
+        self.conn.close()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("role", choices=("listen", "connect"))
+    parser.add_argument("job", choices=("sink", "source", "both", "echo"))
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--size", type=int, default=0, help="bytes to send")
+    parser.add_argument("--rate", type=float, default=0, help="bits per second, 0: no limit")
+    parser.add_argument("--tcp", action="store_true", help="plain TCP")
+    parser.add_argument("--bind", help="local address")
+    parser.add_argument("--accept", type=int, default=1, help="how many connections")
+    parser.add_argument("--connections", type=int, default=1, help="how many to open, one after the other")
+    parser.add_argument("--keep", action="store_true", help="do not close before a line comes on the standard input")
+    parser.add_argument("--timeout", type=float, default=120)
+    args = parser.parse_args()
+    family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
+    protocol = socket.IPPROTO_TCP if args.tcp else IPPROTO_MPTCP
+    make = lambda: socket.socket(family, socket.SOCK_STREAM, protocol)
+    if args.role == "listen":
+        server = make()
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((args.host, args.port))
+        server.listen(512)
+        server.settimeout(args.timeout)
+        say("listening", port=server.getsockname()[1])
+        threads = []
+        try:
+            for _ in range(args.accept):
+                conn, _ = server.accept()
+                conn.settimeout(args.timeout)
+                threads.append(threading.Thread(target=Connection(conn, args).run))
+                threads[-1].start()
+        except socket.timeout:
+            pass
+        for thread in threads:
+            thread.join()
+    else:
+        for _ in range(args.connections):
+            conn = make()
+            conn.settimeout(args.timeout)
+            if args.bind:
+                conn.bind((args.bind, 0))
+            try:
+                conn.connect((args.host, args.port))
+            except OSError as error:
+                say("refused", error=errno.errorcode.get(error.errno, type(error).__name__))
+                conn.close()
+                continue
+            Connection(conn, args).run()
+    say("done")
+
+
+main()

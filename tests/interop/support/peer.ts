@@ -1,0 +1,156 @@
+/** Drives a peer on the kernel's sockets, peer.py, inside a lab. */
+
+import { fileURLToPath } from "node:url";
+import type { Lab } from "../../../cli/lab.ts";
+
+const PROGRAM = fileURLToPath(new URL("./peer.py", import.meta.url));
+
+/** What the peer does with each connection: reads, sends, both at once, or sends back what it reads. */
+export type PeerJob = "sink" | "source" | "both" | "echo";
+
+/** How a peer is started. */
+export interface PeerOptions {
+  /** The kernel's address to listen on, or ours to connect to. */
+  readonly host: string;
+  /** Its port; listening, 0 is any free one. */
+  readonly port?: number;
+  /** Bytes to send on each connection. */
+  readonly size?: number;
+  /** Bits per second at most. */
+  readonly rate?: number;
+  /** Plain TCP in place of MPTCP. */
+  readonly tcp?: boolean;
+  /** The kernel's address to connect from. */
+  readonly bind?: string;
+  /** Connections to accept. */
+  readonly accept?: number;
+  /** Connections to open, one after the other. */
+  readonly connections?: number;
+  /** Does not close a connection before `release()`. */
+  readonly keep?: boolean;
+}
+
+/** What the kernel's MPTCP_INFO said while the connection was open. */
+export interface PeerMptcp {
+  /** Subflows besides the first. */
+  readonly subflows: number;
+  /** It fell back to plain TCP. */
+  readonly fallback: boolean;
+  /** DSS checksums are in use: 1. */
+  readonly csum_enabled: number;
+  /** All others by their names in the kernel. */
+  readonly [name: string]: number | boolean;
+}
+
+/** The end of a connection as the peer saw it. */
+export interface PeerEnd {
+  readonly event: "end";
+  /** Bytes sent, and their sum. */
+  readonly sent: number;
+  readonly sentSha256: string;
+  /** Bytes received, and their sum. */
+  readonly received: number;
+  readonly receivedSha256: string;
+  /** From the connection's beginning to its end. */
+  readonly seconds: number;
+  /** Name of the error that ended it, such as "ECONNRESET"; null: it ended in order. */
+  readonly error: string | null;
+  /** Null on plain TCP. */
+  readonly mptcp: PeerMptcp | null;
+  /** By subflow. */
+  readonly subflows: readonly { readonly bytesAcked: number; readonly bytesReceived: number }[];
+}
+
+/** Anything that it tells. */
+export type PeerEvent =
+  | PeerEnd
+  | { readonly event: "listening"; readonly port: number }
+  | { readonly event: "open"; readonly local: string; readonly remote: string }
+  | { readonly event: "refused"; readonly error: string }
+  | { readonly event: "done" };
+
+/** A peer at work. */
+export class Peer implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #reader: ReadableStreamDefaultReader<string>;
+  readonly #complaint: Promise<string>;
+  #text = "";
+
+  /** Made by {@linkcode startPeer}. */
+  constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    this.#complaint = new Response(child.stderr).text();
+  }
+
+  /** The next thing that it tells. */
+  async next(): Promise<PeerEvent> {
+    for (;;) {
+      const end = this.#text.indexOf("\n");
+      if (end >= 0) {
+        const line = this.#text.slice(0, end);
+        this.#text = this.#text.slice(end + 1);
+        return JSON.parse(line);
+      }
+      const { value, done } = await this.#reader.read();
+      if (done) throw new Error(`The kernel's peer ended early: ${await this.#complaint}`);
+      this.#text += value;
+    }
+  }
+
+  /** The next event of a kind; others in front of it are passed over. */
+  async until<K extends PeerEvent["event"]>(kind: K): Promise<Extract<PeerEvent, { event: K }>> {
+    for (;;) {
+      const event = await this.next();
+      if (event.event === kind) return event as Extract<PeerEvent, { event: K }>;
+      if (event.event === "done") throw new Error(`The kernel's peer ended without "${kind}"`);
+    }
+  }
+
+  /** Lets it close a connection that it keeps. */
+  async release(): Promise<void> {
+    const writer = this.#child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode("\n"));
+    writer.releaseLock();
+  }
+
+  /** Ends it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#child.stdin.close().catch(() => {});
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+    await this.#child.status;
+    await this.#reader.cancel().catch(() => {});
+    await this.#complaint.catch(() => {});
+  }
+}
+
+/** Starts a peer in the lab. One that listens does so when the promise resolves; its port is on the result. */
+export async function startPeer(
+  lab: Lab,
+  role: "listen" | "connect",
+  job: PeerJob,
+  options: PeerOptions,
+): Promise<Peer & { readonly port: number }> {
+  const args: string[] = [role, job];
+  for (const [name, value] of Object.entries(options)) {
+    if (value === true) args.push(`--${name}`);
+    else if (value !== false && value !== undefined) args.push(`--${name}`, String(value));
+  }
+  const child = lab.spawn(["python3", PROGRAM, ...args], {
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const peer = new Peer(child);
+  try {
+    const port = role === "listen" ? (await peer.until("listening")).port : options.port ?? 0;
+    return Object.assign(peer, { port });
+  } catch (error) {
+    await peer[Symbol.asyncDispose]();
+    throw error;
+  }
+}
