@@ -13,6 +13,9 @@
  * http.get({ host: "10.0.0.2", createConnection: () => toDuplex(conn) }, (response) => response.pipe(process.stdout));
  * ```
  *
+ * Deno 2.9 ends a connection after its first response while `server.listening` is false, where Node keeps it for the next request. A server that serves
+ * only such connections says so: `Object.defineProperty(server, "listening", { value: true })`.
+ *
  * @module
  */
 
@@ -130,7 +133,7 @@ export class MptcpDuplex extends Duplex {
   }
 
   /** As `MptcpConn.setKeepAlive()`. */
-  setKeepAlive(keepAlive = false): this {
+  setKeepAlive(keepAlive = false, _initialDelay?: number): this {
     this.#conn.setKeepAlive(keepAlive);
     return this;
   }
@@ -149,8 +152,9 @@ export class MptcpDuplex extends Duplex {
 
   /** Ends the connection at once on both sides. */
   resetAndDestroy(): this {
+    this.destroy(); // first, so that the abort is no error of the stream
     this.#channel.abort();
-    return this.destroy();
+    return this;
   }
 
   /** Ends it when all that was written is sent. */
@@ -167,7 +171,9 @@ export class MptcpDuplex extends Duplex {
       this.#bytesRead += chunk.byteLength;
       this.push(Buffer.from(chunk.buffer, 0, chunk.byteLength));
     }, (reason) => {
-      if (!this.destroyed) this.destroy(asError(reason));
+      // Closed on this side, with its host perhaps: the stream ends too, and that is no error.
+      if (this.#channel.closed) this.destroy();
+      else if (!this.destroyed) this.destroy(asError(reason));
     });
   }
 

@@ -1,0 +1,238 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import http from "node:http";
+import http2 from "node:http2";
+import tls from "node:tls";
+import { Buffer } from "node:buffer";
+import { once } from "node:events";
+import type { Duplex, Readable } from "node:stream";
+import { reno } from "../../cc/mod.ts";
+import { fullMesh } from "../../pm/mod.ts";
+import { minRtt } from "../../sched/mod.ts";
+import type { MptcpConn } from "../../core/net/conn.ts";
+import { emulate, type Emulation } from "../../core/net/emulate.ts";
+import { toDuplex } from "../../core/net/node.ts";
+import { provideDefaults } from "../../core/net/policies.ts";
+import { selfSigned } from "../support/certificate.ts";
+import { fakePair } from "../support/fake_hosts.ts";
+
+provideDefaults({ scheduler: minRtt(), pathManager: fullMesh(), congestionControl: reno() });
+
+function network(): Emulation {
+  return emulate({
+    paths: { a: { rate: "50 Mbit/s", delay: "5 ms" }, b: { rate: "20 Mbit/s", delay: "10 ms" } },
+  });
+}
+
+/** Hands every connection to port 80 to `serve`. */
+function accept(net: Emulation, serve: (conn: MptcpConn) => void): { close(): void } {
+  const listener = net.server.listen({ port: 80 });
+  (async () => {
+    for await (const conn of listener) serve(conn);
+  })();
+  return listener;
+}
+
+async function connect(net: Emulation): Promise<Duplex> {
+  return toDuplex(await net.client.connect({ hostname: "server", port: 80 }));
+}
+
+async function text(stream: Readable): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}
+
+/** One request on `socket`; the body of its response. */
+async function request(
+  socket: Duplex,
+  options: http.RequestOptions = {},
+  body?: string,
+): Promise<string> {
+  const sent = http.request({ host: "server", ...options, createConnection: () => socket });
+  sent.end(body);
+  const [response] = await once(sent, "response") as [http.IncomingMessage];
+  return text(response);
+}
+
+describe("toDuplex()", () => {
+  it("has the figures and calls of a socket", async () => {
+    const { client, server, clientSocket } = await fakePair();
+    const socket = toDuplex(client);
+    assertEquals([socket.remoteAddress, socket.remotePort, socket.remoteFamily], [
+      "10.0.0.2",
+      80,
+      "IPv4",
+    ]);
+    assertEquals(socket.address(), {
+      address: "10.0.0.1",
+      family: "IPv4",
+      port: socket.localPort,
+    });
+    assertEquals(socket.setNoDelay(false).setKeepAlive(true, 1000), socket);
+    assertEquals(clientSocket.noDelay, false);
+    assertEquals(socket.unref().ref(), socket);
+    socket.write("hello");
+    const buffer = new Uint8Array(10);
+    assertEquals(await server.read(buffer), 5);
+    await server.write(buffer.subarray(0, 3));
+    assertEquals((await once(socket, "data"))[0].length, 3);
+    assertEquals([socket.bytesWritten, socket.bytesRead], [5, 3]);
+    assertEquals(socket.connecting, false);
+    socket.destroy();
+    await once(socket, "close");
+    await assertRejects(() => client.read(buffer), Deno.errors.BadResource);
+  });
+
+  it("ends each direction on its own", async () => {
+    const { client, server } = await fakePair();
+    const socket = toDuplex(client);
+    socket.end("question");
+    const buffer = new Uint8Array(20);
+    assertEquals(await server.read(buffer), 8);
+    assertEquals(await server.read(buffer), null);
+    await server.write(new TextEncoder().encode("answer"));
+    server.close();
+    assertEquals(await text(socket), "answer");
+  });
+
+  it("holds a writer back", async () => {
+    const { client, server, clientSocket } = await fakePair();
+    clientSocket.capacity = 1000;
+    const socket = toDuplex(client);
+    let accepted = true;
+    for (let i = 0; accepted && i < 1000; i++) accepted = socket.write(new Uint8Array(1000));
+    assert(!accepted);
+    const drained = once(socket, "drain");
+    const buffer = new Uint8Array(65536);
+    let received = 0;
+    while (received < socket.bytesWritten) received += (await server.read(buffer))!;
+    await drained;
+    socket.destroy();
+  });
+
+  it("fails with the connection's error", async () => {
+    const { client, clientSocket } = await fakePair();
+    const socket = toDuplex(client);
+    socket.resume();
+    clientSocket.end("ConnectionReset");
+    const [error] = await once(socket, "error");
+    assert(error instanceof Deno.errors.ConnectionReset);
+  });
+
+  it("ends without error when the connection is closed under it", async () => {
+    const { client } = await fakePair();
+    const socket = toDuplex(client);
+    socket.read(0); // begins to read
+    client.close();
+    await once(socket, "close");
+    assertEquals(socket.errored, null);
+  });
+
+  it("resetAndDestroy() aborts", async () => {
+    const { client, server } = await fakePair();
+    const read = server.read(new Uint8Array(1));
+    toDuplex(client).resetAndDestroy();
+    await assertRejects(() => read, Deno.errors.ConnectionReset);
+  });
+
+  it("emits a timeout when nothing came", async () => {
+    const { client } = await fakePair();
+    const socket = toDuplex(client);
+    const running = setInterval(() => {}, 1000); // its own timer does not keep the program running
+    socket.setTimeout(1);
+    await once(socket, "timeout");
+    clearInterval(running);
+    socket.setTimeout(0);
+    socket.destroy();
+  });
+
+  it("takes connections of this library only", () => {
+    assertThrows(() => toDuplex({} as MptcpConn), TypeError, "Duplex.fromWeb()");
+  });
+});
+
+describe("node:http over an emulated network", () => {
+  it("serves and fetches, several requests on one connection", async () => {
+    await using net = network();
+    const server = http.createServer(async (incoming, response) => {
+      const body = await text(incoming);
+      response.end(`${incoming.method} ${incoming.url} ${body.length}`);
+    });
+    // Deno 2.9 ends a connection after one response unless the server listens.
+    Object.defineProperty(server, "listening", { value: true });
+    let connections = 0;
+    const listener = accept(net, (conn) => {
+      connections++;
+      server.emit("connection", toDuplex(conn));
+    });
+    const socket = await connect(net);
+    class OneSocket extends http.Agent {
+      override createConnection(): Duplex {
+        return socket;
+      }
+    }
+    const agent = new OneSocket({ keepAlive: true, maxSockets: 1 });
+    const fetchOne = async (options: http.RequestOptions, body?: string): Promise<string> => {
+      const sent = http.request({ host: "server", agent, ...options });
+      sent.end(body);
+      const [response] = await once(sent, "response") as [http.IncomingMessage];
+      return text(response);
+    };
+    assertEquals(await fetchOne({ path: "/one" }), "GET /one 0");
+    assertEquals(
+      await fetchOne({ path: "/two", method: "POST" }, "x".repeat(300000)),
+      "POST /two 300000",
+    );
+    assertEquals(connections, 1);
+    agent.destroy();
+    listener.close();
+  });
+
+  it("downloads megabytes with back-pressure, then closes", async () => {
+    await using net = network();
+    const server = http.createServer((_incoming, response) => {
+      response.end(Buffer.alloc(2e6, "mptcp"));
+    });
+    const listener = accept(net, (conn) => server.emit("connection", toDuplex(conn)));
+    const body = await request(await connect(net), { headers: { connection: "close" } });
+    assertEquals(body.length, 2e6);
+    assert(body.startsWith("mptcpmptcp"));
+    listener.close();
+    server.close();
+  });
+
+  it("speaks HTTP/2", async () => {
+    await using net = network();
+    const server = http2.createServer((_incoming, response) => response.end("two"));
+    const listener = accept(net, (conn) => server.emit("connection", toDuplex(conn)));
+    const socket = await connect(net);
+    const session = http2.connect("http://server", { createConnection: () => socket });
+    const bodies = await Promise.all([1, 2, 3].map(() => {
+      const stream = session.request({ ":path": "/" });
+      stream.end();
+      return text(stream);
+    }));
+    assertEquals(bodies, ["two", "two", "two"]);
+    session.close();
+    await once(session, "close");
+    listener.close();
+  });
+
+  it("carries TLS", async () => {
+    await using net = network();
+    const { key, cert } = await selfSigned("server");
+    const listener = accept(net, (conn) => {
+      const secured = new tls.TLSSocket(toDuplex(conn), {
+        isServer: true,
+        secureContext: tls.createSecureContext({ key, cert }),
+      });
+      secured.on("data", (chunk) => secured.end(`heard ${chunk}`));
+    });
+    const socket = tls.connect({ socket: await connect(net), servername: "server", ca: [cert] });
+    await once(socket, "secureConnect");
+    socket.write("you");
+    assertEquals(await text(socket), "heard you");
+    listener.close();
+  });
+});
