@@ -48,7 +48,7 @@ export function push(meta: MetaSocket, now: Micros): void {
 
 /** Collects the subflows that may take data: with room, not stale, backup ones only when no other works (RFC 8684 §3.3.8). */
 function collectReady(meta: MetaSocket): void {
-  ready.length = 0;
+  let count = 0;
   let regular = false;
   let working = false;
   for (const subflow of meta.subflows) {
@@ -59,8 +59,10 @@ function collectReady(meta: MetaSocket): void {
   for (const subflow of meta.subflows) {
     if (!subflow.usable || (working && subflow.stale) || (regular && subflow.backup)) continue;
     const { room } = subflow;
-    if (room >= subflow.mss || (room > 0 && subflow.inFlight === 0)) ready.push(subflow);
+    if (room >= subflow.mss || (room > 0 && subflow.inFlight === 0)) ready[count++] = subflow;
   }
+  // Emptying an array gives its room back, and every pass would take it anew.
+  if (ready.length !== count) ready.length = count;
 }
 
 /** Most bytes that one decision sends on `subflow`: about a millisecond of its rate, so that a slow path gets no bursts of 64 KB. */

@@ -160,14 +160,14 @@ export class Stack implements ConnectionHost {
           this.listeners.settle(connection, now);
           this.#told.push(connection);
         }
-        batch.length = 0;
+        empty(batch);
       }
     } finally {
       this.#flushing = false;
     }
     this.listeners.notify();
     for (let i = 0; i < this.#told.length; i++) this.#told[i]!.notify();
-    this.#told.length = 0;
+    empty(this.#told);
   }
 
   // What applications do.
@@ -485,6 +485,11 @@ export class Stack implements ConnectionHost {
     this.count("PluginFaults");
     this.#options.report?.(fault);
   };
+}
+
+/** Empties an array and keeps its room: setting its length gives the room back, and the next batch would take it anew. */
+function empty(array: unknown[]): void {
+  while (array.length > 0) array.pop();
 }
 
 const SILENT: ConnectionObserver = {
