@@ -33,6 +33,7 @@ let stagedEnd: f64 = 0;
 
 /** Finds the first staged bytes of [start, end). */
 function nextStaged(staged: Ranges, start: f64, end: f64): bool {
+  if (start >= end) return false;
   let index = rangesFind(staged, start);
   if (index < staged.count && rangeAt(staged, index).end <= start) index++;
   if (index == staged.count || rangeAt(staged, index).start >= end) return false;
@@ -56,6 +57,7 @@ function learnPlain(receiver: Receiver, stream: Stream, ssn: f64, end: f64, delt
   }
   // Twice over the parts: once to make ready, once to do it.
   let parts = 0;
+  let added = 0;
   for (let pass = 0; pass < 2; pass++) {
     let cursor = ssn;
     while (cursor < end) {
@@ -81,16 +83,19 @@ function learnPlain(receiver: Receiver, stream: Stream, ssn: f64, end: f64, delt
         }
       }
       const missing = missingBytes(receiver, cursor, partEnd);
-      if (pass == 1 && missing > 0) {
-        mappingsAdd(mappings, max(cursor, receiver.next), partEnd, delta, missing, -1, 0);
-        report |= MAPPING_NEW;
+      if (missing > 0) {
+        if (pass == 0) added++;
+        else {
+          mappingsAdd(mappings, cursor, partEnd, delta, missing, -1, 0);
+          report |= MAPPING_NEW;
+        }
       }
       cursor = partEnd;
     }
     if (pass == 0) {
       if (
         !rangesRoom(receiver.staged, receiver.host, parts) ||
-        (parts > 0 && !mappingsReserve(mappings, receiver.host, parts))
+        (added > 0 && !mappingsReserve(mappings, receiver.host, added))
       ) return refuse(stream);
     }
   }

@@ -1,5 +1,5 @@
 // Mappings of a subflow: which part of its sequence space carries which data (RFC 8684 §3.3.1). Kept sorted and disjoint, each only until all of its
-// bytes have come; neighbours without a checksum that continue one another are one, as only the function from bytes to data matters.
+// bytes have come, so that there are few.
 
 import { Host, hostAllocate, hostRelease } from "./host";
 import { MOST_RANGES } from "./ranges";
@@ -82,14 +82,6 @@ export function mappingsAdd(
   sum: u32,
 ): void {
   const index = mappingsFind(mappings, ssn);
-  if (expected < 0 && index > 0) {
-    const before = mappingAt(mappings, index - 1);
-    if (before.end == ssn && before.delta == delta && before.expected < 0) {
-      before.end = end;
-      before.missing += missing;
-      return;
-    }
-  }
   const at = changetype<usize>(mappingAt(mappings, index));
   memory.copy(
     at + offsetof<Mapping>(),

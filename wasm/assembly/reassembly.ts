@@ -304,6 +304,8 @@ export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, 
   report = seq < next ? SEGMENT_DUPLICATE : 0;
   pieces(receiver, stream, start, end, <usize> from + <usize> (start - seq), limit, true);
   settleMappings(receiver, stream, start, end, limit);
+  // Pages were made ready for bytes that did not come to the stream.
+  if (report & SEGMENT_CHECKSUM) streamTrim(stream, stream.head, Infinity);
   advance(receiver, start, end);
   if (stream.next != dataNext) report |= SEGMENT_DATA;
   return report;
