@@ -6,6 +6,7 @@
 import { type Link, tun, type TunOptions } from "../mod.ts";
 import { parseRate, type Rate } from "../core/link/sim/units.ts";
 import { HTTP_SERVER } from "./lab_server.ts";
+import { Namespace } from "./namespace.ts";
 
 /** How a lab is made. */
 export interface LabOptions {
@@ -75,16 +76,6 @@ export interface LabPath {
   readonly host: readonly string[];
 }
 
-/** What a command gave. */
-export interface LabOutput {
-  /** Its exit code. */
-  readonly code: number;
-  /** What it printed. */
-  readonly stdout: string;
-  /** What it printed to the standard error. */
-  readonly stderr: string;
-}
-
 /** Options of {@linkcode Lab.interfaces}. */
 export interface LabInterfaceOptions {
   /** Family of the host's addresses. @default both, as the lab has them */
@@ -95,72 +86,6 @@ export interface LabInterfaceOptions {
   readonly tun?: TunOptions;
   /** Puts something around each link, such as `impair()`. */
   readonly wrap?: (link: Link, index: number) => Link;
-}
-
-const CAP_NET_ADMIN = 12;
-const CAP_SYS_ADMIN = 21;
-const ALLOWED = "/proc/sys/net/ipv4/tcp_allowed_congestion_control";
-const decoder = new TextDecoder();
-let made = 0;
-
-function exists(path: string): boolean {
-  try {
-    Deno.statSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function hasCapability(bit: number): boolean {
-  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(Deno.readTextFileSync("/proc/self/status"));
-  return effective !== null && (BigInt(`0x${effective[1]}`) >> BigInt(bit) & 1n) === 1n;
-}
-
-/** Why there can be no lab here; `null` when there can. */
-export function whyNoLab(): string | null {
-  if (Deno.build.os !== "linux") return `this is ${Deno.build.os}, and the lab needs Linux`;
-  if (!hasCapability(CAP_NET_ADMIN) || !hasCapability(CAP_SYS_ADMIN)) {
-    return "CAP_NET_ADMIN and CAP_SYS_ADMIN are missing: run it as root";
-  }
-  if (!exists("/dev/net/tun")) return "there is no /dev/net/tun: `modprobe tun`";
-  if (!exists("/proc/sys/net/mptcp/enabled")) return "this kernel was built without MPTCP";
-  for (const program of ["ip", "tc", "ss"]) {
-    if (!["/usr/sbin", "/sbin", "/usr/bin", "/bin"].some((at) => exists(`${at}/${program}`))) {
-      return `the program ${program} is missing: \`apt-get install iproute2\``;
-    }
-  }
-  return null;
-}
-
-async function run(command: string, args: readonly string[], input?: string): Promise<LabOutput> {
-  const child = new Deno.Command(command, {
-    args: [...args],
-    stdin: input === undefined ? "null" : "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  if (input !== undefined) {
-    const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(input)).catch(() => {});
-    await writer.close().catch(() => {});
-  }
-  const { code, stdout, stderr } = await child.output();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
-}
-
-async function must(command: string, args: readonly string[], input?: string): Promise<string> {
-  const { code, stdout, stderr } = await run(command, args, input);
-  if (code === 0) return stdout;
-  const what = [command, ...args].join(" ") + (input === undefined ? "" : `\n${input.trim()}`);
-  throw new Error(`${what}\nfailed: ${(stderr || stdout).trim() || `exit code ${code}`}`);
-}
-
-/** Lets namespaces choose cubic: the one setting outside of them, as kernels whose default is another one refuse it otherwise. */
-async function allowCubic(): Promise<void> {
-  const allowed = (await Deno.readTextFile(ALLOWED)).trim().split(/\s+/);
-  if (allowed.includes("cubic")) return;
-  await Deno.writeTextFile(ALLOWED, [...allowed, "cubic"].join(" "));
 }
 
 function pathOf(index: number, ipv6: boolean): LabPath {
@@ -202,17 +127,13 @@ function rateCommands(device: string, ifb: string, rate: Rate): string[] {
 }
 
 /** A namespace with a kernel peer in it. Everything is removed by `close()`, or at the end of `await using`. */
-export class Lab implements AsyncDisposable {
-  /** Name of the namespace. */
-  readonly namespace: string;
+export class Lab extends Namespace {
   /** Its paths. */
   readonly paths: readonly LabPath[];
-  readonly #children = new Set<Deno.ChildProcess>();
   #server: Deno.ChildProcess | null = null;
-  #closing: Promise<void> | null = null;
 
-  private constructor(namespace: string, paths: readonly LabPath[]) {
-    this.namespace = namespace;
+  private constructor(name: string | undefined, paths: readonly LabPath[]) {
+    super(name);
     this.paths = paths;
   }
 
@@ -223,19 +144,17 @@ export class Lab implements AsyncDisposable {
    * @throws {RangeError} If an option is out of its range.
    */
   static async create(options: LabOptions = {}): Promise<Lab> {
-    const { paths = 2, ipv6 = true, name = `mptcp-lab-${Deno.pid}-${++made}` } = options;
+    const { paths = 2, ipv6 = true } = options;
     if (!Number.isInteger(paths) || paths < 1 || paths > 8) {
       throw new RangeError(
         `Cannot make a lab as 'paths' must be an integer from 1 to 8: current value is ${paths}`,
       );
     }
-    const missing = whyNoLab();
-    if (missing !== null) throw new Deno.errors.NotSupported(`Cannot make a lab as ${missing}`);
-    const lab = new Lab(name, Array.from({ length: paths }, (_, i) => pathOf(i, ipv6)));
-    options.progress?.(`namespace ${name}`);
-    await must("ip", ["netns", "add", name]);
+    const lab = new Lab(options.name, Array.from({ length: paths }, (_, i) => pathOf(i, ipv6)));
+    options.progress?.(`namespace ${lab.name}`);
+    await lab.open();
     try {
-      await lab.#setUp(options);
+      await lab.#fill(options);
     } catch (error) {
       await lab.close();
       throw error;
@@ -243,29 +162,18 @@ export class Lab implements AsyncDisposable {
     return lab;
   }
 
-  async #setUp(options: LabOptions): Promise<void> {
+  async #fill(options: LabOptions): Promise<void> {
     const { mptcp = true, checksum = false, congestionControl = "cubic", mtu = 1500 } = options;
-    const { progress = () => {} } = options;
-    if (congestionControl === "cubic") await allowCubic();
+    const { progress = () => {}, rates = [] } = options;
     progress(`kernel: MPTCP ${mptcp ? "on" : "off"}, ${congestionControl}`);
     await this.sysctl({
       "net/mptcp/enabled": mptcp ? 1 : 0,
       "net/mptcp/checksum_enabled": checksum ? 1 : 0,
       "net/ipv4/tcp_congestion_control": congestionControl,
-      // Paths cross: an answer may leave by another device than the question came by.
-      "net/ipv4/conf/all/rp_filter": 0,
-      "net/ipv4/conf/default/rp_filter": 0,
-      // No link-local address, hence no router solicitation on devices that have no router.
-      ...(options.ipv6 ?? true ? { "net/ipv6/conf/default/addr_gen_mode": 1 } : {}),
     });
     progress(`TUN devices ${this.paths.map(({ device }) => device).join(", ")}`);
-    const commands = ["link set lo up", ...this.paths.flatMap((path) => deviceCommands(path, mtu))];
-    if (options.rates !== undefined) {
-      this.paths.forEach((_, i) => commands.push(`link add ifb${i} type ifb`));
-      this.paths.forEach((_, i) => commands.push(`link set ifb${i} up`));
-    }
-    await this.ip(...commands);
-    await this.#limit(options.rates ?? [], progress);
+    await this.ip(...this.paths.flatMap((path) => deviceCommands(path, mtu)));
+    await this.#limit(rates, progress);
     if (mptcp) {
       await this.ip("mptcp limits set subflows 8 add_addr_accepted 8");
       const { endpoints = 4 } = options;
@@ -282,10 +190,13 @@ export class Lab implements AsyncDisposable {
   async #limit(rates: readonly Rate[], progress: (step: string) => void): Promise<void> {
     if (rates.length === 0) return;
     progress(`rates ${rates.join(", ")}`);
-    const commands = this.paths.flatMap(({ device }, i) =>
-      rateCommands(device, `ifb${i}`, rates[Math.min(i, rates.length - 1)]!)
+    await this.ip(...this.paths.map((_, i) => `link add ifb${i} type ifb`));
+    await this.ip(...this.paths.map((_, i) => `link set ifb${i} up`));
+    await this.tc(
+      ...this.paths.flatMap(({ device }, i) =>
+        rateCommands(device, `ifb${i}`, rates[Math.min(i, rates.length - 1)]!)
+      ),
     );
-    await must("tc", ["-n", this.namespace, "-batch", "-"], `${commands.join("\n")}\n`);
   }
 
   async #serve(
@@ -313,43 +224,6 @@ export class Lab implements AsyncDisposable {
     throw new Error(`Cannot start the HTTP server: ${complaint}`);
   }
 
-  /** Runs commands of iproute2's `ip`, each a line without the word `ip`, in the namespace. */
-  async ip(...commands: readonly string[]): Promise<void> {
-    await must("ip", ["-n", this.namespace, "-batch", "-"], `${commands.join("\n")}\n`);
-  }
-
-  /** Writes settings of the namespace, by their path below /proc/sys. */
-  async sysctl(settings: Readonly<Record<string, string | number>>): Promise<void> {
-    const lines = Object.entries(settings).map(([path, value]) =>
-      `echo '${value}' > /proc/sys/${path.replaceAll(".", "/")}`
-    );
-    await this.exec(["sh", "-ec", lines.join("\n")]);
-  }
-
-  /** Runs a command inside to its end; an exit code other than 0 is an error unless `check` is false. */
-  async exec(command: readonly string[], check = true): Promise<LabOutput> {
-    const output = await run("ip", ["netns", "exec", this.namespace, ...command]);
-    if (check && output.code !== 0) {
-      throw new Error(
-        `${command.join(" ")}\nfailed in the lab with exit code ${output.code}: ${
-          (output.stderr || output.stdout).trim()
-        }`,
-      );
-    }
-    return output;
-  }
-
-  /** Starts a command inside. It is ended with the lab at the latest. */
-  spawn(command: readonly string[], options: Omit<Deno.CommandOptions, "args"> = {}) {
-    const child = new Deno.Command("ip", {
-      ...options,
-      args: ["netns", "exec", this.namespace, ...command],
-    }).spawn();
-    this.#children.add(child);
-    void child.status.then(() => this.#children.delete(child));
-    return child;
-  }
-
   /** Path `index`; `RangeError` when there is none. */
   path(index: number): LabPath {
     const path = this.paths[index];
@@ -363,7 +237,7 @@ export class Lab implements AsyncDisposable {
 
   /** The device of path `index` as a link of this process, whatever namespace this process is in. */
   tun(index: number, options: TunOptions = {}): ReturnType<typeof tun> {
-    return tun(this.path(index).device, { ...options, namespace: this.namespace });
+    return tun(this.path(index).device, { ...options, namespace: this.name });
   }
 
   /** Links and addresses for `Host.open()`. */
@@ -398,57 +272,8 @@ export class Lab implements AsyncDisposable {
     await this.ip(`link set ${this.path(index).device} ${up ? "up" : "down"}`);
   }
 
-  /** Counters of the kernel in the namespace, without the prefix `group`: "MPTcpExt", "TcpExt" or "IpExt". Those that are 0 are left out. */
-  async nstat(group = "MPTcpExt"): Promise<Record<string, number>> {
-    const { stdout } = await this.exec(["cat", "/proc/net/netstat"]);
-    const [names = [], values = []] = stdout.split("\n")
-      .filter((line) => line.startsWith(`${group}:`))
-      .map((line) => line.split(" ").slice(1));
-    const counters = names.map((name, i) => [name, Number(values[i])] as const);
-    return Object.fromEntries(counters.filter(([, value]) => value !== 0));
-  }
-
-  /** What `ss` tells of the kernel's MPTCP connections, listeners left out. */
-  async ss(args: readonly string[] = ["-M", "-n", "-i", "-H"]): Promise<string> {
-    return (await this.exec(["ss", ...args])).stdout;
-  }
-
-  /** Ends what runs inside and removes the namespace with all that is in it. May be called twice. */
-  close(): Promise<void> {
-    return this.#closing ??= this.#close();
-  }
-
-  async #close(): Promise<void> {
-    const end = (signal: Deno.Signal): void => {
-      for (const child of this.#children) {
-        try {
-          child.kill(signal);
-        } catch {
-          // It has ended by itself.
-        }
-      }
-    };
-    const ended = Promise.all([...this.#children].map((child) => child.status));
+  override async close(): Promise<void> {
     await this.#server?.stdin.close().catch(() => {});
-    end("SIGTERM");
-    const timer = setTimeout(() => end("SIGKILL"), 2000);
-    await ended;
-    clearTimeout(timer);
-    // Children of children; the namespace is ours alone.
-    const { stdout } = await run("ip", ["netns", "pids", this.namespace]);
-    for (const pid of stdout.split("\n").map(Number)) {
-      if (pid > 0 && pid !== Deno.pid) {
-        try {
-          Deno.kill(pid, "SIGKILL");
-        } catch {
-          // Gone meanwhile.
-        }
-      }
-    }
-    await must("ip", ["netns", "delete", this.namespace]);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+    await super.close();
   }
 }

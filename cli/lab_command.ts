@@ -71,7 +71,7 @@ function introduce(lab: Lab, port: number): void {
   report([
     ...rows,
     `  http://${lab.paths[0]!.kernel[0]}${place}/32MB gives 32 MB, other paths files; ` +
-    `\`ip netns exec ${lab.namespace} …\` looks inside`,
+    `\`ip netns exec ${lab.name} …\` looks inside`,
   ].join("\n"));
 }
 
