@@ -46,8 +46,9 @@ export interface InitialDsn {
 
 /** Upper 32 bits of `initial` + `offset`. */
 function highWord(offset: number, initial: InitialDsn): number {
-  const low = initial.low + ((offset % WORD) + WORD) % WORD;
-  return (initial.high + Math.floor(offset / WORD) + (low >= WORD ? 1 : 0)) >>> 0;
+  const wraps = Math.floor(offset / WORD);
+  const low = initial.low + (offset - wraps * WORD);
+  return (initial.high + wraps + (low >= WORD ? 1 : 0)) >>> 0;
 }
 
 /**
