@@ -220,9 +220,10 @@ class ToyCongestion implements ConnectionView {
   /** Runs a callback after which the window may not be larger. */
   #still(flow: ToyFlow, what: string, work: () => void): void {
     const before = flow.known;
+    const { controller } = flow;
     this.#try(what, work);
     this.#look(flow, what);
-    if (flow.known > before) {
+    if (flow.known > before && flow.controller === controller) {
       this.#breaches.note("grows-by-acks", `cwnd went from ${before} to ${flow.known} by ${what}`);
     }
   }

@@ -1,0 +1,360 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import fc from "npm:fast-check@4.10.2";
+import type { PathContext, PathEvent, PathIndex, PathManagerPlugin } from "../../core/plugin.ts";
+import { fullMesh, passive } from "../../pm/mod.ts";
+import { toyLocal, ToyPaths, type ToyPathsOptions } from "../kit/toy_paths.ts";
+
+const CELLULAR = toyLocal("10.1.0.1", "cellular");
+
+/** A path manager that does nothing but tell; its context is used from outside. */
+function observed(
+  options: ToyPathsOptions = {},
+  onEvent: (event: PathEvent, context: PathContext) => void = () => {},
+): { toy: ToyPaths; context: PathContext; seen: string[] } {
+  const seen: string[] = [];
+  const plugin: PathManagerPlugin = {
+    kind: "path-manager",
+    name: "observed",
+    create: (context) => ({
+      onEvent(event) {
+        const { type } = event;
+        if (type === "start") seen.push("start");
+        else if (type === "echo") seen.push(`echo ${event.address.id}`);
+        else if (type === "subflow") seen.push(`${event.path} ${event.change} ${event.reason}`);
+        else seen.push(`${type} ${event.address.id} ${event.change}`);
+        onEvent(event, context);
+      },
+    }),
+  };
+  const toy = new ToyPaths(plugin, options);
+  return { toy, context: toy.connection.context, seen };
+}
+
+describe("ConnectionPaths", () => {
+  it("knows the host's addresses from the start, and those that come later (PM-1)", () => {
+    const { toy, context, seen } = observed({ locals: [CELLULAR] });
+    assertEquals(context.locals.map(({ id, address }) => [id, address]), [
+      [0, "10.0.0.1"],
+      [1, "10.1.0.1"],
+    ]);
+    toy.connection.start();
+    toy.connection.localAdded(toyLocal("10.2.0.1", "wired"));
+    assertEquals(seen, ["start", "local 2 added"]);
+    assertEquals(context.locals.length, 3);
+    assertEquals(toy.connection.localId("10.2.0.1"), 2);
+    assertEquals(toy.connection.localId("10.3.0.1"), -1);
+  });
+
+  it("learns addresses of the peer from ADD_ADDR and from joins (PM-2)", () => {
+    const { toy, context, seen } = observed({ role: "server" });
+    toy.connection.start();
+    toy.connection.remoteAnnounced(3, { address: "10.9.0.3", port: 0 });
+    toy.join(4, { address: "203.0.113.4", port: 50000 }, "10.0.0.1");
+    assertEquals(seen, ["start", "remote 3 added", "remote 4 added", "2 joined undefined"]);
+    assertEquals(context.remotes.map(({ id }) => id), [0, 3, 4]);
+    assertEquals(toy.log, ["echo 3"]);
+  });
+
+  it("echoes each ADD_ADDR and tells of it once", () => {
+    const { toy, seen } = observed();
+    toy.connection.start();
+    for (let i = 0; i < 3; i++) {
+      toy.connection.remoteAnnounced(3, { address: "10.9.0.3", port: 8080 });
+    }
+    assertEquals(toy.log, ["echo 3", "echo 3", "echo 3"]);
+    assertEquals(seen, ["start", "remote 3 added"]);
+  });
+
+  it("echoes nothing that takes an id from its address", () => {
+    const { toy } = observed();
+    toy.connection.remoteAnnounced(3, { address: "10.9.0.3", port: 0 });
+    toy.connection.remoteAnnounced(3, { address: "10.9.0.4", port: 0 });
+    assertEquals(toy.log, ["echo 3"]);
+  });
+
+  it("drops pairs that have vanished, and gives no index again (PM-3)", () => {
+    const { toy, context } = observed({ locals: [CELLULAR] });
+    toy.connection.start();
+    const [, cellular] = context.locals;
+    const [remote] = context.remotes;
+    const path = context.index({ local: cellular!, remote: remote! });
+    toy.connection.localRemoved("10.1.0.1");
+    assertEquals(toy.connection.spec(path), undefined);
+    toy.connection.localAdded(CELLULAR);
+    const again = context.index({ local: context.locals[1]!, remote: remote! });
+    assert(again > path);
+    context.use([1, path]);
+    toy.events.run(1e6);
+    assertEquals(toy.log, []);
+  });
+
+  it("takes the full set each time: opens what is new, closes what is missing (PM-4)", () => {
+    const { toy, context, seen } = observed({ locals: [CELLULAR] });
+    toy.connection.start();
+    const pair = { local: context.locals[1]!, remote: context.remotes[0]! };
+    const path = context.index(pair);
+    context.use([1, path]);
+    context.use([1, path]);
+    assertEquals(toy.log, ["open 2 10.1.0.1>10.9.0.1"]);
+    toy.events.run(1e6);
+    assertEquals(seen, ["start", "2 joined undefined"]);
+    context.use([path]);
+    toy.events.run(2e6);
+    assertEquals(toy.log.slice(1), ["close 1"]);
+    assertEquals(seen.slice(2), ["1 left closed"]);
+    assertEquals(context.paths.map((view) => view.path), [2]);
+  });
+
+  it("answers the endpoints of an index with local port 0 (PM-5)", () => {
+    const { toy, context } = observed({ locals: [CELLULAR] });
+    const spec = { local: context.locals[1]!, remote: context.remotes[0]! };
+    const path = context.index(spec);
+    const answer = toy.connection.spec(path)!;
+    assertEquals([answer.local.address, answer.local.port], ["10.1.0.1", 0]);
+    assertEquals([answer.remote.address, answer.remote.port], ["10.9.0.1", 80]);
+    assertEquals(toy.connection.spec(99), undefined);
+  });
+
+  it("opens no more than its limits allow, and another when one leaves (ARC-3)", () => {
+    const { toy, context } = observed({ limits: { subflows: 2 } });
+    toy.connection.start();
+    const [local] = context.locals;
+    const [remote] = context.remotes;
+    const paths = [1, 2, 3, 4].map((copy) =>
+      context.index({ local: local!, remote: remote!, copy })
+    );
+    context.use([1, ...paths]);
+    assertEquals(toy.log.length, 2);
+    toy.events.run(1e6);
+    toy.change(paths[0]!, "left");
+    assertEquals(toy.log.map((line) => line.split(" ")[1]), ["2", "3", "4"]);
+  });
+
+  it("opens nothing before joins are possible", () => {
+    const { toy, context } = observed({ locals: [CELLULAR] });
+    const path = context.index({ local: context.locals[1]!, remote: context.remotes[0]! });
+    context.use([1, path]);
+    context.announce(context.locals[1]!);
+    assertEquals(toy.log, []);
+    toy.connection.start();
+    assertEquals(toy.log, ["add 1", "open 2 10.1.0.1>10.9.0.1"]);
+  });
+
+  it("joins a pair that failed again only when the peer announces it anew (RFC 8684 §3.9.3)", () => {
+    const { toy, context, seen } = observed({ unreachable: ["10.9.0.2"] });
+    toy.connection.start();
+    toy.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
+    const path = context.index({ local: context.locals[0]!, remote: context.remotes[1]! });
+    for (let i = 1; i < 4; i++) {
+      context.use([1, path]);
+      toy.events.run(i * 1e6);
+    }
+    assertEquals(toy.log, ["echo 2", "open 2 10.0.0.1>10.9.0.2"]);
+    assertEquals(seen.at(-1), "2 left refused");
+    toy.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
+    assertEquals(seen.at(-1), "remote 2 changed");
+    context.use([1, path]);
+    assertEquals(toy.log.length, 4);
+  });
+
+  it("joins no address that the peer does not want joined (C flag)", () => {
+    const { toy, context } = observed({ deny: true, locals: [CELLULAR] });
+    toy.connection.start();
+    toy.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
+    const [, local] = context.locals;
+    const paths = context.remotes.map((remote) => context.index({ local: local!, remote }));
+    context.use([1, ...paths]);
+    assertEquals(toy.log, ["echo 2", "open 3 10.1.0.1>10.9.0.2"]);
+  });
+
+  it("makes backups now or when opened", () => {
+    const { toy, context } = observed({ locals: [CELLULAR] });
+    toy.connection.start();
+    const path = context.index({ local: context.locals[1]!, remote: context.remotes[0]! });
+    context.setBackup(path, true);
+    context.setBackup(1, true);
+    context.use([1, path]);
+    toy.events.run(1e6);
+    context.setBackup(path, false);
+    assertEquals(toy.log, [
+      "backup 1 true",
+      "open 2 10.1.0.1>10.9.0.1 backup",
+      "backup 2 false",
+    ]);
+  });
+
+  it("announces with echo, and takes back", () => {
+    const { toy, context, seen } = observed({ role: "server", locals: [CELLULAR] });
+    toy.connection.start();
+    context.announce(context.locals[1]!);
+    context.announce(context.locals[1]!);
+    toy.events.run(1e6);
+    assertEquals(seen, ["start", "echo 1"]);
+    context.withdraw(context.locals[1]!);
+    context.withdraw(context.locals[1]!);
+    toy.events.run(100e6);
+    assertEquals(toy.log, ["add 1", "remove 1"]);
+    assertThrows(() => context.announce(context.remotes[0]!), RangeError, "not one of locals");
+  });
+
+  it("tells the peer of an address that is gone, and ends its paths (RFC 8684 §3.4.2)", () => {
+    const { toy, context, seen } = observed({ locals: [CELLULAR, toyLocal("10.2.0.1", "wired")] });
+    toy.connection.start();
+    const path = context.index({ local: context.locals[1]!, remote: context.remotes[0]! });
+    context.use([1, path]);
+    toy.events.run(1e6);
+    toy.connection.localRemoved("10.1.0.1");
+    toy.connection.localRemoved("10.2.0.1");
+    toy.events.run(2e6);
+    assertEquals(toy.log.slice(1), ["remove 1", "close 2"]);
+    assertEquals(seen.slice(2), ["local 1 removed", "local 2 removed", "2 left closed"]);
+    assertEquals(toy.connection.spec(path), undefined);
+  });
+
+  it("leaves paths over an address that the peer took back to the keepalive check", () => {
+    const { toy, context, seen } = observed();
+    toy.connection.start();
+    toy.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
+    const path = context.index({ local: context.locals[0]!, remote: context.remotes[1]! });
+    context.use([1, path]);
+    toy.events.run(1e6);
+    toy.connection.remoteRemoved([2, 9]);
+    toy.events.run(2e6);
+    assertEquals(context.remotes.length, 1);
+    assertEquals(context.paths.length, 2);
+    toy.change(path, "left");
+    assertEquals(toy.connection.spec(path), undefined);
+    assertEquals(seen.slice(3), ["remote 2 removed", "2 left reset"]);
+  });
+
+  it("refuses joins above the limit, to foreign addresses and as the path manager wants", () => {
+    const plugin: PathManagerPlugin = {
+      kind: "path-manager",
+      name: "picky",
+      create: () => ({ onEvent: () => {}, refuse: (remote) => remote.id === 9 ? 2 : null }),
+    };
+    const toy = new ToyPaths(plugin, { role: "server", limits: { subflows: 1 } });
+    toy.connection.start();
+    const source = { address: "10.9.0.9", port: 50000 };
+    assertEquals(toy.join(9, source, "10.0.0.1"), { reason: 2 });
+    assertEquals(toy.join(1, source, "10.7.0.1"), { reason: 3 });
+    assertEquals(toy.join(1, source, "10.0.0.1"), { path: 2 });
+    assertEquals(toy.join(2, source, "10.0.0.1"), { reason: 3 });
+    toy.change(2, "left");
+    assertEquals(toy.join(2, source, "10.0.0.1"), { path: 3 });
+  });
+
+  it("gives the place of a join that came to nothing to another", () => {
+    const toy = new ToyPaths(passive(), { role: "server", limits: { subflows: 1 } });
+    const source = { address: "10.9.0.9", port: 50000 };
+    const end = { address: "10.0.0.1", port: 80 };
+    const path = toy.connection.reserve();
+    assertEquals(toy.connection.refuseJoin(1, source, end), 3);
+    toy.connection.abandon(path);
+    assertEquals(toy.connection.refuseJoin(1, source, end), null);
+    assertEquals(toy.connection.context.remotes.length, 1);
+  });
+
+  it("does not close a join of the peer that the path manager cannot know of yet", () => {
+    const { toy, context } = observed({ role: "server" });
+    toy.connection.start();
+    const path = toy.connection.reserve();
+    context.use([1]);
+    assertEquals(toy.log, []);
+    const end = { address: "10.0.0.1", port: 80 };
+    toy.connection.joinSeen(path, 5, { address: "10.9.0.5", port: 50000 }, end);
+    toy.connection.subflowChanged(path, "joined");
+    context.use([1]);
+    assertEquals(toy.log, ["close 2"]);
+  });
+
+  it("tells events one after the other, also when a call leads to the next", () => {
+    const seen: string[] = [];
+    let depth = 0;
+    const { toy, context } = observed({ locals: [CELLULAR], sudden: true }, (event, it) => {
+      seen.push(`${event.type} ${++depth}`);
+      if (event.type === "local") it.use([1]);
+      depth--;
+    });
+    toy.connection.start();
+    const path = context.index({ local: context.locals[1]!, remote: context.remotes[0]! });
+    context.use([1, path]);
+    toy.events.run(1e6);
+    toy.connection.localAdded(toyLocal("10.2.0.1", "wired"));
+    assertEquals(seen, ["start 1", "subflow 1", "local 1", "subflow 1"]);
+  });
+
+  it("calls back after a delay, unless cancelled or stopped", () => {
+    const { toy, context } = observed();
+    const called: number[] = [];
+    context.after(1e6, () => called.push(1));
+    context.after(2e6, () => called.push(2))();
+    context.after(3e6, () => called.push(3));
+    context.after(3e6, () => {
+      throw new Error("in the application");
+    });
+    toy.events.run(3.5e6);
+    assertEquals(called, [1, 3]);
+    assertEquals(toy.errors.length, 1);
+    context.after(1e6, () => called.push(4));
+    toy.connection.stop();
+    context.after(1e6, () => called.push(5));
+    toy.events.run(100e6);
+    assertEquals(called, [1, 3]);
+    assertThrows(() => context.after(NaN, () => {}), RangeError, "delay");
+  });
+
+  it("says what is wrong with an index", () => {
+    const { context } = observed();
+    assertThrows(() => context.use([1, 7]), RangeError, "Cannot use path 7");
+    assertThrows(() => context.use([1, 1]), RangeError, "named twice");
+    assertThrows(
+      () => context.setBackup(NaN, true),
+      RangeError,
+      "Cannot make a backup of path NaN",
+    );
+  });
+
+  it("reports what a path manager throws, and goes on", () => {
+    const { toy, seen } = observed({}, () => {
+      throw new Error("in the path manager");
+    });
+    toy.connection.start();
+    toy.connection.localAdded(CELLULAR);
+    assertEquals(seen, ["start", "local 1 added"]);
+    assertEquals(toy.errors.length, 2);
+  });
+
+  it("never lets an index name two pairs, whatever happens (PM-3)", () => {
+    const octet = fc.integer({ min: 0, max: 3 });
+    const step = fc.record({ what: fc.integer({ min: 0, max: 6 }), a: octet, b: octet });
+    fc.assert(fc.property(fc.array(step, { maxLength: 40 }), fc.boolean(), (steps, client) => {
+      const role = client ? "client" : "server";
+      const toy = new ToyPaths(fullMesh(), { role, sudden: true });
+      const { connection } = toy;
+      const named = new Map<PathIndex, string>();
+      connection.start();
+      steps.forEach(({ what, a, b }, i) => {
+        if (what === 0) connection.localAdded(toyLocal(`10.${a}.0.1`, `link${b}`));
+        if (what === 1) connection.localRemoved(`10.${a}.0.1`);
+        if (what === 2) connection.remoteAnnounced(a, { address: `10.9.0.${b}`, port: 0 });
+        if (what === 3) connection.remoteRemoved([a]);
+        if (what === 4) toy.join(a, { address: `10.9.0.${b}`, port: 50000 }, `10.${b}.0.1`);
+        if (what === 5) toy.change(1 + a, "left");
+        if (what === 6) toy.change(1 + a, b > 1 ? "stale" : "revived");
+        toy.events.run((i + 1) * 2e5);
+        for (let path = 1; path < 200; path++) {
+          const spec = connection.spec(path);
+          if (spec === undefined) continue;
+          const text = JSON.stringify(spec);
+          assertEquals(named.get(path) ?? text, text);
+          named.set(path, text);
+        }
+        assert(toy.paths.length <= connection.limits.subflows + 1);
+      });
+      connection.stop();
+      assertEquals(toy.errors, []);
+    }));
+  });
+});
