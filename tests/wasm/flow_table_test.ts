@@ -1,0 +1,131 @@
+import { describe, it } from "@std/testing/bdd";
+import { assertEquals } from "@std/assert";
+import fc from "npm:fast-check@4.10.2";
+import * as layout from "../../wasm/layout.ts";
+import {
+  flow_find,
+  flow_insert,
+  flow_remove,
+  host_free,
+  host_new,
+  host_usage,
+  memory_alloc,
+  u16,
+  u32,
+  u8,
+} from "../../wasm/mod.ts";
+import { type FlowKey, FlowTable } from "../reference/flow_table.ts";
+
+const record = memory_alloc(layout.KEY_SIZE);
+
+function write(key: FlowKey): number {
+  // Only what belongs to the key counts: not the template's other fields, nor what follows an IPv4 address.
+  u8.fill(key.localPort & 255, record, record + layout.KEY_SIZE);
+  u32[(record + layout.KEY_FAMILY) >> 2] = key.family;
+  u16[(record + layout.KEY_LOCAL_PORT) >> 1] = key.localPort;
+  u16[(record + layout.KEY_REMOTE_PORT) >> 1] = key.remotePort;
+  u8.set(key.local, record + layout.KEY_LOCAL);
+  u8.set(key.remote, record + layout.KEY_REMOTE);
+  return record;
+}
+
+/** As if a packet of the flow had been parsed. */
+function arrive(key: FlowKey): void {
+  u32.fill(0, layout.RX_SOURCE, layout.RX_DEST + 4);
+  u32[layout.RX_FAMILY] = key.family;
+  u32[layout.RX_SOURCE_PORT] = key.remotePort;
+  u32[layout.RX_DEST_PORT] = key.localPort;
+  u8.set(key.remote, layout.RX_SOURCE * 4);
+  u8.set(key.local, layout.RX_DEST * 4);
+}
+
+function flow(number: number, family = 4): FlowKey {
+  const local = new Uint8Array(family === 4 ? 4 : 16).fill(10);
+  const remote = local.slice();
+  remote[remote.length - 1] = number >> 16;
+  return { family, local, remote, localPort: 80, remotePort: number & 0xffff };
+}
+
+// Few values, so that keys differ in one member only and come again.
+const address = (family: number) =>
+  fc.nat(2).map((last) => {
+    const bytes = new Uint8Array(family === 4 ? 4 : 16);
+    bytes[bytes.length - 1] = last;
+    return bytes;
+  });
+const keys: fc.Arbitrary<FlowKey> = fc.constantFrom(4, 6).chain((family) =>
+  fc.record({
+    family: fc.constant(family),
+    local: address(family),
+    remote: address(family),
+    localPort: fc.constantFrom(1, 0x100, 0xffff),
+    remotePort: fc.nat(5),
+  })
+);
+const moves = fc.array(
+  fc.tuple(
+    fc.constantFrom("insert", "insert", "remove", "find"),
+    keys,
+    fc.integer({ min: 1, max: 99 }),
+  ),
+  { maxLength: 300 },
+);
+
+describe("flow table", () => {
+  it("does what a map does", () => {
+    fc.assert(fc.property(fc.nat(), moves, (secret, list) => {
+      const host = host_new(secret, 7);
+      const model = new FlowTable();
+      for (const [what, key, value] of list) {
+        if (what === "insert") {
+          assertEquals(flow_insert(host, write(key), value), model.insert(key, value));
+        } else if (what === "remove") {
+          assertEquals(flow_remove(host, write(key)), model.remove(key));
+        }
+        arrive(key);
+        assertEquals(flow_find(host), model.find(key));
+        assertEquals(host_usage(host, layout.USAGE_FLOWS), model.size);
+      }
+      host_free(host);
+    }));
+  });
+
+  it("grows to many flows and shrinks to nothing", () => {
+    const host = host_new(1, 2);
+    const count = 20_000;
+    for (let i = 0; i < count; i++) {
+      assertEquals(flow_insert(host, write(flow(i, 4 + i % 2 * 2)), i + 1), 1);
+    }
+    for (let i = 0; i < count; i++) {
+      arrive(flow(i, 4 + i % 2 * 2));
+      assertEquals(flow_find(host), i + 1);
+      arrive(flow(i, 6 - i % 2 * 2));
+      assertEquals(flow_find(host), 0);
+    }
+    const full = host_usage(host, layout.USAGE_BYTES);
+    for (let i = 0; i < count; i++) {
+      assertEquals(flow_remove(host, write(flow(i, 4 + i % 2 * 2))), 1);
+      if (i === 19_500) assertEquals(host_usage(host, layout.USAGE_BYTES) < full / 4, true);
+    }
+    assertEquals(host_usage(host, layout.USAGE_BYTES), 0);
+    host_free(host);
+  });
+
+  it("keeps hosts apart", () => {
+    const [a, b] = [host_new(1, 2), host_new(1, 2)];
+    flow_insert(a, write(flow(5)), 11);
+    arrive(flow(5));
+    assertEquals([flow_find(a), flow_find(b)], [11, 0]);
+    host_free(a);
+    assertEquals(flow_find(a), 0);
+    assertEquals(flow_insert(a, write(flow(5)), 1), 0);
+    host_free(b);
+  });
+
+  it("refuses value 0, which is the answer for none", () => {
+    const host = host_new(1, 2);
+    assertEquals(flow_insert(host, write(flow(5)), 0), 0);
+    assertEquals(host_usage(host, layout.USAGE_FLOWS), 0);
+    host_free(host);
+  });
+});
