@@ -56,6 +56,8 @@ export class AimdController implements CongestionController {
     const whole = Math.trunc(this.#fraction);
     this.#fraction -= whole;
     this.cwnd = Math.max(this.#subflow.mss, this.cwnd + whole);
+    // A formula that takes away does not mean slow start.
+    if (whole < 0) this.ssthresh = Math.min(this.ssthresh, this.cwnd);
   }
 
   /** RFC 5681 §3.1 eq. 4 and §3.2; marks as losses (RFC 3168 §6.1.2); the penalty of NSDI'12 halves the window of a path that holds up others. */

@@ -1,0 +1,195 @@
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import fc from "npm:fast-check@4.10.2";
+import { lia, reno } from "../../cc/mod.ts";
+import { linkedAlpha, type LinkedFlow, linkedThreshold } from "../../cc/lia.ts";
+import myLia from "../../docs/examples/my_lia.ts";
+import { runCongestion } from "../kit/toy_congestion.ts";
+import { ack, MSS, TestConnection } from "./support.ts";
+
+type Flows = readonly (readonly [window: number, rtt: number])[];
+
+/** Windows in segments of one byte: the draft's own unit. */
+function segments(flows: Flows): LinkedFlow[] {
+  return flows.map(([window, rtt]) => ({ window, rtt, mss: 1 }));
+}
+
+/** RFC 6356 §4.2 without its integers: growth in bytes for one acknowledged byte of each subflow. */
+function oracle(flows: readonly LinkedFlow[]): number[] {
+  let best = 0;
+  let sum = 0;
+  for (const { window, mss, rtt } of flows) {
+    best = Math.max(best, window * mss / rtt ** 2);
+    sum += window / rtt;
+  }
+  return flows.map(({ window, mss }) => Math.min(best / sum ** 2, mss / window));
+}
+
+/** Subflows, alpha · 2^12, acknowledged segments for each segment of growth. */
+const VECTORS: readonly (readonly [flows: Flows, scaled: number, thresholds: number[]])[] = [
+  [[[10, 100]], 4096, [10]],
+  [[[10, 100], [10, 100]], 2048, [40, 40]],
+  [[[10, 20], [20, 150]], 7659, [16, 20]],
+  [[[40, 10], [4, 1000]], 4496, [40, 40]],
+  [[[100, 30], [50, 60], [25, 120]], 4161, [172, 172, 172]],
+  [[[10, 50], [10, 50], [10, 50], [10, 50]], 1024, [160, 160, 160, 160]],
+  [[[2, 10], [80, 400]], 41984, [8, 80]],
+];
+
+describe("linkedAlpha", () => {
+  for (const [flows, scaled, thresholds] of VECTORS) {
+    it(`is ${scaled} / 4096 for ${JSON.stringify(flows)}`, () => {
+      const alpha = linkedAlpha(segments(flows));
+      assertEquals(alpha.scaled, scaled);
+      assertEquals(flows.map(([window]) => linkedThreshold(alpha, 1, window)), thresholds);
+    });
+  }
+
+  it("takes window and round trip of the subflow with the largest cwnd/rtt², not the maxima (CC-7)", () => {
+    const { scaled } = linkedAlpha(segments([[10, 20], [20, 150]]));
+    assertAlmostEquals(scaled / 4096, 1.87, 0.001);
+    const naive = 30 * 20 / (150 * (10 / 20 + 20 / 150)) ** 2;
+    assert(Math.abs(naive - 1.87) > 1.5);
+  });
+
+  it("is 1 for one subflow, whatever its window", () => {
+    for (const window of [1, 1460, 65_535, 123_456_789]) {
+      const { scaled } = linkedAlpha([{ window, mss: 1460, rtt: 12_345.6 }]);
+      assertAlmostEquals(scaled, 4096, window < 1460 ? 4096 : 1);
+    }
+  });
+
+  it("agrees with the float form within 1 %", () => {
+    const flow = fc.record({
+      window: fc.integer({ min: 1, max: 2000 }),
+      mss: fc.constantFrom(1220, 1388, 1428, 1460, 8940),
+      rtt: fc.integer({ min: 1_000, max: 2_000_000 }),
+    });
+    fc.assert(fc.property(fc.array(flow, { minLength: 1, maxLength: 8 }), (drawn) => {
+      const flows = drawn.map(({ window, mss, rtt }) => ({ window: window * mss, mss, rtt }));
+      const alpha = linkedAlpha(flows);
+      oracle(flows).forEach((growth, i) => {
+        const { window, mss } = flows[i]!;
+        const own = mss / linkedThreshold(alpha, mss, window);
+        assertAlmostEquals(own / growth, 1, 0.01);
+      });
+    }));
+  });
+
+  it("keeps its precision where plain numbers would not", () => {
+    const flows = [
+      { window: 2_000_000_000, mss: 1460, rtt: 600_000 },
+      { window: 1_000_000_000, mss: 8940, rtt: 300_000 },
+      { window: 1460, mss: 1460, rtt: 50 },
+    ];
+    const alpha = linkedAlpha(flows);
+    oracle(flows).forEach((growth, i) => {
+      const { window, mss } = flows[i]!;
+      assertAlmostEquals(mss / linkedThreshold(alpha, mss, window) / growth, 1, 0.01);
+    });
+  });
+});
+
+/** algorithms: windows in segments, round trips in milliseconds, growth in segments for one acknowledged segment. */
+const GROWTH: readonly (readonly [name: string, flows: Flows, growth: number[]])[] = [
+  ["V1", [[20, 100], [10, 20]], [0.05, 0.051020]],
+  ["V2", [[10, 50], [10, 50]], [0.025, 0.025]],
+  ["V3", [[30, 40], [5, 200], [12, 80]], [0.021914, 0.021914, 0.021914]],
+];
+
+describe("lia", () => {
+  for (const [name, flows, growth] of GROWTH) {
+    it(`grows as vector ${name} says`, () => {
+      growth.forEach((expected, i) => {
+        const { subflows } = new TestConnection(lia(), flows);
+        const flow = subflows[i]!;
+        const start = flow.cwnd;
+        let acked = 0;
+        while (flow.cwnd === start) {
+          ack(flow, 10);
+          acked += 10;
+        }
+        assertEquals(flow.cwnd, start + MSS);
+        assertAlmostEquals(MSS / acked, expected, 0.0001);
+      });
+    });
+
+    it(`is what my_lia computes for vector ${name}`, () => {
+      growth.forEach((expected, i) => {
+        // Windows are whole bytes: large segments show more digits.
+        const flow = new TestConnection(myLia(), flows, 1e7).subflows[i]!;
+        const start = flow.cwnd;
+        ack(flow, 1e7);
+        assertAlmostEquals((flow.cwnd - start) / 1e7, expected, 5e-7);
+      });
+    });
+  }
+
+  it("is reno, byte for byte, with one subflow", () => {
+    const path = { rate: 1e6, rtt: 40e3, buffer: 3e4 };
+    const one = runCongestion(lia(), [path], 60e6);
+    const other = runCongestion(reno(), [path], 60e6);
+    assertEquals(one.fingerprint, other.fingerprint);
+    assertEquals(one.delivered, other.delivered);
+  });
+
+  it("never grows faster than reno", () => {
+    const flow = fc.tuple(fc.integer({ min: 2, max: 200 }), fc.integer({ min: 1, max: 1000 }));
+    fc.assert(
+      fc.property(fc.array(flow, { minLength: 1, maxLength: 4 }), (flows) => {
+        const linked = new TestConnection(lia(), flows).subflows[0]!;
+        const alone = new TestConnection(reno(), [flows[0]!]).subflows[0]!;
+        for (let i = 0; i < 50; i++) {
+          ack(linked, linked.cwnd);
+          ack(alone, linked.cwnd);
+          assert(linked.cwnd <= alone.cwnd);
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("computes alpha once per round trip, and after a loss", () => {
+    const connection = new TestConnection(lia(), [[10, 50], [10, 50]]);
+    const [flow, other] = connection.subflows;
+    ack(flow!, 1);
+    // The other path is suddenly far: it counts for little, and this one may grow as if alone.
+    other!.srtt = 5e6;
+    ack(flow!, 30 * MSS);
+    assertEquals(flow!.cwnd, 10 * MSS);
+    connection.now += 50e3;
+    ack(flow!, 1);
+    assertEquals(flow!.cwnd, 12 * MSS);
+  });
+
+  it("takes ssthresh for the window of a subflow in recovery, and nothing of an idle one (RFC 6356 §3)", () => {
+    const threshold = (change: (other: TestConnection["subflows"][number]) => void): number => {
+      const { subflows } = new TestConnection(lia(), [[10, 50], [10, 50]]);
+      change(subflows[1]!);
+      let acked = 0;
+      while (subflows[0]!.cwnd === 10 * MSS) {
+        ack(subflows[0]!, 100);
+        acked += 100;
+      }
+      return acked / MSS;
+    };
+    assertEquals(threshold(() => {}), 40);
+    assertEquals(
+      threshold((other) => {
+        other.controller!.onCongestion("timeout", 20 * MSS);
+        other.inRecovery = true;
+      }),
+      40,
+    );
+    assertEquals(threshold((other) => ack(other, MSS, { cwndLimited: false, inFlight: 0 })), 10);
+    assertEquals(threshold((other) => other.stale = true), 10);
+  });
+
+  it("forgets a subflow that has left", () => {
+    const connection = new TestConnection(lia(), [[10, 50], [10, 50]]);
+    const [flow, other] = connection.subflows;
+    connection.group.leave!(other!);
+    ack(flow!, 10 * MSS);
+    assertEquals(flow!.cwnd, 11 * MSS);
+  });
+});
