@@ -1,0 +1,329 @@
+/**
+ * A stack between scripted peers, in virtual time: `peer.sends("P. 1:101 ack 1 <…>")` puts a segment in, `peer.gets(". 1 ack 101")` takes out the next
+ * one that the stack sent on that flow and compares. Lines are those of segment_text.ts. Numbers begin just below 2^32, so that every dialogue wraps.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { reno } from "../../cc/mod.ts";
+import type { ConnectionObserver, Experiments, NetworkCode } from "../../core/connection/host.ts";
+import type { MetaSocket, Policies } from "../../core/connection/meta_socket.ts";
+import type { Link } from "../../core/host/link.ts";
+import type { Listener } from "../../core/host/listener.ts";
+import { randomStream, seededRandom } from "../../core/host/random.ts";
+import { Stack, type StackUsage } from "../../core/host/stack.ts";
+import type { PluginFault } from "../../core/host/plugin_guard.ts";
+import type { Micros } from "../../core/plugin.ts";
+import { passive } from "../../pm/mod.ts";
+import { minRtt } from "../../sched/mod.ts";
+import { u32, u8 } from "../../wasm/mod.ts";
+import { RX_DEST, RX_DEST_PORT, RX_SOURCE, RX_SOURCE_PORT } from "../../wasm/layout.ts";
+import {
+  addressText,
+  describeRaw,
+  type Offer,
+  parse,
+  PAYLOAD,
+  Peer,
+  type Sent,
+} from "./scripted_peer.ts";
+import { Session, stream } from "./segment_codec.ts";
+
+/** A link that keeps what is sent over it. */
+export class ScriptedLink implements Link {
+  readonly name: string;
+  readonly mtu: number;
+  readonly maxSegments: number;
+  readonly rxVerified = false;
+  readonly txChecksum = "full";
+  /** Refuses packets. */
+  full = false;
+  readonly #out: Sent[];
+
+  constructor(name: string, out: Sent[], mtu: number, maxSegments: number) {
+    this.name = name;
+    this.mtu = mtu;
+    this.maxSegments = maxSegments;
+    this.#out = out;
+  }
+
+  send(
+    header: number,
+    headerLength: number,
+    a: number,
+    aLength: number,
+    b: number,
+    bLength: number,
+    gsoSize: number,
+  ): boolean {
+    if (this.full) return false;
+    const bytes = new Uint8Array(headerLength + aLength + bLength);
+    bytes.set(u8.subarray(header, header + headerLength));
+    bytes.set(u8.subarray(a, a + aLength), headerLength);
+    bytes.set(u8.subarray(b, b + bLength), headerLength + aLength);
+    this.#out.push({ link: this.name, bytes, gsoSize });
+    return true;
+  }
+
+  attach(): void {}
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** The application of a connection: writes and checks the bytes of `stream()`. */
+export class App implements ConnectionObserver {
+  /** What it was told, in order, repeats left out. */
+  readonly log: string[] = [];
+  /** Bytes written and read so far. */
+  written = 0;
+  got = 0;
+  code: NetworkCode | null | undefined;
+  readonly socket: MetaSocket;
+  readonly #dialogue: Dialogue;
+
+  constructor(dialogue: Dialogue, make: (app: App) => MetaSocket) {
+    this.#dialogue = dialogue;
+    this.socket = make(this);
+    this.socket.observer = this;
+  }
+
+  onEstablished(): void {
+    this.#note("established");
+  }
+
+  onReadable(): void {
+    this.#note("readable");
+  }
+
+  onWritable(): void {
+    this.#note("writable");
+  }
+
+  onClosed(code: NetworkCode | null): void {
+    this.code = code;
+    this.#note(`closed ${code}`);
+  }
+
+  #note(what: string): void {
+    if (this.log.at(-1) !== what) this.log.push(what);
+  }
+
+  /** Writes the next `length` bytes; returns how many were taken. */
+  write(length: number): number {
+    const taken = this.socket.write(
+      this.#dialogue.now,
+      stream("stack", 1 + this.written, length),
+      0,
+    );
+    this.written += taken;
+    return taken;
+  }
+
+  /** Reads at most `most` bytes, checks each, and returns how many there were. */
+  read(most = 1e6): number {
+    const target = new Uint8Array(most);
+    const length = this.socket.read(this.#dialogue.now, target);
+    assertEquals(target.subarray(0, length), stream("peer", 1 + this.got, length));
+    this.got += length;
+    return length;
+  }
+
+  finish(): void {
+    this.socket.finish(this.#dialogue.now);
+  }
+
+  close(): void {
+    this.socket.close(this.#dialogue.now);
+  }
+
+  abort(): void {
+    this.socket.abort(this.#dialogue.now);
+  }
+}
+
+/** How a dialogue's host is made. */
+export interface DialogueOptions {
+  readonly family?: 4 | 6;
+  readonly mtu?: number;
+  readonly maxSegments?: number;
+  readonly experiments?: Experiments;
+  readonly policies?: Partial<Policies>;
+  /** Every random word of this host; a number makes them all the same. */
+  readonly isn?: number;
+  /** Keys of the host's connections, upper and lower word in turn. */
+  readonly keys?: readonly number[];
+}
+
+/** One host, and scripted peers around it. */
+export class Dialogue implements Disposable {
+  now: Micros = 1e6;
+  readonly stack: Stack;
+  readonly links: readonly ScriptedLink[];
+  readonly faults: PluginFault[] = [];
+  readonly sent: Sent[] = [];
+  readonly family: 4 | 6;
+  #port = 40000;
+
+  constructor(options: DialogueOptions = {}) {
+    this.family = options.family ?? 4;
+    const policies: Policies = {
+      scheduler: minRtt(),
+      pathManager: passive(),
+      congestionControl: reno(),
+      ...options.policies,
+    };
+    const { isn = 0xffffff00, keys } = options;
+    const random = seededRandom(1);
+    let at = 0;
+    this.stack = new Stack({
+      policies,
+      fallbacks: policies,
+      random: (name) =>
+        name === "isn"
+          ? randomStream(() => isn)
+          : name === "keys" && keys !== undefined
+          ? randomStream(() => keys[at++ % keys.length]!)
+          : random(name),
+      report: (fault) => this.faults.push(fault),
+      ...(options.experiments === undefined ? {} : { experiments: options.experiments }),
+    });
+    this.links = [0, 1].map((i) =>
+      new ScriptedLink(`link${i}`, this.sent, options.mtu ?? 1500, options.maxSegments ?? 1)
+    );
+    this.links.forEach((link, i) =>
+      this.stack.addLink(this.now, link, [`${this.address(i)}/${this.family === 4 ? 24 : 64}`])
+    );
+  }
+
+  /** The stack's address on a link; `host` 2 is the peer's. */
+  address(link: number, host = 1): string {
+    return this.family === 4 ? `10.0.${link}.${host}` : `fd00:0:0:${link}::${host}`;
+  }
+
+  [Symbol.dispose](): void {
+    this.stack.free();
+  }
+
+  counter(name: string): number {
+    return this.stack.counters.get(name);
+  }
+
+  get usage(): StackUsage {
+    return this.stack.usage();
+  }
+
+  listen(port = 80, backlog = 511): Listener {
+    return this.stack.listen(this.now, { port, backlog, observer: { onConnection() {} } });
+  }
+
+  /** The next connection of a listener. */
+  accept(listener: Listener): App {
+    const socket = listener.accept();
+    assert(socket !== null, "nothing waits to be accepted");
+    return new App(this, () => socket);
+  }
+
+  connect(port = 80): App {
+    return new App(this, (observer) =>
+      this.stack.connect(this.now, {
+        remote: { address: this.address(0, 2), port },
+        observer,
+      }));
+  }
+
+  /** Lets time pass, and deadlines with it. */
+  pass(time: Micros): void {
+    const until = this.now + time;
+    for (let next = this.stack.pollTimeout(); next <= until; next = this.stack.pollTimeout()) {
+      this.now = Math.max(this.now, next);
+      this.stack.handleTimeout(this.now);
+      this.stack.flush(this.now);
+    }
+    this.now = until;
+  }
+
+  /** Lets time pass until the stack sends something; the time that passed. */
+  untilSent(most: Micros = 600e6): Micros {
+    const start = this.now;
+    assertEquals(this.sent.length, 0, "something was sent before");
+    while (this.sent.length === 0) {
+      const next = this.stack.pollTimeout();
+      assert(next - start <= most, `nothing is sent within ${most} us`);
+      this.pass(Math.max(0, next - this.now));
+    }
+    return this.now - start;
+  }
+
+  /** Nothing was sent that no `gets` took. */
+  silent(): void {
+    assertEquals(this.sent.map(({ bytes }) => describeRaw(bytes)), []);
+  }
+
+  /** Puts in a packet as it is. */
+  inject(bytes: Uint8Array, link = 0, gsoSize = 0, flush = true): void {
+    const address = PAYLOAD - (PAYLOAD & 3);
+    u8.set(bytes, address);
+    this.stack.handlePacket(this.now, this.links[link]!, address, bytes.length, gsoSize, false);
+    if (flush) this.stack.flush(this.now);
+  }
+
+  /** A peer that will speak first. */
+  peer(options: { link?: number; port?: number; session?: Session; toLink?: number } = {}): Peer {
+    const link = options.link ?? 0;
+    return new Peer(this, {
+      link,
+      local: this.address(options.toLink ?? link),
+      localPort: options.port ?? 80,
+      remote: this.address(link, 2),
+      remotePort: this.#port++,
+      session: options.session ?? new Session(),
+    });
+  }
+
+  /** The peer that the first packet not yet taken is for. */
+  called(session = new Session()): Peer {
+    const first = this.sent[0];
+    assert(first !== undefined, "the stack has sent nothing");
+    parse(first.bytes);
+    const peer = new Peer(this, {
+      link: this.links.findIndex(({ name }) => name === first.link),
+      local: addressText(RX_SOURCE),
+      localPort: u32[RX_SOURCE_PORT]!,
+      remote: addressText(RX_DEST),
+      remotePort: u32[RX_DEST_PORT]!,
+      session,
+    });
+    return peer;
+  }
+
+  /** A peer that opened a connection to `listener`'s port, and the connection. */
+  opened(offer: Offer = {}): { peer: Peer; app: App; listener: Listener } {
+    const port = offer.port ?? 80;
+    const listener = this.listen(port);
+    const peer = this.peer({ link: offer.link ?? 0, port });
+    const mptcp = offer.mptcp ?? true;
+    const a = offer.checksum ? " A" : "";
+    peer.offers(offer, "S", mptcp ? [`mpc${a}`] : []);
+    peer.gets("S. 0 ack 1");
+    peer.sends(mptcp ? `. 1 ack 1 <mpc keys${a}>` : ". 1 ack 1");
+    const app = this.accept(listener);
+    if (mptcp) peer.sends(". 1 ack 1 <dack8 1>");
+    this.silent();
+    return { peer, app, listener };
+  }
+
+  /** A connection of the stack to a peer that took it. */
+  dialled(offer: Offer = {}): { peer: Peer; app: App } {
+    const app = this.connect(offer.port ?? 80);
+    const peer = this.called();
+    const mptcp = offer.mptcp ?? true;
+    const a = offer.checksum ? " A" : "";
+    peer.gets("S 0");
+    peer.offers(offer, "S.", mptcp ? [`mpc key${a}`] : []);
+    peer.gets(mptcp ? ". 1 ack 1 <mpc keys>" : ". 1 ack 1 <!mpc>");
+    if (mptcp) peer.sends(". 1 ack 1 <dack8 1>");
+    this.silent();
+    return { peer, app };
+  }
+}
