@@ -77,13 +77,15 @@ interface PathUse {
   tried: boolean;
   /** Its join failed: not tried again unless the peer announces its address anew (RFC 8684 §3.4.1, §3.9.3). */
   failed: boolean;
-  /** Opened by the peer, or one of its addresses has vanished: forgotten when it leaves (PM-3). */
+  /** The peer opened it. */
+  theirs: boolean;
+  /** One of its addresses has vanished: forgotten when it leaves (PM-3). */
   passing: boolean;
   backup: boolean;
 }
 
 function pathUse(state: PathUse["state"], tried: boolean): PathUse {
-  return { state, tried, failed: false, passing: false, backup: false };
+  return { state, tried, failed: false, theirs: false, passing: false, backup: false };
 }
 
 /** Paths and addresses of one connection. */
@@ -226,7 +228,7 @@ export class ConnectionPaths {
   /** The index of a join that has begun; it counts as in use. */
   reserve(): PathIndex {
     const path = this.#table.reserve();
-    this.#uses.set(path, { ...pathUse("opening", true), passing: true });
+    this.#uses.set(path, { ...pathUse("opening", true), theirs: true });
     return path;
   }
 
@@ -253,7 +255,7 @@ export class ConnectionPaths {
     if (use !== undefined && change === "left") {
       use.failed = use.state === "opening";
       use.state = "idle";
-      if (use.passing) this.#forget(path);
+      if (use.passing || use.theirs) this.#forget(path);
     }
     this.#tell({ type: "subflow", path, change, ...(reason === undefined ? {} : { reason }) });
     if (change === "left") this.#reconcile();
@@ -294,9 +296,9 @@ export class ConnectionPaths {
       if (use !== undefined) use.tried = false;
     }
     for (const [path, use] of [...this.#uses]) {
-      const inUse = use.state === "open" || use.state === "opening";
-      // A join of the peer that is not yet authentic names no pair that the path manager could have left out.
-      if (inUse && !wanted.has(path) && this.#table.get(path) !== undefined) this.#close(path);
+      // A join of the peer that is not told as "joined" is none that the path manager could have left out.
+      const inUse = use.state === "open" || (use.state === "opening" && !use.theirs);
+      if (inUse && !wanted.has(path)) this.#close(path);
     }
     this.#reconcile();
   }

@@ -1,0 +1,128 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import type { Choice, SchedulerPlugin, SubflowView } from "../../core/plugin.ts";
+import patient from "../../docs/examples/patient.ts";
+import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
+import { runToy } from "../kit/toy_connection.ts";
+import { chunk, connection, subflow } from "./support.ts";
+
+const [near, middle, far] = [subflow(1, 20), subflow(2, 40), subflow(3, 200)] as const;
+
+function path(choice: Choice): number | null {
+  return choice === null ? null : (choice as SubflowView).path;
+}
+
+/** Shares of the bytes of each path in bulk, and in requests with pauses. */
+function shares(plugin: SchedulerPlugin): { bulk: number[]; requests: number[]; done: number } {
+  const paths = [{ rate: 1e6, rtt: 20e3 }, { rate: 5e5, rtt: 200e3 }];
+  const share = (carried: readonly number[]): number[] => {
+    const all = carried.reduce((a, b) => a + b);
+    return carried.map((bytes) => Math.round(100 * bytes / all));
+  };
+  const bulk = runToy(plugin, { name: "bulk", paths, writes: [{ at: 0, bytes: 6e6 }] });
+  const writes = Array.from({ length: 50 }, (_, i) => ({ at: i * 5e5, bytes: 8400 }));
+  const requests = runToy(plugin, { name: "requests", paths, writes });
+  return { bulk: share(bulk.carried), requests: share(requests.carried), done: bulk.done / 1e6 };
+}
+
+describe("min_rtt", () => {
+  const { pick } = minRtt().create(connection([near, middle, far]));
+
+  it("picks the lowest round trip among those that are ready (SCH-3)", () => {
+    assertEquals(path(pick([near, middle, far], chunk())), 1);
+    assertEquals(path(pick([far, middle], chunk())), 2);
+    assertEquals(path(pick([far], chunk())), 3);
+    assertEquals(pick([], chunk()), null);
+  });
+
+  it("takes the first of equals", () => {
+    assertEquals(path(pick([subflow(4, 20), subflow(5, 20)], chunk())), 4);
+  });
+
+  it("sends again where it was not sent yet, if it can", () => {
+    assertEquals(path(pick([near, far], chunk(near))), 3);
+    assertEquals(path(pick([near, middle, far], chunk(near))), 2);
+    assertEquals(path(pick([near, far], chunk(near, far))), 1);
+    assertEquals(path(pick([near], chunk(near))), 1);
+  });
+
+  it("fills all pipes in bulk (SCH-2), and the fast one where that is enough (SCH-3)", () => {
+    const { bulk, requests, done } = shares(minRtt());
+    assertEquals(requests, [100, 0]);
+    assertEquals(bulk, [66, 34]);
+    assertEquals(Math.round(6 / 1.5 / done * 10), 9);
+  });
+});
+
+describe("round_robin", () => {
+  it("gives each its turn, by index, and passes over those that are not ready", () => {
+    const { pick } = roundRobin().create(connection([near, middle, far]));
+    const turn = (...ready: SubflowView[]): number | null => path(pick(ready, chunk()));
+    assertEquals([1, 2, 3, 4].map(() => turn(near, middle, far)), [1, 2, 3, 1]);
+    assertEquals(turn(near, far), 3);
+    assertEquals(turn(near, middle), 1);
+    assertEquals(turn(far), 3);
+    assertEquals(turn(far, middle, near), 1);
+    assertEquals(turn(), null);
+  });
+
+  it("sends again where it was not sent yet, if it can", () => {
+    const { pick } = roundRobin().create(connection([near, middle, far]));
+    assertEquals(path(pick([near, middle, far], chunk(near))), 2);
+    assertEquals(path(pick([near, middle], chunk(near, middle))), 1);
+  });
+
+  it("spreads evenly what leaves room, and lets windows decide in bulk", () => {
+    const { bulk, requests } = shares(roundRobin());
+    assertEquals(requests, [50, 50]);
+    assertEquals(bulk, [66, 34]);
+  });
+
+  it("takes whole segments in a row", () => {
+    assertEquals(roundRobin().quantum, 1460);
+    assertEquals(roundRobin({ segments: 4 }).quantum, 5840);
+    for (const segments of [0, 45, 1.5, NaN]) {
+      assertThrows(() => roundRobin({ segments }), RangeError, "'segments' must be an integer");
+    }
+  });
+});
+
+describe("redundant", () => {
+  it("has every subflow carry everything", () => {
+    const scheduler = redundant().create(connection([near, far]));
+    assertEquals(path(scheduler.pick([near, far], chunk())), 1);
+    assertEquals(scheduler.repeat!(far, chunk(near)), true);
+    const { requests, done } = shares(redundant());
+    assertEquals(requests, [50, 50]);
+    // As fast as the best path alone.
+    assertEquals(Math.round(done), 6);
+  });
+
+  it("loses no time when a path dies", () => {
+    const dead = (plugin: SchedulerPlugin): number =>
+      runToy(plugin, {
+        name: "the near path dies",
+        paths: [{ rate: 1e6, rtt: 20e3, dead: [100e3, 9e6] }, { rate: 1e6, rtt: 30e3 }],
+        writes: [{ at: 0, bytes: 3e5 }],
+      }).done;
+    const late = dead(minRtt()) - dead(redundant());
+    assertEquals(late > 50e3, true, `${late} µs`);
+  });
+});
+
+describe("patient, the example", () => {
+  it("waits for the fastest path rather than use one four times slower", () => {
+    const scheduler = patient().create(connection([near, middle, far]));
+    assertEquals(path(scheduler.pick([middle, far], chunk())), 2);
+    assertEquals(path(scheduler.pick([far], chunk())), 1);
+    const eager = patient({ ratio: 20 }).create(connection([near, middle, far]));
+    assertEquals(path(eager.pick([far], chunk())), 3);
+  });
+
+  it("waits neither for a stale path nor for a backup", () => {
+    for (const more of [{ stale: true }, { backup: true }]) {
+      const scheduler = patient().create(connection([subflow(1, 20, more), far]));
+      assertEquals(path(scheduler.pick([far], chunk())), 3);
+    }
+  });
+});
