@@ -1,0 +1,155 @@
+/** Two stacks on an emulated network that are stepped by hand, without promises: what measurements at the load of a module are made with. */
+
+import { lia } from "../cc/mod.ts";
+import type { Experiments } from "../core/connection/host.ts";
+import type { MetaSocket, Policies } from "../core/connection/meta_socket.ts";
+import { Stack } from "../core/host/stack.ts";
+import type { ElementFactory } from "../core/link/sim/elements/element.ts";
+import { Network } from "../core/link/sim/network.ts";
+import type { Trace } from "../core/link/sim/trace.ts";
+import type { Micros } from "../core/plugin.ts";
+import { fullMesh } from "../pm/mod.ts";
+import { minRtt } from "../sched/mod.ts";
+
+/** What connects the two. */
+export interface RigOptions {
+  /** Elements of each path, by its name; none: packets arrive at once. The first carries the first subflow. */
+  readonly paths: Readonly<Record<string, readonly ElementFactory[]>>;
+  /** Plugins of both hosts; the defaults for those not named. */
+  readonly policies?: Partial<Policies>;
+  /** Fixed values of both hosts. */
+  readonly experiments?: Experiments;
+  /** Seed of all randomness. @default {1} */
+  readonly seed?: number;
+  /** Sees every packet. */
+  readonly trace?: Trace;
+}
+
+/** What the two ends of a connection are told; both may call verbs at once. */
+export interface RigEvents {
+  /** Bytes, or the end, can be read at the client. */
+  onReadable?(client: MetaSocket): void;
+  /** There is room to write at the server; called once when it is connected, too. */
+  onWritable?(server: MetaSocket): void;
+}
+
+/** A client, a server that sends, and one connection between them. */
+export class Rig implements Disposable {
+  /** The network they are on. */
+  readonly network: Network;
+  readonly #client: Stack;
+  readonly #server: Stack;
+  #sender: MetaSocket | null = null;
+  #receiver: MetaSocket | null = null;
+
+  /** Makes hosts and paths. */
+  constructor(options: RigOptions) {
+    const { paths, policies, experiments, seed = 1, trace } = options;
+    const network = this.network = new Network({ seed, trace });
+    const [client, server, router] = [
+      network.host("client"),
+      network.host("server"),
+      network.router("router"),
+    ];
+    const defaults = {
+      scheduler: minRtt(),
+      pathManager: fullMesh(),
+      congestionControl: lia(),
+    };
+    const stack = (name: string): Stack =>
+      new Stack({
+        random: (stream) => network.randomSource(`${name}/${stream}`),
+        policies: { ...defaults, ...policies },
+        fallbacks: defaults,
+        ...(experiments === undefined ? {} : { experiments }),
+      });
+    this.#client = stack("client");
+    this.#server = stack("server");
+    const names = Object.keys(paths);
+    const [only] = names;
+    if (names.length === 1 && only !== undefined) {
+      // One path needs no router, which would cost time that is none of the stack's.
+      const link = network.link(only, client, server, { elements: paths[only] ?? [] });
+      for (
+        const [host, stack, n] of [[client, this.#client, 1], [server, this.#server, 2]] as const
+      ) {
+        link.end(host).attach(host);
+        stack.addLink(0, link.end(host), [`10.0.0.${n}/24`]);
+      }
+    } else {
+      const inner = network.link("server", server, router);
+      router.route("10.0.0.0/24", inner);
+      inner.end(server).attach(server);
+      this.#server.addLink(0, inner.end(server), ["10.0.0.2/24"]);
+      for (const [index, name] of names.entries()) {
+        const link = network.link(name, client, router, { elements: paths[name] ?? [] });
+        router.route(`10.0.${index + 1}.0/24`, link);
+        link.end(client).attach(client);
+        this.#client.addLink(0, link.end(client), [`10.0.${index + 1}.1/24`]);
+      }
+    }
+    client.start(this.#client);
+    server.start(this.#server);
+  }
+
+  /** Virtual time. */
+  get now(): Micros {
+    return this.network.now;
+  }
+
+  /** The server's end. */
+  get sender(): MetaSocket {
+    if (this.#sender === null) throw new Error("Cannot send as nothing is connected");
+    return this.#sender;
+  }
+
+  /** The client's end. */
+  get receiver(): MetaSocket {
+    if (this.#receiver === null) throw new Error("Cannot receive as nothing is connected");
+    return this.#receiver;
+  }
+
+  /** Connects the two; when it returns, both ends are established. */
+  connect(events: RigEvents): void {
+    const listener = this.#server.listen(this.now, {
+      port: 80,
+      observer: {
+        onConnection: () => {
+          const socket = this.#sender = listener.accept();
+          if (socket === null) return;
+          socket.observer = {
+            onEstablished: () => {},
+            onReadable: () => {},
+            onWritable: () => events.onWritable?.(socket),
+            onClosed: () => {},
+          };
+        },
+      },
+    });
+    const socket = this.#receiver = this.#client.connect(this.now, {
+      remote: { address: "10.0.0.2", port: 80 },
+      observer: {
+        onEstablished: () => {},
+        onReadable: () => events.onReadable?.(socket),
+        onWritable: () => {},
+        onClosed: () => {},
+      },
+    });
+    this.run(() => this.#sender !== null);
+    events.onWritable?.(this.sender);
+  }
+
+  /** Lets things happen until `condition` holds. */
+  run(condition: () => boolean): void {
+    this.network.runUntil(condition, Infinity);
+  }
+
+  /** Ends everything and gives memory back. */
+  [Symbol.dispose](): void {
+    this.#client.close(this.now);
+    this.#server.close(this.now);
+    this.network.close();
+    this.#client.free();
+    this.#server.free();
+  }
+}

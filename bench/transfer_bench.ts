@@ -1,0 +1,65 @@
+/**
+ * A transfer within this process: both stacks, an unshaped emulated link between them, packets of 1500 bytes one by one, application reads included.
+ * One iteration moves 100 Mbit, so that 100 divided by the milliseconds is Gbit/s; a copy of as many bytes in memory stands beside it.
+ */
+
+import { nDiffPorts } from "../pm/mod.ts";
+import { Rig, type RigOptions } from "./rig.ts";
+
+/** 100 Mbit. */
+const BYTES = 12_500_000;
+const GROUP = "in-process transfer of 100 Mbit";
+
+const source = new Uint8Array(1 << 16);
+const target = new Uint8Array(1 << 18);
+
+const here = new Uint8Array(BYTES);
+const there = new Uint8Array(BYTES);
+Deno.bench({ group: GROUP, name: "memory copy", fn: () => there.set(here) });
+
+/** Registers a transfer over a connection that stays open, so that neither handshake nor slow start counts. */
+function transfer(name: string, baseline: boolean, options: Partial<RigOptions>): void {
+  let move: (() => void) | null = null;
+  const begin = (): () => void => {
+    const rig = new Rig({ paths: { link: [] }, ...options });
+    let written = 0;
+    let wanted = 0;
+    let read = 0;
+    const write = (): void => {
+      while (written < wanted) {
+        const left = wanted - written;
+        const piece = left < source.length ? source.subarray(0, left) : source;
+        const taken = rig.sender.write(rig.now, piece, 0);
+        written += taken;
+        if (taken === 0) return;
+      }
+    };
+    rig.connect({
+      onWritable: write,
+      onReadable(socket) {
+        for (let count = 1; count > 0;) {
+          count = socket.read(rig.now, target);
+          read += count;
+        }
+      },
+    });
+    return () => {
+      wanted += BYTES;
+      write();
+      rig.run(() => read >= wanted);
+    };
+  };
+  Deno.bench({
+    group: GROUP,
+    name,
+    baseline,
+    fn() {
+      move ??= begin();
+      move();
+    },
+  });
+}
+
+transfer("TCP", false, { experiments: { mptcp: false } });
+transfer("MPTCP, 1 subflow", true, { policies: { pathManager: nDiffPorts({ subflows: 1 }) } });
+transfer("MPTCP, 2 subflows", false, { policies: { pathManager: nDiffPorts({ subflows: 2 }) } });

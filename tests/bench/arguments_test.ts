@@ -1,0 +1,66 @@
+import { describe, it } from "@std/testing/bdd";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { readSchedulers } from "../../bench/arguments.ts";
+import { UsageError } from "../../cli/arguments.ts";
+
+/** Runs `deno ARGS` in a folder whose only bench prints what the repository's benches would read from the command line. */
+async function denoWithBench(args: readonly string[]): Promise<string> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const root = new URL("../../", import.meta.url);
+    const { tasks, imports } = JSON.parse(await Deno.readTextFile(new URL("deno.json", root)));
+    const links = ["assert", "cli", "testing"].map((name) =>
+      new URL(`.links/std/${name}`, root).pathname
+    );
+    await Deno.writeTextFile(
+      `${folder}/deno.json`,
+      JSON.stringify({
+        tasks: { bench: tasks.bench },
+        imports,
+        links,
+        lock: { path: new URL("deno.lock", root).pathname, frozen: true },
+      }),
+    );
+    const module = new URL("bench/arguments.ts", root).href;
+    await Deno.writeTextFile(
+      `${folder}/print_bench.js`,
+      `import { readSchedulers } from "${module}";
+console.log("read " + JSON.stringify(readSchedulers(Deno.args)));`,
+    );
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: [...args],
+      cwd: folder,
+      env: { NO_COLOR: "1" },
+    }).output();
+    const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    return /^read .*$/m.exec(text)?.[0] ?? text;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+describe("arguments of the benches", () => {
+  it("mean the same in every form", async () => {
+    const expected = `read ["./mine.ts,ratio=3"]`;
+    const own = ["--scheduler", "./mine.ts,ratio=3"];
+    assertEquals(await denoWithBench(["task", "bench", ...own]), expected);
+    assertEquals(await denoWithBench(["task", "bench", "--", ...own]), expected);
+    assertEquals(await denoWithBench(["bench", "-A", "--", ...own]), expected);
+    assertEquals(await denoWithBench(["task", "bench"]), "read []");
+  });
+
+  it("may name several schedulers", () => {
+    assertEquals(readSchedulers(["--scheduler", "a", "--scheduler=b"]), ["a", "b"]);
+    assertEquals(readSchedulers(["--", "--scheduler=b"]), ["b"]);
+  });
+
+  it("are refused when unknown", async () => {
+    assertThrows(() => readSchedulers(["--shceduler", "a"]), UsageError, "did you mean");
+    assertThrows(() => readSchedulers(["a"]), UsageError, "Unknown argument a");
+    assertThrows(() => readSchedulers(["--", "--", "a"]), UsageError, "Unknown argument a");
+    assertStringIncludes(
+      await denoWithBench(["task", "bench", "--sheduler", "x"]),
+      "Unknown option --sheduler",
+    );
+  });
+});
