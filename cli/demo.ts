@@ -157,7 +157,7 @@ async function run(args: Given): Promise<number> {
 /** The command. */
 export const DEMO: Command = {
   name: "demo",
-  summary: "What a second path is worth: three transfers on an emulated network",
+  summary: "what a second path is worth: three transfers on an emulated network",
   text:
     `Transfers 32 MB over an emulated Wi-Fi and LTE: by plain TCP over the Wi-Fi alone, by MPTCP over
 both, and by MPTCP with the Wi-Fi cut for 5 s in the middle. Prints goodput, the share of each path,

@@ -137,7 +137,7 @@ async function run(args: Given): Promise<number> {
 export const GET: Command = {
   name: "get",
   positional: "URL",
-  summary: "Download over HTTP over MPTCP, from any server behind the kernel",
+  summary: "download over HTTP over MPTCP, from any server behind the kernel",
   text:
     `Downloads URL (http: only) through TUN devices from a server that this machine's kernel, or a
 network behind it, runs. A server that does not speak MPTCP is served by plain TCP. Shows what each

@@ -7,12 +7,13 @@
 import { type Command, helpOf, nearest, readArguments, UsageError } from "./arguments.ts";
 import { DEMO } from "./demo.ts";
 import { GET } from "./get.ts";
+import { LAB } from "./lab_command.ts";
 import { NEW } from "./new.ts";
 import { bold, print, report } from "./output.ts";
 import { SERVE } from "./serve.ts";
 
 /** All commands, in the order of the help. */
-export const COMMANDS: readonly Command[] = [DEMO, SERVE, GET, NEW];
+export const COMMANDS: readonly Command[] = [DEMO, NEW, LAB, SERVE, GET];
 
 /** What `mptcp --help` prints. */
 export function overview(): string {
@@ -31,6 +32,7 @@ export function overview(): string {
     "  mptcp demo                                   what a second path is worth, in a few seconds",
     "  mptcp new scheduler mine                     a scheduler of your own …",
     "  mptcp demo --scheduler ./mine.ts,ratio=3     … at work on the emulated network",
+    "  sudo mptcp lab -- mptcp get http://10.77.1.1/32MB -o /dev/null    a download from a real kernel",
     "",
     "mptcp COMMAND --help explains a command, with examples.",
   ].join("\n");

@@ -119,7 +119,7 @@ async function run(args: Given): Promise<number> {
 export const NEW: Command = {
   name: "new",
   positional: "KIND NAME",
-  summary: "Write a plugin of your own to begin with: a scheduler, cc or pm",
+  summary: "write a plugin of your own to begin with: a scheduler, cc or pm",
   text:
     `Writes NAME.ts into the current folder: a plugin of KIND (scheduler, cc for congestion control, pm
 for path manager) that works, in twenty lines. Needs --allow-write.`,

@@ -227,7 +227,7 @@ async function run(args: Given): Promise<number> {
 export const SERVE: Command = {
   name: "serve",
   positional: "DIR",
-  summary: "Serve a folder over HTTP over MPTCP, on TUN devices",
+  summary: "serve a folder over HTTP over MPTCP, on TUN devices",
   text:
     `Serves the files of DIR to any HTTP client behind the kernel, whether it speaks MPTCP (several
 paths at once) or plain TCP. Shows the progress of each response and what each path carries.
