@@ -30,6 +30,21 @@ export function channelOf(conn: MptcpConn): Channel {
  * - `await using conn`: the same, then waits until both sides are done, at most for the host's `linger` (10 s).
  *
  * After the peer reset it, what had come before can still be read; then calls reject with a `Deno.errors.*`: `ConnectionReset`, `TimedOut`, …
+ *
+ * @example An echo
+ * ```ts
+ * import { emulate } from "@mptcp/mptcp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
+ * using listener = net.server.listen({ port: 7 });
+ * const echo = listener.accept().then((peer) => peer.readable.pipeTo(peer.writable));
+ * await using conn = await net.client.connect({ hostname: "server", port: 7 });
+ * await conn.write(new TextEncoder().encode("hello"));
+ * await conn.closeWrite();
+ * assertEquals(await new Response(conn.readable).text(), "hello");
+ * await echo;
+ * ```
  */
 export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
   readonly #channel: Channel;

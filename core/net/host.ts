@@ -25,6 +25,8 @@ import { addressesOf, type Resolve, systemResolve } from "./resolve.ts";
 import type { Runtime } from "./runtime.ts";
 import type { TransportStack } from "./transport.ts";
 
+export type { Experiments, FaultReport };
+
 /** A link and the addresses that the host has on it. */
 export interface HostInterface {
   /** How packets leave and come in, such as `tun("mptcp0")`. One that has `configure` learns the addresses before it is attached. */
@@ -120,6 +122,30 @@ const ANY_ADDRESS = new Set(["0.0.0.0", "::", "[::]"]);
  *
  * - `await using host`: closes the listeners and the connections, waits for those that still send (at most `linger`), closes the links.
  * - {@linkcode Host.close}: aborts them all.
+ *
+ * @example Two TUN devices to the kernel of this machine (--allow-ffi and CAP_NET_ADMIN)
+ * ```ts ignore
+ * import { Host, tun } from "@mptcp/mptcp";
+ *
+ * await using host = await Host.open({
+ *   interfaces: [
+ *     { link: tun("mptcp0"), addresses: ["10.77.1.2/24"] },
+ *     { link: tun("mptcp1"), addresses: ["10.77.2.2/24"] },
+ *   ],
+ * });
+ * using conn = await host.connect({ hostname: "10.77.1.1", port: 80 });
+ * ```
+ *
+ * @example Ending an attempt
+ * ```ts
+ * import { emulate } from "@mptcp/mptcp";
+ * import { assertRejects } from "@std/assert";
+ *
+ * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
+ * net.path("wifi").cut();
+ * const signal = net.timeout("3 s"); // on real links: AbortSignal.timeout(3000)
+ * await assertRejects(() => net.client.connect({ hostname: "server", port: 80, signal }), DOMException);
+ * ```
  */
 export class Host implements AsyncDisposable {
   readonly #registry: Registry<Channel>;

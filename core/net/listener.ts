@@ -29,6 +29,24 @@ export function makeListener(...args: ListenerArguments): MptcpListener {
 /**
  * Listens for Multipath TCP and plain TCP connections, shaped like {@linkcode Deno.Listener}. `Host.listen()` gives it. Iterating over it gives the
  * connections and ends quietly when it is closed; leaving the loop closes it.
+ *
+ * @example A server
+ * ```ts
+ * import { emulate } from "@mptcp/mptcp";
+ *
+ * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
+ * const listener = net.server.listen({ port: 13 });
+ * const serving = (async () => {
+ *   for await (const conn of listener) {
+ *     using _ = conn;
+ *     await conn.write(new TextEncoder().encode(new Date().toString()));
+ *   }
+ * })();
+ * using conn = await net.client.connect({ hostname: "server", port: 13 });
+ * console.log(await new Response(conn.readable).text());
+ * listener.close();
+ * await serving;
+ * ```
  */
 export class MptcpListener implements Deno.Listener<MptcpConn, Deno.NetAddr> {
   readonly #registry: Registry<Channel>;

@@ -2,15 +2,25 @@
  * A connection as a `node:stream` Duplex, for everything of Node's that takes a socket: node:http and its agents, TLS, HTTP/2, WebSocket libraries.
  * Outside the graph of mod.ts, which imports nothing of node:stream.
  *
- * ```ts ignore
+ * @example A server and a client of node:http
+ * ```ts
  * import http from "node:http";
+ * import { emulate } from "@mptcp/mptcp";
  * import { toDuplex } from "@mptcp/mptcp/node";
+ * import { assertEquals } from "@std/assert";
  *
+ * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
  * const server = http.createServer((_request, response) => response.end("hello"));
- * for await (const conn of host.listen({ port: 80 })) server.emit("connection", toDuplex(conn));
+ * const listener = net.server.listen({ port: 80 });
+ * listener.accept().then((conn) => server.emit("connection", toDuplex(conn)));
  *
- * const conn = await host.connect({ hostname: "10.0.0.2", port: 80 });
- * http.get({ host: "10.0.0.2", createConnection: () => toDuplex(conn) }, (response) => response.pipe(process.stdout));
+ * const socket = toDuplex(await net.client.connect({ hostname: "server", port: 80 }));
+ * const body = await new Promise((resolve) =>
+ *   http.get({ host: "server", createConnection: () => socket }, (response) => response.on("data", resolve))
+ * );
+ * assertEquals(String(body), "hello");
+ * socket.destroy();
+ * listener.close();
  * ```
  *
  * Deno 2.9 ends a connection after its first response while `server.listening` is false, where Node keeps it for the next request. A server that serves
@@ -26,8 +36,6 @@ import { channelOf, type MptcpConn } from "./conn.ts";
 
 /** Most bytes of one read. */
 const CHUNK = 65536;
-
-type Callback = (error?: Error | null) => void;
 
 function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason));
@@ -164,6 +172,7 @@ export class MptcpDuplex extends Duplex {
     else this.once("finish", this.destroy);
   }
 
+  /** Reads on; called by the stream. */
   override _read(): void {
     this.#channel.readChunk(CHUNK).then((chunk) => {
       this.#touch();
@@ -177,7 +186,12 @@ export class MptcpDuplex extends Duplex {
     });
   }
 
-  override _write(chunk: Uint8Array, _encoding: string, callback: Callback): void {
+  /** Writes; called by the stream. */
+  override _write(
+    chunk: Uint8Array,
+    _encoding: string,
+    callback: (error?: Error | null) => void,
+  ): void {
     this.#bytesWritten += chunk.byteLength;
     this.#channel.write(chunk).then(() => {
       this.#touch();
@@ -185,20 +199,23 @@ export class MptcpDuplex extends Duplex {
     }, (reason) => callback(asError(reason)));
   }
 
+  /** Writes several pieces at once; called by the stream. */
   override _writev(
     chunks: { chunk: Uint8Array; encoding: string }[],
-    callback: Callback,
+    callback: (error?: Error | null) => void,
   ): void {
     // A head and a body in one piece: two writes would leave as two segments.
     const all = chunks.length === 1 ? chunks[0]!.chunk : Buffer.concat(chunks.map((c) => c.chunk));
     this._write(all, "buffer", callback);
   }
 
-  override _final(callback: Callback): void {
+  /** Sends the end; called by the stream. */
+  override _final(callback: (error?: Error | null) => void): void {
     this.#channel.closeWrite().then(() => callback(), (reason) => callback(asError(reason)));
   }
 
-  override _destroy(error: Error | null, callback: Callback): void {
+  /** Closes the connection; called by the stream. */
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     clearTimeout(this.#timer);
     this.#conn.close();
     callback(error);

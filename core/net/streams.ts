@@ -3,7 +3,7 @@
 import type { Channel } from "./channel.ts";
 
 /** Most bytes of one chunk for a reader that brings no buffer. */
-const CHUNK = 262144;
+const CHUNK = 65536;
 
 /** The incoming bytes as a byte stream; nothing is read before somebody asks. Its end leaves the writing side open. */
 export function readableOf(channel: Channel): ReadableStream<Uint8Array<ArrayBuffer>> {
