@@ -1,0 +1,62 @@
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { addAddrHmac, joinHmac, keyMaterial, sameHmac } from "../../../core/connection/keys.ts";
+import { Tokens } from "../../../core/host/tokens.ts";
+import type { MetaSocket } from "../../../core/connection/meta_socket.ts";
+
+// Vectors of the draft's table, §17 (computed from the text of RFC 8684).
+const A = { high: 0x01020304, low: 0x05060708 };
+const B = { high: 0x11121314, low: 0x15161718 };
+const R_A = 0x01020304;
+const R_B = 0x11121314;
+
+const hex = (bytes: Uint8Array): string =>
+  [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+describe("keys", () => {
+  it("give token and initial data sequence number (RFC 8684 §3.1)", () => {
+    assertEquals(keyMaterial(A), {
+      token: 0x66840dda,
+      idsn: { high: 0xf5a101d3, low: 0xd29d6f72 },
+    });
+    assertEquals(keyMaterial(B), {
+      token: 0xccad45ac,
+      idsn: { high: 0x535beea3, low: 0x8e087c8e },
+    });
+  });
+
+  it("give the HMACs of a join: 160 bits from A, 64 from B (RFC 8684 §3.2)", () => {
+    const fromA = joinHmac(A, B, R_A, R_B);
+    assertEquals(hex(fromA.subarray(0, 20)), "ebe1904f60783da390651bcd4a4896b78d9e26fd");
+    const fromB = joinHmac(B, A, R_B, R_A);
+    assertEquals(hex(fromB.subarray(0, 8)), "65b13efb032466b9");
+  });
+
+  it("give the HMAC of ADD_ADDR: id, address and port, the last 64 bits (RFC 8684 §3.4.1)", () => {
+    const mac = addAddrHmac(A, B, 4, new Uint8Array([10, 0, 2, 1]), 0);
+    assertEquals(hex(mac), "3f2ae47861661cb6");
+    assertNotEquals(hex(addAddrHmac(A, B, 4, new Uint8Array([10, 0, 2, 1]), 80)), hex(mac));
+    assertNotEquals(hex(addAddrHmac(B, A, 4, new Uint8Array([10, 0, 2, 1]), 0)), hex(mac));
+  });
+
+  it("are compared in full", () => {
+    const mac = joinHmac(A, B, R_A, R_B);
+    for (const at of [0, 7, 31]) {
+      const other = mac.slice();
+      other[at]! ^= 1;
+      assertEquals(sameHmac(mac, other), false);
+    }
+    assertEquals(sameHmac(mac, mac.slice()), true);
+    assertEquals(sameHmac(mac, mac.slice(0, 20)), false);
+  });
+});
+
+describe("ARC-7: tokens", () => {
+  it("are unique: a key whose token is taken is drawn again (RFC 8684 §3.1)", () => {
+    const tokens = new Tokens();
+    tokens.claim(keyMaterial(A).token, {} as MetaSocket);
+    // Key 0 is no key, A is taken.
+    const words = [0, 0, A.high, A.low, B.high, B.low];
+    assertEquals(tokens.newKey(() => words.shift()!), B);
+  });
+});
