@@ -104,9 +104,9 @@ export type SubflowChange = "joined" | "left" | "priority" | "stale" | "revived"
 /** Decides which subflow carries what. */
 export interface Scheduler {
   /**
-   * Which subflow carries the next bytes? `ready` holds those that can: established, with room, not stale, backup ones only if no
-   * other works; empty only with `lookAhead`. A subflow without room means "wait for that one", `null` "wait", several "a copy on
-   * each". Asked again until nothing is left or the answer is to wait. Reinjections (`sentOn`) come before new data.
+   * Which subflow carries the next bytes? `ready` holds those that can: established, with room, backup ones only if no other works, stale
+   * ones only if all are; empty only with `lookAhead`. A subflow that is not among them means "wait for that one", `null` "wait", several
+   * "a copy on each". Asked again until nothing is left or the answer is to wait. Reinjections (`sentOn`) come before new data.
    */
   pick(ready: readonly SubflowView[], chunk: Chunk): Choice;
   /**

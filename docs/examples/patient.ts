@@ -11,8 +11,8 @@ export default function patient({ ratio = 4 }: { ratio?: number } = {}): Schedul
     create: (connection) => ({
       pick(ready) {
         const best = ready.reduce(faster);
-        const usable = connection.subflows.filter((s) => !s.stale && s.backup === best.backup);
-        const fastest = usable.reduce(faster);
+        const fastest = connection.subflows
+          .filter((s) => s.stale === best.stale && s.backup === best.backup).reduce(faster);
         return best.srtt <= ratio * fastest.srtt ? best : fastest;
       },
     }),

@@ -6,9 +6,10 @@ export default function ignoresBackup(): SchedulerPlugin {
     kind: "scheduler",
     name: "ignores_backup",
     create: ({ subflows }) => ({
-      pick: () =>
-        subflows.filter(({ room, mss, stale }) => room >= mss && !stale)
-          .reduce((best, subflow) => subflow.srtt < best.srtt ? subflow : best),
+      pick([first]) {
+        const able = subflows.filter(({ room, mss, stale }) => room >= mss && !stale);
+        return able.reduce((best, s) => s.srtt < best.srtt ? s : best, able[0] ?? first!);
+      },
     }),
   };
 }

@@ -193,8 +193,10 @@ class ToyConnection implements ConnectionView {
       return;
     }
     this.#giveUp(subflow);
-    subflow.stale = true;
-    this.#tell(subflow, "stale");
+    if (!subflow.stale) {
+      subflow.stale = true;
+      this.#tell(subflow, "stale");
+    }
     if (!subflow.swallows(this.now)) {
       this.#events.at(this.now + subflow.srtt, () => this.#revive(subflow));
     }
@@ -243,6 +245,7 @@ class ToyConnection implements ConnectionView {
       this.#unacked.shift()!.acked = true;
     }
     this.#reinject = this.#reinject.filter((other) => !other.acked);
+    this.#revive(subflow);
     if (subflow.epoch === epoch) {
       subflow.outstanding.splice(subflow.outstanding.indexOf(chunk), 1);
       subflow.inFlight -= chunk.length;
@@ -253,10 +256,11 @@ class ToyConnection implements ConnectionView {
     this.#pass();
   }
 
-  /** Usable: not stale, and a backup only if no other works. */
+  /** Usable: a backup only if no other works, a stale one only if all are. */
   #usable(subflow: ToySubflow): boolean {
-    return !subflow.stale &&
-      (!subflow.backup || this.subflows.every((other) => other.backup || other.stale));
+    const working = this.subflows.filter(({ stale }) => !stale);
+    if (working.length === 0) return true;
+    return !subflow.stale && (!subflow.backup || working.every(({ backup }) => backup));
   }
 
   /** One send pass. */

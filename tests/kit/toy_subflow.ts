@@ -94,7 +94,7 @@ export class ToySubflow implements SubflowView {
   }
 
   get room(): number {
-    return this.stale ? 0 : Math.max(0, this.cwnd - this.inFlight);
+    return Math.max(0, this.cwnd - this.inFlight);
   }
 
   get pacingRate(): number {
