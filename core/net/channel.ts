@@ -229,7 +229,7 @@ export class Channel implements ConnectionObserver {
   #refusal(verb: string): unknown {
     if (this.#closed) return closedError("Connection");
     if (this.#aborted) return this.#reason;
-    return this.#over ? this.#failure(verb) : undefined;
+    return this.#over && this.#code !== null ? this.#failure(verb) : undefined;
   }
 
   #failure(verb: string): Error {
@@ -312,7 +312,7 @@ export class Channel implements ConnectionObserver {
   write(source: Uint8Array): Promise<number> {
     const refusal = this.#refusal("write to");
     if (refusal !== undefined) return Promise.reject(refusal);
-    if (this.#writeClosed) return Promise.reject(brokenPipeError("write"));
+    if (this.#writeClosed || this.#over) return Promise.reject(brokenPipeError("write"));
     const length = source.byteLength;
     let from = 0;
     if (this.#writes.length === 0) {
@@ -336,8 +336,8 @@ export class Channel implements ConnectionObserver {
   /** Sends the end after what was written; resolves when it is in the send queue. */
   closeWrite(): Promise<void> {
     const refusal = this.#refusal("close the writing side to");
-    if (this.#writeClosed && !this.#aborted) return Promise.resolve();
     if (refusal !== undefined) return Promise.reject(refusal);
+    if (this.#writeClosed || this.#over) return Promise.resolve();
     this.#writeClosed = true;
     if (this.#writes.length > 0) {
       return new Promise((resolve, reject) => this.#finishing.push({ resolve, reject }));
@@ -435,10 +435,12 @@ export class Channel implements ConnectionObserver {
   ended(linger: Micros): Promise<void> {
     const { runtime, open } = this.#registry;
     if (!open.has(this)) return Promise.resolve();
+    const hold = this.#registry.hold();
     return new Promise((resolve) => {
       const done = (): void => {
         cancel();
         end();
+        hold.release();
         resolve();
       };
       const end = this.#wait("close the connection to", done);

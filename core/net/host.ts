@@ -361,6 +361,7 @@ export class Host implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closing !== null) return this.#closing;
     const { stack, runtime, open, listeners } = this.#registry;
+    const hold = this.#registry.hold();
     for (const listener of [...listeners]) listener.close();
     for (const channel of [...open]) channel.close();
     const until = runtime.now() + this.#linger;
@@ -369,7 +370,8 @@ export class Host implements AsyncDisposable {
     for (let pause = 1000; stack.connections > 0 && runtime.now() < until; pause *= 1.5) {
       await sleep(runtime, Math.min(pause, until - runtime.now()));
     }
-    return this.close();
+    await this.close();
+    hold.release();
   }
 }
 

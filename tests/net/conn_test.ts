@@ -149,6 +149,16 @@ describe("MptcpConn.write()", () => {
     assertEquals(await client.read(zeros(10)), 5);
   });
 
+  it("after both ends is a broken pipe too, and closeWrite() changes nothing", async () => {
+    const { client, server } = await fakePair();
+    await client.closeWrite();
+    await server.closeWrite();
+    assertEquals(await client.read(zeros(1)), null);
+    await turn();
+    await assertRejects(() => client.write(HELLO), Deno.errors.BrokenPipe);
+    await client.closeWrite();
+  });
+
   it("that waits rejects when the peer resets, closeWrite() behind it too", async () => {
     const { client, clientSocket, serverSocket } = await fakePair();
     clientSocket.stuck = true;

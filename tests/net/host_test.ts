@@ -255,7 +255,11 @@ describe("Host", () => {
       while (await server.read(zeros(10)) !== null);
       server.close();
     })();
-    await hosts.client[Symbol.asyncDispose]();
+    client.unref();
+    const disposing = hosts.client[Symbol.asyncDispose]();
+    assert(hosts.clientRuntime.held, "or the program would end before it");
+    await disposing;
+    assert(!hosts.clientRuntime.held);
     await serving;
     assert(clientSocket.finished);
     assertEquals(clientSocket.code, null);
