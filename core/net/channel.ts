@@ -13,6 +13,7 @@ import {
   networkCode,
   networkError,
 } from "./errors.ts";
+import { applicationPaths } from "./paths.ts";
 import type { Hold, Registry } from "./registry.ts";
 import type {
   ConnectionObserver,
@@ -196,26 +197,11 @@ export class Channel implements ConnectionObserver {
   /** What a path manager sees and does; what an application changes takes effect at once. */
   paths(): PathContext {
     const { context } = this.socket.paths;
-    const change = <Args extends unknown[]>(verb: (...args: Args) => void) => (...args: Args) => {
-      this.now();
-      verb(...args);
-      this.#flush();
-    };
-    return {
-      role: context.role,
-      locals: context.locals,
-      remotes: context.remotes,
-      paths: context.paths,
-      get peerDeniesJoinToInitial() {
-        return context.peerDeniesJoinToInitial;
-      },
-      index: context.index,
-      use: change(context.use),
-      setBackup: change(context.setBackup),
-      announce: change(context.announce),
-      withdraw: change(context.withdraw),
-      after: (delay, callback) => this.#registry.runtime.at(this.now() + delay, callback),
-    };
+    return applicationPaths(context, {
+      begin: () => this.now(),
+      end: () => this.#flush(),
+      at: (time, callback) => this.#registry.runtime.at(time, callback),
+    });
   }
 
   #endConnecting(): Waiter<void> | null {
