@@ -20,7 +20,11 @@ export default function ${name}({ ratio = 4 } = {}): SchedulerPlugin {
       // Which of the subflows that have room carries the next bytes? Another one, or null: wait.
       pick(ready) {
         const best = ready.reduce((a, b) => a.srtt <= b.srtt ? a : b);
-        const fastest = Math.min(...connection.subflows.filter((s) => !s.stale).map((s) => s.srtt));
+        const fastest = Math.min(
+          ...connection.subflows
+            .filter((s) => s.stale === best.stale && s.backup === best.backup)
+            .map((s) => s.srtt),
+        );
         return best.srtt <= ratio * fastest ? best : null;
       },
     }),
@@ -52,7 +56,7 @@ export default function ${name}({ beta = 0.5 } = {}): CongestionControlPlugin {
           },
           onCongestion(cause, flightSize) {
             ssthresh = Math.max(2 * mss, beta * flightSize);
-            cwnd = cause === "timeout" ? mss : ssthresh;
+            cwnd = cause === "timeout" ? mss : Math.min(cwnd, ssthresh);
           },
         };
       },

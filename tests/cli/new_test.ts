@@ -1,0 +1,48 @@
+import { describe, it } from "@std/testing/bdd";
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { UsageError } from "../../cli/arguments.ts";
+import { template } from "../../cli/new.ts";
+import type { Plugin } from "../../core/plugin.ts";
+import { brokenRules } from "../kit/mod.ts";
+
+const KINDS = { scheduler: "scheduler", cc: "congestion-control", pm: "path-manager" };
+
+describe("mptcp new", () => {
+  it("writes plugins that the kit finds sound and that need no other file", async () => {
+    for (const [word, kind] of Object.entries(KINDS)) {
+      const text = template(word, "my_own");
+      assertStringIncludes(text, "export default function myOwn(");
+      // `deno test` transpiles what it imports; types are checked below.
+      const url = `data:application/typescript,${encodeURIComponent(text)}`;
+      const { default: factory }: { default: () => Plugin } = await import(url);
+      const plugin = factory();
+      assertEquals([plugin.kind, plugin.name], [kind, "my_own"]);
+      assertEquals(brokenRules(plugin).map(({ message }) => message), [], word);
+    }
+  });
+
+  it("writes plugins that pass the strict type check", async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      for (const word of Object.keys(KINDS)) {
+        await Deno.writeTextFile(`${folder}/${word}.ts`, template(word, "mine"));
+      }
+      const config = new URL("../../deno.json", import.meta.url).pathname;
+      const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["check", "--config", config, ...Object.keys(KINDS).map((word) => `${word}.ts`)],
+        cwd: folder,
+        env: { NO_COLOR: "1" },
+      }).output();
+      assertEquals(code, 0, new TextDecoder().decode(stderr));
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+
+  it("refuses kinds and names that do not work", () => {
+    assertThrows(() => template("congestion", "x"), UsageError, "scheduler, cc, pm");
+    for (const name of ["", "1a", "a-b", "../a", "a b"]) {
+      assertThrows(() => template("scheduler", name), UsageError, "Cannot name");
+    }
+  });
+});
