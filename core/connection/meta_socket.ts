@@ -98,8 +98,8 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
   dataNxt = 1;
   /** Right edge of the peer's window. */
   windowEnd = 1;
-  readonly sentList = new SentList();
-  readonly retransmitQueue = new RetransmitQueue();
+  readonly sentList: SentList = new SentList();
+  readonly retransmitQueue: RetransmitQueue = new RetransmitQueue();
   /** Data offset of our DATA_FIN; -1 before finish(). */
   finOffset = -1;
   /** The peer had finished before we did. */

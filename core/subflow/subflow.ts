@@ -124,8 +124,8 @@ export class Subflow implements SubflowView, Timed {
   record = 0;
 
   readonly inFlightList: InFlight;
-  readonly rtt = new RttEstimator();
-  readonly prr = new Prr();
+  readonly rtt: RttEstimator = new RttEstimator();
+  readonly prr: Prr = new Prr();
   controller: CongestionController | null = null;
   recovery = OPEN;
   recover = 0;
