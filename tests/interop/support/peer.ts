@@ -1,7 +1,7 @@
-/** Drives a peer on the kernel's sockets, peer.py, inside a lab. */
+/** Drives a peer on the kernel's sockets, peer.py, inside a network namespace. */
 
 import { fileURLToPath } from "node:url";
-import type { Lab } from "../../../cli/lab.ts";
+import type { Namespace } from "../../../cli/namespace.ts";
 
 const PROGRAM = fileURLToPath(new URL("./peer.py", import.meta.url));
 
@@ -10,7 +10,7 @@ export type PeerJob = "sink" | "source" | "both" | "echo";
 
 /** How a peer is started. */
 export interface PeerOptions {
-  /** The kernel's address to listen on, or ours to connect to. */
+  /** The kernel's address to listen on, "0.0.0.0" or "::" so that joins to its other addresses find a listener too; or ours to connect to. */
   readonly host: string;
   /** Its port; listening, 0 is any free one. */
   readonly port?: number;
@@ -128,9 +128,9 @@ export class Peer implements AsyncDisposable {
   }
 }
 
-/** Starts a peer in the lab. One that listens does so when the promise resolves; its port is on the result. */
+/** Starts a peer. One that listens does so when the promise resolves; its port is on the result. */
 export async function startPeer(
-  lab: Lab,
+  namespace: Namespace,
   role: "listen" | "connect",
   job: PeerJob,
   options: PeerOptions,
@@ -140,7 +140,7 @@ export async function startPeer(
     if (value === true) args.push(`--${name}`);
     else if (value !== false && value !== undefined) args.push(`--${name}`, String(value));
   }
-  const child = lab.spawn(["python3", PROGRAM, ...args], {
+  const child = namespace.spawn(["python3", PROGRAM, ...args], {
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

@@ -1,0 +1,107 @@
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { Loop } from "../../core/link/tun/loop.ts";
+import { tun } from "../../core/link/tun/tun.ts";
+import { makeNamespace } from "../../cli/namespace.ts";
+import { describeWithKernel } from "../interop/support/needs.ts";
+import { program, stand } from "../support/tun.ts";
+
+describeWithKernel("the loop", () => {
+  it("fires what is due in order, and never early", async () => {
+    await using it = await stand();
+    const { loop } = it;
+    const fired: string[] = [];
+    const { resolve, promise } = Promise.withResolvers<void>();
+    const start = loop.now();
+    const early: number[] = [];
+    const note = (name: string, due: number): () => void => () => {
+      fired.push(name);
+      if (loop.now() < due) early.push(due - loop.now());
+    };
+    loop.at(start + 3000, note("3", start + 3000));
+    loop.at(start + 500, note("0.5", start + 500));
+    loop.at(start + 500, note("0.5 too", start + 500));
+    const cancel = loop.at(start + 1000, note("cancelled", 0));
+    loop.at(start + 4000, resolve);
+    cancel();
+    await promise;
+    assertEquals([fired, early], [["0.5", "0.5 too", "3"], []]);
+  });
+
+  it("heeds a deadline that moves earlier while it sleeps", async () => {
+    await using namespace = await makeNamespace();
+    const loop = new Loop({ spin: 0 });
+    const link = tun("mptcp0", { namespace: namespace.name, kernelAddresses: [] });
+    loop.add(link);
+    let deadline = Infinity;
+    const { resolve, promise } = Promise.withResolvers<void>();
+    loop.start({
+      handlePacket() {},
+      handleWritable() {},
+      handleTimeout() {
+        deadline = Infinity;
+        resolve();
+      },
+      pollTimeout: () => deadline,
+      flush() {},
+    });
+    loop.hold(true);
+    // Long enough for it to fall asleep.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    deadline = loop.now() + 100;
+    loop.wake();
+    await promise;
+    await loop.close();
+  });
+
+  it("lets the program end unless it is held", async () => {
+    await using namespace = await makeNamespace();
+    const body = (held: boolean): string =>
+      `const loop = new Loop();
+      loop.add(tun("mptcp0", { kernelAddresses: [] }));
+      loop.start(quiet);
+      loop.hold(true);
+      loop.at(loop.now() + 30_000, () => { console.log("fired"); ${
+        held ? "void loop.close()" : "loop.hold(false)"
+      }; });`;
+    for (const held of [true, false]) {
+      const { stdout } = await namespace.exec(["timeout", "20", ...program(body(held))]);
+      assertEquals(stdout, "fired\n");
+    }
+    const { stdout } = await namespace.exec([
+      "timeout",
+      "20",
+      ...program(`const loop = new Loop();
+        loop.add(tun("mptcp0", { kernelAddresses: [] }));
+        loop.start(quiet);
+        loop.at(loop.now() + 1e6, () => console.log("never"));`),
+    ]);
+    assertEquals(stdout, "");
+  });
+
+  it("is closed once, and starts once", async () => {
+    const it = await stand();
+    assertThrows(() => it.loop.start(it.stack), TypeError, "started before");
+    await Promise.all([it.loop.close(), it.loop.close()]);
+    await it.loop.close();
+    await it.namespace.close();
+    assertThrows(() => new Loop({ spin: -1 }), RangeError, "'spin'");
+    assertThrows(() => new Loop({ spin: NaN }), RangeError, "'spin'");
+  });
+
+  it("passes an error of the stack on to whoever closes it", async () => {
+    await using namespace = await makeNamespace();
+    const loop = new Loop();
+    loop.add(tun("mptcp0", { namespace: namespace.name, kernelAddresses: [] }));
+    loop.start({
+      handlePacket() {},
+      handleWritable() {},
+      handleTimeout() {},
+      pollTimeout() {
+        throw new Error("broken");
+      },
+      flush() {},
+    });
+    await assertRejects(() => loop.close(), Error, "broken");
+  });
+});
