@@ -66,14 +66,17 @@ export interface Segment extends Omit<Tcp, "mptcp"> {
 }
 
 function pseudoHeader(source: Uint8Array, dest: Uint8Array, protocol: number, length: number) {
-  const tail = new Uint8Array(8);
-  new DataView(tail.buffer).setUint32(0, length);
-  tail[7] = protocol;
-  return Uint8Array.from([...source, ...dest, ...tail]);
+  const bytes = new Uint8Array(2 * source.length + 8);
+  bytes.set(source);
+  bytes.set(dest, source.length);
+  new DataView(bytes.buffer).setUint32(2 * source.length, length);
+  bytes[bytes.length - 1] = protocol;
+  return bytes;
 }
 
+/** Of parts of which only the last may be of odd length. */
 function checksum(...parts: Uint8Array[]): number {
-  return ~sum(Uint8Array.from(parts.flatMap((part) => [...part]))) & 0xffff;
+  return ~fold(parts.reduce((total, part) => total + sum(part), 0)) & 0xffff;
 }
 
 /** A verdict of `packet_parse`, or what it found. */
