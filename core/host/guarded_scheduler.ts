@@ -114,7 +114,7 @@ class GuardedScheduler implements Scheduler {
 
   /** A wait must have an end: something in flight that will be acknowledged or time out, or a wake that is due. */
   #judgeWait(ready: readonly SubflowView[]): string | null {
-    if (ready.length === 0 || this.#connection.waking || this.#connection.unacked > 0) return null;
+    if (ready.length === 0 || this.#connection.waking) return null;
     const { subflows } = this.#connection;
     for (let i = 0; i < subflows.length; i++) if (subflows[i]!.inFlight > 0) return null;
     return "waits with nothing in flight and no wake due";

@@ -1,0 +1,193 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { lia } from "../../cc/mod.ts";
+import { checkPlugin, loadPlugin, parsePlugin } from "../../core/net/load_plugin.ts";
+import type { Plugin } from "../../core/plugin.ts";
+import { fullMesh, nDiffPorts } from "../../pm/mod.ts";
+import { minRtt, roundRobin } from "../../sched/mod.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const builtIns = { min_rtt: minRtt, round_robin: roundRobin };
+
+/** Runs `use` with a file of `source`, which is given as relative path and base. */
+async function withFile(
+  source: string,
+  use: (path: string, base: URL) => Promise<void>,
+): Promise<void> {
+  const directory = await Deno.makeTempDir();
+  try {
+    const base = new URL(`file://${directory}/`);
+    await Deno.writeTextFile(new URL("mine.ts", base), source);
+    await use("./mine.ts", base);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+describe("parsePlugin", () => {
+  it("tells name and options apart; numbers and booleans become such", () => {
+    assertEquals(parsePlugin("min_rtt"), { source: "min_rtt", options: {} });
+    assertEquals(parsePlugin("./a.ts,ratio=3,late=true,early=false,name=x=y,none=,big=1e3"), {
+      source: "./a.ts",
+      options: { ratio: 3, late: true, early: false, name: "x=y", none: "", big: 1000 },
+    });
+    assertEquals(parsePlugin("https://example.com/a.ts,n=-0.5").options, { n: -0.5 });
+  });
+
+  it("says what it cannot read", () => {
+    assertThrows(() => parsePlugin(""), TypeError, "must begin with a name, a file or a URL");
+    assertThrows(() => parsePlugin("rr,4"), TypeError, `as "4" must be of the form key=value`);
+    assertThrows(() => parsePlugin("rr,=4"), TypeError, "key=value");
+  });
+});
+
+describe("checkPlugin", () => {
+  it("gives back what is a plugin of the kind", () => {
+    const plugin = minRtt();
+    assert(checkPlugin("scheduler", plugin) === plugin);
+  });
+
+  it("says what is wrong with anything else", () => {
+    const message = (value: unknown, label?: string): string =>
+      assertThrows(() => checkPlugin("scheduler", value, label), TypeError).message;
+    assertEquals(
+      message(minRtt),
+      "Cannot use minRtt as a scheduler as it is a function: call it, scheduler: minRtt()",
+    );
+    assertEquals(message(lia()), "Cannot use lia as a scheduler as it is a congestion control");
+    assertEquals(
+      message(fullMesh(), "./x.ts"),
+      "Cannot use ./x.ts as a scheduler as it is a path manager",
+    );
+    assertEquals(message("blest"), "Cannot use blest as a scheduler as it is a string");
+    assertEquals(message(null), "Cannot use null as a scheduler as it is null");
+    assertEquals(
+      message({ name: "x" }),
+      `Cannot use x as a scheduler as its 'kind' must be "scheduler": current value is undefined`,
+    );
+    assert(message({ ...minRtt(), name: "" }).endsWith("its 'name' must be a non-empty string"));
+    assert(message({ ...minRtt(), create: 1 }).endsWith("its 'create' must be a function"));
+    assertThrows(
+      () => checkPlugin("path-manager", nDiffPorts),
+      TypeError,
+      "as a path manager as it is a function: call it, pathManager: nDiffPorts()",
+    );
+    assertThrows(
+      () => checkPlugin("congestion-control", lia),
+      TypeError,
+      "congestionControl: lia()",
+    );
+  });
+});
+
+describe("loadPlugin", () => {
+  it("finds built-in plugins by name, with options", async () => {
+    const plugin = await loadPlugin("scheduler", "round_robin,segments=4", { builtIns });
+    assertEquals([plugin.name, plugin.quantum], ["round_robin", 5840]);
+  });
+
+  it("loads a file, relative to a directory or absolute", async () => {
+    const relative = await loadPlugin("scheduler", "docs/examples/patient.ts,ratio=3", {
+      base: ROOT,
+    });
+    assertEquals(relative.name, "patient");
+    const { pathname } = new URL("docs/examples/wifi_first.ts", ROOT);
+    assertEquals((await loadPlugin("path-manager", pathname)).name, "wifi_first");
+  });
+
+  it("loads a file relative to the current directory", async () => {
+    await withFile(
+      "export default () => ({ kind: 'path-manager', name: 'x', create() {} })",
+      async (
+        path,
+        base,
+      ) => {
+        const before = Deno.cwd();
+        Deno.chdir(base);
+        try {
+          assertEquals((await loadPlugin("path-manager", path)).name, "x");
+        } finally {
+          Deno.chdir(before);
+        }
+      },
+    );
+  });
+
+  it("loads a URL", async () => {
+    const url = new URL("docs/examples/my_lia.ts", ROOT).href;
+    assertEquals((await loadPlugin("congestion-control", url)).name, "my_lia");
+  });
+
+  it("loads over HTTP", async () => {
+    const source =
+      "export default (o) => ({ kind: 'scheduler', name: 'far', quantum: o.q, create() {} })";
+    const server = Deno.serve(
+      { port: 0, onListen: () => {} },
+      () => new Response(source, { headers: { "content-type": "text/javascript" } }),
+    );
+    try {
+      const url = `http://localhost:${server.addr.port}/far.js,q=1400`;
+      const plugin = await loadPlugin("scheduler", url);
+      assertEquals([plugin.name, plugin.quantum], ["far", 1400]);
+    } finally {
+      await server.shutdown();
+    }
+  });
+
+  it("says what it cannot load", async () => {
+    const message = async (text: string, base = ROOT): Promise<string> =>
+      (await assertRejects(() => loadPlugin("scheduler", text, { builtIns, base }), TypeError))
+        .message;
+    assertEquals(
+      await message("blest"),
+      "Cannot use blest as a scheduler as there is none of that name: " +
+        "give one of min_rtt, round_robin, or a file (./blest.ts) or a URL",
+    );
+    assertEquals(
+      await message("docs/examples/wifi_first.ts"),
+      "Cannot use docs/examples/wifi_first.ts as a scheduler as it is a path manager",
+    );
+    assert((await message("./none.ts")).startsWith("Cannot load ./none.ts as Module not found"));
+    assert((await message("round_robin,segments=0")).includes("'segments' must be an integer"));
+    await withFile("export const a = 1;", async (path, base) => {
+      assertEquals(await message(path, base), "Cannot load ./mine.ts as it has no default export");
+    });
+    await withFile("export default 3;", async (path, base) => {
+      assertEquals(
+        await message(path, base),
+        "Cannot load ./mine.ts as its default export must be a function that returns a plugin: " +
+          "it is a number",
+      );
+    });
+    await withFile("export default () => () => 1;", async (path, base) => {
+      assert(
+        (await message(path, base)).includes("Cannot use ./mine.ts as a scheduler as it is a"),
+      );
+    });
+    await withFile(
+      "export default () => { throw new Error('not today'); };",
+      async (path, base) => {
+        assertEquals(
+          await message(path, base),
+          "Cannot use ./mine.ts as a scheduler as not today",
+        );
+      },
+    );
+    await withFile("export default (", async (path, base) => {
+      assert((await message(path, base)).startsWith("Cannot load ./mine.ts as "));
+    });
+  });
+
+  it("does not take members of objects for names", async () => {
+    await assertRejects(
+      () => loadPlugin("scheduler", "toString", { builtIns }),
+      TypeError,
+      "none of that name",
+    );
+    const factories: Record<string, () => Plugin> = builtIns;
+    assertEquals(
+      (await loadPlugin("scheduler", "min_rtt", { builtIns: factories })).name,
+      "min_rtt",
+    );
+  });
+});
