@@ -5,7 +5,7 @@ import type { FlowPlan } from "../connection/host.ts";
 import type { Endpoint } from "../plugin.ts";
 import { destroyQuietly } from "../subflow/close.ts";
 import type { Subflow } from "../subflow/subflow.ts";
-import { parseAddress } from "../wire/ip.ts";
+import { formatAddress, parseAddress } from "../wire/ip.ts";
 import { writeKey } from "./flow_key.ts";
 import type { RandomStream } from "./random.ts";
 import type { LocalAddress } from "./routes.ts";
@@ -75,7 +75,7 @@ export class Flows {
     return {
       outlet: local.outlet,
       local: { address: local.view.address, port: chosen },
-      remote: { address: remote.address, port: remote.port },
+      remote: { address: formatAddress(to.bytes), port: remote.port },
       family: to.family,
       key: writeKey(local.prefix.address, chosen, to, remote.port, dscp),
     };

@@ -21,6 +21,7 @@ export interface HostDriver {
 
 /** A source of packets behind a file descriptor: what the real-time loop polls. */
 export interface PollSource {
+  /** The descriptor; readable when there are packets. */
   readonly fd: number;
   /** Reads at most `budget` packets and hands each to the host. Returns how many there were; below `budget` means empty. */
   drain(budget: number): number;
@@ -28,6 +29,7 @@ export interface PollSource {
 
 /** One way out of a host. */
 export interface Link {
+  /** What people call it. */
   readonly name: string;
   /** Largest IP packet in bytes that may go on the wire; also bounds the MSS. */
   readonly mtu: number;

@@ -3,7 +3,14 @@
 import { CHECKSUM_FULL, CHECKSUM_NONE, CHECKSUM_PARTIAL } from "../../wasm/layout.ts";
 import type { HostAddress } from "../plugin.ts";
 import type { Outlet } from "../subflow/owner.ts";
-import { inPrefix, type IpAddress, type IpPrefix, parsePrefix } from "../wire/ip.ts";
+import {
+  formatAddress,
+  inPrefix,
+  type IpAddress,
+  type IpPrefix,
+  parseAddress,
+  parsePrefix,
+} from "../wire/ip.ts";
 import type { Link } from "./link.ts";
 
 const CHECKSUM_MODES = {
@@ -92,7 +99,8 @@ export class Routes {
     if (outlet === undefined) {
       throw new TypeError(`Cannot add ${text} as link "${link.name}" is not one of this host`);
     }
-    const address = text.split("/")[0]!;
+    // Packets and announcements are looked up by the one text that an address has (RFC 5952).
+    const address = formatAddress(prefix.address.bytes);
     const local: LocalAddress = {
       view: { address, port: 0, id: 0, family: prefix.address.family, link: link.name },
       prefix,
@@ -104,8 +112,8 @@ export class Routes {
 
   /** Removes an address; undefined when it is none of ours. */
   removeAddress(address: string): LocalAddress | undefined {
-    const index = this.#locals.findIndex(({ view }) => view.address === address);
-    return index < 0 ? undefined : this.#locals.splice(index, 1)[0];
+    const local = this.find(address);
+    return local && this.#locals.splice(this.#locals.indexOf(local), 1)[0];
   }
 
   /** Addresses of a link. */
@@ -113,9 +121,11 @@ export class Routes {
     return this.#locals.filter((local) => local.outlet === outlet);
   }
 
-  /** The address of that text. */
+  /** The address of that text, in whatever way it is written. */
   find(address: string): LocalAddress | undefined {
-    return this.#locals.find(({ view }) => view.address === address);
+    const parsed = address.includes(":") ? parseAddress(address) : null;
+    const text = parsed === null ? address : formatAddress(parsed.bytes);
+    return this.#locals.find(({ view }) => view.address === text);
   }
 
   /** Source for a destination where none is named: the longest matching network of a link that is up, else the first address of the family (draft CFG-3). */

@@ -23,13 +23,10 @@ import { demultiplex } from "./demux.ts";
 import { Flows } from "./flows.ts";
 import type { Link } from "./link.ts";
 import { DEFAULT_BACKLOG, type Listener, type ListenerObserver, Listeners } from "./listener.ts";
-import {
-  type FaultReport,
-  guardCongestionControl,
-  guardPathManager,
-  guardScheduler,
-} from "./plugin_guard.ts";
+import type { FaultReport } from "./plugin_guard.ts";
+import { PolicyGuard } from "./policy_guard.ts";
 import type { RandomSource, RandomStream } from "./random.ts";
+import { refuse } from "./replies.ts";
 import { Routes } from "./routes.ts";
 import { Callback, TimerQueue } from "./timers.ts";
 import { StackError } from "./stack_error.ts";
@@ -84,6 +81,7 @@ export class Stack implements ConnectionHost {
   readonly replies = new RateLimit(REPLIES);
   readonly #challenges = new RateLimit(CHALLENGES);
   readonly #options: StackOptions;
+  readonly #guard: PolicyGuard;
   readonly #isn: RandomStream;
   readonly #keys: RandomStream;
   readonly #live = new Set<MetaSocket>();
@@ -97,6 +95,10 @@ export class Stack implements ConnectionHost {
   /** Makes a host without links. */
   constructor(options: StackOptions) {
     this.#options = options;
+    this.#guard = new PolicyGuard(options.policies, options.fallbacks, (fault) => {
+      this.count("PluginFaults");
+      options.report?.(fault);
+    });
     this.experiments = options.experiments ?? {};
     this.#isn = options.random("isn");
     this.#keys = options.random("keys");
@@ -253,7 +255,7 @@ export class Stack implements ConnectionHost {
         "client",
         plan.local,
         plan.remote,
-        this.#guarded(options.policies),
+        this.#guard.all(options.policies),
         observer,
       );
       const subflow = this.#subflow(connection, plan);
@@ -271,7 +273,7 @@ export class Stack implements ConnectionHost {
     }
     throw new StackError(
       "AddrInUse",
-      `Cannot connect to ${remote.address} as no local port is free`,
+      `Cannot connect to ${remote.address} as no port is free`,
     );
   }
 
@@ -290,13 +292,14 @@ export class Stack implements ConnectionHost {
     },
   ): Listener {
     this.now = now;
-    const address = options.address ?? "";
-    if (address !== "" && this.routes.find(address) === undefined) {
+    const local = options.address ? this.routes.find(options.address) : undefined;
+    if (options.address && local === undefined) {
       throw new StackError(
         "AddrNotAvailable",
-        `Cannot listen on ${address} as it is no address of this host`,
+        `Cannot listen on ${options.address} as it is no address of this host`,
       );
     }
+    const address = local?.view.address ?? "";
     const port = options.port === 0 ? this.flows.freePort() : options.port;
     if (this.listeners.find(address, port) !== undefined) {
       throw new StackError("AddrInUse", `Cannot listen on port ${port} as another listener has it`);
@@ -343,6 +346,8 @@ export class Stack implements ConnectionHost {
   }
 
   // What connections ask for.
+
+  refuse = (): void => refuse(this, -1);
 
   get addresses(): readonly HostAddress[] {
     return this.routes.addresses;
@@ -397,18 +402,11 @@ export class Stack implements ConnectionHost {
   }
 
   report(plugin: string, error: unknown): void {
-    this.#fault({
-      kind: "path-manager",
-      plugin,
-      what: "threw in a callback",
-      error,
-      count: 1,
-      replaced: false,
-    });
+    this.#guard.threw(plugin, error);
   }
 
   guardScheduler(plugin: SchedulerPlugin): SchedulerPlugin {
-    return guardScheduler(plugin, this.#options.fallbacks.scheduler, this.#fault);
+    return this.#guard.scheduler(plugin);
   }
 
   dirty(connection: MetaSocket): void {
@@ -424,8 +422,6 @@ export class Stack implements ConnectionHost {
     this.listeners.forget(connection);
   }
 
-  // What the demultiplexer asks for.
-
   /** A connection between SYN and third ACK, for a SYN to `listener` along `plan`. */
   halfOpen(
     listener: Listener,
@@ -436,7 +432,7 @@ export class Stack implements ConnectionHost {
       "server",
       plan.local,
       plan.remote,
-      this.#guarded(undefined),
+      this.#guard.all(undefined),
       SILENT,
     );
     const subflow = this.#subflow(connection, plan);
@@ -466,25 +462,6 @@ export class Stack implements ConnectionHost {
       join: false,
     }, this.now);
   }
-
-  #guarded(named: Partial<Policies> | undefined): Policies {
-    const { policies, fallbacks } = this.#options;
-    const { pathManager, congestionControl } = { ...policies, ...named };
-    return {
-      scheduler: this.guardScheduler(named?.scheduler ?? policies.scheduler),
-      pathManager: guardPathManager(pathManager, fallbacks.pathManager, this.#fault),
-      congestionControl: guardCongestionControl(
-        congestionControl,
-        fallbacks.congestionControl,
-        this.#fault,
-      ),
-    };
-  }
-
-  readonly #fault: FaultReport = (fault) => {
-    this.count("PluginFaults");
-    this.#options.report?.(fault);
-  };
 }
 
 /** Empties an array and keeps its room: setting its length gives the room back, and the next batch would take it anew. */
