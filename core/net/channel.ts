@@ -8,6 +8,7 @@ import {
   abortError,
   brokenPipeError,
   busyError,
+  bytesError,
   closedError,
   interruptedError,
   networkCode,
@@ -244,6 +245,7 @@ export class Channel implements ConnectionObserver {
     if (this.#reading !== null) {
       return Promise.reject(busyError("read", "await one read() before the next"));
     }
+    if (!(target instanceof Uint8Array)) return Promise.reject(bytesError("read into", target));
     if (target.byteLength === 0) return Promise.resolve(0);
     const count = this.#take(target);
     if (count !== undefined) {
@@ -299,6 +301,7 @@ export class Channel implements ConnectionObserver {
     const refusal = this.#refusal("write to");
     if (refusal !== undefined) return Promise.reject(refusal);
     if (this.#writeClosed || this.#over) return Promise.reject(brokenPipeError("write"));
+    if (!(source instanceof Uint8Array)) return Promise.reject(bytesError("write", source));
     const length = source.byteLength;
     let from = 0;
     if (this.#writes.length === 0) {

@@ -1,5 +1,6 @@
 /** Outcomes on the network as the errors that Deno's own connections give, with what to do about them. */
 
+import { describe } from "./policies.ts";
 import type { NetworkCode } from "./transport.ts";
 
 type ErrorName = keyof typeof Deno.errors;
@@ -80,6 +81,13 @@ export function brokenPipeError(verb: string): Error {
   return denoError(
     "BrokenPipe",
     `Cannot ${verb} as its writing side was closed: write before closeWrite()`,
+  );
+}
+
+/** For what should have been bytes. */
+export function bytesError(verb: string, value: unknown): TypeError {
+  return new TypeError(
+    `Cannot ${verb} ${describe(value)} as it must be a Uint8Array: TextEncoder makes one of text`,
   );
 }
 

@@ -3,6 +3,7 @@
 import type { Experiments } from "../connection/host.ts";
 import type { Link } from "../host/link.ts";
 import type { FaultReport } from "../host/plugin_guard.ts";
+import type { PluginFault } from "../host/plugin_faults.ts";
 import { Stack } from "../host/stack.ts";
 import { Loop } from "../link/tun/loop.ts";
 import { type RandomSource, randomStream, seededRandom } from "../host/random.ts";
@@ -25,7 +26,7 @@ import { addressesOf, type Resolve, systemResolve } from "./resolve.ts";
 import type { Runtime } from "./runtime.ts";
 import type { TransportStack } from "./transport.ts";
 
-export type { Experiments, FaultReport };
+export type { Experiments, FaultReport, PluginFault };
 
 /** A link and the addresses that the host has on it. */
 export interface HostInterface {

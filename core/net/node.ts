@@ -131,7 +131,7 @@ export class MptcpDuplex extends Duplex {
     this.#timer = undefined;
     if (this.#timeout <= 0 || this.destroyed) return;
     this.#timer = setTimeout(() => this.emit("timeout"), this.#timeout);
-    Deno.unrefTimer(this.#timer);
+    this.#timer.unref();
   }
 
   /** As `MptcpConn.setNoDelay()`. */

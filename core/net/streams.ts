@@ -53,11 +53,6 @@ export function writableOf(channel: Channel): WritableStream<Uint8Array<ArrayBuf
       });
     },
     async write(chunk) {
-      if (!(chunk instanceof Uint8Array)) {
-        throw new TypeError(
-          "Cannot write a chunk as it must be a Uint8Array: use a TextEncoderStream for text",
-        );
-      }
       await channel.write(chunk);
     },
     async close() {

@@ -356,6 +356,13 @@ describe("signal", () => {
 });
 
 describe("MptcpConn", () => {
+  it("takes bytes only", async () => {
+    const { client } = await fakePair();
+    const wrong = new DataView(new ArrayBuffer(1)) as unknown as Uint8Array;
+    await assertRejects(() => client.write(wrong), TypeError, "Cannot write a DataView as it must");
+    await assertRejects(() => client.read(wrong), TypeError, "Cannot read into a DataView");
+  });
+
   it("swaps its scheduler, and refuses what is none", async () => {
     const { client, clientSocket } = await fakePair();
     function mine(): SchedulerPlugin {

@@ -162,7 +162,7 @@ describe("writable", () => {
     await assertRejects(
       () => writer.write("hello" as unknown as Uint8Array),
       TypeError,
-      "TextEncoderStream",
+      'Cannot write "hello" as it must be a Uint8Array: TextEncoder',
     );
   });
 });

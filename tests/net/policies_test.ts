@@ -1,0 +1,57 @@
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { reno } from "../../cc/mod.ts";
+import { fullMesh, passive } from "../../pm/mod.ts";
+import { minRtt, roundRobin } from "../../sched/mod.ts";
+import {
+  completePolicies,
+  describe as inWords,
+  namedPolicies,
+  type Policies,
+  provideDefaults,
+} from "../../core/net/policies.ts";
+
+const defaults = { scheduler: minRtt(), pathManager: fullMesh(), congestionControl: reno() };
+provideDefaults(defaults);
+
+describe("policies", () => {
+  it("are those named, else the defaults", () => {
+    assertEquals(completePolicies({}), defaults);
+    const scheduler = roundRobin();
+    assertStrictEquals(completePolicies({ scheduler }).scheduler, scheduler);
+    assertStrictEquals(completePolicies({ scheduler }).pathManager, defaults.pathManager);
+    const pathManager = passive();
+    assertEquals(namedPolicies({ pathManager, scheduler: undefined }), { pathManager });
+  });
+
+  it("must be plugins of their kind", () => {
+    assertThrows(
+      () => namedPolicies({ congestionControl: minRtt } as unknown as Policies),
+      TypeError,
+      "Cannot use minRtt as a congestion control as it is a function: call it, congestionControl: minRtt()",
+    );
+    assertThrows(
+      () => namedPolicies({ pathManager: reno() } as unknown as Policies),
+      TypeError,
+      "Cannot use reno as a path manager as it is a congestion control",
+    );
+  });
+});
+
+describe("describe()", () => {
+  it("puts values in words for messages", () => {
+    const values = ["a", 1, null, undefined, [], [1, "b"], {}, new Map(), inWords, Symbol("s")];
+    assertEquals(values.map(inWords), [
+      '"a"',
+      "1",
+      "null",
+      "undefined",
+      "[]",
+      '[1, "b"]',
+      "an object",
+      "a Map",
+      "function describe",
+      "Symbol(s)",
+    ]);
+  });
+});
