@@ -16,13 +16,12 @@ import {
   TCP_SYN,
 } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
-import { clearOptions, onlyDss, RST_MPTCP } from "../wire/mptcp.ts";
+import { onlyDss, RST_MPTCP } from "../wire/mptcp.ts";
 import { distance32, fromWire } from "../wire/seq.ts";
 import { leave, reset } from "./close.ts";
 import { arriveSynSent, begin, sendSyn, sendThirdAck } from "./handshake.ts";
 import { receiveFin, receivePayload } from "./receive.ts";
 import { acknowledge } from "./recovery.ts";
-import { sendReset } from "./send.ts";
 import { CLOSED, ESTABLISHED, type Subflow, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./subflow.ts";
 
 /** Handles the segment in RX_*. */
@@ -128,8 +127,7 @@ function repeated(subflow: Subflow, flags: number, now: Micros): void {
 /** The ACK that ends a passive open (RFC 9293 §3.10.7.4, fifth, SYN-RECEIVED). */
 function arriveSynReceived(subflow: Subflow, ack: number, now: Micros): boolean {
   if (ack !== 1) {
-    clearOptions();
-    sendReset(subflow, now, ack);
+    subflow.owner.host.refuse();
     return false;
   }
   const verdict = subflow.owner.thirdAckArrived(subflow, now);

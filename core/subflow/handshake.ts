@@ -124,7 +124,11 @@ export function arriveSynSent(subflow: Subflow, now: Micros): void {
   const { owner } = subflow;
   const flags = u32[RX_FLAGS]!;
   const acked = (flags & TCP_ACK) !== 0;
-  if (acked && fromWire(u32[RX_ACK]!, subflow.iss, 1) !== 1) return;
+  if (acked && fromWire(u32[RX_ACK]!, subflow.iss, 1) !== 1) {
+    // The peer still has an old connection: the RST ends it, and the next SYN gets through (RFC 9293 §3.5.1).
+    if ((flags & TCP_RST) === 0) owner.host.refuse();
+    return;
+  }
   if (flags & TCP_RST) {
     if (acked) leave(subflow, "refused", now);
     return;

@@ -52,6 +52,8 @@ export interface SubflowHost {
   readonly headerBuffer: number;
   /** Counts an event under its MIB name. */
   count(name: string, by?: number): void;
+  /** Answers the segment in RX_* with the RST that fits it (RFC 9293 §3.10.7.1). */
+  refuse(): void;
   /** Whether another challenge ACK may be sent now (RFC 5961 §7). */
   mayChallenge(now: Micros): boolean;
   /** Takes the subflow's flow out of the demultiplexer. */

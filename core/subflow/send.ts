@@ -334,14 +334,14 @@ export function sendDataFin(subflow: Subflow, dsn: number, now: Micros): boolean
 }
 
 /** Sends a RST; options that were written since `clearOptions` ride on it. */
-export function sendReset(subflow: Subflow, now: Micros, seq = subflow.sndNxt): void {
+export function sendReset(subflow: Subflow, now: Micros): void {
   wish.timestamps = subflow.timestamps;
   wish.dss = 0;
   wish.checksum = false;
   wish.sack = 0;
   wish.raw = u32[TX_RAW_LENGTH]!;
   planOptions(wish, plan);
-  finish(subflow, TCP_ACK | TCP_RST, seq, now);
+  finish(subflow, TCP_ACK | TCP_RST, subflow.sndNxt, now);
 }
 
 /** Sends a FIN at sequence offset `seq`. */
