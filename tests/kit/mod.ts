@@ -3,7 +3,7 @@
  * network, no permission and no time, and every plugin of this repository keeps them.
  *
  * @example In a test
- * ```ts
+ * ```ts ignore
  * import { describe, it } from "@std/testing/bdd";
  * import { conformance } from "./mod.ts";
  * import { minRtt } from "../../sched/mod.ts";
