@@ -125,7 +125,7 @@ export interface SchedulerPlugin {
   readonly kind: "scheduler";
   /** For reports and tables. */
   readonly name: string;
-  /** Most bytes one answer binds; default 65535. */
+  /** Most bytes one answer binds, rounded down to whole segments, one at least; default 65535. */
   readonly quantum?: number;
   /** Bytes bound beyond room: 0 pull (SQ-1), some = hybrid (SQ-8), Infinity = push (ALT-5). */
   readonly lookAhead?: number;
