@@ -1,0 +1,42 @@
+/** What a kernel's MPTCP counters must not show after a connection without trouble. */
+
+import { assertEquals } from "@std/assert";
+
+/** Counters of fallbacks, failed joins, damage and resets. */
+const TROUBLE = [
+  "Blackhole",
+  "DSSCorruptionFallback",
+  "DSSCorruptionReset",
+  "DSSNoMatchTCP",
+  "DSSNotMatching",
+  "DataCsumErr",
+  "DssFallback",
+  "FallbackFailed",
+  "InfiniteMapRx",
+  "InfiniteMapTx",
+  "MD5SigFallback",
+  "MPCapableDataFallback",
+  "MPCapableFallbackACK",
+  "MPCapableFallbackSYNACK",
+  "MPFailRx",
+  "MPFailTx",
+  "MPFallbackTokenInit",
+  "MPFastcloseRx",
+  "MPFastcloseTx",
+  "MPJoinAckHMacFailure",
+  "MPJoinNoTokenFound",
+  "MPJoinRejected",
+  "MPJoinSynAckHMacFailure",
+  "MPRstRx",
+  "MPRstTx",
+  "SimultConnectFallback",
+];
+
+/** Sees that none of them counted anything but those in `but`. */
+export function assertNoTrouble(
+  counters: Readonly<Record<string, number>>,
+  but: readonly string[] = [],
+): void {
+  const seen = TROUBLE.filter((name) => name in counters && !but.includes(name));
+  assertEquals(Object.fromEntries(seen.map((name) => [name, counters[name]])), {});
+}

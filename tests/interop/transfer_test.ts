@@ -1,0 +1,59 @@
+import { assert, assertEquals } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { assertNoTrouble } from "./support/counters.ts";
+import { describeWithKernel } from "./support/needs.ts";
+import { Stand } from "./support/stand.ts";
+
+const SIZE = 256 << 20;
+
+/** Lines of subflows of one connection that `ss -t` names, and the count of further ones that `ss -M` does. */
+async function seenBySs(stand: Stand): Promise<{ subflows: number; further: number }> {
+  const tcp = await stand.lab.ss(["-tniH"]);
+  const mptcp = await stand.lab.ss();
+  return {
+    subflows: tcp.split("\n").filter((line) => /tcp-ulp-mptcp flags:[MJ]/.test(line)).length,
+    further: Number(/subflows:(\d+)/.exec(mptcp)?.[1] ?? 0),
+  };
+}
+
+describeWithKernel("256 MB each way over two paths", () => {
+  for (const role of ["client", "server"] as const) {
+    for (const family of [4, 6] as const) {
+      for (const checksum of [false, true]) {
+        it(`as ${role} over IPv${family}${checksum ? " with DSS checksums" : ""}`, async () => {
+          await using stand = await Stand.open({
+            lab: { checksum, endpoints: family },
+            interfaces: { family },
+          });
+          await using meeting = await stand.meet(role, "both", { family, size: SIZE });
+          let seen: Promise<{ subflows: number; further: number }> | null = null;
+          const end = await meeting.exchange(SIZE, {
+            received: (bytes) => {
+              if (bytes > SIZE / 2) seen ??= seenBySs(stand);
+            },
+          });
+          const { subflows, further } = await seen!;
+          assert(subflows >= 2 && further >= 1, `ss saw ${subflows} subflows, ${further} further`);
+          assertEquals(end.mptcp!.fallback, false);
+          assertEquals(end.mptcp!.csum_enabled, Number(checksum));
+          assertEquals(meeting.conn.info().mptcp.csum_enabled, Number(checksum));
+          assertEquals(meeting.conn.info().mptcp.flags, 2);
+          for (const way of ["bytesAcked", "bytesReceived"] as const) {
+            const used = end.subflows.filter((subflow) => subflow[way] > 1e5);
+            assert(used.length >= 2, `${way} ${end.subflows.map((subflow) => subflow[way])}`);
+          }
+          const counters = await stand.lab.nstat();
+          assertNoTrouble(counters);
+          assertNoTrouble(stand.host.counters);
+          if (role === "client") {
+            assertEquals([counters.MPCapableSYNRX, counters.MPCapableACKRX], [1, 1]);
+            assert(counters.MPJoinSynRx! >= 1 && counters.MPJoinAckRx! >= 1);
+          } else {
+            assertEquals([counters.MPCapableSYNTX, counters.MPCapableSYNACKRX], [1, 1]);
+            assert(counters.MPJoinSynTx! >= 1 && counters.MPJoinSynAckRx! >= 1);
+          }
+        });
+      }
+    }
+  }
+});
