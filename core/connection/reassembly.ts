@@ -65,8 +65,10 @@ export function checksumFailed(meta: MetaSocket, subflow: Subflow, now: Micros):
 
 /** Something moved at the data level: tell the reader, look whether the DATA_FIN is reached. */
 export function afterReceive(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  if (meta.discarding) meta.buffers.drop();
-  else if (meta.readable > 0) meta.tellReadable = true;
+  if (meta.discarding) {
+    meta.buffers.drop();
+    updateWindow(meta, now);
+  } else if (meta.readable > 0) meta.tellReadable = true;
   if (meta.peerFin >= 0 && !meta.peerFinished && meta.receivedNext >= meta.peerFin) {
     meta.peerFinished = true;
     meta.tellReadable = true;
