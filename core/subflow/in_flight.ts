@@ -68,6 +68,11 @@ function give(range: Range): void {
   pool = range;
 }
 
+/** Whether two neighbours are SACKed parts of one mapping. */
+function joins(a: Range, b: Range): boolean {
+  return a.state === SACKED && b.state === SACKED && a.mapSsn === b.mapSsn && !a.fin && !b.fin;
+}
+
 /** The list of one subflow; pins the pages of the send queue that its ranges touch. */
 export class InFlight {
   /** Oldest range. */
@@ -136,6 +141,32 @@ export class InFlight {
     range.next = rest;
     if (range.sends > 1) this.repeated++;
     return rest;
+  }
+
+  /**
+   * Reports a range as SACKed and joins it to its neighbours of the same mapping that are: a block that grows segment by segment stays one
+   * entry. Returns the entry that now holds it.
+   */
+  sack(range: Range): Range {
+    this.mark(range, SACKED);
+    let whole = range;
+    if (range.prev !== null && joins(range.prev, range)) whole = this.#join(range.prev, range);
+    if (whole.next !== null && joins(whole, whole.next)) this.#join(whole, whole.next);
+    return whole;
+  }
+
+  /** Joins `b` to `a`, which it follows. A page that both touch was pinned by each. */
+  #join(a: Range, b: Range): Range {
+    const at = b.data;
+    if (at % PAGE !== 0) stream_unpin(this.stream, at, 1);
+    if (a.sends > 1 && b.sends > 1) this.repeated--;
+    a.sends = Math.max(a.sends, b.sends);
+    a.end = b.end;
+    a.next = b.next;
+    if (b.next === null) this.tail = a;
+    else b.next.prev = a;
+    give(b);
+    return a;
   }
 
   /** Takes the head away, acknowledged in full. */

@@ -66,8 +66,7 @@ function applySack(subflow: Subflow, now: Micros): void {
       if (hit.seq < left) hit = list.split(hit, left);
       if (hit.end > right) list.split(hit, right);
       noteDelivered(subflow, hit, hit.end, now);
-      list.mark(hit, SACKED);
-      range = hit;
+      range = list.sack(hit);
     }
   }
 }
