@@ -12,17 +12,17 @@ import {
   RX_SOURCE,
   RX_SOURCE_PORT,
 } from "../layout";
+import { FLOW_KEY } from "./memory";
 import { Host, hostAllocate, hostOf, hostRelease } from "./host";
 
 const FIRST_SLOTS: u32 = 16;
 
-/** One cache line a slot, so that a look-up mostly touches one. `ports` is remote << 16 | local. */
+/** One cache line a slot, so that a look-up mostly touches one. From `ports` on as in FLOW_KEY. */
 @unmanaged
 class Slot {
   hash: u32;
   value: i32; // 0: empty
-  ports: u32;
-  family: u32;
+  ports: u64; // family << 32 | remote << 16 | local
   local0: u64;
   local1: u64;
   remote0: u64;
@@ -31,85 +31,71 @@ class Slot {
   reserved1: u64;
 }
 
-// The key looked for. Globals, as more than one number cannot be returned.
-let ports: u32 = 0;
-let family: u32 = 0;
-let local0: u64 = 0;
-let local1: u64 = 0;
-let remote0: u64 = 0;
-let remote1: u64 = 0;
+/** The slot whose key part lies on FLOW_KEY. */
+// @ts-ignore: decorator
+@inline
+function wanted(): Slot {
+  return changetype<Slot>(FLOW_KEY - 8);
+}
 
 function loadKey(key: usize): void {
-  ports = <u32> load<u16>(key + KEY_REMOTE_PORT) << 16 | load<u16>(key + KEY_LOCAL_PORT);
-  family = load<u32>(key + KEY_FAMILY);
-  local0 = load<u64>(key + KEY_LOCAL);
-  local1 = load<u64>(key + KEY_LOCAL + 8);
-  remote0 = load<u64>(key + KEY_REMOTE);
-  remote1 = load<u64>(key + KEY_REMOTE + 8);
-  if (family == 4) {
-    // Only four bytes of an IPv4 address count.
-    local0 &= 0xffffffff;
-    remote0 &= 0xffffffff;
-    local1 = 0;
-    remote1 = 0;
-  }
+  const four = load<u32>(key + KEY_FAMILY) == 4;
+  const slot = wanted();
+  slot.ports = <u64> load<u32>(key + KEY_FAMILY) << 32 |
+    <u64> load<u16>(key + KEY_REMOTE_PORT) << 16 | load<u16>(key + KEY_LOCAL_PORT);
+  // Only four bytes of an IPv4 address count.
+  slot.local0 = four ? <u64> load<u32>(key + KEY_LOCAL) : load<u64>(key + KEY_LOCAL);
+  slot.local1 = four ? 0 : load<u64>(key + KEY_LOCAL + 8);
+  slot.remote0 = four ? <u64> load<u32>(key + KEY_REMOTE) : load<u64>(key + KEY_REMOTE);
+  slot.remote1 = four ? 0 : load<u64>(key + KEY_REMOTE + 8);
+}
+
+/** Family and ports of the packet in RX_*, as in a slot. */
+// @ts-ignore: decorator
+@inline
+function packetPorts(): u64 {
+  return <u64> load<u32>(RX_FAMILY << 2) << 32 |
+    (load<u32>(RX_SOURCE_PORT << 2) << 16 | load<u32>(RX_DEST_PORT << 2));
 }
 
 function loadPacket(): void {
-  ports = load<u32>(RX_SOURCE_PORT << 2) << 16 | load<u32>(RX_DEST_PORT << 2);
-  family = load<u32>(RX_FAMILY << 2);
-  local0 = load<u64>(RX_DEST << 2);
-  local1 = load<u64>((RX_DEST << 2) + 8);
-  remote0 = load<u64>(RX_SOURCE << 2);
-  remote1 = load<u64>((RX_SOURCE << 2) + 8);
+  const slot = wanted();
+  slot.ports = packetPorts();
+  slot.local0 = load<u64>(RX_DEST << 2);
+  slot.local1 = load<u64>((RX_DEST << 2) + 8);
+  slot.remote0 = load<u64>(RX_SOURCE << 2);
+  slot.remote1 = load<u64>((RX_SOURCE << 2) + 8);
 }
 
-// SipHash-1-3 (Aumasson and Bernstein), its state in globals as well.
-let v0: u64 = 0;
-let v1: u64 = 0;
-let v2: u64 = 0;
-let v3: u64 = 0;
-
-// @ts-ignore: decorator
-@inline
-function round(): void {
-  v0 += v1;
-  v2 += v3;
-  v1 = rotl(v1, 13) ^ v0;
-  v3 = rotl(v3, 16) ^ v2;
-  v0 = rotl(v0, 32);
-  v2 += v1;
-  v0 += v3;
-  v1 = rotl(v1, 17) ^ v2;
-  v3 = rotl(v3, 21) ^ v0;
-  v2 = rotl(v2, 32);
-}
-
-// @ts-ignore: decorator
-@inline
-function absorb(word: u64): void {
-  v3 ^= word;
-  round();
-  v0 ^= word;
-}
-
+/** SipHash-1-3 (Aumasson and Bernstein) of FLOW_KEY; of an IPv4 key both addresses are one word. */
 function hashKey(host: Host): u32 {
-  v0 = host.secret0 ^ 0x736f6d6570736575;
-  v1 = host.secret1 ^ 0x646f72616e646f6d;
-  v2 = host.secret0 ^ 0x6c7967656e657261;
-  v3 = host.secret1 ^ 0x7465646279746573;
-  absorb(<u64> ports << 32 | family);
-  if (family == 4) absorb(remote0 << 32 | local0);
-  else {
-    absorb(local0);
-    absorb(local1);
-    absorb(remote0);
-    absorb(remote1);
+  const key = wanted();
+  const four = key.ports >> 32 == 4;
+  const words = four ? 2 : 5;
+  let v0 = host.secret0 ^ 0x736f6d6570736575;
+  let v1 = host.secret1 ^ 0x646f72616e646f6d;
+  let v2 = host.secret0 ^ 0x6c7967656e657261;
+  let v3 = host.secret1 ^ 0x7465646279746573;
+  for (let i = 0; i < words + 3; i++) {
+    let word: u64 = 0;
+    if (i < words) {
+      word = four && i == 1
+        ? key.remote0 << 32 | key.local0
+        : load<u64>(FLOW_KEY + (<usize> i << 3));
+    } else if (i == words) v2 ^= 0xff;
+    v3 ^= word;
+    v0 += v1;
+    v2 += v3;
+    v1 = rotl(v1, 13) ^ v0;
+    v3 = rotl(v3, 16) ^ v2;
+    v0 = rotl(v0, 32);
+    v2 += v1;
+    v0 += v3;
+    v1 = rotl(v1, 17) ^ v2;
+    v3 = rotl(v3, 21) ^ v0;
+    v2 = rotl(v2, 32);
+    v0 ^= word;
   }
-  v2 ^= 0xff;
-  round();
-  round();
-  round();
   const hash = v0 ^ v1 ^ v2 ^ v3;
   return <u32> (hash ^ hash >> 32);
 }
@@ -123,8 +109,19 @@ function slotAt(host: Host, index: u32): Slot {
 // @ts-ignore: decorator
 @inline
 function matches(slot: Slot): bool {
-  return slot.ports == ports && slot.remote0 == remote0 && slot.local0 == local0 &&
-    slot.remote1 == remote1 && slot.local1 == local1 && slot.family == family;
+  const key = wanted();
+  return ((slot.ports ^ key.ports) | (slot.remote0 ^ key.remote0) | (slot.local0 ^ key.local0) |
+    (slot.remote1 ^ key.remote1) | (slot.local1 ^ key.local1)) == 0;
+}
+
+/** The same for the packet in RX_*. */
+// @ts-ignore: decorator
+@inline
+function matchesPacket(slot: Slot): bool {
+  return ((slot.ports ^ packetPorts()) |
+    (slot.remote0 ^ load<u64>(RX_SOURCE << 2)) | (slot.local0 ^ load<u64>(RX_DEST << 2)) |
+    (slot.remote1 ^ load<u64>((RX_SOURCE << 2) + 8)) |
+    (slot.local1 ^ load<u64>((RX_DEST << 2) + 8))) == 0;
 }
 
 /** Index of the slot of the key, or of the empty one where it would go. The table is never full. */
@@ -171,12 +168,7 @@ export function flow_insert(handle: i32, key: i32, value: i32): i32 {
   if (slot.value != 0) return 0;
   slot.hash = hash;
   slot.value = value;
-  slot.ports = ports;
-  slot.family = family;
-  slot.local0 = local0;
-  slot.local1 = local1;
-  slot.remote0 = remote0;
-  slot.remote1 = remote1;
+  memory.copy(changetype<usize>(slot) + offsetof<Slot>("ports"), FLOW_KEY, 40);
   host.flowCount++;
   return 1;
 }
@@ -215,10 +207,10 @@ export function flow_remove(handle: i32, key: i32): i32 {
 export function flow_find(handle: i32): i32 {
   const host = hostOf(handle);
   if (host == null || host.flowCount == 0) return 0;
-  loadPacket();
   // Packets come in trains: mostly it is the flow of the packet before.
   const last = host.lastFlow;
-  if (last != 0 && matches(changetype<Slot>(last))) return changetype<Slot>(last).value;
+  if (last != 0 && matchesPacket(changetype<Slot>(last))) return changetype<Slot>(last).value;
+  loadPacket();
   const slot = slotAt(host, seek(host, hashKey(host)));
   if (slot.value != 0) host.lastFlow = changetype<usize>(slot);
   return slot.value;

@@ -21,7 +21,6 @@ import {
   OPTION_SACK_PERMITTED,
   OPTION_TIMESTAMPS,
   OPTION_WINDOW_SCALE,
-  TX_ACK,
   TX_DATA_ACK_HIGH,
   TX_DATA_ACK_LOW,
   TX_DATA_LENGTH,
@@ -39,13 +38,12 @@ import {
   TX_SACK_COUNT,
   TX_SEQ,
   TX_SSN,
-  TX_TSECR,
   TX_TSVAL,
   TX_WINDOW,
   TX_WINDOW_SCALE,
 } from "../layout";
 import { fold, rawSum, swap16 } from "./checksum";
-import { pseudoSum, TCP } from "./parse";
+import { pseudoSum, swapPair, TCP } from "./parse";
 
 const TTL: u32 = 64;
 const DONT_FRAGMENT: u16 = 0x0040; // as a little-endian word
@@ -68,27 +66,37 @@ function write32(at: usize, value: u32): void {
   store<u32>(at, bswap<u32>(value));
 }
 
+/** A field and the one behind it. */
+// @ts-ignore: decorator
+@inline
+function writePair(at: usize, index: i32): void {
+  store<u64>(at, swapPair(index << 2));
+}
+
 function writeDss(at: usize): usize {
   const flags = field(TX_DSS_FLAGS);
   const start = at;
   at += 4;
   if (flags & DSS_DATA_ACK) {
     if (flags & DSS_DATA_ACK_8) {
-      write32(at, field(TX_DATA_ACK_HIGH));
+      writePair(at, TX_DATA_ACK_HIGH);
+      at += 8;
+    } else {
+      write32(at, field(TX_DATA_ACK_LOW));
       at += 4;
     }
-    write32(at, field(TX_DATA_ACK_LOW));
-    at += 4;
   }
   if (flags & DSS_MAPPING) {
     if (flags & DSS_DSN_8) {
-      write32(at, field(TX_DSN_HIGH));
+      writePair(at, TX_DSN_HIGH);
+      at += 8;
+    } else {
+      write32(at, field(TX_DSN_LOW));
       at += 4;
     }
-    write32(at, field(TX_DSN_LOW));
-    write32(at + 4, field(TX_SSN));
-    write16(at + 8, field(TX_DATA_LENGTH));
-    at += 10;
+    write32(at, field(TX_SSN));
+    write16(at + 4, field(TX_DATA_LENGTH));
+    at += 6;
     const checksum = <i32> field(TX_DSS_CHECKSUM);
     if (checksum >= 0) {
       write16(at, checksum);
@@ -117,8 +125,7 @@ function writeOptions(at: usize, options: u32): usize {
   if (options & OPTION_TIMESTAMPS) {
     // SACK-permitted takes the place of the two NOPs.
     store<u32>(at, options & OPTION_SACK_PERMITTED ? 0x0a080204 : 0x0a080101);
-    write32(at + 4, field(TX_TSVAL));
-    write32(at + 8, field(TX_TSECR));
+    writePair(at + 4, TX_TSVAL);
     at += 12;
   } else if (options & OPTION_SACK_PERMITTED) {
     store<u32>(at, 0x02040101);
@@ -196,8 +203,7 @@ export function header_build(
   }
   write16(tcp, load<u16>(key + KEY_LOCAL_PORT));
   write16(tcp + 2, load<u16>(key + KEY_REMOTE_PORT));
-  write32(tcp + 4, field(TX_SEQ));
-  write32(tcp + 8, field(TX_ACK));
+  writePair(tcp + 4, TX_SEQ);
   write32(tcp + 12, <u32> tcpLength << 26 | (field(TX_FLAGS) & 255) << 16 | (field(TX_WINDOW) & 0xffff));
   store<u32>(tcp, 0, 16); // checksum, urgent pointer
   if (checksumMode != CHECKSUM_NONE) {

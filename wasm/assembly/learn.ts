@@ -51,6 +51,14 @@ function refuse(stream: Stream): i32 {
 /** A mapping without checksum: each part that no held mapping covers is learned, and what is staged of it delivered. */
 function learnPlain(receiver: Receiver, stream: Stream, ssn: f64, end: f64, delta: f64, limit: f64): i32 {
   const mappings = receiver.mappings;
+  // Mostly nothing is staged and the bytes of all earlier mappings have come.
+  if (mappings.count == 0 && receiver.staged.count == 0) {
+    const missing = missingBytes(receiver, ssn, end);
+    if (missing == 0) return 0;
+    if (!mappingsReserve(mappings, receiver.host, 1)) return SEGMENT_MEMORY;
+    mappingsAdd(mappings, ssn, end, delta, missing, -1, 0);
+    return MAPPING_NEW;
+  }
   const first = mappingsFind(mappings, ssn);
   for (let i = first; i < mappings.count && mappingAt(mappings, i).ssn < end; i++) {
     if (mappingAt(mappings, i).delta != delta) return MAPPING_CONFLICT;

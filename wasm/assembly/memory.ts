@@ -7,6 +7,8 @@ import { PAGE } from "../layout";
 const FREE_LISTS: usize = 512;
 /** 128 addresses: directory of the handle table. */
 export const HANDLE_DIRECTORY: usize = 2048;
+/** 40 bytes: the flow key looked for. */
+export const FLOW_KEY: usize = 2560;
 // One byte for each 64 KB of memory: the size class of its blocks, 0 when it was never handed out.
 const CLASSES: usize = 16384;
 

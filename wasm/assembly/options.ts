@@ -34,7 +34,7 @@ import {
   TCP_ACK,
   TCP_SYN,
 } from "../layout";
-import { put, read16, read32 } from "./parse";
+import { put, read16, read32, swapPair } from "./parse";
 
 const MSS: u32 = 2;
 const WINDOW_SCALE: u32 = 3;
@@ -51,8 +51,7 @@ export function parseOptions(at: usize, end: usize, flags: u32): i32 {
   let found: u32 = 0;
   // Nearly every segment begins so: two NOPs and timestamps (RFC 7323 appendix A).
   if (end - at >= 12 && load<u32>(at) == 0x0a080101) {
-    put(RX_TSVAL, read32(at + 4));
-    put(RX_TSECR, read32(at + 8));
+    store<u64>(RX_TSVAL << 2, swapPair(at + 4));
     found = OPTION_TIMESTAMPS;
     at += 12;
   }
@@ -153,27 +152,28 @@ function parseDss(at: usize, length: u32): bool {
   put(RX_DSS_FLAGS, flags);
   let from = at + 4;
   if (flags & DSS_DATA_ACK) {
-    let high: u32 = 0;
     if (flags & DSS_DATA_ACK_8) {
-      high = read32(from);
+      store<u64>(RX_DATA_ACK_HIGH << 2, swapPair(from));
+      from += 8;
+    } else {
+      put(RX_DATA_ACK_HIGH, 0);
+      put(RX_DATA_ACK_LOW, read32(from));
       from += 4;
     }
-    put(RX_DATA_ACK_HIGH, high);
-    put(RX_DATA_ACK_LOW, read32(from));
-    from += 4;
   }
   put(RX_DSS_CHECKSUM, -1);
   if (flags & DSS_MAPPING) {
-    let high: u32 = 0;
     if (flags & DSS_DSN_8) {
-      high = read32(from);
+      store<u64>(RX_DSN_HIGH << 2, swapPair(from));
+      from += 8;
+    } else {
+      put(RX_DSN_HIGH, 0);
+      put(RX_DSN_LOW, read32(from));
       from += 4;
     }
-    put(RX_DSN_HIGH, high);
-    put(RX_DSN_LOW, read32(from));
-    put(RX_SSN, read32(from + 4));
-    put(RX_DATA_LENGTH, read16(from + 8));
-    if (length != body) put(RX_DSS_CHECKSUM, read16(from + 10));
+    put(RX_SSN, read32(from));
+    put(RX_DATA_LENGTH, read16(from + 4));
+    if (length != body) put(RX_DSS_CHECKSUM, read16(from + 6));
   }
   return true;
 }

@@ -14,7 +14,7 @@ import {
   SEGMENT_STAGED,
   TX_SACK,
 } from "../layout";
-import { rawSum, swap16 } from "./checksum";
+import { fold, rawSum, swap16 } from "./checksum";
 import { Mapping, mappingAt, mappingsDrop, mappingsFind } from "./mapping";
 import { pagesAddress } from "./pages";
 import {
@@ -137,7 +137,7 @@ function commitPiece(
   if (mapping.expected < 0) {
     placeData(stream, start + mapping.delta, from, length, limit);
   } else if (end - start == mapping.end - mapping.ssn) {
-    if (sound(joinSum(0, rawSum(from, length), 0), mapping.expected)) {
+    if (sound(fold(rawSum(from, length)), mapping.expected)) {
       placeData(stream, start + mapping.delta, from, length, limit);
     } else report |= SEGMENT_CHECKSUM;
     mapping.expected = -1; // settled
@@ -260,14 +260,16 @@ export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, 
   const dataNext = stream.next;
   const ranges = receiver.ranges;
 
-  // New as a whole and under one mapping without checksum: nearly every segment.
+  // New as a whole and under one mapping, of which it is all when there is a checksum: nearly every segment.
   if (seq >= receiver.top || (seq == next && end <= rangeAt(ranges, 0).start)) {
     const index = mappingsFind(receiver.mappings, seq);
     if (index < receiver.mappings.count) {
       const mapping = mappingAt(receiver.mappings, index);
       const offset = seq + mapping.delta;
       if (
-        mapping.ssn <= seq && end <= mapping.end && mapping.expected < 0 && offset + <f64> length <= limit
+        mapping.ssn <= seq && end <= mapping.end && offset + <f64> length <= limit &&
+        (mapping.expected < 0 ||
+          (mapping.ssn == seq && mapping.end == end && sound(fold(rawSum(from, length)), mapping.expected)))
       ) {
         if (seq > next && !rangesTouch(ranges, seq, end) && !rangesReserve(ranges, receiver.host, 1)) {
           return SEGMENT_MEMORY;

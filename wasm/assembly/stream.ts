@@ -177,6 +177,15 @@ export function streamPlace(stream: Stream, offset: f64, from: usize, length: i3
   from += <usize> (start - offset);
   const ranges = stream.ranges;
   if (start == next && ranges.count == 0) {
+    // Nearly always the page is there and has room.
+    const address = pagesAddress(stream.pages, start);
+    if (address != 0 && (<i32> address & (PAGE - 1)) + length <= PAGE) {
+      length = <i32> (end - start);
+      memory.copy(address, from, length);
+      stream.next = end;
+      stream.top = end;
+      return length;
+    }
     if (!holdAll(stream, start, end)) return -1;
     length = <i32> (end - start);
     copyIn(stream, start, from, length);
