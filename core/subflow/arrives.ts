@@ -24,6 +24,9 @@ import { receiveFin, receivePayload } from "./receive.ts";
 import { acknowledge } from "./recovery.ts";
 import { CLOSED, ESTABLISHED, type Subflow, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./subflow.ts";
 
+/** How long a timestamp of the peer tells old from new (RFC 7323 §5.5). */
+const TIMESTAMP_LIFE: Micros = 24 * 24 * 3600e6;
+
 /** Handles the segment in RX_*. */
 export function arrive(subflow: Subflow, now: Micros): void {
   subflow.segmentsIn++;
@@ -37,7 +40,7 @@ export function arrive(subflow: Subflow, now: Micros): void {
   const next = subflow.rcvNxt;
   const seq = fromWire(u32[RX_SEQ]!, subflow.irs, next);
 
-  if (!timestampGood(subflow, flags)) {
+  if (!timestampGood(subflow, flags, now)) {
     subflow.owner.host.count("PAWSEstab");
     challenge(subflow, now);
     return;
@@ -65,7 +68,8 @@ export function arrive(subflow: Subflow, now: Micros): void {
   if ((flags & TCP_ACK) === 0) return;
   const ack = fromWire(u32[RX_ACK]!, subflow.iss, subflow.sndUna);
   if (subflow.state === SYN_RECEIVED && !arriveSynReceived(subflow, ack, now)) return;
-  if (ack > subflow.sndNxt) {
+  // RFC 5961 §5.2: what somebody guessed lies rarely so close.
+  if (ack > subflow.sndNxt || ack < subflow.sndUna - subflow.maxSndWnd) {
     challenge(subflow, now);
     return;
   }
@@ -87,18 +91,21 @@ export function arrive(subflow: Subflow, now: Micros): void {
   if (subflow.state === CLOSED) return;
   // Sixth, the urgent bit: RFC 8684 §3.3.2 has no urgent data; the bytes are taken in line.
   if (!subflow.owner.optionsArrived(subflow, seq, now)) return;
-  // Seventh, process the segment text.
+  // Seventh, process the segment text; there is none behind a FIN.
   if (length > 0 && subflow.state !== TIME_WAIT) {
-    if (!receivePayload(subflow, seq, now)) return;
+    if (subflow.finSeq >= 0 && seq + length > subflow.finSeq) answer(subflow);
+    else if (!receivePayload(subflow, seq, now)) return;
   }
   // Eighth, check the FIN bit.
   if ((flags & TCP_FIN) !== 0 || subflow.finSeq >= 0) receiveFin(subflow, seq, now);
 }
 
 /** RFC 7323 §5.3: an older timestamp than the last one shows an old duplicate. */
-function timestampGood(subflow: Subflow, flags: number): boolean {
+function timestampGood(subflow: Subflow, flags: number, now: Micros): boolean {
   if (!subflow.timestamps || (u32[RX_OPTIONS]! & OPTION_TIMESTAMPS) === 0) return true;
-  return (flags & TCP_RST) !== 0 || distance32(u32[RX_TSVAL]!, subflow.tsRecent) >= 0;
+  if ((flags & TCP_RST) !== 0 || distance32(u32[RX_TSVAL]!, subflow.tsRecent) >= 0) return true;
+  // RFC 7323 §5.5: after so long the peer's clock may have gone half round.
+  return now - subflow.tsRecentTime > TIMESTAMP_LIFE;
 }
 
 /** An ACK that tells the peer where we are, within the limit of RFC 5961 §7. */
@@ -108,6 +115,11 @@ function challenge(subflow: Subflow, now: Micros): void {
     return;
   }
   subflow.owner.host.count("TCPChallengeACK");
+  answer(subflow);
+}
+
+/** Has an ACK sent at the end of this batch. */
+function answer(subflow: Subflow): void {
   subflow.ackNow = true;
   subflow.owner.dirty(subflow);
 }
@@ -165,6 +177,7 @@ function arriveAck(
     subflow.inFlightList.head !== null && (subflow.sackPermitted || onlyDss());
   if (subflow.sndWl1 < seq || (subflow.sndWl1 === seq && subflow.sndWl2 <= ack)) {
     subflow.sndWnd = window;
+    if (window > subflow.maxSndWnd) subflow.maxSndWnd = window;
     subflow.sndWl1 = seq;
     subflow.sndWl2 = ack;
   }

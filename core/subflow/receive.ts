@@ -1,7 +1,8 @@
 /** Payload and FIN of acceptable segments, and when to acknowledge (RFC 9293 §3.10.7.4, RFC 5681 §4.2). */
 
-import { receiver_skip, u32 } from "../../wasm/mod.ts";
+import { f64, receiver_skip, u32 } from "../../wasm/mod.ts";
 import {
+  RECEIVER_TOP,
   RX_FLAGS,
   RX_LENGTH,
   RX_PAYLOAD,
@@ -33,10 +34,13 @@ export function receivePayload(subflow: Subflow, seq: number, now: Micros): bool
   subflow.bytesReceived += length;
   subflow.ackBytes += length;
   if (bits & SEGMENT_GAP) owner.host.count("TCPOFOQueue");
+  if (length > subflow.receiveMss) {
+    subflow.receiveMss = Math.max(subflow.receiveMss, Math.min(length, subflow.maxSegment));
+  }
   // RFC 5681 §4.2: out of order, duplicate or filling a hole is acknowledged at once; else every second full segment.
   if (
     (bits & (SEGMENT_GAP | SEGMENT_DUPLICATE | SEGMENT_FILLED)) !== 0 ||
-    subflow.ackBytes >= 2 * subflow.mss
+    subflow.ackBytes > subflow.receiveMss
   ) {
     subflow.ackNow = true;
   } else if (subflow.ackAt === Infinity) {
@@ -57,7 +61,9 @@ export function receiveFin(subflow: Subflow, seq: number, now: Micros): void {
       enterTimeWait(subflow, now);
       return;
     }
-    if (subflow.finSeq < 0) subflow.finSeq = seq + u32[RX_LENGTH]!;
+    const at = seq + u32[RX_LENGTH]!;
+    // One below what has come already would never be reached.
+    if (subflow.finSeq < 0 && at >= f64[subflow.record + RECEIVER_TOP]!) subflow.finSeq = at;
   }
   if (subflow.finSeq >= 0 && !subflow.finReceived && subflow.rcvNxt === subflow.finSeq) {
     receiver_skip(subflow.receiver);

@@ -103,11 +103,13 @@ function acknowledgementSent(subflow: Subflow): void {
   subflow.lastAckSent = next;
   const scale = subflow.scaled ? owner.receiveScale : 0;
   subflow.rcvEdge = Math.max(subflow.rcvEdge, next + u32[TX_WINDOW]! * (1 << scale));
+  subflow.segmentsOut++;
   if (plan.dss & DSS_DATA_ACK) subflow.dataAckSent = owner.dataRcvNxt;
+  // Where another option took its place, a DATA_ACK that has moved still waits.
+  else if (owner.dataAckFlags !== 0 && owner.dataRcvNxt !== subflow.dataAckSent) return;
   subflow.ackNow = false;
   subflow.ackBytes = 0;
   subflow.ackAt = Infinity;
-  subflow.segmentsOut++;
 }
 
 /** One-complement sum of `length` bytes of the send queue from data offset `data`. */

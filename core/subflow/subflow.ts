@@ -92,6 +92,8 @@ export class Subflow implements SubflowView, Timed {
   sndNxt = 0;
   /** Bytes that the peer allows beyond `sndUna`. */
   sndWnd = 0;
+  /** The largest window that the peer ever allowed. */
+  maxSndWnd = 0;
   sndWl1 = 0;
   sndWl2 = 0;
   /** Shift of the windows in segments from the peer (RFC 7323 §2.3). */
@@ -162,6 +164,8 @@ export class Subflow implements SubflowView, Timed {
   ackNow = false;
   /** Bytes received in order since the last ACK. */
   ackBytes = 0;
+  /** Payload of the peer's full segments, as far as it was seen. */
+  receiveMss = 536;
   /** The mapping learned last, as on the wire: a super-segment repeats it on every packet. */
   mapLow = -1;
   mapSsn = -1;
