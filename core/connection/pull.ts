@@ -74,6 +74,11 @@ function chunkLimit(subflow: Subflow): number {
   return limit - limit % mss || mss;
 }
 
+/** Bytes that could be sent from the offset of `chunk` on, did the scheduler not want less at once. */
+let available = 0;
+/** They end the data, or a range that goes again: a part of a segment is no waste. */
+let last = false;
+
 /** Asks the scheduler until nothing is left, nobody has room or the answer is to wait. */
 function schedule(meta: MetaSocket, now: Micros): void {
   if (!meta.established) return;
@@ -107,7 +112,8 @@ function nextReinjection(meta: MetaSocket): boolean {
     return nextReinjection(meta);
   }
   chunk.offset = first.offset;
-  chunk.length = Math.min(first.end, sent.end) - first.offset;
+  chunk.length = available = Math.min(first.end, sent.end) - first.offset;
+  last = true;
   chunk.sentOn = sent.sentOn;
   collectReady(meta);
   // On a subflow that still carries it a second copy would be of no use.
@@ -136,6 +142,8 @@ function nextNew(meta: MetaSocket): boolean {
   collectReady(meta);
   if (ready.length === 0) return false;
   chunk.offset = meta.dataNxt;
+  available = unsent;
+  last = unsent === meta.unsent;
   chunk.length = Math.min(unsent, meta.schedulerPlugin.quantum ?? DEFAULT_QUANTUM);
   chunk.sentOn = nobody;
   // Nagle (RFC 9293 §3.7.4), where the application asked for it.
@@ -174,8 +182,11 @@ function find(meta: MetaSocket, path: number): Subflow | null {
 function fitting(subflow: Subflow): number {
   const { mss, room } = subflow;
   const most = Math.min(room, chunkLimit(subflow));
-  if (chunk.length <= most) return chunk.length;
-  return most >= mss ? most - most % mss : most;
+  if (last && chunk.length <= most && chunk.length === available) return available;
+  const length = Math.min(Math.max(chunk.length, mss), available, most);
+  if (length >= mss) return length - length % mss;
+  // Less than a segment leaves only when nothing else would bring an answer (RFC 9293 §3.8.6.2.1).
+  return subflow.inFlight === 0 ? length : 0;
 }
 
 /** Sends `chunk` on `subflow`, and copies of it on the others. */
