@@ -1,17 +1,26 @@
 /**
  * The only views of the WebAssembly memory. They follow it when it grows and never detach, so they may be kept anywhere, also in a system call.
- * Where an engine has no resizable buffer over a WebAssembly memory, the memory is grown once to a fixed size and can grow no further.
+ * Where an engine has no resizable buffer over a WebAssembly memory, the memory is grown once, as far as the engine lets it, and no further.
  */
 
-import { memory } from "./core.wasm";
+import { memory, memory_fix } from "./core.wasm";
 
-/** Bytes of memory where it cannot grow under a view; what is never touched costs nothing. */
-const FIXED_SIZE = 512 * 1024 * 1024;
+/** Bytes of memory where it cannot grow under a view: tried from the limit of the module downwards; what is never touched costs nothing. */
+const LARGEST = 2 ** 31;
+const SMALLEST = 2 ** 26;
 
 function buffer(): ArrayBuffer {
   const growable = memory as typeof memory & { toResizableBuffer?: () => ArrayBuffer };
   if (growable.toResizableBuffer) return growable.toResizableBuffer();
-  memory.grow((FIXED_SIZE - memory.buffer.byteLength) / 65536);
+  for (let size = LARGEST; size >= SMALLEST; size /= 2) {
+    try {
+      memory.grow((size - memory.buffer.byteLength) / 65536);
+      break;
+    } catch {
+      // Not so much: half of it.
+    }
+  }
+  memory_fix();
   return memory.buffer as ArrayBuffer;
 }
 

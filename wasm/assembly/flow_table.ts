@@ -145,7 +145,9 @@ function resize(host: Host, slots: u32): bool {
     const from = old + (<usize> i << 6);
     if (changetype<Slot>(from).value == 0) continue;
     let index = changetype<Slot>(from).hash & (slots - 1);
-    while (changetype<Slot>(table + (<usize> index << 6)).value != 0) index = (index + 1) & (slots - 1);
+    while (changetype<Slot>(table + (<usize> index << 6)).value != 0) {
+      index = (index + 1) & (slots - 1);
+    }
     memory.copy(table + (<usize> index << 6), from, 64);
   }
   hostRelease(host, old);

@@ -103,7 +103,8 @@ function writeDss(at: usize): usize {
       at += 2;
     }
   }
-  store<u32>(start, 0x0020001e | <u32> (at - start) << 8 | flags << 24); // kind 30, length, subtype 2, flags
+  // Kind 30, length, subtype 2, flags.
+  store<u32>(start, 0x0020001e | <u32> (at - start) << 8 | flags << 24);
   return pad(at, start);
 }
 
@@ -204,7 +205,10 @@ export function header_build(
   write16(tcp, load<u16>(key + KEY_LOCAL_PORT));
   write16(tcp + 2, load<u16>(key + KEY_REMOTE_PORT));
   writePair(tcp + 4, TX_SEQ);
-  write32(tcp + 12, <u32> tcpLength << 26 | (field(TX_FLAGS) & 255) << 16 | (field(TX_WINDOW) & 0xffff));
+  write32(
+    tcp + 12,
+    <u32> tcpLength << 26 | (field(TX_FLAGS) & 255) << 16 | (field(TX_WINDOW) & 0xffff),
+  );
   store<u32>(tcp, 0, 16); // checksum, urgent pointer
   if (checksumMode != CHECKSUM_NONE) {
     let sum = pseudoSum(addresses, addressBytes, TCP, length);

@@ -1,12 +1,19 @@
 // What JavaScript may call; ../mod.ts says what each function does.
 
-import { hostCreate, hostOf, Host, handleFree } from "./host";
+import { handleFree, Host, hostCreate, hostOf } from "./host";
 import { freeBlock } from "./memory";
 import { flowsFree } from "./flow_table";
 import { Receiver, receiverDestroy } from "./receiver";
 import { Stream, streamDestroy } from "./stream";
 
-export { memory_alloc, memory_free, memory_reserve, packet_alloc, packet_free } from "./memory";
+export {
+  memory_alloc,
+  memory_fix,
+  memory_free,
+  memory_reserve,
+  packet_alloc,
+  packet_free,
+} from "./memory";
 export { host_usage } from "./host";
 export { copy, copy_sum, dss_checksum, dss_expected_sum, sum, sum_join } from "./checksum";
 export { packet_parse } from "./parse";

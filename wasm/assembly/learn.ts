@@ -11,14 +11,7 @@ import { fold } from "./checksum";
 import { mappingAt, mappingsAdd, mappingsFind, mappingsReserve } from "./mapping";
 import { rangeAt, Ranges, rangesCovered, rangesFind, rangesRoom } from "./ranges";
 import { Receiver, receiverOf, stageTake } from "./receiver";
-import {
-  deliverStaged,
-  report,
-  reportClear,
-  reserveData,
-  sound,
-  sumStaged,
-} from "./reassembly";
+import { deliverStaged, report, reportClear, reserveData, sound, sumStaged } from "./reassembly";
 import { Stream, streamOf, streamTrim } from "./stream";
 
 /** Bytes of [start, end) that have not come on the subflow. */
@@ -49,7 +42,14 @@ function refuse(stream: Stream): i32 {
 }
 
 /** A mapping without checksum: each part that no held mapping covers is learned, and what is staged of it delivered. */
-function learnPlain(receiver: Receiver, stream: Stream, ssn: f64, end: f64, delta: f64, limit: f64): i32 {
+function learnPlain(
+  receiver: Receiver,
+  stream: Stream,
+  ssn: f64,
+  end: f64,
+  delta: f64,
+  limit: f64,
+): i32 {
   const mappings = receiver.mappings;
   // Mostly nothing is staged and the bytes of all earlier mappings have come.
   if (mappings.count == 0 && receiver.staged.count == 0) {

@@ -27,13 +27,14 @@ const BIG_PACKET_SIZE: i32 = 66048;
 const BIG_PACKETS: i32 = 16;
 
 let firstFree: i32 = 1; // first WebAssembly page never handed out
+let fixed: bool = false; // growing would detach the views
 
 /** Hands out `pages` WebAssembly pages in a row; 0 when there are none. */
 function take(pages: i32): usize {
   const end = firstFree + pages;
   const size = memory.size();
   if (end > size) {
-    if (end > MOST_PAGES) return 0;
+    if (fixed || end > MOST_PAGES) return 0;
     let step = max(GROWTH_STEP, size >> 3);
     step = min(max(step, end - size), MOST_PAGES - size);
     // Near the limit of the engine a whole step may be refused where the pages asked for would not.
@@ -126,5 +127,11 @@ export function packet_free(address: i32): void {
 
 export function memory_reserve(bytes: i32): i32 {
   const pages = <i32> ((<u32> bytes + (PAGE - 1)) >> 16);
-  return memory.size() + pages <= MOST_PAGES && memory.grow(pages) >= 0 ? 1 : 0;
+  if (fixed || memory.size() + pages > MOST_PAGES) return 0;
+  return memory.grow(pages) >= 0 ? 1 : 0;
+}
+
+/** From now on memory stays as large as it is: for engines without resizable buffers. */
+export function memory_fix(): void {
+  fixed = true;
 }

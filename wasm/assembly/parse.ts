@@ -1,7 +1,6 @@
 // From bytes to fields: validates an IP packet and fills in the RX_* descriptor.
 
 import {
-  OPTION_MALFORMED,
   PARSE_CHECKSUM,
   PARSE_FRAGMENT,
   PARSE_HEADER,
@@ -64,7 +63,10 @@ export function read32(at: usize): u32 {
 @inline
 export function swapPair(at: usize): u64 {
   const words = v128.load64_zero(at);
-  const turned = i8x16.swizzle(words, i8x16(3, 2, 1, 0, 7, 6, 5, 4, -1, -1, -1, -1, -1, -1, -1, -1));
+  const turned = i8x16.swizzle(
+    words,
+    i8x16(3, 2, 1, 0, 7, 6, 5, 4, -1, -1, -1, -1, -1, -1, -1, -1),
+  );
   return i64x2.extract_lane(turned, 0);
 }
 
@@ -107,12 +109,13 @@ function skipExtensions(end: usize): i32 {
 
 export function packet_parse(address: i32, size: i32, verified: i32): i32 {
   const ip: usize = address;
-  if (size < 20) return size > 0 && isVersion(ip) ? PARSE_SHORT : size > 0 ? PARSE_VERSION : PARSE_SHORT;
+  if (size <= 0) return PARSE_SHORT;
   const version = load<u8>(ip) >> 4;
   let total: i32;
   let addresses: usize;
   let addressBytes: i32;
   if (version == 4) {
+    if (size < 20) return PARSE_SHORT;
     const headerLength = <i32> (load<u8>(ip) & 15) << 2;
     total = read16(ip + 2);
     if (headerLength < 20 || headerLength > total) return PARSE_HEADER;
@@ -180,12 +183,9 @@ export function packet_parse(address: i32, size: i32, verified: i32): i32 {
   put(RX_WINDOW, read16(transport + 14));
   put(RX_PAYLOAD, <u32> (transport + headerLength));
   put(RX_LENGTH, length - headerLength);
-  return headerLength == 20 ? PARSE_OK : parseOptions(transport + 20, transport + headerLength, flags);
-}
-
-function isVersion(ip: usize): bool {
-  const version = load<u8>(ip) >> 4;
-  return version == 4 || version == 6;
+  return headerLength == 20
+    ? PARSE_OK
+    : parseOptions(transport + 20, transport + headerLength, flags);
 }
 
 /** ICMP is only verified here; its body is read by TypeScript. ICMPv6 has a pseudo-header in its checksum, ICMP has none (RFC 4443 §2.3). */

@@ -132,7 +132,9 @@ export function rangesRemove(ranges: Ranges, start: f64, end: f64): void {
   }
   let after = index;
   while (after < ranges.count && rangeAt(ranges, after).end <= end) after++;
-  if (after < ranges.count && rangeAt(ranges, after).start < end) rangeAt(ranges, after).start = end;
+  if (after < ranges.count && rangeAt(ranges, after).start < end) {
+    rangeAt(ranges, after).start = end;
+  }
   rangesDrop(ranges, index, after - index);
 }
 

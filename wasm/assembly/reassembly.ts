@@ -27,7 +27,16 @@ import {
   rangesRoom,
   rangesTouch,
 } from "./ranges";
-import { inPage, joinSum, Receiver, receiverOf, stageHold, stagePut, stageTake, stageTrim } from "./receiver";
+import {
+  inPage,
+  joinSum,
+  Receiver,
+  receiverOf,
+  stageHold,
+  stagePut,
+  stageTake,
+  stageTrim,
+} from "./receiver";
 import { Stream, streamOf, streamPlace, streamReserve, streamTrim } from "./stream";
 
 /** SEGMENT_* bits of the call that runs. */
@@ -35,7 +44,8 @@ export let report: i32 = 0;
 // What the call that runs has made ready.
 let streamRanges: i32 = 0;
 let stagedRanges: i32 = 0;
-let completed: i32 = 0; // mappings whose bytes will leave the stage, which may cut a range there in two
+// Mappings whose bytes will leave the stage, which may cut a range there in two.
+let completed: i32 = 0;
 
 export function reportClear(): void {
   report = 0;
@@ -106,12 +116,20 @@ function mappingOver(receiver: Receiver, offset: f64): Mapping | null {
 }
 
 /** Makes ready for a piece of new bytes that one mapping, or none, covers. */
-function planPiece(receiver: Receiver, stream: Stream, start: f64, end: f64, mapping: Mapping | null, limit: f64): bool {
+function planPiece(
+  receiver: Receiver,
+  stream: Stream,
+  start: f64,
+  end: f64,
+  mapping: Mapping | null,
+  limit: f64,
+): bool {
   if (mapping != null) {
     if (mapping.expected < 0) {
       return reserveData(stream, start + mapping.delta, end + mapping.delta, limit);
     }
-    if (end - start == mapping.end - mapping.ssn) return true; // verified where it lies: nothing is staged
+    // Verified where it lies: nothing is staged.
+    if (end - start == mapping.end - mapping.ssn) return true;
   }
   if (!rangesTouch(receiver.staged, start, end)) stagedRanges++;
   return stageHold(receiver, start, end);
@@ -142,7 +160,11 @@ function commitPiece(
     } else report |= SEGMENT_CHECKSUM;
     mapping.expected = -1; // settled
   } else {
-    mapping.sum = joinSum(mapping.sum, stagePut(receiver, start, from, length), start - mapping.ssn);
+    mapping.sum = joinSum(
+      mapping.sum,
+      stagePut(receiver, start, from, length),
+      start - mapping.ssn,
+    );
   }
 }
 
@@ -182,7 +204,15 @@ function pieces(
         }
       }
       if (commit) {
-        commitPiece(receiver, stream, cursor, pieceEnd, mapping, from + <usize> (cursor - start), limit);
+        commitPiece(
+          receiver,
+          stream,
+          cursor,
+          pieceEnd,
+          mapping,
+          from + <usize> (cursor - start),
+          limit,
+        );
       } else if (!planPiece(receiver, stream, cursor, pieceEnd, mapping, limit)) return false;
       cursor = pieceEnd;
     }
@@ -201,14 +231,22 @@ function planMappings(receiver: Receiver, stream: Stream, start: f64, end: f64, 
     const low = max(start, mapping.ssn);
     const high = min(end, mapping.end);
     if (high - low - rangesCovered(receiver.ranges, low, high) < mapping.missing) continue;
-    if (!reserveData(stream, mapping.ssn + mapping.delta, mapping.end + mapping.delta, limit)) return false;
+    if (!reserveData(stream, mapping.ssn + mapping.delta, mapping.end + mapping.delta, limit)) {
+      return false;
+    }
     completed++;
   }
   return true;
 }
 
 /** Ends the mappings that [start, end) completed. */
-function settleMappings(receiver: Receiver, stream: Stream, start: f64, end: f64, limit: f64): void {
+function settleMappings(
+  receiver: Receiver,
+  stream: Stream,
+  start: f64,
+  end: f64,
+  limit: f64,
+): void {
   const mappings = receiver.mappings;
   let index = mappingsFind(mappings, start);
   while (index < mappings.count) {
@@ -269,9 +307,12 @@ export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, 
       if (
         mapping.ssn <= seq && end <= mapping.end && offset + <f64> length <= limit &&
         (mapping.expected < 0 ||
-          (mapping.ssn == seq && mapping.end == end && sound(fold(rawSum(from, length)), mapping.expected)))
+          (mapping.ssn == seq && mapping.end == end &&
+            sound(fold(rawSum(from, length)), mapping.expected)))
       ) {
-        if (seq > next && !rangesTouch(ranges, seq, end) && !rangesReserve(ranges, receiver.host, 1)) {
+        if (
+          seq > next && !rangesTouch(ranges, seq, end) && !rangesReserve(ranges, receiver.host, 1)
+        ) {
           return SEGMENT_MEMORY;
         }
         const placed = streamPlace(stream, offset, from, length);

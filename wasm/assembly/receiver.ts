@@ -4,7 +4,15 @@ import { PAGE } from "../layout";
 import { allocateBytes, freeBlock } from "./memory";
 import { handleFree, handleNew, Host, hostOf, KIND_RECEIVER, resolve } from "./host";
 import { Mappings, mappingsFree } from "./mapping";
-import { pageNumber, Pages, pagesAddress, pagesDrop, pagesEntry, pagesFree, pagesHold } from "./pages";
+import {
+  pageNumber,
+  Pages,
+  pagesAddress,
+  pagesDrop,
+  pagesEntry,
+  pagesFree,
+  pagesHold,
+} from "./pages";
 import { Ranges, rangesAdd, rangesFree, rangesRemove } from "./ranges";
 import { Stream, streamOf } from "./stream";
 import { fold, rawCopySum, swap16 } from "./checksum";
@@ -119,7 +127,9 @@ export function stageTrim(receiver: Receiver): void {
   const pages = receiver.pages;
   for (let number = pages.first; number < pages.end; number++) {
     const entry = pagesEntry(pages, number);
-    if (entry != null && entry.page != 0 && entry.uses == 0) pagesDrop(pages, receiver.host, number);
+    if (entry != null && entry.page != 0 && entry.uses == 0) {
+      pagesDrop(pages, receiver.host, number);
+    }
   }
 }
 
@@ -148,7 +158,11 @@ export function stagePut(receiver: Receiver, offset: f64, from: usize, length: i
     const part = inPage(cursor, length);
     const entry = pagesEntry(receiver.pages, pageNumber(cursor))!;
     entry.uses += part;
-    sum = joinSum(sum, rawCopySum(pagesAddress(receiver.pages, cursor), from, part), cursor - offset);
+    sum = joinSum(
+      sum,
+      rawCopySum(pagesAddress(receiver.pages, cursor), from, part),
+      cursor - offset,
+    );
     cursor += <f64> part;
     from += part;
     length -= part;

@@ -177,7 +177,7 @@ export function streamPlace(stream: Stream, offset: f64, from: usize, length: i3
   from += <usize> (start - offset);
   const ranges = stream.ranges;
   if (start == next && ranges.count == 0) {
-    // Nearly always the page is there and has room.
+    // Nearly always the page is there and has room; pages lie on multiples of their size.
     const address = pagesAddress(stream.pages, start);
     if (address != 0 && (<i32> address & (PAGE - 1)) + length <= PAGE) {
       length = <i32> (end - start);
