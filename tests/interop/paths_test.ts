@@ -1,0 +1,114 @@
+import { assert, assertEquals } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import type { MptcpConn } from "../../mod.ts";
+import { assertNoTrouble } from "./support/counters.ts";
+import { describeWithKernel } from "./support/needs.ts";
+import { Stand } from "./support/stand.ts";
+import { sleep, until } from "./support/wait.ts";
+
+const RATE = 100e6;
+
+/** Bytes of each path by our address on it, as last seen: when a connection has ended, its subflows are gone. */
+class Carried {
+  readonly sent: Record<string, number> = {};
+  readonly received: Record<string, number> = {};
+
+  look(conn: MptcpConn): void {
+    for (const { local, tcp } of conn.info().subflows) {
+      this.sent[local.address] = tcp.bytes_acked;
+      this.received[local.address] = tcp.bytes_received;
+    }
+  }
+}
+
+function look(conn: MptcpConn): Carried {
+  const carried = new Carried();
+  carried.look(conn);
+  return carried;
+}
+
+/** Two shaped paths, one subflow on each. */
+function shaped(): Promise<Stand> {
+  return Stand.open({
+    lab: { rates: ["100 Mbit/s"], endpoints: "none" },
+    interfaces: { family: 4 },
+  });
+}
+
+/** Ways to cut the first path. */
+const CUTS: Readonly<Record<string, (stand: Stand, cut: boolean) => Promise<void>>> = {
+  "whose link goes down": (stand, cut) => stand.lab.setUp(0, !cut),
+  "that swallows all": async ({ lab }, cut) => {
+    const { device } = lab.path(0);
+    const change = cut ? "-A" : "-D";
+    await lab.exec(["iptables", change, "INPUT", "-i", device, "-j", "DROP"]);
+    await lab.exec(["iptables", change, "OUTPUT", "-o", device, "-j", "DROP"]);
+  },
+};
+
+describeWithKernel("two paths of 100 Mbit/s", () => {
+  for (const role of ["client", "server"] as const) {
+    it(`carry like parts in both directions, as ${role}`, async () => {
+      await using stand = await shaped();
+      const size = 24 << 20;
+      await using meeting = await stand.meet(role, "both", { size });
+      const carried = new Carried();
+      const start = performance.now();
+      let seconds = 0;
+      const progress = (bytes: number): void => {
+        carried.look(meeting.conn);
+        if (bytes === size) seconds = (performance.now() - start) / 1000;
+      };
+      const end = await meeting.exchange(size, { received: progress, sent: progress });
+      const parts = [
+        ...Object.values(carried.received),
+        ...end.subflows.map(({ bytesReceived }) => bytesReceived),
+      ];
+      assertEquals(parts.length, 4);
+      assert(parts.every((bytes) => bytes > 0.2 * size), `carried ${parts}`);
+      assert(size * 8 / seconds > 1.2 * RATE, `${size * 8 / seconds / 1e6} Mbit/s`);
+      assertNoTrouble(await stand.lab.nstat());
+    });
+
+    for (const [name, cut] of Object.entries(CUTS)) {
+      it(`lose nothing to one ${name} for a while, as ${role}`, async () => {
+        await using stand = await shaped();
+        const size = 24 << 20;
+        await using meeting = await stand.meet(role, "both", { size });
+        const { conn } = meeting;
+        const address = "10.77.1.2";
+        const interrupt = async (): Promise<void> => {
+          await cut(stand, true);
+          // Until what was on its way has arrived.
+          await sleep(100);
+          const before = look(conn);
+          await sleep(500);
+          const after = look(conn);
+          assertEquals(after.sent[address], before.sent[address]);
+          assertEquals(after.received[address], before.received[address]);
+          assert(after.sent["10.77.2.2"]! > before.sent["10.77.2.2"]!);
+          await cut(stand, false);
+          await until("the path is used again in both directions", () => {
+            const { sent, received } = look(conn);
+            return sent[address]! > after.sent[address]! &&
+              received[address]! > after.received[address]!;
+          });
+        };
+        let interruption: Promise<void> | null = null;
+        // There has to be something left for the path to carry in the end.
+        await meeting.exchange(size, {
+          async received(bytes) {
+            if (bytes > size / 8) (interruption ??= interrupt()).catch(() => {});
+            if (bytes > size / 2) await interruption;
+          },
+          async sent(bytes) {
+            if (bytes > size * 3 / 4) await interruption;
+          },
+        });
+        const kernel = await stand.lab.nstat();
+        assertNoTrouble(kernel);
+        assertNoTrouble(stand.host.counters);
+      });
+    }
+  }
+});
