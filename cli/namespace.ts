@@ -76,6 +76,23 @@ async function allowCubic(): Promise<void> {
   await Deno.writeTextFile(ALLOWED, [...allowed, "cubic"].join(" "));
 }
 
+/** Where `ip netns` keeps them. */
+const NAMESPACES = "/run/netns";
+let swept = false;
+
+/** Removes namespaces of programs that were killed before they could: their names tell the process. */
+async function sweep(): Promise<void> {
+  if (swept) return;
+  swept = true;
+  const names = exists(NAMESPACES) ? [...Deno.readDirSync(NAMESPACES)].map(({ name }) => name) : [];
+  for (const name of names) {
+    const pid = /^mptcp-lab-(\d+)-\d+$/.exec(name)?.[1];
+    if (pid === undefined || exists(`/proc/${pid}`)) continue;
+    const { code, stdout } = await run("ip", ["netns", "pids", name]);
+    if (code === 0 && stdout.trim() === "") await run("ip", ["netns", "delete", name]);
+  }
+}
+
 /** A network namespace. Everything in it ends and is removed by `close()`, or at the end of `await using`. Made by {@linkcode makeNamespace}. */
 export class Namespace implements AsyncDisposable {
   /** Its name, as `ip netns` shows it. */
@@ -98,6 +115,7 @@ export class Namespace implements AsyncDisposable {
     if (missing !== null) {
       throw new Deno.errors.NotSupported(`Cannot make a network namespace as ${missing}`);
     }
+    await sweep();
     await must("ip", ["netns", "add", this.name]);
     try {
       await allowCubic();

@@ -1,0 +1,184 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { fileURLToPath } from "node:url";
+import { Lab } from "../../cli/lab.ts";
+import { makeNamespace } from "../../cli/namespace.ts";
+import { describeWithKernel } from "./support/needs.ts";
+import { startPeer } from "./support/peer.ts";
+
+const MAIN = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
+
+function namespaces(): string[] {
+  try {
+    return [...Deno.readDirSync("/run/netns")].map(({ name }) => name);
+  } catch {
+    return [];
+  }
+}
+
+/** Runs `mptcp lab` in a namespace name of its own. */
+function mptcpLab(name: string, ...args: string[]): Deno.ChildProcess {
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", MAIN, "lab", "--name", name, ...args],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+describeWithKernel("the lab", () => {
+  it("has devices, addresses, limits and endpoints, and leaves nothing behind", async () => {
+    const steps: string[] = [];
+    let name = "";
+    {
+      await using lab = await Lab.create({
+        paths: 3,
+        rates: ["50 Mbit/s", "20 Mbit/s"],
+        checksum: true,
+        endpoints: 6,
+        mtu: 1400,
+        progress: (step) => steps.push(step),
+      });
+      name = lab.name;
+      assert(namespaces().includes(name));
+      const inside = async (...command: string[]) => (await lab.exec(command)).stdout;
+      assertEquals(
+        lab.paths.map(({ device, kernel, host }) => [device, ...kernel, ...host]),
+        [0, 1, 2].map((i) => [
+          `mptcp${i}`,
+          `10.77.${i + 1}.1`,
+          `fd00:77:${i + 1}::1`,
+          `10.77.${i + 1}.2/24`,
+          `fd00:77:${i + 1}::2/64`,
+        ]),
+      );
+      assertStringIncludes(await inside("ip", "address", "show", "mptcp2"), "mtu 1400");
+      const endpoints = await inside("ip", "mptcp", "endpoint");
+      assertEquals(endpoints.match(/fd00:77:[23]::1 id \d+ signal subflow/g)?.length, 2);
+      const settings = await inside(
+        "sh",
+        "-c",
+        "cat /proc/sys/net/mptcp/checksum_enabled /proc/sys/net/ipv4/tcp_congestion_control",
+      );
+      assertEquals(settings, "1\ncubic\n");
+      const shaped = await inside("tc", "qdisc");
+      assertEquals(shaped.match(/tbf \S+ dev \S+ root refcnt \d+ rate (50|20)Mbit/g)?.length, 6);
+      assertEquals(await lab.nstat(), {});
+    }
+    assert(steps.length >= 4);
+    assert(!namespaces().includes(name));
+  });
+
+  it("leaves nothing behind when it cannot be made", async () => {
+    const serve = { folder: "/", port: 99999 };
+    const name = `mptcp-lab-${Deno.pid}-broken`;
+    await assertRejects(() => Lab.create({ name, serve }), Error, "HTTP server");
+    assert(!namespaces().includes(name));
+    await assertRejects(() => Lab.create({ paths: 9 }), RangeError, "from 1 to 8");
+  });
+
+  it("ends what runs inside, children of children too", async () => {
+    const lab = await Lab.create();
+    const child = lab.spawn(["sh", "-c", "trap '' TERM; sleep 1000 & echo $!; wait"], {
+      stdout: "piped",
+    });
+    let pid = "";
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      pid += text;
+      if (pid.endsWith("\n")) break;
+    }
+    await lab.close();
+    await assertRejects(() => Deno.stat(`/proc/${pid.trim()}/exe`));
+  });
+
+  it("removes what a killed program left behind", async () => {
+    const program = `import { makeNamespace } from ${
+      JSON.stringify(new URL("../../cli/namespace.ts", import.meta.url).href)
+    };
+      const { name } = await makeNamespace();
+      console.log(name);
+      Deno.kill(Deno.pid, "SIGKILL");`;
+    const run = async (): Promise<string> => {
+      const { stdout } = await new Deno.Command(Deno.execPath(), {
+        args: ["eval", "--no-config", "--ext=ts", program],
+      }).output();
+      return new TextDecoder().decode(stdout).trim();
+    };
+    const first = await run();
+    assert(namespaces().includes(first));
+    const second = await run();
+    assert(!namespaces().includes(first));
+    await new Deno.Command("ip", { args: ["netns", "delete", second] }).output();
+  });
+
+  it("has peers that move bytes and tell what came", async () => {
+    await using namespace = await makeNamespace();
+    await using sink = await startPeer(namespace, "listen", "sink", { host: "127.0.0.1" });
+    const size = 1_000_001;
+    await using source = await startPeer(namespace, "connect", "source", {
+      host: "127.0.0.1",
+      port: sink.port,
+      size,
+    });
+    const [sent, received] = [await source.until("end"), await sink.until("end")];
+    assertEquals([sent.sent, received.received], [size, size]);
+    assertEquals(sent.sentSha256, received.receivedSha256);
+    assertEquals(received.mptcp?.fallback, false);
+    await using plain = await startPeer(namespace, "connect", "sink", {
+      host: "127.0.0.1",
+      port: sink.port,
+      tcp: true,
+    });
+    assertEquals(await plain.next(), { event: "refused", error: "ECONNREFUSED" });
+  });
+});
+
+describeWithKernel("mptcp lab", () => {
+  it("runs a command beside a kernel that serves HTTP, then tells what the kernel saw", async () => {
+    const name = `mptcp-cli-${Deno.pid}`;
+    const child = mptcpLab(
+      name,
+      "--",
+      "sh",
+      "-c",
+      "mptcpize run curl -s http://10.77.1.1/1MB | sha256sum; sleep 0.7; exit 3",
+    );
+    const { code, stdout, stderr } = await child.output();
+    const [out, told] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    assertEquals(code, 3, told);
+    assertStringIncludes(told!, "HTTP server over MPTCP on port 80");
+    assert(/MPCapableSYNRX +1\n/.test(told!), told);
+    assert(/^[0-9a-f]{64} /.test(out!));
+    assert(!namespaces().includes(name));
+  });
+
+  it("removes everything on Ctrl-C", async () => {
+    const name = `mptcp-cli-${Deno.pid}`;
+    const child = mptcpLab(name, "--", "sh", "-c", "echo begun; exec sleep 1000");
+    const complaint = new Response(child.stderr).text();
+    for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+      if (text.includes("begun")) break;
+    }
+    // A terminal sends it to the command too; without one, the second is what ends it.
+    child.kill("SIGINT");
+    child.kill("SIGTERM");
+    const { code } = await child.status;
+    assertEquals(code, 130, await complaint);
+    await complaint;
+    assert(!namespaces().includes(name));
+  });
+
+  it("says what is wrong with its arguments", async () => {
+    for (
+      const [args, text] of [
+        [["--rate", "50"], "--rate: Cannot read"],
+        [["--paths", "9"], "--paths"],
+        [["get", "x"], "goes behind a --: mptcp lab -- get x"],
+      ] as const
+    ) {
+      const { code, stderr } = await mptcpLab("mptcp-cli-none", ...args).output();
+      assertEquals(code, 2);
+      assertStringIncludes(new TextDecoder().decode(stderr), text);
+    }
+  });
+});
