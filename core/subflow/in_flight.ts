@@ -73,6 +73,9 @@ function joins(a: Range, b: Range): boolean {
   return a.state === SACKED && b.state === SACKED && a.mapSsn === b.mapSsn && !a.fin && !b.fin;
 }
 
+/** Ranges above which SACK edges cut no more: else a peer that reports single bytes would make every acknowledgement a long way to go. */
+const MOST_RANGES = 2048;
+
 /** The list of one subflow; pins the pages of the send queue that its ranges touch. */
 export class InFlight {
   /** Oldest range. */
@@ -85,6 +88,8 @@ export class InFlight {
   lost = 0;
   /** Ranges sent more than once and not acknowledged. */
   repeated = 0;
+  /** Ranges in all. */
+  count = 0;
   /** Handle of the send queue's stream. */
   readonly stream: number;
 
@@ -95,6 +100,7 @@ export class InFlight {
 
   /** Appends a new range; the caller fills in its mapping first through the result of `begin`. */
   append(range: Range): void {
+    this.count++;
     range.prev = this.tail;
     if (this.tail === null) this.head = range;
     else this.tail.next = range;
@@ -113,8 +119,14 @@ export class InFlight {
     return range;
   }
 
+  /** Whether it is too long to be cut for a SACK block. */
+  get full(): boolean {
+    return this.count >= MOST_RANGES;
+  }
+
   /** Cuts `range` at `at`, strictly inside; returns the second part. */
   split(range: Range, at: number): Range {
+    this.count++;
     const rest = take();
     rest.seq = at;
     rest.end = range.end;
@@ -165,6 +177,7 @@ export class InFlight {
     a.next = b.next;
     if (b.next === null) this.tail = a;
     else b.next.prev = a;
+    this.count--;
     give(b);
     return a;
   }
@@ -177,6 +190,7 @@ export class InFlight {
     this.head = range.next;
     if (this.head === null) this.tail = null;
     else this.head.prev = null;
+    this.count--;
     give(range);
   }
 

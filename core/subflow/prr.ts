@@ -16,8 +16,18 @@ export class Prr {
     this.window = 0;
   }
 
-  /** An ACK in recovery delivered `bytes`; `safe`: SND.UNA moved and nothing more was found lost. */
-  onAck(bytes: number, pipe: number, ssthresh: number, mss: number, safe: boolean): void {
+  /**
+   * An ACK in recovery delivered `bytes`; `safe`: SND.UNA moved and nothing more was found lost. `partial`: it tells of the next hole without SACK,
+   * which is sent again whatever the arithmetic says (RFC 6582 §3.2, step 5).
+   */
+  onAck(
+    bytes: number,
+    pipe: number,
+    ssthresh: number,
+    mss: number,
+    safe: boolean,
+    partial: boolean,
+  ): void {
     this.#delivered += bytes;
     let count: number;
     if (pipe > ssthresh) {
@@ -27,8 +37,8 @@ export class Prr {
       if (safe) count += mss;
       count = Math.min(ssthresh - pipe, count);
     }
-    // The first retransmission leaves whatever the arithmetic says.
-    if (this.#out === 0) count = Math.max(count, mss);
+    // So is the first one (RFC 6937 §3).
+    if (this.#out === 0 || partial) count = Math.max(count, mss);
     this.window = pipe + Math.max(0, count);
   }
 

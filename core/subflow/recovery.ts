@@ -63,6 +63,7 @@ function applySack(subflow: Subflow, now: Micros): void {
     for (let range = list.head; range !== null && range.seq < right; range = range.next) {
       if (range.end <= left || range.state === SACKED) continue;
       let hit = range;
+      if ((hit.seq < left || hit.end > right) && list.full) continue;
       if (hit.seq < left) hit = list.split(hit, left);
       if (hit.end > right) list.split(hit, right);
       noteDelivered(subflow, hit, hit.end, now);
@@ -113,8 +114,9 @@ export function acknowledge(subflow: Subflow, ack: number, duplicate: boolean, n
   if (lost > 0 && subflow.recovery === OPEN) enterRecovery(subflow, before);
   tellController(subflow, before, delivered, lost, priorUna, now);
   if (subflow.recovery === RECOVERY) {
-    const { ssthresh } = subflow;
-    subflow.prr.onAck(delivered, subflow.inFlight, ssthresh, subflow.mss, advanced && lost === 0);
+    const { ssthresh, mss, inFlight } = subflow;
+    const partial = lost > 0 && !subflow.sackPermitted;
+    subflow.prr.onAck(delivered, inFlight, ssthresh, mss, advanced && lost === 0, partial);
   }
   if (advanced) armRetransmission(subflow, now);
   else if (subflow.rackAt < subflow.deadline) rearm(subflow);

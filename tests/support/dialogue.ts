@@ -306,6 +306,7 @@ export class Dialogue implements Disposable {
     const a = offer.checksum ? " A" : "";
     peer.offers(offer, "S", mptcp ? [`mpc${a}`] : []);
     peer.gets("S. 0 ack 1");
+    this.pass(offer.rtt ?? 20e3);
     peer.sends(mptcp ? `. 1 ack 1 <mpc keys${a}>` : ". 1 ack 1");
     const app = this.accept(listener);
     if (mptcp) peer.sends(". 1 ack 1 <dack8 1>");
@@ -320,6 +321,7 @@ export class Dialogue implements Disposable {
     const mptcp = offer.mptcp ?? true;
     const a = offer.checksum ? " A" : "";
     peer.gets("S 0");
+    this.pass(offer.rtt ?? 20e3);
     peer.offers(offer, "S.", mptcp ? [`mpc key${a}`] : []);
     peer.gets(mptcp ? ". 1 ack 1 <mpc keys>" : ". 1 ack 1 <!mpc>");
     if (mptcp) peer.sends(". 1 ack 1 <dack8 1>");

@@ -59,6 +59,8 @@ export interface Offer {
   readonly win?: number;
   readonly link?: number;
   readonly port?: number;
+  /** Round trip of the handshake in microseconds. @default {20000} */
+  readonly rtt?: Micros;
 }
 
 /** Reads a packet that the stack sent into RX_*. */

@@ -1,0 +1,293 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { Dialogue } from "../../support/dialogue.ts";
+import type { Got, Peer } from "../../support/scripted_peer.ts";
+
+/** Payload of a full segment of plain TCP with timestamps. */
+const MSS = 1448;
+
+const ranges = (segments: readonly Got[]): string[] =>
+  segments.map(({ seq, end }) => `${seq}:${end}`);
+
+/** Acknowledges `count` times what came so far, so that cwnd and round-trip time are those of a running connection. */
+function warmUp(d: Dialogue, peer: Peer, app: { write(n: number): number }, rounds = 3): void {
+  for (let i = 0; i < rounds; i++) {
+    app.write(10 * MSS);
+    d.pass(20e3);
+    while (peer.pending) {
+      peer.takeAll();
+      peer.acks();
+    }
+  }
+}
+
+describe("fast retransmit with SACK (RFC 6675, RFC 8985)", () => {
+  it("sends again exactly what is missing, once three segments above it arrived", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    app.write(10 * MSS);
+    assertEquals(peer.takeAll().length, 10);
+    d.pass(20e3);
+    peer.sends(`. ack 1 <sack ${1 + MSS}:${1 + 2 * MSS}>`);
+    peer.sends(`. ack 1 <sack ${1 + MSS}:${1 + 3 * MSS}>`);
+    d.silent();
+    peer.sends(`. ack 1 <sack ${1 + MSS}:${1 + 4 * MSS}>`);
+    peer.gets(`. 1:${1 + MSS}`);
+    d.silent();
+    assertEquals(d.counter("TCPSackRecovery"), 1);
+    peer.sends(`. ack ${1 + 10 * MSS}`);
+    d.silent();
+    assertEquals(app.socket.subflows[0]!.inRecovery, false);
+  });
+
+  it("sends several holes of one flight, and halves the window once", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    warmUp(d, peer, app);
+    const [subflow] = app.socket.subflows;
+    app.write(20 * MSS);
+    const first = peer.takeAll()[0]!.seq;
+    const at = (n: number): number => first + n * MSS;
+    d.pass(20e3);
+    // 0, 4 and 9 of 20 are lost.
+    const { cwnd } = subflow!;
+    peer.sends(`. ack ${at(0)} <sack ${at(1)}:${at(4)} ${at(5)}:${at(9)} ${at(10)}:${at(20)}>`);
+    const again = ranges(peer.takeAll());
+    assertEquals(again, [0, 4, 9].map((n) => `${at(n)}:${at(n + 1)}`));
+    assert(subflow!.ssthresh < 0.8 * cwnd && subflow!.ssthresh >= 2 * MSS);
+    d.pass(20e3);
+    peer.sends(`. ack ${at(20)}`);
+    assertEquals(subflow!.inRecovery, false);
+    assertEquals(d.counter("TCPSackRecovery"), 1);
+  });
+
+  it("waits for reordering of a quarter round trip before it takes less than three segments for a loss (RFC 8985 §6.2)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    warmUp(d, peer, app, 1);
+    app.write(2 * MSS);
+    const first = peer.takeAll()[0]!.seq;
+    d.pass(20e3);
+    peer.sends(`. ack ${first} <sack ${first + MSS}:${first + 2 * MSS}>`);
+    d.silent();
+    const waited = d.untilSent();
+    assert(waited > 1e3 && waited <= 6e3, `${waited}`);
+    peer.gets(`. ${first}:${first + MSS}`);
+  });
+
+  it("one lost segment of a 64 KB super-segment leads to exactly that segment being sent again", () => {
+    using d = new Dialogue({ maxSegments: 64 });
+    const { peer, app } = d.opened({ rtt: 1e3 });
+    const [subflow] = app.socket.subflows;
+    // Slow start up to a window that lets 64 KB go at once.
+    for (let i = 0; i < 12; i++) {
+      app.write(100e3);
+      d.pass(1e3);
+      while (peer.pending) {
+        peer.takeAll();
+        peer.acks();
+      }
+    }
+    const { mss } = subflow!;
+    const length = 44 * mss;
+    app.write(length);
+    const sent = peer.takeAll();
+    assertEquals(sent.length, 1);
+    const [{ seq, end, gsoSize }] = sent as [Got];
+    assertEquals([end - seq, gsoSize], [length, mss]);
+    const mapping = sent[0]!.options.find((each) => each.startsWith("map8"));
+    const hole = [seq + 17 * mss, seq + 18 * mss] as const;
+    d.pass(1e3);
+    peer.sends(`. ack ${hole[0]} <dack8 ${peer.dataAcked - 27 * mss}, sack ${hole[1]}:${end}>`);
+    const again = peer.gets(`. ${hole[0]}:${hole[1]}`);
+    // A retransmission carries the whole mapping, unchanged.
+    assertEquals(again.options.find((each) => each.startsWith("map8")), mapping);
+    d.silent();
+    peer.acks();
+    d.pass(10e6);
+    d.silent();
+    assertEquals(subflow!.bytesRetransmitted, mss);
+  });
+
+  it("takes segments SACKed at any edge, and sends again what lies between", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    app.write(10 * MSS);
+    peer.takeAll();
+    d.pass(20e3);
+    peer.sends(`. ack 1 <sack 100:200 300:${1 + 10 * MSS}>`);
+    assertEquals(ranges(peer.takeAll()), ["1:100", "200:300"]);
+  });
+
+  it("ignores SACK blocks that cannot be (beyond what was sent, empty, reversed)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    app.write(4 * MSS);
+    peer.takeAll();
+    const [subflow] = app.socket.subflows;
+    peer.sends(`. ack 1 <sack ${2 * MSS}:${1e6} 500:500 900:700>`);
+    assertEquals(subflow!.inFlightList.sacked, 0);
+    d.silent();
+  });
+
+  it("bounds the work that hostile SACK blocks cause", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    app.write(10 * MSS);
+    peer.takeAll();
+    const subflow = app.socket.subflows[0]!;
+    const una = subflow.sndUna;
+    for (let i = 0; i < 2000; i++) {
+      const blocks = [0, 1, 2].map((j) => 10 + 6 * i + 2 * j);
+      peer.sendsMore(
+        `. ack ${una} <sack ${blocks.map((n) => `${una + n}:${una + n + 1}`).join(" ")}>`,
+      );
+    }
+    const { count } = subflow.inFlightList;
+    assert(count >= 2048 && count < 2400, `${count} ranges`);
+  });
+});
+
+describe("loss recovery without SACK (RFC 5681 §3.2, RFC 6582)", () => {
+  it("retransmits at the third duplicate, the next hole at a partial acknowledgement", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false, sack: false });
+    app.write(10 * MSS);
+    peer.takeAll();
+    d.pass(20e3);
+    peer.sends(". ack 1");
+    peer.sends(". ack 1");
+    d.silent();
+    peer.sends(". ack 1");
+    peer.gets(`. 1:${1 + MSS}`);
+    d.silent();
+    for (let i = 0; i < 6; i++) peer.sends(". ack 1");
+    d.silent();
+    peer.sends(`. ack ${1 + 4 * MSS}`);
+    peer.gets(`. ${1 + 4 * MSS}:${1 + 5 * MSS}`);
+    peer.sends(`. ack ${1 + 10 * MSS}`);
+    assertEquals(app.socket.subflows[0]!.inRecovery, false);
+    assertEquals(app.socket.subflows[0]!.retransmits, 2);
+  });
+
+  it("takes no ACK with data, a FIN or another window for a duplicate (RFC 5681 §2)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false, sack: false });
+    app.write(5 * MSS);
+    peer.takeAll();
+    for (let i = 0; i < 5; i++) peer.sends(". +100 ack 1");
+    for (let i = 0; i < 5; i++) peer.sends(`. ack 1 win ${50000 - i}`);
+    assertEquals(peer.takeAll().filter(({ end, seq }) => end > seq), []);
+  });
+
+  it("takes no ACK that carries another MPTCP option for a duplicate (RFC 8684 §3.4.1)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ sack: false });
+    app.write(5000);
+    peer.takeAll();
+    for (let id = 1; id < 6; id++) peer.sends(`. ack 1 <echo ${id} 10.0.9.9>`);
+    d.silent();
+    for (let i = 0; i < 3; i++) peer.sends(". ack 1 <dack8 1>");
+    peer.gets(". 1:1425");
+  });
+});
+
+describe("the retransmission timer (RFC 6298)", () => {
+  it("is a second before a first sample; then srtt + max(200 ms, 4 rttvar)", () => {
+    using d = new Dialogue();
+    const app = d.connect();
+    const peer = d.called();
+    peer.gets("S 0");
+    d.pass(300e3);
+    peer.offers({}, "S.", []);
+    peer.gets(". 1 ack 1");
+    app.write(100);
+    peer.gets("P. 1:101");
+    // 300 ms + 4 * 150 ms
+    assertEquals(d.untilSent(), 900e3);
+  });
+
+  it("backs off, sends one segment at a time, and starts slowly again", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    warmUp(d, peer, app);
+    const [subflow] = app.socket.subflows;
+    app.write(5 * MSS);
+    const first = peer.takeAll()[0]!.seq;
+    const rto = subflow!.rtt.rto;
+    assert(rto >= 200e3 && rto < 300e3);
+    for (const factor of [1, 2, 4, 8]) {
+      const waited = d.untilSent();
+      assert(Math.abs(waited - rto * factor) < 2, `${waited}, not ${factor} * ${rto}`);
+      peer.gets(`. ${first}:${first + MSS}`);
+      d.silent();
+      assertEquals(subflow!.cwnd, MSS);
+    }
+    assertEquals(d.counter("TCPTimeouts"), 4);
+    peer.sends(`. ack ${first + MSS}`);
+    assertEquals(
+      ranges(peer.takeAll()),
+      [1, 2].map((n) => `${first + n * MSS}:${first + (n + 1) * MSS}`),
+    );
+    peer.sends(`. ack ${first + 5 * MSS}`);
+    assertEquals(subflow!.inRecovery, false);
+    d.pass(100e6);
+    d.silent();
+  });
+
+  it("takes no sample of what was sent twice (Karn; RFC 6298 §3)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    warmUp(d, peer, app);
+    const { rtt } = app.socket.subflows[0]!;
+    app.write(100);
+    const { srtt } = rtt;
+    peer.takeAll();
+    d.untilSent();
+    peer.takeAll();
+    d.pass(1e3);
+    peer.acks();
+    assertEquals(rtt.srtt, srtt);
+  });
+
+  it("gives up after 15 timeouts in a row", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    app.write(100);
+    peer.takeAll();
+    d.pass(1800e6);
+    const again = peer.takeAll();
+    assertEquals(again.length, 15);
+    assertEquals(app.code, "TimedOut");
+  });
+
+  it("forgets SACK information when the peer has thrown away what it reported (RFC 2018 §8)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    app.write(3 * MSS);
+    peer.takeAll();
+    d.pass(20e3);
+    peer.sends(`. ack 1 <sack ${1 + MSS}:${1 + 3 * MSS}>`);
+    d.untilSent();
+    peer.gets(`. 1:${1 + MSS}`);
+    peer.sends(`. ack ${1 + MSS}`);
+    d.untilSent();
+    peer.gets(`. ${1 + MSS}:${1 + 2 * MSS}`);
+  });
+});
+
+describe("a link that is full", () => {
+  it("loses nothing: what did not leave goes when it takes packets again", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    d.links[0]!.full = true;
+    app.write(5000);
+    d.silent();
+    d.links[0]!.full = false;
+    d.stack.handleWritable(d.now, d.links[0]!);
+    d.stack.flush(d.now);
+    assertEquals(peer.takeAll().at(-1)!.end, 5001);
+    peer.acks();
+    assertEquals(app.socket.unacked, 0);
+  });
+});
