@@ -48,6 +48,15 @@ describe("architecture", () => {
   it("no file is too long", async () => {
     assertEquals(await longFiles(ROOT), []);
   });
+
+  it("the lock file holds neither the WebAssembly compiler nor what tests imported over HTTP", async () => {
+    // `deno task` downloads whatever it names, before anything runs.
+    const { npm, remote = {} }: { npm: object; remote?: object } = JSON.parse(
+      await Deno.readTextFile(new URL("deno.lock", ROOT)),
+    );
+    const compiler = Object.keys(npm).filter((name) => /^(assemblyscript|binaryen)@/.test(name));
+    assertEquals([...compiler, ...Object.keys(remote)], []);
+  });
 });
 
 describe("the architecture's rules", () => {

@@ -43,7 +43,7 @@ async function mptcp(
     }
     const config = new URL("../../deno.json", import.meta.url).pathname;
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-prompt", "--config", config, ...permissions, MOD, ...args],
+      args: ["run", "--no-prompt", "--no-lock", "--config", config, ...permissions, MOD, ...args],
       cwd: folder,
       env: { NO_COLOR: "1" },
     }).output();
