@@ -45,6 +45,8 @@ export interface LoopOptions {
 
 /** Packets taken from each device before the stack sends what they call for. */
 const BATCH = 64;
+/** Polls in a row that find a device in error before it counts as gone. */
+const ERRORS = 16;
 /** Devices, and the eventfd, that one poll waits for: `struct pollfd` of 8 bytes each. */
 const POLLFD = 8;
 /** Longest sleep in Microseconds; nothing depends on it. */
@@ -70,6 +72,7 @@ export class Loop {
   readonly #spin: Micros;
   readonly #links: Link[] = [];
   readonly #sources: PollSource[] = [];
+  readonly #errors = new Map<PollSource, number>();
   #now: Micros = 0;
   #stack: LoopStack | null = null;
   #touched = false;
@@ -315,12 +318,16 @@ export class Loop {
     this.#dropDead();
   }
 
-  /** A device that was taken away says so at every poll: it is left out from then on. */
+  /** A device that was taken away says so at every poll: after some it is left out, or the loop would never sleep again. */
   #dropDead(): void {
     // One that was added during the poll was not part of it.
     for (let i = this.#polled.byteLength / POLLFD - 2; i >= 0; i--) {
+      const source = this.#sources[i]!;
       const said = this.#polled.getInt16((i + 1) * POLLFD + 6, true);
-      if ((said & (POLLERR | POLLNVAL)) !== 0) this.#sources.splice(i, 1);
+      const errors = (said & (POLLERR | POLLNVAL)) !== 0 ? (this.#errors.get(source) ?? 0) + 1 : 0;
+      if (errors > 0) this.#errors.set(source, errors);
+      else if (this.#errors.size > 0) this.#errors.delete(source);
+      if (errors > ERRORS) this.#sources.splice(i, 1);
     }
   }
 
