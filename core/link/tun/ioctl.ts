@@ -156,7 +156,7 @@ function refusal(
   }
   if (existed && number === EINVAL) {
     return new Deno.errors.AlreadyExists(
-      `Cannot open the TUN device ${name} as its name is taken by an interface of another kind: choose another name`,
+      `Cannot open the TUN device ${name} as its name is taken by an interface of another kind, or by a TUN device of several queues: choose another name`,
     );
   }
   if (number === EPERM && existed) {
