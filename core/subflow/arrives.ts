@@ -35,8 +35,8 @@ export function arrive(subflow: Subflow, now: Micros): void {
     arriveSynSent(subflow, now);
     return;
   }
-  const flags = u32[RX_FLAGS]!;
-  const length = u32[RX_LENGTH]!;
+  let flags = u32[RX_FLAGS]!;
+  let length = u32[RX_LENGTH]!;
   const next = subflow.rcvNxt;
   const seq = fromWire(u32[RX_SEQ]!, subflow.irs, next);
 
@@ -47,7 +47,9 @@ export function arrive(subflow: Subflow, now: Micros): void {
   }
   // First, check the sequence number.
   const end = seq + length + ((flags & TCP_FIN) !== 0 ? 1 : 0);
-  if (end < subflow.lastAckSent || seq > Math.max(subflow.rcvEdge, next)) {
+  // The window is shared: what another subflow has offered since holds for this one too (RFC 8684 §3.3.4).
+  const edge = Math.max(subflow.rcvEdge, next + subflow.owner.receiveWindow);
+  if (end < subflow.lastAckSent || seq > edge) {
     if (flags & TCP_RST) return;
     if (flags & TCP_SYN) repeated(subflow, flags, now);
     else challenge(subflow, now);
@@ -91,7 +93,12 @@ export function arrive(subflow: Subflow, now: Micros): void {
   if (subflow.state === CLOSED) return;
   // Sixth, the urgent bit: RFC 8684 §3.3.2 has no urgent data; the bytes are taken in line.
   if (!subflow.owner.optionsArrived(subflow, seq, now)) return;
-  // Seventh, process the segment text; there is none behind a FIN.
+  // Seventh, process the segment text: none behind a FIN, nor beyond the window.
+  if (length > edge - seq && length > 0) {
+    u32[RX_LENGTH] = length = edge - seq;
+    u32[RX_FLAGS] = flags &= ~TCP_FIN;
+    answer(subflow);
+  }
   if (length > 0 && subflow.state !== TIME_WAIT) {
     if (subflow.finSeq >= 0 && seq + length > subflow.finSeq) answer(subflow);
     else if (!receivePayload(subflow, seq, now)) return;

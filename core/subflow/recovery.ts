@@ -96,7 +96,11 @@ export function acknowledge(subflow: Subflow, ack: number, duplicate: boolean, n
   if ((u32[RX_OPTIONS]! & OPTION_SACK) !== 0 && subflow.sackPermitted) applySack(subflow, now);
   const delivered = found.delivered;
   const advanced = ack > priorUna;
-  if (!advanced && delivered === 0 && !duplicate) return;
+  if (!advanced && delivered === 0 && !duplicate) {
+    // It may have opened the window, which on plain TCP nothing else tells.
+    subflow.owner.acknowledged(subflow, 0, now);
+    return;
+  }
   if (advanced) {
     subflow.bytesAcked += ack - priorUna;
     subflow.timeouts = 0;

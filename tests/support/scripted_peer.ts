@@ -149,6 +149,7 @@ export class Peer implements FlowNumbers {
     if (scale !== null) all.push(`ws ${scale}`);
     this.scale = scale ?? 0;
     this.timestamps = timestamps;
+    if (offer.win !== undefined) this.window = offer.win;
     if (scale === null) this.theirScale = 0;
     this.sends(`${flags} 0${flags === "S." ? " ack 1" : ""} win ${win} <${all.join(", ")}>`);
   }

@@ -1,0 +1,208 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { Dialogue } from "../../support/dialogue.ts";
+import { joined } from "../../support/joins.ts";
+
+describe("the peer's window", () => {
+  for (const mptcp of [true, false]) {
+    const kind = mptcp ? "MPTCP" : "plain TCP";
+    const dack = (n: number): string => mptcp ? ` <dack8 ${n}>` : "";
+
+    it(`is never exceeded (${kind})`, () => {
+      using d = new Dialogue();
+      const { peer, app } = d.opened({ mptcp, scale: 0, win: 5000 });
+      app.write(20000);
+      // The last part of the window is less than a segment: it waits until nothing is in flight (RFC 9293 §3.8.6.2.1).
+      const { end } = peer.takeAll().at(-1)!;
+      assert(end > 4000 && end <= 5001, `${end}`);
+      peer.sends(`. ack 3001 win 2000${dack(3001)}`);
+      d.silent();
+      peer.sends(`. ack ${end} win 1000${dack(end)}`);
+      assertEquals(peer.takeAll().at(-1)!.end, end + 1000);
+    });
+
+    it(`DA-4: when zero is probed with back-off, and data flow again when it opens (${kind})`, () => {
+      using d = new Dialogue();
+      const { peer, app } = d.opened({ mptcp, scale: 0, win: 5000 });
+      app.write(2500);
+      app.write(2500);
+      peer.takeAll();
+      peer.sends(`. ack 5001 win 0${dack(5001)}`);
+      app.write(5000);
+      d.silent();
+      const times: number[] = [];
+      for (let i = 0; i < 5; i++) {
+        times.push(d.untilSent());
+        peer.gets(`. 5000 ack 1`); // one below: the peer has to answer
+        peer.sends(`. ack 5001 win 0${dack(5001)}`);
+        d.silent();
+      }
+      for (let i = 1; i < 5; i++) {
+        assert(Math.abs(times[i]! / times[i - 1]! - 2) < 0.1, `${times}`);
+      }
+      assert(times[0]! >= 200e3 && times[0]! < 1.1e6);
+      peer.sends(`. ack 5001 win 3000${dack(5001)}`);
+      const { end } = peer.takeAll().at(-1)!;
+      assert(end > 7500 && end <= 8001, `${end}`);
+      assertEquals(app.code, undefined);
+    });
+
+    it(`when zero for an hour ends no connection that the application keeps (${kind}; RFC 9293 §3.8.6.1)`, () => {
+      using d = new Dialogue();
+      const { peer, app } = d.opened({ mptcp, scale: 0, win: 100 });
+      app.write(100);
+      peer.takeAll();
+      peer.sends(`. ack 101 win 0${dack(101)}`);
+      app.write(100);
+      for (let i = 0; i < 60; i++) {
+        d.untilSent();
+        peer.takeAll();
+        peer.sends(`. ack 101 win 0${dack(101)}`);
+      }
+      assert(d.now > 3000e6);
+      assertEquals(app.code, undefined);
+    });
+  }
+
+  it("counts from the DATA_ACK, whichever subflow brings it (RFC 8684 §3.3.4)", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { scale: 0, win: 4000 });
+    app.write(8000);
+    const sent = [...first.takeAll(), ...second.takeAll()].reduce((n, s) => n + s.end - s.seq, 0);
+    assertEquals(sent, 4000);
+    second.sends(". ack 1 win 6000 <dack8 1>");
+    const more = [...first.takeAll(), ...second.takeAll()].reduce((n, s) => n + s.end - s.seq, 0);
+    assertEquals(more, 1424);
+  });
+
+  it("DA-1: without a DATA_ACK tells the data level nothing (RFC 8684 §3.3.2)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ scale: 0 });
+    peer.sends(". ack 1 win 1000 <dack8 1>");
+    // Of the SYN and the first DSS.
+    const before = app.socket.window;
+    peer.sends(". ack 1 win 65535");
+    assertEquals(app.socket.window, before);
+  });
+
+  it("that shrinks is no reason to take anything back, or to fail", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ scale: 0 });
+    app.write(5000);
+    peer.takeAll();
+    peer.sends(". ack 1 win 100 <dack8 1>");
+    app.write(100000);
+    peer.sends(". ack 5001 win 60000 <dack8 5001>");
+    assert(peer.takeAll().length > 5);
+  });
+});
+
+describe("our window", () => {
+  it("is that of the shared buffer, and closes as it fills", () => {
+    using d = new Dialogue({ experiments: { receiveBuffer: 20000 } });
+    const { peer } = d.opened();
+    assertEquals(peer.theirScale, 0);
+    for (let i = 0; i < 10; i++) peer.data(1400);
+    d.pass(50e3);
+    assertEquals(peer.takeAll().at(-1)!.win, 6000);
+    for (let i = 0; i < 4; i++) peer.data(1400);
+    peer.data(400);
+    d.pass(50e3);
+    assertEquals(peer.takeAll().at(-1)!.win, 0);
+  });
+
+  it("never lets its right edge move back (RFC 9293 §3.8.6.2.2)", () => {
+    using d = new Dialogue({ experiments: { receiveBuffer: 300001 } });
+    const { peer, app } = d.opened();
+    const unit = 2 ** peer.theirScale;
+    let edge = 0;
+    let read = 0;
+    for (let i = 0; i < 400; i++) {
+      peer.data(1 + (i * 389) % 1400);
+      if (i % 3 === 0) read += app.read(1 + (i * 977) % 3000);
+      d.pass(50e3);
+      for (const got of peer.takeAll()) {
+        // To the next unit: what was offered by rounding up is taken too (RFC 7323 §2.4).
+        const right = got.ack + got.win * unit;
+        assert(right > edge - unit, `${right} after ${edge}`);
+        edge = Math.max(edge, right);
+      }
+    }
+    assert(read > 0);
+  });
+
+  it("DA-3: when it opens again every subflow is told, with a DATA_ACK", () => {
+    using d = new Dialogue({ experiments: { receiveBuffer: 10000 } });
+    const { first, second, app } = joined(d);
+    for (let i = 0; i < 7; i++) first.data(1400);
+    d.pass(50e3);
+    assertEquals(first.takeAll().at(-1)!.win, 200);
+    second.takeAll();
+    assertEquals(app.read(1000), 1000);
+    // Not before it is worth a segment: silly windows.
+    d.silent();
+    assertEquals(app.read(), 8800);
+    first.gets(". 1 ack 9801 win 10000 <dack8 9801>");
+    second.gets(". 1 ack 1 win 10000 <dack8 9801>");
+    d.silent();
+  });
+
+  it("DA-3: one update is enough where it was not closed", () => {
+    using d = new Dialogue({ experiments: { receiveBuffer: 20000 } });
+    const { first, second, app } = joined(d);
+    for (let i = 0; i < 9; i++) first.data(1400);
+    d.pass(50e3);
+    first.takeAll();
+    second.takeAll();
+    app.read();
+    assertEquals([...first.takeAll(), ...second.takeAll()].length, 1);
+  });
+
+  it("takes nothing beyond it: what was not kept is not acknowledged (plain TCP)", () => {
+    using d = new Dialogue({ experiments: { receiveBuffer: 5000 } });
+    const { peer, app } = d.opened({ mptcp: false });
+    peer.sends("F. 1:6001");
+    peer.gets(". 1 ack 5001 win 0");
+    for (const seq of [5001, 5002]) {
+      peer.sends(`. ${seq}:${seq + 1}`);
+      peer.gets(". 1 ack 5001 win 0");
+    }
+    assertEquals(app.read(), 5000);
+    peer.gets(". 1 ack 5001 win 5000");
+    peer.sends("F. 5001:6001");
+    assertEquals(app.read(), 1000);
+    assertEquals(app.socket.atEnd, true);
+  });
+
+  it("lets a subflow send what another was offered (RFC 8684 §3.3.4)", () => {
+    using d = new Dialogue({ experiments: { receiveBuffer: 20000 } });
+    const { first, second, app } = joined(d);
+    for (let i = 0; i < 11; i++) first.data(1400);
+    second.data(400);
+    d.pass(50e3);
+    second.gets(". 1 ack 401 win 4200 <dack8 15801>");
+    first.takeAll();
+    assertEquals(app.read(11000), 11000);
+    first.gets(". 1 win 15200 <dack8 15801>");
+    d.silent();
+    second.sends(". 10001:11401 <dack8 1, map8 25401 10001 1400>");
+    second.gets(". 1 ack 401 <sack 10001:11401>");
+  });
+
+  it("DA-4: a probe of the peer is answered with the window that is", () => {
+    using d = new Dialogue({ experiments: { receiveBuffer: 5000 } });
+    const { peer, app } = d.opened();
+    peer.data(1400);
+    peer.data(1400);
+    peer.data(1400);
+    peer.data(800);
+    d.pass(50e3);
+    assertEquals(peer.takeAll().at(-1)!.win, 0);
+    peer.sends(`. ${peer.next - 1} <dack8 1>`);
+    peer.gets(". 1 ack 5001 win 0 <dack8 5001>");
+    // Also with a byte that does not fit.
+    peer.sends(". 5001:5002 <dack8 1, map8 5001 5001 1>");
+    assertEquals(peer.takeAll().at(-1)!.win, 0);
+    assertEquals(app.read(), 5000);
+  });
+});
