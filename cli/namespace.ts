@@ -224,6 +224,7 @@ export class Namespace implements AsyncDisposable {
     await must("ip", ["netns", "delete", this.name]);
   }
 
+  /** The same as `close()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

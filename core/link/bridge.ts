@@ -92,6 +92,7 @@ export class Bridge implements AsyncDisposable {
     this.#backward.clear();
   }
 
+  /** The same as `close()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

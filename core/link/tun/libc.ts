@@ -22,24 +22,38 @@ const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
 } as const;
 
-/** Numbers of errors (asm-generic/errno.h), where the code tells them apart. */
-export const EPERM = 1;
-export const ENOENT = 2;
-export const ENXIO = 6;
-export const EAGAIN = 11;
-export const EACCES = 13;
-export const EBUSY = 16;
-export const EEXIST = 17;
-export const ENODEV = 19;
-export const EINVAL = 22;
-export const ENOBUFS = 105;
+// Numbers of errors (asm-generic/errno-base.h) and flags, as on every machine that Deno runs on with Linux.
 
+/** Not permitted. */
+export const EPERM = 1;
+/** No such file. */
+export const ENOENT = 2;
+/** No such device behind a file. */
+export const ENXIO = 6;
+/** Nothing there now, or no room. */
+export const EAGAIN = 11;
+/** Permission denied. */
+export const EACCES = 13;
+/** In use. */
+export const EBUSY = 16;
+/** No such device. */
+export const ENODEV = 19;
+/** Wrong argument. */
+export const EINVAL = 22;
+
+/** open(2): reading. */
 export const O_RDONLY = 0;
+/** open(2): reading and writing. */
 export const O_RDWR = 2;
+/** open(2), eventfd(2): never waits. */
 export const O_NONBLOCK = 0o4000;
+/** open(2), eventfd(2): not for programs that this one starts. */
 export const O_CLOEXEC = 0o2000000;
+/** ppoll(2): there is something to read. */
 export const POLLIN = 1;
+/** ppoll(2): an error. */
 export const POLLERR = 8;
+/** ppoll(2): not an open file. */
 export const POLLNVAL = 32;
 
 const encoder = new TextEncoder();
