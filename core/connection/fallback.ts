@@ -1,9 +1,20 @@
 /** Falling back to plain TCP (RFC 8684 §3.7): one subflow, its sequence space is the data's. */
 
-import { receiver_map } from "../../wasm/mod.ts";
+import { f64, receiver_map, u32 } from "../../wasm/mod.ts";
+import {
+  OPTION_MPTCP,
+  OPTION_SACK,
+  RECEIVER_MAPPINGS,
+  RX_LENGTH,
+  RX_OPTIONS,
+  SEGMENT_ADVANCED,
+  SEGMENT_STAGED,
+} from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
+import { reset } from "../subflow/close.ts";
 import { updateMss } from "../subflow/send.ts";
 import type { Subflow } from "../subflow/subflow.ts";
+import { RST_MIDDLEBOX } from "../wire/mptcp.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { dataAcknowledged } from "./reinject.ts";
 
@@ -17,10 +28,49 @@ export function startFallback(meta: MetaSocket, subflow: Subflow): void {
     meta.mappingFlags = 0;
     meta.dataAckFlags = 0;
     if (meta.capable) meta.host.releaseToken(meta.token);
+    for (const other of [...meta.attempts]) {
+      if (other !== subflow) reset(other, RST_MIDDLEBOX, meta.host.now);
+    }
   }
   if (subflow.receiver === 0) return;
   receiver_map(subflow.receiver, 1, 1, INFINITE, -1, meta.rcvEdge + meta.windowSlack);
   updateMss(subflow);
+}
+
+/** Whether `subflow` has carried everything so far, at data offset = sequence offset: only then the two spaces can become one. */
+export function mayFallBack(meta: MetaSocket, subflow: Subflow): boolean {
+  return !subflow.join && meta.subflowsTotal <= 1;
+}
+
+/** Whether no DATA_ACK has told yet that our data arrives with its options. */
+function unproved(meta: MetaSocket, subflow: Subflow): boolean {
+  return meta.dataUna === 1 && mayFallBack(meta, subflow);
+}
+
+/**
+ * Falls back where a segment in RX_* without MPTCP options shows that the path, or the peer, takes them away (RFC 8684 §3.7): it comes right after the
+ * handshake, or acknowledges the first data without a DATA_ACK. One that may have given way to SACK blocks tells nothing.
+ */
+export function missOptions(meta: MetaSocket, subflow: Subflow): void {
+  if (!unproved(meta, subflow) || (u32[RX_OPTIONS]! & OPTION_SACK) !== 0) return;
+  if (subflow.sndUna <= 1 && (meta.confirmed || u32[RX_LENGTH]! === 0)) return;
+  const first = !meta.confirmed && meta.role === "server";
+  meta.host.count(first ? "MPCapableDataFallback" : "DssFallback");
+  startFallback(meta, subflow);
+}
+
+/**
+ * Falls back where data in order came without a mapping and without any MPTCP option: the peer, which has to send mappings until it sees a DATA_ACK,
+ * fell back as it saw ours without. Linux does that without the infinite mapping that would tell. `bits` is what became of the segment. True: all
+ * staged bytes are delivered.
+ */
+export function missMapping(meta: MetaSocket, subflow: Subflow, bits: number): boolean {
+  const unmapped = (bits & SEGMENT_STAGED) !== 0 && (bits & SEGMENT_ADVANCED) !== 0 &&
+    (u32[RX_OPTIONS]! & OPTION_MPTCP) === 0 && f64[subflow.record + RECEIVER_MAPPINGS] === 0;
+  if (!unmapped || !unproved(meta, subflow)) return false;
+  meta.host.count("DssFallback");
+  startFallback(meta, subflow);
+  return true;
 }
 
 /** Takes what the subflow's own acknowledgements tell for DATA_ACK and window. */

@@ -16,13 +16,14 @@ import {
   RX_DSN_LOW,
   RX_DSS_CHECKSUM,
   RX_DSS_FLAGS,
-  RX_LENGTH,
   RX_OPTIONS,
   RX_SSN,
   RX_WINDOW,
   SEGMENT_CHECKSUM,
+  SEGMENT_MEMORY,
 } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
+import { reset } from "../subflow/close.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { formatAddress } from "../wire/ip.ts";
 import {
@@ -39,10 +40,11 @@ import {
   readMpPrio,
   readRemoveAddr,
   REMOVE_ADDR,
+  RST_MPTCP,
 } from "../wire/mptcp.ts";
 import { dsnWords, fromWire, receivedDataAck, receivedDsn } from "../wire/seq.ts";
 import { endAll } from "./close.ts";
-import { startFallback } from "./fallback.ts";
+import { mayFallBack, missOptions, startFallback } from "./fallback.ts";
 import { addAddrHmac, sameHmac } from "./keys.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { afterReceive, checksumFailed } from "./reassembly.ts";
@@ -59,11 +61,7 @@ export function handleOptions(
   const present = u32[RX_OPTIONS]!;
   if (present & OPTION_MALFORMED) meta.host.count("MPTCPMalformed");
   if ((present & OPTION_MPTCP) === 0) {
-    // RFC 8684 §3.7: the first segments after the handshake come without options, so the path, or the peer, takes them away.
-    if (!meta.confirmed && !subflow.join && (u32[RX_LENGTH]! > 0 || subflow.sndUna > 1)) {
-      meta.host.count(meta.role === "server" ? "MPCapableDataFallback" : "DssFallback");
-      startFallback(meta, subflow);
-    }
+    missOptions(meta, subflow);
     return true;
   }
   if (present & OPTION_DSS) {
@@ -104,6 +102,7 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, flags: number, now: Mic
   if (length === 0) {
     // RFC 8684 §3.7: an infinite mapping ends MPTCP on the only subflow.
     meta.host.count("InfiniteMapRx");
+    if (mayFallBack(meta, subflow)) startFallback(meta, subflow);
     return true;
   }
   const fin = (flags & DSS_DATA_FIN) !== 0;
@@ -123,7 +122,8 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, flags: number, now: Mic
     subflow.mapSsn = ssn;
     subflow.mapLength = length;
   }
-  return !subflow.gone;
+  // Without memory for the mapping its bytes would wait for ever: the segment is dropped, and comes again.
+  return done && !subflow.gone;
 }
 
 /** Hands a mapping to the receiver; false when it could not be kept. */
@@ -140,8 +140,9 @@ function learn(
   if (meta.dssChecksum) {
     const field = i32[RX_DSS_CHECKSUM]!;
     if (field < 0) {
-      // RFC 8684 §3.3: agreed checksums are not optional.
+      // RFC 8684 §3.3.1: a mapping without an agreed checksum shows a broken subflow.
       meta.host.count("DSSNotMatching");
+      reset(subflow, RST_MPTCP, now);
       return false;
     }
     const words = dsnWords(dsn, meta.remoteIdsn);
@@ -155,7 +156,7 @@ function learn(
     expected,
     meta.rcvEdge + meta.windowSlack,
   );
-  if (bits < 0) return false;
+  if (bits & SEGMENT_MEMORY) return false;
   if (bits & MAPPING_CONFLICT) meta.host.count("DSSNotMatching");
   if (bits & SEGMENT_CHECKSUM) {
     checksumFailed(meta, subflow, now);
@@ -176,8 +177,8 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
       u32[RX_DSN_HIGH] = 0;
       i32[RX_DSS_CHECKSUM] = option.checksum ?? -1;
       // First data: data offset 1 at sequence offset 1 (RFC 8684 §3.1).
-      learn(meta, subflow, 1, 1, option.dataLength, option.dataLength, now);
-      if (subflow.gone) return false;
+      const { dataLength } = option;
+      if (!learn(meta, subflow, 1, 1, dataLength, dataLength, now) || subflow.gone) return false;
     }
   }
   const addAddr = optionAt(ADD_ADDR);

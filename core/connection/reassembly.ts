@@ -7,6 +7,7 @@ import {
   SEGMENT_DATA,
   SEGMENT_DATA_DUPLICATE,
   SEGMENT_GAP,
+  SEGMENT_MEMORY,
   SEGMENT_STAGED,
 } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
@@ -15,6 +16,7 @@ import { sendAck } from "../subflow/send.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { RST_MIDDLEBOX, RST_MPTCP } from "../wire/mptcp.ts";
 import { abortConnection, maybeClosed } from "./close.ts";
+import { missMapping } from "./fallback.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 
 /** Places the payload of a segment; returns SEGMENT_* bits. */
@@ -38,6 +40,7 @@ export function payload(
     length,
     meta.rcvEdge + meta.windowSlack,
   );
+  if (bits & SEGMENT_MEMORY) return bits;
   meta.lastDataReceived = now;
   if (bits & SEGMENT_DATA_DUPLICATE) meta.host.count("DuplicateData");
   if (bits & SEGMENT_CHECKSUM) {
@@ -52,7 +55,9 @@ export function payload(
     return bits;
   }
   if ((bits & (SEGMENT_DATA | SEGMENT_GAP)) === 0) meta.host.count("OFOQueue");
-  if (bits & SEGMENT_DATA) afterReceive(meta, subflow, now);
+  if ((bits & SEGMENT_DATA) !== 0 || missMapping(meta, subflow, bits)) {
+    afterReceive(meta, subflow, now);
+  }
   return bits;
 }
 
