@@ -60,7 +60,13 @@ export {
 } from "./core/net/load_plugin.ts";
 export type { Policies } from "./core/net/policies.ts";
 export type { Resolve } from "./core/net/resolve.ts";
-export { impair } from "./core/link/impair.ts";
+export { type Bridge, bridge, type BridgeOptions } from "./core/link/bridge.ts";
+export {
+  impair,
+  type ImpairedLink,
+  type ImpairOptions,
+  type LaneCounts,
+} from "./core/link/impair.ts";
 export { delay } from "./core/link/sim/elements/delay.ts";
 export type {
   Element,
@@ -71,12 +77,15 @@ export type {
 } from "./core/link/sim/elements/element.ts";
 export { filter } from "./core/link/sim/elements/filter.ts";
 export { loss } from "./core/link/sim/elements/loss.ts";
-export { queue } from "./core/link/sim/elements/queue.ts";
+export { queue, type QueueLimit } from "./core/link/sim/elements/queue.ts";
 export { rate } from "./core/link/sim/elements/rate.ts";
 export type { DirectionCounts } from "./core/link/sim/link.ts";
 export type { Trace, TraceEvent, TraceRecord } from "./core/link/sim/trace.ts";
 export type { Duration, Rate } from "./core/link/sim/units.ts";
 export { tun, type TunLink, type TunOptions } from "./core/link/tun/tun.ts";
+export type { Experiments } from "./core/connection/host.ts";
 export type { HostDriver, Link, PollSource } from "./core/host/link.ts";
+export type { FaultReport, PluginFault } from "./core/host/plugin_guard.ts";
 export { fullMesh, lia, minRtt };
+export type { FullMeshOptions } from "./pm/mod.ts";
 export type * from "./core/plugin.ts";

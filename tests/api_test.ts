@@ -16,6 +16,7 @@ describe("public names", () => {
       "Host",
       "MptcpConn",
       "MptcpListener",
+      "bridge",
       "delay",
       "emulate",
       "filter",
