@@ -28,11 +28,6 @@ export function payload(
   length: number,
   now: Micros,
 ): number {
-  if (meta.appClosed && !meta.peerFinished) {
-    // Nobody will read it: the peer is told, as in Linux (RFC 8684 §3.5).
-    abortConnection(meta, null, now);
-    return 0;
-  }
   const bits = receiver_segment(
     subflow.receiver,
     seq,
@@ -73,7 +68,14 @@ export function afterReceive(meta: MetaSocket, subflow: Subflow, now: Micros): v
   if (meta.discarding) {
     meta.buffers.drop();
     updateWindow(meta, now);
-  } else if (meta.readable > 0) meta.tellReadable = true;
+  } else if (meta.readable > 0) {
+    if (meta.appClosed) {
+      // Nobody will read it: the peer is told, as in Linux (RFC 8684 §3.5). A repeat of what was read does not come here.
+      abortConnection(meta, null, now);
+      return;
+    }
+    meta.tellReadable = true;
+  }
   if (meta.peerFin >= 0 && !meta.peerFinished && meta.receivedNext >= meta.peerFin) {
     meta.peerFinished = true;
     meta.tellReadable = true;

@@ -2,6 +2,7 @@
 
 import { flow_find, memory_free, packet_parse, u32, u8 } from "../../wasm/mod.ts";
 import {
+  OPTION_TIMESTAMPS,
   PARSE_CHECKSUM,
   PARSE_FRAGMENT,
   PARSE_HEADER,
@@ -14,7 +15,9 @@ import {
   RX_DEST_PORT,
   RX_FAMILY,
   RX_FLAGS,
+  RX_OPTIONS,
   RX_PROTOCOL,
+  RX_SEQ,
   RX_SOURCE,
   RX_SOURCE_PORT,
   RX_TSVAL,
@@ -31,7 +34,7 @@ import { accept } from "../subflow/handshake.ts";
 import { type Subflow, TIME_WAIT } from "../subflow/subflow.ts";
 import { formatAddress, type IpAddress } from "../wire/ip.ts";
 import { MP_JOIN, optionAt, readMpJoin, RST_MPTCP } from "../wire/mptcp.ts";
-import { distance32 } from "../wire/seq.ts";
+import { distance32, fromWire } from "../wire/seq.ts";
 import { writeKey } from "./flow_key.ts";
 import type { Link } from "./link.ts";
 import { answerIcmp, refuse } from "./replies.ts";
@@ -106,7 +109,7 @@ function arriveSyn(stack: Stack): void {
     ? undefined
     : stack.tokens.find(join.token);
   const known = join !== null && connection === undefined ? null : existing(stack);
-  if (known !== null && !replaces(known, stack)) {
+  if (known !== null && !replaces(known, stack, join !== null)) {
     arrive(known, now);
     return;
   }
@@ -158,10 +161,19 @@ function existing(stack: Stack): Subflow | null {
   return value === 0 ? null : stack.flows.of(value);
 }
 
-/** A newer SYN takes over a connection in TIME-WAIT (RFC 9293 §3.10.7.4, RFC 6191). */
-function replaces(subflow: Subflow, stack: Stack): boolean {
+/**
+ * A newer SYN that somebody waits for takes over a connection in TIME-WAIT: newer by its timestamp, without one by its sequence number
+ * (RFC 9293 §3.10.7.4, fourth; RFC 6191 §2).
+ */
+function replaces(subflow: Subflow, stack: Stack, join: boolean): boolean {
   if (subflow.state !== TIME_WAIT) return false;
-  if (subflow.timestamps && distance32(u32[RX_TSVAL]!, subflow.tsRecent) <= 0) return false;
+  if (!join && stack.listeners.find(subflow.local.address, subflow.local.port) === undefined) {
+    return false;
+  }
+  const age = subflow.timestamps && (u32[RX_OPTIONS]! & OPTION_TIMESTAMPS) !== 0
+    ? distance32(u32[RX_TSVAL]!, subflow.tsRecent)
+    : fromWire(u32[RX_SEQ]!, subflow.irs, subflow.rcvNxt) - subflow.rcvNxt;
+  if (age <= 0) return false;
   leave(subflow, "closed", stack.now);
   return true;
 }

@@ -22,6 +22,7 @@ import { leave, reset } from "./close.ts";
 import { arriveSynSent, begin, sendSyn, sendThirdAck } from "./handshake.ts";
 import { receiveFin, receivePayload } from "./receive.ts";
 import { acknowledge } from "./recovery.ts";
+import { sendAck } from "./send.ts";
 import { CLOSED, ESTABLISHED, type Subflow, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./subflow.ts";
 
 /** How long a timestamp of the peer tells old from new (RFC 7323 §5.5). */
@@ -97,10 +98,10 @@ export function arrive(subflow: Subflow, now: Micros): void {
   if (length > edge - seq && length > 0) {
     u32[RX_LENGTH] = length = edge - seq;
     u32[RX_FLAGS] = flags &= ~TCP_FIN;
-    answer(subflow);
+    answer(subflow, now);
   }
   if (length > 0 && subflow.state !== TIME_WAIT) {
-    if (subflow.finSeq >= 0 && seq + length > subflow.finSeq) answer(subflow);
+    if (subflow.finSeq >= 0 && seq + length > subflow.finSeq) answer(subflow, now);
     else if (!receivePayload(subflow, seq, now)) return;
   }
   // Eighth, check the FIN bit.
@@ -122,11 +123,16 @@ function challenge(subflow: Subflow, now: Micros): void {
     return;
   }
   subflow.owner.host.count("TCPChallengeACK");
-  answer(subflow);
+  answer(subflow, now);
 }
 
 /** Has an ACK sent at the end of this batch. */
-function answer(subflow: Subflow): void {
+function answer(subflow: Subflow, now: Micros): void {
+  if (subflow.state === TIME_WAIT) {
+    // No send pass reaches it any more.
+    sendAck(subflow, now);
+    return;
+  }
   subflow.ackNow = true;
   subflow.owner.dirty(subflow);
 }
