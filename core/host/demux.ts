@@ -93,11 +93,25 @@ function addressAt(word: number): IpAddress {
   return { family, bytes: u8.slice(word << 2, (word << 2) + (family === 4 ? 4 : 16)) };
 }
 
-/** Our address that the packet is for; undefined when it is for somebody else, which is counted. */
+/** Our address that the packet is for; undefined when it is for somebody else, or from an address that can be nobody's: both are counted. */
 function destination(stack: Stack): LocalAddress | undefined {
   const local = stack.routes.find(formatAddress(addressAt(RX_DEST).bytes));
-  if (local === undefined) stack.count("IpInAddrErrors");
+  if (local === undefined || !sourceMayBe(stack)) {
+    stack.count("IpInAddrErrors");
+    return undefined;
+  }
   return local;
+}
+
+/** Whether an answer to the packet's source could reach anybody: neither multicast nor unspecified, loopback or ours (RFC 9293 §3.9.2.3, RFC 1122 §3.2.1.3). */
+function sourceMayBe(stack: Stack): boolean {
+  const { family, bytes } = addressAt(RX_SOURCE);
+  const [first = 0] = bytes;
+  if (family === 4 ? first === 0 || first === 127 || first >= 224 : first === 0xff) return false;
+  if (family === 6 && bytes[15]! <= 1 && bytes.subarray(0, 15).every((byte) => byte === 0)) {
+    return false;
+  }
+  return stack.routes.find(formatAddress(bytes)) === undefined;
 }
 
 /** A SYN: tokens before flows, flows before listeners. */

@@ -40,6 +40,7 @@ const ICMP_ECHO_REPLY = 0;
 const ICMPV6_ECHO = 128;
 const ICMPV6_ECHO_REPLY = 129;
 const ICMPV6 = 58;
+const TTL = 64;
 
 /** Sends a RST for the segment in RX_*; `reason` 0 and above adds MP_TCPRST. */
 export function refuse(stack: Stack, reason: number): void {
@@ -109,6 +110,14 @@ export function answerIcmp(stack: Stack, link: Link): void {
   check = ~check & 0xffff;
   u8[icmp + 2] = check >> 8;
   u8[icmp + 3] = check;
-  // Turning addresses round leaves the sum of an IPv4 header as it was.
+  // A packet of our own has a life of its own (RFC 1122 §3.2.1.7).
+  u8[ip + (v6 ? 7 : 8)] = TTL;
+  if (!v6) {
+    u8[ip + 10] = 0;
+    u8[ip + 11] = 0;
+    const header = ~sum(ip, (u8[ip]! & 15) << 2) & 0xffff;
+    u8[ip + 10] = header >> 8;
+    u8[ip + 11] = header;
+  }
   if (link.send(ip, total, 0, 0, 0, 0, 0)) stack.count("IcmpOutEchoReps");
 }
