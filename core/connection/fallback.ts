@@ -31,15 +31,22 @@ export function startFallback(meta: MetaSocket, subflow: Subflow): void {
     for (const other of [...meta.attempts]) {
       if (other !== subflow) reset(other, RST_MIDDLEBOX, meta.host.now);
     }
+    meta.retransmitQueue.release(Infinity);
+    meta.dataRetransmitAt = Infinity;
+    if (meta.finOffset >= 0 && meta.dataNxt > meta.finOffset && !meta.finAcked) {
+      // The DATA_FIN was not heard, or not heeded: the FIN takes its place.
+      meta.dataNxt = meta.finOffset;
+      meta.dirty();
+    }
   }
   if (subflow.receiver === 0) return;
   receiver_map(subflow.receiver, 1, 1, INFINITE, -1, meta.rcvEdge + meta.windowSlack);
   updateMss(subflow);
 }
 
-/** Whether `subflow` has carried everything so far, at data offset = sequence offset: only then the two spaces can become one. */
+/** Whether `subflow` has carried everything so far, once, at data offset = sequence offset: only then the two spaces can become one. */
 export function mayFallBack(meta: MetaSocket, subflow: Subflow): boolean {
-  return !subflow.join && meta.subflowsTotal <= 1;
+  return !subflow.join && meta.subflowsTotal <= 1 && meta.repeated === 0;
 }
 
 /** Whether no DATA_ACK has told yet that our data arrives with its options. */
