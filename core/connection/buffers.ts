@@ -12,7 +12,7 @@ import {
   stream_tail_room,
   u8,
 } from "../../wasm/mod.ts";
-import { PAGE, STREAM_HEAD, STREAM_NEXT } from "../../wasm/layout.ts";
+import { PAGE, STREAM_HEAD, STREAM_NEXT, STREAM_TOP } from "../../wasm/layout.ts";
 
 /** Both streams; their first byte has data offset 1. After `free` the last positions can still be asked for. */
 export class Buffers {
@@ -47,6 +47,11 @@ export class Buffers {
   /** End of what was received in order. */
   get receivedNext(): number {
     return this.#freed ? this.#lastNext : f64[this.#receiveRecord + STREAM_NEXT]!;
+  }
+
+  /** End of the highest byte received. */
+  get receivedTop(): number {
+    return this.#freed ? this.#lastNext : f64[this.#receiveRecord + STREAM_TOP]!;
   }
 
   /** Appends up to `most` bytes of `source` from index `from`; returns how many found memory. */

@@ -40,7 +40,7 @@ export function startFallback(meta: MetaSocket, subflow: Subflow): void {
     }
   }
   if (subflow.receiver === 0) return;
-  receiver_map(subflow.receiver, 1, 1, INFINITE, -1, meta.rcvEdge + meta.windowSlack);
+  receiver_map(subflow.receiver, 1, 1, INFINITE, -1, meta.dataLimit);
   updateMss(subflow);
 }
 

@@ -276,9 +276,9 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
     return Math.max(0, this.rcvEdge - this.receivedNext);
   }
 
-  /** What the window's rounding may have promised beyond the edge. */
-  get windowSlack(): number {
-    return 2 ** this.receiveScale;
+  /** Data from here on are not kept: beyond the DATA_FIN, or beyond the edge and what its rounding may have promised. */
+  get dataLimit(): number {
+    return this.peerFin >= 0 ? this.peerFin : this.rcvEdge + 2 ** this.receiveScale;
   }
 
   get capableData(): boolean {

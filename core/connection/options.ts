@@ -108,7 +108,13 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, flags: number, now: Mic
   const fin = (flags & DSS_DATA_FIN) !== 0;
   const bytes = fin ? length - 1 : length;
   if (fin) {
-    if (meta.peerFin < 0) meta.peerFin = dsn + bytes;
+    const at = dsn + bytes;
+    // The end lies neither below what has come, nor in two places.
+    if (meta.peerFin < 0 ? at < meta.buffers.receivedTop : at !== meta.peerFin) {
+      meta.host.count("DSSNotMatching");
+      return true;
+    }
+    meta.peerFin = at;
     subflow.ackNow = true;
     meta.dirty(subflow);
   }
@@ -154,7 +160,7 @@ function learn(
     ssn,
     bytes,
     expected,
-    meta.rcvEdge + meta.windowSlack,
+    meta.dataLimit,
   );
   if (bits & SEGMENT_MEMORY) return false;
   if (bits & MAPPING_CONFLICT) meta.host.count("DSSNotMatching");

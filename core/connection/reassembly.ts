@@ -33,7 +33,7 @@ export function payload(
     seq,
     address,
     length,
-    meta.rcvEdge + meta.windowSlack,
+    meta.dataLimit,
   );
   if (bits & SEGMENT_MEMORY) return bits;
   meta.lastDataReceived = now;

@@ -18,6 +18,6 @@ export function join(d: Dialogue, to: Peer, link: number, offer: Offer = {}, id 
 export function joined(d: Dialogue, offer: Offer = {}): { first: Peer; second: Peer; app: App } {
   const { peer: first, app } = d.opened(offer);
   const second = join(d, first, 1, offer);
-  d.silent();
+  d.settle();
   return { first, second, app };
 }
