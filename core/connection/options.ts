@@ -31,6 +31,7 @@ import {
   MP_CAPABLE,
   MP_FAIL,
   MP_FASTCLOSE,
+  MP_JOIN,
   MP_PRIO,
   onlyDss,
   optionAt,
@@ -186,6 +187,11 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
       const { dataLength } = option;
       if (!learn(meta, subflow, 1, 1, dataLength, dataLength, now) || subflow.gone) return false;
     }
+  }
+  if (optionAt(MP_JOIN) !== 0 && subflow.join) {
+    // The third ACK again: the fourth has been lost (RFC 8684 §3.2).
+    subflow.ackNow = true;
+    meta.dirty(subflow);
   }
   const addAddr = optionAt(ADD_ADDR);
   if (addAddr !== 0) takeAddAddr(meta, addAddr);

@@ -95,7 +95,9 @@ export function finishTimeWait(subflow: Subflow, now: Micros): void {
 
 /** Sends a RST with a reason (RFC 8684 §3.6) and ends at once. */
 export function reset(subflow: Subflow, reason: number, now: Micros, transient = false): void {
-  if (subflow.state !== CLOSED && subflow.state !== TIME_WAIT && subflow.state !== SYN_SENT) {
+  // Before its SYN is acknowledged the peer may know nothing of it.
+  const known = subflow.state !== SYN_SENT || subflow.sndUna > 0;
+  if (subflow.state !== CLOSED && subflow.state !== TIME_WAIT && known) {
     clearOptions();
     if (subflow.owner.mappingFlags !== 0) writeTcpRst(reason, transient);
     sendReset(subflow, now);

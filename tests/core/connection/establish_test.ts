@@ -1,0 +1,182 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { Dialogue } from "../../support/dialogue.ts";
+
+describe("MP_CAPABLE, server (RFC 8684 §3.1)", () => {
+  it("learns the client's key from the third ACK and sends DSS from then on", () => {
+    using d = new Dialogue();
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S. 0 ack 1 <mpc key>");
+    peer.sends(". 1 ack 1 <mpc keys>");
+    const app = d.accept(listener);
+    app.write(100);
+    peer.gets("P. 1:101 <dack 1, map8 1 1 100>");
+    assertEquals(app.socket.fallback, false);
+    assertEquals(d.usage.tokens, 1);
+  });
+
+  it("EST-2: finds the connection when the third ACK is lost and the first data have the keys", () => {
+    using d = new Dialogue();
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S. 0 ack 1 <mpc key>");
+    peer.sends("P. 1:101 ack 1 <mpc keys len 100>");
+    const app = d.accept(listener);
+    assertEquals(app.read(), 100);
+    d.pass(40e3);
+    peer.gets(". 1 ack 101 <dack 101>");
+    assertEquals(app.socket.fallback, false);
+  });
+
+  it("waits for the key where a DSS comes before it", () => {
+    using d = new Dialogue();
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S. 0 ack 1 <mpc key>");
+    peer.sends("P. 101:201 ack 1 <dack8 1, map8 101 101 100>");
+    assertEquals(listener.accept(), null);
+    peer.sends("P. 1:101 ack 1 <mpc keys len 100>");
+    const app = d.accept(listener);
+    peer.sends("P. 101:201 ack 1 <dack8 1, map8 101 101 100>");
+    assertEquals(app.read(), 200);
+    assertEquals(app.socket.fallback, false);
+  });
+
+  it("takes first data with keys after the third ACK, repeated and longer than a segment", () => {
+    using d = new Dialogue();
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S. 0 ack 1");
+    peer.sends(". 1 ack 1 <mpc keys>");
+    const app = d.accept(listener);
+    peer.sends(". 1:1001 ack 1 <mpc keys len 3000>");
+    peer.sends(". 1:1001 ack 1 <mpc keys len 3000>");
+    peer.sends(". 1001:3001 ack 1 <dack8 1, map8 1 1 3000>");
+    assertEquals(app.read(), 3000);
+  });
+
+  it("asks for checksums when either side does", () => {
+    for (const [ours, theirs] of [[true, false], [false, true], [false, false]] as const) {
+      using d = new Dialogue({ experiments: { checksum: ours } });
+      const listener = d.listen();
+      const peer = d.peer();
+      const a = theirs ? " A" : "";
+      peer.offers({}, "S", [`mpc${a}`]);
+      const { options } = peer.gets("S. 0 ack 1 <mpc key>");
+      assertEquals(options.includes("mpc key A"), ours || theirs);
+      peer.sends(`. 1 ack 1 <mpc keys${a}>`);
+      const app = d.accept(listener);
+      app.write(10);
+      const { options: data } = peer.gets("P. 1:11");
+      assertEquals(data.includes("map8 1 1 10 csum"), ours || theirs);
+    }
+  });
+
+  it("takes a peer without HMAC-SHA256, of version 0, or with the B flag for plain TCP", () => {
+    for (const option of ["mpc nohmac", "mpc v0", "raw 1e 04 01 41"]) {
+      using d = new Dialogue();
+      d.listen();
+      const peer = d.peer();
+      peer.offers({}, "S", [option]);
+      peer.gets("S. 0 ack 1 <!mpc>");
+      assertEquals(d.usage.tokens, 0);
+    }
+  });
+
+  it("answers a later version with its own (RFC 8684 §3.1)", () => {
+    using d = new Dialogue();
+    d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", ["raw 1e 04 02 01"]);
+    const { bytes } = peer.gets("S. 0 ack 1 <mpc key>");
+    assertEquals(bytes[bytes.length - 10]! & 15, 1);
+  });
+
+  it("reports a path on which joins cannot come to the first address (C flag)", () => {
+    using d = new Dialogue();
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", ["mpc C"]);
+    peer.gets("S.");
+    peer.sends(". 1 ack 1 <mpc keys C>");
+    assertEquals(d.accept(listener).socket.peerDeniesJoinToInitial, true);
+  });
+
+  it("with a wrong key of ours in the third ACK is plain TCP", () => {
+    using d = new Dialogue();
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S.");
+    peer.sends(". 1 ack 1 <mpc keys bad>");
+    assertEquals(d.accept(listener).socket.fallback, true);
+    assertEquals(d.usage.tokens, 0);
+  });
+});
+
+describe("MP_CAPABLE, client (RFC 8684 §3.1)", () => {
+  it("sends keys on the third ACK and on the first data until a DSS comes", () => {
+    using d = new Dialogue();
+    const app = d.connect();
+    const peer = d.called();
+    peer.gets("S 0 <mpc>");
+    peer.offers({}, "S.", ["mpc key"]);
+    peer.gets(". 1 ack 1 <mpc keys>");
+    app.write(3000);
+    peer.gets(". 1:1425 ack 1 <mpc keys len 1424, !map8>");
+    peer.gets(". 1425:2849 <map8 1425 1425 1576, !mpc>");
+    peer.gets("P. 2849:3001 <map8 1425 1425 1576>");
+    // Lost: it goes again with the keys, as nothing has told that the server has them.
+    d.untilSent();
+    peer.gets(". 1:1425 <mpc keys len 1424>");
+    peer.sends(". 1 ack 1425 <dack8 1425>");
+    peer.takeAll();
+    d.untilSent();
+    assert(peer.takeAll().every(({ options }) => !options.some((each) => each.startsWith("mpc"))));
+  });
+
+  it("repeats the first data with a DSS once one has come", () => {
+    using d = new Dialogue();
+    const app = d.connect();
+    const peer = d.called();
+    peer.gets("S 0 <mpc>");
+    peer.offers({}, "S.", ["mpc key"]);
+    peer.gets(". 1 ack 1 <mpc keys>");
+    app.write(100);
+    peer.gets("P. 1:101 <mpc keys len 100>");
+    peer.sends(". 1 ack 1 <dack8 1>");
+    d.untilSent();
+    peer.gets("P. 1:101 <map8 1 1 100, !mpc>");
+  });
+
+  it("sends first data with a checksum where one is agreed: 24 octets", () => {
+    using d = new Dialogue();
+    const app = d.connect();
+    const peer = d.called();
+    peer.gets("S 0 <mpc>");
+    peer.offers({}, "S.", ["mpc key A"]);
+    peer.gets(". 1 ack 1 <mpc keys>");
+    app.write(100);
+    peer.gets("P. 1:101 <mpc keys len 100 csum>");
+  });
+
+  it("leaves the option out from the fourth SYN on", () => {
+    using d = new Dialogue();
+    const app = d.connect();
+    const peer = d.called();
+    for (let i = 0; i < 3; i++) {
+      peer.gets("S 0 <mpc>");
+      d.untilSent();
+    }
+    peer.gets("S 0 <!mpc>");
+    peer.offers({}, "S.", []);
+    peer.gets(". 1 ack 1 <!mpc>");
+    assertEquals(app.socket.fallback, true);
+    assertEquals(d.usage.tokens, 0);
+  });
+});

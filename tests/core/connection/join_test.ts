@@ -1,0 +1,249 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { fullMesh } from "../../../pm/mod.ts";
+import { Dialogue } from "../../support/dialogue.ts";
+import { join, joined } from "../../support/joins.ts";
+
+describe("MP_JOIN, server (RFC 8684 §3.2)", () => {
+  it("EST-7: answers with its HMAC, takes the client's, and sends the fourth ACK", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    const second = d.peer({ link: 1, session: peer.session });
+    second.offers({}, "S", ["join syn id 3"]);
+    second.gets("S. 0 ack 1 <join synack id 1>");
+    assertEquals(app.socket.subflows.length, 1);
+    second.sends(". 1 ack 1 <join ack>");
+    second.gets(". 1 ack 1 <dack 1>");
+    assertEquals(app.socket.subflows.length, 2);
+    assertEquals(app.socket.subflows[1]!.remoteId, 3);
+    assertEquals(d.counter("MPJoinAckRx"), 1);
+  });
+
+  it("EST-7: resets when the HMAC is wrong, with MP_TCPRST, and the subflow never is", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    const second = d.peer({ link: 1, session: peer.session });
+    second.offers({}, "S", ["join syn id 3"]);
+    second.gets("S. 0 ack 1");
+    second.sends(". 1 ack 1 <join ack bad>");
+    second.gets("R. <tcprst 1>");
+    assertEquals(d.counter("MPJoinAckHMacFailure"), 1);
+    assertEquals(app.socket.subflowsTotal, 1);
+    assertEquals(d.usage.flows, 1);
+    peer.data(100);
+    assertEquals(app.read(), 100);
+  });
+
+  it("takes no data before the third ACK: what comes without the HMAC is dropped", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    const second = d.peer({ link: 1, session: peer.session });
+    second.offers({}, "S", ["join syn id 3"]);
+    second.gets("S. 0 ack 1");
+    second.sends("P. 1:101 ack 1 <dack8 1, map8 1 1 100>");
+    assertEquals(app.read(), 0);
+    second.sends(". 1 ack 1 <join ack>");
+    second.gets(". 1 ack 1");
+    second.sends("P. 1:101 ack 1 <dack8 1, map8 1 1 100>");
+    assertEquals(app.read(), 100);
+  });
+
+  it("sends the fourth ACK again when the third comes again", () => {
+    using d = new Dialogue();
+    const { second } = joined(d);
+    second.sends(". 1 ack 1 <join ack>");
+    second.gets(". 1 ack 1 <dack 1>");
+  });
+
+  it("repeats the SYN/ACK with the same random number, and gives up after a while", () => {
+    using d = new Dialogue();
+    const { peer } = d.opened();
+    const second = d.peer({ link: 1, session: peer.session });
+    second.offers({}, "S", ["join syn id 3"]);
+    const first = second.gets("S. 0 ack 1 <join synack>");
+    d.untilSent();
+    const again = second.gets("S. 0 ack 1 <join synack>");
+    assertEquals(first.bytes.subarray(-16), again.bytes.subarray(-16));
+    d.pass(60e6);
+    second.takeAll();
+    assertEquals(d.usage.flows, 1);
+  });
+
+  it("takes the B flag: the subflow is a backup (RFC 8684 §3.3.8)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    const second = d.peer({ link: 1, session: peer.session });
+    second.offers({}, "S", ["join syn id 3 backup"]);
+    second.gets("S. 0 ack 1");
+    second.sends(". 1 ack 1 <join ack>");
+    assertEquals(app.socket.subflows.map(({ backup }) => backup), [false, true]);
+  });
+
+  it("is refused on a connection that is plain TCP, or ends", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    const { session } = peer;
+    app.abort();
+    peer.takeAll();
+    const second = d.peer({ link: 1, session });
+    second.offers({}, "S", ["join syn id 3"]);
+    second.gets("R. <tcprst 1>");
+  });
+
+  it("may be refused by the path manager, with its reason", () => {
+    using d = new Dialogue({
+      policies: {
+        pathManager: {
+          kind: "path-manager",
+          name: "closed",
+          create: () => ({ onEvent() {}, refuse: () => 4 }),
+        },
+      },
+    });
+    const { peer, app } = d.opened();
+    const second = d.peer({ link: 1, session: peer.session });
+    second.offers({}, "S", ["join syn id 3"]);
+    second.gets("R. <tcprst 4>");
+    assertEquals(app.socket.subflows.length, 1);
+  });
+});
+
+describe("MP_JOIN, client (RFC 8684 §3.2)", () => {
+  function dialling() {
+    const d = new Dialogue({ policies: { pathManager: fullMesh() } });
+    const app = d.connect();
+    const peer = d.called();
+    peer.gets("S 0 <mpc>");
+    d.pass(20e3);
+    peer.offers({}, "S.", ["mpc key"]);
+    peer.gets(". 1 ack 1 <mpc keys>");
+    return { d, app, peer };
+  }
+
+  it("EST-7: begins only when a DSS has come", () => {
+    const { d, peer } = dialling();
+    d.silent();
+    peer.sends(". 1 ack 1 <dack8 1>");
+    const second = d.called(peer.session);
+    assertEquals(second.local, "10.0.1.1");
+    second.gets("S 0 <join syn id 1>");
+    d.silent();
+    d.stack.free();
+  });
+
+  it("EST-7: sends the third ACK with its HMAC, repeats it, and carries no data before the fourth", () => {
+    const { d, app, peer } = dialling();
+    peer.sends(". 1 ack 1 <dack8 1>");
+    const second = d.called(peer.session);
+    second.gets("S 0 <join syn id 1>");
+    d.pass(20e3);
+    second.offers({}, "S.", ["join synack id 0"]);
+    second.gets(". 1 ack 1 <join ack>");
+    app.write(100000);
+    assertEquals(second.pending, false);
+    peer.takeAll();
+    d.untilSent();
+    peer.takeAll();
+    d.pass(100e3);
+    second.gets(". 1 ack 1 <join ack>");
+    d.sent.length = 0;
+    second.sends(". 1 ack 1 <dack8 1>");
+    assertEquals(second.take().seq, 1);
+    assertEquals(app.socket.subflows.length, 2);
+    d.stack.free();
+  });
+
+  it("EST-7: resets a SYN/ACK whose HMAC is wrong, or that has none", () => {
+    for (const option of [["join synack id 0 bad"], [], ["mpc key"]]) {
+      const { d, app, peer } = dialling();
+      peer.sends(". 1 ack 1 <dack8 1>");
+      const second = d.called(peer.session);
+      second.gets("S 0 <join syn id 1>");
+      second.offers({}, "S.", option);
+      second.gets("R.");
+      assertEquals(app.socket.attempts.length, 1);
+      assertEquals(app.code, undefined);
+      d.stack.free();
+    }
+  });
+
+  it("gives up when nobody answers, and the connection goes on", () => {
+    const { d, app, peer } = dialling();
+    peer.sends(". 1 ack 1 <dack8 1>");
+    const second = d.called(peer.session);
+    d.pass(60e6);
+    assertEquals(second.takeAll().map(({ flags }) => flags), ["S", "S", "S", "S"]);
+    assertEquals(app.socket.attempts.length, 1);
+    app.write(10);
+    peer.gets("P. 1:11");
+    d.stack.free();
+  });
+
+  it("gives up a third ACK that is never answered", () => {
+    const { d, app, peer } = dialling();
+    peer.sends(". 1 ack 1 <dack8 1>");
+    const second = d.called(peer.session);
+    second.gets("S 0 <join syn id 1>");
+    second.offers({}, "S.", ["join synack id 0"]);
+    d.pass(120e6);
+    assertEquals(app.socket.attempts.length, 1);
+    assertEquals(app.socket.subflowsTotal, 1);
+    d.stack.free();
+  });
+
+  it("does not open paths to the first address of a server that denies them (C flag)", () => {
+    const d = new Dialogue({ policies: { pathManager: fullMesh() } });
+    d.connect();
+    const peer = d.called();
+    peer.gets("S 0");
+    peer.offers({}, "S.", ["mpc key C"]);
+    peer.gets(". 1 ack 1");
+    peer.sends(". 1 ack 1 <dack8 1>");
+    d.silent();
+    d.stack.free();
+  });
+});
+
+describe("MP_PRIO (RFC 8684 §3.3.8)", () => {
+  it("of the peer moves data away from a subflow, and back", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d);
+    first.sends(". <prio backup>");
+    app.write(100);
+    second.gets("P. 1:101 <map8 1 1 100>");
+    second.sends(". ack 101 <dack8 101>");
+    first.sends(". <prio>");
+    second.sends(". <prio backup>");
+    app.write(100);
+    first.gets("P. 1:101 <map8 101 1 100>");
+  });
+
+  it("does not stop data where only backups are left", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d);
+    first.sends(". <prio backup>");
+    second.sends(". <prio backup>");
+    app.write(100);
+    assertEquals([...first.takeAll(), ...second.takeAll()].length, 1);
+  });
+
+  it("is sent when the path manager asks", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d);
+    app.socket.paths.context.setBackup(app.socket.subflows[1]!.path, true);
+    second.gets(". 1 ack 1 <prio backup>");
+    app.write(100);
+    first.gets("P. 1:101");
+    assertEquals(d.counter("MPPrioTx"), 1);
+  });
+});
+
+describe("joins over IPv6", () => {
+  it("work as over IPv4", () => {
+    using d = new Dialogue({ family: 6 });
+    const { peer, app } = d.opened();
+    const second = join(d, peer, 1);
+    second.data(100);
+    assertEquals(app.read(), 100);
+  });
+});
