@@ -60,3 +60,24 @@ export interface Link {
   /** Gives back what the link holds; packets in flight are dropped. */
   close(): Promise<void>;
 }
+
+/** The stack as its driver sees it. Every call but `pollTimeout` handles one thing that came in; `flush` ends a batch of them. */
+export interface DrivenStack {
+  /** Takes one IP packet; it is not kept. */
+  handlePacket(
+    now: Micros,
+    link: Link,
+    packet: number,
+    length: number,
+    gsoSize: number,
+    verified: boolean,
+  ): void;
+  /** A link that refused a packet takes packets again. */
+  handleWritable(now: Micros, link: Link): void;
+  /** Fires the deadlines that have passed. */
+  handleTimeout(now: Micros): void;
+  /** The nearest deadline; Infinity = none. */
+  pollTimeout(): Micros;
+  /** Ends a batch: acknowledgements, one send pass for each connection that changed, then the observers. */
+  flush(now: Micros): void;
+}

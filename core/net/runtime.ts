@@ -3,29 +3,8 @@
  * knows which of the two is behind it.
  */
 
-import type { Link } from "../host/link.ts";
+import type { DrivenStack } from "../host/link.ts";
 import type { Micros } from "../plugin.ts";
-
-/** The stack as its driver sees it. Every call but `pollTimeout` handles one thing that came in; `flush` ends a batch of them. */
-export interface DrivenStack {
-  /** Takes one IP packet; it is not kept. */
-  handlePacket(
-    now: Micros,
-    link: Link,
-    packet: number,
-    length: number,
-    gsoSize: number,
-    verified: boolean,
-  ): void;
-  /** A link that refused a packet takes packets again. */
-  handleWritable(now: Micros, link: Link): void;
-  /** Fires the deadlines that have passed. */
-  handleTimeout(now: Micros): void;
-  /** The nearest deadline; Infinity = none. */
-  pollTimeout(): Micros;
-  /** Ends a batch: acknowledgements, one send pass for each connection that changed, then the observers. */
-  flush(now: Micros): void;
-}
 
 /** The clock and the loop of one host. */
 export interface Runtime {

@@ -2,7 +2,7 @@
 
 import type { ConnectionObserver, NetworkCode } from "../connection/host.ts";
 import type { MetaSocket } from "../connection/meta_socket.ts";
-import type { Link } from "../host/link.ts";
+import type { DrivenStack, Link } from "../host/link.ts";
 import type {
   CongestionControlPlugin,
   Endpoint,
@@ -12,7 +12,6 @@ import type {
   SchedulerPlugin,
 } from "../plugin.ts";
 import type { InfoSource } from "./info.ts";
-import type { DrivenStack } from "./runtime.ts";
 
 export type { ConnectionObserver, NetworkCode };
 

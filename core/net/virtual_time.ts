@@ -13,7 +13,8 @@ import type { SimHost } from "../link/sim/host.ts";
 import type { Network } from "../link/sim/network.ts";
 import { type Duration, parseDuration } from "../link/sim/units.ts";
 import type { Micros } from "../plugin.ts";
-import type { DrivenStack, Runtime } from "./runtime.ts";
+import type { DrivenStack } from "../host/link.ts";
+import type { Runtime } from "./runtime.ts";
 
 /** Events after which the event loop gets its turn although no wait has ended, so that signals and real timers work. */
 const EVENTS_PER_TURN = 4096;

@@ -1,12 +1,11 @@
 /** Parts for tests of the emulated network below the stack: packets made by hand, chains on a clock, a stack that only writes down what it is told. */
 
-import type { Link } from "../../core/host/link.ts";
+import type { DrivenStack, Link } from "../../core/host/link.ts";
 import { seededRandom } from "../../core/host/random.ts";
 import { Chain } from "../../core/link/sim/chain.ts";
 import { Clock } from "../../core/link/sim/clock.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import { freePacket, type Packet, takePacket } from "../../core/link/sim/elements/packet.ts";
-import type { SimStack } from "../../core/link/sim/host.ts";
 import { parseAddress } from "../../core/wire/ip.ts";
 import { memory_alloc, u8 } from "../../wasm/mod.ts";
 
@@ -116,7 +115,7 @@ export class ChainUnderTest {
 }
 
 /** A stack that writes down what it is told, and may answer. */
-export class RecordingStack implements SimStack {
+export class RecordingStack implements DrivenStack {
   /** What it was told, in order. */
   readonly log: string[] = [];
   /** Copies of the packets that it was given. */

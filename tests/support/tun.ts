@@ -1,7 +1,7 @@
 /** Parts for tests of TUN devices: a namespace with one of them, packets made by hand, a stack that only writes down what it is told. */
 
-import type { Link } from "../../core/host/link.ts";
-import { Loop, type LoopStack } from "../../core/link/tun/loop.ts";
+import type { DrivenStack, Link } from "../../core/host/link.ts";
+import { Loop } from "../../core/link/tun/loop.ts";
 import { tun, type TunLink, type TunOptions } from "../../core/link/tun/tun.ts";
 import { packet_alloc, packet_free, u8 } from "../../wasm/mod.ts";
 import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
@@ -20,7 +20,7 @@ export const SYN = 2;
 export const RST = 4;
 
 /** A stack that writes down what comes, and answers with `answer`. */
-export class Recorder implements LoopStack {
+export class Recorder implements DrivenStack {
   readonly seen: Seen[] = [];
   readonly #waiting: { wanted: (seen: Seen) => boolean; resolve: (seen: Seen) => void }[] = [];
 

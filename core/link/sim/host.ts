@@ -1,31 +1,10 @@
 /** A host of the emulated network: it carries events to a stack and its deadlines to the clock. */
 
-import type { HostDriver, Link } from "../../host/link.ts";
+import type { DrivenStack, HostDriver, Link } from "../../host/link.ts";
 import type { Micros } from "../../plugin.ts";
 import type { Timer } from "./clock.ts";
 import type { ElementTimer } from "./elements/element.ts";
 import type { Network } from "./network.ts";
-
-/** What a host needs of a stack. */
-export interface SimStack {
-  /** Takes one IP packet; it is not kept. */
-  handlePacket(
-    now: Micros,
-    link: Link,
-    packet: number,
-    length: number,
-    gsoSize: number,
-    verified: boolean,
-  ): void;
-  /** A link that refused a packet takes packets again. */
-  handleWritable(now: Micros, link: Link): void;
-  /** Fires the deadlines that have passed. */
-  handleTimeout(now: Micros): void;
-  /** The nearest deadline; Infinity = none. */
-  pollTimeout(): Micros;
-  /** Ends a batch. */
-  flush(now: Micros): void;
-}
 
 /** A host. Packets that come before its stack was started are dropped. */
 export class SimHost implements HostDriver {
@@ -33,7 +12,7 @@ export class SimHost implements HostDriver {
   readonly name: string;
   readonly #network: Network;
   readonly #timer: Timer;
-  #stack: SimStack | null = null;
+  #stack: DrivenStack | null = null;
   #dirty = false;
 
   /** Made by {@linkcode Network.host}. */
@@ -44,7 +23,7 @@ export class SimHost implements HostDriver {
   }
 
   /** Begins to drive `stack`. */
-  start(stack: SimStack): void {
+  start(stack: DrivenStack): void {
     this.#stack = stack;
     this.wake();
   }

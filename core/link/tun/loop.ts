@@ -3,32 +3,11 @@
  * a fraction of a millisecond. No timer of JavaScript is in the way of a packet: those wait at least two milliseconds.
  */
 
-import type { HostDriver, Link, PollSource } from "../../host/link.ts";
+import type { DrivenStack, HostDriver, Link, PollSource } from "../../host/link.ts";
 import type { Micros } from "../../plugin.ts";
 import { Clock } from "../sim/clock.ts";
 import type { ElementTimer } from "../sim/elements/element.ts";
 import { Libc, O_CLOEXEC, O_NONBLOCK, POLLERR, POLLIN, POLLNVAL } from "./libc.ts";
-
-/** What the loop needs of a stack. */
-export interface LoopStack {
-  /** Takes one IP packet; it is not kept. */
-  handlePacket(
-    now: Micros,
-    link: Link,
-    packet: number,
-    length: number,
-    gsoSize: number,
-    verified: boolean,
-  ): void;
-  /** A link that refused a packet takes packets again. */
-  handleWritable(now: Micros, link: Link): void;
-  /** Fires the deadlines that have passed. */
-  handleTimeout(now: Micros): void;
-  /** The nearest deadline; Infinity = none. */
-  pollTimeout(): Micros;
-  /** Ends a batch. */
-  flush(now: Micros): void;
-}
 
 /** How a loop is made. */
 export interface LoopOptions {
@@ -74,7 +53,7 @@ export class Loop {
   readonly #sources: PollSource[] = [];
   readonly #errors = new Map<PollSource, number>();
   #now: Micros = 0;
-  #stack: LoopStack | null = null;
+  #stack: DrivenStack | null = null;
   #touched = false;
   #inTurn = false;
   #held = false;
@@ -126,7 +105,7 @@ export class Loop {
   }
 
   /** Begins to drive `stack`. */
-  start(stack: LoopStack): void {
+  start(stack: DrivenStack): void {
     if (this.#running !== null || this.#closing) {
       throw new TypeError("Cannot start a loop as it was started before");
     }
