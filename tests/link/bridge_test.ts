@@ -72,7 +72,7 @@ describeWithKernel("bridge()", () => {
   it("puts the emulator's elements between them", async () => {
     let state = 1;
     const random = () => () => (state = state * 16807 % 2147483647) / 2147483647;
-    const elements = [queue({ bytes: 150_000 }), rate("100 Mbit/s"), delay("5 ms"), loss(0.002)];
+    const elements = [queue({ bytes: 150_000 }), rate("100 Mbit/s"), delay("5 ms"), loss(0.005)];
     await using it = await pair({ elements, random });
     const { stdout } = await it.client.exec([
       "sh",
