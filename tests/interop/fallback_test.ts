@@ -82,4 +82,4 @@ describeWithKernel("plain TCP", () => {
       it("over IPv6", () => fallsBack(role, { tcp: true }, "both", size, 6));
     });
   }
-});
+}, ["iptables", "ip6tables"]);

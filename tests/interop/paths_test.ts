@@ -111,4 +111,4 @@ describeWithKernel("two paths of 100 Mbit/s", () => {
       });
     }
   }
-});
+}, ["iptables"]);

@@ -1,0 +1,130 @@
+import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { Lab, type LabOptions } from "../../cli/lab.ts";
+import { assertNoTrouble } from "./support/counters.ts";
+import { describeWithKernel } from "./support/needs.ts";
+
+const CLI = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
+
+/** The command, as a user runs it. */
+function mptcp(...args: string[]): string[] {
+  return [Deno.execPath(), "run", "-A", CLI, ...args];
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  const file = await Deno.open(path);
+  for await (const chunk of file.readable) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "mptcp-interop-" });
+  try {
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** `mptcp serve` at work. */
+class Server implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #reader: ReadableStreamDefaultReader<string>;
+  /** What it has printed. */
+  said = "";
+
+  constructor(lab: Lab, folder: string) {
+    this.#child = lab.spawn(mptcp("serve", folder, "--port", "8080"), {
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    });
+    this.#reader = this.#child.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  /** Reads on until it has printed `text`. */
+  async until(text: string): Promise<void> {
+    while (!this.said.includes(text)) {
+      const { value, done } = await this.#reader.read();
+      assert(!done, `ended without "${text}": ${this.said}`);
+      this.said += value;
+    }
+  }
+
+  /** Ctrl-C; gives its exit code. */
+  async end(): Promise<number> {
+    this.#child.kill("SIGINT");
+    return (await this.#child.status).code;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reader.cancel();
+  }
+}
+
+describeWithKernel("HTTP", () => {
+  /** `client` downloads a file of ours; what the server and the kernel say of it. */
+  async function download(
+    options: LabOptions,
+    client: readonly string[],
+  ): Promise<{ said: string; counters: Record<string, number> }> {
+    let result = { said: "", counters: {} };
+    await withFolder(async (folder) => {
+      const bytes = Uint32Array.from({ length: 8 << 20 }, (_, i) => i * 2654435761);
+      await Deno.writeFile(`${folder}/file`, new Uint8Array(bytes.buffer));
+      await using lab = await Lab.create(options);
+      await using server = new Server(lab, folder);
+      await server.until("Ctrl-C");
+      await lab.exec([...client, "-sS", "-o", `${folder}/got`, "http://10.77.1.2:8080/file"]);
+      assertEquals(await sha256(`${folder}/got`), await sha256(`${folder}/file`));
+      await server.until("GET /file");
+      result = { said: server.said, counters: await lab.nstat() };
+      assertEquals(await server.end(), 0);
+    });
+    return result;
+  }
+
+  it("is served by `mptcp serve` to curl under mptcpize, over two paths", async () => {
+    const { said, counters } = await download({}, ["mptcpize", "run", "curl"]);
+    assertMatch(said, /200 GET \/file: 33\.6 MB in .*; mptcp0 \d+ %, mptcp1 \d+ %/);
+    assertNoTrouble(counters);
+    assertEquals(counters.MPCapableSYNACKRX, 1);
+    assert(counters.MPJoinSynAckRx! >= 1);
+  });
+
+  it("is served by `mptcp serve` to plain curl", async () => {
+    const { said, counters } = await download({}, ["curl"]);
+    assertMatch(said, /200 GET \/file: 33\.6 MB in .*plain TCP/);
+    assertEquals(counters, {});
+  });
+
+  it("is fetched by `mptcp get` from a server on the kernel's MPTCP, over two paths", async () => {
+    await withFolder(async (folder) => {
+      await using lab = await Lab.create({ serve: { folder, port: 80 } });
+      const url = "http://10.77.1.1/32MB";
+      const { stderr } = await lab.exec(mptcp("get", url, "-o", `${folder}/got`));
+      const sum = (await lab.exec(["curl", "-sS", `${url}.sha256`])).stdout.trim();
+      assertEquals(await sha256(`${folder}/got`), sum);
+      assertMatch(stderr, /32\.0 MB in .*mptcp0 .*mptcp1 /);
+      assert(stderr.includes(`SHA-256 ${sum}`), stderr);
+      const counters = await lab.nstat();
+      assertNoTrouble(counters);
+      assertEquals(counters.MPCapableACKRX, 1);
+      assert(counters.MPJoinAckRx! >= 1);
+    });
+  });
+
+  it("is fetched by `mptcp get` from a server on plain TCP", async () => {
+    await withFolder(async (folder) => {
+      await using lab = await Lab.create({ mptcp: false, serve: { folder, port: 80 } });
+      const url = "http://10.77.1.1/4MB";
+      const { stderr } = await lab.exec(mptcp("get", url, "-o", `${folder}/got`));
+      const sum = (await lab.exec(["curl", "-sS", `${url}.sha256`])).stdout.trim();
+      assertEquals(await sha256(`${folder}/got`), sum);
+      assertMatch(stderr, /plain TCP, as the server does not speak MPTCP/);
+    });
+  });
+}, ["curl", "mptcpize"]);
