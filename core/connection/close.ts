@@ -14,6 +14,7 @@ import {
 } from "../wire/mptcp.ts";
 import type { NetworkCode } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+import { mappingMissed } from "./fallback.ts";
 import { closesFast } from "./options.ts";
 import { reinjectFrom } from "./reinject.ts";
 
@@ -93,6 +94,7 @@ function finishConnection(meta: MetaSocket, code: NetworkCode | null): void {
     meta.persistAt =
     meta.closeAt =
     meta.wakeAt =
+    meta.unmappedAt =
       Infinity;
   meta.paths.stop();
   if (meta.capable && !meta.fallback) meta.host.releaseToken(meta.token);
@@ -102,6 +104,7 @@ function finishConnection(meta: MetaSocket, code: NetworkCode | null): void {
 
 /** The peer's FIN on a subflow: the end of the data on plain TCP, the end of this subflow otherwise. */
 export function subflowFin(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  mappingMissed(meta, subflow, now);
   if (meta.fallback) {
     meta.peerFinished = true;
     meta.tellReadable = true;

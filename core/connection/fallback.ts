@@ -5,6 +5,7 @@ import {
   OPTION_MPTCP,
   OPTION_SACK,
   RECEIVER_MAPPINGS,
+  RECEIVER_STAGED,
   RX_LENGTH,
   RX_OPTIONS,
   SEGMENT_ADVANCED,
@@ -16,7 +17,11 @@ import { updateMss } from "../subflow/send.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { RST_MIDDLEBOX } from "../wire/mptcp.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+import { afterReceive } from "./reassembly.ts";
 import { dataAcknowledged } from "./reinject.ts";
+
+/** How long bytes without a mapping wait for one: longer than a part of a segment takes to be sent again. */
+const MAPPING_WAIT: Micros = 500e3;
 
 /** Length of a mapping without end. */
 const INFINITE = 2 ** 52;
@@ -67,17 +72,28 @@ export function missOptions(meta: MetaSocket, subflow: Subflow): void {
 }
 
 /**
- * Falls back where data in order came without a mapping and without any MPTCP option: the peer, which has to send mappings until it sees a DATA_ACK,
- * fell back as it saw ours without. Linux does that without the infinite mapping that would tell. `bits` is what became of the segment. True: all
- * staged bytes are delivered.
+ * Notes that data in order came without a mapping and without any MPTCP option: perhaps the peer, which has to send mappings until it sees a DATA_ACK,
+ * fell back as it saw ours without. Linux does that without the infinite mapping that would tell. Or a middlebox has split a segment and left the
+ * mapping on the part that is still to come. `bits` is what became of the segment.
  */
-export function missMapping(meta: MetaSocket, subflow: Subflow, bits: number): boolean {
+export function missMapping(meta: MetaSocket, subflow: Subflow, bits: number, now: Micros): void {
   const unmapped = (bits & SEGMENT_STAGED) !== 0 && (bits & SEGMENT_ADVANCED) !== 0 &&
-    (u32[RX_OPTIONS]! & OPTION_MPTCP) === 0 && f64[subflow.record + RECEIVER_MAPPINGS] === 0;
-  if (!unmapped || !unproved(meta, subflow)) return false;
+    (u32[RX_OPTIONS]! & OPTION_MPTCP) === 0;
+  if (!unmapped || meta.unmappedAt !== Infinity || !unproved(meta, subflow)) return;
+  meta.unmappedAt = now + MAPPING_WAIT;
+  meta.rearm();
+}
+
+/** No mapping will come any more for bytes that still want one: they are plain TCP's. */
+export function mappingMissed(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  const { record } = subflow;
+  const unmapped = meta.unmappedAt !== Infinity && f64[record + RECEIVER_STAGED]! > 0 &&
+    f64[record + RECEIVER_MAPPINGS] === 0;
+  meta.unmappedAt = Infinity;
+  if (!unmapped || !unproved(meta, subflow)) return;
   meta.host.count("DssFallback");
   startFallback(meta, subflow);
-  return true;
+  afterReceive(meta, subflow, now);
 }
 
 /** Takes what the subflow's own acknowledgements tell for DATA_ACK and window. */

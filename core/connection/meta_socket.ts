@@ -138,6 +138,8 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
   pathsStartAt: Micros = Infinity;
   /** Earliest time the scheduler asked to be asked again. */
   wakeAt: Micros = Infinity;
+  /** Until then bytes without a mapping may still get one. */
+  unmappedAt: Micros = Infinity;
 
   // Deadlines; the nearest is armed.
   dataRetransmitAt: Micros = Infinity;
@@ -457,11 +459,15 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
     this.dataAckFlags = DSS_DATA_ACK;
   }
 
-  // Deadlines.
-
   /** Files the nearest deadline. */
   rearm(): void {
-    const nearest = Math.min(this.dataRetransmitAt, this.persistAt, this.closeAt, this.wakeAt);
+    const nearest = Math.min(
+      this.dataRetransmitAt,
+      this.persistAt,
+      this.closeAt,
+      this.wakeAt,
+      this.unmappedAt,
+    );
     if (nearest !== this.deadline) this.host.timers.arm(this, nearest);
   }
 

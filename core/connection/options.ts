@@ -24,6 +24,7 @@ import {
 } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
 import { reset } from "../subflow/close.ts";
+import { updateMss } from "../subflow/send.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { formatAddress } from "../wire/ip.ts";
 import {
@@ -99,7 +100,10 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, flags: number, now: Mic
     return true;
   }
   // DATA_ACKs are as long as the peer's own numbers.
-  if (flags & DSS_DSN_8) meta.dataAckFlags |= DSS_DATA_ACK_8;
+  if ((flags & DSS_DSN_8) !== 0 && (meta.dataAckFlags & DSS_DATA_ACK_8) === 0) {
+    meta.dataAckFlags |= DSS_DATA_ACK_8;
+    for (const each of meta.subflows) updateMss(each);
+  }
   if (length === 0) {
     // RFC 8684 §3.7: an infinite mapping ends MPTCP on the only subflow.
     meta.host.count("InfiniteMapRx");

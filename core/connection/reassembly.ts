@@ -50,9 +50,8 @@ export function payload(
     return bits;
   }
   if ((bits & (SEGMENT_DATA | SEGMENT_GAP)) === 0) meta.host.count("OFOQueue");
-  if ((bits & SEGMENT_DATA) !== 0 || missMapping(meta, subflow, bits)) {
-    afterReceive(meta, subflow, now);
-  }
+  if (bits & SEGMENT_DATA) afterReceive(meta, subflow, now);
+  if (bits & SEGMENT_STAGED) missMapping(meta, subflow, bits, now);
   return bits;
 }
 

@@ -6,6 +6,7 @@ import { MAX_RTO } from "../subflow/rtt.ts";
 import { sendProbe } from "../subflow/send.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { closeTimeout, maybeClosed } from "./close.ts";
+import { mappingMissed } from "./fallback.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { carries, sendDataFinOn } from "./pull.ts";
 
@@ -101,6 +102,11 @@ export function connectionTimers(meta: MetaSocket, now: Micros): void {
   if (meta.wakeAt <= now) {
     meta.wakeAt = Infinity;
     meta.dirty();
+  }
+  if (meta.unmappedAt <= now) {
+    const [subflow] = meta.subflows;
+    if (subflow === undefined) meta.unmappedAt = Infinity;
+    else mappingMissed(meta, subflow, now);
   }
   if (meta.persistAt <= now) {
     meta.persistAt = Infinity;

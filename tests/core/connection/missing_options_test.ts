@@ -44,6 +44,9 @@ describe("a path that takes MPTCP options away in one direction only (RFC 8684 Â
     peer.sends("P. 301:401 ack 1");
     assertEquals(app.socket.fallback, false);
     peer.sends("P. 201:301 ack 1");
+    // A middlebox that splits segments may have left the mapping on the next one.
+    assertEquals(app.socket.fallback, false);
+    d.pass(500e3);
     assertEquals(app.socket.fallback, true);
     assertEquals(d.counter("DssFallback"), 1);
     assertEquals(app.read(), 200);

@@ -1,0 +1,294 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import type { DialogueOptions } from "../../support/dialogue.ts";
+import { Dialogue } from "../../support/dialogue.ts";
+import { joined } from "../../support/joins.ts";
+import { stream } from "../../support/segment_codec.ts";
+
+/** Keys whose initial data sequence numbers lie a few thousand below a wrap of their lower 32 bits. */
+const NEAR_WRAP: DialogueOptions = { keys: [0x01020304, 1269544] };
+const PEER_KEY = { high: 0x11121314, low: 516018 };
+
+describe("data sequence numbers of 4 and 8 octets (RFC 8684 §3.3)", () => {
+  for (const short of [true, false]) {
+    it(`ours of ${short ? 4 : 8}, over a wrap of the lower half`, () => {
+      using d = new Dialogue({ ...NEAR_WRAP, experiments: { shortDss: short } });
+      const { peer, app } = d.opened();
+      const map = short ? "map" : "map8";
+      for (let i = 0; i < 6; i++) {
+        app.write(1000);
+        peer.gets(`P. ${1000 * i + 1}:${1000 * i + 1001} <${map} ${1000 * i + 1}>`);
+        // DATA_ACKs of both lengths are understood.
+        const dack = i % 2 === 0 ? "dack" : "dack8";
+        peer.sends(`. ack ${1000 * i + 1001} <${dack} ${1000 * i + 1001}>`);
+        assertEquals(app.socket.unacked, 0);
+      }
+    });
+
+    it(`the peer's of ${short ? 4 : 8}, over a wrap of the lower half; DATA_ACKs are as long as they`, () => {
+      using d = new Dialogue();
+      const listener = d.listen();
+      const peer = d.peer();
+      peer.session.ourKey = PEER_KEY;
+      peer.offers({}, "S", ["mpc"]);
+      peer.gets("S.");
+      peer.sends(". 1 ack 1 <mpc keys>");
+      const app = d.accept(listener);
+      const [map, dack] = short ? ["map", "dack"] : ["map8", "dack8"];
+      for (let i = 0; i < 6; i++) {
+        peer.sends(`P. +1000 <dack8 1, ${map}>`);
+        d.pass(50e3);
+        peer.gets(`. 1 ack ${1000 * i + 1001} <${dack} ${1000 * i + 1001}>`);
+      }
+      assertEquals(app.read(), 6000);
+    });
+  }
+
+  it("change the payload of a full segment with their length: no short tails", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    const [subflow] = app.socket.subflows;
+    assertEquals(subflow!.mss, 1424);
+    peer.data(10); // from now on DATA_ACKs have 8 octets
+    assertEquals(subflow!.mss, 1420);
+    app.write(5 * 1420);
+    const sizes = peer.takeAll().map(({ seq, end }) => end - seq);
+    assertEquals(sizes, [1420, 1420, 1420, 1420, 1420]);
+  });
+
+  it("of a mapping in full that disagree in the upper half are not taken", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    peer.sends(`P. +100 <dack8 1, map8 ${2 ** 32 + 1} 1 100>`);
+    assertEquals(app.read(), 0);
+    assertEquals(d.counter("DSSNotMatching"), 1);
+    // The bytes wait: the right mapping may still come.
+    peer.sends("P. 1:101 <dack8 1, map8 1 1 100>");
+    assertEquals(app.read(), 100);
+  });
+});
+
+describe("mappings (RFC 8684 §3.3.1)", () => {
+  it("may be longer than their segments, and be told once", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    peer.sends(". 1:1001 <dack8 1, map8 1 1 5000>");
+    for (let i = 1; i < 5; i++) peer.sends(`. ${1000 * i + 1}:${1000 * i + 1001}`);
+    assertEquals(app.read(), 5000);
+  });
+
+  it("may come after their bytes", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    peer.data(100);
+    peer.sends(". 101:601");
+    peer.sends(". 601:1101");
+    assertEquals(app.read(), 100);
+    // Acknowledged on the subflow, not at the data level (RQ-1).
+    d.pass(40e3);
+    const last = peer.takeAll().at(-1)!;
+    assertEquals(last.ack, 1101);
+    assert(last.options.includes("dack8 101"));
+    peer.sends(". 1101:1201 <dack8 1, map8 101 101 1100>");
+    assertEquals(app.read(), 1100);
+    assertEquals(app.socket.fallback, false);
+  });
+
+  it("may come after their bytes also when nothing of ours has proved the path (a middlebox that splits)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    peer.sends(". 1:501");
+    d.pass(300e3);
+    peer.sends(". 501:1001 <dack8 1, map8 1 1 1000>");
+    assertEquals(app.read(), 1000);
+    d.pass(1e6);
+    assertEquals(app.socket.fallback, false);
+  });
+
+  it("may come before their bytes, on an ACK", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    peer.sends(". 1 <dack8 1, map8 1 1 1000>");
+    peer.sends(". 1:1001");
+    assertEquals(app.read(), 1000);
+  });
+
+  it("may be split and joined by the path: bytes are placed by their number alone", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    // Two mappings, in one segment with the options of the second.
+    peer.sends(". 1 <dack8 1, map8 1 1 700>");
+    peer.sends(". 1:1401 <dack8 1, map8 701 701 700>");
+    assertEquals(app.read(), 1400);
+    // One mapping, in segments of which the last has the option.
+    peer.sends(". 1401:1801");
+    peer.sends(". 1801:2001 <dack8 1, map8 1401 1401 600>");
+    assertEquals(app.read(), 600);
+  });
+
+  it("RQ-2: bring bytes that are out of order on their subflow to their place at once", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d);
+    // On the first subflow a hole; its data come on the second.
+    first.sends(". 101:201 <dack8 1, map8 101 101 100>");
+    second.sends(". 1:101 <dack8 1, map8 1 1 100>");
+    assertEquals(app.read(), 200);
+    first.takeAll();
+    // The subflow's own hole is still there, and is filled by a duplicate that is dropped.
+    first.sends(". 1:101 <dack8 1, map8 1 1 100>");
+    first.gets(". 1 ack 201 <dack8 201>");
+    assertEquals(app.read(), 0);
+    assertEquals(d.counter("DuplicateData"), 1);
+  });
+
+  it("RQ-1: a subflow acknowledges what is in order on it, whatever the data level thinks", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d);
+    second.sends(". 1:101 <dack8 1, map8 5001 1 100>");
+    d.pass(40e3);
+    second.gets(". 1 ack 101 <dack8 1>");
+    assertEquals(app.read(), 0);
+    first.sends(". 1:1001 <dack8 1, map8 1 1 5000>");
+    for (let i = 1; i < 5; i++) first.sends(". +1000");
+    assertEquals(app.read(), 5100);
+  });
+
+  it("RQ-1: data beyond the window of the data level are acknowledged on the subflow and not kept", () => {
+    using d = new Dialogue({ experiments: { receiveBuffer: 10000 } });
+    const { peer, app } = d.opened();
+    peer.sends(". 1:1001 <dack8 1, map8 50001 1 1000>");
+    peer.sends(". +1000 <dack8 1, map8 1 1001 1000>");
+    const last = peer.takeAll().at(-1)!;
+    assertEquals(last.ack, 2001);
+    assert(last.options.includes("dack8 1001"));
+    assertEquals(app.read(), 1000);
+  });
+
+  it("that contradict one another are counted, the first holds", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    peer.sends(". 1:101 <dack8 1, map8 1 1 1000>");
+    peer.sends(". 101:1001 <dack8 1, map8 5000 1 1000>", stream("peer", 101, 900));
+    assertEquals(app.read(), 1000);
+    assertEquals(d.counter("DSSNotMatching"), 1);
+  });
+});
+
+describe("DSS checksums (RFC 8684 §3.3.1)", () => {
+  const summed: DialogueOptions = { experiments: { checksum: true } };
+
+  it("are sent, and checked before anything is delivered", () => {
+    using d = new Dialogue(summed);
+    const { peer, app } = d.opened({ checksum: true });
+    app.write(100);
+    peer.gets("P. 1:101 <map8 1 1 100 csum>");
+    peer.sends("P. 1:301 <map8 1 1 300 csum>");
+    assertEquals(app.read(), 300);
+  });
+
+  it("of a mapping in several segments are checked when all of it is there, in whatever order", () => {
+    using d = new Dialogue(summed);
+    const { peer, app } = d.opened({ checksum: true });
+    const whole = peer.packet(". 1:302 <dack8 1, map8 1 1 301 csum>");
+    const options = whole.subarray(40, (whole[32]! >> 4) * 4 + 20);
+    const map = options.subarray(options.length - 28);
+    const raw = `raw ${[...map].map((byte) => byte.toString(16)).join(" ")}`;
+    peer.next = 1;
+    peer.sends(`. 202:302 <${raw}>`, stream("peer", 202, 100));
+    peer.sends(`. 1:72 <${raw}>`, stream("peer", 1, 71));
+    assertEquals(app.read(), 0);
+    peer.sends(`. 72:202`, stream("peer", 72, 130));
+    assertEquals(app.read(), 301);
+  });
+
+  it("that fail cost the subflow: no octet is delivered, the peer is told why", () => {
+    using d = new Dialogue(summed);
+    const { first, second, app } = joined(d, { checksum: true });
+    first.sends("P. 1:301 <map8 1 1 300 bad>");
+    first.gets("R. <tcprst 6>");
+    assertEquals(app.read(), 0);
+    assertEquals(d.counter("DataCsumErr"), 1);
+    second.sends("P. 1:301 <map8 1 1 300 csum>");
+    assertEquals(app.read(), 300);
+  });
+
+  it("that are missing, though agreed, cost the subflow", () => {
+    using d = new Dialogue(summed);
+    const { first, app } = joined(d, { checksum: true });
+    first.sends("P. 1:301 <map8 1 1 300>");
+    first.gets("R. <tcprst 1>");
+    assertEquals(app.read(), 0);
+  });
+
+  it("a corrupted byte is never delivered, wherever it is", () => {
+    for (let at = 0; at < 300; at += 7) {
+      using d = new Dialogue(summed);
+      const { second, first, app } = joined(d, { checksum: true });
+      const good = first.packet("P. 1:301 <dack8 1, map8 1 1 300 csum>");
+      const options = good.subarray(40, (good[32]! >> 4) * 4 + 20);
+      const raw = [...options.subarray(-28)].map((byte) => byte.toString(16)).join(" ");
+      const payload = stream("peer", 1, 300);
+      payload[at]! ^= 1 << (at % 8);
+      // A middlebox changed it and made the TCP checksum right again.
+      first.sends(`P. 1:301 <raw ${raw}>`, payload);
+      assertEquals(app.read(), 0);
+      second.sends("P. 1:301 <dack8 1, map8 1 1 300 csum>");
+      assertEquals(app.read(), 300);
+    }
+  });
+
+  it("of a retransmission are those of the whole mapping", () => {
+    using d = new Dialogue(summed);
+    const { peer, app } = d.opened({ checksum: true });
+    app.write(3000);
+    const [first] = peer.takeAll();
+    const sum = first!.bytes.subarray(20 + 32 + 22, 20 + 32 + 24);
+    d.untilSent();
+    const again = peer.gets("P. 1:1425 <map8 1 1 2848 csum>");
+    assertEquals(again.bytes.subarray(20 + 32 + 22, 20 + 32 + 24), sum);
+  });
+});
+
+describe("DA-2: a DATA_ACK", () => {
+  it("is on every segment, data and ACKs alike", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d);
+    app.write(20000);
+    for (const peer of [first, second]) {
+      for (const { options } of peer.takeAll()) {
+        assert(options.some((each) => each.startsWith("dack")), `${options}`);
+      }
+    }
+    first.data(100);
+    d.pass(40e3);
+    first.gets(". <dack8 101>");
+    app.finish();
+    for (const { options } of [...first.takeAll(), ...second.takeAll()]) {
+      assert(options.includes("dack8 101"), `${options}`);
+    }
+  });
+
+  it("of what was never sent is ignored", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(100);
+    peer.takeAll();
+    peer.sends(". ack 101 <dack8 5000>");
+    assertEquals(app.socket.unacked, 100);
+    assertEquals(d.counter("DSSNotMatching"), 1);
+    peer.sends(". ack 101 <dack8 101>");
+    assertEquals(app.socket.unacked, 0);
+  });
+
+  it("DA-1: that is older than the last one still opens the window of now, never closes it", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { scale: 0, win: 10000 });
+    app.write(500);
+    first.takeAll();
+    first.sends(". ack 501 win 10000 <dack8 501>");
+    assertEquals(app.socket.window, 10000);
+    second.sends(". win 10000 <dack8 1>");
+    assertEquals(app.socket.window, 10000);
+    assertEquals(app.socket.acked, 500);
+  });
+});
