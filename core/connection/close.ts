@@ -41,13 +41,14 @@ export function closeConnection(meta: MetaSocket, now: Micros): void {
     abortConnection(meta, null, now);
   } else {
     finishWriting(meta);
-    // A peer that never ends its direction holds the connection no longer than this.
+    // A peer that never ends its direction, or takes nothing, holds the connection no longer than this.
     if (!meta.closed) armClose(meta, now);
   }
 }
 
 function armClose(meta: MetaSocket, now: Micros): void {
   meta.closeAt = now + (meta.host.experiments.closeTimeout ?? CLOSE_TIMEOUT);
+  meta.closeUna = meta.dataUna;
   meta.rearm();
 }
 
@@ -155,7 +156,7 @@ export function subflowLeft(
     if (meta.attempts.length === 0) endAll(meta, CODES[reason], now);
   } else if (meta.attempts.length === 0) {
     // Break before make (RFC 8684 §3.3.3): others may still join, for a while.
-    if (meta.finAcked || (meta.appClosed && meta.unacked === 0 && meta.unsent === 0)) {
+    if (meta.appClosed && (meta.finAcked || (meta.unacked === 0 && meta.unsent === 0))) {
       endAll(meta, CODES[reason], now);
     } else {
       meta.lastReason = CODES[reason] ?? "ConnectionReset";
@@ -169,7 +170,8 @@ export function subflowLeft(
 export function closeTimeout(meta: MetaSocket, now: Micros): void {
   if (meta.closed) return;
   if (meta.attempts.length === 0) endAll(meta, meta.lastReason, now);
-  else if (meta.finAcked || meta.dataUna === meta.dataNxt) abortConnection(meta, null, now);
+  else if (meta.finAcked || meta.dataUna === meta.closeUna) abortConnection(meta, null, now);
+  // The peer goes on taking what was written.
   else armClose(meta, now);
 }
 

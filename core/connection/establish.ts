@@ -185,7 +185,7 @@ export function subflowEstablished(meta: MetaSocket, subflow: Subflow): void {
     // Until a DATA_ACK comes, the first window is that of the SYN.
     meta.windowEnd = Math.max(meta.windowEnd, 1 + subflow.sndWnd);
   }
-  meta.closeAt = Infinity;
+  if (!meta.appClosed) meta.closeAt = Infinity;
   meta.subflowChanged(subflow, "joined");
   meta.rearm();
   meta.dirty(subflow);

@@ -145,6 +145,7 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
   dataRetransmitAt: Micros = Infinity;
   persistAt: Micros = Infinity;
   closeAt: Micros = Infinity;
+  closeUna = 0; // `dataUna` when that was set
   persistCount = 0;
   dataTimeouts = 0;
   deadline: Micros = Infinity;

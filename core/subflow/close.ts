@@ -20,7 +20,7 @@ import {
 
 /** Twice the longest life of a segment in the network, as Linux has it (RFC 9293 §3.4.2 speaks of 2 minutes for one). */
 export const TIME_WAIT_LENGTH: Micros = 60e6;
-/** How long a FIN of the peer is awaited when ours is acknowledged. */
+/** How long a FIN of the peer is awaited when ours is acknowledged, and nothing else is awaited from it. */
 const FIN_WAIT_2_LENGTH: Micros = 60e6;
 
 /** Wants a FIN after what was sent; it leaves in the next send pass. */
@@ -57,7 +57,8 @@ export function sendWantedFin(subflow: Subflow, now: Micros): void {
 export function finAcknowledged(subflow: Subflow, now: Micros): void {
   if (subflow.state === FIN_WAIT_1) {
     subflow.state = FIN_WAIT_2;
-    subflow.endAt = now + FIN_WAIT_2_LENGTH;
+    // On plain TCP the peer may send data as long as it likes (RFC 9293 §3.6, case 1).
+    if (subflow.owner.closed) subflow.endAt = now + FIN_WAIT_2_LENGTH;
     rearm(subflow);
   } else if (subflow.state === CLOSING) {
     enterTimeWait(subflow, now);

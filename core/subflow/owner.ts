@@ -79,6 +79,8 @@ export interface SubflowOwner {
   readonly receiveWindow: number;
   /** Shift of the windows in segments to the peer. */
   readonly receiveScale: number;
+  /** Nothing more will come or go at the data level. */
+  readonly closed: boolean;
   /** DSS_* flags of a DATA_ACK; 0 while or where none is sent. */
   readonly dataAckFlags: number;
   /** DSS_* flags of a mapping; 0 for plain TCP. */
