@@ -14,10 +14,14 @@ export function join(d: Dialogue, to: Peer, link: number, offer: Offer = {}, id 
   return peer;
 }
 
-/** A connection that a peer opened over link 0 and joined over link 1. */
-export function joined(d: Dialogue, offer: Offer = {}): { first: Peer; second: Peer; app: App } {
+/** A connection that a peer opened over link 0 and joined over link 1; `other` is what is different there. */
+export function joined(
+  d: Dialogue,
+  offer: Offer = {},
+  other: Offer = {},
+): { first: Peer; second: Peer; app: App } {
   const { peer: first, app } = d.opened(offer);
-  const second = join(d, first, 1, offer);
+  const second = join(d, first, 1, { ...offer, ...other });
   d.settle();
   return { first, second, app };
 }
