@@ -8,9 +8,20 @@ import type {
   Micros,
   SubflowView,
 } from "../core/plugin.ts";
+import { HyStart } from "./hystart.ts";
+
+/** Options that the loss-based controllers share. */
+export interface SlowStartOptions {
+  /**
+   * Whether the first slow start watches the round trips (RFC 9406). False: it goes on until a loss, as before HyStart and in most papers.
+   *
+   * @default {true}
+   */
+  readonly hystart?: boolean | undefined;
+}
 
 /** What tells one loss-based controller from another. */
-export interface AimdFormula {
+export interface AimdFormula extends SlowStartOptions {
   /** Bytes by which the window grows in congestion avoidance for `acked` newly acknowledged ones; fractions add up. */
   increase(acked: number): number;
   /** The window after a loss with `flightSize` bytes in flight, half of it by default; two segments at least are kept (RFC 5681 eq. 4). */
@@ -29,6 +40,7 @@ export class AimdController implements CongestionController {
   readonly #formula: AimdFormula;
   /** Growth below one byte. */
   #fraction = 0;
+  readonly #hystart: HyStart | null;
   #priorCwnd = 0;
   #priorSsthresh = 0;
 
@@ -37,6 +49,7 @@ export class AimdController implements CongestionController {
     this.#subflow = subflow;
     this.#formula = formula;
     this.cwnd = subflow.cwnd;
+    this.#hystart = formula.hystart === false ? null : new HyStart();
   }
 
   /** Grows the window, unless something else than it held the sender back (RFC 7661). */
@@ -44,12 +57,7 @@ export class AimdController implements CongestionController {
     this.#formula.sample?.(ack);
     if (!ack.cwndLimited) return;
     let { acked } = ack;
-    if (this.cwnd < this.ssthresh) {
-      // RFC 5681 §3.1. Bytes are counted whole (RFC 3465), since one ACK stands for a batch of segments here.
-      const grown = Math.min(acked, this.ssthresh - this.cwnd);
-      this.cwnd += grown;
-      acked -= grown;
-    }
+    if (this.cwnd < this.ssthresh) acked = this.#slowStart(ack);
     // In recovery only slow start after a timeout goes on; RFC 6675 §5 keeps the window otherwise.
     if (acked === 0 || this.#subflow.inRecovery) return;
     this.#fraction += this.#formula.increase(acked);
@@ -58,6 +66,20 @@ export class AimdController implements CongestionController {
     this.cwnd = Math.max(this.#subflow.mss, this.cwnd + whole);
     // A formula that takes away does not mean slow start.
     if (whole < 0) this.ssthresh = Math.min(this.ssthresh, this.cwnd);
+  }
+
+  /** RFC 5681 §3.1; bytes are counted whole (RFC 3465), since one ACK stands for a batch of segments here. Returns those left for what follows it. */
+  #slowStart(ack: AckSample): number {
+    const { acked } = ack;
+    if (this.ssthresh === Infinity && this.#hystart !== null) {
+      const growth = this.#hystart.growth(ack, acked);
+      if (growth < 0) this.ssthresh = this.cwnd;
+      else this.cwnd += Math.floor(growth);
+      return growth < 0 ? acked : 0;
+    }
+    const grown = Math.min(acked, this.ssthresh - this.cwnd);
+    this.cwnd += grown;
+    return acked - grown;
   }
 
   /** RFC 5681 §3.1 eq. 4 and §3.2; marks as losses (RFC 3168 §6.1.2); the penalty of NSDI'12 halves the window of a path that holds up others. */

@@ -8,7 +8,7 @@ import type {
   Micros,
   SubflowView,
 } from "../core/plugin.ts";
-import { AimdController, ByteCounter } from "./aimd.ts";
+import { AimdController, ByteCounter, type SlowStartOptions } from "./aimd.ts";
 
 /** What alpha needs to know of a subflow. */
 export interface LinkedFlow {
@@ -93,13 +93,15 @@ class Member {
 /** The subflows of one connection. */
 class Group implements CongestionControl {
   readonly #connection: ConnectionView;
+  readonly #options: SlowStartOptions;
   #members: Member[] = [];
   #alpha: Alpha = { scaled: 4096, total: 0 };
   /** Computed at; -Infinity after a change that calls for it at once. */
   #at: Micros = -Infinity;
 
-  constructor(connection: ConnectionView) {
+  constructor(connection: ConnectionView, options: SlowStartOptions) {
     this.#connection = connection;
+    this.#options = options;
   }
 
   join(subflow: SubflowView): AimdController {
@@ -107,6 +109,7 @@ class Group implements CongestionControl {
     this.#members.push(member);
     this.#at = -Infinity;
     return new AimdController(subflow, {
+      hystart: this.#options.hystart,
       sample: (ack) => member.sample(ack),
       increase: (acked) => {
         // RFC 6356 §4.1: once per round trip, and on every drop.
@@ -142,10 +145,10 @@ class Group implements CongestionControl {
  * Couples the increases so that all subflows together take as much as one TCP connection on the best path, at least that much, and less where it is
  * crowded (RFC 6356 §2). With one subflow it is reno.
  */
-export default function lia(): CongestionControlPlugin {
+export default function lia(options: SlowStartOptions = {}): CongestionControlPlugin {
   return {
     kind: "congestion-control",
     name: "lia",
-    create: (connection) => new Group(connection),
+    create: (connection) => new Group(connection, options),
   };
 }

@@ -12,7 +12,7 @@
  * @module
  */
 
-export { aimd, type AimdFormula } from "./aimd.ts";
+export { aimd, type AimdFormula, type SlowStartOptions } from "./aimd.ts";
 export { default as lia } from "./lia.ts";
 export { default as reno } from "./reno.ts";
 export type * from "../core/plugin.ts";

@@ -1,16 +1,17 @@
 /** The congestion control of RFC 5681, on each subflow alone. */
 
 import type { CongestionControlPlugin } from "../core/plugin.ts";
-import { aimd, ByteCounter } from "./aimd.ts";
+import { aimd, ByteCounter, type SlowStartOptions } from "./aimd.ts";
 
 /**
  * One segment more per window of acknowledged bytes (RFC 5681 §3.1), half of the flight less per loss. Uncoupled: several subflows take as much of a
  * shared bottleneck as several connections.
  */
-export default function reno(): CongestionControlPlugin {
+export default function reno({ hystart }: SlowStartOptions = {}): CongestionControlPlugin {
   return aimd("reno", (subflow) => {
     const counter = new ByteCounter();
     return {
+      hystart,
       increase: (acked) => counter.count(acked, subflow.cwnd, subflow.mss),
       decrease(flightSize) {
         counter.reset();

@@ -1,0 +1,86 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { lia, reno } from "../../cc/mod.ts";
+import { emulate } from "../../mod.ts";
+import type { AckSample, CongestionControlPlugin } from "../../core/plugin.ts";
+import { MSS, TestConnection, TestFlow } from "./support.ts";
+
+const SAMPLE: AckSample = {
+  acked: 0,
+  lost: 0,
+  marked: 0,
+  rtt: -1,
+  inFlight: 0,
+  cwndLimited: true,
+  delivered: 0,
+  priorDelivered: 0,
+  deliveryRate: 0,
+  appLimited: false,
+};
+
+/** A subflow whose rounds take the round trips given, one ACK a segment. */
+function rounds(plugin: CongestionControlPlugin, rtts: readonly number[]): TestFlow {
+  const flow = new TestFlow(1, 50e3);
+  flow.controller = new TestConnection(plugin, []).group.join(flow);
+  let delivered = 0;
+  for (const rtt of rtts) {
+    const segments = Math.floor(flow.cwnd / MSS);
+    const priorDelivered = delivered;
+    for (let i = 0; i < segments; i++) {
+      delivered += MSS;
+      flow.controller!.onAck({ ...SAMPLE, acked: MSS, rtt, delivered, priorDelivered });
+    }
+  }
+  return flow;
+}
+
+describe("the first slow start (RFC 9406)", () => {
+  it("doubles while round trips stay", () => {
+    assertEquals(rounds(reno(), [40e3, 40e3, 41e3]).cwnd, 80 * MSS);
+  });
+
+  it("grows by a quarter once a round's least round trip is an eighth longer, and ends five rounds later", () => {
+    const queueing = rounds(reno(), [40e3, 40e3, 46e3]);
+    // Seven ACKs are too few to judge by; the others of the round count a quarter.
+    assertEquals(queueing.cwnd, (40 + 7 + 33 / 4) * MSS);
+    const { cwnd, ssthresh } = rounds(reno(), [40e3, 40e3, 46e3, 47e3, 48e3, 49e3, 50e3, 51e3]);
+    assertEquals(ssthresh < Infinity, true);
+    assert(cwnd < 200 * MSS, `${cwnd}`);
+  });
+
+  it("goes on when the round trips fall again: it was no queue", () => {
+    const flow = rounds(reno(), [40e3, 40e3, 46e3, 40e3, 40e3, 40e3]);
+    assertEquals(flow.ssthresh, Infinity);
+    assert(flow.cwnd > 300 * MSS, `${flow.cwnd}`);
+  });
+
+  it("ignores growth below 4 ms", () => {
+    assertEquals(rounds(reno(), [10e3, 10e3, 13.9e3]).cwnd, 80 * MSS);
+  });
+
+  it("doubles until a loss when it is switched off", () => {
+    for (const plugin of [reno({ hystart: false }), lia({ hystart: false })]) {
+      assertEquals(rounds(plugin, [40e3, 60e3, 80e3]).cwnd, 80 * MSS);
+    }
+  });
+
+  it("spares a path more than half of the losses of its first overflow", async () => {
+    const sentAgain = async (hystart: boolean): Promise<number> => {
+      await using net = emulate({
+        paths: { only: { rate: "20 Mbit/s", delay: "20 ms" } },
+        congestionControl: reno({ hystart }),
+      });
+      using listener = net.server.listen({ port: 80 });
+      const [conn, peer] = await Promise.all([
+        net.client.connect({ hostname: "server", port: 80 }),
+        listener.accept(),
+      ]);
+      const written = conn.write(new Uint8Array(2e6)).then(() => conn.closeWrite());
+      for await (const _ of peer.readable);
+      await written;
+      return conn.info().subflows[0]!.tcp.total_retrans;
+    };
+    const [without, with_] = [await sentAgain(false), await sentAgain(true)];
+    assert(with_ * 2 < without, `${with_} segments were sent again with it, ${without} without`);
+  });
+});
