@@ -1,0 +1,277 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { Dialogue } from "../../support/dialogue.ts";
+import { join, joined } from "../../support/joins.ts";
+import type { Got } from "../../support/scripted_peer.ts";
+
+const MSS = 1424;
+const WINDOW = 10 * MSS;
+
+/** First data offset and end of what a segment carries. */
+function data({ seq, end, options }: Got): [number, number] {
+  const [, dsn, ssn] = options.find((each) => each.startsWith("map"))!.split(" ").map(Number);
+  return [dsn! + seq - ssn!, dsn! + end - ssn!];
+}
+
+const withData = (segments: readonly Got[]): Got[] => segments.filter(({ seq, end }) => end > seq);
+
+describe("SQ-5, the event/action table (draft Table 3)", () => {
+  it("a: what is acknowledged on its subflow leaves the subflow's queue, and only that", () => {
+    using d = new Dialogue();
+    const { first, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
+    app.write(1000);
+    first.gets("P. 1:1001");
+    first.sends(". ack 1001");
+    assertEquals(app.socket.subflows[0]!.inFlight, 0);
+    assertEquals(app.socket.unacked, 1000);
+    assertEquals(d.usage.pages, 1);
+  });
+
+  it("b: what is DATA_ACKed leaves the connection's queue, and only that", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
+    app.write(1000);
+    first.gets("P. 1:1001");
+    second.sends(". <dack8 1001>");
+    assertEquals(app.socket.unacked, 0);
+    assertEquals(app.socket.subflows[0]!.inFlight, 1000);
+    // The subflow still sends it again, for its own integrity (RFC 8684 §3.3.6).
+    d.untilSent();
+    first.gets("P. 1:1001 <map8 1 1 1000>");
+    assertEquals(second.pending, false);
+  });
+
+  it("c: after a timeout it goes on the best other subflow, and on its own as well", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
+    const third = join(d, first, 1, { rtt: 30e3 }, 2);
+    app.write(1000);
+    first.gets("P. 1:1001");
+    d.untilSent();
+    first.gets("P. 1:1001 <map8 1 1 1000>");
+    // A mapping of its own.
+    third.gets("P. 1:1001 <map8 1 1 1000>");
+    assertEquals(second.pending, false);
+    assertEquals(app.socket.repeated, 1000);
+    third.sends(`. ack 1001 <dack8 1001>`);
+    assertEquals(app.socket.unacked, 0);
+  });
+
+  it("c: with no other subflow it waits, and goes before new data when one appears", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(1000);
+    peer.gets("P. 1:1001");
+    d.untilSent();
+    peer.takeAll();
+    app.write(20000);
+    const second = d.peer({ link: 1, session: peer.session });
+    second.offers({}, "S", ["join syn id 1"]);
+    second.gets("S.");
+    second.sends(". 1 ack 1 <join ack>");
+    const sent = withData(second.takeAll());
+    assertEquals(data(sent[0]!), [1, 1001]);
+    assert(sent.length > 1);
+    assertEquals(data(sent[1]!)[0] > 1000, true);
+  });
+
+  it("d: an acknowledgement lets the retransmit queue go first, then part A", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 100e3 });
+    app.write(100000);
+    const lost = withData(first.takeAll());
+    const others = withData(second.takeAll());
+    assertEquals(data(lost[0]!)[0], 1);
+    // The first subflow is silent; the second is full when its timer runs out.
+    d.untilSent();
+    first.takeAll();
+    second.takeAll();
+    second.sends(`. ack ${second.acked} <dack8 1>`);
+    const sent = withData(second.takeAll());
+    assertEquals(data(sent[0]!)[0], 1);
+    const [next] = data(others.at(-1)!);
+    assert(sent.filter((each) => data(each)[0] < next).length >= lost.length);
+  });
+
+  it("drops duplicates at the receiver", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d);
+    first.sends("P. 1:1001 <dack8 1, map8 1 1 1000>");
+    second.sends("P. 1:2001 <dack8 1, map8 1 1 2000>");
+    assertEquals(app.read(), 2000);
+    assertEquals(d.counter("DuplicateData"), 1);
+    assertEquals(d.usage.pages, 0);
+  });
+});
+
+describe("SQ-6: a failed subflow", () => {
+  it("stops pulling by itself: the other one goes on, nothing waits for it", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 20e3 });
+    app.write(60000);
+    first.takeAll();
+    for (let i = 0; i < 100 && second.session.dataAcked < 60001; i++) {
+      for (const got of second.takeAll()) {
+        if (got.end > got.seq) second.session.take(...data(got));
+      }
+      first.takeAll();
+      second.acks();
+      if (!second.pending) d.pass(50e3);
+    }
+    assertEquals(app.socket.unacked, 0);
+    assertEquals(app.socket.subflows.length, 2);
+    assert(d.now < 3e6, `${d.now}`);
+  });
+
+  it("is used again when it answers; what it still holds are duplicates", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 20e3 });
+    app.write(1000);
+    first.takeAll();
+    for (let i = 0; i < 3; i++) {
+      d.untilSent();
+      first.takeAll();
+      second.takeAll();
+    }
+    second.acks();
+    assertEquals(app.socket.subflows[0]!.stale, true);
+    app.write(1000);
+    assertEquals([first.pending, second.pending], [false, true]);
+    second.takeAll();
+    second.acks();
+    first.sends(". ack 1001 <dack8 2001>");
+    assertEquals(app.socket.subflows[0]!.stale, false);
+    app.write(1000);
+    assertEquals([first.pending, second.pending], [true, false]);
+  });
+});
+
+describe("reinjection (RFC 8684 §3.3.6)", () => {
+  const ends: [string, (d: Dialogue, peer: ReturnType<Dialogue["peer"]>) => void][] = [
+    ["is reset", (_, peer) => peer.sends("R 1")],
+    ["is closed by the peer", (_, peer) => peer.sends("F. 1 ack 1 <dack8 1>")],
+    ["loses its address", (d) => d.stack.removeAddress(d.now, d.address(0))],
+    ["loses its link", (d) => d.stack.setLinkUp(d.now, d.links[0]!, false)],
+    ["has its address taken back by the peer", (_, peer) => peer.sends(". <rm 0>")],
+  ];
+  for (const [how, end] of ends) {
+    it(`happens at once when a subflow ${how}`, () => {
+      using d = new Dialogue();
+      const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
+      app.write(5000);
+      first.takeAll();
+      end(d, first);
+      first.takeAll();
+      const again = withData(second.takeAll());
+      assertEquals(data(again[0]!)[0], 1);
+      assertEquals(data(again.at(-1)!)[1], 5001);
+      assertEquals(d.now < 2e6, true);
+      second.session.take(1, 5001);
+      second.sends(`. ack ${second.acked} <dack8 5001>`);
+      assertEquals(app.socket.unacked, 0);
+    });
+  }
+
+  it("happens by a timer of the data level when the subflow has it acknowledged and no DATA_ACK comes", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
+    app.write(1000);
+    first.gets("P. 1:1001");
+    first.sends(". ack 1001 <dack8 1>");
+    d.silent();
+    let before = 0;
+    for (let i = 0; i < 4; i++) {
+      const waited = d.untilSent();
+      assert(waited > 100e3 && waited > 1.5 * before, `${waited} after ${before}`);
+      before = waited;
+      const sent = [...first.takeAll(), ...second.takeAll()];
+      assertEquals(sent.map(data), [[1, 1001]]);
+      for (const peer of [first, second]) peer.sends(`. ack ${peer.acked} <dack8 1>`);
+    }
+  });
+
+  it("by the data level's timer does not happen while a subflow still works on it", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(1000);
+    peer.takeAll();
+    d.untilSent();
+    const again = peer.takeAll();
+    assertEquals(again.length, 1);
+    assertEquals(app.socket.repeated, 0);
+  });
+
+  it("is not needed for what the peer has SACKed or DATA_ACKed", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
+    app.write(4 * MSS);
+    first.takeAll();
+    first.sends(`. ack ${1 + MSS} <dack8 ${1 + MSS}, sack ${1 + 2 * MSS}:${1 + 3 * MSS}>`);
+    first.sends("R 1");
+    const again = withData(second.takeAll()).map(data);
+    assertEquals(again[0]![0], 1 + MSS);
+    const total = again.reduce((sum, [from, to]) => sum + to - from, 0);
+    assert(total <= 3 * MSS, `${total}`);
+  });
+
+  it("makes mappings of its own, as long as its own segments", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3, mss: 600 });
+    app.write(5000);
+    first.takeAll();
+    first.sends("R 1");
+    for (const got of withData(second.takeAll())) {
+      assert(got.end - got.seq <= 600 - 12 - 24);
+    }
+    assertEquals(app.socket.subflows.length, 1);
+  });
+
+  it("reaches the peer although the copy on the first subflow arrives as well", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
+    app.write(WINDOW);
+    first.takeAll();
+    d.untilSent();
+    first.takeAll();
+    second.takeAll();
+    first.sends(`. ack ${WINDOW + 1} <dack8 ${WINDOW + 1}>`);
+    assertEquals(app.socket.unacked, 0);
+    app.write(1000);
+    const [got] = withData([...first.takeAll(), ...second.takeAll()]);
+    assertEquals(data(got!), [WINDOW + 1, WINDOW + 1001]);
+  });
+});
+
+describe("break before make (RFC 8684 §3.3.3)", () => {
+  it("a connection without subflows waits for a join, and loses nothing", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(1000);
+    peer.takeAll();
+    peer.sends("R 1");
+    assertEquals(app.code, undefined);
+    app.write(1000);
+    d.pass(30e6);
+    const second = d.peer({ link: 1, session: peer.session });
+    second.offers({}, "S", ["join syn id 1"]);
+    second.gets("S.");
+    second.sends(". 1 ack 1 <join ack>");
+    assertEquals(data(second.take())[0], 1);
+    second.data(100);
+    assertEquals(app.read(), 100);
+    d.pass(100e6);
+    assertEquals(app.code, undefined);
+  });
+
+  it("but not for ever", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(1000);
+    peer.takeAll();
+    peer.sends("R 1");
+    d.pass(61e6);
+    assertEquals(app.code, "ConnectionReset");
+    app.close();
+    assertEquals(d.usage.connections, 0);
+  });
+});
