@@ -16,7 +16,7 @@ import type { NetworkCode } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { mappingMissed } from "./fallback.ts";
 import { closesFast } from "./options.ts";
-import { reinjectFrom } from "./reinject.ts";
+import { forgetCarrier, reinjectFrom } from "./reinject.ts";
 
 /** How long a connection without subflows waits for new ones (Linux net.mptcp.close_timeout). */
 const CLOSE_TIMEOUT: Micros = 60e6;
@@ -141,7 +141,7 @@ export function subflowLeft(
   if (index >= 0) {
     if (!meta.closed) reinjectFrom(meta, subflow);
     meta.subflows.splice(index, 1);
-    meta.sentList.forget(subflow);
+    forgetCarrier(meta, subflow);
     meta.congestion.leave?.(subflow);
   }
   const attempt = meta.attempts.indexOf(subflow);

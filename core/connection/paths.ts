@@ -213,9 +213,7 @@ export class PathTransportOf implements PathTransport {
     const subflow = this.#meta.subflows.find((each) => each.path === path);
     if (subflow === undefined) return;
     subflow.backup = backup;
-    clearOptions();
-    writeMpPrio(backup);
-    if (sendAck(subflow, this.now, true)) this.#meta.host.count("MPPrioTx");
+    sendPrio(this.#meta, subflow, this.now);
     this.#meta.subflowChanged(subflow, "priority");
     this.#meta.dirty(subflow);
   }
@@ -260,4 +258,12 @@ export class PathTransportOf implements PathTransport {
     const choice = working.length > 0 ? working : able;
     return choice.find(prefer) ?? choice[0] ?? null;
   }
+}
+
+/** Tells the peer by MP_PRIO whether a subflow is a backup (RFC 8684 §3.3.8); when the link is full, in a later send pass. */
+export function sendPrio(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  clearOptions();
+  writeMpPrio(subflow.backup);
+  subflow.prioOwed = !sendAck(subflow, now, true);
+  if (!subflow.prioOwed) meta.host.count("MPPrioTx");
 }

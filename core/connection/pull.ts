@@ -2,10 +2,12 @@
 
 import type { Choice, Chunk, Micros } from "../plugin.ts";
 import { sendWantedFin } from "../subflow/close.ts";
+import { sendThirdAck } from "../subflow/handshake.ts";
 import { retransmitLost } from "../subflow/recovery.ts";
 import { sendAck, sendChunk, sendDataFin } from "../subflow/send.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+import { sendPrio } from "./paths.ts";
 import { armDataTimer, armPersist } from "./reinject.ts";
 
 /** Most bytes one answer binds where the scheduler names none. */
@@ -39,6 +41,8 @@ export function push(meta: MetaSocket, now: Micros): void {
   const { attempts } = meta;
   for (let i = attempts.length - 1; i >= 0; i--) {
     const subflow = attempts[i]!;
+    if (subflow.thirdAckOwed) sendThirdAck(subflow, now);
+    if (subflow.prioOwed) sendPrio(meta, subflow, now);
     if (subflow.finWanted) sendWantedFin(subflow, now);
     if (subflow.ackNow) sendAck(subflow, now);
   }
@@ -204,7 +208,8 @@ function bind(
   const first = meta.capableData && offset === 1 && !subflow.join;
   // The keys ride on one segment: what follows it has a DSS of its own.
   if (first) length = Math.min(length, subflow.mss);
-  if (sendChunk(subflow, offset, length, first, now) === 0) return false;
+  // A link that is full leaves its subflows without room: the others are asked for.
+  if (sendChunk(subflow, offset, length, first, now) === 0) return true;
   meta.lastDataSent = now;
   meta.bytesSent += length;
   if (again) {
@@ -267,7 +272,7 @@ function finishSending(meta: MetaSocket, now: Micros): void {
     }
     return;
   }
-  sendDataFinOn(meta, now);
+  if (!sendDataFinOn(meta, now)) return;
   meta.dataNxt = meta.finOffset + 1;
   armDataTimer(meta, now);
 }

@@ -1,7 +1,6 @@
 /** What goes again on another subflow: after a timeout, when a subflow dies, and when the data level hears nothing (RFC 8684 §3.3.6, draft SQ-5). */
 
 import type { Micros } from "../plugin.ts";
-import { SACKED } from "../subflow/in_flight.ts";
 import { MAX_RTO } from "../subflow/rtt.ts";
 import { sendProbe } from "../subflow/send.ts";
 import type { Subflow } from "../subflow/subflow.ts";
@@ -41,16 +40,34 @@ export function dataAcknowledged(
   meta.dirty();
 }
 
-/** Queues what `subflow` carries, and the peer has not DATA_ACKed, for the others. */
+/**
+ * Queues what `subflow` carries, and the peer has not DATA_ACKed, for the others; what is SACKed too, as a peer may keep it on the subflow until the
+ * hole before it is filled.
+ */
 export function reinjectFrom(meta: MetaSocket, subflow: Subflow): void {
   if (meta.fallback) return;
   for (let range = subflow.inFlightList.head; range !== null; range = range.next) {
-    if (range.fin || range.state === SACKED) continue;
+    if (range.fin) continue;
     const from = Math.max(range.data, meta.dataUna);
     const to = range.data + range.end - range.seq;
     if (from < to) meta.retransmitQueue.add(from, to);
   }
   meta.dirty();
+}
+
+/**
+ * Forgets a subflow that is gone. What nobody else was given goes again, acknowledged on the subflow or not: only a DATA_ACK tells that the peer has it
+ * (RFC 8684 §3.3.6).
+ */
+export function forgetCarrier(meta: MetaSocket, subflow: Subflow): void {
+  for (let sent = meta.sentList.head; sent !== null; sent = sent.next) {
+    const index = sent.sentOn.indexOf(subflow);
+    if (index < 0) continue;
+    sent.sentOn.splice(index, 1);
+    if (sent.sentOn.length === 0 && !meta.fallback) {
+      meta.retransmitQueue.add(sent.offset, sent.end);
+    }
+  }
 }
 
 /** A retransmission timeout: the subflow repeats on its own, the others repeat at once (draft SQ-5, row c). */

@@ -63,14 +63,6 @@ export class SentList {
     while (sent !== null && sent.end <= offset) sent = sent.next;
     return sent !== null && sent.offset <= offset ? sent : null;
   }
-
-  /** Forgets a subflow that is gone. */
-  forget(subflow: Subflow): void {
-    for (let sent = this.head; sent !== null; sent = sent.next) {
-      const index = sent.sentOn.indexOf(subflow);
-      if (index >= 0) sent.sentOn.splice(index, 1);
-    }
-  }
 }
 
 /** Ranges of data offsets that go again before new data (draft SQ-5, row c); kept sorted and apart. */

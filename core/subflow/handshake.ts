@@ -158,7 +158,7 @@ export function arriveSynSent(subflow: Subflow, now: Micros): void {
 export function sendThirdAck(subflow: Subflow, now: Micros): void {
   clearOptions();
   subflow.owner.writeHandshake(subflow, TCP_ACK);
-  sendAck(subflow, now, true);
+  subflow.thirdAckOwed = !sendAck(subflow, now, true);
 }
 
 /** The fourth ACK has not come: the third is sent again. */

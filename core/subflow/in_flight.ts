@@ -33,7 +33,7 @@ export class Range {
   state = SENT;
   /** When it was last sent. */
   time: Micros = 0;
-  /** How often it was sent. */
+  /** How often it was sent; 0 when the link was full. */
   sends = 0;
   /** The subflow's `delivered` when it was last sent. */
   priorDelivered = 0;
@@ -217,7 +217,7 @@ export class InFlight {
     range.state = state;
   }
 
-  /** Notes that a range went out again. */
+  /** Notes that a range went out again, or at last. */
   sentAgain(range: Range, now: Micros): void {
     this.mark(range, SENT);
     if (range.sends === 1) this.repeated++;

@@ -177,7 +177,11 @@ export function sendChunk(
   if (sent === 0) return 0;
   // A mapping may be longer than what has left of it: the rest follows under the same one when the link takes packets again.
   subflow.inFlightList.append(range);
-  if (sent < length) subflow.inFlightList.mark(subflow.inFlightList.split(range, seq + sent), LOST);
+  if (sent < length) {
+    const rest = subflow.inFlightList.split(range, seq + sent);
+    rest.sends = 0;
+    subflow.inFlightList.mark(rest, LOST);
+  }
   subflow.sndNxt = range.mapSsn + length;
   subflow.bytesSent += sent;
   subflow.lastDataSent = now;
@@ -186,7 +190,7 @@ export function sendChunk(
   return length;
 }
 
-/** Sends again the part of `range` that fits into `most` bytes; cuts the range there. Returns the bytes that left. */
+/** Sends again, or for the first time where the link was full, the part of `range` that fits into `most` bytes; cuts the range there. Returns the bytes that left. */
 export function retransmit(subflow: Subflow, range: Range, most: number, now: Micros): number {
   const list = subflow.inFlightList;
   const length = range.end - range.seq;
@@ -201,10 +205,14 @@ export function retransmit(subflow: Subflow, range: Range, most: number, now: Mi
   if (sent < part) list.split(range, range.seq + sent);
   range.priorDelivered = subflow.delivered;
   range.priorTime = subflow.deliveredTime;
+  if (range.sends === 0) {
+    subflow.bytesSent += sent;
+  } else {
+    subflow.retransmits++;
+    subflow.bytesRetransmitted += sent;
+    subflow.owner.host.count("TcpRetransSegs");
+  }
   list.sentAgain(range, now);
-  subflow.retransmits++;
-  subflow.bytesRetransmitted += sent;
-  subflow.owner.host.count("RetransSegs");
   if (subflow.recovery === RECOVERY) subflow.prr.onSend(sent);
   if (subflow.rtoAt === Infinity) armRetransmission(subflow, now);
   return sent;

@@ -173,6 +173,10 @@ export class Subflow implements SubflowView, Timed {
   /** DATA_ACK last sent on this subflow. */
   dataAckSent = 0;
 
+  /** The link refused the third ACK, or an MP_PRIO: it is still to be sent. */
+  thirdAckOwed = false;
+  prioOwed = false;
+
   backup = false;
   /** What the peer asked for by MP_PRIO or the B flag. */
   backupByPeer = false;
