@@ -47,6 +47,8 @@ export function startFallback(meta: MetaSocket, subflow: Subflow): void {
   if (subflow.receiver === 0) return;
   receiver_map(subflow.receiver, 1, 1, INFINITE, -1, meta.dataLimit);
   updateMss(subflow);
+  // What has been acknowledged so far was without a DATA_ACK.
+  if (meta.established) fallbackAcknowledged(meta, subflow, meta.host.now);
 }
 
 /** Whether `subflow` has carried everything so far, once, at data offset = sequence offset: only then the two spaces can become one. */

@@ -228,6 +228,14 @@ export class Peer implements FlowNumbers {
     return this.#describe(bytes, gsoSize);
   }
 
+  /** Loses all that was sent on this flow and not taken out; returns how many packets. */
+  lose(): number {
+    const { sent } = this.#stage;
+    const lost = sent.filter(({ bytes }) => this.#mine(bytes));
+    for (const each of lost) sent.splice(sent.indexOf(each), 1);
+    return lost.length;
+  }
+
   /** Takes out all of this flow. */
   takeAll(): Got[] {
     const all: Got[] = [];

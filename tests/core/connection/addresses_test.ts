@@ -1,0 +1,187 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import type { PathContext } from "../../../core/plugin.ts";
+import { fullMesh } from "../../../pm/mod.ts";
+import { Dialogue } from "../../support/dialogue.ts";
+import { joined } from "../../support/joins.ts";
+
+describe("ADD_ADDR, sent (RFC 8684 §3.4.1)", () => {
+  /** A server that announces its second address as soon as it may. */
+  function announcing(family: 4 | 6 = 4) {
+    const d = new Dialogue({ family, policies: { pathManager: fullMesh() } });
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S.");
+    d.pass(20e3);
+    peer.sends(". 1 ack 1 <mpc keys>");
+    const app = d.accept(listener);
+    d.silent();
+    peer.sends(". 1 ack 1 <dack8 1>");
+    return { d, peer, app };
+  }
+
+  it("goes out on an ACK of its own with a good HMAC, once a DSS has come", () => {
+    const { d, peer } = announcing();
+    peer.gets(". 1 ack 1 <add 1 10.0.1.1, TS, !dack, !dack8>");
+    d.silent();
+    d.stack.free();
+  });
+
+  it("is repeated until its echo comes, with back-off, and then no more", () => {
+    const { d, peer } = announcing();
+    peer.gets(". <add 1 10.0.1.1>");
+    assertEquals(d.untilSent(), 1e6);
+    peer.gets(". <add 1 10.0.1.1>");
+    assertEquals(d.untilSent(), 2e6);
+    peer.gets(". <add 1 10.0.1.1>");
+    peer.sends(". <echo 1 10.0.1.1>");
+    d.pass(600e6);
+    d.silent();
+    assertEquals(d.counter("EchoAdd"), 1);
+    d.stack.free();
+  });
+
+  it("is given up after six", () => {
+    const { d, peer } = announcing();
+    d.pass(600e6);
+    assertEquals(peer.takeAll().length, 6);
+    d.stack.free();
+  });
+
+  it("has IPv6 addresses beside timestamps", () => {
+    const { d, peer } = announcing(6);
+    peer.gets(". <add 1 fd00:0:0:1::1, TS>");
+    d.stack.free();
+  });
+
+  it("with IPv6 and a port goes without timestamps: they do not fit (an exception to RFC 7323 §3.2)", () => {
+    let context: PathContext | null = null;
+    const d = new Dialogue({
+      family: 6,
+      policies: {
+        pathManager: {
+          kind: "path-manager",
+          name: "announcer",
+          create: (given) => {
+            context = given;
+            return { onEvent() {} };
+          },
+        },
+      },
+    });
+    const { peer } = d.opened();
+    const [, second] = context!.locals;
+    context!.announce({ ...second!, port: 4321 });
+    peer.gets(". <add 1 fd00:0:0:1::1 port 4321, !TS>");
+    d.stack.free();
+  });
+
+  it("is no loss signal for the peer, nor its echo for us", () => {
+    const { d, peer, app } = announcing();
+    peer.takeAll();
+    app.write(5000);
+    peer.takeAll();
+    for (let i = 0; i < 5; i++) peer.sends(". 1 ack 1 <echo 1 10.0.1.1>");
+    d.silent();
+    assertEquals(app.socket.subflows[0]!.inRecovery, false);
+    d.stack.free();
+  });
+});
+
+describe("ADD_ADDR, received (RFC 8684 §3.4.1)", () => {
+  function client() {
+    const d = new Dialogue({ policies: { pathManager: fullMesh() } });
+    const { peer, app } = d.dialled();
+    return { d, peer, app };
+  }
+
+  it("with a good HMAC is echoed, and joined to", () => {
+    const { d, peer, app } = client();
+    peer.sends(". 1 ack 1 <add 3 10.0.1.2>");
+    peer.gets(". 1 ack 1 <echo 3 10.0.1.2>");
+    const joins = [d.called(peer.session), null];
+    joins[0]!.gets("S 0 <join syn>");
+    assertEquals(d.counter("AddAddr"), 1);
+    assertEquals(joins[0]!.remote, "10.0.1.2");
+    assertEquals(joins[0]!.remotePort, 80);
+    assertEquals(app.socket.addAddrAccepted, 1);
+    d.stack.free();
+  });
+
+  it("with a wrong HMAC is dropped without a word", () => {
+    const { d, peer, app } = client();
+    peer.sends(". 1 ack 1 <add 3 10.0.1.2 bad>");
+    d.silent();
+    assertEquals(d.counter("AddAddrDrop"), 1);
+    assertEquals(app.socket.addAddrAccepted, 0);
+    d.stack.free();
+  });
+
+  it("with a port leads there", () => {
+    const { d, peer } = client();
+    peer.sends(". 1 ack 1 <add 3 10.0.1.2 port 8080>");
+    peer.gets(". 1 ack 1 <echo 3 10.0.1.2 port 8080>");
+    assertEquals(d.called(peer.session).remotePort, 8080);
+    d.stack.free();
+  });
+
+  it("that comes again is echoed again and opens nothing more", () => {
+    const { d, peer } = client();
+    peer.sends(". 1 ack 1 <add 3 10.0.1.2>");
+    d.sent.length = 0;
+    peer.sends(". 1 ack 1 <add 3 10.0.1.2>");
+    peer.gets(". 1 ack 1 <echo 3 10.0.1.2>");
+    d.silent();
+    d.stack.free();
+  });
+
+  it("under an id of another address is not taken", () => {
+    const { d, peer } = client();
+    peer.sends(". 1 ack 1 <add 3 10.0.1.2>");
+    d.sent.length = 0;
+    peer.sends(". 1 ack 1 <add 3 10.0.1.99>");
+    d.silent();
+    d.stack.free();
+  });
+
+  it("of hundreds of addresses is bounded", () => {
+    const { d, peer, app } = client();
+    for (let id = 1; id < 256; id++) peer.sends(`. 1 ack 1 <add ${id} 10.0.1.${id}>`);
+    assertEquals(app.socket.attempts.length <= 9, true);
+    assertEquals(app.socket.paths.context.remotes.length <= 16, true);
+    d.stack.free();
+  });
+});
+
+describe("REMOVE_ADDR, received (RFC 8684 §3.4.2)", () => {
+  it("ends the subflows to the address, and those alone", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d);
+    first.sends(". 1 ack 1 <rm 1>");
+    second.gets("R.");
+    assertEquals(app.socket.subflows.length, 1);
+    assertEquals(d.counter("RmAddr"), 1);
+    first.data(100);
+    assertEquals(app.read(), 100);
+  });
+
+  it("of unknown ids does nothing", () => {
+    using d = new Dialogue();
+    const { first, app } = joined(d);
+    first.sends(". 1 ack 1 <rm 7 8 9>");
+    d.silent();
+    assertEquals(app.socket.subflows.length, 2);
+  });
+});
+
+describe("REMOVE_ADDR, sent", () => {
+  it("when an announced address goes, on another subflow", () => {
+    const d = new Dialogue({ policies: { pathManager: fullMesh() } });
+    const { peer } = d.opened();
+    // `opened` has taken the announcement out.
+    d.stack.removeAddress(d.now, d.address(1));
+    peer.gets(". 1 ack 1 <rm 1>");
+    d.stack.free();
+  });
+});
