@@ -33,7 +33,7 @@ export function push(meta: MetaSocket, now: Micros): void {
     repeatOnOthers(meta, now);
     schedule(meta, now);
     for (const subflow of meta.subflows) {
-      if (subflow.room < subflow.mss) subflow.limitedUntil = subflow.sndNxt;
+      if (subflow.sendLimit - subflow.inFlight < subflow.mss) subflow.limitedUntil = subflow.sndNxt;
       else if (meta.unsent === 0) subflow.appLimitedUntil = subflow.delivered + subflow.inFlight;
     }
     finishSending(meta, now);

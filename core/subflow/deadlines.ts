@@ -3,7 +3,7 @@
 import type { Micros } from "../plugin.ts";
 import { finishTimeWait } from "./close.ts";
 import { handshakeTimeout, repeatThirdAck } from "./handshake.ts";
-import { detectLosses, retransmissionTimeout } from "./recovery.ts";
+import { reorderingTimeout, retransmissionTimeout } from "./recovery.ts";
 import { MAX_RTO } from "./rtt.ts";
 import { ESTABLISHED, type Subflow } from "./subflow.ts";
 
@@ -39,7 +39,7 @@ export function fireTimers(subflow: Subflow, now: Micros): void {
   }
   if (subflow.rackAt <= now) {
     subflow.rackAt = Infinity;
-    if (detectLosses(subflow, now) > 0) subflow.owner.dirty(subflow);
+    reorderingTimeout(subflow, now);
   }
   if (subflow.probeAt <= now) {
     subflow.probeAt = Infinity;

@@ -182,7 +182,7 @@ function loseHead(subflow: Subflow): number {
 }
 
 /** RFC 8985 §6.2 steps 3 to 5: what was sent before the last delivered segment, and longer ago than reordering explains, is lost. Returns the bytes. */
-export function detectLosses(subflow: Subflow, now: Micros): number {
+function detectLosses(subflow: Subflow, now: Micros): number {
   const list = subflow.inFlightList;
   const { minRtt, srtt } = subflow.rtt;
   const settled = subflow.recovery !== OPEN || list.sacked >= DUP_THRESH * subflow.mss;
@@ -206,12 +206,23 @@ export function detectLosses(subflow: Subflow, now: Micros): number {
 }
 
 /** Fast recovery begins: one reduction for all losses of a flight (RFC 5681 §3.2, RFC 6675 §5). */
-export function enterRecovery(subflow: Subflow, flightSize: number): void {
+function enterRecovery(subflow: Subflow, flightSize: number): void {
   subflow.recovery = RECOVERY;
   subflow.recover = subflow.sndNxt;
   subflow.prr.enter(flightSize);
-  subflow.owner.host.count("TCPSackRecovery");
+  subflow.owner.host.count(subflow.sackPermitted ? "TCPSackRecovery" : "TCPRenoRecovery");
   subflow.controller?.onCongestion("loss", flightSize);
+}
+
+/** The reordering window is over: what has not come is lost, as if an acknowledgement told (RFC 8985 §6.3). */
+export function reorderingTimeout(subflow: Subflow, now: Micros): void {
+  const before = subflow.inFlight;
+  if (detectLosses(subflow, now) === 0) return;
+  if (subflow.recovery === OPEN) enterRecovery(subflow, before);
+  if (subflow.recovery === RECOVERY) {
+    subflow.prr.onAck(0, subflow.inFlight, subflow.ssthresh, subflow.mss, false, false);
+  }
+  subflow.owner.dirty(subflow);
 }
 
 /** RFC 6298 §5.4 to 5.7 and RFC 5681 §3.1: everything in flight is taken for lost, the first segment leaves again. */
