@@ -219,7 +219,8 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
     return false;
   }
   if (optionAt(MP_FAIL) !== 0) host.count("MPFailRx");
-  return true;
+  // A path manager may have closed it.
+  return !subflow.gone;
 }
 
 /** Whether an MP_FASTCLOSE holds our key (RFC 8684 §3.5). */

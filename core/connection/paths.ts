@@ -194,7 +194,10 @@ export class PathTransportOf implements PathTransport {
     }, this.now);
     subflow.localNonce = host.randomWord();
     subflow.backup = backup;
-    if (!host.register(subflow)) return false;
+    if (!host.register(subflow)) {
+      subflow.destroy();
+      return false;
+    }
     meta.attempts.push(subflow);
     open(subflow, this.now);
     return true;

@@ -91,6 +91,7 @@ export class Stack implements ConnectionHost {
   #spare: MetaSocket[] = [];
   #told: MetaSocket[] = [];
   #flushing = false;
+  #notifying = false;
 
   /** Makes a host without links. */
   constructor(options: StackOptions) {
@@ -167,9 +168,20 @@ export class Stack implements ConnectionHost {
     } finally {
       this.#flushing = false;
     }
-    this.listeners.notify();
-    for (let i = 0; i < this.#told.length; i++) this.#told[i]!.notify();
-    empty(this.#told);
+    this.#notify();
+  }
+
+  /** Calls observers one after another, also those of batches that they end themselves: none is called while it, or another, is at work. */
+  #notify(): void {
+    if (this.#notifying) return;
+    this.#notifying = true;
+    try {
+      this.listeners.notify();
+      for (let i = 0; i < this.#told.length; i++) this.#told[i]!.notify();
+      empty(this.#told);
+    } finally {
+      this.#notifying = false;
+    }
   }
 
   // What applications do.

@@ -89,6 +89,7 @@ export function arrive(subflow: Subflow, now: Micros): void {
     subflow.probeAt = Infinity;
     subflow.usable = true;
     subflow.owner.joined(subflow, now);
+    if (subflow.gone) return;
   }
   if (ack >= subflow.sndUna) arriveAck(subflow, seq, ack, length, flags, now);
   if (subflow.state === CLOSED) return;
