@@ -279,9 +279,9 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
     return Math.max(0, this.rcvEdge - this.receivedNext);
   }
 
-  /** Data from here on are not kept: beyond the DATA_FIN, or beyond the edge and what its rounding may have promised. */
+  /** Data from here on are not kept: beyond the DATA_FIN, or one buffer beyond the edge, since Linux adds old windows to new DATA_ACKs. */
   get dataLimit(): number {
-    return this.peerFin >= 0 ? this.peerFin : this.rcvEdge + 2 ** this.receiveScale;
+    return this.peerFin >= 0 ? this.peerFin : this.rcvEdge + this.receiveBuffer;
   }
 
   get capableData(): boolean {

@@ -95,7 +95,8 @@ export function updateWindow(meta: MetaSocket, now: Micros): void {
   for (const subflow of meta.subflows) mss = Math.max(mss, subflow.mss);
   if (edge - meta.rcvEdge >= Math.min(receiveBuffer / 2, 2 * mss)) meta.rcvEdge = edge;
   const gain = meta.rcvEdge - meta.rcvEdgeSent;
-  if (gain <= 0 || meta.peerFinished) return;
+  // Where the peer sent more than it was offered there is nothing to tell before the edge is beyond that.
+  if (gain <= 0 || meta.rcvEdge <= meta.receivedNext || meta.peerFinished) return;
   const closed = meta.rcvEdgeSent - meta.receivedNext < 2 * mss;
   if (!closed && gain < receiveBuffer / 2) return;
   for (const subflow of meta.subflows) {
