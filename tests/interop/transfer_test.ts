@@ -8,8 +8,7 @@ const SIZE = 256 << 20;
 
 /** Lines of subflows of one connection that `ss -t` names, and the count of further ones that `ss -M` does. */
 async function seenBySs(stand: Stand): Promise<{ subflows: number; further: number }> {
-  const tcp = await stand.lab.ss(["-tniH"]);
-  const mptcp = await stand.lab.ss();
+  const [tcp, mptcp] = await Promise.all([stand.lab.ss(["-tniH"]), stand.lab.ss()]);
   return {
     subflows: tcp.split("\n").filter((line) => /tcp-ulp-mptcp flags:[MJ]/.test(line)).length,
     further: Number(/subflows:(\d+)/.exec(mptcp)?.[1] ?? 0),
@@ -29,7 +28,7 @@ describeWithKernel("256 MB each way over two paths", () => {
           let seen: Promise<{ subflows: number; further: number }> | null = null;
           const end = await meeting.exchange(SIZE, {
             received: (bytes) => {
-              if (bytes > SIZE / 2) seen ??= seenBySs(stand);
+              if (bytes > SIZE / 16) seen ??= seenBySs(stand);
             },
           });
           const { subflows, further } = await seen!;
