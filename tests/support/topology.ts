@@ -1,0 +1,350 @@
+/**
+ * Two stacks on an emulated network, stepped by hand: no promises, so that a scenario sees every event.
+ *
+ * ```
+ *          ┌── a ──┐
+ *   client ┼── b ──┼ router ── server
+ *          └── … ──┘
+ * ```
+ */
+
+import { createHash, type Hash } from "node:crypto";
+import { assertEquals } from "@std/assert";
+import { lia } from "../../cc/mod.ts";
+import type { ConnectionObserver, Experiments, NetworkCode } from "../../core/connection/host.ts";
+import type { MetaSocket, Policies } from "../../core/connection/meta_socket.ts";
+import type { Listener } from "../../core/host/listener.ts";
+import type { PluginFault } from "../../core/host/plugin_guard.ts";
+import { Stack } from "../../core/host/stack.ts";
+import { delay } from "../../core/link/sim/elements/delay.ts";
+import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
+import { loss } from "../../core/link/sim/elements/loss.ts";
+import { queue } from "../../core/link/sim/elements/queue.ts";
+import { rate } from "../../core/link/sim/elements/rate.ts";
+import type { SimHost } from "../../core/link/sim/host.ts";
+import type { SimLink } from "../../core/link/sim/link.ts";
+import { Network } from "../../core/link/sim/network.ts";
+import type { Trace } from "../../core/link/sim/trace.ts";
+import type { Duration, Rate } from "../../core/link/sim/units.ts";
+import { fullMesh } from "../../pm/mod.ts";
+import { minRtt } from "../../sched/mod.ts";
+import { pattern } from "./streams.ts";
+
+/** What a path does to packets, in each direction. */
+export interface PathShape {
+  readonly rate: Rate;
+  readonly delay: Duration;
+  readonly loss?: number;
+  /** Packets. @default {100} */
+  readonly queue?: number;
+  readonly elements?: readonly ElementFactory[];
+}
+
+/** How a topology is made. */
+export interface TopologyOptions {
+  readonly paths: Readonly<Record<string, PathShape>>;
+  readonly seed?: number;
+  readonly family?: 4 | 6;
+  readonly links?: {
+    readonly mtu?: number;
+    readonly maxSegments?: number;
+    readonly checksums?: boolean;
+  };
+  readonly policies?: Partial<Policies>;
+  readonly client?: Experiments;
+  readonly server?: Experiments;
+  readonly trace?: Trace;
+}
+
+/** A client and a server. */
+export class Topology implements Disposable {
+  readonly network: Network;
+  readonly client: Stack;
+  readonly server: Stack;
+  readonly paths: Readonly<Record<string, SimLink>>;
+  readonly faults: PluginFault[] = [];
+  readonly #hosts: readonly [SimHost, SimHost];
+  readonly #family: 4 | 6;
+
+  constructor(options: TopologyOptions) {
+    const { seed = 1, trace, links = {}, family = 4 } = options;
+    this.#family = family;
+    this.network = new Network({ seed, trace });
+    const client = this.network.host("client");
+    const server = this.network.host("server");
+    const router = this.network.router("router");
+    this.#hosts = [client, server];
+    const net = (n: number): string =>
+      family === 4 ? `10.0.${n}.` : n === 0 ? "fd00::" : `fd00:0:0:${n}::`;
+    const bits = family === 4 ? 24 : 64;
+    const inner = this.network.link("server", server, router, links);
+    router.route(`${net(0)}0/${bits}`, inner);
+    this.client = this.#stack(client, options, options.client);
+    this.server = this.#stack(server, options, options.server);
+    this.server.addLink(0, inner.end(server), [`${net(0)}1/${bits}`]);
+    const paths: Record<string, SimLink> = {};
+    for (const [name, shape] of Object.entries(options.paths)) {
+      const n = Object.keys(paths).length + 1;
+      const elements = [
+        queue(shape.queue ?? 100),
+        rate(shape.rate),
+        loss(shape.loss ?? 0),
+        delay(shape.delay),
+        ...shape.elements ?? [],
+      ];
+      const link = this.network.link(name, client, router, { ...links, elements });
+      router.route(`${net(n)}0/${bits}`, link);
+      this.client.addLink(0, link.end(client), [`${net(n)}1/${bits}`]);
+      paths[name] = link;
+    }
+    this.paths = paths;
+    client.start(this.client);
+    server.start(this.server);
+  }
+
+  #stack(host: SimHost, options: TopologyOptions, experiments: Experiments = {}): Stack {
+    const policies: Policies = {
+      scheduler: minRtt(),
+      pathManager: fullMesh(),
+      congestionControl: lia(),
+      ...options.policies,
+    };
+    return new Stack({
+      policies,
+      fallbacks: policies,
+      experiments,
+      random: (name) => this.network.randomSource(`${host.name}/${name}`),
+      report: (fault) => this.faults.push(fault),
+    });
+  }
+
+  get now(): number {
+    return this.network.now;
+  }
+
+  /** Seconds since the start. */
+  get seconds(): number {
+    return this.network.now / 1e6;
+  }
+
+  /** Tells the network that an application's call may have moved a stack's nearest deadline. */
+  wake(): void {
+    for (const host of this.#hosts) host.wake();
+  }
+
+  /** Calls back at `seconds`. */
+  at(seconds: number, callback: () => void): void {
+    this.network.clock.at(seconds * 1e6, () => {
+      callback();
+      this.wake();
+    });
+  }
+
+  /** Lets all happen up to `seconds`. */
+  runTo(seconds: number): void {
+    this.wake();
+    this.network.runTo(seconds * 1e6);
+  }
+
+  /** Lets events happen until `condition` holds; fails when that takes longer than `seconds`. */
+  runUntil(condition: () => boolean, seconds: number): void {
+    this.wake();
+    let late = false;
+    const cancel = this.network.clock.at(seconds * 1e6, () => late = true);
+    this.network.runUntil(() => late || condition());
+    cancel();
+    if (late && !condition()) throw new Error(`Not done within ${seconds} s of virtual time`);
+  }
+
+  /** Opens a connection whose ends send `up` and `down`; the server listens on port 80 from the first call on. */
+  connect(up: Script, down: Script = { bytes: 0 }): { client: End; server: () => End } {
+    const client = new End(this, up);
+    this.#accepting ??= this.server.listen(this.now, {
+      port: 80,
+      backlog: 4096,
+      observer: { onConnection: () => this.#accept() },
+    });
+    const index = this.#accepted.length + this.#scripts.length;
+    this.#scripts.push(down);
+    client.start(this.client.connect(this.now, {
+      remote: { address: this.#family === 4 ? "10.0.0.1" : "fd00::1", port: 80 },
+      observer: client,
+    }));
+    this.wake();
+    return { client, server: () => this.#accepted[index]! };
+  }
+
+  #accepting: Listener | null = null;
+  readonly #scripts: Script[] = [];
+  readonly #accepted: End[] = [];
+
+  #accept(): void {
+    for (
+      let socket = this.#accepting!.accept();
+      socket !== null;
+      socket = this.#accepting!.accept()
+    ) {
+      const end = new End(this, this.#scripts.shift() ?? { bytes: 0 });
+      socket.observer = end;
+      end.start(socket);
+      this.#accepted.push(end);
+    }
+  }
+
+  /** Lets both directions of a connection be done and compares what came with what was sent. The seconds that it took. */
+  complete(pair: { client: End; server: () => End }, seconds: number): number {
+    const start = this.seconds;
+    const { client } = pair;
+    this.runUntil(() => {
+      const server = pair.server();
+      return client.done && server !== undefined && server.done;
+    }, start + seconds);
+    const server = pair.server();
+    assertEquals([server.received, client.received], [client.sent, server.sent]);
+    assertEquals(server.digest, client.sentDigest, "from client to server");
+    assertEquals(client.digest, server.sentDigest, "from server to client");
+    assertEquals([client.code ?? null, server.code ?? null], [null, null]);
+    assertEquals(this.faults, []);
+    return this.seconds - start;
+  }
+
+  [Symbol.dispose](): void {
+    this.client.free();
+    this.server.free();
+    this.network.close();
+  }
+}
+
+/** What an end of a connection does. */
+export interface Script {
+  /** Bytes that it sends, then it ends its direction. */
+  readonly bytes: number;
+  /** Bytes of each write. @default {as many as are taken} */
+  readonly writes?: () => number;
+  /** Bytes of each read. @default {65536} */
+  readonly reads?: () => number;
+  /** Seconds between reads. @default {0: as soon as there is something} */
+  readonly pause?: number;
+  /** Does not close by itself when both directions are done. */
+  readonly keep?: boolean;
+}
+
+/** One end: an application that sends a pattern and takes in what comes. */
+export class End implements ConnectionObserver {
+  socket!: MetaSocket;
+  code: NetworkCode | null | undefined;
+  received = 0;
+  sent = 0;
+  /** When the last byte was read. */
+  lastRead = 0;
+  /** Longest time between two reads that gave something. */
+  stall = 0;
+  readonly #topology: Topology;
+  readonly #script: Script;
+  readonly #bytes: Uint8Array;
+  readonly #hash: Hash = createHash("sha256");
+  #ended = false;
+  #reading = false;
+  #writing = false;
+  #finished = false;
+
+  constructor(topology: Topology, script: Script) {
+    this.#topology = topology;
+    this.#script = script;
+    this.#bytes = pattern(script.bytes, script.bytes + 1);
+  }
+
+  start(socket: MetaSocket): void {
+    this.socket = socket;
+    if (socket.established) this.onEstablished();
+  }
+
+  /** Both directions are done. */
+  get done(): boolean {
+    return this.#ended && this.socket.finAcked;
+  }
+
+  get digest(): string {
+    return this.#hash.copy().digest("hex");
+  }
+
+  get sentDigest(): string {
+    return createHash("sha256").update(this.#bytes).digest("hex");
+  }
+
+  onEstablished(): void {
+    this.lastRead = this.#topology.now;
+    this.#write();
+    if (this.socket.readable > 0) this.onReadable();
+  }
+
+  onWritable(): void {
+    this.#write();
+  }
+
+  onReadable(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    if (this.#script.pause === undefined) this.#read();
+    else this.#topology.at(this.#topology.seconds + this.#script.pause, () => this.#read());
+  }
+
+  onClosed(code: NetworkCode | null): void {
+    this.code = code;
+    this.#letGo();
+  }
+
+  /** Closes when nothing is left to read. */
+  #letGo(): void {
+    const over = this.code !== undefined && (this.#ended || this.code !== null);
+    if (over && this.#script.keep !== true) this.socket.close(this.#topology.now);
+  }
+
+  #write(): void {
+    // A write ends with a flush, which may call back.
+    if (this.#writing) return;
+    this.#writing = true;
+    const all = this.#writeAll();
+    this.#writing = false;
+    if (all) this.#finish();
+  }
+
+  /** Writes as long as there is room; whether all is written. */
+  #writeAll(): boolean {
+    while (this.sent < this.#bytes.length) {
+      const most = this.#script.writes?.() ?? this.#bytes.length;
+      const piece = this.#bytes.subarray(this.sent, this.sent + most);
+      const taken = this.socket.write(this.#topology.now, piece, 0);
+      this.sent += taken;
+      if (taken < piece.length) return this.sent === this.#bytes.length;
+    }
+    return true;
+  }
+
+  #finish(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.socket.finish(this.#topology.now);
+  }
+
+  #read(): void {
+    this.#reading = false;
+    const now = this.#topology.now;
+    while (true) {
+      const target = new Uint8Array(this.#script.reads?.() ?? 65536);
+      const length = this.socket.read(now, target);
+      if (length === 0) break;
+      this.#hash.update(target.subarray(0, length));
+      this.received += length;
+      this.stall = Math.max(this.stall, now - this.lastRead);
+      this.lastRead = now;
+      if (this.#script.pause !== undefined) {
+        this.onReadable();
+        return;
+      }
+    }
+    if (!this.socket.atEnd) return;
+    this.#ended = true;
+    this.#letGo();
+  }
+}
