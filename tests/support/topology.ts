@@ -164,19 +164,22 @@ export class Topology implements Disposable {
       backlog: 4096,
       observer: { onConnection: () => this.#accept() },
     });
-    const index = this.#accepted.length + this.#scripts.length;
-    this.#scripts.push(down);
-    client.start(this.client.connect(this.now, {
+    const socket = this.client.connect(this.now, {
       remote: { address: this.#family === 4 ? "10.0.0.1" : "fd00::1", port: 80 },
       observer: client,
-    }));
+    });
+    const { port } = socket.localEndpoint;
+    this.#scripts.set(port, down);
+    this.#accepted.delete(port);
+    client.start(socket);
     this.wake();
-    return { client, server: () => this.#accepted[index]! };
+    return { client, server: () => this.#accepted.get(port)! };
   }
 
   #accepting: Listener | null = null;
-  readonly #scripts: Script[] = [];
-  readonly #accepted: End[] = [];
+  // By the client's port: connections need not be established in the order in which they were begun.
+  readonly #scripts = new Map<number, Script>();
+  readonly #accepted = new Map<number, End>();
 
   #accept(): void {
     for (
@@ -184,10 +187,11 @@ export class Topology implements Disposable {
       socket !== null;
       socket = this.#accepting!.accept()
     ) {
-      const end = new End(this, this.#scripts.shift() ?? { bytes: 0 });
+      const { port } = socket.remoteEndpoint;
+      const end = new End(this, this.#scripts.get(port) ?? { bytes: 0 });
+      this.#accepted.set(port, end);
       socket.observer = end;
       end.start(socket);
-      this.#accepted.push(end);
     }
   }
 
