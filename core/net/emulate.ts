@@ -17,6 +17,7 @@ import { Network } from "../link/sim/network.ts";
 import type { Trace } from "../link/sim/trace.ts";
 import { type Duration, parseDuration, parseRate, type Rate } from "../link/sim/units.ts";
 import type { Micros } from "../plugin.ts";
+import { warnOfFaults } from "./faults.ts";
 import { Host } from "./host.ts";
 import { completePolicies, defaultPolicies, describe, type Policies } from "./policies.ts";
 import { VirtualTime } from "./virtual_time.ts";
@@ -88,7 +89,11 @@ export interface EmulateOptions extends Policies {
   readonly trace?: Trace;
   /** Shape of the links, where a test wants another one. */
   readonly links?: LinkShape;
-  /** Told when a plugin of either host throws or answers what it must not; the default plugin decides that time, and takes its place after 100 times. */
+  /**
+   * Told when a plugin of either host throws or answers what it must not; the default plugin decides that time, and takes its place after 100 times.
+   *
+   * @default warns on the console, once for each thing that it does wrong
+   */
   readonly onPluginFault?: FaultReport;
   /** For research: fixed buffers, DSS checksums and the like, for either host. */
   readonly experiments?: { readonly client?: Experiments; readonly server?: Experiments };
@@ -242,6 +247,7 @@ class TwoHosts implements Emulation {
   readonly #time: VirtualTime;
   readonly #paths = new Map<string, Path>();
   readonly #options: EmulateOptions;
+  readonly #warn = warnOfFaults();
   readonly #names: Readonly<Record<string, readonly string[]>>;
 
   /** Client and server; the client's links, one a path, meet in a router in front of the server. */
@@ -325,7 +331,7 @@ class TwoHosts implements Emulation {
       policies: completePolicies(this.#options),
       fallbacks: defaultPolicies(),
       ...(own === undefined ? {} : { experiments: own }),
-      ...(onPluginFault === undefined ? {} : { report: onPluginFault }),
+      report: onPluginFault ?? this.#warn,
       random: (name) => this.#network.randomSource(`${host.name}/${name}`),
     });
     for (const { link, addresses } of attachments) {

@@ -13,6 +13,7 @@ import { parseAddress, parsePrefix } from "../wire/ip.ts";
 import { Channel, formatEndpoint } from "./channel.ts";
 import { DEFAULT_LINGER, makeConn, type MptcpConn } from "./conn.ts";
 import { closedError, networkCode, networkError } from "./errors.ts";
+import { warnOfFaults } from "./faults.ts";
 import { makeListener, type MptcpListener } from "./listener.ts";
 import {
   completePolicies,
@@ -58,7 +59,11 @@ export interface HostOptions extends Policies {
    * @default the operating system's generator
    */
   readonly seed?: number;
-  /** Told when a plugin throws or answers what it must not; the default plugin decides that time, and takes its place after 100 times. */
+  /**
+   * Told when a plugin throws or answers what it must not; the default plugin decides that time, and takes its place after 100 times.
+   *
+   * @default warns on the console, once for each thing that it does wrong
+   */
   readonly onPluginFault?: FaultReport;
   /** For research: fixed buffers, DSS checksums and the like. */
   readonly experiments?: Experiments;
@@ -186,13 +191,12 @@ export class Host implements AsyncDisposable {
     const random = seed === undefined ? systemRandom() : seededRandom(checkSeed(seed));
     if (linger !== undefined) parseDuration(linger);
     const loop = new Loop({ random: (name) => random(`link ${name}`).float });
-    const report = options.onPluginFault;
     const stack = new Stack({
       random,
       policies,
       fallbacks: defaultPolicies(),
       experiments,
-      ...(report && { report }),
+      report: options.onPluginFault ?? warnOfFaults(),
     });
     try {
       for (const { link, addresses } of interfaces) {

@@ -1,0 +1,50 @@
+/** Faults of plugins in words. */
+
+import type { FaultReport, PluginFault } from "../host/plugin_faults.ts";
+
+/** Most different lines about one plugin: a fault may name a path or a number that is another each time. */
+const MOST_LINES = 5;
+
+/** Where an error was thrown, as its trace tells it: "file:///home/me/mine.ts:7:21". */
+function placeOf(error: unknown): string | undefined {
+  const trace = error instanceof Error ? error.stack ?? "" : "";
+  return /^\s+at .*?((?:file|https?):\/\/[^\s()]+:\d+:\d+)/m.exec(trace)?.[1];
+}
+
+/** A fault as a line that names the plugin, what it did and where: "Plugin mine (scheduler) threw in pick: …". */
+export function describeFault(fault: PluginFault): string {
+  const { plugin, kind, what, error } = fault;
+  const place = placeOf(error);
+  const thrown = error === undefined ? "" : `: ${error}${place === undefined ? "" : ` (${place})`}`;
+  return `Plugin ${plugin} (${kind.replace("-", " ")}) ${what}${thrown}`;
+}
+
+/** Takes faults and says each that is new in a line, and when the default takes a plugin's place. */
+export function sayFaults(say: (line: string) => void): FaultReport {
+  const said = new Map<string, Set<string>>();
+  const replaced = new Set<string>();
+  return (fault) => {
+    const plugin = `${fault.kind} ${fault.plugin}`;
+    let lines = said.get(plugin);
+    if (lines === undefined) said.set(plugin, lines = new Set());
+    if (lines.size < MOST_LINES) {
+      const line = describeFault(fault);
+      if (!lines.has(line)) {
+        lines.add(line);
+        say(`${line}. The default decides in its place.`);
+      }
+    }
+    if (fault.replaced && !replaced.has(plugin)) {
+      replaced.add(plugin);
+      say(
+        `Plugin ${fault.plugin} takes no part in this connection any more: the default has its place.`,
+      );
+    }
+  };
+}
+
+/** What hears of faults when a host's options name nobody: without a word, the default's figures would be taken for the plugin's. */
+export function warnOfFaults(): FaultReport {
+  // deno-lint-ignore no-console -- `onPluginFault` sends them elsewhere
+  return sayFaults((line) => console.warn(line));
+}

@@ -1,0 +1,81 @@
+// deno-lint-ignore-file no-console -- what a program sees is the subject
+
+import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
+import { assertEquals, assertMatch } from "@std/assert";
+import { emulate, type PluginFault, type SchedulerPlugin } from "../../mod.ts";
+import { describeFault, sayFaults } from "../../core/net/faults.ts";
+
+/** A scheduler whose author made a mistake. */
+function wrong(): SchedulerPlugin {
+  return {
+    kind: "scheduler",
+    name: "wrong",
+    create: () => ({
+      pick() {
+        throw new TypeError("no such thing");
+      },
+    }),
+  };
+}
+
+async function transfer(onPluginFault?: (fault: PluginFault) => void): Promise<void> {
+  await using net = emulate({
+    paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } },
+    scheduler: wrong(),
+    ...(onPluginFault && { onPluginFault }),
+  });
+  using listener = net.server.listen({ port: 80 });
+  const [conn, peer] = await Promise.all([
+    net.client.connect({ hostname: "server", port: 80 }),
+    listener.accept(),
+  ]);
+  const sent = peer.write(new Uint8Array(1e6)).then(() => peer.closeWrite());
+  assertEquals((await new Response(conn.readable).bytes()).length, 1e6);
+  await sent;
+}
+
+describe("a plugin's fault", () => {
+  const warn = console.warn;
+  const warnings: string[] = [];
+  beforeEach(() => {
+    warnings.length = 0;
+    console.warn = (text: string) => warnings.push(text);
+  });
+  afterEach(() => {
+    console.warn = warn;
+  });
+
+  it("is a warning when nobody asked to be told, once, with its place", async () => {
+    await transfer();
+    assertEquals(warnings.length, 2, warnings.join("\n"));
+    assertMatch(
+      warnings[0]!,
+      /^Plugin wrong \(scheduler\) threw in pick: TypeError: no such thing \(file:.*faults_test\.ts:\d+:\d+\)\. The default decides/,
+    );
+    assertMatch(warnings[1]!, /^Plugin wrong takes no part .* any more/);
+  });
+
+  it("is told each time to who asked, and no warning", async () => {
+    const counts: number[] = [];
+    await transfer(({ count }) => counts.push(count));
+    assertEquals(counts, Array.from({ length: 100 }, (_, i) => i + 1));
+    assertEquals(warnings, []);
+  });
+
+  it("is said in at most five ways for each plugin", () => {
+    const lines: string[] = [];
+    const say = sayFaults((line) => lines.push(line));
+    const fault: PluginFault = {
+      kind: "congestion-control",
+      plugin: "mine",
+      what: "set cwnd to NaN",
+      count: 1,
+      replaced: false,
+    };
+    assertEquals(describeFault(fault), "Plugin mine (congestion control) set cwnd to NaN");
+    for (let i = 0; i < 20; i++) say({ ...fault, what: `set cwnd to ${i >> 1}` });
+    assertEquals(lines.length, 5);
+    say({ ...fault, plugin: "other" });
+    assertEquals(lines.length, 6);
+  });
+});
