@@ -122,6 +122,9 @@ export function compare(options: CompareOptions): Comparison[] {
       congestionControl?.name ?? "lia"
     }, seed ${scenario.seed ?? 1}, virtual time\n${table(rows)}\n`,
   );
+  for (const { name, faults } of rows) {
+    if (faults.length > 0) print(`Not ${name} alone:\n  ${faults.join("\n  ")}\n`);
+  }
   for (const paths of SUBFLOWS) {
     for (const [index, plugin] of plugins.entries()) {
       Deno.bench({

@@ -3,6 +3,7 @@
 import { lia } from "../cc/mod.ts";
 import type { Experiments } from "../core/connection/host.ts";
 import type { MetaSocket, Policies } from "../core/connection/meta_socket.ts";
+import type { FaultReport } from "../core/host/plugin_faults.ts";
 import { Stack } from "../core/host/stack.ts";
 import type { ElementFactory } from "../core/link/sim/elements/element.ts";
 import { Network } from "../core/link/sim/network.ts";
@@ -23,6 +24,8 @@ export interface RigOptions {
   readonly seed?: number;
   /** Sees every packet. */
   readonly trace?: Trace;
+  /** Told what plugins do wrong. */
+  readonly report?: FaultReport;
 }
 
 /** What the two ends of a connection are told; both may call verbs at once. */
@@ -44,7 +47,7 @@ export class Rig implements Disposable {
 
   /** Makes hosts and paths. */
   constructor(options: RigOptions) {
-    const { paths, policies, experiments, seed = 1, trace } = options;
+    const { paths, policies, experiments, seed = 1, trace, report } = options;
     const network = this.network = new Network({ seed, trace });
     const [client, server, router] = [
       network.host("client"),
@@ -62,6 +65,7 @@ export class Rig implements Disposable {
         policies: { ...defaults, ...policies },
         fallbacks: defaults,
         ...(experiments === undefined ? {} : { experiments }),
+        ...(report && { report }),
       });
     this.#client = stack("client");
     this.#server = stack("server");

@@ -6,6 +6,7 @@ import { loss } from "../core/link/sim/elements/loss.ts";
 import { queue } from "../core/link/sim/elements/queue.ts";
 import { rate } from "../core/link/sim/elements/rate.ts";
 import { type Duration, parseRate, type Rate } from "../core/link/sim/units.ts";
+import { sayFaults } from "../core/net/faults.ts";
 import type {
   CongestionControlPlugin,
   Micros,
@@ -67,6 +68,8 @@ export interface Figures {
   readonly paths: readonly { readonly name: string; readonly bytes: number }[];
   /** Bytes that were sent more than once, on the same path or another. */
   readonly repeated: number;
+  /** What the plugins did wrong, in words; the default decided in their place. None: the figures are theirs alone. */
+  readonly faults: readonly string[];
 }
 
 /** Notes when each byte was first sent, and how long it took until it could be read. */
@@ -101,6 +104,7 @@ export function runScenario(policies: ScenarioPolicies, scenario: Scenario): Fig
   const { paths, bytes, seed = 1 } = scenario;
   const delays = new DeliveryDelays();
   const carried = new Map(Object.keys(paths).map((name) => [name, 0]));
+  const faults: string[] = [];
   let first = -1;
   let payload = 0;
   using rig = new Rig({
@@ -112,6 +116,7 @@ export function runScenario(policies: ScenarioPolicies, scenario: Scenario): Fig
     ),
     policies,
     seed,
+    report: sayFaults((line) => faults.push(line)),
     trace: ({ event, at, from, to, link, bytes }) => {
       if (event !== "send" || from === "client" || !carried.has(link)) return;
       const position = positionOf(bytes);
@@ -161,5 +166,6 @@ export function runScenario(policies: ScenarioPolicies, scenario: Scenario): Fig
     delay99: delays.percentile(0.99),
     paths: [...carried].map(([name, bytes]) => ({ name, bytes })),
     repeated: payload - bytes,
+    faults,
   };
 }

@@ -1,7 +1,8 @@
 /** `mptcp demo`: what a second path is worth, on an emulated network. */
 
-import type { PathOptions } from "../mod.ts";
+import type { FaultReport, PathOptions } from "../mod.ts";
 import { parseRate } from "../core/link/sim/units.ts";
+import { sayFaults } from "../core/net/faults.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { Table } from "./deps.ts";
 import {
@@ -12,6 +13,7 @@ import {
   formatTime,
   parseSize,
   print,
+  report,
 } from "./output.ts";
 import { drawRuns } from "./plot.ts";
 import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
@@ -120,10 +122,16 @@ async function run(args: Given): Promise<number> {
   );
   const progress = new Progress();
   const results: TransferResult[] = [];
+  const say = sayFaults((line) => progress.log(line));
+  const faulty = new Set<string>();
+  const onPluginFault: FaultReport = (fault) => {
+    say(fault);
+    faulty.add(fault.plugin);
+  };
   const start = performance.now();
   try {
     for (const options of plan(size, seed)) {
-      const result = await transferWithBars({ ...options, policies }, progress);
+      const result = await transferWithBars({ ...options, policies, onPluginFault }, progress);
       results.push(result);
       progress.log(
         `${result.name}: ${formatTime(result.time)}, ${
@@ -151,7 +159,13 @@ async function run(args: Given): Promise<number> {
     );
     print(`Which path carried what when: ${bold(picture)}`);
   }
-  return results.every(({ intact }) => intact) ? 0 : 1;
+  if (faulty.size > 0) {
+    const names = [...faulty].join(" and ");
+    report(
+      `These are no figures of ${names}: the default decided where it was at fault, as said above.`,
+    );
+  }
+  return results.every(({ intact }) => intact) && faulty.size === 0 ? 0 : 1;
 }
 
 /** The command. */

@@ -2,6 +2,7 @@
 
 import { Agent, type IncomingMessage, request } from "node:http";
 import { Host, type MptcpConn } from "../mod.ts";
+import { sayFaults } from "../core/net/faults.ts";
 import { toDuplex } from "../core/net/node.ts";
 import { type Command, type Given, UsageError } from "./arguments.ts";
 import { Digest } from "./data.ts";
@@ -106,11 +107,15 @@ async function run(args: Given): Promise<number> {
   }
   const url = readUrl(text);
   const policies = await readPolicies(args);
-  await using host = await Host.open({ interfaces: tunInterfaces(args), ...policies });
+  const progress = new Progress();
+  await using host = await Host.open({
+    interfaces: tunInterfaces(args),
+    onPluginFault: sayFaults((line) => progress.log(line)),
+    ...policies,
+  });
   const controller = new AbortController();
   const stop = (): void => controller.abort(new Error("Interrupted"));
   Deno.addSignalListener("SIGINT", stop);
-  const progress = new Progress();
   const sink = await openSink(args.value("output"));
   try {
     await using conn = await host.connect({

@@ -6,6 +6,7 @@ import { Readable, Transform } from "node:stream";
 import { basename, extname } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Host, type MptcpConn } from "../mod.ts";
+import { sayFaults } from "../core/net/faults.ts";
 import { toDuplex } from "../core/net/node.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { PathFigures } from "./figures.ts";
@@ -196,9 +197,13 @@ async function run(args: Given): Promise<number> {
   const port = readInteger(args, "port", 80, [1, 65535]);
   const policies = await readPolicies(args);
   const interfaces = tunInterfaces(args);
-  await using host = await Host.open({ interfaces, ...policies });
-  using listener = host.listen({ port });
   const progress = new Progress();
+  await using host = await Host.open({
+    interfaces,
+    onPluginFault: sayFaults((line) => progress.log(line)),
+    ...policies,
+  });
+  using listener = host.listen({ port });
   const stop = (): void => listener.close();
   Deno.addSignalListener("SIGINT", stop);
   Deno.addSignalListener("SIGTERM", stop);

@@ -3,6 +3,7 @@
 import {
   emulate,
   type EmulateOptions,
+  type FaultReport,
   type Micros,
   type MptcpConn,
   type PathOptions,
@@ -29,6 +30,8 @@ export interface TransferOptions {
   readonly plain?: boolean;
   /** Cuts a path for a while once half of the data has come. */
   readonly cut?: { readonly path: string; readonly time: Micros };
+  /** Told what plugins do wrong. */
+  readonly onPluginFault?: FaultReport;
   /** Called from time to time. */
   readonly onProgress?: (received: number, elapsed: Micros, figures: PathFigures) => void;
 }
@@ -88,13 +91,15 @@ async function send(conn: MptcpConn, data: TestData, size: number): Promise<stri
 
 /** Transfers `size` bytes from the server to the client and measures. */
 export async function transfer(options: TransferOptions): Promise<TransferResult> {
-  const { name, paths, policies, size, seed, plain = false, cut, onProgress } = options;
+  const { name, paths, policies, size, seed, plain = false, cut, onPluginFault, onProgress } =
+    options;
   const recorder = new Recorder();
   const emulation: EmulateOptions = {
     ...policies,
     paths,
     seed,
     ...(plain ? { experiments: { client: { mptcp: false } } } : {}),
+    ...(onPluginFault && { onPluginFault }),
     // The server's packets, as they enter the path on the router's far side.
     trace: ({ event, at, link, from, bytes }) => {
       if (event === "send" && from === "router" && link !== "server") {

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertGreater, assertMatch, assertThrows } from "
 import { compare } from "../../bench/mod.ts";
 import { decision } from "../../bench/decision.ts";
 import { type Figures, runScenario, type Scenario, WIFI_LTE } from "../../bench/scenario.ts";
+import type { SchedulerPlugin } from "../../core/plugin.ts";
 import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
 import { serveRepository } from "../support/serve.ts";
 
@@ -70,6 +71,17 @@ describe("compare()", () => {
     const rows = compare({ schedulers: [roundRobin(), minRtt()], scenario: SMALL });
     assertEquals(rows.map(({ name }) => name), ["min_rtt", "round_robin"]);
     assertThrows(() => compare({ schedulers: [roundRobin as never] }), TypeError, "call it");
+  });
+
+  it("tells of faults, as the default's figures are not the plugin's", () => {
+    const waits: SchedulerPlugin = {
+      kind: "scheduler",
+      name: "waits",
+      create: () => ({ pick: () => null }),
+    };
+    const [base, row] = compare({ schedulers: [waits], scenario: SMALL });
+    assertEquals(base?.faults, []);
+    assertMatch(row?.faults[0] ?? "", /^Plugin waits \(scheduler\) waits with nothing in flight/);
   });
 
   it("works by URL in a bench of one's own", async () => {

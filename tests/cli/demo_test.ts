@@ -102,6 +102,25 @@ describe("mptcp demo", () => {
     }
   });
 
+  it("says that a plugin is at fault, and that the figures are not its own", async () => {
+    const { code, stderr } = await mptcp(
+      ["demo", "--size", "200kB", "-o", "none", "--scheduler", "./wrong.js"],
+      {
+        files: {
+          "wrong.js": `export default () => ({
+            kind: "scheduler",
+            name: "wrong",
+            create: () => ({ pick: (ready) => ready[0].nothing.here }),
+          });`,
+        },
+        permissions: ["--allow-read"],
+      },
+    );
+    assertEquals(code, 1);
+    assertMatch(stderr, /Plugin wrong \(scheduler\) threw in pick: TypeError: .*wrong\.js:4:/);
+    assertStringIncludes(stderr, "These are no figures of wrong");
+  });
+
   it("refuses what it does not know", async () => {
     const { code, stdout, stderr } = await mptcp(["demo", "--sice", "1MB"], { permissions: [] });
     assertEquals([code, stdout], [2, ""]);
