@@ -10,6 +10,9 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
   scheduler: { ...scheduler, several: true },
 };
 
+/** How the command is written. */
+export const USAGE = "deno task bench [--scheduler NAME|FILE|URL[,key=value…]]…";
+
 /**
  * The schedulers named on the command line. `deno task bench` ends in `--`, so that one more may lead what is given.
  *
@@ -19,7 +22,7 @@ export function readSchedulers(args: readonly string[]): readonly string[] {
   const given = readArguments(args[0] === "--" ? args.slice(1) : args, OPTIONS);
   const [stray] = [...given.positional, ...given.rest];
   if (stray !== undefined) {
-    throw new UsageError(`Unknown argument ${stray}: deno task bench [--scheduler NAME|FILE|URL]`);
+    throw new UsageError(`Unknown argument ${stray}`);
   }
   return given.values("scheduler");
 }

@@ -1,15 +1,29 @@
 /** Compares the schedulers of this repository, and those named by `deno task bench --scheduler NAME|FILE|URL[,key=value…]`. */
 
+import { UsageError } from "../cli/arguments.ts";
+import { print, report } from "../cli/output.ts";
 import { BUILT_INS } from "../cli/policies.ts";
 import { loadPlugin } from "../mod.ts";
-import { readSchedulers } from "./arguments.ts";
+import { readSchedulers, USAGE } from "./arguments.ts";
 import { compare } from "./mod.ts";
 
 const builtIns = BUILT_INS.scheduler;
-const own = readSchedulers(Deno.args);
-const others = Object.keys(builtIns).filter((name) => !own.includes(name));
-compare({
-  schedulers: await Promise.all(
-    [...others, ...own].map((text) => loadPlugin("scheduler", text, { builtIns })),
-  ),
-});
+const args = Deno.args.filter((argument) => argument !== "--help");
+if (args.length < Deno.args.length) {
+  print(USAGE);
+  Deno.exit(0);
+}
+try {
+  const own = readSchedulers(args);
+  const others = Object.keys(builtIns).filter((name) => !own.includes(name));
+  compare({
+    schedulers: await Promise.all(
+      [...others, ...own].map((text) => loadPlugin("scheduler", text, { builtIns })),
+    ),
+  });
+} catch (error) {
+  if (!(error instanceof UsageError || error instanceof TypeError)) throw error;
+  // An error here would only fail this module, and be lost among the figures of the others.
+  report(`${error.message}\n${USAGE}`);
+  Deno.exit(2);
+}

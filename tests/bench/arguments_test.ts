@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { readSchedulers } from "../../bench/arguments.ts";
+import { readSchedulers, USAGE } from "../../bench/arguments.ts";
 import { UsageError } from "../../cli/arguments.ts";
 
 /** Runs `deno ARGS` in a folder whose only bench prints what the repository's benches would read from the command line. */
@@ -24,7 +24,7 @@ async function denoWithBench(args: readonly string[]): Promise<string> {
     const module = new URL("bench/arguments.ts", root).href;
     await Deno.writeTextFile(
       `${folder}/print_bench.js`,
-      `import { readSchedulers } from "${module}";
+      `import { readSchedulers, USAGE } from "${module}";
 console.log("read " + JSON.stringify(readSchedulers(Deno.args)));`,
     );
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -62,5 +62,30 @@ describe("arguments of the benches", () => {
       await denoWithBench(["task", "bench", "--sheduler", "x"]),
       "Unknown option --sheduler",
     );
+  });
+
+  it("end the whole bench at once when wrong, with the message last", async () => {
+    const bench = async (...args: string[]): Promise<{ code: number; text: string }> => {
+      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["task", "-q", "bench", ...args],
+        cwd: new URL("../../", import.meta.url).pathname,
+        env: { NO_COLOR: "1" },
+      }).output();
+      const text = new TextDecoder();
+      return { code, text: text.decode(stdout) + text.decode(stderr) };
+    };
+    for (
+      const [args, message] of [
+        [["--sheduler", "x"], "Unknown option --sheduler: did you mean --scheduler?"],
+        [["--scheduler", "none"], "Cannot use none as a scheduler"],
+        [["--scheduler", "./docs/examples/my_lia.ts"], "as it is a congestion control"],
+      ] as const
+    ) {
+      const { code, text } = await bench(...args);
+      assertEquals(code, 2, text);
+      assertStringIncludes(text, message);
+      assertStringIncludes(text.trim().split("\n").at(-1)!, USAGE);
+    }
+    assertEquals(await bench("--help"), { code: 0, text: `${USAGE}\n` });
   });
 });

@@ -1,4 +1,4 @@
-/** The Internet checksum: WebAssembly SIMD against the best plain JavaScript (`deno bench bench/checksum_bench.ts`). */
+/** The Internet checksum: WebAssembly SIMD against the best plain JavaScript (`deno bench bench/internet_checksum_bench.ts`). */
 
 import { copy, copy_sum, packet_alloc, sum, u8 } from "../wasm/mod.ts";
 import { fastSum, sum as bytewise } from "../tests/reference/checksum.ts";
