@@ -56,6 +56,8 @@ function armClose(meta: MetaSocket, now: Micros): void {
 export function abortConnection(meta: MetaSocket, code: NetworkCode | null, now: Micros): void {
   if (meta.closed) return;
   if (!meta.fallback && meta.established) {
+    // First of all, so that no path is opened in place of those that end.
+    finishConnection(meta, code);
     meta.host.count("MPFastcloseTx");
     for (const subflow of [...meta.attempts]) {
       if (subflow.state < ESTABLISHED || subflow.state === TIME_WAIT) continue;
@@ -146,13 +148,13 @@ export function subflowLeft(
   }
   const attempt = meta.attempts.indexOf(subflow);
   if (attempt >= 0) meta.attempts.splice(attempt, 1);
+  if (fast && !meta.closed) endAll(meta, "ConnectionReset", now);
   meta.subflowChanged(subflow, "left", reason);
   if (meta.closed) {
     if (meta.appClosed && meta.attempts.length === 0) remove(meta);
     return;
   }
-  if (fast) endAll(meta, "ConnectionReset", now);
-  else if (!meta.established || meta.fallback) {
+  if (!meta.established || meta.fallback) {
     if (meta.attempts.length === 0) endAll(meta, CODES[reason], now);
   } else if (meta.attempts.length === 0) {
     // Break before make (RFC 8684 §3.3.3): others may still join, for a while.
