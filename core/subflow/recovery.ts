@@ -83,15 +83,20 @@ export function acknowledge(subflow: Subflow, ack: number, duplicate: boolean, n
   found.priorDelivered = -1;
   subflow.lastAckReceived = now;
   let head = list.head;
+  let repeated = false;
   while (head !== null && head.end <= ack) {
+    repeated ||= head.sends > 1;
     if (head.state !== SACKED) noteDelivered(subflow, head, head.end, now);
     list.removeHead();
     head = list.head;
   }
   if (head !== null && head.seq < ack) {
+    repeated ||= head.sends > 1;
     if (head.state !== SACKED) noteDelivered(subflow, head, ack, now);
     list.trimHead(ack);
   }
+  // What lies behind a hole may have waited long for the retransmission that filled it.
+  if (repeated) found.rtt = -1;
   subflow.sndUna = ack;
   if ((u32[RX_OPTIONS]! & OPTION_SACK) !== 0 && subflow.sackPermitted) applySack(subflow, now);
   const delivered = found.delivered;

@@ -76,3 +76,19 @@ describe("a window of the peer smaller than the controller's", () => {
     assert(acks.at(-1)!.cwndLimited);
   });
 });
+
+describe("a round-trip time", () => {
+  it("is not taken from what was acknowledged by way of a retransmission (RFC 6298 §3)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(4 * MSS);
+    peer.takeAll();
+    // All but the first have arrived; for a long time nothing gets through.
+    d.pass(20e6);
+    peer.takeAll();
+    peer.acks();
+    const { rtt } = app.socket.subflows[0]!;
+    assert(rtt.srtt < 100e3, `${rtt.srtt}`);
+    assert(rtt.rto < 1e6, `${rtt.rto}`);
+  });
+});
