@@ -1,6 +1,6 @@
 /** What each path of a connection carries, sampled from time to time. */
 
-import type { Micros, MptcpConn } from "../mod.ts";
+import type { Micros, MptcpConn, TcpInfo } from "../mod.ts";
 import { formatRate, formatShare, formatTime } from "./output.ts";
 import type { Carried } from "./progress.ts";
 
@@ -28,6 +28,8 @@ export class PathFigures {
   /** Names of subflows are links; a second one on the same link gets a number. */
   readonly #names = new Map<string, number>();
   readonly #start: Micros;
+  /** Bytes of each path before the start. */
+  readonly #earlier: ReadonlyMap<number, { readonly bytes: number; readonly repeated: number }>;
   #segment = 0;
 
   /** Watches `conn`, whose bytes sent or received count, from `now` on. */
@@ -35,6 +37,12 @@ export class PathFigures {
     this.#start = now;
     this.#conn = conn;
     this.#direction = direction;
+    this.#earlier = new Map(conn.info().subflows.map(({ path, tcp }) => [path, this.#count(tcp)]));
+  }
+
+  #count(tcp: TcpInfo): { bytes: number; repeated: number } {
+    const bytes = this.#direction === "sent" ? tcp.bytes_sent : tcp.bytes_received;
+    return { bytes, repeated: tcp.bytes_retrans };
   }
 
   #name(address: string): string {
@@ -59,8 +67,10 @@ export class PathFigures {
       }
       row.open = true;
       row.rtt = tcp.rtt;
-      row.bytes = this.#direction === "sent" ? tcp.bytes_sent : tcp.bytes_received;
-      row.repeated = tcp.bytes_retrans;
+      const { bytes, repeated } = this.#count(tcp);
+      const earlier = this.#earlier.get(path);
+      row.bytes = bytes - (earlier?.bytes ?? 0);
+      row.repeated = repeated - (earlier?.repeated ?? 0);
       this.#segment = tcp.snd_mss;
     }
     for (const row of this.#rows.values()) {

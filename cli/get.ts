@@ -51,12 +51,11 @@ function httpGet(url: URL, conn: MptcpConn): Promise<IncomingMessage> {
 /** Reads the body of `response`, showing its progress; resolves to the number of bytes. */
 async function receive(
   response: IncomingMessage,
-  conn: MptcpConn,
+  figures: PathFigures,
   sink: Sink,
   progress: Progress,
 ): Promise<string> {
   const total = Number(response.headers["content-length"] ?? 0);
-  const figures = new PathFigures(conn, "received", performance.now() * 1000);
   const bars = progress.begin(total);
   const digest = new Digest();
   const start = performance.now();
@@ -123,13 +122,14 @@ async function run(args: Given): Promise<number> {
       port: Number(url.port || 80),
       signal: controller.signal,
     });
+    const figures = new PathFigures(conn, "received", performance.now() * 1000);
     const response = await httpGet(url, conn);
     const status = response.statusCode ?? 0;
     if (status < 200 || status > 299) {
       progress.log(`The server answered ${status} ${response.statusMessage ?? ""}`.trimEnd());
       return 1;
     }
-    progress.log(await receive(response, conn, sink, progress));
+    progress.log(await receive(response, figures, sink, progress));
     return 0;
   } finally {
     Deno.removeSignalListener("SIGINT", stop);

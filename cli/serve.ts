@@ -2,12 +2,11 @@
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
-import { Readable, Transform } from "node:stream";
-import { basename, extname } from "node:path";
-import { pathToFileURL } from "node:url";
+import { Readable } from "node:stream";
+import { extname } from "node:path";
 import { Host, type MptcpConn } from "../mod.ts";
 import { sayFaults } from "../core/net/faults.ts";
-import { toDuplex } from "../core/net/node.ts";
+import { type MptcpDuplex, toDuplex } from "../core/net/node.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { PathFigures } from "./figures.ts";
 import { formatBytes, formatRate, formatTime } from "./output.ts";
@@ -73,11 +72,77 @@ async function listing(path: string, pathname: string): Promise<string> {
   }</ul>\n`;
 }
 
+/** How long Ctrl-C waits for responses under way, and between two looks at what the client has; milliseconds. */
+const LINGER = 10_000;
+const POLL = 5;
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, POLL));
+}
+
+/** A connection as its HTTP server knows it. */
+interface Served {
+  readonly conn: MptcpConn;
+  readonly duplex: MptcpDuplex;
+}
+
+/** The way of one response to its client, which has what it has acknowledged: what was written may still wait here. */
+class Delivery {
+  /** What each path carries of it. */
+  readonly figures: PathFigures;
+  readonly #conn: MptcpConn;
+  readonly #duplex: MptcpDuplex;
+  readonly #size: number;
+  readonly #start = performance.now();
+  readonly #before: number;
+  #end = 0;
+
+  /** `size` bytes and a head begin to go to the client. */
+  constructor({ conn, duplex }: Served, size: number) {
+    this.#conn = conn;
+    this.#duplex = duplex;
+    this.#size = size;
+    this.#before = duplex.bytesWritten;
+    this.figures = new PathFigures(conn, "sent", this.#start * 1000);
+  }
+
+  /** Bytes of the whole connection that the client has acknowledged. */
+  get #acknowledged(): number {
+    const { write_seq, snd_una } = this.#conn.info().mptcp;
+    return this.#duplex.bytesWritten - Number(write_seq - snd_una);
+  }
+
+  /** Bytes of the response that the client has. */
+  get bytes(): number {
+    return Math.max(0, Math.min(this.#size, this.#acknowledged - this.#before));
+  }
+
+  /** Time until now, or until the end, in microseconds. */
+  get time(): number {
+    return ((this.#end || performance.now()) - this.#start) * 1000;
+  }
+
+  /** Bytes a second. */
+  get rate(): number {
+    return this.bytes / Math.max(1, this.time) * 1e6;
+  }
+
+  /** Waits until the client has all that was written, or is gone. */
+  async end(): Promise<void> {
+    const target = this.#duplex.bytesWritten + this.#duplex.writableLength;
+    while (this.#acknowledged < target && this.#conn.info().subflows.length > 0) {
+      await pause();
+    }
+    this.#end = performance.now();
+  }
+}
+
 /** Serves files and shows how their bytes are spread over the paths. */
 class FileServer {
   readonly #root: string;
   readonly #progress: Progress;
-  readonly #conns = new WeakMap<object, MptcpConn>();
+  readonly #conns = new WeakMap<object, Served>();
+  #sending = 0;
   readonly #server = createServer((request, response) => {
     this.#answer(request, response).catch(() => response.destroy());
   });
@@ -87,10 +152,15 @@ class FileServer {
     this.#progress = progress;
   }
 
+  /** Responses under way. */
+  get sending(): number {
+    return this.#sending;
+  }
+
   /** Serves one connection. */
   serve(conn: MptcpConn): void {
     const duplex = toDuplex(conn);
-    this.#conns.set(duplex, conn);
+    this.#conns.set(duplex, { conn, duplex });
     // A peer that goes away is no error of ours; the response that it broke off has its line.
     duplex.on("error", () => {});
     this.#server.emit("connection", duplex);
@@ -98,7 +168,6 @@ class FileServer {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? "/", "http://host");
-    const conn = this.#conns.get(request.socket);
     if (request.method !== "GET" && request.method !== "HEAD") {
       return this.#text(request, response, 405, "text/plain", "Method not allowed\n");
     }
@@ -121,7 +190,7 @@ class FileServer {
     const type = CONTENT_TYPES[extname(found.path)] ?? "application/octet-stream";
     response.writeHead(200, { "content-type": type, "content-length": found.size });
     if (request.method === "HEAD") return void response.end();
-    await this.#send(found.path, found.size, response, conn);
+    await this.#send(found.path, found.size, request, response);
   }
 
   #text(
@@ -140,49 +209,43 @@ class FileServer {
   async #send(
     path: string,
     size: number,
+    request: IncomingMessage,
     response: ServerResponse,
-    conn: MptcpConn | undefined,
   ): Promise<void> {
-    const name = basename(path);
-    const figures = conn === undefined
-      ? null
-      : new PathFigures(conn, "sent", performance.now() * 1000);
+    const name = decodeURI(request.url ?? "/");
+    const delivery = new Delivery(this.#conns.get(request.socket)!, size);
+    const { figures } = delivery;
     const bars = this.#progress.begin(size);
-    const start = performance.now();
-    let sent = 0;
     const draw = (): void => {
-      figures?.sample(performance.now() * 1000);
-      const rate = sent / Math.max(1, performance.now() - start) * 1000;
-      bars.update({ name, bytes: sent, detail: formatRate(rate) }, figures?.carried ?? []);
+      figures.sample(performance.now() * 1000);
+      bars.update(
+        { name, bytes: delivery.bytes, detail: formatRate(delivery.rate) },
+        figures.carried,
+      );
     };
     const timer = setInterval(draw, 100);
-    let outcome = "200";
+    let failure: unknown;
+    this.#sending++;
     try {
       const file = await Deno.open(path);
-      const count = new Transform({
-        transform(chunk: Uint8Array, _encoding, done) {
-          sent += chunk.length;
-          done(null, chunk);
-        },
-      });
-      await pipeline(Readable.fromWeb(file.readable as never), count, response);
+      await pipeline(Readable.fromWeb(file.readable as never), response);
     } catch (error) {
-      outcome = `broken off (${error instanceof Error ? error.message : error})`;
-    } finally {
-      clearInterval(timer);
-      draw();
-      bars.end();
+      // Also of a client that has all it asked for and closes before the response is told that it is finished.
+      failure = error;
     }
-    const time = (performance.now() - start) * 1000;
-    const how = figures === null
-      ? ""
-      : figures.fallback
-      ? "; plain TCP, as the client does not speak MPTCP"
-      : `; ${figures.shares}`;
+    await delivery.end();
+    this.#sending--;
+    clearInterval(timer);
+    draw();
+    bars.end();
+    const broken = delivery.bytes < size
+      ? `broken off (${failure instanceof Error ? failure.message : "the client left"})`
+      : "200";
+    const how = figures.fallback ? "plain TCP, as the client does not speak MPTCP" : figures.shares;
     this.#progress.log(
-      `${outcome} GET /${name}: ${formatBytes(sent)} in ${formatTime(time)}, ${
-        formatRate(sent / time * 1e6)
-      }${how}`,
+      `${broken} GET ${name}: ${formatBytes(delivery.bytes)} in ${formatTime(delivery.time)}, ${
+        formatRate(delivery.rate)
+      }; ${how}`,
     );
   }
 }
@@ -198,32 +261,45 @@ async function run(args: Given): Promise<number> {
   const policies = await readPolicies(args);
   const interfaces = tunInterfaces(args);
   const progress = new Progress();
-  await using host = await Host.open({
-    interfaces,
-    onPluginFault: sayFaults((line) => progress.log(line)),
-    ...policies,
-  });
-  using listener = host.listen({ port });
-  const stop = (): void => listener.close();
-  Deno.addSignalListener("SIGINT", stop);
-  Deno.addSignalListener("SIGTERM", stop);
+  const server = new FileServer(root, progress);
+  let stop = (): void => {};
+  const onSignal = (): void => stop();
+  Deno.addSignalListener("SIGINT", onSignal);
+  Deno.addSignalListener("SIGTERM", onSignal);
   try {
+    await using host = await Host.open({
+      interfaces,
+      onPluginFault: sayFaults((line) => progress.log(line)),
+      ...policies,
+    });
+    using listener = host.listen({ port });
+    stop = () => {
+      listener.close();
+      stop = () => host.close();
+      if (server.sending === 0) return;
+      progress.log(
+        `Waits for ${server.sending} under way, 10 s at most; Ctrl-C again ends at once.`,
+      );
+    };
     for (const { addresses } of interfaces) {
       for (const address of addresses) {
         const bare = address.replace(/\/.*$/, "");
         const url = `http://${bare.includes(":") ? `[${bare}]` : bare}${
           port === 80 ? "" : `:${port}`
         }`;
-        progress.log(`Serving ${pathToFileURL(root).pathname} at ${url}/`);
+        progress.log(`Serving ${root} at ${url}/`);
       }
     }
     progress.log("Try: mptcpize run curl -o /dev/null URL. Ctrl-C ends.");
-    const server = new FileServer(root, progress);
     for await (const conn of listener) server.serve(conn);
+    for (let wait = LINGER; server.sending > 0; wait -= POLL) {
+      if (wait <= 0) await host.close();
+      await pause();
+    }
     return 0;
   } finally {
-    Deno.removeSignalListener("SIGINT", stop);
-    Deno.removeSignalListener("SIGTERM", stop);
+    Deno.removeSignalListener("SIGINT", onSignal);
+    Deno.removeSignalListener("SIGTERM", onSignal);
     progress.stop();
   }
 }

@@ -101,6 +101,52 @@ describeWithKernel("HTTP", () => {
     assertEquals(counters, {});
   });
 
+  it("counts what the client has, not what waits in the send queue", async () => {
+    await withFolder(async (folder) => {
+      // Less than the send queue takes at once.
+      await Deno.writeFile(`${folder}/a file`, new Uint8Array(4e6));
+      await using lab = await Lab.create({ rates: ["40 Mbit/s"] });
+      await using server = new Server(lab, folder);
+      await server.until("Ctrl-C");
+      const curl = ["mptcpize", "run", "curl", "-sS", "-o", "/dev/null"];
+      await lab.exec([...curl, "http://10.77.1.2:8080/a%20file"]);
+      await server.until("Mbit/s");
+      const line = /^200 GET \/a file: 4\.00 MB in .*, ([\d.]+) Mbit\/s; mptcp0 /m.exec(
+        server.said,
+      );
+      assert(line !== null && Number(line[1]) < 80, server.said);
+      assertEquals(await server.end(), 0);
+    });
+  });
+
+  it("reaches its end when Ctrl-C comes in the middle; a client that has all of it left in order", async () => {
+    await withFolder(async (folder) => {
+      await Deno.writeFile(`${folder}/file`, new Uint8Array(24e6));
+      await Deno.writeTextFile(`${folder}/small`, "abc");
+      await using lab = await Lab.create({ rates: ["80 Mbit/s"] });
+      await using server = new Server(lab, folder);
+      await server.until("Ctrl-C");
+      const curl = ["mptcpize", "run", "curl", "-sS"];
+      for (let i = 1; i <= 8; i++) {
+        const { stdout } = await lab.exec([...curl, "http://10.77.1.2:8080/small"]);
+        assertEquals(stdout, "abc");
+      }
+      await server.until("/small: 3 B");
+      const download = lab.spawn([...curl, "http://10.77.1.2:8080/file"], { stdout: "piped" });
+      let got = 0;
+      let ended: Promise<number> | null = null;
+      for await (const { length } of download.stdout) {
+        got += length;
+        ended ??= server.end();
+      }
+      assertEquals(got, 24e6);
+      await server.until("/file: 24.0 MB");
+      assertEquals(await ended, 0);
+      assertMatch(server.said, /Waits for 1 under way/);
+      assert(!server.said.includes("broken off"), server.said);
+    });
+  });
+
   it("is fetched by `mptcp get` from a server on the kernel's MPTCP, over two paths", async () => {
     await withFolder(async (folder) => {
       await using lab = await Lab.create({ serve: { folder, port: 80 } });
