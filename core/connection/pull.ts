@@ -50,8 +50,11 @@ export function push(meta: MetaSocket, now: Micros): void {
   armPersist(meta, now);
 }
 
-/** Collects the subflows that may take data: with room, not stale, backup ones only when no other works (RFC 8684 §3.3.8). */
-function collectReady(meta: MetaSocket): void {
+/**
+ * Collects the subflows that may take `bytes`: with room, not stale, backup ones only when no other works (RFC 8684 §3.3.8). Less than a segment must
+ * wait where as many packets as fill the window are in flight already: thousands of small ones would overrun any queue, and later they go as one.
+ */
+function collectReady(meta: MetaSocket, bytes = Infinity): void {
   let count = 0;
   let regular = false;
   let working = false;
@@ -62,8 +65,9 @@ function collectReady(meta: MetaSocket): void {
   }
   for (const subflow of meta.subflows) {
     if (!subflow.usable || (working && subflow.stale) || (regular && subflow.backup)) continue;
-    const { room } = subflow;
-    if (room >= subflow.mss || (room > 0 && subflow.inFlight === 0)) ready[count++] = subflow;
+    const { room, mss } = subflow;
+    if (bytes < mss && subflow.inFlightList.count * mss >= subflow.cwnd) continue;
+    if (room >= mss || (room > 0 && subflow.inFlight === 0)) ready[count++] = subflow;
   }
   // Emptying an array gives its room back, and every pass would take it anew.
   if (ready.length !== count) ready.length = count;
@@ -143,7 +147,7 @@ export function carries(subflow: Subflow, offset: number): boolean {
 function nextNew(meta: MetaSocket): boolean {
   const unsent = Math.min(meta.unsent, meta.window);
   if (unsent <= 0) return false;
-  collectReady(meta);
+  collectReady(meta, unsent);
   if (ready.length === 0) return false;
   chunk.offset = meta.dataNxt;
   available = unsent;

@@ -61,7 +61,7 @@ describe("what was written", () => {
           t.at(cut, () => t.paths.path1!.cut());
           t.at(cut + 1, () => t.paths.path1!.restore());
         }
-        t.complete(pair, 400);
+        t.complete(pair, 60);
       }),
       { numRuns: 60 },
     );

@@ -173,6 +173,17 @@ describe("the packet scheduler (draft §3.5.3.2)", () => {
     assertEquals(near.takeAll().map(({ seq, end }) => end - seq), [WINDOW]);
   });
 
+  it("keeps no more packets in flight than the window has segments: later small writes go as one", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    for (let i = 0; i < 400; i++) app.write(3);
+    assertEquals(peer.takeAll().length, 10);
+    peer.acks();
+    assertEquals(peer.take().end, 1201);
+    peer.acks();
+    assertEquals(app.socket.unacked, 0);
+  });
+
   it("makes no mapping longer than 65,535 octets, and no packet", () => {
     using d = new Dialogue({ maxSegments: 64 });
     const { peer, app } = d.opened({ rtt: 100, scale: 10 });
