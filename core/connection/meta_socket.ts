@@ -42,7 +42,7 @@ import { keyMaterial } from "./keys.ts";
 import { handleOptions } from "./options.ts";
 import { PathTransportOf } from "./paths.ts";
 import { payload, updateWindow } from "./reassembly.ts";
-import { connectionTimers, timeoutOf } from "./reinject.ts";
+import { connectionTimers, revive, timeoutOf } from "./reinject.ts";
 import { RetransmitQueue, SentList } from "./send_queue.ts";
 
 /** Bytes of either buffer where nothing else is asked for. */
@@ -387,8 +387,8 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
     return judgeThirdAck(this, subflow);
   }
 
-  optionsArrived(subflow: Subflow, seq: number, now: Micros): boolean {
-    return handleOptions(this, subflow, seq, now);
+  optionsArrived(subflow: Subflow, now: Micros): boolean {
+    return handleOptions(this, subflow, now);
   }
 
   payloadArrived(
@@ -405,16 +405,13 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
     if (this.fallback) fallbackAcknowledged(this, subflow, now);
     if (bytes > 0) {
       this.scheduler.onAck?.(subflow, bytes);
-      if (subflow.stale) {
-        subflow.stale = false;
-        this.subflowChanged(subflow, "revived");
-      }
+      if (subflow.stale) revive(this, subflow);
     }
     this.dirty(subflow);
   }
 
-  timedOut(subflow: Subflow, count: number, now: Micros): void {
-    timeoutOf(this, subflow, count, now);
+  timedOut(subflow: Subflow, count: number): void {
+    timeoutOf(this, subflow, count);
   }
 
   finArrived(subflow: Subflow, now: Micros): void {

@@ -56,7 +56,6 @@ import { dataAcknowledged } from "./reinject.ts";
 export function handleOptions(
   meta: MetaSocket,
   subflow: Subflow,
-  _seq: number,
   now: Micros,
 ): boolean {
   if (meta.fallback) return true;

@@ -71,14 +71,20 @@ export function forgetCarrier(meta: MetaSocket, subflow: Subflow): void {
 }
 
 /** A retransmission timeout: the subflow repeats on its own, the others repeat at once (draft SQ-5, row c). */
-export function timeoutOf(meta: MetaSocket, subflow: Subflow, count: number, now: Micros): void {
+export function timeoutOf(meta: MetaSocket, subflow: Subflow, count: number): void {
   if (count >= STALE_TIMEOUTS && !subflow.stale && subflow.usable) {
     subflow.stale = true;
     meta.host.count("SubflowStale");
     meta.subflowChanged(subflow, "stale");
   }
   if (count === 1 && !subflow.gone) reinjectFrom(meta, subflow);
-  void now;
+}
+
+/** A stale subflow has had something acknowledged. */
+export function revive(meta: MetaSocket, subflow: Subflow): void {
+  subflow.stale = false;
+  meta.host.count("SubflowRecover");
+  meta.subflowChanged(subflow, "revived");
 }
 
 /** Longest retransmission timeout among the subflows: less at the data level would only outrun TCP. */
@@ -101,8 +107,7 @@ export function armPersist(meta: MetaSocket, now: Micros): void {
   const stuck = meta.unsent > 0 && meta.dataUna === meta.dataNxt && meta.established &&
     !meta.closed;
   if (!stuck || meta.window > 0) {
-    if (meta.persistAt !== Infinity && !stuck) meta.persistAt = Infinity;
-    else if (meta.window > 0) meta.persistAt = Infinity;
+    meta.persistAt = Infinity;
   } else if (meta.persistAt === Infinity) {
     meta.persistAt = now + Math.min(MAX_RTO, longestTimeout(meta) * 2 ** meta.persistCount);
   }

@@ -94,7 +94,7 @@ export function arrive(subflow: Subflow, now: Micros): void {
   if (ack >= subflow.sndUna) arriveAck(subflow, seq, ack, length, flags, now);
   if (subflow.state === CLOSED) return;
   // Sixth, the urgent bit: RFC 8684 §3.3.2 has no urgent data; the bytes are taken in line.
-  if (!subflow.owner.optionsArrived(subflow, seq, now)) return;
+  if (!subflow.owner.optionsArrived(subflow, now)) return;
   // Seventh, process the segment text: none behind a FIN, nor beyond the window.
   if (length > edge - seq && length > 0) {
     u32[RX_LENGTH] = length = edge - seq;

@@ -100,7 +100,7 @@ export interface SubflowOwner {
   /** Judges the options of the ACK that ends a passive open. */
   thirdAckArrived(subflow: Subflow, now: Micros): ThirdAck;
   /** Handles the MPTCP options of an acceptable segment; false when it must not be looked at further. */
-  optionsArrived(subflow: Subflow, seq: number, now: Micros): boolean;
+  optionsArrived(subflow: Subflow, now: Micros): boolean;
   /** Takes payload at `seq`; returns SEGMENT_* bits. */
   payloadArrived(
     subflow: Subflow,
@@ -114,7 +114,7 @@ export interface SubflowOwner {
   /** An acknowledgement told something, or room came otherwise. */
   acknowledged(subflow: Subflow, bytes: number, now: Micros): void;
   /** A retransmission timeout of `subflow`, the `count`-th in a row. */
-  timedOut(subflow: Subflow, count: number, now: Micros): void;
+  timedOut(subflow: Subflow, count: number): void;
   /** The peer's FIN is in order. */
   finArrived(subflow: Subflow, now: Micros): void;
   /** The subflow carries nothing any more: reset, refused, timed out or closed in order. Called once. */

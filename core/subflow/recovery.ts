@@ -251,7 +251,7 @@ export function retransmissionTimeout(subflow: Subflow, now: Micros): void {
   subflow.dupAcks = 0;
   if (subflow.timeouts === 1) subflow.controller?.onCongestion("timeout", flightSize);
   armRetransmission(subflow, now);
-  subflow.owner.timedOut(subflow, subflow.timeouts, now);
+  subflow.owner.timedOut(subflow, subflow.timeouts);
   subflow.owner.dirty(subflow);
 }
 
