@@ -8,6 +8,7 @@ import { ESTABLISHED, type Subflow, TIME_WAIT } from "../subflow/subflow.ts";
 import {
   clearOptions,
   MP_FASTCLOSE,
+  MP_TCPRST,
   optionAt,
   RST_UNSPECIFIED,
   writeFastclose,
@@ -138,6 +139,8 @@ export function subflowLeft(
   now: Micros,
 ): void {
   const index = meta.subflows.indexOf(subflow);
+  const byPeer = reason === "reset" || reason === "refused";
+  if (byPeer && optionAt(MP_TCPRST) !== 0) meta.host.count("MPRstRx");
   const fast = reason === "reset" && optionAt(MP_FASTCLOSE) !== 0 && !meta.fallback &&
     closesFast(meta, optionAt(MP_FASTCLOSE));
   if (index >= 0) {

@@ -112,7 +112,8 @@ export function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): bo
       reset(subflow, RST_MPTCP, now);
       return false;
     }
-    meta.host.count(option.backup ? "MPJoinSynAckBackupRx" : "MPJoinSynAckRx");
+    meta.host.count("MPJoinSynAckRx");
+    if (option.backup) meta.host.count("MPJoinSynAckBackupRx");
     subflow.backupByPeer = option.backup;
     subflow.backup ||= option.backup;
     return true;

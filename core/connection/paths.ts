@@ -98,7 +98,9 @@ export class PathTransportOf implements PathTransport {
   localRemoved(address: string, now: Micros): void {
     this.#side?.localRemoved(address);
     for (const subflow of [...this.#meta.attempts]) {
-      if (subflow.local.address === address) reset(subflow, RST_UNSPECIFIED, now);
+      if (subflow.local.address !== address) continue;
+      this.#meta.host.count("RmSubflow");
+      reset(subflow, RST_UNSPECIFIED, now);
     }
   }
 
@@ -117,9 +119,7 @@ export class PathTransportOf implements PathTransport {
   remoteRemoved(ids: readonly number[]): void {
     this.side.remoteRemoved(ids);
     for (const subflow of [...this.#meta.attempts]) {
-      if (!ids.includes(subflow.remoteId)) continue;
-      this.#meta.host.count("RmSubflow");
-      reset(subflow, RST_UNSPECIFIED, this.now);
+      if (ids.includes(subflow.remoteId)) reset(subflow, RST_UNSPECIFIED, this.now);
     }
   }
 

@@ -3,10 +3,10 @@
 import { f64, receiver_segment } from "../../wasm/mod.ts";
 import {
   RECEIVER_STAGED,
+  SEGMENT_ADVANCED,
   SEGMENT_CHECKSUM,
   SEGMENT_DATA,
   SEGMENT_DATA_DUPLICATE,
-  SEGMENT_GAP,
   SEGMENT_MEMORY,
   SEGMENT_STAGED,
 } from "../../wasm/layout.ts";
@@ -18,6 +18,9 @@ import { RST_MIDDLEBOX, RST_MPTCP } from "../wire/mptcp.ts";
 import { abortConnection, maybeClosed } from "./close.ts";
 import { missMapping } from "./fallback.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+
+/** Of these only SEGMENT_ADVANCED is set where new data lie above a hole. */
+const OUT_OF_ORDER_BITS = SEGMENT_ADVANCED | SEGMENT_DATA | SEGMENT_STAGED | SEGMENT_DATA_DUPLICATE;
 
 /** Places the payload of a segment; returns SEGMENT_* bits. */
 export function payload(
@@ -49,7 +52,8 @@ export function payload(
     reset(subflow, RST_MPTCP, now);
     return bits;
   }
-  if ((bits & (SEGMENT_DATA | SEGMENT_GAP)) === 0) meta.host.count("OFOQueue");
+  // In order on the subflow, above a hole in the data.
+  if ((bits & OUT_OF_ORDER_BITS) === SEGMENT_ADVANCED) meta.host.count("OFOQueue");
   if (bits & SEGMENT_DATA) afterReceive(meta, subflow, now);
   if (bits & SEGMENT_STAGED) missMapping(meta, subflow, bits, now);
   return bits;

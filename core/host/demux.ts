@@ -136,7 +136,8 @@ function arriveSyn(stack: Stack): void {
       refuse(stack, RST_MPTCP);
       return;
     }
-    stack.count(join.backup ? "MPJoinSynBackupRx" : "MPJoinSynRx");
+    stack.count("MPJoinSynRx");
+    if (join.backup) stack.count("MPJoinSynBackupRx");
     // Its third ACK, with the key that a join is judged by, is still to come: the SYN will be sent again.
     if (!connection.established) return;
     const plan = planReply(local);

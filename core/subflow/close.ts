@@ -103,7 +103,6 @@ export function reset(subflow: Subflow, reason: number, now: Micros, transient =
     if (subflow.owner.mappingFlags !== 0) writeTcpRst(reason, transient);
     sendReset(subflow, now);
     if (subflow.owner.mappingFlags !== 0) subflow.owner.host.count("MPRstTx");
-    subflow.owner.host.count("OutRsts");
   }
   leave(subflow, "aborted", now);
 }

@@ -345,6 +345,7 @@ export function sendDataFin(subflow: Subflow, dsn: number, now: Micros): boolean
 
 /** Sends a RST; options that were written since `clearOptions` ride on it. */
 export function sendReset(subflow: Subflow, now: Micros): void {
+  subflow.owner.host.count("TcpOutRsts");
   wish.timestamps = subflow.timestamps;
   wish.dss = 0;
   wish.checksum = false;
