@@ -38,6 +38,9 @@ export interface PathShape {
   /** Packets. @default {100} */
   readonly queue?: number;
   readonly elements?: readonly ElementFactory[];
+  /** Further elements from the client to the router, and back. */
+  readonly up?: readonly ElementFactory[];
+  readonly down?: readonly ElementFactory[];
 }
 
 /** How a topology is made. */
@@ -92,7 +95,11 @@ export class Topology implements Disposable {
         delay(shape.delay),
         ...shape.elements ?? [],
       ];
-      const link = this.network.link(name, client, router, { ...links, elements });
+      const link = this.network.link(name, client, router, {
+        ...links,
+        forward: [...elements, ...shape.up ?? []],
+        backward: [...elements, ...shape.down ?? []],
+      });
       router.route(`${net(n)}0/${bits}`, link);
       this.client.addLink(0, link.end(client), [`${net(n)}1/${bits}`]);
       paths[name] = link;

@@ -1,0 +1,126 @@
+/** What middleboxes do to MPTCP, and what the stack makes of it: the data arrive, as MPTCP where it can be, as plain TCP where not. */
+
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
+import {
+  coalescing,
+  meddling,
+  renumbering,
+  type Segment,
+  splitting,
+  stripping,
+} from "../support/middlebox.ts";
+import { Topology, type TopologyOptions } from "../support/topology.ts";
+
+/*
+ *   client ── wifi ── middlebox ─┬ router ── server
+ *          ── lte ───────────────┘
+ */
+function through(
+  up: readonly ElementFactory[],
+  down: readonly ElementFactory[],
+  options: Partial<TopologyOptions> & { readonly lte?: boolean } = {},
+): Topology {
+  const { lte = true, ...rest } = options;
+  return new Topology({
+    paths: {
+      wifi: { rate: "20 Mbit/s", delay: "10 ms", up, down },
+      ...(lte ? { lte: { rate: "12 Mbit/s", delay: "30 ms" } } : {}),
+    },
+    links: { checksums: true },
+    ...rest,
+  });
+}
+
+/** Transfers in both directions; whether it was MPTCP at the client, at the server, and the client's subflows. */
+function transfer(t: Topology, bytes = 1e6, seconds = 10): [boolean, boolean, number] {
+  const pair = t.connect({ bytes }, { bytes });
+  let server = pair.server();
+  t.runUntil(() => (server = pair.server()) !== undefined, 20);
+  t.complete(pair, seconds);
+  const { socket } = pair.client;
+  return [!socket.fallback, !server.socket.fallback, socket.subflowsTotal];
+}
+
+const syn = ({ syn, ack }: Segment): boolean => syn && !ack;
+const synAck = ({ syn, ack }: Segment): boolean => syn && ack;
+const later = ({ syn }: Segment): boolean => !syn;
+const data = ({ syn, length }: Segment): boolean => !syn && length > 0;
+
+describe("a middlebox that takes options away leads to plain TCP", () => {
+  const cases: [string, ElementFactory[], ElementFactory[]][] = [
+    ["from the SYN", [stripping(syn)], []],
+    ["from the SYN/ACK", [], [stripping(synAck)]],
+    ["from all but SYNs, both ways", [stripping(later)], [stripping(later)]],
+    ["from all but SYNs, on the way up", [stripping(later)], []],
+    ["from all but SYNs, on the way down", [], [stripping(later)]],
+    ["from data, both ways", [stripping(data)], [stripping(data)]],
+    ["from the first part of data that it splits", [splitting("second")], [splitting("second")]],
+    ["from everything", [stripping(() => true)], [stripping(() => true)]],
+  ];
+  for (const [what, up, down] of cases) {
+    it(what, () => {
+      using t = through(up, down);
+      const [client, server] = transfer(t);
+      assertEquals([client, server], [false, false]);
+      t.runTo(t.seconds + 100);
+      assertEquals([t.client.usage().connections, t.server.usage().connections], [0, 0]);
+    });
+  }
+
+  it("on the second path alone costs that path alone", () => {
+    using t = new Topology({
+      paths: {
+        wifi: { rate: "20 Mbit/s", delay: "10 ms" },
+        lte: { rate: "12 Mbit/s", delay: "30 ms", up: [stripping(syn)] },
+      },
+      links: { checksums: true },
+    });
+    assertEquals(transfer(t), [true, true, 1]);
+  });
+});
+
+describe("MPTCP goes on behind a middlebox that", () => {
+  const cases: [string, ElementFactory[], ElementFactory[]][] = [
+    ["splits segments and copies the options", [splitting("both")], [splitting("both")]],
+    ["splits segments, options on the first part", [splitting("first")], [splitting("first")]],
+    // Not from the first data on: data without options right after the handshake mean plain TCP (RFC 8684 §3.7).
+    ["splits segments, options on the second part", [splitting("second", 20)], [
+      splitting("second", 20),
+    ]],
+    ["renumbers", [renumbering(12345).up], [renumbering(12345).down]],
+  ];
+  for (const [what, up, down] of cases) {
+    for (const checksum of [false, true]) {
+      it(`${what}${checksum ? ", with DSS checksums" : ""}`, () => {
+        using t = through(up, down, { client: { checksum } });
+        assertEquals(transfer(t), [true, true, 2]);
+        assertEquals(t.server.counters.get("DataCsumErr"), 0);
+      });
+    }
+  }
+
+  for (const keep of ["first", "second"] as const) {
+    it(`joins small segments under the options of the ${keep}: what lost its mapping is sent again`, () => {
+      using t = through([coalescing(keep)], [coalescing(keep)]);
+      const pair = t.connect({ bytes: 60e3, writes: () => 500 }, {
+        bytes: 60e3,
+        writes: () => 500,
+      });
+      t.complete(pair, 30);
+      assertEquals(pair.client.socket.fallback, false);
+      const { packets, delivered } = t.paths.wifi!.forward.counts;
+      assert(delivered < packets, "nothing was joined");
+    });
+  }
+});
+
+describe("a middlebox that changes data", () => {
+  it("is found out by the DSS checksum: its path is given up, no changed byte is delivered", () => {
+    using t = through([meddling(({ index }) => index > 40)], [], { client: { checksum: true } });
+    const pair = t.connect({ bytes: 1e6 });
+    t.complete(pair, 10);
+    assert(t.server.counters.get("DataCsumErr") > 0);
+  });
+});

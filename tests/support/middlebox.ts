@@ -1,0 +1,227 @@
+/** Middleboxes as elements of a path: they change packets and make their checksums right again (RFC 8684 §1, §3.7; RFC 6182 §7). IPv4 only. */
+
+import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
+import { freePacket, type Packet, takePacket } from "../../core/link/sim/elements/packet.ts";
+import { u8 } from "../../wasm/mod.ts";
+import { plainSum } from "./sim.ts";
+
+const MPTCP = 30;
+
+/** A TCP segment in a packet. */
+export interface Segment {
+  readonly syn: boolean;
+  readonly ack: boolean;
+  /** Bytes of payload. */
+  readonly length: number;
+  /** Counts the packets of this direction, from 0. */
+  readonly index: number;
+  /** The IP packet. */
+  readonly bytes: Uint8Array;
+}
+
+function segment(packet: Packet, index: number): Segment {
+  const bytes = u8.subarray(packet.address, packet.address + packet.length);
+  const flags = bytes[33]!;
+  const header = 20 + (bytes[32]! >> 4) * 4;
+  return {
+    syn: (flags & 2) !== 0,
+    ack: (flags & 16) !== 0,
+    length: bytes.length - header,
+    index,
+    bytes,
+  };
+}
+
+/** Makes both checksums of a packet right. */
+function repair(bytes: Uint8Array): void {
+  bytes.set([0, 0], 10);
+  const ip = ~plainSum(bytes.subarray(0, 20)) & 0xffff;
+  bytes.set([ip >> 8, ip & 255], 10);
+  bytes.set([0, 0], 36);
+  const start = plainSum(bytes.subarray(12, 20)) + 6 + bytes.length - 20;
+  const tcp = ~plainSum(bytes.subarray(20), start) & 0xffff;
+  bytes.set([tcp >> 8, tcp & 255], 36);
+}
+
+/** Overwrites the MPTCP options of a packet with NOPs. */
+function wipe(bytes: Uint8Array): void {
+  const end = 20 + (bytes[32]! >> 4) * 4;
+  for (let at = 40; at < end;) {
+    const kind = bytes[at]!;
+    if (kind === 0) return;
+    const size = kind === 1 ? 1 : bytes[at + 1]!;
+    if (kind === MPTCP) bytes.fill(1, at, at + size);
+    at += size;
+  }
+}
+
+/** A middlebox that changes each segment in place; `change` tells whether it did. */
+export function rewriting(name: string, change: (segment: Segment) => boolean): ElementFactory {
+  return {
+    name,
+    create(context, output) {
+      let index = 0;
+      return {
+        push(packet) {
+          context.complete(packet);
+          const each = segment(packet, index++);
+          if (change(each)) {
+            repair(each.bytes);
+            packet.verified = false;
+            packet.partial = false;
+          }
+          output(packet);
+        },
+      };
+    },
+  };
+}
+
+/** Takes MPTCP options from the segments for which `when` gives true. */
+export function stripping(when: (segment: Segment) => boolean): ElementFactory {
+  return rewriting("stripping", (each) => {
+    if (!when(each)) return false;
+    wipe(each.bytes);
+    return true;
+  });
+}
+
+/** Changes one bit of the payload of the segments for which `when` gives true, as an application-level gateway may. */
+export function meddling(when: (segment: Segment) => boolean): ElementFactory {
+  return rewriting("meddling", (each) => {
+    if (each.length === 0 || !when(each)) return false;
+    each.bytes[each.bytes.length - 1 - each.index % each.length]! ^= 4;
+    return true;
+  });
+}
+
+/** Cuts segments with payload in two, from the packet numbered `from` on; MPTCP options stay on the `keep` part. */
+export function splitting(keep: "first" | "second" | "both", from = 0): ElementFactory {
+  return {
+    name: "splitting",
+    create(context, output) {
+      let index = 0;
+      return {
+        push(packet) {
+          context.complete(packet);
+          const { length, bytes } = segment(packet, index++);
+          const head = index <= from ? 0 : Math.floor(length / 2);
+          const tail = head === 0 ? null : takePacket(bytes.length - head);
+          if (tail === null) {
+            output(packet);
+            return;
+          }
+          const header = bytes.length - length;
+          const second = u8.subarray(tail.address, tail.address + tail.length);
+          second.set(bytes.subarray(0, header));
+          second.set(bytes.subarray(header + head), header);
+          const view = new DataView(second.buffer, second.byteOffset);
+          view.setUint32(24, view.getUint32(24) + head);
+          packet.length = header + head;
+          const first = u8.subarray(packet.address, packet.address + packet.length);
+          first[33]! &= ~9; // FIN and PSH belong to the end
+          for (const part of [first, second]) {
+            part.set([part.length >> 8, part.length & 255], 2);
+          }
+          if (keep === "first") wipe(second);
+          if (keep === "second") wipe(first);
+          for (const each of [packet, tail]) {
+            repair(u8.subarray(each.address, each.address + each.length));
+            each.verified = each.partial = false;
+          }
+          output(packet);
+          output(tail);
+        },
+      };
+    },
+  };
+}
+
+/** Joins a segment with payload to the next one when that follows at once, and keeps the options of the first or of the second. */
+export function coalescing(keep: "first" | "second"): ElementFactory {
+  return {
+    name: "coalescing",
+    create(context, output) {
+      let held: Packet | null = null;
+      let index = 0;
+      const release = (): void => {
+        const packet = held;
+        held = null;
+        if (packet !== null) output(packet);
+      };
+      return {
+        push(packet) {
+          context.complete(packet);
+          const next = segment(packet, index++);
+          if (held === null) {
+            if (next.length === 0 || next.syn || next.length > 700) {
+              output(packet);
+              return;
+            }
+            held = packet;
+            context.at(context.now + 500, () => {
+              if (held === packet) release();
+            });
+            return;
+          }
+          const first = segment(held, 0);
+          const header = first.bytes.length - first.length;
+          const nextHeader = next.bytes.length - next.length;
+          const sequence = (bytes: Uint8Array): number =>
+            new DataView(bytes.buffer, bytes.byteOffset).getUint32(24);
+          const follows = next.length > 0 && header === nextHeader &&
+            next.bytes.subarray(20, 24).join() === first.bytes.subarray(20, 24).join() &&
+            sequence(next.bytes) === ((sequence(first.bytes) + first.length) >>> 0);
+          const both = follows ? takePacket(first.bytes.length + next.length) : null;
+          if (both === null) {
+            release();
+            output(packet);
+            return;
+          }
+          const bytes = u8.subarray(both.address, both.address + both.length);
+          bytes.set(first.bytes);
+          bytes.set(next.bytes.subarray(nextHeader), first.bytes.length);
+          if (keep === "second") bytes.set(next.bytes.subarray(40, nextHeader), 40);
+          bytes.set(next.bytes.subarray(28, 36), 28); // the newer ACK, flags and window
+          bytes.set([bytes.length >> 8, bytes.length & 255], 2);
+          repair(bytes);
+          freePacket(held);
+          freePacket(packet);
+          held = null;
+          output(both);
+        },
+        clear() {
+          if (held !== null) freePacket(held);
+          held = null;
+        },
+      };
+    },
+  };
+}
+
+/** Adds a constant to the sequence numbers of one direction, and takes it from the acknowledgements of the other: for both in turn, as firewalls do. */
+export function renumbering(shift: number): { up: ElementFactory; down: ElementFactory } {
+  const add = (bytes: Uint8Array, at: number, value: number): void => {
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    view.setUint32(at, view.getUint32(at) + value);
+  };
+  return {
+    up: rewriting("renumbering", ({ bytes }) => {
+      add(bytes, 24, shift);
+      return true;
+    }),
+    down: rewriting("renumbering", ({ bytes, ack }) => {
+      if (ack) add(bytes, 28, -shift);
+      const end = 20 + (bytes[32]! >> 4) * 4;
+      for (let at = 40; at < end;) {
+        const kind = bytes[at]!;
+        if (kind === 0) break;
+        if (kind === 5) {
+          for (let edge = at + 2; edge < at + bytes[at + 1]!; edge += 4) add(bytes, edge, -shift);
+        }
+        at += kind === 1 ? 1 : bytes[at + 1]!;
+      }
+      return true;
+    }),
+  };
+}
