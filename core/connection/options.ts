@@ -12,7 +12,6 @@ import {
   OPTION_MALFORMED,
   OPTION_MPTCP,
   RX_DATA_LENGTH,
-  RX_DSN_HIGH,
   RX_DSN_LOW,
   RX_DSS_CHECKSUM,
   RX_DSS_FLAGS,
@@ -184,7 +183,6 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
     const option = readMpCapable(capable);
     if (option.dataLength !== undefined && option.dataLength > 0) {
       meta.confirm(now);
-      u32[RX_DSN_HIGH] = 0;
       i32[RX_DSS_CHECKSUM] = option.checksum ?? -1;
       // First data: data offset 1 at sequence offset 1 (RFC 8684 §3.1).
       const { dataLength } = option;
