@@ -145,10 +145,10 @@ class Group implements CongestionControl {
  * Couples the increases so that all subflows together take as much as one TCP connection on the best path, at least that much, and less where it is
  * crowded (RFC 6356 §2). With one subflow it is reno.
  */
-export default function lia(options: SlowStartOptions = {}): CongestionControlPlugin {
+export default function lia({ hystart }: SlowStartOptions = {}): CongestionControlPlugin {
   return {
     kind: "congestion-control",
     name: "lia",
-    create: (connection) => new Group(connection, options),
+    create: (connection) => new Group(connection, { hystart }),
   };
 }

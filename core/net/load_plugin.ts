@@ -149,7 +149,9 @@ const FILE_PATTERN = /[/\\]|\.[cm]?[jt]s$/;
  * assertEquals(plugin.name, "round_robin");
  * ```
  *
- * @throws {TypeError} When it cannot be loaded, or is no plugin of that kind.
+ * A factory reads its options when it is called: those that it leaves unread, when it reads others, are refused as misspelt.
+ *
+ * @throws {TypeError} When it cannot be loaded, or is no plugin of that kind, or has no such option.
  */
 export async function loadPlugin<K extends PluginKind>(
   kind: K,
@@ -158,15 +160,70 @@ export async function loadPlugin<K extends PluginKind>(
 ): Promise<PluginKinds[K]> {
   const { source, options } = parsePlugin(text);
   const factory = await findFactory(kind, source, builtIns, base);
+  const watched = new WatchedOptions(options);
   let plugin: unknown;
   try {
-    plugin = factory(options);
+    plugin = factory(watched.options);
   } catch (error) {
-    throw new TypeError(`Cannot use ${text} as ${KINDS[kind].name} as ${reason(error)}`, {
-      cause: error,
+    const why = reason(error).replace(/^Cannot make \S+ as /, "");
+    throw new TypeError(`Cannot use ${text} as ${KINDS[kind].name} as ${why}`, { cause: error });
+  }
+  const wrong = watched.settle(Object.hasOwn(builtIns, source));
+  const checked = checkPlugin(kind, plugin, source);
+  if (wrong !== null) {
+    throw new TypeError(`Cannot use ${text} as ${KINDS[kind].name} as ${wrong}`);
+  }
+  return checked;
+}
+
+/** Options that know what a factory asked for, as one that is misspelt would do nothing, without a word. */
+class WatchedOptions {
+  readonly options: Record<string, OptionValue>;
+  readonly #values: Readonly<Record<string, OptionValue>>;
+  readonly #asked = new Set<PropertyKey>();
+
+  constructor(values: Readonly<Record<string, OptionValue>>) {
+    this.#values = values;
+    const asked = this.#asked;
+    // What is not among the values is asked of the prototype.
+    const others = new Proxy(Object.prototype, {
+      get(target, key) {
+        if (!(key in target)) asked.add(key);
+        return Reflect.get(target, key);
+      },
+      has(target, key) {
+        asked.add(key);
+        return key in target;
+      },
+    });
+    this.options = Object.create(others, {
+      ...Object.fromEntries(
+        Object.entries(values).map(([key, value]) => [key, {
+          get: () => (asked.add(key), value),
+          enumerable: true,
+          configurable: true,
+        }]),
+      ),
     });
   }
-  return checkPlugin(kind, plugin, source);
+
+  /**
+   * Makes the options an ordinary object. What is wrong with them, or null. A factory that has asked for nothing may still do so, unless `all` says
+   * that it asks for everything at once.
+   */
+  settle(all: boolean): string | null {
+    Object.setPrototypeOf(this.options, Object.prototype);
+    for (const [key, value] of Object.entries(this.#values)) {
+      Object.defineProperty(this.options, key, { value, writable: true });
+    }
+    if (this.#asked.size === 0 && !all) return null;
+    const stray = Object.keys(this.#values).find((key) => !this.#asked.has(key));
+    if (stray === undefined) return null;
+    const names = [...this.#asked].map(String);
+    return `it has no option ${stray}: ${
+      names.length === 0 ? "it has none" : `it has ${names.join(", ")}`
+    }`;
+  }
 }
 
 async function findFactory(
@@ -209,7 +266,10 @@ async function findFactory(
 }
 
 function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  // A list of causes, each of which repeats those behind it: the last one is enough.
+  const causes = /\n +0: [^]*\n +\d+: (.+)\s*$/.exec(message);
+  return causes?.[1] ?? message;
 }
 
 /** The URL of an absolute path. */

@@ -1,12 +1,17 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { lia } from "../../cc/mod.ts";
+import { lia, reno } from "../../cc/mod.ts";
 import { checkPlugin, loadPlugin, parsePlugin } from "../../core/net/load_plugin.ts";
 import type { Plugin } from "../../core/plugin.ts";
 import { fullMesh, nDiffPorts } from "../../pm/mod.ts";
 import { minRtt, roundRobin } from "../../sched/mod.ts";
 
 const ROOT = new URL("../../", import.meta.url);
+const BUILT_INS = {
+  "scheduler": { round_robin: roundRobin },
+  "congestion-control": { lia, reno },
+  "path-manager": { full_mesh: fullMesh, n_diff_ports: nDiffPorts },
+};
 const builtIns = { min_rtt: minRtt, round_robin: roundRobin };
 
 /** Runs `use` with a file of `source`, which is given as relative path and base. */
@@ -86,6 +91,67 @@ describe("loadPlugin", () => {
     assertEquals([plugin.name, plugin.quantum], ["round_robin", 5840]);
   });
 
+  it("refuses options that the plugin does not have", async () => {
+    const message = async (text: string): Promise<string> =>
+      (await assertRejects(
+        () => loadPlugin("scheduler", text, { builtIns, base: ROOT }),
+        TypeError,
+      )).message;
+    assertEquals(
+      await message("round_robin,segment=4"),
+      "Cannot use round_robin,segment=4 as a scheduler as it has no option segment: it has segments",
+    );
+    assertEquals(
+      await message("min_rtt,ratio=4"),
+      "Cannot use min_rtt,ratio=4 as a scheduler as it has no option ratio: it has none",
+    );
+    assertEquals(
+      await message("docs/examples/patient.ts,ratoi=4"),
+      "Cannot use docs/examples/patient.ts,ratoi=4 as a scheduler as it has no option ratoi: it has ratio",
+    );
+    assertEquals(
+      await message("round_robin,segments=0"),
+      "Cannot use round_robin,segments=0 as a scheduler as 'segments' must be an integer from 1 to 44: current value is 0",
+    );
+  });
+
+  it("takes the options of every built-in plugin", async () => {
+    for (
+      const [kind, text] of [
+        ["scheduler", "round_robin,segments=4"],
+        ["congestion-control", "lia,hystart=false"],
+        ["congestion-control", "reno,hystart=false"],
+        ["path-manager", "full_mesh,copies=2"],
+        ["path-manager", "n_diff_ports,subflows=3"],
+      ] as const
+    ) {
+      const plugin = await loadPlugin(kind, text, { builtIns: BUILT_INS[kind] });
+      assertEquals(plugin.name, text.split(",")[0]);
+    }
+  });
+
+  it("hands over ordinary options, to factories that read them later, or all, too", async () => {
+    const load = async (factory: string, options: string): Promise<unknown> => {
+      let result: unknown;
+      await withFile(`export default ${factory}`, async (path, base) => {
+        const plugin = await loadPlugin("scheduler", `${path},${options}`, { base });
+        result = (plugin.create as () => unknown)();
+      });
+      return result;
+    };
+    const plugin = (create: string): string =>
+      `({ kind: "scheduler", name: "x", create: ${create} })`;
+    assertEquals(await load(`(o) => ${plugin("() => o")}`, "a=1,b=x"), { a: 1, b: "x" });
+    assertEquals(await load(`(o) => { o = { ...o }; return ${plugin("() => o")}; }`, "a=1"), {
+      a: 1,
+    });
+    assertEquals(await load(`({ a, ...rest }) => ${plugin("() => rest")}`, "a=1,b=2"), { b: 2 });
+    assertEquals(
+      await load(`(o) => ${plugin("() => [o.hasOwnProperty('a'), 'b' in o]")}`, "a=1"),
+      [true, false],
+    );
+  });
+
   it("loads a file, relative to a directory or absolute", async () => {
     const relative = await loadPlugin("scheduler", "docs/examples/patient.ts,ratio=3", {
       base: ROOT,
@@ -158,6 +224,10 @@ describe("loadPlugin", () => {
       "Cannot use docs/examples/wifi_first.ts as a scheduler as it is a path manager",
     );
     assert((await message("./none.ts")).startsWith("Cannot load ./none.ts as Module not found"));
+    assertMatch(
+      await message("http://localhost:1/x.ts"),
+      /^Cannot load http:\/\/localhost:1\/x\.ts as Connection refused.*$/,
+    );
     assert((await message("round_robin,segments=0")).includes("'segments' must be an integer"));
     await withFile("export const a = 1;", async (path, base) => {
       assertEquals(await message(path, base), "Cannot load ./mine.ts as it has no default export");
