@@ -88,12 +88,12 @@ async function orEnd<T>(peer: Peer, work: Promise<T>): Promise<T> {
   }
 }
 
-/** Bytes that went one way. */
-export interface Moved {
-  /** How many. */
-  readonly bytes: number;
-  /** Their sum. */
-  readonly sha256: string;
+/** Told of an exchange's progress in bytes; may hold it up. */
+export interface Progress {
+  /** What has been written. */
+  readonly sent?: (bytes: number) => void | Promise<void>;
+  /** What has been read. */
+  readonly received?: (bytes: number) => void | Promise<void>;
 }
 
 /** Bytes of one write or read. */
@@ -105,6 +105,11 @@ export class Meeting implements AsyncDisposable {
   readonly peer: Peer;
   /** Our side. */
   readonly conn: MptcpConn;
+  /** Bytes that we sent and received so far. */
+  sent = 0;
+  received = 0;
+  readonly #out = createHash("sha256");
+  readonly #in = createHash("sha256");
 
   /** Joins both. */
   constructor(peer: Peer, conn: MptcpConn) {
@@ -112,45 +117,51 @@ export class Meeting implements AsyncDisposable {
     this.conn = conn;
   }
 
-  /** Sends `size` bytes and the end. `progress` is told how many there were, and may hold it up. */
-  async send(size: number, progress?: (bytes: number) => void | Promise<void>): Promise<Moved> {
-    const hash = createHash("sha256");
-    const block = new Uint8Array(BLOCK).map((_, i) => i * 31 >> 3);
-    for (let at = 0; at < size; at += BLOCK) {
-      const piece = block.subarray(0, Math.min(BLOCK, size - at));
-      new DataView(block.buffer).setFloat64(0, at);
+  /** Sends `size` bytes. */
+  async send(size: number, progress?: Progress["sent"]): Promise<void> {
+    const block = new Uint8Array(Math.min(size, BLOCK)).map((_, i) => i * 31 >> 3);
+    const end = this.sent + size;
+    while (this.sent < end) {
+      const piece = block.subarray(0, Math.min(BLOCK, end - this.sent));
+      piece[0] = this.sent >> 20;
       await this.conn.write(piece);
-      hash.update(piece);
-      await progress?.(at + piece.length);
+      this.#out.update(piece);
+      this.sent += piece.length;
+      await progress?.(this.sent);
     }
-    await this.conn.closeWrite();
-    return { bytes: size, sha256: hash.digest("hex") };
   }
 
-  /** Reads to the end. */
-  async receive(progress?: (bytes: number) => void | Promise<void>): Promise<Moved> {
-    const hash = createHash("sha256");
+  /** Reads `size` bytes, or to the end. */
+  async receive(size = Infinity, progress?: Progress["received"]): Promise<void> {
     const block = new Uint8Array(BLOCK);
-    let bytes = 0;
-    for (;;) {
-      const count = await this.conn.read(block);
-      if (count === null) return { bytes, sha256: hash.digest("hex") };
-      hash.update(block.subarray(0, count));
-      bytes += count;
-      await progress?.(bytes);
+    const end = this.received + size;
+    while (this.received < end) {
+      const count = await this.conn.read(block.subarray(0, Math.min(BLOCK, end - this.received)));
+      if (count === null) return;
+      this.#in.update(block.subarray(0, count));
+      this.received += count;
+      await progress?.(this.received);
     }
   }
 
-  /** Sends `size` bytes, reads to the end, and sees that each side got what the other sent. */
+  /** Sends a byte and waits for its echo: only then further paths may be opened (RFC 8684 §3.1). */
+  async greet(): Promise<void> {
+    await this.send(1);
+    await this.receive(1);
+  }
+
+  /** Sends `size` bytes and the end, reads to the end, and sees that each side got all that the other sent. */
   async exchange(size: number, progress: Progress = {}): Promise<PeerEnd> {
-    const [sent, received] = await Promise.all([
-      this.send(size, progress.sent),
-      this.receive(progress.received),
-    ]);
+    const sending = async (): Promise<void> => {
+      await this.send(size, progress.sent);
+      await this.conn.closeWrite();
+    };
+    await Promise.all([sending(), this.receive(Infinity, progress.received)]);
     const end = await this.peer.until("end");
     assertEquals(end.error, null);
-    assertEquals({ bytes: end.received, sha256: end.receivedSha256 }, sent);
-    assertEquals(received, { bytes: end.sent, sha256: end.sentSha256 });
+    const sent = [this.sent, this.#out.digest("hex")];
+    assertEquals([end.received, end.receivedSha256], sent);
+    assertEquals([this.received, this.#in.digest("hex")], [end.sent, end.sentSha256]);
     return end;
   }
 
@@ -159,12 +170,4 @@ export class Meeting implements AsyncDisposable {
     await this.conn[Symbol.asyncDispose]();
     await this.peer[Symbol.asyncDispose]();
   }
-}
-
-/** Told of an exchange's progress in bytes; may hold it up. */
-export interface Progress {
-  /** What has been written. */
-  readonly sent?: (bytes: number) => void | Promise<void>;
-  /** What has been read. */
-  readonly received?: (bytes: number) => void | Promise<void>;
 }
