@@ -46,7 +46,7 @@ export function writeHandshakeOption(meta: MetaSocket, subflow: Subflow, tcpFlag
   const ack = (tcpFlags & TCP_ACK) !== 0;
   const { host } = meta;
   if (subflow.join) {
-    const backup = subflow.backup;
+    const backup = subflow.backupByUs;
     if (syn && !ack) {
       host.count("MPJoinSynTx");
       writeJoinSyn(backup, subflow.localId, meta.remoteToken, subflow.localNonce);
@@ -115,7 +115,6 @@ export function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): bo
     meta.host.count("MPJoinSynAckRx");
     if (option.backup) meta.host.count("MPJoinSynAckBackupRx");
     subflow.backupByPeer = option.backup;
-    subflow.backup ||= option.backup;
     return true;
   }
   const at = optionAt(MP_CAPABLE);

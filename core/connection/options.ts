@@ -25,7 +25,7 @@ import type { Micros } from "../plugin.ts";
 import { reset } from "../subflow/close.ts";
 import { updateMss } from "../subflow/send.ts";
 import type { Subflow } from "../subflow/subflow.ts";
-import { formatAddress } from "../wire/ip.ts";
+import { formatAddress, isHostAddress } from "../wire/ip.ts";
 import {
   ADD_ADDR,
   MP_CAPABLE,
@@ -206,7 +206,6 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (prio !== 0) {
     host.count("MPPrioRx");
     subflow.backupByPeer = readMpPrio(prio);
-    subflow.backup = subflow.backupByPeer;
     meta.subflowChanged(subflow, "priority");
     meta.dirty(subflow);
   }
@@ -243,7 +242,8 @@ function takeAddAddr(meta: MetaSocket, at: number): void {
     option.address,
     option.port,
   );
-  if (!sameHmac(mac, option.hmac)) {
+  // No peer shall have us open paths to everybody, or to ourselves.
+  if (!sameHmac(mac, option.hmac) || !isHostAddress(option.address)) {
     meta.host.count("AddAddrDrop");
     return;
   }

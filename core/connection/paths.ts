@@ -160,7 +160,6 @@ export class PathTransportOf implements PathTransport {
     subflow.remoteNonce = option.nonce;
     subflow.localNonce = host.randomWord();
     subflow.backupByPeer = option.backup;
-    subflow.backup = option.backup;
     if (!host.register(subflow)) {
       side.abandon(path);
       return RST_UNSPECIFIED;
@@ -193,7 +192,7 @@ export class PathTransportOf implements PathTransport {
       join: true,
     }, this.now);
     subflow.localNonce = host.randomWord();
-    subflow.backup = backup;
+    subflow.backupByUs = backup;
     if (!host.register(subflow)) {
       subflow.destroy();
       return false;
@@ -215,7 +214,7 @@ export class PathTransportOf implements PathTransport {
   setBackup(path: PathIndex, backup: boolean): void {
     const subflow = this.#meta.subflows.find((each) => each.path === path);
     if (subflow === undefined) return;
-    subflow.backup = backup;
+    subflow.backupByUs = backup;
     sendPrio(this.#meta, subflow, this.now);
     this.#meta.subflowChanged(subflow, "priority");
     this.#meta.dirty(subflow);
@@ -266,7 +265,7 @@ export class PathTransportOf implements PathTransport {
 /** Tells the peer by MP_PRIO whether a subflow is a backup (RFC 8684 §3.3.8); when the link is full, in a later send pass. */
 export function sendPrio(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   clearOptions();
-  writeMpPrio(subflow.backup);
+  writeMpPrio(subflow.backupByUs);
   subflow.prioOwed = !sendAck(subflow, now, true);
   if (!subflow.prioOwed) meta.host.count("MPPrioTx");
 }

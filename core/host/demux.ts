@@ -32,7 +32,7 @@ import { leave } from "../subflow/close.ts";
 import { arrive } from "../subflow/arrives.ts";
 import { accept } from "../subflow/handshake.ts";
 import { type Subflow, TIME_WAIT } from "../subflow/subflow.ts";
-import { formatAddress, type IpAddress } from "../wire/ip.ts";
+import { formatAddress, type IpAddress, isHostAddress } from "../wire/ip.ts";
 import { MP_JOIN, optionAt, readMpJoin, RST_MPTCP } from "../wire/mptcp.ts";
 import { distance32, fromWire } from "../wire/seq.ts";
 import { writeKey } from "./flow_key.ts";
@@ -103,15 +103,10 @@ function destination(stack: Stack): LocalAddress | undefined {
   return local;
 }
 
-/** Whether an answer to the packet's source could reach anybody: neither multicast nor unspecified, loopback or ours (RFC 9293 §3.9.2.3, RFC 1122 §3.2.1.3). */
+/** Whether an answer to the packet's source could reach anybody else. */
 function sourceMayBe(stack: Stack): boolean {
-  const { family, bytes } = addressAt(RX_SOURCE);
-  const [first = 0] = bytes;
-  if (family === 4 ? first === 0 || first === 127 || first >= 224 : first === 0xff) return false;
-  if (family === 6 && bytes[15]! <= 1 && bytes.subarray(0, 15).every((byte) => byte === 0)) {
-    return false;
-  }
-  return stack.routes.find(formatAddress(bytes)) === undefined;
+  const { bytes } = addressAt(RX_SOURCE);
+  return isHostAddress(bytes) && stack.routes.find(formatAddress(bytes)) === undefined;
 }
 
 /** A SYN: tokens before flows, flows before listeners. */

@@ -73,6 +73,7 @@ export class Stack implements ConnectionHost {
   readonly wasm: number;
   readonly headerBuffer: number;
   readonly timers = new TimerQueue();
+  timeWaits = 0;
   readonly counters = new Counters();
   readonly tokens = new Tokens();
   readonly routes = new Routes();

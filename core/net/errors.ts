@@ -96,6 +96,13 @@ export function abortError(what: string): DOMException {
   return new DOMException(`${what} was aborted`, "AbortError");
 }
 
+/** For a name that could not be asked for; `code` is what the resolver gave: "EAI_AGAIN". */
+export function unresolvedNameError(name: string, code: string): Error {
+  return new Error(
+    `Cannot connect to ${name} as no name server answered for it (${code}): check the network, or give an address`,
+  );
+}
+
 /** For a name that nobody knows. */
 export function unknownNameError(name: string): Error {
   return denoError(

@@ -1,7 +1,7 @@
 /** From names to addresses. */
 
 import { formatAddress, parseAddress } from "../wire/ip.ts";
-import { unknownNameError } from "./errors.ts";
+import { unknownNameError, unresolvedNameError } from "./errors.ts";
 import { describe } from "./policies.ts";
 
 /** Gives the addresses of a name, best first; none when there is no such name. */
@@ -21,7 +21,9 @@ export async function systemResolve(name: string): Promise<readonly string[]> {
   try {
     return (await dns.lookup(name, { all: true })).map(({ address }) => address);
   } catch (error) {
-    if ((error as { code?: unknown }).code === "ENOTFOUND") return [];
+    const { code } = error as { code?: unknown };
+    if (code === "ENOTFOUND") return [];
+    if (typeof code === "string") throw unresolvedNameError(name, code);
     throw error;
   }
 }

@@ -20,6 +20,8 @@ import {
 
 /** Twice the longest life of a segment in the network, as Linux has it (RFC 9293 §3.4.2 speaks of 2 minutes for one). */
 export const TIME_WAIT_LENGTH: Micros = 60e6;
+/** Most subflows of a host in TIME-WAIT. */
+const MOST_TIME_WAITS = 16384;
 /** How long a FIN of the peer is awaited when ours is acknowledged, and nothing else is awaited from it. */
 const FIN_WAIT_2_LENGTH: Micros = 60e6;
 
@@ -76,8 +78,10 @@ export function finInOrder(subflow: Subflow, now: Micros): void {
   if (subflow.state === FIN_WAIT_2) enterTimeWait(subflow, now);
 }
 
-/** TIME-WAIT holds no memory but its variables: it only answers FINs that come again. */
+/** TIME-WAIT holds no memory but its variables: it only answers what comes again. */
 export function enterTimeWait(subflow: Subflow, now: Micros): void {
+  const { host } = subflow.owner;
+  const entered = subflow.state !== TIME_WAIT;
   subflow.state = TIME_WAIT;
   subflow.usable = false;
   subflow.rtoAt = subflow.rackAt = subflow.probeAt = Infinity;
@@ -87,6 +91,10 @@ export function enterTimeWait(subflow: Subflow, now: Micros): void {
   rearm(subflow);
   tell(subflow, "closed", now);
   subflow.release();
+  if (!entered || ++host.timeWaits <= MOST_TIME_WAITS) return;
+  // A peer that opens and closes without pause shall not fill memory; Linux gives up at tcp_max_tw_buckets too.
+  host.count("TCPTimeWaitOverflow");
+  leave(subflow, "closed", now);
 }
 
 /** TIME-WAIT, or the wait for a FIN that never came, is over. */
@@ -110,6 +118,7 @@ export function reset(subflow: Subflow, reason: number, now: Micros, transient =
 /** Ends without a word on the wire. */
 export function leave(subflow: Subflow, reason: LeaveReason, now: Micros): void {
   if (subflow.state === CLOSED && subflow.gone) return;
+  if (subflow.state === TIME_WAIT) subflow.owner.host.timeWaits--;
   subflow.state = CLOSED;
   subflow.usable = false;
   subflow.rtoAt =

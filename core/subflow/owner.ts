@@ -50,6 +50,8 @@ export interface SubflowHost {
   readonly wasm: number;
   /** Where headers are built; 16 bytes in front of it belong to the link. */
   readonly headerBuffer: number;
+  /** Subflows in TIME-WAIT. */
+  timeWaits: number;
   /** Counts an event under its MIB name. */
   count(name: string, by?: number): void;
   /** Answers the segment in RX_* with the RST that fits it (RFC 9293 §3.10.7.1). */

@@ -234,6 +234,11 @@ export function reorderingTimeout(subflow: Subflow, now: Micros): void {
 export function retransmissionTimeout(subflow: Subflow, now: Micros): void {
   const list = subflow.inFlightList;
   if (list.head === null) return;
+  if (subflow.outlet.blocked && subflow.timeouts > 0) {
+    // What was to go again has not left: nobody can have answered it.
+    armRetransmission(subflow, now);
+    return;
+  }
   const flightSize = subflow.inFlight + list.lost;
   subflow.timeouts++;
   subflow.owner.host.count("TCPTimeouts");

@@ -177,7 +177,8 @@ export class Subflow implements SubflowView, Timed {
   thirdAckOwed = false;
   prioOwed = false;
 
-  backup = false;
+  /** What our path manager asked for. */
+  backupByUs = false;
   /** What the peer asked for by MP_PRIO or the B flag. */
   backupByPeer = false;
   stale = false;
@@ -252,6 +253,10 @@ export class Subflow implements SubflowView, Timed {
   /** Ranges received above `rcvNxt`. */
   get ranges(): number {
     return this.record === 0 ? 0 : f64[this.record + RECEIVER_RANGES]!;
+  }
+
+  get backup(): boolean {
+    return this.backupByUs || this.backupByPeer;
   }
 
   get srtt(): Micros {

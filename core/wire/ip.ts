@@ -94,6 +94,13 @@ export function formatAddress(bytes: Uint8Array): string {
   return `${text(groups.slice(0, start))}::${text(groups.slice(start + length))}`;
 }
 
+/** Whether an address can be one host's: neither multicast or broadcast, unspecified, nor loopback (RFC 9293 §3.9.2.3, RFC 1122 §3.2.1.3). */
+export function isHostAddress(bytes: Uint8Array): boolean {
+  const [first = 0] = bytes;
+  if (bytes.length === 4) return first !== 0 && first !== 127 && first < 224;
+  return first !== 0xff && (bytes[15]! > 1 || bytes.subarray(0, 15).some((byte) => byte !== 0));
+}
+
 /** Reads "10.0.0.1/24" or "fd00::1/64"; an address alone has the prefix of its own length. `null` when it is neither. */
 export function parsePrefix(text: string): IpPrefix | null {
   const slash = text.indexOf("/");

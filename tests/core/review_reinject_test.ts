@@ -91,6 +91,20 @@ describe("a link that takes no more packets", () => {
     assertEquals(bytes(second), 2 * MSS);
   });
 
+  it("does not cost a subflow its life: what never left cannot time out again and again", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(MSS);
+    peer.takeAll();
+    d.links[0]!.full = true;
+    d.pass(3600e6);
+    assertEquals(app.socket.subflows[0]!.timeouts <= 2, true);
+    d.links[0]!.full = false;
+    d.stack.handleWritable(d.now, d.links[0]!);
+    d.stack.flush(d.now);
+    assertEquals(bytes(peer), MSS);
+  });
+
   it("has the DATA_FIN as soon as it takes packets again", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();

@@ -145,6 +145,16 @@ describe("ADD_ADDR, received (RFC 8684 §3.4.1)", () => {
     d.stack.free();
   });
 
+  it("of an address that can be no host's is dropped", () => {
+    const { d, peer } = client();
+    for (const address of ["127.0.0.1", "255.255.255.255", "224.0.0.9", "0.0.0.0"]) {
+      peer.sends(`. 1 ack 1 <add 3 ${address}>`);
+    }
+    d.silent();
+    assertEquals(d.counter("AddAddrDrop"), 4);
+    d.stack.free();
+  });
+
   it("of hundreds of addresses is bounded", () => {
     const { d, peer, app } = client();
     for (let id = 1; id < 256; id++) peer.sends(`. 1 ack 1 <add ${id} 10.0.1.${id}>`);

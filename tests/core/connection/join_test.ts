@@ -218,6 +218,17 @@ describe("MP_PRIO (RFC 8684 §3.3.8)", () => {
     first.gets("P. 1:101 <map8 101 1 100>");
   });
 
+  it("of the peer does not undo what our path manager asked for", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d);
+    app.socket.paths.context.setBackup(app.socket.subflows[1]!.path, true);
+    second.gets(". 1 ack 1 <prio backup>");
+    second.sends(". <prio>");
+    assertEquals(app.socket.subflows.map(({ backup }) => backup), [false, true]);
+    app.write(100);
+    first.gets("P. 1:101 <map8 1 1 100>");
+  });
+
   it("does not stop data where only backups are left", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d);

@@ -312,6 +312,31 @@ describe("half-open joins", () => {
   });
 });
 
+describe("a flood of SYNs", () => {
+  it("is held up to the backlog, ages within seconds, and does not shut others out", () => {
+    using d = new Dialogue();
+    const listener = d.listen(80, 50);
+    const flood = (): void => {
+      for (let i = 0; i < 200; i++) d.peer().offers({}, "S", ["mpc"]);
+    };
+    flood();
+    assertEquals(d.usage.connections, 50);
+    d.pass(2e6);
+    flood();
+    d.sent.length = 0;
+    d.pass(1.1e6);
+    d.sent.length = 0;
+    const peer = d.peer();
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S. 0 ack 1");
+    peer.sends(". 1 ack 1 <mpc keys>");
+    d.accept(listener);
+    d.pass(200e6);
+    assertEquals(d.usage.connections, 1);
+    assertEquals(d.usage.tokens, 1);
+  });
+});
+
 describe("listening", () => {
   it("refuses ports that are taken and addresses that are not ours", () => {
     using d = new Dialogue();

@@ -213,6 +213,25 @@ describe("TIME-WAIT", () => {
   });
 });
 
+describe("TIME-WAIT of many", () => {
+  it("is bounded: above 16,384 the next one ends at once", () => {
+    using d = new Dialogue();
+    d.stack.timeWaits = 16383;
+    for (const left of [1, 1]) {
+      const { peer, app, listener } = d.opened({ mptcp: false });
+      app.close();
+      peer.gets("F. 1");
+      peer.sends("F. 1 ack 2");
+      peer.gets(". 2 ack 2");
+      listener.close(d.now);
+      assertEquals(d.usage.flows, left);
+    }
+    assertEquals(d.counter("TCPTimeWaitOverflow"), 1);
+    d.pass(60e6);
+    assertEquals(d.stack.timeWaits, 16383);
+  });
+});
+
 describe("a RST", () => {
   it("ends the connection and tells the application", () => {
     using d = new Dialogue();
