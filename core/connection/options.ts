@@ -110,6 +110,10 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, flags: number, now: Mic
   }
   const fin = (flags & DSS_DATA_FIN) !== 0;
   const bytes = fin ? length - 1 : length;
+  if (bytes === 0 && meta.dssChecksum && !soundWithoutData(meta, dsn, ssn)) {
+    meta.host.count("DataCsumErr");
+    return true;
+  }
   if (fin) {
     const at = dsn + bytes;
     // The end lies neither below what has come, nor in two places.
@@ -133,6 +137,14 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, flags: number, now: Mic
   }
   // Without memory for the mapping its bytes would wait for ever: the segment is dropped, and comes again.
   return done && !subflow.gone;
+}
+
+/** Whether the checksum of a DATA_FIN without data is right: there is no payload to add to it. */
+function soundWithoutData(meta: MetaSocket, dsn: number, ssn: number): boolean {
+  const field = i32[RX_DSS_CHECKSUM]!;
+  const { high, low } = dsnWords(dsn, meta.remoteIdsn);
+  const expected = dss_expected_sum(high, low, ssn, 1, field);
+  return field >= 0 && (expected === 0 || expected === 0xffff);
 }
 
 /** Hands a mapping to the receiver; false when it could not be kept. */

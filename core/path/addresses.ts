@@ -16,6 +16,9 @@ const ECHO_TIMEOUT: Micros = 1e6;
 /** Times that one ADD_ADDR is sent before it is given up. */
 const MOST_SENDS = 6;
 
+/** Announcements of a peer that are taken in the life of a connection: one that gives and takes back without end would aim our SYNs at others. */
+const MOST_ANNOUNCED = 256;
+
 /** IP version of an address in text. */
 export function familyOf(address: string): 4 | 6 {
   return address.includes(":") ? 6 : 4;
@@ -45,6 +48,8 @@ export class Addresses {
   readonly #port: number;
   /** Remotes that came with ADD_ADDR and count against the limit. */
   readonly #announced = new Set<number>();
+  /** Announcements taken in all: each may cost SYNs to where the peer likes. */
+  #taken = 0;
   #nextId = 1;
 
   /** Tables that hold the ends of the first subflow under id 0. */
@@ -95,8 +100,9 @@ export class Addresses {
     const same = this.remotes.some((r) => r.address === endpoint.address && r.port === port);
     if (same) return "known";
     if (this.#announced.size >= this.#limits.addAddrAccepted) return "full";
-    if (!this.#learn(id, endpoint.address, port)) return "full";
+    if (this.#taken >= MOST_ANNOUNCED || !this.#learn(id, endpoint.address, port)) return "full";
     this.#announced.add(id);
+    this.#taken++;
     return "added";
   }
 

@@ -52,6 +52,18 @@ describe("Addresses", () => {
     assertEquals(addresses.announced(2, { address: "10.9.0.3", port: 0 }), "added");
   });
 
+  it("takes no address any more of a peer that gives and takes back without end", () => {
+    const addresses = tables();
+    let taken = 0;
+    for (let i = 0; i < 1000; i++) {
+      const id = 1 + i % 255;
+      const address = `10.9.${i >> 8}.${i & 255}`;
+      if (addresses.announced(id, { address, port: 0 }) === "added") taken++;
+      addresses.removeRemote(id);
+    }
+    assertEquals(taken, 256);
+  });
+
   it("takes the first subflow's port where none was announced (RFC 8684 §3.9.1)", () => {
     const addresses = tables();
     addresses.announced(1, { address: "10.9.0.2", port: 0 });
