@@ -1,6 +1,7 @@
 /** Command line arguments: one description a command, from which they are read and its help is printed. */
 
 import { parseArgs } from "./deps.ts";
+import { parseSize } from "./output.ts";
 
 /** Wrong use of the command: its message is all the user is to see. */
 export class UsageError extends Error {
@@ -98,6 +99,10 @@ export function readArguments(
     "--": true,
     unknown: (arg: string, key?: string) => {
       if (key === undefined) return true;
+      if (/^-\.?\d/.test(arg)) {
+        const option = args[args.indexOf(arg) - 1]?.replace(/^-+/, "--") ?? "--option";
+        throw new UsageError(`Unknown option ${arg}: if it is a value, write ${option}=${arg}`);
+      }
       const meant = nearest(key, names);
       throw new UsageError(
         `Unknown option ${arg.split("=")[0]}` +
@@ -146,6 +151,22 @@ export function readInteger(
   return number;
 }
 
+/**
+ * A size given as an option.
+ *
+ * @throws {UsageError} it is none.
+ */
+export function readSize(given: Given, name: string, otherwise: string): number {
+  try {
+    return parseSize(given.value(name) ?? otherwise);
+  } catch (error) {
+    throw new UsageError(`--${name}: ${(error as Error).message}`);
+  }
+}
+
+/** Longest option, with its value, that has its help beside it. */
+const WIDEST = 20;
+
 /** The help of a command. */
 export function helpOf(command: Command): string {
   const heads = Object.entries(command.options).map(([name, option]) => {
@@ -153,19 +174,22 @@ export function helpOf(command: Command): string {
     const value = option.value === undefined ? "" : ` ${option.value}`;
     return [`${alias}--${name}${value}`, option.help] as const;
   });
-  const width = Math.max(...heads.map(([head]) => head.length));
+  // The help of a long one goes below it: side by side they would not fit a terminal of 80 columns.
+  const width = Math.max(0, ...heads.map(([head]) => head.length).filter((n) => n <= WIDEST));
+  const indent = `\n${" ".repeat(width + 4)}`;
   const positional = command.positional === undefined ? "" : ` ${command.positional}`;
   return [
-    `mptcp ${command.name}${positional} [OPTIONS]`,
+    `mptcp ${command.name}${heads.length === 0 ? "" : " [OPTIONS]"}${positional}`,
     "",
     command.text,
     "",
     "Examples:",
     ...command.examples.flatMap(([line, what]) => [`  ${line}`, `      ${what}`]),
-    "",
-    "Options:",
+    ...heads.length === 0 ? [] : ["", "Options:"],
     ...heads.map(([head, help]) =>
-      `  ${head.padEnd(width)}  ${help.replaceAll("\n", `\n${" ".repeat(width + 4)}`)}`
+      `  ${head.padEnd(width)}${head.length > WIDEST ? indent : "  "}${
+        help.replaceAll("\n", indent)
+      }`
     ),
   ].join("\n");
 }

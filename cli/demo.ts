@@ -3,18 +3,9 @@
 import type { FaultReport, PathOptions } from "../mod.ts";
 import { parseRate } from "../core/link/sim/units.ts";
 import { sayFaults } from "../core/net/faults.ts";
-import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
+import { type Command, type Given, readInteger, readSize, UsageError } from "./arguments.ts";
 import { Table } from "./deps.ts";
-import {
-  bold,
-  formatBytes,
-  formatRate,
-  formatShare,
-  formatTime,
-  parseSize,
-  print,
-  report,
-} from "./output.ts";
+import { bold, formatBytes, formatRate, formatShare, formatTime, print, report } from "./output.ts";
 import { drawRuns } from "./plot.ts";
 import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
 import { Progress } from "./progress.ts";
@@ -108,7 +99,7 @@ async function run(args: Given): Promise<number> {
   if (args.positional.length > 0) {
     throw new UsageError(`mptcp demo takes no "${args.positional[0]}"`);
   }
-  const size = parseSize(args.value("size") ?? "32MB");
+  const size = readSize(args, "size", "32MB");
   const seed = readInteger(args, "seed", 1, [0, 2 ** 31 - 1]);
   const policies = await readPolicies(args);
   const picture = args.value("output") ?? "demo.svg";
@@ -129,6 +120,12 @@ async function run(args: Given): Promise<number> {
     faulty.add(fault.plugin);
   };
   const start = performance.now();
+  // Without, the terminal would keep what the bars have set.
+  const stop = (): void => {
+    progress.stop();
+    Deno.exit(130);
+  };
+  Deno.addSignalListener("SIGINT", stop);
   try {
     for (const options of plan(size, seed)) {
       const result = await transferWithBars({ ...options, policies, onPluginFault }, progress);
@@ -140,6 +137,7 @@ async function run(args: Given): Promise<number> {
       );
     }
   } finally {
+    Deno.removeSignalListener("SIGINT", stop);
     progress.stop();
   }
   const seconds = (performance.now() - start) / 1000;

@@ -116,6 +116,7 @@ async function run(args: Given): Promise<number> {
   const stop = (): void => controller.abort(new Error("Interrupted"));
   Deno.addSignalListener("SIGINT", stop);
   const sink = await openSink(args.value("output"));
+  const waiting = setTimeout(() => progress.log(`Waiting for an answer of ${url.host} …`), 1500);
   try {
     await using conn = await host.connect({
       hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
@@ -124,6 +125,7 @@ async function run(args: Given): Promise<number> {
     });
     const figures = new PathFigures(conn, "received", performance.now() * 1000);
     const response = await httpGet(url, conn);
+    clearTimeout(waiting);
     const status = response.statusCode ?? 0;
     if (status < 200 || status > 299) {
       progress.log(`The server answered ${status} ${response.statusMessage ?? ""}`.trimEnd());
@@ -131,7 +133,10 @@ async function run(args: Given): Promise<number> {
     }
     progress.log(await receive(response, figures, sink, progress));
     return 0;
+  } catch (error) {
+    throw controller.signal.aborted ? controller.signal.reason : error;
   } finally {
+    clearTimeout(waiting);
     Deno.removeSignalListener("SIGINT", stop);
     progress.stop();
     sink.close();

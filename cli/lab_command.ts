@@ -9,7 +9,9 @@ import { bold, report } from "./output.ts";
 /** Name of the namespace, so that it can be looked into from another terminal. */
 const NAMESPACE = "mptcp-lab";
 /** Milliseconds between two looks at the kernel's connections: when the command has ended they are gone. */
-const LOOK = 500;
+const LOOK = 100;
+/** Least rate of a path, in bytes per second: with less, the first packet would hold it for seconds. */
+const LEAST_RATE = 12_500;
 
 /** Signals on which everything is removed; the command is told by the terminal, or by us. */
 const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
@@ -17,18 +19,26 @@ const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 function readRates(given: Given): Rate[] {
   return given.values("rate").map((text) => {
     try {
-      parseRate(text as Rate);
-      return text as Rate;
+      if (parseRate(text as Rate) >= LEAST_RATE) return text as Rate;
     } catch (error) {
       throw new UsageError(`--rate: ${(error as Error).message}`);
     }
+    throw new UsageError(`--rate must be 100 kbit/s or more: it is "${text}"`);
   });
+}
+
+function readName(given: Given): string {
+  const name = given.value("name") ?? NAMESPACE;
+  if (!/^\w[\w.-]*$/.test(name)) {
+    throw new UsageError(`--name must be letters, digits, ".", "-" and "_": it is "${name}"`);
+  }
+  return name;
 }
 
 function readOptions(given: Given): LabOptions {
   const rates = readRates(given);
   return {
-    name: given.value("name") ?? NAMESPACE,
+    name: readName(given),
     paths: readInteger(given, "paths", 2, [1, 8]),
     ...(rates.length > 0 ? { rates } : {}),
     mptcp: !given.has("tcp"),
@@ -55,12 +65,21 @@ async function removeLeftover(name: string): Promise<void> {
   if (name === NAMESPACE) await ip("netns", "delete", name);
 }
 
-/** The words to run: `mptcp` is this very command, nothing at all a shell. */
-function commandOf(rest: readonly string[]): string[] {
-  const [first, ...others] = rest;
-  if (first === undefined) return [Deno.env.get("SHELL") ?? "sh"];
-  if (first !== "mptcp") return [...rest];
-  return [Deno.execPath(), "run", "-A", new URL("./mod.ts", import.meta.url).href, ...others];
+/** A folder with this very command as `mptcp`, for a PATH: so shells and scripts inside find it, whatever started the lab. */
+class CommandFolder implements Disposable {
+  readonly path = Deno.makeTempDirSync({ prefix: "mptcp-lab-" });
+
+  constructor() {
+    const words = [Deno.execPath(), "run", "-A", new URL("./mod.ts", import.meta.url).href];
+    const quoted = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+    Deno.writeTextFileSync(`${this.path}/mptcp`, `#!/bin/sh\nexec ${quoted} "$@"\n`, {
+      mode: 0o755,
+    });
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
 }
 
 function introduce(lab: Lab, port: number): void {
@@ -118,7 +137,10 @@ async function run(given: Given): Promise<number> {
         if (seen.trim() !== "") connections = seen;
         looking = null;
       }, () => {});
-    child = lab.spawn(commandOf(given.rest), {
+    using folder = new CommandFolder();
+    const [command = Deno.env.get("SHELL") ?? "sh", ...words] = given.rest;
+    child = lab.spawn([command, ...words], {
+      env: { PATH: `${folder.path}:${Deno.env.get("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"}` },
       stdin: "inherit",
       stdout: "inherit",
       stderr: "inherit",
@@ -147,6 +169,8 @@ export const LAB: Command = {
     "MPTCP is on, it announces its second address, its congestion control is cubic, and it serves\n" +
     "HTTP over MPTCP. COMMAND runs inside (without one, a shell). At the end the kernel's\n" +
     "connections and MPTCP counters are shown and everything is removed, also on Ctrl-C.\n" +
+    "Who sends chooses the paths and the windows: your scheduler and congestion control are at work\n" +
+    "in what `mptcp serve` sends, the kernel's in a download from the kernel.\n" +
     "Needs root, /dev/net/tun, iproute2, python3 and a kernel with MPTCP.",
   examples: [
     ["mptcp lab -- mptcp get http://10.77.1.1/32MB -o /dev/null", "download from the kernel"],
@@ -155,25 +179,25 @@ export const LAB: Command = {
       "two equal paths",
     ],
     [
-      "mptcp lab -- mptcp get http://10.77.1.1/32MB -o /dev/null --scheduler ./mine.ts",
-      "your own scheduler against Linux",
+      "mptcp lab --rate '50 Mbit/s' -- mptcp serve . --scheduler ./mine.ts",
+      "your own scheduler, to Linux; in another terminal, for a FILE of this folder:\n" +
+      "      ip netns exec mptcp-lab mptcpize run curl -o /dev/null http://10.77.1.2/FILE",
     ],
-    ["mptcp lab", "a shell inside, to look around"],
+    ["mptcp lab", "a shell inside, to look around; it knows the command mptcp"],
   ],
   options: {
-    paths: { value: "NUMBER", help: "How many paths, 1 to 8 (default 2): mptcp0, mptcp1, …" },
+    paths: { value: "NUMBER", help: "How many paths, 1 to 8: mptcp0, mptcp1, …. Default: 2" },
     rate: {
       value: "'NUMBER Mbit/s'",
       several: true,
-      help:
-        "Rate of the paths in both directions, made by the kernel; once for each path, the last\n" +
-        "one stands for those that follow (default: no limit)",
+      help: "Rate of the paths in both directions, made by the kernel; once for\n" +
+        "each path, the last one stands for those that follow. Default: no limit",
     },
     checksum: { help: "The kernel asks for DSS checksums" },
     tcp: { help: "The kernel speaks plain TCP only" },
-    folder: { value: "DIR", help: "What its HTTP server serves (default: the current folder)" },
-    port: { value: "PORT", help: "Port of its HTTP server (default 80)" },
-    name: { value: "NAME", help: `Name of the namespace (default ${NAMESPACE})` },
+    folder: { value: "DIR", help: "What its HTTP server serves. Default: the current folder" },
+    port: { value: "PORT", help: "Port of its HTTP server. Default: 80" },
+    name: { value: "NAME", help: `Name of the namespace. Default: ${NAMESPACE}` },
   },
   run,
 };

@@ -9,7 +9,7 @@ import { DEMO } from "./demo.ts";
 import { GET } from "./get.ts";
 import { LAB } from "./lab_command.ts";
 import { NEW } from "./new.ts";
-import { bold, print, report } from "./output.ts";
+import { bold, explain, print, report } from "./output.ts";
 import { SERVE } from "./serve.ts";
 
 /** All commands, in the order of the help. */
@@ -34,13 +34,14 @@ export function overview(): string {
     "  mptcp demo --scheduler ./mine.ts,ratio=3     … at work on the emulated network",
     "  sudo mptcp lab -- mptcp get http://10.77.1.1/32MB -o /dev/null    a download from a real kernel",
     "",
-    "mptcp COMMAND --help explains a command, with examples.",
+    "mptcp COMMAND --help explains a command, with examples. In a clone: deno task mptcp COMMAND.",
   ].join("\n");
 }
 
 /** Runs one command line; gives the exit code: 0 done, 1 failed, 2 wrong use. */
 export async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
+  if (name === "help" && rest[0] !== undefined) return await main([rest[0], "--help"]);
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
     print(overview());
     return name === undefined ? 2 : 0;
@@ -49,8 +50,9 @@ export async function main(args: readonly string[]): Promise<number> {
   try {
     if (command === undefined) {
       const meant = nearest(name, COMMANDS.map((command) => command.name));
+      const all = `the commands are ${COMMANDS.map((command) => command.name).join(", ")}`;
       throw new UsageError(
-        `Unknown command ${name}` + (meant === undefined ? "" : `: did you mean ${meant}?`),
+        `Unknown command ${name}: ${meant === undefined ? all : `did you mean ${meant}?`}`,
       );
     }
     const given = readArguments(rest, {
@@ -70,7 +72,7 @@ export async function main(args: readonly string[]): Promise<number> {
       return 2;
     }
     if (error instanceof Error) {
-      report(error.message);
+      report(explain(error));
       return 1;
     }
     throw error;

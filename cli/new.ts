@@ -2,14 +2,24 @@
 
 import { type Command, type Given, UsageError } from "./arguments.ts";
 import { print } from "./output.ts";
+import { pathToFileURL } from "node:url";
 
-/** Where the types come from: beside the file that asks, or wherever this module was loaded from. */
-const TYPES = new URL("../core/plugin.ts", import.meta.url).href;
+/** Where the command was loaded from: a clone, or a URL. */
+const ROOT = new URL("../", import.meta.url).href;
+
+/** Where the types come from, for a module in `folder`: by a relative path within a clone, so that it can be committed there. */
+function typesFor(folder: URL): string {
+  const below = folder.href.startsWith(ROOT) ? folder.href.slice(ROOT.length) : null;
+  const up = below === null ? ROOT : "../".repeat(below.split("/").length - 1) || "./";
+  return `${up}core/plugin.ts`;
+}
 
 /** A module of each kind that works and is worth changing. */
-const TEMPLATES: Readonly<Record<string, (name: string, label: string) => string>> = {
-  scheduler: (name, label) =>
-    `import type { SchedulerPlugin } from "${TYPES}";
+const TEMPLATES: Readonly<
+  Record<string, (name: string, label: string, types: string) => string>
+> = {
+  scheduler: (name, label, types) =>
+    `import type { SchedulerPlugin } from "${types}";
 
 /** Lowest round-trip time first, but no path more than \`ratio\` times slower than the fastest. */
 export default function ${name}({ ratio = 4 } = {}): SchedulerPlugin {
@@ -31,8 +41,8 @@ export default function ${name}({ ratio = 4 } = {}): SchedulerPlugin {
   };
 }
 `,
-  cc: (name, label) =>
-    `import type { CongestionControlPlugin } from "${TYPES}";
+  cc: (name, label, types) =>
+    `import type { CongestionControlPlugin } from "${types}";
 
 /** Slow start, then one segment per round trip; \`beta\` of the window is kept after a loss. */
 export default function ${name}({ beta = 0.5 } = {}): CongestionControlPlugin {
@@ -64,8 +74,8 @@ export default function ${name}({ beta = 0.5 } = {}): CongestionControlPlugin {
   };
 }
 `,
-  pm: (name, label) =>
-    `import type { PathManagerPlugin } from "${TYPES}";
+  pm: (name, label, types) =>
+    `import type { PathManagerPlugin } from "${types}";
 
 /** One path from each address of the client to each address of the server, at most \`most\`. */
 export default function ${name}({ most = 4 } = {}): PathManagerPlugin {
@@ -88,8 +98,8 @@ export default function ${name}({ most = 4 } = {}): PathManagerPlugin {
 `,
 };
 
-/** Text of a new plugin. */
-export function template(kind: string, name: string): string {
+/** Text of a new plugin, to be written into `folder`, whose URL ends with a slash. */
+export function template(kind: string, name: string, folder: URL): string {
   const make = TEMPLATES[kind];
   if (make === undefined) {
     throw new UsageError(
@@ -100,7 +110,7 @@ export function template(kind: string, name: string): string {
     throw new UsageError(`Cannot name a plugin "${name}" as it must be letters, digits and _`);
   }
   const camel = name.replace(/_+([a-z0-9])/gi, (_, letter: string) => letter.toUpperCase());
-  return make(camel, name);
+  return make(camel, name, typesFor(folder));
 }
 
 async function run(args: Given): Promise<number> {
@@ -110,12 +120,14 @@ async function run(args: Given): Promise<number> {
   }
   const file = `${name}.ts`;
   try {
-    await Deno.writeTextFile(file, template(kind, name), { createNew: true });
+    const folder = pathToFileURL(`${Deno.cwd()}/`);
+    await Deno.writeTextFile(file, template(kind, name, folder), { createNew: true });
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     throw new UsageError(`Cannot write ${file} as it exists`);
   }
-  print(`Wrote ${file}. See it at work: mptcp demo --${kind} ./${file}`);
+  const command = ROOT.startsWith("file:") ? "deno task mptcp" : "mptcp";
+  print(`Wrote ${file}. See it at work: ${command} demo --${kind} ./${file}`);
   return 0;
 }
 

@@ -17,6 +17,25 @@ export function report(text: string): void {
   writeAll(Deno.stderr, `${text}\n`);
 }
 
+/** What the operations of errors of the system are called. */
+const OPERATIONS: Readonly<Record<string, string>> = {
+  open: "open",
+  readdir: "read",
+  readfile: "read",
+  realpath: "find",
+  stat: "find",
+  writefile: "write",
+};
+
+/** The message of an error; one of the operating system, "No such file or directory (os error 2): realpath 'x'", as a sentence. */
+export function explain(error: Error): string {
+  const system = /^(.+) \(os error \d+\): (\w+) '(.*)'$/.exec(error.message);
+  if (system === null) return error.message;
+  const [, what = "", operation = "", path = ""] = system;
+  const why = what.charAt(0).toLowerCase() + what.slice(1);
+  return `Cannot ${OPERATIONS[operation] ?? operation} ${path}: ${why}`;
+}
+
 /** A heading on a terminal, plain text elsewhere. */
 export function bold(text: string): string {
   return Deno.noColor || !Deno.stdout.isTerminal() ? text : `\x1b[1m${text}\x1b[22m`;

@@ -19,11 +19,23 @@ export const BUILT_INS = {
   "path-manager": { full_mesh: fullMesh, n_diff_ports: nDiffPorts, passive },
 } satisfies Record<PluginKind, NonNullable<LoadPluginOptions["builtIns"]>>;
 
+/** What the plugins that have options take behind their names. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  round_robin: "segments=1…44",
+  lia: "hystart=false",
+  reno: "hystart=false",
+  full_mesh: "copies=1…8",
+  n_diff_ports: "subflows=1…8",
+};
+
 function option(what: string, kind: PluginKind): Option {
-  const [standard, ...others] = Object.keys(BUILT_INS[kind]);
+  const names = Object.keys(BUILT_INS[kind]).map((name, i) => {
+    const notes = [...i === 0 ? ["default"] : [], ...name in OPTIONS ? [OPTIONS[name]] : []];
+    return notes.length === 0 ? name : `${name} (${notes.join(", ")})`;
+  });
   return {
     value: "NAME|FILE|URL[,key=value…]",
-    help: `${what}: ${standard} (default), ${others.join(", ")}, or a module of your own`,
+    help: `${what}:\n${names.join(", ")},\nor a module of your own`,
   };
 }
 

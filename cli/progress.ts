@@ -21,12 +21,26 @@ export interface TransferProgress {
   end(): void;
 }
 
+/** What the line of a bar holds beside it: name, figures, spaces. */
+const BESIDE = 18 + 8 + 26 + 6;
+
+/** Characters of a bar: what the terminal leaves for it, 8 at least and 32 at most. */
+function barSize(): number {
+  let columns = 80;
+  try {
+    ({ columns } = Deno.consoleSize());
+  } catch {
+    // No terminal, and nothing is drawn.
+  }
+  return Math.max(8, Math.min(32, columns - BESIDE));
+}
+
 /** Several groups of bars, redrawn in place on the standard error. */
 export class Progress {
   readonly #drawing = Deno.stderr.isTerminal();
   readonly #bars = new cliProgress.MultiBar({
     format: "{name} |{bar}| {done}  {detail}",
-    barsize: 32,
+    barsize: barSize(),
     barCompleteChar: "█",
     barIncompleteChar: "░",
     emptyOnZero: true,

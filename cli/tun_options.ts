@@ -21,9 +21,10 @@ export const TUN_OPTIONS: Readonly<Record<string, Option>> = {
   tun: {
     value: "NAME=ADDRESS/LENGTH",
     several: true,
-    help: "A TUN device and this stack's address behind it; once for each path. Several\n" +
-      "addresses: NAME=A/24,B/64. The kernel's side gets the first address of each prefix,\n" +
-      "or what follows an @: NAME=A/24@K/24. A device that exists is used as it is.\n" +
+    help: "A TUN device and this stack's address behind it; once for each path.\n" +
+      "Several addresses: NAME=A/24,B/64. The kernel's side gets the first\n" +
+      "address of each prefix, or what follows an @: NAME=A/24@K/24. A device\n" +
+      "that exists is used as it is.\n" +
       `Default: ${DEFAULT_TUNS.join(" and ")}`,
   },
 };

@@ -1,11 +1,18 @@
 import { describe, it } from "@std/testing/bdd";
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertLessOrEqual,
+  assertMatch,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   helpOf,
   nearest,
   type Option,
   readArguments,
   readInteger,
+  readSize,
   UsageError,
 } from "../../cli/arguments.ts";
 import { COMMANDS, overview } from "../../cli/mod.ts";
@@ -36,6 +43,10 @@ describe("arguments", () => {
     assertEquals(refused("--ouput", "f"), "Unknown option --ouput: did you mean --output?");
     assertEquals(refused("--zzzzz=1"), "Unknown option --zzzzz");
     assertEquals(refused("-x"), "Unknown option -x");
+    assertEquals(
+      refused("--size", "-5MB"),
+      "Unknown option -5MB: if it is a value, write --size=-5MB",
+    );
     assertEquals(refused("--size"), "--size needs a value: SIZE");
     assertEquals(refused("--size", "1", "--size", "2"), "--size was given 2 times");
   });
@@ -48,6 +59,16 @@ describe("arguments", () => {
     for (const text of ["0", "10", "x", "1.5"]) {
       assertStringIncludes(assertThrows(() => read(text), UsageError).message, "from 1 to 9");
     }
+  });
+
+  it("that are sizes are refused by the name of the option", () => {
+    const read = (text: string): number =>
+      readSize(readArguments(["--size", text], OPTIONS), "size", "32MB");
+    assertEquals([read("5kB"), readSize(readArguments([], OPTIONS), "size", "32MB")], [5e3, 32e6]);
+    assertMatch(
+      assertThrows(() => read("0"), UsageError).message,
+      /^--size: .*from 1 B to 1000 GB$/,
+    );
   });
 
   it("suggest what is near", () => {
@@ -68,5 +89,19 @@ describe("help", () => {
         readArguments(words, command.options);
       }
     }
+  });
+
+  it("fits a terminal of 100 columns", () => {
+    for (const text of [overview(), ...COMMANDS.map(helpOf)]) {
+      for (const line of text.split("\n")) assertLessOrEqual(line.length, 100, line);
+    }
+  });
+
+  it("is printed by `help COMMAND` too", async () => {
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", new URL("../../cli/mod.ts", import.meta.url).pathname, "help", "demo"],
+      cwd: new URL("../../", import.meta.url).pathname,
+    }).output();
+    assertStringIncludes(new TextDecoder().decode(stdout), "mptcp demo [OPTIONS]");
   });
 });

@@ -5,12 +5,14 @@ import { template } from "../../cli/new.ts";
 import type { Plugin } from "../../core/plugin.ts";
 import { brokenRules } from "../kit/mod.ts";
 
+const ROOT = new URL("../../", import.meta.url);
+const ELSEWHERE = new URL("file:///elsewhere/");
 const KINDS = { scheduler: "scheduler", cc: "congestion-control", pm: "path-manager" };
 
 describe("mptcp new", () => {
   it("writes plugins that the kit finds sound and that need no other file", async () => {
     for (const [word, kind] of Object.entries(KINDS)) {
-      const text = template(word, "my_own");
+      const text = template(word, "my_own", ELSEWHERE);
       assertStringIncludes(text, "export default function myOwn(");
       // `deno test` transpiles what it imports; types are checked below.
       const url = `data:application/typescript,${encodeURIComponent(text)}`;
@@ -25,7 +27,7 @@ describe("mptcp new", () => {
     const folder = await Deno.makeTempDir();
     try {
       for (const word of Object.keys(KINDS)) {
-        await Deno.writeTextFile(`${folder}/${word}.ts`, template(word, "mine"));
+        await Deno.writeTextFile(`${folder}/${word}.ts`, template(word, "mine", ELSEWHERE));
       }
       const config = new URL("../../deno.json", import.meta.url).pathname;
       const { code, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -39,10 +41,18 @@ describe("mptcp new", () => {
     }
   });
 
+  it("names the types by a path within the clone, by URL elsewhere", () => {
+    const from = (folder: URL): string | undefined =>
+      /from "(.*)"/.exec(template("pm", "x", folder))?.[1];
+    assertEquals(from(ROOT), "./core/plugin.ts");
+    assertEquals(from(new URL("docs/examples/", ROOT)), "../../core/plugin.ts");
+    assertEquals(from(ELSEWHERE), new URL("core/plugin.ts", ROOT).href);
+  });
+
   it("refuses kinds and names that do not work", () => {
-    assertThrows(() => template("congestion", "x"), UsageError, "scheduler, cc, pm");
+    assertThrows(() => template("congestion", "x", ROOT), UsageError, "scheduler, cc, pm");
     for (const name of ["", "1a", "a-b", "../a", "a b"]) {
-      assertThrows(() => template("scheduler", name), UsageError, "Cannot name");
+      assertThrows(() => template("scheduler", name, ROOT), UsageError, "Cannot name");
     }
   });
 });

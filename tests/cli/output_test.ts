@@ -1,6 +1,13 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals, assertThrows } from "@std/assert";
-import { formatBytes, formatRate, formatShare, formatTime, parseSize } from "../../cli/output.ts";
+import {
+  explain,
+  formatBytes,
+  formatRate,
+  formatShare,
+  formatTime,
+  parseSize,
+} from "../../cli/output.ts";
 
 describe("output", () => {
   it("words bytes, rates, times and shares", () => {
@@ -11,6 +18,19 @@ describe("output", () => {
     assertEquals(formatTime(45_000), "45 ms");
     assertEquals(formatTime(8_250_000), "8.25 s");
     assertEquals([formatShare(1, 3), formatShare(0, 0)], ["33 %", "-"]);
+  });
+
+  it("puts errors of the system in words", () => {
+    const words = (message: string): string => explain(new Error(message));
+    assertEquals(
+      words("No such file or directory (os error 2): writefile '/a/b.svg'"),
+      "Cannot write /a/b.svg: no such file or directory",
+    );
+    assertEquals(
+      words("Permission denied (os error 13): frob 'x'"),
+      "Cannot frob x: permission denied",
+    );
+    assertEquals(words("Cannot connect"), "Cannot connect");
   });
 
   it("reads sizes", () => {

@@ -152,6 +152,27 @@ describeWithKernel("mptcp lab", () => {
     assert(!namespaces().includes(name));
   });
 
+  it("knows the command mptcp inside, in scripts too, and sees connections of a moment", async () => {
+    const script = "command -v mptcp; mptcp get http://10.77.1.1/8MB -o /dev/null";
+    const child = mptcpLab(
+      `mptcp-cli-${Deno.pid}`,
+      "--rate",
+      "40 Mbit/s",
+      "--",
+      "sh",
+      "-c",
+      script,
+    );
+    const { code, stdout, stderr } = await child.output();
+    const [out, told] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    assertEquals(code, 0, told);
+    assertStringIncludes(told!, "SHA-256");
+    assert(/subflows:\d+ /.test(told!), told);
+    const command = out!.trim();
+    assert(command.endsWith("/mptcp"), command);
+    await assertRejects(() => Deno.stat(command), Deno.errors.NotFound);
+  });
+
   it("removes everything on Ctrl-C", async () => {
     const name = `mptcp-cli-${Deno.pid}`;
     const child = mptcpLab(name, "--", "sh", "-c", "echo begun; exec sleep 1000");
@@ -172,6 +193,8 @@ describeWithKernel("mptcp lab", () => {
     for (
       const [args, text] of [
         [["--rate", "50"], "--rate: Cannot read"],
+        [["--rate", "5 bit/s"], "--rate must be 100 kbit/s or more"],
+        [["--name", "a b"], "--name was given 2 times"],
         [["--paths", "9"], "--paths"],
         [["get", "x"], "goes behind a --: mptcp lab -- get x"],
       ] as const

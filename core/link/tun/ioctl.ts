@@ -136,7 +136,7 @@ function openFile(libc: Libc): number {
   }
   if (number === EACCES || number === EPERM) {
     throw new Deno.errors.PermissionDenied(
-      "Cannot open a TUN device as this user may not open /dev/net/tun: `sudo chmod a+rw /dev/net/tun` lets every user attach devices of their own",
+      "Cannot open a TUN device as this user may not open /dev/net/tun: run it as root, or let every user attach devices of their own by `sudo chmod a+rw /dev/net/tun`",
     );
   }
   throw new Error(`Cannot open a TUN device as /dev/net/tun answers ${errorText(number)}`);
