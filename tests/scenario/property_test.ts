@@ -5,6 +5,7 @@ import fc from "npm:fast-check@4.10.2";
 import { lia, reno } from "../../cc/mod.ts";
 import { seededRandom } from "../../core/host/random.ts";
 import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
+import { disorder } from "../support/middlebox.ts";
 import { type PathShape, Topology } from "../support/topology.ts";
 
 const path = fc.record({
@@ -29,6 +30,7 @@ const scenario = fc.record({
   shortDss: fc.boolean(),
   maxSegments: fc.constantFrom(1, 44),
   family: fc.constantFrom(4 as const, 6 as const),
+  disorder: fc.constantFrom(0, 0, 0.01, 0.1),
   cut: fc.option(fc.double({ min: 0.05, max: 1, noNaN: true })),
 }, { noNullPrototype: true });
 
@@ -38,9 +40,16 @@ describe("what was written", () => {
       fc.property(scenario, (s) => {
         using t = new Topology({
           seed: s.seed,
-          paths: Object.fromEntries(s.paths.map((each, i) => [`path${i}`, each])),
+          paths: Object.fromEntries(s.paths.map((each, i) => [
+            `path${i}`,
+            s.disorder === 0 ? each : { ...each, elements: [disorder(s.disorder)] },
+          ])),
           family: s.family,
-          links: { maxSegments: s.maxSegments },
+          links: {
+            // Whoever changes bits does so in packets of the wire, with checksums.
+            maxSegments: s.disorder === 0 ? s.maxSegments : 1,
+            checksums: s.disorder !== 0,
+          },
           policies: { scheduler: s.scheduler(), congestionControl: s.congestion() },
           client: { checksum: s.checksum, shortDss: s.shortDss, sendBuffer: s.buffer },
           server: { receiveBuffer: s.buffer },
@@ -63,7 +72,7 @@ describe("what was written", () => {
         }
         t.complete(pair, 60);
       }),
-      { numRuns: 60 },
+      { numRuns: 250 },
     );
   });
 });

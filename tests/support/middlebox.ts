@@ -225,3 +225,41 @@ export function renumbering(shift: number): { up: ElementFactory; down: ElementF
     }),
   };
 }
+
+/** A bad network: a share of the packets is held back for up to 20 ms, comes twice, or has a bit changed, which the checksums tell. */
+export function disorder(share: number): ElementFactory {
+  return {
+    name: "disorder",
+    create(context, output) {
+      const held = new Set<Packet>();
+      const later = (packet: Packet): void => {
+        held.add(packet);
+        context.at(context.now + 20e3 * context.random(), () => {
+          if (held.delete(packet)) output(packet);
+        });
+      };
+      return {
+        push(packet) {
+          context.complete(packet);
+          if (context.random() < share) {
+            const copy = takePacket(packet.length)!;
+            u8.copyWithin(copy.address, packet.address, packet.address + packet.length);
+            copy.verified = packet.verified;
+            later(copy);
+          }
+          if (context.random() < share) {
+            u8[packet.address + Math.floor(context.random() * packet.length)]! ^= 1 <<
+              Math.floor(8 * context.random());
+            packet.verified = packet.partial = false;
+          }
+          if (context.random() < share) later(packet);
+          else output(packet);
+        },
+        clear() {
+          for (const packet of held) freePacket(packet);
+          held.clear();
+        },
+      };
+    },
+  };
+}
