@@ -282,7 +282,7 @@ function finishSending(meta: MetaSocket, now: Micros): void {
 }
 
 /** Sends DATA_FIN on the best working subflow; false when there is none. */
-export function sendDataFinOn(meta: MetaSocket, now: Micros): boolean {
+function sendDataFinOn(meta: MetaSocket, now: Micros): boolean {
   let best: Subflow | null = null;
   for (const subflow of meta.subflows) {
     if (!subflow.usable || subflow.outlet.blocked) continue;

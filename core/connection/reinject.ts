@@ -2,12 +2,12 @@
 
 import type { Micros } from "../plugin.ts";
 import { MAX_RTO } from "../subflow/rtt.ts";
-import { sendProbe } from "../subflow/send.ts";
+import { sendDataFin, sendProbe } from "../subflow/send.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { closeTimeout, maybeClosed } from "./close.ts";
 import { mappingMissed } from "./fallback.ts";
 import type { MetaSocket } from "./meta_socket.ts";
-import { carries, sendDataFinOn } from "./pull.ts";
+import { carries } from "./pull.ts";
 
 /** Timeouts in a row that make a subflow stale. */
 const STALE_TIMEOUTS = 2;
@@ -147,7 +147,10 @@ export function connectionTimers(meta: MetaSocket, now: Micros): void {
 function dataTimeout(meta: MetaSocket, now: Micros): void {
   meta.dataTimeouts++;
   if (meta.finOffset >= 0 && meta.dataUna === meta.finOffset && meta.dataNxt > meta.finOffset) {
-    sendDataFinOn(meta, now);
+    // Nothing below the data level sends it again, so each time counts: on every subflow, as Linux does.
+    for (const subflow of meta.subflows) {
+      if (subflow.usable && !subflow.outlet.blocked) sendDataFin(subflow, meta.finOffset, now);
+    }
   } else {
     const oldest = meta.sentList.head;
     if (
