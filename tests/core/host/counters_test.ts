@@ -2,8 +2,8 @@
 
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Dialogue } from "../support/dialogue.ts";
-import { join } from "../support/joins.ts";
+import { Dialogue } from "../../support/dialogue.ts";
+import { join } from "../../support/joins.ts";
 
 describe("MPTcpExt", () => {
   it("MPJoinSynRx counts joins as backup too, which MPJoinSynBackupRx counts beside it", () => {

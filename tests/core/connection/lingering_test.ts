@@ -2,8 +2,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Dialogue } from "../support/dialogue.ts";
-import { join } from "../support/joins.ts";
+import { Dialogue } from "../../support/dialogue.ts";
+import { join } from "../../support/joins.ts";
 
 const MINUTE = 60e6;
 

@@ -2,8 +2,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { AckSample, CongestionControlPlugin } from "../../core/plugin.ts";
-import { Dialogue } from "../support/dialogue.ts";
+import type { AckSample, CongestionControlPlugin } from "../../../core/plugin.ts";
+import { Dialogue } from "../../support/dialogue.ts";
 
 const MSS = 1424;
 

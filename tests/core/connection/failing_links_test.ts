@@ -2,10 +2,10 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { SchedulerPlugin } from "../../core/plugin.ts";
-import { type App, Dialogue } from "../support/dialogue.ts";
-import { join } from "../support/joins.ts";
-import type { Peer } from "../support/scripted_peer.ts";
+import type { SchedulerPlugin } from "../../../core/plugin.ts";
+import { type App, Dialogue } from "../../support/dialogue.ts";
+import { join } from "../../support/joins.ts";
+import type { Peer } from "../../support/scripted_peer.ts";
 
 const MSS = 1424;
 

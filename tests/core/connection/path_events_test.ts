@@ -2,10 +2,10 @@
 
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { PathEvent, PathManagerPlugin } from "../../core/plugin.ts";
-import { minRtt } from "../../sched/mod.ts";
-import { type App, Dialogue } from "../support/dialogue.ts";
-import { join } from "../support/joins.ts";
+import type { PathEvent, PathManagerPlugin } from "../../../core/plugin.ts";
+import { minRtt } from "../../../sched/mod.ts";
+import { type App, Dialogue } from "../../support/dialogue.ts";
+import { join } from "../../support/joins.ts";
 
 /** Keeps the first path alone as soon as `when` says so. */
 function firstOnly(when: (event: PathEvent) => boolean): PathManagerPlugin {

@@ -2,9 +2,9 @@
 
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { ConnectionObserver } from "../../core/connection/host.ts";
-import { Dialogue } from "../support/dialogue.ts";
-import { stream } from "../support/segment_codec.ts";
+import type { ConnectionObserver } from "../../../core/connection/host.ts";
+import { Dialogue } from "../../support/dialogue.ts";
+import { stream } from "../../support/segment_codec.ts";
 
 describe("an observer that writes", () => {
   it("is not called again before its write() has returned, which tells how far it came", () => {
