@@ -1,0 +1,179 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { Host } from "../../mod.ts";
+import { Lab } from "../../cli/lab.ts";
+import { assertNoTrouble } from "./support/counters.ts";
+import { describeWithKernel } from "./support/needs.ts";
+import { startPeer } from "./support/peer.ts";
+import { type Role, Stand } from "./support/stand.ts";
+import { until } from "./support/wait.ts";
+
+function stand(): Promise<Stand> {
+  return Stand.open({ lab: { endpoints: "none" }, interfaces: { family: 4 } });
+}
+
+/** Waits until a connection has its second path. */
+async function join(conn: { info(): { subflows: readonly unknown[] } }): Promise<void> {
+  await until("there are two paths", () => conn.info().subflows.length === 2);
+}
+
+/** Sees that both sides have forgotten all connections. */
+async function forgotten({ host, lab }: Stand): Promise<void> {
+  await until("we have forgotten the connection", () => host.connections === 0);
+  await until(
+    "the kernel has forgotten the connection",
+    async () => !(await lab.ss()).includes("ESTAB"),
+  );
+}
+
+const ROLES: readonly Role[] = ["client", "server"];
+
+describeWithKernel("the end of a connection", () => {
+  for (const role of ROLES) {
+    it(`in order leaves nothing behind, as ${role}`, async () => {
+      await using it = await stand();
+      {
+        await using meeting = await it.meet(role, "echo");
+        await meeting.greet();
+        await join(meeting.conn);
+        await meeting.exchange(100_000);
+      }
+      await forgotten(it);
+      const kernel = await it.lab.nstat();
+      assertNoTrouble(kernel);
+      assertEquals(kernel.MPCurrEstab, undefined);
+    });
+
+    it(`by close() with unread data is MP_FASTCLOSE, as ${role}`, async () => {
+      await using it = await stand();
+      await using meeting = await it.meet(role, "both", { size: 100_000, keep: true });
+      await meeting.conn.write(new Uint8Array(1000));
+      await join(meeting.conn);
+      meeting.conn.close();
+      assertEquals((await meeting.peer.until("end")).error, "ECONNRESET");
+      await forgotten(it);
+      const kernel = await it.lab.nstat();
+      // On each subflow, unless the first was enough.
+      assert(kernel.MPFastcloseRx! >= 1);
+      // Nothing is opened in place of what ends.
+      assertEquals([kernel.MPJoinSynRx ?? 1, kernel.MPJoinSynTx ?? 1], [1, 1]);
+    });
+
+    it(`by abort() is MP_FASTCLOSE, as ${role}`, async () => {
+      await using it = await stand();
+      await using meeting = await it.meet(role, "echo");
+      await meeting.greet();
+      await join(meeting.conn);
+      meeting.conn.abort();
+      assertEquals((await meeting.peer.until("end")).error, "ECONNRESET");
+      assert((await it.lab.nstat()).MPFastcloseRx! >= 1);
+    });
+
+    it(`by the death of the kernel's program is told at once, as ${role}`, async () => {
+      await using it = await stand();
+      await using meeting = await it.meet(role, "sink");
+      const sending = assertRejects(() => meeting.send(1e9), Deno.errors.ConnectionReset);
+      await join(meeting.conn);
+      await meeting.peer[Symbol.asyncDispose]();
+      await sending;
+      await assertRejects(() => meeting.receive(), Deno.errors.ConnectionReset);
+      assertEquals(it.host.counters.MPFastcloseRx, 1);
+      await forgotten(it);
+    });
+  }
+
+  it("comes in order although a path is dead", async () => {
+    await using it = await stand();
+    await using meeting = await it.meet("client", "echo");
+    await meeting.greet();
+    await join(meeting.conn);
+    await it.lab.setUp(0, false);
+    await meeting.exchange(1 << 20);
+  });
+});
+
+describeWithKernel("what is refused", () => {
+  it("is a connection to a port where nobody listens, either way", async () => {
+    await using it = await stand();
+    await assertRejects(
+      () => it.host.connect({ hostname: "10.77.1.1", port: 9 }),
+      Deno.errors.ConnectionRefused,
+      "10.77.1.1:9",
+    );
+    await using peer = await startPeer(it.lab, "connect", "sink", { host: "10.77.1.2", port: 9 });
+    assertEquals(await peer.next(), { event: "refused", error: "ECONNREFUSED" });
+  });
+
+  it("is a join with a token that we do not know", async () => {
+    await using lab = await Lab.create({ endpoints: "none" });
+    const interfaces = { family: 4 } as const;
+    const first = await Host.open({ interfaces: lab.interfaces(interfaces) });
+    const listener = first.listen({ port: 8080 });
+    await using _peer = await startPeer(lab, "connect", "both", {
+      host: "10.77.1.2",
+      port: 8080,
+      size: 1000,
+      keep: true,
+    });
+    const conn = await listener.accept();
+    await conn.read(new Uint8Array(1000));
+    await join(conn);
+    await lab.exec(["iptables", "-A", "INPUT", "-j", "DROP"]);
+    // The kernel hears nothing of that.
+    await first.close();
+    await lab.exec(["iptables", "-D", "INPUT", "-j", "DROP"]);
+    await using second = await Host.open({ interfaces: lab.interfaces(interfaces) });
+    const failures = async (): Promise<string | undefined> =>
+      /AttemptFails +(\d+)/.exec((await lab.exec(["nstat", "-asz"])).stdout)?.[1];
+    assertEquals(await failures(), "0");
+    await lab.ip("mptcp endpoint add 10.77.2.1 subflow");
+    await until("the join has been refused", async () => await failures() === "1");
+    assertEquals(second.counters.MPJoinNoTokenFound, 1);
+  });
+}, ["iptables"]);
+
+describeWithKernel("one connection after the other", () => {
+  const count = 200;
+
+  it("leaves nothing behind: opened by the kernel", async () => {
+    await using it = await stand();
+    const listener = it.host.listen({ port: 8080 });
+    const serving = (async () => {
+      for await (const conn of listener) {
+        await conn.readable.pipeTo(conn.writable);
+      }
+    })();
+    await using peer = await startPeer(it.lab, "connect", "both", {
+      host: "10.77.1.2",
+      port: 8080,
+      size: 10_000,
+      connections: count,
+    });
+    for (let i = 0; i < count; i++) {
+      const { error, sentSha256, receivedSha256 } = await peer.until("end");
+      assertEquals([error, receivedSha256], [null, sentSha256]);
+    }
+    listener.close();
+    await serving;
+    await forgotten(it);
+    assertEquals((await it.lab.nstat()).MPCapableSYNACKRX, count);
+  });
+
+  it("leaves nothing behind: opened by us", async () => {
+    await using it = await stand();
+    await using peer = await startPeer(it.lab, "listen", "echo", {
+      host: "0.0.0.0",
+      accept: count,
+    });
+    const payload = new Uint8Array(10_000).map((_, i) => i * 7);
+    for (let i = 0; i < count; i++) {
+      await using conn = await it.host.connect({ hostname: "10.77.1.1", port: peer.port });
+      await conn.write(payload);
+      await conn.closeWrite();
+      assertEquals(new Uint8Array(await new Response(conn.readable).arrayBuffer()), payload);
+      assertEquals((await peer.until("end")).error, null);
+    }
+    await forgotten(it);
+    assertEquals((await it.lab.nstat()).MPCapableACKRX, count);
+  });
+});
