@@ -159,6 +159,9 @@ export function subflowLeft(
   }
   if (!meta.established || meta.fallback) {
     if (meta.attempts.length === 0) endAll(meta, CODES[reason], now);
+  } else if (meta.attempts.length === 0 && byPeer && index < 0 && onlyEndOpen(meta)) {
+    // A peer that refuses a join now has ended the connection: its DATA_ACK of our DATA_FIN has been lost.
+    endAll(meta, null, now);
   } else if (meta.attempts.length === 0) {
     // Break before make (RFC 8684 §3.3.3): others may still join, for a while.
     if (meta.appClosed && (meta.finAcked || (meta.unacked === 0 && meta.unsent === 0))) {
@@ -171,10 +174,15 @@ export function subflowLeft(
   meta.dirty();
 }
 
+/** Whether all data of both sides have arrived, and of our DATA_FIN alone that is not known. */
+function onlyEndOpen(meta: MetaSocket): boolean {
+  return meta.peerFinished && meta.finOffset >= 0 && meta.dataUna === meta.finOffset;
+}
+
 /** A connection without subflows, or one that the application left, has waited long enough. */
 export function closeTimeout(meta: MetaSocket, now: Micros): void {
   if (meta.closed) return;
-  if (meta.attempts.length === 0) endAll(meta, meta.lastReason, now);
+  if (meta.attempts.length === 0) endAll(meta, onlyEndOpen(meta) ? null : meta.lastReason, now);
   else if (meta.finAcked || meta.dataUna === meta.closeUna) abortConnection(meta, null, now);
   // The peer goes on taking what was written.
   else armClose(meta, now);

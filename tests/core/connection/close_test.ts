@@ -80,6 +80,20 @@ describe("DATA_FIN (RFC 8684 §3.3.3)", () => {
     assertEquals(first.takeAll().at(-1)!.options.includes("dack8 202"), true);
   });
 
+  it("whose DATA_ACK was lost with the last subflow: all data are there, so the end is one in order", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    peer.data(10);
+    peer.sends(". <dack8 1, map8 11 0 1 fin>");
+    assertEquals(app.read(), 10);
+    app.finish();
+    peer.takeAll();
+    peer.sends("R 11");
+    assertEquals(app.code, undefined);
+    d.pass(61e6);
+    assertEquals(app.code, null);
+  });
+
   it("half close: data flow on in the other direction", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
