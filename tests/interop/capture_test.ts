@@ -1,0 +1,101 @@
+import { assert, assertEquals } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import type { Lab } from "../../cli/lab.ts";
+import { readDss } from "./support/dss_reader.ts";
+import { describeWithKernel } from "./support/needs.ts";
+import { type Role, Stand } from "./support/stand.ts";
+import { sleep, until } from "./support/wait.ts";
+
+/** Captures all packets in the lab while `use` runs. */
+async function capture(lab: Lab, path: string, use: () => Promise<void>): Promise<void> {
+  const tcpdump = lab.spawn(
+    [
+      "tcpdump",
+      "-i",
+      "any",
+      "-y",
+      "LINUX_SLL2",
+      "--immediate-mode",
+      "-s",
+      "2048",
+      "-B",
+      "65536",
+      "-Uw",
+      path,
+    ],
+    { stdin: "null", stdout: "null", stderr: "piped" },
+  );
+  let said = "";
+  const reader = tcpdump.stderr.pipeThrough(new TextDecoderStream()).getReader();
+  const more = async (): Promise<boolean> => {
+    const { value, done } = await reader.read();
+    said += value ?? "";
+    return !done;
+  };
+  while (!said.includes("listening on")) assert(await more(), said);
+  await use();
+  let size = -1;
+  await until("all packets are written", async () => {
+    const before = size;
+    await sleep(200);
+    ({ size } = await Deno.stat(path));
+    return size === before;
+  });
+  tcpdump.kill("SIGINT");
+  while (await more());
+  await tcpdump.status;
+  const captured = /^(\d+) packets captured\n(\d+) packets received/m.exec(said);
+  assert(captured !== null && captured[1] === captured[2], said);
+}
+
+/** What tshark finds with a filter: one line a packet. */
+async function tshark(lab: Lab, path: string, filter: string): Promise<string[]> {
+  const preferences = [
+    "ip.check_checksum:TRUE",
+    "tcp.check_checksum:TRUE",
+    "mptcp.analyze_mptcp:TRUE",
+    "mptcp.analyze_mappings:TRUE",
+    "mptcp.relative_sequence_numbers:TRUE",
+  ].flatMap((preference) => ["-o", preference]);
+  const { stdout } = await lab.exec(["tshark", "-r", path, ...preferences, "-Y", filter]);
+  return stdout.split("\n").filter((line) => line !== "");
+}
+
+const SUSPECT = "_ws.malformed || mptcp.connection.echoed_key_mismatch || " +
+  "mptcp.dss.infinite_mapping || (mptcp.dss.missing_mapping && tcp.len > 0) || " +
+  "tcp.checksum.status == 0 || ip.checksum.status == 0";
+
+describeWithKernel("what goes over the wire without offload", () => {
+  for (const [role, family] of [["client", 4], ["server", 6]] as [Role, 4 | 6][]) {
+    it(`is well-formed, and all of its checksums are right, as ${role} over IPv${family}`, async () => {
+      const folder = await Deno.makeTempDir({ prefix: "mptcp-interop-" });
+      try {
+        const path = `${folder}/x.pcap`;
+        await using stand = await Stand.open({
+          lab: { checksum: true, endpoints: family },
+          interfaces: { family, tun: { offload: false } },
+        });
+        const { lab } = stand;
+        const size = 4 << 20;
+        await capture(lab, path, async () => {
+          await using meeting = await stand.meet(role, "echo", { family });
+          await meeting.greet();
+          await meeting.exchange(size);
+        });
+        assertEquals(await tshark(lab, path, SUSPECT), []);
+        assert((await tshark(lab, path, "mptcp && tcp.checksum.status == 1")).length > 1000);
+        const file = await Deno.readFile(path);
+        const report = readDss(file);
+        assertEquals(report.wrong, []);
+        assert(report.senders.length >= 4);
+        assert(report.verifiedBytes >= 2 * size);
+        // And it would have seen a single bit.
+        const payload = file.lastIndexOf(0x5a, file.length - 100_000);
+        file[payload]! ^= 1;
+        assert(readDss(file).wrong.length >= 1);
+      } finally {
+        await Deno.remove(folder, { recursive: true });
+      }
+    });
+  }
+}, ["tcpdump", "tshark"]);
