@@ -167,8 +167,9 @@ export function subflowLeft(
     if (meta.appClosed && (meta.finAcked || (meta.unacked === 0 && meta.unsent === 0))) {
       endAll(meta, CODES[reason], now);
     } else {
-      meta.lastReason = CODES[reason] ?? "ConnectionReset";
-      armClose(meta, now);
+      // A join that came to nothing neither says why the connection is without subflows, nor gives it more time.
+      if (index >= 0) meta.lastReason = CODES[reason] ?? "ConnectionReset";
+      if (index >= 0 || meta.closeAt === Infinity) armClose(meta, now);
     }
   }
   meta.dirty();

@@ -272,7 +272,7 @@ export class End implements ConnectionObserver {
 
   /** Both directions are done. */
   get done(): boolean {
-    return this.#ended && this.socket.finAcked;
+    return this.#ended && (this.socket.finAcked || this.code === null);
   }
 
   get digest(): string {

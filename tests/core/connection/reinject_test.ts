@@ -260,6 +260,23 @@ describe("break before make (RFC 8684 §3.3.3)", () => {
     assertEquals(app.code, undefined);
   });
 
+  it("is not drawn out, nor explained, by joins that fail", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(1000);
+    peer.takeAll();
+    peer.sends("R 1");
+    for (let i = 0; i < 5; i++) {
+      d.pass(10e6);
+      const second = d.peer({ link: 1, session: peer.session });
+      second.offers({}, "S", ["join syn id 1"]);
+      second.gets("S.");
+      second.sends("R 1");
+    }
+    d.pass(11e6);
+    assertEquals(app.code, "ConnectionReset");
+  });
+
   it("but not for ever", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
