@@ -67,6 +67,7 @@ export {
   type ImpairOptions,
   type LaneCounts,
 } from "./core/link/impair.ts";
+export { corrupt } from "./core/link/sim/elements/corrupt.ts";
 export { delay } from "./core/link/sim/elements/delay.ts";
 export type {
   Element,

@@ -17,6 +17,7 @@ describe("public names", () => {
       "MptcpConn",
       "MptcpListener",
       "bridge",
+      "corrupt",
       "delay",
       "emulate",
       "filter",

@@ -2,21 +2,7 @@
 
 import type { Element, ElementContext, ElementFactory } from "./element.ts";
 import type { Packet } from "./packet.ts";
-
-/** Checks a probability and gives it back. */
-function checkProbability(value: unknown): number {
-  if (typeof value !== "number") {
-    throw new TypeError(
-      `Cannot use ${String(value)} as a loss as it must be a number from 0 to 1, such as 0.01`,
-    );
-  }
-  if (!(value >= 0 && value <= 1)) {
-    throw new RangeError(
-      `Cannot use ${value} as a loss as it must be a number from 0 to 1: 0.01 is one packet in a hundred`,
-    );
-  }
-  return value;
-}
+import { checkProbability } from "./probability.ts";
 
 class LossElement implements Element {
   readonly #context: ElementContext;
@@ -38,7 +24,7 @@ class LossElement implements Element {
   }
 
   set(change: Readonly<Record<string, unknown>>): void {
-    if (change.loss !== undefined) this.#probability = checkProbability(change.loss);
+    if (change.loss !== undefined) this.#probability = checkProbability(change.loss, "loss");
   }
 }
 
@@ -49,7 +35,7 @@ class LossElement implements Element {
  * @throws {RangeError} If it is not in [0, 1].
  */
 export function loss(probability: number): ElementFactory {
-  checkProbability(probability);
+  checkProbability(probability, "loss");
   return {
     name: "loss",
     create: (context, output) => new LossElement(probability, context, output),
