@@ -25,8 +25,8 @@ export class PathFigures {
   readonly #conn: MptcpConn;
   readonly #direction: "sent" | "received";
   readonly #rows = new Map<number, Row>();
-  /** Names of subflows are links; a second one on the same link gets a number. */
-  readonly #names = new Map<string, number>();
+  /** Names of subflows, which are their links, by the peer's address of the first on each. */
+  readonly #names = new Map<string, string>();
   readonly #start: Micros;
   /** Bytes of each path before the start. */
   readonly #earlier: ReadonlyMap<number, { readonly bytes: number; readonly repeated: number }>;
@@ -45,22 +45,25 @@ export class PathFigures {
     return { bytes, repeated: tcp.bytes_retrans };
   }
 
-  #name(address: string): string {
+  /** The link of a subflow; another one on the same link is told apart by the peer's address, or a number. */
+  #name(local: string, remote: string): string {
     const { locals } = this.#conn.paths;
-    const link = locals.find((local) => local.address === address)?.link || address;
-    const count = (this.#names.get(link) ?? 0) + 1;
-    this.#names.set(link, count);
-    return count === 1 ? link : `${link} (${count})`;
+    const link = locals.find(({ address }) => address === local)?.link || local;
+    const other = (this.#names.get(link) ?? remote) === remote ? link : `${link} to ${remote}`;
+    let name = other;
+    for (let count = 2; this.#names.has(name); count++) name = `${other} (${count})`;
+    this.#names.set(name, remote);
+    return name;
   }
 
   /** Reads the figures. */
   sample(now: Micros): void {
     const { subflows } = this.#conn.info();
     for (const row of this.#rows.values()) row.open = false;
-    for (const { path, local, tcp } of subflows) {
+    for (const { path, local, remote, tcp } of subflows) {
       let row = this.#rows.get(path);
       if (row === undefined) {
-        const name = this.#name(local.address);
+        const name = this.#name(local.address, remote.address);
         const since = this.#start;
         row = { name, bytes: 0, repeated: 0, rate: 0, rtt: 0, since, before: 0, open: true };
         this.#rows.set(path, row);

@@ -1,16 +1,12 @@
 /** `mptcp get URL`: downloads over HTTP over MPTCP. */
 
-import { Agent, type IncomingMessage, request } from "node:http";
-import { Host, type MptcpConn } from "../mod.ts";
-import { sayFaults } from "../core/net/faults.ts";
-import { toDuplex } from "../core/net/node.ts";
+import type { IncomingMessage } from "node:http";
 import { type Command, type Given, UsageError } from "./arguments.ts";
 import { Digest } from "./data.ts";
+import { exchange, EXCHANGE_OPTIONS, readUrl } from "./exchange.ts";
 import { PathFigures } from "./figures.ts";
 import { formatBytes, formatRate, formatTime } from "./output.ts";
-import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
-import { Progress } from "./progress.ts";
-import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
+import type { Progress } from "./progress.ts";
 
 /** Where a body goes. */
 interface Sink {
@@ -33,19 +29,6 @@ async function openSink(path: string | undefined): Promise<Sink> {
     },
     close: () => path === undefined || file.close(),
   };
-}
-
-/** Sends a GET over `conn`; resolves when the head of the response is there. */
-function httpGet(url: URL, conn: MptcpConn): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    class OneConnection extends Agent {
-      override createConnection(): ReturnType<typeof toDuplex> {
-        return toDuplex(conn);
-      }
-    }
-    const headers = { host: url.host, connection: "close", "user-agent": "mptcp" };
-    request(url, { agent: new OneConnection(), headers }, resolve).on("error", reject).end();
-  });
 }
 
 /** Reads the body of `response`, showing its progress; resolves to the number of bytes. */
@@ -87,58 +70,29 @@ async function receive(
   }; ${how}\nSHA-256 ${digest.hex()}`;
 }
 
-/** Reads the URL given. */
-export function readUrl(text: string): URL {
-  const url = URL.parse(text.includes("://") ? text : `http://${text}`);
-  if (url === null || url.hostname === "") {
-    throw new UsageError(`Cannot get "${text}" as it is no URL: mptcp get http://10.77.1.1/file`);
-  }
-  if (url.protocol !== "http:") {
-    throw new UsageError(`Cannot get ${text} as only http: URLs are spoken`);
-  }
-  return url;
-}
-
 async function run(args: Given): Promise<number> {
   const [text, ...more] = args.positional;
   if (text === undefined || more.length > 0) {
     throw new UsageError("mptcp get needs one URL: mptcp get URL [-o FILE]");
   }
-  const url = readUrl(text);
-  const policies = await readPolicies(args);
-  const progress = new Progress();
-  await using host = await Host.open({
-    interfaces: tunInterfaces(args),
-    onPluginFault: sayFaults((line) => progress.log(line)),
-    ...policies,
-  });
-  const controller = new AbortController();
-  const stop = (): void => controller.abort(new Error("Interrupted"));
-  Deno.addSignalListener("SIGINT", stop);
+  const url = readUrl(text, "get");
   const sink = await openSink(args.value("output"));
-  const waiting = setTimeout(() => progress.log(`Waiting for an answer of ${url.host} …`), 1500);
   try {
-    await using conn = await host.connect({
-      hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: Number(url.port || 80),
-      signal: controller.signal,
+    return await exchange(args, url, async (exchange) => {
+      const { conn, progress } = exchange;
+      const figures = new PathFigures(conn, "received", performance.now() * 1000);
+      const response = await new Promise<IncomingMessage>((resolve, reject) => {
+        exchange.request({}).on("response", resolve).on("error", reject).end();
+      });
+      const status = response.statusCode ?? 0;
+      if (status < 200 || status > 299) {
+        progress.log(`The server answered ${status} ${response.statusMessage ?? ""}`.trimEnd());
+        return 1;
+      }
+      progress.log(await receive(response, figures, sink, progress));
+      return 0;
     });
-    const figures = new PathFigures(conn, "received", performance.now() * 1000);
-    const response = await httpGet(url, conn);
-    clearTimeout(waiting);
-    const status = response.statusCode ?? 0;
-    if (status < 200 || status > 299) {
-      progress.log(`The server answered ${status} ${response.statusMessage ?? ""}`.trimEnd());
-      return 1;
-    }
-    progress.log(await receive(response, figures, sink, progress));
-    return 0;
-  } catch (error) {
-    throw controller.signal.aborted ? controller.signal.reason : error;
   } finally {
-    clearTimeout(waiting);
-    Deno.removeSignalListener("SIGINT", stop);
-    progress.stop();
     sink.close();
   }
 }
@@ -161,8 +115,7 @@ on the machine, run it inside \`mptcp lab\`.`,
   ],
   options: {
     output: { value: "FILE", alias: "o", help: "Where the file goes. Default: standard output" },
-    ...TUN_OPTIONS,
-    ...PLUGIN_OPTIONS,
+    ...EXCHANGE_OPTIONS,
   },
   run,
 };

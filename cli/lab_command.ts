@@ -170,7 +170,7 @@ export const LAB: Command = {
     "HTTP over MPTCP. COMMAND runs inside (without one, a shell). At the end the kernel's\n" +
     "connections and MPTCP counters are shown and everything is removed, also on Ctrl-C.\n" +
     "Who sends chooses the paths and the windows: your scheduler and congestion control are at work\n" +
-    "in what `mptcp serve` sends, the kernel's in a download from the kernel.\n" +
+    "in `mptcp put` and `mptcp serve`, the kernel's in `mptcp get`.\n" +
     "Needs root, /dev/net/tun, iproute2, python3 and a kernel with MPTCP.",
   examples: [
     ["mptcp lab -- mptcp get http://10.77.1.1/32MB -o /dev/null", "download from the kernel"],
@@ -179,8 +179,12 @@ export const LAB: Command = {
       "two equal paths",
     ],
     [
-      "mptcp lab --rate '50 Mbit/s' -- mptcp serve . --scheduler ./mine.ts",
-      "your own scheduler, to Linux; in another terminal, for a FILE of this folder:\n" +
+      "mptcp lab --rate '50 Mbit/s' -- mptcp put http://10.77.1.1/ --scheduler ./mine.ts",
+      "upload to it, by your own scheduler",
+    ],
+    [
+      "mptcp lab -- mptcp serve .",
+      "serve it; in another terminal, with a FILE of this folder:\n" +
       "      ip netns exec mptcp-lab mptcpize run curl -o /dev/null http://10.77.1.2/FILE",
     ],
     ["mptcp lab", "a shell inside, to look around; it knows the command mptcp"],

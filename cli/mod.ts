@@ -10,10 +10,11 @@ import { GET } from "./get.ts";
 import { LAB } from "./lab_command.ts";
 import { NEW } from "./new.ts";
 import { bold, explain, print, report } from "./output.ts";
+import { PUT } from "./put.ts";
 import { SERVE } from "./serve.ts";
 
 /** All commands, in the order of the help. */
-export const COMMANDS: readonly Command[] = [DEMO, NEW, LAB, SERVE, GET];
+export const COMMANDS: readonly Command[] = [DEMO, NEW, LAB, GET, PUT, SERVE];
 
 /** What `mptcp --help` prints. */
 export function overview(): string {
@@ -32,7 +33,8 @@ export function overview(): string {
     "  mptcp demo                                   what a second path is worth, in a few seconds",
     "  mptcp new scheduler mine                     a scheduler of your own …",
     "  mptcp demo --scheduler ./mine.ts,ratio=3     … at work on the emulated network",
-    "  sudo mptcp lab -- mptcp get http://10.77.1.1/32MB -o /dev/null    a download from a real kernel",
+    "  mptcp lab --rate '50 Mbit/s' -- mptcp put http://10.77.1.1/ --scheduler ./mine.ts",
+    "                                               … and to a real Linux kernel (root)",
     "",
     "mptcp COMMAND --help explains a command, with examples. In a clone: deno task mptcp COMMAND.",
   ].join("\n");

@@ -21,8 +21,10 @@ export interface TransferProgress {
   end(): void;
 }
 
+/** Characters of a name. */
+const NAME = 22;
 /** What the line of a bar holds beside it: name, figures, spaces. */
-const BESIDE = 18 + 8 + 26 + 6;
+const BESIDE = NAME + 8 + 26 + 6;
 
 /** Characters of a bar: what the terminal leaves for it, 8 at least and 32 at most. */
 function barSize(): number {
@@ -69,7 +71,7 @@ export class Progress {
           }
           row.setTotal(Math.max(1, total || whole.bytes));
           row.update(bytes, {
-            name: (carried === whole ? name : `  ${name}`).padEnd(18),
+            name: (carried === whole ? name : `  ${name}`).padEnd(NAME),
             done: formatBytes(bytes).padStart(8),
             detail: detail.padEnd(32),
           });

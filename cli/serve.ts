@@ -6,9 +6,9 @@ import { Readable } from "node:stream";
 import { extname } from "node:path";
 import { Host, type MptcpConn } from "../mod.ts";
 import { sayFaults } from "../core/net/faults.ts";
-import { type MptcpDuplex, toDuplex } from "../core/net/node.ts";
+import { toDuplex } from "../core/net/node.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
-import { PathFigures } from "./figures.ts";
+import { Delivery, pause, POLL, type Sender } from "./delivery.ts";
 import { formatBytes, formatRate, formatTime } from "./output.ts";
 import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
 import { Progress } from "./progress.ts";
@@ -72,76 +72,14 @@ async function listing(path: string, pathname: string): Promise<string> {
   }</ul>\n`;
 }
 
-/** How long Ctrl-C waits for responses under way, and between two looks at what the client has; milliseconds. */
+/** How long Ctrl-C waits for responses under way, in milliseconds. */
 const LINGER = 10_000;
-const POLL = 5;
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, POLL));
-}
-
-/** A connection as its HTTP server knows it. */
-interface Served {
-  readonly conn: MptcpConn;
-  readonly duplex: MptcpDuplex;
-}
-
-/** The way of one response to its client, which has what it has acknowledged: what was written may still wait here. */
-class Delivery {
-  /** What each path carries of it. */
-  readonly figures: PathFigures;
-  readonly #conn: MptcpConn;
-  readonly #duplex: MptcpDuplex;
-  readonly #size: number;
-  readonly #start = performance.now();
-  readonly #before: number;
-  #end = 0;
-
-  /** `size` bytes and a head begin to go to the client. */
-  constructor({ conn, duplex }: Served, size: number) {
-    this.#conn = conn;
-    this.#duplex = duplex;
-    this.#size = size;
-    this.#before = duplex.bytesWritten;
-    this.figures = new PathFigures(conn, "sent", this.#start * 1000);
-  }
-
-  /** Bytes of the whole connection that the client has acknowledged. */
-  get #acknowledged(): number {
-    const { write_seq, snd_una } = this.#conn.info().mptcp;
-    return this.#duplex.bytesWritten - Number(write_seq - snd_una);
-  }
-
-  /** Bytes of the response that the client has. */
-  get bytes(): number {
-    return Math.max(0, Math.min(this.#size, this.#acknowledged - this.#before));
-  }
-
-  /** Time until now, or until the end, in microseconds. */
-  get time(): number {
-    return ((this.#end || performance.now()) - this.#start) * 1000;
-  }
-
-  /** Bytes a second. */
-  get rate(): number {
-    return this.bytes / Math.max(1, this.time) * 1e6;
-  }
-
-  /** Waits until the client has all that was written, or is gone. */
-  async end(): Promise<void> {
-    const target = this.#duplex.bytesWritten + this.#duplex.writableLength;
-    while (this.#acknowledged < target && this.#conn.info().subflows.length > 0) {
-      await pause();
-    }
-    this.#end = performance.now();
-  }
-}
 
 /** Serves files and shows how their bytes are spread over the paths. */
 class FileServer {
   readonly #root: string;
   readonly #progress: Progress;
-  readonly #conns = new WeakMap<object, Served>();
+  readonly #conns = new WeakMap<object, Sender>();
   #sending = 0;
   readonly #server = createServer((request, response) => {
     this.#answer(request, response).catch(() => response.destroy());

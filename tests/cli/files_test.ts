@@ -1,7 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../cli/arguments.ts";
-import { readUrl } from "../../cli/get.ts";
+import { readUrl as readUrlFor } from "../../cli/exchange.ts";
 import { findServed } from "../../cli/serve.ts";
 
 describe("what mptcp serve gives", () => {
@@ -46,7 +46,8 @@ describe("what mptcp serve gives", () => {
   });
 });
 
-describe("what mptcp get takes", () => {
+describe("what mptcp get and put take", () => {
+  const readUrl = (text: string): URL => readUrlFor(text, "get");
   it("is an http URL, or what lacks only the scheme", () => {
     assertEquals(readUrl("http://10.77.1.1:8080/a?b").href, "http://10.77.1.1:8080/a?b");
     assertEquals(readUrl("10.77.1.1/a").href, "http://10.77.1.1/a");
@@ -54,5 +55,6 @@ describe("what mptcp get takes", () => {
     assertThrows(() => readUrl("https://10.77.1.1/"), UsageError, "only http:");
     assertThrows(() => readUrl("http://"), UsageError, "no URL");
     assertThrows(() => readUrl("file:///etc/hosts"), UsageError);
+    assertThrows(() => readUrlFor("http://", "put"), UsageError, "mptcp put http://");
   });
 });

@@ -29,6 +29,13 @@ async function withFolder(use: (folder: string) => Promise<void>): Promise<void>
   }
 }
 
+/** A scheduler that sends all on the first path. */
+const FIRST = `export default () => ({
+  kind: "scheduler",
+  name: "first",
+  create: ({ subflows }) => ({ pick: () => subflows[0] }),
+});`;
+
 /** `mptcp serve` at work. */
 class Server implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
@@ -160,6 +167,45 @@ describeWithKernel("HTTP", () => {
       assertNoTrouble(counters);
       assertEquals(counters.MPCapableACKRX, 1);
       assert(counters.MPJoinAckRx! >= 1);
+    });
+  });
+
+  it("is sent by `mptcp put` to a server on the kernel's MPTCP, by the scheduler named", async () => {
+    await withFolder(async (folder) => {
+      await Deno.writeFile(`${folder}/file`, new Uint8Array(3e6));
+      await Deno.writeTextFile(`${folder}/first.js`, FIRST);
+      await using lab = await Lab.create({ serve: { folder, port: 80 } });
+      const own = ["--scheduler", `${folder}/first.js`];
+      const made = await lab.exec(mptcp("put", "--size", "4MB", "http://10.77.1.1/", ...own));
+      assertMatch(
+        made.stderr,
+        /^4\.00 MB in .*; mptcp0 100 %, .*\nSHA-256 \w{64}, the same there$/m,
+      );
+      const file = await lab.exec(mptcp("put", `${folder}/file`, "http://10.77.1.1/file"));
+      assertMatch(file.stderr, /^3\.00 MB in .*\nSHA-256 \w{64}, the same there$/m);
+      assert(file.stderr.includes(await sha256(`${folder}/file`)));
+      assertNoTrouble(await lab.nstat());
+    });
+  });
+
+  it("is not sent to the end by `mptcp put` when the server refuses", async () => {
+    await withFolder(async (folder) => {
+      await using lab = await Lab.create({ rates: ["20 Mbit/s"] });
+      const server = lab.spawn(["python3", "-u", "-m", "http.server", "8081", "-d", folder], {
+        stdout: "piped",
+        stderr: "null",
+      });
+      const reader = server.stdout.getReader();
+      await reader.read();
+      const { code, stderr } = await lab.exec(
+        mptcp("put", "--size", "100MB", "http://10.77.1.1:8081/"),
+        false,
+      );
+      assertEquals(code, 1, stderr);
+      assertMatch(stderr, /The server answered 501|reset/);
+      server.kill("SIGTERM");
+      await reader.cancel();
+      await server.status;
     });
   });
 

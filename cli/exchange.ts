@@ -1,0 +1,107 @@
+/** One HTTP request over one connection, on TUN devices: what `mptcp get` and `mptcp put` share. */
+
+import { Agent, type ClientRequest, request, type RequestOptions } from "node:http";
+import { Host, type MptcpConn } from "../mod.ts";
+import { sayFaults } from "../core/net/faults.ts";
+import { type MptcpDuplex, toDuplex } from "../core/net/node.ts";
+import { type Given, type Option, UsageError } from "./arguments.ts";
+import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
+import { Progress } from "./progress.ts";
+import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
+
+/** The options that both have. */
+export const EXCHANGE_OPTIONS: Readonly<Record<string, Option>> = {
+  ...TUN_OPTIONS,
+  ...PLUGIN_OPTIONS,
+};
+
+/** Milliseconds without an answer after which the user is told what is waited for. */
+const PATIENCE = 1500;
+
+/** Reads the URL given. */
+export function readUrl(text: string, command: string): URL {
+  const url = URL.parse(text.includes("://") ? text : `http://${text}`);
+  if (url === null || url.hostname === "") {
+    throw new UsageError(
+      `Cannot ${command} "${text}" as it is no URL: mptcp ${command} http://10.77.1.1/file`,
+    );
+  }
+  if (url.protocol !== "http:") {
+    throw new UsageError(`Cannot ${command} ${text} as only http: URLs are spoken`);
+  }
+  return url;
+}
+
+/** A connection to the server of a URL. */
+export class Exchange {
+  /** The connection. */
+  readonly conn: MptcpConn;
+  /** The stream that HTTP speaks over. */
+  readonly duplex: MptcpDuplex;
+  /** Where progress is shown. */
+  readonly progress: Progress;
+  readonly #url: URL;
+
+  /** Speaks HTTP over `conn`. */
+  constructor(conn: MptcpConn, url: URL, progress: Progress) {
+    this.conn = conn;
+    this.duplex = toDuplex(conn);
+    this.progress = progress;
+    this.#url = url;
+  }
+
+  /** Begins a request; its body and its answer are up to the caller. */
+  request(options: RequestOptions): ClientRequest {
+    const { duplex } = this;
+    class OneConnection extends Agent {
+      override createConnection(): MptcpDuplex {
+        return duplex;
+      }
+    }
+    return request(this.#url, {
+      ...options,
+      agent: new OneConnection(),
+      headers: {
+        host: this.#url.host,
+        connection: "close",
+        "user-agent": "mptcp",
+        ...options.headers as Record<string, string>,
+      },
+    });
+  }
+}
+
+/** Opens a host on the devices that `args` name, connects to the server of `url` and calls `use`; Ctrl-C ends it. */
+export async function exchange(
+  args: Given,
+  url: URL,
+  use: (exchange: Exchange) => Promise<number>,
+): Promise<number> {
+  const policies = await readPolicies(args);
+  const progress = new Progress();
+  const controller = new AbortController();
+  const stop = (): void => controller.abort(new Error("Interrupted"));
+  Deno.addSignalListener("SIGINT", stop);
+  let waiting: ReturnType<typeof setTimeout> | undefined;
+  try {
+    await using host = await Host.open({
+      interfaces: tunInterfaces(args),
+      onPluginFault: sayFaults((line) => progress.log(line)),
+      ...policies,
+    });
+    waiting = setTimeout(() => progress.log(`Waiting for ${url.host} to answer …`), PATIENCE);
+    await using conn = await host.connect({
+      hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+      port: Number(url.port || 80),
+      signal: controller.signal,
+    });
+    clearTimeout(waiting);
+    return await use(new Exchange(conn, url, progress));
+  } catch (error) {
+    throw controller.signal.aborted ? controller.signal.reason : error;
+  } finally {
+    clearTimeout(waiting);
+    Deno.removeSignalListener("SIGINT", stop);
+    progress.stop();
+  }
+}
