@@ -3,13 +3,39 @@
 import type { HostDriver, Link, PollSource } from "../host/link.ts";
 import type { Micros } from "../plugin.ts";
 import { type ImpairOptions, Lane, type LaneCounts, Outlet, withoutOffload } from "./lane.ts";
-import type { ElementTimer } from "./sim/elements/element.ts";
+import type { ElementFactory, ElementTimer } from "./sim/elements/element.ts";
 import { freePacket } from "./sim/elements/packet.ts";
 
 export type { ImpairOptions, LaneCounts } from "./lane.ts";
 
 /** What a host's driver may have beyond its contract. */
 type Driver = HostDriver & { timer?(callback: () => void): ElementTimer };
+
+/** A misspelt side, or an element that was not called, would do nothing, without a word. */
+function checkElements(link: Link, options: ImpairOptions): void {
+  if (typeof link?.send !== "function") {
+    throw new TypeError('Cannot impair what is no link: give one, such as tun("mptcp0")');
+  }
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot impair ${link.name} by nothing: give { send: [delay("20 ms")] } or the like`,
+    );
+  }
+  for (const [side, elements] of Object.entries(options)) {
+    if (side !== "send" && side !== "receive") {
+      throw new TypeError(`Cannot impair ${link.name} by '${side}': there are send and receive`);
+    }
+    if (elements === undefined) continue;
+    const wrong = Array.isArray(elements)
+      ? elements.find((element: Partial<ElementFactory>) => typeof element?.create !== "function")
+      : elements;
+    if (wrong === undefined) continue;
+    const hint = typeof wrong === "function" ? `: ${wrong.name} is a function, call it` : "";
+    throw new TypeError(
+      `Cannot impair ${link.name} as '${side}' must be a list of elements such as [delay("20 ms")]${hint}`,
+    );
+  }
+}
 
 /** A link with elements around it. Made by {@linkcode impair}. */
 export class ImpairedLink implements Link {
@@ -19,9 +45,13 @@ export class ImpairedLink implements Link {
   readonly #outlet: Outlet;
   #send: Lane | null = null;
   #receive: Lane | null = null;
+  #cut = false;
+  /** Changes before it was attached. */
+  #changes: Readonly<Record<string, unknown>>[] = [];
 
   /** Wraps a link that is not attached yet. */
   constructor(link: Link, options: ImpairOptions) {
+    checkElements(link, options);
     this.#link = link;
     this.#options = options;
     this.#outlet = new Outlet(link);
@@ -75,6 +105,8 @@ export class ImpairedLink implements Link {
       (packet) => this.#outlet.send(packet),
     );
     this.#receive = receive;
+    for (const change of this.#changes.splice(0)) this.set(change);
+    if (this.#cut) this.cut();
     link.attach({
       get now(): Micros {
         return host.now;
@@ -105,18 +137,21 @@ export class ImpairedLink implements Link {
 
   /** Gives a change, such as `{ delay: "5 ms" }`, to the elements of both directions. */
   set(change: Readonly<Record<string, unknown>>): void {
+    if (this.#send === null) this.#changes.push(change);
     this.#send?.set(change);
     this.#receive?.set(change);
   }
 
   /** From now on nothing enters and nothing comes out; nobody is told. */
   cut(): void {
+    this.#cut = true;
     if (this.#send !== null) this.#send.cut = true;
     if (this.#receive !== null) this.#receive.cut = true;
   }
 
   /** Ends a cut. */
   restore(): void {
+    this.#cut = false;
     if (this.#send !== null) this.#send.cut = false;
     if (this.#receive !== null) this.#receive.cut = false;
   }

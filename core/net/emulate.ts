@@ -19,7 +19,13 @@ import { type Duration, parseDuration, parseRate, type Rate } from "../link/sim/
 import type { Micros } from "../plugin.ts";
 import { warnOfFaults } from "./faults.ts";
 import { Host } from "./host.ts";
-import { completePolicies, defaultPolicies, describe, type Policies } from "./policies.ts";
+import {
+  checkOptions,
+  completePolicies,
+  defaultPolicies,
+  describe,
+  type Policies,
+} from "./policies.ts";
 import { VirtualTime } from "./virtual_time.ts";
 
 /** What a path is like; both directions alike. */
@@ -240,6 +246,27 @@ class EmulatedStack extends Stack {
   }
 }
 
+const OPTIONS: Readonly<Record<keyof EmulateOptions, true>> = {
+  paths: true,
+  scheduler: true,
+  pathManager: true,
+  congestionControl: true,
+  seed: true,
+  family: true,
+  trace: true,
+  links: true,
+  onPluginFault: true,
+  experiments: true,
+  linger: true,
+};
+const PATH_OPTIONS: Readonly<Record<keyof PathOptions, true>> = {
+  rate: true,
+  delay: true,
+  loss: true,
+  queue: true,
+  elements: true,
+};
+
 class TwoHosts implements Emulation {
   readonly client: Host;
   readonly server: Host;
@@ -252,6 +279,7 @@ class TwoHosts implements Emulation {
 
   /** Client and server; the client's links, one a path, meet in a router in front of the server. */
   constructor(options: EmulateOptions) {
+    checkOptions("emulate", options, OPTIONS);
     this.#options = options;
     const names = Object.keys(checkPaths(options.paths));
     const { trace, seed, family = 4, links = {} } = options;
@@ -361,6 +389,9 @@ function checkPaths(paths: unknown): Readonly<Record<string, PathOptions>> {
     throw new RangeError(
       `Cannot emulate as 'paths' must have 1 to ${MOST_PATHS} of them: current value has ${count}`,
     );
+  }
+  for (const [name, path] of Object.entries(paths as Record<string, PathOptions>)) {
+    checkOptions(`emulate path ${name}`, path, PATH_OPTIONS);
   }
   return paths as Readonly<Record<string, PathOptions>>;
 }

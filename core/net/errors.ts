@@ -87,7 +87,8 @@ export function brokenPipeError(verb: string): Error {
 /** For what should have been bytes. */
 export function bytesError(verb: string, value: unknown): TypeError {
   return new TypeError(
-    `Cannot ${verb} ${describe(value)} as it must be a Uint8Array: TextEncoder makes one of text`,
+    `Cannot ${verb} ${describe(value)} as it must be a Uint8Array` +
+      (typeof value === "string" ? ": TextEncoder makes one of text" : ""),
   );
 }
 

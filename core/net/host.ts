@@ -16,6 +16,7 @@ import { closedError, networkCode, networkError } from "./errors.ts";
 import { warnOfFaults } from "./faults.ts";
 import { makeListener, type MptcpListener } from "./listener.ts";
 import {
+  checkOptions,
   completePolicies,
   defaultPolicies,
   describe,
@@ -121,6 +122,17 @@ export interface ListenOptions {
   readonly backlog?: number;
 }
 
+const OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
+  interfaces: true,
+  scheduler: true,
+  pathManager: true,
+  congestionControl: true,
+  resolve: true,
+  linger: true,
+  seed: true,
+  onPluginFault: true,
+  experiments: true,
+};
 const ANY_ADDRESS = new Set(["0.0.0.0", "::", "[::]"]);
 
 /**
@@ -185,6 +197,7 @@ export class Host implements AsyncDisposable {
    * @throws {RangeError} an option is out of its range.
    */
   static async open(options: HostOptions): Promise<Host> {
+    checkOptions("open a host", options, OPTIONS);
     const { interfaces, resolve = systemResolve, linger, seed, experiments = {} } = options;
     checkInterfaces(interfaces);
     const policies = completePolicies(options);

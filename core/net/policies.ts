@@ -67,6 +67,31 @@ export function completePolicies(policies: Policies): CompletePolicies {
   return { ...defaultPolicies(), ...namedPolicies(policies) };
 }
 
+/**
+ * Checks that `options` is an object with none but the known options: a misspelt one would do nothing, without a word, as programs run unchecked.
+ *
+ * @throws {TypeError} it is none, or has another.
+ */
+export function checkOptions<T extends object>(
+  verb: string,
+  options: T,
+  known: Readonly<Record<keyof T, true>>,
+): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(
+      `Cannot ${verb} as its options must be an object: current value is ${describe(options)}`,
+    );
+  }
+  for (const key of Object.keys(options)) {
+    if (Object.hasOwn(known, key)) continue;
+    throw new TypeError(
+      `Cannot ${verb} as there is no option '${key}': the options are ${
+        Object.keys(known).join(", ")
+      }`,
+    );
+  }
+}
+
 /** A value as an error message names it. */
 export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);

@@ -1,7 +1,14 @@
-import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertLess,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { HostDriver, Link } from "../../core/host/link.ts";
-import { impair } from "../../core/link/impair.ts";
+import { impair, type ImpairOptions } from "../../core/link/impair.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import { Clock } from "../../core/link/sim/clock.ts";
 import { delay } from "../../core/link/sim/elements/delay.ts";
@@ -167,6 +174,40 @@ describe("impair()", () => {
     receive();
     host.run();
     assertEquals([device.sent.length, host.received.length], [1, 1]);
+  });
+
+  it("may be cut and changed before it is attached", () => {
+    const host = new FakeHost();
+    const device = new Device();
+    const link = impair(device, { send: [delay("20 ms")] });
+    link.cut();
+    link.set({ delay: "3 ms" });
+    link.attach(host);
+    send(link);
+    host.run();
+    assertEquals([device.sent.length, link.counts!.send.dropped.cut], [0, 1]);
+    link.restore();
+    send(link);
+    host.run();
+    assertEquals([device.sent.length, host.now], [1, 3000]);
+  });
+
+  it("refuses what would do nothing", () => {
+    const device = new Device();
+    const refused = (options: unknown, link: unknown = device): string =>
+      assertThrows(() => impair(link as Link, options as ImpairOptions), TypeError).message;
+    assertEquals(
+      refused({}, "tun0"),
+      'Cannot impair what is no link: give one, such as tun("mptcp0")',
+    );
+    assertStringIncludes(refused(undefined), 'give { send: [delay("20 ms")] }');
+    assertEquals(refused({ sned: [] }), "Cannot impair dev by 'sned': there are send and receive");
+    assertStringIncludes(refused({ send: [delay] }), ": delay is a function, call it");
+    assertStringIncludes(
+      refused({ receive: delay("1 ms") }),
+      "'receive' must be a list of elements",
+    );
+    assertStringIncludes(refused({ send: ["20 ms"] }), "'send' must be a list of elements");
   });
 
   it("keeps packets while the device is full", () => {

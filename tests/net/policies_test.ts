@@ -4,6 +4,7 @@ import { reno } from "../../cc/mod.ts";
 import { fullMesh, passive } from "../../pm/mod.ts";
 import { minRtt, roundRobin } from "../../sched/mod.ts";
 import {
+  checkOptions,
   completePolicies,
   describe as inWords,
   namedPolicies,
@@ -34,6 +35,25 @@ describe("policies", () => {
       () => namedPolicies({ pathManager: reno() } as unknown as Policies),
       TypeError,
       "Cannot use reno as a path manager as it is a congestion control",
+    );
+  });
+});
+
+describe("checkOptions()", () => {
+  it("refuses options that there are not", () => {
+    const check = (options: unknown): void =>
+      checkOptions("try", options as { seed?: number }, { seed: true });
+    check({ seed: 1 });
+    check({});
+    assertThrows(
+      () => check({ sede: 1 }),
+      TypeError,
+      "Cannot try as there is no option 'sede': the options are seed",
+    );
+    assertThrows(
+      () => check(undefined),
+      TypeError,
+      "Cannot try as its options must be an object: current value is undefined",
     );
   });
 });
