@@ -4,7 +4,7 @@ import fc from "npm:fast-check@4.10.2";
 import { host_usage } from "../../../wasm/mod.ts";
 import { USAGE_BYTES } from "../../../wasm/layout.ts";
 import { fullMesh } from "../../../pm/mod.ts";
-import { Dialogue } from "../../support/dialogue.ts";
+import { type App, Dialogue } from "../../support/dialogue.ts";
 import { joined } from "../../support/joins.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
 import { plainSum } from "../../support/sim.ts";
@@ -18,6 +18,21 @@ function bury(d: Dialogue): void {
   d.sent.length = 0;
   assertEquals(d.usage, NOTHING);
   assertEquals(d.faults, []);
+}
+
+/** A connection of the stack to a peer that answered, with the join that it began then. */
+function dialled(d: Dialogue): { first: Peer; second: Peer; app: App } {
+  const app = d.connect();
+  const first = d.called();
+  first.gets("S 0");
+  first.offers({}, "S.", ["mpc key"]);
+  first.takeAll();
+  first.sends(". 1 ack 1 <dack8 1>");
+  const second = d.called(first.session);
+  second.gets("S 0 <join syn>");
+  second.offers({}, "S.", ["join synack id 0"]);
+  second.sends(". 1 ack 1 <dack8 1>");
+  return { first, second, app };
 }
 
 /** Makes the sums of an IPv4 packet with TCP right again. */
@@ -35,7 +50,8 @@ function repair(bytes: Uint8Array): void {
   bytes.set([check >> 8, check & 255], header + 16);
 }
 
-const change = fc.tuple(fc.nat({ max: 79 }), fc.nat({ max: 255 }));
+const octet = fc.tuple(fc.nat({ max: 999 }), fc.integer({ min: 1, max: 255 }));
+const change = fc.tuple(fc.nat({ max: 79 }), fc.integer({ min: 1, max: 255 }));
 
 describe("hostile input", () => {
   it("of random bytes is dropped and counted, and changes nothing", () => {
@@ -59,19 +75,18 @@ describe("hostile input", () => {
     );
   });
 
-  it("of valid segments with changed octets never reaches the application", () => {
-    const changes = fc.array(change, { minLength: 1, maxLength: 4 });
+  it("of valid segments with a changed octet never reaches the application", () => {
+    // One octet is always found out; two may make up for one another in a sum of 16 bits.
     fc.assert(
-      fc.property(fc.array(changes, { minLength: 1, maxLength: 30 }), (all) => {
+      fc.property(fc.array(octet, { minLength: 1, maxLength: 30 }), (all) => {
         using d = new Dialogue();
         const { first, second, app } = joined(d);
         app.write(3000);
-        let turn = 0;
-        for (const each of all) {
-          const peer = turn++ % 2 === 0 ? first : second;
+        for (const [turn, [at, mask]] of all.entries()) {
+          const peer = turn % 2 === 0 ? first : second;
           const bytes = peer.packet("P. +100 <dack8 1, map8>");
           const spoiled = bytes.slice();
-          for (const [at, mask] of each) spoiled[at % spoiled.length]! ^= mask;
+          spoiled[at % spoiled.length]! ^= mask;
           d.inject(spoiled, peer.link);
           d.inject(bytes, peer.link);
           app.read(); // compares
@@ -102,10 +117,11 @@ describe("hostile input", () => {
       ". 1 ack 1 <mpc keys len 20>",
       ". 1 ack 1 <join ack>",
     );
+    const all = fc.array(fc.tuple(lines, changes), { minLength: 1, maxLength: 40 });
     fc.assert(
-      fc.property(fc.array(fc.tuple(lines, changes), { minLength: 1, maxLength: 40 }), (all) => {
+      fc.property(fc.boolean(), all, (client, all) => {
         using d = new Dialogue({ policies: { pathManager: fullMesh() } });
-        const { first, second, app } = joined(d);
+        const { first, second, app } = client ? dialled(d) : joined(d);
         app.write(3000);
         for (const [i, [line, each]] of all.entries()) {
           const peer = i % 2 === 0 ? first : second;
@@ -157,24 +173,28 @@ describe("hostile input", () => {
       wait: positive,
     }, { noNullPrototype: true });
     fc.assert(
-      fc.property(fc.array(segment, { minLength: 1, maxLength: 60 }), (all) => {
-        using d = new Dialogue({
-          experiments: { receiveBuffer: 60000, sendBuffer: 60000 },
-          policies: { pathManager: fullMesh() },
-        });
-        const { first, second, app } = joined(d);
-        app.write(60000);
-        for (const { flags, seq, length, ack, win, options, other, wait } of all) {
-          const peer: Peer = other ? second : first;
-          const range = length > 0 ? `${seq}:${seq + length}` : `${seq}`;
-          peer.sends(`${flags} ${range} ack ${ack} win ${win} <${options.join(", ")}>`);
-          d.pass(wait);
-          app.socket.read(d.now, new Uint8Array(500));
-          assert(host_usage(d.stack.wasm, USAGE_BYTES) < 2e6);
-        }
-        app.close();
-        bury(d);
-      }),
+      fc.property(
+        fc.boolean(),
+        fc.array(segment, { minLength: 1, maxLength: 60 }),
+        (client, all) => {
+          using d = new Dialogue({
+            experiments: { receiveBuffer: 60000, sendBuffer: 60000 },
+            policies: { pathManager: fullMesh() },
+          });
+          const { first, second, app } = client ? dialled(d) : joined(d);
+          app.write(60000);
+          for (const { flags, seq, length, ack, win, options, other, wait } of all) {
+            const peer: Peer = other ? second : first;
+            const range = length > 0 ? `${seq}:${seq + length}` : `${seq}`;
+            peer.sends(`${flags} ${range} ack ${ack} win ${win} <${options.join(", ")}>`);
+            d.pass(wait);
+            app.socket.read(d.now, new Uint8Array(500));
+            assert(host_usage(d.stack.wasm, USAGE_BYTES) < 2e6);
+          }
+          app.close();
+          bury(d);
+        },
+      ),
       { numRuns: 300 },
     );
   });
