@@ -184,6 +184,26 @@ describe("the packet scheduler (draft §3.5.3.2)", () => {
     assertEquals(app.socket.unacked, 0);
   });
 
+  it("waits with less than a segment while something is unacknowledged, where Nagle is asked for (RFC 9293 §3.7.4)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.socket.noDelay = false;
+    app.write(100);
+    peer.gets("P. 1:101");
+    app.write(100);
+    app.write(200);
+    d.silent();
+    app.write(2000);
+    peer.gets(". 101:1525");
+    peer.acks();
+    peer.gets("P. 1525:2401");
+    app.write(10);
+    d.silent();
+    app.finish();
+    peer.gets("P. 2401:2411");
+    assertEquals(peer.take().options.some((each) => each.endsWith("fin")), true);
+  });
+
   it("makes no mapping longer than 65,535 octets, and no packet", () => {
     using d = new Dialogue({ maxSegments: 64 });
     const { peer, app } = d.opened({ rtt: 100, scale: 10 });

@@ -1,0 +1,48 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { Routes } from "../../../core/host/routes.ts";
+import { parseAddress } from "../../../core/wire/ip.ts";
+import { ScriptedLink } from "../../support/dialogue.ts";
+
+function routes(): { routes: Routes; wifi: ScriptedLink; lte: ScriptedLink } {
+  const routes = new Routes();
+  const wifi = new ScriptedLink("wifi", [], 1500, 1);
+  const lte = new ScriptedLink("lte", [], 1400, 1);
+  for (const link of [wifi, lte]) routes.addLink(link);
+  routes.addAddress(wifi, "10.0.0.5/24");
+  routes.addAddress(lte, "10.0.9.7/16");
+  routes.addAddress(lte, "fd00::7/64");
+  return { routes, wifi, lte };
+}
+
+describe("routes", () => {
+  it("CFG-2: a packet leaves by the link that owns its source", () => {
+    const { routes: all, lte } = routes();
+    assertEquals(all.find("10.0.9.7")?.outlet.link, lte);
+    assertEquals(all.find("10.0.9.8"), undefined);
+  });
+
+  it("CFG-3: a source is chosen by the longest network that holds the destination, else the first of its family", () => {
+    const { routes: all } = routes();
+    const source = (to: string): string | undefined =>
+      all.sourceFor(parseAddress(to)!)?.view.address;
+    assertEquals(source("10.0.0.99"), "10.0.0.5");
+    assertEquals(source("10.0.55.1"), "10.0.9.7");
+    assertEquals(source("192.0.2.1"), "10.0.0.5");
+    assertEquals(source("2001:db8::1"), "fd00::7");
+  });
+
+  it("leave out links that are down", () => {
+    const { routes: all, wifi } = routes();
+    all.outlets.get(wifi)!.up = false;
+    assertEquals(all.sourceFor(parseAddress("10.0.0.99")!)?.view.address, "10.0.9.7");
+    assertEquals(all.addresses.map(({ address }) => address), ["10.0.9.7", "fd00::7"]);
+  });
+
+  it("refuse what is no address, and links of others", () => {
+    const { routes: all, wifi } = routes();
+    assertThrows(() => all.addAddress(wifi, "10.0.0/24"), TypeError, '"10.0.0/24"');
+    const other = new ScriptedLink("other", [], 1500, 1);
+    assertThrows(() => all.addAddress(other, "10.1.0.1/24"), TypeError, '"other"');
+  });
+});
