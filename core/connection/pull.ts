@@ -3,7 +3,7 @@
 import type { Choice, Chunk, Micros } from "../plugin.ts";
 import { sendWantedFin } from "../subflow/close.ts";
 import { sendThirdAck } from "../subflow/handshake.ts";
-import { retransmitLost } from "../subflow/recovery.ts";
+import { restartAfterIdle, retransmitLost } from "../subflow/recovery.ts";
 import { sendAck, sendChunk, sendDataFin } from "../subflow/send.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import type { MetaSocket } from "./meta_socket.ts";
@@ -30,6 +30,7 @@ export function push(meta: MetaSocket, now: Micros): void {
     if (!meta.fallback && !meta.closed) meta.paths.start();
   }
   if (!meta.closed) {
+    if (meta.unsent > 0) { for (const subflow of meta.subflows) restartAfterIdle(subflow, now); }
     repeatOnOthers(meta, now);
     schedule(meta, now);
     for (const subflow of meta.subflows) {

@@ -45,6 +45,8 @@ const SYN_TRIES = 7;
 const JOIN_TRIES = 4;
 /** Third ACKs of a join sent without an answer. */
 const THIRD_ACK_TRIES = 6;
+/** Timeout for data where the SYN timed out and no round trip was measured (RFC 6298 §5.7). */
+const LOST_SYN_RTO: Micros = 3e6;
 /** Largest shift (RFC 7323 §2.3). */
 const MAX_WINDOW_SCALE = 14;
 /** MSS of a peer that names none (RFC 9293 §3.7.1), IPv4 and IPv6. */
@@ -180,6 +182,7 @@ export function begin(subflow: Subflow, now: Micros): boolean {
   subflow.state = ESTABLISHED;
   subflow.rtoAt = Infinity;
   subflow.timeouts = 0;
+  if (subflow.handshakeSends > 1) subflow.rtt.rto = LOST_SYN_RTO;
   subflow.rcvEdge = Math.max(subflow.rcvEdge, 1);
   updateMss(subflow);
   return true;

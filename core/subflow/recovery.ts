@@ -260,6 +260,15 @@ export function retransmissionTimeout(subflow: Subflow, now: Micros): void {
   subflow.owner.dirty(subflow);
 }
 
+/** After a timeout's length without data the window of then says nothing of now (RFC 5681 §4.1). */
+export function restartAfterIdle(subflow: Subflow, now: Micros): void {
+  if (subflow.sndNxt > subflow.sndUna) return;
+  const idle = now - Math.max(subflow.lastDataSent, subflow.restartedAt);
+  if (subflow.lastDataSent === 0 || idle <= subflow.rtt.rto) return;
+  subflow.restartedAt = now;
+  subflow.controller?.onRestart?.(idle);
+}
+
 /** Sends what is lost again, oldest first, as far as the window allows. */
 export function retransmitLost(subflow: Subflow, now: Micros): void {
   const list = subflow.inFlightList;

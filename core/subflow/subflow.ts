@@ -214,6 +214,8 @@ export class Subflow implements SubflowView, Timed {
   bytesAcked = 0;
   retransmits = 0;
   lastDataSent: Micros = 0;
+  /** When its controller was told last that sending starts again. */
+  restartedAt: Micros = 0;
   lastDataReceived: Micros = 0;
   lastAckReceived: Micros = 0;
   reordSeen = 0;
@@ -272,7 +274,9 @@ export class Subflow implements SubflowView, Timed {
   }
 
   get cwnd(): number {
-    return this.controller === null ? initialWindow(this.mss) : this.controller.cwnd;
+    if (this.controller !== null) return this.controller.cwnd;
+    // A lost SYN is a loss: one segment to begin with (RFC 5681 §3.1).
+    return this.handshakeSends > 1 ? this.mss : initialWindow(this.mss);
   }
 
   get ssthresh(): number {

@@ -276,6 +276,51 @@ describe("the retransmission timer (RFC 6298)", () => {
   });
 });
 
+describe("the window", () => {
+  it("begins with ten segments (RFC 6928), with one where a SYN was lost (RFC 5681 §3.1)", () => {
+    for (const lost of [false, true]) {
+      using d = new Dialogue();
+      const app = d.connect();
+      const peer = d.called();
+      peer.gets("S 0");
+      if (lost) {
+        assertEquals(d.untilSent(), 1e6);
+        peer.gets("S 0");
+      }
+      d.pass(20e3);
+      peer.offers({}, "S.", []);
+      peer.gets(". 1 ack 1");
+      app.write(100e3);
+      assertEquals(peer.takeAll().length, lost ? 1 : 10);
+      // And three seconds until the first timeout (RFC 6298 §5.7).
+      assertEquals(d.untilSent(), lost ? 3e6 : 220e3);
+    }
+  });
+
+  it("is the initial one again after a pause of more than a timeout (RFC 5681 §4.1)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    const [subflow] = app.socket.subflows;
+    for (let i = 0; i < 4; i++) {
+      app.write(200e3);
+      d.pass(20e3);
+      while (peer.pending) {
+        peer.takeAll();
+        peer.acks();
+      }
+    }
+    assert(subflow!.cwnd > 30 * MSS);
+    d.pass(100e3);
+    app.write(MSS);
+    peer.takeAll();
+    peer.acks();
+    assert(subflow!.cwnd > 30 * MSS);
+    d.pass(1e6);
+    app.write(100e3);
+    assertEquals(peer.takeAll().length, 10);
+  });
+});
+
 describe("a link that is full", () => {
   it("loses nothing: what did not leave goes when it takes packets again", () => {
     using d = new Dialogue();
