@@ -6,7 +6,7 @@ import { assertNoTrouble } from "./support/counters.ts";
 import { describeWithKernel } from "./support/needs.ts";
 import { startPeer } from "./support/peer.ts";
 import { type Role, Stand } from "./support/stand.ts";
-import { until } from "./support/wait.ts";
+import { sleep, until } from "./support/wait.ts";
 
 function stand(): Promise<Stand> {
   return Stand.open({ lab: { endpoints: "none" }, interfaces: { family: 4 } });
@@ -71,9 +71,17 @@ describeWithKernel("the end of a connection", () => {
 
     it(`by the death of the kernel's program is told at once, as ${role}`, async () => {
       await using it = await stand();
-      await using meeting = await it.meet(role, "sink");
-      const sending = assertRejects(() => meeting.send(1e9), Deno.errors.ConnectionReset);
+      await using meeting = await it.meet(role, "echo");
+      await meeting.greet();
       await join(meeting.conn);
+      const sending = assertRejects(() => meeting.send(1e9), Deno.errors.ConnectionReset);
+      // We do not read, so that in the end it does not either.
+      let sent = -1;
+      await until("nothing moves any more", async () => {
+        const before = sent;
+        await sleep(100);
+        return (sent = meeting.sent) === before && sent > 1;
+      });
       await meeting.peer[Symbol.asyncDispose]();
       await sending;
       await assertRejects(() => meeting.receive(), Deno.errors.ConnectionReset);

@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { fileURLToPath } from "node:url";
 import { Lab } from "../../cli/lab.ts";
@@ -171,6 +177,19 @@ describeWithKernel("mptcp lab", () => {
     const command = out!.trim();
     assert(command.endsWith("/mptcp"), command);
     await assertRejects(() => Deno.stat(command), Deno.errors.NotFound);
+  });
+
+  it("runs the example of a peer that does what a script says", async () => {
+    const example = fileURLToPath(new URL("../../docs/examples/scripted_peer.ts", import.meta.url));
+    const program = [Deno.execPath(), "run", "-A", example];
+    const child = mptcpLab(`mptcp-cli-${Deno.pid}`, "--rate", "40 Mbit/s", "--", ...program);
+    const { code, stdout, stderr } = await child.output();
+    const [out, told] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    assertEquals(code, 0, told);
+    assertMatch(out!, /^4\.0 MB: path 1 4\.0 MB, path 2 \(backup\) 0\.0 MB$/m);
+    assertMatch(out!, /^8\.0 MB: path 1 \(backup\) [45]\.\d MB, path 2 [234]\.\d MB$/m);
+    assertMatch(out!, /^12\.0 MB: path 2 \d\.\d MB$/m);
+    assertMatch(out!, /^lost 1 on purpose; .*"MPPrioTx":2,/m);
   });
 
   it("removes everything on Ctrl-C", async () => {
