@@ -83,7 +83,7 @@ describeWithKernel("bridge()", () => {
     assert(least >= 10, stdout);
     await transfer(it, "10.80.0.2", 6_000_000);
     const { forward } = it.bridges[0]!.counts;
-    assert(forward.packets >= 2000 && (forward.dropped.loss ?? 0) > 0);
+    assert(forward.packets >= 2000 && forward.dropped.loss! > 0, JSON.stringify(forward));
     assertEquals((await it.server.nstat("TcpExt")).TCPOFOQueue! > 0, true);
   });
 
