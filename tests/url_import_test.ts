@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { serveRepository } from "./support/serve.ts";
+import { ROOT, serveRepository } from "./support/serve.ts";
 
 /** Moves 1 MB between emulated hosts with plugins imported by URL, and prints the SHA-256 of what came. */
 const PROGRAM = (base: string): string => `
@@ -80,6 +80,26 @@ describe("import by URL", () => {
     }, ["run", "--no-prompt", `--allow-import=${new URL(base).host}`, "program.ts"]);
     assertEquals(code, 0, stderr);
     assertMatch(stdout, /^8 MB in [\d.]+ s of virtual time\n10\.0\.1\.1 \d+\n10\.0\.2\.1 \d+\n$/);
+  });
+
+  it("says so when the port of `deno task serve` is taken", async () => {
+    let other: Deno.Listener | null = null;
+    try {
+      other = Deno.listen({ hostname: "localhost", port: 8000 });
+    } catch {
+      // By something else already, which is as well.
+    }
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["task", "-q", "serve"],
+      cwd: ROOT,
+      env: { NO_COLOR: "1" },
+    }).output();
+    other?.close();
+    assertEquals(code, 1);
+    assertEquals(
+      new TextDecoder().decode(stderr),
+      "Cannot serve at port 8000 as something else does, another `deno task serve` maybe\n",
+    );
   });
 
   it("gives files their types and nothing hidden", async () => {

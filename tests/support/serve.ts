@@ -3,6 +3,8 @@
  * `import … from "http://localhost:8000/mod.ts"`. Nothing else is needed, as no module of the library uses an import map.
  */
 
+import { print, report } from "../../cli/output.ts";
+
 /** Deno refuses a module whose type is neither JavaScript nor TypeScript, which is what most file servers send for `.ts`. */
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   css: "text/css; charset=utf-8",
@@ -77,11 +79,17 @@ export function serveRepository(options: ServeOptions): Deno.HttpServer<Deno.Net
 }
 
 if (import.meta.main) {
-  serveRepository({
-    port: 8000,
-    onListen: (url) => {
-      // deno-lint-ignore no-console -- a command
-      console.log(`Serving this clone at ${url}: import … from "${url}mod.ts"`);
-    },
-  });
+  const port = 8000;
+  try {
+    serveRepository({
+      port,
+      onListen: (url) => print(`Serving this clone at ${url}: import … from "${url}mod.ts"`),
+    });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    report(
+      `Cannot serve at port ${port} as something else does, another \`deno task serve\` maybe`,
+    );
+    Deno.exit(1);
+  }
 }
