@@ -49,6 +49,8 @@ export class Progress {
     clearOnComplete: true,
     // Ctrl-C is the command's own business.
     gracefulExit: false,
+    // Bars are cut at the edge in any case; the terminal's own wrapping stays on for the lines above them.
+    linewrap: true,
     hideCursor: false,
   });
 

@@ -1,0 +1,22 @@
+import { describe, it } from "@std/testing/bdd";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+
+const MOD = new URL("../../cli/mod.ts", import.meta.url).pathname;
+
+describe("progress on a terminal", () => {
+  it("shows bars and leaves the terminal as it was, so that long lines wrap", async () => {
+    // `script` gives the command a terminal; Debian has it in bsdutils, which is essential.
+    const command = `${Deno.execPath()} run -A ${MOD} demo --size 8MB -o none`;
+    const { code, stdout } = await new Deno.Command("script", {
+      args: ["-qec", command, "/dev/null"],
+      cwd: new URL("../../", import.meta.url).pathname,
+      stdin: "null",
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    assertEquals(code, 0, text);
+    assertStringIncludes(text, "█");
+    assertStringIncludes(text, "MPTCP, Wi-Fi cut: ");
+    assert(!text.includes("\x1b[?7l"), "the terminal's wrapping was switched off");
+    assert(!text.includes("\x1b[?25l"), "the cursor was hidden");
+  });
+});
