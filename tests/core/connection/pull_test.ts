@@ -101,6 +101,23 @@ describe("the shared send queue (draft §3.5.2)", () => {
     assert(page > 10000);
   });
 
+  it("SQ-4: gives a page back also where acknowledgements end in the middle of what was sent at once", () => {
+    using d = new Dialogue({ maxSegments: 64 });
+    const { peer, app } = d.opened({ rtt: 100 });
+    // Far enough that one packet lies across the end of a page.
+    for (let i = 0; i < 20; i++) {
+      app.write(20000);
+      while (peer.pending) {
+        const { seq, end } = peer.takeAll().at(-1)!;
+        const middle = seq + Math.floor((end - seq) * 0.9);
+        peer.sends(`. ack ${middle} <dack8 ${middle}>`);
+        if (!peer.pending) peer.acks();
+      }
+      assertEquals(app.socket.unacked, 0);
+      assertEquals(d.usage.pages, 0);
+    }
+  });
+
   it("is as long as its buffer; room is told when a DATA_ACK makes it", () => {
     using d = new Dialogue({ experiments: { sendBuffer: 20000 } });
     const { peer, app } = d.opened();

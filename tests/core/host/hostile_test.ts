@@ -228,7 +228,9 @@ describe("hostile input", () => {
     assertEquals(app.read(), 200);
     peer.sends(". <dack8 1, map8 201 0 1 fin>");
     assertEquals(app.socket.atEnd, true);
+    // Behind it, and in its place.
     peer.sends("P. +100 <dack8 1, map8 202 201 100>");
+    peer.sends("P. +100 <dack8 1, map8 201 301 100>");
     assertEquals(app.read(), 0);
     assertEquals(app.socket.dataRcvNxt, 202);
   });

@@ -250,6 +250,23 @@ describe("the retransmission timer (RFC 6298)", () => {
     assertEquals(rtt.srtt, srtt);
   });
 
+  it("nor of what was sent twice and is SACKed", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    warmUp(d, peer, app);
+    const { rtt } = app.socket.subflows[0]!;
+    app.write(10 * MSS);
+    const first = peer.takeAll()[0]!.seq;
+    const at = (n: number): number => first + n * MSS;
+    d.pass(20e3);
+    peer.sends(`. ack ${first} <sack ${at(1)}:${at(4)} ${at(6)}:${at(10)}>`);
+    assertEquals(peer.takeAll().length, 3);
+    const { srtt } = rtt;
+    d.pass(5e3);
+    peer.sends(`. ack ${first} <sack ${at(1)}:${at(10)}>`);
+    assertEquals(rtt.srtt, srtt);
+  });
+
   it("gives up after 15 timeouts in a row", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ mptcp: false });

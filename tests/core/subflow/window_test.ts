@@ -75,6 +75,21 @@ describe("the peer's window", () => {
     assertEquals(more, 1424);
   });
 
+  it("is that of the newest segment, not of one that comes late (RFC 9293 §3.10.7.4, SND.WL1 and SND.WL2)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false, scale: 0, win: 8000 });
+    const [subflow] = app.socket.subflows;
+    peer.sends(". 101:201 ack 1 win 7000");
+    assertEquals(subflow!.sndWnd, 7000);
+    peer.sends(". 1:101 ack 1 win 100");
+    assertEquals(subflow!.sndWnd, 7000);
+    app.write(2000);
+    peer.takeAll();
+    peer.sends(". 201 ack 1001 win 6000");
+    peer.sends(". 201 ack 1 win 50");
+    assertEquals(subflow!.sndWnd, 6000);
+  });
+
   it("DA-1: without a DATA_ACK tells the data level nothing (RFC 8684 §3.3.2)", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ scale: 0 });
@@ -145,6 +160,19 @@ describe("our window", () => {
     first.gets(". 1 ack 9801 win 10000 <dack8 9801>");
     second.gets(". 1 ack 1 win 10000 <dack8 9801>");
     d.silent();
+  });
+
+  it("DA-3: is told as soon as two segments fit again, however large the buffer", () => {
+    using d = new Dialogue({ experiments: { receiveBuffer: 20000 } });
+    const { first, second, app } = joined(d);
+    for (let i = 0; i < 14; i++) first.data(1400);
+    d.pass(50e3);
+    first.takeAll();
+    assertEquals(app.read(2800), 2800);
+    d.silent();
+    assertEquals(app.read(100), 100);
+    first.gets(". 1 ack 19601 win 3300");
+    second.gets(". 1 ack 1 win 3300 <dack8 19601>");
   });
 
   it("DA-3: one update is enough where it was not closed", () => {
