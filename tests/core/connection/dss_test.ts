@@ -164,6 +164,16 @@ describe("mappings (RFC 8684 §3.3.1)", () => {
     assertEquals(app.read(), 1000);
   });
 
+  it("of a wrong length, and other malformed options, are left out and counted; the segment is taken", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    peer.sends(". 1:101 <dack8 1, map8 1 1 300>");
+    peer.sends(". 101:201 <raw 1e 05 20 04 00>");
+    peer.sends(". 201:301 <raw 1e 06 30 05 0a 00>");
+    assertEquals(app.read(), 300);
+    assertEquals(d.counter("MPTCPMalformed"), 2);
+  });
+
   it("that contradict one another are counted, the first holds", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();

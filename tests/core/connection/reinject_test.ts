@@ -187,6 +187,30 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
     }
   });
 
+  it("by that timer starts without back-off once a DATA_ACK has come", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
+    app.write(1000);
+    first.takeAll();
+    first.sends(". ack 1001 <dack8 1>");
+    let waited = 0;
+    for (let i = 0; i < 3; i++) {
+      waited = d.untilSent();
+      for (const peer of [first, second]) {
+        peer.takeAll();
+        peer.sends(`. ack ${peer.acked} <dack8 1>`);
+      }
+    }
+    first.sends(". <dack8 1001>");
+    app.write(1000);
+    for (const peer of [first, second]) {
+      peer.takeAll();
+      peer.sends(`. ack ${peer.acked} <dack8 1001>`);
+    }
+    const next = d.untilSent();
+    assert(next < waited / 2, `${next} after ${waited}`);
+  });
+
   it("by the data level's timer does not happen while a subflow still works on it", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();

@@ -352,6 +352,16 @@ describe("listening", () => {
     assertThrows(() => d.listen(81), StackError);
   });
 
+  it("keeps its port from connections of this host", () => {
+    using d = new Dialogue();
+    d.connect();
+    const { localPort } = d.called();
+    d.listen(localPort + 1);
+    d.sent.length = 0;
+    d.connect();
+    assertEquals(d.called().localPort, localPort + 2);
+  });
+
   it("on one address leaves the others alone", () => {
     using d = new Dialogue();
     d.stack.listen(d.now, { address: "10.0.0.1", port: 80, observer: { onConnection() {} } });

@@ -158,6 +158,18 @@ describe("text behind a FIN", () => {
     peer.gets(". 1 ack 102");
   });
 
+  it("makes a FIN below it none: only one that can be the last is heeded", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    peer.sends("P. 101:201");
+    peer.sends("F. 51 ack 1");
+    peer.sends("P. 1:101");
+    assertEquals(app.read(), 200);
+    assertEquals(app.socket.atEnd, false);
+    peer.sends("F. 201 ack 1");
+    assertEquals(app.socket.atEnd, true);
+  });
+
   it("is ignored also when it comes before the FIN is in order", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ mptcp: false });

@@ -60,6 +60,22 @@ describe("closing (RFC 9293 §3.6), plain TCP", () => {
     assertEquals(d.usage, NOTHING);
   });
 
+  it("simultaneous, while our FIN is lost: it goes again, and only its acknowledgement counts", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    app.write(10);
+    app.finish();
+    peer.gets("P. 1:11");
+    peer.gets("F. 11");
+    peer.sends("F. 1 ack 11");
+    peer.gets(". 12 ack 2");
+    assertEquals(app.socket.state, "CLOSING");
+    d.untilSent();
+    peer.gets("F. 11 ack 2");
+    peer.sends(". 2 ack 12");
+    assertEquals(app.code, null);
+  });
+
   it("FIN-WAIT-1 to TIME-WAIT when the peer's FIN acknowledges ours", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ mptcp: false });

@@ -129,6 +129,13 @@ describe("EST-1: the three-way handshake of the first subflow, passive", () => {
     }
   });
 
+  it("sends nothing larger than its own link takes, whatever the peer offers", () => {
+    using d = new Dialogue({ mtu: 1280 });
+    const { peer, app } = d.opened({ mss: 8960, mptcp: false });
+    app.write(5000);
+    assertEquals(peer.take().bytes.length, 1280);
+  });
+
   it("keeps to a tiny MSS of the peer, but not below 64 octets", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ mss: 1 });
