@@ -71,7 +71,7 @@ describe("tun()", () => {
       assertThrows(
         () => new Loop().add(tun("a")),
         Deno.errors.NotSupported,
-        "Cannot open a TUN device as this is darwin: use emulate() or udp()",
+        "Cannot open a TUN device as this is darwin: use emulate()",
       );
     } finally {
       Object.defineProperty(Deno, "build", build);
@@ -179,10 +179,10 @@ describeWithKernel("a TUN device", () => {
       "address add 10.77.1.1/24 dev mptcp0",
       "link set mptcp0 mtu 1300",
     );
-    const open = (): Loop => {
+    const open = (address = "10.99.1.2/24"): Loop => {
       const loop = new Loop();
       const link = tun("mptcp0", { namespace: namespace.name, mtu: 9000 });
-      link.configure(["10.99.1.2/24"]);
+      link.configure([address]);
       loop.add(link);
       assertEquals(link.mtu, 1300);
       return loop;
@@ -197,6 +197,7 @@ describeWithKernel("a TUN device", () => {
     assert(!stdout.includes("10.99"));
     assertThrows(open, Deno.errors.AlreadyExists, "taken by one that is open elsewhere");
     await loop.close();
+    assertThrows(() => open("10.77.1.1/24"), RangeError, "10.77.1.1 is the kernel's address on it");
   });
 
   it("says what stands in the way", async () => {

@@ -24,6 +24,7 @@ const TUNSETOFFLOAD = 0x400454d0n;
 const TUNSETVNETHDRSZ = 0x400454d8n;
 const SIOCGIFFLAGS = 0x8913n;
 const SIOCSIFFLAGS = 0x8914n;
+const SIOCGIFADDR = 0x8915n;
 const SIOCSIFADDR = 0x8916n;
 const SIOCSIFNETMASK = 0x891cn;
 const SIOCGIFMTU = 0x8921n;
@@ -252,6 +253,11 @@ class Control {
     if (this.#libc.calls.ioctl(socket, number, bytes) < 0) this.#fail(what);
   }
 
+  /** A request that may have no answer. */
+  ask(family: number, number: bigint, bytes: Uint8Array<ArrayBuffer>, what: string): boolean {
+    return this.#libc.calls.ioctl(this.#socket(family, what), number, bytes) >= 0;
+  }
+
   close(): void {
     for (const socket of this.#sockets.values()) this.#libc.calls.close(socket);
   }
@@ -324,15 +330,27 @@ export function configureDevice(libc: Libc, name: string, settings: DeviceSettin
   }
 }
 
-/** The MTU of a device that somebody else configured, and whether it is up. */
-export function readDevice(libc: Libc, name: string): { mtu: number; up: boolean } {
+/** What somebody else has configured of a device. */
+export interface DeviceState {
+  /** Largest packet in bytes. */
+  readonly mtu: number;
+  /** It is up. */
+  readonly up: boolean;
+  /** Its first IPv4 address, if it has one. */
+  readonly ipv4: Uint8Array | null;
+}
+
+/** Reads what somebody else has configured. */
+export function readDevice(libc: Libc, name: string): DeviceState {
   const control = new Control(libc, name);
   try {
     const request = interfaceRequest(name);
     control.request(AF_INET, SIOCGIFMTU, request.bytes, "the MTU");
     const mtu = request.value.getInt32(0, true);
     control.request(AF_INET, SIOCGIFFLAGS, request.bytes, "the state");
-    return { mtu, up: (request.value.getInt16(0, true) & IFF_UP) !== 0 };
+    const up = (request.value.getInt16(0, true) & IFF_UP) !== 0;
+    const has = control.ask(AF_INET, SIOCGIFADDR, request.bytes, "the address");
+    return { mtu, up, ipv4: has ? request.bytes.slice(20, 24) : null };
   } finally {
     control.close();
   }

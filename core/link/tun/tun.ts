@@ -1,7 +1,7 @@
 /** A Linux TUN device as a link: IP packets to and from the kernel, super-segments with unfinished checksums where it grants them. */
 
 import type { HostDriver, Link, PollSource } from "../../host/link.ts";
-import type { IpPrefix } from "../../wire/ip.ts";
+import { formatAddress, type IpPrefix } from "../../wire/ip.ts";
 import { packet_alloc, packet_free, u8 } from "../../../wasm/mod.ts";
 import { formatPrefix, kernelAddressesFor, readPrefix } from "./addresses.ts";
 import { configureDevice, inNamespace, NAME_LENGTH, openDevice, readDevice } from "./ioctl.ts";
@@ -163,7 +163,7 @@ export class TunLink implements Link, PollSource {
     if (os !== "linux") {
       const Class = os === undefined ? Error : Deno.errors.NotSupported;
       throw new Class(
-        `Cannot open a TUN device as this is ${os ?? "not Deno"}: use emulate() or udp()`,
+        `Cannot open a TUN device as this is ${os ?? "not Deno"}: use emulate()`,
       );
     }
     const addresses = this.#chooseAddresses();
@@ -292,8 +292,15 @@ export class TunLink implements Link, PollSource {
       configureDevice(libc, this.name, { mtu: this.#mtu, queue, addresses });
       return;
     }
-    const { mtu, up } = readDevice(libc, this.name);
+    const { mtu, up, ipv4 } = readDevice(libc, this.name);
     this.#mtu = mtu;
+    if (this.#hostAddresses.some(({ address }) => address.bytes.join() === ipv4?.join())) {
+      throw new RangeError(
+        `Cannot use the TUN device ${this.name} as ${
+          formatAddress(ipv4!)
+        } is the kernel's address on it: give the host another one of its network`,
+      );
+    }
     if (!up) {
       throw new Deno.errors.NotConnected(
         `Cannot use the TUN device ${this.name} as it is down: \`sudo ip link set ${this.name} up\``,
