@@ -51,7 +51,7 @@ function readOptions(given: Given): LabOptions {
   };
 }
 
-/** A lab that was left behind (its command was killed) is removed; one that is in use is not. */
+/** A lab of the usual name that was left behind (its command was killed) is removed; one that is in use, or somebody else's, is not. */
 async function removeLeftover(name: string): Promise<void> {
   const ip = async (...args: string[]): Promise<string | null> => {
     const { success, stdout } = await new Deno.Command("ip", { args, stderr: "null" }).output();
@@ -62,7 +62,12 @@ async function removeLeftover(name: string): Promise<void> {
   if (pids.trim() !== "") {
     throw new UsageError(`A lab named ${name} is running already: choose another --name`);
   }
-  if (name === NAMESPACE) await ip("netns", "delete", name);
+  if (name !== NAMESPACE) {
+    throw new UsageError(
+      `A namespace named ${name} exists already: choose another --name, or \`ip netns delete ${name}\``,
+    );
+  }
+  await ip("netns", "delete", name);
 }
 
 /** A folder with this very command as `mptcp`, for a PATH: so shells and scripts inside find it, whatever started the lab. */

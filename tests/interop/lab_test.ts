@@ -208,6 +208,20 @@ describeWithKernel("mptcp lab", () => {
     assert(!namespaces().includes(name));
   });
 
+  it("takes no namespace that is somebody else's", async () => {
+    await using namespace = await makeNamespace();
+    const refused = async (): Promise<string> => {
+      const { code, stderr } = await mptcpLab(namespace.name, "--", "true").output();
+      assertEquals(code, 2);
+      return new TextDecoder().decode(stderr);
+    };
+    assertStringIncludes(await refused(), `A namespace named ${namespace.name} exists already`);
+    const child = namespace.spawn(["sleep", "1000"]);
+    assertStringIncludes(await refused(), "is running already: choose another --name");
+    child.kill("SIGTERM");
+    await child.status;
+  });
+
   it("says what is wrong with its arguments", async () => {
     for (
       const [args, text] of [
