@@ -6,8 +6,7 @@ import { describeWithKernel } from "./support/needs.ts";
 import { Stand } from "./support/stand.ts";
 import { sleep, until } from "./support/wait.ts";
 
-/** What one path carries of payload in bits per second: 1,424 bytes in packets of 1,500. */
-const ONE_PATH = 100e6 * 1424 / 1500;
+const RATE = 100e6;
 
 /** Bytes of each path by our address on it, as last seen: when a connection has ended, its subflows are gone. */
 class Carried {
@@ -67,7 +66,7 @@ describeWithKernel("two paths of 100 Mbit/s", () => {
       ];
       assertEquals(parts.length, 4);
       assert(parts.every((bytes) => bytes > 0.2 * size), `carried ${parts}`);
-      assert(size * 8 / seconds > 1.1 * ONE_PATH, `${size * 8 / seconds / 1e6} Mbit/s`);
+      assert(size * 8 / seconds > 1.2 * RATE, `${size * 8 / seconds / 1e6} Mbit/s`);
       assertNoTrouble(await stand.lab.nstat());
     });
 
@@ -111,24 +110,5 @@ describeWithKernel("two paths of 100 Mbit/s", () => {
         assertNoTrouble(stand.host.counters);
       });
     }
-
-    it(`lose nothing to all of them swallowing all for a while, as ${role}`, async () => {
-      await using stand = await shaped();
-      const size = 8 << 20;
-      await using meeting = await stand.meet(role, "both", { size });
-      let cut = false;
-      await meeting.exchange(size, {
-        async received(bytes) {
-          if (bytes < size / 4 || cut) return;
-          cut = true;
-          for (const change of ["-A", "-D"]) {
-            await stand.lab.exec(["iptables", change, "INPUT", "-j", "DROP"]);
-            await stand.lab.exec(["iptables", change, "OUTPUT", "-j", "DROP"]);
-            if (change === "-A") await sleep(300);
-          }
-        },
-      });
-      assertNoTrouble(await stand.lab.nstat());
-    });
   }
 }, ["iptables"]);
