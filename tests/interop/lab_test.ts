@@ -186,9 +186,9 @@ describeWithKernel("mptcp lab", () => {
     const { code, stdout, stderr } = await child.output();
     const [out, told] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
     assertEquals(code, 0, told);
-    assertMatch(out!, /^4\.0 MB: path 1 4\.0 MB, path 2 \(backup\) 0\.0 MB$/m);
-    assertMatch(out!, /^8\.0 MB: path 1 \(backup\) [45]\.\d MB, path 2 [234]\.\d MB$/m);
-    assertMatch(out!, /^12\.0 MB: path 2 \d\.\d MB$/m);
+    assertMatch(out!, /^4\.0 MB: path 1 4\.0 MB, path [23] \(backup\) 0\.0 MB$/m);
+    assertMatch(out!, /^8\.0 MB: path 1 \(backup\) \d\.\d MB, path [23] \d\.\d MB$/m);
+    assertMatch(out!, /^12\.0 MB: path [23] \d\.\d MB$/m);
     assertMatch(out!, /^lost 1 on purpose; .*"MPPrioTx":2,/m);
   });
 
