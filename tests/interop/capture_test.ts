@@ -98,7 +98,7 @@ describeWithKernel("what goes over the wire without offload", () => {
         const file = await Deno.readFile(path);
         const report = readDss(file);
         assertEquals(report.wrong, []);
-        assert(report.senders.length >= 4);
+        assert(report.senders.length >= 2, report.senders.join());
         assert(report.verifiedBytes >= 2 * size);
         // And it would have seen a single bit.
         file[somePayload(file)]! ^= 1;
