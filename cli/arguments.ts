@@ -167,9 +167,9 @@ export function readSize(given: Given, name: string, otherwise: string): number 
 /** Longest option, with its value, that has its help beside it. */
 const WIDEST = 20;
 
-/** The help of a command. */
-export function helpOf(command: Command): string {
-  const heads = Object.entries(command.options).map(([name, option]) => {
+/** The options as a help shows them, a line or more each. */
+export function helpOfOptions(options: Readonly<Record<string, Option>>): string[] {
+  const heads = Object.entries(options).map(([name, option]) => {
     const alias = option.alias === undefined ? "" : `-${option.alias}, `;
     const value = option.value === undefined ? "" : ` ${option.value}`;
     return [`${alias}--${name}${value}`, option.help] as const;
@@ -177,19 +177,22 @@ export function helpOf(command: Command): string {
   // The help of a long one goes below it: side by side they would not fit a terminal of 80 columns.
   const width = Math.max(0, ...heads.map(([head]) => head.length).filter((n) => n <= WIDEST));
   const indent = `\n${" ".repeat(width + 4)}`;
+  return heads.map(([head, help]) =>
+    `  ${head.padEnd(width)}${head.length > WIDEST ? indent : "  "}${help.replaceAll("\n", indent)}`
+  );
+}
+
+/** The help of a command. */
+export function helpOf(command: Command): string {
+  const options = helpOfOptions(command.options);
   const positional = command.positional === undefined ? "" : ` ${command.positional}`;
   return [
-    `mptcp ${command.name}${heads.length === 0 ? "" : " [OPTIONS]"}${positional}`,
+    `mptcp ${command.name}${options.length === 0 ? "" : " [OPTIONS]"}${positional}`,
     "",
     command.text,
     "",
     "Examples:",
     ...command.examples.flatMap(([line, what]) => [`  ${line}`, `      ${what}`]),
-    ...heads.length === 0 ? [] : ["", "Options:"],
-    ...heads.map(([head, help]) =>
-      `  ${head.padEnd(width)}${head.length > WIDEST ? indent : "  "}${
-        help.replaceAll("\n", indent)
-      }`
-    ),
+    ...options.length === 0 ? [] : ["", "Options:", ...options],
   ].join("\n");
 }

@@ -4,7 +4,13 @@
  * Every figure is the median of the rounds; a ratio is the median of the rounds' ratios, as speeds swing from minute to minute.
  */
 
-import { type Option, readArguments, readInteger, UsageError } from "../../cli/arguments.ts";
+import {
+  helpOfOptions,
+  type Option,
+  readArguments,
+  readInteger,
+  UsageError,
+} from "../../cli/arguments.ts";
 import { Table } from "../../cli/deps.ts";
 import { formatRate, print, report } from "../../cli/output.ts";
 import { PLUGIN_OPTIONS, readPolicies } from "../../cli/policies.ts";
@@ -17,6 +23,7 @@ const OPTIONS: Readonly<Record<string, Option>> = {
   tcp: { help: "Plain TCP too" },
   json: { help: "Prints every figure as JSON" },
   ...PLUGIN_OPTIONS,
+  help: { alias: "h", help: "This help" },
 };
 
 /** One row of the result. */
@@ -102,6 +109,10 @@ async function main(args: readonly string[]): Promise<number> {
       }]`,
     );
   }
+  if (given.has("help")) {
+    print(["deno task bench:kernel [OPTIONS]", "", ...helpOfOptions(OPTIONS)].join("\n"));
+    return 0;
+  }
   const rounds = readInteger(given, "rounds", 5, [1, 1000]);
   const seconds = readInteger(given, "seconds", 2, [1, 60]);
   const policies = await readPolicies(given);
@@ -137,7 +148,9 @@ if (import.meta.main) {
     Deno.exitCode = await main(Deno.args);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    report(error instanceof UsageError ? error.message : error.stack ?? error.message);
+    const usage = error instanceof UsageError ? "\ndeno task bench:kernel --help tells more" : "";
+    const foreseen = usage !== "" || error instanceof Deno.errors.NotSupported;
+    report(foreseen ? `${error.message}${usage}` : error.stack ?? error.message);
     Deno.exitCode = error instanceof UsageError ? 2 : 1;
   }
 }
