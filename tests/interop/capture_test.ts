@@ -72,9 +72,22 @@ function somePayload(file: Uint8Array): number {
   return at;
 }
 
-const SUSPECT = "_ws.malformed || mptcp.connection.echoed_key_mismatch || " +
-  "mptcp.dss.infinite_mapping || (mptcp.dss.missing_mapping && tcp.len > 0) || " +
-  "tcp.checksum.status == 0 || ip.checksum.status == 0";
+/**
+ * What must not be found. Where it has no offload, Linux writes a TCP checksum of 0 as 0xffff, which is the same number (RFC 1624 §3) but not what
+ * RFC 9293 §3.1 computes; we do not.
+ */
+function suspect(lab: Lab): string {
+  const ours = lab.paths.flatMap(({ host }) => host.map((address) => address.replace(/\/.*/, "")))
+    .map((address) => `${address.includes(":") ? "ipv6" : "ip"}.src == ${address}`);
+  return [
+    "_ws.malformed",
+    "mptcp.connection.echoed_key_mismatch",
+    "mptcp.dss.infinite_mapping",
+    "(mptcp.dss.missing_mapping && tcp.len > 0)",
+    `(tcp.checksum.status == 0 && (tcp.checksum != 0xffff || ${ours.join(" || ")}))`,
+    "ip.checksum.status == 0",
+  ].join(" || ");
+}
 
 describeWithKernel("what goes over the wire without offload", () => {
   for (const [role, family] of [["client", 4], ["server", 6]] as [Role, 4 | 6][]) {
@@ -93,7 +106,7 @@ describeWithKernel("what goes over the wire without offload", () => {
           await meeting.greet();
           await meeting.exchange(size);
         });
-        assertEquals(await tshark(lab, path, SUSPECT), []);
+        assertEquals(await tshark(lab, path, suspect(lab)), []);
         assert((await tshark(lab, path, "mptcp && tcp.checksum.status == 1")).length > 1000);
         const file = await Deno.readFile(path);
         const report = readDss(file);
