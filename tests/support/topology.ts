@@ -65,6 +65,8 @@ export class Topology implements Disposable {
   readonly client: Stack;
   readonly server: Stack;
   readonly paths: Readonly<Record<string, SimLink>>;
+  /** From the server to the router. */
+  readonly inner: SimLink;
   readonly faults: PluginFault[] = [];
   readonly #hosts: readonly [SimHost, SimHost];
   readonly #family: 4 | 6;
@@ -80,7 +82,7 @@ export class Topology implements Disposable {
     const net = (n: number): string =>
       family === 4 ? `10.0.${n}.` : n === 0 ? "fd00::" : `fd00:0:0:${n}::`;
     const bits = family === 4 ? 24 : 64;
-    const inner = this.network.link("server", server, router, links);
+    const inner = this.inner = this.network.link("server", server, router, links);
     router.route(`${net(0)}0/${bits}`, inner);
     this.client = this.#stack(client, options, options.client);
     this.server = this.#stack(server, options, options.server);
