@@ -1,0 +1,131 @@
+/**
+ * One measurement of one checkout, in a process of its own: `against_load.ts CHECKOUT CASE` prints one number. It uses only what every checkout has:
+ * `Rig` of bench/rig.ts, mod.ts and pm/mod.ts, and `StackOverTun` of bench/kernel/ends.ts.
+ */
+
+import { cpuUsage } from "node:process";
+import { pathToFileURL } from "node:url";
+import { print } from "../cli/output.ts";
+import type { ElementFactory } from "../core/link/sim/elements/element.ts";
+import type { Direction } from "./kernel/ends.ts";
+import type { RigOptions } from "./rig.ts";
+
+/** Bytes whose cost is measured, and before them such as only warm up. */
+const BULK = { warmUp: 100e6, bytes: 1e9 };
+const FAR = { bytes: 160e6, buffer: 64e6 };
+/** Seconds. */
+const KERNEL = { warmUp: 0.5, seconds: 2 };
+
+const [root = "", name = ""] = Deno.args;
+
+function at(path: string): string {
+  return pathToFileURL(`${root}/${path}`).href;
+}
+
+/** Seconds that this process has had a processor, in the kernel too. */
+function processorSeconds(): number {
+  const { user, system } = cpuUsage();
+  return (user + system) / 1e6;
+}
+
+/** A connection on the emulated network; the result moves bytes from server to client. */
+async function begin(options: RigOptions): Promise<(bytes: number) => void> {
+  const { Rig }: typeof import("./rig.ts") = await import(at("bench/rig.ts"));
+  const rig = new Rig(options);
+  const source = new Uint8Array(1 << 16);
+  const target = new Uint8Array(1 << 18);
+  let wanted = 0;
+  let written = 0;
+  let read = 0;
+  const write = (): void => {
+    while (written < wanted) {
+      const left = wanted - written;
+      const piece = left < source.length ? source.subarray(0, left) : source;
+      const taken = rig.sender.write(rig.now, piece, 0);
+      written += taken;
+      if (taken === 0) return;
+    }
+  };
+  rig.connect({
+    onWritable: write,
+    onReadable(socket) {
+      for (let count = 1; count > 0;) {
+        count = socket.read(rig.now, target);
+        read += count;
+      }
+    },
+  });
+  return (bytes) => {
+    wanted += bytes;
+    write();
+    rig.run(() => read >= wanted);
+  };
+}
+
+/** Processor seconds per gigabyte of a transfer as in transfer_bench.ts; 0 subflows: TCP. */
+async function bulk(subflows: number): Promise<number> {
+  const { nDiffPorts }: typeof import("../pm/mod.ts") = await import(at("pm/mod.ts"));
+  const move = await begin({
+    paths: { link: [] },
+    ...(subflows === 0
+      ? { experiments: { mptcp: false } }
+      : { policies: { pathManager: nDiffPorts({ subflows }) } }),
+  });
+  move(BULK.warmUp);
+  const before = processorSeconds();
+  move(BULK.bytes);
+  return (processorSeconds() - before) / BULK.bytes * 1e9;
+}
+
+/** Packets per second of real time over 1 Gbit/s with a round trip of 100 ms and 200 Mbit/s with one of 200 ms, slow start included. */
+async function far(): Promise<number> {
+  const { delay, queue, rate }: typeof import("../mod.ts") = await import(at("mod.ts"));
+  let packets = 0;
+  const counted: ElementFactory = {
+    name: "counted",
+    create: (_, output) => ({
+      push(packet) {
+        packets++;
+        output(packet);
+      },
+    }),
+  };
+  const move = await begin({
+    paths: {
+      near: [counted, queue(9000), rate("1 Gbit/s"), delay("50 ms")],
+      far: [counted, queue(4000), rate("200 Mbit/s"), delay("100 ms")],
+    },
+    experiments: { sendBuffer: FAR.buffer, receiveBuffer: FAR.buffer },
+  });
+  const start = performance.now();
+  move(FAR.bytes);
+  return packets / (performance.now() - start) * 1e3;
+}
+
+/** Processor seconds of this process per gigabyte that it exchanges with the kernel over TUN. */
+async function kernel(direction: Direction, subflows: number): Promise<number> {
+  const { StackOverTun }: typeof import("./kernel/ends.ts") = await import(
+    at("bench/kernel/ends.ts")
+  );
+  await using stack = await StackOverTun.open(true, {});
+  await stack.measure(direction, subflows, KERNEL.warmUp);
+  const before = processorSeconds();
+  const rate = await stack.measure(direction, subflows, KERNEL.seconds);
+  return (processorSeconds() - before) / (rate * KERNEL.seconds) * 1e9;
+}
+
+/** The cases by name, as against.ts lists them. */
+const MEASUREMENTS: Readonly<Record<string, () => Promise<number>>> = {
+  "tcp": () => bulk(0),
+  "mptcp-1": () => bulk(1),
+  "mptcp-2": () => bulk(2),
+  "far": far,
+  "from-kernel-1": () => kernel("receive", 1),
+  "to-kernel-1": () => kernel("send", 1),
+  "from-kernel-2": () => kernel("receive", 2),
+  "to-kernel-2": () => kernel("send", 2),
+};
+
+const measure = MEASUREMENTS[name];
+if (measure === undefined) throw new RangeError(`Cannot measure "${name}" as it is no case`);
+print(String(await measure()));
