@@ -82,7 +82,7 @@ export { queue, type QueueLimit } from "./core/link/sim/elements/queue.ts";
 export { rate } from "./core/link/sim/elements/rate.ts";
 export type { DirectionCounts } from "./core/link/sim/link.ts";
 export type { Trace, TraceEvent, TraceRecord } from "./core/link/sim/trace.ts";
-export type { Duration, Rate } from "./core/link/sim/units.ts";
+export type { Duration, Rate } from "./core/link/units.ts";
 export { tun, type TunLink, type TunOptions } from "./core/link/tun/tun.ts";
 export type { Experiments } from "./core/connection/host.ts";
 export type { HostDriver, Link, PollSource } from "./core/host/link.ts";

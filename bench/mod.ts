@@ -21,7 +21,7 @@ import { decision } from "./decision.ts";
 import { type Figures, runScenario, type Scenario, WIFI_LTE } from "./scenario.ts";
 
 export { type Figures, type Scenario, type ScenarioPath, WIFI_LTE } from "./scenario.ts";
-export type { Duration, Rate } from "../core/link/sim/units.ts";
+export type { Duration, Rate } from "../core/link/units.ts";
 export type * from "../core/plugin.ts";
 
 /** Options for {@linkcode compare}. */

@@ -5,7 +5,7 @@ import { delay } from "../core/link/sim/elements/delay.ts";
 import { loss } from "../core/link/sim/elements/loss.ts";
 import { queue } from "../core/link/sim/elements/queue.ts";
 import { rate } from "../core/link/sim/elements/rate.ts";
-import { type Duration, parseRate, type Rate } from "../core/link/sim/units.ts";
+import { type Duration, parseRate, type Rate } from "../core/link/units.ts";
 import { sayFaults } from "../core/net/faults.ts";
 import type {
   CongestionControlPlugin,

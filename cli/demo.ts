@@ -1,7 +1,7 @@
 /** `mptcp demo`: what a second path is worth, on an emulated network. */
 
 import type { FaultReport, PathOptions } from "../mod.ts";
-import { parseRate } from "../core/link/sim/units.ts";
+import { parseRate } from "../core/link/units.ts";
 import { sayFaults } from "../core/net/faults.ts";
 import { type Command, type Given, readInteger, readSize, UsageError } from "./arguments.ts";
 import { Table } from "./deps.ts";

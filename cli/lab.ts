@@ -4,7 +4,7 @@
  */
 
 import { type Link, tun, type TunOptions } from "../mod.ts";
-import { parseRate, type Rate } from "../core/link/sim/units.ts";
+import { parseRate, type Rate } from "../core/link/units.ts";
 import { HTTP_SERVER } from "./lab_server.ts";
 import { Namespace } from "./namespace.ts";
 

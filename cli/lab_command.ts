@@ -1,7 +1,7 @@
 /** `mptcp lab`: a command run beside a kernel that speaks MPTCP. */
 
 import type { Rate } from "../mod.ts";
-import { parseRate } from "../core/link/sim/units.ts";
+import { parseRate } from "../core/link/units.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { Lab, type LabOptions } from "./lab.ts";
 import { bold, report } from "./output.ts";

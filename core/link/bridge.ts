@@ -6,7 +6,7 @@
 import type { Link, PollSource } from "../host/link.ts";
 import { Lane, type LaneCounts, Outlet, withoutOffload } from "./lane.ts";
 import type { ElementFactory } from "./sim/elements/element.ts";
-import { Loop } from "./tun/loop.ts";
+import { Loop } from "./loop.ts";
 import { TunLink } from "./tun/tun.ts";
 
 /** How links are joined. */

@@ -15,7 +15,7 @@ import type { SimHost } from "../link/sim/host.ts";
 import type { DirectionCounts, SimLink } from "../link/sim/link.ts";
 import { Network } from "../link/sim/network.ts";
 import type { Trace } from "../link/sim/trace.ts";
-import { type Duration, parseDuration, parseRate, type Rate } from "../link/sim/units.ts";
+import { type Duration, parseDuration, parseRate, type Rate } from "../link/units.ts";
 import type { Micros } from "../plugin.ts";
 import { warnOfFaults } from "./faults.ts";
 import { Host } from "./host.ts";

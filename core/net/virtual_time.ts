@@ -11,7 +11,7 @@
 
 import type { SimHost } from "../link/sim/host.ts";
 import type { Network } from "../link/sim/network.ts";
-import { type Duration, parseDuration } from "../link/sim/units.ts";
+import { type Duration, parseDuration } from "../link/units.ts";
 import type { Micros } from "../plugin.ts";
 import type { DrivenStack } from "../host/link.ts";
 import type { Runtime } from "./runtime.ts";

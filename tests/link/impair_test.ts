@@ -10,7 +10,7 @@ import { describe, it } from "@std/testing/bdd";
 import type { HostDriver, Link } from "../../core/host/link.ts";
 import { impair, type ImpairOptions } from "../../core/link/impair.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
-import { Clock } from "../../core/link/sim/clock.ts";
+import { Clock } from "../../core/link/clock.ts";
 import { delay } from "../../core/link/sim/elements/delay.ts";
 import { loss } from "../../core/link/sim/elements/loss.ts";
 import { packet_alloc, packet_free, u8 } from "../../wasm/mod.ts";

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { Loop } from "../../core/link/tun/loop.ts";
+import { Loop } from "../../core/link/loop.ts";
 import { tun } from "../../core/link/tun/tun.ts";
 import { makeNamespace } from "../../cli/namespace.ts";
 import { describeWithKernel } from "../interop/support/needs.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { formatPrefix, kernelAddressesFor, readPrefix } from "../../core/link/tun/addresses.ts";
-import { Loop } from "../../core/link/tun/loop.ts";
+import { Loop } from "../../core/link/loop.ts";
 import { tun, type TunOptions } from "../../core/link/tun/tun.ts";
 import { memory_reserve, u8 } from "../../wasm/mod.ts";
 import { makeNamespace } from "../../cli/namespace.ts";

@@ -3,7 +3,7 @@
 import type { DrivenStack, Link } from "../../core/host/link.ts";
 import { seededRandom } from "../../core/host/random.ts";
 import { Chain } from "../../core/link/sim/chain.ts";
-import { Clock } from "../../core/link/sim/clock.ts";
+import { Clock } from "../../core/link/clock.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import { freePacket, type Packet, takePacket } from "../../core/link/sim/elements/packet.ts";
 import { parseAddress } from "../../core/wire/ip.ts";

@@ -25,7 +25,7 @@ import type { SimHost } from "../../core/link/sim/host.ts";
 import type { SimLink } from "../../core/link/sim/link.ts";
 import { Network } from "../../core/link/sim/network.ts";
 import type { Trace } from "../../core/link/sim/trace.ts";
-import type { Duration, Rate } from "../../core/link/sim/units.ts";
+import type { Duration, Rate } from "../../core/link/units.ts";
 import { fullMesh } from "../../pm/mod.ts";
 import { minRtt } from "../../sched/mod.ts";
 import { pattern } from "./streams.ts";

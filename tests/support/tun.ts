@@ -1,7 +1,7 @@
 /** Parts for tests of TUN devices: a namespace with one of them, packets made by hand, a stack that only writes down what it is told. */
 
 import type { DrivenStack, Link } from "../../core/host/link.ts";
-import { Loop } from "../../core/link/tun/loop.ts";
+import { Loop } from "../../core/link/loop.ts";
 import { tun, type TunLink, type TunOptions } from "../../core/link/tun/tun.ts";
 import { packet_alloc, packet_free, u8 } from "../../wasm/mod.ts";
 import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
@@ -145,7 +145,7 @@ export async function stand(options: TunOptions = {}, stack = new Recorder()): P
 export function program(body: string): string[] {
   const at = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);
   const code = `import { tun } from ${at("../../core/link/tun/tun.ts")};
-    import { Loop } from ${at("../../core/link/tun/loop.ts")};
+    import { Loop } from ${at("../../core/link/loop.ts")};
     const quiet = { handlePacket() {}, handleWritable() {}, handleTimeout() {}, pollTimeout: () => Infinity, flush() {} };
     ${body}`;
   return [Deno.execPath(), "eval", "--no-config", "--ext=ts", code];

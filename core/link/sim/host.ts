@@ -2,7 +2,7 @@
 
 import type { DrivenStack, HostDriver, Link } from "../../host/link.ts";
 import type { Micros } from "../../plugin.ts";
-import type { Timer } from "./clock.ts";
+import type { Timer } from "../clock.ts";
 import type { ElementTimer } from "./elements/element.ts";
 import type { Network } from "./network.ts";
 

@@ -6,7 +6,7 @@
 import { type RandomSource, seededRandom } from "../../host/random.ts";
 import type { Micros } from "../../plugin.ts";
 import type { Surroundings } from "./chain.ts";
-import { Clock, type Timer } from "./clock.ts";
+import { Clock, type Timer } from "../clock.ts";
 import { SimHost } from "./host.ts";
 import { type Direction, type LinkOptions, SimLink } from "./link.ts";
 import { Router } from "./router.ts";

@@ -1,7 +1,7 @@
 /** Holds every packet for the same time. */
 
 import type { Micros } from "../../../plugin.ts";
-import { type Duration, parseDuration } from "../units.ts";
+import { type Duration, parseDuration } from "../../units.ts";
 import type { Element, ElementContext, ElementFactory, ElementTimer } from "./element.ts";
 import { type Packet, PacketList } from "./packet.ts";
 

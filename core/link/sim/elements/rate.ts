@@ -1,7 +1,7 @@
 /** Sends one packet after the other at a fixed rate. */
 
 import type { Micros } from "../../../plugin.ts";
-import { parseRate, type Rate } from "../units.ts";
+import { parseRate, type Rate } from "../../units.ts";
 import type { Element, ElementContext, ElementFactory, ElementTimer } from "./element.ts";
 import { type Packet, PacketList } from "./packet.ts";
 

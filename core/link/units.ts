@@ -1,6 +1,6 @@
 /** Rates and durations with their units, as text that the compiler checks. */
 
-import type { Micros } from "../../plugin.ts";
+import type { Micros } from "../plugin.ts";
 
 /** A number and its unit; wrong units are compile errors. 1 Mbit/s is 10^6 bits per second, counting the bytes of IP packets. */
 export type Rate = `${number} ${"bit/s" | "kbit/s" | "Mbit/s" | "Gbit/s"}`;

@@ -1,6 +1,6 @@
 /** Virtual time: it stands still between events and jumps to the next one. */
 
-import type { Micros } from "../../plugin.ts";
+import type { Micros } from "../plugin.ts";
 
 /** A call-back at a set time that may be set again and again. */
 export class Timer {

@@ -1,11 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import {
-  type Duration,
-  parseDuration,
-  parseRate,
-  type Rate,
-} from "../../../core/link/sim/units.ts";
+import { type Duration, parseDuration, parseRate, type Rate } from "../../core/link/units.ts";
 
 describe("parseRate()", () => {
   it("gives bytes per second", () => {

@@ -3,11 +3,11 @@
  * a fraction of a millisecond. No timer of JavaScript is in the way of a packet: those wait at least two milliseconds.
  */
 
-import type { DrivenStack, HostDriver, Link, PollSource } from "../../host/link.ts";
-import type { Micros } from "../../plugin.ts";
-import { Clock } from "../sim/clock.ts";
-import type { ElementTimer } from "../sim/elements/element.ts";
-import { Libc, O_CLOEXEC, O_NONBLOCK, POLLERR, POLLIN, POLLNVAL } from "./libc.ts";
+import type { DrivenStack, HostDriver, Link, PollSource } from "../host/link.ts";
+import type { Micros } from "../plugin.ts";
+import { Clock } from "./clock.ts";
+import type { ElementTimer } from "./sim/elements/element.ts";
+import { Libc, O_CLOEXEC, O_NONBLOCK, POLLERR, POLLIN, POLLNVAL } from "./tun/libc.ts";
 
 /** How a loop is made. */
 export interface LoopOptions {
