@@ -86,6 +86,7 @@ export type { Duration, Rate } from "./core/link/units.ts";
 export { tun, type TunLink, type TunOptions } from "./core/link/tun/tun.ts";
 export type { Experiments } from "./core/connection/host.ts";
 export type { HostDriver, Link, PollSource } from "./core/host/link.ts";
+export type { PacketIn, PacketOut } from "./core/wire/packet.ts";
 export type { FaultReport, PluginFault } from "./core/host/plugin_guard.ts";
 export { fullMesh, lia, minRtt };
 export type { FullMeshOptions } from "./pm/mod.ts";

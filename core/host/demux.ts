@@ -34,6 +34,7 @@ import { accept } from "../subflow/handshake.ts";
 import { type Subflow, TIME_WAIT } from "../subflow/subflow.ts";
 import { formatAddress, type IpAddress, isHostAddress } from "../wire/ip.ts";
 import { MP_JOIN, optionAt, readMpJoin, RST_MPTCP } from "../wire/mptcp.ts";
+import type { PacketIn } from "../wire/packet.ts";
 import { distance32, fromWire } from "../wire/seq.ts";
 import { writeKey } from "./flow_key.ts";
 import type { Link } from "./link.ts";
@@ -56,15 +57,8 @@ const DROPS: Readonly<Record<number, string>> = {
 };
 
 /** Hands one packet to where it belongs. */
-export function demultiplex(
-  stack: Stack,
-  link: Link,
-  packet: number,
-  length: number,
-  _gsoSize: number,
-  verified: boolean,
-): void {
-  const verdict = packet_parse(packet, length, verified ? 1 : 0);
+export function demultiplex(stack: Stack, link: Link, packet: Readonly<PacketIn>): void {
+  const verdict = packet_parse(packet.address, packet.length, packet.verified ? 1 : 0);
   if (verdict !== 0) {
     stack.count(DROPS[verdict] ?? "IpInDiscards");
     return;

@@ -1,16 +1,14 @@
 /** The contract of a link: how packets leave a host and how they come in. A new kind of link is written against this file alone. */
 
 import type { Micros } from "../plugin.ts";
+import type { PacketIn, PacketOut } from "../wire/packet.ts";
 
 /** What a link may ask of the host that it is attached to. */
 export interface HostDriver {
   /** Time stamped once when the current batch was read. */
   readonly now: Micros;
-  /**
-   * Hands over one IP packet in WebAssembly memory; the host has done with it when the call returns.
-   * `gsoSize` is the payload of the segments that were merged into it, 0 when it came as one; `verified` says its checksums are known to be good.
-   */
-  receive(link: Link, packet: number, length: number, gsoSize: number, verified: boolean): void;
+  /** Hands over one IP packet; the host has done with it when the call returns. */
+  receive(link: Link, packet: Readonly<PacketIn>): void;
   /** Tells that a link whose `send` was refused takes packets again. */
   writable(link: Link): void;
   /** Calls back at `time`, in order of insertion among equals; the result cancels. */
@@ -42,19 +40,10 @@ export interface Link {
   /** Present on links that live on a file descriptor. */
   readonly source?: PollSource;
   /**
-   * Sends one IP packet: its headers, then up to two pieces of WebAssembly memory. `gsoSize` above 0 asks to cut it into segments of that payload.
-   * Sixteen bytes in front of `header` are the link's to write. False: the device is full, nothing was sent, `writable` will tell.
+   * Sends one IP packet, of which nothing is kept when the call returns. False: the device is full, nothing was sent, `writable` will tell.
    * Never calls the host back from inside.
    */
-  send(
-    header: number,
-    headerLength: number,
-    a: number,
-    aLength: number,
-    b: number,
-    bLength: number,
-    gsoSize: number,
-  ): boolean;
+  send(packet: Readonly<PacketOut>): boolean;
   /** Called once, before anything else. */
   attach(host: HostDriver): void;
   /** Gives back what the link holds; packets in flight are dropped. */
@@ -64,14 +53,7 @@ export interface Link {
 /** The stack as its driver sees it. Every call but `pollTimeout` handles one thing that came in; `flush` ends a batch of them. */
 export interface DrivenStack {
   /** Takes one IP packet; it is not kept. */
-  handlePacket(
-    now: Micros,
-    link: Link,
-    packet: number,
-    length: number,
-    gsoSize: number,
-    verified: boolean,
-  ): void;
+  handlePacket(now: Micros, link: Link, packet: Readonly<PacketIn>): void;
   /** A link that refused a packet takes packets again. */
   handleWritable(now: Micros, link: Link): void;
   /** Fires the deadlines that have passed. */

@@ -30,11 +30,14 @@ import {
 } from "../../wasm/layout.ts";
 import { clearOptions, writeTcpRst } from "../wire/mptcp.ts";
 import { formatAddress } from "../wire/ip.ts";
+import { inOnePiece, packetOut } from "../wire/packet.ts";
 import { writeKey } from "./flow_key.ts";
 import type { Link } from "./link.ts";
 import type { Stack } from "./stack.ts";
 
 const KEY = memory_alloc(KEY_SIZE);
+/** An echo that goes back: it leaves from where it came in. */
+const ECHO = packetOut();
 const ICMP_ECHO = 8;
 const ICMP_ECHO_REPLY = 0;
 const ICMPV6_ECHO = 128;
@@ -71,8 +74,9 @@ export function refuse(stack: Stack, reason: number): void {
     stack.count("MPRstTx");
   }
   stack.count("TcpOutRsts");
-  const length = header_build(KEY, stack.headerBuffer, 0, 0, 0, 0, local.outlet.checksumMode);
-  local.outlet.send(stack.headerBuffer, length, 0, 0, 0, 0, 0);
+  const { out } = stack;
+  inOnePiece(out, header_build(KEY, out.header, 0, 0, 0, 0, local.outlet.checksumMode));
+  local.outlet.send(out);
 }
 
 /** Answers an echo request in RX_* by turning it round where it lies. */
@@ -119,5 +123,7 @@ export function answerIcmp(stack: Stack, link: Link): void {
     u8[ip + 10] = header >> 8;
     u8[ip + 11] = header;
   }
-  if (link.send(ip, total, 0, 0, 0, 0, 0)) stack.count("IcmpOutEchoReps");
+  ECHO.header = ip;
+  inOnePiece(ECHO, total);
+  if (link.send(ECHO)) stack.count("IcmpOutEchoReps");
 }

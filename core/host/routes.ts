@@ -11,6 +11,7 @@ import {
   parseAddress,
   parsePrefix,
 } from "../wire/ip.ts";
+import type { PacketOut } from "../wire/packet.ts";
 import type { Link } from "./link.ts";
 
 const CHECKSUM_MODES = {
@@ -37,16 +38,8 @@ export class LinkOutlet implements Outlet {
     this.checksumMode = CHECKSUM_MODES[link.txChecksum];
   }
 
-  send(
-    header: number,
-    headerLength: number,
-    a: number,
-    aLength: number,
-    b: number,
-    bLength: number,
-    gsoSize: number,
-  ): boolean {
-    if (this.link.send(header, headerLength, a, aLength, b, bLength, gsoSize)) return true;
+  send(packet: Readonly<PacketOut>): boolean {
+    if (this.link.send(packet)) return true;
     this.blocked = true;
     return false;
   }

@@ -18,6 +18,7 @@ import { open } from "../subflow/handshake.ts";
 import { Subflow } from "../subflow/subflow.ts";
 import { parseAddress } from "../wire/ip.ts";
 import type { Key } from "../wire/mptcp.ts";
+import { type PacketIn, type PacketOut, packetOut } from "../wire/packet.ts";
 import { Counters, RateLimit } from "./counters.ts";
 import { demultiplex } from "./demux.ts";
 import { Flows } from "./flows.ts";
@@ -71,7 +72,7 @@ export interface StackUsage {
 export class Stack implements ConnectionHost {
   now: Micros = 0;
   readonly wasm: number;
-  readonly headerBuffer: number;
+  readonly out: PacketOut = packetOut();
   readonly timers = new TimerQueue();
   timeWaits = 0;
   readonly counters = new Counters();
@@ -106,24 +107,17 @@ export class Stack implements ConnectionHost {
     this.#keys = options.random("keys");
     const secrets = options.random("flow hash");
     this.wasm = host_new(secrets.u32() | 0, secrets.u32() | 0);
-    this.headerBuffer = memory_alloc(256) + 16;
+    this.out.header = memory_alloc(256) + 16;
     const taken = (port: number): boolean => this.listeners.find("", port) !== undefined;
     this.flows = new Flows(this.wasm, options.random("ports"), taken);
   }
 
   // What comes in.
 
-  /** One IP packet in WebAssembly memory; it is not kept. */
-  handlePacket(
-    now: Micros,
-    link: Link,
-    packet: number,
-    length: number,
-    gsoSize: number,
-    verified: boolean,
-  ): void {
+  /** One IP packet; it is not kept. */
+  handlePacket(now: Micros, link: Link, packet: Readonly<PacketIn>): void {
     this.now = now;
-    demultiplex(this, link, packet, length, gsoSize, verified);
+    demultiplex(this, link, packet);
   }
 
   /** A link that refused a packet takes packets again. */
@@ -337,7 +331,7 @@ export class Stack implements ConnectionHost {
     for (const connection of this.#live) connection.buffers.free();
     this.#live.clear();
     this.timers.clear();
-    memory_free(this.headerBuffer - 16);
+    memory_free(this.out.header - 16);
     host_free(this.wasm);
   }
 

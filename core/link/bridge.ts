@@ -51,11 +51,8 @@ export class Bridge implements AsyncDisposable {
       throw error;
     }
     loop.start({
-      handlePacket: (_now, link, packet, length, gsoSize, verified) => {
-        const partial = verified && link.txChecksum !== "full";
-        const lane = link === a ? this.#forward : this.#backward;
-        lane.enter(packet, length, 0, 0, 0, 0, gsoSize, verified, partial);
-      },
+      handlePacket: (_now, link, packet) =>
+        (link === a ? this.#forward : this.#backward).receive(packet, link),
       handleWritable: (_now, link) => (link === a ? toA : toB).writable(),
       handleTimeout() {},
       pollTimeout: () => Infinity,

@@ -2,6 +2,7 @@
 
 import type { HostDriver, Link, PollSource } from "../host/link.ts";
 import type { Micros } from "../plugin.ts";
+import type { PacketOut } from "../wire/packet.ts";
 import { type ImpairOptions, Lane, type LaneCounts, Outlet, withoutOffload } from "./lane.ts";
 import type { ElementFactory, ElementTimer } from "./sim/elements/element.ts";
 import { freePacket } from "./sim/elements/packet.ts";
@@ -93,7 +94,7 @@ export class ImpairedLink implements Link {
       this.#options.receive ?? [],
       surroundings,
       (packet) => {
-        host.receive(this, packet.address, packet.length, packet.gsoSize, packet.verified);
+        host.receive(this, packet);
         freePacket(packet);
         return true;
       },
@@ -111,27 +112,15 @@ export class ImpairedLink implements Link {
       get now(): Micros {
         return host.now;
       },
-      receive: (_link, packet, length, gsoSize, verified) => {
-        const partial = verified && link.txChecksum !== "full";
-        receive.enter(packet, length, 0, 0, 0, 0, gsoSize, verified, partial);
-      },
+      receive: (_link, packet) => receive.receive(packet, link),
       writable: () => this.#outlet.writable(),
       at: (time, callback) => host.at(time, callback),
       random: (name) => host.random(name),
     });
   }
 
-  send(
-    header: number,
-    headerLength: number,
-    a: number,
-    aLength: number,
-    b: number,
-    bLength: number,
-    gsoSize: number,
-  ): boolean {
-    const partial = this.#link.txChecksum !== "full";
-    this.#send!.enter(header, headerLength, a, aLength, b, bLength, gsoSize, partial, partial);
+  send(packet: Readonly<PacketOut>): boolean {
+    this.#send!.send(packet, this.#link);
     return true;
   }
 

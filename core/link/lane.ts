@@ -2,10 +2,17 @@
 
 import type { Link } from "../host/link.ts";
 import { copy } from "../../wasm/mod.ts";
+import { inOnePiece, type PacketIn, type PacketOut, packetOut } from "../wire/packet.ts";
 import { Chain, type Surroundings } from "./sim/chain.ts";
 import { completeChecksum } from "./sim/elements/checksum.ts";
 import type { ElementFactory } from "./sim/elements/element.ts";
-import { freePacket, type Packet, PacketList, takePacket } from "./sim/elements/packet.ts";
+import {
+  copyPacket,
+  freePacket,
+  type Packet,
+  PacketList,
+  takePacket,
+} from "./sim/elements/packet.ts";
 
 /** What packets pass in each direction. */
 export interface ImpairOptions {
@@ -52,33 +59,37 @@ export class Lane {
     });
   }
 
-  /** Takes a copy of a packet given in up to three pieces. */
-  enter(
-    header: number,
-    headerLength: number,
-    a: number,
-    aLength: number,
-    b: number,
-    bLength: number,
-    gsoSize: number,
-    verified: boolean,
-    partial: boolean,
-  ): void {
-    this.#packets++;
-    if (this.cut) {
-      this.#cutOff++;
-      return;
+  /** Takes a copy of a packet that a host sends by `link`. */
+  send(sent: Readonly<PacketOut>, link: Link): void {
+    if (!this.#enters()) return;
+    const packet = copyPacket(sent);
+    const partial = link.txChecksum !== "full";
+    this.#push(packet, partial, partial);
+  }
+
+  /** Takes a copy of a packet that has come in by `link`. */
+  receive(received: Readonly<PacketIn>, link: Link): void {
+    if (!this.#enters()) return;
+    const { length, verified } = received;
+    const packet = takePacket(length);
+    if (packet !== null) {
+      copy(packet.address, received.address, length);
+      packet.gsoSize = received.gsoSize;
     }
-    const packet = takePacket(headerLength + aLength + bLength);
+    this.#push(packet, verified, verified && link.txChecksum !== "full");
+  }
+
+  #enters(): boolean {
+    this.#packets++;
+    if (this.cut) this.#cutOff++;
+    return !this.cut;
+  }
+
+  #push(packet: Packet | null, verified: boolean, partial: boolean): void {
     if (packet === null) {
       this.#noMemory++;
       return;
     }
-    const to = packet.address;
-    copy(to, header, headerLength);
-    if (aLength > 0) copy(to + headerLength, a, aLength);
-    if (bLength > 0) copy(to + headerLength + aLength, b, bLength);
-    packet.gsoSize = gsoSize;
     packet.verified = verified;
     packet.partial = partial;
     this.#chain.push(packet);
@@ -111,6 +122,7 @@ const WAITING = 1000;
 export class Outlet {
   readonly #link: Link;
   readonly #waiting = new PacketList();
+  readonly #out = packetOut();
 
   /** Sends by `link`, which is attached. */
   constructor(link: Link) {
@@ -142,7 +154,11 @@ export class Outlet {
   }
 
   #try(packet: Packet): boolean {
-    return this.#link.send(packet.address, packet.length, 0, 0, 0, 0, packet.gsoSize);
+    const out = this.#out;
+    out.header = packet.address;
+    inOnePiece(out, packet.length);
+    out.gsoSize = packet.gsoSize;
+    return this.#link.send(out);
   }
 
   #wait(packet: Packet): boolean {

@@ -5,6 +5,7 @@
 
 import type { DrivenStack, HostDriver, Link, PollSource } from "../host/link.ts";
 import type { Micros } from "../plugin.ts";
+import type { PacketIn } from "../wire/packet.ts";
 import { Clock } from "./clock.ts";
 import type { ElementTimer } from "./sim/elements/element.ts";
 import { Libc, O_CLOEXEC, O_NONBLOCK, POLLERR, POLLIN, POLLNVAL } from "./tun/libc.ts";
@@ -177,10 +178,10 @@ export class Loop {
   }
 
   /** A packet for the stack; called by the driver. */
-  receive(link: Link, packet: number, length: number, gsoSize: number, verified: boolean): void {
+  receive(link: Link, packet: Readonly<PacketIn>): void {
     if (this.#stack === null) return;
     this.#touch();
-    this.#stack.handlePacket(this.#now, link, packet, length, gsoSize, verified);
+    this.#stack.handlePacket(this.#now, link, packet);
   }
 
   /** A link takes packets again; called by the driver. */
@@ -371,8 +372,8 @@ class Driver implements HostDriver {
     return this.#loop.stamp;
   }
 
-  receive(link: Link, packet: number, length: number, gsoSize: number, verified: boolean): void {
-    this.#loop.receive(link, packet, length, gsoSize, verified);
+  receive(link: Link, packet: Readonly<PacketIn>): void {
+    this.#loop.receive(link, packet);
   }
 
   writable(link: Link): void {

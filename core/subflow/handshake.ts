@@ -33,6 +33,7 @@ import {
 } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
 import { clearOptions } from "../wire/mptcp.ts";
+import { inOnePiece } from "../wire/packet.ts";
 import { fromWire, toWire } from "../wire/seq.ts";
 import { leave } from "./close.ts";
 import { armRetransmission, rearm } from "./deadlines.ts";
@@ -75,9 +76,9 @@ export function sendSyn(subflow: Subflow, tcpFlags: number, now: Micros): void {
   u32[TX_TSECR] = answer ? subflow.tsRecent : 0;
   u32[TX_SACK_COUNT] = 0;
   u32[TX_ECN] = 0;
-  const header = owner.host.headerBuffer;
-  const size = header_build(subflow.key, header, 0, 0, 0, 0, outlet.checksumMode);
-  outlet.send(header, size, 0, 0, 0, 0, 0);
+  const { out } = owner.host;
+  inOnePiece(out, header_build(subflow.key, out.header, 0, 0, 0, 0, outlet.checksumMode));
+  outlet.send(out);
   subflow.segmentsOut++;
   subflow.sndNxt = 1;
   subflow.handshakeSends++;

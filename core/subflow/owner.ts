@@ -1,6 +1,7 @@
 /** What a subflow needs from above: the interfaces that the connection and the host implement for it. */
 
 import type { Micros } from "../plugin.ts";
+import type { PacketOut } from "../wire/packet.ts";
 import type { InitialDsn } from "../wire/seq.ts";
 import type { Subflow } from "./subflow.ts";
 
@@ -31,15 +32,7 @@ export interface Outlet {
   /** The device is full: nothing is sent until it is writable. */
   blocked: boolean;
   /** Hands a packet to the link; false when it is full. */
-  send(
-    header: number,
-    headerLength: number,
-    a: number,
-    aLength: number,
-    b: number,
-    bLength: number,
-    gsoSize: number,
-  ): boolean;
+  send(packet: Readonly<PacketOut>): boolean;
 }
 
 /** What the host gives to every subflow. */
@@ -48,8 +41,8 @@ export interface SubflowHost {
   readonly timers: TimerService;
   /** The host's handle in WebAssembly memory. */
   readonly wasm: number;
-  /** Where headers are built; 16 bytes in front of it belong to the link. */
-  readonly headerBuffer: number;
+  /** The packet that goes out next; its headers are built at `out.header`, which stays where it is. */
+  readonly out: PacketOut;
   /** Subflows in TIME-WAIT. */
   timeWaits: number;
   /** Counts an event under its MIB name. */

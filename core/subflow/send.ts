@@ -40,6 +40,7 @@ import {
 } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
 import { clearOptions } from "../wire/mptcp.ts";
+import { inOnePiece } from "../wire/packet.ts";
 import { dssSize, type OptionPlan, type OptionWish, planOptions } from "../wire/option_space.ts";
 import { TIMESTAMPS_SIZE } from "../wire/option_space.ts";
 import { dsnWords, toWire, writeDataAck, writeDsn } from "../wire/seq.ts";
@@ -221,7 +222,7 @@ export function retransmit(subflow: Subflow, range: Range, most: number, now: Mi
 /** Sends the bytes [from, to) of `range` in as many packets as the link needs. Returns the bytes that left. */
 function transmit(subflow: Subflow, range: Range, from: number, to: number, now: Micros): number {
   const { owner, outlet } = subflow;
-  const header = owner.host.headerBuffer;
+  const { out } = owner.host;
   clearOptions();
   let flags = owner.mappingFlags;
   if (flags !== 0) {
@@ -257,22 +258,19 @@ function transmit(subflow: Subflow, range: Range, from: number, to: number, now:
   while (at < to) {
     const length = Math.min(most, to - at);
     const aLength = Math.min(length, PAGE - (data & (PAGE - 1)));
+    const bLength = length - aLength;
     const a = stream_at(stream, data);
-    const b = aLength < length ? stream_at(stream, data + aLength) : 0;
+    const b = bLength > 0 ? stream_at(stream, data + aLength) : 0;
     u32[TX_SEQ] = toWire(at, subflow.iss);
     u32[TX_FLAGS] = at + length === to ? TCP_ACK | TCP_PSH : TCP_ACK;
-    const size = header_build(
-      subflow.key,
-      header,
-      a,
-      aLength,
-      b,
-      length - aLength,
-      outlet.checksumMode,
-    );
-    if (
-      !outlet.send(header, size, a, aLength, b, length - aLength, length > payload ? payload : 0)
-    ) break;
+    const mode = outlet.checksumMode;
+    out.headerLength = header_build(subflow.key, out.header, a, aLength, b, bLength, mode);
+    out.a = a;
+    out.aLength = aLength;
+    out.b = b;
+    out.bLength = bLength;
+    out.gsoSize = length > payload ? payload : 0;
+    if (!outlet.send(out)) break;
     acknowledgementSent(subflow);
     at += length;
     data += length;
@@ -299,12 +297,12 @@ export function sendAck(subflow: Subflow, now: Micros, options = false): boolean
 /** Builds and sends a segment without data after `planOptions`. */
 function finish(subflow: Subflow, flags: number, seq: number, now: Micros): boolean {
   const { outlet } = subflow;
-  const header = subflow.owner.host.headerBuffer;
+  const { out } = subflow.owner.host;
   writeAcknowledgement(subflow, now);
   u32[TX_SEQ] = toWire(seq, subflow.iss);
   u32[TX_FLAGS] = flags;
-  const size = header_build(subflow.key, header, 0, 0, 0, 0, outlet.checksumMode);
-  if (!outlet.send(header, size, 0, 0, 0, 0, 0)) {
+  inOnePiece(out, header_build(subflow.key, out.header, 0, 0, 0, 0, outlet.checksumMode));
+  if (!outlet.send(out)) {
     subflow.ackNow = true;
     return false;
   }

@@ -12,9 +12,11 @@ import type { Link } from "../../core/host/link.ts";
 import { seededRandom } from "../../core/host/random.ts";
 import { Stack } from "../../core/host/stack.ts";
 import type { Micros, SchedulerPlugin } from "../../core/plugin.ts";
+import type { PacketOut } from "../../core/wire/packet.ts";
 import { fullMesh, passive } from "../../pm/mod.ts";
 import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
 import { packet_alloc, packet_free, u8 } from "../../wasm/mod.ts";
+import { bytesOf } from "../support/packets.ts";
 import { stream } from "../support/segment_codec.ts";
 
 type Random = () => number;
@@ -80,14 +82,7 @@ class Wire implements Link {
     this.maxSegments = maxSegments;
   }
 
-  send(
-    h: number,
-    hLength: number,
-    a: number,
-    aLength: number,
-    b: number,
-    bLength: number,
-  ): boolean {
+  send(packet: Readonly<PacketOut>): boolean {
     const { loss, twice, late, refused } = this.#trouble;
     if (!this.#full && this.#random() < refused) {
       this.#full = true;
@@ -99,10 +94,7 @@ class Wire implements Link {
     }
     if (this.#full) return false;
     if (this.cut || this.#random() < loss) return true;
-    const bytes = new Uint8Array(hLength + aLength + bLength);
-    bytes.set(u8.subarray(h, h + hLength));
-    bytes.set(u8.subarray(a, a + aLength), hLength);
-    bytes.set(u8.subarray(b, b + bLength), hLength + aLength);
+    const bytes = bytesOf(packet);
     for (let copies = this.#random() < twice ? 2 : 1; copies > 0; copies--) {
       const jitter = this.#random() < late ? this.#random() * 50e3 : 0;
       this.#clock.at(this.#clock.now + this.#delay + jitter, () => this.far!.#arrive(bytes));
@@ -113,7 +105,8 @@ class Wire implements Link {
   #arrive(bytes: Uint8Array): void {
     const at = packet_alloc(bytes.length);
     u8.set(bytes, at);
-    this.stack!.handlePacket(this.#clock.now, this, at, bytes.length, 0, false);
+    const packet = { address: at, length: bytes.length, gsoSize: 0, verified: false };
+    this.stack!.handlePacket(this.#clock.now, this, packet);
     this.stack!.flush(this.#clock.now);
     packet_free(at);
   }

@@ -13,7 +13,9 @@ import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import { Clock } from "../../core/link/clock.ts";
 import { delay } from "../../core/link/sim/elements/delay.ts";
 import { loss } from "../../core/link/sim/elements/loss.ts";
+import type { PacketIn, PacketOut } from "../../core/wire/packet.ts";
 import { packet_alloc, packet_free, u8 } from "../../wasm/mod.ts";
+import { bytesOf, cutPacket } from "../support/packets.ts";
 import { checksumsAreGood, ipPacket } from "../support/sim.ts";
 
 /** A link that keeps what is sent. */
@@ -39,14 +41,11 @@ class Device implements Link {
     this.addresses = addresses;
   }
 
-  send(header: number, length: number, a: number, aLength: number, b: number, bLength: number) {
+  send(packet: Readonly<PacketOut>): boolean {
     if (this.full) return false;
-    const pieces = [[header, length], [a, aLength], [b, bLength]] as const;
-    this.sent.push(
-      new Uint8Array(pieces.flatMap(([at, length]) => [...u8.subarray(at, at + length)])),
-    );
+    this.sent.push(bytesOf(packet));
     // What belongs to the link by contract.
-    u8.fill(0xee, header - 16, header);
+    u8.fill(0xee, packet.header - 16, packet.header);
     return true;
   }
 
@@ -69,8 +68,9 @@ class FakeHost implements HostDriver {
     return this.clock.now;
   }
 
-  receive(link: Link, packet: number, length: number, _gsoSize: number, verified: boolean): void {
-    this.received.push({ link, bytes: u8.slice(packet, packet + length), verified, at: this.now });
+  receive(link: Link, { address, length, verified }: Readonly<PacketIn>): void {
+    const bytes = u8.slice(address, address + length);
+    this.received.push({ link, bytes, verified, at: this.now });
   }
 
   writable(): void {}
@@ -87,6 +87,13 @@ class FakeHost implements HostDriver {
   run(): void {
     while (this.clock.step());
   }
+}
+
+/** The device gets a packet. */
+function arrive(device: Device, bytes: Uint8Array, verified: boolean): void {
+  withBytes(bytes, (address) => {
+    device.host.receive(device, { address, length: bytes.length, gsoSize: 0, verified });
+  });
 }
 
 function withBytes(bytes: Uint8Array, use: (at: number) => void): void {
@@ -113,7 +120,7 @@ const PACKET = ipPacket("10.0.0.2", "10.0.0.1", 200, 5);
 
 function send(link: Link, bytes: Uint8Array = PACKET): void {
   withBytes(bytes, (at) => {
-    assert(link.send(at, 40, at + 40, 60, at + 100, bytes.length - 100, 0));
+    assert(link.send(cutPacket(at, bytes.length, [40, 100])));
   });
 }
 
@@ -130,7 +137,7 @@ describe("impair()", () => {
     assert(!device.offload);
     send(link);
     assertEquals(device.sent, []);
-    withBytes(PACKET, (at) => device.host.receive(device, at, PACKET.length, 0, false));
+    arrive(device, PACKET, false);
     assertEquals(host.received, []);
     host.run();
     assertEquals(device.sent, [PACKET]);
@@ -160,8 +167,7 @@ describe("impair()", () => {
     const device = new Device();
     const link = impair(device, { send: [delay("1 ms")] });
     link.attach(host);
-    const receive = (): void =>
-      withBytes(PACKET, (at) => device.host.receive(device, at, PACKET.length, 0, true));
+    const receive = (): void => arrive(device, PACKET, true);
     send(link);
     link.cut();
     send(link);
@@ -233,7 +239,7 @@ describe("impair()", () => {
     send(link);
     assertEquals(device.sent, []);
     assertEquals(link.counts!.send.dropped.full, 1);
-    withBytes(PACKET, (at) => device.host.receive(device, at, PACKET.length, 0, true));
+    arrive(device, PACKET, true);
     assert(!host.received[0]!.verified);
     assert(!checksumsAreGood(host.received[0]!.bytes));
   });

@@ -13,10 +13,12 @@ import { randomStream, seededRandom } from "../../core/host/random.ts";
 import { Stack, type StackUsage } from "../../core/host/stack.ts";
 import type { PluginFault } from "../../core/host/plugin_guard.ts";
 import type { Micros } from "../../core/plugin.ts";
+import type { PacketOut } from "../../core/wire/packet.ts";
 import { passive } from "../../pm/mod.ts";
 import { minRtt } from "../../sched/mod.ts";
 import { u32, u8 } from "../../wasm/mod.ts";
 import { RX_DEST, RX_DEST_PORT, RX_SOURCE, RX_SOURCE_PORT } from "../../wasm/layout.ts";
+import { bytesOf } from "./packets.ts";
 import {
   addressText,
   describeRaw,
@@ -46,21 +48,9 @@ export class ScriptedLink implements Link {
     this.#out = out;
   }
 
-  send(
-    header: number,
-    headerLength: number,
-    a: number,
-    aLength: number,
-    b: number,
-    bLength: number,
-    gsoSize: number,
-  ): boolean {
+  send(packet: Readonly<PacketOut>): boolean {
     if (this.full) return false;
-    const bytes = new Uint8Array(headerLength + aLength + bLength);
-    bytes.set(u8.subarray(header, header + headerLength));
-    bytes.set(u8.subarray(a, a + aLength), headerLength);
-    bytes.set(u8.subarray(b, b + bLength), headerLength + aLength);
-    this.#out.push({ link: this.name, bytes, gsoSize });
+    this.#out.push({ link: this.name, bytes: bytesOf(packet), gsoSize: packet.gsoSize });
     return true;
   }
 
@@ -272,7 +262,8 @@ export class Dialogue implements Disposable {
   inject(bytes: Uint8Array, link = 0, gsoSize = 0, flush = true): void {
     const address = PAYLOAD - (PAYLOAD & 3);
     u8.set(bytes, address);
-    this.stack.handlePacket(this.now, this.links[link]!, address, bytes.length, gsoSize, false);
+    const packet = { address, length: bytes.length, gsoSize, verified: false };
+    this.stack.handlePacket(this.now, this.links[link]!, packet);
     if (flush) this.stack.flush(this.now);
   }
 

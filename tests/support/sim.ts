@@ -7,7 +7,9 @@ import { Clock } from "../../core/link/clock.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import { freePacket, type Packet, takePacket } from "../../core/link/sim/elements/packet.ts";
 import { parseAddress } from "../../core/wire/ip.ts";
+import type { PacketIn } from "../../core/wire/packet.ts";
 import { memory_alloc, u8 } from "../../wasm/mod.ts";
+import { cutPacket } from "./packets.ts";
 
 /** The 16-bit one's-complement sum of RFC 1071, plainly. */
 export function plainSum(bytes: Uint8Array, start = 0): number {
@@ -126,15 +128,9 @@ export class RecordingStack implements DrivenStack {
   onFlush: (now: number) => void = () => {};
 
   /** Writes down a packet: its link, time and mark. */
-  handlePacket(
-    now: number,
-    link: Link,
-    packet: number,
-    length: number,
-    _gso: number,
-    verified: boolean,
-  ): void {
-    const bytes = u8.slice(packet, packet + length);
+  handlePacket(now: number, link: Link, packet: Readonly<PacketIn>): void {
+    const { address, length, verified } = packet;
+    const bytes = u8.slice(address, address + length);
     this.packets.push({ bytes, verified });
     this.log.push(`packet ${link.name} ${now} ${bytes[bytes.length - 1]}`);
   }
@@ -169,6 +165,5 @@ export function sendOver(link: Link, bytes: Uint8Array, gsoSize = 0): boolean {
   u8.set(bytes, scratch);
   const header = bytes[0]! >> 4 === 4 ? 40 : 60;
   const half = (bytes.length - header) >> 1;
-  const rest = bytes.length - header - half;
-  return link.send(scratch, header, scratch + header, half, scratch + header + half, rest, gsoSize);
+  return link.send(cutPacket(scratch, bytes.length, [header, header + half], gsoSize));
 }

@@ -3,8 +3,10 @@
 import type { DrivenStack, Link } from "../../core/host/link.ts";
 import { Loop } from "../../core/link/loop.ts";
 import { tun, type TunLink, type TunOptions } from "../../core/link/tun/tun.ts";
+import type { PacketIn } from "../../core/wire/packet.ts";
 import { packet_alloc, packet_free, u8 } from "../../wasm/mod.ts";
 import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
+import { cutPacket } from "./packets.ts";
 import { plainSum } from "./sim.ts";
 
 /** A packet as a stack got it. */
@@ -26,15 +28,9 @@ export class Recorder implements DrivenStack {
 
   constructor(readonly answer: (link: Link, seen: Seen) => void = () => {}) {}
 
-  handlePacket(
-    _now: number,
-    link: Link,
-    packet: number,
-    length: number,
-    gsoSize: number,
-    verified: boolean,
-  ): void {
-    const seen = { bytes: u8.slice(packet, packet + length), gsoSize, verified };
+  handlePacket(_now: number, link: Link, packet: Readonly<PacketIn>): void {
+    const { address, length, gsoSize, verified } = packet;
+    const seen = { bytes: u8.slice(address, address + length), gsoSize, verified };
     this.seen.push(seen);
     this.answer(link, seen);
     for (const [i, { wanted, resolve }] of this.#waiting.entries()) {
@@ -69,8 +65,7 @@ export function sendBytes(
   const buffer = packet_alloc(bytes.length + 16);
   const at = buffer + 16;
   u8.set(bytes, at);
-  const [first = bytes.length, second = bytes.length] = cuts;
-  link.send(at, first, at + first, second - first, at + second, bytes.length - second, gsoSize);
+  link.send(cutPacket(at, bytes.length, cuts, gsoSize));
   packet_free(buffer);
 }
 

@@ -2,6 +2,7 @@
 
 import { copy, packet_alloc, packet_free } from "../../wasm/mod.ts";
 import type { HostDriver, Link } from "../../core/host/link.ts";
+import type { PacketOut } from "../../core/wire/packet.ts";
 
 /** Bytes in front of a packet that belong to whoever holds it. */
 const HEADROOM = 64;
@@ -42,20 +43,14 @@ export class WireLink implements Link {
     this.#host = host;
   }
 
-  send(
-    header: number,
-    headerLength: number,
-    a: number,
-    aLength: number,
-    b: number,
-    bLength: number,
-  ): boolean {
+  send(sent: Readonly<PacketOut>): boolean {
     if (this.cut || this.#peer === null) return true;
     const packet = packet_alloc(2048);
     if (packet === 0) return true;
     let end = packet + HEADROOM;
-    for (const [from, length] of [[header, headerLength], [a, aLength], [b, bLength]] as const) {
-      if (length > 0) copy(end, from, length);
+    for (const piece of ["header", "a", "b"] as const) {
+      const length = sent[`${piece}Length`];
+      if (length > 0) copy(end, sent[piece], length);
       end += length;
     }
     this.#peer.#push(packet, end - packet - HEADROOM);
@@ -68,7 +63,8 @@ export class WireLink implements Link {
 
   #deliver(): void {
     for (const [packet, length] of this.#queue.splice(0)) {
-      if (!this.closed) this.#host?.receive(this, packet + HEADROOM, length, 0, true);
+      const address = packet + HEADROOM;
+      if (!this.closed) this.#host?.receive(this, { address, length, gsoSize: 0, verified: true });
       packet_free(packet);
     }
   }

@@ -2,6 +2,7 @@
 
 import type { DrivenStack, HostDriver, Link } from "../../host/link.ts";
 import type { Micros } from "../../plugin.ts";
+import type { PacketIn } from "../../wire/packet.ts";
 import type { Timer } from "../clock.ts";
 import type { ElementTimer } from "./elements/element.ts";
 import type { Network } from "./network.ts";
@@ -47,16 +48,9 @@ export class SimHost implements HostDriver {
     return this.#network.clock.now;
   }
 
-  receive(link: Link, packet: number, length: number, gsoSize: number, verified: boolean): void {
+  receive(link: Link, packet: Readonly<PacketIn>): void {
     if (this.#stack === null) return;
-    this.#stack.handlePacket(
-      this.#network.clock.now,
-      link,
-      packet,
-      length,
-      gsoSize,
-      verified,
-    );
+    this.#stack.handlePacket(this.#network.clock.now, link, packet);
     this.#touch();
   }
 

@@ -1,11 +1,12 @@
 /** A link of the emulated network: two ends, and in each direction a chain of elements between them. */
 
 import type { HostDriver, Link } from "../../host/link.ts";
-import { copy, u8 } from "../../../wasm/mod.ts";
+import { u8 } from "../../../wasm/mod.ts";
+import type { PacketOut } from "../../wire/packet.ts";
 import { Chain } from "./chain.ts";
 import type { ElementFactory } from "./elements/element.ts";
 import { completeChecksum } from "./elements/checksum.ts";
-import { freePacket, type Packet, PacketList, takePacket } from "./elements/packet.ts";
+import { copyPacket, freePacket, type Packet, PacketList } from "./elements/packet.ts";
 import { SimHost } from "./host.ts";
 import type { Network } from "./network.ts";
 import type { Router } from "./router.ts";
@@ -221,26 +222,12 @@ export class LinkEnd implements Link {
     this.#host = host;
   }
 
-  send(
-    header: number,
-    headerLength: number,
-    a: number,
-    aLength: number,
-    b: number,
-    bLength: number,
-    gsoSize: number,
-  ): boolean {
-    const packet = takePacket(headerLength + aLength + bLength);
+  send(sent: Readonly<PacketOut>): boolean {
+    const packet = copyPacket(sent);
     if (packet === null) {
       this.#out.refuse();
       return true; // as lost on the way: nothing would tell when there is memory again
     }
-    let to = packet.address;
-    copy(to, header, headerLength);
-    to += headerLength;
-    if (aLength > 0) copy(to, a, aLength);
-    if (bLength > 0) copy(to + aLength, b, bLength);
-    packet.gsoSize = gsoSize;
     packet.verified = this.rxVerified;
     packet.partial = this.rxVerified;
     this.#network.sending = true;
@@ -259,7 +246,7 @@ export class LinkEnd implements Link {
 
   /** Hands a packet that has arrived to the host; called by the network. */
   receive(packet: Packet): void {
-    this.#host.receive(this, packet.address, packet.length, packet.gsoSize, packet.verified);
+    this.#host.receive(this, packet);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { HostDriver, Link, PollSource } from "../../host/link.ts";
 import { formatAddress, type IpPrefix } from "../../wire/ip.ts";
+import type { PacketIn, PacketOut } from "../../wire/packet.ts";
 import { packet_alloc, packet_free, u8 } from "../../../wasm/mod.ts";
 import { formatPrefix, kernelAddressesFor, readPrefix } from "./addresses.ts";
 import { configureDevice, inNamespace, NAME_LENGTH, openDevice, readDevice } from "./ioctl.ts";
@@ -72,6 +73,7 @@ export class TunLink implements Link, PollSource {
   #host: HostDriver | null = null;
   #fd = -1;
   #buffer = 0;
+  readonly #packet: PacketIn = { address: 0, length: 0, gsoSize: 0, verified: false };
   #input = u8; // view of the buffer, made once
   #base = 0; // address of the WebAssembly memory in the process
   #memory = 0; // its size when the address was looked up
@@ -194,33 +196,30 @@ export class TunLink implements Link, PollSource {
     const host = this.#host!;
     const input = this.#input;
     const size = input.length;
-    const packet = this.#buffer + HEADROOM;
-    const header = packet - VNET_HEADER;
+    const packet = this.#packet;
+    packet.address = this.#buffer + HEADROOM;
+    const header = packet.address - VNET_HEADER;
     let count = 0;
     while (count < budget) {
       // Whatever the error: when it is not that the queue is empty, poll tells.
       const length = read(this.#fd, input, size) - VNET_HEADER;
       if (length < 0) break;
       count++;
-      host.receive(this, packet, length, gsoSizeOf(header), isVerified(header));
+      packet.length = length;
+      packet.gsoSize = gsoSizeOf(header);
+      packet.verified = isVerified(header);
+      host.receive(this, packet);
     }
     return count;
   }
 
-  send(
-    header: number,
-    headerLength: number,
-    a: number,
-    aLength: number,
-    b: number,
-    bLength: number,
-    gsoSize: number,
-  ): boolean {
-    writeVnetHeader(header, gsoSize, this.#partial);
-    this.#piece(0, header - VNET_HEADER, VNET_HEADER + headerLength);
+  send(packet: Readonly<PacketOut>): boolean {
+    const { header, aLength, bLength } = packet;
+    writeVnetHeader(header, packet.gsoSize, this.#partial);
+    this.#piece(0, header - VNET_HEADER, VNET_HEADER + packet.headerLength);
     let pieces = 1;
-    if (aLength > 0) this.#piece(pieces++, a, aLength);
-    if (bLength > 0) this.#piece(pieces++, b, bLength);
+    if (aLength > 0) this.#piece(pieces++, packet.a, aLength);
+    if (bLength > 0) this.#piece(pieces++, packet.b, bLength);
     return this.#write(pieces);
   }
 

@@ -1,21 +1,14 @@
 /** Packets on their way through elements: pooled records over packet buffers in WebAssembly memory. */
 
 import type { Micros } from "../../../plugin.ts";
-import { packet_alloc, packet_free } from "../../../../wasm/mod.ts";
+import type { PacketIn, PacketOut } from "../../../wire/packet.ts";
+import { copy, packet_alloc, packet_free } from "../../../../wasm/mod.ts";
 
 /** Bytes in front of each packet that belong to its buffer: whoever sends it on may write a header of a device there. */
 export const HEADROOM = 16;
 
-/** One IP packet, or several segments merged into one. */
-export interface Packet {
-  /** Where it starts in WebAssembly memory; a multiple of 4. */
-  address: number;
-  /** Its bytes from there on. */
-  length: number;
-  /** Payload of each segment merged into it; 0 when it is one packet. */
-  gsoSize: number;
-  /** Its checksums are known to be good: nobody need check them. */
-  verified: boolean;
+/** One IP packet, or several segments merged into one; what comes out at the end is handed to a host as it is. */
+export interface Packet extends PacketIn {
   /** Its TCP checksum is not filled in yet: the field holds nothing, or the sum of the pseudo-header. */
   partial: boolean;
   /** The one behind it in whatever list holds it. */
@@ -54,6 +47,20 @@ export function takePacket(length: number): Packet | null {
   packet.gsoSize = 0;
   packet.verified = false;
   packet.partial = false;
+  return packet;
+}
+
+/** A copy of a packet that a host sends, in one piece; neither `verified` nor `partial`. `null` when memory is used up. */
+export function copyPacket(sent: Readonly<PacketOut>): Packet | null {
+  const { headerLength, aLength, bLength } = sent;
+  const packet = takePacket(headerLength + aLength + bLength);
+  if (packet === null) return null;
+  let to = packet.address;
+  copy(to, sent.header, headerLength);
+  to += headerLength;
+  if (aLength > 0) copy(to, sent.a, aLength);
+  if (bLength > 0) copy(to + aLength, sent.b, bLength);
+  packet.gsoSize = sent.gsoSize;
   return packet;
 }
 
