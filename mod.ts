@@ -73,7 +73,6 @@ export type {
   Element,
   ElementContext,
   ElementFactory,
-  ElementTimer,
   Packet,
 } from "./core/link/sim/elements/element.ts";
 export { filter } from "./core/link/sim/elements/filter.ts";
@@ -85,7 +84,7 @@ export type { Trace, TraceEvent, TraceRecord } from "./core/link/sim/trace.ts";
 export type { Duration, Rate } from "./core/link/units.ts";
 export { tun, type TunLink, type TunOptions } from "./core/link/tun/tun.ts";
 export type { Experiments } from "./core/connection/host.ts";
-export type { HostDriver, Link, PollSource } from "./core/host/link.ts";
+export type { HostDriver, HostTimer, Link, PollSource } from "./core/host/link.ts";
 export type { PacketIn, PacketOut } from "./core/wire/packet.ts";
 export type { FaultReport, PluginFault } from "./core/host/plugin_guard.ts";
 export { fullMesh, lia, minRtt };

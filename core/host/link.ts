@@ -1,52 +1,75 @@
-/** The contract of a link: how packets leave a host and how they come in. A new kind of link is written against this file alone. */
+/** The contract of a link: how packets leave a host and how they come in. A new kind of link is written against this file and wire/packet.ts alone. */
 
 import type { Micros } from "../plugin.ts";
 import type { PacketIn, PacketOut } from "../wire/packet.ts";
+
+/** A call-back at a set time that may be set again and again. */
+export interface HostTimer {
+  /** Calls back once at `time`, instead of any time set before. Infinity: never. */
+  arm(time: Micros): void;
+  /** Calls back no more. */
+  disarm(): void;
+}
 
 /** What a link may ask of the host that it is attached to. */
 export interface HostDriver {
   /** Time stamped once when the current batch was read. */
   readonly now: Micros;
-  /** Hands over one IP packet; the host has done with it when the call returns. */
+  /**
+   * Hands over one IP packet; the host has done with it when the call returns. A link may call it whenever it runs by itself (from `drain`, a timer, an
+   * event of its own), but never from inside `send`.
+   */
   receive(link: Link, packet: Readonly<PacketIn>): void;
-  /** Tells that a link whose `send` was refused takes packets again. */
+  /** Tells that a link whose `send` was refused takes packets again. Like `receive`, never from inside `send`. */
   writable(link: Link): void;
-  /** Calls back at `time`, in order of insertion among equals; the result cancels. */
+  /** Calls back once at `time`, in order of insertion among equals; the result cancels. For rare events: a timer costs nothing each time it is set. */
   at(time: Micros, callback: () => void): () => void;
+  /** Makes a timer, not yet set, for what is set again and again. */
+  timer(callback: () => void): HostTimer;
   /** [0, 1), from a stream of its own: one more consumer shifts no other. */
   random(name: string): () => number;
 }
 
 /** A source of packets behind a file descriptor: what the real-time loop polls. */
 export interface PollSource {
-  /** The descriptor; readable when there are packets. */
+  /** The descriptor; readable when there are packets. Asked for when the link is attached. */
   readonly fd: number;
   /** Reads at most `budget` packets and hands each to the host. Returns how many there were; below `budget` means empty. */
   drain(budget: number): number;
 }
 
-/** One way out of a host. */
+/** One way out of a host. It is configured, then attached, then its other members are asked for what the host makes of it, then it is used. */
 export interface Link {
-  /** What people call it. */
+  /** What people call it; no two links of a host have the same. */
   readonly name: string;
   /** Largest IP packet in bytes that may go on the wire; also bounds the MSS. */
   readonly mtu: number;
   /** Most segments in one super-segment: 1 means none are taken. */
   readonly maxSegments: number;
-  /** Received packets need no check of their checksum. */
+  /** Whether received packets are `verified` as a rule. Each packet tells for itself. */
   readonly rxVerified: boolean;
   /** What `send` wants in the TCP checksum field: all of it, the pseudo-header's sum, or nothing. */
   readonly txChecksum: "full" | "partial" | "none";
-  /** Present on links that live on a file descriptor. */
+  /** Present on links that live on a file descriptor, before they are attached too; others hand over what comes in by themselves. */
   readonly source?: PollSource;
   /**
    * Sends one IP packet, of which nothing is kept when the call returns. False: the device is full, nothing was sent, `writable` will tell.
    * Never calls the host back from inside.
    */
   send(packet: Readonly<PacketOut>): boolean;
-  /** Called once, before anything else. */
+  /**
+   * Told before `attach` which addresses the host will have on this link, each with the length of its network's prefix: "10.0.0.1/24". Present on links
+   * that want to know. May throw.
+   */
+  configure?(addresses: readonly string[]): void;
+  /**
+   * Asked before `attach` to exchange packets one by one and as they go on a wire, checksums included where its packets have any: whoever asks looks at
+   * them, or changes them, on their way. Present on links that can do otherwise.
+   */
+  withoutOffload?(): void;
+  /** Called once, before packets go either way. May throw: then the link is not used, nor closed. */
   attach(host: HostDriver): void;
-  /** Gives back what the link holds; packets in flight are dropped. */
+  /** Gives back what the link holds; packets in flight are dropped. Called once. */
   close(): Promise<void>;
 }
 

@@ -4,7 +4,7 @@
  */
 
 import type { Link, PollSource } from "../host/link.ts";
-import { Lane, type LaneCounts, Outlet, withoutOffload } from "./lane.ts";
+import { Lane, type LaneCounts, Outlet } from "./lane.ts";
 import type { ElementFactory } from "./sim/elements/element.ts";
 import { Loop } from "./loop.ts";
 import { TunLink } from "./tun/tun.ts";
@@ -41,8 +41,8 @@ export class Bridge implements AsyncDisposable {
         loop.add(a, relay(a, b, this.#forward));
         loop.add(b, relay(b, a, this.#backward));
       } else {
-        withoutOffload(a);
-        withoutOffload(b);
+        a.withoutOffload?.();
+        b.withoutOffload?.();
         loop.add(a);
         loop.add(b);
       }

@@ -3,14 +3,11 @@
 import type { HostDriver, Link, PollSource } from "../host/link.ts";
 import type { Micros } from "../plugin.ts";
 import type { PacketOut } from "../wire/packet.ts";
-import { type ImpairOptions, Lane, type LaneCounts, Outlet, withoutOffload } from "./lane.ts";
-import type { ElementFactory, ElementTimer } from "./sim/elements/element.ts";
+import { type ImpairOptions, Lane, type LaneCounts, Outlet } from "./lane.ts";
+import type { ElementFactory } from "./sim/elements/element.ts";
 import { freePacket } from "./sim/elements/packet.ts";
 
 export type { ImpairOptions, LaneCounts } from "./lane.ts";
-
-/** What a host's driver may have beyond its contract. */
-type Driver = HostDriver & { timer?(callback: () => void): ElementTimer };
 
 /** A misspelt side, or an element that was not called, would do nothing, without a word. */
 function checkElements(link: Link, options: ImpairOptions): void {
@@ -41,7 +38,7 @@ function checkElements(link: Link, options: ImpairOptions): void {
 /** A link with elements around it. Made by {@linkcode impair}. */
 export class ImpairedLink implements Link {
   readonly source?: PollSource;
-  readonly #link: Link & { configure?(addresses: readonly string[]): void };
+  readonly #link: Link;
   readonly #options: ImpairOptions;
   readonly #outlet: Outlet;
   #send: Lane | null = null;
@@ -57,7 +54,7 @@ export class ImpairedLink implements Link {
     this.#options = options;
     this.#outlet = new Outlet(link);
     if (link.source !== undefined) this.source = link.source;
-    withoutOffload(link);
+    link.withoutOffload?.();
   }
 
   get name(): string {
@@ -81,18 +78,16 @@ export class ImpairedLink implements Link {
     return this.#link.txChecksum;
   }
 
-  /** Tells the host's addresses to a link that wants to know them. */
   configure(addresses: readonly string[]): void {
     this.#link.configure?.(addresses);
   }
 
   attach(host: HostDriver): void {
-    const surroundings = host as Driver;
     const link = this.#link;
     const receive = new Lane(
       `${link.name}/receive`,
       this.#options.receive ?? [],
-      surroundings,
+      host,
       (packet) => {
         host.receive(this, packet);
         freePacket(packet);
@@ -102,7 +97,7 @@ export class ImpairedLink implements Link {
     this.#send = new Lane(
       `${link.name}/send`,
       this.#options.send ?? [],
-      surroundings,
+      host,
       (packet) => this.#outlet.send(packet),
     );
     this.#receive = receive;
@@ -115,6 +110,7 @@ export class ImpairedLink implements Link {
       receive: (_link, packet) => receive.receive(packet, link),
       writable: () => this.#outlet.writable(),
       at: (time, callback) => host.at(time, callback),
+      timer: (callback) => host.timer(callback),
       random: (name) => host.random(name),
     });
   }

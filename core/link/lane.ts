@@ -172,8 +172,3 @@ export class Outlet {
     return false;
   }
 }
-
-/** Makes a link exchange packets as they go on a wire, where it can do otherwise: elements see and change those. */
-export function withoutOffload(link: Link & { withoutOffload?(): void }): void {
-  link.withoutOffload?.();
-}

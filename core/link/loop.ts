@@ -3,11 +3,10 @@
  * a fraction of a millisecond. No timer of JavaScript is in the way of a packet: those wait at least two milliseconds.
  */
 
-import type { DrivenStack, HostDriver, Link, PollSource } from "../host/link.ts";
+import type { DrivenStack, HostDriver, HostTimer, Link, PollSource } from "../host/link.ts";
 import type { Micros } from "../plugin.ts";
 import type { PacketIn } from "../wire/packet.ts";
 import { Clock } from "./clock.ts";
-import type { ElementTimer } from "./sim/elements/element.ts";
 import { Libc, O_CLOEXEC, O_NONBLOCK, POLLERR, POLLIN, POLLNVAL } from "./tun/libc.ts";
 
 /** How a loop is made. */
@@ -131,7 +130,7 @@ export class Loop {
   }
 
   /** A timer that can be set again and again. */
-  timer(callback: () => void): ElementTimer {
+  timer(callback: () => void): HostTimer {
     const timer = this.#clock.timer(callback);
     return {
       arm: (time) => {
@@ -384,7 +383,7 @@ class Driver implements HostDriver {
     return this.#loop.at(time, callback);
   }
 
-  timer(callback: () => void): ElementTimer {
+  timer(callback: () => void): HostTimer {
     return this.#loop.timer(callback);
   }
 }

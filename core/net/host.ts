@@ -32,8 +32,8 @@ export type { Experiments, FaultReport, PluginFault };
 
 /** A link and the addresses that the host has on it. */
 export interface HostInterface {
-  /** How packets leave and come in, such as `tun("mptcp0")`. One that has `configure` learns the addresses before it is attached. */
-  readonly link: Link & { configure?(addresses: readonly string[]): void };
+  /** How packets leave and come in, such as `tun("mptcp0")`. */
+  readonly link: Link;
   /** Addresses with the length of their network's prefix: "10.0.0.1/24", "fd00::1/64". */
   readonly addresses: readonly string[];
 }

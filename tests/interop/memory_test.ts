@@ -36,6 +36,7 @@ class Growth {
         },
         writable: (link) => driver.writable(link),
         at: (time, callback) => driver.at(time, callback),
+        timer: (callback) => driver.timer(callback),
         random: (name) => driver.random(name),
       });
     link.send = (...packet) => {

@@ -10,7 +10,7 @@ import { describe, it } from "@std/testing/bdd";
 import type { HostDriver, Link } from "../../core/host/link.ts";
 import { impair, type ImpairOptions } from "../../core/link/impair.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
-import { Clock } from "../../core/link/clock.ts";
+import { Clock, type Timer } from "../../core/link/clock.ts";
 import { delay } from "../../core/link/sim/elements/delay.ts";
 import { loss } from "../../core/link/sim/elements/loss.ts";
 import type { PacketIn, PacketOut } from "../../core/wire/packet.ts";
@@ -77,6 +77,10 @@ class FakeHost implements HostDriver {
 
   at(time: number, callback: () => void): () => void {
     return this.clock.at(time, callback);
+  }
+
+  timer(callback: () => void): Timer {
+    return this.clock.timer(callback);
   }
 
   random(): () => number {

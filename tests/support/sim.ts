@@ -83,6 +83,10 @@ export class ChainUnderTest {
           return clock.now;
         },
         at: (time, callback) => clock.at(time + late, callback),
+        timer(callback) {
+          const timer = clock.timer(callback);
+          return { arm: (time) => timer.arm(time + late), disarm: () => timer.disarm() };
+        },
         random: (name) => random(name).float,
       },
       (packet) => {

@@ -1,46 +1,13 @@
 /** One direction of a path: elements one behind the other, on whatever clock their surroundings have. */
 
+import type { HostDriver, HostTimer } from "../../host/link.ts";
 import type { Micros } from "../../plugin.ts";
 import { completeChecksum } from "./elements/checksum.ts";
-import type { Element, ElementContext, ElementFactory, ElementTimer } from "./elements/element.ts";
+import type { Element, ElementContext, ElementFactory } from "./elements/element.ts";
 import { freePacket, type Packet } from "./elements/packet.ts";
 
-/** What a chain needs of where it runs. A `HostDriver` is one. */
-export interface Surroundings {
-  /** The time now. */
-  readonly now: Micros;
-  /** Calls back at `time`, in order of insertion among equals; the result cancels. */
-  at(time: Micros, callback: () => void): () => void;
-  /** Gives the stream of random numbers of a name, each in [0, 1). */
-  random(name: string): () => number;
-  /** Makes a timer that can be set again and again, where the clock has a cheaper way than `at`. */
-  timer?(callback: () => void): ElementTimer;
-}
-
-/** A timer over `at`. */
-class PlainTimer implements ElementTimer {
-  #cancel: (() => void) | null = null;
-  readonly #surroundings: Surroundings;
-  readonly #fire: () => void;
-
-  constructor(surroundings: Surroundings, callback: () => void) {
-    this.#surroundings = surroundings;
-    this.#fire = () => {
-      this.#cancel = null;
-      callback();
-    };
-  }
-
-  arm(time: Micros): void {
-    this.disarm();
-    if (time !== Infinity) this.#cancel = this.#surroundings.at(time, this.#fire);
-  }
-
-  disarm(): void {
-    this.#cancel?.();
-    this.#cancel = null;
-  }
-}
+/** What a chain needs of where it runs. */
+export type Surroundings = Pick<HostDriver, "now" | "at" | "timer" | "random">;
 
 class Context implements ElementContext {
   readonly random: () => number;
@@ -70,8 +37,8 @@ class Context implements ElementContext {
     return this.#surroundings.at(time, callback);
   }
 
-  timer(callback: () => void): ElementTimer {
-    return this.#surroundings.timer?.(callback) ?? new PlainTimer(this.#surroundings, callback);
+  timer(callback: () => void): HostTimer {
+    return this.#surroundings.timer(callback);
   }
 
   drop(packet: Packet): void {

@@ -1,10 +1,9 @@
 /** A host of the emulated network: it carries events to a stack and its deadlines to the clock. */
 
-import type { DrivenStack, HostDriver, Link } from "../../host/link.ts";
+import type { DrivenStack, HostDriver, HostTimer, Link } from "../../host/link.ts";
 import type { Micros } from "../../plugin.ts";
 import type { PacketIn } from "../../wire/packet.ts";
 import type { Timer } from "../clock.ts";
-import type { ElementTimer } from "./elements/element.ts";
 import type { Network } from "./network.ts";
 
 /** A host. Packets that come before its stack was started are dropped. */
@@ -68,8 +67,7 @@ export class SimHost implements HostDriver {
     return this.#network.random(`${this.name}/${name}`);
   }
 
-  /** Makes a timer that can be set again and again. */
-  timer(callback: () => void): ElementTimer {
+  timer(callback: () => void): HostTimer {
     return this.#network.clock.timer(callback);
   }
 

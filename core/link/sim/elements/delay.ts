@@ -1,14 +1,15 @@
 /** Holds every packet for the same time. */
 
+import type { HostTimer } from "../../../host/link.ts";
 import type { Micros } from "../../../plugin.ts";
 import { type Duration, parseDuration } from "../../units.ts";
-import type { Element, ElementContext, ElementFactory, ElementTimer } from "./element.ts";
+import type { Element, ElementContext, ElementFactory } from "./element.ts";
 import { type Packet, PacketList } from "./packet.ts";
 
 class DelayElement implements Element {
   readonly #context: ElementContext;
   readonly #output: (packet: Packet) => void;
-  readonly #timer: ElementTimer;
+  readonly #timer: HostTimer;
   readonly #held = new PacketList();
   #delay: Micros;
 

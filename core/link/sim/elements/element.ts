@@ -3,18 +3,11 @@
  * emulated network and wrap real links.
  */
 
+import type { HostTimer } from "../../../host/link.ts";
 import type { Micros } from "../../../plugin.ts";
 import type { Packet } from "./packet.ts";
 
 export type { Packet } from "./packet.ts";
-
-/** A call-back at a set time that may be set again and again. */
-export interface ElementTimer {
-  /** Calls back at `time`, instead of any time set before. Infinity: never. */
-  arm(time: Micros): void;
-  /** Calls back no more. */
-  disarm(): void;
-}
 
 /** What an element may use of its surroundings. Each element has one of its own. */
 export interface ElementContext {
@@ -25,7 +18,7 @@ export interface ElementContext {
   /** Calls back once at `time`, in order of insertion among equals; the result cancels. For rare events: `timer` costs less per packet. */
   at(time: Micros, callback: () => void): () => void;
   /** Makes a timer, for an element that sets one again and again. */
-  timer(callback: () => void): ElementTimer;
+  timer(callback: () => void): HostTimer;
   /** Counts a packet as lost here and frees it. */
   drop(packet: Packet): void;
   /** Fills in the checksums of a packet that was sent without; call it before changing or showing any of its bytes. */

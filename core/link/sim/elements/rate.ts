@@ -1,15 +1,16 @@
 /** Sends one packet after the other at a fixed rate. */
 
+import type { HostTimer } from "../../../host/link.ts";
 import type { Micros } from "../../../plugin.ts";
 import { parseRate, type Rate } from "../../units.ts";
-import type { Element, ElementContext, ElementFactory, ElementTimer } from "./element.ts";
+import type { Element, ElementContext, ElementFactory } from "./element.ts";
 import { type Packet, PacketList } from "./packet.ts";
 
 class RateElement implements Element {
   onIdle: (() => void) | null = null;
   readonly #context: ElementContext;
   readonly #output: (packet: Packet) => void;
-  readonly #timer: ElementTimer;
+  readonly #timer: HostTimer;
   readonly #waiting = new PacketList();
   #speed: number; // bytes per microsecond
   #current: Packet | null = null;
