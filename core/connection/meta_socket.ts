@@ -17,8 +17,7 @@ import type {
 import type { LeaveReason, SubflowOwner, ThirdAck, Timed } from "../subflow/owner.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import type { InitialDsn } from "../wire/seq.ts";
-import type { Key } from "../wire/mptcp.ts";
-import { writeMpCapable } from "../wire/mptcp.ts";
+import { type Key, writeMpCapable } from "../wire/mptcp.ts";
 import { Buffers } from "./buffers.ts";
 import {
   abortConnection,
@@ -426,6 +425,10 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
     if (this.inDirtyList) return;
     this.inDirtyList = true;
     this.host.dirty(this);
+  }
+
+  writable(): void {
+    this.dirty();
   }
 
   /** Tells scheduler and path manager of a change. */

@@ -46,6 +46,7 @@ export function push(meta: MetaSocket, now: Micros): void {
     if (subflow.prioOwed) sendPrio(meta, subflow, now);
     if (subflow.finWanted) sendWantedFin(subflow, now);
     if (subflow.ackNow) sendAck(subflow, now);
+    if (subflow.outlet.blocked) subflow.outlet.wait(meta);
   }
   meta.rcvEdgeSent = meta.rcvEdge;
   armPersist(meta, now);

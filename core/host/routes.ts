@@ -2,7 +2,7 @@
 
 import { CHECKSUM_FULL, CHECKSUM_NONE, CHECKSUM_PARTIAL } from "../../wasm/layout.ts";
 import type { HostAddress } from "../plugin.ts";
-import type { Outlet } from "../subflow/owner.ts";
+import type { Outlet, Waiter } from "../subflow/owner.ts";
 import {
   formatAddress,
   inPrefix,
@@ -26,9 +26,12 @@ export class LinkOutlet implements Outlet {
   readonly mtu: number;
   readonly maxSegments: number;
   readonly checksumMode: number;
-  blocked = false;
   /** Taken down: its addresses are not used. */
   up = true;
+  #blocked = false;
+  /** Who waits while it is blocked, the one that came first in front; the other set is for those that come while they are told. */
+  #waiting = new Set<Waiter>();
+  #told = new Set<Waiter>();
 
   /** @param link The link. */
   constructor(link: Link) {
@@ -40,8 +43,27 @@ export class LinkOutlet implements Outlet {
 
   send(packet: Readonly<PacketOut>): boolean {
     if (this.link.send(packet)) return true;
-    this.blocked = true;
+    this.#blocked = true;
     return false;
+  }
+
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  wait(waiter: Waiter): void {
+    this.#waiting.add(waiter);
+  }
+
+  /** The link takes packets again: tells those who waited, and nobody else. */
+  unblock(): void {
+    if (!this.#blocked) return;
+    this.#blocked = false;
+    const told = this.#waiting;
+    this.#waiting = this.#told;
+    this.#told = told;
+    for (const waiter of told) waiter.writable();
+    told.clear();
   }
 }
 

@@ -123,10 +123,7 @@ export class Stack implements ConnectionHost {
   /** A link that refused a packet takes packets again. */
   handleWritable(now: Micros, link: Link): void {
     this.now = now;
-    const outlet = this.routes.outlets.get(link);
-    if (outlet === undefined || !outlet.blocked) return;
-    outlet.blocked = false;
-    for (const connection of this.#live) connection.dirty();
+    this.routes.outlets.get(link)?.unblock();
   }
 
   /** Fires the deadlines that have passed. */

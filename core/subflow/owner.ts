@@ -21,6 +21,12 @@ export interface TimerService {
   arm(timed: Timed, deadline: Micros): void;
 }
 
+/** Who waits for a link that is full. */
+export interface Waiter {
+  /** A link that was waited for takes packets again. */
+  writable(): void;
+}
+
 /** What lies below a subflow: the link that owns its source address. */
 export interface Outlet {
   /** Largest packet. */
@@ -30,9 +36,11 @@ export interface Outlet {
   /** CHECKSUM_* mode for header_build. */
   readonly checksumMode: number;
   /** The device is full: nothing is sent until it is writable. */
-  blocked: boolean;
-  /** Hands a packet to the link; false when it is full. */
+  readonly blocked: boolean;
+  /** Hands a packet to the link; false when it is full: only who waits then is told when it is not any more. */
   send(packet: Readonly<PacketOut>): boolean;
+  /** While it is blocked: has `waiter` told when it is not any more, once, and after those that wait already. */
+  wait(waiter: Waiter): void;
 }
 
 /** What the host gives to every subflow. */
@@ -59,7 +67,7 @@ export interface SubflowHost {
 export type ThirdAck = "accept" | "drop" | "reset";
 
 /** The meta-socket as its subflows see it. */
-export interface SubflowOwner {
+export interface SubflowOwner extends Waiter {
   /** The host. */
   readonly host: SubflowHost;
   /** Handle of the shared send queue's stream. */

@@ -304,6 +304,8 @@ function finish(subflow: Subflow, flags: number, seq: number, now: Micros): bool
   inOnePiece(out, header_build(subflow.key, out.header, 0, 0, 0, 0, outlet.checksumMode));
   if (!outlet.send(out)) {
     subflow.ackNow = true;
+    // Perhaps outside of a send pass, after which nobody would look at it again.
+    outlet.wait(subflow.owner);
     return false;
   }
   acknowledgementSent(subflow);

@@ -1,8 +1,20 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Routes } from "../../../core/host/routes.ts";
+import { type LinkOutlet, Routes } from "../../../core/host/routes.ts";
+import type { Waiter } from "../../../core/subflow/owner.ts";
 import { parseAddress } from "../../../core/wire/ip.ts";
+import { packetOut } from "../../../core/wire/packet.ts";
 import { ScriptedLink } from "../../support/dialogue.ts";
+
+/** Somebody who writes down that it was told; `then` follows. */
+function waiter(name: string, log: string[], then: () => void = () => {}): Waiter {
+  return {
+    writable() {
+      log.push(name);
+      then();
+    },
+  };
+}
 
 function routes(): { routes: Routes; wifi: ScriptedLink; lte: ScriptedLink } {
   const routes = new Routes();
@@ -44,5 +56,42 @@ describe("routes", () => {
     assertThrows(() => all.addAddress(wifi, "10.0.0/24"), TypeError, '"10.0.0/24"');
     const other = new ScriptedLink("other", [], 1500, 1);
     assertThrows(() => all.addAddress(other, "10.1.0.1/24"), TypeError, '"other"');
+  });
+});
+
+describe("a link that is full", () => {
+  function blocked(): LinkOutlet {
+    const { routes: all, wifi } = routes();
+    const outlet = all.outlets.get(wifi)!;
+    assert(outlet.send(packetOut()) && !outlet.blocked);
+    wifi.full = true;
+    assert(!outlet.send(packetOut()) && outlet.blocked);
+    return outlet;
+  }
+
+  it("tells each of those who wait once, in the order in which they came", () => {
+    const outlet = blocked();
+    const log: string[] = [];
+    const [a, b, c] = ["a", "b", "c"].map((name) => waiter(name, log));
+    for (const each of [b!, a!, b!, c!, a!]) outlet.wait(each);
+    assertEquals(log, []);
+    outlet.unblock();
+    assertEquals([log, outlet.blocked], [["b", "a", "c"], false]);
+    outlet.unblock();
+    assertEquals(log, ["b", "a", "c"]);
+  });
+
+  it("has who is refused again, as it is told, wait for the next time", () => {
+    const outlet = blocked();
+    const log: string[] = [];
+    const again = waiter("again", log, () => {
+      if (!outlet.send(packetOut())) outlet.wait(again);
+    });
+    outlet.wait(again);
+    outlet.wait(waiter("once", log));
+    outlet.unblock();
+    assertEquals([log, outlet.blocked], [["again", "once"], true]);
+    outlet.unblock();
+    assertEquals(log, ["again", "once", "again"]);
   });
 });
