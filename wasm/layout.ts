@@ -41,6 +41,7 @@ export const RX_DEST = 64;
 export const RX_IP = 68; // address of the IP header
 export const RX_TRANSPORT = 69; // address of the TCP or ICMP header
 export const RX_TOTAL = 70; // bytes from RX_IP to the end of the packet
+export const RX_FLOW = 71; // value of the flow that it belongs to, 0 for none
 
 // What `header_build` writes.
 export const TX_SEQ = 80;

@@ -11,9 +11,9 @@
  * - `packet_alloc(bytes)`, `packet_free(address)`: packet buffers of 2,048 or 66,048 bytes, the last one freed first.
  * - `memory_reserve(bytes)`: grows the memory now by at least so much; 1 when it did.
  * - `host_new(secret0, secret1)`, `host_free(host)`, `host_usage(host, USAGE_*)`: what everything below hangs from; its secret keys the flow hash.
- * - `packet_parse(address, length, verified)`: fills RX_* and returns PARSE_*; `verified` other than 0 leaves the checksums out.
+ * - `packet_parse(host, address, length, verified)`: fills RX_* and returns PARSE_*; `verified` other than 0 leaves the checksums out. RX_FLOW is the
+ *   value of the flow of `host` that a TCP packet belongs to, 0 for none, and where `host` is 0 or stale.
  * - `flow_insert(host, key, value)`: 1, or 0 when the key is there or memory is not; value 0 is not allowed. `flow_remove(host, key)`: 1 when it was there.
- *   `flow_find(host)`: the value of the flow that the packet in RX_* belongs to, 0 for none.
  * - `header_build(key, out, a, aLength, b, bLength, CHECKSUM_*)`: writes IP and TCP headers from TX_*, returns their length, 0 when options exceed 40
  *   bytes. The payload pieces are only summed, and that for CHECKSUM_FULL alone.
  * - `sum(address, length)`: one's-complement sum of big-endian words, not inverted. `copy_sum(to, from, length)`: the same while copying.
@@ -40,7 +40,6 @@ export {
   copy_sum,
   dss_checksum,
   dss_expected_sum,
-  flow_find,
   flow_insert,
   flow_remove,
   header_build,

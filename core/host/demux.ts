@@ -1,6 +1,6 @@
 /** Which subflow, connection or listener a packet belongs to, in the order that the draft demands (EST-5, EST-6). */
 
-import { flow_find, memory_free, packet_parse, u32, u8 } from "../../wasm/mod.ts";
+import { memory_free, packet_parse, u32, u8 } from "../../wasm/mod.ts";
 import {
   OPTION_TIMESTAMPS,
   PARSE_CHECKSUM,
@@ -15,6 +15,7 @@ import {
   RX_DEST_PORT,
   RX_FAMILY,
   RX_FLAGS,
+  RX_FLOW,
   RX_OPTIONS,
   RX_PROTOCOL,
   RX_SEQ,
@@ -58,7 +59,12 @@ const DROPS: Readonly<Record<number, string>> = {
 
 /** Hands one packet to where it belongs. */
 export function demultiplex(stack: Stack, link: Link, packet: Readonly<PacketIn>): void {
-  const verdict = packet_parse(packet.address, packet.length, packet.verified ? 1 : 0);
+  const verdict = packet_parse(
+    stack.wasm,
+    packet.address,
+    packet.length,
+    packet.verified ? 1 : 0,
+  );
   if (verdict !== 0) {
     stack.count(DROPS[verdict] ?? "IpInDiscards");
     return;
@@ -72,8 +78,7 @@ export function demultiplex(stack: Stack, link: Link, packet: Readonly<PacketIn>
     arriveSyn(stack);
     return;
   }
-  const value = flow_find(stack.wasm);
-  const subflow = value === 0 ? null : stack.flows.of(value);
+  const subflow = existing(stack);
   if (subflow !== null) {
     arrive(subflow, stack.now);
     return;
@@ -160,8 +165,9 @@ function arriveSyn(stack: Stack): void {
   accept(opened.subflow, now);
 }
 
+/** The subflow of the packet in RX_*. */
 function existing(stack: Stack): Subflow | null {
-  const value = flow_find(stack.wasm);
+  const value = u32[RX_FLOW]!;
   return value === 0 ? null : stack.flows.of(value);
 }
 

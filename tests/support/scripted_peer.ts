@@ -67,7 +67,11 @@ export interface Offer {
 export function parse(bytes: Uint8Array): void {
   const address = PAYLOAD - (PAYLOAD & 3);
   u8.set(bytes, address);
-  assertEquals(packet_parse(address, bytes.length, 0), L.PARSE_OK, "a malformed packet was sent");
+  assertEquals(
+    packet_parse(0, address, bytes.length, 0),
+    L.PARSE_OK,
+    "a malformed packet was sent",
+  );
 }
 
 /** The address at a word of RX_*. */

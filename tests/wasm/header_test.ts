@@ -79,7 +79,7 @@ function described(packet: number): Parsed {
 
 function parsed(bytes: Uint8Array, verified: boolean): number | Parsed {
   const at = scratch.put(bytes, 64);
-  const verdict = packet_parse(at, bytes.length, verified ? 1 : 0);
+  const verdict = packet_parse(0, at, bytes.length, verified ? 1 : 0);
   return verdict === layout.PARSE_OK ? described(at) : verdict;
 }
 

@@ -206,7 +206,8 @@ export function flow_remove(handle: i32, key: i32): i32 {
   return 1;
 }
 
-export function flow_find(handle: i32): i32 {
+/** The value of the flow that the packet in RX_* belongs to; 0 for none, or no host. */
+export function flowFind(handle: i32): i32 {
   const host = hostOf(handle);
   if (host == null || host.flowCount == 0) return 0;
   // Packets come in trains: mostly it is the flow of the packet before.

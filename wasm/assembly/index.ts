@@ -18,7 +18,7 @@ export { host_usage } from "./host";
 export { copy, copy_sum, dss_checksum, dss_expected_sum, sum, sum_join } from "./checksum";
 export { packet_parse } from "./parse";
 export { header_build } from "./header";
-export { flow_find, flow_insert, flow_remove } from "./flow_table";
+export { flow_insert, flow_remove } from "./flow_table";
 export {
   stream_at,
   stream_commit,

@@ -14,6 +14,7 @@ import {
   RX_ECN,
   RX_FAMILY,
   RX_FLAGS,
+  RX_FLOW,
   RX_IP,
   RX_LENGTH,
   RX_MPTCP,
@@ -28,6 +29,7 @@ import {
   RX_WINDOW,
 } from "../layout";
 import { fold, rawSum, swap16 } from "./checksum";
+import { flowFind } from "./flow_table";
 import { parseOptions } from "./options";
 
 export const TCP: u32 = 6;
@@ -107,7 +109,7 @@ function skipExtensions(end: usize): i32 {
   }
 }
 
-export function packet_parse(address: i32, size: i32, verified: i32): i32 {
+export function packet_parse(host: i32, address: i32, size: i32, verified: i32): i32 {
   const ip: usize = address;
   if (size <= 0) return PARSE_SHORT;
   const version = load<u8>(ip) >> 4;
@@ -183,6 +185,7 @@ export function packet_parse(address: i32, size: i32, verified: i32): i32 {
   put(RX_WINDOW, read16(transport + 14));
   put(RX_PAYLOAD, <u32> (transport + headerLength));
   put(RX_LENGTH, length - headerLength);
+  put(RX_FLOW, flowFind(host));
   return headerLength == 20
     ? PARSE_OK
     : parseOptions(transport + 20, transport + headerLength, flags);
@@ -201,5 +204,6 @@ function finishIcmp(addresses: usize, addressBytes: i32, length: i32, verified: 
   put(RX_FLAGS, 0);
   put(RX_PAYLOAD, <u32> (transport + 8));
   put(RX_LENGTH, length - 8);
+  put(RX_FLOW, 0);
   return PARSE_OK;
 }

@@ -24,7 +24,7 @@ function carried(subtype: number, flags: number, write: () => void): number {
   u32[L.TX_OPTIONS] = L.OPTION_MPTCP;
   u32[L.TX_FLAGS] = flags;
   const size = header_build(KEY, PACKET, 0, 0, 0, 0, L.CHECKSUM_FULL);
-  assertEquals(packet_parse(PACKET, size, 0), L.PARSE_OK);
+  assertEquals(packet_parse(0, PACKET, size, 0), L.PARSE_OK);
   assertEquals(u32[L.RX_OPTIONS]! & L.OPTION_MALFORMED, 0);
   return M.optionAt(subtype);
 }
@@ -45,7 +45,7 @@ function carriedRaw(flags: number, bytes: number[]): (subtype: number) => number
   u32[L.TX_OPTIONS] = L.OPTION_MPTCP;
   u32[L.TX_FLAGS] = flags;
   const size = header_build(KEY, PACKET, 0, 0, 0, 0, L.CHECKSUM_FULL);
-  assertEquals(packet_parse(PACKET, size, 0), L.PARSE_OK);
+  assertEquals(packet_parse(0, PACKET, size, 0), L.PARSE_OK);
   return M.optionAt;
 }
 
