@@ -22,7 +22,9 @@
  *   `dss_expected_sum(dsnHigh, dsnLow, ssn, wireLength, checksumField)`: the sum that a received mapping's payload must have.
  * - `stream_new(host, first)`, `stream_free`, `stream_record(stream)`: a paged byte stream and the address of its STREAM_* record.
  *   `stream_place(stream, offset, from, length)`: stores what is not held yet, returns how many bytes that was, -1 without memory.
- *   `stream_tail`, `stream_tail_room`, `stream_commit(stream, length)`: where the next byte goes, bytes up to the end of that page, append them.
+ *   `stream_append(stream, most)`: lengthens the stream by up to `most` bytes, as many as the page has room for, says in OUT_0 how many, and returns
+ *   where they go. They count as appended at once, so they are copied there in the same synchronous step, before any other call. 0, and nothing
+ *   changed, without memory.
  *   `stream_at(stream, offset)`: address of a byte, contiguous to the end of its page. `stream_release(stream, offset)`: everything below may go.
  *   `stream_pin(stream, offset, length)`, `stream_unpin`: keeps the pages of a range although released.
  * - `receiver_new(host, stream)`, `receiver_free`, `receiver_record(receiver)`: a subflow's receiver that fills the stream, and its RECEIVER_* record.
@@ -60,15 +62,13 @@ export {
   receiver_segment,
   receiver_skip,
   stream_at,
-  stream_commit,
+  stream_append,
   stream_free,
   stream_new,
   stream_pin,
   stream_place,
   stream_record,
   stream_release,
-  stream_tail,
-  stream_tail_room,
   stream_unpin,
   sum,
   sum_join,

@@ -2,17 +2,16 @@
 
 import {
   f64,
+  stream_append,
   stream_at,
-  stream_commit,
   stream_free,
   stream_new,
   stream_record,
   stream_release,
-  stream_tail,
-  stream_tail_room,
+  u32,
   u8,
 } from "../../wasm/mod.ts";
-import { PAGE, STREAM_HEAD, STREAM_NEXT, STREAM_TOP } from "../../wasm/layout.ts";
+import { OUT_0, PAGE, STREAM_HEAD, STREAM_NEXT, STREAM_TOP } from "../../wasm/layout.ts";
 
 /** Both streams; their first byte has data offset 1. After `free` the last positions can still be asked for. */
 export class Buffers {
@@ -58,12 +57,11 @@ export class Buffers {
   append(source: Uint8Array, from: number, most: number): number {
     let taken = 0;
     while (taken < most) {
-      const address = stream_tail(this.send);
+      const address = stream_append(this.send, Math.min(most - taken, PAGE));
       if (address === 0) break;
-      const piece = Math.min(most - taken, stream_tail_room(this.send));
+      const piece = u32[OUT_0]!;
       const start = from + taken;
       u8.set(piece === source.length ? source : source.subarray(start, start + piece), address);
-      stream_commit(this.send, piece);
       taken += piece;
     }
     return taken;

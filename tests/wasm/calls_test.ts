@@ -87,7 +87,7 @@ describe("the WASM exports", () => {
           "stream_unpin",
           "stream_at",
           "stream_release",
-          "stream_commit",
+          "stream_append",
         ]
       ) {
         assertGreater(calls[name], 0, `${name} was not called`);

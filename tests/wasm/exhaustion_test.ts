@@ -1,6 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import {
+  PAGE,
   RECEIVER_MAPPINGS,
   RECEIVER_NEXT,
   RECEIVER_STAGED,
@@ -36,11 +37,12 @@ describe("without memory", () => {
 
     const other = wasm.host_new(3, 4);
     const hog = wasm.stream_new(other, 0);
-    while (wasm.stream_tail(hog) !== 0) wasm.stream_commit(hog, wasm.stream_tail_room(hog));
+    while (wasm.stream_append(hog, PAGE) !== 0);
     assertGreater(wasm.host_usage(other, USAGE_PAGES), 30_000);
     const pages = wasm.host_usage(other, USAGE_PAGES);
-    assertEquals(wasm.stream_tail(hog), 0);
+    assertEquals(wasm.stream_append(hog, 1), 0);
     assertEquals(wasm.host_usage(other, USAGE_PAGES), pages);
+    assertEquals(f64[(wasm.stream_record(hog) >> 3) + STREAM_NEXT], pages * PAGE);
 
     const before = state();
     const bytes = wasm.host_usage(host, USAGE_BYTES);
@@ -79,10 +81,7 @@ describe("an engine without resizable buffers", () => {
       const size = u8.length;
       const host = wasm.host_new(1, 2);
       const stream = wasm.stream_new(host, 0);
-      for (let i = 0; i < 500; i++) {
-        wasm.stream_tail(stream);
-        wasm.stream_commit(stream, wasm.stream_tail_room(stream));
-      }
+      for (let i = 0; i < 500; i++) wasm.stream_append(stream, 65536);
       const at = wasm.stream_at(stream, 499 * 65536);
       u8[at] = 7;
       console.log(JSON.stringify([size, wasm.memory_reserve(65536), u8.length, u8[at]]));`;

@@ -133,8 +133,7 @@ describe("a handle", () => {
   const calls = (stream: number, receiver: number, host: number, packet: number) => [
     wasm.stream_record(stream),
     wasm.stream_place(stream, 1, packet, 10),
-    wasm.stream_tail(stream),
-    wasm.stream_tail_room(stream),
+    wasm.stream_append(stream, 5),
     wasm.stream_at(stream, 1),
     wasm.receiver_record(receiver),
     wasm.receiver_map(receiver, 1, 1, 10, -1, 1e9),
@@ -144,7 +143,7 @@ describe("a handle", () => {
     wasm.stream_new(host, 0),
     wasm.host_usage(host, USAGE_BYTES),
   ];
-  const nothing = [0, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+  const nothing = [0, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
   it("that is stale, zero, of another kind or nonsense does nothing", () => {
     const packet = packet_alloc(2048);
@@ -154,7 +153,6 @@ describe("a handle", () => {
     assertEquals(wasm.receiver_new(other, stream), 0);
     const bad = (s: number, r: number, h: number) => {
       assertEquals(calls(s, r, h, packet), nothing);
-      wasm.stream_commit(s, 5);
       wasm.stream_release(s, 5);
       wasm.stream_pin(s, 1, 5);
       wasm.stream_unpin(s, 1, 5);

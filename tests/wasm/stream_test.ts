@@ -1,23 +1,29 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
 import fc from "npm:fast-check@4.10.2";
-import { PAGE, STREAM_NEXT, STREAM_PAGES, USAGE_BYTES, USAGE_PAGES } from "../../wasm/layout.ts";
+import {
+  OUT_0,
+  PAGE,
+  STREAM_NEXT,
+  STREAM_PAGES,
+  USAGE_BYTES,
+  USAGE_PAGES,
+} from "../../wasm/layout.ts";
 import {
   f64,
   host_free,
   host_new,
   host_usage,
+  stream_append,
   stream_at,
-  stream_commit,
   stream_free,
   stream_new,
   stream_pin,
   stream_place,
   stream_record,
   stream_release,
-  stream_tail,
-  stream_tail_room,
   stream_unpin,
+  u32,
   u8,
 } from "../../wasm/mod.ts";
 import { MOST_RANGES, Stream } from "../reference/stream.ts";
@@ -28,10 +34,9 @@ const scratch = new Scratch(131072);
 /** Appends as `write()` does: to the end of a page, then the next. */
 function append(stream: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) {
-    const at = stream_tail(stream);
-    const part = Math.min(stream_tail_room(stream), bytes.length - done);
+    const at = stream_append(stream, bytes.length - done);
+    const part = u32[OUT_0]!;
     u8.set(bytes.subarray(done, done + part), at);
-    stream_commit(stream, part);
     done += part;
   }
 }
@@ -164,6 +169,24 @@ describe("stream, send side", () => {
       }),
       { numRuns: 400 },
     );
+  });
+
+  it("appends up to the end of a page, nothing where nothing is asked for", () => {
+    const host = host_new(1, 2);
+    const stream = stream_new(host, PAGE - 3);
+    const next = (stream_record(stream) >> 3) + STREAM_NEXT;
+    for (const most of [0, -1]) {
+      assertEquals(stream_append(stream, most), 0);
+      assertEquals([f64[next], host_usage(host, USAGE_PAGES)], [PAGE - 3, 0]);
+    }
+    const parts = [2, 9, 9, 2 ** 31 - 1].map((most) => {
+      const at = f64[next]!;
+      assertEquals(stream_append(stream, most), stream_at(stream, at));
+      assertEquals(f64[next]! - at, u32[OUT_0]);
+      return u32[OUT_0];
+    });
+    assertEquals(parts, [2, 1, 9, PAGE - 9]);
+    host_free(host);
   });
 
   it("gives back a page that is not full once nothing is left", () => {

@@ -21,15 +21,13 @@ export { header_build } from "./header";
 export { flow_insert, flow_remove } from "./flow_table";
 export {
   stream_at,
-  stream_commit,
+  stream_append,
   stream_free,
   stream_new,
   stream_pin,
   stream_place,
   stream_record,
   stream_release,
-  stream_tail,
-  stream_tail_room,
   stream_unpin,
 } from "./stream";
 export { receiver_free, receiver_new, receiver_record } from "./receiver";

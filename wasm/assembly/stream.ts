@@ -1,7 +1,7 @@
 // A paged byte stream. The receive side places bytes anywhere and the reader consumes them in order; the send side appends, sends any part again
 // while it is pinned, and releases what was acknowledged.
 
-import { PAGE } from "../layout";
+import { OUT_0, PAGE } from "../layout";
 import { allocateBytes, freeBlock } from "./memory";
 import { handleFree, handleNew, Host, hostOf, KIND_STREAM, resolve } from "./host";
 import {
@@ -225,25 +225,22 @@ export function stream_place(handle: i32, offset: f64, from: i32, length: i32): 
   return length <= 0 ? 0 : streamPlace(stream, offset, <usize> from, length);
 }
 
-export function stream_tail(handle: i32): i32 {
+/** The bytes are the stream's before they are written: the caller copies them before anything else can look. */
+export function stream_append(handle: i32, most: i32): i32 {
   const stream = streamOf(handle);
-  if (stream == null) return 0;
-  const address = pagesAddress(stream.pages, stream.next);
-  if (address != 0) return <i32> address;
-  if (!holdAll(stream, stream.next, stream.next + 1)) return 0;
-  return <i32> pagesAddress(stream.pages, stream.next);
-}
-
-export function stream_tail_room(handle: i32): i32 {
-  const stream = streamOf(handle);
-  return stream == null ? 0 : PAGE - (<i32> (<i64> stream.next) & (PAGE - 1));
-}
-
-export function stream_commit(handle: i32, length: i32): void {
-  const stream = streamOf(handle);
-  if (stream == null || length <= 0) return;
-  stream.next += <f64> length;
+  if (stream == null || most <= 0) return 0;
+  const start = stream.next;
+  let address = pagesAddress(stream.pages, start);
+  if (address == 0) {
+    if (!holdAll(stream, start, start + 1)) return 0;
+    address = pagesAddress(stream.pages, start);
+  }
+  // Pages lie on multiples of their size.
+  const length = min(most, PAGE - (<i32> address & (PAGE - 1)));
+  stream.next = start + <f64> length;
   stream.top = max(stream.top, stream.next);
+  store<i32>(OUT_0 << 2, length);
+  return <i32> address;
 }
 
 export function stream_at(handle: i32, offset: f64): i32 {
