@@ -9,6 +9,7 @@
  *
  * - `memory_alloc(bytes)`, `memory_free(address)`: blocks of up to 2,048 bytes on 16-byte boundaries, counted to no host.
  * - `packet_alloc(bytes)`, `packet_free(address)`: packet buffers of 2,048 or 66,048 bytes, the last one freed first.
+ *   `packet_gather(headroom, a, aLength, b, bLength, c, cLength)`: a new one with the bytes of up to three pieces in a row, from `headroom` bytes on.
  * - `memory_reserve(bytes)`: grows the memory now by at least so much; 1 when it did.
  * - `host_new(secret0, secret1)`, `host_free(host)`, `host_usage(host, USAGE_*)`: what everything below hangs from; its secret keys the flow hash.
  * - `packet_parse(host, address, length, verified)`: fills RX_* and returns PARSE_*; `verified` other than 0 leaves the checksums out. RX_FLOW is the
@@ -53,6 +54,7 @@ export {
   memory_reserve,
   packet_alloc,
   packet_free,
+  packet_gather,
   packet_parse,
   receiver_free,
   receiver_map,
@@ -61,8 +63,8 @@ export {
   receiver_sack,
   receiver_segment,
   receiver_skip,
-  stream_at,
   stream_append,
+  stream_at,
   stream_free,
   stream_new,
   stream_pin,

@@ -1,7 +1,6 @@
 /** One direction of an impaired or bridged link: elements in the middle, a copy of each packet at the front, and a place where it comes out. */
 
 import type { Link } from "../host/link.ts";
-import { copy } from "../../wasm/mod.ts";
 import { inOnePiece, type PacketIn, type PacketOut, packetOut } from "../wire/packet.ts";
 import { Chain, type Surroundings } from "./sim/chain.ts";
 import { completeChecksum } from "./sim/elements/checksum.ts";
@@ -9,9 +8,9 @@ import type { ElementFactory } from "./sim/elements/element.ts";
 import {
   copyPacket,
   freePacket,
+  gatherPacket,
   type Packet,
   PacketList,
-  takePacket,
 } from "./sim/elements/packet.ts";
 
 /** What packets pass in each direction. */
@@ -71,11 +70,8 @@ export class Lane {
   receive(received: Readonly<PacketIn>, link: Link): void {
     if (!this.#enters()) return;
     const { length, verified } = received;
-    const packet = takePacket(length);
-    if (packet !== null) {
-      copy(packet.address, received.address, length);
-      packet.gsoSize = received.gsoSize;
-    }
+    const packet = gatherPacket(received.address, length, 0, 0, 0, 0);
+    if (packet !== null) packet.gsoSize = received.gsoSize;
     this.#push(packet, verified, verified && link.txChecksum !== "full");
   }
 

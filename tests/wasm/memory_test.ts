@@ -12,7 +12,7 @@ import {
   USAGE_STREAMS,
 } from "../../wasm/layout.ts";
 import * as wasm from "../../wasm/mod.ts";
-import { f64, packet_alloc, packet_free, u32, u8 } from "../../wasm/mod.ts";
+import { f64, packet_alloc, packet_free, packet_gather, u32, u8 } from "../../wasm/mod.ts";
 
 describe("memory", () => {
   it("hands out blocks that do not overlap, the last one freed first", () => {
@@ -55,6 +55,36 @@ describe("memory", () => {
     const address = packet_alloc(66_048);
     assertNotEquals(address, 0);
     packet_free(address);
+  });
+
+  it("gathers up to three pieces into a packet, and leaves the headroom to others", () => {
+    const source = packet_alloc(66_048);
+    for (let i = 0; i < 66_048; i++) u8[source + i] = i * 31 >> 3;
+    const length = fc.oneof(fc.constant(0), fc.nat(100), fc.nat(21_000));
+    const piece = fc.tuple(fc.nat(45_000), length).map(([skip, size]) => [source + skip, size]);
+    fc.assert(
+      fc.property(fc.integer({ min: 4, max: 64 }), piece, piece, piece, (headroom, a, b, c) => {
+        const bytes = [a, b, c].flatMap(([at, size]) => [...u8.subarray(at!, at! + size!)]);
+        // The buffer that will be taken, with something in it.
+        const free = packet_alloc(headroom + bytes.length);
+        u8.fill(7, free + 4, free + headroom + bytes.length + 4);
+        packet_free(free);
+        const packet = packet_gather(headroom, a[0]!, a[1]!, b[0]!, b[1]!, c[0]!, c[1]!);
+        assertEquals(packet, free);
+        const start = packet + headroom;
+        assertEquals([...u8.subarray(start, start + bytes.length)], bytes);
+        assertEquals(u8.subarray(packet + 4, start).every((byte) => byte === 7), true);
+        assertEquals([...u8.subarray(start + bytes.length, start + bytes.length + 4)], [
+          7,
+          7,
+          7,
+          7,
+        ]);
+        packet_free(packet);
+      }),
+    );
+    assertEquals(packet_gather(16, source, 66_000, source, 30, source, 3), 0);
+    packet_free(source);
   });
 
   it("keeps its views when it grows, also in the middle of a packet", () => {

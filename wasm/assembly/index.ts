@@ -13,6 +13,7 @@ export {
   memory_reserve,
   packet_alloc,
   packet_free,
+  packet_gather,
 } from "./memory";
 export { host_usage } from "./host";
 export { copy, copy_sum, dss_checksum, dss_expected_sum, sum, sum_join } from "./checksum";
@@ -20,8 +21,8 @@ export { packet_parse } from "./parse";
 export { header_build } from "./header";
 export { flow_insert, flow_remove } from "./flow_table";
 export {
-  stream_at,
   stream_append,
+  stream_at,
   stream_free,
   stream_new,
   stream_pin,

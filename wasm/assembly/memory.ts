@@ -121,6 +121,26 @@ export function packet_alloc(bytes: i32): i32 {
   return <u32> bytes <= <u32> BIG_PACKET_SIZE ? <i32> allocate(BIG_PACKET) : 0;
 }
 
+export function packet_gather(
+  headroom: i32,
+  a: i32,
+  aLength: i32,
+  b: i32,
+  bLength: i32,
+  c: i32,
+  cLength: i32,
+): i32 {
+  const packet = packet_alloc(headroom + aLength + bLength + cLength);
+  if (packet == 0) return 0;
+  let to = <usize> packet + headroom;
+  if (aLength > 0) memory.copy(to, a, aLength);
+  to += aLength;
+  if (bLength > 0) memory.copy(to, b, bLength);
+  to += bLength;
+  if (cLength > 0) memory.copy(to, c, cLength);
+  return packet;
+}
+
 export function packet_free(address: i32): void {
   release(<usize> address);
 }

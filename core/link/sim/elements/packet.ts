@@ -2,7 +2,7 @@
 
 import type { Micros } from "../../../plugin.ts";
 import type { PacketIn, PacketOut } from "../../../wire/packet.ts";
-import { copy, packet_alloc, packet_free } from "../../../../wasm/mod.ts";
+import { packet_alloc, packet_free, packet_gather } from "../../../../wasm/mod.ts";
 
 /** Bytes in front of each packet that belong to its buffer: whoever sends it on may write a header of a device there. */
 export const HEADROOM = 16;
@@ -23,7 +23,23 @@ let spare: Packet | null = null;
 
 /** A packet of `length` bytes whose contents are not set, or `null` when memory is used up. */
 export function takePacket(length: number): Packet | null {
-  const buffer = packet_alloc(length + HEADROOM);
+  return wrap(packet_alloc(length + HEADROOM), length);
+}
+
+/** A packet with the bytes of up to three pieces in a row, or `null` when memory is used up. */
+export function gatherPacket(
+  a: number,
+  aLength: number,
+  b: number,
+  bLength: number,
+  c: number,
+  cLength: number,
+): Packet | null {
+  const buffer = packet_gather(HEADROOM, a, aLength, b, bLength, c, cLength);
+  return wrap(buffer, aLength + bLength + cLength);
+}
+
+function wrap(buffer: number, length: number): Packet | null {
   if (buffer === 0) return null;
   let packet = spare;
   if (packet === null) {
@@ -53,13 +69,8 @@ export function takePacket(length: number): Packet | null {
 /** A copy of a packet that a host sends, in one piece; neither `verified` nor `partial`. `null` when memory is used up. */
 export function copyPacket(sent: Readonly<PacketOut>): Packet | null {
   const { headerLength, aLength, bLength } = sent;
-  const packet = takePacket(headerLength + aLength + bLength);
+  const packet = gatherPacket(sent.header, headerLength, sent.a, aLength, sent.b, bLength);
   if (packet === null) return null;
-  let to = packet.address;
-  copy(to, sent.header, headerLength);
-  to += headerLength;
-  if (aLength > 0) copy(to, sent.a, aLength);
-  if (bLength > 0) copy(to + aLength, sent.b, bLength);
   packet.gsoSize = sent.gsoSize;
   return packet;
 }

@@ -1,9 +1,9 @@
 /** Cuts super-segments into packets as a network card does, so that elements behind it meet single packets. */
 
-import { copy, sum, u8 } from "../../../../wasm/mod.ts";
+import { sum, u8 } from "../../../../wasm/mod.ts";
 import { completeChecksum } from "./checksum.ts";
 import type { Element, ElementContext, ElementFactory } from "./element.ts";
-import { freePacket, type Packet, takePacket } from "./packet.ts";
+import { freePacket, gatherPacket, type Packet } from "./packet.ts";
 
 const FIN = 1;
 const PSH = 8;
@@ -39,13 +39,12 @@ class SegmentElement implements Element {
     }
     for (let at = headers, index = 0; at < packet.length; at += gsoSize, index++) {
       const payload = Math.min(gsoSize, packet.length - at);
-      const segment = takePacket(headers + payload);
+      const { address } = packet;
+      const segment = gatherPacket(address, headers, address + at, payload, 0, 0);
       if (segment === null) {
         this.#context.drop(packet);
         return;
       }
-      copy(segment.address, packet.address, headers);
-      copy(segment.address + headers, packet.address + at, payload);
       this.#adapt(segment, tcp, index, at - headers, at + payload === packet.length);
       segment.partial = true;
       segment.verified = packet.verified;
