@@ -69,7 +69,13 @@ export class Buffers {
 
   /** DATA_ACKed bytes leave the send queue. */
   releaseSent(offset: number): void {
-    if (!this.#freed) stream_release(this.send, Math.min(offset, this.tail));
+    if (this.#freed) return;
+    const tail = this.tail;
+    const end = Math.min(offset, tail);
+    const head = f64[this.#sendRecord + STREAM_HEAD]!;
+    // Pages go back whole: while the page of the head has bytes left, there is nothing to give.
+    if (end < tail && end - head < PAGE - (head & (PAGE - 1))) return;
+    stream_release(this.send, end);
   }
 
   /** Moves bytes that are in order into `target`; returns how many. */
