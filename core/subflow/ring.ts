@@ -1,0 +1,96 @@
+/** Elements in the order of their ends, found by bisection: added behind, taken off in front, never moved between. */
+
+/** Slots of a ring that has just begun. */
+const FEWEST_SLOTS = 8;
+/** A ring with more is given back when it becomes empty: what one burst took is not kept for a connection's life. */
+const MOST_KEPT = 64;
+
+/**
+ * A ring over a power of two of slots. An element's serial number counts from 0 and stays the same while it is held; the elements are the
+ * caller's, who may use them again after `shift`. The ends must ascend, and the element's begin is the end of the one before.
+ *
+ * @typeParam T What is held; `end` is one past its last offset.
+ */
+export class Ring<T extends { readonly end: number }> {
+  /** Elements looked at by `find` so far. */
+  steps = 0;
+  #slots: (T | undefined)[] = [];
+  #mask = -1;
+  #first = 0;
+  #next = 0;
+  #guess = 0;
+
+  /** Serial number of the oldest element; `next` when there is none. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** Serial number that the next element will have. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /** Adds an element behind all others. */
+  push(element: T): void {
+    if (this.#next - this.#first > this.#mask) this.#grow();
+    this.#slots[this.#next++ & this.#mask] = element;
+  }
+
+  /** Takes the oldest element off; there must be one. */
+  shift(): T {
+    const index = this.#first++ & this.#mask;
+    const element = this.#slots[index]!;
+    this.#slots[index] = undefined;
+    if (this.#first === this.#next && this.#mask >= MOST_KEPT) {
+      this.#slots = [];
+      this.#mask = -1;
+    }
+    return element;
+  }
+
+  /** The element with a serial number of [first, next). */
+  at(serial: number): T {
+    return this.#slots[serial & this.#mask]!;
+  }
+
+  /** Serial number of the element that holds `offset`, the first one that ends behind it; `next` when none does. */
+  find(offset: number): number {
+    let low = this.#first;
+    let high = this.#next;
+    // Most searches end where the last one did, or one further.
+    const guess = this.#guess;
+    if (guess >= low && guess < high) {
+      this.steps++;
+      if (this.at(guess).end <= offset) {
+        low = guess + 1;
+        if (low < high) {
+          this.steps++;
+          if (this.at(low).end > offset) return this.#guess = low;
+          low++;
+        }
+      } else {
+        if (guess === low) return guess;
+        this.steps++;
+        if (this.at(guess - 1).end <= offset) return guess;
+        high = guess - 1;
+      }
+    }
+    while (low < high) {
+      this.steps++;
+      const middle = low + ((high - low) >> 1);
+      if (this.at(middle).end > offset) high = middle;
+      else low = middle + 1;
+    }
+    return this.#guess = low;
+  }
+
+  #grow(): void {
+    const slots = new Array<T | undefined>(Math.max(FEWEST_SLOTS, 2 * this.#slots.length));
+    const mask = slots.length - 1;
+    for (let serial = this.#first; serial < this.#next; serial++) {
+      slots[serial & mask] = this.at(serial);
+    }
+    this.#slots = slots;
+    this.#mask = mask;
+  }
+}
