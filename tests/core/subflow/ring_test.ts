@@ -56,7 +56,7 @@ describe("ring", () => {
       fc.record({ find: fc.double({ min: -0.1, max: 1.1, noNaN: true }) }),
     );
     fc.assert(
-      fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
+      fc.property(fc.array(operation, { maxLength: 60, size: "max" }), (operations) => {
         const ring = new Ring<Span>();
         const model: Span[] = [];
         let gone = 0;

@@ -1,0 +1,71 @@
+/** What an ACK tells of the path (RFC 6298, RFC 8985 §6.2 steps 1, 2 and 4). */
+
+import type { Micros } from "../plugin.ts";
+import type { Part } from "./pieces.ts";
+
+/** The delivery rate's figures at a sending, kept with what is sent. */
+export interface Delivery {
+  /** Bytes that the peer has reported so far. */
+  readonly delivered: number;
+  /** When the last of them was reported. */
+  readonly deliveredTime: Micros;
+  /** The application or the scheduler gives too little now. */
+  readonly appLimited: boolean;
+}
+
+/** What one ACK told: round-trip time, rate sample, RACK's newest segment. The scoreboard writes it, as the ACK goes through. */
+export class Heard {
+  /** Bytes reported for the first time. */
+  delivered = 0;
+  /** Round-trip time of what was reported last and sent once; -1: none (Karn, RFC 6298 §3). */
+  rtt: Micros = -1;
+  /** `delivered` of the connection when the latest of what was reported was sent; -1: nothing was reported. */
+  priorDelivered = -1;
+  /** When that was counted. */
+  priorTime: Micros = 0;
+  /** The application gave too little then. */
+  appLimited = false;
+  /** When the segment sent last among those reported was sent; -1: none that tells (RFC 8985 §6.2 step 2). */
+  sentTime: Micros = -1;
+  /** Its end. */
+  sentEnd = 0;
+  /** Its round-trip time. */
+  sentRtt: Micros = 0;
+  /** How many pieces sent once came after something above them (RFC 8985 §6.2 step 4). */
+  reordered = 0;
+  /** A copy that is reported sooner after its sending stands for the original. */
+  minRtt: Micros = 0;
+
+  /** Forgets the ACK before. */
+  begin(minRtt: Micros): void {
+    this.delivered = 0;
+    this.rtt = -1;
+    this.priorDelivered = -1;
+    this.priorTime = 0;
+    this.appLimited = false;
+    this.sentTime = -1;
+    this.sentEnd = 0;
+    this.sentRtt = 0;
+    this.reordered = 0;
+    this.minRtt = minRtt;
+  }
+
+  /** Notes that `part` up to `end` was reported; `highest` is the end of what was reported before this ACK. */
+  deliver(part: Part, end: number, highest: number, now: Micros): void {
+    this.delivered += end - part.seq;
+    if (part.sends === 1 && end <= highest) this.reordered++;
+    const rtt = now - part.time;
+    if (part.sends === 1) this.rtt = rtt;
+    if (part.priorDelivered >= this.priorDelivered) {
+      this.priorDelivered = part.priorDelivered;
+      this.priorTime = part.priorTime;
+      this.appLimited = part.appLimited;
+    }
+    if (part.sends > 1 && rtt < this.minRtt) return;
+    if (part.time > this.sentTime || (part.time === this.sentTime && end > this.sentEnd)) {
+      this.sentTime = part.time;
+      this.sentEnd = end;
+      this.sentRtt = rtt;
+    }
+  }
+}

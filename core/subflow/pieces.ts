@@ -1,0 +1,200 @@
+/** What a scoreboard is made of: mappings, the pieces that they are cut into, and the orders in which these stand. */
+
+import type { Micros } from "../plugin.ts";
+
+/** What one decision sent under one DSS mapping (RFC 8684 §3.3.1); a retransmission repeats it unchanged. */
+export interface Mapping {
+  /** Data offset of its first byte. */
+  readonly dsn: number;
+  /** Sequence offset of its first byte. */
+  readonly ssn: number;
+  /** Its bytes. */
+  readonly length: number;
+  /** Its checksum field, -1 without. */
+  readonly checksum: number;
+  /** First data of a client: it may travel in MP_CAPABLE. */
+  readonly first: boolean;
+}
+
+/** A part of a mapping, or a FIN, to be sent again as one. */
+export interface Piece {
+  /** First sequence offset. */
+  readonly seq: number;
+  /** One past the last. */
+  readonly end: number;
+  /** How often it was sent; 0 when the link was full. */
+  readonly sends: number;
+  /** A FIN: one octet, no data; its mapping says nothing. */
+  readonly fin: boolean;
+  /** The mapping that it is a part of. */
+  readonly mapping: Mapping;
+  /** Data offset of its first byte. */
+  readonly data: number;
+}
+
+/** In the network, as far as is known. */
+export const SENT = 0;
+/** Reported by a SACK block. */
+export const SACKED = 1;
+/** Taken for lost and not sent again yet. */
+export const LOST = 2;
+
+/** A mapping, or a FIN, and the pieces that SACK edges and losses cut it into. Its borders never move: they stand in a ring. */
+export class Chunk implements Mapping {
+  dsn = 0;
+  ssn = 0;
+  length = 0;
+  checksum = -1;
+  first = false;
+  fin = false;
+  /** One past its last sequence offset. */
+  end = 0;
+  /** Its first piece; null in the pool only. */
+  head: Part | null = null;
+  /** Its own serial number, or that of a later chunk when all before that one are SACKed. */
+  skip = 0;
+  /** Next in the pool. */
+  link: Chunk | null = null;
+}
+
+/** The scoreboard's own side of a piece. */
+export class Part implements Piece {
+  seq = 0;
+  end = 0;
+  sends = 0;
+  mapping: Chunk;
+  /** SENT, SACKED or LOST. */
+  state = SENT;
+  /** When it was last sent. */
+  time: Micros = 0;
+  priorDelivered = 0;
+  priorTime: Micros = 0;
+  appLimited = false;
+  /** Neighbours in its chunk; in the pool, the next one. */
+  prev: Part | null = null;
+  next: Part | null = null;
+  /** Neighbours among what is SENT, or LOST. */
+  before: Part | null = null;
+  after: Part | null = null;
+
+  constructor(mapping: Chunk) {
+    this.mapping = mapping;
+  }
+
+  get data(): number {
+    return this.mapping.dsn + this.seq - this.mapping.ssn;
+  }
+
+  get fin(): boolean {
+    return this.mapping.fin;
+  }
+}
+
+let chunks: Chunk | null = null;
+let parts: Part | null = null;
+
+export function takeChunk(): Chunk {
+  const chunk = chunks;
+  if (chunk === null) return new Chunk();
+  chunks = chunk.link;
+  chunk.link = null;
+  return chunk;
+}
+
+export function giveChunk(chunk: Chunk): void {
+  chunk.head = null;
+  chunk.link = chunks;
+  chunks = chunk;
+}
+
+export function takePart(mapping: Chunk): Part {
+  const part = parts;
+  if (part === null) return new Part(mapping);
+  parts = part.next;
+  part.next = null;
+  part.mapping = mapping;
+  return part;
+}
+
+export function givePart(part: Part): void {
+  part.prev = null;
+  part.next = parts;
+  parts = part;
+}
+
+/** Pieces in an order of their own, linked by `before` and `after`. */
+class Line {
+  head: Part | null = null;
+  tail: Part | null = null;
+  /** Places looked at so far. */
+  steps = 0;
+
+  /** Puts `part` behind `at`; in front of all for null. */
+  put(part: Part, at: Part | null): void {
+    const after = at === null ? this.head : at.after;
+    part.before = at;
+    part.after = after;
+    if (at === null) this.head = part;
+    else at.after = part;
+    if (after === null) this.tail = part;
+    else after.before = part;
+  }
+
+  /** Takes `part` out. */
+  remove(part: Part): void {
+    const { before, after } = part;
+    if (before === null) this.head = after;
+    else before.after = after;
+    if (after === null) this.tail = before;
+    else after.before = before;
+    part.before = null;
+    part.after = null;
+  }
+}
+
+/** What is SENT, by time of sending, then by end (RFC 8985 §6.2 step 2). */
+export class SentLine extends Line {
+  /** Finds the place of what is sent now: behind all but what was sent at the same time and ends higher. */
+  insert(part: Part): void {
+    let at = this.tail;
+    while (at !== null && (at.time > part.time || (at.time === part.time && at.end > part.end))) {
+      this.steps++;
+      at = at.before;
+    }
+    this.put(part, at);
+  }
+}
+
+/** What is LOST, by sequence. */
+export class LostLine extends Line {
+  /** Where one was put last that is not the highest. */
+  #near: Part | null = null;
+
+  /** Finds the place of what is lost now: new data is the highest as a rule, what was sent again is the lowest, or near the one before. */
+  insert(part: Part): void {
+    const { head, tail } = this;
+    let at = tail;
+    if (head !== null && part.seq < head.seq) {
+      at = null;
+      this.#near = part;
+    } else if (tail !== null && part.seq < tail.seq) {
+      at = this.#near ?? head;
+      while (at!.seq > part.seq) {
+        this.steps++;
+        at = at!.before;
+      }
+      while (at!.after!.seq < part.seq) {
+        this.steps++;
+        at = at!.after;
+      }
+      this.#near = part;
+    }
+    this.put(part, at);
+  }
+
+  /** Takes `part` out. */
+  override remove(part: Part): void {
+    if (this.#near === part) this.#near = part.after;
+    super.remove(part);
+  }
+}

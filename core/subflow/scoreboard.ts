@@ -1,0 +1,474 @@
+/** What was sent and is not acknowledged: what of it is SACKed, lost, sent again (RFC 2018, RFC 6675, RFC 8985). */
+
+import { stream_pin, stream_unpin } from "../../wasm/mod.ts";
+import { PAGE } from "../../wasm/layout.ts";
+import type { Micros } from "../plugin.ts";
+import type { Delivery, Heard } from "./heard.ts";
+import { KnownBlocks } from "./known_blocks.ts";
+import {
+  type Chunk,
+  giveChunk,
+  givePart,
+  LOST,
+  LostLine,
+  type Mapping,
+  type Part,
+  type Piece,
+  SACKED,
+  SENT,
+  SentLine,
+  takeChunk,
+  takePart,
+} from "./pieces.ts";
+import { Ring } from "./ring.ts";
+
+/** Pieces above which SACK edges cut no more: else a peer that reports single bytes would make every acknowledgement a long way to go. */
+const MOST_PIECES = 2048;
+
+/**
+ * The sender's scoreboard of one subflow. It pins the pages of the send queue that its pieces touch.
+ *
+ * The chunks stand in a ring, found by bisection; those SACKed whole are jumped over. What is SENT also stands in the order of sending, what is
+ * LOST in that of sequence numbers. So an ACK costs what it changes, not what is in flight.
+ */
+export class Scoreboard {
+  readonly #stream: number;
+  readonly #ring = new Ring<Chunk>();
+  readonly #sent = new SentLine();
+  readonly #losses = new LostLine();
+  readonly #blocks = new KnownBlocks();
+  #una = 0;
+  #nxt = 0;
+  #sacked = 0;
+  #lost = 0;
+  #pieces = 0;
+  #repeated = 0;
+  #nextDue: Micros = Infinity;
+  /** End of the highest byte delivered, now and before the ACK in hand (RFC 8985 §5.2). */
+  #fack = 0;
+  #highest = 0;
+  #steps = 0;
+
+  /** @param stream Handle of the send queue's stream. */
+  constructor(stream: number) {
+    this.#stream = stream;
+  }
+
+  /** SND.UNA: oldest sequence offset that is not acknowledged (RFC 9293 §3.3.1). */
+  get una(): number {
+    return this.#una;
+  }
+
+  /** SND.NXT: next sequence offset to be sent. */
+  get nxt(): number {
+    return this.#nxt;
+  }
+
+  /** Bytes reported by SACK. */
+  get sacked(): number {
+    return this.#sacked;
+  }
+
+  /** Bytes taken for lost and not sent again. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Pieces in all. */
+  get pieces(): number {
+    return this.#pieces;
+  }
+
+  /** Pieces sent more than once. */
+  get repeated(): number {
+    return this.#repeated;
+  }
+
+  /** Nothing waits for an acknowledgement. */
+  get empty(): boolean {
+    return this.#ring.first === this.#ring.next;
+  }
+
+  /** Bytes in the network, as far as is known (RFC 6675 §2, pipe). */
+  get inFlight(): number {
+    return this.#nxt - this.#una - this.#sacked - this.#lost;
+  }
+
+  /** When the next piece is due that {@linkcode Scoreboard.loseSentBefore} found too early to lose; Infinity: none. */
+  get nextDue(): Micros {
+    return this.#nextDue;
+  }
+
+  /** Places looked at so far. */
+  get steps(): number {
+    return this.#steps + this.#ring.steps + this.#sent.steps + this.#losses.steps;
+  }
+
+  /** The SYN was sent: it takes sequence offset 0. */
+  synSent(): void {
+    this.#nxt = 1;
+  }
+
+  /** The SYN was acknowledged. */
+  synAcked(): void {
+    this.#una = 1;
+  }
+
+  /**
+   * Appends a mapping that begins at SND.NXT and of which `sent` bytes, at least one, have left. The rest is LOST without having been sent: it
+   * follows when the link takes packets again.
+   */
+  send(mapping: Mapping, sent: number, delivery: Delivery, now: Micros): void {
+    const part = this.#append(mapping.length, delivery, now);
+    const chunk = part.mapping;
+    chunk.dsn = mapping.dsn;
+    chunk.ssn = mapping.ssn;
+    chunk.length = mapping.length;
+    chunk.checksum = mapping.checksum;
+    chunk.first = mapping.first;
+    part.appLimited = delivery.appLimited;
+    stream_pin(this.#stream, mapping.dsn, mapping.length);
+    if (sent === mapping.length) return;
+    const rest = this.#split(part, part.seq + sent);
+    rest.sends = 0;
+    this.#lose(rest);
+  }
+
+  /** Appends a FIN that has left. */
+  sendFin(delivery: Delivery, now: Micros): void {
+    const part = this.#append(1, delivery, now);
+    const chunk = part.mapping;
+    chunk.dsn = 0;
+    chunk.ssn = part.seq;
+    chunk.length = 0;
+    chunk.checksum = -1;
+    chunk.first = false;
+    chunk.fin = true;
+    part.appLimited = false;
+  }
+
+  /** Begins an ACK: all before `ack`, which lies in [SND.UNA, SND.NXT], is acknowledged. */
+  acknowledge(ack: number, minRtt: Micros, now: Micros, heard: Heard): void {
+    heard.begin(minRtt);
+    this.#highest = this.#fack;
+    this.#blocks.turn();
+    const ring = this.#ring;
+    let repeated = false;
+    while (ring.first < ring.next) {
+      const chunk = ring.at(ring.first);
+      let part = chunk.head;
+      while (part !== null && part.end <= ack) {
+        this.#steps++;
+        repeated ||= part.sends > 1;
+        if (part.state !== SACKED) this.#deliver(part, part.end, now, heard);
+        const { next } = part;
+        this.#drop(part);
+        part = next;
+      }
+      if (part === null) {
+        giveChunk(ring.shift());
+        continue;
+      }
+      chunk.head = part;
+      part.prev = null;
+      if (part.seq < ack) {
+        repeated ||= part.sends > 1;
+        if (part.state !== SACKED) this.#deliver(part, ack, now, heard);
+        this.#trim(part, ack);
+      }
+      break;
+    }
+    // What lies behind a hole may have waited long for the retransmission that filled it.
+    if (repeated) heard.rtt = -1;
+    this.#una = ack;
+  }
+
+  /**
+   * Takes in a SACK block of the ACK that {@linkcode Scoreboard.acknowledge} began (RFC 6675 §4 Update). One below SND.UNA is a D-SACK
+   * (RFC 2883 §4) or old, one beyond SND.NXT is wrong: nothing happens.
+   */
+  sack(left: number, right: number, now: Micros, heard: Heard): void {
+    if (left < this.#una || right <= left || right > this.#nxt) return;
+    const blocks = this.#blocks;
+    blocks.cut(left, right);
+    const { from, to } = blocks;
+    if (from >= to || this.#take(from, to, now, heard)) blocks.add(left, right);
+  }
+
+  /**
+   * Takes for lost what was sent no later than the segment sent at `time` that ends at `end`, and more than `rtt` and `window` ago
+   * (RFC 8985 §6.2 step 5). Returns the bytes; `nextDue` then tells of what is left.
+   */
+  loseSentBefore(time: Micros, end: number, rtt: Micros, window: Micros, now: Micros): number {
+    let bytes = 0;
+    this.#nextDue = Infinity;
+    for (let part = this.#sent.head; part !== null; part = this.#sent.head) {
+      this.#steps++;
+      if (part.time > time || (part.time === time && part.end > end)) break;
+      const due = part.time + rtt + window;
+      if (due > now) {
+        this.#nextDue = due;
+        break;
+      }
+      this.#lose(part);
+      bytes += part.end - part.seq;
+    }
+    return bytes;
+  }
+
+  /** Takes the first bytes for lost, `most` of them, unless that is known already (RFC 6582 §3.2). Returns how many. */
+  loseHead(most: number): number {
+    if (this.empty) return 0;
+    const part = this.#ring.at(this.#ring.first).head!;
+    if (part.state !== SENT) return 0;
+    if (part.end - part.seq > most) this.#split(part, part.seq + most);
+    this.#lose(part);
+    return part.end - part.seq;
+  }
+
+  /** A timeout: all that is in flight is lost (RFC 6298 §5.4), and what was SACKed too where the peer seems to have thrown it away (RFC 2018 §8). */
+  loseAll(): void {
+    const ring = this.#ring;
+    const reneged = !this.empty && ring.at(ring.first).head!.state === SACKED;
+    let last: Part | null = null;
+    for (let serial = ring.first; serial < ring.next; serial++) {
+      const chunk = ring.at(serial);
+      if (reneged) chunk.skip = serial;
+      for (let part = chunk.head; part !== null; part = part.next) {
+        this.#steps++;
+        if (part.state === SENT || (reneged && part.state === SACKED)) {
+          this.#leave(part);
+          part.state = LOST;
+          this.#lost += part.end - part.seq;
+          this.#losses.put(part, last);
+        }
+        if (part.state === LOST) last = part;
+      }
+    }
+    if (reneged) this.#blocks.clear();
+  }
+
+  /** What is lost and comes first; null: nothing is. */
+  nextLost(): Piece | null {
+    return this.#losses.head;
+  }
+
+  /** Cuts what {@linkcode Scoreboard.nextLost} gives: only its first `bytes` are sent as one. */
+  cut(bytes: number): void {
+    const part = this.#losses.head!;
+    if (bytes < part.end - part.seq) this.#split(part, part.seq + bytes);
+  }
+
+  /** The first `bytes` of what {@linkcode Scoreboard.nextLost} gave, at least one, have left. */
+  resent(bytes: number, delivery: Delivery, now: Micros): void {
+    this.cut(bytes);
+    const part = this.#losses.head!;
+    if (part.sends === 1) this.#repeated++;
+    part.sends++;
+    part.time = now;
+    part.priorDelivered = delivery.delivered;
+    part.priorTime = delivery.deliveredTime;
+    this.#leave(part);
+    this.#enterSent(part);
+  }
+
+  /** Forgets all that was sent and gives the pages back; SND.UNA and SND.NXT stay. */
+  clear(): void {
+    const ring = this.#ring;
+    while (!this.empty) {
+      for (let part = ring.at(ring.first).head; part !== null;) {
+        const { next } = part;
+        this.#drop(part);
+        part = next;
+      }
+      giveChunk(ring.shift());
+    }
+    this.#nextDue = Infinity;
+    this.#blocks.clear();
+  }
+
+  /** Serial number of the oldest mapping or FIN that is not acknowledged in full. */
+  get firstChunk(): number {
+    return this.#ring.first;
+  }
+
+  /** Serial number that the next mapping or FIN will have. */
+  get nextChunk(): number {
+    return this.#ring.next;
+  }
+
+  /** Data offset of the first byte of a chunk that is not acknowledged; equal to `dataEnd` for a FIN. */
+  dataStart(serial: number): number {
+    const chunk = this.#ring.at(serial);
+    return chunk.fin ? chunk.dsn : chunk.dsn + Math.max(chunk.ssn, this.#una) - chunk.ssn;
+  }
+
+  /** One past the data offset of a chunk's last byte. */
+  dataEnd(serial: number): number {
+    const chunk = this.#ring.at(serial);
+    return chunk.dsn + chunk.length;
+  }
+
+  /** Appends a chunk of `length` that is one piece and was sent once. */
+  #append(length: number, delivery: Delivery, now: Micros): Part {
+    const chunk = takeChunk();
+    const part = takePart(chunk);
+    part.seq = this.#nxt;
+    part.end = this.#nxt += length;
+    part.sends = 1;
+    part.time = now;
+    part.priorDelivered = delivery.delivered;
+    part.priorTime = delivery.deliveredTime;
+    chunk.fin = false;
+    chunk.end = part.end;
+    chunk.head = part;
+    chunk.skip = this.#ring.next;
+    this.#ring.push(chunk);
+    this.#pieces++;
+    this.#enterSent(part);
+    return part;
+  }
+
+  /** Marks [from, to) SACKed. False when the scoreboard had no room for an edge. */
+  #take(from: number, to: number, now: Micros, heard: Heard): boolean {
+    const ring = this.#ring;
+    let whole = true;
+    for (
+      let serial = this.#notSacked(ring.find(from));
+      serial < ring.next;
+      serial = this.#notSacked(serial + 1)
+    ) {
+      const chunk = ring.at(serial);
+      if (chunk.ssn >= to) break;
+      for (let part = chunk.head; part !== null && part.seq < to; part = part.next) {
+        this.#steps++;
+        if (part.end <= from || part.state === SACKED) continue;
+        if ((part.seq < from || part.end > to) && this.#pieces >= MOST_PIECES) {
+          whole = false;
+          continue;
+        }
+        if (part.seq < from) part = this.#split(part, from);
+        if (part.end > to) this.#split(part, to);
+        this.#deliver(part, part.end, now, heard);
+        part = this.#enterSacked(part);
+      }
+      const { head } = chunk;
+      if (head!.state === SACKED && head!.next === null) chunk.skip = serial + 1;
+    }
+    return whole;
+  }
+
+  /** The first chunk from `serial` on that is not known to be SACKed whole. Each way is halved as it is gone. */
+  #notSacked(serial: number): number {
+    const ring = this.#ring;
+    while (serial < ring.next) {
+      this.#steps++;
+      const chunk = ring.at(serial);
+      if (chunk.skip === serial) return serial;
+      if (chunk.skip < ring.next) chunk.skip = ring.at(chunk.skip).skip;
+      serial = chunk.skip;
+    }
+    return serial;
+  }
+
+  #deliver(part: Part, end: number, now: Micros, heard: Heard): void {
+    heard.deliver(part, end, this.#highest, now);
+    if (end > this.#fack) this.#fack = end;
+  }
+
+  /** Takes `part` out of the state that it is in. */
+  #leave(part: Part): void {
+    if (part.state === SENT) {
+      this.#sent.remove(part);
+    } else if (part.state === LOST) {
+      this.#lost -= part.end - part.seq;
+      this.#losses.remove(part);
+    } else {
+      this.#sacked -= part.end - part.seq;
+    }
+  }
+
+  #enterSent(part: Part): void {
+    part.state = SENT;
+    this.#sent.insert(part);
+  }
+
+  /** Reports `part` as SACKed and joins it to its neighbours that are: a block that grows segment by segment stays one piece, which is returned. */
+  #enterSacked(part: Part): Part {
+    this.#leave(part);
+    part.state = SACKED;
+    this.#sacked += part.end - part.seq;
+    let whole = part;
+    if (part.prev !== null && part.prev.state === SACKED) whole = this.#join(part.prev, part);
+    if (whole.next !== null && whole.next.state === SACKED) this.#join(whole, whole.next);
+    return whole;
+  }
+
+  /** Takes a piece that is SENT for lost. */
+  #lose(part: Part): void {
+    this.#leave(part);
+    part.state = LOST;
+    this.#lost += part.end - part.seq;
+    this.#losses.insert(part);
+  }
+
+  /** Cuts `part` at `at`, strictly inside; returns the second part. It is not SACKED. */
+  #split(part: Part, at: number): Part {
+    const rest = takePart(part.mapping);
+    rest.seq = at;
+    rest.end = part.end;
+    rest.sends = part.sends;
+    rest.state = part.state;
+    rest.time = part.time;
+    rest.priorDelivered = part.priorDelivered;
+    rest.priorTime = part.priorTime;
+    rest.appLimited = part.appLimited;
+    part.end = at;
+    rest.prev = part;
+    rest.next = part.next;
+    if (part.next !== null) part.next.prev = rest;
+    part.next = rest;
+    if (part.state === SENT) this.#sent.put(rest, part);
+    else this.#losses.put(rest, part);
+    this.#pieces++;
+    if (part.sends > 1) this.#repeated++;
+    // A page that both touch is pinned by each.
+    if (rest.data % PAGE !== 0) stream_pin(this.#stream, rest.data, 1);
+    return rest;
+  }
+
+  /** Joins `b` to `a`, which it follows in their chunk: both are SACKED. */
+  #join(a: Part, b: Part): Part {
+    if (b.data % PAGE !== 0) stream_unpin(this.#stream, b.data, 1);
+    if (a.sends > 1 && b.sends > 1) this.#repeated--;
+    a.sends = Math.max(a.sends, b.sends);
+    a.end = b.end;
+    a.next = b.next;
+    if (b.next !== null) b.next.prev = a;
+    this.#pieces--;
+    givePart(b);
+    return a;
+  }
+
+  /** Acknowledges the first bytes of the first piece, up to `at`, strictly inside. */
+  #trim(part: Part, at: number): void {
+    const from = part.data;
+    const bytes = at - part.seq;
+    // No chunk is longer than a page, so it leaves one behind at most.
+    if (Math.floor((from + bytes) / PAGE) !== Math.floor(from / PAGE)) {
+      stream_unpin(this.#stream, from, 1);
+    }
+    part.seq = at;
+    if (part.state === SACKED) this.#sacked -= bytes;
+    else if (part.state === LOST) this.#lost -= bytes;
+  }
+
+  /** Forgets the first piece of the first chunk. */
+  #drop(part: Part): void {
+    if (!part.fin) stream_unpin(this.#stream, part.data, part.end - part.seq);
+    this.#leave(part);
+    if (part.sends > 1) this.#repeated--;
+    this.#pieces--;
+    givePart(part);
+  }
+}
