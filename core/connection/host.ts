@@ -2,7 +2,7 @@
 
 import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
 import type { Key } from "../wire/mptcp.ts";
-import type { Outlet, SubflowHost } from "../subflow/owner.ts";
+import type { Outlet, SubflowHost, Timed, TimerService } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 
@@ -24,10 +24,14 @@ export interface FlowPlan {
 export interface ConnectionHost extends SubflowHost {
   /** Time of the batch in hand. */
   readonly now: Micros;
+  /** Deadlines. */
+  readonly timers: TimerService;
   /** Addresses of the host. */
   readonly addresses: readonly HostAddress[];
   /** What a researcher may want to change. */
   readonly experiments: Experiments;
+  /** The one timer of a connection; its deadlines are handled when it fires. */
+  alarm(connection: MetaSocket): Timed;
   /** 32 random bits for keys, random numbers of joins and initial sequence numbers. */
   randomWord(): number;
   /** [0, 1) for a plugin. */
@@ -36,8 +40,10 @@ export interface ConnectionHost extends SubflowHost {
   newKey(): Key;
   /** Finds link and free local port for a path; null when there is none. */
   planFlow(spec: Pick<PathSpec, "local" | "remote"> & { readonly dscp?: number }): FlowPlan | null;
-  /** Enters the subflow into the demultiplexer; false when it is full or taken. */
-  register(subflow: Subflow): boolean;
+  /** Enters a subflow of `connection` into the demultiplexer; false when it is full or taken. */
+  register(subflow: Subflow, connection: MetaSocket): boolean;
+  /** Answers the segment in `rx` with the RST that fits it (RFC 9293 §3.10.7.1). */
+  refuse(): void;
   /** Lets joins find the connection by its token. */
   claimToken(token: number, connection: MetaSocket): void;
   /** No join may find it any more. */
@@ -70,6 +76,8 @@ export interface Experiments {
   readonly shortDss?: boolean;
   /** Offer MPTCP at all. @default {true} */
   readonly mptcp?: boolean;
+  /** Most subflows of a host in TIME-WAIT: above it the next one ends at once. @default {16384} */
+  readonly timeWaits?: number;
   /** How long a connection without subflows is kept, in microseconds. @default {60000000} */
   readonly closeTimeout?: Micros;
 }

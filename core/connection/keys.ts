@@ -1,8 +1,13 @@
 /** Keys, tokens, initial data sequence numbers and HMACs (RFC 8684 §3.1, §3.2); synchronous, as they run while packets are handled. */
 
 import { createHash, createHmac } from "node:crypto";
+import {
+  CAPABLE_CHECKSUM,
+  CAPABLE_DENY_JOIN,
+  CAPABLE_HMAC_SHA256,
+  type Key,
+} from "../wire/mptcp.ts";
 import type { InitialDsn } from "../wire/seq.ts";
-import type { Key } from "../wire/mptcp.ts";
 
 /** What follows from a key. */
 export interface KeyMaterial {
@@ -66,4 +71,72 @@ export function sameHmac(a: Uint8Array, b: Uint8Array): boolean {
   let difference = 0;
   for (let i = 0; i < a.length; i++) difference |= a[i]! ^ b[i]!;
   return difference === 0;
+}
+
+/** What both sides of a connection have said in MP_CAPABLE: keys, and what follows from them and from the flags. */
+export class Keys {
+  /** Our key. */
+  readonly own: Key;
+  /** Our token: joins to us name it. */
+  readonly token: number;
+  /** Our initial data sequence number. */
+  readonly idsn: InitialDsn;
+  #peer: Key = { high: 0, low: 0 };
+  #peerToken = 0;
+  #peerIdsn: InitialDsn = { high: 0, low: 0 };
+  #checksum: boolean;
+  #denied = false;
+
+  /** @param own Our key. @param checksum We ask for DSS checksums. */
+  constructor(own: Key, checksum: boolean) {
+    this.own = own;
+    const { token, idsn } = keyMaterial(own);
+    this.token = token;
+    this.idsn = idsn;
+    this.#checksum = checksum;
+  }
+
+  /** The peer's key; 0 while unknown. */
+  get peer(): Key {
+    return this.#peer;
+  }
+
+  /** The peer's token. */
+  get peerToken(): number {
+    return this.#peerToken;
+  }
+
+  /** The peer's initial data sequence number. */
+  get peerIdsn(): InitialDsn {
+    return this.#peerIdsn;
+  }
+
+  /** DSS checksums are asked for by one side at least (A flag, RFC 8684 §3.1). */
+  get checksum(): boolean {
+    return this.#checksum;
+  }
+
+  /** The peer takes no joins to the address of the first subflow (C flag). */
+  get denied(): boolean {
+    return this.#denied;
+  }
+
+  /** CAPABLE_* bits of our MP_CAPABLE. */
+  get flags(): number {
+    return CAPABLE_HMAC_SHA256 | (this.#checksum ? CAPABLE_CHECKSUM : 0);
+  }
+
+  /** Takes over the CAPABLE_* bits of the peer's. */
+  heed(flags: number): void {
+    this.#checksum ||= (flags & CAPABLE_CHECKSUM) !== 0;
+    this.#denied = (flags & CAPABLE_DENY_JOIN) !== 0;
+  }
+
+  /** The peer's key is known. */
+  learn(peer: Key): void {
+    this.#peer = peer;
+    const { token, idsn } = keyMaterial(peer);
+    this.#peerToken = token;
+    this.#peerIdsn = idsn;
+  }
 }

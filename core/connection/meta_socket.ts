@@ -1,9 +1,9 @@
 /**
  * The meta-socket (draft §2.2): data sequence space, shared send queue and shared receive buffer of one connection, above the subflows that carry
- * it. Its parts stand beside this file: establish.ts, options.ts, reassembly.ts, pull.ts, reinject.ts, close.ts, fallback.ts, paths.ts.
+ * it. Here are the parts that it holds and the application's verbs; what packets and time lead to stands in settle.ts, what leaves in pull.ts.
  */
 
-import { DSS_DATA_ACK, DSS_DSN_8, DSS_MAPPING } from "../../wasm/layout.ts";
+import { DSS_DATA_ACK, DSS_DATA_ACK_8, DSS_DSN_8, DSS_MAPPING } from "../../wasm/layout.ts";
 import type {
   CongestionControl,
   CongestionControlPlugin,
@@ -13,39 +13,36 @@ import type {
   PathManagerPlugin,
   Scheduler,
   SchedulerPlugin,
+  SubflowChange,
 } from "../plugin.ts";
-import type { LeaveReason, SubflowOwner, ThirdAck, Timed } from "../subflow/owner.ts";
+import { Deadlines } from "../subflow/deadlines.ts";
+import type { ReceiveWindow } from "../subflow/receive_window.ts";
+import type { CapableKeys, DataLevel, Timed, Waiter } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
+import { RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import type { InitialDsn } from "../wire/seq.ts";
-import { type Key, writeMpCapable } from "../wire/mptcp.ts";
-import { Buffers } from "./buffers.ts";
 import {
-  abortConnection,
-  closeConnection,
-  type DataState,
-  finishWriting,
-  stateOf,
-  subflowFin,
-  subflowLeft,
-} from "./close.ts";
-import {
-  capableFlags,
-  judgeSynAck,
-  judgeThirdAck,
-  subflowEstablished,
-  writeHandshakeOption,
-} from "./establish.ts";
-import { fallbackAcknowledged } from "./fallback.ts";
+  CONNECTION_TIMERS,
+  type ConnectionTimer,
+  DataTimer,
+  TIMER_CLOSE,
+  TIMER_DATA,
+  TIMER_PERSIST,
+  TIMER_WAKE,
+} from "./data_timer.ts";
 import type { ConnectionHost, ConnectionObserver, NetworkCode } from "./host.ts";
-import { keyMaterial } from "./keys.ts";
-import { handleOptions } from "./options.ts";
+import { Figures } from "./figures.ts";
+import { Keys } from "./keys.ts";
+import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts";
+import { type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
 import { PathTransportOf } from "./paths.ts";
-import { payload, updateWindow } from "./reassembly.ts";
-import { connectionTimers, revive, timeoutOf } from "./reinject.ts";
-import { RetransmitQueue, SentList } from "./send_queue.ts";
+import { ReceiveQueue } from "./receive_queue.ts";
+import { SendQueue } from "./send_queue.ts";
 
 /** Bytes of either buffer where nothing else is asked for. */
 export const DEFAULT_BUFFER = 8388608;
+/** How long a connection without subflows waits for new ones (Linux net.mptcp.close_timeout). */
+const CLOSE_TIMEOUT: Micros = 60e6;
 
 /** The plugins of a connection. */
 export interface Policies {
@@ -57,120 +54,66 @@ export interface Policies {
   readonly congestionControl: CongestionControlPlugin;
 }
 
-/** One connection. Members without a comment are Linux's or RFC 8684's variables; data offsets count from the initial data sequence number. */
-export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
+/** What the observer is to hear at the end of a batch, as bits. */
+const TELL_ESTABLISHED = 1;
+const TELL_READABLE = 2;
+const TELL_WRITABLE = 4;
+const TELL_CLOSED = 8;
+
+/** One connection. Data offsets count from the initial data sequence number. */
+export class MetaSocket implements ConnectionView, DataLevel, Waiter {
   readonly host: ConnectionHost;
   readonly role: "client" | "server";
   readonly localEndpoint: Endpoint;
   readonly remoteEndpoint: Endpoint;
   /** Who hears of it; the application layer sets it when it takes over an accepted connection. */
   observer: ConnectionObserver;
-
-  readonly localKey: Key;
-  readonly token: number;
-  readonly localIdsn: InitialDsn;
-  remoteKey: Key = { high: 0, low: 0 };
-  remoteToken = 0;
-  remoteIdsn: InitialDsn = { high: 0, low: 0 };
-  /** The peer's C flag (RFC 8684 §3.1). */
-  peerDeniesJoinToInitial = false;
-  dssChecksum: boolean;
-
-  /** The first subflow is established. */
-  established = false;
-  /** A DSS, or MP_CAPABLE with data, has come: the path lets options through, joins may begin (RFC 8684 §3.1). */
-  confirmed = false;
-  /** Plain TCP (RFC 8684 §3.7). */
-  fallback = false;
-  /** MP_CAPABLE was offered, or is still. */
-  capable: boolean;
-  /** Data offset less sequence offset of the only subflow after a fallback. */
-  fallbackShift = 0;
-  dataAckFlags = 0;
-  mappingFlags = 0;
-
-  readonly buffers: Buffers;
-  readonly sendBuffer: number;
-  readonly receiveBuffer: number;
-  readonly receiveScale: number;
-  dataUna = 1;
-  dataNxt = 1;
-  /** Right edge of the peer's window. */
-  windowEnd = 1;
-  readonly sentList: SentList = new SentList();
-  readonly retransmitQueue: RetransmitQueue = new RetransmitQueue();
-  /** Data offset of our DATA_FIN; -1 before finish(). */
-  finOffset = -1;
-  /** The peer had finished before we did. */
-  closedSecond = false;
-  /** Our DATA_FIN is DATA_ACKed. */
-  finAcked = false;
-  /** Data offset of the peer's DATA_FIN; -1 while unknown. */
-  peerFin = -1;
-  /** The peer's DATA_FIN is in order. */
-  peerFinished = false;
-  /** Right edge offered to the peer, and as last sent. */
-  rcvEdge: number;
-  rcvEdgeSent: number;
-  discarding = false;
-  /** The application has called close(). */
-  appClosed = false;
-  /** Nothing more will happen. */
-  closed = false;
-  /** The token and everything else is given back. */
-  removed = false;
-  code: NetworkCode | null = null;
-  /** Why the last subflow ended. */
-  lastReason: NetworkCode = "ConnectionReset";
+  /** Small writes are sent at once: no Nagle (RFC 9293 §3.7.4). */
   noDelay = true;
 
-  /** Established subflows by path index. */
-  readonly subflows: Subflow[] = [];
-  /** Every subflow that is not gone, half-open ones included. */
-  readonly attempts: Subflow[] = [];
-  scheduler: Scheduler;
-  congestion: CongestionControl;
-  schedulerPlugin: SchedulerPlugin;
+  readonly keys: Keys;
+  /** MP_CAPABLE was offered, or may be accepted. */
+  readonly capable: boolean;
+  readonly sendQueue: SendQueue;
+  readonly receiveQueue: ReceiveQueue;
+  readonly receiveScale: number;
+  readonly timer: DataTimer = new DataTimer();
+  readonly figures: Figures = new Figures();
+  readonly deadlines: Deadlines<ConnectionTimer> = new Deadlines(CONNECTION_TIMERS);
   readonly policies: Policies;
   readonly paths: PathTransportOf;
-  /** Joins may begin from then on; Infinity before, and after it was told. */
-  pathsStartAt: Micros = Infinity;
-  /** Earliest time the scheduler asked to be asked again. */
-  wakeAt: Micros = Infinity;
-  /** Until then bytes without a mapping may still get one. */
-  unmappedAt: Micros = Infinity;
+  /** Established subflows by path index. */
+  readonly subflows: readonly Subflow[] = [];
+  /** Every subflow that is not buried, half-open ones included. */
+  readonly attempts: readonly Subflow[] = [];
 
-  // Deadlines; the nearest is armed.
-  dataRetransmitAt: Micros = Infinity;
-  persistAt: Micros = Infinity;
-  closeAt: Micros = Infinity;
-  closeUna = 0; // `dataUna` when that was set
-  persistCount = 0;
-  dataTimeouts = 0;
-  deadline: Micros = Infinity;
-  queuedAt: Micros = Infinity;
-
-  /** Queued for the send pass at the end of this batch. */
-  inDirtyList = false;
-  // What the observer is to hear at the end of this batch.
-  tellEstablished = false;
-  tellReadable = false;
-  tellWritable = false;
-  tellClosed = false;
-
-  // Figures.
-  repeated = 0;
-  bytesSent = 0;
-  bytesReceived = 0;
-  bytesAcked = 0;
-  bytesRetransmitted = 0;
-  retransmits = 0;
-  subflowsTotal = 0;
-  addAddrSignal = 0;
-  addAddrAccepted = 0;
-  lastDataSent: Micros = 0;
-  lastDataReceived: Micros = 0;
-  lastAckReceived: Micros = 0;
+  readonly #alarm: Timed;
+  /** DSS_* flags of a mapping. */
+  readonly #mapping: number;
+  #mode: Mode;
+  #life: Life = OPENING;
+  /** The peer's own numbers have eight octets: so have our DATA_ACKs. */
+  #longAcks = false;
+  /** A DSS, or MP_CAPABLE with data, has come: the path lets options through, joins may begin (RFC 8684 §3.1). */
+  #confirmed = false;
+  /** That is to be told to the path manager. */
+  #joinsDue = false;
+  #discarding = false;
+  /** The application has called close(). */
+  #appClosed = false;
+  /** `una` of the send queue when TIMER_CLOSE was set. */
+  #closeUna = 0;
+  /** Why the last subflow ended. */
+  #lastReason: NetworkCode = "ConnectionReset";
+  #scheduler: Scheduler;
+  #schedulerPlugin: SchedulerPlugin;
+  readonly #congestion: CongestionControl;
+  /** Queued for the pass at the end of this batch. */
+  #dirty = false;
+  /** A subflow has ended and is not buried. */
+  #ended = false;
+  #tell = 0;
+  #subflowsTotal = 0;
 
   /** Makes a connection without subflows; host/stack.ts opens the first. */
   constructor(
@@ -189,50 +132,44 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
     this.policies = policies;
     const { experiments } = host;
     this.capable = experiments.mptcp ?? true;
-    this.dssChecksum = experiments.checksum ?? false;
-    this.sendBuffer = experiments.sendBuffer ?? DEFAULT_BUFFER;
-    this.receiveBuffer = experiments.receiveBuffer ?? DEFAULT_BUFFER;
+    this.#mode = this.capable || role === "server" ? OFFERED : TCP;
+    this.#mapping = experiments.shortDss === true ? DSS_MAPPING : DSS_MAPPING | DSS_DSN_8;
+    const receiveBuffer = experiments.receiveBuffer ?? DEFAULT_BUFFER;
     this.receiveScale = Math.min(
       14,
-      Math.max(0, Math.ceil(Math.log2((this.receiveBuffer + 1) / 65535))),
+      Math.max(0, Math.ceil(Math.log2((receiveBuffer + 1) / 65535))),
     );
-    this.localKey = host.newKey();
-    const { token, idsn } = keyMaterial(this.localKey);
-    this.token = token;
-    this.localIdsn = idsn;
-    this.buffers = new Buffers(host.wasm);
-    this.rcvEdge = this.rcvEdgeSent = 1 + this.receiveBuffer;
-    this.schedulerPlugin = policies.scheduler;
-    this.scheduler = policies.scheduler.create(this);
-    this.congestion = policies.congestionControl.create(this);
+    this.keys = new Keys(host.newKey(), experiments.checksum ?? false);
+    this.sendQueue = new SendQueue(host.wasm, experiments.sendBuffer ?? DEFAULT_BUFFER);
+    this.receiveQueue = new ReceiveQueue(host.wasm, receiveBuffer);
+    this.#alarm = host.alarm(this);
+    this.#schedulerPlugin = policies.scheduler;
+    this.#scheduler = policies.scheduler.create(this);
+    this.#congestion = policies.congestionControl.create(this);
     this.paths = new PathTransportOf(this, policies.pathManager);
-    if (this.capable) host.claimToken(token, this);
-  }
-
-  get sendStream(): number {
-    return this.buffers.send;
-  }
-
-  get receiveStream(): number {
-    return this.buffers.receive;
+    if (this.capable) host.claimToken(this.keys.token, this);
   }
 
   // What plugins see.
 
   get unsent(): number {
-    return this.tail - Math.min(this.dataNxt, this.tail);
+    return this.sendQueue.unsent;
   }
 
   get unacked(): number {
-    return this.dataNxt - this.dataUna;
+    return this.sendQueue.unacked;
   }
 
   get window(): number {
-    return Math.max(0, this.windowEnd - this.dataNxt);
+    return this.sendQueue.window;
   }
 
   get acked(): number {
-    return this.dataUna - 1;
+    return this.sendQueue.una - 1;
+  }
+
+  get repeated(): number {
+    return this.figures.repeated;
   }
 
   get now(): Micros {
@@ -240,92 +177,233 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
   }
 
   random(): number {
-    return this.host.randomFraction(this.schedulerPlugin.name);
+    return this.host.randomFraction(this.#schedulerPlugin.name);
   }
 
   wake(at: Micros): void {
-    this.wakeAt = Math.min(this.wakeAt, at);
-    this.rearm();
+    if (at >= this.deadlines.at(TIMER_WAKE)) return;
+    this.deadlines.set(TIMER_WAKE, at);
+    this.arm();
   }
 
-  // What the application does.
+  // What subflows read.
 
-  /** End of what was written, as data offset. */
-  get tail(): number {
-    return this.buffers.tail;
+  get sendStream(): number {
+    return this.sendQueue.stream;
   }
 
-  /** Bytes that read() would give now. */
-  get readable(): number {
-    return this.buffers.receivedNext - this.buffers.readOffset;
+  get receiveStream(): number {
+    return this.receiveQueue.stream;
   }
 
-  /** First byte that the application has not read. */
-  get readOffset(): number {
-    return this.buffers.readOffset;
+  get localIdsn(): InitialDsn {
+    return this.keys.idsn;
   }
 
-  /** End of what is in order. */
-  get receivedNext(): number {
-    return this.buffers.receivedNext;
+  get remoteIdsn(): InitialDsn {
+    return this.keys.peerIdsn;
   }
 
   get dataRcvNxt(): number {
-    return this.receivedNext + (this.peerFinished && !this.fallback ? 1 : 0);
+    const { next, reached } = this.receiveQueue;
+    return next + (reached && !this.fallback ? 1 : 0);
   }
 
   get receiveWindow(): number {
-    return Math.max(0, this.rcvEdge - this.receivedNext);
+    return this.receiveQueue.window.size(this.receiveQueue.next);
   }
 
-  /** Data from here on are not kept: beyond the DATA_FIN, or one buffer beyond the edge, since Linux adds old windows to new DATA_ACKs. */
-  get dataLimit(): number {
-    return this.peerFin >= 0 ? this.peerFin : this.rcvEdge + this.receiveBuffer;
+  get offered(): ReceiveWindow {
+    return this.receiveQueue.window;
   }
 
-  get capableData(): boolean {
-    return this.role === "client" && !this.confirmed;
+  get offeredFrom(): number {
+    return this.receiveQueue.next;
   }
 
-  /** The peer's DATA_FIN was reached and everything before it was read. */
-  get atEnd(): boolean {
-    return this.peerFinished && this.readable === 0;
+  get mappingFlags(): number {
+    return this.#mode === MPTCP ? this.#mapping : 0;
   }
 
-  /** Both DATA_FINs are done. */
-  get finished(): boolean {
-    return this.finAcked && this.peerFinished;
+  get dataAckFlags(): number {
+    if (this.#mode !== MPTCP) return 0;
+    return this.#longAcks ? DSS_DATA_ACK | DSS_DATA_ACK_8 : DSS_DATA_ACK;
+  }
+
+  get dssChecksum(): boolean {
+    return this.keys.checksum;
+  }
+
+  get keysOwed(): CapableKeys | null {
+    if (this.role !== "client" || this.#confirmed) return null;
+    return this.keys;
+  }
+
+  get over(): boolean {
+    return this.#life.kind === "over" || this.#life.kind === "gone";
+  }
+
+  // Its state.
+
+  /** How far it speaks MPTCP. */
+  get mode(): Mode {
+    return this.#mode;
+  }
+
+  /** Plain TCP, or as good as that (RFC 8684 §3.7). */
+  get fallback(): boolean {
+    return this.#mode.kind === "tcp" || this.#mode.kind === "infinite";
+  }
+
+  /** The first subflow is or was established. */
+  get established(): boolean {
+    return this.#subflowsTotal > 0;
+  }
+
+  /** Nothing more will come or go. */
+  get closed(): boolean {
+    return this.over;
+  }
+
+  /** Everything is given back. */
+  get gone(): boolean {
+    return this.#life.kind === "gone";
+  }
+
+  /** Why it is over; null for an end in order, and before. */
+  get code(): NetworkCode | null {
+    return "code" in this.#life ? this.#life.code : null;
+  }
+
+  /** The application has let go of it. */
+  get appClosed(): boolean {
+    return this.#appClosed;
   }
 
   /** The state in the words of RFC 8684 appendix D. */
   get state(): DataState {
-    return stateOf(this);
+    return dataState(this.#life, this.sendQueue.ours, this.receiveQueue.theirs);
+  }
+
+  /** A DSS, or what counts as one, has come. */
+  get confirmed(): boolean {
+    return this.#confirmed;
+  }
+
+  /** Our DATA_FIN is DATA_ACKed. */
+  get finAcked(): boolean {
+    return this.sendQueue.ours.kind === "acked";
+  }
+
+  /** Both DATA_FINs are done. */
+  get finished(): boolean {
+    return this.finAcked && this.receiveQueue.reached;
+  }
+
+  /** Whether all data of both sides have arrived, and of our DATA_FIN alone that is not known. */
+  get onlyEndOpen(): boolean {
+    const { ours, una } = this.sendQueue;
+    return this.receiveQueue.reached && ours.kind !== "open" && una === ours.fin;
+  }
+
+  /** The scheduler at work. */
+  get scheduler(): Scheduler {
+    return this.#scheduler;
+  }
+
+  /** Most bytes that one of its answers binds; undefined: it names none. */
+  get quantum(): number | undefined {
+    return this.#schedulerPlugin.quantum;
+  }
+
+  // Figures.
+
+  /** Oldest data offset that is not DATA_ACKed. */
+  get dataUna(): number {
+    return this.sendQueue.una;
+  }
+
+  /** Next data offset to be sent. */
+  get dataNxt(): number {
+    return this.sendQueue.nxt;
+  }
+
+  /** End of what was written, as data offset. */
+  get tail(): number {
+    return this.sendQueue.tail;
+  }
+
+  /** Bytes that the application has read. */
+  get bytesReceived(): number {
+    return this.receiveQueue.taken;
+  }
+
+  /** Subflows that were ever established. */
+  get subflowsTotal(): number {
+    return this.#subflowsTotal;
+  }
+
+  // What the application does.
+
+  /** Bytes that read() would give now. */
+  get readable(): number {
+    return this.receiveQueue.readable;
+  }
+
+  /** The peer's DATA_FIN was reached and everything before it was read. */
+  get atEnd(): boolean {
+    return this.receiveQueue.reached && this.readable === 0;
   }
 
   /** Bytes that write() would take now. */
   get writeRoom(): number {
-    if (this.finOffset >= 0 || this.closed) return 0;
-    return Math.max(0, this.sendBuffer - (this.tail - this.dataUna));
+    return this.over ? 0 : this.sendQueue.room;
   }
 
   /** Appends bytes of `source` from index `from` to the send queue; returns how many were taken. */
   write(now: Micros, source: Uint8Array, from: number): number {
-    const taken = this.buffers.append(source, from, Math.min(source.length - from, this.writeRoom));
+    const taken = this.over ? 0 : this.sendQueue.write(source, from);
     if (taken > 0 && this.established) this.#pass(now);
     return taken;
   }
 
   /** Copies bytes that are there into `target`; 0 when there are none. */
   read(now: Micros, target: Uint8Array): number {
-    const bytes = this.buffers.take(target);
-    this.bytesReceived += bytes;
-    if (bytes > 0) updateWindow(this, now);
+    const bytes = this.receiveQueue.take(target);
+    if (bytes > 0) this.#updateWindow(now);
     return bytes;
   }
 
   /** Ends the outgoing direction after what was written (DATA_FIN). */
   finish(now: Micros): void {
-    finishWriting(this);
+    this.#finishWriting();
+    this.#pass(now);
+  }
+
+  /** Drops incoming bytes from now on. */
+  discard(now: Micros): void {
+    this.#discarding = true;
+    this.receiveQueue.drop();
+    this.#updateWindow(now);
+  }
+
+  /** What was written is still sent; unread data make it an abort, as in Linux. */
+  close(now: Micros): void {
+    this.#close(now);
+    this.#pass(now);
+  }
+
+  /** Ends at once with MP_FASTCLOSE. */
+  abort(now: Micros): void {
+    this.abortWith("ConnectionAborted", now);
+    this.#pass(now);
+  }
+
+  /** Replaces the scheduler on the living connection. */
+  setScheduler(now: Micros, plugin: SchedulerPlugin): void {
+    this.#schedulerPlugin = this.host.guardScheduler(plugin);
+    this.#scheduler = this.#schedulerPlugin.create(this);
+    for (const subflow of this.subflows) this.#scheduler.onSubflow?.(subflow, "joined");
     this.#pass(now);
   }
 
@@ -335,166 +413,376 @@ export class MetaSocket implements ConnectionView, SubflowOwner, Timed {
     this.host.flush(now);
   }
 
-  /** Drops incoming bytes from now on. */
-  discard(now: Micros): void {
-    this.discarding = true;
-    this.buffers.drop();
-    updateWindow(this, now);
+  /** No more is written: DATA_FIN takes its place behind what waits (IMP-3: no FIN while the queue holds data). */
+  #finishWriting(): void {
+    if (this.over || this.sendQueue.ours.kind !== "open") return;
+    this.sendQueue.end(this.receiveQueue.reached);
+    this.dirty();
   }
 
-  /** What was written is still sent; unread data make it an abort, as in Linux. */
-  close(now: Micros): void {
-    closeConnection(this, now);
-    this.#pass(now);
-  }
-
-  /** Ends at once with MP_FASTCLOSE. */
-  abort(now: Micros): void {
-    abortConnection(this, "ConnectionAborted", now);
-    this.#pass(now);
-  }
-
-  /** Replaces the scheduler on the living connection. */
-  setScheduler(now: Micros, plugin: SchedulerPlugin): void {
-    this.schedulerPlugin = this.host.guardScheduler(plugin);
-    this.scheduler = this.schedulerPlugin.create(this);
-    for (const subflow of this.subflows) this.scheduler.onSubflow?.(subflow, "joined");
-    this.#pass(now);
-  }
-
-  // What subflows tell.
-
-  writeHandshake(subflow: Subflow, tcpFlags: number): void {
-    writeHandshakeOption(this, subflow, tcpFlags);
-  }
-
-  writeCapableData(length: number, checksum: number): void {
-    writeMpCapable(
-      capableFlags(this),
-      this.localKey,
-      this.remoteKey,
-      length,
-      checksum < 0 ? undefined : checksum,
-    );
-  }
-
-  synAckArrived(subflow: Subflow, now: Micros): boolean {
-    return judgeSynAck(this, subflow, now);
-  }
-
-  thirdAckArrived(subflow: Subflow): ThirdAck {
-    return judgeThirdAck(this, subflow);
-  }
-
-  optionsArrived(subflow: Subflow, now: Micros): boolean {
-    return handleOptions(this, subflow, now);
-  }
-
-  payloadArrived(
-    subflow: Subflow,
-    seq: number,
-    address: number,
-    length: number,
-    now: Micros,
-  ): number {
-    return payload(this, subflow, seq, address, length, now);
-  }
-
-  acknowledged(subflow: Subflow, bytes: number, now: Micros): void {
-    if (this.fallback) fallbackAcknowledged(this, subflow, now);
-    if (bytes > 0) {
-      this.scheduler.onAck?.(subflow, bytes);
-      if (subflow.stale) revive(this, subflow);
+  #close(now: Micros): void {
+    if (this.#appClosed) return;
+    this.#appClosed = true;
+    if (this.over) {
+      this.#removeWhenBare();
+    } else if (!this.established) {
+      this.endAll(null, now);
+    } else if (this.readable > 0) {
+      this.abortWith(null, now);
+    } else {
+      this.#finishWriting();
+      // A peer that never ends its direction, or takes nothing, holds the connection no longer than this.
+      this.armClose(now);
     }
-    this.dirty(subflow);
   }
 
-  timedOut(subflow: Subflow, count: number): void {
-    timeoutOf(this, subflow, count);
-  }
+  // Passes and deadlines.
 
-  finArrived(subflow: Subflow, now: Micros): void {
-    subflowFin(this, subflow, now);
-  }
-
-  left(subflow: Subflow, reason: LeaveReason, now: Micros): void {
-    subflowLeft(this, subflow, reason, now);
-  }
-
-  dirty(_subflow?: Subflow): void {
-    if (this.inDirtyList) return;
-    this.inDirtyList = true;
+  /** Wants a pass at the end of the batch. */
+  dirty(): void {
+    if (this.#dirty || this.gone) return;
+    this.#dirty = true;
     this.host.dirty(this);
   }
 
+  /** A link that one of its subflows waited for takes packets again. */
   writable(): void {
     this.dirty();
   }
 
-  /** Tells scheduler and path manager of a change. */
-  subflowChanged(
-    subflow: Subflow,
-    change: "joined" | "left" | "priority" | "stale" | "revived",
-    reason?: string,
-  ): void {
-    this.scheduler.onSubflow?.(subflow, change);
-    this.paths.subflowChanged(subflow, change, reason);
+  /** The pass begins. */
+  passing(): void {
+    this.#dirty = false;
   }
 
-  joined(subflow: Subflow): void {
-    subflowEstablished(this, subflow);
+  /** Files the nearest deadline of its own and of its subflows: one timer a connection. */
+  arm(): void {
+    if (this.gone) return;
+    let { nearest } = this.deadlines;
+    for (let i = 0; i < this.attempts.length; i++) {
+      const { deadline } = this.attempts[i]!;
+      if (deadline < nearest) nearest = deadline;
+    }
+    if (nearest !== this.#alarm.deadline) this.host.timers.arm(this.#alarm, nearest);
+  }
+
+  /** Longest retransmission timeout among the subflows; 0 when there is none. */
+  get longestTimeout(): Micros {
+    let longest = 0;
+    for (let i = 0; i < this.subflows.length; i++) {
+      longest = Math.max(longest, this.subflows[i]!.sender.rtt.base);
+    }
+    return longest;
+  }
+
+  /** Starts the data-level timer afresh; off when nothing is outstanding. */
+  armDataTimer(now: Micros): void {
+    const due = this.sendQueue.unacked > 0 && !this.fallback && !this.over;
+    const wait = due ? this.timer.retransmission(this.longestTimeout) : Infinity;
+    this.deadlines.set(TIMER_DATA, now + wait);
+  }
+
+  /** Nothing in flight, something to send, no window: ask the peer from time to time (draft DA-4, RFC 9293 §3.8.6.1). */
+  armPersist(now: Micros): void {
+    const { unsent, unacked, window } = this.sendQueue;
+    const stuck = unsent > 0 && unacked === 0 && window === 0 && this.established && !this.over;
+    if (!stuck) this.deadlines.set(TIMER_PERSIST, Infinity);
+    else if (this.deadlines.at(TIMER_PERSIST) === Infinity) {
+      this.deadlines.set(TIMER_PERSIST, now + this.timer.probe(this.longestTimeout));
+    }
+  }
+
+  /** A connection without subflows, or one that the application left, is kept so long. */
+  armClose(now: Micros): void {
+    if (this.over) return;
+    const wait = this.host.experiments.closeTimeout ?? CLOSE_TIMEOUT;
+    this.deadlines.set(TIMER_CLOSE, now + wait);
+    this.#closeUna = this.sendQueue.una;
+  }
+
+  /** Whether the peer has taken nothing since that wait began. */
+  get closeStuck(): boolean {
+    return this.sendQueue.una === this.#closeUna;
+  }
+
+  // Handshakes and mode.
+
+  /** A subflow is on its way. */
+  begin(subflow: Subflow): void {
+    (this.attempts as Subflow[]).push(subflow);
+  }
+
+  /** MPTCP is agreed. */
+  agree(): void {
+    this.#mode = MPTCP;
+  }
+
+  /** The peer's numbers have eight octets: so have our DATA_ACKs from now on (RFC 8684 §3.3.2). */
+  lengthenAcks(): void {
+    if (this.#longAcks) return;
+    this.#longAcks = true;
+    for (const subflow of this.subflows) subflow.output.resize();
   }
 
   /** A DSS, or what counts as one, has come. */
-  confirm(now: Micros): void {
-    if (this.confirmed) return;
-    this.confirmed = true;
-    this.pathsStartAt = now;
+  confirm(): void {
+    if (this.#confirmed) return;
+    this.#confirmed = true;
+    this.#joinsDue = true;
     this.dirty();
   }
 
-  /** Sets the flags of DSS options once MPTCP is agreed. */
-  startDss(): void {
-    const short = this.host.experiments.shortDss ?? false;
-    this.mappingFlags = DSS_MAPPING | (short ? 0 : DSS_DSN_8);
-    this.dataAckFlags = DSS_DATA_ACK;
+  /** Whether joins may begin now; true once. */
+  takeJoinsDue(): boolean {
+    if (!this.#joinsDue || !this.established) return false;
+    this.#joinsDue = false;
+    return !this.fallback && !this.over;
   }
 
-  /** Files the nearest deadline. */
-  rearm(): void {
-    const nearest = Math.min(
-      this.dataRetransmitAt,
-      this.persistAt,
-      this.closeAt,
-      this.wakeAt,
-      this.unmappedAt,
-    );
-    if (nearest !== this.deadline) this.host.timers.arm(this, nearest);
+  /** From now on `subflow` alone carries it, without mappings (RFC 8684 §3.7). */
+  leaveMptcp(mode: Mode, subflow: Subflow, reason: number, now: Micros): void {
+    if (this.capable) this.host.releaseToken(this.keys.token);
+    this.#mode = mode;
+    for (const other of this.attempts) if (other !== subflow) this.reset(other, reason, now);
+    this.sendQueue.again.release(Infinity);
+    this.deadlines.set(TIMER_DATA, Infinity);
+    // The DATA_FIN was not heard, or not heeded: the FIN takes its place.
+    if (this.sendQueue.finAgain()) this.dirty();
   }
 
-  fire(now: Micros): void {
-    connectionTimers(this, now);
-    if (!this.removed) this.rearm();
+  // Subflows.
+
+  /** A subflow is established: it gets its congestion controller and is offered to the scheduler. */
+  joined(subflow: Subflow): void {
+    subflow.control(this.#congestion.join(subflow));
+    const subflows = this.subflows as Subflow[];
+    let i = subflows.length;
+    while (i > 0 && subflows[i - 1]!.path > subflow.path) i--;
+    subflows.splice(i, 0, subflow);
+    this.#subflowsTotal++;
+    if (this.#life.kind === "opening") {
+      this.#life = ALIVE;
+      this.#tell |= TELL_ESTABLISHED;
+      if (this.role === "server") this.host.opened(this);
+      // Until a DATA_ACK comes, the first window is that of the SYN.
+      this.sendQueue.open(1 + subflow.sender.window.size);
+    }
+    if (!this.#appClosed) this.deadlines.set(TIMER_CLOSE, Infinity);
+    this.subflowChanged(subflow, "joined");
+    this.dirty();
+  }
+
+  /** Tells scheduler and path manager of a change. */
+  subflowChanged(subflow: Subflow, change: SubflowChange, reason?: string): void {
+    this.#scheduler.onSubflow?.(subflow, change);
+    this.paths.subflowChanged(subflow, change, reason);
+  }
+
+  /** Resets a subflow; it is buried at the end of the batch. */
+  reset(subflow: Subflow, reason: number, now: Micros): void {
+    subflow.reset(reason, now);
+    this.subflowEnded();
+  }
+
+  /** A subflow has ended: it is to be buried. */
+  subflowEnded(): void {
+    this.#ended = true;
+    this.dirty();
+  }
+
+  /** The next subflow that has ended and is not buried; null when there is none. */
+  nextEnded(): Subflow | null {
+    if (!this.#ended) return null;
+    for (const subflow of this.attempts) if (subflow.ended !== null) return subflow;
+    this.#ended = false;
+    return null;
+  }
+
+  /** Takes a subflow that has ended out of everything; true when it had been established. What nobody else was given goes again. */
+  bury(subflow: Subflow): boolean {
+    const attempts = this.attempts as Subflow[];
+    attempts.splice(attempts.indexOf(subflow), 1);
+    const subflows = this.subflows as Subflow[];
+    const at = subflows.indexOf(subflow);
+    if (at >= 0) {
+      const again = !this.over && !this.fallback;
+      if (again) this.sendQueue.reinject(subflow);
+      subflows.splice(at, 1);
+      this.sendQueue.forget(subflow, !this.fallback);
+      this.#congestion.leave?.(subflow);
+    }
+    subflow.release();
+    return at >= 0;
+  }
+
+  /** No subflow is left, for `code`: others may still join, for a while (break before make, RFC 8684 §3.3.3). */
+  bare(code: NetworkCode | null, established: boolean, now: Micros): void {
+    // A join that came to nothing neither says why the connection is without subflows, nor gives it more time.
+    if (established) this.#lastReason = code ?? "ConnectionReset";
+    if (established || this.deadlines.at(TIMER_CLOSE) === Infinity) this.armClose(now);
+  }
+
+  /** Why the last subflow ended. */
+  get lastReason(): NetworkCode {
+    return this.#lastReason;
+  }
+
+  /** What `subflow` carries is offered to the others. */
+  reinject(subflow: Subflow): void {
+    if (this.fallback) return;
+    this.sendQueue.reinject(subflow);
+    this.dirty();
+  }
+
+  // The data level.
+
+  /** A DATA_ACK, or what stands for it: frees the queue, moves the window, wakes the writer, and lets every subflow send (IMP-1). */
+  dataAcknowledged(offset: number, windowEnd: number, now: Micros): void {
+    const { sendQueue } = this;
+    if (sendQueue.open(windowEnd)) {
+      this.timer.opened();
+      this.dirty();
+    }
+    if (offset <= sendQueue.una) return;
+    this.figures.acked(now);
+    this.timer.acknowledged();
+    const finAcked = sendQueue.acknowledge(offset);
+    if (sendQueue.ours.kind === "open") this.#tell |= TELL_WRITABLE;
+    if (finAcked) this.maybeClosed(now);
+    this.armDataTimer(now);
+    this.dirty();
+  }
+
+  /** A mapping was repeated on another subflow. */
+  countRepeat(length: number): void {
+    this.figures.repeat(length);
+    this.host.count("MPTCPRetrans");
+  }
+
+  /** Something moved at the data level: tells the reader, looks whether the DATA_FIN is reached. */
+  afterReceive(subflow: Subflow, now: Micros): void {
+    if (this.#discarding) {
+      this.receiveQueue.drop();
+      this.#updateWindow(now);
+    } else if (this.readable > 0) {
+      if (this.#appClosed) {
+        // Nobody will read it: the peer is told, as in Linux (RFC 8684 §3.5). A repeat of what was read does not come here.
+        this.abortWith(null, now);
+        return;
+      }
+      this.#tell |= TELL_READABLE;
+    }
+    if (this.receiveQueue.takeFin()) {
+      this.#tell |= TELL_READABLE;
+      subflow.needAck();
+      this.maybeClosed(now);
+    }
+    this.dirty();
+  }
+
+  /** The peer has ended by a FIN of plain TCP. */
+  peerEnded(now: Micros): void {
+    this.receiveQueue.end();
+    this.#tell |= TELL_READABLE;
+    this.maybeClosed(now);
+  }
+
+  /** Moves the right edge as the reader takes bytes, and tells the peer when it matters. */
+  #updateWindow(now: Micros): void {
+    const { read, next, reached, window } = this.receiveQueue;
+    let mss = 1;
+    for (let i = 0; i < this.subflows.length; i++) mss = Math.max(mss, this.subflows[i]!.mss);
+    window.open(read, mss);
+    if (reached) return;
+    const owed = window.owed(next, mss);
+    if (owed === "none") return;
+    for (let i = 0; i < this.subflows.length; i++) {
+      const subflow = this.subflows[i]!;
+      // No pass need follow that would wait for a link that is full.
+      if (!subflow.ack(now)) subflow.outlet.wait(this);
+      else if (owed === "one") break;
+    }
+    window.told();
+  }
+
+  // Its end.
+
+  /** MP_FASTCLOSE as RSTs on every subflow (RFC 8684 §3.5, option R). */
+  abortWith(code: NetworkCode | null, now: Micros): void {
+    if (this.over) return;
+    if (!this.fallback && this.established) {
+      // First of all, so that no path is opened in place of those that end.
+      this.#finish(code);
+      this.host.count("MPFastcloseTx");
+      for (const subflow of this.attempts) subflow.fastclose(this.keys.peer, now);
+    }
+    this.endAll(code, now);
+  }
+
+  /** Ends every subflow with a RST, and the connection. */
+  endAll(code: NetworkCode | null, now: Micros): void {
+    this.#finish(code);
+    for (const subflow of this.attempts) this.reset(subflow, RST_UNSPECIFIED, now);
+    this.#removeWhenBare();
+  }
+
+  /** Both directions are done: the subflows close in order (draft TRM-5, the safe variant). */
+  maybeClosed(now: Micros): void {
+    if (this.over || !this.finished) return;
+    this.#finish(null);
+    if (!this.fallback) {
+      for (const subflow of this.attempts) {
+        subflow.finish(now);
+        if (subflow.ended !== null) this.subflowEnded();
+      }
+    }
+    this.dirty();
+    this.#removeWhenBare();
+  }
+
+  /** Nothing more will come or go at the data level. */
+  #finish(code: NetworkCode | null): void {
+    if (this.over) return;
+    this.#life = { kind: "over", code };
+    this.#tell |= TELL_CLOSED | TELL_READABLE;
+    this.deadlines.clearAll();
+    this.paths.stop();
+    if (this.capable && !this.fallback) this.host.releaseToken(this.keys.token);
+    this.dirty();
+  }
+
+  /** Gives everything back when it is over, nobody holds it, and no subflow is left. */
+  #removeWhenBare(): void {
+    if (this.#life.kind !== "over" || !this.#appClosed || this.attempts.length > 0) return;
+    this.#life = { kind: "gone", code: this.#life.code };
+    this.host.timers.arm(this.#alarm, Infinity);
+    this.free();
+    this.host.closed(this);
+  }
+
+  /** A subflow of a connection that is over has been buried. */
+  buried(): void {
+    this.#removeWhenBare();
+  }
+
+  /** Gives the buffers back without a word. */
+  free(): void {
+    this.sendQueue.free();
+    this.receiveQueue.free();
   }
 
   /** Calls the observer for what happened in this batch. */
   notify(): void {
     const { observer } = this;
-    if (this.tellEstablished) {
-      this.tellEstablished = false;
-      observer.onEstablished();
-    }
-    if (this.tellReadable) {
-      this.tellReadable = false;
-      observer.onReadable();
-    }
-    if (this.tellWritable) {
-      this.tellWritable = false;
-      observer.onWritable();
-    }
-    if (this.tellClosed) {
-      this.tellClosed = false;
-      observer.onClosed(this.code);
-    }
+    if (this.#told(TELL_ESTABLISHED)) observer.onEstablished();
+    if (this.#told(TELL_READABLE)) observer.onReadable();
+    if (this.#told(TELL_WRITABLE)) observer.onWritable();
+    if (this.#told(TELL_CLOSED)) observer.onClosed(this.code);
+  }
+
+  #told(what: number): boolean {
+    if ((this.#tell & what) === 0) return false;
+    this.#tell &= ~what;
+    return true;
   }
 }

@@ -1,29 +1,7 @@
-/** The MPTCP options of a segment in RX_*: which part of the stack each belongs to (draft ARC-6). */
+/** The MPTCP options of a segment in `rx`: which part of the stack each belongs to (draft ARC-6). */
 
-import { dss_expected_sum, i32, receiver_map, u32 } from "../../wasm/mod.ts";
-import {
-  DSS_DATA_ACK,
-  DSS_DATA_ACK_8,
-  DSS_DATA_FIN,
-  DSS_DSN_8,
-  DSS_MAPPING,
-  MAPPING_CONFLICT,
-  OPTION_DSS,
-  OPTION_MALFORMED,
-  OPTION_MPTCP,
-  RX_DATA_LENGTH,
-  RX_DSN_LOW,
-  RX_DSS_CHECKSUM,
-  RX_DSS_FLAGS,
-  RX_OPTIONS,
-  RX_SSN,
-  RX_WINDOW,
-  SEGMENT_CHECKSUM,
-  SEGMENT_MEMORY,
-} from "../../wasm/layout.ts";
+import { MAPPING_CONFLICT, SEGMENT_CHECKSUM, SEGMENT_MEMORY } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
-import { reset } from "../subflow/close.ts";
-import { updateMss } from "../subflow/send.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { formatAddress, isHostAddress } from "../wire/ip.ts";
 import {
@@ -33,117 +11,100 @@ import {
   MP_FASTCLOSE,
   MP_JOIN,
   MP_PRIO,
-  onlyDss,
-  optionAt,
   readAddAddr,
   readFastclose,
   readMpCapable,
   readMpPrio,
   readRemoveAddr,
   REMOVE_ADDR,
+  RST_MIDDLEBOX,
   RST_MPTCP,
 } from "../wire/mptcp.ts";
-import { dsnWords, fromWire, receivedDataAck, receivedDsn } from "../wire/seq.ts";
-import { endAll } from "./close.ts";
+import { rx } from "../wire/segment.ts";
+import { fromWire } from "../wire/seq.ts";
 import { mayFallBack, missOptions, startFallback } from "./fallback.ts";
 import { addAddrHmac, sameHmac } from "./keys.ts";
 import type { MetaSocket } from "./meta_socket.ts";
-import { afterReceive, checksumFailed } from "./reassembly.ts";
-import { dataAcknowledged } from "./reinject.ts";
 
-/** Handles the options of an acceptable segment; false when the subflow ended by them. */
-export function handleOptions(
-  meta: MetaSocket,
-  subflow: Subflow,
-  now: Micros,
-): boolean {
+/** Handles the options of an acceptable segment; false when it must not be looked at further. */
+export function handleOptions(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (meta.fallback) return true;
-  const present = u32[RX_OPTIONS]!;
-  if (present & OPTION_MALFORMED) meta.host.count("MPTCPMalformed");
-  if ((present & OPTION_MPTCP) === 0) {
-    missOptions(meta, subflow);
+  if (rx.malformed) meta.host.count("MPTCPMalformed");
+  if (!rx.hasMptcp) {
+    missOptions(meta, subflow, now);
     return true;
   }
-  if (present & OPTION_DSS) {
-    const flags = u32[RX_DSS_FLAGS]!;
-    meta.confirm(now);
-    if (flags & DSS_DATA_ACK) takeDataAck(meta, subflow, flags, now);
-    if ((flags & DSS_MAPPING) !== 0 && !takeMapping(meta, subflow, flags, now)) return false;
+  if (rx.hasDss) {
+    subflow.trust.dssCame();
+    meta.confirm();
+    if (rx.hasDataAck) takeDataAck(meta, subflow, now);
+    if (rx.hasMapping && !takeMapping(meta, subflow, now)) return false;
   }
-  if (onlyDss()) return true;
-  return handleRare(meta, subflow, now);
+  return rx.onlyDss || handleRare(meta, subflow, now);
 }
 
-function takeDataAck(meta: MetaSocket, subflow: Subflow, flags: number, now: Micros): void {
-  const offset = receivedDataAck(flags, meta.localIdsn, meta.dataUna);
-  if (!(offset <= meta.dataNxt)) {
+function takeDataAck(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  const { una, nxt } = meta.sendQueue;
+  const offset = rx.dataAck(meta.localIdsn, una);
+  if (!(offset <= nxt)) {
     meta.host.count("DSSNotMatching");
     return;
   }
+  if (offset > una) subflow.trust.dataAckCame();
   // RFC 8684 §3.3.4: the window counts from the DATA_ACK, whichever subflow brings it.
-  dataAcknowledged(meta, offset, offset + u32[RX_WINDOW]! * 2 ** subflow.sndScale, now);
+  meta.dataAcknowledged(offset, offset + subflow.sender.window.scaled(rx.window), now);
 }
 
-/** Learns the mapping of a DSS; false when the subflow ended by it. */
-function takeMapping(meta: MetaSocket, subflow: Subflow, flags: number, now: Micros): boolean {
-  const low = u32[RX_DSN_LOW]!;
-  const length = u32[RX_DATA_LENGTH]!;
-  const ssn = u32[RX_SSN]!;
+/** Learns the mapping of a DSS; false when the segment must not be looked at further. */
+function takeMapping(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   // A super-segment repeats its mapping on every packet.
-  if (subflow.mapLow === low && subflow.mapSsn === ssn && subflow.mapLength === length) return true;
-  const near = meta.receivedNext;
-  const dsn = receivedDsn(flags, meta.remoteIdsn, near);
+  if (subflow.receiver.repeatsMapping) return true;
+  const { receiveQueue } = meta;
+  const dsn = rx.dsn(meta.remoteIdsn, receiveQueue.next);
   if (!(dsn >= 0)) {
     meta.host.count("DSSNotMatching");
     return true;
   }
-  // DATA_ACKs are as long as the peer's own numbers.
-  if ((flags & DSS_DSN_8) !== 0 && (meta.dataAckFlags & DSS_DATA_ACK_8) === 0) {
-    meta.dataAckFlags |= DSS_DATA_ACK_8;
-    for (const each of meta.subflows) updateMss(each);
-  }
+  if (rx.longDsn) meta.lengthenAcks();
+  const length = rx.dataLength;
   if (length === 0) {
     // RFC 8684 §3.7: an infinite mapping ends MPTCP on the only subflow.
     meta.host.count("InfiniteMapRx");
-    if (mayFallBack(meta, subflow)) startFallback(meta, subflow);
+    if (mayFallBack(meta, subflow)) {
+      startFallback(meta, subflow, now, { kind: "infinite", tx: 0, rx: 0 });
+    }
     return true;
   }
-  const fin = (flags & DSS_DATA_FIN) !== 0;
-  const bytes = fin ? length - 1 : length;
+  const { ssn } = rx;
+  const bytes = rx.dataFin ? length - 1 : length;
   if (bytes === 0 && meta.dssChecksum && !soundWithoutData(meta, dsn, ssn)) {
     meta.host.count("DataCsumErr");
     return true;
   }
-  if (fin) {
-    const at = dsn + bytes;
+  if (rx.dataFin) {
     // The end lies neither below what has come, nor in two places.
-    if (meta.peerFin < 0 ? at < meta.buffers.receivedTop : at !== meta.peerFin) {
+    if (!receiveQueue.announce(dsn + bytes)) {
       meta.host.count("DSSNotMatching");
       return true;
     }
-    meta.peerFin = at;
-    subflow.ackNow = true;
-    meta.dirty(subflow);
+    subflow.needAck();
+    meta.dirty();
   }
   if (bytes === 0) {
-    afterReceive(meta, subflow, now);
+    meta.afterReceive(subflow, now);
     return true;
   }
-  const done = learn(meta, subflow, dsn, fromWire(ssn, 0, subflow.rcvNxt), bytes, length, now);
-  if (done) {
-    subflow.mapLow = low;
-    subflow.mapSsn = ssn;
-    subflow.mapLength = length;
-  }
+  const at = fromWire(ssn, 0, subflow.receiver.nxt);
+  const done = learn(meta, subflow, dsn, at, bytes, length, rx.dssChecksum, now);
+  if (done) subflow.receiver.mappingLearned();
   // Without memory for the mapping its bytes would wait for ever: the segment is dropped, and comes again.
-  return done && !subflow.gone;
+  return done && subflow.ended === null;
 }
 
 /** Whether the checksum of a DATA_FIN without data is right: there is no payload to add to it. */
 function soundWithoutData(meta: MetaSocket, dsn: number, ssn: number): boolean {
-  const field = i32[RX_DSS_CHECKSUM]!;
-  const { high, low } = dsnWords(dsn, meta.remoteIdsn);
-  const expected = dss_expected_sum(high, low, ssn, 1, field);
+  const field = rx.dssChecksum;
+  const expected = rx.expectedSum(dsn, meta.remoteIdsn, ssn, 1, field);
   return field >= 0 && (expected === 0 || expected === 0xffff);
 }
 
@@ -155,86 +116,88 @@ function learn(
   ssn: number,
   bytes: number,
   wireLength: number,
+  field: number,
   now: Micros,
 ): boolean {
   let expected = -1;
   if (meta.dssChecksum) {
-    const field = i32[RX_DSS_CHECKSUM]!;
     if (field < 0) {
       // RFC 8684 §3.3.1: a mapping without an agreed checksum shows a broken subflow.
       meta.host.count("DSSNotMatching");
-      reset(subflow, RST_MPTCP, now);
+      meta.reset(subflow, RST_MPTCP, now);
       return false;
     }
-    const words = dsnWords(dsn, meta.remoteIdsn);
-    expected = dss_expected_sum(words.high, words.low, ssn >>> 0, wireLength, field);
+    expected = rx.expectedSum(dsn, meta.remoteIdsn, ssn, wireLength, field);
   }
-  const bits = receiver_map(
-    subflow.receiver,
-    dsn,
-    ssn,
-    bytes,
-    expected,
-    meta.dataLimit,
-  );
+  const bits = subflow.receiver.map(dsn, ssn, bytes, expected, meta.receiveQueue.limit);
   if (bits & SEGMENT_MEMORY) return false;
   if (bits & MAPPING_CONFLICT) meta.host.count("DSSNotMatching");
   if (bits & SEGMENT_CHECKSUM) {
     checksumFailed(meta, subflow, now);
     return false;
   }
-  afterReceive(meta, subflow, now);
+  meta.afterReceive(subflow, now);
   return true;
+}
+
+/** Data that did not come as it was sent never reaches the application (RFC 8684 §3.7). */
+export function checksumFailed(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  meta.host.count("DataCsumErr");
+  meta.host.count("DSSCorruptionReset");
+  meta.reset(subflow, RST_MIDDLEBOX, now);
 }
 
 /** Options other than DSS. */
 function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const { host } = meta;
-  const capable = optionAt(MP_CAPABLE);
-  if (capable !== 0 && meta.role === "server" && !subflow.join && subflow.receiver !== 0) {
-    const option = readMpCapable(capable);
-    if (option.dataLength !== undefined && option.dataLength > 0) {
-      meta.confirm(now);
-      i32[RX_DSS_CHECKSUM] = option.checksum ?? -1;
+  const capable = rx.option(MP_CAPABLE);
+  if (capable !== 0 && meta.role === "server" && !subflow.join && subflow.receiver.started) {
+    const { dataLength, checksum } = readMpCapable(capable);
+    if (dataLength !== undefined && dataLength > 0) {
+      subflow.trust.dssCame();
+      meta.confirm();
       // First data: data offset 1 at sequence offset 1 (RFC 8684 §3.1).
-      const { dataLength } = option;
-      if (!learn(meta, subflow, 1, 1, dataLength, dataLength, now) || subflow.gone) return false;
+      if (
+        !learn(meta, subflow, 1, 1, dataLength, dataLength, checksum ?? -1, now) ||
+        subflow.ended !== null
+      ) return false;
     }
   }
-  if (optionAt(MP_JOIN) !== 0 && subflow.join) {
+  if (rx.option(MP_JOIN) !== 0 && subflow.join) {
     // The third ACK again: the fourth has been lost (RFC 8684 §3.2).
-    subflow.ackNow = true;
-    meta.dirty(subflow);
+    subflow.needAck();
+    meta.dirty();
   }
-  const addAddr = optionAt(ADD_ADDR);
+  const addAddr = rx.option(ADD_ADDR);
   if (addAddr !== 0) takeAddAddr(meta, addAddr);
-  const removeAddr = optionAt(REMOVE_ADDR);
+  const removeAddr = rx.option(REMOVE_ADDR);
   if (removeAddr !== 0) {
     host.count("RmAddr");
     meta.paths.remoteRemoved(readRemoveAddr(removeAddr));
-    if (subflow.gone) return false;
+    if (subflow.ended !== null) return false;
   }
-  const prio = optionAt(MP_PRIO);
+  const prio = rx.option(MP_PRIO);
   if (prio !== 0) {
     host.count("MPPrioRx");
-    subflow.backupByPeer = readMpPrio(prio);
+    subflow.setBackup("peer", readMpPrio(prio));
     meta.subflowChanged(subflow, "priority");
-    meta.dirty(subflow);
+    meta.dirty();
   }
-  const fastclose = optionAt(MP_FASTCLOSE);
-  if (fastclose !== 0 && closesFast(meta, fastclose)) {
-    endAll(meta, "ConnectionReset", now);
+  if (closesFast(meta)) {
+    meta.endAll("ConnectionReset", now);
     return false;
   }
-  if (optionAt(MP_FAIL) !== 0) host.count("MPFailRx");
+  if (rx.option(MP_FAIL) !== 0) host.count("MPFailRx");
   // A path manager may have closed it.
-  return !subflow.gone;
+  return subflow.ended === null;
 }
 
-/** Whether an MP_FASTCLOSE holds our key (RFC 8684 §3.5). */
-export function closesFast(meta: MetaSocket, at: number): boolean {
+/** Whether the segment in `rx` has an MP_FASTCLOSE that holds our key (RFC 8684 §3.5). */
+export function closesFast(meta: MetaSocket): boolean {
+  const at = rx.option(MP_FASTCLOSE);
+  if (at === 0) return false;
   const key = readFastclose(at);
-  if (key.high !== meta.localKey.high || key.low !== meta.localKey.low) return false;
+  if (key.high !== meta.keys.own.high || key.low !== meta.keys.own.low) return false;
   meta.host.count("MPFastcloseRx");
   return true;
 }
@@ -248,8 +211,8 @@ function takeAddAddr(meta: MetaSocket, at: number): void {
     return;
   }
   const mac = addAddrHmac(
-    meta.remoteKey,
-    meta.localKey,
+    meta.keys.peer,
+    meta.keys.own,
     option.addressId,
     option.address,
     option.port,

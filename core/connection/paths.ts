@@ -11,22 +11,12 @@ import type {
   SubflowChange,
 } from "../plugin.ts";
 import { ConnectionPaths, type PathTransport } from "../path/context.ts";
-import { reset } from "../subflow/close.ts";
-import { accept, open } from "../subflow/handshake.ts";
-import { sendAck } from "../subflow/send.ts";
-import { ESTABLISHED, Subflow } from "../subflow/subflow.ts";
+import { Subflow } from "../subflow/subflow.ts";
 import { parseAddress } from "../wire/ip.ts";
-import {
-  clearOptions,
-  type MpJoin,
-  RST_UNSPECIFIED,
-  writeAddAddr,
-  writeMpPrio,
-  writeRemoveAddr,
-} from "../wire/mptcp.ts";
+import { type MpJoin, RST_UNSPECIFIED } from "../wire/mptcp.ts";
+import { tx } from "../wire/segment.ts";
 import type { FlowPlan } from "./host.ts";
-import { reinjectFrom } from "./reinject.ts";
-import { addAddrHmac } from "./keys.ts";
+import { addAddrHmac, joinHmac } from "./keys.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 
 /** Implements the path side's transport for one connection, and hands it what arrives. */
@@ -54,7 +44,7 @@ export class PathTransportOf implements PathTransport {
   }
 
   get peerDeniesJoinToInitial(): boolean {
-    return this.#meta.peerDeniesJoinToInitial;
+    return this.#meta.keys.denied;
   }
 
   /** The path side, made when it is first needed: a connection that stays plain TCP has none. */
@@ -97,16 +87,16 @@ export class PathTransportOf implements PathTransport {
   /** The host has lost one: its subflows can send nothing any more. */
   localRemoved(address: string, now: Micros): void {
     this.#side?.localRemoved(address);
-    for (const subflow of [...this.#meta.attempts]) {
-      if (subflow.local.address !== address) continue;
+    for (const subflow of this.#meta.attempts) {
+      if (subflow.local.address !== address || subflow.ended !== null) continue;
       this.#meta.host.count("RmSubflow");
-      reset(subflow, RST_UNSPECIFIED, now);
+      this.#meta.reset(subflow, RST_UNSPECIFIED, now);
     }
   }
 
   /** The peer announced an address; its HMAC is good. */
   announced(id: number, address: string, port: number): void {
-    this.#meta.addAddrAccepted++;
+    this.#meta.figures.accept();
     this.side.remoteAnnounced(id, { address, port });
   }
 
@@ -118,8 +108,8 @@ export class PathTransportOf implements PathTransport {
   /** The peer took addresses back: subflows to them end, as in Linux (RFC 8684 §3.4.2). */
   remoteRemoved(ids: readonly number[]): void {
     this.side.remoteRemoved(ids);
-    for (const subflow of [...this.#meta.attempts]) {
-      if (ids.includes(subflow.remoteId)) reset(subflow, RST_UNSPECIFIED, this.now);
+    for (const subflow of this.#meta.attempts) {
+      if (ids.includes(subflow.remoteId)) this.#meta.reset(subflow, RST_UNSPECIFIED, this.now);
     }
   }
 
@@ -144,80 +134,101 @@ export class PathTransportOf implements PathTransport {
     if (reason !== null) return reason;
     const path = side.reserve();
     const { host } = meta;
-    const subflow = new Subflow(meta, {
+    const iss = host.randomWord();
+    const timestampOffset = host.randomWord();
+    const nonce = host.randomWord();
+    const localId = Math.max(0, side.localId(plan.local.address));
+    const subflow = new Subflow(host, meta, {
       path,
       local: plan.local,
       remote: plan.remote,
       family: plan.family,
       key: plan.key,
       outlet: plan.outlet,
-      iss: host.randomWord(),
-      timestampOffset: host.randomWord(),
-      localId: Math.max(0, side.localId(plan.local.address)),
+      iss,
+      timestampOffset,
+      localId,
       remoteId: option.addressId,
-      join: true,
-    }, now);
-    subflow.remoteNonce = option.nonce;
-    subflow.localNonce = host.randomWord();
-    subflow.backupByPeer = option.backup;
-    if (!host.register(subflow)) {
+      option: {
+        kind: "join",
+        backup: false,
+        addressId: localId,
+        token: meta.keys.peerToken,
+        nonce,
+        peerNonce: option.nonce,
+        mac: joinHmac(meta.keys.own, meta.keys.peer, nonce, option.nonce),
+      },
+      ...(option.backup && { backup: "peer" as const }),
+    });
+    if (!host.register(subflow, meta)) {
       side.abandon(path);
       return RST_UNSPECIFIED;
     }
-    meta.attempts.push(subflow);
-    accept(subflow, now);
+    meta.begin(subflow);
+    subflow.accept(now);
+    meta.dirty();
     return null;
   }
 
   open(path: PathIndex, spec: PathSpec, backup: boolean): boolean {
     const meta = this.#meta;
     const { host } = meta;
-    if (meta.closed || meta.fallback || !meta.established) return false;
+    if (meta.over || meta.fallback || !meta.established) return false;
     const remote = spec.remote.port === 0
       ? { ...spec.remote, port: meta.remoteEndpoint.port }
       : spec.remote;
     const plan = host.planFlow({ ...spec, local: { ...spec.local, port: 0 }, remote });
     if (plan === null) return false;
-    const subflow = new Subflow(meta, {
+    const iss = host.randomWord();
+    const timestampOffset = host.randomWord();
+    const subflow = new Subflow(host, meta, {
       path,
       local: plan.local,
       remote: plan.remote,
       family: plan.family,
       key: plan.key,
       outlet: plan.outlet,
-      iss: host.randomWord(),
-      timestampOffset: host.randomWord(),
+      iss,
+      timestampOffset,
       localId: spec.local.id,
       remoteId: spec.remote.id,
-      join: true,
-    }, this.now);
-    subflow.localNonce = host.randomWord();
-    subflow.backupByUs = backup;
-    if (!host.register(subflow)) {
-      subflow.destroy();
+      option: {
+        kind: "join",
+        backup,
+        addressId: spec.local.id,
+        token: meta.keys.peerToken,
+        nonce: host.randomWord(),
+        peerNonce: 0,
+        mac: null,
+      },
+      ...(backup && { backup: "us" as const }),
+    });
+    if (!host.register(subflow, meta)) {
+      subflow.release();
       return false;
     }
-    meta.attempts.push(subflow);
-    open(subflow, this.now);
+    meta.begin(subflow);
+    subflow.open(this.now);
+    meta.dirty();
     return true;
   }
 
   close(path: PathIndex): void {
     const meta = this.#meta;
-    const subflow = meta.attempts.find((each) => each.path === path);
+    const subflow = meta.attempts.find((each) => each.path === path && each.ended === null);
     if (subflow === undefined) return;
-    subflow.usable = false;
-    reinjectFrom(meta, subflow);
-    reset(subflow, RST_UNSPECIFIED, this.now);
+    meta.reinject(subflow);
+    meta.reset(subflow, RST_UNSPECIFIED, this.now);
   }
 
   setBackup(path: PathIndex, backup: boolean): void {
-    const subflow = this.#meta.subflows.find((each) => each.path === path);
+    const meta = this.#meta;
+    const subflow = meta.subflows.find((each) => each.path === path && each.ended === null);
     if (subflow === undefined) return;
-    subflow.backupByUs = backup;
-    sendPrio(this.#meta, subflow, this.now);
-    this.#meta.subflowChanged(subflow, "priority");
-    this.#meta.dirty(subflow);
+    subflow.setBackup("us", backup);
+    subflow.sayPrio(this.now);
+    meta.subflowChanged(subflow, "priority");
+    meta.dirty();
   }
 
   sendAddAddr(address: HostAddress, echo: boolean): void {
@@ -227,20 +238,18 @@ export class PathTransportOf implements PathTransport {
     if (parsed === null || carrier === null) return;
     const mac = echo
       ? new Uint8Array()
-      : addAddrHmac(meta.localKey, meta.remoteKey, address.id, parsed.bytes, address.port);
-    clearOptions();
-    writeAddAddr(address.id, parsed.bytes, address.port, mac);
-    if (!sendAck(carrier, this.now, true)) return;
+      : addAddrHmac(meta.keys.own, meta.keys.peer, address.id, parsed.bytes, address.port);
+    const draft = tx.begin().addAddr(address.id, parsed.bytes, address.port, mac);
+    if (!carrier.say(draft, this.now)) return;
     meta.host.count(echo ? "EchoAddTx" : "AddAddrTx");
-    if (!echo) meta.addAddrSignal++;
+    if (!echo) meta.figures.announce();
   }
 
   sendRemoveAddr(ids: readonly number[]): void {
     const carrier = this.#carrier((subflow) => !ids.includes(subflow.localId));
     if (carrier === null) return;
-    clearOptions();
-    writeRemoveAddr(ids);
-    if (sendAck(carrier, this.now, true)) this.#meta.host.count("RmAddrTx");
+    const left = carrier.say(tx.begin().removeAddr(ids), this.now);
+    if (left) this.#meta.host.count("RmAddrTx");
   }
 
   at(time: Micros, callback: () => void): () => void {
@@ -253,19 +262,11 @@ export class PathTransportOf implements PathTransport {
 
   /** A subflow for an option of its own, one that `prefer` names where there is one. */
   #carrier(prefer: (subflow: Subflow) => boolean): Subflow | null {
-    const able = this.#meta.subflows.filter(({ state, outlet }) =>
-      state === ESTABLISHED && !outlet.blocked
+    const able = this.#meta.subflows.filter(({ established, outlet }) =>
+      established && !outlet.blocked
     );
     const working = able.filter(({ stale }) => !stale);
     const choice = working.length > 0 ? working : able;
     return choice.find(prefer) ?? choice[0] ?? null;
   }
-}
-
-/** Tells the peer by MP_PRIO whether a subflow is a backup (RFC 8684 §3.3.8); when the link is full, in a later send pass. */
-export function sendPrio(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  clearOptions();
-  writeMpPrio(subflow.backupByUs);
-  subflow.prioOwed = !sendAck(subflow, now, true);
-  if (!subflow.prioOwed) meta.host.count("MPPrioTx");
 }

@@ -1,14 +1,10 @@
 /** Pull scheduling (draft §3.5.2, §3.5.3.2): whenever a subflow may send, the scheduler is asked over all of them; a mapping is made at that moment. */
 
-import type { Choice, Chunk, Micros } from "../plugin.ts";
-import { sendWantedFin } from "../subflow/close.ts";
-import { sendThirdAck } from "../subflow/handshake.ts";
-import { restartAfterIdle, retransmitLost } from "../subflow/recovery.ts";
-import { sendAck, sendChunk, sendDataFin } from "../subflow/send.ts";
+import type { Choice, Chunk, Micros, SubflowView } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
+import { TIMER_DATA, TIMER_WAKE } from "./data_timer.ts";
 import type { MetaSocket } from "./meta_socket.ts";
-import { sendPrio } from "./paths.ts";
-import { armDataTimer, armPersist } from "./reinject.ts";
+import type { Sent } from "./send_queue.ts";
 
 /** Most bytes one answer binds where the scheduler names none. */
 const DEFAULT_QUANTUM = 65535;
@@ -16,70 +12,75 @@ const DEFAULT_QUANTUM = 65535;
 /** What the scheduler is asked about; one object for all connections, read within the call. */
 const chunk: { -readonly [K in keyof Chunk]: Chunk[K] } = { offset: 0, length: 0, sentOn: [] };
 const nobody: readonly Subflow[] = [];
+const carriers: Subflow[] = [];
 const ready: Subflow[] = [];
-const elsewhere: Subflow[] = [];
+const candidates: Subflow[] = [];
+const copies: Subflow[] = [];
+
+/** Shortens an array and keeps its room: setting its length gives the room back, and the next pass would take it anew. */
+function shorten(array: unknown[], length: number): void {
+  while (array.length > length) array.pop();
+}
 
 /** One send pass: retransmissions, repeats, reinjections, new data, DATA_FIN, FINs, acknowledgements. */
 export function push(meta: MetaSocket, now: Micros): void {
-  for (const subflow of meta.attempts) {
-    if (subflow.inFlightList.lost > 0) retransmitLost(subflow, now);
+  const { attempts, subflows } = meta;
+  for (let i = 0; i < attempts.length; i++) {
+    const { sender } = attempts[i]!;
+    if (sender.board.lost > 0) sender.resend(now);
   }
-  if (meta.wakeAt <= now) meta.wakeAt = Infinity;
-  if (meta.pathsStartAt <= now && meta.established) {
-    meta.pathsStartAt = Infinity;
-    if (!meta.fallback && !meta.closed) meta.paths.start();
-  }
-  if (!meta.closed) {
-    if (meta.unsent > 0) { for (const subflow of meta.subflows) restartAfterIdle(subflow, now); }
+  if (meta.deadlines.at(TIMER_WAKE) <= now) meta.deadlines.set(TIMER_WAKE, Infinity);
+  if (meta.takeJoinsDue()) meta.paths.start();
+  if (!meta.over) {
+    if (meta.sendQueue.unsent > 0) {
+      for (let i = 0; i < subflows.length; i++) subflows[i]!.sender.restart(now);
+    }
     repeatOnOthers(meta, now);
     schedule(meta, now);
-    for (const subflow of meta.subflows) {
-      if (subflow.sendLimit - subflow.inFlight < subflow.mss) subflow.limitedUntil = subflow.sndNxt;
-      else if (meta.unsent === 0) subflow.appLimitedUntil = subflow.delivered + subflow.inFlight;
-    }
+    const starved = meta.sendQueue.unsent === 0;
+    for (let i = 0; i < subflows.length; i++) subflows[i]!.sender.passed(starved);
     finishSending(meta, now);
   }
-  const { attempts } = meta;
-  for (let i = attempts.length - 1; i >= 0; i--) {
-    const subflow = attempts[i]!;
-    if (subflow.thirdAckOwed) sendThirdAck(subflow, now);
-    if (subflow.prioOwed) sendPrio(meta, subflow, now);
-    if (subflow.finWanted) sendWantedFin(subflow, now);
-    if (subflow.ackNow) sendAck(subflow, now);
-    if (subflow.outlet.blocked) subflow.outlet.wait(meta);
+  for (let i = attempts.length - 1; i >= 0; i--) attempts[i]!.settle(now);
+  meta.receiveQueue.window.told();
+  meta.armPersist(now);
+  for (let i = 0; i < attempts.length; i++) {
+    const { outlet } = attempts[i]!;
+    if (outlet.blocked) outlet.wait(meta);
   }
-  meta.rcvEdgeSent = meta.rcvEdge;
-  armPersist(meta, now);
 }
 
 /**
  * Collects the subflows that may take `bytes`: with room, not stale, backup ones only when no other works (RFC 8684 §3.3.8). Less than a segment must
  * wait where as many packets as fill the window are in flight already: thousands of small ones would overrun any queue, and later they go as one.
  */
-function collectReady(meta: MetaSocket, bytes = Infinity): void {
+function collectReady(meta: MetaSocket, bytes: number): void {
+  const { subflows } = meta;
   let count = 0;
   let regular = false;
   let working = false;
-  for (const subflow of meta.subflows) {
+  for (let i = 0; i < subflows.length; i++) {
+    const subflow = subflows[i]!;
     if (subflow.stale || !subflow.usable) continue;
     working = true;
     regular ||= !subflow.backup;
   }
-  for (const subflow of meta.subflows) {
+  for (let i = 0; i < subflows.length; i++) {
+    const subflow = subflows[i]!;
     if (!subflow.usable || (working && subflow.stale) || (regular && subflow.backup)) continue;
-    const { room, mss } = subflow;
-    if (bytes < mss && subflow.inFlightList.count * mss >= subflow.cwnd) continue;
-    if (room >= mss || (room > 0 && subflow.inFlight === 0)) ready[count++] = subflow;
+    const { sender, mss } = subflow;
+    if (bytes < mss && sender.board.pieces * mss >= sender.cwnd) continue;
+    const { room } = sender;
+    if (room >= mss || (room > 0 && sender.board.inFlight === 0)) ready[count++] = subflow;
   }
-  // Emptying an array gives its room back, and every pass would take it anew.
-  if (ready.length !== count) ready.length = count;
+  shorten(ready, count);
 }
 
 /** Most bytes that one decision sends on `subflow`: about a millisecond of its rate, so that a slow path gets no bursts of 64 KB. */
 function chunkLimit(subflow: Subflow): number {
   const { mss } = subflow;
   const burst = Math.max(2 * mss, subflow.cwnd * 1000 / subflow.srtt);
-  const most = 65535 - subflow.headers - 40;
+  const most = 65535 - subflow.mtu.headers - 40;
   const limit = Math.min(burst, most);
   return limit - limit % mss || mss;
 }
@@ -94,98 +95,93 @@ function schedule(meta: MetaSocket, now: Micros): void {
   if (!meta.established) return;
   while (true) {
     const again = nextReinjection(meta);
-    if (!again && !nextNew(meta)) return;
-    if (again) {
-      if (ready.length === 0) {
-        // Only those that carry it already have room: new data need not wait for that.
-        if (!nextNew(meta)) return;
-        if (!ask(meta, false, now)) return;
-      } else if (!ask(meta, true, now)) {
-        return;
-      }
-    } else if (!ask(meta, false, now)) {
-      return;
+    // Where only those that carry it already have room, new data need not wait for that.
+    if (again !== null && ready.length > 0) {
+      if (!ask(meta, again, now)) return;
+    } else {
+      if (!nextNew(meta) || !ask(meta, null, now)) return;
     }
   }
 }
 
-/** Sets `chunk` and `ready` for what must go again; false when nothing must. */
-function nextReinjection(meta: MetaSocket): boolean {
-  const queue = meta.retransmitQueue;
-  if (queue.empty) return false;
-  queue.release(meta.dataUna);
-  const first = queue.first;
-  if (first === undefined) return false;
-  const sent = meta.sentList.find(first.offset);
-  if (sent === null) {
-    queue.release(first.end);
-    return nextReinjection(meta);
+/** Sets `chunk` and `ready` for what must go again; null when nothing must. */
+function nextReinjection(meta: MetaSocket): Sent | null {
+  const { again } = meta.sendQueue;
+  if (again.empty) return null;
+  again.release(meta.sendQueue.una);
+  while (!again.empty) {
+    const sent = meta.sendQueue.find(again.first);
+    if (sent !== null) return offer(meta, sent, again.first, again.firstEnd);
+    again.release(again.firstEnd);
   }
-  chunk.offset = first.offset;
-  chunk.length = available = Math.min(first.end, sent.end) - first.offset;
+  return null;
+}
+
+/** Offers the bytes [from, to) of `sent` to those that do not carry them: a second copy on the same subflow would be of no use. */
+function offer(meta: MetaSocket, sent: Sent, from: number, to: number): Sent {
+  chunk.offset = from;
+  chunk.length = available = Math.min(to, sent.end) - from;
   last = true;
-  chunk.sentOn = sent.sentOn;
-  collectReady(meta);
-  // On a subflow that still carries it a second copy would be of no use.
+  chunk.sentOn = carriersOf(sent);
+  collectReady(meta, Infinity);
   let kept = 0;
-  for (const subflow of ready) {
-    if (!carries(subflow, first.offset)) ready[kept++] = subflow;
+  for (let i = 0; i < ready.length; i++) {
+    const subflow = ready[i]!;
+    if (!sent.carriedBy(subflow, from)) ready[kept++] = subflow;
   }
-  ready.length = kept;
-  return true;
+  shorten(ready, kept);
+  return sent;
 }
 
-/** Whether a subflow has the byte at `offset` in flight. */
-export function carries(subflow: Subflow, offset: number): boolean {
-  for (let range = subflow.inFlightList.head; range !== null; range = range.next) {
-    if (!range.fin && range.data <= offset && offset < range.data + range.end - range.seq) {
-      return true;
-    }
+/** To whom `sent` was given, each once. */
+function carriersOf(sent: Sent): readonly Subflow[] {
+  let count = 0;
+  for (let i = 0; i < sent.copies; i++) {
+    const subflow = sent.copy(i);
+    let known = false;
+    for (let j = 0; j < count; j++) known ||= carriers[j] === subflow;
+    if (!known) carriers[count++] = subflow;
   }
-  return false;
+  shorten(carriers, count);
+  return carriers;
 }
 
 /** Sets `chunk` and `ready` for new data; false when there are none that the window allows, or nobody has room. */
 function nextNew(meta: MetaSocket): boolean {
-  const unsent = Math.min(meta.unsent, meta.window);
-  if (unsent <= 0) return false;
-  collectReady(meta, unsent);
+  const { sendQueue } = meta;
+  const { unsent } = sendQueue;
+  const allowed = Math.min(unsent, sendQueue.window);
+  if (allowed <= 0) return false;
+  collectReady(meta, allowed);
   if (ready.length === 0) return false;
-  chunk.offset = meta.dataNxt;
-  available = unsent;
-  last = unsent === meta.unsent;
-  chunk.length = Math.min(unsent, meta.schedulerPlugin.quantum ?? DEFAULT_QUANTUM);
+  chunk.offset = sendQueue.nxt;
+  available = allowed;
+  last = allowed === unsent;
+  chunk.length = Math.min(allowed, meta.quantum ?? DEFAULT_QUANTUM);
   chunk.sentOn = nobody;
   // Nagle (RFC 9293 §3.7.4), where the application asked for it.
-  if (!meta.noDelay && chunk.length < ready[0]!.mss && meta.unacked > 0 && meta.finOffset < 0) {
-    return false;
-  }
-  return true;
+  return meta.noDelay || chunk.length >= ready[0]!.mss || sendQueue.unacked === 0 ||
+    sendQueue.ours.kind !== "open";
 }
 
-/** Asks once and does as told; false when the answer is to wait. */
-function ask(meta: MetaSocket, again: boolean, now: Micros): boolean {
+/** Asks once and does as told; `again` holds the bytes when they are no new ones. False when the answer is to wait. */
+function ask(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   const choice: Choice = meta.scheduler.pick(ready, chunk);
   if (choice === null) return false;
+  shorten(copies, 0);
   if (!Array.isArray(choice)) {
-    const subflow = find(meta, (choice as { path: number }).path);
-    if (subflow === null || !ready.includes(subflow)) return false;
-    return bind(meta, subflow, null, again, now);
+    choose((choice as SubflowView).path);
+  } else {
+    for (let i = 0; i < choice.length; i++) choose(choice[i]!.path);
   }
-  elsewhere.length = 0;
-  for (const { path } of choice) {
-    const subflow = find(meta, path);
-    if (subflow !== null && ready.includes(subflow) && !elsewhere.includes(subflow)) {
-      elsewhere.push(subflow);
-    }
-  }
-  const first = elsewhere[0];
-  return first !== undefined && bind(meta, first, elsewhere, again, now);
+  return copies.length > 0 && bind(meta, again, now);
 }
 
-function find(meta: MetaSocket, path: number): Subflow | null {
-  for (const subflow of meta.subflows) if (subflow.path === path) return subflow;
-  return null;
+/** Adds the ready subflow of a path to `copies`; one that is not ready means to wait for it. */
+function choose(path: number): void {
+  for (let i = 0; i < ready.length; i++) {
+    if (ready[i]!.path === path && !copies.includes(ready[i]!)) copies.push(ready[i]!);
+  }
 }
 
 /** Bytes of `chunk` that fit `subflow` now: whole segments, but for the end of the data. */
@@ -199,99 +195,95 @@ function fitting(subflow: Subflow): number {
   return subflow.inFlight === 0 ? length : 0;
 }
 
-/** Sends `chunk` on `subflow`, and copies of it on the others. */
-function bind(
-  meta: MetaSocket,
-  subflow: Subflow,
-  copies: readonly Subflow[] | null,
-  again: boolean,
-  now: Micros,
-): boolean {
-  let length = fitting(subflow);
-  if (copies !== null) { for (const other of copies) length = Math.min(length, fitting(other)); }
+/** Sends `chunk` on the first of `copies`, and copies of new data on the others. */
+function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
+  const { sendQueue } = meta;
+  const subflow = copies[0]!;
+  let length = Infinity;
+  for (let i = 0; i < copies.length; i++) length = Math.min(length, fitting(copies[i]!));
   if (length <= 0) return false;
-  const offset = chunk.offset;
-  const first = meta.capableData && offset === 1 && !subflow.join;
+  const { offset } = chunk;
+  const first = offset === 1 && !subflow.join && meta.keysOwed !== null;
   // The keys ride on one segment: what follows it has a DSS of its own.
   if (first) length = Math.min(length, subflow.mss);
+  const ssn = subflow.sender.board.nxt;
   // A link that is full leaves its subflows without room: the others are asked for.
-  if (sendChunk(subflow, offset, length, first, now) === 0) return true;
-  meta.lastDataSent = now;
-  meta.bytesSent += length;
-  if (again) {
-    const sent = meta.sentList.find(offset);
-    if (sent !== null && !sent.sentOn.includes(subflow)) sent.sentOn.push(subflow);
-    meta.retransmitQueue.release(offset + length);
-    countRepeat(meta, length);
+  if (!subflow.chunk(offset, length, first, now)) return true;
+  meta.figures.sent(length, now);
+  if (again !== null) {
+    sendQueue.repeated(again, offset, length, subflow, ssn);
+    sendQueue.again.release(offset + length);
+    meta.countRepeat(length);
   } else {
-    const sent = meta.sentList.append(offset, offset + length, subflow);
-    meta.dataNxt = offset + length;
-    if (copies !== null) {
-      for (const other of copies) {
-        if (other === subflow || sendChunk(other, offset, length, false, now) === 0) continue;
-        sent.sentOn.push(other);
-        countRepeat(meta, length);
-      }
-    }
-    if (meta.dataRetransmitAt === Infinity) armDataTimer(meta, now);
+    const sent = sendQueue.bound(length, subflow, ssn);
+    for (let i = 1; i < copies.length; i++) repeat(meta, sent, copies[i]!, now);
   }
+  if (meta.deadlines.at(TIMER_DATA) === Infinity) meta.armDataTimer(now);
   return true;
 }
 
-function countRepeat(meta: MetaSocket, length: number): void {
-  meta.repeated += length;
-  meta.bytesRetransmitted += length;
-  meta.retransmits++;
-  meta.host.count("MPTCPRetrans");
+/** Gives the whole of `sent` to one more subflow; false when its link is full. */
+function repeat(meta: MetaSocket, sent: Sent, subflow: Subflow, now: Micros): boolean {
+  const { offset, length } = sent;
+  const ssn = subflow.sender.board.nxt;
+  if (!subflow.chunk(offset, length, false, now)) return false;
+  meta.sendQueue.repeated(sent, offset, length, subflow, ssn);
+  meta.countRepeat(length);
+  return true;
 }
 
-/** Asks `repeat` for each subflow with room, from the oldest byte on that it does not carry. */
+/** Asks `repeat` for each subflow with room, from the oldest bytes on that it was not given. */
 function repeatOnOthers(meta: MetaSocket, now: Micros): void {
-  const { scheduler } = meta;
+  const { scheduler, sendQueue } = meta;
   if (scheduler.repeat === undefined || meta.fallback || meta.subflows.length < 2) return;
-  collectReady(meta);
-  const candidates = ready.slice();
-  for (const subflow of candidates) {
-    for (let sent = meta.sentList.head; sent !== null; sent = sent.next) {
+  collectReady(meta, Infinity);
+  for (let i = 0; i < ready.length; i++) candidates[i] = ready[i]!;
+  shorten(candidates, ready.length);
+  for (let i = 0; i < candidates.length; i++) {
+    const subflow = candidates[i]!;
+    for (
+      let sent = sendQueue.firstNotOn(subflow);
+      sent !== null;
+      sent = sendQueue.firstNotOn(subflow)
+    ) {
       if (subflow.room < Math.min(subflow.mss, sent.length)) break;
-      if (sent.sentOn.length === 0 || sent.sentOn.includes(subflow)) continue;
       chunk.offset = sent.offset;
       chunk.length = sent.length;
-      chunk.sentOn = sent.sentOn;
+      chunk.sentOn = carriersOf(sent);
       if (!scheduler.repeat(subflow, chunk)) break;
-      // A part would leave `sentOn` half true: the whole goes, or nothing.
-      if (sent.length > subflow.room) break;
-      if (sendChunk(subflow, sent.offset, sent.length, false, now) === 0) break;
-      sent.sentOn.push(subflow);
-      countRepeat(meta, sent.length);
+      // A part would leave it half true that the subflow has it: the whole goes, or nothing.
+      if (sent.length > subflow.room || !repeat(meta, sent, subflow, now)) break;
     }
   }
 }
 
 /** When everything has been sent, DATA_FIN follows; on plain TCP the FIN itself. */
 function finishSending(meta: MetaSocket, now: Micros): void {
-  if (meta.finOffset < 0 || meta.dataNxt !== meta.finOffset || !meta.established) return;
+  const { sendQueue, subflows } = meta;
+  if (!sendQueue.finDue || !meta.established) return;
   if (meta.fallback) {
-    for (const subflow of meta.subflows) {
-      subflow.finWanted = true;
-      meta.dataNxt = meta.finOffset + 1;
+    for (let i = 0; i < subflows.length; i++) {
+      subflows[i]!.finish(now);
+      sendQueue.finSent();
     }
     return;
   }
-  if (!sendDataFinOn(meta, now)) return;
-  meta.dataNxt = meta.finOffset + 1;
-  armDataTimer(meta, now);
+  if (!sendDataFin(meta, now)) return;
+  sendQueue.finSent();
+  meta.armDataTimer(now);
 }
 
 /** Sends DATA_FIN on the best working subflow; false when there is none. */
-function sendDataFinOn(meta: MetaSocket, now: Micros): boolean {
+function sendDataFin(meta: MetaSocket, now: Micros): boolean {
+  const { ours } = meta.sendQueue;
   let best: Subflow | null = null;
-  for (const subflow of meta.subflows) {
+  for (let i = 0; i < meta.subflows.length; i++) {
+    const subflow = meta.subflows[i]!;
     if (!subflow.usable || subflow.outlet.blocked) continue;
     if (
       best === null || (best.stale && !subflow.stale) ||
       (best.stale === subflow.stale && subflow.srtt < best.srtt)
     ) best = subflow;
   }
-  return best !== null && sendDataFin(best, meta.finOffset, now);
+  return best !== null && ours.kind !== "open" && best.dataFin(ours.fin, now);
 }

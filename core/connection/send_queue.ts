@@ -1,71 +1,117 @@
-/** The shared send queue (draft §3.5.2, Fig. 2): part A waits to be sent, part B is sent and not DATA_ACKed; beside it the queue of what goes again first. */
+/**
+ * The shared send queue (draft §3.5.2, Fig. 2): part A waits to be sent, part B is sent and not DATA_ACKed, with the subflows that carry it; beside
+ * it what goes again first (draft SQ-5).
+ */
 
-import type { Chunk } from "../plugin.ts";
+import {
+  f64,
+  stream_append,
+  stream_free,
+  stream_new,
+  stream_record,
+  stream_release,
+  u32,
+  u8,
+} from "../../wasm/mod.ts";
+import { OUT_0, PAGE, STREAM_HEAD, STREAM_NEXT } from "../../wasm/layout.ts";
+import { Ring } from "../subflow/ring.ts";
 import type { Subflow } from "../subflow/subflow.ts";
+import { OPEN_END, type OurEnd } from "./life.ts";
 
-/** Bytes of part B that were bound in one decision, and the subflows that carry them. */
-export class Sent implements Chunk {
-  /** Data offset of its first byte. */
+/** One sending of bytes on one subflow. */
+class Copy {
+  subflow: Subflow | null = null;
+  /** Data offsets. */
+  from = 0;
+  to = 0;
+  /** Sequence offset of the first byte. */
+  ssn = 0;
+}
+
+const copyPool: Copy[] = [];
+
+/** Bytes of part B that were bound in one decision, and the subflows that they were given to. */
+export class Sent {
+  /** Data offset of the first byte. */
   offset = 0;
-  /** One past its last byte. */
+  /** One past the last. */
   end = 0;
-  /** Subflows it was sent on. */
-  readonly sentOn: Subflow[] = [];
-  /** Neighbour that follows. */
-  next: Sent | null = null;
+  readonly #copies: Copy[] = [];
 
   /** Bytes. */
   get length(): number {
     return this.end - this.offset;
   }
-}
 
-let pool: Sent | null = null;
-
-/** Part B in order of data offsets. */
-export class SentList {
-  /** Oldest. */
-  head: Sent | null = null;
-  #tail: Sent | null = null;
-
-  /** Appends what was just sent for the first time. */
-  append(offset: number, end: number, subflow: Subflow): Sent {
-    const sent = pool ?? new Sent();
-    pool = sent.next;
-    sent.next = null;
-    sent.offset = offset;
-    sent.end = end;
-    sent.sentOn.push(subflow);
-    if (this.#tail === null) this.head = sent;
-    else this.#tail.next = sent;
-    this.#tail = sent;
-    return sent;
+  /** How many times it, or a part of it, was given to a subflow that lives. */
+  get copies(): number {
+    return this.#copies.length;
   }
 
-  /** Drops what lies below `offset`, which is DATA_ACKed. */
-  release(offset: number): void {
-    let head = this.head;
-    while (head !== null && head.end <= offset) {
-      const next: Sent | null = head.next;
-      head.sentOn.length = 0;
-      head.next = pool;
-      pool = head;
-      head = next;
+  /** To whom; the same subflow may come more than once. */
+  copy(index: number): Subflow {
+    return this.#copies[index]!.subflow!;
+  }
+
+  /** Whether some of it was given to `subflow`. */
+  sentOn(subflow: Subflow): boolean {
+    for (let i = 0; i < this.#copies.length; i++) {
+      if (this.#copies[i]!.subflow === subflow) return true;
     }
-    this.head = head;
-    if (head === null) this.#tail = null;
-    else if (head.offset < offset) head.offset = offset;
+    return false;
   }
 
-  /** What holds the byte at `offset`. */
-  find(offset: number): Sent | null {
-    let sent = this.head;
-    while (sent !== null && sent.end <= offset) sent = sent.next;
-    return sent !== null && sent.offset <= offset ? sent : null;
+  /** Whether `subflow` has the byte at `offset` in flight. */
+  carriedBy(subflow: Subflow, offset: number): boolean {
+    for (let i = 0; i < this.#copies.length; i++) {
+      const copy = this.#copies[i]!;
+      if (
+        copy.subflow === subflow && copy.from <= offset && offset < copy.to &&
+        copy.ssn + offset - copy.from >= subflow.sender.board.una
+      ) return true;
+    }
+    return false;
+  }
+
+  /** Notes a sending of [from, to) that began at `ssn`. */
+  add(subflow: Subflow, from: number, to: number, ssn: number): void {
+    const copy = copyPool.pop() ?? new Copy();
+    copy.subflow = subflow;
+    copy.from = from;
+    copy.to = to;
+    copy.ssn = ssn;
+    this.#copies.push(copy);
+  }
+
+  /** Forgets a subflow; true when it was the last. */
+  forget(subflow: Subflow): boolean {
+    let kept = 0;
+    for (let i = 0; i < this.#copies.length; i++) {
+      const copy = this.#copies[i]!;
+      if (copy.subflow === subflow) giveCopy(copy);
+      else this.#copies[kept++] = copy;
+    }
+    const lost = kept < this.#copies.length;
+    while (this.#copies.length > kept) this.#copies.pop();
+    return lost && kept === 0;
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    for (let copy = this.#copies.pop(); copy !== undefined; copy = this.#copies.pop()) {
+      giveCopy(copy);
+    }
   }
 }
 
-/** Ranges of data offsets that go again before new data (draft SQ-5, row c); kept sorted and apart. */
+function giveCopy(copy: Copy): void {
+  copy.subflow = null;
+  copyPool.push(copy);
+}
+
+const sentPool: Sent[] = [];
+
+/** Ranges of data offsets that go again before new data; kept sorted and apart. */
 export class RetransmitQueue {
   readonly #ranges: { offset: number; end: number }[] = [];
 
@@ -74,9 +120,14 @@ export class RetransmitQueue {
     return this.#ranges.length === 0;
   }
 
-  /** The oldest range. */
-  get first(): { readonly offset: number; readonly end: number } | undefined {
-    return this.#ranges[0];
+  /** Offset of the oldest byte; there must be one. */
+  get first(): number {
+    return this.#ranges[0]!.offset;
+  }
+
+  /** End of the range that it begins. */
+  get firstEnd(): number {
+    return this.#ranges[0]!.end;
   }
 
   /** Adds [offset, end). */
@@ -99,4 +150,256 @@ export class RetransmitQueue {
     while (ranges.length > 0 && ranges[0]!.end <= offset) ranges.shift();
     if (ranges.length > 0 && ranges[0]!.offset < offset) ranges[0]!.offset = offset;
   }
+}
+
+/** The send queue of one connection. Data offsets: the first byte has 1. After `free` the last positions can still be asked for. */
+export class SendQueue {
+  /** Handle of the stream that the subflows send from. */
+  readonly stream: number;
+  /** Most bytes that are kept. */
+  readonly limit: number;
+  /** What goes again first. */
+  readonly again: RetransmitQueue = new RetransmitQueue();
+  readonly #record: number;
+  readonly #sent = new Ring<Sent>();
+  /** For `firstNotOn`: below these serial numbers everything was given to that subflow, or to nobody. */
+  readonly #cursors: { readonly subflow: Subflow; serial: number }[] = [];
+  #una = 1;
+  #nxt = 1;
+  #windowEnd = 1;
+  #ours: OurEnd = OPEN_END;
+  #freed = false;
+  #lastTail = 1;
+  #steps = 0;
+
+  /** @param host The host's handle in WebAssembly memory. @param limit Most bytes that are kept. */
+  constructor(host: number, limit: number) {
+    this.stream = stream_new(host, 1);
+    this.#record = stream_record(this.stream) >> 3;
+    this.limit = limit;
+  }
+
+  /** Oldest data offset that is not DATA_ACKed. */
+  get una(): number {
+    return this.#una;
+  }
+
+  /** Next data offset to be sent for the first time; a DATA_FIN counts. */
+  get nxt(): number {
+    return this.#nxt;
+  }
+
+  /** End of what was written. */
+  get tail(): number {
+    return this.#freed ? this.#lastTail : f64[this.#record + STREAM_NEXT]!;
+  }
+
+  /** Right edge of the peer's window. */
+  get windowEnd(): number {
+    return this.#windowEnd;
+  }
+
+  /** Our direction. */
+  get ours(): OurEnd {
+    return this.#ours;
+  }
+
+  /** Bytes written and not given to a subflow. */
+  get unsent(): number {
+    const { tail } = this;
+    return tail - Math.min(this.#nxt, tail);
+  }
+
+  /** Bytes, and a DATA_FIN, sent and not DATA_ACKed. */
+  get unacked(): number {
+    return this.#nxt - this.#una;
+  }
+
+  /** Bytes that the peer still allows. */
+  get window(): number {
+    return Math.max(0, this.#windowEnd - this.#nxt);
+  }
+
+  /** Bytes that `write` would take. */
+  get room(): number {
+    return this.#ours.kind === "open" ? Math.max(0, this.limit - (this.tail - this.#una)) : 0;
+  }
+
+  /** The end is wanted, and everything before it is sent, itself not. */
+  get finDue(): boolean {
+    return this.#ours.kind === "ending" && this.#nxt === this.#ours.fin;
+  }
+
+  /** Our DATA_FIN is all that is sent and not DATA_ACKed. */
+  get finUnacked(): boolean {
+    return this.#ours.kind === "ending" && this.#una === this.#ours.fin && this.#nxt > this.#una;
+  }
+
+  /** Places looked at so far, for tests. */
+  get steps(): number {
+    return this.#steps + this.#sent.steps;
+  }
+
+  /** Appends up to `most` bytes of `source` from index `from`; returns how many there was room and memory for. */
+  write(source: Uint8Array, from: number): number {
+    const most = Math.min(source.length - from, this.room);
+    let taken = 0;
+    while (taken < most) {
+      const address = stream_append(this.stream, Math.min(most - taken, PAGE));
+      if (address === 0) break;
+      const piece = u32[OUT_0]!;
+      const start = from + taken;
+      u8.set(piece === source.length ? source : source.subarray(start, start + piece), address);
+      taken += piece;
+    }
+    return taken;
+  }
+
+  /** Nothing more is written; `second`: the peer had finished before. */
+  end(second: boolean): void {
+    if (this.#ours.kind === "open") this.#ours = { kind: "ending", fin: this.tail, second };
+  }
+
+  /** The peer allows everything below `end`; true when that is more than before. */
+  open(end: number): boolean {
+    if (end <= this.#windowEnd) return false;
+    this.#windowEnd = end;
+    return true;
+  }
+
+  /** A DATA_ACK of everything below `offset`, which is above `una`; true when it is the first of our DATA_FIN. */
+  acknowledge(offset: number): boolean {
+    this.#una = offset;
+    if (!this.#freed) this.#release(offset);
+    const sent = this.#sent;
+    while (sent.first < sent.next && sent.at(sent.first).end <= offset) giveSent(sent.shift());
+    if (sent.first < sent.next) {
+      const head = sent.at(sent.first);
+      if (head.offset < offset) head.offset = offset;
+    }
+    const ours = this.#ours;
+    if (ours.kind !== "ending" || offset <= ours.fin) return false;
+    this.#ours = { kind: "acked", fin: ours.fin, second: ours.second };
+    return true;
+  }
+
+  /** Gives back the pages below `offset`. They go back whole: while the page of the head has bytes left, there is nothing to give. */
+  #release(offset: number): void {
+    const { tail } = this;
+    const end = Math.min(offset, tail);
+    const head = f64[this.#record + STREAM_HEAD]!;
+    if (end < tail && end - head < PAGE - (head & (PAGE - 1))) return;
+    stream_release(this.stream, end);
+  }
+
+  /** The next `length` bytes have been given to `subflow`, from its sequence offset `ssn` on. */
+  bound(length: number, subflow: Subflow, ssn: number): Sent {
+    const sent = sentPool.pop() ?? new Sent();
+    sent.offset = this.#nxt;
+    sent.end = this.#nxt += length;
+    sent.add(subflow, sent.offset, sent.end, ssn);
+    this.#sent.push(sent);
+    return sent;
+  }
+
+  /** [offset, offset + length) has also been given to `subflow`, from its sequence offset `ssn` on. */
+  repeated(sent: Sent, offset: number, length: number, subflow: Subflow, ssn: number): void {
+    // Nobody had it: who passed it over has to look again.
+    if (sent.copies === 0) {
+      const serial = this.#sent.find(sent.offset);
+      for (let i = 0; i < this.#cursors.length; i++) {
+        const cursor = this.#cursors[i]!;
+        if (cursor.serial > serial) cursor.serial = serial;
+      }
+    }
+    sent.add(subflow, offset, offset + length, ssn);
+  }
+
+  /** Our DATA_FIN, or the FIN in its place, has been sent. */
+  finSent(): void {
+    if (this.#ours.kind !== "open") this.#nxt = this.#ours.fin + 1;
+  }
+
+  /** The DATA_FIN was not heard, or not heeded: something else is to take its place. True when it had been sent. */
+  finAgain(): boolean {
+    if (this.#ours.kind !== "ending" || this.#nxt <= this.#ours.fin) return false;
+    this.#nxt = this.#ours.fin;
+    return true;
+  }
+
+  /** What holds the byte at `offset`; null when nobody was given it. */
+  find(offset: number): Sent | null {
+    const serial = this.#sent.find(offset);
+    if (serial >= this.#sent.next) return null;
+    const sent = this.#sent.at(serial);
+    return sent.offset <= offset ? sent : null;
+  }
+
+  /** The oldest that is not DATA_ACKed; null when nothing is out. */
+  get oldest(): Sent | null {
+    return this.#sent.first < this.#sent.next ? this.#sent.at(this.#sent.first) : null;
+  }
+
+  /** The oldest that others have and `subflow` was not given; null when there is none. */
+  firstNotOn(subflow: Subflow): Sent | null {
+    const sent = this.#sent;
+    const cursor = this.#cursor(subflow);
+    if (cursor.serial < sent.first) cursor.serial = sent.first;
+    while (cursor.serial < sent.next) {
+      this.#steps++;
+      const each = sent.at(cursor.serial);
+      if (each.copies > 0 && !each.sentOn(subflow)) return each;
+      cursor.serial++;
+    }
+    return null;
+  }
+
+  #cursor(subflow: Subflow): { serial: number } {
+    for (let i = 0; i < this.#cursors.length; i++) {
+      if (this.#cursors[i]!.subflow === subflow) return this.#cursors[i]!;
+    }
+    const cursor = { subflow, serial: this.#sent.first };
+    this.#cursors.push(cursor);
+    return cursor;
+  }
+
+  /**
+   * Queues what `subflow` carries, and the peer has not DATA_ACKed, for the others; what is SACKed too, as a peer may keep it on the subflow until
+   * the hole before it is filled.
+   */
+  reinject(subflow: Subflow): void {
+    const { board } = subflow.sender;
+    for (let serial = board.firstChunk; serial < board.nextChunk; serial++) {
+      const from = Math.max(board.dataStart(serial), this.#una);
+      const to = board.dataEnd(serial);
+      if (from < to) this.again.add(from, to);
+    }
+  }
+
+  /**
+   * Forgets a subflow that is gone. With `reinject` what nobody else was given goes again, acknowledged on the subflow or not: only a DATA_ACK tells
+   * that the peer has it (RFC 8684 §3.3.6).
+   */
+  forget(subflow: Subflow, reinject: boolean): void {
+    const at = this.#cursors.findIndex((cursor) => cursor.subflow === subflow);
+    if (at >= 0) this.#cursors.splice(at, 1);
+    for (let serial = this.#sent.first; serial < this.#sent.next; serial++) {
+      const sent = this.#sent.at(serial);
+      if (sent.forget(subflow) && reinject) this.again.add(sent.offset, sent.end);
+    }
+  }
+
+  /** Gives the memory back; what was not sent is lost. */
+  free(): void {
+    if (this.#freed) return;
+    this.#lastTail = this.tail;
+    this.#freed = true;
+    while (this.#sent.first < this.#sent.next) giveSent(this.#sent.shift());
+    stream_free(this.stream);
+  }
+}
+
+function giveSent(sent: Sent): void {
+  sent.clear();
+  sentPool.push(sent);
 }

@@ -1,8 +1,7 @@
 /** Which subflow, connection or listener a packet belongs to, in the order that the draft demands (EST-5, EST-6). */
 
-import { memory_free, packet_parse, u32, u8 } from "../../wasm/mod.ts";
+import { memory_free, packet_parse } from "../../wasm/mod.ts";
 import {
-  OPTION_TIMESTAMPS,
   PARSE_CHECKSUM,
   PARSE_FRAGMENT,
   PARSE_HEADER,
@@ -11,32 +10,18 @@ import {
   PARSE_PROTOCOL,
   PARSE_SHORT,
   PARSE_VERSION,
-  RX_DEST,
-  RX_DEST_PORT,
-  RX_FAMILY,
-  RX_FLAGS,
-  RX_FLOW,
-  RX_OPTIONS,
-  RX_PROTOCOL,
-  RX_SEQ,
-  RX_SOURCE,
-  RX_SOURCE_PORT,
-  RX_TSVAL,
   TCP_ACK,
   TCP_RST,
   TCP_SYN,
 } from "../../wasm/layout.ts";
 import { judgeSyn } from "../connection/establish.ts";
-import { startFallback } from "../connection/fallback.ts";
 import type { FlowPlan } from "../connection/host.ts";
-import { leave } from "../subflow/close.ts";
-import { arrive } from "../subflow/arrives.ts";
-import { accept } from "../subflow/handshake.ts";
-import { type Subflow, TIME_WAIT } from "../subflow/subflow.ts";
-import { formatAddress, type IpAddress, isHostAddress } from "../wire/ip.ts";
-import { MP_JOIN, optionAt, readMpJoin, RST_MPTCP } from "../wire/mptcp.ts";
+import { segmentArrived } from "../connection/settle.ts";
+import type { TimeWait } from "../subflow/time_wait.ts";
+import { formatAddress, isHostAddress } from "../wire/ip.ts";
+import { MP_JOIN, readMpJoin, RST_MPTCP } from "../wire/mptcp.ts";
 import type { PacketIn } from "../wire/packet.ts";
-import { distance32, fromWire } from "../wire/seq.ts";
+import { rx } from "../wire/segment.ts";
 import { writeKey } from "./flow_key.ts";
 import type { Link } from "./link.ts";
 import { answerIcmp, refuse } from "./replies.ts";
@@ -69,32 +54,39 @@ export function demultiplex(stack: Stack, link: Link, packet: Readonly<PacketIn>
     stack.count(DROPS[verdict] ?? "IpInDiscards");
     return;
   }
-  if (u32[RX_PROTOCOL] !== TCP) {
+  if (rx.protocol !== TCP) {
     if (destination(stack) !== undefined) answerIcmp(stack, link);
     return;
   }
-  const flags = u32[RX_FLAGS]!;
-  if ((flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN) {
+  if ((rx.flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN) {
     arriveSyn(stack);
-    return;
+  } else if (!arriveKnown(stack)) {
+    if (destination(stack) !== undefined && (rx.flags & TCP_RST) === 0) refuse(stack, -1);
   }
-  const subflow = existing(stack);
-  if (subflow !== null) {
-    arrive(subflow, stack.now);
-    return;
-  }
-  if (destination(stack) !== undefined && (flags & TCP_RST) === 0) refuse(stack, -1);
 }
 
-/** An address of the packet in RX_*. */
-function addressAt(word: number): IpAddress {
-  const family = u32[RX_FAMILY] === 4 ? 4 : 6;
-  return { family, bytes: u8.slice(word << 2, (word << 2) + (family === 4 ? 4 : 16)) };
+/** Hands the segment in `rx` to the flow that it belongs to; false when there is none. */
+function arriveKnown(stack: Stack): boolean {
+  const { flow } = rx;
+  if (flow === 0) return false;
+  const { flows, now } = stack;
+  const subflow = flows.subflow(flow);
+  const connection = flows.connection(flow);
+  if (subflow !== null && connection !== null) {
+    segmentArrived(connection, subflow, now);
+    return true;
+  }
+  const timeWait = flows.resting(flow);
+  if (timeWait === undefined) return false;
+  const state = timeWait.arrive(now);
+  if (state === "again") stack.rest(timeWait, now);
+  else if (state === "over") stack.forget(flow);
+  return true;
 }
 
 /** Our address that the packet is for; undefined when it is for somebody else, or from an address that can be nobody's: both are counted. */
 function destination(stack: Stack): LocalAddress | undefined {
-  const local = stack.routes.find(formatAddress(addressAt(RX_DEST).bytes));
+  const local = stack.routes.find(formatAddress(rx.destination.bytes));
   if (local === undefined || !sourceMayBe(stack)) {
     stack.count("IpInAddrErrors");
     return undefined;
@@ -104,28 +96,28 @@ function destination(stack: Stack): LocalAddress | undefined {
 
 /** Whether an answer to the packet's source could reach anybody else. */
 function sourceMayBe(stack: Stack): boolean {
-  const { bytes } = addressAt(RX_SOURCE);
+  const { bytes } = rx.source;
   return isHostAddress(bytes) && stack.routes.find(formatAddress(bytes)) === undefined;
 }
 
 /** A SYN: tokens before flows, flows before listeners. */
 function arriveSyn(stack: Stack): void {
   const { now } = stack;
-  const at = optionAt(MP_JOIN);
+  const at = rx.option(MP_JOIN);
   const join = at === 0 ? null : readMpJoin(at);
   const connection = join === null || join.length !== 12
     ? undefined
     : stack.tokens.find(join.token);
-  const known = join !== null && connection === undefined ? null : existing(stack);
-  if (known !== null && !replaces(known, stack, join !== null)) {
-    arrive(known, now);
-    return;
+  if (join === null || connection !== undefined) {
+    const timeWait = stack.flows.resting(rx.flow);
+    if (timeWait !== undefined && replaces(timeWait, stack, join !== null)) stack.forget(rx.flow);
+    else if (arriveKnown(stack)) return;
   }
   const local = destination(stack);
   if (local === undefined || !local.outlet.up) return;
   if (join !== null) {
     // EST-6: a join never falls through to a listener. RFC 8684 §3.2 answers a token that nobody has with a RST, where the draft drops.
-    if (connection === undefined || connection.closed) {
+    if (connection === undefined || connection.over) {
       stack.count("MPJoinNoTokenFound");
       refuse(stack, RST_MPTCP);
       return;
@@ -143,7 +135,7 @@ function arriveSyn(stack: Stack): void {
     }
     return;
   }
-  const listener = stack.listeners.find(local.view.address, u32[RX_DEST_PORT]!);
+  const listener = stack.listeners.find(local.view.address, rx.destinationPort);
   if (listener === undefined) {
     refuse(stack, -1);
     return;
@@ -159,40 +151,22 @@ function arriveSyn(stack: Stack): void {
     stack.count("ListenDrops");
     return;
   }
-  if (!opened.connection.capable || !judgeSyn(opened.connection)) {
-    startFallback(opened.connection, opened.subflow);
-  }
-  accept(opened.subflow, now);
+  judgeSyn(opened.connection, opened.subflow, now);
+  opened.subflow.accept(now);
+  opened.connection.dirty();
 }
 
-/** The subflow of the packet in RX_*. */
-function existing(stack: Stack): Subflow | null {
-  const value = u32[RX_FLOW]!;
-  return value === 0 ? null : stack.flows.of(value);
+/** Whether the SYN in `rx`, which somebody waits for, takes over a flow in TIME-WAIT. */
+function replaces(timeWait: TimeWait, stack: Stack, join: boolean): boolean {
+  const { address, port } = timeWait.local;
+  return (join || stack.listeners.find(address, port) !== undefined) && timeWait.outdated;
 }
 
-/**
- * A newer SYN that somebody waits for takes over a connection in TIME-WAIT: newer by its timestamp, without one by its sequence number
- * (RFC 9293 §3.10.7.4, fourth; RFC 6191 §2).
- */
-function replaces(subflow: Subflow, stack: Stack, join: boolean): boolean {
-  if (subflow.state !== TIME_WAIT) return false;
-  if (!join && stack.listeners.find(subflow.local.address, subflow.local.port) === undefined) {
-    return false;
-  }
-  const age = subflow.timestamps && (u32[RX_OPTIONS]! & OPTION_TIMESTAMPS) !== 0
-    ? distance32(u32[RX_TSVAL]!, subflow.tsRecent)
-    : fromWire(u32[RX_SEQ]!, subflow.irs, subflow.rcvNxt) - subflow.rcvNxt;
-  if (age <= 0) return false;
-  leave(subflow, "closed", stack.now);
-  return true;
-}
-
-/** The way back to the sender of the packet in RX_*. */
+/** The way back to the sender of the packet in `rx`. */
 function planReply(local: LocalAddress): FlowPlan {
-  const remote = addressAt(RX_SOURCE);
-  const localPort = u32[RX_DEST_PORT]!;
-  const remotePort = u32[RX_SOURCE_PORT]!;
+  const remote = rx.source;
+  const localPort = rx.destinationPort;
+  const remotePort = rx.sourcePort;
   return {
     outlet: local.outlet,
     local: { address: local.view.address, port: localPort },

@@ -3,8 +3,9 @@
 import { flow_insert, flow_remove } from "../../wasm/mod.ts";
 import type { FlowPlan } from "../connection/host.ts";
 import type { Endpoint } from "../plugin.ts";
-import { destroyQuietly } from "../subflow/close.ts";
+import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Subflow } from "../subflow/subflow.ts";
+import type { TimeWait } from "../subflow/time_wait.ts";
 import { formatAddress, parseAddress } from "../wire/ip.ts";
 import { writeKey } from "./flow_key.ts";
 import type { RandomStream } from "./random.ts";
@@ -14,50 +15,94 @@ import type { LocalAddress } from "./routes.ts";
 const FIRST_PORT = 32768;
 const LAST_PORT = 60999;
 
+/** Most subflows of a host in TIME-WAIT, where nothing else is asked for. */
+const MOST_TIME_WAITS = 16384;
+
 /** Flow table and ephemeral ports of one host. */
 export class Flows {
   readonly #wasm: number;
   readonly #taken: (port: number) => boolean;
-  readonly #slots: (Subflow | null)[] = [null];
+  readonly #timeWaits: number;
+  // By the values of the flow table, of which 0 is none's.
+  readonly #subflows: (Subflow | null)[] = [null];
+  readonly #connections: (MetaSocket | null)[] = [null];
+  readonly #resting = new Map<number, TimeWait>();
   readonly #free: number[] = [];
   #nextPort: number;
 
-  /** @param wasm The host's handle. @param ports Where the ports begin. @param taken Whether a listener has a port. */
-  constructor(wasm: number, ports: RandomStream, taken: (port: number) => boolean) {
+  /**
+   * @param wasm The host's handle.
+   * @param ports Where the ports begin.
+   * @param taken Whether a listener has a port.
+   * @param timeWaits Most flows in TIME-WAIT.
+   */
+  constructor(
+    wasm: number,
+    ports: RandomStream,
+    taken: (port: number) => boolean,
+    timeWaits = MOST_TIME_WAITS,
+  ) {
+    this.#timeWaits = timeWaits;
     this.#wasm = wasm;
     this.#taken = taken;
     this.#nextPort = FIRST_PORT + ports.u32() % (LAST_PORT - FIRST_PORT + 1);
   }
 
-  /** The subflow of a flow table's value. */
-  of(value: number): Subflow | null {
-    return this.#slots[value] ?? null;
+  /** The subflow of a flow table's value; null for none, and in TIME-WAIT. */
+  subflow(value: number): Subflow | null {
+    return this.#subflows[value] ?? null;
   }
 
-  /** Enters a subflow; false when its flow is taken, or memory is out. */
-  register(subflow: Subflow): boolean {
-    const index = this.#free.pop() ?? this.#slots.length;
-    if (flow_insert(this.#wasm, subflow.key, index) === 0) {
-      if (index < this.#slots.length) this.#free.push(index);
+  /** Its connection. */
+  connection(value: number): MetaSocket | null {
+    return this.#connections[value] ?? null;
+  }
+
+  /** What answers for a value in TIME-WAIT. */
+  resting(value: number): TimeWait | undefined {
+    return this.#resting.get(value);
+  }
+
+  /** Enters a subflow of `connection`; false when its flow is taken, or memory is out. */
+  register(subflow: Subflow, connection: MetaSocket): boolean {
+    const value = this.#free.pop() ?? this.#subflows.length;
+    if (flow_insert(this.#wasm, subflow.key, value) === 0) {
+      if (value < this.#subflows.length) this.#free.push(value);
       return false;
     }
-    this.#slots[index] = subflow;
-    subflow.flow = index;
+    this.#subflows[value] = subflow;
+    this.#connections[value] = connection;
+    subflow.registered(value);
     return true;
   }
 
-  /** Takes a subflow out. */
-  forget(subflow: Subflow): void {
-    if (subflow.flow === 0) return;
-    flow_remove(this.#wasm, subflow.key);
-    this.#slots[subflow.flow] = null;
-    this.#free.push(subflow.flow);
-    subflow.flow = 0;
+  /** `timeWait` answers in place of its subflow; false when there are too many: a peer that opens and closes without pause shall not fill memory. */
+  rest(timeWait: TimeWait): boolean {
+    this.#subflows[timeWait.flow] = null;
+    this.#connections[timeWait.flow] = null;
+    this.#resting.set(timeWait.flow, timeWait);
+    // Linux gives up at tcp_max_tw_buckets too.
+    return this.#resting.size <= this.#timeWaits;
   }
 
-  /** Gives back every subflow without a word. */
+  /** Takes a flow out; 0 is none. What was in TIME-WAIT is given back. */
+  forget(value: number): void {
+    const subflow = this.#subflows[value] ?? null;
+    const timeWait = this.#resting.get(value);
+    const key = subflow?.key ?? timeWait?.key;
+    if (key === undefined) return;
+    flow_remove(this.#wasm, key);
+    this.#subflows[value] = null;
+    this.#connections[value] = null;
+    this.#resting.delete(value);
+    this.#free.push(value);
+    timeWait?.free();
+  }
+
+  /** Gives back everything without a word. */
   clear(): void {
-    for (const subflow of this.#slots) if (subflow !== null) destroyQuietly(subflow);
+    for (const subflow of this.#subflows) subflow?.release();
+    for (const timeWait of this.#resting.values()) timeWait.free();
   }
 
   /** A port that no listener has; each call gives the next. */

@@ -49,7 +49,7 @@ export class Listener {
   /** Makes room by dropping the oldest half-open connection, if its SYN/ACK was sent again without an answer: a flood of SYNs ages fast. */
   evict(now: Micros): boolean {
     for (const connection of this.halfOpen) {
-      if ((connection.attempts[0]?.handshakeSends ?? 2) < 2) return false;
+      if (connection.attempts[0]?.handshakeRepeated === false) return false;
       this.halfOpen.delete(connection);
       connection.close(now);
       return true;

@@ -1,36 +1,10 @@
 /** Answers to what belongs to no connection: RST (RFC 9293 §3.10.7.1), ICMP echo (RFC 792, RFC 4443 §4.2). Limited in rate. */
 
-import { header_build, memory_alloc, sum, u32, u8 } from "../../wasm/mod.ts";
-import {
-  KEY_SIZE,
-  OPTION_MPTCP,
-  RX_ACK,
-  RX_DEST,
-  RX_DEST_PORT,
-  RX_FAMILY,
-  RX_FLAGS,
-  RX_IP,
-  RX_LENGTH,
-  RX_PROTOCOL,
-  RX_SEQ,
-  RX_SOURCE,
-  RX_SOURCE_PORT,
-  RX_TOTAL,
-  RX_TRANSPORT,
-  TCP_ACK,
-  TCP_FIN,
-  TCP_RST,
-  TCP_SYN,
-  TX_ACK,
-  TX_ECN,
-  TX_FLAGS,
-  TX_OPTIONS,
-  TX_SEQ,
-  TX_WINDOW,
-} from "../../wasm/layout.ts";
-import { clearOptions, writeTcpRst } from "../wire/mptcp.ts";
+import { memory_alloc, sum, u8 } from "../../wasm/mod.ts";
+import { KEY_SIZE, TCP_ACK, TCP_RST } from "../../wasm/layout.ts";
 import { formatAddress } from "../wire/ip.ts";
 import { inOnePiece, packetOut } from "../wire/packet.ts";
+import { rx, tx } from "../wire/segment.ts";
 import { writeKey } from "./flow_key.ts";
 import type { Link } from "./link.ts";
 import type { Stack } from "./stack.ts";
@@ -45,46 +19,36 @@ const ICMPV6_ECHO_REPLY = 129;
 const ICMPV6 = 58;
 const TTL = 64;
 
-/** Sends a RST for the segment in RX_*; `reason` 0 and above adds MP_TCPRST. */
+/** Sends a RST for the segment in `rx`; `reason` 0 and above adds MP_TCPRST. */
 export function refuse(stack: Stack, reason: number): void {
   if (!stack.replies.take(stack.now)) {
     stack.count("TcpOutRstsSkipped");
     return;
   }
-  const family = u32[RX_FAMILY] === 4 ? 4 : 6;
-  const size = family === 4 ? 4 : 16;
-  const ours = { family, bytes: u8.slice(RX_DEST << 2, (RX_DEST << 2) + size) } as const;
-  const theirs = { family, bytes: u8.slice(RX_SOURCE << 2, (RX_SOURCE << 2) + size) } as const;
+  const ours = rx.destination;
   const local = stack.routes.find(formatAddress(ours.bytes));
   if (local === undefined) return;
-  writeKey(ours, u32[RX_DEST_PORT]!, theirs, u32[RX_SOURCE_PORT]!, 0, KEY);
-  const flags = u32[RX_FLAGS]!;
-  const acked = (flags & TCP_ACK) !== 0;
-  const taken = u32[RX_LENGTH]! + (flags & TCP_SYN ? 1 : 0) + (flags & TCP_FIN ? 1 : 0);
-  u32[TX_SEQ] = acked ? u32[RX_ACK]! : 0;
-  u32[TX_ACK] = acked ? 0 : u32[RX_SEQ]! + taken;
-  u32[TX_FLAGS] = acked ? TCP_RST : TCP_RST | TCP_ACK;
-  u32[TX_WINDOW] = 0;
-  u32[TX_ECN] = 0;
-  clearOptions();
-  u32[TX_OPTIONS] = 0;
+  writeKey(ours, rx.destinationPort, rx.source, rx.sourcePort, 0, KEY);
+  const acked = (rx.flags & TCP_ACK) !== 0;
+  const draft = tx.begin();
   if (reason >= 0) {
-    writeTcpRst(reason, false);
-    u32[TX_OPTIONS] = OPTION_MPTCP;
+    draft.tcpRst(reason, false);
     stack.count("MPRstTx");
   }
+  if (acked) tx.header(rx.ack, 0, TCP_RST, 0);
+  else tx.header(0, (rx.seq + rx.taken) >>> 0, TCP_RST | TCP_ACK, 0);
   stack.count("TcpOutRsts");
   const { out } = stack;
-  inOnePiece(out, header_build(KEY, out.header, 0, 0, 0, 0, local.outlet.checksumMode));
+  inOnePiece(out, 0);
+  tx.build(KEY, out, local.outlet.checksumMode);
   local.outlet.send(out);
 }
 
-/** Answers an echo request in RX_* by turning it round where it lies. */
+/** Answers an echo request in `rx` by turning it round where it lies. */
 export function answerIcmp(stack: Stack, link: Link): void {
-  const v6 = u32[RX_PROTOCOL] === ICMPV6;
-  const icmp = u32[RX_TRANSPORT]!;
-  const total = u32[RX_TOTAL]!;
-  const ip = u32[RX_IP]!;
+  const v6 = rx.protocol === ICMPV6;
+  const icmp = rx.transport;
+  const { ip, total } = rx;
   if (ip + total - icmp < 8 || u8[icmp] !== (v6 ? ICMPV6_ECHO : ICMP_ECHO)) {
     stack.count("IcmpInMsgs");
     return;

@@ -2,7 +2,7 @@
 
 import { CHECKSUM_FULL, CHECKSUM_NONE, CHECKSUM_PARTIAL } from "../../wasm/layout.ts";
 import type { HostAddress } from "../plugin.ts";
-import type { Outlet, Waiter } from "../subflow/owner.ts";
+import type { Outlet, Waiter } from "../subflow/shared.ts";
 import {
   formatAddress,
   inPrefix,

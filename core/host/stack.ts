@@ -12,10 +12,12 @@ import type {
   FlowPlan,
 } from "../connection/host.ts";
 import { MetaSocket, type Policies } from "../connection/meta_socket.ts";
-import { push } from "../connection/pull.ts";
+import { firstSubflow } from "../connection/establish.ts";
+import { deadlinesPassed, pass } from "../connection/settle.ts";
 import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
-import { open } from "../subflow/handshake.ts";
-import { Subflow } from "../subflow/subflow.ts";
+import type { Timed } from "../subflow/shared.ts";
+import type { Subflow } from "../subflow/subflow.ts";
+import { TIME_WAIT_LENGTH, type TimeWait } from "../subflow/time_wait.ts";
 import { parseAddress } from "../wire/ip.ts";
 import type { Key } from "../wire/mptcp.ts";
 import { type PacketIn, type PacketOut, packetOut } from "../wire/packet.ts";
@@ -74,7 +76,6 @@ export class Stack implements ConnectionHost {
   readonly wasm: number;
   readonly out: PacketOut = packetOut();
   readonly timers = new TimerQueue();
-  timeWaits = 0;
   readonly counters = new Counters();
   readonly tokens = new Tokens();
   readonly routes = new Routes();
@@ -109,7 +110,12 @@ export class Stack implements ConnectionHost {
     this.wasm = host_new(secrets.u32() | 0, secrets.u32() | 0);
     this.out.header = memory_alloc(256) + 16;
     const taken = (port: number): boolean => this.listeners.find("", port) !== undefined;
-    this.flows = new Flows(this.wasm, options.random("ports"), taken);
+    this.flows = new Flows(
+      this.wasm,
+      options.random("ports"),
+      taken,
+      this.experiments.timeWaits,
+    );
   }
 
   // What comes in.
@@ -150,8 +156,7 @@ export class Stack implements ConnectionHost {
         this.#dirty = this.#spare;
         this.#spare = batch;
         for (const connection of batch) {
-          connection.inDirtyList = false;
-          push(connection, now);
+          pass(connection, now);
           this.listeners.settle(connection, now);
           this.#told.push(connection);
         }
@@ -262,18 +267,18 @@ export class Stack implements ConnectionHost {
         this.#guard.all(options.policies),
         observer,
       );
-      const subflow = this.#subflow(connection, plan);
-      if (this.register(subflow)) {
+      const subflow = firstSubflow(connection, plan);
+      if (this.register(subflow, connection)) {
         this.#live.add(connection);
-        connection.attempts.push(subflow);
-        if (!connection.capable) connection.fallback = true;
-        open(subflow, now);
+        connection.begin(subflow);
+        subflow.open(now);
+        connection.dirty();
         this.flush(now);
         return connection;
       }
-      this.releaseToken(connection.token);
-      connection.buffers.free();
-      memory_free(plan.key);
+      this.releaseToken(connection.keys.token);
+      connection.free();
+      subflow.release();
     }
     throw new StackError(
       "AddrInUse",
@@ -325,7 +330,7 @@ export class Stack implements ConnectionHost {
   /** Gives memory back; nothing may be called after it. */
   free(): void {
     this.flows.clear();
-    for (const connection of this.#live) connection.buffers.free();
+    for (const connection of this.#live) connection.free();
     this.#live.clear();
     this.timers.clear();
     memory_free(this.out.header - 16);
@@ -391,12 +396,27 @@ export class Stack implements ConnectionHost {
     return this.flows.plan(local, spec.local.port, spec.remote, spec.dscp ?? 0);
   }
 
-  register(subflow: Subflow): boolean {
-    return this.flows.register(subflow);
+  register(subflow: Subflow, connection: MetaSocket): boolean {
+    return this.flows.register(subflow, connection);
   }
 
-  forget(subflow: Subflow): void {
-    this.flows.forget(subflow);
+  forget(flow: number): void {
+    const timeWait = this.flows.resting(flow);
+    if (timeWait !== undefined) this.timers.arm(timeWait, Infinity);
+    this.flows.forget(flow);
+  }
+
+  rest(timeWait: TimeWait, now: Micros): void {
+    if (this.flows.rest(timeWait)) {
+      this.timers.arm(timeWait, now + TIME_WAIT_LENGTH);
+    } else {
+      this.count("TCPTimeWaitOverflow");
+      this.forget(timeWait.flow);
+    }
+  }
+
+  alarm(connection: MetaSocket): Timed {
+    return new Callback((now) => deadlinesPassed(connection, now));
   }
 
   at(time: Micros, callback: () => void): () => void {
@@ -439,32 +459,16 @@ export class Stack implements ConnectionHost {
       this.#guard.all(undefined),
       SILENT,
     );
-    const subflow = this.#subflow(connection, plan);
-    if (!this.register(subflow)) {
-      this.releaseToken(connection.token);
-      connection.buffers.free();
+    const subflow = firstSubflow(connection, plan);
+    if (!this.register(subflow, connection)) {
+      this.releaseToken(connection.keys.token);
+      connection.free();
       return null;
     }
     this.#live.add(connection);
-    connection.attempts.push(subflow);
+    connection.begin(subflow);
     this.listeners.begun(listener, connection);
     return { connection, subflow };
-  }
-
-  #subflow(connection: MetaSocket, plan: FlowPlan): Subflow {
-    return new Subflow(connection, {
-      path: 1,
-      local: plan.local,
-      remote: plan.remote,
-      family: plan.family,
-      key: plan.key,
-      outlet: plan.outlet,
-      iss: this.randomWord(),
-      timestampOffset: this.randomWord(),
-      localId: 0,
-      remoteId: 0,
-      join: false,
-    }, this.now);
   }
 }
 

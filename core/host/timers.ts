@@ -1,7 +1,7 @@
 /** The host's one queue of deadlines. */
 
 import type { Micros } from "../plugin.ts";
-import type { Timed, TimerService } from "../subflow/owner.ts";
+import type { Timed, TimerService } from "../subflow/shared.ts";
 
 /**
  * A binary heap filed by time, then by order of insertion. Moving a deadline later only writes a number: the entry is filed again when its old
@@ -114,14 +114,14 @@ export class TimerQueue implements TimerService {
 export class Callback implements Timed {
   deadline: Micros = Infinity;
   queuedAt: Micros = Infinity;
-  readonly #callback: () => void;
+  readonly #callback: (now: Micros) => void;
 
   /** @param callback What to call. */
-  constructor(callback: () => void) {
+  constructor(callback: (now: Micros) => void) {
     this.#callback = callback;
   }
 
-  fire(): void {
-    this.#callback();
+  fire(now: Micros): void {
+    this.#callback(now);
   }
 }

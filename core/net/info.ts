@@ -9,86 +9,21 @@ import type { InitialDsn } from "../wire/seq.ts";
 export interface InfoSource extends
   Pick<
     MetaSocket,
-    | "addAddrAccepted"
-    | "addAddrSignal"
-    | "bytesAcked"
     | "bytesReceived"
-    | "bytesRetransmitted"
-    | "bytesSent"
     | "dataRcvNxt"
     | "dataUna"
-    | "dssChecksum"
     | "established"
     | "fallback"
-    | "lastAckReceived"
-    | "lastDataReceived"
-    | "lastDataSent"
-    | "localIdsn"
-    | "remoteIdsn"
-    | "retransmits"
     | "subflowsTotal"
     | "tail"
-    | "token"
   > {
+  /** What it has done. */
+  readonly figures: Pick<MetaSocket["figures"], keyof MetaSocket["figures"]>;
+  /** What both sides have agreed. */
+  readonly keys: Pick<MetaSocket["keys"], "checksum" | "idsn" | "peerIdsn" | "token">;
   /** Its subflows. */
-  readonly subflows: readonly InfoSubflow[];
+  readonly subflows: readonly Subflow[];
 }
-
-/** What is read of a subflow. */
-export type InfoSubflow =
-  & Pick<
-    Subflow,
-    | "backup"
-    | "bytesAcked"
-    | "bytesReceived"
-    | "bytesRetransmitted"
-    | "bytesSent"
-    | "cwnd"
-    | "deliveryRate"
-    | "inFlight"
-    | "lastAckReceived"
-    | "lastDataReceived"
-    | "lastDataSent"
-    | "local"
-    | "localMss"
-    | "maxSegment"
-    | "minRtt"
-    | "mss"
-    | "pacingRate"
-    | "path"
-    | "queued"
-    | "rcvEdge"
-    | "rcvNxt"
-    | "recovery"
-    | "remote"
-    | "reordSeen"
-    | "retransmits"
-    | "rttVar"
-    | "sackPermitted"
-    | "scaled"
-    | "segmentsIn"
-    | "segmentsOut"
-    | "sndScale"
-    | "sndNxt"
-    | "sndUna"
-    | "sndWnd"
-    | "srtt"
-    | "ssthresh"
-    | "stale"
-    | "state"
-    | "timeouts"
-    | "timestamps"
-  >
-  & {
-    /** Its link's part is read. */
-    readonly outlet: Pick<Subflow["outlet"], "mtu">;
-    /** Its timeout. */
-    readonly rtt: Pick<Subflow["rtt"], "rto">;
-    /** What is in flight. */
-    readonly inFlightList: Pick<Subflow["inFlightList"], "sacked" | "lost">;
-    /** Whose scale its windows have. */
-    readonly owner: Pick<Subflow["owner"], "receiveScale">;
-  };
 
 /** Members of `struct mptcp_info` without `mptcpi_`. Sequence numbers are those on the wire. */
 export interface MptcpInfo {
@@ -235,10 +170,10 @@ const FLAG_FALLBACK = 1;
 /** MPTCP_INFO_FLAG_REMOTE_KEY_RECEIVED. */
 const FLAG_REMOTE_KEY = 2;
 
-/** Linux's numbers of the states CLOSED to TIME_WAIT of core/subflow/subflow.ts. */
+/** Linux's numbers of the states CLOSED to TIME_WAIT of core/subflow/state.ts. */
 const STATES = [7, 2, 3, 1, 4, 5, 8, 11, 9, 6];
-/** Linux's numbers of OPEN, RECOVERY, LOSS. */
-const CA_STATES = [0, 3, 4];
+/** Linux's numbers of what a sender does about losses. */
+const CA_STATES = { open: 0, fast: 3, loss: 4 } as const;
 /** TCP_INFINITE_SSTHRESH. */
 const INFINITE_SSTHRESH = 2147483647;
 
@@ -251,72 +186,74 @@ function millisecondsSince(time: Micros, now: Micros): number {
   return Math.max(0, Math.floor((now - time) / 1000));
 }
 
-function tcpInfo(subflow: InfoSubflow, now: Micros): TcpInfo {
-  const { mss, inFlightList, ssthresh } = subflow;
+function tcpInfo(subflow: Subflow, now: Micros): TcpInfo {
+  const { mss, ssthresh, sender, output, receiver, acks, mtu } = subflow;
+  const { board, rtt, window } = sender;
   const segments = (bytes: number): number => Math.ceil(bytes / mss);
   return {
     state: STATES[subflow.state] ?? 7,
-    ca_state: CA_STATES[subflow.recovery] ?? 0,
-    retransmits: subflow.timeouts,
-    backoff: subflow.timeouts,
-    options: (subflow.timestamps ? 1 : 0) | (subflow.sackPermitted ? 2 : 0) |
-      (subflow.scaled ? 4 : 0),
-    snd_wscale: subflow.sndScale,
-    rcv_wscale: subflow.scaled ? subflow.owner.receiveScale : 0,
-    rto: Math.round(subflow.rtt.rto),
+    ca_state: CA_STATES[sender.recovery.kind],
+    retransmits: rtt.timeouts,
+    backoff: rtt.timeouts,
+    options: (subflow.timestamps.on ? 1 : 0) | (output.sackPermitted ? 2 : 0) |
+      (output.scaled ? 4 : 0),
+    snd_wscale: window.scale,
+    rcv_wscale: output.scale,
+    rto: Math.round(rtt.base),
     snd_mss: mss,
-    unacked: segments(subflow.sndNxt - subflow.sndUna),
-    sacked: segments(inFlightList.sacked),
-    lost: segments(inFlightList.lost),
-    last_data_sent: millisecondsSince(subflow.lastDataSent, now),
+    unacked: segments(board.nxt - board.una),
+    sacked: segments(board.sacked),
+    lost: segments(board.lost),
+    last_data_sent: millisecondsSince(sender.lastSent, now),
     last_data_recv: millisecondsSince(subflow.lastDataReceived, now),
-    last_ack_recv: millisecondsSince(subflow.lastAckReceived, now),
-    pmtu: subflow.outlet.mtu,
-    rtt: Math.round(subflow.srtt),
-    rttvar: Math.round(subflow.rttVar),
+    last_ack_recv: millisecondsSince(sender.lastHeard, now),
+    pmtu: mtu.link,
+    rtt: Math.round(rtt.srtt),
+    rttvar: Math.round(rtt.rttVar),
     snd_ssthresh: ssthresh === Infinity ? INFINITE_SSTHRESH : Math.round(ssthresh / mss),
     snd_cwnd: Math.round(subflow.cwnd / mss),
-    advmss: subflow.localMss,
-    total_retrans: subflow.retransmits,
+    advmss: mtu.local,
+    total_retrans: sender.retransmits,
     pacing_rate: Math.round(subflow.pacingRate),
-    bytes_acked: subflow.bytesAcked,
+    bytes_acked: Math.max(0, board.una - 1),
     bytes_received: subflow.bytesReceived,
-    segs_out: subflow.segmentsOut,
+    segs_out: output.segments,
     segs_in: subflow.segmentsIn,
     notsent_bytes: subflow.queued,
-    min_rtt: Math.round(subflow.minRtt),
-    delivery_rate: Math.round(subflow.deliveryRate),
-    bytes_sent: subflow.bytesSent,
-    bytes_retrans: subflow.bytesRetransmitted,
-    reord_seen: subflow.reordSeen,
-    snd_wnd: subflow.sndWnd,
-    rcv_wnd: Math.max(0, subflow.rcvEdge - subflow.rcvNxt),
+    min_rtt: Math.round(rtt.minRtt),
+    delivery_rate: Math.round(sender.rate.rate),
+    bytes_sent: sender.bytesSent,
+    bytes_retrans: sender.bytesRetransmitted,
+    reord_seen: sender.reorderings,
+    snd_wnd: window.size,
+    rcv_wnd: Math.max(0, acks.edge - receiver.nxt),
   };
 }
 
 /** Collects the figures of a connection. */
 export function connectionInfo(socket: InfoSource, now: Micros): ConnInfo {
+  const { figures, keys } = socket;
   const remoteKey = socket.established && !socket.fallback;
   return {
     mptcp: {
       subflows: Math.max(0, socket.subflows.length - 1),
-      add_addr_signal: socket.addAddrSignal,
-      add_addr_accepted: socket.addAddrAccepted,
+      add_addr_signal: figures.announced,
+      add_addr_accepted: figures.accepted,
       flags: (socket.fallback ? FLAG_FALLBACK : 0) | (remoteKey ? FLAG_REMOTE_KEY : 0),
-      token: socket.token >>> 0,
-      write_seq: wireDsn(socket.localIdsn, socket.tail),
-      snd_una: wireDsn(socket.localIdsn, socket.dataUna),
-      rcv_nxt: wireDsn(socket.remoteIdsn, socket.dataRcvNxt),
-      csum_enabled: socket.dssChecksum ? 1 : 0,
-      retransmits: socket.retransmits,
-      bytes_retrans: socket.bytesRetransmitted,
-      bytes_sent: socket.bytesSent,
+      token: keys.token >>> 0,
+      write_seq: wireDsn(keys.idsn, socket.tail),
+      snd_una: wireDsn(keys.idsn, socket.dataUna),
+      rcv_nxt: wireDsn(keys.peerIdsn, socket.dataRcvNxt),
+      csum_enabled: keys.checksum ? 1 : 0,
+      retransmits: figures.repeats,
+      bytes_retrans: figures.repeated,
+      bytes_sent: figures.bytesSent,
       bytes_received: socket.bytesReceived,
-      bytes_acked: socket.bytesAcked,
+      bytes_acked: socket.dataUna - 1,
       subflows_total: socket.subflows.length,
-      last_data_sent: millisecondsSince(socket.lastDataSent, now),
-      last_data_recv: millisecondsSince(socket.lastDataReceived, now),
-      last_ack_recv: millisecondsSince(socket.lastAckReceived, now),
+      last_data_sent: millisecondsSince(figures.lastSent, now),
+      last_data_recv: millisecondsSince(figures.lastReceived, now),
+      last_ack_recv: millisecondsSince(figures.lastAcked, now),
     },
     subflows: socket.subflows.map((subflow) => ({
       id: subflow.path,

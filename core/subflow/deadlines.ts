@@ -1,54 +1,63 @@
-/** The deadlines of a subflow: many in name, one in the host's queue. */
+/** Deadlines by name: one place for each part that has some, and one timer above it. */
 
 import type { Micros } from "../plugin.ts";
-import { finishTimeWait } from "./close.ts";
-import { handshakeTimeout, repeatThirdAck } from "./handshake.ts";
-import { reorderingTimeout, retransmissionTimeout } from "./recovery.ts";
-import { MAX_RTO } from "./rtt.ts";
-import { ESTABLISHED, type Subflow } from "./subflow.ts";
 
-/** Files the nearest deadline; only one that moves earlier costs more than a comparison. */
-export function rearm(subflow: Subflow): void {
-  let nearest = subflow.rtoAt;
-  if (subflow.ackAt < nearest) nearest = subflow.ackAt;
-  if (subflow.rackAt < nearest) nearest = subflow.rackAt;
-  if (subflow.probeAt < nearest) nearest = subflow.probeAt;
-  if (subflow.endAt < nearest) nearest = subflow.endAt;
-  if (nearest !== subflow.deadline) subflow.owner.host.timers.arm(subflow, nearest);
+/** A table of deadlines whose names are 0, 1, 2 …; those that are due come in the order of their names. */
+export class Deadlines<T extends number> {
+  // Doubles in a plain array take 8 bytes each, and writing one makes no garbage.
+  readonly #times: Micros[];
+
+  /** @param names How many there are; none is set. */
+  constructor(names: number) {
+    this.#times = new Array<Micros>(names).fill(Infinity);
+  }
+
+  /** When a deadline is; Infinity: not set. */
+  at(name: T): Micros {
+    return this.#times[name]!;
+  }
+
+  /** Sets a deadline; Infinity takes it back. */
+  set(name: T, at: Micros): void {
+    this.#times[name] = at;
+  }
+
+  /** The nearest; Infinity: none is set. */
+  get nearest(): Micros {
+    let nearest = Infinity;
+    for (let i = 0; i < this.#times.length; i++) {
+      if (this.#times[i]! < nearest) nearest = this.#times[i]!;
+    }
+    return nearest;
+  }
+
+  /** The first by name that has passed, which is taken back; -1 when none has. */
+  due(now: Micros): T | -1 {
+    for (let i = 0; i < this.#times.length; i++) {
+      if (this.#times[i]! > now) continue;
+      this.#times[i] = Infinity;
+      return i as T;
+    }
+    return -1;
+  }
+
+  /** Takes all back. */
+  clearAll(): void {
+    for (let i = 0; i < this.#times.length; i++) this.#times[i] = Infinity;
+  }
 }
 
-/** Starts the retransmission timer afresh (RFC 6298 §5.1, §5.3), backed off by the timeouts so far (§5.5). */
-export function armRetransmission(subflow: Subflow, now: Micros): void {
-  const list = subflow.inFlightList;
-  subflow.rtoAt = list.head === null && subflow.state >= ESTABLISHED
-    ? Infinity
-    : now + Math.min(MAX_RTO, subflow.rtt.rto * 2 ** subflow.timeouts);
-  rearm(subflow);
-}
-
-/** Handles every deadline that has passed. */
-export function fireTimers(subflow: Subflow, now: Micros): void {
-  if (subflow.endAt <= now) {
-    finishTimeWait(subflow, now);
-    return;
-  }
-  if (subflow.ackAt <= now) {
-    subflow.ackAt = Infinity;
-    subflow.ackNow = true;
-    subflow.owner.dirty(subflow);
-  }
-  if (subflow.rackAt <= now) {
-    subflow.rackAt = Infinity;
-    reorderingTimeout(subflow, now);
-  }
-  if (subflow.probeAt <= now) {
-    subflow.probeAt = Infinity;
-    if (subflow.preEstablished) repeatThirdAck(subflow, now);
-  }
-  if (subflow.rtoAt <= now) {
-    subflow.rtoAt = Infinity;
-    if (subflow.state < ESTABLISHED) handshakeTimeout(subflow, now);
-    else retransmissionTimeout(subflow, now);
-  }
-  if (!subflow.gone) rearm(subflow);
-}
+/** The deadlines of a subflow; of those due at once the first by name is handled first. */
+export type SubflowTimer = 0 | 1 | 2 | 3 | 4;
+/** A FIN of the peer has been awaited long enough. */
+export const TIMER_END = 0;
+/** An acknowledgement has been delayed long enough (RFC 9293 §3.8.6.3). */
+export const TIMER_ACK = 1;
+/** The reordering window is over (RFC 8985 §6.3). */
+export const TIMER_RACK = 2;
+/** The third ACK of a join was not answered (RFC 8684 §3.2). */
+export const TIMER_THIRD_ACK = 3;
+/** Retransmission timeout (RFC 6298). */
+export const TIMER_RTO = 4;
+/** How many there are. */
+export const SUBFLOW_TIMERS = 5;

@@ -1,19 +1,20 @@
 /** Proportional rate reduction: how much may leave during a recovery (RFC 6937, RFC 9937). */
 
-/** State of one recovery. */
+/** One recovery. */
 export class Prr {
-  /** Bytes that may be in flight now. */
-  window = 0;
+  #window = 0;
   #delivered = 0;
   #out = 0;
-  #flight = 1;
+  readonly #flight: number;
 
-  /** A recovery begins with `flight` bytes outstanding that were not yet SACKed before this ACK. */
-  enter(flight: number): void {
-    this.#delivered = 0;
-    this.#out = 0;
+  /** @param flight Bytes outstanding that were not SACKed before the ACK that begins the recovery. */
+  constructor(flight: number) {
     this.#flight = Math.max(1, flight);
-    this.window = 0;
+  }
+
+  /** Bytes that may be in flight now. */
+  get window(): number {
+    return this.#window;
   }
 
   /**
@@ -39,7 +40,7 @@ export class Prr {
     }
     // So is the first one (RFC 6937 §3).
     if (this.#out === 0 || partial) count = Math.max(count, mss);
-    this.window = pipe + Math.max(0, count);
+    this.#window = pipe + Math.max(0, count);
   }
 
   /** `bytes` left. */

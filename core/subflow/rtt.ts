@@ -8,45 +8,85 @@ export const INITIAL_RTO: Micros = 1e6;
 export const MIN_RTO: Micros = 200e3;
 /** Largest timeout (RFC 6298 §2.5). */
 export const MAX_RTO: Micros = 60e6;
+/** Timeout for data where the SYN timed out and no round trip was measured (RFC 6298 §5.7). */
+const LOST_SYN_RTO: Micros = 3e6;
 /** How long a least round-trip time stays valid. */
 const MIN_RTT_WINDOW: Micros = 10e6;
 
-/** The estimator of one subflow. */
-export class RttEstimator {
-  /** Smoothed round-trip time; 1 s before a first sample. */
-  srtt: Micros = 1e6;
-  /** Its mean deviation. */
-  rttVar: Micros = 0;
-  /** Least sample of the last 10 s; 1 s before a first one. */
-  minRtt: Micros = 1e6;
-  /** The timeout without back-off. */
-  rto: Micros = INITIAL_RTO;
-  /** Whether there was a sample. */
-  sampled = false;
-  /** The latest sample. */
-  latest: Micros = 0;
+/** The estimator of one subflow, and how often in a row its timeout has passed. */
+export class Rtt {
+  #srtt: Micros = 1e6;
+  #rttVar: Micros = 0;
+  #minRtt: Micros = 1e6;
   #minRttTime: Micros = 0;
+  #base: Micros = INITIAL_RTO;
+  #sampled = false;
+  #timeouts = 0;
+
+  /** Smoothed round-trip time, at least 1; 1 s before a first sample. */
+  get srtt(): Micros {
+    return this.#srtt;
+  }
+
+  /** Its mean deviation. */
+  get rttVar(): Micros {
+    return this.#rttVar;
+  }
+
+  /** Least sample of the last 10 s; 1 s before a first one. */
+  get minRtt(): Micros {
+    return this.#minRtt;
+  }
+
+  /** The timeout without back-off. */
+  get base(): Micros {
+    return this.#base;
+  }
+
+  /** The timeout, backed off by those that have passed (RFC 6298 §5.5). */
+  get rto(): Micros {
+    return Math.min(MAX_RTO, this.#base * 2 ** this.#timeouts);
+  }
+
+  /** Timeouts in a row. */
+  get timeouts(): number {
+    return this.#timeouts;
+  }
 
   /** Takes a sample of a segment that was sent once (Karn's rule is the caller's). */
   sample(rtt: Micros, now: Micros): void {
     const value = Math.max(1, rtt);
-    this.latest = value;
-    if (!this.sampled) {
+    if (!this.#sampled) {
       // RFC 6298 §2.2
-      this.sampled = true;
-      this.srtt = value;
-      this.rttVar = value / 2;
-      this.minRtt = value;
+      this.#sampled = true;
+      this.#srtt = value;
+      this.#rttVar = value / 2;
+      this.#minRtt = value;
       this.#minRttTime = now;
     } else {
-      // RFC 6298 §2.3
-      this.rttVar += (Math.abs(this.srtt - value) - this.rttVar) / 4;
-      this.srtt += (value - this.srtt) / 8;
-      if (value <= this.minRtt || now - this.#minRttTime > MIN_RTT_WINDOW) {
-        this.minRtt = value;
+      // RFC 6298 §2.3: the deviation is from the SRTT before this sample.
+      this.#rttVar += (Math.abs(this.#srtt - value) - this.#rttVar) / 4;
+      this.#srtt += (value - this.#srtt) / 8;
+      if (value <= this.#minRtt || now - this.#minRttTime > MIN_RTT_WINDOW) {
+        this.#minRtt = value;
         this.#minRttTime = now;
       }
     }
-    this.rto = Math.min(MAX_RTO, this.srtt + Math.max(MIN_RTO, 4 * this.rttVar));
+    this.#base = Math.min(MAX_RTO, this.#srtt + Math.max(MIN_RTO, 4 * this.#rttVar));
+  }
+
+  /** The timeout has passed. */
+  backOff(): void {
+    this.#timeouts++;
+  }
+
+  /** Something new was acknowledged. */
+  answered(): void {
+    this.#timeouts = 0;
+  }
+
+  /** The handshake is over, and its SYN was sent more than once: no round trip was measured. */
+  lostSyn(): void {
+    this.#base = LOST_SYN_RTO;
   }
 }

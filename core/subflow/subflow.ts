@@ -1,48 +1,62 @@
 /**
- * One subflow: the TCP of RFC 9293 under the names of its variables. Sequence numbers are offsets from the initial ones: 0 is the SYN, 1 the
- * first byte. What arrives is handled in arrives.ts, what leaves in send.ts, losses in recovery.ts; this file holds the state they share.
+ * One subflow: a TCP connection (RFC 9293) whose variables are kept by the parts that it holds. A segment arrives in the order of RFC 9293 §3.10.7
+ * with RFC 7323 §5 before it and RFC 5961 inside; what it leads to beyond the subflow is answered as an {@linkcode Outcome}, which the connection
+ * settles. Sequence numbers are offsets from the initial ones: 0 is the SYN, 1 the first byte.
  */
 
-import { f64, memory_free, receiver_free, receiver_new, receiver_record } from "../../wasm/mod.ts";
-import { RECEIVER_NEXT, RECEIVER_RANGES } from "../../wasm/layout.ts";
-import type {
-  AckSample,
-  CongestionController,
-  Endpoint,
-  Micros,
-  PathIndex,
-  SubflowView,
-} from "../plugin.ts";
-import { fireTimers, rearm } from "./deadlines.ts";
-import { InFlight } from "./in_flight.ts";
-import type { Outlet, SubflowOwner, Timed } from "./owner.ts";
-import { Prr } from "./prr.ts";
-import { RttEstimator } from "./rtt.ts";
+import { memory_free } from "../../wasm/mod.ts";
+import {
+  SEGMENT_GAP,
+  SEGMENT_MEMORY,
+  TCP_ACK,
+  TCP_FIN,
+  TCP_RST,
+  TCP_SYN,
+} from "../../wasm/layout.ts";
+import type { CongestionController, Endpoint, Micros, PathIndex, SubflowView } from "../plugin.ts";
+import { type Key, RST_UNSPECIFIED } from "../wire/mptcp.ts";
+import { type Draft, rx, tx } from "../wire/segment.ts";
+import { fromWire } from "../wire/seq.ts";
+import { Acks, DELAYED_ACK } from "./acks.ts";
+import {
+  Deadlines,
+  SUBFLOW_TIMERS,
+  type SubflowTimer,
+  TIMER_ACK,
+  TIMER_END,
+  TIMER_RACK,
+  TIMER_RTO,
+  TIMER_THIRD_ACK,
+} from "./deadlines.ts";
+import { Handshake, type SynOption } from "./handshake.ts";
+import { Mtu } from "./mtu.ts";
+import { Output } from "./output.ts";
+import { Receiver } from "./receiver.ts";
+import type { Recovery } from "./recovery.ts";
+import { Sender } from "./sender.ts";
+import {
+  type DataLevel,
+  type LeaveReason,
+  type Outcome,
+  OUTCOME_ENDED,
+  OUTCOME_FIN,
+  OUTCOME_JOINED,
+  OUTCOME_JUDGE,
+  OUTCOME_MORE,
+  OUTCOME_REFUSE,
+  OUTCOME_SEGMENT,
+  OUTCOME_WORK,
+  type Outlet,
+  type SubflowHost,
+} from "./shared.ts";
+import { TcpState } from "./state.ts";
+import { Timestamps } from "./timestamps.ts";
+import { Trust } from "./trust.ts";
 
-/** States of RFC 9293 §3.3.2; LISTEN belongs to listeners. */
-export const CLOSED = 0;
-export const SYN_SENT = 1;
-export const SYN_RECEIVED = 2;
-export const ESTABLISHED = 3;
-export const FIN_WAIT_1 = 4;
-export const FIN_WAIT_2 = 5;
-export const CLOSE_WAIT = 6;
-export const CLOSING = 7;
-export const LAST_ACK = 8;
-export const TIME_WAIT = 9;
-
-/** No loss is being repaired. */
-export const OPEN = 0;
-/** Fast recovery until `recover` is acknowledged. */
-export const RECOVERY = 1;
-/** After a retransmission timeout, until `recover` is acknowledged. */
-export const LOSS = 2;
-
-/** IPv4 and IPv6 header with a TCP header. */
-const HEADERS = { 4: 40, 6: 60 } as const;
-
-/** What an AckSample holds, writable. */
-export type MutableAckSample = { -readonly [K in keyof AckSample]: AckSample[K] };
+/** Largest shift (RFC 7323 §2.3). */
+const MAX_WINDOW_SCALE = 14;
+/** How long a FIN of the peer is awaited when ours is acknowledged, and nothing else is awaited from it. */
+const FIN_WAIT_2_LENGTH: Micros = 60e6;
 
 /** What makes a subflow. */
 export interface SubflowOptions {
@@ -66,249 +80,142 @@ export interface SubflowOptions {
   readonly localId: number;
   /** Of the peer's end. */
   readonly remoteId: number;
-  /** Opened by MP_JOIN. */
-  readonly join: boolean;
+  /** What its handshake says of MPTCP. */
+  readonly option: SynOption;
+  /** Used only when no other works, as we or the peer asked when it was opened. */
+  readonly backup?: "us" | "peer";
 }
 
-/** State of one subflow. Members without a comment are RFC 9293's variables. */
-export class Subflow implements SubflowView, Timed {
+/** One subflow. */
+export class Subflow implements SubflowView {
   readonly path: PathIndex;
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  readonly family: 4 | 6;
   readonly key: number;
   readonly outlet: Outlet;
+  /** Opened by MP_JOIN. */
   readonly join: boolean;
-  readonly owner: SubflowOwner;
-  localId: number;
-  remoteId: number;
-  /** Value in the flow table. */
-  flow = 0;
+  /** Address ids of both ends. */
+  readonly localId: number;
+  readonly remoteId: number;
+  readonly sender: Sender;
+  readonly receiver: Receiver = new Receiver();
+  readonly acks: Acks = new Acks();
+  readonly mtu: Mtu;
+  readonly timestamps: Timestamps;
+  readonly output: Output;
+  readonly trust: Trust = new Trust();
+  readonly #host: SubflowHost;
+  readonly #level: DataLevel;
+  readonly #iss: number;
+  readonly #tcp = new TcpState();
+  readonly #deadlines = new Deadlines<SubflowTimer>(SUBFLOW_TIMERS);
+  /** Null when the peer has shown that it is over. */
+  #handshake: Handshake | null;
+  #flow = 0;
+  #ended: LeaveReason | null = null;
+  #released = false;
+  #finWanted = false;
+  #prioOwed = false;
+  #backupByUs: boolean;
+  #backupByPeer: boolean;
+  #stale = false;
+  // The segment in hand: its sequence offset, and the right edge of the window that it found.
+  #seq = 0;
+  #edge = 0;
+  // Figures.
+  #segmentsIn = 0;
+  #bytesIn = 0;
+  #lastReceived: Micros = 0;
 
-  state = CLOSED;
-  readonly iss: number;
-  irs = 0;
-  sndUna = 0;
-  sndNxt = 0;
-  /** Bytes that the peer allows beyond `sndUna`. */
-  sndWnd = 0;
-  /** The largest window that the peer ever allowed. */
-  maxSndWnd = 0;
-  sndWl1 = 0;
-  sndWl2 = 0;
-  /** Shift of the windows in segments from the peer (RFC 7323 §2.3). */
-  sndScale = 0;
-  /** Whether windows are scaled in both directions. */
-  scaled = true;
-  sackPermitted = true;
-  timestamps = true;
-  readonly timestampOffset: number;
-  tsRecent = 0;
-  tsRecentTime: Micros = 0;
-  lastAckSent = 0;
-  /** Right edge of the window last advertised, as sequence offset. */
-  rcvEdge = 0;
-  /** Largest segment of the peer's MSS option, and of our link. */
-  maxSegment = 536;
-  /** Bytes of payload of a full segment with the options of data. */
-  mss = 536;
-
-  /** Our FIN has been sent; it takes the offset before `sndNxt`. */
-  finSent = false;
-  /** A FIN is to be sent when nothing is left before it. */
-  finWanted = false;
-  /** Offset of the peer's FIN; -1 while unknown. */
-  finSeq = -1;
-  finReceived = false;
-
-  /** Handle of the receiver in WebAssembly memory, and its record as index of f64. */
-  receiver = 0;
-  record = 0;
-
-  readonly inFlightList: InFlight;
-  readonly rtt: RttEstimator = new RttEstimator();
-  readonly prr: Prr = new Prr();
-  controller: CongestionController | null = null;
-  recovery = OPEN;
-  recover = 0;
-  dupAcks = 0;
-  /** `sndNxt` when the window was last full: what was sent before was limited by it (RFC 7661). */
-  limitedUntil = 0;
-  /** RACK: send time, end and round trip of the segment sent last among those delivered (RFC 8985 §5.2). */
-  rackTime: Micros = -1;
-  rackEnd = 0;
-  rackRtt: Micros = 0;
-  /** End of the highest byte delivered (RFC 8985 §5.4). */
-  fack = 0;
-  reordering = false;
-  timeouts = 0;
-  delivered = 0;
-  deliveredTime: Micros = 0;
-  deliveryRate = 0;
-  /** `delivered` up to which samples count as limited by the application. */
-  appLimitedUntil = 0;
-  readonly sample: MutableAckSample = {
-    acked: 0,
-    lost: 0,
-    marked: 0,
-    rtt: -1,
-    inFlight: 0,
-    cwndLimited: false,
-    delivered: 0,
-    priorDelivered: 0,
-    deliveryRate: 0,
-    appLimited: false,
-  };
-
-  /** An ACK must leave at the end of this batch. */
-  ackNow = false;
-  /** Bytes received in order since the last ACK. */
-  ackBytes = 0;
-  /** Payload of the peer's full segments, as far as it was seen. */
-  receiveMss = 536;
-  /** The mapping learned last, as on the wire: a super-segment repeats it on every packet. */
-  mapLow = -1;
-  mapSsn = -1;
-  mapLength = -1;
-  /** DATA_ACK last sent on this subflow. */
-  dataAckSent = 0;
-
-  /** The link refused the third ACK, or an MP_PRIO: it is still to be sent. */
-  thirdAckOwed = false;
-  prioOwed = false;
-
-  /** What our path manager asked for. */
-  backupByUs = false;
-  /** What the peer asked for by MP_PRIO or the B flag. */
-  backupByPeer = false;
-  stale = false;
-  /** Joined, but the fourth ACK has not come (RFC 8684 §3.2). */
-  preEstablished = false;
-  /** May carry data. */
-  usable = false;
-  /** `left` has been told. */
-  gone = false;
-
-  // Deadlines; the nearest is armed. Infinity: not set.
-  rtoAt: Micros = Infinity;
-  ackAt: Micros = Infinity;
-  rackAt: Micros = Infinity;
-  probeAt: Micros = Infinity;
-  endAt: Micros = Infinity;
-  deadline: Micros = Infinity;
-  queuedAt: Micros = Infinity;
-  handshakeSentAt: Micros = 0;
-  handshakeSends = 0;
-
-  // Random number and HMAC of its join (RFC 8684 §3.2).
-  localNonce = 0;
-  remoteNonce = 0;
-
-  // Figures for info().
-  readonly openedAt: Micros;
-  segmentsOut = 0;
-  segmentsIn = 0;
-  bytesSent = 0;
-  bytesRetransmitted = 0;
-  bytesReceived = 0;
-  bytesAcked = 0;
-  retransmits = 0;
-  lastDataSent: Micros = 0;
-  /** When its controller was told last that sending starts again. */
-  restartedAt: Micros = 0;
-  lastDataReceived: Micros = 0;
-  lastAckReceived: Micros = 0;
-  reordSeen = 0;
-
-  /** Makes a closed subflow; handshake.ts opens it. */
-  constructor(owner: SubflowOwner, options: SubflowOptions, now: Micros) {
-    this.owner = owner;
+  /** Makes a closed subflow: `open` or `accept` begins. */
+  constructor(host: SubflowHost, level: DataLevel, options: SubflowOptions) {
+    const { family, outlet, key, iss, option, backup } = options;
+    this.#host = host;
+    this.#level = level;
     this.path = options.path;
     this.local = options.local;
     this.remote = options.remote;
-    this.family = options.family;
-    this.key = options.key;
-    this.outlet = options.outlet;
-    this.iss = options.iss;
-    this.timestampOffset = options.timestampOffset;
+    this.key = key;
+    this.outlet = outlet;
     this.localId = options.localId;
     this.remoteId = options.remoteId;
-    this.join = options.join;
-    this.openedAt = now;
-    this.inFlightList = new InFlight(owner.sendStream);
+    this.join = option.kind === "join";
+    this.#iss = iss;
+    this.#handshake = new Handshake(option);
+    this.#backupByUs = backup === "us";
+    this.#backupByPeer = backup === "peer";
+    this.mtu = new Mtu(outlet, family);
+    this.timestamps = new Timestamps(options.timestampOffset);
+    const deadlines = this.#deadlines;
+    const { timestamps, receiver, acks, mtu } = this;
+    this.output = new Output({
+      host,
+      level,
+      outlet,
+      key,
+      iss,
+      timestamps,
+      receiver,
+      acks,
+      mtu,
+      deadlines,
+    });
+    this.sender = new Sender(host, level.sendStream, this.output, mtu, deadlines, iss);
   }
 
-  /** Bytes of an IP packet that are not TCP payload or options. */
-  get headers(): number {
-    return HEADERS[this.family];
-  }
-
-  /** Our MSS option (RFC 9293 §3.7.1). */
-  get localMss(): number {
-    return Math.min(65535, this.outlet.mtu - this.headers);
-  }
-
-  get rcvNxt(): number {
-    return this.record === 0 ? this.lastAckSent : f64[this.record + RECEIVER_NEXT]!;
-  }
-
-  /** Ranges received above `rcvNxt`. */
-  get ranges(): number {
-    return this.record === 0 ? 0 : f64[this.record + RECEIVER_RANGES]!;
-  }
+  // What plugins see.
 
   get backup(): boolean {
-    return this.backupByUs || this.backupByPeer;
+    return this.#backupByUs || this.#backupByPeer;
+  }
+
+  get stale(): boolean {
+    return this.#stale;
   }
 
   get srtt(): Micros {
-    return Math.max(1, this.rtt.srtt);
+    return this.sender.rtt.srtt;
   }
 
   get rttVar(): Micros {
-    return this.rtt.rttVar;
+    return this.sender.rtt.rttVar;
   }
 
   get minRtt(): Micros {
-    return this.rtt.minRtt;
+    return this.sender.rtt.minRtt;
+  }
+
+  get mss(): number {
+    return this.mtu.payload;
   }
 
   get cwnd(): number {
-    if (this.controller !== null) return this.controller.cwnd;
-    // A lost SYN is a loss: one segment to begin with (RFC 5681 §3.1).
-    return this.handshakeSends > 1 ? this.mss : initialWindow(this.mss);
+    return this.sender.cwnd;
   }
 
   get ssthresh(): number {
-    return this.controller === null ? Infinity : this.controller.ssthresh;
+    return this.sender.ssthresh;
   }
 
   get inFlight(): number {
-    return this.sndNxt - this.sndUna - this.inFlightList.sacked - this.inFlightList.lost;
-  }
-
-  /** What limits `inFlight` now: PRR's window in recovery, else cwnd. */
-  get sendLimit(): number {
-    if (this.recovery === RECOVERY && this.controller?.ownsRecovery !== true) {
-      return this.prr.window;
-    }
-    return this.cwnd;
+    return this.sender.board.inFlight;
   }
 
   get room(): number {
-    if (!this.usable || this.outlet.blocked || this.inFlightList.lost > 0) return 0;
-    let room = this.sendLimit - this.inFlight;
-    // The shared window is the connection's to keep. What this subflow last heard of it may be old, so it only counts while an answer is due.
-    if (this.sndNxt > this.sndUna) room = Math.min(room, this.sndUna + this.sndWnd - this.sndNxt);
-    return room > 0 ? room : 0;
+    return this.usable ? this.sender.room : 0;
   }
 
   get queued(): number {
     return 0;
   }
 
+  get deliveryRate(): number {
+    return this.sender.rate.rate;
+  }
+
   get pacingRate(): number {
-    const own = this.controller?.pacingRate;
+    const own = this.sender.pacingRate;
     if (own !== undefined) return own;
     return (this.inSlowStart ? 2 : 1.2) * this.cwnd * 1e6 / this.srtt;
   }
@@ -318,48 +225,501 @@ export class Subflow implements SubflowView, Timed {
   }
 
   get inRecovery(): boolean {
-    return this.recovery !== OPEN;
+    return this.sender.recovery.kind !== "open";
   }
 
-  /** Makes the receiver when the peer's initial sequence number is known. */
-  startReceiver(stream: number): boolean {
-    this.receiver = receiver_new(this.owner.host.wasm, stream);
-    if (this.receiver === 0) return false;
-    this.record = receiver_record(this.receiver) >> 3;
-    return true;
+  // What the connection asks.
+
+  /** May carry data: established, proved if it is a join (RFC 8684 §3.2), and no FIN is wanted. */
+  get usable(): boolean {
+    return this.#tcp.maySend && !this.#finWanted && !this.provisional;
   }
 
-  /** The nearest of its deadlines has passed. */
-  fire(now: Micros): void {
-    fireTimers(this, now);
+  /** Joined, but the fourth ACK has not come (RFC 8684 §3.2). */
+  get provisional(): boolean {
+    return this.#handshake !== null && this.join;
   }
 
-  /** Files the nearest deadline. */
-  rearm(): void {
-    rearm(this);
+  /** The handshake is over and neither side has finished: other options may be sent on it. */
+  get established(): boolean {
+    return this.#tcp.established;
   }
 
-  /** Gives back what it holds in WebAssembly memory. */
-  release(): void {
-    this.inFlightList.clear();
-    if (this.receiver !== 0) {
-      this.lastAckSent = this.rcvNxt;
-      receiver_free(this.receiver);
-      this.receiver = 0;
-      this.record = 0;
+  /** A handshake is under way that we, or the peer, began. */
+  get opening(): boolean {
+    return this.#tcp.opening;
+  }
+
+  /** Our SYN waits for its answer. */
+  get synSent(): boolean {
+    return this.#tcp.synSent;
+  }
+
+  /** The handshake had to be sent again. */
+  get handshakeRepeated(): boolean {
+    return (this.#handshake?.sends ?? 2) > 1;
+  }
+
+  /** What the handshake says; null when it is over. */
+  get option(): SynOption | null {
+    return this.#handshake?.option ?? null;
+  }
+
+  /** Why it ended; null while it lives. */
+  get ended(): LeaveReason | null {
+    return this.#ended;
+  }
+
+  /** Its nearest deadline; Infinity: none. */
+  get deadline(): Micros {
+    return this.#deadlines.nearest;
+  }
+
+  /** What is done about losses. */
+  get recovery(): Recovery {
+    return this.sender.recovery;
+  }
+
+  // Figures for info().
+
+  /** CLOSED to TIME_WAIT of state.ts. */
+  get state(): number {
+    return this.#tcp.number;
+  }
+
+  /** Segments that came. */
+  get segmentsIn(): number {
+    return this.#segmentsIn;
+  }
+
+  /** Payload that came. */
+  get bytesReceived(): number {
+    return this.#bytesIn;
+  }
+
+  /** When payload last came. */
+  get lastDataReceived(): Micros {
+    return this.#lastReceived;
+  }
+
+  // Opening.
+
+  /** It has a place in the flow table. */
+  registered(flow: number): void {
+    this.#flow = flow;
+  }
+
+  /** Active open. */
+  open(now: Micros): void {
+    this.#tcp.on("open");
+    this.acks.offered(Math.min(65535, this.#level.receiveWindow));
+    this.#sendSyn(TCP_SYN, now);
+  }
+
+  /** Passive open: the SYN is in `rx`. */
+  accept(now: Micros): void {
+    this.#tcp.on("syn");
+    this.#takeOffer(now);
+    this.acks.offered(1 + Math.min(65535, this.#level.receiveWindow));
+    this.#sendSyn(TCP_SYN | TCP_ACK, now);
+  }
+
+  /** The peer's part of the handshake's MPTCP option is known, or there is none. */
+  learn(option: SynOption): void {
+    this.#handshake?.learn(option);
+  }
+
+  #sendSyn(flags: number, now: Micros): void {
+    const { sender } = this;
+    this.output.syn(this.#handshake!, flags, now);
+    sender.board.synSent();
+    this.#deadlines.set(TIMER_RTO, now + sender.rtt.rto);
+  }
+
+  /** Takes over what the SYN in `rx` offers, and the first window. */
+  #takeOffer(now: Micros): void {
+    this.receiver.begin(rx.seq);
+    this.acks.begin();
+    this.output.agree(rx.sackPermitted, rx.hasWindowScale);
+    this.timestamps.agree(now);
+    this.mtu.peer(rx.hasMss ? rx.mss : undefined);
+    const scale = this.output.scaled ? Math.min(MAX_WINDOW_SCALE, rx.windowScale) : 0;
+    this.sender.window.begin(rx.window, scale);
+  }
+
+  // A segment arrives.
+
+  /** Handles the segment in `rx` as far as it is the subflow's own. */
+  arrive(now: Micros): Outcome {
+    this.#segmentsIn++;
+    if (this.#tcp.closed) return 0;
+    if (this.#tcp.synSent) return this.#arriveSynSent(now);
+    const { flags } = rx;
+    const next = this.receiver.nxt;
+    const seq = this.#seq = fromWire(rx.seq, this.receiver.irs, next);
+    if ((flags & TCP_RST) === 0 && this.timestamps.old(now)) {
+      this.#host.count("PAWSEstab");
+      return this.#challenge(now);
+    }
+    // First, check the sequence number.
+    const end = seq + rx.length + ((flags & TCP_FIN) !== 0 ? 1 : 0);
+    // The window is shared: what another subflow has offered since holds for this one too (RFC 8684 §3.3.4).
+    const edge = this.#edge = Math.max(this.acks.edge, next + this.#level.receiveWindow);
+    if (end < this.acks.last || seq > edge) {
+      if (flags & TCP_RST) return 0;
+      return flags & TCP_SYN ? this.#repeated(flags, now) : this.#challenge(now);
+    }
+    // Second, check the RST bit (RFC 5961 §3.2: only the exact number resets).
+    if (flags & TCP_RST) {
+      if (seq !== next) return this.#challenge(now);
+      return this.#end(this.#tcp.synReceived ? "refused" : "reset");
+    }
+    // Fourth, check the SYN bit (RFC 5961 §4.2).
+    if (flags & TCP_SYN) return this.#repeated(flags, now);
+    // Fifth, check the ACK field.
+    if ((flags & TCP_ACK) === 0) return 0;
+    if (this.#tcp.synReceived) {
+      return fromWire(rx.ack, this.#iss, 0) === 1 ? OUTCOME_JUDGE : OUTCOME_REFUSE;
+    }
+    return this.proceed(now);
+  }
+
+  /** A segment in SYN-SENT (RFC 9293 §3.10.7.3), in the order of the text. */
+  #arriveSynSent(now: Micros): Outcome {
+    const { flags } = rx;
+    const acked = (flags & TCP_ACK) !== 0;
+    if (acked && fromWire(rx.ack, this.#iss, 1) !== 1) {
+      // The peer still has an old connection: the RST ends it, and the next SYN gets through (RFC 9293 §3.5.1).
+      return flags & TCP_RST ? 0 : OUTCOME_REFUSE;
+    }
+    if (flags & TCP_RST) return acked ? this.#end("refused") : 0;
+    if ((flags & TCP_SYN) === 0) return 0;
+    this.#takeOffer(now);
+    if (acked) return OUTCOME_JUDGE;
+    // Simultaneous open (RFC 9293 §3.5): MPTCP does not survive it.
+    this.#tcp.on("syn");
+    this.#sendSyn(TCP_SYN | TCP_ACK, now);
+    return OUTCOME_WORK;
+  }
+
+  /** The connection has nothing against the handshake whose last segment is in `rx`: enters ESTABLISHED. */
+  admit(now: Micros): Outcome {
+    const { sender } = this;
+    const handshake = this.#handshake!;
+    const active = this.#tcp.synSent;
+    if (handshake.sends === 1) sender.rtt.sample(now - handshake.sentAt, now);
+    sender.board.synAcked();
+    if (!this.receiver.start(this.#host.wasm, this.#level.receiveStream)) {
+      return this.#end("aborted");
+    }
+    this.#tcp.on("established");
+    sender.begin(this.output.sackPermitted, handshake.sends > 1);
+    this.acks.offered(1);
+    this.output.resize();
+    if (!active) {
+      this.#handshake = null;
+      // The fourth ACK (RFC 8684 §3.2).
+      if (this.join) this.acks.need();
+      return OUTCOME_JOINED | OUTCOME_MORE | OUTCOME_WORK;
+    }
+    this.output.thirdAck(handshake, sender.board.nxt, now);
+    if (!this.join) return OUTCOME_JOINED | OUTCOME_WORK;
+    // Until the fourth ACK a join carries no data, and its third ACK is repeated (RFC 8684 §3.2).
+    this.#deadlines.set(TIMER_THIRD_ACK, now + sender.rtt.base);
+    return OUTCOME_WORK;
+  }
+
+  /** Goes on with the segment in `rx` from its ACK field on. */
+  proceed(now: Micros): Outcome {
+    const { sender, timestamps } = this;
+    const { board } = sender;
+    const ack = fromWire(rx.ack, this.#iss, board.una);
+    // RFC 5961 §5.2: what somebody guessed lies rarely so close.
+    if (ack > board.nxt || ack < board.una - sender.window.most) return this.#challenge(now);
+    // RFC 7323 §4.3
+    if (timestamps.on && rx.hasTimestamps && this.#seq <= this.acks.last) timestamps.take(now);
+    if (this.#handshake !== null) {
+      // Any segment tells that the third ACK has arrived (RFC 8684 §3.2).
+      const joined = this.provisional;
+      this.#handshake = null;
+      this.#deadlines.set(TIMER_THIRD_ACK, Infinity);
+      if (joined) return OUTCOME_JOINED | OUTCOME_MORE | OUTCOME_WORK;
+    }
+    let outcome = 0;
+    if (ack >= board.una) outcome = this.#acknowledge(ack, now);
+    return this.#tcp.closed ? outcome : outcome | OUTCOME_SEGMENT;
+  }
+
+  /** An acceptable ACK: windows first, then what it acknowledges. */
+  #acknowledge(ack: number, now: Micros): Outcome {
+    const { sender } = this;
+    const { board, window } = sender;
+    const size = window.scaled(rx.window);
+    // RFC 5681 §2. One that came to carry another MPTCP option than DSS tells no loss.
+    const duplicate = ack === board.una && rx.length === 0 && (rx.flags & TCP_FIN) === 0 &&
+      size === window.size && !board.empty && (this.output.sackPermitted || rx.onlyDss);
+    window.update(this.#seq, ack, size);
+    const outcome = sender.acknowledge(ack, duplicate, now);
+    if (!this.#tcp.finUnacked || ack !== board.nxt) return outcome;
+    // Our FIN was acknowledged.
+    this.#tcp.on("finAcked");
+    if (this.#tcp.closed) return outcome | this.#end("closed");
+    if (this.#tcp.timeWait) return outcome | this.#rest(now);
+    // On plain TCP the peer may send data as long as it likes (RFC 9293 §3.6, case 1).
+    if (this.#level.over) this.#deadlines.set(TIMER_END, now + FIN_WAIT_2_LENGTH);
+    return outcome;
+  }
+
+  /**
+   * Seventh, the segment text: how many bytes of payload are to be taken. None behind a FIN, nor beyond the window; those are acknowledged.
+   * (Sixth, the urgent bit: RFC 8684 §3.3.2 has no urgent data; the bytes are taken in line.)
+   */
+  text(): number {
+    const room = this.#edge - this.#seq;
+    if (rx.length > room && rx.length > 0) {
+      rx.trim(room);
+      this.acks.need();
+    }
+    const { length } = rx;
+    if (length === 0 || this.#tcp.timeWait) return 0;
+    const { finSeq } = this.receiver;
+    if (finSeq < 0 || this.#seq + length <= finSeq) return length;
+    this.acks.need();
+    return 0;
+  }
+
+  /** Places the payload in `rx`, data offsets below `limit` only; SEGMENT_* bits. */
+  place(limit: number, now: Micros): number {
+    this.#lastReceived = now;
+    return this.receiver.place(this.#seq, limit);
+  }
+
+  /** The payload in `rx` was placed, `bits` tell how: decides when to acknowledge it. */
+  placed(bits: number, now: Micros): void {
+    if (bits & SEGMENT_MEMORY) {
+      this.#host.count("TCPRcvQDrop");
+      return;
+    }
+    if (bits & SEGMENT_GAP) this.#host.count("TCPOFOQueue");
+    const { length } = rx;
+    this.#bytesIn += length;
+    const waits = this.acks.received(length, bits, this.mtu.segment);
+    if (waits && this.#deadlines.at(TIMER_ACK) === Infinity) {
+      this.#deadlines.set(TIMER_ACK, now + DELAYED_ACK);
     }
   }
 
-  /** Gives back the flow key too; nothing can be sent after it. */
-  destroy(): void {
-    this.release();
-    this.owner.host.timers.arm(this, Infinity);
-    this.owner.host.forget(this);
+  /** Eighth, the FIN bit: notes a FIN, and moves when everything before it is there. */
+  arriveFin(now: Micros): Outcome {
+    if ((rx.flags & TCP_FIN) !== 0) {
+      this.acks.need();
+      this.receiver.noteFin(this.#seq + rx.length);
+    }
+    if (!this.receiver.takeFin()) return 0;
+    this.#tcp.on("fin");
+    return this.#tcp.timeWait ? OUTCOME_FIN | this.#rest(now) : OUTCOME_FIN;
+  }
+
+  /** An ACK that tells the peer where we are, within the limit of RFC 5961 §7. */
+  #challenge(now: Micros): Outcome {
+    if (!this.#host.mayChallenge(now)) {
+      this.#host.count("TCPACKSkippedChallenge");
+      return 0;
+    }
+    this.#host.count("TCPChallengeACK");
+    this.acks.need();
+    return OUTCOME_WORK;
+  }
+
+  /** A SYN or SYN/ACK that came before: our answer was lost. */
+  #repeated(flags: number, now: Micros): Outcome {
+    const first = rx.seq === this.receiver.irs;
+    const answer = (flags & TCP_ACK) !== 0;
+    if (first && this.#tcp.synReceived && !answer) {
+      this.#sendSyn(TCP_SYN | TCP_ACK, now);
+      return OUTCOME_WORK;
+    }
+    if (first && this.#tcp.established && answer && this.#handshake !== null) {
+      this.output.thirdAck(this.#handshake, this.sender.board.nxt, now);
+      return OUTCOME_WORK;
+    }
+    return this.#challenge(now);
+  }
+
+  // Time passes.
+
+  /** Handles every deadline that has passed. */
+  expire(now: Micros): Outcome {
+    let outcome = 0;
+    for (
+      let due = this.#deadlines.due(now);
+      due >= 0 && this.#ended === null;
+      due = this.#deadlines.due(now)
+    ) outcome |= this.#expired(due as SubflowTimer, now);
+    return outcome;
+  }
+
+  #expired(timer: SubflowTimer, now: Micros): Outcome {
+    switch (timer) {
+      case TIMER_END:
+        return this.#end("closed");
+      case TIMER_ACK:
+        this.acks.need();
+        return OUTCOME_WORK;
+      case TIMER_RACK:
+        return this.sender.reorderingTimeout(now);
+      case TIMER_THIRD_ACK:
+        return this.#thirdAckTimeout(now);
+      case TIMER_RTO:
+        return this.#tcp.opening
+          ? this.#handshakeTimeout(now)
+          : this.sender.retransmissionTimeout(now) ?? this.#end("timeout");
+    }
+  }
+
+  /** A SYN or SYN/ACK was not answered. */
+  #handshakeTimeout(now: Micros): Outcome {
+    if (this.#handshake!.exhausted) return this.#end("timeout");
+    this.sender.rtt.backOff();
+    this.#sendSyn(this.#tcp.synSent ? TCP_SYN : TCP_SYN | TCP_ACK, now);
+    return OUTCOME_WORK;
+  }
+
+  /** The fourth ACK has not come: the third is sent again. */
+  #thirdAckTimeout(now: Micros): Outcome {
+    const handshake = this.#handshake;
+    if (handshake === null) return 0;
+    if (!handshake.again()) return this.#end("timeout");
+    const { sender } = this;
+    sender.beginSlow();
+    this.output.thirdAck(handshake, sender.board.nxt, now);
+    const wait = sender.rtt.base * 2 ** (handshake.sends - 1);
+    this.#deadlines.set(TIMER_THIRD_ACK, now + wait);
+    return OUTCOME_WORK;
+  }
+
+  // What the connection wants of it.
+
+  /** A congestion controller takes over: it is one of the connection's subflows from now on. */
+  control(controller: CongestionController): void {
+    this.sender.control(controller);
+  }
+
+  /** Has an ACK sent at the end of this batch. */
+  needAck(): void {
+    this.acks.need();
+  }
+
+  /** Uses it only when no other works, or no longer so, as we or the peer asked (RFC 8684 §3.3.8). */
+  setBackup(by: "us" | "peer", backup: boolean): void {
+    if (by === "us") this.#backupByUs = backup;
+    else this.#backupByPeer = backup;
+  }
+
+  /** Nothing was acknowledged for several timeouts, or something was again. */
+  setStale(stale: boolean): void {
+    this.#stale = stale;
+  }
+
+  /** Binds and sends bytes of the send queue; see {@linkcode Sender.chunk}. */
+  chunk(dsn: number, length: number, first: boolean, now: Micros): boolean {
+    const { mappingFlags, dssChecksum } = this.#level;
+    return this.sender.chunk(dsn, length, mappingFlags !== 0 && dssChecksum, first, now);
+  }
+
+  /** Sends an ACK with the options of `draft`; false when the link is full. */
+  say(draft: Draft, now: Micros): boolean {
+    return this.output.ack(draft, this.sender.board.nxt, now);
+  }
+
+  /** Tells the peer by MP_PRIO whether it is a backup (RFC 8684 §3.3.8); when the link is full, in a later pass. */
+  sayPrio(now: Micros): void {
+    this.#prioOwed = !this.say(tx.begin().prio(this.#backupByUs), now);
+    if (!this.#prioOwed) this.#host.count("MPPrioTx");
+  }
+
+  /** Sends an ACK at once; false when the link is full. */
+  ack(now: Micros): boolean {
+    return this.output.ack(null, this.sender.board.nxt, now);
+  }
+
+  /** Sends a DATA_FIN without data; false when the link is full. */
+  dataFin(dsn: number, now: Micros): boolean {
+    return this.output.dataFin(dsn, this.sender.board.nxt, now);
+  }
+
+  /** Sends a segment that the peer must answer. */
+  probe(now: Micros): void {
+    this.output.probe(this.sender.board.una, now);
+  }
+
+  /** Wants a FIN after what was sent; before the handshake is over it is reset. */
+  finish(now: Micros): void {
+    if (this.#tcp.maySend) this.#finWanted = true;
+    else if (this.#tcp.opening) this.reset(RST_UNSPECIFIED, now);
+  }
+
+  /** Sends what is owed: third ACK, MP_PRIO, FIN, ACK. */
+  settle(now: Micros): void {
+    if (this.#handshake?.ackOwed) {
+      this.output.thirdAck(this.#handshake, this.sender.board.nxt, now);
+    }
+    if (this.#prioOwed) this.sayPrio(now);
+    // RFC 9293 §3.10.4
+    if (this.#finWanted && this.#tcp.maySend && this.sender.fin(now)) this.#tcp.on("finSent");
+    if (this.acks.now) this.ack(now);
+  }
+
+  /** Sends a RST with a reason (RFC 8684 §3.6) and ends at once; `transient`: the path may be tried again. */
+  reset(reason: number, now: Micros, transient = false): void {
+    if (this.#ended !== null) return;
+    // Before its SYN is acknowledged the peer may know nothing of it.
+    if (!this.#tcp.closed && (!this.#tcp.synSent || this.receiver.nxt > 0)) {
+      const draft = tx.begin();
+      const mptcp = this.#level.mappingFlags !== 0;
+      if (mptcp) draft.tcpRst(reason, transient);
+      this.output.reset(draft, this.sender.board.nxt, now);
+      if (mptcp) this.#host.count("MPRstTx");
+    }
+    this.#end("aborted");
+  }
+
+  /** Sends MP_FASTCLOSE on a RST (RFC 8684 §3.5) and ends at once. */
+  fastclose(key: Key, now: Micros): void {
+    if (this.#ended !== null || this.#tcp.opening || this.#tcp.closed) return;
+    this.output.reset(tx.begin().fastclose(key), this.sender.board.nxt, now);
+    this.#end("aborted");
+  }
+
+  /** Both sides have finished: TIME-WAIT answers from now on. */
+  #rest(now: Micros): Outcome {
+    const { nxt } = this.sender.board;
+    this.ack(now);
+    this.#deadlines.clearAll();
+    this.#ended = "closed";
+    this.#host.rest(this.output.rest(this.#flow, this.local, nxt), now);
+    this.#flow = 0;
+    return OUTCOME_ENDED | OUTCOME_WORK;
+  }
+
+  /** Ends without a word on the wire. */
+  #end(reason: LeaveReason): Outcome {
+    this.#ended = reason;
+    this.#tcp.on("end");
+    this.#deadlines.clearAll();
+    this.#host.forget(this.#flow);
+    this.#flow = 0;
+    return OUTCOME_ENDED | OUTCOME_WORK;
+  }
+
+  /** Gives back what it holds in WebAssembly memory; nothing can be asked of it after that but its figures. */
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.sender.board.clear();
+    this.receiver.free();
+    if (this.#tcp.timeWait) return;
+    this.#host.forget(this.#flow);
     memory_free(this.key);
   }
-}
-
-/** Initial window of RFC 6928 §2. */
-export function initialWindow(mss: number): number {
-  return Math.min(10 * mss, Math.max(2 * mss, 14600));
 }

@@ -67,7 +67,7 @@ describe("a long connection", () => {
       return server?.atEnd === true;
     }, 2);
     assertEquals([got, wrong], [total, 0]);
-    assert(client.subflows[0]!.bytesSent > 2 ** 32);
+    assert(client.subflows[0]!.sender.bytesSent > 2 ** 32);
   });
 
   it("is there after six weeks of silence", () => {

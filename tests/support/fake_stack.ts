@@ -2,7 +2,8 @@
 
 import type { Link } from "../../core/host/link.ts";
 import type { Endpoint, Micros, PathContext, SchedulerPlugin } from "../../core/plugin.ts";
-import type { InfoSubflow } from "../../core/net/info.ts";
+import { Figures } from "../../core/connection/figures.ts";
+import type { Subflow } from "../../core/subflow/subflow.ts";
 import type { Runtime } from "../../core/net/runtime.ts";
 import type {
   ConnectionObserver,
@@ -166,23 +167,19 @@ export class FakeSocket implements TransportSocket {
   stuck = false;
   readonly paths = { context: NO_PATHS };
 
-  readonly addAddrAccepted = 1;
-  readonly addAddrSignal = 2;
   bytesAcked = 0;
   bytesReceived = 0;
-  readonly bytesRetransmitted = 3;
   bytesSent = 0;
-  readonly dssChecksum = false;
   fallback = false;
-  readonly lastAckReceived = 0;
-  readonly lastDataReceived = 0;
-  readonly lastDataSent = 0;
-  readonly localIdsn = { high: 0xffffffff, low: 0xfffffffe };
-  readonly remoteIdsn = { high: 1, low: 2 };
-  readonly retransmits = 4;
-  subflows: InfoSubflow[] = [];
+  readonly figures = new Figures();
+  readonly keys = {
+    checksum: false,
+    idsn: { high: 0xffffffff, low: 0xfffffffe },
+    peerIdsn: { high: 1, low: 2 },
+    token: 0xfedcba98 | 0,
+  };
+  subflows: Subflow[] = [];
   readonly subflowsTotal = 1;
-  readonly token = 0xfedcba98 | 0;
   readonly #net: FakeNet;
   #told = false;
   #readableTold = 0;

@@ -105,7 +105,7 @@ describe("ADD_ADDR, received (RFC 8684 §3.4.1)", () => {
     assertEquals(d.counter("AddAddr"), 1);
     assertEquals(joins[0]!.remote, "10.0.1.2");
     assertEquals(joins[0]!.remotePort, 80);
-    assertEquals(app.socket.addAddrAccepted, 1);
+    assertEquals(app.socket.figures.accepted, 1);
     d.stack.free();
   });
 
@@ -114,7 +114,7 @@ describe("ADD_ADDR, received (RFC 8684 §3.4.1)", () => {
     peer.sends(". 1 ack 1 <add 3 10.0.1.2 bad>");
     d.silent();
     assertEquals(d.counter("AddAddrDrop"), 1);
-    assertEquals(app.socket.addAddrAccepted, 0);
+    assertEquals(app.socket.figures.accepted, 0);
     d.stack.free();
   });
 

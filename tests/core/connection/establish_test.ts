@@ -104,7 +104,7 @@ describe("MP_CAPABLE, server (RFC 8684 §3.1)", () => {
     peer.offers({}, "S", ["mpc C"]);
     peer.gets("S.");
     peer.sends(". 1 ack 1 <mpc keys C>");
-    assertEquals(d.accept(listener).socket.peerDeniesJoinToInitial, true);
+    assertEquals(d.accept(listener).socket.keys.denied, true);
   });
 
   it("with a wrong key of ours in the third ACK is plain TCP", () => {

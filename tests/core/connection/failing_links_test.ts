@@ -98,7 +98,7 @@ describe("a link that takes no more packets", () => {
     peer.takeAll();
     d.links[0]!.full = true;
     d.pass(3600e6);
-    assertEquals(app.socket.subflows[0]!.timeouts <= 2, true);
+    assertEquals(app.socket.subflows[0]!.sender.rtt.timeouts <= 2, true);
     d.links[0]!.full = false;
     d.stack.handleWritable(d.now, d.links[0]!);
     d.stack.flush(d.now);
@@ -145,7 +145,7 @@ describe("a link that takes no more packets", () => {
     d.stack.handleWritable(d.now, link);
     d.stack.flush(d.now);
     assertEquals(bytes(peer), MSS);
-    const { retransmits, bytesSent } = app.socket.subflows[0]!;
+    const { retransmits, bytesSent } = app.socket.subflows[0]!.sender;
     assertEquals([retransmits, bytesSent], [0, 2 * MSS]);
     assert(!app.socket.subflows[0]!.inRecovery);
   });

@@ -64,9 +64,10 @@ describe("the shared send queue (draft §3.5.2)", () => {
     for (const subflow of socket.subflows) assertEquals(subflow.queued, 0);
     // Part B is in order and without holes.
     let next = 1;
-    for (let sent = socket.sentList.head; sent !== null; sent = sent.next) {
-      assertEquals(sent.offset, next);
-      next = sent.end;
+    while (next < socket.dataNxt) {
+      const sent = socket.sendQueue.find(next);
+      assertEquals(sent?.offset, next);
+      next = sent!.end;
     }
     assertEquals(next, socket.dataNxt);
     first.takeAll();

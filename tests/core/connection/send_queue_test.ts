@@ -1,10 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "npm:fast-check@4.10.2";
-import { RetransmitQueue, SentList } from "../../../core/connection/send_queue.ts";
+import { RetransmitQueue, SendQueue } from "../../../core/connection/send_queue.ts";
+import { host_new } from "../../../wasm/mod.ts";
 import type { Subflow } from "../../../core/subflow/subflow.ts";
 
 const SUBFLOW = {} as Subflow;
+const HOST = host_new(1, 2);
 
 describe("the retransmit queue (draft SQ-5)", () => {
   it("holds exactly the bytes that were added and not taken away, oldest first", () => {
@@ -28,7 +30,7 @@ describe("the retransmit queue (draft SQ-5)", () => {
         const first = Math.min(...bytes);
         let end = first;
         while (bytes.has(end)) end++;
-        assertEquals([queue.first!.offset, queue.first!.end], [first, end]);
+        assertEquals([queue.first, queue.firstEnd], [first, end]);
       }
     }));
   });
@@ -38,20 +40,21 @@ describe("part B of the send queue (draft Fig. 2)", () => {
   it("finds each byte that is not DATA_ACKed, and no other", () => {
     const lengths = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 30 });
     fc.assert(fc.property(lengths, fc.nat({ max: 200 }), (lengths, acked) => {
-      const list = new SentList();
+      const queue = new SendQueue(HOST, 1e6);
       let end = 1;
       for (const length of lengths) {
-        list.append(end, end + length, SUBFLOW);
+        queue.bound(length, SUBFLOW, end);
         end += length;
       }
-      list.release(acked);
+      queue.acknowledge(acked);
       for (let offset = 0; offset < end + 5; offset++) {
-        const sent = list.find(offset);
+        const sent = queue.find(offset);
         assertEquals(sent !== null, offset >= Math.max(1, acked) && offset < end, `${offset}`);
         if (sent !== null) assert(sent.offset <= offset && offset < sent.end);
       }
-      list.release(Infinity);
-      assertEquals(list.head, null);
+      queue.acknowledge(end);
+      assertEquals(queue.oldest, null);
+      queue.free();
     }));
   });
 });

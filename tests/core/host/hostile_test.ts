@@ -229,7 +229,7 @@ describe("hostile input", () => {
     const { peer, app } = d.opened();
     peer.data(100);
     peer.sends(". <dack8 1, map8 50 0 1 fin>");
-    assertEquals(app.socket.peerFinished, false);
+    assertEquals(app.socket.receiveQueue.reached, false);
     peer.data(100);
     assertEquals(app.read(), 200);
     peer.sends(". <dack8 1, map8 201 0 1 fin>");

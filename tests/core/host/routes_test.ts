@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { type LinkOutlet, Routes } from "../../../core/host/routes.ts";
-import type { Waiter } from "../../../core/subflow/owner.ts";
+import type { Waiter } from "../../../core/subflow/shared.ts";
 import { parseAddress } from "../../../core/wire/ip.ts";
 import { packetOut } from "../../../core/wire/packet.ts";
 import { ScriptedLink } from "../../support/dialogue.ts";

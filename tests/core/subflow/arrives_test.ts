@@ -20,7 +20,7 @@ describe("an unacceptable segment (RFC 9293 §3.10.7.4, first)", () => {
     const { peer, app } = d.opened({ mptcp: false });
     peer.sends("P. 20200:20300");
     peer.gets(". 1 ack 1 <!sack>");
-    assertEquals(app.socket.subflows[0]!.ranges, 0);
+    assertEquals(app.socket.subflows[0]!.receiver.ranges, 0);
   });
 
   it("keeps what of it lies inside the window", () => {

@@ -87,7 +87,7 @@ describe("a round-trip time", () => {
     d.pass(20e6);
     peer.takeAll();
     peer.acks();
-    const { rtt } = app.socket.subflows[0]!;
+    const { rtt } = app.socket.subflows[0]!.sender;
     assert(rtt.srtt < 100e3, `${rtt.srtt}`);
     assert(rtt.rto < 1e6, `${rtt.rto}`);
   });

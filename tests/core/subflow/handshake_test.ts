@@ -112,7 +112,7 @@ describe("EST-1: the three-way handshake of the first subflow, passive", () => {
   it("keeps a window scale above 14 at 14 (RFC 7323 §2.3)", () => {
     using d = new Dialogue();
     const { app } = d.opened({ scale: 200, mptcp: false });
-    assertEquals(app.socket.subflows[0]!.sndScale, 14);
+    assertEquals(app.socket.subflows[0]!.sender.window.scale, 14);
   });
 
   it("assumes 536 octets of a peer without MSS, 1220 over IPv6 (RFC 9293 §3.7.1)", () => {
@@ -155,8 +155,8 @@ describe("EST-1: the three-way handshake of the first subflow, active", () => {
     peer.sends("S. 0 ack 1 <mss 1300, ws 2, mpc key>");
     peer.gets(". 1 ack 1 <mpc keys, !TS>");
     assertEquals(app.log, ["established"]);
-    assertEquals(app.socket.subflows[0]!.maxSegment, 1300);
-    assertEquals(app.socket.subflows[0]!.sackPermitted, false);
+    assertEquals(app.socket.subflows[0]!.mtu.segment, 1300);
+    assertEquals(app.socket.subflows[0]!.output.sackPermitted, false);
   });
 
   it("repeats the SYN with back-off and gives up", () => {

@@ -6,8 +6,7 @@ const MSS = 1000;
 
 /** What may leave after each of `acks` acknowledgements of a segment; all of it does. */
 function recover(pipe: number, ssthresh: number, acks: number, safe: boolean): number[] {
-  const prr = new Prr();
-  prr.enter(pipe);
+  const prr = new Prr(pipe);
   const out: number[] = [];
   for (let i = 0; i < acks; i++) {
     pipe -= MSS;

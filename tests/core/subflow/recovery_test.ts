@@ -106,7 +106,7 @@ describe("fast retransmit with SACK (RFC 6675, RFC 8985)", () => {
     peer.acks();
     d.pass(10e6);
     d.silent();
-    assertEquals(subflow!.bytesRetransmitted, mss);
+    assertEquals(subflow!.sender.bytesRetransmitted, mss);
   });
 
   it("takes segments SACKed at any edge, and sends again what lies between", () => {
@@ -126,7 +126,7 @@ describe("fast retransmit with SACK (RFC 6675, RFC 8985)", () => {
     peer.takeAll();
     const [subflow] = app.socket.subflows;
     peer.sends(`. ack 1 <sack ${2 * MSS}:${1e6} 500:500 900:700>`);
-    assertEquals(subflow!.inFlightList.sacked, 0);
+    assertEquals(subflow!.sender.board.sacked, 0);
     d.silent();
   });
 
@@ -136,14 +136,14 @@ describe("fast retransmit with SACK (RFC 6675, RFC 8985)", () => {
     app.write(10 * MSS);
     peer.takeAll();
     const subflow = app.socket.subflows[0]!;
-    const una = subflow.sndUna;
+    const una = subflow.sender.board.una;
     for (let i = 0; i < 2000; i++) {
       const blocks = [0, 1, 2].map((j) => 10 + 6 * i + 2 * j);
       peer.sendsMore(
         `. ack ${una} <sack ${blocks.map((n) => `${una + n}:${una + n + 1}`).join(" ")}>`,
       );
     }
-    const { count } = subflow.inFlightList;
+    const { pieces: count } = subflow.sender.board;
     assert(count >= 2048 && count < 2400, `${count} ranges`);
   });
 });
@@ -167,7 +167,7 @@ describe("loss recovery without SACK (RFC 5681 §3.2, RFC 6582)", () => {
     peer.gets(`. ${1 + 4 * MSS}:${1 + 5 * MSS}`);
     peer.sends(`. ack ${1 + 10 * MSS}`);
     assertEquals(app.socket.subflows[0]!.inRecovery, false);
-    assertEquals(app.socket.subflows[0]!.retransmits, 2);
+    assertEquals(app.socket.subflows[0]!.sender.retransmits, 2);
   });
 
   it("takes no ACK with data, a FIN or another window for a duplicate (RFC 5681 §2)", () => {
@@ -214,7 +214,7 @@ describe("the retransmission timer (RFC 6298)", () => {
     const [subflow] = app.socket.subflows;
     app.write(5 * MSS);
     const first = peer.takeAll()[0]!.seq;
-    const rto = subflow!.rtt.rto;
+    const rto = subflow!.sender.rtt.rto;
     assert(rto >= 200e3 && rto < 300e3);
     for (const factor of [1, 2, 4, 8]) {
       const waited = d.untilSent();
@@ -239,7 +239,7 @@ describe("the retransmission timer (RFC 6298)", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ mptcp: false });
     warmUp(d, peer, app);
-    const { rtt } = app.socket.subflows[0]!;
+    const { rtt } = app.socket.subflows[0]!.sender;
     app.write(100);
     const { srtt } = rtt;
     peer.takeAll();
@@ -254,7 +254,7 @@ describe("the retransmission timer (RFC 6298)", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ mptcp: false });
     warmUp(d, peer, app);
-    const { rtt } = app.socket.subflows[0]!;
+    const { rtt } = app.socket.subflows[0]!.sender;
     app.write(10 * MSS);
     const first = peer.takeAll()[0]!.seq;
     const at = (n: number): number => first + n * MSS;

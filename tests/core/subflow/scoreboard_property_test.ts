@@ -3,18 +3,17 @@ import { assertEquals } from "@std/assert";
 import fc from "npm:fast-check@4.10.2";
 import { Heard } from "../../../core/subflow/heard.ts";
 import { Scoreboard } from "../../../core/subflow/scoreboard.ts";
-import { STREAM_HEAD, STREAM_NEXT, USAGE_PAGES } from "../../../wasm/layout.ts";
+import { OUT_0, PAGE, STREAM_HEAD, STREAM_NEXT, USAGE_PAGES } from "../../../wasm/layout.ts";
 import {
   f64,
   host_free,
   host_new,
   host_usage,
-  stream_commit,
+  stream_append,
   stream_new,
   stream_record,
   stream_release,
-  stream_tail,
-  stream_tail_room,
+  u32,
 } from "../../../wasm/mod.ts";
 import { type Board, InFlightList } from "../../reference/in_flight_list.ts";
 import { Ranges } from "../../reference/ranges.ts";
@@ -35,10 +34,8 @@ class Side<B extends Board> {
   /** Writes `length` bytes, which nobody looks at. */
   write(length: number): void {
     for (let left = length; left > 0;) {
-      stream_tail(this.stream);
-      const part = Math.min(left, stream_tail_room(this.stream));
-      stream_commit(this.stream, part);
-      left -= part;
+      stream_append(this.stream, Math.min(left, PAGE));
+      left -= u32[OUT_0]!;
     }
   }
 

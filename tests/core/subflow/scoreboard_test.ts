@@ -7,11 +7,10 @@ import {
   host_free,
   host_new,
   host_usage,
-  stream_commit,
+  stream_append,
   stream_new,
   stream_pin,
   stream_release,
-  stream_tail,
 } from "../../../wasm/mod.ts";
 
 /** Payload of a segment. */
@@ -373,8 +372,7 @@ describe("pages of the send queue", () => {
     const host = host_new(1, 2);
     const stream = stream_new(host, 1);
     for (let i = 0; i < 3; i++) {
-      stream_tail(stream);
-      stream_commit(stream, PAGE - (i === 0 ? 1 : 0));
+      stream_append(stream, PAGE - (i === 0 ? 1 : 0));
     }
     const pages = () => host_usage(host, USAGE_PAGES);
     const desk = new Desk(stream);
@@ -397,8 +395,7 @@ describe("pages of the send queue", () => {
       const host = host_new(1, 2);
       const stream = stream_new(host, 0);
       for (let i = 0; i < 2; i++) {
-        stream_tail(stream);
-        stream_commit(stream, PAGE);
+        stream_append(stream, PAGE);
       }
       const pages = () => host_usage(host, USAGE_PAGES);
       const { board, heard, ...desk } = new Desk(stream);
@@ -418,8 +415,7 @@ describe("pages of the send queue", () => {
   it("are none of a FIN's", () => {
     const host = host_new(1, 2);
     const stream = stream_new(host, 0);
-    stream_tail(stream);
-    stream_commit(stream, 10);
+    stream_append(stream, 10);
     // Another subflow's.
     stream_pin(stream, 0, 10);
     const desk = new Desk(stream);

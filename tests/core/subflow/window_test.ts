@@ -80,14 +80,14 @@ describe("the peer's window", () => {
     const { peer, app } = d.opened({ mptcp: false, scale: 0, win: 8000 });
     const [subflow] = app.socket.subflows;
     peer.sends(". 101:201 ack 1 win 7000");
-    assertEquals(subflow!.sndWnd, 7000);
+    assertEquals(subflow!.sender.window.size, 7000);
     peer.sends(". 1:101 ack 1 win 100");
-    assertEquals(subflow!.sndWnd, 7000);
+    assertEquals(subflow!.sender.window.size, 7000);
     app.write(2000);
     peer.takeAll();
     peer.sends(". 201 ack 1001 win 6000");
     peer.sends(". 201 ack 1 win 50");
-    assertEquals(subflow!.sndWnd, 6000);
+    assertEquals(subflow!.sender.window.size, 6000);
   });
 
   it("DA-1: without a DATA_ACK tells the data level nothing (RFC 8684 §3.3.2)", () => {

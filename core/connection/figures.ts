@@ -1,0 +1,87 @@
+/** What a connection has done so far, for `info()` and for schedulers. */
+
+import type { Micros } from "../plugin.ts";
+
+/** Figures of one connection; bytes, and times of the host. */
+export class Figures {
+  #bytesSent = 0;
+  #repeated = 0;
+  #repeats = 0;
+  #announced = 0;
+  #accepted = 0;
+  #lastSent: Micros = 0;
+  #lastReceived: Micros = 0;
+  #lastAcked: Micros = 0;
+
+  /** Bytes sent for the first time. */
+  get bytesSent(): number {
+    return this.#bytesSent;
+  }
+
+  /** Bytes sent again on another subflow. */
+  get repeated(): number {
+    return this.#repeated;
+  }
+
+  /** The same in mappings. */
+  get repeats(): number {
+    return this.#repeats;
+  }
+
+  /** ADD_ADDRs sent, echoes left out. */
+  get announced(): number {
+    return this.#announced;
+  }
+
+  /** ADD_ADDRs of the peer taken. */
+  get accepted(): number {
+    return this.#accepted;
+  }
+
+  /** When data last left. */
+  get lastSent(): Micros {
+    return this.#lastSent;
+  }
+
+  /** When data last came. */
+  get lastReceived(): Micros {
+    return this.#lastReceived;
+  }
+
+  /** When a DATA_ACK last told something. */
+  get lastAcked(): Micros {
+    return this.#lastAcked;
+  }
+
+  /** New data have left. */
+  sent(bytes: number, now: Micros): void {
+    this.#bytesSent += bytes;
+    this.#lastSent = now;
+  }
+
+  /** A mapping has been repeated on another subflow. */
+  repeat(bytes: number): void {
+    this.#repeated += bytes;
+    this.#repeats++;
+  }
+
+  /** Data have come. */
+  received(now: Micros): void {
+    this.#lastReceived = now;
+  }
+
+  /** A DATA_ACK has told something. */
+  acked(now: Micros): void {
+    this.#lastAcked = now;
+  }
+
+  /** An address has been announced. */
+  announce(): void {
+    this.#announced++;
+  }
+
+  /** One of the peer's has been taken. */
+  accept(): void {
+    this.#accepted++;
+  }
+}

@@ -1,0 +1,119 @@
+/** The shared receive buffer of a connection: its bytes, its window, and the peer's end (draft §3.4; RFC 8684 §3.3.1, §3.3.4). */
+
+import {
+  f64,
+  stream_at,
+  stream_free,
+  stream_new,
+  stream_record,
+  stream_release,
+  u8,
+} from "../../wasm/mod.ts";
+import { PAGE, STREAM_HEAD, STREAM_NEXT, STREAM_TOP } from "../../wasm/layout.ts";
+import { ReceiveWindow } from "../subflow/receive_window.ts";
+import { OPEN_END, type PeerEnd } from "./life.ts";
+
+/** What was received. Data offsets: the first byte has 1. After `free` the last positions can still be asked for. */
+export class ReceiveQueue {
+  /** Handle of the stream that the subflows' receivers fill. */
+  readonly stream: number;
+  readonly window: ReceiveWindow;
+  readonly #record: number;
+  #theirs: PeerEnd = OPEN_END;
+  #taken = 0;
+  #freed = false;
+  #lastNext = 1;
+
+  /** @param host The host's handle in WebAssembly memory. @param limit Bytes of the buffer. */
+  constructor(host: number, limit: number) {
+    this.stream = stream_new(host, 1);
+    this.#record = stream_record(this.stream) >> 3;
+    this.window = new ReceiveWindow(limit);
+  }
+
+  /** First byte that the application has not read. */
+  get read(): number {
+    return this.#freed ? this.#lastNext : f64[this.#record + STREAM_HEAD]!;
+  }
+
+  /** End of what is in order. */
+  get next(): number {
+    return this.#freed ? this.#lastNext : f64[this.#record + STREAM_NEXT]!;
+  }
+
+  /** Bytes in order that nobody has read. */
+  get readable(): number {
+    return this.next - this.read;
+  }
+
+  /** Bytes that were read. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** The peer's direction. */
+  get theirs(): PeerEnd {
+    return this.#theirs;
+  }
+
+  /** Everything that the peer sends is there. */
+  get reached(): boolean {
+    return this.#theirs.kind === "reached";
+  }
+
+  /** Data from here on are not kept: beyond the DATA_FIN, or one buffer beyond the edge, since Linux adds old windows to new DATA_ACKs. */
+  get limit(): number {
+    const theirs = this.#theirs;
+    return theirs.kind === "open" ? this.window.edge + this.window.limit : theirs.fin;
+  }
+
+  /** Notes the data offset of the peer's DATA_FIN; false when it lies below what has come, or in two places. */
+  announce(fin: number): boolean {
+    if (this.#theirs.kind !== "open") return this.#theirs.fin === fin;
+    if (fin < (this.#freed ? this.#lastNext : f64[this.#record + STREAM_TOP]!)) return false;
+    this.#theirs = { kind: "announced", fin };
+    return true;
+  }
+
+  /** Moves over the DATA_FIN when everything before it is there; true the one time that it does. */
+  takeFin(): boolean {
+    if (this.#theirs.kind !== "announced" || this.next < this.#theirs.fin) return false;
+    this.#theirs = { kind: "reached", fin: this.#theirs.fin };
+    return true;
+  }
+
+  /** The peer has ended by a FIN of plain TCP, behind what is there. */
+  end(): void {
+    this.#theirs = { kind: "reached", fin: this.next };
+  }
+
+  /** Moves bytes that are in order into `target`; returns how many. */
+  take(target: Uint8Array): number {
+    let offset = this.read;
+    const bytes = Math.min(target.length, this.next - offset);
+    let done = 0;
+    while (done < bytes) {
+      const piece = Math.min(bytes - done, PAGE - (offset & (PAGE - 1)));
+      const address = stream_at(this.stream, offset);
+      target.set(u8.subarray(address, address + piece), done);
+      done += piece;
+      offset += piece;
+    }
+    if (done > 0) stream_release(this.stream, offset);
+    this.#taken += done;
+    return done;
+  }
+
+  /** Drops what has come in order. */
+  drop(): void {
+    if (this.readable > 0) stream_release(this.stream, this.next);
+  }
+
+  /** Gives the memory back; unread bytes are lost. */
+  free(): void {
+    if (this.#freed) return;
+    this.#lastNext = this.next;
+    this.#freed = true;
+    stream_free(this.stream);
+  }
+}

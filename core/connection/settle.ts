@@ -1,0 +1,277 @@
+/** What comes of events on subflows: outcomes are settled in one order, deadlines handled, and subflows that have ended buried, at the end of a batch. */
+
+import {
+  SEGMENT_ADVANCED,
+  SEGMENT_CHECKSUM,
+  SEGMENT_DATA,
+  SEGMENT_DATA_DUPLICATE,
+  SEGMENT_MEMORY,
+  SEGMENT_STAGED,
+  TCP_FIN,
+  TCP_RST,
+} from "../../wasm/layout.ts";
+import type { Micros } from "../plugin.ts";
+import {
+  type LeaveReason,
+  type Outcome,
+  OUTCOME_ENDED,
+  OUTCOME_FIN,
+  OUTCOME_HEARD,
+  OUTCOME_JOINED,
+  OUTCOME_JUDGE,
+  OUTCOME_MORE,
+  OUTCOME_REFUSE,
+  OUTCOME_SEGMENT,
+  OUTCOME_TIMEOUT,
+} from "../subflow/shared.ts";
+import type { Subflow } from "../subflow/subflow.ts";
+import { MP_TCPRST, RST_MPTCP } from "../wire/mptcp.ts";
+import { rx } from "../wire/segment.ts";
+import {
+  type ConnectionTimer,
+  TIMER_CLOSE,
+  TIMER_DATA,
+  TIMER_PERSIST,
+  TIMER_UNMAPPED,
+  TIMER_WAKE,
+} from "./data_timer.ts";
+import { judgeHandshake, subflowJoined } from "./establish.ts";
+import { fallbackAcknowledged, mappingMissed, missMapping } from "./fallback.ts";
+import type { NetworkCode } from "./host.ts";
+import type { MetaSocket } from "./meta_socket.ts";
+import { checksumFailed, closesFast, handleOptions } from "./options.ts";
+import { push } from "./pull.ts";
+
+/** Timeouts in a row that make a subflow stale. */
+const STALE_TIMEOUTS = 2;
+
+/** Of these only SEGMENT_ADVANCED is set where new data lie above a hole. */
+const OUT_OF_ORDER_BITS = SEGMENT_ADVANCED | SEGMENT_DATA | SEGMENT_STAGED | SEGMENT_DATA_DUPLICATE;
+
+const CODES: Record<LeaveReason, NetworkCode | null> = {
+  closed: null,
+  refused: "ConnectionRefused",
+  reset: "ConnectionReset",
+  timeout: "TimedOut",
+  aborted: "ConnectionAborted",
+  unreachable: "NetworkUnreachable",
+};
+
+/** The segment in `rx` belongs to `subflow`. */
+export function segmentArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  settle(meta, subflow, subflow.arrive(now), now);
+}
+
+/** Carries out what an event on `subflow` led to. */
+function settle(meta: MetaSocket, subflow: Subflow, outcome: Outcome, now: Micros): void {
+  if (outcome & OUTCOME_JUDGE) {
+    if (!judgeHandshake(meta, subflow, now)) return;
+    outcome = subflow.admit(now);
+  }
+  if (outcome & OUTCOME_JOINED) subflowJoined(meta, subflow, now);
+  if ((outcome & OUTCOME_MORE) && subflow.ended === null) {
+    settle(meta, subflow, subflow.proceed(now), now);
+    outcome &= ~OUTCOME_ENDED;
+  }
+  if (outcome & OUTCOME_HEARD) heard(meta, subflow, now);
+  if (outcome & OUTCOME_SEGMENT) takeSegment(meta, subflow, now);
+  if (outcome & OUTCOME_TIMEOUT) timedOut(meta, subflow);
+  if (outcome & OUTCOME_REFUSE) meta.host.refuse();
+  if (outcome & OUTCOME_ENDED) ended(meta, subflow, now);
+  if (outcome !== 0) meta.dirty();
+}
+
+/** An acknowledgement told something, or room came otherwise. */
+function heard(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  if (meta.fallback) fallbackAcknowledged(meta, subflow, now);
+  const bytes = subflow.sender.heard;
+  if (bytes === 0) return;
+  meta.scheduler.onAck?.(subflow, bytes);
+  if (!subflow.stale) return;
+  subflow.setStale(false);
+  meta.host.count("SubflowRecover");
+  meta.subflowChanged(subflow, "revived");
+}
+
+/** MPTCP options, payload and FIN of an acceptable segment. */
+function takeSegment(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  if (!handleOptions(meta, subflow, now)) return;
+  if (subflow.text() > 0) {
+    const bits = takePayload(meta, subflow, now);
+    if (subflow.ended !== null) return;
+    subflow.placed(bits, now);
+  }
+  if ((rx.flags & TCP_FIN) === 0 && subflow.receiver.finSeq < 0) return;
+  const outcome = subflow.arriveFin(now);
+  if (outcome & OUTCOME_FIN) finArrived(meta, subflow, now);
+  if (outcome & OUTCOME_ENDED) meta.subflowEnded();
+}
+
+/** Places the payload of a segment; returns SEGMENT_* bits. */
+function takePayload(meta: MetaSocket, subflow: Subflow, now: Micros): number {
+  const { host, receiveQueue } = meta;
+  const bits = subflow.place(receiveQueue.limit, now);
+  if (bits & SEGMENT_MEMORY) return bits;
+  meta.figures.received(now);
+  if (bits & SEGMENT_DATA_DUPLICATE) host.count("DuplicateData");
+  if (bits & SEGMENT_CHECKSUM) {
+    checksumFailed(meta, subflow, now);
+    return bits;
+  }
+  if ((bits & SEGMENT_STAGED) !== 0 && subflow.receiver.staged > receiveQueue.window.limit) {
+    host.count("NoDSSInWindow");
+    meta.reset(subflow, RST_MPTCP, now);
+    return bits;
+  }
+  // In order on the subflow, above a hole in the data.
+  if ((bits & OUT_OF_ORDER_BITS) === SEGMENT_ADVANCED) host.count("OFOQueue");
+  if (bits & SEGMENT_DATA) meta.afterReceive(subflow, now);
+  if (bits & SEGMENT_STAGED) missMapping(meta, subflow, bits, now);
+  return bits;
+}
+
+/** The peer's FIN on a subflow: the end of the data on plain TCP, the end of this subflow otherwise. */
+function finArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  if (meta.deadlines.at(TIMER_UNMAPPED) !== Infinity) {
+    meta.deadlines.set(TIMER_UNMAPPED, Infinity);
+    mappingMissed(meta, subflow, now);
+  }
+  if (meta.fallback) {
+    meta.peerEnded(now);
+    return;
+  }
+  // The peer takes nothing on it any more: what it carries goes elsewhere, and our FIN follows.
+  if (!meta.over) meta.reinject(subflow);
+  subflow.finish(now);
+}
+
+/** A retransmission timeout: the subflow repeats on its own, the others repeat at once (draft SQ-5, row c). */
+function timedOut(meta: MetaSocket, subflow: Subflow): void {
+  const { timeouts } = subflow.sender.rtt;
+  if (timeouts >= STALE_TIMEOUTS && !subflow.stale && subflow.usable) {
+    subflow.setStale(true);
+    meta.host.count("SubflowStale");
+    meta.subflowChanged(subflow, "stale");
+  }
+  if (timeouts === 1) meta.reinject(subflow);
+}
+
+/** A subflow has ended by the segment in `rx`, or by time: what a RST says beside is judged now, the rest at the burial. */
+function ended(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  meta.subflowEnded();
+  const { ended } = subflow;
+  if (ended !== "reset" && ended !== "refused") return;
+  if ((rx.flags & TCP_RST) !== 0 && rx.option(MP_TCPRST) !== 0) meta.host.count("MPRstRx");
+  if (ended === "reset" && !meta.fallback && closesFast(meta) && !meta.over) {
+    meta.endAll("ConnectionReset", now);
+  }
+}
+
+/** One pass of a connection: buries what has ended, sends what can be sent, files the nearest deadline. */
+export function pass(meta: MetaSocket, now: Micros): void {
+  meta.passing();
+  bury(meta, now);
+  if (meta.gone) return;
+  push(meta, now);
+  bury(meta, now);
+  meta.arm();
+}
+
+/** The one place where subflows leave: what they carried goes again at once (draft SQ-5; RFC 8684 §3.3.6), the path manager hears of it. */
+function bury(meta: MetaSocket, now: Micros): void {
+  for (
+    let subflow = meta.nextEnded();
+    subflow !== null;
+    subflow = meta.nextEnded()
+  ) buryOne(meta, subflow, now);
+}
+
+function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  const reason = subflow.ended!;
+  const established = meta.bury(subflow);
+  meta.subflowChanged(subflow, "left", reason);
+  if (meta.over) {
+    meta.buried();
+    return;
+  }
+  meta.dirty();
+  if (meta.attempts.length > 0) return;
+  const { sendQueue } = meta;
+  const byPeer = reason === "reset" || reason === "refused";
+  if (!meta.established || meta.fallback) {
+    meta.endAll(CODES[reason], now);
+  } else if (byPeer && !established && meta.onlyEndOpen) {
+    // A peer that refuses a join now has ended the connection: its DATA_ACK of our DATA_FIN has been lost.
+    meta.endAll(null, now);
+  } else if (
+    meta.appClosed && (meta.finAcked || (sendQueue.unacked === 0 && sendQueue.unsent === 0))
+  ) {
+    meta.endAll(CODES[reason], now);
+  } else {
+    meta.bare(CODES[reason], established, now);
+  }
+}
+
+/** The connection's timer: its subflows' deadlines first, then its own. */
+export function deadlinesPassed(meta: MetaSocket, now: Micros): void {
+  for (let i = 0; i < meta.attempts.length; i++) {
+    const subflow = meta.attempts[i]!;
+    if (subflow.deadline <= now) settle(meta, subflow, subflow.expire(now), now);
+  }
+  for (
+    let due = meta.deadlines.due(now);
+    due >= 0 && !meta.gone;
+    due = meta.deadlines.due(now)
+  ) expired(meta, due as ConnectionTimer, now);
+  meta.dirty();
+}
+
+function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
+  switch (timer) {
+    case TIMER_CLOSE:
+      return closeTimeout(meta, now);
+    case TIMER_WAKE:
+      // The pass asks the scheduler.
+      return;
+    case TIMER_UNMAPPED: {
+      const [subflow] = meta.subflows;
+      if (subflow !== undefined) mappingMissed(meta, subflow, now);
+      return;
+    }
+    case TIMER_PERSIST:
+      meta.timer.probed();
+      meta.host.count("WinProbe");
+      for (const subflow of meta.subflows) if (subflow.usable) subflow.probe(now);
+      return meta.armPersist(now);
+    case TIMER_DATA:
+      return dataTimeout(meta, now);
+  }
+}
+
+/** A connection without subflows, or one that the application left, has waited long enough. */
+function closeTimeout(meta: MetaSocket, now: Micros): void {
+  if (meta.over) return;
+  if (meta.attempts.length === 0) meta.endAll(meta.onlyEndOpen ? null : meta.lastReason, now);
+  else if (meta.finAcked || meta.closeStuck) meta.abortWith(null, now);
+  // The peer goes on taking what was written.
+  else meta.armClose(now);
+}
+
+/** The oldest byte is not DATA_ACKed: unless a subflow still works on it, it goes again. */
+function dataTimeout(meta: MetaSocket, now: Micros): void {
+  const { sendQueue, subflows } = meta;
+  const { ours, oldest, una } = sendQueue;
+  meta.timer.repeated();
+  if (sendQueue.finUnacked && ours.kind !== "open") {
+    // Nothing below the data level sends it again, so each time counts: on every subflow, as Linux does.
+    for (const subflow of subflows) {
+      if (subflow.usable && !subflow.outlet.blocked) subflow.dataFin(ours.fin, now);
+    }
+  } else if (
+    oldest !== null &&
+    !subflows.some((subflow) => !subflow.stale && oldest.carriedBy(subflow, una))
+  ) {
+    sendQueue.again.add(una, oldest.end);
+  }
+  meta.armDataTimer(now);
+}

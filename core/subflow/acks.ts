@@ -1,0 +1,78 @@
+/** What we owe the peer on one subflow: when an acknowledgement leaves, and what the last one told (RFC 5681 §4.2, RFC 9293 §3.8.6.3). */
+
+import { SEGMENT_DUPLICATE, SEGMENT_FILLED, SEGMENT_GAP } from "../../wasm/layout.ts";
+import type { Micros } from "../plugin.ts";
+
+/** How long an acknowledgement of one segment may wait for a second (RFC 9293 §3.8.6.3 allows 500 ms; Linux starts at 40). */
+export const DELAYED_ACK: Micros = 40e3;
+
+/** Acknowledgements of one subflow. */
+export class Acks {
+  #now = false;
+  #bytes = 0;
+  #last = 0;
+  #edge = 0;
+  #dataAck = 0;
+  #segment = 536;
+
+  /** One must leave at the end of this batch. */
+  get now(): boolean {
+    return this.#now;
+  }
+
+  /** RCV.NXT as last told: Last.ACK.sent (RFC 7323 §4.3). */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Right edge of the window as last told, a sequence offset; it never moves left (RFC 9293 §3.8.6.2). */
+  get edge(): number {
+    return this.#edge;
+  }
+
+  /** DATA_ACK as last told on this subflow. */
+  get dataAck(): number {
+    return this.#dataAck;
+  }
+
+  /** A SYN has been taken, which our answer acknowledges. */
+  begin(): void {
+    this.#last = 1;
+  }
+
+  /** A window was offered up to `edge`. */
+  offered(edge: number): void {
+    if (edge > this.#edge) this.#edge = edge;
+  }
+
+  /** One must leave at the end of this batch. */
+  need(): void {
+    this.#now = true;
+  }
+
+  /**
+   * Payload of `length` bytes was taken, `bits` tell how (SEGMENT_*); `most` is the largest segment there can be. True when its acknowledgement
+   * may wait: out of order, duplicate or filling a hole is acknowledged at once, else every second full segment (RFC 5681 §4.2).
+   */
+  received(length: number, bits: number, most: number): boolean {
+    this.#bytes += length;
+    if (length > this.#segment) this.#segment = Math.max(this.#segment, Math.min(length, most));
+    if (
+      (bits & (SEGMENT_GAP | SEGMENT_DUPLICATE | SEGMENT_FILLED)) !== 0 ||
+      this.#bytes > this.#segment
+    ) this.#now = true;
+    return !this.#now;
+  }
+
+  /** A segment has left that acknowledges `next`; `dataAck` is -1 where it had none. */
+  sent(next: number, dataAck: number): void {
+    this.#last = next;
+    if (dataAck >= 0) this.#dataAck = dataAck;
+  }
+
+  /** Nothing is owed any more. */
+  settled(): void {
+    this.#now = false;
+    this.#bytes = 0;
+  }
+}

@@ -1,0 +1,64 @@
+/** How fast a subflow's bytes arrive (delivery-rate samples as of BBR): between the sending of a segment and its acknowledgement. */
+
+import type { Micros } from "../plugin.ts";
+import type { Heard } from "./heard.ts";
+
+/** The estimator of one subflow. What is sent takes `delivered`, `deliveredTime` and `appLimited` along and brings them back when it is delivered. */
+export class DeliveryRate {
+  #delivered = 0;
+  #deliveredTime: Micros = 0;
+  #rate = 0;
+  #sample = 0;
+  #appLimitedUntil = 0;
+
+  /** Bytes delivered so far. */
+  get delivered(): number {
+    return this.#delivered;
+  }
+
+  /** When that was counted. */
+  get deliveredTime(): Micros {
+    return this.#deliveredTime;
+  }
+
+  /** Bytes a second; 0 before a first sample. */
+  get rate(): number {
+    return this.#rate;
+  }
+
+  /** What the last `take` gave: bytes a second, 0 for none. */
+  get sample(): number {
+    return this.#sample;
+  }
+
+  /** What is sent now is limited by the application or the scheduler. */
+  get appLimited(): boolean {
+    return this.#delivered < this.#appLimitedUntil;
+  }
+
+  /** Sending starts again with nothing in flight. */
+  idle(now: Micros): void {
+    this.#deliveredTime = now;
+  }
+
+  /** Nothing is left to send while `inFlight` bytes are on their way: samples of these may only raise the estimate. */
+  limit(inFlight: number): void {
+    this.#appLimitedUntil = this.#delivered + inFlight;
+  }
+
+  /** Counts what an acknowledgement delivered. */
+  count(bytes: number, now: Micros): void {
+    this.#delivered += bytes;
+    if (bytes > 0) this.#deliveredTime = now;
+  }
+
+  /** Takes the sample of an acknowledgement whose bytes have been counted. */
+  take(heard: Heard, now: Micros): void {
+    this.#sample = 0;
+    if (heard.priorDelivered < 0) return;
+    const interval = now - heard.priorTime;
+    if (interval <= 0) return;
+    this.#sample = (this.#delivered - heard.priorDelivered) * 1e6 / interval;
+    if (!heard.appLimited || this.#sample > this.#rate) this.#rate = this.#sample;
+  }
+}

@@ -1,0 +1,360 @@
+/** Builds and sends every segment of one subflow: data, acknowledgements, SYN, FIN, RST, each with the options that have room (RFC 9293 §3.10.7.4, RFC 8684 §3.3). */
+
+import { dss_checksum, stream_at, sum, sum_join } from "../../wasm/mod.ts";
+import {
+  DSS_DATA_ACK,
+  DSS_DATA_FIN,
+  DSS_DSN_8,
+  DSS_MAPPING,
+  PAGE,
+  TCP_ACK,
+  TCP_FIN,
+  TCP_PSH,
+  TCP_RST,
+} from "../../wasm/layout.ts";
+import type { Endpoint, Micros } from "../plugin.ts";
+import {
+  dssSize,
+  type OptionPlan,
+  type OptionWish,
+  planOptions,
+  TIMESTAMPS_SIZE,
+} from "../wire/option_space.ts";
+import { inOnePiece } from "../wire/packet.ts";
+import { type Draft, tx } from "../wire/segment.ts";
+import { dsnWords, toWire } from "../wire/seq.ts";
+import type { Acks } from "./acks.ts";
+import { type Deadlines, type SubflowTimer, TIMER_ACK } from "./deadlines.ts";
+import type { Handshake } from "./handshake.ts";
+import type { Mtu } from "./mtu.ts";
+import type { Receiver } from "./receiver.ts";
+import type { DataLevel, Outlet, SubflowHost } from "./shared.ts";
+import type { Mapping } from "./pieces.ts";
+import { TimeWait } from "./time_wait.ts";
+import { windowField } from "./receive_window.ts";
+import type { Timestamps } from "./timestamps.ts";
+
+const wish: OptionWish = {
+  timestamps: false,
+  dss: 0,
+  checksum: false,
+  dataAckMoved: false,
+  sack: 0,
+  raw: 0,
+};
+const plan: OptionPlan = { timestamps: false, dss: 0, sack: 0, size: 0 };
+
+/** What the segments of a subflow are built from. */
+export interface OutputParts {
+  readonly host: SubflowHost;
+  readonly level: DataLevel;
+  readonly outlet: Outlet;
+  /** Address of the KEY record. */
+  readonly key: number;
+  /** Initial sequence number. */
+  readonly iss: number;
+  readonly timestamps: Timestamps;
+  readonly receiver: Receiver;
+  readonly acks: Acks;
+  readonly mtu: Mtu;
+  readonly deadlines: Deadlines<SubflowTimer>;
+}
+
+/** The sending end of one subflow. Sequence numbers are offsets. */
+export class Output {
+  readonly #host: SubflowHost;
+  readonly #level: DataLevel;
+  readonly #outlet: Outlet;
+  readonly #key: number;
+  readonly #iss: number;
+  readonly #timestamps: Timestamps;
+  readonly #receiver: Receiver;
+  readonly #acks: Acks;
+  readonly #mtu: Mtu;
+  readonly #deadlines: Deadlines<SubflowTimer>;
+  #sack = true;
+  #scaled = true;
+  #segments = 0;
+
+  /** From the parts of one subflow. */
+  constructor(parts: OutputParts) {
+    this.#host = parts.host;
+    this.#level = parts.level;
+    this.#outlet = parts.outlet;
+    this.#key = parts.key;
+    this.#iss = parts.iss;
+    this.#timestamps = parts.timestamps;
+    this.#receiver = parts.receiver;
+    this.#acks = parts.acks;
+    this.#mtu = parts.mtu;
+    this.#deadlines = parts.deadlines;
+  }
+
+  /** Segments and super-segments sent. */
+  get segments(): number {
+    return this.#segments;
+  }
+
+  /** The link is full. */
+  get blocked(): boolean {
+    return this.#outlet.blocked;
+  }
+
+  /** SACK-permitted was agreed (RFC 2018 §2). */
+  get sackPermitted(): boolean {
+    return this.#sack;
+  }
+
+  /** Windows are scaled in both directions (RFC 7323 §2.2). */
+  get scaled(): boolean {
+    return this.#scaled;
+  }
+
+  /** Shift of the windows that we send. */
+  get scale(): number {
+    return this.#scaled ? this.#level.receiveScale : 0;
+  }
+
+  /** Agrees on what the peer's SYN offers. */
+  agree(sack: boolean, scaled: boolean): void {
+    this.#sack &&= sack;
+    this.#scaled &&= scaled;
+  }
+
+  /** The options of data have changed: so has the payload of a full segment. */
+  resize(): void {
+    const { mappingFlags, dataAckFlags, dssChecksum } = this.#level;
+    const flags = mappingFlags | (mappingFlags !== 0 ? dataAckFlags : 0);
+    let options = this.#timestamps.on ? TIMESTAMPS_SIZE : 0;
+    if (flags !== 0) options += dssSize(flags, dssChecksum);
+    this.#mtu.options(options);
+  }
+
+  /** SYN or SYN/ACK. */
+  syn(handshake: Handshake, flags: number, now: Micros): void {
+    const level = this.#level;
+    const answer = (flags & TCP_ACK) !== 0;
+    handshake.write(tx.begin(), flags, (name) => this.#host.count(name));
+    // The window of a SYN is never scaled (RFC 7323 §2.2).
+    const window = Math.min(65535, level.receiveWindow);
+    tx.header(this.#iss, answer ? toWire(1, this.#receiver.irs) : 0, flags, window);
+    tx.offer(this.#mtu.local, this.#sack, this.#scaled ? level.receiveScale : -1);
+    if (this.#timestamps.on) {
+      tx.timestamps(this.#timestamps.value(now), answer ? this.#timestamps.recent : 0);
+    }
+    plan.dss = plan.sack = 0;
+    tx.plan(plan);
+    this.#empty();
+    this.#outlet.send(this.#host.out);
+    this.#segments++;
+    handshake.sent(now);
+  }
+
+  /** The third ACK with the option that belongs to it; false when the link is full. */
+  thirdAck(handshake: Handshake, nxt: number, now: Micros): boolean {
+    const draft = tx.begin();
+    handshake.write(draft, TCP_ACK, (name) => this.#host.count(name));
+    const left = this.ack(draft, nxt, now);
+    handshake.acked(left);
+    return left;
+  }
+
+  /** An ACK without data, with the options of `draft` or with DATA_ACK and SACK blocks. False when the link is full. */
+  ack(draft: Draft | null, nxt: number, now: Micros): boolean {
+    if (draft === null) tx.begin();
+    const level = this.#level;
+    const { ranges } = this.#receiver;
+    wish.timestamps = this.#timestamps.on;
+    // Other options travel alone: some pairs must not meet in one segment (RFC 8684 §3.1, §3.2).
+    wish.dss = draft !== null ? 0 : level.dataAckFlags;
+    wish.checksum = false;
+    wish.dataAckMoved = level.dataRcvNxt !== this.#acks.dataAck;
+    wish.sack = this.#sack && ranges > 0 ? Math.min(4, ranges) : 0;
+    wish.raw = tx.optionLength;
+    planOptions(wish, plan);
+    if (plan.sack > 0) plan.sack = this.#receiver.sack(plan.sack);
+    return this.#bare(TCP_ACK, nxt, now);
+  }
+
+  /** An ACK whose sequence number lies before the window, so that the peer must answer with its own (zero-window and keep-alive probes, RFC 9293 §3.8.4). */
+  probe(una: number, now: Micros): boolean {
+    tx.begin();
+    this.#wish(this.#level.dataAckFlags);
+    return this.#bare(TCP_ACK, una - 1, now);
+  }
+
+  /** A DATA_FIN without data: sequence offset 0, length 1 (RFC 8684 §3.3.3). */
+  dataFin(dsn: number, nxt: number, now: Micros): boolean {
+    const level = this.#level;
+    tx.begin();
+    this.#wish(DSS_MAPPING | DSS_DSN_8 | DSS_DATA_FIN | level.dataAckFlags, level.dssChecksum);
+    const checksum = level.dssChecksum ? this.checksum(dsn, 0, 0, 1) : -1;
+    tx.mapping(dsn, level.localIdsn, 0, 1, checksum);
+    return this.#bare(TCP_ACK, nxt, now);
+  }
+
+  /** A FIN at sequence offset `seq`. */
+  fin(seq: number, now: Micros): boolean {
+    tx.begin();
+    this.#wish(this.#level.dataAckFlags);
+    return this.#bare(TCP_ACK | TCP_FIN, seq, now);
+  }
+
+  /** A RST with the options of `draft`. */
+  reset(_draft: Draft, nxt: number, now: Micros): void {
+    this.#host.count("TcpOutRsts");
+    this.#wish(0);
+    this.#bare(TCP_ACK | TCP_RST, nxt, now);
+  }
+
+  /** The DSS checksum of a mapping whose wire length is `wireLength` (RFC 8684 §3.3.1). */
+  checksum(dsn: number, ssn: number, length: number, wireLength: number): number {
+    const { localIdsn, sendStream } = this.#level;
+    const { high, low } = dsnWords(dsn, localIdsn);
+    return dss_checksum(high, low, ssn >>> 0, wireLength, streamSum(sendStream, dsn, length));
+  }
+
+  /** The bytes [from, to) of a mapping in as many packets as the link needs, under the whole of it. Returns the bytes that left. */
+  data(mapping: Mapping, from: number, to: number, now: Micros): number {
+    const level = this.#level;
+    const { out } = this.#host;
+    const keys = mapping.first ? level.keysOwed : null;
+    const draft = tx.begin();
+    let flags = level.mappingFlags;
+    if (flags !== 0) {
+      if (keys !== null) {
+        const checksum = mapping.checksum < 0 ? undefined : mapping.checksum;
+        draft.capable(keys.flags, keys.own, keys.peer, mapping.length, checksum);
+        flags = 0;
+      } else {
+        flags |= level.dataAckFlags;
+      }
+    }
+    this.#wish(flags, mapping.checksum >= 0);
+    this.#header(TCP_ACK, from, now);
+    if (flags !== 0) {
+      tx.mapping(mapping.dsn, level.localIdsn, mapping.ssn, mapping.length, mapping.checksum);
+    }
+    const payload = this.#mtu.segment - plan.size;
+    const most = Math.max(
+      1,
+      Math.min(
+        this.#outlet.maxSegments,
+        Math.floor((65535 - this.#mtu.headers - plan.size) / payload),
+      ),
+    ) * payload;
+    const stream = level.sendStream;
+    let data = mapping.dsn + from - mapping.ssn;
+    let at = from;
+    while (at < to) {
+      const length = Math.min(most, to - at);
+      const aLength = Math.min(length, PAGE - (data & (PAGE - 1)));
+      out.a = stream_at(stream, data);
+      out.aLength = aLength;
+      out.b = aLength < length ? stream_at(stream, data + aLength) : 0;
+      out.bLength = length - aLength;
+      out.gsoSize = length > payload ? payload : 0;
+      tx.next(toWire(at, this.#iss), at + length === to ? TCP_ACK | TCP_PSH : TCP_ACK);
+      tx.build(this.#key, out, this.#outlet.checksumMode);
+      if (!this.#outlet.send(out)) break;
+      this.#sent();
+      at += length;
+      data += length;
+    }
+    return at - from;
+  }
+
+  /** Plans a segment without SACK blocks; the options of the draft count. */
+  #wish(dss: number, checksum = false): void {
+    wish.timestamps = this.#timestamps.on;
+    wish.dss = dss;
+    wish.checksum = checksum;
+    wish.dataAckMoved = true;
+    wish.sack = 0;
+    wish.raw = tx.optionLength;
+    planOptions(wish, plan);
+  }
+
+  /** Sends a planned segment without data. */
+  #bare(flags: number, seq: number, now: Micros): boolean {
+    this.#header(flags, seq, now);
+    this.#empty();
+    if (!this.#outlet.send(this.#host.out)) {
+      this.#acks.need();
+      return false;
+    }
+    this.#sent();
+    return true;
+  }
+
+  /** Builds the headers of a segment without data. */
+  #empty(): void {
+    const { out } = this.#host;
+    inOnePiece(out, 0);
+    tx.build(this.#key, out, this.#outlet.checksumMode);
+  }
+
+  /** What every segment after the handshake carries. */
+  #header(flags: number, seq: number, now: Micros): void {
+    const level = this.#level;
+    const ack = toWire(this.#receiver.nxt, this.#receiver.irs);
+    tx.header(toWire(seq, this.#iss), ack, flags, this.#window());
+    if (plan.timestamps) tx.timestamps(this.#timestamps.value(now), this.#timestamps.recent);
+    tx.plan(plan);
+    if (plan.dss & DSS_DATA_ACK) tx.dataAck(level.dataRcvNxt, level.remoteIdsn);
+  }
+
+  /** The window field. */
+  #window(): number {
+    return windowField(this.#level.receiveWindow, this.scale);
+  }
+
+  /** Notes that a segment has left, and what it acknowledged. */
+  #sent(): void {
+    const { dataAckFlags, dataRcvNxt } = this.#level;
+    const { nxt } = this.#receiver;
+    this.#segments++;
+    this.#acks.offered(nxt + this.#window() * (1 << this.scale));
+    const told = (plan.dss & DSS_DATA_ACK) !== 0;
+    this.#acks.sent(nxt, told ? dataRcvNxt : -1);
+    // Where another option took its place, a DATA_ACK that has moved still waits.
+    if (!told && dataAckFlags !== 0 && dataRcvNxt !== this.#acks.dataAck) return;
+    this.#acks.settled();
+    this.#deadlines.set(TIMER_ACK, Infinity);
+  }
+
+  /** What answers for the subflow in TIME-WAIT: it says what the last ACK said. */
+  rest(flow: number, local: Endpoint, nxt: number): TimeWait {
+    const level = this.#level;
+    const next = this.#receiver.nxt;
+    return new TimeWait({
+      host: this.#host,
+      outlet: this.#outlet,
+      local,
+      key: this.#key,
+      flow,
+      seq: toWire(nxt, this.#iss),
+      ack: toWire(next, this.#receiver.irs),
+      offered: level.offered,
+      next: level.offeredFrom,
+      scale: this.scale,
+      room: Math.max(this.#acks.edge - next, level.receiveWindow),
+      timestamps: this.#timestamps,
+      dss: level.dataAckFlags,
+      dataAck: dsnWords(level.dataRcvNxt, level.remoteIdsn),
+    });
+  }
+}
+
+/** One's-complement sum of `length` bytes of a stream from data offset `data`. */
+function streamSum(stream: number, data: number, length: number): number {
+  let result = 0;
+  let done = 0;
+  while (done < length) {
+    const piece = Math.min(length - done, PAGE - ((data + done) & (PAGE - 1)));
+    const part = sum(stream_at(stream, data + done), piece);
+    result = done === 0 ? part : sum_join(result, part, done);
+    done += piece;
+  }
+  return result;
+}

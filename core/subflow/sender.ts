@@ -1,0 +1,402 @@
+/** The sending side of one subflow from SND.UNA to SND.NXT: what may leave, what an ACK tells, what is sent again (RFC 5681, RFC 6298, RFC 6675, RFC 8985). */
+
+import type { AckSample, CongestionController, Micros } from "../plugin.ts";
+import { rx } from "../wire/segment.ts";
+import { fromWire } from "../wire/seq.ts";
+import { type Deadlines, type SubflowTimer, TIMER_RACK, TIMER_RTO } from "./deadlines.ts";
+import { DeliveryRate } from "./delivery_rate.ts";
+import type { Mtu } from "./mtu.ts";
+import { NewReno } from "./newreno.ts";
+import type { Output } from "./output.ts";
+import { type LossDetection, type Progress, Rack } from "./rack.ts";
+import { fastRecovery, lossRecovery, OPEN, type Recovery } from "./recovery.ts";
+import { Rtt } from "./rtt.ts";
+import { Heard } from "./heard.ts";
+import type { Mapping } from "./pieces.ts";
+import { Scoreboard } from "./scoreboard.ts";
+import { SendWindow } from "./send_window.ts";
+import {
+  type Outcome,
+  OUTCOME_HEARD,
+  OUTCOME_TIMEOUT,
+  OUTCOME_WORK,
+  type SubflowHost,
+} from "./shared.ts";
+
+/** Timeouts in a row after which a subflow is given up (RFC 9293 §3.8.3 R2; Linux tcp_retries2). */
+const MAX_TIMEOUTS = 15;
+
+/** What the ACK in hand has told; read until the next one comes. */
+const heard = new Heard();
+
+/** What controllers are told of it. */
+const sample: { -readonly [K in keyof AckSample]: AckSample[K] } = {
+  acked: 0,
+  lost: 0,
+  marked: 0,
+  rtt: -1,
+  inFlight: 0,
+  cwndLimited: false,
+  delivered: 0,
+  priorDelivered: 0,
+  deliveryRate: 0,
+  appLimited: false,
+};
+
+/** The mapping that is being made. */
+const fresh: { -readonly [K in keyof Mapping]: Mapping[K] } = {
+  dsn: 0,
+  ssn: 0,
+  length: 0,
+  checksum: -1,
+  first: false,
+};
+
+/** Initial window of RFC 6928 §2, in bytes. */
+export function initialWindow(mss: number): number {
+  return Math.min(10 * mss, Math.max(2 * mss, 14600));
+}
+
+/** The sender of one subflow. */
+export class Sender {
+  readonly board: Scoreboard;
+  readonly rtt: Rtt = new Rtt();
+  readonly rate: DeliveryRate = new DeliveryRate();
+  readonly window: SendWindow = new SendWindow();
+  readonly #host: SubflowHost;
+  readonly #output: Output;
+  readonly #mtu: Mtu;
+  readonly #deadlines: Deadlines<SubflowTimer>;
+  readonly #rack: Rack;
+  readonly #iss: number;
+  #detection: LossDetection;
+  #recovery: Recovery = OPEN;
+  #controller: CongestionController | null = null;
+  #lostSyn = false;
+  /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
+  #limitedUntil = 0;
+  #lastSent: Micros = 0;
+  #restarted: Micros = 0;
+  #lastHeard: Micros = 0;
+  #bytes = 0;
+  #bytesAgain = 0;
+  #again = 0;
+
+  /** Of a subflow that sends by `output` the bytes of the stream `stream`. */
+  constructor(
+    host: SubflowHost,
+    stream: number,
+    output: Output,
+    mtu: Mtu,
+    deadlines: Deadlines<SubflowTimer>,
+    iss: number,
+  ) {
+    this.board = new Scoreboard(stream);
+    this.#host = host;
+    this.#output = output;
+    this.#mtu = mtu;
+    this.#deadlines = deadlines;
+    this.#iss = iss;
+    this.#detection = this.#rack = new Rack(this.board, this.rtt);
+  }
+
+  /** What is done about losses now. */
+  get recovery(): Recovery {
+    return this.#recovery;
+  }
+
+  /** A controller rules the window: the subflow has joined its connection. */
+  get controlled(): boolean {
+    return this.#controller !== null;
+  }
+
+  /** Congestion window in bytes. A lost SYN is a loss: one segment to begin with (RFC 5681 §3.1). */
+  get cwnd(): number {
+    if (this.#controller !== null) return this.#controller.cwnd;
+    const mss = this.#mtu.payload;
+    return this.#lostSyn ? mss : initialWindow(mss);
+  }
+
+  /** Slow-start threshold in bytes; Infinity before the first loss. */
+  get ssthresh(): number {
+    return this.#controller === null ? Infinity : this.#controller.ssthresh;
+  }
+
+  /** What the controller asks for; undefined: not paced. */
+  get pacingRate(): number | undefined {
+    return this.#controller?.pacingRate;
+  }
+
+  /** What limits `inFlight` now: PRR's window in recovery, else cwnd. */
+  get limit(): number {
+    const recovery = this.#recovery;
+    if (recovery.kind === "fast" && this.#controller?.ownsRecovery !== true) {
+      return recovery.prr.window;
+    }
+    return this.cwnd;
+  }
+
+  /** New bytes that windows and link allow now. */
+  get room(): number {
+    const { board } = this;
+    if (this.#output.blocked || board.lost > 0) return 0;
+    let room = this.limit - board.inFlight;
+    // The shared window is the connection's to keep. What this subflow last heard of it may be old, so it only counts while an answer is due.
+    if (board.nxt > board.una) {
+      room = Math.min(room, board.una + this.window.size - board.nxt);
+    }
+    return room > 0 ? room : 0;
+  }
+
+  /** The window leaves less than a segment. */
+  get full(): boolean {
+    return this.limit - this.board.inFlight < this.#mtu.payload;
+  }
+
+  /** Bytes that the ACK in hand has delivered. */
+  get heard(): number {
+    return heard.delivered;
+  }
+
+  /** Times that reordering was seen. */
+  get reorderings(): number {
+    return this.#rack.reorderings;
+  }
+
+  /** Bytes sent for the first time. */
+  get bytesSent(): number {
+    return this.#bytes;
+  }
+
+  /** Bytes sent again. */
+  get bytesRetransmitted(): number {
+    return this.#bytesAgain;
+  }
+
+  /** Pieces sent again. */
+  get retransmits(): number {
+    return this.#again;
+  }
+
+  /** When data was last sent; 0 when none was. */
+  get lastSent(): Micros {
+    return this.#lastSent;
+  }
+
+  /** When an ACK last came. */
+  get lastHeard(): Micros {
+    return this.#lastHeard;
+  }
+
+  /** The handshake is over; without SACK losses are found by counting. */
+  begin(sack: boolean, lostSyn: boolean): void {
+    if (!sack) this.#detection = new NewReno(this.board, this.#rack);
+    this.rtt.answered();
+    if (lostSyn) this.rtt.lostSyn();
+    this.#lostSyn = lostSyn;
+    this.#deadlines.set(TIMER_RTO, Infinity);
+  }
+
+  /** A third ACK had to be sent again: the path has lost something. */
+  beginSlow(): void {
+    this.#lostSyn = true;
+  }
+
+  /** A controller takes over. */
+  control(controller: CongestionController): void {
+    this.#controller = controller;
+  }
+
+  /** Starts the retransmission timer afresh (RFC 6298 §5.1, §5.3). */
+  #arm(now: Micros): void {
+    this.#deadlines.set(TIMER_RTO, this.board.empty ? Infinity : now + this.rtt.rto);
+  }
+
+  /**
+   * Binds `length` bytes of the send queue from data offset `dsn` to this subflow under a new mapping and sends them at once (draft SQ-1, SQ-3).
+   * False when the link is full and nothing has left: nothing is bound. What of it has not left follows when the link takes packets again.
+   */
+  chunk(
+    dsn: number,
+    length: number,
+    checksum: boolean,
+    first: boolean,
+    now: Micros,
+  ): boolean {
+    const { board } = this;
+    const seq = board.nxt;
+    fresh.dsn = dsn;
+    fresh.ssn = seq;
+    fresh.length = length;
+    fresh.checksum = checksum ? this.#output.checksum(dsn, seq, length, length) : -1;
+    fresh.first = first;
+    if (board.inFlight === 0) this.rate.idle(now);
+    const sent = this.#output.data(fresh, seq, seq + length, now);
+    if (sent === 0) return false;
+    board.send(fresh, sent, this.rate, now);
+    this.#bytes += sent;
+    this.#lastSent = now;
+    this.#left(sent, now);
+    return true;
+  }
+
+  /** Sends a FIN; false when the link is full. */
+  fin(now: Micros): boolean {
+    if (!this.#output.fin(this.board.nxt, now)) return false;
+    this.board.sendFin(this.rate, now);
+    this.#arm(now);
+    return true;
+  }
+
+  /** Sends what is lost again, oldest first, as far as the window allows. */
+  resend(now: Micros): void {
+    const { board } = this;
+    const mss = this.#mtu.payload;
+    for (let piece = board.nextLost(); piece !== null; piece = board.nextLost()) {
+      const { seq, end, sends } = piece;
+      const length = end - seq;
+      const room = this.limit - board.inFlight;
+      if (room < Math.min(length, mss) || this.#output.blocked) return;
+      const part = length > room ? Math.max(Math.min(length, mss), room - room % mss) : length;
+      board.cut(part);
+      const sent = piece.fin
+        ? Number(this.#output.fin(seq, now))
+        : this.#output.data(piece.mapping, seq, seq + part, now);
+      if (sent === 0) return;
+      board.resent(sent, this.rate, now);
+      if (sends === 0) {
+        this.#bytes += sent;
+      } else {
+        this.#again++;
+        this.#bytesAgain += sent;
+        this.#host.count("TcpRetransSegs");
+      }
+      this.#left(sent, now);
+    }
+  }
+
+  #left(bytes: number, now: Micros): void {
+    if (this.#recovery.kind === "fast") this.#recovery.prr.onSend(bytes);
+    if (this.#deadlines.at(TIMER_RTO) === Infinity) this.#arm(now);
+  }
+
+  /** After a timeout's length without data the window of then says nothing of now (RFC 5681 §4.1). */
+  restart(now: Micros): void {
+    const { board, rtt } = this;
+    if (board.nxt > board.una) return;
+    const idle = now - Math.max(this.#lastSent, this.#restarted);
+    if (this.#lastSent === 0 || idle <= rtt.base) return;
+    this.#restarted = now;
+    this.#controller?.onRestart?.(idle);
+  }
+
+  /** A pass has sent what it could: notes whether the window held it back (RFC 7661), or `starved`: there was nothing to send. */
+  passed(starved: boolean): void {
+    if (this.full) this.#limitedUntil = this.board.nxt;
+    else if (starved) this.rate.limit(this.board.inFlight);
+  }
+
+  /** The acceptable ACK in `rx` at offset `ack` (SND.UNA ≤ ack ≤ SND.NXT); `duplicate` as RFC 5681 §2 defines it. */
+  acknowledge(ack: number, duplicate: boolean, now: Micros): Outcome {
+    const { board, rtt, rate } = this;
+    const before = board.inFlight;
+    const prior = board.una;
+    this.#lastHeard = now;
+    board.acknowledge(ack, rtt.minRtt, now, heard);
+    if (this.#output.sackPermitted) this.#takeBlocks(now);
+    const { delivered } = heard;
+    const advanced = ack > prior;
+    // One that tells nothing of data may have opened the window, which on plain TCP nothing else tells.
+    if (!advanced && delivered === 0 && !duplicate) return OUTCOME_HEARD | OUTCOME_WORK;
+    if (advanced) rtt.answered();
+    rate.count(delivered, now);
+    if (heard.rtt >= 0) rtt.sample(heard.rtt, now);
+
+    const mss = this.#mtu.payload;
+    const progress: Progress = advanced ? "advanced" : duplicate ? "duplicate" : "none";
+    const lost = this.#detection.onAck(heard, progress, this.#recovery, mss, now);
+    this.#deadlines.set(TIMER_RACK, this.#detection.timer);
+    if (this.#recovery.kind !== "open" && ack >= this.#recovery.until) {
+      this.#recovery = OPEN;
+      this.#detection.restart();
+    }
+    if (lost > 0 && this.#recovery.kind === "open") this.#enterRecovery(before);
+    this.#tell(before, lost, prior, now);
+    if (this.#recovery.kind === "fast") {
+      const partial = lost > 0 && !this.#output.sackPermitted;
+      const safe = advanced && lost === 0;
+      const { prr } = this.#recovery;
+      prr.onAck(delivered, board.inFlight, this.ssthresh, mss, safe, partial);
+    }
+    if (advanced) this.#arm(now);
+    return OUTCOME_HEARD | OUTCOME_WORK;
+  }
+
+  #takeBlocks(now: Micros): void {
+    const { board } = this;
+    const count = rx.sacks;
+    for (let i = 0; i < count; i++) {
+      const left = fromWire(rx.left(i), this.#iss, board.una);
+      const right = fromWire(rx.right(i), this.#iss, board.una);
+      board.sack(left, right, now, heard);
+    }
+  }
+
+  #tell(before: number, lost: number, prior: number, now: Micros): void {
+    const { rate } = this;
+    rate.take(heard, now);
+    sample.acked = heard.delivered;
+    sample.lost = lost;
+    sample.rtt = heard.rtt;
+    sample.inFlight = before;
+    sample.cwndLimited = prior < this.#limitedUntil;
+    sample.delivered = rate.delivered;
+    sample.priorDelivered = Math.max(0, heard.priorDelivered);
+    sample.deliveryRate = rate.sample;
+    sample.appLimited = heard.appLimited;
+    this.#controller?.onAck(sample);
+  }
+
+  /** Fast recovery begins: one reduction for all losses of a flight (RFC 5681 §3.2, RFC 6675 §5). */
+  #enterRecovery(flightSize: number): void {
+    this.#recovery = fastRecovery(this.board.nxt, flightSize);
+    this.#host.count(this.#output.sackPermitted ? "TCPSackRecovery" : "TCPRenoRecovery");
+    this.#controller?.onCongestion("loss", flightSize);
+  }
+
+  /** The reordering window is over: what has not come is lost, as if an acknowledgement told (RFC 8985 §6.3). */
+  reorderingTimeout(now: Micros): Outcome {
+    const { board } = this;
+    const mss = this.#mtu.payload;
+    const before = board.inFlight;
+    const lost = this.#detection.onTimer(this.#recovery, mss, now);
+    this.#deadlines.set(TIMER_RACK, this.#detection.timer);
+    if (lost === 0) return 0;
+    if (this.#recovery.kind === "open") this.#enterRecovery(before);
+    if (this.#recovery.kind === "fast") {
+      this.#recovery.prr.onAck(0, board.inFlight, this.ssthresh, mss, false, false);
+    }
+    return OUTCOME_WORK;
+  }
+
+  /** RFC 6298 §5.4 to 5.7 and RFC 5681 §3.1: everything in flight is taken for lost, the first segment leaves again. Null when it is given up. */
+  retransmissionTimeout(now: Micros): Outcome | null {
+    const { board, rtt } = this;
+    if (board.empty) return 0;
+    if (this.#output.blocked && rtt.timeouts > 0) {
+      // What was to go again has not left: nobody can have answered it.
+      this.#arm(now);
+      return 0;
+    }
+    const flightSize = board.inFlight + board.lost;
+    rtt.backOff();
+    this.#host.count("TCPTimeouts");
+    if (rtt.timeouts > MAX_TIMEOUTS) return null;
+    board.loseAll();
+    this.#recovery = lossRecovery(board.nxt);
+    this.#detection.restart();
+    if (rtt.timeouts === 1) this.#controller?.onCongestion("timeout", flightSize);
+    this.#arm(now);
+    return OUTCOME_TIMEOUT | OUTCOME_WORK;
+  }
+}

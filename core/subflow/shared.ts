@@ -1,0 +1,130 @@
+/** What a subflow is lent from above, and what it answers: the contracts between this room and those that use it. */
+
+import type { Micros } from "../plugin.ts";
+import type { Key } from "../wire/mptcp.ts";
+import type { PacketOut } from "../wire/packet.ts";
+import type { InitialDsn } from "../wire/seq.ts";
+import type { ReceiveWindow } from "./receive_window.ts";
+import type { TimeWait } from "./time_wait.ts";
+
+/** Something with a deadline in the host's queue. */
+export interface Timed {
+  /** When `fire` is due; Infinity when it is not armed. The queue's own. */
+  deadline: Micros;
+  /** Where the queue last filed it; the queue's own. */
+  queuedAt: Micros;
+  /** Called once when the deadline has passed. */
+  fire(now: Micros): void;
+}
+
+/** The host's queue of deadlines. */
+export interface TimerService {
+  /** Sets a deadline; Infinity disarms. Setting it later, or to the same, only writes a number. */
+  arm(timed: Timed, deadline: Micros): void;
+}
+
+/** Who waits for a link that refused a packet. */
+export interface Waiter {
+  /** It takes packets again. */
+  writable(): void;
+}
+
+/** What lies below a subflow: the link that owns its source address. */
+export interface Outlet {
+  /** Largest packet, in bytes. */
+  readonly mtu: number;
+  /** Most segments of a super-segment. */
+  readonly maxSegments: number;
+  /** CHECKSUM_* mode of the headers. */
+  readonly checksumMode: number;
+  /** The device is full: nothing is sent until it is writable. */
+  readonly blocked: boolean;
+  /** Hands a packet to the link; false when it is full: only who waits then is told when it is not any more. */
+  send(packet: Readonly<PacketOut>): boolean;
+  /** While it is blocked: has `waiter` told when it is not any more, once, and after those that wait already. */
+  wait(waiter: Waiter): void;
+}
+
+/** What the host gives to every subflow. */
+export interface SubflowHost {
+  /** The host's handle in WebAssembly memory. */
+  readonly wasm: number;
+  /** The packet that goes out next; its headers are built at `out.header`, which stays where it is. */
+  readonly out: PacketOut;
+  /** Counts an event under its MIB name. */
+  count(name: string, by?: number): void;
+  /** Whether another challenge ACK may be sent now (RFC 5961 §7). */
+  mayChallenge(now: Micros): boolean;
+  /** Takes a flow out of the demultiplexer; 0 for none. */
+  forget(flow: number): void;
+  /** Has `timeWait` answer for its flow from now on, for its time. */
+  rest(timeWait: TimeWait, now: Micros): void;
+}
+
+/** Both keys of a connection, as first data repeats them (RFC 8684 §3.1). */
+export interface CapableKeys {
+  /** CAPABLE_* bits. */
+  readonly flags: number;
+  /** Ours. */
+  readonly own: Key;
+  /** The peer's. */
+  readonly peer: Key;
+}
+
+/** The connection as its subflows read it. */
+export interface DataLevel {
+  /** Handle of the shared send queue's stream. */
+  readonly sendStream: number;
+  /** Handle of the stream that received bytes go to. */
+  readonly receiveStream: number;
+  /** Our initial data sequence number. */
+  readonly localIdsn: InitialDsn;
+  /** The peer's. */
+  readonly remoteIdsn: InitialDsn;
+  /** Next data offset expected from the peer. */
+  readonly dataRcvNxt: number;
+  /** Bytes that the peer may send beyond it. */
+  readonly receiveWindow: number;
+  /** The window as offered, in data offsets, and the offset that `receiveWindow` counts from. */
+  readonly offered: ReceiveWindow;
+  readonly offeredFrom: number;
+  /** Shift of the windows in segments to the peer (RFC 7323 §2.3). */
+  readonly receiveScale: number;
+  /** DSS_* flags of a DATA_ACK; 0 while or where none is sent. */
+  readonly dataAckFlags: number;
+  /** DSS_* flags of a mapping; 0 for plain TCP. */
+  readonly mappingFlags: number;
+  /** DSS checksums were agreed. */
+  readonly dssChecksum: boolean;
+  /** Set at a client to which no DSS has come yet: its first data repeats the keys (RFC 8684 §3.1). */
+  readonly keysOwed: CapableKeys | null;
+  /** Nothing more will come or go at the data level. */
+  readonly over: boolean;
+}
+
+/** Why a subflow ended. */
+export type LeaveReason = "closed" | "refused" | "reset" | "timeout" | "aborted" | "unreachable";
+
+/** What an event did to a subflow and is left to the connection: OUTCOME_* bits, settled in their order. */
+export type Outcome = number;
+
+/** It has ended: `ended` says why. It is buried at the end of the batch; its flow is out of the table at once. */
+export const OUTCOME_ENDED = 1;
+/** The handshake goes on when the connection has judged the MPTCP options in `rx`: by `admit`, or not. */
+export const OUTCOME_JUDGE = 2;
+/** It may carry data from now on. */
+export const OUTCOME_JOINED = 4;
+/** That settled, the segment in `rx` goes on: `proceed`. */
+export const OUTCOME_MORE = 8;
+/** An acknowledgement told something: bytes delivered, or a window. */
+export const OUTCOME_HEARD = 16;
+/** MPTCP options, payload and FIN in `rx` are acceptable and wait to be taken. */
+export const OUTCOME_SEGMENT = 32;
+/** The peer's FIN is in order. */
+export const OUTCOME_FIN = 64;
+/** A retransmission timeout. */
+export const OUTCOME_TIMEOUT = 128;
+/** Something is to be sent, or its deadlines moved: the connection needs a pass. */
+export const OUTCOME_WORK = 256;
+/** The segment in `rx` wants a RST that is no part of this subflow (RFC 9293 §3.10.7.1). */
+export const OUTCOME_REFUSE = 512;

@@ -1,0 +1,65 @@
+/** The timestamps option of one subflow: what we send, and what tells old segments of the peer from new ones (RFC 7323 §3 to §5). */
+
+import type { Micros } from "../plugin.ts";
+import { rx } from "../wire/segment.ts";
+import { distance32 } from "../wire/seq.ts";
+
+/** How long a timestamp of the peer tells old from new (RFC 7323 §5.5). */
+const TIMESTAMP_LIFE: Micros = 24 * 24 * 3600e6;
+
+/** TS.Recent and our own clock. */
+export class Timestamps {
+  readonly #offset: number;
+  #on = true;
+  #recent = 0;
+  #recentTime: Micros = 0;
+
+  /** @param offset Shifts our clock by a secret (RFC 7323 §5.4). */
+  constructor(offset: number) {
+    this.#offset = offset;
+  }
+
+  /** Both sides send the option. */
+  get on(): boolean {
+    return this.#on;
+  }
+
+  /** TS.Recent: what is echoed. */
+  get recent(): number {
+    return this.#recent;
+  }
+
+  /** Shift of our clock. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Our clock: milliseconds (RFC 7323 §5.4: 1 ms to 1 s a tick). */
+  value(now: Micros): number {
+    return timestampAt(now, this.#offset);
+  }
+
+  /** Agrees on the option by the SYN in `rx`, and takes its timestamp. */
+  agree(now: Micros): void {
+    this.#on &&= rx.hasTimestamps;
+    if (this.#on) this.take(now);
+  }
+
+  /** Whether the timestamp in `rx` is older than one that came before: PAWS (RFC 7323 §5.3). A RST is not judged by it. */
+  old(now: Micros): boolean {
+    if (!this.#on || !rx.hasTimestamps || distance32(rx.tsval, this.#recent) >= 0) return false;
+    // RFC 7323 §5.5: after so long the peer's clock may have gone half round.
+    return now - this.#recentTime <= TIMESTAMP_LIFE;
+  }
+
+  /** Takes the timestamp in `rx` as TS.Recent. */
+  take(now: Micros): void {
+    this.#recent = rx.tsval;
+    this.#recentTime = now;
+  }
+}
+
+/** A clock of milliseconds, shifted, in 32 bits. */
+export function timestampAt(now: Micros, offset: number): number {
+  return (Math.floor(now / 1000) + offset) >>> 0;
+}
