@@ -38,12 +38,22 @@ export function whyNoLab(): string | null {
   }
   if (!exists("/dev/net/tun")) return "there is no /dev/net/tun: `modprobe tun`";
   if (!exists("/proc/sys/net/mptcp/enabled")) return "this kernel was built without MPTCP";
-  for (const program of ["ip", "tc", "ss"]) {
-    if (!["/usr/sbin", "/sbin", "/usr/bin", "/bin"].some((at) => exists(`${at}/${program}`))) {
-      return `the program ${program} is missing: \`apt-get install iproute2\``;
+  const program = ["ip", "tc", "ss"].find((name) => !isInstalled(name));
+  return program === undefined
+    ? null
+    : `the program ${program} is not in PATH: \`apt-get install iproute2\``;
+}
+
+/** Whether PATH leads to a program of this name. */
+export function isInstalled(program: string): boolean {
+  return (Deno.env.get("PATH") ?? "").split(":").some((folder) => {
+    try {
+      const { isFile, mode } = Deno.statSync(`${folder}/${program}`);
+      return isFile && ((mode ?? 0) & 0o111) !== 0;
+    } catch {
+      return false;
     }
-  }
-  return null;
+  });
 }
 
 async function run(command: string, args: readonly string[], input?: string): Promise<LabOutput> {

@@ -1,11 +1,12 @@
-import { describe, it } from "@std/testing/bdd";
+import { it } from "@std/testing/bdd";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { needs } from "../support/tools.ts";
 
 const MOD = new URL("../../cli/mod.ts", import.meta.url).pathname;
 
-describe("progress on a terminal", () => {
+needs("script").describe("progress on a terminal", () => {
   it("shows bars and leaves the terminal as it was, so that long lines wrap", async () => {
-    // `script` gives the command a terminal; Debian has it in bsdutils, which is essential.
+    // `script` gives the command a terminal.
     const command = `${Deno.execPath()} run -A ${MOD} demo --size 8MB -o none`;
     const { code, stdout } = await new Deno.Command("script", {
       args: ["-qec", command, "/dev/null"],

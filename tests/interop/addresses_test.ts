@@ -3,8 +3,8 @@ import { it } from "@std/testing/bdd";
 import type { LabOptions } from "../../cli/lab.ts";
 import type { HostOptions, MptcpConn } from "../../mod.ts";
 import { passive } from "../../pm/mod.ts";
+import { needs } from "../support/tools.ts";
 import { assertNoTrouble } from "./support/counters.ts";
-import { describeWithKernel } from "./support/needs.ts";
 import { Stand } from "./support/stand.ts";
 import { until } from "./support/wait.ts";
 
@@ -50,7 +50,7 @@ function counted(stand: Stand, name: string, count: number): Promise<void> {
 const DIRECT = ["10.77.1.2-10.77.1.1", "10.77.2.2-10.77.1.1"];
 const SECOND = ["10.77.1.2-10.77.2.1", "10.77.2.2-10.77.2.1"];
 
-describeWithKernel("addresses that the kernel announces", () => {
+needs("kernel", "python3").describe("addresses that the kernel announces", () => {
   it("are echoed and joined, and left when they are taken back, which loses nothing", async () => {
     await using stand = await quiet();
     const size = SIZE;
@@ -144,7 +144,7 @@ describeWithKernel("addresses that the kernel announces", () => {
   });
 });
 
-describeWithKernel("addresses that we announce", () => {
+needs("kernel", "python3").describe("addresses that we announce", () => {
   it("are joined by the kernel, and left when they are taken back, which loses nothing", async () => {
     await using stand = await quiet({ pathManager: passive() });
     const size = SIZE;
@@ -183,7 +183,7 @@ describeWithKernel("addresses that we announce", () => {
   });
 });
 
-describeWithKernel("backup paths", () => {
+needs("kernel", "python3").describe("backup paths", () => {
   /** Bytes that both sides moved over our second address, and over the other. */
   async function moved(stand: Stand, size: number, prepare: (conn: MptcpConn) => Promise<void>) {
     await using meeting = await stand.meet("server", "echo");
@@ -245,7 +245,7 @@ describeWithKernel("backup paths", () => {
   });
 });
 
-describeWithKernel("limits and guards of the kernel", () => {
+needs("kernel", "python3").describe("limits and guards of the kernel", () => {
   it("refuse a join and leave the connection alone", async () => {
     await using stand = await quiet();
     await stand.lab.ip("mptcp limits set subflows 0 add_addr_accepted 0");

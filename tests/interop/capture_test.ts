@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import type { Lab } from "../../cli/lab.ts";
+import { needs } from "../support/tools.ts";
 import { readDss } from "./support/dss_reader.ts";
-import { describeWithKernel } from "./support/needs.ts";
 import { type Role, Stand } from "./support/stand.ts";
 import { sleep, until } from "./support/wait.ts";
 
@@ -89,7 +89,9 @@ function suspect(lab: Lab): string {
   ].join(" || ");
 }
 
-describeWithKernel("what goes over the wire without offload", () => {
+const captured = needs("kernel", "python3", "tcpdump", "tshark");
+
+captured.describe("what goes over the wire without offload", () => {
   for (const [role, family] of [["client", 4], ["server", 6]] as [Role, 4 | 6][]) {
     it(`is well-formed, and all of its checksums are right, as ${role} over IPv${family}`, async () => {
       const folder = await Deno.makeTempDir({ prefix: "mptcp-interop-" });
@@ -121,4 +123,4 @@ describeWithKernel("what goes over the wire without offload", () => {
       }
     });
   }
-}, ["tcpdump", "tshark"]);
+});

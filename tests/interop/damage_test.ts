@@ -5,7 +5,7 @@ import { corrupt, type ElementFactory, Host, impair, tun } from "../../mod.ts";
 import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
 import { Lab } from "../../cli/lab.ts";
 import { u8 } from "../../wasm/mod.ts";
-import { describeWithKernel } from "./support/needs.ts";
+import { needs } from "../support/tools.ts";
 import { startPeer } from "./support/peer.ts";
 import { Meeting, type Role, Stand } from "./support/stand.ts";
 
@@ -111,7 +111,7 @@ function rewrite(every: number): ElementFactory {
   };
 }
 
-describeWithKernel("no damaged byte arrives", () => {
+needs("kernel", "python3").describe("no damaged byte arrives", () => {
   const size = 8 << 20;
 
   for (const role of ["client", "server"] as const) {

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Host } from "../../mod.ts";
 import { Lab } from "../../cli/lab.ts";
+import { needs } from "../support/tools.ts";
 import { assertNoTrouble } from "./support/counters.ts";
-import { describeWithKernel } from "./support/needs.ts";
 import { startPeer } from "./support/peer.ts";
 import { type Role, Stand } from "./support/stand.ts";
 import { sleep, until } from "./support/wait.ts";
@@ -28,7 +28,7 @@ async function forgotten({ host, lab }: Stand): Promise<void> {
 
 const ROLES: readonly Role[] = ["client", "server"];
 
-describeWithKernel("the end of a connection", () => {
+needs("kernel", "python3").describe("the end of a connection", () => {
   for (const role of ROLES) {
     it(`in order leaves nothing behind, as ${role}`, async () => {
       await using it = await stand();
@@ -100,7 +100,7 @@ describeWithKernel("the end of a connection", () => {
   });
 });
 
-describeWithKernel("what is refused", () => {
+needs("kernel", "python3").describe("what is refused", () => {
   it("is a connection to a port where nobody listens, either way", async () => {
     await using it = await stand();
     await assertRejects(
@@ -112,7 +112,7 @@ describeWithKernel("what is refused", () => {
     assertEquals(await peer.next(), { event: "refused", error: "ECONNREFUSED" });
   });
 
-  it("is a join with a token that we do not know", async () => {
+  needs("iptables").it("is a join with a token that we do not know", async () => {
     await using lab = await Lab.create({ endpoints: "none" });
     const interfaces = { family: 4 } as const;
     const first = await Host.open({ interfaces: lab.interfaces(interfaces) });
@@ -138,9 +138,9 @@ describeWithKernel("what is refused", () => {
     await until("the join has been refused", async () => await failures() === "1");
     assertEquals(second.counters.MPJoinNoTokenFound, 1);
   });
-}, ["iptables"]);
+});
 
-describeWithKernel("one connection after the other", () => {
+needs("kernel", "python3").describe("one connection after the other", () => {
   const count = 200;
 
   it("leaves nothing behind: opened by the kernel", async () => {

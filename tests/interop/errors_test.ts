@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Host, tun } from "../../mod.ts";
 import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
-import { describeWithKernel } from "./support/needs.ts";
+import { needs } from "../support/tools.ts";
 
 const CLI = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
 const DEVICE = ["--tun", "mptcp7=10.77.7.2/24"];
@@ -22,7 +22,7 @@ async function complaint(
   return stderr;
 }
 
-describeWithKernel("what cannot be opened is told with what to do", () => {
+needs("kernel").describe("what cannot be opened is told with what to do", () => {
   it("without CAP_NET_ADMIN", async () => {
     await using namespace = await makeNamespace();
     const drop = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"];

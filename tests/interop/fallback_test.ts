@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { LabOptions } from "../../cli/lab.ts";
-import { describeWithKernel } from "./support/needs.ts";
+import { needs } from "../support/tools.ts";
 import type { PeerJob } from "./support/peer.ts";
 import { type Role, Stand } from "./support/stand.ts";
 
@@ -50,8 +50,7 @@ async function fallsBack(
   await using stand = await Stand.open({ lab: { endpoints: "none", ...lab } });
   for (const chain of strips?.chains ?? []) {
     const rule = `-t mangle -A ${chain} -p tcp ${MATCH[strips!.from]} -j TCPOPTSTRIP`;
-    const command = family === 4 ? "iptables" : "ip6tables";
-    await stand.lab.exec([command, ...rule.split(/ +/), "--strip-options", "30"]);
+    await stand.lab.exec(["iptables", ...rule.split(/ +/), "--strip-options", "30"]);
   }
   const theirs = job === "sink" ? 0 : size;
   await using meeting = await stand.meet(role, job, { size: theirs, tcp, family });
@@ -64,22 +63,25 @@ async function fallsBack(
   assert(end.mptcp === null || end.mptcp.fallback);
 }
 
-describeWithKernel("plain TCP", () => {
+needs("kernel", "python3").describe("plain TCP", () => {
   const size = 16 << 20;
   for (const role of ["client", "server"] as const) {
     describe(`as ${role}`, () => {
       for (const [name, reason] of Object.entries(REASONS)) {
-        it(`when ${name}`, () => fallsBack(role, reason, "both", size));
+        needs(...(reason.strips ? ["iptables"] as const : []))
+          .it(`when ${name}`, () => fallsBack(role, reason, "both", size));
       }
       for (const [name, reason] of Object.entries(LATE)) {
         for (const [job, who] of [["sink", "ours"], ["source", "its"], ["both", "both"]] as const) {
           // A server of Linux that only sends never looks whether DATA_ACKs come.
           if (role === "client" && job === "source" && name === KERNEL) continue;
-          it(`when MPTCP is stripped from all but SYNs ${name}, data: ${who}`, () =>
-            fallsBack(role, reason, job, size / 4));
+          needs("iptables").it(
+            `when MPTCP is stripped from all but SYNs ${name}, data: ${who}`,
+            () => fallsBack(role, reason, job, size / 4),
+          );
         }
       }
       it("over IPv6", () => fallsBack(role, { tcp: true }, "both", size, 6));
     });
   }
-}, ["iptables", "ip6tables"]);
+});

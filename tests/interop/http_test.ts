@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { it } from "@std/testing/bdd";
 import { Lab, type LabOptions } from "../../cli/lab.ts";
+import { needs } from "../support/tools.ts";
 import { assertNoTrouble } from "./support/counters.ts";
-import { describeWithKernel } from "./support/needs.ts";
 
 const CLI = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
 
@@ -72,7 +71,7 @@ class Server implements AsyncDisposable {
   }
 }
 
-describeWithKernel("HTTP", () => {
+needs("kernel").describe("HTTP", () => {
   /** `client` downloads a file of ours; what the server and the kernel say of it. */
   async function download(
     options: LabOptions,
@@ -94,101 +93,116 @@ describeWithKernel("HTTP", () => {
     return result;
   }
 
-  it("is served by `mptcp serve` to curl under mptcpize, over two paths", async () => {
-    const { said, counters } = await download({}, ["mptcpize", "run", "curl"]);
-    assertMatch(said, /200 GET \/file: 33\.6 MB in .*; mptcp0 \d+ %, mptcp1 \d+ %/);
-    assertNoTrouble(counters);
-    assertEquals(counters.MPCapableSYNACKRX, 1);
-    assert(counters.MPJoinSynAckRx! >= 1);
-  });
+  needs("curl", "mptcpize").it(
+    "is served by `mptcp serve` to curl under mptcpize, over two paths",
+    async () => {
+      const { said, counters } = await download({}, ["mptcpize", "run", "curl"]);
+      assertMatch(said, /200 GET \/file: 33\.6 MB in .*; mptcp0 \d+ %, mptcp1 \d+ %/);
+      assertNoTrouble(counters);
+      assertEquals(counters.MPCapableSYNACKRX, 1);
+      assert(counters.MPJoinSynAckRx! >= 1);
+    },
+  );
 
-  it("is served by `mptcp serve` to plain curl", async () => {
+  needs("curl").it("is served by `mptcp serve` to plain curl", async () => {
     const { said, counters } = await download({}, ["curl"]);
     assertMatch(said, /200 GET \/file: 33\.6 MB in .*plain TCP/);
     assertEquals(counters, {});
   });
 
-  it("counts what the client has, not what waits in the send queue", async () => {
-    await withFolder(async (folder) => {
-      // Less than the send queue takes at once.
-      await Deno.writeFile(`${folder}/a file`, new Uint8Array(4e6));
-      await using lab = await Lab.create({ rates: ["40 Mbit/s"] });
-      await using server = new Server(lab, folder);
-      await server.until("Ctrl-C");
-      const curl = ["mptcpize", "run", "curl", "-sS", "-o", "/dev/null"];
-      await lab.exec([...curl, "http://10.77.1.2:8080/a%20file"]);
-      await server.until("Mbit/s");
-      const line = /^200 GET \/a file: 4\.00 MB in .*, ([\d.]+) Mbit\/s; mptcp0 /m.exec(
-        server.said,
-      );
-      assert(line !== null && Number(line[1]) < 80, server.said);
-      assertEquals(await server.end(), 0);
-    });
-  });
+  needs("curl", "mptcpize").it(
+    "counts what the client has, not what waits in the send queue",
+    async () => {
+      await withFolder(async (folder) => {
+        // Less than the send queue takes at once.
+        await Deno.writeFile(`${folder}/a file`, new Uint8Array(4e6));
+        await using lab = await Lab.create({ rates: ["40 Mbit/s"] });
+        await using server = new Server(lab, folder);
+        await server.until("Ctrl-C");
+        const curl = ["mptcpize", "run", "curl", "-sS", "-o", "/dev/null"];
+        await lab.exec([...curl, "http://10.77.1.2:8080/a%20file"]);
+        await server.until("Mbit/s");
+        const line = /^200 GET \/a file: 4\.00 MB in .*, ([\d.]+) Mbit\/s; mptcp0 /m.exec(
+          server.said,
+        );
+        assert(line !== null && Number(line[1]) < 80, server.said);
+        assertEquals(await server.end(), 0);
+      });
+    },
+  );
 
-  it("reaches its end when Ctrl-C comes in the middle; a client that has all of it left in order", async () => {
-    await withFolder(async (folder) => {
-      await Deno.writeFile(`${folder}/file`, new Uint8Array(24e6));
-      await Deno.writeTextFile(`${folder}/small`, "abc");
-      await using lab = await Lab.create({ rates: ["80 Mbit/s"] });
-      await using server = new Server(lab, folder);
-      await server.until("Ctrl-C");
-      const curl = ["mptcpize", "run", "curl", "-sS"];
-      for (let i = 1; i <= 8; i++) {
-        const { stdout } = await lab.exec([...curl, "http://10.77.1.2:8080/small"]);
-        assertEquals(stdout, "abc");
-      }
-      await server.until("/small: 3 B");
-      const download = lab.spawn([...curl, "http://10.77.1.2:8080/file"], { stdout: "piped" });
-      let got = 0;
-      let ended: Promise<number> | null = null;
-      for await (const { length } of download.stdout) {
-        got += length;
-        ended ??= server.end();
-      }
-      assertEquals(got, 24e6);
-      await server.until("/file: 24.0 MB");
-      assertEquals(await ended, 0);
-      assertMatch(server.said, /Waits for 1 under way/);
-      assert(!server.said.includes("broken off"), server.said);
-    });
-  });
+  needs("curl", "mptcpize").it(
+    "reaches its end when Ctrl-C comes in the middle; a client that has all of it left in order",
+    async () => {
+      await withFolder(async (folder) => {
+        await Deno.writeFile(`${folder}/file`, new Uint8Array(24e6));
+        await Deno.writeTextFile(`${folder}/small`, "abc");
+        await using lab = await Lab.create({ rates: ["80 Mbit/s"] });
+        await using server = new Server(lab, folder);
+        await server.until("Ctrl-C");
+        const curl = ["mptcpize", "run", "curl", "-sS"];
+        for (let i = 1; i <= 8; i++) {
+          const { stdout } = await lab.exec([...curl, "http://10.77.1.2:8080/small"]);
+          assertEquals(stdout, "abc");
+        }
+        await server.until("/small: 3 B");
+        const download = lab.spawn([...curl, "http://10.77.1.2:8080/file"], { stdout: "piped" });
+        let got = 0;
+        let ended: Promise<number> | null = null;
+        for await (const { length } of download.stdout) {
+          got += length;
+          ended ??= server.end();
+        }
+        assertEquals(got, 24e6);
+        await server.until("/file: 24.0 MB");
+        assertEquals(await ended, 0);
+        assertMatch(server.said, /Waits for 1 under way/);
+        assert(!server.said.includes("broken off"), server.said);
+      });
+    },
+  );
 
-  it("is fetched by `mptcp get` from a server on the kernel's MPTCP, over two paths", async () => {
-    await withFolder(async (folder) => {
-      await using lab = await Lab.create({ serve: { folder, port: 80 } });
-      const url = "http://10.77.1.1/32MB";
-      const { stderr } = await lab.exec(mptcp("get", url, "-o", `${folder}/got`));
-      const sum = (await lab.exec(["curl", "-sS", `${url}.sha256`])).stdout.trim();
-      assertEquals(await sha256(`${folder}/got`), sum);
-      assertMatch(stderr, /32\.0 MB in .*mptcp0 .*mptcp1 /);
-      assert(stderr.includes(`SHA-256 ${sum}`), stderr);
-      const counters = await lab.nstat();
-      assertNoTrouble(counters);
-      assertEquals(counters.MPCapableACKRX, 1);
-      assert(counters.MPJoinAckRx! >= 1);
-    });
-  });
+  needs("curl", "python3").it(
+    "is fetched by `mptcp get` from a server on the kernel's MPTCP, over two paths",
+    async () => {
+      await withFolder(async (folder) => {
+        await using lab = await Lab.create({ serve: { folder, port: 80 } });
+        const url = "http://10.77.1.1/32MB";
+        const { stderr } = await lab.exec(mptcp("get", url, "-o", `${folder}/got`));
+        const sum = (await lab.exec(["curl", "-sS", `${url}.sha256`])).stdout.trim();
+        assertEquals(await sha256(`${folder}/got`), sum);
+        assertMatch(stderr, /32\.0 MB in .*mptcp0 .*mptcp1 /);
+        assert(stderr.includes(`SHA-256 ${sum}`), stderr);
+        const counters = await lab.nstat();
+        assertNoTrouble(counters);
+        assertEquals(counters.MPCapableACKRX, 1);
+        assert(counters.MPJoinAckRx! >= 1);
+      });
+    },
+  );
 
-  it("is sent by `mptcp put` to a server on the kernel's MPTCP, by the scheduler named", async () => {
-    await withFolder(async (folder) => {
-      await Deno.writeFile(`${folder}/file`, new Uint8Array(3e6));
-      await Deno.writeTextFile(`${folder}/first.js`, FIRST);
-      await using lab = await Lab.create({ serve: { folder, port: 80 } });
-      const own = ["--scheduler", `${folder}/first.js`];
-      const made = await lab.exec(mptcp("put", "--size", "4MB", "http://10.77.1.1/", ...own));
-      assertMatch(
-        made.stderr,
-        /^4\.00 MB in .*; mptcp0 100 %, .*\nSHA-256 \w{64}, the same there$/m,
-      );
-      const file = await lab.exec(mptcp("put", `${folder}/file`, "http://10.77.1.1/file"));
-      assertMatch(file.stderr, /^3\.00 MB in .*\nSHA-256 \w{64}, the same there$/m);
-      assert(file.stderr.includes(await sha256(`${folder}/file`)));
-      assertNoTrouble(await lab.nstat());
-    });
-  });
+  needs("python3").it(
+    "is sent by `mptcp put` to a server on the kernel's MPTCP, by the scheduler named",
+    async () => {
+      await withFolder(async (folder) => {
+        await Deno.writeFile(`${folder}/file`, new Uint8Array(3e6));
+        await Deno.writeTextFile(`${folder}/first.js`, FIRST);
+        await using lab = await Lab.create({ serve: { folder, port: 80 } });
+        const own = ["--scheduler", `${folder}/first.js`];
+        const made = await lab.exec(mptcp("put", "--size", "4MB", "http://10.77.1.1/", ...own));
+        assertMatch(
+          made.stderr,
+          /^4\.00 MB in .*; mptcp0 100 %, .*\nSHA-256 \w{64}, the same there$/m,
+        );
+        const file = await lab.exec(mptcp("put", `${folder}/file`, "http://10.77.1.1/file"));
+        assertMatch(file.stderr, /^3\.00 MB in .*\nSHA-256 \w{64}, the same there$/m);
+        assert(file.stderr.includes(await sha256(`${folder}/file`)));
+        assertNoTrouble(await lab.nstat());
+      });
+    },
+  );
 
-  it("is not sent to the end by `mptcp put` when the server refuses", async () => {
+  needs("python3").it("is not sent to the end by `mptcp put` when the server refuses", async () => {
     await withFolder(async (folder) => {
       await using lab = await Lab.create({ rates: ["20 Mbit/s"] });
       const server = lab.spawn(["python3", "-u", "-m", "http.server", "8081", "-d", folder], {
@@ -209,7 +223,7 @@ describeWithKernel("HTTP", () => {
     });
   });
 
-  it("is fetched by `mptcp get` from a server on plain TCP", async () => {
+  needs("curl", "python3").it("is fetched by `mptcp get` from a server on plain TCP", async () => {
     await withFolder(async (folder) => {
       await using lab = await Lab.create({ mptcp: false, serve: { folder, port: 80 } });
       const url = "http://10.77.1.1/4MB";
@@ -219,4 +233,4 @@ describeWithKernel("HTTP", () => {
       assertMatch(stderr, /plain TCP, as the server does not speak MPTCP/);
     });
   });
-}, ["curl", "mptcpize"]);
+});

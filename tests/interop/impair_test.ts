@@ -2,11 +2,11 @@ import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { bridge, delay, impair, loss, queue, rate, tun } from "../../mod.ts";
 import { makeNamespace } from "../../cli/namespace.ts";
+import { needs } from "../support/tools.ts";
 import { assertNoTrouble } from "./support/counters.ts";
-import { describeWithKernel } from "./support/needs.ts";
 import { Stand } from "./support/stand.ts";
 
-describeWithKernel("impair()", () => {
+needs("kernel", "python3").describe("impair()", () => {
   for (const role of ["client", "server"] as const) {
     it(`between us and a kernel: delay and loss in both directions, as ${role}`, async () => {
       const elements = [delay("5 ms"), loss(0.005)];
@@ -49,7 +49,7 @@ describeWithKernel("impair()", () => {
   });
 });
 
-describeWithKernel("bridge()", () => {
+needs("kernel", "iperf3", "mptcpize").describe("bridge()", () => {
   it("joins two kernels: iperf3 under mptcpize, over two paths with a delay", async () => {
     await using client = await makeNamespace();
     await using server = await makeNamespace();
@@ -88,4 +88,4 @@ describeWithKernel("bridge()", () => {
     assertNoTrouble(counters, ["MPFastcloseRx", "MPFastcloseTx", "MPRstRx", "MPRstTx"]);
     assertEquals([counters.MPCapableACKRX, counters.MPJoinAckRx], [2, 2]);
   });
-}, ["iperf3", "mptcpize"]);
+});

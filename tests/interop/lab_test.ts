@@ -9,7 +9,7 @@ import { it } from "@std/testing/bdd";
 import { fileURLToPath } from "node:url";
 import { Lab } from "../../cli/lab.ts";
 import { makeNamespace } from "../../cli/namespace.ts";
-import { describeWithKernel } from "./support/needs.ts";
+import { needs } from "../support/tools.ts";
 import { startPeer } from "./support/peer.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
@@ -32,7 +32,7 @@ function mptcpLab(name: string, ...args: string[]): Deno.ChildProcess {
   }).spawn();
 }
 
-describeWithKernel("the lab", () => {
+needs("kernel").describe("the lab", () => {
   it("has devices, addresses, limits and endpoints, and leaves nothing behind", async () => {
     const steps: string[] = [];
     let name = "";
@@ -75,7 +75,7 @@ describeWithKernel("the lab", () => {
     assert(!namespaces().includes(name));
   });
 
-  it("leaves nothing behind when it cannot be made", async () => {
+  needs("python3").it("leaves nothing behind when it cannot be made", async () => {
     const serve = { folder: "/", port: 99999 };
     const name = `mptcp-lab-${Deno.pid}-broken`;
     await assertRejects(() => Lab.create({ name, serve }), Error, "HTTP server");
@@ -117,7 +117,7 @@ describeWithKernel("the lab", () => {
     await new Deno.Command("ip", { args: ["netns", "delete", second] }).output();
   });
 
-  it("has peers that move bytes and tell what came", async () => {
+  needs("python3").it("has peers that move bytes and tell what came", async () => {
     await using namespace = await makeNamespace();
     await using sink = await startPeer(namespace, "listen", "sink", { host: "127.0.0.1" });
     const size = 1_000_001;
@@ -139,24 +139,27 @@ describeWithKernel("the lab", () => {
   });
 });
 
-describeWithKernel("mptcp lab", () => {
-  it("runs a command beside a kernel that serves HTTP, then tells what the kernel saw", async () => {
-    const name = `mptcp-cli-${Deno.pid}`;
-    const child = mptcpLab(
-      name,
-      "--",
-      "sh",
-      "-c",
-      "mptcpize run curl -s http://10.77.1.1/1MB | sha256sum; sleep 0.7; exit 3",
-    );
-    const { code, stdout, stderr } = await child.output();
-    const [out, told] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-    assertEquals(code, 3, told);
-    assertStringIncludes(told!, "HTTP server over MPTCP on port 80");
-    assert(/MPCapableSYNRX +1\n/.test(told!), told);
-    assert(/^[0-9a-f]{64} /.test(out!));
-    assert(!namespaces().includes(name));
-  });
+needs("kernel", "python3").describe("mptcp lab", () => {
+  needs("curl", "mptcpize").it(
+    "runs a command beside a kernel that serves HTTP, then tells what the kernel saw",
+    async () => {
+      const name = `mptcp-cli-${Deno.pid}`;
+      const child = mptcpLab(
+        name,
+        "--",
+        "sh",
+        "-c",
+        "mptcpize run curl -s http://10.77.1.1/1MB | sha256sum; sleep 0.7; exit 3",
+      );
+      const { code, stdout, stderr } = await child.output();
+      const [out, told] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+      assertEquals(code, 3, told);
+      assertStringIncludes(told!, "HTTP server over MPTCP on port 80");
+      assert(/MPCapableSYNRX +1\n/.test(told!), told);
+      assert(/^[0-9a-f]{64} /.test(out!));
+      assert(!namespaces().includes(name));
+    },
+  );
 
   it("knows the command mptcp inside, in scripts too, and sees connections of a moment", async () => {
     const script = "command -v mptcp; mptcp get http://10.77.1.1/8MB -o /dev/null";

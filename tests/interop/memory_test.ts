@@ -3,7 +3,7 @@ import { it } from "@std/testing/bdd";
 import type { Link, MptcpConn, SchedulerPlugin } from "../../mod.ts";
 import { minRtt } from "../../sched/mod.ts";
 import { memory_reserve, u8 } from "../../wasm/mod.ts";
-import { describeWithKernel } from "./support/needs.ts";
+import { needs } from "../support/tools.ts";
 import { Stand } from "./support/stand.ts";
 import { sleep } from "./support/wait.ts";
 
@@ -80,7 +80,7 @@ class Growth {
   }
 }
 
-describeWithKernel("memory that grows", () => {
+needs("kernel", "python3").describe("memory that grows", () => {
   for (const checksum of [false, true]) {
     it(`in a batch, a read, a write and a decision changes nothing${checksum ? ", with DSS checksums" : ""}`, async () => {
       const growth = new Growth();

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import type { MptcpConn } from "../../mod.ts";
+import { type Need, needs } from "../support/tools.ts";
 import { assertNoTrouble } from "./support/counters.ts";
-import { describeWithKernel } from "./support/needs.ts";
 import { Stand } from "./support/stand.ts";
 import { sleep, until } from "./support/wait.ts";
 
@@ -36,18 +36,28 @@ function shaped(): Promise<Stand> {
   });
 }
 
-/** Ways to cut the first path. */
-const CUTS: Readonly<Record<string, (stand: Stand, cut: boolean) => Promise<void>>> = {
-  "whose link goes down": (stand, cut) => stand.lab.setUp(0, !cut),
-  "that swallows all": async ({ lab }, cut) => {
-    const { device } = lab.path(0);
-    const change = cut ? "-A" : "-D";
-    await lab.exec(["iptables", change, "INPUT", "-i", device, "-j", "DROP"]);
-    await lab.exec(["iptables", change, "OUTPUT", "-o", device, "-j", "DROP"]);
-  },
-};
+/** A way to cut the first path. */
+interface Cut {
+  readonly name: string;
+  readonly tools: readonly Need[];
+  readonly cut: (stand: Stand, cut: boolean) => Promise<void>;
+}
 
-describeWithKernel("two paths of 100 Mbit/s", () => {
+const CUTS: readonly Cut[] = [
+  { name: "whose link goes down", tools: [], cut: (stand, cut) => stand.lab.setUp(0, !cut) },
+  {
+    name: "that swallows all",
+    tools: ["iptables"],
+    cut: async ({ lab }, cut) => {
+      const { device } = lab.path(0);
+      const change = cut ? "-A" : "-D";
+      await lab.exec(["iptables", change, "INPUT", "-i", device, "-j", "DROP"]);
+      await lab.exec(["iptables", change, "OUTPUT", "-o", device, "-j", "DROP"]);
+    },
+  },
+];
+
+needs("kernel", "python3").describe("two paths of 100 Mbit/s", () => {
   for (const role of ["client", "server"] as const) {
     it(`carry like parts in both directions, as ${role}`, async () => {
       await using stand = await shaped();
@@ -71,8 +81,8 @@ describeWithKernel("two paths of 100 Mbit/s", () => {
       assertNoTrouble(await stand.lab.nstat());
     });
 
-    for (const [name, cut] of Object.entries(CUTS)) {
-      it(`lose nothing to one ${name} for a while, as ${role}`, async () => {
+    for (const { name, tools, cut } of CUTS) {
+      needs(...tools).it(`lose nothing to one ${name} for a while, as ${role}`, async () => {
         await using stand = await shaped();
         const size = 24 << 20;
         await using meeting = await stand.meet(role, "both", { size });
@@ -112,4 +122,4 @@ describeWithKernel("two paths of 100 Mbit/s", () => {
       });
     }
   }
-}, ["iptables"]);
+});

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
+import { needs } from "../support/tools.ts";
 import { it } from "@std/testing/bdd";
 import { assertNoTrouble } from "./support/counters.ts";
-import { describeWithKernel } from "./support/needs.ts";
 import { Stand } from "./support/stand.ts";
 import { sleep } from "./support/wait.ts";
 
@@ -16,7 +16,7 @@ async function seenBySs(stand: Stand): Promise<{ subflows: number; further: numb
   };
 }
 
-describeWithKernel("256 MB each way over two paths", () => {
+needs("kernel", "python3").describe("256 MB each way over two paths", () => {
   for (const role of ["client", "server"] as const) {
     for (const family of [4, 6] as const) {
       for (const checksum of [false, true]) {
@@ -58,7 +58,7 @@ describeWithKernel("256 MB each way over two paths", () => {
   }
 });
 
-describeWithKernel("a reader of ours that pauses", () => {
+needs("kernel", "python3").describe("a reader of ours that pauses", () => {
   for (const role of ["client", "server"] as const) {
     // Linux may exceed the shared window a little when it closes; what is not kept then comes again very slowly.
     it(`closes the window and opens it again, as ${role}, and nothing has to come twice`, async () => {

@@ -7,8 +7,8 @@ import { queue } from "../../core/link/sim/elements/queue.ts";
 import { rate } from "../../core/link/sim/elements/rate.ts";
 import { tun } from "../../core/link/tun/tun.ts";
 import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
-import { describeWithKernel } from "../interop/support/needs.ts";
 import { startPeer } from "../interop/support/peer.ts";
+import { needs } from "../support/tools.ts";
 
 interface Pair extends AsyncDisposable {
   readonly client: Namespace;
@@ -54,8 +54,8 @@ async function transfer({ client, server }: Pair, host: string, size: number): P
   await echo.until("done");
 }
 
-describeWithKernel("bridge()", () => {
-  it("joins two kernels, super-segments and all", async () => {
+needs("kernel").describe("bridge()", () => {
+  needs("ping", "python3").it("joins two kernels, super-segments and all", async () => {
     await using it = await pair({});
     await transfer(it, "10.80.0.2", 40_000_000);
     await transfer(it, "fd00:80::2", 4_000_000);
@@ -69,7 +69,7 @@ describeWithKernel("bridge()", () => {
     await it.client.exec(["ping", "-c", "1", "10.80.0.2"]);
   });
 
-  it("puts the emulator's elements between them", async () => {
+  needs("ping", "python3").it("puts the emulator's elements between them", async () => {
     let state = 1;
     const random = () => () => (state = state * 16807 % 2147483647) / 2147483647;
     const elements = [queue({ bytes: 150_000 }), rate("100 Mbit/s"), delay("5 ms"), loss(0.005)];

@@ -3,10 +3,10 @@ import { it } from "@std/testing/bdd";
 import { Loop } from "../../core/link/loop.ts";
 import { tun } from "../../core/link/tun/tun.ts";
 import { makeNamespace } from "../../cli/namespace.ts";
-import { describeWithKernel } from "../interop/support/needs.ts";
 import { program, stand } from "../support/tun.ts";
+import { needs } from "../support/tools.ts";
 
-describeWithKernel("the loop", () => {
+needs("kernel").describe("the loop", () => {
   it("fires what is due in order, and never early", async () => {
     await using it = await stand();
     const { loop } = it;

@@ -5,7 +5,6 @@ import { Loop } from "../../core/link/loop.ts";
 import { tun, type TunOptions } from "../../core/link/tun/tun.ts";
 import { memory_reserve, u8 } from "../../wasm/mod.ts";
 import { makeNamespace } from "../../cli/namespace.ts";
-import { describeWithKernel } from "../interop/support/needs.ts";
 import { checksumsAreGood } from "../support/sim.ts";
 import {
   ICMP,
@@ -20,6 +19,7 @@ import {
   SYN,
   TCP,
 } from "../support/tun.ts";
+import { needs } from "../support/tools.ts";
 
 describe("the kernel's addresses", () => {
   const choose = (...addresses: string[]): string[] =>
@@ -79,7 +79,7 @@ describe("tun()", () => {
   });
 });
 
-describeWithKernel("a TUN device", () => {
+needs("kernel").describe("a TUN device", () => {
   it("is made with its addresses, size and queue, and goes with its link", async () => {
     await using namespace = await makeNamespace();
     const loop = new Loop();
@@ -106,32 +106,35 @@ describeWithKernel("a TUN device", () => {
     assertEquals((await show()).length, 1);
   });
 
-  it("carries packets in both directions", async () => {
+  needs("ping").it("carries packets in both directions", async () => {
     await using it = await stand({}, new Recorder(pong));
     await it.namespace.exec(["ping", "-c", "3", "-i", "0.05", "-s", "1400", "10.77.1.2"]);
     assertEquals(it.stack.seen.filter(({ bytes }) => bytes[9] === ICMP).length, 3);
   });
 
-  it("vouches for packets of this kernel with offload, and gives whole checksums without", async () => {
-    for (const offload of [true, false]) {
-      await using it = await stand({ offload });
-      for (const address of ["10.77.1.2", "fd00:77:1::2"]) {
-        const syn = it.stack.next(({ bytes }) => {
-          const transport = bytes[0] === 0x45 ? 20 : 40;
-          return bytes[transport === 20 ? 9 : 6] === TCP && bytes[transport + 13] === SYN;
-        });
-        const python = it.namespace.spawn(
-          ["python3", "-c", `import socket; socket.create_connection(("${address}", 80))`],
-          { stdin: "null", stdout: "null", stderr: "null" },
-        );
-        const { bytes, verified } = await syn;
-        assertEquals(verified, offload);
-        assertEquals(checksumsAreGood(bytes), !offload);
-        python.kill("SIGKILL");
-        await python.status;
+  needs("python3").it(
+    "vouches for packets of this kernel with offload, and gives whole checksums without",
+    async () => {
+      for (const offload of [true, false]) {
+        await using it = await stand({ offload });
+        for (const address of ["10.77.1.2", "fd00:77:1::2"]) {
+          const syn = it.stack.next(({ bytes }) => {
+            const transport = bytes[0] === 0x45 ? 20 : 40;
+            return bytes[transport === 20 ? 9 : 6] === TCP && bytes[transport + 13] === SYN;
+          });
+          const python = it.namespace.spawn(
+            ["python3", "-c", `import socket; socket.create_connection(("${address}", 80))`],
+            { stdin: "null", stdout: "null", stderr: "null" },
+          );
+          const { bytes, verified } = await syn;
+          assertEquals(verified, offload);
+          assertEquals(checksumsAreGood(bytes), !offload);
+          python.kill("SIGKILL");
+          await python.status;
+        }
       }
-    }
-  });
+    },
+  );
 
   it("takes a packet in pieces, with its checksum as agreed", async () => {
     for (const offload of [true, false]) {
@@ -159,7 +162,7 @@ describeWithKernel("a TUN device", () => {
     assertEquals(plain.link.maxSegments, 1);
   });
 
-  it("goes on when memory grows in the middle of a batch", async () => {
+  needs("ping").it("goes on when memory grows in the middle of a batch", async () => {
     const grow = new Recorder((link, seen) => {
       const before = u8.length;
       assertEquals(memory_reserve(1 << 20), 1);
@@ -172,7 +175,7 @@ describeWithKernel("a TUN device", () => {
     assert(grown);
   });
 
-  it("is used as it is when it is there", async () => {
+  needs("ping").it("is used as it is when it is there", async () => {
     await using namespace = await makeNamespace();
     await namespace.ip(
       "tuntap add dev mptcp0 mode tun vnet_hdr",
@@ -259,7 +262,7 @@ describeWithKernel("a TUN device", () => {
     assert(stdout.startsWith("NotFound Cannot open a TUN device as there is no /dev/net/tun"));
   });
 
-  it("may vanish without harm", async () => {
+  needs("ping").it("may vanish without harm", async () => {
     await using it = await stand({}, new Recorder(pong));
     await it.namespace.exec(["ping", "-c", "1", "10.77.1.2"]);
     await it.namespace.ip("link set mptcp0 down");

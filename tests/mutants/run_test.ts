@@ -1,5 +1,6 @@
-import { describe, it } from "@std/testing/bdd";
+import { describe } from "@std/testing/bdd";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { needs } from "../support/tools.ts";
 import { readMutants, tryMutant } from "./run.ts";
 
 const PATCH = (from: string, to: string): string =>
@@ -12,7 +13,7 @@ Deno.test("sums", async (t) => {
 `;
 
 describe("mutants", () => {
-  it("must make the test fail that they name", async () => {
+  needs("git").it("must make the test fail that they name", async () => {
     const folder = await Deno.makeTempDir();
     try {
       const root = new URL(`file://${folder}/`);
