@@ -1,14 +1,15 @@
 import { describe, it } from "@std/testing/bdd";
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { pathToFileURL } from "node:url";
 import {
   brokenArrows,
+  fieldNames,
   impureFiles,
   impurities,
-  LINES,
-  longFiles,
   unportable,
+  valueCircles,
 } from "./support/architecture.ts";
+import { foreignAssignments, openFields } from "./support/ownership.ts";
 import { ROOT } from "./support/serve.ts";
 
 /** Entry points that programs import by URL, where no import map of ours reaches. */
@@ -43,10 +44,6 @@ describe("architecture", () => {
 
   it("sans-IO code uses no clock, promise, randomness or platform", async () => {
     assertEquals(await impureFiles(ROOT), []);
-  });
-
-  it("no file is too long", async () => {
-    assertEquals(await longFiles(ROOT), []);
   });
 
   it("the lock file holds neither the WebAssembly compiler nor what tests imported over HTTP", async () => {
@@ -139,10 +136,142 @@ describe("the architecture's rules", () => {
     );
   });
 
-  it("find a file that is too long", async () => {
+  it("find circles of values within a room, and let types point back", async () => {
     await withTree({
-      "a.ts": "//\n".repeat(LINES),
-      "b/c.ts": "//\n".repeat(LINES + 1),
-    }, async (root) => assertEquals(await longFiles(root), [`b/c.ts has ${LINES + 1} lines`]));
+      "core/wire/a.ts": `import { b } from "./b.ts"; export const a = b; export type A = number;`,
+      "core/wire/b.ts": `export * from "./c.ts"; export const b = 1;`,
+      "core/wire/c.ts": `import { type A, a } from "./a.ts"; export const c = (): A => a;`,
+      "core/wire/d.ts": `import { a } from "./a.ts"; export const d = a;`,
+      "core/path/a.ts": `import "./b.ts"; export type A = number;`,
+      "core/path/b.ts": `import type { A } from "./a.ts"; import { type A as B } from "./a.ts";
+        export type { A } from "./a.ts"; export { type A as C } from "./a.ts"; export type D = A | B;`,
+      "sched/a.ts": `export const b = () => import("./b.ts");`,
+      "sched/b.ts": `export { b as c } from "./a.ts";`,
+      // Another rule is about these.
+      "cc/a.ts": `export * from "../pm/a.ts";`,
+      "pm/a.ts": `export * from "../cc/a.ts";`,
+      "tests/a.ts": `import "./a.ts";`,
+    }, async (root) => {
+      assertEquals(await valueCircles(root), [
+        "3 files need each other, so core/wire/a.ts -> core/wire/b.ts -> core/wire/c.ts -> core/wire/a.ts",
+        "2 files need each other, so sched/a.ts -> sched/b.ts -> sched/a.ts",
+      ]);
+    });
+  });
+
+  it("find who takes the fields of packets past core/wire", async () => {
+    await withTree({
+      "wasm/layout.ts": `export const RX_SEQ = 0, TX_SEQ = 1, SLOT = 2, MATRIX_A = 3;`,
+      "wasm/mod.ts": `export { RX_SEQ } from "./layout.ts";`,
+      "core/wire/segment.ts": `export { RX_SEQ, TX_SEQ as sequence } from "../../wasm/layout.ts";`,
+      "core/subflow/a.ts":
+        `import { RX_SEQ as seq, SLOT } from "../../wasm/layout.ts"; seq + SLOT;`,
+      "core/subflow/b.ts":
+        `import { MATRIX_A, SLOT } from "../../wasm/layout.ts"; MATRIX_A + SLOT;`,
+      "core/path/c.ts": `import * as L from "../../wasm/layout.ts"; L.TX_SEQ + L.RX_SEQ + L.SLOT;`,
+      "core/path/d.ts": `// not RX_SEQ\nimport * as L from "../../wasm/layout.ts"; L.SLOT;`,
+      "core/host/e.ts": `export { RX_SEQ } from "../wire/segment.ts";`,
+      "tests/f.ts": `import { RX_SEQ } from "../wasm/layout.ts"; RX_SEQ;`,
+    }, async (root) => {
+      assertEquals(await fieldNames(root), [
+        "core/host/e.ts takes RX_SEQ",
+        "core/path/c.ts takes RX_SEQ, TX_SEQ",
+        "core/subflow/a.ts takes RX_SEQ",
+      ]);
+    });
+  });
+
+  it("find assignments to fields of a class in another file, by their types", async () => {
+    await withTree({
+      "core/a.ts": `export interface Record { value: number; list: number[] }
+        export class Owner {
+          value = 0;
+          list = [1];
+          maybe?: number;
+          readonly inner: Owner | null = null;
+          constructor(public given: number, readonly record: Record) {}
+          set(): void { this.value = 1; }
+          static clear(owner: Owner): void { owner.value = 0; }
+        }
+        export class Other { value = 0; }`,
+      "core/wire/b.ts": `import { Other, Owner, type Record } from "../a.ts";
+        class Mine { value = 0; }
+        class Heir extends Owner { more = 0; grow(): void { this.value = 2; } }
+        export function plain(record: Record, mine: Mine, heir: Heir): void {
+          record.value = 1;
+          record.list.length = 0;
+          mine.value++;
+          heir.more = 1;
+          ({ value: 0 }).value = 1;
+        }
+        export function foreign(owner: Owner, either: Record | Owner, heir: Heir): void {
+          owner.value = 1;
+          owner.given += 1;
+          owner["value"] = 2;
+          owner.inner!.value--;
+          either.value = 1;
+          heir.value = 1;
+          delete owner.maybe;
+          [owner.value, { a: heir.given }] = [1, { a: 2 }] as const;
+          ({ value: owner.value = 1, ...owner.record } = { value: 1 } as never);
+          for (owner.value of [1]);
+          owner.list.push(1);
+          const { record } = owner;
+          record.value = 1;
+          const same = owner;
+          /* é😀 */ same.list = [];
+          new Other().value ||= 1;
+        }`,
+      "cli/c.ts":
+        `import { Owner } from "../core/a.ts"; new Owner(1, { value: 1, list: [] }).value = 1;`,
+    }, async (root) => {
+      const value = "assigns Owner.value of core/a.ts";
+      const given = "assigns Owner.given of core/a.ts";
+      assertEquals(await foreignAssignments(root), [
+        `core/wire/b.ts:12 ${value}`,
+        `core/wire/b.ts:13 ${given}`,
+        `core/wire/b.ts:14 ${value}`,
+        `core/wire/b.ts:15 ${value}`,
+        `core/wire/b.ts:16 ${value}`,
+        `core/wire/b.ts:17 ${value}`,
+        "core/wire/b.ts:18 assigns Owner.maybe of core/a.ts",
+        `core/wire/b.ts:19 ${given}`,
+        `core/wire/b.ts:19 ${value}`,
+        `core/wire/b.ts:20 ${value}`,
+        `core/wire/b.ts:21 ${value}`,
+        "core/wire/b.ts:26 assigns Owner.list of core/a.ts",
+        "core/wire/b.ts:27 assigns Other.value of core/a.ts",
+      ]);
+    });
+  });
+
+  it("count the fields of a class that anyone may change", async () => {
+    await withTree({
+      "core/subflow/a.ts": `export class Subflow {
+          a = 0;
+          readonly b = 1;
+          #c = 2;
+          private d = 3;
+          protected e = 4;
+          static f = 5;
+          declare g: number;
+          accessor h = 6;
+          "i j" = 7;
+          constructor(public k: number, readonly l: number, private m = 1, public n = 2, o = 3) {}
+          get p(): number { return this.#c + this.d + this.m; }
+          q(): void {}
+        }
+        export class Other { r = 1; }`,
+      "core/path/b.ts": `export abstract class MetaSocket { abstract s: number; }`,
+      "tests/c.ts": `class Subflow { t = 1; }`,
+    }, async (root) => {
+      const names = ["Subflow", "MetaSocket"];
+      assertEquals((await openFields(root, names)).map((name) => name.split(".")[1]), [
+        ..."saefgh",
+        "i j",
+        ..."kn",
+      ]);
+      await assertRejects(() => openFields(root, [...names, "Gone"]), Error, "the class Gone");
+    });
   });
 });

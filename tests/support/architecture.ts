@@ -1,6 +1,7 @@
 /** Reads the import graph and the source of a tree and lists what breaks the rules of its layers. */
 
 import { fileURLToPath } from "node:url";
+import { parse, walk } from "./syntax.ts";
 
 /** The rooms of the product, and what each may import besides itself. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
@@ -80,9 +81,6 @@ const NODE_MODULES: Readonly<Record<string, readonly string[]>> = {
   "core/connection/keys.ts": ["node:crypto"],
   "core/net/node.ts": ["node:buffer", "node:stream"],
 };
-
-/** Longest a file may be, in lines. */
-export const LINES = 500;
 
 interface InfoDependency {
   readonly specifier: string;
@@ -259,12 +257,125 @@ export async function impureFiles(root: URL): Promise<string[]> {
   return found.flat();
 }
 
-/** Lists the files that are too long. */
-export async function longFiles(root: URL): Promise<string[]> {
+/** What one file takes from another: the names as the other exports them, "*" for all. */
+interface Taken {
+  readonly from: string;
+  readonly specifier: string;
+  readonly names: readonly string[];
+  /** Whether the other is needed when the program runs, not for its types alone. */
+  readonly value: boolean;
+}
+
+/** Everything that one source text takes from others. */
+function takenBy(from: string, source: string): Taken[] {
+  const taken: Taken[] = [];
+  const add = (specifier: string, names: readonly string[], value: boolean): void => {
+    taken.push({ from, specifier, names, value });
+  };
+  const nameOf = (name: Deno.lint.Identifier | Deno.lint.StringLiteral): string =>
+    name.type === "Identifier" ? name.name : name.value;
+  walk(parse(from, source), (node) => {
+    if (node.type === "ImportDeclaration") {
+      const { specifiers } = node;
+      const named = specifiers.filter((one) => one.type === "ImportSpecifier");
+      const typed = named.length === specifiers.length && named.length > 0 &&
+        named.every((one) => one.importKind === "type");
+      const names = named.map(({ imported }) => nameOf(imported));
+      if (specifiers.some((one) => one.type === "ImportNamespaceSpecifier")) names.push("*");
+      add(node.source.value, names, node.importKind !== "type" && !typed);
+    } else if (node.type === "ExportNamedDeclaration" && node.source !== null) {
+      const { specifiers } = node;
+      const typed = specifiers.length > 0 && specifiers.every((one) => one.exportKind === "type");
+      const names = specifiers.map(({ local }) => nameOf(local));
+      add(node.source.value, names, node.exportKind !== "type" && !typed);
+    } else if (node.type === "ExportAllDeclaration") {
+      add(node.source.value, ["*"], node.exportKind !== "type");
+    } else if (
+      node.type === "ImportExpression" && node.source.type === "Literal" &&
+      typeof node.source.value === "string"
+    ) {
+      add(node.source.value, ["*"], true);
+    }
+  });
+  return taken;
+}
+
+/** A shortest way from a file back to itself, or null. */
+function circleFrom(
+  start: string,
+  arrows: ReadonlyMap<string, readonly string[]>,
+): string[] | null {
+  const ways: string[][] = [[start]];
+  const seen = new Set<string>();
+  for (const way of ways) {
+    for (const next of arrows.get(way.at(-1) ?? "") ?? []) {
+      if (next === start) return [...way, start];
+      if (!seen.has(next)) ways.push([...way, next]);
+      seen.add(next);
+    }
+  }
+  return null;
+}
+
+/** Files that can be reached from one, itself left out unless there is a way back. */
+function reach(start: string, arrows: ReadonlyMap<string, readonly string[]>): Set<string> {
+  const seen = new Set<string>();
+  const left = [start];
+  for (let file = left.pop(); file !== undefined; file = left.pop()) {
+    for (const next of arrows.get(file) ?? []) {
+      if (!seen.has(next)) left.push(next);
+      seen.add(next);
+    }
+  }
+  return seen;
+}
+
+/** Lists, room by room, the files that need each other when the program is loaded, and a shortest circle among them. */
+export async function valueCircles(root: URL): Promise<string[]> {
+  const arrows = new Map<string, string[]>();
+  for (const file of listFiles(root, ".ts")) {
+    const room = roomOf(file);
+    if (room === undefined || inRoom(file, "wasm/assembly")) continue;
+    const source = await Deno.readTextFile(new URL(file, root));
+    const targets = takenBy(file, source)
+      .filter(({ value, specifier }) => value && specifier.startsWith("."))
+      .map(({ specifier }) => new URL(specifier, new URL(file, root)).href.slice(root.href.length))
+      .filter((target) => inRoom(target, room));
+    arrows.set(file, targets);
+  }
+  const found: string[] = [];
+  const told = new Set<string>();
+  for (const file of arrows.keys()) {
+    if (told.has(file) || !reach(file, arrows).has(file)) continue;
+    const circle = [...reach(file, arrows)].filter((other) => reach(other, arrows).has(file));
+    circle.forEach((other) => told.add(other));
+    const way = circleFrom(file, arrows) ?? [];
+    found.push(`${circle.length} files need each other, so ${way.join(" -> ")}`);
+  }
+  return found;
+}
+
+/** Fields of the packet as WebAssembly parsed it, and of the one being built. */
+const PACKET_FIELD = /^[RT]X_/;
+/** Who may know where they lie. */
+const KNOW_FIELDS = ["core/wire", "wasm"];
+
+/** Lists where files of the product take RX_ and TX_ names from others, though they are neither in `core/wire` nor in `wasm`. */
+export async function fieldNames(root: URL): Promise<string[]> {
   const found: string[] = [];
   for (const file of listFiles(root, ".ts")) {
-    const lines = (await Deno.readTextFile(new URL(file, root))).trimEnd().split("\n").length;
-    if (lines > LINES) found.push(`${file} has ${lines} lines`);
+    if (roomOf(file) === undefined || KNOW_FIELDS.some((room) => inRoom(file, room))) continue;
+    const source = await Deno.readTextFile(new URL(file, root));
+    // A namespace import, of whatever module, names them where they are used.
+    if (!/\b[RT]X_/.test(source)) continue;
+    const names = takenBy(file, source).flatMap((taken) => taken.names);
+    walk(parse(file, source), (node) => {
+      if (node.type === "MemberExpression" && node.property.type === "Identifier") {
+        names.push(node.property.name);
+      }
+    });
+    const fields = [...new Set(names)].filter((name) => PACKET_FIELD.test(name)).sort();
+    if (fields.length > 0) found.push(`${file} takes ${fields.join(", ")}`);
   }
   return found;
 }
