@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import type { MptcpConn } from "../../mod.ts";
-import { type Need, needs } from "../support/tools.ts";
+import { type Needing, needs } from "../support/tools.ts";
 import { assertNoTrouble } from "./support/counters.ts";
 import { Stand } from "./support/stand.ts";
 import { sleep, until } from "./support/wait.ts";
@@ -39,15 +39,15 @@ function shaped(): Promise<Stand> {
 /** A way to cut the first path. */
 interface Cut {
   readonly name: string;
-  readonly tools: readonly Need[];
+  readonly it: Needing["it"];
   readonly cut: (stand: Stand, cut: boolean) => Promise<void>;
 }
 
 const CUTS: readonly Cut[] = [
-  { name: "whose link goes down", tools: [], cut: (stand, cut) => stand.lab.setUp(0, !cut) },
+  { name: "whose link goes down", it, cut: (stand, cut) => stand.lab.setUp(0, !cut) },
   {
     name: "that swallows all",
-    tools: ["iptables"],
+    it: needs("iptables").it,
     cut: async ({ lab }, cut) => {
       const { device } = lab.path(0);
       const change = cut ? "-A" : "-D";
@@ -81,8 +81,8 @@ needs("kernel", "python3").describe("two paths of 100 Mbit/s", () => {
       assertNoTrouble(await stand.lab.nstat());
     });
 
-    for (const { name, tools, cut } of CUTS) {
-      needs(...tools).it(`lose nothing to one ${name} for a while, as ${role}`, async () => {
+    for (const { name, it, cut } of CUTS) {
+      it(`lose nothing to one ${name} for a while, as ${role}`, async () => {
         await using stand = await shaped();
         const size = 24 << 20;
         await using meeting = await stand.meet(role, "both", { size });
