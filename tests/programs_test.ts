@@ -1,6 +1,6 @@
 /** The external programs that tests and the command start: all are known, `.ci/run` installs them, and tests say what they need. */
 
-import { describe, it } from "@std/testing/bdd";
+import { beforeAll, describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
 import { listFiles } from "./support/architecture.ts";
 import { findPrograms, type Found } from "./support/programs.ts";
@@ -20,11 +20,13 @@ function read(path: string): Promise<string> {
   return Deno.readTextFile(new URL(path, ROOT));
 }
 
-function readAll(): Promise<Record<string, string>> {
-  const files = [".ts", ".py"].flatMap((extension) => listFiles(ROOT, extension))
-    .filter((file) => /^(tests|cli|bench|core|docs)\//.test(file));
-  return Promise.all(files.map(async (file) => [file, await read(file)] as const))
-    .then(Object.fromEntries);
+async function readAll(): Promise<Record<string, string>> {
+  const sources: Record<string, string> = {};
+  const files = [".ts", ".py"].flatMap((extension) => listFiles(ROOT, extension));
+  for (const file of files) {
+    if (/^(tests|cli|bench|core|docs)\//.test(file)) sources[file] = await read(file);
+  }
+  return sources;
 }
 
 function isDebian(): boolean {
@@ -72,18 +74,22 @@ function undeclared({ starts }: Found, sources: Readonly<Record<string, string>>
 }
 
 describe("the programs that tests and the command start", () => {
-  const reading = readAll().then((sources) => ({ sources, found: findPrograms(sources) }));
+  let sources: Record<string, string> = {};
+  let found: Found = { starts: [], unreadable: [] };
 
-  it("are all known, and all that is known is started", async () => {
-    const { found } = await reading;
+  beforeAll(async () => {
+    sources = await readAll();
+    found = findPrograms(sources);
+  });
+
+  it("are all known, and all that is known is started", () => {
     assertEquals(unknown(found), []);
     const started = new Set(found.starts.map(({ program }) => program));
     const known = [...Object.keys(TOOLS), ...Object.keys(ESSENTIAL), ...OURS];
     assertEquals(known.filter((program) => !started.has(program)), []);
   });
 
-  it("are named where they are started, or can be followed to where they are", async () => {
-    const { found } = await reading;
+  it("are named where they are started, or can be followed to where they are", () => {
     assertEquals(found.unreadable.map((text) => text.split(":")[0]), CHOSEN_BY_USERS);
   });
 
@@ -95,8 +101,7 @@ describe("the programs that tests and the command start", () => {
     assertEquals(described(await read("CONTRIBUTING.md")), TOOLS);
   });
 
-  it("are declared by the test that starts them", async () => {
-    const { found, sources } = await reading;
+  it("are declared by the test that starts them", () => {
     assertEquals(undeclared(found, sources), []);
   });
 
