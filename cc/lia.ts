@@ -9,6 +9,7 @@ import type {
   SubflowView,
 } from "../core/plugin.ts";
 import { AimdController, ByteCounter, type SlowStartOptions } from "./aimd.ts";
+import { floorOfRatio, floorOverSquare } from "./integers.ts";
 
 /** What alpha needs to know of a subflow. */
 export interface LinkedFlow {
@@ -23,9 +24,9 @@ export interface LinkedFlow {
 /** Alpha and the window it belongs to. */
 export interface Alpha {
   /** Alpha · 2^12. */
-  readonly scaled: number;
+  scaled: number;
   /** Sum of the windows in segments · 2^10. */
-  readonly total: number;
+  total: number;
 }
 
 /**
@@ -34,40 +35,56 @@ export interface Alpha {
  *     alpha = total · cwnd_best · MSS_best² / (Σ rtt_best · cwnd_i · MSS_i / rtt_i)²
  *
  * `best` is the subflow with the largest cwnd·MSS²/rtt², not the one with the largest window or round trip. The scales are the draft's, 2^32 above
- * and 2^10 below; each product is made before it is divided, in integers of any size, so that no window is too large and none too small.
+ * and 2^10 below; each product is made before it is divided, without loss while windows are below 2 GiB and round trips below 9 hours. What is
+ * larger gives alpha to 15 digits.
+ *
+ * Writes to `alpha` and makes nothing new.
  */
-export function linkedAlpha(flows: readonly LinkedFlow[]): Alpha {
+export function linkedAlpha(
+  flows: readonly LinkedFlow[],
+  alpha: Alpha = { scaled: 0, total: 0 },
+): Alpha {
   let best: LinkedFlow | undefined;
   let most = -1;
   let total = 0;
-  for (const flow of flows) {
+  for (let i = 0; i < flows.length; i++) {
+    const flow = flows[i]!;
     const { window, mss, rtt } = flow;
     total += Math.floor(window * 1024 / mss);
     const rate = window * mss / (rtt * rtt);
-    if (rate <= most) continue;
+    if (!(rate > most)) continue;
     most = rate;
     best = flow;
   }
-  if (best === undefined || best.window === 0) return { scaled: 4096, total };
+  alpha.total = total;
+  alpha.scaled = 4096;
+  if (best === undefined || best.window === 0) return alpha;
   const bestRtt = integer(best.rtt);
-  let sum = 0n;
-  for (const { window, rtt } of flows) sum += (bestRtt * BigInt(window) << 10n) / integer(rtt);
+  let sum = 0;
+  for (let i = 0; i < flows.length; i++) {
+    const { window, rtt } = flows[i]!;
+    sum += floorOfRatio(bestRtt, window * 1024, integer(rtt));
+  }
   // A window in bytes is cwnd·MSS already. 2^10 of the 2^32 are in `total`.
-  const above = BigInt(total) * BigInt(best.window) * BigInt(best.mss) << 22n;
-  return { scaled: Math.max(1, Number(above / (sum * sum))), total };
+  alpha.scaled = Math.max(1, floorOverSquare(total, best.window * best.mss * 4, sum));
+  return alpha;
 }
 
-function integer(rtt: Micros): bigint {
-  return BigInt(Math.max(1, Math.round(rtt)));
+function integer(rtt: Micros): number {
+  return Math.max(1, Math.round(rtt));
 }
 
 /** Acknowledged bytes for which a window of `cwnd` bytes grows by one segment: max(total·MSS / alpha, cwnd) (RFC 6356 eq. 1, draft CC-5). */
-export function linkedThreshold({ scaled, total }: Alpha, mss: number, cwnd: number): number {
+export function linkedThreshold(
+  { scaled, total }: Readonly<Alpha>,
+  mss: number,
+  cwnd: number,
+): number {
   return Math.max(Math.floor(total * mss * 4 / scaled), cwnd);
 }
 
 /** A subflow and how much of its window it last used. */
-class Member {
+class Member implements LinkedFlow {
   readonly subflow: SubflowView;
   readonly counter = new ByteCounter();
   limited = false;
@@ -82,9 +99,18 @@ class Member {
     this.#flight = ack.inFlight;
   }
 
-  /** RFC 6356 §3: ssthresh in fast retransmit, no more than the flight where the application sends less than the window. */
+  get mss(): number {
+    return this.subflow.mss;
+  }
+
+  get rtt(): Micros {
+    return this.subflow.srtt;
+  }
+
+  /** RFC 6356 §3: ssthresh in fast retransmit, no more than the flight where the application sends less than the window; none of a stale path. */
   get window(): number {
-    const { cwnd, ssthresh, inRecovery } = this.subflow;
+    const { cwnd, ssthresh, inRecovery, stale } = this.subflow;
+    if (stale) return 0;
     const window = inRecovery && ssthresh < Infinity ? ssthresh : cwnd;
     return Math.floor(this.limited ? window : Math.min(window, this.#flight));
   }
@@ -95,7 +121,7 @@ class Group implements CongestionControl {
   readonly #connection: ConnectionView;
   readonly #options: SlowStartOptions;
   #members: Member[] = [];
-  #alpha: Alpha = { scaled: 4096, total: 0 };
+  readonly #alpha: Alpha = { scaled: 4096, total: 0 };
   /** Computed at; -Infinity after a change that calls for it at once. */
   #at: Micros = -Infinity;
 
@@ -132,11 +158,7 @@ class Group implements CongestionControl {
   }
 
   #refresh(): void {
-    const flows: LinkedFlow[] = [];
-    for (const { subflow, window } of this.#members) {
-      if (!subflow.stale) flows.push({ window, mss: subflow.mss, rtt: subflow.srtt });
-    }
-    this.#alpha = linkedAlpha(flows);
+    linkedAlpha(this.#members, this.#alpha);
     this.#at = this.#connection.now;
   }
 }

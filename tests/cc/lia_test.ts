@@ -5,6 +5,7 @@ import { lia, reno } from "../../cc/mod.ts";
 import { linkedAlpha, type LinkedFlow, linkedThreshold } from "../../cc/lia.ts";
 import myLia from "../../docs/examples/my_lia.ts";
 import { runCongestion } from "../kit/toy_congestion.ts";
+import { linkedAlphaModel } from "../reference/lia.ts";
 import { ack, MSS, TestConnection } from "./support.ts";
 
 type Flows = readonly (readonly [window: number, rtt: number])[];
@@ -74,6 +75,42 @@ describe("linkedAlpha", () => {
         assertAlmostEquals(own / growth, 1, 0.01);
       });
     }));
+  });
+
+  it("is what integers of any size give, bit by bit", () => {
+    // Numbers of all sizes, not most of them large; the largest are what the document of linkedAlpha says.
+    const sized = (bits: number) =>
+      fc.tuple(fc.integer({ min: 0, max: bits }), fc.double({ min: 0, max: 1, noNaN: true }))
+        .map(([size, part]) => Math.min(2 ** bits - 1, Math.floor(2 ** size * (1 + part))));
+    const flow = fc.record({
+      window: fc.oneof(fc.constantFrom(0, 1, 2 ** 31 - 1), sized(31)),
+      mss: fc.oneof(fc.constantFrom(1, 536, 1460, 65_535), sized(16)),
+      rtt: fc.tuple(sized(35), fc.constantFrom(0, 0.25, 0.5, -0.9, -1)).map(([a, b]) =>
+        Math.min(2 ** 35 - 1, Math.max(0, a + b))
+      ),
+    });
+    const alpha = { scaled: 1, total: 1 };
+    fc.assert(
+      fc.property(fc.array(flow, { maxLength: 8 }), (flows) => {
+        const model = linkedAlphaModel(flows);
+        fc.pre(model.scaled < 2 ** 53);
+        assertEquals(linkedAlpha(flows, alpha), model);
+      }),
+      { numRuns: 3000 },
+    );
+    // Windows and round trips whose alpha is a whole number, or just beside one.
+    const beside = fc.record({
+      window: fc.tuple(fc.integer({ min: 4, max: 30 }), fc.integer({ min: -1, max: 1 }))
+        .map(([power, more]) => 2 ** power + more),
+      mss: fc.constantFrom(1, 1024),
+      rtt: fc.constantFrom(1024, 2048, 4096),
+    });
+    fc.assert(
+      fc.property(fc.array(beside, { minLength: 1, maxLength: 4 }), (flows) => {
+        assertEquals(linkedAlpha(flows, alpha), linkedAlphaModel(flows));
+      }),
+      { numRuns: 3000 },
+    );
   });
 
   it("keeps its precision where plain numbers would not", () => {
