@@ -82,8 +82,11 @@ needs("kernel").describe("bridge()", () => {
     const least = Number(/= ([\d.]+)\//.exec(stdout)![1]);
     assert(least >= 10, stdout);
     await transfer(it, "10.80.0.2", 6_000_000);
-    const { forward } = it.bridges[0]!.counts;
-    assert(forward.packets >= 2000 && forward.dropped.loss! > 0, JSON.stringify(forward));
+    // How the kernel shares the bytes between the paths is its affair.
+    const forward = it.bridges.map(({ counts }) => counts.forward);
+    const packets = forward.reduce((sum, one) => sum + one.packets, 0);
+    const lost = forward.reduce((sum, one) => sum + one.dropped.loss!, 0);
+    assert(packets >= 4000 && lost > 0, JSON.stringify(forward));
     assertEquals((await it.server.nstat("TcpExt")).TCPOFOQueue! > 0, true);
   });
 
