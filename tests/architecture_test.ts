@@ -1,5 +1,5 @@
 import { describe, it } from "@std/testing/bdd";
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { pathToFileURL } from "node:url";
 import {
   brokenArrows,
@@ -53,6 +53,25 @@ describe("architecture", () => {
     );
     const compiler = Object.keys(npm).filter((name) => /^(assemblyscript|binaryen)@/.test(name));
     assertEquals([...compiler, ...Object.keys(remote)], []);
+  });
+});
+
+describe("parts own their state", () => {
+  it("no file of a room needs itself by way of others", async () => {
+    assertEquals(await valueCircles(ROOT), []);
+  });
+
+  it("the fields of packets are known in core/wire and wasm alone", async () => {
+    assertEquals(await fieldNames(ROOT), []);
+  });
+
+  it("no file of core assigns to a field of a class in another", async () => {
+    assertEquals(await foreignAssignments(ROOT), []);
+  });
+
+  it("anyone may change 20 fields of Subflow and MetaSocket at most", async () => {
+    const fields = await openFields(ROOT, ["Subflow", "MetaSocket"]);
+    assert(fields.length <= 20, `${fields.length}: ${fields.join(", ")}`);
   });
 });
 
