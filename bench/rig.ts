@@ -2,8 +2,9 @@
 
 import { lia } from "../cc/mod.ts";
 import type { Experiments } from "../core/connection/host.ts";
-import type { MetaSocket, Policies } from "../core/connection/meta_socket.ts";
-import type { FaultReport } from "../core/host/plugin_faults.ts";
+import type { MetaSocket } from "../core/connection/meta_socket.ts";
+import type { FaultReport } from "../core/guard/faults.ts";
+import type { Policies } from "../core/guard/policies.ts";
 import { Stack } from "../core/host/stack.ts";
 import type { ElementFactory } from "../core/link/sim/elements/element.ts";
 import { Network } from "../core/link/sim/network.ts";

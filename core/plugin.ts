@@ -1,9 +1,17 @@
 /**
  * What a plugin is written against: schedulers, congestion controls and path managers, and what they see of a connection. Types only.
  *
- * Views are the live objects of the stack behind a read-only interface; nothing is built for a call. Units are bytes, microseconds and
- * bytes per second. An exception, an unknown or closed path, an endless wait or NaN is a fault: it is caught, counted and reported with the
- * plugin's name, the default decides that time, and replaces the plugin after 100 faults.
+ * Views show the stack as it is at the time, and nothing that a plugin does to them reaches it: they are frozen, with getters, so writing to one
+ * throws; a spread copies nothing. The same view stands for the same subflow each time and may be kept; one that has left shows its last state.
+ * The arrays of a {@linkcode PathContext} are live and throw when written to. `ready`, `sentOn` and `connection.subflows` are filled again before
+ * each call: what a plugin does to them lasts as long as the call. Nothing is built for a call. Units are bytes, microseconds and bytes per second.
+ *
+ * A fault is an exception, a promise as answer (nothing here waits), an unknown or closed path, an endless wait, a member that is no function, or a
+ * value that cannot be: NaN, a window of less than a segment. It is caught, counted and reported with the plugin's name, the default decides that
+ * time, and replaces the plugin after 100 faults; at once when `create` gives nothing that can be used.
+ *
+ * Not carried out yet, and refused: `lookAhead` of a scheduler, where it is given; `pacingRate` of a controller, when it is read. Not called yet:
+ * `onUndo`, and `onCongestion` for "ecn" and "penalty"; `marked` is 0.
  *
  * A plugin module's default export is a factory, `export default function patient(options = {}): SchedulerPlugin`, so that
  * `--scheduler ./patient.ts,ratio=3` works.
@@ -49,7 +57,7 @@ export interface SubflowView extends PathView {
   readonly inFlight: number;
   /** Bytes it can take now; "full" is room < mss. */
   readonly room: number;
-  /** Bound and unsent; 0 unless lookAhead. */
+  /** Bound and unsent; 0 until `lookAhead` is carried out. */
   readonly queued: number;
   /** Variation of the round trip (RFC 6298). */
   readonly rttVar: Micros;
@@ -68,7 +76,7 @@ export interface SubflowView extends PathView {
 export interface ConnectionView {
   /** Which side opened it. */
   readonly role: "client" | "server";
-  /** By path index, stale and backup ones included. */
+  /** By path index, stale and backup ones included. Always the same array, right within each call: it may be destructured. */
   readonly subflows: readonly SubflowView[];
   /** Bytes written and not yet given to a subflow. */
   readonly unsent: number;
@@ -82,12 +90,12 @@ export interface ConnectionView {
   readonly repeated: number;
   /** The present. */
   readonly now: Micros;
-  /** A number in [0, 1), from the host's source. */
+  /** A number in [0, 1), from a stream of the plugin's own: one more plugin that draws shifts no other. */
   random(): number;
-  /** Asks the scheduler again at `at`, whatever happens. */
+  /** Asks the scheduler again at `at`, whatever happens. Throws a RangeError unless that is still to come. */
   wake(at: Micros): void;
 }
-/** Bytes that wait to be sent. */
+/** Bytes that wait to be sent. Reused: copy what you keep. */
 export interface Chunk {
   /** Stream position of the first. */
   readonly offset: number;
@@ -106,7 +114,7 @@ export interface Scheduler {
   /**
    * Which subflow carries the next bytes? `ready` holds those that can: established, with room, backup ones only if no other works, stale
    * ones only if all are; empty only with `lookAhead`. A subflow that is not among them means "wait for that one", `null` "wait", several
-   * "a copy on each". Asked again until nothing is left or the answer is to wait. Reinjections (`sentOn`) come before new data.
+   * "a copy on each", of which those that are not among them are left out. Asked again until nothing is left or the answer is to wait. Reinjections (`sentOn`) come before new data.
    */
   pick(ready: readonly SubflowView[], chunk: Chunk): Choice;
   /**
@@ -125,21 +133,21 @@ export interface SchedulerPlugin {
   readonly kind: "scheduler";
   /** For reports and tables. */
   readonly name: string;
-  /** Most bytes one answer binds, rounded down to whole segments, one at least; default 65535. */
+  /** Most bytes one answer binds, from 1 on, rounded down to whole segments, one at least; default 65535. */
   readonly quantum?: number;
-  /** Bytes bound beyond room: 0 pull (SQ-1), some = hybrid (SQ-8), Infinity = push (ALT-5). */
+  /** Bytes bound beyond room: 0 pull (SQ-1), some = hybrid (SQ-8), Infinity = push (ALT-5). Not carried out yet: above 0 is a TypeError. */
   readonly lookAhead?: number;
   /** Called once a connection. */
   create(connection: ConnectionView): Scheduler;
 }
 
-/** What one acknowledgement told. Reused: copy what you keep. */
+/** What one acknowledgement told. A copy, reused: spread what you keep. */
 export interface AckSample {
   /** Bytes newly acknowledged, selectively too. */
   readonly acked: number;
   /** Bytes newly taken for lost. */
   readonly lost: number;
-  /** Bytes acknowledged with ECN-Echo. */
+  /** Bytes acknowledged with ECN-Echo; 0 until ECN is carried out. */
   readonly marked: number;
   /** Unsmoothed round trip; -1 = none. */
   readonly rtt: Micros;
@@ -158,11 +166,11 @@ export interface AckSample {
 }
 /** Sets the window of one subflow; its values are read after every callback. */
 export interface CongestionController {
-  /** Bytes that may be in flight. */
+  /** Bytes that may be in flight: never set to less than a segment. */
   readonly cwnd: number;
   /** Where slow start ends; Infinity before the first loss. */
   readonly ssthresh: number;
-  /** Bytes per second; absent = not paced. */
+  /** Bytes per second; absent = not paced. Not carried out yet: the default replaces at once a controller that has it. */
   readonly pacingRate?: number;
   /** cwnd rules in recovery, in place of PRR (bbr). */
   readonly ownsRecovery?: boolean;
@@ -170,10 +178,10 @@ export interface CongestionController {
   onAck(ack: AckSample): void;
   /**
    * Once per recovery, per RTT with marks, per first timeout, per penalty (NSDI'12 M2); `flightSize` of RFC 5681 eq. 4, before anything was
-   * taken for lost.
+   * taken for lost. "ecn" and "penalty" are not told yet.
    */
   onCongestion(cause: "loss" | "ecn" | "timeout" | "penalty", flightSize: number): void;
-  /** The last loss or timeout was none. */
+  /** The last loss or timeout was none. Not called yet. */
   onUndo?(): void;
   /** Sending starts again after `idle` without (RFC 5681 §4.1). */
   onRestart?(idle: Micros): void;
@@ -249,7 +257,10 @@ export interface PathManager {
   /** A join wants in: MP_TCPRST reason, or null to accept. */
   refuse?(remote: HostAddress, local: HostAddress): number | null;
 }
-/** What a path manager sees and does; `conn.paths` gives an application the same. Its functions may be destructured; arrays are live. */
+/**
+ * What a path manager sees and does; `conn.paths` gives an application the same. Its functions may be destructured. Its arrays are live and cannot be
+ * written to: `[...locals].sort()`, not `locals.sort()`. Addresses are frozen copies, the same one each time.
+ */
 export interface PathContext {
   /** Which side opened the connection. */
   readonly role: "client" | "server";

@@ -1,5 +1,6 @@
 /** What a connection needs from its host. */
 
+import type { GuardedSchedulerPlugin } from "../guard/scheduler.ts";
 import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
 import type { Key } from "../wire/mptcp.ts";
 import type { Outlet, SubflowHost, Timed, TimerService } from "../subflow/shared.ts";
@@ -34,8 +35,6 @@ export interface ConnectionHost extends SubflowHost {
   alarm(connection: MetaSocket): Timed;
   /** 32 random bits for keys, random numbers of joins and initial sequence numbers. */
   randomWord(): number;
-  /** [0, 1) for a plugin. */
-  randomFraction(plugin: string): number;
   /** A key whose token no connection of the host has (draft ARC-7). */
   newKey(): Key;
   /** Finds link and free local port for a path; null when there is none. */
@@ -57,7 +56,7 @@ export interface ConnectionHost extends SubflowHost {
   /** Calls back at `time`; the result cancels. */
   at(time: Micros, callback: () => void): () => void;
   /** Puts a scheduler behind the guard that catches its faults. */
-  guardScheduler(plugin: SchedulerPlugin): SchedulerPlugin;
+  guardScheduler(plugin: SchedulerPlugin): GuardedSchedulerPlugin;
   /** A plugin's callback threw. */
   report(plugin: string, error: unknown): void;
   /** Nothing is left of it. */

@@ -4,14 +4,13 @@
  */
 
 import { DSS_DATA_ACK, DSS_DATA_ACK_8, DSS_DSN_8, DSS_MAPPING } from "../../wasm/layout.ts";
+import type { GuardedConnection } from "../guard/faces.ts";
+import type { GuardedPolicies } from "../guard/policies.ts";
+import type { GuardedScheduler, GuardedSchedulerPlugin } from "../guard/scheduler.ts";
 import type {
   CongestionControl,
-  CongestionControlPlugin,
-  ConnectionView,
   Endpoint,
   Micros,
-  PathManagerPlugin,
-  Scheduler,
   SchedulerPlugin,
   SubflowChange,
 } from "../plugin.ts";
@@ -44,16 +43,6 @@ export const DEFAULT_BUFFER = 8388608;
 /** How long a connection without subflows waits for new ones (Linux net.mptcp.close_timeout). */
 const CLOSE_TIMEOUT: Micros = 60e6;
 
-/** The plugins of a connection. */
-export interface Policies {
-  /** Which subflow carries what. */
-  readonly scheduler: SchedulerPlugin;
-  /** Which paths are used. */
-  readonly pathManager: PathManagerPlugin;
-  /** How fast each subflow sends. */
-  readonly congestionControl: CongestionControlPlugin;
-}
-
 /** What the observer is to hear at the end of a batch, as bits. */
 const TELL_ESTABLISHED = 1;
 const TELL_READABLE = 2;
@@ -61,7 +50,7 @@ const TELL_WRITABLE = 4;
 const TELL_CLOSED = 8;
 
 /** One connection. Data offsets count from the initial data sequence number. */
-export class MetaSocket implements ConnectionView, DataLevel, Waiter {
+export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter {
   readonly host: ConnectionHost;
   readonly role: "client" | "server";
   readonly localEndpoint: Endpoint;
@@ -80,7 +69,7 @@ export class MetaSocket implements ConnectionView, DataLevel, Waiter {
   readonly timer: DataTimer = new DataTimer();
   readonly figures: Figures = new Figures();
   readonly deadlines: Deadlines<ConnectionTimer> = new Deadlines(CONNECTION_TIMERS);
-  readonly policies: Policies;
+  readonly policies: GuardedPolicies;
   readonly paths: PathTransportOf;
   /** Established subflows by path index. */
   readonly subflows: readonly Subflow[] = [];
@@ -105,8 +94,8 @@ export class MetaSocket implements ConnectionView, DataLevel, Waiter {
   #closeUna = 0;
   /** Why the last subflow ended. */
   #lastReason: NetworkCode = "ConnectionReset";
-  #scheduler: Scheduler;
-  #schedulerPlugin: SchedulerPlugin;
+  #scheduler: GuardedScheduler<Subflow>;
+  #schedulerPlugin: GuardedSchedulerPlugin;
   readonly #congestion: CongestionControl;
   /** Queued for the pass at the end of this batch. */
   #dirty = false;
@@ -121,7 +110,7 @@ export class MetaSocket implements ConnectionView, DataLevel, Waiter {
     role: "client" | "server",
     local: Endpoint,
     remote: Endpoint,
-    policies: Policies,
+    policies: GuardedPolicies,
     observer: ConnectionObserver,
   ) {
     this.host = host;
@@ -174,10 +163,6 @@ export class MetaSocket implements ConnectionView, DataLevel, Waiter {
 
   get now(): Micros {
     return this.host.now;
-  }
-
-  random(): number {
-    return this.host.randomFraction(this.#schedulerPlugin.name);
   }
 
   wake(at: Micros): void {
@@ -307,7 +292,7 @@ export class MetaSocket implements ConnectionView, DataLevel, Waiter {
   }
 
   /** The scheduler at work. */
-  get scheduler(): Scheduler {
+  get scheduler(): GuardedScheduler<Subflow> {
     return this.#scheduler;
   }
 
@@ -403,7 +388,7 @@ export class MetaSocket implements ConnectionView, DataLevel, Waiter {
   setScheduler(now: Micros, plugin: SchedulerPlugin): void {
     this.#schedulerPlugin = this.host.guardScheduler(plugin);
     this.#scheduler = this.#schedulerPlugin.create(this);
-    for (const subflow of this.subflows) this.#scheduler.onSubflow?.(subflow, "joined");
+    for (const subflow of this.subflows) this.#scheduler.onSubflow(subflow, "joined");
     this.#pass(now);
   }
 
@@ -574,7 +559,7 @@ export class MetaSocket implements ConnectionView, DataLevel, Waiter {
 
   /** Tells scheduler and path manager of a change. */
   subflowChanged(subflow: Subflow, change: SubflowChange, reason?: string): void {
-    this.#scheduler.onSubflow?.(subflow, change);
+    this.#scheduler.onSubflow(subflow, change);
     this.paths.subflowChanged(subflow, change, reason);
   }
 

@@ -1,6 +1,6 @@
 /** Pull scheduling (draft §3.5.2, §3.5.3.2): whenever a subflow may send, the scheduler is asked over all of them; a mapping is made at that moment. */
 
-import type { Choice, Chunk, Micros, SubflowView } from "../plugin.ts";
+import type { Chunk, Micros } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIMER_DATA, TIMER_WAKE } from "./data_timer.ts";
 import type { MetaSocket } from "./meta_socket.ts";
@@ -166,22 +166,13 @@ function nextNew(meta: MetaSocket): boolean {
 
 /** Asks once and does as told; `again` holds the bytes when they are no new ones. False when the answer is to wait. */
 function ask(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
-  const choice: Choice = meta.scheduler.pick(ready, chunk);
+  // The guard answers with elements of `ready`, none of them twice.
+  const choice = meta.scheduler.pick(ready, chunk);
   if (choice === null) return false;
   shorten(copies, 0);
-  if (!Array.isArray(choice)) {
-    choose((choice as SubflowView).path);
-  } else {
-    for (let i = 0; i < choice.length; i++) choose(choice[i]!.path);
-  }
-  return copies.length > 0 && bind(meta, again, now);
-}
-
-/** Adds the ready subflow of a path to `copies`; one that is not ready means to wait for it. */
-function choose(path: number): void {
-  for (let i = 0; i < ready.length; i++) {
-    if (ready[i]!.path === path && !copies.includes(ready[i]!)) copies.push(ready[i]!);
-  }
+  if ("path" in choice) copies.push(choice);
+  else for (let i = 0; i < choice.length; i++) copies.push(choice[i]!);
+  return bind(meta, again, now);
 }
 
 /** Bytes of `chunk` that fit `subflow` now: whole segments, but for the end of the data. */
@@ -235,7 +226,7 @@ function repeat(meta: MetaSocket, sent: Sent, subflow: Subflow, now: Micros): bo
 /** Asks `repeat` for each subflow with room, from the oldest bytes on that it was not given. */
 function repeatOnOthers(meta: MetaSocket, now: Micros): void {
   const { scheduler, sendQueue } = meta;
-  if (scheduler.repeat === undefined || meta.fallback || meta.subflows.length < 2) return;
+  if (!scheduler.repeats || meta.fallback || meta.subflows.length < 2) return;
   collectReady(meta, Infinity);
   for (let i = 0; i < ready.length; i++) candidates[i] = ready[i]!;
   shorten(candidates, ready.length);

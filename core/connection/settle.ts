@@ -86,7 +86,7 @@ function heard(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (meta.fallback) fallbackAcknowledged(meta, subflow, now);
   const bytes = subflow.sender.heard;
   if (bytes === 0) return;
-  meta.scheduler.onAck?.(subflow, bytes);
+  meta.scheduler.onAck(subflow, bytes);
   if (!subflow.stale) return;
   subflow.setStale(false);
   meta.host.count("SubflowRecover");

@@ -11,9 +11,12 @@ import type {
   Experiments,
   FlowPlan,
 } from "../connection/host.ts";
-import { MetaSocket, type Policies } from "../connection/meta_socket.ts";
 import { firstSubflow } from "../connection/establish.ts";
+import { MetaSocket } from "../connection/meta_socket.ts";
 import { deadlinesPassed, pass } from "../connection/settle.ts";
+import type { FaultReport } from "../guard/faults.ts";
+import { type Policies, PolicyGuard } from "../guard/policies.ts";
+import type { GuardedSchedulerPlugin } from "../guard/scheduler.ts";
 import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
 import type { Timed } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
@@ -26,8 +29,6 @@ import { demultiplex } from "./demux.ts";
 import { Flows } from "./flows.ts";
 import type { Link } from "./link.ts";
 import { DEFAULT_BACKLOG, type Listener, type ListenerObserver, Listeners } from "./listener.ts";
-import type { FaultReport } from "./plugin_guard.ts";
-import { PolicyGuard } from "./policy_guard.ts";
 import type { RandomSource, RandomStream } from "./random.ts";
 import { refuse } from "./replies.ts";
 import { Routes } from "./routes.ts";
@@ -99,9 +100,12 @@ export class Stack implements ConnectionHost {
   /** Makes a host without links. */
   constructor(options: StackOptions) {
     this.#options = options;
-    this.#guard = new PolicyGuard(options.policies, options.fallbacks, (fault) => {
-      this.count("PluginFaults");
-      options.report?.(fault);
+    this.#guard = new PolicyGuard(options.policies, options.fallbacks, {
+      report: (fault) => {
+        this.count("PluginFaults");
+        options.report?.(fault);
+      },
+      random: (stream) => options.random(stream).float(),
     });
     this.experiments = options.experiments ?? {};
     this.#isn = options.random("isn");
@@ -374,10 +378,6 @@ export class Stack implements ConnectionHost {
     return this.#isn.u32();
   }
 
-  randomFraction(plugin: string): number {
-    return this.#options.random(`plugin ${plugin}`).float();
-  }
-
   newKey(): Key {
     return this.tokens.newKey(() => this.#keys.u32());
   }
@@ -429,7 +429,7 @@ export class Stack implements ConnectionHost {
     this.#guard.threw(plugin, error);
   }
 
-  guardScheduler(plugin: SchedulerPlugin): SchedulerPlugin {
+  guardScheduler(plugin: SchedulerPlugin): GuardedSchedulerPlugin {
     return this.#guard.scheduler(plugin);
   }
 

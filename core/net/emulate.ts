@@ -3,7 +3,7 @@
 import type { Experiments } from "../connection/host.ts";
 import type { Link } from "../host/link.ts";
 import type { Listener } from "../host/listener.ts";
-import type { FaultReport } from "../host/plugin_guard.ts";
+import type { FaultReport } from "../guard/faults.ts";
 import { Stack } from "../host/stack.ts";
 import type { ElementFactory } from "../link/sim/elements/element.ts";
 import { delay } from "../link/sim/elements/delay.ts";

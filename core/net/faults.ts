@@ -1,6 +1,6 @@
 /** Faults of plugins in words. */
 
-import type { FaultReport, PluginFault } from "../host/plugin_faults.ts";
+import type { FaultReport, PluginFault } from "../guard/faults.ts";
 
 /** Most different lines about one plugin: a fault may name a path or a number that is another each time. */
 const MOST_LINES = 5;

@@ -2,8 +2,7 @@
 
 import type { Experiments } from "../connection/host.ts";
 import type { Link } from "../host/link.ts";
-import type { FaultReport } from "../host/plugin_guard.ts";
-import type { PluginFault } from "../host/plugin_faults.ts";
+import type { FaultReport, PluginFault } from "../guard/faults.ts";
 import { Stack } from "../host/stack.ts";
 import { Loop } from "../link/loop.ts";
 import { type RandomSource, randomStream, seededRandom } from "../host/random.ts";

@@ -1,5 +1,6 @@
 /** The paths of a connection as its application sees them. */
 
+import { facePaths } from "../guard/paths.ts";
 import type { Micros, PathContext } from "../plugin.ts";
 
 /** A batch that the application begins. */
@@ -19,19 +20,11 @@ export function applicationPaths(context: PathContext, batch: Batch): PathContex
     verb(...args);
     batch.end();
   };
-  return {
-    role: context.role,
-    locals: context.locals,
-    remotes: context.remotes,
-    paths: context.paths,
-    get peerDeniesJoinToInitial() {
-      return context.peerDeniesJoinToInitial;
-    },
-    index: context.index,
+  return facePaths(context, {
     use: change(context.use),
     setBackup: change(context.setBackup),
     announce: change(context.announce),
     withdraw: change(context.withdraw),
     after: (delay, callback) => batch.at(batch.begin() + delay, callback),
-  };
+  });
 }

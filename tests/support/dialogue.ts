@@ -6,12 +6,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { reno } from "../../cc/mod.ts";
 import type { ConnectionObserver, Experiments, NetworkCode } from "../../core/connection/host.ts";
-import type { MetaSocket, Policies } from "../../core/connection/meta_socket.ts";
+import type { MetaSocket } from "../../core/connection/meta_socket.ts";
 import type { Link } from "../../core/host/link.ts";
 import type { Listener } from "../../core/host/listener.ts";
 import { randomStream, seededRandom } from "../../core/host/random.ts";
 import { Stack, type StackUsage } from "../../core/host/stack.ts";
-import type { PluginFault } from "../../core/host/plugin_guard.ts";
+import type { PluginFault } from "../../core/guard/faults.ts";
+import type { Policies } from "../../core/guard/policies.ts";
 import type { Micros } from "../../core/plugin.ts";
 import type { PacketOut } from "../../core/wire/packet.ts";
 import { passive } from "../../pm/mod.ts";

@@ -1,0 +1,333 @@
+/** The guard around a congestion control: what it is shown, and the one place where its values are judged. */
+
+import type {
+  AckSample,
+  CongestionControl,
+  CongestionController,
+  CongestionControlPlugin,
+  Micros,
+  SubflowView,
+} from "../plugin.ts";
+import { type AckCopy, copyAck, Faces, type GuardedConnection } from "./faces.ts";
+import { Faults, type GuardHost, isPromise, misshapen, show } from "./faults.ts";
+
+/** A congestion control behind its guard: what a connection gets, and the only thing it asks. */
+export interface GuardedCongestionControlPlugin {
+  /** Tells the kinds apart. */
+  readonly kind: "congestion-control";
+  /** The plugin's. */
+  readonly name: string;
+  /** Called once a connection; never throws. */
+  create(connection: GuardedConnection): GuardedCongestionControl;
+}
+
+/** `plugin` behind a guard; `fallback` decides where it fails. */
+export function guardCongestionControl(
+  plugin: CongestionControlPlugin,
+  fallback: CongestionControlPlugin,
+  host: GuardHost,
+): GuardedCongestionControlPlugin {
+  return {
+    kind: "congestion-control",
+    name: plugin.name,
+    create: (connection) => new GuardedCongestionControl(plugin, fallback, host, connection),
+  };
+}
+
+/** A congestion control, the plugin or its stand-in, with what it is shown. */
+interface Seat {
+  readonly group: CongestionControl;
+  readonly faces: Faces;
+}
+
+/** The controllers of one connection. Nothing here throws. */
+export class GuardedCongestionControl implements CongestionControl {
+  readonly #host: GuardHost;
+  readonly #faults: Faults;
+  readonly #connection: GuardedConnection;
+  readonly #fallbackPlugin: CongestionControlPlugin;
+  readonly #members: GuardedController[] = [];
+  /** The plugin's; null when it has failed for good. */
+  #seat: Seat | null = null;
+  #fallback: Seat | null = null;
+  /** What the plugin is shown of an acknowledgement: one object for all of them. */
+  readonly #ack: AckCopy = {
+    acked: 0,
+    lost: 0,
+    marked: 0,
+    rtt: -1,
+    inFlight: 0,
+    cwndLimited: false,
+    delivered: 0,
+    priorDelivered: 0,
+    deliveryRate: 0,
+    appLimited: false,
+  };
+
+  /** Makes the plugin's congestion control, its stand-in if that fails. */
+  constructor(
+    plugin: CongestionControlPlugin,
+    fallback: CongestionControlPlugin,
+    host: GuardHost,
+    connection: GuardedConnection,
+  ) {
+    this.#host = host;
+    this.#faults = new Faults(plugin, host);
+    this.#connection = connection;
+    this.#fallbackPlugin = fallback;
+    const faces = this.#faces(plugin);
+    let what = "threw in create";
+    let error: unknown;
+    try {
+      const group = plugin.create(faces.connection);
+      const wrong = misshapen(group, "create", "a congestion control", ["join"], ["leave"]);
+      if (wrong === null) {
+        this.#seat = { group, faces };
+        return;
+      }
+      what = wrong;
+    } catch (thrown) {
+      error = thrown;
+    }
+    this.engage();
+    this.#faults.end(what, error);
+  }
+
+  /** A subflow is established. */
+  join(subflow: SubflowView): GuardedController {
+    this.renew();
+    const controller = this.#seat === null ? null : this.#join(this.#seat, subflow);
+    const member = new GuardedController(this, subflow, controller);
+    this.#members.push(member);
+    if (this.#fallback !== null) member.shadow(this.#fallback);
+    member.adopt();
+    return member;
+  }
+
+  /** It is gone. */
+  leave(subflow: SubflowView): void {
+    const members = this.#members;
+    for (let i = 0; i < members.length; i++) {
+      if (members[i]!.subflow === subflow) members.splice(i--, 1);
+    }
+    this.renew();
+    const fallback = this.#fallback;
+    if (fallback !== null) {
+      fallback.group.leave?.(fallback.faces.of(subflow));
+      fallback.faces.forget(subflow);
+    }
+    const seat = this.#seat;
+    if (seat === null) return;
+    try {
+      const said: unknown = seat.group.leave?.(seat.faces.of(subflow));
+      if (isPromise(said)) this.fault("answered a promise in leave");
+    } catch (error) {
+      this.fault("threw in leave", error);
+    }
+    seat.faces.forget(subflow);
+  }
+
+  /** Counts a fault; `last` ends the plugin's part at once. */
+  fault(what: string, error?: unknown, last = false): void {
+    this.engage();
+    const over = last ? this.#faults.end(what, error) : this.#faults.add(what, error);
+    if (!over) return;
+    this.#seat = null;
+    for (const member of this.#members) member.replace();
+  }
+
+  /** From the first fault on, the default goes along on all subflows, so that a coupled one knows its siblings. */
+  engage(): void {
+    let fallback = this.#fallback;
+    if (fallback === null) {
+      const faces = this.#faces(this.#fallbackPlugin);
+      fallback = { group: this.#fallbackPlugin.create(faces.connection), faces };
+      this.#fallback = fallback;
+    }
+    for (const member of this.#members) member.shadow(fallback);
+  }
+
+  /** Brings all that plugins may have kept up to date, before each call of one. */
+  renew(): void {
+    this.#fallback?.faces.renew();
+    this.#seat?.faces.renew();
+  }
+
+  /** What the plugin is shown of `ack`. */
+  show(ack: AckSample): AckSample {
+    copyAck(this.#ack, ack);
+    return this.#ack;
+  }
+
+  #faces({ name }: CongestionControlPlugin): Faces {
+    // Not the stream of a scheduler of the same name.
+    const stream = `plugin congestion-control ${name}`;
+    return new Faces(this.#connection, () => this.#host.random(stream));
+  }
+
+  /** The plugin's controller of `subflow`; null when it gives none that can be used. */
+  #join({ group, faces }: Seat, subflow: SubflowView): CongestionController | null {
+    try {
+      const controller = group.join(faces.of(subflow));
+      const wrong = misshapen(controller, "join", "a controller", MUST, MAY);
+      if (wrong === null) return controller;
+      this.fault(wrong);
+    } catch (error) {
+      this.fault("threw in join", error);
+    }
+    return null;
+  }
+}
+
+const MUST = ["onAck", "onCongestion"] as const;
+const MAY = ["onUndo", "onRestart"] as const;
+
+/** A controller as a subflow reads it: its values are numbers that can be used, whatever the plugin's are. */
+export class GuardedController implements CongestionController {
+  /** Whose it is. */
+  readonly subflow: SubflowView;
+  /** Bytes: positive and finite, no less than a segment unless it was less before. */
+  cwnd: number;
+  /** Above 0. */
+  ssthresh = Infinity;
+  /** In place of PRR. */
+  ownsRecovery = false;
+  readonly #group: GuardedCongestionControl;
+  /** The plugin's; null once it has failed for good. */
+  #controller: CongestionController | null;
+  #shadow: CongestionController | null = null;
+
+  /** @param controller The plugin's, of the right shape; null when there is none. */
+  constructor(
+    group: GuardedCongestionControl,
+    subflow: SubflowView,
+    controller: CongestionController | null,
+  ) {
+    this.#group = group;
+    this.subflow = subflow;
+    this.#controller = controller;
+    this.cwnd = subflow.cwnd;
+  }
+
+  /** Something was acknowledged. */
+  onAck(ack: AckSample): void {
+    this.#group.renew();
+    this.#shadow?.onAck(ack);
+    try {
+      const said: unknown = this.#controller?.onAck(this.#group.show(ack));
+      if (said !== undefined) this.#refuse(said, "onAck");
+    } catch (error) {
+      this.#group.fault("threw in onAck", error);
+      return this.#follow();
+    }
+    this.adopt();
+  }
+
+  /** A loss, or a timeout. */
+  onCongestion(cause: "loss" | "ecn" | "timeout" | "penalty", flightSize: number): void {
+    const alone = this.#shadow === null;
+    this.#group.renew();
+    this.#shadow?.onCongestion(cause, flightSize);
+    let threw = false;
+    try {
+      const said: unknown = this.#controller?.onCongestion(cause, flightSize);
+      if (said !== undefined) this.#refuse(said, "onCongestion");
+    } catch (error) {
+      this.#group.fault("threw in onCongestion", error);
+      threw = true;
+    }
+    const held = !threw && this.adopt();
+    // A default that has just been called in has missed the cause.
+    if (alone) this.#shadow?.onCongestion(cause, flightSize);
+    if (!held) this.#follow();
+  }
+
+  /** The last loss or timeout was none. */
+  onUndo(): void {
+    this.#group.renew();
+    this.#shadow?.onUndo?.();
+    try {
+      this.#refuse(this.#controller?.onUndo?.(), "onUndo");
+    } catch (error) {
+      this.#group.fault("threw in onUndo", error);
+    }
+    this.adopt();
+  }
+
+  /** Sending starts again. */
+  onRestart(idle: Micros): void {
+    this.#group.renew();
+    this.#shadow?.onRestart?.(idle);
+    try {
+      this.#refuse(this.#controller?.onRestart?.(idle), "onRestart");
+    } catch (error) {
+      this.#group.fault("threw in onRestart", error);
+    }
+    this.adopt();
+  }
+
+  /** Lets the default go along, from the values that hold now. */
+  shadow({ group, faces }: Seat): void {
+    if (this.#shadow !== null) return;
+    const { cwnd, ssthresh } = this;
+    this.#shadow = group.join(faces.of(this.subflow));
+    // Congestion avoidance goes on where it is: a default in slow start would double the window.
+    if (cwnd >= ssthresh) this.#shadow.onCongestion("loss", 2 * cwnd);
+  }
+
+  /** The default decides from now on. */
+  replace(): void {
+    this.#controller = null;
+    this.#follow();
+  }
+
+  /** Takes over the plugin's values and says so; the default's where they are wrong. */
+  adopt(): boolean {
+    const controller = this.#controller;
+    if (controller !== null && this.#take(controller)) return true;
+    this.#follow();
+    return false;
+  }
+
+  /** Reads the plugin's values, once, and takes them over if each can be used. */
+  #take(controller: CongestionController): boolean {
+    try {
+      const { cwnd, ssthresh, pacingRate, ownsRecovery = false } = controller;
+      const { mss } = this.subflow;
+      if (!(typeof cwnd === "number" && cwnd > 0 && cwnd < Infinity)) {
+        this.#group.fault(`set cwnd to ${show(cwnd)}`);
+      } else if (cwnd < mss && cwnd < this.cwnd) {
+        // A window that stays below a segment that has grown is not its doing.
+        this.#group.fault(`set cwnd to ${cwnd}, less than a segment`);
+      } else if (!(typeof ssthresh === "number" && ssthresh > 0)) {
+        this.#group.fault(`set ssthresh to ${show(ssthresh)}`);
+      } else if (pacingRate !== undefined) {
+        this.#group.fault("set pacingRate, which is not carried out yet", undefined, true);
+      } else if (typeof ownsRecovery !== "boolean") {
+        this.#group.fault(`set ownsRecovery to ${show(ownsRecovery)}`);
+      } else {
+        this.cwnd = cwnd;
+        this.ssthresh = ssthresh;
+        this.ownsRecovery = ownsRecovery;
+        return true;
+      }
+    } catch (error) {
+      this.#group.fault("threw when its values were read", error);
+    }
+    return false;
+  }
+
+  /** Takes over the default's values. */
+  #follow(): void {
+    if (this.#shadow === null) return;
+    const { cwnd, ssthresh, ownsRecovery } = this.#shadow;
+    this.cwnd = cwnd;
+    this.ssthresh = ssthresh;
+    this.ownsRecovery = ownsRecovery === true;
+  }
+
+  /** What a callback answers counts for nothing, but a promise is a fault: what it does later is not seen. */
+  #refuse(said: unknown, callback: string): void {
+    if (isPromise(said)) this.#group.fault(`answered a promise in ${callback}`);
+  }
+}

@@ -1,0 +1,332 @@
+/**
+ * What plugins see of the stack: faces, which have getters only and are frozen, and arrays of the guard's own. Writing to a face throws inside the
+ * plugin; an array of the guard's is filled before each call, so emptying it spoils that one call of the plugin's and nothing else. A face is made
+ * once for what it stands for, so a plugin may compare faces and keep them. Nothing is built for a decision.
+ */
+
+import type { AckSample, Chunk, ConnectionView, Endpoint, Micros, SubflowView } from "../plugin.ts";
+
+/** What guards read of a connection. Random numbers are the host's to give, as each plugin has a stream of its own. */
+export interface GuardedConnection<S extends SubflowView = SubflowView>
+  extends Omit<ConnectionView, "random" | "subflows"> {
+  /** As in {@linkcode ConnectionView}; what is read of them is the stack's own. */
+  readonly subflows: readonly S[];
+}
+
+/** A copy that nobody can write to. */
+export function frozenEndpoint({ address, port }: Endpoint): Endpoint {
+  return Object.freeze({ address, port });
+}
+
+/** A subflow as plugins see it. */
+export class SubflowFace implements SubflowView {
+  readonly #subflow: SubflowView;
+  // Few plugins ask for them.
+  #local: Endpoint | null = null;
+  #remote: Endpoint | null = null;
+
+  /** The face of `subflow`. */
+  constructor(subflow: SubflowView) {
+    this.#subflow = subflow;
+    Object.freeze(this);
+  }
+
+  /** As the subflow's. */
+  get path(): number {
+    return this.#subflow.path;
+  }
+
+  /** A copy of the subflow's. */
+  get local(): Endpoint {
+    return this.#local ??= frozenEndpoint(this.#subflow.local);
+  }
+
+  /** A copy of the subflow's. */
+  get remote(): Endpoint {
+    return this.#remote ??= frozenEndpoint(this.#subflow.remote);
+  }
+
+  /** As the subflow's. */
+  get backup(): boolean {
+    return this.#subflow.backup;
+  }
+
+  /** As the subflow's. */
+  get stale(): boolean {
+    return this.#subflow.stale;
+  }
+
+  /** As the subflow's. */
+  get srtt(): Micros {
+    return this.#subflow.srtt;
+  }
+
+  /** As the subflow's. */
+  get mss(): number {
+    return this.#subflow.mss;
+  }
+
+  /** As the subflow's. */
+  get cwnd(): number {
+    return this.#subflow.cwnd;
+  }
+
+  /** As the subflow's. */
+  get ssthresh(): number {
+    return this.#subflow.ssthresh;
+  }
+
+  /** As the subflow's. */
+  get inFlight(): number {
+    return this.#subflow.inFlight;
+  }
+
+  /** As the subflow's. */
+  get room(): number {
+    return this.#subflow.room;
+  }
+
+  /** As the subflow's. */
+  get queued(): number {
+    return this.#subflow.queued;
+  }
+
+  /** As the subflow's. */
+  get rttVar(): Micros {
+    return this.#subflow.rttVar;
+  }
+
+  /** As the subflow's. */
+  get minRtt(): Micros {
+    return this.#subflow.minRtt;
+  }
+
+  /** As the subflow's. */
+  get deliveryRate(): number {
+    return this.#subflow.deliveryRate;
+  }
+
+  /** As the subflow's. */
+  get pacingRate(): number {
+    return this.#subflow.pacingRate;
+  }
+
+  /** As the subflow's. */
+  get inSlowStart(): boolean {
+    return this.#subflow.inSlowStart;
+  }
+
+  /** As the subflow's. */
+  get inRecovery(): boolean {
+    return this.#subflow.inRecovery;
+  }
+}
+
+/** A connection as one plugin sees it. */
+export class ConnectionFace implements ConnectionView {
+  readonly #connection: GuardedConnection;
+  readonly #faces: Faces;
+  readonly #random: () => number;
+
+  /** The face of `connection`, whose subflows are those of `faces`. */
+  constructor(connection: GuardedConnection, faces: Faces, random: () => number) {
+    this.#connection = connection;
+    this.#faces = faces;
+    this.#random = random;
+    Object.freeze(this);
+  }
+
+  /** As the connection's. */
+  get role(): "client" | "server" {
+    return this.#connection.role;
+  }
+
+  /** Their faces. */
+  get subflows(): readonly SubflowView[] {
+    return this.#faces.subflows;
+  }
+
+  /** As the connection's. */
+  get unsent(): number {
+    return this.#connection.unsent;
+  }
+
+  /** As the connection's. */
+  get unacked(): number {
+    return this.#connection.unacked;
+  }
+
+  /** As the connection's. */
+  get window(): number {
+    return this.#connection.window;
+  }
+
+  /** As the connection's. */
+  get acked(): number {
+    return this.#connection.acked;
+  }
+
+  /** As the connection's. */
+  get repeated(): number {
+    return this.#connection.repeated;
+  }
+
+  /** As the connection's. */
+  get now(): Micros {
+    return this.#connection.now;
+  }
+
+  /** The next number of the plugin's own stream. */
+  random(): number {
+    return this.#random();
+  }
+
+  /** Asks for a wake; it must lie ahead, or the host would never come to an end with the present. */
+  wake(at: Micros): void {
+    this.#faces.wake(at);
+  }
+}
+
+/** What one plugin sees of one connection: the face of it and of each subflow. */
+export class Faces {
+  /** For the plugin's `create`. */
+  readonly connection: ConnectionFace;
+  readonly #connection: GuardedConnection;
+  /** Those that have a face, and at the same place it. */
+  readonly #known: SubflowView[] = [];
+  readonly #faces: SubflowFace[] = [];
+  /** `connection.subflows`: always the same array, as plugins keep it. */
+  readonly #subflows: SubflowFace[] = [];
+  /** The plugin has asked for it: most never do. */
+  #taken = false;
+  #wakeAt: Micros = -Infinity;
+
+  /** @param connection What is shown. @param random Gives the plugin's random numbers. */
+  constructor(connection: GuardedConnection, random: () => number) {
+    this.#connection = connection;
+    this.connection = new ConnectionFace(connection, this, random);
+  }
+
+  /** The face of `subflow`, made when it is first asked for. */
+  of(subflow: SubflowView): SubflowFace {
+    const known = this.#known;
+    for (let i = 0; i < known.length; i++) if (known[i] === subflow) return this.#faces[i]!;
+    const face = new SubflowFace(subflow);
+    known.push(subflow);
+    this.#faces.push(face);
+    return face;
+  }
+
+  /** The plugin has heard that `subflow` is gone. */
+  forget(subflow: SubflowView): void {
+    const at = this.#known.indexOf(subflow);
+    if (at < 0) return;
+    this.#known.splice(at, 1);
+    this.#faces.splice(at, 1);
+  }
+
+  /** `connection.subflows`. */
+  get subflows(): readonly SubflowFace[] {
+    this.#taken = true;
+    this.renew();
+    return this.#subflows;
+  }
+
+  /** Brings `connection.subflows` up to date, whatever has been done to it; before each call, as plugins keep the array. */
+  renew(): void {
+    if (this.#taken) this.fill(this.#subflows, this.#connection.subflows);
+  }
+
+  /** Fills an array of the guard's own with the faces of `subflows`. Never throws. */
+  fill(shown: SubflowFace[], subflows: readonly SubflowView[]): void {
+    const known = this.#known;
+    const faces = this.#faces;
+    const { length } = subflows;
+    try {
+      if (shown.length > length) shown.length = length;
+      while (shown.length < length) shown[shown.length] = this.of(subflows[shown.length]!);
+      for (let i = 0; i < length; i++) {
+        const subflow = subflows[i]!;
+        // Most often all are there, in the order in which they came.
+        const face = known[i] === subflow ? faces[i]! : this.of(subflow);
+        if (shown[i] !== face) shown[i] = face;
+      }
+    } catch {
+      // The plugin has frozen it: it sees what it saw then.
+    }
+  }
+
+  /** A wake that the plugin asked for is still to come. */
+  get waking(): boolean {
+    return this.#wakeAt > this.#connection.now;
+  }
+
+  /** The plugin asks for a wake. */
+  wake(at: Micros): void {
+    const { now } = this.#connection;
+    if (!(typeof at === "number" && at > now && at < Infinity)) {
+      throw new RangeError(
+        `Cannot wake a scheduler as the time must be after ${now}: current value is ${at}`,
+      );
+    }
+    if (at > this.#wakeAt) this.#wakeAt = at;
+    this.#connection.wake(at);
+  }
+}
+
+/** What a {@linkcode ChunkFace} shows; the guard sets it before each call. */
+export interface ChunkSource {
+  /** The stack's. */
+  chunk: Chunk;
+  /** Faces of those that carry it. */
+  sentOn: readonly SubflowView[];
+}
+
+/** A chunk as a scheduler sees it: one object for all of them. */
+export class ChunkFace implements Chunk {
+  readonly #source: ChunkSource;
+
+  /** Shows what `source` holds at the time. */
+  constructor(source: ChunkSource) {
+    this.#source = source;
+    Object.freeze(this);
+  }
+
+  /** As the chunk's. */
+  get offset(): number {
+    return this.#source.chunk.offset;
+  }
+
+  /** As the chunk's. */
+  get length(): number {
+    return this.#source.chunk.length;
+  }
+
+  /** Their faces. */
+  get sentOn(): readonly SubflowView[] {
+    return this.#source.sentOn;
+  }
+}
+
+/** Copies `ack` for a congestion controller, which may spread the copy, or write to it. Never throws. */
+export function copyAck(copy: AckCopy, ack: AckSample): void {
+  try {
+    copy.acked = ack.acked;
+    copy.lost = ack.lost;
+    copy.marked = ack.marked;
+    copy.rtt = ack.rtt;
+    copy.inFlight = ack.inFlight;
+    copy.cwndLimited = ack.cwndLimited;
+    copy.delivered = ack.delivered;
+    copy.priorDelivered = ack.priorDelivered;
+    copy.deliveryRate = ack.deliveryRate;
+    copy.appLimited = ack.appLimited;
+  } catch {
+    // The plugin has frozen it: it sees what it saw then.
+  }
+}
+
+/** The guard's own {@linkcode AckSample}. */
+export type AckCopy = { -readonly [K in keyof AckSample]: AckSample[K] };
+
+for (const { prototype } of [SubflowFace, ConnectionFace, ChunkFace]) Object.freeze(prototype);

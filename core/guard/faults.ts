@@ -1,0 +1,126 @@
+/** Faults of plugins: what they are, how they read, and how many are borne. */
+
+import type { Plugin } from "../plugin.ts";
+
+/** Faults after which the default takes a plugin's place on a connection. */
+export const MOST_FAULTS = 100;
+
+/** One fault of a plugin. */
+export interface PluginFault {
+  /** Its kind. */
+  readonly kind: Plugin["kind"];
+  /** Its name. */
+  readonly plugin: string;
+  /** What it did, as the end of a sentence: "named path 7, which is not in use". */
+  readonly what: string;
+  /** What it threw, if it did. */
+  readonly error?: unknown;
+  /** Faults on this connection so far. */
+  readonly count: number;
+  /** The default has taken its place. */
+  readonly replaced: boolean;
+}
+
+/** Takes faults; must not throw. */
+export type FaultReport = (fault: PluginFault) => void;
+
+/** What guards need of their host. */
+export interface GuardHost {
+  /** Told of each fault; must not throw. */
+  report(fault: PluginFault): void;
+  /** The next number in [0, 1) of the stream of that name: one more consumer shifts no other. */
+  random(stream: string): number;
+}
+
+/** Counts the faults of one plugin on one connection. */
+export class Faults {
+  readonly #kind: Plugin["kind"];
+  readonly #name: string;
+  readonly #host: GuardHost;
+  #count = 0;
+  #replaced = false;
+
+  /** No fault yet. */
+  constructor({ kind, name }: Plugin, host: GuardHost) {
+    this.#kind = kind;
+    this.#name = name;
+    this.#host = host;
+  }
+
+  /** The default has taken its place. */
+  get replaced(): boolean {
+    return this.#replaced;
+  }
+
+  /** Counts one; true when it was one too many. */
+  add(what: string, error?: unknown): boolean {
+    return this.#count + 1 >= MOST_FAULTS ? this.end(what, error) : this.#report(what, error);
+  }
+
+  /** Counts one that ends the plugin's part at once, as what cannot be made can decide nothing; true unless it had ended before. */
+  end(what: string, error?: unknown): boolean {
+    const first = !this.#replaced;
+    this.#replaced = true;
+    this.#report(what, error);
+    return first;
+  }
+
+  #report(what: string, error: unknown): false {
+    this.#host.report({
+      kind: this.#kind,
+      plugin: this.#name,
+      what,
+      count: ++this.#count,
+      replaced: this.#replaced,
+      ...(error === undefined ? {} : { error }),
+    });
+    return false;
+  }
+}
+
+/** A value that a plugin gave, as a fault names it. Runs nothing of the value's own. */
+export function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "function") return "a function";
+  if (typeof value !== "object" || value === null) return String(value);
+  return Array.isArray(value) ? "an array" : "an object";
+}
+
+/** Whether a callback answered a promise, which no caller here waits for: its rejection, which would end the process, is then taken. */
+export function isPromise(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || !("then" in value)) return false;
+  const { then } = value;
+  if (typeof then !== "function") return false;
+  then.call(value, undefined, ignore);
+  return true;
+}
+
+function ignore(): void {}
+
+/**
+ * What keeps `made`, which `callback` answered, from being `what`, "a scheduler"; null when nothing does. Each of `must` has to be a function, each
+ * of `may` a function or left out.
+ */
+export function misshapen(
+  made: unknown,
+  callback: string,
+  what: string,
+  must: readonly string[],
+  may: readonly string[],
+): string | null {
+  if (isPromise(made)) return `answered a promise in ${callback}`;
+  if (typeof made !== "object" || made === null) return `answered ${show(made)} in ${callback}`;
+  for (const name of must) {
+    const member: unknown = Reflect.get(made, name);
+    if (typeof member !== "function") {
+      return `made ${what} whose ${name} is ${show(member)}, no function`;
+    }
+  }
+  for (const name of may) {
+    const member: unknown = Reflect.get(made, name);
+    if (member !== undefined && typeof member !== "function") {
+      return `made ${what} whose ${name} is ${show(member)}, no function`;
+    }
+  }
+  return null;
+}

@@ -1,0 +1,294 @@
+/** The guard around a path manager, and what path managers and applications see of paths and addresses. */
+
+import type {
+  Endpoint,
+  HostAddress,
+  PathContext,
+  PathEvent,
+  PathManager,
+  PathManagerPlugin,
+  PathSpec,
+  PathView,
+} from "../plugin.ts";
+import { frozenEndpoint } from "./faces.ts";
+import { Faults, type GuardHost, isPromise, misshapen, show } from "./faults.ts";
+
+/** `plugin` behind a guard; `fallback` decides where it fails. */
+export function guardPathManager(
+  plugin: PathManagerPlugin,
+  fallback: PathManagerPlugin,
+  host: GuardHost,
+): PathManagerPlugin {
+  return {
+    kind: "path-manager",
+    name: plugin.name,
+    create: (context) => new GuardedPathManager(plugin, fallback, host, context),
+  };
+}
+
+class GuardedPathManager implements PathManager {
+  readonly #faults: Faults;
+  readonly #context: PathContext;
+  readonly #fallbackPlugin: PathManagerPlugin;
+  #manager: PathManager | null = null;
+  #fallback: PathManager | null = null;
+
+  constructor(
+    plugin: PathManagerPlugin,
+    fallback: PathManagerPlugin,
+    host: GuardHost,
+    context: PathContext,
+  ) {
+    this.#faults = new Faults(plugin, host);
+    this.#context = context;
+    this.#fallbackPlugin = fallback;
+    let what = "threw in create";
+    let error: unknown;
+    try {
+      const manager = plugin.create(this.#guardedContext());
+      const wrong = misshapen(manager, "create", "a path manager", ["onEvent"], ["refuse"]);
+      if (wrong === null) {
+        this.#manager = manager;
+        return;
+      }
+      what = wrong;
+    } catch (thrown) {
+      error = thrown;
+    }
+    this.#faults.end(what, error);
+  }
+
+  onEvent(event: PathEvent): void {
+    const told = frozenEvent(event);
+    if (!this.#faults.replaced) {
+      try {
+        const said: unknown = this.#manager?.onEvent(told);
+        if (!isPromise(said)) return;
+        this.#faults.add("answered a promise in onEvent");
+      } catch (error) {
+        this.#faults.add("threw in onEvent", error);
+      }
+    }
+    this.#other().onEvent(told);
+  }
+
+  refuse(remote: HostAddress, local: HostAddress): number | null {
+    const theirs = frozenAddress(remote);
+    const ours = frozenAddress(local);
+    if (!this.#faults.replaced) {
+      try {
+        const reason: unknown = this.#manager?.refuse?.(theirs, ours) ?? null;
+        if (reason === null) return null;
+        if (
+          typeof reason === "number" && Number.isInteger(reason) && reason >= 0 && reason <= 255
+        ) {
+          return reason;
+        }
+        this.#faults.add(
+          isPromise(reason)
+            ? "answered a promise in refuse"
+            : `refused a join with reason ${show(reason)}`,
+        );
+      } catch (error) {
+        this.#faults.add("threw in refuse", error);
+      }
+    }
+    return this.#other().refuse?.(theirs, ours) ?? null;
+  }
+
+  #other(): PathManager {
+    return this.#fallback ??= this.#fallbackPlugin.create(facePaths(this.#context));
+  }
+
+  /** What the plugin gets: the same as anybody, with timers whose callbacks are guarded too. */
+  #guardedContext(): PathContext {
+    return facePaths(this.#context, {
+      after: (delay, callback) =>
+        this.#context.after(delay, () => {
+          if (this.#faults.replaced) return;
+          try {
+            const said: unknown = callback();
+            if (isPromise(said)) this.#faults.add("answered a promise in a callback of after");
+          } catch (error) {
+            this.#faults.add("threw in a callback of after", error);
+          }
+        }),
+    });
+  }
+}
+
+/** The verbs of a {@linkcode PathContext}. */
+export type PathVerbs = Pick<
+  PathContext,
+  "index" | "use" | "setBackup" | "announce" | "withdraw" | "after"
+>;
+
+/**
+ * A connection's paths and addresses as plugins and applications see them: arrays that are live and cannot be written to, frozen copies of what
+ * is in them, and verbs that take copies of what they are given. `verbs` take the place of the connection's.
+ */
+export function facePaths(context: PathContext, verbs: Partial<PathVerbs> = {}): PathContext {
+  const { index, use, setBackup, announce, withdraw, after } = { ...context, ...verbs };
+  const face: PathContext = {
+    role: context.role,
+    locals: new Proxy(context.locals, new LiveList("locals", frozenAddress)),
+    remotes: new Proxy(context.remotes, new LiveList("remotes", frozenAddress)),
+    paths: new Proxy(context.paths, new LiveList("paths", pathFace)),
+    get peerDeniesJoinToInitial() {
+      return context.peerDeniesJoinToInitial;
+    },
+    index: (spec) => index(copySpec(spec)),
+    use,
+    setBackup: (path, backup) => {
+      if (typeof backup !== "boolean") {
+        throw new TypeError(
+          `Cannot make path ${path} a backup or not as 'backup' must be a boolean: current value is ${
+            show(backup)
+          }`,
+        );
+      }
+      setBackup(path, backup);
+    },
+    announce: (address) => announce(copyAddress(address)),
+    withdraw: (address) => withdraw(copyAddress(address)),
+    after: (delay, callback) => {
+      if (typeof callback !== "function") {
+        throw new TypeError(
+          `Cannot call back as the callback must be a function: current value is ${show(callback)}`,
+        );
+      }
+      return after(delay, callback);
+    },
+  };
+  return Object.freeze(face);
+}
+
+/** Copies by what they were made of: the same one is shown each time. */
+const addresses = new WeakMap<HostAddress, HostAddress>();
+const views = new WeakMap<PathView, PathView>();
+
+function frozenAddress(address: HostAddress): HostAddress {
+  let copy = addresses.get(address);
+  if (copy === undefined) addresses.set(address, copy = copyAddress(address));
+  return copy;
+}
+
+function frozenEvent(event: PathEvent): PathEvent {
+  return Object.freeze(
+    "address" in event ? { ...event, address: frozenAddress(event.address) } : { ...event },
+  );
+}
+
+function pathFace(view: PathView): PathView {
+  let face = views.get(view);
+  if (face === undefined) views.set(view, face = new PathFace(view));
+  return face;
+}
+
+/** A path as path managers and applications see it: neither queues nor windows (draft ARC-1). */
+class PathFace implements PathView {
+  readonly #view: PathView;
+  readonly #local: Endpoint;
+  readonly #remote: Endpoint;
+
+  constructor(view: PathView) {
+    this.#view = view;
+    this.#local = frozenEndpoint(view.local);
+    this.#remote = frozenEndpoint(view.remote);
+    Object.freeze(this);
+  }
+
+  get path(): number {
+    return this.#view.path;
+  }
+
+  get local(): Endpoint {
+    return this.#local;
+  }
+
+  get remote(): Endpoint {
+    return this.#remote;
+  }
+
+  get backup(): boolean {
+    return this.#view.backup;
+  }
+
+  get stale(): boolean {
+    return this.#view.stale;
+  }
+
+  get srtt(): number {
+    return this.#view.srtt;
+  }
+}
+
+Object.freeze(PathFace.prototype);
+
+/** A frozen copy, whose members were read once. */
+function copyAddress({ address, port, id, family, link }: HostAddress): HostAddress {
+  return Object.freeze({ address, port, id, family, link });
+}
+
+function copySpec({ local, remote, copy, dscp }: PathSpec): PathSpec {
+  return Object.freeze({
+    local: copyAddress(local),
+    remote: copyAddress(remote),
+    ...(copy === undefined ? {} : { copy }),
+    ...(dscp === undefined ? {} : { dscp }),
+  });
+}
+
+/** Shows an array for reading, as it is at the time, and each of its elements as `face` makes it. */
+class LiveList<T extends object> implements ProxyHandler<readonly T[]> {
+  readonly #name: string;
+  readonly #face: (item: T) => T;
+
+  constructor(name: string, face: (item: T) => T) {
+    this.#name = name;
+    this.#face = face;
+  }
+
+  get(list: readonly T[], key: string | symbol): unknown {
+    const item = itemAt(list, key);
+    return item === undefined ? Reflect.get(list, key) : this.#face(item);
+  }
+
+  getOwnPropertyDescriptor(
+    list: readonly T[],
+    key: string | symbol,
+  ): PropertyDescriptor | undefined {
+    const own = Reflect.getOwnPropertyDescriptor(list, key);
+    const item = itemAt(list, key);
+    return own === undefined || item === undefined ? own : { ...own, value: this.#face(item) };
+  }
+
+  set(): never {
+    return this.#refuse();
+  }
+
+  defineProperty(): never {
+    return this.#refuse();
+  }
+
+  deleteProperty(): never {
+    return this.#refuse();
+  }
+
+  setPrototypeOf(): never {
+    return this.#refuse();
+  }
+
+  preventExtensions(): never {
+    return this.#refuse();
+  }
+
+  #refuse(): never {
+    const name = this.#name;
+    throw new TypeError(`Cannot change ${name} as it is the connection's: copy it, [...${name}]`);
+  }
+}
+
+function itemAt<T>(list: readonly T[], key: string | symbol): T | undefined {
+  return typeof key === "string" && /^\d+$/.test(key) ? list[Number(key)] : undefined;
+}

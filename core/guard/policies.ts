@@ -1,0 +1,71 @@
+/** The plugins of a host's connections, each behind its guard. */
+
+import type { CongestionControlPlugin, PathManagerPlugin, SchedulerPlugin } from "../plugin.ts";
+import { guardCongestionControl, type GuardedCongestionControlPlugin } from "./congestion.ts";
+import type { GuardHost } from "./faults.ts";
+import { guardPathManager } from "./paths.ts";
+import { type GuardedSchedulerPlugin, guardScheduler } from "./scheduler.ts";
+
+/** A plugin of each kind, as whoever chose them gave them. */
+export interface Policies {
+  /** Which subflow carries what. */
+  readonly scheduler: SchedulerPlugin;
+  /** Which paths are used. */
+  readonly pathManager: PathManagerPlugin;
+  /** How fast each subflow sends. */
+  readonly congestionControl: CongestionControlPlugin;
+}
+
+/** The same behind their guards: what a connection is made with. */
+export interface GuardedPolicies {
+  /** Which subflow carries what. */
+  readonly scheduler: GuardedSchedulerPlugin;
+  /** Which paths are used. */
+  readonly pathManager: PathManagerPlugin;
+  /** How fast each subflow sends. */
+  readonly congestionControl: GuardedCongestionControlPlugin;
+}
+
+/**
+ * The boundary around plugins. A fault is an exception, an answer or a value that is none, an unknown or closed path, or a wait that nothing will
+ * end. It is counted and reported with the plugin's name; the default decides that time, and for good after 100 of them. Plugins are trusted code: a
+ * guard keeps a mistake from taking the connection down, nothing more.
+ */
+export class PolicyGuard {
+  readonly #policies: Policies;
+  readonly #fallbacks: Policies;
+  readonly #host: GuardHost;
+
+  /** @param policies Plugins where a connection names none. @param fallbacks What stands in for one that fails. @param host Told of faults; gives random numbers. */
+  constructor(policies: Policies, fallbacks: Policies, host: GuardHost) {
+    this.#policies = policies;
+    this.#fallbacks = fallbacks;
+    this.#host = host;
+  }
+
+  /** A guarded scheduler. */
+  scheduler(plugin: SchedulerPlugin): GuardedSchedulerPlugin {
+    return guardScheduler(plugin, this.#fallbacks.scheduler, this.#host);
+  }
+
+  /** Guarded plugins of one connection: those named, else the host's. */
+  all(named: Partial<Policies> | undefined): GuardedPolicies {
+    const { scheduler, pathManager, congestionControl } = { ...this.#policies, ...named };
+    const fallbacks = this.#fallbacks;
+    return {
+      scheduler: this.scheduler(scheduler),
+      pathManager: guardPathManager(pathManager, fallbacks.pathManager, this.#host),
+      congestionControl: guardCongestionControl(
+        congestionControl,
+        fallbacks.congestionControl,
+        this.#host,
+      ),
+    };
+  }
+
+  /** A path manager's callback threw. */
+  threw(plugin: string, error: unknown): void {
+    const what = "threw in a callback";
+    this.#host.report({ kind: "path-manager", plugin, what, error, count: 1, replaced: false });
+  }
+}

@@ -1,0 +1,323 @@
+/** The guard around a scheduler: what it is shown, and the one place where its answers are judged. */
+
+import type {
+  Choice,
+  Chunk,
+  PathIndex,
+  Scheduler,
+  SchedulerPlugin,
+  SubflowChange,
+  SubflowView,
+} from "../plugin.ts";
+import {
+  ChunkFace,
+  type ChunkSource,
+  Faces,
+  type GuardedConnection,
+  type SubflowFace,
+} from "./faces.ts";
+import { Faults, type GuardHost, isPromise, misshapen, show } from "./faults.ts";
+
+/** A scheduler behind its guard: what a connection gets, and the only thing it asks. */
+export interface GuardedSchedulerPlugin {
+  /** Tells the kinds apart. */
+  readonly kind: "scheduler";
+  /** The plugin's. */
+  readonly name: string;
+  /** The plugin's, where it is a number above 0. */
+  readonly quantum?: number;
+  /** Called once a connection; never throws. */
+  create<S extends SubflowView>(connection: GuardedConnection<S>): GuardedScheduler<S>;
+}
+
+/** `plugin` behind a guard; `fallback` decides where it fails. */
+export function guardScheduler(
+  plugin: SchedulerPlugin,
+  fallback: SchedulerPlugin,
+  host: GuardHost,
+): GuardedSchedulerPlugin {
+  const { name, quantum } = plugin;
+  return {
+    kind: "scheduler",
+    name,
+    ...(typeof quantum === "number" && quantum > 0 ? { quantum } : {}),
+    create: (connection) => new GuardedScheduler(plugin, fallback, host, connection),
+  };
+}
+
+/** New data are on no subflow. */
+const NOBODY: readonly SubflowFace[] = Object.freeze([]);
+/** Before the first decision. */
+const NOTHING: Chunk = Object.freeze({ offset: 0, length: 0, sentOn: NOBODY });
+
+/** A scheduler, the plugin or its stand-in, with what it is shown. */
+class Seat {
+  readonly scheduler: Scheduler;
+  readonly faces: Faces;
+  /** Optional members that it was made with: who asks saves itself the work for those that it lacks. */
+  readonly repeats: boolean;
+  readonly acks: boolean;
+  readonly changes: boolean;
+  /** What `pick` gets. */
+  readonly ready: SubflowFace[] = [];
+  readonly #source: ChunkSource = { chunk: NOTHING, sentOn: NOBODY };
+  readonly #chunk = new ChunkFace(this.#source);
+  readonly #sentOn: SubflowFace[] = [];
+
+  /** @param scheduler Of the right shape. @param faces What it was made for. */
+  constructor(scheduler: Scheduler, faces: Faces) {
+    this.scheduler = scheduler;
+    this.faces = faces;
+    this.repeats = scheduler.repeat !== undefined;
+    this.acks = scheduler.onAck !== undefined;
+    this.changes = scheduler.onSubflow !== undefined;
+  }
+
+  /** Brings all that it may have kept up to date; the face of `chunk`. */
+  show(chunk: Chunk): ChunkFace {
+    const source = this.#source;
+    this.faces.renew();
+    source.chunk = chunk;
+    if (chunk.sentOn.length === 0) {
+      source.sentOn = NOBODY;
+    } else {
+      this.faces.fill(this.#sentOn, chunk.sentOn);
+      source.sentOn = this.#sentOn;
+    }
+    return this.#chunk;
+  }
+}
+
+/**
+ * A scheduler as a connection asks it. Its answers need no second look: nothing here throws, and each answer is one of the subflows that the
+ * connection itself passed in, several of them, or a wait that will end.
+ */
+export class GuardedScheduler<S extends SubflowView = SubflowView> implements Scheduler {
+  readonly #host: GuardHost;
+  readonly #faults: Faults;
+  readonly #connection: GuardedConnection<S>;
+  readonly #fallbackPlugin: SchedulerPlugin;
+  #seat: Seat;
+  #fallback: Seat | null = null;
+  /** An answer of several, refilled each time, and the paths that it named. */
+  readonly #several: S[] = [];
+  readonly #named: PathIndex[] = [];
+  /** What the last answer was taken for, and what was thrown. */
+  #what = "";
+  #error: unknown = undefined;
+
+  /** Makes the plugin's scheduler, its stand-in if that fails. */
+  constructor(
+    plugin: SchedulerPlugin,
+    fallback: SchedulerPlugin,
+    host: GuardHost,
+    connection: GuardedConnection<S>,
+  ) {
+    this.#host = host;
+    this.#faults = new Faults(plugin, host);
+    this.#connection = connection;
+    this.#fallbackPlugin = fallback;
+    const seat = this.#make(plugin);
+    if (seat === null) this.#faults.end(this.#what, this.#error);
+    this.#seat = seat ?? this.#other();
+  }
+
+  /** Whether {@linkcode GuardedScheduler.repeat} may ever say yes. */
+  get repeats(): boolean {
+    return this.#seat.repeats;
+  }
+
+  /**
+   * Which of `ready`, none of them twice, carries the next bytes. `ready` must not be empty, and nobody else's view must be in it.
+   *
+   * @returns one of the elements of `ready`; several of them, in an array that holds until the next call; or null: to wait, which something in
+   * flight or a wake that is due will end.
+   */
+  pick(ready: readonly S[], chunk: Chunk): S | readonly S[] | null {
+    const choice = this.#ask(this.#seat, ready, chunk);
+    if (choice !== undefined) return choice;
+    const other = this.#fault();
+    if (other !== null) {
+      const instead = this.#ask(other, ready, chunk);
+      if (instead !== undefined) return instead;
+    }
+    return ready[0] ?? null;
+  }
+
+  /** Whether `subflow` shall also carry `chunk`, which others carry. */
+  repeat(subflow: S, chunk: Chunk): boolean {
+    const seat = this.#seat;
+    if (!seat.repeats) return false;
+    const yes = this.#askRepeat(seat, subflow, chunk);
+    if (yes !== undefined) return yes;
+    const other = this.#fault();
+    return other !== null && other.repeats && this.#askRepeat(other, subflow, chunk) === true;
+  }
+
+  /** `bytes` were acknowledged on `subflow`. */
+  onAck(subflow: S, bytes: number): void {
+    const { acks, scheduler, faces } = this.#seat;
+    if (!acks) return;
+    try {
+      faces.renew();
+      const said: unknown = scheduler.onAck?.(faces.of(subflow), bytes);
+      if (said === undefined || !isPromise(said)) return;
+      this.#wrong("answered a promise in onAck");
+    } catch (error) {
+      this.#wrong("threw in onAck", error);
+    }
+    this.#fault();
+  }
+
+  /** A subflow changed. */
+  onSubflow(subflow: S, change: SubflowChange): void {
+    const seat = this.#seat;
+    const fallback = this.#fallback;
+    if (fallback !== null) this.#tell(fallback, subflow, change);
+    if (seat !== fallback && !this.#tell(seat, subflow, change)) this.#fault();
+    if (change !== "left") return;
+    seat.faces.forget(subflow);
+    this.#fallback?.faces.forget(subflow);
+  }
+
+  /** False when it went wrong. */
+  #tell({ changes, scheduler, faces }: Seat, subflow: SubflowView, change: SubflowChange): boolean {
+    if (!changes) return true;
+    try {
+      faces.renew();
+      const said: unknown = scheduler.onSubflow?.(faces.of(subflow), change);
+      if (said === undefined || !isPromise(said)) return true;
+      this.#wrong("answered a promise in onSubflow");
+    } catch (error) {
+      this.#wrong("threw in onSubflow", error);
+    }
+    return false;
+  }
+
+  /** Asks and judges; undefined when the answer was none. */
+  #ask(seat: Seat, ready: readonly S[], chunk: Chunk): S | readonly S[] | null | undefined {
+    try {
+      seat.faces.fill(seat.ready, ready);
+      return this.#judge(seat, seat.scheduler.pick(seat.ready, seat.show(chunk)), ready);
+    } catch (error) {
+      return this.#wrong("threw in pick", error);
+    }
+  }
+
+  #judge(seat: Seat, choice: Choice, ready: readonly S[]): S | readonly S[] | null | undefined {
+    if (choice === null) return this.#wait(seat, ready);
+    if (typeof choice !== "object") return this.#wrong(`answered ${show(choice)} in pick`);
+    if (isList(choice)) return this.#list(seat, choice, ready);
+    const { path } = choice;
+    for (let i = 0; i < ready.length; i++) if (ready[i]!.path === path) return ready[i];
+    if (this.#inUse(path)) return this.#wait(seat, ready);
+    if (isPromise(choice)) return this.#wrong("answered a promise in pick");
+    return this.#unknown(path);
+  }
+
+  /** Judges an answer of several. Those that are in use and have no room are passed over; it is a wait when nobody else is named. */
+  #list(
+    seat: Seat,
+    choice: readonly { readonly path: PathIndex }[],
+    ready: readonly S[],
+  ): readonly S[] | null | undefined {
+    const several = this.#several;
+    const named = this.#named;
+    const { length } = choice;
+    let count = 0;
+    for (let i = 0; i < length; i++) {
+      const path = choice[i]?.path;
+      if (path === undefined) return this.#unknown(path);
+      for (let j = 0; j < i; j++) {
+        if (named[j] === path) return this.#wrong(`named path ${path} twice`);
+      }
+      named[i] = path;
+      let at = 0;
+      while (at < ready.length && ready[at]!.path !== path) at++;
+      if (at < ready.length) several[count++] = ready[at]!;
+      else if (!this.#inUse(path)) return this.#unknown(path);
+    }
+    if (count === 0) return this.#wait(seat, ready);
+    if (several.length !== count) several.length = count;
+    return several;
+  }
+
+  #inUse(path: PathIndex): boolean {
+    const { subflows } = this.#connection;
+    for (let i = 0; i < subflows.length; i++) if (subflows[i]!.path === path) return true;
+    return false;
+  }
+
+  /** A wait must have an end: something in flight that will be acknowledged or time out, or a wake that is due. */
+  #wait({ faces }: Seat, ready: readonly S[]): null | undefined {
+    if (ready.length === 0 || faces.waking) return null;
+    const { subflows } = this.#connection;
+    for (let i = 0; i < subflows.length; i++) if (subflows[i]!.inFlight > 0) return null;
+    return this.#wrong("waits with nothing in flight and no wake due");
+  }
+
+  #unknown(path: unknown): undefined {
+    return this.#wrong(`named path ${show(path)}, which is not in use`);
+  }
+
+  #askRepeat(seat: Seat, subflow: S, chunk: Chunk): boolean | undefined {
+    try {
+      const face = seat.faces.of(subflow);
+      const yes: unknown = seat.scheduler.repeat?.(face, seat.show(chunk));
+      if (yes === true || yes === false) return yes;
+      return this.#wrong(`answered ${isPromise(yes) ? "a promise" : show(yes)} in repeat`);
+    } catch (error) {
+      return this.#wrong("threw in repeat", error);
+    }
+  }
+
+  #wrong(what: string, error?: unknown): undefined {
+    this.#what = what;
+    this.#error = error;
+  }
+
+  /** Counts what went wrong. The default that decides in its place; null when it is the default that went wrong. */
+  #fault(): Seat | null {
+    const what = this.#what;
+    const error = this.#error;
+    this.#error = undefined;
+    if (this.#seat === this.#fallback) return null;
+    if (this.#faults.add(what, error)) this.#seat = this.#other();
+    return this.#other();
+  }
+
+  /** The default, made when it is first needed; it learns of the subflows as after a live swap. */
+  #other(): Seat {
+    if (this.#fallback !== null) return this.#fallback;
+    const seat = this.#make(this.#fallbackPlugin);
+    if (seat === null) {
+      throw new TypeError(`Cannot use ${this.#fallbackPlugin.name} as it ${this.#what}`);
+    }
+    this.#fallback = seat;
+    const { subflows } = this.#connection;
+    for (let i = 0; i < subflows.length; i++) this.#tell(seat, subflows[i]!, "joined");
+    return seat;
+  }
+
+  /** A scheduler of `plugin`, or null. */
+  #make(plugin: SchedulerPlugin): Seat | null {
+    const stream = `plugin ${plugin.name}`;
+    const faces = new Faces(this.#connection, () => this.#host.random(stream));
+    try {
+      const made = plugin.create(faces.connection);
+      const wrong = misshapen(made, "create", "a scheduler", ["pick"], OPTIONAL);
+      if (wrong === null) return new Seat(made, faces);
+      this.#wrong(wrong);
+    } catch (error) {
+      this.#wrong("threw in create", error);
+    }
+    return null;
+  }
+}
+
+const OPTIONAL = ["repeat", "onAck", "onSubflow"] as const;
+
+/** Narrows to an array, which `Array.isArray` does not do for those that are only read. */
+function isList(choice: NonNullable<Choice>): choice is readonly { readonly path: PathIndex }[] {
+  return Array.isArray(choice);
+}

@@ -1,0 +1,393 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { aimd, lia, reno } from "../../cc/mod.ts";
+import { guardCongestionControl } from "../../core/guard/congestion.ts";
+import { type GuardHost, MOST_FAULTS, type PluginFault } from "../../core/guard/faults.ts";
+import type {
+  AckSample,
+  CongestionControl,
+  CongestionController,
+  CongestionControlPlugin,
+  SubflowView,
+} from "../../core/plugin.ts";
+import cwndNan from "../broken/cwnd_nan.ts";
+import { ack, MSS, TestConnection, TestFlow } from "../cc/support.ts";
+import { brokenRules } from "../kit/mod.ts";
+import { hears, SOUND } from "./support.ts";
+
+/** A controller of one value. */
+function constant(cwnd: number, more: Partial<CongestionController> = {}): CongestionController {
+  return { cwnd, ssthresh: Infinity, onAck: () => {}, onCongestion: () => {}, ...more };
+}
+
+/** A plugin that makes a controller for each subflow. */
+function joins(make: () => CongestionController): CongestionControlPlugin {
+  return { kind: "congestion-control", name: "odd", create: () => ({ join: make }) };
+}
+
+describe("guardCongestionControl", () => {
+  it("keeps the default's window where the plugin's is no positive number", () => {
+    const faults: PluginFault[] = [];
+    const guarded = guardCongestionControl(cwndNan(), reno(), hears((fault) => faults.push(fault)));
+    const { subflows } = new TestConnection(guarded, [[10, 50], [20, 50]]);
+    const [flow, other] = subflows;
+    ack(flow!, 10 * MSS);
+    assertEquals([flow!.cwnd, flow!.ssthresh], [10 * MSS, 10 * MSS]);
+    for (let i = 0; i < 30; i++) ack(flow!, 10 * MSS);
+    assert(flow!.cwnd > 20 * MSS);
+    assertEquals(faults[0]?.what, "set cwnd to NaN");
+    assertEquals(faults[0]?.plugin, "cwnd_nan");
+    // The other subflow's controller is sound until it has its own NaN.
+    assertEquals(other!.cwnd, 20 * MSS);
+    for (let i = 0; i < 200; i++) ack(flow!, MSS);
+    assertEquals(faults.length, MOST_FAULTS);
+    assertEquals(faults.at(-1)?.replaced, true);
+    const before = other!.cwnd;
+    ack(other!, 2 * before);
+    assert(other!.cwnd > before);
+  });
+
+  it("refuses windows, thresholds and rates that are none", () => {
+    const wrong: CongestionController[] = [
+      constant(NaN),
+      constant(0),
+      constant(-1),
+      constant(Infinity),
+      constant(10 * MSS, { ssthresh: NaN }),
+      constant(10 * MSS, { ssthresh: 0 }),
+      constant(1),
+      constant(MSS - 1),
+      constant("14600" as unknown as number),
+      constant(10 * MSS, { ssthresh: "9" as unknown as number }),
+      constant(10 * MSS, { ownsRecovery: 1 as unknown as boolean }),
+      constant(10 * MSS, { pacingRate: NaN }),
+      constant(10 * MSS, { pacingRate: 1 }),
+    ];
+    for (const controller of wrong) {
+      const faults: string[] = [];
+      const plugin = {
+        kind: "congestion-control" as const,
+        name: "wrong",
+        create: () => ({ join: () => controller }),
+      };
+      const guarded = guardCongestionControl(plugin, lia(), hears(({ what }) => faults.push(what)));
+      const [flow] = new TestConnection(guarded, [[10, 50]]).subflows;
+      assert(faults[0]?.startsWith("set "), faults.join());
+      assertEquals([flow!.cwnd, flow!.ssthresh], [10 * MSS, 10 * MSS]);
+      assertEquals(flow!.controller!.pacingRate, undefined);
+    }
+  });
+
+  it("goes on where the plugin was, when the default is called in", () => {
+    let broken = false;
+    const plugin = aimd("late", (each) => ({
+      increase: (acked) => broken ? NaN : acked * each.mss / each.cwnd,
+    }));
+    const guarded = guardCongestionControl(plugin, lia(), hears());
+    const { subflows } = new TestConnection(guarded, [[30, 50], [40, 50]]);
+    broken = true;
+    ack(subflows[0]!, MSS);
+    assertEquals(subflows.map(({ cwnd, ssthresh }) => [cwnd, ssthresh]), [
+      [30 * MSS, 30 * MSS],
+      [40 * MSS, 40 * MSS],
+    ]);
+  });
+
+  it("catches what calls throw; a loss counts all the same", () => {
+    const faults: string[] = [];
+    const fails = (): never => {
+      throw new Error("no");
+    };
+    const plugin = {
+      kind: "congestion-control" as const,
+      name: "throws",
+      create: () => ({
+        join: () =>
+          constant(20 * MSS, {
+            onAck: fails,
+            onCongestion: fails,
+            onUndo: fails,
+            onRestart: fails,
+          }),
+        leave: fails,
+      }),
+    };
+    const guarded = guardCongestionControl(plugin, reno(), hears(({ what }) => faults.push(what)));
+    const connection = new TestConnection(guarded, []);
+    const [flow] = new TestConnection(guarded, [[20, 50]]).subflows;
+    assertEquals(faults, ["threw in onAck", "threw in onCongestion"]);
+    assertEquals(flow!.cwnd, 20 * MSS);
+    flow!.controller!.onCongestion("loss", 20 * MSS);
+    assertEquals(flow!.cwnd, 10 * MSS);
+    flow!.controller!.onUndo!();
+    flow!.controller!.onRestart!(1);
+    connection.group.leave!(flow!);
+    assertEquals(faults.slice(2), [
+      "threw in onCongestion",
+      "threw in onUndo",
+      "threw in onRestart",
+      "threw in leave",
+    ]);
+  });
+
+  it("passes recovery through", () => {
+    const [flow] = new TestConnection(
+      guardCongestionControl(
+        joins(() => constant(10 * MSS, { ownsRecovery: true })),
+        reno(),
+        SOUND,
+      ),
+      [[10, 50]],
+    ).subflows;
+    assertEquals([flow!.cwnd, flow!.controller!.ownsRecovery], [10 * MSS, true]);
+  });
+
+  it("replaces at once what asks for pacing, which is not carried out yet", () => {
+    const faults: PluginFault[] = [];
+    let cwnd = 10 * MSS;
+    let pacingRate: number | undefined = undefined;
+    const plugin = joins(() => ({
+      ...constant(0),
+      get cwnd() {
+        return cwnd;
+      },
+      get pacingRate() {
+        return pacingRate;
+      },
+    } as CongestionController));
+    const guarded = guardCongestionControl(plugin, reno(), hears((fault) => faults.push(fault)));
+    const [flow] = new TestConnection(guarded, [[10, 50]]).subflows;
+    assertEquals(faults, []);
+    pacingRate = 1e6;
+    ack(flow!, MSS);
+    assertEquals(faults.map(({ what, replaced }) => [what, replaced]), [
+      ["set pacingRate, which is not carried out yet", true],
+    ]);
+    cwnd = 99 * MSS;
+    ack(flow!, MSS);
+    assertEquals([flow!.controller!.pacingRate, faults.length], [undefined, 1]);
+    assert(flow!.cwnd < 20 * MSS);
+  });
+
+  it("bears a window that a segment has outgrown, none that was set below it", () => {
+    const faults: string[] = [];
+    let cwnd = MSS;
+    const plugin = joins(() => ({
+      ...constant(0),
+      get cwnd() {
+        return cwnd;
+      },
+    } as CongestionController));
+    const guarded = guardCongestionControl(plugin, reno(), hears(({ what }) => faults.push(what)));
+    const [flow] = new TestConnection(guarded, [[10, 50]]).subflows;
+    flow!.mss = MSS + 12;
+    ack(flow!, MSS);
+    cwnd = MSS + 1;
+    ack(flow!, MSS);
+    assertEquals([flow!.cwnd, faults], [MSS + 1, []]);
+    cwnd = 1;
+    ack(flow!, MSS);
+    assertEquals(faults, ["set cwnd to 1, less than a segment"]);
+    assert(flow!.cwnd > 1);
+  });
+
+  it("reads each value once, and bears getters that throw", () => {
+    const faults: string[] = [];
+    let reads = 0;
+    let broken = false;
+    const plugin = joins(() => ({
+      ...constant(0),
+      get cwnd() {
+        if (broken) throw new Error("no");
+        return ++reads % 2 === 1 ? 20 * MSS : NaN;
+      },
+    } as CongestionController));
+    const guarded = guardCongestionControl(plugin, reno(), hears(({ what }) => faults.push(what)));
+    const group = guarded.create(new TestConnection(reno(), []));
+    const flow = new TestFlow(1, 1e3);
+    const controller = flow.controller = group.join(flow);
+    assertEquals([controller.cwnd, reads, faults], [20 * MSS, 1, []]);
+    broken = true;
+    controller.onRestart(1);
+    assertEquals([controller.cwnd, faults], [20 * MSS, ["threw when its values were read"]]);
+  });
+
+  it("lets the default know of a loss after which the plugin's window is none", () => {
+    let cwnd = 20 * MSS;
+    const plugin = joins(() => ({
+      ...constant(0),
+      onCongestion: () => cwnd = NaN,
+      get cwnd() {
+        return cwnd;
+      },
+    } as CongestionController));
+    const group = guardCongestionControl(plugin, reno(), hears()).create(
+      new TestConnection(reno(), []),
+    );
+    const controller = group.join(new TestFlow(1, 1e3));
+    controller.onCongestion("loss", 20 * MSS);
+    assertEquals([controller.cwnd, controller.ssthresh], [10 * MSS, 10 * MSS]);
+  });
+
+  it("replaces at once what cannot be made", () => {
+    const wrong: [create: () => unknown, what: string][] = [
+      [() => {
+        throw new Error("no");
+      }, "threw in create"],
+      [() => undefined, "answered undefined in create"],
+      [() => ({ join: 1 }), "made a congestion control whose join is 1, no function"],
+    ];
+    for (const [create, text] of wrong) {
+      const faults: PluginFault[] = [];
+      const plugin = { kind: "congestion-control", name: "unmade", create };
+      const guarded = guardCongestionControl(
+        plugin as CongestionControlPlugin,
+        reno(),
+        hears((fault) => faults.push(fault)),
+      );
+      const [flow] = new TestConnection(guarded, [[10, 50]]).subflows;
+      ack(flow!, 10 * MSS);
+      assertEquals(flow!.cwnd, 11 * MSS);
+      assertEquals(faults.map(({ what, replaced }) => [what, replaced]), [[text, true]]);
+    }
+  });
+
+  it("lets the default decide on a subflow whose controller cannot be used", () => {
+    const wrong: [controller: unknown, what: string][] = [
+      [undefined, "answered undefined in join"],
+      [Promise.resolve(1), "answered a promise in join"],
+      [{ onAck() {} }, "made a controller whose onCongestion is undefined, no function"],
+    ];
+    for (const [controller, text] of wrong) {
+      const faults: string[] = [];
+      const plugin = joins(() => controller as CongestionController);
+      const guarded = guardCongestionControl(
+        plugin,
+        reno(),
+        hears(({ what }) => faults.push(what)),
+      );
+      const [flow] = new TestConnection(guarded, [[10, 50]]).subflows;
+      ack(flow!, 10 * MSS);
+      assertEquals([flow!.cwnd, faults], [11 * MSS, [text]]);
+    }
+  });
+
+  it("takes promises for faults", () => {
+    const faults: string[] = [];
+    const later = (): Promise<never> => Promise.reject(new Error("nobody hears of it"));
+    const plugin: CongestionControlPlugin = {
+      kind: "congestion-control",
+      name: "late",
+      create: () => ({
+        join: () =>
+          constant(20 * MSS, {
+            onAck: later,
+            onCongestion: later,
+            onUndo: later,
+            onRestart: later,
+          }),
+        leave: later,
+      }),
+    };
+    const guarded = guardCongestionControl(plugin, reno(), hears(({ what }) => faults.push(what)));
+    const { group, subflows } = new TestConnection(guarded, [[20, 50]]);
+    subflows[0]!.controller!.onUndo!();
+    subflows[0]!.controller!.onRestart!(1);
+    group.leave!(subflows[0]!);
+    assertEquals(
+      faults,
+      ["onAck", "onCongestion", "onUndo", "onRestart", "leave"].map((callback) =>
+        `answered a promise in ${callback}`
+      ),
+    );
+  });
+
+  it("shows views that nobody can write to, and a copy of what an acknowledgement told", () => {
+    const told: AckSample[] = [];
+    const plugin: CongestionControlPlugin = {
+      kind: "congestion-control",
+      name: "writes",
+      create: (view) => ({
+        join(face) {
+          assertThrows(() => Object.assign(face, { stale: true }), TypeError);
+          assertThrows(() => Object.assign(view, { now: 0 }), TypeError);
+          (view.subflows as SubflowView[]).length = 0;
+          return constant(10 * MSS, {
+            onAck(sample) {
+              assertEquals(view.subflows.length, 2);
+              told.push({ ...sample });
+              Object.assign(sample, { acked: 1e9, rtt: NaN });
+            },
+          });
+        },
+      }),
+    };
+    const { subflows } = new TestConnection(guardCongestionControl(plugin, reno(), SOUND), [
+      [10, 50],
+      [10, 50],
+    ]);
+    const sample = { ...told[0]! };
+    subflows[0]!.controller!.onAck(sample);
+    assertEquals(told.at(-1), told[0]);
+    assertEquals(sample, told[0]);
+    assertEquals([sample.acked, subflows.length], [20 * MSS, 2]);
+  });
+
+  it("shows the same view of a subflow in join, in connection.subflows and in leave", () => {
+    const seen: SubflowView[] = [];
+    const plugin: CongestionControlPlugin = {
+      kind: "congestion-control",
+      name: "keeps",
+      create: (view): CongestionControl => ({
+        join: (face) => (seen.push(face, view.subflows[0]!), constant(10 * MSS)),
+        leave: (face) => seen.push(face),
+      }),
+    };
+    const { group, subflows } = new TestConnection(guardCongestionControl(plugin, reno(), SOUND), [
+      [10, 50],
+    ]);
+    group.leave!(subflows[0]!);
+    assertEquals([seen.length, new Set(seen).size], [3, 1]);
+  });
+
+  it("gives each a stream of its own, which is none of a scheduler's", () => {
+    const drawn: string[] = [];
+    const draws = (name: string): CongestionControlPlugin => ({
+      kind: "congestion-control",
+      name,
+      create: (view) => ({
+        join() {
+          view.random();
+          if (name === "mine") throw new Error("no");
+          return constant(10 * MSS);
+        },
+      }),
+    });
+    const host: GuardHost = { report: () => {}, random: (stream) => (drawn.push(stream), 0.5) };
+    new TestConnection(guardCongestionControl(draws("mine"), draws("default"), host), [[10, 50]]);
+    assertEquals(drawn, ["plugin congestion-control mine", "plugin congestion-control default"]);
+  });
+
+  it("keeps a wake that is not ahead from the connection", () => {
+    const faults: PluginFault[] = [];
+    const plugin: CongestionControlPlugin = {
+      kind: "congestion-control",
+      name: "wakes",
+      create: (view) => ({
+        join: () => constant(10 * MSS, { onAck: () => view.wake(NaN) }),
+      }),
+    };
+    const guarded = guardCongestionControl(plugin, reno(), hears((fault) => faults.push(fault)));
+    new TestConnection(guarded, [[10, 50]]);
+    assert(faults[0]?.error instanceof RangeError);
+  });
+
+  it("changes nothing for sound plugins", () => {
+    for (const plugin of [reno(), lia()]) {
+      assertEquals(
+        brokenRules(guardCongestionControl(plugin, reno(), SOUND)),
+        [],
+      );
+    }
+  });
+});

@@ -1,0 +1,13 @@
+/** Hosts of guards. */
+
+import type { FaultReport, GuardHost } from "../../core/guard/faults.ts";
+
+/** A host that passes faults on, and whose random numbers are all 0. */
+export function hears(report: FaultReport = () => {}): GuardHost {
+  return { report, random: () => 0 };
+}
+
+/** A host on which nothing may go wrong. */
+export const SOUND: GuardHost = hears(({ plugin, what }) => {
+  throw new Error(`${plugin} ${what}`);
+});
