@@ -4,6 +4,7 @@
  * A file or URL is a module whose default export is a factory that takes one object of options and returns a plugin.
  */
 
+import { show } from "../guard/faults.ts";
 import type {
   CongestionControlPlugin,
   PathManagerPlugin,
@@ -90,7 +91,20 @@ export function checkPlugin<K extends PluginKind>(
   if (typeof create !== "function") {
     throw new TypeError(`Cannot use ${subject} as ${name} as its 'create' must be a function`);
   }
+  const wrong = kind === "scheduler" ? wrongNumber(value as Partial<SchedulerPlugin>) : null;
+  if (wrong !== null) throw new TypeError(`Cannot use ${subject} as ${name} as ${wrong}`);
   return value as PluginKinds[K];
+}
+
+/** What is wrong with the numbers of a scheduler; null when nothing is. */
+function wrongNumber({ quantum, lookAhead = 0 }: Partial<SchedulerPlugin>): string | null {
+  if (quantum !== undefined && !(typeof quantum === "number" && quantum >= 1)) {
+    return `its 'quantum' must be a number from 1 on: current value is ${show(quantum)}`;
+  }
+  if (lookAhead === 0) return null;
+  return typeof lookAhead === "number" && lookAhead > 0
+    ? `its 'lookAhead' of ${lookAhead} is not carried out yet: leave it out`
+    : `its 'lookAhead' must be 0 or left out: current value is ${show(lookAhead)}`;
 }
 
 function typeOf(value: unknown): string {

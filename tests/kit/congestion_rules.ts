@@ -65,7 +65,7 @@ const EVERYWHERE: readonly (readonly [name: string, says: string])[] = [
   ["never-throws", "No call throws."],
   [
     "sane-window",
-    "After every call cwnd is a number of at least one segment, ssthresh and a pacing rate are above 0.",
+    "After every call cwnd is a number of at least one segment and ssthresh is above 0; there is no pacingRate, as it is not carried out yet.",
   ],
   [
     "grows-by-acks",

@@ -19,7 +19,7 @@ import { MSS } from "./toy_subflow.ts";
 /** Most acknowledgements in a round trip. */
 const ACKS = 16;
 
-/** What a controller is told of congestion. */
+/** What a controller is told of congestion. The stack has no "ecn" and "penalty" to tell yet; who is sound here is sound then. */
 export type ToyCause = "loss" | "ecn" | "timeout" | "penalty";
 
 /** One bottleneck; times in microseconds. */
@@ -210,7 +210,7 @@ class ToyCongestion implements ConnectionView {
       flow.controller = new Fixed();
     } else if (!(ssthresh > 0)) {
       this.#breaches.note("sane-window", `ssthresh is ${ssthresh} after ${after}`);
-    } else if (pacingRate !== undefined && !(pacingRate > 0)) {
+    } else if (pacingRate !== undefined) {
       this.#breaches.note("sane-window", `pacingRate is ${pacingRate} after ${after}`);
     }
     flow.known = flow.cwnd;

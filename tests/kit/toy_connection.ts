@@ -67,10 +67,10 @@ class ToyConnection implements ConnectionView {
     this.#scenario = scenario;
     this.random = seeded(scenario.seed ?? 1);
     const { quantum = 65535 } = plugin;
-    if (!(quantum > 0)) this.#breaches.note("sane-options", `quantum is ${quantum}`);
+    if (!(quantum >= 1)) this.#breaches.note("sane-options", `quantum is ${quantum}`);
     this.#quantum = quantum > 0 ? quantum : 65535;
     const { lookAhead = 0 } = plugin;
-    if (!(lookAhead >= 0)) this.#breaches.note("sane-options", `lookAhead is ${lookAhead}`);
+    if (lookAhead !== 0) this.#breaches.note("sane-options", `lookAhead is ${lookAhead}`);
   }
 
   get now(): number {
