@@ -1,0 +1,94 @@
+/** Counts what a packet costs besides time: garbage, and calls into WebAssembly. Each load runs in a process of its own (load.ts). */
+
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+/** What is transferred. */
+export type Load = "bulk" | "control" | "two_paths" | "two_paths_loss";
+
+/** The module whose calls are counted. */
+export const core = new URL("../../wasm/core.wasm", import.meta.url);
+const PROGRAM = fileURLToPath(new URL("./load.ts", import.meta.url));
+
+/**
+ * Flags of V8 under which garbage is counted. So large a young generation, in MB, that nothing is collected meanwhile; one thread, or it would depend
+ * on the load of the machine how soon compiled code, which leaves less behind, takes over.
+ */
+const V8_FLAGS = [
+  "--expose-gc",
+  "--single-threaded",
+  "--min-semi-space-size=256",
+  "--max-semi-space-size=256",
+];
+
+async function run(flags: readonly string[], what: string, load: Load): Promise<unknown> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-config", "--no-lock", ...flags, PROGRAM, what, load],
+  }).output();
+  const decoder = new TextDecoder();
+  if (!success) throw new Error(`${PROGRAM} ${what} ${load}: ${decoder.decode(stderr)}`);
+  return JSON.parse(decoder.decode(stdout));
+}
+
+/**
+ * Bytes of garbage per packet of `load`, acknowledgements included: in a process that has moved 20 MB before, over 100 MB, when V8 does not have all
+ * of it compiled yet; "steady": after 600 MB.
+ */
+export async function countGarbage(
+  load: Load,
+  when: "garbage" | "steady" = "garbage",
+): Promise<number> {
+  return Number(await run([`--v8-flags=${V8_FLAGS.join()}`], when, load));
+}
+
+/** A module with the exports of core.wasm whose functions count their calls in `globalThis.wasmCalls`. */
+export function countingModule(module: URL): string {
+  const lines = [
+    // The query keeps the import map from mapping this one, too.
+    `import * as core from ${JSON.stringify(`${module.href}?counted`)};`,
+    "const calls = globalThis.wasmCalls = {};",
+  ];
+  for (
+    const { name, kind } of WebAssembly.Module.exports(
+      new WebAssembly.Module(Deno.readFileSync(module)),
+    )
+  ) {
+    if (kind === "function") {
+      lines.push(`calls.${name} = 0;`);
+      lines.push(
+        `export const ${name} = (...values) => { calls.${name}++; return core.${name}(...values); };`,
+      );
+    } else lines.push(`export const ${name} = core.${name};`);
+  }
+  return lines.join("\n");
+}
+
+/** Calls into WebAssembly per packet of `load`, acknowledgements included: by function, the most frequent first. */
+export async function countCrossings(load: Load): Promise<ReadonlyMap<string, number>> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const url = pathToFileURL(`${folder}/counting.js`).href;
+    await Deno.writeTextFile(`${folder}/counting.js`, countingModule(core));
+    const map = `${folder}/map.json`;
+    await Deno.writeTextFile(map, JSON.stringify({ imports: { [core.href]: url } }));
+    const calls = await run([`--import-map=${map}`], "crossings", load);
+    if (typeof calls !== "object" || calls === null) throw new TypeError("Not calls by function");
+    return new Map(
+      Object.entries(calls).map(([name, count]) => [name, Number(count)] as const)
+        .sort((a, b) => b[1] - a[1]),
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** All calls together. */
+export function total(calls: ReadonlyMap<string, number>): number {
+  let sum = 0;
+  for (const count of calls.values()) sum += count;
+  return sum;
+}
+
+/** A table of calls by function. */
+export function table(calls: ReadonlyMap<string, number>): string {
+  return [...calls].map(([name, count]) => `  ${name.padEnd(20)} ${count.toFixed(3)}`).join("\n");
+}

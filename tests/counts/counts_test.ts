@@ -1,0 +1,41 @@
+/** What a packet costs, counted rather than timed: the same on every machine. */
+
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { core, countCrossings, countGarbage, countingModule, table, total } from "./count.ts";
+import { LIMITS } from "./limits.ts";
+
+describe("garbage", () => {
+  for (const [load, limit] of LIMITS.garbage) {
+    it(`is at most ${limit} bytes per packet: ${load}`, async () => {
+      const bytes = await countGarbage(load);
+      assert(bytes <= limit, `${bytes.toFixed(1)} bytes per packet, ${load}`);
+      assert(bytes >= 0, `${bytes.toFixed(1)} bytes per packet: something was collected`);
+    });
+  }
+
+  it("that somebody makes for each packet is counted", async () => {
+    // An array of eight: 4 + 2 + 8 words of 8 bytes.
+    const more = await countGarbage("control") - await countGarbage("bulk");
+    assert(more > 100 && more < 130, `${more.toFixed(1)} bytes per packet more`);
+  });
+});
+
+describe("calls into WebAssembly", () => {
+  for (const [load, limit] of LIMITS.crossings) {
+    it(`are at most ${limit} per packet: ${load}`, async () => {
+      const calls = await countCrossings(load);
+      const sum = total(calls);
+      assert(sum <= limit, `${sum.toFixed(2)} calls per packet, ${load}:\n${table(calls)}`);
+      // What cannot be less: a packet is built and parsed.
+      assert(sum >= 2, `${sum.toFixed(2)} calls per packet:\n${table(calls)}`);
+    });
+  }
+
+  it("are counted for every function that the module has", () => {
+    const text = countingModule(core);
+    const names = WebAssembly.Module.exports(new WebAssembly.Module(Deno.readFileSync(core)));
+    for (const { name } of names) assert(text.includes(`export const ${name} = `), name);
+    assertEquals(text.match(/^export /gm)?.length, names.length);
+  });
+});

@@ -1,0 +1,11 @@
+/** What a packet may cost. */
+
+import type { Load } from "./count.ts";
+
+/** Most bytes of garbage, and most calls into WebAssembly, per packet of a load. */
+export const LIMITS: Readonly<
+  Record<"garbage" | "crossings", readonly (readonly [load: Load, limit: number])[]>
+> = {
+  garbage: [["bulk", 40], ["two_paths", 80], ["two_paths_loss", 120]],
+  crossings: [["bulk", 8]],
+};

@@ -1,0 +1,154 @@
+/**
+ * What is counted: a bulk transfer between two stacks, run in a process of its own by count.ts, which sets the flags of V8 or the import map.
+ *
+ * `load.ts garbage LOAD` prints bytes of garbage per packet, `load.ts steady LOAD` the same in the long run, and `load.ts crossings LOAD` calls into
+ * WebAssembly per packet by function; all as JSON.
+ */
+
+import { memoryUsage } from "node:process";
+import { print } from "../../cli/output.ts";
+import { Rig, type RigOptions } from "../../bench/rig.ts";
+import { delay } from "../../core/link/sim/elements/delay.ts";
+import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
+import { loss } from "../../core/link/sim/elements/loss.ts";
+import { rate } from "../../core/link/sim/elements/rate.ts";
+import { nDiffPorts } from "../../pm/mod.ts";
+
+/** Bytes moved before anything is counted, and bytes over which it is: as much as they leave behind must have room in the young generation. */
+const WINDOW = { warmUp: 20e6, bytes: 100e6 };
+/** The same when V8 has nothing left to compile; the median of so many. */
+const STEADY = { warmUp: 40e6, warmUps: 15, bytes: 20e6, windows: 5 };
+
+/** Garbage that the load "control" makes for each packet, to see that it is counted. */
+let control: unknown = null;
+
+/** Packets put on the paths so far, both ways. */
+let packets = 0;
+
+/** Counts packets, before any is lost. */
+const counted: ElementFactory = {
+  name: "counted",
+  create: (_, output) => ({
+    push(packet) {
+      packets++;
+      output(packet);
+    },
+  }),
+};
+
+/** The same, and leaves an array of eight places behind. */
+const littering: ElementFactory = {
+  name: "littering",
+  create: (_, output) => ({
+    push(packet) {
+      packets++;
+      control = [packets, 1, 2, 3, 4, 5, 6, 7];
+      output(packet);
+    },
+  }),
+};
+
+const two = (share: number): RigOptions => ({
+  paths: {
+    a: [counted, loss(share), rate("100 Mbit/s"), delay("5 ms")],
+    b: [counted, loss(share), rate("50 Mbit/s"), delay("20 ms")],
+  },
+});
+
+const one = (element: ElementFactory): RigOptions => ({
+  paths: { link: [element] },
+  policies: { pathManager: nDiffPorts({ subflows: 1 }) },
+});
+
+const LOADS: Readonly<Record<string, RigOptions>> = {
+  bulk: one(counted),
+  control: one(littering),
+  two_paths: two(0),
+  two_paths_loss: two(0.01),
+};
+
+/** A connection that is there; the result moves bytes over it. */
+function begin(options: RigOptions): (bytes: number) => void {
+  const source = new Uint8Array(1 << 16);
+  const target = new Uint8Array(1 << 18);
+  const rig = new Rig(options);
+  let wanted = 0;
+  let written = 0;
+  let read = 0;
+  const write = (): void => {
+    while (written < wanted) {
+      const left = wanted - written;
+      const piece = left < source.length ? source.subarray(0, left) : source;
+      const taken = rig.sender.write(rig.now, piece, 0);
+      written += taken;
+      if (taken === 0) return;
+    }
+  };
+  rig.connect({
+    onWritable: write,
+    onReadable(socket) {
+      for (let count = 1; count > 0;) {
+        count = socket.read(rig.now, target);
+        read += count;
+      }
+    },
+  });
+  const done = (): boolean => read >= wanted;
+  return (bytes) => {
+    wanted += bytes;
+    write();
+    rig.run(done);
+  };
+}
+
+/** Collects what is left behind. */
+function collect(): void {
+  const { gc } = globalThis as { gc?: () => void };
+  if (gc === undefined) throw new Error("Cannot count garbage without --v8-flags=--expose-gc");
+  gc();
+}
+
+/** Bytes left behind per packet while `bytes` are moved. */
+function garbage(move: (bytes: number) => void, bytes: number): number {
+  collect();
+  const [before, first] = [memoryUsage().heapUsed, packets];
+  move(bytes);
+  return (memoryUsage().heapUsed - before) / (packets - first);
+}
+
+/** The same in the long run: collecting makes V8 compile anew, so that it is part of the warm-up. */
+function steadyGarbage(move: (bytes: number) => void): number {
+  for (let i = 0; i < STEADY.warmUps; i++) {
+    collect();
+    move(STEADY.warmUp);
+  }
+  const windows = Array.from({ length: STEADY.windows }, () => garbage(move, STEADY.bytes));
+  return windows.sort((a, b) => a - b)[STEADY.windows >> 1] ?? NaN;
+}
+
+/** Calls per packet, by function; the module in place of core.wasm counts them. */
+function crossings(move: (bytes: number) => void): Record<string, number> {
+  const { wasmCalls: calls } = globalThis as { wasmCalls?: Record<string, number> };
+  if (calls === undefined) throw new Error("Cannot count calls without the module that does");
+  const [before, first] = [{ ...calls }, packets];
+  move(WINDOW.bytes);
+  return Object.fromEntries(
+    Object.entries(calls)
+      .map(([name, count]) => [name, (count - (before[name] ?? 0)) / (packets - first)] as const)
+      .filter(([, count]) => count > 0),
+  );
+}
+
+function count(what: string | undefined, move: (bytes: number) => void): unknown {
+  if (what === "garbage") return garbage(move, WINDOW.bytes);
+  if (what === "steady") return steadyGarbage(move);
+  return crossings(move);
+}
+
+const [what, name = ""] = Deno.args;
+const load = LOADS[name];
+if (load === undefined) throw new RangeError(`Cannot run the load "${name}" as there is none`);
+const move = begin(load);
+move(WINDOW.warmUp);
+print(JSON.stringify(count(what, move)));
+if (control === undefined) throw new Error("Unreachable: keeps the garbage from being left out");

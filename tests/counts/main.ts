@@ -1,0 +1,20 @@
+/** `deno run -A tests/counts/main.ts` prints every figure that the tests beside it hold against a limit. */
+
+import { print } from "../../cli/output.ts";
+import { countCrossings, countGarbage, table, total } from "./count.ts";
+import { LIMITS } from "./limits.ts";
+
+print("Bytes of garbage per packet");
+for (const [load, limit] of LIMITS.garbage) {
+  const [bytes, steady] = [await countGarbage(load), await countGarbage(load, "steady")];
+  print(
+    `  ${load.padEnd(20)} ${bytes.toFixed(1)} (limit ${limit}), in the long run ${
+      steady.toFixed(1)
+    }`,
+  );
+}
+for (const [load, limit] of LIMITS.crossings) {
+  const calls = await countCrossings(load);
+  print(`Calls into WebAssembly per packet, ${load}: ${total(calls).toFixed(2)} (limit ${limit})`);
+  print(table(calls));
+}
