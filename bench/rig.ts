@@ -122,12 +122,12 @@ export class Rig implements Disposable {
         onConnection: () => {
           const socket = this.#sender = listener.accept();
           if (socket === null) return;
-          socket.observer = {
+          socket.observe({
             onEstablished: () => {},
             onReadable: () => {},
             onWritable: () => events.onWritable?.(socket),
             onClosed: () => {},
-          };
+          });
         },
       },
     });

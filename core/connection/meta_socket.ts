@@ -55,10 +55,6 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly role: "client" | "server";
   readonly localEndpoint: Endpoint;
   readonly remoteEndpoint: Endpoint;
-  /** Who hears of it; the application layer sets it when it takes over an accepted connection. */
-  observer: ConnectionObserver;
-  /** Small writes are sent at once: no Nagle (RFC 9293 §3.7.4). */
-  noDelay = true;
 
   readonly keys: Keys;
   /** MP_CAPABLE was offered, or may be accepted. */
@@ -77,6 +73,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly attempts: readonly Subflow[] = [];
 
   readonly #alarm: Timed;
+  #observer: ConnectionObserver;
+  #noDelay = true;
   /** DSS_* flags of a mapping. */
   readonly #mapping: number;
   #mode: Mode;
@@ -117,7 +115,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.role = role;
     this.localEndpoint = local;
     this.remoteEndpoint = remote;
-    this.observer = observer;
+    this.#observer = observer;
     this.policies = policies;
     const { experiments } = host;
     this.capable = experiments.mptcp ?? true;
@@ -329,6 +327,21 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   // What the application does.
+
+  /** `observer` hears of it from now on: the application layer takes over an accepted connection. */
+  observe(observer: ConnectionObserver): void {
+    this.#observer = observer;
+  }
+
+  /** Small writes are sent at once: no Nagle (RFC 9293 §3.7.4). */
+  get noDelay(): boolean {
+    return this.#noDelay;
+  }
+
+  /** Has small writes sent at once, or wait for what they could travel with. */
+  setNoDelay(noDelay: boolean): void {
+    this.#noDelay = noDelay;
+  }
 
   /** Bytes that read() would give now. */
   get readable(): number {
@@ -758,7 +771,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Calls the observer for what happened in this batch. */
   notify(): void {
-    const { observer } = this;
+    const observer = this.#observer;
     if (this.#told(TELL_ESTABLISHED)) observer.onEstablished();
     if (this.#told(TELL_READABLE)) observer.onReadable();
     if (this.#told(TELL_WRITABLE)) observer.onWritable();

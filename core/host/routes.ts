@@ -26,8 +26,7 @@ export class LinkOutlet implements Outlet {
   readonly mtu: number;
   readonly maxSegments: number;
   readonly checksumMode: number;
-  /** Taken down: its addresses are not used. */
-  up = true;
+  #up = true;
   #blocked = false;
   /** Who waits while it is blocked, the one that came first in front; the other set is for those that come while they are told. */
   #waiting = new Set<Waiter>();
@@ -45,6 +44,18 @@ export class LinkOutlet implements Outlet {
     if (this.link.send(packet)) return true;
     this.#blocked = true;
     return false;
+  }
+
+  /** False while it is taken down: its addresses are not used. */
+  get up(): boolean {
+    return this.#up;
+  }
+
+  /** Takes it up or down; false when it is that already. */
+  setUp(up: boolean): boolean {
+    const changed = this.#up !== up;
+    this.#up = up;
+    return changed;
   }
 
   get blocked(): boolean {

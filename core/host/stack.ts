@@ -213,8 +213,7 @@ export class Stack implements ConnectionHost {
   setLinkUp(now: Micros, link: Link, up: boolean): void {
     this.now = now;
     const outlet = this.routes.outlets.get(link);
-    if (outlet === undefined || outlet.up === up) return;
-    outlet.up = up;
+    if (outlet === undefined || !outlet.setUp(up)) return;
     for (const { view } of this.routes.of(outlet)) {
       for (const connection of this.#live) {
         if (up) connection.paths.localAdded(view);

@@ -69,12 +69,14 @@ export class Bridge implements AsyncDisposable {
 
   /** From now on nothing comes out, in either direction; nobody is told. */
   cut(): void {
-    this.#forward.cut = this.#backward.cut = true;
+    this.#forward.setCut(true);
+    this.#backward.setCut(true);
   }
 
   /** Ends a cut. */
   restore(): void {
-    this.#forward.cut = this.#backward.cut = false;
+    this.#forward.setCut(false);
+    this.#backward.setCut(false);
   }
 
   /** What passed in each direction. Frames that are passed from device to device as they are, without elements, are not counted. */

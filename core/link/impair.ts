@@ -130,15 +130,15 @@ export class ImpairedLink implements Link {
   /** From now on nothing enters and nothing comes out; nobody is told. */
   cut(): void {
     this.#cut = true;
-    if (this.#send !== null) this.#send.cut = true;
-    if (this.#receive !== null) this.#receive.cut = true;
+    this.#send?.setCut(true);
+    this.#receive?.setCut(true);
   }
 
   /** Ends a cut. */
   restore(): void {
     this.#cut = false;
-    if (this.#send !== null) this.#send.cut = false;
-    if (this.#receive !== null) this.#receive.cut = false;
+    this.#send?.setCut(false);
+    this.#receive?.setCut(false);
   }
 
   /** What passed in each direction; `null` before it is attached. */

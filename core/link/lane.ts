@@ -33,8 +33,7 @@ export interface LaneCounts {
 
 /** One direction. */
 export class Lane {
-  /** While cut, nothing enters and nothing comes out. */
-  cut = false;
+  #cut = false;
   readonly #chain: Chain;
   #packets = 0;
   #delivered = 0;
@@ -50,12 +49,22 @@ export class Lane {
     output: (packet: Packet) => boolean,
   ) {
     this.#chain = new Chain(name, factories, surroundings, (packet) => {
-      if (this.cut) {
+      if (this.#cut) {
         this.#cutOff++;
         freePacket(packet);
       } else if (output(packet)) this.#delivered++;
       else this.#full++;
     });
+  }
+
+  /** While cut, nothing enters and nothing comes out. */
+  get cut(): boolean {
+    return this.#cut;
+  }
+
+  /** Cuts it, or ends the cut. */
+  setCut(cut: boolean): void {
+    this.#cut = cut;
   }
 
   /** Takes a copy of a packet that a host sends by `link`. */
@@ -77,8 +86,8 @@ export class Lane {
 
   #enters(): boolean {
     this.#packets++;
-    if (this.cut) this.#cutOff++;
-    return !this.cut;
+    if (this.#cut) this.#cutOff++;
+    return !this.#cut;
   }
 
   #push(packet: Packet | null, verified: boolean, partial: boolean): void {

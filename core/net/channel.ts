@@ -153,7 +153,7 @@ export class Channel implements ConnectionObserver {
     const { address, port } = socket.remoteEndpoint;
     this.#peer = formatEndpoint(address, port);
     this.#enlist();
-    socket.observer = this;
+    socket.observe(this);
     if (socket.closed) this.onClosed(socket.code);
   }
 
@@ -185,7 +185,7 @@ export class Channel implements ConnectionObserver {
 
   /** Whether segments are sent at once (true) or held back to be filled. */
   setNoDelay(noDelay: boolean): void {
-    this.socket.noDelay = noDelay;
+    this.socket.setNoDelay(noDelay);
   }
 
   /** Swaps the scheduler; nothing happens on a connection that is over. */

@@ -29,11 +29,11 @@ export interface TransportSocket extends
     | "finish"
     | "finished"
     | "localEndpoint"
-    | "noDelay"
-    | "observer"
+    | "observe"
     | "read"
     | "readable"
     | "remoteEndpoint"
+    | "setNoDelay"
     | "setScheduler"
     | "write"
   > {

@@ -241,7 +241,7 @@ function soak(seed: number, trouble: Trouble, options: {
     observer: {
       onConnection() {
         server1.socket = listener.accept()!;
-        server1.socket.observer = server1;
+        server1.socket.observe(server1);
         server1.onEstablished();
         if (server1.socket.readable > 0 || server1.socket.atEnd) server1.onReadable();
       },

@@ -61,7 +61,7 @@ describe("a long connection", () => {
     t.runUntil(() => {
       if (server === null && (server = listener.accept()) !== null) {
         const accepted = server;
-        accepted.observer = { ...IDLE, onReadable: () => read(accepted) };
+        accepted.observe({ ...IDLE, onReadable: () => read(accepted) });
         read(accepted);
       }
       return server?.atEnd === true;

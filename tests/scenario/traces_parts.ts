@@ -120,7 +120,7 @@ export function exchange(
       }
       if (socket.atEnd) socket.finish(t.now);
     };
-    socket.observer = {
+    socket.observe({
       onEstablished() {},
       onReadable: read,
       onWritable() {},
@@ -128,7 +128,7 @@ export function exchange(
         ended.server = true;
         socket.close(t.now);
       },
-    };
+    });
     read();
   };
   const listener = t.server.listen(t.now, {

@@ -76,7 +76,7 @@ export class App implements ConnectionObserver {
   constructor(dialogue: Dialogue, make: (app: App) => MetaSocket) {
     this.#dialogue = dialogue;
     this.socket = make(this);
-    this.socket.observer = this;
+    this.socket.observe(this);
   }
 
   onEstablished(): void {

@@ -228,6 +228,14 @@ export class FakeSocket implements TransportSocket {
     return bytes.length;
   }
 
+  observe(observer: ConnectionObserver): void {
+    this.observer = observer;
+  }
+
+  setNoDelay(noDelay: boolean): void {
+    this.noDelay = noDelay;
+  }
+
   finish(): void {
     this.finSent = true;
   }

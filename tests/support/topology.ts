@@ -200,7 +200,7 @@ export class Topology implements Disposable {
       const { port } = socket.remoteEndpoint;
       const end = new End(this, this.#scripts.get(port) ?? { bytes: 0 });
       this.#accepted.set(port, end);
-      socket.observer = end;
+      socket.observe(end);
       end.start(socket);
     }
   }

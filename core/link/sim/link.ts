@@ -230,9 +230,7 @@ export class LinkEnd implements Link {
     }
     packet.verified = this.rxVerified;
     packet.partial = this.rxVerified;
-    this.#network.sending = true;
-    this.#out.enter(packet);
-    this.#network.sending = false;
+    this.#network.send(this.#out, packet);
     return true;
   }
 

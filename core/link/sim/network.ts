@@ -7,6 +7,7 @@ import { type RandomSource, seededRandom } from "../../host/random.ts";
 import type { Micros } from "../../plugin.ts";
 import type { Surroundings } from "./chain.ts";
 import { Clock, type Timer } from "../clock.ts";
+import type { Packet } from "./elements/packet.ts";
 import { SimHost } from "./host.ts";
 import { type Direction, type LinkOptions, SimLink } from "./link.ts";
 import { Router } from "./router.ts";
@@ -65,8 +66,8 @@ export class Network {
   readonly randomSource: RandomSource;
   /** What elements see of the network. */
   readonly surroundings: Surroundings;
-  /** Whether a host is in the middle of a send; kept by the ends of links. */
-  sending = false;
+  /** A host is in the middle of a send. */
+  #sending = false;
   readonly #nodes = new Set<string>();
   readonly #linkNames = new Set<string>();
   readonly #links: SimLink[] = [];
@@ -118,7 +119,7 @@ export class Network {
 
   /** Lets the next event happen, with all that follows from it at once. False when nothing is left to happen. */
   step(): boolean {
-    this.sending = false;
+    this.#sending = false;
     this.#stepping = true;
     try {
       const happened = this.clock.step();
@@ -172,6 +173,13 @@ export class Network {
     return this.randomSource(name).float;
   }
 
+  /** Lets a packet that a host sends into a direction: nothing is handed over before the host has done. */
+  send(direction: Direction, packet: Packet): void {
+    this.#sending = true;
+    direction.enter(packet);
+    this.#sending = false;
+  }
+
   /** Notes a host that is to be flushed at the end of this event; called by the host. */
   touch(host: SimHost): void {
     if (this.#stepping) {
@@ -183,7 +191,7 @@ export class Network {
 
   /** Notes a direction whose packets are to be handed over at the end of this event; false when they need an event of their own. */
   defer(direction: Direction): boolean {
-    if (!this.#stepping || this.sending) return false;
+    if (!this.#stepping || this.#sending) return false;
     this.#deferred[this.#deferredCount++] = direction;
     return true;
   }

@@ -26,7 +26,7 @@ describe("an observer that writes", () => {
       onWritable: write,
       onClosed() {},
     };
-    app.socket.observer = observer;
+    app.socket.observe(observer);
     // Something to read, and room to write, in one batch.
     peer.sends("P. +10 ack 101 <dack8 101, map8 1 1 10>");
     assertEquals(written, 300);

@@ -205,7 +205,7 @@ describe("the packet scheduler (draft §3.5.3.2)", () => {
   it("waits with less than a segment while something is unacknowledged, where Nagle is asked for (RFC 9293 §3.7.4)", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
-    app.socket.noDelay = false;
+    app.socket.setNoDelay(false);
     app.write(100);
     peer.gets("P. 1:101");
     app.write(100);

@@ -46,7 +46,7 @@ describe("routes", () => {
 
   it("leave out links that are down", () => {
     const { routes: all, wifi } = routes();
-    all.outlets.get(wifi)!.up = false;
+    all.outlets.get(wifi)!.setUp(false);
     assertEquals(all.sourceFor(parseAddress("10.0.0.99")!)?.view.address, "10.0.9.7");
     assertEquals(all.addresses.map(({ address }) => address), ["10.0.9.7", "fd00::7"]);
   });
