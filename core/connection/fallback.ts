@@ -61,7 +61,7 @@ export function missOptions(meta: MetaSocket, subflow: Subflow, now: Micros): vo
 export function missMapping(meta: MetaSocket, subflow: Subflow, bits: number, now: Micros): void {
   const unmapped = (bits & SEGMENT_STAGED) !== 0 && (bits & SEGMENT_ADVANCED) !== 0 &&
     !rx.hasMptcp;
-  const waiting = meta.deadlines.at(TIMER_UNMAPPED) !== Infinity;
+  const waiting = meta.deadlines.has(TIMER_UNMAPPED);
   if (!unmapped || waiting || !unproved(meta, subflow)) return;
   meta.deadlines.set(TIMER_UNMAPPED, now + MAPPING_WAIT);
   meta.dirty();

@@ -485,7 +485,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const { unsent, unacked, window } = this.sendQueue;
     const stuck = unsent > 0 && unacked === 0 && window === 0 && this.established && !this.over;
     if (!stuck) this.deadlines.set(TIMER_PERSIST, Infinity);
-    else if (this.deadlines.at(TIMER_PERSIST) === Infinity) {
+    else if (!this.deadlines.has(TIMER_PERSIST)) {
       this.deadlines.set(TIMER_PERSIST, now + this.timer.probe(this.longestTimeout));
     }
   }
@@ -617,7 +617,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   bare(code: NetworkCode | null, established: boolean, now: Micros): void {
     // A join that came to nothing neither says why the connection is without subflows, nor gives it more time.
     if (established) this.#lastReason = code ?? "ConnectionReset";
-    if (established || this.deadlines.at(TIMER_CLOSE) === Infinity) this.armClose(now);
+    if (established || !this.deadlines.has(TIMER_CLOSE)) this.armClose(now);
   }
 
   /** Why the last subflow ended. */

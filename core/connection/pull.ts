@@ -209,7 +209,7 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
     const sent = sendQueue.bound(length, subflow, ssn);
     for (let i = 1; i < copies.length; i++) repeat(meta, sent, copies[i]!, now);
   }
-  if (meta.deadlines.at(TIMER_DATA) === Infinity) meta.armDataTimer(now);
+  if (!meta.deadlines.has(TIMER_DATA)) meta.armDataTimer(now);
   return true;
 }
 

@@ -132,7 +132,7 @@ function takePayload(meta: MetaSocket, subflow: Subflow, now: Micros): number {
 
 /** The peer's FIN on a subflow: the end of the data on plain TCP, the end of this subflow otherwise. */
 function finArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  if (meta.deadlines.at(TIMER_UNMAPPED) !== Infinity) {
+  if (meta.deadlines.has(TIMER_UNMAPPED)) {
     meta.deadlines.set(TIMER_UNMAPPED, Infinity);
     mappingMissed(meta, subflow, now);
   }

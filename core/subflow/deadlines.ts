@@ -6,6 +6,8 @@ import type { Micros } from "../plugin.ts";
 export class Deadlines<T extends number> {
   // Doubles in a plain array take 8 bytes each, and writing one makes no garbage.
   readonly #times: Micros[];
+  // Kept, not looked for: a number that a loop finds and returns is garbage, and it is asked for after every packet.
+  #nearest: Micros = Infinity;
 
   /** @param names How many there are; none is set. */
   constructor(names: number) {
@@ -17,25 +19,31 @@ export class Deadlines<T extends number> {
     return this.#times[name]!;
   }
 
+  /** Whether a deadline is set. */
+  has(name: T): boolean {
+    return this.#times[name]! < Infinity;
+  }
+
   /** Sets a deadline; Infinity takes it back. */
   set(name: T, at: Micros): void {
+    const before = this.#times[name]!;
     this.#times[name] = at;
+    if (at <= this.#nearest) this.#nearest = at;
+    else if (before === this.#nearest) this.#look();
   }
 
   /** The nearest; Infinity: none is set. */
   get nearest(): Micros {
-    let nearest = Infinity;
-    for (let i = 0; i < this.#times.length; i++) {
-      if (this.#times[i]! < nearest) nearest = this.#times[i]!;
-    }
-    return nearest;
+    return this.#nearest;
   }
 
   /** The first by name that has passed, which is taken back; -1 when none has. */
   due(now: Micros): T | -1 {
+    if (this.#nearest > now) return -1;
     for (let i = 0; i < this.#times.length; i++) {
       if (this.#times[i]! > now) continue;
       this.#times[i] = Infinity;
+      this.#look();
       return i as T;
     }
     return -1;
@@ -44,6 +52,14 @@ export class Deadlines<T extends number> {
   /** Takes all back. */
   clearAll(): void {
     for (let i = 0; i < this.#times.length; i++) this.#times[i] = Infinity;
+    this.#nearest = Infinity;
+  }
+
+  #look(): void {
+    this.#nearest = Infinity;
+    for (let i = 0; i < this.#times.length; i++) {
+      if (this.#times[i]! < this.#nearest) this.#nearest = this.#times[i]!;
+    }
   }
 }
 

@@ -277,7 +277,7 @@ export class Sender {
 
   #left(bytes: number, now: Micros): void {
     if (this.#recovery.kind === "fast") this.#recovery.prr.onSend(bytes);
-    if (this.#deadlines.at(TIMER_RTO) === Infinity) this.#arm(now);
+    if (!this.#deadlines.has(TIMER_RTO)) this.#arm(now);
   }
 
   /** After a timeout's length without data the window of then says nothing of now (RFC 5681 §4.1). */

@@ -504,7 +504,7 @@ export class Subflow implements SubflowView {
     const { length } = rx;
     this.#bytesIn += length;
     const waits = this.acks.received(length, bits, this.mtu.segment);
-    if (waits && this.#deadlines.at(TIMER_ACK) === Infinity) {
+    if (waits && !this.#deadlines.has(TIMER_ACK)) {
       this.#deadlines.set(TIMER_ACK, now + DELAYED_ACK);
     }
   }
