@@ -7,6 +7,7 @@ import type { FaultReport } from "../core/guard/faults.ts";
 import type { Policies } from "../core/guard/policies.ts";
 import { Stack } from "../core/host/stack.ts";
 import type { ElementFactory } from "../core/link/sim/elements/element.ts";
+import type { SimHost } from "../core/link/sim/host.ts";
 import { Network } from "../core/link/sim/network.ts";
 import type { Trace } from "../core/link/sim/trace.ts";
 import type { Micros } from "../core/plugin.ts";
@@ -41,6 +42,7 @@ export interface RigEvents {
 export class Rig implements Disposable {
   /** The network they are on. */
   readonly network: Network;
+  readonly #hosts: readonly SimHost[];
   readonly #client: Stack;
   readonly #server: Stack;
   #sender: MetaSocket | null = null;
@@ -68,6 +70,7 @@ export class Rig implements Disposable {
         ...(experiments === undefined ? {} : { experiments }),
         ...(report && { report }),
       });
+    this.#hosts = [client, server];
     this.#client = stack("client");
     this.#server = stack("server");
     const names = Object.keys(paths);
@@ -142,10 +145,17 @@ export class Rig implements Disposable {
     });
     this.run(() => this.#sender !== null);
     events.onWritable?.(this.sender);
+    this.#flush();
+  }
+
+  /** Ends the batch of verbs that were called from outside. */
+  #flush(): void {
+    for (const host of this.#hosts) host.flush();
   }
 
   /** Lets things happen until `condition` holds. */
   run(condition: () => boolean): void {
+    this.#flush();
     this.network.runUntil(condition, Infinity);
   }
 

@@ -326,7 +326,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return this.#subflowsTotal;
   }
 
-  // What the application does.
+  // What the application does. What a verb calls for is sent when its caller ends the batch by the host's `flush`.
 
   /** `observer` hears of it from now on: the application layer takes over an accepted connection. */
   observe(observer: ConnectionObserver): void {
@@ -359,9 +359,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** Appends bytes of `source` from index `from` to the send queue; returns how many were taken. */
-  write(now: Micros, source: Uint8Array, from: number): number {
+  write(_now: Micros, source: Uint8Array, from: number): number {
     const taken = this.over ? 0 : this.sendQueue.write(source, from);
-    if (taken > 0 && this.established) this.#pass(now);
+    if (taken > 0) this.dirty();
     return taken;
   }
 
@@ -373,9 +373,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** Ends the outgoing direction after what was written (DATA_FIN). */
-  finish(now: Micros): void {
+  finish(_now: Micros): void {
     this.#finishWriting();
-    this.#pass(now);
   }
 
   /** Drops incoming bytes from now on. */
@@ -388,27 +387,21 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** What was written is still sent; unread data make it an abort, as in Linux. */
   close(now: Micros): void {
     this.#close(now);
-    this.#pass(now);
+    this.dirty();
   }
 
   /** Ends at once with MP_FASTCLOSE. */
   abort(now: Micros): void {
     this.abortWith("ConnectionAborted", now);
-    this.#pass(now);
+    this.dirty();
   }
 
   /** Replaces the scheduler on the living connection. */
-  setScheduler(now: Micros, plugin: SchedulerPlugin): void {
+  setScheduler(_now: Micros, plugin: SchedulerPlugin): void {
     this.#schedulerPlugin = this.host.guardScheduler(plugin);
     this.#scheduler = this.#schedulerPlugin.create(this);
     for (const subflow of this.subflows) this.#scheduler.onSubflow(subflow, "joined");
-    this.#pass(now);
-  }
-
-  /** A send pass at the application's call. */
-  #pass(now: Micros): void {
     this.dirty();
-    this.host.flush(now);
   }
 
   /** No more is written: DATA_FIN takes its place behind what waits (IMP-3: no FIN while the queue holds data). */

@@ -95,7 +95,6 @@ export class Stack implements ConnectionHost {
   #spare: MetaSocket[] = [];
   #told: MetaSocket[] = [];
   #flushing = false;
-  #notifying = false;
 
   /** Makes a host without links. */
   constructor(options: StackOptions) {
@@ -149,40 +148,37 @@ export class Stack implements ConnectionHost {
     return this.timers.next();
   }
 
-  /** Ends a batch: one send pass for each connection that changed, then their observers and those of the listeners. */
+  /**
+   * Ends a batch: one pass for each connection that changed, then their observers and those of the listeners; and again for what these call for.
+   * None of them is called while it, or another, is at work.
+   */
   flush(now: Micros): void {
     this.now = now;
     if (this.#flushing) return;
     this.#flushing = true;
     try {
-      while (this.#dirty.length > 0) {
-        const batch = this.#dirty;
-        this.#dirty = this.#spare;
-        this.#spare = batch;
-        for (const connection of batch) {
-          pass(connection, now);
-          this.listeners.settle(connection, now);
-          this.#told.push(connection);
-        }
-        empty(batch);
-      }
+      do {
+        while (this.#dirty.length > 0) this.#pass(now);
+        this.listeners.notify();
+        for (let i = 0; i < this.#told.length; i++) this.#told[i]!.notify();
+        empty(this.#told);
+      } while (this.#dirty.length > 0);
     } finally {
       this.#flushing = false;
     }
-    this.#notify();
   }
 
-  /** Calls observers one after another, also those of batches that they end themselves: none is called while it, or another, is at work. */
-  #notify(): void {
-    if (this.#notifying) return;
-    this.#notifying = true;
-    try {
-      this.listeners.notify();
-      for (let i = 0; i < this.#told.length; i++) this.#told[i]!.notify();
-      empty(this.#told);
-    } finally {
-      this.#notifying = false;
+  #pass(now: Micros): void {
+    const batch = this.#dirty;
+    this.#dirty = this.#spare;
+    this.#spare = batch;
+    for (let i = 0; i < batch.length; i++) {
+      const connection = batch[i]!;
+      pass(connection, now);
+      this.listeners.settle(connection, now);
+      this.#told.push(connection);
     }
+    empty(batch);
   }
 
   // What applications do.

@@ -119,10 +119,12 @@ export class MptcpListener implements Deno.Listener<MptcpConn, Deno.NetAddr> {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    const { runtime, listeners } = this.#registry;
+    const { stack, runtime, listeners } = this.#registry;
     listeners.delete(this);
     this.#hold.release();
-    this.#listener.close(runtime.now());
+    const now = runtime.now();
+    this.#listener.close(now);
+    stack.flush(now);
     for (const { end, reject } of this.#accepting.splice(0)) {
       end();
       reject(closedError("Listener"));

@@ -108,6 +108,7 @@ export class App implements ConnectionObserver {
       0,
     );
     this.written += taken;
+    this.#flush();
     return taken;
   }
 
@@ -117,19 +118,28 @@ export class App implements ConnectionObserver {
     const length = this.socket.read(this.#dialogue.now, target);
     assertEquals(target.subarray(0, length), stream("peer", 1 + this.got, length));
     this.got += length;
+    this.#flush();
     return length;
+  }
+
+  /** Ends the batch that a verb began. */
+  #flush(): void {
+    this.#dialogue.stack.flush(this.#dialogue.now);
   }
 
   finish(): void {
     this.socket.finish(this.#dialogue.now);
+    this.#flush();
   }
 
   close(): void {
     this.socket.close(this.#dialogue.now);
+    this.#flush();
   }
 
   abort(): void {
     this.socket.abort(this.#dialogue.now);
+    this.#flush();
   }
 }
 

@@ -137,9 +137,9 @@ export class Topology implements Disposable {
     return this.network.now / 1e6;
   }
 
-  /** Tells the network that an application's call may have moved a stack's nearest deadline. */
+  /** Ends what applications began: what their verbs call for is sent, and deadlines are known to the network. */
   wake(): void {
-    for (const host of this.#hosts) host.wake();
+    for (const host of this.#hosts) host.flush();
   }
 
   /** Calls back at `seconds`. */
