@@ -50,6 +50,11 @@ export class Heard {
     this.minRtt = minRtt;
   }
 
+  /** No round trip so far tells the path's. */
+  noRtt(): void {
+    this.rtt = -1;
+  }
+
   /** Notes that `part` up to `end` was reported; `highest` is the end of what was reported before this ACK. */
   deliver(part: Part, end: number, highest: number, now: Micros): void {
     this.delivered += end - part.seq;

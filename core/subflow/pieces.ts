@@ -1,6 +1,7 @@
 /** What a scoreboard is made of: mappings, the pieces that they are cut into, and the orders in which these stand. */
 
 import type { Micros } from "../plugin.ts";
+import type { Delivery } from "./heard.ts";
 
 /** What one decision sent under one DSS mapping (RFC 8684 §3.3.1); a retransmission repeats it unchanged. */
 export interface Mapping {
@@ -49,12 +50,67 @@ export class Chunk implements Mapping {
   fin = false;
   /** One past its last sequence offset. */
   end = 0;
-  /** Its first piece; null in the pool only. */
+  /** Its first piece that is not acknowledged; null in the pool only. */
   head: Part | null = null;
+  /** How many pieces there are. */
+  pieces = 0;
   /** Its own serial number, or that of a later chunk when all before that one are SACKed. */
   skip = 0;
   /** Next in the pool. */
   link: Chunk | null = null;
+  #most = 0;
+
+  /** Becomes a mapping that was sent in segments of `segment` bytes. */
+  map(mapping: Mapping, segment: number): void {
+    this.dsn = mapping.dsn;
+    this.ssn = mapping.ssn;
+    this.length = mapping.length;
+    this.checksum = mapping.checksum;
+    this.first = mapping.first;
+    this.fin = false;
+    // An honest peer's blocks end where segments do; twice as many edges are room for what was sent again in others.
+    this.#most = 2 * Math.ceil(mapping.length / segment) + 1;
+  }
+
+  /** Becomes a FIN at `seq`. */
+  mapFin(seq: number): void {
+    this.dsn = 0;
+    this.ssn = seq;
+    this.length = 0;
+    this.checksum = -1;
+    this.first = false;
+    this.fin = true;
+    this.#most = 1;
+  }
+
+  /** Takes its place in the ring, as one piece. */
+  begin(part: Part, serial: number): void {
+    this.end = part.end;
+    this.head = part;
+    this.pieces = 1;
+    this.skip = serial;
+  }
+
+  /** Whether SACK edges may cut it into so many more pieces. */
+  mayCut(cuts: number): boolean {
+    return this.pieces + cuts <= this.#most;
+  }
+
+  /** Everything before `part` is acknowledged. */
+  acknowledge(part: Part): void {
+    this.head = part;
+    part.lead();
+  }
+
+  /** All chunks from this one to `serial` are SACKed whole; its own serial number: it is not. */
+  skipTo(serial: number): void {
+    this.skip = serial;
+  }
+
+  /** A piece of it is gone. */
+  forget(): void {
+    this.pieces--;
+  }
 }
 
 /** The scoreboard's own side of a piece. */
@@ -88,11 +144,79 @@ export class Part implements Piece {
   get fin(): boolean {
     return this.mapping.fin;
   }
+
+  /** Was sent once, as [seq, end). */
+  begin(seq: number, end: number, delivery: Delivery, appLimited: boolean, now: Micros): void {
+    this.seq = seq;
+    this.end = end;
+    this.sends = 0;
+    this.appLimited = appLimited;
+    this.sent(delivery, now);
+  }
+
+  /** Was sent, once more. */
+  sent(delivery: Delivery, now: Micros): void {
+    this.sends++;
+    this.time = now;
+    this.priorDelivered = delivery.delivered;
+    this.priorTime = delivery.deliveredTime;
+  }
+
+  /** Was not sent after all. */
+  unsent(): void {
+    this.sends = 0;
+  }
+
+  /** Becomes SENT, SACKED or LOST. */
+  mark(state: number): void {
+    this.state = state;
+  }
+
+  /** Is cut at `at`, strictly inside; returns the second part. */
+  split(at: number): Part {
+    const rest = takePart(this.mapping);
+    rest.seq = at;
+    rest.end = this.end;
+    rest.sends = this.sends;
+    rest.state = this.state;
+    rest.time = this.time;
+    rest.priorDelivered = this.priorDelivered;
+    rest.priorTime = this.priorTime;
+    rest.appLimited = this.appLimited;
+    this.end = at;
+    rest.prev = this;
+    rest.next = this.next;
+    if (this.next !== null) this.next.prev = rest;
+    this.next = rest;
+    this.mapping.pieces++;
+    return rest;
+  }
+
+  /** Takes in the next piece of its chunk. */
+  join(next: Part): void {
+    this.sends = Math.max(this.sends, next.sends);
+    this.end = next.end;
+    this.next = next.next;
+    if (next.next !== null) next.next.prev = this;
+    this.mapping.forget();
+    givePart(next);
+  }
+
+  /** Loses its first bytes, up to `at`. */
+  trim(at: number): void {
+    this.seq = at;
+  }
+
+  /** Becomes the first of its chunk. */
+  lead(): void {
+    this.prev = null;
+  }
 }
 
 let chunks: Chunk | null = null;
 let parts: Part | null = null;
 
+/** A chunk from the pool; the caller sets all but `link`. */
 export function takeChunk(): Chunk {
   const chunk = chunks;
   if (chunk === null) return new Chunk();
@@ -101,12 +225,14 @@ export function takeChunk(): Chunk {
   return chunk;
 }
 
+/** Gives a chunk without pieces back to the pool. */
 export function giveChunk(chunk: Chunk): void {
   chunk.head = null;
   chunk.link = chunks;
   chunks = chunk;
 }
 
+/** A piece of `mapping` from the pool; the caller sets all but its links. */
 export function takePart(mapping: Chunk): Part {
   const part = parts;
   if (part === null) return new Part(mapping);
@@ -116,6 +242,7 @@ export function takePart(mapping: Chunk): Part {
   return part;
 }
 
+/** Gives a piece that stands in no order any more back to the pool. */
 export function givePart(part: Part): void {
   part.prev = null;
   part.next = parts;

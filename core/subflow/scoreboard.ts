@@ -22,14 +22,12 @@ import {
 } from "./pieces.ts";
 import { Ring } from "./ring.ts";
 
-/** Pieces above which SACK edges cut no more: else a peer that reports single bytes would make every acknowledgement a long way to go. */
-const MOST_PIECES = 2048;
-
 /**
  * The sender's scoreboard of one subflow. It pins the pages of the send queue that its pieces touch.
  *
  * The chunks stand in a ring, found by bisection; those SACKed whole are jumped over. What is SENT also stands in the order of sending, what is
- * LOST in that of sequence numbers. So an ACK costs what it changes, not what is in flight.
+ * LOST in that of sequence numbers. So an ACK costs what it changes, not what is in flight. A chunk is cut at SACK edges into at most twice its
+ * segments and one piece: else a peer that reports single bytes would make every acknowledgement a long way to go.
  */
 export class Scoreboard {
   readonly #stream: number;
@@ -115,36 +113,25 @@ export class Scoreboard {
   }
 
   /**
-   * Appends a mapping that begins at SND.NXT and of which `sent` bytes, at least one, have left. The rest is LOST without having been sent: it
-   * follows when the link takes packets again.
+   * Appends a mapping that begins at SND.NXT and of which `sent` bytes, at least one, have left in segments of `segment` bytes. The rest is LOST
+   * without having been sent: it follows when the link takes packets again.
    */
-  send(mapping: Mapping, sent: number, delivery: Delivery, now: Micros): void {
-    const part = this.#append(mapping.length, delivery, now);
-    const chunk = part.mapping;
-    chunk.dsn = mapping.dsn;
-    chunk.ssn = mapping.ssn;
-    chunk.length = mapping.length;
-    chunk.checksum = mapping.checksum;
-    chunk.first = mapping.first;
-    part.appLimited = delivery.appLimited;
+  send(mapping: Mapping, sent: number, segment: number, delivery: Delivery, now: Micros): void {
+    const chunk = takeChunk();
+    chunk.map(mapping, segment);
+    const part = this.#append(chunk, mapping.length, delivery, delivery.appLimited, now);
     stream_pin(this.#stream, mapping.dsn, mapping.length);
     if (sent === mapping.length) return;
     const rest = this.#split(part, part.seq + sent);
-    rest.sends = 0;
+    rest.unsent();
     this.#lose(rest);
   }
 
   /** Appends a FIN that has left. */
   sendFin(delivery: Delivery, now: Micros): void {
-    const part = this.#append(1, delivery, now);
-    const chunk = part.mapping;
-    chunk.dsn = 0;
-    chunk.ssn = part.seq;
-    chunk.length = 0;
-    chunk.checksum = -1;
-    chunk.first = false;
-    chunk.fin = true;
-    part.appLimited = false;
+    const chunk = takeChunk();
+    chunk.mapFin(this.#nxt);
+    this.#append(chunk, 1, delivery, false, now);
   }
 
   /** Begins an ACK: all before `ack`, which lies in [SND.UNA, SND.NXT], is acknowledged. */
@@ -169,8 +156,7 @@ export class Scoreboard {
         giveChunk(ring.shift());
         continue;
       }
-      chunk.head = part;
-      part.prev = null;
+      chunk.acknowledge(part);
       if (part.seq < ack) {
         repeated ||= part.sends > 1;
         if (part.state !== SACKED) this.#deliver(part, ack, now, heard);
@@ -179,7 +165,7 @@ export class Scoreboard {
       break;
     }
     // What lies behind a hole may have waited long for the retransmission that filled it.
-    if (repeated) heard.rtt = -1;
+    if (repeated) heard.noRtt();
     this.#una = ack;
   }
 
@@ -233,12 +219,12 @@ export class Scoreboard {
     let last: Part | null = null;
     for (let serial = ring.first; serial < ring.next; serial++) {
       const chunk = ring.at(serial);
-      if (reneged) chunk.skip = serial;
+      if (reneged) chunk.skipTo(serial);
       for (let part = chunk.head; part !== null; part = part.next) {
         this.#steps++;
         if (part.state === SENT || (reneged && part.state === SACKED)) {
           this.#leave(part);
-          part.state = LOST;
+          part.mark(LOST);
           this.#lost += part.end - part.seq;
           this.#losses.put(part, last);
         }
@@ -264,10 +250,7 @@ export class Scoreboard {
     this.cut(bytes);
     const part = this.#losses.head!;
     if (part.sends === 1) this.#repeated++;
-    part.sends++;
-    part.time = now;
-    part.priorDelivered = delivery.delivered;
-    part.priorTime = delivery.deliveredTime;
+    part.sent(delivery, now);
     this.#leave(part);
     this.#enterSent(part);
   }
@@ -309,27 +292,26 @@ export class Scoreboard {
     return chunk.dsn + chunk.length;
   }
 
-  /** Appends a chunk of `length` that is one piece and was sent once. */
-  #append(length: number, delivery: Delivery, now: Micros): Part {
-    const chunk = takeChunk();
+  /** Appends a chunk of `length` sequence numbers that is one piece and was sent once. */
+  #append(
+    chunk: Chunk,
+    length: number,
+    delivery: Delivery,
+    appLimited: boolean,
+    now: Micros,
+  ): Part {
     const part = takePart(chunk);
-    part.seq = this.#nxt;
-    part.end = this.#nxt += length;
-    part.sends = 1;
-    part.time = now;
-    part.priorDelivered = delivery.delivered;
-    part.priorTime = delivery.deliveredTime;
-    chunk.fin = false;
-    chunk.end = part.end;
-    chunk.head = part;
-    chunk.skip = this.#ring.next;
+    const seq = this.#nxt;
+    this.#nxt += length;
+    part.begin(seq, this.#nxt, delivery, appLimited, now);
+    chunk.begin(part, this.#ring.next);
     this.#ring.push(chunk);
     this.#pieces++;
     this.#enterSent(part);
     return part;
   }
 
-  /** Marks [from, to) SACKed. False when the scoreboard had no room for an edge. */
+  /** Marks [from, to) SACKed. False when a chunk was in too many pieces for an edge. */
   #take(from: number, to: number, now: Micros, heard: Heard): boolean {
     const ring = this.#ring;
     let whole = true;
@@ -343,7 +325,8 @@ export class Scoreboard {
       for (let part = chunk.head; part !== null && part.seq < to; part = part.next) {
         this.#steps++;
         if (part.end <= from || part.state === SACKED) continue;
-        if ((part.seq < from || part.end > to) && this.#pieces >= MOST_PIECES) {
+        const cuts = (part.seq < from ? 1 : 0) + (part.end > to ? 1 : 0);
+        if (cuts > 0 && !chunk.mayCut(cuts)) {
           whole = false;
           continue;
         }
@@ -353,7 +336,7 @@ export class Scoreboard {
         part = this.#enterSacked(part);
       }
       const { head } = chunk;
-      if (head!.state === SACKED && head!.next === null) chunk.skip = serial + 1;
+      if (head!.state === SACKED && head!.next === null) chunk.skipTo(serial + 1);
     }
     return whole;
   }
@@ -365,7 +348,7 @@ export class Scoreboard {
       this.#steps++;
       const chunk = ring.at(serial);
       if (chunk.skip === serial) return serial;
-      if (chunk.skip < ring.next) chunk.skip = ring.at(chunk.skip).skip;
+      if (chunk.skip < ring.next) chunk.skipTo(ring.at(chunk.skip).skip);
       serial = chunk.skip;
     }
     return serial;
@@ -389,14 +372,14 @@ export class Scoreboard {
   }
 
   #enterSent(part: Part): void {
-    part.state = SENT;
+    part.mark(SENT);
     this.#sent.insert(part);
   }
 
   /** Reports `part` as SACKed and joins it to its neighbours that are: a block that grows segment by segment stays one piece, which is returned. */
   #enterSacked(part: Part): Part {
     this.#leave(part);
-    part.state = SACKED;
+    part.mark(SACKED);
     this.#sacked += part.end - part.seq;
     let whole = part;
     if (part.prev !== null && part.prev.state === SACKED) whole = this.#join(part.prev, part);
@@ -407,27 +390,14 @@ export class Scoreboard {
   /** Takes a piece that is SENT for lost. */
   #lose(part: Part): void {
     this.#leave(part);
-    part.state = LOST;
+    part.mark(LOST);
     this.#lost += part.end - part.seq;
     this.#losses.insert(part);
   }
 
   /** Cuts `part` at `at`, strictly inside; returns the second part. It is not SACKED. */
   #split(part: Part, at: number): Part {
-    const rest = takePart(part.mapping);
-    rest.seq = at;
-    rest.end = part.end;
-    rest.sends = part.sends;
-    rest.state = part.state;
-    rest.time = part.time;
-    rest.priorDelivered = part.priorDelivered;
-    rest.priorTime = part.priorTime;
-    rest.appLimited = part.appLimited;
-    part.end = at;
-    rest.prev = part;
-    rest.next = part.next;
-    if (part.next !== null) part.next.prev = rest;
-    part.next = rest;
+    const rest = part.split(at);
     if (part.state === SENT) this.#sent.put(rest, part);
     else this.#losses.put(rest, part);
     this.#pieces++;
@@ -441,12 +411,8 @@ export class Scoreboard {
   #join(a: Part, b: Part): Part {
     if (b.data % PAGE !== 0) stream_unpin(this.#stream, b.data, 1);
     if (a.sends > 1 && b.sends > 1) this.#repeated--;
-    a.sends = Math.max(a.sends, b.sends);
-    a.end = b.end;
-    a.next = b.next;
-    if (b.next !== null) b.next.prev = a;
+    a.join(b);
     this.#pieces--;
-    givePart(b);
     return a;
   }
 
@@ -458,7 +424,7 @@ export class Scoreboard {
     if (Math.floor((from + bytes) / PAGE) !== Math.floor(from / PAGE)) {
       stream_unpin(this.#stream, from, 1);
     }
-    part.seq = at;
+    part.trim(at);
     if (part.state === SACKED) this.#sacked -= bytes;
     else if (part.state === LOST) this.#lost -= bytes;
   }
@@ -469,6 +435,7 @@ export class Scoreboard {
     this.#leave(part);
     if (part.sends > 1) this.#repeated--;
     this.#pieces--;
+    part.mapping.forget();
     givePart(part);
   }
 }

@@ -233,7 +233,7 @@ export class Sender {
     if (board.inFlight === 0) this.rate.idle(now);
     const sent = this.#output.data(fresh, seq, seq + length, now);
     if (sent === 0) return false;
-    board.send(fresh, sent, this.rate, now);
+    board.send(fresh, sent, this.#mtu.payload, this.rate, now);
     this.#bytes += sent;
     this.#lastSent = now;
     this.#left(sent, now);

@@ -13,9 +13,6 @@ const SENT = 0;
 const SACKED = 1;
 const LOST = 2;
 
-/** Ranges above which SACK edges cut no more. */
-const MOST_RANGES = 2048;
-
 class Range implements Piece {
   seq = 0;
   end = 0;
@@ -29,7 +26,8 @@ class Range implements Piece {
   prev: Range | null = null;
   next: Range | null = null;
 
-  constructor(readonly mapping: Mapping) {}
+  /** `most`: pieces of its mapping above which SACK edges cut no more. */
+  constructor(readonly mapping: Mapping, readonly most: number) {}
 
   get data(): number {
     return this.mapping.dsn + this.seq - this.mapping.ssn;
@@ -84,8 +82,8 @@ export class InFlightList implements Board {
     this.una = 1;
   }
 
-  send(mapping: Mapping, sent: number, delivery: Delivery, now: number): void {
-    const range = new Range({ ...mapping });
+  send(mapping: Mapping, sent: number, segment: number, delivery: Delivery, now: number): void {
+    const range = new Range({ ...mapping }, 2 * Math.ceil(mapping.length / segment) + 1);
     range.appLimited = delivery.appLimited;
     this.#append(range, mapping.length, delivery, now);
     if (sent === mapping.length) return;
@@ -96,7 +94,7 @@ export class InFlightList implements Board {
 
   sendFin(delivery: Delivery, now: number): void {
     const mapping = { dsn: 0, ssn: this.nxt, length: 0, checksum: -1, first: false };
-    const range = new Range(mapping);
+    const range = new Range(mapping, 1);
     range.fin = true;
     this.#append(range, 1, delivery, now);
   }
@@ -128,7 +126,8 @@ export class InFlightList implements Board {
       this.steps++;
       if (range.end <= left || range.state === SACKED) continue;
       let hit = range;
-      if ((hit.seq < left || hit.end > right) && this.pieces >= MOST_RANGES) continue;
+      const cuts = Number(hit.seq < left) + Number(hit.end > right);
+      if (cuts > 0 && this.#rangesOf(hit.mapping) + cuts > hit.most) continue;
       if (hit.seq < left) hit = this.#split(hit, left);
       if (hit.end > right) this.#split(hit, right);
       this.#deliver(hit, hit.end, now, heard);
@@ -229,6 +228,15 @@ export class InFlightList implements Board {
     return result;
   }
 
+  /** Ranges of a mapping. */
+  #rangesOf(mapping: Mapping): number {
+    let count = 0;
+    for (let range = this.#head; range !== null; range = range.next) {
+      if (range.mapping === mapping) count++;
+    }
+    return count;
+  }
+
   #append(range: Range, length: number, delivery: Delivery, now: number): void {
     range.seq = this.nxt;
     range.end = this.nxt += length;
@@ -270,7 +278,7 @@ export class InFlightList implements Board {
 
   #split(range: Range, at: number): Range {
     this.pieces++;
-    const rest = new Range(range.mapping);
+    const rest = new Range(range.mapping, range.most);
     rest.seq = at;
     rest.end = range.end;
     rest.state = range.state;

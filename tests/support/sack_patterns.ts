@@ -17,6 +17,8 @@ export type Operation =
     readonly ack: number;
     /** Edges of its SACK blocks. */
     readonly edges: readonly number[];
+    /** Bytes that the peer holds behind `ack`. */
+    readonly held: number;
     /** How much longer than the round trip a segment may take. */
     readonly window: number;
     readonly now: number;
@@ -78,7 +80,7 @@ export class Sender {
       case "send": {
         const { length, now } = operation;
         const mapping = { dsn: board.nxt, ssn: board.nxt, length, checksum: -1, first: false };
-        board.send(mapping, length, this, now);
+        board.send(mapping, length, SEGMENT, this, now);
         break;
       }
       case "resend": {
@@ -128,6 +130,8 @@ export class Sender {
 /** A receiver that names the three blocks that changed last (RFC 2018 §4). */
 class Receiver {
   next = 1;
+  /** Bytes held above a hole. */
+  held = 0;
   readonly #ranges: [number, number][] = [];
   #recent: [number, number][] = [];
 
@@ -144,10 +148,12 @@ class Receiver {
     }
     const gone = ranges.splice(index, joined, range);
     this.#recent = this.#recent.filter((each) => !gone.includes(each));
+    for (const [left, right] of gone) this.held -= right - left;
     if (range[0] <= this.next) {
       this.next = range[1];
       ranges.shift();
     } else {
+      this.held += range[1] - range[0];
       this.#recent.unshift(range);
       if (this.#recent.length > 8) this.#recent.pop();
     }
@@ -167,7 +173,7 @@ export function record(pattern: Pattern): Operation[] {
   const receiver = new Receiver();
   const operations: Operation[] = [];
   const arrivals = new Map<number, [number, number][]>();
-  const acks = new Map<number, { ack: number; edges: number[] }[]>();
+  const acks = new Map<number, { ack: number; edges: number[]; held: number }[]>();
   const half = window >> 1;
   const end = 1 + total * SEGMENT;
   let packets = 0;
@@ -195,14 +201,14 @@ export function record(pattern: Pattern): Operation[] {
       unacknowledged = 0;
       const then = acks.get(now + half) ?? [];
       acks.set(now + half, then);
-      then.push({ ack: receiver.next, edges });
+      then.push({ ack: receiver.next, edges, held: receiver.held });
     }
     arrivals.delete(now);
     quiet++;
-    for (const { ack, edges } of acks.get(now) ?? []) {
+    for (const { ack, edges, held } of acks.get(now) ?? []) {
       if (ack < board.una) continue;
       quiet = 0;
-      play({ kind: "ack", ack, edges, window: reordering, now });
+      play({ kind: "ack", ack, edges, held, window: reordering, now });
     }
     acks.delete(now);
     if (quiet > 3 * window && !board.empty) {
@@ -251,14 +257,21 @@ export function recordHostile(chunks: number, chunk: number, byte: boolean): Ope
       const left = 1 + segment * SEGMENT + (byte ? Math.floor(random() * (SEGMENT - 2)) : 0);
       edges.push(left, left + (byte ? 1 : SEGMENT));
     }
-    operations.push({ kind: "ack", ack: 1, edges, window: 1e9, now: 1000 + i / 100 });
+    operations.push({ kind: "ack", ack: 1, edges, held: 0, window: 1e9, now: 1000 + i / 100 });
   }
   const end = 1 + segments * SEGMENT;
-  operations.push({ kind: "ack", ack: 1, edges: [end - SEGMENT, end], window: 0, now: 2000 });
+  operations.push({
+    kind: "ack",
+    ack: 1,
+    edges: [end - SEGMENT, end],
+    held: 0,
+    window: 0,
+    now: 2000,
+  });
   for (let i = 0; i < 5000; i++) {
     operations.push({ kind: "resend", most: SEGMENT, now: 2000 + i });
   }
-  operations.push({ kind: "ack", ack: end, edges: [], window: 0, now: 9000 });
+  operations.push({ kind: "ack", ack: end, edges: [], held: 0, window: 0, now: 9000 });
   return operations;
 }
 

@@ -2,9 +2,16 @@ import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
 import { Scoreboard } from "../../../core/subflow/scoreboard.ts";
 import { InFlightList } from "../../reference/in_flight_list.ts";
-import { patterns, record, recordHostile, replay } from "../../support/sack_patterns.ts";
+import {
+  type Pattern,
+  patterns,
+  record,
+  recordHostile,
+  replay,
+  Sender,
+} from "../../support/sack_patterns.ts";
 
-/** Mappings in flight: 35 MB of segments of 1460 bytes, 280 ms at 1 Gbit/s. */
+/** Mappings in flight: 35 MB in segments of 1460 bytes, 280 ms at 1 Gbit/s. */
 const CHUNKS = 12_000;
 
 describe("steps of the scoreboard for an ACK, 12,000 mappings in flight", () => {
@@ -16,10 +23,37 @@ describe("steps of the scoreboard for an ACK, 12,000 mappings in flight", () => 
     });
   }
 
-  for (const [name, byte] of [["a segment", false], ["a byte", true]] as const) {
-    it(`are at most 100 for a block of a hostile peer: 10,000 of ${name}`, () => {
-      const { worstBlock } = replay(recordHostile(CHUNKS, 2, byte), new Scoreboard(0));
+  for (
+    const [name, chunk, byte] of [
+      ["segments", 2, false],
+      ["bytes", 2, true],
+      ["bytes in super-segments", 44, true],
+    ] as const
+  ) {
+    it(`are at most 100 for a block of a hostile peer: 10,000 ${name}`, () => {
+      const operations = recordHostile(Math.floor(2 * CHUNKS / chunk), chunk, byte);
+      const { worstBlock } = replay(operations, new Scoreboard(0));
       assert(worstBlock <= 100, `${worstBlock}`);
+    });
+  }
+});
+
+describe("what an honest peer reports", () => {
+  const worst: Pattern = {
+    window: 600,
+    chunk: 44,
+    total: 4000,
+    lost: (index, random) => index % 2 === 0 || random() < 0.1,
+  };
+  for (
+    const [name, pattern] of Object.entries({ ...patterns(CHUNKS), "every second lost": worst })
+  ) {
+    it(`is SACKed to the byte: ${name}`, () => {
+      const sender = new Sender(new Scoreboard(0));
+      for (const operation of record(pattern)) {
+        sender.play(operation);
+        if (operation.kind === "ack") assert(sender.board.sacked === operation.held);
+      }
     });
   }
 });
