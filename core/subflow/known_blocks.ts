@@ -1,59 +1,64 @@
-/** The SACK blocks of the ACK before: most of what an ACK reports stood there. */
+/** The SACK blocks of the ACKs before: most of what an ACK reports stood there (RFC 2018 §4: a block is repeated in several). */
 
-/** Edges of the blocks that one ACK has room for (RFC 2018 §3): half of those remembered. */
-const HALF = 8;
+/** How many are remembered: one ACK has room for four, and old ones come again when a newer one is filled. */
+const MOST = 8;
 
-/** Remembers the blocks that were taken in whole, for as long as what is SACKed stays so. */
+/** Remembers blocks that were taken in whole, for as long as what is SACKed stays so. */
 export class KnownBlocks {
-  /** What {@linkcode KnownBlocks.cut} left of a block; nothing when `from` is not below `to`. */
-  from = 0;
-  /** Its end. */
-  to = 0;
-  /** Edges of the blocks of an ACK before, then of the ACK in hand, or the other way round. Made when one comes. */
+  // Left and right edges in turn. Made when a block comes.
   readonly #edges: number[] = [];
-  /** Where those of before begin, 0 or `HALF`, and end. */
-  #before = 0;
-  #beforeEnd = 0;
-  /** Where those of the ACK in hand end. */
-  #freshEnd = HALF;
+  #oldest = 0;
+  #from = 0;
+  #to = 0;
 
-  /** An ACK begins: the blocks of the last one that had any are those of before. */
-  turn(): void {
-    const before = this.#before;
-    const fresh = HALF - before;
-    if (this.#freshEnd === fresh) return;
-    this.#before = fresh;
-    this.#beforeEnd = this.#freshEnd;
-    this.#freshEnd = before;
+  /** What {@linkcode KnownBlocks.cut} left of a block; nothing when it is not below `to`. */
+  get from(): number {
+    return this.#from;
   }
 
-  /** Cuts what stood in the ACK before off the ends of a block. */
+  /** Its end. */
+  get to(): number {
+    return this.#to;
+  }
+
+  /** Cuts what is known off the ends of a block. */
   cut(left: number, right: number): void {
     const edges = this.#edges;
     let from = left;
     let to = right;
-    for (let i = this.#before; i < this.#beforeEnd; i += 2) {
+    for (let i = 0; i < edges.length; i += 2) {
       const begin = edges[i]!;
       const end = edges[i + 1]!;
       if (begin <= from && from < end) from = end;
       if (begin < to && to <= end) to = begin;
     }
-    this.from = from;
-    this.to = to;
+    this.#from = from;
+    this.#to = to;
   }
 
-  /** All bytes of a block are SACKed, or acknowledged. */
+  /** All bytes of a block are SACKed, or acknowledged: it takes the place of one that it covers, else of the oldest. */
   add(left: number, right: number): void {
     const edges = this.#edges;
-    while (edges.length < 2 * HALF) edges.push(0);
-    if (this.#freshEnd === 2 * HALF - this.#before) return;
-    edges[this.#freshEnd++] = left;
-    edges[this.#freshEnd++] = right;
+    for (let i = 0; i < edges.length; i += 2) {
+      // Covered by one that is known: nothing new.
+      if (edges[i]! <= left && right <= edges[i + 1]!) return;
+      if (left > edges[i]! || right < edges[i + 1]!) continue;
+      edges[i] = left;
+      edges[i + 1] = right;
+      return;
+    }
+    if (edges.length < 2 * MOST) {
+      edges.push(left, right);
+      return;
+    }
+    edges[this.#oldest] = left;
+    edges[this.#oldest + 1] = right;
+    this.#oldest = (this.#oldest + 2) % (2 * MOST);
   }
 
   /** What was SACKed is no more. */
   clear(): void {
-    this.#beforeEnd = this.#before;
-    this.#freshEnd = HALF - this.#before;
+    while (this.#edges.length > 0) this.#edges.pop();
+    this.#oldest = 0;
   }
 }

@@ -56,6 +56,8 @@ export class Chunk implements Mapping {
   pieces = 0;
   /** Its own serial number, or that of a later chunk when all before that one are SACKed. */
   skip = 0;
+  /** At the last of a run of chunks SACKed whole: serial number of the first. */
+  start = 0;
   /** Next in the pool. */
   link: Chunk | null = null;
   #most = 0;
@@ -105,6 +107,11 @@ export class Chunk implements Mapping {
   /** All chunks from this one to `serial` are SACKed whole; its own serial number: it is not. */
   skipTo(serial: number): void {
     this.skip = serial;
+  }
+
+  /** It is the last of a run that begins at `serial`. */
+  startAt(serial: number): void {
+    this.start = serial;
   }
 
   /** A piece of it is gone. */

@@ -138,7 +138,6 @@ export class Scoreboard {
   acknowledge(ack: number, minRtt: Micros, now: Micros, heard: Heard): void {
     heard.begin(minRtt);
     this.#highest = this.#fack;
-    this.#blocks.turn();
     const ring = this.#ring;
     let repeated = false;
     while (ring.first < ring.next) {
@@ -336,9 +335,23 @@ export class Scoreboard {
         part = this.#enterSacked(part);
       }
       const { head } = chunk;
-      if (head!.state === SACKED && head!.next === null) chunk.skipTo(serial + 1);
+      if (head!.state === SACKED && head!.next === null) this.#joinRun(serial);
     }
     return whole;
+  }
+
+  /** A chunk is SACKed whole: it joins the runs beside it. The first of a run knows its end, the last its start; an honest block begins at the first. */
+  #joinRun(serial: number): void {
+    const ring = this.#ring;
+    let start = serial;
+    let end = serial + 1;
+    if (serial > ring.first && ring.at(serial - 1).skip !== serial - 1) {
+      start = Math.max(ring.first, ring.at(serial - 1).start);
+    }
+    if (end < ring.next && ring.at(end).skip !== end) end = ring.at(end).skip;
+    ring.at(serial).skipTo(end);
+    ring.at(start).skipTo(end);
+    ring.at(end - 1).startAt(start);
   }
 
   /** The first chunk from `serial` on that is not known to be SACKed whole. Each way is halved as it is gone. */

@@ -1,7 +1,8 @@
-/** Every packet of 24 scenarios is as it was recorded: a change of the stack's inside shows nothing outside. */
+/** Every packet of 24 scenarios is as it was recorded: a change of the stack's inside shows nothing outside. What the sender's lists cost is counted. */
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { countSteps } from "../support/steps.ts";
 import { difference, readRecordings, type Recording, run } from "./traces.ts";
 import { SCENARIOS } from "./traces_scenarios.ts";
 
@@ -10,8 +11,12 @@ describe("packet traces", () => {
 
   for (const scenario of SCENARIOS) {
     it(scenario.name, () => {
-      const text = difference(scenario.name, recordings[scenario.name], run(scenario));
+      const { result, acks, steps, dear, most } = countSteps(() => run(scenario));
+      const text = difference(scenario.name, recordings[scenario.name], result);
       assert(text === null, text ?? "");
+      // What an ACK costs the sender hangs on what is new in it, not on what is in flight; three old blocks at once are found by three bisections.
+      assert(steps <= 16 * acks, `${steps} steps for ${acks} ACKs`);
+      assert(dear <= acks / 1000 && most <= 16, `${dear} of ${acks} ACKs, by ${most} steps`);
     });
   }
 
