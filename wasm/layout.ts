@@ -95,6 +95,7 @@ export const OPTION_SACK = 16;
 export const OPTION_MPTCP = 32; // any MPTCP option; in TX: TX_RAW
 export const OPTION_DSS = 64; // a well-formed DSS
 export const OPTION_MALFORMED = 128; // an MPTCP option of wrong length was left out
+export const OPTION_RARE = 256; // a well-formed MPTCP option other than DSS
 
 // DSS flags (RFC 8684 §3.3).
 export const DSS_DATA_ACK = 1;

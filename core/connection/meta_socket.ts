@@ -235,7 +235,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Plain TCP, or as good as that (RFC 8684 §3.7). */
   get fallback(): boolean {
-    return this.#mode.kind === "tcp" || this.#mode.kind === "infinite";
+    return this.#mode !== MPTCP && this.#mode !== OFFERED;
   }
 
   /** The first subflow is or was established. */

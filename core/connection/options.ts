@@ -1,6 +1,12 @@
 /** The MPTCP options of a segment in `rx`: which part of the stack each belongs to (draft ARC-6). */
 
-import { MAPPING_CONFLICT, SEGMENT_CHECKSUM, SEGMENT_MEMORY } from "../../wasm/layout.ts";
+import {
+  DSS_DATA_ACK,
+  DSS_MAPPING,
+  MAPPING_CONFLICT,
+  SEGMENT_CHECKSUM,
+  SEGMENT_MEMORY,
+} from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { formatAddress, isHostAddress } from "../wire/ip.ts";
@@ -29,18 +35,25 @@ import type { MetaSocket } from "./meta_socket.ts";
 /** Handles the options of an acceptable segment; false when it must not be looked at further. */
 export function handleOptions(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (meta.fallback) return true;
+  if (rx.plainDss) return takeDss(meta, subflow, now);
   if (rx.malformed) meta.host.count("MPTCPMalformed");
   if (!rx.hasMptcp) {
     missOptions(meta, subflow, now);
     return true;
   }
-  if (rx.hasDss) {
-    subflow.trust.dssCame();
-    meta.confirm();
-    if (rx.hasDataAck) takeDataAck(meta, subflow, now);
-    if (rx.hasMapping && !takeMapping(meta, subflow, now)) return false;
-  }
+  if (rx.hasDss && !takeDss(meta, subflow, now)) return false;
   return rx.onlyDss || handleRare(meta, subflow, now);
+}
+
+/** DATA_ACK and mapping; false when the segment must not be looked at further. */
+function takeDss(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
+  subflow.trust.dssCame();
+  meta.confirm();
+  const flags = rx.dssFlags;
+  if (flags & DSS_DATA_ACK) takeDataAck(meta, subflow, now);
+  // A super-segment repeats its mapping on every packet.
+  return (flags & DSS_MAPPING) === 0 || subflow.receiver.repeatsMapping ||
+    takeMapping(meta, subflow, now);
 }
 
 function takeDataAck(meta: MetaSocket, subflow: Subflow, now: Micros): void {
@@ -57,8 +70,6 @@ function takeDataAck(meta: MetaSocket, subflow: Subflow, now: Micros): void {
 
 /** Learns the mapping of a DSS; false when the segment must not be looked at further. */
 function takeMapping(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
-  // A super-segment repeats its mapping on every packet.
-  if (subflow.receiver.repeatsMapping) return true;
   const { receiveQueue } = meta;
   const dsn = rx.dsn(meta.remoteIdsn, receiveQueue.next);
   if (!(dsn >= 0)) {

@@ -246,6 +246,7 @@ export class Output {
     const stream = level.sendStream;
     let data = mapping.dsn + from - mapping.ssn;
     let at = from;
+    let packets = 0;
     while (at < to) {
       const length = Math.min(most, to - at);
       const aLength = Math.min(length, PAGE - (data & (PAGE - 1)));
@@ -257,10 +258,12 @@ export class Output {
       tx.next(toWire(at, this.#iss), at + length === to ? TCP_ACK | TCP_PSH : TCP_ACK);
       tx.build(this.#key, out, this.#outlet.checksumMode);
       if (!this.#outlet.send(out)) break;
-      this.#sent();
+      packets++;
       at += length;
       data += length;
     }
+    // They all acknowledge the same.
+    if (packets > 0) this.#sent(packets);
     return at - from;
   }
 
@@ -283,7 +286,7 @@ export class Output {
       this.#acks.need();
       return false;
     }
-    this.#sent();
+    this.#sent(1);
     return true;
   }
 
@@ -309,11 +312,11 @@ export class Output {
     return windowField(this.#level.receiveWindow, this.scale);
   }
 
-  /** Notes that a segment has left, and what it acknowledged. */
-  #sent(): void {
+  /** Notes that segments have left, and what they acknowledged. */
+  #sent(segments: number): void {
     const { dataAckFlags, dataRcvNxt } = this.#level;
     const { nxt } = this.#receiver;
-    this.#segments++;
+    this.#segments += segments;
     this.#acks.offered(nxt + this.#window() * (1 << this.scale));
     const told = (plan.dss & DSS_DATA_ACK) !== 0;
     this.#acks.sent(nxt, told ? dataRcvNxt : -1);

@@ -7,6 +7,8 @@ export class SendWindow {
   #wl1 = 0;
   #wl2 = 0;
   #scale = 0;
+  /** Bytes that one of the field stands for: 2 to the power of the shift. */
+  #unit = 1;
 
   /** Bytes that the peer allows beyond SND.UNA. */
   get size(): number {
@@ -27,12 +29,13 @@ export class SendWindow {
   begin(window: number, scale: number): void {
     this.#size = window;
     this.#scale = scale;
+    this.#unit = 2 ** scale;
     this.#wl1 = this.#wl2 = 0;
   }
 
   /** A window in bytes, from the field of a segment. */
   scaled(field: number): number {
-    return field * 2 ** this.#scale;
+    return field * this.#unit;
   }
 
   /** Takes the window of an acceptable segment unless an older one brings it (RFC 9293 §3.10.7.4, fifth). */

@@ -93,14 +93,6 @@ export function optionAt(subtype: number): number {
   return u32[RX_MPTCP + subtype]!;
 }
 
-/** Whether the packet just parsed has no MPTCP option but DSS. */
-export function onlyDss(): boolean {
-  for (let subtype = 0; subtype <= MP_TCPRST; subtype++) {
-    if (subtype !== DSS && u32[RX_MPTCP + subtype] !== 0) return false;
-  }
-  return true;
-}
-
 function read16(at: number): number {
   return u8[at]! << 8 | u8[at + 1]!;
 }

@@ -10,6 +10,7 @@ import {
   OPTION_MALFORMED,
   OPTION_MPTCP,
   OPTION_MSS,
+  OPTION_RARE,
   OPTION_SACK,
   OPTION_SACK_PERMITTED,
   OPTION_TIMESTAMPS,
@@ -248,9 +249,14 @@ class Rx {
     return (u32[RX_OPTIONS]! & OPTION_DSS) !== 0;
   }
 
+  /** Whether a DSS came, and no other MPTCP option, well-formed or not. */
+  get plainDss(): boolean {
+    return (u32[RX_OPTIONS]! & (OPTION_DSS | OPTION_RARE | OPTION_MALFORMED)) === OPTION_DSS;
+  }
+
   /** Whether no MPTCP option came but DSS. */
   get onlyDss(): boolean {
-    return options.onlyDss();
+    return (u32[RX_OPTIONS]! & OPTION_RARE) === 0;
   }
 
   /** Address of the MPTCP option of a subtype; 0 when it did not come. */

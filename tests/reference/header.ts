@@ -229,6 +229,8 @@ function parseOptions(view: DataView, at: number, end: number, flags: number): O
         if (subtype === 2) {
           found.options |= layout.OPTION_DSS;
           found.dss = parseDss(view, at, length);
+        } else {
+          found.options |= layout.OPTION_RARE;
         }
       }
     }

@@ -9,6 +9,7 @@ import {
   OPTION_MALFORMED,
   OPTION_MPTCP,
   OPTION_MSS,
+  OPTION_RARE,
   OPTION_SACK,
   OPTION_SACK_PERMITTED,
   OPTION_TIMESTAMPS,
@@ -138,7 +139,7 @@ function parseMptcp(at: usize, length: u32, flags: u32): u32 {
   }
   if (!rightLength(at, subtype, length, flags)) return OPTION_MALFORMED;
   store<u32>(place, <u32> at);
-  return OPTION_MPTCP;
+  return OPTION_MPTCP | OPTION_RARE;
 }
 
 /** Data sequence signal (RFC 8684 §3.3, figure 9). */

@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "npm:fast-check@4.10.2";
+import { rx } from "../../../core/wire/segment.ts";
 import { writeKey } from "../../../core/host/flow_key.ts";
 import { parseAddress } from "../../../core/wire/ip.ts";
 import * as M from "../../../core/wire/mptcp.ts";
@@ -152,6 +153,6 @@ describe("MPTCP options", () => {
     const at = carriedRaw(L.TCP_ACK, [30, 3, 0x51, 30, 3, 0x50, 30, 4, 0x40, 7]);
     assertEquals(M.readMpPrio(at(M.MP_PRIO)), true);
     assertEquals(M.readRemoveAddr(at(M.REMOVE_ADDR)), [7]);
-    assertEquals(M.onlyDss(), false);
+    assertEquals(rx.onlyDss, false);
   });
 });
