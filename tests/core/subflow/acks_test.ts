@@ -1,0 +1,69 @@
+import { describe, it } from "@std/testing/bdd";
+import { assertEquals } from "@std/assert";
+import { Acks } from "../../../core/subflow/acks.ts";
+import {
+  SEGMENT_ADVANCED,
+  SEGMENT_DATA,
+  SEGMENT_DUPLICATE,
+  SEGMENT_FILLED,
+  SEGMENT_GAP,
+} from "../../../wasm/layout.ts";
+
+const IN_ORDER = SEGMENT_ADVANCED | SEGMENT_DATA;
+
+describe("acknowledgements owed to the peer", () => {
+  it("wait for the second full segment, a byte more than one is enough (RFC 5681 §4.2)", () => {
+    const acks = new Acks();
+    assertEquals(acks.received(1000, IN_ORDER, 1400), true);
+    assertEquals(acks.now, false);
+    assertEquals(acks.received(1, IN_ORDER, 1400), false);
+    assertEquals(acks.now, true);
+  });
+
+  it("count small segments by their bytes: 536 of them wait, 537 do not", () => {
+    const acks = new Acks();
+    assertEquals(acks.received(500, IN_ORDER, 1400), true);
+    assertEquals(acks.received(36, IN_ORDER, 1400), true);
+    assertEquals(acks.received(1, IN_ORDER, 1400), false);
+  });
+
+  it("do not wait for a super-segment: no segment is larger than there can be", () => {
+    const acks = new Acks();
+    assertEquals(acks.received(2801, IN_ORDER, 1400), false);
+    acks.settled();
+    assertEquals(acks.received(1400, IN_ORDER, 1400), true);
+  });
+
+  it("leave at once where a segment is out of order, a duplicate, or fills a hole (RFC 5681 §4.2)", () => {
+    for (const bit of [SEGMENT_GAP, SEGMENT_DUPLICATE, SEGMENT_FILLED]) {
+      const acks = new Acks();
+      assertEquals(acks.received(1, SEGMENT_ADVANCED | bit, 1400), false);
+      assertEquals(acks.now, true);
+    }
+  });
+
+  it("are owed until one has left, and then are counted anew", () => {
+    const acks = new Acks();
+    acks.need();
+    assertEquals(acks.received(1000, IN_ORDER, 1400), false);
+    assertEquals(acks.now, true);
+    acks.settled();
+    assertEquals(acks.now, false);
+    assertEquals(acks.received(1000, IN_ORDER, 1400), true);
+  });
+
+  it("remember what the last one told; one without a DATA_ACK tells nothing of the data", () => {
+    const acks = new Acks();
+    acks.begin();
+    assertEquals([acks.last, acks.dataAck], [1, 0]);
+    acks.sent(101, 51);
+    acks.sent(201, -1);
+    assertEquals([acks.last, acks.dataAck], [201, 51]);
+  });
+
+  it("never move the edge of the window to the left (RFC 9293 §3.8.6.2)", () => {
+    const acks = new Acks();
+    for (const edge of [500, 499, 501, 0]) acks.offered(edge);
+    assertEquals(acks.edge, 501);
+  });
+});

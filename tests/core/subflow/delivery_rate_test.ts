@@ -1,0 +1,68 @@
+import { describe, it } from "@std/testing/bdd";
+import { assertEquals } from "@std/assert";
+import { DeliveryRate } from "../../../core/subflow/delivery_rate.ts";
+import { Heard } from "../../../core/subflow/heard.ts";
+
+/** An ACK of something sent when `priorDelivered` bytes had been delivered, the last of them at `priorTime`. */
+function heard(priorDelivered: number, priorTime: number, appLimited = false): Heard {
+  return Object.assign(new Heard(), { priorDelivered, priorTime, appLimited });
+}
+
+describe("delivery rate", () => {
+  it("is what was delivered between the sending and the acknowledgement, over the time that took", () => {
+    const rate = new DeliveryRate();
+    assertEquals([rate.rate, rate.sample], [0, 0]);
+    rate.idle(1000);
+    rate.count(3000, 21_000);
+    assertEquals([rate.delivered, rate.deliveredTime], [3000, 21_000]);
+    rate.take(heard(0, 1000), 21_000);
+    assertEquals([rate.sample, rate.rate], [150_000, 150_000]);
+    rate.count(1000, 31_000);
+    rate.take(heard(3000, 21_000), 31_000);
+    assertEquals([rate.sample, rate.rate], [100_000, 100_000]);
+  });
+
+  it("has no sample where an ACK delivered nothing, or no time has passed", () => {
+    const rate = new DeliveryRate();
+    rate.count(1000, 10_000);
+    rate.take(heard(0, 0), 10_000);
+    const before = rate.rate;
+    rate.take(heard(-1, 0), 20_000);
+    assertEquals([rate.sample, rate.rate], [0, before]);
+    rate.take(heard(0, 20_000), 20_000);
+    assertEquals([rate.sample, rate.rate], [0, before]);
+  });
+
+  it("is timed by the last delivery that told something", () => {
+    const rate = new DeliveryRate();
+    rate.count(1000, 10_000);
+    rate.count(0, 50_000);
+    assertEquals(rate.deliveredTime, 10_000);
+  });
+
+  it("is not lowered by what the application held back, but may be raised by it", () => {
+    const rate = new DeliveryRate();
+    rate.count(1000, 10_000);
+    rate.take(heard(0, 0), 10_000); // 100,000 bytes a second
+    rate.count(1000, 50_000);
+    rate.take(heard(1000, 10_000, true), 50_000);
+    assertEquals([rate.sample, rate.rate], [25_000, 100_000]);
+    rate.count(8000, 90_000);
+    rate.take(heard(2000, 50_000, true), 90_000);
+    assertEquals([rate.sample, rate.rate], [200_000, 200_000]);
+    rate.take(heard(9000, 50_000), 90_000);
+    assertEquals(rate.rate, 25_000);
+  });
+
+  it("marks what is sent as held back until everything that was in flight then is delivered", () => {
+    const rate = new DeliveryRate();
+    assertEquals(rate.appLimited, false);
+    rate.count(500, 1000);
+    rate.limit(2000);
+    assertEquals(rate.appLimited, true);
+    rate.count(1999, 2000);
+    assertEquals(rate.appLimited, true);
+    rate.count(1, 3000);
+    assertEquals(rate.appLimited, false);
+  });
+});

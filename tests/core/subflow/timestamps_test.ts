@@ -1,0 +1,77 @@
+import { describe, it } from "@std/testing/bdd";
+import { assertEquals } from "@std/assert";
+import { timestampAt, Timestamps } from "../../../core/subflow/timestamps.ts";
+import { comes } from "../../support/parts.ts";
+
+const DAYS_24 = 24 * 24 * 3600e6;
+
+/** Timestamps of a subflow whose peer's SYN had TSval `tsval` at time 0. */
+function agreed(tsval: number): Timestamps {
+  const timestamps = new Timestamps(0);
+  comes({ ts: [tsval, 0] });
+  timestamps.agree(0);
+  return timestamps;
+}
+
+/** Whether a segment with TSval `tsval` is old. */
+function old(timestamps: Timestamps, tsval: number, now = 0): boolean {
+  comes({ ts: [tsval, 0] });
+  return timestamps.old(now);
+}
+
+describe("our clock", () => {
+  it("ticks in milliseconds from its offset, in 32 bits (RFC 7323 §5.4)", () => {
+    assertEquals([999, 1000, 1999].map((now) => timestampAt(now, 5)), [5, 6, 6]);
+    assertEquals(timestampAt(2000, 0xffffffff), 1);
+    const timestamps = new Timestamps(7);
+    assertEquals([timestamps.value(3000), timestamps.offset], [10, 7]);
+  });
+});
+
+describe("timestamps (RFC 7323)", () => {
+  it("are sent where the peer's SYN has one, which is the first to be echoed", () => {
+    const timestamps = agreed(1234);
+    assertEquals([timestamps.on, timestamps.recent], [true, 1234]);
+    comes({});
+    const without = new Timestamps(0);
+    assertEquals(without.on, true);
+    without.agree(0);
+    assertEquals([without.on, without.recent], [false, 0]);
+  });
+
+  it("are not taken up again by a later segment", () => {
+    const timestamps = new Timestamps(0);
+    comes({});
+    timestamps.agree(0);
+    comes({ ts: [5, 0] });
+    timestamps.agree(0);
+    assertEquals([timestamps.on, timestamps.old(0)], [false, false]);
+  });
+
+  it("tell an old segment by one that is lower, not by an equal one (§5.3)", () => {
+    const timestamps = agreed(1000);
+    assertEquals([999, 1000, 1001].map((tsval) => old(timestamps, tsval)), [true, false, false]);
+  });
+
+  it("are compared around 2^32: half of the numbers are lower (§5.2)", () => {
+    const timestamps = agreed(5);
+    assertEquals(old(timestamps, 0xffffffff), true);
+    assertEquals(old(timestamps, 5 + 2 ** 31 - 1), false);
+    assertEquals(old(timestamps, 5 + 2 ** 31), true);
+  });
+
+  it("say nothing where a segment has none", () => {
+    const timestamps = agreed(1000);
+    comes({});
+    assertEquals(timestamps.old(0), false);
+  });
+
+  it("tell old from new for 24 days (§5.5), counted from the last one taken", () => {
+    const timestamps = agreed(1000);
+    assertEquals([old(timestamps, 999, DAYS_24), old(timestamps, 999, DAYS_24 + 1)], [true, false]);
+    comes({ ts: [2000, 0] });
+    timestamps.take(DAYS_24);
+    assertEquals(timestamps.recent, 2000);
+    assertEquals(old(timestamps, 1999, 2 * DAYS_24), true);
+  });
+});
