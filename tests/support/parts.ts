@@ -2,6 +2,10 @@
 
 import { writeKey } from "../../core/host/flow_key.ts";
 import type { AckSample, CongestionController, Endpoint, Micros } from "../../core/plugin.ts";
+import { Acks } from "../../core/subflow/acks.ts";
+import { Deadlines, SUBFLOW_TIMERS, type SubflowTimer } from "../../core/subflow/deadlines.ts";
+import { Mtu } from "../../core/subflow/mtu.ts";
+import { Output } from "../../core/subflow/output.ts";
 import { ReceiveWindow } from "../../core/subflow/receive_window.ts";
 import { PLAIN } from "../../core/subflow/handshake.ts";
 import type {
@@ -11,7 +15,9 @@ import type {
   SubflowHost,
   Waiter,
 } from "../../core/subflow/shared.ts";
+import { Receiver } from "../../core/subflow/receiver.ts";
 import { Subflow } from "../../core/subflow/subflow.ts";
+import { Timestamps } from "../../core/subflow/timestamps.ts";
 import type { TimeWait } from "../../core/subflow/time_wait.ts";
 import { parseAddress } from "../../core/wire/ip.ts";
 import { inOnePiece, type PacketOut, packetOut } from "../../core/wire/packet.ts";
@@ -90,7 +96,9 @@ export class FakeOutlet implements Outlet {
   /** Takes out what was sent, a line each: `FLAGS SEQ:END ack N win N <options>`, numbers as on the wire. */
   lines(): string[] {
     this.gsoSizes.length = 0;
-    return this.packets.splice(0).map((bytes) => packetText(bytes).replace(/^\S+ > \S+ /, ""));
+    return this.packets.splice(0).map((bytes) =>
+      packetText(bytes).replace(/^\S+ > \S+ | <>$/g, "")
+    );
   }
 }
 
@@ -305,4 +313,49 @@ export function established(options: PartsOptions = {}): SubflowParts {
   subflow.arrive(0);
   outlet.lines();
   return parts;
+}
+
+/** The parts from which a subflow's segments are built, after the handshake; its peer allows segments of 1,000 bytes, options included. */
+export class OutputParts {
+  readonly host: FakeHost = new FakeHost();
+  readonly outlet: FakeOutlet = new FakeOutlet();
+  readonly level: FakeLevel;
+  readonly timestamps: Timestamps = new Timestamps(0);
+  readonly receiver: Receiver = new Receiver();
+  readonly acks: Acks = new Acks();
+  readonly deadlines: Deadlines<SubflowTimer> = new Deadlines<SubflowTimer>(SUBFLOW_TIMERS);
+  readonly mtu: Mtu = new Mtu(this.outlet, 4);
+  readonly output: Output;
+
+  constructor(options: { written?: number; timestamps?: boolean; plain?: boolean } = {}) {
+    this.level = new FakeLevel(this.host, options.written ?? 10_000);
+    if (options.plain) this.level.plain();
+    comes(options.timestamps ? { ts: [77, 0] } : {});
+    this.timestamps.agree(0);
+    this.receiver.begin(IRS);
+    this.receiver.start(this.host.wasm, this.level.receiveStream);
+    this.acks.begin();
+    this.mtu.peer(1000);
+    const { host, level, outlet, timestamps, receiver, acks, mtu, deadlines } = this;
+    this.output = new Output({
+      host,
+      level,
+      outlet,
+      key: flowKey(),
+      iss: ISS,
+      timestamps,
+      receiver,
+      acks,
+      mtu,
+      deadlines,
+    });
+    this.output.resize();
+  }
+
+  /** Payload of `length` bytes comes at `seq` and is placed. */
+  receive(seq: number, length: number): void {
+    this.receiver.map(1, 1, 1e5, -1, 1e6);
+    comes({ seq, length });
+    this.receiver.place(seq, 1e6);
+  }
 }

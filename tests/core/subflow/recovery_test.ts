@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { fastRecovery, lossRecovery, OPEN } from "../../../core/subflow/recovery.ts";
 import { Dialogue } from "../../support/dialogue.ts";
 import type { Got, Peer } from "../../support/scripted_peer.ts";
 
@@ -20,6 +21,19 @@ function warmUp(d: Dialogue, peer: Peer, app: { write(n: number): number }, roun
     }
   }
 }
+
+describe("recovery", () => {
+  it("is open, fast with a PRR of its own, or the repair after a timeout", () => {
+    assertEquals(OPEN, { kind: "open" });
+    const fast = fastRecovery(501, 3000);
+    assert(fast.kind === "fast");
+    assertEquals([fast.until, fast.prr.window], [501, 0]);
+    // The flight is what the reduction is measured by: two thirds of 300 delivered bytes.
+    fast.prr.onAck(300, 2700, 2000, 100, false, false);
+    assertEquals(fast.prr.window, 2700 + 200);
+    assertEquals(lossRecovery(501), { kind: "loss", until: 501 });
+  });
+});
 
 describe("fast retransmit with SACK (RFC 6675, RFC 8985)", () => {
   it("sends again exactly what is missing, once three segments above it arrived", () => {
