@@ -1,6 +1,12 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { addAddrHmac, joinHmac, keyMaterial, sameHmac } from "../../../core/connection/keys.ts";
+import {
+  addAddrHmac,
+  joinHmac,
+  keyMaterial,
+  Keys,
+  sameHmac,
+} from "../../../core/connection/keys.ts";
 import { Tokens } from "../../../core/host/tokens.ts";
 import type { MetaSocket } from "../../../core/connection/meta_socket.ts";
 
@@ -48,6 +54,42 @@ describe("keys", () => {
     }
     assertEquals(sameHmac(mac, mac.slice()), true);
     assertEquals(sameHmac(mac, mac.slice(0, 20)), false);
+  });
+});
+
+describe("the keys of a connection (RFC 8684 §3.1)", () => {
+  it("are ours, with what follows from it; the peer's is 0 until it is learned", () => {
+    const keys = new Keys(A, false);
+    assertEquals([keys.own, keys.token, keys.idsn], [A, keyMaterial(A).token, keyMaterial(A).idsn]);
+    const zero = { high: 0, low: 0 };
+    assertEquals([keys.peer, keys.peerToken, keys.peerIdsn], [zero, 0, zero]);
+    keys.learn(B);
+    assertEquals(keys.peer, B);
+    assertEquals({ token: keys.peerToken, idsn: keys.peerIdsn }, keyMaterial(B));
+    assertEquals(keys.own, A);
+  });
+
+  it("offer HMAC-SHA256, and checksums where one side asks for them: not to ask again takes nothing back", () => {
+    const quiet = new Keys(A, false);
+    assertEquals([quiet.checksum, quiet.flags], [false, 0x01]);
+    quiet.heed(0x01);
+    assertEquals([quiet.checksum, quiet.flags], [false, 0x01]);
+    quiet.heed(0x81);
+    assertEquals([quiet.checksum, quiet.flags], [true, 0x81]);
+    quiet.heed(0x01);
+    assertEquals(quiet.checksum, true);
+    const asking = new Keys(A, true);
+    asking.heed(0x01);
+    assertEquals([asking.checksum, asking.flags], [true, 0x81]);
+  });
+
+  it("remember whether the peer takes joins to its first address, as it said last", () => {
+    const keys = new Keys(A, false);
+    assertEquals(keys.denied, false);
+    keys.heed(0x21);
+    assertEquals([keys.denied, keys.flags], [true, 0x01]);
+    keys.heed(0x01);
+    assertEquals(keys.denied, false);
   });
 });
 

@@ -2,11 +2,13 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "npm:fast-check@4.10.2";
 import { RetransmitQueue, SendQueue } from "../../../core/connection/send_queue.ts";
-import { host_new } from "../../../wasm/mod.ts";
 import type { Subflow } from "../../../core/subflow/subflow.ts";
+import { host_new } from "../../../wasm/mod.ts";
+import { comes, established } from "../../support/parts.ts";
 
-const SUBFLOW = {} as Subflow;
 const HOST = host_new(1, 2);
+const { subflow: SUBFLOW } = established();
+const { subflow: OTHER } = established({ path: 2 });
 
 describe("the retransmit queue (draft SQ-5)", () => {
   it("holds exactly the bytes that were added and not taken away, oldest first", () => {
@@ -56,5 +58,198 @@ describe("part B of the send queue (draft Fig. 2)", () => {
       assertEquals(queue.oldest, null);
       queue.free();
     }));
+  });
+});
+
+/** A queue of three sendings of 10 bytes: [1, 11), [11, 21), [21, 31). Each begins at the sequence offset of its data offset on the subflow named. */
+function boundTo(...subflows: readonly Subflow[]): SendQueue {
+  const queue = new SendQueue(HOST, 1e6);
+  subflows.forEach((subflow, i) => queue.bound(10, subflow, 1 + 10 * i));
+  return queue;
+}
+
+/** The sending that holds the byte at `offset`. */
+function holding(queue: SendQueue, offset: number): NonNullable<SendQueue["oldest"]> {
+  const sent = queue.find(offset);
+  assert(sent !== null);
+  return sent;
+}
+
+/** What goes again, as ranges of data offsets. */
+function again({ again }: SendQueue): number[][] {
+  const ranges: number[][] = [];
+  while (!again.empty) {
+    ranges.push([again.first, again.firstEnd]);
+    again.release(again.firstEnd);
+  }
+  return ranges;
+}
+
+describe("the subflows that carry part B", () => {
+  it("are those that a sending was bound to, and those that it was repeated on", () => {
+    const queue = boundTo(SUBFLOW, SUBFLOW, OTHER);
+    const sent = holding(queue, 11);
+    assertEquals([sent.offset, sent.end, sent.length, sent.copies], [11, 21, 10, 1]);
+    assertEquals([sent.sentOn(SUBFLOW), sent.sentOn(OTHER)], [true, false]);
+    queue.repeated(sent, 11, 10, OTHER, 11);
+    assertEquals([sent.copies, sent.sentOn(OTHER)], [2, true]);
+    assert(sent.copy(0) === SUBFLOW && sent.copy(1) === OTHER);
+  });
+
+  it("carry a byte until it is acknowledged on the subflow: after that only a DATA_ACK tells where it is", () => {
+    const { subflow, level } = established({ written: 20 });
+    const queue = new SendQueue(HOST, 1e6);
+    const sent = queue.bound(10, subflow, 1);
+    subflow.chunk(1, 10, false, 0);
+    const carried = (): boolean[] =>
+      [1, 4, 5, 10, 11].map((offset) => sent.carriedBy(subflow, offset));
+    assertEquals(carried(), [true, true, true, true, false]);
+    assertEquals(sent.carriedBy(OTHER, 1), false);
+    comes({ ack: 5, dss: { flags: level.dataAckFlags } });
+    subflow.arrive(0);
+    assertEquals(carried(), [false, false, true, true, false]);
+    // A part of it once more, at the next sequence offset.
+    queue.repeated(sent, 3, 2, subflow, 11);
+    assertEquals([2, 3, 4, 5].map((offset) => sent.carriedBy(subflow, offset)), [
+      false,
+      true,
+      true,
+      true,
+    ]);
+  });
+
+  it("lack the oldest that others have and they were not given, in order", () => {
+    const queue = boundTo(SUBFLOW, OTHER, SUBFLOW);
+    assertEquals(queue.firstNotOn(OTHER)?.offset, 1);
+    queue.repeated(holding(queue, 1), 1, 10, OTHER, 1);
+    assertEquals(queue.firstNotOn(OTHER)?.offset, 21);
+    assertEquals(queue.firstNotOn(SUBFLOW)?.offset, 11);
+    queue.acknowledge(25);
+    assertEquals([queue.firstNotOn(OTHER)?.offset, queue.firstNotOn(SUBFLOW)], [25, null]);
+  });
+
+  it("look once at each sending, however often they ask", () => {
+    const queue = new SendQueue(HOST, 1e6);
+    for (let i = 0; i < 1000; i++) queue.bound(1, SUBFLOW, 1 + i);
+    const before = queue.steps;
+    for (let i = 0; i < 100; i++) assertEquals(queue.firstNotOn(SUBFLOW), null);
+    assertEquals(queue.steps - before, 1000);
+  });
+
+  it("lack what nobody has as soon as one has it again", () => {
+    const queue = boundTo(OTHER, SUBFLOW);
+    queue.forget(OTHER, true);
+    const third = established({ path: 3 }).subflow;
+    assertEquals(queue.firstNotOn(third)?.offset, 11); // passes [1, 11), which nobody has
+    queue.repeated(holding(queue, 1), 1, 10, SUBFLOW, 11);
+    assertEquals(queue.firstNotOn(third)?.offset, 1);
+  });
+});
+
+describe("what goes again", () => {
+  it("is, of a subflow that is gone, what nobody else was given", () => {
+    const queue = boundTo(OTHER, SUBFLOW, OTHER);
+    queue.repeated(holding(queue, 21), 21, 10, SUBFLOW, 11);
+    queue.forget(OTHER, true);
+    assertEquals(again(queue), [[1, 11]]);
+    assertEquals([1, 11, 21].map((offset) => holding(queue, offset).copies), [0, 1, 1]);
+    // Nobody had [1, 11) any more: it is not lost twice.
+    queue.forget(SUBFLOW, true);
+    assertEquals(again(queue), [[11, 31]]);
+  });
+
+  it("is nothing on plain TCP, where nobody else could carry it", () => {
+    const queue = boundTo(SUBFLOW);
+    queue.forget(SUBFLOW, false);
+    assertEquals(again(queue), []);
+  });
+
+  it("is, of a subflow in trouble, all that it has in flight and that is not DATA_ACKed, SACKed or not", () => {
+    const { subflow } = established({ written: 40 });
+    const queue = new SendQueue(HOST, 1e6);
+    for (const dsn of [1, 11, 21, 31]) {
+      queue.bound(10, dsn === 21 ? OTHER : subflow, subflow.sender.board.nxt);
+      if (dsn !== 21) subflow.chunk(dsn, 10, false, 0);
+    }
+    comes({ ack: 4, sack: [[11, 21]] });
+    subflow.arrive(0);
+    queue.acknowledge(7);
+    queue.reinject(subflow);
+    assertEquals(again(queue), [[7, 21], [31, 41]]);
+  });
+});
+
+describe("our direction", () => {
+  const ending = (written: number): SendQueue => {
+    const queue = new SendQueue(HOST, 1e6);
+    queue.write(new Uint8Array(written), 0);
+    queue.end(false);
+    return queue;
+  };
+
+  it("takes bytes up to its limit, and none after its end", () => {
+    const queue = new SendQueue(HOST, 100);
+    assertEquals([queue.room, queue.write(new Uint8Array(150), 0), queue.room], [100, 100, 0]);
+    queue.bound(100, SUBFLOW, 1);
+    queue.acknowledge(41);
+    assertEquals([queue.room, queue.unsent, queue.unacked], [40, 0, 60]);
+    queue.end(false);
+    assertEquals([queue.room, queue.write(new Uint8Array(10), 0)], [0, 0]);
+  });
+
+  it("ends behind what was written, once", () => {
+    const queue = ending(10);
+    queue.end(true);
+    assertEquals(queue.ours, { kind: "ending", fin: 11, second: false });
+    assertEquals(new SendQueue(HOST, 10).ours, { kind: "open" });
+  });
+
+  it("has its end due when everything before it is sent, and not twice", () => {
+    const queue = ending(10);
+    assertEquals([queue.finDue, queue.finUnacked], [false, false]);
+    queue.bound(10, SUBFLOW, 1);
+    assertEquals([queue.finDue, queue.nxt], [true, 11]);
+    queue.finSent();
+    assertEquals([queue.finDue, queue.nxt, queue.unsent, queue.unacked], [false, 12, 0, 11]);
+    assertEquals(queue.finUnacked, false); // data are out too
+    queue.acknowledge(11);
+    assertEquals(queue.finUnacked, true);
+  });
+
+  it("is done when its end is DATA_ACKed, which is told once", () => {
+    const queue = ending(10);
+    queue.bound(10, SUBFLOW, 1);
+    queue.finSent();
+    assertEquals([queue.acknowledge(11), queue.ours.kind], [false, "ending"]);
+    assertEquals([queue.acknowledge(12), queue.ours], [true, {
+      kind: "acked",
+      fin: 11,
+      second: false,
+    }]);
+    assertEquals([queue.finUnacked, queue.acknowledge(12)], [false, false]);
+  });
+
+  it("has another end take the place of one that was sent and not acknowledged", () => {
+    const queue = ending(10);
+    queue.bound(10, SUBFLOW, 1);
+    assertEquals(queue.finAgain(), false); // not sent yet
+    queue.finSent();
+    assertEquals([queue.finAgain(), queue.nxt, queue.finDue], [true, 11, true]);
+    queue.finSent();
+    queue.acknowledge(12);
+    assertEquals(queue.finAgain(), false);
+  });
+
+  it("without an end has none to send", () => {
+    const queue = boundTo(SUBFLOW);
+    queue.finSent();
+    assertEquals([queue.nxt, queue.finDue, queue.finAgain()], [11, false, false]);
+  });
+
+  it("is let further by the peer's window, never back (RFC 8684 §3.3.4)", () => {
+    const queue = boundTo(SUBFLOW);
+    assertEquals([queue.windowEnd, queue.window], [1, 0]);
+    assertEquals([queue.open(31), queue.open(31), queue.open(20)], [true, false, false]);
+    assertEquals([queue.windowEnd, queue.window], [31, 20]);
   });
 });

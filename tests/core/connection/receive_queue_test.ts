@@ -1,0 +1,113 @@
+import { describe, it } from "@std/testing/bdd";
+import { assertEquals } from "@std/assert";
+import { ReceiveQueue } from "../../../core/connection/receive_queue.ts";
+import { PAGE, USAGE_PAGES } from "../../../wasm/layout.ts";
+import { host_new, host_usage, stream_place } from "../../../wasm/mod.ts";
+import { randomBytes, Scratch } from "../../wasm/support.ts";
+
+const LIMIT = 10_000;
+const HOST = host_new(1, 2);
+const SCRATCH = new Scratch(2 * PAGE);
+/** The byte at data offset n is BYTES[n]. */
+const BYTES = randomBytes(2 * PAGE, 1);
+
+/** A queue to which the data offsets [from, to) of each of `ranges` have come. */
+function received(...ranges: readonly (readonly [number, number])[]): ReceiveQueue {
+  const queue = new ReceiveQueue(HOST, LIMIT);
+  for (const range of ranges) place(queue, ...range);
+  return queue;
+}
+
+function place(queue: ReceiveQueue, from: number, to: number): void {
+  stream_place(queue.stream, from, SCRATCH.put(BYTES.subarray(from, to)), to - from);
+}
+
+describe("receive queue", () => {
+  it("has nothing to read before something has come in order", () => {
+    const queue = received([101, 201]);
+    assertEquals([queue.read, queue.next, queue.readable, queue.taken], [1, 1, 0, 0]);
+    assertEquals(queue.take(new Uint8Array(10)), 0);
+    place(queue, 1, 101);
+    assertEquals([queue.next, queue.readable], [201, 200]);
+  });
+
+  it("hands out bytes in order, as many as there is room for", () => {
+    const queue = received([1, 201]);
+    const target = new Uint8Array(150);
+    assertEquals([queue.take(target), queue.read, queue.readable], [150, 151, 50]);
+    assertEquals(target, BYTES.slice(1, 151));
+    assertEquals([queue.take(target), queue.taken, queue.take(target)], [50, 200, 0]);
+    assertEquals(target.subarray(0, 50), BYTES.slice(151, 201));
+  });
+
+  it("drops what nobody wants, which does not count as read", () => {
+    const queue = received([1, 201], [301, 401]);
+    queue.drop();
+    assertEquals([queue.read, queue.readable, queue.taken], [201, 0, 0]);
+    queue.drop();
+    place(queue, 201, 301);
+    assertEquals(queue.readable, 200);
+  });
+
+  it("keeps data one buffer beyond the edge of its window (Linux adds old windows to new DATA_ACKs)", () => {
+    const queue = received();
+    assertEquals([queue.window.edge, queue.limit], [1 + LIMIT, 1 + 2 * LIMIT]);
+    queue.window.open(1 + LIMIT, 1000);
+    assertEquals(queue.limit, 1 + 3 * LIMIT);
+  });
+});
+
+describe("the peer's end", () => {
+  it("is known first, reached when everything before it is there, and reached once", () => {
+    const queue = received([101, 201]);
+    assertEquals([queue.theirs.kind, queue.takeFin()], ["open", false]);
+    assertEquals(queue.announce(201), true);
+    assertEquals([queue.theirs, queue.takeFin()], [{ kind: "announced", fin: 201 }, false]);
+    place(queue, 1, 101);
+    assertEquals([queue.reached, queue.takeFin(), queue.takeFin()], [false, true, false]);
+    assertEquals([queue.reached, queue.theirs], [true, { kind: "reached", fin: 201 }]);
+  });
+
+  it("lets nothing behind it in", () => {
+    const queue = received([1, 101]);
+    queue.announce(201);
+    assertEquals(queue.limit, 201);
+    place(queue, 101, 201);
+    queue.takeFin();
+    assertEquals(queue.limit, 201);
+  });
+
+  it("lies neither below what has come, nor in two places", () => {
+    const queue = received([101, 201]);
+    assertEquals([queue.announce(200), queue.theirs.kind], [false, "open"]);
+    assertEquals([queue.announce(201), queue.announce(201), queue.announce(202)], [
+      true,
+      true,
+      false,
+    ]);
+    place(queue, 1, 101);
+    queue.takeFin();
+    assertEquals([queue.announce(201), queue.announce(202)], [true, false]);
+  });
+
+  it("is behind what is in order where a FIN of plain TCP tells it", () => {
+    const queue = received([1, 101], [201, 301]);
+    queue.end();
+    assertEquals([queue.reached, queue.theirs], [true, { kind: "reached", fin: 101 }]);
+    assertEquals(queue.takeFin(), false);
+  });
+});
+
+describe("a receive queue whose memory was given back", () => {
+  it("still knows where it ended, and has nothing to read", () => {
+    const queue = received([1, 101]);
+    queue.take(new Uint8Array(40));
+    const before = host_usage(HOST, USAGE_PAGES);
+    queue.free();
+    queue.free();
+    assertEquals(host_usage(HOST, USAGE_PAGES), before - 1);
+    assertEquals([queue.read, queue.next, queue.readable, queue.taken], [101, 101, 0, 40]);
+    queue.drop();
+    assertEquals([queue.announce(100), queue.announce(101), queue.takeFin()], [false, true, true]);
+  });
+});
