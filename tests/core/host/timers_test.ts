@@ -20,6 +20,16 @@ describe("the queue of deadlines", () => {
     assertEquals(queue.size, 0);
   });
 
+  it("fires equal times in the order in which they were set, however many there are", () => {
+    for (let count = 2; count <= 20; count++) {
+      const queue = new TimerQueue();
+      const fired: number[] = [];
+      for (let i = 0; i < count; i++) queue.arm(new Callback(() => fired.push(i)), 5);
+      queue.fire(5);
+      assertEquals(fired, Array.from({ length: count }, (_, i) => i));
+    }
+  });
+
   it("fires what is set for now while it fires", () => {
     const queue = new TimerQueue();
     const fired: number[] = [];

@@ -88,7 +88,7 @@ describe("RACK (RFC 8985)", () => {
     assertEquals(desk.ack(RTT, 0, [1, 2]), 1);
   });
 
-  it("waits for ever after once reordering was seen: three segments tell nothing then (§6.2 step 4)", () => {
+  it("waits from then on where reordering was seen: three segments tell nothing any more (§6.2 step 4)", () => {
     const desk = new Desk();
     desk.send(3, 0);
     assertEquals(desk.ack(RTT, 0, [2, 3]), 0);

@@ -362,7 +362,7 @@ describe("the retransmission timeout", () => {
     assertEquals(desk.host.counted.at(-1), "TcpRetransSegs");
   });
 
-  it("tells the controller once, whatever is repeated: FlightSize then is that of the first (RFC 5681 §3.1)", () => {
+  it("tells the controller once, however often it passes: ssthresh stays what the first made it (RFC 5681 §3.1)", () => {
     const desk = new Desk();
     desk.send(3, 0);
     let now = 0;
