@@ -7,8 +7,6 @@ import {
   Keys,
   sameHmac,
 } from "../../../core/connection/keys.ts";
-import { Tokens } from "../../../core/host/tokens.ts";
-import type { MetaSocket } from "../../../core/connection/meta_socket.ts";
 
 // Vectors of the draft's table, §17 (computed from the text of RFC 8684).
 const A = { high: 0x01020304, low: 0x05060708 };
@@ -90,15 +88,5 @@ describe("the keys of a connection (RFC 8684 §3.1)", () => {
     assertEquals([keys.denied, keys.flags], [true, 0x01]);
     keys.heed(0x01);
     assertEquals(keys.denied, false);
-  });
-});
-
-describe("ARC-7: tokens", () => {
-  it("are unique: a key whose token is taken is drawn again (RFC 8684 §3.1)", () => {
-    const tokens = new Tokens();
-    tokens.claim(keyMaterial(A).token, {} as MetaSocket);
-    // Key 0 is no key, A is taken.
-    const words = [0, 0, A.high, A.low, B.high, B.low];
-    assertEquals(tokens.newKey(() => words.shift()!), B);
   });
 });

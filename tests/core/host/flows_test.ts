@@ -1,19 +1,15 @@
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
-import { reno } from "../../../cc/mod.ts";
 import { Flows } from "../../../core/host/flows.ts";
-import { randomStream, seededRandom } from "../../../core/host/random.ts";
+import { randomStream } from "../../../core/host/random.ts";
 import { Routes } from "../../../core/host/routes.ts";
-import { Stack } from "../../../core/host/stack.ts";
-import type { MetaSocket } from "../../../core/connection/meta_socket.ts";
 import { PLAIN } from "../../../core/subflow/handshake.ts";
 import { Subflow } from "../../../core/subflow/subflow.ts";
 import type { TimeWait } from "../../../core/subflow/time_wait.ts";
 import { rx } from "../../../core/wire/segment.ts";
-import { passive } from "../../../pm/mod.ts";
-import { minRtt } from "../../../sched/mod.ts";
 import { PARSE_OK, USAGE_FLOWS } from "../../../wasm/layout.ts";
 import { host_usage, packet_parse, u8 } from "../../../wasm/mod.ts";
+import { connection } from "../../support/connections.ts";
 import { ScriptedLink } from "../../support/dialogue.ts";
 import { FakeHost, FakeLevel, FakeOutlet, flowKey, ISS } from "../../support/parts.ts";
 import { PAYLOAD } from "../../support/scripted_peer.ts";
@@ -21,15 +17,8 @@ import { PAYLOAD } from "../../support/scripted_peer.ts";
 const FIRST_PORT = 32768;
 const LAST_PORT = 60999;
 
-const POLICIES = { scheduler: minRtt(), pathManager: passive(), congestionControl: reno() };
-const STACK = new Stack({ policies: POLICIES, fallbacks: POLICIES, random: seededRandom(1) });
-const LINK = new ScriptedLink("link", [], 1500, 1);
-STACK.addLink(0, LINK, ["10.0.0.1/24"]);
 /** A connection to register flows for; which one does not matter. */
-const CONNECTION: MetaSocket = STACK.connect(0, {
-  remote: { address: "10.0.0.2", port: 80 },
-  observer: { onEstablished() {}, onReadable() {}, onWritable() {}, onClosed() {} },
-});
+const CONNECTION = connection().meta;
 
 /** Flows of a host of their own; ports of listeners are `taken`, the first ephemeral one is `start` above the lowest. */
 class Desk {
@@ -182,8 +171,9 @@ describe("the way for a new flow", () => {
   it("is from a local address, by its link; a port of 0 is chosen", () => {
     const { flows } = new Desk();
     const routes = new Routes();
-    routes.addLink(LINK);
-    const local = routes.addAddress(LINK, "10.0.0.1/24");
+    const link = new ScriptedLink("link", [], 1500, 1);
+    routes.addLink(link);
+    const local = routes.addAddress(link, "10.0.0.1/24");
     const remote = { address: "10.0.0.2", port: 80 };
     const chosen = flows.plan(local, 0, remote, 0);
     assertEquals([chosen.local, chosen.remote, chosen.family], [

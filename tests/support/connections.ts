@@ -1,0 +1,139 @@
+/** A connection without a stack: its host only notes what it is asked for. */
+
+import { reno } from "../../cc/mod.ts";
+import type { ConnectionHost, Experiments, FlowPlan } from "../../core/connection/host.ts";
+import { MetaSocket } from "../../core/connection/meta_socket.ts";
+import { pass } from "../../core/connection/settle.ts";
+import { PolicyGuard } from "../../core/guard/policies.ts";
+import type { GuardedSchedulerPlugin } from "../../core/guard/scheduler.ts";
+import { Callback, TimerQueue } from "../../core/host/timers.ts";
+import type { HostAddress, Micros, SchedulerPlugin } from "../../core/plugin.ts";
+import type { Subflow } from "../../core/subflow/subflow.ts";
+import type { Key } from "../../core/wire/mptcp.ts";
+import { passive } from "../../pm/mod.ts";
+import { minRtt } from "../../sched/mod.ts";
+import { SOUND } from "../guard/support.ts";
+import { FakeHost, subflowParts } from "./parts.ts";
+
+const POLICIES = { scheduler: minRtt(), pathManager: passive(), congestionControl: reno() };
+const GUARD = new PolicyGuard(POLICIES, POLICIES, SOUND);
+
+/** A host that notes what its connection asks for. */
+export class FakeConnectionHost extends FakeHost implements ConnectionHost {
+  now: Micros = 0;
+  readonly timers: TimerQueue = new TimerQueue();
+  readonly addresses: readonly HostAddress[] = [];
+  readonly experiments: Experiments;
+  readonly asked: string[] = [];
+  /** Times that a connection was queued for a pass. */
+  queued = 0;
+  /** Passes the connection at the end of a batch, as a stack does. */
+  passes = false;
+  #connection: MetaSocket | null = null;
+
+  constructor(experiments: Experiments = {}) {
+    super();
+    this.experiments = experiments;
+  }
+
+  alarm(): Callback {
+    return new Callback(() => this.asked.push("alarm"));
+  }
+
+  randomWord(): number {
+    return 1;
+  }
+
+  newKey(): Key {
+    return { high: 1, low: 2 };
+  }
+
+  planFlow(): FlowPlan | null {
+    return null;
+  }
+
+  register(): boolean {
+    return true;
+  }
+
+  refuse(): void {
+    this.asked.push("refuse");
+  }
+
+  claimToken(): void {
+    this.asked.push("claim");
+  }
+
+  releaseToken(): void {
+    this.asked.push("release");
+  }
+
+  flush(now: Micros): void {
+    this.asked.push("flush");
+    if (this.passes && this.#connection !== null) pass(this.#connection, now);
+  }
+
+  dirty(connection: MetaSocket): void {
+    this.#connection = connection;
+    this.queued++;
+  }
+
+  opened(): void {
+    this.asked.push("opened");
+  }
+
+  at(): () => void {
+    return () => {};
+  }
+
+  guardScheduler(plugin: SchedulerPlugin): GuardedSchedulerPlugin {
+    return GUARD.scheduler(plugin);
+  }
+
+  report(plugin: string): void {
+    this.asked.push(`report ${plugin}`);
+  }
+
+  closed(): void {
+    this.asked.push("closed");
+  }
+}
+
+/** A connection without subflows, its host, and what it has told its observer. */
+export interface Lone {
+  readonly meta: MetaSocket;
+  readonly host: FakeConnectionHost;
+  readonly told: string[];
+}
+
+/** A connection that nobody has opened. */
+export function connection(
+  role: "client" | "server" = "client",
+  experiments: Experiments = {},
+): Lone {
+  const host = new FakeConnectionHost(experiments);
+  const told: string[] = [];
+  const meta = new MetaSocket(
+    host,
+    role,
+    { address: "10.0.0.1", port: 1000 },
+    { address: "10.0.0.2", port: 80 },
+    GUARD.all(undefined),
+    {
+      onEstablished: () => told.push("established"),
+      onReadable: () => told.push("readable"),
+      onWritable: () => told.push("writable"),
+      onClosed: (code) => told.push(`closed ${code}`),
+    },
+  );
+  return { meta, host, told };
+}
+
+/** The same when its first subflow has joined it. */
+export function joinedBy(experiments: Experiments = {}): Lone & { readonly subflow: Subflow } {
+  const parts = connection("client", experiments);
+  const { subflow } = subflowParts();
+  parts.meta.begin(subflow);
+  parts.meta.joined(subflow);
+  return { ...parts, subflow };
+}
