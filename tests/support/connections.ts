@@ -3,7 +3,6 @@
 import { reno } from "../../cc/mod.ts";
 import type { ConnectionHost, Experiments, FlowPlan } from "../../core/connection/host.ts";
 import { MetaSocket } from "../../core/connection/meta_socket.ts";
-import { pass } from "../../core/connection/settle.ts";
 import { PolicyGuard } from "../../core/guard/policies.ts";
 import type { GuardedSchedulerPlugin } from "../../core/guard/scheduler.ts";
 import { Callback, TimerQueue } from "../../core/host/timers.ts";
@@ -27,9 +26,6 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
   readonly asked: string[] = [];
   /** Times that a connection was queued for a pass. */
   queued = 0;
-  /** Passes the connection at the end of a batch, as a stack does. */
-  passes = false;
-  #connection: MetaSocket | null = null;
 
   constructor(experiments: Experiments = {}) {
     super();
@@ -68,13 +64,11 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
     this.asked.push("release");
   }
 
-  flush(now: Micros): void {
+  flush(): void {
     this.asked.push("flush");
-    if (this.passes && this.#connection !== null) pass(this.#connection, now);
   }
 
-  dirty(connection: MetaSocket): void {
-    this.#connection = connection;
+  dirty(): void {
     this.queued++;
   }
 

@@ -2,6 +2,7 @@ import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
 import { TIMER_CLOSE, TIMER_WAKE } from "../../../core/connection/data_timer.ts";
 import { pass } from "../../../core/connection/settle.ts";
+import { minRtt } from "../../../sched/mod.ts";
 import { DSS_DATA_ACK, DSS_DATA_ACK_8, DSS_DSN_8, DSS_MAPPING } from "../../../wasm/layout.ts";
 import { connection, joinedBy } from "../../support/connections.ts";
 import { subflowParts } from "../../support/parts.ts";
@@ -20,9 +21,8 @@ describe("a connection in a batch", () => {
 
   it("is queued no more when everything is given back", () => {
     const { meta, host } = connection();
-    host.passes = true;
     meta.close(0);
-    assertEquals([meta.gone, host.asked.at(-1)], [true, "flush"]);
+    assertEquals([meta.gone, host.asked.at(-1)], [true, "closed"]);
     const before = host.queued;
     meta.passing();
     meta.dirty();
@@ -38,12 +38,23 @@ describe("a connection in a batch", () => {
     assertEquals(told, ["established"]);
   });
 
-  it("ends a batch with each call of the application", () => {
-    const { meta, host } = connection();
+  it("wants a pass for what the application calls for, and leaves it to the caller to end the batch", () => {
+    const { meta, host } = joinedBy();
     host.asked.length = 0;
-    meta.finish(0);
-    meta.close(0);
-    assertEquals(host.asked.filter((each) => each === "flush").length, 2);
+    const verbs = [
+      () => meta.write(0, new Uint8Array(1), 0),
+      () => meta.setScheduler(0, minRtt()),
+      () => meta.finish(0),
+      () => meta.close(0),
+      () => meta.abort(0),
+    ];
+    const queued = verbs.map((verb) => {
+      meta.passing();
+      host.queued = 0;
+      verb();
+      return host.queued;
+    });
+    assertEquals([queued, host.asked.includes("flush")], [[1, 1, 1, 1, 1], false]);
   });
 });
 
@@ -125,11 +136,10 @@ describe("a connection's subflows", () => {
   });
 
   it("are buried once they have ended; the connection waits a minute for others", () => {
-    const { meta, host, subflow } = joinedBy();
+    const { meta, subflow } = joinedBy();
     meta.agree();
     meta.reset(subflow, 0, 0);
     assertEquals([meta.subflows.length, meta.nextEnded() === subflow], [1, true]);
-    host.passes = true;
     pass(meta, 0);
     assertEquals([meta.subflows.length, meta.attempts.length, meta.nextEnded()], [0, 0, null]);
     assertEquals([meta.closed, meta.deadlines.at(TIMER_CLOSE)], [false, 60e6]);
@@ -165,7 +175,7 @@ describe("a connection ends", () => {
     const { meta, host } = connection();
     meta.close(0);
     assertEquals([meta.gone, meta.code, meta.state], [true, null, "CLOSED"]);
-    assertEquals(host.asked, ["claim", "release", "closed", "flush"]);
+    assertEquals(host.asked, ["claim", "release", "closed"]);
   });
 
   it("for all that is on its way, with the code that it is told first", () => {

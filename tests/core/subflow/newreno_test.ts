@@ -22,7 +22,7 @@ class Desk {
     this.board.synAcked();
     const mapping = { dsn: 1, ssn: 1, length: 10 * MSS, checksum: -1, first: false };
     const delivery = { delivered: 0, deliveredTime: 0, appLimited: false };
-    this.board.send(mapping, 10 * MSS, delivery, 0);
+    this.board.send(mapping, 10 * MSS, MSS, delivery, 0);
     this.reno = new NewReno(this.board, new Rack(this.board, new Rtt()));
   }
 

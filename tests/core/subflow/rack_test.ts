@@ -31,7 +31,7 @@ class Desk {
       const { nxt } = this.board;
       const mapping = { dsn: nxt, ssn: nxt, length: MSS, checksum: -1, first: false };
       const delivery = { delivered: 0, deliveredTime: 0, appLimited: false };
-      this.board.send(mapping, MSS, delivery, now);
+      this.board.send(mapping, MSS, MSS, delivery, now);
     }
   }
 

@@ -167,6 +167,7 @@ describe("the segment parsed last", () => {
     comes({ options: OPTION_DSS | OPTION_MPTCP, dss }, 10);
     assertEquals([rx.hasMptcp, rx.hasDss, rx.hasDataAck, rx.hasMapping], [true, true, true, true]);
     assertEquals([rx.longDsn, rx.dataFin, rx.onlyDss, rx.dssFlags], [true, true, true, dss.flags]);
+    assertEquals(rx.plainDss, true);
     assertEquals(rx.dataAck({ high: 3, low: 1000 }, 1), 4);
     assertEquals(rx.dsn({ high: 7, low: 0xffffffff }, 1), 6);
     // Eight octets must agree in full (RFC 8684 §3.3.1).
@@ -185,6 +186,17 @@ describe("the segment parsed last", () => {
     assertEquals([u8[rx.option(MP_PRIO)], rx.option(MP_CAPABLE), rx.onlyDss], [30, 0, false]);
     comes({ options: OPTION_MPTCP, raw: new Uint8Array([30, 7, 0x51, 0, 0, 0, 0]) });
     assertEquals([rx.option(MP_PRIO), rx.malformed], [0, true]);
+  });
+
+  it("has a plain DSS where no other MPTCP option came beside it, well-formed or not", () => {
+    const dack = [30, 8, 0x20, DSS_DATA_ACK, 0, 0, 0, 1];
+    const plain = [[], dack, [...dack, 30, 3, 0x51], [...dack, 30, 4, 0x51, 0], [30, 3, 0x51]].map(
+      (raw) => {
+        comes({ options: OPTION_MPTCP, raw: Uint8Array.from(raw) });
+        return rx.plainDss;
+      },
+    );
+    assertEquals(plain, [false, true, false, false, false]);
   });
 });
 
