@@ -17,6 +17,7 @@ import {
 import { judgeSyn } from "../connection/establish.ts";
 import type { FlowPlan } from "../connection/host.ts";
 import { segmentArrived } from "../connection/settle.ts";
+import type { Micros } from "../plugin.ts";
 import type { TimeWait } from "../subflow/time_wait.ts";
 import { formatAddress, isHostAddress } from "../wire/ip.ts";
 import { MP_JOIN, readMpJoin, RST_MPTCP } from "../wire/mptcp.ts";
@@ -43,7 +44,12 @@ const DROPS: Readonly<Record<number, string>> = {
 };
 
 /** Hands one packet to where it belongs. */
-export function demultiplex(stack: Stack, link: Link, packet: Readonly<PacketIn>): void {
+export function demultiplex(
+  stack: Stack,
+  now: Micros,
+  link: Link,
+  packet: Readonly<PacketIn>,
+): void {
   const verdict = packet_parse(
     stack.wasm,
     packet.address,
@@ -59,17 +65,17 @@ export function demultiplex(stack: Stack, link: Link, packet: Readonly<PacketIn>
     return;
   }
   if ((rx.flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN) {
-    arriveSyn(stack);
-  } else if (!arriveKnown(stack)) {
+    arriveSyn(stack, now);
+  } else if (!arriveKnown(stack, now)) {
     if (destination(stack) !== undefined && (rx.flags & TCP_RST) === 0) refuse(stack, -1);
   }
 }
 
 /** Hands the segment in `rx` to the flow that it belongs to; false when there is none. */
-function arriveKnown(stack: Stack): boolean {
+function arriveKnown(stack: Stack, now: Micros): boolean {
   const { flow } = rx;
   if (flow === 0) return false;
-  const { flows, now } = stack;
+  const { flows } = stack;
   const subflow = flows.subflow(flow);
   const connection = flows.connection(flow);
   if (subflow !== null && connection !== null) {
@@ -101,8 +107,7 @@ function sourceMayBe(stack: Stack): boolean {
 }
 
 /** A SYN: tokens before flows, flows before listeners. */
-function arriveSyn(stack: Stack): void {
-  const { now } = stack;
+function arriveSyn(stack: Stack, now: Micros): void {
   const at = rx.option(MP_JOIN);
   const join = at === 0 ? null : readMpJoin(at);
   const connection = join === null || join.length !== 12
@@ -111,7 +116,7 @@ function arriveSyn(stack: Stack): void {
   if (join === null || connection !== undefined) {
     const timeWait = stack.flows.resting(rx.flow);
     if (timeWait !== undefined && replaces(timeWait, stack, join !== null)) stack.forget(rx.flow);
-    else if (arriveKnown(stack)) return;
+    else if (arriveKnown(stack, now)) return;
   }
   const local = destination(stack);
   if (local === undefined || !local.outlet.up) return;

@@ -126,7 +126,7 @@ export class Stack implements ConnectionHost {
   /** One IP packet; it is not kept. */
   handlePacket(now: Micros, link: Link, packet: Readonly<PacketIn>): void {
     this.now = now;
-    demultiplex(this, link, packet);
+    demultiplex(this, now, link, packet);
   }
 
   /** A link that refused a packet takes packets again. */

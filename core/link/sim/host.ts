@@ -44,18 +44,18 @@ export class SimHost implements HostDriver {
   }
 
   get now(): Micros {
-    return this.#network.clock.now;
+    return this.#network.now;
   }
 
   receive(link: Link, packet: Readonly<PacketIn>): void {
     if (this.#stack === null) return;
-    this.#stack.handlePacket(this.#network.clock.now, link, packet);
+    this.#stack.handlePacket(this.#network.now, link, packet);
     this.#touch();
   }
 
   writable(link: Link): void {
     if (this.#stack === null) return;
-    this.#stack.handleWritable(this.#network.clock.now, link);
+    this.#stack.handleWritable(this.#network.now, link);
     this.#touch();
   }
 
@@ -75,7 +75,7 @@ export class SimHost implements HostDriver {
   flush(): void {
     this.#dirty = false;
     if (this.#stack === null) return;
-    this.#stack.flush(this.#network.clock.now);
+    this.#stack.flush(this.#network.now);
     this.wake();
   }
 
@@ -87,7 +87,7 @@ export class SimHost implements HostDriver {
 
   #timeout(): void {
     if (this.#stack === null) return;
-    const now = this.#network.clock.now;
+    const now = this.#network.now;
     if (this.#stack.pollTimeout() <= now) {
       this.#stack.handleTimeout(now);
       this.#touch();

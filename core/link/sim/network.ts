@@ -78,6 +78,8 @@ export class Network {
   #deferredCount = 0;
   #dirtyCount = 0;
   #stepping = false;
+  /** The time as it was last asked for. */
+  #now: Micros | null = null;
 
   /** Makes an empty network. */
   constructor(options: NetworkOptions = {}) {
@@ -92,9 +94,11 @@ export class Network {
     this.surroundings = new NetworkSurroundings(this.clock, this.randomSource);
   }
 
-  /** Microseconds since it was made. */
+  /** Microseconds since it was made. What is called for one event is passed one boxed number: each read of the clock's field would box another. */
   get now(): Micros {
-    return this.clock.now;
+    const { now } = this.clock;
+    if (this.#now === null || this.#now !== now) this.#now = now;
+    return this.#now;
   }
 
   /** Adds a host. Names are unique. */
