@@ -73,7 +73,8 @@ export interface StackUsage {
 
 /** One host. */
 export class Stack implements ConnectionHost {
-  now: Micros = 0;
+  /** Null before the first event. As the field is no plain number, it keeps the boxed number that it is given, and reading it makes none. */
+  #now: Micros | null = null;
   readonly wasm: number;
   readonly out: PacketOut = packetOut();
   readonly timers = new TimerQueue();
@@ -121,23 +122,32 @@ export class Stack implements ConnectionHost {
     );
   }
 
+  /** The time of the last call; set before a verb of a connection. */
+  get now(): Micros {
+    return this.#now ?? 0;
+  }
+
+  set now(now: Micros) {
+    this.#now = now;
+  }
+
   // What comes in.
 
   /** One IP packet; it is not kept. */
   handlePacket(now: Micros, link: Link, packet: Readonly<PacketIn>): void {
-    this.now = now;
+    this.#now = now;
     demultiplex(this, now, link, packet);
   }
 
   /** A link that refused a packet takes packets again. */
   handleWritable(now: Micros, link: Link): void {
-    this.now = now;
+    this.#now = now;
     this.routes.outlets.get(link)?.unblock();
   }
 
   /** Fires the deadlines that have passed. */
   handleTimeout(now: Micros): void {
-    this.now = now;
+    this.#now = now;
     this.timers.fire(now);
   }
 
@@ -153,7 +163,7 @@ export class Stack implements ConnectionHost {
    * None of them is called while it, or another, is at work.
    */
   flush(now: Micros): void {
-    this.now = now;
+    this.#now = now;
     if (this.#flushing) return;
     this.#flushing = true;
     try {
@@ -191,7 +201,7 @@ export class Stack implements ConnectionHost {
 
   /** Adds an address, "10.0.0.3/24"; path managers hear of it. */
   addAddress(now: Micros, link: Link, address: string): void {
-    this.now = now;
+    this.#now = now;
     const { view } = this.routes.addAddress(link, address);
     for (const connection of this.#live) connection.paths.localAdded(view);
     this.flush(now);
@@ -199,7 +209,7 @@ export class Stack implements ConnectionHost {
 
   /** Removes an address; what used it ends. */
   removeAddress(now: Micros, address: string): void {
-    this.now = now;
+    this.#now = now;
     if (this.routes.removeAddress(address) === undefined) return;
     for (const connection of this.#live) connection.paths.localRemoved(address, now);
     this.flush(now);
@@ -207,7 +217,7 @@ export class Stack implements ConnectionHost {
 
   /** Takes a link up or down. */
   setLinkUp(now: Micros, link: Link, up: boolean): void {
-    this.now = now;
+    this.#now = now;
     const outlet = this.routes.outlets.get(link);
     if (outlet === undefined || !outlet.setUp(up)) return;
     for (const { view } of this.routes.of(outlet)) {
@@ -234,7 +244,7 @@ export class Stack implements ConnectionHost {
       readonly policies?: Partial<Policies>;
     },
   ): MetaSocket {
-    this.now = now;
+    this.#now = now;
     const { remote, observer } = options;
     const to = parseAddress(remote.address);
     if (to === null) {
@@ -299,7 +309,7 @@ export class Stack implements ConnectionHost {
       readonly observer: ListenerObserver;
     },
   ): Listener {
-    this.now = now;
+    this.#now = now;
     const local = options.address ? this.routes.find(options.address) : undefined;
     if (options.address && local === undefined) {
       throw new StackError(
@@ -317,7 +327,7 @@ export class Stack implements ConnectionHost {
 
   /** Aborts all connections. */
   close(now: Micros): void {
-    this.now = now;
+    this.#now = now;
     this.listeners.close(now);
     for (const connection of [...this.#live]) {
       connection.abort(now);

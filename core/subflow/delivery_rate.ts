@@ -6,7 +6,8 @@ import type { Heard } from "./heard.ts";
 /** The estimator of one subflow. What is sent takes `delivered`, `deliveredTime` and `appLimited` along and brings them back when it is delivered. */
 export class DeliveryRate {
   #delivered = 0;
-  #deliveredTime: Micros = 0;
+  /** Null before anything was sent. As the field is no plain number, it keeps the boxed number that `now` is, and reading it makes none. */
+  #deliveredTime: Micros | null = null;
   #rate = 0;
   #sample = 0;
   #appLimitedUntil = 0;
@@ -18,7 +19,7 @@ export class DeliveryRate {
 
   /** When that was counted. */
   get deliveredTime(): Micros {
-    return this.#deliveredTime;
+    return this.#deliveredTime ?? 0;
   }
 
   /** Bytes a second; 0 before a first sample. */

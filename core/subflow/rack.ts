@@ -38,7 +38,8 @@ export class Rack implements LossDetection {
   #end = 0;
   #roundTrip: Micros = 0;
   #reorderings = 0;
-  #timer: Micros = Infinity;
+  /** Null: off. As the field is no plain number, reading it hands out one boxed number and makes none. */
+  #timer: Micros | null = null;
 
   /** Of what `board` holds, by the round trips of `rtt`. */
   constructor(board: Scoreboard, rtt: Rtt) {
@@ -47,7 +48,7 @@ export class Rack implements LossDetection {
   }
 
   get timer(): Micros {
-    return this.#timer;
+    return this.#timer ?? Infinity;
   }
 
   /** How often reordering was seen (RFC 8985 §6.2 step 2). */
@@ -76,7 +77,7 @@ export class Rack implements LossDetection {
   }
 
   onTimer(recovery: Recovery, mss: number, now: Micros): number {
-    this.#timer = Infinity;
+    this.#timer = null;
     return this.#detect(recovery, mss, now);
   }
 

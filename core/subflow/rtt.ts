@@ -1,6 +1,7 @@
 /** Round-trip time and retransmission timeout (RFC 6298), least round-trip time of a window. */
 
 import type { Micros } from "../plugin.ts";
+import type { Heard } from "./heard.ts";
 
 /** Before a first sample (RFC 6298 §2.1). */
 export const INITIAL_RTO: Micros = 1e6;
@@ -17,10 +18,10 @@ const MIN_RTT_WINDOW: Micros = 10e6;
 export class Rtt {
   #srtt: Micros = 1e6;
   #rttVar: Micros = 0;
-  #minRtt: Micros = 1e6;
+  /** Null before a first sample. As the field is no plain number, reading it hands out one boxed number and makes none. */
+  #minRtt: Micros | null = null;
   #minRttTime: Micros = 0;
   #base: Micros = INITIAL_RTO;
-  #sampled = false;
   #timeouts = 0;
 
   /** Smoothed round-trip time, at least 1; 1 s before a first sample. */
@@ -35,7 +36,7 @@ export class Rtt {
 
   /** Least sample of the last 10 s; 1 s before a first one. */
   get minRtt(): Micros {
-    return this.#minRtt;
+    return this.#minRtt ?? 1e6;
   }
 
   /** The timeout without back-off. */
@@ -53,12 +54,12 @@ export class Rtt {
     return this.#timeouts;
   }
 
-  /** Takes a sample of a segment that was sent once (Karn's rule is the caller's). */
-  sample(rtt: Micros, now: Micros): void {
-    const value = Math.max(1, rtt);
-    if (!this.#sampled) {
+  /** Takes the sample that an ACK has brought: of a segment that was sent once (Karn's rule is the scoreboard's), or none. */
+  sample(heard: Heard, now: Micros): void {
+    if (heard.rtt < 0) return;
+    const value = Math.max(1, heard.rtt);
+    if (this.#minRtt === null) {
       // RFC 6298 §2.2
-      this.#sampled = true;
       this.#srtt = value;
       this.#rttVar = value / 2;
       this.#minRtt = value;
@@ -67,10 +68,8 @@ export class Rtt {
       // RFC 6298 §2.3: the deviation is from the SRTT before this sample.
       this.#rttVar += (Math.abs(this.#srtt - value) - this.#rttVar) / 4;
       this.#srtt += (value - this.#srtt) / 8;
-      if (value <= this.#minRtt || now - this.#minRttTime > MIN_RTT_WINDOW) {
-        this.#minRtt = value;
-        this.#minRttTime = now;
-      }
+      if (value < this.#minRtt || now - this.#minRttTime > MIN_RTT_WINDOW) this.#minRtt = value;
+      if (value === this.#minRtt) this.#minRttTime = now;
     }
     this.#base = Math.min(MAX_RTO, this.#srtt + Math.max(MIN_RTO, 4 * this.#rttVar));
   }

@@ -197,6 +197,13 @@ export class Sender {
     this.#deadlines.set(TIMER_RTO, Infinity);
   }
 
+  /** The SYN, sent once, was answered after `rtt`: a first sample. */
+  measured(rtt: Micros, now: Micros): void {
+    heard.begin(this.rtt.minRtt);
+    heard.rtt = rtt;
+    this.rtt.sample(heard, now);
+  }
+
   /** A third ACK had to be sent again: the path has lost something. */
   beginSlow(): void {
     this.#lostSyn = true;
@@ -310,7 +317,7 @@ export class Sender {
     if (!advanced && delivered === 0 && !duplicate) return OUTCOME_HEARD | OUTCOME_WORK;
     if (advanced) rtt.answered();
     rate.count(delivered, now);
-    if (heard.rtt >= 0) rtt.sample(heard.rtt, now);
+    rtt.sample(heard, now);
 
     const mss = this.#mtu.payload;
     const progress: Progress = advanced ? "advanced" : duplicate ? "duplicate" : "none";

@@ -407,7 +407,7 @@ export class Subflow implements SubflowView {
     const { sender } = this;
     const handshake = this.#handshake!;
     const active = this.#tcp.synSent;
-    if (handshake.sends === 1) sender.rtt.sample(now - handshake.sentAt, now);
+    if (handshake.sends === 1) sender.measured(now - handshake.sentAt, now);
     sender.board.synAcked();
     if (!this.receiver.start(this.#host.wasm, this.#level.receiveStream)) {
       return this.#end("aborted");
