@@ -1,7 +1,9 @@
 /** How long the data level waits before it repeats, or asks about a window (RFC 8684 §3.3.6; RFC 9293 §3.8.6.1). */
 
 import type { Micros } from "../plugin.ts";
+import type { Deadlines } from "../subflow/deadlines.ts";
 import { MAX_RTO } from "../subflow/rtt.ts";
+import type { Subflow } from "../subflow/subflow.ts";
 
 /** Before a subflow has told a timeout. */
 const NO_TIMEOUT: Micros = 1e6;
@@ -11,14 +13,22 @@ export class DataTimer {
   #timeouts = 0;
   #probes = 0;
 
-  /** Until what is not DATA_ACKed goes again; `longest` is the longest timeout among the subflows, 0 for none: less would only outrun TCP. */
-  retransmission(longest: Micros): Micros {
-    return backedOff(longest, this.#timeouts);
+  /** What is not DATA_ACKed goes again after the longest timeout among `subflows`: less would only outrun TCP. */
+  awaitDataAck(
+    deadlines: Deadlines<ConnectionTimer>,
+    subflows: readonly Subflow[],
+    now: Micros,
+  ): void {
+    arm(deadlines, TIMER_DATA, subflows, this.#timeouts, now);
   }
 
-  /** Until a closed window is asked about (draft DA-4). */
-  probe(longest: Micros): Micros {
-    return backedOff(longest, this.#probes);
+  /** A closed window is asked about after as long (draft DA-4). */
+  awaitWindow(
+    deadlines: Deadlines<ConnectionTimer>,
+    subflows: readonly Subflow[],
+    now: Micros,
+  ): void {
+    arm(deadlines, TIMER_PERSIST, subflows, this.#probes, now);
   }
 
   /** It was repeated. */
@@ -42,8 +52,20 @@ export class DataTimer {
   }
 }
 
-function backedOff(longest: Micros, times: number): Micros {
-  return Math.min(MAX_RTO, (longest === 0 ? NO_TIMEOUT : longest) * 2 ** times);
+/** Sets a deadline that is backed off by `times`. In one piece, for each DATA_ACK: a wait that is handed from one function to another is garbage. */
+function arm(
+  deadlines: Deadlines<ConnectionTimer>,
+  timer: ConnectionTimer,
+  subflows: readonly Subflow[],
+  times: number,
+  now: Micros,
+): void {
+  let longest = 0;
+  for (let i = 0; i < subflows.length; i++) {
+    longest = Math.max(longest, subflows[i]!.sender.rtt.base);
+  }
+  const wait = Math.min(MAX_RTO, (longest === 0 ? NO_TIMEOUT : longest) * 2 ** times);
+  deadlines.set(timer, now + wait);
 }
 
 /** The deadlines of a connection; of those due at once the first by name is handled first. */

@@ -457,20 +457,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (nearest !== this.#alarm.deadline) this.host.timers.arm(this.#alarm, nearest);
   }
 
-  /** Longest retransmission timeout among the subflows; 0 when there is none. */
-  get longestTimeout(): Micros {
-    let longest = 0;
-    for (let i = 0; i < this.subflows.length; i++) {
-      longest = Math.max(longest, this.subflows[i]!.sender.rtt.base);
-    }
-    return longest;
-  }
-
   /** Starts the data-level timer afresh; off when nothing is outstanding. */
   armDataTimer(now: Micros): void {
     const due = this.sendQueue.unacked > 0 && !this.fallback && !this.over;
-    const wait = due ? this.timer.retransmission(this.longestTimeout) : Infinity;
-    this.deadlines.set(TIMER_DATA, now + wait);
+    if (due) this.timer.awaitDataAck(this.deadlines, this.subflows, now);
+    else this.deadlines.set(TIMER_DATA, Infinity);
   }
 
   /** Nothing in flight, something to send, no window: ask the peer from time to time (draft DA-4, RFC 9293 §3.8.6.1). */
@@ -479,7 +470,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const stuck = unsent > 0 && unacked === 0 && window === 0 && this.established && !this.over;
     if (!stuck) this.deadlines.set(TIMER_PERSIST, Infinity);
     else if (!this.deadlines.has(TIMER_PERSIST)) {
-      this.deadlines.set(TIMER_PERSIST, now + this.timer.probe(this.longestTimeout));
+      this.timer.awaitWindow(this.deadlines, this.subflows, now);
     }
   }
 

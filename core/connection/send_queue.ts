@@ -28,15 +28,17 @@ class Copy {
   ssn = 0;
 }
 
-const copyPool: Copy[] = [];
-
 /** Bytes of part B that were bound in one decision, and the subflows that they were given to. */
 export class Sent {
   /** Data offset of the first byte. */
   offset = 0;
   /** One past the last. */
   end = 0;
-  readonly #copies: Copy[] = [];
+  /** Next in the pool. */
+  link: Sent | null = null;
+  // Counted apart: emptying an array gives its room back, and the next use would take it anew.
+  readonly #copies: Copy[] = [new Copy()];
+  #count = 0;
 
   /** Bytes. */
   get length(): number {
@@ -45,7 +47,7 @@ export class Sent {
 
   /** How many times it, or a part of it, was given to a subflow that lives. */
   get copies(): number {
-    return this.#copies.length;
+    return this.#count;
   }
 
   /** To whom; the same subflow may come more than once. */
@@ -55,7 +57,7 @@ export class Sent {
 
   /** Whether some of it was given to `subflow`. */
   sentOn(subflow: Subflow): boolean {
-    for (let i = 0; i < this.#copies.length; i++) {
+    for (let i = 0; i < this.#count; i++) {
       if (this.#copies[i]!.subflow === subflow) return true;
     }
     return false;
@@ -63,7 +65,7 @@ export class Sent {
 
   /** Whether `subflow` has the byte at `offset` in flight. */
   carriedBy(subflow: Subflow, offset: number): boolean {
-    for (let i = 0; i < this.#copies.length; i++) {
+    for (let i = 0; i < this.#count; i++) {
       const copy = this.#copies[i]!;
       if (
         copy.subflow === subflow && copy.from <= offset && offset < copy.to &&
@@ -75,41 +77,54 @@ export class Sent {
 
   /** Notes a sending of [from, to) that began at `ssn`. */
   add(subflow: Subflow, from: number, to: number, ssn: number): void {
-    const copy = copyPool.pop() ?? new Copy();
+    if (this.#count === this.#copies.length) this.#copies.push(new Copy());
+    const copy = this.#copies[this.#count++]!;
     copy.subflow = subflow;
     copy.from = from;
     copy.to = to;
     copy.ssn = ssn;
-    this.#copies.push(copy);
   }
 
   /** Forgets a subflow; true when it was the last. */
   forget(subflow: Subflow): boolean {
+    const copies = this.#copies;
+    const before = this.#count;
     let kept = 0;
-    for (let i = 0; i < this.#copies.length; i++) {
-      const copy = this.#copies[i]!;
-      if (copy.subflow === subflow) giveCopy(copy);
-      else this.#copies[kept++] = copy;
+    for (let i = 0; i < before; i++) {
+      const copy = copies[i]!;
+      if (copy.subflow === subflow) {
+        copy.subflow = null;
+      } else {
+        copies[i] = copies[kept]!;
+        copies[kept++] = copy;
+      }
     }
-    const lost = kept < this.#copies.length;
-    while (this.#copies.length > kept) this.#copies.pop();
-    return lost && kept === 0;
+    this.#count = kept;
+    return kept === 0 && before > 0;
   }
 
   /** Forgets all. */
   clear(): void {
-    for (let copy = this.#copies.pop(); copy !== undefined; copy = this.#copies.pop()) {
-      giveCopy(copy);
-    }
+    for (let i = 0; i < this.#count; i++) this.#copies[i]!.subflow = null;
+    this.#count = 0;
   }
 }
 
-function giveCopy(copy: Copy): void {
-  copy.subflow = null;
-  copyPool.push(copy);
+let pool: Sent | null = null;
+
+function takeSent(): Sent {
+  const sent = pool;
+  if (sent === null) return new Sent();
+  pool = sent.link;
+  sent.link = null;
+  return sent;
 }
 
-const sentPool: Sent[] = [];
+function giveSent(sent: Sent): void {
+  sent.clear();
+  sent.link = pool;
+  pool = sent;
+}
 
 /** Ranges of data offsets that go again before new data; kept sorted and apart. */
 export class RetransmitQueue {
@@ -294,7 +309,7 @@ export class SendQueue {
 
   /** The next `length` bytes have been given to `subflow`, from its sequence offset `ssn` on. */
   bound(length: number, subflow: Subflow, ssn: number): Sent {
-    const sent = sentPool.pop() ?? new Sent();
+    const sent = takeSent();
     sent.offset = this.#nxt;
     sent.end = this.#nxt += length;
     sent.add(subflow, sent.offset, sent.end, ssn);
@@ -397,9 +412,4 @@ export class SendQueue {
     while (this.#sent.first < this.#sent.next) giveSent(this.#sent.shift());
     stream_free(this.stream);
   }
-}
-
-function giveSent(sent: Sent): void {
-  sent.clear();
-  sentPool.push(sent);
 }

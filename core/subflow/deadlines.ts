@@ -7,7 +7,7 @@ export class Deadlines<T extends number> {
   // Doubles in a plain array take 8 bytes each, and writing one makes no garbage.
   readonly #times: Micros[];
   // Kept, not looked for: a number that a loop finds and returns is garbage, and it is asked for after every packet.
-  #nearest: Micros = Infinity;
+  #nearest = 0;
 
   /** @param names How many there are; none is set. */
   constructor(names: number) {
@@ -24,26 +24,23 @@ export class Deadlines<T extends number> {
     return this.#times[name]! < Infinity;
   }
 
-  /** Sets a deadline; Infinity takes it back. */
+  /** Sets a deadline; Infinity takes it back. So short that engines inline it: else each call would box `at`. */
   set(name: T, at: Micros): void {
-    const before = this.#times[name]!;
     this.#times[name] = at;
-    if (at <= this.#nearest) this.#nearest = at;
-    else if (before === this.#nearest) this.#look();
+    this.#moved(name);
   }
 
   /** The nearest; Infinity: none is set. */
   get nearest(): Micros {
-    return this.#nearest;
+    return this.#times[this.#nearest]!;
   }
 
   /** The first by name that has passed, which is taken back; -1 when none has. */
   due(now: Micros): T | -1 {
-    if (this.#nearest > now) return -1;
+    if (this.nearest > now) return -1;
     for (let i = 0; i < this.#times.length; i++) {
       if (this.#times[i]! > now) continue;
-      this.#times[i] = Infinity;
-      this.#look();
+      this.set(i as T, Infinity);
       return i as T;
     }
     return -1;
@@ -52,14 +49,15 @@ export class Deadlines<T extends number> {
   /** Takes all back. */
   clearAll(): void {
     for (let i = 0; i < this.#times.length; i++) this.#times[i] = Infinity;
-    this.#nearest = Infinity;
   }
 
-  #look(): void {
-    this.#nearest = Infinity;
-    for (let i = 0; i < this.#times.length; i++) {
-      if (this.#times[i]! < this.#nearest) this.#nearest = this.#times[i]!;
+  #moved(name: number): void {
+    const times = this.#times;
+    if (name !== this.#nearest) {
+      if (times[name]! < times[this.#nearest]!) this.#nearest = name;
+      return;
     }
+    for (let i = 0; i < times.length; i++) if (times[i]! < times[this.#nearest]!) this.#nearest = i;
   }
 }
 

@@ -44,16 +44,16 @@ export interface InitialDsn {
   readonly low: number;
 }
 
-/** Upper 32 bits of `initial` + `offset`. */
+/** Upper 32 bits of `initial` + `offset`, signed: engines box what is above 2^31. */
 function highWord(offset: number, initial: InitialDsn): number {
   const wraps = Math.floor(offset / WORD);
   const low = initial.low + (offset - wraps * WORD);
-  return (initial.high + wraps + (low >= WORD ? 1 : 0)) >>> 0;
+  return (initial.high + wraps + (low >= WORD ? 1 : 0)) | 0;
 }
 
 /**
- * Expands what came to an offset near `near` (RFC 8684 §3.3.1: four octets stand for the nearest number; eight must agree in full).
- * NaN when eight octets name a number more than 2^31 away.
+ * Expands what came in the words `high` and `low` of memory to an offset near `near` (RFC 8684 §3.3.1: four octets stand for the nearest number; eight
+ * must agree in full). NaN when eight octets name a number more than 2^31 away.
  */
 function expand(
   high: number,
@@ -62,19 +62,19 @@ function expand(
   initial: InitialDsn,
   near: number,
 ): number {
-  const offset = fromWire(low, initial.low, near);
-  return eight && high !== highWord(offset, initial) ? NaN : offset;
+  const offset = fromWire(u32[low]!, initial.low, near);
+  return eight && (u32[high]! | 0) !== highWord(offset, initial) ? NaN : offset;
 }
 
 /** The data sequence number of the mapping in RX_* as an offset near `near`; NaN when it cannot be. */
 export function receivedDsn(dssFlags: number, initial: InitialDsn, near: number): number {
-  return expand(u32[RX_DSN_HIGH]!, u32[RX_DSN_LOW]!, (dssFlags & DSS_DSN_8) !== 0, initial, near);
+  return expand(RX_DSN_HIGH, RX_DSN_LOW, (dssFlags & DSS_DSN_8) !== 0, initial, near);
 }
 
 /** The DATA_ACK in RX_* as an offset near `near`; NaN when it cannot be. */
 export function receivedDataAck(dssFlags: number, initial: InitialDsn, near: number): number {
   const eight = (dssFlags & DSS_DATA_ACK_8) !== 0;
-  return expand(u32[RX_DATA_ACK_HIGH]!, u32[RX_DATA_ACK_LOW]!, eight, initial, near);
+  return expand(RX_DATA_ACK_HIGH, RX_DATA_ACK_LOW, eight, initial, near);
 }
 
 /** Writes a DATA_ACK to TX_*. */
@@ -91,5 +91,5 @@ export function writeDsn(offset: number, initial: InitialDsn): void {
 
 /** The upper and lower 32 bits of an offset's number on the wire. */
 export function dsnWords(offset: number, initial: InitialDsn): InitialDsn {
-  return { high: highWord(offset, initial), low: toWire(offset, initial.low) };
+  return { high: highWord(offset, initial) >>> 0, low: toWire(offset, initial.low) };
 }
