@@ -15,7 +15,7 @@ export class TimerQueue implements TimerService {
 
   arm(timed: Timed, deadline: Micros): void {
     timed.deadline = deadline;
-    if (deadline < timed.queuedAt) this.#file(timed, deadline);
+    if (deadline < timed.queuedAt) this.#file(timed);
   }
 
   /** The nearest deadline; Infinity = none. */
@@ -55,12 +55,13 @@ export class TimerQueue implements TimerService {
       this.#pop();
       if (timed.queuedAt !== time) continue;
       timed.queuedAt = Infinity;
-      if (timed.deadline !== Infinity) this.#file(timed, timed.deadline);
+      if (timed.deadline !== Infinity) this.#file(timed);
     }
   }
 
-  #file(timed: Timed, time: Micros): void {
-    timed.queuedAt = time;
+  /** Files a timer by its deadline, which is read here: handed over it would be boxed. */
+  #file(timed: Timed): void {
+    const time = timed.queuedAt = timed.deadline;
     let i = this.#times.length;
     const order = this.#order++;
     while (i > 0) {

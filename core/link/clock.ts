@@ -88,17 +88,20 @@ export class Clock {
     return true;
   }
 
-  /** Sets a timer; called by the timer itself. */
+  /** Sets a timer; called by the timer itself. So short that engines inline it: else each call would box `time`. */
   arm(timer: Timer, time: Micros): void {
     if (time !== time) throw new RangeError("Cannot set a timer to NaN");
-    if (time === Infinity) {
-      timer.time = Infinity;
+    if (time < this.now) time = this.now;
+    const earlier = time < timer.time;
+    timer.time = time;
+    this.#file(timer, earlier);
+  }
+
+  #file(timer: Timer, earlier: boolean): void {
+    if (timer.time === Infinity) {
       if (timer.slot >= 0 && timer !== this.#firing) this.#remove(timer);
       return;
     }
-    if (time < this.now) time = this.now;
-    const old = timer.time;
-    timer.time = time;
     timer.order = this.#order++;
     if (timer === this.#firing) {
       this.#firing = null;
@@ -106,7 +109,7 @@ export class Clock {
     } else if (timer.slot < 0) {
       this.#heap.push(timer);
       this.#rise(timer, this.#heap.length - 1);
-    } else if (time < old) {
+    } else if (earlier) {
       this.#rise(timer, timer.slot);
     } else {
       this.#sink(timer, timer.slot);
