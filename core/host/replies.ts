@@ -36,7 +36,7 @@ export function refuse(stack: Stack, reason: number): void {
     stack.count("MPRstTx");
   }
   if (acked) tx.header(rx.ack, 0, TCP_RST, 0);
-  else tx.header(0, (rx.seq + rx.taken) >>> 0, TCP_RST | TCP_ACK, 0);
+  else tx.header(0, rx.seq + rx.taken, TCP_RST | TCP_ACK, 0);
   stack.count("TcpOutRsts");
   const { out } = stack;
   inOnePiece(out, 0);

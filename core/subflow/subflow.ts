@@ -130,7 +130,8 @@ export class Subflow implements SubflowView {
 
   /** Makes a closed subflow: `open` or `accept` begins. */
   constructor(host: SubflowHost, level: DataLevel, options: SubflowOptions) {
-    const { family, outlet, key, iss, option, backup } = options;
+    const { family, outlet, key, option, backup } = options;
+    const iss = options.iss | 0;
     this.#host = host;
     this.#level = level;
     this.path = options.path;
@@ -146,7 +147,7 @@ export class Subflow implements SubflowView {
     this.#backupByUs = backup === "us";
     this.#backupByPeer = backup === "peer";
     this.mtu = new Mtu(outlet, family);
-    this.timestamps = new Timestamps(options.timestampOffset);
+    this.timestamps = new Timestamps(options.timestampOffset | 0);
     const deadlines = this.#deadlines;
     const { timestamps, receiver, acks, mtu } = this;
     this.output = new Output({

@@ -61,5 +61,5 @@ export class Timestamps {
 
 /** A clock of milliseconds, shifted, in 32 bits. */
 export function timestampAt(now: Micros, offset: number): number {
-  return (Math.floor(now / 1000) + offset) >>> 0;
+  return (Math.floor(now / 1000) + offset) | 0;
 }

@@ -80,7 +80,7 @@ import {
   writeDsn,
 } from "./seq.ts";
 
-/** The segment parsed last; what is read of it is gone with the next. Sequence numbers and window are as on the wire. */
+/** The segment parsed last; what is read of it is gone with the next. Sequence numbers (see seq.ts) and window are as on the wire. */
 class Rx {
   /** 4 or 6. */
   get family(): 4 | 6 {
@@ -139,12 +139,12 @@ class Rx {
 
   /** SEG.SEQ. */
   get seq(): number {
-    return u32[RX_SEQ]!;
+    return i32[RX_SEQ]!;
   }
 
   /** SEG.ACK. */
   get ack(): number {
-    return u32[RX_ACK]!;
+    return i32[RX_ACK]!;
   }
 
   /** TCP_* bits. */
@@ -211,12 +211,12 @@ class Rx {
 
   /** TSval. */
   get tsval(): number {
-    return u32[RX_TSVAL]!;
+    return i32[RX_TSVAL]!;
   }
 
   /** TSecr. */
   get tsecr(): number {
-    return u32[RX_TSECR]!;
+    return i32[RX_TSECR]!;
   }
 
   /** SACK blocks that came. */
@@ -226,12 +226,12 @@ class Rx {
 
   /** Left edge of a SACK block. */
   left(block: number): number {
-    return u32[RX_SACK + 2 * block]!;
+    return i32[RX_SACK + 2 * block]!;
   }
 
   /** Its right edge. */
   right(block: number): number {
-    return u32[RX_SACK + 2 * block + 1]!;
+    return i32[RX_SACK + 2 * block + 1]!;
   }
 
   /** Whether any MPTCP option came. */
@@ -301,7 +301,7 @@ class Rx {
 
   /** Lower half of the mapping's data sequence number. */
   get dsnLow(): number {
-    return u32[RX_DSN_LOW]!;
+    return i32[RX_DSN_LOW]!;
   }
 
   /** The mapping's subflow sequence number: an offset already (RFC 8684 §3.3.1). */

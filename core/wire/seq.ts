@@ -2,7 +2,8 @@
  * 32-bit and 64-bit sequence arithmetic; it stands nowhere else.
  *
  * Inside the stack a sequence number is an offset from the initial one, a plain number (exact to 2^53): 0 is the octet that SYN or MP_CAPABLE
- * takes, 1 the first byte. Comparisons are those of numbers. Only what crosses the wire wraps.
+ * takes, 1 the first byte. Comparisons are those of numbers. Only what crosses the wire wraps: its 32 bits are taken as a signed integer, which engines
+ * never box, and tell nothing by their sign.
  */
 
 import { u32 } from "../../wasm/mod.ts";
@@ -23,7 +24,7 @@ const WORD = 4294967296;
 
 /** The 32 bits on the wire of an offset. */
 export function toWire(offset: number, initial: number): number {
-  return (initial + (offset | 0)) >>> 0;
+  return (initial + (offset | 0)) | 0;
 }
 
 /** The offset nearest to `near` whose 32 bits on the wire are `wire`; negative when it lies before the initial number. */
@@ -44,7 +45,7 @@ export interface InitialDsn {
   readonly low: number;
 }
 
-/** Upper 32 bits of `initial` + `offset`, signed: engines box what is above 2^31. */
+/** Upper 32 bits of `initial` + `offset`. */
 function highWord(offset: number, initial: InitialDsn): number {
   const wraps = Math.floor(offset / WORD);
   const low = initial.low + (offset - wraps * WORD);
@@ -91,5 +92,5 @@ export function writeDsn(offset: number, initial: InitialDsn): void {
 
 /** The upper and lower 32 bits of an offset's number on the wire. */
 export function dsnWords(offset: number, initial: InitialDsn): InitialDsn {
-  return { high: highWord(offset, initial) >>> 0, low: toWire(offset, initial.low) };
+  return { high: highWord(offset, initial) >>> 0, low: toWire(offset, initial.low) >>> 0 };
 }
