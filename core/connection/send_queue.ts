@@ -3,17 +3,8 @@
  * it what goes again first (draft SQ-5).
  */
 
-import {
-  f64,
-  stream_append,
-  stream_free,
-  stream_new,
-  stream_record,
-  stream_release,
-  u32,
-  u8,
-} from "../../wasm/mod.ts";
-import { OUT_0, PAGE, STREAM_HEAD, STREAM_NEXT } from "../../wasm/layout.ts";
+import { stream_append, stream_free, stream_new, stream_release, u32, u8 } from "../../wasm/mod.ts";
+import { OUT_0, PAGE } from "../../wasm/layout.ts";
 import { Ring } from "../subflow/ring.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { OPEN_END, type OurEnd } from "./life.ts";
@@ -175,7 +166,6 @@ export class SendQueue {
   readonly limit: number;
   /** What goes again first. */
   readonly again: RetransmitQueue = new RetransmitQueue();
-  readonly #record: number;
   readonly #sent = new Ring<Sent>();
   /** For `firstNotOn`: below these serial numbers everything was given to that subflow, or to nobody. */
   readonly #cursors: { readonly subflow: Subflow; serial: number }[] = [];
@@ -184,13 +174,14 @@ export class SendQueue {
   #windowEnd = 1;
   #ours: OurEnd = OPEN_END;
   #freed = false;
-  #lastTail = 1;
+  /** What the stream's record says too: reading doubles of the WebAssembly memory is garbage before engines compile it. */
+  #tail = 1;
+  #head = 1;
   #steps = 0;
 
   /** @param host The host's handle in WebAssembly memory. @param limit Most bytes that are kept. */
   constructor(host: number, limit: number) {
     this.stream = stream_new(host, 1);
-    this.#record = stream_record(this.stream) >> 3;
     this.limit = limit;
   }
 
@@ -206,7 +197,7 @@ export class SendQueue {
 
   /** End of what was written. */
   get tail(): number {
-    return this.#freed ? this.#lastTail : f64[this.#record + STREAM_NEXT]!;
+    return this.#tail;
   }
 
   /** Right edge of the peer's window. */
@@ -264,6 +255,7 @@ export class SendQueue {
       if (address === 0) break;
       const piece = u32[OUT_0]!;
       const start = from + taken;
+      this.#tail += piece;
       u8.set(piece === source.length ? source : source.subarray(start, start + piece), address);
       taken += piece;
     }
@@ -300,10 +292,10 @@ export class SendQueue {
 
   /** Gives back the pages below `offset`. They go back whole: while the page of the head has bytes left, there is nothing to give. */
   #release(offset: number): void {
-    const { tail } = this;
-    const end = Math.min(offset, tail);
-    const head = f64[this.#record + STREAM_HEAD]!;
-    if (end < tail && end - head < PAGE - (head & (PAGE - 1))) return;
+    const head = this.#head;
+    const end = Math.min(offset, this.#tail);
+    if (end < this.#tail && end - head < PAGE - (head & (PAGE - 1))) return;
+    this.#head = end;
     stream_release(this.stream, end);
   }
 
@@ -407,7 +399,6 @@ export class SendQueue {
   /** Gives the memory back; what was not sent is lost. */
   free(): void {
     if (this.#freed) return;
-    this.#lastTail = this.tail;
     this.#freed = true;
     while (this.#sent.first < this.#sent.next) giveSent(this.#sent.shift());
     stream_free(this.stream);
