@@ -1,7 +1,14 @@
 /** How fast a subflow's bytes arrive (delivery-rate samples as of BBR): between the sending of a segment and its acknowledgement. */
 
-import type { Micros } from "../plugin.ts";
+import type { AckSample, Micros } from "../plugin.ts";
 import type { Heard } from "./heard.ts";
+
+/** What controllers are told of a sample. */
+export type RateSample = {
+  -readonly [
+    K in keyof Pick<AckSample, "delivered" | "priorDelivered" | "deliveryRate" | "appLimited">
+  ]: AckSample[K];
+};
 
 /** The estimator of one subflow. What is sent takes `delivered`, `deliveredTime` and `appLimited` along and brings them back when it is delivered. */
 export class DeliveryRate {
@@ -9,7 +16,6 @@ export class DeliveryRate {
   /** Null before anything was sent. As the field is no plain number, it keeps the boxed number that `now` is, and reading it makes none. */
   #deliveredTime: Micros | null = null;
   #rate = 0;
-  #sample = 0;
   #appLimitedUntil = 0;
 
   /** Bytes delivered so far. */
@@ -25,11 +31,6 @@ export class DeliveryRate {
   /** Bytes a second; 0 before a first sample. */
   get rate(): number {
     return this.#rate;
-  }
-
-  /** What the last `take` gave: bytes a second, 0 for none. */
-  get sample(): number {
-    return this.#sample;
   }
 
   /** What is sent now is limited by the application or the scheduler. */
@@ -53,13 +54,17 @@ export class DeliveryRate {
     if (bytes > 0) this.#deliveredTime = now;
   }
 
-  /** Takes the sample of an acknowledgement whose bytes have been counted. */
-  take(heard: Heard, now: Micros): void {
-    this.#sample = 0;
+  /** Takes the sample of an acknowledgement whose bytes have been counted, and tells it in `sample`. */
+  take(heard: Heard, sample: RateSample, now: Micros): void {
+    sample.delivered = this.#delivered;
+    sample.priorDelivered = Math.max(0, heard.priorDelivered);
+    sample.deliveryRate = 0;
+    sample.appLimited = heard.appLimited;
     if (heard.priorDelivered < 0) return;
     const interval = now - heard.priorTime;
     if (interval <= 0) return;
-    this.#sample = (this.#delivered - heard.priorDelivered) * 1e6 / interval;
-    if (!heard.appLimited || this.#sample > this.#rate) this.#rate = this.#sample;
+    const rate = (this.#delivered - heard.priorDelivered) * 1e6 / interval;
+    sample.deliveryRate = rate;
+    if (!heard.appLimited || rate > this.#rate) this.#rate = rate;
   }
 }

@@ -16,6 +16,7 @@ import {
   RECEIVER_RANGES,
   RECEIVER_STAGED,
   RECEIVER_TOP,
+  SEGMENT_GAP,
 } from "../../wasm/layout.ts";
 import { rx } from "../wire/segment.ts";
 
@@ -27,6 +28,8 @@ export class Receiver {
   #record = 0;
   /** RCV.NXT while there is no record. */
   #next = 0;
+  /** As in the record, which is read only where there may be some: for each ACK it would be garbage before engines compile it. */
+  #ranges = 0;
   #finSeq = -1;
   #skipped = false;
   // The mapping learned last, as on the wire: a super-segment repeats it on every packet.
@@ -51,7 +54,7 @@ export class Receiver {
 
   /** Ranges received above it. */
   get ranges(): number {
-    return this.#record === 0 ? 0 : f64[this.#record + RECEIVER_RANGES]!;
+    return this.#ranges;
   }
 
   /** Bytes held for want of a mapping or of the rest of one. */
@@ -103,7 +106,11 @@ export class Receiver {
 
   /** Takes the payload in `rx` at sequence offset `seq`: SEGMENT_* bits. */
   place(seq: number, limit: number): number {
-    return receiver_segment(this.#handle, seq, rx.payload, rx.length, limit);
+    const bits = receiver_segment(this.#handle, seq, rx.payload, rx.length, limit);
+    if (this.#ranges > 0 || (bits & SEGMENT_GAP) !== 0) {
+      this.#ranges = f64[this.#record + RECEIVER_RANGES]! | 0;
+    }
+    return bits;
   }
 
   /** Notes the peer's FIN at `at`; one below what has come already would never be reached. */
@@ -130,6 +137,7 @@ export class Receiver {
     if (this.#handle === 0) return;
     this.#next = this.nxt;
     receiver_free(this.#handle);
+    this.#ranges = 0;
     this.#handle = this.#record = 0;
   }
 }

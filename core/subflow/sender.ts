@@ -350,17 +350,12 @@ export class Sender {
   }
 
   #tell(before: number, lost: number, prior: number, now: Micros): void {
-    const { rate } = this;
-    rate.take(heard, now);
     sample.acked = heard.delivered;
     sample.lost = lost;
     sample.rtt = heard.rtt;
     sample.inFlight = before;
     sample.cwndLimited = prior < this.#limitedUntil;
-    sample.delivered = rate.delivered;
-    sample.priorDelivered = Math.max(0, heard.priorDelivered);
-    sample.deliveryRate = rate.sample;
-    sample.appLimited = heard.appLimited;
+    this.rate.take(heard, sample, now);
     this.#controller?.onAck(sample);
   }
 

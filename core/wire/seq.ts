@@ -6,7 +6,7 @@
  * never box, and tell nothing by their sign.
  */
 
-import { u32 } from "../../wasm/mod.ts";
+import { i32, u32 } from "../../wasm/mod.ts";
 import {
   DSS_DATA_ACK_8,
   DSS_DSN_8,
@@ -63,8 +63,8 @@ function expand(
   initial: InitialDsn,
   near: number,
 ): number {
-  const offset = fromWire(u32[low]!, initial.low, near);
-  return eight && (u32[high]! | 0) !== highWord(offset, initial) ? NaN : offset;
+  const offset = fromWire(i32[low]!, initial.low, near);
+  return eight && i32[high]! !== highWord(offset, initial) ? NaN : offset;
 }
 
 /** The data sequence number of the mapping in RX_* as an offset near `near`; NaN when it cannot be. */
