@@ -1,6 +1,7 @@
 /** Round-trip time and retransmission timeout (RFC 6298), least round-trip time of a window. */
 
 import type { Micros } from "../plugin.ts";
+import { type Deadlines, type SubflowTimer, TIMER_RTO } from "./deadlines.ts";
 import type { Heard } from "./heard.ts";
 
 /** Before a first sample (RFC 6298 §2.1). */
@@ -44,9 +45,9 @@ export class Rtt {
     return this.#base;
   }
 
-  /** The timeout, backed off by those that have passed (RFC 6298 §5.5). */
-  get rto(): Micros {
-    return Math.min(MAX_RTO, this.#base * 2 ** this.#timeouts);
+  /** Starts the timer, backed off by the timeouts that have passed (RFC 6298 §5.5). It is set here, for each ACK: a timeout handed out is garbage. */
+  arm(deadlines: Deadlines<SubflowTimer>, now: Micros): void {
+    deadlines.set(TIMER_RTO, now + Math.min(MAX_RTO, this.#base * 2 ** this.#timeouts));
   }
 
   /** Timeouts in a row. */

@@ -216,7 +216,8 @@ export class Sender {
 
   /** Starts the retransmission timer afresh (RFC 6298 §5.1, §5.3). */
   #arm(now: Micros): void {
-    this.#deadlines.set(TIMER_RTO, this.board.empty ? Infinity : now + this.rtt.rto);
+    if (this.board.empty) this.#deadlines.set(TIMER_RTO, Infinity);
+    else this.rtt.arm(this.#deadlines, now);
   }
 
   /**

@@ -334,7 +334,7 @@ export class Subflow implements SubflowView {
     const { sender } = this;
     this.output.syn(this.#handshake!, flags, now);
     sender.board.synSent();
-    this.#deadlines.set(TIMER_RTO, now + sender.rtt.rto);
+    sender.rtt.arm(this.#deadlines, now);
   }
 
   /** Takes over what the SYN in `rx` offers, and the first window. */

@@ -230,7 +230,7 @@ describe("the retransmission timer (RFC 6298)", () => {
     const [subflow] = app.socket.subflows;
     app.write(5 * MSS);
     const first = peer.takeAll()[0]!.seq;
-    const rto = subflow!.sender.rtt.rto;
+    const rto = subflow!.sender.rtt.base;
     assert(rto >= 200e3 && rto < 300e3);
     for (const factor of [1, 2, 4, 8]) {
       const waited = d.untilSent();
