@@ -78,8 +78,8 @@ function collectReady(meta: MetaSocket, bytes: number): void {
 
 /** Most bytes that one decision sends on `subflow`: about a millisecond of its rate, so that a slow path gets no bursts of 64 KB. */
 function chunkLimit(subflow: Subflow): number {
-  const { mss } = subflow;
-  const burst = Math.max(2 * mss, subflow.cwnd * 1000 / subflow.srtt);
+  const { mss, sender } = subflow;
+  const burst = Math.max(2 * mss, sender.cwnd * 1000 / sender.rtt.srtt);
   const most = 65535 - subflow.mtu.headers - 40;
   const limit = Math.min(burst, most);
   return limit - limit % mss || mss;

@@ -33,7 +33,7 @@ export interface LossDetection {
 /** RACK of one subflow. */
 export class Rack implements LossDetection {
   readonly #board: Scoreboard;
-  readonly #rtt: Rtt;
+  readonly #rtt: Readonly<Rtt>;
   #time: Micros = -1;
   #end = 0;
   #roundTrip: Micros = 0;
@@ -42,7 +42,7 @@ export class Rack implements LossDetection {
   #timer: Micros | null = null;
 
   /** Of what `board` holds, by the round trips of `rtt`. */
-  constructor(board: Scoreboard, rtt: Rtt) {
+  constructor(board: Scoreboard, rtt: Readonly<Rtt>) {
     this.#board = board;
     this.#rtt = rtt;
   }

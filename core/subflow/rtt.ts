@@ -17,18 +17,16 @@ const MIN_RTT_WINDOW: Micros = 10e6;
 
 /** The estimator of one subflow, and how often in a row its timeout has passed. */
 export class Rtt {
-  #srtt: Micros = 1e6;
+  // Plain fields, as they are read for every packet: what an accessor returns is garbage until engines have compiled all around it.
+  /** Smoothed round-trip time, at least 1; 1 s before a first sample. */
+  srtt: Micros = 1e6;
+  /** The timeout without back-off. */
+  base: Micros = INITIAL_RTO;
   #rttVar: Micros = 0;
   /** Null before a first sample. As the field is no plain number, reading it hands out one boxed number and makes none. */
   #minRtt: Micros | null = null;
   #minRttTime: Micros = 0;
-  #base: Micros = INITIAL_RTO;
   #timeouts = 0;
-
-  /** Smoothed round-trip time, at least 1; 1 s before a first sample. */
-  get srtt(): Micros {
-    return this.#srtt;
-  }
 
   /** Its mean deviation. */
   get rttVar(): Micros {
@@ -40,14 +38,9 @@ export class Rtt {
     return this.#minRtt ?? 1e6;
   }
 
-  /** The timeout without back-off. */
-  get base(): Micros {
-    return this.#base;
-  }
-
   /** Starts the timer, backed off by the timeouts that have passed (RFC 6298 §5.5). It is set here, for each ACK: a timeout handed out is garbage. */
   arm(deadlines: Deadlines<SubflowTimer>, now: Micros): void {
-    deadlines.set(TIMER_RTO, now + Math.min(MAX_RTO, this.#base * 2 ** this.#timeouts));
+    deadlines.set(TIMER_RTO, now + Math.min(MAX_RTO, this.base * 2 ** this.#timeouts));
   }
 
   /** Timeouts in a row. */
@@ -61,18 +54,18 @@ export class Rtt {
     const value = Math.max(1, heard.rtt);
     if (this.#minRtt === null) {
       // RFC 6298 §2.2
-      this.#srtt = value;
+      this.srtt = value;
       this.#rttVar = value / 2;
       this.#minRtt = value;
       this.#minRttTime = now;
     } else {
       // RFC 6298 §2.3: the deviation is from the SRTT before this sample.
-      this.#rttVar += (Math.abs(this.#srtt - value) - this.#rttVar) / 4;
-      this.#srtt += (value - this.#srtt) / 8;
+      this.#rttVar += (Math.abs(this.srtt - value) - this.#rttVar) / 4;
+      this.srtt += (value - this.srtt) / 8;
       if (value < this.#minRtt || now - this.#minRttTime > MIN_RTT_WINDOW) this.#minRtt = value;
       if (value === this.#minRtt) this.#minRttTime = now;
     }
-    this.#base = Math.min(MAX_RTO, this.#srtt + Math.max(MIN_RTO, 4 * this.#rttVar));
+    this.base = Math.min(MAX_RTO, this.srtt + Math.max(MIN_RTO, 4 * this.#rttVar));
   }
 
   /** The timeout has passed. */
@@ -87,6 +80,6 @@ export class Rtt {
 
   /** The handshake is over, and its SYN was sent more than once: no round trip was measured. */
   lostSyn(): void {
-    this.#base = LOST_SYN_RTO;
+    this.base = LOST_SYN_RTO;
   }
 }

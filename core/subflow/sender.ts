@@ -60,7 +60,7 @@ export function initialWindow(mss: number): number {
 /** The sender of one subflow. */
 export class Sender {
   readonly board: Scoreboard;
-  readonly rtt: Rtt = new Rtt();
+  readonly rtt: Readonly<Rtt> = new Rtt();
   readonly rate: DeliveryRate = new DeliveryRate();
   readonly window: SendWindow = new SendWindow();
   readonly #host: SubflowHost;
