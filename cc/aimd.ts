@@ -34,15 +34,15 @@ export interface AimdFormula extends SlowStartOptions {
 export class AimdController implements CongestionController {
   /** Bytes that may be in flight. */
   cwnd: number;
-  /** Where slow start ends. */
-  ssthresh = Infinity;
+  /** Null before a first loss. As the field is no plain number, reading it hands out one boxed number and makes none. */
+  #ssthresh: number | null = null;
   readonly #subflow: SubflowView;
   readonly #formula: AimdFormula;
   /** Growth below one byte. */
   #fraction = 0;
   readonly #hystart: HyStart | null;
   #priorCwnd = 0;
-  #priorSsthresh = 0;
+  #priorSsthresh: number | null = null;
 
   /** Starts at the window of `subflow`. */
   constructor(subflow: SubflowView, formula: AimdFormula) {
@@ -50,6 +50,11 @@ export class AimdController implements CongestionController {
     this.#formula = formula;
     this.cwnd = subflow.cwnd;
     this.#hystart = formula.hystart === false ? null : new HyStart();
+  }
+
+  /** Where slow start ends. */
+  get ssthresh(): number {
+    return this.#ssthresh ?? Infinity;
   }
 
   /** Grows the window, unless something else than it held the sender back (RFC 7661). */
@@ -65,15 +70,15 @@ export class AimdController implements CongestionController {
     this.#fraction -= whole;
     this.cwnd = Math.max(this.#subflow.mss, this.cwnd + whole);
     // A formula that takes away does not mean slow start.
-    if (whole < 0) this.ssthresh = Math.min(this.ssthresh, this.cwnd);
+    if (whole < 0) this.#ssthresh = Math.min(this.ssthresh, this.cwnd);
   }
 
   /** RFC 5681 §3.1; bytes are counted whole (RFC 3465), since one ACK stands for a batch of segments here. Returns those left for what follows it. */
   #slowStart(ack: AckSample): number {
     const { acked } = ack;
-    if (this.ssthresh === Infinity && this.#hystart !== null) {
+    if (this.#ssthresh === null && this.#hystart !== null) {
       const growth = this.#hystart.growth(ack, acked);
-      if (growth < 0) this.ssthresh = this.cwnd;
+      if (growth < 0) this.#ssthresh = this.cwnd;
       else this.cwnd += Math.floor(growth);
       return growth < 0 ? acked : 0;
     }
@@ -87,16 +92,16 @@ export class AimdController implements CongestionController {
     const { mss } = this.#subflow;
     if (cause === "penalty") {
       if (this.ssthresh < Infinity) {
-        this.ssthresh = Math.max(2 * mss, Math.floor(this.ssthresh / 2));
+        this.#ssthresh = Math.max(2 * mss, Math.floor(this.ssthresh / 2));
       }
       this.cwnd = Math.max(mss, Math.floor(this.cwnd / 2));
       return;
     }
     this.#priorCwnd = this.cwnd;
-    this.#priorSsthresh = this.ssthresh;
+    this.#priorSsthresh = this.#ssthresh;
     this.#fraction = 0;
     const kept = this.#formula.decrease?.(flightSize) ?? flightSize / 2;
-    this.ssthresh = Math.max(2 * mss, Math.floor(kept));
+    this.#ssthresh = Math.max(2 * mss, Math.floor(kept));
     // What is in flight may be more than the window since a penalty: no loss raises it.
     this.cwnd = cause === "timeout" ? mss : Math.min(this.cwnd, this.ssthresh);
   }
@@ -105,7 +110,7 @@ export class AimdController implements CongestionController {
   onUndo(): void {
     if (this.#priorCwnd === 0) return;
     this.cwnd = Math.max(this.cwnd, this.#priorCwnd);
-    this.ssthresh = this.#priorSsthresh;
+    this.#ssthresh = this.#priorSsthresh;
     this.#priorCwnd = 0;
   }
 

@@ -188,8 +188,8 @@ export class GuardedController implements CongestionController {
   readonly subflow: SubflowView;
   /** Bytes: positive and finite, no less than a segment unless it was less before. */
   cwnd: number;
-  /** Above 0. */
-  ssthresh = Infinity;
+  /** Null before any is told. As the field is no plain number, it keeps the boxed number that it is given, and reading it makes none. */
+  #ssthresh: number | null = null;
   /** In place of PRR. */
   ownsRecovery = false;
   readonly #group: GuardedCongestionControl;
@@ -207,6 +207,11 @@ export class GuardedController implements CongestionController {
     this.subflow = subflow;
     this.#controller = controller;
     this.cwnd = subflow.cwnd;
+  }
+
+  /** Above 0. */
+  get ssthresh(): number {
+    return this.#ssthresh ?? Infinity;
   }
 
   /** Something was acknowledged. */
@@ -307,7 +312,7 @@ export class GuardedController implements CongestionController {
         this.#group.fault(`set ownsRecovery to ${show(ownsRecovery)}`);
       } else {
         this.cwnd = cwnd;
-        this.ssthresh = ssthresh;
+        this.#ssthresh = ssthresh;
         this.ownsRecovery = ownsRecovery;
         return true;
       }
@@ -322,7 +327,7 @@ export class GuardedController implements CongestionController {
     if (this.#shadow === null) return;
     const { cwnd, ssthresh, ownsRecovery } = this.#shadow;
     this.cwnd = cwnd;
-    this.ssthresh = ssthresh;
+    this.#ssthresh = ssthresh;
     this.ownsRecovery = ownsRecovery === true;
   }
 
