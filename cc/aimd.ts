@@ -34,7 +34,7 @@ export interface AimdFormula extends SlowStartOptions {
 export class AimdController implements CongestionController {
   /** Bytes that may be in flight. */
   cwnd: number;
-  /** Null before a first loss. As the field is no plain number, reading it hands out one boxed number and makes none. */
+  /** Null before a first loss. Boxed once (CONTRIBUTING.md, Garbage). */
   #ssthresh: number | null = null;
   readonly #subflow: SubflowView;
   readonly #formula: AimdFormula;

@@ -52,7 +52,7 @@ export class DataTimer {
   }
 }
 
-/** Sets a deadline that is backed off by `times`. In one piece, for each DATA_ACK: a wait that is handed from one function to another is garbage. */
+/** Sets a deadline that is backed off by `times`. All in one function, as each DATA_ACK calls it: a wait handed from one to another would be boxed. */
 function arm(
   deadlines: Deadlines<ConnectionTimer>,
   timer: ConnectionTimer,

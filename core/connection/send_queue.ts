@@ -174,7 +174,7 @@ export class SendQueue {
   #windowEnd = 1;
   #ours: OurEnd = OPEN_END;
   #freed = false;
-  /** What the stream's record says too: reading doubles of the WebAssembly memory is garbage before engines compile it. */
+  /** NEXT and HEAD of the stream's record, which nobody else moves: reading them there would box them. */
   #tail = 1;
   #head = 1;
   #steps = 0;

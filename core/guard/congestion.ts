@@ -188,7 +188,7 @@ export class GuardedController implements CongestionController {
   readonly subflow: SubflowView;
   /** Bytes: positive and finite, no less than a segment unless it was less before. */
   cwnd: number;
-  /** Null before any is told. As the field is no plain number, it keeps the boxed number that it is given, and reading it makes none. */
+  /** Null before any is told. Boxed once (CONTRIBUTING.md, Garbage). */
   #ssthresh: number | null = null;
   /** In place of PRR. */
   ownsRecovery = false;

@@ -73,7 +73,7 @@ export interface StackUsage {
 
 /** One host. */
 export class Stack implements ConnectionHost {
-  /** Null before the first event. As the field is no plain number, it keeps the boxed number that it is given, and reading it makes none. */
+  /** Null before the first event. Boxed once, by the caller (CONTRIBUTING.md, Garbage). */
   #now: Micros | null = null;
   readonly wasm: number;
   readonly out: PacketOut = packetOut();

@@ -88,7 +88,7 @@ export class Clock {
     return true;
   }
 
-  /** Sets a timer; called by the timer itself. So short that engines inline it: else each call would box `time`. */
+  /** Sets a timer; called by the timer itself. Short enough to be inlined: else each call would box `time`. */
   arm(timer: Timer, time: Micros): void {
     if (time !== time) throw new RangeError("Cannot set a timer to NaN");
     if (time < this.now) time = this.now;

@@ -6,7 +6,7 @@ import type { Micros } from "../plugin.ts";
 export class Deadlines<T extends number> {
   // Doubles in a plain array take 8 bytes each, and writing one makes no garbage.
   readonly #times: Micros[];
-  // Kept, not looked for: a number that a loop finds and returns is garbage, and it is asked for after every packet.
+  /** The name of the nearest. Kept, not looked for: a time that a loop finds and returns is garbage, and it is asked for after every packet. */
   #nearest = 0;
 
   /** @param names How many there are; none is set. */
@@ -24,7 +24,7 @@ export class Deadlines<T extends number> {
     return this.#times[name]! < Infinity;
   }
 
-  /** Sets a deadline; Infinity takes it back. So short that engines inline it: else each call would box `at`. */
+  /** Sets a deadline; Infinity takes it back. Short enough to be inlined: else each call would box `at`. */
   set(name: T, at: Micros): void {
     this.#times[name] = at;
     this.#moved(name);

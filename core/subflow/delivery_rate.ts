@@ -13,7 +13,7 @@ export type RateSample = {
 /** The estimator of one subflow. What is sent takes `delivered`, `deliveredTime` and `appLimited` along and brings them back when it is delivered. */
 export class DeliveryRate {
   #delivered = 0;
-  /** Null before anything was sent. As the field is no plain number, it keeps the boxed number that `now` is, and reading it makes none. */
+  /** Null before anything was sent. Boxed once, as `now` (CONTRIBUTING.md, Garbage). */
   #deliveredTime: Micros | null = null;
   #rate = 0;
   #appLimitedUntil = 0;

@@ -38,7 +38,7 @@ export class Rack implements LossDetection {
   #end = 0;
   #roundTrip: Micros = 0;
   #reorderings = 0;
-  /** Null: off. As the field is no plain number, reading it hands out one boxed number and makes none. */
+  /** Null: off. Boxed once (CONTRIBUTING.md, Garbage). */
   #timer: Micros | null = null;
 
   /** Of what `board` holds, by the round trips of `rtt`. */

@@ -28,7 +28,7 @@ export class Receiver {
   #record = 0;
   /** RCV.NXT while there is no record. */
   #next = 0;
-  /** As in the record, which is read only where there may be some: for each ACK it would be garbage before engines compile it. */
+  /** As in the record, which is read only where there may be some: each ACK asks, and reading it there may box it. */
   #ranges = 0;
   #finSeq = -1;
   #skipped = false;

@@ -17,13 +17,13 @@ const MIN_RTT_WINDOW: Micros = 10e6;
 
 /** The estimator of one subflow, and how often in a row its timeout has passed. */
 export class Rtt {
-  // Plain fields, as they are read for every packet: what an accessor returns is garbage until engines have compiled all around it.
+  // Plain fields, as they are read for every packet: what an accessor returns may be boxed (CONTRIBUTING.md, Garbage).
   /** Smoothed round-trip time, at least 1; 1 s before a first sample. */
   srtt: Micros = 1e6;
   /** The timeout without back-off. */
   base: Micros = INITIAL_RTO;
   #rttVar: Micros = 0;
-  /** Null before a first sample. As the field is no plain number, reading it hands out one boxed number and makes none. */
+  /** Null before a first sample. Boxed once (CONTRIBUTING.md, Garbage). */
   #minRtt: Micros | null = null;
   #minRttTime: Micros = 0;
   #timeouts = 0;
@@ -38,7 +38,7 @@ export class Rtt {
     return this.#minRtt ?? 1e6;
   }
 
-  /** Starts the timer, backed off by the timeouts that have passed (RFC 6298 §5.5). It is set here, for each ACK: a timeout handed out is garbage. */
+  /** Starts the retransmission timer, backed off by the timeouts that have passed (RFC 6298 §5.5). Here, as a timeout handed out would be boxed. */
   arm(deadlines: Deadlines<SubflowTimer>, now: Micros): void {
     deadlines.set(TIMER_RTO, now + Math.min(MAX_RTO, this.base * 2 ** this.#timeouts));
   }

@@ -78,7 +78,7 @@ export class Network {
   #deferredCount = 0;
   #dirtyCount = 0;
   #stepping = false;
-  /** The time as it was last asked for. */
+  /** The time when it was last asked for. */
   #now: Micros | null = null;
 
   /** Makes an empty network. */
@@ -94,7 +94,7 @@ export class Network {
     this.surroundings = new NetworkSurroundings(this.clock, this.randomSource);
   }
 
-  /** Microseconds since it was made. What is called for one event is passed one boxed number: each read of the clock's field would box another. */
+  /** Microseconds since it was made. Boxed once for all that is called in an event (CONTRIBUTING.md, Garbage); elements read the clock itself. */
   get now(): Micros {
     const { now } = this.clock;
     if (this.#now === null || this.#now !== now) this.#now = now;
