@@ -50,6 +50,11 @@ export class Heard {
     this.minRtt = minRtt;
   }
 
+  /** A round trip of something sent once, told otherwise than by a piece: of the SYN. */
+  measured(rtt: Micros): void {
+    this.rtt = rtt;
+  }
+
   /** No round trip so far tells the path's. */
   noRtt(): void {
     this.rtt = -1;

@@ -200,7 +200,7 @@ export class Sender {
   /** The SYN, sent once, was answered after `rtt`: a first sample. */
   measured(rtt: Micros, now: Micros): void {
     heard.begin(this.rtt.minRtt);
-    heard.rtt = rtt;
+    heard.measured(rtt);
     this.rtt.sample(heard, now);
   }
 

@@ -2,6 +2,7 @@ import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
 import {
   CONNECTION_TIMERS,
+  type ConnectionTimer,
   DataTimer,
   TIMER_CLOSE,
   TIMER_DATA,
@@ -9,38 +10,48 @@ import {
   TIMER_UNMAPPED,
   TIMER_WAKE,
 } from "../../../core/connection/data_timer.ts";
+import { Deadlines } from "../../../core/subflow/deadlines.ts";
+import { established } from "../../support/parts.ts";
 
-const WAIT = 300e3;
+/** The waits that `timer` sets, in timeouts of a subflow; `none`: there is no subflow, in seconds. */
+function waits(timer: DataTimer, none = false): [data: number, window: number] {
+  const { subflow } = established();
+  const deadlines = new Deadlines<ConnectionTimer>(CONNECTION_TIMERS);
+  const subflows = none ? [] : [subflow];
+  const unit = none ? 1e6 : subflow.sender.rtt.base;
+  timer.awaitDataAck(deadlines, subflows, 5);
+  timer.awaitWindow(deadlines, subflows, 5);
+  return [(deadlines.at(TIMER_DATA) - 5) / unit, (deadlines.at(TIMER_PERSIST) - 5) / unit];
+}
 
 describe("the waits of the data level", () => {
-  it("are the longest timeout among the subflows, or a second where none has told one", () => {
+  it("are the longest timeout among the subflows, or a second where there is none", () => {
     const timer = new DataTimer();
-    assertEquals([timer.retransmission(WAIT), timer.probe(WAIT)], [WAIT, WAIT]);
-    assertEquals([timer.retransmission(0), timer.probe(0)], [1e6, 1e6]);
+    assertEquals(waits(timer), [1, 1]);
+    assertEquals(waits(timer, true), [1, 1]);
   });
 
   it("double each time, up to 60 s", () => {
     const timer = new DataTimer();
-    const waits = Array.from({ length: 9 }, () => {
-      const wait = timer.retransmission(WAIT);
+    const seconds = Array.from({ length: 8 }, () => {
+      const [wait] = waits(timer, true);
       timer.repeated();
-      return wait / WAIT;
+      return wait;
     });
-    assertEquals(waits, [1, 2, 4, 8, 16, 32, 64, 128, 200]);
+    assertEquals(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
   });
 
   it("double each for itself: a DATA_ACK ends one, a window that opens the other", () => {
     const timer = new DataTimer();
-    const waits = (): number[] => [timer.retransmission(WAIT) / WAIT, timer.probe(WAIT) / WAIT];
     timer.repeated();
     timer.probed();
     timer.probed();
-    assertEquals(waits(), [2, 4]);
+    assertEquals(waits(timer), [2, 4]);
     timer.acknowledged();
-    assertEquals(waits(), [1, 4]);
+    assertEquals(waits(timer), [1, 4]);
     timer.repeated();
     timer.opened();
-    assertEquals(waits(), [2, 1]);
+    assertEquals(waits(timer), [2, 1]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
-import { DeliveryRate } from "../../../core/subflow/delivery_rate.ts";
+import { DeliveryRate, type RateSample } from "../../../core/subflow/delivery_rate.ts";
 import { Heard } from "../../../core/subflow/heard.ts";
 
 /** An ACK of something sent when `priorDelivered` bytes had been delivered, the last of them at `priorTime`. */
@@ -8,29 +8,32 @@ function heard(priorDelivered: number, priorTime: number, appLimited = false): H
   return Object.assign(new Heard(), { priorDelivered, priorTime, appLimited });
 }
 
+/** What the last acknowledgement told. */
+const sample: RateSample = { delivered: 0, priorDelivered: 0, deliveryRate: 0, appLimited: false };
+
 describe("delivery rate", () => {
   it("is what was delivered between the sending and the acknowledgement, over the time that took", () => {
     const rate = new DeliveryRate();
-    assertEquals([rate.rate, rate.sample], [0, 0]);
+    assertEquals(rate.rate, 0);
     rate.idle(1000);
     rate.count(3000, 21_000);
     assertEquals([rate.delivered, rate.deliveredTime], [3000, 21_000]);
-    rate.take(heard(0, 1000), 21_000);
-    assertEquals([rate.sample, rate.rate], [150_000, 150_000]);
+    rate.take(heard(0, 1000), sample, 21_000);
+    assertEquals([sample.deliveryRate, rate.rate], [150_000, 150_000]);
     rate.count(1000, 31_000);
-    rate.take(heard(3000, 21_000), 31_000);
-    assertEquals([rate.sample, rate.rate], [100_000, 100_000]);
+    rate.take(heard(3000, 21_000), sample, 31_000);
+    assertEquals([sample.deliveryRate, rate.rate], [100_000, 100_000]);
   });
 
   it("has no sample where an ACK delivered nothing, or no time has passed", () => {
     const rate = new DeliveryRate();
     rate.count(1000, 10_000);
-    rate.take(heard(0, 0), 10_000);
+    rate.take(heard(0, 0), sample, 10_000);
     const before = rate.rate;
-    rate.take(heard(-1, 0), 20_000);
-    assertEquals([rate.sample, rate.rate], [0, before]);
-    rate.take(heard(0, 20_000), 20_000);
-    assertEquals([rate.sample, rate.rate], [0, before]);
+    rate.take(heard(-1, 0), sample, 20_000);
+    assertEquals([sample.deliveryRate, rate.rate], [0, before]);
+    rate.take(heard(0, 20_000), sample, 20_000);
+    assertEquals([sample.deliveryRate, rate.rate], [0, before]);
   });
 
   it("is timed by the last delivery that told something", () => {
@@ -43,14 +46,14 @@ describe("delivery rate", () => {
   it("is not lowered by what the application held back, but may be raised by it", () => {
     const rate = new DeliveryRate();
     rate.count(1000, 10_000);
-    rate.take(heard(0, 0), 10_000); // 100,000 bytes a second
+    rate.take(heard(0, 0), sample, 10_000); // 100,000 bytes a second
     rate.count(1000, 50_000);
-    rate.take(heard(1000, 10_000, true), 50_000);
-    assertEquals([rate.sample, rate.rate], [25_000, 100_000]);
+    rate.take(heard(1000, 10_000, true), sample, 50_000);
+    assertEquals([sample.deliveryRate, rate.rate], [25_000, 100_000]);
     rate.count(8000, 90_000);
-    rate.take(heard(2000, 50_000, true), 90_000);
-    assertEquals([rate.sample, rate.rate], [200_000, 200_000]);
-    rate.take(heard(9000, 50_000), 90_000);
+    rate.take(heard(2000, 50_000, true), sample, 90_000);
+    assertEquals([sample.deliveryRate, rate.rate], [200_000, 200_000]);
+    rate.take(heard(9000, 50_000), sample, 90_000);
     assertEquals(rate.rate, 25_000);
   });
 

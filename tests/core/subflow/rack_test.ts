@@ -22,7 +22,7 @@ class Desk {
   constructor() {
     this.board.synSent();
     this.board.synAcked();
-    this.rtt.sample(RTT, 0);
+    this.rtt.sample(Object.assign(new Heard(), { rtt: RTT }), 0);
   }
 
   /** Sends so many segments, each by itself. */

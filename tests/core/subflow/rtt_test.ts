@@ -1,76 +1,101 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
+import {
+  Deadlines,
+  SUBFLOW_TIMERS,
+  type SubflowTimer,
+  TIMER_RTO,
+} from "../../../core/subflow/deadlines.ts";
+import { Heard } from "../../../core/subflow/heard.ts";
 import { INITIAL_RTO, MAX_RTO, MIN_RTO, Rtt } from "../../../core/subflow/rtt.ts";
+
+/** What an ACK told whose round trip was `rtt`. */
+function told(rtt: number): Heard {
+  return Object.assign(new Heard(), { rtt });
+}
+
+/** The timeout, backed off, as the timer is set. */
+function timeout(rtt: Rtt): number {
+  const deadlines = new Deadlines<SubflowTimer>(SUBFLOW_TIMERS);
+  rtt.arm(deadlines, 7);
+  return deadlines.at(TIMER_RTO) - 7;
+}
 
 describe("round-trip time (RFC 6298)", () => {
   it("is a second before the first sample, and so is the timeout (§2.1)", () => {
     const rtt = new Rtt();
-    assertEquals([rtt.srtt, rtt.minRtt, rtt.rttVar, rtt.rto], [1e6, 1e6, 0, INITIAL_RTO]);
+    assertEquals([rtt.srtt, rtt.minRtt, rtt.rttVar, timeout(rtt)], [1e6, 1e6, 0, INITIAL_RTO]);
   });
 
   it("is the first sample, its deviation half of it (§2.2)", () => {
     const rtt = new Rtt();
-    rtt.sample(100e3, 0);
+    rtt.sample(told(100e3), 0);
     assertEquals([rtt.srtt, rtt.rttVar, rtt.minRtt, rtt.base], [100e3, 50e3, 100e3, 300e3]);
   });
 
   it("takes the deviation of later samples from the SRTT before them (§2.3: RTTVAR first)", () => {
     const rtt = new Rtt();
-    rtt.sample(100e3, 0);
-    rtt.sample(180e3, 0);
+    rtt.sample(told(100e3), 0);
+    rtt.sample(told(180e3), 0);
     // |100 - 180| = 80: 3/4 * 50 + 1/4 * 80; with the new SRTT of 110 it would be 55.
     assertEquals([rtt.rttVar, rtt.srtt], [57.5e3, 110e3]);
     assertEquals(rtt.base, 110e3 + 4 * 57.5e3);
   });
 
+  it("takes no sample from an ACK that brought none (Karn, §3)", () => {
+    const rtt = new Rtt();
+    rtt.sample(told(-1), 0);
+    assertEquals([rtt.srtt, rtt.base], [1e6, INITIAL_RTO]);
+  });
+
   it("takes a sample below a microsecond for one", () => {
     const rtt = new Rtt();
-    rtt.sample(0, 0);
+    rtt.sample(told(0), 0);
     assertEquals([rtt.srtt, rtt.minRtt], [1, 1]);
   });
 
   it("leaves at least 200 ms between it and the timeout, and none above 60 s (§2.5)", () => {
     const rtt = new Rtt();
-    rtt.sample(10e3, 0);
+    rtt.sample(told(10e3), 0);
     assertEquals(rtt.base, 10e3 + MIN_RTO);
-    rtt.sample(500e6, 0);
+    rtt.sample(told(500e6), 0);
     assertEquals(rtt.base, MAX_RTO);
   });
 
   it("doubles the timeout each time it passes, until something is answered (§5.5, §5.7)", () => {
     const rtt = new Rtt();
-    rtt.sample(100e3, 0);
+    rtt.sample(told(100e3), 0);
     const waits = Array.from({ length: 10 }, () => {
-      const { rto } = rtt;
+      const rto = timeout(rtt);
       rtt.backOff();
       return rto / 300e3;
     });
     assertEquals(waits, [1, 2, 4, 8, 16, 32, 64, 128, 200, 200]);
     assertEquals([rtt.timeouts, rtt.base], [10, 300e3]);
     rtt.answered();
-    assertEquals([rtt.timeouts, rtt.rto], [0, 300e3]);
+    assertEquals([rtt.timeouts, timeout(rtt)], [0, 300e3]);
   });
 
   it("is unknown after a lost SYN: the timeout is 3 s (§5.7), until a sample comes", () => {
     const rtt = new Rtt();
     rtt.lostSyn();
     assertEquals([rtt.base, rtt.srtt], [3e6, 1e6]);
-    rtt.sample(100e3, 0);
+    rtt.sample(told(100e3), 0);
     assertEquals(rtt.base, 300e3);
   });
 
   it("keeps the least sample of the last 10 s", () => {
     const rtt = new Rtt();
-    rtt.sample(50e3, 0);
-    rtt.sample(60e3, 10e6);
+    rtt.sample(told(50e3), 0);
+    rtt.sample(told(60e3), 10e6);
     assertEquals(rtt.minRtt, 50e3);
-    rtt.sample(70e3, 10e6 + 1);
+    rtt.sample(told(70e3), 10e6 + 1);
     assertEquals(rtt.minRtt, 70e3);
     // An equal one begins the 10 s anew.
-    rtt.sample(70e3, 20e6);
-    rtt.sample(80e3, 30e6);
+    rtt.sample(told(70e3), 20e6);
+    rtt.sample(told(80e3), 30e6);
     assertEquals(rtt.minRtt, 70e3);
-    rtt.sample(65e3, 30e6);
+    rtt.sample(told(65e3), 30e6);
     assertEquals(rtt.minRtt, 65e3);
   });
 });

@@ -1,3 +1,4 @@
+import { Heard } from "../../../core/subflow/heard.ts";
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
 import { TIMER_RACK, TIMER_RTO } from "../../../core/subflow/deadlines.ts";
@@ -29,7 +30,7 @@ class Desk extends OutputParts {
     this.sender.board.synAcked();
     this.sender.window.update(1, 1, 50_000);
     output.agree(sack, true);
-    if (!lostSyn) this.sender.rtt.sample(RTT, 0);
+    if (!lostSyn) this.sender.rtt.sample(Object.assign(new Heard(), { rtt: RTT }), 0);
     this.sender.begin(sack, lostSyn);
     if (controlled) this.sender.control(this.controller);
   }
