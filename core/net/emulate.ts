@@ -109,6 +109,13 @@ export interface EmulateOptions extends Policies {
    * @default {"10 s"}
    */
   readonly linger?: Duration;
+  /**
+   * Real time, 10 ms to 1 hour. A call that nothing is left to end rejects when the program has been idle for so long. Work of the program that may last
+   * for ever holds the clock for so long, too; see {@linkcode Emulation}.
+   *
+   * @default {"1 s"}
+   */
+  readonly idle?: Duration;
 }
 
 /** One path of an emulation. */
@@ -133,9 +140,21 @@ export interface EmulatedPath {
 /**
  * A client and a server on an emulated network.
  *
- * Virtual time passes exactly while the program waits for the network: connect(), read(), write(), close and sleep(). accept() alone lets no time pass.
- * Where the program waits for anything else (files, fetch), {@linkcode Emulation.outside} holds the clock meanwhile. When a program waits and nothing
- * is left to happen, the call that waits rejects and says so. setTimeout and AbortSignal.timeout() are real time: use sleep() and timeout().
+ * Virtual time passes while the program waits for the network, in connect(), read(), write(), close or sleep(), and does nothing else. accept() alone lets
+ * no time pass.
+ *
+ * What the program does besides takes no virtual time: while anything of it is under way, in any of its coroutines, the clock stands still. That is
+ * setImmediate(), setTimeout() of up to 100 ms, files, crypto.subtle, fetch() and other operations of Deno, as far as they began after emulate() and while
+ * the program awaits them. So the same program gives the same packets, however long its work takes; only if several pieces of work end at the same virtual
+ * time, what follows comes in the order in which they really end.
+ *
+ * Three things hold no clock: timers of more than 100 ms and intervals, as they guard or repeat something; what Deno does not tell of, as import() and
+ * WebAssembly.compile(); and work of a kind that has once been waited for in vain, that is without any call to the network for `idle` of real time, such
+ * as a message from a worker or a loop of timers. When such work goes on to use the network, that works, but at what virtual time depends on the machine:
+ * {@linkcode Emulation.outside} holds the clock for any promise.
+ *
+ * When a program waits, nothing is left to happen, and it has been idle for `idle` of real time, the call that waits rejects and says so. setTimeout() and
+ * AbortSignal.timeout() are real time: to wait or to limit something in virtual time, use sleep() and timeout().
  */
 export interface Emulation extends AsyncDisposable {
   /** The host with an interface on every path. The names "client" and "server" resolve on both hosts. */
@@ -154,11 +173,14 @@ export interface Emulation extends AsyncDisposable {
   sleep(time: Duration): Promise<void>;
   /** A signal that aborts when that much virtual time has passed. It does not let time pass by itself. */
   timeout(time: Duration): AbortSignal;
-  /** Holds the clock while `work` is done that is not of this network: files, fetch, crypto.subtle. */
+  /** Holds the clock until `work` is done, which is not of this network, whatever it is: an answer of a worker, a process, import(). */
   outside<T>(work: Promise<T>): Promise<T>;
 }
 
 const MOST_PATHS = 250;
+/** Range of `idle`. */
+const LEAST_IDLE: Micros = 10e3;
+const MOST_IDLE: Micros = 3600e6;
 const CHANGES = ["rate", "delay", "loss", "queue"] as const;
 
 /**
@@ -258,6 +280,7 @@ const OPTIONS: Readonly<Record<keyof EmulateOptions, true>> = {
   onPluginFault: true,
   experiments: true,
   linger: true,
+  idle: true,
 };
 const PATH_OPTIONS: Readonly<Record<keyof PathOptions, true>> = {
   rate: true,
@@ -282,14 +305,22 @@ class TwoHosts implements Emulation {
     checkOptions("emulate", options, OPTIONS);
     this.#options = options;
     const names = Object.keys(checkPaths(options.paths));
-    const { trace, seed, family = 4, links = {} } = options;
+    const { trace, seed, family = 4, links = {}, idle = "1 s" } = options;
     if (family !== 4 && family !== 6) {
       throw new RangeError(
         `Cannot emulate as 'family' must be 4 or 6: current value is ${describe(family)}`,
       );
     }
+    const idleTime = parseDuration(idle);
+    if (idleTime < LEAST_IDLE || idleTime > MOST_IDLE) {
+      throw new RangeError(
+        `Cannot emulate as 'idle' must be from "10 ms" to "3600 s": current value is ${
+          describe(idle)
+        }`,
+      );
+    }
     const network = this.#network = new Network({ ...(seed === undefined ? {} : { seed }), trace });
-    this.#time = new VirtualTime(network);
+    this.#time = new VirtualTime(network, idleTime);
     const client = network.host("client");
     const server = network.host("server");
     const router = network.router("router");

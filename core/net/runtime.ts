@@ -10,13 +10,13 @@ import type { Micros } from "../plugin.ts";
 export interface Runtime {
   /** A fresh stamp. */
   now(): Micros;
-  /** Tells that the stack's `pollTimeout()` may have moved earlier. Cheap: called after every verb of the application. */
+  /** Tells that the application has called, and that the stack's `pollTimeout()` may have moved earlier. Cheap: called after every verb. */
   wake(): void;
   /**
    * An application call starts to wait for the network; the result is to be called once, when it ends.
    * @param what names the call, for errors.
    * @param counts false (accept) does not let virtual time pass.
-   * @param fail ends it with an error: nothing is left to happen that could. It calls the result too.
+   * @param fail ends it with an error: nothing is left to happen that could, nor does the program anything that might. It calls the result too.
    */
   wait(what: string, counts: boolean, fail: (error: Error) => void): () => void;
   /** Calls back once at `time`, in order of insertion among equals; the result cancels. */

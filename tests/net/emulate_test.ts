@@ -197,7 +197,7 @@ describe("emulate()", () => {
   });
 
   it("names a read that nothing will ever end", async () => {
-    await using net = emulate({ paths: TWO_PATHS });
+    await using net = emulate({ paths: TWO_PATHS, idle: "20 ms" });
     const { conn } = await open(net);
     await assertRejects(
       () => conn.read(new Uint8Array(10)),
@@ -269,6 +269,10 @@ describe("emulate()", () => {
     assertThrows(wrong({ paths: { a: { ...path, queue: 0 } } }), RangeError, "at least 1");
     assertThrows(wrong({ paths: { a: path }, seed: 0.1 }), RangeError, "'seed'");
     assertThrows(wrong({ paths: { a: path }, family: 5 }), RangeError, "'family'");
+    for (const idle of ["9 ms", "3601 s"]) {
+      assertThrows(wrong({ paths: { a: path }, idle }), RangeError, 'from "10 ms" to "3600 s"');
+    }
+    assertThrows(wrong({ paths: { a: path }, idle: 1000 }), TypeError, "as a duration");
     assertThrows(wrong({ paths: { a: path }, scheduler: minRtt }), TypeError, "call it");
   });
 

@@ -1,17 +1,71 @@
 /**
  * Runs a program on an emulated network and prints a digest of every packet with its time, for comparison between processes. The program uses what
- * depends on the event loop: streams, gzip, node:http, work outside, timers of virtual time.
+ * depends on the event loop: streams, gzip, node:http, work outside, timers of virtual time; and work of its own that takes another real time in each
+ * process, while other coroutines move data.
  */
 
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { createServer, request } from "node:http";
 import { toDuplex } from "../../core/net/node.ts";
-import { emulate } from "../../mod.ts";
+import { emulate, type Emulation } from "../../mod.ts";
 import { pattern } from "./streams.ts";
 
 const hash = createHash("sha256");
 let packets = 0;
+
+/** Work of its own, of another kind and for another real time each time. */
+async function work(): Promise<void> {
+  const length = Math.ceil(Math.random() * 4e6);
+  switch (Math.floor(Math.random() * 4)) {
+    case 0:
+      return await new Promise((resolve) => setTimeout(resolve, Math.random() * 30));
+    case 1:
+      return void await crypto.subtle.digest("SHA-512", new Uint8Array(length));
+    case 2:
+      return void await Deno.readFile(new URL(import.meta.url));
+    default:
+      for (let i = 0; i < length; i += 2e5) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+  }
+}
+
+/** Requests and answers with work before each, and a transfer beside them. One piece of work at a time: two would go on in the order in which they end. */
+async function busyProgram(net: Emulation): Promise<void> {
+  const listener = net.server.listen({ port: 81 });
+  const bulk = net.server.listen({ port: 82 });
+  const answer = async (): Promise<void> => {
+    using conn = await listener.accept();
+    const buffer = new Uint8Array(1000);
+    for (let got = await conn.read(buffer); got !== null; got = await conn.read(buffer)) {
+      await work();
+      await conn.write(buffer.subarray(0, got));
+    }
+  };
+  const ask = async (): Promise<void> => {
+    using conn = await net.client.connect({ hostname: "server", port: 81 });
+    const buffer = new Uint8Array(1000);
+    for (let i = 0; i < 30; i++) {
+      await conn.write(pattern(500, i));
+      await conn.read(buffer);
+      await work();
+    }
+  };
+  const receive = async (): Promise<void> => {
+    using conn = await bulk.accept();
+    await conn.readable.pipeTo(new WritableStream());
+  };
+  const send = async (): Promise<void> => {
+    using conn = await net.client.connect({ hostname: "server", port: 82 });
+    const writer = conn.writable.getWriter();
+    for (let i = 0; i < 60; i++) await writer.write(pattern(5e4, i));
+    await writer.close();
+  };
+  await Promise.all([answer(), ask(), receive(), send()]);
+  bulk.close();
+  listener.close();
+}
 
 async function main(): Promise<void> {
   await using net = emulate({
@@ -66,6 +120,7 @@ async function main(): Promise<void> {
     });
   };
   const [page] = await Promise.all([fetched(), answer()]);
+  await busyProgram(net);
   const line = `${length} ${page} ${packets} ${net.now} ${hash.copy().digest("hex")}\n`;
   Deno.stdout.writeSync(new TextEncoder().encode(line));
 }
