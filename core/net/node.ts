@@ -31,64 +31,135 @@
 
 import { Duplex } from "node:stream";
 import { Buffer } from "node:buffer";
+import process from "node:process";
 import type { Channel } from "./channel.ts";
-import { channelOf, type MptcpConn } from "./conn.ts";
+import { channelOf, MptcpConn } from "./conn.ts";
 
 /** Most bytes of one read. */
 const CHUNK = 65536;
+/** Most milliseconds of a timer of Node's. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
+/** Node's codes for the classes of `Deno.errors` that a connection gives. */
+const CODES: Readonly<Record<string, string>> = {
+  AddrInUse: "EADDRINUSE",
+  AddrNotAvailable: "EADDRNOTAVAIL",
+  BrokenPipe: "EPIPE",
+  ConnectionAborted: "ECONNABORTED",
+  ConnectionRefused: "ECONNREFUSED",
+  ConnectionReset: "ECONNRESET",
+  NetworkUnreachable: "ENETUNREACH",
+  NotFound: "ENOTFOUND",
+  TimedOut: "ETIMEDOUT",
+};
+
+/** The error of a call, with the code that programs for Node look at. */
+function asError(reason: unknown, syscall: string): Error {
+  if (!(reason instanceof Error)) return new Error(String(reason));
+  const code = CODES[reason.name];
+  if (code === undefined || "code" in reason || !Object.isExtensible(reason)) return reason;
+  return Object.assign(reason, { code, syscall });
 }
 
-/** A connection in the shape of Node's `net.Socket`, as far as protocols need it. */
+/** What is done once the connection is open. */
+interface Later {
+  run(conn: MptcpConn, channel: Channel): void;
+  fail(error: Error): void;
+}
+
+/** A connection in the shape of Node's `net.Socket`. */
 export class MptcpDuplex extends Duplex {
-  readonly #conn: MptcpConn;
-  readonly #channel: Channel;
+  #conn: MptcpConn | null = null;
+  #channel: Channel | null = null;
+  readonly #later: Later[] = [];
   #bytesRead = 0;
   #bytesWritten = 0;
   #timeout = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** As in `net.Socket`: it is connected when it is made. */
-  readonly connecting = false;
-
   /** Use {@linkcode toDuplex}. */
-  constructor(conn: MptcpConn) {
+  constructor(conn: MptcpConn | PromiseLike<MptcpConn>) {
     // As the sockets of net.Server: the end of what comes in leaves what goes out open, and the protocol decides.
-    super({ allowHalfOpen: true, emitClose: true, autoDestroy: true });
+    super({ allowHalfOpen: true, emitClose: false, autoDestroy: true });
+    const announce = (): void => void process.nextTick(() => this.#announce());
+    if (conn instanceof MptcpConn) {
+      this.#open(conn);
+      announce();
+    } else {
+      Promise.resolve(conn).then((open) => this.#open(open)).then(announce, (reason) => {
+        this.destroy(asError(reason, "connect"));
+      });
+    }
+  }
+
+  #open(conn: MptcpConn): void {
+    if (!(conn instanceof MptcpConn)) throw notConnection();
+    if (this.destroyed) return conn.close();
+    const channel = channelOf(conn);
     this.#conn = conn;
-    this.#channel = channelOf(conn);
-    this.#channel.onFailure((reason) => this.destroy(asError(reason)));
+    this.#channel = channel;
+    channel.onFailure((reason) => this.destroy(asError(reason, "read")));
+    this.#touch();
+    for (const { run } of this.#later.splice(0)) run(conn, channel);
   }
 
-  /** Address of the peer on the first path. */
-  get remoteAddress(): string {
-    return this.#conn.remoteAddr.hostname;
+  /** Programs that were handed the socket before it was open, or that do not ask, wait for "connect". */
+  #announce(): void {
+    if (this.destroyed) return;
+    this.emit("connect");
+    this.emit("ready");
   }
 
-  /** Port of the peer. */
-  get remotePort(): number {
-    return this.#conn.remoteAddr.port;
+  /** Does it now, or when the connection is open. */
+  #whenOpen(run: Later["run"], fail: Later["fail"] = () => {}): void {
+    if (this.#conn !== null && this.#channel !== null) run(this.#conn, this.#channel);
+    else this.#later.push({ run, fail });
   }
 
-  /** "IPv4" or "IPv6". */
-  get remoteFamily(): string {
+  /** As in `net.Socket`: whether the connection is still being opened. */
+  get connecting(): boolean {
+    return this.#conn === null && !this.destroyed;
+  }
+
+  /** As in `net.Socket`: whether it is not open yet, or no more. */
+  get pending(): boolean {
+    return this.#conn === null || this.destroyed;
+  }
+
+  /** As in `net.Socket`. */
+  get readyState(): "opening" | "open" | "readOnly" | "writeOnly" | "closed" {
+    if (this.connecting) return "opening";
+    if (this.readable) return this.writable ? "open" : "readOnly";
+    return this.writable ? "writeOnly" : "closed";
+  }
+
+  /** Address of the peer on the first path; undefined before it is open. */
+  get remoteAddress(): string | undefined {
+    return this.#conn?.remoteAddr.hostname;
+  }
+
+  /** Port of the peer; undefined before it is open. */
+  get remotePort(): number | undefined {
+    return this.#conn?.remoteAddr.port;
+  }
+
+  /** "IPv4" or "IPv6"; undefined before it is open. */
+  get remoteFamily(): string | undefined {
     return family(this.remoteAddress);
   }
 
-  /** Address of this side on the first path. */
-  get localAddress(): string {
-    return this.#conn.localAddr.hostname;
+  /** Address of this side on the first path; undefined before it is open. */
+  get localAddress(): string | undefined {
+    return this.#conn?.localAddr.hostname;
   }
 
-  /** Port of this side. */
-  get localPort(): number {
-    return this.#conn.localAddr.port;
+  /** Port of this side; undefined before it is open. */
+  get localPort(): number | undefined {
+    return this.#conn?.localAddr.port;
   }
 
-  /** "IPv4" or "IPv6". */
-  get localFamily(): string {
+  /** "IPv4" or "IPv6"; undefined before it is open. */
+  get localFamily(): string | undefined {
     return family(this.localAddress);
   }
 
@@ -97,9 +168,14 @@ export class MptcpDuplex extends Duplex {
     return this.#bytesRead;
   }
 
-  /** Bytes given to the connection. */
+  /** Bytes written, those included which the connection has not taken yet. */
   get bytesWritten(): number {
-    return this.#bytesWritten;
+    return this.#bytesWritten + this.writableLength;
+  }
+
+  /** As `writableLength`, which took its place in Node. */
+  get bufferSize(): number {
+    return this.writableLength;
   }
 
   /** Milliseconds of `setTimeout()`; 0 = none. */
@@ -107,16 +183,28 @@ export class MptcpDuplex extends Duplex {
     return this.#timeout;
   }
 
-  /** Address, family and port of this side. */
-  address(): { address: string; family: string; port: number } {
-    return { address: this.localAddress, family: this.localFamily, port: this.localPort };
+  /** Address, family and port of this side; empty before it is open. */
+  address(): { address?: string; family?: string; port?: number } {
+    const { localAddress: address, localFamily: family, localPort: port } = this;
+    return address === undefined || family === undefined || port === undefined
+      ? {}
+      : { address, family, port };
   }
 
   /**
-   * Emits "timeout" when nothing came or went for `milliseconds`; 0 ends that. It counts in real time, as everything of Node's does, also in an emulated
-   * network.
+   * Emits "timeout" when nothing came or went for `milliseconds`; 0 ends that. The connection goes on unless the program ends it. It counts in real time,
+   * as everything of Node's does, also in an emulated network, and does not keep the program running.
+   *
+   * @throws {RangeError} `milliseconds` is not a number from 0.
    */
   setTimeout(milliseconds: number, callback?: () => void): this {
+    if (typeof milliseconds !== "number" || !(milliseconds >= 0 && milliseconds < Infinity)) {
+      throw new RangeError(
+        `Cannot set a timeout as it must be a number of milliseconds from 0: current value is ${
+          String(milliseconds)
+        }`,
+      );
+    }
     this.#timeout = milliseconds;
     if (callback !== undefined) {
       if (milliseconds === 0) this.off("timeout", callback);
@@ -130,38 +218,38 @@ export class MptcpDuplex extends Duplex {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#timeout <= 0 || this.destroyed) return;
-    this.#timer = setTimeout(() => this.emit("timeout"), this.#timeout);
+    this.#timer = setTimeout(() => this.emit("timeout"), Math.min(this.#timeout, LONGEST_TIMER));
     this.#timer.unref();
   }
 
   /** As `MptcpConn.setNoDelay()`. */
   setNoDelay(noDelay = true): this {
-    this.#conn.setNoDelay(noDelay);
+    this.#whenOpen((conn) => conn.setNoDelay(noDelay));
     return this;
   }
 
   /** As `MptcpConn.setKeepAlive()`. */
   setKeepAlive(keepAlive = false, _initialDelay?: number): this {
-    this.#conn.setKeepAlive(keepAlive);
+    this.#whenOpen((conn) => conn.setKeepAlive(keepAlive));
     return this;
   }
 
   /** Makes the program wait for the connection. */
   ref(): this {
-    this.#conn.ref();
+    this.#whenOpen((conn) => conn.ref());
     return this;
   }
 
   /** Lets the program end although the connection is open. */
   unref(): this {
-    this.#conn.unref();
+    this.#whenOpen((conn) => conn.unref());
     return this;
   }
 
   /** Ends the connection at once on both sides. */
   resetAndDestroy(): this {
     this.destroy(); // first, so that the abort is no error of the stream
-    this.#channel.abort();
+    this.#channel?.abort();
     return this;
   }
 
@@ -174,15 +262,17 @@ export class MptcpDuplex extends Duplex {
 
   /** Reads on; called by the stream. */
   override _read(): void {
-    this.#channel.readChunk(CHUNK).then((chunk) => {
-      this.#touch();
-      if (chunk === null) return void this.push(null);
-      this.#bytesRead += chunk.byteLength;
-      this.push(Buffer.from(chunk.buffer, 0, chunk.byteLength));
-    }, (reason) => {
-      // Closed on this side, with its host perhaps: the stream ends too, and that is no error.
-      if (this.#channel.closed) this.destroy();
-      else if (!this.destroyed) this.destroy(asError(reason));
+    this.#whenOpen((_, channel) => {
+      channel.readChunk(CHUNK).then((chunk) => {
+        this.#touch();
+        if (chunk === null) return void this.push(null);
+        this.#bytesRead += chunk.byteLength;
+        this.push(Buffer.from(chunk.buffer, 0, chunk.byteLength));
+      }, (reason) => {
+        // Closed on this side, with its host perhaps: the stream ends too, and that is no error.
+        if (channel.closed) this.destroy();
+        else if (!this.destroyed) this.destroy(asError(reason, "read"));
+      });
     });
   }
 
@@ -192,11 +282,14 @@ export class MptcpDuplex extends Duplex {
     _encoding: string,
     callback: (error?: Error | null) => void,
   ): void {
-    this.#bytesWritten += chunk.byteLength;
-    this.#channel.write(chunk).then(() => {
+    this.#whenOpen((_, channel) => {
       this.#touch();
-      callback();
-    }, (reason) => callback(asError(reason)));
+      channel.write(chunk).then(() => {
+        this.#touch();
+        this.#bytesWritten += chunk.byteLength;
+        callback();
+      }, (reason) => callback(asError(reason, "write")));
+    }, callback);
   }
 
   /** Writes several pieces at once; called by the stream. */
@@ -211,34 +304,72 @@ export class MptcpDuplex extends Duplex {
 
   /** Sends the end; called by the stream. */
   override _final(callback: (error?: Error | null) => void): void {
-    this.#channel.closeWrite().then(() => callback(), (reason) => callback(asError(reason)));
+    this.#whenOpen((_, channel) => {
+      channel.closeWrite().then(
+        () => callback(),
+        (reason) => callback(asError(reason, "shutdown")),
+      );
+    }, callback);
   }
 
   /** Closes the connection; called by the stream. */
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     clearTimeout(this.#timer);
-    this.#conn.close();
+    this.#conn?.close();
+    for (const { fail } of this.#later.splice(0)) fail(error ?? closedBeforeOpen());
     callback(error);
+    // As net.Socket, which tells whether there was an error; after that has been told.
+    process.nextTick(() => this.emit("close", error !== null));
   }
 }
 
-function family(address: string): string {
-  return address.includes(":") ? "IPv6" : "IPv4";
+function notConnection(): TypeError {
+  return new TypeError(
+    "Cannot make a Duplex as 'conn' must be an MptcpConn, or a promise of one: use Duplex.fromWeb() for other streams",
+  );
+}
+
+function closedBeforeOpen(): Error {
+  const message = "Cannot write as the socket was closed before the connection was open";
+  return Object.assign(new Error(message), { code: "ERR_SOCKET_CLOSED_BEFORE_CONNECTION" });
+}
+
+function family(address: string | undefined): string | undefined {
+  return address === undefined ? undefined : address.includes(":") ? "IPv6" : "IPv4";
 }
 
 /**
  * Makes a Node stream of a connection, which belongs to it from then on: destroying the stream closes the connection, and `conn.read()` and
  * `conn.write()` are not to be used beside it.
  *
- * @throws {TypeError} `conn` is not a connection of this library.
+ * Of a connection that is still to come it makes a stream at once, for what must return one: `createConnection` of an agent, the stream builder of a
+ * client. What is written waits; "connect" and "ready" follow, or "error". Destroying it closes the connection when it comes; a `signal` given to
+ * `connect()` ends the attempt.
+ *
+ * @example
+ * ```ts
+ * import { emulate } from "@mptcp/mptcp";
+ * import { toDuplex } from "@mptcp/mptcp/node";
+ * import { once } from "node:events";
+ *
+ * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
+ * using listener = net.server.listen({ port: 80 });
+ * const socket = toDuplex(net.client.connect({ hostname: "server", port: 80 }));
+ * socket.write("hello");
+ * await once(socket, "connect");
+ * const peer = toDuplex(await listener.accept());
+ * if (String(await once(peer, "data")) !== "hello") throw new Error("something else came");
+ * socket.destroy();
+ * peer.destroy();
+ * ```
+ *
+ * @throws {TypeError} `conn` is not a connection of this library, nor a promise.
  */
-export function toDuplex(conn: MptcpConn): MptcpDuplex {
-  try {
-    channelOf(conn);
-  } catch {
-    throw new TypeError(
-      "Cannot make a Duplex as 'conn' must be an MptcpConn: use Duplex.fromWeb() for other streams",
-    );
+export function toDuplex(conn: MptcpConn | PromiseLike<MptcpConn>): MptcpDuplex {
+  if (
+    conn instanceof MptcpConn || typeof (conn as { then?: unknown } | null)?.then === "function"
+  ) {
+    return new MptcpDuplex(conn);
   }
-  return new MptcpDuplex(conn);
+  throw notConnection();
 }

@@ -67,7 +67,7 @@ describe("toDuplex()", () => {
     assertEquals(socket.address(), {
       address: "10.0.0.1",
       family: "IPv4",
-      port: socket.localPort,
+      port: socket.localPort!,
     });
     assertEquals(socket.setNoDelay(false).setKeepAlive(true, 1000), socket);
     assertEquals(clientSocket.noDelay, false);
@@ -147,8 +147,128 @@ describe("toDuplex()", () => {
     socket.destroy();
   });
 
-  it("takes connections of this library only", () => {
+  it("takes timeouts that Node's timers take only", async () => {
+    const { client } = await fakePair();
+    const socket = toDuplex(client);
+    for (const wrong of [-1, NaN, Infinity]) {
+      assertThrows(() => socket.setTimeout(wrong), RangeError, "milliseconds from 0");
+    }
+    const told = (): void => {};
+    socket.setTimeout(1e12, told).setTimeout(0, told);
+    assertEquals([socket.timeout, socket.listenerCount("timeout")], [0, 0]);
+    socket.destroy();
+  });
+
+  it("emits connect and ready to whoever was handed an open connection", async () => {
+    const { client } = await fakePair();
+    const socket = toDuplex(client);
+    const events: string[] = [];
+    for (const event of ["connect", "ready"]) socket.on(event, () => events.push(event));
+    assertEquals([socket.connecting, socket.pending, socket.readyState], [false, false, "open"]);
+    await once(socket, "ready");
+    assertEquals(events, ["connect", "ready"]);
+    socket.destroy();
+    assertEquals([socket.connecting, socket.pending, socket.readyState], [false, true, "closed"]);
+  });
+
+  it("tells by readyState which direction is open", async () => {
+    const { client, server } = await fakePair();
+    const [near, far] = [toDuplex(client), toDuplex(server)];
+    near.end("question");
+    await once(near, "finish");
+    assertEquals(near.readyState, "readOnly");
+    far.resume();
+    await once(far, "end");
+    assertEquals(far.readyState, "writeOnly");
+    far.end();
+    near.resume();
+    await Promise.all([once(near, "close"), once(far, "close")]);
+    assertEquals([near.readyState, far.readyState], ["closed", "closed"]);
+  });
+
+  it("counts as written what the connection has not taken yet", async () => {
+    const { client, server, clientSocket } = await fakePair();
+    clientSocket.capacity = 10;
+    const socket = toDuplex(client);
+    socket.write(new Uint8Array(15));
+    socket.write(new Uint8Array(5));
+    assertEquals([socket.bytesWritten, socket.bufferSize], [20, 20]);
+    const drained = new Promise<void>((resolve) => socket.write("", () => resolve()));
+    const buffer = new Uint8Array(20);
+    for (let got = 0; got < 20;) got += (await server.read(buffer))!;
+    await drained;
+    assertEquals([socket.bytesWritten, socket.bufferSize], [20, 0]);
+    socket.destroy();
+  });
+
+  it("is a socket at once of a connection that is still to come", async () => {
+    const { client, server } = await fakePair();
+    const { promise, resolve } = Promise.withResolvers<MptcpConn>();
+    const socket = toDuplex(promise);
+    assertEquals([socket.connecting, socket.pending, socket.readyState], [true, true, "opening"]);
+    assertEquals([socket.remoteAddress, socket.remoteFamily, socket.localPort], [
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    assertEquals(socket.address(), {});
+    socket.setNoDelay(false).setKeepAlive(true).unref().ref();
+    socket.end("early"); // waits
+    const heard = once(socket, "data");
+    resolve(client);
+    await once(socket, "connect");
+    assertEquals([socket.connecting, socket.pending, socket.remotePort], [false, false, 80]);
+    const buffer = new Uint8Array(10);
+    assertEquals(await server.read(buffer), 5);
+    assertEquals(await server.read(buffer), null);
+    await server.write(new TextEncoder().encode("late"));
+    assertEquals(String(await heard), "late");
+    socket.destroy();
+  });
+
+  it("tells by error and close that no connection came", async () => {
+    await using net = network();
+    const socket = toDuplex(net.client.connect({ hostname: "server", port: 81 }));
+    let written: Error | null | undefined;
+    socket.write("lost", (error) => written = error);
+    const closed = new Promise((resolve) => socket.on("close", resolve));
+    const [error] = await once(socket, "error");
+    assertEquals([error.code, error.syscall], ["ECONNREFUSED", "connect"]);
+    assertEquals(await closed, true); // there was an error
+    assertEquals(written, error);
+    assertEquals(socket.readyState, "closed");
+  });
+
+  it("destroyed before the connection came, closes it when it comes", async () => {
+    const { client, server } = await fakePair();
+    const { promise, resolve } = Promise.withResolvers<MptcpConn>();
+    const socket = toDuplex(promise);
+    const written = new Promise<Error | null | undefined>((done) => socket.write("lost", done));
+    socket.destroy();
+    const [hadError] = await once(socket, "close");
+    assertEquals(hadError, false);
+    const { code } = await written as Error & { code?: string };
+    assertEquals(code, "ERR_SOCKET_CLOSED_BEFORE_CONNECTION");
+    resolve(client);
+    assertEquals(await server.read(new Uint8Array(1)), null);
+  });
+
+  it("gives errors the codes of Node", async () => {
+    const { client, server } = await fakePair();
+    const socket = toDuplex(client);
+    socket.resume();
+    server.abort();
+    const closed = new Promise((resolve) => socket.on("close", resolve));
+    const [error] = await once(socket, "error");
+    assertEquals(error.code, "ECONNRESET");
+    assertEquals(await closed, true);
+  });
+
+  it("takes connections of this library only", async () => {
     assertThrows(() => toDuplex({} as MptcpConn), TypeError, "Duplex.fromWeb()");
+    const socket = toDuplex(Promise.resolve({} as MptcpConn));
+    const [error] = await once(socket, "error");
+    assert(error instanceof TypeError);
   });
 });
 

@@ -90,7 +90,7 @@ const IMPURE = new Set([
 /** Modules of node that files of the library import: nobody writes their own SHA-256, and node.ts is the bridge to node. */
 const NODE_MODULES: Readonly<Record<string, readonly string[]>> = {
   "core/connection/keys.ts": ["node:crypto"],
-  "core/net/node.ts": ["node:buffer", "node:stream"],
+  "core/net/node.ts": ["node:buffer", "node:process", "node:stream"],
 };
 
 interface InfoDependency {
