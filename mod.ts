@@ -86,7 +86,7 @@ export { tun, type TunLink, type TunOptions } from "./core/link/tun/tun.ts";
 export type { Experiments } from "./core/connection/host.ts";
 export type { HostDriver, HostTimer, Link, PollSource } from "./core/host/link.ts";
 export type { PacketIn, PacketOut } from "./core/wire/packet.ts";
-export type { FaultReport, PluginFault } from "./core/guard/faults.ts";
+export type { FaultReport, FaultRule, PluginFault } from "./core/guard/faults.ts";
 export { fullMesh, lia, minRtt };
 export type { FullMeshOptions } from "./pm/mod.ts";
 export type * from "./core/plugin.ts";

@@ -9,7 +9,16 @@ import type {
   SubflowView,
 } from "../plugin.ts";
 import { type AckCopy, copyAck, Faces, type GuardedConnection } from "./faces.ts";
-import { Faults, type GuardHost, isPromise, misshapen, show } from "./faults.ts";
+import {
+  answered,
+  type Breach,
+  Faults,
+  type GuardHost,
+  isPromise,
+  misshapen,
+  show,
+  thrown,
+} from "./faults.ts";
 
 /** A congestion control behind its guard: what a connection gets, and the only thing it asks. */
 export interface GuardedCongestionControlPlugin {
@@ -76,8 +85,7 @@ export class GuardedCongestionControl implements CongestionControl {
     this.#connection = connection;
     this.#fallbackPlugin = fallback;
     const faces = this.#faces(plugin);
-    let what = "threw in create";
-    let error: unknown;
+    let breach: Breach;
     try {
       const group = plugin.create(faces.connection);
       const wrong = misshapen(group, "create", "a congestion control", ["join"], ["leave"]);
@@ -85,12 +93,12 @@ export class GuardedCongestionControl implements CongestionControl {
         this.#seat = { group, faces };
         return;
       }
-      what = wrong;
-    } catch (thrown) {
-      error = thrown;
+      breach = wrong;
+    } catch (error) {
+      breach = thrown("create", error);
     }
     this.engage();
-    this.#faults.end(what, error);
+    this.#faults.end(breach);
   }
 
   /** A subflow is established. */
@@ -100,7 +108,7 @@ export class GuardedCongestionControl implements CongestionControl {
     const member = new GuardedController(this, subflow, controller);
     this.#members.push(member);
     if (this.#fallback !== null) member.shadow(this.#fallback);
-    member.adopt();
+    member.adopt("join");
     return member;
   }
 
@@ -120,17 +128,17 @@ export class GuardedCongestionControl implements CongestionControl {
     if (seat === null) return;
     try {
       const said: unknown = seat.group.leave?.(seat.faces.of(subflow));
-      if (isPromise(said)) this.fault("answered a promise in leave");
+      if (isPromise(said)) this.fault(answered("leave", said));
     } catch (error) {
-      this.fault("threw in leave", error);
+      this.fault(thrown("leave", error));
     }
     seat.faces.forget(subflow);
   }
 
   /** Counts a fault; `last` ends the plugin's part at once. */
-  fault(what: string, error?: unknown, last = false): void {
+  fault(breach: Breach, last = false): void {
     this.engage();
-    const over = last ? this.#faults.end(what, error) : this.#faults.add(what, error);
+    const over = last ? this.#faults.end(breach) : this.#faults.add(breach);
     if (!over) return;
     this.#seat = null;
     for (const member of this.#members) member.replace();
@@ -173,7 +181,7 @@ export class GuardedCongestionControl implements CongestionControl {
       if (wrong === null) return controller;
       this.fault(wrong);
     } catch (error) {
-      this.fault("threw in join", error);
+      this.fault(thrown("join", error));
     }
     return null;
   }
@@ -222,10 +230,10 @@ export class GuardedController implements CongestionController {
       const said: unknown = this.#controller?.onAck(this.#group.show(ack));
       if (said !== undefined) this.#refuse(said, "onAck");
     } catch (error) {
-      this.#group.fault("threw in onAck", error);
+      this.#group.fault(thrown("onAck", error));
       return this.#follow();
     }
-    this.adopt();
+    this.adopt("onAck");
   }
 
   /** A loss, or a timeout. */
@@ -238,10 +246,10 @@ export class GuardedController implements CongestionController {
       const said: unknown = this.#controller?.onCongestion(cause, flightSize);
       if (said !== undefined) this.#refuse(said, "onCongestion");
     } catch (error) {
-      this.#group.fault("threw in onCongestion", error);
+      this.#group.fault(thrown("onCongestion", error));
       threw = true;
     }
-    const held = !threw && this.adopt();
+    const held = !threw && this.adopt("onCongestion");
     // A default that has just been called in has missed the cause.
     if (alone) this.#shadow?.onCongestion(cause, flightSize);
     if (!held) this.#follow();
@@ -254,9 +262,9 @@ export class GuardedController implements CongestionController {
     try {
       this.#refuse(this.#controller?.onUndo?.(), "onUndo");
     } catch (error) {
-      this.#group.fault("threw in onUndo", error);
+      this.#group.fault(thrown("onUndo", error));
     }
-    this.adopt();
+    this.adopt("onUndo");
   }
 
   /** Sending starts again. */
@@ -266,9 +274,9 @@ export class GuardedController implements CongestionController {
     try {
       this.#refuse(this.#controller?.onRestart?.(idle), "onRestart");
     } catch (error) {
-      this.#group.fault("threw in onRestart", error);
+      this.#group.fault(thrown("onRestart", error));
     }
-    this.adopt();
+    this.adopt("onRestart");
   }
 
   /** Lets the default go along, from the values that hold now. */
@@ -286,30 +294,33 @@ export class GuardedController implements CongestionController {
     this.#follow();
   }
 
-  /** Takes over the plugin's values and says so; the default's where they are wrong. */
-  adopt(): boolean {
+  /** Takes over the plugin's values as they are after `callback`, and says so; the default's where they are wrong. */
+  adopt(callback: string): boolean {
     const controller = this.#controller;
-    if (controller !== null && this.#take(controller)) return true;
+    if (controller !== null && this.#take(controller, callback)) return true;
     this.#follow();
     return false;
   }
 
   /** Reads the plugin's values, once, and takes them over if each can be used. */
-  #take(controller: CongestionController): boolean {
+  #take(controller: CongestionController, callback: string): boolean {
+    let what: string;
     try {
       const { cwnd, ssthresh, pacingRate, ownsRecovery = false } = controller;
       const { mss } = this.subflow;
       if (!(typeof cwnd === "number" && cwnd > 0 && cwnd < Infinity)) {
-        this.#group.fault(`set cwnd to ${show(cwnd)}`);
+        what = `set cwnd to ${show(cwnd)}`;
       } else if (cwnd < mss && cwnd < this.cwnd) {
         // A window that stays below a segment that has grown is not its doing.
-        this.#group.fault(`set cwnd to ${cwnd}, less than a segment`);
+        what = `set cwnd to ${cwnd}, less than a segment`;
       } else if (!(typeof ssthresh === "number" && ssthresh > 0)) {
-        this.#group.fault(`set ssthresh to ${show(ssthresh)}`);
+        what = `set ssthresh to ${show(ssthresh)}`;
       } else if (pacingRate !== undefined) {
-        this.#group.fault("set pacingRate, which is not carried out yet", undefined, true);
+        const last = "set pacingRate, which is not carried out yet";
+        this.#group.fault({ callback, rule: "sane-window", what: last }, true);
+        return false;
       } else if (typeof ownsRecovery !== "boolean") {
-        this.#group.fault(`set ownsRecovery to ${show(ownsRecovery)}`);
+        what = `set ownsRecovery to ${show(ownsRecovery)}`;
       } else {
         this.cwnd = cwnd;
         this.#ssthresh = ssthresh;
@@ -317,8 +328,10 @@ export class GuardedController implements CongestionController {
         return true;
       }
     } catch (error) {
-      this.#group.fault("threw when its values were read", error);
+      this.#group.fault({ ...thrown(callback, error), what: "threw when its values were read" });
+      return false;
     }
+    this.#group.fault({ callback, rule: "sane-window", what });
     return false;
   }
 
@@ -333,6 +346,6 @@ export class GuardedController implements CongestionController {
 
   /** What a callback answers counts for nothing, but a promise is a fault: what it does later is not seen. */
   #refuse(said: unknown, callback: string): void {
-    if (isPromise(said)) this.#group.fault(`answered a promise in ${callback}`);
+    if (isPromise(said)) this.#group.fault(answered(callback, said));
   }
 }

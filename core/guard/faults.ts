@@ -5,12 +5,33 @@ import type { Plugin } from "../plugin.ts";
 /** Faults after which the default takes a plugin's place on a connection. */
 export const MOST_FAULTS = 100;
 
+/** The rules that a guard holds a plugin to; those that the plugin kit checks too have its names. */
+export type FaultRule =
+  /** No call throws, no getter either. */
+  | "never-throws"
+  /** Nothing here waits for a promise. */
+  | "no-promise"
+  /** `create` and `join` give what has the members it must have. */
+  | "right-shape"
+  /** An answer is of the type that it must be. */
+  | "sane-answer"
+  /** A scheduler names paths that are in use, each once. */
+  | "known-path"
+  /** A scheduler waits only for what will come. */
+  | "waits-end"
+  /** `cwnd`, `ssthresh` and the rest are values that can be. */
+  | "sane-window";
+
 /** One fault of a plugin. */
 export interface PluginFault {
   /** Its kind. */
   readonly kind: Plugin["kind"];
   /** Its name. */
   readonly plugin: string;
+  /** The callback that it did it in, "pick"; of a value that is read after each, the one before. */
+  readonly callback: string;
+  /** The rule that it broke. */
+  readonly rule: FaultRule;
   /** What it did, as the end of a sentence: "named path 7, which is not in use". */
   readonly what: string;
   /** What it threw, if it did. */
@@ -20,6 +41,9 @@ export interface PluginFault {
   /** The default has taken its place. */
   readonly replaced: boolean;
 }
+
+/** What was done wrong. */
+export type Breach = Pick<PluginFault, "callback" | "rule" | "what" | "error">;
 
 /** Takes faults; must not throw. */
 export type FaultReport = (fault: PluginFault) => void;
@@ -53,29 +77,40 @@ export class Faults {
   }
 
   /** Counts one; true when it was one too many. */
-  add(what: string, error?: unknown): boolean {
-    return this.#count + 1 >= MOST_FAULTS ? this.end(what, error) : this.#report(what, error);
+  add(breach: Breach): boolean {
+    return this.#count + 1 >= MOST_FAULTS ? this.end(breach) : this.#report(breach);
   }
 
   /** Counts one that ends the plugin's part at once, as what cannot be made can decide nothing; true unless it had ended before. */
-  end(what: string, error?: unknown): boolean {
+  end(breach: Breach): boolean {
     const first = !this.#replaced;
     this.#replaced = true;
-    this.#report(what, error);
+    this.#report(breach);
     return first;
   }
 
-  #report(what: string, error: unknown): false {
+  #report(breach: Breach): false {
     this.#host.report({
       kind: this.#kind,
       plugin: this.#name,
-      what,
+      ...breach,
       count: ++this.#count,
       replaced: this.#replaced,
-      ...(error === undefined ? {} : { error }),
     });
     return false;
   }
+}
+
+/** `callback` threw `error`. */
+export function thrown(callback: string, error: unknown): Breach {
+  return { callback, rule: "never-throws", what: `threw in ${callback}`, error };
+}
+
+/** `callback` answered what it must not. */
+export function answered(callback: string, answer: unknown): Breach {
+  return isPromise(answer)
+    ? { callback, rule: "no-promise", what: `answered a promise in ${callback}` }
+    : { callback, rule: "sane-answer", what: `answered ${show(answer)} in ${callback}` };
 }
 
 /** A value that a plugin gave, as a fault names it. Runs nothing of the value's own. */
@@ -107,20 +142,14 @@ export function misshapen(
   what: string,
   must: readonly string[],
   may: readonly string[],
-): string | null {
-  if (isPromise(made)) return `answered a promise in ${callback}`;
-  if (typeof made !== "object" || made === null) return `answered ${show(made)} in ${callback}`;
-  for (const name of must) {
+): Breach | null {
+  const rule = "right-shape";
+  if (isPromise(made)) return answered(callback, made);
+  if (typeof made !== "object" || made === null) return { ...answered(callback, made), rule };
+  for (const name of [...must, ...may]) {
     const member: unknown = Reflect.get(made, name);
-    if (typeof member !== "function") {
-      return `made ${what} whose ${name} is ${show(member)}, no function`;
-    }
-  }
-  for (const name of may) {
-    const member: unknown = Reflect.get(made, name);
-    if (member !== undefined && typeof member !== "function") {
-      return `made ${what} whose ${name} is ${show(member)}, no function`;
-    }
+    if (typeof member === "function" || (member === undefined && may.includes(name))) continue;
+    return { callback, rule, what: `made ${what} whose ${name} is ${show(member)}, no function` };
   }
   return null;
 }

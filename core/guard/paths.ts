@@ -11,7 +11,16 @@ import type {
   PathView,
 } from "../plugin.ts";
 import { frozenEndpoint } from "./faces.ts";
-import { Faults, type GuardHost, isPromise, misshapen, show } from "./faults.ts";
+import {
+  answered,
+  type Breach,
+  Faults,
+  type GuardHost,
+  isPromise,
+  misshapen,
+  show,
+  thrown,
+} from "./faults.ts";
 
 /** `plugin` behind a guard; `fallback` decides where it fails. */
 export function guardPathManager(
@@ -42,8 +51,7 @@ class GuardedPathManager implements PathManager {
     this.#faults = new Faults(plugin, host);
     this.#context = context;
     this.#fallbackPlugin = fallback;
-    let what = "threw in create";
-    let error: unknown;
+    let breach: Breach;
     try {
       const manager = plugin.create(this.#guardedContext());
       const wrong = misshapen(manager, "create", "a path manager", ["onEvent"], ["refuse"]);
@@ -51,11 +59,11 @@ class GuardedPathManager implements PathManager {
         this.#manager = manager;
         return;
       }
-      what = wrong;
-    } catch (thrown) {
-      error = thrown;
+      breach = wrong;
+    } catch (error) {
+      breach = thrown("create", error);
     }
-    this.#faults.end(what, error);
+    this.#faults.end(breach);
   }
 
   onEvent(event: PathEvent): void {
@@ -64,9 +72,9 @@ class GuardedPathManager implements PathManager {
       try {
         const said: unknown = this.#manager?.onEvent(told);
         if (!isPromise(said)) return;
-        this.#faults.add("answered a promise in onEvent");
+        this.#faults.add(answered("onEvent", said));
       } catch (error) {
-        this.#faults.add("threw in onEvent", error);
+        this.#faults.add(thrown("onEvent", error));
       }
     }
     this.#other().onEvent(told);
@@ -84,13 +92,11 @@ class GuardedPathManager implements PathManager {
         ) {
           return reason;
         }
-        this.#faults.add(
-          isPromise(reason)
-            ? "answered a promise in refuse"
-            : `refused a join with reason ${show(reason)}`,
-        );
+        const breach = answered("refuse", reason);
+        const what = `refused a join with reason ${show(reason)}`;
+        this.#faults.add(breach.rule === "no-promise" ? breach : { ...breach, what });
       } catch (error) {
-        this.#faults.add("threw in refuse", error);
+        this.#faults.add(thrown("refuse", error));
       }
     }
     return this.#other().refuse?.(theirs, ours) ?? null;
@@ -108,9 +114,12 @@ class GuardedPathManager implements PathManager {
           if (this.#faults.replaced) return;
           try {
             const said: unknown = callback();
-            if (isPromise(said)) this.#faults.add("answered a promise in a callback of after");
+            if (isPromise(said)) {
+              const what = "answered a promise in a callback of after";
+              this.#faults.add({ ...answered("after", said), what });
+            }
           } catch (error) {
-            this.#faults.add("threw in a callback of after", error);
+            this.#faults.add({ ...thrown("after", error), what: "threw in a callback of after" });
           }
         }),
     });

@@ -2,7 +2,7 @@
 
 import type { CongestionControlPlugin, PathManagerPlugin, SchedulerPlugin } from "../plugin.ts";
 import { guardCongestionControl, type GuardedCongestionControlPlugin } from "./congestion.ts";
-import type { GuardHost } from "./faults.ts";
+import { type GuardHost, thrown } from "./faults.ts";
 import { guardPathManager } from "./paths.ts";
 import { type GuardedSchedulerPlugin, guardScheduler } from "./scheduler.ts";
 
@@ -65,7 +65,13 @@ export class PolicyGuard {
 
   /** A path manager's callback threw. */
   threw(plugin: string, error: unknown): void {
-    const what = "threw in a callback";
-    this.#host.report({ kind: "path-manager", plugin, what, error, count: 1, replaced: false });
+    this.#host.report({
+      kind: "path-manager",
+      plugin,
+      ...thrown("after", error),
+      what: "threw in a callback",
+      count: 1,
+      replaced: false,
+    });
   }
 }

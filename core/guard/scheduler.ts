@@ -16,7 +16,17 @@ import {
   type GuardedConnection,
   type SubflowFace,
 } from "./faces.ts";
-import { Faults, type GuardHost, isPromise, misshapen, show } from "./faults.ts";
+import {
+  answered,
+  type Breach,
+  type FaultRule,
+  Faults,
+  type GuardHost,
+  isPromise,
+  misshapen,
+  show,
+  thrown,
+} from "./faults.ts";
 
 /** A scheduler behind its guard: what a connection gets, and the only thing it asks. */
 export interface GuardedSchedulerPlugin {
@@ -49,6 +59,9 @@ export function guardScheduler(
 const NOBODY: readonly SubflowFace[] = Object.freeze([]);
 /** Before the first decision. */
 const NOTHING: Chunk = Object.freeze({ offset: 0, length: 0, sentOn: NOBODY });
+
+/** Before a first one. */
+const NO_BREACH: Breach = Object.freeze({ callback: "", rule: "sane-answer", what: "" });
 
 /** A scheduler, the plugin or its stand-in, with what it is shown. */
 class Seat {
@@ -102,9 +115,8 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   /** An answer of several, refilled each time, and the paths that it named. */
   readonly #several: S[] = [];
   readonly #named: PathIndex[] = [];
-  /** What the last answer was taken for, and what was thrown. */
-  #what = "";
-  #error: unknown = undefined;
+  /** What was wrong with the last answer that was none. */
+  #breach: Breach = NO_BREACH;
 
   /** Makes the plugin's scheduler, its stand-in if that fails. */
   constructor(
@@ -118,7 +130,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     this.#connection = connection;
     this.#fallbackPlugin = fallback;
     const seat = this.#make(plugin);
-    if (seat === null) this.#faults.end(this.#what, this.#error);
+    if (seat === null) this.#faults.end(this.#breach);
     this.#seat = seat ?? this.#other();
   }
 
@@ -162,9 +174,9 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
       faces.renew();
       const said: unknown = scheduler.onAck?.(faces.of(subflow), bytes);
       if (said === undefined || !isPromise(said)) return;
-      this.#wrong("answered a promise in onAck");
+      this.#wrong(answered("onAck", said));
     } catch (error) {
-      this.#wrong("threw in onAck", error);
+      this.#wrong(thrown("onAck", error));
     }
     this.#fault();
   }
@@ -187,9 +199,9 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
       faces.renew();
       const said: unknown = scheduler.onSubflow?.(faces.of(subflow), change);
       if (said === undefined || !isPromise(said)) return true;
-      this.#wrong("answered a promise in onSubflow");
+      this.#wrong(answered("onSubflow", said));
     } catch (error) {
-      this.#wrong("threw in onSubflow", error);
+      this.#wrong(thrown("onSubflow", error));
     }
     return false;
   }
@@ -200,18 +212,18 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
       seat.faces.fill(seat.ready, ready);
       return this.#judge(seat, seat.scheduler.pick(seat.ready, seat.show(chunk)), ready);
     } catch (error) {
-      return this.#wrong("threw in pick", error);
+      return this.#wrong(thrown("pick", error));
     }
   }
 
   #judge(seat: Seat, choice: Choice, ready: readonly S[]): S | readonly S[] | null | undefined {
     if (choice === null) return this.#wait(seat, ready);
-    if (typeof choice !== "object") return this.#wrong(`answered ${show(choice)} in pick`);
+    if (typeof choice !== "object") return this.#wrong(answered("pick", choice));
     if (isList(choice)) return this.#list(seat, choice, ready);
     const { path } = choice;
     for (let i = 0; i < ready.length; i++) if (ready[i]!.path === path) return ready[i];
     if (this.#inUse(path)) return this.#wait(seat, ready);
-    if (isPromise(choice)) return this.#wrong("answered a promise in pick");
+    if (isPromise(choice)) return this.#wrong(answered("pick", choice));
     return this.#unknown(path);
   }
 
@@ -229,7 +241,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
       const path = choice[i]?.path;
       if (path === undefined) return this.#unknown(path);
       for (let j = 0; j < i; j++) {
-        if (named[j] === path) return this.#wrong(`named path ${path} twice`);
+        if (named[j] === path) return this.#chose("known-path", `named path ${path} twice`);
       }
       named[i] = path;
       let at = 0;
@@ -253,11 +265,11 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     if (ready.length === 0 || faces.waking) return null;
     const { subflows } = this.#connection;
     for (let i = 0; i < subflows.length; i++) if (subflows[i]!.inFlight > 0) return null;
-    return this.#wrong("waits with nothing in flight and no wake due");
+    return this.#chose("waits-end", "waits with nothing in flight and no wake due");
   }
 
   #unknown(path: unknown): undefined {
-    return this.#wrong(`named path ${show(path)}, which is not in use`);
+    return this.#chose("known-path", `named path ${show(path)}, which is not in use`);
   }
 
   #askRepeat(seat: Seat, subflow: S, chunk: Chunk): boolean | undefined {
@@ -265,24 +277,26 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
       const face = seat.faces.of(subflow);
       const yes: unknown = seat.scheduler.repeat?.(face, seat.show(chunk));
       if (yes === true || yes === false) return yes;
-      return this.#wrong(`answered ${isPromise(yes) ? "a promise" : show(yes)} in repeat`);
+      return this.#wrong(answered("repeat", yes));
     } catch (error) {
-      return this.#wrong("threw in repeat", error);
+      return this.#wrong(thrown("repeat", error));
     }
   }
 
-  #wrong(what: string, error?: unknown): undefined {
-    this.#what = what;
-    this.#error = error;
+  #chose(rule: FaultRule, what: string): undefined {
+    this.#breach = { callback: "pick", rule, what };
+  }
+
+  #wrong(breach: Breach): undefined {
+    this.#breach = breach;
   }
 
   /** Counts what went wrong. The default that decides in its place; null when it is the default that went wrong. */
   #fault(): Seat | null {
-    const what = this.#what;
-    const error = this.#error;
-    this.#error = undefined;
+    const breach = this.#breach;
+    this.#breach = NO_BREACH;
     if (this.#seat === this.#fallback) return null;
-    if (this.#faults.add(what, error)) this.#seat = this.#other();
+    if (this.#faults.add(breach)) this.#seat = this.#other();
     return this.#other();
   }
 
@@ -291,7 +305,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     if (this.#fallback !== null) return this.#fallback;
     const seat = this.#make(this.#fallbackPlugin);
     if (seat === null) {
-      throw new TypeError(`Cannot use ${this.#fallbackPlugin.name} as it ${this.#what}`);
+      throw new TypeError(`Cannot use ${this.#fallbackPlugin.name} as it ${this.#breach.what}`);
     }
     this.#fallback = seat;
     const { subflows } = this.#connection;
@@ -309,7 +323,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
       if (wrong === null) return new Seat(made, faces);
       this.#wrong(wrong);
     } catch (error) {
-      this.#wrong("threw in create", error);
+      this.#wrong(thrown("create", error));
     }
     return null;
   }

@@ -194,8 +194,9 @@ describe("guardScheduler", () => {
     assertEquals(faults.length, MOST_FAULTS);
     assertEquals(faults.map(({ count }) => count), Array.from({ length: 100 }, (_, i) => i + 1));
     assertEquals(faults.findIndex(({ replaced }) => replaced), 99);
-    const { kind, plugin: name, what, error } = faults[0]!;
+    const { kind, plugin: name, callback, rule, what, error } = faults[0]!;
     assertEquals([kind, name, what], ["scheduler", "bad", "threw in pick"]);
+    assertEquals([callback, rule], ["pick", "never-throws"]);
     assertEquals((error as Error).message, "no");
     assert(!guarded.repeats);
   });

@@ -68,6 +68,8 @@ describe("a plugin's fault", () => {
     const fault: PluginFault = {
       kind: "congestion-control",
       plugin: "mine",
+      callback: "onAck",
+      rule: "sane-window",
       what: "set cwnd to NaN",
       count: 1,
       replaced: false,
