@@ -7,8 +7,9 @@
  * each call: what a plugin does to them lasts as long as the call. Nothing is built for a call. Units are bytes, microseconds and bytes per second.
  *
  * A fault is an exception, a promise as answer (nothing here waits), an unknown or closed path, an endless wait, a member that is no function, or a
- * value that cannot be: NaN, a window of less than a segment. It is caught, counted and reported with the plugin's name, the default decides that
- * time, and replaces the plugin after 100 faults; at once when `create` gives nothing that can be used.
+ * value that cannot be: NaN, a window of less than a segment. It is caught, counted and reported with the plugin's name, the callback and the rule;
+ * the default decides that time, and replaces the plugin after 100 faults; at once when `create` gives nothing that can be used, and when a scheduler
+ * waits for two retransmission timeouts (those of the paths that work, with their back-off) while there are data, window and a path with room.
  *
  * Not carried out yet, and refused: `lookAhead` of a scheduler, where it is given; `pacingRate` of a controller, when it is read. Not called yet:
  * `onUndo`, and `onCongestion` for "ecn" and "penalty"; `marked` is 0.

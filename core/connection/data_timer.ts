@@ -69,7 +69,7 @@ function arm(
 }
 
 /** The deadlines of a connection; of those due at once the first by name is handled first. */
-export type ConnectionTimer = 0 | 1 | 2 | 3 | 4;
+export type ConnectionTimer = 0 | 1 | 2 | 3 | 4 | 5;
 /** A connection without subflows, or one that the application left, has waited long enough. */
 export const TIMER_CLOSE = 0;
 /** The scheduler asked to be asked again. */
@@ -80,5 +80,7 @@ export const TIMER_UNMAPPED = 2;
 export const TIMER_PERSIST = 3;
 /** What is not DATA_ACKed goes again. */
 export const TIMER_DATA = 4;
+/** The scheduler has waited long enough. */
+export const TIMER_PROGRESS = 5;
 /** How many there are. */
-export const CONNECTION_TIMERS = 5;
+export const CONNECTION_TIMERS = 6;

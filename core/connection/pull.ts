@@ -4,6 +4,7 @@ import type { Chunk, Micros } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIMER_DATA, TIMER_WAKE } from "./data_timer.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+import { watchProgress } from "./progress.ts";
 import type { Sent } from "./send_queue.ts";
 
 /** Most bytes one answer binds where the scheduler names none. */
@@ -36,7 +37,9 @@ export function push(meta: MetaSocket, now: Micros): void {
       for (let i = 0; i < subflows.length; i++) subflows[i]!.sender.restart(now);
     }
     repeatOnOthers(meta, now);
+    waits = false;
     schedule(meta, now);
+    watchProgress(meta, waits, now);
     const starved = meta.sendQueue.unsent === 0;
     for (let i = 0; i < subflows.length; i++) subflows[i]!.sender.passed(starved);
     finishSending(meta, now);
@@ -89,6 +92,8 @@ function chunkLimit(subflow: Subflow): number {
 let available = 0;
 /** They end the data, or a range that goes again: a part of a segment is no waste. */
 let last = false;
+/** The scheduler has chosen to wait in this pass. */
+let waits = false;
 
 /** Asks the scheduler until nothing is left, nobody has room or the answer is to wait. */
 function schedule(meta: MetaSocket, now: Micros): void {
@@ -168,7 +173,10 @@ function nextNew(meta: MetaSocket): boolean {
 function ask(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   // The guard answers with elements of `ready`, none of them twice.
   const choice = meta.scheduler.pick(ready, chunk);
-  if (choice === null) return false;
+  if (choice === null) {
+    waits = true;
+    return false;
+  }
   shorten(copies, 0);
   if ("path" in choice) copies.push(choice);
   else for (let i = 0; i < choice.length; i++) copies.push(choice[i]!);

@@ -32,6 +32,7 @@ import {
   TIMER_CLOSE,
   TIMER_DATA,
   TIMER_PERSIST,
+  TIMER_PROGRESS,
   TIMER_UNMAPPED,
   TIMER_WAKE,
 } from "./data_timer.ts";
@@ -40,6 +41,7 @@ import { fallbackAcknowledged, mappingMissed, missMapping } from "./fallback.ts"
 import type { NetworkCode } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { checksumFailed, closesFast, handleOptions } from "./options.ts";
+import { progressMissed } from "./progress.ts";
 import { push } from "./pull.ts";
 
 /** Timeouts in a row that make a subflow stale. */
@@ -245,6 +247,8 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
       return meta.armPersist(now);
     case TIMER_DATA:
       return dataTimeout(meta, now);
+    case TIMER_PROGRESS:
+      return progressMissed(meta, now);
   }
 }
 

@@ -19,6 +19,8 @@ export type FaultRule =
   | "known-path"
   /** A scheduler waits only for what will come. */
   | "waits-end"
+  /** A scheduler does not wait for two timeouts while there are data, window and room. */
+  | "makes-progress"
   /** `cwnd`, `ssthresh` and the rest are values that can be. */
   | "sane-window";
 

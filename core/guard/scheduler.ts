@@ -3,6 +3,7 @@
 import type {
   Choice,
   Chunk,
+  Micros,
   PathIndex,
   Scheduler,
   SchedulerPlugin,
@@ -60,6 +61,8 @@ const NOBODY: readonly SubflowFace[] = Object.freeze([]);
 /** Before the first decision. */
 const NOTHING: Chunk = Object.freeze({ offset: 0, length: 0, sentOn: NOBODY });
 
+/** What a scheduler is told that waited too long. */
+const IDLE = "sent nothing for two timeouts, with data, window and room";
 /** Before a first one. */
 const NO_BREACH: Breach = Object.freeze({ callback: "", rule: "sane-answer", what: "" });
 
@@ -115,6 +118,8 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   /** An answer of several, refilled each time, and the paths that it named. */
   readonly #several: S[] = [];
   readonly #named: PathIndex[] = [];
+  /** When a wait was or is no answer. */
+  #insisted: Micros = -Infinity;
   /** What was wrong with the last answer that was none. */
   #breach: Breach = NO_BREACH;
 
@@ -154,6 +159,11 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
       if (instead !== undefined) return instead;
     }
     return ready[0] ?? null;
+  }
+
+  /** At `now` a wait is no answer: for two timeouts nothing was sent, though it could have been. Who waits all the same is replaced for good. */
+  insist(now: Micros): void {
+    this.#insisted = now;
   }
 
   /** Whether `subflow` shall also carry `chunk`, which others carry. */
@@ -262,7 +272,9 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
 
   /** A wait must have an end: something in flight that will be acknowledged or time out, or a wake that is due. */
   #wait({ faces }: Seat, ready: readonly S[]): null | undefined {
-    if (ready.length === 0 || faces.waking) return null;
+    if (ready.length === 0) return null;
+    if (this.#insisted === this.#connection.now) return this.#chose("makes-progress", IDLE);
+    if (faces.waking) return null;
     const { subflows } = this.#connection;
     for (let i = 0; i < subflows.length; i++) if (subflows[i]!.inFlight > 0) return null;
     return this.#chose("waits-end", "waits with nothing in flight and no wake due");
@@ -296,7 +308,10 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     const breach = this.#breach;
     this.#breach = NO_BREACH;
     if (this.#seat === this.#fallback) return null;
-    if (this.#faults.add(breach)) this.#seat = this.#other();
+    const over = breach.rule === "makes-progress"
+      ? this.#faults.end(breach)
+      : this.#faults.add(breach);
+    if (over) this.#seat = this.#other();
     return this.#other();
   }
 

@@ -181,7 +181,7 @@ export class Dialogue implements Disposable {
     let at = 0;
     this.stack = new Stack({
       policies,
-      fallbacks: policies,
+      fallbacks: { scheduler: minRtt(), pathManager: passive(), congestionControl: reno() },
       random: (name) =>
         name === "isn"
           ? randomStream(() => isn)

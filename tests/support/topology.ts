@@ -121,7 +121,7 @@ export class Topology implements Disposable {
     };
     return new Stack({
       policies,
-      fallbacks: policies,
+      fallbacks: { scheduler: minRtt(), pathManager: fullMesh(), congestionControl: lia() },
       experiments,
       random: (name) => this.network.randomSource(`${host.name}/${name}`),
       report: (fault) => this.faults.push(fault),

@@ -1,0 +1,35 @@
+/** The watch over a scheduler that waits: no answer of a plugin may leave data, window and room unused for long. */
+
+import type { Micros } from "../plugin.ts";
+import { TIMER_PROGRESS } from "./data_timer.ts";
+import type { MetaSocket } from "./meta_socket.ts";
+
+/** Timeouts without new data after which a scheduler that could have sent is overruled. */
+const PATIENCE = 2;
+
+/**
+ * A pass is over; `waits`: the scheduler was offered subflows with room, and chose to wait. The watch runs from the first such pass in a row. Copies
+ * that `repeat` asked for, and what subflows send again, count for nothing.
+ */
+export function watchProgress(meta: MetaSocket, waits: boolean, now: Micros): void {
+  if (waits === meta.deadlines.has(TIMER_PROGRESS)) return;
+  meta.deadlines.set(TIMER_PROGRESS, waits ? now + PATIENCE * timeout(meta) : Infinity);
+}
+
+/** The watch has run out. Unless something has left meanwhile, or timeouts have grown, the pass that follows takes no wait for an answer. */
+export function progressMissed(meta: MetaSocket, now: Micros): void {
+  const due = meta.figures.lastSent + PATIENCE * timeout(meta);
+  if (due > now) meta.deadlines.set(TIMER_PROGRESS, due);
+  else meta.scheduler.insist(now);
+}
+
+/** Longest timeout of those that work, with its back-off: who awaits a path that has fallen silent may do so until it is stale. */
+function timeout(meta: MetaSocket): Micros {
+  const { subflows } = meta;
+  let longest: Micros = 0;
+  for (let i = 0; i < subflows.length; i++) {
+    const { usable, stale, sender } = subflows[i]!;
+    if (usable && !stale) longest = Math.max(longest, sender.rtt.rto);
+  }
+  return longest === 0 ? meta.longestTimeout : longest;
+}
