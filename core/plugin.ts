@@ -93,7 +93,7 @@ export interface ConnectionView {
   readonly now: Micros;
   /** A number in [0, 1), from a stream of the plugin's own: one more plugin that draws shifts no other. */
   random(): number;
-  /** Asks the scheduler again at `at`, whatever happens. Throws a RangeError unless that is still to come. */
+  /** Asks the scheduler again at `at`, or 10 us from now if that is later, whatever happens. Throws a RangeError unless `at` is still to come. */
   wake(at: Micros): void;
 }
 /** Bytes that wait to be sent. Reused: copy what you keep. */
@@ -286,7 +286,10 @@ export interface PathContext {
   announce(address: HostAddress): void;
   /** Takes an announcement back (REMOVE_ADDR); paths over the address stay until `use` leaves them out. */
   withdraw(address: HostAddress): void;
-  /** Calls back after `delay`; the result cancels. */
+  /**
+   * Calls back after `delay`; the result cancels. A path manager gets 100 callbacks in a millisecond, the others later, and that is a fault; it has
+   * 1000 timers at most.
+   */
   after(delay: Micros, callback: () => void): () => void;
 }
 /** A path manager that can be named in options and on a command line. */

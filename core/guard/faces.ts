@@ -5,6 +5,10 @@
  */
 
 import type { AckSample, Chunk, ConnectionView, Endpoint, Micros, SubflowView } from "../plugin.ts";
+import { LATEST, show } from "./faults.ts";
+
+/** A wake comes no sooner: each may ask for the next, and time would stand still. */
+const LEAST_WAKE: Micros = 10;
 
 /** What guards read of a connection. Random numbers are the host's to give, as each plugin has a stream of its own. */
 export interface GuardedConnection<S extends SubflowView = SubflowView>
@@ -264,13 +268,16 @@ export class Faces {
   /** The plugin asks for a wake. */
   wake(at: Micros): void {
     const { now } = this.#connection;
-    if (!(typeof at === "number" && at > now && at < Infinity)) {
+    if (!(typeof at === "number" && at > now && at <= LATEST)) {
       throw new RangeError(
-        `Cannot wake a scheduler as the time must be after ${now}: current value is ${at}`,
+        `Cannot wake a scheduler as the time must be after ${now}, and ${LATEST} at most: current value is ${
+          show(at)
+        }`,
       );
     }
-    if (at > this.#wakeAt) this.#wakeAt = at;
-    this.#connection.wake(at);
+    const due = Math.max(at, now + LEAST_WAKE);
+    if (due > this.#wakeAt) this.#wakeAt = due;
+    this.#connection.wake(due);
   }
 }
 

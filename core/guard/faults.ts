@@ -1,9 +1,15 @@
 /** Faults of plugins: what they are, how they read, and how many are borne. */
 
-import type { Plugin } from "../plugin.ts";
+import type { Micros, Plugin } from "../plugin.ts";
 
 /** Faults after which the default takes a plugin's place on a connection. */
 export const MOST_FAULTS = 100;
+/** Callbacks of a path manager that are made within {@linkcode INSTANT}: each may lead to the next, and time would stand still. */
+export const MOST_CALLBACKS = 100;
+/** What counts as one instant. */
+export const INSTANT: Micros = 1e3;
+/** Latest time that anything is put off to: above it microseconds are not told apart. */
+export const LATEST: Micros = Number.MAX_SAFE_INTEGER;
 
 /** The rules that a guard holds a plugin to; those that the plugin kit checks too have its names. */
 export type FaultRule =
@@ -22,7 +28,9 @@ export type FaultRule =
   /** A scheduler does not wait for two timeouts while there are data, window and room. */
   | "makes-progress"
   /** `cwnd`, `ssthresh` and the rest are values that can be. */
-  | "sane-window";
+  | "sane-window"
+  /** A path manager does not ask without end within an instant. */
+  | "comes-to-an-end";
 
 /** One fault of a plugin. */
 export interface PluginFault {
@@ -52,6 +60,8 @@ export type FaultReport = (fault: PluginFault) => void;
 
 /** What guards need of their host. */
 export interface GuardHost {
+  /** The present. */
+  now(): Micros;
   /** Told of each fault; must not throw. */
   report(fault: PluginFault): void;
   /** The next number in [0, 1) of the stream of that name: one more consumer shifts no other. */
@@ -113,6 +123,21 @@ export function answered(callback: string, answer: unknown): Breach {
   return isPromise(answer)
     ? { callback, rule: "no-promise", what: `answered a promise in ${callback}` }
     : { callback, rule: "sane-answer", what: `answered ${show(answer)} in ${callback}` };
+}
+
+/** Counts what happens within one instant. */
+export class Burst {
+  #from: Micros = -Infinity;
+  #count = 0;
+
+  /** One more at `now`: how many it makes in this instant. */
+  count(now: Micros): number {
+    if (now - this.#from >= INSTANT) {
+      this.#from = now;
+      this.#count = 0;
+    }
+    return ++this.#count;
+  }
 }
 
 /** A value that a plugin gave, as a fault names it. Runs nothing of the value's own. */

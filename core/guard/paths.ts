@@ -3,6 +3,7 @@
 import type {
   Endpoint,
   HostAddress,
+  Micros,
   PathContext,
   PathEvent,
   PathManager,
@@ -14,13 +15,23 @@ import { frozenEndpoint } from "./faces.ts";
 import {
   answered,
   type Breach,
+  Burst,
   Faults,
   type GuardHost,
+  INSTANT,
   isPromise,
+  LATEST,
   misshapen,
+  MOST_CALLBACKS,
   show,
   thrown,
 } from "./faults.ts";
+
+/** What a path manager may ask for within an instant, and timers that it may have. */
+const MOST_VERBS = 1000;
+const MOST_TIMERS = 1000;
+
+const START: PathEvent = Object.freeze({ type: "start" });
 
 /** `plugin` behind a guard; `fallback` decides where it fails. */
 export function guardPathManager(
@@ -39,8 +50,15 @@ class GuardedPathManager implements PathManager {
   readonly #faults: Faults;
   readonly #context: PathContext;
   readonly #fallbackPlugin: PathManagerPlugin;
+  readonly #host: GuardHost;
+  readonly #callbacks = new Burst();
+  readonly #verbs = new Burst();
   #manager: PathManager | null = null;
   #fallback: PathManager | null = null;
+  /** Joins are possible; the default has been told. */
+  #started = false;
+  #fallbackStarted = false;
+  #timers = 0;
 
   constructor(
     plugin: PathManagerPlugin,
@@ -49,6 +67,7 @@ class GuardedPathManager implements PathManager {
     context: PathContext,
   ) {
     this.#faults = new Faults(plugin, host);
+    this.#host = host;
     this.#context = context;
     this.#fallbackPlugin = fallback;
     let breach: Breach;
@@ -68,16 +87,17 @@ class GuardedPathManager implements PathManager {
 
   onEvent(event: PathEvent): void {
     const told = frozenEvent(event);
-    if (!this.#faults.replaced) {
+    if (event.type === "start") this.#started = true;
+    if (!this.#faults.replaced && this.#mayCall("onEvent")) {
       try {
         const said: unknown = this.#manager?.onEvent(told);
         if (!isPromise(said)) return;
-        this.#faults.add(answered("onEvent", said));
+        this.#fault(answered("onEvent", said));
       } catch (error) {
-        this.#faults.add(thrown("onEvent", error));
+        this.#fault(thrown("onEvent", error));
       }
     }
-    this.#other().onEvent(told);
+    this.#tellOther(told);
   }
 
   refuse(remote: HostAddress, local: HostAddress): number | null {
@@ -94,9 +114,9 @@ class GuardedPathManager implements PathManager {
         }
         const breach = answered("refuse", reason);
         const what = `refused a join with reason ${show(reason)}`;
-        this.#faults.add(breach.rule === "no-promise" ? breach : { ...breach, what });
+        this.#fault(breach.rule === "no-promise" ? breach : { ...breach, what });
       } catch (error) {
-        this.#faults.add(thrown("refuse", error));
+        this.#fault(thrown("refuse", error));
       }
     }
     return this.#other().refuse?.(theirs, ours) ?? null;
@@ -106,23 +126,101 @@ class GuardedPathManager implements PathManager {
     return this.#fallback ??= this.#fallbackPlugin.create(facePaths(this.#context));
   }
 
-  /** What the plugin gets: the same as anybody, with timers whose callbacks are guarded too. */
+  #tellOther(event: PathEvent): void {
+    if (event.type === "start") {
+      if (this.#fallbackStarted) return;
+      this.#fallbackStarted = true;
+    }
+    this.#other().onEvent(event);
+  }
+
+  /** Counts a fault. A default that takes the plugin's place begins as on a new connection. */
+  #fault(breach: Breach): void {
+    if (this.#faults.add(breach) && this.#started) this.#tellOther(START);
+  }
+
+  /** Whether one more callback may be made in this instant; the first that may not is a fault. */
+  #mayCall(callback: string): boolean {
+    const count = this.#callbacks.count(this.#host.now());
+    if (count > MOST_CALLBACKS + 1) return false;
+    if (count <= MOST_CALLBACKS) return true;
+    const what = `had ${MOST_CALLBACKS} callbacks in ${INSTANT} us, each of which led to the next`;
+    this.#fault({ callback, rule: "comes-to-an-end", what });
+    return false;
+  }
+
+  /** Throws where the plugin asks without end; `verb` names what it does. */
+  #mayAsk(verb: string): void {
+    if (this.#verbs.count(this.#host.now()) <= MOST_VERBS) return;
+    throw new RangeError(
+      `Cannot ${verb} as the path manager has asked for ${MOST_VERBS} things in ${INSTANT} us`,
+    );
+  }
+
+  /** What the plugin gets: the same as anybody, but it can neither fill an instant nor the memory, and timers have their callbacks guarded. */
   #guardedContext(): PathContext {
+    const { use, setBackup, announce, withdraw } = this.#context;
     return facePaths(this.#context, {
-      after: (delay, callback) =>
-        this.#context.after(delay, () => {
-          if (this.#faults.replaced) return;
-          try {
-            const said: unknown = callback();
-            if (isPromise(said)) {
-              const what = "answered a promise in a callback of after";
-              this.#faults.add({ ...answered("after", said), what });
-            }
-          } catch (error) {
-            this.#faults.add({ ...thrown("after", error), what: "threw in a callback of after" });
-          }
-        }),
+      use: (paths) => {
+        this.#mayAsk("use paths");
+        use(paths);
+      },
+      setBackup: (path, backup) => {
+        this.#mayAsk("make a path a backup or not");
+        setBackup(path, backup);
+      },
+      announce: (address) => {
+        this.#mayAsk("announce an address");
+        announce(address);
+      },
+      withdraw: (address) => {
+        this.#mayAsk("withdraw an address");
+        withdraw(address);
+      },
+      after: (delay, callback) => this.#after(delay, callback),
     });
+  }
+
+  #after(delay: Micros, callback: () => void): () => void {
+    if (this.#timers >= MOST_TIMERS) {
+      throw new RangeError(`Cannot wait as ${MOST_TIMERS} timers of the path manager are set`);
+    }
+    if (delay > LATEST) {
+      throw new RangeError(
+        `Cannot wait as the delay must be ${LATEST} microseconds at most: current value is ${delay}`,
+      );
+    }
+    const fire = (): void => {
+      if (this.#faults.replaced || this.#mayCall("after")) {
+        settle();
+        this.#callBack(callback);
+      } else {
+        stop = this.#context.after(INSTANT, fire);
+      }
+    };
+    let stop = this.#context.after(delay, fire);
+    let set = true;
+    this.#timers++;
+    const settle = (): void => {
+      if (set) this.#timers--;
+      set = false;
+    };
+    return () => {
+      settle();
+      stop();
+    };
+  }
+
+  #callBack(callback: () => void): void {
+    if (this.#faults.replaced) return;
+    try {
+      const said: unknown = callback();
+      if (!isPromise(said)) return;
+      const what = "answered a promise in a callback of after";
+      this.#fault({ ...answered("after", said), what });
+    } catch (error) {
+      this.#fault({ ...thrown("after", error), what: "threw in a callback of after" });
+    }
   }
 }
 

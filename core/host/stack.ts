@@ -105,6 +105,7 @@ export class Stack implements ConnectionHost {
         this.count("PluginFaults");
         options.report?.(fault);
       },
+      now: () => this.now,
       random: (stream) => options.random(stream).float(),
     });
     this.experiments = options.experiments ?? {};

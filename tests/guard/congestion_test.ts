@@ -363,7 +363,11 @@ describe("guardCongestionControl", () => {
         },
       }),
     });
-    const host: GuardHost = { report: () => {}, random: (stream) => (drawn.push(stream), 0.5) };
+    const host: GuardHost = {
+      report: () => {},
+      now: () => 0,
+      random: (stream) => (drawn.push(stream), 0.5),
+    };
     new TestConnection(guardCongestionControl(draws("mine"), draws("default"), host), [[10, 50]]);
     assertEquals(drawn, ["plugin congestion-control mine", "plugin congestion-control default"]);
   });

@@ -388,6 +388,7 @@ describe("guardScheduler", () => {
     const drawn: string[] = [];
     const host: GuardHost = {
       report: () => {},
+      now: () => 0,
       random: (stream) => (drawn.push(stream), 0.5),
     };
     const draws = (name: string): SchedulerPlugin => ({
