@@ -264,7 +264,8 @@ export class Sender {
       const { seq, end, sends } = piece;
       const length = end - seq;
       const room = this.limit - board.inFlight;
-      if (room < Math.min(length, mss) || this.#output.blocked) return;
+      // A segment goes whatever the window, where no answer would widen it: options that fell away have made it larger than that.
+      if (this.#output.blocked || (room < Math.min(length, mss) && board.inFlight > 0)) return;
       const part = length > room ? Math.max(Math.min(length, mss), room - room % mss) : length;
       board.cut(part);
       const sent = piece.fin

@@ -2,7 +2,12 @@
 
 import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { ConnectionView, Scheduler, SchedulerPlugin } from "../../core/plugin.ts";
+import type {
+  CongestionControlPlugin,
+  ConnectionView,
+  Scheduler,
+  SchedulerPlugin,
+} from "../../core/plugin.ts";
 import patient from "../../docs/examples/patient.ts";
 import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
 import { type App, Dialogue } from "../support/dialogue.ts";
@@ -213,4 +218,47 @@ describe("a transfer over two paths", () => {
       t.complete(pair, 60);
     });
   }
+});
+
+describe("a window of less than a segment", () => {
+  it("lets one go all the same, where nothing is in flight (RFC 5681 §3.1)", () => {
+    const stays: CongestionControlPlugin = {
+      kind: "congestion-control",
+      name: "stays",
+      create: () => ({
+        join(subflow) {
+          let { cwnd } = subflow;
+          return {
+            get cwnd() {
+              return cwnd;
+            },
+            ssthresh: Infinity,
+            onAck() {},
+            onCongestion: () => cwnd = Math.min(cwnd, subflow.mss),
+          };
+        },
+      }),
+    };
+    using d = new Dialogue({ policies: { congestionControl: stays } });
+    const app = d.connect();
+    const peer = d.called();
+    peer.gets("S 0");
+    peer.offers({}, "S.", ["mpc key"]);
+    peer.gets(". 1 ack 1 <mpc keys>");
+    app.write(9 * 1424);
+    peer.takeAll();
+    d.untilSent();
+    peer.takeAll();
+    const { cwnd, mss } = app.socket.subflows[0]!;
+    assertEquals(cwnd, mss);
+    // Its answer has no DSS: options fall away, and a segment holds more than the window.
+    peer.sends(`. 1 ack ${1 + mss}`);
+    assert(app.socket.subflows[0]!.mss > cwnd);
+    for (let got = 1 + mss; got < 1 + 9 * 1424; got = peer.acked) {
+      assert(d.sent.length > 0 || d.untilSent(5e6) > 0);
+      peer.takeAll();
+      peer.acks();
+    }
+    assertEquals([app.socket.unacked, d.faults], [0, []]);
+  });
 });
