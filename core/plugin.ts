@@ -167,9 +167,9 @@ export interface AckSample {
 }
 /** Sets the window of one subflow; its values are read after every callback. */
 export interface CongestionController {
-  /** Bytes that may be in flight: never set to less than a segment. */
+  /** Bytes that may be in flight: never set to less than a segment, or more than 2^30. Parts of a byte are left out. */
   readonly cwnd: number;
-  /** Where slow start ends; Infinity before the first loss. */
+  /** Where slow start ends; Infinity before the first loss, never set to less than a segment. */
   readonly ssthresh: number;
   /** Bytes per second; absent = not paced. Not carried out yet: the default replaces at once a controller that has it. */
   readonly pacingRate?: number;

@@ -187,6 +187,8 @@ export class GuardedCongestionControl implements CongestionControl {
   }
 }
 
+/** No peer offers more (RFC 7323 §2.3). */
+const LARGEST_WINDOW = 2 ** 30;
 const MUST = ["onAck", "onCongestion"] as const;
 const MAY = ["onUndo", "onRestart"] as const;
 
@@ -194,9 +196,9 @@ const MAY = ["onUndo", "onRestart"] as const;
 export class GuardedController implements CongestionController {
   /** Whose it is. */
   readonly subflow: SubflowView;
-  /** Bytes: positive and finite, no less than a segment unless it was less before. */
+  /** Whole bytes: no less than a segment unless that has grown, 2^30 at most. */
   cwnd: number;
-  /** Null before any is told. Boxed once (CONTRIBUTING.md, Garbage). */
+  /** The same, or Infinity; null before any is told. Boxed once (CONTRIBUTING.md, Garbage). */
   #ssthresh: number | null = null;
   /** In place of PRR. */
   ownsRecovery = false;
@@ -310,11 +312,16 @@ export class GuardedController implements CongestionController {
       const { mss } = this.subflow;
       if (!(typeof cwnd === "number" && cwnd > 0 && cwnd < Infinity)) {
         what = `set cwnd to ${show(cwnd)}`;
+      } else if (cwnd > LARGEST_WINDOW) {
+        what = `set cwnd to ${cwnd}, more than any window`;
       } else if (cwnd < mss && cwnd < this.cwnd) {
         // A window that stays below a segment that has grown is not its doing.
         what = `set cwnd to ${cwnd}, less than a segment`;
       } else if (!(typeof ssthresh === "number" && ssthresh > 0)) {
         what = `set ssthresh to ${show(ssthresh)}`;
+      } else if (ssthresh < mss && ssthresh < this.ssthresh) {
+        // RFC 5681 §3.1 eq. 4: recovery would let nothing out.
+        what = `set ssthresh to ${ssthresh}, less than a segment`;
       } else if (pacingRate !== undefined) {
         const last = "set pacingRate, which is not carried out yet";
         this.#group.fault({ callback, rule: "sane-window", what: last }, true);
@@ -322,8 +329,9 @@ export class GuardedController implements CongestionController {
       } else if (typeof ownsRecovery !== "boolean") {
         what = `set ownsRecovery to ${show(ownsRecovery)}`;
       } else {
-        this.cwnd = cwnd;
-        this.#ssthresh = ssthresh;
+          // Whole bytes: a part of one cannot be sent.
+          this.cwnd = Math.floor(cwnd);
+          this.#ssthresh = Math.floor(ssthresh);
         this.ownsRecovery = ownsRecovery;
         return true;
       }

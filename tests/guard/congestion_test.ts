@@ -55,6 +55,9 @@ describe("guardCongestionControl", () => {
       constant(Infinity),
       constant(10 * MSS, { ssthresh: NaN }),
       constant(10 * MSS, { ssthresh: 0 }),
+      constant(10 * MSS, { ssthresh: MSS - 1 }),
+      constant(2 ** 30 + 1),
+      constant(1e300),
       constant(1),
       constant(MSS - 1),
       constant("14600" as unknown as number),
@@ -128,6 +131,17 @@ describe("guardCongestionControl", () => {
       "threw in onRestart",
       "threw in leave",
     ]);
+  });
+
+  it("leaves parts of a byte out", () => {
+    const faults: string[] = [];
+    const guarded = guardCongestionControl(
+      joins(() => constant(2 * MSS + 0.7, { ssthresh: MSS + 0.5 })),
+      reno(),
+      hears(({ what }) => faults.push(what)),
+    );
+    const [flow] = new TestConnection(guarded, [[10, 50]]).subflows;
+    assertEquals([flow!.cwnd, flow!.ssthresh, faults], [2 * MSS, MSS, []]);
   });
 
   it("passes recovery through", () => {
