@@ -17,7 +17,7 @@ import { Network } from "../link/sim/network.ts";
 import type { Trace } from "../link/sim/trace.ts";
 import { type Duration, parseDuration, parseRate, type Rate } from "../link/units.ts";
 import type { Micros } from "../plugin.ts";
-import { warnOfFaults } from "./faults.ts";
+import { hearFaults, warnOfFaults } from "./faults.ts";
 import { Host } from "./host.ts";
 import {
   checkOptions,
@@ -390,7 +390,7 @@ class TwoHosts implements Emulation {
       policies: completePolicies(this.#options),
       fallbacks: defaultPolicies(),
       ...(own === undefined ? {} : { experiments: own }),
-      report: onPluginFault ?? this.#warn,
+      report: onPluginFault ? hearFaults(onPluginFault) : this.#warn,
       random: (name) => this.#network.randomSource(`${host.name}/${name}`),
     });
     for (const { link, addresses } of attachments) {

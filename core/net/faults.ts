@@ -7,15 +7,24 @@ const MOST_LINES = 5;
 
 /** Where an error was thrown, as its trace tells it: "file:///home/me/mine.ts:7:21". */
 function placeOf(error: unknown): string | undefined {
-  const trace = error instanceof Error ? error.stack ?? "" : "";
+  const trace = error instanceof Error ? String(error.stack) : "";
   return /^\s+at .*?((?:file|https?):\/\/[^\s()]+:\d+:\d+)/m.exec(trace)?.[1];
+}
+
+/** What was thrown, in words: anything can be thrown, also what throws when it is read. */
+function wordsOf(error: unknown): string {
+  try {
+    const place = placeOf(error);
+    return `${String(error)}${place === undefined ? "" : ` (${place})`}`;
+  } catch {
+    return "something that no text can be made of";
+  }
 }
 
 /** A fault as a line that names the plugin, what it did and where: "Plugin mine (scheduler) threw in pick: …". */
 export function describeFault(fault: PluginFault): string {
   const { plugin, kind, what, error } = fault;
-  const place = placeOf(error);
-  const thrown = error === undefined ? "" : `: ${error}${place === undefined ? "" : ` (${place})`}`;
+  const thrown = error === undefined ? "" : `: ${wordsOf(error)}`;
   return `Plugin ${plugin} (${kind.replace("-", " ")}) ${what}${thrown}`;
 }
 
@@ -39,6 +48,17 @@ export function sayFaults(say: (line: string) => void): FaultReport {
       say(
         `Plugin ${fault.plugin} takes no part in this connection any more: the default has its place.`,
       );
+    }
+  };
+}
+
+/** Who hears of faults: `report`. What it throws is the program's error, and none of the packet or call that the fault was found in. */
+export function hearFaults(report: FaultReport): FaultReport {
+  return (fault) => {
+    try {
+      report(fault);
+    } catch (error) {
+      reportError(error);
     }
   };
 }

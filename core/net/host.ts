@@ -12,7 +12,7 @@ import { parseAddress, parsePrefix } from "../wire/ip.ts";
 import { Channel, formatEndpoint } from "./channel.ts";
 import { DEFAULT_LINGER, makeConn, type MptcpConn } from "./conn.ts";
 import { closedError, networkCode, networkError } from "./errors.ts";
-import { warnOfFaults } from "./faults.ts";
+import { hearFaults, warnOfFaults } from "./faults.ts";
 import { makeListener, type MptcpListener } from "./listener.ts";
 import {
   checkOptions,
@@ -208,7 +208,7 @@ export class Host implements AsyncDisposable {
       policies,
       fallbacks: defaultPolicies(),
       experiments,
-      report: options.onPluginFault ?? warnOfFaults(),
+      report: options.onPluginFault ? hearFaults(options.onPluginFault) : warnOfFaults(),
     });
     try {
       for (const { link, addresses } of interfaces) {

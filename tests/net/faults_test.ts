@@ -62,6 +62,51 @@ describe("a plugin's fault", () => {
     assertEquals(warnings, []);
   });
 
+  it("is said whatever was thrown", () => {
+    const fault: PluginFault = {
+      kind: "scheduler",
+      plugin: "mine",
+      callback: "pick",
+      rule: "never-throws",
+      what: "threw in pick",
+      count: 1,
+      replaced: false,
+    };
+    const revoked = Proxy.revocable({}, {});
+    revoked.revoke();
+    const odd = Object.defineProperty(new Error("no"), "stack", {
+      get() {
+        throw new Error("neither");
+      },
+    });
+    const lines = [null, 1, Symbol("odd"), "no", Object.create(null), revoked.proxy, odd].map(
+      (error) => describeFault({ ...fault, error }),
+    );
+    const start = "Plugin mine (scheduler) threw in pick: ";
+    const nothing = "something that no text can be made of";
+    assertEquals(
+      lines,
+      ["null", "1", "Symbol(odd)", "no", nothing, nothing, nothing].map((text) => start + text),
+    );
+  });
+
+  it("harms no transfer when who asked to be told throws: that is an error of the program", async () => {
+    const errors: unknown[] = [];
+    const listen = (event: ErrorEvent): void => {
+      event.preventDefault();
+      errors.push(event.error);
+    };
+    addEventListener("error", listen);
+    try {
+      await transfer(({ count }) => {
+        throw count;
+      });
+    } finally {
+      removeEventListener("error", listen);
+    }
+    assertEquals(errors.length, 100);
+  });
+
   it("is said in at most five ways for each plugin", () => {
     const lines: string[] = [];
     const say = sayFaults((line) => lines.push(line));
