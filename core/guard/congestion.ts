@@ -60,7 +60,7 @@ export class GuardedCongestionControl implements CongestionControl {
   #seat: Seat | null = null;
   #fallback: Seat | null = null;
   /** What the plugin is shown of an acknowledgement: one object for all of them. */
-  readonly #ack: AckCopy = {
+  #ack: AckCopy = {
     acked: 0,
     lost: 0,
     marked: 0,
@@ -163,8 +163,7 @@ export class GuardedCongestionControl implements CongestionControl {
 
   /** What the plugin is shown of `ack`. */
   show(ack: AckSample): AckSample {
-    copyAck(this.#ack, ack);
-    return this.#ack;
+    return this.#ack = copyAck(this.#ack, ack);
   }
 
   #faces({ name }: CongestionControlPlugin): Faces {
@@ -323,6 +322,7 @@ export class GuardedController implements CongestionController {
         // RFC 5681 §3.1 eq. 4: recovery would let nothing out.
         what = `set ssthresh to ${ssthresh}, less than a segment`;
       } else if (pacingRate !== undefined) {
+        isPromise(pacingRate);
         const last = "set pacingRate, which is not carried out yet";
         this.#group.fault({ callback, rule: "sane-window", what: last }, true);
         return false;
@@ -335,6 +335,7 @@ export class GuardedController implements CongestionController {
         this.ownsRecovery = ownsRecovery;
         return true;
       }
+      for (const value of [cwnd, ssthresh, ownsRecovery]) isPromise(value);
     } catch (error) {
       this.#group.fault({ ...thrown(callback, error), what: "threw when its values were read" });
       return false;

@@ -238,11 +238,17 @@ export class Faces {
 
   /** Brings `connection.subflows` up to date, whatever has been done to it; before each call, as plugins keep the array. */
   renew(): void {
-    if (this.#taken) this.fill(this.#subflows, this.#connection.subflows);
+    if (this.#taken) this.#fill(this.#subflows, this.#connection.subflows);
   }
 
-  /** Fills an array of the guard's own with the faces of `subflows`. Never throws. */
-  fill(shown: SubflowFace[], subflows: readonly SubflowView[]): void {
+  /** An array of the guard's own with the faces of `subflows`: `shown`, unless the plugin has frozen that. */
+  filled(shown: SubflowFace[], subflows: readonly SubflowView[]): SubflowFace[] {
+    if (this.#fill(shown, subflows)) return shown;
+    return subflows.map((subflow) => this.of(subflow));
+  }
+
+  /** Fills an array; false when the plugin has frozen it, and sees in it what it saw then. */
+  #fill(shown: SubflowFace[], subflows: readonly SubflowView[]): boolean {
     const known = this.#known;
     const faces = this.#faces;
     const { length } = subflows;
@@ -255,8 +261,9 @@ export class Faces {
         const face = known[i] === subflow ? faces[i]! : this.of(subflow);
         if (shown[i] !== face) shown[i] = face;
       }
+      return true;
     } catch {
-      // The plugin has frozen it: it sees what it saw then.
+      return false;
     }
   }
 
@@ -315,8 +322,8 @@ export class ChunkFace implements Chunk {
   }
 }
 
-/** Copies `ack` for a congestion controller, which may spread the copy, or write to it. Never throws. */
-export function copyAck(copy: AckCopy, ack: AckSample): void {
+/** A copy of `ack` for a congestion controller, which may spread it, or write to it: `copy`, unless the plugin has frozen that. */
+export function copyAck(copy: AckCopy, ack: AckSample): AckCopy {
   try {
     copy.acked = ack.acked;
     copy.lost = ack.lost;
@@ -328,8 +335,9 @@ export function copyAck(copy: AckCopy, ack: AckSample): void {
     copy.priorDelivered = ack.priorDelivered;
     copy.deliveryRate = ack.deliveryRate;
     copy.appLimited = ack.appLimited;
+    return copy;
   } catch {
-    // The plugin has frozen it: it sees what it saw then.
+    return { ...ack };
   }
 }
 

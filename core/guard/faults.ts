@@ -115,6 +115,11 @@ export class Faults {
 
 /** `callback` threw `error`. */
 export function thrown(callback: string, error: unknown): Breach {
+  try {
+    isPromise(error);
+  } catch {
+    // It fails at whatever is asked of it; nothing more is.
+  }
   return { callback, rule: "never-throws", what: `threw in ${callback}`, error };
 }
 
@@ -148,7 +153,7 @@ export function show(value: unknown): string {
   return Array.isArray(value) ? "an array" : "an object";
 }
 
-/** Whether a callback answered a promise, which no caller here waits for: its rejection, which would end the process, is then taken. */
+/** Whether `value` is a promise, which no caller here waits for: its rejection, which would end the process, is then taken. */
 export function isPromise(value: unknown): boolean {
   if (typeof value !== "object" || value === null || !("then" in value)) return false;
   const { then } = value;
@@ -172,10 +177,13 @@ export function misshapen(
 ): Breach | null {
   const rule = "right-shape";
   if (isPromise(made)) return answered(callback, made);
-  if (typeof made !== "object" || made === null) return { ...answered(callback, made), rule };
+  if (typeof made !== "object" || made === null || Array.isArray(made)) {
+    return { ...answered(callback, made), rule };
+  }
   for (const name of [...must, ...may]) {
     const member: unknown = Reflect.get(made, name);
     if (typeof member === "function" || (member === undefined && may.includes(name))) continue;
+    isPromise(member);
     return { callback, rule, what: `made ${what} whose ${name} is ${show(member)}, no function` };
   }
   return null;

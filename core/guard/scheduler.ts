@@ -47,13 +47,25 @@ export function guardScheduler(
   fallback: SchedulerPlugin,
   host: GuardHost,
 ): GuardedSchedulerPlugin {
-  const { name, quantum } = plugin;
+  const quantum = quantumOf(plugin);
   return {
     kind: "scheduler",
-    name,
-    ...(typeof quantum === "number" && quantum > 0 ? { quantum } : {}),
+    name: plugin.name,
+    ...(quantum === undefined ? {} : { quantum }),
     create: (connection) => new GuardedScheduler(plugin, fallback, host, connection),
   };
+}
+
+/** What it names, where that is a number above 0: those who take plugins refuse others, and a connection does without. */
+function quantumOf(plugin: SchedulerPlugin): number | undefined {
+  try {
+    const { quantum } = plugin;
+    if (typeof quantum === "number" && quantum > 0) return quantum;
+    isPromise(quantum);
+  } catch {
+    // As good as none.
+  }
+  return undefined;
 }
 
 /** New data are on no subflow. */
@@ -74,11 +86,10 @@ class Seat {
   readonly repeats: boolean;
   readonly acks: boolean;
   readonly changes: boolean;
-  /** What `pick` gets. */
-  readonly ready: SubflowFace[] = [];
+  #ready: SubflowFace[] = [];
   readonly #source: ChunkSource = { chunk: NOTHING, sentOn: NOBODY };
   readonly #chunk = new ChunkFace(this.#source);
-  readonly #sentOn: SubflowFace[] = [];
+  #sentOn: SubflowFace[] = [];
 
   /** @param scheduler Of the right shape. @param faces What it was made for. */
   constructor(scheduler: Scheduler, faces: Faces) {
@@ -97,10 +108,15 @@ class Seat {
     if (chunk.sentOn.length === 0) {
       source.sentOn = NOBODY;
     } else {
-      this.faces.fill(this.#sentOn, chunk.sentOn);
+      this.#sentOn = this.faces.filled(this.#sentOn, chunk.sentOn);
       source.sentOn = this.#sentOn;
     }
     return this.#chunk;
+  }
+
+  /** What `pick` gets. */
+  offer(ready: readonly SubflowView[]): readonly SubflowFace[] {
+    return this.#ready = this.faces.filled(this.#ready, ready);
   }
 }
 
@@ -219,8 +235,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   /** Asks and judges; undefined when the answer was none. */
   #ask(seat: Seat, ready: readonly S[], chunk: Chunk): S | readonly S[] | null | undefined {
     try {
-      seat.faces.fill(seat.ready, ready);
-      return this.#judge(seat, seat.scheduler.pick(seat.ready, seat.show(chunk)), ready);
+      return this.#judge(seat, seat.scheduler.pick(seat.offer(ready), seat.show(chunk)), ready);
     } catch (error) {
       return this.#wrong(thrown("pick", error));
     }
@@ -249,7 +264,10 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     let count = 0;
     for (let i = 0; i < length; i++) {
       const path = choice[i]?.path;
-      if (path === undefined) return this.#unknown(path);
+      if (path === undefined) {
+        for (let j = i; j < length; j++) isPromise(choice[j]);
+        return this.#unknown(path);
+      }
       for (let j = 0; j < i; j++) {
         if (named[j] === path) return this.#chose("known-path", `named path ${path} twice`);
       }
@@ -281,6 +299,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   }
 
   #unknown(path: unknown): undefined {
+    isPromise(path);
     return this.#chose("known-path", `named path ${show(path)}, which is not in use`);
   }
 

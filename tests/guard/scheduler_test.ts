@@ -352,7 +352,7 @@ describe("guardScheduler", () => {
     assertEquals(lengths, Array.from({ length: 7 }, () => [2, 2, 1]));
   });
 
-  it("bears arrays that a scheduler froze, and gives the default its own", () => {
+  it("has another array where a scheduler froze one", () => {
     const faults: PluginFault[] = [];
     const plugin = scheduler("freezes", {
       pick: (ready) => Object.freeze(ready)[0] ?? null,
@@ -361,7 +361,7 @@ describe("guardScheduler", () => {
       .create(connection([near, far]));
     assertStrictEquals(guarded.pick([far], chunk()), far);
     assertStrictEquals(guarded.pick([near], chunk()), near);
-    assertEquals(faults.map(({ what }) => what), ["waits with nothing in flight and no wake due"]);
+    assertEquals(faults, []);
   });
 
   it("shows the same view of a subflow until that has left", () => {
