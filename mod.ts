@@ -57,6 +57,7 @@ export {
   type PluginFactory,
   type PluginKind,
   type PluginKinds,
+  type PluginModule,
 } from "./core/net/load_plugin.ts";
 export type { Policies } from "./core/net/policies.ts";
 export type { Resolve } from "./core/net/resolve.ts";

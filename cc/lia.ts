@@ -163,11 +163,16 @@ class Group implements CongestionControl {
   }
 }
 
+/** What holds where no option says otherwise. */
+export const defaults: { readonly hystart: boolean } = { hystart: true };
+
 /**
  * Couples the increases so that all subflows together take as much as one TCP connection on the best path, at least that much, and less where it is
  * crowded (RFC 6356 §2). With one subflow it is reno.
  */
-export default function lia({ hystart }: SlowStartOptions = {}): CongestionControlPlugin {
+export default function lia(
+  { hystart = defaults.hystart }: SlowStartOptions = {},
+): CongestionControlPlugin {
   return {
     kind: "congestion-control",
     name: "lia",

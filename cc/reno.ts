@@ -3,11 +3,16 @@
 import type { CongestionControlPlugin } from "../core/plugin.ts";
 import { aimd, ByteCounter, type SlowStartOptions } from "./aimd.ts";
 
+/** What holds where no option says otherwise. */
+export const defaults: { readonly hystart: boolean } = { hystart: true };
+
 /**
  * One segment more per window of acknowledged bytes (RFC 5681 §3.1), half of the flight less per loss. Uncoupled: several subflows take as much of a
  * shared bottleneck as several connections.
  */
-export default function reno({ hystart }: SlowStartOptions = {}): CongestionControlPlugin {
+export default function reno(
+  { hystart = defaults.hystart }: SlowStartOptions = {},
+): CongestionControlPlugin {
   return aimd("reno", (subflow) => {
     const counter = new ByteCounter();
     return {

@@ -21,8 +21,11 @@ const TEMPLATES: Readonly<
   scheduler: (name, label, types) =>
     `import type { SchedulerPlugin } from "${types}";
 
+/** Its options: \`--scheduler ./${label}.ts,ratio=3\`. */
+export const defaults = { ratio: 4 };
+
 /** Lowest round-trip time first, but no path more than \`ratio\` times slower than the fastest. */
-export default function ${name}({ ratio = 4 } = {}): SchedulerPlugin {
+export default function ${name}({ ratio = defaults.ratio } = {}): SchedulerPlugin {
   return {
     kind: "scheduler",
     name: "${label}",
@@ -44,8 +47,11 @@ export default function ${name}({ ratio = 4 } = {}): SchedulerPlugin {
   cc: (name, label, types) =>
     `import type { CongestionControlPlugin } from "${types}";
 
+/** Its options: \`--cc ./${label}.ts,beta=0.8\`. */
+export const defaults = { beta: 0.5 };
+
 /** Slow start, then one segment per round trip; \`beta\` of the window is kept after a loss. */
-export default function ${name}({ beta = 0.5 } = {}): CongestionControlPlugin {
+export default function ${name}({ beta = defaults.beta } = {}): CongestionControlPlugin {
   return {
     kind: "congestion-control",
     name: "${label}",
@@ -77,8 +83,11 @@ export default function ${name}({ beta = 0.5 } = {}): CongestionControlPlugin {
   pm: (name, label, types) =>
     `import type { PathManagerPlugin } from "${types}";
 
+/** Its options: \`--pm ./${label}.ts,most=2\`. */
+export const defaults = { most: 4 };
+
 /** One path from each address of the client to each address of the server, at most \`most\`. */
-export default function ${name}({ most = 4 } = {}): PathManagerPlugin {
+export default function ${name}({ most = defaults.most } = {}): PathManagerPlugin {
   return {
     kind: "path-manager",
     name: "${label}",

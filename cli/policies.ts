@@ -1,6 +1,7 @@
 /** The options that choose plugins, the same on every command. */
 
-import { lia, reno } from "../cc/mod.ts";
+import * as lia from "../cc/lia.ts";
+import * as reno from "../cc/reno.ts";
 import {
   loadPlugin,
   type LoadPluginOptions,
@@ -8,8 +9,12 @@ import {
   type PluginKinds,
   type Policies,
 } from "../mod.ts";
-import { fullMesh, nDiffPorts, passive } from "../pm/mod.ts";
-import { minRtt, redundant, roundRobin } from "../sched/mod.ts";
+import * as fullMesh from "../pm/full_mesh.ts";
+import * as nDiffPorts from "../pm/n_diff_ports.ts";
+import * as passive from "../pm/passive.ts";
+import * as minRtt from "../sched/min_rtt.ts";
+import * as redundant from "../sched/redundant.ts";
+import * as roundRobin from "../sched/round_robin.ts";
 import { type Given, type Option, UsageError } from "./arguments.ts";
 
 /** Plugins that may be named. */

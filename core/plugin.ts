@@ -14,8 +14,8 @@
  * Not carried out yet, and refused: `lookAhead` of a scheduler, where it is given; `pacingRate` of a controller, when it is read. Not called yet:
  * `onUndo`, and `onCongestion` for "ecn" and "penalty"; `marked` is 0.
  *
- * A plugin module's default export is a factory, `export default function patient(options = {}): SchedulerPlugin`, so that
- * `--scheduler ./patient.ts,ratio=3` works.
+ * A plugin module's default export is a factory, `export default function patient(options = {}): SchedulerPlugin`, and its export `defaults` holds the
+ * options that it has, `export const defaults = { ratio: 4 }`, so that `--scheduler ./patient.ts,ratio=3` works and `ratio=foo` is refused.
  *
  * @module
  */

@@ -12,13 +12,18 @@ export interface FullMeshOptions {
   readonly copies?: number;
 }
 
+/** What holds where no option says otherwise. */
+export const defaults: Readonly<Required<FullMeshOptions>> = { copies: 1 };
+
 /**
  * The client opens a path from each of its addresses to each of the server's, as many as the limits allow; the server announces its addresses and
  * only accepts, since clients tend to be behind address translators (draft §3.3, RFC 8041 §3.3). Pairs that share no address come first.
  *
  * @throws {RangeError} When `copies` is not an integer from 1 to 8.
  */
-export default function fullMesh({ copies = 1 }: FullMeshOptions = {}): PathManagerPlugin {
+export default function fullMesh(
+  { copies = defaults.copies }: FullMeshOptions = {},
+): PathManagerPlugin {
   if (!Number.isInteger(copies) || copies < 1 || copies > 8) {
     throw new RangeError(
       `Cannot make full_mesh as 'copies' must be an integer from 1 to 8: current value is ${copies}`,

@@ -12,13 +12,18 @@ export interface NDiffPortsOptions {
   readonly subflows?: number;
 }
 
+/** What holds where no option says otherwise. */
+export const defaults: Readonly<Required<NDiffPortsOptions>> = { subflows: 2 };
+
 /**
  * The client opens further subflows between the addresses of the first one, from other local ports, so that routers that spread flows by their ports
  * (RFC 2992) may carry them on different ways.
  *
  * @throws {RangeError} When `subflows` is not an integer from 1 to 8.
  */
-export default function nDiffPorts({ subflows = 2 }: NDiffPortsOptions = {}): PathManagerPlugin {
+export default function nDiffPorts(
+  { subflows = defaults.subflows }: NDiffPortsOptions = {},
+): PathManagerPlugin {
   if (!Number.isInteger(subflows) || subflows < 1 || subflows > 8) {
     throw new RangeError(
       `Cannot make n_diff_ports as 'subflows' must be an integer from 1 to 8: current value is ${subflows}`,

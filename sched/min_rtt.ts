@@ -22,6 +22,9 @@ export function lowestRtt(ready: readonly SubflowView[], chunk: Chunk): SubflowV
   return best;
 }
 
+/** It has no options. */
+export const defaults: Readonly<Record<string, never>> = {};
+
 /**
  * Fills every subflow as long as there is data, the fastest first. The time-distance to the peer is queue/bandwidth + RTT, and since nothing is
  * queued beyond the window, the RTT (SCH-2, SCH-3).

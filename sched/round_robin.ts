@@ -15,13 +15,18 @@ export interface RoundRobinOptions {
   readonly segments?: number;
 }
 
+/** What holds where no option says otherwise. */
+export const defaults: Readonly<Required<RoundRobinOptions>> = { segments: 1 };
+
 /**
  * Gives each subflow its turn; one without room is passed over. In a bulk transfer the windows decide and all pipes are filled, as with the lowest
  * RTT; a transfer with pauses is spread evenly, the slow path included.
  *
  * @throws {RangeError} When `segments` is not an integer from 1 to 44.
  */
-export default function roundRobin({ segments = 1 }: RoundRobinOptions = {}): SchedulerPlugin {
+export default function roundRobin(
+  { segments = defaults.segments }: RoundRobinOptions = {},
+): SchedulerPlugin {
   if (!Number.isInteger(segments) || segments < 1 || segments > 44) {
     throw new RangeError(
       `Cannot make round_robin as 'segments' must be an integer from 1 to 44: current value is ${segments}`,

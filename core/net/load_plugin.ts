@@ -1,7 +1,8 @@
 /**
  * Plugins by name, file or URL: `NAME|FILE|URL[,key=value…]`, as command lines take them.
  *
- * A file or URL is a module whose default export is a factory that takes one object of options and returns a plugin.
+ * A file or URL is a module whose default export is a factory that takes one object of options and returns a plugin. Its export `defaults` holds the
+ * options and their values where none are given: `export const defaults = { ratio: 4 }`. An option must be one of them, and of the type of its default.
  */
 
 import { show } from "../guard/faults.ts";
@@ -11,6 +12,9 @@ import type {
   Plugin,
   SchedulerPlugin,
 } from "../plugin.ts";
+import { fitOptions, type OptionValue, optionValue, wrongDefaults } from "./plugin_options.ts";
+
+export type { OptionValue } from "./plugin_options.ts";
 
 /** The plugin of a kind. */
 export interface PluginKinds {
@@ -25,17 +29,22 @@ export interface PluginKinds {
 /** A kind of plugin. */
 export type PluginKind = keyof PluginKinds;
 
-/** A value of an option on a command line. */
-export type OptionValue = number | boolean | string;
-
 /** Makes a plugin from options. */
-export type PluginFactory = (options: Readonly<Record<string, OptionValue>>) => Plugin;
+// deno-lint-ignore no-explicit-any -- each takes options of its own
+export type PluginFactory = (options?: any) => Plugin;
+
+/** What a module of a plugin exports. */
+export interface PluginModule {
+  /** Makes the plugin. */
+  readonly default: PluginFactory;
+  /** Its options, and their values where none are given. */
+  readonly defaults?: Readonly<Record<string, OptionValue>>;
+}
 
 /** Options for {@linkcode loadPlugin}. */
 export interface LoadPluginOptions {
-  /** Factories by the names that may be given. */
-  // deno-lint-ignore no-explicit-any -- each takes options of its own
-  readonly builtIns?: Readonly<Record<string, (options?: any) => Plugin>>;
+  /** Modules, or factories alone, by the names that may be given. */
+  readonly builtIns?: Readonly<Record<string, PluginModule | PluginFactory>>;
   /**
    * Directory that files are relative to, as URL; it ends with a slash.
    *
@@ -115,8 +124,8 @@ function typeOf(value: unknown): string {
 export interface PluginText {
   /** NAME, FILE or URL. */
   readonly source: string;
-  /** `key=value`: numbers and booleans become such, the rest stays text. */
-  readonly options: Readonly<Record<string, OptionValue>>;
+  /** What stands behind each `key=`. */
+  readonly options: Readonly<Record<string, string>>;
 }
 
 /**
@@ -129,20 +138,15 @@ export function parsePlugin(text: string): PluginText {
   if (source === "") {
     throw new TypeError(`Cannot read "${text}" as it must begin with a name, a file or a URL`);
   }
-  const options: Record<string, OptionValue> = {};
+  const options: Record<string, string> = {};
   for (const part of rest) {
     const at = part.indexOf("=");
     if (at < 1) {
       throw new TypeError(`Cannot read "${text}" as "${part}" must be of the form key=value`);
     }
-    options[part.slice(0, at)] = optionValue(part.slice(at + 1));
+    options[part.slice(0, at)] = part.slice(at + 1);
   }
   return { source, options };
-}
-
-function optionValue(text: string): OptionValue {
-  if (text === "true" || text === "false") return text === "true";
-  return text.trim() !== "" && !Number.isNaN(Number(text)) ? Number(text) : text;
 }
 
 /** A scheme of two letters or more: one letter is a drive. */
@@ -163,9 +167,10 @@ const FILE_PATTERN = /[/\\]|\.[cm]?[jt]s$/;
  * assertEquals(plugin.name, "round_robin");
  * ```
  *
- * A factory reads its options when it is called: those that it leaves unread, when it reads others, are refused as misspelt.
+ * A factory without `defaults` reads its options when it is called: those that it leaves unread, when it reads others, are refused as misspelt, and
+ * numbers and booleans become such by their looks.
  *
- * @throws {TypeError} When it cannot be loaded, or is no plugin of that kind, or has no such option.
+ * @throws {TypeError} When it cannot be loaded, or is no plugin of that kind, or has no such option, or one of another type.
  */
 export async function loadPlugin<K extends PluginKind>(
   kind: K,
@@ -173,21 +178,40 @@ export async function loadPlugin<K extends PluginKind>(
   { builtIns = {}, base }: LoadPluginOptions = {},
 ): Promise<PluginKinds[K]> {
   const { source, options } = parsePlugin(text);
-  const factory = await findFactory(kind, source, builtIns, base);
-  const watched = new WatchedOptions(options);
-  let plugin: unknown;
+  const { default: factory, defaults } = await findModule(kind, source, builtIns, base);
+  const call = defaults === undefined
+    ? () => watchedCall(factory, options, Object.hasOwn(builtIns, source))
+    : () => ({ plugin: factory(fitOptions(defaults, options)), wrong: null });
+  let called: Called;
   try {
-    plugin = factory(watched.options);
+    called = call();
   } catch (error) {
     const why = reason(error).replace(/^Cannot make \S+ as /, "");
     throw new TypeError(`Cannot use ${text} as ${KINDS[kind].name} as ${why}`, { cause: error });
   }
-  const wrong = watched.settle(Object.hasOwn(builtIns, source));
-  const checked = checkPlugin(kind, plugin, source);
-  if (wrong !== null) {
-    throw new TypeError(`Cannot use ${text} as ${KINDS[kind].name} as ${wrong}`);
+  const checked = checkPlugin(kind, called.plugin, source);
+  if (called.wrong !== null) {
+    throw new TypeError(`Cannot use ${text} as ${KINDS[kind].name} as ${called.wrong}`);
   }
   return checked;
+}
+
+/** What a factory gave, and what is wrong with its options. */
+interface Called {
+  readonly plugin: unknown;
+  readonly wrong: string | null;
+}
+
+/** Calls a factory that does not say what its options are; `all`: it asks for all of them at once. */
+function watchedCall(
+  factory: PluginFactory,
+  texts: Readonly<Record<string, string>>,
+  all: boolean,
+): Called {
+  const values = Object.entries(texts).map(([name, text]) => [name, optionValue(text)] as const);
+  const watched = new WatchedOptions(Object.fromEntries(values));
+  const plugin = factory(watched.options);
+  return { plugin, wrong: watched.settle(all) };
 }
 
 /** Options that know what a factory asked for, as one that is misspelt would do nothing, without a word. */
@@ -240,13 +264,16 @@ class WatchedOptions {
   }
 }
 
-async function findFactory(
+async function findModule(
   kind: PluginKind,
   source: string,
-  builtIns: Readonly<Record<string, PluginFactory>>,
+  builtIns: NonNullable<LoadPluginOptions["builtIns"]>,
   base: URL | undefined,
-): Promise<PluginFactory> {
-  if (Object.hasOwn(builtIns, source)) return builtIns[source]!;
+): Promise<PluginModule> {
+  if (Object.hasOwn(builtIns, source)) {
+    const builtIn = builtIns[source]!;
+    return typeof builtIn === "function" ? { default: builtIn } : builtIn;
+  }
   let url: string;
   if (URL_PATTERN.test(source)) {
     url = source;
@@ -260,13 +287,13 @@ async function findFactory(
         `give ${names === "" ? "" : `one of ${names}, or `}a file (./${source}.ts) or a URL`,
     );
   }
-  let module: { readonly default?: unknown };
+  let module: Partial<PluginModule>;
   try {
     module = await import(url);
   } catch (error) {
     throw new TypeError(`Cannot load ${source} as ${reason(error)}`, { cause: error });
   }
-  const factory = module.default;
+  const { default: factory, defaults } = module;
   if (factory === undefined) {
     throw new TypeError(`Cannot load ${source} as it has no default export`);
   }
@@ -276,7 +303,10 @@ async function findFactory(
         `it is ${typeOf(factory)}`,
     );
   }
-  return factory as PluginFactory;
+  if (defaults === undefined) return { default: factory };
+  const wrong = wrongDefaults(defaults);
+  if (wrong !== null) throw new TypeError(`Cannot load ${source} as ${wrong}`);
+  return { default: factory, defaults };
 }
 
 function reason(error: unknown): string {

@@ -2,8 +2,10 @@
 
 import type { SchedulerPlugin, SubflowView } from "../../core/plugin.ts";
 
+export const defaults = { ratio: 4 };
+
 /** Lowest RTT first, but waits for the fastest path rather than use one `ratio` times slower. */
-export default function patient({ ratio = 4 }: { ratio?: number } = {}): SchedulerPlugin {
+export default function patient({ ratio = defaults.ratio } = {}): SchedulerPlugin {
   const faster = (a: SubflowView, b: SubflowView): SubflowView => a.srtt <= b.srtt ? a : b;
   return {
     kind: "scheduler",

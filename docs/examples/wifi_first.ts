@@ -2,10 +2,10 @@
 
 import type { PathManagerPlugin } from "../../core/plugin.ts";
 
+export const defaults = { spare: "cellular" };
+
 /** Everything on the first path; `spare` joins as backup when that goes stale, and leaves 10 s after it came back. */
-export default function wifiFirst(
-  { spare = "cellular" }: { spare?: string } = {},
-): PathManagerPlugin {
+export default function wifiFirst({ spare = defaults.spare } = {}): PathManagerPlugin {
   return {
     kind: "path-manager",
     name: "wifi_first",

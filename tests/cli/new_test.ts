@@ -1,8 +1,8 @@
 import { describe, it } from "@std/testing/bdd";
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { UsageError } from "../../cli/arguments.ts";
 import { template } from "../../cli/new.ts";
-import type { Plugin } from "../../core/plugin.ts";
+import { loadPlugin, type PluginModule } from "../../core/net/load_plugin.ts";
 import { brokenRules } from "../kit/mod.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -16,9 +16,15 @@ describe("mptcp new", () => {
       assertStringIncludes(text, "export default function myOwn(");
       // `deno test` transpiles what it imports; types are checked below.
       const url = `data:application/typescript,${encodeURIComponent(text)}`;
-      const { default: factory }: { default: () => Plugin } = await import(url);
-      const plugin = factory();
+      const module: PluginModule = await import(url);
+      const plugin = module.default();
       assertEquals([plugin.kind, plugin.name], [kind, "my_own"]);
+      const [[option, value] = []] = Object.entries(module.defaults ?? {});
+      await assertRejects(
+        () => loadPlugin(plugin.kind, `mine,${option}=foo`, { builtIns: { mine: module } }),
+        TypeError,
+        `'${option}' must be a number, for example ${option}=${value}`,
+      );
       assertEquals(brokenRules(plugin).map(({ message }) => message), [], word);
     }
   });

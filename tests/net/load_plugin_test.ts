@@ -1,17 +1,18 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { lia, reno } from "../../cc/mod.ts";
-import { checkPlugin, loadPlugin, parsePlugin } from "../../core/net/load_plugin.ts";
+import { lia } from "../../cc/mod.ts";
+import { BUILT_INS } from "../../cli/policies.ts";
+import {
+  checkPlugin,
+  loadPlugin,
+  parsePlugin,
+  type PluginModule,
+} from "../../core/net/load_plugin.ts";
 import type { Plugin } from "../../core/plugin.ts";
 import { fullMesh, nDiffPorts } from "../../pm/mod.ts";
 import { minRtt, roundRobin } from "../../sched/mod.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-const BUILT_INS = {
-  "scheduler": { round_robin: roundRobin },
-  "congestion-control": { lia, reno },
-  "path-manager": { full_mesh: fullMesh, n_diff_ports: nDiffPorts },
-};
 const builtIns = { min_rtt: minRtt, round_robin: roundRobin };
 
 /** Runs `use` with a file of `source`, which is given as relative path and base. */
@@ -30,13 +31,13 @@ async function withFile(
 }
 
 describe("parsePlugin", () => {
-  it("tells name and options apart; numbers and booleans become such", () => {
+  it("tells name and options apart", () => {
     assertEquals(parsePlugin("min_rtt"), { source: "min_rtt", options: {} });
     assertEquals(parsePlugin("./a.ts,ratio=3,late=true,early=false,name=x=y,none=,big=1e3"), {
       source: "./a.ts",
-      options: { ratio: 3, late: true, early: false, name: "x=y", none: "", big: 1000 },
+      options: { ratio: "3", late: "true", early: "false", name: "x=y", none: "", big: "1e3" },
     });
-    assertEquals(parsePlugin("https://example.com/a.ts,n=-0.5").options, { n: -0.5 });
+    assertEquals(parsePlugin("https://example.com/a.ts,n=-0.5").options, { n: "-0.5" });
   });
 
   it("says what it cannot read", () => {
@@ -143,18 +144,106 @@ describe("loadPlugin", () => {
     );
   });
 
-  it("takes the options of every built-in plugin", async () => {
+  it("takes the options of every built-in plugin, of the type of their defaults only", async () => {
     for (
-      const [kind, text] of [
-        ["scheduler", "round_robin,segments=4"],
-        ["congestion-control", "lia,hystart=false"],
-        ["congestion-control", "reno,hystart=false"],
-        ["path-manager", "full_mesh,copies=2"],
-        ["path-manager", "n_diff_ports,subflows=3"],
+      const [kind, text, type] of [
+        ["scheduler", "round_robin,segments=4", "a number, for example segments=1"],
+        ["congestion-control", "lia,hystart=false", "true or false, for example hystart=true"],
+        ["congestion-control", "reno,hystart=false", "true or false, for example hystart=true"],
+        ["path-manager", "full_mesh,copies=2", "a number, for example copies=1"],
+        ["path-manager", "n_diff_ports,subflows=3", "a number, for example subflows=2"],
       ] as const
     ) {
-      const plugin = await loadPlugin(kind, text, { builtIns: BUILT_INS[kind] });
+      const builtIns = BUILT_INS[kind];
+      const plugin = await loadPlugin(kind, text, { builtIns });
       assertEquals(plugin.name, text.split(",")[0]);
+      const [, name] = /,(\w+)=/.exec(text)!;
+      for (const wrong of ["foo", "", "1x"]) {
+        await assertRejects(
+          () => loadPlugin(kind, text.replace(/=.*/, `=${wrong}`), { builtIns }),
+          TypeError,
+          `as '${name}' must be ${type}: current value is "${wrong}"`,
+        );
+      }
+    }
+  });
+
+  it("knows the options of every built-in plugin, and what they are where none are given", async () => {
+    for (const kind of ["scheduler", "congestion-control", "path-manager"] as const) {
+      const builtIns: Readonly<Record<string, PluginModule>> = BUILT_INS[kind];
+      for (const [name, { default: factory, defaults }] of Object.entries(builtIns)) {
+        assert(defaults !== undefined, name);
+        const { create: _, ...made } = await loadPlugin(kind, name, { builtIns });
+        const { create: __, ...alone } = factory();
+        assertEquals(made, alone, name);
+        await assertRejects(
+          () => loadPlugin(kind, `${name},stray=1`, { builtIns }),
+          TypeError,
+          `it has no option stray: it has ${Object.keys(defaults).join(", ") || "none"}`,
+        );
+      }
+    }
+  });
+
+  it("holds options against the defaults that a file exports", async () => {
+    const source = `
+      export const defaults = { ratio: 4, late: false, path: "wifi", after: "10 s" };
+      export default (options) => ({ kind: "scheduler", name: "mine", create: () => options });
+    `;
+    await withFile(source, async (path, base) => {
+      const load = async (options: string): Promise<unknown> => {
+        const plugin = await loadPlugin("scheduler", `${path}${options}`, { base });
+        return (plugin.create as () => unknown)();
+      };
+      const defaults = { ratio: 4, late: false, path: "wifi", after: "10 s" };
+      assertEquals(await load(""), defaults);
+      assertEquals(await load(",ratio=-1e3,late=true"), { ...defaults, ratio: -1e3, late: true });
+      // A text stays one, whatever it looks like.
+      for (const text of ["5", "true", "", "a=b", "007"]) {
+        assertEquals(await load(`,path=${text}`), { ...defaults, path: text });
+      }
+      for (const text of ["200 ms", "200ms", "1.5s", "3 us"]) {
+        const after = text.replace(/ *([a-z]+)$/, " $1");
+        assertEquals(await load(`,after=${text}`), { ...defaults, after });
+      }
+      const refused: Readonly<Record<string, string>> = {
+        "ratio=foo": `'ratio' must be a number, for example ratio=4: current value is "foo"`,
+        "ratio=NaN": `'ratio' must be a number, for example ratio=4: current value is "NaN"`,
+        "ratio=true": `'ratio' must be a number, for example ratio=4: current value is "true"`,
+        "ratio=": `'ratio' must be a number, for example ratio=4: current value is ""`,
+        "late=1": `'late' must be true or false, for example late=false: current value is "1"`,
+        "after=10": `'after' must be a duration, for example after=10 s: current value is "10"`,
+        "after=-1 s": `'after' must be a duration, for example after=10 s: current value is "-1 s"`,
+        "after=1 h": `'after' must be a duration, for example after=10 s: current value is "1 h"`,
+        "ratoi=4": "it has no option ratoi: it has ratio, late, path, after",
+        "toString=4": "it has no option toString: it has ratio, late, path, after",
+      };
+      for (const [option, why] of Object.entries(refused)) {
+        const error = await assertRejects(() => load(`,${option}`), TypeError);
+        assertEquals(error.message, `Cannot use ./mine.ts,${option} as a scheduler as ${why}`);
+      }
+    });
+  });
+
+  it("refuses defaults that are none", async () => {
+    for (
+      const [text, why] of [
+        ["3", "it is 3"],
+        ["null", "it is null"],
+        ["[1]", "it is an array"],
+        ["{ a: undefined }", "'a' is undefined"],
+        ["{ a: 1, b: {} }", "'b' is an object"],
+      ] as const
+    ) {
+      const source = `export const defaults = ${text}; export default () => {};`;
+      await withFile(source, async (path, base) => {
+        const error = await assertRejects(() => loadPlugin("scheduler", path, { base }), TypeError);
+        assertEquals(
+          error.message,
+          "Cannot load ./mine.ts as its export 'defaults' must be an object of numbers, " +
+            `booleans and texts: ${why}`,
+        );
+      });
     }
   });
 
