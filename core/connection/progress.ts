@@ -1,6 +1,7 @@
 /** The watch over a scheduler that waits: no answer of a plugin may leave data, window and room unused for long. */
 
 import type { Micros } from "../plugin.ts";
+import { INITIAL_RTO } from "../subflow/rtt.ts";
 import { TIMER_PROGRESS } from "./data_timer.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 
@@ -31,5 +32,5 @@ function timeout(meta: MetaSocket): Micros {
     const { usable, stale, sender } = subflows[i]!;
     if (usable && !stale) longest = Math.max(longest, sender.rtt.rto);
   }
-  return longest === 0 ? meta.longestTimeout : longest;
+  return longest === 0 ? INITIAL_RTO : longest;
 }

@@ -329,9 +329,9 @@ export class GuardedController implements CongestionController {
       } else if (typeof ownsRecovery !== "boolean") {
         what = `set ownsRecovery to ${show(ownsRecovery)}`;
       } else {
-          // Whole bytes: a part of one cannot be sent.
-          this.cwnd = Math.floor(cwnd);
-          this.#ssthresh = Math.floor(ssthresh);
+        // Whole bytes: a part of one cannot be sent.
+        this.cwnd = Math.floor(cwnd);
+        this.#ssthresh = Math.floor(ssthresh);
         this.ownsRecovery = ownsRecovery;
         return true;
       }

@@ -38,7 +38,12 @@ export class Rtt {
     return this.#minRtt ?? 1e6;
   }
 
-  /** Starts the retransmission timer, backed off by the timeouts that have passed (RFC 6298 §5.5). Here, as a timeout handed out would be boxed. */
+  /** The timeout, backed off by those that have passed (RFC 6298 §5.5). */
+  get rto(): Micros {
+    return Math.min(MAX_RTO, this.base * 2 ** this.#timeouts);
+  }
+
+  /** Starts the retransmission timer. Here, as a timeout handed out would be boxed. */
   arm(deadlines: Deadlines<SubflowTimer>, now: Micros): void {
     deadlines.set(TIMER_RTO, now + Math.min(MAX_RTO, this.base * 2 ** this.#timeouts));
   }

@@ -7,6 +7,7 @@ import {
   TIMER_CLOSE,
   TIMER_DATA,
   TIMER_PERSIST,
+  TIMER_PROGRESS,
   TIMER_UNMAPPED,
   TIMER_WAKE,
 } from "../../../core/connection/data_timer.ts";
@@ -57,7 +58,14 @@ describe("the waits of the data level", () => {
 
 describe("the deadlines of a connection", () => {
   it("have a name each, in the order in which those due at once are handled", () => {
-    const names = [TIMER_CLOSE, TIMER_WAKE, TIMER_UNMAPPED, TIMER_PERSIST, TIMER_DATA];
+    const names = [
+      TIMER_CLOSE,
+      TIMER_WAKE,
+      TIMER_UNMAPPED,
+      TIMER_PERSIST,
+      TIMER_DATA,
+      TIMER_PROGRESS,
+    ];
     assertEquals(names, Array.from({ length: CONNECTION_TIMERS }, (_, i) => i));
   });
 });
