@@ -22,8 +22,16 @@ export function frozenEndpoint({ address, port }: Endpoint): Endpoint {
   return Object.freeze({ address, port });
 }
 
+/** What `answer` is the face of; null when it is none. */
+export let subflowOf: (answer: unknown) => SubflowView | null;
+
 /** A subflow as plugins see it. */
 export class SubflowFace implements SubflowView {
+  static {
+    subflowOf = (answer) =>
+      typeof answer === "object" && answer !== null && #subflow in answer ? answer.#subflow : null;
+  }
+
   readonly #subflow: SubflowView;
   // Few plugins ask for them.
   #local: Endpoint | null = null;
@@ -191,6 +199,57 @@ export class ConnectionFace implements ConnectionView {
   }
 }
 
+/** An array of the guard's own that a plugin is shown faces in. */
+export class FaceList {
+  /** The plugin may do with it what it likes. */
+  readonly array: SubflowFace[] = [];
+  /** What was put into it last, which the plugin does not see. */
+  readonly #subflows: SubflowView[] = [];
+  readonly #faces: SubflowFace[] = [];
+
+  /** Has `array` hold the faces of `subflows`, whatever has been done to it. False when the plugin has frozen it. Never throws. */
+  show(faces: Faces, subflows: readonly SubflowView[]): boolean {
+    try {
+      return this.holds(subflows) || this.#fill(faces, subflows);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Whether it holds them already: from one decision to the next little changes, and a look costs less than a write. */
+  holds(subflows: readonly SubflowView[]): boolean {
+    const { array } = this;
+    const { length } = subflows;
+    if (array.length !== length || this.#faces.length !== length) return false;
+    for (let i = 0; i < length; i++) {
+      if (this.#subflows[i] !== subflows[i] || array[i] !== this.#faces[i]) return false;
+    }
+    return true;
+  }
+
+  #fill(faces: Faces, subflows: readonly SubflowView[]): true {
+    const { array } = this;
+    const { length } = subflows;
+    this.forget();
+    while (array.length > length) array.pop();
+    for (let i = 0; i < length; i++) {
+      const subflow = subflows[i]!;
+      const face = faces.of(subflow);
+      array[i] = face;
+      this.#subflows.push(subflow);
+      this.#faces.push(face);
+    }
+    return true;
+  }
+
+  /** It is filled anew before the next call: a subflow has left. */
+  forget(): void {
+    // Not by their length: that would give their room back.
+    while (this.#faces.length > 0) this.#faces.pop();
+    while (this.#subflows.length > 0) this.#subflows.pop();
+  }
+}
+
 /** What one plugin sees of one connection: the face of it and of each subflow. */
 export class Faces {
   /** For the plugin's `create`. */
@@ -199,8 +258,8 @@ export class Faces {
   /** Those that have a face, and at the same place it. */
   readonly #known: SubflowView[] = [];
   readonly #faces: SubflowFace[] = [];
-  /** `connection.subflows`: always the same array, as plugins keep it. */
-  readonly #subflows: SubflowFace[] = [];
+  /** `connection.subflows`: always the same array, as plugins keep it; who freezes it sees in it what it saw then. */
+  readonly #subflows = new FaceList();
   /** The plugin has asked for it: most never do. */
   #taken = false;
   #wakeAt: Micros = -Infinity;
@@ -227,44 +286,19 @@ export class Faces {
     if (at < 0) return;
     this.#known.splice(at, 1);
     this.#faces.splice(at, 1);
+    this.#subflows.forget();
   }
 
   /** `connection.subflows`. */
   get subflows(): readonly SubflowFace[] {
     this.#taken = true;
     this.renew();
-    return this.#subflows;
+    return this.#subflows.array;
   }
 
   /** Brings `connection.subflows` up to date, whatever has been done to it; before each call, as plugins keep the array. */
   renew(): void {
-    if (this.#taken) this.#fill(this.#subflows, this.#connection.subflows);
-  }
-
-  /** An array of the guard's own with the faces of `subflows`: `shown`, unless the plugin has frozen that. */
-  filled(shown: SubflowFace[], subflows: readonly SubflowView[]): SubflowFace[] {
-    if (this.#fill(shown, subflows)) return shown;
-    return subflows.map((subflow) => this.of(subflow));
-  }
-
-  /** Fills an array; false when the plugin has frozen it, and sees in it what it saw then. */
-  #fill(shown: SubflowFace[], subflows: readonly SubflowView[]): boolean {
-    const known = this.#known;
-    const faces = this.#faces;
-    const { length } = subflows;
-    try {
-      if (shown.length > length) shown.length = length;
-      while (shown.length < length) shown[shown.length] = this.of(subflows[shown.length]!);
-      for (let i = 0; i < length; i++) {
-        const subflow = subflows[i]!;
-        // Most often all are there, in the order in which they came.
-        const face = known[i] === subflow ? faces[i]! : this.of(subflow);
-        if (shown[i] !== face) shown[i] = face;
-      }
-      return true;
-    } catch {
-      return false;
-    }
+    if (this.#taken) this.#subflows.show(this, this.#connection.subflows);
   }
 
   /** A wake that the plugin asked for is still to come. */

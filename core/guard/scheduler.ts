@@ -13,9 +13,11 @@ import type {
 import {
   ChunkFace,
   type ChunkSource,
+  FaceList,
   Faces,
   type GuardedConnection,
   type SubflowFace,
+  subflowOf,
 } from "./faces.ts";
 import {
   answered,
@@ -86,10 +88,10 @@ class Seat {
   readonly repeats: boolean;
   readonly acks: boolean;
   readonly changes: boolean;
-  #ready: SubflowFace[] = [];
+  #ready = new FaceList();
   readonly #source: ChunkSource = { chunk: NOTHING, sentOn: NOBODY };
   readonly #chunk = new ChunkFace(this.#source);
-  #sentOn: SubflowFace[] = [];
+  #sentOn = new FaceList();
 
   /** @param scheduler Of the right shape. @param faces What it was made for. */
   constructor(scheduler: Scheduler, faces: Faces) {
@@ -105,18 +107,34 @@ class Seat {
     const source = this.#source;
     this.faces.renew();
     source.chunk = chunk;
-    if (chunk.sentOn.length === 0) {
-      source.sentOn = NOBODY;
-    } else {
-      this.#sentOn = this.faces.filled(this.#sentOn, chunk.sentOn);
-      source.sentOn = this.#sentOn;
-    }
+    source.sentOn = chunk.sentOn.length === 0 ? NOBODY : this.#carriers(chunk.sentOn);
     return this.#chunk;
+  }
+
+  #carriers(sentOn: readonly SubflowView[]): readonly SubflowFace[] {
+    this.#sentOn = this.#shown(this.#sentOn, sentOn);
+    return this.#sentOn.array;
   }
 
   /** What `pick` gets. */
   offer(ready: readonly SubflowView[]): readonly SubflowFace[] {
-    return this.#ready = this.faces.filled(this.#ready, ready);
+    if (!this.#ready.holds(ready)) this.#ready = this.#shown(this.#ready, ready);
+    return this.#ready.array;
+  }
+
+  /** `subflow` has left. */
+  forget(subflow: SubflowView): void {
+    this.faces.forget(subflow);
+    this.#ready.forget();
+    this.#sentOn.forget();
+  }
+
+  /** `list` with the faces of `subflows`, another where the plugin has frozen it. */
+  #shown(list: FaceList, subflows: readonly SubflowView[]): FaceList {
+    if (list.show(this.faces, subflows)) return list;
+    const other = new FaceList();
+    other.show(this.faces, subflows);
+    return other;
   }
 }
 
@@ -168,7 +186,11 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
    */
   pick(ready: readonly S[], chunk: Chunk): S | readonly S[] | null {
     const choice = this.#ask(this.#seat, ready, chunk);
-    if (choice !== undefined) return choice;
+    return choice === undefined ? this.#askOther(ready, chunk) : choice;
+  }
+
+  /** The scheduler has failed. */
+  #askOther(ready: readonly S[], chunk: Chunk): S | readonly S[] | null {
     const other = this.#fault();
     if (other !== null) {
       const instead = this.#ask(other, ready, chunk);
@@ -214,8 +236,8 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     if (fallback !== null) this.#tell(fallback, subflow, change);
     if (seat !== fallback && !this.#tell(seat, subflow, change)) this.#fault();
     if (change !== "left") return;
-    seat.faces.forget(subflow);
-    this.#fallback?.faces.forget(subflow);
+    seat.forget(subflow);
+    this.#fallback?.forget(subflow);
   }
 
   /** False when it went wrong. */
@@ -235,7 +257,13 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   /** Asks and judges; undefined when the answer was none. */
   #ask(seat: Seat, ready: readonly S[], chunk: Chunk): S | readonly S[] | null | undefined {
     try {
-      return this.#judge(seat, seat.scheduler.pick(seat.offer(ready), seat.show(chunk)), ready);
+      const choice = seat.scheduler.pick(seat.offer(ready), seat.show(chunk));
+      // Most answer with what they were shown: no member of theirs need be read.
+      const own = subflowOf(choice);
+      if (own !== null) {
+        for (let i = 0; i < ready.length; i++) if (ready[i] === own) return ready[i];
+      }
+      return this.#judge(seat, choice, ready);
     } catch (error) {
       return this.#wrong(thrown("pick", error));
     }
