@@ -4,11 +4,11 @@ import type { Micros } from "../plugin.ts";
 import { PLAIN, type SynOption } from "../subflow/handshake.ts";
 import { Subflow } from "../subflow/subflow.ts";
 import {
-  CAPABLE_EXTENSIBILITY,
-  CAPABLE_HMAC_SHA256,
+  isUnderstood,
   type Key,
   MP_CAPABLE,
   MP_JOIN,
+  type MpCapable,
   readMpCapable,
   readMpJoin,
   RST_MPTCP,
@@ -47,24 +47,23 @@ function capable(meta: MetaSocket, peer: Key | null): SynOption {
 
 /** A server looks at the MP_CAPABLE of a SYN in `rx`, before `accept` answers it (RFC 8684 §3.1). */
 export function judgeSyn(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  if (takeCapableSyn(meta)) {
-    subflow.learn(capable(meta, null));
-  } else {
+  const option = capableOption(meta, true);
+  if (option === null) {
     subflow.learn(PLAIN);
     startFallback(meta, subflow, now);
+    return;
   }
+  meta.host.count("MPCapableSYNRX");
+  meta.keys.heed(option.flags);
+  subflow.learn(capable(meta, null));
 }
 
-/** False: plain TCP. */
-function takeCapableSyn(meta: MetaSocket): boolean {
+/** The MP_CAPABLE of the segment in `rx`; null where none came, or one that is to be ignored. */
+function capableOption(meta: MetaSocket, proposal: boolean): MpCapable | null {
   const at = rx.option(MP_CAPABLE);
-  if (at === 0 || !meta.capable) return false;
-  meta.host.count("MPCapableSYNRX");
-  const { version, flags } = readMpCapable(at);
-  const usable = version >= 1 && (flags & CAPABLE_HMAC_SHA256) !== 0 &&
-    (flags & CAPABLE_EXTENSIBILITY) === 0;
-  if (usable) meta.keys.heed(flags);
-  return usable;
+  if (at === 0 || !meta.capable) return null;
+  const option = readMpCapable(at);
+  return isUnderstood(option, proposal) ? option : null;
 }
 
 /** Judges the segment in `rx` that ends a handshake; only where it returns true the subflow is admitted. */
@@ -122,12 +121,8 @@ function judgeJoinAck(meta: MetaSocket, subflow: Subflow, own: JoinOption, now: 
 }
 
 function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
-  const at = rx.option(MP_CAPABLE);
-  const option = at === 0 || !meta.capable ? null : readMpCapable(at);
-  if (
-    option === null || option.senderKey === undefined || option.version !== 1 ||
-    (option.flags & CAPABLE_HMAC_SHA256) === 0
-  ) {
+  const option = capableOption(meta, false);
+  if (option === null || option.senderKey === undefined) {
     if (meta.capable) meta.host.count("MPCapableFallbackSYNACK");
     subflow.learn(PLAIN);
     startFallback(meta, subflow, now);
@@ -143,8 +138,7 @@ function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
 
 function judgeThirdAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (meta.fallback || !meta.capable) return true;
-  const at = rx.option(MP_CAPABLE);
-  const option = at === 0 ? null : readMpCapable(at);
+  const option = capableOption(meta, false);
   if (
     option !== null && option.senderKey !== undefined && sameKey(option.receiverKey, meta.keys.own)
   ) {

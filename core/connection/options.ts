@@ -12,6 +12,7 @@ import type { Subflow } from "../subflow/subflow.ts";
 import { formatAddress, isHostAddress } from "../wire/ip.ts";
 import {
   ADD_ADDR,
+  isUnderstood,
   MP_CAPABLE,
   MP_FAIL,
   MP_FASTCLOSE,
@@ -163,8 +164,9 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const { host } = meta;
   const capable = rx.option(MP_CAPABLE);
   if (capable !== 0 && meta.role === "server" && !subflow.join && subflow.receiver.started) {
-    const { dataLength, checksum } = readMpCapable(capable);
-    if (dataLength !== undefined && dataLength > 0) {
+    const option = readMpCapable(capable);
+    const { dataLength, checksum } = option;
+    if (dataLength !== undefined && dataLength > 0 && isUnderstood(option, false)) {
       subflow.trust.dssCame();
       meta.confirm();
       // First data: data offset 1 at sequence offset 1 (RFC 8684 §3.1).

@@ -119,6 +119,15 @@ export function readMpCapable(at: number): MpCapable {
   };
 }
 
+/**
+ * Whether an MP_CAPABLE can be understood (RFC 8684 §3.1): one with the B flag, or without a crypto algorithm that is known, MUST be ignored as if it
+ * had not come. A SYN proposes the highest version of its sender; what answers it has the one that is spoken: 1.
+ */
+export function isUnderstood({ version, flags }: MpCapable, proposal: boolean): boolean {
+  return (proposal ? version >= 1 : version === 1) && (flags & CAPABLE_HMAC_SHA256) !== 0 &&
+    (flags & CAPABLE_EXTENSIBILITY) === 0;
+}
+
 /** Decodes MP_JOIN (RFC 8684 §3.2). */
 export function readMpJoin(at: number): MpJoin {
   const length = u8[at + 1]!;

@@ -2,6 +2,18 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Dialogue } from "../../support/dialogue.ts";
 
+/** MP_CAPABLE options that MUST be ignored, but in a SYN (RFC 8684 §3.1): octets of one that has `length`, up to its keys. */
+const NOT_UNDERSTOOD: readonly [string, (length: number) => string][] = [
+  ["one with the B flag", (length) => `raw 1e ${hex(length)} 01 41`],
+  ["one without a crypto algorithm", (length) => `raw 1e ${hex(length)} 01 00`],
+  ["one with another algorithm alone", (length) => `raw 1e ${hex(length)} 01 02`],
+  ["of version 0", (length) => `raw 1e ${hex(length)} 00 01`],
+  ["of version 2", (length) => `raw 1e ${hex(length)} 02 01`],
+];
+const hex = (octet: number): string => octet.toString(16).padStart(2, "0");
+const PEER_KEY = "00 00 00 01 00 00 00 02";
+const OUR_KEY = "00 00 00 07 00 00 00 09";
+
 describe("MP_CAPABLE, server (RFC 8684 §3.1)", () => {
   it("learns the client's key from the third ACK and sends DSS from then on", () => {
     using d = new Dialogue();
@@ -107,6 +119,40 @@ describe("MP_CAPABLE, server (RFC 8684 §3.1)", () => {
     assertEquals(d.accept(listener).socket.keys.denied, true);
   });
 
+  for (const [what, option] of NOT_UNDERSTOOD) {
+    it(`takes a third ACK whose MP_CAPABLE is ${what} for one without`, () => {
+      using d = new Dialogue({ keys: [7, 9] });
+      const listener = d.listen();
+      const peer = d.peer();
+      peer.offers({}, "S", ["mpc"]);
+      peer.gets("S. 0 ack 1 <mpc key>");
+      peer.sends(`. 1 ack 1 <${option(20)} ${PEER_KEY} ${OUR_KEY}>`);
+      const app = d.accept(listener);
+      assertEquals(app.socket.fallback, true);
+      assertEquals(d.counter("MPCapableFallbackACK"), 1);
+      app.write(100);
+      peer.gets("P. 1:101 <!map8, !dack>");
+    });
+
+    it(`takes no mapping from first data whose MP_CAPABLE is ${what}`, () => {
+      using d = new Dialogue({ keys: [7, 9] });
+      const { peer, app } = d.opened();
+      peer.sends(`P. 1:101 ack 1 <${option(22)} ${PEER_KEY} ${OUR_KEY} 00 64>`);
+      assertEquals(app.read(), 0);
+    });
+  }
+
+  it("counts an MP_CAPABLE that it heeds, and none that it ignores", () => {
+    for (const [option, count] of [["mpc", 1], ["mpc nohmac", 0], ["mpc v0", 0]] as const) {
+      using d = new Dialogue();
+      d.listen();
+      const peer = d.peer();
+      peer.offers({}, "S", [option]);
+      peer.gets("S.");
+      assertEquals(d.counter("MPCapableSYNRX"), count);
+    }
+  });
+
   it("with a wrong key of ours in the third ACK is plain TCP", () => {
     using d = new Dialogue();
     const listener = d.listen();
@@ -153,6 +199,19 @@ describe("MP_CAPABLE, client (RFC 8684 §3.1)", () => {
     d.untilSent();
     peer.gets("P. 1:101 <map8 1 1 100, !mpc>");
   });
+
+  for (const [what, option] of NOT_UNDERSTOOD) {
+    it(`takes a SYN/ACK whose MP_CAPABLE is ${what} for one without`, () => {
+      using d = new Dialogue();
+      const app = d.connect();
+      const peer = d.called();
+      peer.gets("S 0 <mpc>");
+      peer.offers({}, "S.", [`${option(12)} ${PEER_KEY}`]);
+      peer.gets(". 1 ack 1 <!mpc>");
+      assertEquals([app.socket.fallback, d.usage.tokens], [true, 0]);
+      assertEquals(d.counter("MPCapableFallbackSYNACK"), 1);
+    });
+  }
 
   it("sends first data with a checksum where one is agreed: 24 octets", () => {
     using d = new Dialogue();
