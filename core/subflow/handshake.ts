@@ -11,8 +11,11 @@ const SYN_TRIES = 7;
 const JOIN_TRIES = 4;
 /** Third ACKs of a join sent without an answer. */
 const THIRD_ACK_TRIES = 6;
-/** SYNs with MP_CAPABLE before it is left out, for paths that drop unknown options (RFC 8684 §3.1; Linux syn_retrans_before_tcp_fallback). */
-const CAPABLE_SYNS = 3;
+/**
+ * SYNs with MP_CAPABLE before the first without, for paths that drop unknown options (RFC 8684 §3.1 leaves their number to local policy; Linux has 3
+ * and stays without). They take turns from then on: what was lost for another reason may still become MPTCP.
+ */
+const CAPABLE_SYNS = 2;
 
 /** The MPTCP option of a handshake, with what both sides have told so far. */
 export type SynOption =
@@ -49,6 +52,8 @@ export class Handshake {
   #sends = 0;
   #sentAt: Micros = 0;
   #ackOwed = false;
+  /** The SYN that is answered has asked for MPTCP. */
+  #asked = true;
 
   /** @param option What the first segment says. */
   constructor(option: SynOption) {
@@ -90,6 +95,11 @@ export class Handshake {
     this.#option = option;
   }
 
+  /** A SYN has come again, with MP_CAPABLE or without: where it has none the answer MUST NOT have one (RFC 8684 §3.1). What holds, the third ACK tells. */
+  asked(capable: boolean): void {
+    this.#asked = capable;
+  }
+
   /** A SYN or SYN/ACK has left. */
   sent(now: Micros): void {
     this.#sends++;
@@ -106,7 +116,7 @@ export class Handshake {
     this.#ackOwed = !left;
   }
 
-  /** Writes the option for a segment with `flags`. */
+  /** Writes the option for a segment with `flags`. Counted is what began, not what goes again: as Linux does. */
   write(draft: Draft, flags: number, count: (name: string) => void): void {
     const option = this.#option;
     const syn = (flags & TCP_SYN) !== 0;
@@ -115,17 +125,17 @@ export class Handshake {
       if (!syn) {
         if (option.peer !== null) draft.capable(option.flags, option.own, option.peer);
       } else if (ack) {
-        draft.capable(option.flags, option.own);
-      } else if (this.#sends >= CAPABLE_SYNS) {
-        count("MPCapableSYNTXDrop");
+        if (this.#asked) draft.capable(option.flags, option.own);
+      } else if (this.#sends >= CAPABLE_SYNS && (this.#sends - CAPABLE_SYNS) % 2 === 0) {
+        if (this.#sends === CAPABLE_SYNS) count("MPCapableSYNTXDrop");
       } else {
-        count("MPCapableSYNTX");
+        if (this.#sends === 0) count("MPCapableSYNTX");
         draft.capable(option.flags);
       }
     } else if (option.kind === "join") {
       const { backup, addressId, token, nonce, mac } = option;
       if (syn && !ack) {
-        count("MPJoinSynTx");
+        if (this.#sends === 0) count("MPJoinSynTx");
         draft.joinSyn(backup, addressId, token, nonce);
       } else if (mac !== null) {
         if (syn) draft.joinSynAck(backup, addressId, mac.subarray(0, 8), nonce);

@@ -14,7 +14,7 @@ import {
   TCP_SYN,
 } from "../../wasm/layout.ts";
 import type { CongestionController, Endpoint, Micros, PathIndex, SubflowView } from "../plugin.ts";
-import { type Key, RST_UNSPECIFIED } from "../wire/mptcp.ts";
+import { type Key, MP_CAPABLE, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import { type Draft, rx, tx } from "../wire/segment.ts";
 import { fromWire } from "../wire/seq.ts";
 import { Acks, DELAYED_ACK } from "./acks.ts";
@@ -537,6 +537,7 @@ export class Subflow implements SubflowView {
     const first = rx.seq === this.receiver.irs;
     const answer = (flags & TCP_ACK) !== 0;
     if (first && this.#tcp.synReceived && !answer) {
+      this.#handshake!.asked(rx.option(MP_CAPABLE) !== 0);
       this.#sendSyn(TCP_SYN | TCP_ACK, now);
       return OUTCOME_WORK;
     }

@@ -224,18 +224,91 @@ describe("MP_CAPABLE, client (RFC 8684 §3.1)", () => {
     peer.gets("P. 1:101 <mpc keys len 100 csum>");
   });
 
-  it("leaves the option out from the fourth SYN on", () => {
+  it("leaves the option out of the third SYN and of every other one from then on", () => {
+    using d = new Dialogue();
+    d.connect();
+    const peer = d.called();
+    const asked: boolean[] = [];
+    d.pass(70e6);
+    for (const { options } of peer.takeAll()) asked.push(options.includes("mpc"));
+    assertEquals(asked, [true, true, false, true, false, true, false]);
+    assertEquals([d.counter("MPCapableSYNTX"), d.counter("MPCapableSYNTXDrop")], [1, 1]);
+  });
+
+  it("is plain TCP where only a SYN without the option is answered", () => {
     using d = new Dialogue();
     const app = d.connect();
     const peer = d.called();
-    for (let i = 0; i < 3; i++) {
-      peer.gets("S 0 <mpc>");
-      d.untilSent();
-    }
+    peer.gets("S 0 <mpc>");
+    d.pass(3e6);
+    peer.gets("S 0 <mpc>");
     peer.gets("S 0 <!mpc>");
     peer.offers({}, "S.", []);
     peer.gets(". 1 ack 1 <!mpc>");
     assertEquals(app.socket.fallback, true);
     assertEquals(d.usage.tokens, 0);
+  });
+
+  it("is MPTCP where an earlier SYN, with the option, is answered late", () => {
+    using d = new Dialogue();
+    const app = d.connect();
+    const peer = d.called();
+    d.pass(3e6);
+    assertEquals(peer.takeAll().length, 3);
+    peer.offers({}, "S.", ["mpc key"]);
+    peer.gets(". 1 ack 1 <mpc keys>");
+    assertEquals(app.socket.fallback, false);
+  });
+});
+
+describe("a SYN that comes again without MP_CAPABLE (RFC 8684 §3.1)", () => {
+  function asked() {
+    const d = new Dialogue();
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S. 0 ack 1 <mpc key>");
+    peer.offers({}, "S", []);
+    peer.gets("S. 0 ack 1 <!mpc>");
+    return { d, listener, peer };
+  }
+
+  it("is answered without, also when the answer has to go again", () => {
+    const { d, listener, peer } = asked();
+    d.untilSent();
+    peer.gets("S. 0 ack 1 <!mpc>");
+    peer.sends(". 1 ack 1");
+    const app = d.accept(listener);
+    assertEquals([app.socket.fallback, d.usage.tokens], [true, 0]);
+    app.write(100);
+    peer.gets("P. 1:101 <!map8>");
+    d.stack.free();
+  });
+
+  it("does not undo the one before it, whose answer was only late: the third ACK decides", () => {
+    const { d, listener, peer } = asked();
+    peer.sends(". 1 ack 1 <mpc keys>");
+    assertEquals(d.accept(listener).socket.fallback, false);
+    d.stack.free();
+  });
+
+  it("but with it after all is answered with it", () => {
+    const { d, peer } = asked();
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S. 0 ack 1 <mpc key>");
+    assertEquals(d.counter("MPCapableSYNRX"), 1);
+    d.stack.free();
+  });
+
+  it("of which the first had none either is plain TCP, whatever follows", () => {
+    using d = new Dialogue();
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", []);
+    peer.gets("S. 0 ack 1 <!mpc>");
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S. 0 ack 1 <!mpc>");
+    peer.sends(". 1 ack 1");
+    assertEquals(d.accept(listener).socket.fallback, true);
   });
 });

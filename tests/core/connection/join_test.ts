@@ -173,6 +173,7 @@ describe("MP_JOIN, client (RFC 8684 §3.2)", () => {
     const second = d.called(peer.session);
     d.pass(60e6);
     assertEquals(second.takeAll().map(({ flags }) => flags), ["S", "S", "S", "S"]);
+    assertEquals(d.counter("MPJoinSynTx"), 1);
     assertEquals(app.socket.attempts.length, 1);
     app.write(10);
     peer.gets("P. 1:11");
