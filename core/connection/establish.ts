@@ -108,8 +108,11 @@ function judgeJoinSynAck(
 function judgeJoinAck(meta: MetaSocket, subflow: Subflow, own: JoinOption, now: Micros): boolean {
   const at = rx.option(MP_JOIN);
   const option = at === 0 ? null : readMpJoin(at);
-  // Without it the third ACK itself was lost; the peer repeats it.
-  if (option === null || option.length !== 24) return false;
+  // RFC 8684 §3.2: nothing else may come before the fourth ACK, so that what comes without it has lost it on the way.
+  if (option === null || option.length !== 24) {
+    meta.reset(subflow, RST_MPTCP, now);
+    return false;
+  }
   const mac = joinHmac(meta.keys.peer, meta.keys.own, own.peerNonce, own.nonce);
   if (!sameHmac(mac.subarray(0, 20), option.hmac)) {
     meta.host.count("MPJoinAckHMacFailure");

@@ -121,14 +121,14 @@ function arriveSyn(stack: Stack, now: Micros): void {
   const local = destination(stack);
   if (local === undefined || !local.outlet.up) return;
   if (join !== null) {
+    stack.count("MPJoinSynRx");
+    if (join.backup) stack.count("MPJoinSynBackupRx");
     // EST-6: a join never falls through to a listener. RFC 8684 §3.2 answers a token that nobody has with a RST, where the draft drops.
     if (connection === undefined || connection.over) {
       stack.count("MPJoinNoTokenFound");
       refuse(stack, RST_MPTCP);
       return;
     }
-    stack.count("MPJoinSynRx");
-    if (join.backup) stack.count("MPJoinSynBackupRx");
     // Its third ACK, with the key that a join is judged by, is still to come: the SYN will be sent again.
     if (!connection.established) return;
     const plan = planReply(local);

@@ -34,19 +34,30 @@ describe("MP_JOIN, server (RFC 8684 §3.2)", () => {
     assertEquals(app.read(), 100);
   });
 
-  it("takes no data before the third ACK: what comes without the HMAC is dropped", () => {
-    using d = new Dialogue();
-    const { peer, app } = d.opened();
-    const second = d.peer({ link: 1, session: peer.session });
-    second.offers({}, "S", ["join syn id 3"]);
-    second.gets("S. 0 ack 1");
-    second.sends("P. 1:101 ack 1 <dack8 1, map8 1 1 100>");
-    assertEquals(app.read(), 0);
-    second.sends(". 1 ack 1 <join ack>");
-    second.gets(". 1 ack 1");
-    second.sends("P. 1:101 ack 1 <dack8 1, map8 1 1 100>");
-    assertEquals(app.read(), 100);
-  });
+  for (
+    const [what, segment] of [
+      ["an ACK without MP_JOIN", ". 1 ack 1"],
+      ["an ACK with a DATA_ACK alone", ". 1 ack 1 <dack8 1>"],
+      ["data", "P. 1:101 ack 1 <dack8 1, map8 1 1 100>"],
+      ["the MP_JOIN of another segment", ". 1 ack 1 <join synack id 3>"],
+      ["a FIN", "F. 1 ack 1"],
+    ] as const
+  ) {
+    it(`EST-7: resets when ${what} comes in place of the third ACK's HMAC, and takes nothing from it`, () => {
+      using d = new Dialogue();
+      const { peer, app } = d.opened();
+      const second = d.peer({ link: 1, session: peer.session });
+      second.offers({}, "S", ["join syn id 3"]);
+      second.gets("S. 0 ack 1");
+      second.sends(segment);
+      second.gets("R. <tcprst 1>");
+      assertEquals(app.read(), 0);
+      assertEquals([app.socket.subflowsTotal, d.usage.flows], [1, 1]);
+      const third = d.peer({ link: 1, session: peer.session });
+      third.offers({}, "S", ["join syn id 3"]);
+      third.gets("S. 0 ack 1");
+    });
+  }
 
   it("sends the fourth ACK again when the third comes again", () => {
     using d = new Dialogue();
