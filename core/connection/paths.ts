@@ -11,6 +11,7 @@ import type {
   SubflowChange,
 } from "../plugin.ts";
 import { ConnectionPaths, type PathTransport } from "../path/context.ts";
+import type { Outlet } from "../subflow/shared.ts";
 import { Subflow } from "../subflow/subflow.ts";
 import { parseAddress } from "../wire/ip.ts";
 import { type MpJoin, RST_UNSPECIFIED } from "../wire/mptcp.ts";
@@ -84,11 +85,18 @@ export class PathTransportOf implements PathTransport {
     this.#side?.localAdded(address);
   }
 
-  /** The host has lost one: its subflows can send nothing any more. */
-  localRemoved(address: string, now: Micros): void {
+  /** The host uses one no longer; its link still sends. */
+  localRemoved(address: string): void {
     this.#side?.localRemoved(address);
     for (const subflow of this.#meta.attempts) {
-      if (subflow.local.address !== address || subflow.ended !== null) continue;
+      if (subflow.local.address === address) this.#drop(subflow);
+    }
+  }
+
+  /** A link takes nothing any more: what leaves by it ends at once, as neither FIN nor answer could pass. */
+  linkDown(outlet: Outlet, now: Micros): void {
+    for (const subflow of this.#meta.attempts) {
+      if (subflow.outlet !== outlet || subflow.ended !== null) continue;
       this.#meta.host.count("RmSubflow");
       this.#meta.reset(subflow, RST_UNSPECIFIED, now);
     }
@@ -105,11 +113,14 @@ export class PathTransportOf implements PathTransport {
     this.side.echoReceived(id);
   }
 
-  /** The peer took addresses back: subflows to them end, as in Linux (RFC 8684 §3.4.2). */
+  /**
+   * The peer took addresses back. Our FIN is the probe that RFC 8684 §3.4.2 asks for: a path that still works answers it, and the FIN exchange ends it;
+   * one that does not is reset.
+   */
   remoteRemoved(ids: readonly number[]): void {
     this.side.remoteRemoved(ids);
     for (const subflow of this.#meta.attempts) {
-      if (ids.includes(subflow.remoteId)) this.#meta.reset(subflow, RST_UNSPECIFIED, this.now);
+      if (ids.includes(subflow.remoteId)) this.#leave(subflow);
     }
   }
 
@@ -214,11 +225,28 @@ export class PathTransportOf implements PathTransport {
   }
 
   close(path: PathIndex): void {
+    const subflow = this.#meta.attempts.find((each) => each.path === path && each.ended === null);
+    if (subflow !== undefined) this.#drop(subflow);
+  }
+
+  /** We use a subflow no longer. */
+  #drop(subflow: Subflow): void {
+    if (this.#leave(subflow)) this.#meta.host.count("RmSubflow");
+  }
+
+  /** A subflow is used no longer: what it carries is offered to the others at once. False: it had ended, or had been left before. */
+  #leave(subflow: Subflow): boolean {
     const meta = this.#meta;
-    const subflow = meta.attempts.find((each) => each.path === path && each.ended === null);
-    if (subflow === undefined) return;
+    if (meta.fallback) {
+      // Its FIN would say that the data end here.
+      if (subflow.ended !== null) return false;
+      meta.reset(subflow, RST_UNSPECIFIED, this.now);
+      return true;
+    }
+    if (!subflow.leave(this.now)) return false;
     meta.reinject(subflow);
-    meta.reset(subflow, RST_UNSPECIFIED, this.now);
+    if (subflow.ended !== null) meta.subflowEnded();
+    return true;
   }
 
   setBackup(path: PathIndex, backup: boolean): void {
@@ -265,7 +293,7 @@ export class PathTransportOf implements PathTransport {
     const able = this.#meta.subflows.filter(({ established, outlet }) =>
       established && !outlet.blocked
     );
-    const working = able.filter(({ stale }) => !stale);
+    const working = able.filter(({ stale, usable }) => !stale && usable);
     const choice = working.length > 0 ? working : able;
     return choice.find(prefer) ?? choice[0] ?? null;
   }

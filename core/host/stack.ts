@@ -208,11 +208,12 @@ export class Stack implements ConnectionHost {
     this.flush(now);
   }
 
-  /** Removes an address; what used it ends. */
+  /** Removes an address; what used it ends, by FIN as long as the link is up. */
   removeAddress(now: Micros, address: string): void {
     this.#now = now;
-    if (this.routes.removeAddress(address) === undefined) return;
-    for (const connection of this.#live) connection.paths.localRemoved(address, now);
+    const removed = this.routes.removeAddress(address);
+    if (removed === undefined) return;
+    for (const connection of this.#live) connection.paths.localRemoved(removed.view.address);
     this.flush(now);
   }
 
@@ -221,10 +222,11 @@ export class Stack implements ConnectionHost {
     this.#now = now;
     const outlet = this.routes.outlets.get(link);
     if (outlet === undefined || !outlet.setUp(up)) return;
-    for (const { view } of this.routes.of(outlet)) {
-      for (const connection of this.#live) {
+    for (const connection of this.#live) {
+      if (!up) connection.paths.linkDown(outlet, now);
+      for (const { view } of this.routes.of(outlet)) {
         if (up) connection.paths.localAdded(view);
-        else connection.paths.localRemoved(view.address, now);
+        else connection.paths.localRemoved(view.address);
       }
     }
     this.flush(now);

@@ -341,7 +341,10 @@ export class Host implements AsyncDisposable {
     runtime.wake();
   }
 
-  /** Takes an address from the host: paths from it end, and path managers hear of it. `address` may have its prefix. */
+  /**
+   * Takes an address from the host: paths from it end, by a FIN exchange where the other side still answers, and path managers hear of it. `address` may
+   * have its prefix.
+   */
   removeAddress(address: string): void {
     this.#checkOpen();
     const { stack, runtime } = this.#registry;
@@ -349,7 +352,7 @@ export class Host implements AsyncDisposable {
     runtime.wake();
   }
 
-  /** Takes a link up or down: while it is down, its addresses are as if removed. */
+  /** Takes a link up or down: while it is down, its addresses are as if removed, and what leaves by it ends at once. */
   setLinkUp(link: Link | string, up: boolean): void {
     this.#checkOpen();
     const { stack, runtime } = this.#registry;

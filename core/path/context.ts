@@ -214,7 +214,8 @@ export class ConnectionPaths {
   /** Whether a join from `remote` under `remoteId` to `local` is refused: the MP_TCPRST reason, or null. */
   refuseJoin(remoteId: number, remote: Endpoint, local: Endpoint): number | null {
     const own = this.#addresses.local(local.address);
-    if (own === undefined || !mayAdd(this.#used(), this.limits)) return RESET_PROHIBITED;
+    // Those that end count until they have: nobody shall heap them up.
+    if (own === undefined || !mayAdd(this.#used(true), this.limits)) return RESET_PROHIBITED;
     const known = this.#addresses.remote(remoteId);
     const peer: HostAddress = known ?? { ...remote, id: remoteId, family: own.family, link: "" };
     try {
@@ -382,11 +383,11 @@ export class ConnectionPaths {
     this.#transport.close(path);
   }
 
-  /** Paths that are or are about to be. */
-  #used(): number {
+  /** Paths that are or are about to be; with `closing` also those that end. */
+  #used(closing = false): number {
     let used = 0;
     for (const { state } of this.#uses.values()) {
-      if (state === "open" || state === "opening") used++;
+      if (state === "open" || state === "opening" || (closing && state === "closing")) used++;
     }
     return used;
   }

@@ -58,6 +58,11 @@ const MAX_WINDOW_SCALE = 14;
 /** How long a FIN of the peer is awaited when ours is acknowledged, and nothing else is awaited from it. */
 const FIN_WAIT_2_LENGTH: Micros = 60e6;
 
+/** How long both FINs of a subflow that is used no longer may take: nothing waits for it, but its path cannot be opened anew before. */
+const LEAVE_LENGTH: Micros = 60e6;
+/** Timeouts in a row after which its FIN, and what was sent before, is taken for unanswered. */
+const LEAVE_TIMEOUTS = 3;
+
 /** What makes a subflow. */
 export interface SubflowOptions {
   /** Its path index. */
@@ -116,6 +121,7 @@ export class Subflow implements SubflowView {
   #ended: LeaveReason | null = null;
   #released = false;
   #finWanted = false;
+  #leaving = false;
   #prioOwed = false;
   #backupByUs: boolean;
   #backupByPeer: boolean;
@@ -564,7 +570,7 @@ export class Subflow implements SubflowView {
   #expired(timer: SubflowTimer, now: Micros): Outcome {
     switch (timer) {
       case TIMER_END:
-        return this.#end("closed");
+        return this.#leaving && !this.#tcp.finWait2 ? this.#giveUp(now) : this.#end("closed");
       case TIMER_ACK:
         this.acks.need();
         return OUTCOME_WORK;
@@ -573,10 +579,16 @@ export class Subflow implements SubflowView {
       case TIMER_THIRD_ACK:
         return this.#thirdAckTimeout(now);
       case TIMER_RTO:
-        return this.#tcp.opening
-          ? this.#handshakeTimeout(now)
-          : this.sender.retransmissionTimeout(now) ?? this.#end("timeout");
+        if (this.#tcp.opening) return this.#handshakeTimeout(now);
+        if (this.#leaving && this.sender.rtt.timeouts >= LEAVE_TIMEOUTS) return this.#giveUp(now);
+        return this.sender.retransmissionTimeout(now) ?? this.#end("timeout");
     }
+  }
+
+  /** Nobody answers: a RST, as a courtesy to what may be on the way (RFC 8684 §3.4.2). */
+  #giveUp(now: Micros): Outcome {
+    this.#sayReset(RST_UNSPECIFIED, now, false);
+    return this.#end("timeout");
   }
 
   /** A SYN or SYN/ACK was not answered. */
@@ -661,6 +673,22 @@ export class Subflow implements SubflowView {
     else if (this.#tcp.opening) this.reset(RST_UNSPECIFIED, now);
   }
 
+  /**
+   * It is used no longer, although it could be. One that works ends by a FIN exchange (RFC 8684 §3.4.2: MUST) and carries nothing new meanwhile; one that
+   * does not, or whose handshake is not over, by a RST, and so does one whose FIN is not answered. False: it had been left before.
+   */
+  leave(now: Micros): boolean {
+    if (this.#leaving || this.#ended !== null) return false;
+    this.#leaving = true;
+    if (this.#tcp.opening || this.provisional || this.#stale) {
+      this.reset(RST_UNSPECIFIED, now);
+      return true;
+    }
+    this.finish(now);
+    this.#deadlines.set(TIMER_END, now + LEAVE_LENGTH);
+    return true;
+  }
+
   /** Sends what is owed: third ACK, MP_PRIO, FIN, ACK. */
   settle(now: Micros): void {
     if (this.#handshake?.ackOwed) {
@@ -677,13 +705,17 @@ export class Subflow implements SubflowView {
     if (this.#ended !== null) return;
     // Before its SYN is acknowledged the peer may know nothing of it.
     if (!this.#tcp.closed && (!this.#tcp.synSent || this.receiver.nxt > 0)) {
-      const draft = tx.begin();
-      const mptcp = this.#level.mappingFlags !== 0;
-      if (mptcp) draft.tcpRst(reason, transient);
-      this.output.reset(draft, this.sender.board.nxt, now);
-      if (mptcp) this.#host.count("MPRstTx");
+      this.#sayReset(reason, now, transient);
     }
     this.#end("aborted");
+  }
+
+  #sayReset(reason: number, now: Micros, transient: boolean): void {
+    const draft = tx.begin();
+    const mptcp = this.#level.mappingFlags !== 0;
+    if (mptcp) draft.tcpRst(reason, transient);
+    this.output.reset(draft, this.sender.board.nxt, now);
+    if (mptcp) this.#host.count("MPRstTx");
   }
 
   /** Sends MP_FASTCLOSE on a RST (RFC 8684 §3.5) and ends at once. */

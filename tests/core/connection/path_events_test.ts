@@ -24,15 +24,15 @@ const change = (wanted: string) => (event: PathEvent): boolean =>
   event.type === "subflow" && event.path === 2 && event.change === wanted;
 
 describe("a path manager that closes the path of the segment in hand", () => {
-  it("on MP_PRIO: the data in it are not taken, and come again", () => {
+  it("on MP_PRIO: the data in it are taken, the FIN acknowledges them", () => {
     using d = new Dialogue({ policies: { pathManager: firstOnly(change("priority")) } });
     const { peer, app } = d.opened();
     const second = join(d, peer, 1);
     second.sends("P. +100 ack 1 <prio backup, map8 1 1 100>");
-    second.gets("R. 1");
+    second.gets("F. 1 ack 101 <dack8 101>");
     d.silent();
-    peer.sends("P. +100 <dack8 1, map8 1 1 100>");
     assertEquals(app.read(), 100);
+    second.sends("F. 101 ack 2 <dack8 1>");
     assertEquals([app.socket.subflows.length, d.faults.length], [1, 0]);
   });
 
@@ -41,8 +41,9 @@ describe("a path manager that closes the path of the segment in hand", () => {
     const { peer, app } = d.opened();
     const second = join(d, peer, 1);
     second.sends("F. ack 1 <prio backup>");
-    second.gets("R. 1");
+    second.gets("F. 1 ack 2");
     d.silent();
+    second.sends(". 2 ack 2 <dack8 1>");
     assertEquals([app.socket.subflows.length, app.code], [1, undefined]);
   });
 
@@ -53,9 +54,12 @@ describe("a path manager that closes the path of the segment in hand", () => {
     second.offers({}, "S", ["join syn id 2"]);
     second.gets("S. 0 ack 1 <join synack>");
     second.sends(". 1 ack 1 <join ack>");
-    second.gets("R. 1");
+    // The fourth ACK in one.
+    second.gets("F. 1 ack 1 <dack 1>");
     d.silent();
+    second.sends("F. 1 ack 2 <dack8 1>");
     assertEquals(app.socket.subflows.length, 1);
+    d.pass(120e6);
     assertEquals(d.usage.flows, 1);
   });
 

@@ -149,7 +149,7 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
     ["is closed by the peer", (_, peer) => peer.sends("F. 1 ack 1 <dack8 1>")],
     ["loses its address", (d) => d.stack.removeAddress(d.now, d.address(0))],
     ["loses its link", (d) => d.stack.setLinkUp(d.now, d.links[0]!, false)],
-    ["has its address taken back by the peer", (_, peer) => peer.sends(". <rm 0>")],
+    ["has its address taken back by the peer", (_, peer) => peer.sends(". ack 1 <rm 0>")],
   ];
   for (const [how, end] of ends) {
     it(`happens at once when a subflow ${how}`, () => {

@@ -40,7 +40,7 @@ describe("Tcp", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
     const second = join(d, peer, 1);
-    app.socket.paths.context.use([1]);
+    d.stack.setLinkUp(d.now, d.links[1]!, false);
     second.gets("R. 1");
     assertEquals(d.counter("TcpOutRsts"), 1);
     app.abort();

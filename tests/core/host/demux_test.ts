@@ -402,12 +402,15 @@ describe("addresses", () => {
     peer.gets("S. 0 ack 1");
     d.stack.removeAddress(d.now, "fd00:0000:0:1::0:99");
     assertEquals(d.stack.addresses.length, 2);
+    assertEquals(d.usage.flows, 0);
   });
 
   it("that go take their subflows with them; the others carry on", () => {
     using d = new Dialogue();
-    const { first, app } = joined(d);
+    const { first, second, app } = joined(d);
     d.stack.removeAddress(d.now, "10.0.1.1");
+    second.gets("F. 1 ack 1");
+    second.sends("F. 1 ack 2 <dack8 1>");
     assertEquals(app.socket.subflows.length, 1);
     d.sent.length = 0;
     app.write(10);
