@@ -284,7 +284,7 @@ export interface PathContext {
   setBackup(path: PathIndex, backup: boolean): void;
   /** Tells the peer one of `locals` (ADD_ADDR); idempotent. Its port is sent unless 0. */
   announce(address: HostAddress): void;
-  /** Takes an announcement back (REMOVE_ADDR); paths over the address stay until `use` leaves them out. */
+  /** Takes an announcement back (REMOVE_ADDR) and ends the paths over the address, as the peer does; all of one batch in one option. */
   withdraw(address: HostAddress): void;
   /**
    * Calls back after `delay`; the result cancels. A path manager gets 100 callbacks in a millisecond, the others later, and that is a fault; it has

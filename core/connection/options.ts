@@ -220,7 +220,7 @@ function takeAddAddr(meta: MetaSocket, at: number): void {
   const option = readAddAddr(at);
   if (option.echo) {
     meta.host.count("EchoAdd");
-    meta.paths.echoed(option.addressId);
+    meta.paths.echoed(option.addressId, formatAddress(option.address), option.port);
     return;
   }
   const mac = addAddrHmac(

@@ -109,8 +109,13 @@ export class PathTransportOf implements PathTransport {
   }
 
   /** The peer confirmed an announcement. */
-  echoed(id: number): void {
-    this.side.echoReceived(id);
+  echoed(id: number, address: string, port: number): void {
+    this.side.echoReceived(id, { address, port });
+  }
+
+  /** Ends a batch. */
+  flush(): void {
+    this.#side?.flush();
   }
 
   /**
@@ -273,11 +278,15 @@ export class PathTransportOf implements PathTransport {
     if (!echo) meta.figures.announce();
   }
 
-  sendRemoveAddr(ids: readonly number[]): void {
+  sendRemoveAddr(ids: readonly number[]): boolean {
     const carrier = this.#carrier((subflow) => !ids.includes(subflow.localId));
-    if (carrier === null) return;
-    const left = carrier.say(tx.begin().removeAddr(ids), this.now);
-    if (left) this.#meta.host.count("RmAddrTx");
+    if (carrier === null || !carrier.say(tx.begin().removeAddr(ids), this.now)) return false;
+    this.#meta.host.count("RmAddrTx", ids.length);
+    return true;
+  }
+
+  dirty(): void {
+    this.#meta.dirty();
   }
 
   at(time: Micros, callback: () => void): () => void {

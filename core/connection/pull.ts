@@ -32,6 +32,7 @@ export function push(meta: MetaSocket, now: Micros): void {
   }
   if (meta.deadlines.at(TIMER_WAKE) <= now) meta.deadlines.set(TIMER_WAKE, Infinity);
   if (meta.takeJoinsDue()) meta.paths.start();
+  meta.paths.flush();
   if (!meta.over) {
     if (meta.sendQueue.unsent > 0) {
       for (let i = 0; i < subflows.length; i++) subflows[i]!.sender.restart(now);

@@ -13,6 +13,10 @@ export type LocalAddress = Omit<HostAddress, "id">;
 const LAST_ID = 255;
 /** Least time to wait for an echo; Linux waits as long as a first retransmission timeout (RFC 6298 §2.1). */
 const ECHO_TIMEOUT: Micros = 1e6;
+/** Least time between a REMOVE_ADDR and the signals before and behind it. */
+const SIGNAL_PAUSE: Micros = 100e3;
+/** Most ids in one REMOVE_ADDR: Linux does not look at longer lists, and they fit beside timestamps. */
+const MOST_REMOVED = 8;
 /** Times that one ADD_ADDR is sent before it is given up. */
 const MOST_SENDS = 6;
 
@@ -153,6 +157,10 @@ export interface AnnouncerTransport {
   readonly paths: readonly { readonly srtt: Micros }[];
   /** Sends an ADD_ADDR. */
   sendAddAddr(address: HostAddress, echo: boolean): void;
+  /** Sends a REMOVE_ADDR; false when nothing can carry it now. */
+  sendRemoveAddr(ids: readonly number[]): boolean;
+  /** Has `flush` called at the end of this batch. */
+  dirty(): void;
   /** Calls back at `time`; the result cancels. */
   at(time: Micros, callback: () => void): () => void;
 }
@@ -165,7 +173,9 @@ interface Pending {
 
 /**
  * Announces addresses one at a time, since no more than two ACKs in a row may serve signals (RFC 8684 §3.4.1) and Linux handles one at a
- * time: the next is sent when the last is echoed, or its turn has passed.
+ * time: the next is sent when the last is echoed, or its turn has passed. What is withdrawn in one batch goes into one REMOVE_ADDR. Linux looks at
+ * signals some time after they came, keeps one list meanwhile and drops those that follow, and looks at removals before additions: so each REMOVE_ADDR,
+ * which nothing confirms, has a pause before and behind it.
  */
 export class Announcer {
   readonly #transport: AnnouncerTransport;
@@ -174,6 +184,11 @@ export class Announcer {
   /** The first is out, the others wait. */
   #pending: Pending[] = [];
   #cancel: (() => void) | null = null;
+  /** Ids of the REMOVE_ADDRs to come. */
+  readonly #withdrawn: number[] = [];
+  /** The peer may not have looked at the last signal: an ADD_ADDR of this id, or a REMOVE_ADDR where it is -1. */
+  #last = -1;
+  #pause: (() => void) | null = null;
   #started = false;
 
   /** Nothing is sent before `start`. */
@@ -191,6 +206,7 @@ export class Announcer {
   stop(): void {
     this.#started = false;
     this.#disarm();
+    this.#resume();
   }
 
   /** How many announcements the peer has not confirmed. */
@@ -208,22 +224,40 @@ export class Announcer {
     this.#next();
   }
 
-  /** Takes an announcement back; true when the peer may know of it and is to be told. */
-  withdraw(id: number): boolean {
+  /** Takes an announcement back; true when the peer may know of it, as it does of what is `used`: then it is told at the end of the batch. */
+  withdraw(id: number, used = false): boolean {
     const unsent = this.#pending.some(({ address, sends }) => address.id === id && sends === 0);
     const told = this.#told.delete(id);
     this.#forget(id);
+    const known = used || (told && !unsent);
+    if (known && !this.#withdrawn.includes(id)) {
+      this.#withdrawn.push(id);
+      this.#transport.dirty();
+    }
     this.#next();
-    return told && !unsent;
+    return known;
   }
 
-  /** The peer echoed an id; the address announced, or null when none waits for it. */
-  echo(id: number): HostAddress | null {
-    const found = this.#pending.find(({ address, sends }) => address.id === id && sends > 0);
+  /** The peer echoed an option: the address announced, or null when none waits for this echo, which is the same option (RFC 8684 §3.4.1). */
+  echo(id: number, { address: text, port }: Endpoint): HostAddress | null {
+    const found = this.#pending.find(({ address, sends }) =>
+      address.id === id && sends > 0 && address.address === text && address.port === port
+    );
     if (found === undefined) return null;
     this.#forget(id);
+    if (this.#last === id) this.#resume();
     this.#next();
     return found.address;
+  }
+
+  /** Ends a batch: what was withdrawn in it goes out. */
+  flush(): void {
+    if (this.#withdrawn.length === 0 || !this.#started || this.#pause !== null) return;
+    const ids = this.#withdrawn.slice(0, MOST_REMOVED);
+    // Where nothing carries it, it waits for the batch in which something can.
+    if (!this.#transport.sendRemoveAddr(ids)) return;
+    this.#withdrawn.splice(0, ids.length);
+    this.#rest(-1);
   }
 
   #forget(id: number): void {
@@ -236,15 +270,39 @@ export class Announcer {
     this.#cancel = null;
   }
 
-  /** Sends what is first in the queue, unless its echo is still awaited. */
+  /** A signal is out: the peer gets time to look at it. */
+  #rest(id: number): void {
+    const { now } = this.#transport;
+    this.#resume();
+    this.#last = id;
+    this.#pause = this.#transport.at(now + Math.max(SIGNAL_PAUSE, this.#srtt()), () => {
+      this.#pause = null;
+      this.flush();
+      this.#next();
+    });
+  }
+
+  #resume(): void {
+    this.#pause?.();
+    this.#pause = null;
+  }
+
+  /** Longest round trip of the paths in use. */
+  #srtt(): Micros {
+    let srtt = 0;
+    for (const path of this.#transport.paths) srtt = Math.max(srtt, path.srtt);
+    return srtt;
+  }
+
+  /** Sends what is first in the queue, unless its echo is still awaited, or something is to be removed before. */
   #next(): void {
     const first = this.#pending[0];
     if (!this.#started || this.#cancel !== null || first === undefined) return;
-    let srtt = 0;
-    for (const path of this.#transport.paths) srtt = Math.max(srtt, path.srtt);
-    const wait = Math.max(ECHO_TIMEOUT, 2 * srtt) * 2 ** first.sends;
+    if (this.#withdrawn.length > 0 || this.#pause !== null) return;
+    const wait = Math.max(ECHO_TIMEOUT, 2 * this.#srtt()) * 2 ** first.sends;
     first.sends++;
     this.#cancel = this.#transport.at(this.#transport.now + wait, () => this.#expire());
+    this.#rest(first.address.id);
     this.#transport.sendAddAddr(first.address, false);
   }
 

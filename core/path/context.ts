@@ -11,7 +11,8 @@
  * 5. A SYN with MP_JOIN: `refuseJoin` gives the MP_TCPRST reason, or null; `reserve()` the index of the subflow to be; once its HMAC is good
  *    `joinSeen` lets the index name the pair, then `subflowChanged(path, "joined")`; when it fails before, `abandon`.
  * 6. `subflowChanged` for every path: "joined" and "left" of those that `open` began too, failed ones included.
- * 7. When the connection ends: `stop()`; no timer is left.
+ * 7. At the end of each batch, or of those that `dirty` was called in: `flush()`.
+ * 8. When the connection ends: `stop()`; no timer is left.
  *
  * Calls of {@linkcode PathTransport} may call back at once (`close` may lead to `subflowChanged` before it returns): events wait until the path
  * manager has returned.
@@ -52,8 +53,10 @@ export interface PathTransport {
   setBackup(path: PathIndex, backup: boolean): void;
   /** Sends an ADD_ADDR, or the echo of one; port 0 leaves the port out. */
   sendAddAddr(address: HostAddress, echo: boolean): void;
-  /** Sends a REMOVE_ADDR, on a path that does not use the addresses where there is one. */
-  sendRemoveAddr(ids: readonly number[]): void;
+  /** Sends a REMOVE_ADDR, on a path that does not use the addresses where there is one; false when nothing can carry it now. */
+  sendRemoveAddr(ids: readonly number[]): boolean;
+  /** Has `flush` called at the end of this batch. */
+  dirty(): void;
   /** Calls back at `time`; the result cancels. */
   at(time: Micros, callback: () => void): () => void;
   /** A callback threw. */
@@ -149,6 +152,11 @@ export class ConnectionPaths {
     this.#reconcile();
   }
 
+  /** Ends a batch: what it has withdrawn is told to the peer. */
+  flush(): void {
+    this.#announcer.flush();
+  }
+
   /** The connection has ended: nothing is told, sent or waited for any more. */
   stop(): void {
     this.#stopped = true;
@@ -168,10 +176,7 @@ export class ConnectionPaths {
   localRemoved(address: string): void {
     const removed = this.#addresses.removeLocal(address);
     if (removed === null) return;
-    const announced = this.#announcer.withdraw(removed.id);
-    const paths = this.#pathsOver((spec) => spec.local.id === removed.id);
-    if (announced || paths.length > 0) this.#transport.sendRemoveAddr([removed.id]);
-    for (const path of paths) this.#close(path);
+    this.#withdraw(removed.id);
     this.#vanish((spec) => spec.local.id === removed.id);
     this.#tell({ type: "local", address: removed, change: "removed" });
   }
@@ -195,9 +200,9 @@ export class ConnectionPaths {
     }
   }
 
-  /** The peer confirmed an announcement of ours. */
-  echoReceived(id: number): void {
-    const address = this.#announcer.echo(id);
+  /** The peer confirmed an announcement of ours; port 0 = none was named. */
+  echoReceived(id: number, endpoint: Endpoint): void {
+    const address = this.#announcer.echo(id, endpoint);
     if (address !== null) this.#tell({ type: "echo", address });
   }
 
@@ -276,9 +281,7 @@ export class ConnectionPaths {
       use: (paths) => this.#useOnly(paths),
       setBackup: (path, backup) => this.#setBackup(path, backup),
       announce: (address) => this.#announce(address),
-      withdraw: (address) => {
-        if (this.#announcer.withdraw(address.id)) transport.sendRemoveAddr([address.id]);
-      },
+      withdraw: (address) => this.#withdraw(address.id, false),
       after: (delay, callback) => this.#after(delay, callback),
     };
   }
@@ -342,6 +345,13 @@ export class ConnectionPaths {
       throw new RangeError(`Cannot announce ${address.address} as it is not one of locals`);
     }
     this.#announcer.announce(address);
+  }
+
+  /** The peer is told that an address is used no longer where it may know it, and paths over it end; `used`: it knows it by its joins. */
+  #withdraw(id: number, used = true): void {
+    const paths = this.#pathsOver((spec) => spec.local.id === id);
+    if (!this.#announcer.withdraw(id, used && paths.length > 0)) return;
+    for (const path of paths) this.#close(path);
   }
 
   #after(delay: Micros, callback: () => void): () => void {

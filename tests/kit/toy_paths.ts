@@ -122,11 +122,16 @@ export class ToyPaths implements PathTransport {
   sendAddAddr(address: HostAddress, echo: boolean): void {
     this.log.push(`${echo ? "echo" : "add"} ${address.id}`);
     if (echo || this.#options.silent) return;
-    this.events.at(this.now + RTT, () => this.connection.echoReceived(address.id));
+    this.events.at(this.now + RTT, () => this.connection.echoReceived(address.id, address));
   }
 
-  sendRemoveAddr(ids: readonly number[]): void {
+  sendRemoveAddr(ids: readonly number[]): boolean {
     this.log.push(`remove ${ids.join()}`);
+    return true;
+  }
+
+  dirty(): void {
+    this.events.at(this.now, () => this.connection.flush());
   }
 
   report(error: unknown): void {

@@ -104,8 +104,18 @@ class Sent {
   at(time: number, callback: () => void): () => void {
     return this.events.at(time, callback);
   }
+  /** Nothing can carry a REMOVE_ADDR. */
+  bare = false;
+  announcer: Announcer | null = null;
   sendAddAddr(address: HostAddress): void {
     this.log.push(`${this.now / 1e6} ${address.id}`);
+  }
+  sendRemoveAddr(ids: readonly number[]): boolean {
+    if (!this.bare) this.log.push(`${this.now / 1e6} remove ${ids.join()}`);
+    return !this.bare;
+  }
+  dirty(): void {
+    this.events.at(this.now, () => this.announcer?.flush());
   }
 }
 
@@ -151,8 +161,8 @@ describe("Announcer", () => {
     announcer.start();
     announcer.announce(local(1));
     sent.events.run(1.5e6);
-    assertEquals(announcer.echo(1)?.id, 1);
-    assertEquals(announcer.echo(1), null);
+    assertEquals(announcer.echo(1, local(1))?.id, 1);
+    assertEquals(announcer.echo(1, local(1)), null);
     sent.events.run(1000e6);
     assertEquals(sent.log, ["0 1", "1 1"]);
   });
@@ -162,7 +172,7 @@ describe("Announcer", () => {
     const announcer = new Announcer(sent);
     announcer.start();
     announcer.announce(local(1));
-    announcer.echo(1);
+    announcer.echo(1, local(1));
     announcer.announce(local(1));
     sent.events.run(1000e6);
     assertEquals(sent.log, ["0 1"]);
@@ -178,28 +188,127 @@ describe("Announcer", () => {
     for (const id of [1, 2, 3]) announcer.announce(local(id));
     sent.events.run(0.1e6);
     assertEquals(sent.log, ["0 1"]);
-    announcer.echo(1);
+    announcer.echo(1, local(1));
     assertEquals(sent.log, ["0 1", "0.1 2"]);
     sent.events.run(1.2e6);
     assertEquals(sent.log, ["0 1", "0.1 2", "1.1 3"]);
-    announcer.echo(3);
+    announcer.echo(3, local(3));
     assertEquals(sent.log.at(-1), "1.2 2");
     announcer.stop();
   });
 
-  it("tells the peer of a withdrawal only when it may know of the address", () => {
+  it("takes for an echo what has id, address and port of the announcement (RFC 8684 §3.4.1: the same option)", () => {
     const sent = new Sent();
     const announcer = new Announcer(sent);
+    announcer.start();
+    announcer.announce({ ...local(1), port: 8080 });
+    const { address } = local(1);
+    assertEquals(announcer.echo(1, { address: "10.66.0.1", port: 8080 }), null);
+    assertEquals(announcer.echo(1, { address, port: 0 }), null);
+    assertEquals(announcer.echo(1, { address, port: 80 }), null);
+    assertEquals(announcer.echo(2, { address, port: 8080 }), null);
+    assertEquals(announcer.unconfirmed, 1);
+    assertEquals(announcer.echo(1, { address, port: 8080 })?.id, 1);
+    announcer.stop();
+  });
+
+  /** An announcer that has announced `ids` and had their echoes. */
+  function announced(ids: readonly number[]): { sent: Sent; announcer: Announcer } {
+    const sent = new Sent();
+    const announcer = sent.announcer = new Announcer(sent);
+    announcer.start();
+    for (const id of ids) {
+      announcer.announce(local(id));
+      announcer.echo(id, local(id));
+    }
+    sent.log.length = 0;
+    return { sent, announcer };
+  }
+
+  it("tells the peer of a withdrawal only when it may know of the address", () => {
+    const sent = new Sent();
+    const announcer = sent.announcer = new Announcer(sent);
     announcer.announce(local(1));
     assertEquals(announcer.withdraw(1), false);
     announcer.start();
     announcer.announce(local(2));
     announcer.announce(local(3));
+    assertEquals(announcer.withdraw(3), false);
     assertEquals(announcer.withdraw(2), true);
-    assertEquals(sent.log, ["0 2", "0 3"]);
-    assertEquals(announcer.withdraw(3), true);
+    assertEquals(announcer.withdraw(7), false);
+    assertEquals(announcer.withdraw(8, true), true);
     sent.events.run(1000e6);
-    assertEquals(sent.log.length, 2);
+    assertEquals(sent.log, ["0 2", "0.1 remove 2,8"]);
+  });
+
+  it("withdraws all of a batch by one option, and what comes soon after by the next", () => {
+    const { sent, announcer } = announced([1, 2, 3, 4, 5]);
+    for (const id of [1, 2, 3]) announcer.withdraw(id);
+    sent.events.run(0.02e6);
+    announcer.withdraw(4);
+    sent.events.run(0.04e6);
+    announcer.withdraw(5);
+    sent.events.run(10e6);
+    assertEquals(sent.log, ["0 remove 1,2,3", "0.1 remove 4,5"]);
+  });
+
+  it("waits a round trip between them where that is longer", () => {
+    const { sent, announcer } = announced([1, 2]);
+    sent.paths.push({ srtt: 3e6 });
+    announcer.withdraw(1);
+    sent.events.run(0);
+    announcer.withdraw(2);
+    sent.events.run(10e6);
+    assertEquals(sent.log, ["0 remove 1", "3 remove 2"]);
+  });
+
+  it("names at most eight addresses in one option: Linux does not look at more", () => {
+    const ids = Array.from({ length: 20 }, (_, i) => i + 1);
+    const { sent, announcer } = announced(ids);
+    for (const id of ids) announcer.withdraw(id);
+    sent.events.run(10e6);
+    assertEquals(sent.log, [
+      "0 remove 1,2,3,4,5,6,7,8",
+      "0.1 remove 9,10,11,12,13,14,15,16",
+      "0.2 remove 17,18,19,20",
+    ]);
+  });
+
+  it("announces an id anew only some time after its withdrawal", () => {
+    const { sent, announcer } = announced([1]);
+    announcer.withdraw(1);
+    announcer.announce(local(1));
+    sent.events.run(0.5e6);
+    assertEquals(sent.log, ["0 remove 1", "0.1 1"]);
+    announcer.stop();
+  });
+
+  it("withdraws only some time after the announcement, unless that was echoed", () => {
+    const { sent, announcer } = announced([]);
+    announcer.announce(local(1));
+    sent.events.run(0.05e6);
+    announcer.withdraw(1);
+    sent.events.run(1e6);
+    announcer.announce(local(2));
+    sent.events.run(1.03e6);
+    announcer.echo(2, local(2));
+    announcer.withdraw(2);
+    sent.events.run(10e6);
+    assertEquals(sent.log, ["0 1", "0.1 remove 1", "1 2", "1.03 remove 2"]);
+  });
+
+  it("keeps a withdrawal that nothing can carry until something can", () => {
+    const { sent, announcer } = announced([1, 2]);
+    sent.bare = true;
+    announcer.withdraw(1);
+    sent.events.run(5e6);
+    announcer.withdraw(2);
+    sent.events.run(60e6);
+    assertEquals(sent.log, []);
+    sent.bare = false;
+    announcer.flush();
+    assertEquals(sent.log, ["60 remove 1,2"]);
+    announcer.stop();
   });
 
   it("leaves no timer when it is stopped", () => {

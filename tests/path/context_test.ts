@@ -198,6 +198,19 @@ describe("ConnectionPaths", () => {
     assertThrows(() => context.announce(context.remotes[0]!), RangeError, "not one of locals");
   });
 
+  it("ends the paths over an address that it takes back, as the peer does", () => {
+    const { toy, context } = observed({ role: "server", locals: [CELLULAR] });
+    toy.connection.start();
+    context.announce(context.locals[1]!);
+    toy.events.run(1e6);
+    const joined = toy.join(4, { address: "203.0.113.4", port: 50000 }, "10.1.0.1");
+    context.withdraw(context.locals[1]!);
+    toy.events.run(2e6);
+    assert("path" in joined);
+    assertEquals(toy.log.slice(1), [`close ${joined.path}`, "remove 1"]);
+    assertEquals(context.paths.map(({ path }) => path), [1]);
+  });
+
   it("tells the peer of an address that is gone, and ends its paths (RFC 8684 §3.4.2)", () => {
     const { toy, context, seen } = observed({ locals: [CELLULAR, toyLocal("10.2.0.1", "wired")] });
     toy.connection.start();
@@ -207,7 +220,7 @@ describe("ConnectionPaths", () => {
     toy.connection.localRemoved("10.1.0.1");
     toy.connection.localRemoved("10.2.0.1");
     toy.events.run(2e6);
-    assertEquals(toy.log.slice(1), ["remove 1", "close 2"]);
+    assertEquals(toy.log.slice(1), ["close 2", "remove 1"]);
     assertEquals(seen.slice(2), ["local 1 removed", "local 2 removed", "2 left closed"]);
     assertEquals(toy.connection.spec(path), undefined);
   });

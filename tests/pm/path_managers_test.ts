@@ -48,7 +48,7 @@ describe("full_mesh", () => {
     toy.events.run(SECOND);
     toy.connection.localRemoved("10.1.0.1");
     toy.events.run(2 * SECOND);
-    assertEquals(toy.log, ["open 2 10.1.0.1>10.9.0.1", "remove 1", "close 2"]);
+    assertEquals(toy.log, ["open 2 10.1.0.1>10.9.0.1", "close 2", "remove 1"]);
   });
 
   it("keeps what the peer opened", () => {

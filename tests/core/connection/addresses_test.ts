@@ -207,13 +207,121 @@ describe("REMOVE_ADDR, received (RFC 8684 §3.4.2)", () => {
   });
 });
 
-describe("REMOVE_ADDR, sent", () => {
+describe("REMOVE_ADDR, sent (RFC 8684 §3.4.2)", () => {
+  /** A server that has announced three further addresses of its second link, with their echoes and a join to each. */
+  function announced() {
+    let context: PathContext | null = null;
+    const d = new Dialogue({
+      policies: {
+        pathManager: {
+          kind: "path-manager",
+          name: "announcer",
+          create: (given) => {
+            context = given;
+            return { onEvent() {} };
+          },
+        },
+      },
+    });
+    for (const host of [21, 22]) d.stack.addAddress(d.now, d.links[1]!, `10.0.1.${host}/24`);
+    const { peer: first, app } = d.opened();
+    const { locals, announce, withdraw } = context!;
+    const joins = locals.slice(1).map((local) => {
+      announce(local);
+      first.gets(`. 1 ack 1 <add ${local.id} ${local.address}>`);
+      first.sends(`. 1 ack 1 <echo ${local.id} ${local.address}>`);
+      const peer = d.peer({ link: 1, session: first.session });
+      Object.assign(peer, { local: local.address });
+      peer.offers({}, "S", [`join syn id ${local.id + 10}`]);
+      peer.gets(`S. 0 ack 1 <join synack id ${local.id}>`);
+      d.pass(20e3);
+      peer.sends(". 1 ack 1 <join ack>");
+      peer.gets(". 1 ack 1");
+      return peer;
+    });
+    d.silent();
+    return { d, first, app, joins, locals: locals.slice(1), withdraw };
+  }
+
   it("when an announced address goes, on another subflow", () => {
     const d = new Dialogue({ policies: { pathManager: fullMesh() } });
     const { peer } = d.opened();
     // `opened` has taken the announcement out.
+    peer.sends(". 1 ack 1 <echo 1 10.0.1.1>");
     d.stack.removeAddress(d.now, d.address(1));
     peer.gets(". 1 ack 1 <rm 1>");
+    d.stack.free();
+  });
+
+  it("names all of a batch at once; the subflows to them end by FIN", () => {
+    const { d, first, app, joins, locals, withdraw } = announced();
+    for (const local of locals) withdraw(local);
+    d.stack.flush(d.now);
+    first.gets(". 1 ack 1 <rm 1 2 3, TS, !dack, !dack8>");
+    for (const join of joins) {
+      join.gets("F. 1");
+      join.sends("F. 1 ack 2 <dack8 1>");
+      join.gets(". 2 ack 2");
+    }
+    d.silent();
+    assertEquals(app.socket.subflows.length, 1);
+    const { RmAddrTx, RmSubflow, TcpOutRsts } = d.stack.counters.all();
+    assertEquals([RmAddrTx, RmSubflow, TcpOutRsts], [3, 3, undefined]);
+    d.stack.free();
+  });
+
+  it("waits for the pause after the one before it", () => {
+    const { d, first, joins, locals, withdraw } = announced();
+    for (const local of locals) {
+      withdraw(local);
+      d.stack.flush(d.now);
+    }
+    first.gets(". 1 ack 1 <rm 1>");
+    assertEquals(first.pending, false);
+    d.pass(100e3);
+    first.gets(". 1 ack 1 <rm 2 3>");
+    for (const join of joins) join.lose();
+    d.pass(1e6);
+    assertEquals(first.pending, false);
+    d.stack.free();
+  });
+
+  it("waits for a link that is full", () => {
+    const { d, first, locals, withdraw } = announced();
+    for (const link of d.links) link.full = true;
+    for (const local of locals) withdraw(local);
+    d.stack.flush(d.now);
+    d.silent();
+    for (const link of d.links) link.full = false;
+    for (const link of d.links) d.stack.handleWritable(d.now, link);
+    d.stack.flush(d.now);
+    first.gets(". 1 ack 1 <rm 1 2 3>");
+    d.stack.free();
+  });
+
+  it("of the only subflow's address goes on it, before its FIN", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.socket.paths.context;
+    d.stack.removeAddress(d.now, d.address(0));
+    peer.gets(". 1 ack 1 <rm 0>");
+    peer.gets("F. 1 ack 1");
+    d.silent();
+  });
+});
+
+describe("the echo of an ADD_ADDR", () => {
+  it("with another address or port is none, and the announcement is repeated", () => {
+    const d = new Dialogue({ policies: { pathManager: fullMesh() } });
+    const { peer } = d.opened();
+    for (const echo of ["1 9.9.9.9", "1 10.0.1.1 port 80", "1 10.0.1.2"]) {
+      peer.sends(`. 1 ack 1 <echo ${echo}>`);
+    }
+    d.untilSent();
+    peer.gets(". 1 ack 1 <add 1 10.0.1.1>");
+    peer.sends(". 1 ack 1 <echo 1 10.0.1.1>");
+    d.pass(100e6);
+    d.silent();
     d.stack.free();
   });
 });
