@@ -226,7 +226,10 @@ export interface PathSpec {
 }
 /** What a path manager is told. */
 export type PathEvent =
-  | { /** Joins are possible now. */ readonly type: "start" }
+  | {
+    /** Addresses may be announced, and paths used: they are opened as soon as a DSS has come (RFC 8684 §3.1). */ readonly type:
+      "start";
+  }
   | {
     /** Which table changed. */
     readonly type: "local" | "remote";

@@ -83,8 +83,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #longAcks = false;
   /** A DSS, or MP_CAPABLE with data, has come: the path lets options through, joins may begin (RFC 8684 §3.1). */
   #confirmed = false;
-  /** That is to be told to the path manager. */
-  #joinsDue = false;
+  /** The path manager is to be told: addresses may be announced, or joins begin. */
+  #pathsDue = false;
   #discarding = false;
   /** The application has called close(). */
   #appClosed = false;
@@ -510,14 +510,14 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   confirm(): void {
     if (this.#confirmed) return;
     this.#confirmed = true;
-    this.#joinsDue = true;
+    this.#pathsDue = true;
     this.dirty();
   }
 
-  /** Whether joins may begin now; true once. */
-  takeJoinsDue(): boolean {
-    if (!this.#joinsDue || !this.established) return false;
-    this.#joinsDue = false;
+  /** Whether addresses may be announced now, or joins begin: true once for each. */
+  takePathsDue(): boolean {
+    if (!this.#pathsDue || !this.established) return false;
+    this.#pathsDue = false;
     return !this.fallback && !this.over;
   }
 
@@ -545,7 +545,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.#life.kind === "opening") {
       this.#life = ALIVE;
       this.#tell |= TELL_ESTABLISHED;
-      if (this.role === "server") this.host.opened(this);
+      if (this.role === "server") {
+        this.host.opened(this);
+        // The third ACK has told the client's key. A client cannot know yet whether its own has arrived: an option before it would look like a fallback.
+        this.#pathsDue ||= this.#mode === MPTCP;
+      }
       // Until a DATA_ACK comes, the first window is that of the SYN.
       this.sendQueue.open(1 + subflow.sender.window.size);
     }

@@ -70,9 +70,9 @@ export class PathTransportOf implements PathTransport {
     return new ConnectionPaths(this, this.#plugin, { first, locals });
   }
 
-  /** Joins are possible now. */
-  start(): void {
-    this.side.start();
+  /** The peer has both keys; `joins`: a DSS has come, so that paths may be opened (RFC 8684 §3.1). */
+  start(joins: boolean): void {
+    this.side.start(joins);
   }
 
   /** The connection has ended. */
@@ -266,6 +266,8 @@ export class PathTransportOf implements PathTransport {
 
   sendAddAddr(address: HostAddress, echo: boolean): void {
     const meta = this.#meta;
+    // No MPTCP option follows a fallback (RFC 8684 §3.7).
+    if (meta.fallback) return;
     const parsed = parseAddress(address.address);
     const carrier = this.#carrier((subflow) => subflow.local.address !== address.address);
     if (parsed === null || carrier === null) return;
@@ -279,6 +281,7 @@ export class PathTransportOf implements PathTransport {
   }
 
   sendRemoveAddr(ids: readonly number[]): boolean {
+    if (this.#meta.fallback) return false;
     const carrier = this.#carrier((subflow) => !ids.includes(subflow.localId));
     if (carrier === null || !carrier.say(tx.begin().removeAddr(ids), this.now)) return false;
     this.#meta.host.count("RmAddrTx", ids.length);

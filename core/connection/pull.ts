@@ -31,7 +31,7 @@ export function push(meta: MetaSocket, now: Micros): void {
     if (sender.board.lost > 0) sender.resend(now);
   }
   if (meta.deadlines.at(TIMER_WAKE) <= now) meta.deadlines.set(TIMER_WAKE, Infinity);
-  if (meta.takeJoinsDue()) meta.paths.start();
+  if (meta.takePathsDue()) meta.paths.start(meta.confirmed);
   meta.paths.flush();
   if (!meta.over) {
     if (meta.sendQueue.unsent > 0) {

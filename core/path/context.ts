@@ -4,7 +4,8 @@
  *
  * How a connection drives it:
  * 1. When MPTCP is agreed: `new ConnectionPaths(transport, plugin, { first, locals, limits })`. Path 1 is the first subflow's.
- * 2. When joins are possible (RFC 8684 §3.1: both keys known, a DSS seen): `start()`. ADD_ADDRs are sent from then on.
+ * 2. When MPTCP is agreed and the peer has both keys: `start(false)`. ADD_ADDRs are sent from then on. When joins are possible (RFC 8684 §3.1: a DSS
+ *    has come): `start()`.
  * 3. `localAdded`, `localRemoved` when the host's addresses change, links going up and down included.
  * 4. An ADD_ADDR whose HMAC is good: `remoteAnnounced`, which also has it echoed. An echo: `echoReceived`. A REMOVE_ADDR:
  *    `remoteRemoved`; whether the paths over the address are dead is for the connection to find out by keepalives (RFC 8684 §3.4.2).
@@ -109,6 +110,7 @@ export class ConnectionPaths {
   #wanted: PathIndex[] | null = null;
   #telling = false;
   #started = false;
+  #joins = false;
   #stopped = false;
 
   /** Makes the tables, then the path manager. */
@@ -143,12 +145,15 @@ export class ConnectionPaths {
     return this.#addresses.local(address)?.id ?? -1;
   }
 
-  /** Joins are possible now. */
-  start(): void {
-    if (this.#started || this.#stopped) return;
-    this.#started = true;
-    this.#announcer.start();
-    this.#tell({ type: "start" });
+  /** Addresses may be announced now and, where `joins` are possible, paths be opened. */
+  start(joins = true): void {
+    if (this.#stopped) return;
+    this.#joins ||= joins;
+    if (!this.#started) {
+      this.#started = true;
+      this.#announcer.start();
+      this.#tell({ type: "start" });
+    }
     this.#reconcile();
   }
 
@@ -309,7 +314,7 @@ export class ConnectionPaths {
 
   /** Opens what is wanted and can be, in its order, up to the limits (ARC-3). */
   #reconcile(): void {
-    if (!this.#started || this.#stopped) return;
+    if (!this.#started || !this.#joins || this.#stopped) return;
     const wanted = this.#wanted ?? [];
     for (const path of wanted) {
       // Opening may come back here with another set.

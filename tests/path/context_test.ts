@@ -131,14 +131,18 @@ describe("ConnectionPaths", () => {
     assertEquals(toy.log.map((line) => line.split(" ")[1]), ["2", "3", "4"]);
   });
 
-  it("opens nothing before joins are possible", () => {
-    const { toy, context } = observed({ locals: [CELLULAR] });
+  it("opens nothing before joins are possible, but announces before", () => {
+    const { toy, context, seen } = observed({ locals: [CELLULAR] });
     const path = context.index({ local: context.locals[1]!, remote: context.remotes[0]! });
     context.use([1, path]);
     context.announce(context.locals[1]!);
     assertEquals(toy.log, []);
+    toy.connection.start(false);
+    assertEquals(toy.log, ["add 1"]);
+    toy.connection.start();
     toy.connection.start();
     assertEquals(toy.log, ["add 1", "open 2 10.1.0.1>10.9.0.1"]);
+    assertEquals(seen, ["start"]);
   });
 
   it("joins a pair that failed again only when the peer announces it anew (RFC 8684 §3.9.3)", () => {

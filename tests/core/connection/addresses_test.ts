@@ -16,14 +16,85 @@ describe("ADD_ADDR, sent (RFC 8684 §3.4.1)", () => {
     d.pass(20e3);
     peer.sends(". 1 ack 1 <mpc keys>");
     const app = d.accept(listener);
-    d.silent();
-    peer.sends(". 1 ack 1 <dack8 1>");
     return { d, peer, app };
   }
 
-  it("goes out on an ACK of its own with a good HMAC, once a DSS has come", () => {
+  it("goes out on an ACK of its own with a good HMAC, once the peer has both keys: only joins wait for a DSS", () => {
     const { d, peer } = announcing();
     peer.gets(". 1 ack 1 <add 1 10.0.1.1, TS, !dack, !dack8>");
+    d.silent();
+    peer.sends(". 1 ack 1 <dack8 1>");
+    d.silent();
+    d.stack.free();
+  });
+
+  it("waits at a client for a DSS: the server may not have its key", () => {
+    let context: PathContext | null = null;
+    const d = new Dialogue({
+      policies: {
+        pathManager: {
+          kind: "path-manager",
+          name: "announcer",
+          create: (given) => {
+            context = given;
+            return {
+              onEvent({ type }) {
+                if (type === "start") given.announce(given.locals[1]!);
+              },
+            };
+          },
+        },
+      },
+    });
+    const app = d.connect();
+    const peer = d.called();
+    peer.gets("S 0");
+    peer.offers({}, "S.", ["mpc key"]);
+    peer.gets(". 1 ack 1 <mpc keys>");
+    d.silent();
+    app.socket.paths.context.announce(context!.locals[1]!);
+    d.pass(5e6);
+    d.silent();
+    peer.sends(". 1 ack 1 <dack8 1>");
+    peer.gets(". 1 ack 1 <add 1 10.0.1.1>");
+    d.silent();
+    d.stack.free();
+  });
+
+  it("leaves the paths that a server asks for to wait for a DSS", () => {
+    const d = new Dialogue({
+      policies: {
+        pathManager: {
+          kind: "path-manager",
+          name: "server_opens",
+          create: ({ locals, remotes, index, use }) => ({
+            onEvent({ type }) {
+              if (type === "start") use([1, index({ local: locals[1]!, remote: remotes[0]! })]);
+            },
+          }),
+        },
+      },
+    });
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S.");
+    peer.sends(". 1 ack 1 <mpc keys>");
+    d.accept(listener);
+    d.silent();
+    peer.sends(". 1 ack 1 <dack8 1>");
+    assertEquals(d.sent.length, 1);
+    d.stack.free();
+  });
+
+  it("is not repeated on what has become plain TCP", () => {
+    const { d, peer, app } = announcing();
+    peer.gets(". 1 ack 1 <add 1 10.0.1.1>");
+    app.write(100);
+    peer.gets("P. 1:101 <map8 1 1 100>");
+    peer.sends(". 1 ack 101");
+    assertEquals(app.socket.fallback, true);
+    d.pass(600e6);
     d.silent();
     d.stack.free();
   });
