@@ -9,7 +9,7 @@ import {
 } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
-import { formatAddress, isHostAddress } from "../wire/ip.ts";
+import { formatAddress, isHostAddress, unmapped } from "../wire/ip.ts";
 import {
   ADD_ADDR,
   isUnderstood,
@@ -231,7 +231,7 @@ function takeAddAddr(meta: MetaSocket, at: number): void {
     option.port,
   );
   // No peer shall have us open paths to everybody, or to ourselves.
-  if (!sameHmac(mac, option.hmac) || !isHostAddress(option.address)) {
+  if (!sameHmac(mac, option.hmac) || !isHostAddress(unmapped(option.address))) {
     meta.host.count("AddAddrDrop");
     return;
   }

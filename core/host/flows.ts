@@ -6,7 +6,7 @@ import type { Endpoint } from "../plugin.ts";
 import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import type { TimeWait } from "../subflow/time_wait.ts";
-import { formatAddress, parseAddress } from "../wire/ip.ts";
+import { formatAddress, parseHost } from "../wire/ip.ts";
 import { writeKey } from "./flow_key.ts";
 import type { RandomStream } from "./random.ts";
 import type { LocalAddress } from "./routes.ts";
@@ -116,7 +116,7 @@ export class Flows {
   /** The way from `local` to `remote`; port 0 has one chosen. */
   plan(local: LocalAddress, port: number, remote: Endpoint, dscp: number): FlowPlan {
     const chosen = port === 0 ? this.freePort() : port;
-    const to = parseAddress(remote.address)!;
+    const to = parseHost(remote.address)!;
     return {
       outlet: local.outlet,
       local: { address: local.view.address, port: chosen },

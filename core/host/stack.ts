@@ -21,7 +21,7 @@ import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from ".
 import type { Timed } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIME_WAIT_LENGTH, type TimeWait } from "../subflow/time_wait.ts";
-import { parseAddress } from "../wire/ip.ts";
+import { parseHost } from "../wire/ip.ts";
 import type { Key } from "../wire/mptcp.ts";
 import { type PacketIn, type PacketOut, packetOut } from "../wire/packet.ts";
 import { Counters, RateLimit } from "./counters.ts";
@@ -249,7 +249,7 @@ export class Stack implements ConnectionHost {
   ): MetaSocket {
     this.#now = now;
     const { remote, observer } = options;
-    const to = parseAddress(remote.address);
+    const to = parseHost(remote.address);
     if (to === null) {
       throw new TypeError(
         `Cannot connect as the address must be an IP address: current value is "${remote.address}"`,

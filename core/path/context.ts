@@ -33,6 +33,7 @@ import type {
   SubflowChange,
 } from "../plugin.ts";
 import { Addresses, Announcer, familyOf, type LocalAddress } from "./addresses.ts";
+import { formatAddress, parseHost } from "../wire/ip.ts";
 import { DEFAULT_LIMITS, mayAdd, type PathLimits, RESET_PROHIBITED } from "./limits.ts";
 import { FIRST_PATH, PathTable } from "./path_table.ts";
 
@@ -186,14 +187,16 @@ export class ConnectionPaths {
     this.#tell({ type: "local", address: removed, change: "removed" });
   }
 
-  /** The peer announced an address, and its HMAC is good (PM-2); port 0 = none was named. */
+  /** The peer announced an address, and its HMAC is good (PM-2); port 0 = none was named. IPv4 in the form of IPv6 is IPv4: nothing else leads there. */
   remoteAnnounced(id: number, endpoint: Endpoint): void {
     const before = this.#addresses.remote(id);
-    const learned = this.#addresses.announced(id, endpoint);
+    const host = parseHost(endpoint.address);
+    const at = host === null ? endpoint.address : formatAddress(host.bytes);
+    const learned = this.#addresses.announced(id, { address: at, port: endpoint.port });
     if (learned === "conflict") return;
     const known = this.#addresses.remote(id);
     const { address, port } = endpoint;
-    // RFC 8684 §3.4.1: the same option goes back, so with the port it came with.
+    // RFC 8684 §3.4.1: the same option goes back, so with the address and port as they came.
     this.#transport.sendAddAddr({ id, address, port, family: familyOf(address), link: "" }, true);
     if (known === undefined) return;
     if (learned === "changed") {

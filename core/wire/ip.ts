@@ -94,10 +94,28 @@ export function formatAddress(bytes: Uint8Array): string {
   return `${text(groups.slice(0, start))}::${text(groups.slice(start + length))}`;
 }
 
-/** Whether an address can be one host's: neither multicast or broadcast, unspecified, nor loopback (RFC 9293 §3.9.2.3, RFC 1122 §3.2.1.3). */
+/** An IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) as the IPv4 address that it stands for; any other as it is. */
+export function unmapped(bytes: Uint8Array): Uint8Array {
+  if (bytes.length === 4 || bytes[10] !== 0xff || bytes[11] !== 0xff) return bytes;
+  return bytes.subarray(0, 10).every((byte) => byte === 0) ? bytes.slice(12) : bytes;
+}
+
+/** The address that a host is reached at: as `parseAddress`, but an IPv4-mapped one is of IPv4. */
+export function parseHost(text: string): IpAddress | null {
+  const address = parseAddress(text);
+  if (address === null) return null;
+  const bytes = unmapped(address.bytes);
+  return { family: bytes.length === 4 ? 4 : 6, bytes };
+}
+
+/**
+ * Whether an address can be one host's in a packet: neither multicast or broadcast, unspecified, nor loopback (RFC 9293 §3.9.2.3, RFC 1122 §3.2.1.3), nor
+ * an IPv4 address in the clothes of IPv6.
+ */
 export function isHostAddress(bytes: Uint8Array): boolean {
   const [first = 0] = bytes;
   if (bytes.length === 4) return first !== 0 && first !== 127 && first < 224;
+  if (unmapped(bytes) !== bytes) return false;
   return first !== 0xff && (bytes[15]! > 1 || bytes.subarray(0, 15).some((byte) => byte !== 0));
 }
 

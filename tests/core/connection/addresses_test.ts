@@ -218,11 +218,32 @@ describe("ADD_ADDR, received (RFC 8684 §3.4.1)", () => {
 
   it("of an address that can be no host's is dropped", () => {
     const { d, peer } = client();
-    for (const address of ["127.0.0.1", "255.255.255.255", "224.0.0.9", "0.0.0.0"]) {
-      peer.sends(`. 1 ack 1 <add 3 ${address}>`);
+    const none = ["127.0.0.1", "255.255.255.255", "224.0.0.9", "0.0.0.0"];
+    const mapped = none.map((address) => `::ffff:${address}`);
+    for (const address of [...none, ...mapped, "::", "::1", "ff02::1"]) {
+      peer.sends(`. 1 ack 1 <noTS, add 3 ${address}>`);
     }
     d.silent();
-    assertEquals(d.counter("AddAddrDrop"), 4);
+    assertEquals(d.counter("AddAddrDrop"), 11);
+    d.stack.free();
+  });
+
+  it("of an IPv4 address in the form of IPv6 leads to that IPv4 address; its echo has it as it came", () => {
+    const { d, peer, app } = client();
+    peer.sends(". 1 ack 1 <noTS, add 3 ::ffff:10.0.1.2>");
+    peer.gets(". 1 ack 1 <echo 3 ::ffff:a00:102>");
+    const second = d.called(peer.session);
+    assertEquals([second.local, second.remote, second.remotePort], ["10.0.1.1", "10.0.1.2", 80]);
+    second.gets("S 0 <join syn id 1>");
+    const third = d.called(peer.session);
+    assertEquals([third.local, third.remote], ["10.0.0.1", "10.0.1.2"]);
+    third.gets("S 0 <join syn id 0>");
+    const { address, family } = app.socket.paths.context.remotes[1]!;
+    assertEquals([address, family], ["10.0.1.2", 4]);
+    // The same in its usual form is known.
+    peer.sends(". 1 ack 1 <add 3 10.0.1.2>");
+    peer.gets(". 1 ack 1 <echo 3 10.0.1.2>");
+    d.silent();
     d.stack.free();
   });
 

@@ -405,6 +405,40 @@ describe("addresses", () => {
     assertEquals(d.usage.flows, 0);
   });
 
+  it("of a peer in the form of IPv6 that stand for IPv4 are IPv4", () => {
+    using d = new Dialogue();
+    d.stack.connect(d.now, {
+      remote: { address: "::ffff:10.0.0.2", port: 80 },
+      observer: { onEstablished() {}, onReadable() {}, onWritable() {}, onClosed() {} },
+    });
+    const peer = d.called();
+    assertEquals([peer.local, peer.remote], ["10.0.0.1", "10.0.0.2"]);
+    peer.gets("S 0 <mpc>");
+    using six = new Dialogue({ family: 6 });
+    assertThrows(
+      () =>
+        six.stack.connect(six.now, {
+          remote: { address: "::ffff:10.0.0.2", port: 80 },
+          observer: { onEstablished() {}, onReadable() {}, onWritable() {}, onClosed() {} },
+        }),
+      StackError,
+      "no address of this host is of its family",
+    );
+  });
+
+  it("that stand for IPv4 in the form of IPv6 are nobody's in a packet", () => {
+    using d = new Dialogue({ family: 6 });
+    d.stack.addAddress(d.now, d.links[0]!, "10.0.0.1/24");
+    d.listen();
+    for (const ends of [{ remote: "::ffff:10.0.0.2" }, { local: "::ffff:10.0.0.1" }]) {
+      const peer = d.peer();
+      Object.assign(peer, ends);
+      peer.sends("S 0 <mss 1440>");
+    }
+    d.silent();
+    assertEquals([d.usage.connections, d.counter("IpInAddrErrors")], [0, 2]);
+  });
+
   it("that go take their subflows with them; the others carry on", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d);
