@@ -169,6 +169,8 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
     if (dataLength !== undefined && dataLength > 0 && isUnderstood(option, false)) {
       subflow.trust.dssCame();
       meta.confirm();
+      // It names no number, but the whole of one is known: 64 bits of the hash of the key (RFC 8684 §3.1, §3.3.2).
+      if (host.experiments.shortDss !== true) meta.lengthenAcks();
       // First data: data offset 1 at sequence offset 1 (RFC 8684 §3.1).
       if (
         !learn(meta, subflow, 1, 1, dataLength, dataLength, checksum ?? -1, now) ||

@@ -39,7 +39,7 @@ describe("MP_CAPABLE, server (RFC 8684 §3.1)", () => {
     const app = d.accept(listener);
     assertEquals(app.read(), 100);
     d.pass(40e3);
-    peer.gets(". 1 ack 101 <dack 101>");
+    peer.gets(". 1 ack 101 <dack8 101>");
     assertEquals(app.socket.fallback, false);
   });
 

@@ -13,7 +13,7 @@ function served(d: Dialogue) {
   const app = d.accept(listener);
   peer.sends("P. 1:101 ack 1 <mpc keys len 100>");
   d.pass(50e3);
-  peer.gets(". 1 ack 101 <dack 101>");
+  peer.gets(". 1 ack 101 <dack8 101>");
   assertEquals(app.read(), 100);
   return { peer, app };
 }
