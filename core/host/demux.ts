@@ -18,6 +18,7 @@ import { judgeSyn } from "../connection/establish.ts";
 import type { FlowPlan } from "../connection/host.ts";
 import { segmentArrived } from "../connection/settle.ts";
 import type { Micros } from "../plugin.ts";
+import type { Outlet } from "../subflow/shared.ts";
 import type { TimeWait } from "../subflow/time_wait.ts";
 import { formatAddress, isHostAddress } from "../wire/ip.ts";
 import { MP_JOIN, readMpJoin, RST_MPTCP } from "../wire/mptcp.ts";
@@ -65,7 +66,7 @@ export function demultiplex(
     return;
   }
   if ((rx.flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN) {
-    arriveSyn(stack, now);
+    arriveSyn(stack, link, now);
   } else if (!arriveKnown(stack, now)) {
     if (destination(stack) !== undefined && (rx.flags & TCP_RST) === 0) refuse(stack, -1);
   }
@@ -107,7 +108,7 @@ function sourceMayBe(stack: Stack): boolean {
 }
 
 /** A SYN: tokens before flows, flows before listeners. */
-function arriveSyn(stack: Stack, now: Micros): void {
+function arriveSyn(stack: Stack, link: Link, now: Micros): void {
   const at = rx.option(MP_JOIN);
   const join = at === 0 ? null : readMpJoin(at);
   const connection = join === null || join.length !== 12
@@ -131,7 +132,7 @@ function arriveSyn(stack: Stack, now: Micros): void {
     }
     // Its third ACK, with the key that a join is judged by, is still to come: the SYN will be sent again.
     if (!connection.established) return;
-    const plan = planReply(local);
+    const plan = planReply(local, stack.routes.back(link, local));
     const reason = plan.key === 0 ? RST_MPTCP : connection.paths.joinArrived(join, plan, now);
     if (reason !== null) {
       stack.count("MPJoinRejected");
@@ -149,7 +150,7 @@ function arriveSyn(stack: Stack, now: Micros): void {
     stack.count("ListenOverflows");
     return;
   }
-  const plan = planReply(local);
+  const plan = planReply(local, stack.routes.back(link, local));
   const opened = plan.key === 0 ? null : stack.halfOpen(listener, plan);
   if (opened === null) {
     if (plan.key !== 0) memory_free(plan.key);
@@ -167,13 +168,16 @@ function replaces(timeWait: TimeWait, stack: Stack, join: boolean): boolean {
   return (join || stack.listeners.find(address, port) !== undefined) && timeWait.outdated;
 }
 
-/** The way back to the sender of the packet in `rx`. */
-function planReply(local: LocalAddress): FlowPlan {
+/**
+ * The way back to the sender of the packet in `rx`: by the link it came by, whichever owns the address that it is for. A peer may have bound its end to
+ * that path, and would hear no answer from another; only what we open leaves by its source address (draft §4.1).
+ */
+function planReply(local: LocalAddress, outlet: Outlet): FlowPlan {
   const remote = rx.source;
   const localPort = rx.destinationPort;
   const remotePort = rx.sourcePort;
   return {
-    outlet: local.outlet,
+    outlet,
     local: { address: local.view.address, port: localPort },
     remote: { address: formatAddress(remote.bytes), port: remotePort },
     family: remote.family,

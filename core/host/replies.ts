@@ -39,9 +39,10 @@ export function refuse(stack: Stack, reason: number): void {
   else tx.header(0, rx.seq + rx.taken, TCP_RST | TCP_ACK, 0);
   stack.count("TcpOutRsts");
   const { out } = stack;
+  const outlet = stack.routes.back(stack.arrival, local);
   inOnePiece(out, 0);
-  tx.build(KEY, out, local.outlet.checksumMode);
-  local.outlet.send(out);
+  tx.build(KEY, out, outlet.checksumMode);
+  outlet.send(out);
 }
 
 /** Answers an echo request in `rx` by turning it round where it lies. */

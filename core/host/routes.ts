@@ -1,4 +1,4 @@
-/** Routing by source address (draft §4.1): a packet leaves by the link that owns its source. */
+/** Routing by source address (draft §4.1): what we open leaves by the link that owns its source, an answer by the link that the question came by. */
 
 import { CHECKSUM_FULL, CHECKSUM_NONE, CHECKSUM_PARTIAL } from "../../wasm/layout.ts";
 import type { HostAddress } from "../plugin.ts";
@@ -97,6 +97,12 @@ export class Routes {
   /** Addresses of links that are up. */
   get addresses(): HostAddress[] {
     return this.#locals.filter(({ outlet }) => outlet.up).map(({ view }) => view);
+  }
+
+  /** Where the answer to a packet leaves that came over `link` for `local`: by the same link, as long as it is one of the host's and up. */
+  back(link: Link | null, local: LocalAddress): LinkOutlet {
+    const outlet = link === null ? undefined : this.outlets.get(link);
+    return outlet !== undefined && outlet.up ? outlet : local.outlet;
   }
 
   /** Adds a link. */

@@ -92,6 +92,7 @@ export class Stack implements ConnectionHost {
   readonly #live = new Set<MetaSocket>();
   readonly listeners = new Listeners();
   readonly flows: Flows;
+  #arrival: Link | null = null;
   #dirty: MetaSocket[] = [];
   #spare: MetaSocket[] = [];
   #told: MetaSocket[] = [];
@@ -137,7 +138,13 @@ export class Stack implements ConnectionHost {
   /** One IP packet; it is not kept. */
   handlePacket(now: Micros, link: Link, packet: Readonly<PacketIn>): void {
     this.#now = now;
+    this.#arrival = link;
     demultiplex(this, now, link, packet);
+  }
+
+  /** The link that the packet in hand came by; null before the first. */
+  get arrival(): Link | null {
+    return this.#arrival;
   }
 
   /** A link that refused a packet takes packets again. */

@@ -4,7 +4,7 @@ import { type LinkOutlet, Routes } from "../../../core/host/routes.ts";
 import type { Waiter } from "../../../core/subflow/shared.ts";
 import { parseAddress } from "../../../core/wire/ip.ts";
 import { packetOut } from "../../../core/wire/packet.ts";
-import { ScriptedLink } from "../../support/dialogue.ts";
+import { Dialogue, ScriptedLink } from "../../support/dialogue.ts";
 
 /** Somebody who writes down that it was told; `then` follows. */
 function waiter(name: string, log: string[], then: () => void = () => {}): Waiter {
@@ -56,6 +56,65 @@ describe("routes", () => {
     assertThrows(() => all.addAddress(wifi, "10.0.0/24"), TypeError, '"10.0.0/24"');
     const other = new ScriptedLink("other", [], 1500, 1);
     assertThrows(() => all.addAddress(other, "10.1.0.1/24"), TypeError, '"other"');
+  });
+});
+
+describe("the way back (what is accepted, and answers to strangers)", () => {
+  for (const family of [4, 6] as const) {
+    it(`is the link that a connection came by, whichever owns its address (IPv${family})`, () => {
+      using d = new Dialogue({ family });
+      const listener = d.listen();
+      const peer = d.peer({ link: 1, toLink: 0 });
+      peer.offers({}, "S", ["mpc"]);
+      assertEquals(d.sent[0]?.link, "link1");
+      peer.gets("S. 0 ack 1 <mpc key>");
+      peer.sends(". 1 ack 1 <mpc keys>");
+      const app = d.accept(listener);
+      app.write(100);
+      assertEquals(d.sent.map(({ link }) => link), ["link1"]);
+      peer.gets("P. 1:101");
+    });
+
+    it(`is the link that a join came by (IPv${family})`, () => {
+      using d = new Dialogue({ family });
+      const { peer, app } = d.opened();
+      const second = d.peer({ link: 1, toLink: 0, session: peer.session });
+      second.offers({}, "S", ["join syn id 3"]);
+      assertEquals(d.sent[0]?.link, "link1");
+      second.gets("S. 0 ack 1 <join synack id 0>");
+      d.pass(10e3);
+      second.sends(". 1 ack 1 <join ack>");
+      assertEquals(d.sent[0]?.link, "link1");
+      second.gets(". 1 ack 1");
+      assertEquals(app.socket.subflows.length, 2);
+    });
+
+    it(`is the link that a stranger's segment came by (IPv${family})`, () => {
+      using d = new Dialogue({ family });
+      const peer = d.peer({ link: 1, toLink: 0 });
+      peer.sends(". 1 ack 1");
+      assertEquals(d.sent[0]?.link, "link1");
+      peer.gets("R 1");
+      peer.offers({}, "S", ["join syn id 3"]);
+      assertEquals(d.sent[0]?.link, "link1");
+      peer.gets("R.");
+    });
+  }
+
+  it("ends with the link that it leaves by", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    const second = d.peer({ link: 1, toLink: 0, session: peer.session });
+    second.offers({}, "S", ["join syn id 3"]);
+    second.gets("S. 0 ack 1");
+    d.pass(20e3);
+    second.sends(". 1 ack 1 <join ack>");
+    second.gets(". 1 ack 1");
+    d.stack.setLinkUp(d.now, d.links[1]!, false);
+    assertEquals(app.socket.subflows.map(({ path }) => path), [1]);
+    d.sent.length = 0;
+    app.write(10);
+    peer.gets("P. 1:11");
   });
 });
 
