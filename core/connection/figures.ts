@@ -7,8 +7,6 @@ export class Figures {
   #bytesSent = 0;
   #repeated = 0;
   #repeats = 0;
-  #announced = 0;
-  #accepted = 0;
   #lastSent: Micros = 0;
   #lastReceived: Micros = 0;
   #lastAcked: Micros = 0;
@@ -26,16 +24,6 @@ export class Figures {
   /** The same in mappings. */
   get repeats(): number {
     return this.#repeats;
-  }
-
-  /** ADD_ADDRs sent, echoes left out. */
-  get announced(): number {
-    return this.#announced;
-  }
-
-  /** ADD_ADDRs of the peer taken. */
-  get accepted(): number {
-    return this.#accepted;
   }
 
   /** When data last left. */
@@ -73,15 +61,5 @@ export class Figures {
   /** A DATA_ACK has told something. */
   acked(now: Micros): void {
     this.#lastAcked = now;
-  }
-
-  /** An address has been announced. */
-  announce(): void {
-    this.#announced++;
-  }
-
-  /** One of the peer's has been taken. */
-  accept(): void {
-    this.#accepted++;
   }
 }

@@ -316,9 +316,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return this.sendQueue.tail;
   }
 
-  /** Bytes that the application has read. */
+  /** Bytes received in order. */
   get bytesReceived(): number {
-    return this.receiveQueue.taken;
+    return this.receiveQueue.next - 1;
   }
 
   /** Subflows that were ever established. */

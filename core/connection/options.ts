@@ -187,8 +187,9 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (addAddr !== 0) takeAddAddr(meta, addAddr);
   const removeAddr = rx.option(REMOVE_ADDR);
   if (removeAddr !== 0) {
-    host.count("RmAddr");
-    meta.paths.remoteRemoved(readRemoveAddr(removeAddr));
+    const ids = readRemoveAddr(removeAddr);
+    host.count("RmAddr", ids.length);
+    meta.paths.remoteRemoved(ids);
     if (subflow.ended !== null) return false;
   }
   const prio = rx.option(MP_PRIO);

@@ -58,6 +58,16 @@ export class PathTransportOf implements PathTransport {
     return this.side.context;
   }
 
+  /** Addresses that the peer was told and that were not taken back. */
+  get signalled(): number {
+    return this.#side?.announced ?? 0;
+  }
+
+  /** Addresses that the peer announced, that were taken, and that it has not taken back. */
+  get accepted(): number {
+    return this.#side?.accepted ?? 0;
+  }
+
   #make(): ConnectionPaths {
     const { host, localEndpoint, remoteEndpoint } = this.#meta;
     const own = host.addresses.find(({ address }) => address === localEndpoint.address);
@@ -104,7 +114,6 @@ export class PathTransportOf implements PathTransport {
 
   /** The peer announced an address; its HMAC is good. */
   announced(id: number, address: string, port: number): void {
-    this.#meta.figures.accept();
     this.side.remoteAnnounced(id, { address, port });
   }
 
@@ -277,7 +286,6 @@ export class PathTransportOf implements PathTransport {
     const draft = tx.begin().addAddr(address.id, parsed.bytes, address.port, mac);
     if (!carrier.say(draft, this.now)) return;
     meta.host.count(echo ? "EchoAddTx" : "AddAddrTx");
-    if (!echo) meta.figures.announce();
   }
 
   sendRemoveAddr(ids: readonly number[]): boolean {

@@ -20,7 +20,6 @@ export class ReceiveQueue {
   readonly window: ReceiveWindow;
   readonly #record: number;
   #theirs: PeerEnd = OPEN_END;
-  #taken = 0;
   #freed = false;
   #lastNext = 1;
 
@@ -44,11 +43,6 @@ export class ReceiveQueue {
   /** Bytes in order that nobody has read. */
   get readable(): number {
     return this.next - this.read;
-  }
-
-  /** Bytes that were read. */
-  get taken(): number {
-    return this.#taken;
   }
 
   /** The peer's direction. */
@@ -100,7 +94,6 @@ export class ReceiveQueue {
       offset += piece;
     }
     if (done > 0) stream_release(this.stream, offset);
-    this.#taken += done;
     return done;
   }
 

@@ -19,6 +19,8 @@ export interface InfoSource extends
   > {
   /** What it has done. */
   readonly figures: Pick<MetaSocket["figures"], keyof MetaSocket["figures"]>;
+  /** Its addresses. */
+  readonly paths: Pick<MetaSocket["paths"], "accepted" | "signalled">;
   /** What both sides have agreed. */
   readonly keys: Pick<MetaSocket["keys"], "checksum" | "idsn" | "peerIdsn" | "token">;
   /** Its subflows. */
@@ -29,9 +31,9 @@ export interface InfoSource extends
 export interface MptcpInfo {
   /** Subflows beside the first. */
   readonly subflows: number;
-  /** Addresses announced to the peer. */
+  /** Addresses that the peer was told and that were not taken back. */
   readonly add_addr_signal: number;
-  /** Announcements of the peer accepted. */
+  /** Addresses that the peer announced, that were taken, and that it has not taken back. */
   readonly add_addr_accepted: number;
   /** 1: fell back to plain TCP; 2: the peer's key is known. */
   readonly flags: number;
@@ -115,7 +117,7 @@ export interface TcpInfo {
   readonly pacing_rate: number;
   /** Bytes acknowledged. */
   readonly bytes_acked: number;
-  /** Bytes received. */
+  /** Bytes received in order. */
   readonly bytes_received: number;
   /** Segments sent. */
   readonly segs_out: number;
@@ -232,13 +234,13 @@ function tcpInfo(subflow: Subflow, now: Micros): TcpInfo {
 
 /** Collects the figures of a connection. */
 export function connectionInfo(socket: InfoSource, now: Micros): ConnInfo {
-  const { figures, keys } = socket;
+  const { figures, keys, paths } = socket;
   const remoteKey = socket.established && !socket.fallback;
   return {
     mptcp: {
       subflows: Math.max(0, socket.subflows.length - 1),
-      add_addr_signal: figures.announced,
-      add_addr_accepted: figures.accepted,
+      add_addr_signal: paths.signalled,
+      add_addr_accepted: paths.accepted,
       flags: (socket.fallback ? FLAG_FALLBACK : 0) | (remoteKey ? FLAG_REMOTE_KEY : 0),
       token: keys.token >>> 0,
       write_seq: wireDsn(keys.idsn, socket.tail),

@@ -38,7 +38,7 @@ export interface TransportSocket extends
     | "write"
   > {
   /** What a path manager sees and does. */
-  readonly paths: { readonly context: PathContext };
+  readonly paths: InfoSource["paths"] & { readonly context: PathContext };
 }
 
 /** Told when a connection waits to be accepted. */

@@ -64,6 +64,11 @@ export class Addresses {
     this.#limits = limits;
   }
 
+  /** Addresses of the peer that came with ADD_ADDR. */
+  get accepted(): number {
+    return this.#announced.size;
+  }
+
   /** Gives an address of this host its id; null when it is known, or the table is full. */
   addLocal(address: LocalAddress): HostAddress | null {
     if (this.locals.some((known) => known.address === address.address)) return null;
@@ -207,6 +212,11 @@ export class Announcer {
     this.#started = false;
     this.#disarm();
     this.#resume();
+  }
+
+  /** How many addresses were sent and not withdrawn. */
+  get announced(): number {
+    return this.#told.size - this.#pending.filter(({ sends }) => sends === 0).length;
   }
 
   /** How many announcements the peer has not confirmed. */

@@ -136,6 +136,16 @@ export class ConnectionPaths {
     return this.#announcer.unconfirmed;
   }
 
+  /** How many addresses the peer was told that were not taken back. */
+  get announced(): number {
+    return this.#announcer.announced;
+  }
+
+  /** How many of the peer's announcements are in force. */
+  get accepted(): number {
+    return this.#addresses.accepted;
+  }
+
   /** Messages 2 and 3 of the draft (§2.1): what a path names, local port 0 unless it is the first; undefined when it names nothing. */
   spec(path: PathIndex): PathSpec | undefined {
     return this.#table.get(path);

@@ -52,6 +52,11 @@ export class Receiver {
     return this.#record === 0 ? this.#next : f64[this.#record + RECEIVER_NEXT]!;
   }
 
+  /** Bytes received in order. */
+  get bytes(): number {
+    return Math.max(0, this.nxt - 1 - (this.#skipped ? 1 : 0));
+  }
+
   /** Ranges received above it. */
   get ranges(): number {
     return this.#ranges;

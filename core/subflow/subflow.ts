@@ -131,7 +131,6 @@ export class Subflow implements SubflowView {
   #edge = 0;
   // Figures.
   #segmentsIn = 0;
-  #bytesIn = 0;
   #lastReceived: Micros = 0;
 
   /** Makes a closed subflow: `open` or `accept` begins. */
@@ -299,9 +298,9 @@ export class Subflow implements SubflowView {
     return this.#segmentsIn;
   }
 
-  /** Payload that came. */
+  /** Payload received in order. */
   get bytesReceived(): number {
-    return this.#bytesIn;
+    return this.receiver.bytes;
   }
 
   /** When payload last came. */
@@ -509,7 +508,6 @@ export class Subflow implements SubflowView {
     }
     if (bits & SEGMENT_GAP) this.#host.count("TCPOFOQueue");
     const { length } = rx;
-    this.#bytesIn += length;
     const waits = this.acks.received(length, bits, this.mtu.segment);
     if (waits && !this.#deadlines.has(TIMER_ACK)) {
       this.#deadlines.set(TIMER_ACK, now + DELAYED_ACK);

@@ -165,7 +165,7 @@ export class FakeSocket implements TransportSocket {
   scheduler: SchedulerPlugin | null = null;
   /** The peer takes nothing from it. */
   stuck = false;
-  readonly paths = { context: NO_PATHS };
+  readonly paths = { context: NO_PATHS, accepted: 0, signalled: 0 };
 
   bytesAcked = 0;
   bytesReceived = 0;

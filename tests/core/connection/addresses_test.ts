@@ -176,7 +176,7 @@ describe("ADD_ADDR, received (RFC 8684 §3.4.1)", () => {
     assertEquals(d.counter("AddAddr"), 1);
     assertEquals(joins[0]!.remote, "10.0.1.2");
     assertEquals(joins[0]!.remotePort, 80);
-    assertEquals(app.socket.figures.accepted, 1);
+    assertEquals(app.socket.paths.accepted, 1);
     d.stack.free();
   });
 
@@ -185,7 +185,7 @@ describe("ADD_ADDR, received (RFC 8684 §3.4.1)", () => {
     peer.sends(". 1 ack 1 <add 3 10.0.1.2 bad>");
     d.silent();
     assertEquals(d.counter("AddAddrDrop"), 1);
-    assertEquals(app.socket.figures.accepted, 0);
+    assertEquals(app.socket.paths.accepted, 0);
     d.stack.free();
   });
 
@@ -198,12 +198,15 @@ describe("ADD_ADDR, received (RFC 8684 §3.4.1)", () => {
   });
 
   it("that comes again is echoed again and opens nothing more", () => {
-    const { d, peer } = client();
+    const { d, peer, app } = client();
     peer.sends(". 1 ack 1 <add 3 10.0.1.2>");
     d.sent.length = 0;
     peer.sends(". 1 ack 1 <add 3 10.0.1.2>");
     peer.gets(". 1 ack 1 <echo 3 10.0.1.2>");
     d.silent();
+    assertEquals(app.socket.paths.accepted, 1);
+    peer.sends(". 1 ack 1 <rm 3>");
+    assertEquals(app.socket.paths.accepted, 0);
     d.stack.free();
   });
 
@@ -295,6 +298,7 @@ describe("REMOVE_ADDR, received (RFC 8684 §3.4.2)", () => {
     const { first, app } = joined(d);
     first.sends(". 1 ack 1 <rm 7 8 9>");
     d.silent();
+    assertEquals([d.counter("RmAddr"), d.counter("RmSubflow")], [3, 0]);
     assertEquals(app.socket.subflows.length, 2);
   });
 });
@@ -332,6 +336,7 @@ describe("REMOVE_ADDR, sent (RFC 8684 §3.4.2)", () => {
       return peer;
     });
     d.silent();
+    assertEquals(app.socket.paths.signalled, 3);
     return { d, first, app, joins, locals: locals.slice(1), withdraw };
   }
 
@@ -359,6 +364,7 @@ describe("REMOVE_ADDR, sent (RFC 8684 §3.4.2)", () => {
     assertEquals(app.socket.subflows.length, 1);
     const { RmAddrTx, RmSubflow, TcpOutRsts } = d.stack.counters.all();
     assertEquals([RmAddrTx, RmSubflow, TcpOutRsts], [3, 3, undefined]);
+    assertEquals(app.socket.paths.signalled, 0);
     d.stack.free();
   });
 
