@@ -15,7 +15,8 @@ await using host = await Host.open({
     { link: lossy, addresses: ["10.77.1.2/24"] },
     { link: tun("mptcp1"), addresses: ["10.77.2.2/24"] },
   ],
-  pathManager: passive(), // the script decides
+  // The script decides: what the kernel wants to join is refused.
+  pathManager: { ...passive(), create: () => ({ onEvent() {}, refuse: () => 3 }) },
 });
 await using conn = await host.connect({ hostname: "10.77.1.1", port: 80 });
 await conn.write(new TextEncoder().encode("GET /12MB HTTP/1.0\r\n\r\n"));
@@ -45,7 +46,7 @@ await readUpTo(4e6);
 paths.setBackup(second, false); // MP_PRIO
 paths.setBackup(1, true);
 await readUpTo(8e6);
-paths.use([second]); // RST on the first path
+paths.use([second]); // FIN on the first path
 await readUpTo(Infinity);
 print(
   `lost ${lossy.counts?.send.dropped.filter ?? 0} on purpose; ${JSON.stringify(host.counters)}`,

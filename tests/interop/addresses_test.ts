@@ -5,7 +5,7 @@ import type { HostOptions, MptcpConn } from "../../mod.ts";
 import { passive } from "../../pm/mod.ts";
 import { needs } from "../support/tools.ts";
 import { assertNoTrouble } from "./support/counters.ts";
-import { Stand } from "./support/stand.ts";
+import { type Meeting, Stand } from "./support/stand.ts";
 import { until } from "./support/wait.ts";
 
 /** More than all buffers on the way to the kernel and back hold: halfway through neither side has sent its end, after which Linux changes no paths. */
@@ -34,6 +34,33 @@ function uses(conn: MptcpConn, ...wanted: string[]): Promise<void> {
   );
 }
 
+/**
+ * Exchanges `size` bytes; after an eighth calls `leave`, and sees that the paths in use become those wanted before the end. Meanwhile everything is read:
+ * the peer's FIN stands behind what it had sent.
+ */
+async function exchangeAndLeave(
+  meeting: Meeting,
+  size: number,
+  leave: () => unknown,
+  wanted: () => readonly string[],
+): Promise<void> {
+  const { conn } = meeting;
+  let begun = false;
+  let gone = false;
+  let last = "";
+  await meeting.exchange(size, {
+    async received(bytes) {
+      if (bytes > size / 8 && !begun) {
+        begun = true;
+        await leave();
+      }
+      last = pairs(conn).join();
+      gone ||= begun && last === [...wanted()].sort().join();
+    },
+  });
+  assert(gone, `in use to the end: ${last}`);
+}
+
 /** The local address with this text, as path managers see it. */
 function localOf(conn: MptcpConn, text: string) {
   return conn.paths.locals.find(({ address }) => address === text)!;
@@ -57,31 +84,18 @@ needs("kernel", "python3").describe("addresses that the kernel announces", () =>
     await using meeting = await stand.meet("client", "echo");
     await meeting.greet();
     const { conn } = meeting;
-    let change: Promise<void> | null = null;
-    const changes = async (): Promise<void> => {
-      await uses(conn, ...DIRECT);
-      await stand.lab.addEndpoint(1, ["signal"]);
-      await uses(conn, ...DIRECT, ...SECOND);
-      await counted(stand, "EchoAdd", 1);
-      assertEquals(conn.info().mptcp.add_addr_accepted, 1);
-    };
-    let removed = false;
-    await meeting.exchange(size, {
-      async received(bytes) {
-        if (bytes > size / 8) await (change ??= changes());
-        // New data have gone over all of them by then.
-        if (bytes > size / 2 && !removed) {
-          removed = true;
-          await stand.lab.ip("mptcp endpoint delete id 1");
-          await uses(conn, ...DIRECT);
-        }
-      },
-    });
+    await uses(conn, ...DIRECT);
+    await stand.lab.addEndpoint(1, ["signal"]);
+    await uses(conn, ...DIRECT, ...SECOND);
+    await counted(stand, "EchoAdd", 1);
+    assertEquals(conn.info().mptcp.add_addr_accepted, 1);
+    const takeBack = () => stand.lab.ip("mptcp endpoint delete id 1");
+    await exchangeAndLeave(meeting, size, takeBack, () => DIRECT);
     const { counters } = stand.host;
     assertEquals([counters.AddAddr, counters.EchoAddTx, counters.RmAddr], [1, 1, 1]);
     const kernel = await stand.lab.nstat();
     assertEquals([kernel.AddAddrTx, kernel.RmAddrTx, kernel.MPJoinAckRx], [1, 1, 3]);
-    assertNoTrouble(kernel, ["MPRstRx"]);
+    assertNoTrouble(kernel);
   });
 
   it("may be of another port", async () => {
@@ -131,15 +145,8 @@ needs("kernel", "python3").describe("addresses that the kernel announces", () =>
     const { conn } = meeting;
     await stand.lab.addEndpoint(1, ["signal"]);
     await uses(conn, ...DIRECT, ...SECOND);
-    let removed = false;
-    await meeting.exchange(size, {
-      async received(bytes) {
-        if (bytes < size / 4 || removed) return;
-        removed = true;
-        await stand.lab.ip("mptcp endpoint delete id 0 10.77.1.1");
-        await uses(conn, ...SECOND);
-      },
-    });
+    const takeBack = () => stand.lab.ip("mptcp endpoint delete id 0 10.77.1.1");
+    await exchangeAndLeave(meeting, size, takeBack, () => SECOND);
     assertEquals(stand.host.counters.RmAddr, 1);
   });
 });
@@ -151,27 +158,17 @@ needs("kernel", "python3").describe("addresses that we announce", () => {
     await using meeting = await stand.meet("server", "echo");
     await meeting.greet();
     const { conn } = meeting;
-    let step = 0;
-    await meeting.exchange(size, {
-      async received(bytes) {
-        if (bytes > size / 8 && step === 0) {
-          step = 1;
-          assertEquals(pairs(conn), ["10.77.1.2-10.77.1.1"]);
-          conn.paths.announce(localOf(conn, "10.77.2.2"));
-          await uses(conn, "10.77.1.2-10.77.1.1", "10.77.2.2-10.77.2.1");
-        } else if (bytes > size / 2 && step === 1) {
-          step = 2;
-          conn.paths.withdraw(localOf(conn, "10.77.2.2"));
-          await uses(conn, "10.77.1.2-10.77.1.1");
-        }
-      },
-    });
+    assertEquals(pairs(conn), ["10.77.1.2-10.77.1.1"]);
+    conn.paths.announce(localOf(conn, "10.77.2.2"));
+    await uses(conn, "10.77.1.2-10.77.1.1", "10.77.2.2-10.77.2.1");
+    const withdraw = () => conn.paths.withdraw(localOf(conn, "10.77.2.2"));
+    await exchangeAndLeave(meeting, size, withdraw, () => ["10.77.1.2-10.77.1.1"]);
     const { counters } = stand.host;
     assertEquals([counters.AddAddrTx, counters.EchoAdd, counters.RmAddrTx], [1, 1, 1]);
     const kernel = await stand.lab.nstat();
     assertEquals([kernel.AddAddr, kernel.EchoAddTx, kernel.RmAddr], [1, 1, 1]);
     assertEquals([kernel.MPJoinSynTx, kernel.MPJoinSynAckRx], [1, 1]);
-    assertNoTrouble(kernel, ["MPRstRx", "MPRstTx"]);
+    assertNoTrouble(kernel);
   });
 
   it("are announced by the default path manager of a server", async () => {
@@ -180,6 +177,113 @@ needs("kernel", "python3").describe("addresses that we announce", () => {
     await meeting.greet();
     await uses(meeting.conn, "10.77.1.2-10.77.1.1", "10.77.2.2-10.77.2.1");
     await meeting.exchange(1000);
+  });
+});
+
+const FOUR = [1, 2, 3, 4].map((n) => `10.77.${n}.2-10.77.${n}.1`);
+
+/** A connection that the kernel opened to us over four paths, joining addresses that we announced. */
+async function fourPaths(stand: Stand): Promise<Meeting> {
+  const meeting = await stand.meet("server", "echo");
+  await meeting.greet();
+  const { conn } = meeting;
+  for (const n of [2, 3, 4]) conn.paths.announce(localOf(conn, `10.77.${n}.2`));
+  await uses(conn, ...FOUR);
+  return meeting;
+}
+
+needs("kernel", "python3").describe("subflows that work, used no longer", () => {
+  const ways: readonly [string, Record<string, number>, (stand: Stand, conn: MptcpConn) => void][] =
+    [
+      ["three withdrawals at once", { RmAddr: 3 }, (_, conn) => {
+        for (const n of [2, 3, 4]) conn.paths.withdraw(localOf(conn, `10.77.${n}.2`));
+      }],
+      ["three withdrawals, one after the other", { RmAddr: 3 }, (_, conn) => {
+        for (const n of [2, 3, 4]) {
+          setTimeout(() => conn.paths.withdraw(localOf(conn, `10.77.${n}.2`)), 3 * n);
+        }
+      }],
+      ["use() without their paths", {}, (_, conn) => conn.paths.use([1])],
+      ["three addresses of ours removed", { RmAddr: 3 }, ({ host }) => {
+        for (const n of [2, 3, 4]) host.removeAddress(`10.77.${n}.2`);
+      }],
+    ];
+  for (const [what, counts, leave] of ways) {
+    it(`end by FIN on both sides, which loses nothing: ${what}`, async () => {
+      await using stand = await quiet({ pathManager: passive() }, { paths: 4 });
+      await using meeting = await fourPaths(stand);
+      const { conn } = meeting;
+      await exchangeAndLeave(meeting, SIZE, () => leave(stand, conn), () => [FOUR[0]!]);
+      const { RmAddrTx = 0, RmSubflow, TcpOutRsts = 0, MPRstRx = 0 } = stand.host.counters;
+      assertEquals([RmAddrTx, RmSubflow, TcpOutRsts, MPRstRx], [counts.RmAddr ?? 0, 3, 0, 0]);
+      const kernel = await stand.lab.nstat();
+      assertEquals([kernel.RmAddr, kernel.RmAddrDrop], [counts.RmAddr, undefined]);
+      assertNoTrouble(kernel);
+    });
+  }
+
+  it("end by FIN when the kernel takes three addresses back at once", async () => {
+    await using stand = await quiet({}, { paths: 4 });
+    await using meeting = await stand.meet("client", "echo");
+    await meeting.greet();
+    const { conn } = meeting;
+    const before = () => pairs(conn).filter((pair) => pair.endsWith("-10.77.1.1"));
+    for (const index of [1, 2, 3]) await stand.lab.addEndpoint(index, ["signal"]);
+    // As many as our limits allow.
+    await until("there are nine paths", () => pairs(conn).length === 9);
+    await exchangeAndLeave(meeting, SIZE, () => stand.lab.ip("mptcp endpoint flush"), before);
+    const kernel = await stand.lab.nstat();
+    const { RmAddr, RmSubflow, TcpOutRsts = 0 } = stand.host.counters;
+    assertEquals([RmAddr, RmSubflow, TcpOutRsts], [kernel.RmAddrTx, undefined, 0]);
+    assertEquals([kernel.RmAddrTx, kernel.RmSubflow], [3, 5]);
+    assertNoTrouble(kernel);
+  });
+});
+
+needs("kernel", "python3").describe(
+  "an address removed while the kernel goes on sending to it",
+  () => {
+    it("loses nothing: the removal names it, and what was on the way comes over the others", async () => {
+      await using stand = await quiet({}, {});
+      await using meeting = await stand.meet("client", "echo");
+      await meeting.greet();
+      const { conn } = meeting;
+      await uses(conn, ...DIRECT);
+      const remove = () => stand.host.removeAddress("10.77.2.2");
+      await exchangeAndLeave(meeting, SIZE, remove, () => [DIRECT[0]!]);
+      const kernel = await stand.lab.nstat();
+      assertEquals([kernel.RmAddr, stand.host.counters.RmAddrTx], [1, 1]);
+      assertEquals(stand.host.counters.TcpOutRsts ?? 0, 0);
+      assertNoTrouble(kernel);
+    });
+  },
+);
+
+needs("kernel", "python3").describe("counters of both sides", () => {
+  it("tell the same: what one sent, the other received", async () => {
+    await using stand = await quiet({ pathManager: passive() }, { paths: 4 });
+    await using meeting = await fourPaths(stand);
+    const { conn } = meeting;
+    await meeting.send(1 << 20);
+    await meeting.receive(1 << 20);
+    const { mptcp, subflows } = conn.info();
+    assertEquals([mptcp.add_addr_signal, mptcp.bytes_received], [3, meeting.received]);
+    assertEquals(
+      subflows.reduce((sum, { tcp }) => sum + tcp.bytes_received, 0) >= meeting.received,
+      true,
+    );
+    const kernel = await stand.lab.nstat();
+    const ours = stand.host.counters;
+    for (
+      const [name, theirs] of [
+        ["MPCapableSYNRX", "MPCapableSYNTX"],
+        ["MPJoinSynRx", "MPJoinSynTx"],
+        ["MPJoinAckRx", "MPJoinSynAckRx"],
+        ["AddAddrTx", "AddAddr"],
+        ["EchoAdd", "EchoAddTx"],
+      ] as const
+    ) assertEquals([name, ours[name]], [name, kernel[theirs]]);
+    await meeting.exchange(1);
   });
 });
 
@@ -218,7 +322,8 @@ needs("kernel", "python3").describe("backup paths", () => {
     await stand.lab.addEndpoint(1, ["subflow", "fullmesh", "backup"]);
     const total = await moved(stand, 16 << 20, async (conn) => {
       conn.paths.announce(localOf(conn, "10.77.2.2"));
-      await uses(conn, "10.77.1.2-10.77.1.1", "10.77.2.2-10.77.2.1");
+      // Its own join to our first address too, which it opens from the device of the second path.
+      await uses(conn, "10.77.1.2-10.77.1.1", "10.77.1.2-10.77.2.1", "10.77.2.2-10.77.2.1");
       const second = conn.info().subflows.find(({ local }) => local.address === "10.77.2.2")!;
       assert(second.backup);
     });

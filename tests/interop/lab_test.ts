@@ -10,7 +10,11 @@ import { fileURLToPath } from "node:url";
 import { Lab } from "../../cli/lab.ts";
 import { makeNamespace } from "../../cli/namespace.ts";
 import { needs } from "../support/tools.ts";
+import { passive } from "../../pm/mod.ts";
+import { assertNoTrouble } from "./support/counters.ts";
 import { startPeer } from "./support/peer.ts";
+import { Stand } from "./support/stand.ts";
+import { until } from "./support/wait.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
 
@@ -138,6 +142,40 @@ needs("kernel").describe("the lab", () => {
     assertEquals(await plain.next(), { event: "refused", error: "ECONNREFUSED" });
   });
 });
+
+needs("kernel", "python3").describe(
+  "the lab's own joins, from endpoints bound to their devices",
+  () => {
+    for (const family of [4, 6] as const) {
+      it(`are all answered over the device that they came by (IPv${family})`, async () => {
+        await using stand = await Stand.open({
+          lab: { paths: 4, endpoints: family },
+          interfaces: { family },
+          host: { pathManager: passive() },
+        });
+        // Over IPv4 a socket bound to a device finds its way without a route.
+        if (family === 6) {
+          await stand.lab.ip(
+            ...[1, 2, 3].map((n) => `route add fd00:77:1::/64 dev mptcp${n} metric ${2000 + n}`),
+          );
+        }
+        await using meeting = await stand.meet("server", "echo", { family });
+        await meeting.greet();
+        await until(
+          "the kernel has joined three times",
+          () => meeting.conn.info().subflows.length === 4,
+        );
+        const ours = meeting.conn.info().subflows.map(({ local }) => local.address);
+        assertEquals(new Set(ours).size, 1);
+        await meeting.exchange(16 << 20);
+        const kernel = await stand.lab.nstat();
+        assertEquals([kernel.MPJoinSynTx, kernel.MPJoinSynAckRx], [3, 3]);
+        assertEquals(stand.host.counters.MPJoinAckRx, 3);
+        assertNoTrouble(kernel);
+      });
+    }
+  },
+);
 
 needs("kernel", "python3").describe("mptcp lab", () => {
   needs("curl", "mptcpize").it(
