@@ -4,14 +4,12 @@ import { Figures } from "../../../core/connection/figures.ts";
 
 /** All figures by name. */
 function all(figures: Figures): Record<string, number> {
-  const { bytesSent, repeated, repeats, announced, accepted } = figures;
+  const { bytesSent, repeated, repeats } = figures;
   const { lastSent, lastReceived, lastAcked } = figures;
   return {
     bytesSent,
     repeated,
     repeats,
-    announced,
-    accepted,
     lastSent,
     lastReceived,
     lastAcked,
@@ -43,7 +41,5 @@ describe("figures of a connection", () => {
     });
     assertEquals(does((f) => f.received(5)), { ...NONE, lastReceived: 5 });
     assertEquals(does((f) => f.acked(5)), { ...NONE, lastAcked: 5 });
-    assertEquals(does((f) => f.announce()), { ...NONE, announced: 1 });
-    assertEquals(does((f) => f.accept()), { ...NONE, accepted: 1 });
   });
 });
