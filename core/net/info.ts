@@ -196,7 +196,7 @@ function tcpInfo(subflow: Subflow, now: Micros): TcpInfo {
     state: STATES[subflow.state] ?? 7,
     ca_state: CA_STATES[sender.recovery.kind],
     retransmits: rtt.timeouts,
-    backoff: rtt.timeouts,
+    backoff: rtt.backedOff,
     options: (subflow.timestamps.on ? 1 : 0) | (output.sackPermitted ? 2 : 0) |
       (output.scaled ? 4 : 0),
     snd_wscale: window.scale,

@@ -50,7 +50,7 @@ export const PLAIN: SynOption = Object.freeze({ kind: "plain" });
 export class Handshake {
   #option: SynOption;
   #sends = 0;
-  #sentAt: Micros = 0;
+  #begunAt: Micros = 0;
   #ackOwed = false;
   /** The SYN that is answered has asked for MPTCP. */
   #asked = true;
@@ -70,9 +70,9 @@ export class Handshake {
     return this.#sends;
   }
 
-  /** When the last SYN or SYN/ACK left. */
-  get sentAt(): Micros {
-    return this.#sentAt;
+  /** When the first SYN or SYN/ACK left. */
+  get begunAt(): Micros {
+    return this.#begunAt;
   }
 
   /** The link refused the third ACK: it is still to be sent. */
@@ -102,8 +102,7 @@ export class Handshake {
 
   /** A SYN or SYN/ACK has left. */
   sent(now: Micros): void {
-    this.#sends++;
-    this.#sentAt = now;
+    if (this.#sends++ === 0) this.#begunAt = now;
   }
 
   /** The third ACK is to be sent again; false when it was often enough. */

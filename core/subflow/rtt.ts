@@ -10,12 +10,14 @@ export const INITIAL_RTO: Micros = 1e6;
 export const MIN_RTO: Micros = 200e3;
 /** Largest timeout (RFC 6298 §2.5). */
 export const MAX_RTO: Micros = 60e6;
-/** Timeout for data where the SYN timed out and no round trip was measured (RFC 6298 §5.7). */
+/** Least timeout for first data where a SYN was lost (RFC 6298 §5.7). */
 const LOST_SYN_RTO: Micros = 3e6;
+/** Of the clock in timestamps (timestamps.ts). */
+const TICK: Micros = 1000;
 /** How long a least round-trip time stays valid. */
 const MIN_RTT_WINDOW: Micros = 10e6;
 
-/** The estimator of one subflow, and how often in a row its timeout has passed. */
+/** The estimator of one subflow, how far its timeout is backed off, and how often in a row it has passed. */
 export class Rtt {
   // Plain fields, as they are read for every packet: what an accessor returns may be boxed (CONTRIBUTING.md, Garbage).
   /** Smoothed round-trip time, at least 1; 1 s before a first sample. */
@@ -27,6 +29,8 @@ export class Rtt {
   #minRtt: Micros | null = null;
   #minRttTime: Micros = 0;
   #timeouts = 0;
+  /** Timeouts since a sample. */
+  #backOff = 0;
 
   /** Its mean deviation. */
   get rttVar(): Micros {
@@ -38,44 +42,64 @@ export class Rtt {
     return this.#minRtt ?? 1e6;
   }
 
-  /** The timeout, backed off by those that have passed (RFC 6298 §5.5). */
+  /** The timeout, backed off by those that have passed since a sample (RFC 6298 §5.5, §5.7): what is acknowledged by way of a retransmission tells no round trip (Karn). */
   get rto(): Micros {
-    return Math.min(MAX_RTO, this.base * 2 ** this.#timeouts);
+    return Math.min(MAX_RTO, this.base * 2 ** this.#backOff);
   }
 
   /** Starts the retransmission timer. Here, as a timeout handed out would be boxed. */
   arm(deadlines: Deadlines<SubflowTimer>, now: Micros): void {
-    deadlines.set(TIMER_RTO, now + Math.min(MAX_RTO, this.base * 2 ** this.#timeouts));
+    deadlines.set(TIMER_RTO, now + Math.min(MAX_RTO, this.base * 2 ** this.#backOff));
   }
 
-  /** Timeouts in a row. */
+  /** Doublings of the timeout. */
+  get backedOff(): number {
+    return this.#backOff;
+  }
+
+  /** Timeouts in a row, nothing new acknowledged meanwhile. */
   get timeouts(): number {
     return this.#timeouts;
   }
 
   /** Takes the sample that an ACK has brought: of a segment that was sent once (Karn's rule is the scoreboard's), or none. */
   sample(heard: Heard, now: Micros): void {
-    if (heard.rtt < 0) return;
-    const value = Math.max(1, heard.rtt);
-    if (this.#minRtt === null) {
+    if (heard.rtt >= 0) this.#sample(Math.max(1, heard.rtt), now);
+  }
+
+  /** Takes a sample by the timestamp that came back, of whatever sending it tells (RFC 7323 §4.1): exact to a tick, so that what is smoothed moves no further than that demands. */
+  sampleEchoed(rtt: Micros, now: Micros): void {
+    if (this.#minRtt === null) this.#sample(Math.max(1, rtt), now);
+    else this.#smooth(Math.min(Math.max(this.srtt, rtt - TICK), rtt + TICK), false);
+  }
+
+  #sample(value: Micros, now: Micros): void {
+    const first = this.#minRtt === null;
+    if (this.#minRtt === null || value < this.#minRtt || now - this.#minRttTime > MIN_RTT_WINDOW) {
+      this.#minRtt = value;
+    }
+    if (value === this.#minRtt) this.#minRttTime = now;
+    this.#smooth(value, first);
+  }
+
+  #smooth(value: Micros, first: boolean): void {
+    if (first) {
       // RFC 6298 §2.2
       this.srtt = value;
       this.#rttVar = value / 2;
-      this.#minRtt = value;
-      this.#minRttTime = now;
     } else {
       // RFC 6298 §2.3: the deviation is from the SRTT before this sample.
       this.#rttVar += (Math.abs(this.srtt - value) - this.#rttVar) / 4;
       this.srtt += (value - this.srtt) / 8;
-      if (value < this.#minRtt || now - this.#minRttTime > MIN_RTT_WINDOW) this.#minRtt = value;
-      if (value === this.#minRtt) this.#minRttTime = now;
     }
     this.base = Math.min(MAX_RTO, this.srtt + Math.max(MIN_RTO, 4 * this.#rttVar));
+    this.#backOff = 0;
   }
 
   /** The timeout has passed. */
   backOff(): void {
     this.#timeouts++;
+    this.#backOff++;
   }
 
   /** Something new was acknowledged. */
@@ -83,8 +107,9 @@ export class Rtt {
     this.#timeouts = 0;
   }
 
-  /** The handshake is over, and its SYN was sent more than once: no round trip was measured. */
-  lostSyn(): void {
-    this.base = LOST_SYN_RTO;
+  /** The handshake is over; `lost`: a SYN was lost (RFC 6298 §5.7). */
+  begin(lost: boolean): void {
+    this.#timeouts = this.#backOff = 0;
+    if (lost) this.base = Math.max(this.base, LOST_SYN_RTO);
   }
 }

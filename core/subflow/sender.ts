@@ -15,6 +15,7 @@ import { Heard } from "./heard.ts";
 import type { Mapping } from "./pieces.ts";
 import { Scoreboard } from "./scoreboard.ts";
 import { SendWindow } from "./send_window.ts";
+import type { Timestamps } from "./timestamps.ts";
 import {
   type Outcome,
   OUTCOME_HEARD,
@@ -67,6 +68,7 @@ export class Sender {
   readonly #output: Output;
   readonly #mtu: Mtu;
   readonly #deadlines: Deadlines<SubflowTimer>;
+  readonly #timestamps: Timestamps;
   readonly #rack: Rack;
   readonly #iss: number;
   #detection: LossDetection;
@@ -89,6 +91,7 @@ export class Sender {
     output: Output,
     mtu: Mtu,
     deadlines: Deadlines<SubflowTimer>,
+    timestamps: Timestamps,
     iss: number,
   ) {
     this.board = new Scoreboard(stream);
@@ -96,6 +99,7 @@ export class Sender {
     this.#output = output;
     this.#mtu = mtu;
     this.#deadlines = deadlines;
+    this.#timestamps = timestamps;
     this.#iss = iss;
     this.#detection = this.#rack = new Rack(this.board, this.rtt);
   }
@@ -191,8 +195,7 @@ export class Sender {
   /** The handshake is over; without SACK losses are found by counting. */
   begin(sack: boolean, lostSyn: boolean): void {
     if (!sack) this.#detection = new NewReno(this.board, this.#rack);
-    this.rtt.answered();
-    if (lostSyn) this.rtt.lostSyn();
+    this.rtt.begin(lostSyn);
     this.#lostSyn = lostSyn;
     this.#deadlines.set(TIMER_RTO, Infinity);
   }
@@ -319,7 +322,8 @@ export class Sender {
     if (!advanced && delivered === 0 && !duplicate) return OUTCOME_HEARD | OUTCOME_WORK;
     if (advanced) rtt.answered();
     rate.count(delivered, now);
-    rtt.sample(heard, now);
+    if (heard.rtt >= 0) rtt.sample(heard, now);
+    else if (advanced) this.#sampleEcho(now);
 
     const mss = this.#mtu.payload;
     const progress: Progress = advanced ? "advanced" : duplicate ? "duplicate" : "none";
@@ -339,6 +343,12 @@ export class Sender {
     }
     if (advanced) this.#arm(now);
     return OUTCOME_HEARD | OUTCOME_WORK;
+  }
+
+  /** What was sent twice tells a round trip by the timestamp that it echoes (RFC 7323 §4). */
+  #sampleEcho(now: Micros): void {
+    const roundTrip = this.#timestamps.roundTrip(now);
+    if (roundTrip >= 0) this.rtt.sampleEchoed(roundTrip, now);
   }
 
   #takeBlocks(now: Micros): void {

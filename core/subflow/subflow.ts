@@ -167,7 +167,15 @@ export class Subflow implements SubflowView {
       mtu,
       deadlines,
     });
-    this.sender = new Sender(host, level.sendStream, this.output, mtu, deadlines, iss);
+    this.sender = new Sender(
+      host,
+      level.sendStream,
+      this.output,
+      mtu,
+      deadlines,
+      timestamps,
+      iss,
+    );
   }
 
   // What plugins see.
@@ -413,13 +421,13 @@ export class Subflow implements SubflowView {
     const { sender } = this;
     const handshake = this.#handshake!;
     const active = this.#tcp.synSent;
-    if (handshake.sends === 1) sender.measured(now - handshake.sentAt, now);
+    const lost = this.#measure(handshake, now);
     sender.board.synAcked();
     if (!this.receiver.start(this.#host.wasm, this.#level.receiveStream)) {
       return this.#end("aborted");
     }
     this.#tcp.on("established");
-    sender.begin(this.output.sackPermitted, handshake.sends > 1);
+    sender.begin(this.output.sackPermitted, lost);
     this.acks.offered(1);
     this.output.resize();
     if (!active) {
@@ -433,6 +441,19 @@ export class Subflow implements SubflowView {
     // Until the fourth ACK a join carries no data, and its third ACK is repeated (RFC 8684 §3.2).
     this.#deadlines.set(TIMER_THIRD_ACK, now + sender.rtt.base);
     return OUTCOME_WORK;
+  }
+
+  /** Takes the round trip of a handshake whose last segment is in `rx`; true when a SYN, or its answer, was lost. */
+  #measure(handshake: Handshake, now: Micros): boolean {
+    const { begunAt } = handshake;
+    // Where the answer is one to the first, the repeats were not needed: the path is slow.
+    if (handshake.sends === 1 || this.timestamps.echoes(begunAt)) {
+      this.sender.measured(now - begunAt, now);
+      return false;
+    }
+    const roundTrip = this.timestamps.roundTrip(now);
+    if (roundTrip >= 0) this.sender.rtt.sampleEchoed(roundTrip, now);
+    return true;
   }
 
   /** Goes on with the segment in `rx` from its ACK field on. */

@@ -4,6 +4,9 @@ import type { Micros } from "../plugin.ts";
 import { rx } from "../wire/segment.ts";
 import { distance32 } from "../wire/seq.ts";
 
+/** No round trip is longer: what seems to be is an echo of something else. */
+const LONGEST_ROUND_TRIP: Micros = 60e6;
+
 /** How long a timestamp of the peer tells old from new (RFC 7323 §5.5). */
 const TIMESTAMP_LIFE: Micros = 24 * 24 * 3600e6;
 
@@ -37,6 +40,18 @@ export class Timestamps {
   /** Our clock: milliseconds (RFC 7323 §5.4: 1 ms to 1 s a tick). */
   value(now: Micros): number {
     return timestampAt(now, this.#offset);
+  }
+
+  /** Round trip that the echo in `rx`, an ACK of something new, tells, in whole milliseconds; -1 when it tells none (RFC 7323 §4.1). */
+  roundTrip(now: Micros): Micros {
+    if (!this.#on || !rx.hasTimestamps || rx.tsecr === 0) return -1;
+    const elapsed = 1000 * distance32(this.value(now), rx.tsecr);
+    return elapsed <= LONGEST_ROUND_TRIP ? elapsed : -1;
+  }
+
+  /** Whether the echo in `rx` is that of a segment sent at `sentAt`. */
+  echoes(sentAt: Micros): boolean {
+    return this.#on && rx.hasTimestamps && rx.tsecr === this.value(sentAt);
   }
 
   /** Agrees on the option by the SYN in `rx`, and takes its timestamp. */

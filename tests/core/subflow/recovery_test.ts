@@ -251,9 +251,86 @@ describe("the retransmission timer (RFC 6298)", () => {
     d.silent();
   });
 
-  it("takes no sample of what was sent twice (Karn; RFC 6298 §3)", () => {
+  it("stays backed off until what was sent once is acknowledged (Karn; RFC 6298 §5.7)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false, timestamps: false });
+    warmUp(d, peer, app);
+    const { rtt } = app.socket.subflows[0]!.sender;
+    const { rto } = rtt;
+    app.write(100);
+    peer.takeAll();
+    d.pass(2 * rto);
+    assertEquals(peer.takeAll().length, 1);
+    assertEquals(rtt.rto, 2 * rto);
+    // Of which of the two copies it tells is not known.
+    peer.acks();
+    app.write(100);
+    peer.takeAll();
+    assertEquals(d.untilSent(), 2 * rto);
+    peer.takeAll();
+    peer.acks();
+    assertEquals(rtt.timeouts, 0);
+    assertEquals(rtt.rto, 4 * rto);
+    app.write(100);
+    peer.takeAll();
+    d.pass(20e3);
+    peer.acks();
+    assert(rtt.rto <= rto, `${rtt.rto}`);
+  });
+
+  it("takes a sample of what was sent twice by the timestamp that comes back (RFC 7323 §4)", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ mptcp: false });
+    warmUp(d, peer, app);
+    const { rtt } = app.socket.subflows[0]!.sender;
+    const { srtt, rto } = rtt;
+    app.write(100);
+    const echo = peer.gets("P. +100").options[0]!.split(" ")[1];
+    assertEquals(d.untilSent(), rto);
+    const again = peer.take();
+    d.pass(1.5 * rto);
+    // The first copy has arrived: the path has become slow.
+    peer.sends(`. ack ${again.end} <TS ${peer.tsval} ${echo}>`);
+    assert(rtt.srtt > srtt + (2.5 * rto - srtt) / 8 - 1e3, `${srtt}, then ${rtt.srtt}`);
+    assert(rtt.rto > 2.5 * rto, `${rtt.rto} for a round trip of ${2.5 * rto}`);
+    assertEquals(rtt.backedOff, 0);
+  });
+
+  it("is moved by an echo no further than its tick of a millisecond demands", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false, rtt: 300 });
+    const { rtt } = app.socket.subflows[0]!.sender;
+    app.write(100);
+    peer.takeAll();
+    d.untilSent();
+    peer.takeAll();
+    const { srtt } = rtt;
+    d.pass(300);
+    peer.acks();
+    assertEquals(rtt.srtt, srtt);
+    assertEquals(rtt.backedOff, 0);
+  });
+
+  it("takes no sample of an echo that cannot be: of later, of long ago, of nothing", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    const { rtt } = app.socket.subflows[0]!.sender;
+    const { srtt } = rtt;
+    for (const shift of [5000, -70000, null]) {
+      app.write(100);
+      peer.takeAll();
+      d.untilSent();
+      const again = peer.take();
+      const echo = shift === null ? 0 : +again.options[0]!.split(" ")[1]! + shift >>> 0;
+      peer.sends(`. ack ${again.end} <TS ${peer.tsval} ${echo}>`);
+      assertEquals(rtt.srtt, srtt);
+    }
+    assertEquals(rtt.backedOff, 3);
+  });
+
+  it("takes no sample of what was sent twice without timestamps (Karn; RFC 6298 §3)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false, timestamps: false });
     warmUp(d, peer, app);
     const { rtt } = app.socket.subflows[0]!.sender;
     app.write(100);
@@ -328,6 +405,35 @@ describe("the window", () => {
       // And three seconds until the first timeout (RFC 6298 §5.7).
       assertEquals(d.untilSent(), lost ? 3e6 : 220e3);
     }
+  });
+
+  it("begins with ten segments where the first SYN is answered late: nothing was lost, the path is slow", () => {
+    using d = new Dialogue();
+    const app = d.connect();
+    const peer = d.called();
+    const echo = peer.gets("S 0").options.find((each) => each.startsWith("TS"))!.split(" ")[1];
+    d.pass(4e6);
+    assertEquals(peer.takeAll().length, 2);
+    peer.timestamps = true;
+    peer.sends(`S. 0 ack 1 win 65535 <mss 1460, mpc key, sackOK, TS 1000 ${echo}, ws 7>`);
+    peer.gets(". 1 ack 1");
+    app.write(100e3);
+    assertEquals(peer.takeAll().length, 10);
+    assertEquals(d.untilSent(), 12e6);
+  });
+
+  it("begins with ten segments where the first SYN/ACK is answered late", () => {
+    using d = new Dialogue();
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({ mptcp: false }, "S", []);
+    const echo = peer.gets("S. 0").options.find((each) => each.startsWith("TS"))!.split(" ")[1];
+    d.pass(4e6);
+    assertEquals(peer.takeAll().length, 2);
+    peer.sends(`. 1 ack 1 <TS 5000 ${echo}>`);
+    d.accept(listener).write(100e3);
+    assertEquals(peer.takeAll().length, 10);
+    assertEquals(d.untilSent(), 12e6);
   });
 
   it("is the initial one again after a pause of more than a timeout (RFC 5681 §4.1)", () => {

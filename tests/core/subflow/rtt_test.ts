@@ -62,7 +62,7 @@ describe("round-trip time (RFC 6298)", () => {
     assertEquals(rtt.base, MAX_RTO);
   });
 
-  it("doubles the timeout each time it passes, until something is answered (§5.5, §5.7)", () => {
+  it("doubles the timeout each time it passes, until a sample comes, whatever is answered (§5.5, §5.7)", () => {
     const rtt = new Rtt();
     rtt.sample(told(100e3), 0);
     const waits = Array.from({ length: 10 }, () => {
@@ -73,12 +73,14 @@ describe("round-trip time (RFC 6298)", () => {
     assertEquals(waits, [1, 2, 4, 8, 16, 32, 64, 128, 200, 200]);
     assertEquals([rtt.timeouts, rtt.base], [10, 300e3]);
     rtt.answered();
-    assertEquals([rtt.timeouts, timeout(rtt)], [0, 300e3]);
+    assertEquals([rtt.timeouts, rtt.backedOff, timeout(rtt)], [0, 10, MAX_RTO]);
+    rtt.sample(told(100e3), 0);
+    assertEquals([rtt.backedOff, timeout(rtt)], [0, rtt.base]);
   });
 
-  it("is unknown after a lost SYN: the timeout is 3 s (§5.7), until a sample comes", () => {
+  it("is unknown after a lost SYN: the timeout is 3 s at least (§5.7), until a sample comes", () => {
     const rtt = new Rtt();
-    rtt.lostSyn();
+    rtt.begin(true);
     assertEquals([rtt.base, rtt.srtt], [3e6, 1e6]);
     rtt.sample(told(100e3), 0);
     assertEquals(rtt.base, 300e3);

@@ -24,8 +24,8 @@ class Desk extends OutputParts {
   constructor(options: { sack?: boolean; lostSyn?: boolean; controlled?: boolean } = {}) {
     super({ written: 50_000, plain: true });
     const { sack = true, lostSyn = false, controlled = true } = options;
-    const { host, level, output, mtu, deadlines } = this;
-    this.sender = new Sender(host, level.sendStream, output, mtu, deadlines, ISS);
+    const { host, level, output, mtu, deadlines, timestamps } = this;
+    this.sender = new Sender(host, level.sendStream, output, mtu, deadlines, timestamps, ISS);
     this.sender.board.synSent();
     this.sender.board.synAcked();
     this.sender.window.update(1, 1, 50_000);
