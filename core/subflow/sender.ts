@@ -157,6 +157,11 @@ export class Sender {
     return this.limit - this.board.inFlight < this.#mtu.payload;
   }
 
+  /** Bytes sent and not cumulatively acknowledged: FlightSize (RFC 5681 §2, RFC 6675 §5). */
+  get #flightSize(): number {
+    return this.board.nxt - this.board.una;
+  }
+
   /** Bytes that the ACK in hand has delivered. */
   get heard(): number {
     return heard.delivered;
@@ -371,11 +376,14 @@ export class Sender {
     this.#controller?.onAck(sample);
   }
 
-  /** Fast recovery begins: one reduction for all losses of a flight (RFC 5681 §3.2, RFC 6675 §5). */
-  #enterRecovery(flightSize: number): void {
-    this.#recovery = fastRecovery(this.board.nxt, flightSize);
+  /**
+   * Fast recovery begins: one reduction for all losses of a flight (RFC 5681 §3.2, RFC 6675 §5). `inFlight` bytes were in the network before; what
+   * was SACKed counts for the reduction (RFC 5681 eq. 4), not for PRR, which would never see it delivered (RFC 9937 §6).
+   */
+  #enterRecovery(inFlight: number): void {
+    this.#recovery = fastRecovery(this.board.nxt, inFlight);
     this.#host.count(this.#output.sackPermitted ? "TCPSackRecovery" : "TCPRenoRecovery");
-    this.#controller?.onCongestion("loss", flightSize);
+    this.#controller?.onCongestion("loss", this.#flightSize);
   }
 
   /** The reordering window is over: what has not come is lost, as if an acknowledgement told (RFC 8985 §6.3). */
@@ -402,7 +410,7 @@ export class Sender {
       this.#arm(now);
       return 0;
     }
-    const flightSize = board.inFlight + board.lost;
+    const flightSize = this.#flightSize;
     rtt.backOff();
     this.#host.count("TCPTimeouts");
     if (rtt.timeouts > MAX_TIMEOUTS) return null;

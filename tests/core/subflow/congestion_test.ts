@@ -12,9 +12,11 @@ function listening(cwnd: number): {
   plugin: CongestionControlPlugin;
   acks: AckSample[];
   congestion: string[];
+  flightSizes: number[];
 } {
   const acks: AckSample[] = [];
   const congestion: string[] = [];
+  const flightSizes: number[] = [];
   const plugin: CongestionControlPlugin = {
     kind: "congestion-control",
     name: "listening",
@@ -23,12 +25,77 @@ function listening(cwnd: number): {
         cwnd,
         ssthresh: cwnd,
         onAck: (ack) => acks.push({ ...ack }),
-        onCongestion: (cause) => congestion.push(cause),
+        onCongestion: (cause, flightSize) => {
+          congestion.push(cause);
+          flightSizes.push(flightSize);
+        },
       }),
     }),
   };
-  return { plugin, acks, congestion };
+  return { plugin, acks, congestion, flightSizes };
 }
+
+describe("FlightSize: what is sent and not cumulatively acknowledged (RFC 5681 §2, eq. 4)", () => {
+  const cases: [
+    name: string,
+    sack: boolean,
+    acks: readonly string[],
+    cause: string,
+    size: number,
+  ][] = [
+    [
+      "with SACK, one block after the other",
+      true,
+      [
+        `1 sack ${1 + MSS}:${1 + 2 * MSS}`,
+        `1 sack ${1 + MSS}:${1 + 3 * MSS}`,
+        `1 sack ${1 + MSS}:${1 + 4 * MSS}`,
+      ],
+      "loss",
+      10,
+    ],
+    ["with SACK, in one ACK", true, [`1 sack ${1 + MSS}:${1 + 4 * MSS}`], "loss", 10],
+    [
+      "with SACK behind what the same ACK acknowledges",
+      true,
+      [
+        `${1 + 2 * MSS} sack ${1 + 3 * MSS}:${1 + 7 * MSS}`,
+      ],
+      "loss",
+      8,
+    ],
+    [
+      "with SACK, when the reordering window has passed",
+      true,
+      [
+        `1 sack ${1 + MSS}:${1 + 3 * MSS}`,
+      ],
+      "loss",
+      10,
+    ],
+    ["with SACK, at a timeout", true, [`1 sack ${1 + 9 * MSS}:${1 + 10 * MSS}`], "timeout", 10],
+    ["without SACK", false, ["1", "1", "1"], "loss", 10],
+  ];
+  for (const [name, sack, lines, cause, size] of cases) {
+    it(`${name}: ${size} of 10 segments`, () => {
+      const { plugin, congestion, flightSizes } = listening(10 * MSS);
+      using d = new Dialogue({ policies: { congestionControl: plugin } });
+      const { peer, app } = d.opened({ sack });
+      app.write(10 * MSS);
+      assertEquals(peer.takeAll().length, 10);
+      d.pass(20e3);
+      for (const line of lines) {
+        const [ack, block] = line.split(" sack ");
+        peer.sends(`. ack ${ack} <dack8 ${ack}${block === undefined ? "" : `, sack ${block}`}>`);
+      }
+      if (cause === "timeout") {
+        // The head alone is lost, and lost again.
+        d.pass(10e6);
+      } else if (congestion.length === 0) d.untilSent();
+      assertEquals(flightSizes[congestion.indexOf(cause)], size * MSS);
+    });
+  }
+});
 
 describe("a loss that shows when the reordering window has passed (RFC 8985 §6.3)", () => {
   it("is congestion like one that shows at once, and is repaired at once", () => {
