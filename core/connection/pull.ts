@@ -10,6 +10,12 @@ import type { Sent } from "./send_queue.ts";
 /** Most bytes one answer binds where the scheduler names none. */
 const DEFAULT_QUANTUM = 65535;
 
+/**
+ * A packet counts for at least this part of a segment: an eighth of 1,448 bytes is what one of 100 bytes takes on a link with its headers. So a
+ * window lets out eight times as many small packets as full ones, and no more.
+ */
+const LEAST_SHARE = 1 / 8;
+
 /** What the scheduler is asked about; one object for all connections, read within the call. */
 const chunk: { -readonly [K in keyof Chunk]: Chunk[K] } = { offset: 0, length: 0, sentOn: [] };
 const nobody: readonly Subflow[] = [];
@@ -55,8 +61,8 @@ export function push(meta: MetaSocket, now: Micros): void {
 }
 
 /**
- * Collects the subflows that may take `bytes`: with room, not stale, backup ones only when no other works (RFC 8684 §3.3.8). Less than a segment must
- * wait where as many packets as fill the window are in flight already: thousands of small ones would overrun any queue, and later they go as one.
+ * Collects the subflows that may take `bytes`: with room for them, or for a segment of them, not stale, backup ones only when no other works (RFC 8684
+ * §3.3.8). Less than a segment must wait where many small packets are in flight already: thousands would overrun any queue, and later they go as one.
  */
 function collectReady(meta: MetaSocket, bytes: number): void {
   const { subflows } = meta;
@@ -73,9 +79,11 @@ function collectReady(meta: MetaSocket, bytes: number): void {
     const subflow = subflows[i]!;
     if (!subflow.usable || (working && subflow.stale) || (regular && subflow.backup)) continue;
     const { sender, mss } = subflow;
-    if (bytes < mss && sender.board.pieces * mss >= sender.cwnd) continue;
-    const { room } = sender;
-    if (room >= mss || (room > 0 && sender.board.inFlight === 0)) ready[count++] = subflow;
+    const { room, board } = sender;
+    if (bytes < mss && board.pieces * mss * LEAST_SHARE >= sender.cwnd) continue;
+    if (room >= Math.min(mss, bytes) || (room > 0 && board.inFlight === 0)) {
+      ready[count++] = subflow;
+    }
   }
   shorten(ready, count);
 }
@@ -129,7 +137,7 @@ function offer(meta: MetaSocket, sent: Sent, from: number, to: number): Sent {
   chunk.length = available = Math.min(to, sent.end) - from;
   last = true;
   chunk.sentOn = carriersOf(sent);
-  collectReady(meta, Infinity);
+  collectReady(meta, available);
   let kept = 0;
   for (let i = 0; i < ready.length; i++) {
     const subflow = ready[i]!;
@@ -158,11 +166,12 @@ function nextNew(meta: MetaSocket): boolean {
   const { unsent } = sendQueue;
   const allowed = Math.min(unsent, sendQueue.window);
   if (allowed <= 0) return false;
-  collectReady(meta, allowed);
+  last = allowed === unsent;
+  // What the peer's window cuts off is no end: it waits for a segment's room (RFC 9293 §3.8.6.2.1).
+  collectReady(meta, last ? allowed : Infinity);
   if (ready.length === 0) return false;
   chunk.offset = sendQueue.nxt;
   available = allowed;
-  last = allowed === unsent;
   chunk.length = Math.min(allowed, meta.quantum ?? DEFAULT_QUANTUM);
   chunk.sentOn = nobody;
   // Nagle (RFC 9293 §3.7.4), where the application asked for it.
@@ -236,7 +245,8 @@ function repeat(meta: MetaSocket, sent: Sent, subflow: Subflow, now: Micros): bo
 function repeatOnOthers(meta: MetaSocket, now: Micros): void {
   const { scheduler, sendQueue } = meta;
   if (!scheduler.repeats || meta.fallback || meta.subflows.length < 2) return;
-  collectReady(meta, Infinity);
+  // How much it is differs from one to the other.
+  collectReady(meta, 1);
   for (let i = 0; i < ready.length; i++) candidates[i] = ready[i]!;
   shorten(candidates, ready.length);
   for (let i = 0; i < candidates.length; i++) {

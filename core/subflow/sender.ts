@@ -152,9 +152,11 @@ export class Sender {
     return room > 0 ? room : 0;
   }
 
-  /** The window leaves less than a segment. */
+  /** The window leaves less than a segment, in bytes or in packets: as many as it is in segments show as well that it was needed (Linux tcp_is_cwnd_limited). */
   get full(): boolean {
-    return this.limit - this.board.inFlight < this.#mtu.payload;
+    const { board, limit } = this;
+    const mss = this.#mtu.payload;
+    return limit - board.inFlight < mss || (board.pieces + 1) * mss > limit;
   }
 
   /** Bytes sent and not cumulatively acknowledged: FlightSize (RFC 5681 §2, RFC 6675 §5). */

@@ -191,15 +191,34 @@ describe("the packet scheduler (draft §3.5.3.2)", () => {
     assertEquals(near.takeAll().map(({ seq, end }) => end - seq), [WINDOW]);
   });
 
-  it("keeps no more packets in flight than the window has segments: later small writes go as one", () => {
+  it("keeps eight small packets in flight for each segment of the window: later small writes go as one", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
     for (let i = 0; i < 400; i++) app.write(3);
-    assertEquals(peer.takeAll().length, 10);
+    assertEquals(peer.takeAll().length, 80);
     peer.acks();
     assertEquals(peer.take().end, 1201);
     peer.acks();
     assertEquals(app.socket.unacked, 0);
+  });
+
+  it("sends small writes as a segment when they make one, however many packets are in flight", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    for (let i = 0; i < 95; i++) app.write(100);
+    assertEquals(peer.takeAll().slice(80).map(({ payload }) => payload.length), [1448, 52]);
+  });
+
+  it("lets a small write out where the window has no room for a segment, but for that", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    const { mss } = app.socket.subflows[0]!;
+    app.write(9 * mss + 100);
+    assertEquals(peer.takeAll().length, 10);
+    app.write(200);
+    peer.gets("P. +200");
+    app.write(mss);
+    d.silent();
   });
 
   it("waits with less than a segment while something is unacknowledged, where Nagle is asked for (RFC 9293 §3.7.4)", () => {
