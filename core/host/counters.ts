@@ -23,12 +23,17 @@ export class Counters {
 /** So many events a second, and no burst above it. */
 export class RateLimit {
   readonly #perSecond: number;
+  readonly #random: () => number;
   #left: number;
   #last = 0;
 
-  /** @param perSecond Events a second. */
-  constructor(perSecond: number) {
+  /**
+   * @param perSecond Events a second.
+   * @param random From [0, 1): what an event costs beyond a half. Where a limit is exact, somebody who may use it up can count what others have used.
+   */
+  constructor(perSecond: number, random: () => number = () => 0.5) {
     this.#perSecond = perSecond;
+    this.#random = random;
     this.#left = perSecond;
   }
 
@@ -37,7 +42,7 @@ export class RateLimit {
     this.#left = Math.min(this.#perSecond, this.#left + (now - this.#last) * this.#perSecond / 1e6);
     this.#last = now;
     if (this.#left < 1) return false;
-    this.#left--;
+    this.#left -= 0.5 + this.#random();
     return true;
   }
 }

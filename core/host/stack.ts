@@ -38,8 +38,6 @@ import { Tokens } from "./tokens.ts";
 
 /** Replies to what belongs to no connection, a second. */
 const REPLIES = 1000;
-/** Challenge ACKs a second (RFC 5961 §7). */
-const CHALLENGES = 1000;
 
 /** What a stack is made of. */
 export interface StackOptions {
@@ -83,8 +81,7 @@ export class Stack implements ConnectionHost {
   readonly routes = new Routes();
   readonly experiments: Experiments;
   /** Limits of replies to strangers. */
-  readonly replies = new RateLimit(REPLIES);
-  readonly #challenges = new RateLimit(CHALLENGES);
+  readonly replies: RateLimit;
   readonly #options: StackOptions;
   readonly #guard: PolicyGuard;
   readonly #isn: RandomStream;
@@ -110,6 +107,7 @@ export class Stack implements ConnectionHost {
       random: (stream) => options.random(stream).float(),
     });
     this.experiments = options.experiments ?? {};
+    this.replies = new RateLimit(REPLIES, options.random("replies").float);
     this.#isn = options.random("isn");
     this.#keys = options.random("keys");
     const secrets = options.random("flow hash");
@@ -383,10 +381,6 @@ export class Stack implements ConnectionHost {
 
   count(name: string, by = 1): void {
     this.counters.count(name, by);
-  }
-
-  mayChallenge(now: Micros): boolean {
-    return this.#challenges.take(now);
   }
 
   randomWord(): number {

@@ -11,6 +11,8 @@ const SYN_TRIES = 7;
 const JOIN_TRIES = 4;
 /** Third ACKs of a join sent without an answer. */
 const THIRD_ACK_TRIES = 6;
+/** How long copies of a SYN, or of its answer, are not answered once one was. */
+const COPY_WAIT: Micros = 500e3;
 /**
  * SYNs with MP_CAPABLE before the first without, for paths that drop unknown options (RFC 8684 §3.1 leaves their number to local policy; Linux has 3
  * and stays without). They take turns from then on: what was lost for another reason may still become MPTCP.
@@ -51,6 +53,7 @@ export class Handshake {
   #option: SynOption;
   #sends = 0;
   #begunAt: Micros = 0;
+  #copiedAt: Micros = -Infinity;
   #ackOwed = false;
   /** The SYN that is answered has asked for MPTCP. */
   #asked = true;
@@ -65,7 +68,7 @@ export class Handshake {
     return this.#option;
   }
 
-  /** SYNs, SYN/ACKs and repeated third ACKs sent. */
+  /** SYNs, SYN/ACKs and repeated third ACKs sent by ourselves: answers to copies do not count. */
   get sends(): number {
     return this.#sends;
   }
@@ -103,6 +106,18 @@ export class Handshake {
   /** A SYN or SYN/ACK has left. */
   sent(now: Micros): void {
     if (this.#sends++ === 0) this.#begunAt = now;
+  }
+
+  /** It was sent once, by ourselves or as an answer to a copy: what answers it tells a round trip. */
+  get sentOnce(): boolean {
+    return this.#sends === 1 && this.#copiedAt === -Infinity;
+  }
+
+  /** Whether what has come again is answered now: the first copy is, our answer may be lost; then one in half a second (Linux tcp_invalid_ratelimit). */
+  mayAnswer(now: Micros): boolean {
+    if (now - this.#copiedAt < COPY_WAIT) return false;
+    this.#copiedAt = now;
+    return true;
   }
 
   /** The third ACK is to be sent again; false when it was often enough. */

@@ -147,7 +147,6 @@ export class Output {
     this.#empty();
     this.#outlet.send(this.#host.out);
     this.#segments++;
-    handshake.sent(now);
   }
 
   /** The third ACK with the option that belongs to it; false when the link is full. */

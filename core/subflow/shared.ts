@@ -53,8 +53,6 @@ export interface SubflowHost {
   readonly out: PacketOut;
   /** Counts an event under its MIB name. */
   count(name: string, by?: number): void;
-  /** Whether another challenge ACK may be sent now (RFC 5961 §7). */
-  mayChallenge(now: Micros): boolean;
   /** Takes a flow out of the demultiplexer; 0 for none. */
   forget(flow: number): void;
   /** Has `timeWait` answer for its flow from now on, for its time. */

@@ -18,6 +18,7 @@ import { type Key, MP_CAPABLE, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import { type Draft, rx, tx } from "../wire/segment.ts";
 import { fromWire } from "../wire/seq.ts";
 import { Acks, DELAYED_ACK } from "./acks.ts";
+import { Challenges } from "./challenges.ts";
 import {
   Deadlines,
   SUBFLOW_TIMERS,
@@ -126,6 +127,8 @@ export class Subflow implements SubflowView {
   #backupByUs: boolean;
   #backupByPeer: boolean;
   #stale = false;
+  /** Made when the first is wanted. */
+  #challenges: Challenges | null = null;
   // The segment in hand: its sequence offset, and the right edge of the window that it found.
   #seq = 0;
   #edge = 0;
@@ -269,7 +272,7 @@ export class Subflow implements SubflowView {
     return this.#tcp.synSent;
   }
 
-  /** The handshake had to be sent again. */
+  /** The handshake had to be sent again, as no answer came in time. */
   get handshakeRepeated(): boolean {
     return (this.#handshake?.sends ?? 2) > 1;
   }
@@ -346,6 +349,7 @@ export class Subflow implements SubflowView {
   #sendSyn(flags: number, now: Micros): void {
     const { sender } = this;
     this.output.syn(this.#handshake!, flags, now);
+    this.#handshake!.sent(now);
     sender.board.synSent();
     sender.rtt.arm(this.#deadlines, now);
   }
@@ -373,7 +377,7 @@ export class Subflow implements SubflowView {
     const seq = this.#seq = fromWire(rx.seq, this.receiver.irs, next);
     if ((flags & TCP_RST) === 0 && this.timestamps.old(now)) {
       this.#host.count("PAWSEstab");
-      return this.#challenge(now);
+      return this.#unacceptable(now);
     }
     // First, check the sequence number.
     const end = seq + rx.length + ((flags & TCP_FIN) !== 0 ? 1 : 0);
@@ -381,7 +385,7 @@ export class Subflow implements SubflowView {
     const edge = this.#edge = Math.max(this.acks.edge, next + this.#level.receiveWindow);
     if (end < this.acks.last || seq > edge) {
       if (flags & TCP_RST) return 0;
-      return flags & TCP_SYN ? this.#repeated(flags, now) : this.#challenge(now);
+      return flags & TCP_SYN ? this.#repeated(flags, now) : this.#unacceptable(now);
     }
     // Second, check the RST bit (RFC 5961 §3.2: only the exact number resets).
     if (flags & TCP_RST) {
@@ -447,13 +451,13 @@ export class Subflow implements SubflowView {
   #measure(handshake: Handshake, now: Micros): boolean {
     const { begunAt } = handshake;
     // Where the answer is one to the first, the repeats were not needed: the path is slow.
-    if (handshake.sends === 1 || this.timestamps.echoes(begunAt)) {
+    if (handshake.sentOnce || this.timestamps.echoes(begunAt)) {
       this.sender.measured(now - begunAt, now);
       return false;
     }
     const roundTrip = this.timestamps.roundTrip(now);
     if (roundTrip >= 0) this.sender.rtt.sampleEchoed(roundTrip, now);
-    return true;
+    return handshake.sends > 1;
   }
 
   /** Goes on with the segment in `rx` from its ACK field on. */
@@ -546,9 +550,17 @@ export class Subflow implements SubflowView {
     return this.#tcp.timeWait ? OUTCOME_FIN | this.#rest(now) : OUTCOME_FIN;
   }
 
+  /** What came before, or cannot be, is acknowledged: with something in it always, it may be repeated for want of our ACK; else within the limit. */
+  #unacceptable(now: Micros): Outcome {
+    if (!rx.hasText) return this.#challenge(now);
+    this.acks.need();
+    return OUTCOME_WORK;
+  }
+
   /** An ACK that tells the peer where we are, within the limit of RFC 5961 §7. */
   #challenge(now: Micros): Outcome {
-    if (!this.#host.mayChallenge(now)) {
+    this.#challenges ??= new Challenges();
+    if (!this.#challenges.take(now)) {
       this.#host.count("TCPACKSkippedChallenge");
       return 0;
     }
@@ -561,16 +573,19 @@ export class Subflow implements SubflowView {
   #repeated(flags: number, now: Micros): Outcome {
     const first = rx.seq === this.receiver.irs;
     const answer = (flags & TCP_ACK) !== 0;
-    if (first && this.#tcp.synReceived && !answer) {
-      this.#handshake!.asked(rx.option(MP_CAPABLE) !== 0);
-      this.#sendSyn(TCP_SYN | TCP_ACK, now);
-      return OUTCOME_WORK;
+    const handshake = this.#handshake;
+    const answered = first && handshake !== null &&
+      (answer ? this.#tcp.established : this.#tcp.synReceived);
+    if (!answered) return this.#challenge(now);
+    if (!answer) handshake.asked(rx.option(MP_CAPABLE) !== 0);
+    if (!handshake.mayAnswer(now)) {
+      this.#host.count("TCPACKSkippedSynRecv");
+      return 0;
     }
-    if (first && this.#tcp.established && answer && this.#handshake !== null) {
-      this.output.thirdAck(this.#handshake, this.sender.board.nxt, now);
-      return OUTCOME_WORK;
-    }
-    return this.#challenge(now);
+    // No try of ours: a network that doubles SYNs loses none, and copies prolong nothing.
+    if (answer) this.output.thirdAck(handshake, this.sender.board.nxt, now);
+    else this.output.syn(handshake, TCP_SYN | TCP_ACK, now);
+    return OUTCOME_WORK;
   }
 
   // Time passes.

@@ -7,6 +7,7 @@ import { type OptionPlan, planOptions } from "../wire/option_space.ts";
 import { inOnePiece } from "../wire/packet.ts";
 import { rx, tx } from "../wire/segment.ts";
 import { distance32, type InitialDsn } from "../wire/seq.ts";
+import { Challenges } from "./challenges.ts";
 import type { Outlet, SubflowHost, Timed } from "./shared.ts";
 import { type ReceiveWindow, windowField } from "./receive_window.ts";
 import type { Timestamps } from "./timestamps.ts";
@@ -46,6 +47,7 @@ export class TimeWait implements Timed {
   deadline: Micros = Infinity;
   queuedAt: Micros = Infinity;
   readonly #state: TimeWaitState;
+  #challenges: Challenges | null = null;
 
   /** Begins; the host is told by the subflow. */
   constructor(state: TimeWaitState) {
@@ -74,12 +76,12 @@ export class TimeWait implements Timed {
     const rst = (flags & TCP_RST) !== 0;
     if (!rst && timestamps.old(now)) {
       host.count("PAWSEstab");
-      return this.#challenge(now);
+      return this.#unacceptable(now);
     }
     const fin = (flags & TCP_FIN) !== 0;
     const from = distance32(rx.seq, ack);
     if (from + rx.length + (fin ? 1 : 0) < 0 || from > room) {
-      return rst ? "done" : this.#challenge(now);
+      return rst ? "done" : this.#unacceptable(now);
     }
     if (rst) return from === 0 ? "over" : this.#challenge(now);
     if ((flags & TCP_SYN) !== 0) return this.#challenge(now);
@@ -114,9 +116,19 @@ export class TimeWait implements Timed {
     memory_free(this.#state.key);
   }
 
+  /** What came before, or cannot be, is acknowledged: with something in it always, it may be repeated for want of our ACK; else within the limit. */
+  #unacceptable(now: Micros): "done" {
+    if (rx.hasText) {
+      this.#acknowledge(now);
+      return "done";
+    }
+    return this.#challenge(now);
+  }
+
   #challenge(now: Micros): "done" {
     const { host } = this.#state;
-    if (host.mayChallenge(now)) {
+    this.#challenges ??= new Challenges();
+    if (this.#challenges.take(now)) {
       host.count("TCPChallengeACK");
       this.#acknowledge(now);
     } else {

@@ -46,6 +46,7 @@ import {
   RX_WINDOW,
   RX_WINDOW_SCALE,
   TCP_FIN,
+  TCP_RST,
   TCP_SYN,
   TX_ACK,
   TX_DATA_ACK_HIGH,
@@ -171,6 +172,12 @@ class Rx {
   get taken(): number {
     const flags = u32[RX_FLAGS]!;
     return u32[RX_LENGTH]! + (flags & TCP_SYN ? 1 : 0) + (flags & TCP_FIN ? 1 : 0);
+  }
+
+  /** It has something that a sender repeats until it is acknowledged: payload or FIN, no SYN, no RST. */
+  get hasText(): boolean {
+    const flags = u32[RX_FLAGS]!;
+    return (flags & (TCP_SYN | TCP_RST)) === 0 && (u32[RX_LENGTH]! > 0 || (flags & TCP_FIN) !== 0);
   }
 
   /** Leaves out what lies behind the first `length` bytes, a FIN too (RFC 9293 §3.10.7.4, seventh). */

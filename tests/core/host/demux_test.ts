@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { StackError } from "../../../core/host/stack_error.ts";
 import { Dialogue } from "../../support/dialogue.ts";
@@ -67,15 +67,15 @@ describe("a segment to no connection (RFC 9293 §3.10.7.1)", () => {
     d.silent();
   });
 
-  it("is answered a thousand times a second at most", () => {
+  it("is answered about a thousand times a second at most", () => {
     using d = new Dialogue();
     const peer = d.peer({ port: 99 });
     for (let i = 0; i < 1500; i++) peer.sends(". 1 ack 1");
-    assertEquals(peer.takeAll().length, 1000);
-    assertEquals(d.counter("TcpOutRstsSkipped"), 500);
+    assertAlmostEquals(peer.takeAll().length, 1000, 50);
+    assertAlmostEquals(d.counter("TcpOutRstsSkipped"), 500, 50);
     d.pass(100e3);
     for (let i = 0; i < 200; i++) peer.sends(". 1 ack 1");
-    assertEquals(peer.takeAll().length, 100);
+    assertAlmostEquals(peer.takeAll().length, 100, 20);
   });
 
   it("to somebody else's address is dropped and counted", () => {
@@ -190,7 +190,7 @@ describe("ICMP", () => {
   it("echo is limited, and never larger than the link", () => {
     using d = new Dialogue();
     for (let i = 0; i < 1200; i++) d.inject(ping(d));
-    assertEquals(d.sent.length, 1000);
+    assertAlmostEquals(d.sent.length, 1000, 50);
     d.sent.length = 0;
     d.pass(1e6);
     d.inject(ping(d, 4000));

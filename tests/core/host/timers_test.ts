@@ -1,7 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "npm:fast-check@4.10.2";
 import { RateLimit } from "../../../core/host/counters.ts";
+import { seededRandom } from "../../../core/host/random.ts";
 import { Callback, TimerQueue } from "../../../core/host/timers.ts";
 
 describe("the queue of deadlines", () => {
@@ -87,5 +88,17 @@ describe("a limit of events", () => {
     assertEquals(burst(100e3), 1);
     assertEquals(burst(600e3), 5);
     assertEquals(burst(3600e6), 10);
+  });
+
+  it("that others can watch is not to be counted exactly", () => {
+    const { float } = seededRandom(1)("replies");
+    const bursts = Array.from({ length: 50 }, () => {
+      const limit = new RateLimit(1000, float);
+      let taken = 0;
+      while (limit.take(0)) taken++;
+      return taken;
+    });
+    assert(new Set(bursts).size > 10, bursts.join(" "));
+    for (const taken of bursts) assert(taken > 900 && taken < 1100, `${taken}`);
   });
 });
