@@ -89,8 +89,8 @@ export interface ConnectionObserver {
   onReadable(): void;
   /** There is room to write. */
   onWritable(): void;
-  /** Nothing will come any more; the code tells why, null for an end in order. */
-  onClosed(code: NetworkCode | null): void;
+  /** Nothing will come any more; the code tells how it failed, null for an end in order, and the reason, where there is one, what led to that. */
+  onClosed(code: NetworkCode | null, reason: EndReason | null): void;
 }
 
 /** How the network can fail a connection. */
@@ -102,3 +102,14 @@ export type NetworkCode =
   | "NetworkUnreachable"
   | "AddrInUse"
   | "AddrNotAvailable";
+
+/** What led to the end of a connection, where its code alone would not say; core/net/errors.ts has the words. */
+export type EndReason =
+  /** A middlebox took MPTCP options away on the only path (RFC 8684 §3.7). */
+  | "options-removed"
+  /** More or fewer bytes came on the only path than were sent on it. */
+  | "bytes-miscounted"
+  /** What came on the only path is not what its DSS checksum says (RFC 8684 §3.3.1). */
+  | "checksum-failed"
+  /** The peer found a middlebox at work on the only path: MP_TCPRST with reason 6 (RFC 8684 §3.6). */
+  | "interference-told";

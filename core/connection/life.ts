@@ -1,11 +1,15 @@
 /** The life of a connection at the data level: its two directions, and how it ends (RFC 8684 §3.3.3, appendix D). */
 
-import type { NetworkCode } from "./host.ts";
+import type { EndReason, NetworkCode } from "./host.ts";
 
-/** Before the first subflow is established; alive; nothing more will come or go (`code` tells why, null: in order); everything is given back. */
+/** Before the first subflow is established; alive; nothing more will come or go (`code` tells how it failed, null: in order, `reason` what led to that); everything is given back. */
 export type Life =
   | { readonly kind: "opening" | "alive" }
-  | { readonly kind: "over" | "gone"; readonly code: NetworkCode | null };
+  | {
+    readonly kind: "over" | "gone";
+    readonly code: NetworkCode | null;
+    readonly reason: EndReason | null;
+  };
 
 /** Our direction: open; ending with a DATA_FIN at data offset `fin`; that acknowledged. `second`: the peer had finished before. */
 export type OurEnd =

@@ -29,7 +29,7 @@ import {
   TIMER_PERSIST,
   TIMER_WAKE,
 } from "./data_timer.ts";
-import type { ConnectionHost, ConnectionObserver, NetworkCode } from "./host.ts";
+import type { ConnectionHost, ConnectionObserver, EndReason, NetworkCode } from "./host.ts";
 import { Figures } from "./figures.ts";
 import { Keys } from "./keys.ts";
 import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts";
@@ -253,9 +253,14 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return this.#life.kind === "gone";
   }
 
-  /** Why it is over; null for an end in order, and before. */
+  /** How it failed; null for an end in order, and before. */
   get code(): NetworkCode | null {
     return "code" in this.#life ? this.#life.code : null;
+  }
+
+  /** What led to that, where the code alone would not say. */
+  get reason(): EndReason | null {
+    return "reason" in this.#life ? this.#life.reason : null;
   }
 
   /** The application has let go of it. */
@@ -694,20 +699,20 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   // Its end.
 
   /** MP_FASTCLOSE as RSTs on every subflow (RFC 8684 §3.5, option R). */
-  abortWith(code: NetworkCode | null, now: Micros): void {
+  abortWith(code: NetworkCode | null, now: Micros, reason: EndReason | null = null): void {
     if (this.over) return;
     if (!this.fallback && this.established) {
       // First of all, so that no path is opened in place of those that end.
-      this.#finish(code);
+      this.#finish(code, reason);
       this.host.count("MPFastcloseTx");
       for (const subflow of this.attempts) subflow.fastclose(this.keys.peer, now);
     }
-    this.endAll(code, now);
+    this.endAll(code, now, reason);
   }
 
   /** Ends every subflow with a RST, and the connection. */
-  endAll(code: NetworkCode | null, now: Micros): void {
-    this.#finish(code);
+  endAll(code: NetworkCode | null, now: Micros, reason: EndReason | null = null): void {
+    this.#finish(code, reason);
     for (const subflow of this.attempts) this.reset(subflow, RST_UNSPECIFIED, now);
     this.#removeWhenBare();
   }
@@ -715,7 +720,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Both directions are done: the subflows close in order (draft TRM-5, the safe variant). */
   maybeClosed(now: Micros): void {
     if (this.over || !this.finished) return;
-    this.#finish(null);
+    this.#finish(null, null);
     if (!this.fallback) {
       for (const subflow of this.attempts) {
         subflow.finish(now);
@@ -727,9 +732,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** Nothing more will come or go at the data level. */
-  #finish(code: NetworkCode | null): void {
+  #finish(code: NetworkCode | null, reason: EndReason | null): void {
     if (this.over) return;
-    this.#life = { kind: "over", code };
+    this.#life = { kind: "over", code, reason };
     this.#tell |= TELL_CLOSED | TELL_READABLE;
     this.deadlines.clearAll();
     this.paths.stop();
@@ -739,8 +744,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Gives everything back when it is over, nobody holds it, and no subflow is left. */
   #removeWhenBare(): void {
-    if (this.#life.kind !== "over" || !this.#appClosed || this.attempts.length > 0) return;
-    this.#life = { kind: "gone", code: this.#life.code };
+    const life = this.#life;
+    if (life.kind !== "over" || !this.#appClosed || this.attempts.length > 0) return;
+    this.#life = { kind: "gone", code: life.code, reason: life.reason };
     this.host.timers.arm(this.#alarm, Infinity);
     this.free();
     this.host.closed(this);
@@ -763,7 +769,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.#told(TELL_ESTABLISHED)) observer.onEstablished();
     if (this.#told(TELL_READABLE)) observer.onReadable();
     if (this.#told(TELL_WRITABLE)) observer.onWritable();
-    if (this.#told(TELL_CLOSED)) observer.onClosed(this.code);
+    if (this.#told(TELL_CLOSED)) observer.onClosed(this.code, this.reason);
   }
 
   #told(what: number): boolean {

@@ -18,6 +18,7 @@ import { applicationPaths } from "./paths.ts";
 import type { Hold, Registry } from "./registry.ts";
 import type {
   ConnectionObserver,
+  EndReason,
   NetworkCode,
   TransportConnectOptions,
   TransportSocket,
@@ -59,6 +60,7 @@ export class Channel implements ConnectionObserver {
   /** `onClosed` has been told. */
   #over = false;
   #code: NetworkCode | null = null;
+  #cause: EndReason | null = null;
   /** close() has been called. */
   #closed = false;
   #aborted = false;
@@ -154,7 +156,7 @@ export class Channel implements ConnectionObserver {
     this.#peer = formatEndpoint(address, port);
     this.#enlist();
     socket.observe(this);
-    if (socket.closed) this.onClosed(socket.code);
+    if (socket.closed) this.onClosed(socket.code, socket.reason);
   }
 
   #enlist(): void {
@@ -220,7 +222,12 @@ export class Channel implements ConnectionObserver {
   }
 
   #failure(verb: string): Error {
-    return networkError(this.#code ?? "ConnectionAborted", `${verb} ${this.#peer}`, true);
+    return networkError(
+      this.#code ?? "ConnectionAborted",
+      `${verb} ${this.#peer}`,
+      true,
+      this.#cause,
+    );
   }
 
   /** Bytes for `target`, null at the end, undefined when neither has come. */
@@ -467,12 +474,14 @@ export class Channel implements ConnectionObserver {
     this.#settle();
   }
 
-  onClosed(code: NetworkCode | null): void {
+  onClosed(code: NetworkCode | null, reason: EndReason | null): void {
     if (this.#over) return;
     this.#over = true;
     this.#code = code;
+    this.#cause = reason;
     if (!this.#established) {
-      const error = networkError(code ?? "ConnectionAborted", `connect to ${this.#peer}`);
+      const verb = `connect to ${this.#peer}`;
+      const error = networkError(code ?? "ConnectionAborted", verb, false, reason);
       this.#endConnecting()?.reject(error);
     } else {
       if (this.#reading !== null) this.onReadable();

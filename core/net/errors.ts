@@ -1,7 +1,7 @@
 /** Outcomes on the network as the errors that Deno's own connections give, with what to do about them. */
 
 import { describe } from "./policies.ts";
-import type { NetworkCode } from "./transport.ts";
+import type { EndReason, NetworkCode } from "./transport.ts";
 
 type ErrorName = keyof typeof Deno.errors;
 
@@ -34,6 +34,15 @@ const OUTCOMES: Readonly<Record<NetworkCode, readonly [ErrorName, string, string
   ],
 };
 
+/** Causes that say more than those above. */
+const REASONS: Readonly<Record<EndReason, string>> = {
+  "options-removed": "MPTCP options were removed on its only path: connect again to go on",
+  "bytes-miscounted":
+    "a middlebox changed the number of bytes on its only path: connect again to go on",
+  "checksum-failed": "a DSS checksum failed on its only path: connect again to go on",
+  "interference-told": "the peer found MPTCP disturbed on its only path: connect again to go on",
+};
+
 /** Looked up when needed, so that the module also loads where there is no `Deno`. */
 function denoError(name: ErrorName, message: string): Error {
   const Class = (globalThis as { Deno?: typeof Deno }).Deno?.errors[name];
@@ -49,10 +58,17 @@ function denoError(name: ErrorName, message: string): Error {
  * @param code what core reports.
  * @param verb what was tried, as "connect to 10.0.0.1:80".
  * @param open whether the connection had been established.
+ * @param reason what led to the outcome, where core says so.
  */
-export function networkError(code: NetworkCode, verb: string, open = false): Error {
+export function networkError(
+  code: NetworkCode,
+  verb: string,
+  open = false,
+  reason: EndReason | null = null,
+): Error {
   const [name, attempt, later] = OUTCOMES[code];
-  return denoError(name, `Cannot ${verb} as ${open ? later ?? attempt : attempt}`);
+  const cause = reason !== null ? REASONS[reason] : open ? later ?? attempt : attempt;
+  return denoError(name, `Cannot ${verb} as ${cause}`);
 }
 
 /** The code of an error that the stack throws; null when it is of another kind. */

@@ -1,6 +1,6 @@
 /** What net/ asks of the stack: verbs of the application, outcomes through observers. core/host/stack.ts has this shape. */
 
-import type { ConnectionObserver, NetworkCode } from "../connection/host.ts";
+import type { ConnectionObserver, EndReason, NetworkCode } from "../connection/host.ts";
 import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { DrivenStack, Link } from "../host/link.ts";
 import type {
@@ -13,7 +13,7 @@ import type {
 } from "../plugin.ts";
 import type { InfoSource } from "./info.ts";
 
-export type { ConnectionObserver, NetworkCode };
+export type { ConnectionObserver, EndReason, NetworkCode };
 
 /** The meta-socket of one connection: what its application does with it, and the figures that `info()` reads. */
 export interface TransportSocket extends
@@ -32,6 +32,7 @@ export interface TransportSocket extends
     | "observe"
     | "read"
     | "readable"
+    | "reason"
     | "remoteEndpoint"
     | "setNoDelay"
     | "setScheduler"

@@ -91,6 +91,17 @@ describe("MptcpConn.read()", () => {
     );
   });
 
+  it("that waits rejects with what led to the end, where that is known", async () => {
+    const { client, clientSocket } = await fakePair();
+    const read = client.read(zeros(1));
+    clientSocket.end("ConnectionAborted", "options-removed");
+    await assertRejects(
+      () => read,
+      Deno.errors.ConnectionAborted,
+      "Cannot read from 10.0.0.2:80 as MPTCP options were removed on its only path",
+    );
+  });
+
   it("that waits is named when nothing is left to happen", async () => {
     const { client } = await fakePair();
     await assertRejects(

@@ -34,6 +34,19 @@ describe("networkError()", () => {
     });
   }
 
+  it("says what led to it, where core knows", () => {
+    const { message } = networkError(
+      "ConnectionAborted",
+      "read from 10.0.0.1:80",
+      true,
+      "options-removed",
+    );
+    assertEquals(
+      message,
+      "Cannot read from 10.0.0.1:80 as MPTCP options were removed on its only path: connect again to go on",
+    );
+  });
+
   it("says what to do", () => {
     const { message } = networkError("ConnectionRefused", "connect to 10.0.0.1:80");
     assertEquals(

@@ -7,6 +7,7 @@ import type { Subflow } from "../../core/subflow/subflow.ts";
 import type { Runtime } from "../../core/net/runtime.ts";
 import type {
   ConnectionObserver,
+  EndReason,
   ListenerObserver,
   NetworkCode,
   TransportConnectOptions,
@@ -156,6 +157,7 @@ export class FakeSocket implements TransportSocket {
   established = false;
   closed = false;
   code: NetworkCode | null = null;
+  reason: EndReason | null = null;
   noDelay = true;
   finSent = false;
   finAcked = false;
@@ -268,10 +270,11 @@ export class FakeSocket implements TransportSocket {
   }
 
   /** It is over. */
-  end(code: NetworkCode | null): void {
+  end(code: NetworkCode | null, reason: EndReason | null = null): void {
     if (this.closed) return;
     this.closed = true;
     this.code = code;
+    this.reason = reason;
     this.#net.wake();
   }
 
@@ -303,7 +306,7 @@ export class FakeSocket implements TransportSocket {
       moved = true;
       this.#told = true;
       this.#net.sockets.delete(this);
-      this.observer.onClosed(this.code);
+      this.observer.onClosed(this.code, this.reason);
     }
     return moved;
   }
