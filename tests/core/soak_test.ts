@@ -16,6 +16,7 @@ import type { PacketOut } from "../../core/wire/packet.ts";
 import { fullMesh, passive } from "../../pm/mod.ts";
 import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
 import { packet_alloc, packet_free, u8 } from "../../wasm/mod.ts";
+import { Delivery } from "../support/delivery.ts";
 import { bytesOf } from "../support/packets.ts";
 import { stream } from "../support/segment_codec.ts";
 
@@ -121,7 +122,6 @@ class Wire implements Link {
 /** One application: writes its bytes, checks those of the other, then ends. */
 class App implements ConnectionObserver {
   written = 0;
-  got = 0;
   ended = false;
   code: NetworkCode | null | undefined;
   socket: MetaSocket | null = null;
@@ -129,6 +129,7 @@ class App implements ConnectionObserver {
   readonly #ours: "peer" | "stack";
   readonly #total: number;
   readonly #random: Random;
+  readonly #delivery: Delivery;
   #finished = false;
 
   constructor(clock: Clock, ours: "peer" | "stack", total: number, random: Random) {
@@ -136,6 +137,13 @@ class App implements ConnectionObserver {
     this.#ours = ours;
     this.#total = total;
     this.#random = random;
+    const theirs = ours === "peer" ? "stack" : "peer";
+    this.#delivery = new Delivery((from, length) => stream(theirs, 1 + from, length));
+  }
+
+  /** Bytes read. */
+  get got(): number {
+    return this.#delivery.received;
   }
 
   onEstablished(): void {
@@ -152,11 +160,10 @@ class App implements ConnectionObserver {
   #read(): void {
     const { now } = this.#clock;
     const target = new Uint8Array(1 + Math.floor(this.#random() * 200e3));
-    const theirs = this.#ours === "peer" ? "stack" : "peer";
     for (let n = this.socket!.read(now, target); n > 0; n = this.socket!.read(now, target)) {
-      assertEquals(target.subarray(0, n), stream(theirs, 1 + this.got, n));
-      this.got += n;
+      this.#delivery.take(target.subarray(0, n));
     }
+    assertEquals(this.#delivery.wrong, null);
     if (this.socket!.atEnd) this.ended = true;
     this.socket!.host.flush(now);
     this.#maybeClose();

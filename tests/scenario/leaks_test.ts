@@ -59,7 +59,7 @@ describe("TRM-2, TRM-3: after a thousand connections with losses", () => {
           const kind = random.u32() % 5;
           if (kind === 0) side.socket.abort(t.now);
           else if (kind === 1) side.socket.close(t.now);
-          else if (kind === 2) side.socket.discard(t.now);
+          else if (kind === 2) side.discard();
           else if (kind === 3) {
             side.socket.abort(t.now);
             side.socket.close(t.now);

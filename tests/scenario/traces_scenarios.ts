@@ -325,7 +325,7 @@ export const SCENARIOS: readonly Scenario[] = [
             const kind = random.u32() % 4;
             if (kind === 0) side.socket.abort(t.now);
             else if (kind === 1) side.socket.close(t.now);
-            else if (kind === 2) side.socket.discard(t.now);
+            else if (kind === 2) side.discard();
           });
         });
       }

@@ -6,12 +6,20 @@
  *   client ┼── b ──┼ router ── server
  *          └── … ──┘
  * ```
+ *
+ * Every connection between two of its ends is held to one rule, asked for or not: what is read is what was written, in order, and ends in order only
+ * when all of it was read; else the reader gets an error. The end of a topology (`using`) fails where that did not hold.
  */
 
 import { createHash, type Hash } from "node:crypto";
 import { assertEquals } from "@std/assert";
 import { lia } from "../../cc/mod.ts";
-import type { ConnectionObserver, Experiments, NetworkCode } from "../../core/connection/host.ts";
+import type {
+  ConnectionObserver,
+  EndReason,
+  Experiments,
+  NetworkCode,
+} from "../../core/connection/host.ts";
 import type { MetaSocket } from "../../core/connection/meta_socket.ts";
 import type { Listener } from "../../core/host/listener.ts";
 import type { PluginFault } from "../../core/guard/faults.ts";
@@ -29,6 +37,7 @@ import type { Trace } from "../../core/link/sim/trace.ts";
 import type { Duration, Rate } from "../../core/link/units.ts";
 import { fullMesh } from "../../pm/mod.ts";
 import { minRtt } from "../../sched/mod.ts";
+import { Delivery } from "./delivery.ts";
 import { pattern } from "./streams.ts";
 
 /** What a path does to packets, in each direction. */
@@ -190,6 +199,29 @@ export class Topology implements Disposable {
   // By the client's port: connections need not be established in the order in which they were begun.
   readonly #scripts = new Map<number, Script>();
   readonly #accepted = new Map<number, End>();
+  readonly #clients = new Map<number, End>();
+  readonly #ends: End[] = [];
+
+  /** An end is in use: the one that it talks to. */
+  pair(end: End): void {
+    const { role, localEndpoint, remoteEndpoint } = end.socket;
+    this.#ends.push(end);
+    if (role === "client") {
+      this.#clients.set(localEndpoint.port, end);
+      return;
+    }
+    const client = this.#clients.get(remoteEndpoint.port);
+    if (client === undefined) return;
+    client.talkTo(end);
+    end.talkTo(client);
+  }
+
+  /** Fails when an end has read anything but what the other wrote, or was told an end that was none. */
+  check(): void {
+    for (const end of this.#ends) {
+      if (end.wrong !== null) throw new Error(`The ${end.socket.role} was deceived: ${end.wrong}`);
+    }
+  }
 
   #accept(): void {
     for (
@@ -213,6 +245,7 @@ export class Topology implements Disposable {
       const server = pair.server();
       return client.done && server !== undefined && server.done;
     }, start + seconds);
+    this.check();
     const server = pair.server();
     assertEquals([server.received, client.received], [client.sent, server.sent]);
     assertEquals(server.digest, client.sentDigest, "from client to server");
@@ -226,6 +259,7 @@ export class Topology implements Disposable {
     this.client.free();
     this.server.free();
     this.network.close();
+    this.check();
   }
 }
 
@@ -247,7 +281,8 @@ export interface Script {
 export class End implements ConnectionObserver {
   socket!: MetaSocket;
   code: NetworkCode | null | undefined;
-  received = 0;
+  /** What led to the code. */
+  reason: EndReason | null = null;
   sent = 0;
   /** When the last byte was read. */
   lastRead = 0;
@@ -257,6 +292,10 @@ export class End implements ConnectionObserver {
   readonly #script: Script;
   readonly #bytes: Uint8Array;
   readonly #hash: Hash = createHash("sha256");
+  readonly #delivery = new Delivery((from, length) => this.#written(from, length));
+  /** Who writes what this end reads. */
+  #other: End | null = null;
+  #discards = false;
   #ended = false;
   #reading = false;
   #writing = false;
@@ -270,7 +309,35 @@ export class End implements ConnectionObserver {
 
   start(socket: MetaSocket): void {
     this.socket = socket;
+    this.#topology.pair(this);
     if (socket.established) this.onEstablished();
+  }
+
+  /** Learns who writes what it reads. */
+  talkTo(other: End): void {
+    this.#other = other;
+  }
+
+  #written(from: number, length: number): Uint8Array {
+    // What somebody else writes cannot be known.
+    if (this.#other === null) throw new Error("An end of a topology talks to no other");
+    return this.#other.#bytes.subarray(from, Math.min(from + length, this.#other.sent));
+  }
+
+  /** Bytes read. */
+  get received(): number {
+    return this.#delivery.received;
+  }
+
+  /** What was wrong with what it read, or with the end that it was told. */
+  get wrong(): string | null {
+    return this.#delivery.wrong;
+  }
+
+  /** Drops what comes from now on. */
+  discard(): void {
+    this.#discards = true;
+    this.socket.discard(this.#topology.now);
   }
 
   /** Both directions are done. */
@@ -303,9 +370,18 @@ export class End implements ConnectionObserver {
     else this.#topology.at(this.#topology.seconds + this.#script.pause, () => this.#read());
   }
 
-  onClosed(code: NetworkCode | null): void {
+  onClosed(code: NetworkCode | null, reason: EndReason | null): void {
     this.code = code;
+    this.reason = reason;
+    // A reader without anything left to read takes that for the end.
+    if (code === null && !this.#ended && this.socket.readable === 0) this.#readerEnds();
     this.#letGo();
+  }
+
+  #readerEnds(): void {
+    // Who has closed, or drops what comes, reads no more.
+    if (this.#discards || this.socket.appClosed) return;
+    if (this.#other !== null) this.#delivery.end(this.#other.sent);
   }
 
   /** Closes when nothing is left to read. */
@@ -349,7 +425,7 @@ export class End implements ConnectionObserver {
       const length = this.socket.read(now, target);
       if (length === 0) break;
       this.#hash.update(target.subarray(0, length));
-      this.received += length;
+      this.#delivery.take(target.subarray(0, length));
       this.stall = Math.max(this.stall, now - this.lastRead);
       this.lastRead = now;
       if (this.#script.pause !== undefined) {
@@ -358,6 +434,7 @@ export class End implements ConnectionObserver {
       }
     }
     if (!this.socket.atEnd) return;
+    if (!this.#ended) this.#readerEnds();
     this.#ended = true;
     this.#letGo();
   }
