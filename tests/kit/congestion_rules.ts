@@ -65,7 +65,7 @@ const EVERYWHERE: readonly (readonly [name: string, says: string])[] = [
   ["never-throws", "No call throws."],
   [
     "sane-window",
-    "After every call cwnd is a number of at least one segment and ssthresh is above 0; there is no pacingRate, as it is not carried out yet.",
+    "After every call cwnd is a number of at least one segment, 2^30 at most, and ssthresh at least one segment; there is no pacingRate, as it is not carried out yet.",
   ],
   [
     "grows-by-acks",
@@ -116,7 +116,22 @@ export function congestionRules(plugin: CongestionControlPlugin): Rule[] {
         checkUse(TOGETHER, run(TOGETHER));
       },
     },
+    {
+      name: "spares-the-path",
+      says: "Alone on a path it overruns the buffer in one of fifteen round trips at most.",
+      check: () => checkLosses(ALONE, run(ALONE)),
+    },
   ];
+}
+
+/** Once in 36 is what one segment for each round trip comes to there (RFC 5681 §3.1). */
+function checkLosses(scenario: Scenario, result: ToyCongestionResult): void {
+  const { all, lossy } = result.rounds[0]!;
+  if (lossy <= all / 15) return;
+  throw new RuleError(
+    "spares-the-path",
+    `${lossy} of ${all} round trips have losses (${scenario.name})`,
+  );
 }
 
 function checkFall(scenario: Scenario, result: ToyCongestionResult): void {

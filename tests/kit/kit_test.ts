@@ -19,6 +19,9 @@ import looksAhead from "../broken/looks_ahead.ts";
 import mathRandom from "../broken/math_random.ts";
 import namesClosedPath from "../broken/names_closed_path.ts";
 import paced from "../broken/paced.ts";
+import pollsForEver from "../broken/polls_for_ever.ts";
+import tenTimesReno from "../broken/ten_times_reno.ts";
+import thresholdOfNothing from "../broken/threshold_of_nothing.ts";
 import throwsAt100thPick from "../broken/throws_at_100th_pick.ts";
 import waitsForEver from "../broken/waits_for_ever.ts";
 import { brokenRules, conformance, RuleError, verify } from "./mod.ts";
@@ -45,6 +48,7 @@ const SOUND: readonly Plugin[] = [
 const BROKEN: readonly (readonly [plugin: Plugin, rule: string])[] = [
   [namesClosedPath(), "known-path"],
   [waitsForEver(), "waits-end"],
+  [pollsForEver(), "makes-progress"],
   [alwaysSlowest(), "near-path"],
   [ignoresBackup(), "backup-last"],
   [throwsAt100thPick(), "never-throws"],
@@ -53,6 +57,8 @@ const BROKEN: readonly (readonly [plugin: Plugin, rule: string])[] = [
   [cwndNan(), "sane-window"],
   [cwndZero(), "sane-window"],
   [paced(), "sane-window"],
+  [thresholdOfNothing(), "sane-window"],
+  [tenTimesReno(), "spares-the-path"],
   [cwndGrowsWithoutAck(), "grows-by-acks"],
   [cwndNeverFalls(), "falls"],
   [indexTwice(), "index-once"],
@@ -73,8 +79,8 @@ describe("the plugin kit", () => {
     });
   }
 
-  it("rejects fourteen wrong plugins, each for the first rule that it breaks", () => {
-    assertEquals(BROKEN.length, 14);
+  it("rejects seventeen wrong plugins, each for the first rule that it breaks", () => {
+    assertEquals(BROKEN.length, 17);
     for (const [plugin, rule] of BROKEN) {
       const error = assertThrows(() => verify(plugin), RuleError, plugin.name);
       assertEquals(error.rule, rule);

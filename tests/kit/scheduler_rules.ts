@@ -129,6 +129,10 @@ const EVERYWHERE: readonly (readonly [name: string, says: string])[] = [
     "waits-end",
     "It waits only while something is in flight, or a wake it asked for is due: nothing else would end the wait.",
   ],
+  [
+    "makes-progress",
+    "It does not wait for two timeouts while there are data, window and a subflow with room.",
+  ],
   ["wakes-ahead", "wake() names a time that is still to come."],
   ["backup-last", "A backup path carries nothing while another works (RFC 8684 §3.3.8)."],
   ["delivers", "Everything arrives, as long as one path lives."],

@@ -16,6 +16,8 @@ import { Breaches, textOf } from "./rule.ts";
 import { ToyEvents } from "./toy_events.ts";
 import { MSS } from "./toy_subflow.ts";
 
+/** No peer offers more (RFC 7323 §2.3). */
+const LARGEST_WINDOW = 2 ** 30;
 /** Most acknowledgements in a round trip. */
 const ACKS = 16;
 
@@ -44,6 +46,8 @@ export interface ToyBottleneck {
 export interface ToyCongestionResult {
   /** Bytes acknowledged on each path. */
   readonly delivered: readonly number[];
+  /** Round trips of each path, and those in which its buffer ran over. */
+  readonly rounds: readonly { readonly all: number; readonly lossy: number }[];
   /** The window of each path at the start and at the end of the run. */
   readonly windows: readonly { readonly first: number; readonly last: number }[];
   /** The rules that were broken on the way. */
@@ -85,6 +89,7 @@ class ToyFlow implements SubflowView {
     appLimited: false,
   };
   controller: CongestionController | null = null;
+  readonly rounds = { all: 0, lossy: 0 };
   inFlight = 0;
   srtt: number;
   rttVar: number;
@@ -169,6 +174,7 @@ class ToyCongestion implements ConnectionView {
     this.#events.run(time);
     return {
       delivered: this.#flows.map(({ sample }) => sample.delivered),
+      rounds: this.#flows.map(({ rounds }) => rounds),
       windows: this.#flows.map(({ first, cwnd }) => ({ first, last: cwnd })),
       breaches: this.#breaches,
       fingerprint: this.#windows.value,
@@ -205,10 +211,10 @@ class ToyCongestion implements ConnectionView {
   /** Values after a callback. */
   #look(flow: ToyFlow, after: string): void {
     const { cwnd, ssthresh, pacingRate } = flow.controller!;
-    if (!(cwnd >= MSS && cwnd < Infinity)) {
+    if (!(cwnd >= MSS && cwnd <= LARGEST_WINDOW)) {
       this.#breaches.note("sane-window", `cwnd is ${cwnd} after ${after}, a segment is ${MSS}`);
       flow.controller = new Fixed();
-    } else if (!(ssthresh > 0)) {
+    } else if (!(ssthresh >= MSS)) {
       this.#breaches.note("sane-window", `ssthresh is ${ssthresh} after ${after}`);
     } else if (pacingRate !== undefined) {
       this.#breaches.note("sane-window", `pacingRate is ${pacingRate} after ${after}`);
@@ -282,6 +288,8 @@ class ToyCongestion implements ConnectionView {
     this.#events.at(start + took, () => {
       if (!this.subflows.includes(flow)) return;
       flow.inRecovery = lost > 0 || every.length > 0;
+      flow.rounds.all++;
+      if (lost > 0) flow.rounds.lossy++;
       sample.lost = lost;
       if (lost > 0) this.#congestion(flow, "loss", flight);
       else for (const cause of every) this.#congestion(flow, cause, flight);

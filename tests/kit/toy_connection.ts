@@ -59,6 +59,9 @@ class ToyConnection implements ConnectionView {
   /** To be sent again, on whichever subflow. */
   #reinject: ToyChunk[] = [];
   #wakeAt = -Infinity;
+  #wakeDue = Infinity;
+  /** The first wait in a row with somebody ready. */
+  #waitsSince = Infinity;
   #received = 0;
   #done = Infinity;
 
@@ -95,7 +98,14 @@ class ToyConnection implements ConnectionView {
       return;
     }
     this.#wakeAt = Math.max(this.#wakeAt, at);
-    this.#events.at(at, () => this.#pass());
+    // As in the stack the nearest counts: each would ask for the next, and they would be more and more.
+    if (at >= this.#wakeDue) return;
+    this.#wakeDue = at;
+    this.#events.at(at, () => {
+      if (this.now !== this.#wakeDue) return;
+      this.#wakeDue = Infinity;
+      this.#pass();
+    });
   }
 
   run(limit: number): ToyResult {
@@ -276,6 +286,7 @@ class ToyConnection implements ConnectionView {
       const chunk = again ?? new ToyChunk(this.#next, length);
       const chosen = this.#ask(Object.freeze([...ready]), chunk);
       if (chosen.length === 0) return;
+      this.#waitsSince = Infinity;
       if (again) this.#reinject.shift();
       this.#carry(chosen, chunk, ready, again !== undefined);
       this.#repeat();
@@ -386,9 +397,23 @@ class ToyConnection implements ConnectionView {
       ready.includes(s) || (this.#usable(s) && s.queued + chunk.length <= lookAhead)
     );
     if (able.length > 0) return able;
+    if (ready.length === 0) return [];
     const waits = this.subflows.some((s) => s.inFlight > 0) || this.#wakeAt > this.now;
-    if (waits || ready.length === 0) return [];
-    this.#breaches.note("waits-end", "it waits with nothing in flight and no wake due");
+    if (!waits) {
+      this.#breaches.note("waits-end", "it waits with nothing in flight and no wake due");
+      return other;
+    }
+    this.#waitsSince = Math.min(this.#waitsSince, this.now);
+    const waited = this.now - this.#waitsSince;
+    if (waited < this.#patience()) return [];
+    this.#breaches.note("makes-progress", `it waits for ${Math.round(waited / 1e3)} ms`);
     return other;
+  }
+
+  /** The stack's two timeouts, of which the second is backed off. */
+  #patience(): number {
+    const working = this.subflows.filter(({ stale }) => !stale);
+    const slowest = Math.max(...(working.length > 0 ? working : this.subflows).map((s) => s.srtt));
+    return 4 * Math.max(200e3, 3 * slowest);
   }
 }
