@@ -91,8 +91,11 @@ describe("the progress watch", () => {
   });
 
   it("bears a wait until a path is stale", () => {
-    using d = new Dialogue({ policies: { scheduler: patient() } });
-    const { first, second, app } = joined(d, {}, { rtt: 200e3 });
+    const scheduler = lazy(({ subflows }) => ({
+      pick: ([first]) => subflows[0]!.stale ? first! : subflows[0]!,
+    }));
+    using d = new Dialogue({ policies: { scheduler } });
+    const { first, second, app } = joined(d);
     app.write(20 * MSS);
     assert(first.takeAll().length > 0);
     assertEquals(second.pending, false);
