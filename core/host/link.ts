@@ -44,7 +44,7 @@ export interface Link {
   readonly name: string;
   /** Largest IP packet in bytes that may go on the wire; also bounds the MSS. */
   readonly mtu: number;
-  /** Most segments in one super-segment: 1 means none are taken. */
+  /** Most segments in one super-segment: 1 means none are taken. It may fall to 1 later: what was handed over before is sent all the same. */
   readonly maxSegments: number;
   /** Whether received packets are `verified` as a rule. Each packet tells for itself. */
   readonly rxVerified: boolean;

@@ -24,7 +24,6 @@ const CHECKSUM_MODES = {
 export class LinkOutlet implements Outlet {
   readonly link: Link;
   readonly mtu: number;
-  readonly maxSegments: number;
   readonly checksumMode: number;
   #up = true;
   #blocked = false;
@@ -36,8 +35,12 @@ export class LinkOutlet implements Outlet {
   constructor(link: Link) {
     this.link = link;
     this.mtu = link.mtu;
-    this.maxSegments = Math.max(1, link.maxSegments);
     this.checksumMode = CHECKSUM_MODES[link.txChecksum];
+  }
+
+  /** A link may find out that it has to do without super-segments. */
+  get maxSegments(): number {
+    return Math.max(1, this.link.maxSegments);
   }
 
   send(packet: Readonly<PacketOut>): boolean {

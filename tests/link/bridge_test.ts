@@ -9,6 +9,7 @@ import { tun } from "../../core/link/tun/tun.ts";
 import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
 import { startPeer } from "../interop/support/peer.ts";
 import { needs } from "../support/tools.ts";
+import { refusingSuperSegments } from "../support/tun.ts";
 
 interface Pair extends AsyncDisposable {
   readonly client: Namespace;
@@ -67,6 +68,16 @@ needs("kernel").describe("bridge()", () => {
     assertEquals(ping.code, 1);
     it.bridges.forEach((bridge) => bridge.restore());
     await it.client.exec(["ping", "-c", "1", "10.80.0.2"]);
+  });
+
+  needs("python3").it("cuts super-segments where a kernel refuses them", async () => {
+    using refusing = refusingSuperSegments();
+    await using it = await pair({});
+    await transfer(it, "10.80.0.2", 4_000_000);
+    await transfer(it, "fd00:80::2", 4_000_000);
+    const counters = await it.server.nstat("Tcp");
+    assertEquals([counters.TcpInErrs, counters.TcpInCsumErrors], [undefined, undefined]);
+    assert(refusing.warnings.length > 0);
   });
 
   needs("ping", "python3").it("puts the emulator's elements between them", async () => {

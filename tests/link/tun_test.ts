@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { formatPrefix, kernelAddressesFor, readPrefix } from "../../core/link/tun/addresses.ts";
 import { Loop } from "../../core/link/loop.ts";
@@ -12,6 +12,7 @@ import {
   pong,
   program,
   Recorder,
+  refusingSuperSegments,
   RST,
   segment,
   sendBytes,
@@ -160,6 +161,25 @@ needs("kernel").describe("a TUN device", () => {
     assertEquals(new DataView(bytes.buffer).getUint32(28), 1 + 1 + 40_000);
     await using plain = await stand({ offload: false });
     assertEquals(plain.link.maxSegments, 1);
+  });
+
+  it("sends segments one by one, and says so once, where the kernel refuses super-segments", async () => {
+    using refusing = refusingSuperSegments();
+    await using it = await stand();
+    assert(it.link.maxSegments >= 44);
+    const payload = new Uint8Array(2_500).map((_, i) => i * 31);
+    for (const cuts of [[40], [40, 1_407], [40, 2_040]]) {
+      const resets = [0, 1000, 2000].map(() => it.stack.next(isTcp(RST)));
+      sendBytes(it.link, segment(it.link, SYN, payload), cuts, 1000);
+      // Each is answered by itself: its checksum is right, and the RST acknowledges the SYN, which stays on all of them, and its bytes.
+      const acked = (await Promise.all(resets)).map(({ bytes }) =>
+        new DataView(bytes.buffer).getUint32(28)
+      );
+      assertEquals(acked, [2 + 1000, 2 + 2000, 2 + 2500]);
+      assertEquals(it.link.maxSegments, 1);
+    }
+    assertEquals([refusing.warnings.length, it.link.lost], [1, 0]);
+    assertMatch(refusing.warnings[0]!, /^mptcp0: this kernel refuses super-segments/);
   });
 
   needs("ping").it("goes on when memory grows in the middle of a batch", async () => {

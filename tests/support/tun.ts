@@ -136,6 +136,39 @@ export async function stand(options: TunOptions = {}, stack = new Recorder()): P
   };
 }
 
+/** Until it is disposed of, devices opened by this process are on a kernel that refuses super-segments. */
+export function refusingSuperSegments(): Disposable & { readonly warnings: string[] } {
+  const { dlopen } = Deno;
+  const { warn } = console;
+  const warnings: string[] = [];
+  const open: typeof Deno.dlopen = (file, symbols) => {
+    const library = dlopen(file, symbols);
+    const calls: Record<string, unknown> = { ...library.symbols };
+    const writev = calls.writev;
+    if (typeof writev !== "function") return library;
+    calls.writev = (fd: number, pieces: Uint8Array<ArrayBuffer>, count: number): unknown => {
+      const words = new Uint32Array(pieces.buffer);
+      let length = 0;
+      for (let i = 0; i < count; i++) length += words[4 * i + 2]!;
+      // With a number of pieces that cannot be the real one says EINVAL.
+      return writev(fd, pieces, length > 1512 ? -1 : count);
+    };
+    const close = (): void => library.close();
+    return Object.assign(Object.create(library), { symbols: calls, close });
+  };
+  Deno.dlopen = open;
+  // deno-lint-ignore no-console -- what is said there is looked at
+  console.warn = (line: string) => warnings.push(line);
+  return {
+    warnings,
+    [Symbol.dispose]() {
+      Deno.dlopen = dlopen;
+      // deno-lint-ignore no-console -- as it was
+      console.warn = warn;
+    },
+  };
+}
+
 /** Runs a program of its own, given as the body of an async function that knows `tun` and `Loop`. */
 export function program(body: string): string[] {
   const at = (path: string): string => JSON.stringify(new URL(path, import.meta.url).href);

@@ -4,9 +4,10 @@ import type { HostDriver, Link, PollSource } from "../../host/link.ts";
 import { formatAddress, type IpPrefix } from "../../wire/ip.ts";
 import type { PacketIn, PacketOut } from "../../wire/packet.ts";
 import { packet_alloc, packet_free, u8 } from "../../../wasm/mod.ts";
+import { adaptHeader, adaptPartialSum, headerLength } from "../segment_header.ts";
 import { formatPrefix, kernelAddressesFor, readPrefix } from "./addresses.ts";
 import { configureDevice, inNamespace, NAME_LENGTH, openDevice, readDevice } from "./ioctl.ts";
-import { EAGAIN, Libc } from "./libc.ts";
+import { EAGAIN, EINVAL, Libc } from "./libc.ts";
 import { gsoSizeOf, isVerified, VNET_HEADER, writeVnetHeader } from "./vnet_header.ts";
 
 /** How a TUN device is made. Nothing but `offload` and `namespace` matters when it is there already: then it is used as it is. */
@@ -45,6 +46,8 @@ const BUFFER = 66048;
 const HEADROOM = 16;
 /** As many segments of 536 bytes as an IP packet has room for. */
 const MAX_SEGMENTS = 122;
+/** Bytes of the block in which the headers of a segment are made. */
+const SCRATCH = 256;
 /** Microseconds after which a device that refused a packet is tried again. */
 const RETRY = 200;
 
@@ -81,6 +84,8 @@ export class TunLink implements Link, PollSource {
   #partial = false;
   #cancelRetry: (() => void) | null = null;
   #lost = 0;
+  /** Where headers are made when the kernel takes no super-segments; 0 before the first. */
+  #scratch = 0;
 
   /** Checks its arguments; the device is not touched yet. */
   constructor(name: string, options: TunOptions = {}) {
@@ -108,6 +113,7 @@ export class TunLink implements Link, PollSource {
     return this.#mtu;
   }
 
+  /** 1 from the first super-segment on that the kernel has refused. */
   get maxSegments(): number {
     return this.#segmentation ? MAX_SEGMENTS : 1;
   }
@@ -214,13 +220,60 @@ export class TunLink implements Link, PollSource {
   }
 
   send(packet: Readonly<PacketOut>): boolean {
-    const { header, aLength, bLength } = packet;
-    writeVnetHeader(header, packet.gsoSize, this.#partial);
-    this.#piece(0, header - VNET_HEADER, VNET_HEADER + packet.headerLength);
+    const { header, headerLength, a, aLength, b, bLength, gsoSize } = packet;
+    writeVnetHeader(header, gsoSize, this.#partial);
+    this.#piece(0, header - VNET_HEADER, VNET_HEADER + headerLength);
     let pieces = 1;
-    if (aLength > 0) this.#piece(pieces++, packet.a, aLength);
-    if (bLength > 0) this.#piece(pieces++, packet.b, bLength);
-    return this.#write(pieces);
+    if (aLength > 0) this.#piece(pieces++, a, aLength);
+    if (bLength > 0) this.#piece(pieces++, b, bLength);
+    const error = this.#write(pieces);
+    if (error === 0) return true;
+    if (error === EINVAL && gsoSize > 0) {
+      return this.#cut(header, headerLength, a, aLength, b, aLength + bLength, gsoSize);
+    }
+    return this.#failed(error);
+  }
+
+  /**
+   * Sends one by one the segments of a super-segment that the kernel refuses: those from the summer of 2024 on, some stable ones too, take fewer kinds
+   * of them than they grant. Its payload is `a`, `aLength` bytes, and what follows of `length` at `b`. False when none was taken as the device is full.
+   */
+  #cut(
+    header: number,
+    headerLength: number,
+    a: number,
+    aLength: number,
+    b: number,
+    length: number,
+    gsoSize: number,
+  ): boolean {
+    if (this.#segmentation) {
+      this.#segmentation = false;
+      // deno-lint-ignore no-console -- it costs half of the rate, and nobody would know why
+      console.warn(
+        `${this.name}: this kernel refuses super-segments (EINVAL). Segments go one by one from now on; a newer kernel, or one before July 2024, takes them.`,
+      );
+    }
+    if (this.#scratch === 0) this.#scratch = packet_alloc(SCRATCH);
+    if (this.#scratch === 0) return this.#failed(0);
+    const ip = this.#scratch + HEADROOM;
+    let sent = false;
+    for (let at = 0, index = 0; at < length; at += gsoSize, index++) {
+      const bytes = Math.min(gsoSize, length - at);
+      u8.copyWithin(ip, header, header + headerLength);
+      adaptHeader(ip, headerLength + bytes, index, at, at + bytes === length);
+      adaptPartialSum(ip, headerLength + length, headerLength + bytes);
+      writeVnetHeader(ip, 0, this.#partial);
+      this.#piece(0, ip - VNET_HEADER, VNET_HEADER + headerLength);
+      const first = Math.min(bytes, Math.max(0, aLength - at));
+      let pieces = 1;
+      if (first > 0) this.#piece(pieces++, a + at, first);
+      if (first < bytes) this.#piece(pieces++, b + at + first - aLength, bytes - first);
+      const error = this.#write(pieces);
+      if (error === 0) sent = true;
+      else if (!this.#failed(error) && !sent) return false;
+    }
+    return true;
   }
 
   /** Reads at most `budget` packets and sends each on by `to`, as they are, or drops them when it is `null`. Returns how many there were. */
@@ -235,9 +288,18 @@ export class TunLink implements Link, PollSource {
       count++;
       if (to === null) continue;
       to.#piece(0, start, length);
-      if (!to.#write(1)) to.#lost++;
+      const error = to.#write(1);
+      if (error !== 0 && !to.#relayed(start + VNET_HEADER, length - VNET_HEADER, error)) to.#lost++;
     }
     return count;
+  }
+
+  /** A packet of `length` bytes at `ip`, behind the header that it came with, was not taken: whether what can be done about it is. */
+  #relayed(ip: number, length: number, error: number): boolean {
+    const gsoSize = gsoSizeOf(ip - VNET_HEADER);
+    if (error !== EINVAL || gsoSize === 0) return this.#failed(error);
+    const headers = headerLength(ip);
+    return this.#cut(ip, headers, ip + headers, length - headers, 0, length - headers, gsoSize);
   }
 
   close(): Promise<void> {
@@ -249,6 +311,7 @@ export class TunLink implements Link, PollSource {
       libc.calls.close(this.#fd);
       this.#fd = -1;
       packet_free(this.#buffer);
+      packet_free(this.#scratch);
       libc.close();
     }
     return Promise.resolve();
@@ -322,10 +385,16 @@ export class TunLink implements Link, PollSource {
     pieces[4 * index + 2] = length;
   }
 
-  #write(pieces: number): boolean {
+  /** Writes what was prepared. 0, or the number of the error; -1 when it is closed. */
+  #write(pieces: number): number {
     const libc = this.#libc;
-    if (libc !== null && this.#calls.writev(this.#fd, this.#piecesBytes, pieces) >= 0) return true;
-    if (libc === null || libc.errno() !== EAGAIN) {
+    if (libc === null) return -1;
+    return this.#calls.writev(this.#fd, this.#piecesBytes, pieces) >= 0 ? 0 : libc.errno();
+  }
+
+  /** Nothing was written: whether it is lost; false when the device is full and takes it later. */
+  #failed(error: number): boolean {
+    if (error !== EAGAIN) {
       this.#lost++; // closed, taken down, or gone
       return true;
     }
