@@ -7,6 +7,12 @@ import { plainSum } from "./sim.ts";
 
 const MPTCP = 30;
 
+/** What a middlebox does on the way up and on the way down; elements that know of each other are made as a pair. */
+export interface Box {
+  readonly up?: ElementFactory;
+  readonly down?: ElementFactory;
+}
+
 /** A TCP segment in a packet. */
 export interface Segment {
   readonly syn: boolean;
@@ -30,6 +36,10 @@ function segment(packet: Packet, index: number): Segment {
     index,
     bytes,
   };
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset);
 }
 
 /** Makes both checksums of a packet right. */
@@ -77,6 +87,39 @@ export function rewriting(name: string, change: (segment: Segment) => boolean): 
   };
 }
 
+/** Two elements as one. */
+export function row(first: ElementFactory, second: ElementFactory): ElementFactory {
+  return {
+    name: `${first.name}, ${second.name}`,
+    create(context, output) {
+      const behind = second.create(context, output);
+      const front = first.create(context, (packet) => behind.push(packet));
+      return {
+        push: (packet) => front.push(packet),
+        clear() {
+          front.clear?.();
+          behind.clear?.();
+        },
+      };
+    },
+  };
+}
+
+/** Makes the MSS of SYNs at most `mss`. */
+export function clamping(mss: number): ElementFactory {
+  return rewriting("clamping", ({ syn, bytes }) => {
+    const end = 20 + (bytes[32]! >> 4) * 4;
+    for (let at = 40; syn && at < end && bytes[at] !== 0;) {
+      if (bytes[at] === 2) {
+        viewOf(bytes).setUint16(at + 2, Math.min(mss, viewOf(bytes).getUint16(at + 2)));
+        return true;
+      }
+      at += bytes[at] === 1 ? 1 : bytes[at + 1]!;
+    }
+    return false;
+  });
+}
+
 /** Takes MPTCP options from the segments for which `when` gives true. */
 export function stripping(when: (segment: Segment) => boolean): ElementFactory {
   return rewriting("stripping", (each) => {
@@ -115,7 +158,7 @@ export function splitting(keep: "first" | "second" | "both", from = 0): ElementF
           const second = u8.subarray(tail.address, tail.address + tail.length);
           second.set(bytes.subarray(0, header));
           second.set(bytes.subarray(header + head), header);
-          const view = new DataView(second.buffer, second.byteOffset);
+          const view = viewOf(second);
           view.setUint32(24, view.getUint32(24) + head);
           packet.length = header + head;
           const first = u8.subarray(packet.address, packet.address + packet.length);
@@ -137,8 +180,8 @@ export function splitting(keep: "first" | "second" | "both", from = 0): ElementF
   };
 }
 
-/** Joins a segment with payload to the next one when that follows at once, and keeps the options of the first or of the second. */
-export function coalescing(keep: "first" | "second"): ElementFactory {
+/** Joins a segment with payload to the next one when that follows within `wait` microseconds, and keeps the options of the first or of the second. */
+export function coalescing(keep: "first" | "second", wait = 500): ElementFactory {
   return {
     name: "coalescing",
     create(context, output) {
@@ -159,7 +202,7 @@ export function coalescing(keep: "first" | "second"): ElementFactory {
               return;
             }
             held = packet;
-            context.at(context.now + 500, () => {
+            context.at(context.now + wait, () => {
               if (held === packet) release();
             });
             return;
@@ -167,8 +210,7 @@ export function coalescing(keep: "first" | "second"): ElementFactory {
           const first = segment(held, 0);
           const header = first.bytes.length - first.length;
           const nextHeader = next.bytes.length - next.length;
-          const sequence = (bytes: Uint8Array): number =>
-            new DataView(bytes.buffer, bytes.byteOffset).getUint32(24);
+          const sequence = (bytes: Uint8Array): number => viewOf(bytes).getUint32(24);
           const follows = next.length > 0 && header === nextHeader &&
             next.bytes.subarray(20, 24).join() === first.bytes.subarray(20, 24).join() &&
             sequence(next.bytes) === ((sequence(first.bytes) + first.length) >>> 0);
@@ -200,9 +242,9 @@ export function coalescing(keep: "first" | "second"): ElementFactory {
 }
 
 /** Adds a constant to the sequence numbers of one direction, and takes it from the acknowledgements of the other: for both in turn, as firewalls do. */
-export function renumbering(shift: number): { up: ElementFactory; down: ElementFactory } {
+export function renumbering(shift: number): Required<Box> {
   const add = (bytes: Uint8Array, at: number, value: number): void => {
-    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    const view = viewOf(bytes);
     view.setUint32(at, view.getUint32(at) + value);
   };
   return {
@@ -223,6 +265,167 @@ export function renumbering(shift: number): { up: ElementFactory; down: ElementF
       }
       return true;
     }),
+  };
+}
+
+/** Sends a packet of its own: headers of 40 octets, ports, numbers and flags as told, the rest from `model`. */
+function inject(
+  model: Uint8Array,
+  back: boolean,
+  fields: { readonly seq: number; readonly ack: number; readonly flags: number },
+  output: (packet: Packet) => void,
+): void {
+  const packet = takePacket(40);
+  if (packet === null) return;
+  const bytes = u8.subarray(packet.address, packet.address + 40);
+  bytes.set(model.subarray(0, 40));
+  if (back) {
+    bytes.set(model.subarray(16, 20), 12);
+    bytes.set(model.subarray(12, 16), 16);
+    bytes.set(model.subarray(22, 24), 20);
+    bytes.set(model.subarray(20, 22), 22);
+  }
+  const view = viewOf(bytes);
+  view.setUint16(2, 40);
+  view.setUint32(24, fields.seq);
+  view.setUint32(28, fields.ack);
+  bytes[32] = 5 << 4;
+  bytes[33] = fields.flags;
+  view.setUint16(34, 0xffff);
+  repair(bytes);
+  output(packet);
+}
+
+/**
+ * A proxy that acknowledges each `every`th segment with data of one direction to its sender, and then drops it, once some went through (RFC 8684
+ * §3.3.6: "middleboxes that proactively ACK data").
+ */
+export function acknowledging(direction: "up" | "down", every: number): Required<Box> {
+  let back: ((packet: Packet) => void) | null = null;
+  const forward: ElementFactory = {
+    name: "acknowledging",
+    create(context, output) {
+      let count = 0;
+      return {
+        push(packet) {
+          context.complete(packet);
+          const { bytes, length } = segment(packet, 0);
+          if (length === 0 || back === null || ++count <= 20 || count % every !== 0) {
+            output(packet);
+            return;
+          }
+          const view = viewOf(bytes);
+          const [seq, ack] = [view.getUint32(28), view.getUint32(24) + length];
+          inject(bytes, true, { seq, ack, flags: 16 }, back);
+          context.drop(packet);
+        },
+      };
+    },
+  };
+  const backward: ElementFactory = {
+    name: "acknowledged",
+    create(_context, output) {
+      back = output;
+      return { push: output };
+    },
+  };
+  return direction === "up" ? { up: forward, down: backward } : { up: backward, down: forward };
+}
+
+/** An address translator that loses its memory at time `micros`: flows go on from other ports of the client, what comes for the old ones is lost. */
+export function rebinding(micros: number): Required<Box> {
+  const later = new Set<number>();
+  const rebound = new Set<number>();
+  const turn = (packet: Packet, bytes: Uint8Array, place: number): void => {
+    bytes[place]! ^= 8;
+    repair(bytes);
+    packet.verified = packet.partial = false;
+  };
+  return {
+    up: {
+      name: "rebinding",
+      create: (context, output) => ({
+        push(packet) {
+          context.complete(packet);
+          const { bytes, syn } = segment(packet, 0);
+          const port = viewOf(bytes).getUint16(20);
+          if (context.now >= micros && syn) later.add(port);
+          if (context.now >= micros && !later.has(port)) {
+            rebound.add(port ^ 0x800);
+            turn(packet, bytes, 20);
+          }
+          output(packet);
+        },
+      }),
+    },
+    down: {
+      name: "rebound",
+      create: (context, output) => ({
+        push(packet) {
+          context.complete(packet);
+          const { bytes } = segment(packet, 0);
+          const port = viewOf(bytes).getUint16(22);
+          if (context.now < micros || later.has(port)) {
+            output(packet);
+          } else if (rebound.has(port)) {
+            turn(packet, bytes, 22);
+            output(packet);
+          } else context.drop(packet);
+        },
+      }),
+    },
+  };
+}
+
+/** Slips a RST with the exact number in front of the `nth` segment with data. */
+export function resetting(nth: number): ElementFactory {
+  return {
+    name: "resetting",
+    create(context, output) {
+      let count = 0;
+      return {
+        push(packet) {
+          context.complete(packet);
+          const { bytes, length } = segment(packet, 0);
+          if (length > 0 && ++count === nth) {
+            const view = viewOf(bytes);
+            const [seq, ack] = [view.getUint32(24), view.getUint32(28)];
+            inject(bytes, false, { seq, ack, flags: 4 }, output);
+          }
+          output(packet);
+        },
+      };
+    },
+  };
+}
+
+/** Changes what is sent a second time; `silencing` on the other way makes that happen. */
+export function altering(): ElementFactory {
+  const seen = new Set<number>();
+  return rewriting("altering", ({ bytes, length }) => {
+    if (length === 0) return false;
+    const seq = viewOf(bytes).getUint32(24);
+    if (!seen.has(seq)) {
+      seen.add(seq);
+      return false;
+    }
+    bytes[bytes.length - 1]! ^= 4;
+    return true;
+  });
+}
+
+/** Loses all packets from time `from` to time `to`. */
+export function silencing(from: number, to: number): ElementFactory {
+  return {
+    name: "silencing",
+    create(context, output) {
+      return {
+        push(packet) {
+          if (context.now >= from && context.now < to) context.drop(packet);
+          else output(packet);
+        },
+      };
+    },
   };
 }
 

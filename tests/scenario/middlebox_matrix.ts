@@ -1,0 +1,509 @@
+/**
+ * What becomes of a connection behind every kind of middlebox, on every place, for every sender. `deno run -A tests/scenario/middlebox_matrix.ts`
+ * prints the table, what is expected of each class of cells with the sentence of RFC 8684 that says so, and exits with 1 when a cell differs;
+ * `--bytes N` makes the transfers larger, a word shows the rows alone whose name holds it.
+ *
+ *     client ── wifi ─┬─ router ── server
+ *            ── lte ──┘                          the box on wifi: "first", on lte: "joined", on wifi without lte: "only"
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import type { EndReason } from "../../core/connection/host.ts";
+import {
+  acknowledging,
+  altering,
+  type Box,
+  clamping,
+  coalescing,
+  meddling,
+  rebinding,
+  renumbering,
+  resetting,
+  row,
+  type Segment,
+  silencing,
+  splitting,
+  stripping,
+} from "../support/middlebox.ts";
+import { type End, type PathShape, Topology } from "../support/topology.ts";
+
+/** Where the box stands. */
+export type Place = "first" | "joined" | "only";
+/** Who sends data. */
+export type Sender = "client" | "server" | "both";
+
+/** One cell. */
+export interface Cell {
+  readonly box: string;
+  readonly place: Place;
+  readonly sender: Sender;
+  readonly checksum: boolean;
+}
+
+const PLACES: readonly Place[] = ["first", "joined", "only"];
+const SENDERS: readonly Sender[] = ["client", "server", "both"];
+
+/** Bytes of each direction that has a sender. */
+export const BYTES = 200e3;
+/** Packets of a direction that a box lets through before it begins. */
+const LATE = 30;
+
+const WIFI: PathShape = { rate: "6 Mbit/s", delay: "10 ms" };
+const LTE: PathShape = { rate: "4 Mbit/s", delay: "15 ms" };
+
+/** A kind of box. */
+interface Kind {
+  /** Makes one, for one run. */
+  make(): Box;
+  /** Makes sense with these settings of the checksum alone. */
+  readonly checksums?: readonly boolean[];
+  /** Bytes on an only path, where more tell more. */
+  readonly bytes?: number;
+  /** Plain TCP does not survive it. */
+  readonly fatal?: boolean;
+}
+
+const STRIPPED: Readonly<Record<string, (segment: Segment) => boolean>> = {
+  "SYN": ({ syn, ack }) => syn && !ack,
+  "SYN/ACK": ({ syn, ack }) => syn && ack,
+  "data": ({ syn, length }) => !syn && length > 0,
+  "pure ACKs": ({ syn, length }) => !syn && length === 0,
+  "all later": ({ index }) => index > LATE,
+};
+
+function kinds(): Record<string, Kind> {
+  const all: Record<string, Kind> = { untouched: { make: () => ({}) } };
+  const strip = (what: string, ways: readonly string[]): void => {
+    for (const way of ways) {
+      all[`strip ${what}, ${way}`] = {
+        make: () => ({
+          ...(way !== "down" && { up: stripping(STRIPPED[what]!) }),
+          ...(way !== "up" && { down: stripping(STRIPPED[what]!) }),
+        }),
+      };
+    }
+  };
+  const WAYS = ["up", "down", "both"];
+  // A SYN goes up, its answer down: the other way there is nothing to strip.
+  strip("SYN", ["up"]);
+  strip("SYN/ACK", ["down"]);
+  all["strip third ACK, up"] = {
+    make() {
+      let seen = false;
+      return {
+        up: stripping(({ syn }) => {
+          if (syn || seen) return false;
+          return seen = true;
+        }),
+      };
+    },
+  };
+  for (const what of ["data", "pure ACKs", "all later"]) strip(what, WAYS);
+  const both = (make: () => Box["up"]): Kind => ({ make: () => ({ up: make()!, down: make()! }) });
+  for (const way of ["up", "down"] as const) {
+    all[`acknowledge and drop 1 of 25, ${way}`] = {
+      make: () => acknowledging(way, 25),
+      bytes: 2e6,
+      fatal: true,
+    };
+  }
+  for (const keep of ["first", "second", "both"] as const) {
+    all[`split, options on ${keep}`] = both(() => splitting(keep));
+  }
+  for (const keep of ["first", "second"] as const) {
+    all[`coalesce, options of ${keep}`] = both(() => row(clamping(680), coalescing(keep, 3e3)));
+  }
+  all["renumber"] = { make: () => renumbering(0x12345678) };
+  all["rebind"] = { make: () => rebinding(100e3), fatal: true };
+  for (const way of ["up", "down"] as const) {
+    all[`inject RST, ${way}`] = { make: () => ({ [way]: resetting(20) }), fatal: true };
+    all[`rewrite payload, ${way}`] = {
+      make: () => ({ [way]: meddling(({ index }) => index > LATE && index % 20 === 0) }),
+      // Without checksums nobody can tell (RFC 8684 §3.3.1).
+      checksums: [true],
+    };
+    all[`alter what comes again, ${way}`] = {
+      make: () => ({
+        [way]: altering(),
+        [way === "up" ? "down" : "up"]: silencing(80e3, 400e3),
+      }),
+    };
+  }
+  return all;
+}
+
+/** By name. */
+export const KINDS: Readonly<Record<string, Kind>> = kinds();
+
+/** What is expected of a class of cells. */
+export interface Rule {
+  /** The sentence that says so, of RFC 8684 where no other is named. */
+  readonly because: string;
+  /** Which cells. */
+  readonly box: RegExp;
+  readonly places?: readonly Place[];
+  readonly senders?: readonly Sender[];
+  /** Both ends have all bytes, in this mode; or both have an error, for this reason at the end that finds out, and at the other. */
+  readonly outcome: "MPTCP" | "TCP" | readonly [found: EndReason, told: EndReason];
+}
+
+const OWN: readonly Place[] = ["first", "only"];
+
+/** The first that fits a cell holds for it. */
+export const RULES: readonly Rule[] = [
+  {
+    because:
+      "§3.7: the handshake SHOULD fall back to regular TCP if either of the SYN messages does not have the MPTCP options",
+    box: /^strip SYN/,
+    places: OWN,
+    outcome: "TCP",
+  },
+  {
+    because:
+      "§3.7: if the MPTCP options do not get through on the SYNs, the subflow will be closed according to the MP_JOIN logic",
+    box: /^strip SYN/,
+    outcome: "MPTCP",
+  },
+  {
+    because:
+      "§3.1: if at any point in the handshake either party thinks the MPTCP negotiation is compromised, the host MUST stop using MPTCP",
+    box: /^strip (third ACK|pure ACKs, (up|both))/,
+    places: OWN,
+    outcome: "TCP",
+  },
+  {
+    because:
+      "§3.2: the third ACK is sent again until the fourth comes; without its HMAC the subflow never carries data",
+    box: /^strip (third ACK|pure ACKs, (up|both))/,
+    outcome: "MPTCP",
+  },
+  {
+    because: "no segment is touched: there are no data that way",
+    box: /^(strip data|rewrite payload), up/,
+    senders: ["server"],
+    outcome: "MPTCP",
+  },
+  {
+    because: "no segment is touched: there are no data that way",
+    box: /^(strip data|rewrite payload), down/,
+    senders: ["client"],
+    outcome: "MPTCP",
+  },
+  {
+    because:
+      "§3.7: before any additional subflows are added, the implementation MUST drop out of MPTCP mode and fall back to regular TCP",
+    box: /^strip data/,
+    places: OWN,
+    outcome: "TCP",
+  },
+  {
+    because:
+      "§3.3.1: if a mapping does not arrive, that subflow SHOULD be treated as broken, closed with a RST",
+    box: /^strip data/,
+    outcome: "MPTCP",
+  },
+  {
+    because: "§3.3.3: all that is stripped is a DATA_FIN, which goes on every subflow",
+    box: /^strip pure ACKs, down/,
+    places: ["first"],
+    senders: ["server"],
+    outcome: "MPTCP",
+  },
+  {
+    because:
+      "§3.7: if an ACK is received for data without a DSS option containing a Data ACK on the first subflow, the implementation MUST fall back",
+    box: /^strip pure ACKs, down/,
+    places: OWN,
+    outcome: "TCP",
+  },
+  {
+    because:
+      "§3.7: in the case of this occurring on an additional subflow, the host MUST close the subflow with a RST",
+    box: /^strip pure ACKs, down/,
+    outcome: "MPTCP",
+  },
+  {
+    because:
+      "§3.7: if the subflow is the first subflow and thus all data in flight is contiguous, this situation can be resolved",
+    box: /^strip all later/,
+    places: ["only"],
+    outcome: "TCP",
+  },
+  {
+    because:
+      "§3.7: if a subflow breaks during operation, the subflow SHOULD be treated as broken and closed with a RST",
+    box: /^strip all later/,
+    outcome: "MPTCP",
+  },
+  {
+    because:
+      "§3.3.6: this timer will guard against retransmission failures by middleboxes that proactively ACK data",
+    box: /^acknowledge and drop/,
+    outcome: "MPTCP",
+  },
+  {
+    because:
+      "§3.1: the first data repeat the keys; the first segment without any option is that of a peer that has fallen back",
+    box: /^split, options on second/,
+    places: OWN,
+    outcome: "TCP",
+  },
+  {
+    because:
+      "§3.3.1: this explicit mapping was chosen to assist with compatibility where segmentation or coalescing is undertaken separately",
+    box: /^split/,
+    outcome: "MPTCP",
+  },
+  {
+    because: "§3.7: as for lost options: one subflow, contiguous data",
+    box: /^coalesce/,
+    places: ["only"],
+    outcome: "TCP",
+  },
+  {
+    because:
+      "§3.3.1: if a mapping does not arrive, that subflow SHOULD be treated as broken, closed with a RST",
+    box: /^coalesce/,
+    outcome: "MPTCP",
+  },
+  {
+    because:
+      "§3.3.1: the subflow sequence numbering is relative, to allow middleboxes to change the Initial Sequence Number",
+    box: /^renumber/,
+    outcome: "MPTCP",
+  },
+  {
+    because:
+      "§3.3.3: this permits break-before-make scenarios where connectivity is lost on all subflows before a new one can be re-established",
+    box: /^(rebind|inject RST)/,
+    outcome: "MPTCP",
+  },
+  {
+    because:
+      "§3.3.1: if this checksum fails, it will trigger a failure of the subflow (MP_FAIL on the only one: docs/decisions.md)",
+    box: /^rewrite payload/,
+    places: ["only"],
+    outcome: ["checksum-failed", "interference-told"],
+  },
+  {
+    because:
+      "§3.7: failed data MUST NOT be DATA_ACKed and so will be retransmitted on other subflows",
+    box: /^rewrite payload/,
+    outcome: "MPTCP",
+  },
+  {
+    because:
+      "§3.3.1: an implementation SHOULD treat the first data that is received for the data sequence space as the data that should be delivered",
+    box: /^alter/,
+    outcome: "MPTCP",
+  },
+  { because: "nothing is touched", box: /^untouched/, outcome: "MPTCP" },
+];
+
+/** The rule for a cell. */
+export function ruleOf({ box, place, sender }: Cell): Rule {
+  const rule = RULES.find((each) =>
+    each.box.test(box) && (each.places?.includes(place) ?? true) &&
+    (each.senders?.includes(sender) ?? true)
+  );
+  if (rule === undefined) throw new Error(`No rule explains ${box}, ${place}, ${sender}`);
+  return rule;
+}
+
+/** What became of a transfer. */
+interface Outcome {
+  /** Seconds from the SYN to the end of both ends. */
+  readonly seconds: number;
+  /** In a few words. */
+  readonly text: string;
+  /** Both ends have all bytes; in which mode. */
+  readonly mode: "MPTCP" | "TCP" | null;
+  /** What led to an error at client and server, where there was one; a code where no reason is known. */
+  readonly reasons: readonly (string | null)[];
+}
+
+/** Longest that anything may take. */
+const LIMIT = 200;
+/** Longest until an error (seconds). */
+const ERROR_WITHIN = 30;
+/** Then nothing of either connection is left: TIME-WAIT, and FINs that are lost. */
+const LINGERING = 1200;
+
+function pathsOf({ up, down }: Box, place: Place | "other"): Record<string, PathShape> {
+  const boxed = (shape: PathShape): PathShape => ({
+    ...shape,
+    ...(up && { up: [up] }),
+    ...(down && { down: [down] }),
+  });
+  switch (place) {
+    case "only":
+      return { wifi: boxed(WIFI) };
+    case "other":
+      return { lte: boxed(LTE) };
+    case "first":
+      return { wifi: boxed(WIFI), lte: LTE };
+    case "joined":
+      return { wifi: WIFI, lte: boxed(LTE) };
+  }
+}
+
+/** The mode of a connection that has ended: TCP when one end fell back, unless the ends differ in more than when they knew. */
+function modeOf(client: End, server: End): "MPTCP" | "TCP" | null {
+  const [a, b] = [client.socket, server.socket];
+  if (a.fallback === b.fallback) return a.fallback ? "TCP" : "MPTCP";
+  return (a.fallback ? b : a).finished ? "TCP" : null;
+}
+
+/** Transfers behind a box. */
+function transfer(
+  box: Box,
+  place: Place | "other",
+  sender: Sender,
+  bytes: number,
+  options: { readonly checksum?: boolean; readonly mptcp?: boolean },
+): Outcome {
+  const t = new Topology({
+    paths: pathsOf(box, place),
+    links: { checksums: true },
+    client: options,
+  });
+  const script = (mine: boolean) => ({ bytes: mine ? bytes : 0 });
+  const pair = t.connect(script(sender !== "server"), script(sender !== "client"));
+  const ends = (): readonly (End | undefined)[] => [pair.client, pair.server()];
+  const over = (end: End | undefined): boolean =>
+    end !== undefined && (end.done || (end.code ?? null) !== null);
+  const failure = (text: string): Outcome => ({
+    seconds: t.seconds,
+    text,
+    mode: null,
+    reasons: [],
+  });
+  try {
+    t.runUntil(() => ends().every(over), LIMIT);
+  } catch {
+    const [client, server] = ends();
+    t[Symbol.dispose]();
+    return failure(`hangs: ${client!.received} and ${server?.received ?? 0} bytes read`);
+  }
+  const { seconds } = t;
+  const [client, server] = ends() as [End, End];
+  const reasons = [client, server].map(({ code, reason }) => reason ?? code ?? null);
+  const failed = reasons.some((reason) => reason !== null);
+  const mode = failed ? null : modeOf(client, server);
+  try {
+    t.runTo(seconds + LINGERING);
+    const left = [t.client, t.server].map((stack) => stack.usage().connections);
+    t[Symbol.dispose]();
+    if (left.some((count) => count > 0)) return failure("stays open");
+  } catch (error) {
+    return failure(String(error));
+  }
+  const text = failed ? reasons.join(" / ") : mode ?? "two modes";
+  return { seconds, text, mode, reasons };
+}
+
+/** A cell that was run. */
+export interface Result {
+  readonly cell: Cell;
+  /** What became of it. */
+  readonly text: string;
+  readonly seconds: number;
+  /** What is wrong with that; null when nothing is. */
+  readonly wrong: string | null;
+}
+
+/** Runs cells, and plain TCP to compare them with. */
+export class Matrix {
+  readonly #bytes: number;
+  readonly #plain = new Map<string, number>();
+
+  /** @param bytes Bytes of each direction that has a sender. */
+  constructor(bytes = BYTES) {
+    this.#bytes = bytes;
+  }
+
+  /** Runs one. */
+  run(cell: Cell): Result {
+    const { place, sender, checksum } = cell;
+    const kind = KINDS[cell.box]!;
+    const bytes = place === "only" ? Math.max(kind.bytes ?? 0, this.#bytes) : this.#bytes;
+    const { seconds, text, mode, reasons } = transfer(kind.make(), place, sender, bytes, {
+      checksum,
+    });
+    const { outcome } = ruleOf(cell);
+    let wrong: string | null = null;
+    if (typeof outcome === "string") {
+      const limit = this.#limit(cell, kind, bytes);
+      if (mode !== outcome) wrong = `${outcome} is expected`;
+      else if (seconds > limit) wrong = `${limit.toFixed(2)} s are allowed`;
+    } else {
+      const [found, told] = cell.box.endsWith("up") ? [1, 0] : [0, 1];
+      if (reasons[found] !== outcome[0] || reasons[told] !== outcome[1]) {
+        wrong = `${outcome.join(", and at the other end ")} is expected`;
+      } else if (seconds > ERROR_WITHIN) wrong = `${ERROR_WITHIN} s are allowed`;
+    }
+    return { cell, text, seconds, wrong };
+  }
+
+  /** Seconds that a transfer may take. */
+  #limit({ box, place, sender }: Cell, kind: Kind, bytes: number): number {
+    if (place === "joined") return 2 * this.#tcp("", "only", sender, bytes) + 3;
+    if (place === "first") return 2 * this.#tcp("", "other", sender, bytes) + 3;
+    const tcp = this.#tcp(kind.fatal ? "" : box, "only", sender, bytes);
+    return kind.bytes === undefined ? 2 * tcp + 3 : 3 * tcp;
+  }
+
+  /** Seconds that plain TCP takes on one path, behind a box or none. */
+  #tcp(box: string, place: "only" | "other", sender: Sender, bytes: number): number {
+    const key = `${box} ${place} ${sender} ${bytes}`;
+    let seconds = this.#plain.get(key);
+    if (seconds === undefined) {
+      const made = box === "" ? {} : KINDS[box]!.make();
+      seconds = transfer(made, place, sender, bytes, { mptcp: false }).seconds;
+      this.#plain.set(key, seconds);
+    }
+    return seconds;
+  }
+}
+
+/** All cells, or those whose box holds a word of `words`. */
+export function* cells(words: readonly string[] = []): Generator<Cell> {
+  for (const [box, { checksums = [false, true] }] of Object.entries(KINDS)) {
+    if (words.length > 0 && !words.some((word) => box.includes(word))) continue;
+    for (const place of PLACES) {
+      for (const sender of SENDERS) {
+        for (const checksum of checksums) yield { box, place, sender, checksum };
+      }
+    }
+  }
+}
+
+/** The table: a line for each box and place, a column for each sender, DSS checksums off and on. */
+export function print(results: readonly Result[]): string {
+  const lines = [
+    "box and place | sender: client, server, both; each without and with DSS checksums",
+  ];
+  const rows = Map.groupBy(results, ({ cell }) => `${cell.box} | ${cell.place}`);
+  for (const [name, row] of rows) {
+    const columns = row.map(({ text, seconds, wrong }) =>
+      `${text} ${seconds.toFixed(2)}${wrong === null ? "" : ` (${wrong})`}`
+    );
+    lines.push(`${name} | ${columns.join(" | ")}`);
+  }
+  return lines.join("\n");
+}
+
+if (import.meta.main) {
+  const args = parseArgs(Deno.args, { string: ["bytes"] });
+  const matrix = new Matrix(Number(args.bytes ?? BYTES));
+  const results = [...cells(args._.map(String))].map((cell) => matrix.run(cell));
+  const rules = RULES.map(({ because, box, places = PLACES, senders = SENDERS, outcome }) =>
+    `${box.source} | ${places.join(", ")} | ${senders.join(", ")} | ${outcome} | ${because}`
+  );
+  const wrong = results.filter((result) => result.wrong !== null).length;
+  const text = `${rules.join("\n")}\n\n${
+    print(results)
+  }\n\n${results.length} cells, ${wrong} wrong\n`;
+  await Deno.stdout.write(new TextEncoder().encode(text));
+  Deno.exitCode = wrong === 0 ? 0 : 1;
+}
