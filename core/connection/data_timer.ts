@@ -12,6 +12,7 @@ const NO_TIMEOUT: Micros = 1e6;
 export class DataTimer {
   #timeouts = 0;
   #probes = 0;
+  #unheard = 0;
 
   /** What is not DATA_ACKed goes again after the longest timeout among `subflows`: less would only outrun TCP. */
   awaitDataAck(
@@ -34,6 +35,15 @@ export class DataTimer {
   /** It was repeated. */
   repeated(): void {
     this.#timeouts++;
+    this.#unheard++;
+  }
+
+  /** Something has come from the peer: true when that ends a silence, so that the back-off of before says nothing any more. An answer that does not heed each repeat is none. */
+  answered(): boolean {
+    const silent = this.#unheard > 1;
+    this.#unheard = 0;
+    if (silent) this.#timeouts = 0;
+    return silent;
   }
 
   /** It was asked about. */
@@ -69,8 +79,8 @@ function arm(
 }
 
 /** The deadlines of a connection; of those due at once the first by name is handled first. */
-export type ConnectionTimer = 0 | 1 | 2 | 3 | 4 | 5;
-/** A connection without subflows, or one that the application left, has waited long enough. */
+export type ConnectionTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6;
+/** A connection without subflows, or one that only the peer can end, has waited long enough. */
 export const TIMER_CLOSE = 0;
 /** The scheduler asked to be asked again. */
 export const TIMER_WAKE = 1;
@@ -82,5 +92,7 @@ export const TIMER_PERSIST = 3;
 export const TIMER_DATA = 4;
 /** The scheduler has waited long enough. */
 export const TIMER_PROGRESS = 5;
+/** The user timeout: the peer has answered nothing for too long. */
+export const TIMER_USER = 6;
 /** How many there are. */
-export const CONNECTION_TIMERS = 6;
+export const CONNECTION_TIMERS = 7;

@@ -77,7 +77,7 @@ export interface Experiments {
   readonly mptcp?: boolean;
   /** Most subflows of a host in TIME-WAIT: above it the next one ends at once. @default {16384} */
   readonly timeWaits?: number;
-  /** How long a connection without subflows is kept, in microseconds. @default {60000000} */
+  /** How long a connection without subflows, or one that only the peer can end, is kept, in microseconds. @default {60000000} */
   readonly closeTimeout?: Micros;
 }
 
@@ -112,4 +112,14 @@ export type EndReason =
   /** What came on the only path is not what its DSS checksum says (RFC 8684 §3.3.1). */
   | "checksum-failed"
   /** The peer found a middlebox at work on the only path: MP_TCPRST with reason 6 (RFC 8684 §3.6). */
-  | "interference-told";
+  | "interference-told"
+  /** The user timeout: nothing came from the peer while something waited for its answer (RFC 9293 §3.8.3). */
+  | "unanswered"
+  /** The peer took nothing of what was written before close(), although it answered. */
+  | "not-taken"
+  /** The peer's application ended it at once: MP_FASTCLOSE (RFC 8684 §3.5). */
+  | "aborted-by-peer"
+  /** The peer closed its last path, and not its data: FIN without DATA_FIN (RFC 8684 §3.3.3). */
+  | "ended-early"
+  /** The peer reset the last path, and none was opened in its place. */
+  | "path-reset";

@@ -27,6 +27,7 @@ import {
   TIMER_CLOSE,
   TIMER_DATA,
   TIMER_PERSIST,
+  TIMER_USER,
   TIMER_WAKE,
 } from "./data_timer.ts";
 import type { ConnectionHost, ConnectionObserver, EndReason, NetworkCode } from "./host.ts";
@@ -35,13 +36,12 @@ import { Keys } from "./keys.ts";
 import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts";
 import { type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
 import { PathTransportOf } from "./paths.ts";
+import { CLOSE_TIMEOUT, CLOSED_PATIENCE, Patience } from "./patience.ts";
 import { ReceiveQueue } from "./receive_queue.ts";
 import { SendQueue } from "./send_queue.ts";
 
 /** Bytes of either buffer where nothing else is asked for. */
 export const DEFAULT_BUFFER = 8388608;
-/** How long a connection without subflows waits for new ones (Linux net.mptcp.close_timeout). */
-const CLOSE_TIMEOUT: Micros = 60e6;
 
 /** What the observer is to hear at the end of a batch, as bits. */
 const TELL_ESTABLISHED = 1;
@@ -63,6 +63,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly receiveQueue: ReceiveQueue;
   readonly receiveScale: number;
   readonly timer: DataTimer = new DataTimer();
+  readonly patience: Patience = new Patience();
   readonly figures: Figures = new Figures();
   readonly deadlines: Deadlines<ConnectionTimer> = new Deadlines(CONNECTION_TIMERS);
   readonly policies: GuardedPolicies;
@@ -88,10 +89,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #discarding = false;
   /** The application has called close(). */
   #appClosed = false;
-  /** `una` of the send queue when TIMER_CLOSE was set. */
-  #closeUna = 0;
-  /** Why the last subflow ended. */
-  #lastReason: NetworkCode = "ConnectionReset";
+  /** How the last subflow ended, and what led to that. */
+  #lastCode: NetworkCode = "ConnectionReset";
+  #lastReason: EndReason | null = null;
   #scheduler: GuardedScheduler<Subflow>;
   #schedulerPlugin: GuardedSchedulerPlugin;
   readonly #congestion: CongestionControl;
@@ -363,6 +363,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return this.over ? 0 : this.sendQueue.room;
   }
 
+  /** Gives up what waits for an answer when nothing has come from the peer for `timeout` (RFC 9293 §3.8.3: R2 is the application's to set). */
+  setUserTimeout(timeout: Micros): void {
+    this.patience.setLimit(timeout);
+  }
+
   /** Appends bytes of `source` from index `from` to the send queue; returns how many were taken. */
   write(_now: Micros, source: Uint8Array, from: number): number {
     const taken = this.over ? 0 : this.sendQueue.write(source, from);
@@ -427,7 +432,6 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.abortWith(null, now);
     } else {
       this.#finishWriting();
-      // A peer that never ends its direction, or takes nothing, holds the connection no longer than this.
       this.armClose(now);
     }
   }
@@ -479,17 +483,63 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     }
   }
 
-  /** A connection without subflows, or one that the application left, is kept so long. */
+  /**
+   * What waits for the peer's answer is given up when nothing comes from it for the user timeout (RFC 9293 §3.8.3, R2). Any segment is an answer: one
+   * that keeps its window closed lives (§3.8.6.1).
+   */
+  armUserTimeout(now: Micros): void {
+    if (!this.#awaitsPeer) this.deadlines.set(TIMER_USER, Infinity);
+    else if (!this.deadlines.has(TIMER_USER)) {
+      this.patience.begin(now);
+      this.deadlines.set(TIMER_USER, now + this.patience.limit);
+    }
+  }
+
+  /** Whether only the peer can bring on what was written. */
+  get #awaitsPeer(): boolean {
+    if (this.over || !this.established) return false;
+    const { unacked, unsent, window, finDue } = this.sendQueue;
+    return unacked > 0 || finDue || (unsent > 0 && (window === 0 || this.subflows.length === 0));
+  }
+
+  /** When the user timeout is over. */
+  get givenUpAt(): Micros {
+    let heard = 0;
+    for (let i = 0; i < this.attempts.length; i++) {
+      heard = Math.max(heard, this.attempts[i]!.sender.lastHeard);
+    }
+    return this.patience.until(heard);
+  }
+
+  /** Begins to wait for what the peer alone can do, as long as its turn may take. */
   armClose(now: Micros): void {
-    if (this.over) return;
-    const wait = this.host.experiments.closeTimeout ?? CLOSE_TIMEOUT;
-    this.deadlines.set(TIMER_CLOSE, now + wait);
-    this.#closeUna = this.sendQueue.una;
+    // Without subflows another wait is under way, which no call of the application puts off.
+    if (this.over || this.subflows.length === 0) return;
+    this.deadlines.set(TIMER_CLOSE, now + this.#closeWait);
+    this.patience.mark(this.sendQueue.una);
+  }
+
+  get #closeWait(): Micros {
+    if (!this.#appClosed) return this.peerLeft ? this.#closeTimeout : Infinity;
+    // All of ours is there, and nobody reads what may still come (Linux tcp_fin_timeout).
+    return this.finAcked ? this.#closeTimeout : CLOSED_PATIENCE;
+  }
+
+  get #closeTimeout(): Micros {
+    return this.host.experiments.closeTimeout ?? CLOSE_TIMEOUT;
   }
 
   /** Whether the peer has taken nothing since that wait began. */
   get closeStuck(): boolean {
-    return this.sendQueue.una === this.#closeUna;
+    return this.patience.stuck(this.sendQueue.una);
+  }
+
+  /** Whether the peer has sent its FIN on every subflow, and its data have no end: nothing can bring the rest. */
+  get peerLeft(): boolean {
+    const { subflows } = this;
+    if (subflows.length === 0 || this.receiveQueue.reached || this.fallback) return false;
+    for (let i = 0; i < subflows.length; i++) if (!subflows[i]!.peerFinished) return false;
+    return true;
   }
 
   // Handshakes and mode.
@@ -558,7 +608,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       // Until a DATA_ACK comes, the first window is that of the SYN.
       this.sendQueue.open(1 + subflow.sender.window.size);
     }
-    if (!this.#appClosed) this.deadlines.set(TIMER_CLOSE, Infinity);
+    // Joins do not put off the end of what nobody holds any more.
+    if (!this.#appClosed || !this.finAcked) this.armClose(this.host.now);
     this.subflowChanged(subflow, "joined");
     this.dirty();
   }
@@ -596,6 +647,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const subflows = this.subflows as Subflow[];
     const at = subflows.indexOf(subflow);
     if (at >= 0) {
+      this.patience.heard(subflow.sender.lastHeard);
       const again = !this.over && !this.fallback;
       if (again) this.sendQueue.reinject(subflow);
       subflows.splice(at, 1);
@@ -606,16 +658,32 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return at >= 0;
   }
 
-  /** No subflow is left, for `code`: others may still join, for a while (break before make, RFC 8684 §3.3.3). */
-  bare(code: NetworkCode | null, established: boolean, now: Micros): void {
+  /**
+   * No subflow is left, for `code`: others may still join, for a while (break before make, RFC 8684 §3.3.3). Where the network is `away`, a peer has as
+   * long to be reached as it has to answer.
+   */
+  bare(
+    code: NetworkCode | null,
+    reason: EndReason | null,
+    established: boolean,
+    away: boolean,
+    now: Micros,
+  ): void {
     // A join that came to nothing neither says why the connection is without subflows, nor gives it more time.
-    if (established) this.#lastReason = code ?? "ConnectionReset";
-    if (established || !this.deadlines.has(TIMER_CLOSE)) this.armClose(now);
+    if (established) {
+      this.#lastCode = code ?? "ConnectionReset";
+      this.#lastReason = reason;
+    }
+    if (!established && this.deadlines.has(TIMER_CLOSE)) return;
+    const patient = away && this.host.experiments.closeTimeout === undefined;
+    const wait = patient ? this.patience.limit : this.#closeTimeout;
+    this.deadlines.set(TIMER_CLOSE, now + wait);
   }
 
-  /** Why the last subflow ended. */
-  get lastReason(): NetworkCode {
-    return this.#lastReason;
+  /** Nothing has come in place of the last subflow. */
+  endBare(now: Micros): void {
+    if (this.onlyEndOpen) this.endAll(null, now);
+    else this.endAll(this.#lastCode, now, this.#lastReason);
   }
 
   /** What `subflow` carries is offered to the others. */
@@ -639,7 +707,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.timer.acknowledged();
     const finAcked = sendQueue.acknowledge(offset);
     if (sendQueue.ours.kind === "open") this.#tell |= TELL_WRITABLE;
-    if (finAcked) this.maybeClosed(now);
+    if (finAcked) {
+      if (this.#appClosed) this.armClose(now);
+      this.maybeClosed(now);
+    }
     this.armDataTimer(now);
     this.dirty();
   }

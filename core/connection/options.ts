@@ -200,7 +200,7 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
     meta.dirty();
   }
   if (closesFast(meta)) {
-    meta.endAll("ConnectionReset", now);
+    meta.endAll("ConnectionReset", now, "aborted-by-peer");
     return false;
   }
   if (rx.option(MP_FAIL) !== 0) host.count("MPFailRx");

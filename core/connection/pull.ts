@@ -54,6 +54,7 @@ export function push(meta: MetaSocket, now: Micros): void {
   for (let i = attempts.length - 1; i >= 0; i--) attempts[i]!.settle(now);
   meta.receiveQueue.window.told();
   meta.armPersist(now);
+  meta.armUserTimeout(now);
   for (let i = 0; i < attempts.length; i++) {
     const { outlet } = attempts[i]!;
     if (outlet.blocked) outlet.wait(meta);

@@ -34,11 +34,12 @@ import {
   TIMER_PERSIST,
   TIMER_PROGRESS,
   TIMER_UNMAPPED,
+  TIMER_USER,
   TIMER_WAKE,
 } from "./data_timer.ts";
 import { judgeHandshake, subflowJoined } from "./establish.ts";
 import { fallbackAcknowledged, mappingMissed, missMapping } from "./fallback.ts";
-import type { NetworkCode } from "./host.ts";
+import type { EndReason, NetworkCode } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { checksumFailed, closesFast, handleOptions } from "./options.ts";
 import { progressMissed } from "./progress.ts";
@@ -57,6 +58,13 @@ const CODES: Record<LeaveReason, NetworkCode | null> = {
   timeout: "TimedOut",
   aborted: "ConnectionAborted",
   unreachable: "NetworkUnreachable",
+};
+
+/** Where they say more than the code. */
+const REASONS: Partial<Record<LeaveReason, EndReason>> = {
+  closed: "ended-early",
+  reset: "path-reset",
+  timeout: "unanswered",
 };
 
 /** The segment in `rx` belongs to `subflow`. */
@@ -165,7 +173,7 @@ function ended(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (ended !== "reset" && ended !== "refused") return;
   if ((rx.flags & TCP_RST) !== 0 && rx.option(MP_TCPRST) !== 0) meta.host.count("MPRstRx");
   if (ended === "reset" && !meta.fallback && closesFast(meta) && !meta.over) {
-    meta.endAll("ConnectionReset", now);
+    meta.endAll("ConnectionReset", now, "aborted-by-peer");
   }
 }
 
@@ -198,19 +206,24 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   }
   meta.dirty();
   if (meta.attempts.length > 0) return;
-  const { sendQueue } = meta;
+  const { sendQueue, host } = meta;
   const byPeer = reason === "reset" || reason === "refused";
+  // Of an address that the host has lost nobody can hear.
+  const lost = reason === "aborted" &&
+    !host.addresses.some(({ address }) => address === subflow.local.address);
+  const code = lost ? "NetworkUnreachable" : CODES[reason];
   if (!meta.established || meta.fallback) {
-    meta.endAll(CODES[reason], now);
+    meta.endAll(code, now, meta.established && reason === "timeout" ? "unanswered" : null);
   } else if (byPeer && !established && meta.onlyEndOpen) {
     // A peer that refuses a join now has ended the connection: its DATA_ACK of our DATA_FIN has been lost.
     meta.endAll(null, now);
   } else if (
     meta.appClosed && (meta.finAcked || (sendQueue.unacked === 0 && sendQueue.unsent === 0))
   ) {
-    meta.endAll(CODES[reason], now);
+    meta.endAll(code, now, REASONS[reason]);
   } else {
-    meta.bare(CODES[reason], established, now);
+    const away = lost || reason === "timeout" || reason === "unreachable";
+    meta.bare(code, REASONS[reason] ?? null, established, away, now);
   }
 }
 
@@ -249,16 +262,29 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
       return dataTimeout(meta, now);
     case TIMER_PROGRESS:
       return progressMissed(meta, now);
+    case TIMER_USER:
+      return userTimeout(meta, now);
   }
 }
 
-/** A connection without subflows, or one that the application left, has waited long enough. */
+/** Something has waited for the peer as long as the user timeout: the end, unless something has come from it meanwhile. */
+function userTimeout(meta: MetaSocket, now: Micros): void {
+  // What has not left nobody can have answered: the wait begins anew in the pass.
+  if (meta.subflows.length > 0 && meta.subflows.every(({ outlet }) => outlet.blocked)) return;
+  const until = meta.givenUpAt;
+  if (now < until) meta.deadlines.set(TIMER_USER, until);
+  else meta.abortWith("TimedOut", now, "unanswered");
+}
+
+/** A connection without subflows, or one that only the peer can end, has waited long enough. */
 function closeTimeout(meta: MetaSocket, now: Micros): void {
   if (meta.over) return;
-  if (meta.attempts.length === 0) meta.endAll(meta.onlyEndOpen ? null : meta.lastReason, now);
-  else if (meta.finAcked || meta.closeStuck) meta.abortWith(null, now);
+  if (meta.subflows.length === 0) meta.endBare(now);
+  else if (meta.appClosed && meta.finAcked) meta.abortWith(null, now);
   // The peer goes on taking what was written.
-  else meta.armClose(now);
+  else if (!meta.closeStuck) meta.armClose(now);
+  else if (meta.appClosed) meta.abortWith("TimedOut", now, "not-taken");
+  else if (meta.peerLeft) meta.abortWith("ConnectionReset", now, "ended-early");
 }
 
 /** The oldest byte is not DATA_ACKed: unless a subflow still works on it, it goes again. */

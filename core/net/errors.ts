@@ -41,6 +41,13 @@ const REASONS: Readonly<Record<EndReason, string>> = {
     "a middlebox changed the number of bytes on its only path: connect again to go on",
   "checksum-failed": "a DSS checksum failed on its only path: connect again to go on",
   "interference-told": "the peer found MPTCP disturbed on its only path: connect again to go on",
+  "unanswered":
+    "the peer has answered nothing for as long as 'userTimeout' allows: connect again when the network is back",
+  "not-taken": "the peer answers and takes nothing of what was written before close()",
+  "aborted-by-peer": "the peer reset it, as its program ended it at once: connect again to go on",
+  "ended-early": "the peer closed its last path before the end of its data: connect again to go on",
+  "path-reset":
+    "the peer reset its last path, and none was opened in its place: connect again to go on",
 };
 
 /** Looked up when needed, so that the module also loads where there is no `Deno`. */

@@ -262,6 +262,11 @@ export class Subflow implements SubflowView {
     return this.#tcp.established;
   }
 
+  /** The peer's FIN has come in order. */
+  get peerFinished(): boolean {
+    return this.#tcp.peerFinished;
+  }
+
   /** A handshake is under way that we, or the peer, began. */
   get opening(): boolean {
     return this.#tcp.opening;

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Dialogue } from "../../support/dialogue.ts";
 import { join } from "../../support/joins.ts";
+import type { Peer } from "../../support/scripted_peer.ts";
 
 const MINUTE = 60e6;
 
@@ -103,20 +104,162 @@ describe("what was written before close()", () => {
     assertEquals(app.code, undefined);
   });
 
-  it("is given up when a peer acknowledges nothing for as long as close() waits", () => {
-    using d = new Dialogue();
-    const { peer, app } = d.opened({ scale: 0 });
-    app.write(1000);
-    peer.takeAll();
-    peer.sends(". ack 1001 win 0 <dack8 1001>");
-    app.write(1000);
-    app.close();
-    for (let i = 0; i < 40 && d.usage.connections > 0; i++) {
-      d.pass(5e6);
+  for (const mptcp of [true, false]) {
+    const what = mptcp ? "MPTCP" : "plain TCP";
+
+    it(`waits as long as the peer answers probes, up to an hour without a byte taken (${what})`, () => {
+      using d = new Dialogue();
+      const { peer, app, acks } = closedWindow(d, mptcp);
+      app.close();
+      answer(d, peer, 59 * MINUTE, () => acks(0));
+      assertEquals([d.usage.connections, app.code], [1, undefined]);
+      // One byte of progress, and the hour begins anew.
+      peer.sends(acks(1));
+      answer(d, peer, MINUTE, () => acks(0));
+      answer(d, peer, 50 * MINUTE, () => acks(0));
+      peer.sends(acks(60000));
       peer.takeAll();
-      if (d.usage.connections > 0) peer.sends(". ack 1001 win 0 <dack8 1001>");
+      peer.sends(acks(60000));
+      peer.takeAll();
+      peer.sends(acks(60000));
+      assertEquals(app.socket.finAcked, true);
+
+      using e = new Dialogue();
+      const stuck = closedWindow(e, mptcp);
+      stuck.app.close();
+      answer(e, stuck.peer, 61 * MINUTE, () => stuck.acks(0));
+      assertEquals([e.usage.connections, stuck.app.code, stuck.app.socket.reason], [
+        0,
+        "TimedOut",
+        "not-taken",
+      ]);
+    });
+  }
+});
+
+/** A peer that has taken a part of what was written and closed its window; `acks` is what it answers with. */
+function closedWindow(d: Dialogue, mptcp: boolean) {
+  const { peer, app } = d.opened({ mptcp, scale: 0, win: 1000 });
+  const acks = (win: number): string =>
+    `. ack ${peer.acked} win ${win}${mptcp ? ` <dack8 ${peer.dataAcked}>` : ""}`;
+  app.write(1000);
+  peer.takeAll();
+  peer.sends(acks(0));
+  app.write(1000);
+  assertEquals(peer.pending, false);
+  return { peer, app, acks };
+}
+
+/** Lets time pass, in which the peer answers whatever is sent. */
+function answer(d: Dialogue, peer: Peer, time: number, line: () => string): void {
+  const end = d.now + time;
+  while (d.now < end) {
+    const next = Math.min(d.stack.pollTimeout(), end);
+    d.pass(Math.max(0, next - d.now));
+    const got = peer.takeAll();
+    if (got.length > 0 && !got.some(({ flags }) => flags.includes("R"))) peer.sends(line());
+  }
+}
+
+describe("the user timeout (RFC 9293 §3.8.3, RFC 5482)", () => {
+  for (const mptcp of [true, false]) {
+    const what = mptcp ? "MPTCP" : "plain TCP";
+
+    for (const closed of [false, true]) {
+      const when = closed ? "after close()" : "while it is open";
+
+      it(`ends a connection whose peer answers no data ${when}: five minutes, more than R2 (${what})`, () => {
+        using d = new Dialogue();
+        const { peer, app } = d.opened({ mptcp });
+        app.write(100);
+        if (closed) app.close();
+        peer.takeAll();
+        d.pass(299e6);
+        assertEquals(app.code, undefined);
+        d.pass(2e6);
+        assertEquals([app.code, app.socket.reason], ["TimedOut", "unanswered"]);
+        // The peer is told, should it hear it.
+        assertEquals(peer.takeAll().at(-1)!.flags.includes("R"), true);
+        app.close();
+        assertEquals(d.usage.connections, 0);
+        assertEquals(d.usage.timers, 0);
+      });
+
+      it(`ends one whose peer answers no probes ${when} (${what})`, () => {
+        using d = new Dialogue();
+        const { app, peer } = closedWindow(d, mptcp);
+        if (closed) app.close();
+        d.pass(299e6);
+        assertEquals(app.code, undefined);
+        d.pass(2e6);
+        assertEquals([app.code, app.socket.reason], ["TimedOut", "unanswered"]);
+        assertEquals(peer.takeAll().length > 5, true);
+      });
     }
-    assertEquals(d.usage.connections, 0);
+
+    it(`never ends one whose peer answers probes (${what})`, () => {
+      using d = new Dialogue();
+      const { peer, app, acks } = closedWindow(d, mptcp);
+      answer(d, peer, 24 * 60 * MINUTE, () => acks(0));
+      assertEquals(app.code, undefined);
+      peer.sends(acks(60000));
+      assertEquals(peer.takeAll().at(-1)!.end, 2001);
+    });
+
+    it(`is what the application asks for (${what})`, () => {
+      for (const timeout of [5e6, 1800e6]) {
+        using d = new Dialogue();
+        const { app } = d.opened({ mptcp, scale: 0, win: 0 });
+        app.socket.setUserTimeout(timeout);
+        app.write(1000);
+        const from = d.now;
+        while (app.code === undefined) d.pass(1e6);
+        assertEquals(d.now - from, timeout);
+      }
+    });
+  }
+
+  it("counts from the last that was heard on any path", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    const second = join(d, peer, 1);
+    app.write(100);
+    peer.takeAll();
+    for (let i = 0; i < 8; i++) {
+      d.pass(50e6);
+      second.takeAll();
+      peer.takeAll();
+      // It hears us, whatever became of the data.
+      second.sends(". ack 1 <dack8 1>");
+      assertEquals(app.code, undefined, `${i}`);
+    }
+  });
+
+  it("does not run while nothing waits for the peer", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(100);
+    peer.takeAll();
+    peer.acks();
+    assertEquals(d.usage.timers, 0);
+    d.pass(600e6);
+    app.write(100);
+    peer.takeAll();
+    d.pass(250e6);
+    assertEquals(app.code, undefined);
+  });
+
+  it("does not run while the link takes nothing", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    d.links[0]!.full = true;
+    app.write(100);
+    d.pass(3600e6);
+    assertEquals(app.code, undefined);
+    d.links[0]!.full = false;
+    d.stack.handleWritable(d.now, d.links[0]!);
+    d.stack.flush(d.now);
+    peer.gets("P. 1:101");
   });
 });
 

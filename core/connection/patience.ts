@@ -1,0 +1,59 @@
+/** How long a connection waits for its peer (RFC 9293 §3.8.3, §3.8.6.1, §3.10.1; RFC 5482 in its sense). */
+
+import type { Micros } from "../plugin.ts";
+
+/** What waits for an answer is given up when nothing at all has come from the peer for so long: "the present global default is five minutes" (RFC 9293 §3.10.1). */
+export const USER_TIMEOUT: Micros = 300e6;
+/** Least and most that may be asked for: what a round trip needs, and what RFC 5482's option can say. */
+export const LEAST_USER_TIMEOUT: Micros = 1e6;
+export const MOST_USER_TIMEOUT: Micros = 32767 * 60e6;
+/** How long a connection without subflows, or one that the peer alone can end, is kept (Linux net.mptcp.close_timeout). */
+export const CLOSE_TIMEOUT: Micros = 60e6;
+/**
+ * How long a peer may answer, and take nothing of what was written before close(). A program could wait for ever (RFC 9293 §3.8.6.1), but nobody
+ * holds the connection any more, and what it holds is given back some time (RFC 6429 §3).
+ */
+export const CLOSED_PATIENCE: Micros = 3600e6;
+
+/** The waits of one connection. */
+export class Patience {
+  #limit: Micros = USER_TIMEOUT;
+  #since: Micros = 0;
+  #heard: Micros = 0;
+  #una = 0;
+
+  /** The user timeout. */
+  get limit(): Micros {
+    return this.#limit;
+  }
+
+  /** Sets the user timeout. */
+  setLimit(limit: Micros): void {
+    this.#limit = limit;
+  }
+
+  /** Something waits for an answer from now on. */
+  begin(now: Micros): void {
+    this.#since = now;
+  }
+
+  /** A subflow that is buried last heard something at `at`. */
+  heard(at: Micros): void {
+    if (at > this.#heard) this.#heard = at;
+  }
+
+  /** When the wait is over, if a subflow that lives last heard something at `at`. */
+  until(at: Micros): Micros {
+    return Math.max(this.#since, this.#heard, at) + this.#limit;
+  }
+
+  /** Notes how far the peer has come. */
+  mark(una: number): void {
+    this.#una = una;
+  }
+
+  /** Whether it has come no further. */
+  stuck(una: number): boolean {
+    return una === this.#una;
+  }
+}
