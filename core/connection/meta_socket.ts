@@ -611,6 +611,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     // Joins do not put off the end of what nobody holds any more.
     if (!this.#appClosed || !this.finAcked) this.armClose(this.host.now);
     this.subflowChanged(subflow, "joined");
+    this.answerFins(this.host.now);
     this.dirty();
   }
 
@@ -710,6 +711,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (finAcked) {
       if (this.#appClosed) this.armClose(now);
       this.maybeClosed(now);
+      if (!this.over) this.answerFins(now);
     }
     this.armDataTimer(now);
     this.dirty();
@@ -737,6 +739,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.receiveQueue.takeFin()) {
       this.#tell |= TELL_READABLE;
       subflow.needAck();
+      // What was missed is there: of the peer nothing is awaited any more.
+      if (!this.#appClosed) this.deadlines.set(TIMER_CLOSE, Infinity);
       this.maybeClosed(now);
     }
     this.dirty();
@@ -768,6 +772,30 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   // Its end.
+
+  /**
+   * A FIN of the peer ends its own direction on one subflow: ours goes on (RFC 9293 §3.6), or what waits would have no way. Our FIN follows when another
+   * subflow works, or our DATA_FIN is acknowledged (RFC 8684 §3.3.3); what the subflow carries is then offered to the others.
+   */
+  answerFins(now: Micros): void {
+    for (let i = 0; i < this.subflows.length; i++) {
+      const subflow = this.subflows[i]!;
+      if (!subflow.peerFinished || !subflow.usable) continue;
+      if (!this.finAcked && !this.#works(subflow)) continue;
+      this.reinject(subflow);
+      subflow.finish(now);
+      this.dirty();
+    }
+  }
+
+  /** Whether a subflow other than this one carries data. */
+  #works(but: Subflow): boolean {
+    for (let i = 0; i < this.subflows.length; i++) {
+      const other = this.subflows[i]!;
+      if (other !== but && other.usable && !other.stale) return true;
+    }
+    return false;
+  }
 
   /** MP_FASTCLOSE as RSTs on every subflow (RFC 8684 §3.5, option R). */
   abortWith(code: NetworkCode | null, now: Micros, reason: EndReason | null = null): void {

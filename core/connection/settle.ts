@@ -101,6 +101,7 @@ function heard(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   subflow.setStale(false);
   meta.host.count("SubflowRecover");
   meta.subflowChanged(subflow, "revived");
+  meta.answerFins(now);
 }
 
 /** MPTCP options, payload and FIN of an acceptable segment. */
@@ -150,9 +151,9 @@ function finArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
     meta.peerEnded(now);
     return;
   }
-  // The peer takes nothing on it any more: what it carries goes elsewhere, and our FIN follows.
-  if (!meta.over) meta.reinject(subflow);
-  subflow.finish(now);
+  if (meta.over) subflow.finish(now);
+  else meta.answerFins(now);
+  if (meta.peerLeft) meta.armClose(now);
 }
 
 /** A retransmission timeout: the subflow repeats on its own, the others repeat at once (draft SQ-5, row c). */
