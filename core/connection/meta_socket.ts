@@ -699,7 +699,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** A DATA_ACK, or what stands for it: frees the queue, moves the window, wakes the writer, and lets every subflow send (IMP-1). */
   dataAcknowledged(offset: number, windowEnd: number, now: Micros): void {
     const { sendQueue } = this;
-    if (sendQueue.open(windowEnd)) {
+    // RFC 8684 §3.3.4: only a right edge that moves right counts where several subflows tell of it.
+    if (this.fallback ? sendQueue.moveWindow(windowEnd) : sendQueue.open(windowEnd)) {
       this.timer.opened();
       this.dirty();
     }

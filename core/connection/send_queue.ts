@@ -274,6 +274,13 @@ export class SendQueue {
     return true;
   }
 
+  /** Plain TCP: its one window may also be taken back (RFC 9293 §3.8.6), and nothing new is sent beyond it then. True when the peer allows more than before. */
+  moveWindow(end: number): boolean {
+    const more = end > this.#windowEnd;
+    this.#windowEnd = end;
+    return more;
+  }
+
   /** A DATA_ACK of everything below `offset`, which is above `una`; true when it is the first of our DATA_FIN. */
   acknowledge(offset: number): boolean {
     this.#una = offset;

@@ -158,6 +158,8 @@ function finArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
 
 /** A retransmission timeout: the subflow repeats on its own, the others repeat at once (draft SQ-5, row c). */
 function timedOut(meta: MetaSocket, subflow: Subflow): void {
+  // The shared window is closed: no other subflow can do better.
+  if (subflow.sender.shut) return;
   const { timeouts } = subflow.sender.rtt;
   if (timeouts >= STALE_TIMEOUTS && !subflow.stale && subflow.usable) {
     subflow.setStale(true);

@@ -27,6 +27,9 @@ import {
 /** Timeouts in a row after which a subflow is given up (RFC 9293 §3.8.3 R2; Linux tcp_retries2). */
 const MAX_TIMEOUTS = 15;
 
+/** A peer that has taken its window back is given up when it has answered nothing for so long (RFC 9293 §3.8.3: R2 is at least 100 seconds). */
+const UNANSWERED: Micros = 100e6;
+
 /** What the ACK in hand has told; read until the next one comes. */
 const heard = new Heard();
 
@@ -78,6 +81,8 @@ export class Sender {
   /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
   #limitedUntil = 0;
   #lastSent: Micros = 0;
+  /** When something last left for the first time or again. */
+  #lastLeft: Micros = 0;
   #restarted: Micros = 0;
   #lastHeard: Micros = 0;
   #bytes = 0;
@@ -199,6 +204,21 @@ export class Sender {
     return this.#lastHeard;
   }
 
+  /**
+   * The peer has taken its window back over what is in flight, and has answered what left last: that was a probe, and its timeout tells nothing of the
+   * path (RFC 9293 §3.8.6, §3.8.6.1).
+   */
+  get shut(): boolean {
+    return this.window.size === 0 && this.#lastHeard > this.#lastLeft;
+  }
+
+  /** The window that was shut is open: what has waited for it goes again as soon as a timeout allows. */
+  reopened(now: Micros): void {
+    if (this.board.empty || this.rtt.timeouts === 0) return;
+    this.rtt.answered();
+    this.#deadlines.set(TIMER_RTO, Math.min(this.#deadlines.at(TIMER_RTO), now + this.rtt.base));
+  }
+
   /** The handshake is over; without SACK losses are found by counting. */
   begin(sack: boolean, lostSyn: boolean): void {
     if (!sack) this.#detection = new NewReno(this.board, this.#rack);
@@ -295,6 +315,7 @@ export class Sender {
   }
 
   #left(bytes: number, now: Micros): void {
+    this.#lastLeft = now;
     if (this.#recovery.kind === "fast") this.#recovery.prr.onSend(bytes);
     if (!this.#deadlines.has(TIMER_RTO)) this.#arm(now);
   }
@@ -403,8 +424,11 @@ export class Sender {
     return OUTCOME_WORK;
   }
 
-  /** RFC 6298 §5.4 to 5.7 and RFC 5681 §3.1: everything in flight is taken for lost, the first segment leaves again. Null when it is given up. */
-  retransmissionTimeout(now: Micros): Outcome | null {
+  /**
+   * RFC 6298 §5.4 to 5.7 and RFC 5681 §3.1: everything in flight is taken for lost, the first segment leaves again. Null when it is given up; a `patient`
+   * connection lets a peer answer without taking anything.
+   */
+  retransmissionTimeout(patient: boolean, now: Micros): Outcome | null {
     const { board, rtt } = this;
     if (board.empty) return 0;
     if (this.#output.blocked && rtt.timeouts > 0) {
@@ -415,7 +439,9 @@ export class Sender {
     const flightSize = this.#flightSize;
     rtt.backOff();
     this.#host.count("TCPTimeouts");
-    if (rtt.timeouts > MAX_TIMEOUTS) return null;
+    // RFC 9293 §3.8.6: who takes the window back is not to be given up for that.
+    const answered = this.window.size === 0 && now - this.#lastHeard < UNANSWERED;
+    if (rtt.timeouts > MAX_TIMEOUTS && !(patient && answered)) return null;
     board.loseAll();
     this.#recovery = lossRecovery(board.nxt);
     this.#detection.restart();

@@ -494,8 +494,10 @@ export class Subflow implements SubflowView {
     // RFC 5681 §2. One that came to carry another MPTCP option than DSS tells no loss.
     const duplicate = ack === board.una && rx.length === 0 && (rx.flags & TCP_FIN) === 0 &&
       size === window.size && !board.empty && (this.output.sackPermitted || rx.onlyDss);
+    const shut = window.size === 0;
     window.update(this.#seq, ack, size);
     const outcome = sender.acknowledge(ack, duplicate, now);
+    if (shut && window.size > 0) sender.reopened(now);
     if (!this.#tcp.finUnacked || ack !== board.nxt) return outcome;
     // Our FIN was acknowledged.
     this.#tcp.on("finAcked");
@@ -620,7 +622,7 @@ export class Subflow implements SubflowView {
       case TIMER_RTO:
         if (this.#tcp.opening) return this.#handshakeTimeout(now);
         if (this.#leaving && this.sender.rtt.timeouts >= LEAVE_TIMEOUTS) return this.#giveUp(now);
-        return this.sender.retransmissionTimeout(now) ?? this.#end("timeout");
+        return this.sender.retransmissionTimeout(!this.#level.over, now) ?? this.#end("timeout");
     }
   }
 

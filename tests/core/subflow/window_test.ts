@@ -47,6 +47,48 @@ describe("the peer's window", () => {
       assertEquals(app.code, undefined);
     });
 
+    it(`taken back over data in flight ends no connection whose peer answers, and they go again when it opens (${kind}; RFC 9293 §3.8.6)`, () => {
+      for (const closed of [false, true]) {
+        using d = new Dialogue();
+        const { peer, app } = d.opened({ mptcp, scale: 0 });
+        app.write(20000);
+        peer.takeAll();
+        // The peer keeps the first segment, and throws the others away.
+        const taken = mptcp ? 1437 : 1449;
+        const shut = `. ack ${taken} win 0${dack(taken)}`;
+        peer.sends(shut);
+        if (closed) app.close();
+        const since = d.now;
+        while (d.now - since < 3000e6) {
+          d.untilSent();
+          for (const { flags, seq } of peer.takeAll()) {
+            assertEquals([flags.includes("R"), seq <= taken], [false, true]);
+          }
+          d.pass(1e3);
+          peer.sends(shut);
+        }
+        assertEquals(app.code, undefined);
+        assertEquals(app.socket.subflows[0]!.stale, false);
+        peer.sends(`. ack ${taken} win 60000${dack(taken)}`);
+        if (!peer.pending) assert(d.untilSent() < 1e6, "the open window is used at once");
+        for (let i = 0; i < 100 && peer.acked < 20001; i++) {
+          const { end } = peer.take();
+          peer.sends(`. ack ${end} win 60000${dack(end)}`);
+        }
+        assertEquals(peer.acked, 20001);
+      }
+    });
+
+    it(`taken back over data in flight ends a connection whose peer answers nothing (${kind})`, () => {
+      using d = new Dialogue();
+      const { peer, app } = d.opened({ mptcp, scale: 0 });
+      app.write(20000);
+      peer.takeAll();
+      peer.sends(`. ack 1 win 0${dack(1)}`);
+      d.pass(301e6);
+      assertEquals(app.code, "TimedOut");
+    });
+
     it(`when zero for an hour ends no connection that the application keeps (${kind}; RFC 9293 §3.8.6.1)`, () => {
       using d = new Dialogue();
       const { peer, app } = d.opened({ mptcp, scale: 0, win: 100 });
@@ -98,6 +140,22 @@ describe("the peer's window", () => {
     const before = app.socket.window;
     peer.sends(". ack 1 win 65535");
     assertEquals(app.socket.window, before);
+  });
+
+  it("that is taken back with nothing in flight is kept to on plain TCP (RFC 9293 §3.8.6)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false, scale: 0 });
+    app.write(1000);
+    peer.takeAll();
+    peer.sends(". ack 1001 win 500");
+    app.write(20000);
+    assertEquals(peer.takeAll().map(({ seq, end }) => [seq, end]), [[1001, 1501]]);
+    peer.sends(". ack 1501 win 0");
+    d.silent();
+    d.untilSent();
+    peer.gets(". 1500");
+    peer.sends(". ack 1501 win 60000");
+    assertEquals(peer.takeAll().at(-1)!.end > 10000, true);
   });
 
   it("that shrinks is no reason to take anything back, or to fail", () => {
