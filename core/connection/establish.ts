@@ -150,8 +150,11 @@ function judgeThirdAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean
     meta.agree();
     return true;
   }
-  // A DSS shows that the peer goes on with MPTCP: the segment with its key is still to come.
-  if (rx.hasDss) return false;
+  // A DSS shows that the peer goes on with MPTCP: the segment with its key is still to come, and the SYN/ACK asks for it.
+  if (rx.hasDss) {
+    subflow.askAgain(now);
+    return false;
+  }
   meta.host.count("MPCapableFallbackACK");
   startFallback(meta, subflow, now);
   return true;

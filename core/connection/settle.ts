@@ -94,6 +94,8 @@ function settle(meta: MetaSocket, subflow: Subflow, outcome: Outcome, now: Micro
 /** An acknowledgement told something, or room came otherwise. */
 function heard(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (meta.fallback) fallbackAcknowledged(meta, subflow, now);
+  // After a silence: what was sent into it goes again without its back-off.
+  else if (meta.timer.answered()) meta.armDataTimer(now);
   const bytes = subflow.sender.heard;
   if (bytes === 0) return;
   meta.scheduler.onAck(subflow, bytes);
@@ -298,7 +300,7 @@ function dataTimeout(meta: MetaSocket, now: Micros): void {
   if (sendQueue.finUnacked && ours.kind !== "open") {
     // Nothing below the data level sends it again, so each time counts: on every subflow, as Linux does.
     for (const subflow of subflows) {
-      if (subflow.usable && !subflow.outlet.blocked) subflow.dataFin(ours.fin, now);
+      if (subflow.usable && !subflow.outlet.blocked) subflow.repeatDataFin(ours.fin, now);
     }
   } else if (
     oldest !== null &&

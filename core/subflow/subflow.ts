@@ -34,6 +34,7 @@ import { Mtu } from "./mtu.ts";
 import { Output } from "./output.ts";
 import { Receiver } from "./receiver.ts";
 import type { Recovery } from "./recovery.ts";
+import { INITIAL_RTO } from "./rtt.ts";
 import { Sender } from "./sender.ts";
 import {
   type DataLevel,
@@ -357,6 +358,13 @@ export class Subflow implements SubflowView {
     this.#handshake!.sent(now);
     sender.board.synSent();
     sender.rtt.arm(this.#deadlines, now);
+  }
+
+  /** The third ACK was lost, and what came shows that the SYN/ACK was not: it goes again, no more often than it may without that. */
+  askAgain(now: Micros): void {
+    const handshake = this.#handshake;
+    if (handshake === null || !this.#tcp.synReceived || handshake.exhausted) return;
+    if (now - handshake.sentAt >= INITIAL_RTO) this.#sendSyn(TCP_SYN | TCP_ACK, now);
   }
 
   /** Takes over what the SYN in `rx` offers, and the first window. */
@@ -696,6 +704,17 @@ export class Subflow implements SubflowView {
   /** Sends an ACK at once; false when the link is full. */
   ack(now: Micros): boolean {
     return this.output.ack(null, this.sender.board.nxt, now);
+  }
+
+  /**
+   * Sends a DATA_FIN without data again. Nothing has come yet: the third ACK may be lost, and a server without the keys heeds no DSS (RFC 8684 §3.1). Both do
+   * not fit into one segment.
+   */
+  repeatDataFin(dsn: number, now: Micros): void {
+    if (this.#handshake !== null && !this.join) {
+      this.output.thirdAck(this.#handshake, this.sender.board.nxt, now);
+    }
+    this.dataFin(dsn, now);
   }
 
   /** Sends a DATA_FIN without data; false when the link is full. */

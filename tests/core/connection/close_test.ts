@@ -54,6 +54,53 @@ describe("DATA_FIN (RFC 8684 §3.3.3)", () => {
     assertEquals(app.socket.state, "FIN_WAIT_2");
   });
 
+  it("of a client comes with the keys again until something has come: the third ACK may be lost (RFC 8684 §3.1)", () => {
+    using d = new Dialogue();
+    const app = d.connect();
+    const peer = d.called();
+    peer.gets("S 0 <mpc>");
+    d.pass(20e3);
+    peer.offers({}, "S.", ["mpc key"]);
+    app.finish();
+    assertEquals(peer.lose(), 2);
+    for (let i = 0; i < 2; i++) {
+      assert(d.untilSent() < 1e6);
+      peer.gets(". 1 ack 1 <mpc keys>");
+      peer.gets(". 1 ack 1 <map8 1 0 1 fin, !mpc>");
+      d.silent();
+    }
+    // A segment of any kind tells that the server has them.
+    peer.sends(". 1 ack 1 <dack8 1>");
+    d.untilSent();
+    peer.gets(". 1 ack 1 <map8 1 0 1 fin>");
+    peer.sends(". 1 ack 1 <dack8 2>");
+    assertEquals(app.socket.state, "FIN_WAIT_2");
+  });
+
+  it("goes again without its back-off when the peer is heard after a silence", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.finish();
+    peer.takeAll();
+    d.pass(30e6);
+    assert(peer.takeAll().length >= 6);
+    peer.sends("P. 1:101 ack 1 <dack8 1, map8 1 1 100>");
+    d.pass(40e3);
+    peer.gets(". 1 ack 101 <dack8 101, !map8>");
+    assert(d.untilSent() < 500e3);
+    peer.gets(". 1 <map8 1 0 1 fin>");
+    // One that hears it and does not heed it makes us no faster.
+    const from = d.now;
+    let sent = 0;
+    while (d.now - from < 60e6) {
+      peer.sends(". ack 1 <dack8 1>");
+      d.untilSent();
+      sent += peer.takeAll().length;
+      d.pass(1e3);
+    }
+    assert(sent < 12, `${sent}`);
+  });
+
   it("of the peer comes with its last data, or alone, and again", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d);

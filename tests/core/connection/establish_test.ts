@@ -72,6 +72,29 @@ describe("MP_CAPABLE, server (RFC 8684 §3.1)", () => {
     assertEquals(app.read(), 3000);
   });
 
+  it("asks for the third ACK again when something else of the peer comes, once a second at most", () => {
+    using d = new Dialogue();
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S. 0 ack 1");
+    // The third ACK is lost; the end of the data comes, and cannot be heeded without the keys.
+    d.pass(900e3);
+    peer.sends(". 1 ack 1 <map8 1 0 1 fin>");
+    d.silent();
+    d.pass(300e3);
+    peer.gets("S. 0 ack 1 <mpc key>");
+    peer.sends(". 1 ack 1 <map8 1 0 1 fin>");
+    d.silent();
+    d.pass(1e6);
+    peer.sends(". 1 ack 1 <map8 1 0 1 fin>");
+    peer.gets("S. 0 ack 1 <mpc key>");
+    peer.sends(". 1 ack 1 <mpc keys>");
+    const app = d.accept(listener);
+    peer.sends(". 1 ack 1 <map8 1 0 1 fin>");
+    assertEquals([app.socket.fallback, app.socket.atEnd], [false, true]);
+  });
+
   it("asks for checksums when either side does", () => {
     for (const [ours, theirs] of [[true, false], [false, true], [false, false]] as const) {
       using d = new Dialogue({ experiments: { checksum: ours } });
