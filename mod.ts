@@ -47,6 +47,7 @@ export {
   type HostInterface,
   type HostOptions,
   type ListenOptions,
+  type Waits,
 } from "./core/net/host.ts";
 export type { ConnInfo, MptcpInfo, SubflowInfo, TcpInfo } from "./core/net/info.ts";
 export { MptcpListener } from "./core/net/listener.ts";

@@ -516,7 +516,6 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     // Without subflows another wait is under way, which no call of the application puts off.
     if (this.over || this.subflows.length === 0) return;
     this.deadlines.set(TIMER_CLOSE, now + this.#closeWait);
-    this.patience.mark(this.sendQueue.una);
   }
 
   get #closeWait(): Micros {
@@ -527,11 +526,6 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   get #closeTimeout(): Micros {
     return this.host.experiments.closeTimeout ?? CLOSE_TIMEOUT;
-  }
-
-  /** Whether the peer has taken nothing since that wait began. */
-  get closeStuck(): boolean {
-    return this.patience.stuck(this.sendQueue.una);
   }
 
   /** Whether the peer has sent its FIN on every subflow, and its data have no end: nothing can bring the rest. */
@@ -709,8 +703,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.timer.acknowledged();
     const finAcked = sendQueue.acknowledge(offset);
     if (sendQueue.ours.kind === "open") this.#tell |= TELL_WRITABLE;
+    // A peer that goes on taking what was written has all the time that it needs.
+    if (this.deadlines.has(TIMER_CLOSE)) this.armClose(now);
     if (finAcked) {
-      if (this.#appClosed) this.armClose(now);
       this.maybeClosed(now);
       if (!this.over) this.answerFins(now);
     }

@@ -20,7 +20,6 @@ export class Patience {
   #limit: Micros = USER_TIMEOUT;
   #since: Micros = 0;
   #heard: Micros = 0;
-  #una = 0;
 
   /** The user timeout. */
   get limit(): Micros {
@@ -45,15 +44,5 @@ export class Patience {
   /** When the wait is over, if a subflow that lives last heard something at `at`. */
   until(at: Micros): Micros {
     return Math.max(this.#since, this.#heard, at) + this.#limit;
-  }
-
-  /** Notes how far the peer has come. */
-  mark(una: number): void {
-    this.#una = una;
-  }
-
-  /** Whether it has come no further. */
-  stuck(una: number): boolean {
-    return una === this.#una;
   }
 }

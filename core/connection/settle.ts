@@ -286,8 +286,6 @@ function closeTimeout(meta: MetaSocket, now: Micros): void {
   if (meta.over) return;
   if (meta.subflows.length === 0) meta.endBare(now);
   else if (meta.appClosed && meta.finAcked) meta.abortWith(null, now);
-  // The peer goes on taking what was written.
-  else if (!meta.closeStuck) meta.armClose(now);
   else if (meta.appClosed) meta.abortWith("TimedOut", now, "not-taken");
   else if (meta.peerLeft) meta.abortWith("ConnectionReset", now, "ended-early");
 }

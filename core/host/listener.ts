@@ -18,6 +18,8 @@ export class Listener {
   readonly address: string;
   /** Its port. */
   readonly port: number;
+  /** User timeout of its connections; undefined: the default. */
+  readonly userTimeout: Micros | undefined;
   /** Connections between SYN and third ACK. */
   readonly halfOpen: Set<MetaSocket> = new Set();
   readonly #waiting: MetaSocket[] = [];
@@ -33,12 +35,14 @@ export class Listener {
     backlog: number,
     observer: ListenerObserver,
     onClose: (listener: Listener) => void,
+    userTimeout?: Micros,
   ) {
     this.address = address;
     this.port = port;
     this.#backlog = backlog;
     this.#observer = observer;
     this.#onClose = onClose;
+    this.userTimeout = userTimeout;
   }
 
   /** Whether no more connections are taken in now. */
@@ -101,11 +105,17 @@ export class Listeners {
   }
 
   /** Begins to listen; the port must be free. */
-  add(address: string, port: number, backlog: number, observer: ListenerObserver): Listener {
+  add(
+    address: string,
+    port: number,
+    backlog: number,
+    observer: ListenerObserver,
+    userTimeout?: Micros,
+  ): Listener {
     const listener = new Listener(address, port, backlog, observer, (closed) => {
       this.#list.splice(this.#list.indexOf(closed), 1);
       for (const connection of closed.halfOpen) this.#halfOpen.delete(connection);
-    });
+    }, userTimeout);
     this.#list.push(listener);
     return listener;
   }

@@ -250,6 +250,7 @@ export class Stack implements ConnectionHost {
       readonly local?: Endpoint;
       readonly observer: ConnectionObserver;
       readonly policies?: Partial<Policies>;
+      readonly userTimeout?: Micros;
     },
   ): MetaSocket {
     this.#now = now;
@@ -286,6 +287,7 @@ export class Stack implements ConnectionHost {
       );
       const subflow = firstSubflow(connection, plan);
       if (this.register(subflow, connection)) {
+        if (options.userTimeout !== undefined) connection.setUserTimeout(options.userTimeout);
         this.#live.add(connection);
         connection.begin(subflow);
         subflow.open(now);
@@ -314,6 +316,7 @@ export class Stack implements ConnectionHost {
       readonly address?: string;
       readonly port: number;
       readonly backlog?: number;
+      readonly userTimeout?: Micros;
       readonly observer: ListenerObserver;
     },
   ): Listener {
@@ -330,7 +333,8 @@ export class Stack implements ConnectionHost {
     if (this.listeners.find(address, port) !== undefined) {
       throw new StackError("AddrInUse", `Cannot listen on port ${port} as another listener has it`);
     }
-    return this.listeners.add(address, port, options.backlog ?? DEFAULT_BACKLOG, options.observer);
+    const { backlog = DEFAULT_BACKLOG, observer, userTimeout } = options;
+    return this.listeners.add(address, port, backlog, observer, userTimeout);
   }
 
   /** Aborts all connections. */
@@ -474,6 +478,7 @@ export class Stack implements ConnectionHost {
       connection.free();
       return null;
     }
+    if (listener.userTimeout !== undefined) connection.setUserTimeout(listener.userTimeout);
     this.#live.add(connection);
     connection.begin(subflow);
     this.listeners.begun(listener, connection);

@@ -77,6 +77,8 @@ export class Channel implements ConnectionObserver {
   readonly #finishing: Omit<Waiter<void>, "end">[] = [];
   /** Waits for the end of the connection. */
   #ending: (() => void)[] = [];
+  /** Calls that wait for the end, and its outcome. */
+  readonly #closing: Waiter<void>[] = [];
   /** Streams that learn of an end of the connection that no call of theirs waits for. */
   readonly #onFailure: ((reason: unknown) => void)[] = [];
 
@@ -360,24 +362,21 @@ export class Channel implements ConnectionObserver {
       socket.finish(this.now());
       for (const { resolve } of this.#finishing.splice(0)) resolve();
     }
-    if (this.#closed) socket.close(this.now());
     this.#flush();
   }
 
-  /** What was written is still sent, in the background; received data that nobody read means MP_FASTCLOSE. */
+  /**
+   * What is in the send queue is still sent, in the background; received data that nobody read means MP_FASTCLOSE. Calls that wait reject: a write() that
+   * was waiting is sent as far as it had found room, which its caller learns by that.
+   */
   close(): void {
     if (this.#closed) return;
     const { socket } = this;
     this.#closed = true;
     this.#unwatch();
     this.#endRead()?.reject(interruptedError("read"));
-    if (this.#writes.length > 0 && socket.readable === 0) {
-      // Ending here would cut a write() in two without the peer seeing it: the queue is drained first.
-      socket.discard(this.now());
-    } else {
-      this.#rejectWrites(interruptedError("write"));
-      socket.close(this.now());
-    }
+    this.#rejectWrites(interruptedError("write"));
+    socket.close(this.now());
     this.#settle();
     this.#flush();
   }
@@ -390,6 +389,10 @@ export class Channel implements ConnectionObserver {
     this.#endConnecting()?.reject(this.#reason);
     this.#endRead()?.reject(this.#reason);
     this.#rejectWrites(this.#reason);
+    for (const { reject, end } of this.#closing.splice(0)) {
+      end();
+      reject(this.#reason);
+    }
     this.#socket?.abort(this.now());
     this.#socket?.close(this.now());
     this.#fail(this.#reason);
@@ -425,6 +428,23 @@ export class Channel implements ConnectionObserver {
 
   #settle(): void {
     if (this.#socket?.finished === true && this.#closed) this.#release();
+  }
+
+  /** Resolves when both sides are done; rejects with what ended it otherwise. */
+  outcome(): Promise<void> {
+    if (this.#aborted) return Promise.reject(this.#reason);
+    if (this.#over) {
+      return this.#code === null ? Promise.resolve() : Promise.reject(this.#failure("finish with"));
+    }
+    return new Promise((resolve, reject) => {
+      const waiter: Waiter<void> = { resolve, reject, end: ignore };
+      waiter.end = this.#wait("wait for the end of the connection to", (error) => {
+        this.#closing.splice(this.#closing.indexOf(waiter), 1);
+        waiter.end();
+        reject(error);
+      });
+      this.#closing.push(waiter);
+    });
   }
 
   /** Resolves when the connection is over, or after `linger` microseconds. */
@@ -489,6 +509,11 @@ export class Channel implements ConnectionObserver {
       else this.#endRead()?.reject(this.#failure("read from"));
       if (this.#writes.length > 0) this.#rejectWrites(this.#failure("write to"));
       if (code !== null) this.#fail(this.#failure("use the connection to"));
+      for (const { resolve, reject, end } of this.#closing.splice(0)) {
+        end();
+        if (code === null) resolve();
+        else reject(this.#failure("finish with"));
+      }
     }
     this.#free();
     this.#release();

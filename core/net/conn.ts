@@ -27,7 +27,7 @@ export function channelOf(conn: MptcpConn): Channel {
  * A Multipath TCP connection, shaped like {@linkcode Deno.TcpConn}. `Host.connect()` and `MptcpListener.accept()` give it.
  *
  * - `using conn`: {@linkcode MptcpConn.close}; what was written is still sent, in the background.
- * - `await using conn`: the same, then waits until both sides are done, at most for the host's `linger` (10 s).
+ * - `await using conn`: the same, then waits until both sides are done, at most for its `linger` (10 s).
  *
  * After the peer reset it, what had come before can still be read; then calls reject with a `Deno.errors.*`: `ConnectionReset`, `TimedOut`, …
  *
@@ -90,6 +90,7 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
    * then `p` is not to be changed.
    *
    * @throws {Deno.errors.BrokenPipe} after closeWrite().
+   * @throws {Deno.errors.Interrupted} close() came while it waited: what of `p` had found room is sent.
    * @throws {Deno.errors.BadResource} the connection has been closed.
    */
   write(p: Uint8Array): Promise<number> {
@@ -102,11 +103,28 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
   }
 
   /**
-   * Closes the connection. What was written is still sent, in the background; received data that nobody read makes it an abort (MP_FASTCLOSE), as in
-   * Linux. May be called twice.
+   * Closes the connection; may be called twice. Calls that wait reject. Received data that nobody read make it an abort (MP_FASTCLOSE), as in Linux.
+   * Otherwise what is in the send queue is still sent, in the background:
+   *
+   * - as long as the peer answers anything, for an hour without a byte taken; it may read as slowly as it likes;
+   * - when it answers nothing, for the `userTimeout` of the connection (5 minutes), so that a path may be silent meanwhile;
+   * - when it has all and does not end its own direction, it is let go after a minute.
+   *
+   * {@linkcode MptcpConn.closed} tells what came of it.
    */
   close(): void {
     this.#channel.close();
+  }
+
+  /**
+   * Resolves when both sides are done, whoever closed first: what was written has arrived. Rejects with the reason of abort(), or with the
+   * `Deno.errors.*` that says who ended it and why.
+   */
+  get closed(): Promise<void> {
+    const outcome = this.#channel.outcome();
+    // Who only looks need not handle it.
+    outcome.catch(() => {});
+    return outcome;
   }
 
   /**
@@ -173,7 +191,7 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
     this.#channel.close();
   }
 
-  /** close(), then waits until both sides are done, at most for the host's `linger`. */
+  /** close(), then waits until both sides are done, at most for its `linger`. */
   [Symbol.asyncDispose](): Promise<void> {
     this.#channel.close();
     return this.#channel.ended(this.#linger);

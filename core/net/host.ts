@@ -1,6 +1,7 @@
 /** A host of the stack: interfaces, plugins, and the way to connections and listeners. */
 
 import type { Experiments } from "../connection/host.ts";
+import { LEAST_USER_TIMEOUT, MOST_USER_TIMEOUT } from "../connection/patience.ts";
 import type { Link } from "../host/link.ts";
 import type { FaultReport, PluginFault } from "../guard/faults.ts";
 import { Stack } from "../host/stack.ts";
@@ -83,8 +84,26 @@ export interface AttachOptions {
   readonly linger?: Duration;
 }
 
+/** How long connections wait for their peers. */
+export interface Waits {
+  /**
+   * What waits for the peer is given up, and the connection ends with `Deno.errors.TimedOut`, when nothing at all has come from it for so long on any
+   * path: the user timeout of RFC 9293 §3.8.3, in the sense of RFC 5482, before and after close(). A peer that answers is alive, also when it takes
+   * nothing. From 1 s to 1966020 s (32,767 minutes).
+   *
+   * @default {"300 s"}
+   */
+  readonly userTimeout?: Duration;
+  /**
+   * How long `await using` waits for the connection to end in order; what is not sent then is still sent in the background.
+   *
+   * @default that of the host
+   */
+  readonly linger?: Duration;
+}
+
 /** Options for {@linkcode Host.connect}; plugins named here take the place of the host's. */
-export interface ConnectOptions extends Policies {
+export interface ConnectOptions extends Policies, Waits {
   /** A name, or an address. */
   readonly hostname: string;
   /** 1 to 65535. */
@@ -102,7 +121,7 @@ export interface ConnectOptions extends Policies {
 }
 
 /** Options for {@linkcode Host.listen}. */
-export interface ListenOptions {
+export interface ListenOptions extends Waits {
   /** 1 to 65535, or 0 for any that is free. */
   readonly port: number;
   /**
@@ -266,6 +285,7 @@ export class Host implements AsyncDisposable {
     }
     const local = localAddress === undefined ? undefined : checkAddress(localAddress, "connect");
     const policies = namedPolicies(options);
+    const waits = checkWaits(options, "connect");
     signal?.throwIfAborted();
     let failure: unknown;
     for (const address of await addressesOf(hostname, this.#resolve)) {
@@ -275,9 +295,10 @@ export class Host implements AsyncDisposable {
         await channel.connect({
           remote: { address, port },
           ...(local === undefined ? {} : { local: { address: local, port: 0 } }),
+          ...waits.core,
           policies,
         }, signal);
-        return makeConn(channel, this.#linger);
+        return makeConn(channel, waits.linger ?? this.#linger);
       } catch (error) {
         if (signal?.aborted) throw error;
         failure = error;
@@ -304,11 +325,16 @@ export class Host implements AsyncDisposable {
         }`,
       );
     }
+    const waits = checkWaits(options, "listen");
     const address = hostname === undefined || ANY_ADDRESS.has(hostname)
       ? {}
       : { address: checkAddress(hostname, "listen") };
     try {
-      return makeListener(this.#registry, { port, backlog, ...address }, this.#linger);
+      return makeListener(
+        this.#registry,
+        { port, backlog, ...address, ...waits.core },
+        waits.linger ?? this.#linger,
+      );
     } catch (error) {
       const code = networkCode(error);
       if (code === null) throw error;
@@ -426,6 +452,24 @@ function checkSeed(seed: unknown): number {
   throw new RangeError(
     `Cannot open a host as 'seed' must be an integer: current value is ${describe(seed)}`,
   );
+}
+
+/** Reads the waits of a connection or a listener. */
+function checkWaits(
+  { userTimeout, linger }: Waits,
+  verb: string,
+): { readonly core: { readonly userTimeout?: Micros }; readonly linger?: Micros } {
+  const wait = linger === undefined ? {} : { linger: parseDuration(linger) };
+  if (userTimeout === undefined) return { core: {}, ...wait };
+  const time = parseDuration(userTimeout);
+  if (time < LEAST_USER_TIMEOUT || time > MOST_USER_TIMEOUT) {
+    throw new RangeError(
+      `Cannot ${verb} as 'userTimeout' must be from ${LEAST_USER_TIMEOUT / 1e6} s to ${
+        MOST_USER_TIMEOUT / 1e6
+      } s: current value is ${describe(userTimeout)}`,
+    );
+  }
+  return { core: { userTimeout: time }, ...wait };
 }
 
 function checkPort(port: unknown, least: 0 | 1, verb: string): void {

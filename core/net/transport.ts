@@ -66,6 +66,8 @@ export interface TransportConnectOptions {
   readonly remote: Endpoint;
   /** Ours; default: by the host's routes, any port. */
   readonly local?: Endpoint;
+  /** User timeout. */
+  readonly userTimeout?: Micros;
   /** Who is told. */
   readonly observer: ConnectionObserver;
   /** Plugins of this connection in place of the host's. */
@@ -84,6 +86,8 @@ export interface TransportListenOptions {
   readonly port: number;
   /** Most connections that wait to be accepted. */
   readonly backlog?: number;
+  /** User timeout of its connections. */
+  readonly userTimeout?: Micros;
   /** Who is told. */
   readonly observer: ListenerObserver;
 }
