@@ -279,8 +279,8 @@ export interface PathContext {
   /** The index of a path, the same each time. Throws a RangeError when the families differ. */
   index(spec: PathSpec): PathIndex;
   /**
-   * Message 1, always the full set: the transport opens as many as its limits allow, in this order, and closes what is missing. Throws a
-   * RangeError for an index that was never given or is named twice.
+   * Message 1, always the full set: the transport opens as many as its limits allow, in this order, and closes what is missing by a FIN exchange. Throws
+   * a RangeError for an index that was never given or is named twice.
    */
   use(paths: readonly PathIndex[]): void;
   /** Makes a path a backup or not, now (MP_PRIO) or when it is opened (B bit). */

@@ -701,9 +701,13 @@ export class Subflow implements SubflowView {
     if (!this.#prioOwed) this.#host.count("MPPrioTx");
   }
 
-  /** Sends an ACK at once; false when the link is full. */
+  /** Sends an ACK at once; false when the link is full. Until the peer has shown that it has our third one, each is that: one without its option would end MPTCP. */
   ack(now: Micros): boolean {
-    return this.output.ack(null, this.sender.board.nxt, now);
+    const { nxt } = this.sender.board;
+    if (this.#handshake !== null && this.#tcp.established) {
+      return this.output.thirdAck(this.#handshake, nxt, now);
+    }
+    return this.output.ack(null, nxt, now);
   }
 
   /**

@@ -209,6 +209,18 @@ describe("MP_CAPABLE, client (RFC 8684 §3.1)", () => {
     assert(peer.takeAll().every(({ options }) => !options.some((each) => each.startsWith("mpc"))));
   });
 
+  it("has the keys on every ACK until the server has shown that it has them", () => {
+    using d = new Dialogue();
+    d.connect();
+    const peer = d.called();
+    peer.gets("S 0 <mpc>");
+    peer.offers({}, "S.", ["mpc key"]);
+    peer.gets(". 1 ack 1 <mpc keys>");
+    // Beyond the window: a challenge ACK is due.
+    peer.sends(". 9000000 ack 1");
+    peer.gets(". 1 ack 1 <mpc keys>");
+  });
+
   it("repeats the first data with a DSS once one has come", () => {
     using d = new Dialogue();
     const app = d.connect();

@@ -203,6 +203,19 @@ describe("MP_JOIN, client (RFC 8684 §3.2)", () => {
     d.stack.free();
   });
 
+  it("has the HMAC on every ACK before the fourth: the server would reset one without", () => {
+    const { d, peer } = dialling();
+    peer.sends(". 1 ack 1 <dack8 1>");
+    const second = d.called(peer.session);
+    second.gets("S 0 <join syn id 1>");
+    second.offers({}, "S.", ["join synack id 0"]);
+    second.gets(". 1 ack 1 <join ack>");
+    // Beyond the window: a challenge ACK is due.
+    second.sends(". 9000000 ack 1");
+    second.gets(". 1 ack 1 <join ack>");
+    d.stack.free();
+  });
+
   it("does not open paths to the first address of a server that denies them (C flag)", () => {
     const d = new Dialogue({ policies: { pathManager: fullMesh() } });
     d.connect();
