@@ -334,11 +334,11 @@ function optionBytes(segment: Segment): number[] {
     bytes.push(...(permitted ? [4, 2] : [1, 1]), 8, 10, ...segment.timestamps!.flatMap(be32));
   } else if (permitted) bytes.push(1, 1, 4, 2);
   if (has(layout.OPTION_WINDOW_SCALE)) bytes.push(1, 3, 3, segment.windowScale!);
-  if (has(layout.OPTION_DSS)) bytes.push(...dssBytes(segment.dss!));
-  if (has(layout.OPTION_MPTCP)) bytes.push(...padded([...segment.raw]));
   if (has(layout.OPTION_SACK)) {
     bytes.push(1, 1, 5, 2 + 8 * segment.sack.length, ...segment.sack.flat().flatMap(be32));
   }
+  if (has(layout.OPTION_DSS)) bytes.push(...dssBytes(segment.dss!));
+  if (has(layout.OPTION_MPTCP)) bytes.push(...padded([...segment.raw]));
   return bytes;
 }
 

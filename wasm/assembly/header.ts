@@ -136,17 +136,17 @@ function writeOptions(at: usize, options: u32): usize {
     store<u32>(at, 0x00030301 | field(TX_WINDOW_SCALE) << 24);
     at += 4;
   }
-  if (options & OPTION_DSS) at = writeDss(at);
-  if (options & OPTION_MPTCP) {
-    const length = field(TX_RAW_LENGTH);
-    memory.copy(at, field(TX_RAW), length);
-    at = pad(at + length, at);
-  }
   if (options & OPTION_SACK) {
     const count = field(TX_SACK_COUNT);
     store<u32>(at, 0x02050101 + (count << 27));
     at += 4;
     for (let i: u32 = 0; i < count << 1; i++, at += 4) write32(at, field(TX_SACK + i));
+  }
+  if (options & OPTION_DSS) at = writeDss(at);
+  if (options & OPTION_MPTCP) {
+    const length = field(TX_RAW_LENGTH);
+    memory.copy(at, field(TX_RAW), length);
+    at = pad(at + length, at);
   }
   return at;
 }
