@@ -53,6 +53,7 @@ export class Handshake {
   #option: SynOption;
   #sends = 0;
   #begunAt: Micros = 0;
+  #sentAt: Micros = 0;
   #copiedAt: Micros = -Infinity;
   #ackOwed = false;
   /** The SYN that is answered has asked for MPTCP. */
@@ -76,6 +77,11 @@ export class Handshake {
   /** When the first SYN or SYN/ACK left. */
   get begunAt(): Micros {
     return this.#begunAt;
+  }
+
+  /** When the last SYN or SYN/ACK left by ourselves. */
+  get sentAt(): Micros {
+    return this.#sentAt;
   }
 
   /** The link refused the third ACK: it is still to be sent. */
@@ -106,6 +112,7 @@ export class Handshake {
   /** A SYN or SYN/ACK has left. */
   sent(now: Micros): void {
     if (this.#sends++ === 0) this.#begunAt = now;
+    this.#sentAt = now;
   }
 
   /** It was sent once, by ourselves or as an answer to a copy: what answers it tells a round trip. */

@@ -9,6 +9,7 @@ import {
   TIMER_PERSIST,
   TIMER_PROGRESS,
   TIMER_UNMAPPED,
+  TIMER_USER,
   TIMER_WAKE,
 } from "../../../core/connection/data_timer.ts";
 import { Deadlines } from "../../../core/subflow/deadlines.ts";
@@ -65,6 +66,7 @@ describe("the deadlines of a connection", () => {
       TIMER_PERSIST,
       TIMER_DATA,
       TIMER_PROGRESS,
+      TIMER_USER,
     ];
     assertEquals(names, Array.from({ length: CONNECTION_TIMERS }, (_, i) => i));
   });

@@ -211,7 +211,7 @@ describe("a subflow that is left", () => {
     peer.gets("P. 1:1001");
     d.stack.removeAddress(d.now, d.address(0));
     peer.gets("R.");
-    assertEquals(app.code, "ConnectionAborted");
+    assertEquals(app.code, "NetworkUnreachable");
   });
 
   it("with its link ends at once, as nothing can pass", () => {

@@ -89,7 +89,7 @@ describe("an acknowledgement", () => {
     desk.output.ack(null, 1, 0);
     desk.output.ack(null, 1, 0);
     assertEquals(desk.outlet.lines(), [
-      ". 1001 ack 5001 win 50000 <TS 0 77, dack8 20041, sack 5701:5801>",
+      ". 1001 ack 5001 win 50000 <TS 0 77, sack 5701:5801, dack8 20041>",
       ". 1001 ack 5001 win 50000 <TS 0 77, sack 5701:5801 5501:5601 5301:5401>",
     ]);
   });

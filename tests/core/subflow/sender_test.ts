@@ -195,7 +195,7 @@ describe("an acknowledgement", () => {
   it("gives a sample of the round trip, and ends the back-off", () => {
     const desk = new Desk();
     desk.send(1, 0);
-    desk.sender.retransmissionTimeout(RTO);
+    desk.sender.retransmissionTimeout(false, RTO);
     desk.ack(RTO + 10e3, 1);
     // The repeat was not sent yet: it was the original, which took so long.
     assertEquals([desk.sender.rtt.timeouts, desk.sender.rtt.srtt], [
@@ -207,7 +207,7 @@ describe("an acknowledgement", () => {
   it("gives no sample of what was sent again (Karn, RFC 6298 §3)", () => {
     const desk = new Desk();
     desk.send(1, 0);
-    desk.sender.retransmissionTimeout(RTO);
+    desk.sender.retransmissionTimeout(false, RTO);
     desk.sender.resend(RTO);
     desk.ack(RTO + 10e3, 1);
     assertEquals(desk.sender.rtt.srtt, RTT);
@@ -352,7 +352,7 @@ describe("the retransmission timeout", () => {
     const desk = new Desk();
     desk.send(3, 0);
     desk.sent();
-    assertEquals(desk.sender.retransmissionTimeout(RTO), OUTCOME_TIMEOUT | OUTCOME_WORK);
+    assertEquals(desk.sender.retransmissionTimeout(false, RTO), OUTCOME_TIMEOUT | OUTCOME_WORK);
     assertEquals([...desk.segments, desk.rto], [0, 3, RTO + 2 * RTO]);
     assertEquals([desk.sender.recovery.kind, ...desk.host.counted], ["loss", "TCPTimeouts"]);
     desk.controller.cwnd = MSS;
@@ -368,36 +368,56 @@ describe("the retransmission timeout", () => {
     desk.send(3, 0);
     let now = 0;
     for (let i = 0; i < 3; i++) {
-      desk.sender.retransmissionTimeout(now = desk.rto);
+      desk.sender.retransmissionTimeout(false, now = desk.rto);
       desk.sender.resend(now);
     }
     assertEquals(desk.controller.congestion, [`timeout ${3 * MSS}`]);
     // An answer ends the row.
     desk.ack(now, 1);
-    desk.sender.retransmissionTimeout(desk.rto);
+    desk.sender.retransmissionTimeout(false, desk.rto);
     assertEquals(desk.controller.congestion.length, 2);
   });
 
   it("gives up after 15 in a row (RFC 9293 §3.8.3 R2)", () => {
     const desk = new Desk();
     desk.send(1, 0);
-    const outcomes = Array.from({ length: 16 }, () => desk.sender.retransmissionTimeout(desk.rto));
+    const outcomes = Array.from(
+      { length: 16 },
+      () => desk.sender.retransmissionTimeout(false, desk.rto),
+    );
     assertEquals(outcomes.indexOf(null), 15);
+  });
+
+  it("is patient, where its connection is, with a peer that answers but has taken its window back (RFC 9293 §3.8.6)", () => {
+    for (
+      const [patient, windows, most] of [[true, 0, 20], [true, 1000, 15], [false, 0, 15]] as const
+    ) {
+      const desk = new Desk();
+      desk.send(1, 0);
+      let now = 0;
+      const outcomes = Array.from({ length: 20 }, () => {
+        desk.sender.window.update(1, 1, windows);
+        desk.ack(now, 0);
+        now = desk.rto;
+        return desk.sender.retransmissionTimeout(patient, now) !== null;
+      });
+      assertEquals(outcomes.filter(Boolean).length, most);
+    }
   });
 
   it("counts nothing while a repeat waits for the link: nobody can have answered it", () => {
     const desk = new Desk();
     desk.send(1, 0);
-    desk.sender.retransmissionTimeout(RTO);
+    desk.sender.retransmissionTimeout(false, RTO);
     desk.outlet.room = 0;
     const at = desk.rto;
-    assertEquals(desk.sender.retransmissionTimeout(at), 0);
+    assertEquals(desk.sender.retransmissionTimeout(false, at), 0);
     assertEquals([desk.sender.rtt.timeouts, desk.rto], [1, at + 2 * RTO]);
   });
 
   it("has nothing to do where nothing waits", () => {
     const desk = new Desk();
-    assertEquals(desk.sender.retransmissionTimeout(RTO), 0);
+    assertEquals(desk.sender.retransmissionTimeout(false, RTO), 0);
     assertEquals(desk.host.counted, []);
   });
 

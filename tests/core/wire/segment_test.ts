@@ -247,7 +247,7 @@ describe("the segment being built", () => {
     u32.set([10, 20], TX_SACK);
     tx.plan({ timestamps: false, dss: DSS_DATA_ACK, sack: 1, size: 24 });
     tx.dataAck(2, initial);
-    assertEquals(line(), ". 1 ack 2 win 3 <dack 1, sack 10:20>");
+    assertEquals(line(), ". 1 ack 2 win 3 <sack 10:20, dack 1>");
     tx.header(1, 2, TCP_ACK, 3);
     tx.plan({ timestamps: false, dss: DSS_MAPPING | DSS_DSN_8 | DSS_DATA_FIN, sack: 0, size: 24 });
     tx.mapping(2, initial, 301, 11, 0xbeef);
