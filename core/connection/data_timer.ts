@@ -14,6 +14,11 @@ export class DataTimer {
   #probes = 0;
   #unheard = 0;
 
+  /** How often it was repeated since a DATA_ACK came. */
+  get timeouts(): number {
+    return this.#timeouts;
+  }
+
   /** What is not DATA_ACKed goes again after the longest timeout among `subflows`: less would only outrun TCP. */
   awaitDataAck(
     deadlines: Deadlines<ConnectionTimer>,

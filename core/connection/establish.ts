@@ -88,7 +88,8 @@ function judgeJoinSynAck(
   const at = rx.option(MP_JOIN);
   const option = at === 0 ? null : readMpJoin(at);
   if (option === null || option.length !== 16) {
-    meta.reset(subflow, RST_MPTCP, now);
+    // Where it was the last hope, the path that takes the option away is what ends the connection.
+    meta.giveUp(subflow, RST_MPTCP, "options-removed", now);
     return false;
   }
   const theirs = joinHmac(meta.keys.peer, meta.keys.own, option.nonce, own.nonce);
@@ -98,6 +99,7 @@ function judgeJoinSynAck(
     return false;
   }
   meta.host.count("MPJoinSynAckRx");
+  meta.accompanied();
   if (option.backup) meta.host.count("MPJoinSynAckBackupRx");
   subflow.setBackup("peer", option.backup);
   const mac = joinHmac(meta.keys.own, meta.keys.peer, own.nonce, option.nonce);
@@ -150,8 +152,9 @@ function judgeThirdAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean
     meta.agree();
     return true;
   }
-  // A DSS shows that the peer goes on with MPTCP: the segment with its key is still to come, and the SYN/ACK asks for it.
-  if (rx.hasDss) {
+  // A DSS shows that the peer goes on with MPTCP: the segment with its key is still to come, and the SYN/ACK asks for it. Data without a mapping were sent
+  // in the SYN, before MPTCP was agreed on, and are followed by others: they can be told apart on plain TCP alone.
+  if (rx.hasDss && (rx.length === 0 || rx.hasMapping)) {
     subflow.askAgain(now);
     return false;
   }

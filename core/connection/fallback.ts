@@ -1,19 +1,27 @@
-/** Falling back to plain TCP (RFC 8684 §3.7): one subflow, its sequence space is the data's. */
+/**
+ * What a path that spoils MPTCP leads to (RFC 8684 §3.7): its subflow is reset where another one lives; the only one there ever was goes on as plain
+ * TCP, its sequence space being the data's; else the connection ends with an error. Here is also how it is found out.
+ */
 
-import { SEGMENT_ADVANCED, SEGMENT_STAGED } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
-import { RST_MIDDLEBOX } from "../wire/mptcp.ts";
+import { MP_CAPABLE, RST_MIDDLEBOX } from "../wire/mptcp.ts";
 import { rx } from "../wire/segment.ts";
+import { fromWire } from "../wire/seq.ts";
 import { TIMER_UNMAPPED } from "./data_timer.ts";
+import type { EndReason } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { type Mode, TCP } from "./mode.ts";
+import type { Sent } from "./send_queue.ts";
 
-/** How long bytes without a mapping wait for one: longer than a part of a segment takes to be sent again. */
+/** How long bytes in order wait for a mapping: longer than a part of a segment takes to be sent again. */
 const MAPPING_WAIT: Micros = 500e3;
 
 /** Length of a mapping without end. */
 const INFINITE = 2 ** 52;
+
+/** DATA_FINs sent again, the last of them with a question that the peer answers, before something else takes their place. */
+const DATA_FINS = 2;
 
 /** From now on both directions go without mappings on `subflow`. Idempotent. */
 export function startFallback(
@@ -23,57 +31,199 @@ export function startFallback(
   mode: Mode = TCP,
 ): void {
   if (!meta.fallback) meta.leaveMptcp(mode, subflow, RST_MIDDLEBOX, now);
-  if (!subflow.receiver.started) return;
+  const { receiver } = subflow;
+  if (!receiver.started) return;
   const shift = meta.mode.kind === "infinite" ? meta.mode.rx : 0;
-  subflow.receiver.map(1 + shift, 1, INFINITE, -1, meta.receiveQueue.limit);
+  receiver.map(1 + shift, 1, INFINITE, -1, meta.receiveQueue.limit);
   subflow.output.resize();
+  // What was acknowledged on the subflow and is nowhere was dropped for want of a place: nobody will send it again.
+  if (meta.receiveQueue.next + receiver.staged < receiver.end + shift) {
+    meta.giveUp(subflow, RST_MIDDLEBOX, "bytes-miscounted", now);
+    return;
+  }
+  if (!meta.established) return;
+  meta.afterReceive(subflow, now);
+  // Our DATA_FIN has come through, a FIN says it again.
+  if (meta.finAcked) subflow.finish(now);
   // What has been acknowledged so far was without a DATA_ACK.
-  if (meta.established) fallbackAcknowledged(meta, subflow, now);
+  fallbackAcknowledged(meta, subflow, now);
 }
 
-/** Whether `subflow` has carried everything so far, once, at data offset = sequence offset: only then the two spaces can become one. */
+/**
+ * Whether `subflow` has carried everything so far, once, at data offset = sequence offset: only then the two spaces can become one, and whoever has to
+ * guess where bytes without a mapping belong cannot be wrong (RFC 8684 §3.7: "the first subflow and thus all data in flight is contiguous").
+ */
 export function mayFallBack(meta: MetaSocket, subflow: Subflow): boolean {
-  return !subflow.join && meta.subflowsTotal <= 1 && meta.repeated === 0;
+  return !subflow.join && meta.alone && meta.repeated === 0 && subflow.trust.straight;
 }
 
-/** Whether no DATA_ACK has told yet that our data arrives with its options. */
-function unproved(meta: MetaSocket, subflow: Subflow): boolean {
-  return subflow.trust.out === "unproved" && mayFallBack(meta, subflow);
+/** `subflow` does not let MPTCP through, or not any more. Nothing is done while a join decides what is left to do: what told this comes again. */
+export function interfered(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  if (meta.over || meta.fallback || subflow.ended !== null) return;
+  if (!mayFallBack(meta, subflow)) spoilt(meta, subflow, "options-removed", now);
+  else if (!meta.joinPending) fallBack(meta, subflow, now);
 }
 
-/**
- * Falls back where a segment in `rx` without MPTCP options shows that the path, or the peer, takes them away (RFC 8684 §3.7): it comes right after the
- * handshake, or acknowledges the first data without a DATA_ACK. One that may have given way to SACK blocks tells nothing.
- */
-export function missOptions(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  if (!unproved(meta, subflow) || rx.sacks > 0) return;
-  if (subflow.sender.board.una <= 1 && (meta.confirmed || rx.length === 0)) return;
-  const first = !meta.confirmed && meta.role === "server";
-  meta.host.count(first ? "MPCapableDataFallback" : "DssFallback");
-  startFallback(meta, subflow, now);
-}
-
-/**
- * Notes that data in order came without a mapping and without any MPTCP option: perhaps the peer, which has to send mappings until it sees a DATA_ACK,
- * fell back as it saw ours without. Linux does that without the infinite mapping that would tell. Or a middlebox has split a segment and left the
- * mapping on the part that is still to come. `bits` is what became of the segment.
- */
-export function missMapping(meta: MetaSocket, subflow: Subflow, bits: number, now: Micros): void {
-  const unmapped = (bits & SEGMENT_STAGED) !== 0 && (bits & SEGMENT_ADVANCED) !== 0 &&
-    !rx.hasMptcp;
-  const waiting = meta.deadlines.has(TIMER_UNMAPPED);
-  if (!unmapped || waiting || !unproved(meta, subflow)) return;
-  meta.deadlines.set(TIMER_UNMAPPED, now + MAPPING_WAIT);
-  meta.dirty();
-}
-
-/** Bytes on `subflow` wanted a mapping, and none will come any more: they are plain TCP's. */
-export function mappingMissed(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  const { staged, mappings } = subflow.receiver;
-  if (staged === 0 || mappings > 0 || !unproved(meta, subflow)) return;
+function fallBack(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   meta.host.count("DssFallback");
   startFallback(meta, subflow, now);
-  meta.afterReceive(subflow, now);
+}
+
+/** `subflow` can go on neither with MPTCP nor without. */
+export function spoilt(
+  meta: MetaSocket,
+  subflow: Subflow,
+  reason: EndReason,
+  now: Micros,
+  rst = RST_MIDDLEBOX,
+): void {
+  meta.host.count("FallbackFailed");
+  meta.giveUp(subflow, rst, reason, now);
+}
+
+/**
+ * A segment in `rx` without MPTCP options tells that the path, or the peer, takes them away (RFC 8684 §3.7), when it brings the first data after the
+ * handshake, or acknowledges the first data without a DATA_ACK. One that may have given way to SACK blocks tells nothing. False when that ended the subflow.
+ */
+export function missOptions(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
+  const { trust, sender } = subflow;
+  if (meta.over || rx.sacks > 0) return true;
+  if (!meta.confirmed && !subflow.join && rx.length > 0 && mayFallBack(meta, subflow)) {
+    meta.host.count(meta.role === "server" ? "MPCapableDataFallback" : "DssFallback");
+    startFallback(meta, subflow, now);
+  } else if (trust.out === "unproved" && sender.board.una > 1 && sender.bytesSent > 0) {
+    interfered(meta, subflow, now);
+  }
+  return subflow.ended === null;
+}
+
+/**
+ * Looks whether the bytes in order on `subflow` are all mapped. Where they are not, a middlebox may have split a segment and left the mapping on the part
+ * that is still to come, so they wait a while. Only the first data of a client must have a mapping of their own (RFC 8684 §3.1): without it they were
+ * sent before MPTCP was agreed on, in the SYN, and do not belong to the data sequence space (appendix B.2).
+ */
+export function auditMappings(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  const { trust, receiver } = subflow;
+  const since = trust.audit(receiver.nxt, now);
+  if (since === Infinity) return;
+  const early = meta.role === "server" && trust.mapped === 1 && rx.hasMptcp &&
+    !(rx.hasDss && rx.hasMapping) && rx.option(MP_CAPABLE) === 0;
+  if (early && mayFallBack(meta, subflow)) {
+    meta.host.count("MPCapableDataFallback");
+    startFallback(meta, subflow, now);
+  } else if (!meta.deadlines.has(TIMER_UNMAPPED)) {
+    meta.deadlines.set(TIMER_UNMAPPED, since + MAPPING_WAIT);
+    meta.dirty();
+  }
+}
+
+/** Bytes in order have waited for a mapping: none will come any more. */
+export function mappingsMissed(meta: MetaSocket, now: Micros): void {
+  let next = Infinity;
+  for (const subflow of meta.subflows) {
+    if (meta.fallback || subflow.ended !== null) continue;
+    const due = subflow.trust.unmappedSince + MAPPING_WAIT;
+    if (due <= now) interfered(meta, subflow, now);
+    if (subflow.ended === null) next = Math.min(next, due <= now ? now + MAPPING_WAIT : due);
+  }
+  meta.deadlines.set(TIMER_UNMAPPED, meta.fallback ? Infinity : next);
+}
+
+/**
+ * The peer's FIN ends `subflow`, which still speaks MPTCP. Bytes without a mapping get none any more. On the only subflow, a FIN without any option is
+ * that of a peer that has fallen back, and so the end of its data; or options are lost on the way, and with them whatever it says of ours.
+ */
+export function finWithoutOptions(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  const { trust, receiver } = subflow;
+  const unmapped = receiver.end > trust.mapped;
+  if (!unmapped && !trust.bareFin) return;
+  // Whoever falls back has given up its joins.
+  if (mayFallBack(meta, subflow)) fallBack(meta, subflow, now);
+  else if (unmapped) interfered(meta, subflow, now);
+  else meta.charge(subflow, "options-removed");
+}
+
+/** The peer's FIN on plain TCP: false when the bytes before it are not those that there must be. */
+export function finAddsUp(meta: MetaSocket, subflow: Subflow): boolean {
+  const { next, theirs } = meta.receiveQueue;
+  const shift = meta.mode.kind === "infinite" ? meta.mode.rx : 0;
+  return next === subflow.receiver.end + shift && (theirs.kind === "open" || theirs.fin === next);
+}
+
+/**
+ * A DSS in `rx` after the fallback: of a peer that does not know yet. While what it maps lies where plain TCP puts it too, both agree; where it repeats
+ * at the data level, or ends before what has come, the application would get bytes twice. False when that ended the connection.
+ */
+export function heedLateDss(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
+  const { high, low } = meta.keys.peer;
+  // A DATA_FIN has no sequence number of its own: that it is not heeded tells its sender.
+  if (rx.hasMapping && rx.dataFin) subflow.needAck();
+  if (meta.over || !rx.hasMapping || meta.mode.kind !== "tcp" || (high === 0 && low === 0)) {
+    return true;
+  }
+  const { nxt, end } = subflow.receiver;
+  const dsn = rx.dsn(meta.remoteIdsn, meta.receiveQueue.next);
+  const bytes = rx.dataFin ? rx.dataLength - 1 : rx.dataLength;
+  if (!(dsn >= 0) || bytes < 0) return true;
+  const shifted = bytes > 0 && dsn !== fromWire(rx.ssn, 0, nxt);
+  if (shifted || (rx.dataFin && dsn + bytes < end)) {
+    meta.host.count("DSSNoMatchTCP");
+    meta.giveUp(subflow, RST_MIDDLEBOX, "options-removed", now);
+    return false;
+  }
+  return true;
+}
+
+/**
+ * The oldest byte, at `una` in `oldest`, was not DATA_ACKed in time, and no subflow has it in flight: whether it may go again. A middlebox that
+ * acknowledges and drops is outdone by that (RFC 8684 §3.3.6). One that takes options away is not: there a second copy would be taken for new data by a
+ * peer that goes on without mappings. While that may be, only what the peer itself says it lacks goes again on the same subflow.
+ */
+export function mayRepair(meta: MetaSocket, oldest: Sent, una: number, now: Micros): boolean {
+  let repair = true;
+  for (const subflow of meta.subflows) {
+    const seq = oldest.doneOn(subflow, una);
+    if (seq < 0 || subflow.ended !== null) continue;
+    const testimony = subflow.trust.testimony(seq);
+    const only = mayFallBack(meta, subflow);
+    if (testimony === "mute" || (testimony === "unmapped" && only)) interfered(meta, subflow, now);
+    if (meta.fallback || meta.over) return false;
+    if (only && testimony !== "lacking") repair = false;
+    if (testimony !== "unknown") continue;
+    subflow.trust.ask(true);
+    subflow.probe(now);
+    if (!meta.othersThan(subflow)) repair = false;
+  }
+  return repair;
+}
+
+/** Our DATA_FIN was not DATA_ACKed in time: whether it may go again. `tries`: how often it went before. */
+export function mayRepeatFin(meta: MetaSocket, tries: number, now: Micros): boolean {
+  for (const subflow of meta.subflows) {
+    const { trust } = subflow;
+    if (!subflow.usable) continue;
+    const unheeded = tries >= DATA_FINS && trust.answered && mayFallBack(meta, subflow);
+    if (trust.mute || unheeded) interfered(meta, subflow, now);
+    if (meta.fallback || meta.over) return false;
+    if (subflow.ended !== null) continue;
+    trust.ask(false);
+  }
+  return true;
+}
+
+/**
+ * Our DATA_FIN has gone again on `subflow`: who does not see it, as it travels on pure ACKs alone, answers a probe. So would a server that still waits
+ * for the keys, without options.
+ */
+export function probeBesideFin(
+  meta: MetaSocket,
+  subflow: Subflow,
+  tries: number,
+  now: Micros,
+): void {
+  if (tries === 0 || !meta.confirmed || !mayFallBack(meta, subflow)) return;
+  subflow.trust.ask(true);
+  subflow.probe(now);
 }
 
 /** Takes what the subflow's own acknowledgements tell for DATA_ACK and window. */

@@ -101,6 +101,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #ended = false;
   #tell = 0;
   #subflowsTotal = 0;
+  /** No other subflow than the first could ever carry data. */
+  #alone = true;
+  /** What spoilt the last established subflow, while others are only on their way. */
+  #blame: EndReason | null = null;
 
   /** Makes a connection without subflows; host/stack.ts opens the first. */
   constructor(
@@ -236,6 +240,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Plain TCP, or as good as that (RFC 8684 §3.7). */
   get fallback(): boolean {
     return this.#mode !== MPTCP && this.#mode !== OFFERED;
+  }
+
+  /** No other subflow than the first could ever carry data: its sequence space may be the data's. */
+  get alone(): boolean {
+    return this.#alone;
   }
 
   /** The first subflow is or was established. */
@@ -570,6 +579,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return !this.fallback && !this.over;
   }
 
+  /** The peer has taken a join: it may send data there. */
+  accompanied(): void {
+    this.#alone = false;
+  }
+
   /** From now on `subflow` alone carries it, without mappings (RFC 8684 §3.7). */
   leaveMptcp(mode: Mode, subflow: Subflow, reason: number, now: Micros): void {
     if (this.capable) this.host.releaseToken(this.keys.token);
@@ -591,6 +605,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     while (i > 0 && subflows[i - 1]!.path > subflow.path) i--;
     subflows.splice(i, 0, subflow);
     this.#subflowsTotal++;
+    this.#blame = null;
+    if (subflow.join) this.#alone = false;
     if (this.#life.kind === "opening") {
       this.#life = ALIVE;
       this.#tell |= TELL_ESTABLISHED;
@@ -625,6 +641,44 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   subflowEnded(): void {
     this.#ended = true;
     this.dirty();
+  }
+
+  /** A join of the peer is answered and not proved: the peer may count on it already. */
+  get joinPending(): boolean {
+    for (let i = 0; i < this.attempts.length; i++) {
+      const { join, opening, synSent, ended } = this.attempts[i]!;
+      if (join && opening && !synSent && ended === null) return true;
+    }
+    return false;
+  }
+
+  /** Another subflow than `subflow` lives, or is on its way. */
+  othersThan(subflow: Subflow): boolean {
+    for (let i = 0; i < this.attempts.length; i++) {
+      const other = this.attempts[i]!;
+      if (other !== subflow && other.ended === null) return true;
+    }
+    return false;
+  }
+
+  /** Resets a subflow that `reason` has spoilt: others carry on; without any the connection ends, at once and not by its timer. */
+  giveUp(subflow: Subflow, rst: number, reason: EndReason, now: Micros): void {
+    const others = this.othersThan(subflow);
+    this.reset(subflow, rst, now);
+    if (this.over) return;
+    if (!others) this.endAll("ConnectionAborted", now, reason);
+    else this.charge(subflow, reason);
+  }
+
+  /** `reason` has spoilt `subflow`: when nothing established is left beside it, and nothing comes, that is what ends the connection. */
+  charge(subflow: Subflow, reason: EndReason): void {
+    const left = this.subflows.some((other) => other !== subflow && other.ended === null);
+    if (!left) this.#blame = reason;
+  }
+
+  /** What spoilt the last established subflow; null when nothing did. */
+  get blame(): EndReason | null {
+    return this.#blame;
   }
 
   /** The next subflow that has ended and is not buried; null when there is none. */

@@ -29,19 +29,23 @@ import {
 } from "../wire/mptcp.ts";
 import { rx } from "../wire/segment.ts";
 import { fromWire } from "../wire/seq.ts";
-import { mayFallBack, missOptions, startFallback } from "./fallback.ts";
+import {
+  heedLateDss,
+  interfered,
+  mayFallBack,
+  missOptions,
+  spoilt,
+  startFallback,
+} from "./fallback.ts";
 import { addAddrHmac, sameHmac } from "./keys.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 
 /** Handles the options of an acceptable segment; false when it must not be looked at further. */
 export function handleOptions(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
-  if (meta.fallback) return true;
+  if (meta.fallback) return !rx.hasDss || heedLateDss(meta, subflow, now);
   if (rx.plainDss) return takeDss(meta, subflow, now);
   if (rx.malformed) meta.host.count("MPTCPMalformed");
-  if (!rx.hasMptcp) {
-    missOptions(meta, subflow, now);
-    return true;
-  }
+  if (!rx.hasMptcp) return missOptions(meta, subflow, now);
   if (rx.hasDss && !takeDss(meta, subflow, now)) return false;
   return rx.onlyDss || handleRare(meta, subflow, now);
 }
@@ -64,7 +68,6 @@ function takeDataAck(meta: MetaSocket, subflow: Subflow, now: Micros): void {
     meta.host.count("DSSNotMatching");
     return;
   }
-  if (offset > una) subflow.trust.dataAckCame();
   // RFC 8684 §3.3.4: the window counts from the DATA_ACK, whichever subflow brings it.
   meta.dataAcknowledged(offset, offset + subflow.sender.window.scaled(rx.window), now);
 }
@@ -79,14 +82,9 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   }
   if (rx.longDsn) meta.lengthenAcks();
   const length = rx.dataLength;
-  if (length === 0) {
-    // RFC 8684 §3.7: an infinite mapping ends MPTCP on the only subflow.
-    meta.host.count("InfiniteMapRx");
-    if (mayFallBack(meta, subflow)) {
-      startFallback(meta, subflow, now, { kind: "infinite", tx: 0, rx: 0 });
-    }
-    return true;
-  }
+  if (length === 0) return takeInfinite(meta, subflow, now);
+  // RFC 8684 §3.3: a checksum that was not agreed on, or none where it was, MUST close the subflow.
+  if (rx.dssChecksum >= 0 !== meta.dssChecksum) return unlikeAgreed(meta, subflow, now);
   const { ssn } = rx;
   const bytes = rx.dataFin ? length - 1 : length;
   if (bytes === 0 && meta.dssChecksum && !soundWithoutData(meta, dsn, ssn)) {
@@ -94,10 +92,11 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
     return true;
   }
   if (rx.dataFin) {
-    // The end lies neither below what has come, nor in two places.
+    // The end lies neither below what has come, nor in two places: such a count does not add up.
     if (!receiveQueue.announce(dsn + bytes)) {
       meta.host.count("DSSNotMatching");
-      return true;
+      spoilt(meta, subflow, "bytes-miscounted", now);
+      return false;
     }
     subflow.needAck();
     meta.dirty();
@@ -111,6 +110,26 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (done) subflow.receiver.mappingLearned();
   // Without memory for the mapping its bytes would wait for ever: the segment is dropped, and comes again.
   return done && subflow.ended === null;
+}
+
+/** RFC 8684 §3.7: a mapping without end, on data, ends MPTCP on the only subflow. On an ACK it maps nothing. */
+function takeInfinite(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
+  if (rx.length === 0) {
+    meta.host.count("DSSNotMatching");
+    return true;
+  }
+  meta.host.count("InfiniteMapRx");
+  if (mayFallBack(meta, subflow)) {
+    startFallback(meta, subflow, now, { kind: "infinite", tx: 0, rx: 0 });
+  } else interfered(meta, subflow, now);
+  return subflow.ended === null;
+}
+
+/** A mapping of another form than was agreed on shows a broken subflow (RFC 8684 §3.3). False: its segment is not looked at further. */
+function unlikeAgreed(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
+  meta.host.count("DSSNotMatching");
+  spoilt(meta, subflow, "options-removed", now, RST_MPTCP);
+  return false;
 }
 
 /** Whether the checksum of a DATA_FIN without data is right: there is no payload to add to it. */
@@ -131,19 +150,14 @@ function learn(
   field: number,
   now: Micros,
 ): boolean {
-  let expected = -1;
-  if (meta.dssChecksum) {
-    if (field < 0) {
-      // RFC 8684 §3.3.1: a mapping without an agreed checksum shows a broken subflow.
-      meta.host.count("DSSNotMatching");
-      meta.reset(subflow, RST_MPTCP, now);
-      return false;
-    }
-    expected = rx.expectedSum(dsn, meta.remoteIdsn, ssn, wireLength, field);
-  }
+  const expected = meta.dssChecksum
+    ? rx.expectedSum(dsn, meta.remoteIdsn, ssn, wireLength, field)
+    : -1;
   const bits = subflow.receiver.map(dsn, ssn, bytes, expected, meta.receiveQueue.limit);
   if (bits & SEGMENT_MEMORY) return false;
   if (bits & MAPPING_CONFLICT) meta.host.count("DSSNotMatching");
+  else if (!subflow.trust.mappingCame(dsn, ssn, ssn + bytes)) return false;
+  subflow.trust.audit(subflow.receiver.nxt, now);
   if (bits & SEGMENT_CHECKSUM) {
     checksumFailed(meta, subflow, now);
     return false;
@@ -156,7 +170,7 @@ function learn(
 export function checksumFailed(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   meta.host.count("DataCsumErr");
   meta.host.count("DSSCorruptionReset");
-  meta.reset(subflow, RST_MIDDLEBOX, now);
+  meta.giveUp(subflow, RST_MIDDLEBOX, "checksum-failed", now);
 }
 
 /** Options other than DSS. */
@@ -166,12 +180,17 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (capable !== 0 && meta.role === "server" && !subflow.join && subflow.receiver.started) {
     const option = readMpCapable(capable);
     const { dataLength, checksum } = option;
-    if (dataLength !== undefined && dataLength > 0 && isUnderstood(option, false)) {
+    // First data: data offset 1 at sequence offset 1 (RFC 8684 §3.1). Further on it is a later part of such a segment that was cut in pieces, or data
+    // that follow some which were sent in the SYN: only the bytes before it tell, and map these too, or are found to have no mapping.
+    if (
+      dataLength !== undefined && dataLength > 0 && isUnderstood(option, false) &&
+      fromWire(rx.seq, subflow.receiver.irs, 1) === 1
+    ) {
+      if (checksum !== undefined !== meta.dssChecksum) return unlikeAgreed(meta, subflow, now);
       subflow.trust.dssCame();
       meta.confirm();
       // It names no number, but the whole of one is known: 64 bits of the hash of the key (RFC 8684 §3.1, §3.3.2).
       if (host.experiments.shortDss !== true) meta.lengthenAcks();
-      // First data: data offset 1 at sequence offset 1 (RFC 8684 §3.1).
       if (
         !learn(meta, subflow, 1, 1, dataLength, dataLength, checksum ?? -1, now) ||
         subflow.ended !== null

@@ -81,7 +81,10 @@ function collectReady(meta: MetaSocket, bytes: number): void {
     if (!subflow.usable || (working && subflow.stale) || (regular && subflow.backup)) continue;
     const { sender, mss } = subflow;
     const { room, board } = sender;
-    if (bytes < mss && board.pieces * mss * LEAST_SHARE >= sender.cwnd) continue;
+    // What is SACKed and, behind a proxy, never acknowledged is no packet in flight.
+    if (
+      bytes < mss && board.inFlight > 0 && board.pieces * mss * LEAST_SHARE >= sender.cwnd
+    ) continue;
     if (room >= Math.min(mss, bytes) || (room > 0 && board.inFlight === 0)) {
       ready[count++] = subflow;
     }
@@ -142,7 +145,7 @@ function offer(meta: MetaSocket, sent: Sent, from: number, to: number): Sent {
   let kept = 0;
   for (let i = 0; i < ready.length; i++) {
     const subflow = ready[i]!;
-    if (!sent.carriedBy(subflow, from)) ready[kept++] = subflow;
+    if (!meta.sendQueue.has(subflow, sent, from)) ready[kept++] = subflow;
   }
   shorten(ready, kept);
   return sent;

@@ -54,16 +54,65 @@ export class Sent {
     return false;
   }
 
-  /** Whether `subflow` has the byte at `offset` in flight. */
-  carriedBy(subflow: Subflow, offset: number): boolean {
+  /** Whether the byte at `offset` was ever given to `subflow`. */
+  givenTo(subflow: Subflow, offset: number): boolean {
     for (let i = 0; i < this.#count; i++) {
       const copy = this.#copies[i]!;
-      if (
-        copy.subflow === subflow && copy.from <= offset && offset < copy.to &&
-        copy.ssn + offset - copy.from >= subflow.sender.board.una
-      ) return true;
+      if (copy.subflow === subflow && copy.from <= offset && offset < copy.to) return true;
     }
     return false;
+  }
+
+  /**
+   * Whether a subflow that is not stale still works on the mapping that brings the byte at `offset`: while a part of that is in flight, the peer may want
+   * it for the mapping itself, or for its checksum.
+   */
+  workedOn(offset: number): boolean {
+    for (let i = 0; i < this.#count; i++) {
+      const copy = this.#copies[i]!;
+      if (offset < copy.to && firstInWork(copy) <= offset && !copy.subflow!.stale) return true;
+    }
+    return false;
+  }
+
+  /** Whether `subflow` does. */
+  workedOnBy(subflow: Subflow, offset: number): boolean {
+    for (let i = 0; i < this.#count; i++) {
+      const copy = this.#copies[i]!;
+      if (copy.subflow === subflow && offset < copy.to && firstInWork(copy) <= offset) return true;
+    }
+    return false;
+  }
+
+  /** Sequence offset of the last byte of a mapping that holds the byte at `offset`, of which all is acknowledged on `subflow`; -1 when there is none. */
+  doneOn(subflow: Subflow, offset: number): number {
+    for (let i = 0; i < this.#count; i++) {
+      const copy = this.#copies[i]!;
+      const last = copy.ssn + copy.to - copy.from - 1;
+      if (
+        copy.subflow === subflow && copy.from <= offset && offset < copy.to &&
+        last < subflow.sender.board.una
+      ) return last;
+    }
+    return -1;
+  }
+
+  /** Adds to `again` what of it no subflow works on. */
+  addMissing(again: RetransmitQueue): void {
+    let at = this.offset;
+    while (at < this.end) {
+      // What carries `at` ends at `carried`; where nothing does, the next that is carried begins at `missing`.
+      let carried = at;
+      let missing = this.end;
+      for (let i = 0; i < this.#count; i++) {
+        const copy = this.#copies[i]!;
+        const first = copy.subflow!.stale ? Infinity : firstInWork(copy);
+        if (first <= at && at < copy.to) carried = Math.max(carried, copy.to);
+        else if (at < first && first < copy.to) missing = Math.min(missing, first);
+      }
+      if (carried === at) again.add(at, missing);
+      at = carried === at ? missing : carried;
+    }
   }
 
   /** Notes a sending of [from, to) that began at `ssn`. */
@@ -99,6 +148,17 @@ export class Sent {
     for (let i = 0; i < this.#count; i++) this.#copies[i]!.subflow = null;
     this.#count = 0;
   }
+}
+
+/**
+ * First data offset of what the subflow still works on; Infinity when that is nothing. A mapping that a proxy has acknowledged in part may never be
+ * complete, and its checksum not verified.
+ */
+function firstInWork({ subflow, from, to, ssn }: Copy): number {
+  const { sender, trust } = subflow!;
+  const { una } = sender.board;
+  if (ssn + to - from <= una || (trust.belied && ssn < una)) return Infinity;
+  return from;
 }
 
 let pool: Sent | null = null;
@@ -173,6 +233,8 @@ export class SendQueue {
   #nxt = 1;
   #windowEnd = 1;
   #ours: OurEnd = OPEN_END;
+  /** What lies below was missed in spite of acknowledgements: a subflow that had it may be given it again. */
+  #repaired = 1;
   #freed = false;
   /** NEXT and HEAD of the stream's record, which nobody else moves: reading them there would box them. */
   #tail = 1;
@@ -341,6 +403,16 @@ export class SendQueue {
     return true;
   }
 
+  /**
+   * Whether `sent` from `offset` on need not be given to `subflow`: it has that in flight, or has brought it to the peer as far as it can tell. Then
+   * `repair` alone decides that it goes there again.
+   */
+  has(subflow: Subflow, sent: Sent, offset: number): boolean {
+    return offset < this.#repaired
+      ? sent.workedOnBy(subflow, offset)
+      : sent.givenTo(subflow, offset);
+  }
+
   /** What holds the byte at `offset`; null when nobody was given it. */
   find(offset: number): Sent | null {
     const serial = this.#sent.find(offset);
@@ -388,6 +460,19 @@ export class SendQueue {
       const to = board.dataEnd(serial);
       if (from < to) this.again.add(from, to);
     }
+  }
+
+  /**
+   * Queues everything that was sent and is neither DATA_ACKed nor in flight on a living subflow: one timeout repairs a window. Which of it the peer has
+   * got above the first hole, no DATA_ACK tells.
+   */
+  repair(): void {
+    const sent = this.#sent;
+    for (let serial = sent.first; serial < sent.next; serial++) {
+      sent.at(serial).addMissing(this.again);
+    }
+    this.again.release(this.#una);
+    this.#repaired = this.#nxt;
   }
 
   /**

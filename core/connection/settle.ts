@@ -25,7 +25,7 @@ import {
   OUTCOME_TIMEOUT,
 } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
-import { MP_TCPRST, RST_MPTCP } from "../wire/mptcp.ts";
+import { MP_TCPRST, readTcpRst, readTcpRstTransient, RST_MIDDLEBOX } from "../wire/mptcp.ts";
 import { rx } from "../wire/segment.ts";
 import {
   type ConnectionTimer,
@@ -38,7 +38,17 @@ import {
   TIMER_WAKE,
 } from "./data_timer.ts";
 import { judgeHandshake, subflowJoined } from "./establish.ts";
-import { fallbackAcknowledged, mappingMissed, missMapping } from "./fallback.ts";
+import {
+  auditMappings,
+  fallbackAcknowledged,
+  finAddsUp,
+  finWithoutOptions,
+  interfered,
+  mappingsMissed,
+  mayRepair,
+  mayRepeatFin,
+  probeBesideFin,
+} from "./fallback.ts";
 import type { EndReason, NetworkCode } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { checksumFailed, closesFast, handleOptions } from "./options.ts";
@@ -132,25 +142,29 @@ function takePayload(meta: MetaSocket, subflow: Subflow, now: Micros): number {
     return bits;
   }
   if ((bits & SEGMENT_STAGED) !== 0 && subflow.receiver.staged > receiveQueue.window.limit) {
+    // RFC 8684 §3.3.1: no mapping within a receive window of data.
     host.count("NoDSSInWindow");
-    meta.reset(subflow, RST_MPTCP, now);
+    interfered(meta, subflow, now);
     return bits;
   }
   // In order on the subflow, above a hole in the data.
   if ((bits & OUT_OF_ORDER_BITS) === SEGMENT_ADVANCED) host.count("OFOQueue");
   if (bits & SEGMENT_DATA) meta.afterReceive(subflow, now);
-  if (bits & SEGMENT_STAGED) missMapping(meta, subflow, bits, now);
+  if (subflow.receiver.nxt > subflow.trust.mapped && !meta.fallback) {
+    auditMappings(meta, subflow, now);
+  }
   return bits;
 }
 
 /** The peer's FIN on a subflow: the end of the data on plain TCP, the end of this subflow otherwise. */
 function finArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  if (meta.deadlines.has(TIMER_UNMAPPED)) {
-    meta.deadlines.set(TIMER_UNMAPPED, Infinity);
-    mappingMissed(meta, subflow, now);
+  if (!meta.fallback && !meta.over) {
+    finWithoutOptions(meta, subflow, now);
+    if (subflow.ended === "aborted") return;
   }
   if (meta.fallback) {
-    meta.peerEnded(now);
+    if (finAddsUp(meta, subflow)) meta.peerEnded(now);
+    else meta.giveUp(subflow, RST_MIDDLEBOX, "bytes-miscounted", now);
     return;
   }
   if (meta.over) subflow.finish(now);
@@ -175,10 +189,24 @@ function timedOut(meta: MetaSocket, subflow: Subflow): void {
 function ended(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   meta.subflowEnded();
   const { ended } = subflow;
-  if (ended !== "reset" && ended !== "refused") return;
-  if ((rx.flags & TCP_RST) !== 0 && rx.option(MP_TCPRST) !== 0) meta.host.count("MPRstRx");
-  if (ended === "reset" && !meta.fallback && closesFast(meta) && !meta.over) {
+  if ((ended !== "reset" && ended !== "refused") || (rx.flags & TCP_RST) === 0) return;
+  const why = rx.option(MP_TCPRST);
+  if (why !== 0) meta.host.count("MPRstRx");
+  if (ended !== "reset" || meta.over) return;
+  if (!meta.fallback && closesFast(meta)) {
     meta.endAll("ConnectionReset", now, "aborted-by-peer");
+    return;
+  }
+  if (meta.othersThan(subflow)) return;
+  // The only path is of no use: no join over it would be. A RST that lost its reason on the way is known by what was lost before.
+  if (why === 0) {
+    if (!meta.fallback && subflow.trust.suspect) {
+      meta.endAll("ConnectionReset", now, "options-removed");
+    }
+    return;
+  }
+  if (readTcpRst(why) === RST_MIDDLEBOX && !readTcpRstTransient(why)) {
+    meta.endAll("ConnectionReset", now, "interference-told");
   }
 }
 
@@ -211,7 +239,7 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   }
   meta.dirty();
   if (meta.attempts.length > 0) return;
-  const { sendQueue, host } = meta;
+  const { sendQueue, host, blame } = meta;
   const byPeer = reason === "reset" || reason === "refused";
   // Of an address that the host has lost nobody can hear.
   const lost = reason === "aborted" &&
@@ -219,6 +247,8 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const code = lost ? "NetworkUnreachable" : CODES[reason];
   if (!meta.established || meta.fallback) {
     meta.endAll(code, now, meta.established && reason === "timeout" ? "unanswered" : null);
+  } else if (blame !== null) {
+    meta.endAll("ConnectionAborted", now, blame);
   } else if (byPeer && !established && meta.onlyEndOpen) {
     // A peer that refuses a join now has ended the connection: its DATA_ACK of our DATA_FIN has been lost.
     meta.endAll(null, now);
@@ -253,11 +283,8 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
     case TIMER_WAKE:
       // The pass asks the scheduler.
       return;
-    case TIMER_UNMAPPED: {
-      const [subflow] = meta.subflows;
-      if (subflow !== undefined) mappingMissed(meta, subflow, now);
-      return;
-    }
+    case TIMER_UNMAPPED:
+      return mappingsMissed(meta, now);
     case TIMER_PERSIST:
       meta.timer.probed();
       meta.host.count("WinProbe");
@@ -290,21 +317,23 @@ function closeTimeout(meta: MetaSocket, now: Micros): void {
   else if (meta.peerLeft) meta.abortWith("ConnectionReset", now, "ended-early");
 }
 
-/** The oldest byte is not DATA_ACKed: unless a subflow still works on it, it goes again. */
+/** The oldest byte is not DATA_ACKed: unless a subflow still works on it, it goes again, with all that is missing like it. */
 function dataTimeout(meta: MetaSocket, now: Micros): void {
   const { sendQueue, subflows } = meta;
   const { ours, oldest, una } = sendQueue;
+  const tries = meta.timer.timeouts;
   meta.timer.repeated();
   if (sendQueue.finUnacked && ours.kind !== "open") {
+    if (!mayRepeatFin(meta, tries, now)) return;
     // Nothing below the data level sends it again, so each time counts: on every subflow, as Linux does.
     for (const subflow of subflows) {
-      if (subflow.usable && !subflow.outlet.blocked) subflow.repeatDataFin(ours.fin, now);
+      if (!subflow.usable || subflow.outlet.blocked) continue;
+      subflow.repeatDataFin(ours.fin, now);
+      probeBesideFin(meta, subflow, tries, now);
     }
-  } else if (
-    oldest !== null &&
-    !subflows.some((subflow) => !subflow.stale && oldest.carriedBy(subflow, una))
-  ) {
-    sendQueue.again.add(una, oldest.end);
+  } else if (oldest !== null && !oldest.workedOn(una)) {
+    if (mayRepair(meta, oldest, una, now)) sendQueue.repair();
+    if (meta.fallback || meta.over) return;
   }
   meta.armDataTimer(now);
 }

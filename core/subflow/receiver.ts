@@ -54,7 +54,12 @@ export class Receiver {
 
   /** Bytes received in order. */
   get bytes(): number {
-    return Math.max(0, this.nxt - 1 - (this.#skipped ? 1 : 0));
+    return Math.max(0, this.end - 1);
+  }
+
+  /** End of the payload in order: RCV.NXT without the peer's FIN. */
+  get end(): number {
+    return this.#skipped ? this.#finSeq : this.nxt;
   }
 
   /** Ranges received above it. */

@@ -336,14 +336,17 @@ export class Sender {
     else if (starved) this.rate.limit(this.board.inFlight);
   }
 
-  /** The acceptable ACK in `rx` at offset `ack` (SND.UNA ≤ ack ≤ SND.NXT); `duplicate` as RFC 5681 §2 defines it. */
-  acknowledge(ack: number, duplicate: boolean, now: Micros): Outcome {
+  /**
+   * The acceptable ACK in `rx` at offset `ack` (SND.UNA ≤ ack ≤ SND.NXT); `duplicate` as RFC 5681 §2 defines it. `behind`: the peer is not as far as
+   * somebody else has told, so that its SACK blocks may begin below SND.UNA.
+   */
+  acknowledge(ack: number, duplicate: boolean, now: Micros, behind = false): Outcome {
     const { board, rtt, rate } = this;
     const before = board.inFlight;
     const prior = board.una;
     this.#lastHeard = now;
     board.acknowledge(ack, rtt.minRtt, now, heard);
-    if (this.#output.sackPermitted) this.#takeBlocks(now);
+    if (this.#output.sackPermitted) this.#takeBlocks(behind ? board.una : 0, now);
     const { delivered } = heard;
     const advanced = ack > prior;
     // One that tells nothing of data may have opened the window, which on plain TCP nothing else tells.
@@ -379,13 +382,14 @@ export class Sender {
     if (roundTrip >= 0) this.rtt.sampleEchoed(roundTrip, now);
   }
 
-  #takeBlocks(now: Micros): void {
+  /** Takes the SACK blocks in `rx`, of each what lies above `least`. */
+  #takeBlocks(least: number, now: Micros): void {
     const { board } = this;
     const count = rx.sacks;
     for (let i = 0; i < count; i++) {
       const left = fromWire(rx.left(i), this.#iss, board.una);
       const right = fromWire(rx.right(i), this.#iss, board.una);
-      board.sack(left, right, now, heard);
+      board.sack(Math.max(left, least), right, now, heard);
     }
   }
 

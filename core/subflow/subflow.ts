@@ -489,8 +489,14 @@ export class Subflow implements SubflowView {
       this.#deadlines.set(TIMER_THIRD_ACK, Infinity);
       if (joined) return OUTCOME_JOINED | OUTCOME_MORE | OUTCOME_WORK;
     }
+    const mptcp = this.#level.mappingFlags !== 0;
+    if (mptcp) this.trust.heard(ack, board.una);
     let outcome = 0;
     if (ack >= board.una) outcome = this.#acknowledge(ack, now);
+    else if (mptcp && rx.sacks > 0 && this.trust.belied) {
+      // The peer lacks what a proxy has acknowledged: what it has got above that, it says in SACK blocks alone.
+      outcome = sender.acknowledge(board.una, false, now, true);
+    }
     return this.#tcp.closed ? outcome : outcome | OUTCOME_SEGMENT;
   }
 
@@ -558,6 +564,7 @@ export class Subflow implements SubflowView {
   arriveFin(now: Micros): Outcome {
     if ((rx.flags & TCP_FIN) !== 0) {
       this.acks.need();
+      this.trust.finCame();
       this.receiver.noteFin(this.#seq + rx.length);
     }
     if (!this.receiver.takeFin()) return 0;
@@ -726,9 +733,11 @@ export class Subflow implements SubflowView {
     return this.output.dataFin(dsn, this.sender.board.nxt, now);
   }
 
-  /** Sends a segment that the peer must answer. */
+  /** Sends a segment that the peer must answer: before what the peer itself has acknowledged, whatever a proxy has told since. */
   probe(now: Micros): void {
-    this.output.probe(this.sender.board.una, now);
+    const { una } = this.sender.board;
+    const mptcp = this.#level.mappingFlags !== 0;
+    this.output.probe(mptcp ? Math.min(una, this.trust.vouched) : una, now);
   }
 
   /** Wants a FIN after what was sent; before the handshake is over it is reset. */

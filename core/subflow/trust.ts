@@ -1,30 +1,158 @@
-/** Whether MPTCP has been proved through on one subflow, in each direction (RFC 8684 §3.7). */
+/**
+ * Whether MPTCP has been proved through on one subflow, in each direction, and whether the account of its bytes is right (RFC 8684 §3.3.1, §3.3.6,
+ * §3.7): what mappings cover against what came, what the peer says that it has against what was acknowledged in its name.
+ */
 
-/** One direction: nothing tells yet that its MPTCP options arrive, or a DSS has come through. */
+import type { Micros } from "../plugin.ts";
+import { rx } from "../wire/segment.ts";
+import { Spans } from "./spans.ts";
+
+/** One direction: nothing tells yet that its MPTCP options arrive, or they did. */
 export type Proof = "unproved" | "proved";
 
-/** Trust of one subflow; it only moves forward. */
+/** What is known of a byte that was acknowledged on the subflow and not by a DATA_ACK. */
+export type Testimony =
+  /** The peer has it, and no mapping for it, or has dropped it. */
+  | "unmapped"
+  /** Somebody else acknowledged it: the peer says that it lacks it. */
+  | "lacking"
+  /** The peer's segments come without options: whatever it says at the data level is lost. */
+  | "mute"
+  /** The peer has not been heard since, or not clearly. */
+  | "unknown";
+
+/** Segments in a row below SND.UNA that are no reordering any more (RFC 5681 §3.2 counts so). */
+const CONTRADICTIONS = 3;
+
+/** Trust of one subflow; proofs only move forward. Sequence numbers are offsets. */
 export class Trust {
   #in: Proof = "unproved";
-  #out: Proof = "unproved";
+  /** What mappings cover. */
+  readonly #mapped = new Spans(1);
+  #straight = true;
+  #unmappedSince: Micros = Infinity;
+  #bareFin = false;
+  #vouched = 1;
+  /** Segments in a row that told less than SND.UNA, and were no old ones. */
+  #behind = 0;
+  #belied = false;
+  /** Segments in a row without any MPTCP option. */
+  #silent = 0;
+  /** There was one since MPTCP was proved. */
+  #lapsed = false;
+  /** Segments with one since it was asked. */
+  #answers = 0;
+  #asked = false;
+  #probed = false;
 
-  /** From the peer to us. */
+  /** From the peer to us: a DSS, or MP_CAPABLE with data, has come. */
   get in(): Proof {
     return this.#in;
   }
 
-  /** From us to the peer. */
+  /** From us to the peer, and back: data were acknowledged by a segment with a DATA_ACK (RFC 8684 §3.7, first rule). */
   get out(): Proof {
-    return this.#out;
+    return this.#vouched > 1 ? "proved" : "unproved";
   }
+
+  // What comes.
 
   /** A DSS, or MP_CAPABLE with data, has come. */
   dssCame(): void {
     this.#in = "proved";
   }
 
-  /** A DATA_ACK of data has come: the mapping that it acknowledges has arrived. */
-  dataAckCame(): void {
-    this.#out = "proved";
+  /** A mapping of the sequence offsets [ssn, end) to data offset `dsn` has been learned; false when there are too many holes between mappings. */
+  mappingCame(dsn: number, ssn: number, end: number): boolean {
+    if (dsn !== ssn) this.#straight = false;
+    return this.#mapped.add(ssn, end);
+  }
+
+  /** Every mapping so far puts bytes where plain TCP would. */
+  get straight(): boolean {
+    return this.#straight;
+  }
+
+  /** End of what mappings cover without a gap. */
+  get mapped(): number {
+    return this.#mapped.edge;
+  }
+
+  /** Looks whether all in order below `next` are mapped: since when not, Infinity when they are. */
+  audit(next: number, now: Micros): Micros {
+    if (next <= this.#mapped.edge) this.#unmappedSince = Infinity;
+    else if (this.#unmappedSince === Infinity) this.#unmappedSince = now;
+    return this.#unmappedSince;
+  }
+
+  /** Since when bytes in order want a mapping; Infinity when none do. */
+  get unmappedSince(): Micros {
+    return this.#unmappedSince;
+  }
+
+  /** The FIN in `rx` has come. */
+  finCame(): void {
+    this.#bareFin = !rx.hasMptcp;
+  }
+
+  /** It had no MPTCP option. */
+  get bareFin(): boolean {
+    return this.#bareFin;
+  }
+
+  // What the peer tells of what we sent.
+
+  /** The segment in `rx` acknowledges all below `ack`; `una` is SND.UNA before it. */
+  heard(ack: number, una: number): void {
+    if (ack >= una) this.#behind = 0;
+    else if (ack >= this.#vouched && ++this.#behind >= CONTRADICTIONS) this.#belied = true;
+    if (rx.hasMptcp) {
+      this.#silent = 0;
+      this.#answers++;
+      if (ack > this.#vouched && rx.hasDss && rx.hasDataAck) this.#vouched = ack;
+      // One that may have given way to SACK blocks tells nothing.
+    } else if (rx.sacks === 0) {
+      this.#silent++;
+      if (this.#in === "proved") this.#lapsed = true;
+    }
+  }
+
+  /** End of what segments with a DATA_ACK have acknowledged. */
+  get vouched(): number {
+    return this.#vouched;
+  }
+
+  /** The peer does not have what was acknowledged in its name: a proxy is on the path, whose word counts for nothing. */
+  get belied(): boolean {
+    return this.#belied;
+  }
+
+  /** The peer is being asked, by a probe or by what it should answer: what came before does not count as its answer. */
+  ask(probe: boolean): void {
+    this.#asked = true;
+    this.#probed = probe;
+    this.#answers = this.#behind = this.#silent = 0;
+  }
+
+  /** It was probed, and has answered with MPTCP. */
+  get answered(): boolean {
+    return this.#probed && this.#answers > 0;
+  }
+
+  /** It was asked, and no segment since had an MPTCP option, though there were some. */
+  get mute(): boolean {
+    return this.#asked && this.#answers === 0 && this.#silent > 0;
+  }
+
+  /** What is known of the byte at `seq`, which is acknowledged on the subflow. */
+  testimony(seq: number): Testimony {
+    if (this.#vouched > seq) return "unmapped";
+    if (this.#belied || (this.#asked && this.#behind > 0)) return "lacking";
+    return this.mute ? "mute" : "unknown";
+  }
+
+  /** Whether MPTCP options have begun to fail on what comes: a RST without a reason then has this one. */
+  get suspect(): boolean {
+    return this.#unmappedSince !== Infinity || this.#lapsed;
   }
 }

@@ -187,6 +187,11 @@ export function readTcpRst(at: number): number {
   return u8[at + 3]!;
 }
 
+/** Whether MP_TCPRST says that the path may be tried again: the T flag. */
+export function readTcpRstTransient(at: number): boolean {
+  return (u8[at + 2]! & 1) !== 0;
+}
+
 /** Where options wait for `header_build`: a header holds 40 octets of them. */
 const RAW = memory_alloc(64);
 let end = RAW;

@@ -21,7 +21,7 @@ describe("SQ-5, the event/action table (draft Table 3)", () => {
     const { first, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
     app.write(1000);
     first.gets("P. 1:1001");
-    first.sends(". ack 1001");
+    first.sends(". ack 1001 <dack8 1>");
     assertEquals(app.socket.subflows[0]!.inFlight, 0);
     assertEquals(app.socket.unacked, 1000);
     assertEquals(d.usage.pages, 1);

@@ -224,13 +224,29 @@ describe("hostile input", () => {
     assertEquals(app.code, undefined);
   });
 
-  it("of a DATA_FIN below what has come, or of another one, is ignored", () => {
+  for (
+    const [where, first, second] of [
+      ["below what has come", "", ". <dack8 1, map8 50 0 1 fin>"],
+      ["in two places", ". <dack8 1, map8 301 0 1 fin>", ". <dack8 1, map8 302 0 1 fin>"],
+    ] as const
+  ) {
+    it(`of a DATA_FIN ${where} costs the subflow, and is no end`, () => {
+      using d = new Dialogue();
+      const { peer, app } = d.opened();
+      peer.data(100);
+      if (first !== "") peer.sends(first);
+      peer.sends(second);
+      peer.takeAll();
+      assertEquals(app.read(), 100);
+      assertEquals(app.socket.receiveQueue.reached, false);
+      assertEquals([app.code, app.socket.reason], ["ConnectionAborted", "bytes-miscounted"]);
+    });
+  }
+
+  it("of data behind a DATA_FIN, or in its place, is ignored", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
-    peer.data(100);
-    peer.sends(". <dack8 1, map8 50 0 1 fin>");
-    assertEquals(app.socket.receiveQueue.reached, false);
-    peer.data(100);
+    peer.data(200);
     assertEquals(app.read(), 200);
     peer.sends(". <dack8 1, map8 201 0 1 fin>");
     assertEquals(app.socket.atEnd, true);

@@ -1,0 +1,85 @@
+/** Which numbers from a first one on are covered: the end of what is without a gap, and what lies apart above it. */
+
+/** Most spans apart from one another; a peer that needs more repeats what was left out. */
+const MOST = 32768;
+
+/** Spans of numbers. */
+export class Spans {
+  #edge: number;
+  /** Starts and ends in turn, ascending, none touching the next. */
+  readonly #apart: number[] = [];
+
+  /** Covers nothing from `edge` on. */
+  constructor(edge: number) {
+    this.#edge = edge;
+  }
+
+  /** End of what is covered without a gap. */
+  get edge(): number {
+    return this.#edge;
+  }
+
+  /** Spans above the first gap. */
+  get apart(): number {
+    return this.#apart.length / 2;
+  }
+
+  /** Covers [start, end); false when there are too many spans already. */
+  add(start: number, end: number): boolean {
+    if (end <= this.#edge || end <= start) return true;
+    if (start > this.#edge) return this.#addApart(start, end);
+    this.#edge = end;
+    const apart = this.#apart;
+    let taken = 0;
+    while (taken < apart.length && apart[taken]! <= this.#edge) {
+      this.#edge = Math.max(this.#edge, apart[taken + 1]!);
+      taken += 2;
+    }
+    if (taken > 0) this.#close(0, taken);
+    return true;
+  }
+
+  /** Takes the numbers from `from` to `to` out of the list, which `splice` would put into a new one. */
+  #close(from: number, to: number): void {
+    const apart = this.#apart;
+    apart.copyWithin(from, to);
+    for (let i = from; i < to; i++) apart.pop();
+  }
+
+  #addApart(start: number, end: number): boolean {
+    const apart = this.#apart;
+    const { length } = apart;
+    // Mostly it goes on where the highest ends, or lies above that.
+    if (length > 0 && apart[length - 1] === start) {
+      apart[length - 1] = end;
+      return true;
+    }
+    if (length >= 2 * MOST) return false;
+    if (length === 0 || start > apart[length - 1]!) {
+      apart.push(start, end);
+      return true;
+    }
+    // The first span that ends at `start` or above, then the first that begins above `end`.
+    let low = 0;
+    let high = length / 2;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (apart[2 * middle + 1]! < start) low = middle + 1;
+      else high = middle;
+    }
+    let until = low;
+    while (2 * until < length && apart[2 * until]! <= end) {
+      start = Math.min(start, apart[2 * until]!);
+      end = Math.max(end, apart[2 * until + 1]!);
+      until++;
+    }
+    if (until === low) {
+      // A new one in the middle.
+      apart.push(0, 0);
+      apart.copyWithin(2 * low + 2, 2 * low);
+    } else if (until > low + 1) this.#close(2 * low + 2, 2 * until);
+    apart[2 * low] = start;
+    apart[2 * low + 1] = end;
+    return true;
+  }
+}
