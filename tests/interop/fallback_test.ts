@@ -81,6 +81,21 @@ needs("kernel", "python3").describe("plain TCP", () => {
           );
         }
       }
+      if (role === "server") {
+        // A client that needs no cookie: 1 + 4.
+        it("when the first data came in the SYN", async () => {
+          await using stand = await Stand.open({ lab: { endpoints: "none" } });
+          await stand.lab.sysctl({ "net/ipv4/tcp_fastopen": 5 });
+          await using meeting = await stand.meet(role, "both", { size: size / 4, fastopen: true });
+          const end = await meeting.exchange(size / 4);
+          assertEquals([end.received, end.sent], [size / 4, size / 4]);
+          assertEquals(meeting.conn.info().mptcp.flags & 1, 1);
+          // The SYN had data, which its answer did not acknowledge.
+          const counter = "TcpExtTCPFastOpenActiveFail";
+          const { stdout } = await stand.lab.exec(["nstat", "-asz", counter]);
+          assert(new RegExp(`${counter}\\s+1\\s`).test(stdout), stdout);
+        });
+      }
       it("over IPv6", () => fallsBack(role, { tcp: true }, "both", size, 6));
     });
   }

@@ -378,26 +378,31 @@ function transfer(
     mode: null,
     reasons: [],
   });
+  /** Ends it; what is wrong with what was read. */
+  const closed = (): Outcome | null => {
+    try {
+      t[Symbol.dispose]();
+      return null;
+    } catch (error) {
+      return failure(String(error));
+    }
+  };
   try {
     t.runUntil(() => ends().every(over), LIMIT);
   } catch {
     const [client, server] = ends();
-    t[Symbol.dispose]();
-    return failure(`hangs: ${client!.received} and ${server?.received ?? 0} bytes read`);
+    const hangs = failure(`hangs: ${client!.received} and ${server?.received ?? 0} bytes read`);
+    return closed() ?? hangs;
   }
   const { seconds } = t;
   const [client, server] = ends() as [End, End];
   const reasons = [client, server].map(({ code, reason }) => reason ?? code ?? null);
   const failed = reasons.some((reason) => reason !== null);
   const mode = failed ? null : modeOf(client, server);
-  try {
-    t.runTo(seconds + LINGERING);
-    const left = [t.client, t.server].map((stack) => stack.usage().connections);
-    t[Symbol.dispose]();
-    if (left.some((count) => count > 0)) return failure("stays open");
-  } catch (error) {
-    return failure(String(error));
-  }
+  t.runTo(seconds + LINGERING);
+  const left = [t.client, t.server].some((stack) => stack.usage().connections > 0);
+  const wrong = closed() ?? (left ? failure("stays open") : null);
+  if (wrong !== null) return wrong;
   const text = failed ? reasons.join(" / ") : mode ?? "two modes";
   return { seconds, text, mode, reasons };
 }

@@ -63,10 +63,10 @@ def tcp_infos(conn):
 
 
 class Connection:
-    def __init__(self, conn, args):
+    def __init__(self, conn, args, early=b""):
         self.conn, self.args, self.error = conn, args, None
-        self.sent = self.received = 0
-        self.out, self.into = hashlib.sha256(), hashlib.sha256()
+        self.early, self.sent, self.received = len(early), len(early), 0
+        self.out, self.into = hashlib.sha256(early), hashlib.sha256()
         self.seen = ([], None)
 
     def send(self):
@@ -75,6 +75,7 @@ class Connection:
         for block in blocks(self.args.size):
             if pace:
                 time.sleep(max(0, start + self.sent / pace - time.monotonic()))
+            block, self.early = block[self.early:], max(0, self.early - len(block))
             self.conn.sendall(block)
             self.out.update(block)
             self.sent += len(block)
@@ -142,6 +143,7 @@ def main():
     parser.add_argument("--bind", help="local address")
     parser.add_argument("--accept", type=int, default=1, help="how many connections")
     parser.add_argument("--connections", type=int, default=1, help="how many to open, one after the other")
+    parser.add_argument("--fastopen", action="store_true", help="the first data go out with the SYN")
     parser.add_argument("--keep", action="store_true", help="do not close before a line comes on the standard input")
     parser.add_argument("--timeout", type=float, default=120)
     args = parser.parse_args()
@@ -172,13 +174,18 @@ def main():
             conn.settimeout(args.timeout)
             if args.bind:
                 conn.bind((args.bind, 0))
+            early = b""
             try:
-                conn.connect((args.host, args.port))
+                if args.fastopen:
+                    block = next(blocks(args.size))
+                    early = block[:conn.sendto(block, socket.MSG_FASTOPEN, (args.host, args.port))]
+                else:
+                    conn.connect((args.host, args.port))
             except OSError as error:
                 say("refused", error=errno.errorcode.get(error.errno, type(error).__name__))
                 conn.close()
                 continue
-            Connection(conn, args).run()
+            Connection(conn, args, early).run()
     say("done")
 
 

@@ -22,6 +22,8 @@ export interface PeerOptions {
   readonly tcp?: boolean;
   /** The kernel's address to connect from. */
   readonly bind?: string;
+  /** Its first data go out with the SYN, where net.ipv4.tcp_fastopen lets them. */
+  readonly fastopen?: boolean;
   /** Connections to accept. */
   readonly accept?: number;
   /** Connections to open, one after the other. */
