@@ -55,6 +55,8 @@ export interface ConnectionHost extends SubflowHost {
   opened(connection: MetaSocket): void;
   /** Calls back at `time`; the result cancels. */
   at(time: Micros, callback: () => void): () => void;
+  /** Calls back when a packet comes from `address` that belongs to no flow; the result cancels. */
+  onStray(address: string, callback: () => void): () => void;
   /** Puts a scheduler behind the guard that catches its faults. */
   guardScheduler(plugin: SchedulerPlugin): GuardedSchedulerPlugin;
   /** A plugin's callback threw. */

@@ -588,6 +588,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   leaveMptcp(mode: Mode, subflow: Subflow, reason: number, now: Micros): void {
     if (this.capable) this.host.releaseToken(this.keys.token);
     this.#mode = mode;
+    this.paths.settle();
     for (const other of this.attempts) if (other !== subflow) this.reset(other, reason, now);
     this.sendQueue.again.release(Infinity);
     this.deadlines.set(TIMER_DATA, Infinity);
@@ -708,8 +709,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /**
-   * No subflow is left, for `code`: others may still join, for a while (break before make, RFC 8684 §3.3.3). Where the network is `away`, a peer has as
-   * long to be reached as it has to answer.
+   * No subflow is left, for `code`: others may still join, for a while (break before make, RFC 8684 §3.3.3). Where the network is `away`, or the peer
+   * has taken its addresses back, it has as long to be reached as it has to answer; where it has ended its last path itself, a minute.
    */
   bare(
     code: NetworkCode | null,

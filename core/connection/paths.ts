@@ -90,6 +90,16 @@ export class PathTransportOf implements PathTransport {
     this.#side?.stop();
   }
 
+  /** It is plain TCP from now on: no path is opened any more. */
+  settle(): void {
+    this.#side?.settle();
+  }
+
+  /** The peer's RST on `subflow` had an MP_TCPRST; `transient`: its T flag. */
+  resetTold(subflow: Subflow, transient: boolean): void {
+    this.#side?.resetTold(subflow.path, transient);
+  }
+
   /** The host has one more address. */
   localAdded(address: HostAddress): void {
     this.#side?.localAdded(address);
@@ -302,6 +312,10 @@ export class PathTransportOf implements PathTransport {
 
   at(time: Micros, callback: () => void): () => void {
     return this.#meta.host.at(time, callback);
+  }
+
+  onStray(address: string, callback: () => void): () => void {
+    return this.#meta.host.onStray(address, callback);
   }
 
   report(error: unknown): void {

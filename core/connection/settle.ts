@@ -191,7 +191,10 @@ function ended(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const { ended } = subflow;
   if ((ended !== "reset" && ended !== "refused") || (rx.flags & TCP_RST) === 0) return;
   const why = rx.option(MP_TCPRST);
-  if (why !== 0) meta.host.count("MPRstRx");
+  if (why !== 0) {
+    meta.host.count("MPRstRx");
+    meta.paths.resetTold(subflow, readTcpRstTransient(why));
+  }
   if (ended !== "reset" || meta.over) return;
   if (!meta.fallback && closesFast(meta)) {
     meta.endAll("ConnectionReset", now, "aborted-by-peer");
@@ -257,8 +260,7 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   ) {
     meta.endAll(code, now, REASONS[reason]);
   } else {
-    const away = lost || reason === "timeout" || reason === "unreachable";
-    meta.bare(code, REASONS[reason] ?? null, established, away, now);
+    meta.bare(code, REASONS[reason] ?? null, established, !byPeer && reason !== "closed", now);
   }
 }
 

@@ -68,7 +68,10 @@ export function demultiplex(
   if ((rx.flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN) {
     arriveSyn(stack, link, now);
   } else if (!arriveKnown(stack, now)) {
-    if (destination(stack) !== undefined && (rx.flags & TCP_RST) === 0) refuse(stack, -1);
+    if (destination(stack) !== undefined && (rx.flags & TCP_RST) === 0) {
+      refuse(stack, -1);
+      if (stack.strays.awaited) stack.strays.came(formatAddress(rx.source.bytes));
+    }
   }
 }
 

@@ -34,6 +34,7 @@ import { refuse } from "./replies.ts";
 import { Routes } from "./routes.ts";
 import { Callback, TimerQueue } from "./timers.ts";
 import { StackError } from "./stack_error.ts";
+import { Strays } from "./strays.ts";
 import { Tokens } from "./tokens.ts";
 
 /** Replies to what belongs to no connection, a second. */
@@ -79,6 +80,7 @@ export class Stack implements ConnectionHost {
   readonly counters = new Counters();
   readonly tokens = new Tokens();
   readonly routes = new Routes();
+  readonly strays = new Strays();
   readonly experiments: Experiments;
   /** Limits of replies to strangers. */
   readonly replies: RateLimit;
@@ -436,6 +438,10 @@ export class Stack implements ConnectionHost {
     const timer = new Callback(callback);
     this.timers.arm(timer, time);
     return () => this.timers.arm(timer, Infinity);
+  }
+
+  onStray(address: string, callback: () => void): () => void {
+    return this.strays.watch(address, callback);
   }
 
   report(plugin: string, error: unknown): void {

@@ -11,7 +11,8 @@
  *    `remoteRemoved`; whether the paths over the address are dead is for the connection to find out by keepalives (RFC 8684 §3.4.2).
  * 5. A SYN with MP_JOIN: `refuseJoin` gives the MP_TCPRST reason, or null; `reserve()` the index of the subflow to be; once its HMAC is good
  *    `joinSeen` lets the index name the pair, then `subflowChanged(path, "joined")`; when it fails before, `abandon`.
- * 6. `subflowChanged` for every path: "joined" and "left" of those that `open` began too, failed ones included.
+ * 6. `subflowChanged` for every path: "joined" and "left" of those that `open` began too, failed ones included; before a "left" by a RST with MP_TCPRST
+ *    `resetTold`. A wanted path that has left is opened again as reopen.ts has it; never after `settle()`: the connection is plain TCP.
  * 7. At the end of each batch, or of those that `dirty` was called in: `flush()`.
  * 8. When the connection ends: `stop()`; no timer is left.
  *
@@ -36,6 +37,7 @@ import { Addresses, Announcer, familyOf, type LocalAddress } from "./addresses.t
 import { formatAddress, parseHost } from "../wire/ip.ts";
 import { DEFAULT_LIMITS, mayAdd, type PathLimits, RESET_PROHIBITED } from "./limits.ts";
 import { FIRST_PATH, PathTable } from "./path_table.ts";
+import { Reopening } from "./reopen.ts";
 
 /** The multipath transport as the path manager's side sees it: what a connection implements. */
 export interface PathTransport {
@@ -61,6 +63,8 @@ export interface PathTransport {
   dirty(): void;
   /** Calls back at `time`; the result cancels. */
   at(time: Micros, callback: () => void): () => void;
+  /** Calls back when a packet comes from `address` that belongs to no path any more; the result cancels. */
+  onStray(address: string, callback: () => void): () => void;
   /** A callback threw. */
   report(error: unknown): void;
 }
@@ -78,10 +82,10 @@ export interface ConnectionPathsOptions {
 /** What the transport makes of one path. */
 interface PathUse {
   state: "idle" | "opening" | "open" | "closing";
-  /** Tried since the last `use`: not tried again until the path manager asks again. */
-  tried: boolean;
-  /** Its join failed: not tried again unless the peer announces its address anew (RFC 8684 §3.4.1, §3.9.3). */
-  failed: boolean;
+  /** When it may be opened. */
+  readonly reopening: Reopening;
+  /** Ends the watch for packets from its far end, which it has while it is to be opened again. */
+  unwatch: () => void;
   /** The peer opened it. */
   theirs: boolean;
   /** One of its addresses has vanished: forgotten when it leaves (PM-3). */
@@ -89,8 +93,16 @@ interface PathUse {
   backup: boolean;
 }
 
-function pathUse(state: PathUse["state"], tried: boolean): PathUse {
-  return { state, tried, failed: false, theirs: false, passing: false, backup: false };
+function pathUse(state: PathUse["state"]): PathUse {
+  const reopening = new Reopening();
+  return { state, reopening, unwatch: idle, theirs: false, passing: false, backup: false };
+}
+
+function idle(): void {}
+
+function unwatch(use: PathUse): void {
+  use.unwatch();
+  use.unwatch = idle;
 }
 
 /** Paths and addresses of one connection. */
@@ -113,6 +125,10 @@ export class ConnectionPaths {
   #started = false;
   #joins = false;
   #stopped = false;
+  /** Nothing is opened any more. */
+  #settled = false;
+  /** Of the nearest try. */
+  #cancelTry: () => void = idle;
 
   /** Makes the tables, then the path manager. */
   constructor(
@@ -125,7 +141,7 @@ export class ConnectionPaths {
     this.#addresses = new Addresses(options.first, this.limits);
     this.#table = new PathTable(options.first, this.limits.paths);
     this.#announcer = new Announcer(transport);
-    this.#uses.set(FIRST_PATH, pathUse("open", true));
+    this.#uses.set(FIRST_PATH, pathUse("open"));
     for (const address of options.locals ?? []) this.#addresses.addLocal(address);
     this.context = this.#makeContext();
     this.#manager = plugin.create(this.context);
@@ -176,16 +192,37 @@ export class ConnectionPaths {
   /** The connection has ended: nothing is told, sent or waited for any more. */
   stop(): void {
     this.#stopped = true;
+    this.settle();
     this.#announcer.stop();
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
     this.#events.length = 0;
   }
 
-  /** The host has one more address (PM-1). */
+  /** No path is opened any more: the connection has ended, or is plain TCP now. */
+  settle(): void {
+    this.#settled = true;
+    this.#cancelTry();
+    for (const use of this.#uses.values()) unwatch(use);
+  }
+
+  /** The host has one more address (PM-1), or has it again: what waits is tried at once. */
   localAdded(address: LocalAddress): void {
     const added = this.#addresses.addLocal(address);
     if (added !== null) this.#tell({ type: "local", address: added, change: "added" });
+    this.#hasten();
+  }
+
+  /** The network has changed: what waits is tried at once. */
+  #hasten(): void {
+    const { now } = this.#transport;
+    for (const { reopening } of this.#uses.values()) reopening.hasten(now);
+    this.#reconcile();
+  }
+
+  /** The peer's RST on a path had an MP_TCPRST; `transient`: its T flag (RFC 8684 §3.6). "left" follows. */
+  resetTold(path: PathIndex, transient: boolean): void {
+    this.#uses.get(path)?.reopening.told(transient);
   }
 
   /** The host has lost an address: the peer is told if it may know it, and paths over it end (RFC 8684 §3.4.2). */
@@ -195,6 +232,7 @@ export class ConnectionPaths {
     this.#withdraw(removed.id);
     this.#vanish((spec) => spec.local.id === removed.id);
     this.#tell({ type: "local", address: removed, change: "removed" });
+    this.#hasten();
   }
 
   /** The peer announced an address, and its HMAC is good (PM-2); port 0 = none was named. IPv4 in the form of IPv6 is IPv4: nothing else leads there. */
@@ -213,9 +251,11 @@ export class ConnectionPaths {
       this.#vanish(({ remote }) => remote.id === id && remote.port === before?.port);
     }
     if (learned === "added") this.#tell({ type: "remote", address: known, change: "added" });
-    if (learned === "changed" || (learned === "known" && this.#forgive(id))) {
+    const lifted = learned === "known" && this.#invite(id);
+    if (learned === "changed" || lifted) {
       this.#tell({ type: "remote", address: known, change: "changed" });
     }
+    if (learned === "known") this.#reconcile();
   }
 
   /** The peer confirmed an announcement of ours; port 0 = none was named. */
@@ -252,7 +292,7 @@ export class ConnectionPaths {
   /** The index of a join that has begun; it counts as in use. */
   reserve(): PathIndex {
     const path = this.#table.reserve();
-    this.#uses.set(path, { ...pathUse("opening", true), theirs: true });
+    this.#uses.set(path, { ...pathUse("opening"), theirs: true });
     return path;
   }
 
@@ -275,11 +315,16 @@ export class ConnectionPaths {
   /** A subflow changed; "left" also when it never came to be. */
   subflowChanged(path: PathIndex, change: SubflowChange, reason?: string): void {
     const use = this.#uses.get(path);
-    if (use !== undefined && change === "joined") use.state = "open";
+    if (use !== undefined && change === "joined") {
+      use.state = "open";
+      use.reopening.join(this.#transport.now);
+    }
     if (use !== undefined && change === "left") {
-      use.failed = use.state === "opening";
+      const { now } = this.#transport;
+      if (use.state !== "closing") use.reopening.left(reason, use.state === "opening", now);
       use.state = "idle";
       if (use.passing || use.theirs) this.#forget(path);
+      else this.#watch(path, use);
     }
     this.#tell({ type: "subflow", path, change, ...(reason === undefined ? {} : { reason }) });
     if (change === "left") this.#reconcile();
@@ -312,10 +357,10 @@ export class ConnectionPaths {
       wanted.add(path);
     }
     if (this.#stopped) return;
+    const before = this.#wanted;
     this.#wanted = [...wanted];
     for (const path of this.#wanted) {
-      const use = this.#uses.get(path);
-      if (use !== undefined) use.tried = false;
+      if (before !== null && !before.includes(path)) this.#uses.get(path)?.reopening.ask();
     }
     for (const [path, use] of [...this.#uses]) {
       // A join of the peer that is not told as "joined" is none that the path manager could have left out.
@@ -327,18 +372,44 @@ export class ConnectionPaths {
 
   /** Opens what is wanted and can be, in its order, up to the limits (ARC-3). */
   #reconcile(): void {
-    if (!this.#started || !this.#joins || this.#stopped) return;
+    if (!this.#started || !this.#joins || this.#settled) return;
+    const { now } = this.#transport;
     const wanted = this.#wanted ?? [];
+    let next = Infinity;
     for (const path of wanted) {
       // Opening may come back here with another set.
-      if (this.#wanted !== wanted || !mayAdd(this.#used(), this.limits)) return;
+      if (this.#wanted !== wanted) return;
       if (!this.#canOpen(path)) continue;
       const use = this.#use(path);
-      use.tried = true;
-      use.state = "opening";
-      const opened = this.#transport.open(path, this.#table.get(path)!, use.backup);
-      if (!opened && use.state === "opening") use.state = "idle";
+      const { reopening } = use;
+      // Where the limit is reached, the next that leaves makes room.
+      if (reopening.due <= now && mayAdd(this.#used(), this.limits)) this.#open(path, use, now);
+      if (use.state === "idle" && reopening.due > now) next = Math.min(next, reopening.due);
     }
+    if (this.#settled || this.#wanted !== wanted) return;
+    this.#cancelTry();
+    this.#cancelTry = next === Infinity ? idle : this.#transport.at(next, () => this.#reconcile());
+  }
+
+  #open(path: PathIndex, use: PathUse, now: Micros): void {
+    use.state = "opening";
+    use.reopening.begin(now);
+    unwatch(use);
+    const opened = this.#transport.open(path, this.#table.get(path)!, use.backup);
+    if (opened || use.state !== "opening") return;
+    use.state = "idle";
+    use.reopening.left("unreachable", true, now);
+  }
+
+  /** A path is to be opened again: what comes from its far end shows that there is a way. */
+  #watch(path: PathIndex, use: PathUse): void {
+    const spec = this.#table.get(path);
+    if (spec === undefined || this.#settled) return;
+    unwatch(use);
+    use.unwatch = this.#transport.onStray(spec.remote.address, () => {
+      use.reopening.hasten(this.#transport.now);
+      this.#reconcile();
+    });
   }
 
   #canOpen(path: PathIndex): boolean {
@@ -346,8 +417,7 @@ export class ConnectionPaths {
     if (spec === undefined) return false;
     // C flag (RFC 8684 §3.1): no further subflow to the address of the first.
     if (spec.remote.id === 0 && this.#transport.peerDeniesJoinToInitial) return false;
-    const use = this.#uses.get(path);
-    return use === undefined || (use.state === "idle" && !use.tried && !use.failed);
+    return (this.#uses.get(path)?.state ?? "idle") === "idle";
   }
 
   #setBackup(path: PathIndex, backup: boolean): void {
@@ -398,7 +468,7 @@ export class ConnectionPaths {
   #use(path: PathIndex): PathUse {
     let use = this.#uses.get(path);
     if (use === undefined) {
-      use = pathUse("idle", false);
+      use = pathUse("idle");
       this.#uses.set(path, use);
     }
     return use;
@@ -428,16 +498,16 @@ export class ConnectionPaths {
     return paths;
   }
 
-  /** The peer announced `id` anew: joins to it may be tried again. True when one had failed. */
-  #forgive(id: number): boolean {
-    let forgiven = false;
+  /** The peer announced `id` anew: joins to it may be tried again. True when one had been refused. */
+  #invite(id: number): boolean {
+    const { now } = this.#transport;
+    let lifted = false;
     for (const [path, spec] of this.#table.entries()) {
       const use = this.#uses.get(path);
-      if (use === undefined || spec.remote.id !== id || !use.failed) continue;
-      use.failed = false;
-      forgiven = true;
+      if (use === undefined || spec.remote.id !== id || use.state !== "idle") continue;
+      lifted = use.reopening.invite(now) || lifted;
     }
-    return forgiven;
+    return lifted;
   }
 
   /** An address of these pairs has vanished: they go from the table (PM-3), those in use when they leave. */
@@ -451,6 +521,8 @@ export class ConnectionPaths {
   }
 
   #forget(path: PathIndex): void {
+    const use = this.#uses.get(path);
+    if (use !== undefined) unwatch(use);
     this.#table.drop(path);
     this.#uses.delete(path);
   }

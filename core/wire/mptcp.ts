@@ -187,7 +187,7 @@ export function readTcpRst(at: number): number {
   return u8[at + 3]!;
 }
 
-/** Whether MP_TCPRST says that the path may be tried again: the T flag. */
+/** The T flag of MP_TCPRST: the path may be tried again (RFC 8684 §3.6). */
 export function readTcpRstTransient(at: number): boolean {
   return (u8[at + 2]! & 1) !== 0;
 }

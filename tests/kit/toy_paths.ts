@@ -86,6 +86,10 @@ export class ToyPaths implements PathTransport {
     return this.events.now;
   }
 
+  onStray(): () => void {
+    return () => {};
+  }
+
   at(time: Micros, callback: () => void): () => void {
     return this.events.at(time, callback);
   }

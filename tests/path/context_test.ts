@@ -162,6 +162,92 @@ describe("ConnectionPaths", () => {
     assertEquals(toy.log.length, 4);
   });
 
+  it("opens what ended again after a second, then after twice as long, up to a minute, and at once when the network changes", () => {
+    const { toy, context } = observed({ locals: [CELLULAR] });
+    toy.connection.start();
+    const path = context.index({ local: context.locals[1]!, remote: context.remotes[0]! });
+    context.use([1, path]);
+    const opened: number[] = [];
+    const until = (end: number): void => {
+      while (toy.now < end) {
+        const before = toy.log.length;
+        toy.events.run(toy.now + 10e3);
+        if (toy.log.slice(before).some((line) => line.startsWith(`open ${path} `))) {
+          opened.push(toy.now);
+        }
+        // It never lasts.
+        toy.change(path, "left");
+      }
+    };
+    until(400e6);
+    const waits = opened.slice(1).map((at, i) => Math.round((at - opened[i]!) / 1e6));
+    assertEquals(waits.slice(0, 8), [2, 4, 8, 16, 32, 60, 60, 60]);
+    // A link has come up.
+    const known = opened.length;
+    until(opened.at(-1)! + 5e6);
+    assertEquals(opened.length, known);
+    toy.connection.localAdded({ ...CELLULAR, address: "10.3.0.1" });
+    assertEquals(toy.log.at(-1), `open ${path} 10.1.0.1>10.9.0.1`);
+    const before = toy.log.length;
+    toy.connection.stop();
+    until(toy.now + 100e6);
+    assertEquals(toy.log.length, before);
+  });
+
+  it("begins anew with a second after a path has lived for a minute", () => {
+    const { toy, context } = observed({ locals: [CELLULAR] });
+    toy.connection.start();
+    const path = context.index({ local: context.locals[1]!, remote: context.remotes[0]! });
+    context.use([1, path]);
+    for (let i = 0; i < 4; i++) {
+      toy.events.run(toy.now + 70e6);
+      const before = toy.log.length;
+      toy.change(path, "left");
+      toy.events.run(toy.now + 900e3);
+      assertEquals(toy.log.length, before);
+      toy.events.run(toy.now + 200e3);
+      assertEquals(toy.log.length, before + 1);
+    }
+  });
+
+  it("opens nothing again that an MP_TCPRST without the T flag has ended, not even when it is announced anew (RFC 8684 §3.6)", () => {
+    for (const transient of [false, true]) {
+      for (const path of [1, 2]) {
+        const { toy, context } = observed({ locals: [CELLULAR] });
+        toy.connection.start();
+        context.index({ local: context.locals[1]!, remote: context.remotes[0]! });
+        context.use([1, 2]);
+        toy.events.run(1e6);
+        const before = toy.log.length;
+        toy.connection.resetTold(path, transient);
+        toy.change(path, "left");
+        toy.events.run(600e6);
+        assertEquals(toy.log.length, before + (transient ? 1 : 0), `${path} ${transient}`);
+        toy.connection.localRemoved("10.77.0.1");
+        toy.connection.remoteAnnounced(0, { address: "10.9.0.1", port: 80 });
+        context.use([path === 1 ? 2 : 1]);
+        context.use([1, 2]);
+        toy.events.run(1200e6);
+        const again = toy.log.filter((line) => line.startsWith(`open ${path} `)).length;
+        assertEquals(again > (path === 2 ? 1 : 0), transient);
+      }
+    }
+  });
+
+  it("leaves a path that the peer closed in order, until it is asked for anew", () => {
+    const { toy, context } = observed({ locals: [CELLULAR] });
+    toy.connection.start();
+    const path = context.index({ local: context.locals[1]!, remote: context.remotes[0]! });
+    context.use([1, path]);
+    toy.events.run(1e6);
+    const before = toy.log.length;
+    toy.connection.subflowChanged(path, "left", "closed");
+    toy.events.run(600e6);
+    assertEquals(toy.log.length, before);
+    toy.connection.remoteAnnounced(0, { address: "10.9.0.1", port: 80 });
+    assertEquals(toy.log.slice(before), ["echo 0", "open 2 10.1.0.1>10.9.0.1"]);
+  });
+
   it("joins no address that the peer does not want joined (C flag)", () => {
     const { toy, context } = observed({ deny: true, locals: [CELLULAR] });
     toy.connection.start();

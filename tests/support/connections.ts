@@ -60,6 +60,11 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
     this.asked.push("claim");
   }
 
+  onStray(address: string): () => void {
+    this.asked.push(`watch ${address}`);
+    return () => this.asked.push(`unwatch ${address}`);
+  }
+
   releaseToken(): void {
     this.asked.push("release");
   }

@@ -182,7 +182,7 @@ describe("MP_JOIN, client (RFC 8684 §3.2)", () => {
     const { d, app, peer } = dialling();
     peer.sends(". 1 ack 1 <dack8 1>");
     const second = d.called(peer.session);
-    d.pass(60e6);
+    d.pass(15.5e6);
     assertEquals(second.takeAll().map(({ flags }) => flags), ["S", "S", "S", "S"]);
     assertEquals(d.counter("MPJoinSynTx"), 1);
     assertEquals(app.socket.attempts.length, 1);

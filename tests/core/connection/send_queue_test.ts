@@ -96,26 +96,27 @@ describe("the subflows that carry part B", () => {
     assert(sent.copy(0) === SUBFLOW && sent.copy(1) === OTHER);
   });
 
-  it("carry a byte until it is acknowledged on the subflow: after that only a DATA_ACK tells where it is", () => {
+  it("work on the bytes of a mapping until the last of them is acknowledged: the peer may want all for its checksum", () => {
     const { subflow, level } = established({ written: 20 });
     const queue = new SendQueue(HOST, 1e6);
     const sent = queue.bound(10, subflow, 1);
     subflow.chunk(1, 10, false, 0);
-    const carried = (): boolean[] =>
-      [1, 4, 5, 10, 11].map((offset) => sent.carriedBy(subflow, offset));
-    assertEquals(carried(), [true, true, true, true, false]);
-    assertEquals(sent.carriedBy(OTHER, 1), false);
+    const worked = (): boolean[] =>
+      [1, 4, 5, 10, 11].map((offset) => sent.workedOnBy(subflow, offset));
+    assertEquals(worked(), [true, true, true, true, false]);
+    assertEquals([sent.workedOnBy(OTHER, 1), sent.givenTo(OTHER, 1)], [false, false]);
     comes({ ack: 5, dss: { flags: level.dataAckFlags } });
     subflow.arrive(0);
-    assertEquals(carried(), [false, false, true, true, false]);
+    assertEquals(worked(), [true, true, true, true, false]);
+    assertEquals(sent.doneOn(subflow, 4), -1);
+    comes({ ack: 11, dss: { flags: level.dataAckFlags } });
+    subflow.arrive(0);
+    assertEquals(worked(), [false, false, false, false, false]);
+    assertEquals([sent.givenTo(subflow, 10), sent.doneOn(subflow, 4)], [true, 10]);
     // A part of it once more, at the next sequence offset.
     queue.repeated(sent, 3, 2, subflow, 11);
-    assertEquals([2, 3, 4, 5].map((offset) => sent.carriedBy(subflow, offset)), [
-      false,
-      true,
-      true,
-      true,
-    ]);
+    const again = [2, 3, 4, 5].map((offset) => sent.workedOnBy(subflow, offset));
+    assertEquals(again, [false, true, true, false]);
   });
 
   it("lack the oldest that others have and they were not given, in order", () => {
