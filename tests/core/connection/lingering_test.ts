@@ -213,7 +213,7 @@ describe("the user timeout (RFC 9293 §3.8.3, RFC 5482)", () => {
         app.socket.setUserTimeout(timeout);
         app.write(1000);
         const from = d.now;
-        while (app.code === undefined) d.pass(1e6);
+        while (app.code === undefined && d.now - from < 3600e6) d.pass(1e6);
         assertEquals(d.now - from, timeout);
       }
     });
