@@ -14,7 +14,7 @@ export class DataTimer {
   #probes = 0;
   #unheard = 0;
 
-  /** How often it was repeated since a DATA_ACK came. */
+  /** How often it was repeated since a DATA_ACK came, or a silence ended. */
   get timeouts(): number {
     return this.#timeouts;
   }
@@ -43,11 +43,11 @@ export class DataTimer {
     this.#unheard++;
   }
 
-  /** Something has come from the peer: true when that ends a silence, so that the back-off of before says nothing any more. An answer that does not heed each repeat is none. */
+  /** Something has come from the peer: true when that ends a silence, so that the back-off of before says little any more: what was repeated into it counts once. An answer that does not heed each repeat is none. */
   answered(): boolean {
     const silent = this.#unheard > 1;
     this.#unheard = 0;
-    if (silent) this.#timeouts = 0;
+    if (silent) this.#timeouts = 1;
     return silent;
   }
 

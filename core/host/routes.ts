@@ -44,7 +44,8 @@ export class LinkOutlet implements Outlet {
   }
 
   send(packet: Readonly<PacketOut>): boolean {
-    if (this.link.send(packet)) return true;
+    // What is sent on a link that is down is lost, RSTs too: the peer finds out by REMOVE_ADDR, or by silence.
+    if (!this.#up || this.link.send(packet)) return true;
     this.#blocked = true;
     return false;
   }

@@ -171,7 +171,7 @@ describe("plain TCP", () => {
     using d = new Dialogue(OPTIONS);
     const { first, app } = dialled(d);
     d.called(first.session).lose();
-    first.sends(". 1 ack 1 <dack8 1, map8 1 0 0>");
+    first.sends("P. 1:101 ack 1 <dack8 1, map8 1 1 0>");
     flows(d, 20e6);
     assertEquals([app.socket.fallback, d.usage.timers], [true, 0]);
     assertEquals(flows(d, 300e6), []);
