@@ -178,7 +178,9 @@ def main():
             try:
                 if args.fastopen:
                     block = next(blocks(args.size))
+                    conn.settimeout(None)  # or it would not wait for the answer to its SYN
                     early = block[:conn.sendto(block, socket.MSG_FASTOPEN, (args.host, args.port))]
+                    conn.settimeout(args.timeout)
                 else:
                     conn.connect((args.host, args.port))
             except OSError as error:
