@@ -151,9 +151,10 @@ export const SEGMENT_GAP = 8; // it lies above RCV.NXT
 export const SEGMENT_FILLED = 16; // it filled a hole below a range, wholly or in part
 export const SEGMENT_STAGED = 32; // some bytes wait for a mapping or for the rest of one
 export const SEGMENT_CHECKSUM = 64; // a mapping failed its checksum: its bytes were not delivered
-export const SEGMENT_MEMORY = 128; // no memory: dropped before anything changed
+export const SEGMENT_MEMORY = 128; // no memory, or more than the connection may hold: dropped before anything changed
 export const SEGMENT_BEYOND = 256; // bytes beyond the data-level window were received on the subflow, not kept
 export const SEGMENT_DATA_DUPLICATE = 512; // bytes that another subflow had brought
+export const SEGMENT_PRUNED = 4096; // to make room for it, bytes farthest above a hole were dropped
 
 // Results of `receiver_map`.
 export const MAPPING_CONFLICT = 1024; // contradicts one held (counted DSSNotMatching); it was left out

@@ -12,6 +12,9 @@
  *   `packet_gather(headroom, a, aLength, b, bLength, c, cLength)`: a new one with the bytes of up to three pieces in a row, from `headroom` bytes on.
  * - `memory_reserve(bytes)`: grows the memory now by at least so much; 1 when it did.
  * - `host_new(secret0, secret1)`, `host_free(host)`, `host_usage(host, USAGE_*)`: what everything below hangs from; its secret keys the flow hash.
+ *   `host_limit(host, bytes)`: most bytes that it takes. All hosts with a limit share one of the process, 1,792 MB. Where half is in use a
+ *   stream with its receivers holds no more than is left for others, nor than a little and twice what it has released. Without a limit of its own a
+ *   host is bounded by the memory alone.
  * - `packet_parse(host, address, length, verified)`: fills RX_* and returns PARSE_*; `verified` other than 0 leaves the checksums out. RX_FLOW is the
  *   value of the flow of `host` that a TCP packet belongs to, 0 for none, and where `host` is 0 or stale.
  * - `flow_insert(host, key, value)`: 1, or 0 when the key is there or memory is not; value 0 is not allowed. `flow_remove(host, key)`: 1 when it was there.
@@ -22,6 +25,7 @@
  * - `dss_checksum(dsnHigh, dsnLow, ssn, length, payloadSum)`: checksum field of a DSS (RFC 8684 §3.3.1).
  *   `dss_expected_sum(dsnHigh, dsnLow, ssn, wireLength, checksumField)`: the sum that a received mapping's payload must have.
  * - `stream_new(host, first)`, `stream_free`, `stream_record(stream)`: a paged byte stream and the address of its STREAM_* record.
+ *   `stream_limit(stream, bytes)`: most bytes that it and its receivers take, pages, lists and records included.
  *   `stream_place(stream, offset, from, length)`: stores what is not held yet, returns how many bytes that was, -1 without memory.
  *   `stream_append(stream, most)`: lengthens the stream by up to `most` bytes, as many as the page has room for, says in OUT_0 how many, and returns
  *   where they go. They count as appended at once, so they are copied there in the same synchronous step, before any other call. 0, and nothing
@@ -32,6 +36,8 @@
  *   `receiver_map(receiver, dsn, ssn, length, expectedSum, limit)`: learns a mapping; `expectedSum` is -1 without checksum, else of `dss_expected_sum`.
  *   `receiver_segment(receiver, seq, from, length, limit)`: takes payload. Both return SEGMENT_* and MAPPING_* bits; data offsets from `limit` on
  *   are not kept. A mapping with a checksum is staged whole, placed when its sum is right, and only then cut at `limit`.
+ *   Where a limit would be passed, both drop what lies farthest above a hole of the stream, and is farther than the segment, and go on; on plain TCP the
+ *   subflow forgets it too.
  *   `receiver_skip(receiver)`: RCV.NXT moves over a FIN. `receiver_sack(receiver, initial, most)`: writes SACK blocks to TX_SACK, returns their number.
  *
  * @module
@@ -47,6 +53,7 @@ export {
   flow_remove,
   header_build,
   host_free,
+  host_limit,
   host_new,
   host_usage,
   memory_alloc,
@@ -66,6 +73,7 @@ export {
   stream_append,
   stream_at,
   stream_free,
+  stream_limit,
   stream_new,
   stream_pin,
   stream_place,

@@ -29,6 +29,8 @@ export interface ConnectionHost extends SubflowHost {
   readonly timers: TimerService;
   /** Addresses of the host. */
   readonly addresses: readonly HostAddress[];
+  /** Limits of memory. */
+  readonly memory: MemoryLimits;
   /** What a researcher may want to change. */
   readonly experiments: Experiments;
   /** The one timer of a connection; its deadlines are handled when it fires. */
@@ -63,6 +65,14 @@ export interface ConnectionHost extends SubflowHost {
   report(plugin: string, error: unknown): void;
   /** Nothing is left of it. */
   closed(connection: MetaSocket): void;
+}
+
+/** Most bytes that connections take, for data, lists and records alike. */
+export interface MemoryLimits {
+  /** All of a host. @default {268435456} */
+  readonly host?: number | undefined;
+  /** What one connection has received. @default twice its receive buffer, a megabyte at least */
+  readonly receive?: number | undefined;
 }
 
 /** Fixed values in place of what the stack would choose; for research. */

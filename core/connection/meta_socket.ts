@@ -42,6 +42,10 @@ import { SendQueue } from "./send_queue.ts";
 
 /** Bytes of either buffer where nothing else is asked for. */
 export const DEFAULT_BUFFER = 8388608;
+/** Least bytes that what was received may take: pages are large, and some are held twice for a moment. */
+const LEAST_MEMORY = 1048576;
+/** How long a write waits that the host has no memory for. */
+const MEMORY_WAIT: Micros = 10e3;
 
 /** What the observer is to hear at the end of a batch, as bits. */
 const TELL_ESTABLISHED = 1;
@@ -87,6 +91,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** The path manager is to be told: addresses may be announced, or joins begin. */
   #pathsDue = false;
   #discarding = false;
+  /** A write found no memory, and nothing is out whose acknowledgement would tell of some. */
+  #waitsForMemory = false;
   /** The application has called close(). */
   #appClosed = false;
   /** How the last subflow ended, and what led to that. */
@@ -132,7 +138,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     );
     this.keys = new Keys(host.newKey(), experiments.checksum ?? false);
     this.sendQueue = new SendQueue(host.wasm, experiments.sendBuffer ?? DEFAULT_BUFFER);
-    this.receiveQueue = new ReceiveQueue(host.wasm, receiveBuffer);
+    this.receiveQueue = new ReceiveQueue(
+      host.wasm,
+      receiveBuffer,
+      host.memory.receive ?? Math.max(LEAST_MEMORY, 2 * receiveBuffer),
+    );
     this.#alarm = host.alarm(this);
     this.#schedulerPlugin = policies.scheduler;
     this.#scheduler = policies.scheduler.create(this);
@@ -377,11 +387,25 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.patience.setLimit(timeout);
   }
 
-  /** Appends bytes of `source` from index `from` to the send queue; returns how many were taken. */
-  write(_now: Micros, source: Uint8Array, from: number): number {
+  /** Appends bytes of `source` from index `from` to the send queue; returns how many were taken: there may be no room, or no memory. */
+  write(now: Micros, source: Uint8Array, from: number): number {
     const taken = this.over ? 0 : this.sendQueue.write(source, from);
     if (taken > 0) this.dirty();
+    else if (from < source.length && this.writeRoom > 0) this.#awaitMemory(now);
     return taken;
+  }
+
+  /** The host has no memory for a write: the writer is told with the next acknowledgement, and where none is due, a little later. */
+  #awaitMemory(now: Micros): void {
+    this.host.count("TCPMemoryPressures");
+    if (this.#waitsForMemory || this.unacked + this.unsent > 0) return;
+    this.#waitsForMemory = true;
+    this.host.at(now + MEMORY_WAIT, () => {
+      this.#waitsForMemory = false;
+      if (this.over) return;
+      this.#tell |= TELL_WRITABLE;
+      this.dirty();
+    });
   }
 
   /** Copies bytes that are there into `target`; 0 when there are none. */

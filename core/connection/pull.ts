@@ -10,11 +10,8 @@ import type { Sent } from "./send_queue.ts";
 /** Most bytes one answer binds where the scheduler names none. */
 const DEFAULT_QUANTUM = 65535;
 
-/**
- * A packet counts for at least this part of a segment: an eighth of 1,448 bytes is what one of 100 bytes takes on a link with its headers. So a
- * window lets out eight times as many small packets as full ones, and no more.
- */
-const LEAST_SHARE = 1 / 8;
+/** Small packets in flight for each segment of the window, at most: one of 100 bytes takes an eighth of a segment on a link, with its headers. */
+const SMALL_PACKETS = 8;
 
 /** What the scheduler is asked about; one object for all connections, read within the call. */
 const chunk: { -readonly [K in keyof Chunk]: Chunk[K] } = { offset: 0, length: 0, sentOn: [] };
@@ -82,9 +79,8 @@ function collectReady(meta: MetaSocket, bytes: number): void {
     const { sender, mss } = subflow;
     const { room, board } = sender;
     // What is SACKed and, behind a proxy, never acknowledged is no packet in flight.
-    if (
-      bytes < mss && board.inFlight > 0 && board.pieces * mss * LEAST_SHARE >= sender.cwnd
-    ) continue;
+    const small = bytes < mss && board.inFlight > 0;
+    if (small && board.pieces * mss >= SMALL_PACKETS * sender.cwnd) continue;
     if (room >= Math.min(mss, bytes) || (room > 0 && board.inFlight === 0)) {
       ready[count++] = subflow;
     }

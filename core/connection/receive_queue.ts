@@ -4,6 +4,7 @@ import {
   f64,
   stream_at,
   stream_free,
+  stream_limit,
   stream_new,
   stream_record,
   stream_release,
@@ -23,9 +24,14 @@ export class ReceiveQueue {
   #freed = false;
   #lastNext = 1;
 
-  /** @param host The host's handle in WebAssembly memory. @param limit Bytes of the buffer. */
-  constructor(host: number, limit: number) {
+  /**
+   * @param host The host's handle in WebAssembly memory.
+   * @param limit Bytes of the buffer.
+   * @param memory Most bytes that it and the subflows' receivers may take: what is far apart takes more than it holds.
+   */
+  constructor(host: number, limit: number, memory = Infinity) {
     this.stream = stream_new(host, 1);
+    stream_limit(this.stream, memory);
     this.#record = stream_record(this.stream) >> 3;
     this.window = new ReceiveWindow(limit);
   }

@@ -3,13 +3,27 @@
  * the application's calls. A driver owns the loop and the clock; every call gets the time.
  */
 
-import { host_free, host_new, host_usage, memory_alloc, memory_free } from "../../wasm/mod.ts";
-import { USAGE_FLOWS, USAGE_PAGES, USAGE_RECEIVERS, USAGE_STREAMS } from "../../wasm/layout.ts";
+import {
+  host_free,
+  host_limit,
+  host_new,
+  host_usage,
+  memory_alloc,
+  memory_free,
+} from "../../wasm/mod.ts";
+import {
+  USAGE_BYTES,
+  USAGE_FLOWS,
+  USAGE_PAGES,
+  USAGE_RECEIVERS,
+  USAGE_STREAMS,
+} from "../../wasm/layout.ts";
 import type {
   ConnectionHost,
   ConnectionObserver,
   Experiments,
   FlowPlan,
+  MemoryLimits,
 } from "../connection/host.ts";
 import { firstSubflow } from "../connection/establish.ts";
 import { MetaSocket } from "../connection/meta_socket.ts";
@@ -40,6 +54,9 @@ import { Tokens } from "./tokens.ts";
 /** Replies to what belongs to no connection, a second. */
 const REPLIES = 1000;
 
+/** Most bytes of a host where nothing else is asked for. */
+export const DEFAULT_MEMORY = 268435456;
+
 /** What a stack is made of. */
 export interface StackOptions {
   /** Named streams of random numbers. */
@@ -48,6 +65,8 @@ export interface StackOptions {
   readonly policies: Policies;
   /** What stands in for a plugin that fails. */
   readonly fallbacks: Policies;
+  /** Limits of memory. */
+  readonly memory?: MemoryLimits;
   /** For research. */
   readonly experiments?: Experiments;
   /** Told of plugins' faults. */
@@ -81,6 +100,7 @@ export class Stack implements ConnectionHost {
   readonly tokens = new Tokens();
   readonly routes = new Routes();
   readonly strays = new Strays();
+  readonly memory: MemoryLimits;
   readonly experiments: Experiments;
   /** Limits of replies to strangers. */
   readonly replies: RateLimit;
@@ -109,11 +129,13 @@ export class Stack implements ConnectionHost {
       random: (stream) => options.random(stream).float(),
     });
     this.experiments = options.experiments ?? {};
+    this.memory = options.memory ?? {};
     this.replies = new RateLimit(REPLIES, options.random("replies").float);
     this.#isn = options.random("isn");
     this.#keys = options.random("keys");
     const secrets = options.random("flow hash");
     this.wasm = host_new(secrets.u32() | 0, secrets.u32() | 0);
+    host_limit(this.wasm, this.memory.host ?? DEFAULT_MEMORY);
     this.out.header = memory_alloc(256) + 16;
     const taken = (port: number): boolean => this.listeners.find("", port) !== undefined;
     this.flows = new Flows(
@@ -363,6 +385,11 @@ export class Stack implements ConnectionHost {
   /** Connections alive, lingering ones included. */
   get connections(): number {
     return this.#live.size;
+  }
+
+  /** Bytes that count against the host's limit of memory: data, lists, records and the flow table. */
+  get bytes(): number {
+    return host_usage(this.wasm, USAGE_BYTES);
   }
 
   /** What is in use. */

@@ -66,6 +66,21 @@ export interface HostOptions extends Policies {
    * @default warns on the console, once for each thing that it does wrong
    */
   readonly onPluginFault?: FaultReport;
+  /**
+   * Most bytes that the host's connections take for data and what belongs to it, from 1048576 to 1073741824. While half of it is free each gets what
+   * it asks for; then those that move nothing keep little. What finds no place waits, or comes again: nothing is lost. All hosts of a process together
+   * take no more than 1,792 MB.
+   *
+   * @default {268435456}
+   */
+  readonly memory?: number;
+  /**
+   * Most bytes that what one connection has received takes, from 1048576 to 1073741824: more than the buffer, as bytes that lie far apart take whole
+   * pages. Above it what is farthest from being read is dropped, and comes again.
+   *
+   * @default twice the receive buffer
+   */
+  readonly receiveMemory?: number;
   /** For research: fixed buffers, DSS checksums and the like. */
   readonly experiments?: Experiments;
 }
@@ -148,6 +163,8 @@ const OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   resolve: true,
   linger: true,
   seed: true,
+  memory: true,
+  receiveMemory: true,
   onPluginFault: true,
   experiments: true,
 };
@@ -227,6 +244,10 @@ export class Host implements AsyncDisposable {
       policies,
       fallbacks: defaultPolicies(),
       experiments,
+      memory: {
+        host: checkMemory("memory", options.memory),
+        receive: checkMemory("receiveMemory", options.receiveMemory),
+      },
       report: options.onPluginFault ? hearFaults(options.onPluginFault) : warnOfFaults(),
     });
     try {
@@ -470,6 +491,19 @@ function checkWaits(
     );
   }
   return { core: { userTimeout: time }, ...wait };
+}
+
+function checkMemory(name: string, bytes: unknown): number | undefined {
+  if (bytes === undefined) return undefined;
+  if (Number.isInteger(bytes) && (bytes as number) >= 2 ** 20 && (bytes as number) <= 2 ** 30) {
+    return bytes as number;
+  }
+  const ErrorClass = typeof bytes === "number" ? RangeError : TypeError;
+  throw new ErrorClass(
+    `Cannot open a host as '${name}' must be an integer from 1048576 to 1073741824: current value is ${
+      describe(bytes)
+    }`,
+  );
 }
 
 function checkPort(port: unknown, least: 0 | 1, verb: string): void {

@@ -8,6 +8,7 @@ import { memory_free } from "../../wasm/mod.ts";
 import {
   SEGMENT_GAP,
   SEGMENT_MEMORY,
+  SEGMENT_PRUNED,
   TCP_ACK,
   TCP_FIN,
   TCP_RST,
@@ -548,8 +549,11 @@ export class Subflow implements SubflowView {
 
   /** The payload in `rx` was placed, `bits` tell how: decides when to acknowledge it. */
   placed(bits: number, now: Micros): void {
+    if (bits & SEGMENT_PRUNED) this.#host.count("OfoPruned");
     if (bits & SEGMENT_MEMORY) {
       this.#host.count("TCPRcvQDrop");
+      // It comes again; meanwhile the peer shall hear that we live.
+      this.acks.need();
       return;
     }
     if (bits & SEGMENT_GAP) this.#host.count("TCPOFOQueue");

@@ -70,6 +70,9 @@ describe("Host.open()", () => {
       "Cannot use reno as a path manager as it is a congestion",
     ],
     [{ interfaces, seed: 0.5 }, "'seed' must be an integer: current value is 0.5"],
+    [{ interfaces, memory: 1000 }, "'memory' must be an integer from 1048576 to 1073741824"],
+    [{ interfaces, memory: 2 ** 31 }, "'memory' must be an integer from 1048576 to 1073741824"],
+    [{ interfaces, receiveMemory: 0.5 }, "'receiveMemory' must be an integer from 1048576"],
     [{ interfaces, linger: "10" }, '"10"'],
   ];
   for (const [options, message] of wrong) {

@@ -1,7 +1,12 @@
 /** A connection without a stack: its host only notes what it is asked for. */
 
 import { reno } from "../../cc/mod.ts";
-import type { ConnectionHost, Experiments, FlowPlan } from "../../core/connection/host.ts";
+import type {
+  ConnectionHost,
+  Experiments,
+  FlowPlan,
+  MemoryLimits,
+} from "../../core/connection/host.ts";
 import { MetaSocket } from "../../core/connection/meta_socket.ts";
 import { PolicyGuard } from "../../core/guard/policies.ts";
 import type { GuardedSchedulerPlugin } from "../../core/guard/scheduler.ts";
@@ -22,6 +27,7 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
   now: Micros = 0;
   readonly timers: TimerQueue = new TimerQueue();
   readonly addresses: readonly HostAddress[] = [];
+  readonly memory: MemoryLimits = {};
   readonly experiments: Experiments;
   readonly asked: string[] = [];
   /** Times that a connection was queued for a pass. */

@@ -5,7 +5,12 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { reno } from "../../cc/mod.ts";
-import type { ConnectionObserver, Experiments, NetworkCode } from "../../core/connection/host.ts";
+import type {
+  ConnectionObserver,
+  Experiments,
+  MemoryLimits,
+  NetworkCode,
+} from "../../core/connection/host.ts";
 import type { MetaSocket } from "../../core/connection/meta_socket.ts";
 import type { Link } from "../../core/host/link.ts";
 import type { Listener } from "../../core/host/listener.ts";
@@ -149,6 +154,7 @@ export interface DialogueOptions {
   readonly mtu?: number;
   readonly maxSegments?: number;
   readonly experiments?: Experiments;
+  readonly memory?: MemoryLimits;
   readonly policies?: Partial<Policies>;
   /** Every random word of this host; a number makes them all the same. */
   readonly isn?: number;
@@ -190,6 +196,7 @@ export class Dialogue implements Disposable {
           : random(name),
       report: (fault) => this.faults.push(fault),
       ...(options.experiments === undefined ? {} : { experiments: options.experiments }),
+      ...(options.memory === undefined ? {} : { memory: options.memory }),
     });
     this.links = [0, 1].map((i) =>
       new ScriptedLink(`link${i}`, this.sent, options.mtu ?? 1500, options.maxSegments ?? 1)

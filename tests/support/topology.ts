@@ -18,6 +18,7 @@ import type {
   ConnectionObserver,
   EndReason,
   Experiments,
+  MemoryLimits,
   NetworkCode,
 } from "../../core/connection/host.ts";
 import type { MetaSocket } from "../../core/connection/meta_socket.ts";
@@ -66,6 +67,8 @@ export interface TopologyOptions {
   readonly policies?: Partial<Policies>;
   readonly client?: Experiments;
   readonly server?: Experiments;
+  /** Limits of memory of both. */
+  readonly memory?: MemoryLimits;
   readonly trace?: Trace;
 }
 
@@ -132,6 +135,7 @@ export class Topology implements Disposable {
       policies,
       fallbacks: { scheduler: minRtt(), pathManager: fullMesh(), congestionControl: lia() },
       experiments,
+      ...(options.memory === undefined ? {} : { memory: options.memory }),
       random: (name) => this.network.randomSource(`${host.name}/${name}`),
       report: (fault) => this.faults.push(fault),
     });

@@ -1,7 +1,14 @@
 // Hosts, and the handles by which JavaScript holds on to what lives here. Everything but free blocks hangs from a host.
 
-import { USAGE_BYTES, USAGE_FLOWS, USAGE_PAGES, USAGE_RECEIVERS, USAGE_STREAMS } from "../layout";
-import { allocateBytes, blockSize, freeBlock, HANDLE_DIRECTORY } from "./memory";
+import {
+  PAGE,
+  USAGE_BYTES,
+  USAGE_FLOWS,
+  USAGE_PAGES,
+  USAGE_RECEIVERS,
+  USAGE_STREAMS,
+} from "../layout";
+import { allocateBytes, allocatePage, blockSize, freeBlock, HANDLE_DIRECTORY } from "./memory";
 
 // A handle is a positive number: generation (9 bits), kind (2 bits), index (20 bits). The table holds for each index the handle that is valid now
 // and the address of its record, so a stale handle differs from what the table holds.
@@ -85,6 +92,7 @@ export class Host {
   secret0: u64;
   secret1: u64;
   bytes: f64;
+  limit: f64; // most bytes, Infinity: nobody has set it
   flows: usize; // table of slots, 0 while there is no flow
   flowSlots: u32;
   flowCount: u32;
@@ -103,16 +111,110 @@ export function hostOf(handle: i32): Host | null {
   return changetype<Host | null>(resolve(handle, KIND_HOST));
 }
 
+/** Most bytes of all hosts with a limit together: the module can address 2 GB, of which the rest is for packets on their way and for what has none. */
+const PROCESS_LIMIT: f64 = 1792 * 1048576;
+/** So small a block is charged but never refused: what a connection needs to go on. */
+const SMALL: i32 = 4096;
+/** With no more than this charged a connection holds no page. */
+const NO_PAGE: f64 = 32768;
+/** What a connection may hold that has moved nothing, when half of a limit is in use: between these, and a 512th of what is left. */
+const LEAST_BASE: f64 = 65536 + NO_PAGE;
+const MOST_BASE: f64 = 262144;
+
+let processBytes: f64 = 0;
+
+/** Something was refused for want of memory, since `shortageClear`. */
+export let shortage: bool = false;
+
+export function shortageClear(): void {
+  shortage = false;
+}
+
+/** Counts `bytes`, or takes them off, for `host`. */
+export function hostCharge(host: Host, bytes: f64): void {
+  host.bytes += bytes;
+  processBytes += bytes;
+}
+
 /** A block that counts for `host`. */
 export function hostAllocate(host: Host, bytes: i32): usize {
   const block = allocateBytes(bytes);
-  if (block != 0) host.bytes += <f64> blockSize(block);
+  if (block != 0) hostCharge(host, <f64> blockSize(block));
   return block;
 }
 
 export function hostRelease(host: Host, block: usize): void {
   if (block == 0) return;
-  host.bytes -= <f64> blockSize(block);
+  hostCharge(host, -<f64> blockSize(block));
+  freeBlock(block);
+}
+
+/** What one direction of a connection takes; part of a stream's record. */
+@unmanaged
+export class Account {
+  charged: f64;
+  limit: f64; // most bytes, Infinity: nobody has set it
+  moved: f64; // bytes that have gone through: read, or acknowledged
+  host: Host;
+}
+
+/** Counts `bytes`, or takes them off, for a connection and its host. */
+export function charge(account: Account, bytes: f64): void {
+  account.charged += bytes;
+  hostCharge(account.host, bytes);
+}
+
+/**
+ * Whether a connection may have `bytes` more. No host holds more than is left for the others. While half of its limit, and of the process's, is free
+ * a connection gets what it asks for, within its own limit. Then it holds no more than is left for the others, and no more than a little and twice
+ * what it has moved: who never reads has moved nothing, and however many there are of them, those that do move find memory. A first page is a matter
+ * of the limits alone.
+ */
+export function mayHold(account: Account, bytes: f64): bool {
+  const host = account.host;
+  const charged = account.charged + bytes;
+  if (charged > account.limit) return false;
+  if (host.limit == Infinity) return true;
+  const left = host.limit - host.bytes;
+  const leftOfAll = PROCESS_LIMIT - processBytes;
+  if (bytes > left || bytes > leftOfAll) return false;
+  if (account.charged <= NO_PAGE) return true;
+  if (host.bytes + bytes > leftOfAll) return false;
+  if (left * 2 >= host.limit && leftOfAll * 2 >= PROCESS_LIMIT) return true;
+  const least = min(left, leftOfAll);
+  const base = min(max(least / 512, LEAST_BASE), MOST_BASE);
+  return charged <= least && charged <= base + 2 * account.moved;
+}
+
+/** A block for a connection; 0 when it may not have it, or there is no memory. */
+export function accountAllocate(account: Account, bytes: i32): usize {
+  let block: usize = 0;
+  if (bytes <= SMALL || mayHold(account, <f64> bytes)) block = allocateBytes(bytes);
+  if (block != 0) charge(account, <f64> blockSize(block));
+  else shortage = true;
+  return block;
+}
+
+/** A page for a connection; 0 when it may not have it, or there is no memory. */
+export function accountPage(account: Account): usize {
+  let page: usize = 0;
+  if (mayHold(account, <f64> PAGE)) page = allocatePage();
+  if (page != 0) {
+    account.host.pages++;
+    charge(account, <f64> PAGE);
+  } else shortage = true;
+  return page;
+}
+
+export function accountPageFree(account: Account, page: usize): void {
+  account.host.pages--;
+  charge(account, -<f64> PAGE);
+  freeBlock(page);
+}
+
+export function accountRelease(account: Account, block: usize): void {
+  if (block == 0) return;
+  charge(account, -<f64> blockSize(block));
   freeBlock(block);
 }
 
@@ -128,7 +230,14 @@ export function hostCreate(): Host | null {
   }
   const host = changetype<Host>(record);
   host.handle = handle;
+  host.limit = Infinity;
   return host;
+}
+
+/** From now on a host takes at most so many bytes. */
+export function host_limit(handle: i32, bytes: f64): void {
+  const host = hostOf(handle);
+  if (host != null) host.limit = bytes;
 }
 
 export function host_usage(handle: i32, what: i32): f64 {

@@ -15,7 +15,7 @@ export {
   packet_free,
   packet_gather,
 } from "./memory";
-export { host_usage } from "./host";
+export { host_limit, host_usage } from "./host";
 export { copy, copy_sum, dss_checksum, dss_expected_sum, sum, sum_join } from "./checksum";
 export { packet_parse } from "./parse";
 export { header_build } from "./header";
@@ -23,7 +23,7 @@ export { flow_insert, flow_remove } from "./flow_table";
 export {
   stream_append,
   stream_at,
-  stream_free,
+  stream_limit,
   stream_new,
   stream_pin,
   stream_place,
@@ -31,7 +31,7 @@ export {
   stream_release,
   stream_unpin,
 } from "./stream";
-export { receiver_free, receiver_new, receiver_record } from "./receiver";
+export { receiver_free, receiver_new, receiver_record, stream_free } from "./receiver";
 export { receiver_map } from "./learn";
 export { receiver_sack, receiver_segment, receiver_skip } from "./reassembly";
 

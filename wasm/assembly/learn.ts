@@ -8,10 +8,11 @@ import {
   SEGMENT_MEMORY,
 } from "../layout";
 import { fold } from "./checksum";
+import { shortage, shortageClear } from "./host";
 import { mappingAt, mappingsAdd, mappingsFind, mappingsReserve } from "./mapping";
 import { rangeAt, Ranges, rangesCovered, rangesFind, rangesRoom } from "./ranges";
 import { Receiver, receiverOf, stageTake } from "./receiver";
-import { deliverStaged, report, reportClear, reserveData, sound, sumStaged } from "./reassembly";
+import { deliverStaged, makeRoom, report, reportClear, reserveData, sound, sumStaged } from "./reassembly";
 import { Stream, streamOf, streamTrim } from "./stream";
 
 /** Bytes of [start, end) that have not come on the subflow. */
@@ -55,7 +56,7 @@ function learnPlain(
   if (mappings.count == 0 && receiver.staged.count == 0) {
     const missing = missingBytes(receiver, ssn, end);
     if (missing == 0) return 0;
-    if (!mappingsReserve(mappings, receiver.host, 1)) return SEGMENT_MEMORY;
+    if (!mappingsReserve(mappings, stream.account, 1, ssn <= receiver.next)) return SEGMENT_MEMORY;
     mappingsAdd(mappings, ssn, end, delta, missing, -1, 0);
     return MAPPING_NEW;
   }
@@ -102,8 +103,8 @@ function learnPlain(
     }
     if (pass == 0) {
       if (
-        !rangesRoom(receiver.staged, receiver.host, parts) ||
-        (added > 0 && !mappingsReserve(mappings, receiver.host, added))
+        !rangesRoom(receiver.staged, stream.account, parts) ||
+        (added > 0 && !mappingsReserve(mappings, stream.account, added, ssn <= receiver.next))
       ) return refuse(stream);
     }
   }
@@ -140,18 +141,33 @@ function learnSummed(
     sum = fold(<u64> sum + sumStaged(receiver, stagedStart, stagedEnd, ssn));
   }
   if (missing > 0) {
-    if (!mappingsReserve(mappings, receiver.host, 1)) return SEGMENT_MEMORY;
+    if (!mappingsReserve(mappings, stream.account, 1, ssn <= receiver.next)) return SEGMENT_MEMORY;
     mappingsAdd(mappings, ssn, end, delta, missing, expected, sum);
     return MAPPING_NEW;
   }
-  if (!rangesRoom(receiver.staged, receiver.host, 1)) return SEGMENT_MEMORY;
+  if (!rangesRoom(receiver.staged, stream.account, 1)) return SEGMENT_MEMORY;
   if (!sound(sum, expected)) {
-    stageTake(receiver, ssn, end);
+    stageTake(receiver, stream, ssn, end);
     return MAPPING_NEW | SEGMENT_CHECKSUM;
   }
   if (!reserveData(stream, ssn + delta, end + delta, limit)) return refuse(stream);
   deliverStaged(receiver, stream, ssn, end, delta, limit);
   return MAPPING_NEW | report;
+}
+
+function learn(
+  receiver: Receiver,
+  stream: Stream,
+  dsn: f64,
+  ssn: f64,
+  length: f64,
+  checksum: i32,
+  limit: f64,
+): i32 {
+  reportClear();
+  return checksum < 0
+    ? learnPlain(receiver, stream, ssn, ssn + length, dsn - ssn, limit)
+    : learnSummed(receiver, stream, ssn, ssn + length, dsn - ssn, checksum, limit);
 }
 
 export function receiver_map(
@@ -172,10 +188,11 @@ export function receiver_map(
   const stream = streamOf(receiver.stream);
   if (stream == null || !(length > 0) || !(ssn >= 0)) return 0;
   const dataNext = stream.next;
-  reportClear();
-  const result = checksum < 0
-    ? learnPlain(receiver, stream, ssn, ssn + length, dsn - ssn, limit)
-    : learnSummed(receiver, stream, ssn, ssn + length, dsn - ssn, checksum, limit);
+  shortageClear();
+  let result = learn(receiver, stream, dsn, ssn, length, checksum, limit);
+  while (result == SEGMENT_MEMORY && shortage && makeRoom(stream, dsn + length)) {
+    result = learn(receiver, stream, dsn, ssn, length, checksum, limit);
+  }
   receiver.mappingCount = <f64> receiver.mappings.count;
   if (result & (MAPPING_CONFLICT | SEGMENT_MEMORY)) return result;
   receiver.lastSsn = ssn;

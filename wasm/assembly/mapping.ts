@@ -1,7 +1,7 @@
 // Mappings of a subflow: which part of its sequence space carries which data (RFC 8684 §3.3.1). Kept sorted and disjoint, each only until all of its
 // bytes have come, so that there are few.
 
-import { Host, hostAllocate, hostRelease } from "./host";
+import { Account, accountAllocate, accountRelease } from "./host";
 import { MOST_RANGES } from "./ranges";
 
 const FIRST_CAPACITY: i32 = 3; // 144 bytes, a block of 256
@@ -43,23 +43,31 @@ export function mappingsFind(mappings: Mappings, ssn: f64): i32 {
   return low;
 }
 
-/** Makes room for `more`; false when that would be too many or there is no memory. */
-export function mappingsReserve(mappings: Mappings, host: Host, more: i32): bool {
+/** Further mappings for what is in order: those above holes shall not keep it out. */
+const RESERVE: i32 = 16;
+
+/** Makes room for `more`, `next` when they begin with what is in order; false when that would be too many, or more than the connection may hold. */
+export function mappingsReserve(
+  mappings: Mappings,
+  account: Account,
+  more: i32,
+  next: bool,
+): bool {
   const count = mappings.count + more;
-  if (count > MOST_RANGES) return false;
+  if (count > MOST_RANGES + (next ? RESERVE : 0)) return false;
   if (count <= mappings.capacity) return true;
   const capacity = max(count, max(FIRST_CAPACITY, mappings.capacity << 1));
-  const list = hostAllocate(host, capacity * <i32> offsetof<Mapping>());
+  const list = accountAllocate(account, capacity * <i32> offsetof<Mapping>());
   if (list == 0) return false;
   memory.copy(list, mappings.list, <usize> mappings.count * offsetof<Mapping>());
-  hostRelease(host, mappings.list);
+  accountRelease(account, mappings.list);
   mappings.list = list;
   mappings.capacity = capacity;
   return true;
 }
 
-export function mappingsFree(mappings: Mappings, host: Host): void {
-  hostRelease(host, mappings.list);
+export function mappingsFree(mappings: Mappings, account: Account): void {
+  accountRelease(account, mappings.list);
   mappings.list = 0;
   mappings.count = 0;
   mappings.capacity = 0;

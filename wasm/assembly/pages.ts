@@ -1,8 +1,7 @@
 // Pages of 64 KB under a sequence of offsets: a ring of entries, one a page number, between the lowest and the highest page held.
 
 import { PAGE } from "../layout";
-import { allocatePage, freeBlock } from "./memory";
-import { Host, hostAllocate, hostRelease } from "./host";
+import { Account, accountAllocate, accountPage, accountPageFree, accountRelease } from "./host";
 
 const FIRST_ENTRIES: i32 = 4;
 /** 128 GB of offsets between the lowest and the highest page held; beyond that there is no memory. */
@@ -66,26 +65,26 @@ export function pagesTighten(pages: Pages): void {
   while (entryAt(pages, pages.end - 1).page == 0) pages.end--;
 }
 
-function grow(pages: Pages, host: Host, span: i64): bool {
+function grow(pages: Pages, account: Account, span: i64): bool {
   let entries: i64 = max(FIRST_ENTRIES, pages.entries);
   while (entries < span) entries <<= 1;
   if (entries > MOST_ENTRIES) return false;
   const size = <i32> entries << 3;
-  const ring = hostAllocate(host, size);
+  const ring = accountAllocate(account, size);
   if (ring == 0) return false;
   memory.fill(ring, 0, size);
   for (let number = pages.first; number < pages.end; number++) {
     const to = ring + (<usize> (<u32> number & (<u32> entries - 1)) << 3);
     store<u64>(to, load<u64>(changetype<usize>(entryAt(pages, number))));
   }
-  hostRelease(host, pages.ring);
+  accountRelease(account, pages.ring);
   pages.ring = ring;
   pages.entries = <u32> entries;
   return true;
 }
 
-/** Makes sure that a page is there; false, and nothing changed, when there is no memory. */
-export function pagesHold(pages: Pages, host: Host, number: i64): bool {
+/** Makes sure that a page is there; false, and nothing changed, when the connection may not have it or there is no memory. */
+export function pagesHold(pages: Pages, account: Account, number: i64): bool {
   if (pages.held == 0) {
     pages.first = number;
     pages.end = number;
@@ -96,17 +95,15 @@ export function pagesHold(pages: Pages, host: Host, number: i64): bool {
     pagesTighten(pages);
     first = min(pages.first, number);
     end = max(pages.end, number + 1);
-    if (end - first > <i64> pages.entries && !grow(pages, host, end - first)) return false;
+    if (end - first > <i64> pages.entries && !grow(pages, account, end - first)) return false;
   }
   const entry = entryAt(pages, number);
   if (entry.page == 0) {
-    const page = allocatePage();
+    const page = accountPage(account);
     if (page == 0) return false;
     entry.page = <u32> page;
     entry.uses = 0;
     pages.held++;
-    host.pages++;
-    host.bytes += <f64> PAGE;
   }
   pages.first = first;
   pages.end = end;
@@ -114,27 +111,25 @@ export function pagesHold(pages: Pages, host: Host, number: i64): bool {
 }
 
 /** Gives a page back. The ring goes with the last one: an idle connection holds nothing. */
-export function pagesDrop(pages: Pages, host: Host, number: i64): void {
+export function pagesDrop(pages: Pages, account: Account, number: i64): void {
   const entry = entryAt(pages, number);
-  freeBlock(entry.page);
+  accountPageFree(account, entry.page);
   entry.page = 0;
   entry.uses = 0;
-  host.pages--;
-  host.bytes -= <f64> PAGE;
   pages.held--;
   if (number == pages.first || number == pages.end - 1) pagesTighten(pages);
   if (pages.held == 0 && pages.entries > <u32> FIRST_ENTRIES) {
-    hostRelease(host, pages.ring);
+    accountRelease(account, pages.ring);
     pages.ring = 0;
     pages.entries = 0;
   }
 }
 
-export function pagesFree(pages: Pages, host: Host): void {
+export function pagesFree(pages: Pages, account: Account): void {
   for (let number = pages.first; number < pages.end; number++) {
-    if (entryAt(pages, number).page != 0) pagesDrop(pages, host, number);
+    if (entryAt(pages, number).page != 0) pagesDrop(pages, account, number);
   }
-  hostRelease(host, pages.ring);
+  accountRelease(account, pages.ring);
   pages.ring = 0;
   pages.entries = 0;
 }

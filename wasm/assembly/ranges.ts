@@ -1,6 +1,6 @@
 // Sorted lists of disjoint ranges of offsets, [start, end), which never touch one another: what lies above the first hole of a stream or a subflow.
 
-import { Host, hostAllocate, hostRelease } from "./host";
+import { Account, accountAllocate, accountRelease } from "./host";
 
 /** Most ranges in a list: a peer that sends every other byte gets no more memory than this. */
 export const MOST_RANGES: i32 = 1024;
@@ -28,27 +28,27 @@ export function rangeAt(ranges: Ranges, index: i32): Range {
 }
 
 /** Makes room for `more` ranges, whatever their number; false when there is no memory. */
-export function rangesRoom(ranges: Ranges, host: Host, more: i32): bool {
+export function rangesRoom(ranges: Ranges, account: Account, more: i32): bool {
   const count = ranges.count + more;
   if (count <= ranges.capacity) return true;
   const size = max(count, max(FIRST_CAPACITY, ranges.capacity << 1)) * <i32> offsetof<Range>();
-  const list = hostAllocate(host, size);
+  const list = accountAllocate(account, size);
   if (list == 0) return false;
   memory.copy(list, ranges.list, <usize> ranges.count * offsetof<Range>());
-  hostRelease(host, ranges.list);
+  accountRelease(account, ranges.list);
   ranges.list = list;
   ranges.capacity = size / <i32> offsetof<Range>();
   return true;
 }
 
-/** Makes room for `more` ranges that are to stay; false when that would be too many or there is no memory. */
-export function rangesReserve(ranges: Ranges, host: Host, more: i32): bool {
+/** Makes room for `more` ranges that are to stay; false when that would be too many, or more than the connection may hold. */
+export function rangesReserve(ranges: Ranges, account: Account, more: i32): bool {
   if (more == 0) return true;
-  return ranges.count + more <= MOST_RANGES && rangesRoom(ranges, host, more);
+  return ranges.count + more <= MOST_RANGES && rangesRoom(ranges, account, more);
 }
 
-export function rangesFree(ranges: Ranges, host: Host): void {
-  hostRelease(host, ranges.list);
+export function rangesFree(ranges: Ranges, account: Account): void {
+  accountRelease(account, ranges.list);
   ranges.list = 0;
   ranges.count = 0;
   ranges.capacity = 0;

@@ -11,11 +11,13 @@ import {
   SEGMENT_FILLED,
   SEGMENT_GAP,
   SEGMENT_MEMORY,
+  SEGMENT_PRUNED,
   SEGMENT_STAGED,
   TX_SACK,
 } from "../layout";
 import { fold, rawSum, swap16 } from "./checksum";
 import { Mapping, mappingAt, mappingsDrop, mappingsFind } from "./mapping";
+import { shortage, shortageClear } from "./host";
 import { pagesAddress } from "./pages";
 import {
   rangeAt,
@@ -23,6 +25,7 @@ import {
   rangesAdd,
   rangesCovered,
   rangesFind,
+  rangesRemove,
   rangesReserve,
   rangesRoom,
   rangesTouch,
@@ -37,7 +40,15 @@ import {
   stageTake,
   stageTrim,
 } from "./receiver";
-import { Stream, streamOf, streamPlace, streamReserve, streamTrim } from "./stream";
+import {
+  prunedFrom,
+  Stream,
+  streamOf,
+  streamPlace,
+  streamPrune,
+  streamReserve,
+  streamTrim,
+} from "./stream";
 
 /** SEGMENT_* bits of the call that runs. */
 export let report: i32 = 0;
@@ -85,7 +96,7 @@ export function deliverStaged(
     placeData(stream, cursor + delta, pagesAddress(receiver.pages, cursor), part, limit);
     cursor += <f64> part;
   }
-  stageTake(receiver, start, end);
+  stageTake(receiver, stream, start, end);
 }
 
 /** Sum of the staged bytes of [start, end), all staged, as part of a mapping that begins at `ssn`. */
@@ -132,7 +143,7 @@ function planPiece(
     if (end - start == mapping.end - mapping.ssn) return true;
   }
   if (!rangesTouch(receiver.staged, start, end)) stagedRanges++;
-  return stageHold(receiver, start, end);
+  return stageHold(receiver, stream, start, end);
 }
 
 /** Puts a piece of new bytes where it belongs. */
@@ -263,7 +274,7 @@ function settleMappings(
       } else {
         // RFC 8684 §3.7: what failed is not delivered; the connection decides about the subflow.
         report |= SEGMENT_CHECKSUM;
-        stageTake(receiver, mapping.ssn, mapping.end);
+        stageTake(receiver, stream, mapping.ssn, mapping.end);
       }
     }
     mappingsDrop(mappings, index);
@@ -286,11 +297,87 @@ function advance(receiver: Receiver, start: f64, end: f64): void {
   receiver.rangeCount = <f64> ranges.count;
 }
 
+/**
+ * Takes back that bytes of the stream from `from` on have come on a subflow (RFC 2018 §8), as far as a mapping that is held tells which they were:
+ * all of them on plain TCP. The others stay acknowledged on the subflow, as only a DATA_ACK tells that data are kept (RFC 8684 §3.3.2).
+ */
+function renege(receiver: Receiver, stream: Stream, from: f64): void {
+  const ranges = receiver.ranges;
+  const mappings = receiver.mappings;
+  for (let i = mappings.count - 1; i >= 0; i--) {
+    const mapping = mappingAt(mappings, i);
+    const start = max(max(mapping.ssn, from - mapping.delta), receiver.next);
+    if (mapping.expected >= 0 || start >= mapping.end) continue;
+    const covered = rangesCovered(ranges, start, mapping.end);
+    // It may cut a range in two.
+    if (covered == 0 || !rangesRoom(ranges, stream.account, 1)) continue;
+    rangesRemove(ranges, start, mapping.end);
+    mapping.missing += covered;
+  }
+  const count = ranges.count;
+  receiver.rangeCount = <f64> count;
+  receiver.top = count == 0 ? receiver.next : rangeAt(ranges, count - 1).end;
+}
+
+/** Drops what lies farthest above a hole, and behind data offset `end`, to make room. False, and nothing changed, when nothing does. */
+export function makeRoom(stream: Stream, end: f64): bool {
+  if (!streamPrune(stream, end)) return false;
+  let receiver = changetype<Receiver | null>(stream.receivers);
+  while (receiver != null) {
+    renege(receiver, stream, prunedFrom);
+    receiver = receiver.sibling;
+  }
+  return true;
+}
+
+/** End of a segment's bytes in the stream: those in order on a subflow count for in order there while their mapping is unknown; Infinity where nothing tells. */
+function reach(receiver: Receiver, stream: Stream, seq: f64, length: i32): f64 {
+  const start = max(seq, receiver.next);
+  const mapping = mappingOver(receiver, start);
+  if (mapping != null && mapping.ssn <= start) {
+    return min(seq + <f64> length, mapping.end) + mapping.delta;
+  }
+  return seq <= receiver.next ? stream.next + <f64> length : Infinity;
+}
+
 export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, limit: f64): i32 {
   const receiver = receiverOf(handle);
   if (receiver == null || length <= 0) return 0;
   const stream = streamOf(receiver.stream);
   if (stream == null) return 0;
+  shortageClear();
+  let result = takeSegment(receiver, stream, seq, from, length, limit);
+  // Too many ranges or mappings are no want of memory: what lies farthest is not in the way.
+  if (result != SEGMENT_MEMORY || !shortage) return result;
+  const end = reach(receiver, stream, seq, length);
+  let pruned = 0;
+  while (result == SEGMENT_MEMORY && makeRoom(stream, end)) {
+    pruned = SEGMENT_PRUNED;
+    result = takeSegment(receiver, stream, seq, from, length, limit);
+  }
+  if (result != SEGMENT_MEMORY || seq > receiver.next) return result | pruned;
+  // In order on its subflow, and not in the data. Were it refused, what fills the hole in the data might never get through behind it: it is acknowledged
+  // there and dropped (RFC 8684 §3.3.1, §3.3.2). What has to be verified first gets the place of what lies above the hole.
+  const mapping = mappingOver(receiver, receiver.next);
+  if (mapping != null && mapping.expected < 0 && receiver.next + mapping.delta > stream.next) {
+    return takeSegment(receiver, stream, seq, from, length, stream.next) | pruned;
+  }
+  while (result == SEGMENT_MEMORY && makeRoom(stream, stream.next)) {
+    pruned = SEGMENT_PRUNED;
+    result = takeSegment(receiver, stream, seq, from, length, limit);
+  }
+  return result | pruned;
+}
+
+/** Takes a segment, or refuses it whole. */
+function takeSegment(
+  receiver: Receiver,
+  stream: Stream,
+  seq: f64,
+  from: i32,
+  length: i32,
+  limit: f64,
+): i32 {
   const next = receiver.next;
   const end = seq + <f64> length;
   reportClear();
@@ -311,7 +398,7 @@ export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, 
             sound(fold(rawSum(from, length)), mapping.expected)))
       ) {
         if (
-          seq > next && !rangesTouch(ranges, seq, end) && !rangesReserve(ranges, receiver.host, 1)
+          seq > next && !rangesTouch(ranges, seq, end) && !rangesReserve(ranges, stream.account, 1)
         ) {
           return SEGMENT_MEMORY;
         }
@@ -334,13 +421,13 @@ export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, 
   const start = max(seq, next);
   const more = start > next && !rangesTouch(ranges, start, end) ? 1 : 0;
   if (
-    !rangesReserve(ranges, receiver.host, more) ||
+    !rangesReserve(ranges, stream.account, more) ||
     !pieces(receiver, stream, start, end, 0, limit, false) ||
     !planMappings(receiver, stream, start, end, limit) ||
-    !rangesReserve(receiver.staged, receiver.host, stagedRanges) ||
-    !rangesRoom(receiver.staged, receiver.host, stagedRanges + completed)
+    !rangesReserve(receiver.staged, stream.account, stagedRanges) ||
+    !rangesRoom(receiver.staged, stream.account, stagedRanges + completed)
   ) {
-    stageTrim(receiver);
+    stageTrim(receiver, stream);
     streamTrim(stream, stream.head, Infinity);
     return SEGMENT_MEMORY;
   }

@@ -2,7 +2,16 @@
 
 import { PAGE } from "../layout";
 import { allocateBytes, freeBlock } from "./memory";
-import { handleFree, handleNew, Host, hostOf, KIND_RECEIVER, resolve } from "./host";
+import {
+  charge,
+  handleFree,
+  handleNew,
+  Host,
+  hostCharge,
+  hostOf,
+  KIND_RECEIVER,
+  resolve,
+} from "./host";
 import { Mappings, mappingsFree } from "./mapping";
 import {
   pageNumber,
@@ -14,7 +23,7 @@ import {
   pagesHold,
 } from "./pages";
 import { Ranges, rangesAdd, rangesFree, rangesRemove } from "./ranges";
-import { Stream, streamOf } from "./stream";
+import { Stream, streamDestroy, streamOf } from "./stream";
 import { fold, rawCopySum, swap16 } from "./checksum";
 
 const RECORD: i32 = 256;
@@ -37,6 +46,7 @@ export class Receiver {
   handle: i32;
   previous: Receiver | null;
   following: Receiver | null;
+  sibling: Receiver | null; // next one of the same stream
 
   /** What came above `next`. */
   get ranges(): Ranges {
@@ -83,23 +93,52 @@ export function receiver_new(hostHandle: i32, streamHandle: i32): i32 {
   receiver.following = following;
   host.receivers = record;
   host.receiverCount++;
-  host.bytes += <f64> RECORD;
+  receiver.sibling = changetype<Receiver | null>(stream.receivers);
+  stream.receivers = record;
+  charge(stream.account, <f64> RECORD);
   return handle;
+}
+
+/** Gives back all but the record, and takes it from its stream. */
+function leave(receiver: Receiver, stream: Stream): void {
+  const account = stream.account;
+  pagesFree(receiver.pages, account);
+  rangesFree(receiver.ranges, account);
+  rangesFree(receiver.staged, account);
+  mappingsFree(receiver.mappings, account);
+  // The record is the host's alone from now on.
+  charge(account, -<f64> RECORD);
+  hostCharge(receiver.host, <f64> RECORD);
+  const sibling = receiver.sibling;
+  receiver.sibling = null;
+  let at = changetype<Receiver | null>(stream.receivers);
+  if (at == receiver) {
+    stream.receivers = changetype<usize>(sibling);
+    return;
+  }
+  while (at != null && at.sibling != receiver) at = at.sibling;
+  if (at != null) at.sibling = sibling;
+}
+
+/** A stream goes: its receivers have nothing to fill any more. */
+export function stream_free(handle: i32): void {
+  const stream = streamOf(handle);
+  if (stream == null) return;
+  while (stream.receivers != 0) leave(changetype<Receiver>(stream.receivers), stream);
+  streamDestroy(stream);
 }
 
 export function receiverDestroy(receiver: Receiver): void {
   const host = receiver.host;
-  pagesFree(receiver.pages, host);
-  rangesFree(receiver.ranges, host);
-  rangesFree(receiver.staged, host);
-  mappingsFree(receiver.mappings, host);
+  const stream = streamOf(receiver.stream);
+  if (stream != null) leave(receiver, stream);
   const previous = receiver.previous;
   const following = receiver.following;
   if (previous != null) previous.following = following;
   else host.receivers = changetype<usize>(following);
   if (following != null) following.previous = previous;
   host.receiverCount--;
-  host.bytes -= <f64> RECORD;
+  hostCharge(host, -<f64> RECORD);
   handleFree(receiver.handle);
   freeBlock(changetype<usize>(receiver));
 }
@@ -113,22 +152,22 @@ export function receiver_record(handle: i32): i32 {
   return <i32> resolve(handle, KIND_RECEIVER);
 }
 
-/** Makes the pages of [start, end) ready for staging; false without memory: `stageTrim` gives back those made ready so far. */
-export function stageHold(receiver: Receiver, start: f64, end: f64): bool {
+/** Makes the pages of [start, end) ready for staging; false where it may not: `stageTrim` gives back those made ready so far. */
+export function stageHold(receiver: Receiver, stream: Stream, start: f64, end: f64): bool {
   const last = pageNumber(end - 1);
   for (let number = pageNumber(start); number <= last; number++) {
-    if (!pagesHold(receiver.pages, receiver.host, number)) return false;
+    if (!pagesHold(receiver.pages, stream.account, number)) return false;
   }
   return true;
 }
 
 /** Gives back pages that stage nothing. */
-export function stageTrim(receiver: Receiver): void {
+export function stageTrim(receiver: Receiver, stream: Stream): void {
   const pages = receiver.pages;
   for (let number = pages.first; number < pages.end; number++) {
     const entry = pagesEntry(pages, number);
     if (entry != null && entry.page != 0 && entry.uses == 0) {
-      pagesDrop(pages, receiver.host, number);
+      pagesDrop(pages, stream.account, number);
     }
   }
 }
@@ -171,7 +210,7 @@ export function stagePut(receiver: Receiver, offset: f64, from: usize, length: i
 }
 
 /** Takes staged bytes away: all of [start, end) must be staged, with room for one more range. */
-export function stageTake(receiver: Receiver, start: f64, end: f64): void {
+export function stageTake(receiver: Receiver, stream: Stream, start: f64, end: f64): void {
   rangesRemove(receiver.staged, start, end);
   receiver.stagedBytes -= end - start;
   const pages = receiver.pages;
@@ -180,7 +219,7 @@ export function stageTake(receiver: Receiver, start: f64, end: f64): void {
     const number = pageNumber(start);
     const entry = pagesEntry(pages, number)!;
     entry.uses -= part;
-    if (entry.uses == 0) pagesDrop(pages, receiver.host, number);
+    if (entry.uses == 0) pagesDrop(pages, stream.account, number);
     start += <f64> part;
   }
 }

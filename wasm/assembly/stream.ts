@@ -3,7 +3,7 @@
 
 import { OUT_0, PAGE } from "../layout";
 import { allocateBytes, freeBlock } from "./memory";
-import { handleFree, handleNew, Host, hostOf, KIND_STREAM, resolve } from "./host";
+import { Account, charge, handleFree, handleNew, Host, hostOf, KIND_STREAM, resolve } from "./host";
 import {
   pageNumber,
   Pages,
@@ -22,6 +22,7 @@ import {
   rangesCovered,
   rangesFind,
   rangesFree,
+  rangesRemove,
   rangesReserve,
   rangesTouch,
 } from "./ranges";
@@ -34,17 +35,24 @@ export class Stream {
   next: f64;
   top: f64;
   pageCount: f64;
-  host: Host;
   handle: i32;
   previous: Stream | null;
   following: Stream | null;
+  receivers: usize; // those that fill it, linked
 
+  /** What it takes, and what its receivers take. */
+  get account(): Account {
+    return changetype<Account>(changetype<usize>(this) + 48);
+  }
+  get host(): Host {
+    return this.account.host;
+  }
   get pages(): Pages {
-    return changetype<Pages>(changetype<usize>(this) + 64);
+    return changetype<Pages>(changetype<usize>(this) + 80);
   }
   /** What is held above `next`. */
   get ranges(): Ranges {
-    return changetype<Ranges>(changetype<usize>(this) + 96);
+    return changetype<Ranges>(changetype<usize>(this) + 112);
   }
 }
 
@@ -69,35 +77,38 @@ export function stream_new(hostHandle: i32, first: f64): i32 {
   stream.head = first;
   stream.next = first;
   stream.top = first;
-  stream.host = host;
+  stream.account.host = host;
+  stream.account.limit = Infinity;
   stream.handle = handle;
   const following = changetype<Stream | null>(host.streams);
   if (following != null) following.previous = stream;
   stream.following = following;
   host.streams = record;
   host.streamCount++;
-  host.bytes += <f64> RECORD;
+  charge(stream.account, <f64> RECORD);
   return handle;
 }
 
 export function streamDestroy(stream: Stream): void {
   const host = stream.host;
-  pagesFree(stream.pages, host);
-  rangesFree(stream.ranges, host);
+  const account = stream.account;
+  pagesFree(stream.pages, account);
+  rangesFree(stream.ranges, account);
   const previous = stream.previous;
   const following = stream.following;
   if (previous != null) previous.following = following;
   else host.streams = changetype<usize>(following);
   if (following != null) following.previous = previous;
   host.streamCount--;
-  host.bytes -= <f64> RECORD;
+  charge(account, -<f64> RECORD);
   handleFree(stream.handle);
   freeBlock(changetype<usize>(stream));
 }
 
-export function stream_free(handle: i32): void {
+/** From now on a stream and its receivers take at most so many bytes. */
+export function stream_limit(handle: i32, bytes: f64): void {
   const stream = streamOf(handle);
-  if (stream != null) streamDestroy(stream);
+  if (stream != null) stream.account.limit = bytes;
 }
 
 export function stream_record(handle: i32): i32 {
@@ -122,20 +133,20 @@ export function streamTrim(stream: Stream, start: f64, end: f64): void {
   for (let number = max(pageNumber(start), pages.first); number <= last; number++) {
     const entry = pagesEntry(pages, number);
     if (entry != null && entry.page != 0 && !pageInUse(stream, number)) {
-      pagesDrop(pages, stream.host, number);
+      pagesDrop(pages, stream.account, number);
     }
   }
   stream.pageCount = <f64> pages.held;
 }
 
-/** Makes sure that all pages of [start, end) are there; false, and nothing changed, when there is no memory. */
+/** Makes sure that all pages of [start, end) are there; false, and nothing changed, when the connection may not have them or there is no memory. */
 function holdAll(stream: Stream, start: f64, end: f64): bool {
   const pages = stream.pages;
   const last = pageNumber(end - 1);
   for (let number = pageNumber(start); number <= last; number++) {
     const entry = pagesEntry(pages, number);
     if (entry != null && entry.page != 0) continue;
-    if (!pagesHold(pages, stream.host, number)) {
+    if (!pagesHold(pages, stream.account, number)) {
       streamTrim(stream, start, end);
       return false;
     }
@@ -153,8 +164,32 @@ export function streamReserve(stream: Stream, start: f64, end: f64, others: i32)
   if (end <= start) return 0;
   const ranges = stream.ranges;
   const more = start > stream.next && !rangesTouch(ranges, start, end) ? 1 : 0;
-  if (!rangesReserve(ranges, stream.host, more + others)) return -1;
+  if (!rangesReserve(ranges, stream.account, more + others)) return -1;
   return holdAll(stream, start, end) ? more : -1;
+}
+
+/** Where the end of a stream is dropped, by `streamPrune`. */
+export let prunedFrom: f64 = 0;
+
+/**
+ * Drops the end of what is held above the first hole, to make room for [start, end): what lies farthest is of use last. All of its last page, or, where
+ * that is a page of [start, end) too, its last range. False, and nothing changed, when nothing lies behind `end`.
+ */
+export function streamPrune(stream: Stream, end: f64): bool {
+  const ranges = stream.ranges;
+  if (ranges.count == 0) return false;
+  const last = rangeAt(ranges, ranges.count - 1);
+  const page = pageNumber(last.end - 1);
+  let from = pageStart(page);
+  if (from < end || from < stream.next) {
+    from = last.start;
+    if (from < end) return false;
+  }
+  prunedFrom = from;
+  rangesRemove(ranges, from, Infinity);
+  stream.top = ranges.count == 0 ? stream.next : rangeAt(ranges, ranges.count - 1).end;
+  streamTrim(stream, from, Infinity);
+  return true;
 }
 
 function copyIn(stream: Stream, offset: f64, from: usize, length: i32): void {
@@ -255,7 +290,7 @@ function settle(stream: Stream, number: i64): void {
   if (entry == null || entry.page == 0 || entry.uses != 0) return;
   // A page that is full goes when the head has passed it, one that is not when nothing is left at all.
   if (pageStart(number + 1) <= stream.head || stream.head == stream.top) {
-    pagesDrop(pages, stream.host, number);
+    pagesDrop(pages, stream.account, number);
     stream.pageCount = <f64> pages.held;
   }
 }
@@ -265,6 +300,7 @@ export function stream_release(handle: i32, offset: f64): void {
   if (stream == null || !(offset > stream.head)) return;
   const old = pageNumber(stream.head);
   const head = min(offset, stream.next);
+  stream.account.moved += head - stream.head;
   stream.head = head;
   const now = pageNumber(head);
   for (let number = old; number < now; number++) settle(stream, number);
