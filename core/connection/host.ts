@@ -21,6 +21,14 @@ export interface FlowPlan {
   readonly key: number;
 }
 
+/** Where the numbers of a flow begin. Both follow from its ends and a secret, so that a flow of the same ends goes on above the one before. */
+export interface FlowNumbers {
+  /** Initial sequence number (RFC 6528). */
+  readonly iss: number;
+  /** Offset of its timestamps (RFC 7323 §5.4). */
+  readonly timestampOffset: number;
+}
+
 /** Services of the host to its connections. */
 export interface ConnectionHost extends SubflowHost {
   /** Time of the batch in hand. */
@@ -35,8 +43,10 @@ export interface ConnectionHost extends SubflowHost {
   readonly experiments: Experiments;
   /** The one timer of a connection; its deadlines are handled when it fires. */
   alarm(connection: MetaSocket): Timed;
-  /** 32 random bits for keys, random numbers of joins and initial sequence numbers. */
+  /** 32 random bits for the random numbers of joins. */
   randomWord(): number;
+  /** Initial sequence number and offset of timestamps of a flow that begins now, by its KEY record. */
+  flowNumbers(key: number): FlowNumbers;
   /** A key whose token no connection of the host has (draft ARC-7). */
   newKey(): Key;
   /** Finds link and free local port for a path; null when there is none. */
@@ -87,6 +97,8 @@ export interface Experiments {
   readonly shortDss?: boolean;
   /** Offer MPTCP at all. @default {true} */
   readonly mptcp?: boolean;
+  /** Every initial sequence number and offset of timestamps. @default {what RFC 6528 and RFC 7323 §5.4 say} */
+  readonly isn?: number;
   /** Most subflows of a host in TIME-WAIT: above it the next one ends at once. @default {16384} */
   readonly timeWaits?: number;
   /** How long a connection without subflows, or one that only the peer can end, is kept, in microseconds. @default {60000000} */

@@ -169,8 +169,6 @@ export class PathTransportOf implements PathTransport {
     if (reason !== null) return reason;
     const path = side.reserve();
     const { host } = meta;
-    const iss = host.randomWord();
-    const timestampOffset = host.randomWord();
     const nonce = host.randomWord();
     const localId = Math.max(0, side.localId(plan.local.address));
     const subflow = new Subflow(host, meta, {
@@ -180,8 +178,7 @@ export class PathTransportOf implements PathTransport {
       family: plan.family,
       key: plan.key,
       outlet: plan.outlet,
-      iss,
-      timestampOffset,
+      ...host.flowNumbers(plan.key),
       localId,
       remoteId: option.addressId,
       option: {
@@ -214,8 +211,6 @@ export class PathTransportOf implements PathTransport {
       : spec.remote;
     const plan = host.planFlow({ ...spec, local: { ...spec.local, port: 0 }, remote });
     if (plan === null) return false;
-    const iss = host.randomWord();
-    const timestampOffset = host.randomWord();
     const subflow = new Subflow(host, meta, {
       path,
       local: plan.local,
@@ -223,8 +218,7 @@ export class PathTransportOf implements PathTransport {
       family: plan.family,
       key: plan.key,
       outlet: plan.outlet,
-      iss,
-      timestampOffset,
+      ...host.flowNumbers(plan.key),
       localId: spec.local.id,
       remoteId: spec.remote.id,
       option: {

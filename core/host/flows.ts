@@ -1,8 +1,8 @@
 /** The flows of a host: which subflow a packet belongs to, and which local ports are free. */
 
-import { flow_insert, flow_remove } from "../../wasm/mod.ts";
+import { flow_insert, flow_remove, flow_value, memory_free } from "../../wasm/mod.ts";
 import type { FlowPlan } from "../connection/host.ts";
-import type { Endpoint } from "../plugin.ts";
+import type { Endpoint, Micros } from "../plugin.ts";
 import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import type { TimeWait } from "../subflow/time_wait.ts";
@@ -113,16 +113,35 @@ export class Flows {
     return port;
   }
 
-  /** The way from `local` to `remote`; port 0 has one chosen. */
-  plan(local: LocalAddress, port: number, remote: Endpoint, dscp: number): FlowPlan {
-    const chosen = port === 0 ? this.freePort() : port;
+  /** What is in TIME-WAIT at a key and may give way to a new flow of ours; null: nothing is. */
+  reusable(key: number, now: Micros): TimeWait | null {
+    const timeWait = this.#resting.get(flow_value(this.#wasm, key));
+    return timeWait?.mayBeReused(now) ? timeWait : null;
+  }
+
+  /** The way from `local` to `remote`; port 0 has one chosen that is free for it, if there is one. */
+  plan(
+    local: LocalAddress,
+    port: number,
+    remote: Endpoint,
+    dscp: number,
+    now: Micros,
+  ): FlowPlan {
     const to = parseHost(remote.address)!;
+    let chosen = port === 0 ? this.freePort() : port;
+    let key = writeKey(local.prefix.address, chosen, to, remote.port, dscp);
+    for (let tries = FIRST_PORT; port === 0 && key !== 0 && tries < LAST_PORT; tries++) {
+      if (flow_value(this.#wasm, key) === 0 || this.reusable(key, now) !== null) break;
+      memory_free(key);
+      chosen = this.freePort();
+      key = writeKey(local.prefix.address, chosen, to, remote.port, dscp);
+    }
     return {
       outlet: local.outlet,
       local: { address: local.view.address, port: chosen },
       remote: { address: formatAddress(to.bytes), port: remote.port },
       family: to.family,
-      key: writeKey(local.prefix.address, chosen, to, remote.port, dscp),
+      key,
     };
   }
 

@@ -4,14 +4,18 @@
  */
 
 import {
+  flow_secret,
   host_free,
   host_limit,
   host_new,
+  host_secret,
   host_usage,
   memory_alloc,
   memory_free,
+  u32,
 } from "../../wasm/mod.ts";
 import {
+  OUT_0,
   USAGE_BYTES,
   USAGE_FLOWS,
   USAGE_PAGES,
@@ -22,6 +26,7 @@ import type {
   ConnectionHost,
   ConnectionObserver,
   Experiments,
+  FlowNumbers,
   FlowPlan,
   MemoryLimits,
 } from "../connection/host.ts";
@@ -106,7 +111,7 @@ export class Stack implements ConnectionHost {
   readonly replies: RateLimit;
   readonly #options: StackOptions;
   readonly #guard: PolicyGuard;
-  readonly #isn: RandomStream;
+  readonly #nonces: RandomStream;
   readonly #keys: RandomStream;
   readonly #live = new Set<MetaSocket>();
   readonly listeners = new Listeners();
@@ -131,10 +136,12 @@ export class Stack implements ConnectionHost {
     this.experiments = options.experiments ?? {};
     this.memory = options.memory ?? {};
     this.replies = new RateLimit(REPLIES, options.random("replies").float);
-    this.#isn = options.random("isn");
+    this.#nonces = options.random("nonces");
     this.#keys = options.random("keys");
     const secrets = options.random("flow hash");
     this.wasm = host_new(secrets.u32() | 0, secrets.u32() | 0);
+    const isn = options.random("isn");
+    host_secret(this.wasm, isn.u32() | 0, isn.u32() | 0, isn.u32() | 0, isn.u32() | 0);
     host_limit(this.wasm, this.memory.host ?? DEFAULT_MEMORY);
     this.out.header = memory_alloc(256) + 16;
     const taken = (port: number): boolean => this.listeners.find("", port) !== undefined;
@@ -300,7 +307,7 @@ export class Stack implements ConnectionHost {
         );
     }
     for (let tries = 0; tries < 32; tries++) {
-      const plan = this.flows.plan(local, options.local?.port ?? 0, remote, 0);
+      const plan = this.flows.plan(local, options.local?.port ?? 0, remote, 0, now);
       const connection = new MetaSocket(
         this,
         "client",
@@ -417,7 +424,16 @@ export class Stack implements ConnectionHost {
   }
 
   randomWord(): number {
-    return this.#isn.u32();
+    return this.#nonces.u32();
+  }
+
+  /** RFC 6528 §3: a clock of 4 us, and what follows from the flow and a secret. */
+  flowNumbers(key: number): FlowNumbers {
+    const { isn } = this.experiments;
+    if (isn !== undefined) return { iss: isn, timestampOffset: isn };
+    const secret = flow_secret(this.wasm, key);
+    const iss = (secret + Math.floor(this.now / 4)) % 2 ** 32;
+    return { iss: iss >>> 0, timestampOffset: u32[OUT_0]! };
   }
 
   newKey(): Key {
@@ -435,10 +451,16 @@ export class Stack implements ConnectionHost {
   planFlow(spec: Pick<PathSpec, "local" | "remote"> & { readonly dscp?: number }): FlowPlan | null {
     const local = this.routes.find(spec.local.address);
     if (local === undefined || !local.outlet.up) return null;
-    return this.flows.plan(local, spec.local.port, spec.remote, spec.dscp ?? 0);
+    return this.flows.plan(local, spec.local.port, spec.remote, spec.dscp ?? 0, this.now);
   }
 
   register(subflow: Subflow, connection: MetaSocket): boolean {
+    if (this.flows.register(subflow, connection)) return true;
+    // A flow in TIME-WAIT gives way to one of ours, whose numbers go on above it.
+    const before = this.flows.reusable(subflow.key, this.now);
+    if (before === null) return false;
+    this.forget(before.flow);
+    this.count("TWRecycled");
     return this.flows.register(subflow, connection);
   }
 

@@ -15,6 +15,9 @@ import type { Timestamps } from "./timestamps.ts";
 /** Twice the longest life of a segment in the network, as Linux has it (RFC 9293 §3.4.2 speaks of 2 minutes for one). */
 export const TIME_WAIT_LENGTH: Micros = 60e6;
 
+/** How long a flow stays in TIME-WAIT at least before one of ours takes its place. */
+const REUSE_AFTER: Micros = 1e6;
+
 const plan: OptionPlan = { timestamps: false, dss: 0, sack: 0, size: 0 };
 
 /** What a subflow leaves behind; numbers as on the wire. */
@@ -98,12 +101,19 @@ export class TimeWait implements Timed {
     return "again";
   }
 
-  /** Whether the SYN in `rx` is newer than all that came before: by its timestamp, without one by its sequence number (RFC 9293 §3.10.7.4, fourth; RFC 6191 §2). */
+  /** Whether a flow of ours with the same ends may begin: in a second its timestamps have gone beyond all that the peer has seen (RFC 6191 §2, Linux tcp_tw_reuse). */
+  mayBeReused(now: Micros): boolean {
+    return this.#state.timestamps.on && now - (this.deadline - TIME_WAIT_LENGTH) >= REUSE_AFTER;
+  }
+
+  /**
+   * Whether the SYN in `rx` is newer than all that came before: by its timestamp, and without one, or where it is the same, by its sequence number
+   * (RFC 9293 §3.10.7.4, fourth; RFC 6191 §2).
+   */
   get outdated(): boolean {
     const { timestamps, ack } = this.#state;
-    return timestamps.on && rx.hasTimestamps
-      ? distance32(rx.tsval, timestamps.recent) > 0
-      : distance32(rx.seq, ack) > 0;
+    const age = timestamps.on && rx.hasTimestamps ? distance32(rx.tsval, timestamps.recent) : 0;
+    return age === 0 ? distance32(rx.seq, ack) > 0 : age > 0;
   }
 
   /** It has answered long enough. */

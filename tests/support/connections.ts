@@ -4,6 +4,7 @@ import { reno } from "../../cc/mod.ts";
 import type {
   ConnectionHost,
   Experiments,
+  FlowNumbers,
   FlowPlan,
   MemoryLimits,
 } from "../../core/connection/host.ts";
@@ -44,6 +45,10 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
 
   randomWord(): number {
     return 1;
+  }
+
+  flowNumbers(): FlowNumbers {
+    return { iss: 1, timestampOffset: 0 };
   }
 
   newKey(): Key {

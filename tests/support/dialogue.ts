@@ -156,7 +156,7 @@ export interface DialogueOptions {
   readonly experiments?: Experiments;
   readonly memory?: MemoryLimits;
   readonly policies?: Partial<Policies>;
-  /** Every random word of this host; a number makes them all the same. */
+  /** Every initial number and random word of this host. */
   readonly isn?: number;
   /** Keys of the host's connections, upper and lower word in turn. */
   readonly keys?: readonly number[];
@@ -189,13 +189,13 @@ export class Dialogue implements Disposable {
       policies,
       fallbacks: { scheduler: minRtt(), pathManager: passive(), congestionControl: reno() },
       random: (name) =>
-        name === "isn"
+        name === "nonces"
           ? randomStream(() => isn)
           : name === "keys" && keys !== undefined
           ? randomStream(() => keys[at++ % keys.length]!)
           : random(name),
       report: (fault) => this.faults.push(fault),
-      ...(options.experiments === undefined ? {} : { experiments: options.experiments }),
+      experiments: { isn, ...options.experiments },
       ...(options.memory === undefined ? {} : { memory: options.memory }),
     });
     this.links = [0, 1].map((i) =>

@@ -6,6 +6,7 @@ import {
   KEY_LOCAL_PORT,
   KEY_REMOTE,
   KEY_REMOTE_PORT,
+  OUT_0,
   RX_DEST,
   RX_DEST_PORT,
   RX_FAMILY,
@@ -67,15 +68,21 @@ function loadPacket(): void {
   slot.remote1 = load<u64>((RX_SOURCE << 2) + 8);
 }
 
-/** SipHash-1-3 (Aumasson and Bernstein) of FLOW_KEY; of an IPv4 key both addresses are one word. */
+/** The hash that the table is filed by. */
 function hashKey(host: Host): u32 {
+  const hash = sipHash(host.secret0, host.secret1);
+  return <u32> (hash ^ hash >> 32);
+}
+
+/** SipHash-1-3 (Aumasson and Bernstein) of FLOW_KEY; of an IPv4 key both addresses are one word. */
+function sipHash(secret0: u64, secret1: u64): u64 {
   const key = wanted();
   const four = key.ports >> 32 == 4;
   const words = four ? 2 : 5;
-  let v0 = host.secret0 ^ 0x736f6d6570736575;
-  let v1 = host.secret1 ^ 0x646f72616e646f6d;
-  let v2 = host.secret0 ^ 0x6c7967656e657261;
-  let v3 = host.secret1 ^ 0x7465646279746573;
+  let v0 = secret0 ^ 0x736f6d6570736575;
+  let v1 = secret1 ^ 0x646f72616e646f6d;
+  let v2 = secret0 ^ 0x6c7967656e657261;
+  let v3 = secret1 ^ 0x7465646279746573;
   for (let i = 0; i < words + 3; i++) {
     let word: u64 = 0;
     if (i < words) {
@@ -96,8 +103,25 @@ function hashKey(host: Host): u32 {
     v2 = rotl(v2, 32);
     v0 ^= word;
   }
-  const hash = v0 ^ v1 ^ v2 ^ v3;
-  return <u32> (hash ^ hash >> 32);
+  return v0 ^ v1 ^ v2 ^ v3;
+}
+
+/** What F of RFC 6528 §3 gives for a key: its lower half; the upper half, which is as good as independent, goes to OUT_0. */
+export function flow_secret(handle: i32, key: i32): i32 {
+  const host = hostOf(handle);
+  if (host == null) return 0;
+  loadKey(key);
+  const hash = sipHash(host.secret2, host.secret3);
+  store<u32>(OUT_0 << 2, <u32> (hash >> 32));
+  return <i32> hash;
+}
+
+/** The value of a key; 0 when it is not there. */
+export function flow_value(handle: i32, key: i32): i32 {
+  const host = hostOf(handle);
+  if (host == null || host.flowCount == 0) return 0;
+  loadKey(key);
+  return slotAt(host, seek(host, hashKey(host))).value;
 }
 
 // @ts-ignore: decorator

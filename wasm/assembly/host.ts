@@ -91,6 +91,8 @@ export function resolve(handle: i32, kind: i32): usize {
 export class Host {
   secret0: u64;
   secret1: u64;
+  secret2: u64; // of what is told to peers
+  secret3: u64;
   bytes: f64;
   limit: f64; // most bytes, Infinity: nobody has set it
   flows: usize; // table of slots, 0 while there is no flow

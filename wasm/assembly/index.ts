@@ -19,7 +19,7 @@ export { host_limit, host_usage } from "./host";
 export { copy, copy_sum, dss_checksum, dss_expected_sum, sum, sum_join } from "./checksum";
 export { packet_parse } from "./parse";
 export { header_build } from "./header";
-export { flow_insert, flow_remove } from "./flow_table";
+export { flow_insert, flow_remove, flow_secret, flow_value } from "./flow_table";
 export {
   stream_append,
   stream_at,
@@ -45,6 +45,14 @@ export function host_new(secret0: i32, secret1: i32): i32 {
   mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111eb;
   host.secret1 = mixed ^ mixed >> 31;
   return host.handle;
+}
+
+/** The key of `flow_secret`, another one than that of the flow table. */
+export function host_secret(handle: i32, a: i32, b: i32, c: i32, d: i32): void {
+  const host = hostOf(handle);
+  if (host == null) return;
+  host.secret2 = <u64> <u32> a | <u64> <u32> b << 32;
+  host.secret3 = <u64> <u32> c | <u64> <u32> d << 32;
 }
 
 export function host_free(handle: i32): void {

@@ -1,5 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
+import type { FlowPlan } from "../../../core/connection/host.ts";
 import { Flows } from "../../../core/host/flows.ts";
 import { randomStream } from "../../../core/host/random.ts";
 import { Routes } from "../../../core/host/routes.ts";
@@ -8,7 +9,7 @@ import { Subflow } from "../../../core/subflow/subflow.ts";
 import type { TimeWait } from "../../../core/subflow/time_wait.ts";
 import { rx } from "../../../core/wire/segment.ts";
 import { PARSE_OK, USAGE_FLOWS } from "../../../wasm/layout.ts";
-import { host_usage, packet_parse, u8 } from "../../../wasm/mod.ts";
+import { host_usage, memory_free, packet_parse, u8 } from "../../../wasm/mod.ts";
 import { connection } from "../../support/connections.ts";
 import { ScriptedLink } from "../../support/dialogue.ts";
 import { FakeHost, FakeLevel, FakeOutlet, flowKey, ISS } from "../../support/parts.ts";
@@ -175,14 +176,19 @@ describe("the way for a new flow", () => {
     routes.addLink(link);
     const local = routes.addAddress(link, "10.0.0.1/24");
     const remote = { address: "10.0.0.2", port: 80 };
-    const chosen = flows.plan(local, 0, remote, 0);
+    const plan = (port: number): FlowPlan => {
+      const way = flows.plan(local, port, remote, 0, 0);
+      memory_free(way.key);
+      return way;
+    };
+    const chosen = plan(0);
     assertEquals([chosen.local, chosen.remote, chosen.family], [
       { address: "10.0.0.1", port: FIRST_PORT },
       remote,
       4,
     ]);
     assert(chosen.outlet === local.outlet);
-    assertEquals(flows.plan(local, 5000, remote, 0).local.port, 5000);
-    assertEquals(flows.plan(local, 0, remote, 0).local.port, FIRST_PORT + 1);
+    assertEquals(plan(5000).local.port, 5000);
+    assertEquals(plan(0).local.port, FIRST_PORT + 1);
   });
 });

@@ -201,6 +201,15 @@ describe("TIME-WAIT", () => {
     peer.gets("S. 0 ack 6");
   });
 
+  it("gives way to a SYN with the same timestamp and a higher number (RFC 6191 §2)", () => {
+    for (const [seq, answer] of [[900, ". 2 ack 1002"], [5000, "S. 0 ack 5001"]] as const) {
+      using d = new Dialogue();
+      const { peer } = waiting(d);
+      peer.sends(`S ${seq} <mss 1460, TS ${peer.tsval} 0>`);
+      peer.gets(answer);
+    }
+  });
+
   it("answers an older SYN with an ACK (RFC 9293 §3.10.7.4, fourth)", () => {
     using d = new Dialogue();
     const { peer } = waiting(d);

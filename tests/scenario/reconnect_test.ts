@@ -1,0 +1,66 @@
+/** Connections between the same two ends, one after the other: TIME-WAIT of the one before gives way (RFC 6191, RFC 6528, RFC 7323 §5.4). */
+
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import type { ConnectionObserver, Experiments } from "../../core/connection/host.ts";
+import type { MetaSocket } from "../../core/connection/meta_socket.ts";
+import { passive } from "../../pm/mod.ts";
+import { Topology } from "../support/topology.ts";
+
+const IDLE: ConnectionObserver = {
+  onEstablished() {},
+  onReadable() {},
+  onWritable() {},
+  onClosed() {},
+};
+
+/** Opens a connection from port 7000, has `first` end it first, and opens the next; milliseconds that the next takes. */
+function reconnect(seed: number, client: Experiments, first: "client" | "server"): number {
+  using t = new Topology({
+    paths: { a: { rate: "100 Mbit/s", delay: "5 ms" } },
+    seed,
+    client,
+    policies: { pathManager: passive() },
+  });
+  const listener = t.server.listen(0, { port: 80, observer: { onConnection() {} } });
+  const open = (): MetaSocket =>
+    t.client.connect(t.now, {
+      remote: { address: "10.0.0.1", port: 80 },
+      local: { address: "10.0.1.1", port: 7000 },
+      observer: IDLE,
+    });
+  const one = open();
+  t.runTo(0.1);
+  const other = listener.accept()!;
+  // More than the clock of sequence numbers counts meanwhile.
+  one.write(t.now, new Uint8Array(1e6), 0);
+  t.runTo(0.6);
+  other.discard(t.now);
+  const [early, late] = first === "client" ? [one, other] : [other, one];
+  early.finish(t.now);
+  t.runTo(0.7);
+  late.finish(t.now);
+  t.runTo(0.8);
+  for (const socket of [one, other]) socket.close(t.now);
+  t.runTo(2);
+  const waits = [t.client, t.server].map((stack) => stack.usage().flows);
+  assertEquals(waits, first === "client" ? [1, 0] : [0, 1]);
+  const next = open();
+  const start = t.now;
+  t.runUntil(() => next.established || next.closed, 100);
+  assert(next.established);
+  return (t.now - start) / 1000;
+}
+
+describe("a connection from the same port as one in TIME-WAIT", () => {
+  for (const [kind, client] of [["plain TCP", { mptcp: false }], ["MPTCP", {}]] as const) {
+    for (const first of ["server", "client"] as const) {
+      it(`does not wait, 60 times: ${kind}, the ${first} ended first`, () => {
+        for (let seed = 1; seed <= 60; seed++) {
+          const time = reconnect(seed, client, first);
+          assert(time < 11, `${time} ms with seed ${seed}`);
+        }
+      });
+    }
+  }
+});
