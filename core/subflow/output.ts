@@ -1,6 +1,6 @@
 /** Builds and sends every segment of one subflow: data, acknowledgements, SYN, FIN, RST, each with the options that have room (RFC 9293 §3.10.7.4, RFC 8684 §3.3). */
 
-import { dss_checksum, stream_at, sum, sum_join } from "../../wasm/mod.ts";
+import { dss_checksum, header_build, stream_at, sum, sum_join } from "../../wasm/mod.ts";
 import {
   DSS_DATA_ACK,
   DSS_DATA_FIN,
@@ -243,6 +243,8 @@ export class Output {
       ),
     ) * payload;
     const stream = level.sendStream;
+    const key = this.#key;
+    const mode = this.#outlet.checksumMode;
     let data = mapping.dsn + from - mapping.ssn;
     let at = from;
     let packets = 0;
@@ -255,7 +257,15 @@ export class Output {
       out.bLength = length - aLength;
       out.gsoSize = length > payload ? payload : 0;
       tx.next(toWire(at, this.#iss), at + length === to ? TCP_ACK | TCP_PSH : TCP_ACK);
-      tx.build(this.#key, out, this.#outlet.checksumMode);
+      out.headerLength = header_build(
+        key,
+        out.header,
+        out.a,
+        out.aLength,
+        out.b,
+        out.bLength,
+        mode,
+      );
       if (!this.#outlet.send(out)) break;
       packets++;
       at += length;

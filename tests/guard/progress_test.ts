@@ -161,7 +161,7 @@ describe("the progress watch", () => {
     app.write(100 * MSS);
     assert(first.takeAll().length > 0);
     d.pass(1);
-    first.sends(`. ack ${first.acked}`);
+    first.sends(`. ack ${first.acked} <dack8 1>`);
     d.pass(4 * RTO);
     assertEquals(whats(d), [LATE]);
     assert(second.pending);
