@@ -185,3 +185,46 @@ needs("kernel", "python3").describe("one connection after the other", () => {
     assertEquals((await it.lab.nstat()).MPCapableACKRX, count);
   });
 });
+
+/** Connects again and again from one port, each time until the peer has ended; prints how many milliseconds each handshake took. */
+const RECONNECTS = `
+import socket, sys, time
+for i in range(60):
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, int(sys.argv[1]))
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("10.77.1.1", 7000))
+    start = time.monotonic()
+    s.connect(("10.77.1.2", 8080))
+    print(round(1000 * (time.monotonic() - start)))
+    while s.recv(65536):
+        pass
+    s.close()
+    time.sleep(0.02)
+`;
+
+needs("kernel", "python3").describe(
+  "a kernel that connects again from the port of a connection in TIME-WAIT",
+  () => {
+    for (const [kind, protocol] of [["plain TCP", "6"], ["MPTCP", "262"]] as const) {
+      it(`does not wait, 60 times: ${kind}`, async () => {
+        await using it = await stand();
+        const listener = it.host.listen({ port: 8080 });
+        const serving = (async () => {
+          for await (const conn of listener) {
+            await conn.write(new Uint8Array(1000));
+            // We end first: TIME-WAIT is ours.
+            await conn.closeWrite();
+            await conn.closed;
+          }
+        })();
+        const { stdout } = await it.lab.exec(["python3", "-c", RECONNECTS, protocol]);
+        const times = stdout.trim().split("\n").map(Number);
+        assertEquals(times.length, 60);
+        // A SYN that is not taken comes again after a second.
+        assertEquals(times.filter((time) => time >= 900), []);
+        listener.close();
+        await serving;
+      });
+    }
+  },
+);
