@@ -348,7 +348,7 @@ function pathsOf({ up, down }: Box, place: Place | "other"): Record<string, Path
 }
 
 /** The mode of a connection that has ended: TCP when one end fell back, unless the ends differ in more than when they knew. */
-function modeOf(client: End, server: End): "MPTCP" | "TCP" | null {
+export function modeOf(client: End, server: End): "MPTCP" | "TCP" | null {
   const [a, b] = [client.socket, server.socket];
   if (a.fallback === b.fallback) return a.fallback ? "TCP" : "MPTCP";
   return (a.fallback ? b : a).finished ? "TCP" : null;

@@ -1,0 +1,524 @@
+/**
+ * Whole runs of a connection, each derived from one seed: what paths there are, who sends what, what stands on the way, what goes wrong when, and how the
+ * applications behave. A run is described in one line, ends before a bound that follows from it, and tells what was wrong.
+ *
+ * Each topic draws from a stream of its own: a new one at the end of a topic leaves what kept seeds meant before nearly as it was.
+ */
+
+import { lia, reno } from "../../cc/mod.ts";
+import { type RandomStream, seededRandom } from "../../core/host/random.ts";
+import type { SchedulerPlugin } from "../../core/plugin.ts";
+import { fullMesh, nDiffPorts, passive } from "../../pm/mod.ts";
+import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
+import { host_usage } from "../../wasm/mod.ts";
+import { USAGE_BYTES } from "../../wasm/layout.ts";
+import { type Box, disorder } from "../support/middlebox.ts";
+import { type End, type Script, Topology } from "../support/topology.ts";
+import { KINDS, modeOf } from "./middlebox_matrix.ts";
+import { endOf, reordering, setBackup } from "./traces_parts.ts";
+
+const SCHEDULERS: Readonly<Record<string, () => SchedulerPlugin>> = {
+  minRtt,
+  roundRobin,
+  redundant,
+};
+const CONTROLS = { lia, reno } as const;
+const MANAGERS = { fullMesh, nDiffPorts, passive } as const;
+
+/** Seconds: the user timeout, close timeout, the longest pause before a path is opened again (docs/decisions.md) and TIME-WAIT. */
+const USER_TIMEOUT = 300;
+const CLOSE_TIMEOUT = 60;
+const REOPENED_WITHIN = 60;
+const TIME_WAIT = 60;
+/** Five SYNs or FINs in a row that are lost. */
+const REPEATED = 40;
+
+/** A path. */
+interface PathPlan {
+  /** Mbit/s. */
+  readonly rate: number;
+  /** Milliseconds, each way. */
+  readonly delay: number;
+  readonly loss: number;
+  /** Packets. */
+  readonly queue: number;
+  /** Share of packets that overtake others, and, without boxes and with IPv4, come twice or damaged. */
+  readonly disorder: number;
+  readonly box: string | null;
+}
+
+/** What an application does, besides sending and reading to the end. */
+interface EndPlan {
+  readonly bytes: number;
+  readonly write: number;
+  readonly read: number;
+  /** Seconds between two reads. */
+  readonly pause: number;
+  /** Seconds that the first read takes, or 0. */
+  readonly sleep: number;
+}
+
+/** Something that happens at `at` and, when it lasts, is over `length` seconds later. */
+interface ActionPlan {
+  readonly at: number;
+  readonly kind:
+    | "cut"
+    | "link"
+    | "address"
+    | "all"
+    | "scheduler"
+    | "backup"
+    | "finish"
+    | "discard"
+    | "close"
+    | "abort";
+  readonly length: number;
+  /** A path, or an end: 0 is the client. */
+  readonly which: number;
+}
+
+/** A whole run. */
+export interface Run {
+  readonly seed: number;
+  readonly family: 4 | 6;
+  readonly paths: readonly PathPlan[];
+  readonly checksum: boolean;
+  readonly shortDss: boolean;
+  readonly mptcp: readonly [client: boolean, server: boolean];
+  readonly buffer: number;
+  readonly scheduler: string;
+  readonly control: keyof typeof CONTROLS;
+  readonly manager: keyof typeof MANAGERS;
+  readonly ends: readonly [client: EndPlan, server: EndPlan];
+  readonly actions: readonly ActionPlan[];
+}
+
+/** Draws. */
+class Dice {
+  readonly #stream: RandomStream;
+
+  constructor(stream: RandomStream) {
+    this.#stream = stream;
+  }
+
+  of<T>(...choices: readonly T[]): T {
+    return choices[this.#stream.u32() % choices.length]!;
+  }
+
+  chance(share: number): boolean {
+    return this.#stream.float() < share;
+  }
+
+  /** Between two numbers, each order of magnitude as likely as another. */
+  between(least: number, most: number): number {
+    const value = least * (most / least) ** this.#stream.float();
+    return Number(value.toPrecision(3));
+  }
+}
+
+/** Boxes that change what is carried: nobody can tell without DSS checksums (RFC 8684 §3.3.1). */
+const CHANGES_BYTES = /^(rewrite|alter)/;
+/** Boxes that no connection is lost to. */
+const HARMLESS = /^(untouched|strip SYN|renumber|split, options on both)/;
+
+/** What a seed stands for. */
+export function runOf(seed: number): Run {
+  const source = seededRandom(seed);
+  const dice = (name: string): Dice => new Dice(source(name));
+  const general = dice("general");
+  const boxed = general.chance(0.4);
+  const everywhere = general.chance(0.4);
+  const family = !boxed && general.chance(0.3) ? 6 : 4;
+  const box = dice("box").of(...Object.keys(KINDS));
+  const each = dice("paths");
+  const count = each.of(1, 1, 2, 2, 2, 3, 4);
+  const boxAt = dice("place").of(...Array.from({ length: count }, (_, i) => i));
+  const calm = each.chance(0.3);
+  const paths = Array.from({ length: count }, (_, i): PathPlan => ({
+    rate: each.between(0.5, 100),
+    delay: each.between(0.5, 150),
+    loss: calm ? 0 : each.of(0, 0, 0.003, 0.02, 0.06),
+    queue: Math.round(each.between(8, 500)),
+    disorder: calm ? 0 : each.of(0, 0, 0.01, 0.1),
+    box: boxed && (everywhere || i === boxAt) ? box : null,
+  }));
+  const ends = dice("ends");
+  const plain = general.chance(0.1);
+  const fastest = Math.max(...paths.map(({ rate }) => rate));
+  // Two seconds' worth at most, or so.
+  const most = Math.max(2e3, Math.min(1.5e6, fastest * 2.5e5));
+  const end = (sends: boolean): EndPlan => ({
+    bytes: sends
+      ? Math.round(ends.chance(0.3) ? ends.between(1, 3e3) : ends.between(1e3, most))
+      : 0,
+    write: Math.round(ends.of(1e6, 1e6, 20e3, 1461, 200)),
+    read: ends.of(65536, 65536, 3001, 20000),
+    pause: ends.chance(0.2) ? ends.between(0.001, 0.05) : 0,
+    sleep: ends.chance(0.15) ? ends.between(0.1, 100) : 0,
+  });
+  const sender = ends.of("client", "server", "both", "both");
+  const both = [end(sender !== "server"), end(sender !== "client")] as const;
+  const run: Run = {
+    seed,
+    family,
+    paths,
+    checksum: boxed && CHANGES_BYTES.test(box) || general.chance(0.4),
+    shortDss: general.chance(0.2),
+    mptcp: [!plain, !general.chance(0.05)],
+    buffer: general.of(8388608, 8388608, 100000, 20000),
+    scheduler: general.of(...Object.keys(SCHEDULERS)),
+    control: general.of("lia", "lia", "reno"),
+    manager: general.of("fullMesh", "fullMesh", "fullMesh", "nDiffPorts", "passive"),
+    ends: both,
+    actions: [],
+  };
+  return { ...run, actions: actionsOf(run, dice("actions")) };
+}
+
+/** What happens meanwhile: while data are on their way mostly. */
+function actionsOf(run: Run, dice: Dice): readonly ActionPlan[] {
+  const actions: ActionPlan[] = [];
+  const most = Math.max(0.5, 1.5 * shortest(run));
+  const when = (): number => dice.between(0.005, most);
+  const length = (): number => dice.chance(0.05) ? dice.of(200, 400) : dice.between(0.05, 20);
+  run.paths.forEach((_, which) => {
+    let at = 0;
+    for (let times = dice.of(0, 0, 0, 1, 1, 2); times > 0; times--) {
+      at += when();
+      const action = { at, kind: dice.of("cut", "link", "address"), length: length(), which };
+      actions.push(action as ActionPlan);
+      at += action.length;
+    }
+  });
+  if (dice.chance(0.1)) actions.push({ at: when(), kind: "all", length: length(), which: 0 });
+  for (let times = dice.of(0, 0, 1, 2); times > 0; times--) {
+    const kind = dice.of("scheduler", "backup");
+    actions.push({ at: when(), kind, length: 0, which: dice.of(0, 1) });
+  }
+  if (dice.chance(0.35)) {
+    const kind = dice.of("finish", "finish", "discard", "close", "close", "abort");
+    actions.push({ at: when(), kind, length: 0, which: dice.of(0, 1) });
+  }
+  return actions;
+}
+
+/** Seconds that the data take when all goes well. */
+function shortest({ paths, ends }: Run): number {
+  const rate = Math.max(...paths.map((path) => path.rate));
+  const delay = Math.max(...paths.map((path) => path.delay));
+  return (ends[0].bytes + ends[1].bytes) * 8 / (rate * 1e6) + 6 * delay / 1e3;
+}
+
+/** Seconds that they take at most where nothing is interrupted. */
+function longest({ paths, ends, manager, buffer, mptcp }: Run): number {
+  const bytes = ends[0].bytes + ends[1].bytes;
+  const alone = manager === "passive" || !mptcp.every((each) => each);
+  let slowest = 0;
+  for (const { rate, delay, queue, loss, disorder, box } of alone ? [paths[0]!] : paths) {
+    const trip = (2 * delay + Math.min(queue * 12 / rate, bytes * 8e-3 / rate)) / 1e3;
+    const lost = loss + disorder;
+    // The formula of Mathis et al. (1997), with segments of half the size; a window of two segments is the least that losses leave.
+    const perTrip = Math.min(buffer / 4, lost === 0 ? 1e6 : Math.max(1400, 700 / Math.sqrt(lost)));
+    let seconds = bytes * 8 / (rate * 1e6) + (bytes / perTrip + 10) * trip;
+    // What a proxy has acknowledged goes again when the data level times out: once for each segment that it drops.
+    if (box?.startsWith("acknowledge")) seconds += bytes / 1400 / 25 * 3 * Math.max(1, trip);
+    slowest = Math.max(slowest, seconds);
+  }
+  return slowest;
+}
+
+/** The end that all must have come to, in seconds; `failing`: somebody may have to give up. */
+export function boundOf(run: Run, failing: boolean): number {
+  let bound = REPEATED + 4 * longest(run);
+  // A timeout that has doubled through an outage ends as long after it as that lasted, at most two minutes; an address that is back is used in a minute.
+  for (const { kind, at, length } of run.actions) {
+    if (length > 0) bound += at + length + Math.min(2 * length, 120) + REOPENED_WITHIN;
+    else if (kind === "close" || kind === "abort") bound += CLOSE_TIMEOUT;
+  }
+  run.ends.forEach(({ sleep, pause, read }, i) => {
+    bound += sleep + pause * (2 + 4 * run.ends[1 - i]!.bytes / Math.min(read, 1460));
+  });
+  return failing ? bound + USER_TIMEOUT + CLOSE_TIMEOUT : bound;
+}
+
+/** One line. */
+export function describeRun(run: Run): string {
+  const paths = run.paths.map(({ rate, delay, loss, queue, disorder, box }) =>
+    `${rate} Mbit/s ${delay} ms` + (loss > 0 ? ` loss ${loss}` : "") + ` queue ${queue}` +
+    (disorder > 0 ? ` disorder ${disorder}` : "") + (box === null ? "" : ` "${box}"`)
+  );
+  const ends = run.ends.map(({ bytes, write, read, pause, sleep }) =>
+    `${bytes} B by ${write}, reads ${read}` + (pause > 0 ? ` every ${pause} s` : "") +
+    (sleep > 0 ? ` after ${sleep} s` : "")
+  );
+  const actions = run.actions.map(({ kind, at, length, which }) =>
+    `${kind} ${which} at ${Number(at.toPrecision(3))}` + (length > 0 ? ` for ${length}` : "")
+  );
+  return [
+    `IPv${run.family}`,
+    `${paths.join("; ")}`,
+    `${run.scheduler} ${run.control} ${run.manager}`,
+    `buffers ${run.buffer}`,
+    ...(run.checksum ? ["checksum"] : []),
+    ...(run.shortDss ? ["short DSS"] : []),
+    ...run.mptcp.flatMap((mptcp, i) => mptcp ? [] : [`${i === 0 ? "client" : "server"} plain`]),
+    `client ${ends[0]}`,
+    `server ${ends[1]}`,
+    ...(actions.length > 0 ? [actions.join(", ")] : []),
+  ].join(" | ");
+}
+
+function topologyOf(run: Run): Topology {
+  const anyBox = run.paths.some(({ box }) => box !== null);
+  const paths = run.paths.map(({ rate, delay, loss, queue, disorder: share, box }, i) => {
+    const { up, down }: Box = box === null ? {} : KINDS[box]!.make();
+    // A box makes the checksums of what is damaged right again: there, packets are only overtaken.
+    const bad = share === 0
+      ? []
+      : [anyBox || run.family === 6 ? reordering(share) : disorder(share)];
+    return [`p${i}`, {
+      rate: `${rate} Mbit/s`,
+      delay: `${delay} ms`,
+      loss,
+      queue,
+      elements: bad,
+      ...(up && { up: [up] }),
+      ...(down && { down: [down] }),
+    }] as const;
+  });
+  const buffers = { receiveBuffer: run.buffer, sendBuffer: run.buffer };
+  return new Topology({
+    seed: run.seed,
+    family: run.family,
+    paths: Object.fromEntries(paths),
+    links: { checksums: true },
+    policies: {
+      scheduler: SCHEDULERS[run.scheduler]!(),
+      congestionControl: CONTROLS[run.control](),
+      pathManager: MANAGERS[run.manager](),
+    },
+    client: {
+      ...buffers,
+      checksum: run.checksum,
+      shortDss: run.shortDss,
+      mptcp: run.mptcp[0],
+    },
+    server: { ...buffers, mptcp: run.mptcp[1] },
+  });
+}
+
+function scriptOf(t: Topology, { bytes, write, read, pause, sleep }: EndPlan): Script {
+  const script = { bytes, writes: () => write, reads: () => read };
+  if (pause + sleep === 0) return script;
+  let first = -1;
+  // Defined, not spread: it is asked for again before each read.
+  return Object.defineProperty<Script>(script, "pause", {
+    get() {
+      if (first < 0) first = t.seconds;
+      return Math.max(pause, 0.001, first + sleep - t.seconds);
+    },
+  });
+}
+
+/** Does what a run is made of. */
+class Performance {
+  readonly t: Topology;
+  readonly #run: Run;
+  readonly #pair: { client: End; server: () => End | undefined };
+  /** Something has happened that may end a connection with an error. */
+  mayFail: boolean;
+  /** Some application has ended more than its own direction, or drops what comes. */
+  cutShort = false;
+  /** Bytes that the stacks took without connections. */
+  readonly idle: readonly number[];
+
+  constructor(run: Run) {
+    this.#run = run;
+    this.t = topologyOf(run);
+    this.mayFail = run.paths.some(({ box }) => box !== null && !HARMLESS.test(box));
+    this.idle = bytesOf(this.t);
+    this.#pair = this.t.connect(scriptOf(this.t, run.ends[0]), scriptOf(this.t, run.ends[1]));
+    const dice = new Dice(seededRandom(run.seed)("meanwhile"));
+    for (const action of run.actions) this.t.at(action.at, () => this.#act(action, dice));
+  }
+
+  get ends(): readonly (End | undefined)[] {
+    return [this.#pair.client, this.#pair.server()];
+  }
+
+  #act({ kind, which, length }: ActionPlan, dice: Dice): void {
+    const { t } = this;
+    const end = this.ends[which];
+    const name = `p${which}`;
+    const later = (callback: () => void): void => t.at(t.seconds + length, callback);
+    switch (kind) {
+      case "cut":
+        t.paths[name]!.cut();
+        later(() => t.paths[name]!.restore());
+        break;
+      case "all":
+        t.inner.cut();
+        later(() => t.inner.restore());
+        break;
+      case "link":
+      case "address":
+        this.#remove(kind, which, later);
+        break;
+      case "scheduler":
+        if (end?.socket.closed === false) {
+          end.socket.setScheduler(t.now, SCHEDULERS[dice.of(...Object.keys(SCHEDULERS))]!());
+        }
+        break;
+      case "backup":
+        if (end?.socket.closed === false) {
+          setBackup(t, end.socket, dice.of(0, 1, 2), dice.chance(0.5));
+        }
+        break;
+      case "finish":
+        end?.socket.finish(t.now);
+        break;
+      default:
+        if (end === undefined) break;
+        this.cutShort = true;
+        if (kind === "discard") end.discard();
+        else end.socket[kind](t.now);
+    }
+    // The user timeout is above what was said for outages.
+    if (length > USER_TIMEOUT / 3) this.mayFail = true;
+  }
+
+  #remove(kind: "link" | "address", which: number, later: (callback: () => void) => void): void {
+    const { t } = this;
+    const bits = this.#run.family === 4 ? 24 : 64;
+    const address = this.#run.family === 4 ? `10.0.${which + 1}.1` : `fd00:0:0:${which + 1}::1`;
+    const end = endOf(t, `p${which}`);
+    const { socket } = this.#pair.client;
+    // An address is the life of plain TCP, and of what is not agreed upon yet.
+    if (!socket.confirmed || socket.fallback) this.mayFail = true;
+    // Nobody opens a path again in the place of the first.
+    if (this.#run.manager === "passive") this.mayFail = true;
+    if (kind === "address") {
+      t.client.removeAddress(t.now, address);
+      later(() => t.client.addAddress(t.now, end, `${address}/${bits}`));
+      return;
+    }
+    t.paths[`p${which}`]!.cut();
+    t.client.setLinkUp(t.now, end, false);
+    later(() => {
+      t.paths[`p${which}`]!.restore();
+      t.client.setLinkUp(t.now, end, true);
+    });
+  }
+}
+
+function bytesOf(t: Topology): number[] {
+  return [t.client, t.server].map(({ wasm }) => host_usage(wasm, USAGE_BYTES));
+}
+
+/** Where an end stands. */
+function describeEnd(end: End | undefined): string {
+  if (end === undefined) return "none";
+  const { socket, code, reason, received, sent } = end;
+  const state = code === undefined ? socket.state : `${code} ${reason ?? ""}`;
+  return `${state}, ${sent} written, ${received} read${socket.fallback ? ", plain" : ""}`;
+}
+
+/** Whether nothing that an end has sent waits for an answer: without keep-alives it may wait for the other for ever (RFC 9293 §3.8.4). */
+function waits({ socket }: End): boolean {
+  const { unacked, unsent, finAcked } = socket;
+  return unacked + unsent === 0 && (finAcked || socket.sendQueue.ours.kind === "open");
+}
+
+/** What a run came to. */
+export interface Came {
+  /** What was wrong; null when nothing was. */
+  readonly wrong: string | null;
+  /** Both ends in order, in this mode; or how they ended else. */
+  readonly text: string;
+  /** Seconds, and what they were bounded by. */
+  readonly seconds: number;
+  readonly bound: number;
+}
+
+/** Performs a run to its end, and what is left of it after. */
+export function perform(run: Run): Came {
+  const play = new Performance(run);
+  const { t } = play;
+  const { idle } = play;
+  const over = (end: End | undefined): boolean =>
+    end !== undefined &&
+    (end.done || (end.code ?? null) !== null || end.code === null && end.socket.appClosed);
+  const settled = (): boolean => {
+    const [client, server] = play.ends;
+    return over(client) && (over(server) || server === undefined && client!.code !== null);
+  };
+  const wrongs: string[] = [];
+  const note = (what: string): void => {
+    wrongs.push(`${what} (client: ${ends().join("; server: ")})`);
+  };
+  const ends = (): string[] => play.ends.map(describeEnd);
+  const until = (seconds: number): boolean => {
+    try {
+      t.runUntil(settled, seconds);
+    } catch (error) {
+      if (settled() || !String(error).includes("Not done")) throw error;
+    }
+    return settled();
+  };
+  let text = "";
+  let seconds = 0;
+  let bound = 0;
+  try {
+    bound = boundOf(run, play.mayFail);
+    if (!until(bound)) {
+      if (play.mayFail || play.cutShort) bound = boundOf(run, true);
+      if (!until(bound)) {
+        const open = play.ends.filter((end) => end !== undefined && !over(end)) as End[];
+        // What was lost with an end that is gone is told to who sends, not to who only waits.
+        if (!(play.mayFail || play.cutShort) || !open.every(waits)) {
+          note(`not over within ${bound.toFixed(0)} s`);
+        }
+      }
+    }
+    seconds = t.seconds;
+    const [client, server] = play.ends;
+    const failed = [client, server].some((end) => end === undefined || (end.code ?? null) !== null);
+    text = failed ? "error" : "open";
+    if (failed && !play.mayFail && !play.cutShort) note("an error that nothing explains");
+    if (!failed && settled() && !play.cutShort) {
+      const mode = modeOf(client!, server!);
+      text = mode ?? "two modes";
+      if (mode === null) note("the ends differ in their mode");
+      if (client!.received !== server!.sent || server!.received !== client!.sent) {
+        note("an end in order without all bytes");
+      }
+    }
+    for (const end of play.ends) end?.socket.close(t.now);
+    // TIME-WAIT, FINs that are lost, peers that are away; paths that come back meanwhile.
+    const last = Math.max(0, ...run.actions.map(({ at, length }) => at + length));
+    t.runTo(Math.max(t.seconds, last) + USER_TIMEOUT + 2 * CLOSE_TIMEOUT + TIME_WAIT + 120);
+    for (const [name, stack] of [["client", t.client], ["server", t.server]] as const) {
+      const usage = stack.usage();
+      const left = Object.entries(usage).filter(([, count]) => count !== 0);
+      if (left.length > 0) note(`left at the ${name}: ${left.join(" ")}`);
+    }
+    const bytes = bytesOf(t);
+    if (bytes.join() !== idle.join()) note(`bytes left: ${bytes}, ${idle} before`);
+    if (t.faults.length > 0) note(`faults: ${t.faults.map(({ error }) => error).join()}`);
+    // Nobody but DSS checksums can tell of bytes that were changed: plain TCP has none.
+    const blind = run.paths.some(({ box }) => box !== null && CHANGES_BYTES.test(box)) &&
+      play.ends.some((end) => end?.socket.fallback);
+    for (const end of play.ends) {
+      const wrong = end?.wrong ?? null;
+      if (wrong !== null && !(blind && wrong.includes("is not the one"))) note(wrong);
+    }
+  } catch (error) {
+    note(error instanceof Error ? error.stack ?? error.message : String(error));
+  }
+  try {
+    t[Symbol.dispose]();
+  } catch {
+    // What was read was looked at above.
+  }
+  return { wrong: wrongs.length === 0 ? null : wrongs.join("; "), text, seconds, bound };
+}

@@ -1,0 +1,67 @@
+/**
+ * Random runs: whatever the paths, the boxes on them, what goes wrong meanwhile and what applications do, each reader gets what was written, in order and to
+ * its end, or an error; in time; and nothing is left over. `SOAK_RUNS` tells how many seeds are run, `SOAK_RUN` one seed alone.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { boundOf, describeRun, perform, runOf } from "./random_runs.ts";
+
+const ONE = Deno.env.get("SOAK_RUN");
+const RUNS = Number(Deno.env.get("SOAK_RUNS") ?? 150);
+/** Runs of a test: progress shows, and what fails is told before all are done. */
+const BATCH = 50;
+
+/** Seeds that failed once, and what was wrong then: always run. */
+const KEPT: ReadonlyMap<number, string> = new Map([]);
+
+/** Seeds that fail still, and why. They are run and told; one that passes is to move to those above. */
+const KNOWN: ReadonlyMap<number, string> = new Map([]);
+
+/** Runs seeds; what was wrong with those that failed, with what repeats them. */
+function failuresOf(seeds: readonly number[]): string[] {
+  return seeds.flatMap((seed) => {
+    const run = runOf(seed);
+    const { wrong } = perform(run);
+    if (wrong === null) return [];
+    return [
+      `seed ${seed}: ${wrong}\n  again: SOAK_RUN=${seed} deno test -A tests/scenario/random_runs_test.ts\n  ${
+        describeRun(run)
+      }`,
+    ];
+  });
+}
+
+function holds(seeds: readonly number[]): void {
+  const failures = failuresOf(seeds);
+  assert(failures.length === 0, `${failures.length} of ${seeds.length}\n${failures.join("\n")}`);
+}
+
+describe("a random run: nothing lost, nothing twice, nobody starved", () => {
+  if (ONE !== undefined) {
+    it(`seed ${ONE}`, () => holds([Number(ONE)]));
+    return;
+  }
+  for (const [seed, was] of KEPT) {
+    it(`seed ${seed}, which failed once: ${was}`, () => holds([seed]));
+  }
+
+  for (const [seed, why] of KNOWN) {
+    it(`seed ${seed} is known to fail: ${why}`, () => {
+      assert(failuresOf([seed]).length > 0, "It holds: keep it among those that failed once");
+    });
+  }
+
+  for (let first = 1; first <= RUNS; first += BATCH) {
+    const last = Math.min(RUNS, first + BATCH - 1);
+    it(`seeds ${first} to ${last}`, () => {
+      const seeds = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+      holds(seeds.filter((seed) => !KNOWN.has(seed)));
+    });
+  }
+
+  it("a seed stands for one run, whose bound follows from it", () => {
+    assertEquals(describeRun(runOf(1)), describeRun(runOf(1)));
+    assert(boundOf(runOf(1), true) > boundOf(runOf(1), false));
+  });
+});
