@@ -137,8 +137,12 @@ export function finWithoutOptions(meta: MetaSocket, subflow: Subflow, now: Micro
   const { trust, receiver } = subflow;
   const unmapped = receiver.end > trust.mapped;
   if (!unmapped && !trust.bareFin) return;
-  // Whoever falls back has given up its joins.
-  if (mayFallBack(meta, subflow)) fallBack(meta, subflow, now);
+  const only = mayFallBack(meta, subflow);
+  if (only && (subflow.leaving || !trust.bareFin)) {
+    // The answer to our FIN, or that of a peer that speaks MPTCP: not the end of its data, which go on elsewhere if they can.
+    if (unmapped) spoilt(meta, subflow, "options-removed", now);
+    // Whoever falls back has given up its joins.
+  } else if (only) fallBack(meta, subflow, now);
   else if (unmapped) interfered(meta, subflow, now);
   else meta.charge(subflow, "options-removed");
 }
@@ -182,10 +186,15 @@ export function heedLateDss(meta: MetaSocket, subflow: Subflow, now: Micros): bo
 export function mayRepair(meta: MetaSocket, oldest: Sent, una: number, now: Micros): boolean {
   let repair = true;
   for (const subflow of meta.subflows) {
+    if (subflow.ended !== null) continue;
     const seq = oldest.doneOn(subflow, una);
-    if (seq < 0 || subflow.ended !== null) continue;
-    const testimony = subflow.trust.testimony(seq);
     const only = mayFallBack(meta, subflow);
+    if (seq < 0) {
+      // It goes again as the subflow's own bytes: a copy beside them would count as new ones.
+      if (only) repair = false;
+      continue;
+    }
+    const testimony = subflow.trust.testimony(seq);
     if (testimony === "mute" || (testimony === "unmapped" && only)) interfered(meta, subflow, now);
     if (meta.fallback || meta.over) return false;
     if (only && testimony !== "lacking") repair = false;

@@ -255,8 +255,10 @@ export class PathTransportOf implements PathTransport {
   /** A subflow is used no longer: what it carries is offered to the others at once. False: it had ended, or had been left before. */
   #leave(subflow: Subflow): boolean {
     const meta = this.#meta;
-    if (meta.fallback) {
-      // Its FIN would say that the data end here.
+    // Its FIN would say that the data end here; also to a peer that has fallen back on the only subflow, and whose first DATA_ACK is awaited in vain.
+    const { trust, sender } = subflow;
+    const unheard = meta.alone && !subflow.join && trust.out === "unproved" && sender.bytesSent > 0;
+    if (meta.fallback || unheard) {
       if (subflow.ended !== null) return false;
       meta.reset(subflow, RST_UNSPECIFIED, this.now);
       return true;

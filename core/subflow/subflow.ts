@@ -766,6 +766,11 @@ export class Subflow implements SubflowView {
     return true;
   }
 
+  /** We use it no longer. */
+  get leaving(): boolean {
+    return this.#leaving;
+  }
+
   /** Sends what is owed: third ACK, MP_PRIO, FIN, ACK. */
   settle(now: Micros): void {
     if (this.#handshake?.ackOwed) {

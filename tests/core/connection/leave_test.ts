@@ -190,18 +190,31 @@ describe("a subflow that is left", () => {
   it("as the only one, repeats what is lost until it is acknowledged, before its FIN", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
-    app.write(1000);
+    app.write(500);
+    peer.gets("P. 1:501 <map8 1 1 500>");
+    peer.sends(". 1 ack 501 <dack8 501>");
+    app.write(500);
     peer.lose();
     app.socket.paths.context.use([]);
     d.stack.flush(d.now);
     peer.lose();
     d.untilSent();
-    peer.gets("P. 1:1001 <map8 1 1 1000>");
+    peer.gets("P. 501:1001 <map8 501 501 500>");
     peer.sends(". 1 ack 1001 <dack8 1001>");
     peer.gets("F. 1001");
     peer.sends("F. 1 ack 1002 <dack8 1001>");
     peer.gets(". 1002 ack 2");
     assertEquals([app.socket.unacked, app.socket.subflows.length, app.code], [0, 0, undefined]);
+  });
+
+  it("as the only one, with data and no DATA_ACK yet, is reset: the peer may have fallen back, and a FIN be the end of the data to it", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(1000);
+    peer.gets("P. 1:1001 <map8 1 1 1000>");
+    d.stack.removeAddress(d.now, d.address(0));
+    peer.gets("R.");
+    assertEquals([app.socket.fallback, app.code], [false, undefined]);
   });
 
   it("on plain TCP is reset: its FIN would be the end of the data", () => {

@@ -114,6 +114,14 @@ describe("bytes in order without a mapping, after MPTCP was proved", () => {
     assertEquals([app.socket.atEnd, app.socket.fallback], [true, true]);
   });
 
+  it("in front of a FIN with options, of a peer that speaks MPTCP, are lost: it is not the end of the data", () => {
+    using d = new Dialogue();
+    const { peer, app } = proved(d);
+    peer.sends("F. 101:201 ack 101 <dack8 101>");
+    assertEquals([app.read(), app.socket.atEnd], [0, false]);
+    assertEquals(ended(app), ["ConnectionAborted", "options-removed"]);
+  });
+
   it("are not guessed about where a mapping has put bytes elsewhere before", () => {
     using d = new Dialogue();
     const { peer, app } = proved(d);
@@ -164,6 +172,21 @@ describe("data acknowledged without a DATA_ACK", () => {
     d.untilSent();
     peer.gets("P. 101:1101 <map8 101 101 1000>");
     peer.sends(". ack 1101");
+    d.silent();
+    assertEquals(app.socket.repeated, 0);
+  });
+
+  it("after timeouts that made the only subflow stale do not go again on it either", () => {
+    using d = new Dialogue();
+    const { peer, app } = proved(d);
+    app.write(1000);
+    for (let times = 0; times < 6; times++) {
+      peer.lose();
+      d.untilSent();
+    }
+    assertEquals(app.socket.subflows.every(({ stale }) => stale), true);
+    peer.takeAll();
+    peer.sends(". ack 1101 <dack8 101>");
     d.silent();
     assertEquals(app.socket.repeated, 0);
   });
@@ -373,6 +396,16 @@ describe("the end of the only subflow", () => {
     const { peer, app } = proved(d);
     peer.sends("F. 101 ack 101");
     assertEquals([app.socket.atEnd, app.socket.fallback], [true, true]);
+  });
+
+  it("by a FIN without options that answers ours, on a path that we have left, is none", () => {
+    using d = new Dialogue();
+    const { peer, app } = proved(d);
+    d.stack.removeAddress(d.now, d.address(0));
+    peer.gets(". 101 <rm 0>");
+    peer.gets("F. 101");
+    peer.sends("F. 101 ack 102");
+    assertEquals([app.socket.atEnd, app.socket.fallback, app.code], [false, false, undefined]);
   });
 
   it("by a FIN with options is the end of the subflow alone", () => {
