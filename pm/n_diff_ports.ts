@@ -1,6 +1,6 @@
 /** Several paths over one pair of addresses. */
 
-import type { PathManagerPlugin } from "../core/plugin.ts";
+import type { PathIndex, PathManagerPlugin } from "../core/plugin.ts";
 
 /** Options for {@linkcode nDiffPorts}. */
 export interface NDiffPortsOptions {
@@ -17,7 +17,7 @@ export const defaults: Readonly<Required<NDiffPortsOptions>> = { subflows: 2 };
 
 /**
  * The client opens further subflows between the addresses of the first one, from other local ports, so that routers that spread flows by their ports
- * (RFC 2992) may carry them on different ways.
+ * (RFC 2992) may carry them on different ways. When their address has gone, and all of them with it, the next address that comes takes its place.
  *
  * @throws {RangeError} When `subflows` is not an integer from 1 to 8.
  */
@@ -32,15 +32,26 @@ export default function nDiffPorts(
   return {
     kind: "path-manager",
     name: "n_diff_ports",
-    create: ({ role, locals, remotes, index, use }) => ({
-      onEvent(event) {
-        const [local] = locals;
+    create: ({ role, locals, remotes, paths, index, use }) => {
+      const open = (first: PathIndex[]): void => {
         const [remote] = remotes;
-        if (event.type !== "start" || role !== "client" || !local || !remote) return;
-        const wanted = [1];
-        for (let copy = 1; copy < subflows; copy++) wanted.push(index({ local, remote, copy }));
+        const local = locals.find(({ family }) => family === remote?.family);
+        if (!local || !remote) return;
+        const wanted = [...first];
+        for (let copy = wanted.length; copy < subflows; copy++) {
+          wanted.push(index(copy === 0 ? { local, remote } : { local, remote, copy }));
+        }
         use(wanted);
-      },
-    }),
+      };
+      return {
+        onEvent(event) {
+          if (role !== "client") return;
+          if (event.type === "start") open([1]);
+          else if (event.type === "local" && event.change === "added" && paths.length === 0) {
+            open([]);
+          }
+        },
+      };
+    },
   };
 }

@@ -85,6 +85,18 @@ describe("n_diff_ports", () => {
     assertThrows(() => nDiffPorts({ subflows: 9 }), RangeError, "'subflows' must be an integer");
   });
 
+  it("opens them anew when their address has gone and comes back, or another comes", () => {
+    const toy = new ToyPaths(nDiffPorts(), {});
+    toy.connection.start();
+    toy.connection.localRemoved("10.0.0.1");
+    toy.events.run(SECOND);
+    toy.log.length = 0;
+    toy.connection.localAdded(CELLULAR);
+    toy.connection.localAdded(toyLocal("10.2.0.1", "wired"));
+    toy.events.run(2 * SECOND);
+    assertEquals(opened(toy), ["open 3 10.1.0.1>10.9.0.1", "open 4 10.1.0.1>10.9.0.1"]);
+  });
+
   it("has the server open nothing", () => {
     const toy = new ToyPaths(nDiffPorts(), { role: "server" });
     toy.connection.start();

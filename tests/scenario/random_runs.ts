@@ -452,6 +452,15 @@ export function perform(run: Run): Came {
     const [client, server] = play.ends;
     return over(client) && (over(server) || server === undefined && client!.code !== null);
   };
+  /** All has arrived, and one end has ended in order: what it said last may be lost with a path, and nobody says it again. */
+  const leftBehind = (): boolean => {
+    const [client, server] = play.ends;
+    return run.actions.some(({ kind }) => kind === "link" || kind === "address") &&
+      client !== undefined && server !== undefined &&
+      client.received === server.sent && server.received === client.sent &&
+      [client, server].some((end) => over(end) && (end.code ?? null) === null);
+  };
+  const explained = (): boolean => play.mayFail || play.cutShort || leftBehind();
   const wrongs: string[] = [];
   const note = (what: string): void => {
     wrongs.push(`${what} (client: ${ends().join("; server: ")})`);
@@ -471,11 +480,11 @@ export function perform(run: Run): Came {
   try {
     bound = boundOf(run, play.mayFail);
     if (!until(bound)) {
-      if (play.mayFail || play.cutShort) bound = boundOf(run, true);
+      if (explained()) bound = boundOf(run, true);
       if (!until(bound)) {
         const open = play.ends.filter((end) => end !== undefined && !over(end)) as End[];
         // What was lost with an end that is gone is told to who sends, not to who only waits.
-        if (!(play.mayFail || play.cutShort) || !open.every(waits)) {
+        if (!explained() || !open.every(waits)) {
           note(`not over within ${bound.toFixed(0)} s`);
         }
       }
@@ -484,7 +493,7 @@ export function perform(run: Run): Came {
     const [client, server] = play.ends;
     const failed = [client, server].some((end) => end === undefined || (end.code ?? null) !== null);
     text = failed ? "error" : "open";
-    if (failed && !play.mayFail && !play.cutShort) note("an error that nothing explains");
+    if (failed && !explained()) note("an error that nothing explains");
     if (!failed && settled() && !play.cutShort) {
       const mode = modeOf(client!, server!);
       text = mode ?? "two modes";
