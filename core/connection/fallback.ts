@@ -188,7 +188,8 @@ export function mayRepair(meta: MetaSocket, oldest: Sent, una: number, now: Micr
   for (const subflow of meta.subflows) {
     if (subflow.ended !== null) continue;
     const seq = oldest.doneOn(subflow, una);
-    const only = mayFallBack(meta, subflow);
+    // The peer of a join that never came to be may have fallen back, although we may not.
+    const only = mayFallBack(meta, subflow) || (!subflow.join && !meta.joinedOnce);
     if (seq < 0) {
       // It goes again as the subflow's own bytes: a copy beside them would count as new ones.
       if (only) repair = false;

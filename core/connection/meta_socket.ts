@@ -109,6 +109,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #subflowsTotal = 0;
   /** No other subflow than the first could ever carry data. */
   #alone = true;
+  /** A join was established. */
+  #joinedOnce = false;
   /** What spoilt the last established subflow, while others are only on their way. */
   #blame: EndReason | null = null;
 
@@ -250,6 +252,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Plain TCP, or as good as that (RFC 8684 §3.7). */
   get fallback(): boolean {
     return this.#mode !== MPTCP && this.#mode !== OFFERED;
+  }
+
+  /** A join was established: the peer knows of it. */
+  get joinedOnce(): boolean {
+    return this.#joinedOnce;
   }
 
   /** No other subflow than the first could ever carry data: its sequence space may be the data's. */
@@ -631,7 +638,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     subflows.splice(i, 0, subflow);
     this.#subflowsTotal++;
     this.#blame = null;
-    if (subflow.join) this.#alone = false;
+    if (subflow.join) {
+      this.#alone = false;
+      this.#joinedOnce = true;
+    }
     if (this.#life.kind === "opening") {
       this.#life = ALIVE;
       this.#tell |= TELL_ESTABLISHED;

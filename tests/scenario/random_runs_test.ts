@@ -27,6 +27,9 @@ const KEPT: ReadonlyMap<number, string> = new Map([
     "an outage had bytes repeated at the data level to a peer that fell back: they came twice",
   ],
   [8986, "as 5733, with a close() while it lasts"],
+  [10695, "bytes were repeated to a peer that fell back, as its join had never come to be"],
+  [11186, "as 10695, with two joins over one path"],
+  [7905, "as 10695, with all stripped both ways"],
 ]);
 
 /** Seeds that fail still, and why. They are run and told; one that passes is to move to those above. */
