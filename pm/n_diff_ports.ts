@@ -17,7 +17,8 @@ export const defaults: Readonly<Required<NDiffPortsOptions>> = { subflows: 2 };
 
 /**
  * The client opens further subflows between the addresses of the first one, from other local ports, so that routers that spread flows by their ports
- * (RFC 2992) may carry them on different ways. When their address has gone, and all of them with it, the next address that comes takes its place.
+ * (RFC 2992) may carry them on different ways. When their address goes, another takes its place,
+ * one that there is or the next that comes.
  *
  * @throws {RangeError} When `subflows` is not an integer from 1 to 8.
  */
@@ -32,11 +33,14 @@ export default function nDiffPorts(
   return {
     kind: "path-manager",
     name: "n_diff_ports",
-    create: ({ role, locals, remotes, paths, index, use }) => {
-      const open = (first: PathIndex[]): void => {
+    create: ({ role, locals, remotes, index, use }) => {
+      /** Id of the address that they leave from. */
+      let home = -1;
+      const open = (first: readonly PathIndex[]): void => {
         const [remote] = remotes;
         const local = locals.find(({ family }) => family === remote?.family);
         if (!local || !remote) return;
+        home = local.id;
         const wanted = [...first];
         for (let copy = wanted.length; copy < subflows; copy++) {
           wanted.push(index(copy === 0 ? { local, remote } : { local, remote, copy }));
@@ -46,10 +50,10 @@ export default function nDiffPorts(
       return {
         onEvent(event) {
           if (role !== "client") return;
-          if (event.type === "start") open([1]);
-          else if (event.type === "local" && event.change === "added" && paths.length === 0) {
-            open([]);
-          }
+          if (event.type === "start") return open([1]);
+          if (event.type !== "local") return;
+          if (event.change === "removed" && event.address.id === home) home = -1;
+          if (home < 0) open([]);
         },
       };
     },

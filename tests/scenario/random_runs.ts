@@ -30,8 +30,8 @@ const USER_TIMEOUT = 300;
 const CLOSE_TIMEOUT = 60;
 const REOPENED_WITHIN = 60;
 const TIME_WAIT = 60;
-/** Five SYNs or FINs in a row that are lost. */
-const REPEATED = 40;
+/** Five segments in a row that are lost, where the first timeout is that of RFC 6298 (5.7). */
+const REPEATED = 100;
 
 /** A path. */
 interface PathPlan {
@@ -230,9 +230,10 @@ function longest({ paths, ends, manager, buffer, mptcp }: Run): number {
 /** The end that all must have come to, in seconds; `failing`: somebody may have to give up. */
 export function boundOf(run: Run, failing: boolean): number {
   let bound = REPEATED + 4 * longest(run);
-  // A timeout that has doubled through an outage ends as long after it as that lasted, at most two minutes; an address that is back is used in a minute.
+  // A timeout that has doubled through an outage ends as long after it as that lasted, and is the first round trip where that was the handshake's; at most
+  // two minutes, twice. An address that is back is used in a minute.
   for (const { kind, at, length } of run.actions) {
-    if (length > 0) bound += at + length + Math.min(2 * length, 120) + REOPENED_WITHIN;
+    if (length > 0) bound += at + length + Math.min(4 * length, 240) + REOPENED_WITHIN;
     else if (kind === "close" || kind === "abort") bound += CLOSE_TIMEOUT;
   }
   run.ends.forEach(({ sleep, pause, read }, i) => {
@@ -397,6 +398,9 @@ class Performance {
     if (!socket.confirmed || socket.fallback) this.mayFail = true;
     // Nobody opens a path again in the place of the first.
     if (this.#run.manager === "passive") this.mayFail = true;
+    // It goes to the path of another address, where a box may let no join through, and stays there.
+    const boxed = this.#run.paths.some(({ box }) => box !== null);
+    if (this.#run.manager === "nDiffPorts" && boxed) this.mayFail = true;
     if (kind === "address") {
       t.client.removeAddress(t.now, address);
       later(() => t.client.addAddress(t.now, end, `${address}/${bits}`));
