@@ -181,7 +181,9 @@ export function heedLateDss(meta: MetaSocket, subflow: Subflow, now: Micros): bo
 /**
  * The oldest byte, at `una` in `oldest`, was not DATA_ACKed in time, and no subflow has it in flight: whether it may go again. A middlebox that
  * acknowledges and drops is outdone by that (RFC 8684 §3.3.6). One that takes options away is not: there a second copy would be taken for new data by a
- * peer that goes on without mappings. While that may be, only what the peer itself says it lacks goes again on the same subflow.
+ * peer that goes on without mappings. While that may be, only what the peer itself says it lacks goes again on the same subflow. What it says it has is
+ * waited for, and asked about: it may have no mapping for it, and will fall back itself; or no room, as Linux leaves on the subflow what its program is
+ * slow to read. Falling back before it would put the two ends into different modes.
  */
 export function mayRepair(meta: MetaSocket, oldest: Sent, una: number, now: Micros): boolean {
   let repair = true;
@@ -196,10 +198,10 @@ export function mayRepair(meta: MetaSocket, oldest: Sent, una: number, now: Micr
       continue;
     }
     const testimony = subflow.trust.testimony(seq);
-    if (testimony === "mute" || (testimony === "unmapped" && only)) interfered(meta, subflow, now);
+    if (testimony === "mute") interfered(meta, subflow, now);
     if (meta.fallback || meta.over) return false;
     if (only && testimony !== "lacking") repair = false;
-    if (testimony !== "unknown") continue;
+    if (testimony === "lacking" || (testimony === "kept" && !only)) continue;
     subflow.trust.ask(true);
     subflow.probe(now);
     if (!meta.othersThan(subflow)) repair = false;

@@ -12,8 +12,8 @@ export type Proof = "unproved" | "proved";
 
 /** What is known of a byte that was acknowledged on the subflow and not by a DATA_ACK. */
 export type Testimony =
-  /** The peer has it, and no mapping for it, or has dropped it. */
-  | "unmapped"
+  /** The peer has it below the data level: it wants for a mapping, or for a reader. */
+  | "kept"
   /** Somebody else acknowledged it: the peer says that it lacks it. */
   | "lacking"
   /** The peer's segments come without options: whatever it says at the data level is lost. */
@@ -146,9 +146,11 @@ export class Trust {
 
   /** What is known of the byte at `seq`, which is acknowledged on the subflow. */
   testimony(seq: number): Testimony {
-    if (this.#vouched > seq) return "unmapped";
-    if (this.#belied || (this.#asked && this.#behind > 0)) return "lacking";
-    return this.mute ? "mute" : "unknown";
+    if (this.#vouched <= seq && (this.#belied || (this.#asked && this.#behind > 0))) {
+      return "lacking";
+    }
+    if (this.mute) return "mute";
+    return this.#vouched > seq ? "kept" : "unknown";
   }
 
   /** Whether MPTCP options have begun to fail on what comes: a RST without a reason then has this one. */

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { needs } from "../support/tools.ts";
 import { it } from "@std/testing/bdd";
+import { passive } from "../../pm/mod.ts";
 import { assertNoTrouble } from "./support/counters.ts";
 import { Stand } from "./support/stand.ts";
 import { sleep } from "./support/wait.ts";
@@ -75,6 +76,26 @@ needs("kernel", "python3").describe("a reader of ours that pauses", () => {
       const counters = await stand.lab.nstat();
       assertNoTrouble(counters);
       assert((counters.MPTCPRetrans ?? 0) < 10, `${counters.MPTCPRetrans} mappings came again`);
+    });
+  }
+});
+
+needs("kernel", "python3").describe("a reader of the kernel's that pauses", () => {
+  for (const role of ["client", "server"] as const) {
+    // What its buffer has no room for is acknowledged on the subflow and not by a DATA_ACK.
+    it(`leaves MPTCP as it is, as ${role}`, async () => {
+      await using stand = await Stand.open({ host: { pathManager: passive() } });
+      const peer = { pause: 2, buffer: 16384 };
+      await using meeting = await stand.meet(role, "sink", peer);
+      meeting.conn.setNoDelay();
+      for (let i = 0; i < 500; i++) {
+        await meeting.send(100);
+        await sleep(1);
+      }
+      const end = await meeting.exchange(200e3);
+      assertEquals(end.mptcp?.fallback, false);
+      assertEquals(meeting.conn.info().mptcp.flags, 2);
+      assertNoTrouble(stand.host.counters);
     });
   }
 });

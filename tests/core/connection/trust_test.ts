@@ -239,14 +239,62 @@ describe("data acknowledged without a DATA_ACK", () => {
     assertEquals(app.socket.subflows.length, 2);
   });
 
-  it("where the peer has them and no mapping for them lead to plain TCP: it cannot be a proxy that dropped them", () => {
-    using d = new Dialogue();
-    const { peer, app } = proved(d);
-    app.write(1000);
-    peer.gets("P. 101:1101");
-    peer.sends(". ack 1101 <dack8 101>");
-    d.pass(1e6);
-    assertEquals([app.socket.fallback, app.socket.repeated], [true, 0]);
+  describe("by a peer that goes on with MPTCP", () => {
+    /** A peer that keeps what came below the data level, as Linux does where its program does not read; how often it was asked within 20 s. */
+    function kept(d: Dialogue, peer: Peer, first: number, answer: string): number {
+      let asked = 0;
+      for (let i = 0; i < 100; i++) {
+        d.pass(200e3);
+        for (const { seq, end } of peer.takeAll()) {
+          assertEquals([seq, end], [first - 1, first - 1]);
+          asked++;
+          peer.sends(answer);
+        }
+      }
+      return asked;
+    }
+
+    it("are waited for: its reader may be slow, whatever its window says", () => {
+      for (const window of ["", " win 0"]) {
+        using d = new Dialogue();
+        const { peer, app } = proved(d);
+        app.write(1000);
+        peer.gets("P. 101:1101");
+        const answer = `. ack 1101${window} <dack8 101>`;
+        peer.sends(answer);
+        assert(kept(d, peer, 1101, answer) > 3);
+        assertEquals([app.socket.fallback, app.socket.repeated, app.code], [false, 0, undefined]);
+        peer.sends(". ack 1101 <dack8 1101>");
+        assertEquals(app.socket.unacked, 0);
+        app.write(10);
+        peer.gets("P. 1101:1111 <map8 1101 1101 10>");
+      }
+    });
+
+    it("so is a DATA_FIN behind them", () => {
+      using d = new Dialogue();
+      const { peer, app } = proved(d);
+      app.write(1000);
+      app.finish();
+      peer.gets("P. 101:1101");
+      if (peer.pending) peer.take();
+      const answer = ". ack 1101 <dack8 101>";
+      peer.sends(answer);
+      assert(kept(d, peer, 1101, answer) > 3);
+      assertEquals([app.socket.fallback, app.code], [false, undefined]);
+      peer.sends(". ack 1101 <dack8 1102>");
+      assertEquals([app.socket.fallback, app.socket.finAcked], [false, true]);
+    });
+
+    it("and then without lead to plain TCP: it had no mapping for them", () => {
+      using d = new Dialogue();
+      const { peer, app } = proved(d);
+      app.write(1000);
+      peer.gets("P. 101:1101");
+      peer.sends(". ack 1101 <dack8 101>");
+      assert(kept(d, peer, 1101, ". ack 1101") > 0);
+      assertEquals([app.socket.fallback, app.socket.repeated, app.socket.unacked], [true, 0, 0]);
+    });
   });
 
   it("a DATA_FIN that is answered without options makes room for a FIN", () => {

@@ -58,7 +58,7 @@ describe("an acknowledgement in the peer's name", () => {
     assertEquals([other.belied, other.testimony(100), other.testimony(5)], [
       true,
       "lacking",
-      "unmapped",
+      "kept",
     ]);
   });
 });

@@ -84,6 +84,7 @@ class Connection:
             self.conn.shutdown(socket.SHUT_WR)
 
     def receive(self):
+        time.sleep(self.args.pause)
         while True:
             data = self.conn.recv(1 << 20)
             if not data:
@@ -144,12 +145,20 @@ def main():
     parser.add_argument("--accept", type=int, default=1, help="how many connections")
     parser.add_argument("--connections", type=int, default=1, help="how many to open, one after the other")
     parser.add_argument("--fastopen", action="store_true", help="the first data go out with the SYN")
+    parser.add_argument("--pause", type=float, default=0, help="seconds before it begins to read")
+    parser.add_argument("--buffer", type=int, default=0, help="bytes of the receive buffer, 0: as the kernel has it")
     parser.add_argument("--keep", action="store_true", help="do not close before a line comes on the standard input")
     parser.add_argument("--timeout", type=float, default=120)
     args = parser.parse_args()
     family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
     protocol = socket.IPPROTO_TCP if args.tcp else IPPROTO_MPTCP
-    make = lambda: socket.socket(family, socket.SOCK_STREAM, protocol)
+
+    def make():
+        made = socket.socket(family, socket.SOCK_STREAM, protocol)
+        if args.buffer:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, args.buffer)
+        return made
+
     if args.role == "listen":
         server = make()
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

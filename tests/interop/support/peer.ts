@@ -28,6 +28,10 @@ export interface PeerOptions {
   readonly accept?: number;
   /** Connections to open, one after the other. */
   readonly connections?: number;
+  /** Seconds before it begins to read. */
+  readonly pause?: number;
+  /** Bytes of its receive buffer. */
+  readonly buffer?: number;
   /** Does not close a connection before `release()`. */
   readonly keep?: boolean;
 }
