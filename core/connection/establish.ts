@@ -128,6 +128,7 @@ function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const option = capableOption(meta, false);
   if (option === null || option.senderKey === undefined) {
     if (meta.capable) meta.host.count("MPCapableFallbackSYNACK");
+    if (subflow.triedPlain) meta.host.swallowed(subflow.remote.address);
     subflow.learn(PLAIN);
     startFallback(meta, subflow, now);
     return true;

@@ -49,6 +49,10 @@ export interface ConnectionHost extends SubflowHost {
   flowNumbers(key: number): FlowNumbers;
   /** A key whose token no connection of the host has (draft ARC-7). */
   newKey(): Key;
+  /** Whether SYNs with MP_CAPABLE are known not to come to `address`. */
+  swallows(address: string): boolean;
+  /** Only a SYN without MP_CAPABLE was answered from `address`. */
+  swallowed(address: string): void;
   /** Finds link and free local port for a path; null when there is none. */
   planFlow(spec: Pick<PathSpec, "local" | "remote"> & { readonly dscp?: number }): FlowPlan | null;
   /** Enters a subflow of `connection` into the demultiplexer; false when it is full or taken. */

@@ -130,7 +130,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#observer = observer;
     this.policies = policies;
     const { experiments } = host;
-    this.capable = experiments.mptcp ?? true;
+    const hopeless = role === "client" && host.swallows(remote.address);
+    this.capable = (experiments.mptcp ?? true) && !hopeless;
     this.#mode = this.capable || role === "server" ? OFFERED : TCP;
     this.#mapping = experiments.shortDss === true ? DSS_MAPPING : DSS_MAPPING | DSS_DSN_8;
     const receiveBuffer = experiments.receiveBuffer ?? DEFAULT_BUFFER;

@@ -43,6 +43,7 @@ import { TIME_WAIT_LENGTH, type TimeWait } from "../subflow/time_wait.ts";
 import { parseHost } from "../wire/ip.ts";
 import type { Key } from "../wire/mptcp.ts";
 import { type PacketIn, type PacketOut, packetOut } from "../wire/packet.ts";
+import { BlackHoles } from "./black_holes.ts";
 import { Counters, RateLimit } from "./counters.ts";
 import { demultiplex } from "./demux.ts";
 import { Flows } from "./flows.ts";
@@ -105,6 +106,7 @@ export class Stack implements ConnectionHost {
   readonly tokens = new Tokens();
   readonly routes = new Routes();
   readonly strays = new Strays();
+  readonly #blackHoles = new BlackHoles();
   readonly memory: MemoryLimits;
   readonly experiments: Experiments;
   /** Limits of replies to strangers. */
@@ -319,6 +321,9 @@ export class Stack implements ConnectionHost {
       const subflow = firstSubflow(connection, plan);
       if (this.register(subflow, connection)) {
         if (options.userTimeout !== undefined) connection.setUserTimeout(options.userTimeout);
+        if (!connection.capable && (this.experiments.mptcp ?? true)) {
+          this.count("MPCapableSYNTXDisabled");
+        }
         this.#live.add(connection);
         connection.begin(subflow);
         subflow.open(now);
@@ -421,6 +426,15 @@ export class Stack implements ConnectionHost {
 
   count(name: string, by = 1): void {
     this.counters.count(name, by);
+  }
+
+  swallows(address: string): boolean {
+    return this.#blackHoles.has(address, this.now);
+  }
+
+  swallowed(address: string): void {
+    this.count("Blackhole");
+    this.#blackHoles.found(address, this.now);
   }
 
   randomWord(): number {

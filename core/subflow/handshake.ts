@@ -84,6 +84,11 @@ export class Handshake {
     return this.#sentAt;
   }
 
+  /** A SYN went without the MP_CAPABLE of those before it. */
+  get triedPlain(): boolean {
+    return this.#option.kind === "capable" && this.#sends > CAPABLE_SYNS;
+  }
+
   /** The link refused the third ACK: it is still to be sent. */
   get ackOwed(): boolean {
     return this.#ackOwed;

@@ -284,6 +284,11 @@ export class Subflow implements SubflowView {
     return (this.#handshake?.sends ?? 2) > 1;
   }
 
+  /** A SYN went without the MP_CAPABLE of those before it. */
+  get triedPlain(): boolean {
+    return this.#handshake?.triedPlain ?? false;
+  }
+
   /** What the handshake says; null when it is over. */
   get option(): SynOption | null {
     return this.#handshake?.option ?? null;

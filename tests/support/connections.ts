@@ -55,6 +55,12 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
     return { high: 1, low: 2 };
   }
 
+  swallows(): boolean {
+    return false;
+  }
+
+  swallowed(): void {}
+
   planFlow(): FlowPlan | null {
     return null;
   }

@@ -296,6 +296,57 @@ describe("MP_CAPABLE, client (RFC 8684 §3.1)", () => {
   });
 });
 
+describe("a path that swallows SYNs with MP_CAPABLE", () => {
+  /** Connects over it: the third SYN is answered. */
+  function swallowed(d: Dialogue): void {
+    const app = d.connect();
+    const peer = d.called();
+    d.pass(3e6);
+    assertEquals(peer.takeAll().length, 3);
+    peer.offers({}, "S.", []);
+    peer.gets(". 1 ack 1 <!mpc>");
+    app.abort();
+    peer.gets("R.");
+  }
+
+  it("costs only the first connection to a destination the time of two SYNs, for an hour", () => {
+    using d = new Dialogue();
+    swallowed(d);
+    d.pass(3590e6);
+    d.connect();
+    d.called().gets("S 0 <!mpc>");
+    assertEquals([d.counter("Blackhole"), d.counter("MPCapableSYNTXDisabled")], [1, 1]);
+    d.pass(20e6);
+    d.sent.length = 0;
+    d.connect();
+    d.called().gets("S 0 <mpc>");
+  });
+
+  it("says nothing about others", () => {
+    using d = new Dialogue();
+    swallowed(d);
+    const { now, stack } = d;
+    const observer = { onEstablished() {}, onReadable() {}, onWritable() {}, onClosed() {} };
+    stack.connect(now, { remote: { address: d.address(1, 2), port: 80 }, observer });
+    d.called().gets("S 0 <mpc>");
+  });
+
+  it("is none where nothing is answered, or a plain server answers the second", () => {
+    for (const time of [3e6, 1e6]) {
+      using d = new Dialogue();
+      const app = d.connect();
+      const peer = d.called();
+      d.pass(time);
+      peer.takeAll();
+      if (time < 3e6) peer.offers({}, "S.", []);
+      app.abort();
+      d.sent.length = 0;
+      d.connect();
+      d.called().gets("S 0 <mpc>");
+    }
+  });
+});
+
 describe("a SYN that comes again without MP_CAPABLE (RFC 8684 §3.1)", () => {
   function asked() {
     const d = new Dialogue();
