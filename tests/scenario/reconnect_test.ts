@@ -64,3 +64,49 @@ describe("a connection from the same port as one in TIME-WAIT", () => {
     }
   }
 });
+
+/** Opens and ends `count` connections one after the other, `first` first; how many a second there are of each thousand. */
+function rates(count: number, client: Experiments, first: "client" | "server"): number[] {
+  using t = new Topology({
+    paths: { a: { rate: "100 Mbit/s", delay: "0.1 ms" } },
+    client: { ...client, timeWaits: 40_000 },
+    server: { timeWaits: 40_000 },
+    policies: { pathManager: passive() },
+  });
+  const listener = t.server.listen(0, { port: 80, observer: { onConnection() {} } });
+  const remote = { address: "10.0.0.1", port: 80 };
+  const result: number[] = [];
+  let start = t.now;
+  for (let i = 1; i <= count; i++) {
+    const one = t.client.connect(t.now, { remote, observer: IDLE });
+    let other: MetaSocket | null = null;
+    t.runUntil(() => one.closed || (other ??= listener.accept()) !== null, 1e6);
+    t.runUntil(() => one.established || one.closed, 1e6);
+    assert(one.established);
+    const [early, late] = first === "client" ? [one, other!] : [other!, one];
+    early.finish(t.now);
+    t.runUntil(() => late.atEnd, 1e6);
+    late.finish(t.now);
+    t.runUntil(() => early.atEnd, 1e6);
+    assertEquals([one.code, other!.code], [null, null]);
+    for (const socket of [one, other!]) socket.close(t.now);
+    if (i % 1000 > 0) continue;
+    result.push(1e9 / (t.now - start));
+    start = t.now;
+  }
+  return result;
+}
+
+describe("connections to one peer, one after the other", () => {
+  for (const [kind, client] of [["plain TCP", { mptcp: false }], ["MPTCP", {}]] as const) {
+    for (const first of ["server", "client"] as const) {
+      // There are fewer ports than that: the last ones meet TIME-WAIT.
+      it(`come about as fast to the last of 30,000 as at the beginning: ${kind}, the ${first} ends first`, () => {
+        const all = rates(30_000, client, first);
+        const [, second] = all;
+        const slowest = Math.min(...all);
+        assert(slowest >= 0.8 * second!, `${slowest} a second, ${second} before`);
+      });
+    }
+  }
+});
