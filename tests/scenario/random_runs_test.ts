@@ -36,16 +36,20 @@ const KEPT: ReadonlyMap<number, string> = new Map([
 
 /** Seeds that fail still, and why. They are run and told; one that passes is to move to those above. */
 const KNOWN: ReadonlyMap<number, string> = new Map([
+  [
+    4738,
+    "the server's connection is left behind proxies that acknowledge and drop: not explained yet",
+  ],
   ...[12583, 18737, 33047].map((seed) =>
     [
       seed,
       "options fail late: the FIN of a path that is left ends the data to a peer that falls back before it comes",
     ] as const
   ),
-  ...[3202, 3862, 4738, 5553, 7911, 9563, 10487].map((seed) =>
+  ...[3202, 3862, 5553, 7911, 9563, 10487].map((seed) =>
     [
       seed,
-      "a proxy that acknowledges and drops hits the oldest byte in each round of repairs",
+      "late behind a proxy that acknowledges and drops: it probably hits the oldest byte in each round of repairs",
     ] as const
   ),
 ]);
