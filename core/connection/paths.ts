@@ -25,6 +25,8 @@ export class PathTransportOf implements PathTransport {
   readonly #meta: MetaSocket;
   readonly #plugin: PathManagerPlugin;
   #side: ConnectionPaths | null = null;
+  /** The only subflow there ever was, which is left as soon as all in flight is acknowledged. */
+  #draining: Subflow | null = null;
 
   /** @param meta The connection. @param plugin Its path manager. */
   constructor(meta: MetaSocket, plugin: PathManagerPlugin) {
@@ -135,6 +137,10 @@ export class PathTransportOf implements PathTransport {
   /** Ends a batch. */
   flush(): void {
     this.#side?.flush();
+    const draining = this.#draining;
+    if (draining === null || !draining.drained) return;
+    this.#draining = null;
+    this.#meta.reset(draining, RST_UNSPECIFIED, this.now);
   }
 
   /**
@@ -255,15 +261,16 @@ export class PathTransportOf implements PathTransport {
   /** A subflow is used no longer: what it carries is offered to the others at once. False: it had ended, or had been left before. */
   #leave(subflow: Subflow): boolean {
     const meta = this.#meta;
-    // Its FIN would say that the data end here; also to a peer that has fallen back on the only subflow, and whose first DATA_ACK is awaited in vain.
+    // Its FIN would say that the data end here: on plain TCP, and on the only subflow there ever was to a peer that our options reach no longer.
     const { trust, sender } = subflow;
-    const unheard = meta.alone && !subflow.join && trust.out === "unproved" && sender.bytesSent > 0;
-    if (meta.fallback || unheard) {
+    const only = meta.alone && !subflow.join && sender.bytesSent > 0;
+    if (meta.fallback || (only && trust.out === "unproved")) {
       if (subflow.ended !== null) return false;
       meta.reset(subflow, RST_UNSPECIFIED, this.now);
       return true;
     }
-    if (!subflow.leave(this.now)) return false;
+    if (!subflow.leave(this.now, !only)) return false;
+    if (only) this.#draining = subflow;
     meta.reinject(subflow);
     if (subflow.ended !== null) meta.subflowEnded();
     return true;

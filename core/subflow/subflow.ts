@@ -125,6 +125,8 @@ export class Subflow implements SubflowView {
   #released = false;
   #finWanted = false;
   #leaving = false;
+  /** It is left by a RST, once all in flight is acknowledged. */
+  #drains = false;
   #prioOwed = false;
   #backupByUs: boolean;
   #backupByPeer: boolean;
@@ -251,7 +253,7 @@ export class Subflow implements SubflowView {
 
   /** May carry data: established, proved if it is a join (RFC 8684 §3.2), and no FIN is wanted. */
   get usable(): boolean {
-    return this.#tcp.maySend && !this.#finWanted && !this.provisional;
+    return this.#tcp.maySend && !this.#finWanted && !this.#drains && !this.provisional;
   }
 
   /** Joined, but the fourth ACK has not come (RFC 8684 §3.2). */
@@ -759,16 +761,22 @@ export class Subflow implements SubflowView {
    * It is used no longer, although it could be. One that works ends by a FIN exchange (RFC 8684 §3.4.2: MUST) and carries nothing new meanwhile; one that
    * does not, or whose handshake is not over, by a RST, and so does one whose FIN is not answered. False: it had been left before.
    */
-  leave(now: Micros): boolean {
+  leave(now: Micros, byFin: boolean): boolean {
     if (this.#leaving || this.#ended !== null) return false;
     this.#leaving = true;
     if (this.#tcp.opening || this.provisional || this.#stale) {
       this.reset(RST_UNSPECIFIED, now);
       return true;
     }
-    this.finish(now);
+    if (byFin) this.finish(now);
+    else this.#drains = true;
     this.#deadlines.set(TIMER_END, now + LEAVE_LENGTH);
     return true;
+  }
+
+  /** It was left without a FIN, and all that it carried is acknowledged: the RST is due. */
+  get drained(): boolean {
+    return this.#drains && this.sender.board.empty;
   }
 
   /** We use it no longer. */

@@ -448,11 +448,14 @@ describe("the end of the only subflow", () => {
 
   it("by a FIN without options that answers ours, on a path that we have left, is none", () => {
     using d = new Dialogue();
-    const { peer, app } = proved(d);
+    const { peer, app } = d.opened();
+    peer.sends("P. 1:101 ack 1 <dack8 1, map8 1 1 100>");
+    d.pass(40e3);
+    peer.takeAll();
     d.stack.removeAddress(d.now, d.address(0));
-    peer.gets(". 101 <rm 0>");
-    peer.gets("F. 101");
-    peer.sends("F. 101 ack 102");
+    peer.gets(". 1 <rm 0>");
+    peer.gets("F. 1");
+    peer.sends("F. 101 ack 2");
     assertEquals([app.socket.atEnd, app.socket.fallback, app.code], [false, false, undefined]);
   });
 
