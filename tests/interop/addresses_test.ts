@@ -216,6 +216,11 @@ needs("kernel", "python3").describe("subflows that work, used no longer", () => 
       await exchangeAndLeave(meeting, SIZE, () => leave(stand, conn), () => [FOUR[0]!]);
       const { RmAddrTx = 0, RmSubflow, TcpOutRsts = 0, MPRstRx = 0 } = stand.host.counters;
       assertEquals([RmAddrTx, RmSubflow, TcpOutRsts, MPRstRx], [counts.RmAddr ?? 0, 3, 0, 0]);
+      // Its worker counts them a moment after they have come.
+      await until(
+        "the kernel has heeded the removals",
+        async () => (await stand.lab.nstat()).RmAddr === counts.RmAddr,
+      );
       const kernel = await stand.lab.nstat();
       assertEquals([kernel.RmAddr, kernel.RmAddrDrop], [counts.RmAddr, undefined]);
       assertNoTrouble(kernel);
