@@ -263,7 +263,7 @@ export class PathTransportOf implements PathTransport {
     const meta = this.#meta;
     // Its FIN would say that the data end here: on plain TCP, and on the only subflow there ever was to a peer that our options reach no longer.
     const { trust, sender } = subflow;
-    const only = meta.alone && !subflow.join && sender.bytesSent > 0;
+    const only = !meta.joinedOnce && !subflow.join && sender.bytesSent > 0;
     if (meta.fallback || (only && trust.out === "unproved")) {
       if (subflow.ended !== null) return false;
       meta.reset(subflow, RST_UNSPECIFIED, this.now);

@@ -19,6 +19,7 @@ const KEPT: ReadonlyMap<number, string> = new Map([
     "a FIN that left a path was the end of the data to a peer that falls back before it comes",
   ],
   [18737, "as 12583"],
+  [33047, "as 12583, with a join on its way that never came to be"],
   [12, "a path manager that opens several paths of one address heard not of its return"],
   [1591, "as 12, while the paths before are still being closed"],
   [1193, "a FIN that left a path was the end of the data to a peer that had fallen back"],
@@ -45,12 +46,6 @@ const KNOWN: ReadonlyMap<number, string> = new Map([
     4738,
     "the server's connection is left behind proxies that acknowledge and drop: not explained yet",
   ],
-  ...[33047].map((seed) =>
-    [
-      seed,
-      "options fail late: the FIN of a path that is left ends the data to a peer that falls back before it comes",
-    ] as const
-  ),
   ...[3202, 3862, 5553, 7911, 9563, 10487].map((seed) =>
     [
       seed,
