@@ -30,6 +30,8 @@ const USER_TIMEOUT = 300;
 const CLOSE_TIMEOUT = 60;
 const REOPENED_WITHIN = 60;
 const TIME_WAIT = 60;
+/** Seconds that a connection which was closed waits for a peer that answers and takes nothing. */
+const CLOSED_PATIENCE = 3600;
 /** Five segments in a row that are lost, where the first timeout is that of RFC 6298 (5.7). */
 const REPEATED = 100;
 
@@ -510,6 +512,11 @@ export function perform(run: Run): Came {
     // TIME-WAIT, FINs that are lost, peers that are away; paths that come back meanwhile.
     const last = Math.max(0, ...run.actions.map(({ at, length }) => at + length));
     t.runTo(Math.max(t.seconds, last) + USER_TIMEOUT + 2 * CLOSE_TIMEOUT + TIME_WAIT + 120);
+    // A proxy that acknowledges in the name of a peer that is gone is a peer that answers and takes nothing: an hour.
+    const waiting = [t.client, t.server].some((stack) => stack.usage().connections > 0);
+    if (waiting && describeRun(run).includes("acknowledge and drop")) {
+      t.runTo(t.seconds + CLOSED_PATIENCE + TIME_WAIT);
+    }
     for (const [name, stack] of [["client", t.client], ["server", t.server]] as const) {
       const usage = stack.usage();
       const left = Object.entries(usage).filter(([, count]) => count !== 0);

@@ -42,10 +42,6 @@ const KEPT: ReadonlyMap<number, string> = new Map([
 
 /** Seeds that fail still, and why. They are run and told; one that passes is to move to those above. */
 const KNOWN: ReadonlyMap<number, string> = new Map([
-  [
-    4738,
-    "the server's connection is left behind proxies that acknowledge and drop: not explained yet",
-  ],
   ...[3202, 3862, 5553, 7911, 9563, 10487].map((seed) =>
     [
       seed,
