@@ -8,6 +8,7 @@ import { u8 } from "../../wasm/mod.ts";
 import { needs } from "../support/tools.ts";
 import { startPeer } from "./support/peer.ts";
 import { Meeting, type Role, Stand } from "./support/stand.ts";
+import { until } from "./support/wait.ts";
 
 /** Segments whose checksum the kernel of a namespace found wrong. */
 async function badSegments(namespace: Namespace): Promise<number> {
@@ -158,7 +159,7 @@ needs("kernel", "python3").describe("no damaged byte arrives", () => {
     });
   }
 
-  it("from the only path whose middlebox rewrites payload: the connection ends", async () => {
+  it("from the only path whose middlebox rewrites payload: the connection ends at once, by an error that names the checksum", async () => {
     await using stand = await Stand.open({
       lab: { checksum: true, endpoints: "none" },
       interfaces: {
@@ -166,8 +167,6 @@ needs("kernel", "python3").describe("no damaged byte arrives", () => {
         family: 4,
         wrap: (link) => impair(link, { receive: [rewrite(100)] }),
       },
-      // It waits no longer than that for another path.
-      host: { experiments: { closeTimeout: 100_000 } },
     });
     await using meeting = await stand.meet("client", "echo");
     const { conn } = meeting;
@@ -175,12 +174,20 @@ needs("kernel", "python3").describe("no damaged byte arrives", () => {
     const sending = conn.write(sent).catch(() => {});
     const received = new Uint8Array(1 << 20);
     let bytes = 0;
-    await assertRejects(async () => {
-      while (bytes < sent.length) bytes += (await conn.read(received.subarray(bytes)))!;
-    }, Deno.errors.ConnectionAborted);
+    // At once, and by name.
+    await assertRejects(
+      async () => {
+        while (bytes < sent.length) bytes += (await conn.read(received.subarray(bytes)))!;
+      },
+      Deno.errors.ConnectionAborted,
+      "checksum",
+    );
     await sending;
     assert(bytes > 0);
     assertEquals(received.subarray(0, bytes), sent.subarray(0, bytes));
-    assert(stand.host.counters.DSSCorruptionReset! >= 1);
+    const { DSSCorruptionReset, DataCsumErr, MPRstTx } = stand.host.counters;
+    assertEquals([DSSCorruptionReset, DataCsumErr, MPRstTx], [1, 1, 1]);
+    // The kernel is told why, too, and keeps nothing.
+    await until("the kernel has the RST", async () => (await stand.lab.nstat()).MPRstRx === 1);
   });
 });
