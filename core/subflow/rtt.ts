@@ -13,7 +13,9 @@ export const MAX_RTO: Micros = 60e6;
 /** Least timeout for first data where a SYN was lost (RFC 6298 §5.7). */
 const LOST_SYN_RTO: Micros = 3e6;
 /** Of the clock in timestamps (timestamps.ts). */
-const TICK: Micros = 1000;
+export const TICK: Micros = 1000;
+/** Samples without doubt that must lie between two in doubt. */
+const SURE_BEFORE_DOUBT = 8;
 /** How long a least round-trip time stays valid. */
 const MIN_RTT_WINDOW: Micros = 10e6;
 
@@ -31,6 +33,8 @@ export class Rtt {
   #timeouts = 0;
   /** Timeouts since a sample. */
   #backOff = 0;
+  /** Samples since one that was in doubt. */
+  #sure = SURE_BEFORE_DOUBT;
 
   /** Its mean deviation. */
   get rttVar(): Micros {
@@ -67,8 +71,16 @@ export class Rtt {
     if (heard.rtt >= 0) this.#sample(Math.max(1, heard.rtt), now);
   }
 
-  /** Takes a sample by the timestamp that came back, of whatever sending it tells (RFC 7323 §4.1): exact to a tick, so that what is smoothed moves no further than that demands. */
-  sampleEchoed(rtt: Micros, now: Micros): void {
+  /**
+   * Takes a sample by the timestamp that came back, of whatever sending it tells (RFC 7323 §4.1): exact to a tick, so that what is smoothed moves no
+   * further than that demands. One in `doubt`, which a lost ACK may have made as long as a timeout, counts where enough others have come since the last
+   * such: else each would make the next timeout, and so itself, longer. The back-off stays where it does not.
+   */
+  sampleEchoed(rtt: Micros, doubt: boolean, now: Micros): void {
+    if (doubt) {
+      if (this.#sure < SURE_BEFORE_DOUBT) return;
+      this.#sure = -1;
+    }
     if (this.#minRtt === null) this.#sample(Math.max(1, rtt), now);
     else this.#smooth(Math.min(Math.max(this.srtt, rtt - TICK), rtt + TICK), false);
   }
@@ -83,6 +95,7 @@ export class Rtt {
   }
 
   #smooth(value: Micros, first: boolean): void {
+    this.#sure++;
     if (first) {
       // RFC 6298 §2.2
       this.srtt = value;

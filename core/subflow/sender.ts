@@ -10,7 +10,7 @@ import { NewReno } from "./newreno.ts";
 import type { Output } from "./output.ts";
 import { type LossDetection, type Progress, Rack } from "./rack.ts";
 import { fastRecovery, lossRecovery, OPEN, type Recovery } from "./recovery.ts";
-import { Rtt } from "./rtt.ts";
+import { Rtt, TICK } from "./rtt.ts";
 import { Heard } from "./heard.ts";
 import type { Mapping } from "./pieces.ts";
 import { Scoreboard } from "./scoreboard.ts";
@@ -376,10 +376,15 @@ export class Sender {
     return OUTCOME_HEARD | OUTCOME_WORK;
   }
 
-  /** What was sent twice tells a round trip by the timestamp that it echoes (RFC 7323 §4). */
+  /**
+   * What was sent twice tells a round trip by the timestamp that it echoes (RFC 7323 §4). Where an older sending is echoed and the last one may be what
+   * is answered, either the path is slow, or the peer answers again as its ACK was lost: that leaves doubt.
+   */
   #sampleEcho(now: Micros): void {
     const roundTrip = this.#timestamps.roundTrip(now);
-    if (roundTrip >= 0) this.rtt.sampleEchoed(roundTrip, now);
+    if (roundTrip < 0) return;
+    const doubt = heard.sentTime >= 0 && roundTrip > now - heard.sentTime + TICK;
+    this.rtt.sampleEchoed(roundTrip, doubt, now);
   }
 
   /** Takes the SACK blocks in `rx`, of each what lies above `least`. */

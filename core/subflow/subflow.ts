@@ -63,6 +63,8 @@ const FIN_WAIT_2_LENGTH: Micros = 60e6;
 
 /** How long both FINs of a subflow that is used no longer may take: nothing waits for it, but its path cannot be opened anew before. */
 const LEAVE_LENGTH: Micros = 60e6;
+/** Longest round trip that a handshake tells whose SYN went more than once. */
+const SLOWEST_OPENING: Micros = 4e6;
 /** Timeouts in a row after which its FIN, and what was sent before, is taken for unanswered. */
 const LEAVE_TIMEOUTS = 3;
 
@@ -471,13 +473,19 @@ export class Subflow implements SubflowView {
   /** Takes the round trip of a handshake whose last segment is in `rx`; true when a SYN, or its answer, was lost. */
   #measure(handshake: Handshake, now: Micros): boolean {
     const { begunAt } = handshake;
-    // Where the answer is one to the first, the repeats were not needed: the path is slow.
-    if (handshake.sentOnce || this.timestamps.echoes(begunAt)) {
+    if (handshake.sentOnce) {
       this.sender.measured(now - begunAt, now);
       return false;
     }
+    // Where the answer is one to the first, the repeats were not needed: the path is slow. Or answers were lost: no long outage counts as a round trip.
+    if (this.timestamps.echoes(begunAt)) {
+      this.sender.measured(Math.min(now - begunAt, SLOWEST_OPENING), now);
+      return false;
+    }
     const roundTrip = this.timestamps.roundTrip(now);
-    if (roundTrip >= 0) this.sender.rtt.sampleEchoed(roundTrip, now);
+    if (roundTrip >= 0) {
+      this.sender.rtt.sampleEchoed(Math.min(roundTrip, SLOWEST_OPENING), false, now);
+    }
     return handshake.sends > 1;
   }
 

@@ -1,5 +1,5 @@
 import { describe, it } from "@std/testing/bdd";
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import {
   Deadlines,
   SUBFLOW_TIMERS,
@@ -84,6 +84,24 @@ describe("round-trip time (RFC 6298)", () => {
     assertEquals([rtt.base, rtt.srtt], [3e6, 1e6]);
     rtt.sample(told(100e3), 0);
     assertEquals(rtt.base, 300e3);
+  });
+
+  it("believes an echo in doubt once, then after eight samples: lost ACKs would make each timeout longer than the last", () => {
+    const rtt = new Rtt();
+    rtt.sample(told(100e3), 0);
+    rtt.sampleEchoed(1e6, true, 1e6);
+    const { base } = rtt;
+    assert(base > 300e3);
+    rtt.backOff();
+    rtt.sampleEchoed(10e6, true, 11e6);
+    assertEquals([rtt.base, rtt.backedOff], [base, 1]);
+    // One without doubt takes the back-off away.
+    rtt.sampleEchoed(100e3, false, 12e6);
+    assertEquals(rtt.backedOff, 0);
+    for (let i = 0; i < 7; i++) rtt.sample(told(100e3), 12e6);
+    const { base: settled } = rtt;
+    rtt.sampleEchoed(2e6, true, 14e6);
+    assert(rtt.base > settled);
   });
 
   it("keeps the least sample of the last 10 s", () => {
