@@ -8,6 +8,7 @@ import { pathToFileURL } from "node:url";
 import { print } from "../cli/output.ts";
 import type { ElementFactory } from "../core/link/sim/elements/element.ts";
 import type { Direction } from "./kernel/ends.ts";
+import { carry } from "./load.ts";
 import type { RigOptions } from "./rig.ts";
 
 /** Bytes whose cost is measured, and before them such as only warm up. */
@@ -31,35 +32,7 @@ function processorSeconds(): number {
 /** A connection on the emulated network; the result moves bytes from server to client. */
 async function begin(options: RigOptions): Promise<(bytes: number) => void> {
   const { Rig }: typeof import("./rig.ts") = await import(at("bench/rig.ts"));
-  const rig = new Rig(options);
-  const source = new Uint8Array(1 << 16);
-  const target = new Uint8Array(1 << 18);
-  let wanted = 0;
-  let written = 0;
-  let read = 0;
-  const write = (): void => {
-    while (written < wanted) {
-      const left = wanted - written;
-      const piece = left < source.length ? source.subarray(0, left) : source;
-      const taken = rig.sender.write(rig.now, piece, 0);
-      written += taken;
-      if (taken === 0) return;
-    }
-  };
-  rig.connect({
-    onWritable: write,
-    onReadable(socket) {
-      for (let count = 1; count > 0;) {
-        count = socket.read(rig.now, target);
-        read += count;
-      }
-    },
-  });
-  return (bytes) => {
-    wanted += bytes;
-    write();
-    rig.run(() => read >= wanted);
-  };
+  return carry(new Rig(options));
 }
 
 /** Processor seconds per gigabyte of a transfer as in transfer_bench.ts; 0 subflows: TCP. */

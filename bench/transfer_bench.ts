@@ -4,14 +4,12 @@
  */
 
 import { nDiffPorts } from "../pm/mod.ts";
+import { carry } from "./load.ts";
 import { Rig, type RigOptions } from "./rig.ts";
 
 /** 100 Mbit. */
 const BYTES = 12_500_000;
 const GROUP = "in-process transfer of 100 Mbit";
-
-const source = new Uint8Array(1 << 16);
-const target = new Uint8Array(1 << 18);
 
 const here = new Uint8Array(BYTES);
 const there = new Uint8Array(BYTES);
@@ -19,43 +17,14 @@ Deno.bench({ group: GROUP, name: "memory copy", fn: () => there.set(here) });
 
 /** Registers a transfer over a connection that stays open, so that neither handshake nor slow start counts. */
 function transfer(name: string, baseline: boolean, options: Partial<RigOptions>): void {
-  let move: (() => void) | null = null;
-  const begin = (): () => void => {
-    const rig = new Rig({ paths: { link: [] }, ...options });
-    let written = 0;
-    let wanted = 0;
-    let read = 0;
-    const write = (): void => {
-      while (written < wanted) {
-        const left = wanted - written;
-        const piece = left < source.length ? source.subarray(0, left) : source;
-        const taken = rig.sender.write(rig.now, piece, 0);
-        written += taken;
-        if (taken === 0) return;
-      }
-    };
-    rig.connect({
-      onWritable: write,
-      onReadable(socket) {
-        for (let count = 1; count > 0;) {
-          count = socket.read(rig.now, target);
-          read += count;
-        }
-      },
-    });
-    return () => {
-      wanted += BYTES;
-      write();
-      rig.run(() => read >= wanted);
-    };
-  };
+  let move: ((bytes: number) => void) | null = null;
   Deno.bench({
     group: GROUP,
     name,
     baseline,
     fn() {
-      move ??= begin();
-      move();
+      move ??= carry(new Rig({ paths: { link: [] }, ...options }));
+      move(BYTES);
     },
   });
 }

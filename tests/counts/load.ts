@@ -7,6 +7,7 @@
 
 import { memoryUsage } from "node:process";
 import { print } from "../../cli/output.ts";
+import { carry } from "../../bench/load.ts";
 import { Rig, type RigOptions } from "../../bench/rig.ts";
 import { delay } from "../../core/link/sim/elements/delay.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
@@ -67,40 +68,6 @@ const LOADS: Readonly<Record<string, RigOptions>> = {
   two_paths_loss: two(0.01),
 };
 
-/** A connection that is there; the result moves bytes over it. */
-function begin(options: RigOptions): (bytes: number) => void {
-  const source = new Uint8Array(1 << 16);
-  const target = new Uint8Array(1 << 18);
-  const rig = new Rig(options);
-  let wanted = 0;
-  let written = 0;
-  let read = 0;
-  const write = (): void => {
-    while (written < wanted) {
-      const left = wanted - written;
-      const piece = left < source.length ? source.subarray(0, left) : source;
-      const taken = rig.sender.write(rig.now, piece, 0);
-      written += taken;
-      if (taken === 0) return;
-    }
-  };
-  rig.connect({
-    onWritable: write,
-    onReadable(socket) {
-      for (let count = 1; count > 0;) {
-        count = socket.read(rig.now, target);
-        read += count;
-      }
-    },
-  });
-  const done = (): boolean => read >= wanted;
-  return (bytes) => {
-    wanted += bytes;
-    write();
-    rig.run(done);
-  };
-}
-
 /** Collects what is left behind. */
 function collect(): void {
   const { gc } = globalThis as { gc?: () => void };
@@ -148,7 +115,7 @@ function count(what: string | undefined, move: (bytes: number) => void): unknown
 const [what, name = ""] = Deno.args;
 const load = LOADS[name];
 if (load === undefined) throw new RangeError(`Cannot run the load "${name}" as there is none`);
-const move = begin(load);
+const move = carry(new Rig(load));
 move(WINDOW.warmUp);
 print(JSON.stringify(count(what, move)));
 if (control === undefined) throw new Error("Unreachable: keeps the garbage from being left out");

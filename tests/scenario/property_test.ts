@@ -38,6 +38,9 @@ const scenario = fc.record({
   cut: fc.option(fc.double({ min: 0.05, max: 1, noNaN: true })),
 }, { noNullPrototype: true });
 
+/** Seconds: the user timeout, after which a connection that hears nothing would end. */
+const MOST = 300;
+
 /** Lost ACKs made round trips of timeouts, and timeouts of 30 s: it took 73 s. */
 const LOST_ACKS = {
   seed: 670527,
@@ -143,13 +146,19 @@ function disturb(t: Topology, s: Scenario, { client, server }: ReturnType<typeof
 }
 
 describe("what was written", () => {
+  it("is read soon where ACKs are lost: no timeout counts as a round trip", () => {
+    using t = topology(LOST_ACKS);
+    t.complete(begin(t, LOST_ACKS), 30);
+  });
+
   it("is what is read, over 2 or 3 paths with losses, with any sizes and policies", () => {
     fc.assert(
       fc.property(scenario, (s) => {
         using t = topology(s);
-        t.complete(begin(t, s), 60);
+        // Where three SYNs are lost one lossy path carries all as plain TCP: six losses in a row are rare, and cost 2^6 timeouts.
+        t.complete(begin(t, s), MOST);
       }),
-      { numRuns: 250, examples: [[LOST_ACKS]] },
+      { numRuns: 250 },
     );
   });
 
@@ -163,7 +172,7 @@ describe("what was written", () => {
         t.runUntil(() => {
           const server = pair.server();
           return server?.received === Math.min(s.up, s.write * 3000) && client.received === s.down;
-        }, 130);
+        }, MOST);
         const server = pair.server();
         assertEquals([server.digest, client.digest], [client.sentDigest, server.sentDigest]);
         // The last DATA_ACK may have been lost with the last subflow: neither waits for ever.
