@@ -94,11 +94,6 @@ export class Handshake {
     return this.#ackOwed;
   }
 
-  /** It joins a connection that there is. */
-  get joins(): boolean {
-    return this.#option.kind === "join";
-  }
-
   /** Whether it is given up rather than sent again. */
   get exhausted(): boolean {
     return this.#sends >= (this.#option.kind === "join" ? JOIN_TRIES : SYN_TRIES);

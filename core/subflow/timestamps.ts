@@ -32,11 +32,6 @@ export class Timestamps {
     return this.#recent;
   }
 
-  /** Shift of our clock. */
-  get offset(): number {
-    return this.#offset;
-  }
-
   /** Our clock: milliseconds (RFC 7323 §5.4: 1 ms to 1 s a tick). */
   value(now: Micros): number {
     return timestampAt(now, this.#offset);

@@ -115,6 +115,21 @@ for (const family of [4, 6] as const) {
   }
 }
 
+/** A connection of ours whose second path has sent the third ACK of its join. */
+function joining(d: Dialogue): { readonly app: App; readonly first: Peer; readonly second: Peer } {
+  const app = d.connect();
+  const peer = d.called();
+  peer.gets("S 0");
+  peer.offers({}, "S.", ["mpc key"]);
+  peer.gets(". 1 ack 1 <mpc keys>");
+  peer.sends(". 1 ack 1 <dack8 1>");
+  const second = d.called(peer.session);
+  second.gets("S 0 <join syn id 1>");
+  second.offers({}, "S.", ["join synack id 0"]);
+  second.gets(". 1 ack 1 <join ack>");
+  return { app, first: peer, second };
+}
+
 describe("a subflow that is left", () => {
   it("and does not work, is reset at once (RFC 8684 §3.4.2)", () => {
     using d = new Dialogue();
@@ -143,16 +158,7 @@ describe("a subflow that is left", () => {
 
   it("before its fourth ACK, is reset", () => {
     const d = new Dialogue({ policies: { pathManager: fullMesh() } });
-    const app = d.connect();
-    const peer = d.called();
-    peer.gets("S 0");
-    peer.offers({}, "S.", ["mpc key"]);
-    peer.gets(". 1 ack 1 <mpc keys>");
-    peer.sends(". 1 ack 1 <dack8 1>");
-    const second = d.called(peer.session);
-    second.gets("S 0 <join syn id 1>");
-    second.offers({}, "S.", ["join synack id 0"]);
-    second.gets(". 1 ack 1 <join ack>");
+    const { app, second } = joining(d);
     app.socket.paths.context.use([1]);
     d.stack.flush(d.now);
     second.gets("R. 1");
@@ -162,16 +168,7 @@ describe("a subflow that is left", () => {
 
   it("is opened anew when it has ended, where it is wanted again", () => {
     const d = new Dialogue({ policies: { pathManager: fullMesh() } });
-    const app = d.connect();
-    const peer = d.called();
-    peer.gets("S 0");
-    peer.offers({}, "S.", ["mpc key"]);
-    peer.gets(". 1 ack 1 <mpc keys>");
-    peer.sends(". 1 ack 1 <dack8 1>");
-    const second = d.called(peer.session);
-    second.gets("S 0 <join syn id 1>");
-    second.offers({}, "S.", ["join synack id 0"]);
-    second.gets(". 1 ack 1 <join ack>");
+    const { app, first, second } = joining(d);
     second.sends(". 1 ack 1 <dack8 1>");
     const { path } = app.socket.subflows[1]!;
     app.socket.paths.context.use([1]);
@@ -181,7 +178,7 @@ describe("a subflow that is left", () => {
     d.silent();
     second.sends("F. 1 ack 2 <dack8 1>");
     second.gets(". 2 ack 2");
-    const third = d.called(peer.session);
+    const third = d.called(first.session);
     third.gets("S 0 <join syn id 1>");
     assert(third.localPort !== second.localPort);
     d.stack.free();

@@ -24,7 +24,7 @@ describe("our clock", () => {
     assertEquals([999, 1000, 1999].map((now) => timestampAt(now, 5)), [5, 6, 6]);
     assertEquals(timestampAt(2000, 0xffffffff), 1);
     const timestamps = new Timestamps(7);
-    assertEquals([timestamps.value(3000), timestamps.offset], [10, 7]);
+    assertEquals(timestamps.value(3000), 10);
   });
 });
 
