@@ -186,20 +186,27 @@ needs("kernel", "python3").describe("one connection after the other", () => {
   });
 });
 
-/** Connects again and again from one port, each time until the peer has ended; prints how many milliseconds each handshake took. */
+/** Connects again and again from one port, each time until the peer has ended; fails where one does not. */
 const RECONNECTS = `
-import socket, sys, time
-for i in range(60):
+import errno, socket, sys, time
+def connect():
     s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, int(sys.argv[1]))
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind(("10.77.1.1", 7000))
-    start = time.monotonic()
     s.connect(("10.77.1.2", 8080))
-    print(round(1000 * (time.monotonic() - start)))
+    return s
+for i in range(60):
+    while True:
+        try:
+            s = connect()
+            break
+        except OSError as error:
+            # The last ACK of the one before is on its way to this side's own kernel.
+            if error.errno != errno.EADDRNOTAVAIL: raise
+            time.sleep(0.002)
     while s.recv(65536):
         pass
     s.close()
-    time.sleep(0.02)
 `;
 
 needs("kernel", "python3").describe(
@@ -217,11 +224,10 @@ needs("kernel", "python3").describe(
             await conn.closed;
           }
         })();
-        const { stdout } = await it.lab.exec(["python3", "-c", RECONNECTS, protocol]);
-        const times = stdout.trim().split("\n").map(Number);
-        assertEquals(times.length, 60);
-        // A SYN that is not taken comes again after a second.
-        assertEquals(times.filter((time) => time >= 900), []);
+        await it.lab.exec(["python3", "-c", RECONNECTS, protocol]);
+        // A SYN that is not taken would come again.
+        const { TCPSynRetrans = 0 } = await it.lab.nstat("TcpExt");
+        assertEquals(TCPSynRetrans, 0);
         listener.close();
         await serving;
       });
