@@ -17,6 +17,7 @@ import type {
 import { Deadlines } from "../subflow/deadlines.ts";
 import type { ReceiveWindow } from "../subflow/receive_window.ts";
 import type { CapableKeys, DataLevel, Timed, Waiter } from "../subflow/shared.ts";
+import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import type { InitialDsn } from "../wire/seq.ts";
@@ -59,6 +60,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly role: "client" | "server";
   readonly localEndpoint: Endpoint;
   readonly remoteEndpoint: Endpoint;
+  readonly tcp: TcpSettings;
 
   readonly keys: Keys;
   /** MP_CAPABLE was offered, or may be accepted. */
@@ -122,12 +124,14 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     remote: Endpoint,
     policies: GuardedPolicies,
     observer: ConnectionObserver,
+    tcp: TcpSettings = DEFAULT_SETTINGS,
   ) {
     this.host = host;
     this.role = role;
     this.localEndpoint = local;
     this.remoteEndpoint = remote;
     this.#observer = observer;
+    this.tcp = tcp;
     this.policies = policies;
     const { experiments } = host;
     const hopeless = role === "client" && host.swallows(remote.address);

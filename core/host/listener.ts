@@ -2,6 +2,7 @@
 
 import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Micros } from "../plugin.ts";
+import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
 
 /** Told when a connection waits to be accepted. */
 export interface ListenerObserver {
@@ -12,6 +13,14 @@ export interface ListenerObserver {
 /** Most connections, half-open or waiting, where nothing else is asked for. */
 export const DEFAULT_BACKLOG = 511;
 
+/** What was chosen for the connections of a listener. */
+export interface ConnectionChoices {
+  /** User timeout; undefined: the default. */
+  readonly userTimeout?: Micros | undefined;
+  /** Of the TCP engine. */
+  readonly tcp?: TcpSettings;
+}
+
 /** One listening port. */
 export class Listener {
   /** Its address; empty = every address of the host. */
@@ -20,6 +29,8 @@ export class Listener {
   readonly port: number;
   /** User timeout of its connections; undefined: the default. */
   readonly userTimeout: Micros | undefined;
+  /** What was chosen of the TCP engine for them. */
+  readonly tcp: TcpSettings;
   /** Connections between SYN and third ACK. */
   readonly halfOpen: Set<MetaSocket> = new Set();
   readonly #waiting: MetaSocket[] = [];
@@ -35,7 +46,7 @@ export class Listener {
     backlog: number,
     observer: ListenerObserver,
     onClose: (listener: Listener) => void,
-    userTimeout?: Micros,
+    { userTimeout, tcp = DEFAULT_SETTINGS }: ConnectionChoices = {},
   ) {
     this.address = address;
     this.port = port;
@@ -43,6 +54,7 @@ export class Listener {
     this.#observer = observer;
     this.#onClose = onClose;
     this.userTimeout = userTimeout;
+    this.tcp = tcp;
   }
 
   /** Whether no more connections are taken in now. */
@@ -110,12 +122,12 @@ export class Listeners {
     port: number,
     backlog: number,
     observer: ListenerObserver,
-    userTimeout?: Micros,
+    choices: ConnectionChoices = {},
   ): Listener {
     const listener = new Listener(address, port, backlog, observer, (closed) => {
       this.#list.splice(this.#list.indexOf(closed), 1);
       for (const connection of closed.halfOpen) this.#halfOpen.delete(connection);
-    }, userTimeout);
+    }, choices);
     this.#list.push(listener);
     return listener;
   }

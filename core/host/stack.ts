@@ -37,6 +37,7 @@ import type { FaultReport } from "../guard/faults.ts";
 import { type Policies, PolicyGuard } from "../guard/policies.ts";
 import type { GuardedSchedulerPlugin } from "../guard/scheduler.ts";
 import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
+import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
 import type { Timed } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIME_WAIT_LENGTH, type TimeWait } from "../subflow/time_wait.ts";
@@ -73,6 +74,8 @@ export interface StackOptions {
   readonly fallbacks: Policies;
   /** Limits of memory. */
   readonly memory?: MemoryLimits;
+  /** What was chosen of the TCP engine where a connection says nothing. */
+  readonly tcp?: TcpSettings;
   /** For research. */
   readonly experiments?: Experiments;
   /** Told of plugins' faults. */
@@ -109,6 +112,8 @@ export class Stack implements ConnectionHost {
   readonly #blackHoles = new BlackHoles();
   readonly memory: MemoryLimits;
   readonly experiments: Experiments;
+  /** What was chosen of the TCP engine. */
+  readonly tcp: TcpSettings;
   /** Limits of replies to strangers. */
   readonly replies: RateLimit;
   readonly #options: StackOptions;
@@ -136,6 +141,7 @@ export class Stack implements ConnectionHost {
       random: (stream) => options.random(stream).float(),
     });
     this.experiments = options.experiments ?? {};
+    this.tcp = options.tcp ?? DEFAULT_SETTINGS;
     this.memory = options.memory ?? {};
     this.replies = new RateLimit(REPLIES, options.random("replies").float);
     this.#nonces = options.random("nonces");
@@ -283,6 +289,7 @@ export class Stack implements ConnectionHost {
       readonly local?: Endpoint;
       readonly observer: ConnectionObserver;
       readonly policies?: Partial<Policies>;
+      readonly tcp?: TcpSettings;
       readonly userTimeout?: Micros;
     },
   ): MetaSocket {
@@ -317,6 +324,7 @@ export class Stack implements ConnectionHost {
         plan.remote,
         this.#guard.all(options.policies),
         observer,
+        options.tcp ?? this.tcp,
       );
       const subflow = firstSubflow(connection, plan);
       if (this.register(subflow, connection)) {
@@ -352,6 +360,7 @@ export class Stack implements ConnectionHost {
       readonly address?: string;
       readonly port: number;
       readonly backlog?: number;
+      readonly tcp?: TcpSettings;
       readonly userTimeout?: Micros;
       readonly observer: ListenerObserver;
     },
@@ -369,8 +378,8 @@ export class Stack implements ConnectionHost {
     if (this.listeners.find(address, port) !== undefined) {
       throw new StackError("AddrInUse", `Cannot listen on port ${port} as another listener has it`);
     }
-    const { backlog = DEFAULT_BACKLOG, observer, userTimeout } = options;
-    return this.listeners.add(address, port, backlog, observer, userTimeout);
+    const { backlog = DEFAULT_BACKLOG, observer, userTimeout, tcp = this.tcp } = options;
+    return this.listeners.add(address, port, backlog, observer, { userTimeout, tcp });
   }
 
   /** Aborts all connections. */
@@ -540,6 +549,7 @@ export class Stack implements ConnectionHost {
       plan.remote,
       this.#guard.all(undefined),
       SILENT,
+      listener.tcp,
     );
     const subflow = firstSubflow(connection, plan);
     if (!this.register(subflow, connection)) {

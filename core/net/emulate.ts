@@ -26,6 +26,7 @@ import {
   describe,
   type Policies,
 } from "./policies.ts";
+import { type TcpOptions, tcpSettings } from "./tcp_options.ts";
 import { VirtualTime } from "./virtual_time.ts";
 
 /** What a path is like; both directions alike. */
@@ -101,6 +102,8 @@ export interface EmulateOptions extends Policies {
    * @default warns on the console, once for each thing that it does wrong
    */
   readonly onPluginFault?: FaultReport;
+  /** Choices about TCP itself, for both hosts, where connect() and listen() say nothing. */
+  readonly tcp?: TcpOptions;
   /** For research: fixed buffers, DSS checksums and the like, for either host. */
   readonly experiments?: { readonly client?: Experiments; readonly server?: Experiments };
   /**
@@ -278,6 +281,7 @@ const OPTIONS: Readonly<Record<keyof EmulateOptions, true>> = {
   trace: true,
   links: true,
   onPluginFault: true,
+  tcp: true,
   experiments: true,
   linger: true,
   idle: true,
@@ -390,6 +394,7 @@ class TwoHosts implements Emulation {
       policies: completePolicies(this.#options),
       fallbacks: defaultPolicies(),
       ...(own === undefined ? {} : { experiments: own }),
+      tcp: tcpSettings("emulate", this.#options.tcp),
       report: onPluginFault ? hearFaults(onPluginFault) : this.#warn,
       random: (name) => this.#network.randomSource(`${host.name}/${name}`),
     });

@@ -23,6 +23,7 @@ import {
   namedPolicies,
   type Policies,
 } from "./policies.ts";
+import { type TcpOptions, tcpSettings } from "./tcp_options.ts";
 import { Registry } from "./registry.ts";
 import { addressesOf, type Resolve, systemResolve } from "./resolve.ts";
 import type { Runtime } from "./runtime.ts";
@@ -81,6 +82,8 @@ export interface HostOptions extends Policies {
    * @default twice the receive buffer
    */
   readonly receiveMemory?: number;
+  /** Choices about TCP itself, where connect() and listen() say nothing. */
+  readonly tcp?: TcpOptions;
   /** For research: fixed buffers, DSS checksums and the like. */
   readonly experiments?: Experiments;
 }
@@ -115,6 +118,12 @@ export interface Waits {
    * @default that of the host
    */
   readonly linger?: Duration;
+  /**
+   * Choices about TCP itself.
+   *
+   * @default those of the host
+   */
+  readonly tcp?: TcpOptions;
 }
 
 /** Options for {@linkcode Host.connect}; plugins named here take the place of the host's. */
@@ -166,6 +175,7 @@ const OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   memory: true,
   receiveMemory: true,
   onPluginFault: true,
+  tcp: true,
   experiments: true,
 };
 const ANY_ADDRESS = new Set(["0.0.0.0", "::", "[::]"]);
@@ -244,6 +254,7 @@ export class Host implements AsyncDisposable {
       policies,
       fallbacks: defaultPolicies(),
       experiments,
+      tcp: tcpSettings("open a host", options.tcp),
       memory: {
         host: checkMemory("memory", options.memory),
         receive: checkMemory("receiveMemory", options.receiveMemory),
@@ -307,6 +318,7 @@ export class Host implements AsyncDisposable {
     const local = localAddress === undefined ? undefined : checkAddress(localAddress, "connect");
     const policies = namedPolicies(options);
     const waits = checkWaits(options, "connect");
+    const tcp = tcpSettings("connect", options.tcp, this.#registry.stack.tcp);
     signal?.throwIfAborted();
     let failure: unknown;
     for (const address of await addressesOf(hostname, this.#resolve)) {
@@ -317,6 +329,7 @@ export class Host implements AsyncDisposable {
           remote: { address, port },
           ...(local === undefined ? {} : { local: { address: local, port: 0 } }),
           ...waits.core,
+          tcp,
           policies,
         }, signal);
         return makeConn(channel, waits.linger ?? this.#linger);
@@ -347,13 +360,14 @@ export class Host implements AsyncDisposable {
       );
     }
     const waits = checkWaits(options, "listen");
+    const tcp = tcpSettings("listen", options.tcp, this.#registry.stack.tcp);
     const address = hostname === undefined || ANY_ADDRESS.has(hostname)
       ? {}
       : { address: checkAddress(hostname, "listen") };
     try {
       return makeListener(
         this.#registry,
-        { port, backlog, ...address, ...waits.core },
+        { port, backlog, tcp, ...address, ...waits.core },
         waits.linger ?? this.#linger,
       );
     } catch (error) {

@@ -11,6 +11,7 @@ import type {
   PathManagerPlugin,
   SchedulerPlugin,
 } from "../plugin.ts";
+import type { TcpSettings } from "../subflow/settings.ts";
 import type { InfoSource } from "./info.ts";
 
 export type { ConnectionObserver, EndReason, NetworkCode };
@@ -68,6 +69,8 @@ export interface TransportConnectOptions {
   readonly local?: Endpoint;
   /** User timeout. */
   readonly userTimeout?: Micros;
+  /** Of the TCP engine. */
+  readonly tcp?: TcpSettings;
   /** Who is told. */
   readonly observer: ConnectionObserver;
   /** Plugins of this connection in place of the host's. */
@@ -88,6 +91,8 @@ export interface TransportListenOptions {
   readonly backlog?: number;
   /** User timeout of its connections. */
   readonly userTimeout?: Micros;
+  /** Of the TCP engine, for its connections. */
+  readonly tcp?: TcpSettings;
   /** Who is told. */
   readonly observer: ListenerObserver;
 }
@@ -96,6 +101,8 @@ export interface TransportListenOptions {
 export interface TransportStack extends DrivenStack {
   /** The time that plugins see: stamped before each verb of a socket. */
   now: Micros;
+  /** What was chosen of the TCP engine where a connection says nothing. */
+  readonly tcp: TcpSettings;
   /** MIB counters. */
   readonly counters: { all(): Record<string, number> };
   /** Connections alive, lingering ones included. */

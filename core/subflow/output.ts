@@ -72,7 +72,7 @@ export class Output {
   readonly #acks: Acks;
   readonly #mtu: Mtu;
   readonly #deadlines: Deadlines<SubflowTimer>;
-  #sack = true;
+  #sack: boolean;
   #scaled = true;
   #segments = 0;
 
@@ -88,6 +88,7 @@ export class Output {
     this.#acks = parts.acks;
     this.#mtu = parts.mtu;
     this.#deadlines = parts.deadlines;
+    this.#sack = parts.level.tcp.sack;
   }
 
   /** Segments and super-segments sent. */

@@ -5,6 +5,7 @@ import type { Key } from "../wire/mptcp.ts";
 import type { PacketOut } from "../wire/packet.ts";
 import type { InitialDsn } from "../wire/seq.ts";
 import type { ReceiveWindow } from "./receive_window.ts";
+import type { TcpSettings } from "./settings.ts";
 import type { TimeWait } from "./time_wait.ts";
 
 /** Something with a deadline in the host's queue. */
@@ -71,6 +72,8 @@ export interface CapableKeys {
 
 /** The connection as its subflows read it. */
 export interface DataLevel {
+  /** What was chosen of the TCP engine. */
+  readonly tcp: TcpSettings;
   /** Handle of the shared send queue's stream. */
   readonly sendStream: number;
   /** Handle of the stream that received bytes go to. */

@@ -3,6 +3,7 @@
  * one that the stack sent on that flow and compares. Lines are those of segment_text.ts. Numbers begin just below 2^32, so that every dialogue wraps.
  */
 
+import { DEFAULT_SETTINGS, type TcpSettings } from "../../core/subflow/settings.ts";
 import { assert, assertEquals } from "@std/assert";
 import { reno } from "../../cc/mod.ts";
 import type {
@@ -155,6 +156,8 @@ export interface DialogueOptions {
   readonly maxSegments?: number;
   readonly experiments?: Experiments;
   readonly memory?: MemoryLimits;
+  /** What is chosen of the TCP engine. */
+  readonly tcp?: Partial<TcpSettings>;
   readonly policies?: Partial<Policies>;
   /** Every initial number and random word of this host. */
   readonly isn?: number;
@@ -197,6 +200,7 @@ export class Dialogue implements Disposable {
       report: (fault) => this.faults.push(fault),
       experiments: { isn, ...options.experiments },
       ...(options.memory === undefined ? {} : { memory: options.memory }),
+      tcp: { ...DEFAULT_SETTINGS, ...options.tcp },
     });
     this.links = [0, 1].map((i) =>
       new ScriptedLink(`link${i}`, this.sent, options.mtu ?? 1500, options.maxSegments ?? 1)

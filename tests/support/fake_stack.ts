@@ -3,6 +3,7 @@
 import type { Link } from "../../core/host/link.ts";
 import type { Endpoint, Micros, PathContext, SchedulerPlugin } from "../../core/plugin.ts";
 import { Figures } from "../../core/connection/figures.ts";
+import { DEFAULT_SETTINGS, type TcpSettings } from "../../core/subflow/settings.ts";
 import type { Subflow } from "../../core/subflow/subflow.ts";
 import type { Runtime } from "../../core/net/runtime.ts";
 import type {
@@ -339,6 +340,7 @@ export class FakeListener implements TransportListener {
 
 /** The stack of one host. */
 export class FakeStack implements TransportStack {
+  readonly tcp: TcpSettings = DEFAULT_SETTINGS;
   readonly counters = { all: (): Record<string, number> => ({ MPCapableSYNTX: 1 }) };
   now = 0;
   /** What was done, in words. */

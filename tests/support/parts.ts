@@ -1,5 +1,6 @@
 /** What the parts of a subflow are lent, without a stack below or a connection above: for tests of one part. */
 
+import { DEFAULT_SETTINGS, type TcpSettings } from "../../core/subflow/settings.ts";
 import { writeKey } from "../../core/host/flow_key.ts";
 import type { AckSample, CongestionController, Endpoint, Micros } from "../../core/plugin.ts";
 import { Acks } from "../../core/subflow/acks.ts";
@@ -129,6 +130,7 @@ export class FakeHost implements SubflowHost {
 
 /** A connection as its subflows read it; all of it may be set. */
 export class FakeLevel implements DataLevel {
+  tcp: TcpSettings = DEFAULT_SETTINGS;
   readonly sendStream: number;
   readonly receiveStream: number;
   readonly localIdsn = { high: 0, low: 10_000 };

@@ -11,6 +11,7 @@
  * when all of it was read; else the reader gets an error. The end of a topology (`using`) fails where that did not hold.
  */
 
+import { DEFAULT_SETTINGS, type TcpSettings } from "../../core/subflow/settings.ts";
 import { createHash, type Hash } from "node:crypto";
 import { assertEquals } from "@std/assert";
 import { lia } from "../../cc/mod.ts";
@@ -69,6 +70,8 @@ export interface TopologyOptions {
   readonly server?: Experiments;
   /** Limits of memory of both. */
   readonly memory?: MemoryLimits;
+  /** What is chosen of the TCP engine. */
+  readonly tcp?: Partial<TcpSettings>;
   readonly trace?: Trace;
 }
 
@@ -136,6 +139,7 @@ export class Topology implements Disposable {
       fallbacks: { scheduler: minRtt(), pathManager: fullMesh(), congestionControl: lia() },
       experiments,
       ...(options.memory === undefined ? {} : { memory: options.memory }),
+      tcp: { ...DEFAULT_SETTINGS, ...options.tcp },
       random: (name) => this.network.randomSource(`${host.name}/${name}`),
       report: (fault) => this.faults.push(fault),
     });
