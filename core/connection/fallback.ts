@@ -77,6 +77,7 @@ export function spoilt(
   now: Micros,
   rst = RST_MIDDLEBOX,
 ): void {
+  if (meta.mayReplace(subflow)) return meta.replace(subflow, now);
   meta.host.count("FallbackFailed");
   meta.giveUp(subflow, rst, reason, now);
 }

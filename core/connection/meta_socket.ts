@@ -19,7 +19,7 @@ import type { ReceiveWindow } from "../subflow/receive_window.ts";
 import type { CapableKeys, DataLevel, Timed, Waiter } from "../subflow/shared.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
 import type { Subflow } from "../subflow/subflow.ts";
-import { RST_UNSPECIFIED } from "../wire/mptcp.ts";
+import { RST_MIDDLEBOX, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import type { InitialDsn } from "../wire/seq.ts";
 import {
   CONNECTION_TIMERS,
@@ -39,6 +39,7 @@ import { type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
 import { PathTransportOf } from "./paths.ts";
 import { CLOSE_TIMEOUT, CLOSED_PATIENCE, Patience } from "./patience.ts";
 import { ReceiveQueue } from "./receive_queue.ts";
+import { Replacements } from "./replacements.ts";
 import { SendQueue } from "./send_queue.ts";
 
 /** Bytes of either buffer where nothing else is asked for. */
@@ -108,6 +109,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** A subflow has ended and is not buried. */
   #ended = false;
   #tell = 0;
+  /** Made for the first. */
+  #replacements: Replacements | null = null;
   #subflowsTotal = 0;
   /** No other subflow than the first could ever carry data. */
   #alone = true;
@@ -675,6 +678,21 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   reset(subflow: Subflow, reason: number, now: Micros): void {
     subflow.reset(reason, now);
     this.subflowEnded();
+  }
+
+  /** Resets a subflow whose sequence space is used up: another one over the same path can go on (RFC 8684 §3.6, T flag). */
+  replace(subflow: Subflow, now: Micros): void {
+    this.#replacements ??= new Replacements();
+    const progress = this.#replacements.begin(subflow, this.sendQueue.una);
+    subflow.reset(RST_MIDDLEBOX, now, true);
+    // Beside others the path does more harm than good while they carry what it has lost.
+    this.paths.replaced(subflow, progress && !this.othersThan(subflow));
+    this.subflowEnded();
+  }
+
+  /** A proxy, known of its path, has spoilt `subflow` as well: another one may do better. */
+  mayReplace(subflow: Subflow): boolean {
+    return this.#replacements?.may(subflow, this.sendQueue.una) ?? false;
   }
 
   /** A subflow has ended: it is to be buried. */

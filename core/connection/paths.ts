@@ -102,6 +102,16 @@ export class PathTransportOf implements PathTransport {
     this.#side?.resetTold(subflow.path, transient);
   }
 
+  /** `subflow`, which is about to leave, has moved data. */
+  moved(subflow: Subflow): void {
+    this.#side?.moved(subflow.path);
+  }
+
+  /** We have reset `subflow`, and its path is wanted again; `soon`: it works as far as such a path can. */
+  replaced(subflow: Subflow, soon: boolean): void {
+    this.#side?.replaced(subflow.path, soon);
+  }
+
   /** The host has one more address. */
   localAdded(address: HostAddress): void {
     this.#side?.localAdded(address);

@@ -25,7 +25,13 @@ import {
   OUTCOME_TIMEOUT,
 } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
-import { MP_TCPRST, readTcpRst, readTcpRstTransient, RST_MIDDLEBOX } from "../wire/mptcp.ts";
+import {
+  MP_TCPRST,
+  readTcpRst,
+  readTcpRstTransient,
+  RST_MIDDLEBOX,
+  RST_MPTCP,
+} from "../wire/mptcp.ts";
 import { rx } from "../wire/segment.ts";
 import {
   type ConnectionTimer,
@@ -95,7 +101,7 @@ function settle(meta: MetaSocket, subflow: Subflow, outcome: Outcome, now: Micro
   }
   if (outcome & OUTCOME_HEARD) heard(meta, subflow, now);
   if (outcome & OUTCOME_SEGMENT) takeSegment(meta, subflow, now);
-  if (outcome & OUTCOME_TIMEOUT) timedOut(meta, subflow);
+  if (outcome & OUTCOME_TIMEOUT) timedOut(meta, subflow, now);
   if (outcome & OUTCOME_REFUSE) meta.host.refuse();
   if (outcome & OUTCOME_ENDED) ended(meta, subflow, now);
   if (outcome !== 0) meta.dirty();
@@ -173,7 +179,8 @@ function finArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
 }
 
 /** A retransmission timeout: the subflow repeats on its own, the others repeat at once (draft SQ-5, row c). */
-function timedOut(meta: MetaSocket, subflow: Subflow): void {
+function timedOut(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  if (!meta.fallback && subflow.outOfReach) return meta.replace(subflow, now);
   // The shared window is closed: no other subflow can do better.
   if (subflow.sender.shut) return;
   const { timeouts } = subflow.sender.rtt;
@@ -194,6 +201,11 @@ function ended(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (why !== 0) {
     meta.host.count("MPRstRx");
     meta.paths.resetTold(subflow, readTcpRstTransient(why));
+  }
+  // Who has no such connection any more says so (RFC 8684 §3.6, reason 1): it has ended there.
+  const gone = ended === "refused" && subflow.join && why !== 0 && readTcpRst(why) === RST_MPTCP;
+  if (gone && meta.established && !meta.over && !meta.onlyEndOpen && !meta.othersThan(subflow)) {
+    meta.endAll("ConnectionReset", now, "path-reset");
   }
   if (ended !== "reset" || meta.over) return;
   if (!meta.fallback && closesFast(meta)) {
@@ -235,6 +247,8 @@ function bury(meta: MetaSocket, now: Micros): void {
 function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const reason = subflow.ended!;
   const established = meta.bury(subflow);
+  // What moved data is worth another try soon.
+  if (reason === "reset" && subflow.moved) meta.paths.moved(subflow);
   meta.subflowChanged(subflow, "left", reason);
   if (meta.over) {
     meta.buried();

@@ -225,6 +225,16 @@ export class ConnectionPaths {
     this.#uses.get(path)?.reopening.told(transient);
   }
 
+  /** The subflow of a path has moved data. "left" follows. */
+  moved(path: PathIndex): void {
+    this.#uses.get(path)?.reopening.moved();
+  }
+
+  /** We have reset the subflow of a path to open it again; `soon`: at once. "left" follows. */
+  replaced(path: PathIndex, soon: boolean): void {
+    this.#uses.get(path)?.reopening.replaced(soon);
+  }
+
   /** The host has lost an address: the peer is told if it may know it, and paths over it end (RFC 8684 §3.4.2). */
   localRemoved(address: string): void {
     const removed = this.#addresses.removeLocal(address);

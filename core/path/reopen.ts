@@ -31,6 +31,7 @@ export class Reopening {
   #begun: Micros = -Infinity;
   #joined: Micros = Infinity;
   #transient = false;
+  #soon = false;
 
   /** When it may be tried; Infinity: not by itself. */
   get due(): Micros {
@@ -41,12 +42,23 @@ export class Reopening {
   begin(now: Micros): void {
     this.#begun = now;
     this.#joined = Infinity;
-    this.#transient = false;
+    this.#transient = this.#soon = false;
   }
 
   /** It carries data. */
   join(now: Micros): void {
     this.#joined = now;
+  }
+
+  /** It has carried data: the wait begins anew. */
+  moved(): void {
+    this.#failures = 0;
+  }
+
+  /** We end it by a RST to open it again; `soon`: without a wait. */
+  replaced(soon: boolean): void {
+    this.#transient = true;
+    this.#soon = soon;
   }
 
   /** The peer's RST had an MP_TCPRST. One without comes from a host, or a box between, that knows nothing of the path any more: as if it were transient. */
@@ -59,9 +71,15 @@ export class Reopening {
   left(reason: string | undefined, opening: boolean, now: Micros): void {
     if (this.#bar === "permanent") return;
     if (reason === "refused" && !this.#transient) this.#bar = "refused";
-    else if (reason === "aborted") this.#bar = opening ? "refused" : "permanent";
-    else if (reason === "closed") this.#bar = "closed";
+    else if (reason === "aborted" && !this.#transient) {
+      this.#bar = opening ? "refused" : "permanent";
+    } else if (reason === "closed") this.#bar = "closed";
     if (now - this.#joined >= LONGEST_WAIT) this.#failures = 0;
+    if (this.#soon) {
+      this.#failures = 0;
+      this.#due = now;
+      return;
+    }
     this.#due = now + Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures);
     this.#failures++;
   }

@@ -303,6 +303,11 @@ export class Subflow implements SubflowView {
     return this.#ended;
   }
 
+  /** What it sends lies beyond what the peer takes, and will for ever (see {@linkcode Trust.outOfReach}). */
+  get outOfReach(): boolean {
+    return this.trust.outOfReach(this.sender.board.nxt);
+  }
+
   /** Its nearest deadline; Infinity: none. */
   get deadline(): Micros {
     return this.#deadlines.nearest;
@@ -323,6 +328,11 @@ export class Subflow implements SubflowView {
   /** Segments that came. */
   get segmentsIn(): number {
     return this.#segmentsIn;
+  }
+
+  /** It has brought something to either end. */
+  get moved(): boolean {
+    return this.receiver.bytes > 0 || this.sender.board.una > 1;
   }
 
   /** Payload received in order. */
@@ -506,7 +516,7 @@ export class Subflow implements SubflowView {
       if (joined) return OUTCOME_JOINED | OUTCOME_MORE | OUTCOME_WORK;
     }
     const mptcp = this.#level.mappingFlags !== 0;
-    if (mptcp) this.trust.heard(ack, board.una);
+    if (mptcp) this.trust.heard(ack, board.una, sender.window.scaled(rx.window));
     let outcome = 0;
     if (ack >= board.una) outcome = this.#acknowledge(ack, now);
     else if (mptcp && rx.sacks > 0 && this.trust.belied) {
@@ -817,7 +827,9 @@ export class Subflow implements SubflowView {
     const draft = tx.begin();
     const mptcp = this.#level.mappingFlags !== 0;
     if (mptcp) draft.tcpRst(reason, transient);
-    this.output.reset(draft, this.sender.board.nxt, now);
+    // Only the number that the peer itself expects resets (RFC 5961 §3.2).
+    const seq = this.outOfReach ? this.trust.vouched : this.sender.board.nxt;
+    this.output.reset(draft, seq, now);
     if (mptcp) this.#host.count("MPRstTx");
   }
 

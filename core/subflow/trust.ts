@@ -36,6 +36,8 @@ export class Trust {
   /** Segments in a row that told less than SND.UNA, and were no old ones. */
   #behind = 0;
   #belied = false;
+  /** End of what the peer itself takes on this subflow: where it is, and the window from there on. */
+  #edge = 0;
   /** Segments in a row without any MPTCP option. */
   #silent = 0;
   /** There was one since MPTCP was proved. */
@@ -102,13 +104,14 @@ export class Trust {
 
   // What the peer tells of what we sent.
 
-  /** The segment in `rx` acknowledges all below `ack`; `una` is SND.UNA before it. */
-  heard(ack: number, una: number): void {
+  /** The segment in `rx` acknowledges all below `ack` and allows `window` bytes more; `una` is SND.UNA before it. */
+  heard(ack: number, una: number, window: number): void {
     if (ack >= una) this.#behind = 0;
     else if (ack >= this.#vouched && ++this.#behind >= CONTRADICTIONS) this.#belied = true;
     if (rx.hasMptcp) {
       this.#silent = 0;
       this.#answers++;
+      if (ack + window > this.#edge) this.#edge = ack + window;
       if (ack > this.#vouched && rx.hasDss && rx.hasDataAck) this.#vouched = ack;
       // One that may have given way to SACK blocks tells nothing.
     } else if (rx.sacks === 0) {
@@ -125,6 +128,14 @@ export class Trust {
   /** The peer does not have what was acknowledged in its name: a proxy is on the path, whose word counts for nothing. */
   get belied(): boolean {
     return this.#belied;
+  }
+
+  /**
+   * Whether `nxt` is so far beyond what the peer itself has that it takes nothing from there on: what a proxy has acknowledged and dropped is a hole that
+   * is never filled, and its window ends a buffer's size above it.
+   */
+  outOfReach(nxt: number): boolean {
+    return this.#belied && nxt > this.#edge;
   }
 
   /** The peer is being asked, by a probe or by what it should answer: what came before does not count as its answer. */
