@@ -1,6 +1,15 @@
 /** The flows of a host: which subflow a packet belongs to, and which local ports are free. */
 
-import { flow_insert, flow_remove, flow_value, memory_free } from "../../wasm/mod.ts";
+import {
+  flow_insert,
+  flow_remove,
+  flow_secret,
+  flow_value,
+  memory_free,
+  u16,
+  u32,
+} from "../../wasm/mod.ts";
+import { KEY_LOCAL_PORT, OUT_0 } from "../../wasm/layout.ts";
 import type { FlowPlan } from "../connection/host.ts";
 import type { Endpoint, Micros } from "../plugin.ts";
 import type { MetaSocket } from "../connection/meta_socket.ts";
@@ -11,9 +20,13 @@ import { writeKey } from "./flow_key.ts";
 import type { RandomStream } from "./random.ts";
 import type { LocalAddress } from "./routes.ts";
 
-/** First and last ephemeral port, as Linux has them. */
+/** First and last ephemeral port, as Linux has them: the ports below are those that services are found at, some above those of masquerading routers. */
 const FIRST_PORT = 32768;
 const LAST_PORT = 60999;
+const PORTS = LAST_PORT - FIRST_PORT + 1;
+
+/** Counters of ports (RFC 6056 §3.3.4: ten at least): destinations that share one tell a little of each other. */
+const PORT_COUNTERS = 256;
 
 /** Most subflows of a host in TIME-WAIT, where nothing else is asked for. */
 const MOST_TIME_WAITS = 16384;
@@ -28,11 +41,12 @@ export class Flows {
   readonly #connections: (MetaSocket | null)[] = [null];
   readonly #resting = new Map<number, TimeWait>();
   readonly #free: number[] = [];
+  readonly #counters = new Uint16Array(PORT_COUNTERS);
   #nextPort: number;
 
   /**
    * @param wasm The host's handle.
-   * @param ports Where the ports begin.
+   * @param ports Where ports begin.
    * @param taken Whether a listener has a port.
    * @param timeWaits Most flows in TIME-WAIT.
    */
@@ -45,7 +59,8 @@ export class Flows {
     this.#timeWaits = timeWaits;
     this.#wasm = wasm;
     this.#taken = taken;
-    this.#nextPort = FIRST_PORT + ports.u32() % (LAST_PORT - FIRST_PORT + 1);
+    this.#nextPort = FIRST_PORT + ports.u32() % PORTS;
+    for (let i = 0; i < PORT_COUNTERS; i++) this.#counters[i] = ports.u32() % PORTS;
   }
 
   /** The subflow of a flow table's value; null for none, and in TIME-WAIT. */
@@ -105,7 +120,7 @@ export class Flows {
     for (const timeWait of this.#resting.values()) timeWait.free();
   }
 
-  /** A port that no listener has; each call gives the next. */
+  /** A port that no listener has, for one; each call gives the next. */
   freePort(): number {
     while (this.#taken(this.#nextPort)) this.#advance();
     const port = this.#nextPort;
@@ -119,22 +134,21 @@ export class Flows {
     return timeWait?.mayBeReused(now) ? timeWait : null;
   }
 
-  /** The way from `local` to `remote`; port 0 has one chosen that is free for it, if there is one. */
+  /** The way from `local` to `remote`; port 0 has one chosen. Null when none is free, or memory is out. */
   plan(
     local: LocalAddress,
     port: number,
     remote: Endpoint,
     dscp: number,
     now: Micros,
-  ): FlowPlan {
+  ): FlowPlan | null {
     const to = parseHost(remote.address)!;
-    let chosen = port === 0 ? this.freePort() : port;
-    let key = writeKey(local.prefix.address, chosen, to, remote.port, dscp);
-    for (let tries = FIRST_PORT; port === 0 && key !== 0 && tries < LAST_PORT; tries++) {
-      if (flow_value(this.#wasm, key) === 0 || this.reusable(key, now) !== null) break;
+    const key = writeKey(local.prefix.address, port, to, remote.port, dscp);
+    if (key === 0) return null;
+    const chosen = port === 0 ? this.#choosePort(key, now) : port;
+    if (chosen === 0) {
       memory_free(key);
-      chosen = this.freePort();
-      key = writeKey(local.prefix.address, chosen, to, remote.port, dscp);
+      return null;
     }
     return {
       outlet: local.outlet,
@@ -143,6 +157,24 @@ export class Flows {
       family: to.family,
       key,
     };
+  }
+
+  /**
+   * Writes a free local port into a key that has none; 0 when all are in use for its other three ends. RFC 6056 §3.3.4, double-hash port selection: where
+   * the ports of a destination begin nobody else can tell, and one that was used comes round last.
+   */
+  #choosePort(key: number, now: Micros): number {
+    const offset = flow_secret(this.#wasm, key) >>> 0;
+    const counter = u32[OUT_0]! % PORT_COUNTERS;
+    for (let tries = 0; tries < PORTS; tries++) {
+      const count = this.#counters[counter]!;
+      this.#counters[counter] = (count + 1) % PORTS;
+      const port = FIRST_PORT + (offset + count) % PORTS;
+      if (this.#taken(port)) continue;
+      u16[(key + KEY_LOCAL_PORT) >> 1] = port;
+      if (flow_value(this.#wasm, key) === 0 || this.reusable(key, now) !== null) return port;
+    }
+    return 0;
   }
 
   #advance(): void {

@@ -315,8 +315,8 @@ export class Stack implements ConnectionHost {
           `Cannot connect from ${options.local.address} as it is no address of this host`,
         );
     }
-    for (let tries = 0; tries < 32; tries++) {
-      const plan = this.flows.plan(local, options.local?.port ?? 0, remote, 0, now);
+    const plan = this.flows.plan(local, options.local?.port ?? 0, remote, 0, now);
+    if (plan !== null) {
       const connection = new MetaSocket(
         this,
         "client",

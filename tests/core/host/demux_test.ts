@@ -356,10 +356,11 @@ describe("listening", () => {
     using d = new Dialogue();
     d.connect();
     const { localPort } = d.called();
-    d.listen(localPort + 1);
+    const next = (from: number): number => from === 60999 ? 32768 : from + 1;
+    d.listen(next(localPort));
     d.sent.length = 0;
     d.connect();
-    assertEquals(d.called().localPort, localPort + 2);
+    assertEquals(d.called().localPort, next(next(localPort)));
   });
 
   it("on one address leaves the others alone", () => {

@@ -3,10 +3,10 @@ import { assert, assertEquals } from "@std/assert";
 import type { FlowPlan } from "../../../core/connection/host.ts";
 import { Flows } from "../../../core/host/flows.ts";
 import { randomStream } from "../../../core/host/random.ts";
-import { Routes } from "../../../core/host/routes.ts";
+import { type LocalAddress, Routes } from "../../../core/host/routes.ts";
 import { PLAIN } from "../../../core/subflow/handshake.ts";
 import { Subflow } from "../../../core/subflow/subflow.ts";
-import type { TimeWait } from "../../../core/subflow/time_wait.ts";
+import { TIME_WAIT_LENGTH, type TimeWait } from "../../../core/subflow/time_wait.ts";
 import { rx } from "../../../core/wire/segment.ts";
 import { PARSE_OK, USAGE_FLOWS } from "../../../wasm/layout.ts";
 import { host_usage, memory_free, packet_parse, u8 } from "../../../wasm/mod.ts";
@@ -26,10 +26,44 @@ class Desk {
   readonly host = new FakeHost();
   readonly flows: Flows;
 
-  constructor(options: { taken?: readonly number[]; start?: number; timeWaits?: number } = {}) {
-    const { taken = [], start = 0, timeWaits } = options;
+  /** How often a port was looked at. */
+  looks = 0;
+  readonly #local: LocalAddress;
+
+  constructor(
+    options: { taken?: (port: number) => boolean; start?: number; timeWaits?: number } = {},
+  ) {
+    const { taken = () => false, start = 0, timeWaits } = options;
     const random = randomStream(() => start);
-    this.flows = new Flows(this.host.wasm, random, (port) => taken.includes(port), timeWaits);
+    const looked = (port: number): boolean => {
+      this.looks++;
+      return taken(port);
+    };
+    this.flows = new Flows(this.host.wasm, random, looked, timeWaits);
+    const routes = new Routes();
+    const link = new ScriptedLink("link", [], 1500, 1);
+    routes.addLink(link);
+    this.#local = routes.addAddress(link, "10.0.0.1/24");
+  }
+
+  /** The way from 10.0.0.1; its key is the caller's to free. */
+  way(options: { port?: number; remote?: string; to?: number; now?: number } = {}): FlowPlan {
+    const { port = 0, remote = "10.0.0.2", to = 80, now = 0 } = options;
+    const way = this.flows.plan(this.#local, port, { address: remote, port: to }, 0, now);
+    assert(way !== null, "no port is free");
+    return way;
+  }
+
+  /** The port chosen for a way to a destination. */
+  port(remote = "10.0.0.2", to = 80): number {
+    const way = this.way({ remote, to });
+    memory_free(way.key);
+    return way.local.port;
+  }
+
+  /** Whether there is a way at all. */
+  get any(): boolean {
+    return this.flows.plan(this.#local, 0, { address: "10.0.0.2", port: 80 }, 0, 0) !== null;
   }
 
   /** A subflow from a local port. */
@@ -150,7 +184,7 @@ describe("flows in TIME-WAIT", () => {
   });
 });
 
-describe("ephemeral ports", () => {
+describe("ports for listeners that name none", () => {
   it("are given in turn from where the host begins, and around", () => {
     const { flows } = new Desk({ start: LAST_PORT - FIRST_PORT - 1 });
     assertEquals([flows.freePort(), flows.freePort(), flows.freePort(), flows.freePort()], [
@@ -163,32 +197,101 @@ describe("ephemeral ports", () => {
   });
 
   it("leave out those that a listener has", () => {
-    const { flows } = new Desk({ taken: [FIRST_PORT, FIRST_PORT + 1, FIRST_PORT + 3] });
+    const taken = [FIRST_PORT, FIRST_PORT + 1, FIRST_PORT + 3];
+    const { flows } = new Desk({ taken: (port) => taken.includes(port) });
     assertEquals([flows.freePort(), flows.freePort()], [FIRST_PORT + 2, FIRST_PORT + 4]);
+  });
+});
+
+const PORTS = LAST_PORT - FIRST_PORT + 1;
+
+describe("RFC 6056 §3.3.4: ports of connections", () => {
+  it("go on by one for a destination, all around, before any comes again", () => {
+    const desk = new Desk();
+    const ports = Array.from({ length: PORTS }, () => desk.port());
+    assertEquals([Math.min(...ports), Math.max(...ports)], [FIRST_PORT, LAST_PORT]);
+    assertEquals(new Set(ports).size, PORTS);
+    assertEquals(desk.port(), ports[0]);
+    assertEquals(ports.filter((port, i) => i > 0 && port !== ports[i - 1]! + 1).length, 1);
+  });
+
+  it("begin elsewhere for each address and each port of a destination", () => {
+    const desk = new Desk();
+    const starts = Array.from({ length: 100 }, (_, i) => desk.port("10.0.0.2", 80 + i));
+    for (let i = 0; i < 100; i++) starts.push(desk.port(`10.1.0.${1 + i}`));
+    // 200 of 28,232 drawn at random: less than one pair of equals is expected, and neighbours are as rare.
+    assert(new Set(starts).size >= 196, `${new Set(starts).size} of 200`);
+    const near = starts.filter((port, i) => i > 0 && Math.abs(port - starts[i - 1]!) < 16).length;
+    assert(near <= 3, `${near} of 200 lie beside the one before`);
+  });
+
+  it("tell one destination nothing of how many were used for others, but for those of its counter", () => {
+    const desk = new Desk();
+    const before = desk.port();
+    let moved = 0;
+    for (let i = 0; i < 1000; i++) desk.port("10.0.0.2", 1000 + i);
+    moved = (desk.port() - before - 1 + PORTS) % PORTS;
+    // A thousand over 256 counters: four on average.
+    assert(moved < 20, `${moved}`);
+  });
+
+  it("begin where the host's random numbers say", () => {
+    assertEquals(new Desk({ start: 5 }).port(), new Desk({ start: 5 }).port());
+    const [one, other] = [new Desk({ start: 5 }).port(), new Desk({ start: 105 }).port()];
+    assertEquals((other - one + PORTS) % PORTS, 100);
+  });
+
+  it("leave out those of listeners, and those in use for the same ends: one that is free is found", () => {
+    const free = FIRST_PORT + 12345;
+    const desk = new Desk({ taken: (port) => port % 2 === 0 && port !== free });
+    const used = new Desk();
+    const first = used.port();
+    assertEquals(desk.port() % 2, 1);
+    for (const port of [1, 2, 4]) used.register(FIRST_PORT + (first - FIRST_PORT + port) % PORTS);
+    assertEquals([used.port() - first, used.port() - first], [3, 5]);
+    // Those of another destination do not count.
+    assertEquals(used.port("10.0.0.3"), new Desk().port("10.0.0.3"));
+    const all = new Desk({ taken: (port) => port !== free });
+    assertEquals([all.port(), all.port()], [free, free]);
+  });
+
+  it("are none where all are taken, after one look at each; nothing stays behind", () => {
+    const desk = new Desk({ taken: () => true });
+    assertEquals([desk.any, desk.looks], [false, PORTS]);
+  });
+
+  it("are found at the first look after tens of thousands of connections to one peer, all in TIME-WAIT", () => {
+    const desk = new Desk({ timeWaits: 1e6 });
+    const total = PORTS + 3000;
+    for (let i = 0; i < total; i++) {
+      const now = i * 1000;
+      const way = desk.way({ now });
+      const before = desk.flows.reusable(way.key, now);
+      if (before !== null) desk.flows.forget(before.flow);
+      const subflow = desk.subflow(way.local.port);
+      memory_free(way.key);
+      assertEquals(desk.flows.register(subflow, CONNECTION), true, `connection ${i}`);
+      const timeWait = desk.timeWait(subflow, desk.find(way.local.port));
+      timeWait.deadline = now + TIME_WAIT_LENGTH;
+      desk.flows.rest(timeWait);
+    }
+    assertEquals(desk.looks, total);
   });
 });
 
 describe("the way for a new flow", () => {
   it("is from a local address, by its link; a port of 0 is chosen", () => {
-    const { flows } = new Desk();
-    const routes = new Routes();
-    const link = new ScriptedLink("link", [], 1500, 1);
-    routes.addLink(link);
-    const local = routes.addAddress(link, "10.0.0.1/24");
-    const remote = { address: "10.0.0.2", port: 80 };
-    const plan = (port: number): FlowPlan => {
-      const way = flows.plan(local, port, remote, 0, 0);
-      memory_free(way.key);
-      return way;
-    };
-    const chosen = plan(0);
+    const desk = new Desk();
+    const chosen = desk.way();
+    const port = new Desk().port();
     assertEquals([chosen.local, chosen.remote, chosen.family], [
-      { address: "10.0.0.1", port: FIRST_PORT },
-      remote,
+      { address: "10.0.0.1", port },
+      { address: "10.0.0.2", port: 80 },
       4,
     ]);
-    assert(chosen.outlet === local.outlet);
-    assertEquals(plan(5000).local.port, 5000);
-    assertEquals(plan(0).local.port, FIRST_PORT + 1);
+    assertEquals(chosen.outlet.mtu, 1500);
+    const named = desk.way({ port: 5000 });
+    assertEquals(named.local.port, 5000);
+    for (const { key } of [chosen, named]) memory_free(key);
   });
 });
