@@ -12,7 +12,7 @@
  *   `packet_gather(headroom, a, aLength, b, bLength, c, cLength)`: a new one with the bytes of up to three pieces in a row, from `headroom` bytes on.
  * - `memory_reserve(bytes)`: grows the memory now by at least so much; 1 when it did.
  * - `host_new(secret0, secret1)`, `host_free(host)`, `host_usage(host, USAGE_*)`: what everything below hangs from; its secret keys the flow hash.
- *   `host_secret(host, a, b, c, d)`: the 128 bits that key `flow_secret`.
+ *   `host_secret(host, a, b, c, d)`: the 128 bits that key `flow_secret` and `flow_hash`.
  *   `host_limit(host, bytes)`: most bytes that it takes. All hosts with a limit share one of the process, 1,792 MB. Where half is in use a
  *   stream with its receivers holds no more than is left for others, nor than a little and twice what it has released. Without a limit of its own a
  *   host is bounded by the memory alone.
@@ -20,6 +20,7 @@
  *   value of the flow of `host` that a TCP packet belongs to, 0 for none, and where `host` is 0 or stale.
  * - `flow_insert(host, key, value)`: 1, or 0 when the key is there or memory is not; value 0 is not allowed. `flow_remove(host, key)`: 1 when it was there.
  *   `flow_value(host, key)`: 0 when it is not. `flow_secret(host, key)`: 32 bits that follow from key and secret; 32 others in OUT_0.
+ *   `flow_hash(host, key, purpose, high, low)`: 64 such bits that follow from 64 more, too, others for each purpose from 1 to 15.
  * - `header_build(key, out, a, aLength, b, bLength, CHECKSUM_*)`: writes IP and TCP headers from TX_*, returns their length, 0 when options exceed 40
  *   bytes. The payload pieces are only summed, and that for CHECKSUM_FULL alone.
  * - `sum(address, length)`: one's-complement sum of big-endian words, not inverted. `copy_sum(to, from, length)`: the same while copying.
@@ -51,6 +52,7 @@ export {
   copy_sum,
   dss_checksum,
   dss_expected_sum,
+  flow_hash,
   flow_insert,
   flow_remove,
   flow_secret,

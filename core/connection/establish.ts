@@ -23,8 +23,8 @@ function sameKey(a: Key | undefined, b: Key): boolean {
   return a !== undefined && a.high === b.high && a.low === b.low;
 }
 
-/** The first subflow of a connection, closed. */
-export function firstSubflow(meta: MetaSocket, plan: FlowPlan): Subflow {
+/** The first subflow of a connection, closed; `iss` where its initial sequence number is out already. */
+export function firstSubflow(meta: MetaSocket, plan: FlowPlan, iss?: number): Subflow {
   const { host } = meta;
   return new Subflow(host, meta, {
     path: 1,
@@ -34,6 +34,7 @@ export function firstSubflow(meta: MetaSocket, plan: FlowPlan): Subflow {
     key: plan.key,
     outlet: plan.outlet,
     ...host.flowNumbers(plan.key),
+    ...(iss !== undefined && { iss }),
     localId: 0,
     remoteId: 0,
     option: meta.capable ? capable(meta, null) : PLAIN,
@@ -57,10 +58,25 @@ export function judgeSyn(meta: MetaSocket, subflow: Subflow, now: Micros): void 
   subflow.learn(capable(meta, null));
 }
 
-/** The MP_CAPABLE of the segment in `rx`; null where none came, or one that is to be ignored. */
-function capableOption(meta: MetaSocket, proposal: boolean): MpCapable | null {
+/** A server makes up for the SYN of a handshake that kept nothing of it, by the third ACK in `rx`: only our own key that comes back tells of MPTCP. */
+export function judgeReturned(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  const option = capableOption(meta, false);
+  if (option !== null && sameKey(option.receiverKey, meta.keys.own)) {
+    meta.keys.heed(option.flags);
+    return;
+  }
+  if (option !== null) meta.host.count("MPCapableFallbackACK");
+  subflow.learn(PLAIN);
+  startFallback(meta, subflow, now);
+}
+
+/** The MP_CAPABLE of the segment in `rx`; null where none came, or one that is to be ignored, or MPTCP is not spoken. */
+export function capableOption(
+  { capable }: { readonly capable: boolean },
+  proposal: boolean,
+): MpCapable | null {
   const at = rx.option(MP_CAPABLE);
-  if (at === 0 || !meta.capable) return null;
+  if (at === 0 || !capable) return null;
   const option = readMpCapable(at);
   return isUnderstood(option, proposal) ? option : null;
 }
@@ -142,6 +158,7 @@ function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
 }
 
 function judgeThirdAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
+  if (!meta.host.mayOpen(meta)) return false;
   if (meta.fallback || !meta.capable) return true;
   const option = capableOption(meta, false);
   if (

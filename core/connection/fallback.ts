@@ -61,7 +61,7 @@ export function mayFallBack(meta: MetaSocket, subflow: Subflow): boolean {
 export function interfered(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (meta.over || meta.fallback || subflow.ended !== null) return;
   if (!mayFallBack(meta, subflow)) spoilt(meta, subflow, "options-removed", now);
-  else if (!meta.joinPending) fallBack(meta, subflow, now);
+  else if (meta.pendingJoins === 0) fallBack(meta, subflow, now);
 }
 
 function fallBack(meta: MetaSocket, subflow: Subflow, now: Micros): void {

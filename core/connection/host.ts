@@ -67,6 +67,8 @@ export interface ConnectionHost extends SubflowHost {
   flush(now: Micros): void;
   /** Wants a send pass at the end of the batch. */
   dirty(connection: MetaSocket): void;
+  /** Whether its passive open may be completed now: else its third ACK is dropped, and comes again when the SYN/ACK does. */
+  mayOpen(connection: MetaSocket): boolean;
   /** Its passive open is complete: a listener may give it out. */
   opened(connection: MetaSocket): void;
   /** Calls back at `time`; the result cancels. */

@@ -15,11 +15,11 @@ import type {
   SubflowChange,
 } from "../plugin.ts";
 import { Deadlines } from "../subflow/deadlines.ts";
-import type { ReceiveWindow } from "../subflow/receive_window.ts";
+import { type ReceiveWindow, windowScale } from "../subflow/receive_window.ts";
 import type { CapableKeys, DataLevel, Timed, Waiter } from "../subflow/shared.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
 import type { Subflow } from "../subflow/subflow.ts";
-import { RST_MIDDLEBOX, RST_UNSPECIFIED } from "../wire/mptcp.ts";
+import { type Key, RST_MIDDLEBOX, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import type { InitialDsn } from "../wire/seq.ts";
 import {
   CONNECTION_TIMERS,
@@ -128,6 +128,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     policies: GuardedPolicies,
     observer: ConnectionObserver,
     tcp: TcpSettings = DEFAULT_SETTINGS,
+    key: Key = host.newKey(),
   ) {
     this.host = host;
     this.role = role;
@@ -142,11 +143,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#mode = this.capable || role === "server" ? OFFERED : TCP;
     this.#mapping = experiments.shortDss === true ? DSS_MAPPING : DSS_MAPPING | DSS_DSN_8;
     const receiveBuffer = experiments.receiveBuffer ?? DEFAULT_BUFFER;
-    this.receiveScale = Math.min(
-      14,
-      Math.max(0, Math.ceil(Math.log2((receiveBuffer + 1) / 65535))),
-    );
-    this.keys = new Keys(host.newKey(), experiments.checksum ?? false);
+    this.receiveScale = windowScale(receiveBuffer);
+    this.keys = new Keys(key, experiments.checksum ?? false);
     this.sendQueue = new SendQueue(host.wasm, experiments.sendBuffer ?? DEFAULT_BUFFER);
     this.receiveQueue = new ReceiveQueue(
       host.wasm,
@@ -701,13 +699,14 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.dirty();
   }
 
-  /** A join of the peer is answered and not proved: the peer may count on it already. */
-  get joinPending(): boolean {
+  /** Joins of the peer that are answered and not proved: it may count on them already. */
+  get pendingJoins(): number {
+    let pending = 0;
     for (let i = 0; i < this.attempts.length; i++) {
       const { join, opening, synSent, ended } = this.attempts[i]!;
-      if (join && opening && !synSent && ended === null) return true;
+      if (join && opening && !synSent && ended === null) pending++;
     }
-    return false;
+    return pending;
   }
 
   /** Another subflow than `subflow` lives, or is on its way. */

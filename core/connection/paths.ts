@@ -1,6 +1,7 @@
 /** The connection's side of the draft's line (§2.1): opens, closes and announces what the path side asks for. */
 
 import type {
+  Endpoint,
   HostAddress,
   Micros,
   PathContext,
@@ -11,6 +12,7 @@ import type {
   SubflowChange,
 } from "../plugin.ts";
 import { ConnectionPaths, type PathTransport } from "../path/context.ts";
+import type { SynOffer } from "../subflow/handshake.ts";
 import type { Outlet } from "../subflow/shared.ts";
 import { Subflow } from "../subflow/subflow.ts";
 import { parseAddress } from "../wire/ip.ts";
@@ -19,6 +21,17 @@ import { tx } from "../wire/segment.ts";
 import type { FlowPlan } from "./host.ts";
 import { addAddrHmac, joinHmac } from "./keys.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+
+/** A join of the peer's whose SYN was answered, and both random numbers (RFC 8684 §3.2). */
+export interface ProposedJoin {
+  /** Ours, and the peer's. */
+  readonly nonce: number;
+  readonly peerNonce: number;
+  /** The B flag of the SYN. */
+  readonly backup: boolean;
+  /** Id of the peer's address. */
+  readonly addressId: number;
+}
 
 /** Implements the path side's transport for one connection, and hands it what arrives. */
 export class PathTransportOf implements PathTransport {
@@ -179,14 +192,58 @@ export class PathTransportOf implements PathTransport {
 
   /** A SYN with MP_JOIN is in RX_*: the reason to refuse it, or null when a subflow now answers it. */
   joinArrived(option: MpJoin, plan: FlowPlan, now: Micros): number | null {
+    const { addressId } = option;
+    const reason = this.refuseJoin(addressId, plan.remote, plan.local);
+    if (reason !== null) return reason;
+    const subflow = this.#join(this.proposeJoin(option), plan);
+    if (subflow === null) return RST_UNSPECIFIED;
+    subflow.accept(now);
+    this.#meta.dirty();
+    return null;
+  }
+
+  /** Why a join from `remote` to `local` is refused; null when it is not. */
+  refuseJoin(addressId: number, remote: Endpoint, local: Endpoint): number | null {
+    return this.side.refuseJoin(addressId, remote, local);
+  }
+
+  /** A join to be answered: our random number is drawn. */
+  proposeJoin({ nonce, backup, addressId }: MpJoin): ProposedJoin {
+    return { nonce: this.#meta.host.randomWord(), peerNonce: nonce, backup, addressId };
+  }
+
+  /** What our SYN/ACK says of a join to `address`: the id of that, and the HMAC, whole. */
+  joinAnswer(join: ProposedJoin, address: string): { localId: number; mac: Uint8Array } {
+    const { keys } = this.#meta;
+    return {
+      localId: Math.max(0, this.side.localId(address)),
+      mac: joinHmac(keys.own, keys.peer, join.nonce, join.peerNonce),
+    };
+  }
+
+  /** The third ACK in `rx` answers a SYN/ACK that kept no subflow: there is one now, to be judged. The reason to refuse it otherwise. */
+  joinReturned(
+    join: ProposedJoin,
+    plan: FlowPlan,
+    iss: number,
+    offer: SynOffer,
+    now: Micros,
+  ): Subflow | number {
+    const reason = this.refuseJoin(join.addressId, plan.remote, plan.local);
+    if (reason !== null) return reason;
+    const subflow = this.#join(join, plan, iss);
+    subflow?.resume(offer, now);
+    return subflow ?? RST_UNSPECIFIED;
+  }
+
+  /** The subflow of a join of the peer's, closed; null when its flow is taken. */
+  #join(join: ProposedJoin, plan: FlowPlan, iss?: number): Subflow | null {
     const meta = this.#meta;
     const { side } = this;
-    const reason = side.refuseJoin(option.addressId, plan.remote, plan.local);
-    if (reason !== null) return reason;
+    const { nonce, peerNonce, addressId } = join;
     const path = side.reserve();
     const { host } = meta;
-    const nonce = host.randomWord();
-    const localId = Math.max(0, side.localId(plan.local.address));
+    const { localId, mac } = this.joinAnswer(join, plan.local.address);
     const subflow = new Subflow(host, meta, {
       path,
       local: plan.local,
@@ -195,27 +252,26 @@ export class PathTransportOf implements PathTransport {
       key: plan.key,
       outlet: plan.outlet,
       ...host.flowNumbers(plan.key),
+      ...(iss !== undefined && { iss }),
       localId,
-      remoteId: option.addressId,
+      remoteId: addressId,
       option: {
         kind: "join",
         backup: false,
         addressId: localId,
         token: meta.keys.peerToken,
         nonce,
-        peerNonce: option.nonce,
-        mac: joinHmac(meta.keys.own, meta.keys.peer, nonce, option.nonce),
+        peerNonce,
+        mac,
       },
-      ...(option.backup && { backup: "peer" as const }),
+      ...(join.backup && { backup: "peer" as const }),
     });
     if (!host.register(subflow, meta)) {
       side.abandon(path);
-      return RST_UNSPECIFIED;
+      return null;
     }
     meta.begin(subflow);
-    subflow.accept(now);
-    meta.dirty();
-    return null;
+    return subflow;
   }
 
   open(path: PathIndex, spec: PathSpec, backup: boolean): boolean {

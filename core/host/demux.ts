@@ -15,20 +15,24 @@ import {
   TCP_SYN,
 } from "../../wasm/layout.ts";
 import { judgeSyn } from "../connection/establish.ts";
-import type { FlowPlan } from "../connection/host.ts";
 import { segmentArrived } from "../connection/settle.ts";
 import type { Micros } from "../plugin.ts";
-import type { Outlet } from "../subflow/shared.ts";
 import type { TimeWait } from "../subflow/time_wait.ts";
 import { formatAddress, isHostAddress } from "../wire/ip.ts";
 import { MP_JOIN, readMpJoin, RST_MPTCP } from "../wire/mptcp.ts";
 import type { PacketIn } from "../wire/packet.ts";
 import { rx } from "../wire/segment.ts";
-import { writeKey } from "./flow_key.ts";
 import type { Link } from "./link.ts";
-import { answerIcmp, refuse } from "./replies.ts";
+import { answerIcmp, planReply, refuse } from "./replies.ts";
 import type { LocalAddress } from "./routes.ts";
 import type { Stack } from "./stack.ts";
+import {
+  answerJoin,
+  answerSyn,
+  cookieReturned,
+  joinWantsCookie,
+  wantsCookie,
+} from "./stateless.ts";
 
 const TCP = 6;
 
@@ -68,7 +72,9 @@ export function demultiplex(
   if ((rx.flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN) {
     arriveSyn(stack, link, now);
   } else if (!arriveKnown(stack, now)) {
-    if (destination(stack) !== undefined && (rx.flags & TCP_RST) === 0) {
+    const local = destination(stack);
+    if (local !== undefined && (rx.flags & TCP_RST) === 0) {
+      if (cookieReturned(stack, link, local, now)) return;
       refuse(stack, -1);
       if (stack.strays.awaited) stack.strays.came(formatAddress(rx.source.bytes));
     }
@@ -117,9 +123,11 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
   const connection = join === null || join.length !== 12
     ? undefined
     : stack.tokens.find(join.token);
+  let renewed = false;
   if (join === null || connection !== undefined) {
     const timeWait = stack.flows.resting(rx.flow);
-    if (timeWait !== undefined && replaces(timeWait, stack, join !== null)) stack.forget(rx.flow);
+    renewed = timeWait !== undefined && replaces(timeWait, stack, join !== null);
+    if (renewed) stack.forget(rx.flow);
     else if (arriveKnown(stack, now)) return;
   }
   const local = destination(stack);
@@ -135,6 +143,10 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
     }
     // Its third ACK, with the key that a join is judged by, is still to come: the SYN will be sent again.
     if (!connection.established) return;
+    if (!renewed && joinWantsCookie(connection)) {
+      answerJoin(stack, link, local, connection, join, now);
+      return;
+    }
     const plan = planReply(local, stack.routes.back(link, local));
     const reason = plan.key === 0 ? RST_MPTCP : connection.paths.joinArrived(join, plan, now);
     if (reason !== null) {
@@ -149,8 +161,18 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
     refuse(stack, -1);
     return;
   }
-  if (listener.full && !listener.evict(now)) {
-    stack.count("ListenOverflows");
+  if (listener.full) {
+    stack.overflow();
+    return;
+  }
+  // The numbers of a flow that was in TIME-WAIT must go on above it (RFC 6191 §2): a cookie's do not.
+  if (!renewed && wantsCookie(listener)) {
+    answerSyn(stack, link, local, listener, now);
+    return;
+  }
+  if (listener.crowded && !renewed && !listener.evict(now)) {
+    stack.count("TCPReqQFullDrop");
+    stack.count("ListenDrops");
     return;
   }
   const plan = planReply(local, stack.routes.back(link, local));
@@ -169,21 +191,4 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
 function replaces(timeWait: TimeWait, stack: Stack, join: boolean): boolean {
   const { address, port } = timeWait.local;
   return (join || stack.listeners.find(address, port) !== undefined) && timeWait.outdated;
-}
-
-/**
- * The way back to the sender of the packet in `rx`: by the link it came by, whichever owns the address that it is for. A peer may have bound its end to
- * that path, and would hear no answer from another; only what we open leaves by its source address (draft §4.1).
- */
-function planReply(local: LocalAddress, outlet: Outlet): FlowPlan {
-  const remote = rx.source;
-  const localPort = rx.destinationPort;
-  const remotePort = rx.sourcePort;
-  return {
-    outlet,
-    local: { address: local.view.address, port: localPort },
-    remote: { address: formatAddress(remote.bytes), port: remotePort },
-    family: remote.family,
-    key: writeKey(local.prefix.address, localPort, remote, remotePort, 0),
-  };
 }

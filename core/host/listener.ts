@@ -1,4 +1,7 @@
-/** A listening port: half-open connections, and those that wait to be accepted (RFC 9293 §3.10.2). */
+/**
+ * A listening port (RFC 9293 §3.10.2): connections between SYN and third ACK, and those that wait to be accepted. Each of the two has a limit of its own:
+ * nobody is kept out by those who never finish a handshake, and an application that is slow to accept is no flood.
+ */
 
 import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Micros } from "../plugin.ts";
@@ -10,8 +13,10 @@ export interface ListenerObserver {
   onConnection(): void;
 }
 
-/** Most connections, half-open or waiting, where nothing else is asked for. */
+/** Most connections that wait to be accepted, where nothing else is asked for. */
 export const DEFAULT_BACKLOG = 511;
+/** Most half-open ones where nothing else is asked for: each takes some 8 KB. */
+const MOST_HALF_OPEN = 1024;
 
 /** What was chosen for the connections of a listener. */
 export interface ConnectionChoices {
@@ -35,6 +40,7 @@ export class Listener {
   readonly halfOpen: Set<MetaSocket> = new Set();
   readonly #waiting: MetaSocket[] = [];
   readonly #backlog: number;
+  readonly #synBacklog: number;
   readonly #observer: ListenerObserver;
   readonly #onClose: (listener: Listener) => void;
   #told = false;
@@ -51,15 +57,21 @@ export class Listener {
     this.address = address;
     this.port = port;
     this.#backlog = backlog;
+    this.#synBacklog = tcp.synBacklog ?? Math.min(backlog, MOST_HALF_OPEN);
     this.#observer = observer;
     this.#onClose = onClose;
     this.userTimeout = userTimeout;
     this.tcp = tcp;
   }
 
-  /** Whether no more connections are taken in now. */
+  /** Whether no more may wait to be accepted. */
   get full(): boolean {
-    return this.halfOpen.size + this.#waiting.length >= this.#backlog;
+    return this.#waiting.length >= this.#backlog;
+  }
+
+  /** Whether no more half-open ones are kept. */
+  get crowded(): boolean {
+    return this.halfOpen.size >= this.#synBacklog;
   }
 
   /** Makes room by dropping the oldest half-open connection, if its SYN/ACK was sent again without an answer: a flood of SYNs ages fast. */
@@ -136,6 +148,11 @@ export class Listeners {
   begun(listener: Listener, connection: MetaSocket): void {
     listener.halfOpen.add(connection);
     this.#halfOpen.set(connection, listener);
+  }
+
+  /** Whether it may be opened: where the queue of its listener is full it stays half-open. */
+  mayOpen(connection: MetaSocket): boolean {
+    return this.#halfOpen.get(connection)?.full !== true;
   }
 
   /** Its third ACK has come. */

@@ -2,11 +2,14 @@
 
 import { memory_alloc, sum, u8 } from "../../wasm/mod.ts";
 import { KEY_SIZE, TCP_ACK, TCP_RST } from "../../wasm/layout.ts";
+import type { FlowPlan } from "../connection/host.ts";
+import type { Outlet } from "../subflow/shared.ts";
 import { formatAddress } from "../wire/ip.ts";
 import { inOnePiece, packetOut } from "../wire/packet.ts";
 import { rx, tx } from "../wire/segment.ts";
 import { writeKey } from "./flow_key.ts";
 import type { Link } from "./link.ts";
+import type { LocalAddress } from "./routes.ts";
 import type { Stack } from "./stack.ts";
 
 const KEY = memory_alloc(KEY_SIZE);
@@ -91,4 +94,22 @@ export function answerIcmp(stack: Stack, link: Link): void {
   ECHO.header = ip;
   inOnePiece(ECHO, total);
   if (link.send(ECHO)) stack.count("IcmpOutEchoReps");
+}
+
+/**
+ * The way back to the sender of the packet in `rx`: by the link it came by, whichever owns the address that it is for. A peer may have bound its end to
+ * that path, and would hear no answer from another; only what we open leaves by its source address (draft §4.1). Its key is a new one, or written
+ * to `into`.
+ */
+export function planReply(local: LocalAddress, outlet: Outlet, into?: number): FlowPlan {
+  const remote = rx.source;
+  const localPort = rx.destinationPort;
+  const remotePort = rx.sourcePort;
+  return {
+    outlet,
+    local: { address: local.view.address, port: localPort },
+    remote: { address: formatAddress(remote.bytes), port: remotePort },
+    family: remote.family,
+    key: writeKey(local.prefix.address, localPort, remote, remotePort, 0, into),
+  };
 }

@@ -55,7 +55,9 @@ import { refuse } from "./replies.ts";
 import { Routes } from "./routes.ts";
 import { Callback, TimerQueue } from "./timers.ts";
 import { StackError } from "./stack_error.ts";
+import { JoinTable } from "./join_table.ts";
 import { Strays } from "./strays.ts";
+import { SynCookies } from "./syn_cookies.ts";
 import { Tokens } from "./tokens.ts";
 
 /** Replies to what belongs to no connection, a second. */
@@ -109,6 +111,9 @@ export class Stack implements ConnectionHost {
   readonly tokens = new Tokens();
   readonly routes = new Routes();
   readonly strays = new Strays();
+  readonly cookies: SynCookies;
+  /** Joins whose SYN/ACK was a cookie. */
+  readonly joins = new JoinTable();
   readonly #blackHoles = new BlackHoles();
   readonly memory: MemoryLimits;
   readonly experiments: Experiments;
@@ -159,6 +164,7 @@ export class Stack implements ConnectionHost {
       taken,
       this.experiments.timeWaits,
     );
+    this.cookies = new SynCookies(this.wasm);
   }
 
   /** The time of the last call; set before a verb of a connection. */
@@ -528,8 +534,20 @@ export class Stack implements ConnectionHost {
     this.#dirty.push(connection);
   }
 
+  mayOpen(connection: MetaSocket): boolean {
+    if (this.listeners.mayOpen(connection)) return true;
+    this.overflow();
+    return false;
+  }
+
   opened(connection: MetaSocket): void {
     this.listeners.opened(connection);
+  }
+
+  /** Something was dropped as too many connections wait to be accepted. */
+  overflow(): void {
+    this.count("ListenOverflows");
+    this.count("ListenDrops");
   }
 
   closed(connection: MetaSocket): void {
@@ -537,10 +555,12 @@ export class Stack implements ConnectionHost {
     this.listeners.forget(connection);
   }
 
-  /** A connection between SYN and third ACK, for a SYN to `listener` along `plan`. */
+  /** A connection between SYN and third ACK, for a SYN to `listener` along `plan`; `iss` and `key` where our SYN/ACK has left with them. */
   halfOpen(
     listener: Listener,
     plan: FlowPlan,
+    iss?: number,
+    key?: Key,
   ): { connection: MetaSocket; subflow: Subflow } | null {
     const connection = new MetaSocket(
       this,
@@ -550,8 +570,9 @@ export class Stack implements ConnectionHost {
       this.#guard.all(undefined),
       SILENT,
       listener.tcp,
+      key,
     );
-    const subflow = firstSubflow(connection, plan);
+    const subflow = firstSubflow(connection, plan, iss);
     if (!this.register(subflow, connection)) {
       this.releaseToken(connection.keys.token);
       connection.free();

@@ -27,9 +27,33 @@ export interface TcpOptions {
    * @default {true}
    */
   readonly sack?: boolean;
+  /**
+   * Of a listener: most connections between SYN and third ACK, 1 to 65535, as Linux's `net.ipv4.tcp_max_syn_backlog`. Those that wait to be accepted are
+   * `backlog` of listen().
+   *
+   * @default {the `backlog`, 1024 at most}
+   */
+  readonly synBacklog?: number;
+  /**
+   * Of a listener: when a SYN is answered by a cookie (RFC 4987 §3.6), so that nothing is kept of it before its sender has shown that it is there. MPTCP
+   * and its joins go on through it, and so do SACK and scaled windows where the client sends timestamps. As Linux's `net.ipv4.tcp_syncookies`:
+   *
+   * - `"off"`, 0: never. Above `synBacklog` the oldest half-open connection makes room, if it is a second old; else the SYN is dropped.
+   * - `"pressure"`, 1: above `synBacklog`, and for joins to a connection that has four half-open ones.
+   * - `"always"`, 2: each of them.
+   *
+   * @default {"pressure"}
+   */
+  readonly synCookies?: "off" | "pressure" | "always";
 }
 
-const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = { sack: true };
+const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
+  sack: true,
+  synBacklog: true,
+  synCookies: true,
+};
+
+const SYN_COOKIES = ["off", "pressure", "always"] as const;
 
 /**
  * The settings that `options` ask for, `base` where they say nothing.
@@ -44,7 +68,12 @@ export function tcpSettings(
 ): TcpSettings {
   if (options === undefined) return base;
   checkOptions(`${verb} with 'tcp'`, options, OPTIONS);
-  return { ...base, sack: flag(verb, "sack", options.sack) ?? base.sack };
+  return {
+    ...base,
+    sack: flag(verb, "sack", options.sack) ?? base.sack,
+    synBacklog: count(verb, "synBacklog", options.synBacklog, 65535) ?? base.synBacklog,
+    synCookies: choice(verb, "synCookies", options.synCookies, SYN_COOKIES) ?? base.synCookies,
+  };
 }
 
 /** A boolean option. */
@@ -52,5 +81,32 @@ function flag(verb: string, name: string, value: unknown): boolean | undefined {
   if (value === undefined || typeof value === "boolean") return value;
   throw new TypeError(
     `Cannot ${verb} as 'tcp.${name}' must be true or false: current value is ${describe(value)}`,
+  );
+}
+
+/** A whole number from 1 to `most`. */
+function count(verb: string, name: string, value: unknown, most: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= most) return Number(value);
+  throw new RangeError(
+    `Cannot ${verb} as 'tcp.${name}' must be an integer from 1 to ${most}: current value is ${
+      describe(value)
+    }`,
+  );
+}
+
+/** One of a few words. */
+function choice<T extends string>(
+  verb: string,
+  name: string,
+  value: unknown,
+  words: readonly T[],
+): T | undefined {
+  if (value === undefined) return undefined;
+  const found = words.find((word) => word === value);
+  if (found !== undefined) return found;
+  const list = words.map((word) => `"${word}"`).join(", ");
+  throw new TypeError(
+    `Cannot ${verb} as 'tcp.${name}' must be one of ${list}: current value is ${describe(value)}`,
   );
 }

@@ -13,6 +13,8 @@ const JOIN_TRIES = 4;
 const THIRD_ACK_TRIES = 6;
 /** How long copies of a SYN, or of its answer, are not answered once one was. */
 const COPY_WAIT: Micros = 500e3;
+/** Copies answered in all: more than an honest peer sends by itself, twice. */
+const MOST_COPIES = 16;
 /**
  * SYNs with MP_CAPABLE before the first without, for paths that drop unknown options (RFC 8684 §3.1 leaves their number to local policy; Linux has 3
  * and stays without). They take turns from then on: what was lost for another reason may still become MPTCP.
@@ -45,6 +47,16 @@ export type SynOption =
     readonly mac: Uint8Array | null;
   };
 
+/** What a SYN offers of TCP itself. */
+export interface SynOffer {
+  /** Its MSS option, or what stands for one. */
+  readonly mss: number;
+  /** SACK is permitted (RFC 2018 §2). */
+  readonly sack: boolean;
+  /** Shift of the windows in further segments of its sender; -1: no window is scaled (RFC 7323 §2). */
+  readonly scale: number;
+}
+
 /** No MPTCP option. */
 export const PLAIN: SynOption = Object.freeze({ kind: "plain" });
 
@@ -55,6 +67,7 @@ export class Handshake {
   #begunAt: Micros = 0;
   #sentAt: Micros = 0;
   #copiedAt: Micros = -Infinity;
+  #copies = 0;
   #ackOwed = false;
   /** The SYN that is answered has asked for MPTCP. */
   #asked = true;
@@ -122,8 +135,9 @@ export class Handshake {
 
   /** Whether what has come again is answered now: the first copy is, our answer may be lost; then one in half a second (Linux tcp_invalid_ratelimit). */
   mayAnswer(now: Micros): boolean {
-    if (now - this.#copiedAt < COPY_WAIT) return false;
+    if (now - this.#copiedAt < COPY_WAIT || this.#copies >= MOST_COPIES) return false;
     this.#copiedAt = now;
+    this.#copies++;
     return true;
   }
 

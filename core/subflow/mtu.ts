@@ -5,7 +5,7 @@ import type { Outlet } from "./shared.ts";
 /** IPv4 and IPv6 header with a TCP header, in bytes. */
 const HEADERS = { 4: 40, 6: 60 } as const;
 /** MSS of a peer that names none (RFC 9293 §3.7.1). */
-const DEFAULT_MSS = { 4: 536, 6: 1220 } as const;
+export const DEFAULT_MSS = { 4: 536, 6: 1220 } as const;
 /** A few octets of MSS would make a header cost more than its data, and would not hold 40 octets of options. */
 const LEAST_SEGMENT = 64;
 

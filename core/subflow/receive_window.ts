@@ -54,3 +54,8 @@ export class ReceiveWindow {
 export function windowField(window: number, scale: number): number {
   return Math.min(65535, Math.ceil(window / (1 << scale)));
 }
+
+/** The least shift by which a window of `limit` bytes fits into the field (RFC 7323 §2.3). */
+export function windowScale(limit: number): number {
+  return Math.min(14, Math.max(0, Math.ceil(Math.log2((limit + 1) / 65535))));
+}

@@ -4,7 +4,18 @@
 export interface TcpSettings {
   /** SACK is offered and accepted (RFC 2018 §2). */
   readonly sack: boolean;
+  /** Most connections of a listener between SYN and third ACK; null: as many as may wait to be accepted, 1024 at most. */
+  readonly synBacklog: number | null;
+  /** When a listener answers SYNs by cookies, without keeping anything (RFC 4987 §3.6): never, above `synBacklog`, or always. */
+  readonly synCookies: SynCookieMode;
 }
 
+/** When SYNs are answered by cookies. */
+export type SynCookieMode = "off" | "pressure" | "always";
+
 /** What holds where nothing else is asked for. */
-export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({ sack: true });
+export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
+  sack: true,
+  synBacklog: null,
+  synCookies: "pressure",
+});

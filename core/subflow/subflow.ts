@@ -30,7 +30,7 @@ import {
   TIMER_RTO,
   TIMER_THIRD_ACK,
 } from "./deadlines.ts";
-import { Handshake, type SynOption } from "./handshake.ts";
+import { Handshake, type SynOffer, type SynOption } from "./handshake.ts";
 import { Mtu } from "./mtu.ts";
 import { Output } from "./output.ts";
 import { Receiver } from "./receiver.ts";
@@ -367,6 +367,23 @@ export class Subflow implements SubflowView {
     this.#sendSyn(TCP_SYN | TCP_ACK, now);
   }
 
+  /** Passive open whose SYN left nothing behind (RFC 4987 §3.6): the ACK that answers the SYN/ACK is in `rx`, and `offer` was in the SYN. */
+  resume(offer: SynOffer, now: Micros): void {
+    this.#tcp.on("syn");
+    const { scale } = offer;
+    this.#take(
+      rx.seq - 1,
+      offer.sack,
+      scale >= 0,
+      offer.mss,
+      rx.window * 2 ** Math.max(0, scale),
+      scale,
+      now,
+    );
+    this.acks.offered(1 + Math.min(65535, this.#level.receiveWindow));
+    this.sender.board.synSent();
+  }
+
   /** The peer's part of the handshake's MPTCP option is known, or there is none. */
   learn(option: SynOption): void {
     this.#handshake?.learn(option);
@@ -389,13 +406,26 @@ export class Subflow implements SubflowView {
 
   /** Takes over what the SYN in `rx` offers, and the first window. */
   #takeOffer(now: Micros): void {
-    this.receiver.begin(rx.seq);
+    const mss = rx.hasMss ? rx.mss : undefined;
+    this.#take(rx.seq, rx.sackPermitted, rx.hasWindowScale, mss, rx.window, rx.windowScale, now);
+  }
+
+  #take(
+    irs: number,
+    sack: boolean,
+    scaled: boolean,
+    mss: number | undefined,
+    window: number,
+    scale: number,
+    now: Micros,
+  ): void {
+    this.receiver.begin(irs);
     this.acks.begin();
-    this.output.agree(rx.sackPermitted, rx.hasWindowScale);
+    this.output.agree(sack, scaled);
     this.timestamps.agree(now);
-    this.mtu.peer(rx.hasMss ? rx.mss : undefined);
-    const scale = this.output.scaled ? Math.min(MAX_WINDOW_SCALE, rx.windowScale) : 0;
-    this.sender.window.begin(rx.window, scale);
+    this.mtu.peer(mss);
+    const shift = this.output.scaled ? Math.min(MAX_WINDOW_SCALE, scale) : 0;
+    this.sender.window.begin(window, shift);
   }
 
   // A segment arrives.
@@ -483,6 +513,8 @@ export class Subflow implements SubflowView {
   /** Takes the round trip of a handshake whose last segment is in `rx`; true when a SYN, or its answer, was lost. */
   #measure(handshake: Handshake, now: Micros): boolean {
     const { begunAt } = handshake;
+    // What a SYN/ACK that left nothing behind has in its timestamp is no time.
+    if (handshake.sends === 0) return false;
     if (handshake.sentOnce) {
       this.sender.measured(now - begunAt, now);
       return false;

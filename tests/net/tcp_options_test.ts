@@ -26,6 +26,23 @@ Deno.test("'tcp' is checked: an option that is not there, a value that is none",
   );
 });
 
+Deno.test("'tcp' of a listener bounds half-open connections, and says when SYNs are answered by cookies", () => {
+  const { synBacklog, synCookies } = tcpSettings("listen", { synBacklog: 7, synCookies: "off" });
+  assertEquals([synBacklog, synCookies], [7, "off"]);
+  for (const value of [0, 65536, 1.5, NaN, "7"]) {
+    assertThrows(
+      () => tcpSettings("listen", { synBacklog: value } as never),
+      RangeError,
+      "Cannot listen as 'tcp.synBacklog' must be an integer from 1 to 65535: current value is",
+    );
+  }
+  assertThrows(
+    () => tcpSettings("listen", { synCookies: true } as never),
+    TypeError,
+    'Cannot listen as \'tcp.synCookies\' must be one of "off", "pressure", "always": current value is true',
+  );
+});
+
 for (const side of ["host", "connect", "listen"] as const) {
   Deno.test(`'tcp' of ${side} without SACK: it is not agreed`, async () => {
     const off = { tcp: { sack: false } };

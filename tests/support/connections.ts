@@ -94,6 +94,10 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
     this.queued++;
   }
 
+  mayOpen(): boolean {
+    return true;
+  }
+
   opened(): void {
     this.asked.push("opened");
   }

@@ -3,10 +3,13 @@ import { assertEquals } from "@std/assert";
 import fc from "npm:fast-check@4.10.2";
 import * as layout from "../../wasm/layout.ts";
 import {
+  flow_hash,
   flow_insert,
   flow_remove,
+  flow_secret,
   host_free,
   host_new,
+  host_secret,
   host_usage,
   memory_alloc,
   packet_parse,
@@ -15,6 +18,7 @@ import {
   u8,
 } from "../../wasm/mod.ts";
 import { type FlowKey, FlowTable } from "../reference/flow_table.ts";
+import { sipHash } from "../reference/sip_hash.ts";
 
 const record = memory_alloc(layout.KEY_SIZE);
 
@@ -143,5 +147,44 @@ describe("flow table", () => {
     assertEquals(flow_insert(host, write(flow(5)), 0), 0);
     assertEquals(host_usage(host, layout.USAGE_FLOWS), 0);
     host_free(host);
+  });
+});
+
+describe("what follows from a flow and a secret", () => {
+  /** The words of a key: ports and family, then the addresses, of IPv4 both in one. */
+  function words(key: FlowKey, purpose: number): bigint[] {
+    const first = BigInt(purpose) << 60n | BigInt(key.family) << 32n |
+      BigInt(key.remotePort) << 16n | BigInt(key.localPort);
+    const [local, remote] = [key.local, key.remote].map((bytes) => new DataView(bytes.buffer));
+    if (key.family === 4) {
+      return [first, BigInt(remote!.getUint32(0, true)) << 32n | BigInt(local!.getUint32(0, true))];
+    }
+    return [first, ...[local!, remote!].flatMap((v) => [0, 8].map((i) => v.getBigUint64(i, true)))];
+  }
+
+  const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
+
+  it("is SipHash-1-3 of it, and of a word more for each purpose", () => {
+    fc.assert(fc.property(
+      keys,
+      fc.tuple(word, word, word, word),
+      fc.nat(15),
+      word,
+      word,
+      (key, [a, b, c, d], purpose, high, low) => {
+        const host = host_new(1, 2);
+        host_secret(host, a, b, c, d);
+        const two = (high: number, low: number): bigint =>
+          BigInt(high >>> 0) << 32n | BigInt(low >>> 0);
+        const list = words(key, purpose);
+        if (purpose > 0) list.push(two(high, low));
+        const lower = purpose === 0
+          ? flow_secret(host, write(key))
+          : flow_hash(host, write(key), purpose, high, low);
+        const secrets = [two(b, a), two(d, c)] as const;
+        assertEquals(two(u32[layout.OUT_0]!, lower), sipHash(1, 3, ...secrets, list));
+        host_free(host);
+      },
+    ));
   });
 });

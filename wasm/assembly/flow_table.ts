@@ -70,12 +70,15 @@ function loadPacket(): void {
 
 /** The hash that the table is filed by. */
 function hashKey(host: Host): u32 {
-  const hash = sipHash(host.secret0, host.secret1);
+  const hash = sipHash(host.secret0, host.secret1, 0, 0);
   return <u32> (hash ^ hash >> 32);
 }
 
-/** SipHash-1-3 (Aumasson and Bernstein) of FLOW_KEY; of an IPv4 key both addresses are one word. */
-function sipHash(secret0: u64, secret1: u64): u64 {
+/**
+ * SipHash-1-3 (Aumasson and Bernstein) of FLOW_KEY; of an IPv4 key both addresses are one word. For a `purpose` from 1 to 15 a word stands behind it: the
+ * first one, whose upper bits are free, says which, so that no key is another one and its word, nor one of another purpose.
+ */
+function sipHash(secret0: u64, secret1: u64, purpose: i32, last: u64): u64 {
   const key = wanted();
   const four = key.ports >> 32 == 4;
   const words = four ? 2 : 5;
@@ -83,13 +86,15 @@ function sipHash(secret0: u64, secret1: u64): u64 {
   let v1 = secret1 ^ 0x646f72616e646f6d;
   let v2 = secret0 ^ 0x6c7967656e657261;
   let v3 = secret1 ^ 0x7465646279746573;
-  for (let i = 0; i < words + 3; i++) {
+  const more = purpose == 0 ? 0 : 1;
+  for (let i = 0; i < words + more + 3; i++) {
     let word: u64 = 0;
     if (i < words) {
       word = four && i == 1
         ? key.remote0 << 32 | key.local0
-        : load<u64>(FLOW_KEY + (<usize> i << 3));
-    } else if (i == words) v2 ^= 0xff;
+        : load<u64>(FLOW_KEY + (<usize> i << 3)) | (i == 0 ? <u64> purpose << 60 : 0);
+    } else if (i < words + more) word = last;
+    else if (i == words + more) v2 ^= 0xff;
     v3 ^= word;
     v0 += v1;
     v2 += v3;
@@ -111,7 +116,22 @@ export function flow_secret(handle: i32, key: i32): i32 {
   const host = hostOf(handle);
   if (host == null) return 0;
   loadKey(key);
-  const hash = sipHash(host.secret2, host.secret3);
+  const hash = sipHash(host.secret2, host.secret3, 0, 0);
+  store<u32>(OUT_0 << 2, <u32> (hash >> 32));
+  return <i32> hash;
+}
+
+/** The same of a key, a purpose from 1 to 15 and 64 bits more. */
+export function flow_hash(handle: i32, key: i32, purpose: i32, high: i32, low: i32): i32 {
+  const host = hostOf(handle);
+  if (host == null) return 0;
+  loadKey(key);
+  const hash = sipHash(
+    host.secret2,
+    host.secret3,
+    purpose & 15,
+    <u64> <u32> high << 32 | <u64> <u32> low,
+  );
   store<u32>(OUT_0 << 2, <u32> (hash >> 32));
   return <i32> hash;
 }

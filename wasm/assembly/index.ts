@@ -19,7 +19,7 @@ export { host_limit, host_usage } from "./host";
 export { copy, copy_sum, dss_checksum, dss_expected_sum, sum, sum_join } from "./checksum";
 export { packet_parse } from "./parse";
 export { header_build } from "./header";
-export { flow_insert, flow_remove, flow_secret, flow_value } from "./flow_table";
+export { flow_hash, flow_insert, flow_remove, flow_secret, flow_value } from "./flow_table";
 export {
   stream_append,
   stream_at,
@@ -47,7 +47,7 @@ export function host_new(secret0: i32, secret1: i32): i32 {
   return host.handle;
 }
 
-/** The key of `flow_secret`, another one than that of the flow table. */
+/** The key of `flow_secret` and `flow_hash`, another one than that of the flow table. */
 export function host_secret(handle: i32, a: i32, b: i32, c: i32, d: i32): void {
   const host = hostOf(handle);
   if (host == null) return;

@@ -294,7 +294,7 @@ describe("the order of look-ups", () => {
 
 describe("half-open joins", () => {
   it("EST-3: are bounded, refused above the limit, and expire", () => {
-    using d = new Dialogue();
+    using d = new Dialogue({ tcp: { synCookies: "off" } });
     const { peer } = d.opened();
     const seconds = Array.from({ length: 12 }, () => d.peer({ link: 1, session: peer.session }));
     for (const second of seconds) second.offers({}, "S", ["join syn id 1"]);

@@ -1,5 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
+import type { MetaSocket } from "../../../core/connection/meta_socket.ts";
+import { DEFAULT_SETTINGS } from "../../../core/subflow/settings.ts";
 import { type Listener, Listeners } from "../../../core/host/listener.ts";
 import { connection, type Lone } from "../../support/connections.ts";
 import { comes, subflowParts } from "../../support/parts.ts";
@@ -56,16 +58,44 @@ describe("a listening port", () => {
     assertEquals(told(), 2);
   });
 
-  it("is full of half-open connections and those that wait, together", () => {
+  it("is full of those that wait, crowded by those that are half open, each by itself", () => {
     const { listeners, listener } = listening(2);
-    const [first, second] = [connection("server").meta, connection("server").meta];
+    const state = (): boolean[] => [listener.full, listener.crowded];
+    const all = Array.from({ length: 4 }, () => connection("server").meta);
+    const [first, second, third, fourth] = all as [MetaSocket, MetaSocket, MetaSocket, MetaSocket];
     listeners.begun(listener, first);
-    assertEquals(listener.full, false);
+    assertEquals(state(), [false, false]);
     listeners.begun(listener, second);
+    assertEquals(state(), [false, true]);
     listeners.opened(first);
-    assertEquals(listener.full, true);
+    assertEquals(state(), [false, false]);
+    listeners.opened(second);
+    listeners.begun(listener, third);
+    assertEquals([state(), listeners.mayOpen(third)], [[true, false], false]);
+    listeners.begun(listener, fourth);
+    assertEquals(state(), [true, true]);
     listener.accept();
-    assertEquals(listener.full, false);
+    assertEquals([state(), listeners.mayOpen(third)], [[false, true], true]);
+    // One of nobody's, such as of a simultaneous open.
+    assertEquals(listeners.mayOpen(first), true);
+  });
+
+  it("has room for as many half-open connections as asked for; else for as many as may wait, 1024 at most", () => {
+    const observer = { onConnection() {} };
+    const room = (backlog: number, synBacklog: number | null): number => {
+      const tcp = { ...DEFAULT_SETTINGS, synBacklog };
+      const listener = new Listeners().add("", 80, backlog, observer, { tcp });
+      const { meta } = connection("server");
+      // Any objects will do.
+      while (!listener.crowded) listener.halfOpen.add(Object.create(meta));
+      return listener.halfOpen.size;
+    };
+    assertEquals([room(3, null), room(5000, null), room(3, 7), room(5000, 2000)], [
+      3,
+      1024,
+      7,
+      2000,
+    ]);
   });
 
   it("makes room by dropping the oldest half-open connection, if its SYN/ACK had to be repeated", () => {
@@ -75,7 +105,7 @@ describe("a listening port", () => {
     assertEquals(listener.evict(0), false);
     const [subflow] = first.meta.attempts;
     subflow!.expire(1e6);
-    assertEquals([listener.evict(1e6), listener.full], [true, false]);
+    assertEquals([listener.evict(1e6), listener.crowded], [true, false]);
     assertEquals([first.meta.closed, second.meta.closed], [true, false]);
     assertEquals(listening().listener.evict(0), false);
   });

@@ -130,20 +130,6 @@ describe("EST-1: the three-way handshake of the first subflow, passive", () => {
     assertEquals(app.read(), 100);
   });
 
-  it("drops SYNs above the backlog, and counts them", () => {
-    using d = new Dialogue();
-    const listener = d.listen(80, 2);
-    const peers = [d.peer(), d.peer(), d.peer()];
-    for (const peer of peers) peer.offers({}, "S", []);
-    assertEquals(peers.map((peer) => peer.pending), [true, true, false]);
-    assertEquals(d.counter("ListenOverflows"), 1);
-    peers[0]!.take();
-    peers[0]!.sends(". 1 ack 1");
-    d.accept(listener);
-    peers[2]!.offers({}, "S", []);
-    peers[2]!.gets("S. 0 ack 1");
-  });
-
   it("keeps a window scale above 14 at 14 (RFC 7323 §2.3)", () => {
     using d = new Dialogue();
     const { app } = d.opened({ scale: 200, mptcp: false });

@@ -1,0 +1,228 @@
+/**
+ * Handshakes of which nothing is kept between SYN and third ACK (RFC 4987 §3.6; RFC 8684 §3.1, "If the server behaves in a stateless manner"): a SYN is
+ * answered from what is in it, and a connection, or a subflow of one, is made of the ACK that comes back.
+ */
+
+import { memory_alloc, memory_free } from "../../wasm/mod.ts";
+import { KEY_SIZE, TCP_ACK, TCP_SYN } from "../../wasm/layout.ts";
+import { capableOption, judgeReturned } from "../connection/establish.ts";
+import { keyMaterial, Keys } from "../connection/keys.ts";
+import { DEFAULT_BUFFER, type MetaSocket } from "../connection/meta_socket.ts";
+import { segmentArrived } from "../connection/settle.ts";
+import type { Micros } from "../plugin.ts";
+import type { SynOffer } from "../subflow/handshake.ts";
+import { DEFAULT_MSS, Mtu } from "../subflow/mtu.ts";
+import { windowScale } from "../subflow/receive_window.ts";
+import type { TcpSettings } from "../subflow/settings.ts";
+import { timestampAt } from "../subflow/timestamps.ts";
+import { type Key, MP_CAPABLE, MP_JOIN, type MpJoin, RST_MPTCP } from "../wire/mptcp.ts";
+import { inOnePiece } from "../wire/packet.ts";
+import { rx, tx } from "../wire/segment.ts";
+import { distance32 } from "../wire/seq.ts";
+import { writeKey } from "./flow_key.ts";
+import type { Link } from "./link.ts";
+import type { Listener } from "./listener.ts";
+import { planReply, refuse } from "./replies.ts";
+import type { LocalAddress } from "./routes.ts";
+import type { Stack } from "./stack.ts";
+import { sackOf, scaleOf, timestampWithOptions } from "./syn_cookies.ts";
+
+const KEY = memory_alloc(KEY_SIZE);
+const PLAN = { timestamps: false, dss: 0, sack: 0, size: 0 };
+/** Half-open joins of one connection of which state is kept: half of what it may have. */
+const MOST_PENDING_JOINS = 4;
+
+/** Whether a SYN to `listener` is answered by a cookie. */
+export function wantsCookie(listener: Listener): boolean {
+  const { synCookies } = listener.tcp;
+  return synCookies === "always" || (synCookies === "pressure" && listener.crowded);
+}
+
+/** Whether a SYN with the token of `connection` is. RFC 8684 §3.2 sees no need for it; who has seen the token can fill the connection with joins. */
+export function joinWantsCookie({ tcp, pendingJoins }: MetaSocket): boolean {
+  const { synCookies } = tcp;
+  return synCookies === "always" ||
+    (synCookies === "pressure" && pendingJoins >= MOST_PENDING_JOINS);
+}
+
+/** Answers the SYN in `rx`, which has no MP_JOIN. */
+export function answerSyn(
+  stack: Stack,
+  link: Link,
+  local: LocalAddress,
+  { tcp }: Listener,
+  now: Micros,
+): void {
+  const iss = begin(stack, local, false, now);
+  const draft = tx.begin();
+  const option = capableOption({ capable: stack.experiments.mptcp ?? true }, true);
+  if (option !== null) {
+    stack.count("MPCapableSYNRX");
+    const own = stack.cookies.mptcpKey(KEY, rx.seq, iss);
+    const keys = new Keys(own, stack.experiments.checksum ?? false);
+    keys.heed(option.flags);
+    // RFC 8684 §3.1: there is no other key that could be verified.
+    if (stack.tokens.find(keys.token) === undefined) draft.capable(keys.flags, own);
+    else stack.count("MPFallbackTokenInit");
+  }
+  send(stack, link, local, tcp, iss, now);
+}
+
+/** Answers the SYN in `rx`, which has the MP_JOIN `option` of `connection`. */
+export function answerJoin(
+  stack: Stack,
+  link: Link,
+  local: LocalAddress,
+  connection: MetaSocket,
+  option: MpJoin,
+  now: Micros,
+): void {
+  const { paths, tcp, keys } = connection;
+  const plan = planReply(local, stack.routes.back(link, local), KEY);
+  const reason = paths.refuseJoin(option.addressId, plan.remote, plan.local);
+  if (reason !== null) {
+    stack.count("MPJoinRejected");
+    refuse(stack, reason);
+    return;
+  }
+  const iss = begin(stack, local, true, now);
+  const join = paths.proposeJoin(option);
+  stack.joins.put(iss, keys.token, join);
+  const { localId, mac } = paths.joinAnswer(join, local.view.address);
+  tx.begin().joinSynAck(false, localId, mac.subarray(0, 8), join.nonce);
+  send(stack, link, local, tcp, iss, now);
+}
+
+/** The initial sequence number that answers the SYN in `rx`, whose flow is in KEY then. */
+function begin(stack: Stack, local: LocalAddress, join: boolean, now: Micros): number {
+  const { source } = rx;
+  writeKey(local.prefix.address, rx.destinationPort, source, rx.sourcePort, 0, KEY);
+  stack.count("TCPReqQFullDoCookies");
+  stack.count("SyncookiesSent");
+  const mss = rx.hasMss ? rx.mss : DEFAULT_MSS[source.family];
+  return stack.cookies.issue(KEY, rx.seq, mss, join, now);
+}
+
+/** Sends the SYN/ACK whose MPTCP option is written. What its timestamp cannot tell, where there is none, is not agreed on. */
+function send(
+  stack: Stack,
+  link: Link,
+  local: LocalAddress,
+  tcp: TcpSettings,
+  iss: number,
+  now: Micros,
+): void {
+  const { out, experiments } = stack;
+  const outlet = stack.routes.back(link, local);
+  const buffer = experiments.receiveBuffer ?? DEFAULT_BUFFER;
+  const { hasTimestamps } = rx;
+  const sack = hasTimestamps && tcp.sack && rx.sackPermitted;
+  const scale = hasTimestamps && rx.hasWindowScale ? rx.windowScale : -1;
+  tx.header(iss, rx.seq + 1, TCP_SYN | TCP_ACK, Math.min(65535, buffer));
+  tx.offer(new Mtu(outlet, rx.family).local, sack, scale < 0 ? -1 : windowScale(buffer));
+  if (hasTimestamps) {
+    const clock = timestampWithOptions(timestampAt(now, 0), scale, sack);
+    tx.timestamps(clock + stack.flowNumbers(KEY).timestampOffset, rx.tsval);
+  }
+  tx.plan(PLAN);
+  inOnePiece(out, 0);
+  tx.build(KEY, out, outlet.checksumMode);
+  outlet.send(out);
+}
+
+/** The segment in `rx` belongs to no flow. True when it has come back from a SYN/ACK of these, and nothing is left to do with it. */
+export function cookieReturned(
+  stack: Stack,
+  link: Link,
+  local: LocalAddress,
+  now: Micros,
+): boolean {
+  if (!stack.cookies.awaited(now) || (rx.flags & (TCP_SYN | TCP_ACK)) !== TCP_ACK) return false;
+  const join = rx.option(MP_JOIN) !== 0;
+  const listener = stack.listeners.find(local.view.address, rx.destinationPort);
+  if (!local.outlet.up || (!join && listener === undefined)) return false;
+  writeKey(local.prefix.address, rx.destinationPort, rx.source, rx.sourcePort, 0, KEY);
+  const iss = distance32(rx.ack, 1);
+  const mss = stack.cookies.check(KEY, distance32(rx.seq, 1), iss, join, now);
+  if (mss === 0) {
+    stack.count("SyncookiesFailed");
+    return false;
+  }
+  stack.count("SyncookiesRecv");
+  const { timestampOffset } = stack.flowNumbers(KEY);
+  const timestamp = distance32(rx.tsecr, timestampOffset);
+  const offer = rx.hasTimestamps
+    ? { mss, sack: sackOf(timestamp), scale: scaleOf(timestamp) }
+    : { mss, sack: false, scale: -1 };
+  if (join) joinReturned(stack, link, local, iss, offer, now);
+  else if (listener !== undefined) ackReturned(stack, link, local, listener, iss, offer, now);
+  return true;
+}
+
+/** Makes a connection of the third ACK, or of the first data behind it. */
+function ackReturned(
+  stack: Stack,
+  link: Link,
+  local: LocalAddress,
+  listener: Listener,
+  iss: number,
+  offer: SynOffer,
+  now: Micros,
+): void {
+  if (listener.full) {
+    stack.overflow();
+    return;
+  }
+  const capable = rx.option(MP_CAPABLE) !== 0;
+  // It goes on with MPTCP, and its keys have been lost: they come again with what it says next.
+  if (!capable && rx.hasDss && (rx.length === 0 || rx.hasMapping)) return;
+  const plan = planReply(local, stack.routes.back(link, local));
+  const key = capable ? freeKey(stack, iss) : undefined;
+  const opened = plan.key === 0 ? null : stack.halfOpen(listener, plan, iss, key);
+  if (opened === null) {
+    if (plan.key !== 0) memory_free(plan.key);
+    stack.count("ListenDrops");
+    return;
+  }
+  const { connection, subflow } = opened;
+  judgeReturned(connection, subflow, now);
+  subflow.resume(offer, now);
+  segmentArrived(connection, subflow, now);
+}
+
+/** The key that the SYN/ACK had; undefined where another connection has taken its token since. */
+function freeKey(stack: Stack, iss: number): Key | undefined {
+  const key = stack.cookies.mptcpKey(KEY, distance32(rx.seq, 1), iss);
+  if (stack.tokens.find(keyMaterial(key).token) === undefined) return key;
+  stack.count("MPFallbackTokenInit");
+  return undefined;
+}
+
+/** Makes a subflow of the third ACK of a join. */
+function joinReturned(
+  stack: Stack,
+  link: Link,
+  local: LocalAddress,
+  iss: number,
+  offer: SynOffer,
+  now: Micros,
+): void {
+  const found = stack.joins.take(iss);
+  const connection = found === null ? undefined : stack.tokens.find(found.token);
+  if (found === null || connection === undefined || connection.over) {
+    stack.count("MPJoinNoTokenFound");
+    refuse(stack, RST_MPTCP);
+    return;
+  }
+  const plan = planReply(local, stack.routes.back(link, local));
+  const subflow = plan.key === 0
+    ? RST_MPTCP
+    : connection.paths.joinReturned(found.join, plan, iss, offer, now);
+  if (typeof subflow === "number") {
+    stack.count("MPJoinRejected");
+    memory_free(plan.key);
+    refuse(stack, subflow);
+    return;
+  }
+  segmentArrived(connection, subflow, now);
+}
