@@ -142,6 +142,8 @@ export const RECEIVER_TOP = 1; // end of the highest byte received
 export const RECEIVER_RANGES = 2; // ranges above RCV.NXT
 export const RECEIVER_STAGED = 3; // bytes held for want of a mapping or of a checksum
 export const RECEIVER_MAPPINGS = 4; // mappings held
+export const RECEIVER_DUPLICATE_FROM = 5; // what of the segment taken last with SEGMENT_DUPLICATE had come before: the first such bytes in a row
+export const RECEIVER_DUPLICATE_TO = 6;
 
 // What `receiver_segment` and `receiver_map` report, as bits.
 export const SEGMENT_ADVANCED = 1; // RCV.NXT moved

@@ -41,7 +41,8 @@
  *   are not kept. A mapping with a checksum is staged whole, placed when its sum is right, and only then cut at `limit`.
  *   Where a limit would be passed, both drop what lies farthest above a hole of the stream, and is farther than the segment, and go on; on plain TCP the
  *   subflow forgets it too.
- *   `receiver_skip(receiver)`: RCV.NXT moves over a FIN. `receiver_sack(receiver, initial, most)`: writes SACK blocks to TX_SACK, returns their number.
+ *   `receiver_skip(receiver)`: RCV.NXT moves over a FIN. `receiver_sack(receiver, initial, most, from, to)`: writes SACK blocks to TX_SACK,
+ *   that of the duplicate bytes [from, to) first where there are any, and returns their number.
  *
  * @module
  */

@@ -33,6 +33,8 @@ export class Heard {
   sentRtt: Micros = 0;
   /** How many pieces sent once came after something above them (RFC 8985 §6.2 step 4). */
   reordered = 0;
+  /** Bytes that came twice because they were sent again (RFC 2883); 0: none. */
+  duplicate = 0;
   /** A copy that is reported sooner after its sending stands for the original. */
   minRtt: Micros = 0;
 
@@ -47,6 +49,7 @@ export class Heard {
     this.sentEnd = 0;
     this.sentRtt = 0;
     this.reordered = 0;
+    this.duplicate = 0;
     this.minRtt = minRtt;
   }
 
@@ -58,6 +61,11 @@ export class Heard {
   /** No round trip so far tells the path's. */
   noRtt(): void {
     this.rtt = -1;
+  }
+
+  /** So many bytes came twice. */
+  twice(bytes: number): void {
+    this.duplicate = bytes;
   }
 
   /** Notes that `part` up to `end` was reported; `highest` is the end of what was reported before this ACK. */

@@ -75,6 +75,8 @@ export class Output {
   #sack: boolean;
   #scaled = true;
   #segments = 0;
+  /** The segment being built tells what came again. */
+  #tellsAgain = false;
 
   /** From the parts of one subflow. */
   constructor(parts: OutputParts) {
@@ -163,16 +165,9 @@ export class Output {
   ack(draft: Draft | null, nxt: number, now: Micros): boolean {
     if (draft === null) tx.begin();
     const level = this.#level;
-    const { ranges } = this.#receiver;
-    wish.timestamps = this.#timestamps.on;
+    const moved = level.dataRcvNxt !== this.#acks.dataAck;
     // Other options travel alone: some pairs must not meet in one segment (RFC 8684 §3.1, §3.2).
-    wish.dss = draft !== null ? 0 : level.dataAckFlags;
-    wish.checksum = false;
-    wish.dataAckMoved = level.dataRcvNxt !== this.#acks.dataAck;
-    wish.sack = this.#sack && ranges > 0 ? Math.min(4, ranges) : 0;
-    wish.raw = tx.optionLength;
-    planOptions(wish, plan);
-    if (plan.sack > 0) plan.sack = this.#receiver.sack(plan.sack);
+    this.#wish(draft !== null ? 0 : level.dataAckFlags, false, moved, true);
     return this.#bare(TCP_ACK, nxt, now);
   }
 
@@ -203,7 +198,8 @@ export class Output {
   /** A RST with the options of `draft`. */
   reset(_draft: Draft, nxt: number, now: Micros): void {
     this.#host.count("TcpOutRsts");
-    this.#wish(0);
+    this.#plan(0, false, true, 0);
+    this.#tellsAgain = false;
     this.#bare(TCP_ACK | TCP_RST, nxt, now);
   }
 
@@ -230,7 +226,17 @@ export class Output {
         flags |= level.dataAckFlags;
       }
     }
-    this.#wish(flags, mapping.checksum >= 0);
+    const summed = mapping.checksum >= 0;
+    const full = this.#mtu.payload;
+    this.#wish(flags, summed, true, to - from <= full);
+    if (
+      plan.sack > 0 &&
+      Math.ceil((to - from) / (this.#mtu.segment - plan.size)) > Math.ceil((to - from) / full)
+    ) {
+      // A segment more for their sake is better an ACK of its own.
+      this.#plan(flags, summed, true, 0);
+      this.#tellsAgain = false;
+    }
     this.#header(TCP_ACK, from, now);
     if (flags !== 0) {
       tx.mapping(mapping.dsn, level.localIdsn, mapping.ssn, mapping.length, mapping.checksum);
@@ -273,17 +279,29 @@ export class Output {
       data += length;
     }
     // They all acknowledge the same.
-    if (packets > 0) this.#sent(packets);
+    if (packets > 0) this.#sent(packets, true);
     return at - from;
   }
 
-  /** Plans a segment without SACK blocks; the options of the draft count. */
-  #wish(dss: number, checksum = false): void {
+  /**
+   * Plans a segment with the SACK blocks that there is room for (RFC 2018 §3: on every ACK), and writes these; the options of the draft count. What came
+   * again is told on one segment `alone`, never on each of a super-segment (RFC 2883 §4, (2)).
+   */
+  #wish(dss: number, checksum = false, dataAckMoved = true, alone = true): void {
+    const { ranges, againOwed } = this.#receiver;
+    const again = alone && againOwed;
+    const blocks = this.#sack ? Math.min(4, ranges + (again ? 1 : 0)) : 0;
+    this.#plan(dss, checksum, dataAckMoved, blocks);
+    if (plan.sack > 0) plan.sack = this.#receiver.sack(plan.sack, again);
+    this.#tellsAgain = again && plan.sack > 0;
+  }
+
+  #plan(dss: number, checksum: boolean, dataAckMoved: boolean, blocks: number): void {
     wish.timestamps = this.#timestamps.on;
     wish.dss = dss;
     wish.checksum = checksum;
-    wish.dataAckMoved = true;
-    wish.sack = 0;
+    wish.dataAckMoved = dataAckMoved;
+    wish.sack = blocks;
     wish.raw = tx.optionLength;
     planOptions(wish, plan);
   }
@@ -296,7 +314,7 @@ export class Output {
       this.#acks.need();
       return false;
     }
-    this.#sent(1);
+    this.#sent(1, false);
     return true;
   }
 
@@ -322,16 +340,20 @@ export class Output {
     return windowField(this.#level.receiveWindow, this.scale);
   }
 
-  /** Notes that segments have left, and what they acknowledged. */
-  #sent(segments: number): void {
+  /** Notes that segments have left, and what they acknowledged; `data`: they carry some. */
+  #sent(segments: number, data: boolean): void {
     const { dataAckFlags, dataRcvNxt } = this.#level;
-    const { nxt } = this.#receiver;
+    const { nxt, ranges } = this.#receiver;
+    if (this.#tellsAgain) this.#receiver.againTold();
     this.#segments += segments;
     this.#acks.offered(nxt + this.#window() * (1 << this.scale));
     const told = (plan.dss & DSS_DATA_ACK) !== 0;
     this.#acks.sent(nxt, told ? dataRcvNxt : -1);
     // Where another option took its place, a DATA_ACK that has moved still waits.
     if (!told && dataAckFlags !== 0 && dataRcvNxt !== this.#acks.dataAck) return;
+    // Beside data there may be no room for the SACK blocks that an ACK is owed for at once.
+    const blocks = (ranges > 0 && plan.sack === 0) || this.#receiver.againOwed;
+    if (data && this.#sack && blocks && this.#acks.now) return;
     this.#acks.settled();
     this.#deadlines.set(TIMER_ACK, Infinity);
   }

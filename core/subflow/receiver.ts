@@ -11,6 +11,8 @@ import {
   receiver_skip,
 } from "../../wasm/mod.ts";
 import {
+  RECEIVER_DUPLICATE_FROM,
+  RECEIVER_DUPLICATE_TO,
   RECEIVER_MAPPINGS,
   RECEIVER_NEXT,
   RECEIVER_RANGES,
@@ -32,6 +34,9 @@ export class Receiver {
   #ranges = 0;
   #finSeq = -1;
   #skipped = false;
+  /** What came again and no ACK has told of. */
+  #againFrom = 0;
+  #againTo = 0;
   // The mapping learned last, as on the wire: a super-segment repeats it on every packet.
   #mapLow = -1;
   #mapSsn = -1;
@@ -137,9 +142,42 @@ export class Receiver {
     return true;
   }
 
-  /** Writes SACK blocks, at most `most`, for the segment being built; returns their number. */
-  sack(most: number): number {
-    return receiver_sack(this.#handle, this.#irs, most);
+  /** Where the bytes begin that the payload placed last, a duplicate in part at least, brought again; they end at `duplicateTo`. */
+  get duplicateFrom(): number {
+    return this.#record === 0 ? 0 : f64[this.#record + RECEIVER_DUPLICATE_FROM]!;
+  }
+
+  /** One past the last of them. */
+  get duplicateTo(): number {
+    return this.#record === 0 ? 0 : f64[this.#record + RECEIVER_DUPLICATE_TO]!;
+  }
+
+  /** Something came again of which the next ACK shall tell (RFC 2883 §4). */
+  get againOwed(): boolean {
+    return this.#againTo > this.#againFrom;
+  }
+
+  /** Whether one block cannot tell both of [from, to) and of what is owed. */
+  againApart(from: number, to: number): boolean {
+    return this.againOwed && (from > this.#againTo || to < this.#againFrom);
+  }
+
+  /** [from, to) came again, and is told of in one block with what it touches, else in place of it. */
+  cameAgain(from: number, to: number): void {
+    const joins = this.againOwed && !this.againApart(from, to);
+    this.#againFrom = joins ? Math.min(from, this.#againFrom) : from;
+    this.#againTo = joins ? Math.max(to, this.#againTo) : to;
+  }
+
+  /** An ACK has told of what came again: that is done once (RFC 2883 §4, (2)). */
+  againTold(): void {
+    this.#againFrom = this.#againTo = 0;
+  }
+
+  /** Writes SACK blocks, at most `most`, for the segment being built; with `again` the first one tells what came again. Returns their number. */
+  sack(most: number, again: boolean): number {
+    const from = again ? this.#againFrom : 0;
+    return receiver_sack(this.#handle, this.#irs, most, from, again ? this.#againTo : 0);
   }
 
   /** Gives back what it holds in WebAssembly memory. */

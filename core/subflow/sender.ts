@@ -9,6 +9,7 @@ import type { Mtu } from "./mtu.ts";
 import { NewReno } from "./newreno.ts";
 import type { Output } from "./output.ts";
 import { type LossDetection, type Progress, Rack } from "./rack.ts";
+import { Repeats } from "./repeats.ts";
 import { fastRecovery, lossRecovery, OPEN, type Recovery } from "./recovery.ts";
 import { Rtt, TICK } from "./rtt.ts";
 import { Heard } from "./heard.ts";
@@ -78,6 +79,8 @@ export class Sender {
   #recovery: Recovery = OPEN;
   #controller: CongestionController | null = null;
   #lostSyn = false;
+  /** Made when something is first sent again. */
+  #repeats: Repeats | null = null;
   /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
   #limitedUntil = 0;
   #lastSent: Micros = 0;
@@ -309,6 +312,7 @@ export class Sender {
         this.#again++;
         this.#bytesAgain += sent;
         this.#host.count("TcpRetransSegs");
+        (this.#repeats ??= new Repeats()).add(seq, seq + sent);
       }
       this.#left(sent, now);
     }
@@ -327,6 +331,7 @@ export class Sender {
     const idle = now - Math.max(this.#lastSent, this.#restarted);
     if (this.#lastSent === 0 || idle <= rtt.base) return;
     this.#restarted = now;
+    this.#repeats?.clear();
     this.#controller?.onRestart?.(idle);
   }
 
@@ -337,8 +342,8 @@ export class Sender {
   }
 
   /**
-   * The acceptable ACK in `rx` at offset `ack` (SND.UNA ≤ ack ≤ SND.NXT); `duplicate` as RFC 5681 §2 defines it. `behind`: the peer is not as far as
-   * somebody else has told, so that its SACK blocks may begin below SND.UNA.
+   * The acceptable ACK in `rx` at offset `ack` (SND.UNA ≤ ack ≤ SND.NXT); `duplicate` as RFC 5681 §2 defines it. `behind`: the one in `rx` is older, or
+   * the peer is not as far as somebody else has told, so that its SACK blocks may begin below SND.UNA.
    */
   acknowledge(ack: number, duplicate: boolean, now: Micros, behind = false): Outcome {
     const { board, rtt, rate } = this;
@@ -350,7 +355,9 @@ export class Sender {
     const { delivered } = heard;
     const advanced = ack > prior;
     // One that tells nothing of data may have opened the window, which on plain TCP nothing else tells.
-    if (!advanced && delivered === 0 && !duplicate) return OUTCOME_HEARD | OUTCOME_WORK;
+    if (!advanced && delivered === 0 && !duplicate && heard.duplicate === 0) {
+      return OUTCOME_HEARD | OUTCOME_WORK;
+    }
     if (advanced) rtt.answered();
     rate.count(delivered, now);
     if (heard.rtt >= 0) rtt.sample(heard, now);
@@ -391,11 +398,29 @@ export class Sender {
   #takeBlocks(least: number, now: Micros): void {
     const { board } = this;
     const count = rx.sacks;
+    if (count > 0) this.#takeDuplicate();
     for (let i = 0; i < count; i++) {
       const left = fromWire(rx.left(i), this.#iss, board.una);
       const right = fromWire(rx.right(i), this.#iss, board.una);
       board.sack(Math.max(left, least), right, now, heard);
     }
+  }
+
+  /**
+   * The first block in `rx` is a D-SACK where it begins below the ACK that it comes with, or lies in the second (RFC 2883 §4). What the network has
+   * doubled, or the peer made up, is not heeded.
+   */
+  #takeDuplicate(): void {
+    const { una, nxt } = this.board;
+    const left = fromWire(rx.left(0), this.#iss, una);
+    const right = fromWire(rx.right(0), this.#iss, una);
+    const old = left < fromWire(rx.ack, this.#iss, una);
+    const inside = !old && rx.sacks > 1 && left >= fromWire(rx.left(1), this.#iss, una) &&
+      right <= fromWire(rx.right(1), this.#iss, una);
+    if ((!old && !inside) || right <= left || right > nxt) return;
+    this.#host.count(old ? "TCPDSACKRecv" : "TCPDSACKOfoRecv");
+    heard.twice(this.#repeats?.twice(left, right) ?? 0);
+    if (heard.duplicate === 0) this.#host.count("TCPDSACKIgnoredDubious");
   }
 
   #tell(before: number, lost: number, prior: number, now: Micros): void {

@@ -6,6 +6,7 @@
 
 import { memory_free } from "../../wasm/mod.ts";
 import {
+  SEGMENT_DUPLICATE,
   SEGMENT_GAP,
   SEGMENT_MEMORY,
   SEGMENT_PRUNED,
@@ -551,8 +552,8 @@ export class Subflow implements SubflowView {
     if (mptcp) this.trust.heard(ack, board.una, sender.window.scaled(rx.window));
     let outcome = 0;
     if (ack >= board.una) outcome = this.#acknowledge(ack, now);
-    else if (mptcp && rx.sacks > 0 && this.trust.belied) {
-      // The peer lacks what a proxy has acknowledged: what it has got above that, it says in SACK blocks alone.
+    else if (rx.sacks > 0) {
+      // An older one, or the peer lacks what a proxy has acknowledged: what it has got above that, it says in SACK blocks alone.
       outcome = sender.acknowledge(board.una, false, now, true);
     }
     return this.#tcp.closed ? outcome : outcome | OUTCOME_SEGMENT;
@@ -614,6 +615,9 @@ export class Subflow implements SubflowView {
       return;
     }
     if (bits & SEGMENT_GAP) this.#host.count("TCPOFOQueue");
+    if (bits & SEGMENT_DUPLICATE) {
+      this.#cameAgain(this.receiver.duplicateFrom, this.receiver.duplicateTo, now);
+    }
     const { length } = rx;
     const waits = this.acks.received(length, bits, this.mtu.segment);
     if (waits && !this.#deadlines.has(TIMER_ACK)) {
@@ -633,9 +637,20 @@ export class Subflow implements SubflowView {
     return this.#tcp.timeWait ? OUTCOME_FIN | this.#rest(now) : OUTCOME_FIN;
   }
 
+  /** [from, to) came again: the next ACK says so (RFC 2883 §4), and what another one has to say is said now. */
+  #cameAgain(from: number, to: number, now: Micros): void {
+    const { receiver } = this;
+    if (from < 1) from = 1;
+    if (to <= from || !this.output.sackPermitted) return;
+    if (receiver.againApart(from, to)) this.ack(now);
+    receiver.cameAgain(from, to);
+    this.#host.count(from < receiver.nxt ? "TCPDSACKOldSent" : "TCPDSACKOfoSent");
+  }
+
   /** What came before, or cannot be, is acknowledged: with something in it always, it may be repeated for want of our ACK; else within the limit. */
   #unacceptable(now: Micros): Outcome {
     if (!rx.hasText) return this.#challenge(now);
+    this.#cameAgain(this.#seq, Math.min(this.#seq + rx.length, this.receiver.nxt), now);
     this.acks.need();
     return OUTCOME_WORK;
   }

@@ -43,6 +43,8 @@ export class Receiver {
   readonly staged: Bytes = new Bytes();
   #mappings: Mapping[] = [];
   #changes = 0;
+  /** What of the last segment that was a duplicate had come before, its first such bytes in a row. */
+  again: readonly [from: number, to: number] = [0, 0];
 
   /** Bytes go to `stream`. */
   constructor(readonly stream: Stream) {}
@@ -60,7 +62,10 @@ export class Receiver {
   segment(seq: number, payload: Uint8Array, limit: number): number {
     const end = seq + payload.length;
     if (payload.length === 0) return 0;
-    if (end <= this.next) return SEGMENT_DUPLICATE;
+    if (end <= this.next) {
+      this.again = [seq, end];
+      return SEGMENT_DUPLICATE;
+    }
     const start = Math.max(seq, this.next);
     const gaps = this.received.outside(start, end);
     const pieces = gaps.flatMap((gap) => this.#cut(gap.start, gap.end));
@@ -70,7 +75,10 @@ export class Receiver {
     const before = this.stream.next;
     const highest = this.received.list.at(-1)?.start ?? 0;
     if (gaps.some((gap) => gap.end <= highest)) bits |= SEGMENT_FILLED;
-    if (seq < start || this.received.count(start, end) > 0) bits |= SEGMENT_DUPLICATE;
+    const twice = this.received.inside(start, end)[0];
+    if (seq < start) this.again = [seq, this.next];
+    else if (twice !== undefined) this.again = [twice.start, twice.end];
+    if (seq < start || twice !== undefined) bits |= SEGMENT_DUPLICATE;
     if (start > this.next) {
       bits |= SEGMENT_GAP;
       this.received.add(start, end, ++this.#changes);
@@ -113,9 +121,13 @@ export class Receiver {
     this.top = Math.max(this.top, this.next);
   }
 
-  /** SACK blocks, the latest first; as `receiver_sack`. */
-  sack(initial: number, most: number): [number, number][] {
-    return [...this.received.list].sort((a, b) => b.changed - a.changed).slice(0, Math.min(most, 4))
+  /** SACK blocks, what came again first, with the range around it, then the latest; as `receiver_sack`. */
+  sack(initial: number, most: number, from: number, to: number): [number, number][] {
+    const latest = [...this.received.list].sort((a, b) => b.changed - a.changed);
+    const around = latest.filter(({ start, end }) => from < to && start <= from && to <= end);
+    const rest = latest.filter((range) => !around.includes(range));
+    const again = from < to ? [{ start: from, end: to }] : [];
+    return [...again, ...around, ...rest].slice(0, Math.min(most, 4))
       .map(({ start, end }) => [(initial + start) >>> 0, (initial + end) >>> 0]);
   }
 

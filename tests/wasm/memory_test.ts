@@ -168,7 +168,7 @@ describe("a handle", () => {
     wasm.receiver_record(receiver),
     wasm.receiver_map(receiver, 1, 1, 10, -1, 1e9),
     wasm.receiver_segment(receiver, 1, packet, 10, 1e9),
-    wasm.receiver_sack(receiver, 0, 4),
+    wasm.receiver_sack(receiver, 0, 4, 1, 2),
     wasm.receiver_new(host, stream),
     wasm.stream_new(host, 0),
     wasm.host_usage(host, USAGE_BYTES),

@@ -4,6 +4,8 @@ import fc from "npm:fast-check@4.10.2";
 import {
   MAPPING_CONFLICT,
   MAPPING_NEW,
+  RECEIVER_DUPLICATE_FROM,
+  RECEIVER_DUPLICATE_TO,
   RECEIVER_MAPPINGS,
   RECEIVER_NEXT,
   RECEIVER_RANGES,
@@ -192,11 +194,11 @@ describe("a subflow's receiver", () => {
     for (const seq of [11, 31, 51, 71, 91]) segment(seq, text("0123456789"));
     segment(35, text("5")); // a duplicate says most of its own block
     segment(21, text("0123"));
-    assertEquals(receiver_sack(receiver, 0xfffffff0, 3), 3);
+    assertEquals(receiver_sack(receiver, 0xfffffff0, 3, 0, 0), 3);
     const blocks = Array.from(u32.subarray(TX_SACK, TX_SACK + 6));
     assertEquals(blocks, [11, 25, 31, 41, 91, 101].map((offset) => (offset + 0xfffffff0) >>> 0));
-    assertEquals(receiver_sack(receiver, 0, 9), 4);
-    assertEquals(receiver_sack(receiver, 0, 0), 0);
+    assertEquals(receiver_sack(receiver, 0, 9, 0, 0), 4);
+    assertEquals(receiver_sack(receiver, 0, 0, 0, 0), 0);
   });
 
   it("refuses the segment that needs one range too many, and changes nothing", () => {
@@ -318,13 +320,20 @@ describe("two receivers and their stream against the reference", () => {
             reference.received.list.length,
             reference.staged.held.count(0, Infinity),
           ]);
-          const blocks = receiver_sack(handle, seed, 4);
-          const expectedBlocks = reference.sack(seed, 4);
-          assertEquals(blocks, expectedBlocks.length);
-          assertEquals(
-            Array.from(u32.subarray(TX_SACK, TX_SACK + 2 * blocks)),
-            expectedBlocks.flat(),
-          );
+          const again = [
+            f64[now + RECEIVER_DUPLICATE_FROM]!,
+            f64[now + RECEIVER_DUPLICATE_TO]!,
+          ] as const;
+          assertEquals(again, reference.again);
+          for (const [from, to] of [again, [0, 0]] as const) {
+            const blocks = receiver_sack(handle, seed, 4, from, to);
+            const expectedBlocks = reference.sack(seed, 4, from, to);
+            assertEquals(blocks, expectedBlocks.length);
+            assertEquals(
+              Array.from(u32.subarray(TX_SACK, TX_SACK + 2 * blocks)),
+              expectedBlocks.flat(),
+            );
+          }
         }
         compareStreams(own, model, scratch);
         for (const handle of receivers) receiver_free(handle);

@@ -369,6 +369,24 @@ export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, 
   return result | pruned;
 }
 
+/** Notes the first bytes in a row of [seq, end), which reaches above RCV.NXT, that have come before (RFC 2883 §4: one D-SACK block a segment). */
+function noteDuplicate(receiver: Receiver, seq: f64, end: f64): void {
+  const next = receiver.next;
+  if (seq < next) {
+    receiver.duplicateFrom = seq;
+    receiver.duplicateTo = next;
+    return;
+  }
+  const ranges = receiver.ranges;
+  let index = rangesFind(ranges, seq);
+  if (index < ranges.count && rangeAt(ranges, index).end <= seq) index++;
+  if (index == ranges.count) return;
+  const range = rangeAt(ranges, index);
+  if (range.start >= end) return;
+  receiver.duplicateFrom = max(seq, range.start);
+  receiver.duplicateTo = min(end, range.end);
+}
+
 /** Takes a segment, or refuses it whole. */
 function takeSegment(
   receiver: Receiver,
@@ -381,7 +399,11 @@ function takeSegment(
   const next = receiver.next;
   const end = seq + <f64> length;
   reportClear();
-  if (!(end > next)) return SEGMENT_DUPLICATE;
+  if (!(end > next)) {
+    receiver.duplicateFrom = seq;
+    receiver.duplicateTo = end;
+    return SEGMENT_DUPLICATE;
+  }
   const dataNext = stream.next;
   const ranges = receiver.ranges;
 
@@ -432,6 +454,7 @@ function takeSegment(
     return SEGMENT_MEMORY;
   }
   report = seq < next ? SEGMENT_DUPLICATE : 0;
+  noteDuplicate(receiver, seq, end);
   pieces(receiver, stream, start, end, <usize> from + <usize> (start - seq), limit, true);
   settleMappings(receiver, stream, start, end, limit);
   // Pages were made ready for bytes that did not come to the stream.
@@ -448,15 +471,34 @@ export function receiver_skip(handle: i32): void {
   receiver.top = max(receiver.top, receiver.next);
 }
 
-/** Writes SACK blocks to TX_SACK, that of the latest segment first, then as they last changed (RFC 2018 §4). */
-export function receiver_sack(handle: i32, initial: u32, most: i32): i32 {
+function writeBlock(block: i32, initial: u32, from: f64, to: f64): void {
+  const at: usize = (TX_SACK << 2) + (block << 3);
+  store<u32>(at, initial + <u32> (<i64> from));
+  store<u32>(at, initial + <u32> (<i64> to), 4);
+}
+
+/**
+ * Writes SACK blocks to TX_SACK: [from, to), where it is not empty, as D-SACK with the range that it lies in behind it (RFC 2883 §4), then that of the
+ * latest segment, then as they last changed (RFC 2018 §4).
+ */
+export function receiver_sack(handle: i32, initial: u32, most: i32, from: f64, to: f64): i32 {
   const receiver = receiverOf(handle);
   if (receiver == null) return 0;
   const ranges = receiver.ranges;
-  const count = min(min(most, 4), ranges.count);
+  most = min(most, 4);
+  let block = 0;
+  let around = -1;
+  if (to > from && most > 0) {
+    writeBlock(block++, initial, from, to);
+    const index = rangesFind(ranges, to);
+    if (block < most && index < ranges.count && rangeAt(ranges, index).start <= from) {
+      around = index;
+      writeBlock(block++, initial, rangeAt(ranges, index).start, rangeAt(ranges, index).end);
+    }
+  }
   let before: f64 = Infinity;
-  for (let block = 0; block < count; block++) {
-    let best = 0;
+  while (block < most) {
+    let best = -1;
     let changed: f64 = 0;
     for (let i = 0; i < ranges.count; i++) {
       const range = rangeAt(ranges, i);
@@ -465,11 +507,11 @@ export function receiver_sack(handle: i32, initial: u32, most: i32): i32 {
         best = i;
       }
     }
+    if (best < 0) break;
     before = changed;
-    const range = rangeAt(ranges, best);
-    const at: usize = (TX_SACK << 2) + (block << 3);
-    store<u32>(at, initial + <u32> (<i64> range.start));
-    store<u32>(at, initial + <u32> (<i64> range.end), 4);
+    if (best != around) {
+      writeBlock(block++, initial, rangeAt(ranges, best).start, rangeAt(ranges, best).end);
+    }
   }
-  return max(count, 0);
+  return block;
 }

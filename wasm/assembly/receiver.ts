@@ -30,11 +30,13 @@ const RECORD: i32 = 256;
 
 @unmanaged
 export class Receiver {
-  next: f64; // RECEIVER_NEXT and so on: JavaScript reads these five
+  next: f64; // RECEIVER_NEXT and so on: JavaScript reads these seven
   top: f64;
   rangeCount: f64;
   stagedBytes: f64;
   mappingCount: f64;
+  duplicateFrom: f64;
+  duplicateTo: f64;
   // The mapping learned last, as it was given: a repeat of it is recognised at once.
   lastDsn: f64;
   lastSsn: f64;

@@ -61,9 +61,9 @@ describe("receiver", () => {
     assertEquals(place(receiver, 201, 100) & SEGMENT_GAP, SEGMENT_GAP);
     place(receiver, 401, 100);
     assertEquals([receiver.nxt, receiver.ranges], [1, 2]);
-    assertEquals(receiver.sack(4), 2);
+    assertEquals(receiver.sack(4, false), 2);
     assertEquals([...u32.subarray(TX_SACK, TX_SACK + 4)], [401, 501, 201, 301].map((n) => IRS + n));
-    assertEquals(receiver.sack(1), 1);
+    assertEquals(receiver.sack(1, false), 1);
     assertEquals(place(receiver, 1, 200) & SEGMENT_FILLED, SEGMENT_FILLED);
     assertEquals([receiver.nxt, receiver.ranges], [301, 1]);
     assertEquals(place(receiver, 101, 300) & SEGMENT_DUPLICATE, SEGMENT_DUPLICATE);
