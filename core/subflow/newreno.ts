@@ -41,6 +41,11 @@ export class NewReno implements LossDetection {
     this.#duplicates = 0;
   }
 
+  ended(): void {
+    this.#duplicates = 0;
+    this.#rack.ended();
+  }
+
   #count(progress: Progress, recovery: Recovery, mss: number): number {
     if (progress === "advanced") {
       this.#duplicates = 0;

@@ -8,6 +8,8 @@ import type { Scoreboard } from "./scoreboard.ts";
 
 /** Duplicate acknowledgements, or segments SACKed, that stand for a loss (RFC 5681 §3.2, RFC 8985 §6.2). */
 export const DUP_THRESH = 3;
+/** Recoveries without a D-SACK after which the reordering window is that of the beginning (RFC 8985 §6.2 step 4). */
+const PERSIST = 16;
 
 /** What an ACK did to SND.UNA: moved it, repeated it as RFC 5681 §2 says, or told something else. */
 export type Progress = "advanced" | "duplicate" | "none";
@@ -26,8 +28,10 @@ export interface LossDetection {
   ): number;
   /** The timer has passed. Returns the bytes taken for lost. */
   onTimer(recovery: Recovery, mss: number, now: Micros): number;
-  /** Counting begins anew: a recovery has ended, or a timeout has passed. */
+  /** Counting begins anew: a timeout has passed, or what was taken for a loss was none. */
   restart(): void;
+  /** A recovery has ended, and counting begins anew. */
+  ended(): void;
 }
 
 /** RACK of one subflow. */
@@ -38,6 +42,12 @@ export class Rack implements LossDetection {
   #end = 0;
   #roundTrip: Micros = 0;
   #reorderings = 0;
+  /** RACK.reo_wnd_mult: quarters of the least round trip that make up the reordering window. */
+  #quarters = 1;
+  /** RACK.reo_wnd_persist: recoveries until there is one again. */
+  #persist = 0;
+  /** RACK.dsack_round: SND.NXT when the window grew last; it grows once a round trip. */
+  #round = 0;
   /** Null: off. Boxed once (CONTRIBUTING.md, Garbage). */
   #timer: Micros | null = null;
 
@@ -51,7 +61,7 @@ export class Rack implements LossDetection {
     return this.#timer ?? Infinity;
   }
 
-  /** How often reordering was seen (RFC 8985 §6.2 step 2). */
+  /** How often reordering was seen (RFC 8985 §6.2 step 3). */
   get reorderings(): number {
     return this.#reorderings;
   }
@@ -64,6 +74,7 @@ export class Rack implements LossDetection {
     now: Micros,
   ): number {
     this.#reorderings += heard.reordered;
+    if (heard.duplicate > 0) this.#sentNeedlessly(recovery);
     // RFC 8985 §6.2 step 1: the segment sent last among those delivered.
     if (
       heard.sentTime > this.#time || (heard.sentTime === this.#time && heard.sentEnd > this.#end)
@@ -73,7 +84,9 @@ export class Rack implements LossDetection {
       this.#roundTrip = heard.sentRtt;
     }
     const { sacked, repeated } = this.#board;
-    return sacked > 0 || repeated > 0 ? this.#detect(recovery, mss, now) : 0;
+    if (sacked > 0 || repeated > 0) return this.#detect(recovery, mss, now);
+    this.#timer = null;
+    return 0;
   }
 
   onTimer(recovery: Recovery, mss: number, now: Micros): number {
@@ -83,11 +96,31 @@ export class Rack implements LossDetection {
 
   restart(): void {}
 
+  ended(): void {
+    if (--this.#persist <= 0) this.#quarters = 1;
+  }
+
+  /**
+   * RFC 8985 §6.2 step 4: what was sent again had come, or was to come, so that the window is too small. And that is reordering: an original that comes
+   * when it was sent again already would never be seen to have been overtaken. After a timeout it tells of the timeout alone.
+   */
+  #sentNeedlessly(recovery: Recovery): void {
+    if (recovery.kind === "loss") return;
+    const { una, nxt } = this.#board;
+    this.#reorderings++;
+    this.#persist = PERSIST;
+    if (una < this.#round) return;
+    this.#round = nxt;
+    this.#quarters++;
+  }
+
   /** RFC 8985 §6.2 steps 3 to 5. */
   #detect(recovery: Recovery, mss: number, now: Micros): number {
     const { minRtt, srtt } = this.#rtt;
     const settled = recovery.kind !== "open" || this.#board.sacked >= DUP_THRESH * mss;
-    const window = this.#reorderings === 0 && settled ? 0 : Math.min(minRtt / 4, srtt);
+    const window = this.#reorderings === 0 && settled
+      ? 0
+      : Math.min(this.#quarters * minRtt / 4, srtt);
     const lost = this.#board.loseSentBefore(
       this.#time,
       this.#end,

@@ -369,7 +369,7 @@ export class Sender {
     this.#deadlines.set(TIMER_RACK, this.#detection.timer);
     if (this.#recovery.kind !== "open" && ack >= this.#recovery.until) {
       this.#recovery = OPEN;
-      this.#detection.restart();
+      this.#detection.ended();
     }
     if (lost > 0 && this.#recovery.kind === "open") this.#enterRecovery(before);
     this.#tell(before, lost, prior, now);

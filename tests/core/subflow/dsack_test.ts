@@ -197,8 +197,9 @@ describe("SACK beside data (RFC 2018 §3)", () => {
     peer.gets("P. 1:101 ack 501 <sack 1:501>");
     d.silent();
     peer.sendsMore(". 1:501");
-    app.write(3 * MSS);
-    for (let i = 0; i < 3; i++) peer.gets(`. +${MSS} ack 501 <!sack>`);
+    app.write(2 * MSS - 40);
+    peer.gets(`. +${MSS} ack 501 <!sack>`);
+    peer.gets(`. +${MSS - 40} ack 501 <!sack>`);
     peer.gets(". ack 501 <sack 1:501>");
     d.silent();
   });

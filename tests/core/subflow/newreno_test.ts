@@ -92,7 +92,7 @@ describe("NewReno (RFC 6582)", () => {
     const desk = new Desk();
     desk.ack("duplicate");
     desk.ack("duplicate");
-    desk.reno.restart();
+    desk.reno.ended();
     assertEquals(Array.from({ length: 3 }, () => desk.ack("duplicate")), [0, 0, MSS]);
   });
 });

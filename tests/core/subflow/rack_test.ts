@@ -132,4 +132,74 @@ describe("RACK (RFC 8985)", () => {
     assertEquals(desk.ack(2 * RTT + 20, 2, [4, 5]), 0);
     assertEquals(desk.board.lost, 0);
   });
+
+  /** The window that it waits now, in quarters of a round trip, once reordering was seen. */
+  function quarters(desk: Desk, now: number): number {
+    const first = (desk.board.nxt - 1) / MSS;
+    desk.send(2, now);
+    assertEquals(desk.ack(now + RTT, first, [first + 1, first + 2]), 0);
+    const wait = desk.rack.timer - now - RTT;
+    desk.ack(now + RTT, first + 2);
+    return wait / (RTT / 4);
+  }
+
+  /** An ACK of everything that tells of bytes that came twice. */
+  function twice(desk: Desk, now: number, recovery: Recovery = OPEN): void {
+    desk.board.acknowledge(desk.board.nxt, RTT, now, desk.heard);
+    desk.heard.twice(MSS);
+    desk.rack.onAck(desk.heard, "none", recovery, MSS, now);
+  }
+
+  it("widens its window by a quarter in each round trip with a D-SACK, and takes it for reordering (§6.2 step 4)", () => {
+    const desk = new Desk();
+    assertEquals(quarters(desk, 0), 1);
+    assertEquals(desk.rack.reorderings, 1);
+    twice(desk, 2 * RTT);
+    assertEquals([quarters(desk, 3 * RTT), desk.rack.reorderings], [2, 3]);
+    // A second one of the same round: SND.UNA is below what SND.NXT was at the first.
+    desk.send(1, 4 * RTT);
+    twice(desk, 5 * RTT);
+    assertEquals(quarters(desk, 5 * RTT), 3);
+    desk.send(2, 6 * RTT);
+    desk.heard.begin(RTT);
+    desk.heard.twice(MSS);
+    desk.rack.onAck(desk.heard, "none", OPEN, MSS, 7 * RTT);
+    desk.ack(7 * RTT, (desk.board.nxt - 1) / MSS - 1);
+    desk.heard.begin(RTT);
+    desk.heard.twice(MSS);
+    desk.rack.onAck(desk.heard, "none", OPEN, MSS, 7 * RTT);
+    desk.ack(7 * RTT, (desk.board.nxt - 1) / MSS);
+    assertEquals(quarters(desk, 8 * RTT), 4);
+    // Four quarters are the round trip: no more than that.
+    twice(desk, 10 * RTT);
+    assertEquals(quarters(desk, 11 * RTT), 4);
+  });
+
+  it("goes back to a quarter after 16 recoveries without a D-SACK (§6.2 step 4)", () => {
+    const desk = new Desk();
+    twice(desk, RTT);
+    for (let i = 0; i < 15; i++) desk.rack.ended();
+    assertEquals(quarters(desk, 2 * RTT), 2);
+    twice(desk, 4 * RTT);
+    for (let i = 0; i < 15; i++) desk.rack.ended();
+    assertEquals(quarters(desk, 5 * RTT), 3);
+    desk.rack.ended();
+    assertEquals(quarters(desk, 7 * RTT), 1);
+  });
+
+  it("takes a D-SACK after a timeout for what the timeout was, not for reordering", () => {
+    const desk = new Desk();
+    twice(desk, RTT, lossRecovery(desk.board.nxt));
+    assertEquals(desk.rack.reorderings, 0);
+    assertEquals(quarters(desk, 2 * RTT), 1);
+  });
+
+  it("is due at no time when nothing is missing any more", () => {
+    const desk = new Desk();
+    desk.send(2, 0);
+    desk.ack(RTT, 0, [1, 2]);
+    assertEquals(desk.rack.timer, RTT + RTT / 4);
+    desk.ack(RTT + 10, 2);
+    assertEquals(desk.rack.timer, Infinity);
+  });
 });

@@ -1,0 +1,65 @@
+/** One flow on a path that reorders: what leaves the bottleneck over what could (RFC 8985 §6.2). */
+
+import { assert } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
+import { passive } from "../../pm/mod.ts";
+import { reno } from "../../cc/mod.ts";
+import { OneWay } from "../support/one_way.ts";
+import { Topology } from "../support/topology.ts";
+
+/** Measured from second 5 to this one. */
+const UNTIL = Number(Deno.env.get("SOAK_SECONDS") ?? 9);
+const BYTES_A_SECOND = 12.5e6;
+
+/** Holds a share of the packets for up to `most` microseconds, so that others overtake them. */
+function reorders(share: number, most: number): ElementFactory {
+  return {
+    name: "reorders",
+    create: (context, output) => ({
+      push(packet) {
+        if (context.random() >= share) output(packet);
+        else context.at(context.now + context.random() * most, () => output(packet));
+      },
+    }),
+  };
+}
+
+/** 100 Mbit/s, 20 ms, a queue of one product of both: the share of the rate that is used. */
+function utilisation(share: number): number {
+  let bytes = 0;
+  const meter: ElementFactory = {
+    name: "meter",
+    create: (context, output) => ({
+      push(packet) {
+        if (context.now >= 5e6 && context.now < UNTIL * 1e6) bytes += packet.length;
+        output(packet);
+      },
+    }),
+  };
+  using t = new Topology({
+    paths: {
+      a: {
+        rate: "100 Mbit/s",
+        delay: "10 ms",
+        queue: 167,
+        up: [meter, reorders(share, 10e3)],
+      },
+    },
+    client: { mptcp: false },
+    policies: { congestionControl: reno(), pathManager: passive() },
+  });
+  const way = new OneWay(t);
+  for (let at = 0.05; at < UNTIL; at += 0.05) t.at(at, () => way.write(1 << 20));
+  t.runTo(UNTIL);
+  return bytes / (UNTIL - 5) / BYTES_A_SECOND;
+}
+
+describe("a path of 100 Mbit/s and 20 ms that holds some packets for up to 10 ms", () => {
+  for (const [share, least] of [[0.05, 0.9], [0.001, 0.97]] as const) {
+    it(`is used to ${least} where these are ${100 * share} %`, () => {
+      const used = utilisation(share);
+      assert(used >= least, `${used}`);
+    });
+  }
+});
