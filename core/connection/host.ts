@@ -54,11 +54,11 @@ export interface ConnectionHost extends SubflowHost {
   /** Only a SYN without MP_CAPABLE was answered from `address`. */
   swallowed(address: string): void;
   /** Finds link and free local port for a path; null when there is none. */
-  planFlow(spec: Pick<PathSpec, "local" | "remote"> & { readonly dscp?: number }): FlowPlan | null;
+  planFlow(spec: Pick<PathSpec, "local" | "remote">, dscp: number): FlowPlan | null;
   /** Enters a subflow of `connection` into the demultiplexer; false when it is full or taken. */
   register(subflow: Subflow, connection: MetaSocket): boolean;
-  /** Answers the segment in `rx` with the RST that fits it (RFC 9293 §3.10.7.1). */
-  refuse(): void;
+  /** Answers the segment in `rx` with the RST that fits it (RFC 9293 §3.10.7.1), on the flow of a KEY record. */
+  refuse(key: number): void;
   /** Lets joins find the connection by its token. */
   claimToken(token: number, connection: MetaSocket): void;
   /** No join may find it any more. */

@@ -281,7 +281,8 @@ export class PathTransportOf implements PathTransport {
     const remote = spec.remote.port === 0
       ? { ...spec.remote, port: meta.remoteEndpoint.port }
       : spec.remote;
-    const plan = host.planFlow({ ...spec, local: { ...spec.local, port: 0 }, remote });
+    const dscp = spec.dscp ?? meta.tcp.dscp;
+    const plan = host.planFlow({ local: { ...spec.local, port: 0 }, remote }, dscp);
     if (plan === null) return false;
     const subflow = new Subflow(host, meta, {
       path,

@@ -102,7 +102,7 @@ function settle(meta: MetaSocket, subflow: Subflow, outcome: Outcome, now: Micro
   if (outcome & OUTCOME_HEARD) heard(meta, subflow, now);
   if (outcome & OUTCOME_SEGMENT) takeSegment(meta, subflow, now);
   if (outcome & OUTCOME_TIMEOUT) timedOut(meta, subflow, now);
-  if (outcome & OUTCOME_REFUSE) meta.host.refuse();
+  if (outcome & OUTCOME_REFUSE) meta.host.refuse(subflow.key);
   if (outcome & OUTCOME_ENDED) ended(meta, subflow, now);
   if (outcome !== 0) meta.dirty();
 }

@@ -147,7 +147,7 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
       answerJoin(stack, link, local, connection, join, now);
       return;
     }
-    const plan = planReply(local, stack.routes.back(link, local));
+    const plan = planReply(local, stack.routes.back(link, local), connection.tcp.dscp);
     const reason = plan.key === 0 ? RST_MPTCP : connection.paths.joinArrived(join, plan, now);
     if (reason !== null) {
       stack.count("MPJoinRejected");
@@ -175,7 +175,7 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
     stack.count("ListenDrops");
     return;
   }
-  const plan = planReply(local, stack.routes.back(link, local));
+  const plan = planReply(local, stack.routes.back(link, local), listener.tcp.dscp);
   const opened = plan.key === 0 ? null : stack.halfOpen(listener, plan);
   if (opened === null) {
     if (plan.key !== 0) memory_free(plan.key);

@@ -22,8 +22,8 @@ const ICMPV6_ECHO_REPLY = 129;
 const ICMPV6 = 58;
 const TTL = 64;
 
-/** Sends a RST for the segment in `rx`; `reason` 0 and above adds MP_TCPRST. */
-export function refuse(stack: Stack, reason: number): void {
+/** Sends a RST for the segment in `rx`; `reason` 0 and above adds MP_TCPRST. `dscp`: of the flow that it is for, where there is one. */
+export function refuse(stack: Stack, reason: number, dscp = 0): void {
   if (!stack.replies.take(stack.now)) {
     stack.count("TcpOutRstsSkipped");
     return;
@@ -31,7 +31,7 @@ export function refuse(stack: Stack, reason: number): void {
   const ours = rx.destination;
   const local = stack.routes.find(formatAddress(ours.bytes));
   if (local === undefined) return;
-  writeKey(ours, rx.destinationPort, rx.source, rx.sourcePort, 0, KEY);
+  writeKey(ours, rx.destinationPort, rx.source, rx.sourcePort, dscp, KEY);
   const acked = (rx.flags & TCP_ACK) !== 0;
   const draft = tx.begin();
   if (reason >= 0) {
@@ -101,7 +101,12 @@ export function answerIcmp(stack: Stack, link: Link): void {
  * that path, and would hear no answer from another; only what we open leaves by its source address (draft §4.1). Its key is a new one, or written
  * to `into`.
  */
-export function planReply(local: LocalAddress, outlet: Outlet, into?: number): FlowPlan {
+export function planReply(
+  local: LocalAddress,
+  outlet: Outlet,
+  dscp: number,
+  into?: number,
+): FlowPlan {
   const remote = rx.source;
   const localPort = rx.destinationPort;
   const remotePort = rx.sourcePort;
@@ -110,6 +115,6 @@ export function planReply(local: LocalAddress, outlet: Outlet, into?: number): F
     local: { address: local.view.address, port: localPort },
     remote: { address: formatAddress(remote.bytes), port: remotePort },
     family: remote.family,
-    key: writeKey(local.prefix.address, localPort, remote, remotePort, 0, into),
+    key: writeKey(local.prefix.address, localPort, remote, remotePort, dscp, into),
   };
 }

@@ -13,8 +13,10 @@ import {
   memory_alloc,
   memory_free,
   u32,
+  u8,
 } from "../../wasm/mod.ts";
 import {
+  KEY_DSCP,
   OUT_0,
   USAGE_BYTES,
   USAGE_FLOWS,
@@ -321,7 +323,8 @@ export class Stack implements ConnectionHost {
           `Cannot connect from ${options.local.address} as it is no address of this host`,
         );
     }
-    const plan = this.flows.plan(local, options.local?.port ?? 0, remote, 0, now);
+    const { tcp = this.tcp } = options;
+    const plan = this.flows.plan(local, options.local?.port ?? 0, remote, tcp.dscp, now);
     if (plan !== null) {
       const connection = new MetaSocket(
         this,
@@ -330,7 +333,7 @@ export class Stack implements ConnectionHost {
         plan.remote,
         this.#guard.all(options.policies),
         observer,
-        options.tcp ?? this.tcp,
+        tcp,
       );
       const subflow = firstSubflow(connection, plan);
       if (this.register(subflow, connection)) {
@@ -433,7 +436,7 @@ export class Stack implements ConnectionHost {
 
   // What connections ask for.
 
-  refuse = (): void => refuse(this, -1);
+  refuse = (key: number): void => refuse(this, -1, u8[key + KEY_DSCP]!);
 
   get addresses(): readonly HostAddress[] {
     return this.routes.addresses;
@@ -477,10 +480,10 @@ export class Stack implements ConnectionHost {
     this.tokens.release(token);
   }
 
-  planFlow(spec: Pick<PathSpec, "local" | "remote"> & { readonly dscp?: number }): FlowPlan | null {
+  planFlow(spec: Pick<PathSpec, "local" | "remote">, dscp: number): FlowPlan | null {
     const local = this.routes.find(spec.local.address);
     if (local === undefined || !local.outlet.up) return null;
-    return this.flows.plan(local, spec.local.port, spec.remote, spec.dscp ?? 0, this.now);
+    return this.flows.plan(local, spec.local.port, spec.remote, dscp, this.now);
   }
 
   register(subflow: Subflow, connection: MetaSocket): boolean {

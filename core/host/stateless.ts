@@ -53,7 +53,7 @@ export function answerSyn(
   { tcp }: Listener,
   now: Micros,
 ): void {
-  const iss = begin(stack, local, false, now);
+  const iss = begin(stack, local, tcp.dscp, false, now);
   const draft = tx.begin();
   const option = capableOption({ capable: stack.experiments.mptcp ?? true }, true);
   if (option !== null) {
@@ -78,14 +78,14 @@ export function answerJoin(
   now: Micros,
 ): void {
   const { paths, tcp, keys } = connection;
-  const plan = planReply(local, stack.routes.back(link, local), KEY);
+  const plan = planReply(local, stack.routes.back(link, local), tcp.dscp, KEY);
   const reason = paths.refuseJoin(option.addressId, plan.remote, plan.local);
   if (reason !== null) {
     stack.count("MPJoinRejected");
     refuse(stack, reason);
     return;
   }
-  const iss = begin(stack, local, true, now);
+  const iss = begin(stack, local, tcp.dscp, true, now);
   const join = paths.proposeJoin(option);
   stack.joins.put(iss, keys.token, join);
   const { localId, mac } = paths.joinAnswer(join, local.view.address);
@@ -94,9 +94,15 @@ export function answerJoin(
 }
 
 /** The initial sequence number that answers the SYN in `rx`, whose flow is in KEY then. */
-function begin(stack: Stack, local: LocalAddress, join: boolean, now: Micros): number {
+function begin(
+  stack: Stack,
+  local: LocalAddress,
+  dscp: number,
+  join: boolean,
+  now: Micros,
+): number {
   const { source } = rx;
-  writeKey(local.prefix.address, rx.destinationPort, source, rx.sourcePort, 0, KEY);
+  writeKey(local.prefix.address, rx.destinationPort, source, rx.sourcePort, dscp, KEY);
   stack.count("TCPReqQFullDoCookies");
   stack.count("SyncookiesSent");
   const mss = rx.hasMss ? rx.mss : DEFAULT_MSS[source.family];
@@ -119,7 +125,7 @@ function send(
   const sack = hasTimestamps && tcp.sack && rx.sackPermitted;
   const scale = hasTimestamps && rx.hasWindowScale ? rx.windowScale : -1;
   tx.header(iss, rx.seq + 1, TCP_SYN | TCP_ACK, Math.min(65535, buffer));
-  tx.offer(new Mtu(outlet, rx.family).local, sack, scale < 0 ? -1 : windowScale(buffer));
+  tx.offer(new Mtu(outlet, rx.family, tcp.maxSegment).local, sack, scale < 0 ? -1 : windowScale(buffer));
   if (hasTimestamps) {
     const clock = timestampWithOptions(timestampAt(now, 0), scale, sack);
     tx.timestamps(clock + stack.flowNumbers(KEY).timestampOffset, rx.tsval);
@@ -176,7 +182,7 @@ function ackReturned(
   const capable = rx.option(MP_CAPABLE) !== 0;
   // It goes on with MPTCP, and its keys have been lost: they come again with what it says next.
   if (!capable && rx.hasDss && (rx.length === 0 || rx.hasMapping)) return;
-  const plan = planReply(local, stack.routes.back(link, local));
+  const plan = planReply(local, stack.routes.back(link, local), listener.tcp.dscp);
   const key = capable ? freeKey(stack, iss) : undefined;
   const opened = plan.key === 0 ? null : stack.halfOpen(listener, plan, iss, key);
   if (opened === null) {
@@ -214,7 +220,7 @@ function joinReturned(
     refuse(stack, RST_MPTCP);
     return;
   }
-  const plan = planReply(local, stack.routes.back(link, local));
+  const plan = planReply(local, stack.routes.back(link, local), connection.tcp.dscp);
   const subflow = plan.key === 0
     ? RST_MPTCP
     : connection.paths.joinReturned(found.join, plan, iss, offer, now);

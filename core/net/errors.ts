@@ -84,6 +84,16 @@ export function networkCode(error: unknown): NetworkCode | null {
   return typeof code === "string" && Object.hasOwn(OUTCOMES, code) ? code as NetworkCode : null;
 }
 
+/** For an attempt whose time, in microseconds, is over. */
+export function connectTimeoutError(peer: string, limit: number): Error {
+  return denoError(
+    "TimedOut",
+    `Cannot connect to ${peer} as no answer came within its 'connectTimeout' of ${
+      limit / 1e6
+    } s: check the address, or give it more time`,
+  );
+}
+
 /** For calls on what was closed. */
 export function closedError(what: string): Error {
   return denoError("BadResource", `${what} has been closed`);

@@ -12,7 +12,7 @@ import type { Micros } from "../plugin.ts";
 import { parseAddress, parsePrefix } from "../wire/ip.ts";
 import { Channel, formatEndpoint } from "./channel.ts";
 import { DEFAULT_LINGER, makeConn, type MptcpConn } from "./conn.ts";
-import { closedError, networkCode, networkError } from "./errors.ts";
+import { closedError, connectTimeoutError, networkCode, networkError } from "./errors.ts";
 import { hearFaults, warnOfFaults } from "./faults.ts";
 import { makeListener, type MptcpListener } from "./listener.ts";
 import {
@@ -27,7 +27,7 @@ import { type TcpOptions, tcpSettings } from "./tcp_options.ts";
 import { Registry } from "./registry.ts";
 import { addressesOf, type Resolve, systemResolve } from "./resolve.ts";
 import type { Runtime } from "./runtime.ts";
-import type { TransportStack } from "./transport.ts";
+import type { TransportConnectOptions, TransportStack } from "./transport.ts";
 
 export type { Experiments, FaultReport, PluginFault };
 
@@ -142,6 +142,22 @@ export interface ConnectOptions extends Policies, Waits {
   readonly localAddress?: string;
   /** Ends the attempt with its reason; afterwards it aborts the connection. */
   readonly signal?: AbortSignal;
+  /**
+   * How long the attempt may take, over all addresses of the name, before it is rejected with `Deno.errors.TimedOut`: from 1 ms to 32767 s.
+   *
+   * @default what `tcp.synRetries` allows for each address
+   */
+  readonly connectTimeout?: Duration;
+}
+
+/** An attempt to connect: what is asked for, the address that is tried now, and the error when its time is over. */
+interface Attempt {
+  readonly hostname: string;
+  readonly port: number;
+  readonly choices: Omit<TransportConnectOptions, "observer" | "remote">;
+  readonly signal: AbortSignal | undefined;
+  channel: Channel | null;
+  late: Error | null;
 }
 
 /** Options for {@linkcode Host.listen}. */
@@ -178,6 +194,9 @@ const OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   tcp: true,
   experiments: true,
 };
+/** Least and most that an attempt may be given. */
+const LEAST_CONNECT_TIMEOUT: Micros = 1e3;
+const MOST_CONNECT_TIMEOUT: Micros = 32767e6;
 const ANY_ADDRESS = new Set(["0.0.0.0", "::", "[::]"]);
 
 /**
@@ -319,26 +338,52 @@ export class Host implements AsyncDisposable {
     const policies = namedPolicies(options);
     const waits = checkWaits(options, "connect");
     const tcp = tcpSettings("connect", options.tcp, this.#registry.stack.tcp);
+    const limit = checkConnectTimeout(options.connectTimeout);
     signal?.throwIfAborted();
+    const choices = {
+      ...(local === undefined ? {} : { local: { address: local, port: 0 } }),
+      ...waits.core,
+      tcp,
+      policies,
+    };
+    const attempt = { hostname, port, choices, signal, channel: null, late: null };
+    const channel = limit === undefined
+      ? await this.#attempt(attempt)
+      : await this.#within(limit, attempt);
+    return makeConn(channel, waits.linger ?? this.#linger);
+  }
+
+  /** Tries the addresses of a name in turn. */
+  async #attempt(attempt: Attempt): Promise<Channel> {
+    const { hostname, port, choices, signal } = attempt;
     let failure: unknown;
     for (const address of await addressesOf(hostname, this.#resolve)) {
       this.#checkOpen();
-      const channel = new Channel(this.#registry);
+      if (attempt.late !== null) throw attempt.late;
+      const channel = attempt.channel = new Channel(this.#registry);
       try {
-        await channel.connect({
-          remote: { address, port },
-          ...(local === undefined ? {} : { local: { address: local, port: 0 } }),
-          ...waits.core,
-          tcp,
-          policies,
-        }, signal);
-        return makeConn(channel, waits.linger ?? this.#linger);
+        await channel.connect({ remote: { address, port }, ...choices }, signal);
+        return channel;
       } catch (error) {
-        if (signal?.aborted) throw error;
+        if (signal?.aborted || attempt.late !== null) throw error;
         failure = error;
       }
     }
     throw failure;
+  }
+
+  /** The same, ended after `limit`, whatever it waits for. */
+  #within(limit: Micros, attempt: Attempt): Promise<Channel> {
+    const { hostname, port } = attempt;
+    const { runtime } = this.#registry;
+    return new Promise((resolve, reject) => {
+      const cancel = runtime.at(runtime.now() + limit, () => {
+        attempt.late = connectTimeoutError(formatEndpoint(hostname, port), limit);
+        attempt.channel?.abort(attempt.late);
+        reject(attempt.late);
+      });
+      this.#attempt(attempt).then(resolve, reject).finally(cancel);
+    });
   }
 
   /**
@@ -505,6 +550,18 @@ function checkWaits(
     );
   }
   return { core: { userTimeout: time }, ...wait };
+}
+
+/** Reads the limit of an attempt. */
+function checkConnectTimeout(limit: Duration | undefined): Micros | undefined {
+  if (limit === undefined) return undefined;
+  const time = parseDuration(limit);
+  if (time >= LEAST_CONNECT_TIMEOUT && time <= MOST_CONNECT_TIMEOUT) return time;
+  throw new RangeError(
+    `Cannot connect as 'connectTimeout' must be from 1 ms to 32767 s: current value is ${
+      describe(limit)
+    }`,
+  );
 }
 
 function checkMemory(name: string, bytes: unknown): number | undefined {

@@ -45,12 +45,36 @@ export interface TcpOptions {
    * @default {"pressure"}
    */
   readonly synCookies?: "off" | "pressure" | "always";
+  /**
+   * Differentiated services codepoint (RFC 2474) of every packet, from 0 to 63: the upper six bits of IPv4's type of service and of IPv6's traffic class.
+   * A path manager may name another for a path.
+   *
+   * @default {0}
+   */
+  readonly dscp?: number;
+  /**
+   * Most bytes of TCP options and data in a segment, from 88 to 65495, in both directions: what the SYN names as MSS and what is sent (RFC 9293 §3.7.1).
+   * The link and the peer may ask for less.
+   *
+   * @default what the link takes
+   */
+  readonly maxSegment?: number;
+  /**
+   * How often a SYN, or a listener's SYN/ACK, is sent again before the attempt ends with `Deno.errors.TimedOut`, from 0 to 127. The waits begin with a
+   * second and double up to a minute: 6 last for 127 s. One that joins a connection is sent again three times at most.
+   *
+   * @default {6}
+   */
+  readonly synRetries?: number;
 }
 
 const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   sack: true,
   synBacklog: true,
   synCookies: true,
+  dscp: true,
+  maxSegment: true,
+  synRetries: true,
 };
 
 const SYN_COOKIES = ["off", "pressure", "always"] as const;
@@ -73,7 +97,30 @@ export function tcpSettings(
     sack: flag(verb, "sack", options.sack) ?? base.sack,
     synBacklog: count(verb, "synBacklog", options.synBacklog, 65535) ?? base.synBacklog,
     synCookies: choice(verb, "synCookies", options.synCookies, SYN_COOKIES) ?? base.synCookies,
+    dscp: integer(verb, "dscp", options.dscp, 0, 63) ?? base.dscp,
+    maxSegment: integer(verb, "maxSegment", options.maxSegment, 88, 65495) ?? base.maxSegment,
+    synRetries: integer(verb, "synRetries", options.synRetries, 0, 127) ?? base.synRetries,
   };
+}
+
+/** An option that is an integer from `least` to `most`. */
+function integer(
+  verb: string,
+  name: string,
+  value: unknown,
+  least: number,
+  most: number,
+): number | undefined {
+  if (value === undefined) return undefined;
+  if (Number.isInteger(value) && least <= (value as number) && (value as number) <= most) {
+    return value as number;
+  }
+  const ErrorClass = typeof value === "number" ? RangeError : TypeError;
+  throw new ErrorClass(
+    `Cannot ${verb} as 'tcp.${name}' must be an integer from ${least} to ${most}: current value is ${
+      describe(value)
+    }`,
+  );
 }
 
 /** A boolean option. */

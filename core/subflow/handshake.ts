@@ -4,11 +4,10 @@ import { TCP_ACK, TCP_SYN } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
 import type { Key } from "../wire/mptcp.ts";
 import type { Draft } from "../wire/segment.ts";
+import { DEFAULT_SETTINGS } from "./settings.ts";
 
-/** SYNs sent in all before a first subflow gives up, as Linux does by default. */
-const SYN_TRIES = 7;
 /** A join gives up sooner: other paths carry the data. */
-const JOIN_TRIES = 4;
+const JOIN_RETRIES = 3;
 /** Third ACKs of a join sent without an answer. */
 const THIRD_ACK_TRIES = 6;
 /** How long copies of a SYN, or of its answer, are not answered once one was. */
@@ -63,6 +62,7 @@ export const PLAIN: SynOption = Object.freeze({ kind: "plain" });
 /** One handshake. */
 export class Handshake {
   #option: SynOption;
+  readonly #retries: number;
   #sends = 0;
   #begunAt: Micros = 0;
   #sentAt: Micros = 0;
@@ -72,9 +72,10 @@ export class Handshake {
   /** The SYN that is answered has asked for MPTCP. */
   #asked = true;
 
-  /** @param option What the first segment says. */
-  constructor(option: SynOption) {
+  /** @param option What the first segment says. @param retries How often that goes again. */
+  constructor(option: SynOption, retries: number = DEFAULT_SETTINGS.synRetries) {
     this.#option = option;
+    this.#retries = option.kind === "join" ? Math.min(JOIN_RETRIES, retries) : retries;
   }
 
   /** What is said now. */
@@ -109,7 +110,7 @@ export class Handshake {
 
   /** Whether it is given up rather than sent again. */
   get exhausted(): boolean {
-    return this.#sends >= (this.#option.kind === "join" ? JOIN_TRIES : SYN_TRIES);
+    return this.#sends > this.#retries;
   }
 
   /** The peer has told more, or that there is no MPTCP. */

@@ -13,13 +13,15 @@ const LEAST_SEGMENT = 64;
 export class Mtu {
   readonly #outlet: Outlet;
   readonly #family: 4 | 6;
+  readonly #most: number;
   #segment = 536;
   #payload = 536;
 
-  /** Of packets of `family` that leave by `outlet`. */
-  constructor(outlet: Outlet, family: 4 | 6) {
+  /** Of packets of `family` that leave by `outlet`; `most` bounds the segments of both directions. */
+  constructor(outlet: Outlet, family: 4 | 6, most = 65535) {
     this.#outlet = outlet;
     this.#family = family;
+    this.#most = most;
   }
 
   /** IP and TCP header without options. */
@@ -32,9 +34,9 @@ export class Mtu {
     return this.#outlet.mtu;
   }
 
-  /** Our MSS option. */
+  /** Our MSS option: what the link takes less fixed headers, never less options (RFC 9293 §3.7.1, RFC 6691). */
   get local(): number {
-    return Math.min(65535, this.#outlet.mtu - this.headers);
+    return Math.min(65535, this.#most, this.#outlet.mtu - this.headers);
   }
 
   /** Options and payload of a full segment: what the peer's MSS option and our link allow. */
@@ -47,9 +49,9 @@ export class Mtu {
     return this.#payload;
   }
 
-  /** Takes the MSS option of a SYN; undefined when it had none. */
+  /** Takes the MSS option of a SYN; undefined when it had none, which is also what 0 means: nobody can ask for that. */
   peer(mss: number | undefined): void {
-    const asked = mss ?? DEFAULT_MSS[this.#family];
+    const asked = mss || DEFAULT_MSS[this.#family];
     this.#segment = Math.max(LEAST_SEGMENT, Math.min(asked, this.local));
   }
 

@@ -8,6 +8,12 @@ export interface TcpSettings {
   readonly synBacklog: number | null;
   /** When a listener answers SYNs by cookies, without keeping anything (RFC 4987 §3.6): never, above `synBacklog`, or always. */
   readonly synCookies: SynCookieMode;
+  /** Differentiated services field of every packet (RFC 2474), where a path names none of its own. */
+  readonly dscp: number;
+  /** Bytes of options and payload of a segment, at most, in both directions (RFC 9293 §3.7.1). */
+  readonly maxSegment: number;
+  /** SYNs, or SYN/ACKs, sent again before a first subflow is given up. */
+  readonly synRetries: number;
 }
 
 /** When SYNs are answered by cookies. */
@@ -18,4 +24,7 @@ export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   sack: true,
   synBacklog: null,
   synCookies: "pressure",
+  dscp: 0,
+  maxSegment: 65535,
+  synRetries: 6,
 });

@@ -158,10 +158,10 @@ export class Subflow implements SubflowView {
     this.remoteId = options.remoteId;
     this.join = option.kind === "join";
     this.#iss = iss;
-    this.#handshake = new Handshake(option);
+    this.#handshake = new Handshake(option, level.tcp.synRetries);
     this.#backupByUs = backup === "us";
     this.#backupByPeer = backup === "peer";
-    this.mtu = new Mtu(outlet, family);
+    this.mtu = new Mtu(outlet, family, level.tcp.maxSegment);
     this.timestamps = new Timestamps(options.timestampOffset | 0);
     const deadlines = this.#deadlines;
     const { timestamps, receiver, acks, mtu } = this;

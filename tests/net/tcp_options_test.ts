@@ -1,6 +1,6 @@
 /** What a user may choose of the TCP engine: where it holds, and what is refused. */
 
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { tcpSettings } from "../../core/net/tcp_options.ts";
 import { DEFAULT_SETTINGS } from "../../core/subflow/settings.ts";
 import { emulate } from "../../mod.ts";
@@ -62,3 +62,102 @@ for (const side of ["host", "connect", "listen"] as const) {
     }
   });
 }
+
+Deno.test("'tcp' is checked: integers and their ranges", () => {
+  for (
+    const [name, least, most] of [
+      ["dscp", 0, 63],
+      ["maxSegment", 88, 65495],
+      ["synRetries", 0, 127],
+    ] as const
+  ) {
+    for (const value of [least, most]) {
+      assertEquals(tcpSettings("connect", { [name]: value })[name], value);
+    }
+    for (const value of [least - 1, most + 1, 0.5, NaN]) {
+      assertThrows(
+        () => tcpSettings("connect", { [name]: value }),
+        RangeError,
+        `Cannot connect as 'tcp.${name}' must be an integer from ${least} to ${most}: current value is ${value}`,
+      );
+    }
+    assertThrows(
+      () => tcpSettings("connect", { [name]: "7" as never }),
+      TypeError,
+      `'tcp.${name}'`,
+    );
+  }
+});
+
+/** Two hosts with one path of 10 ms round trip. */
+function lan() {
+  return emulate({ paths: { lan: { rate: "20 Mbit/s", delay: "5 ms" } } });
+}
+
+Deno.test("'tcp.maxSegment' bounds the segments of both directions", async () => {
+  await using net = lan();
+  using listener = net.server.listen({ port: 80 });
+  const [conn, peer] = await Promise.all([
+    net.client.connect({ hostname: "server", port: 80, tcp: { maxSegment: 600 } }),
+    listener.accept(),
+  ]);
+  using _conn = conn;
+  using _peer = peer;
+  // Timestamps and a DSS are subtracted.
+  for (const { tcp } of [...conn.info().subflows, ...peer.info().subflows]) {
+    assert(tcp.snd_mss > 500 && tcp.snd_mss < 600, `${tcp.snd_mss}`);
+  }
+});
+
+Deno.test("'tcp.synRetries' 2: TimedOut after 1 + 2 + 4 s of virtual time, with three SYNs", async () => {
+  await using net = lan();
+  net.path("lan").cut();
+  const start = net.now;
+  await assertRejects(
+    () => net.client.connect({ hostname: "server", port: 80, tcp: { synRetries: 2 } }),
+    Deno.errors.TimedOut,
+    "nothing answered",
+  );
+  assertEquals(Math.round((net.now - start) / 1e6), 7);
+});
+
+Deno.test("'connectTimeout' ends an attempt in its time, also in the middle of a wait, and over all addresses of a name", async () => {
+  await using net = lan();
+  net.path("lan").cut();
+  const start = net.now;
+  const error = await assertRejects(
+    () => net.client.connect({ hostname: "server", port: 80, connectTimeout: "2500 ms" }),
+    Deno.errors.TimedOut,
+  );
+  assertEquals(
+    error.message,
+    "Cannot connect to server:80 as no answer came within its 'connectTimeout' of 2.5 s: check the address, or give it more time",
+  );
+  assertEquals(net.now - start, 2.5e6);
+  assertEquals(net.client.connections, 0);
+});
+
+Deno.test("'connectTimeout' leaves a connection alone that was open in time", async () => {
+  await using net = lan();
+  using listener = net.server.listen({ port: 80 });
+  const [conn, peer] = await Promise.all([
+    net.client.connect({ hostname: "server", port: 80, connectTimeout: "1 s" }),
+    listener.accept(),
+  ]);
+  await net.sleep("5 s");
+  await conn.write(new Uint8Array(10));
+  assertEquals(await peer.read(new Uint8Array(20)), 10);
+  conn.close();
+  peer.close();
+});
+
+Deno.test("'connectTimeout' is checked", async () => {
+  await using net = lan();
+  for (const connectTimeout of ["0 s", "0.5 ms", "40000 s"] as const) {
+    await assertRejects(
+      () => net.client.connect({ hostname: "server", port: 80, connectTimeout }),
+      RangeError,
+      `Cannot connect as 'connectTimeout' must be from 1 ms to 32767 s: current value is "${connectTimeout}"`,
+    );
+  }
+});

@@ -4,10 +4,10 @@ import { Mtu } from "../../../core/subflow/mtu.ts";
 import { FakeOutlet } from "../../support/parts.ts";
 
 /** Segment sizes over a link with packets of `bytes`. */
-function over(bytes: number, family: 4 | 6 = 4): Mtu {
+function over(bytes: number, family: 4 | 6 = 4, most?: number): Mtu {
   const outlet = new FakeOutlet();
   outlet.mtu = bytes;
-  return new Mtu(outlet, family);
+  return new Mtu(outlet, family, most);
 }
 
 describe("segment sizes", () => {
@@ -35,6 +35,9 @@ describe("segment sizes", () => {
       }),
       [536, 1220],
     );
+    const zero = over(1500);
+    zero.peer(0);
+    assertEquals(zero.segment, 536, "nobody can ask for nothing");
     const narrow = over(576);
     narrow.peer(undefined);
     assertEquals(narrow.segment, 536);
@@ -42,7 +45,14 @@ describe("segment sizes", () => {
 
   it("never fall below 64 octets, whatever the peer asks for", () => {
     const mtu = over(1500);
-    assertEquals([0, 63, 64, 65].map((mss) => (mtu.peer(mss), mtu.segment)), [64, 64, 64, 65]);
+    assertEquals([1, 63, 64, 65].map((mss) => (mtu.peer(mss), mtu.segment)), [64, 64, 64, 65]);
+  });
+
+  it("are bounded in both directions where the user bounds them", () => {
+    const mtu = over(1500, 4, 1000);
+    assertEquals(mtu.local, 1000);
+    assertEquals([999, 1000, 1460].map((mss) => (mtu.peer(mss), mtu.segment)), [999, 1000, 1000]);
+    assertEquals(over(500, 4, 1000).local, 460);
   });
 
   it("leave to the payload what options do not take, at least a byte", () => {
