@@ -50,7 +50,7 @@ export {
   type Waits,
 } from "./core/net/host.ts";
 export type { ConnInfo, MptcpInfo, SubflowInfo, TcpInfo } from "./core/net/info.ts";
-export type { TcpOptions } from "./core/net/tcp_options.ts";
+export type { KeepAliveOptions, TcpOptions } from "./core/net/tcp_options.ts";
 export { MptcpListener } from "./core/net/listener.ts";
 export {
   loadPlugin,

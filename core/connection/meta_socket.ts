@@ -17,7 +17,7 @@ import type {
 import { Deadlines } from "../subflow/deadlines.ts";
 import { type ReceiveWindow, windowScale } from "../subflow/receive_window.ts";
 import type { CapableKeys, DataLevel, Timed, Waiter } from "../subflow/shared.ts";
-import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
+import { DEFAULT_SETTINGS, type KeepAlive, type TcpSettings } from "../subflow/settings.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { type Key, RST_MIDDLEBOX, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import type { InitialDsn } from "../wire/seq.ts";
@@ -83,6 +83,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly #alarm: Timed;
   #observer: ConnectionObserver;
   #noDelay = true;
+  #keepAlive: KeepAlive | null;
   /** DSS_* flags of a mapping. */
   readonly #mapping: number;
   #mode: Mode;
@@ -136,6 +137,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.remoteEndpoint = remote;
     this.#observer = observer;
     this.tcp = tcp;
+    this.#keepAlive = tcp.keepAlive;
     this.policies = policies;
     const { experiments } = host;
     const hopeless = role === "client" && host.swallows(remote.address);
@@ -378,6 +380,14 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Has small writes sent at once, or wait for what they could travel with. */
   setNoDelay(noDelay: boolean): void {
     this.#noDelay = noDelay;
+  }
+
+  /** Has each subflow that is idle ask its peer whether it is there (RFC 9293 §3.8.4); null: none does. */
+  setKeepAlive(now: Micros, choice: KeepAlive | null): void {
+    this.#keepAlive = choice;
+    if (this.over) return;
+    for (const subflow of this.subflows) subflow.keepAlive(choice, now);
+    this.dirty();
   }
 
   /** Bytes that read() would give now. */
@@ -638,6 +648,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** A subflow is established: it gets its congestion controller and is offered to the scheduler. */
   joined(subflow: Subflow): void {
     subflow.control(this.#congestion.join(subflow));
+    if (this.#keepAlive !== null) subflow.keepAlive(this.#keepAlive, this.host.now);
     const subflows = this.subflows as Subflow[];
     let i = subflows.length;
     while (i > 0 && subflows[i - 1]!.path > subflow.path) i--;

@@ -4,6 +4,7 @@
  */
 
 import type { Micros, PathContext, SchedulerPlugin } from "../plugin.ts";
+import type { KeepAlive } from "../subflow/settings.ts";
 import {
   abortError,
   brokenPipeError,
@@ -190,6 +191,13 @@ export class Channel implements ConnectionObserver {
   /** Whether segments are sent at once (true) or held back to be filled. */
   setNoDelay(noDelay: boolean): void {
     this.socket.setNoDelay(noDelay);
+  }
+
+  /** Asks an idle peer whether it is there; null: not. */
+  setKeepAlive(choice: KeepAlive | null): void {
+    if (this.#over) return;
+    this.socket.setKeepAlive(this.now(), choice);
+    this.#flush();
   }
 
   /** Swaps the scheduler; nothing happens on a connection that is over. */

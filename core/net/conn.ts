@@ -5,6 +5,8 @@ import type { Channel } from "./channel.ts";
 import { connectionInfo } from "./info.ts";
 import type { ConnInfo } from "./info.ts";
 import { checkPlugin } from "./load_plugin.ts";
+import { DEFAULT_KEEP_ALIVE } from "../subflow/settings.ts";
+import { type KeepAliveOptions, keepAliveTimes } from "./tcp_options.ts";
 import { readableOf, writableOf } from "./streams.ts";
 
 /** What waits at the end of `await using conn` unless told otherwise: 10 seconds in microseconds. */
@@ -151,8 +153,29 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
     this.#channel.setNoDelay(noDelay);
   }
 
-  /** Accepted for code written for TCP: a path that brings no answer is found out when something is sent. */
-  setKeepAlive(_keepAlive?: boolean): void {}
+  /**
+   * true: asks the peer of a path that has been silent for `idle` whether it is still there, with a segment that it must answer (RFC 9293 §3.8.4). A path
+   * that does not answer ends, and is tried again as any that fails; with the last one the connection ends. false, as at first: a path that brings
+   * no answer is found out when something is sent. The `tcp.keepAlive` of connect() and listen() sets the same from the beginning.
+   *
+   * @param options default: what `tcp.keepAlive` said, else 2 hours, then 9 probes 75 seconds apart.
+   * @throws {TypeError | RangeError} an option is wrong.
+   *
+   * @example
+   * ```ts
+   * import { emulate } from "@mptcp/mptcp";
+   *
+   * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
+   * using listener = net.server.listen({ port: 80 });
+   * using conn = await net.client.connect({ hostname: "server", port: 80 });
+   * conn.setKeepAlive(true, { idle: "60 s", interval: "10 s", count: 5 });
+   * ```
+   */
+  setKeepAlive(keepAlive = true, options?: KeepAliveOptions): void {
+    const base = this.#channel.socket.tcp.keepAlive ?? DEFAULT_KEEP_ALIVE;
+    const choice = keepAliveTimes("set keepalive", "", options, base);
+    this.#channel.setKeepAlive(keepAlive ? choice : null);
+  }
 
   /** Makes the program wait for this connection, as it does at first. */
   ref(): void {

@@ -37,6 +37,8 @@ import { channelOf, MptcpConn } from "./conn.ts";
 
 /** Most bytes of one read. */
 const CHUNK = 65536;
+/** Most seconds of silence before a probe. */
+const LONGEST_SILENCE = 32767;
 /** Most milliseconds of a timer of Node's. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -228,9 +230,18 @@ export class MptcpDuplex extends Duplex {
     return this;
   }
 
-  /** As `MptcpConn.setKeepAlive()`. */
-  setKeepAlive(keepAlive = false, _initialDelay?: number): this {
-    this.#whenOpen((conn) => conn.setKeepAlive(keepAlive));
+  /**
+   * As `MptcpConn.setKeepAlive()`. With an `initialDelay` of a second or more, in milliseconds, the first probe follows after that silence, and nine more
+   * a second apart, as Node has it; else times are those of the connection.
+   */
+  setKeepAlive(keepAlive = false, initialDelay = 0): this {
+    const seconds = Math.min(Math.floor(initialDelay / 1000), LONGEST_SILENCE);
+    this.#whenOpen((conn) =>
+      conn.setKeepAlive(
+        keepAlive,
+        seconds >= 1 ? { idle: `${seconds} s`, interval: "1 s", count: 10 } : undefined,
+      )
+    );
     return this;
   }
 

@@ -1,7 +1,36 @@
 /** What a user may choose of the TCP engine: the options, their ranges, and their defaults. */
 
-import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
+import { type Duration, parseDuration } from "../link/units.ts";
+import type { Micros } from "../plugin.ts";
+import {
+  DEFAULT_KEEP_ALIVE,
+  DEFAULT_SETTINGS,
+  type KeepAlive,
+  type TcpSettings,
+} from "../subflow/settings.ts";
 import { checkOptions, describe } from "./policies.ts";
+
+/** When a peer that says nothing is asked whether it is there (RFC 9293 §3.8.4). */
+export interface KeepAliveOptions {
+  /**
+   * Silence before the first probe, from 1 s to 32767 s.
+   *
+   * @default {"7200 s"}
+   */
+  readonly idle?: Duration;
+  /**
+   * Silence before each that follows, from 1 s to 32767 s.
+   *
+   * @default {"75 s"}
+   */
+  readonly interval?: Duration;
+  /**
+   * Probes without an answer after which a path ends, from 1 to 127.
+   *
+   * @default {9}
+   */
+  readonly count?: number;
+}
 
 /**
  * Choices about TCP itself, for all subflows of a connection. Those of connect() and listen() stand above those of the host, each by itself.
@@ -53,6 +82,12 @@ export interface TcpOptions {
    */
   readonly dscp?: number;
   /**
+   * Whether a peer that says nothing is asked if it is there, on each path, and when (RFC 9293 §3.8.4); `conn.setKeepAlive()` changes it.
+   *
+   * @default {false}
+   */
+  readonly keepAlive?: boolean | KeepAliveOptions;
+  /**
    * Most bytes of TCP options and data in a segment, from 88 to 65495, in both directions: what the SYN names as MSS and what is sent (RFC 9293 §3.7.1).
    * The link and the peer may ask for less.
    *
@@ -73,6 +108,7 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   synBacklog: true,
   synCookies: true,
   dscp: true,
+  keepAlive: true,
   maxSegment: true,
   synRetries: true,
 };
@@ -98,13 +134,76 @@ export function tcpSettings(
     synBacklog: count(verb, "synBacklog", options.synBacklog, 65535) ?? base.synBacklog,
     synCookies: choice(verb, "synCookies", options.synCookies, SYN_COOKIES) ?? base.synCookies,
     dscp: integer(verb, "dscp", options.dscp, 0, 63) ?? base.dscp,
+    keepAlive: keepAlive(verb, options.keepAlive, base.keepAlive),
     maxSegment: integer(verb, "maxSegment", options.maxSegment, 88, 65495) ?? base.maxSegment,
     synRetries: integer(verb, "synRetries", options.synRetries, 0, 127) ?? base.synRetries,
   };
 }
 
-/** An option that is an integer from `least` to `most`. */
+/** The option `keepAlive`, `base` where it says nothing. */
+function keepAlive(
+  verb: string,
+  value: TcpOptions["keepAlive"],
+  base: KeepAlive | null,
+): KeepAlive | null {
+  if (value === undefined) return base;
+  if (value === false) return null;
+  if (value === true) return base ?? DEFAULT_KEEP_ALIVE;
+  return keepAliveTimes(verb, "tcp.keepAlive", value, base ?? DEFAULT_KEEP_ALIVE);
+}
+
+const KEEP_ALIVE: Readonly<Record<keyof KeepAliveOptions, true>> = {
+  idle: true,
+  interval: true,
+  count: true,
+};
+/** Bounds of its times, as Linux has them. */
+const LEAST_SILENCE: Micros = 1e6;
+const MOST_SILENCE: Micros = 32767e6;
+
+/**
+ * Times of keepalive, `base` where `options` say nothing; `name` is the option that they are in, if any.
+ *
+ * @throws {TypeError | RangeError} one is wrong.
+ */
+export function keepAliveTimes(
+  verb: string,
+  name: string,
+  options: KeepAliveOptions | undefined,
+  base: KeepAlive,
+): KeepAlive {
+  if (options === undefined) return base;
+  const where = name === "" ? verb : `${verb} with '${name}'`;
+  checkOptions(where, options, KEEP_ALIVE);
+  const { idle, interval, count } = options;
+  return {
+    idle: silence(where, "idle", idle) ?? base.idle,
+    interval: silence(where, "interval", interval) ?? base.interval,
+    count: whole(where, "count", count, 1, 127) ?? base.count,
+  };
+}
+
+function silence(where: string, name: string, value: Duration | undefined): Micros | undefined {
+  if (value === undefined) return undefined;
+  const time = parseDuration(value);
+  if (time >= LEAST_SILENCE && time <= MOST_SILENCE) return time;
+  throw new RangeError(
+    `Cannot ${where} as '${name}' must be from 1 s to 32767 s: current value is ${describe(value)}`,
+  );
+}
+
+/** An option of `tcp` that is an integer from `least` to `most`. */
 function integer(
+  verb: string,
+  name: string,
+  value: unknown,
+  least: number,
+  most: number,
+): number | undefined {
+  return whole(verb, `tcp.${name}`, value, least, most);
+}
+
+function whole(
   verb: string,
   name: string,
   value: unknown,
@@ -117,7 +216,7 @@ function integer(
   }
   const ErrorClass = typeof value === "number" ? RangeError : TypeError;
   throw new ErrorClass(
-    `Cannot ${verb} as 'tcp.${name}' must be an integer from ${least} to ${most}: current value is ${
+    `Cannot ${verb} as '${name}' must be an integer from ${least} to ${most}: current value is ${
       describe(value)
     }`,
   );

@@ -35,8 +35,10 @@ export interface TransportSocket extends
     | "readable"
     | "reason"
     | "remoteEndpoint"
+    | "setKeepAlive"
     | "setNoDelay"
     | "setScheduler"
+    | "tcp"
     | "write"
   > {
   /** What a path manager sees and does. */

@@ -1,5 +1,24 @@
 /** What can be chosen of the TCP engine, for a host and for a connection: plain values, checked where the user gives them (net/tcp_options.ts). */
 
+import type { Micros } from "../plugin.ts";
+
+/** How a connection that is idle is asked whether its peer is there (RFC 9293 §3.8.4). */
+export interface KeepAlive {
+  /** Silence before the first probe. */
+  readonly idle: Micros;
+  /** Silence before each that follows. */
+  readonly interval: Micros;
+  /** Probes without answer after which the peer is gone. */
+  readonly count: number;
+}
+
+/** As in Linux: "this interval MUST default to no less than two hours" (RFC 9293 §3.8.4). */
+export const DEFAULT_KEEP_ALIVE: KeepAlive = Object.freeze({
+  idle: 7200e6,
+  interval: 75e6,
+  count: 9,
+});
+
 /** The choices that hold for one connection and all of its subflows. */
 export interface TcpSettings {
   /** SACK is offered and accepted (RFC 2018 §2). */
@@ -12,6 +31,8 @@ export interface TcpSettings {
   readonly dscp: number;
   /** Bytes of options and payload of a segment, at most, in both directions (RFC 9293 §3.7.1). */
   readonly maxSegment: number;
+  /** Null: an idle peer is not asked. */
+  readonly keepAlive: KeepAlive | null;
   /** SYNs, or SYN/ACKs, sent again before a first subflow is given up. */
   readonly synRetries: number;
 }
@@ -25,6 +46,7 @@ export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   synBacklog: null,
   synCookies: "pressure",
   dscp: 0,
+  keepAlive: null,
   maxSegment: 65535,
   synRetries: 6,
 });

@@ -27,11 +27,13 @@ import {
   type SubflowTimer,
   TIMER_ACK,
   TIMER_END,
+  TIMER_KEEPALIVE,
   TIMER_RACK,
   TIMER_RTO,
   TIMER_THIRD_ACK,
 } from "./deadlines.ts";
 import { Handshake, type SynOffer, type SynOption } from "./handshake.ts";
+import { Keepalive } from "./keepalive.ts";
 import { Mtu } from "./mtu.ts";
 import { Output } from "./output.ts";
 import { Receiver } from "./receiver.ts";
@@ -53,6 +55,7 @@ import {
   type Outlet,
   type SubflowHost,
 } from "./shared.ts";
+import type { KeepAlive } from "./settings.ts";
 import { TcpState } from "./state.ts";
 import { Timestamps } from "./timestamps.ts";
 import { Trust } from "./trust.ts";
@@ -136,6 +139,8 @@ export class Subflow implements SubflowView {
   #stale = false;
   /** Made when the first is wanted. */
   #challenges: Challenges | null = null;
+  /** Null unless it is asked for. */
+  #keepalive: Keepalive | null = null;
   // The segment in hand: its sequence offset, and the right edge of the window that it found.
   #seq = 0;
   #edge = 0;
@@ -714,7 +719,27 @@ export class Subflow implements SubflowView {
         if (this.#tcp.opening) return this.#handshakeTimeout(now);
         if (this.#leaving && this.sender.rtt.timeouts >= LEAVE_TIMEOUTS) return this.#giveUp(now);
         return this.sender.retransmissionTimeout(!this.#level.over, now) ?? this.#end("timeout");
+      case TIMER_KEEPALIVE:
+        return this.#askPeer(now);
     }
+  }
+
+  /** Asks a peer that has been silent for long whether it is there; none that owes an acknowledgement (RFC 9293 §3.8.4). */
+  #askPeer(now: Micros): Outcome {
+    const keepalive = this.#keepalive;
+    if (keepalive === null) return 0;
+    const { board, lastHeard } = this.sender;
+    let next = board.empty ? keepalive.due(lastHeard) : keepalive.outstanding(now);
+    if (next <= now) {
+      if (keepalive.exhausted) return this.#giveUp(now);
+      if (this.probe(now)) {
+        keepalive.probed(now);
+        this.#host.count("TCPKeepAlive");
+      }
+      next = keepalive.next(now);
+    }
+    this.#deadlines.set(TIMER_KEEPALIVE, next);
+    return OUTCOME_WORK;
   }
 
   /** Nobody answers: a RST, as a courtesy to what may be on the way (RFC 8684 §3.4.2). */
@@ -749,6 +774,12 @@ export class Subflow implements SubflowView {
   /** A congestion controller takes over: it is one of the connection's subflows from now on. */
   control(controller: CongestionController): void {
     this.sender.control(controller);
+  }
+
+  /** Has an idle peer asked whether it is there, or not; that begins to count now. */
+  keepAlive(choice: KeepAlive | null, now: Micros): void {
+    this.#keepalive = choice === null ? null : new Keepalive(choice, now);
+    this.#deadlines.set(TIMER_KEEPALIVE, choice === null ? Infinity : now + choice.idle);
   }
 
   /** Has an ACK sent at the end of this batch. */
@@ -810,10 +841,10 @@ export class Subflow implements SubflowView {
   }
 
   /** Sends a segment that the peer must answer: before what the peer itself has acknowledged, whatever a proxy has told since. */
-  probe(now: Micros): void {
+  probe(now: Micros): boolean {
     const { una } = this.sender.board;
     const mptcp = this.#level.mappingFlags !== 0;
-    this.output.probe(mptcp ? Math.min(una, this.trust.vouched) : una, now);
+    return this.output.probe(mptcp ? Math.min(una, this.trust.vouched) : una, now);
   }
 
   /** Wants a FIN after what was sent; before the handshake is over it is reset. */

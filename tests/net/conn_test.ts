@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { SchedulerPlugin } from "../../core/plugin.ts";
+import { DEFAULT_KEEP_ALIVE } from "../../core/subflow/settings.ts";
 import { fakeHosts, fakePair } from "../support/fake_hosts.ts";
 
 const HELLO = new TextEncoder().encode("hello");
@@ -400,6 +401,9 @@ describe("MptcpConn", () => {
     client.setNoDelay();
     assertEquals(clientSocket.noDelay, true);
     client.setKeepAlive();
+    assertEquals(clientSocket.keepAlive, DEFAULT_KEEP_ALIVE);
+    client.setKeepAlive(false);
+    assertEquals(clientSocket.keepAlive, null);
   });
 
   it("gives back what it holds when both directions ended, without close()", async () => {

@@ -13,6 +13,7 @@ import type { MptcpConn } from "../../core/net/conn.ts";
 import { emulate, type Emulation } from "../../core/net/emulate.ts";
 import { toDuplex } from "../../core/net/node.ts";
 import { provideDefaults } from "../../core/net/policies.ts";
+import { DEFAULT_KEEP_ALIVE } from "../../core/subflow/settings.ts";
 import { selfSigned } from "../support/certificate.ts";
 import { fakePair } from "../support/fake_hosts.ts";
 
@@ -71,6 +72,14 @@ describe("toDuplex()", () => {
     });
     assertEquals(socket.setNoDelay(false).setKeepAlive(true, 1000), socket);
     assertEquals(clientSocket.noDelay, false);
+    // As Node: the first probe after the delay, ten in all, a second apart.
+    assertEquals(clientSocket.keepAlive, { idle: 1e6, interval: 1e6, count: 10 });
+    socket.setKeepAlive(true, 999);
+    assertEquals(clientSocket.keepAlive, DEFAULT_KEEP_ALIVE);
+    socket.setKeepAlive(true, 2 ** 50);
+    assertEquals(clientSocket.keepAlive!.idle, 32767e6);
+    socket.setKeepAlive();
+    assertEquals(clientSocket.keepAlive, null);
     assertEquals(socket.unref().ref(), socket);
     socket.write("hello");
     const buffer = new Uint8Array(10);

@@ -161,3 +161,89 @@ Deno.test("'connectTimeout' is checked", async () => {
     );
   }
 });
+
+Deno.test("'tcp.keepAlive' is read: true, false, times, and times of the host below those of a connection", () => {
+  const times = { idle: 7200e6, interval: 75e6, count: 9 };
+  const read = (keepAlive: unknown, base = DEFAULT_SETTINGS) =>
+    tcpSettings("connect", { keepAlive } as never, base).keepAlive;
+  assertEquals(DEFAULT_SETTINGS.keepAlive, null);
+  assertEquals(read(true), times);
+  assertEquals(read(false), null);
+  assertEquals(read({}), times);
+  assertEquals(read({ idle: "60 s", count: 2 }), { ...times, idle: 60e6, count: 2 });
+  const base = tcpSettings("open a host", { keepAlive: { idle: "10 s" } });
+  assertEquals(read({ interval: "1 s" }, base), { idle: 10e6, interval: 1e6, count: 9 });
+  assertEquals(read(true, base), { ...times, idle: 10e6 });
+  assertEquals(read(undefined, base), { ...times, idle: 10e6 });
+  assertEquals(read(false, base), null);
+  for (
+    const [keepAlive, message] of [
+      [
+        5,
+        "Cannot connect with 'tcp.keepAlive' as its options must be an object: current value is 5",
+      ],
+      [{ idles: 1 }, "there is no option 'idles': the options are idle, interval, count"],
+      [{ idle: "0 s" }, "'idle' must be from 1 s to 32767 s: current value is \"0 s\""],
+      [{ interval: "40000 s" }, "'interval' must be from 1 s to 32767 s"],
+      [{ count: 0 }, "'count' must be an integer from 1 to 127: current value is 0"],
+      [{ count: "9" }, "'count' must be an integer from 1 to 127"],
+    ] as const
+  ) assertThrows(() => read(keepAlive), Error, message);
+});
+
+for (const how of ["'tcp.keepAlive'", "setKeepAlive()"] as const) {
+  Deno.test(`${how} finds a peer that is gone: a read() that waits rejects, the connection with it`, async () => {
+    await using net = lan();
+    const times = { idle: "60 s", interval: "10 s", count: 3 } as const;
+    using listener = net.server.listen({ port: 80 });
+    const [conn, peer] = await Promise.all([
+      net.client.connect({
+        hostname: "server",
+        port: 80,
+        userTimeout: "5 s",
+        ...(how === "setKeepAlive()" ? {} : { tcp: { keepAlive: times } }),
+      }),
+      listener.accept(),
+    ]);
+    using _peer = peer;
+    if (how === "setKeepAlive()") conn.setKeepAlive(true, times);
+    // Answered for an hour.
+    const reading = conn.read(new Uint8Array(10));
+    await net.sleep("3600 s");
+    assert(net.client.counters.TCPKeepAlive! >= 59);
+    net.path("lan").cut();
+    const start = net.now;
+    await assertRejects(() => reading, Deno.errors.TimedOut);
+    const seconds = (net.now - start) / 1e6;
+    assert(seconds < 60 + 3 * 10 + 5 + 1, `${seconds}`);
+    conn.close();
+  });
+}
+
+Deno.test("setKeepAlive(false) ends what 'tcp.keepAlive' began, setKeepAlive() takes its times again", async () => {
+  await using net = lan();
+  using listener = net.server.listen({
+    port: 80,
+    tcp: { keepAlive: { idle: "10 s" } },
+  });
+  const [conn, peer] = await Promise.all([
+    net.client.connect({ hostname: "server", port: 80 }),
+    listener.accept(),
+  ]);
+  const probes = () => net.server.counters.TCPKeepAlive ?? 0;
+  await net.sleep("25 s");
+  assertEquals(probes(), 2);
+  peer.setKeepAlive(false);
+  await net.sleep("25 s");
+  assertEquals(probes(), 2);
+  peer.setKeepAlive();
+  await net.sleep("25 s");
+  assertEquals(probes(), 4);
+  assertThrows(
+    () => peer.setKeepAlive(true, { count: 200 }),
+    RangeError,
+    "Cannot set keepalive as 'count' must be an integer from 1 to 127: current value is 200",
+  );
+  conn.close();
+  peer.close();
+});

@@ -3,7 +3,7 @@
 import type { Link } from "../../core/host/link.ts";
 import type { Endpoint, Micros, PathContext, SchedulerPlugin } from "../../core/plugin.ts";
 import { Figures } from "../../core/connection/figures.ts";
-import { DEFAULT_SETTINGS, type TcpSettings } from "../../core/subflow/settings.ts";
+import { DEFAULT_SETTINGS, type KeepAlive, type TcpSettings } from "../../core/subflow/settings.ts";
 import type { Subflow } from "../../core/subflow/subflow.ts";
 import type { Runtime } from "../../core/net/runtime.ts";
 import type {
@@ -160,6 +160,8 @@ export class FakeSocket implements TransportSocket {
   code: NetworkCode | null = null;
   reason: EndReason | null = null;
   noDelay = true;
+  keepAlive: KeepAlive | null = null;
+  readonly tcp: TcpSettings = DEFAULT_SETTINGS;
   finSent = false;
   finAcked = false;
   peerFinished = false;
@@ -237,6 +239,10 @@ export class FakeSocket implements TransportSocket {
 
   setNoDelay(noDelay: boolean): void {
     this.noDelay = noDelay;
+  }
+
+  setKeepAlive(_now: Micros, choice: KeepAlive | null): void {
+    this.keepAlive = choice;
   }
 
   finish(): void {
