@@ -31,7 +31,7 @@ import { minRtt } from "./sched/mod.ts";
 
 provideDefaults({ scheduler: minRtt(), pathManager: fullMesh(), congestionControl: lia() });
 
-export { MptcpConn } from "./core/net/conn.ts";
+export { MptcpConn, type WriteOptions } from "./core/net/conn.ts";
 export {
   emulate,
   type EmulatedPath,

@@ -27,12 +27,14 @@ import {
   DataTimer,
   TIMER_CLOSE,
   TIMER_DATA,
+  TIMER_HOLD,
   TIMER_PERSIST,
   TIMER_USER,
   TIMER_WAKE,
 } from "./data_timer.ts";
 import type { ConnectionHost, ConnectionObserver, EndReason, NetworkCode } from "./host.ts";
 import { Figures } from "./figures.ts";
+import { HOLD_LENGTH, Holding } from "./holding.ts";
 import { Keys } from "./keys.ts";
 import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts";
 import { type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
@@ -71,6 +73,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly receiveScale: number;
   readonly timer: DataTimer = new DataTimer();
   readonly patience: Patience = new Patience();
+  readonly holding: Holding = new Holding();
   readonly figures: Figures = new Figures();
   readonly deadlines: Deadlines<ConnectionTimer> = new Deadlines(CONNECTION_TIMERS);
   readonly policies: GuardedPolicies;
@@ -82,7 +85,6 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   readonly #alarm: Timed;
   #observer: ConnectionObserver;
-  #noDelay = true;
   #keepAlive: KeepAlive | null;
   /** DSS_* flags of a mapping. */
   readonly #mapping: number;
@@ -372,14 +374,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#observer = observer;
   }
 
-  /** Small writes are sent at once: no Nagle (RFC 9293 §3.7.4). */
-  get noDelay(): boolean {
-    return this.#noDelay;
-  }
-
-  /** Has small writes sent at once, or wait for what they could travel with. */
+  /** Has small writes sent at once, those that wait included, or wait for what they could travel with (RFC 9293 §3.7.4). */
   setNoDelay(noDelay: boolean): void {
-    this.#noDelay = noDelay;
+    this.holding.setNoDelay(noDelay);
+    this.dirty();
   }
 
   /** Has each subflow that is idle ask its peer whether it is there (RFC 9293 §3.8.4); null: none does. */
@@ -410,11 +408,17 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.patience.setLimit(timeout);
   }
 
-  /** Appends bytes of `source` from index `from` to the send queue; returns how many were taken: there may be no room, or no memory. */
-  write(now: Micros, source: Uint8Array, from: number): number {
+  /**
+   * Appends bytes of `source` from index `from` to the send queue; returns how many were taken: there may be no room, or no memory. `cork`: more follows
+   * at once, so that less than a segment waits for it.
+   */
+  write(now: Micros, source: Uint8Array, from: number, cork = false): number {
     const taken = this.over ? 0 : this.sendQueue.write(source, from);
-    if (taken > 0) this.dirty();
-    else if (from < source.length && this.writeRoom > 0) this.#awaitMemory(now);
+    const { holding } = this;
+    const released = holding.corked && !cork;
+    if (holding.corked !== cork) holding.cork(cork);
+    if (taken > 0 || released) this.dirty();
+    if (taken === 0 && from < source.length && this.writeRoom > 0) this.#awaitMemory(now);
     return taken;
   }
 
@@ -537,6 +541,15 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     else if (!this.deadlines.has(TIMER_PERSIST)) {
       this.timer.awaitWindow(this.deadlines, this.subflows, now);
     }
+  }
+
+  /** Less than a segment that is corked, or that a small window leaves with nothing in flight, waits so long and no longer. */
+  armHold(now: Micros): void {
+    const { unsent, unacked, window } = this.sendQueue;
+    const cut = window > 0 && window < unsent && unacked === 0 && this.established;
+    if (this.over || (!cut && (!this.holding.corked || unsent === 0))) {
+      if (this.deadlines.has(TIMER_HOLD)) this.deadlines.set(TIMER_HOLD, Infinity);
+    } else if (!this.deadlines.has(TIMER_HOLD)) this.deadlines.set(TIMER_HOLD, now + HOLD_LENGTH);
   }
 
   /**
@@ -816,7 +829,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   dataAcknowledged(offset: number, windowEnd: number, now: Micros): void {
     const { sendQueue } = this;
     // RFC 8684 §3.3.4: only a right edge that moves right counts where several subflows tell of it.
-    if (this.fallback ? sendQueue.moveWindow(windowEnd) : sendQueue.open(windowEnd)) {
+    const size = windowEnd - offset;
+    if (this.fallback ? sendQueue.moveWindow(windowEnd, size) : sendQueue.open(windowEnd, size)) {
       this.timer.opened();
       this.dirty();
     }

@@ -43,6 +43,7 @@ export function push(meta: MetaSocket, now: Micros): void {
     repeatOnOthers(meta, now);
     waits = false;
     schedule(meta, now);
+    meta.holding.passed();
     watchProgress(meta, waits, now);
     const starved = meta.sendQueue.unsent === 0;
     for (let i = 0; i < subflows.length; i++) subflows[i]!.sender.passed(starved);
@@ -51,6 +52,7 @@ export function push(meta: MetaSocket, now: Micros): void {
   for (let i = attempts.length - 1; i >= 0; i--) attempts[i]!.settle(now);
   meta.receiveQueue.window.told();
   meta.armPersist(now);
+  meta.armHold(now);
   meta.armUserTimeout(now);
   for (let i = 0; i < attempts.length; i++) {
     const { outlet } = attempts[i]!;
@@ -101,6 +103,8 @@ function chunkLimit(subflow: Subflow): number {
 let available = 0;
 /** They end the data, or a range that goes again: a part of a segment is no waste. */
 let last = false;
+/** Less than a segment is not to leave: it waits for more to be written, or for room in the peer's window. */
+let held = false;
 /** The scheduler has chosen to wait in this pass. */
 let waits = false;
 
@@ -136,6 +140,7 @@ function offer(meta: MetaSocket, sent: Sent, from: number, to: number): Sent {
   chunk.offset = from;
   chunk.length = available = Math.min(to, sent.end) - from;
   last = true;
+  held = false;
   chunk.sentOn = carriersOf(sent);
   collectReady(meta, available);
   let kept = 0;
@@ -162,21 +167,32 @@ function carriersOf(sent: Sent): readonly Subflow[] {
 
 /** Sets `chunk` and `ready` for new data; false when there are none that the window allows, or nobody has room. */
 function nextNew(meta: MetaSocket): boolean {
-  const { sendQueue } = meta;
+  const { sendQueue, holding } = meta;
   const { unsent } = sendQueue;
   const allowed = Math.min(unsent, sendQueue.window);
   if (allowed <= 0) return false;
   last = allowed === unsent;
-  // What the peer's window cuts off is no end: it waits for a segment's room (RFC 9293 §3.8.6.2.1).
-  collectReady(meta, last ? allowed : Infinity);
+  held = last
+    ? sendQueue.ours.kind === "open" && holding.tail(sendQueue.una)
+    : holding.cut(allowed, sendQueue.mostWindow, sendQueue.unacked);
+  collectReady(meta, held ? Infinity : allowed);
+  if (held) keepWhole(allowed);
   if (ready.length === 0) return false;
   chunk.offset = sendQueue.nxt;
   available = allowed;
   chunk.length = Math.min(allowed, meta.quantum ?? DEFAULT_QUANTUM);
   chunk.sentOn = nobody;
-  // Nagle (RFC 9293 §3.7.4), where the application asked for it.
-  return meta.noDelay || chunk.length >= ready[0]!.mss || sendQueue.unacked === 0 ||
-    sendQueue.ours.kind !== "open";
+  return true;
+}
+
+/** Takes out of `ready` those for which `bytes` are less than a segment. */
+function keepWhole(bytes: number): void {
+  let kept = 0;
+  for (let i = 0; i < ready.length; i++) {
+    const subflow = ready[i]!;
+    if (subflow.mss <= bytes) ready[kept++] = subflow;
+  }
+  shorten(ready, kept);
 }
 
 /** Asks once and does as told; `again` holds the bytes when they are no new ones. False when the answer is to wait. */
@@ -197,10 +213,11 @@ function ask(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
 function fitting(subflow: Subflow): number {
   const { mss, room } = subflow;
   const most = Math.min(room, chunkLimit(subflow));
-  if (last && chunk.length <= most && chunk.length === available) return available;
+  if (last && !held && chunk.length <= most && chunk.length === available) return available;
   const length = Math.min(Math.max(chunk.length, mss), available, most);
   if (length >= mss) return length - length % mss;
-  // Less than a segment leaves only when nothing else would bring an answer (RFC 9293 §3.8.6.2.1).
+  if (length === available) return held ? 0 : length;
+  // Of a segment that the congestion window cuts off a part leaves only when nothing else would bring an answer.
   return subflow.inFlight === 0 ? length : 0;
 }
 
@@ -225,6 +242,7 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
     meta.countRepeat(length);
   } else {
     const sent = sendQueue.bound(length, subflow, ssn);
+    if (length % subflow.mss !== 0) meta.holding.small(offset + length);
     for (let i = 1; i < copies.length; i++) repeat(meta, sent, copies[i]!, now);
   }
   if (!meta.deadlines.has(TIMER_DATA)) meta.armDataTimer(now);

@@ -232,6 +232,7 @@ export class SendQueue {
   #una = 1;
   #nxt = 1;
   #windowEnd = 1;
+  #mostWindow = 0;
   #ours: OurEnd = OPEN_END;
   /** What lies below was missed in spite of acknowledgements: a subflow that had it may be given it again. */
   #repaired = 1;
@@ -265,6 +266,11 @@ export class SendQueue {
   /** Right edge of the peer's window. */
   get windowEnd(): number {
     return this.#windowEnd;
+  }
+
+  /** The largest window that the peer has offered: Max(SND.WND) of RFC 9293 §3.8.6.2.1. */
+  get mostWindow(): number {
+    return this.#mostWindow;
   }
 
   /** Our direction. */
@@ -329,15 +335,17 @@ export class SendQueue {
     if (this.#ours.kind === "open") this.#ours = { kind: "ending", fin: this.tail, second };
   }
 
-  /** The peer allows everything below `end`; true when that is more than before. */
-  open(end: number): boolean {
+  /** The peer allows everything below `end`, which are `size` bytes; true when that is more than before. */
+  open(end: number, size: number = end - this.#una): boolean {
+    if (size > this.#mostWindow) this.#mostWindow = size;
     if (end <= this.#windowEnd) return false;
     this.#windowEnd = end;
     return true;
   }
 
   /** Plain TCP: its one window may also be taken back (RFC 9293 §3.8.6), and nothing new is sent beyond it then. True when the peer allows more than before. */
-  moveWindow(end: number): boolean {
+  moveWindow(end: number, size: number = end - this.#una): boolean {
+    if (size > this.#mostWindow) this.#mostWindow = size;
     const more = end > this.#windowEnd;
     this.#windowEnd = end;
     return more;

@@ -37,6 +37,7 @@ import {
   type ConnectionTimer,
   TIMER_CLOSE,
   TIMER_DATA,
+  TIMER_HOLD,
   TIMER_PERSIST,
   TIMER_PROGRESS,
   TIMER_UNMAPPED,
@@ -312,6 +313,8 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
       return progressMissed(meta, now);
     case TIMER_USER:
       return userTimeout(meta, now);
+    case TIMER_HOLD:
+      return meta.holding.release();
   }
 }
 

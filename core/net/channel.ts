@@ -41,6 +41,7 @@ interface PendingRead extends Waiter<number | null> {
 /** A write() of which some bytes are not in the send queue yet. */
 interface PendingWrite extends Waiter<number> {
   readonly source: Uint8Array;
+  readonly cork: boolean;
   from: number;
 }
 
@@ -190,7 +191,9 @@ export class Channel implements ConnectionObserver {
 
   /** Whether segments are sent at once (true) or held back to be filled. */
   setNoDelay(noDelay: boolean): void {
+    this.now();
     this.socket.setNoDelay(noDelay);
+    this.#flush();
   }
 
   /** Asks an idle peer whether it is there; null: not. */
@@ -313,8 +316,8 @@ export class Channel implements ConnectionObserver {
     this.#flush();
   }
 
-  /** Puts `source` into the send queue; resolves to its length when all of it is there. */
-  write(source: Uint8Array): Promise<number> {
+  /** Puts `source` into the send queue; resolves to its length when all of it is there. `cork`: its end waits for the write that follows. */
+  write(source: Uint8Array, cork = false): Promise<number> {
     const refusal = this.#refusal("write to");
     if (refusal !== undefined) return Promise.reject(refusal);
     if (this.#writeClosed || this.#over) return Promise.reject(brokenPipeError("write"));
@@ -322,14 +325,15 @@ export class Channel implements ConnectionObserver {
     const length = source.byteLength;
     let from = 0;
     if (this.#writes.length === 0) {
-      if (length > 0) {
-        from = this.socket.write(this.now(), source, 0);
+      // One without bytes, and without cork, lets out what was held back.
+      if (length > 0 || !cork) {
+        from = this.socket.write(this.now(), source, 0, cork);
         this.#flush();
       }
       if (from === length) return Promise.resolve(length);
     }
     return new Promise((resolve, reject) => {
-      const waiter: PendingWrite = { source, from, resolve, reject, end: ignore };
+      const waiter: PendingWrite = { source, cork, from, resolve, reject, end: ignore };
       waiter.end = this.#wait("write to", (error) => {
         this.#writes.splice(this.#writes.indexOf(waiter), 1);
         waiter.end();
@@ -357,9 +361,9 @@ export class Channel implements ConnectionObserver {
   #drain(): void {
     const { socket } = this;
     for (let write = this.#writes[0]; write !== undefined; write = this.#writes[0]) {
-      const { source } = write;
-      if (write.from < source.byteLength) {
-        write.from += socket.write(this.now(), source, write.from);
+      const { source, cork } = write;
+      if (write.from < source.byteLength || !cork) {
+        write.from += socket.write(this.now(), source, write.from, cork);
       }
       if (write.from < source.byteLength) return this.#flush();
       this.#writes.shift();

@@ -6,6 +6,7 @@ import { connectionInfo } from "./info.ts";
 import type { ConnInfo } from "./info.ts";
 import { checkPlugin } from "./load_plugin.ts";
 import { DEFAULT_KEEP_ALIVE } from "../subflow/settings.ts";
+import { checkOptions, describe } from "./policies.ts";
 import { type KeepAliveOptions, keepAliveTimes } from "./tcp_options.ts";
 import { readableOf, writableOf } from "./streams.ts";
 
@@ -23,6 +24,39 @@ export function makeConn(channel: Channel, linger: Micros): MptcpConn {
 /** The state behind `conn`, for the other modules of this folder. */
 export function channelOf(conn: MptcpConn): Channel {
   return channelGetter(conn);
+}
+
+/** Options for {@linkcode MptcpConn.write}. */
+export interface WriteOptions {
+  /**
+   * More follows at once: what of these bytes is less than a segment waits for the next write without `cork`, an empty one included, for closeWrite(), or
+   * for 200 ms (MSG_MORE in Linux).
+   *
+   * @default {false}
+   *
+   * @example A head and a body in as few segments as can be
+   * ```ts
+   * import { emulate } from "@mptcp/mptcp";
+   *
+   * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
+   * using listener = net.server.listen({ port: 80 });
+   * using conn = await net.client.connect({ hostname: "server", port: 80 });
+   * await conn.write(new TextEncoder().encode("length 5\n"), { cork: true });
+   * await conn.write(new TextEncoder().encode("hello"));
+   * ```
+   */
+  readonly cork?: boolean;
+}
+
+const WRITE_OPTIONS: Readonly<Record<keyof WriteOptions, true>> = { cork: true };
+
+function corkOf(options: WriteOptions): boolean {
+  checkOptions("write", options, WRITE_OPTIONS);
+  const { cork = false } = options;
+  if (typeof cork === "boolean") return cork;
+  throw new TypeError(
+    `Cannot write as 'cork' must be true or false: current value is ${describe(cork)}`,
+  );
 }
 
 /**
@@ -91,12 +125,19 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
    * Resolves to the length of `p` when all of it is in the send queue, which holds the caller back when that is full. Calls are served in order. Until
    * then `p` is not to be changed.
    *
+   * @param options default: nothing is held back.
+   * @throws {TypeError} `p` is no Uint8Array, or an option is wrong.
    * @throws {Deno.errors.BrokenPipe} after closeWrite().
    * @throws {Deno.errors.Interrupted} close() came while it waited: what of `p` had found room is sent.
    * @throws {Deno.errors.BadResource} the connection has been closed.
    */
-  write(p: Uint8Array): Promise<number> {
-    return this.#channel.write(p);
+  write(p: Uint8Array, options?: WriteOptions): Promise<number> {
+    if (options === undefined) return this.#channel.write(p);
+    try {
+      return this.#channel.write(p, corkOf(options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Sends the end after what was written; reading goes on. Resolves when it is in the send queue; may be called twice. */
@@ -148,7 +189,10 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
     return this.#writable ??= writableOf(this.#channel);
   }
 
-  /** true, as at first: what is written leaves at once. false: small writes may wait to fill a segment. */
+  /**
+   * true, as at first: what is written leaves at once. false: less than a segment waits for more while a small one is out that the peer has not acknowledged
+   * (Nagle's algorithm, RFC 9293 §3.7.4, with the modification of its appendix A.3, as in Linux).
+   */
   setNoDelay(noDelay = true): void {
     this.#channel.setNoDelay(noDelay);
   }

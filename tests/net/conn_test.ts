@@ -394,6 +394,26 @@ describe("MptcpConn", () => {
     );
   });
 
+  it("writes with cork: each write says whether more follows, an empty one too, in the order of the calls", async () => {
+    const { client, clientSocket } = await fakePair();
+    await client.write(HELLO, { cork: true });
+    await client.write(zeros(0), { cork: true });
+    await client.write(zeros(0));
+    await client.write(HELLO, { cork: false });
+    assertEquals(clientSocket.corks, [true, false, false]);
+    for (
+      const [options, message] of [
+        [{ cork: 1 }, "Cannot write as 'cork' must be true or false: current value is 1"],
+        [{ more: true }, "Cannot write as there is no option 'more': the options are cork"],
+        [null, "Cannot write as its options must be an object: current value is null"],
+      ] as const
+    ) {
+      const error = await assertRejects(() => client.write(HELLO, options as never), TypeError);
+      assertEquals(error.message, message);
+    }
+    assertEquals(clientSocket.corks.length, 3);
+  });
+
   it("sets noDelay, and takes what TCP has besides", async () => {
     const { client, clientSocket } = await fakePair();
     client.setNoDelay(false);

@@ -247,3 +247,33 @@ Deno.test("setKeepAlive(false) ends what 'tcp.keepAlive' began, setKeepAlive() t
   conn.close();
   peer.close();
 });
+
+Deno.test("write() with 'cork': two writes leave as one segment, one alone after 200 ms", async () => {
+  await using net = lan();
+  using listener = net.server.listen({ port: 80 });
+  const [conn, peer] = await Promise.all([
+    net.client.connect({ hostname: "server", port: 80 }),
+    listener.accept(),
+  ]);
+  await net.sleep("1 s");
+  const sent = () => conn.info().subflows[0]!.tcp.segs_out;
+  const before = sent();
+  const buffer = new Uint8Array(100);
+  await conn.write(new Uint8Array(10), { cork: true });
+  await conn.write(new Uint8Array(20));
+  assertEquals(await peer.read(buffer), 30);
+  assertEquals(sent() - before, 1);
+  await net.sleep("1 s");
+  const start = net.now;
+  await conn.write(new Uint8Array(10), { cork: true });
+  assertEquals(await peer.read(buffer), 10);
+  const time = (net.now - start) / 1e3;
+  assert(time >= 205 && time < 206, `${time} ms`);
+  await conn.write(new Uint8Array(10), { cork: true });
+  await conn.closeWrite();
+  assertEquals(await peer.read(buffer), 10);
+  assertEquals(await peer.read(buffer), null);
+  assertEquals(net.now - start < 300e3, true);
+  conn.close();
+  peer.close();
+});

@@ -106,12 +106,13 @@ export class App implements ConnectionObserver {
     if (this.log.at(-1) !== what) this.log.push(what);
   }
 
-  /** Writes the next `length` bytes; returns how many were taken. */
-  write(length: number): number {
+  /** Writes the next `length` bytes, `cork`: with more to follow; returns how many were taken. */
+  write(length: number, cork = false): number {
     const taken = this.socket.write(
       this.#dialogue.now,
       stream("stack", 1 + this.written, length),
       0,
+      cork,
     );
     this.written += taken;
     this.#flush();

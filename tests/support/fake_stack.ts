@@ -161,6 +161,8 @@ export class FakeSocket implements TransportSocket {
   reason: EndReason | null = null;
   noDelay = true;
   keepAlive: KeepAlive | null = null;
+  /** Of each write. */
+  readonly corks: boolean[] = [];
   readonly tcp: TcpSettings = DEFAULT_SETTINGS;
   finSent = false;
   finAcked = false;
@@ -221,7 +223,8 @@ export class FakeSocket implements TransportSocket {
     return this.finAcked && this.peerFinished;
   }
 
-  write(_now: Micros, source: Uint8Array, from: number): number {
+  write(_now: Micros, source: Uint8Array, from: number, cork = false): number {
+    this.corks.push(cork);
     const count = Math.min(source.length - from, this.capacity - this.outgoing.length);
     for (let i = 0; i < count; i++) this.outgoing.push(source[from + i]!);
     return count;

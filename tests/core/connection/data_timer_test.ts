@@ -6,6 +6,7 @@ import {
   DataTimer,
   TIMER_CLOSE,
   TIMER_DATA,
+  TIMER_HOLD,
   TIMER_PERSIST,
   TIMER_PROGRESS,
   TIMER_UNMAPPED,
@@ -67,6 +68,7 @@ describe("the deadlines of a connection", () => {
       TIMER_DATA,
       TIMER_PROGRESS,
       TIMER_USER,
+      TIMER_HOLD,
     ];
     assertEquals(names, Array.from({ length: CONNECTION_TIMERS }, (_, i) => i));
   });
