@@ -24,7 +24,7 @@
  * @module
  */
 
-import { lia } from "./cc/mod.ts";
+import { cubic, lia } from "./cc/mod.ts";
 import { provideDefaults } from "./core/net/policies.ts";
 import { fullMesh } from "./pm/mod.ts";
 import { minRtt } from "./sched/mod.ts";
@@ -90,6 +90,6 @@ export type { Experiments } from "./core/connection/host.ts";
 export type { HostDriver, HostTimer, Link, PollSource } from "./core/host/link.ts";
 export type { PacketIn, PacketOut } from "./core/wire/packet.ts";
 export type { FaultReport, FaultRule, PluginFault } from "./core/guard/faults.ts";
-export { fullMesh, lia, minRtt };
+export { cubic, fullMesh, lia, minRtt };
 export type { FullMeshOptions } from "./pm/mod.ts";
 export type * from "./core/plugin.ts";

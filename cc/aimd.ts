@@ -25,10 +25,17 @@ export interface AimdFormula extends SlowStartOptions {
   /** Bytes by which the window grows in congestion avoidance for `acked` newly acknowledged ones; fractions add up. */
   increase(acked: number): number;
   /** The window after a loss with `flightSize` bytes in flight, half of it by default; two segments at least are kept (RFC 5681 eq. 4). */
-  decrease?(flightSize: number): number;
+  decrease?(flightSize: number, cause: "loss" | "ecn" | "timeout"): number;
   /** Sees each acknowledgement first. */
   sample?(ack: AckSample): void;
+  /** What {@linkcode AimdFormula.decrease} was last asked for was none: the window before it holds again. */
+  undo?(): void;
+  /** The window has changed by neither growth nor loss: after a pause, by a penalty. */
+  reset?(): void;
 }
+
+/** A window that was not needed for so long is no longer believed (RFC 7661 §4.4.3). */
+const NON_VALIDATED: Micros = 300e6;
 
 /** A controller around a formula. */
 export class AimdController implements CongestionController {
@@ -37,7 +44,10 @@ export class AimdController implements CongestionController {
   /** Null before a first loss. Boxed once (CONTRIBUTING.md, Garbage). */
   #ssthresh: number | null = null;
   readonly #subflow: SubflowView;
+  readonly #connection: ConnectionView;
   readonly #formula: AimdFormula;
+  /** When at least half of the window was last in use. */
+  #validated: Micros;
   /** Growth below one byte. */
   #fraction = 0;
   readonly #hystart: HyStart | null;
@@ -45,9 +55,11 @@ export class AimdController implements CongestionController {
   #priorSsthresh: number | null = null;
 
   /** Starts at the window of `subflow`. */
-  constructor(subflow: SubflowView, formula: AimdFormula) {
+  constructor(subflow: SubflowView, connection: ConnectionView, formula: AimdFormula) {
     this.#subflow = subflow;
+    this.#connection = connection;
     this.#formula = formula;
+    this.#validated = connection.now;
     this.cwnd = subflow.cwnd;
     this.#hystart = formula.hystart === false ? null : new HyStart();
   }
@@ -60,7 +72,8 @@ export class AimdController implements CongestionController {
   /** Grows the window, unless something else than it held the sender back (RFC 7661). */
   onAck(ack: AckSample): void {
     this.#formula.sample?.(ack);
-    if (!ack.cwndLimited) return;
+    if (ack.cwndLimited || ack.inFlight >= this.cwnd / 2) this.#validated = this.#connection.now;
+    if (!ack.cwndLimited) return this.#unused();
     let { acked } = ack;
     if (this.cwnd < this.ssthresh) acked = this.#slowStart(ack);
     // In recovery only slow start after a timeout goes on; RFC 6675 §5 keeps the window otherwise.
@@ -71,6 +84,27 @@ export class AimdController implements CongestionController {
     this.cwnd = Math.max(this.#subflow.mss, this.cwnd + whole);
     // A formula that takes away does not mean slow start.
     if (whole < 0) this.#ssthresh = Math.min(this.ssthresh, this.cwnd);
+  }
+
+  /** RFC 7661 §4.4.3: a window of which less than half was in use for five minutes is halved, and so on, down to an initial one. */
+  #unused(): void {
+    const { now } = this.#connection;
+    if (now - this.#validated <= NON_VALIDATED) return;
+    this.#validated = now;
+    this.#shrink(this.cwnd / 2);
+  }
+
+  /** The window says nothing of the path any more: down to `cwnd`, or an initial window (RFC 6928), and back by slow start to most of it (RFC 7661 §4.4.3). */
+  #shrink(cwnd: number): void {
+    const { mss } = this.#subflow;
+    const least = Math.max(cwnd, Math.min(10 * mss, Math.max(2 * mss, 14600)));
+    if (this.cwnd <= least) return;
+    if (this.#ssthresh !== null) {
+      this.#ssthresh = Math.max(this.#ssthresh, Math.floor(this.cwnd * 3 / 4));
+    }
+    this.cwnd = Math.floor(least);
+    this.#fraction = 0;
+    this.#formula.reset?.();
   }
 
   /** RFC 5681 §3.1; bytes are counted whole (RFC 3465), since one ACK stands for a batch of segments here. Returns those left for what follows it. */
@@ -95,12 +129,13 @@ export class AimdController implements CongestionController {
         this.#ssthresh = Math.max(2 * mss, Math.floor(this.ssthresh / 2));
       }
       this.cwnd = Math.max(mss, Math.floor(this.cwnd / 2));
+      this.#formula.reset?.();
       return;
     }
     this.#priorCwnd = this.cwnd;
     this.#priorSsthresh = this.#ssthresh;
     this.#fraction = 0;
-    const kept = this.#formula.decrease?.(flightSize) ?? flightSize / 2;
+    const kept = this.#formula.decrease?.(flightSize, cause) ?? flightSize / 2;
     this.#ssthresh = Math.max(2 * mss, Math.floor(kept));
     // What is in flight may be more than the window since a penalty: no loss raises it.
     this.cwnd = cause === "timeout" ? mss : Math.min(this.cwnd, this.ssthresh);
@@ -112,12 +147,13 @@ export class AimdController implements CongestionController {
     this.cwnd = Math.max(this.cwnd, this.#priorCwnd);
     this.#ssthresh = this.#priorSsthresh;
     this.#priorCwnd = 0;
+    this.#formula.undo?.();
   }
 
-  /** RFC 5681 §4.1 with the initial window of RFC 6928. */
+  /** RFC 5681 §4.1. */
   onRestart(_idle: Micros): void {
-    const { mss } = this.#subflow;
-    this.cwnd = Math.min(this.cwnd, 10 * mss, Math.max(2 * mss, 14600));
+    this.#validated = this.#connection.now;
+    this.#shrink(0);
   }
 }
 
@@ -143,7 +179,7 @@ export function aimd(
     kind: "congestion-control",
     name,
     create: (connection) => ({
-      join: (subflow) => new AimdController(subflow, formula(subflow, connection)),
+      join: (subflow) => new AimdController(subflow, connection, formula(subflow, connection)),
     }),
   };
 }

@@ -134,7 +134,7 @@ class Group implements CongestionControl {
     const member = new Member(subflow);
     this.#members.push(member);
     this.#at = -Infinity;
-    return new AimdController(subflow, {
+    return new AimdController(subflow, this.#connection, {
       hystart: this.#options.hystart,
       sample: (ack) => member.sample(ack),
       increase: (acked) => {

@@ -13,6 +13,7 @@
  */
 
 export { aimd, type AimdFormula, type SlowStartOptions } from "./aimd.ts";
+export { default as cubic } from "./cubic.ts";
 export { default as lia } from "./lia.ts";
 export { default as reno } from "./reno.ts";
 export type * from "../core/plugin.ts";

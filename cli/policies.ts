@@ -1,5 +1,6 @@
 /** The options that choose plugins, the same on every command. */
 
+import * as cubic from "../cc/cubic.ts";
 import * as lia from "../cc/lia.ts";
 import * as reno from "../cc/reno.ts";
 import {
@@ -20,7 +21,7 @@ import { type Given, type Option, UsageError } from "./arguments.ts";
 /** Plugins that may be named. */
 export const BUILT_INS = {
   "scheduler": { min_rtt: minRtt, round_robin: roundRobin, redundant },
-  "congestion-control": { lia, reno },
+  "congestion-control": { lia, reno, cubic },
   "path-manager": { full_mesh: fullMesh, n_diff_ports: nDiffPorts, passive },
 } satisfies Record<PluginKind, NonNullable<LoadPluginOptions["builtIns"]>>;
 
@@ -29,6 +30,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   round_robin: "segments=1…44",
   lia: "hystart=false",
   reno: "hystart=false",
+  cubic: "hystart=false",
   full_mesh: "copies=1…8",
   n_diff_ports: "subflows=1…8",
 };

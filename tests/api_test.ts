@@ -18,6 +18,7 @@ describe("public names", () => {
       "MptcpListener",
       "bridge",
       "corrupt",
+      "cubic",
       "delay",
       "emulate",
       "filter",
@@ -35,7 +36,7 @@ describe("public names", () => {
 
   it("of the plugins", () => {
     assertEquals(names(sched), ["minRtt", "redundant", "roundRobin"]);
-    assertEquals(names(cc), ["aimd", "lia", "reno"]);
+    assertEquals(names(cc), ["aimd", "cubic", "lia", "reno"]);
     assertEquals(names(pm), ["fullMesh", "nDiffPorts", "passive"]);
   });
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { lia, reno } from "../../cc/mod.ts";
+import { cubic, lia, reno } from "../../cc/mod.ts";
 import type { Plugin } from "../../core/plugin.ts";
 import myLia from "../../docs/examples/my_lia.ts";
 import patient from "../../docs/examples/patient.ts";
@@ -35,6 +35,7 @@ const SOUND: readonly Plugin[] = [
   patient({ ratio: 1.5 }),
   reno(),
   lia(),
+  cubic(),
   myLia(),
   fullMesh(),
   fullMesh({ copies: 2 }),
