@@ -80,6 +80,7 @@ export type {
 } from "./core/link/sim/elements/element.ts";
 export { filter } from "./core/link/sim/elements/filter.ts";
 export { loss } from "./core/link/sim/elements/loss.ts";
+export { mtu, type MtuOptions } from "./core/link/sim/elements/mtu.ts";
 export { queue, type QueueLimit } from "./core/link/sim/elements/queue.ts";
 export { rate } from "./core/link/sim/elements/rate.ts";
 export type { DirectionCounts } from "./core/link/sim/link.ts";

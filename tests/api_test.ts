@@ -28,6 +28,7 @@ describe("public names", () => {
       "loadPlugin",
       "loss",
       "minRtt",
+      "mtu",
       "queue",
       "rate",
       "tun",

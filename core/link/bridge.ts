@@ -34,8 +34,21 @@ export class Bridge implements AsyncDisposable {
     const loop = this.#loop = new Loop(random === undefined ? {} : { random });
     const toA = new Outlet(a);
     const toB = new Outlet(b);
-    this.#forward = new Lane("forward", forward, loop.driver, (packet) => toB.send(packet));
-    this.#backward = new Lane("backward", backward, loop.driver, (packet) => toA.send(packet));
+    const { driver } = loop;
+    this.#forward = new Lane(
+      "forward",
+      forward,
+      driver,
+      (packet) => toB.send(packet),
+      (packet) => this.#backward.take(packet),
+    );
+    this.#backward = new Lane(
+      "backward",
+      backward,
+      driver,
+      (packet) => toA.send(packet),
+      (packet) => this.#forward.take(packet),
+    );
     try {
       if (forward.length + backward.length === 0 && a instanceof TunLink && b instanceof TunLink) {
         loop.add(a, relay(a, b, this.#forward));

@@ -93,13 +93,17 @@ export class ImpairedLink implements Link {
         freePacket(packet);
         return true;
       },
+      (packet) => send.take(packet),
     );
-    this.#send = new Lane(
+    const send: Lane = new Lane(
       `${link.name}/send`,
       this.#options.send ?? [],
       host,
       (packet) => this.#outlet.send(packet),
+      // A host is never called from inside a send.
+      (packet) => void host.at(host.now, () => receive.take(packet)),
     );
+    this.#send = send;
     this.#receive = receive;
     for (const change of this.#changes.splice(0)) this.set(change);
     if (this.#cut) this.cut();

@@ -41,20 +41,25 @@ export class Lane {
   #noMemory = 0;
   #full = 0;
 
-  /** `name` names its streams of random numbers. `output` owns what comes out; false: it has freed it, as there was no room. */
+  /**
+   * `name` names its streams of random numbers. `output` owns what comes out; false: it has freed it, as there was no room. `answer` owns what elements send
+   * back: it is for the other lane.
+   */
   constructor(
     name: string,
     factories: readonly ElementFactory[],
     surroundings: Surroundings,
     output: (packet: Packet) => boolean,
+    answer: (packet: Packet) => void,
   ) {
-    this.#chain = new Chain(name, factories, surroundings, (packet) => {
+    const out = (packet: Packet): void => {
       if (this.#cut) {
         this.#cutOff++;
         freePacket(packet);
       } else if (output(packet)) this.#delivered++;
       else this.#full++;
-    });
+    };
+    this.#chain = new Chain(name, factories, surroundings, out, undefined, answer);
   }
 
   /** While cut, nothing enters and nothing comes out. */
@@ -82,6 +87,12 @@ export class Lane {
     const packet = gatherPacket(received.address, length, 0, 0, 0, 0);
     if (packet !== null) packet.gsoSize = received.gsoSize;
     this.#push(packet, verified, verified && link.txChecksum !== "full");
+  }
+
+  /** Takes in what an element of the other lane sends back. */
+  take(packet: Packet): void {
+    if (this.#enters()) this.#chain.push(packet);
+    else freePacket(packet);
   }
 
   #enters(): boolean {

@@ -71,6 +71,9 @@ export class ChainUnderTest {
   /** Copies of the packets that came out. */
   readonly packets: { bytes: Uint8Array; verified: boolean; gsoSize: number }[] = [];
 
+  /** Copies of the packets that its elements sent back. */
+  readonly answers: Uint8Array[] = [];
+
   /** Makes the chain; `late` microseconds late is how late the clock calls, as real ones do. */
   constructor(factories: readonly ElementFactory[], seed = 1, late = 0) {
     const clock = this.clock;
@@ -96,6 +99,11 @@ export class ChainUnderTest {
           verified: packet.verified,
           gsoSize: packet.gsoSize,
         });
+        freePacket(packet);
+      },
+      undefined,
+      (packet) => {
+        this.answers.push(u8.slice(packet.address, packet.address + packet.length));
         freePacket(packet);
       },
     );

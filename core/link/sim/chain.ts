@@ -16,17 +16,20 @@ class Context implements ElementContext {
   dropped = 0;
   readonly #surroundings: Surroundings;
   readonly #onDrop: (packet: Packet) => void;
+  readonly #onAnswer: (packet: Packet) => void;
 
   constructor(
     surroundings: Surroundings,
     stream: string,
     next: Element | null,
     onDrop: (packet: Packet) => void,
+    onAnswer: (packet: Packet) => void,
   ) {
     this.#surroundings = surroundings;
     this.random = surroundings.random(stream);
     this.next = next;
     this.#onDrop = onDrop;
+    this.#onAnswer = onAnswer;
   }
 
   get now(): Micros {
@@ -47,6 +50,10 @@ class Context implements ElementContext {
     freePacket(packet);
   }
 
+  answer(packet: Packet): void {
+    this.#onAnswer(packet);
+  }
+
   complete(packet: Packet): void {
     completeChecksum(packet);
   }
@@ -64,13 +71,17 @@ export class Chain {
   readonly #contexts: Context[] = [];
   readonly #factories: readonly ElementFactory[];
 
-  /** Makes an element of each factory, the first one at the front. `onDrop` sees each packet that an element loses, before it is freed. */
+  /**
+   * Makes an element of each factory, the first one at the front. `onDrop` sees each packet that an element loses, before it is freed; `onAnswer` takes
+   * those that elements send back.
+   */
   constructor(
     name: string,
     factories: readonly ElementFactory[],
     surroundings: Surroundings,
     output: (packet: Packet) => void,
     onDrop: (packet: Packet) => void = () => {},
+    onAnswer: (packet: Packet) => void = freePacket,
   ) {
     this.#factories = [...factories];
     let next: Element | null = null;
@@ -82,6 +93,7 @@ export class Chain {
         `${name}/${i}/${factory.name}`,
         next,
         onDrop,
+        onAnswer,
       );
       const element: Element = factory.create(context, into);
       this.#elements.unshift(element);

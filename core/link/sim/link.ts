@@ -63,6 +63,8 @@ export class Direction {
   readonly to: SimHost | Router;
   /** The end of the link at `to`, when that is a host. */
   end: LinkEnd | null = null;
+  /** The other direction of the link. */
+  opposite: Direction | null = null;
   /** While cut, nothing enters and nothing comes out. */
   cut = false;
   readonly #network: Network;
@@ -99,6 +101,7 @@ export class Direction {
       network.surroundings,
       (packet) => this.#arrive(packet),
       (packet) => this.#network.traced && this.#show("drop", packet),
+      (packet) => this.opposite === null ? freePacket(packet) : this.opposite.enter(packet),
     );
   }
 
@@ -141,14 +144,16 @@ export class Direction {
 
   /** What passed so far. */
   get counts(): DirectionCounts {
+    const { dropped } = this.#chain;
     return {
       packets: this.#packets,
       bytes: this.#bytes,
       delivered: this.#delivered,
       dropped: {
-        ...this.#chain.dropped,
+        ...dropped,
         cut: this.#cutOff,
-        mtu: this.#tooLong,
+        // An element may have that name, too.
+        mtu: this.#tooLong + (dropped.mtu ?? 0),
         memory: this.#noMemory,
       },
     };
@@ -286,6 +291,8 @@ export class SimLink {
     const elements = options.elements ?? [];
     this.forward = new Direction(network, name, a, b, options.forward ?? elements, end.mtu);
     this.backward = new Direction(network, name, b, a, options.backward ?? elements, end.mtu);
+    this.forward.opposite = this.backward;
+    this.backward.opposite = this.forward;
     if (a instanceof SimHost) this.backward.end = new LinkEnd(network, a, this.forward, end);
     if (b instanceof SimHost) this.forward.end = new LinkEnd(network, b, this.backward, end);
   }

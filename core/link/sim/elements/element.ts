@@ -21,6 +21,8 @@ export interface ElementContext {
   timer(callback: () => void): HostTimer;
   /** Counts a packet as lost here and frees it. */
   drop(packet: Packet): void;
+  /** Sends a packet of its own, such as an ICMP error, back to where packets come from: into the other direction, at its beginning. It owns the packet no longer. */
+  answer(packet: Packet): void;
   /** Fills in the checksums of a packet that was sent without; call it before changing or showing any of its bytes. */
   complete(packet: Packet): void;
   /** The element right behind this one, if any. */
