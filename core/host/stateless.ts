@@ -125,7 +125,11 @@ function send(
   const sack = hasTimestamps && tcp.sack && rx.sackPermitted;
   const scale = hasTimestamps && rx.hasWindowScale ? rx.windowScale : -1;
   tx.header(iss, rx.seq + 1, TCP_SYN | TCP_ACK, Math.min(65535, buffer));
-  tx.offer(new Mtu(outlet, rx.family, tcp.maxSegment).local, sack, scale < 0 ? -1 : windowScale(buffer));
+  tx.offer(
+    new Mtu(outlet, rx.family, tcp.maxSegment).local,
+    sack,
+    scale < 0 ? -1 : windowScale(buffer),
+  );
   if (hasTimestamps) {
     const clock = timestampWithOptions(timestampAt(now, 0), scale, sack);
     tx.timestamps(clock + stack.flowNumbers(KEY).timestampOffset, rx.tsval);
