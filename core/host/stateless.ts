@@ -105,7 +105,7 @@ function begin(
   writeKey(local.prefix.address, rx.destinationPort, source, rx.sourcePort, dscp, KEY);
   stack.count("TCPReqQFullDoCookies");
   stack.count("SyncookiesSent");
-  const mss = rx.hasMss ? rx.mss : DEFAULT_MSS[source.family];
+  const mss = (rx.hasMss ? rx.mss : 0) || DEFAULT_MSS[source.family];
   return stack.cookies.issue(KEY, rx.seq, mss, join, now);
 }
 

@@ -65,7 +65,8 @@ export interface TcpOptions {
   readonly synBacklog?: number;
   /**
    * Of a listener: when a SYN is answered by a cookie (RFC 4987 §3.6), so that nothing is kept of it before its sender has shown that it is there. MPTCP
-   * and its joins go on through it, and so do SACK and scaled windows where the client sends timestamps. As Linux's `net.ipv4.tcp_syncookies`:
+   * and its joins go on through it, and so do SACK and scaled windows where the client sends timestamps. What it costs: the client's MSS is rounded down,
+   * and where its last ACK of the handshake is lost nobody sends that again before the client has data. As Linux's `net.ipv4.tcp_syncookies`:
    *
    * - `"off"`, 0: never. Above `synBacklog` the oldest half-open connection makes room, if it is a second old; else the SYN is dropped.
    * - `"pressure"`, 1: above `synBacklog`, and for joins to a connection that has four half-open ones.

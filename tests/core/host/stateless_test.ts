@@ -70,7 +70,8 @@ describe("a SYN that is answered by a cookie", () => {
   }
 
   it("RFC 4987 §3.6: has its MSS kept, rounded down", () => {
-    for (const [mss, segment] of [[1460, 1460], [1452, 1440], [1300, 1220], [600, 512], [20, 64]]) {
+    const kept = [[1460, 1460], [1452, 1440], [1300, 1220], [600, 512], [20, 64], [0, 512]];
+    for (const [mss, segment] of kept) {
       using d = careful();
       const { app } = opened(d, { mss: mss!, mptcp: false });
       assertEquals(app.socket.subflows[0]!.mtu.segment, segment, `${mss}`);
