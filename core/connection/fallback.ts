@@ -53,8 +53,13 @@ export function startFallback(
  * Whether `subflow` has carried everything so far, once, at data offset = sequence offset: only then the two spaces can become one, and whoever has to
  * guess where bytes without a mapping belong cannot be wrong (RFC 8684 §3.7: "the first subflow and thus all data in flight is contiguous").
  */
-export function mayFallBack(meta: MetaSocket, subflow: Subflow): boolean {
+function carriesAll(meta: MetaSocket, subflow: Subflow): boolean {
   return !subflow.join && meta.alone && meta.repeated === 0 && subflow.trust.straight;
+}
+
+/** Whether `subflow` can go on as plain TCP. Not while it is left: our FIN, that of a path, would be the end of the data. */
+export function mayFallBack(meta: MetaSocket, subflow: Subflow): boolean {
+  return !subflow.leaving && carriesAll(meta, subflow);
 }
 
 /** `subflow` does not let MPTCP through, or not any more. Nothing is done while a join decides what is left to do: what told this comes again. */
@@ -138,7 +143,7 @@ export function finWithoutOptions(meta: MetaSocket, subflow: Subflow, now: Micro
   const { trust, receiver } = subflow;
   const unmapped = receiver.end > trust.mapped;
   if (!unmapped && !trust.bareFin) return;
-  const only = mayFallBack(meta, subflow);
+  const only = carriesAll(meta, subflow);
   if (only && (subflow.leaving || !trust.bareFin)) {
     // The answer to our FIN, or that of a peer that speaks MPTCP: not the end of its data, which go on elsewhere if they can.
     if (unmapped) spoilt(meta, subflow, "options-removed", now);

@@ -568,7 +568,16 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   get #awaitsPeer(): boolean {
     if (this.over || !this.established) return false;
     const { unacked, unsent, window, finDue } = this.sendQueue;
-    return unacked > 0 || finDue || (unsent > 0 && (window === 0 || this.subflows.length === 0));
+    if (unacked > 0 || finDue) return true;
+    return unsent > 0 && (window === 0 || this.#held);
+  }
+
+  /** No subflow would take more before it is acknowledged something: what was DATA_ACKed may be in flight on it still. */
+  get #held(): boolean {
+    for (let i = 0; i < this.subflows.length; i++) {
+      if (this.subflows[i]!.sender.board.empty) return false;
+    }
+    return true;
   }
 
   /** When the user timeout is over. */
@@ -952,11 +961,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   maybeClosed(now: Micros): void {
     if (this.over || !this.finished) return;
     this.#finish(null, null);
-    if (!this.fallback) {
-      for (const subflow of this.attempts) {
-        subflow.finish(now);
-        if (subflow.ended !== null) this.subflowEnded();
-      }
+    for (const subflow of this.attempts) {
+      subflow.finish(now);
+      if (subflow.ended !== null) this.subflowEnded();
     }
     this.dirty();
     this.#removeWhenBare();

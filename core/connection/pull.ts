@@ -229,10 +229,11 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   for (let i = 0; i < copies.length; i++) length = Math.min(length, fitting(copies[i]!));
   if (length <= 0) return false;
   const { offset } = chunk;
-  const first = offset === 1 && !subflow.join && meta.keysOwed !== null;
-  // The keys ride on one segment: what follows it has a DSS of its own.
-  if (first) length = Math.min(length, subflow.mss);
   const ssn = subflow.sender.board.nxt;
+  // The keys stand for a mapping whose SSN is 1 (RFC 8684 §3.1): what is sent again has one of its own.
+  const first = offset === 1 && ssn === 1 && !subflow.join && meta.keysOwed !== null;
+  // They ride on one segment: what follows it has a DSS of its own.
+  if (first) length = Math.min(length, subflow.mss);
   // A link that is full leaves its subflows without room: the others are asked for.
   if (!subflow.chunk(offset, length, first, now)) return true;
   meta.figures.sent(length, now);

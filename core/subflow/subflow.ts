@@ -582,7 +582,7 @@ export class Subflow implements SubflowView {
     if (this.#tcp.closed) return outcome | this.#end("closed");
     if (this.#tcp.timeWait) return outcome | this.#rest(now);
     // On plain TCP the peer may send data as long as it likes (RFC 9293 §3.6, case 1).
-    if (this.#level.over) this.#deadlines.set(TIMER_END, now + FIN_WAIT_2_LENGTH);
+    if (this.#level.over) this.#limitFinWait2(now);
     return outcome;
   }
 
@@ -847,10 +847,15 @@ export class Subflow implements SubflowView {
     return this.output.probe(mptcp ? Math.min(una, this.trust.vouched) : una, now);
   }
 
-  /** Wants a FIN after what was sent; before the handshake is over it is reset. */
+  /** Wants a FIN after what was sent; before the handshake is over it is reset. Where ours is acknowledged, the peer's has a limit if nothing else is awaited. */
   finish(now: Micros): void {
     if (this.#tcp.maySend) this.#finWanted = true;
     else if (this.#tcp.opening) this.reset(RST_UNSPECIFIED, now);
+    else if (this.#tcp.finWait2 && this.#level.over) this.#limitFinWait2(now);
+  }
+
+  #limitFinWait2(now: Micros): void {
+    if (!this.#deadlines.has(TIMER_END)) this.#deadlines.set(TIMER_END, now + FIN_WAIT_2_LENGTH);
   }
 
   /**

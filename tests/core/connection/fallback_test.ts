@@ -131,6 +131,40 @@ describe("MT-1: fallback to plain TCP (RFC 8684 §3.7)", () => {
     assert(plain([peer.gets(`. ${first!.end}:${first!.end + 1448}`)]));
   });
 
+  it("after the peer's DATA_FIN: who has closed, too, waits for its FIN a minute, and not for ever", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    peer.sends("P. 1:101 ack 1 <dack8 1, map8 1 1 101 fin>");
+    assertEquals([app.read(), app.socket.atEnd], [100, true]);
+    app.write(10);
+    peer.takeAll();
+    // No options come back any more.
+    peer.sends(". 101 ack 11");
+    assertEquals(app.socket.fallback, true);
+    app.close();
+    peer.gets("F. 11");
+    peer.sends(". 101 ack 12");
+    d.pass(59e6);
+    assertEquals([app.code, d.usage.connections], [null, 1]);
+    d.pass(2e6);
+    assertEquals([d.usage.connections, d.usage.flows], [0, 0]);
+  });
+
+  it("does not happen on a subflow that is left: its FIN would be the end of the data", () => {
+    using d = new Dialogue();
+    const listener = d.listen();
+    const peer = d.peer();
+    peer.offers({}, "S", ["mpc"]);
+    peer.gets("S. <mpc key>");
+    peer.sends("P. 1:2 ack 1 <mpc keys>");
+    const app = d.accept(listener);
+    peer.sends(". 2 ack 1 <rm 0>");
+    peer.gets("F. 1:1 ack 2");
+    app.write(10);
+    peer.sends("P. 2:102 ack 2 <add 6 10.0.0.3>");
+    assertEquals([app.socket.fallback, app.socket.acked], [false, 0]);
+  });
+
   it("does not happen for a single segment without options on a connection that was agreed", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();

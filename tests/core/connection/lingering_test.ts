@@ -235,6 +235,20 @@ describe("the user timeout (RFC 9293 §3.8.3, RFC 5482)", () => {
     }
   });
 
+  it("runs while the rest has no room beside what is DATA_ACKed, and not acknowledged on its subflow", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(50000);
+    peer.takeAll();
+    const { unsent, window } = app.socket;
+    peer.sends(`. ack 1 <dack8 ${1 + 50000 - unsent}>`);
+    assertEquals([app.socket.unacked, app.socket.unsent > 0, window > 0], [0, true, true]);
+    d.pass(299e6);
+    assertEquals(app.code, undefined);
+    d.pass(2e6);
+    assertEquals([app.code, app.socket.reason], ["TimedOut", "unanswered"]);
+  });
+
   it("does not run while nothing waits for the peer", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();

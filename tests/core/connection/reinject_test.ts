@@ -222,6 +222,31 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
     assertEquals(app.socket.repeated, 0);
   });
 
+  it("of the first bytes has a mapping, not the keys, where the subflow has carried them before (RFC 8684 §3.1)", () => {
+    using d = new Dialogue();
+    const app = d.connect();
+    const first = d.called();
+    first.gets("S 0");
+    first.offers({}, "S.", ["mpc key"]);
+    first.gets(". 1 ack 1 <mpc keys>");
+    app.write(300);
+    first.gets("P. 1:301 ack 1 <mpc keys len 300>");
+    // It has come, and no DSS back; a join of the peer's then has it, too.
+    first.sends(". ack 301 <add 5 10.0.2.3>");
+    const second = join(d, first, 1, { port: 80 });
+    const again: string[] = [];
+    for (let i = 0; i < 10; i++) {
+      d.pass(1e6);
+      if (second.takeAll().some(({ end }) => end > 1)) second.sends(". ack 301");
+      for (const { seq, end, options } of first.takeAll()) {
+        if (end > seq) {
+          again.push(`${seq}:${end} ${options.filter((each) => /map|mpc/.test(each))}`);
+        }
+      }
+    }
+    assertEquals(again.slice(0, 1), ["301:601 map8 1 301 300"]);
+  });
+
   it("is not needed for what the peer has SACKed or DATA_ACKed", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
