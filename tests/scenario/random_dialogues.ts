@@ -557,8 +557,12 @@ class RandomDialogue {
       this.#tell(`stack: ${flow.ends.sourcePort} < R`);
       return { flow, flags, length };
     }
-    if (flags & L.TCP_SYN) flow.shakes(this.#manners);
-    else if (flow.opener === "stack" && flow.acked === 0) this.#thirdAck(flow);
+    if (flags & L.TCP_SYN) {
+      flow.shakes(this.#manners);
+      // A SYN without its option made a connection of its own out of a join.
+      if (flow.join && !flow.mptcp) this.#peer.lied = true;
+    }
+    if (!(flags & L.TCP_SYN) && flow.opener === "stack" && flow.acked === 0) this.#thirdAck(flow);
     const seq = i32[L.RX_SEQ]! - flow.irs | 0;
     const ack = i32[L.RX_ACK]! - flow.iss | 0;
     this.#tell(
@@ -607,6 +611,8 @@ class RandomDialogue {
 
   /** What a segment of the stack acknowledges. */
   #acknowledges(flow: Flow, ack: number, flags: number): void {
+    // Its SYN/ACK did not leave, as the link was full.
+    if (!flow.known) return;
     must(flow.came.end(0) >= ack, `ACK ${ack}, where only ${flow.came.end(0)} came`);
     must(ack >= flow.acked, `ACK ${ack} after ${flow.acked}`);
     flow.acked = ack;

@@ -23,6 +23,7 @@ const KEPT: ReadonlyMap<number, string> = new Map([
     3716,
     "the first data went again under MP_CAPABLE, which says that they are the first of the subflow",
   ],
+  [13573, "a peer whose DATA_FIN came before a fallback owed its FIN for ever"],
 ]);
 
 /** What was wrong with a seed, and the way to it; null: nothing. */

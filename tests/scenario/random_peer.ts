@@ -197,7 +197,7 @@ export class Flow {
     const irs = i32[L.RX_SEQ]!;
     const iss = u32[L.RX_FLAGS]! & L.TCP_ACK ? i32[L.RX_ACK]! - 1 | 0 : this.iss;
     // Another SYN than the first was taken, or it was given up and begun anew.
-    if (!this.known || this.irs !== irs || this.iss !== iss) {
+    if (!this.known || this.irs !== irs || this.iss !== iss || this.acked > 1) {
       if (this.iss !== iss || this.known) this.restart(iss, irs);
       this.irs = irs;
       this.known = true;
