@@ -11,6 +11,7 @@ import {
   PARSE_SHORT,
   PARSE_VERSION,
   TCP_ACK,
+  TCP_FIN,
   TCP_RST,
   TCP_SYN,
 } from "../../wasm/layout.ts";
@@ -69,16 +70,26 @@ export function demultiplex(
     if (destination(stack) !== undefined) answerIcmp(stack, link);
     return;
   }
-  if ((rx.flags & (TCP_SYN | TCP_ACK | TCP_RST)) === TCP_SYN) {
+  const { flags } = rx;
+  if ((flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === TCP_SYN) {
     arriveSyn(stack, link, now);
   } else if (!arriveKnown(stack, now)) {
     const local = destination(stack);
-    if (local !== undefined && (rx.flags & TCP_RST) === 0) {
-      if (cookieReturned(stack, link, local, now)) return;
-      refuse(stack, -1);
-      if (stack.strays.awaited) stack.strays.came(formatAddress(rx.source.bytes));
+    if (local === undefined || (flags & TCP_RST) !== 0) return;
+    if ((flags & TCP_ACK) === 0 && isListening(stack, local)) {
+      // What is no SYN has nothing to say to a listener (RFC 9293 §3.10.7.2, fourth), nor has one that ends at once: no program sends that.
+      stack.count("TcpInErrs");
+      return;
     }
+    if (cookieReturned(stack, link, local, now)) return;
+    refuse(stack, -1);
+    if (stack.strays.awaited) stack.strays.came(formatAddress(rx.source.bytes));
   }
+}
+
+/** Whether somebody listens where the segment in `rx` goes. */
+function isListening(stack: Stack, local: LocalAddress): boolean {
+  return stack.listeners.find(local.view.address, rx.destinationPort) !== undefined;
 }
 
 /** Hands the segment in `rx` to the flow that it belongs to; false when there is none. */

@@ -9,6 +9,7 @@ export const DELAYED_ACK: Micros = 40e3;
 /** Acknowledgements of one subflow. */
 export class Acks {
   #now = false;
+  #told = false;
   #bytes = 0;
   #last = 0;
   #edge = 0;
@@ -33,6 +34,11 @@ export class Acks {
   /** DATA_ACK as last told on this subflow. */
   get dataAck(): number {
     return this.#dataAck;
+  }
+
+  /** More than a SYN has left: the window is offered with its scale. */
+  get told(): boolean {
+    return this.#told;
   }
 
   /** A SYN has been taken, which our answer acknowledges. */
@@ -66,6 +72,7 @@ export class Acks {
 
   /** A segment has left that acknowledges `next`; `dataAck` is -1 where it had none. */
   sent(next: number, dataAck: number): void {
+    this.#told = true;
     this.#last = next;
     if (dataAck >= 0) this.#dataAck = dataAck;
   }

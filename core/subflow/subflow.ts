@@ -127,6 +127,8 @@ export class Subflow implements SubflowView {
   /** Null when the peer has shown that it is over. */
   #handshake: Handshake | null;
   #flow = 0;
+  /** We have opened it. */
+  #active = false;
   #ended: LeaveReason | null = null;
   #released = false;
   #finWanted = false;
@@ -360,6 +362,7 @@ export class Subflow implements SubflowView {
 
   /** Active open. */
   open(now: Micros): void {
+    this.#active = true;
     this.#tcp.on("open");
     this.acks.offered(Math.min(65535, this.#level.receiveWindow));
     this.#sendSyn(TCP_SYN, now);
@@ -450,10 +453,15 @@ export class Subflow implements SubflowView {
     }
     // First, check the sequence number.
     const end = seq + rx.length + ((flags & TCP_FIN) !== 0 ? 1 : 0);
-    // The window is shared: what another subflow has offered since holds for this one too (RFC 8684 §3.3.4).
-    const edge = this.#edge = Math.max(this.acks.edge, next + this.#level.receiveWindow);
+    // The window is shared: what another subflow has offered since holds for this one too (RFC 8684 §3.3.4). A first SYN offers what its field can say, not
+    // more (RFC 7323 §2.2).
+    const { acks } = this;
+    const edge = this.#edge = acks.told || this.join
+      ? Math.max(acks.edge, next + this.#level.receiveWindow)
+      : acks.edge;
     if (end < this.acks.last || seq > edge) {
       if (flags & TCP_RST) return 0;
+      if (this.#crosses(seq, flags)) return OUTCOME_JUDGE;
       return flags & TCP_SYN ? this.#repeated(flags, now) : this.#unacceptable(now);
     }
     // Second, check the RST bit (RFC 5961 §3.2: only the exact number resets).
@@ -480,13 +488,27 @@ export class Subflow implements SubflowView {
       return flags & TCP_RST ? 0 : OUTCOME_REFUSE;
     }
     if (flags & TCP_RST) return acked ? this.#end("refused") : 0;
-    if ((flags & TCP_SYN) === 0) return 0;
+    if ((flags & TCP_SYN) === 0 || (!acked && (flags & TCP_FIN) !== 0)) return 0;
     this.#takeOffer(now);
     if (acked) return OUTCOME_JUDGE;
     // Simultaneous open (RFC 9293 §3.5): MPTCP does not survive it.
+    this.#handshake!.asked(false);
     this.#tcp.on("syn");
     this.#sendSyn(TCP_SYN | TCP_ACK, now);
     return OUTCOME_WORK;
+  }
+
+  /**
+   * Whether the segment in `rx` is the SYN/ACK of a peer that has opened at the same time, whose SYN came before: it acknowledges ours (RFC 9293 §3.5,
+   * Figure 7, line 6). That it lies below the window is no reason to wait for an ACK of it.
+   */
+  #crosses(seq: number, flags: number): boolean {
+    const synAck = (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === (TCP_SYN | TCP_ACK);
+    if (!this.#active || !this.#tcp.synReceived) return false;
+    if (!synAck || seq !== 0 || rx.length > 0 || fromWire(rx.ack, this.#iss, 0) !== 1) return false;
+    // A peer that insists on an ACK gets one.
+    this.acks.need();
+    return true;
   }
 
   /** The connection has nothing against the handshake whose last segment is in `rx`: enters ESTABLISHED. */
@@ -638,6 +660,8 @@ export class Subflow implements SubflowView {
       this.receiver.noteFin(this.#seq + rx.length);
     }
     if (!this.receiver.takeFin()) return 0;
+    // Also where what was missing before it has come (RFC 5681 §4.2).
+    this.acks.need();
     this.#tcp.on("fin");
     return this.#tcp.timeWait ? OUTCOME_FIN | this.#rest(now) : OUTCOME_FIN;
   }

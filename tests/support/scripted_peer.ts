@@ -342,5 +342,6 @@ const FLAGS: Readonly<Record<string, number>> = {
   F: L.TCP_FIN,
   R: L.TCP_RST,
   P: L.TCP_PSH,
+  U: L.TCP_URG,
   ".": L.TCP_ACK,
 };

@@ -1,7 +1,7 @@
 /**
  * One line for one TCP segment, as packetdrill writes them: `FLAGS [SEQ[:END] | +LENGTH] [ack N] [win N] [<option, option …>]`.
  *
- * Flags are letters of "SFRP." (the dot is ACK). Sequence numbers are offsets from the sender's initial one, data sequence numbers from its initial
+ * Flags are letters of "SFRPU." (the dot is ACK). Sequence numbers are offsets from the sender's initial one, data sequence numbers from its initial
  * data sequence number. Options:
  *
  * - `mss N`, `sackOK`, `TS VALUE ECHO`, `ws N`, `sack A:B C:D`
@@ -15,7 +15,7 @@
 
 /** What a line says. */
 export interface Template {
-  /** Letters of "SFRP.". */
+  /** Letters of "SFRPU.". */
   readonly flags: string;
   /** First sequence offset. */
   readonly seq: number | null;
@@ -29,7 +29,7 @@ export interface Template {
 }
 
 const LINE =
-  /^([SFRP.]+)(?: (-?\d+)(?::(-?\d+))?| \+(\d+))?(?: ack (-?\d+))?(?: win (\d+))?(?: <(.*)>)?$/;
+  /^([SFRPU.]+)(?: (-?\d+)(?::(-?\d+))?| \+(\d+))?(?: ack (-?\d+))?(?: win (\d+))?(?: <(.*)>)?$/;
 
 /** Reads a line. */
 export function parseTemplate(text: string): Template {

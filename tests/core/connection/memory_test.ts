@@ -26,6 +26,9 @@ describe("bytes far apart", () => {
   it("take no more than the connection's limit: the farthest go first, and are reported no more (RFC 2018 §8)", () => {
     using d = new Dialogue({ memory: { receive: MB } });
     const { peer, app } = d.opened({ mptcp: false });
+    // The SYN offers no more than 64 KB.
+    peer.sends("P. 0:1 ack 1");
+    peer.gets(". 1 ack 1");
     const before = d.stack.bytes;
     for (let page = 100; page > 0; page--) {
       peer.sends(`P. ${page * PAGE}:${page * PAGE + 1} ack 1`);
