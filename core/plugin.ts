@@ -12,7 +12,7 @@
  * waits for two retransmission timeouts (those of the paths that work, with their back-off) while there are data, window and a path with room.
  *
  * Not carried out yet, and refused: `lookAhead` of a scheduler, where it is given; `pacingRate` of a controller, when it is read. Not called yet:
- * `onUndo`, and `onCongestion` for "ecn" and "penalty"; `marked` is 0.
+ * `onCongestion` for "ecn" and "penalty"; `marked` is 0.
  *
  * A plugin module's default export is a factory, `export default function patient(options = {}): SchedulerPlugin`, and its export `defaults` holds the
  * options that it has, `export const defaults = { ratio: 4 }`, so that `--scheduler ./patient.ts,ratio=3` works and `ratio=foo` is refused.
@@ -182,7 +182,10 @@ export interface CongestionController {
    * taken for lost. "ecn" and "penalty" are not told yet.
    */
   onCongestion(cause: "loss" | "ecn" | "timeout" | "penalty", flightSize: number): void;
-  /** The last loss or timeout was none. Not called yet. */
+  /**
+   * The last loss or timeout that was told was none: the path has only reordered, or stalled (RFC 3522, RFC 3708, RFC 5682). At most once for each, also
+   * when the recovery is over. What was in flight is so again; window and threshold are the controller's to bring back: without this they stay.
+   */
   onUndo?(): void;
   /** Sending starts again after `idle` without (RFC 5681 §4.1). */
   onRestart?(idle: Micros): void;

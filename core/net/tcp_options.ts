@@ -102,6 +102,27 @@ export interface TcpOptions {
    * @default {6}
    */
   readonly synRetries?: number;
+  /**
+   * Asks about the end of what was sent when nothing has answered for two round trips (RFC 8985 §7, tail loss probes), so that its loss does not cost a
+   * timeout. Only with SACK.
+   *
+   * @default {true}
+   */
+  readonly tlp?: boolean;
+  /**
+   * Sends two new segments after a retransmission timeout, before more is sent again (RFC 5682, F-RTO): where the path was only slow, what they tell takes
+   * the timeout back.
+   *
+   * @default {true}
+   */
+  readonly frto?: boolean;
+  /**
+   * Takes a loss or a timeout back, and the window with it, where timestamps (RFC 3522) or duplicate SACKs (RFC 3708) show that nothing was lost. Has an
+   * effect where the congestion control has `onUndo`, as those here do.
+   *
+   * @default {true}
+   */
+  readonly undo?: boolean;
 }
 
 const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
@@ -112,6 +133,9 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   keepAlive: true,
   maxSegment: true,
   synRetries: true,
+  tlp: true,
+  frto: true,
+  undo: true,
 };
 
 const SYN_COOKIES = ["off", "pressure", "always"] as const;
@@ -138,6 +162,9 @@ export function tcpSettings(
     keepAlive: keepAlive(verb, options.keepAlive, base.keepAlive),
     maxSegment: integer(verb, "maxSegment", options.maxSegment, 88, 65495) ?? base.maxSegment,
     synRetries: integer(verb, "synRetries", options.synRetries, 0, 127) ?? base.synRetries,
+    tlp: flag(verb, "tlp", options.tlp) ?? base.tlp,
+    frto: flag(verb, "frto", options.frto) ?? base.frto,
+    undo: flag(verb, "undo", options.undo) ?? base.undo,
   };
 }
 

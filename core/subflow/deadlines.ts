@@ -62,7 +62,7 @@ export class Deadlines<T extends number> {
 }
 
 /** The deadlines of a subflow; of those due at once the first by name is handled first. */
-export type SubflowTimer = 0 | 1 | 2 | 3 | 4 | 5;
+export type SubflowTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6;
 /** A FIN of the peer has been awaited long enough. */
 export const TIMER_END = 0;
 /** An acknowledgement has been delayed long enough (RFC 9293 §3.8.6.3). */
@@ -71,9 +71,11 @@ export const TIMER_ACK = 1;
 export const TIMER_RACK = 2;
 /** The third ACK of a join was not answered (RFC 8684 §3.2). */
 export const TIMER_THIRD_ACK = 3;
+/** A tail loss probe is due (RFC 8985 §7.2). It goes first where both are due: then the timeout begins anew. */
+export const TIMER_PROBE = 4;
 /** Retransmission timeout (RFC 6298). */
-export const TIMER_RTO = 4;
+export const TIMER_RTO = 5;
 /** An idle peer is to be asked whether it is there (RFC 9293 §3.8.4). */
-export const TIMER_KEEPALIVE = 5;
+export const TIMER_KEEPALIVE = 6;
 /** How many there are. */
-export const SUBFLOW_TIMERS = 6;
+export const SUBFLOW_TIMERS = 7;

@@ -35,6 +35,12 @@ export class Heard {
   reordered = 0;
   /** Bytes that came twice because they were sent again (RFC 2883); 0: none. */
   duplicate = 0;
+  /** Something is acknowledged that was sent again. */
+  repeated = false;
+  /** Something is that was sent again later than what is answered, by the timestamp of that. */
+  early = false;
+  /** Before when that was sent which is answered, by its timestamp; Infinity: none tells, as of what is SACKed. */
+  answeredBefore: Micros = Infinity;
   /** A copy that is reported sooner after its sending stands for the original. */
   minRtt: Micros = 0;
 
@@ -50,7 +56,13 @@ export class Heard {
     this.sentRtt = 0;
     this.reordered = 0;
     this.duplicate = 0;
+    this.repeated = this.early = false;
     this.minRtt = minRtt;
+  }
+
+  /** What is acknowledged next, up to the SACK blocks, answers what was sent before `time`. */
+  answers(time: Micros): void {
+    this.answeredBefore = time;
   }
 
   /** A round trip of something sent once, told otherwise than by a piece: of the SYN. */
@@ -58,9 +70,15 @@ export class Heard {
     this.rtt = rtt;
   }
 
-  /** No round trip so far tells the path's. */
-  noRtt(): void {
+  /** Something so far was sent again: no round trip tells the path's. */
+  again(): void {
     this.rtt = -1;
+    this.repeated = true;
+  }
+
+  /** Which sending came last is not known after all. */
+  forgetSent(): void {
+    this.sentTime = -1;
   }
 
   /** So many bytes came twice. */
@@ -79,7 +97,14 @@ export class Heard {
       this.priorTime = part.priorTime;
       this.appLimited = part.appLimited;
     }
-    if (part.sends > 1 && rtt < this.minRtt) return;
+    if (part.sends > 1) {
+      // RFC 8985 §6.2 step 2: no answer to the last sending.
+      if (rtt < this.minRtt) return;
+      if (part.time >= this.answeredBefore) {
+        this.early = true;
+        return;
+      }
+    }
     if (part.time > this.sentTime || (part.time === this.sentTime && end > this.sentEnd)) {
       this.sentTime = part.time;
       this.sentEnd = end;

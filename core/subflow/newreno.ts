@@ -29,7 +29,7 @@ export class NewReno implements LossDetection {
     mss: number,
     now: Micros,
   ): number {
-    const lost = this.#rack.onAck(heard, progress, recovery, mss, now);
+    const lost = this.#rack.onRepeats(heard, recovery, mss, now);
     return lost + this.#count(progress, recovery, mss);
   }
 

@@ -133,6 +133,8 @@ export class Part implements Piece {
   priorDelivered = 0;
   priorTime: Micros = 0;
   appLimited = false;
+  /** It is LOST only by a timeout. */
+  timedOut = false;
   /** Neighbours in its chunk; in the pool, the next one. */
   prev: Part | null = null;
   next: Part | null = null;
@@ -158,6 +160,7 @@ export class Part implements Piece {
     this.end = end;
     this.sends = 0;
     this.appLimited = appLimited;
+    this.timedOut = false;
     this.sent(delivery, now);
   }
 
@@ -177,6 +180,13 @@ export class Part implements Piece {
   /** Becomes SENT, SACKED or LOST. */
   mark(state: number): void {
     this.state = state;
+    this.timedOut = false;
+  }
+
+  /** Becomes LOST, as a timeout says. */
+  timeOut(): void {
+    this.state = LOST;
+    this.timedOut = true;
   }
 
   /** Is cut at `at`, strictly inside; returns the second part. */
@@ -190,6 +200,7 @@ export class Part implements Piece {
     rest.priorDelivered = this.priorDelivered;
     rest.priorTime = this.priorTime;
     rest.appLimited = this.appLimited;
+    rest.timedOut = this.timedOut;
     this.end = at;
     rest.prev = this;
     rest.next = this.next;

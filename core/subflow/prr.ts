@@ -38,8 +38,9 @@ export class Prr {
       if (safe) count += mss;
       count = Math.min(ssthresh - pipe, count);
     }
-    // So is the first one (RFC 6937 §3).
-    if (this.#out === 0 || partial) count = Math.max(count, mss);
+    // So is the first one (RFC 6937 §3); two where nothing is in flight, the window of RFC 6675 §5: one would only wait for a round trip by itself.
+    if (partial) count = Math.max(count, mss);
+    if (this.#out === 0) count = Math.max(count, pipe > 0 ? mss : Math.min(ssthresh, 2 * mss));
     this.#window = pipe + Math.max(0, count);
   }
 

@@ -73,6 +73,25 @@ export class Rack implements LossDetection {
     mss: number,
     now: Micros,
   ): number {
+    this.#advance(heard, recovery);
+    const { sacked, repeated } = this.#board;
+    // What was sent before a repeat that has come may lie above it (RFC 8985 §9.1).
+    return this.#watch(sacked > 0 || repeated > 0 || heard.repeated, recovery, mss, now);
+  }
+
+  /** As {@linkcode Rack.onAck} without SACK: that a repeat has come tells nothing of what lies above it, only of repeats before it. */
+  onRepeats(heard: Heard, recovery: Recovery, mss: number, now: Micros): number {
+    this.#advance(heard, recovery);
+    return this.#watch(this.#board.repeated > 0, recovery, mss, now);
+  }
+
+  #watch(something: boolean, recovery: Recovery, mss: number, now: Micros): number {
+    if (something) return this.#detect(recovery, mss, now);
+    this.#timer = null;
+    return 0;
+  }
+
+  #advance(heard: Heard, recovery: Recovery): void {
     this.#reorderings += heard.reordered;
     if (heard.duplicate > 0) this.#sentNeedlessly(recovery);
     // RFC 8985 §6.2 step 1: the segment sent last among those delivered.
@@ -83,10 +102,6 @@ export class Rack implements LossDetection {
       this.#end = heard.sentEnd;
       this.#roundTrip = heard.sentRtt;
     }
-    const { sacked, repeated } = this.#board;
-    if (sacked > 0 || repeated > 0) return this.#detect(recovery, mss, now);
-    this.#timer = null;
-    return 0;
   }
 
   onTimer(recovery: Recovery, mss: number, now: Micros): number {
@@ -112,6 +127,12 @@ export class Rack implements LossDetection {
     if (una < this.#round) return;
     this.#round = nxt;
     this.#quarters++;
+  }
+
+  /** What was sent last and came is not known: a repeat was taken for that whose original came. */
+  forget(): void {
+    this.#time = -1;
+    this.#end = 0;
   }
 
   /** RFC 8985 §6.2 steps 3 to 5. */

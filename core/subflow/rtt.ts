@@ -13,7 +13,7 @@ export const MAX_RTO: Micros = 60e6;
 /** Least timeout for first data where a SYN was lost (RFC 6298 §5.7). */
 const LOST_SYN_RTO: Micros = 3e6;
 /** Of the clock in timestamps (timestamps.ts). */
-export const TICK: Micros = 1000;
+const TICK: Micros = 1000;
 /** Samples without doubt that must lie between two in doubt. */
 const SURE_BEFORE_DOUBT = 8;
 /** How long a least round-trip time stays valid. */
@@ -39,6 +39,11 @@ export class Rtt {
   /** Its mean deviation. */
   get rttVar(): Micros {
     return this.#rttVar;
+  }
+
+  /** There was a sample. */
+  get known(): boolean {
+    return this.#minRtt !== null;
   }
 
   /** Least sample of the last 10 s; 1 s before a first one. */
@@ -118,6 +123,11 @@ export class Rtt {
   /** Something new was acknowledged. */
   answered(): void {
     this.#timeouts = 0;
+  }
+
+  /** The timeouts were none: what was sent once was answered all the time (RFC 4015 §3.2). */
+  undone(): void {
+    this.#backOff = 0;
   }
 
   /** The handshake is over; `lost`: a SYN was lost (RFC 6298 §5.7). */

@@ -45,6 +45,7 @@ export class Scoreboard {
   /** End of the highest byte delivered, now and before the ACK in hand (RFC 8985 §5.2). */
   #fack = 0;
   #highest = 0;
+  #lostAgain = 0;
   #steps = 0;
 
   /** @param stream Handle of the send queue's stream. */
@@ -80,6 +81,16 @@ export class Scoreboard {
   /** Pieces sent more than once. */
   get repeated(): number {
     return this.#repeated;
+  }
+
+  /** Pieces that were sent again and taken for lost once more, so far. */
+  get lostAgain(): number {
+    return this.#lostAgain;
+  }
+
+  /** End of the highest byte reported (RFC 8985 §5.2 RACK.fack). */
+  get fack(): number {
+    return this.#fack;
   }
 
   /** Nothing waits for an acknowledgement. */
@@ -164,7 +175,9 @@ export class Scoreboard {
       break;
     }
     // What lies behind a hole may have waited long for the retransmission that filled it.
-    if (repeated) heard.noRtt();
+    if (repeated) heard.again();
+    // What is SACKed lies above what the peer's timestamp tells of (RFC 7323 §4.3).
+    heard.answers(Infinity);
     this.#una = ack;
   }
 
@@ -196,6 +209,7 @@ export class Scoreboard {
         break;
       }
       this.#lose(part);
+      if (part.sends > 1) this.#lostAgain++;
       bytes += part.end - part.seq;
     }
     return bytes;
@@ -211,8 +225,11 @@ export class Scoreboard {
     return part.end - part.seq;
   }
 
-  /** A timeout: all that is in flight is lost (RFC 6298 §5.4), and what was SACKed too where the peer seems to have thrown it away (RFC 2018 §8). */
-  loseAll(): void {
+  /**
+   * A timeout: all that is in flight is lost (RFC 6298 §5.4), and what was SACKed too where the peer seems to have thrown it away (RFC 2018 §8): then it is
+   * true.
+   */
+  loseAll(): boolean {
     const ring = this.#ring;
     const reneged = !this.empty && ring.at(ring.first).head!.state === SACKED;
     let last: Part | null = null;
@@ -223,7 +240,8 @@ export class Scoreboard {
         this.#steps++;
         if (part.state === SENT || (reneged && part.state === SACKED)) {
           this.#leave(part);
-          part.mark(LOST);
+          if (part.state === SENT) part.timeOut();
+          else part.mark(LOST);
           this.#lost += part.end - part.seq;
           this.#losses.put(part, last);
         }
@@ -231,6 +249,50 @@ export class Scoreboard {
       }
     }
     if (reneged) this.#blocks.clear();
+    return reneged;
+  }
+
+  /** The timeout was none: what only it took for lost, and was not sent again since, is in the network. */
+  restore(): void {
+    for (let part = this.#losses.head; part !== null;) {
+      const { after } = part;
+      this.#steps++;
+      if (part.timedOut) {
+        this.#leave(part);
+        this.#enterSent(part);
+      }
+      part = after;
+    }
+  }
+
+  /** The last segment of data, of `most` bytes at most, cut off from what was sent with it; a FIN when nothing else is left. Nothing is SACKED or LOST. */
+  lastSegment(most: number): Piece {
+    const part = this.#last();
+    const length = part.end - part.seq;
+    const rest = length % most || most;
+    return length > rest ? this.#split(part, part.end - rest) : part;
+  }
+
+  /** What {@linkcode Scoreboard.lastSegment} gave has left once more. */
+  repeatLast(delivery: Delivery, now: Micros): void {
+    const part = this.#last();
+    if (part.sends === 1) this.#repeated++;
+    this.#leave(part);
+    part.sent(delivery, now);
+    this.#enterSent(part);
+  }
+
+  #last(): Part {
+    const ring = this.#ring;
+    const last = ring.at(ring.next - 1);
+    // A FIN that lies above a hole is in no SACK block of most peers'.
+    const chunk = last.fin && ring.first < ring.next - 1 ? ring.at(ring.next - 2) : last;
+    let part = chunk.head!;
+    while (part.next !== null) {
+      this.#steps++;
+      part = part.next;
+    }
+    return part;
   }
 
   /** What is lost and comes first; null: nothing is. */

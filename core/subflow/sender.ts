@@ -3,20 +3,30 @@
 import type { AckSample, CongestionController, Micros } from "../plugin.ts";
 import { rx } from "../wire/segment.ts";
 import { fromWire } from "../wire/seq.ts";
-import { type Deadlines, type SubflowTimer, TIMER_RACK, TIMER_RTO } from "./deadlines.ts";
+import {
+  type Deadlines,
+  type SubflowTimer,
+  TIMER_PROBE,
+  TIMER_RACK,
+  TIMER_RTO,
+} from "./deadlines.ts";
 import { DeliveryRate } from "./delivery_rate.ts";
+import { Frto } from "./frto.ts";
 import type { Mtu } from "./mtu.ts";
 import { NewReno } from "./newreno.ts";
 import type { Output } from "./output.ts";
 import { type LossDetection, type Progress, Rack } from "./rack.ts";
 import { Repeats } from "./repeats.ts";
 import { fastRecovery, lossRecovery, OPEN, type Recovery } from "./recovery.ts";
-import { Rtt, TICK } from "./rtt.ts";
+import { Rtt } from "./rtt.ts";
 import { Heard } from "./heard.ts";
 import type { Mapping } from "./pieces.ts";
 import { Scoreboard } from "./scoreboard.ts";
 import { SendWindow } from "./send_window.ts";
+import type { TcpSettings } from "./settings.ts";
 import type { Timestamps } from "./timestamps.ts";
+import { Tlp } from "./tlp.ts";
+import { Undo } from "./undo.ts";
 import {
   type Outcome,
   OUTCOME_HEARD,
@@ -74,7 +84,15 @@ export class Sender {
   readonly #deadlines: Deadlines<SubflowTimer>;
   readonly #timestamps: Timestamps;
   readonly #rack: Rack;
+  readonly #tlp = new Tlp();
   readonly #iss: number;
+  readonly #settings: TcpSettings;
+  /** Tail loss probes are sent. */
+  #probes = false;
+  /** New bytes that may leave whatever is lost or in flight, in the pass that comes: a loss probe, or what F-RTO asks by. */
+  #trial = 0;
+  /** Made when something is first taken for lost. */
+  #undo: Undo | null = null;
   #detection: LossDetection;
   #recovery: Recovery = OPEN;
   #controller: CongestionController | null = null;
@@ -91,6 +109,7 @@ export class Sender {
   #bytes = 0;
   #bytesAgain = 0;
   #again = 0;
+  #lostAgain = 0;
 
   /** Of a subflow that sends by `output` the bytes of the stream `stream`. */
   constructor(
@@ -101,6 +120,7 @@ export class Sender {
     deadlines: Deadlines<SubflowTimer>,
     timestamps: Timestamps,
     iss: number,
+    settings: TcpSettings,
   ) {
     this.board = new Scoreboard(stream);
     this.#host = host;
@@ -109,6 +129,7 @@ export class Sender {
     this.#deadlines = deadlines;
     this.#timestamps = timestamps;
     this.#iss = iss;
+    this.#settings = settings;
     this.#detection = this.#rack = new Rack(this.board, this.rtt);
   }
 
@@ -151,8 +172,9 @@ export class Sender {
   /** New bytes that windows and link allow now. */
   get room(): number {
     const { board } = this;
-    if (this.#output.blocked || board.lost > 0) return 0;
-    let room = this.limit - board.inFlight;
+    if (this.#output.blocked) return 0;
+    let room = this.#trial;
+    if (board.lost === 0) room = Math.max(room, this.limit - board.inFlight);
     // The shared window is the connection's to keep. What this subflow last heard of it may be old, so it only counts while an answer is due.
     if (board.nxt > board.una) {
       room = Math.min(room, board.una + this.window.size - board.nxt);
@@ -225,6 +247,7 @@ export class Sender {
   /** The handshake is over; without SACK losses are found by counting. */
   begin(sack: boolean, lostSyn: boolean): void {
     if (!sack) this.#detection = new NewReno(this.board, this.#rack);
+    this.#probes = sack && this.#settings.tlp;
     this.rtt.begin(lostSyn);
     this.#lostSyn = lostSyn;
     this.#deadlines.set(TIMER_RTO, Infinity);
@@ -277,6 +300,8 @@ export class Sender {
     board.send(fresh, sent, this.#mtu.payload, this.rate, now);
     this.#bytes += sent;
     this.#lastSent = now;
+    if (this.#trial > 0) this.#triedNew(length);
+    else this.#tlp.sent(now);
     this.#left(sent, now);
     return true;
   }
@@ -286,6 +311,8 @@ export class Sender {
     if (!this.#output.fin(this.board.nxt, now)) return false;
     this.board.sendFin(this.rate, now);
     this.#arm(now);
+    this.#tlp.sent(now);
+    this.#armProbe();
     return true;
   }
 
@@ -293,10 +320,13 @@ export class Sender {
   resend(now: Micros): void {
     const { board } = this;
     const mss = this.#mtu.payload;
+    const frto = this.#recovery.kind === "loss" ? this.#recovery.frto : null;
+    if (frto !== null && frto.holds) return;
     for (let piece = board.nextLost(); piece !== null; piece = board.nextLost()) {
       const { seq, end, sends } = piece;
       const length = end - seq;
-      const room = this.limit - board.inFlight;
+      // RFC 5682 §2.1, §3.1, step 1: the first segment.
+      const room = frto !== null ? mss : this.limit - board.inFlight;
       // A segment goes whatever the window, where no answer would widen it: options that fell away have made it larger than that.
       if (this.#output.blocked || (room < Math.min(length, mss) && board.inFlight > 0)) return;
       const part = length > room ? Math.max(Math.min(length, mss), room - room % mss) : length;
@@ -313,8 +343,12 @@ export class Sender {
         this.#bytesAgain += sent;
         this.#host.count("TcpRetransSegs");
         (this.#repeats ??= new Repeats()).add(seq, seq + sent);
+        if (!piece.fin) this.#undo?.sentAgain(sent, now);
       }
       this.#left(sent, now);
+      if (frto === null) continue;
+      frto.sentAgain(seq + sent);
+      return;
     }
   }
 
@@ -322,6 +356,82 @@ export class Sender {
     this.#lastLeft = now;
     if (this.#recovery.kind === "fast") this.#recovery.prr.onSend(bytes);
     if (!this.#deadlines.has(TIMER_RTO)) this.#arm(now);
+    if (!this.#deadlines.has(TIMER_PROBE)) this.#armProbe();
+  }
+
+  /** A loss probe may be due some time (RFC 8985 §7.2, §7.3): nothing is being repaired, or known to be missing, and no earlier probe tells enough. */
+  get #mayProbe(): boolean {
+    const { board } = this;
+    return this.#probes && this.#tlp.may && this.#recovery.kind === "open" && board.sacked === 0 &&
+      board.lost === 0 && !board.empty && this.window.size > 0;
+  }
+
+  #armProbe(): void {
+    const { board } = this;
+    if (!this.#mayProbe) return;
+    this.#tlp.arm(this.#deadlines, this.rtt, board.nxt - board.una <= this.#mtu.payload);
+  }
+
+  /**
+   * A loss probe is due, unless something was sent since its time was set. New data are asked for in the pass that comes; without, the last segment goes
+   * again (RFC 8985 §7.3).
+   */
+  probeTimeout(now: Micros): Outcome {
+    if (!this.#mayProbe) return 0;
+    if (this.#tlp.moved) {
+      this.#armProbe();
+      if (this.#deadlines.at(TIMER_PROBE) > now) return 0;
+      this.#deadlines.set(TIMER_PROBE, Infinity);
+    }
+    this.#arm(now);
+    if (this.#output.blocked) return 0;
+    this.#trial = this.#mtu.payload;
+    return OUTCOME_WORK;
+  }
+
+  /** New data have left as F-RTO, or a loss probe, has asked for. */
+  #triedNew(bytes: number): void {
+    if (this.#recovery.kind === "loss") {
+      this.#trial = Math.max(0, this.#trial - bytes);
+      this.#recovery.frto?.sentNew();
+      return;
+    }
+    this.#trial = 0;
+    this.#host.count("TCPLossProbes");
+    this.#tlp.left(this.board.nxt, false);
+  }
+
+  /** The pass is over: where new data were asked for and none was given, what was sent goes again. */
+  settle(now: Micros): void {
+    if (this.#trial === 0) return;
+    this.#trial = 0;
+    const recovery = this.#recovery;
+    if (recovery.kind === "open") {
+      if (this.#mayProbe) this.#repeatLast(now);
+    } else if (recovery.kind === "loss" && recovery.frto !== null && !recovery.frto.asked) {
+      // RFC 5682 §2.1, §3.1, step 2b: the conventional recovery.
+      this.#recovery = lossRecovery(recovery.until, null);
+      this.resend(now);
+    }
+  }
+
+  /** RFC 8985 §7.3: the highest segment that was sent. */
+  #repeatLast(now: Micros): void {
+    const { board } = this;
+    const piece = board.lastSegment(this.#mtu.payload);
+    const { seq, end } = piece;
+    const sent = piece.fin
+      ? Number(this.#output.fin(seq, now))
+      : this.#output.data(piece.mapping, seq, end, now);
+    if (sent === 0) return;
+    board.repeatLast(this.rate, now);
+    this.#again++;
+    this.#bytesAgain += sent;
+    this.#host.count("TcpRetransSegs");
+    this.#host.count("TCPLossProbes");
+    (this.#repeats ??= new Repeats()).add(seq, end);
+    this.#tlp.left(board.nxt, true);
+    this.#left(sent, now);
   }
 
   /** After a timeout's length without data the window of then says nothing of now (RFC 5681 §4.1). */
@@ -350,6 +460,7 @@ export class Sender {
     const before = board.inFlight;
     const prior = board.una;
     this.#lastHeard = now;
+    if (board.repeated > 0) heard.answers(this.#timestamps.answeredBefore(now));
     board.acknowledge(ack, rtt.minRtt, now, heard);
     if (this.#output.sackPermitted) this.#takeBlocks(behind ? board.una : 0, now);
     const { delivered } = heard;
@@ -358,10 +469,19 @@ export class Sender {
     if (!advanced && delivered === 0 && !duplicate && heard.duplicate === 0) {
       return OUTCOME_HEARD | OUTCOME_WORK;
     }
-    if (advanced) rtt.answered();
+    if (advanced) {
+      rtt.answered();
+      this.#trial = 0;
+    }
     rate.count(delivered, now);
-    if (heard.rtt >= 0) rtt.sample(heard, now);
-    else if (advanced) this.#sampleEcho(now);
+    if (heard.rtt >= 0) {
+      rtt.sample(heard, now);
+      this.#tlp.sampled();
+    } else if (advanced) {
+      this.#sampleEcho(now);
+    }
+    if (this.#tlp.pending) this.#heardProbe(ack, prior, duplicate);
+    if (this.#undo !== null) this.#reconsider(ack, prior, duplicate, now);
 
     const mss = this.#mtu.payload;
     const progress: Progress = advanced ? "advanced" : duplicate ? "duplicate" : "none";
@@ -370,8 +490,9 @@ export class Sender {
     if (this.#recovery.kind !== "open" && ack >= this.#recovery.until) {
       this.#recovery = OPEN;
       this.#detection.ended();
+      this.#undo?.recovered(board.nxt);
     }
-    if (lost > 0 && this.#recovery.kind === "open") this.#enterRecovery(before);
+    if (lost > 0) this.#lose(before);
     this.#tell(before, lost, prior, now);
     if (this.#recovery.kind === "fast") {
       const partial = lost > 0 && !this.#output.sackPermitted;
@@ -380,7 +501,80 @@ export class Sender {
       prr.onAck(delivered, board.inFlight, this.ssthresh, mss, safe, partial);
     }
     if (advanced) this.#arm(now);
+    if (!this.#mayProbe) this.#deadlines.set(TIMER_PROBE, Infinity);
+    else if (advanced && this.#tlp.answered(this.#deadlines, rtt, delivered <= mss, now)) {
+      this.#armProbe();
+    }
     return OUTCOME_HEARD | OUTCOME_WORK;
+  }
+
+  /** Something more is lost; `inFlight` bytes were in the network before. */
+  #lose(inFlight: number): void {
+    const { lostAgain } = this.board;
+    if (lostAgain > this.#lostAgain) {
+      this.#host.count("TCPLostRetransmit", lostAgain - this.#lostAgain);
+      this.#lostAgain = lostAgain;
+    }
+    if (this.#recovery.kind === "open") this.#enterRecovery(inFlight);
+  }
+
+  /** RFC 8985 §7.4.2: a loss that the probe has repaired is told as one, once. What it has doubled tells nothing else. */
+  #heardProbe(ack: number, prior: number, duplicate: boolean): void {
+    const bare = duplicate && rx.sacks === 0;
+    const repaired = this.#tlp.onAck(ack, heard.duplicate > 0, bare);
+    if (!this.#tlp.pending) heard.twice(0);
+    if (!repaired) return;
+    this.#host.count("TCPLossProbeRecovery");
+    this.#undo?.drop();
+    this.#controller?.onCongestion("loss", this.board.nxt - prior);
+  }
+
+  /** Whether the ACK in hand tells that the loss, or the timeout, that is being repaired was none. */
+  #reconsider(ack: number, prior: number, duplicate: boolean, now: Micros): void {
+    const { board } = this;
+    const undo = this.#undo!;
+    const recovery = this.#recovery;
+    if (heard.duplicate > 0) heard.twice(undo.unknown(heard.duplicate));
+    if (undo.on && this.#settings.undo) {
+      const known = board.lost === 0 || recovery.kind === "loss";
+      if (undo.twice(heard.duplicate) && known) return this.#takeBack("TCPDSACKUndo");
+      if (recovery.kind !== "open" && ack > prior && (heard.repeated || !undo.repeated)) {
+        undo.answered(this.#timestamps.answeredBefore(now));
+        if (undo.needless && recovery.kind === "loss") return this.#takeBack("TCPLossUndo");
+      }
+      if (recovery.kind === "fast" && undo.needless && board.lost === 0 && board.repeated === 0) {
+        this.#host.count("TCPTSReorder");
+        return this.#takeBack(ack < recovery.until ? "TCPPartialUndo" : "TCPFullUndo");
+      }
+      if (recovery.kind === "open") undo.acknowledged(ack);
+    }
+    if (recovery.kind !== "loss" || recovery.frto === null) return;
+    const { nxt, fack } = board;
+    switch (recovery.frto.onAck(ack, prior, nxt, duplicate, heard.delivered, fack)) {
+      case "new":
+        this.#trial = 2 * this.#mtu.payload;
+        return;
+      case "spurious":
+        return this.#takeBack("TCPLossUndo");
+      case "lost":
+        this.#recovery = lossRecovery(recovery.until, null);
+    }
+  }
+
+  /** Nothing was lost: window and threshold come back, and with a timeout what it took for lost, and the back-off (RFC 4015 §3.2). Counted under `name`. */
+  #takeBack(name: string): void {
+    this.#host.count(name);
+    this.#undo!.drop(this.#recovery.kind === "loss");
+    if (this.#recovery.kind === "loss") {
+      this.#host.count("TCPSpuriousRTOs");
+      this.board.restore();
+      this.rtt.undone();
+      this.#rack.forget();
+      heard.forgetSent();
+    }
+    this.#recovery = OPEN;
+    this.#detection.restart();
+    this.#controller?.onUndo?.();
   }
 
   /**
@@ -390,8 +584,8 @@ export class Sender {
   #sampleEcho(now: Micros): void {
     const roundTrip = this.#timestamps.roundTrip(now);
     if (roundTrip < 0) return;
-    const doubt = heard.sentTime >= 0 && roundTrip > now - heard.sentTime + TICK;
-    this.rtt.sampleEchoed(roundTrip, doubt, now);
+    this.rtt.sampleEchoed(roundTrip, heard.early, now);
+    this.#tlp.sampled();
   }
 
   /** Takes the SACK blocks in `rx`, of each what lies above `least`. */
@@ -439,6 +633,8 @@ export class Sender {
    */
   #enterRecovery(inFlight: number): void {
     this.#recovery = fastRecovery(this.board.nxt, inFlight);
+    this.#tlp.reset();
+    (this.#undo ??= new Undo()).begin();
     this.#host.count(this.#output.sackPermitted ? "TCPSackRecovery" : "TCPRenoRecovery");
     this.#controller?.onCongestion("loss", this.#flightSize);
   }
@@ -451,7 +647,7 @@ export class Sender {
     const lost = this.#detection.onTimer(this.#recovery, mss, now);
     this.#deadlines.set(TIMER_RACK, this.#detection.timer);
     if (lost === 0) return 0;
-    if (this.#recovery.kind === "open") this.#enterRecovery(before);
+    this.#lose(before);
     if (this.#recovery.kind === "fast") {
       this.#recovery.prr.onAck(0, board.inFlight, this.ssthresh, mss, false, false);
     }
@@ -476,8 +672,17 @@ export class Sender {
     // RFC 9293 §3.8.6: who takes the window back is not to be given up for that.
     const answered = this.window.size === 0 && now - this.#lastHeard < UNANSWERED;
     if (rtt.timeouts > MAX_TIMEOUTS && !(patient && answered)) return null;
-    board.loseAll();
-    this.#recovery = lossRecovery(board.nxt);
+    // RFC 5682 §2.1, §3.1, step 1: not while an earlier recovery is under way, but for timeouts of the same segment.
+    const { kind } = this.#recovery;
+    const first = kind === "open" ||
+      (this.#recovery.kind === "loss" && this.#recovery.frto?.answered === false);
+    const reneged = board.loseAll();
+    const asks = first && !reneged && this.#settings.frto;
+    this.#recovery = lossRecovery(board.nxt, asks ? new Frto(this.#output.sackPermitted) : null);
+    this.#tlp.reset();
+    this.#trial = 0;
+    this.#deadlines.set(TIMER_PROBE, Infinity);
+    if (rtt.timeouts === 1) (this.#undo ??= new Undo()).begin();
     this.#detection.restart();
     if (rtt.timeouts === 1) this.#controller?.onCongestion("timeout", flightSize);
     this.#arm(now);

@@ -35,6 +35,12 @@ export interface TcpSettings {
   readonly keepAlive: KeepAlive | null;
   /** SYNs, or SYN/ACKs, sent again before a first subflow is given up. */
   readonly synRetries: number;
+  /** Tail loss probes are sent (RFC 8985 §7). */
+  readonly tlp: boolean;
+  /** After a timeout new data tell whether it was needless (RFC 5682). */
+  readonly frto: boolean;
+  /** What timestamps or D-SACKs show to have been no loss is taken back (RFC 3522, RFC 3708). */
+  readonly undo: boolean;
 }
 
 /** When SYNs are answered by cookies. */
@@ -49,4 +55,7 @@ export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   keepAlive: null,
   maxSegment: 65535,
   synRetries: 6,
+  tlp: true,
+  frto: true,
+  undo: true,
 });

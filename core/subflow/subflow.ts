@@ -28,6 +28,7 @@ import {
   TIMER_ACK,
   TIMER_END,
   TIMER_KEEPALIVE,
+  TIMER_PROBE,
   TIMER_RACK,
   TIMER_RTO,
   TIMER_THIRD_ACK,
@@ -192,6 +193,7 @@ export class Subflow implements SubflowView {
       deadlines,
       timestamps,
       iss,
+      level.tcp,
     );
   }
 
@@ -566,8 +568,11 @@ export class Subflow implements SubflowView {
     const ack = fromWire(rx.ack, this.#iss, board.una);
     // RFC 5961 §5.2: what somebody guessed lies rarely so close.
     if (ack > board.nxt || ack < board.una - sender.window.most) return this.#challenge(now);
-    // RFC 7323 §4.3
-    if (timestamps.on && rx.hasTimestamps && this.#seq <= this.acks.last) timestamps.take(now);
+    // RFC 7323 §4.3, and §5.3 R2 before R3: what lies before RCV.NXT altogether leaves no timestamp, though the batch has not been acknowledged yet.
+    if (timestamps.on && rx.hasTimestamps && this.#seq <= this.acks.last) {
+      const { nxt } = this.receiver;
+      if (this.#seq >= nxt || this.#seq + rx.length > nxt) timestamps.take(now);
+    }
     if (this.#handshake !== null) {
       // Any segment tells that the third ACK has arrived (RFC 8684 §3.2).
       const joined = this.provisional;
@@ -739,6 +744,8 @@ export class Subflow implements SubflowView {
         return this.sender.reorderingTimeout(now);
       case TIMER_THIRD_ACK:
         return this.#thirdAckTimeout(now);
+      case TIMER_PROBE:
+        return this.sender.probeTimeout(now);
       case TIMER_RTO:
         if (this.#tcp.opening) return this.#handshakeTimeout(now);
         if (this.#leaving && this.sender.rtt.timeouts >= LEAVE_TIMEOUTS) return this.#giveUp(now);
@@ -909,8 +916,9 @@ export class Subflow implements SubflowView {
     return this.#leaving;
   }
 
-  /** Sends what is owed: third ACK, MP_PRIO, FIN, ACK. */
+  /** Sends what is owed: a loss probe, third ACK, MP_PRIO, FIN, ACK. */
   settle(now: Micros): void {
+    this.sender.settle(now);
     if (this.#handshake?.ackOwed) {
       this.output.thirdAck(this.#handshake, this.sender.board.nxt, now);
     }

@@ -44,6 +44,12 @@ export class Timestamps {
     return elapsed <= LONGEST_ROUND_TRIP ? elapsed : -1;
   }
 
+  /** Before when that was sent which the ACK in `rx` answers: the end of a millisecond. Infinity where no timestamp tells. */
+  answeredBefore(now: Micros): Micros {
+    const roundTrip = this.roundTrip(now);
+    return roundTrip < 0 ? Infinity : 1000 * Math.floor(now / 1000) - roundTrip + 1000;
+  }
+
   /** Whether the echo in `rx` is that of a segment sent at `sentAt`. */
   echoes(sentAt: Micros): boolean {
     return this.#on && rx.hasTimestamps && rx.tsecr === this.value(sentAt);

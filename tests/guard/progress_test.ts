@@ -80,7 +80,7 @@ describe("the progress watch", () => {
     const scheduler = lazy(({ subflows }) => ({
       pick: ([first]) => subflows[0]!.inFlight === 0 ? first! : subflows[0]!,
     }));
-    using d = new Dialogue({ policies: { scheduler } });
+    using d = new Dialogue({ policies: { scheduler }, tcp: { tlp: false } });
     const { first, second, app } = joined(d);
     app.write(20 * MSS);
     assert(first.takeAll().length > 0);
@@ -94,7 +94,7 @@ describe("the progress watch", () => {
     const scheduler = lazy(({ subflows }) => ({
       pick: ([first]) => subflows[0]!.stale ? first! : subflows[0]!,
     }));
-    using d = new Dialogue({ policies: { scheduler } });
+    using d = new Dialogue({ policies: { scheduler }, tcp: { tlp: false } });
     const { first, second, app } = joined(d);
     app.write(20 * MSS);
     assert(first.takeAll().length > 0);
@@ -242,7 +242,7 @@ describe("a window of less than a segment", () => {
         },
       }),
     };
-    using d = new Dialogue({ policies: { congestionControl: stays } });
+    using d = new Dialogue({ policies: { congestionControl: stays }, tcp: { tlp: false } });
     const app = d.connect();
     const peer = d.called();
     peer.gets("S 0");

@@ -20,6 +20,7 @@ class Range implements Piece {
   state = SENT;
   time = 0;
   sends = 0;
+  timedOut = false;
   priorDelivered = 0;
   priorTime = 0;
   appLimited = false;
@@ -49,6 +50,8 @@ export class InFlightList implements Board {
   sacked = 0;
   lost = 0;
   repeated = 0;
+  lostAgain = 0;
+  fack = 0;
   pieces = 0;
   nextDue = Infinity;
   steps = 0;
@@ -58,7 +61,6 @@ export class InFlightList implements Board {
   rackRtt = 0;
   #head: Range | null = null;
   #tail: Range | null = null;
-  #fack = 0;
   #highest = 0;
   readonly #stream: number;
 
@@ -101,7 +103,7 @@ export class InFlightList implements Board {
 
   acknowledge(ack: number, minRtt: number, now: number, heard: Heard): void {
     heard.begin(minRtt);
-    this.#highest = this.#fack;
+    this.#highest = this.fack;
     let repeated = false;
     let head = this.#head;
     while (head !== null && head.end <= ack) {
@@ -116,7 +118,11 @@ export class InFlightList implements Board {
       if (head.state !== SACKED) this.#deliver(head, ack, now, heard);
       this.#trimHead(head, ack);
     }
-    if (repeated) heard.rtt = -1;
+    if (repeated) {
+      heard.rtt = -1;
+      heard.repeated = true;
+    }
+    heard.answeredBefore = Infinity;
     this.una = ack;
   }
 
@@ -146,6 +152,7 @@ export class InFlightList implements Board {
       const due = range.time + rtt + window;
       if (due <= now) {
         this.#mark(range, LOST);
+        if (range.sends > 1) this.lostAgain++;
         lost += range.length;
       } else if (due < this.nextDue) {
         this.nextDue = due;
@@ -162,11 +169,41 @@ export class InFlightList implements Board {
     return head.length;
   }
 
-  loseAll(): void {
+  loseAll(): boolean {
     const reneged = this.#head?.state === SACKED;
     for (let range = this.#head; range !== null; range = range.next) {
-      if (range.state === SENT || (reneged && range.state === SACKED)) this.#mark(range, LOST);
+      const { state } = range;
+      if (state !== SENT && !(reneged && state === SACKED)) continue;
+      this.#mark(range, LOST);
+      range.timedOut = state === SENT;
     }
+    return reneged;
+  }
+
+  restore(): void {
+    for (let range = this.#head; range !== null; range = range.next) {
+      if (range.timedOut) this.#mark(range, SENT);
+    }
+  }
+
+  lastSegment(most: number): Range {
+    const range = this.#last();
+    const rest = range.length % most || most;
+    return range.length > rest ? this.#split(range, range.end - rest) : range;
+  }
+
+  repeatLast(delivery: Delivery, now: number): void {
+    const range = this.#last();
+    range.priorDelivered = delivery.delivered;
+    range.priorTime = delivery.deliveredTime;
+    if (range.sends === 1) this.repeated++;
+    range.sends++;
+    range.time = now;
+  }
+
+  #last(): Range {
+    const tail = this.#tail!;
+    return tail.fin && tail.prev !== null ? tail.prev : tail;
   }
 
   nextLost(): Range | null {
@@ -255,7 +292,7 @@ export class InFlightList implements Board {
   #deliver(range: Range, end: number, now: number, heard: Heard): void {
     heard.delivered += end - range.seq;
     if (range.sends === 1 && end <= this.#highest) heard.reordered++;
-    if (end > this.#fack) this.#fack = end;
+    if (end > this.fack) this.fack = end;
     const rtt = now - range.time;
     if (range.sends === 1) heard.rtt = rtt;
     if (range.priorDelivered >= heard.priorDelivered) {
@@ -264,6 +301,10 @@ export class InFlightList implements Board {
       heard.appLimited = range.appLimited;
     }
     if (range.sends > 1 && rtt < heard.minRtt) return;
+    if (range.sends > 1 && range.time >= heard.answeredBefore) {
+      heard.early = true;
+      return;
+    }
     if (range.time > this.rackTime || (range.time === this.rackTime && end > this.rackEnd)) {
       this.rackTime = range.time;
       this.rackEnd = end;
@@ -284,6 +325,7 @@ export class InFlightList implements Board {
     rest.state = range.state;
     rest.time = range.time;
     rest.sends = range.sends;
+    rest.timedOut = range.timedOut;
     rest.priorDelivered = range.priorDelivered;
     rest.priorTime = range.priorTime;
     rest.appLimited = range.appLimited;
@@ -346,6 +388,7 @@ export class InFlightList implements Board {
     this.#count(range.state, -range.length);
     this.#count(state, range.length);
     range.state = state;
+    range.timedOut = false;
   }
 
   #count(state: number, bytes: number): void {

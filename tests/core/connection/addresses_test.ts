@@ -287,7 +287,7 @@ describe("REMOVE_ADDR, received (RFC 8684 §3.4.2)", () => {
     }
     assertEquals(
       [...sent, ...second.takeAll().map(({ flags }) => flags)].join(" "),
-      "F. F. F. F. R.",
+      "F. F. F. F. F. R.",
     );
     first.data(100);
     assertEquals([app.read(), d.usage.flows], [100, 1]);

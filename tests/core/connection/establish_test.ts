@@ -190,7 +190,7 @@ describe("MP_CAPABLE, server (RFC 8684 §3.1)", () => {
 
 describe("MP_CAPABLE, client (RFC 8684 §3.1)", () => {
   it("sends keys on the third ACK and on the first data until a DSS comes", () => {
-    using d = new Dialogue();
+    using d = new Dialogue({ tcp: { tlp: false } });
     const app = d.connect();
     const peer = d.called();
     peer.gets("S 0 <mpc>");

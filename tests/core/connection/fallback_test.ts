@@ -117,7 +117,7 @@ describe("MT-1: fallback to plain TCP (RFC 8684 §3.7)", () => {
   });
 
   it("sends again what was lost before it, without mappings", () => {
-    using d = new Dialogue();
+    using d = new Dialogue({ tcp: { tlp: false } });
     const app = d.connect();
     const peer = d.called();
     peer.gets("S 0 <mpc>");

@@ -155,7 +155,7 @@ describe("MP_JOIN, client (RFC 8684 §3.2)", () => {
     peer.takeAll();
     d.untilSent();
     peer.takeAll();
-    d.pass(100e3);
+    d.pass(200e3);
     second.gets(". 1 ack 1 <join ack>");
     d.sent.length = 0;
     second.sends(". 1 ack 1 <dack8 1>");

@@ -77,7 +77,7 @@ for (const family of [4, 6] as const) {
         first.takeAll();
         assertEquals(
           second.takeAll().map(({ flags }) => flags).join(" "),
-          "F. F. F. F. R.",
+          "F. F. F. F. F. R.",
         );
         assertEquals([app.socket.subflows.length, d.usage.flows], [1, 1]);
         app.write(10);

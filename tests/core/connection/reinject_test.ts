@@ -42,7 +42,7 @@ describe("SQ-5, the event/action table (draft Table 3)", () => {
   });
 
   it("c: after a timeout it goes on the best other subflow, and on its own as well", () => {
-    using d = new Dialogue();
+    using d = new Dialogue({ tcp: { tlp: false } });
     const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
     const third = join(d, first, 1, { rtt: 30e3 }, 2);
     app.write(1000);
@@ -58,7 +58,7 @@ describe("SQ-5, the event/action table (draft Table 3)", () => {
   });
 
   it("c: with no other subflow it waits, and goes before new data when one appears", () => {
-    using d = new Dialogue();
+    using d = new Dialogue({ tcp: { tlp: false } });
     const { peer, app } = d.opened();
     app.write(1000);
     peer.gets("P. 1:1001");
@@ -76,7 +76,7 @@ describe("SQ-5, the event/action table (draft Table 3)", () => {
   });
 
   it("d: an acknowledgement lets the retransmit queue go first, then part A", () => {
-    using d = new Dialogue();
+    using d = new Dialogue({ tcp: { tlp: false } });
     const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 100e3 });
     app.write(100000);
     const lost = withData(first.takeAll());
@@ -121,7 +121,7 @@ describe("SQ-6: a failed subflow", () => {
   });
 
   it("is used again when it answers; what it still holds are duplicates", () => {
-    using d = new Dialogue();
+    using d = new Dialogue({ tcp: { tlp: false } });
     const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 20e3 });
     app.write(1000);
     first.takeAll();

@@ -95,6 +95,7 @@ describe("closing (RFC 9293 §3.6), plain TCP", () => {
     peer.gets("F. 11");
     d.untilSent();
     peer.gets("P. 1:11");
+    d.pass(20e3);
     peer.sends(". ack 11");
     peer.gets("F. 11");
     peer.sends(". ack 12");

@@ -7,6 +7,7 @@ import {
   TIMER_ACK,
   TIMER_END,
   TIMER_KEEPALIVE,
+  TIMER_PROBE,
   TIMER_RACK,
   TIMER_RTO,
   TIMER_THIRD_ACK,
@@ -79,7 +80,15 @@ describe("deadlines by name", () => {
 
 describe("the deadlines of a subflow", () => {
   it("have a name each, in the order in which those due at once are handled", () => {
-    const names = [TIMER_END, TIMER_ACK, TIMER_RACK, TIMER_THIRD_ACK, TIMER_RTO, TIMER_KEEPALIVE];
+    const names = [
+      TIMER_END,
+      TIMER_ACK,
+      TIMER_RACK,
+      TIMER_THIRD_ACK,
+      TIMER_PROBE,
+      TIMER_RTO,
+      TIMER_KEEPALIVE,
+    ];
     assertEquals(names, Array.from({ length: SUBFLOW_TIMERS }, (_, i) => i));
   });
 });

@@ -80,7 +80,7 @@ describe("EST-1: the three-way handshake of the first subflow, passive", () => {
 
   for (const timestamps of [true, false]) {
     it(`begins as if a SYN had come once when the network doubles it, ${timestamps ? "with" : "without"} timestamps`, () => {
-      using d = new Dialogue();
+      using d = new Dialogue({ tcp: { tlp: false } });
       const listener = d.listen();
       const peer = d.peer();
       for (let i = 0; i < 2; i++) peer.offers({ mptcp: false, timestamps }, "S", []);

@@ -64,7 +64,7 @@ describe("NewReno (RFC 6582)", () => {
   });
 
   it("counts duplicates in no recovery: they are of the flight that it repairs", () => {
-    for (const recovery of [fastRecovery(10_001, 10_000), lossRecovery(10_001)]) {
+    for (const recovery of [fastRecovery(10_001, 10_000), lossRecovery(10_001, null)]) {
       const desk = new Desk();
       desk.recovery = recovery;
       assertEquals(Array.from({ length: 4 }, () => desk.ack("duplicate")), [0, 0, 0, 0]);
@@ -84,7 +84,7 @@ describe("NewReno (RFC 6582)", () => {
 
   it("takes no partial ACK after a timeout for a hole: all of it goes again anyway", () => {
     const desk = new Desk();
-    desk.recovery = lossRecovery(desk.board.nxt);
+    desk.recovery = lossRecovery(desk.board.nxt, null);
     assertEquals(desk.ack("advanced", 4), 0);
   });
 

@@ -84,7 +84,7 @@ describe("RACK (RFC 8985)", () => {
   it("does not wait in a recovery, however little was reported", () => {
     const desk = new Desk();
     desk.send(2, 0);
-    desk.recovery = lossRecovery(desk.board.nxt);
+    desk.recovery = lossRecovery(desk.board.nxt, null);
     assertEquals(desk.ack(RTT, 0, [1, 2]), 1);
   });
 
@@ -116,7 +116,7 @@ describe("RACK (RFC 8985)", () => {
     desk.send(4, 0);
     assertEquals(desk.ack(RTT, 0, [1, 4]), 1);
     desk.resend(RTT);
-    desk.recovery = lossRecovery(desk.board.nxt);
+    desk.recovery = lossRecovery(desk.board.nxt, null);
     desk.send(1, RTT + 1);
     assertEquals(desk.ack(2 * RTT + 1, 0, [1, 5]), 1);
   });
@@ -189,7 +189,7 @@ describe("RACK (RFC 8985)", () => {
 
   it("takes a D-SACK after a timeout for what the timeout was, not for reordering", () => {
     const desk = new Desk();
-    twice(desk, RTT, lossRecovery(desk.board.nxt));
+    twice(desk, RTT, lossRecovery(desk.board.nxt, null));
     assertEquals(desk.rack.reorderings, 0);
     assertEquals(quarters(desk, 2 * RTT), 1);
   });

@@ -6,6 +6,8 @@ import type { Got, Peer } from "../../support/scripted_peer.ts";
 
 /** Payload of a full segment of plain TCP with timestamps. */
 const MSS = 1448;
+/** Nothing but the timeout finds what is lost at the end. */
+const TIMEOUT_ONLY = { tcp: { tlp: false, frto: false } };
 
 const ranges = (segments: readonly Got[]): string[] =>
   segments.map(({ seq, end }) => `${seq}:${end}`);
@@ -31,7 +33,7 @@ describe("recovery", () => {
     // The flight is what the reduction is measured by: two thirds of 300 delivered bytes.
     fast.prr.onAck(300, 2700, 2000, 100, false, false);
     assertEquals(fast.prr.window, 2700 + 200);
-    assertEquals(lossRecovery(501), { kind: "loss", until: 501 });
+    assertEquals(lossRecovery(501, null), { kind: "loss", until: 501, frto: null });
   });
 });
 
@@ -210,7 +212,7 @@ describe("loss recovery without SACK (RFC 5681 §3.2, RFC 6582)", () => {
 
 describe("the retransmission timer (RFC 6298)", () => {
   it("is a second before a first sample; then srtt + max(200 ms, 4 rttvar)", () => {
-    using d = new Dialogue();
+    using d = new Dialogue(TIMEOUT_ONLY);
     const app = d.connect();
     const peer = d.called();
     peer.gets("S 0");
@@ -224,7 +226,7 @@ describe("the retransmission timer (RFC 6298)", () => {
   });
 
   it("backs off, sends one segment at a time, and starts slowly again", () => {
-    using d = new Dialogue();
+    using d = new Dialogue(TIMEOUT_ONLY);
     const { peer, app } = d.opened({ mptcp: false });
     warmUp(d, peer, app);
     const [subflow] = app.socket.subflows;
@@ -252,7 +254,7 @@ describe("the retransmission timer (RFC 6298)", () => {
   });
 
   it("stays backed off until what was sent once is acknowledged (Karn; RFC 6298 §5.7)", () => {
-    using d = new Dialogue();
+    using d = new Dialogue(TIMEOUT_ONLY);
     const { peer, app } = d.opened({ mptcp: false, timestamps: false });
     warmUp(d, peer, app);
     const { rtt } = app.socket.subflows[0]!.sender;
@@ -279,7 +281,7 @@ describe("the retransmission timer (RFC 6298)", () => {
   });
 
   it("takes a sample of what was sent twice by the timestamp that comes back (RFC 7323 §4)", () => {
-    using d = new Dialogue();
+    using d = new Dialogue(TIMEOUT_ONLY);
     const { peer, app } = d.opened({ mptcp: false });
     warmUp(d, peer, app);
     const { rtt } = app.socket.subflows[0]!.sender;
@@ -297,7 +299,7 @@ describe("the retransmission timer (RFC 6298)", () => {
   });
 
   it("is moved by an echo no further than its tick of a millisecond demands", () => {
-    using d = new Dialogue();
+    using d = new Dialogue(TIMEOUT_ONLY);
     const { peer, app } = d.opened({ mptcp: false, rtt: 300 });
     const { rtt } = app.socket.subflows[0]!.sender;
     app.write(100);
@@ -312,7 +314,7 @@ describe("the retransmission timer (RFC 6298)", () => {
   });
 
   it("takes no sample of an echo that cannot be: of later, of long ago, of nothing", () => {
-    using d = new Dialogue();
+    using d = new Dialogue(TIMEOUT_ONLY);
     const { peer, app } = d.opened({ mptcp: false });
     const { rtt } = app.socket.subflows[0]!.sender;
     const { srtt } = rtt;
@@ -329,7 +331,7 @@ describe("the retransmission timer (RFC 6298)", () => {
   });
 
   it("takes no sample of what was sent twice without timestamps (Karn; RFC 6298 §3)", () => {
-    using d = new Dialogue();
+    using d = new Dialogue(TIMEOUT_ONLY);
     const { peer, app } = d.opened({ mptcp: false, timestamps: false });
     warmUp(d, peer, app);
     const { rtt } = app.socket.subflows[0]!.sender;
@@ -361,7 +363,7 @@ describe("the retransmission timer (RFC 6298)", () => {
   });
 
   it("gives up after 15 timeouts in a row", () => {
-    using d = new Dialogue();
+    using d = new Dialogue(TIMEOUT_ONLY);
     const { peer, app } = d.opened({ mptcp: false });
     // The user timeout would end it before.
     app.socket.setUserTimeout(3600e6);
@@ -391,7 +393,7 @@ describe("the retransmission timer (RFC 6298)", () => {
 describe("the window", () => {
   it("begins with ten segments (RFC 6928), with one where a SYN was lost (RFC 5681 §3.1)", () => {
     for (const lost of [false, true]) {
-      using d = new Dialogue();
+      using d = new Dialogue(TIMEOUT_ONLY);
       const app = d.connect();
       const peer = d.called();
       peer.gets("S 0");
@@ -410,7 +412,7 @@ describe("the window", () => {
   });
 
   it("begins with ten segments where the first SYN is answered late: nothing was lost, the path is slow", () => {
-    using d = new Dialogue();
+    using d = new Dialogue(TIMEOUT_ONLY);
     const app = d.connect();
     const peer = d.called();
     const echo = peer.gets("S 0").options.find((each) => each.startsWith("TS"))!.split(" ")[1];
@@ -425,7 +427,7 @@ describe("the window", () => {
   });
 
   it("begins with ten segments where the first SYN/ACK is answered late", () => {
-    using d = new Dialogue();
+    using d = new Dialogue(TIMEOUT_ONLY);
     const listener = d.listen();
     const peer = d.peer();
     peer.offers({ mptcp: false }, "S", []);

@@ -58,6 +58,7 @@ class Side<B extends Board> {
   get figures(): Readonly<Record<string, unknown>> {
     const { board, heard, pages } = this;
     const { una, nxt, sacked, lost, pieces, repeated, empty, inFlight, nextDue } = board;
+    const { lostAgain, fack } = board;
     const piece = board.nextLost();
     const lostFirst = piece === null ? null : {
       seq: piece.seq,
@@ -74,7 +75,7 @@ class Side<B extends Board> {
       ],
     };
     const numbers = { una, nxt, sacked, lost, pieces, repeated, empty, inFlight, nextDue, pages };
-    return { ...numbers, ...heard, lostFirst };
+    return { ...numbers, lostAgain, fack, ...heard, lostFirst };
   }
 
   free(): void {
@@ -143,9 +144,10 @@ class Pair {
   }
 
   /** An ACK with any blocks. */
-  acknowledge(ack: number, edges: readonly number[]): void {
+  acknowledge(ack: number, edges: readonly number[], echoed = Infinity): void {
     const minRtt = 10;
     this.#both((side) => {
+      side.heard.answers(this.#now - echoed);
       side.board.acknowledge(ack, minRtt, this.#now, side.heard);
       for (let i = 0; i < edges.length; i += 2) {
         side.board.sack(edges[i]!, edges[i + 1]!, this.#now, side.heard);
@@ -179,6 +181,22 @@ class Pair {
     this.acknowledge(ack, blocks.flatMap(({ start, end }) => [start, end]));
   }
 
+  /** A timeout was none. */
+  restore(): void {
+    this.#both((side) => side.board.restore());
+  }
+
+  /** The last segment goes once more. */
+  repeatLast(): void {
+    const { board } = this.left;
+    if (board.empty || board.sacked > 0 || board.lost > 0) return;
+    this.#both((side) => {
+      const { seq, end } = side.board.lastSegment(this.#segment);
+      side.board.repeatLast(this, this.#now);
+      return [seq, end];
+    });
+  }
+
   /** An ACK and blocks as no honest peer sends them; offsets as shares of what is in flight. */
   lie(acked: number, blocks: readonly (readonly [number, number, boolean])[]): void {
     const { una, nxt } = this.left.board;
@@ -188,7 +206,7 @@ class Pair {
       const from = snap ? this.#snap(edge) : edge;
       return [from, from + Math.floor(length * span) - 1];
     });
-    this.acknowledge(una + Math.floor(acked * span), edges);
+    this.acknowledge(una + Math.floor(acked * span), edges, acked > 0.2 ? 20 : Infinity);
   }
 
   /** Many ACKs with blocks of a byte or two, far apart. */
@@ -352,6 +370,10 @@ const operation = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({ kind: fc.constantFrom("loseHead" as const, "timeout" as const) }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constantFrom("restore" as const, "repeatLast" as const) }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("renege" as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("release" as const), share }) },

@@ -25,7 +25,16 @@ class Desk extends OutputParts {
     super({ written: 50_000, plain: true });
     const { sack = true, lostSyn = false, controlled = true } = options;
     const { host, level, output, mtu, deadlines, timestamps } = this;
-    this.sender = new Sender(host, level.sendStream, output, mtu, deadlines, timestamps, ISS);
+    this.sender = new Sender(
+      host,
+      level.sendStream,
+      output,
+      mtu,
+      deadlines,
+      timestamps,
+      ISS,
+      level.tcp,
+    );
     this.sender.board.synSent();
     this.sender.board.synAcked();
     this.sender.window.update(1, 1, 50_000);
