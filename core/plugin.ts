@@ -11,8 +11,7 @@
  * the default decides that time, and replaces the plugin after 100 faults; at once when `create` gives nothing that can be used, and when a scheduler
  * waits for two retransmission timeouts (those of the paths that work, with their back-off) while there are data, window and a path with room.
  *
- * Not carried out yet, and refused: `lookAhead` of a scheduler, where it is given; `pacingRate` of a controller, when it is read. Not called yet:
- * `onCongestion` for "ecn" and "penalty"; `marked` is 0.
+ * Not carried out yet, and refused: `lookAhead` of a scheduler, where it is given. Not called yet: `onCongestion` for "ecn" and "penalty"; `marked` is 0.
  *
  * A plugin module's default export is a factory, `export default function patient(options = {}): SchedulerPlugin`, and its export `defaults` holds the
  * options that it has, `export const defaults = { ratio: 4 }`, so that `--scheduler ./patient.ts,ratio=3` works and `ratio=foo` is refused.
@@ -171,8 +170,11 @@ export interface CongestionController {
   readonly cwnd: number;
   /** Where slow start ends; Infinity before the first loss, never set to less than a segment. */
   readonly ssthresh: number;
-  /** Bytes per second; absent = not paced. Not carried out yet: the default replaces at once a controller that has it. */
-  readonly pacingRate?: number;
+  /**
+   * Bytes per second, a segment a minute at least; absent = not paced. Leaves in bursts of what it gives in 1 ms, of two segments at least and 64 KiB at
+   * most; of 2 ms, or four segments, after a pause. While it holds a subflow back, that has no `room`. Repeats keep to it as well.
+   */
+  readonly pacingRate?: number | undefined;
   /** cwnd rules in recovery, in place of PRR (bbr). */
   readonly ownsRecovery?: boolean;
   /** Something was acknowledged, in recovery too. */

@@ -28,24 +28,25 @@ function shorten(array: unknown[], length: number): void {
 
 /** One send pass: retransmissions, repeats, reinjections, new data, DATA_FIN, FINs, acknowledgements. */
 export function push(meta: MetaSocket, now: Micros): void {
-  const { attempts, subflows } = meta;
+  const { attempts, subflows, sendQueue } = meta;
+  const starts = !meta.over && sendQueue.unsent > 0;
+  const waiting = mayHaveMore(meta);
   for (let i = 0; i < attempts.length; i++) {
     const { sender } = attempts[i]!;
+    if (starts) sender.restart(now);
+    sender.pace(waiting, meta.tcp.pacing, now);
     if (sender.board.lost > 0) sender.resend(now);
   }
   if (meta.deadlines.at(TIMER_WAKE) <= now) meta.deadlines.set(TIMER_WAKE, Infinity);
   if (meta.takePathsDue()) meta.paths.start(meta.confirmed);
   meta.paths.flush();
   if (!meta.over) {
-    if (meta.sendQueue.unsent > 0) {
-      for (let i = 0; i < subflows.length; i++) subflows[i]!.sender.restart(now);
-    }
     repeatOnOthers(meta, now);
     waits = false;
     schedule(meta, now);
     meta.holding.passed();
     watchProgress(meta, waits, now);
-    const starved = meta.sendQueue.unsent === 0;
+    const starved = sendQueue.unsent === 0;
     for (let i = 0; i < subflows.length; i++) subflows[i]!.sender.passed(starved);
     finishSending(meta, now);
   }
@@ -54,10 +55,17 @@ export function push(meta: MetaSocket, now: Micros): void {
   meta.armPersist(now);
   meta.armHold(now);
   meta.armUserTimeout(now);
+  const left = mayHaveMore(meta);
   for (let i = 0; i < attempts.length; i++) {
-    const { outlet } = attempts[i]!;
+    const { outlet, sender } = attempts[i]!;
+    sender.holdBack(left);
     if (outlet.blocked) outlet.wait(meta);
   }
+}
+
+/** Whether a subflow with room might be given something that is not lost. */
+function mayHaveMore({ sendQueue, scheduler }: MetaSocket): boolean {
+  return sendQueue.unsent > 0 || !sendQueue.again.empty || scheduler.repeats;
 }
 
 /**

@@ -191,6 +191,11 @@ const LARGEST_WINDOW = 2 ** 30;
 const MUST = ["onAck", "onCongestion"] as const;
 const MAY = ["onUndo", "onRestart"] as const;
 
+/** A number of bytes per second that can be. */
+function isRate(value: unknown): boolean {
+  return typeof value === "number" && value > 0 && value < Infinity;
+}
+
 /** A controller as a subflow reads it: its values are numbers that can be used, whatever the plugin's are. */
 export class GuardedController implements CongestionController {
   /** Whose it is. */
@@ -199,6 +204,8 @@ export class GuardedController implements CongestionController {
   cwnd: number;
   /** The same, or Infinity; null before any is told. Boxed once (CONTRIBUTING.md, Garbage). */
   #ssthresh: number | null = null;
+  /** Finite and above 0; undefined: not paced. */
+  pacingRate: number | undefined = undefined;
   /** In place of PRR. */
   ownsRecovery = false;
   readonly #group: GuardedCongestionControl;
@@ -321,21 +328,22 @@ export class GuardedController implements CongestionController {
       } else if (ssthresh < mss && ssthresh < this.ssthresh) {
         // RFC 5681 §3.1 eq. 4: recovery would let nothing out.
         what = `set ssthresh to ${ssthresh}, less than a segment`;
-      } else if (pacingRate !== undefined) {
-        isPromise(pacingRate);
-        const last = "set pacingRate, which is not carried out yet";
-        this.#group.fault({ callback, rule: "sane-window", what: last }, true);
-        return false;
+      } else if (pacingRate !== undefined && !isRate(pacingRate)) {
+        what = `set pacingRate to ${show(pacingRate)}`;
+      } else if (pacingRate !== undefined && pacingRate < mss / 60) {
+        // Slower than any timeout: to those who wait it would be an end.
+        what = `set pacingRate to ${pacingRate}, less than a segment a minute`;
       } else if (typeof ownsRecovery !== "boolean") {
         what = `set ownsRecovery to ${show(ownsRecovery)}`;
       } else {
         // Whole bytes: a part of one cannot be sent.
         this.cwnd = Math.floor(cwnd);
         this.#ssthresh = Math.floor(ssthresh);
+        this.pacingRate = pacingRate;
         this.ownsRecovery = ownsRecovery;
         return true;
       }
-      for (const value of [cwnd, ssthresh, ownsRecovery]) isPromise(value);
+      for (const value of [cwnd, ssthresh, pacingRate, ownsRecovery]) isPromise(value);
     } catch (error) {
       this.#group.fault({ ...thrown(callback, error), what: "threw when its values were read" });
       return false;
@@ -347,9 +355,10 @@ export class GuardedController implements CongestionController {
   /** Takes over the default's values. */
   #follow(): void {
     if (this.#shadow === null) return;
-    const { cwnd, ssthresh, ownsRecovery } = this.#shadow;
+    const { cwnd, ssthresh, pacingRate, ownsRecovery } = this.#shadow;
     this.cwnd = cwnd;
     this.#ssthresh = ssthresh;
+    this.pacingRate = pacingRate;
     this.ownsRecovery = ownsRecovery === true;
   }
 

@@ -51,6 +51,14 @@ export interface KeepAliveOptions {
  */
 export interface TcpOptions {
   /**
+   * Spreads bursts where a round trip is 4 ms or longer: two windows a round trip leave in slow start, 1.2 later, and four initial ones at any time. So
+   * ACKs that come one by one are followed at once; what comes after a pause, or together, leaves bit by bit. Two milliseconds at that rate, and four
+   * segments, are no burst. A congestion control that sets a `pacingRate` is paced in any case.
+   *
+   * @default {true}
+   */
+  readonly pacing?: boolean;
+  /**
    * Offers and accepts selective acknowledgements (RFC 2018). Without them losses are found by counting duplicate ACKs (RFC 6582).
    *
    * @default {true}
@@ -126,6 +134,7 @@ export interface TcpOptions {
 }
 
 const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
+  pacing: true,
   sack: true,
   synBacklog: true,
   synCookies: true,
@@ -155,6 +164,7 @@ export function tcpSettings(
   checkOptions(`${verb} with 'tcp'`, options, OPTIONS);
   return {
     ...base,
+    pacing: flag(verb, "pacing", options.pacing) ?? base.pacing,
     sack: flag(verb, "sack", options.sack) ?? base.sack,
     synBacklog: count(verb, "synBacklog", options.synBacklog, 65535) ?? base.synBacklog,
     synCookies: choice(verb, "synCookies", options.synCookies, SYN_COOKIES) ?? base.synCookies,

@@ -62,7 +62,7 @@ export class Deadlines<T extends number> {
 }
 
 /** The deadlines of a subflow; of those due at once the first by name is handled first. */
-export type SubflowTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6;
+export type SubflowTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
 /** A FIN of the peer has been awaited long enough. */
 export const TIMER_END = 0;
 /** An acknowledgement has been delayed long enough (RFC 9293 §3.8.6.3). */
@@ -75,7 +75,9 @@ export const TIMER_THIRD_ACK = 3;
 export const TIMER_PROBE = 4;
 /** Retransmission timeout (RFC 6298). */
 export const TIMER_RTO = 5;
+/** The pacer lets the next bytes out. */
+export const TIMER_PACE = 6;
 /** An idle peer is to be asked whether it is there (RFC 9293 §3.8.4). */
-export const TIMER_KEEPALIVE = 6;
+export const TIMER_KEEPALIVE = 7;
 /** How many there are. */
-export const SUBFLOW_TIMERS = 7;
+export const SUBFLOW_TIMERS = 8;

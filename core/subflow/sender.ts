@@ -6,6 +6,7 @@ import { fromWire } from "../wire/seq.ts";
 import {
   type Deadlines,
   type SubflowTimer,
+  TIMER_PACE,
   TIMER_PROBE,
   TIMER_RACK,
   TIMER_RTO,
@@ -15,6 +16,7 @@ import { Frto } from "./frto.ts";
 import type { Mtu } from "./mtu.ts";
 import { NewReno } from "./newreno.ts";
 import type { Output } from "./output.ts";
+import { burst, Pacer } from "./pacer.ts";
 import { type LossDetection, type Progress, Rack } from "./rack.ts";
 import { Repeats } from "./repeats.ts";
 import { fastRecovery, lossRecovery, OPEN, type Recovery } from "./recovery.ts";
@@ -40,6 +42,16 @@ const MAX_TIMEOUTS = 15;
 
 /** A peer that has taken its window back is given up when it has answered nothing for so long (RFC 9293 §3.8.3: R2 is at least 100 seconds). */
 const UNANSWERED: Micros = 100e6;
+
+/** What a pacer that is not at work allows: more than any window. */
+const UNPACED = 2 ** 30;
+/** Round trips so short that what they hold is no burst: a quarter of one is what timers on a real clock can tell. */
+const SHORT: Micros = 4e3;
+/** Initial windows per round trip at which any window may leave. */
+const FIRST_GAIN = 4;
+/** Windows per round trip at which a larger one leaves, in slow start and later (Linux tcp_pacing_ss_ratio, tcp_pacing_ca_ratio). */
+const SLOW_START_GAIN = 2;
+const AVOIDANCE_GAIN = 1.2;
 
 /** What the ACK in hand has told; read until the next one comes. */
 const heard = new Heard();
@@ -101,6 +113,12 @@ export class Sender {
   #repeats: Repeats | null = null;
   /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
   #limitedUntil = 0;
+  /** Made when more than a segment is first in flight while paced. */
+  #pacer: Pacer | null = null;
+  /** Bytes that the pacer lets out in this pass. */
+  #allowance = UNPACED;
+  /** The rate of that. */
+  #pace = 0;
   #lastSent: Micros = 0;
   /** When something last left for the first time or again. */
   #lastLeft: Micros = 0;
@@ -174,7 +192,9 @@ export class Sender {
     const { board } = this;
     if (this.#output.blocked) return 0;
     let room = this.#trial;
-    if (board.lost === 0) room = Math.max(room, this.limit - board.inFlight);
+    if (board.lost === 0) {
+      room = Math.max(room, Math.min(this.limit - board.inFlight, this.#allowance));
+    }
     // The shared window is the connection's to keep. What this subflow last heard of it may be old, so it only counts while an answer is due.
     if (board.nxt > board.una) {
       room = Math.min(room, board.una + this.window.size - board.nxt);
@@ -326,9 +346,11 @@ export class Sender {
       const { seq, end, sends } = piece;
       const length = end - seq;
       // RFC 5682 §2.1, §3.1, step 1: the first segment.
-      const room = frto !== null ? mss : this.limit - board.inFlight;
+      const room = frto !== null ? mss : Math.min(this.limit - board.inFlight, this.#allowance);
       // A segment goes whatever the window, where no answer would widen it: options that fell away have made it larger than that.
       if (this.#output.blocked || (room < Math.min(length, mss) && board.inFlight > 0)) return;
+      // The pacer's time will come.
+      if (frto === null && this.#allowance < Math.min(length, mss)) return;
       const part = length > room ? Math.max(Math.min(length, mss), room - room % mss) : length;
       board.cut(part);
       const sent = piece.fin
@@ -354,6 +376,7 @@ export class Sender {
 
   #left(bytes: number, now: Micros): void {
     this.#lastLeft = now;
+    if (this.#allowance < UNPACED) this.#paced(bytes, now);
     if (this.#recovery.kind === "fast") this.#recovery.prr.onSend(bytes);
     if (!this.#deadlines.has(TIMER_RTO)) this.#arm(now);
     if (!this.#deadlines.has(TIMER_PROBE)) this.#armProbe();
@@ -434,6 +457,56 @@ export class Sender {
     this.#left(sent, now);
   }
 
+  /**
+   * A pass begins: how much the pacer lets out in it; `waiting`: there may be something to send. Controllers may ask for a rate. With `spread` bursts are
+   * spread, too: an initial window, and what follows a pause, which no ACK clock spaces (RFC 9002 §7.7), or ACKs that come together as they have waited
+   * behind data of the other direction. While ACKs keep their distance it holds nothing back.
+   */
+  pace(waiting: boolean, spread: boolean, now: Micros): void {
+    const rate = this.#controller?.pacingRate;
+    this.#allowance = UNPACED;
+    if (rate === undefined && (!spread || this.rtt.srtt < SHORT)) return;
+    if (!waiting && this.board.lost === 0) return;
+    if (rate === undefined) this.#spread();
+    else this.#pace = rate;
+    const { payload } = this.#mtu;
+    const budget = this.#pacer === null
+      ? burst(this.#pace, payload)
+      : this.#pacer.budget(this.#pace, payload, now);
+    if (budget < UNPACED) this.#allowance = budget;
+  }
+
+  /**
+   * RFC 6928 lets an initial window leave at once, which fills many a short queue: it takes a quarter of a round trip here, but for the burst. A larger
+   * one takes most of a round trip.
+   */
+  #spread(): void {
+    const { cwnd } = this;
+    const gain = cwnd < this.ssthresh ? SLOW_START_GAIN : AVOIDANCE_GAIN;
+    const first = FIRST_GAIN * Math.min(cwnd, initialWindow(this.#mtu.payload));
+    this.#pace = Math.max(first, gain * cwnd) * 1e6 / this.rtt.srtt;
+  }
+
+  #paced(bytes: number, now: Micros): void {
+    this.#allowance -= bytes;
+    if (this.#pacer !== null) return this.#pacer.sent(bytes);
+    const { payload } = this.#mtu;
+    // Who sends no more than a segment in a round trip has no need of one.
+    const { inFlight } = this.board;
+    if (inFlight <= payload) return;
+    this.#pacer = new Pacer(this.#pace, payload, now);
+    this.#pacer.sent(inFlight);
+  }
+
+  /** A pass is over: where there may be something to send, the next comes when the pacer lets more out. */
+  holdBack(waiting: boolean): void {
+    if (this.#pacer === null) return;
+    const { board } = this;
+    const held = (waiting || board.lost > 0) && this.#allowance < this.#mtu.payload;
+    if (held) this.#pacer.arm(this.#deadlines);
+    else this.#deadlines.set(TIMER_PACE, Infinity);
+  }
+
   /** After a timeout's length without data the window of then says nothing of now (RFC 5681 §4.1). */
   restart(now: Micros): void {
     const { board, rtt } = this;
@@ -445,10 +518,16 @@ export class Sender {
     this.#controller?.onRestart?.(idle);
   }
 
-  /** A pass has sent what it could: notes whether the window held it back (RFC 7661), or `starved`: there was nothing to send. */
+  /**
+   * A pass has sent what it could: notes whether the window held it back (RFC 7661), or nobody gave it more: there was nothing to send, `starved`, or the
+   * scheduler has left it room.
+   */
   passed(starved: boolean): void {
-    if (this.full) this.#limitedUntil = this.board.nxt;
-    else if (starved) this.rate.limit(this.board.inFlight);
+    const { board } = this;
+    if (this.full) this.#limitedUntil = board.nxt;
+    else if (board.lost === 0 && (starved || this.room >= this.#mtu.payload)) {
+      this.rate.limit(board.inFlight);
+    }
   }
 
   /**

@@ -21,6 +21,8 @@ export const DEFAULT_KEEP_ALIVE: KeepAlive = Object.freeze({
 
 /** The choices that hold for one connection and all of its subflows. */
 export interface TcpSettings {
+  /** Bursts are spread (RFC 9002 §7.7). */
+  readonly pacing: boolean;
   /** SACK is offered and accepted (RFC 2018 §2). */
   readonly sack: boolean;
   /** Most connections of a listener between SYN and third ACK; null: as many as may wait to be accepted, 1024 at most. */
@@ -48,6 +50,7 @@ export type SynCookieMode = "off" | "pressure" | "always";
 
 /** What holds where nothing else is asked for. */
 export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
+  pacing: true,
   sack: true,
   synBacklog: null,
   synCookies: "pressure",

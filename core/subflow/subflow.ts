@@ -28,6 +28,7 @@ import {
   TIMER_ACK,
   TIMER_END,
   TIMER_KEEPALIVE,
+  TIMER_PACE,
   TIMER_PROBE,
   TIMER_RACK,
   TIMER_RTO,
@@ -742,6 +743,8 @@ export class Subflow implements SubflowView {
         return OUTCOME_WORK;
       case TIMER_RACK:
         return this.sender.reorderingTimeout(now);
+      case TIMER_PACE:
+        return OUTCOME_WORK;
       case TIMER_THIRD_ACK:
         return this.#thirdAckTimeout(now);
       case TIMER_PROBE:

@@ -156,31 +156,45 @@ describe("guardCongestionControl", () => {
     assertEquals([flow!.cwnd, flow!.controller!.ownsRecovery], [10 * MSS, true]);
   });
 
-  it("replaces at once what asks for pacing, which is not carried out yet", () => {
+  it("takes a pacing rate over, in whatever call it appears and goes again", () => {
     const faults: PluginFault[] = [];
-    let cwnd = 10 * MSS;
     let pacingRate: number | undefined = undefined;
     const plugin = joins(() => ({
-      ...constant(0),
-      get cwnd() {
-        return cwnd;
-      },
+      ...constant(10 * MSS),
       get pacingRate() {
         return pacingRate;
       },
-    } as CongestionController));
+    }));
     const guarded = guardCongestionControl(plugin, reno(), hears((fault) => faults.push(fault)));
     const [flow] = new TestConnection(guarded, [[10, 50]]).subflows;
+    assertEquals(flow!.controller!.pacingRate, undefined);
+    for (const rate of [1e6, 123.4, Number.MAX_VALUE, undefined]) {
+      pacingRate = rate;
+      ack(flow!, MSS);
+      assertEquals(flow!.controller!.pacingRate, rate);
+    }
     assertEquals(faults, []);
-    pacingRate = 1e6;
-    ack(flow!, MSS);
-    assertEquals(faults.map(({ what, replaced }) => [what, replaced]), [
-      ["set pacingRate, which is not carried out yet", true],
-    ]);
-    cwnd = 99 * MSS;
-    ack(flow!, MSS);
-    assertEquals([flow!.controller!.pacingRate, faults.length], [undefined, 1]);
-    assert(flow!.cwnd < 20 * MSS);
+  });
+
+  it("follows the default's rate, none, where the plugin's is no rate", () => {
+    const wrong = [0, -1, NaN, Infinity, "1e6", null, MSS / 60 - 0.1];
+    for (const rate of wrong) {
+      const faults: PluginFault[] = [];
+      let pacingRate: unknown = 1e6;
+      const plugin = joins(() => ({
+        ...constant(10 * MSS),
+        get pacingRate() {
+          return pacingRate as number;
+        },
+      }));
+      const guarded = guardCongestionControl(plugin, reno(), hears((fault) => faults.push(fault)));
+      const [flow] = new TestConnection(guarded, [[10, 50]]).subflows;
+      assertEquals(flow!.controller!.pacingRate, 1e6);
+      pacingRate = rate;
+      ack(flow!, MSS);
+      assertEquals(flow!.controller!.pacingRate, undefined);
+      assertEquals(faults.map(({ rule }) => rule), ["sane-window"]);
+    }
   });
 
   it("bears a window that a segment has outgrown, none that was set below it", () => {

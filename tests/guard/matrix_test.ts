@@ -157,7 +157,7 @@ const VALUES: Readonly<Record<Kind, Readonly<Record<string, Judge>>>> = {
   "congestion-control": {
     cwnd: value(),
     ssthresh: value("gives 1e300", "gives Infinity"),
-    pacingRate: value("gives undefined"),
+    pacingRate: value("gives undefined", "gives 1e300"),
     ownsRecovery: value("gives undefined", "gives true"),
   },
   "path-manager": {},

@@ -129,7 +129,7 @@ export const PLUGINS = {
   "sets cwnd to NaN": [sets({ cwnd: NaN }), "set cwnd to NaN"],
   "sets cwnd to a text": [sets({ cwnd: "14600" }), 'set cwnd to "14600"'],
   "sets ssthresh to NaN": [sets({ ssthresh: NaN }), "set ssthresh to NaN"],
-  "sets pacingRate": [sets({ pacingRate: 1 }), "set pacingRate, which is not carried out yet"],
+  "sets pacingRate": [sets({ pacingRate: 1 }), "set pacingRate to 1, less than a segment a minute"],
   "throws in onAck": [sets({ onAck: fails }), "threw in onAck"],
   "writes to what an ACK told": [
     sets({ onAck: (ack) => Object.assign(ack, { acked: NaN, delivered: -1 }) }),

@@ -65,7 +65,7 @@ const EVERYWHERE: readonly (readonly [name: string, says: string])[] = [
   ["never-throws", "No call throws."],
   [
     "sane-window",
-    "After every call cwnd is a number of at least one segment, 2^30 at most, and ssthresh at least one segment; there is no pacingRate, as it is not carried out yet.",
+    "After every call cwnd is a number of at least one segment, 2^30 at most, and ssthresh at least one segment; pacingRate, where there is one, is a finite number of at least a segment a minute.",
   ],
   [
     "grows-by-acks",

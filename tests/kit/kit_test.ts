@@ -18,7 +18,7 @@ import indexTwice from "../broken/index_twice.ts";
 import looksAhead from "../broken/looks_ahead.ts";
 import mathRandom from "../broken/math_random.ts";
 import namesClosedPath from "../broken/names_closed_path.ts";
-import paced from "../broken/paced.ts";
+import pacesAtNothing from "../broken/paces_at_nothing.ts";
 import pollsForEver from "../broken/polls_for_ever.ts";
 import tenTimesReno from "../broken/ten_times_reno.ts";
 import thresholdOfNothing from "../broken/threshold_of_nothing.ts";
@@ -57,7 +57,7 @@ const BROKEN: readonly (readonly [plugin: Plugin, rule: string])[] = [
   [looksAhead(), "sane-options"],
   [cwndNan(), "sane-window"],
   [cwndZero(), "sane-window"],
-  [paced(), "sane-window"],
+  [pacesAtNothing(), "sane-window"],
   [thresholdOfNothing(), "sane-window"],
   [tenTimesReno(), "spares-the-path"],
   [cwndGrowsWithoutAck(), "grows-by-acks"],

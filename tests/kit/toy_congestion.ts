@@ -216,7 +216,9 @@ class ToyCongestion implements ConnectionView {
       flow.controller = new Fixed();
     } else if (!(ssthresh >= MSS)) {
       this.#breaches.note("sane-window", `ssthresh is ${ssthresh} after ${after}`);
-    } else if (pacingRate !== undefined) {
+    } else if (
+      pacingRate !== undefined && !(pacingRate >= flow.mss / 60 && pacingRate < Infinity)
+    ) {
       this.#breaches.note("sane-window", `pacingRate is ${pacingRate} after ${after}`);
     }
     flow.known = flow.cwnd;

@@ -157,7 +157,7 @@ export interface DialogueOptions {
   readonly maxSegments?: number;
   readonly experiments?: Experiments;
   readonly memory?: MemoryLimits;
-  /** What is chosen of the TCP engine. */
+  /** What is chosen of the TCP engine; a window leaves at once unless it is asked to be paced. */
   readonly tcp?: Partial<TcpSettings>;
   readonly policies?: Partial<Policies>;
   /** Every initial number and random word of this host. */
@@ -201,7 +201,7 @@ export class Dialogue implements Disposable {
       report: (fault) => this.faults.push(fault),
       experiments: { isn, ...options.experiments },
       ...(options.memory === undefined ? {} : { memory: options.memory }),
-      tcp: { ...DEFAULT_SETTINGS, ...options.tcp },
+      tcp: { ...DEFAULT_SETTINGS, pacing: false, ...options.tcp },
     });
     this.links = [0, 1].map((i) =>
       new ScriptedLink(`link${i}`, this.sent, options.mtu ?? 1500, options.maxSegments ?? 1)

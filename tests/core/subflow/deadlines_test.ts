@@ -7,6 +7,7 @@ import {
   TIMER_ACK,
   TIMER_END,
   TIMER_KEEPALIVE,
+  TIMER_PACE,
   TIMER_PROBE,
   TIMER_RACK,
   TIMER_RTO,
@@ -87,6 +88,7 @@ describe("the deadlines of a subflow", () => {
       TIMER_THIRD_ACK,
       TIMER_PROBE,
       TIMER_RTO,
+      TIMER_PACE,
       TIMER_KEEPALIVE,
     ];
     assertEquals(names, Array.from({ length: SUBFLOW_TIMERS }, (_, i) => i));
