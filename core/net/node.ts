@@ -308,7 +308,7 @@ export class MptcpDuplex extends Duplex {
     chunks: { chunk: Uint8Array; encoding: string }[],
     callback: (error?: Error | null) => void,
   ): void {
-    // A head and a body in one piece: two writes would leave as two segments.
+    // A head and a body in one piece, and all that was written between cork() and uncork(): several writes would leave as several segments.
     const all = chunks.length === 1 ? chunks[0]!.chunk : Buffer.concat(chunks.map((c) => c.chunk));
     this._write(all, "buffer", callback);
   }

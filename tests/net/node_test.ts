@@ -72,6 +72,11 @@ describe("toDuplex()", () => {
     });
     assertEquals(socket.setNoDelay(false).setKeepAlive(true, 1000), socket);
     assertEquals(clientSocket.noDelay, false);
+    socket.cork();
+    socket.write("he");
+    socket.write("llo");
+    socket.uncork();
+    assertEquals(clientSocket.corks, [false], "one write");
     // As Node: the first probe after the delay, ten in all, a second apart.
     assertEquals(clientSocket.keepAlive, { idle: 1e6, interval: 1e6, count: 10 });
     socket.setKeepAlive(true, 999);
@@ -81,7 +86,6 @@ describe("toDuplex()", () => {
     socket.setKeepAlive();
     assertEquals(clientSocket.keepAlive, null);
     assertEquals(socket.unref().ref(), socket);
-    socket.write("hello");
     const buffer = new Uint8Array(10);
     assertEquals(await server.read(buffer), 5);
     await server.write(buffer.subarray(0, 3));
