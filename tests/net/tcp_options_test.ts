@@ -43,6 +43,19 @@ Deno.test("'tcp' of a listener bounds half-open connections, and says when SYNs 
   );
 });
 
+for (const name of ["tlp", "frto", "undo"] as const) {
+  Deno.test(`'tcp.${name}' is true, or false`, () => {
+    assertEquals(tcpSettings("connect", {})[name], true);
+    assertEquals(tcpSettings("connect", { [name]: false })[name], false);
+    assertEquals(tcpSettings("connect", {}, { ...DEFAULT_SETTINGS, [name]: false })[name], false);
+    assertThrows(
+      () => tcpSettings("emulate", { [name]: "on" } as never),
+      TypeError,
+      `Cannot emulate as 'tcp.${name}' must be true or false: current value is "on"`,
+    );
+  });
+}
+
 for (const side of ["host", "connect", "listen"] as const) {
   Deno.test(`'tcp' of ${side} without SACK: it is not agreed`, async () => {
     const off = { tcp: { sack: false } };

@@ -250,7 +250,7 @@ for (const mptcp of [true, false]) {
     });
 
     it("holds for 200 ms, also where ACKs come meanwhile", () => {
-      using d = new Dialogue();
+      using d = new Dialogue({ tcp: { tlp: false } });
       const { peer, app } = d.opened({ mptcp });
       app.write(100);
       app.write(10, true);
@@ -276,7 +276,7 @@ for (const mptcp of [true, false]) {
     });
 
     it("neither delays nor spoils what goes again", () => {
-      using d = new Dialogue();
+      using d = new Dialogue({ tcp: { tlp: false } });
       const { peer, app } = d.opened({ mptcp });
       app.write(100);
       peer.lose();

@@ -6,6 +6,7 @@ import { Heard } from "../../../core/subflow/heard.ts";
 import { Rtt } from "../../../core/subflow/rtt.ts";
 import { Tlp } from "../../../core/subflow/tlp.ts";
 import { Dialogue } from "../../support/dialogue.ts";
+import { joined } from "../../support/joins.ts";
 import type { Got, Peer } from "../../support/scripted_peer.ts";
 
 /** Payload of a full segment of plain TCP with timestamps, and without. */
@@ -454,5 +455,82 @@ describe("lost repeats (RFC 8985 §9.1)", () => {
     s.d.pass(RTT);
     s.peer.acks();
     assertEquals([s.d.counter("TCPTimeouts"), s.d.counter("TCPSackRecovery")], [0, 1]);
+  });
+});
+
+describe("tail loss probes of several subflows (RFC 8985 §7, RFC 8684 §3.3)", () => {
+  it("RFC 8985 §7.3: where the scheduler gives what is new to another path, the last segment goes again", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 100e3 });
+    const [fast] = app.socket.subflows;
+    const { mss } = fast!;
+    app.write(10 * mss);
+    const sent = first.takeAll();
+    assertEquals(sent.length, 10);
+    app.write(2 * mss);
+    assertEquals(second.takeAll().length, 2);
+    d.pass(20e3);
+    const again = first.take();
+    assertEquals([again.seq, again.end], [sent.at(-1)!.seq, sent.at(-1)!.end]);
+    assertEquals([first.pending, second.pending], [false, false]);
+    assertEquals(d.counter("TCPLossProbes"), 1);
+  });
+
+  it("RFC 8985 §7.3: new data of the connection go on the path that asks, where no other has room", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 100e3 });
+    const { mss } = app.socket.subflows[0]!;
+    app.write(30 * mss);
+    const sent = [...first.takeAll(), ...second.takeAll()];
+    assertEquals(sent.length, 20);
+    d.pass(20e3);
+    const probe = first.take();
+    const next = 1 + 20 * mss;
+    assert(probe.options.some((each) => each.startsWith(`map8 ${next} `)), `${probe.options}`);
+    assertEquals(second.pending, false);
+  });
+});
+
+describe("the timeout behind a probe (RFC 6298 §5)", () => {
+  it("RFC 6298 §5.5: doubles each time, no probe between, up to a minute", () => {
+    using s = written(2);
+    assertEquals(s.d.untilSent(), 2 * RTT);
+    s.peer.takeAll();
+    for (let wait = RTO; wait < 60e6; wait = Math.min(60e6, 2 * wait)) {
+      assertEquals(s.d.untilSent(), wait);
+      s.peer.gets(line(0));
+      s.d.silent();
+    }
+    assertEquals(s.d.untilSent(), 60e6);
+    assertEquals(s.d.counter("TCPLossProbes"), 1);
+  });
+
+  it("RFC 6298 §5.7: the back-off ends with a sample, and a probe may be sent again", () => {
+    using s = written(2);
+    for (let i = 0; i < 3; i++) s.d.untilSent(), s.peer.takeAll();
+    assertEquals(s.subflow.sender.rtt.backedOff, 2);
+    s.d.pass(RTT);
+    s.peer.acks();
+    assertEquals(s.subflow.sender.rtt.backedOff, 0);
+    const { srtt } = s.subflow;
+    s.app.write(2 * MSS);
+    s.peer.takeAll();
+    assert(Math.abs(s.d.untilSent() - 2 * srtt) < 2);
+    s.peer.gets(line(3));
+    assertEquals(s.d.counter("TCPLossProbes"), 2);
+  });
+
+  it("RFC 6298 §5.3: an ACK of new data starts it anew, what it repairs goes by slow start", () => {
+    using s = written(4);
+    s.d.untilSent();
+    s.peer.takeAll();
+    s.d.untilSent();
+    s.peer.gets(line(0));
+    s.d.pass(RTT);
+    acks(s.peer, 1);
+    assertEquals(ranges(s.peer.takeAll()), ["1:2", "2:3"]);
+    const { rto } = s.subflow.sender.rtt;
+    assertEquals(s.d.untilSent(), rto);
+    s.peer.gets(line(1));
   });
 });
