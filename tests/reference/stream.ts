@@ -3,7 +3,7 @@
 import { Ranges } from "./ranges.ts";
 
 /** Most ranges above the first hole. */
-export const MOST_RANGES = 1024;
+export const MOST_RANGES = 32768;
 const PAGE = 65536;
 
 /** Bytes at offsets, of which the first copy stays. */

@@ -20,6 +20,7 @@ import {
   SEGMENT_FILLED,
   SEGMENT_GAP,
   SEGMENT_MEMORY,
+  SEGMENT_PRUNED,
   SEGMENT_STAGED,
   TX_SACK,
   USAGE_BYTES,
@@ -201,17 +202,48 @@ describe("a subflow's receiver", () => {
     assertEquals(receiver_sack(receiver, 0, 0, 0, 0), 0);
   });
 
-  it("refuses the segment that needs one range too many, and changes nothing", () => {
+  it("takes as many holes as there are, and fills them from below", () => {
     receiver_map(receiver, 1, 1, 1e6, NONE, NO_LIMIT);
-    for (let i = 0; i < MOST_RANGES; i++) assertEquals(segment(3 + 2 * i, text("x")), SEGMENT_GAP);
+    const empty = host_usage(host, USAGE_BYTES);
+    for (let i = 0; i < 20_000; i++) segment(3 + 2 * i, text("x"));
+    assertEquals(record(RECEIVER_RANGES), 20_000);
+    assertEquals(receiver_sack(receiver, 0, 3, 0, 0), 3);
+    const latest = [40_001, 40_002, 39_999, 40_000, 39_997, 39_998];
+    assertEquals([...u32.subarray(TX_SACK, TX_SACK + 6)], latest);
+    for (let i = 0; i < 20_000; i++) segment(2 * i + (i === 0 ? 1 : 2), text(i === 0 ? "yy" : "y"));
+    assertEquals([record(RECEIVER_NEXT), record(RECEIVER_RANGES)], [40_002, 0]);
+    // The list is given back.
+    stream_release(stream, 40_002);
+    assertEquals(host_usage(host, USAGE_BYTES) <= empty + 8192, true);
+  });
+
+  it("finds the latest ranges where those before were joined", () => {
+    receiver_map(receiver, 1, 1, 1e6, NONE, NO_LIMIT);
+    for (let i = 0; i < 40; i++) segment(3 + 2 * i, text("x"));
+    // All of the last thirty become one.
+    for (let i = 10; i < 39; i++) segment(4 + 2 * i, text("y"));
+    assertEquals(receiver_sack(receiver, 0, 4, 0, 0), 4);
+    assertEquals([...u32.subarray(TX_SACK, TX_SACK + 8)], [23, 82, 21, 22, 19, 20, 17, 18]);
+  });
+
+  it("drops the farthest range for one too many that is nearer, and refuses it when it is the farthest", () => {
+    receiver_map(receiver, 1, 1, 1e6, NONE, NO_LIMIT);
+    for (let i = 0; i < MOST_RANGES; i++) {
+      assertEquals(segment(9 + 2 * i, text("x")), SEGMENT_GAP);
+    }
+    const top = record(RECEIVER_TOP);
     const before = host_usage(host, USAGE_BYTES);
     assertEquals(segment(500_000, text("y")), SEGMENT_MEMORY);
-    assertEquals(record(RECEIVER_RANGES), MOST_RANGES);
-    assertEquals(record(RECEIVER_TOP), 4 + 2 * (MOST_RANGES - 1));
+    assertEquals([record(RECEIVER_RANGES), record(RECEIVER_TOP)], [MOST_RANGES, top]);
     assertEquals(host_usage(host, USAGE_BYTES), before);
     // What joins ranges is welcome.
-    assertEquals(segment(4, text("z")), SEGMENT_GAP | SEGMENT_FILLED);
+    assertEquals(segment(10, text("z")), SEGMENT_GAP | SEGMENT_FILLED);
     assertEquals(segment(500_000, text("y")), SEGMENT_GAP);
+    // A nearer one makes the end of it go, a page at a time; plain TCP has it sent again (RFC 2018 §8).
+    assertEquals(segment(4, text("w")), SEGMENT_GAP | SEGMENT_FILLED | SEGMENT_PRUNED);
+    assertEquals(record(RECEIVER_TOP), top);
+    assertEquals(segment(1, text("abc")), SEGMENT_ADVANCED | SEGMENT_DATA | SEGMENT_FILLED);
+    assertEquals(record(RECEIVER_NEXT), 5);
   });
 
   it("holds no page when everything was read", () => {

@@ -96,13 +96,13 @@ describe("stream, receive side", () => {
     const stream = stream_new(host, 0);
     const at = scratch.put(new Uint8Array(4000));
     for (let i = 1; i <= MOST_RANGES; i++) {
-      assertEquals(stream_place(stream, i * 100_000, at, 1), 1);
+      assertEquals(stream_place(stream, 100 + 2 * i, at, 1), 1);
     }
     const bytes = host_usage(host, USAGE_BYTES);
-    assertEquals(stream_place(stream, 50_000, at, 1), -1);
+    assertEquals(stream_place(stream, 50, at, 1), -1);
     assertEquals(host_usage(host, USAGE_BYTES), bytes);
     assertEquals(stream_place(stream, 0, at, 1), 1);
-    assertEquals(stream_place(stream, 100_001, at, 1), 1);
+    assertEquals(stream_place(stream, 103, at, 1), 1);
     assertEquals(f64[(stream_record(stream) >> 3) + STREAM_NEXT], 1);
     host_free(host);
   });

@@ -132,6 +132,11 @@ export function shortageClear(): void {
   shortage = false;
 }
 
+/** A list has no place for what is asked for: what lies farthest shall make some. */
+export function shortageNote(): void {
+  shortage = true;
+}
+
 /** Counts `bytes`, or takes them off, for `host`. */
 export function hostCharge(host: Host, bytes: f64): void {
   host.bytes += bytes;

@@ -15,6 +15,12 @@ import { Receiver, receiverOf, stageTake } from "./receiver";
 import { deliverStaged, makeRoom, report, reportClear, reserveData, sound, sumStaged } from "./reassembly";
 import { Stream, streamOf, streamTrim } from "./stream";
 
+/** Makes room for `more` mappings from `ssn` on. */
+function reserve(receiver: Receiver, stream: Stream, more: i32, ssn: f64): bool {
+  const holes = receiver.ranges.count;
+  return mappingsReserve(receiver.mappings, stream.account, more, holes, ssn <= receiver.next);
+}
+
 /** Bytes of [start, end) that have not come on the subflow. */
 function missingBytes(receiver: Receiver, start: f64, end: f64): f64 {
   start = max(start, receiver.next);
@@ -56,7 +62,7 @@ function learnPlain(
   if (mappings.count == 0 && receiver.staged.count == 0) {
     const missing = missingBytes(receiver, ssn, end);
     if (missing == 0) return 0;
-    if (!mappingsReserve(mappings, stream.account, 1, ssn <= receiver.next)) return SEGMENT_MEMORY;
+    if (!reserve(receiver, stream, 1, ssn)) return SEGMENT_MEMORY;
     mappingsAdd(mappings, ssn, end, delta, missing, -1, 0);
     return MAPPING_NEW;
   }
@@ -104,7 +110,7 @@ function learnPlain(
     if (pass == 0) {
       if (
         !rangesRoom(receiver.staged, stream.account, parts) ||
-        (added > 0 && !mappingsReserve(mappings, stream.account, added, ssn <= receiver.next))
+        (added > 0 && !reserve(receiver, stream, added, ssn))
       ) return refuse(stream);
     }
   }
@@ -141,7 +147,7 @@ function learnSummed(
     sum = fold(<u64> sum + sumStaged(receiver, stagedStart, stagedEnd, ssn));
   }
   if (missing > 0) {
-    if (!mappingsReserve(mappings, stream.account, 1, ssn <= receiver.next)) return SEGMENT_MEMORY;
+    if (!reserve(receiver, stream, 1, ssn)) return SEGMENT_MEMORY;
     mappingsAdd(mappings, ssn, end, delta, missing, expected, sum);
     return MAPPING_NEW;
   }

@@ -2,8 +2,9 @@
 // bytes have come, so that there are few.
 
 import { Account, accountAllocate, accountRelease } from "./host";
-import { MOST_RANGES } from "./ranges";
 
+/** Most mappings beside those of which a part has come, so that a peer that sends nothing but mappings gets no more memory than these. */
+const MOST_UNTOUCHED: i32 = 1024;
 const FIRST_CAPACITY: i32 = 3; // 144 bytes, a block of 256
 
 @unmanaged
@@ -46,15 +47,16 @@ export function mappingsFind(mappings: Mappings, ssn: f64): i32 {
 /** Further mappings for what is in order: those above holes shall not keep it out. */
 const RESERVE: i32 = 16;
 
-/** Makes room for `more`, `next` when they begin with what is in order; false when that would be too many, or more than the connection may hold. */
+/** Makes room for `more` where there are `holes`, each of which may lie in another one; `next` when they begin with what is in order; false when that would be too many, or more than the connection may hold. */
 export function mappingsReserve(
   mappings: Mappings,
   account: Account,
   more: i32,
+  holes: i32,
   next: bool,
 ): bool {
   const count = mappings.count + more;
-  if (count > MOST_RANGES + (next ? RESERVE : 0)) return false;
+  if (count > MOST_UNTOUCHED + holes + (next ? RESERVE : 0)) return false;
   if (count <= mappings.capacity) return true;
   const capacity = max(count, max(FIRST_CAPACITY, mappings.capacity << 1));
   const list = accountAllocate(account, capacity * <i32> offsetof<Mapping>());

@@ -1,9 +1,14 @@
 // Sorted lists of disjoint ranges of offsets, [start, end), which never touch one another: what lies above the first hole of a stream or a subflow.
 
-import { Account, accountAllocate, accountRelease } from "./host";
+import { Account, accountAllocate, accountRelease, shortageNote } from "./host";
 
-/** Most ranges in a list: a peer that sends every other byte gets no more memory than this. */
-export const MOST_RANGES: i32 = 1024;
+/**
+ * Most ranges in a list, so that a change in its midst costs microseconds whatever a peer sends: twice as many as there are holes when every other
+ * segment of 10 Gbit/s and 20 ms, or of 64 MB in segments of 1,024 bytes, is lost. What would be more makes the farthest go.
+ */
+export const MOST_RANGES: i32 = 32768;
+/** A list that was longer is given back when it is empty. */
+const KEPT_CAPACITY: i32 = 128;
 const FIRST_CAPACITY: i32 = 5; // 120 bytes, a block of 128
 
 @unmanaged
@@ -13,38 +18,60 @@ export class Range {
   changed: f64; // larger for a range that changed later
 }
 
-/** Part of a record. Zeroes are an empty list. */
+/** Part of a record. Zeroes are an empty list. Holes are filled from below and made above: places are free at both ends, so that neither moves the rest. */
 @unmanaged
 export class Ranges {
   list: usize;
   count: i32;
   capacity: i32;
+  first: i32; // places free before the first range
 }
 
 // @ts-ignore: decorator
 @inline
 export function rangeAt(ranges: Ranges, index: i32): Range {
-  return changetype<Range>(ranges.list + <usize> index * offsetof<Range>());
+  return changetype<Range>(ranges.list + <usize> (ranges.first + index) * offsetof<Range>());
+}
+
+/** Bytes of so many ranges. */
+// @ts-ignore: decorator
+@inline
+function sizeOf(count: i32): usize {
+  return <usize> count * offsetof<Range>();
 }
 
 /** Makes room for `more` ranges, whatever their number; false when there is no memory. */
 export function rangesRoom(ranges: Ranges, account: Account, more: i32): bool {
-  const count = ranges.count + more;
-  if (count <= ranges.capacity) return true;
-  const size = max(count, max(FIRST_CAPACITY, ranges.capacity << 1)) * <i32> offsetof<Range>();
-  const list = accountAllocate(account, size);
-  if (list == 0) return false;
-  memory.copy(list, ranges.list, <usize> ranges.count * offsetof<Range>());
-  accountRelease(account, ranges.list);
-  ranges.list = list;
-  ranges.capacity = size / <i32> offsetof<Range>();
+  const count = ranges.count;
+  const capacity = ranges.capacity;
+  const first = ranges.first;
+  if (first + count + more <= capacity) return true;
+  const fits = count + more <= capacity;
+  // With few places free at the front the list would soon move again.
+  const slides = fits && first >= capacity >> 2;
+  const size = max(count + more, max(FIRST_CAPACITY, capacity << 1)) * <i32> offsetof<Range>();
+  const list: usize = slides ? 0 : accountAllocate(account, size);
+  if (list == 0) {
+    if (!fits) return false;
+    memory.copy(ranges.list, ranges.list + sizeOf(first), sizeOf(count));
+  } else {
+    memory.copy(list, ranges.list + sizeOf(first), sizeOf(count));
+    accountRelease(account, ranges.list);
+    ranges.list = list;
+    ranges.capacity = size / <i32> offsetof<Range>();
+  }
+  ranges.first = 0;
   return true;
 }
 
 /** Makes room for `more` ranges that are to stay; false when that would be too many, or more than the connection may hold. */
 export function rangesReserve(ranges: Ranges, account: Account, more: i32): bool {
   if (more == 0) return true;
-  return ranges.count + more <= MOST_RANGES && rangesRoom(ranges, account, more);
+  if (ranges.count + more > MOST_RANGES) {
+    shortageNote();
+    return false;
+  }
+  return rangesRoom(ranges, account, more);
 }
 
 export function rangesFree(ranges: Ranges, account: Account): void {
@@ -52,6 +79,12 @@ export function rangesFree(ranges: Ranges, account: Account): void {
   ranges.list = 0;
   ranges.count = 0;
   ranges.capacity = 0;
+  ranges.first = 0;
+}
+
+/** Gives a long list back that has become empty. */
+export function rangesRest(ranges: Ranges, account: Account): void {
+  if (ranges.count == 0 && ranges.capacity > KEPT_CAPACITY) rangesFree(ranges, account);
 }
 
 /** Index of the first range that ends at or above `offset`, the count when there is none. */
@@ -75,24 +108,32 @@ export function rangesTouch(ranges: Ranges, start: f64, end: f64): bool {
   return index < ranges.count && rangeAt(ranges, index).start <= end;
 }
 
-/** Takes `count` ranges out. */
+/** Takes `count` ranges out: the fewer of those beside them move. */
 export function rangesDrop(ranges: Ranges, index: i32, count: i32): void {
   if (count == 0) return;
-  const to = changetype<usize>(rangeAt(ranges, index));
   const rest = ranges.count - index - count;
-  memory.copy(to, to + <usize> count * offsetof<Range>(), <usize> rest * offsetof<Range>());
+  const at = changetype<usize>(rangeAt(ranges, index));
   ranges.count -= count;
+  if (index <= rest) {
+    const start = changetype<usize>(rangeAt(ranges, 0));
+    memory.copy(start + sizeOf(count), start, sizeOf(index));
+    ranges.first = ranges.count == 0 ? 0 : ranges.first + count;
+  } else memory.copy(at, at + sizeOf(count), sizeOf(rest));
 }
 
 function insert(ranges: Ranges, index: i32, start: f64, end: f64, changed: f64): void {
-  const at = changetype<usize>(rangeAt(ranges, index));
-  memory.copy(
-    at + offsetof<Range>(),
-    at,
-    <usize> (ranges.count - index) * offsetof<Range>(),
-  );
+  const rest = ranges.count - index;
+  const full = ranges.first + ranges.count == ranges.capacity;
+  if (ranges.first > 0 && (index < rest || full)) {
+    const from = changetype<usize>(rangeAt(ranges, 0));
+    memory.copy(from - sizeOf(1), from, sizeOf(index));
+    ranges.first--;
+  } else {
+    const from = changetype<usize>(rangeAt(ranges, index));
+    memory.copy(from + sizeOf(1), from, sizeOf(rest));
+  }
   ranges.count++;
-  const range = changetype<Range>(at);
+  const range = rangeAt(ranges, index);
   range.start = start;
   range.end = end;
   range.changed = changed;

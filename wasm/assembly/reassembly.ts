@@ -27,12 +27,14 @@ import {
   rangesFind,
   rangesRemove,
   rangesReserve,
+  rangesRest,
   rangesRoom,
   rangesTouch,
 } from "./ranges";
 import {
   inPage,
   joinSum,
+  RECENT,
   Receiver,
   receiverOf,
   stageHold,
@@ -282,16 +284,64 @@ function settleMappings(
   receiver.mappingCount = <f64> mappings.count;
 }
 
+/** Notes that the range around `offset` has changed. */
+function changedLast(receiver: Receiver, offset: f64): void {
+  // One that goes on growing, which most do, takes one place.
+  const ranges = receiver.ranges;
+  const index = rangesFind(ranges, offset);
+  const range = rangeAt(ranges, index);
+  const count = receiver.recentCount;
+  let to = 0;
+  while (to < count) {
+    const other = load<f64>(receiver.recent(to));
+    if (other >= range.start && other <= range.end) break;
+    to++;
+  }
+  if (to == count) {
+    if (count < RECENT) receiver.recentCount++;
+    else to--;
+  }
+  memory.copy(receiver.recent(1), receiver.recent(0), <usize> to << 3);
+  store<f64>(receiver.recent(0), offset);
+}
+
+/** Of the ranges that changed last too few are left: finds them all anew. */
+function remember(receiver: Receiver): void {
+  const ranges = receiver.ranges;
+  let before: f64 = Infinity;
+  let count = 0;
+  while (count < RECENT) {
+    let best = -1;
+    let changed: f64 = 0;
+    for (let i = 0; i < ranges.count; i++) {
+      const range = rangeAt(ranges, i);
+      if (range.changed > changed && range.changed < before) {
+        changed = range.changed;
+        best = i;
+      }
+    }
+    if (best < 0) break;
+    before = changed;
+    store<f64>(receiver.recent(count++), rangeAt(ranges, best).start);
+  }
+  receiver.recentCount = count;
+}
+
 /** Notes [start, end) as received on the subflow, with room for one more range. */
-function advance(receiver: Receiver, start: f64, end: f64): void {
+function advance(receiver: Receiver, stream: Stream, start: f64, end: f64): void {
   const ranges = receiver.ranges;
   if (start > receiver.next) {
     report |= SEGMENT_GAP;
     receiver.changes += 1;
     rangesAdd(ranges, start, end, receiver.changes);
+    changedLast(receiver, start);
   } else {
     report |= SEGMENT_ADVANCED;
-    receiver.next = ranges.count == 0 ? end : rangesAbsorb(ranges, end);
+    if (ranges.count == 0) receiver.next = end;
+    else {
+      receiver.next = rangesAbsorb(ranges, end);
+      rangesRest(ranges, stream.account);
+    }
   }
   receiver.top = max(receiver.top, end);
   receiver.rangeCount = <f64> ranges.count;
@@ -347,7 +397,7 @@ export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, 
   if (stream == null) return 0;
   shortageClear();
   let result = takeSegment(receiver, stream, seq, from, length, limit);
-  // Too many ranges or mappings are no want of memory: what lies farthest is not in the way.
+  // Too many mappings are no want of memory: what lies farthest is not in the way.
   if (result != SEGMENT_MEMORY || !shortage) return result;
   const end = reach(receiver, stream, seq, length);
   let pruned = 0;
@@ -434,7 +484,7 @@ function takeSegment(
           mappingsDrop(receiver.mappings, index);
           receiver.mappingCount = <f64> receiver.mappings.count;
         }
-        advance(receiver, seq, end);
+        advance(receiver, stream, seq, end);
         return report;
       }
     }
@@ -459,7 +509,7 @@ function takeSegment(
   settleMappings(receiver, stream, start, end, limit);
   // Pages were made ready for bytes that did not come to the stream.
   if (report & SEGMENT_CHECKSUM) streamTrim(stream, stream.head, Infinity);
-  advance(receiver, start, end);
+  advance(receiver, stream, start, end);
   if (stream.next != dataNext) report |= SEGMENT_DATA;
   return report;
 }
@@ -496,22 +546,24 @@ export function receiver_sack(handle: i32, initial: u32, most: i32, from: f64, t
       writeBlock(block++, initial, rangeAt(ranges, index).start, rangeAt(ranges, index).end);
     }
   }
-  let before: f64 = Infinity;
-  while (block < most) {
-    let best = -1;
-    let changed: f64 = 0;
-    for (let i = 0; i < ranges.count; i++) {
-      const range = rangeAt(ranges, i);
-      if (range.changed > changed && range.changed < before) {
-        changed = range.changed;
-        best = i;
-      }
+  const own = block;
+  for (let tries = 0; tries < 2; tries++) {
+    block = own;
+    let valid = 0;
+    let last: f64 = Infinity;
+    for (let i = 0; i < receiver.recentCount && block < most; i++) {
+      const offset = load<f64>(receiver.recent(i));
+      const index = rangesFind(ranges, offset);
+      if (index == ranges.count || rangeAt(ranges, index).start > offset) continue;
+      const range = rangeAt(ranges, index);
+      // One that was joined to a later one has been told.
+      if (range.changed >= last) continue;
+      last = range.changed;
+      valid++;
+      if (index != around) writeBlock(block++, initial, range.start, range.end);
     }
-    if (best < 0) break;
-    before = changed;
-    if (best != around) {
-      writeBlock(block++, initial, rangeAt(ranges, best).start, rangeAt(ranges, best).end);
-    }
+    if (block == most || valid == ranges.count) break;
+    remember(receiver);
   }
   return block;
 }

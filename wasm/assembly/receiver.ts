@@ -22,11 +22,13 @@ import {
   pagesFree,
   pagesHold,
 } from "./pages";
-import { Ranges, rangesAdd, rangesFree, rangesRemove } from "./ranges";
+import { Ranges, rangesAdd, rangesFree, rangesRemove, rangesRest } from "./ranges";
 import { Stream, streamDestroy, streamOf } from "./stream";
 import { fold, rawCopySum, swap16 } from "./checksum";
 
-const RECORD: i32 = 256;
+const RECORD: i32 = 384;
+/** Ranges that are known to have changed last. */
+export const RECENT: i32 = 8;
 
 @unmanaged
 export class Receiver {
@@ -49,6 +51,7 @@ export class Receiver {
   previous: Receiver | null;
   following: Receiver | null;
   sibling: Receiver | null; // next one of the same stream
+  recentCount: i32;
 
   /** What came above `next`. */
   get ranges(): Ranges {
@@ -63,6 +66,10 @@ export class Receiver {
   }
   get pages(): Pages {
     return changetype<Pages>(changetype<usize>(this) + 192);
+  }
+  /** Address of an offset in the range that changed last, or as many changes before. */
+  recent(index: i32): usize {
+    return changetype<usize>(this) + 256 + (<usize> index << 3);
   }
 }
 
@@ -214,6 +221,7 @@ export function stagePut(receiver: Receiver, offset: f64, from: usize, length: i
 /** Takes staged bytes away: all of [start, end) must be staged, with room for one more range. */
 export function stageTake(receiver: Receiver, stream: Stream, start: f64, end: f64): void {
   rangesRemove(receiver.staged, start, end);
+  rangesRest(receiver.staged, stream.account);
   receiver.stagedBytes -= end - start;
   const pages = receiver.pages;
   while (start < end) {

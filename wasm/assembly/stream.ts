@@ -24,6 +24,7 @@ import {
   rangesFree,
   rangesRemove,
   rangesReserve,
+  rangesRest,
   rangesTouch,
 } from "./ranges";
 
@@ -248,8 +249,10 @@ export function streamPlace(stream: Stream, offset: f64, from: usize, length: i3
     }
     cursor = max(gapEnd, resume);
   }
-  if (start == next) stream.next = rangesAbsorb(ranges, end);
-  else rangesAdd(ranges, start, end, 0);
+  if (start == next) {
+    stream.next = rangesAbsorb(ranges, end);
+    rangesRest(ranges, stream.account);
+  } else rangesAdd(ranges, start, end, 0);
   stream.top = max(stream.top, end);
   return fresh;
 }
