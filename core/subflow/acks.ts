@@ -6,6 +6,9 @@ import type { Micros } from "../plugin.ts";
 /** How long an acknowledgement of one segment may wait for a second (RFC 9293 §3.8.6.3 allows 500 ms; Linux starts at 40). */
 export const DELAYED_ACK: Micros = 40e3;
 
+/** Full segments that come so far apart, 2.4 Mbit/s, are acknowledged one by one: there the sender has few in flight, and would wait for every second. */
+const SPARSE: Micros = 5e3;
+
 /** Acknowledgements of one subflow. */
 export class Acks {
   #now = false;
@@ -15,6 +18,8 @@ export class Acks {
   #edge = 0;
   #dataAck = 0;
   #segment = 536;
+  /** When the last full segment came. */
+  #lastFull: Micros = -2 * DELAYED_ACK;
 
   /** One must leave at the end of this batch. */
   get now(): boolean {
@@ -58,12 +63,17 @@ export class Acks {
 
   /**
    * Payload of `length` bytes was taken, `bits` tell how (SEGMENT_*); `most` is the largest segment there can be. True when its acknowledgement
-   * may wait: out of order, duplicate or filling a hole is acknowledged at once, else every second full segment (RFC 5681 §4.2).
+   * may wait: out of order, duplicate or filling a hole is acknowledged at once, else every second full segment (RFC 5681 §4.2), and each on a slow path,
+   * unless a pause lies before it.
    */
-  received(length: number, bits: number, most: number): boolean {
+  received(length: number, bits: number, most: number, now: Micros): boolean {
     this.#bytes += length;
     if (length > this.#segment) this.#segment = Math.max(this.#segment, Math.min(length, most));
+    const apart = now - this.#lastFull;
+    const full = length >= this.#segment;
+    if (full) this.#lastFull = now;
     if (
+      (full && apart >= SPARSE && apart <= DELAYED_ACK) ||
       (bits & (SEGMENT_GAP | SEGMENT_DUPLICATE | SEGMENT_FILLED)) !== 0 ||
       this.#bytes > this.#segment
     ) this.#now = true;

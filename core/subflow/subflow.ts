@@ -652,7 +652,7 @@ export class Subflow implements SubflowView {
       this.#cameAgain(this.receiver.duplicateFrom, this.receiver.duplicateTo, now);
     }
     const { length } = rx;
-    const waits = this.acks.received(length, bits, this.mtu.segment);
+    const waits = this.acks.received(length, bits, this.mtu.segment, now);
     if (waits && !this.#deadlines.has(TIMER_ACK)) {
       this.#deadlines.set(TIMER_ACK, now + DELAYED_ACK);
     }

@@ -14,30 +14,43 @@ const IN_ORDER = SEGMENT_ADVANCED | SEGMENT_DATA;
 describe("acknowledgements owed to the peer", () => {
   it("wait for the second full segment, a byte more than one is enough (RFC 5681 §4.2)", () => {
     const acks = new Acks();
-    assertEquals(acks.received(1000, IN_ORDER, 1400), true);
+    assertEquals(acks.received(1000, IN_ORDER, 1400, 0), true);
     assertEquals(acks.now, false);
-    assertEquals(acks.received(1, IN_ORDER, 1400), false);
+    assertEquals(acks.received(1, IN_ORDER, 1400, 0), false);
     assertEquals(acks.now, true);
   });
 
   it("count small segments by their bytes: 536 of them wait, 537 do not", () => {
     const acks = new Acks();
-    assertEquals(acks.received(500, IN_ORDER, 1400), true);
-    assertEquals(acks.received(36, IN_ORDER, 1400), true);
-    assertEquals(acks.received(1, IN_ORDER, 1400), false);
+    assertEquals(acks.received(500, IN_ORDER, 1400, 0), true);
+    assertEquals(acks.received(36, IN_ORDER, 1400, 0), true);
+    assertEquals(acks.received(1, IN_ORDER, 1400, 0), false);
   });
 
   it("do not wait for a super-segment: no segment is larger than there can be", () => {
     const acks = new Acks();
-    assertEquals(acks.received(2801, IN_ORDER, 1400), false);
+    assertEquals(acks.received(2801, IN_ORDER, 1400, 0), false);
     acks.settled();
-    assertEquals(acks.received(1400, IN_ORDER, 1400), true);
+    assertEquals(acks.received(1400, IN_ORDER, 1400, 0), true);
+  });
+
+  it("leave for each full segment on a slow path, 5 to 40 ms behind the one before", () => {
+    const acks = new Acks();
+    let now = 1e6;
+    const comes = (length: number, pause: number): boolean => {
+      acks.settled();
+      return acks.received(length, IN_ORDER, 1400, now += pause);
+    };
+    assertEquals(comes(1400, 0), true);
+    assertEquals([comes(1400, 4999), comes(1400, 5000), comes(1400, 40e3)], [true, false, false]);
+    // A request behind a pause may well be answered with data; a small one is no bulk.
+    assertEquals([comes(1400, 40_001), comes(1399, 5000), comes(1400, 5000)], [true, true, false]);
   });
 
   it("leave at once where a segment is out of order, a duplicate, or fills a hole (RFC 5681 §4.2)", () => {
     for (const bit of [SEGMENT_GAP, SEGMENT_DUPLICATE, SEGMENT_FILLED]) {
       const acks = new Acks();
-      assertEquals(acks.received(1, SEGMENT_ADVANCED | bit, 1400), false);
+      assertEquals(acks.received(1, SEGMENT_ADVANCED | bit, 1400, 0), false);
       assertEquals(acks.now, true);
     }
   });
@@ -45,11 +58,11 @@ describe("acknowledgements owed to the peer", () => {
   it("are owed until one has left, and then are counted anew", () => {
     const acks = new Acks();
     acks.need();
-    assertEquals(acks.received(1000, IN_ORDER, 1400), false);
+    assertEquals(acks.received(1000, IN_ORDER, 1400, 0), false);
     assertEquals(acks.now, true);
     acks.settled();
     assertEquals(acks.now, false);
-    assertEquals(acks.received(1000, IN_ORDER, 1400), true);
+    assertEquals(acks.received(1000, IN_ORDER, 1400, 0), true);
   });
 
   it("remember what the last one told; one without a DATA_ACK tells nothing of the data", () => {
