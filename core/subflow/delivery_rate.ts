@@ -1,4 +1,7 @@
-/** How fast a subflow's bytes arrive (delivery-rate samples as of BBR): between the sending of a segment and its acknowledgement. */
+/**
+ * How fast a subflow's bytes arrive (draft-cheng-iccrg-delivery-rate-estimation): what was delivered between the sending of a segment and its
+ * acknowledgement, over the longer of the times in which it was sent and acknowledged.
+ */
 
 import type { AckSample, Micros } from "../plugin.ts";
 import type { Heard } from "./heard.ts";
@@ -10,13 +13,14 @@ export type RateSample = {
   ]: AckSample[K];
 };
 
-/** The estimator of one subflow. What is sent takes `delivered`, `deliveredTime` and `appLimited` along and brings them back when it is delivered. */
+/** The estimator of one subflow. What is sent takes its figures along and brings them back when it is delivered. */
 export class DeliveryRate {
   #delivered = 0;
   /** Null before anything was sent. Boxed once, as `now` (CONTRIBUTING.md, Garbage). */
   #deliveredTime: Micros | null = null;
+  #firstSent: Micros | null = null;
   #rate = 0;
-  #appLimitedUntil = 0;
+  #appLimitedUntil = -1;
 
   /** Bytes delivered so far. */
   get delivered(): number {
@@ -28,6 +32,11 @@ export class DeliveryRate {
     return this.#deliveredTime ?? 0;
   }
 
+  /** When the segment was sent that was delivered last, or sending began (C.first_sent_time). */
+  get firstSent(): Micros {
+    return this.#firstSent ?? 0;
+  }
+
   /** Bytes a second; 0 before a first sample. */
   get rate(): number {
     return this.#rate;
@@ -35,12 +44,13 @@ export class DeliveryRate {
 
   /** What is sent now is limited by the application or the scheduler. */
   get appLimited(): boolean {
-    return this.#delivered < this.#appLimitedUntil;
+    return this.#delivered <= this.#appLimitedUntil;
   }
 
   /** Sending starts again with nothing in flight. */
   idle(now: Micros): void {
     this.#deliveredTime = now;
+    this.#firstSent = now;
   }
 
   /** Nothing is left to send while `inFlight` bytes are on their way: samples of these may only raise the estimate. */
@@ -61,8 +71,11 @@ export class DeliveryRate {
     sample.deliveryRate = 0;
     sample.appLimited = heard.appLimited;
     if (heard.priorDelivered < 0) return;
-    const interval = now - heard.priorTime;
-    if (interval <= 0) return;
+    this.#firstSent = heard.rateSent;
+    // ACKs that were held up and come together would tell too much, and so would a burst that they have let out.
+    const interval = Math.max(now - heard.priorTime, heard.rateSent - heard.rateFrom);
+    // Nothing takes less than the path's round trip: an ACK of the original that came behind the repeat.
+    if (interval <= 0 || interval < heard.minRtt) return;
     const rate = (this.#delivered - heard.priorDelivered) * 1e6 / interval;
     sample.deliveryRate = rate;
     if (!heard.appLimited || rate > this.#rate) this.#rate = rate;

@@ -9,6 +9,8 @@ export interface Delivery {
   readonly delivered: number;
   /** When the last of them was reported. */
   readonly deliveredTime: Micros;
+  /** When the segment was sent that was delivered last, or sending began. */
+  readonly firstSent: Micros;
   /** The application or the scheduler gives too little now. */
   readonly appLimited: boolean;
 }
@@ -23,6 +25,9 @@ export class Heard {
   priorDelivered = -1;
   /** When that was counted. */
   priorTime: Micros = 0;
+  /** When it was sent, and when the flight began whose rate it tells. */
+  rateSent: Micros = 0;
+  rateFrom: Micros = 0;
   /** The application gave too little then. */
   appLimited = false;
   /** When the segment sent last among those reported was sent; -1: none that tells (RFC 8985 §6.2 step 2). */
@@ -50,6 +55,8 @@ export class Heard {
     this.rtt = -1;
     this.priorDelivered = -1;
     this.priorTime = 0;
+    this.rateSent = 0;
+    this.rateFrom = 0;
     this.appLimited = false;
     this.sentTime = -1;
     this.sentEnd = 0;
@@ -95,6 +102,8 @@ export class Heard {
     if (part.priorDelivered >= this.priorDelivered) {
       this.priorDelivered = part.priorDelivered;
       this.priorTime = part.priorTime;
+      this.rateSent = part.time;
+      this.rateFrom = part.priorSent;
       this.appLimited = part.appLimited;
     }
     if (part.sends > 1) {

@@ -132,6 +132,7 @@ export class Part implements Piece {
   time: Micros = 0;
   priorDelivered = 0;
   priorTime: Micros = 0;
+  priorSent: Micros = 0;
   appLimited = false;
   /** It is LOST only by a timeout. */
   timedOut = false;
@@ -159,9 +160,9 @@ export class Part implements Piece {
     this.seq = seq;
     this.end = end;
     this.sends = 0;
-    this.appLimited = appLimited;
     this.timedOut = false;
     this.sent(delivery, now);
+    this.appLimited = appLimited;
   }
 
   /** Was sent, once more. */
@@ -170,6 +171,8 @@ export class Part implements Piece {
     this.time = now;
     this.priorDelivered = delivery.delivered;
     this.priorTime = delivery.deliveredTime;
+    this.priorSent = delivery.firstSent;
+    this.appLimited = delivery.appLimited;
   }
 
   /** Was not sent after all. */
@@ -199,6 +202,7 @@ export class Part implements Piece {
     rest.time = this.time;
     rest.priorDelivered = this.priorDelivered;
     rest.priorTime = this.priorTime;
+    rest.priorSent = this.priorSent;
     rest.appLimited = this.appLimited;
     rest.timedOut = this.timedOut;
     this.end = at;

@@ -23,6 +23,7 @@ class Range implements Piece {
   timedOut = false;
   priorDelivered = 0;
   priorTime = 0;
+  priorSent = 0;
   appLimited = false;
   prev: Range | null = null;
   next: Range | null = null;
@@ -226,6 +227,8 @@ export class InFlightList implements Board {
     if (bytes < range.length) this.#split(range, range.seq + bytes);
     range.priorDelivered = delivery.delivered;
     range.priorTime = delivery.deliveredTime;
+    range.priorSent = delivery.firstSent;
+    range.appLimited = delivery.appLimited;
     this.#mark(range, SENT);
     if (range.sends === 1) this.repeated++;
     range.sends++;
@@ -281,6 +284,7 @@ export class InFlightList implements Board {
     range.sends = 1;
     range.priorDelivered = delivery.delivered;
     range.priorTime = delivery.deliveredTime;
+    range.priorSent = delivery.firstSent;
     this.pieces++;
     range.prev = this.#tail;
     if (this.#tail === null) this.#head = range;
@@ -298,6 +302,8 @@ export class InFlightList implements Board {
     if (range.priorDelivered >= heard.priorDelivered) {
       heard.priorDelivered = range.priorDelivered;
       heard.priorTime = range.priorTime;
+      heard.rateSent = range.time;
+      heard.rateFrom = range.priorSent;
       heard.appLimited = range.appLimited;
     }
     if (range.sends > 1 && rtt < heard.minRtt) return;
@@ -328,6 +334,7 @@ export class InFlightList implements Board {
     rest.timedOut = range.timedOut;
     rest.priorDelivered = range.priorDelivered;
     rest.priorTime = range.priorTime;
+    rest.priorSent = range.priorSent;
     rest.appLimited = range.appLimited;
     stream_pin(this.#stream, range.data, at - range.seq);
     stream_pin(this.#stream, rest.data, rest.end - at);

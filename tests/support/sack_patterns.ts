@@ -57,6 +57,7 @@ export class Sender {
   readonly heard: Heard = new Heard();
   delivered = 0;
   deliveredTime = 0;
+  readonly firstSent = 0;
   readonly appLimited = false;
   /** ACKs taken. */
   acks = 0;

@@ -8,6 +8,11 @@ function heard(priorDelivered: number, priorTime: number, appLimited = false): H
   return Object.assign(new Heard(), { priorDelivered, priorTime, appLimited });
 }
 
+/** The same of something sent at `sent` in a flight that began at `from`. */
+function rated(priorDelivered: number, priorTime: number, sent: number, from: number): Heard {
+  return Object.assign(heard(priorDelivered, priorTime), { rateSent: sent, rateFrom: from });
+}
+
 /** What the last acknowledgement told. */
 const sample: RateSample = { delivered: 0, priorDelivered: 0, deliveryRate: 0, appLimited: false };
 
@@ -66,6 +71,43 @@ describe("delivery rate", () => {
     rate.count(1999, 2000);
     assertEquals(rate.appLimited, true);
     rate.count(1, 3000);
+    assertEquals(rate.appLimited, true);
+    rate.count(1, 3000);
     assertEquals(rate.appLimited, false);
+  });
+
+  it("marks what is sent first after nothing was in flight", () => {
+    const rate = new DeliveryRate();
+    rate.count(500, 1000);
+    rate.limit(0);
+    assertEquals(rate.appLimited, true);
+    rate.count(1, 2000);
+    assertEquals(rate.appLimited, false);
+  });
+
+  it("goes by the time of sending where ACKs come closer together than what they acknowledge was sent", () => {
+    const rate = new DeliveryRate();
+    rate.idle(0);
+    // Ten segments are sent in 90 ms; their ACKs are held up, and come within 1 ms.
+    rate.count(1000, 190_000);
+    rate.take(rated(0, 0, 0, 0), sample, 190_000);
+    assertEquals(rate.firstSent, 0);
+    rate.count(9000, 191_000);
+    rate.take(rated(1000, 190_000, 90_000, 0), sample, 191_000);
+    assertEquals([sample.deliveryRate, rate.firstSent], [100_000, 90_000]);
+  });
+
+  it("has no sample shorter than the path's least round trip: that was no answer to the last sending", () => {
+    const rate = new DeliveryRate();
+    rate.count(1000, 100_000);
+    rate.take(Object.assign(rated(0, 0, 0, 0), { minRtt: 50_000 }), sample, 100_000);
+    assertEquals(rate.rate, 10_000);
+    rate.count(1000, 110_000);
+    rate.take(
+      Object.assign(rated(1000, 100_000, 99_000, 95_000), { minRtt: 50_000 }),
+      sample,
+      110_000,
+    );
+    assertEquals([sample.deliveryRate, rate.rate], [0, 10_000]);
   });
 });

@@ -21,7 +21,7 @@ class Desk {
     this.board.synSent();
     this.board.synAcked();
     const mapping = { dsn: 1, ssn: 1, length: 10 * MSS, checksum: -1, first: false };
-    const delivery = { delivered: 0, deliveredTime: 0, appLimited: false };
+    const delivery = { delivered: 0, deliveredTime: 0, firstSent: 0, appLimited: false };
     this.board.send(mapping, 10 * MSS, MSS, delivery, 0);
     this.reno = new NewReno(this.board, new Rack(this.board, new Rtt()));
   }
@@ -35,7 +35,7 @@ class Desk {
   /** Sends what is lost first again. */
   resend(now: number): void {
     const { seq, end } = this.board.nextLost()!;
-    const delivery = { delivered: 0, deliveredTime: 0, appLimited: false };
+    const delivery = { delivered: 0, deliveredTime: 0, firstSent: 0, appLimited: false };
     this.board.resent(end - seq, delivery, now);
   }
 }

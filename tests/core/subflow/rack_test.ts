@@ -30,14 +30,14 @@ class Desk {
     for (let i = 0; i < segments; i++) {
       const { nxt } = this.board;
       const mapping = { dsn: nxt, ssn: nxt, length: MSS, checksum: -1, first: false };
-      const delivery = { delivered: 0, deliveredTime: 0, appLimited: false };
+      const delivery = { delivered: 0, deliveredTime: 0, firstSent: 0, appLimited: false };
       this.board.send(mapping, MSS, MSS, delivery, now);
     }
   }
 
   /** Sends what is lost again. */
   resend(now: number): void {
-    const delivery = { delivered: 0, deliveredTime: 0, appLimited: false };
+    const delivery = { delivered: 0, deliveredTime: 0, firstSent: 0, appLimited: false };
     for (let lost = this.board.nextLost(); lost !== null; lost = this.board.nextLost()) {
       this.board.resent(lost.end - lost.seq, delivery, now);
     }

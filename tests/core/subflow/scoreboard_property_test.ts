@@ -91,6 +91,7 @@ class Pair {
   readonly right = new Side((stream) => new InFlightList(stream));
   delivered = 0;
   deliveredTime = 0;
+  firstSent = 0;
   appLimited = false;
   readonly #segment: number;
   #now = 0;
@@ -155,7 +156,10 @@ class Pair {
     });
     const { heard } = this.left;
     this.delivered += heard.delivered;
-    if (heard.delivered > 0) this.deliveredTime = this.#now;
+    if (heard.delivered > 0) {
+      this.deliveredTime = this.#now;
+      this.firstSent = heard.rateSent;
+    }
     // As core/subflow/rack.ts would keep it from ACK to ACK.
     const newer = heard.sentTime > this.#sentTime ||
       (heard.sentTime === this.#sentTime && heard.sentEnd > this.#sentEnd);

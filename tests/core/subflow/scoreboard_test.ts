@@ -24,6 +24,7 @@ class Desk {
   // What is noted with all that is sent.
   delivered = 0;
   deliveredTime = 0;
+  firstSent = 0;
   appLimited = false;
 
   constructor(stream = 0) {

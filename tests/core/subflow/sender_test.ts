@@ -280,8 +280,35 @@ describe("an acknowledgement", () => {
     desk.ack(RTT, 2);
     desk.send(1, RTT);
     desk.ack(RTT + 10, 3);
+    desk.send(1, RTT + 10);
     desk.ack(2 * RTT, 4);
-    assertEquals(desk.controller.acks.map((ack) => ack.appLimited), [false, true, false]);
+    desk.ack(2 * RTT + 10, 5);
+    assertEquals(desk.controller.acks.map((ack) => ack.appLimited), [false, true, true, false]);
+  });
+
+  it("takes room that the scheduler has left for too little to send, though there is something", () => {
+    const desk = new Desk();
+    desk.send(2, 0);
+    desk.sender.passed(false);
+    assertEquals(desk.sender.rate.appLimited, true);
+  });
+
+  it("does not take for that what is lost, or what the link or the peer's window leaves no room for", () => {
+    const full = new Desk();
+    full.send(2, 0);
+    full.outlet.room = 0;
+    full.sender.passed(false);
+    assertEquals(full.sender.rate.appLimited, false);
+    const lost = new Desk();
+    lost.send(5, 0);
+    lost.ack(RTT, 0, [1, 4]);
+    lost.sender.passed(true);
+    assertEquals([lost.segments, lost.sender.rate.appLimited], [[1, 1], false]);
+    const shut = new Desk();
+    shut.send(2, 0);
+    shut.sender.window.update(1, 2, 2 * MSS);
+    shut.sender.passed(false);
+    assertEquals(shut.sender.rate.appLimited, false);
   });
 
   it("does not take what the window held back for too little to send", () => {
