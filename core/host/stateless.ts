@@ -150,7 +150,7 @@ export function cookieReturned(
   if (!stack.cookies.awaited(now) || (rx.flags & (TCP_SYN | TCP_ACK)) !== TCP_ACK) return false;
   const join = rx.option(MP_JOIN) !== 0;
   const listener = stack.listeners.find(local.view.address, rx.destinationPort);
-  if (!local.outlet.up || (!join && listener === undefined)) return false;
+  if (!local.outlet.up || (!join && (listener?.tcp.synCookies ?? "off") === "off")) return false;
   writeKey(local.prefix.address, rx.destinationPort, rx.source, rx.sourcePort, 0, KEY);
   const iss = distance32(rx.ack, 1);
   const mss = stack.cookies.check(KEY, distance32(rx.seq, 1), iss, join, now);

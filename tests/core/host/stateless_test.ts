@@ -250,6 +250,22 @@ describe("an ACK that answers no cookie", () => {
     assertEquals([d.counter("SyncookiesFailed"), d.usage], [0, NOTHING]);
   });
 
+  it("is not looked at by a listener that sends none", () => {
+    using d = careful();
+    d.listen();
+    const off = { ...d.stack.tcp, synCookies: "off" as const };
+    d.stack.listen(d.now, { port: 81, tcp: off, observer: { onConnection() {} } });
+    const peer = d.peer();
+    peer.offers({}, "S", []);
+    peer.gets("S. 0 ack 1");
+    const other = d.peer({ port: 81 });
+    other.sends(". 1 ack 1");
+    other.gets("R 1");
+    assertEquals(d.counter("SyncookiesFailed"), 0);
+    other.offers({}, "S", []);
+    assertEquals([d.usage.connections, d.counter("SyncookiesSent")], [1, 1]);
+  });
+
   it("comes in floods without anything made, and with RSTs within their limit", () => {
     using d = careful();
     d.listen();
