@@ -47,6 +47,8 @@ export interface ConnectionHost extends SubflowHost {
   randomWord(): number;
   /** Initial sequence number and offset of timestamps of a flow that begins now, by its KEY record. */
   flowNumbers(key: number): FlowNumbers;
+  /** A number that no connection of the host had before. */
+  nextConnection(): number;
   /** A key whose token no connection of the host has (draft ARC-7). */
   newKey(): Key;
   /** Whether SYNs with MP_CAPABLE are known not to come to `address`. */

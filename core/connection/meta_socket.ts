@@ -17,6 +17,7 @@ import type {
 import { Deadlines } from "../subflow/deadlines.ts";
 import { type ReceiveWindow, windowScale } from "../subflow/receive_window.ts";
 import type { CapableKeys, DataLevel, Timed, Waiter } from "../subflow/shared.ts";
+import type { SafeProbe } from "../subflow/probe.ts";
 import { DEFAULT_SETTINGS, type KeepAlive, type TcpSettings } from "../subflow/settings.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { type Key, RST_MIDDLEBOX, RST_UNSPECIFIED } from "../wire/mptcp.ts";
@@ -60,6 +61,7 @@ const TELL_CLOSED = 8;
 /** One connection. Data offsets count from the initial data sequence number. */
 export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter {
   readonly host: ConnectionHost;
+  readonly id: number;
   readonly role: "client" | "server";
   readonly localEndpoint: Endpoint;
   readonly remoteEndpoint: Endpoint;
@@ -134,6 +136,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     key: Key = host.newKey(),
   ) {
     this.host = host;
+    this.id = host.nextConnection();
     this.role = role;
     this.localEndpoint = local;
     this.remoteEndpoint = remote;
@@ -619,11 +622,24 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** A subflow is on its way. */
   begin(subflow: Subflow): void {
     (this.attempts as Subflow[]).push(subflow);
+    if (this.host.probe !== null) this.#tellBegun(this.host.probe, subflow);
+  }
+
+  #tellBegun(probe: SafeProbe, { path, join, local, remote }: Subflow): void {
+    const { id, role, keys, host } = this;
+    const { now } = host;
+    const { address, port } = remote;
+    if (!join) {
+      const token = keys.token >>> 0;
+      probe.connectionOpened(now, id, role, token, local.address, local.port, address, port);
+    }
+    probe.subflowOpened(now, id, path, join, local.address, local.port, address, port);
   }
 
   /** MPTCP is agreed. */
   agree(): void {
     this.#mode = MPTCP;
+    this.host.probe?.modeChanged(this.host.now, this.id, "mptcp");
   }
 
   /** The peer's numbers have eight octets: so have our DATA_ACKs from now on (RFC 8684 §3.3.2). */
@@ -657,6 +673,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   leaveMptcp(mode: Mode, subflow: Subflow, reason: number, now: Micros): void {
     if (this.capable) this.host.releaseToken(this.keys.token);
     this.#mode = mode;
+    if (mode.kind !== "offered") this.host.probe?.modeChanged(now, this.id, mode.kind);
     this.paths.settle();
     for (const other of this.attempts) if (other !== subflow) this.reset(other, reason, now);
     this.sendQueue.again.release(Infinity);
@@ -669,7 +686,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** A subflow is established: it gets its congestion controller and is offered to the scheduler. */
   joined(subflow: Subflow): void {
-    subflow.control(this.#congestion.join(subflow));
+    subflow.control(this.#congestion.join(subflow), this.host.now);
     if (this.#keepAlive !== null) subflow.keepAlive(this.#keepAlive, this.host.now);
     const subflows = this.subflows as Subflow[];
     let i = subflows.length;
@@ -701,6 +718,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Tells scheduler and path manager of a change. */
   subflowChanged(subflow: Subflow, change: SubflowChange, reason?: string): void {
+    const { probe } = this.host;
+    if (probe !== null) {
+      const priority = subflow.backup ? "backup" : "regular";
+      const why = change === "priority" ? priority : reason ?? null;
+      probe.subflowChanged(this.host.now, this.id, subflow.path, change, why);
+    }
     this.#scheduler.onSubflow(subflow, change);
     this.paths.subflowChanged(subflow, change, reason);
   }
@@ -844,6 +867,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.dirty();
     }
     if (offset <= sendQueue.una) return;
+    this.host.probe?.dataAcked(now, this.id, offset, sendQueue.windowEnd);
     this.figures.acked(now);
     this.timer.acknowledged();
     const finAcked = sendQueue.acknowledge(offset);
@@ -878,6 +902,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.#tell |= TELL_READABLE;
     }
     if (this.receiveQueue.takeFin()) {
+      this.host.probe?.dataFin(now, this.id, "peer", this.receiveQueue.next);
       this.#tell |= TELL_READABLE;
       subflow.needAck();
       // What was missed is there: of the peer nothing is awaited any more.
@@ -890,6 +915,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** The peer has ended by a FIN of plain TCP. */
   peerEnded(now: Micros): void {
     this.receiveQueue.end();
+    this.host.probe?.dataFin(now, this.id, "peer", this.receiveQueue.next);
     this.#tell |= TELL_READABLE;
     this.maybeClosed(now);
   }
@@ -973,6 +999,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #finish(code: NetworkCode | null, reason: EndReason | null): void {
     if (this.over) return;
     this.#life = { kind: "over", code, reason };
+    this.host.probe?.connectionClosed(this.host.now, this.id, code, reason);
     this.#tell |= TELL_CLOSED | TELL_READABLE;
     this.deadlines.clearAll();
     this.paths.stop();

@@ -303,10 +303,12 @@ function finishSending(meta: MetaSocket, now: Micros): void {
       subflows[i]!.finish(now);
       sendQueue.finSent();
     }
-    return;
+  } else {
+    if (!sendDataFin(meta, now)) return;
+    sendQueue.finSent();
   }
-  if (!sendDataFin(meta, now)) return;
-  sendQueue.finSent();
+  if (!sendQueue.finDue) meta.host.probe?.dataFin(now, meta.id, "us", sendQueue.tail);
+  if (meta.fallback) return;
   meta.armDataTimer(now);
 }
 

@@ -34,8 +34,8 @@ export type FaultRule =
 
 /** One fault of a plugin. */
 export interface PluginFault {
-  /** Its kind. */
-  readonly kind: Plugin["kind"];
+  /** Its kind; a probe watches and decides nothing. */
+  readonly kind: Plugin["kind"] | "probe";
   /** Its name. */
   readonly plugin: string;
   /** The callback that it did it in, "pick"; of a value that is read after each, the one before. */

@@ -39,6 +39,7 @@ import type { FaultReport } from "../guard/faults.ts";
 import { type Policies, PolicyGuard } from "../guard/policies.ts";
 import type { GuardedSchedulerPlugin } from "../guard/scheduler.ts";
 import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
+import { type Probe, type SafeProbe, safeProbe } from "../subflow/probe.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
 import type { Timed } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
@@ -84,6 +85,8 @@ export interface StackOptions {
   readonly experiments?: Experiments;
   /** Told of plugins' faults. */
   readonly report?: FaultReport;
+  /** Watches. */
+  readonly probe?: Probe | undefined;
 }
 
 /** What is in use; all 0 when nothing is left over. */
@@ -119,6 +122,7 @@ export class Stack implements ConnectionHost {
   readonly #blackHoles = new BlackHoles();
   readonly memory: MemoryLimits;
   readonly experiments: Experiments;
+  readonly probe: SafeProbe | null;
   /** What was chosen of the TCP engine. */
   readonly tcp: TcpSettings;
   /** Limits of replies to strangers. */
@@ -131,6 +135,8 @@ export class Stack implements ConnectionHost {
   readonly listeners = new Listeners();
   readonly flows: Flows;
   #arrival: Link | null = null;
+  /** Connections that began. */
+  #begun = 0;
   #dirty: MetaSocket[] = [];
   #spare: MetaSocket[] = [];
   #told: MetaSocket[] = [];
@@ -148,6 +154,20 @@ export class Stack implements ConnectionHost {
       random: (stream) => options.random(stream).float(),
     });
     this.experiments = options.experiments ?? {};
+    const { probe } = options;
+    this.probe = probe === undefined ? null : safeProbe(probe, (callback, error) => {
+      this.count("PluginFaults");
+      options.report?.({
+        kind: "probe",
+        plugin: "probe",
+        callback,
+        rule: "never-throws",
+        what: `threw in ${callback}`,
+        error,
+        count: 1,
+        replaced: true,
+      });
+    });
     this.tcp = options.tcp ?? DEFAULT_SETTINGS;
     this.memory = options.memory ?? {};
     this.replies = new RateLimit(REPLIES, options.random("replies").float);
@@ -466,6 +486,10 @@ export class Stack implements ConnectionHost {
     const secret = flow_secret(this.wasm, key);
     const iss = (secret + Math.floor(this.now / 4)) % 2 ** 32;
     return { iss: iss >>> 0, timestampOffset: u32[OUT_0]! };
+  }
+
+  nextConnection(): number {
+    return ++this.#begun;
   }
 
   newKey(): Key {

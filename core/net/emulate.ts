@@ -26,6 +26,8 @@ import {
   describe,
   type Policies,
 } from "./policies.ts";
+import { checkProbe } from "./probes.ts";
+import type { Probe } from "../subflow/probe.ts";
 import { type TcpOptions, tcpSettings } from "./tcp_options.ts";
 import { VirtualTime } from "./virtual_time.ts";
 
@@ -104,6 +106,10 @@ export interface EmulateOptions extends Policies {
   readonly onPluginFault?: FaultReport;
   /** Choices about TCP itself, for both hosts, where connect() and listen() say nothing. */
   readonly tcp?: TcpOptions;
+  /**
+   * Watch what happens in the stack of either host, packet by packet. One that throws is told no more, and reported as a plugin's fault is.
+   */
+  readonly probes?: { readonly client?: Probe; readonly server?: Probe };
   /** For research: fixed buffers, DSS checksums and the like, for either host. */
   readonly experiments?: { readonly client?: Experiments; readonly server?: Experiments };
   /**
@@ -282,6 +288,7 @@ const OPTIONS: Readonly<Record<keyof EmulateOptions, true>> = {
   links: true,
   onPluginFault: true,
   tcp: true,
+  probes: true,
   experiments: true,
   linger: true,
   idle: true,
@@ -388,13 +395,15 @@ class TwoHosts implements Emulation {
   }
 
   #host(host: SimHost, attachments: readonly Attachment[]): Host {
-    const { linger, experiments, onPluginFault } = this.#options;
-    const own = host.name === "client" ? experiments?.client : experiments?.server;
+    const { linger, experiments, onPluginFault, probes } = this.#options;
+    const side = host.name === "client" ? "client" : "server";
+    const own = experiments?.[side];
     const stack = new EmulatedStack({
       policies: completePolicies(this.#options),
       fallbacks: defaultPolicies(),
       ...(own === undefined ? {} : { experiments: own }),
       tcp: tcpSettings("emulate", this.#options.tcp),
+      probe: checkProbe("emulate", `probes.${host.name}`, probes?.[side]),
       report: onPluginFault ? hearFaults(onPluginFault) : this.#warn,
       random: (name) => this.#network.randomSource(`${host.name}/${name}`),
     });

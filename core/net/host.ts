@@ -23,6 +23,8 @@ import {
   namedPolicies,
   type Policies,
 } from "./policies.ts";
+import { checkProbe } from "./probes.ts";
+import type { Probe } from "../subflow/probe.ts";
 import { type TcpOptions, tcpSettings } from "./tcp_options.ts";
 import { Registry } from "./registry.ts";
 import { addressesOf, type Resolve, systemResolve } from "./resolve.ts";
@@ -82,6 +84,11 @@ export interface HostOptions extends Policies {
    * @default twice the receive buffer
    */
   readonly receiveMemory?: number;
+  /**
+   * Watches what happens in the stack, packet by packet: for captures, pictures and statistics. One that throws is told no more, and reported as a plugin's
+   * fault is.
+   */
+  readonly probe?: Probe;
   /** Choices about TCP itself, where connect() and listen() say nothing. */
   readonly tcp?: TcpOptions;
   /** For research: fixed buffers, DSS checksums and the like. */
@@ -192,6 +199,7 @@ const OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   receiveMemory: true,
   onPluginFault: true,
   tcp: true,
+  probe: true,
   experiments: true,
 };
 /** Least and most that an attempt may be given. */
@@ -278,6 +286,7 @@ export class Host implements AsyncDisposable {
         host: checkMemory("memory", options.memory),
         receive: checkMemory("receiveMemory", options.receiveMemory),
       },
+      probe: checkProbe("open a host", "probe", options.probe),
       report: options.onPluginFault ? hearFaults(options.onPluginFault) : warnOfFaults(),
     });
     try {

@@ -12,7 +12,7 @@ import {
   TCP_PSH,
   TCP_RST,
 } from "../../wasm/layout.ts";
-import type { Endpoint, Micros } from "../plugin.ts";
+import type { Endpoint, Micros, PathIndex } from "../plugin.ts";
 import {
   dssSize,
   type OptionPlan,
@@ -48,6 +48,8 @@ const plan: OptionPlan = { timestamps: false, dss: 0, sack: 0, size: 0 };
 export interface OutputParts {
   readonly host: SubflowHost;
   readonly level: DataLevel;
+  /** Path index of the subflow. */
+  readonly path: PathIndex;
   readonly outlet: Outlet;
   /** Address of the KEY record. */
   readonly key: number;
@@ -62,6 +64,8 @@ export interface OutputParts {
 
 /** The sending end of one subflow. Sequence numbers are offsets. */
 export class Output {
+  /** Path index of the subflow. */
+  readonly path: PathIndex;
   readonly #host: SubflowHost;
   readonly #level: DataLevel;
   readonly #outlet: Outlet;
@@ -80,6 +84,7 @@ export class Output {
 
   /** From the parts of one subflow. */
   constructor(parts: OutputParts) {
+    this.path = parts.path;
     this.#host = parts.host;
     this.#level = parts.level;
     this.#outlet = parts.outlet;
@@ -91,6 +96,11 @@ export class Output {
     this.#mtu = parts.mtu;
     this.#deadlines = parts.deadlines;
     this.#sack = parts.level.tcp.sack;
+  }
+
+  /** Number of the connection. */
+  get connection(): number {
+    return this.#level.id;
   }
 
   /** Segments and super-segments sent. */
@@ -148,8 +158,12 @@ export class Output {
     plan.dss = plan.sack = 0;
     tx.plan(plan);
     this.#empty();
-    this.#outlet.send(this.#host.out);
+    const left = this.#outlet.send(this.#host.out);
     this.#segments++;
+    if (!left || this.#host.probe === null) return;
+    const { id } = level;
+    const ack = answer ? 1 : 0;
+    this.#host.probe.segmentSent(now, id, this.path, 0, 0, flags, ack, window, -1, 0);
   }
 
   /** The third ACK with the option that belongs to it; false when the link is full. */
@@ -274,6 +288,10 @@ export class Output {
         mode,
       );
       if (!this.#outlet.send(out)) break;
+      if (this.#host.probe !== null) {
+        const flags = at + length === to ? TCP_ACK | TCP_PSH : TCP_ACK;
+        this.#tell(at, length, flags, data, out.gsoSize, now);
+      }
       packets++;
       at += length;
       data += length;
@@ -314,8 +332,25 @@ export class Output {
       this.#acks.need();
       return false;
     }
+    if (this.#host.probe !== null) this.#tell(seq, 0, flags, -1, 0, now);
     this.#sent(1, false);
     return true;
+  }
+
+  /** Tells who watches of a segment that has left. */
+  #tell(
+    seq: number,
+    length: number,
+    flags: number,
+    dsn: number,
+    segment: number,
+    now: Micros,
+  ): void {
+    const { id } = this.#level;
+    const window = this.#window() * 2 ** this.scale;
+    const { nxt } = this.#receiver;
+    const { path } = this;
+    this.#host.probe!.segmentSent(now, id, path, seq, length, flags, nxt, window, dsn, segment);
   }
 
   /** Builds the headers of a segment without data. */

@@ -21,6 +21,7 @@ import {
   takePart,
 } from "./pieces.ts";
 import { Ring } from "./ring.ts";
+import type { Witness } from "./witness.ts";
 
 /**
  * The sender's scoreboard of one subflow. It pins the pages of the send queue that its pieces touch.
@@ -48,9 +49,15 @@ export class Scoreboard {
   #lostAgain = 0;
   #steps = 0;
 
-  /** @param stream Handle of the send queue's stream. */
-  constructor(stream: number) {
+  readonly #witness: Witness | null;
+
+  /**
+   * @param stream Handle of the send queue's stream.
+   * @param witness Who is told of what is lost; null: nobody.
+   */
+  constructor(stream: number, witness: Witness | null = null) {
     this.#stream = stream;
+    this.#witness = witness;
   }
 
   /** SND.UNA: oldest sequence offset that is not acknowledged (RFC 9293 §3.3.1). */
@@ -210,6 +217,7 @@ export class Scoreboard {
       }
       this.#lose(part);
       if (part.sends > 1) this.#lostAgain++;
+      this.#witness?.loses(part.seq, part.end);
       bytes += part.end - part.seq;
     }
     return bytes;
@@ -222,6 +230,7 @@ export class Scoreboard {
     if (part.state !== SENT) return 0;
     if (part.end - part.seq > most) this.#split(part, part.seq + most);
     this.#lose(part);
+    this.#witness?.loses(part.seq, part.end);
     return part.end - part.seq;
   }
 
@@ -244,6 +253,7 @@ export class Scoreboard {
           else part.mark(LOST);
           this.#lost += part.end - part.seq;
           this.#losses.put(part, last);
+          this.#witness?.loses(part.seq, part.end);
         }
         if (part.state === LOST) last = part;
       }

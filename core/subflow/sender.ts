@@ -29,6 +29,7 @@ import type { TcpSettings } from "./settings.ts";
 import type { Timestamps } from "./timestamps.ts";
 import { Tlp } from "./tlp.ts";
 import { Undo } from "./undo.ts";
+import { Witness } from "./witness.ts";
 import {
   type Outcome,
   OUTCOME_HEARD,
@@ -97,6 +98,8 @@ export class Sender {
   readonly #timestamps: Timestamps;
   readonly #rack: Rack;
   readonly #tlp = new Tlp();
+  /** Null when nobody watches. */
+  readonly #witness: Witness | null;
   readonly #iss: number;
   readonly #settings: TcpSettings;
   /** Tail loss probes are sent. */
@@ -140,7 +143,10 @@ export class Sender {
     iss: number,
     settings: TcpSettings,
   ) {
-    this.board = new Scoreboard(stream);
+    const { probe } = host;
+    const { connection, path } = output;
+    this.#witness = probe === null ? null : new Witness(probe, connection, path);
+    this.board = new Scoreboard(stream, this.#witness);
     this.#host = host;
     this.#output = output;
     this.#mtu = mtu;
@@ -278,6 +284,20 @@ export class Sender {
     heard.begin(this.rtt.minRtt);
     heard.measured(rtt);
     this.rtt.sample(heard, now);
+    this.#witness?.sampled(rtt, this.rtt, now);
+  }
+
+  /** What a repeated SYN's answer echoes tells `rtt`. */
+  measuredEchoed(rtt: Micros, now: Micros): void {
+    this.rtt.sampleEchoed(rtt, false, now);
+    this.#witness?.sampled(rtt, this.rtt, now);
+  }
+
+  /** Tells who watches what has become of windows and recovery. */
+  #settled(now: Micros): void {
+    if (this.#witness === null) return;
+    const { cwnd, ssthresh, board } = this;
+    this.#witness.settled(this.#recovery, cwnd, ssthresh, board.inFlight, now);
   }
 
   /** A third ACK had to be sent again: the path has lost something. */
@@ -286,8 +306,9 @@ export class Sender {
   }
 
   /** A controller takes over. */
-  control(controller: CongestionController): void {
+  control(controller: CongestionController, now: Micros): void {
     this.#controller = controller;
+    this.#settled(now);
   }
 
   /** Starts the retransmission timer afresh (RFC 6298 §5.1, §5.3). */
@@ -366,6 +387,7 @@ export class Sender {
         this.#host.count("TcpRetransSegs");
         (this.#repeats ??= new Repeats()).add(seq, seq + sent);
         if (!piece.fin) this.#undo?.sentAgain(sent, now);
+        this.#witness?.repeats(seq, seq + sent, sends, now);
       }
       this.#left(sent, now);
       if (frto === null) continue;
@@ -442,12 +464,13 @@ export class Sender {
   #repeatLast(now: Micros): void {
     const { board } = this;
     const piece = board.lastSegment(this.#mtu.payload);
-    const { seq, end } = piece;
+    const { seq, end, sends } = piece;
     const sent = piece.fin
       ? Number(this.#output.fin(seq, now))
       : this.#output.data(piece.mapping, seq, end, now);
     if (sent === 0) return;
     board.repeatLast(this.rate, now);
+    this.#witness?.repeats(seq, end, sends, now);
     this.#again++;
     this.#bytesAgain += sent;
     this.#host.count("TcpRetransSegs");
@@ -516,6 +539,7 @@ export class Sender {
     this.#restarted = now;
     this.#repeats?.clear();
     this.#controller?.onRestart?.(idle);
+    this.#settled(now);
   }
 
   /**
@@ -556,6 +580,7 @@ export class Sender {
     if (heard.rtt >= 0) {
       rtt.sample(heard, now);
       this.#tlp.sampled();
+      this.#witness?.sampled(heard.rtt, rtt, now);
     } else if (advanced) {
       this.#sampleEcho(now);
     }
@@ -571,6 +596,7 @@ export class Sender {
       this.#detection.ended();
       this.#undo?.recovered(board.nxt);
     }
+    if (lost > 0) this.#witness?.lost("ack", now);
     if (lost > 0) this.#lose(before);
     this.#tell(before, lost, prior, now);
     if (this.#recovery.kind === "fast") {
@@ -584,6 +610,7 @@ export class Sender {
     else if (advanced && this.#tlp.answered(this.#deadlines, rtt, delivered <= mss, now)) {
       this.#armProbe();
     }
+    this.#settled(now);
     return OUTCOME_HEARD | OUTCOME_WORK;
   }
 
@@ -665,6 +692,7 @@ export class Sender {
     if (roundTrip < 0) return;
     this.rtt.sampleEchoed(roundTrip, heard.early, now);
     this.#tlp.sampled();
+    this.#witness?.sampled(roundTrip, this.rtt, now);
   }
 
   /** Takes the SACK blocks in `rx`, of each what lies above `least`. */
@@ -726,10 +754,12 @@ export class Sender {
     const lost = this.#detection.onTimer(this.#recovery, mss, now);
     this.#deadlines.set(TIMER_RACK, this.#detection.timer);
     if (lost === 0) return 0;
+    this.#witness?.lost("reordering", now);
     this.#lose(before);
     if (this.#recovery.kind === "fast") {
       this.#recovery.prr.onAck(0, board.inFlight, this.ssthresh, mss, false, false);
     }
+    this.#settled(now);
     return OUTCOME_WORK;
   }
 
@@ -748,6 +778,7 @@ export class Sender {
     const flightSize = this.#flightSize;
     rtt.backOff();
     this.#host.count("TCPTimeouts");
+    this.#witness?.timedOut(rtt.timeouts, rtt.rto, now);
     // RFC 9293 §3.8.6: who takes the window back is not to be given up for that.
     const answered = this.window.size === 0 && now - this.#lastHeard < UNANSWERED;
     if (rtt.timeouts > MAX_TIMEOUTS && !(patient && answered)) return null;
@@ -756,6 +787,7 @@ export class Sender {
     const first = kind === "open" ||
       (this.#recovery.kind === "loss" && this.#recovery.frto?.answered === false);
     const reneged = board.loseAll();
+    this.#witness?.lost("timeout", now);
     const asks = first && !reneged && this.#settings.frto;
     this.#recovery = lossRecovery(board.nxt, asks ? new Frto(this.#output.sackPermitted) : null);
     this.#tlp.reset();
@@ -765,6 +797,7 @@ export class Sender {
     this.#detection.restart();
     if (rtt.timeouts === 1) this.#controller?.onCongestion("timeout", flightSize);
     this.#arm(now);
+    this.#settled(now);
     return OUTCOME_TIMEOUT | OUTCOME_WORK;
   }
 }

@@ -4,6 +4,7 @@ import type { Micros } from "../plugin.ts";
 import type { Key } from "../wire/mptcp.ts";
 import type { PacketOut } from "../wire/packet.ts";
 import type { InitialDsn } from "../wire/seq.ts";
+import type { SafeProbe } from "./probe.ts";
 import type { ReceiveWindow } from "./receive_window.ts";
 import type { TcpSettings } from "./settings.ts";
 import type { TimeWait } from "./time_wait.ts";
@@ -52,6 +53,8 @@ export interface SubflowHost {
   readonly wasm: number;
   /** The packet that goes out next; its headers are built at `out.header`, which stays where it is. */
   readonly out: PacketOut;
+  /** Who watches; null when nobody does. */
+  readonly probe: SafeProbe | null;
   /** Counts an event under its MIB name. */
   count(name: string, by?: number): void;
   /** Takes a flow out of the demultiplexer; 0 for none. */
@@ -72,6 +75,8 @@ export interface CapableKeys {
 
 /** The connection as its subflows read it. */
 export interface DataLevel {
+  /** Its number among the connections of the host, for who watches. */
+  readonly id: number;
   /** What was chosen of the TCP engine. */
   readonly tcp: TcpSettings;
   /** Handle of the shared send queue's stream. */

@@ -12,6 +12,20 @@ export const CLOSING = 7;
 export const LAST_ACK = 8;
 export const TIME_WAIT = 9;
 
+/** Their names, by number. */
+export const STATE_NAMES: readonly string[] = [
+  "CLOSED",
+  "SYN-SENT",
+  "SYN-RECEIVED",
+  "ESTABLISHED",
+  "FIN-WAIT-1",
+  "FIN-WAIT-2",
+  "CLOSE-WAIT",
+  "CLOSING",
+  "LAST-ACK",
+  "TIME-WAIT",
+];
+
 /** What moves it: an open of ours, a SYN of the peer, the end of the handshake, our FIN sent and acknowledged, the peer's FIN in order, the end. */
 export type TcpEvent =
   | "open"

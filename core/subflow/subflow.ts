@@ -58,7 +58,7 @@ import {
   type SubflowHost,
 } from "./shared.ts";
 import type { KeepAlive } from "./settings.ts";
-import { TcpState } from "./state.ts";
+import { STATE_NAMES, type TcpEvent, TcpState } from "./state.ts";
 import { Timestamps } from "./timestamps.ts";
 import { Trust } from "./trust.ts";
 
@@ -177,6 +177,7 @@ export class Subflow implements SubflowView {
     this.output = new Output({
       host,
       level,
+      path: this.path,
       outlet,
       key,
       iss,
@@ -366,14 +367,15 @@ export class Subflow implements SubflowView {
   /** Active open. */
   open(now: Micros): void {
     this.#active = true;
-    this.#tcp.on("open");
+    this.#moves("open", now);
     this.acks.offered(Math.min(65535, this.#level.receiveWindow));
     this.#sendSyn(TCP_SYN, now);
   }
 
   /** Passive open: the SYN is in `rx`. */
   accept(now: Micros): void {
-    this.#tcp.on("syn");
+    this.#comes(now);
+    this.#moves("syn", now);
     this.#takeOffer(now);
     this.acks.offered(1 + Math.min(65535, this.#level.receiveWindow));
     this.#sendSyn(TCP_SYN | TCP_ACK, now);
@@ -381,7 +383,7 @@ export class Subflow implements SubflowView {
 
   /** Passive open whose SYN left nothing behind (RFC 4987 §3.6): the ACK that answers the SYN/ACK is in `rx`, and `offer` was in the SYN. */
   resume(offer: SynOffer, now: Micros): void {
-    this.#tcp.on("syn");
+    this.#moves("syn", now);
     const { scale } = offer;
     this.#take(
       rx.seq - 1,
@@ -440,11 +442,40 @@ export class Subflow implements SubflowView {
     this.sender.window.begin(window, shift);
   }
 
+  /** The arrow of `event`. */
+  #moves(event: TcpEvent, now: Micros): void {
+    const from = this.#tcp.number;
+    this.#tcp.on(event);
+    const { probe } = this.#host;
+    if (probe === null || from === this.#tcp.number) return;
+    const to = STATE_NAMES[this.#tcp.number]!;
+    probe.stateChanged(now, this.#level.id, this.path, STATE_NAMES[from]!, to);
+  }
+
+  /** Tells who watches of the segment in `rx`. */
+  #comes(now: Micros): void {
+    const { probe } = this.#host;
+    if (probe === null) return;
+    const { receiver, sender } = this;
+    const { flags, length } = rx;
+    const seq = receiver.nxt === 0 ? 0 : fromWire(rx.seq, receiver.irs, receiver.nxt);
+    const ack = flags & TCP_ACK ? fromWire(rx.ack, this.#iss, sender.board.una) : 0;
+    let dsn = -1;
+    if (length > 0 && rx.hasDss && rx.hasMapping) {
+      const { remoteIdsn, dataRcvNxt } = this.#level;
+      dsn = rx.dsn(remoteIdsn, dataRcvNxt) + seq - fromWire(rx.ssn, 0, receiver.nxt);
+    }
+    const { id } = this.#level;
+    const { window, sacks } = rx;
+    probe.segmentReceived(now, id, this.path, seq, length, flags, ack, window, dsn, sacks);
+  }
+
   // A segment arrives.
 
   /** Handles the segment in `rx` as far as it is the subflow's own. */
   arrive(now: Micros): Outcome {
     this.#segmentsIn++;
+    this.#comes(now);
     if (this.#tcp.closed) return 0;
     if (this.#tcp.synSent) return this.#arriveSynSent(now);
     const { flags } = rx;
@@ -470,7 +501,7 @@ export class Subflow implements SubflowView {
     // Second, check the RST bit (RFC 5961 §3.2: only the exact number resets).
     if (flags & TCP_RST) {
       if (seq !== next) return this.#challenge(now);
-      return this.#end(this.#tcp.synReceived ? "refused" : "reset");
+      return this.#end(this.#tcp.synReceived ? "refused" : "reset", now);
     }
     // Fourth, check the SYN bit (RFC 5961 §4.2).
     if (flags & TCP_SYN) return this.#repeated(flags, now);
@@ -490,13 +521,13 @@ export class Subflow implements SubflowView {
       // The peer still has an old connection: the RST ends it, and the next SYN gets through (RFC 9293 §3.5.1).
       return flags & TCP_RST ? 0 : OUTCOME_REFUSE;
     }
-    if (flags & TCP_RST) return acked ? this.#end("refused") : 0;
+    if (flags & TCP_RST) return acked ? this.#end("refused", now) : 0;
     if ((flags & TCP_SYN) === 0 || (!acked && (flags & TCP_FIN) !== 0)) return 0;
     this.#takeOffer(now);
     if (acked) return OUTCOME_JUDGE;
     // Simultaneous open (RFC 9293 §3.5): MPTCP does not survive it.
     this.#handshake!.asked(false);
-    this.#tcp.on("syn");
+    this.#moves("syn", now);
     this.#sendSyn(TCP_SYN | TCP_ACK, now);
     return OUTCOME_WORK;
   }
@@ -522,9 +553,9 @@ export class Subflow implements SubflowView {
     const lost = this.#measure(handshake, now);
     sender.board.synAcked();
     if (!this.receiver.start(this.#host.wasm, this.#level.receiveStream)) {
-      return this.#end("aborted");
+      return this.#end("aborted", now);
     }
-    this.#tcp.on("established");
+    this.#moves("established", now);
     sender.begin(this.output.sackPermitted, lost);
     this.acks.offered(1);
     this.output.resize();
@@ -557,7 +588,7 @@ export class Subflow implements SubflowView {
     }
     const roundTrip = this.timestamps.roundTrip(now);
     if (roundTrip >= 0) {
-      this.sender.rtt.sampleEchoed(Math.min(roundTrip, SLOWEST_OPENING), false, now);
+      this.sender.measuredEchoed(Math.min(roundTrip, SLOWEST_OPENING), now);
     }
     return handshake.sends > 1;
   }
@@ -606,8 +637,8 @@ export class Subflow implements SubflowView {
     if (shut && window.size > 0) sender.reopened(now);
     if (!this.#tcp.finUnacked || ack !== board.nxt) return outcome;
     // Our FIN was acknowledged.
-    this.#tcp.on("finAcked");
-    if (this.#tcp.closed) return outcome | this.#end("closed");
+    this.#moves("finAcked", now);
+    if (this.#tcp.closed) return outcome | this.#end("closed", now);
     if (this.#tcp.timeWait) return outcome | this.#rest(now);
     // On plain TCP the peer may send data as long as it likes (RFC 9293 §3.6, case 1).
     if (this.#level.over) this.#limitFinWait2(now);
@@ -668,7 +699,7 @@ export class Subflow implements SubflowView {
     if (!this.receiver.takeFin()) return 0;
     // Also where what was missing before it has come (RFC 5681 §4.2).
     this.acks.need();
-    this.#tcp.on("fin");
+    this.#moves("fin", now);
     return this.#tcp.timeWait ? OUTCOME_FIN | this.#rest(now) : OUTCOME_FIN;
   }
 
@@ -737,7 +768,7 @@ export class Subflow implements SubflowView {
   #expired(timer: SubflowTimer, now: Micros): Outcome {
     switch (timer) {
       case TIMER_END:
-        return this.#leaving && !this.#tcp.finWait2 ? this.#giveUp(now) : this.#end("closed");
+        return this.#leaving && !this.#tcp.finWait2 ? this.#giveUp(now) : this.#end("closed", now);
       case TIMER_ACK:
         this.acks.need();
         return OUTCOME_WORK;
@@ -752,7 +783,8 @@ export class Subflow implements SubflowView {
       case TIMER_RTO:
         if (this.#tcp.opening) return this.#handshakeTimeout(now);
         if (this.#leaving && this.sender.rtt.timeouts >= LEAVE_TIMEOUTS) return this.#giveUp(now);
-        return this.sender.retransmissionTimeout(!this.#level.over, now) ?? this.#end("timeout");
+        return this.sender.retransmissionTimeout(!this.#level.over, now) ??
+          this.#end("timeout", now);
       case TIMER_KEEPALIVE:
         return this.#askPeer(now);
     }
@@ -779,12 +811,12 @@ export class Subflow implements SubflowView {
   /** Nobody answers: a RST, as a courtesy to what may be on the way (RFC 8684 §3.4.2). */
   #giveUp(now: Micros): Outcome {
     this.#sayReset(RST_UNSPECIFIED, now, false);
-    return this.#end("timeout");
+    return this.#end("timeout", now);
   }
 
   /** A SYN or SYN/ACK was not answered. */
   #handshakeTimeout(now: Micros): Outcome {
-    if (this.#handshake!.exhausted) return this.#end("timeout");
+    if (this.#handshake!.exhausted) return this.#end("timeout", now);
     this.sender.rtt.backOff();
     this.#sendSyn(this.#tcp.synSent ? TCP_SYN : TCP_SYN | TCP_ACK, now);
     return OUTCOME_WORK;
@@ -794,7 +826,7 @@ export class Subflow implements SubflowView {
   #thirdAckTimeout(now: Micros): Outcome {
     const handshake = this.#handshake;
     if (handshake === null) return 0;
-    if (!handshake.again()) return this.#end("timeout");
+    if (!handshake.again()) return this.#end("timeout", now);
     const { sender } = this;
     sender.beginSlow();
     this.output.thirdAck(handshake, sender.board.nxt, now);
@@ -806,8 +838,8 @@ export class Subflow implements SubflowView {
   // What the connection wants of it.
 
   /** A congestion controller takes over: it is one of the connection's subflows from now on. */
-  control(controller: CongestionController): void {
-    this.sender.control(controller);
+  control(controller: CongestionController, now: Micros): void {
+    this.sender.control(controller, now);
   }
 
   /** Has an idle peer asked whether it is there, or not; that begins to count now. */
@@ -927,7 +959,7 @@ export class Subflow implements SubflowView {
     }
     if (this.#prioOwed) this.sayPrio(now);
     // RFC 9293 §3.10.4
-    if (this.#finWanted && this.#tcp.maySend && this.sender.fin(now)) this.#tcp.on("finSent");
+    if (this.#finWanted && this.#tcp.maySend && this.sender.fin(now)) this.#moves("finSent", now);
     if (this.acks.now) this.ack(now);
   }
 
@@ -938,7 +970,7 @@ export class Subflow implements SubflowView {
     if (!this.#tcp.closed && (!this.#tcp.synSent || this.receiver.nxt > 0)) {
       this.#sayReset(reason, now, transient);
     }
-    this.#end("aborted");
+    this.#end("aborted", now);
   }
 
   #sayReset(reason: number, now: Micros, transient: boolean): void {
@@ -955,7 +987,7 @@ export class Subflow implements SubflowView {
   fastclose(key: Key, now: Micros): void {
     if (this.#ended !== null || this.#tcp.opening || this.#tcp.closed) return;
     this.output.reset(tx.begin().fastclose(key), this.sender.board.nxt, now);
-    this.#end("aborted");
+    this.#end("aborted", now);
   }
 
   /** Both sides have finished: TIME-WAIT answers from now on. */
@@ -970,9 +1002,9 @@ export class Subflow implements SubflowView {
   }
 
   /** Ends without a word on the wire. */
-  #end(reason: LeaveReason): Outcome {
+  #end(reason: LeaveReason, now: Micros): Outcome {
     this.#ended = reason;
-    this.#tcp.on("end");
+    this.#moves("end", now);
     this.#deadlines.clearAll();
     this.#host.forget(this.#flow);
     this.#flow = 0;

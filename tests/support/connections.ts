@@ -51,6 +51,10 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
     return { iss: 1, timestampOffset: 0 };
   }
 
+  nextConnection(): number {
+    return 1;
+  }
+
   newKey(): Key {
     return { high: 1, low: 2 };
   }

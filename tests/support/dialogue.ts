@@ -4,6 +4,7 @@
  */
 
 import { DEFAULT_SETTINGS, type TcpSettings } from "../../core/subflow/settings.ts";
+import type { Probe } from "../../core/subflow/probe.ts";
 import { assert, assertEquals } from "@std/assert";
 import { reno } from "../../cc/mod.ts";
 import type {
@@ -159,6 +160,8 @@ export interface DialogueOptions {
   readonly memory?: MemoryLimits;
   /** What is chosen of the TCP engine; a window leaves at once unless it is asked to be paced. */
   readonly tcp?: Partial<TcpSettings>;
+  /** Watches. */
+  readonly probe?: Probe;
   readonly policies?: Partial<Policies>;
   /** Every initial number and random word of this host. */
   readonly isn?: number;
@@ -199,6 +202,7 @@ export class Dialogue implements Disposable {
           ? randomStream(() => keys[at++ % keys.length]!)
           : random(name),
       report: (fault) => this.faults.push(fault),
+      probe: options.probe,
       experiments: { isn, ...options.experiments },
       ...(options.memory === undefined ? {} : { memory: options.memory }),
       tcp: { ...DEFAULT_SETTINGS, pacing: false, ...options.tcp },

@@ -7,6 +7,7 @@ import { Acks } from "../../core/subflow/acks.ts";
 import { Deadlines, SUBFLOW_TIMERS, type SubflowTimer } from "../../core/subflow/deadlines.ts";
 import { Mtu } from "../../core/subflow/mtu.ts";
 import { Output } from "../../core/subflow/output.ts";
+import type { SafeProbe } from "../../core/subflow/probe.ts";
 import { ReceiveWindow } from "../../core/subflow/receive_window.ts";
 import { PLAIN } from "../../core/subflow/handshake.ts";
 import type {
@@ -107,6 +108,7 @@ export class FakeOutlet implements Outlet {
 export class FakeHost implements SubflowHost {
   readonly wasm: number = host_new(1, 2);
   readonly out: PacketOut = packetOut();
+  probe: SafeProbe | null = null;
   readonly counted: string[] = [];
   readonly forgotten: number[] = [];
   readonly rested: TimeWait[] = [];
@@ -130,6 +132,7 @@ export class FakeHost implements SubflowHost {
 
 /** A connection as its subflows read it; all of it may be set. */
 export class FakeLevel implements DataLevel {
+  readonly id = 1;
   tcp: TcpSettings = DEFAULT_SETTINGS;
   readonly sendStream: number;
   readonly receiveStream: number;
@@ -336,6 +339,7 @@ export class OutputParts {
     this.output = new Output({
       host,
       level,
+      path: 1,
       outlet,
       key: flowKey(),
       iss: ISS,

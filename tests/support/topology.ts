@@ -24,6 +24,7 @@ import type {
 } from "../../core/connection/host.ts";
 import type { MetaSocket } from "../../core/connection/meta_socket.ts";
 import type { Listener } from "../../core/host/listener.ts";
+import type { Probe } from "../../core/subflow/probe.ts";
 import type { PluginFault } from "../../core/guard/faults.ts";
 import type { Policies } from "../../core/guard/policies.ts";
 import { Stack } from "../../core/host/stack.ts";
@@ -73,6 +74,8 @@ export interface TopologyOptions {
   /** What is chosen of the TCP engine. */
   readonly tcp?: Partial<TcpSettings>;
   readonly trace?: Trace;
+  /** Watch either. */
+  readonly probes?: { readonly client?: Probe; readonly server?: Probe };
 }
 
 /** A client and a server. */
@@ -142,6 +145,7 @@ export class Topology implements Disposable {
       tcp: { ...DEFAULT_SETTINGS, ...options.tcp },
       random: (name) => this.network.randomSource(`${host.name}/${name}`),
       report: (fault) => this.faults.push(fault),
+      probe: host.name === "client" ? options.probes?.client : options.probes?.server,
     });
   }
 

@@ -41,7 +41,7 @@ class Desk extends OutputParts {
     output.agree(sack, true);
     if (!lostSyn) this.sender.rtt.sample(Object.assign(new Heard(), { rtt: RTT }), 0);
     this.sender.begin(sack, lostSyn);
-    if (controlled) this.sender.control(this.controller);
+    if (controlled) this.sender.control(this.controller, 0);
   }
 
   /** Binds and sends so many segments. */

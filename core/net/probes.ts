@@ -1,0 +1,25 @@
+/** Checks of what a user gives as a probe. */
+
+import { type Probe, PROBE_METHODS } from "../subflow/probe.ts";
+import { describe } from "./policies.ts";
+
+/**
+ * The probe that an option names; undefined: none.
+ *
+ * @throws {TypeError} it is no probe: it must have one of the methods at least, and what has the name of one must be a function.
+ */
+export function checkProbe(verb: string, option: string, probe: unknown): Probe | undefined {
+  if (probe === undefined) return undefined;
+  if (typeof probe === "object" && probe !== null) {
+    const named = [...PROBE_METHODS].filter((name) => name in probe);
+    const functions = named.filter((name) =>
+      typeof (probe as Record<string, unknown>)[name] === "function"
+    );
+    if (named.length > 0 && functions.length === named.length) return probe;
+  }
+  throw new TypeError(
+    `Cannot ${verb} as '${option}' must be an object with methods of a probe, such as segmentSent(): current value is ${
+      describe(probe)
+    }`,
+  );
+}
