@@ -250,6 +250,8 @@ class RandomDialogue {
   readonly #listener: Listener;
   readonly #tell: (line: string) => void;
   #port = 20000;
+  /** A link has refused packets. */
+  #filled = false;
   segments = 0;
 
   constructor(seed: number, tell: (line: string) => void) {
@@ -439,6 +441,7 @@ class RandomDialogue {
     const link = this.#links[which]!;
     this.#tell(`${link.name} ${full ? "full" : "free"}`);
     link.full = full;
+    this.#filled ||= full;
     if (!full) this.#stack.handleWritable(this.now, link);
     this.#flush();
     this.#examine("a link");
@@ -611,8 +614,8 @@ class RandomDialogue {
 
   /** What a segment of the stack acknowledges. */
   #acknowledges(flow: Flow, ack: number, flags: number): void {
-    // Its SYN/ACK did not leave, as the link was full.
-    if (!flow.known) return;
+    // Its SYN/ACK did not leave, as the link was full; or that of a connection which took the place of the first did not.
+    if (!flow.known || (this.#filled && [...flow.syns].some((at) => at !== 0))) return;
     must(flow.came.end(0) >= ack, `ACK ${ack}, where only ${flow.came.end(0)} came`);
     must(ack >= flow.acked, `ACK ${ack} after ${flow.acked}`);
     flow.acked = ack;

@@ -235,7 +235,7 @@ export class Flow {
 
   /** One past the last byte from `seq` on whose data offsets have no gap. */
   run(seq: number): number {
-    return this.#turns === 0 ? FAR : (Math.floor((seq - 1) / BLOCK) + 1) * BLOCK + 1;
+    return this.#turns === 0 ? Infinity : (Math.floor((seq - 1) / BLOCK) + 1) * BLOCK + 1;
   }
 
   /** Writes the bytes [seq, seq + length) to `bytes` from `at` on. */
@@ -546,7 +546,7 @@ export class RandomPeer {
     const syn = flags & L.TCP_SYN ? 1 : 0;
     const fin = flags & L.TCP_FIN ? 1 : 0;
     if (syn) flow.syns.add(seq);
-    if (seq + length > FAR || seq + syn + length + fin <= 0 || flags & L.TCP_RST) return;
+    if (seq + length > 2 ** 30 || seq + syn + length + fin <= 0 || flags & L.TCP_RST) return;
     const from = Math.max(0, seq + (seq === 0 ? 0 : syn));
     const end = seq + syn + length;
     flow.came.add(from, end + fin);
