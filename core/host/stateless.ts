@@ -25,6 +25,7 @@ import type { Listener } from "./listener.ts";
 import { planReply, refuse } from "./replies.ts";
 import type { LocalAddress } from "./routes.ts";
 import type { Stack } from "./stack.ts";
+import { offersSack } from "../subflow/settings.ts";
 import { sackOf, scaleOf, timestampWithOptions } from "./syn_cookies.ts";
 
 const KEY = memory_alloc(KEY_SIZE);
@@ -122,7 +123,7 @@ function send(
   const outlet = stack.routes.back(link, local);
   const buffer = experiments.receiveBuffer ?? DEFAULT_BUFFER;
   const { hasTimestamps } = rx;
-  const sack = hasTimestamps && tcp.sack && rx.sackPermitted;
+  const sack = hasTimestamps && offersSack(tcp) && rx.sackPermitted;
   const scale = hasTimestamps && rx.hasWindowScale ? rx.windowScale : -1;
   tx.header(iss, rx.seq + 1, TCP_SYN | TCP_ACK, Math.min(65535, buffer));
   tx.offer(

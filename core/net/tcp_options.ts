@@ -59,6 +59,16 @@ export interface TcpOptions {
    */
   readonly pacing?: boolean;
   /**
+   * How losses are found:
+   *
+   * - `"rack"`: by the time that has passed since something was sent (RFC 8985), and by counting duplicate ACKs where the peer has no SACK (RFC 6582).
+   * - `"reno-nosack"`: by counting duplicate ACKs, without SACK, whatever `sack` says, and without tail loss probes, as in the simulators behind most
+   *   published results. Limited transmit (RFC 3042) stays; `frto`, `undo` and `pacing` are choices of their own.
+   *
+   * @default {"rack"}
+   */
+  readonly lossDetection?: "rack" | "reno-nosack";
+  /**
    * Offers and accepts selective acknowledgements (RFC 2018). Without them losses are found by counting duplicate ACKs (RFC 6582).
    *
    * @default {true}
@@ -135,6 +145,7 @@ export interface TcpOptions {
 
 const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   pacing: true,
+  lossDetection: true,
   sack: true,
   synBacklog: true,
   synCookies: true,
@@ -147,6 +158,7 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   undo: true,
 };
 
+const LOSS_DETECTIONS = ["rack", "reno-nosack"] as const;
 const SYN_COOKIES = ["off", "pressure", "always"] as const;
 
 /**
@@ -165,6 +177,8 @@ export function tcpSettings(
   return {
     ...base,
     pacing: flag(verb, "pacing", options.pacing) ?? base.pacing,
+    lossDetection: choice(verb, "lossDetection", options.lossDetection, LOSS_DETECTIONS) ??
+      base.lossDetection,
     sack: flag(verb, "sack", options.sack) ?? base.sack,
     synBacklog: count(verb, "synBacklog", options.synBacklog, 65535) ?? base.synBacklog,
     synCookies: choice(verb, "synCookies", options.synCookies, SYN_COOKIES) ?? base.synCookies,

@@ -28,6 +28,7 @@ import { type Deadlines, type SubflowTimer, TIMER_ACK } from "./deadlines.ts";
 import type { Handshake } from "./handshake.ts";
 import type { Mtu } from "./mtu.ts";
 import type { Receiver } from "./receiver.ts";
+import { offersSack } from "./settings.ts";
 import type { DataLevel, Outlet, SubflowHost } from "./shared.ts";
 import type { Mapping } from "./pieces.ts";
 import { TimeWait } from "./time_wait.ts";
@@ -95,7 +96,7 @@ export class Output {
     this.#acks = parts.acks;
     this.#mtu = parts.mtu;
     this.#deadlines = parts.deadlines;
-    this.#sack = parts.level.tcp.sack;
+    this.#sack = offersSack(parts.level.tcp);
   }
 
   /** Number of the connection. */

@@ -17,17 +17,13 @@ export class Prr {
     return this.#window;
   }
 
-  /**
-   * An ACK in recovery delivered `bytes`; `safe`: SND.UNA moved and nothing more was found lost. `partial`: it tells of the next hole without SACK,
-   * which is sent again whatever the arithmetic says (RFC 6582 §3.2, step 5).
-   */
+  /** An ACK in recovery delivered `bytes`; `safe`: SND.UNA moved and nothing more was found lost. */
   onAck(
     bytes: number,
     pipe: number,
     ssthresh: number,
     mss: number,
     safe: boolean,
-    partial: boolean,
   ): void {
     this.#delivered += bytes;
     let count: number;
@@ -38,8 +34,7 @@ export class Prr {
       if (safe) count += mss;
       count = Math.min(ssthresh - pipe, count);
     }
-    // So is the first one (RFC 6937 §3); two where nothing is in flight, the window of RFC 6675 §5: one would only wait for a round trip by itself.
-    if (partial) count = Math.max(count, mss);
+    // The first one goes whatever the arithmetic says (RFC 6937 §3); two where nothing is in flight, the window of RFC 6675 §5: one would only wait for a round trip by itself.
     if (this.#out === 0) count = Math.max(count, pipe > 0 ? mss : Math.min(ssthresh, 2 * mss));
     this.#window = pipe + Math.max(0, count);
   }

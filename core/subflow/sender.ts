@@ -109,6 +109,8 @@ export class Sender {
   /** Made when something is first taken for lost. */
   #undo: Undo | null = null;
   #detection: LossDetection;
+  /** The same where there is no SACK, else null. */
+  #reno: NewReno | null = null;
   #recovery: Recovery = OPEN;
   #controller: CongestionController | null = null;
   #lostSyn = false;
@@ -184,13 +186,13 @@ export class Sender {
     return this.#controller?.pacingRate;
   }
 
-  /** What limits `inFlight` now: PRR's window in recovery, else cwnd. */
+  /** What limits `inFlight` now: PRR's window in recovery, else cwnd, which duplicates inflate where there is no SACK. */
   get limit(): number {
     const recovery = this.#recovery;
-    if (recovery.kind === "fast" && this.#controller?.ownsRecovery !== true) {
-      return recovery.prr.window;
-    }
-    return this.cwnd;
+    if (recovery.kind === "fast" && this.#controller?.ownsRecovery === true) return this.cwnd;
+    const reno = this.#reno;
+    if (reno !== null) return Math.max(this.#mtu.payload, this.cwnd + reno.inflation);
+    return recovery.kind === "fast" ? recovery.prr.window : this.cwnd;
   }
 
   /** New bytes that windows and link allow now. */
@@ -272,7 +274,11 @@ export class Sender {
 
   /** The handshake is over; without SACK losses are found by counting. */
   begin(sack: boolean, lostSyn: boolean): void {
-    if (!sack) this.#detection = new NewReno(this.board, this.#rack);
+    if (!sack) {
+      const { lossDetection } = this.#settings;
+      const rack = lossDetection === "rack" ? this.#rack : null;
+      this.#detection = this.#reno = new NewReno(this.board, rack);
+    }
     this.#probes = sack && this.#settings.tlp;
     this.rtt.begin(lostSyn);
     this.#lostSyn = lostSyn;
@@ -367,7 +373,9 @@ export class Sender {
       const { seq, end, sends } = piece;
       const length = end - seq;
       // RFC 5682 §2.1, §3.1, step 1: the first segment.
-      const room = frto !== null ? mss : Math.min(this.limit - board.inFlight, this.#allowance);
+      let room = frto !== null ? mss : Math.min(this.limit - board.inFlight, this.#allowance);
+      // RFC 5681 §3.2 step 3, RFC 6582 §3.2 step 3: a hole is filled at once.
+      if (this.#reno !== null && this.#recovery.kind === "fast") room = Math.max(room, mss);
       // A segment goes whatever the window, where no answer would widen it: options that fell away have made it larger than that.
       if (this.#output.blocked || (room < Math.min(length, mss) && board.inFlight > 0)) return;
       // The pacer's time will come.
@@ -600,10 +608,9 @@ export class Sender {
     if (lost > 0) this.#lose(before);
     this.#tell(before, lost, prior, now);
     if (this.#recovery.kind === "fast") {
-      const partial = lost > 0 && !this.#output.sackPermitted;
       const safe = advanced && lost === 0;
       const { prr } = this.#recovery;
-      prr.onAck(delivered, board.inFlight, this.ssthresh, mss, safe, partial);
+      prr.onAck(delivered, board.inFlight, this.ssthresh, mss, safe);
     }
     if (advanced) this.#arm(now);
     if (!this.#mayProbe) this.#deadlines.set(TIMER_PROBE, Infinity);
@@ -757,7 +764,7 @@ export class Sender {
     this.#witness?.lost("reordering", now);
     this.#lose(before);
     if (this.#recovery.kind === "fast") {
-      this.#recovery.prr.onAck(0, board.inFlight, this.ssthresh, mss, false, false);
+      this.#recovery.prr.onAck(0, board.inFlight, this.ssthresh, mss, false);
     }
     this.#settled(now);
     return OUTCOME_WORK;

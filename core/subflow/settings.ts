@@ -23,6 +23,8 @@ export const DEFAULT_KEEP_ALIVE: KeepAlive = Object.freeze({
 export interface TcpSettings {
   /** Bursts are spread (RFC 9002 §7.7). */
   readonly pacing: boolean;
+  /** How losses are found. */
+  readonly lossDetection: LossDetectionName;
   /** SACK is offered and accepted (RFC 2018 §2). */
   readonly sack: boolean;
   /** Most connections of a listener between SYN and third ACK; null: as many as may wait to be accepted, 1024 at most. */
@@ -45,12 +47,16 @@ export interface TcpSettings {
   readonly undo: boolean;
 }
 
+/** How losses are found: by time (RFC 8985), or by duplicate ACKs without SACK (RFC 6582). */
+export type LossDetectionName = "rack" | "reno-nosack";
+
 /** When SYNs are answered by cookies. */
 export type SynCookieMode = "off" | "pressure" | "always";
 
 /** What holds where nothing else is asked for. */
 export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   pacing: true,
+  lossDetection: "rack",
   sack: true,
   synBacklog: null,
   synCookies: "pressure",
@@ -62,3 +68,8 @@ export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   frto: true,
   undo: true,
 });
+
+/** Whether SACK is offered and accepted. */
+export function offersSack(settings: TcpSettings): boolean {
+  return settings.sack && settings.lossDetection !== "reno-nosack";
+}

@@ -55,6 +55,15 @@ for (const name of ["tlp", "frto", "undo"] as const) {
     );
   });
 }
+Deno.test("'tcp.lossDetection' is a name", () => {
+  const { lossDetection } = tcpSettings("connect", { lossDetection: "reno-nosack" });
+  assertEquals(lossDetection, "reno-nosack");
+  assertThrows(
+    () => tcpSettings("listen", { lossDetection: "reno" as never }),
+    TypeError,
+    'Cannot listen as \'tcp.lossDetection\' must be one of "rack", "reno-nosack": current value is',
+  );
+});
 
 for (const side of ["host", "connect", "listen"] as const) {
   Deno.test(`'tcp' of ${side} without SACK: it is not agreed`, async () => {

@@ -95,4 +95,20 @@ describe("NewReno (RFC 6582)", () => {
     desk.reno.ended();
     assertEquals(Array.from({ length: 3 }, () => desk.ack("duplicate")), [0, 0, MSS]);
   });
+
+  it("inflates the window by what duplicates tell to have left the network (RFC 3042, RFC 5681 §3.2), and takes it back", () => {
+    const desk = new Desk();
+    desk.ack("none");
+    assertEquals(desk.reno.inflation, 0);
+    for (let i = 0; i < 3; i++) desk.ack("duplicate");
+    desk.recovery = fastRecovery(desk.board.nxt, 10 * MSS);
+    desk.resend(200);
+    desk.ack("duplicate");
+    assertEquals(desk.reno.inflation, 4 * MSS);
+    // A partial one of four segments: less four, and one that has left.
+    desk.ack("advanced", 4, 300);
+    assertEquals(desk.reno.inflation, MSS);
+    desk.reno.ended();
+    assertEquals(desk.reno.inflation, 0);
+  });
 });

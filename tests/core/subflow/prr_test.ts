@@ -10,7 +10,7 @@ function recover(pipe: number, ssthresh: number, acks: number, safe: boolean): n
   const out: number[] = [];
   for (let i = 0; i < acks; i++) {
     pipe -= MSS;
-    prr.onAck(MSS, pipe, ssthresh, MSS, safe, false);
+    prr.onAck(MSS, pipe, ssthresh, MSS, safe);
     const sent = Math.floor((prr.window - pipe) / MSS) * MSS;
     out.push(sent / MSS);
     prr.onSend(sent);

@@ -31,7 +31,7 @@ describe("recovery", () => {
     assert(fast.kind === "fast");
     assertEquals([fast.until, fast.prr.window], [501, 0]);
     // The flight is what the reduction is measured by: two thirds of 300 delivered bytes.
-    fast.prr.onAck(300, 2700, 2000, 100, false, false);
+    fast.prr.onAck(300, 2700, 2000, 100, false);
     assertEquals(fast.prr.window, 2700 + 200);
     assertEquals(lossRecovery(501, null), { kind: "loss", until: 501, frto: null });
   });
