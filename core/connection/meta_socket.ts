@@ -549,7 +549,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Less than a segment that is corked, or that a small window leaves with nothing in flight, waits so long and no longer. */
   armHold(now: Micros): void {
     const { unsent, unacked, window } = this.sendQueue;
-    const cut = window > 0 && window < unsent && unacked === 0 && this.established;
+    const cut = window > 0 && window < unsent && unacked === 0 && this.subflows.length > 0;
     if (this.over || (!cut && (!this.holding.corked || unsent === 0))) {
       if (this.deadlines.has(TIMER_HOLD)) this.deadlines.set(TIMER_HOLD, Infinity);
     } else if (!this.deadlines.has(TIMER_HOLD)) this.deadlines.set(TIMER_HOLD, now + HOLD_LENGTH);
