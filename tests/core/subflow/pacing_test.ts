@@ -295,7 +295,7 @@ describe("a window after a pause", () => {
 describe("a controller that sets pacingRate", () => {
   it("has segments leave at that rate, in bursts of two, from a burst of four on", () => {
     const paced = new Paced(2 * MSS * 100);
-    using d = new Dialogue({ policies: { congestionControl: paced.plugin } });
+    using d = new Dialogue({ policies: { congestionControl: paced.plugin }, tcp: { tlp: false } });
     const { peer, app } = d.opened();
     app.write(14 * MSS);
     assertEquals(leaves(d, peer, 100e3), "0:4 10000:2 20000:2 30000:2 40000:2 50000:2");
@@ -315,7 +315,7 @@ describe("a controller that sets pacingRate", () => {
 
   it("keeps to it in every round, ACKs or none", () => {
     const paced = new Paced(100 * MSS, 8 * MSS);
-    using d = new Dialogue({ policies: { congestionControl: paced.plugin } });
+    using d = new Dialogue({ policies: { congestionControl: paced.plugin }, tcp: { tlp: false } });
     const { peer, app } = d.opened();
     app.write(100 * MSS);
     assertEquals(leaves(d, peer, 100e3), "0:4 20000:2 40000:2");
@@ -328,7 +328,7 @@ describe("a controller that sets pacingRate", () => {
 
   it("may change the rate at any time: what has come together by then is kept", () => {
     const paced = new Paced(100 * MSS);
-    using d = new Dialogue({ policies: { congestionControl: paced.plugin } });
+    using d = new Dialogue({ policies: { congestionControl: paced.plugin }, tcp: { tlp: false } });
     const { peer, app } = d.opened();
     app.write(100 * MSS);
     assertEquals(leaves(d, peer, 10e3), "0:4");
@@ -361,7 +361,7 @@ describe("a controller that sets pacingRate", () => {
 
   it("RFC 6298 §5.4: has the repeat after a timeout leave at once, as the bucket is full by then", () => {
     const paced = new Paced(100 * MSS);
-    using d = new Dialogue({ policies: { congestionControl: paced.plugin } });
+    using d = new Dialogue({ policies: { congestionControl: paced.plugin }, tcp: { tlp: false } });
     const { peer, app } = d.opened();
     app.write(4 * MSS);
     leaves(d, peer, 0);

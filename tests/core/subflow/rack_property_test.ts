@@ -12,7 +12,7 @@ import { host_free, host_new, stream_new } from "../../../wasm/mod.ts";
 
 const MSS = 1000;
 const RTT = 20_000;
-const DELIVERY = { delivered: 0, deliveredTime: 0, firstSent: 0, appLimited: false };
+const DELIVERY = { delivered: 0, deliveredTime: 0, appLimited: false, firstSent: 0 };
 
 interface Segment {
   readonly seq: number;
