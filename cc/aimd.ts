@@ -22,8 +22,8 @@ export interface SlowStartOptions {
 
 /** What tells one loss-based controller from another. */
 export interface AimdFormula extends SlowStartOptions {
-  /** Bytes by which the window grows in congestion avoidance for `acked` newly acknowledged ones; fractions add up. */
-  increase(acked: number): number;
+  /** Bytes by which the window, which has come to `cwnd`, grows in congestion avoidance for `acked` newly acknowledged ones; fractions add up. */
+  increase(acked: number, cwnd: number): number;
   /** The window after a loss with `flightSize` bytes in flight, half of it by default; two segments at least are kept (RFC 5681 eq. 4). */
   decrease?(flightSize: number, cause: "loss" | "ecn" | "timeout"): number;
   /** Sees each acknowledgement first. */
@@ -78,7 +78,7 @@ export class AimdController implements CongestionController {
     if (this.cwnd < this.ssthresh) acked = this.#slowStart(ack);
     // In recovery only slow start after a timeout goes on; RFC 6675 §5 keeps the window otherwise.
     if (acked === 0 || this.#subflow.inRecovery) return;
-    this.#fraction += this.#formula.increase(acked);
+    this.#fraction += this.#formula.increase(acked, this.cwnd);
     const whole = Math.trunc(this.#fraction);
     this.#fraction -= whole;
     this.cwnd = Math.max(this.#subflow.mss, this.cwnd + whole);

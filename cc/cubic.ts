@@ -56,9 +56,9 @@ class Cubic implements AimdFormula {
     this.#last = now;
   }
 
-  increase(acked: number): number {
+  increase(acked: number, cwnd: number): number {
     const curve = this.#curve;
-    const { cwnd, mss, srtt } = this.#subflow;
+    const { mss, srtt } = this.#subflow;
     if (curve.epoch < 0) this.#begin(cwnd, mss);
     const elapsed = this.#clock - curve.epoch;
     // §4.3: it has made up for what the smaller reduction left it; from the window of then on it grows as Reno.

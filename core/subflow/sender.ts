@@ -556,7 +556,9 @@ export class Sender {
    */
   passed(starved: boolean): void {
     const { board } = this;
-    if (this.full) this.#limitedUntil = board.nxt;
+    const spread = this.#allowance < this.#mtu.payload && this.pacingRate === undefined;
+    // The pace follows from the window: what it holds back the window would let out soon.
+    if (this.full || (spread && !starved)) this.#limitedUntil = board.nxt;
     else if (board.lost === 0 && (starved || this.room >= this.#mtu.payload)) {
       this.rate.limit(board.inFlight);
     }

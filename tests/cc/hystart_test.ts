@@ -67,7 +67,7 @@ describe("the first slow start (RFC 9406)", () => {
   it("spares a path more than half of the losses of its first overflow", async () => {
     const sentAgain = async (hystart: boolean): Promise<number> => {
       await using net = emulate({
-        paths: { only: { rate: "20 Mbit/s", delay: "20 ms" } },
+        paths: { only: { rate: "20 Mbit/s", delay: "15 ms" } },
         congestionControl: reno({ hystart }),
       });
       using listener = net.server.listen({ port: 80 });

