@@ -8,6 +8,7 @@ import type { Policies } from "../core/guard/policies.ts";
 import { Stack } from "../core/host/stack.ts";
 import type { ElementFactory } from "../core/link/sim/elements/element.ts";
 import type { SimHost } from "../core/link/sim/host.ts";
+import type { LinkOptions } from "../core/link/sim/link.ts";
 import { Network } from "../core/link/sim/network.ts";
 import type { Trace } from "../core/link/sim/trace.ts";
 import type { Micros } from "../core/plugin.ts";
@@ -18,6 +19,8 @@ import { minRtt } from "../sched/mod.ts";
 export interface RigOptions {
   /** Elements of each path, by its name; none: packets arrive at once. The first carries the first subflow. */
   readonly paths: Readonly<Record<string, readonly ElementFactory[]>>;
+  /** Elements from the server to the client, by the name of the path, in place of those in `paths`. */
+  readonly down?: Readonly<Record<string, readonly ElementFactory[]>>;
   /** Plugins of both hosts; the defaults for those not named. */
   readonly policies?: Partial<Policies>;
   /** Fixed values of both hosts. */
@@ -36,6 +39,10 @@ export interface RigEvents {
   onReadable?(client: MetaSocket): void;
   /** There is room to write at the server; called once when it is connected, too. */
   onWritable?(server: MetaSocket): void;
+  /** There is room to write at the client; called once when it is connected, too. */
+  onClientWritable?(client: MetaSocket): void;
+  /** Bytes, or the end, can be read at the server. */
+  onServerReadable?(server: MetaSocket): void;
 }
 
 /** A client, a server that sends, and one connection between them. */
@@ -50,7 +57,11 @@ export class Rig implements Disposable {
 
   /** Makes hosts and paths. */
   constructor(options: RigOptions) {
-    const { paths, policies, experiments, seed = 1, trace, report } = options;
+    const { paths, down = {}, policies, experiments, seed = 1, trace, report } = options;
+    const shape = (name: string): LinkOptions => ({
+      elements: paths[name] ?? [],
+      ...(down[name] && { backward: down[name] }),
+    });
     const network = this.network = new Network({ seed, trace });
     const [client, server, router] = [
       network.host("client"),
@@ -77,7 +88,7 @@ export class Rig implements Disposable {
     const [only] = names;
     if (names.length === 1 && only !== undefined) {
       // One path needs no router, which would cost time that is none of the stack's.
-      const link = network.link(only, client, server, { elements: paths[only] ?? [] });
+      const link = network.link(only, client, server, shape(only));
       for (
         const [host, stack, n] of [[client, this.#client, 1], [server, this.#server, 2]] as const
       ) {
@@ -90,7 +101,7 @@ export class Rig implements Disposable {
       inner.end(server).attach(server);
       this.#server.addLink(0, inner.end(server), ["10.0.0.2/24"]);
       for (const [index, name] of names.entries()) {
-        const link = network.link(name, client, router, { elements: paths[name] ?? [] });
+        const link = network.link(name, client, router, shape(name));
         router.route(`10.0.${index + 1}.0/24`, link);
         link.end(client).attach(client);
         this.#client.addLink(0, link.end(client), [`10.0.${index + 1}.1/24`]);
@@ -117,6 +128,11 @@ export class Rig implements Disposable {
     return this.#receiver;
   }
 
+  /** How often something has happened at the server, by its MIB name. */
+  senderCount(name: string): number {
+    return this.#server.counters.get(name);
+  }
+
   /** Connects the two; when it returns, both ends are established. */
   connect(events: RigEvents): void {
     const listener = this.#server.listen(this.now, {
@@ -127,7 +143,7 @@ export class Rig implements Disposable {
           if (socket === null) return;
           socket.observe({
             onEstablished: () => {},
-            onReadable: () => {},
+            onReadable: () => events.onServerReadable?.(socket),
             onWritable: () => events.onWritable?.(socket),
             onClosed: () => {},
           });
@@ -139,12 +155,13 @@ export class Rig implements Disposable {
       observer: {
         onEstablished: () => {},
         onReadable: () => events.onReadable?.(socket),
-        onWritable: () => {},
+        onWritable: () => events.onClientWritable?.(socket),
         onClosed: () => {},
       },
     });
     this.run(() => this.#sender !== null);
     events.onWritable?.(this.sender);
+    events.onClientWritable?.(this.receiver);
     this.#flush();
   }
 
@@ -157,6 +174,12 @@ export class Rig implements Disposable {
   run(condition: () => boolean): void {
     this.#flush();
     this.network.runUntil(condition, Infinity);
+  }
+
+  /** Lets things happen up to `time`. */
+  runTo(time: Micros): void {
+    this.#flush();
+    this.network.runTo(time);
   }
 
   /** Ends everything and gives memory back. */
