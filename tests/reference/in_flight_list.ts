@@ -197,6 +197,8 @@ export class InFlightList implements Board {
     const range = this.#last();
     range.priorDelivered = delivery.delivered;
     range.priorTime = delivery.deliveredTime;
+    range.priorSent = delivery.firstSent;
+    range.appLimited = delivery.appLimited;
     if (range.sends === 1) this.repeated++;
     range.sends++;
     range.time = now;

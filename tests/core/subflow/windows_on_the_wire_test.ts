@@ -150,7 +150,7 @@ describe("CUBIC (RFC 9438)", () => {
   });
 
   it("RFC 9438 §4.8: a timeout leaves one segment, and slow start up to seven in ten", () => {
-    using d = new Dialogue(options);
+    using d = new Dialogue({ ...options, tcp: { tlp: false, frto: false } });
     const { peer, app } = d.opened();
     app.write(10 * MSS);
     assertEquals(segments(peer), 10);
