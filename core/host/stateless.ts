@@ -122,7 +122,7 @@ function send(
   const { out, experiments } = stack;
   const outlet = stack.routes.back(link, local);
   const buffer = experiments.receiveBuffer ?? DEFAULT_BUFFER;
-  const { hasTimestamps } = rx;
+  const hasTimestamps = tcp.timestamps && rx.hasTimestamps;
   const sack = hasTimestamps && offersSack(tcp) && rx.sackPermitted;
   const scale = hasTimestamps && rx.hasWindowScale ? rx.windowScale : -1;
   tx.header(iss, rx.seq + 1, TCP_SYN | TCP_ACK, Math.min(65535, buffer));

@@ -135,6 +135,13 @@ export interface TcpOptions {
    */
   readonly frto?: boolean;
   /**
+   * Offers and accepts timestamps (RFC 7323 §3): 12 bytes of each segment, by which old segments are told from new ones at any rate, and round trips are
+   * known of what was sent again.
+   *
+   * @default {true}
+   */
+  readonly timestamps?: boolean;
+  /**
    * Takes a loss or a timeout back, and the window with it, where timestamps (RFC 3522) or duplicate SACKs (RFC 3708) show that nothing was lost. Has an
    * effect where the congestion control has `onUndo`, as those here do.
    *
@@ -155,6 +162,7 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   synRetries: true,
   tlp: true,
   frto: true,
+  timestamps: true,
   undo: true,
 };
 
@@ -188,6 +196,7 @@ export function tcpSettings(
     synRetries: integer(verb, "synRetries", options.synRetries, 0, 127) ?? base.synRetries,
     tlp: flag(verb, "tlp", options.tlp) ?? base.tlp,
     frto: flag(verb, "frto", options.frto) ?? base.frto,
+    timestamps: flag(verb, "timestamps", options.timestamps) ?? base.timestamps,
     undo: flag(verb, "undo", options.undo) ?? base.undo,
   };
 }

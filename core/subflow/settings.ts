@@ -43,6 +43,8 @@ export interface TcpSettings {
   readonly tlp: boolean;
   /** After a timeout new data tell whether it was needless (RFC 5682). */
   readonly frto: boolean;
+  /** Timestamps are offered and accepted (RFC 7323 §3). */
+  readonly timestamps: boolean;
   /** What timestamps or D-SACKs show to have been no loss is taken back (RFC 3522, RFC 3708). */
   readonly undo: boolean;
 }
@@ -66,6 +68,7 @@ export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   synRetries: 6,
   tlp: true,
   frto: true,
+  timestamps: true,
   undo: true,
 });
 

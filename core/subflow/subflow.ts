@@ -171,7 +171,7 @@ export class Subflow implements SubflowView {
     this.#backupByUs = backup === "us";
     this.#backupByPeer = backup === "peer";
     this.mtu = new Mtu(outlet, family, level.tcp.maxSegment);
-    this.timestamps = new Timestamps(options.timestampOffset | 0);
+    this.timestamps = new Timestamps(options.timestampOffset | 0, level.tcp.timestamps);
     const deadlines = this.#deadlines;
     const { timestamps, receiver, acks, mtu } = this;
     this.output = new Output({
@@ -482,8 +482,11 @@ export class Subflow implements SubflowView {
     const next = this.receiver.nxt;
     const seq = this.#seq = fromWire(rx.seq, this.receiver.irs, next);
     if ((flags & TCP_RST) === 0 && this.timestamps.old(now)) {
-      this.#host.count("PAWSEstab");
-      return this.#unacceptable(now);
+      if (!this.#overtaken(seq, next)) {
+        this.#host.count("PAWSEstab");
+        return this.#unacceptable(now);
+      }
+      this.#host.count("PAWSOldAck");
     }
     // First, check the sequence number.
     const end = seq + rx.length + ((flags & TCP_FIN) !== 0 ? 1 : 0);
@@ -511,6 +514,19 @@ export class Subflow implements SubflowView {
       return fromWire(rx.ack, this.#iss, 0) === 1 ? OUTCOME_JUDGE : OUTCOME_REFUSE;
     }
     return this.proceed(now);
+  }
+
+  /**
+   * An ACK without anything in it that another one, of a later tick, has overtaken: it cannot be of an earlier round of sequence numbers, acknowledges
+   * nothing new, and its SACK blocks are worth as much as ever. RFC 7323 §5.3 would have each answered.
+   */
+  #overtaken(seq: number, next: number): boolean {
+    if (!this.#tcp.established || (rx.flags & TCP_SYN) !== 0 || rx.hasText || seq !== next) {
+      return false;
+    }
+    const { board, rtt } = this.sender;
+    return fromWire(rx.ack, this.#iss, board.una) <= board.una &&
+      1000 * this.timestamps.lag <= rtt.rto;
   }
 
   /** A segment in SYN-SENT (RFC 9293 §3.10.7.3), in the order of the text. */
@@ -601,7 +617,9 @@ export class Subflow implements SubflowView {
     // RFC 5961 §5.2: what somebody guessed lies rarely so close.
     if (ack > board.nxt || ack < board.una - sender.window.most) return this.#challenge(now);
     // RFC 7323 §4.3, and §5.3 R2 before R3: what lies before RCV.NXT altogether leaves no timestamp, though the batch has not been acknowledged yet.
-    if (timestamps.on && rx.hasTimestamps && this.#seq <= this.acks.last) {
+    if (
+      timestamps.on && rx.hasTimestamps && this.#seq <= this.acks.last && !timestamps.old(now)
+    ) {
       const { nxt } = this.receiver;
       if (this.#seq >= nxt || this.#seq + rx.length > nxt) timestamps.take(now);
     }

@@ -13,13 +13,14 @@ const TIMESTAMP_LIFE: Micros = 24 * 24 * 3600e6;
 /** TS.Recent and our own clock. */
 export class Timestamps {
   readonly #offset: number;
-  #on = true;
+  #on: boolean;
   #recent = 0;
   #recentTime: Micros = 0;
 
   /** @param offset Shifts our clock by a secret (RFC 7323 §5.4). */
-  constructor(offset: number) {
+  constructor(offset: number, offered = true) {
     this.#offset = offset;
+    this.#on = offered;
   }
 
   /** Both sides send the option. */
@@ -66,6 +67,11 @@ export class Timestamps {
     if (!this.#on || !rx.hasTimestamps || distance32(rx.tsval, this.#recent) >= 0) return false;
     // RFC 7323 §5.5: after so long the peer's clock may have gone half round.
     return now - this.#recentTime <= TIMESTAMP_LIFE;
+  }
+
+  /** By how many ticks of the peer's clock the timestamp in `rx` is older than TS.Recent. */
+  get lag(): number {
+    return distance32(this.#recent, rx.tsval);
   }
 
   /** Takes the timestamp in `rx` as TS.Recent. */

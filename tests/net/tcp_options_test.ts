@@ -43,7 +43,7 @@ Deno.test("'tcp' of a listener bounds half-open connections, and says when SYNs 
   );
 });
 
-for (const name of ["tlp", "frto", "undo"] as const) {
+for (const name of ["timestamps", "tlp", "frto", "undo"] as const) {
   Deno.test(`'tcp.${name}' is true, or false`, () => {
     assertEquals(tcpSettings("connect", {})[name], true);
     assertEquals(tcpSettings("connect", { [name]: false })[name], false);
@@ -55,6 +55,7 @@ for (const name of ["tlp", "frto", "undo"] as const) {
     );
   });
 }
+
 Deno.test("'tcp.lossDetection' is a name", () => {
   const { lossDetection } = tcpSettings("connect", { lossDetection: "reno-nosack" });
   assertEquals(lossDetection, "reno-nosack");
