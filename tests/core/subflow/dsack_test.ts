@@ -322,3 +322,47 @@ describe("repeats", () => {
     assertEquals([repeats.twice(0, 760), repeats.twice(760, 11_000)], [0, 1024]);
   });
 });
+
+describe("SACK reneging", () => {
+  it("RFC 2018 §8: what was SACKed goes again when a timeout finds it at SND.UNA", () => {
+    using d = new Dialogue({ tcp: { pacing: false, tlp: false } });
+    const { peer, app } = d.opened({ mptcp: false });
+    app.write(4 * MSS);
+    peer.takeAll();
+    d.pass(20e3);
+    peer.sends(`. ack 1 <sack ${at(1)}:${at(3)}>`);
+    d.silent();
+    // The first comes late, and all that was SACKed above it has been thrown away.
+    peer.sends(`. ack ${at(1)}`);
+    d.untilSent();
+    peer.gets(`. ${at(1)}:${at(2)}`);
+    assertEquals(d.counter("TCPSACKReneging"), 1);
+    d.pass(20e3);
+    peer.sends(`. ack ${at(2)}`);
+    peer.gets(`. ${at(2)}:${at(3)}`);
+    peer.gets(`. ${at(3)}:${at(4)}`);
+    d.pass(20e3);
+    peer.sends(`. ack ${at(4)}`);
+    d.pass(10e6);
+    d.silent();
+  });
+
+  it("RFC 2018 §8: what was SACKed and lies above a hole is kept through a timeout", () => {
+    using d = new Dialogue({ tcp: { pacing: false, tlp: false, frto: false } });
+    const { peer, app } = d.opened({ mptcp: false });
+    app.write(4 * MSS);
+    peer.takeAll();
+    d.pass(20e3);
+    peer.sends(`. ack 1 <sack ${at(2)}:${at(4)}>`);
+    // The reordering window is over, and the repeats are lost.
+    assertEquals(d.untilSent() < 20e3, true);
+    assertEquals(peer.takeAll().map(({ seq }) => seq), [at(0), at(1)]);
+    d.untilSent();
+    peer.gets(`. 1:${at(1)}`);
+    assertEquals([d.counter("TCPTimeouts"), d.counter("TCPSACKReneging")], [1, 0]);
+    d.pass(20e3);
+    peer.sends(`. ack ${at(1)} <sack ${at(2)}:${at(4)}>`);
+    peer.gets(`. ${at(1)}:${at(2)}`);
+    d.silent();
+  });
+});
