@@ -283,14 +283,16 @@ for (const mptcp of [true, false]) {
       peer.lose();
       app.write(10, true);
       const start = d.now;
-      const sent: string[] = [];
-      while (sent.length < 3) {
+      const times = new Map<string, number>();
+      while (times.size < 2) {
         d.untilSent();
-        for (const range of ranges(peer)) sent.push(`${range} ${(d.now - start) >= 200e3}`);
+        for (const range of ranges(peer)) {
+          if (!times.has(`${range}`)) times.set(`${range}`, d.now - start);
+        }
       }
-      // What was lost as soon as its timers say, what is corked when its time is over.
-      assertEquals(sent.slice(0, 2), ["1,101 false", "101,111 true"]);
-      assertEquals(sent[2], "1,101 true");
+      // What was lost goes as its own timers say.
+      assertEquals(times.get("101,111"), 200e3);
+      assert(times.get("1,101")! < 1e6);
     });
   });
 }
