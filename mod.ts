@@ -51,7 +51,7 @@ export {
 } from "./core/net/host.ts";
 export type { ConnInfo, MptcpInfo, SubflowInfo, TcpInfo } from "./core/net/info.ts";
 export type { Probe } from "./core/subflow/probe.ts";
-export type { KeepAliveOptions, TcpOptions } from "./core/net/tcp_options.ts";
+export type { KeepAliveOptions, MtuProbing, TcpOptions } from "./core/net/tcp_options.ts";
 export { MptcpListener } from "./core/net/listener.ts";
 export {
   loadPlugin,

@@ -3,7 +3,7 @@
 import type { GuardedSchedulerPlugin } from "../guard/scheduler.ts";
 import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
 import type { Key } from "../wire/mptcp.ts";
-import type { Outlet, SubflowHost, Timed, TimerService } from "../subflow/shared.ts";
+import type { Outlet, PathTrouble, SubflowHost, Timed, TimerService } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 
@@ -137,6 +137,8 @@ export type NetworkCode =
 
 /** What led to the end of a connection, where its code alone would not say; core/net/errors.ts has the words. */
 export type EndReason =
+  /** A router said so, by ICMP, and nothing came from the peer since. */
+  | PathTrouble
   /** A middlebox took MPTCP options away on the only path (RFC 8684 §3.7). */
   | "options-removed"
   /** More or fewer bytes came on the only path than were sent on it. */

@@ -88,6 +88,13 @@ function collectReady(meta: MetaSocket, bytes: number): void {
     if (!subflow.usable || (working && subflow.stale) || (regular && subflow.backup)) continue;
     const { sender, mss } = subflow;
     const { room, board } = sender;
+    const searching = subflow.mtu.search !== null && bytes > mss;
+    const probe = searching ? sender.probe(meta.sendQueue.unsent, meta.now) : 0;
+    if (probe > 0) {
+      // A size is tried by one segment of it, for which the window may have to gather (RFC 4821 §7.4).
+      if (room >= probe) ready[count++] = subflow;
+      continue;
+    }
     // What is SACKed and, behind a proxy, never acknowledged is no packet in flight.
     const small = bytes < mss && board.inFlight > 0;
     if (small && board.pieces * mss >= SMALL_PACKETS * sender.cwnd) continue;
@@ -237,13 +244,15 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   for (let i = 0; i < copies.length; i++) length = Math.min(length, fitting(copies[i]!));
   if (length <= 0) return false;
   const { offset } = chunk;
+  const probe = probeLength(meta, subflow, again, now);
+  if (probe > 0) length = probe;
   const ssn = subflow.sender.board.nxt;
   // The keys stand for a mapping whose SSN is 1 (RFC 8684 §3.1): what is sent again has one of its own.
   const first = offset === 1 && ssn === 1 && !subflow.join && meta.keysOwed !== null;
   // They ride on one segment: what follows it has a DSS of its own.
   if (first) length = Math.min(length, subflow.mss);
   // A link that is full leaves its subflows without room: the others are asked for.
-  if (!subflow.chunk(offset, length, first, now)) return true;
+  if (!subflow.chunk(offset, length, first, now, probe > 0)) return true;
   meta.figures.sent(length, now);
   if (again !== null) {
     sendQueue.repeated(again, offset, length, subflow, ssn);
@@ -251,11 +260,19 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
     meta.countRepeat(length);
   } else {
     const sent = sendQueue.bound(length, subflow, ssn);
-    if (length % subflow.mss !== 0) meta.holding.small(offset + length);
+    if (probe === 0 && length % subflow.mss !== 0) meta.holding.small(offset + length);
     for (let i = 1; i < copies.length; i++) repeat(meta, sent, copies[i]!, now);
   }
   if (!meta.deadlines.has(TIMER_DATA)) meta.armDataTimer(now);
   return true;
+}
+
+/** Bytes of a segment by which `subflow` tries a larger size with the new data of `chunk`; 0: it tries none. */
+function probeLength(meta: MetaSocket, subflow: Subflow, again: Sent | null, now: Micros): number {
+  if (subflow.mtu.search === null || again !== null) return 0;
+  if (copies.length > 1 || available <= subflow.mss) return 0;
+  const probe = subflow.sender.probe(meta.sendQueue.unsent, now);
+  return probe <= available && probe <= subflow.room ? probe : 0;
 }
 
 /** Gives the whole of `sent` to one more subflow; false when its link is full. */

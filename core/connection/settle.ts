@@ -23,6 +23,7 @@ import {
   OUTCOME_REFUSE,
   OUTCOME_SEGMENT,
   OUTCOME_TIMEOUT,
+  type PathTrouble,
 } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import {
@@ -87,6 +88,29 @@ const REASONS: Partial<Record<LeaveReason, EndReason>> = {
 /** The segment in `rx` belongs to `subflow`. */
 export function segmentArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   settle(meta, subflow, subflow.arrive(now), now);
+}
+
+/** A router tells that it did not forward the segment of `subflow` at `seq`, as on the wire. */
+export function pathTroubled(
+  meta: MetaSocket,
+  subflow: Subflow,
+  what: PathTrouble,
+  seq: number,
+  now: Micros,
+): void {
+  settle(meta, subflow, subflow.unreachable(what, seq, now), now);
+}
+
+/** A router tells that the packet of that segment, of `length` bytes, is larger than `mtu`. */
+export function packetTooBig(
+  meta: MetaSocket,
+  subflow: Subflow,
+  mtu: number,
+  length: number,
+  seq: number,
+  now: Micros,
+): void {
+  settle(meta, subflow, subflow.tooBig(mtu, length, seq, now), now);
 }
 
 /** Carries out what an event on `subflow` led to. */
@@ -263,8 +287,12 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const lost = reason === "aborted" &&
     !host.addresses.some(({ address }) => address === subflow.local.address);
   const code = lost ? "NetworkUnreachable" : CODES[reason];
+  const silent = reason === "timeout" || reason === "unreachable" || reason === "refused";
+  const why = silent ? subflow.trouble ?? REASONS[reason] : REASONS[reason];
   if (!meta.established || meta.fallback) {
-    meta.endAll(code, now, meta.established && reason === "timeout" ? "unanswered" : null);
+    const told = silent ? subflow.trouble : null;
+    const unanswered = meta.established && reason === "timeout" ? "unanswered" : null;
+    meta.endAll(code, now, told ?? unanswered);
   } else if (blame !== null) {
     meta.endAll("ConnectionAborted", now, blame);
   } else if (byPeer && !established && meta.onlyEndOpen) {
@@ -273,9 +301,9 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   } else if (
     meta.appClosed && (meta.finAcked || (sendQueue.unacked === 0 && sendQueue.unsent === 0))
   ) {
-    meta.endAll(code, now, REASONS[reason]);
+    meta.endAll(code, now, why);
   } else {
-    meta.bare(code, REASONS[reason] ?? null, established, !byPeer && reason !== "closed", now);
+    meta.bare(code, why ?? null, established, !byPeer && reason !== "closed", now);
   }
 }
 
@@ -324,7 +352,13 @@ function userTimeout(meta: MetaSocket, now: Micros): void {
   if (meta.subflows.length > 0 && meta.subflows.every(({ outlet }) => outlet.blocked)) return;
   const until = meta.givenUpAt;
   if (now < until) meta.deadlines.set(TIMER_USER, until);
-  else meta.abortWith("TimedOut", now, "unanswered");
+  else meta.abortWith("TimedOut", now, troubleOf(meta) ?? "unanswered");
+}
+
+/** What routers tell of its paths since anything came over them; null: nothing. */
+function troubleOf(meta: MetaSocket): PathTrouble | null {
+  for (const { trouble } of meta.attempts) if (trouble !== null) return trouble;
+  return null;
 }
 
 /** A connection without subflows, or one that only the peer can end, has waited long enough. */

@@ -24,7 +24,8 @@ import { MP_JOIN, readMpJoin, RST_MPTCP } from "../wire/mptcp.ts";
 import type { PacketIn } from "../wire/packet.ts";
 import { rx } from "../wire/segment.ts";
 import type { Link } from "./link.ts";
-import { answerIcmp, planReply, refuse } from "./replies.ts";
+import { icmpArrived } from "./icmp.ts";
+import { planReply, refuse } from "./replies.ts";
 import type { LocalAddress } from "./routes.ts";
 import type { Stack } from "./stack.ts";
 import {
@@ -63,11 +64,18 @@ export function demultiplex(
     packet.verified ? 1 : 0,
   );
   if (verdict !== 0) {
+    if (verdict === PARSE_CHECKSUM && rx.protocol !== TCP) {
+      const mib = rx.family === 6 ? "Icmp6" : "Icmp";
+      stack.count(`${mib}InMsgs`);
+      stack.count(`${mib}InErrors`);
+      stack.count(`${mib}InCsumErrors`);
+      return;
+    }
     stack.count(DROPS[verdict] ?? "IpInDiscards");
     return;
   }
   if (rx.protocol !== TCP) {
-    if (destination(stack) !== undefined) answerIcmp(stack, link);
+    if (destination(stack) !== undefined) icmpArrived(stack, link, now);
     return;
   }
   const { flags } = rx;

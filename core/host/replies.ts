@@ -15,9 +15,7 @@ import type { Stack } from "./stack.ts";
 const KEY = memory_alloc(KEY_SIZE);
 /** An echo that goes back: it leaves from where it came in. */
 const ECHO = packetOut();
-const ICMP_ECHO = 8;
 const ICMP_ECHO_REPLY = 0;
-const ICMPV6_ECHO = 128;
 const ICMPV6_ECHO_REPLY = 129;
 const ICMPV6 = 58;
 const TTL = 64;
@@ -48,21 +46,16 @@ export function refuse(stack: Stack, reason: number, dscp = 0): void {
   outlet.send(out);
 }
 
-/** Answers an echo request in `rx` by turning it round where it lies. */
-export function answerIcmp(stack: Stack, link: Link): void {
+/** Answers the echo request in `rx` by turning it round where it lies. */
+export function answerEcho(stack: Stack, link: Link): void {
   const v6 = rx.protocol === ICMPV6;
   const icmp = rx.transport;
   const { ip, total } = rx;
-  if (ip + total - icmp < 8 || u8[icmp] !== (v6 ? ICMPV6_ECHO : ICMP_ECHO)) {
-    stack.count("IcmpInMsgs");
-    return;
-  }
   // A super-sized echo could not leave again.
   if (total > link.mtu || !stack.replies.take(stack.now)) {
     stack.count("IcmpOutRateLimitHost");
     return;
   }
-  stack.count("IcmpInEchos");
   const size = v6 ? 16 : 4;
   const source = ip + (v6 ? 8 : 12);
   const theirs = u8.slice(source, source + size);
@@ -93,7 +86,7 @@ export function answerIcmp(stack: Stack, link: Link): void {
   }
   ECHO.header = ip;
   inOnePiece(ECHO, total);
-  if (link.send(ECHO)) stack.count("IcmpOutEchoReps");
+  if (link.send(ECHO)) stack.count(v6 ? "Icmp6OutEchoReplies" : "IcmpOutEchoReps");
 }
 
 /**

@@ -41,7 +41,7 @@ import type { GuardedSchedulerPlugin } from "../guard/scheduler.ts";
 import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
 import { type Probe, type SafeProbe, safeProbe } from "../subflow/probe.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
-import type { Timed } from "../subflow/shared.ts";
+import type { PathMemory, Timed } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIME_WAIT_LENGTH, type TimeWait } from "../subflow/time_wait.ts";
 import { parseHost } from "../wire/ip.ts";
@@ -54,6 +54,7 @@ import { Flows } from "./flows.ts";
 import type { Link } from "./link.ts";
 import { DEFAULT_BACKLOG, type Listener, type ListenerObserver, Listeners } from "./listener.ts";
 import type { RandomSource, RandomStream } from "./random.ts";
+import { PathMtus } from "./path_mtus.ts";
 import { refuse } from "./replies.ts";
 import { Routes } from "./routes.ts";
 import { Callback, TimerQueue } from "./timers.ts";
@@ -65,6 +66,9 @@ import { Tokens } from "./tokens.ts";
 
 /** Replies to what belongs to no connection, a second. */
 const REPLIES = 1000;
+
+/** ICMP errors that are looked at, a second. */
+const ERRORS = 1000;
 
 /** Most bytes of a host where nothing else is asked for. */
 export const DEFAULT_MEMORY = 268435456;
@@ -127,6 +131,9 @@ export class Stack implements ConnectionHost {
   readonly tcp: TcpSettings;
   /** Limits of replies to strangers. */
   readonly replies: RateLimit;
+  /** Limits of ICMP errors that are looked at. */
+  readonly errors = new RateLimit(ERRORS);
+  readonly #pathMtus = new PathMtus();
   readonly #options: StackOptions;
   readonly #guard: PolicyGuard;
   readonly #nonces: RandomStream;
@@ -473,6 +480,10 @@ export class Stack implements ConnectionHost {
   swallowed(address: string): void {
     this.count("Blackhole");
     this.#blackHoles.found(address, this.now);
+  }
+
+  pathMemory(local: string, remote: string): PathMemory {
+    return this.#pathMtus.of(local, remote);
   }
 
   randomWord(): number {

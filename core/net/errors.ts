@@ -36,6 +36,16 @@ const OUTCOMES: Readonly<Record<NetworkCode, readonly [ErrorName, string, string
 
 /** Causes that say more than those above. */
 const REASONS: Readonly<Record<EndReason, string>> = {
+  "net-unreachable":
+    "a router on the way knows no route to its network (ICMP): check the address, or connect again when the network is back",
+  "host-unreachable":
+    "a router on the way does not reach it (ICMP): check that it is up, and its address",
+  "protocol-unreachable": "it does not speak TCP (ICMP): check the address",
+  "port-unreachable":
+    "nothing listens on that port, or a firewall says so (ICMP): check the port, and what guards it",
+  "prohibited": "a router or firewall on the way prohibits it (ICMP): check what guards the path",
+  "hops-exceeded":
+    "packets to it went from router to router until their time was over (ICMP): check the routes",
   "options-removed": "MPTCP options were removed on its only path: connect again to go on",
   "bytes-miscounted":
     "a middlebox changed the number of bytes on its only path: connect again to go on",

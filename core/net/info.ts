@@ -209,7 +209,7 @@ function tcpInfo(subflow: Subflow, now: Micros): TcpInfo {
     last_data_sent: millisecondsSince(sender.lastSent, now),
     last_data_recv: millisecondsSince(subflow.lastDataReceived, now),
     last_ack_recv: millisecondsSince(sender.lastHeard, now),
-    pmtu: mtu.link,
+    pmtu: mtu.path,
     rtt: Math.round(rtt.srtt),
     rttvar: Math.round(rtt.rttVar),
     snd_ssthresh: ssthresh === Infinity ? INFINITE_SSTHRESH : Math.round(ssthresh / mss),

@@ -6,9 +6,12 @@ import {
   DEFAULT_KEEP_ALIVE,
   DEFAULT_SETTINGS,
   type KeepAlive,
+  type MtuProbing,
   type TcpSettings,
 } from "../subflow/settings.ts";
 import { checkOptions, describe } from "./policies.ts";
+
+export type { MtuProbing };
 
 /** When a peer that says nothing is asked whether it is there (RFC 9293 §3.8.4). */
 export interface KeepAliveOptions {
@@ -148,6 +151,19 @@ export interface TcpOptions {
    * @default {true}
    */
   readonly undo?: boolean;
+  /**
+   * When smaller packets than the link and the peer allow are sent, without a router that asks for them, and larger ones tried again by probes
+   * (RFC 4821, RFC 8899):
+   *
+   * - `"blackhole"`: when large packets are lost and small ones are not. Costs nothing where all packets pass.
+   * - `"always"`: from the first one on. Begins with packets of 1,200 bytes (1,280 by IPv6), and never waits for timeouts.
+   * - `"off"`: never. What a router has asked for holds for 10 minutes.
+   *
+   * These are 1, 2 and 0 of Linux's `net.ipv4.tcp_mtu_probing`.
+   *
+   * @default {"blackhole"}
+   */
+  readonly mtuProbing?: MtuProbing;
 }
 
 const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
@@ -164,10 +180,12 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   frto: true,
   timestamps: true,
   undo: true,
+  mtuProbing: true,
 };
 
 const LOSS_DETECTIONS = ["rack", "reno-nosack"] as const;
 const SYN_COOKIES = ["off", "pressure", "always"] as const;
+const PROBINGS = ["off", "blackhole", "always"] as const;
 
 /**
  * The settings that `options` ask for, `base` where they say nothing.
@@ -198,6 +216,7 @@ export function tcpSettings(
     frto: flag(verb, "frto", options.frto) ?? base.frto,
     timestamps: flag(verb, "timestamps", options.timestamps) ?? base.timestamps,
     undo: flag(verb, "undo", options.undo) ?? base.undo,
+    mtuProbing: choice(verb, "mtuProbing", options.mtuProbing, PROBINGS) ?? base.mtuProbing,
   };
 }
 

@@ -46,6 +46,8 @@ export class Heard {
   early = false;
   /** Before when that was sent which is answered, by its timestamp; Infinity: none tells, as of what is SACKed. */
   answeredBefore: Micros = Infinity;
+  /** Payload of the largest segment among what was reported. */
+  largest = 0;
   /** A copy that is reported sooner after its sending stands for the original. */
   minRtt: Micros = 0;
 
@@ -64,6 +66,7 @@ export class Heard {
     this.reordered = 0;
     this.duplicate = 0;
     this.repeated = this.early = false;
+    this.largest = 0;
     this.minRtt = minRtt;
   }
 
@@ -95,7 +98,10 @@ export class Heard {
 
   /** Notes that `part` up to `end` was reported; `highest` is the end of what was reported before this ACK. */
   deliver(part: Part, end: number, highest: number, now: Micros): void {
-    this.delivered += end - part.seq;
+    const bytes = end - part.seq;
+    this.delivered += bytes;
+    const largest = Math.min(part.segment, bytes);
+    if (largest > this.largest) this.largest = largest;
     if (part.sends === 1 && end <= highest) this.reordered++;
     const rtt = now - part.time;
     if (part.sends === 1) this.rtt = rtt;

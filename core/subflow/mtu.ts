@@ -1,6 +1,9 @@
-/** How large the segments of one subflow are (RFC 9293 §3.7.1). */
+/** How large the segments of one subflow are (RFC 9293 §3.7.1): what the peer, our link and the path between them allow. */
 
-import type { Outlet } from "./shared.ts";
+import type { Micros } from "../plugin.ts";
+import { LEAST_PACKET, PathSearch, plateauBelow, refugeBelow, type TooBig } from "./path_mtu.ts";
+import type { MtuProbing } from "./settings.ts";
+import type { Outlet, PathMemory } from "./shared.ts";
 
 /** IPv4 and IPv6 header with a TCP header, in bytes. */
 const HEADERS = { 4: 40, 6: 60 } as const;
@@ -9,19 +12,40 @@ export const DEFAULT_MSS = { 4: 536, 6: 1220 } as const;
 /** A few octets of MSS would make a header cost more than its data, and would not hold 40 octets of options. */
 const LEAST_SEGMENT = 64;
 
+/** Nothing is known of any path, and nothing is kept. */
+const FORGETFUL: PathMemory = { known: () => null, found() {} };
+
 /** Segment sizes of one subflow, in bytes. */
 export class Mtu {
   readonly #outlet: Outlet;
   readonly #family: 4 | 6;
-  readonly #most: number;
+  /** Bounds the segments of both directions. */
+  readonly #bound: number;
+  readonly #probing: MtuProbing;
+  readonly #memory: PathMemory;
+  #peer = 536;
+  #options = 0;
   #segment = 536;
   #payload = 536;
+  #refuge = 0;
+  /** Null while the path takes all that link and peer allow, as far as is known. */
+  #search: PathSearch | null = null;
+  /** The size that a probe under way has; 0: none is. */
+  #probe = 0;
 
-  /** Of packets of `family` that leave by `outlet`; `most` bounds the segments of both directions. */
-  constructor(outlet: Outlet, family: 4 | 6, most = 65535) {
+  /** Of packets of `family` that leave by `outlet`; `bound` is for the segments of both directions. `memory` knows what others found out about the path. */
+  constructor(
+    outlet: Outlet,
+    family: 4 | 6,
+    bound = 65535,
+    probing: MtuProbing = "blackhole",
+    memory: PathMemory = FORGETFUL,
+  ) {
     this.#outlet = outlet;
     this.#family = family;
-    this.#most = most;
+    this.#bound = bound;
+    this.#probing = probing;
+    this.#memory = memory;
   }
 
   /** IP and TCP header without options. */
@@ -29,17 +53,17 @@ export class Mtu {
     return HEADERS[this.#family];
   }
 
-  /** Largest packet of the link. */
-  get link(): number {
-    return this.#outlet.mtu;
+  /** Largest packet of the path, as far as is known. */
+  get path(): number {
+    return this.#search?.size ?? this.#outlet.mtu;
   }
 
-  /** Our MSS option: what the link takes less fixed headers, never less options (RFC 9293 §3.7.1, RFC 6691). */
+  /** Our MSS option: what the link takes less fixed headers, never less options (RFC 9293 §3.7.1, RFC 6691), and no matter of the path (RFC 1191 §6.4). */
   get local(): number {
-    return Math.min(65535, this.#most, this.#outlet.mtu - this.headers);
+    return Math.min(65535, this.#bound, this.#outlet.mtu - this.headers);
   }
 
-  /** Options and payload of a full segment: what the peer's MSS option and our link allow. */
+  /** Options and payload of a full segment: what the peer's MSS option, our link and the path allow. */
   get segment(): number {
     return this.#segment;
   }
@@ -49,14 +73,145 @@ export class Mtu {
     return this.#payload;
   }
 
+  /** The search for larger packets; null: there is no need of one. */
+  get search(): Pick<PathSearch, "kind" | "size"> | null {
+    return this.#search;
+  }
+
+  /** Options and payload of the probe under way. */
+  get probeSegment(): number {
+    return this.#probe - this.headers;
+  }
+
+  /** Payload of the segments that are sent when larger ones are lost and small ones are not; 0: there are none that are smaller. */
+  get refuge(): number {
+    return this.#refuge;
+  }
+
   /** Takes the MSS option of a SYN; undefined when it had none, which is also what 0 means: nobody can ask for that. */
   peer(mss: number | undefined): void {
     const asked = mss || DEFAULT_MSS[this.#family];
-    this.#segment = Math.max(LEAST_SEGMENT, Math.min(asked, this.local));
+    this.#peer = Math.max(LEAST_SEGMENT, Math.min(asked, this.local));
+    this.#settle();
+  }
+
+  /** Begins with what is known of the path, or with small segments where they are always to be tried first. */
+  begin(now: Micros): void {
+    const known = this.#memory.known(now);
+    if (known !== null && known.mtu < this.#most) {
+      this.#search = new PathSearch(this.#family, this.#most, known.mtu, known.until);
+    } else if (this.#probing === "always") {
+      this.#find(now).beginSmall();
+    }
+    this.#settle();
   }
 
   /** Sets how many octets of options a segment of data has. */
   options(bytes: number): void {
-    this.#payload = Math.max(1, this.#segment - bytes);
+    this.#options = bytes;
+    this.#settle();
+  }
+
+  /** Largest packet that link and peer allow. */
+  get #most(): number {
+    return this.#peer + this.headers;
+  }
+
+  /** The search, which begins with the largest packets where there was none. */
+  #find(now: Micros): PathSearch {
+    return this.#search ??= new PathSearch(this.#family, this.#most, this.#most, now);
+  }
+
+  #settle(): void {
+    const search = this.#search;
+    const size = search === null ? this.#most : Math.min(search.size, this.#most);
+    this.#segment = size - this.headers;
+    this.#payload = Math.max(1, this.#segment - this.#options);
+    const refuge = this.#probing === "off" ? 0 : refugeBelow(this.#family, this.#most, size);
+    this.#refuge = refuge > 0 ? refuge - this.headers - this.#options : 0;
+  }
+
+  /** Lets the next connections know what is certain. */
+  #tell(now: Micros): void {
+    const search = this.#search!;
+    if (search.until !== null) {
+      this.#memory.found(search.size, search.size < this.#most ? search.until : now);
+    }
+    this.#settle();
+  }
+
+  /**
+   * A router has dropped a packet of ours of `length` bytes as larger than `mtu`; 0: it is an old one, which tells no size (RFC 1191 §5). Where that is not
+   * what the packet was, or less than IPv6 has at least, it cannot be true (RFC 8201 §4).
+   */
+  tooBig(mtu: number, length: number, now: Micros): TooBig {
+    const told = mtu === 0 && this.#family === 4
+      ? plateauBelow(Math.min(length, Math.max(this.path, this.#probe)))
+      : mtu;
+    const least = this.#family === 4 ? 68 : LEAST_PACKET[6];
+    if (told < least || length <= told) return "ignored";
+    if (told >= Math.max(this.#probe, Math.min(this.path, this.#most))) return "ignored";
+    const outcome = this.#find(now).tooBig(told, this.#probe, now);
+    if (outcome === "ignored") return outcome;
+    this.#probe = 0;
+    this.#tell(now);
+    return outcome;
+  }
+
+  /** Large segments are lost and small ones are not: smaller ones from now on. False: there are none, or they are not to be tried. */
+  blackHole(now: Micros): boolean {
+    if (this.#refuge === 0) return false;
+    this.#probe = 0;
+    const shrunk = this.#find(now).blackHole();
+    this.#settle();
+    return shrunk;
+  }
+
+  /** Payload of the segment by which a larger size is to be tried now; 0: none is. */
+  probeDue(now: Micros): number {
+    const search = this.#search;
+    if (search === null || this.#probe > 0) return 0;
+    if (this.#probing === "off") {
+      if (search.age(now)) this.#settle();
+      return 0;
+    }
+    const { until } = search;
+    const size = search.probe(now);
+    if (size > 0) return size - this.headers - this.#options;
+    // The search has come to its end.
+    if (search.until !== until) this.#tell(now);
+    return 0;
+  }
+
+  /** A probe of `payload` bytes is about to leave. */
+  probing(payload: number): void {
+    this.#probe = payload + this.headers + this.#options;
+  }
+
+  /** It has not left after all. */
+  withdraw(): void {
+    this.#probe = 0;
+  }
+
+  /** It came through. */
+  passed(now: Micros): void {
+    const search = this.#search;
+    if (search !== null && this.#probe > 0) {
+      search.passed(this.#probe, now);
+      this.#probe = 0;
+      this.#tell(now);
+    }
+  }
+
+  /** It was lost, and nothing else; the next may go after `pause`. */
+  failed(pause: Micros, now: Micros): void {
+    this.#search?.failed(this.#probe, pause, now);
+    this.#probe = 0;
+  }
+
+  /** It was lost with others: that tells nothing. */
+  inconclusive(pause: Micros, now: Micros): void {
+    this.#search?.inconclusive(pause, now);
+    this.#probe = 0;
   }
 }

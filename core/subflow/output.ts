@@ -225,8 +225,17 @@ export class Output {
     return dss_checksum(high, low, ssn >>> 0, wireLength, streamSum(sendStream, dsn, length));
   }
 
-  /** The bytes [from, to) of a mapping in as many packets as the link needs, under the whole of it. Returns the bytes that left. */
-  data(mapping: Mapping, from: number, to: number, now: Micros): number {
+  /**
+   * The bytes [from, to) of a mapping in as many packets as the link needs, under the whole of it, `segment` octets of options and payload in each. Returns
+   * the bytes that left.
+   */
+  data(
+    mapping: Mapping,
+    from: number,
+    to: number,
+    now: Micros,
+    segment: number = this.#mtu.segment,
+  ): number {
     const level = this.#level;
     const { out } = this.#host;
     const keys = mapping.first ? level.keysOwed : null;
@@ -256,7 +265,7 @@ export class Output {
     if (flags !== 0) {
       tx.mapping(mapping.dsn, level.localIdsn, mapping.ssn, mapping.length, mapping.checksum);
     }
-    const payload = this.#mtu.segment - plan.size;
+    const payload = segment - plan.size;
     const most = Math.max(
       1,
       Math.min(

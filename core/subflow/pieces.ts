@@ -85,6 +85,11 @@ export class Chunk implements Mapping {
     this.#most = 1;
   }
 
+  /** From now on it goes in segments of `segment` bytes: their edges may be more. */
+  recut(segment: number): void {
+    this.#most = Math.max(this.#most, 2 * Math.ceil(this.length / segment) + 1);
+  }
+
   /** Takes its place in the ring, as one piece. */
   begin(part: Part, serial: number): void {
     this.end = part.end;
@@ -128,6 +133,8 @@ export class Part implements Piece {
   mapping: Chunk;
   /** SENT, SACKED or LOST. */
   state = SENT;
+  /** Payload of the largest segment that it was last sent in, or a part of it was. */
+  segment = 0;
   /** When it was last sent. */
   time: Micros = 0;
   priorDelivered = 0;
@@ -156,17 +163,25 @@ export class Part implements Piece {
   }
 
   /** Was sent once, as [seq, end). */
-  begin(seq: number, end: number, delivery: Delivery, appLimited: boolean, now: Micros): void {
+  begin(
+    seq: number,
+    end: number,
+    segment: number,
+    delivery: Delivery,
+    appLimited: boolean,
+    now: Micros,
+  ): void {
     this.seq = seq;
     this.end = end;
     this.sends = 0;
     this.timedOut = false;
-    this.sent(delivery, now);
+    this.sent(segment, delivery, now);
     this.appLimited = appLimited;
   }
 
-  /** Was sent, once more. */
-  sent(delivery: Delivery, now: Micros): void {
+  /** Was sent, once more, in segments of `segment` bytes at most. */
+  sent(segment: number, delivery: Delivery, now: Micros): void {
+    this.segment = Math.min(segment, this.end - this.seq);
     this.sends++;
     this.time = now;
     this.priorDelivered = delivery.delivered;
@@ -198,6 +213,7 @@ export class Part implements Piece {
     rest.seq = at;
     rest.end = this.end;
     rest.sends = this.sends;
+    rest.segment = this.segment;
     rest.state = this.state;
     rest.time = this.time;
     rest.priorDelivered = this.priorDelivered;
@@ -227,6 +243,11 @@ export class Part implements Piece {
   /** Loses its first bytes, up to `at`. */
   trim(at: number): void {
     this.seq = at;
+  }
+
+  /** Payload of the largest segment in it. */
+  get largest(): number {
+    return Math.min(this.segment, this.end - this.seq);
   }
 
   /** Becomes the first of its chunk. */

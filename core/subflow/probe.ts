@@ -148,8 +148,8 @@ export interface Probe {
     sacks: number,
   ): void;
   /**
-   * The bytes [from, to) are taken for lost: by what acknowledgements told ("ack"), as the reordering window has passed ("reordering", RFC 8985 §6.3), or by
-   * a retransmission timeout ("timeout"). They go again when the window allows.
+   * The bytes [from, to) are taken for lost: by what acknowledgements told ("ack"), as the reordering window has passed ("reordering", RFC 8985 §6.3), by a
+   * retransmission timeout ("timeout"), or as a router says that their packets are too big for it ("size"). They go again when the window allows.
    */
   segmentLost?(
     now: Micros,
@@ -157,7 +157,7 @@ export interface Probe {
     path: PathIndex,
     from: number,
     to: number,
-    why: "ack" | "reordering" | "timeout",
+    why: "ack" | "reordering" | "timeout" | "size",
   ): void;
   /** A round trip was measured. All in microseconds; `rto` includes the back-off. */
   rttSampled?(

@@ -137,7 +137,8 @@ export class Scoreboard {
   send(mapping: Mapping, sent: number, segment: number, delivery: Delivery, now: Micros): void {
     const chunk = takeChunk();
     chunk.map(mapping, segment);
-    const part = this.#append(chunk, mapping.length, delivery, delivery.appLimited, now);
+    const limited = delivery.appLimited;
+    const part = this.#append(chunk, mapping.length, segment, delivery, limited, now);
     stream_pin(this.#stream, mapping.dsn, mapping.length);
     if (sent === mapping.length) return;
     const rest = this.#split(part, part.seq + sent);
@@ -149,7 +150,7 @@ export class Scoreboard {
   sendFin(delivery: Delivery, now: Micros): void {
     const chunk = takeChunk();
     chunk.mapFin(this.#nxt);
-    this.#append(chunk, 1, delivery, false, now);
+    this.#append(chunk, 1, 0, delivery, false, now);
   }
 
   /** Begins an ACK: all before `ack`, which lies in [SND.UNA, SND.NXT], is acknowledged. */
@@ -288,7 +289,7 @@ export class Scoreboard {
     const part = this.#last();
     if (part.sends === 1) this.#repeated++;
     this.#leave(part);
-    part.sent(delivery, now);
+    part.sent(part.end - part.seq, delivery, now);
     this.#enterSent(part);
   }
 
@@ -305,6 +306,55 @@ export class Scoreboard {
     return part;
   }
 
+  /** What is in flight in segments of more than `most` bytes has not passed: it is lost, and goes in smaller ones. Returns the bytes. */
+  loseLarger(most: number): number {
+    let bytes = 0;
+    for (let part = this.#sent.head; part !== null;) {
+      const { after } = part;
+      if (!part.fin && part.largest > most) {
+        // What the last segment has may be less.
+        const rest = (part.end - part.seq) % part.segment;
+        if (rest > 0 && rest <= most && part.end - part.seq > rest) {
+          this.#split(part, part.end - rest);
+        }
+        part.mapping.recut(most);
+        this.#lose(part);
+        bytes += part.end - part.seq;
+      }
+      part = after;
+    }
+    return bytes;
+  }
+
+  /** How many bytes of the mapping that begins at `seq` are taken for lost; -1 when none is and all are delivered. */
+  lostOf(seq: number): number {
+    if (seq < this.#una) return -1;
+    let lost = 0;
+    let delivered = true;
+    for (let part = this.#ring.at(this.#ring.find(seq)).head; part !== null; part = part.next) {
+      if (part.state === LOST) lost += part.end - part.seq;
+      if (part.state !== SACKED) delivered = false;
+    }
+    return delivered ? -1 : lost;
+  }
+
+  /** Takes what is in flight of the mapping that begins at `seq` for lost. */
+  loseOf(seq: number): void {
+    if (seq < this.#una) return;
+    for (let part = this.#ring.at(this.#ring.find(seq)).head; part !== null; part = part.next) {
+      if (part.state === SENT) this.#lose(part);
+    }
+  }
+
+  /** Whether all that is lost was in segments of more than `most` bytes; a FIN apart, which no SACK block tells of. */
+  lostOnlyLarger(most: number): boolean {
+    for (let part = this.#losses.head; part !== null; part = part.after) {
+      this.#steps++;
+      if (!part.fin && part.segment <= most) return false;
+    }
+    return true;
+  }
+
   /** What is lost and comes first; null: nothing is. */
   nextLost(): Piece | null {
     return this.#losses.head;
@@ -316,12 +366,12 @@ export class Scoreboard {
     if (bytes < part.end - part.seq) this.#split(part, part.seq + bytes);
   }
 
-  /** The first `bytes` of what {@linkcode Scoreboard.nextLost} gave, at least one, have left. */
-  resent(bytes: number, delivery: Delivery, now: Micros): void {
+  /** The first `bytes` of what {@linkcode Scoreboard.nextLost} gave, at least one, have left, in segments of `segment` bytes. */
+  resent(bytes: number, delivery: Delivery, now: Micros, segment = bytes): void {
     this.cut(bytes);
     const part = this.#losses.head!;
     if (part.sends === 1) this.#repeated++;
-    part.sent(delivery, now);
+    part.sent(segment, delivery, now);
     this.#leave(part);
     this.#enterSent(part);
   }
@@ -367,6 +417,7 @@ export class Scoreboard {
   #append(
     chunk: Chunk,
     length: number,
+    segment: number,
     delivery: Delivery,
     appLimited: boolean,
     now: Micros,
@@ -374,7 +425,7 @@ export class Scoreboard {
     const part = takePart(chunk);
     const seq = this.#nxt;
     this.#nxt += length;
-    part.begin(seq, this.#nxt, delivery, appLimited, now);
+    part.begin(seq, this.#nxt, segment, delivery, appLimited, now);
     chunk.begin(part, this.#ring.next);
     this.#ring.push(chunk);
     this.#pieces++;

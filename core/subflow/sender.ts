@@ -26,6 +26,7 @@ import type { Mapping } from "./pieces.ts";
 import { Scoreboard } from "./scoreboard.ts";
 import { SendWindow } from "./send_window.ts";
 import type { TcpSettings } from "./settings.ts";
+import { SizeWatch } from "./size_watch.ts";
 import type { Timestamps } from "./timestamps.ts";
 import { Tlp } from "./tlp.ts";
 import { Undo } from "./undo.ts";
@@ -91,6 +92,7 @@ export class Sender {
   readonly rtt: Readonly<Rtt> = new Rtt();
   readonly rate: DeliveryRate = new DeliveryRate();
   readonly window: SendWindow = new SendWindow();
+  readonly #sizes: SizeWatch;
   readonly #host: SubflowHost;
   readonly #output: Output;
   readonly #mtu: Mtu;
@@ -157,6 +159,7 @@ export class Sender {
     this.#iss = iss;
     this.#settings = settings;
     this.#detection = this.#rack = new Rack(this.board, this.rtt);
+    this.#sizes = new SizeWatch(host, this.board, mtu);
   }
 
   /** What is done about losses now. */
@@ -325,7 +328,8 @@ export class Sender {
 
   /**
    * Binds `length` bytes of the send queue from data offset `dsn` to this subflow under a new mapping and sends them at once (draft SQ-1, SQ-3).
-   * False when the link is full and nothing has left: nothing is bound. What of it has not left follows when the link takes packets again.
+   * False when the link is full and nothing has left: nothing is bound. What of it has not left follows when the link takes packets again. `probe`: it is
+   * one segment, by which a size is tried.
    */
   chunk(
     dsn: number,
@@ -333,6 +337,7 @@ export class Sender {
     checksum: boolean,
     first: boolean,
     now: Micros,
+    probe = false,
   ): boolean {
     const { board } = this;
     const seq = board.nxt;
@@ -342,15 +347,63 @@ export class Sender {
     fresh.checksum = checksum ? this.#output.checksum(dsn, seq, length, length) : -1;
     fresh.first = first;
     if (board.inFlight === 0) this.rate.idle(now);
-    const sent = this.#output.data(fresh, seq, seq + length, now);
-    if (sent === 0) return false;
-    board.send(fresh, sent, this.#mtu.payload, this.rate, now);
+    const mtu = this.#mtu;
+    if (probe) mtu.probing(length);
+    const segment = probe ? mtu.probeSegment : mtu.segment;
+    const sent = this.#output.data(fresh, seq, seq + length, now, segment);
+    if (sent === 0) {
+      if (probe) mtu.withdraw();
+      return false;
+    }
+    board.send(fresh, sent, probe ? length : mtu.payload, this.rate, now);
+    if (probe) this.#sizes.sent(seq);
     this.#bytes += sent;
     this.#lastSent = now;
     if (this.#trial > 0) this.#triedNew(length);
     else this.#tlp.sent(now);
     this.#left(sent, now);
     return true;
+  }
+
+  /** Payload of a segment by which a larger size is to be tried now, where `unsent` bytes wait; 0: none. */
+  probe(unsent: number, now: Micros): number {
+    if (this.#recovery.kind !== "open" || this.board.lost > 0) return 0;
+    return this.#sizes.due(this.limit, unsent, now);
+  }
+
+  /**
+   * A router has dropped a packet of `length` bytes as larger than `bytes`. What was is in flight in such segments goes again at once, and no window falls: the
+   * path is not congested (RFC 1191 §6.4, RFC 8201 §5.4).
+   */
+  tooBig(bytes: number, length: number, now: Micros): Outcome {
+    const outcome = this.#mtu.tooBig(bytes, length, now);
+    if (outcome === "ignored") return 0;
+    if (outcome === "probe") this.#sizes.probeTooBig();
+    else this.#shrunk();
+    this.#witness?.lost("size", now);
+    return OUTCOME_WORK;
+  }
+
+  /** Segments are smaller from now on: those in flight that are larger are lost, for no congestion. Nor does it tell of any when more of their flight is found lost. */
+  #shrunk(): void {
+    const { board } = this;
+    board.loseLarger(this.#mtu.payload);
+    if (board.lost === 0 || this.#recovery.kind === "fast") return;
+    this.#recovery = lossRecovery(board.nxt, null);
+    this.#detection.restart();
+  }
+
+  /** Of `found` bytes that are newly lost, those that tell of congestion: none of a probe, nor of what was too large for the path. */
+  #congestion(found: number, now: Micros): number {
+    const lost = this.#sizes.judge(found, this.#probePause, now);
+    if (!this.#sizes.swallows(lost, now)) return lost;
+    this.#shrunk();
+    return 0;
+  }
+
+  /** How long no probe follows one that was lost: as long as congestion is expected to lose a packet (RFC 4821 §7.6.2). */
+  get #probePause(): Micros {
+    return this.rtt.srtt * this.cwnd / this.#mtu.payload;
   }
 
   /** Sends a FIN; false when the link is full. */
@@ -386,7 +439,7 @@ export class Sender {
         ? Number(this.#output.fin(seq, now))
         : this.#output.data(piece.mapping, seq, seq + part, now);
       if (sent === 0) return;
-      board.resent(sent, this.rate, now);
+      board.resent(sent, this.rate, now, mss);
       if (sends === 0) {
         this.#bytes += sent;
       } else {
@@ -599,14 +652,16 @@ export class Sender {
 
     const mss = this.#mtu.payload;
     const progress: Progress = advanced ? "advanced" : duplicate ? "duplicate" : "none";
-    const lost = this.#detection.onAck(heard, progress, this.#recovery, mss, now);
+    const found = this.#detection.onAck(heard, progress, this.#recovery, mss, now);
     this.#deadlines.set(TIMER_RACK, this.#detection.timer);
+    this.#sizes.hear(heard);
+    const lost = found > 0 || this.#sizes.probing ? this.#congestion(found, now) : 0;
     if (this.#recovery.kind !== "open" && ack >= this.#recovery.until) {
       this.#recovery = OPEN;
       this.#detection.ended();
       this.#undo?.recovered(board.nxt);
     }
-    if (lost > 0) this.#witness?.lost("ack", now);
+    if (found > 0) this.#witness?.lost("ack", now);
     if (lost > 0) this.#lose(before);
     this.#tell(before, lost, prior, now);
     if (this.#recovery.kind === "fast") {
@@ -760,10 +815,12 @@ export class Sender {
     const { board } = this;
     const mss = this.#mtu.payload;
     const before = board.inFlight;
-    const lost = this.#detection.onTimer(this.#recovery, mss, now);
+    const found = this.#detection.onTimer(this.#recovery, mss, now);
     this.#deadlines.set(TIMER_RACK, this.#detection.timer);
-    if (lost === 0) return 0;
+    if (found === 0) return 0;
+    const lost = this.#congestion(found, now);
     this.#witness?.lost("reordering", now);
+    if (lost === 0) return OUTCOME_WORK;
     this.#lose(before);
     if (this.#recovery.kind === "fast") {
       this.#recovery.prr.onAck(0, board.inFlight, this.ssthresh, mss, false);
@@ -808,6 +865,8 @@ export class Sender {
     if (rtt.timeouts === 1) this.#controller?.onCongestion("timeout", flightSize);
     this.#arm(now);
     this.#settled(now);
+    // A peer that has taken its window back answers whatever it refuses.
+    this.#sizes.timedOut(this.window.size > 0 ? rtt.timeouts : 0, this.#probePause, now);
     return OUTCOME_TIMEOUT | OUTCOME_WORK;
   }
 }

@@ -19,6 +19,9 @@ export const DEFAULT_KEEP_ALIVE: KeepAlive = Object.freeze({
   count: 9,
 });
 
+/** When packets smaller than link and peer allow are tried, beside where routers ask for them: see `mtuProbing` of net/tcp_options.ts. */
+export type MtuProbing = "off" | "blackhole" | "always";
+
 /** The choices that hold for one connection and all of its subflows. */
 export interface TcpSettings {
   /** Bursts are spread (RFC 9002 §7.7). */
@@ -47,6 +50,8 @@ export interface TcpSettings {
   readonly timestamps: boolean;
   /** What timestamps or D-SACKs show to have been no loss is taken back (RFC 3522, RFC 3708). */
   readonly undo: boolean;
+  /** When packet sizes are searched for (RFC 4821). */
+  readonly mtuProbing: MtuProbing;
 }
 
 /** How losses are found: by time (RFC 8985), or by duplicate ACKs without SACK (RFC 6582). */
@@ -70,6 +75,7 @@ export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   frto: true,
   timestamps: true,
   undo: true,
+  mtuProbing: "blackhole",
 });
 
 /** Whether SACK is offered and accepted. */

@@ -47,6 +47,23 @@ export interface Outlet {
   wait(waiter: Waiter): void;
 }
 
+/** What routers say of a packet that they do not forward (RFC 1122 §4.2.3.9, RFC 4443 §3.1, §3.3). */
+export type PathTrouble =
+  | "net-unreachable"
+  | "host-unreachable"
+  | "protocol-unreachable"
+  | "port-unreachable"
+  | "prohibited"
+  | "hops-exceeded";
+
+/** What a host remembers of the path between two addresses (RFC 1191 §6.2, RFC 8201 §5.2). */
+export interface PathMemory {
+  /** The largest packet that passes, and until when that is believed; null: nothing is known. */
+  known(now: Micros): { readonly mtu: number; readonly until: Micros } | null;
+  /** Packets of `mtu` bytes pass, and larger ones do not, which is believed until then. */
+  found(mtu: number, until: Micros): void;
+}
+
 /** What the host gives to every subflow. */
 export interface SubflowHost {
   /** The host's handle in WebAssembly memory. */
@@ -57,6 +74,8 @@ export interface SubflowHost {
   readonly probe: SafeProbe | null;
   /** Counts an event under its MIB name. */
   count(name: string, by?: number): void;
+  /** What is known of the path from one of its addresses to another host's. */
+  pathMemory(local: string, remote: string): PathMemory;
   /** Takes a flow out of the demultiplexer; 0 for none. */
   forget(flow: number): void;
   /** Has `timeWait` answer for its flow from now on, for its time. */

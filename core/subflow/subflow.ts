@@ -55,6 +55,7 @@ import {
   OUTCOME_SEGMENT,
   OUTCOME_WORK,
   type Outlet,
+  type PathTrouble,
   type SubflowHost,
 } from "./shared.ts";
 import type { KeepAlive } from "./settings.ts";
@@ -141,6 +142,8 @@ export class Subflow implements SubflowView {
   #backupByUs: boolean;
   #backupByPeer: boolean;
   #stale = false;
+  /** What a router told last. */
+  #trouble: { readonly what: PathTrouble; readonly at: Micros } | null = null;
   /** Made when the first is wanted. */
   #challenges: Challenges | null = null;
   /** Null unless it is asked for. */
@@ -170,7 +173,9 @@ export class Subflow implements SubflowView {
     this.#handshake = new Handshake(option, level.tcp.synRetries);
     this.#backupByUs = backup === "us";
     this.#backupByPeer = backup === "peer";
-    this.mtu = new Mtu(outlet, family, level.tcp.maxSegment);
+    const memory = host.pathMemory(options.local.address, options.remote.address);
+    const { maxSegment, mtuProbing } = level.tcp;
+    this.mtu = new Mtu(outlet, family, maxSegment, mtuProbing, memory);
     this.timestamps = new Timestamps(options.timestampOffset | 0, level.tcp.timestamps);
     const deadlines = this.#deadlines;
     const { timestamps, receiver, acks, mtu } = this;
@@ -438,6 +443,7 @@ export class Subflow implements SubflowView {
     this.output.agree(sack, scaled);
     this.timestamps.agree(now);
     this.mtu.peer(mss);
+    this.mtu.begin(now);
     const shift = this.output.scaled ? Math.min(MAX_WINDOW_SCALE, scale) : 0;
     this.sender.window.begin(window, shift);
   }
@@ -770,6 +776,41 @@ export class Subflow implements SubflowView {
     return OUTCOME_WORK;
   }
 
+  // A router tells something of a segment of ours that begins at `seq`, as on the wire (ICMP).
+
+  /** Whether it can be true: the segment is in flight (RFC 5927 §4.1). */
+  #inFlight(seq: number): boolean {
+    const { una, nxt } = this.sender.board;
+    const offset = fromWire(seq, this.#iss, una);
+    if (!this.#tcp.closed && offset >= una && offset < nxt) return true;
+    this.#host.count("OutOfWindowIcmps");
+    return false;
+  }
+
+  /**
+   * It was not forwarded. That ends a SYN at once: no time is to be lost before another address is tried (RFC 5461 §4). Else it is only kept in mind, however
+   * hard it sounds: the path may come back, and the router may be none (RFC 1122 §4.2.3.9, RFC 5927 §5.2).
+   */
+  unreachable(what: PathTrouble, seq: number, now: Micros): Outcome {
+    if (!this.#inFlight(seq)) return 0;
+    this.#trouble = { what, at: now };
+    if (!this.#tcp.synSent) return 0;
+    const refused = what === "port-unreachable" || what === "protocol-unreachable";
+    return this.#end(refused && !this.join ? "refused" : "unreachable", now);
+  }
+
+  /** It was not forwarded as its packet, of `length` bytes, is larger than `mtu` (RFC 1191, RFC 8201). */
+  tooBig(mtu: number, length: number, seq: number, now: Micros): Outcome {
+    if (!this.#inFlight(seq) || this.#tcp.opening) return 0;
+    return this.sender.tooBig(mtu, length, now);
+  }
+
+  /** What routers tell since anything came from the peer; null: nothing. */
+  get trouble(): PathTrouble | null {
+    const trouble = this.#trouble;
+    return trouble !== null && trouble.at >= this.sender.lastHeard ? trouble.what : null;
+  }
+
   // Time passes.
 
   /** Handles every deadline that has passed. */
@@ -883,9 +924,10 @@ export class Subflow implements SubflowView {
   }
 
   /** Binds and sends bytes of the send queue; see {@linkcode Sender.chunk}. */
-  chunk(dsn: number, length: number, first: boolean, now: Micros): boolean {
+  chunk(dsn: number, length: number, first: boolean, now: Micros, probe = false): boolean {
     const { mappingFlags, dssChecksum } = this.#level;
-    return this.sender.chunk(dsn, length, mappingFlags !== 0 && dssChecksum, first, now);
+    const checksum = mappingFlags !== 0 && dssChecksum;
+    return this.sender.chunk(dsn, length, checksum, first, now, probe);
   }
 
   /** Sends an ACK with the options of `draft`; false when the link is full. */

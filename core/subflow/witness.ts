@@ -30,7 +30,7 @@ export class Witness {
   }
 
   /** Tells of what was lost. */
-  lost(why: "ack" | "reordering" | "timeout", now: Micros): void {
+  lost(why: "ack" | "reordering" | "timeout" | "size", now: Micros): void {
     const lost = this.#lost;
     for (let i = 0; i < lost.length; i += 2) {
       this.#probe.segmentLost(now, this.#connection, this.#path, lost[i]!, lost[i + 1]!, why);

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { tcpSettings } from "../../core/net/tcp_options.ts";
 import { DEFAULT_SETTINGS } from "../../core/subflow/settings.ts";
-import { emulate } from "../../mod.ts";
+import { emulate, mtu } from "../../mod.ts";
 
 Deno.test("'tcp' says nothing: the settings are those below it", () => {
   assertEquals(tcpSettings("connect", undefined), DEFAULT_SETTINGS);
@@ -23,6 +23,11 @@ Deno.test("'tcp' is checked: an option that is not there, a value that is none",
     () => tcpSettings("listen", { sack: 1 } as never),
     TypeError,
     "Cannot listen as 'tcp.sack' must be true or false: current value is 1",
+  );
+  assertThrows(
+    () => tcpSettings("connect", { mtuProbing: "blackHole" } as never),
+    TypeError,
+    `Cannot connect as 'tcp.mtuProbing' must be one of "off", "blackhole", "always": current value is "blackHole"`,
   );
 });
 
@@ -65,6 +70,39 @@ Deno.test("'tcp.lossDetection' is a name", () => {
     'Cannot listen as \'tcp.lossDetection\' must be one of "rack", "reno-nosack": current value is',
   );
 });
+
+for (const mtuProbing of ["off", "blackhole", "always"] as const) {
+  Deno.test(`'tcp.mtuProbing' "${mtuProbing}" of a path that swallows large packets`, async () => {
+    await using net = emulate({
+      paths: {
+        tunnel: { rate: "20 Mbit/s", delay: "5 ms", elements: [mtu(1400, { icmp: false })] },
+      },
+      tcp: { mtuProbing },
+      linger: "0 s",
+    });
+    using listener = net.server.listen({ port: 80 });
+    const [conn, peer] = await Promise.all([
+      net.client.connect({ hostname: "server", port: 80 }),
+      listener.accept(),
+    ]);
+    using _conn = conn;
+    using _peer = peer;
+    const sent = conn.write(new Uint8Array(1e6));
+    const block = new Uint8Array(1e6);
+    let got = 0;
+    const reading = (async () => {
+      while (got < 1e6) got += await peer.read(block) ?? 1e6;
+    })().catch(() => {});
+    await Promise.race([reading, net.sleep("5 s")]);
+    await sent;
+    const { pmtu } = conn.info().subflows[0]!.tcp;
+    const timeouts = net.client.counters.TCPTimeouts ?? 0;
+    if (mtuProbing === "off") assertEquals([got, pmtu], [0, 1500]);
+    // The search takes longer than that (RFC 4821 §7.6.2).
+    else assertEquals([got, pmtu >= 1200 && pmtu <= 1400], [1e6, true]);
+    assertEquals(timeouts > 0, mtuProbing !== "always");
+  });
+}
 
 for (const side of ["host", "connect", "listen"] as const) {
   Deno.test(`'tcp' of ${side} without SACK: it is not agreed`, async () => {

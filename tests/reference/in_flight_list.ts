@@ -6,8 +6,11 @@ import type { Scoreboard } from "../../core/subflow/scoreboard.ts";
 import { PAGE } from "../../wasm/layout.ts";
 import { stream_pin, stream_unpin } from "../../wasm/mod.ts";
 
-/** What a scoreboard shows. */
-export type Board = Pick<Scoreboard, keyof Scoreboard>;
+/** What a scoreboard shows, but for what concerns the size of segments: size_watch_test.ts has that. */
+export type Board = Pick<
+  Scoreboard,
+  Exclude<keyof Scoreboard, "loseLarger" | "lostOf" | "loseOf" | "lostOnlyLarger">
+>;
 
 const SENT = 0;
 const SACKED = 1;
@@ -21,6 +24,7 @@ class Range implements Piece {
   time = 0;
   sends = 0;
   timedOut = false;
+  segment = 0;
   priorDelivered = 0;
   priorTime = 0;
   priorSent = 0;
@@ -88,6 +92,7 @@ export class InFlightList implements Board {
   send(mapping: Mapping, sent: number, segment: number, delivery: Delivery, now: number): void {
     const range = new Range({ ...mapping }, 2 * Math.ceil(mapping.length / segment) + 1);
     range.appLimited = delivery.appLimited;
+    range.segment = Math.min(segment, mapping.length);
     this.#append(range, mapping.length, delivery, now);
     if (sent === mapping.length) return;
     const rest = this.#split(range, range.seq + sent);
@@ -195,6 +200,7 @@ export class InFlightList implements Board {
 
   repeatLast(delivery: Delivery, now: number): void {
     const range = this.#last();
+    range.segment = range.length;
     range.priorDelivered = delivery.delivered;
     range.priorTime = delivery.deliveredTime;
     range.priorSent = delivery.firstSent;
@@ -224,9 +230,10 @@ export class InFlightList implements Board {
     if (bytes < range.length) this.#split(range, range.seq + bytes);
   }
 
-  resent(bytes: number, delivery: Delivery, now: number): void {
+  resent(bytes: number, delivery: Delivery, now: number, segment = bytes): void {
     const range = this.nextLost()!;
     if (bytes < range.length) this.#split(range, range.seq + bytes);
+    range.segment = Math.min(segment, range.length);
     range.priorDelivered = delivery.delivered;
     range.priorTime = delivery.deliveredTime;
     range.priorSent = delivery.firstSent;
@@ -297,6 +304,7 @@ export class InFlightList implements Board {
 
   #deliver(range: Range, end: number, now: number, heard: Heard): void {
     heard.delivered += end - range.seq;
+    heard.largest = Math.max(heard.largest, Math.min(range.segment, end - range.seq));
     if (range.sends === 1 && end <= this.#highest) heard.reordered++;
     if (end > this.fack) this.fack = end;
     const rtt = now - range.time;
@@ -334,6 +342,7 @@ export class InFlightList implements Board {
     rest.time = range.time;
     rest.sends = range.sends;
     rest.timedOut = range.timedOut;
+    rest.segment = range.segment;
     rest.priorDelivered = range.priorDelivered;
     rest.priorTime = range.priorTime;
     rest.priorSent = range.priorSent;

@@ -14,6 +14,7 @@ import type {
   CapableKeys,
   DataLevel,
   Outlet,
+  PathMemory,
   SubflowHost,
   Waiter,
 } from "../../core/subflow/shared.ts";
@@ -119,6 +120,10 @@ export class FakeHost implements SubflowHost {
 
   count(name: string): void {
     this.counted.push(name);
+  }
+
+  pathMemory(): PathMemory {
+    return { known: () => null, found() {} };
   }
 
   forget(flow: number): void {

@@ -14,7 +14,7 @@ describe("segment sizes", () => {
   it("are the link's packets less the headers of the family", () => {
     assertEquals([over(1500).local, over(1500).headers], [1460, 40]);
     assertEquals([over(1500, 6).local, over(1500, 6).headers], [1440, 60]);
-    assertEquals(over(1500).link, 1500);
+    assertEquals(over(1500).path, 1500);
   });
 
   it("are told in 16 bits, however large the packets", () => {

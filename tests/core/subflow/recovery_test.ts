@@ -226,7 +226,7 @@ describe("the retransmission timer (RFC 6298)", () => {
   });
 
   it("backs off, sends one segment at a time, and starts slowly again", () => {
-    using d = new Dialogue(TIMEOUT_ONLY);
+    using d = new Dialogue({ tcp: { ...TIMEOUT_ONLY.tcp, mtuProbing: "off" } });
     const { peer, app } = d.opened({ mptcp: false });
     warmUp(d, peer, app);
     const [subflow] = app.socket.subflows;

@@ -1,0 +1,125 @@
+/** Watches what becomes of large segments: of the one that tries a size, and of all when a path seems to swallow what is large (RFC 4821 §7, RFC 8899 §4.3). */
+
+import type { Micros } from "../plugin.ts";
+import type { Heard } from "./heard.ts";
+import type { Mtu } from "./mtu.ts";
+import { DUP_THRESH } from "./rack.ts";
+import type { Scoreboard } from "./scoreboard.ts";
+import type { SubflowHost } from "./shared.ts";
+
+/** Large segments lost in a row, while small ones came, that make a black hole. */
+const LOSSES = 3;
+/** Timeouts in a row, with nothing but large segments lost, that make one; and those that make one for the base size: most of them are pauses of the path. */
+const TIMEOUTS = 2;
+const TIMEOUTS_AT_BASE = 5;
+/** A probe that ended in a timeout is followed by a pause so many times as long (RFC 4821 §7.6.3). */
+const TIMEOUT_PAUSE = 5;
+
+/** Of one subflow. */
+export class SizeWatch {
+  readonly #host: Pick<SubflowHost, "count">;
+  readonly #board: Scoreboard;
+  readonly #mtu: Mtu;
+  /** Where the probe under way begins; -1: there is none. */
+  #seq = -1;
+  /** Bytes of large segments lost since one was delivered. */
+  #lost = 0;
+  /** Since then something small was. */
+  #small = false;
+
+  /** Of what `board` holds, sent in the sizes of `mtu`. */
+  constructor(host: Pick<SubflowHost, "count">, board: Scoreboard, mtu: Mtu) {
+    this.#host = host;
+    this.#board = board;
+    this.#mtu = mtu;
+  }
+
+  /** A probe is under way. */
+  get probing(): boolean {
+    return this.#seq >= 0;
+  }
+
+  /**
+   * Payload of a probe to be sent now; 0: none. Of `unsent` bytes, in a window of `limit`, enough must follow it that its loss is told by acknowledgements
+   * (RFC 4821 §7.4).
+   */
+  due(limit: number, unsent: number, now: Micros): number {
+    const mtu = this.#mtu;
+    const bytes = this.#seq >= 0 ? 0 : mtu.probeDue(now);
+    if (bytes === 0) return 0;
+    const needed = bytes + DUP_THRESH * mtu.payload;
+    return limit >= needed && unsent >= needed ? bytes : 0;
+  }
+
+  /** A probe has left, as the mapping that begins at `seq`. */
+  sent(seq: number): void {
+    this.#seq = seq;
+  }
+
+  /** After losses were looked for, of which `lost` bytes were found: how many of them tell of congestion. `pause`: the wait after a probe that failed. */
+  judge(lost: number, pause: Micros, now: Micros): number {
+    if (this.#seq < 0) return lost;
+    const bytes = this.#board.lostOf(this.#seq);
+    if (bytes === 0) return lost;
+    const mtu = this.#mtu;
+    if (bytes < 0) {
+      this.#seq = -1;
+      this.#host.count("TCPMTUPSuccess");
+      mtu.passed(now);
+      return lost;
+    }
+    this.#board.loseOf(this.#seq);
+    this.#seq = -1;
+    const others = Math.max(0, lost - bytes);
+    if (others > 0) mtu.inconclusive(0, now);
+    else {
+      this.#host.count("TCPMTUPFail");
+      mtu.failed(pause, now);
+    }
+    return others;
+  }
+
+  /** An ACK told `heard`. */
+  hear(heard: Heard): void {
+    if (heard.largest > this.#mtu.refuge) {
+      this.#lost = 0;
+      this.#small = false;
+    } else if (heard.delivered > 0) this.#small = true;
+  }
+
+  /** `lost` bytes, which tell of congestion, were found lost: true when segments are smaller from now on instead. */
+  swallows(lost: number, now: Micros): boolean {
+    if (!this.#small || lost === 0) return false;
+    const { refuge, payload } = this.#mtu;
+    if (refuge === 0) return false;
+    this.#lost = this.#board.lostOnlyLarger(refuge) ? this.#lost + lost : 0;
+    return this.#lost >= LOSSES * payload && this.#shrink(now);
+  }
+
+  /** The `timeouts`th in a row, all in flight is taken for lost: true when segments are smaller from now on. */
+  timedOut(timeouts: number, pause: Micros, now: Micros): boolean {
+    const mtu = this.#mtu;
+    if (this.#seq >= 0) {
+      // RFC 4821 §7.6.3: what was before it has been acknowledged.
+      if (this.#seq === this.#board.una) {
+        this.#host.count("TCPMTUPFail");
+        mtu.failed(TIMEOUT_PAUSE * pause, now);
+      } else mtu.inconclusive(pause, now);
+      this.#seq = -1;
+    }
+    return (timeouts === TIMEOUTS || timeouts === TIMEOUTS_AT_BASE) && mtu.refuge > 0 &&
+      this.#board.lostOnlyLarger(mtu.refuge) && this.#shrink(now);
+  }
+
+  #shrink(now: Micros): boolean {
+    this.#lost = 0;
+    this.#seq = -1;
+    return this.#mtu.blackHole(now);
+  }
+
+  /** A router has said that the probe under way is too large: its bytes go again at once. */
+  probeTooBig(): void {
+    if (this.#seq >= 0) this.#board.loseOf(this.#seq);
+    this.#seq = -1;
+  }
+}
