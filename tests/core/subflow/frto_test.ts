@@ -20,7 +20,7 @@ const sacks = (peer: Peer, segment: number, from: number, to: number): void =>
 
 /** A dialogue in which `segments` segments were written, ten have left, and the timeout has just sent the first again. */
 function timedOut(segments: number, offer: Parameters<Dialogue["opened"]>[0] = {}) {
-  const d = new Dialogue({ tcp: { tlp: false } });
+  const d = new Dialogue({ tcp: { tlp: false, mtuProbing: "off" } });
   const { peer, app } = d.opened({ mptcp: false, timestamps: false, ...offer });
   app.write(segments * MSS);
   peer.takeAll();

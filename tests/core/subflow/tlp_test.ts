@@ -28,7 +28,7 @@ function written(
   options: ConstructorParameters<typeof Dialogue>[0] = {},
   offer: Parameters<Dialogue["opened"]>[0] = {},
 ) {
-  const d = new Dialogue(options);
+  const d = new Dialogue({ ...options, tcp: { mtuProbing: "off", ...options.tcp } });
   const { peer, app } = d.opened({ mptcp: false, ...offer });
   app.write(segments * MSS);
   const sent = peer.takeAll();

@@ -24,7 +24,7 @@ function written(
   options: ConstructorParameters<typeof Dialogue>[0] = {},
   offer: Parameters<Dialogue["opened"]>[0] = {},
 ) {
-  const d = new Dialogue({ ...options, tcp: { tlp: false, ...options.tcp } });
+  const d = new Dialogue({ ...options, tcp: { tlp: false, mtuProbing: "off", ...options.tcp } });
   const { peer, app } = d.opened({ mptcp: false, ...offer });
   app.write(segments * (offer.timestamps === false ? MSS_BARE : MSS));
   const sent = peer.takeAll();
