@@ -807,7 +807,8 @@ export class Sender {
     this.#tlp.reset();
     (this.#undo ??= new Undo()).begin();
     this.#host.count(this.#output.sackPermitted ? "TCPSackRecovery" : "TCPRenoRecovery");
-    this.#controller?.onCongestion("loss", this.#flightSize);
+    // RFC 5681 §3.2 step 2: without what went beyond the window while the loss was waited for; nor does it count twice what has left the network since.
+    this.#controller?.onCongestion("loss", Math.min(this.#flightSize, this.cwnd));
   }
 
   /** The reordering window is over: what has not come is lost, as if an acknowledgement told (RFC 8985 §6.3). */
