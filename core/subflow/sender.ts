@@ -854,8 +854,8 @@ export class Sender {
     const first = kind === "open" ||
       (this.#recovery.kind === "loss" && this.#recovery.frto?.answered === false);
     const reneged = board.loseAll();
-    if (reneged) this.#host.count("TCPSACKReneging");
     this.#witness?.lost("timeout", now);
+    if (reneged) this.#host.count("TCPSACKReneging");
     const asks = first && !reneged && this.#settings.frto;
     this.#recovery = lossRecovery(board.nxt, asks ? new Frto(this.#output.sackPermitted) : null);
     this.#tlp.reset();
