@@ -15,10 +15,12 @@ export type RateSample = {
 
 /** The estimator of one subflow. What is sent takes its figures along and brings them back when it is delivered. */
 export class DeliveryRate {
+  // A plain field, as it is read for every packet (CONTRIBUTING.md, Garbage).
+  /** When the segment was sent that was delivered last, or sending began (C.first_sent_time). */
+  firstSent: Micros = 0;
   #delivered = 0;
   /** Null before anything was sent. Boxed once, as `now` (CONTRIBUTING.md, Garbage). */
   #deliveredTime: Micros | null = null;
-  #firstSent: Micros | null = null;
   #rate = 0;
   #appLimitedUntil = -1;
 
@@ -30,11 +32,6 @@ export class DeliveryRate {
   /** When that was counted. */
   get deliveredTime(): Micros {
     return this.#deliveredTime ?? 0;
-  }
-
-  /** When the segment was sent that was delivered last, or sending began (C.first_sent_time). */
-  get firstSent(): Micros {
-    return this.#firstSent ?? 0;
   }
 
   /** Bytes a second; 0 before a first sample. */
@@ -50,7 +47,7 @@ export class DeliveryRate {
   /** Sending starts again with nothing in flight. */
   idle(now: Micros): void {
     this.#deliveredTime = now;
-    this.#firstSent = now;
+    this.firstSent = now;
   }
 
   /** Nothing is left to send while `inFlight` bytes are on their way: samples of these may only raise the estimate. */
@@ -71,7 +68,7 @@ export class DeliveryRate {
     sample.deliveryRate = 0;
     sample.appLimited = heard.appLimited;
     if (heard.priorDelivered < 0) return;
-    this.#firstSent = heard.rateSent;
+    this.firstSent = heard.rateSent;
     // ACKs that were held up and come together would tell too much, and so would a burst that they have let out.
     const interval = Math.max(now - heard.priorTime, heard.rateSent - heard.rateFrom);
     // Nothing takes less than the path's round trip: an ACK of the original that came behind the repeat.

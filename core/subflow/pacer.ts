@@ -2,6 +2,7 @@
 
 import type { Micros } from "../plugin.ts";
 import { type Deadlines, type SubflowTimer, TIMER_PACE } from "./deadlines.ts";
+import type { Rtt } from "./rtt.ts";
 
 /** A quantum is what the rate gives in this time, as timers on a real clock are hardly finer and super-segments are to stay: two segments at least. */
 const QUANTUM_TIME: Micros = 1e3;
@@ -44,9 +45,28 @@ export class Pacer {
 
   /** Bytes that may leave now, at `rate` from now on; 0 before a quantum has come together. */
   budget(rate: number, segment: number, now: Micros): number {
+    this.#fill(now);
+    if (rate !== this.#rate || segment !== this.#segment) this.#set(rate, segment);
+    return this.#open();
+  }
+
+  /** The same at `bytes` a round trip. Here, as a rate handed over would be boxed. */
+  spread(bytes: number, rtt: Readonly<Rtt>, segment: number, now: Micros): number {
+    this.#fill(now);
+    this.#rate = bytes * 1e6 / rtt.srtt;
+    this.#segment = segment;
+    const whole = Math.min(Math.floor(this.#rate * QUANTUM_TIME / 1e6), LARGEST_QUANTUM);
+    this.#quantum = Math.max(2, Math.floor(whole / segment)) * segment;
+    this.#most = Math.max(DEPTH * this.#quantum, this.#rate * DEPTH_TIME / 1e6);
+    return this.#open();
+  }
+
+  #fill(now: Micros): void {
     this.#credit += (now - this.#at) * this.#rate / 1e6;
     this.#at = now;
-    if (rate !== this.#rate || segment !== this.#segment) this.#set(rate, segment);
+  }
+
+  #open(): number {
     if (this.#credit > this.#most) this.#credit = this.#most;
     if (this.#credit + ROUNDING < this.#quantum) return 0;
     return Math.max(this.#quantum, Math.round(this.#credit));

@@ -551,12 +551,17 @@ export class Sender {
     this.#allowance = UNPACED;
     if (rate === undefined && (!spread || this.rtt.srtt < SHORT)) return;
     if (!waiting && this.board.lost === 0) return;
-    if (rate === undefined) this.#spread();
-    else this.#pace = rate;
     const { payload } = this.#mtu;
-    const budget = this.#pacer === null
-      ? burst(this.#pace, payload)
-      : this.#pacer.budget(this.#pace, payload, now);
+    const pacer = this.#pacer;
+    let budget: number;
+    if (pacer === null) {
+      this.#pace = rate ?? this.#perRound(payload) * 1e6 / this.rtt.srtt;
+      budget = Math.floor(burst(this.#pace, payload));
+    } else {
+      budget = rate === undefined
+        ? pacer.spread(this.#perRound(payload), this.rtt, payload, now)
+        : pacer.budget(rate, payload, now);
+    }
     if (budget < UNPACED) this.#allowance = budget;
   }
 
@@ -564,11 +569,10 @@ export class Sender {
    * RFC 6928 lets an initial window leave at once, which fills many a short queue: it takes a quarter of a round trip here, but for the burst. A larger
    * one takes most of a round trip.
    */
-  #spread(): void {
+  #perRound(payload: number): number {
     const { cwnd } = this;
     const gain = cwnd < this.ssthresh ? SLOW_START_GAIN : AVOIDANCE_GAIN;
-    const first = FIRST_GAIN * Math.min(cwnd, initialWindow(this.#mtu.payload));
-    this.#pace = Math.max(first, gain * cwnd) * 1e6 / this.rtt.srtt;
+    return Math.max(FIRST_GAIN * Math.min(cwnd, initialWindow(payload)), Math.floor(gain * cwnd));
   }
 
   #paced(bytes: number, now: Micros): void {
