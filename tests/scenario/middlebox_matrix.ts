@@ -211,6 +211,14 @@ export const RULES: readonly Rule[] = [
   },
   {
     because:
+      "§3.7: one of the sent segments has been acknowledged with a DSS option containing a Data ACK: it rode on data",
+    box: /^strip pure ACKs, down/,
+    places: ["first"],
+    senders: ["both"],
+    outcome: "MPTCP",
+  },
+  {
+    because:
       "§3.7: if an ACK is received for data without a DSS option containing a Data ACK on the first subflow, the implementation MUST fall back",
     box: /^strip pure ACKs, down/,
     places: OWN,
