@@ -49,9 +49,14 @@ export {
   type ListenOptions,
   type Waits,
 } from "./core/net/host.ts";
-export type { ConnInfo, MptcpInfo, SubflowInfo, TcpInfo } from "./core/net/info.ts";
+export type { ConnInfo, MemoryInfo, MptcpInfo, SubflowInfo, TcpInfo } from "./core/net/info.ts";
 export type { Probe } from "./core/subflow/probe.ts";
-export type { KeepAliveOptions, MtuProbing, TcpOptions } from "./core/net/tcp_options.ts";
+export type {
+  BufferLimit,
+  KeepAliveOptions,
+  MtuProbing,
+  TcpOptions,
+} from "./core/net/tcp_options.ts";
 export { MptcpListener } from "./core/net/listener.ts";
 export {
   loadPlugin,

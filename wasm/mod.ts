@@ -15,7 +15,7 @@
  *   `host_secret(host, a, b, c, d)`: the 128 bits that key `flow_secret` and `flow_hash`.
  *   `host_limit(host, bytes)`: most bytes that it takes. All hosts with a limit share one of the process, 1,792 MB. Where half is in use a
  *   stream with its receivers holds no more than is left for others, nor than a little and twice what it has released. Without a limit of its own a
- *   host is bounded by the memory alone.
+ *   host is bounded by the memory alone. `host_left(host)`: what it may still take.
  * - `packet_parse(host, address, length, verified)`: fills RX_* and returns PARSE_*; `verified` other than 0 leaves the checksums out. RX_FLOW is the
  *   value of the flow of `host` that a TCP packet belongs to, 0 for none, and where `host` is 0 or stale.
  * - `flow_insert(host, key, value)`: 1, or 0 when the key is there or memory is not; value 0 is not allowed. `flow_remove(host, key)`: 1 when it was there.
@@ -60,6 +60,7 @@ export {
   flow_value,
   header_build,
   host_free,
+  host_left,
   host_limit,
   host_new,
   host_secret,

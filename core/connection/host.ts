@@ -89,15 +89,15 @@ export interface ConnectionHost extends SubflowHost {
 export interface MemoryLimits {
   /** All of a host. @default {268435456} */
   readonly host?: number | undefined;
-  /** What one connection has received. @default twice its receive buffer, a megabyte at least */
+  /** What one connection has received. @default twice its receive buffer, 16 MB at least where that may grow so far, a megabyte elsewhere */
   readonly receive?: number | undefined;
 }
 
 /** Fixed values in place of what the stack would choose; for research. */
 export interface Experiments {
-  /** Bytes of the shared receive buffer. @default {8388608} */
+  /** Bytes of the shared receive buffer, always. @default what the connection's TCP options say: it grows */
   readonly receiveBuffer?: number;
-  /** Bytes of the shared send queue. @default {8388608} */
+  /** Bytes of the shared send queue, always. @default what the connection's TCP options say: it grows */
   readonly sendBuffer?: number;
   /** DSS checksums are asked for (A flag of MP_CAPABLE). @default {false} */
   readonly checksum?: boolean;

@@ -18,10 +18,17 @@ import { Deadlines } from "../subflow/deadlines.ts";
 import { type ReceiveWindow, windowScale } from "../subflow/receive_window.ts";
 import type { CapableKeys, DataLevel, Timed, Waiter } from "../subflow/shared.ts";
 import type { SafeProbe } from "../subflow/probe.ts";
-import { DEFAULT_SETTINGS, type KeepAlive, type TcpSettings } from "../subflow/settings.ts";
+import {
+  type BufferSize,
+  DEFAULT_SETTINGS,
+  fixedBuffer,
+  type KeepAlive,
+  type TcpSettings,
+} from "../subflow/settings.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { type Key, RST_MIDDLEBOX, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import type { InitialDsn } from "../wire/seq.ts";
+import { windowsAsk } from "./autotune.ts";
 import {
   CONNECTION_TIMERS,
   type ConnectionTimer,
@@ -45,10 +52,6 @@ import { ReceiveQueue } from "./receive_queue.ts";
 import { Replacements } from "./replacements.ts";
 import { SendQueue } from "./send_queue.ts";
 
-/** Bytes of either buffer where nothing else is asked for. */
-export const DEFAULT_BUFFER = 8388608;
-/** Least bytes that what was received may take: pages are large, and some are held twice for a moment. */
-const LEAST_MEMORY = 1048576;
 /** How long a write waits that the host has no memory for. */
 const MEMORY_WAIT: Micros = 10e3;
 
@@ -57,6 +60,11 @@ const TELL_ESTABLISHED = 1;
 const TELL_READABLE = 2;
 const TELL_WRITABLE = 4;
 const TELL_CLOSED = 8;
+
+/** An experiment's size of a buffer stands above what else is chosen. */
+export function chosenBuffer(fixed: number | undefined, size: BufferSize): BufferSize {
+  return fixed === undefined ? size : fixedBuffer(fixed);
+}
 
 /** One connection. Data offsets count from the initial data sequence number. */
 export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter {
@@ -99,6 +107,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** The path manager is to be told: addresses may be announced, or joins begin. */
   #pathsDue = false;
   #discarding = false;
+  /** As the application asked for it. */
+  #lowWater: number;
+  /** The last write was not taken whole. */
+  #writerWaits = false;
   /** A write found no memory, and nothing is out whose acknowledgement would tell of some. */
   #waitsForMemory = false;
   /** The application has called close(). */
@@ -149,15 +161,15 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.capable = (experiments.mptcp ?? true) && !hopeless;
     this.#mode = this.capable || role === "server" ? OFFERED : TCP;
     this.#mapping = experiments.shortDss === true ? DSS_MAPPING : DSS_MAPPING | DSS_DSN_8;
-    const receiveBuffer = experiments.receiveBuffer ?? DEFAULT_BUFFER;
-    this.receiveScale = windowScale(receiveBuffer);
+    const receiveBuffer = chosenBuffer(experiments.receiveBuffer, tcp.receiveBuffer);
+    const sendBuffer = chosenBuffer(experiments.sendBuffer, tcp.sendBuffer);
+    // The SYN says once for all what the largest window can be.
+    this.receiveScale = windowScale(receiveBuffer.most);
     this.keys = new Keys(key, experiments.checksum ?? false);
-    this.sendQueue = new SendQueue(host.wasm, experiments.sendBuffer ?? DEFAULT_BUFFER);
-    this.receiveQueue = new ReceiveQueue(
-      host.wasm,
-      receiveBuffer,
-      host.memory.receive ?? Math.max(LEAST_MEMORY, 2 * receiveBuffer),
-    );
+    this.sendQueue = new SendQueue(host.wasm, sendBuffer);
+    this.receiveQueue = new ReceiveQueue(host.wasm, receiveBuffer, host.memory.receive);
+    this.#lowWater = tcp.notSentLowWater;
+    this.sendQueue.setLowWater(this.#lowWater);
     this.#alarm = host.alarm(this);
     this.#schedulerPlugin = policies.scheduler;
     this.#scheduler = policies.scheduler.create(this);
@@ -391,6 +403,37 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.dirty();
   }
 
+  /** Has a write wait where so many bytes are unsent (TCP_NOTSENT_LOWAT); Infinity: where the send queue is full. */
+  setNotSentLowWater(bytes: number): void {
+    this.#lowWater = bytes;
+    this.#limitUnsent();
+    if (this.#writerWaits) this.#tell |= TELL_WRITABLE;
+    this.dirty();
+  }
+
+  /** Whole segments, two at least: what waits for its writer leaves in full ones. */
+  #limitUnsent(): void {
+    let mss = 0;
+    for (let i = 0; i < this.subflows.length; i++) mss = Math.max(mss, this.subflows[i]!.mss);
+    const segments = mss === 0
+      ? this.#lowWater
+      : Math.max(2, Math.floor(this.#lowWater / mss)) * mss;
+    this.sendQueue.setLowWater(segments);
+  }
+
+  /**
+   * A pass has sent what it could. A writer that waits for less to be unsent hears of it when that is half of what may be; one that waits for room, when
+   * all is sent and windows ask for a larger queue: no DATA_ACK comes while the oldest bytes are on a slow path.
+   */
+  passed(): void {
+    if (!this.#writerWaits || this.over) return;
+    const { sendQueue } = this;
+    const { lowWater, unsent } = sendQueue;
+    if (unsent === 0) sendQueue.resize(windowsAsk(this.subflows));
+    else if (unsent > lowWater / 2 || lowWater === Infinity) return;
+    if (sendQueue.room > 0) this.#tell |= TELL_WRITABLE;
+  }
+
   /** Bytes that read() would give now. */
   get readable(): number {
     return this.receiveQueue.readable;
@@ -416,8 +459,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
    * at once, so that less than a segment waits for it.
    */
   write(now: Micros, source: Uint8Array, from: number, cork = false): number {
-    const taken = this.over ? 0 : this.sendQueue.write(source, from);
-    const { holding } = this;
+    const { holding, sendQueue } = this;
+    if (source.length - from > sendQueue.room) sendQueue.resize(windowsAsk(this.subflows));
+    const taken = this.over ? 0 : sendQueue.write(source, from);
+    this.#writerWaits = from + taken < source.length;
     const released = holding.corked && !cork;
     if (holding.corked !== cork) holding.cork(cork);
     if (taken > 0 || released) this.dirty();
@@ -694,6 +739,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     subflows.splice(i, 0, subflow);
     this.#subflowsTotal++;
     this.#blame = null;
+    this.#limitUnsent();
     if (subflow.join) {
       this.#alone = false;
       this.#joinedOnce = true;
@@ -924,7 +970,13 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #updateWindow(now: Micros): void {
     const { read, next, reached, window } = this.receiveQueue;
     let mss = 1;
-    for (let i = 0; i < this.subflows.length; i++) mss = Math.max(mss, this.subflows[i]!.mss);
+    let rtt = 0;
+    for (let i = 0; i < this.subflows.length; i++) {
+      const subflow = this.subflows[i]!;
+      mss = Math.max(mss, subflow.mss);
+      rtt = Math.max(rtt, subflow.receiveRtt);
+    }
+    this.receiveQueue.resize(rtt, now);
     window.open(read, mss);
     if (reached) return;
     const owed = window.owed(next, mss);

@@ -49,6 +49,7 @@ export function push(meta: MetaSocket, now: Micros): void {
     const starved = sendQueue.unsent === 0;
     for (let i = 0; i < subflows.length; i++) subflows[i]!.sender.passed(starved);
     finishSending(meta, now);
+    meta.passed();
   }
   for (let i = attempts.length - 1; i >= 0; i--) attempts[i]!.settle(now);
   meta.receiveQueue.window.told();

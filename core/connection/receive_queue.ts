@@ -2,6 +2,7 @@
 
 import {
   f64,
+  host_left,
   stream_at,
   stream_free,
   stream_limit,
@@ -10,30 +11,85 @@ import {
   stream_release,
   u8,
 } from "../../wasm/mod.ts";
-import { PAGE, STREAM_HEAD, STREAM_NEXT, STREAM_TOP } from "../../wasm/layout.ts";
+import { PAGE, STREAM_HEAD, STREAM_NEXT, STREAM_PAGES, STREAM_TOP } from "../../wasm/layout.ts";
+import type { Micros } from "../plugin.ts";
 import { ReceiveWindow } from "../subflow/receive_window.ts";
+import type { BufferSize } from "../subflow/settings.ts";
+import { RightSizing, shareOf } from "./autotune.ts";
 import { OPEN_END, type PeerEnd } from "./life.ts";
+
+/** Least bytes that what was received may take: pages are large, and some are held twice for a moment. */
+const LEAST_MEMORY = 1048576;
+
+/** Bytes that wait on a subflow are no window: they may be so many as soon as the buffer may grow to that. */
+const STAGING = 8388608;
 
 /** What was received. Data offsets: the first byte has 1. After `free` the last positions can still be asked for. */
 export class ReceiveQueue {
   /** Handle of the stream that the subflows' receivers fill. */
   readonly stream: number;
   readonly window: ReceiveWindow;
+  readonly #host: number;
   readonly #record: number;
+  readonly #most: number;
+  /** Bytes that are set as the stream's limit; undefined: they follow the buffer. */
+  readonly #memory: number | undefined;
+  readonly #sizing = new RightSizing();
   #theirs: PeerEnd = OPEN_END;
   #freed = false;
   #lastNext = 1;
 
   /**
    * @param host The host's handle in WebAssembly memory.
-   * @param limit Bytes of the buffer.
-   * @param memory Most bytes that it and the subflows' receivers may take: what is far apart takes more than it holds.
+   * @param size Bytes of the buffer.
+   * @param memory Most bytes that it and the subflows' receivers may take: what is far apart takes more than it holds. Default: twice the buffer, at least.
    */
-  constructor(host: number, limit: number, memory = Infinity) {
+  constructor(host: number, size: BufferSize, memory?: number) {
     this.stream = stream_new(host, 1);
-    stream_limit(this.stream, memory);
+    this.#host = host;
+    this.#most = size.most;
+    this.#memory = memory;
     this.#record = stream_record(this.stream) >> 3;
-    this.window = new ReceiveWindow(limit);
+    this.window = new ReceiveWindow(size.first);
+    this.#limitMemory();
+  }
+
+  #limitMemory(): void {
+    stream_limit(this.stream, this.#memory ?? Math.max(LEAST_MEMORY, 2 * this.staging));
+  }
+
+  /** Most bytes that wait on a subflow for a mapping, or for the rest of one: what a proxy lets through in pieces stays there although the window is small. */
+  get staging(): number {
+    return Math.max(this.window.limit, Math.min(this.#most, STAGING));
+  }
+
+  /** Most bytes that were read in one round trip (Linux rcv_space). */
+  get space(): number {
+    return this.#sizing.space;
+  }
+
+  /** Bytes held: in order and not read, or above a hole. */
+  get held(): number {
+    return this.#freed ? 0 : f64[this.#record + STREAM_PAGES]! * PAGE;
+  }
+
+  /**
+   * The application has read; `rtt`: the longest round trip of the subflows. Lets the buffer grow by eighths at least, and has the window heed how much
+   * memory the host has left: that costs a call, so it is asked once a round trip.
+   */
+  resize(rtt: Micros, now: Micros): void {
+    const { window } = this;
+    const { limit } = window;
+    const over = this.#sizing.measure(this.read, rtt, now);
+    const wanted = Math.min(this.#sizing.wanted, this.#most);
+    const grows = wanted > limit && (over || wanted >= limit + limit / 8);
+    if (!over && !grows) return;
+    const share = shareOf(host_left(this.#host));
+    if (grows) {
+      window.grow(Math.min(wanted, share));
+      this.#limitMemory();
+    }
+    window.squeeze(share);
   }
 
   /** First byte that the application has not read. */

@@ -3,10 +3,20 @@
  * it what goes again first (draft SQ-5).
  */
 
-import { stream_append, stream_free, stream_new, stream_release, u32, u8 } from "../../wasm/mod.ts";
+import {
+  host_left,
+  stream_append,
+  stream_free,
+  stream_new,
+  stream_release,
+  u32,
+  u8,
+} from "../../wasm/mod.ts";
 import { OUT_0, PAGE } from "../../wasm/layout.ts";
 import { Ring } from "../subflow/ring.ts";
+import type { BufferSize } from "../subflow/settings.ts";
 import type { Subflow } from "../subflow/subflow.ts";
+import { shareOf } from "./autotune.ts";
 import { OPEN_END, type OurEnd } from "./life.ts";
 
 /** One sending of bytes on one subflow. */
@@ -222,13 +232,19 @@ export class RetransmitQueue {
 export class SendQueue {
   /** Handle of the stream that the subflows send from. */
   readonly stream: number;
-  /** Most bytes that are kept. */
-  readonly limit: number;
   /** What goes again first. */
   readonly again: RetransmitQueue = new RetransmitQueue();
+  readonly #host: number;
+  readonly #most: number;
   readonly #sent = new Ring<Sent>();
   /** For `firstNotOn`: below these serial numbers everything was given to that subflow, or to nobody. */
   readonly #cursors: { readonly subflow: Subflow; serial: number }[] = [];
+  #grown: number;
+  #limit: number;
+  /** Where `una` has to come before the size is looked at again. */
+  #sizedUntil = 1;
+  /** Most bytes unsent. */
+  #lowWater = Infinity;
   #una = 1;
   #nxt = 1;
   #windowEnd = 1;
@@ -242,10 +258,38 @@ export class SendQueue {
   #head = 1;
   #steps = 0;
 
-  /** @param host The host's handle in WebAssembly memory. @param limit Most bytes that are kept. */
-  constructor(host: number, limit: number) {
+  /** @param host The host's handle in WebAssembly memory. @param size Bytes that are kept. */
+  constructor(host: number, size: BufferSize) {
     this.stream = stream_new(host, 1);
-    this.limit = limit;
+    this.#host = host;
+    this.#grown = this.#limit = size.first;
+    this.#most = size.most;
+  }
+
+  /** Most bytes that are kept now. */
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** Most bytes that wait to be sent for the first time. */
+  get lowWater(): number {
+    return this.#lowWater;
+  }
+
+  /** Lets no more than `bytes` wait to be sent for the first time. */
+  setLowWater(bytes: number): void {
+    this.#lowWater = bytes;
+  }
+
+  /** The windows of the subflows ask for `wanted` bytes: it grows by eighths at least, and takes less while memory is short; that costs a call. */
+  resize(wanted: number): void {
+    const size = Math.min(wanted, this.#most);
+    const grows = size >= this.#grown + this.#grown / 8;
+    if (!grows && this.#una < this.#sizedUntil) return;
+    const share = shareOf(host_left(this.#host));
+    this.#grown = Math.max(this.#grown, Math.min(size, share));
+    this.#limit = Math.min(this.#grown, share);
+    this.#sizedUntil = this.#una + this.#grown / 8;
   }
 
   /** Oldest data offset that is not DATA_ACKed. */
@@ -296,7 +340,9 @@ export class SendQueue {
 
   /** Bytes that `write` would take. */
   get room(): number {
-    return this.#ours.kind === "open" ? Math.max(0, this.limit - (this.tail - this.#una)) : 0;
+    if (this.#ours.kind !== "open") return 0;
+    const { tail } = this;
+    return Math.max(0, Math.min(this.#limit - (tail - this.#una), this.#lowWater - this.unsent));
   }
 
   /** The end is wanted, and everything before it is sent, itself not. */

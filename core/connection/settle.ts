@@ -172,7 +172,7 @@ function takePayload(meta: MetaSocket, subflow: Subflow, now: Micros): number {
     checksumFailed(meta, subflow, now);
     return bits;
   }
-  if ((bits & SEGMENT_STAGED) !== 0 && subflow.receiver.staged > receiveQueue.window.limit) {
+  if ((bits & SEGMENT_STAGED) !== 0 && subflow.receiver.staged > receiveQueue.staging) {
     // RFC 8684 §3.3.1: no mapping within a receive window of data.
     host.count("NoDSSInWindow");
     interfered(meta, subflow, now);

@@ -7,7 +7,7 @@ import { memory_alloc, memory_free } from "../../wasm/mod.ts";
 import { KEY_SIZE, TCP_ACK, TCP_SYN } from "../../wasm/layout.ts";
 import { capableOption, judgeReturned } from "../connection/establish.ts";
 import { keyMaterial, Keys } from "../connection/keys.ts";
-import { DEFAULT_BUFFER, type MetaSocket } from "../connection/meta_socket.ts";
+import { chosenBuffer, type MetaSocket } from "../connection/meta_socket.ts";
 import { segmentArrived } from "../connection/settle.ts";
 import type { Micros } from "../plugin.ts";
 import type { SynOffer } from "../subflow/handshake.ts";
@@ -121,15 +121,15 @@ function send(
 ): void {
   const { out, experiments } = stack;
   const outlet = stack.routes.back(link, local);
-  const buffer = experiments.receiveBuffer ?? DEFAULT_BUFFER;
+  const buffer = chosenBuffer(experiments.receiveBuffer, tcp.receiveBuffer);
   const hasTimestamps = tcp.timestamps && rx.hasTimestamps;
   const sack = hasTimestamps && offersSack(tcp) && rx.sackPermitted;
   const scale = hasTimestamps && rx.hasWindowScale ? rx.windowScale : -1;
-  tx.header(iss, rx.seq + 1, TCP_SYN | TCP_ACK, Math.min(65535, buffer));
+  tx.header(iss, rx.seq + 1, TCP_SYN | TCP_ACK, Math.min(65535, buffer.first));
   tx.offer(
     new Mtu(outlet, rx.family, tcp.maxSegment).local,
     sack,
-    scale < 0 ? -1 : windowScale(buffer),
+    scale < 0 ? -1 : windowScale(buffer.most),
   );
   if (hasTimestamps) {
     const clock = timestampWithOptions(timestampAt(now, 0), scale, sack);

@@ -203,6 +203,14 @@ export class Channel implements ConnectionObserver {
     this.#flush();
   }
 
+  /** Has write() wait where so many bytes are unsent; nothing happens on a connection that is over. */
+  setNotSentLowWater(bytes: number): void {
+    if (this.#over) return;
+    this.now();
+    this.socket.setNotSentLowWater(bytes);
+    this.#flush();
+  }
+
   /** Swaps the scheduler; nothing happens on a connection that is over. */
   setScheduler(plugin: SchedulerPlugin): void {
     if (this.#over) return;

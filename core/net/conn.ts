@@ -7,8 +7,8 @@ import type { ConnInfo } from "./info.ts";
 import { checkPlugin } from "./load_plugin.ts";
 import { DEFAULT_KEEP_ALIVE } from "../subflow/settings.ts";
 import { checkOptions, describe } from "./policies.ts";
-import { type KeepAliveOptions, keepAliveTimes } from "./tcp_options.ts";
 import { readableOf, writableOf } from "./streams.ts";
+import { checkLowWater, type KeepAliveOptions, keepAliveTimes } from "./tcp_options.ts";
 
 /** What waits at the end of `await using conn` unless told otherwise: 10 seconds in microseconds. */
 export const DEFAULT_LINGER: Micros = 10e6;
@@ -219,6 +219,16 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
     const base = this.#channel.socket.tcp.keepAlive ?? DEFAULT_KEEP_ALIVE;
     const choice = keepAliveTimes("set keepalive", "", options, base);
     this.#channel.setKeepAlive(keepAlive ? choice : null);
+  }
+
+  /**
+   * Has write() wait where `bytes` are unsent; Infinity: where the send buffer is full. As TCP_NOTSENT_LOWAT of Linux: what a program has not written
+   * can still be changed, and no path is chosen for it. Less than two segments counts as two.
+   *
+   * @throws {RangeError} `bytes` is not an integer from 1, nor Infinity.
+   */
+  setNotSentLowWater(bytes: number): void {
+    this.#channel.setNotSentLowWater(checkLowWater("set the mark as 'bytes'", bytes));
   }
 
   /** Makes the program wait for this connection, as it does at first. */

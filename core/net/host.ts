@@ -81,7 +81,7 @@ export interface HostOptions extends Policies {
    * Most bytes that what one connection has received takes, from 1048576 to 1073741824: more than the buffer, as bytes that lie far apart take whole
    * pages. Above it what is farthest from being read is dropped, and comes again.
    *
-   * @default twice the receive buffer
+   * @default twice the receive buffer; 16777216 at least where that may grow so far
    */
   readonly receiveMemory?: number;
   /**

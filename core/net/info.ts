@@ -17,6 +17,9 @@ export interface InfoSource extends
     | "subflowsTotal"
     | "tail"
   > {
+  /** Its buffers. */
+  readonly receiveQueue: Pick<MetaSocket["receiveQueue"], "held" | "space" | "window">;
+  readonly sendQueue: Pick<MetaSocket["sendQueue"], "limit" | "unsent">;
   /** What it has done. */
   readonly figures: Pick<MetaSocket["figures"], keyof MetaSocket["figures"]>;
   /** Its addresses. */
@@ -67,6 +70,18 @@ export interface MptcpInfo {
   readonly last_ack_recv: number;
 }
 
+/** What `SK_MEMINFO` tells of a socket, under its names; in bytes of data, not of the kernel's buffers. */
+export interface MemoryInfo {
+  /** Memory of what was received and not read, in whole pages of 65536. */
+  readonly rmem_alloc: number;
+  /** The receive buffer: what the window is of when all is read. */
+  readonly rcvbuf: number;
+  /** Written and not acknowledged. */
+  readonly wmem_queued: number;
+  /** The send buffer: write() waits above it. */
+  readonly sndbuf: number;
+}
+
 /** Members of `struct tcp_info` without `tcpi_`: times in microseconds but for `last_*` (milliseconds), `snd_cwnd` and its like in segments. */
 export interface TcpInfo {
   /** Number of the TCP state: 1 established, 2 SYN sent, 3 SYN received, 4 and 5 FIN wait, 6 time wait, 7 closed, 8 close wait, 9 last ACK, 11 closing. */
@@ -111,6 +126,10 @@ export interface TcpInfo {
   readonly snd_cwnd: number;
   /** MSS offered to the peer in bytes. */
   readonly advmss: number;
+  /** Round trip as the receiver of data sees it. */
+  readonly rcv_rtt: number;
+  /** Most bytes that the program has read in one round trip, of the whole connection. */
+  readonly rcv_space: number;
   /** Segments sent again in all. */
   readonly total_retrans: number;
   /** Bytes per second. */
@@ -123,7 +142,7 @@ export interface TcpInfo {
   readonly segs_out: number;
   /** Segments received. */
   readonly segs_in: number;
-  /** Bytes bound to this path and not sent. */
+  /** Bytes written and not sent, of the whole connection: a path is chosen when they are. */
   readonly notsent_bytes: number;
   /** Least round-trip time of the last 10 s. */
   readonly min_rtt: number;
@@ -163,6 +182,8 @@ export interface SubflowInfo {
 export interface ConnInfo {
   /** The connection. */
   readonly mptcp: MptcpInfo;
+  /** Its buffers. */
+  readonly skmem: MemoryInfo;
   /** Its paths, by path index. */
   readonly subflows: readonly SubflowInfo[];
 }
@@ -188,7 +209,7 @@ function millisecondsSince(time: Micros, now: Micros): number {
   return Math.max(0, Math.floor((now - time) / 1000));
 }
 
-function tcpInfo(subflow: Subflow, now: Micros): TcpInfo {
+function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
   const { mss, ssthresh, sender, output, receiver, acks, mtu } = subflow;
   const { board, rtt, window } = sender;
   const segments = (bytes: number): number => Math.ceil(bytes / mss);
@@ -215,13 +236,15 @@ function tcpInfo(subflow: Subflow, now: Micros): TcpInfo {
     snd_ssthresh: ssthresh === Infinity ? INFINITE_SSTHRESH : Math.round(ssthresh / mss),
     snd_cwnd: Math.round(subflow.cwnd / mss),
     advmss: mtu.local,
+    rcv_rtt: subflow.receiveRtt,
+    rcv_space: socket.receiveQueue.space,
     total_retrans: sender.retransmits,
     pacing_rate: Math.round(subflow.pacingRate),
     bytes_acked: Math.max(0, board.una - 1),
     bytes_received: subflow.bytesReceived,
     segs_out: output.segments,
     segs_in: subflow.segmentsIn,
-    notsent_bytes: subflow.queued,
+    notsent_bytes: socket.sendQueue.unsent,
     min_rtt: Math.round(rtt.minRtt),
     delivery_rate: Math.round(sender.rate.rate),
     bytes_sent: sender.bytesSent,
@@ -234,7 +257,7 @@ function tcpInfo(subflow: Subflow, now: Micros): TcpInfo {
 
 /** Collects the figures of a connection. */
 export function connectionInfo(socket: InfoSource, now: Micros): ConnInfo {
-  const { figures, keys, paths } = socket;
+  const { figures, keys, paths, receiveQueue, sendQueue } = socket;
   const remoteKey = socket.established && !socket.fallback;
   return {
     mptcp: {
@@ -257,6 +280,12 @@ export function connectionInfo(socket: InfoSource, now: Micros): ConnInfo {
       last_data_recv: millisecondsSince(figures.lastReceived, now),
       last_ack_recv: millisecondsSince(figures.lastAcked, now),
     },
+    skmem: {
+      rmem_alloc: receiveQueue.held,
+      rcvbuf: receiveQueue.window.limit,
+      wmem_queued: socket.tail - socket.dataUna,
+      sndbuf: sendQueue.limit,
+    },
     subflows: socket.subflows.map((subflow) => ({
       id: subflow.path,
       path: subflow.path,
@@ -264,7 +293,7 @@ export function connectionInfo(socket: InfoSource, now: Micros): ConnInfo {
       remote: { ...subflow.remote },
       backup: subflow.backup,
       stale: subflow.stale,
-      tcp: tcpInfo(subflow, now),
+      tcp: tcpInfo(socket, subflow, now),
     })),
   };
 }

@@ -3,8 +3,12 @@
 import { type Duration, parseDuration } from "../link/units.ts";
 import type { Micros } from "../plugin.ts";
 import {
+  type BufferSize,
   DEFAULT_KEEP_ALIVE,
   DEFAULT_SETTINGS,
+  FIRST_RECEIVE_BUFFER,
+  FIRST_SEND_BUFFER,
+  fixedBuffer,
   type KeepAlive,
   type MtuProbing,
   type TcpSettings,
@@ -164,7 +168,42 @@ export interface TcpOptions {
    * @default {"blackhole"}
    */
   readonly mtuProbing?: MtuProbing;
+  /**
+   * write() waits where so many bytes are unsent, as with TCP_NOTSENT_LOWAT of Linux: an integer from 1, or Infinity. What is not in the queue can still be
+   * changed or left out, and no path is chosen for it. It takes no throughput where the program writes on at once; 16384 to 131072 are usual. Less than
+   * two segments counts as two. `MptcpConn.setNotSentLowWater()` changes it.
+   *
+   * @default {Infinity}
+   */
+  readonly notSentLowWater?: number;
+  /**
+   * Bytes that a connection may receive before they are read; its paths share them. A number stays what it is, as SO_RCVBUF. `{ max }` begins with
+   * 262144, and grows with what the program reads in a round trip of the slowest path, twice over (dynamic right-sizing). From 4096 to 1073741824. None
+   * takes more than half of the memory that its host has left.
+   *
+   * @default {{ max: 67108864 }}
+   */
+  readonly receiveBuffer?: number | BufferLimit;
+  /**
+   * Bytes that a connection keeps until the peer has acknowledged them; above it write() waits. A number stays what it is, as SO_SNDBUF. `{ max }` begins
+   * with 1048576, and grows with the congestion windows, twice what they have in flight in a round trip of the slowest path. From 4096 to 1073741824.
+   *
+   * @default {{ max: 67108864 }}
+   */
+  readonly sendBuffer?: number | BufferLimit;
 }
+
+/** The limit of a buffer that grows. */
+export interface BufferLimit {
+  /** Most bytes, from 4096 to 1073741824. */
+  readonly max: number;
+}
+
+const LIMIT: Readonly<Record<keyof BufferLimit, true>> = { max: true };
+
+const LEAST_BUFFER = 4096;
+/** What windows of the largest scale can tell (RFC 7323 §2.3). */
+const MOST_BUFFER = 2 ** 30;
 
 const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   pacing: true,
@@ -181,6 +220,9 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   timestamps: true,
   undo: true,
   mtuProbing: true,
+  notSentLowWater: true,
+  receiveBuffer: true,
+  sendBuffer: true,
 };
 
 const LOSS_DETECTIONS = ["rack", "reno-nosack"] as const;
@@ -200,6 +242,7 @@ export function tcpSettings(
 ): TcpSettings {
   if (options === undefined) return base;
   checkOptions(`${verb} with 'tcp'`, options, OPTIONS);
+  const { notSentLowWater, receiveBuffer, sendBuffer } = options;
   return {
     ...base,
     pacing: flag(verb, "pacing", options.pacing) ?? base.pacing,
@@ -217,7 +260,58 @@ export function tcpSettings(
     timestamps: flag(verb, "timestamps", options.timestamps) ?? base.timestamps,
     undo: flag(verb, "undo", options.undo) ?? base.undo,
     mtuProbing: choice(verb, "mtuProbing", options.mtuProbing, PROBINGS) ?? base.mtuProbing,
+    notSentLowWater: notSentLowWater === undefined
+      ? base.notSentLowWater
+      : checkLowWater(`${verb} as 'tcp.notSentLowWater'`, notSentLowWater),
+    receiveBuffer: buffer(verb, "receiveBuffer", receiveBuffer, FIRST_RECEIVE_BUFFER) ??
+      base.receiveBuffer,
+    sendBuffer: buffer(verb, "sendBuffer", sendBuffer, FIRST_SEND_BUFFER) ?? base.sendBuffer,
   };
+}
+
+/**
+ * An unsent low-water mark.
+ *
+ * @throws {TypeError} it is no number.
+ * @throws {RangeError} it is out of its range.
+ */
+export function checkLowWater(what: string, bytes: unknown): number {
+  if (bytes === Infinity || (Number.isSafeInteger(bytes) && (bytes as number) >= 1)) {
+    return bytes as number;
+  }
+  const ErrorClass = typeof bytes === "number" ? RangeError : TypeError;
+  throw new ErrorClass(
+    `Cannot ${what} must be an integer of bytes from 1, or Infinity: current value is ${
+      describe(bytes)
+    }`,
+  );
+}
+
+/** The size of a buffer. */
+function buffer(
+  verb: string,
+  name: string,
+  value: unknown,
+  first: number,
+): BufferSize | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === "number") {
+    return fixedBuffer(whole(verb, `tcp.${name}`, value, LEAST_BUFFER, MOST_BUFFER)!);
+  }
+  if (typeof value !== "object" || value === null) {
+    throw new TypeError(
+      `Cannot ${verb} as 'tcp.${name}' must be a number of bytes or { max }: current value is ${
+        describe(value)
+      }`,
+    );
+  }
+  checkOptions(`${verb} with 'tcp.${name}'`, value as BufferLimit, LIMIT);
+  const { max } = value as BufferLimit;
+  const most = whole(verb, `tcp.${name}.max`, max, LEAST_BUFFER, MOST_BUFFER);
+  if (most === undefined) {
+    throw new TypeError(`Cannot ${verb} with 'tcp.${name}' as it needs 'max', a number of bytes`);
+  }
+  return { first: Math.min(first, most), most };
 }
 
 /** The option `keepAlive`, `base` where it says nothing. */

@@ -37,6 +37,7 @@ export interface TransportSocket extends
     | "remoteEndpoint"
     | "setKeepAlive"
     | "setNoDelay"
+    | "setNotSentLowWater"
     | "setScheduler"
     | "tcp"
     | "write"

@@ -3,6 +3,8 @@
 /** One window; its edge never moves left. */
 export class ReceiveWindow {
   #limit: number;
+  /** Most bytes beyond what was read that are offered anew: less than the buffer where memory is short. */
+  #most = Infinity;
   #edge: number;
   #told: number;
 
@@ -27,10 +29,26 @@ export class ReceiveWindow {
     return Math.max(0, this.#edge - next);
   }
 
+  /** The buffer has `limit` bytes from now on; it never becomes smaller, as it may have been offered. */
+  grow(limit: number): void {
+    if (limit > this.#limit) this.#limit = limit;
+  }
+
+  /** From now on no more than `most` bytes are offered beyond what was read; what was offered before still is (RFC 9293 §3.8.6: SHOULD NOT shrink). */
+  squeeze(most: number): void {
+    this.#most = most;
+  }
+
+  /** What is offered beyond what was read. */
+  get #offer(): number {
+    return Math.min(this.#limit, this.#most);
+  }
+
   /** The reader has taken everything up to `read`: the edge moves in steps that avoid silly windows. */
   open(read: number, mss: number): void {
-    const edge = read + this.#limit;
-    if (edge - this.#edge >= Math.min(this.#limit / 2, 2 * mss)) this.#edge = edge;
+    const offer = this.#offer;
+    const edge = read + offer;
+    if (edge - this.#edge >= Math.min(offer / 2, 2 * mss)) this.#edge = edge;
   }
 
   /**
@@ -41,7 +59,7 @@ export class ReceiveWindow {
     const gain = this.#edge - this.#told;
     if (gain <= 0 || this.#edge <= next) return "none";
     if (this.#told - next < 2 * mss) return "all";
-    return gain < this.#limit / 2 ? "none" : "one";
+    return gain < this.#offer / 2 ? "none" : "one";
   }
 
   /** Segments with the present edge have left. */
@@ -50,12 +68,12 @@ export class ReceiveWindow {
   }
 }
 
+/** The least shift with which a window of `bytes` can be told (RFC 7323 §2.3: 14 at most). */
+export function windowScale(bytes: number): number {
+  return Math.min(14, Math.max(0, Math.ceil(Math.log2(bytes / 65536))));
+}
+
 /** A window as the header's field says it. Rounded up: rounding down would seem to take back what was offered before (RFC 7323 §2.4). */
 export function windowField(window: number, scale: number): number {
   return Math.min(65535, Math.ceil(window / (1 << scale)));
-}
-
-/** The least shift by which a window of `limit` bytes fits into the field (RFC 7323 §2.3). */
-export function windowScale(limit: number): number {
-  return Math.min(14, Math.max(0, Math.ceil(Math.log2((limit + 1) / 65535))));
 }

@@ -67,6 +67,11 @@ export class Receiver {
     return this.#skipped ? this.#finSeq : this.nxt;
   }
 
+  /** End of the highest byte received. */
+  get top(): number {
+    return this.#record === 0 ? this.#next : f64[this.#record + RECEIVER_TOP]!;
+  }
+
   /** Ranges received above it. */
   get ranges(): number {
     return this.#ranges;

@@ -21,6 +21,18 @@ export const DEFAULT_KEEP_ALIVE: KeepAlive = Object.freeze({
 
 /** When packets smaller than link and peer allow are tried, beside where routers ask for them: see `mtuProbing` of net/tcp_options.ts. */
 export type MtuProbing = "off" | "blackhole" | "always";
+/** Bytes of a buffer: what it begins with, and what it may grow to. Both are the same where it is fixed. */
+export interface BufferSize {
+  /** At first. */
+  readonly first: number;
+  /** At most. */
+  readonly most: number;
+}
+
+/** A buffer that stays as it is. */
+export function fixedBuffer(bytes: number): BufferSize {
+  return { first: bytes, most: bytes };
+}
 
 /** The choices that hold for one connection and all of its subflows. */
 export interface TcpSettings {
@@ -52,6 +64,12 @@ export interface TcpSettings {
   readonly undo: boolean;
   /** When packet sizes are searched for (RFC 4821). */
   readonly mtuProbing: MtuProbing;
+  /** A write waits where so many bytes are unsent (TCP_NOTSENT_LOWAT); Infinity: the send buffer alone holds it back. */
+  readonly notSentLowWater: number;
+  /** The receive buffer of a connection. */
+  readonly receiveBuffer: BufferSize;
+  /** Its send queue. */
+  readonly sendBuffer: BufferSize;
 }
 
 /** How losses are found: by time (RFC 8985), or by duplicate ACKs without SACK (RFC 6582). */
@@ -59,6 +77,18 @@ export type LossDetectionName = "rack" | "reno-nosack";
 
 /** When SYNs are answered by cookies. */
 export type SynCookieMode = "off" | "pressure" | "always";
+
+/** Most bytes of a buffer where nothing else is asked for: what 5 Gbit/s take at 50 ms, twice over. */
+export const MOST_BUFFER = 67108864;
+
+/**
+ * What a receive buffer begins with. Until a round trip is over nothing tells what the path can do: four times the first flights (RFC 6928 §2) of
+ * four subflows are 234 KB. A reader that stops leaves no more than this in memory, before it has ever read faster.
+ */
+export const FIRST_RECEIVE_BUFFER = 262144;
+
+/** What a send queue holds at least: less than a megabyte costs turns of the event loop and short super-segments on a fast link. */
+export const FIRST_SEND_BUFFER = 1048576;
 
 /** What holds where nothing else is asked for. */
 export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
@@ -76,6 +106,9 @@ export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   timestamps: true,
   undo: true,
   mtuProbing: "blackhole",
+  notSentLowWater: Infinity,
+  receiveBuffer: Object.freeze({ first: FIRST_RECEIVE_BUFFER, most: MOST_BUFFER }),
+  sendBuffer: Object.freeze({ first: FIRST_SEND_BUFFER, most: MOST_BUFFER }),
 });
 
 /** Whether SACK is offered and accepted. */

@@ -38,6 +38,7 @@ import { Handshake, type SynOffer, type SynOption } from "./handshake.ts";
 import { Keepalive } from "./keepalive.ts";
 import { Mtu } from "./mtu.ts";
 import { Output } from "./output.ts";
+import { ReceiveRtt } from "./receive_rtt.ts";
 import { Receiver } from "./receiver.ts";
 import type { Recovery } from "./recovery.ts";
 import { INITIAL_RTO } from "./rtt.ts";
@@ -144,6 +145,8 @@ export class Subflow implements SubflowView {
   #stale = false;
   /** What a router told last. */
   #trouble: { readonly what: PathTrouble; readonly at: Micros } | null = null;
+  /** Made with the first payload. */
+  #receiveRtt: ReceiveRtt | null = null;
   /** Made when the first is wanted. */
   #challenges: Challenges | null = null;
   /** Null unless it is asked for. */
@@ -357,6 +360,11 @@ export class Subflow implements SubflowView {
     return this.receiver.bytes;
   }
 
+  /** The round trip as the receiver of data sees it, in whole microseconds; without timestamps that of our own data, or of the handshake. */
+  get receiveRtt(): Micros {
+    return this.#receiveRtt === null ? Math.round(this.sender.rtt.srtt) : this.#receiveRtt.rtt;
+  }
+
   /** When payload last came. */
   get lastDataReceived(): Micros {
     return this.#lastReceived;
@@ -498,10 +506,17 @@ export class Subflow implements SubflowView {
     const end = seq + rx.length + ((flags & TCP_FIN) !== 0 ? 1 : 0);
     // The window is shared: what another subflow has offered since holds for this one too (RFC 8684 §3.3.4). A first SYN offers what its field can say, not
     // more (RFC 7323 §2.2).
-    const { acks } = this;
-    const edge = this.#edge = acks.told || this.join
-      ? Math.max(acks.edge, next + this.#level.receiveWindow)
-      : acks.edge;
+    const { acks, receiver } = this;
+    let { edge } = acks;
+    if (acks.told || this.join) {
+      const window = this.#level.receiveWindow;
+      edge = Math.max(edge, next + window);
+      // A proxy may have acknowledged what never came. The peer sends those data again, further on; the data level bounds what is kept.
+      if (receiver.ranges > 0 && this.#level.mappingFlags !== 0) {
+        edge = Math.max(edge, receiver.top + window);
+      }
+    }
+    this.#edge = edge;
     if (end < this.acks.last || seq > edge) {
       if (flags & TCP_RST) return 0;
       if (this.#crosses(seq, flags)) return OUTCOME_JUDGE;
@@ -705,6 +720,10 @@ export class Subflow implements SubflowView {
     if (bits & SEGMENT_GAP) this.#host.count("TCPOFOQueue");
     if (bits & SEGMENT_DUPLICATE) {
       this.#cameAgain(this.receiver.duplicateFrom, this.receiver.duplicateTo, now);
+    }
+    if (this.timestamps.on) {
+      this.#receiveRtt ??= new ReceiveRtt(this.sender.rtt);
+      this.#receiveRtt.heard(this.timestamps, now);
     }
     const { length } = rx;
     const waits = this.acks.received(length, bits, this.mtu.segment, now);

@@ -14,7 +14,10 @@ async function pair(
 ): Promise<void> {
   await using net = emulate({
     paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } },
-    experiments: { client: { mptcp }, server: { receiveBuffer: 500_000 } },
+    experiments: {
+      client: { mptcp, sendBuffer: 8_388_608 },
+      server: { receiveBuffer: 500_000 },
+    },
     linger: "1 ms",
   });
   const listener = net.server.listen({ port: 80 });

@@ -104,6 +104,48 @@ for (const mtuProbing of ["off", "blackhole", "always"] as const) {
   });
 }
 
+Deno.test("'tcp' gives buffers a fixed size, or a limit, and writes a mark", () => {
+  const { receiveBuffer, sendBuffer, notSentLowWater } = tcpSettings("connect", {
+    receiveBuffer: 100_000,
+    sendBuffer: { max: 4_000_000 },
+    notSentLowWater: 16_384,
+  });
+  assertEquals(receiveBuffer, { first: 100_000, most: 100_000 });
+  assertEquals(sendBuffer, { first: 1_048_576, most: 4_000_000 });
+  assertEquals(notSentLowWater, 16_384);
+  // A limit below what a buffer begins with is that as well.
+  const small = tcpSettings("connect", { receiveBuffer: { max: 5000 } });
+  assertEquals(small.receiveBuffer, { first: 5000, most: 5000 });
+  assertEquals(small.sendBuffer, DEFAULT_SETTINGS.sendBuffer);
+});
+
+for (const name of ["receiveBuffer", "sendBuffer"] as const) {
+  Deno.test(`'tcp.${name}' is checked`, () => {
+    const given = (value: unknown) => () => tcpSettings("connect", { [name]: value } as never);
+    for (const bytes of [4095, 1073741825, 5000.5, NaN, Infinity]) {
+      const message = (path: string): string =>
+        `Cannot connect as 'tcp.${path}' must be an integer from 4096 to 1073741824: current value is ${bytes}`;
+      assertThrows(given(bytes), RangeError, message(name));
+      assertThrows(given({ max: bytes }), RangeError, message(`${name}.max`));
+    }
+    assertThrows(given("1 MB"), TypeError, "must be a number of bytes or { max }");
+    assertThrows(given(null), TypeError, "current value is null");
+    assertThrows(given({ most: 10_000 }), TypeError, "there is no option 'most'");
+    assertThrows(given({}), TypeError, "as it needs 'max'");
+  });
+}
+
+Deno.test("'tcp.notSentLowWater' is checked", () => {
+  for (const value of [0, -5, 0.5, NaN]) {
+    assertThrows(
+      () => tcpSettings("listen", { notSentLowWater: value }),
+      RangeError,
+      `Cannot listen as 'tcp.notSentLowWater' must be an integer of bytes from 1, or Infinity: current value is ${value}`,
+    );
+  }
+  assertThrows(() => tcpSettings("listen", { notSentLowWater: true } as never), TypeError);
+});
+
 for (const side of ["host", "connect", "listen"] as const) {
   Deno.test(`'tcp' of ${side} without SACK: it is not agreed`, async () => {
     const off = { tcp: { sack: false } };

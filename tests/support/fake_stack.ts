@@ -4,6 +4,7 @@ import type { Link } from "../../core/host/link.ts";
 import type { Endpoint, Micros, PathContext, SchedulerPlugin } from "../../core/plugin.ts";
 import { Figures } from "../../core/connection/figures.ts";
 import { DEFAULT_SETTINGS, type KeepAlive, type TcpSettings } from "../../core/subflow/settings.ts";
+import { ReceiveWindow } from "../../core/subflow/receive_window.ts";
 import type { Subflow } from "../../core/subflow/subflow.ts";
 import type { Runtime } from "../../core/net/runtime.ts";
 import type {
@@ -164,6 +165,7 @@ export class FakeSocket implements TransportSocket {
   /** Of each write. */
   readonly corks: boolean[] = [];
   readonly tcp: TcpSettings = DEFAULT_SETTINGS;
+  lowWater = Infinity;
   finSent = false;
   finAcked = false;
   peerFinished = false;
@@ -201,6 +203,14 @@ export class FakeSocket implements TransportSocket {
 
   get tail(): number {
     return 1 + this.bytesSent + this.outgoing.length;
+  }
+
+  get receiveQueue(): TransportSocket["receiveQueue"] {
+    return { held: 0, space: 0, window: new ReceiveWindow(this.capacity) };
+  }
+
+  get sendQueue(): TransportSocket["sendQueue"] {
+    return { limit: this.capacity, unsent: this.outgoing.length };
   }
 
   get dataUna(): number {
@@ -246,6 +256,10 @@ export class FakeSocket implements TransportSocket {
 
   setKeepAlive(_now: Micros, choice: KeepAlive | null): void {
     this.keepAlive = choice;
+  }
+
+  setNotSentLowWater(bytes: number): void {
+    this.lowWater = bytes;
   }
 
   finish(): void {

@@ -247,6 +247,13 @@ export function host_limit(handle: i32, bytes: f64): void {
   if (host != null) host.limit = bytes;
 }
 
+/** Bytes that a host may still take, and the process; Infinity without a limit. */
+export function host_left(handle: i32): f64 {
+  const host = hostOf(handle);
+  if (host == null || host.limit == Infinity) return Infinity;
+  return max(0, min(host.limit - host.bytes, PROCESS_LIMIT - processBytes));
+}
+
 export function host_usage(handle: i32, what: i32): f64 {
   const host = hostOf(handle);
   if (host == null) return 0;

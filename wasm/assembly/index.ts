@@ -15,7 +15,7 @@ export {
   packet_free,
   packet_gather,
 } from "./memory";
-export { host_limit, host_usage } from "./host";
+export { host_left, host_limit, host_usage } from "./host";
 export { copy, copy_sum, dss_checksum, dss_expected_sum, sum, sum_join } from "./checksum";
 export { packet_parse } from "./parse";
 export { header_build } from "./header";

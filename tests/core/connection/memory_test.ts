@@ -8,6 +8,8 @@ import type { Peer } from "../../support/scripted_peer.ts";
 
 const PAGE = 65536;
 const MB = 2 ** 20;
+/** Where a peer may send far apart. */
+const WIDE = { receiveBuffer: 8 * MB };
 
 /** Sends everything from `from` to `to` in order, as far as the stack acknowledges it. */
 function sendAll(d: Dialogue, peer: Peer, app: App, from: number, to: number): void {
@@ -24,7 +26,7 @@ function sendAll(d: Dialogue, peer: Peer, app: App, from: number, to: number): v
 
 describe("bytes far apart", () => {
   it("take no more than the connection's limit: the farthest go first, and are reported no more (RFC 2018 §8)", () => {
-    using d = new Dialogue({ memory: { receive: MB } });
+    using d = new Dialogue({ memory: { receive: MB }, experiments: WIDE });
     const { peer, app } = d.opened({ mptcp: false });
     // The SYN offers no more than 64 KB.
     peer.sends("P. 0:1 ack 1");
@@ -52,7 +54,7 @@ describe("bytes far apart", () => {
   });
 
   it("are dropped at the data level where the subflow has acknowledged them, and taken when they come again (RFC 8684 §3.3.2)", () => {
-    using d = new Dialogue({ memory: { receive: MB } });
+    using d = new Dialogue({ memory: { receive: MB }, experiments: WIDE });
     const { first, second, app } = joined(d);
     // On both subflows in order, in the data far apart.
     let at = 1;
@@ -76,7 +78,7 @@ describe("bytes far apart", () => {
   });
 
   it("of which nobody knows the place wait within the limit too", () => {
-    using d = new Dialogue({ memory: { receive: MB } });
+    using d = new Dialogue({ memory: { receive: MB }, experiments: WIDE });
     const { peer } = d.opened();
     const before = d.stack.bytes;
     for (let page = 1; page < 100; page++) peer.sends(`P. ${page * PAGE}:${page * PAGE + 1} ack 1`);
@@ -84,7 +86,7 @@ describe("bytes far apart", () => {
   });
 
   it("with checksums wait within the limit too, and what is in order gets through", () => {
-    using d = new Dialogue({ memory: { receive: MB }, experiments: { checksum: true } });
+    using d = new Dialogue({ memory: { receive: MB }, experiments: { ...WIDE, checksum: true } });
     const { peer, app } = d.opened({ checksum: true });
     const before = d.stack.bytes;
     for (let page = 1; page < 60; page++) {

@@ -3,6 +3,7 @@ import { assertEquals } from "@std/assert";
 import { PAGE, USAGE_PAGES } from "../../../wasm/layout.ts";
 import { host_free, host_new, host_usage, stream_at, stream_place, u8 } from "../../../wasm/mod.ts";
 import { ReceiveQueue } from "../../../core/connection/receive_queue.ts";
+import { fixedBuffer } from "../../../core/subflow/settings.ts";
 import { SendQueue } from "../../../core/connection/send_queue.ts";
 import { randomBytes, readStream, Scratch } from "../../wasm/support.ts";
 
@@ -13,8 +14,8 @@ function withQueues(
   ) => void,
 ): void {
   const host = host_new(1, 2);
-  const send = new SendQueue(host, 1e6);
-  const receive = new ReceiveQueue(host, 1e6);
+  const send = new SendQueue(host, fixedBuffer(1e6));
+  const receive = new ReceiveQueue(host, fixedBuffer(1e6));
   run({ send, receive, pages: () => host_usage(host, USAGE_PAGES) });
   send.free();
   receive.free();

@@ -1,6 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
 import { ReceiveQueue } from "../../../core/connection/receive_queue.ts";
+import { fixedBuffer } from "../../../core/subflow/settings.ts";
 import { PAGE, USAGE_PAGES } from "../../../wasm/layout.ts";
 import { host_new, host_usage, stream_place } from "../../../wasm/mod.ts";
 import { randomBytes, Scratch } from "../../wasm/support.ts";
@@ -13,7 +14,7 @@ const BYTES = randomBytes(2 * PAGE, 1);
 
 /** A queue to which the data offsets [from, to) of each of `ranges` have come. */
 function received(...ranges: readonly (readonly [number, number])[]): ReceiveQueue {
-  const queue = new ReceiveQueue(HOST, LIMIT);
+  const queue = new ReceiveQueue(HOST, fixedBuffer(LIMIT));
   for (const range of ranges) place(queue, ...range);
   return queue;
 }

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "npm:fast-check@4.10.2";
 import { RetransmitQueue, SendQueue } from "../../../core/connection/send_queue.ts";
+import { fixedBuffer } from "../../../core/subflow/settings.ts";
 import type { Subflow } from "../../../core/subflow/subflow.ts";
 import { host_new } from "../../../wasm/mod.ts";
 import { comes, established } from "../../support/parts.ts";
@@ -42,7 +43,7 @@ describe("part B of the send queue (draft Fig. 2)", () => {
   it("finds each byte that is not DATA_ACKed, and no other", () => {
     const lengths = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 30 });
     fc.assert(fc.property(lengths, fc.nat({ max: 200 }), (lengths, acked) => {
-      const queue = new SendQueue(HOST, 1e6);
+      const queue = new SendQueue(HOST, fixedBuffer(1e6));
       let end = 1;
       for (const length of lengths) {
         queue.bound(length, SUBFLOW, end);
@@ -63,7 +64,7 @@ describe("part B of the send queue (draft Fig. 2)", () => {
 
 /** A queue of three sendings of 10 bytes: [1, 11), [11, 21), [21, 31). Each begins at the sequence offset of its data offset on the subflow named. */
 function boundTo(...subflows: readonly Subflow[]): SendQueue {
-  const queue = new SendQueue(HOST, 1e6);
+  const queue = new SendQueue(HOST, fixedBuffer(1e6));
   subflows.forEach((subflow, i) => queue.bound(10, subflow, 1 + 10 * i));
   return queue;
 }
@@ -98,7 +99,7 @@ describe("the subflows that carry part B", () => {
 
   it("work on the bytes of a mapping until the last of them is acknowledged: the peer may want all for its checksum", () => {
     const { subflow, level } = established({ written: 20 });
-    const queue = new SendQueue(HOST, 1e6);
+    const queue = new SendQueue(HOST, fixedBuffer(1e6));
     const sent = queue.bound(10, subflow, 1);
     subflow.chunk(1, 10, false, 0);
     const worked = (): boolean[] =>
@@ -130,7 +131,7 @@ describe("the subflows that carry part B", () => {
   });
 
   it("look once at each sending, however often they ask", () => {
-    const queue = new SendQueue(HOST, 1e6);
+    const queue = new SendQueue(HOST, fixedBuffer(1e6));
     for (let i = 0; i < 1000; i++) queue.bound(1, SUBFLOW, 1 + i);
     const before = queue.steps;
     for (let i = 0; i < 100; i++) assertEquals(queue.firstNotOn(SUBFLOW), null);
@@ -167,7 +168,7 @@ describe("what goes again", () => {
 
   it("is, of a subflow in trouble, all that it has in flight and that is not DATA_ACKed, SACKed or not", () => {
     const { subflow } = established({ written: 40 });
-    const queue = new SendQueue(HOST, 1e6);
+    const queue = new SendQueue(HOST, fixedBuffer(1e6));
     for (const dsn of [1, 11, 21, 31]) {
       queue.bound(10, dsn === 21 ? OTHER : subflow, subflow.sender.board.nxt);
       if (dsn !== 21) subflow.chunk(dsn, 10, false, 0);
@@ -182,14 +183,14 @@ describe("what goes again", () => {
 
 describe("our direction", () => {
   const ending = (written: number): SendQueue => {
-    const queue = new SendQueue(HOST, 1e6);
+    const queue = new SendQueue(HOST, fixedBuffer(1e6));
     queue.write(new Uint8Array(written), 0);
     queue.end(false);
     return queue;
   };
 
   it("takes bytes up to its limit, and none after its end", () => {
-    const queue = new SendQueue(HOST, 100);
+    const queue = new SendQueue(HOST, fixedBuffer(100));
     assertEquals([queue.room, queue.write(new Uint8Array(150), 0), queue.room], [100, 100, 0]);
     queue.bound(100, SUBFLOW, 1);
     queue.acknowledge(41);
@@ -202,7 +203,7 @@ describe("our direction", () => {
     const queue = ending(10);
     queue.end(true);
     assertEquals(queue.ours, { kind: "ending", fin: 11, second: false });
-    assertEquals(new SendQueue(HOST, 10).ours, { kind: "open" });
+    assertEquals(new SendQueue(HOST, fixedBuffer(10)).ours, { kind: "open" });
   });
 
   it("has its end due when everything before it is sent, and not twice", () => {

@@ -44,7 +44,7 @@ describe("a SYN that is answered by a cookie", () => {
       const peer = d.peer();
       const mss = family === 4 ? 1460 : 1440;
       peer.sends(`S 0 win 64000 <mss 1400, sackOK, TS 7 0, ws 9>`);
-      peer.gets(`S. 0 ack 1 win 65535 <mss ${mss}, sackOK, ws 8, !mpc>`);
+      peer.gets(`S. 0 ack 1 win 65535 <mss ${mss}, sackOK, ws 10, !mpc>`);
       assertEquals([d.usage, listener.halfOpen.size], [NOTHING, 0]);
       d.pass(20e3);
       peer.timestamps = true;
@@ -105,7 +105,7 @@ describe("a SYN that is answered by a cookie", () => {
       peer.sends("S 0 <mss 1460, sackOK, TS 4711 0, ws 14>");
       const times = (options: readonly string[]): number[] =>
         options.find((each) => each.startsWith("TS"))!.split(" ").slice(1).map(Number);
-      const [sent, echo] = times(peer.gets("S. 0 ack 1 <mss 1460, sackOK, TS, ws 8>").options);
+      const [sent, echo] = times(peer.gets("S. 0 ack 1 <mss 1460, sackOK, TS, ws 10>").options);
       assertEquals(echo, 4711);
       peer.timestamps = true;
       peer.sends(". 1 ack 1");
@@ -134,7 +134,7 @@ describe("a SYN that is answered by a cookie", () => {
     d.listen();
     const peer = d.peer();
     peer.offers({}, "S", []);
-    peer.gets("S. 0 ack 1 <!sackOK, ws 8, TS>");
+    peer.gets("S. 0 ack 1 <!sackOK, ws 10, TS>");
   });
 
   it("RFC 4987 §3.6: takes first data where the third ACK is lost", () => {
@@ -288,7 +288,7 @@ describe("cookies under pressure", () => {
     const peers = [d.peer(), d.peer(), d.peer(), d.peer()];
     for (const peer of peers) peer.offers({}, "S", []);
     assertEquals([listener.halfOpen.size, d.usage.connections], [2, 2]);
-    for (const peer of peers) peer.gets("S. 0 ack 1 <sackOK, ws 8, TS>");
+    for (const peer of peers) peer.gets("S. 0 ack 1 <sackOK, ws 10, TS>");
     const count = (name: string): number => d.counter(name);
     assertEquals([count("SyncookiesSent"), count("TCPReqQFullDoCookies")], [2, 2]);
     for (const peer of peers.toReversed()) peer.sends(". 1 ack 1");

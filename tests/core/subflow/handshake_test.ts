@@ -8,7 +8,7 @@ describe("EST-1: the three-way handshake of the first subflow, passive", () => {
     const listener = d.listen();
     const peer = d.peer();
     peer.sends("S 0 win 64000 <mss 1400, sackOK, TS 7 0, ws 9, mpc>");
-    const synAck = peer.gets("S. 0 ack 1 win 65535 <mss 1460, sackOK, ws 8, mpc key>");
+    const synAck = peer.gets("S. 0 ack 1 win 65535 <mss 1460, sackOK, ws 10, mpc key>");
     assertEquals(synAck.options[2]!.split(" ")[2], "7"); // TSecr
     const options = [...synAck.bytes.subarray(40)];
     const kinds: number[] = [];
@@ -171,7 +171,7 @@ describe("EST-1: the three-way handshake of the first subflow, active", () => {
     using d = new Dialogue();
     const app = d.connect();
     const peer = d.called();
-    peer.gets("S 0 win 65535 <mss 1460, sackOK, ws 8, mpc>");
+    peer.gets("S 0 win 65535 <mss 1460, sackOK, ws 10, mpc>");
     assertEquals(app.log, []);
     peer.sends("S. 0 ack 1 <mss 1300, ws 2, mpc key>");
     peer.gets(". 1 ack 1 <mpc keys, !TS>");

@@ -1,7 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
 import fc from "npm:fast-check@4.10.2";
-import { ReceiveWindow, windowField } from "../../../core/subflow/receive_window.ts";
+import { ReceiveWindow, windowField, windowScale } from "../../../core/subflow/receive_window.ts";
 
 describe("receive window", () => {
   it("offers the whole buffer first, from data offset 1", () => {
@@ -48,6 +48,69 @@ describe("receive window", () => {
     window.open(1 + 5000, 1000);
     assertEquals(window.owed(15_001, 1000), "none");
     assertEquals(window.owed(15_000, 1000), "all");
+  });
+
+  it("RFC 9293 §3.8.6: has an edge that never moves left, and is that of a model: reads, growth, and memory that runs short", () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant("read" as const), bytes: fc.nat({ max: 20_000 }) }),
+      fc.record({ kind: fc.constant("grow" as const), bytes: fc.integer({ min: 1, max: 60_000 }) }),
+      fc.record({
+        kind: fc.constant("squeeze" as const),
+        bytes: fc.oneof(fc.integer({ min: 1000, max: 30_000 }), fc.constant(Infinity)),
+      }),
+      fc.record({ kind: fc.constant("tell" as const), bytes: fc.constant(0) }),
+    );
+    const mss = 1000;
+    fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const window = new ReceiveWindow(10_000);
+      // The model keeps all edges that were ever offered.
+      const edges = [10_001];
+      let [read, limit, most, told] = [1, 10_000, Infinity, 10_001];
+      for (const { kind, bytes } of steps) {
+        const edge = Math.max(...edges);
+        if (kind === "read") {
+          // Nobody reads what could not come.
+          read = Math.min(edge, read + bytes);
+          window.open(read, mss);
+          const offer = Math.min(limit, most);
+          if (read + offer >= edge + Math.min(offer / 2, 2 * mss)) edges.push(read + offer);
+        } else if (kind === "grow") {
+          limit = Math.max(limit, bytes);
+          window.grow(bytes);
+        } else if (kind === "squeeze") {
+          most = bytes;
+          window.squeeze(bytes);
+        } else {
+          told = edge;
+          window.told();
+        }
+        assertEquals([window.edge, window.limit], [Math.max(...edges), limit]);
+        assertEquals(window.size(read), Math.max(...edges) - read);
+        // Who has read all can be sent something, and is told of it if he could not.
+        if (kind === "read" && read === edge) assert(window.size(read) >= Math.min(limit, most));
+        const owed = window.owed(read, mss);
+        if (told - read >= 2 * mss || window.edge === told) assert(owed !== "all");
+        if (window.edge > told && window.edge > read && told - read < 2 * mss) {
+          assertEquals(owed, "all");
+        }
+      }
+    }));
+  });
+
+  it("has the least scale that can tell it (RFC 7323 §2.3), its largest but for one unit", () => {
+    for (
+      const [bytes, scale] of [[1, 0], [65536, 0], [65537, 1], [2 ** 26, 10], [
+        2 ** 31,
+        14,
+      ]] as const
+    ) {
+      assertEquals(windowScale(bytes), scale);
+    }
+    fc.assert(fc.property(fc.integer({ min: 1, max: 2 ** 30 }), (bytes) => {
+      const scale = windowScale(bytes);
+      assert(windowField(bytes, scale) * 2 ** scale > bytes - 2 ** scale);
+      assert(scale === 0 || 65535 * 2 ** (scale - 1) < bytes);
+    }));
   });
 
   it("has an edge that never moves left, whatever is read", () => {

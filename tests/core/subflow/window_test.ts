@@ -279,6 +279,33 @@ describe("our window", () => {
     second.gets(". 1 ack 401 <sack 10001:11401>");
   });
 
+  it("counts at the data level where a hole of the subflow is never filled: a proxy has acknowledged it, the data come again (RFC 8684 §3.3.4)", () => {
+    using d = new Dialogue({ experiments: { receiveBuffer: 20000 } });
+    const { peer, app } = d.opened();
+    peer.sends(". 1:1001 ack 1 <dack8 1, map8 1 1 1000>");
+    // [1001, 2001) is lost on the way behind the proxy, and so is one in ten later.
+    let [seq, dsn] = [2001, 2001];
+    for (let i = 0; i < 60; i++) {
+      peer.sends(`. ${seq}:${seq + 1000} ack 1 <dack8 1, map8 ${dsn} ${seq} 1000>`);
+      seq += 1000;
+      dsn += 1000;
+      if (i % 10 === 5) {
+        const missing = app.socket.dataRcvNxt;
+        peer.sends(`. ${seq}:${seq + 1000} ack 1 <dack8 1, map8 ${missing} ${seq} 1000>`);
+        seq += 2000;
+        dsn += 1000;
+      }
+      app.read();
+    }
+    assert(app.got > 55_000, `${app.got}`);
+    assertEquals(app.socket.subflows[0]!.receiver.nxt, 1001);
+    // What lies beyond the window of the data is not kept all the same.
+    const next = app.socket.dataRcvNxt;
+    peer.sends(`. ${seq}:${seq + 1000} ack 1 <dack8 1, map8 ${next + 100_000} ${seq} 1000>`);
+    assertEquals(app.socket.receiveQueue.next, next);
+    assert(d.stack.bytes < 1e6, `${d.stack.bytes}`);
+  });
+
   it("DA-4: a probe of the peer is answered with the window that is", () => {
     using d = new Dialogue({ experiments: { receiveBuffer: 5000 } });
     const { peer, app } = d.opened();

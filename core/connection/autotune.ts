@@ -1,0 +1,97 @@
+/**
+ * How large the buffers of a connection should be. Receive: dynamic right-sizing (Fisk and Feng 2001; draft RBF-1 to RBF-4), by what the application
+ * reads in the longest round trip. Send: by what the windows of the subflows ask (draft SBF-1 to SBF-3).
+ */
+
+import type { Micros } from "../plugin.ts";
+import type { Subflow } from "../subflow/subflow.ts";
+
+/** A round trip counts as no shorter than this: a turn of either end's event loop lasts as long. */
+const SHORTEST_ROUND_TRIP: Micros = 4e3;
+/** What a first flight is, in bytes (RFC 6928 §2). */
+const FIRST_FLIGHT = 14600;
+/** What a buffer takes in whatever the memory in use: a page, which data in order find always. */
+const LEAST_SHARE = 65536;
+
+/** What the receive buffer of one connection should hold. */
+export class RightSizing {
+  /** Begin of the measure: -1 before the first. */
+  #since: Micros = -1;
+  #from = 1;
+  #space = FIRST_FLIGHT;
+  #wanted = 0;
+  /** Round trip of the last measure that is over, and the best rate of any: bytes a microsecond. */
+  #rtt: Micros = Infinity;
+  #rate = 0;
+
+  /** Most bytes that were read in one round trip (Linux rcv_space). */
+  get space(): number {
+    return this.#space;
+  }
+
+  /** Bytes that the buffer should hold: twice what was read in a round trip, and four times where that was twice as much as ever before. */
+  get wanted(): number {
+    return this.#wanted;
+  }
+
+  /**
+   * The application has read everything below `read`; `rtt`: the longest round trip of the subflows. True when a measure is over.
+   *
+   * While slow start doubles what comes in a round trip, a measure that brought `n` is followed by one of `2n`, at whose end the peer's window is `4n`.
+   */
+  measure(read: number, rtt: Micros, now: Micros): boolean {
+    if (this.#since < 0) {
+      this.#since = now;
+      this.#from = read;
+      return false;
+    }
+    // A path has become slower, or a slower one has joined: the others go on while its data are on the way (draft RBF-1).
+    if (rtt > this.#rtt) this.#want(2 * this.#rate * rtt);
+    const copied = read - this.#from;
+    if (copied > this.#space) {
+      this.#want(2 * copied * Math.min(2, copied / this.#space));
+    }
+    const length = now - this.#since;
+    if (length < Math.max(rtt, SHORTEST_ROUND_TRIP)) return false;
+    if (copied > this.#space) this.#space = copied;
+    this.#rtt = rtt;
+    this.#rate = Math.max(this.#rate, copied / length);
+    this.#since = now;
+    this.#from = read;
+    return true;
+  }
+
+  #want(bytes: number): void {
+    if (bytes > this.#wanted) this.#wanted = Math.ceil(bytes);
+  }
+}
+
+/** Most bytes that a buffer may take in where the host may still take `left`: half of that, so that others find some, and a page always. */
+export function shareOf(left: number): number {
+  return Math.max(LEAST_SHARE, Math.floor(left / 2));
+}
+
+/**
+ * Twice what the subflows could have in flight in the longest of their round trips: data wait in the queue for the DATA_ACK of what the slowest carries
+ * (draft SBF-3: sums of windows would not do). Of one subflow that is twice its window.
+ */
+export function windowsAsk(subflows: readonly Subflow[]): number {
+  let rate = 0;
+  let longest = 0;
+  let regular = false;
+  for (let i = 0; i < subflows.length; i++) regular ||= counts(subflows[i]!, false);
+  for (let i = 0; i < subflows.length; i++) {
+    const subflow = subflows[i]!;
+    if (!counts(subflow, !regular)) continue;
+    const { sender } = subflow;
+    const { srtt } = sender.rtt;
+    rate += sender.cwnd / srtt;
+    if (srtt > longest) longest = srtt;
+  }
+  return Math.ceil(2 * rate * longest);
+}
+
+/** Whether data are bound to it: backup subflows carry some only where no other works (RFC 8684 §3.3.8). */
+function counts(subflow: Subflow, backups: boolean): boolean {
+  return subflow.usable && !subflow.stale && (backups || !subflow.backup);
+}
