@@ -430,7 +430,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const { sendQueue } = this;
     const { lowWater, unsent } = sendQueue;
     if (unsent === 0) sendQueue.resize(windowsAsk(this.subflows));
-    else if (unsent > lowWater / 2 || lowWater === Infinity) return;
+    else if (2 * unsent > lowWater || this.#lowWater === Infinity) return;
     if (sendQueue.room > 0) this.#tell |= TELL_WRITABLE;
   }
 
@@ -460,7 +460,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
    */
   write(now: Micros, source: Uint8Array, from: number, cork = false): number {
     const { holding, sendQueue } = this;
-    if (source.length - from > sendQueue.room) sendQueue.resize(windowsAsk(this.subflows));
+    if (source.length - from > sendQueue.room && sendQueue.resizable) {
+      sendQueue.resize(windowsAsk(this.subflows));
+    }
     const taken = this.over ? 0 : sendQueue.write(source, from);
     this.#writerWaits = from + taken < source.length;
     const released = holding.corked && !cork;

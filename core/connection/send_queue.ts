@@ -19,6 +19,9 @@ import type { Subflow } from "../subflow/subflow.ts";
 import { shareOf } from "./autotune.ts";
 import { OPEN_END, type OurEnd } from "./life.ts";
 
+/** More than any queue holds. */
+const NO_MARK = 2 ** 31 - 1;
+
 /** One sending of bytes on one subflow. */
 class Copy {
   subflow: Subflow | null = null;
@@ -243,8 +246,8 @@ export class SendQueue {
   #limit: number;
   /** Where `una` has to come before the size is looked at again. */
   #sizedUntil = 1;
-  /** Most bytes unsent. */
-  #lowWater = Infinity;
+  /** Most bytes unsent; a small integer, as it is read for every pass. */
+  #lowWater = NO_MARK;
   #una = 1;
   #nxt = 1;
   #windowEnd = 1;
@@ -278,7 +281,12 @@ export class SendQueue {
 
   /** Lets no more than `bytes` wait to be sent for the first time. */
   setLowWater(bytes: number): void {
-    this.#lowWater = bytes;
+    this.#lowWater = Math.min(bytes, NO_MARK);
+  }
+
+  /** So much was acknowledged since the last `resize` that the windows may ask for more. */
+  get resizable(): boolean {
+    return this.#una >= this.#sizedUntil;
   }
 
   /** The windows of the subflows ask for `wanted` bytes: it grows by eighths at least, and takes less while memory is short; that costs a call. */
