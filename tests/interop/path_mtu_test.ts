@@ -58,7 +58,7 @@ async function join(
   );
 }
 
-needs("kernel", "python3", "iptables").describe("a path of 1,400 bytes", () => {
+needs("kernel", "python3", "iptables", "ip6tables").describe("a path of 1,400 bytes", () => {
   for (const family of [4, 6] as const) {
     for (const icmp of [true, false]) {
       it(`${icmp ? "" : "that says nothing "}between us and a kernel (IPv${family})`, async () => {
@@ -66,20 +66,14 @@ needs("kernel", "python3", "iptables").describe("a path of 1,400 bytes", () => {
         await using server = await makeNamespace();
         await join(router, server, family, 1400);
         if (!icmp) {
-          const [program, protocol, type, kind] = family === 4
-            ? ["iptables", "icmp", "--icmp-type", "fragmentation-needed"]
-            : ["ip6tables", "ipv6-icmp", "--icmpv6-type", "packet-too-big"];
-          await router.exec([
-            program!,
-            "-A",
-            "OUTPUT",
-            "-p",
-            protocol!,
-            type!,
-            kind!,
-            "-j",
-            "DROP",
-          ]);
+          const rule = (
+            protocol: string,
+            option: string,
+            kind: string,
+          ): string[] => ["-A", "OUTPUT", "-p", protocol, option, kind, "-j", "DROP"];
+          await (family === 4
+            ? router.exec(["iptables", ...rule("icmp", "--icmp-type", "fragmentation-needed")])
+            : router.exec(["ip6tables", ...rule("ipv6-icmp", "--icmpv6-type", "packet-too-big")]));
           // The kernel finds out by itself, after fewer timeouts than usual.
           await server.sysctl({ "net/ipv4/tcp_mtu_probing": 1, "net/ipv4/tcp_retries1": 1 });
         }

@@ -11,6 +11,7 @@ export const TOOLS = {
   curl: "curl",
   git: "git",
   ip: "iproute2",
+  ip6tables: "iptables",
   iperf3: "iperf3",
   iptables: "iptables",
   mptcpize: "mptcpize",
