@@ -583,6 +583,19 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     else this.deadlines.set(TIMER_DATA, Infinity);
   }
 
+  /** A pass is over: what waits has its timers. Most are as they should be while something is in flight, or nothing is to be sent. */
+  armWaits(now: Micros): void {
+    const { deadlines, sendQueue } = this;
+    const { unsent, unacked } = sendQueue;
+    const stopped = unsent > 0 && unacked === 0;
+    if (stopped || deadlines.has(TIMER_PERSIST)) this.armPersist(now);
+    if (stopped || (unsent > 0 && this.holding.corked) || deadlines.has(TIMER_HOLD)) {
+      this.#armHold(now);
+    }
+    const begun = deadlines.has(TIMER_USER);
+    if (unacked > 0 ? !begun : begun || unsent > 0 || sendQueue.finDue) this.#armUserTimeout(now);
+  }
+
   /** Nothing in flight, something to send, no window: ask the peer from time to time (draft DA-4, RFC 9293 §3.8.6.1). */
   armPersist(now: Micros): void {
     const { unsent, unacked, window } = this.sendQueue;
@@ -594,7 +607,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** Less than a segment that is corked, or that a small window leaves with nothing in flight, waits so long and no longer. */
-  armHold(now: Micros): void {
+  #armHold(now: Micros): void {
     const { unsent, unacked, window } = this.sendQueue;
     const cut = window > 0 && window < unsent && unacked === 0 && this.subflows.length > 0;
     if (this.over || (!cut && (!this.holding.corked || unsent === 0))) {
@@ -606,7 +619,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
    * What waits for the peer's answer is given up when nothing comes from it for the user timeout (RFC 9293 §3.8.3, R2). Any segment is an answer: one
    * that keeps its window closed lives (§3.8.6.1).
    */
-  armUserTimeout(now: Micros): void {
+  #armUserTimeout(now: Micros): void {
     if (!this.#awaitsPeer) this.deadlines.set(TIMER_USER, Infinity);
     else if (!this.deadlines.has(TIMER_USER)) {
       this.patience.begin(now);

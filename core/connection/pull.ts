@@ -9,6 +9,8 @@ import type { Sent } from "./send_queue.ts";
 
 /** Most bytes one answer binds where the scheduler names none. */
 const DEFAULT_QUANTUM = 65535;
+/** More than any segment. Not Infinity, beside which every number of bytes would be boxed (CONTRIBUTING.md, Garbage). */
+const UNBOUNDED = 2 ** 30;
 
 /** Small packets in flight for each segment of the window, at most: one of 100 bytes takes an eighth of a segment on a link, with its headers. */
 const SMALL_PACKETS = 8;
@@ -29,21 +31,20 @@ function shorten(array: unknown[], length: number): void {
 /** One send pass: retransmissions, repeats, reinjections, new data, DATA_FIN, FINs, acknowledgements. */
 export function push(meta: MetaSocket, now: Micros): void {
   const { attempts, subflows, sendQueue } = meta;
-  const starts = !meta.over && sendQueue.unsent > 0;
-  const waiting = mayHaveMore(meta);
+  const unsent = sendQueue.unsent > 0;
+  const starts = unsent && !meta.over;
+  const waiting = unsent || mayRepeat(meta);
+  const { pacing } = meta.tcp;
   for (let i = 0; i < attempts.length; i++) {
-    const { sender } = attempts[i]!;
-    if (starts) sender.restart(now);
-    sender.pace(waiting, meta.tcp.pacing, now);
-    if (sender.board.lost > 0) sender.resend(now);
+    attempts[i]!.sender.begins(starts, waiting, pacing, now);
   }
-  if (meta.deadlines.at(TIMER_WAKE) <= now) meta.deadlines.set(TIMER_WAKE, Infinity);
+  if (meta.deadlines.passed(TIMER_WAKE, now)) meta.deadlines.set(TIMER_WAKE, Infinity);
   if (meta.takePathsDue()) meta.paths.start(meta.confirmed);
   meta.paths.flush();
   if (!meta.over) {
     repeatOnOthers(meta, now);
     waits = false;
-    schedule(meta, now);
+    if (starts || !sendQueue.again.empty) schedule(meta, now);
     meta.holding.passed();
     watchProgress(meta, waits, now);
     const starved = sendQueue.unsent === 0;
@@ -53,20 +54,17 @@ export function push(meta: MetaSocket, now: Micros): void {
   }
   for (let i = attempts.length - 1; i >= 0; i--) attempts[i]!.settle(now);
   meta.receiveQueue.window.told();
-  meta.armPersist(now);
-  meta.armHold(now);
-  meta.armUserTimeout(now);
-  const left = mayHaveMore(meta);
+  meta.armWaits(now);
   for (let i = 0; i < attempts.length; i++) {
     const { outlet, sender } = attempts[i]!;
-    sender.holdBack(left);
+    if (sender.paced) sender.holdBack(sendQueue.unsent > 0 || mayRepeat(meta));
     if (outlet.blocked) outlet.wait(meta);
   }
 }
 
-/** Whether a subflow with room might be given something that is not lost. */
-function mayHaveMore({ sendQueue, scheduler }: MetaSocket): boolean {
-  return sendQueue.unsent > 0 || !sendQueue.again.empty || scheduler.repeats;
+/** Whether a subflow with room might be given something that another one was given. */
+function mayRepeat({ sendQueue, scheduler }: MetaSocket): boolean {
+  return !sendQueue.again.empty || scheduler.repeats;
 }
 
 /**
@@ -191,7 +189,7 @@ function nextNew(meta: MetaSocket): boolean {
   held = last
     ? sendQueue.ours.kind === "open" && holding.tail(sendQueue.una)
     : holding.cut(allowed, sendQueue.mostWindow, sendQueue.unacked);
-  collectReady(meta, held ? Infinity : allowed);
+  collectReady(meta, held ? UNBOUNDED : allowed);
   if (held) keepWhole(allowed);
   if (ready.length === 0) return false;
   chunk.offset = sendQueue.nxt;

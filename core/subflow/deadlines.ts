@@ -24,8 +24,14 @@ export class Deadlines<T extends number> {
     return this.#times[name]! < Infinity;
   }
 
+  /** Whether a deadline has come. */
+  passed(name: T, now: Micros): boolean {
+    return this.#times[name]! <= now;
+  }
+
   /** Sets a deadline; Infinity takes it back. Short enough to be inlined: else each call would box `at`. */
   set(name: T, at: Micros): void {
+    if (this.#times[name] === at) return;
     this.#times[name] = at;
     this.#moved(name);
   }

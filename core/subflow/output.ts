@@ -388,7 +388,7 @@ export class Output {
   /** Notes that segments have left, and what they acknowledged; `data`: they carry some. */
   #sent(segments: number, data: boolean): void {
     const { dataAckFlags, dataRcvNxt } = this.#level;
-    const { nxt, ranges } = this.#receiver;
+    const { nxt } = this.#receiver;
     if (this.#tellsAgain) this.#receiver.againTold();
     this.#segments += segments;
     this.#acks.offered(nxt + this.#window() * (1 << this.scale));
@@ -397,8 +397,10 @@ export class Output {
     // Where another option took its place, a DATA_ACK that has moved still waits.
     if (!told && dataAckFlags !== 0 && dataRcvNxt !== this.#acks.dataAck) return;
     // Beside data there may be no room for the SACK blocks that an ACK is owed for at once.
-    const blocks = (ranges > 0 && plan.sack === 0) || this.#receiver.againOwed;
-    if (data && this.#sack && blocks && this.#acks.now) return;
+    if (data && this.#acks.now && this.#sack) {
+      const { ranges, againOwed } = this.#receiver;
+      if (againOwed || (ranges > 0 && plan.sack === 0)) return;
+    }
     this.#acks.settled();
     this.#deadlines.set(TIMER_ACK, Infinity);
   }

@@ -185,7 +185,7 @@ export class Scoreboard {
     // What lies behind a hole may have waited long for the retransmission that filled it.
     if (repeated) heard.again();
     // What is SACKed lies above what the peer's timestamp tells of (RFC 7323 §4.3).
-    heard.answers(Infinity);
+    if (heard.answeredBefore < Infinity) heard.answers(Infinity);
     this.#una = ack;
   }
 

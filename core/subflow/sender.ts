@@ -473,8 +473,11 @@ export class Sender {
   }
 
   #armProbe(): void {
+    if (this.#mayProbe) this.#setProbe();
+  }
+
+  #setProbe(): void {
     const { board } = this;
-    if (!this.#mayProbe) return;
     this.#tlp.arm(this.#deadlines, this.rtt, board.nxt - board.una <= this.#mtu.payload);
   }
 
@@ -541,16 +544,23 @@ export class Sender {
     this.#left(sent, now);
   }
 
-  /**
-   * A pass begins: how much the pacer lets out in it; `waiting`: there may be something to send. Controllers may ask for a rate. With `spread` bursts are
-   * spread, too: an initial window, and what follows a pause, which no ACK clock spaces (RFC 9002 §7.7), or ACKs that come together as they have waited
-   * behind data of the other direction. While ACKs keep their distance it holds nothing back.
-   */
-  pace(waiting: boolean, spread: boolean, now: Micros): void {
-    const rate = this.#controller?.pacingRate;
+  /** A pass begins, and what is lost goes again. `unsent`: new data wait; `waiting`: they do, or something else may be to be sent; `spread`: bursts are spread. */
+  begins(unsent: boolean, waiting: boolean, spread: boolean, now: Micros): void {
+    if (unsent) this.restart(now);
+    const lost = this.board.lost > 0;
     this.#allowance = UNPACED;
+    if (waiting || lost) this.#allow(spread, now);
+    if (lost) this.resend(now);
+  }
+
+  /**
+   * How much the pacer lets out in this pass. Controllers may ask for a rate. With `spread` bursts are spread, too: an initial window, and what follows a
+   * pause, which no ACK clock spaces (RFC 9002 §7.7), or ACKs that come together as they have waited behind data of the other direction. While ACKs keep
+   * their distance it holds nothing back.
+   */
+  #allow(spread: boolean, now: Micros): void {
+    const rate = this.#controller?.pacingRate;
     if (rate === undefined && (!spread || this.rtt.srtt < SHORT)) return;
-    if (!waiting && this.board.lost === 0) return;
     const { payload } = this.#mtu;
     const pacer = this.#pacer;
     let budget: number;
@@ -586,12 +596,15 @@ export class Sender {
     this.#pacer.sent(inFlight);
   }
 
-  /** A pass is over: where there may be something to send, the next comes when the pacer lets more out. */
+  /** Sending is spread, or was. */
+  get paced(): boolean {
+    return this.#pacer !== null;
+  }
+
+  /** A pass of who is `paced` is over: where there may be something to send, the next comes when the pacer lets more out. */
   holdBack(waiting: boolean): void {
-    if (this.#pacer === null) return;
-    const { board } = this;
-    const held = (waiting || board.lost > 0) && this.#allowance < this.#mtu.payload;
-    if (held) this.#pacer.arm(this.#deadlines);
+    const held = this.#allowance < this.#mtu.payload && (waiting || this.board.lost > 0);
+    if (held) this.#pacer?.arm(this.#deadlines);
     else this.#deadlines.set(TIMER_PACE, Infinity);
   }
 
@@ -613,9 +626,11 @@ export class Sender {
    */
   passed(starved: boolean): void {
     const { board } = this;
-    const spread = this.#allowance < this.#mtu.payload && this.pacingRate === undefined;
+    // Who only receives.
+    if (starved && board.empty) return this.rate.limit(0);
     // The pace follows from the window: what it holds back the window would let out soon.
-    if (this.full || (spread && !starved)) this.#limitedUntil = board.nxt;
+    const held = !starved && this.#allowance < this.#mtu.payload && this.pacingRate === undefined;
+    if (held || this.full) this.#limitedUntil = board.nxt;
     else if (board.lost === 0 && (starved || this.room >= this.#mtu.payload)) {
       this.rate.limit(board.inFlight);
     }
@@ -676,9 +691,9 @@ export class Sender {
     if (advanced) this.#arm(now);
     if (!this.#mayProbe) this.#deadlines.set(TIMER_PROBE, Infinity);
     else if (advanced && this.#tlp.answered(this.#deadlines, rtt, delivered <= mss, now)) {
-      this.#armProbe();
+      this.#setProbe();
     }
-    this.#settled(now);
+    if (this.#witness !== null) this.#settled(now);
     return OUTCOME_HEARD | OUTCOME_WORK;
   }
 

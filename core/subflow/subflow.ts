@@ -38,6 +38,7 @@ import { Handshake, type SynOffer, type SynOption } from "./handshake.ts";
 import { Keepalive } from "./keepalive.ts";
 import { Mtu } from "./mtu.ts";
 import { Output } from "./output.ts";
+import type { SafeProbe } from "./probe.ts";
 import { ReceiveRtt } from "./receive_rtt.ts";
 import { Receiver } from "./receiver.ts";
 import type { Recovery } from "./recovery.ts";
@@ -154,6 +155,8 @@ export class Subflow implements SubflowView {
   // The segment in hand: its sequence offset, and the right edge of the window that it found.
   #seq = 0;
   #edge = 0;
+  /** Its timestamp is older than one that came before. */
+  #old = false;
   // Figures.
   #segmentsIn = 0;
   #lastReceived: Micros = 0;
@@ -387,7 +390,8 @@ export class Subflow implements SubflowView {
 
   /** Passive open: the SYN is in `rx`. */
   accept(now: Micros): void {
-    this.#comes(now);
+    const { probe } = this.#host;
+    if (probe !== null) this.#comes(probe, now);
     this.#moves("syn", now);
     this.#takeOffer(now);
     this.acks.offered(1 + Math.min(65535, this.#level.receiveWindow));
@@ -467,9 +471,7 @@ export class Subflow implements SubflowView {
   }
 
   /** Tells who watches of the segment in `rx`. */
-  #comes(now: Micros): void {
-    const { probe } = this.#host;
-    if (probe === null) return;
+  #comes(probe: SafeProbe, now: Micros): void {
     const { receiver, sender } = this;
     const { flags, length } = rx;
     const seq = receiver.nxt === 0 ? 0 : fromWire(rx.seq, receiver.irs, receiver.nxt);
@@ -489,13 +491,15 @@ export class Subflow implements SubflowView {
   /** Handles the segment in `rx` as far as it is the subflow's own. */
   arrive(now: Micros): Outcome {
     this.#segmentsIn++;
-    this.#comes(now);
+    const { probe } = this.#host;
+    if (probe !== null) this.#comes(probe, now);
     if (this.#tcp.closed) return 0;
     if (this.#tcp.synSent) return this.#arriveSynSent(now);
     const { flags } = rx;
     const next = this.receiver.nxt;
     const seq = this.#seq = fromWire(rx.seq, this.receiver.irs, next);
-    if ((flags & TCP_RST) === 0 && this.timestamps.old(now)) {
+    const old = this.#old = (flags & TCP_RST) === 0 && this.timestamps.old(now);
+    if (old) {
       if (!this.#overtaken(seq, next)) {
         this.#host.count("PAWSEstab");
         return this.#unacceptable(now);
@@ -639,7 +643,7 @@ export class Subflow implements SubflowView {
     if (ack > board.nxt || ack < board.una - sender.window.most) return this.#challenge(now);
     // RFC 7323 §4.3, and §5.3 R2 before R3: what lies before RCV.NXT altogether leaves no timestamp, though the batch has not been acknowledged yet.
     if (
-      timestamps.on && rx.hasTimestamps && this.#seq <= this.acks.last && !timestamps.old(now)
+      timestamps.on && rx.hasTimestamps && this.#seq <= this.acks.last && !this.#old
     ) {
       const { nxt } = this.receiver;
       if (this.#seq >= nxt || this.#seq + rx.length > nxt) timestamps.take(now);
@@ -651,10 +655,11 @@ export class Subflow implements SubflowView {
       this.#deadlines.set(TIMER_THIRD_ACK, Infinity);
       if (joined) return OUTCOME_JOINED | OUTCOME_MORE | OUTCOME_WORK;
     }
+    const size = sender.window.scaled(rx.window);
     const mptcp = this.#level.mappingFlags !== 0;
-    if (mptcp) this.trust.heard(ack, board.una, sender.window.scaled(rx.window));
+    if (mptcp) this.trust.heard(ack, board.una, size);
     let outcome = 0;
-    if (ack >= board.una) outcome = this.#acknowledge(ack, now);
+    if (ack >= board.una) outcome = this.#acknowledge(ack, size, now);
     else if (rx.sacks > 0) {
       // An older one, or the peer lacks what a proxy has acknowledged: what it has got above that, it says in SACK blocks alone.
       outcome = sender.acknowledge(board.una, false, now, true);
@@ -662,11 +667,10 @@ export class Subflow implements SubflowView {
     return this.#tcp.closed ? outcome : outcome | OUTCOME_SEGMENT;
   }
 
-  /** An acceptable ACK: windows first, then what it acknowledges. */
-  #acknowledge(ack: number, now: Micros): Outcome {
+  /** An acceptable ACK with a window of `size` bytes: windows first, then what it acknowledges. */
+  #acknowledge(ack: number, size: number, now: Micros): Outcome {
     const { sender } = this;
     const { board, window } = sender;
-    const size = window.scaled(rx.window);
     // RFC 5681 §2. One that came to carry another MPTCP option than DSS tells no loss.
     const duplicate = ack === board.una && rx.length === 0 && (rx.flags & TCP_FIN) === 0 &&
       size === window.size && !board.empty && (this.output.sackPermitted || rx.onlyDss);
