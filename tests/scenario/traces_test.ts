@@ -16,7 +16,7 @@ describe("packet traces", () => {
       assert(text === null, text ?? "");
       // What an ACK costs the sender hangs on what is new in it, not on what is in flight; three old blocks at once are found by three bisections.
       assert(steps <= 16 * acks, `${steps} steps for ${acks} ACKs`);
-      assert(dear <= acks / 1000 && most <= 16, `${dear} of ${acks} ACKs, by ${most} steps`);
+      assert(dear <= acks / 300 && most <= 16, `${dear} of ${acks} ACKs, by ${most} steps`);
     });
   }
 
