@@ -69,12 +69,14 @@ export interface TcpOptions {
    * How losses are found:
    *
    * - `"rack"`: by the time that has passed since something was sent (RFC 8985), and by counting duplicate ACKs where the peer has no SACK (RFC 6582).
+   * - `"sack"`: by counting what the peer reports above by SACK (RFC 6675), with the window of its §5 instead of proportional rate reduction, and without
+   *   tail loss probes. What was sent again and is lost once more waits for a timeout. Without SACK as `"reno-nosack"`.
    * - `"reno-nosack"`: by counting duplicate ACKs, without SACK, whatever `sack` says, and without tail loss probes, as in the simulators behind most
    *   published results. Limited transmit (RFC 3042) stays; `frto`, `undo` and `pacing` are choices of their own.
    *
    * @default {"rack"}
    */
-  readonly lossDetection?: "rack" | "reno-nosack";
+  readonly lossDetection?: "rack" | "sack" | "reno-nosack";
   /**
    * Offers and accepts selective acknowledgements (RFC 2018). Without them losses are found by counting duplicate ACKs (RFC 6582).
    *
@@ -129,7 +131,7 @@ export interface TcpOptions {
   readonly synRetries?: number;
   /**
    * Asks about the end of what was sent when nothing has answered for two round trips (RFC 8985 §7, tail loss probes), so that its loss does not cost a
-   * timeout. Only with SACK.
+   * timeout. Only with SACK, and where `lossDetection` is `"rack"`.
    *
    * @default {true}
    */
@@ -225,7 +227,7 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   sendBuffer: true,
 };
 
-const LOSS_DETECTIONS = ["rack", "reno-nosack"] as const;
+const LOSS_DETECTIONS = ["rack", "sack", "reno-nosack"] as const;
 const SYN_COOKIES = ["off", "pressure", "always"] as const;
 const PROBINGS = ["off", "blackhole", "always"] as const;
 

@@ -284,13 +284,79 @@ export class Scoreboard {
     return length > rest ? this.#split(part, part.end - rest) : part;
   }
 
-  /** What {@linkcode Scoreboard.lastSegment} gave has left once more. */
-  repeatLast(delivery: Delivery, now: Micros): void {
-    const part = this.#last();
+  /** The highest data that is not SACKED, of `most` bytes at most; null where it is not in flight. No FIN, which most peers' SACK blocks never tell of. */
+  lastUnsacked(most: number): Piece | null {
+    const ring = this.#ring;
+    for (let serial = ring.next - 1; serial >= ring.first; serial--) {
+      this.#steps++;
+      const chunk = ring.at(serial);
+      if (chunk.fin) continue;
+      if (chunk.skip !== serial) {
+        serial = chunk.start;
+        continue;
+      }
+      let last: Part | null = null;
+      for (let part = chunk.head; part !== null; part = part.next) {
+        this.#steps++;
+        if (part.state !== SACKED) last = part;
+      }
+      if (last === null) continue;
+      return this.pieceAt(Math.max(last.seq, last.end - most), last.end);
+    }
+    return null;
+  }
+
+  /** What is in flight and holds `from`, from there on and cut off at `to`; null: it is not. */
+  pieceAt(from: number, to: number): Piece | null {
+    let part = this.#partAt(from);
+    if (part === null || part.state !== SENT) return null;
+    if (part.seq < from) part = this.#split(part, from);
+    if (part.end > to) this.#split(part, to);
+    return part;
+  }
+
+  /** What is in flight and begins at `seq`, one segment, has left once more. */
+  repeatAt(seq: number, delivery: Delivery, now: Micros): void {
+    const part = this.#partAt(seq)!;
     if (part.sends === 1) this.#repeated++;
     this.#leave(part);
     part.sent(part.end - part.seq, delivery, now);
     this.#enterSent(part);
+  }
+
+  /** Takes what is in flight of [from, to) for lost, as far as the pieces lie in it whole. Returns the bytes. */
+  loseBetween(from: number, to: number): number {
+    const ring = this.#ring;
+    let bytes = 0;
+    for (
+      let serial = this.#notSacked(ring.find(from));
+      serial < ring.next;
+      serial = this.#notSacked(serial + 1)
+    ) {
+      const chunk = ring.at(serial);
+      if (chunk.ssn >= to) break;
+      for (let part = chunk.head; part !== null && part.end <= to; part = part.next) {
+        this.#steps++;
+        if (part.state !== SENT || part.seq < from) continue;
+        this.#lose(part);
+        this.#witness?.loses(part.seq, part.end);
+        bytes += part.end - part.seq;
+      }
+    }
+    return bytes;
+  }
+
+  /** The piece that holds `offset`. */
+  #partAt(offset: number): Part | null {
+    const ring = this.#ring;
+    const serial = ring.find(offset);
+    if (serial === ring.next) return null;
+    let part = ring.at(serial).head;
+    while (part !== null && part.end <= offset) {
+      this.#steps++;
+      part = part.next;
+    }
+    return part;
   }
 
   #last(): Part {

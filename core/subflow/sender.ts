@@ -22,7 +22,8 @@ import { Repeats } from "./repeats.ts";
 import { fastRecovery, lossRecovery, OPEN, type Recovery } from "./recovery.ts";
 import { Rtt } from "./rtt.ts";
 import { Heard } from "./heard.ts";
-import type { Mapping } from "./pieces.ts";
+import type { Mapping, Piece } from "./pieces.ts";
+import { SackLoss } from "./sack_loss.ts";
 import { Scoreboard } from "./scoreboard.ts";
 import { SendWindow } from "./send_window.ts";
 import type { TcpSettings } from "./settings.ts";
@@ -113,6 +114,8 @@ export class Sender {
   #detection: LossDetection;
   /** The same where there is no SACK, else null. */
   #reno: NewReno | null = null;
+  /** The same where only what is SACKed tells of losses, else null. */
+  #sack: SackLoss | null = null;
   #recovery: Recovery = OPEN;
   #controller: CongestionController | null = null;
   #lostSyn = false;
@@ -189,13 +192,17 @@ export class Sender {
     return this.#controller?.pacingRate;
   }
 
-  /** What limits `inFlight` now: PRR's window in recovery, else cwnd, which duplicates inflate where there is no SACK. */
+  /**
+   * What limits `inFlight` now: PRR's window in recovery, else cwnd. Duplicates inflate that where there is no SACK, and by RFC 6675 what is in flight twice
+   * counts twice.
+   */
   get limit(): number {
     const recovery = this.#recovery;
     if (recovery.kind === "fast" && this.#controller?.ownsRecovery === true) return this.cwnd;
     const reno = this.#reno;
     if (reno !== null) return Math.max(this.#mtu.payload, this.cwnd + reno.inflation);
-    return recovery.kind === "fast" ? recovery.prr.window : this.cwnd;
+    if (recovery.kind !== "fast") return this.cwnd;
+    return this.#sack === null ? recovery.prr.window : this.cwnd - this.#sack.doubled;
   }
 
   /** New bytes that windows and link allow now. */
@@ -277,12 +284,10 @@ export class Sender {
 
   /** The handshake is over; without SACK losses are found by counting. */
   begin(sack: boolean, lostSyn: boolean): void {
-    if (!sack) {
-      const { lossDetection } = this.#settings;
-      const rack = lossDetection === "rack" ? this.#rack : null;
-      this.#detection = this.#reno = new NewReno(this.board, rack);
-    }
-    this.#probes = sack && this.#settings.tlp;
+    const byTime = this.#settings.lossDetection === "rack";
+    if (!sack) this.#detection = this.#reno = new NewReno(this.board, byTime ? this.#rack : null);
+    else if (!byTime) this.#detection = this.#sack = new SackLoss(this.board);
+    this.#probes = sack && byTime && this.#settings.tlp;
     this.rtt.begin(lostSyn);
     this.#lostSyn = lostSyn;
     this.#deadlines.set(TIMER_RTO, Infinity);
@@ -427,8 +432,10 @@ export class Sender {
       const length = end - seq;
       // RFC 5682 §2.1, §3.1, step 1: the first segment.
       let room = frto !== null ? mss : Math.min(this.limit - board.inFlight, this.#allowance);
-      // RFC 5681 §3.2 step 3, RFC 6582 §3.2 step 3: a hole is filled at once.
-      if (this.#reno !== null && this.#recovery.kind === "fast") room = Math.max(room, mss);
+      // RFC 5681 §3.2 step 3, RFC 6582 §3.2 step 3: a hole is filled at once; the first by RFC 6675 §5 step 4.3.
+      if (this.#recovery.kind === "fast" && (this.#reno !== null || this.#sack?.owes === true)) {
+        room = Math.max(room, mss);
+      }
       // A segment goes whatever the window, where no answer would widen it: options that fell away have made it larger than that.
       if (this.#output.blocked || (room < Math.min(length, mss) && board.inFlight > 0)) return;
       // The pacer's time will come.
@@ -449,6 +456,7 @@ export class Sender {
         (this.#repeats ??= new Repeats()).add(seq, seq + sent);
         if (!piece.fin) this.#undo?.sentAgain(sent, now);
         this.#witness?.repeats(seq, seq + sent, sends, now);
+        this.#sack?.resent(seq + sent);
       }
       this.#left(sent, now);
       if (frto === null) continue;
@@ -512,9 +520,11 @@ export class Sender {
 
   /** The pass is over: where new data were asked for and none was given, what was sent goes again. */
   settle(now: Micros): void {
+    const recovery = this.#recovery;
+    const sack = this.#sack;
+    if (sack !== null && recovery.kind === "fast") this.#lastResort(sack, recovery.until, now);
     if (this.#trial === 0) return;
     this.#trial = 0;
-    const recovery = this.#recovery;
     if (recovery.kind === "open") {
       if (this.#mayProbe) this.#repeatLast(now);
     } else if (recovery.kind === "loss" && recovery.frto !== null && !recovery.frto.asked) {
@@ -527,21 +537,41 @@ export class Sender {
   /** RFC 8985 §7.3: the highest segment that was sent. */
   #repeatLast(now: Micros): void {
     const { board } = this;
-    const piece = board.lastSegment(this.#mtu.payload);
+    if (!this.#repeat(board.lastSegment(this.#mtu.payload), now)) return;
+    this.#host.count("TCPLossProbes");
+    this.#tlp.left(board.nxt, true);
+  }
+
+  /** RFC 6675 §5 step C.1: nothing is lost, nobody has given new data, and the window has room. */
+  #lastResort(sack: SackLoss, until: number, now: Micros): void {
+    const { board } = this;
+    const mss = this.#mtu.payload;
+    while (board.lost === 0 && Math.min(this.limit - board.inFlight, this.#allowance) >= mss) {
+      const piece = sack.nextSegment(mss);
+      if (piece === null) return;
+      const { seq, end } = piece;
+      if (!this.#repeat(piece, now)) return;
+      this.#undo?.sentAgain(end - seq, now);
+      sack.left(end, until);
+    }
+  }
+
+  /** Sends what is in flight, a segment, once more; false when the link is full. */
+  #repeat(piece: Piece, now: Micros): boolean {
     const { seq, end, sends } = piece;
+    if (this.#output.blocked) return false;
     const sent = piece.fin
       ? Number(this.#output.fin(seq, now))
       : this.#output.data(piece.mapping, seq, end, now);
-    if (sent === 0) return;
-    board.repeatLast(this.rate, now);
+    if (sent === 0) return false;
+    this.board.repeatAt(seq, this.rate, now);
     this.#witness?.repeats(seq, end, sends, now);
     this.#again++;
     this.#bytesAgain += sent;
     this.#host.count("TcpRetransSegs");
-    this.#host.count("TCPLossProbes");
     (this.#repeats ??= new Repeats()).add(seq, end);
-    this.#tlp.left(board.nxt, true);
     this.#left(sent, now);
+    return true;
   }
 
   /** A pass begins, and what is lost goes again. `unsent`: new data wait; `waiting`: they do, or something else may be to be sent; `spread`: bursts are spread. */
@@ -781,12 +811,14 @@ export class Sender {
   /** Takes the SACK blocks in `rx`, of each what lies above `least`. */
   #takeBlocks(least: number, now: Micros): void {
     const { board } = this;
+    const loss = this.#sack;
     const count = rx.sacks;
     if (count > 0) this.#takeDuplicate();
     for (let i = 0; i < count; i++) {
-      const left = fromWire(rx.left(i), this.#iss, board.una);
+      const left = Math.max(fromWire(rx.left(i), this.#iss, board.una), least);
       const right = fromWire(rx.right(i), this.#iss, board.una);
-      board.sack(Math.max(left, least), right, now, heard);
+      if (loss === null) board.sack(left, right, now, heard);
+      else loss.take(left, right, now, heard);
     }
   }
 

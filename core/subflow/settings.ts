@@ -72,8 +72,8 @@ export interface TcpSettings {
   readonly sendBuffer: BufferSize;
 }
 
-/** How losses are found: by time (RFC 8985), or by duplicate ACKs without SACK (RFC 6582). */
-export type LossDetectionName = "rack" | "reno-nosack";
+/** How losses are found: by time (RFC 8985), by what is SACKed (RFC 6675), or by duplicate ACKs without SACK (RFC 6582). */
+export type LossDetectionName = "rack" | "sack" | "reno-nosack";
 
 /** When SYNs are answered by cookies. */
 export type SynCookieMode = "off" | "pressure" | "always";

@@ -62,12 +62,13 @@ for (const name of ["timestamps", "tlp", "frto", "undo"] as const) {
 }
 
 Deno.test("'tcp.lossDetection' is a name", () => {
-  const { lossDetection } = tcpSettings("connect", { lossDetection: "reno-nosack" });
-  assertEquals(lossDetection, "reno-nosack");
+  for (const name of ["rack", "sack", "reno-nosack"] as const) {
+    assertEquals(tcpSettings("connect", { lossDetection: name }).lossDetection, name);
+  }
   assertThrows(
     () => tcpSettings("listen", { lossDetection: "reno" as never }),
     TypeError,
-    'Cannot listen as \'tcp.lossDetection\' must be one of "rack", "reno-nosack": current value is',
+    'Cannot listen as \'tcp.lossDetection\' must be one of "rack", "sack", "reno-nosack": current value is',
   );
 });
 

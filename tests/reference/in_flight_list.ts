@@ -198,8 +198,22 @@ export class InFlightList implements Board {
     return range.length > rest ? this.#split(range, range.end - rest) : range;
   }
 
-  repeatLast(delivery: Delivery, now: number): void {
-    const range = this.#last();
+  lastUnsacked(most: number): Range | null {
+    let range = this.#tail;
+    while (range !== null && (range.state === SACKED || range.fin)) range = range.prev;
+    return range === null ? null : this.pieceAt(Math.max(range.seq, range.end - most), range.end);
+  }
+
+  pieceAt(from: number, to: number): Range | null {
+    let range = this.#at(from);
+    if (range === null || range.state !== SENT) return null;
+    if (range.seq < from) range = this.#split(range, from);
+    if (range.end > to) this.#split(range, to);
+    return range;
+  }
+
+  repeatAt(seq: number, delivery: Delivery, now: number): void {
+    const range = this.#at(seq)!;
     range.segment = range.length;
     range.priorDelivered = delivery.delivered;
     range.priorTime = delivery.deliveredTime;
@@ -208,6 +222,22 @@ export class InFlightList implements Board {
     if (range.sends === 1) this.repeated++;
     range.sends++;
     range.time = now;
+  }
+
+  loseBetween(from: number, to: number): number {
+    let lost = 0;
+    for (let range = this.#head; range !== null; range = range.next) {
+      if (range.state !== SENT || range.seq < from || range.end > to) continue;
+      this.#mark(range, LOST);
+      lost += range.length;
+    }
+    return lost;
+  }
+
+  #at(offset: number): Range | null {
+    let range = this.#head;
+    while (range !== null && range.end <= offset) range = range.next;
+    return range;
   }
 
   #last(): Range {

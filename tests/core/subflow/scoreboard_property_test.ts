@@ -196,9 +196,32 @@ class Pair {
     if (board.empty || board.sacked > 0 || board.lost > 0) return;
     this.#both((side) => {
       const { seq, end } = side.board.lastSegment(this.#segment);
-      side.board.repeatLast(this, this.#now);
+      side.board.repeatAt(seq, this, this.#now);
       return [seq, end];
     });
+  }
+
+  /** A segment somewhere goes once more, or the last that is not SACKED. */
+  repeatAt(place: number): void {
+    const { una, nxt } = this.left.board;
+    const from = this.#snap(una + Math.floor(place * (nxt - una)));
+    this.#both((side) => {
+      const { board } = side;
+      const piece = place === 1
+        ? board.lastUnsacked(this.#segment)
+        : board.pieceAt(from, from + this.#segment);
+      if (piece === null) return null;
+      const { seq, end } = piece;
+      board.repeatAt(seq, this, this.#now);
+      return [seq, end];
+    });
+  }
+
+  /** What lies between two places is lost. */
+  loseBetween(a: number, b: number): void {
+    const { una, nxt } = this.left.board;
+    const [from, to] = [a, b].map((at) => this.#snap(una + Math.floor(at * (nxt - una))));
+    this.#both((side) => side.board.loseBetween(from!, to!));
   }
 
   /** An ACK and blocks as no honest peer sends them; offsets as shares of what is in flight. */
@@ -379,6 +402,17 @@ const operation = fc.oneof(
     weight: 3,
     arbitrary: fc.record({ kind: fc.constantFrom("restore" as const, "repeatLast" as const) }),
   },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("repeatAt" as const),
+      place: fc.oneof(share, fc.constant(1)),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("loseBetween" as const), from: share, to: share }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("renege" as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("release" as const), share }) },
   {
@@ -403,6 +437,12 @@ describe("scoreboard", () => {
                 break;
               case "arrive":
                 pair.arrive(each.place, each.segments);
+                break;
+              case "repeatAt":
+                pair.repeatAt(each.place);
+                break;
+              case "loseBetween":
+                pair.loseBetween(each.from, each.to);
                 break;
               case "wait":
                 pair.wait(each.time);
