@@ -177,12 +177,36 @@ class Pair {
     const { una, nxt } = this.left.board;
     const from = this.#snap(una + Math.floor(place * (nxt - una)));
     const to = Math.min(nxt, from + segments * this.#segment);
+    // What of it has come before is told first (RFC 2883 §4).
+    const [twice] = this.#received.inside(from, to);
     if (from < to) this.#received.add(from, to, ++this.#arrivals);
+    this.#answer(twice === undefined ? [] : [twice.start, twice.end]);
+  }
+
+  /** What has come comes once more, from anywhere: below SND.UNA, above it, or on both sides. */
+  arriveTwice(place: number, segments: number): void {
+    const { nxt } = this.left.board;
+    const at = 1 + Math.floor(place * (nxt - 1));
+    const range = this.#received.list.find(({ end }) => end > at);
+    if (range === undefined) return;
+    const from = Math.max(range.start, at);
+    this.#answer([from, Math.min(range.end, from + segments * this.#segment)]);
+    // Nor does it tell anything new when it comes again.
+    const { sacked, lost, inFlight, una } = this.left.board;
+    this.acknowledge(una, [from, Math.min(una, from + this.#segment)]);
+    const { board, heard } = this.left;
+    assertEquals([board.sacked, board.lost, board.inFlight], [sacked, lost, inFlight]);
+    assertEquals(heard.delivered, 0);
+  }
+
+  /** The peer's ACK: a D-SACK where there is one, and the blocks that changed last. */
+  #answer(twice: readonly number[]): void {
+    const { una } = this.left.board;
     const whole = this.#received.list.find(({ start, end }) => start <= una && una < end);
     const ack = whole?.end ?? una;
     const blocks = this.#received.list.filter(({ start }) => start > ack)
       .sort((a, b) => b.changed - a.changed).slice(0, 3);
-    this.acknowledge(ack, blocks.flatMap(({ start, end }) => [start, end]));
+    this.acknowledge(ack, [...twice, ...blocks.flatMap(({ start, end }) => [start, end])]);
   }
 
   /** A timeout was none. */
@@ -361,6 +385,14 @@ const operation = fc.oneof(
       segments: fc.integer({ min: 1, max: 60 }),
     }),
   },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("arriveTwice" as const),
+      place: share,
+      segments: fc.integer({ min: 1, max: 60 }),
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("wait" as const), time: fc.nat(60) }) },
   {
     weight: 4,
@@ -437,6 +469,9 @@ describe("scoreboard", () => {
                 break;
               case "arrive":
                 pair.arrive(each.place, each.segments);
+                break;
+              case "arriveTwice":
+                pair.arriveTwice(each.place, each.segments);
                 break;
               case "repeatAt":
                 pair.repeatAt(each.place);
