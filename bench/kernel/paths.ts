@@ -1,0 +1,207 @@
+/**
+ * `deno task bench:kernel-paths`: this stack and a kernel over a path with one impairment, beside two kernels over the same path, in turns. Plain TCP with
+ * `cubic` at both ends, the same random numbers for each. Needs root.
+ *
+ * What counts is the ratio of the medians of the times; it has a bound.
+ */
+
+import {
+  helpOfOptions,
+  type Option,
+  readArguments,
+  readInteger,
+  UsageError,
+} from "../../cli/arguments.ts";
+import { Table } from "../../cli/deps.ts";
+import { print, report } from "../../cli/output.ts";
+import { type Path, type Transfer, transfer, type Way, WAYS } from "./impaired.ts";
+
+const OPTIONS: Readonly<Record<string, Option>> = {
+  rounds: { value: "NUMBER", help: "How often everything is measured (default 5)" },
+  only: {
+    value: "NAME",
+    help: "The cells whose name has it; may be given several times",
+    several: true,
+  },
+  seed: {
+    value: "NUMBER",
+    help: "Of the first round; each following one has the next (default 1)",
+  },
+  quick: { help: "Transfers of about a second" },
+  json: { help: "Prints every figure as JSON, with what both ends counted" },
+  help: { alias: "h", help: "This help" },
+};
+
+/** Largest ratio of times that passes. */
+const BOUND = 1.15;
+
+/** One row of the result. */
+export interface Cell {
+  readonly name: string;
+  readonly path: Path;
+  /** Megabytes of a transfer: such that two kernels take 3 to 20 s. */
+  readonly megabytes: number;
+  /** As many that they take about 1 s. */
+  readonly quick: number;
+}
+
+const PLAIN: Path = { mbit: 100, rtt: 20, mtu: 1500, family: 4 };
+
+function cell(name: string, change: Partial<Path>, megabytes = 40, quick = 10): Cell {
+  return { name, path: { ...PLAIN, ...change }, megabytes, quick };
+}
+
+/** All rows: one impairment at a time around 100 Mbit/s and 20 ms. */
+export const CELLS: readonly Cell[] = [
+  cell("no impairment", {}),
+  cell("loss 0.1 %", { loss: 0.001 }, 30, 5),
+  cell("loss 1 %", { loss: 0.01 }, 7, 1),
+  cell("loss 5 %", { loss: 0.05 }, 2.5, 0.4),
+  cell("reordering 5 %", { reordered: 0.05 }),
+  cell("duplication 1 %", { duplicated: 0.01 }),
+  cell("corruption 0.1 %", { corrupted: 0.001 }, 30, 5),
+  cell("RTT 1 ms", { rtt: 1 }),
+  cell("RTT 100 ms", { rtt: 100 }, 60, 5),
+  cell("RTT 300 ms", { rtt: 300 }, 70, 2),
+  cell("MTU 576, IPv4", { mtu: 576 }, 30),
+  cell("MTU 1280, IPv4", { mtu: 1280 }),
+  cell("MTU 9000, IPv4", { mtu: 9000 }),
+  cell("MTU 1280, IPv6", { mtu: 1280, family: 6 }),
+  cell("MTU 1500, IPv6", { family: 6 }),
+  cell("MTU 9000, IPv6", { mtu: 9000, family: 6 }),
+];
+
+/** What was measured of a cell: by way, then by round. */
+interface Figures {
+  readonly cell: Cell;
+  readonly bytes: number;
+  readonly runs: Readonly<Record<Way, Transfer[]>>;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function secondsOf({ runs }: Figures, way: Way): number {
+  return median(runs[way].map(({ seconds }) => seconds));
+}
+
+function ratioOf(figures: Figures, way: Way): number {
+  return secondsOf(figures, way) / secondsOf(figures, WAYS[0]!);
+}
+
+function passes(figures: Figures): boolean {
+  return WAYS.slice(1).every((way) => ratioOf(figures, way) <= BOUND);
+}
+
+/** Measures everything `rounds` times, in turns. */
+async function measure(
+  cells: readonly Cell[],
+  rounds: number,
+  first: number,
+  quick: boolean,
+): Promise<Figures[]> {
+  const all = cells.map((cell): Figures => ({
+    cell,
+    bytes: Math.round((quick ? cell.quick : cell.megabytes) * 1e6),
+    runs: { "kernel to kernel": [], "to the kernel": [], "from the kernel": [] },
+  }));
+  for (let round = 0; round < rounds; round++) {
+    for (const { cell: { name, path }, bytes, runs } of all) {
+      for (const way of WAYS) {
+        const result = await transfer(way, path, bytes, first + round);
+        runs[way].push(result);
+        report(
+          `round ${round + 1} of ${rounds}  ${name}  ${way}: ${result.seconds.toFixed(2)} s`,
+        );
+      }
+    }
+  }
+  return all;
+}
+
+function table(all: readonly Figures[]): string {
+  const rows = new Table({
+    head: ["", "MB", "kernel to kernel", "to the kernel", "ratio", "from the kernel", "ratio", ""],
+    colAligns: ["left", "right", "right", "right", "right", "right", "right", "left"],
+    style: { head: [], border: [] },
+  });
+  for (const figures of all) {
+    rows.push([
+      figures.cell.name,
+      String(figures.bytes / 1e6),
+      ...WAYS.flatMap((way, i) => [
+        `${secondsOf(figures, way).toFixed(2)} s`,
+        ...(i > 0 ? [ratioOf(figures, way).toFixed(2)] : []),
+      ]),
+      passes(figures) ? "pass" : "miss",
+    ]);
+  }
+  return rows.toString();
+}
+
+/** The machine. */
+function machine(): string {
+  const cpu = /^model name\s*:\s*(.*)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1];
+  const cpus = `${navigator.hardwareConcurrency} × ${cpu ?? Deno.build.arch}`;
+  return `${cpus}, Linux ${Deno.osRelease()}, Deno ${Deno.version.deno}`;
+}
+
+function readCells(only: readonly string[]): readonly Cell[] {
+  const cells = only.length === 0
+    ? CELLS
+    : CELLS.filter(({ name }) => only.some((text) => name.includes(text)));
+  if (cells.length > 0) return cells;
+  throw new UsageError(
+    `--only ${only.join(", ")} is in no name: there are ${
+      CELLS.map(({ name }) => name).join("; ")
+    }`,
+  );
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const given = readArguments(args[0] === "--" ? args.slice(1) : args, OPTIONS);
+  const [stray] = [...given.positional, ...given.rest];
+  if (stray !== undefined) {
+    throw new UsageError(
+      `Unknown argument ${stray}: deno task bench:kernel-paths [${
+        Object.keys(OPTIONS).map((name) => `--${name}`).join("] [")
+      }]`,
+    );
+  }
+  if (given.has("help")) {
+    print(["deno task bench:kernel-paths [OPTIONS]", "", ...helpOfOptions(OPTIONS)].join("\n"));
+    return 0;
+  }
+  const rounds = readInteger(given, "rounds", 5, [1, 1000]);
+  const seed = readInteger(given, "seed", 1, [0, 2 ** 31]);
+  const cells = readCells(given.values("only"));
+  const head =
+    `${machine()}. Plain TCP, cubic at both ends; medians of ${rounds} rounds, seeds ${seed} to ${
+      seed + rounds - 1
+    }; bound: ${BOUND}.`;
+  report(`${head} Load: ${Deno.loadavg().map((load) => load.toFixed(1)).join(" ")}.`);
+  const all = await measure(cells, rounds, seed, given.has("quick"));
+  if (given.has("json")) {
+    print(JSON.stringify({ head, cells: all.map((one) => ({ ...one, pass: passes(one) })) }));
+  } else {
+    print(`${head}\n${table(all)}`);
+  }
+  return all.every(passes) ? 0 : 1;
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exitCode = await main(Deno.args);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const usage = error instanceof UsageError
+      ? "\ndeno task bench:kernel-paths --help tells more"
+      : "";
+    const foreseen = usage !== "" || error instanceof Deno.errors.NotSupported;
+    report(foreseen ? `${error.message}${usage}` : error.stack ?? error.message);
+    Deno.exitCode = error instanceof UsageError ? 2 : 1;
+  }
+}
