@@ -252,7 +252,7 @@ export class Sender {
     return this.#bytesAgain;
   }
 
-  /** Pieces sent again. */
+  /** Segments sent again. */
   get retransmits(): number {
     return this.#again;
   }
@@ -450,9 +450,10 @@ export class Sender {
       if (sends === 0) {
         this.#bytes += sent;
       } else {
-        this.#again++;
+        const segments = Math.ceil(sent / mss);
+        this.#again += segments;
         this.#bytesAgain += sent;
-        this.#host.count("TcpRetransSegs");
+        this.#host.count("TcpRetransSegs", segments);
         (this.#repeats ??= new Repeats()).add(seq, seq + sent);
         if (!piece.fin) this.#undo?.sentAgain(sent, now);
         this.#witness?.repeats(seq, seq + sent, sends, now);

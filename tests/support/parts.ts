@@ -118,8 +118,8 @@ export class FakeHost implements SubflowHost {
     this.out.header = memory_alloc(256) + 16;
   }
 
-  count(name: string): void {
-    this.counted.push(name);
+  count(name: string, by = 1): void {
+    for (let i = 0; i < by; i++) this.counted.push(name);
   }
 
   pathMemory(): PathMemory {

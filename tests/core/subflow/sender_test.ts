@@ -381,6 +381,20 @@ describe("recovery", () => {
     desk.sender.resend(RTT + RTT / 4);
     assertEquals(desk.sent(), ["0:1"]);
   });
+
+  it("counts each segment that goes again, of those that were lost as one piece too", () => {
+    const desk = new Desk();
+    desk.send(10, 0);
+    desk.sent();
+    desk.ack(RTT, 0, [3, 10]);
+    desk.sender.resend(RTT);
+    const counted = desk.host.counted.filter((name) => name === "TcpRetransSegs");
+    assertEquals([desk.sent(), desk.sender.retransmits, counted.length], [
+      ["0:1", "1:2", "2:3"],
+      3,
+      3,
+    ]);
+  });
 });
 
 describe("the retransmission timeout", () => {
