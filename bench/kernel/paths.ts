@@ -62,7 +62,7 @@ export const CELLS: readonly Cell[] = [
   cell("corruption 0.1 %", { corrupted: 0.001 }, 30, 5),
   cell("RTT 1 ms", { rtt: 1 }),
   cell("RTT 100 ms", { rtt: 100 }, 60, 5),
-  cell("RTT 300 ms", { rtt: 300 }, 70, 2),
+  cell("RTT 300 ms", { rtt: 300 }, 50, 2),
   cell("MTU 576, IPv4", { mtu: 576 }, 30),
   cell("MTU 1280, IPv4", { mtu: 1280 }),
   cell("MTU 9000, IPv4", { mtu: 9000 }),
