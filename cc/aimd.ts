@@ -74,6 +74,8 @@ export class AimdController implements CongestionController {
     this.#formula.sample?.(ack);
     if (ack.cwndLimited || ack.inFlight >= this.cwnd / 2) this.#validated = this.#connection.now;
     if (!ack.cwndLimited) return this.#unused();
+    // RFC 3168 §6.1.2. A repair goes on: before its end nothing new can tell the peer that its echo was heeded.
+    if (ack.marked > 0 && !this.#subflow.inRecovery) return;
     let { acked } = ack;
     if (this.cwnd < this.ssthresh) acked = this.#slowStart(ack);
     // In recovery only slow start after a timeout goes on; RFC 6675 §5 keeps the window otherwise.

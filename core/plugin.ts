@@ -11,7 +11,7 @@
  * the default decides that time, and replaces the plugin after 100 faults; at once when `create` gives nothing that can be used, and when a scheduler
  * waits for two retransmission timeouts (those of the paths that work, with their back-off) while there are data, window and a path with room.
  *
- * Not carried out yet, and refused: `lookAhead` of a scheduler, where it is given. Not called yet: `onCongestion` for "ecn" and "penalty"; `marked` is 0.
+ * Not carried out yet, and refused: `lookAhead` of a scheduler, where it is given. Not called yet: `onCongestion` for "penalty".
  *
  * A plugin module's default export is a factory, `export default function patient(options = {}): SchedulerPlugin`, and its export `defaults` holds the
  * options that it has, `export const defaults = { ratio: 4 }`, so that `--scheduler ./patient.ts,ratio=3` works and `ratio=foo` is refused.
@@ -147,7 +147,10 @@ export interface AckSample {
   readonly acked: number;
   /** Bytes newly taken for lost. */
   readonly lost: number;
-  /** Bytes acknowledged with ECN-Echo; 0 until ECN is carried out. */
+  /**
+   * Those of `acked` that came with ECN-Echo (RFC 3168), where both sides use ECN. With `accurateEcn` at the peer they are those that were marked, give or
+   * take what one acknowledgement tells; else all from the first one marked on until the peer has heard of the reduction, a round trip later.
+   */
   readonly marked: number;
   /** Unsmoothed round trip; -1 = none. */
   readonly rtt: Micros;
@@ -177,11 +180,17 @@ export interface CongestionController {
   readonly pacingRate?: number | undefined;
   /** cwnd rules in recovery, in place of PRR (bbr). */
   readonly ownsRecovery?: boolean;
+  /**
+   * Marks are echoed as they come, an acknowledgement at each change (RFC 8257 §3.2), so that the peer can count them; absent = one is echoed until the peer
+   * has reduced its window (RFC 3168 §6.1.3). It concerns what this side receives: only where both use such a controller both can count.
+   */
+  readonly accurateEcn?: boolean;
   /** Something was acknowledged, in recovery too. */
   onAck(ack: AckSample): void;
   /**
-   * Once per recovery, per RTT with marks, per first timeout, per penalty (NSDI'12 M2); `flightSize` of RFC 5681 eq. 4, before anything was
-   * taken for lost. "ecn" and "penalty" are not told yet.
+   * Once per recovery, per window of data with marks, per first timeout, per penalty (NSDI'12 M2); `flightSize` of RFC 5681 eq. 4, before anything was
+   * taken for lost. For "ecn" nothing was lost: the window is what it is set to, at once. One that came before a loss in the same window of data stands for
+   * that, too (RFC 3168 §6.1.2). "penalty" is not told yet.
    */
   onCongestion(cause: "loss" | "ecn" | "timeout" | "penalty", flightSize: number): void;
   /**

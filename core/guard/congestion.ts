@@ -208,6 +208,8 @@ export class GuardedController implements CongestionController {
   pacingRate: number | undefined = undefined;
   /** In place of PRR. */
   ownsRecovery = false;
+  /** CE is echoed as it comes. */
+  accurateEcn = false;
   readonly #group: GuardedCongestionControl;
   /** The plugin's; null once it has failed for good. */
   #controller: CongestionController | null;
@@ -314,7 +316,7 @@ export class GuardedController implements CongestionController {
   #take(controller: CongestionController, callback: string): boolean {
     let what: string;
     try {
-      const { cwnd, ssthresh, pacingRate, ownsRecovery = false } = controller;
+      const { cwnd, ssthresh, pacingRate, ownsRecovery = false, accurateEcn = false } = controller;
       const { mss } = this.subflow;
       if (!(typeof cwnd === "number" && cwnd > 0 && cwnd < Infinity)) {
         what = `set cwnd to ${show(cwnd)}`;
@@ -335,15 +337,18 @@ export class GuardedController implements CongestionController {
         what = `set pacingRate to ${pacingRate}, less than a segment a minute`;
       } else if (typeof ownsRecovery !== "boolean") {
         what = `set ownsRecovery to ${show(ownsRecovery)}`;
+      } else if (typeof accurateEcn !== "boolean") {
+        what = `set accurateEcn to ${show(accurateEcn)}`;
       } else {
         // Whole bytes: a part of one cannot be sent.
         this.cwnd = Math.floor(cwnd);
         this.#ssthresh = Math.floor(ssthresh);
         this.pacingRate = pacingRate;
         this.ownsRecovery = ownsRecovery;
+        this.accurateEcn = accurateEcn;
         return true;
       }
-      for (const value of [cwnd, ssthresh, pacingRate, ownsRecovery]) isPromise(value);
+      for (const value of [cwnd, ssthresh, pacingRate, ownsRecovery, accurateEcn]) isPromise(value);
     } catch (error) {
       this.#group.fault({ ...thrown(callback, error), what: "threw when its values were read" });
       return false;
@@ -355,11 +360,12 @@ export class GuardedController implements CongestionController {
   /** Takes over the default's values. */
   #follow(): void {
     if (this.#shadow === null) return;
-    const { cwnd, ssthresh, pacingRate, ownsRecovery } = this.#shadow;
+    const { cwnd, ssthresh, pacingRate, ownsRecovery, accurateEcn } = this.#shadow;
     this.cwnd = cwnd;
     this.#ssthresh = ssthresh;
     this.pacingRate = pacingRate;
     this.ownsRecovery = ownsRecovery === true;
+    this.accurateEcn = accurateEcn === true;
   }
 
   /** What a callback answers counts for nothing, but a promise is a fault: what it does later is not seen. */

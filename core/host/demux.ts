@@ -50,6 +50,9 @@ const DROPS: Readonly<Record<number, string>> = {
   [PARSE_OPTION]: "TcpInErrs",
 };
 
+/** Names of the kernel's IpExt by the ECN bits of the IP header. */
+const ECN_COUNTERS = ["InNoECTPkts", "InECT1Pkts", "InECT0Pkts", "InCEPkts"] as const;
+
 /** Hands one packet to where it belongs. */
 export function demultiplex(
   stack: Stack,
@@ -74,6 +77,7 @@ export function demultiplex(
     stack.count(DROPS[verdict] ?? "IpInDiscards");
     return;
   }
+  if (rx.ecn !== 0) stack.count(ECN_COUNTERS[rx.ecn]!, segmentsOf(packet));
   if (rx.protocol !== TCP) {
     if (destination(stack) !== undefined) icmpArrived(stack, link, now);
     return;
@@ -93,6 +97,11 @@ export function demultiplex(
     refuse(stack, -1);
     if (stack.strays.awaited) stack.strays.came(formatAddress(rx.source.bytes));
   }
+}
+
+/** How many segments were merged into a packet. */
+function segmentsOf({ gsoSize }: PacketIn): number {
+  return gsoSize === 0 ? 1 : Math.max(1, Math.ceil(rx.length / gsoSize));
 }
 
 /** Whether somebody listens where the segment in `rx` goes. */

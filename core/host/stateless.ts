@@ -4,12 +4,13 @@
  */
 
 import { memory_alloc, memory_free } from "../../wasm/mod.ts";
-import { KEY_SIZE, TCP_ACK, TCP_SYN } from "../../wasm/layout.ts";
+import { KEY_SIZE, TCP_ACK, TCP_ECE, TCP_SYN } from "../../wasm/layout.ts";
 import { capableOption, judgeReturned } from "../connection/establish.ts";
 import { keyMaterial, Keys } from "../connection/keys.ts";
 import { chosenBuffer, type MetaSocket } from "../connection/meta_socket.ts";
 import { segmentArrived } from "../connection/settle.ts";
 import type { Micros } from "../plugin.ts";
+import { asksForEcn } from "../subflow/ecn.ts";
 import type { SynOffer } from "../subflow/handshake.ts";
 import { DEFAULT_MSS, Mtu } from "../subflow/mtu.ts";
 import { windowScale } from "../subflow/receive_window.ts";
@@ -26,7 +27,7 @@ import { planReply, refuse } from "./replies.ts";
 import type { LocalAddress } from "./routes.ts";
 import type { Stack } from "./stack.ts";
 import { offersSack } from "../subflow/settings.ts";
-import { sackOf, scaleOf, timestampWithOptions } from "./syn_cookies.ts";
+import { ecnOf, sackOf, scaleOf, timestampWithOptions } from "./syn_cookies.ts";
 
 const KEY = memory_alloc(KEY_SIZE);
 const PLAN = { timestamps: false, dss: 0, sack: 0, size: 0 };
@@ -125,14 +126,16 @@ function send(
   const hasTimestamps = tcp.timestamps && rx.hasTimestamps;
   const sack = hasTimestamps && offersSack(tcp) && rx.sackPermitted;
   const scale = hasTimestamps && rx.hasWindowScale ? rx.windowScale : -1;
-  tx.header(iss, rx.seq + 1, TCP_SYN | TCP_ACK, Math.min(65535, buffer.first));
+  const ecn = hasTimestamps && tcp.ecn !== "off" && asksForEcn(rx.flags);
+  const flags = TCP_SYN | TCP_ACK | (ecn ? TCP_ECE : 0);
+  tx.header(iss, rx.seq + 1, flags, Math.min(65535, buffer.first));
   tx.offer(
     new Mtu(outlet, rx.family, tcp.maxSegment).local,
     sack,
     scale < 0 ? -1 : windowScale(buffer.most),
   );
   if (hasTimestamps) {
-    const clock = timestampWithOptions(timestampAt(now, 0), scale, sack);
+    const clock = timestampWithOptions(timestampAt(now, 0), scale, sack, ecn);
     tx.timestamps(clock + stack.flowNumbers(KEY).timestampOffset, rx.tsval);
   }
   tx.plan(PLAN);
@@ -163,8 +166,8 @@ export function cookieReturned(
   const { timestampOffset } = stack.flowNumbers(KEY);
   const timestamp = distance32(rx.tsecr, timestampOffset);
   const offer = rx.hasTimestamps
-    ? { mss, sack: sackOf(timestamp), scale: scaleOf(timestamp) }
-    : { mss, sack: false, scale: -1 };
+    ? { mss, sack: sackOf(timestamp), scale: scaleOf(timestamp), ecn: ecnOf(timestamp) }
+    : { mss, sack: false, scale: -1, ecn: false };
   if (join) joinReturned(stack, link, local, iss, offer, now);
   else if (listener !== undefined) ackReturned(stack, link, local, listener, iss, offer, now);
   return true;

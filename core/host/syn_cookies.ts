@@ -29,6 +29,7 @@ const OPTION_BITS = 6;
 const OPTION_MASK = (1 << OPTION_BITS) - 1;
 const SCALE_MASK = 15;
 const SACK_BIT = 16;
+const ECN_BIT = 32;
 /** A shift that none is as large as: windows are not scaled. */
 const NO_SCALE = 15;
 /** Largest shift (RFC 7323 §2.3). */
@@ -87,11 +88,17 @@ export class SynCookies {
 }
 
 /**
- * Our clock of milliseconds at `clock`, no later, with what was offered in its lowest bits: the shift of the client's windows, -1 for none, and whether
- * SACK was permitted.
+ * Our clock of milliseconds at `clock`, no later, with what was offered in its lowest bits: the shift of the client's windows, -1 for none, whether
+ * SACK was permitted, and whether ECN was agreed on.
  */
-export function timestampWithOptions(clock: number, scale: number, sack: boolean): number {
-  const bits = (scale < 0 ? NO_SCALE : Math.min(scale, MAX_SCALE)) | (sack ? SACK_BIT : 0);
+export function timestampWithOptions(
+  clock: number,
+  scale: number,
+  sack: boolean,
+  ecn: boolean,
+): number {
+  const bits = (scale < 0 ? NO_SCALE : Math.min(scale, MAX_SCALE)) | (sack ? SACK_BIT : 0) |
+    (ecn ? ECN_BIT : 0);
   const value = clock & ~OPTION_MASK | bits;
   return bits > (clock & OPTION_MASK) ? (value - OPTION_MASK - 1) | 0 : value;
 }
@@ -105,4 +112,9 @@ export function scaleOf(timestamp: number): number {
 /** Whether SACK was permitted, by such a timestamp. */
 export function sackOf(timestamp: number): boolean {
   return (timestamp & SACK_BIT) !== 0;
+}
+
+/** Whether ECN was agreed on, by such a timestamp. */
+export function ecnOf(timestamp: number): boolean {
+  return (timestamp & ECN_BIT) !== 0;
 }

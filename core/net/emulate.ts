@@ -8,7 +8,7 @@ import { Stack } from "../host/stack.ts";
 import type { ElementFactory } from "../link/sim/elements/element.ts";
 import { delay } from "../link/sim/elements/delay.ts";
 import { loss } from "../link/sim/elements/loss.ts";
-import { queue } from "../link/sim/elements/queue.ts";
+import { queue, type QueueLimit } from "../link/sim/elements/queue.ts";
 import { rate } from "../link/sim/elements/rate.ts";
 import { segment } from "../link/sim/elements/segment.ts";
 import type { SimHost } from "../link/sim/host.ts";
@@ -44,11 +44,11 @@ export interface PathOptions {
    */
   readonly loss?: number;
   /**
-   * Most packets that wait in each direction; what comes then is dropped.
+   * Most packets that wait in each direction; what comes then is dropped. Other limits, and from where on packets are marked: see {@linkcode QueueLimit}.
    *
    * @default {one round trip's worth at the path's rate, at least 50 ms and 20 packets}
    */
-  readonly queue?: number;
+  readonly queue?: number | QueueLimit;
   /** Further elements, behind the path's own: each direction gets its own of them. */
   readonly elements?: readonly ElementFactory[];
 }

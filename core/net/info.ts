@@ -92,7 +92,7 @@ export interface TcpInfo {
   readonly retransmits: number;
   /** The same. */
   readonly backoff: number;
-  /** 1 timestamps, 2 SACK, 4 window scale. */
+  /** 1 timestamps, 2 SACK, 4 window scale, 8 ECN was agreed on, 16 something has come that the peer lets routers mark. */
   readonly options: number;
   /** Shift of the peer's windows. */
   readonly snd_wscale: number;
@@ -210,7 +210,7 @@ function millisecondsSince(time: Micros, now: Micros): number {
 }
 
 function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
-  const { mss, ssthresh, sender, output, receiver, acks, mtu } = subflow;
+  const { mss, ssthresh, sender, output, receiver, acks, ecn, mtu } = subflow;
   const { board, rtt, window } = sender;
   const segments = (bytes: number): number => Math.ceil(bytes / mss);
   return {
@@ -219,7 +219,7 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     retransmits: rtt.timeouts,
     backoff: rtt.backedOff,
     options: (subflow.timestamps.on ? 1 : 0) | (output.sackPermitted ? 2 : 0) |
-      (output.scaled ? 4 : 0),
+      (output.scaled ? 4 : 0) | (ecn.sends ? 8 : 0) | (ecn.seen ? 16 : 0),
     snd_wscale: window.scale,
     rcv_wscale: output.scale,
     rto: Math.round(rtt.base),

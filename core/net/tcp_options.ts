@@ -110,6 +110,18 @@ export interface TcpOptions {
    */
   readonly dscp?: number;
   /**
+   * Explicit congestion notification (RFC 3168): routers mark data instead of dropping them, and the congestion control is told of it as of a loss, without
+   * that anything has to be sent again. As Linux's `net.ipv4.tcp_ecn`:
+   *
+   * - `"off"`, 0: never.
+   * - `"accept"`, 2: where the peer asks for it.
+   * - `"request"`, 1: asked for in each SYN that opens a connection or a path of it, too. One that is not answered is sent again without, as there are boxes
+   *   that drop those.
+   *
+   * @default {"accept"}
+   */
+  readonly ecn?: "off" | "accept" | "request";
+  /**
    * Whether a peer that says nothing is asked if it is there, on each path, and when (RFC 9293 §3.8.4); `conn.setKeepAlive()` changes it.
    *
    * @default {false}
@@ -214,6 +226,7 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   synBacklog: true,
   synCookies: true,
   dscp: true,
+  ecn: true,
   keepAlive: true,
   maxSegment: true,
   synRetries: true,
@@ -228,6 +241,7 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
 };
 
 const LOSS_DETECTIONS = ["rack", "sack", "reno-nosack"] as const;
+const ECN_MODES = ["off", "accept", "request"] as const;
 const SYN_COOKIES = ["off", "pressure", "always"] as const;
 const PROBINGS = ["off", "blackhole", "always"] as const;
 
@@ -254,6 +268,7 @@ export function tcpSettings(
     synBacklog: count(verb, "synBacklog", options.synBacklog, 65535) ?? base.synBacklog,
     synCookies: choice(verb, "synCookies", options.synCookies, SYN_COOKIES) ?? base.synCookies,
     dscp: integer(verb, "dscp", options.dscp, 0, 63) ?? base.dscp,
+    ecn: choice(verb, "ecn", options.ecn, ECN_MODES) ?? base.ecn,
     keepAlive: keepAlive(verb, options.keepAlive, base.keepAlive),
     maxSegment: integer(verb, "maxSegment", options.maxSegment, 88, 65495) ?? base.maxSegment,
     synRetries: integer(verb, "synRetries", options.synRetries, 0, 127) ?? base.synRetries,

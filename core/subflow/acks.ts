@@ -26,6 +26,11 @@ export class Acks {
     return this.#now;
   }
 
+  /** One is owed for something that has come, now or later. */
+  get pending(): boolean {
+    return this.#now || this.#bytes > 0;
+  }
+
   /** RCV.NXT as last told: Last.ACK.sent (RFC 7323 §4.3). */
   get last(): number {
     return this.#last;

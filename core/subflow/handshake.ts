@@ -54,6 +54,8 @@ export interface SynOffer {
   readonly sack: boolean;
   /** Shift of the windows in further segments of its sender; -1: no window is scaled (RFC 7323 §2). */
   readonly scale: number;
+  /** It asks for ECN, and was told that we use it (RFC 3168 §6.1.1). */
+  readonly ecn: boolean;
 }
 
 /** No MPTCP option. */

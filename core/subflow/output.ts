@@ -8,6 +8,7 @@ import {
   DSS_MAPPING,
   PAGE,
   TCP_ACK,
+  TCP_CWR,
   TCP_FIN,
   TCP_PSH,
   TCP_RST,
@@ -25,6 +26,7 @@ import { type Draft, tx } from "../wire/segment.ts";
 import { dsnWords, toWire } from "../wire/seq.ts";
 import type { Acks } from "./acks.ts";
 import { type Deadlines, type SubflowTimer, TIMER_ACK } from "./deadlines.ts";
+import { type Ecn, ECT_0 } from "./ecn.ts";
 import type { Handshake } from "./handshake.ts";
 import type { Mtu } from "./mtu.ts";
 import type { Receiver } from "./receiver.ts";
@@ -59,6 +61,7 @@ export interface OutputParts {
   readonly timestamps: Timestamps;
   readonly receiver: Receiver;
   readonly acks: Acks;
+  readonly ecn: Ecn;
   readonly mtu: Mtu;
   readonly deadlines: Deadlines<SubflowTimer>;
 }
@@ -75,6 +78,7 @@ export class Output {
   readonly #timestamps: Timestamps;
   readonly #receiver: Receiver;
   readonly #acks: Acks;
+  readonly #ecn: Ecn;
   readonly #mtu: Mtu;
   readonly #deadlines: Deadlines<SubflowTimer>;
   #sack: boolean;
@@ -94,6 +98,7 @@ export class Output {
     this.#timestamps = parts.timestamps;
     this.#receiver = parts.receiver;
     this.#acks = parts.acks;
+    this.#ecn = parts.ecn;
     this.#mtu = parts.mtu;
     this.#deadlines = parts.deadlines;
     this.#sack = offersSack(parts.level.tcp);
@@ -148,6 +153,7 @@ export class Output {
   syn(handshake: Handshake, flags: number, now: Micros): void {
     const level = this.#level;
     const answer = (flags & TCP_ACK) !== 0;
+    flags |= this.#ecn.opens(flags, handshake.sends);
     handshake.write(tx.begin(), flags, (name) => this.#host.count(name));
     // The window of a SYN is never scaled (RFC 7323 §2.2).
     const window = Math.min(65535, level.receiveWindow);
@@ -227,12 +233,13 @@ export class Output {
 
   /**
    * The bytes [from, to) of a mapping in as many packets as the link needs, under the whole of it, `segment` octets of options and payload in each. Returns
-   * the bytes that left.
+   * the bytes that left. Only what is `fresh`, sent for the first time, may be marked on its way (RFC 3168 §6.1.5), and tells that the window was reduced.
    */
   data(
     mapping: Mapping,
     from: number,
     to: number,
+    fresh: boolean,
     now: Micros,
     segment: number = this.#mtu.segment,
   ): number {
@@ -276,6 +283,12 @@ export class Output {
     const stream = level.sendStream;
     const key = this.#key;
     const mode = this.#outlet.checksumMode;
+    const ecn = this.#ecn;
+    let header = TCP_ACK | ecn.echo;
+    if (fresh && ecn.sends) {
+      tx.ecn(ECT_0);
+      header |= ecn.cwr;
+    }
     let data = mapping.dsn + from - mapping.ssn;
     let at = from;
     let packets = 0;
@@ -287,7 +300,8 @@ export class Output {
       out.b = aLength < length ? stream_at(stream, data + aLength) : 0;
       out.bLength = length - aLength;
       out.gsoSize = length > payload ? payload : 0;
-      tx.next(toWire(at, this.#iss), at + length === to ? TCP_ACK | TCP_PSH : TCP_ACK);
+      const bits = at + length === to ? header | TCP_PSH : header;
+      tx.next(toWire(at, this.#iss), bits);
       out.headerLength = header_build(
         key,
         out.header,
@@ -298,9 +312,11 @@ export class Output {
         mode,
       );
       if (!this.#outlet.send(out)) break;
-      if (this.#host.probe !== null) {
-        const flags = at + length === to ? TCP_ACK | TCP_PSH : TCP_ACK;
-        this.#tell(at, length, flags, data, out.gsoSize, now);
+      if (this.#host.probe !== null) this.#tell(at, length, bits, data, out.gsoSize, now);
+      if ((header & TCP_CWR) !== 0) {
+        // RFC 3168 §6.1.2: on the first of them; of a super-segment, whoever cuts it sees to that.
+        ecn.toldCwr();
+        header &= ~TCP_CWR;
       }
       packets++;
       at += length;
@@ -336,6 +352,7 @@ export class Output {
 
   /** Sends a planned segment without data. */
   #bare(flags: number, seq: number, now: Micros): boolean {
+    if ((flags & TCP_RST) === 0) flags |= this.#ecn.echo;
     this.#header(flags, seq, now);
     this.#empty();
     if (!this.#outlet.send(this.#host.out)) {

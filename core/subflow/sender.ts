@@ -12,6 +12,7 @@ import {
   TIMER_RTO,
 } from "./deadlines.ts";
 import { DeliveryRate } from "./delivery_rate.ts";
+import type { Ecn } from "./ecn.ts";
 import { Frto } from "./frto.ts";
 import type { Mtu } from "./mtu.ts";
 import { NewReno } from "./newreno.ts";
@@ -97,6 +98,7 @@ export class Sender {
   readonly #host: SubflowHost;
   readonly #output: Output;
   readonly #mtu: Mtu;
+  readonly #ecn: Ecn;
   readonly #deadlines: Deadlines<SubflowTimer>;
   readonly #timestamps: Timestamps;
   readonly #rack: Rack;
@@ -145,6 +147,7 @@ export class Sender {
     stream: number,
     output: Output,
     mtu: Mtu,
+    ecn: Ecn,
     deadlines: Deadlines<SubflowTimer>,
     timestamps: Timestamps,
     iss: number,
@@ -157,6 +160,7 @@ export class Sender {
     this.#host = host;
     this.#output = output;
     this.#mtu = mtu;
+    this.#ecn = ecn;
     this.#deadlines = deadlines;
     this.#timestamps = timestamps;
     this.#iss = iss;
@@ -192,6 +196,11 @@ export class Sender {
     return this.#controller?.pacingRate;
   }
 
+  /** The controller wants to know which bytes were marked: so does the peer's, who hears it from us. */
+  get accurateEcn(): boolean {
+    return this.#controller?.accurateEcn === true;
+  }
+
   /**
    * What limits `inFlight` now: PRR's window in recovery, else cwnd. Duplicates inflate that where there is no SACK, and by RFC 6675 what is in flight twice
    * counts twice.
@@ -208,7 +217,7 @@ export class Sender {
   /** New bytes that windows and link allow now. */
   get room(): number {
     const { board } = this;
-    if (this.#output.blocked) return 0;
+    if (this.#output.blocked || this.#ecn.quiet) return 0;
     let room = this.#trial;
     if (board.lost === 0) {
       room = Math.max(room, Math.min(this.limit - board.inFlight, this.#allowance));
@@ -327,7 +336,7 @@ export class Sender {
 
   /** Starts the retransmission timer afresh (RFC 6298 §5.1, §5.3). */
   #arm(now: Micros): void {
-    if (this.board.empty) this.#deadlines.set(TIMER_RTO, Infinity);
+    if (this.board.empty && !this.#ecn.quiet) this.#deadlines.set(TIMER_RTO, Infinity);
     else this.rtt.arm(this.#deadlines, now);
   }
 
@@ -355,7 +364,7 @@ export class Sender {
     const mtu = this.#mtu;
     if (probe) mtu.probing(length);
     const segment = probe ? mtu.probeSegment : mtu.segment;
-    const sent = this.#output.data(fresh, seq, seq + length, now, segment);
+    const sent = this.#output.data(fresh, seq, seq + length, true, now, segment);
     if (sent === 0) {
       if (probe) mtu.withdraw();
       return false;
@@ -444,7 +453,7 @@ export class Sender {
       board.cut(part);
       const sent = piece.fin
         ? Number(this.#output.fin(seq, now))
-        : this.#output.data(piece.mapping, seq, seq + part, now);
+        : this.#output.data(piece.mapping, seq, seq + part, sends === 0, now);
       if (sent === 0) return;
       board.resent(sent, this.rate, now, mss);
       if (sends === 0) {
@@ -563,7 +572,7 @@ export class Sender {
     if (this.#output.blocked) return false;
     const sent = piece.fin
       ? Number(this.#output.fin(seq, now))
-      : this.#output.data(piece.mapping, seq, end, now);
+      : this.#output.data(piece.mapping, seq, end, false, now);
     if (sent === 0) return false;
     this.board.repeatAt(seq, this.rate, now);
     this.#witness?.repeats(seq, end, sends, now);
@@ -681,6 +690,7 @@ export class Sender {
     if (this.#output.sackPermitted) this.#takeBlocks(behind ? board.una : 0, now);
     const { delivered } = heard;
     const advanced = ack > prior;
+    if (rx.ece && this.#ecn.sends && !behind) this.#hearEcho(prior, now);
     // One that tells nothing of data may have opened the window, which on plain TCP nothing else tells.
     if (!advanced && delivered === 0 && !duplicate && heard.duplicate === 0) {
       return OUTCOME_HEARD | OUTCOME_WORK;
@@ -745,8 +755,33 @@ export class Sender {
     if (!this.#tlp.pending) heard.twice(0);
     if (!repaired) return;
     this.#host.count("TCPLossProbeRecovery");
+    this.#reduce("loss", this.board.nxt - prior);
+  }
+
+  /** The controller is to reduce the window: what it was told before cannot be taken back any more. */
+  #reduce(cause: "loss" | "ecn", flightSize: number): void {
     this.#undo?.drop();
-    this.#controller?.onCongestion("loss", this.board.nxt - prior);
+    this.#ecn.reduced(this.board.nxt, cause === "ecn");
+    this.#controller?.onCongestion(cause, flightSize);
+  }
+
+  /**
+   * The ACK in hand has ECE: told once for each window of data, and not for one in which something was lost (RFC 3168 §6.1.2). The window is what the
+   * controller makes of it from now on: nothing waits for a repair that would be the sooner for being spread (RFC 6937), and the queue that is too long drains.
+   */
+  #hearEcho(prior: number, now: Micros): void {
+    const ecn = this.#ecn;
+    const { board } = this;
+    const mss = this.#mtu.payload;
+    const segments = ecn.heard(heard.delivered, mss);
+    if (segments > 0) this.#host.count("TCPDeliveredCE", segments);
+    if (this.#controller === null || this.#recovery.kind !== "open") return;
+    if (ecn.answeredFor(board.una)) return;
+    const least = this.cwnd <= mss;
+    this.#reduce("ecn", Math.min(board.nxt - prior, this.cwnd));
+    if (!least) return;
+    ecn.setQuiet(true);
+    this.rtt.arm(this.#deadlines, now);
   }
 
   /** Whether the ACK in hand tells that the loss, or the timeout, that is being repaired was none. */
@@ -842,6 +877,7 @@ export class Sender {
 
   #tell(before: number, lost: number, prior: number, now: Micros): void {
     sample.acked = heard.delivered;
+    sample.marked = rx.ece && this.#ecn.sends ? heard.delivered : 0;
     sample.lost = lost;
     sample.rtt = heard.rtt;
     sample.inFlight = before;
@@ -857,8 +893,11 @@ export class Sender {
   #enterRecovery(inFlight: number): void {
     this.#recovery = fastRecovery(this.board.nxt, inFlight);
     this.#tlp.reset();
-    (this.#undo ??= new Undo()).begin();
     this.#host.count(this.#output.sackPermitted ? "TCPSackRecovery" : "TCPRenoRecovery");
+    // RFC 3168 §6.1.2: one reduction for what is lost and what is marked of a window of data.
+    if (this.#ecn.coversLoss(this.board.una)) return;
+    (this.#undo ??= new Undo()).begin();
+    this.#ecn.reduced(this.board.nxt, false);
     // RFC 5681 §3.2 step 2: without what went beyond the window while the loss was waited for; nor does it count twice what has left the network since.
     this.#controller?.onCongestion("loss", Math.min(this.#flightSize, this.cwnd));
   }
@@ -888,7 +927,9 @@ export class Sender {
    */
   retransmissionTimeout(patient: boolean, now: Micros): Outcome | null {
     const { board, rtt } = this;
-    if (board.empty) return 0;
+    const { quiet } = this.#ecn;
+    this.#ecn.setQuiet(false);
+    if (board.empty) return quiet ? OUTCOME_WORK : 0;
     if (this.#output.blocked && rtt.timeouts > 0) {
       // What was to go again has not left: nobody can have answered it.
       this.#arm(now);
@@ -915,6 +956,7 @@ export class Sender {
     this.#deadlines.set(TIMER_PROBE, Infinity);
     if (rtt.timeouts === 1) (this.#undo ??= new Undo()).begin();
     this.#detection.restart();
+    this.#ecn.reduced(board.nxt, false);
     if (rtt.timeouts === 1) this.#controller?.onCongestion("timeout", flightSize);
     this.#arm(now);
     this.#settled(now);

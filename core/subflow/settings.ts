@@ -1,6 +1,7 @@
 /** What can be chosen of the TCP engine, for a host and for a connection: plain values, checked where the user gives them (net/tcp_options.ts). */
 
 import type { Micros } from "../plugin.ts";
+import type { EcnMode } from "./ecn.ts";
 
 /** How a connection that is idle is asked whether its peer is there (RFC 9293 §3.8.4). */
 export interface KeepAlive {
@@ -48,6 +49,8 @@ export interface TcpSettings {
   readonly synCookies: SynCookieMode;
   /** Differentiated services field of every packet (RFC 2474), where a path names none of its own. */
   readonly dscp: number;
+  /** When explicit congestion notification is used (RFC 3168). */
+  readonly ecn: EcnMode;
   /** Bytes of options and payload of a segment, at most, in both directions (RFC 9293 §3.7.1). */
   readonly maxSegment: number;
   /** Null: an idle peer is not asked. */
@@ -98,6 +101,7 @@ export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   synBacklog: null,
   synCookies: "pressure",
   dscp: 0,
+  ecn: "accept",
   keepAlive: null,
   maxSegment: 65535,
   synRetries: 6,

@@ -34,6 +34,7 @@ import {
   TIMER_RTO,
   TIMER_THIRD_ACK,
 } from "./deadlines.ts";
+import { Ecn } from "./ecn.ts";
 import { Handshake, type SynOffer, type SynOption } from "./handshake.ts";
 import { Keepalive } from "./keepalive.ts";
 import { Mtu } from "./mtu.ts";
@@ -120,6 +121,7 @@ export class Subflow implements SubflowView {
   readonly sender: Sender;
   readonly receiver: Receiver = new Receiver();
   readonly acks: Acks = new Acks();
+  readonly ecn: Ecn;
   readonly mtu: Mtu;
   readonly timestamps: Timestamps;
   readonly output: Output;
@@ -179,12 +181,13 @@ export class Subflow implements SubflowView {
     this.#handshake = new Handshake(option, level.tcp.synRetries);
     this.#backupByUs = backup === "us";
     this.#backupByPeer = backup === "peer";
+    this.ecn = new Ecn(level.tcp.ecn);
     const memory = host.pathMemory(options.local.address, options.remote.address);
     const { maxSegment, mtuProbing } = level.tcp;
     this.mtu = new Mtu(outlet, family, maxSegment, mtuProbing, memory);
     this.timestamps = new Timestamps(options.timestampOffset | 0, level.tcp.timestamps);
     const deadlines = this.#deadlines;
-    const { timestamps, receiver, acks, mtu } = this;
+    const { timestamps, receiver, acks, ecn, mtu } = this;
     this.output = new Output({
       host,
       level,
@@ -195,6 +198,7 @@ export class Subflow implements SubflowView {
       timestamps,
       receiver,
       acks,
+      ecn,
       mtu,
       deadlines,
     });
@@ -203,6 +207,7 @@ export class Subflow implements SubflowView {
       level.sendStream,
       this.output,
       mtu,
+      ecn,
       deadlines,
       timestamps,
       iss,
@@ -402,6 +407,7 @@ export class Subflow implements SubflowView {
   resume(offer: SynOffer, now: Micros): void {
     this.#moves("syn", now);
     const { scale } = offer;
+    this.ecn.resumed(offer.ecn);
     this.#take(
       rx.seq - 1,
       offer.sack,
@@ -438,6 +444,7 @@ export class Subflow implements SubflowView {
   /** Takes over what the SYN in `rx` offers, and the first window. */
   #takeOffer(now: Micros): void {
     const mss = rx.hasMss ? rx.mss : undefined;
+    this.ecn.came(rx.flags);
     this.#take(rx.seq, rx.sackPermitted, rx.hasWindowScale, mss, rx.window, rx.windowScale, now);
   }
 
@@ -581,6 +588,7 @@ export class Subflow implements SubflowView {
     const synAck = (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === (TCP_SYN | TCP_ACK);
     if (!this.#active || !this.#tcp.synReceived) return false;
     if (!synAck || seq !== 0 || rx.length > 0 || fromWire(rx.ack, this.#iss, 0) !== 1) return false;
+    this.ecn.came(flags);
     // A peer that insists on an ACK gets one.
     this.acks.need();
     return true;
@@ -709,7 +717,23 @@ export class Subflow implements SubflowView {
   /** Places the payload in `rx`, data offsets below `limit` only; SEGMENT_* bits. */
   place(limit: number, now: Micros): number {
     this.#lastReceived = now;
+    if (this.ecn.receives) this.#hearMark(now);
     return this.receiver.place(this.#seq, limit);
+  }
+
+  /**
+   * Data are acceptable, and may be marked. What an ACK is still owed for is acknowledged by the echo that was right for it; of another one the peer hears at
+   * once, as its window may have become small (RFC 8257 §3.2; Linux for both).
+   */
+  #hearMark(now: Micros): void {
+    const { ecn, acks } = this;
+    // RFC 3168 §6.1.5: anybody could send what has come before.
+    if (this.#seq + rx.length <= this.receiver.nxt) return;
+    const accurate = this.sender.accurateEcn;
+    if (!ecn.changes(rx.ecn, rx.cwr, accurate)) return;
+    if (accurate && acks.pending) this.ack(now);
+    ecn.change();
+    if (!accurate) acks.need();
   }
 
   /** The payload in `rx` was placed, `bits` tell how: decides when to acknowledge it. */
@@ -788,7 +812,10 @@ export class Subflow implements SubflowView {
     const answered = first && handshake !== null &&
       (answer ? this.#tcp.established : this.#tcp.synReceived);
     if (!answered) return this.#challenge(now);
-    if (!answer) handshake.asked(rx.option(MP_CAPABLE) !== 0);
+    if (!answer) {
+      handshake.asked(rx.option(MP_CAPABLE) !== 0);
+      this.ecn.came(flags);
+    }
     if (!handshake.mayAnswer(now)) {
       this.#host.count("TCPACKSkippedSynRecv");
       return 0;

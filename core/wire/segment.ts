@@ -45,6 +45,8 @@ import {
   RX_TSVAL,
   RX_WINDOW,
   RX_WINDOW_SCALE,
+  TCP_CWR,
+  TCP_ECE,
   TCP_FIN,
   TCP_RST,
   TCP_SYN,
@@ -151,6 +153,16 @@ class Rx {
   /** TCP_* bits. */
   get flags(): number {
     return u32[RX_FLAGS]!;
+  }
+
+  /** The sender has reduced its window (RFC 3168 §6.1.2). */
+  get cwr(): boolean {
+    return (u32[RX_FLAGS]! & TCP_CWR) !== 0;
+  }
+
+  /** It echoes congestion (RFC 3168 §6.1.3): no SYN, where ECE means something else. */
+  get ece(): boolean {
+    return (u32[RX_FLAGS]! & (TCP_ECE | TCP_SYN)) === TCP_ECE;
   }
 
   /** SEG.WND, not scaled. */
@@ -437,6 +449,11 @@ class Tx {
     u32[TX_WINDOW] = window;
     u32[TX_ECN] = 0;
     u32[TX_OPTIONS] = u32[TX_RAW_LENGTH]! > 0 ? OPTION_MPTCP : 0;
+  }
+
+  /** The ECN bits of the IP header (RFC 3168 §5); without this they are 0. */
+  ecn(field: number): void {
+    u32[TX_ECN] = field;
   }
 
   /** Another sequence number and flags under the same header: the next packet of a super-segment's worth. */

@@ -62,6 +62,16 @@ describe("aimd", () => {
     assertEquals([flow.cwnd, flow.ssthresh], [2 * MSS, 2 * MSS]);
   });
 
+  it("does not grow by marks, but while something is repaired (RFC 3168 §6.1.2)", () => {
+    const flow = fresh();
+    ack(flow, 2 * MSS, { marked: MSS });
+    assertEquals(flow.cwnd, 10 * MSS);
+    flow.controller!.onCongestion("timeout", 10 * MSS);
+    flow.inRecovery = true;
+    ack(flow, MSS, { marked: MSS });
+    assertEquals(flow.cwnd, 2 * MSS);
+  });
+
   it("halves window and threshold for a penalty, and never below a segment", () => {
     const slow = fresh();
     slow.controller!.onCongestion("penalty", 0);

@@ -63,6 +63,7 @@ describe("guardCongestionControl", () => {
       constant("14600" as unknown as number),
       constant(10 * MSS, { ssthresh: "9" as unknown as number }),
       constant(10 * MSS, { ownsRecovery: 1 as unknown as boolean }),
+      constant(10 * MSS, { accurateEcn: "yes" as unknown as boolean }),
       constant(10 * MSS, { pacingRate: NaN }),
       constant(10 * MSS, { pacingRate: 1 }),
     ];
@@ -154,6 +155,41 @@ describe("guardCongestionControl", () => {
       [[10, 50]],
     ).subflows;
     assertEquals([flow!.cwnd, flow!.controller!.ownsRecovery], [10 * MSS, true]);
+  });
+
+  it("passes marks through, and whether they are to be counted", () => {
+    const told: unknown[] = [];
+    const faults: PluginFault[] = [];
+    const [flow] = new TestConnection(
+      guardCongestionControl(
+        joins(() =>
+          constant(10 * MSS, {
+            accurateEcn: true,
+            onAck: ({ marked }) => told.push(marked),
+            onCongestion: (...what) => told.push(...what),
+          })
+        ),
+        reno(),
+        hears((fault) => faults.push(fault)),
+      ),
+      [[10, 50]],
+    ).subflows;
+    const controller = flow!.controller!;
+    assertEquals(controller.accurateEcn, true);
+    controller.onCongestion("ecn", 7 * MSS);
+    controller.onAck({
+      acked: 2 * MSS,
+      lost: 0,
+      marked: MSS,
+      rtt: -1,
+      inFlight: 10 * MSS,
+      cwndLimited: true,
+      delivered: 0,
+      priorDelivered: 0,
+      deliveryRate: 0,
+      appLimited: false,
+    });
+    assertEquals([told.slice(-3), faults], [["ecn", 7 * MSS, MSS], []]);
   });
 
   it("takes a pacing rate over, in whatever call it appears and goes again", () => {

@@ -159,6 +159,7 @@ const VALUES: Readonly<Record<Kind, Readonly<Record<string, Judge>>>> = {
     ssthresh: value("gives 1e300", "gives Infinity"),
     pacingRate: value("gives undefined", "gives 1e300"),
     ownsRecovery: value("gives undefined", "gives true"),
+    accurateEcn: value("gives undefined", "gives true"),
   },
   "path-manager": {},
 };

@@ -21,7 +21,7 @@ const LARGEST_WINDOW = 2 ** 30;
 /** Most acknowledgements in a round trip. */
 const ACKS = 16;
 
-/** What a controller is told of congestion. The stack has no "ecn" and "penalty" to tell yet; who is sound here is sound then. */
+/** What a controller is told of congestion. The stack has no "penalty" to tell yet; who is sound here is sound then. */
 export type ToyCause = "loss" | "ecn" | "timeout" | "penalty";
 
 /** One bottleneck; times in microseconds. */

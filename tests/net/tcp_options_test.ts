@@ -381,3 +381,14 @@ Deno.test("write() with 'cork': two writes leave as one segment, one alone after
   conn.close();
   peer.close();
 });
+
+Deno.test("'tcp.ecn' is a name, 'accept' unless it is asked for", () => {
+  assertEquals(tcpSettings("connect", {}).ecn, "accept");
+  assertEquals(tcpSettings("connect", {}, { ...DEFAULT_SETTINGS, ecn: "off" }).ecn, "off");
+  assertEquals(tcpSettings("connect", { ecn: "request" }).ecn, "request");
+  assertThrows(
+    () => tcpSettings("connect", { ecn: true } as never),
+    TypeError,
+    'Cannot connect as \'tcp.ecn\' must be one of "off", "accept", "request": current value is true',
+  );
+});

@@ -330,8 +330,9 @@ export class Dialogue implements Disposable {
     const peer = this.peer({ link: offer.link ?? 0, port });
     const mptcp = offer.mptcp ?? true;
     const a = offer.checksum ? " A" : "";
-    peer.offers(offer, "S", mptcp ? [`mpc${a}`] : []);
-    peer.gets("S. 0 ack 1");
+    const e = offer.ecn ? "E" : "";
+    peer.offers(offer, offer.ecn ? "SEW" : "S", mptcp ? [`mpc${a}`] : []);
+    peer.gets(`S.${e} 0 ack 1`);
     this.pass(offer.rtt ?? 20e3);
     peer.sends(mptcp ? `. 1 ack 1 <mpc keys${a}>` : ". 1 ack 1");
     const app = this.accept(listener);
@@ -346,9 +347,9 @@ export class Dialogue implements Disposable {
     const peer = this.called();
     const mptcp = offer.mptcp ?? true;
     const a = offer.checksum ? " A" : "";
-    peer.gets("S 0");
+    peer.gets(offer.ecn ? "SEW 0" : "S 0");
     this.pass(offer.rtt ?? 20e3);
-    peer.offers(offer, "S.", mptcp ? [`mpc key${a}`] : []);
+    peer.offers(offer, offer.ecn ? "S.E" : "S.", mptcp ? [`mpc key${a}`] : []);
     peer.gets(mptcp ? ". 1 ack 1 <mpc keys>" : ". 1 ack 1 <!mpc>");
     if (mptcp) peer.sends(". 1 ack 1 <dack8 1>");
     this.settle();

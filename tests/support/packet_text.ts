@@ -104,6 +104,7 @@ export function packetText(packet: Uint8Array): string {
   const seq = view.getUint32(header + 4);
   const segment = render({
     flags: FLAGS.filter((_, bit) => (packet[header + 13]! >> bit & 1) !== 0).join(""),
+    ecn: (four ? packet[1]! : packet[1]! >> 4) & 3,
     seq,
     end: seq + packet.length - end,
     ack: view.getUint32(header + 8),

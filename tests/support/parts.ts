@@ -4,6 +4,7 @@ import { DEFAULT_SETTINGS, type TcpSettings } from "../../core/subflow/settings.
 import { writeKey } from "../../core/host/flow_key.ts";
 import type { AckSample, CongestionController, Endpoint, Micros } from "../../core/plugin.ts";
 import { Acks } from "../../core/subflow/acks.ts";
+import { Ecn } from "../../core/subflow/ecn.ts";
 import { Deadlines, SUBFLOW_TIMERS, type SubflowTimer } from "../../core/subflow/deadlines.ts";
 import { Mtu } from "../../core/subflow/mtu.ts";
 import { Output } from "../../core/subflow/output.ts";
@@ -327,6 +328,7 @@ export class OutputParts {
   readonly timestamps: Timestamps = new Timestamps(0);
   readonly receiver: Receiver = new Receiver();
   readonly acks: Acks = new Acks();
+  readonly ecn: Ecn = new Ecn("accept");
   readonly deadlines: Deadlines<SubflowTimer> = new Deadlines<SubflowTimer>(SUBFLOW_TIMERS);
   readonly mtu: Mtu = new Mtu(this.outlet, 4);
   readonly output: Output;
@@ -351,6 +353,7 @@ export class OutputParts {
       timestamps,
       receiver,
       acks,
+      ecn: this.ecn,
       mtu,
       deadlines,
     });

@@ -51,6 +51,8 @@ export interface Stage {
 export interface Offer {
   readonly mptcp?: boolean;
   readonly checksum?: boolean;
+  /** Asks for ECN, or agrees to it. */
+  readonly ecn?: boolean;
   readonly timestamps?: boolean;
   readonly sack?: boolean;
   readonly scale?: number | null;
@@ -145,7 +147,11 @@ export class Peer implements FlowNumbers {
   }
 
   /** Sends a SYN or SYN/ACK with what `offer` says. */
-  offers(offer: Offer, flags: "S" | "S.", options: readonly string[]): void {
+  offers(
+    offer: Offer,
+    flags: "S" | "S." | "SEW" | "S.E" | "S.EW",
+    options: readonly string[],
+  ): void {
     const { timestamps = true, sack = true, scale = 7, mss = 1460, win = 65535 } = offer;
     const all = [`mss ${mss}`, ...options];
     if (sack) all.push("sackOK");
@@ -155,7 +161,7 @@ export class Peer implements FlowNumbers {
     this.timestamps = timestamps;
     if (offer.win !== undefined) this.window = offer.win;
     if (scale === null) this.theirScale = 0;
-    this.sends(`${flags} 0${flags === "S." ? " ack 1" : ""} win ${win} <${all.join(", ")}>`);
+    this.sends(`${flags} 0${flags.includes(".") ? " ack 1" : ""} win ${win} <${all.join(", ")}>`);
   }
 
   /** The packet of a line. What the line leaves out follows from what was said before. */
@@ -178,7 +184,7 @@ export class Peer implements FlowNumbers {
     u32[L.TX_ACK] = line.flags.includes(".") ? this.irs + (line.ack ?? this.acked) : 0;
     u32[L.TX_FLAGS] = [...line.flags].reduce((flags, each) => flags | FLAGS[each]!, 0);
     u32[L.TX_WINDOW] = line.win ?? this.window;
-    u32[L.TX_ECN] = 0;
+    u32[L.TX_ECN] = line.ecn;
     const local = parseAddress(this.remote)!;
     writeKey(local, this.remotePort, parseAddress(this.local)!, this.localPort, 0, KEY);
     const size = header_build(KEY, HEADER, PAYLOAD, length, 0, 0, L.CHECKSUM_FULL);
@@ -274,6 +280,7 @@ export class Peer implements FlowNumbers {
   #describe(bytes: Uint8Array, gsoSize: number): Got {
     parse(bytes);
     const bits = u32[L.RX_FLAGS]!;
+    const ecn = u32[L.RX_ECN]!;
     const flags = Object.entries(FLAGS).filter(([, bit]) => bits & bit).map(([each]) => each);
     if (bits & L.TCP_SYN) {
       this.irs = u32[L.RX_SEQ]!;
@@ -300,6 +307,7 @@ export class Peer implements FlowNumbers {
     }
     return {
       flags: flags.join(""),
+      ecn,
       seq,
       end,
       ack: (u32[L.RX_ACK]! - this.iss) | 0,
@@ -344,4 +352,6 @@ const FLAGS: Readonly<Record<string, number>> = {
   P: L.TCP_PSH,
   U: L.TCP_URG,
   ".": L.TCP_ACK,
+  E: L.TCP_ECE,
+  W: L.TCP_CWR,
 };

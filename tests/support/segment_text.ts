@@ -1,7 +1,8 @@
 /**
- * One line for one TCP segment, as packetdrill writes them: `FLAGS [SEQ[:END] | +LENGTH] [ack N] [win N] [<option, option …>]`.
+ * One line for one TCP segment, as packetdrill writes them: `[ECN] FLAGS [SEQ[:END] | +LENGTH] [ack N] [win N] [<option, option …>]`.
  *
- * Flags are letters of "SFRPU." (the dot is ACK). Sequence numbers are offsets from the sender's initial one, data sequence numbers from its initial
+ * ECN is `[ect0]`, `[ect1]` or `[ce]`, as it stands there; without it the packet is not-ECT. Flags are letters of "SFRPU.EW" (the dot is ACK, E is ECE, W is
+ * CWR). Sequence numbers are offsets from the sender's initial one, data sequence numbers from its initial
  * data sequence number. Options:
  *
  * - `mss N`, `sackOK`, `TS VALUE ECHO`, `ws N`, `sack A:B C:D`
@@ -15,8 +16,10 @@
 
 /** What a line says. */
 export interface Template {
-  /** Letters of "SFRPU.". */
+  /** Letters of "SFRPU.EW". */
   readonly flags: string;
+  /** The ECN bits of the IP header. */
+  readonly ecn: number;
   /** First sequence offset. */
   readonly seq: number | null;
   /** One past the last; not counting SYN and FIN. */
@@ -28,17 +31,20 @@ export interface Template {
   readonly options: readonly string[] | null;
 }
 
+const ECN = ["", "ect1", "ect0", "ce"];
+
 const LINE =
-  /^([SFRPU.]+)(?: (-?\d+)(?::(-?\d+))?| \+(\d+))?(?: ack (-?\d+))?(?: win (\d+))?(?: <(.*)>)?$/;
+  /^(?:\[(ect0|ect1|ce)\] )?([SFRPU.EW]+)(?: (-?\d+)(?::(-?\d+))?| \+(\d+))?(?: ack (-?\d+))?(?: win (\d+))?(?: <(.*)>)?$/;
 
 /** Reads a line. */
 export function parseTemplate(text: string): Template {
   const match = LINE.exec(text);
   if (match === null) throw new SyntaxError(`Cannot read the segment "${text}"`);
-  const [, flags = "", seq, end, more, ack, win, options] = match;
+  const [, ecn = "", flags = "", seq, end, more, ack, win, options] = match;
   const number = (part: string | undefined): number | null => part === undefined ? null : +part;
   return {
     flags,
+    ecn: ECN.indexOf(ecn),
     seq: number(seq),
     end: number(end ?? seq),
     more: number(more),
@@ -51,6 +57,7 @@ export function parseTemplate(text: string): Template {
 /** A segment that came out, in the words of a line. */
 export interface Described {
   readonly flags: string;
+  readonly ecn: number;
   readonly seq: number;
   readonly end: number;
   readonly ack: number;
@@ -59,10 +66,12 @@ export interface Described {
 }
 
 /** Writes it as a line. */
-export function render({ flags, seq, end, ack, win, options }: Described): string {
+export function render({ flags, ecn, seq, end, ack, win, options }: Described): string {
   const range = end > seq ? `${seq}:${end}` : `${seq}`;
   const acked = flags.includes(".") ? ` ack ${ack}` : "";
-  return `${flags} ${range}${acked} win ${win} <${options.join(", ")}>`;
+  return `${ecn === 0 ? "" : `[${ECN[ecn]}] `}${flags} ${range}${acked} win ${win} <${
+    options.join(", ")
+  }>`;
 }
 
 /** What of `template` does not hold for a segment; null when all does. */
@@ -71,6 +80,7 @@ export function mismatch(template: Template, got: Described): string | null {
   // PSH tells nothing unless it is asked for.
   const flags = template.flags.includes("P") ? got.flags : got.flags.replace("P", "");
   if (sorted(template.flags) !== sorted(flags)) return "flags";
+  if (template.ecn !== got.ecn) return "ecn";
   if (template.seq !== null && template.seq !== got.seq) return "seq";
   if (template.end !== null && template.end !== got.end) return "end";
   if (template.more !== null && template.more !== got.end - got.seq) return "length";

@@ -15,7 +15,10 @@ export const DATA_VALID = 2;
 
 const GSO_TCPV4 = 1;
 const GSO_TCPV6 = 4;
+/** CWR is for the first of the segments only (RFC 3168 §6.1.2). */
+const GSO_ECN = 0x80;
 const TCP = 6;
+const CWR = 0x80;
 const TCP_CHECKSUM = 16; // offset of the field in the TCP header
 
 /** Whether the packet behind the header at `at` needs no check: its sender vouches for it, or it never left this machine. */
@@ -42,7 +45,8 @@ export function writeVnetHeader(packet: number, gsoSize: number, partial: boolea
   const start = v4 ? (u8[packet]! & 15) * 4 : 40;
   if (gsoSize > 0) {
     const length = start + (u8[packet + start + 12]! >> 4) * 4;
-    u8[at + 1] = v4 ? GSO_TCPV4 : GSO_TCPV6;
+    const cwr = (u8[packet + start + 13]! & CWR) !== 0;
+    u8[at + 1] = (v4 ? GSO_TCPV4 : GSO_TCPV6) | (cwr ? GSO_ECN : 0);
     u8[at + 2] = length;
     u8[at + 3] = length >> 8;
     u8[at + 4] = gsoSize;

@@ -4,6 +4,7 @@ import fc from "npm:fast-check@4.10.2";
 import { JoinTable } from "../../../core/host/join_table.ts";
 import { writeKey } from "../../../core/host/flow_key.ts";
 import {
+  ecnOf,
   sackOf,
   scaleOf,
   SynCookies,
@@ -119,15 +120,25 @@ describe("RFC 8684 §3.1: the key of a server that keeps nothing", () => {
 describe("the timestamp of a SYN/ACK that keeps nothing", () => {
   it("has what the SYN offered in its lowest bits, and is our clock, at most 64 ms late and never early", () => {
     fc.assert(
-      fc.property(seqs, fc.integer({ min: -1, max: 20 }), fc.boolean(), (clock, scale, sack) => {
-        const value = timestampWithOptions(clock, scale, sack);
-        assertEquals([scaleOf(value), sackOf(value)], [Math.min(scale, 14), sack]);
-        const late = distance32(clock, value);
-        assert(late >= 0 && late < 64, `${late}`);
-        assertEquals(value, value | 0);
-        const next = timestampWithOptions((clock + 1) | 0, scale, sack);
-        assert(distance32(next, value) >= 0, "it goes back");
-      }),
+      fc.property(
+        seqs,
+        fc.integer({ min: -1, max: 20 }),
+        fc.boolean(),
+        fc.boolean(),
+        (clock, scale, sack, ecn) => {
+          const value = timestampWithOptions(clock, scale, sack, ecn);
+          assertEquals([scaleOf(value), sackOf(value), ecnOf(value)], [
+            Math.min(scale, 14),
+            sack,
+            ecn,
+          ]);
+          const late = distance32(clock, value);
+          assert(late >= 0 && late < 64, `${late}`);
+          assertEquals(value, value | 0);
+          const next = timestampWithOptions((clock + 1) | 0, scale, sack, ecn);
+          assert(distance32(next, value) >= 0, "it goes back");
+        },
+      ),
     );
   });
 });

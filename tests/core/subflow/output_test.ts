@@ -192,7 +192,7 @@ describe("data", () => {
   it("leave in segments of what the options leave, each under the whole mapping, PSH at the end", () => {
     const { outlet, output, mtu } = new OutputParts({ timestamps: true });
     assertEquals(mtu.payload, 1000 - 12 - 28);
-    assertEquals(output.data(mapping(1, 1, 2000), 1, 2001, 0), 2000);
+    assertEquals(output.data(mapping(1, 1, 2000), 1, 2001, true, 0), 2000);
     const [first, second, third] = outlet.packets.map(payload);
     assertEquals(first, octets("stack", 1, 960));
     assertEquals(second, octets("stack", 961, 960));
@@ -207,7 +207,7 @@ describe("data", () => {
 
   it("are the part that is asked for, from the place that the mapping gives it", () => {
     const { outlet, output } = new OutputParts();
-    output.data(mapping(501, 1, 2000), 101, 301, 0);
+    output.data(mapping(501, 1, 2000), 101, 301, true, 0);
     assertEquals(payload(outlet.packets[0]!), octets("stack", 601, 200));
     assertEquals(outlet.lines(), [
       "P. 1101:1301 ack 5001 win 50000 <dack8 20001 map8 10501 1 2000>",
@@ -217,7 +217,7 @@ describe("data", () => {
   it("have no mapping on plain TCP, and all the room", () => {
     const { outlet, output, mtu } = new OutputParts({ plain: true });
     assertEquals(mtu.payload, 1000);
-    output.data(mapping(1, 1, 1000), 1, 1001, 0);
+    output.data(mapping(1, 1, 1000), 1, 1001, true, 0);
     assertEquals(outlet.lines(), ["P. 1001:2001 ack 5001 win 50000"]);
   });
 
@@ -225,7 +225,7 @@ describe("data", () => {
     const { outlet, output, level } = new OutputParts();
     level.mappingFlags = DSS_MAPPING;
     level.dataAckFlags = DSS_DATA_ACK;
-    output.data(mapping(1, 1, 10, 0xbeef), 1, 11, 0);
+    output.data(mapping(1, 1, 10, 0xbeef), 1, 11, true, 0);
     assertEquals(outlet.lines(), [
       "P. 1001:1011 ack 5001 win 50000 <dack 20001 map 10001 1 10 csum beef>",
     ]);
@@ -234,10 +234,10 @@ describe("data", () => {
   it("first of a client carry the keys in place of the mapping (RFC 8684 §3.1)", () => {
     const { outlet, output, level } = new OutputParts();
     level.keysOwed = { flags: 1, own: { high: 0, low: 1 }, peer: { high: 0, low: 2 } };
-    output.data({ ...mapping(1, 1, 10), first: true }, 1, 11, 0);
-    output.data(mapping(1, 1, 10), 1, 11, 0);
+    output.data({ ...mapping(1, 1, 10), first: true }, 1, 11, true, 0);
+    output.data(mapping(1, 1, 10), 1, 11, true, 0);
     level.keysOwed = null;
-    output.data({ ...mapping(1, 1, 10), first: true }, 1, 11, 0);
+    output.data({ ...mapping(1, 1, 10), first: true }, 1, 11, true, 0);
     const mapped = "P. 1001:1011 ack 5001 win 50000 <dack8 20001 map8 10001 1 10>";
     assertEquals(outlet.lines(), [
       "P. 1001:1011 ack 5001 win 50000 <mpc 010100000000000000010000000000000002000a>",
@@ -248,28 +248,28 @@ describe("data", () => {
 
   it("cross a page of the send queue in two pieces", () => {
     const { outlet, output } = new OutputParts({ written: PAGE + 1000 });
-    output.data(mapping(PAGE - 500, 1, 900), 1, 901, 0);
+    output.data(mapping(PAGE - 500, 1, 900), 1, 901, true, 0);
     assertEquals(payload(outlet.packets[0]!), octets("stack", PAGE - 500, 900));
   });
 
   it("leave as super-segments where the link takes these, as many segments as it says", () => {
     const { outlet, output } = new OutputParts({ plain: true });
     outlet.maxSegments = 3;
-    output.data(mapping(1, 1, 5500), 1, 5501, 0);
+    output.data(mapping(1, 1, 5500), 1, 5501, true, 0);
     assertEquals(outlet.gsoSizes, [1000, 1000]);
     assertEquals(outlet.lines(), [
       ". 1001:4001 ack 5001 win 50000",
       "P. 4001:6501 ack 5001 win 50000",
     ]);
-    output.data(mapping(1, 1, 1000), 1, 1001, 0);
+    output.data(mapping(1, 1, 1000), 1, 1001, true, 0);
     assertEquals(outlet.gsoSizes, [0]);
   });
 
   it("stop where the link is full", () => {
     const { outlet, output } = new OutputParts({ plain: true });
     outlet.room = 2;
-    assertEquals(output.data(mapping(1, 1, 5000), 1, 5001, 0), 2000);
-    assertEquals(output.data(mapping(1, 1, 5000), 2001, 5001, 0), 0);
+    assertEquals(output.data(mapping(1, 1, 5000), 1, 5001, true, 0), 2000);
+    assertEquals(output.data(mapping(1, 1, 5000), 2001, 5001, true, 0), 0);
     assertEquals([outlet.packets.length, output.segments], [2, 2]);
   });
 });

@@ -24,12 +24,13 @@ class Desk extends OutputParts {
   constructor(options: { sack?: boolean; lostSyn?: boolean; controlled?: boolean } = {}) {
     super({ written: 50_000, plain: true });
     const { sack = true, lostSyn = false, controlled = true } = options;
-    const { host, level, output, mtu, deadlines, timestamps } = this;
+    const { host, level, output, mtu, ecn, deadlines, timestamps } = this;
     this.sender = new Sender(
       host,
       level.sendStream,
       output,
       mtu,
+      ecn,
       deadlines,
       timestamps,
       ISS,

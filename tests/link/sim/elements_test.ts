@@ -5,10 +5,10 @@ import { delay } from "../../../core/link/sim/elements/delay.ts";
 import { filter } from "../../../core/link/sim/elements/filter.ts";
 import { loss } from "../../../core/link/sim/elements/loss.ts";
 import { freePacket } from "../../../core/link/sim/elements/packet.ts";
-import { queue } from "../../../core/link/sim/elements/queue.ts";
+import { queue, type QueueLimit } from "../../../core/link/sim/elements/queue.ts";
 import { rate } from "../../../core/link/sim/elements/rate.ts";
 import { u8 } from "../../../wasm/mod.ts";
-import { ChainUnderTest, checksumsAreGood, ipPacket, pooled } from "../../support/sim.ts";
+import { ChainUnderTest, checksumsAreGood, ipPacket, plainSum, pooled } from "../../support/sim.ts";
 
 describe("rate()", () => {
   it("sends one packet after the other and rounds no time", () => {
@@ -82,6 +82,52 @@ describe("queue()", () => {
     chain.chain.set({ queue: 1 });
     chain.push(104);
     assertEquals(chain.run().length, 4);
+  });
+
+  it("marks what comes to so many, if its sender uses ECN, and keeps checksums right (RFC 3168 §5)", () => {
+    for (const [from, to] of [["10.0.0.1", "10.0.0.2"], ["fd00::1", "fd00::2"]] as const) {
+      const chain = new ChainUnderTest([queue({ packets: 5, mark: 2 }), rate("8 Mbit/s")]);
+      for (const [i, field] of [2, 2, 2, 2, 1, 0, 2].entries()) {
+        const bytes = ipPacket(from, to, 100, i);
+        const shift = from.includes(":") ? 4 : 0;
+        bytes[1]! |= field << shift;
+        if (shift === 0) bytes.set([0, 0], 10);
+        if (shift === 0) {
+          const sum = ~plainSum(bytes.subarray(0, 20));
+          bytes.set([sum >> 8 & 255, sum & 255], 10);
+        }
+        const packet = pooled(bytes);
+        completeChecksum(packet);
+        chain.chain.push(packet);
+      }
+      chain.run();
+      const fields = chain.packets.map(({ bytes }) =>
+        (bytes[0]! >> 4 === 4 ? bytes[1]! : bytes[1]! >> 4) & 3
+      );
+      // One is being sent, two wait, those that follow are marked; the last finds five that wait.
+      assertEquals(fields, [2, 2, 2, 3, 3, 0]);
+      assert(chain.packets.every(({ bytes }) => checksumsAreGood(bytes)));
+      assertEquals(chain.chain.dropped.queue, 1);
+    }
+  });
+
+  it("marks by bytes and by time, and from another number on when it is changed", () => {
+    const marked = (limit: number | QueueLimit, change?: number | QueueLimit): number => {
+      const chain = new ChainUnderTest([queue(limit), rate("8 Mbit/s")]);
+      if (change !== undefined) chain.chain.set({ queue: change });
+      for (let i = 0; i < 11; i++) {
+        const bytes = ipPacket("fd00::1", "fd00::2", 100);
+        bytes[1]! |= 2 << 4;
+        chain.chain.push(pooled(bytes));
+      }
+      chain.run();
+      return chain.packets.filter(({ bytes }) => (bytes[1]! >> 4 & 3) === 3).length;
+    };
+    assertEquals([marked(20), marked({ mark: 4 })], [0, 6]);
+    assertEquals([marked({ mark: { bytes: 600 } }), marked({ mark: { ms: 0.75 } })], [4, 2]);
+    assertEquals(marked({ mark: 4 }, { mark: 8 }), 2);
+    assertEquals(marked({ mark: 4 }, 20), 0);
+    assertThrows(() => queue({ mark: 0 }), RangeError, "at least 1: current value is 0");
   });
 
   it("must stand directly in front of a rate", () => {

@@ -1,4 +1,6 @@
-/** A drop-tail queue: what waits for the element behind it, up to a limit. */
+/** A drop-tail queue: what waits for the element behind it, up to a limit; above another one it marks (RFC 3168). */
+
+import { sum, u8 } from "../../../../wasm/mod.ts";
 
 import type { Element, ElementContext, ElementFactory } from "./element.ts";
 import { type Packet, PacketList } from "./packet.ts";
@@ -11,6 +13,13 @@ export interface QueueLimit {
   readonly bytes?: number;
   /** A packet that would wait longer than this many milliseconds, at the present rate of the element behind, is dropped. */
   readonly ms?: number;
+  /**
+   * From where on packets are marked "congestion experienced" (RFC 3168 §5) as they come, if their sender uses ECN: a number of packets that wait, or
+   * a length as for the queue itself; of several the one reached first counts. All else waits as it would without.
+   *
+   * @default nothing is marked
+   */
+  readonly mark?: number | Omit<QueueLimit, "mark">;
 }
 
 /** An element that a queue can stand in front of. */
@@ -20,6 +29,26 @@ interface Limits {
   packets: number;
   bytes: number;
   micros: number;
+}
+
+/** ECN codepoints of the IP header. */
+const NOT_ECT = 0;
+const CE = 3;
+
+/** Marks a packet whose sender uses ECN. */
+function mark({ address }: Packet): void {
+  const v4 = u8[address]! >> 4 === 4;
+  const field = v4 ? u8[address + 1]! & CE : u8[address + 1]! >> 4 & CE;
+  if (field === NOT_ECT) return;
+  if (!v4) {
+    u8[address + 1]! |= CE << 4;
+    return;
+  }
+  u8[address + 1]! |= CE;
+  u8[address + 10] = u8[address + 11] = 0;
+  const check = ~sum(address, (u8[address]! & 15) * 4);
+  u8[address + 10] = check >> 8;
+  u8[address + 11] = check;
 }
 
 function checkLimit(what: string, value: unknown, least: number): number {
@@ -45,7 +74,7 @@ function checkLimits(limit: unknown): Limits {
     throw new TypeError(
       `Cannot use ${
         String(limit)
-      } as the limit of a queue as it must be a number of packets, or { packets, bytes, ms }`,
+      } as the limit of a queue as it must be a number of packets, or { packets, bytes, ms, mark }`,
     );
   }
   const { packets, bytes, ms } = limit as QueueLimit;
@@ -56,15 +85,32 @@ function checkLimits(limit: unknown): Limits {
   };
 }
 
+/** No limit. */
+const NEVER: Limits = { packets: Infinity, bytes: Infinity, micros: Infinity };
+
+function checkMark(limit: unknown): Limits {
+  const threshold = typeof limit === "object" && limit !== null
+    ? (limit as QueueLimit).mark
+    : undefined;
+  return threshold === undefined ? NEVER : checkLimits(threshold);
+}
+
 class QueueElement implements Element {
   readonly #context: ElementContext;
   readonly #output: (packet: Packet) => void;
   readonly #next: Server;
   readonly #waiting = new PacketList();
   #limits: Limits;
+  #marks: Limits;
 
-  constructor(limits: Limits, context: ElementContext, output: (packet: Packet) => void) {
+  constructor(
+    limits: Limits,
+    marks: Limits,
+    context: ElementContext,
+    output: (packet: Packet) => void,
+  ) {
     this.#limits = limits;
+    this.#marks = marks;
     this.#context = context;
     this.#output = output;
     const next = context.next;
@@ -83,20 +129,24 @@ class QueueElement implements Element {
       this.#output(packet);
       return;
     }
-    const waiting = this.#waiting;
-    const limits = this.#limits;
-    if (
-      waiting.count >= limits.packets || waiting.bytes + packet.length > limits.bytes ||
-      (limits.micros !== Infinity && this.#next.timeFor(waiting.bytes) > limits.micros)
-    ) {
+    if (this.#exceeds(this.#limits, packet)) {
       this.#context.drop(packet);
-    } else {
-      waiting.add(packet);
+      return;
     }
+    if (this.#exceeds(this.#marks, packet)) mark(packet);
+    this.#waiting.add(packet);
+  }
+
+  #exceeds(limits: Limits, packet: Packet): boolean {
+    const { count, bytes } = this.#waiting;
+    return count >= limits.packets || bytes + packet.length > limits.bytes ||
+      (limits.micros !== Infinity && this.#next.timeFor(bytes) > limits.micros);
   }
 
   set(change: Readonly<Record<string, unknown>>): void {
-    if (change.queue !== undefined) this.#limits = checkLimits(change.queue);
+    if (change.queue === undefined) return;
+    this.#limits = checkLimits(change.queue);
+    this.#marks = checkMark(change.queue);
   }
 
   clear(): void {
@@ -111,15 +161,16 @@ class QueueElement implements Element {
 
 /**
  * Keeps what the element behind it, a {@linkcode rate}, cannot take yet, first in, first out, and drops what comes when it is full.
- * A number is a limit in packets. Changed by `{ queue }`; what waits already stays.
+ * With `mark` it says before that that it is getting full: by marks, to who uses ECN. A number is a limit in packets. Changed by `{ queue }`; what waits already stays.
  *
  * @throws {TypeError} If a limit is not a number; on use, if no rate stands directly behind it.
  * @throws {RangeError} If a limit in packets or bytes is below 1, or one in ms below 0.
  */
 export function queue(limit: number | QueueLimit): ElementFactory {
   const limits = checkLimits(limit);
+  const marks = checkMark(limit);
   return {
     name: "queue",
-    create: (context, output) => new QueueElement(limits, context, output),
+    create: (context, output) => new QueueElement(limits, marks, context, output),
   };
 }
