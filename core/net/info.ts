@@ -102,6 +102,8 @@ export interface TcpInfo {
   readonly rto: number;
   /** Payload of a full segment in bytes. */
   readonly snd_mss: number;
+  /** Payload of the largest segment received, in bytes; 536 at least. */
+  readonly rcv_mss: number;
   /** Segments in flight or taken for lost. */
   readonly unacked: number;
   /** Segments selectively acknowledged. */
@@ -154,6 +156,18 @@ export interface TcpInfo {
   readonly bytes_retrans: number;
   /** Times that reordering was seen. */
   readonly reord_seen: number;
+  /** Segments received with data; what a device has merged counts as one, as in `segs_in`. */
+  readonly data_segs_in: number;
+  /** Segments sent with data; a super-segment counts as one, as in `segs_out`. */
+  readonly data_segs_out: number;
+  /** Segments delivered, by what the peer has acknowledged and SACKed. */
+  readonly delivered: number;
+  /** Those of them that the peer has acknowledged with ECN-Echo. */
+  readonly delivered_ce: number;
+  /** Times that the peer has told of something that came twice. */
+  readonly dsack_dups: number;
+  /** Segments received out of order. */
+  readonly rcv_ooopack: number;
   /** Bytes that the peer allows in flight. */
   readonly snd_wnd: number;
   /** Bytes that we allow the peer. */
@@ -224,6 +238,7 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     rcv_wscale: output.scale,
     rto: Math.round(rtt.base),
     snd_mss: mss,
+    rcv_mss: acks.segment,
     unacked: segments(board.nxt - board.una),
     sacked: segments(board.sacked),
     lost: segments(board.lost),
@@ -250,6 +265,12 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     bytes_sent: sender.bytesSent,
     bytes_retrans: sender.bytesRetransmitted,
     reord_seen: sender.reorderings,
+    data_segs_in: subflow.dataSegmentsIn,
+    data_segs_out: output.withData,
+    delivered: segments(sender.rate.delivered),
+    delivered_ce: ecn.marked,
+    dsack_dups: sender.duplicates,
+    rcv_ooopack: subflow.outOfOrder,
     snd_wnd: window.size,
     rcv_wnd: Math.max(0, acks.edge - receiver.nxt),
   };

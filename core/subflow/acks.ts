@@ -31,6 +31,11 @@ export class Acks {
     return this.#now || this.#bytes > 0;
   }
 
+  /** Payload of the largest segment that came, 536 at least. */
+  get segment(): number {
+    return this.#segment;
+  }
+
   /** RCV.NXT as last told: Last.ACK.sent (RFC 7323 §4.3). */
   get last(): number {
     return this.#last;

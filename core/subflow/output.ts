@@ -84,6 +84,7 @@ export class Output {
   #sack: boolean;
   #scaled = true;
   #segments = 0;
+  #withData = 0;
   /** The segment being built tells what came again. */
   #tellsAgain = false;
 
@@ -112,6 +113,11 @@ export class Output {
   /** Segments and super-segments sent. */
   get segments(): number {
     return this.#segments;
+  }
+
+  /** Those with payload. */
+  get withData(): number {
+    return this.#withData;
   }
 
   /** The link is full. */
@@ -408,6 +414,7 @@ export class Output {
     const { nxt } = this.#receiver;
     if (this.#tellsAgain) this.#receiver.againTold();
     this.#segments += segments;
+    if (data) this.#withData += segments;
     this.#acks.offered(nxt + this.#window() * (1 << this.scale));
     const told = (plan.dss & DSS_DATA_ACK) !== 0;
     this.#acks.sent(nxt, told ? dataRcvNxt : -1);

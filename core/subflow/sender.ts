@@ -140,6 +140,7 @@ export class Sender {
   #bytesAgain = 0;
   #again = 0;
   #lostAgain = 0;
+  #duplicates = 0;
 
   /** Of a subflow that sends by `output` the bytes of the stream `stream`. */
   constructor(
@@ -249,6 +250,11 @@ export class Sender {
   /** Times that reordering was seen. */
   get reorderings(): number {
     return this.#rack.reorderings;
+  }
+
+  /** Times that the peer has told of something that came twice (RFC 2883). */
+  get duplicates(): number {
+    return this.#duplicates;
   }
 
   /** Bytes sent for the first time. */
@@ -873,6 +879,7 @@ export class Sender {
     this.#host.count(old ? "TCPDSACKRecv" : "TCPDSACKOfoRecv");
     heard.twice(this.#repeats?.twice(left, right) ?? 0);
     if (heard.duplicate === 0) this.#host.count("TCPDSACKIgnoredDubious");
+    this.#duplicates++;
   }
 
   #tell(before: number, lost: number, prior: number, now: Micros): void {

@@ -162,6 +162,8 @@ export class Subflow implements SubflowView {
   // Figures.
   #segmentsIn = 0;
   #lastReceived: Micros = 0;
+  #withData = 0;
+  #outOfOrder = 0;
 
   /** Makes a closed subflow: `open` or `accept` begins. */
   constructor(host: SubflowHost, level: DataLevel, options: SubflowOptions) {
@@ -356,6 +358,16 @@ export class Subflow implements SubflowView {
   /** Segments that came. */
   get segmentsIn(): number {
     return this.#segmentsIn;
+  }
+
+  /** Those of them whose payload was taken. */
+  get dataSegmentsIn(): number {
+    return this.#withData;
+  }
+
+  /** Those of them that came above something missing. */
+  get outOfOrder(): number {
+    return this.#outOfOrder;
   }
 
   /** It has brought something to either end. */
@@ -717,6 +729,7 @@ export class Subflow implements SubflowView {
   /** Places the payload in `rx`, data offsets below `limit` only; SEGMENT_* bits. */
   place(limit: number, now: Micros): number {
     this.#lastReceived = now;
+    this.#withData++;
     if (this.ecn.receives) this.#hearMark(now);
     return this.receiver.place(this.#seq, limit);
   }
@@ -745,7 +758,10 @@ export class Subflow implements SubflowView {
       this.acks.need();
       return;
     }
-    if (bits & SEGMENT_GAP) this.#host.count("TCPOFOQueue");
+    if (bits & SEGMENT_GAP) {
+      this.#outOfOrder++;
+      this.#host.count("TCPOFOQueue");
+    }
     if (bits & SEGMENT_DUPLICATE) {
       this.#cameAgain(this.receiver.duplicateFrom, this.receiver.duplicateTo, now);
     }

@@ -3,8 +3,10 @@ import { describe, it } from "@std/testing/bdd";
 import { reno } from "../../cc/mod.ts";
 import { fullMesh } from "../../pm/mod.ts";
 import { minRtt } from "../../sched/mod.ts";
-import { emulate } from "../../core/net/emulate.ts";
-import { connectionInfo } from "../../core/net/info.ts";
+import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
+import { gatherPacket } from "../../core/link/sim/elements/packet.ts";
+import { emulate, type PathOptions } from "../../core/net/emulate.ts";
+import { connectionInfo, type TcpInfo } from "../../core/net/info.ts";
 import { provideDefaults } from "../../core/net/policies.ts";
 import { fakePair } from "../support/fake_hosts.ts";
 
@@ -73,6 +75,53 @@ describe("conn.info()", () => {
     assertEquals(first!.tcp.last_data_sent >= 1000, true);
     const carried = first!.tcp.bytes_acked + second!.tcp.bytes_acked;
     assert(carried >= size && first!.tcp.bytes_acked > 0 && second!.tcp.bytes_acked > 0);
+  });
+
+  it("tells of loss, reordering, copies and marks as the kernel does, and of nothing where nothing was", async () => {
+    const figures = async (paths: PathOptions): Promise<[TcpInfo, TcpInfo]> => {
+      await using net = emulate({ paths: { a: paths }, tcp: { ecn: "request" } });
+      using listener = net.server.listen({ port: 80 });
+      using conn = await net.client.connect({ hostname: "server", port: 80 });
+      using peer = await listener.accept();
+      const writing = (async () => {
+        await conn.write(new Uint8Array(1e6));
+        await conn.closeWrite();
+      })();
+      let received = 0;
+      for await (const piece of peer.readable) received += piece.length;
+      await writing;
+      assertEquals(received, 1e6);
+      await net.sleep("1 s");
+      return [conn.info().subflows[0]!.tcp, peer.info().subflows[0]!.tcp];
+    };
+    const path = { rate: "10 Mbit/s", delay: "10 ms", queue: 1000 } as const;
+    const [sent, got] = await figures(path);
+    assertEquals([sent.delivered_ce, sent.dsack_dups, got.rcv_ooopack], [0, 0, 0]);
+    assertEquals([got.data_segs_in, sent.data_segs_in, got.data_segs_out], [
+      sent.data_segs_out,
+      0,
+      0,
+    ]);
+    assert(got.rcv_mss > 1400 && sent.rcv_mss === 536, `${got.rcv_mss}`);
+    const least = Math.floor(1e6 / sent.snd_mss);
+    assert(sent.data_segs_out >= least && sent.delivered >= least, `${sent.delivered}`);
+    const [lost, hole] = await figures({ ...path, loss: 0.02 });
+    assert(hole.rcv_ooopack > 0 && lost.data_segs_out > hole.data_segs_in);
+    const copies: ElementFactory = {
+      name: "copies",
+      create: (context, output) => ({
+        push(packet) {
+          context.complete(packet);
+          const { address, length } = packet;
+          const copy = gatherPacket(address, length, address, 0, address, 0);
+          output(packet);
+          if (copy !== null) output(copy);
+        },
+      }),
+    };
+    assert((await figures({ ...path, elements: [copies] }))[0].dsack_dups > 0);
+    const [marked] = await figures({ ...path, queue: { packets: 1000, mark: 10 } });
+    assert(marked.delivered_ce > 0 && marked.delivered_ce < marked.delivered);
   });
 
   it("wraps data sequence numbers at 64 bits", async () => {
