@@ -42,6 +42,7 @@ export const RX_IP = 68; // address of the IP header
 export const RX_TRANSPORT = 69; // address of the TCP or ICMP header
 export const RX_TOTAL = 70; // bytes from RX_IP to the end of the packet
 export const RX_FLOW = 71; // value of the flow that it belongs to, 0 for none
+export const RX_FAST_OPEN = 72; // address of the Fast Open option (its kind octet), where OPTION_FAST_OPEN says that there is one
 
 // What `header_build` writes.
 export const TX_SEQ = 80;
@@ -96,6 +97,7 @@ export const OPTION_MPTCP = 32; // any MPTCP option; in TX: TX_RAW
 export const OPTION_DSS = 64; // a well-formed DSS
 export const OPTION_MALFORMED = 128; // an MPTCP option of wrong length was left out
 export const OPTION_RARE = 256; // a well-formed MPTCP option other than DSS
+export const OPTION_FAST_OPEN = 512; // of a SYN or SYN/ACK; received only
 
 // DSS flags (RFC 8684 §3.3).
 export const DSS_DATA_ACK = 1;

@@ -15,6 +15,7 @@ import {
 } from "../wire/mptcp.ts";
 import { rx } from "../wire/segment.ts";
 import { startFallback } from "./fallback.ts";
+import { fastOpenAnswered } from "./fast_open.ts";
 import type { FlowPlan } from "./host.ts";
 import { joinHmac, sameHmac } from "./keys.ts";
 import type { MetaSocket } from "./meta_socket.ts";
@@ -182,8 +183,11 @@ function judgeThirdAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean
 
 /** A subflow may carry data. */
 export function subflowJoined(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  if (subflow.sender.controlled) return;
+  const early = subflow.sender.controlled;
+  if (early && subflow.join) return;
+  if (!subflow.join) fastOpenAnswered(meta, subflow, now);
   subflow.output.resize();
   if (meta.fallback) startFallback(meta, subflow, now);
-  meta.joined(subflow);
+  if (early) meta.proved(subflow);
+  else meta.joined(subflow);
 }

@@ -29,6 +29,26 @@ export interface FlowNumbers {
   readonly timestampOffset: number;
 }
 
+/** What a client may put into a SYN (RFC 7413 §4.1.3). */
+export interface FastOpenOffer {
+  /** The server's cookie; empty: there is none, and it may be asked for one. */
+  readonly cookie: Uint8Array;
+  /** The server's MSS as it came with the cookie; 0: unknown. */
+  readonly mss: number;
+}
+
+/** What a host remembers of Fast Open with servers. */
+export interface FastOpenMemory {
+  /** What may go into a SYN from `local` to `remote`; null: nothing of Fast Open for now. */
+  offer(local: Endpoint, remote: Endpoint, now: Micros): FastOpenOffer | null;
+  /** A cookie has come. */
+  learned(local: Endpoint, remote: Endpoint, cookie: Uint8Array, mss: number): void;
+  /** Data in a SYN were acknowledged. */
+  worked(local: Endpoint, remote: Endpoint): void;
+  /** Neither has come in answer to a SYN that asked for it: it is not tried again for a while. */
+  failed(local: Endpoint, remote: Endpoint, now: Micros): void;
+}
+
 /** Services of the host to its connections. */
 export interface ConnectionHost extends SubflowHost {
   /** Time of the batch in hand. */
@@ -55,6 +75,8 @@ export interface ConnectionHost extends SubflowHost {
   swallows(address: string): boolean;
   /** Only a SYN without MP_CAPABLE was answered from `address`. */
   swallowed(address: string): void;
+  /** What it remembers of Fast Open. */
+  readonly fastOpens: FastOpenMemory;
   /** Finds link and free local port for a path; null when there is none. */
   planFlow(spec: Pick<PathSpec, "local" | "remote">, dscp: number): FlowPlan | null;
   /** Enters a subflow of `connection` into the demultiplexer; false when it is full or taken. */
@@ -73,6 +95,8 @@ export interface ConnectionHost extends SubflowHost {
   mayOpen(connection: MetaSocket): boolean;
   /** Its passive open is complete: a listener may give it out. */
   opened(connection: MetaSocket): void;
+  /** A connection that was given out before its third ACK has got that, or has ended before; `reset`: by a RST. */
+  proved(connection: MetaSocket, reset: boolean): void;
   /** Calls back at `time`; the result cancels. */
   at(time: Micros, callback: () => void): () => void;
   /** Calls back when a packet comes from `address` that belongs to no flow; the result cancels. */

@@ -45,7 +45,7 @@ import { Figures } from "./figures.ts";
 import { HOLD_LENGTH, Holding } from "./holding.ts";
 import { Keys } from "./keys.ts";
 import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts";
-import { type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
+import { EARLY, type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
 import { PathTransportOf } from "./paths.ts";
 import { CLOSE_TIMEOUT, CLOSED_PATIENCE, Patience } from "./patience.ts";
 import { ReceiveQueue } from "./receive_queue.ts";
@@ -54,6 +54,8 @@ import { SendQueue } from "./send_queue.ts";
 
 /** How long a write waits that the host has no memory for. */
 const MEMORY_WAIT: Micros = 10e3;
+
+const NOTHING = new Uint8Array();
 
 /** What the observer is to hear at the end of a batch, as bits. */
 const TELL_ESTABLISHED = 1;
@@ -111,6 +113,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #lowWater: number;
   /** The last write was not taken whole. */
   #writerWaits = false;
+  /** First data whose way is known when the SYN is answered: nothing is written before them. Null: none wait. */
+  #first: Uint8Array | null = null;
+  #begunWith = 0;
   /** A write found no memory, and nothing is out whose acknowledgement would tell of some. */
   #waitsForMemory = false;
   /** The application has called close(). */
@@ -246,7 +251,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   get mappingFlags(): number {
-    return this.#mode === MPTCP ? this.#mapping : 0;
+    return this.#mode === MPTCP || this.#mode === EARLY ? this.#mapping : 0;
   }
 
   get dataAckFlags(): number {
@@ -276,7 +281,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Plain TCP, or as good as that (RFC 8684 §3.7). */
   get fallback(): boolean {
-    return this.#mode !== MPTCP && this.#mode !== OFFERED;
+    return this.#mode !== MPTCP && this.#mode !== OFFERED && this.#mode !== EARLY;
   }
 
   /** A join was established: the peer knows of it. */
@@ -292,6 +297,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** The first subflow is or was established. */
   get established(): boolean {
     return this.#subflowsTotal > 0;
+  }
+
+  /** Joins to it can be judged: the peer's key is known, or will not be. */
+  get joinable(): boolean {
+    return this.established && this.#mode !== EARLY;
   }
 
   /** Nothing more will come or go. */
@@ -374,7 +384,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Bytes received in order. */
   get bytesReceived(): number {
-    return this.receiveQueue.next - 1;
+    return this.receiveQueue.earlyBytes + this.receiveQueue.next - 1;
   }
 
   /** Subflows that were ever established. */
@@ -446,7 +456,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Bytes that write() would take now. */
   get writeRoom(): number {
-    return this.over ? 0 : this.sendQueue.room;
+    return this.over || this.#first !== null ? 0 : this.sendQueue.room;
   }
 
   /** Gives up what waits for an answer when nothing has come from the peer for `timeout` (RFC 9293 §3.8.3: R2 is the application's to set). */
@@ -463,13 +473,38 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (source.length - from > sendQueue.room && sendQueue.resizable) {
       sendQueue.resize(windowsAsk(this.subflows));
     }
-    const taken = this.over ? 0 : sendQueue.write(source, from);
+    const taken = this.over || this.#first !== null ? 0 : sendQueue.write(source, from);
     this.#writerWaits = from + taken < source.length;
     const released = holding.corked && !cork;
     if (holding.corked !== cork) holding.cork(cork);
     if (taken > 0 || released) this.dirty();
     if (taken === 0 && from < source.length && this.writeRoom > 0) this.#awaitMemory(now);
     return taken;
+  }
+
+  /** Bytes of its first data, which were given when it was opened, that it has taken. */
+  get begunWith(): number {
+    return this.#begunWith;
+  }
+
+  /** It has taken so many. */
+  beginWith(bytes: number): void {
+    this.#begunWith = bytes;
+  }
+
+  /** The SYN has the first data with it: what is written has to wait for its answer. */
+  awaitSyn(): void {
+    this.#first = NOTHING;
+  }
+
+  /** The SYN is answered: `rest` was not acknowledged with it, and goes before all else. */
+  writeFirst(rest: Uint8Array, now: Micros): void {
+    if (this.over) return;
+    const taken = this.sendQueue.write(rest, 0);
+    this.#first = taken < rest.length ? rest.subarray(taken) : null;
+    if (this.#first === null) this.#tell |= TELL_WRITABLE;
+    else this.host.at(now + MEMORY_WAIT, () => this.writeFirst(this.#first!, this.host.now));
+    this.dirty();
   }
 
   /** The host has no memory for a write: the writer is told with the next acknowledgement, and where none is due, a little later. */
@@ -702,6 +737,22 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.host.probe?.modeChanged(this.host.now, this.id, "mptcp");
   }
 
+  /** A server's SYN has brought data with a good cookie: they are the application's (RFC 7413 §4.2.2), and the connection with them. */
+  takeEarly(data: Uint8Array): void {
+    if (!this.fallback) this.#mode = EARLY;
+    if (data.length === 0) return;
+    this.receiveQueue.takeEarly(data);
+    this.#tell |= TELL_READABLE;
+  }
+
+  /** The third ACK of a connection that was given out before it has come. */
+  proved(subflow: Subflow): void {
+    this.host.proved(this, false);
+    this.#pathsDue ||= this.#mode === MPTCP;
+    if (this.#keepAlive !== null) subflow.keepAlive(this.#keepAlive, this.host.now);
+    this.dirty();
+  }
+
   /** The peer's numbers have eight octets: so have our DATA_ACKs from now on (RFC 8684 §3.3.2). */
   lengthenAcks(): void {
     if (this.#longAcks) return;
@@ -733,7 +784,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   leaveMptcp(mode: Mode, subflow: Subflow, reason: number, now: Micros): void {
     if (this.capable) this.host.releaseToken(this.keys.token);
     this.#mode = mode;
-    if (mode.kind !== "offered") this.host.probe?.modeChanged(now, this.id, mode.kind);
+    if (mode.kind !== "offered" && mode.kind !== "early") {
+      this.host.probe?.modeChanged(now, this.id, mode.kind);
+    }
     this.paths.settle();
     for (const other of this.attempts) if (other !== subflow) this.reset(other, reason, now);
     this.sendQueue.again.release(Infinity);
@@ -747,7 +800,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** A subflow is established: it gets its congestion controller and is offered to the scheduler. */
   joined(subflow: Subflow): void {
     subflow.control(this.#congestion.join(subflow), this.host.now);
-    if (this.#keepAlive !== null) subflow.keepAlive(this.#keepAlive, this.host.now);
+    if (this.#keepAlive !== null && !subflow.early) {
+      subflow.keepAlive(this.#keepAlive, this.host.now);
+    }
     const subflows = this.subflows as Subflow[];
     let i = subflows.length;
     while (i > 0 && subflows[i - 1]!.path > subflow.path) i--;
@@ -1034,7 +1089,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** MP_FASTCLOSE as RSTs on every subflow (RFC 8684 §3.5, option R). */
   abortWith(code: NetworkCode | null, now: Micros, reason: EndReason | null = null): void {
     if (this.over) return;
-    if (!this.fallback && this.established) {
+    if (!this.fallback && this.#mode !== EARLY && this.established) {
       // First of all, so that no path is opened in place of those that end.
       this.#finish(code, reason);
       this.host.count("MPFastcloseTx");

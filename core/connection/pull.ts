@@ -334,7 +334,8 @@ function sendDataFin(meta: MetaSocket, now: Micros): boolean {
   let best: Subflow | null = null;
   for (let i = 0; i < meta.subflows.length; i++) {
     const subflow = meta.subflows[i]!;
-    if (!subflow.usable || subflow.outlet.blocked) continue;
+    // Before the third ACK there is no DATA_ACK of it.
+    if (!subflow.usable || subflow.early || subflow.outlet.blocked) continue;
     if (
       best === null || (best.stale && !subflow.stale) ||
       (best.stale === subflow.stale && subflow.srtt < best.srtt)

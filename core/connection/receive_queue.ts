@@ -38,6 +38,9 @@ export class ReceiveQueue {
   #theirs: PeerEnd = OPEN_END;
   #freed = false;
   #lastNext = 1;
+  /** What came with the SYN and nobody has read; it lies before the data sequence space. */
+  #early: Uint8Array | null = null;
+  #earlyBytes = 0;
 
   /**
    * @param host The host's handle in WebAssembly memory.
@@ -104,7 +107,7 @@ export class ReceiveQueue {
 
   /** Bytes in order that nobody has read. */
   get readable(): number {
-    return this.next - this.read;
+    return this.next - this.read + (this.#early === null ? 0 : this.#early.length);
   }
 
   /** The peer's direction. */
@@ -143,11 +146,23 @@ export class ReceiveQueue {
     this.#theirs = { kind: "reached", fin: this.next };
   }
 
+  /** Bytes that came with the SYN (RFC 7413). */
+  get earlyBytes(): number {
+    return this.#earlyBytes;
+  }
+
+  /** Data have come with the SYN, before all others. */
+  takeEarly(bytes: Uint8Array): void {
+    this.#early = bytes;
+    this.#earlyBytes = bytes.length;
+  }
+
   /** Moves bytes that are in order into `target`; returns how many. */
   take(target: Uint8Array): number {
+    const before = this.#early === null ? 0 : this.#readEarly(target);
     let offset = this.read;
-    const bytes = Math.min(target.length, this.next - offset);
-    let done = 0;
+    const bytes = Math.min(target.length, before + this.next - offset);
+    let done = before;
     while (done < bytes) {
       const piece = Math.min(bytes - done, PAGE - (offset & (PAGE - 1)));
       const address = stream_at(this.stream, offset);
@@ -155,12 +170,21 @@ export class ReceiveQueue {
       done += piece;
       offset += piece;
     }
-    if (done > 0) stream_release(this.stream, offset);
+    if (done > before) stream_release(this.stream, offset);
     return done;
+  }
+
+  #readEarly(target: Uint8Array): number {
+    const early = this.#early!;
+    const bytes = Math.min(target.length, early.length);
+    target.set(early.subarray(0, bytes));
+    this.#early = bytes < early.length ? early.subarray(bytes) : null;
+    return bytes;
   }
 
   /** Drops what has come in order. */
   drop(): void {
+    this.#early = null;
     if (this.readable > 0) stream_release(this.stream, this.next);
   }
 
@@ -169,6 +193,7 @@ export class ReceiveQueue {
     if (this.#freed) return;
     this.#lastNext = this.next;
     this.#freed = true;
+    this.#early = null;
     stream_free(this.stream);
   }
 }

@@ -57,6 +57,7 @@ import {
   mayRepeatFin,
   probeBesideFin,
 } from "./fallback.ts";
+import { fastOpenUnanswered } from "./fast_open.ts";
 import type { EndReason, NetworkCode } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { checksumFailed, closesFast, handleOptions } from "./options.ts";
@@ -271,6 +272,8 @@ function bury(meta: MetaSocket, now: Micros): void {
 
 function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const reason = subflow.ended!;
+  fastOpenUnanswered(meta, subflow, now);
+  if (subflow.early) meta.host.proved(meta, reason === "reset");
   const established = meta.bury(subflow);
   // What moved data is worth another try soon.
   if (reason === "reset" && subflow.moved) meta.paths.moved(subflow);
@@ -289,7 +292,8 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const code = lost ? "NetworkUnreachable" : CODES[reason];
   const silent = reason === "timeout" || reason === "unreachable" || reason === "refused";
   const why = silent ? subflow.trouble ?? REASONS[reason] : REASONS[reason];
-  if (!meta.established || meta.fallback) {
+  // No join can be there, or come, before the third ACK.
+  if (!meta.established || meta.fallback || subflow.early) {
     const told = silent ? subflow.trouble : null;
     const unanswered = meta.established && reason === "timeout" ? "unanswered" : null;
     meta.endAll(code, now, told ?? unanswered);

@@ -16,6 +16,7 @@ import {
   TCP_SYN,
 } from "../../wasm/layout.ts";
 import { judgeSyn } from "../connection/establish.ts";
+import { openEarly } from "../connection/fast_open.ts";
 import { segmentArrived } from "../connection/settle.ts";
 import type { Micros } from "../plugin.ts";
 import type { TimeWait } from "../subflow/time_wait.ts";
@@ -23,6 +24,7 @@ import { formatAddress, isHostAddress } from "../wire/ip.ts";
 import { MP_JOIN, readMpJoin, RST_MPTCP } from "../wire/mptcp.ts";
 import type { PacketIn } from "../wire/packet.ts";
 import { rx } from "../wire/segment.ts";
+import { judgeFastOpen } from "./fast_open.ts";
 import type { Link } from "./link.ts";
 import { icmpArrived } from "./icmp.ts";
 import { planReply, refuse } from "./replies.ts";
@@ -170,7 +172,7 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
       return;
     }
     // Its third ACK, with the key that a join is judged by, is still to come: the SYN will be sent again.
-    if (!connection.established) return;
+    if (!connection.joinable) return;
     if (!renewed && joinWantsCookie(connection)) {
       answerJoin(stack, link, local, connection, join, now);
       return;
@@ -210,9 +212,15 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
     stack.count("ListenDrops");
     return;
   }
-  judgeSyn(opened.connection, opened.subflow, now);
-  opened.subflow.accept(now);
-  opened.connection.dirty();
+  const { connection: begun, subflow } = opened;
+  judgeSyn(begun, subflow, now);
+  const { reply, accepted } = judgeFastOpen(stack, listener, local.prefix.address, now);
+  subflow.accept(now, reply, accepted);
+  if (accepted) {
+    stack.listeners.begunEarly(listener, begun);
+    openEarly(begun, subflow);
+  }
+  begun.dirty();
 }
 
 /** Whether the SYN in `rx`, which somebody waits for, takes over a flow in TIME-WAIT. */

@@ -6,6 +6,7 @@
 import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Micros } from "../plugin.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
+import { FastOpenQueue } from "./fast_open.ts";
 
 /** Told when a connection waits to be accepted. */
 export interface ListenerObserver {
@@ -38,6 +39,8 @@ export class Listener {
   readonly tcp: TcpSettings;
   /** Connections between SYN and third ACK. */
   readonly halfOpen: Set<MetaSocket> = new Set();
+  /** Those that are given out before their third ACK. */
+  readonly fastOpens: FastOpenQueue;
   readonly #waiting: MetaSocket[] = [];
   readonly #backlog: number;
   readonly #synBacklog: number;
@@ -58,6 +61,7 @@ export class Listener {
     this.port = port;
     this.#backlog = backlog;
     this.#synBacklog = tcp.synBacklog ?? Math.min(backlog, MOST_HALF_OPEN);
+    this.fastOpens = new FastOpenQueue(tcp.fastOpenQueue ?? backlog);
     this.#observer = observer;
     this.#onClose = onClose;
     this.userTimeout = userTimeout;
@@ -120,6 +124,8 @@ export class Listener {
 export class Listeners {
   readonly #list: Listener[] = [];
   readonly #halfOpen = new Map<MetaSocket, Listener>();
+  /** Of those given out before their third ACK. */
+  readonly #early = new Map<MetaSocket, Listener>();
 
   /** The listener for a destination; the empty address asks for any. */
   find(address: string, port: number): Listener | undefined {
@@ -148,6 +154,20 @@ export class Listeners {
   begun(listener: Listener, connection: MetaSocket): void {
     listener.halfOpen.add(connection);
     this.#halfOpen.set(connection, listener);
+  }
+
+  /** It is to be given out before its third ACK. */
+  begunEarly(listener: Listener, connection: MetaSocket): void {
+    listener.fastOpens.begun();
+    this.#early.set(connection, listener);
+  }
+
+  /** That has come, or it has ended before; `reset`: by a RST. */
+  proved(connection: MetaSocket, reset: boolean, now: Micros): void {
+    const fastOpens = this.#early.get(connection)?.fastOpens;
+    this.#early.delete(connection);
+    if (reset) fastOpens?.reset(now);
+    else fastOpens?.over();
   }
 
   /** Whether it may be opened: where the queue of its listener is full it stays half-open. */

@@ -33,6 +33,7 @@ import type {
   MemoryLimits,
 } from "../connection/host.ts";
 import { firstSubflow } from "../connection/establish.ts";
+import { openFirst } from "../connection/fast_open.ts";
 import { MetaSocket } from "../connection/meta_socket.ts";
 import { deadlinesPassed, pass } from "../connection/settle.ts";
 import type { FaultReport } from "../guard/faults.ts";
@@ -50,6 +51,7 @@ import { type PacketIn, type PacketOut, packetOut } from "../wire/packet.ts";
 import { BlackHoles } from "./black_holes.ts";
 import { Counters, RateLimit } from "./counters.ts";
 import { demultiplex } from "./demux.ts";
+import { FastOpenCache, FastOpenCookies } from "./fast_open.ts";
 import { Flows } from "./flows.ts";
 import type { Link } from "./link.ts";
 import { DEFAULT_BACKLOG, type Listener, type ListenerObserver, Listeners } from "./listener.ts";
@@ -121,6 +123,8 @@ export class Stack implements ConnectionHost {
   readonly routes = new Routes();
   readonly strays = new Strays();
   readonly cookies: SynCookies;
+  readonly fastOpenCookies: FastOpenCookies;
+  readonly fastOpens = new FastOpenCache();
   /** Joins whose SYN/ACK was a cookie. */
   readonly joins = new JoinTable();
   readonly #blackHoles = new BlackHoles();
@@ -194,6 +198,7 @@ export class Stack implements ConnectionHost {
       this.experiments.timeWaits,
     );
     this.cookies = new SynCookies(this.wasm);
+    this.fastOpenCookies = new FastOpenCookies(this.wasm);
   }
 
   /** The time of the last call; set before a verb of a connection. */
@@ -312,7 +317,8 @@ export class Stack implements ConnectionHost {
   }
 
   /**
-   * Opens a connection; what becomes of it is told to the observer.
+   * Opens a connection; what becomes of it is told to the observer. It begins with `data`, of which `begunWith` of the result tells how many bytes it has
+   * taken.
    *
    * @throws {TypeError} an address is not one.
    * @throws {StackError} no route, or no port is left.
@@ -323,6 +329,7 @@ export class Stack implements ConnectionHost {
       readonly remote: Endpoint;
       readonly local?: Endpoint;
       readonly observer: ConnectionObserver;
+      readonly data?: Uint8Array;
       readonly policies?: Partial<Policies>;
       readonly tcp?: TcpSettings;
       readonly userTimeout?: Micros;
@@ -370,7 +377,7 @@ export class Stack implements ConnectionHost {
         }
         this.#live.add(connection);
         connection.begin(subflow);
-        subflow.open(now);
+        openFirst(connection, subflow, options.data ?? NO_DATA, now);
         connection.dirty();
         this.flush(now);
         return connection;
@@ -582,6 +589,10 @@ export class Stack implements ConnectionHost {
     this.listeners.opened(connection);
   }
 
+  proved(connection: MetaSocket, reset: boolean): void {
+    this.listeners.proved(connection, reset, this.now);
+  }
+
   /** Something was dropped as too many connections wait to be accepted. */
   overflow(): void {
     this.count("ListenOverflows");
@@ -628,6 +639,8 @@ export class Stack implements ConnectionHost {
 function empty(array: unknown[]): void {
   while (array.length > 0) array.pop();
 }
+
+const NO_DATA = new Uint8Array();
 
 const SILENT: ConnectionObserver = {
   onEstablished() {},

@@ -324,6 +324,12 @@ export class Channel implements ConnectionObserver {
     this.#flush();
   }
 
+  /** Writes what the connection has not taken of the data that it began with. */
+  async writeRest(data: Uint8Array): Promise<void> {
+    const { begunWith } = this.socket;
+    if (begunWith < data.length) await this.write(data.subarray(begunWith));
+  }
+
   /** Puts `source` into the send queue; resolves to its length when all of it is there. `cork`: its end waits for the write that follows. */
   write(source: Uint8Array, cork = false): Promise<number> {
     const refusal = this.#refusal("write to");

@@ -147,6 +147,11 @@ export interface ConnectOptions extends Policies, Waits {
    * @default the host's routes choose
    */
   readonly localAddress?: string;
+  /**
+   * The first bytes of the connection, as if written at once: connect() resolves when it is established and the last of them is in the send queue. With
+   * `tcp.fastOpen` they leave with the SYN as far as they fit, where the server has been met before; without, right after the handshake.
+   */
+  readonly data?: Uint8Array;
   /** Ends the attempt with its reason; afterwards it aborts the connection. */
   readonly signal?: AbortSignal;
   /**
@@ -343,6 +348,12 @@ export class Host implements AsyncDisposable {
         }`,
       );
     }
+    const { data } = options;
+    if (data !== undefined && !(data instanceof Uint8Array)) {
+      throw new TypeError(
+        `Cannot connect as 'data' must be a Uint8Array: current value is ${describe(data)}`,
+      );
+    }
     const local = localAddress === undefined ? undefined : checkAddress(localAddress, "connect");
     const policies = namedPolicies(options);
     const waits = checkWaits(options, "connect");
@@ -354,11 +365,13 @@ export class Host implements AsyncDisposable {
       ...waits.core,
       tcp,
       policies,
+      ...(data === undefined ? {} : { data }),
     };
     const attempt = { hostname, port, choices, signal, channel: null, late: null };
     const channel = limit === undefined
       ? await this.#attempt(attempt)
       : await this.#within(limit, attempt);
+    if (data !== undefined) await channel.writeRest(data);
     return makeConn(channel, waits.linger ?? this.#linger);
   }
 

@@ -12,8 +12,8 @@ export interface InfoSource extends
     | "bytesReceived"
     | "dataRcvNxt"
     | "dataUna"
-    | "established"
     | "fallback"
+    | "joinable"
     | "subflowsTotal"
     | "tail"
   > {
@@ -92,7 +92,7 @@ export interface TcpInfo {
   readonly retransmits: number;
   /** The same. */
   readonly backoff: number;
-  /** 1 timestamps, 2 SACK, 4 window scale, 8 ECN was agreed on, 16 something has come that the peer lets routers mark. */
+  /** 1 timestamps, 2 SACK, 4 window scale, 8 ECN was agreed on, 16 something has come that the peer lets routers mark, 32 data were acknowledged with their SYN. */
   readonly options: number;
   /** Shift of the peer's windows. */
   readonly snd_wscale: number;
@@ -233,7 +233,8 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     retransmits: rtt.timeouts,
     backoff: rtt.backedOff,
     options: (subflow.timestamps.on ? 1 : 0) | (output.sackPermitted ? 2 : 0) |
-      (output.scaled ? 4 : 0) | (ecn.sends ? 8 : 0) | (ecn.seen ? 16 : 0),
+      (output.scaled ? 4 : 0) | (ecn.sends ? 8 : 0) | (ecn.seen ? 16 : 0) |
+      (subflow.fastOpened ? 32 : 0),
     snd_wscale: window.scale,
     rcv_wscale: output.scale,
     rto: Math.round(rtt.base),
@@ -255,7 +256,7 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     rcv_space: socket.receiveQueue.space,
     total_retrans: sender.retransmits,
     pacing_rate: Math.round(subflow.pacingRate),
-    bytes_acked: Math.max(0, board.una - 1),
+    bytes_acked: Math.max(0, board.una - 1) + Math.max(0, subflow.fastOpen?.acked ?? 0),
     bytes_received: subflow.bytesReceived,
     segs_out: output.segments,
     segs_in: subflow.segmentsIn,
@@ -279,7 +280,7 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
 /** Collects the figures of a connection. */
 export function connectionInfo(socket: InfoSource, now: Micros): ConnInfo {
   const { figures, keys, paths, receiveQueue, sendQueue } = socket;
-  const remoteKey = socket.established && !socket.fallback;
+  const remoteKey = socket.joinable && !socket.fallback;
   return {
     mptcp: {
       subflows: Math.max(0, socket.subflows.length - 1),

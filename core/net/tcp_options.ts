@@ -149,6 +149,50 @@ export interface TcpOptions {
    */
   readonly tlp?: boolean;
   /**
+   * TCP Fast Open (RFC 7413), in plain TCP and in MPTCP (RFC 8684 appendix B): the first data travel with the SYN, and are with the server's application half
+   * a round trip after connect() was called.
+   *
+   * - Of connect(): `data` leaves with the SYN, as far as one segment takes it, where the host has a cookie of the server; else it asks for one, for the next
+   *   connection. Where a server or a path takes no such SYN it is left alone for a minute, twice as long each time after that.
+   * - Of listen(): gives out cookies, good for 12 to 24 hours. accept() gives a connection whose SYN has a good one before its handshake is over. SYNs that
+   *   are answered by cookies of the other kind (`synCookies`) have their data dropped, and sent again.
+   *
+   * A SYN that the network doubles, and whose second copy comes late, is a connection of its own with the same data: "a client that cannot handle receiving
+   * the same SYN data more than once MUST NOT enable TFO" (RFC 7413 §6.1). So only for requests that may be done twice. Not for what a stranger must not be
+   * able to ask for: the cookie shows an address, and nothing else.
+   *
+   * @example The second connection sends its request with the SYN
+   * ```ts
+   * import { emulate } from "@mptcp/mptcp";
+   * import { assert, assertEquals } from "@std/assert";
+   *
+   * await using net = emulate({ paths: { lan: { rate: "20 Mbit/s", delay: "50 ms" } } });
+   * const tcp = { fastOpen: true };
+   * using listener = net.server.listen({ port: 80, tcp });
+   * const data = new TextEncoder().encode("GET /");
+   * for (const wait of [150, 50]) {
+   *   const start = net.now;
+   *   const connecting = net.client.connect({ hostname: "server", port: 80, data, tcp });
+   *   using peer = await listener.accept();
+   *   const request = new Uint8Array(data.length);
+   *   assertEquals(await peer.read(request), data.length);
+   *   assertEquals(request, data);
+   *   assert(net.now - start < wait * 1000 + 2000, "a round trip less the second time");
+   *   using _conn = await connecting;
+   * }
+   * ```
+   *
+   * @default {false}
+   */
+  readonly fastOpen?: boolean;
+  /**
+   * Of a listener: most connections that are given out before their third ACK, those included which were reset in the last minute, 1 to 65535. Above it no
+   * data are taken with a SYN, and no cookies given out (RFC 7413 §4.2, PendingFastOpenRequests), as Linux's TCP_FASTOPEN.
+   *
+   * @default {the `backlog`}
+   */
+  readonly fastOpenQueue?: number;
+  /**
    * Sends two new segments after a retransmission timeout, before more is sent again (RFC 5682, F-RTO): where the path was only slow, what they tell takes
    * the timeout back.
    *
@@ -231,6 +275,8 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   maxSegment: true,
   synRetries: true,
   tlp: true,
+  fastOpen: true,
+  fastOpenQueue: true,
   frto: true,
   timestamps: true,
   undo: true,
@@ -273,6 +319,9 @@ export function tcpSettings(
     maxSegment: integer(verb, "maxSegment", options.maxSegment, 88, 65495) ?? base.maxSegment,
     synRetries: integer(verb, "synRetries", options.synRetries, 0, 127) ?? base.synRetries,
     tlp: flag(verb, "tlp", options.tlp) ?? base.tlp,
+    fastOpen: flag(verb, "fastOpen", options.fastOpen) ?? base.fastOpen,
+    fastOpenQueue: count(verb, "fastOpenQueue", options.fastOpenQueue, 65535) ??
+      base.fastOpenQueue,
     frto: flag(verb, "frto", options.frto) ?? base.frto,
     timestamps: flag(verb, "timestamps", options.timestamps) ?? base.timestamps,
     undo: flag(verb, "undo", options.undo) ?? base.undo,

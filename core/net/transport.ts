@@ -23,6 +23,7 @@ export interface TransportSocket extends
     MetaSocket,
     | "abort"
     | "atEnd"
+    | "begunWith"
     | "close"
     | "closed"
     | "code"
@@ -76,6 +77,8 @@ export interface TransportConnectOptions {
   readonly tcp?: TcpSettings;
   /** Who is told. */
   readonly observer: ConnectionObserver;
+  /** Its first data; `begunWith` of the socket tells how many bytes are taken. */
+  readonly data?: Uint8Array;
   /** Plugins of this connection in place of the host's. */
   readonly policies?: {
     readonly scheduler?: SchedulerPlugin;

@@ -4,6 +4,7 @@ import { TCP_ACK, TCP_SYN } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
 import type { Key } from "../wire/mptcp.ts";
 import type { Draft } from "../wire/segment.ts";
+import type { FastOpen } from "./fast_open.ts";
 import { DEFAULT_SETTINGS } from "./settings.ts";
 
 /** A join gives up sooner: other paths carry the data. */
@@ -71,6 +72,7 @@ export class Handshake {
   #copiedAt: Micros = -Infinity;
   #copies = 0;
   #ackOwed = false;
+  #fastOpen: FastOpen | null = null;
   /** The SYN that is answered has asked for MPTCP. */
   #asked = true;
 
@@ -113,6 +115,16 @@ export class Handshake {
   /** Whether it is given up rather than sent again. */
   get exhausted(): boolean {
     return this.#sends > this.#retries;
+  }
+
+  /** The Fast Open of what is sent now: what goes again has neither data nor the option, as a path may have swallowed it for these (RFC 7413 §4.2.2). */
+  get fastOpen(): FastOpen | null {
+    return this.#sends === 0 ? this.#fastOpen : null;
+  }
+
+  /** The first SYN, or SYN/ACK, has what `fastOpen` says. */
+  carry(fastOpen: FastOpen | null): void {
+    this.#fastOpen = fastOpen;
   }
 
   /** The peer has told more, or that there is no MPTCP. */

@@ -9,6 +9,8 @@ import type { Outlet, PathMemory } from "./shared.ts";
 const HEADERS = { 4: 40, 6: 60 } as const;
 /** MSS of a peer that names none (RFC 9293 §3.7.1). */
 export const DEFAULT_MSS = { 4: 536, 6: 1220 } as const;
+/** Largest packet of Ethernet. */
+const ETHERNET = 1500;
 /** A few octets of MSS would make a header cost more than its data, and would not hold 40 octets of options. */
 const LEAST_SEGMENT = 64;
 
@@ -86,6 +88,16 @@ export class Mtu {
   /** Payload of the segments that are sent when larger ones are lost and small ones are not; 0: there are none that are smaller. */
   get refuge(): number {
     return this.#refuge;
+  }
+
+  /**
+   * Most bytes of options and data in a SYN to a peer that has named `mss` before; 0: it has not. No more than an MSS of Ethernet: a larger packet may be cut
+   * in pieces, or confuse a middlebox (RFC 7413 §4.1.3).
+   */
+  inSyn(mss: number, now: Micros): number {
+    const path = this.#memory.known(now)?.mtu ?? Infinity;
+    const most = Math.min(path, ETHERNET) - this.headers;
+    return Math.min(mss || DEFAULT_MSS[this.#family], this.local, most);
   }
 
   /** Takes the MSS option of a SYN; undefined when it had none, which is also what 0 means: nobody can ask for that. */

@@ -1,6 +1,14 @@
 /** Builds and sends every segment of one subflow: data, acknowledgements, SYN, FIN, RST, each with the options that have room (RFC 9293 §3.10.7.4, RFC 8684 §3.3). */
 
-import { dss_checksum, header_build, stream_at, sum, sum_join } from "../../wasm/mod.ts";
+import {
+  dss_checksum,
+  header_build,
+  memory_alloc,
+  stream_at,
+  sum,
+  sum_join,
+  u8,
+} from "../../wasm/mod.ts";
 import {
   DSS_DATA_ACK,
   DSS_DATA_FIN,
@@ -19,6 +27,7 @@ import {
   type OptionPlan,
   type OptionWish,
   planOptions,
+  synFits,
   TIMESTAMPS_SIZE,
 } from "../wire/option_space.ts";
 import { inOnePiece } from "../wire/packet.ts";
@@ -27,6 +36,7 @@ import { dsnWords, toWire } from "../wire/seq.ts";
 import type { Acks } from "./acks.ts";
 import { type Deadlines, type SubflowTimer, TIMER_ACK } from "./deadlines.ts";
 import { type Ecn, ECT_0 } from "./ecn.ts";
+import type { FastOpen } from "./fast_open.ts";
 import type { Handshake } from "./handshake.ts";
 import type { Mtu } from "./mtu.ts";
 import type { Receiver } from "./receiver.ts";
@@ -46,6 +56,11 @@ const wish: OptionWish = {
   raw: 0,
 };
 const plan: OptionPlan = { timestamps: false, dss: 0, sack: 0, size: 0 };
+
+/** Most bytes in a SYN: an MSS of Ethernet. */
+const MOST_SYN_DATA = 1500;
+/** Where they lie while it is built; made for the first. */
+let synData = 0;
 
 /** What the segments of a subflow are built from. */
 export interface OutputParts {
@@ -74,7 +89,7 @@ export class Output {
   readonly #level: DataLevel;
   readonly #outlet: Outlet;
   readonly #key: number;
-  readonly #iss: number;
+  #iss: number;
   readonly #timestamps: Timestamps;
   readonly #receiver: Receiver;
   readonly #acks: Acks;
@@ -146,6 +161,11 @@ export class Output {
     this.#scaled &&= scaled;
   }
 
+  /** `bytes` in our SYN are acknowledged: offset 1 is the byte behind them (RFC 8684 appendix B.2). */
+  passOver(bytes: number): void {
+    this.#iss = (this.#iss + bytes) | 0;
+  }
+
   /** The options of data have changed: so has the payload of a full segment. */
   resize(): void {
     const { mappingFlags, dataAckFlags, dssChecksum } = this.#level;
@@ -160,7 +180,11 @@ export class Output {
     const level = this.#level;
     const answer = (flags & TCP_ACK) !== 0;
     flags |= this.#ecn.opens(flags, handshake.sends);
-    handshake.write(tx.begin(), flags, (name) => this.#host.count(name));
+    const { fastOpen } = handshake;
+    const draft = tx.begin();
+    if (fastOpen !== null) draft.fastOpen(fastOpen.cookie);
+    handshake.write(draft, flags, (name) => this.#host.count(name));
+    if (!synFits(tx.optionLength, this.#timestamps.on)) this.#timestamps.leaveOut();
     // The window of a SYN is never scaled (RFC 7323 §2.2).
     const window = Math.min(65535, level.receiveWindow);
     tx.header(this.#iss, answer ? toWire(1, this.#receiver.irs) : 0, flags, window);
@@ -170,13 +194,27 @@ export class Output {
     }
     plan.dss = plan.sack = 0;
     tx.plan(plan);
-    this.#empty();
+    const length = fastOpen === null || answer ? 0 : this.#synData(fastOpen);
+    if (length === 0) this.#empty();
     const left = this.#outlet.send(this.#host.out);
     this.#segments++;
     if (!left || this.#host.probe === null) return;
     const { id } = level;
     const ack = answer ? 1 : 0;
-    this.#host.probe.segmentSent(now, id, this.path, 0, 0, flags, ack, window, -1, 0);
+    this.#host.probe.segmentSent(now, id, this.path, 0, length, flags, ack, window, -1, 0);
+  }
+
+  /** Builds a SYN with data in front of those of the send queue; returns how many bytes. */
+  #synData({ syn, inSyn }: FastOpen): number {
+    if (inSyn === 0) return 0;
+    synData ||= memory_alloc(MOST_SYN_DATA);
+    u8.set(syn, synData);
+    const { out } = this.#host;
+    inOnePiece(out, 0);
+    out.a = synData;
+    out.aLength = inSyn;
+    tx.build(this.#key, out, this.#outlet.checksumMode);
+    return inSyn;
   }
 
   /** The third ACK with the option that belongs to it; false when the link is full. */

@@ -25,6 +25,7 @@ import { rx } from "../wire/segment.ts";
 /** The receiving side of one subflow. Sequence numbers are offsets from the peer's initial one. */
 export class Receiver {
   #irs = 0;
+  #early = 0;
   /** Handle, and the record as index of f64; 0 before `start` and after `free`. */
   #handle = 0;
   #record = 0;
@@ -42,9 +43,19 @@ export class Receiver {
   #mapSsn = -1;
   #mapLength = -1;
 
-  /** Initial sequence number of the peer (IRS). */
+  /** What offsets count from: the peer's initial sequence number (IRS), and behind data that its SYN has brought. */
   get irs(): number {
     return this.#irs;
+  }
+
+  /** Bytes that the peer's SYN has brought (RFC 7413). */
+  get early(): number {
+    return this.#early;
+  }
+
+  /** Sequence number of its SYN, as on the wire. */
+  get syn(): number {
+    return (this.#irs - this.#early) | 0;
   }
 
   /** Whether it takes data. */
@@ -59,7 +70,7 @@ export class Receiver {
 
   /** Bytes received in order. */
   get bytes(): number {
-    return Math.max(0, this.end - 1);
+    return this.#early + Math.max(0, this.end - 1);
   }
 
   /** End of the payload in order: RCV.NXT without the peer's FIN. */
@@ -96,6 +107,12 @@ export class Receiver {
   begin(irs: number): void {
     this.#irs = irs;
     this.#next = 1;
+  }
+
+  /** `bytes` in the peer's SYN are taken: offset 1 is the byte behind them (RFC 8684 appendix B.2). */
+  takeEarly(bytes: number): void {
+    this.#irs = (this.#irs + bytes) | 0;
+    this.#early = bytes;
   }
 
   /** Makes the receiver that fills `stream`; false when there is no memory for it. */

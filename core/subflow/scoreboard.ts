@@ -122,7 +122,7 @@ export class Scoreboard {
 
   /** The SYN was sent: it takes sequence offset 0. */
   synSent(): void {
-    this.#nxt = 1;
+    if (this.#nxt === 0) this.#nxt = 1;
   }
 
   /** The SYN was acknowledged. */

@@ -105,7 +105,7 @@ export class Sender {
   readonly #tlp = new Tlp();
   /** Null when nobody watches. */
   readonly #witness: Witness | null;
-  readonly #iss: number;
+  #iss: number;
   readonly #settings: TcpSettings;
   /** Tail loss probes are sent. */
   #probes = false;
@@ -297,15 +297,20 @@ export class Sender {
     this.#deadlines.set(TIMER_RTO, Math.min(this.#deadlines.at(TIMER_RTO), now + this.rtt.base));
   }
 
-  /** The handshake is over; without SACK losses are found by counting. */
-  begin(sack: boolean, lostSyn: boolean): void {
+  /** `bytes` in our SYN are acknowledged: offset 1 is the byte behind them (RFC 8684 appendix B.2). */
+  passOver(bytes: number): void {
+    this.#iss = (this.#iss + bytes) | 0;
+  }
+
+  /** The handshake is over; without SACK losses are found by counting. What has left before (RFC 7413) is waited for from now on. */
+  begin(sack: boolean, lostSyn: boolean, now: Micros): void {
     const byTime = this.#settings.lossDetection === "rack";
     if (!sack) this.#detection = this.#reno = new NewReno(this.board, byTime ? this.#rack : null);
     else if (!byTime) this.#detection = this.#sack = new SackLoss(this.board);
     this.#probes = sack && byTime && this.#settings.tlp;
     this.rtt.begin(lostSyn);
     this.#lostSyn = lostSyn;
-    this.#deadlines.set(TIMER_RTO, Infinity);
+    this.#arm(now);
   }
 
   /** The SYN, sent once, was answered after `rtt`: a first sample. */

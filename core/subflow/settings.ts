@@ -59,6 +59,10 @@ export interface TcpSettings {
   readonly synRetries: number;
   /** Tail loss probes are sent (RFC 8985 §7). */
   readonly tlp: boolean;
+  /** Data may travel in a SYN (RFC 7413). */
+  readonly fastOpen: boolean;
+  /** Most connections of a listener that are served before their third ACK; null: as many as may wait to be accepted. */
+  readonly fastOpenQueue: number | null;
   /** After a timeout new data tell whether it was needless (RFC 5682). */
   readonly frto: boolean;
   /** Timestamps are offered and accepted (RFC 7323 §3). */
@@ -106,6 +110,8 @@ export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   maxSegment: 65535,
   synRetries: 6,
   tlp: true,
+  fastOpen: false,
+  fastOpenQueue: null,
   frto: true,
   timestamps: true,
   undo: true,

@@ -35,6 +35,7 @@ import {
   TIMER_THIRD_ACK,
 } from "./deadlines.ts";
 import { Ecn } from "./ecn.ts";
+import type { FastOpen } from "./fast_open.ts";
 import { Handshake, type SynOffer, type SynOption } from "./handshake.ts";
 import { Keepalive } from "./keepalive.ts";
 import { Mtu } from "./mtu.ts";
@@ -128,7 +129,7 @@ export class Subflow implements SubflowView {
   readonly trust: Trust = new Trust();
   readonly #host: SubflowHost;
   readonly #level: DataLevel;
-  readonly #iss: number;
+  #iss: number;
   readonly #tcp = new TcpState();
   readonly #deadlines = new Deadlines<SubflowTimer>(SUBFLOW_TIMERS);
   /** Null when the peer has shown that it is over. */
@@ -136,6 +137,10 @@ export class Subflow implements SubflowView {
   #flow = 0;
   /** We have opened it. */
   #active = false;
+  /** A server has taken the SYN's cookie: it may send before the third ACK (RFC 7413 §4.2.2). */
+  #early = false;
+  /** What our SYN had of Fast Open. */
+  #fastOpen: FastOpen | null = null;
   #ended: LeaveReason | null = null;
   #released = false;
   #finWanted = false;
@@ -285,7 +290,12 @@ export class Subflow implements SubflowView {
 
   /** May carry data: established, proved if it is a join (RFC 8684 §3.2), and no FIN is wanted. */
   get usable(): boolean {
-    return this.#tcp.maySend && !this.#finWanted && !this.#drains && !this.provisional;
+    return this.#mayWrite && !this.#finWanted && !this.#drains && !this.provisional;
+  }
+
+  /** Data may leave: also before the third ACK, where the SYN has brought a cookie. */
+  get #mayWrite(): boolean {
+    return this.#tcp.maySend || (this.#early && this.#tcp.synReceived);
   }
 
   /** Joined, but the fourth ACK has not come (RFC 8684 §3.2). */
@@ -311,6 +321,21 @@ export class Subflow implements SubflowView {
   /** Our SYN waits for its answer. */
   get synSent(): boolean {
     return this.#tcp.synSent;
+  }
+
+  /** A server whose data may leave, though the third ACK has not come; stays true when it ends before that. */
+  get early(): boolean {
+    return this.#early;
+  }
+
+  /** What our SYN had of Fast Open; null: nothing. */
+  get fastOpen(): FastOpen | null {
+    return this.#fastOpen;
+  }
+
+  /** Data were acknowledged with their SYN, ours or the peer's. */
+  get fastOpened(): boolean {
+    return this.receiver.early > 0 || (this.#fastOpen?.acked ?? 0) > 0;
   }
 
   /** The handshake had to be sent again, as no answer came in time. */
@@ -397,22 +422,31 @@ export class Subflow implements SubflowView {
     this.#flow = flow;
   }
 
-  /** Active open. */
-  open(now: Micros): void {
+  /** Active open; the first SYN has what `fastOpen` says. */
+  open(now: Micros, fastOpen: FastOpen | null = null): void {
     this.#active = true;
+    this.#fastOpen = fastOpen;
+    this.#handshake!.carry(fastOpen);
     this.#moves("open", now);
     this.acks.offered(Math.min(65535, this.#level.receiveWindow));
     this.#sendSyn(TCP_SYN, now);
   }
 
-  /** Passive open: the SYN is in `rx`. */
-  accept(now: Micros): void {
+  /** Passive open: the SYN is in `rx`. `reply`: of Fast Open in the SYN/ACK; `early`: the data are taken, and we may send before the third ACK. */
+  accept(now: Micros, reply: FastOpen | null = null, early = false): void {
     const { probe } = this.#host;
     if (probe !== null) this.#comes(probe, now);
     this.#moves("syn", now);
     this.#takeOffer(now);
+    this.#handshake!.carry(reply);
+    if (early) {
+      this.#early = true;
+      this.receiver.takeEarly(Math.min(rx.length, this.#level.receiveWindow));
+    }
     this.acks.offered(1 + Math.min(65535, this.#level.receiveWindow));
     this.#sendSyn(TCP_SYN | TCP_ACK, now);
+    // Beside an initial window of data the SYN/ACK does not count.
+    if (early) this.sender.board.synAcked();
   }
 
   /** Passive open whose SYN left nothing behind (RFC 4987 §3.6): the ACK that answers the SYN/ACK is in `rx`, and `offer` was in the SYN. */
@@ -548,14 +582,15 @@ export class Subflow implements SubflowView {
     // Second, check the RST bit (RFC 5961 §3.2: only the exact number resets).
     if (flags & TCP_RST) {
       if (seq !== next) return this.#challenge(now);
-      return this.#end(this.#tcp.synReceived ? "refused" : "reset", now);
+      const refused = this.#tcp.synReceived && !this.#early;
+      return this.#end(refused ? "refused" : "reset", now);
     }
     // Fourth, check the SYN bit (RFC 5961 §4.2).
     if (flags & TCP_SYN) return this.#repeated(flags, now);
     // Fifth, check the ACK field.
     if ((flags & TCP_ACK) === 0) return 0;
     if (this.#tcp.synReceived) {
-      return fromWire(rx.ack, this.#iss, 0) === 1 ? OUTCOME_JUDGE : OUTCOME_REFUSE;
+      return this.#beyondSyn >= 0 ? OUTCOME_JUDGE : OUTCOME_REFUSE;
     }
     return this.proceed(now);
   }
@@ -577,7 +612,7 @@ export class Subflow implements SubflowView {
   #arriveSynSent(now: Micros): Outcome {
     const { flags } = rx;
     const acked = (flags & TCP_ACK) !== 0;
-    if (acked && fromWire(rx.ack, this.#iss, 1) !== 1) {
+    if (acked && this.#beyondSyn < 0) {
       // The peer still has an old connection: the RST ends it, and the next SYN gets through (RFC 9293 §3.5.1).
       return flags & TCP_RST ? 0 : OUTCOME_REFUSE;
     }
@@ -599,11 +634,27 @@ export class Subflow implements SubflowView {
   #crosses(seq: number, flags: number): boolean {
     const synAck = (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === (TCP_SYN | TCP_ACK);
     if (!this.#active || !this.#tcp.synReceived) return false;
-    if (!synAck || seq !== 0 || rx.length > 0 || fromWire(rx.ack, this.#iss, 0) !== 1) return false;
+    if (!synAck || seq !== 0 || rx.length > 0 || this.#beyondSyn < 0) return false;
     this.ecn.came(flags);
     // A peer that insists on an ACK gets one.
     this.acks.need();
     return true;
+  }
+
+  /** How many bytes beyond our SYN the segment in `rx` acknowledges: those in it, or what an early answer has sent; -1: not even the SYN, or what was never sent. */
+  get #beyondSyn(): number {
+    const bytes = fromWire(rx.ack, this.#iss, 1) - 1;
+    const most = this.#early ? this.sender.board.nxt - 1 : this.#fastOpen?.inSyn ?? 0;
+    return bytes <= most ? Math.max(-1, bytes) : -1;
+  }
+
+  /** Offset 1 is the byte behind those that went in our SYN and are acknowledged (RFC 8684 appendix B.2). */
+  #passOver(fastOpen: FastOpen): void {
+    const bytes = this.#beyondSyn;
+    fastOpen.answered(bytes);
+    this.#iss = (this.#iss + bytes) | 0;
+    this.output.passOver(bytes);
+    this.sender.passOver(bytes);
   }
 
   /** The connection has nothing against the handshake whose last segment is in `rx`: enters ESTABLISHED. */
@@ -612,12 +663,14 @@ export class Subflow implements SubflowView {
     const handshake = this.#handshake!;
     const active = this.#tcp.synSent;
     const lost = this.#measure(handshake, now);
+    if (this.#fastOpen !== null) this.#passOver(this.#fastOpen);
     sender.board.synAcked();
     if (!this.receiver.start(this.#host.wasm, this.#level.receiveStream)) {
       return this.#end("aborted", now);
     }
     this.#moves("established", now);
-    sender.begin(this.output.sackPermitted, lost);
+    this.#early = false;
+    sender.begin(this.output.sackPermitted, lost, now);
     this.acks.offered(1);
     this.output.resize();
     if (!active) {
@@ -822,7 +875,7 @@ export class Subflow implements SubflowView {
 
   /** A SYN or SYN/ACK that came before: our answer was lost. */
   #repeated(flags: number, now: Micros): Outcome {
-    const first = rx.seq === this.receiver.irs;
+    const first = rx.seq === this.receiver.syn;
     const answer = (flags & TCP_ACK) !== 0;
     const handshake = this.#handshake;
     const answered = first && handshake !== null &&
@@ -867,8 +920,17 @@ export class Subflow implements SubflowView {
 
   /** It was not forwarded as its packet, of `length` bytes, is larger than `mtu` (RFC 1191, RFC 8201). */
   tooBig(mtu: number, length: number, seq: number, now: Micros): Outcome {
-    if (!this.#inFlight(seq) || this.#tcp.opening) return 0;
+    if (!this.#inFlight(seq)) return 0;
+    if (this.#tcp.opening) return this.#synTooBig(now);
     return this.sender.tooBig(mtu, length, now);
+  }
+
+  /** One with data goes again without, at once. */
+  #synTooBig(now: Micros): Outcome {
+    const carried = this.#tcp.synSent && (this.#fastOpen?.inSyn ?? 0) > 0;
+    if (!carried || this.handshakeRepeated) return 0;
+    this.#sendSyn(TCP_SYN, now);
+    return OUTCOME_WORK;
   }
 
   /** What routers tell since anything came from the peer; null: nothing. */
@@ -1041,7 +1103,7 @@ export class Subflow implements SubflowView {
 
   /** Wants a FIN after what was sent; before the handshake is over it is reset. Where ours is acknowledged, the peer's has a limit if nothing else is awaited. */
   finish(now: Micros): void {
-    if (this.#tcp.maySend) this.#finWanted = true;
+    if (this.#mayWrite) this.#finWanted = true;
     else if (this.#tcp.opening) this.reset(RST_UNSPECIFIED, now);
     else if (this.#tcp.finWait2 && this.#level.over) this.#limitFinWait2(now);
   }

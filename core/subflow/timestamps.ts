@@ -28,6 +28,11 @@ export class Timestamps {
     return this.#on;
   }
 
+  /** The option is not offered. */
+  leaveOut(): void {
+    this.#on = false;
+  }
+
   /** TS.Recent: what is echoed. */
   get recent(): number {
     return this.#recent;

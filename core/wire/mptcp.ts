@@ -1,10 +1,13 @@
-/** The MPTCP options other than DSS (RFC 8684 §3), decoded from the last packet parsed and encoded for the next header. */
+/** The MPTCP options other than DSS (RFC 8684 §3), and Fast Open's (RFC 7413 §4.1.1), decoded from the last packet parsed and encoded for the next header. */
 
 import { memory_alloc, u32, u8 } from "../../wasm/mod.ts";
 import { RX_MPTCP, TX_RAW, TX_RAW_LENGTH } from "../../wasm/layout.ts";
 
 /** Kind of every MPTCP option (RFC 8684 §3). */
 const KIND = 30;
+/** Kind of the Fast Open option (RFC 7413 §4.1.1). */
+const FAST_OPEN = 34;
+const NOP = 1;
 
 /** Option subtypes (RFC 8684 table 3). */
 export const MP_CAPABLE = 0;
@@ -254,6 +257,20 @@ export function writeMpCapable(
   if (dataLength !== undefined) put16(dataLength);
   if (checksum !== undefined) put16(checksum);
   commitOptions();
+}
+
+/** Writes a Fast Open option and NOPs up to four octets: what follows begins where it would without. An empty `cookie` asks for one. */
+export function writeFastOpen(cookie: Uint8Array): void {
+  u8[end++] = FAST_OPEN;
+  u8[end++] = 2 + cookie.length;
+  putBytes(cookie);
+  while ((end - RAW) % 4 !== 0) u8[end++] = NOP;
+  commitOptions();
+}
+
+/** The cookie of the Fast Open option at `at`, copied. */
+export function readFastOpen(at: number): Uint8Array {
+  return u8.slice(at + 2, at + u8[at + 1]!);
 }
 
 /** Writes the MP_JOIN of a SYN. */

@@ -20,6 +20,14 @@ export function sackSize(blocks: number): number {
   return blocks === 0 ? 0 : 4 + 8 * blocks;
 }
 
+/**
+ * Whether a SYN or SYN/ACK has room for timestamps beside `raw` octets of MPTCP and Fast Open: MSS, window scale and SACK-permitted stay. A cookie of more
+ * than 14 octets beside MP_CAPABLE leaves none: then timestamps go, as RFC 8684 appendix B.1 has it.
+ */
+export function synFits(raw: number, timestamps: boolean): boolean {
+  return !timestamps || 4 + TIMESTAMPS_SIZE + 4 + ((raw + 3) & ~3) <= OPTION_SPACE;
+}
+
 /** What a segment without SYN wants to carry. */
 export interface OptionWish {
   /** Timestamps were agreed. */

@@ -7,6 +7,7 @@ import {
   DSS_DSN_8,
   DSS_MAPPING,
   OPTION_DSS,
+  OPTION_FAST_OPEN,
   OPTION_MALFORMED,
   OPTION_MPTCP,
   OPTION_MSS,
@@ -24,6 +25,7 @@ import {
   RX_DSS_FLAGS,
   RX_ECN,
   RX_FAMILY,
+  RX_FAST_OPEN,
   RX_FLAGS,
   RX_FLOW,
   RX_IP,
@@ -175,6 +177,12 @@ class Rx {
     return u32[RX_PAYLOAD]!;
   }
 
+  /** The first `length` bytes of the payload, copied. */
+  bytes(length: number): Uint8Array {
+    const at = u32[RX_PAYLOAD]!;
+    return u8.slice(at, at + length);
+  }
+
   /** Bytes of payload. */
   get length(): number {
     return u32[RX_LENGTH]!;
@@ -251,6 +259,12 @@ class Rx {
   /** Its right edge. */
   right(block: number): number {
     return i32[RX_SACK + 2 * block + 1]!;
+  }
+
+  /** The cookie of the Fast Open option of a SYN or SYN/ACK, copied: empty where it asks for one; null when none came. */
+  get fastOpen(): Uint8Array | null {
+    if ((u32[RX_OPTIONS]! & OPTION_FAST_OPEN) === 0) return null;
+    return options.readFastOpen(u32[RX_FAST_OPEN]!);
   }
 
   /** Whether any MPTCP option came. */
@@ -374,6 +388,12 @@ export class Draft {
     checksum?: number,
   ): this {
     options.writeMpCapable(flags, sender, receiver, dataLength, checksum);
+    return this;
+  }
+
+  /** The Fast Open option of a SYN or SYN/ACK (RFC 7413 §4.1.1); an empty `cookie` asks for one. */
+  fastOpen(cookie: Uint8Array): this {
+    options.writeFastOpen(cookie);
     return this;
   }
 

@@ -48,6 +48,64 @@ Deno.test("'tcp' of a listener bounds half-open connections, and says when SYNs 
   );
 });
 
+Deno.test("'tcp.fastOpen' is true, or false; 'tcp.fastOpenQueue' bounds what a listener serves by it", () => {
+  const { fastOpen, fastOpenQueue } = tcpSettings("listen", { fastOpen: true, fastOpenQueue: 3 });
+  assertEquals([fastOpen, fastOpenQueue], [true, 3]);
+  assertThrows(
+    () => tcpSettings("listen", { fastOpen: 1 } as never),
+    TypeError,
+    "Cannot listen as 'tcp.fastOpen' must be true or false: current value is 1",
+  );
+  assertThrows(
+    () => tcpSettings("listen", { fastOpenQueue: 0 }),
+    RangeError,
+    "Cannot listen as 'tcp.fastOpenQueue' must be an integer from 1 to 65535: current value is 0",
+  );
+});
+
+for (const fastOpen of [true, false]) {
+  Deno.test(`'data' of connect() go first, however many ('tcp.fastOpen' is ${fastOpen})`, async () => {
+    await using net = emulate({
+      paths: { lan: { rate: "100 Mbit/s", delay: "5 ms" } },
+      tcp: { fastOpen },
+      experiments: { client: { sendBuffer: 100_000 } },
+    });
+    using listener = net.server.listen({ port: 80 });
+    for (const bytes of [0, 20, 20, 2000, 300_000]) {
+      const sent = Uint8Array.from({ length: bytes + 1 }, (_, i) => i * 31 >> 3);
+      const serve = async (): Promise<Uint8Array> => {
+        using peer = await listener.accept();
+        const got = new Uint8Array(bytes + 1);
+        let from = 0;
+        while (from <= bytes) from += await peer.read(got.subarray(from)) ?? Infinity;
+        return got;
+      };
+      const [got] = await Promise.all([
+        serve(),
+        (async () => {
+          const data = sent.slice(0, bytes);
+          const connecting = net.client.connect({ hostname: "server", port: 80, data });
+          using conn = await connecting;
+          await conn.write(sent.subarray(bytes));
+          await conn.closeWrite();
+        })(),
+      ]);
+      assertEquals(got, sent);
+    }
+    assertEquals(net.client.counters.TCPFastOpenActive ?? 0, fastOpen ? 4 : 0);
+    assertEquals(net.server.counters.TCPFastOpenPassive ?? 0, fastOpen ? 4 : 0);
+  });
+}
+
+Deno.test("'data' of connect() is a Uint8Array", async () => {
+  await using net = emulate({ paths: { lan: { rate: "100 Mbit/s", delay: "5 ms" } } });
+  await assertRejects(
+    () => net.client.connect({ hostname: "server", port: 80, data: "GET /" as never }),
+    TypeError,
+    "Cannot connect as 'data' must be a Uint8Array: current value is \"GET /\"",
+  );
+});
+
 for (const name of ["timestamps", "tlp", "frto", "undo"] as const) {
   Deno.test(`'tcp.${name}' is true, or false`, () => {
     assertEquals(tcpSettings("connect", {})[name], true);

@@ -4,6 +4,7 @@ import { reno } from "../../cc/mod.ts";
 import type {
   ConnectionHost,
   Experiments,
+  FastOpenMemory,
   FlowNumbers,
   FlowPlan,
   MemoryLimits,
@@ -64,6 +65,17 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
   }
 
   swallowed(): void {}
+
+  readonly fastOpens: FastOpenMemory = {
+    offer: () => null,
+    learned: () => this.asked.push("learned"),
+    worked: () => this.asked.push("worked"),
+    failed: () => this.asked.push("failed"),
+  };
+
+  proved(): void {
+    this.asked.push("proved");
+  }
 
   planFlow(): FlowPlan | null {
     return null;

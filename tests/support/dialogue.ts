@@ -243,12 +243,16 @@ export class Dialogue implements Disposable {
     return new App(this, () => socket);
   }
 
-  connect(port = 80): App {
-    return new App(this, (observer) =>
+  /** A connection of the stack, which begins with `data` bytes. */
+  connect(port = 80, data = 0): App {
+    const app = new App(this, (observer) =>
       this.stack.connect(this.now, {
         remote: { address: this.address(0, 2), port },
+        ...(data > 0 && { data: stream("stack", 1, data) }),
         observer,
       }));
+    app.written = app.socket.begunWith;
+    return app;
   }
 
   /** Lets time pass, and deadlines with it. */

@@ -157,6 +157,9 @@ export class FakeSocket implements TransportSocket {
   readonly incoming: number[] = [];
   capacity = 65536;
   established = false;
+  get joinable(): boolean {
+    return this.established;
+  }
   closed = false;
   code: NetworkCode | null = null;
   reason: EndReason | null = null;
@@ -166,6 +169,7 @@ export class FakeSocket implements TransportSocket {
   readonly corks: boolean[] = [];
   readonly tcp: TcpSettings = DEFAULT_SETTINGS;
   lowWater = Infinity;
+  begunWith = 0;
   finSent = false;
   finAcked = false;
   peerFinished = false;

@@ -57,6 +57,9 @@ export interface Offer {
   readonly sack?: boolean;
   readonly scale?: number | null;
   readonly mss?: number;
+  /** Bytes in the SYN; and what a SYN/ACK acknowledges. */
+  readonly early?: number;
+  readonly ack?: number;
   /** Window of the SYN, not scaled. */
   readonly win?: number;
   readonly link?: number;
@@ -161,7 +164,10 @@ export class Peer implements FlowNumbers {
     this.timestamps = timestamps;
     if (offer.win !== undefined) this.window = offer.win;
     if (scale === null) this.theirScale = 0;
-    this.sends(`${flags} 0${flags.includes(".") ? " ack 1" : ""} win ${win} <${all.join(", ")}>`);
+    const { early = 0, ack = 1 } = offer;
+    const range = early > 0 ? `0:${early}` : "0";
+    const acked = flags.includes(".") ? ` ack ${ack}` : "";
+    this.sends(`${flags} ${range}${acked} win ${win} <${all.join(", ")}>`);
   }
 
   /** The packet of a line. What the line leaves out follows from what was said before. */
@@ -172,7 +178,7 @@ export class Peer implements FlowNumbers {
     const length = payload?.length ?? line.more ?? (line.end ?? seq) - seq;
     const options = [...(line.options ?? [])];
     const mapping = mappingOf(options, this.session, seq, length);
-    const first = mapping === null ? seq : mapping.dsn + seq - mapping.ssn;
+    const first = mapping === null ? seq + Number(syn) : mapping.dsn + seq - mapping.ssn;
     for (let i = 0; i < length; i++) u8[PAYLOAD + i] = payload?.[i] ?? octet("peer", first + i);
     const named = options.some((each) => each.startsWith("TS "));
     if (this.timestamps && !named && !options.includes("noTS") && !line.flags.includes("R")) {
@@ -293,7 +299,8 @@ export class Peer implements FlowNumbers {
     const payload = u8.slice(u32[L.RX_PAYLOAD]!, u32[L.RX_PAYLOAD]! + length);
     const mapping = mapped(options);
     if (length > 0) {
-      const first = mapping === null ? seq : mapping.dsn + seq - mapping.ssn;
+      const inSyn = bits & L.TCP_SYN ? 1 : 0;
+      const first = mapping === null ? seq + inSyn : mapping.dsn + seq - mapping.ssn;
       assertEquals(payload, stream("stack", first, length), "wrong payload");
     }
     const end = seq + length;

@@ -16,6 +16,7 @@ import {
   optionAt,
   readAddAddr,
   readFastclose,
+  readFastOpen,
   readMpCapable,
   readMpFail,
   readMpJoin,
@@ -25,6 +26,7 @@ import {
   REMOVE_ADDR,
   writeAddAddr,
   writeFastclose,
+  writeFastOpen,
   writeJoinAck,
   writeJoinSyn,
   writeJoinSynAck,
@@ -151,6 +153,9 @@ export function writeOptions(
     else if (name === "ws") {
       present |= L.OPTION_WINDOW_SCALE;
       u32[L.TX_WINDOW_SCALE] = +first;
+    } else if (name === "tfo") {
+      present |= L.OPTION_MPTCP;
+      writeFastOpen(Uint8Array.from(first.match(/../g) ?? [], (each) => parseInt(each, 16)));
     } else if (name === "TS") {
       present |= L.OPTION_TIMESTAMPS;
       u32[L.TX_TSVAL] = +first;
@@ -267,6 +272,12 @@ export function readOptions(flow: FlowNumbers): string[] {
   if (found & L.OPTION_MSS) words.push(`mss ${u32[L.RX_MSS]}`);
   if (found & L.OPTION_SACK_PERMITTED) words.push("sackOK");
   if (found & L.OPTION_TIMESTAMPS) words.push(`TS ${u32[L.RX_TSVAL]} ${u32[L.RX_TSECR]}`);
+  if (found & L.OPTION_FAST_OPEN) {
+    const octets = [...readFastOpen(u32[L.RX_FAST_OPEN]!)];
+    words.push(
+      ["tfo", octets.map((each) => each.toString(16).padStart(2, "0")).join("")].join(" "),
+    );
+  }
   if (found & L.OPTION_WINDOW_SCALE) words.push(`ws ${u32[L.RX_WINDOW_SCALE]}`);
   if (found & L.OPTION_SACK) {
     const blocks = Array.from({ length: u32[L.RX_SACK_COUNT]! }, (_, i) => {

@@ -6,6 +6,7 @@
  * data sequence number. Options:
  *
  * - `mss N`, `sackOK`, `TS VALUE ECHO`, `ws N`, `sack A:B C:D`
+ * - `tfo`, `tfo HEX`: Fast Open, without a cookie and with one; written before the MPTCP option
  * - `mpc`, `mpc key`, `mpc keys`, `mpc keys len N [csum]`, each with `A` (checksum), `C` (no join here), `v0` behind it
  * - `join syn id N [backup]`, `join synack id N [backup]`, `join ack`; `bad` behind it spoils token or HMAC
  * - `dack N`, `dack8 N`; `map DSN SSN LENGTH [fin] [csum|nosum|bad]`, `map8 …`; `map`, `map8` alone map the payload to the next data

@@ -6,6 +6,7 @@ import {
   DSS_DSN_8,
   DSS_MAPPING,
   OPTION_DSS,
+  OPTION_FAST_OPEN,
   OPTION_MALFORMED,
   OPTION_MPTCP,
   OPTION_MSS,
@@ -23,6 +24,7 @@ import {
   RX_DSN_LOW,
   RX_DSS_CHECKSUM,
   RX_DSS_FLAGS,
+  RX_FAST_OPEN,
   RX_MPTCP,
   RX_MSS,
   RX_OPTIONS,
@@ -43,6 +45,7 @@ const SACK_PERMITTED: u32 = 4;
 const SACK: u32 = 5;
 const TIMESTAMPS: u32 = 8;
 const MPTCP: u32 = 30;
+const FAST_OPEN: u32 = 34;
 
 const DSS: u32 = 2;
 const SUBTYPES: u32 = 9;
@@ -90,11 +93,21 @@ export function parseOptions(at: usize, end: usize, flags: u32): i32 {
         put(RX_WINDOW_SCALE, load<u8>(at, 2));
         found |= OPTION_WINDOW_SCALE;
       }
-    } else if (kind == SACK_PERMITTED && length == 2) found |= OPTION_SACK_PERMITTED;
+    } else if (kind == SACK_PERMITTED) {
+      if (length == 2) found |= OPTION_SACK_PERMITTED;
+    } else if (kind == FAST_OPEN && isFastOpen(length, flags) && !(found & OPTION_FAST_OPEN)) {
+      put(RX_FAST_OPEN, <u32> at);
+      found |= OPTION_FAST_OPEN;
+    }
     at += length;
   }
   put(RX_OPTIONS, found);
   return PARSE_OK;
+}
+
+/** "Options with invalid Length values or without the SYN flag set MUST be ignored" (RFC 7413 §4.1.1). */
+function isFastOpen(length: u32, flags: u32): bool {
+  return (flags & TCP_SYN) != 0 && (length & 1) == 0 && (length == 2 || (length >= 6 && length <= 18));
 }
 
 /** Whether an option has the length that its subtype, and the segment it came on, demand (RFC 8684 §3). */

@@ -41,7 +41,7 @@ class Desk extends OutputParts {
     this.sender.window.update(1, 1, 50_000);
     output.agree(sack, true);
     if (!lostSyn) this.sender.rtt.sample(Object.assign(new Heard(), { rtt: RTT }), 0);
-    this.sender.begin(sack, lostSyn);
+    this.sender.begin(sack, lostSyn, 0);
     if (controlled) this.sender.control(this.controller, 0);
   }
 

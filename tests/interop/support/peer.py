@@ -144,7 +144,7 @@ def main():
     parser.add_argument("--bind", help="local address")
     parser.add_argument("--accept", type=int, default=1, help="how many connections")
     parser.add_argument("--connections", type=int, default=1, help="how many to open, one after the other")
-    parser.add_argument("--fastopen", action="store_true", help="the first data go out with the SYN")
+    parser.add_argument("--fastopen", action="store_true", help="the first data go out with the SYN, or are taken with it")
     parser.add_argument("--pause", type=float, default=0, help="seconds before it begins to read")
     parser.add_argument("--buffer", type=int, default=0, help="bytes of the receive buffer, 0: as the kernel has it")
     parser.add_argument("--keep", action="store_true", help="do not close before a line comes on the standard input")
@@ -163,6 +163,8 @@ def main():
         server = make()
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((args.host, args.port))
+        if args.fastopen:
+            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 64)
         server.listen(512)
         server.settimeout(args.timeout)
         say("listening", port=server.getsockname()[1])

@@ -22,7 +22,7 @@ export interface PeerOptions {
   readonly tcp?: boolean;
   /** The kernel's address to connect from. */
   readonly bind?: string;
-  /** Its first data go out with the SYN, where net.ipv4.tcp_fastopen lets them. */
+  /** Its first data go out with the SYN, or it takes them with one, where net.ipv4.tcp_fastopen lets it. */
   readonly fastopen?: boolean;
   /** Connections to accept. */
   readonly accept?: number;
