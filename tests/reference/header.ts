@@ -217,6 +217,9 @@ function parseOptions(view: DataView, at: number, end: number, flags: number): O
     } else if (kind === 8 && length === 10) {
       found.options |= layout.OPTION_TIMESTAMPS;
       found.timestamps = [view.getUint32(at + 2), view.getUint32(at + 6)];
+    } else if (kind === 34 && (flags & 2) !== 0 && [2, 6, 8, 10, 12, 14, 16, 18].includes(length)) {
+      // RFC 7413 §4.1.1
+      found.options |= layout.OPTION_FAST_OPEN;
     } else if (kind === 30) {
       const subtype = length > 2 ? view.getUint8(at + 2) >> 4 : -1;
       if (subtype === -1) found.options |= layout.OPTION_MALFORMED;
