@@ -91,7 +91,7 @@ function collectReady(meta: MetaSocket, bytes: number): void {
     const probe = searching ? sender.probe(meta.sendQueue.unsent, meta.now) : 0;
     if (probe > 0) {
       // A size is tried by one segment of it, for which the window may have to gather (RFC 4821 §7.4).
-      if (room >= probe) ready[count++] = subflow;
+      if (sender.probeRoom >= probe) ready[count++] = subflow;
       continue;
     }
     // What is SACKed and, behind a proxy, never acknowledged is no packet in flight.
@@ -271,7 +271,7 @@ function probeLength(meta: MetaSocket, subflow: Subflow, again: Sent | null, now
   if (subflow.mtu.search === null || again !== null) return 0;
   if (copies.length > 1 || available <= subflow.mss) return 0;
   const probe = subflow.sender.probe(meta.sendQueue.unsent, now);
-  return probe <= available && probe <= subflow.room ? probe : 0;
+  return probe <= available && probe <= subflow.sender.probeRoom ? probe : 0;
 }
 
 /** Gives the whole of `sent` to one more subflow; false when its link is full. */

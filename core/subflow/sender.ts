@@ -217,11 +217,20 @@ export class Sender {
 
   /** New bytes that windows and link allow now. */
   get room(): number {
+    return this.#roomWithin(this.#allowance);
+  }
+
+  /** The same for one segment of a size that is tried: the pacer, whose bursts are counted in segments of the present size, lets it out like one of those. */
+  get probeRoom(): number {
+    return this.#allowance < this.#mtu.payload ? 0 : this.#roomWithin(UNPACED);
+  }
+
+  #roomWithin(allowance: number): number {
     const { board } = this;
     if (this.#output.blocked || this.#ecn.quiet) return 0;
     let room = this.#trial;
     if (board.lost === 0) {
-      room = Math.max(room, Math.min(this.limit - board.inFlight, this.#allowance));
+      room = Math.max(room, Math.min(this.limit - board.inFlight, allowance));
     }
     // The shared window is the connection's to keep. What this subflow last heard of it may be old, so it only counts while an answer is due.
     if (board.nxt > board.una) {
