@@ -51,7 +51,7 @@ class Distance implements AsyncDisposable {
     await far.ip(
       "route add 10.77.1.0/24 via 10.90.1.2",
       "route add 10.77.2.0/24 via 10.90.2.2",
-      "mptcp limits set subflows 10 add_addr_accepted 8",
+      "mptcp limits set subflows 8 add_addr_accepted 8",
       "mptcp endpoint add 10.90.2.1 dev far2 signal",
     );
     const host = await Host.open({ interfaces: lab.interfaces({ family: 4 }) });
