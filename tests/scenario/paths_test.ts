@@ -48,7 +48,7 @@ describe("two paths", () => {
 
   it("with a loss of one in four still get there (seed 4)", () => {
     using t = new Topology({ paths: lossy(0.25), seed: 4 });
-    t.complete(t.connect({ bytes: 1e5 }), 8);
+    t.complete(t.connect({ bytes: 1e5 }), 30);
   });
 
   it("work over IPv6, with checksums and super-segments", () => {

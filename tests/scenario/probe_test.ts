@@ -46,9 +46,9 @@ describe("a probe", () => {
     app.write(3000);
     peer.takeAll();
     assertEquals(timeless(lines), [
-      "segmentSent 1 1 1000 16 1 8388608 1 0",
-      "segmentSent 1 1001 1000 24 1 8388608 1001 0",
-      "segmentSent 1 2001 1000 24 1 8388608 2001 0",
+      "segmentSent 1 1 1000 16 1 262144 1 0",
+      "segmentSent 1 1001 1000 24 1 262144 1001 0",
+      "segmentSent 1 2001 1000 24 1 262144 2001 0",
     ]);
     app.finish();
     peer.gets("F. 3001");
@@ -56,14 +56,14 @@ describe("a probe", () => {
     peer.sends("F. 1 ack 3002");
     assertEquals(lines, [
       "1020000 dataFin us 3001",
-      "1020000 segmentSent 1 3001 0 17 1 8388608 -1 0",
+      "1020000 segmentSent 1 3001 0 17 1 262144 -1 0",
       "1020000 stateChanged 1 ESTABLISHED FIN-WAIT-1",
       "1040000 segmentReceived 1 1 0 17 3002 60000 -1 0",
       "1040000 rttSampled 1 20000 20000 7500 220000",
       "1040000 stateChanged 1 FIN-WAIT-1 FIN-WAIT-2",
       "1040000 dataAcked 3002 7683002",
       "1040000 stateChanged 1 FIN-WAIT-2 TIME-WAIT",
-      "1040000 segmentSent 1 3002 0 16 2 8388608 -1 0",
+      "1040000 segmentSent 1 3002 0 16 2 262144 -1 0",
       "1040000 dataFin peer 1",
       "1040000 connectionClosed  ",
       "1040000 subflowChanged 1 left closed",
@@ -89,7 +89,7 @@ describe("a probe", () => {
       "segmentLost 1 1001 3001 ack",
       "recoveryChanged 1 fast 10001",
       "windowChanged 1 4500 4500 4000",
-      "segmentSent 1 1001 1000 24 1 8388608 1001 0",
+      "segmentSent 1 1001 1000 24 1 262144 1001 0",
       "segmentRetransmitted 1 1001 2001 1",
     ]);
     // Nothing more comes.
@@ -100,7 +100,7 @@ describe("a probe", () => {
       "segmentLost 1 7001 10001 timeout",
       "recoveryChanged 1 loss 10001",
       "windowChanged 1 1000 4500 0",
-      "segmentSent 1 1001 1000 24 1 8388608 1001 0",
+      "segmentSent 1 1001 1000 24 1 262144 1001 0",
       "segmentRetransmitted 1 1001 2001 2",
     ]);
     peer.takeAll();

@@ -50,7 +50,7 @@ function utilisation(share: number): number {
     policies: { congestionControl: reno(), pathManager: passive() },
   });
   const way = new OneWay(t);
-  for (let at = 0.05; at < UNTIL; at += 0.05) t.at(at, () => way.write(1 << 20));
+  for (let at = 0.05; at < UNTIL; at += 0.01) t.at(at, () => way.write(1 << 20));
   t.runTo(UNTIL);
   return bytes / (UNTIL - 5) / BYTES_A_SECOND;
 }
