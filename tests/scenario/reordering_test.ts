@@ -4,7 +4,8 @@ import { assert } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import { passive } from "../../pm/mod.ts";
-import { reno } from "../../cc/mod.ts";
+import { cubic, reno } from "../../cc/mod.ts";
+import type { CongestionControlPlugin } from "../../core/plugin.ts";
 import { OneWay } from "../support/one_way.ts";
 import { Topology } from "../support/topology.ts";
 
@@ -26,7 +27,7 @@ function reorders(share: number, most: number): ElementFactory {
 }
 
 /** 100 Mbit/s, 20 ms, a queue of one product of both: the share of the rate that is used. */
-function utilisation(share: number): number {
+function utilisation(share: number, congestionControl: CongestionControlPlugin): number {
   let bytes = 0;
   const meter: ElementFactory = {
     name: "meter",
@@ -47,7 +48,7 @@ function utilisation(share: number): number {
       },
     },
     client: { mptcp: false },
-    policies: { congestionControl: reno(), pathManager: passive() },
+    policies: { congestionControl, pathManager: passive() },
   });
   const way = new OneWay(t);
   for (let at = 0.05; at < UNTIL; at += 0.01) t.at(at, () => way.write(1 << 20));
@@ -56,9 +57,10 @@ function utilisation(share: number): number {
 }
 
 describe("a path of 100 Mbit/s and 20 ms that holds some packets for up to 10 ms", () => {
-  for (const [share, least] of [[0.05, 0.9], [0.001, 0.97]] as const) {
-    it(`is used to ${least} where these are ${100 * share} %`, () => {
-      const used = utilisation(share);
+  const cases = [[cubic(), 0.05, 0.9], [cubic(), 0.001, 0.97], [reno(), 0.05, 0.85]] as const;
+  for (const [control, share, least] of cases) {
+    it(`is used to ${least} by ${control.name} where these are ${100 * share} %`, () => {
+      const used = utilisation(share, control);
       assert(used >= least, `${used}`);
     });
   }
