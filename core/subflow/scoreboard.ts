@@ -421,6 +421,12 @@ export class Scoreboard {
     return true;
   }
 
+  /** Whether the first that is lost, no FIN, was in a segment of more than `most` bytes. */
+  lostFirstLarger(most: number): boolean {
+    const part = this.#losses.head;
+    return part !== null && !part.fin && part.segment > most;
+  }
+
   /** What is lost and comes first; null: nothing is. */
   nextLost(): Piece | null {
     return this.#losses.head;

@@ -982,7 +982,8 @@ export class Sender {
     this.#arm(now);
     this.#settled(now);
     // A peer that has taken its window back answers whatever it refuses.
-    this.#sizes.timedOut(this.window.size > 0 ? rtt.timeouts : 0, this.#probePause, now);
+    const timeouts = this.window.size > 0 ? rtt.timeouts : 0;
+    this.#sizes.timedOut(timeouts, this.#reno !== null, this.#probePause, now);
     return OUTCOME_TIMEOUT | OUTCOME_WORK;
   }
 }

@@ -9,8 +9,12 @@ import type { SubflowHost } from "./shared.ts";
 
 /** Large segments lost in a row, while small ones came, that make a black hole. */
 const LOSSES = 3;
-/** Timeouts in a row, with nothing but large segments lost, that make one; and those that make one for the base size: most of them are pauses of the path. */
+/** Timeouts in a row, with nothing but large segments lost, that make one. */
 const TIMEOUTS = 2;
+/**
+ * Those that make one for the base size, as most of them are pauses of the path; and for others whatever else is lost: what comes first alone goes again, so
+ * that a small one behind it may have been lost once, for another reason, and stays so.
+ */
 const TIMEOUTS_AT_BASE = 5;
 /** A probe that ended in a timeout is followed by a pause so many times as long (RFC 4821 §7.6.3). */
 const TIMEOUT_PAUSE = 5;
@@ -96,8 +100,11 @@ export class SizeWatch {
     return this.#lost >= LOSSES * payload && this.#shrink(now);
   }
 
-  /** The `timeouts`th in a row, all in flight is taken for lost: true when segments are smaller from now on. */
-  timedOut(timeouts: number, pause: Micros, now: Micros): boolean {
+  /**
+   * The `timeouts`th in a row, all in flight is taken for lost: true when segments are smaller from now on. `blind`: there is no SACK to tell which of it the
+   * peer has.
+   */
+  timedOut(timeouts: number, blind: boolean, pause: Micros, now: Micros): boolean {
     const mtu = this.#mtu;
     if (this.#seq >= 0) {
       // RFC 4821 §7.6.3: what was before it has been acknowledged.
@@ -107,8 +114,12 @@ export class SizeWatch {
       } else mtu.inconclusive(pause, now);
       this.#seq = -1;
     }
-    return (timeouts === TIMEOUTS || timeouts === TIMEOUTS_AT_BASE) && mtu.refuge > 0 &&
-      this.#board.lostOnlyLarger(mtu.refuge) && this.#shrink(now);
+    const { refuge } = mtu;
+    if (refuge === 0) return false;
+    const large = timeouts >= TIMEOUTS_AT_BASE || (blind && timeouts === TIMEOUTS)
+      ? this.#board.lostFirstLarger(refuge)
+      : timeouts === TIMEOUTS && this.#board.lostOnlyLarger(refuge);
+    return large && this.#shrink(now);
   }
 
   #shrink(now: Micros): boolean {

@@ -9,7 +9,10 @@ import { stream_pin, stream_unpin } from "../../wasm/mod.ts";
 /** What a scoreboard shows, but for what concerns the size of segments: size_watch_test.ts has that. */
 export type Board = Pick<
   Scoreboard,
-  Exclude<keyof Scoreboard, "loseLarger" | "lostOf" | "loseOf" | "lostOnlyLarger">
+  Exclude<
+    keyof Scoreboard,
+    "loseLarger" | "lostOf" | "loseOf" | "lostFirstLarger" | "lostOnlyLarger"
+  >
 >;
 
 const SENT = 0;

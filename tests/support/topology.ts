@@ -73,6 +73,8 @@ export interface TopologyOptions {
   readonly memory?: MemoryLimits;
   /** What is chosen of the TCP engine. */
   readonly tcp?: Partial<TcpSettings>;
+  /** The same for the server alone. @default what `tcp` says */
+  readonly serverTcp?: Partial<TcpSettings>;
   readonly trace?: Trace;
   /** Watch either. */
   readonly probes?: { readonly client?: Probe; readonly server?: Probe };
@@ -142,7 +144,10 @@ export class Topology implements Disposable {
       fallbacks: { scheduler: minRtt(), pathManager: fullMesh(), congestionControl: lia() },
       experiments,
       ...(options.memory === undefined ? {} : { memory: options.memory }),
-      tcp: { ...DEFAULT_SETTINGS, ...options.tcp },
+      tcp: {
+        ...DEFAULT_SETTINGS,
+        ...(host.name === "server" ? options.serverTcp ?? options.tcp : options.tcp),
+      },
       random: (name) => this.network.randomSource(`${host.name}/${name}`),
       report: (fault) => this.faults.push(fault),
       probe: host.name === "client" ? options.probes?.client : options.probes?.server,

@@ -462,6 +462,42 @@ describe("a path that swallows large packets without a word", () => {
     assertEquals(app.socket.subflows[0]!.mss, 1460);
   });
 
+  it("RFC 8899 §4.3: but from the fifth timeout on the first one tells enough, as it alone goes again", () => {
+    const { d, peer, app } = plain();
+    using _d = d;
+    app.write(2 * 1460 + 100);
+    peer.lose();
+    const sizes = Array.from({ length: 7 }, () => {
+      d.untilSent();
+      return lengths(peer)[0];
+    });
+    assertEquals(sizes, [1460, 1460, 1460, 1460, 1160, 536, 536]);
+  });
+
+  it("RFC 8899 §4.3: without SACK nothing tells what became of small ones behind", () => {
+    const { d, peer, app } = plain({}, { sack: false });
+    using _d = d;
+    app.write(2 * 1460 + 100);
+    peer.lose();
+    const sizes = Array.from({ length: 3 }, () => {
+      d.untilSent();
+      return lengths(peer)[0];
+    });
+    assertEquals(sizes, [1460, 1160, 1160]);
+  });
+
+  it("RFC 8899 §4.3: nor does a small one that is lost make a black hole", () => {
+    for (const sack of [true, false]) {
+      const { d, peer, app } = plain({}, { sack });
+      using _d = d;
+      app.write(100);
+      app.write(1460);
+      peer.lose();
+      waits(d, peer, 6);
+      assertEquals(app.socket.subflows[0]!.mss, 1460);
+    }
+  });
+
   it("RFC 9293 §3.8.6: nor where the peer has closed its window", () => {
     const { d, peer, app } = plain();
     using _d = d;
