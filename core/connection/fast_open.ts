@@ -52,7 +52,8 @@ export function fastOpenAnswered(meta: MetaSocket, subflow: Subflow, now: Micros
     if (inSyn > 0 && subflow.handshakeRepeated) host.count("TCPFastOpenBlackhole");
     host.fastOpens.failed(local, remote, now);
   }
-  if (inSyn > 0) meta.writeFirst(fastOpen.rest, now);
+  // What was held waits for this, even where nothing of it fitted into the SYN.
+  if (fastOpen.cookie.length > 0) meta.writeFirst(fastOpen.rest, now);
 }
 
 /** A subflow has ended whose SYN nobody answered, though it was repeated, or a router did (RFC 7413 §4.1.3.1: negative responses). */

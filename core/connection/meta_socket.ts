@@ -115,6 +115,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #writerWaits = false;
   /** First data whose way is known when the SYN is answered: nothing is written before them. Null: none wait. */
   #first: Uint8Array | null = null;
+  /** Nothing follows these. */
+  #firstIsAll = false;
   #begunWith = 0;
   /** A write found no memory, and nothing is out whose acknowledgement would tell of some. */
   #waitsForMemory = false;
@@ -502,8 +504,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.over) return;
     const taken = this.sendQueue.write(rest, 0);
     this.#first = taken < rest.length ? rest.subarray(taken) : null;
-    if (this.#first === null) this.#tell |= TELL_WRITABLE;
-    else this.host.at(now + MEMORY_WAIT, () => this.writeFirst(this.#first!, this.host.now));
+    if (this.#first === null) {
+      this.#tell |= TELL_WRITABLE;
+      if (this.#firstIsAll) this.#finishWriting();
+    } else this.host.at(now + MEMORY_WAIT, () => this.writeFirst(this.#first!, this.host.now));
     this.dirty();
   }
 
@@ -562,6 +566,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** No more is written: DATA_FIN takes its place behind what waits (IMP-3: no FIN while the queue holds data). */
   #finishWriting(): void {
     if (this.over || this.sendQueue.ours.kind !== "open") return;
+    this.#firstIsAll = this.#first !== null;
+    if (this.#firstIsAll) return;
     this.sendQueue.end(this.receiveQueue.reached);
     this.dirty();
   }

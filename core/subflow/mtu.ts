@@ -97,7 +97,8 @@ export class Mtu {
   inSyn(mss: number, now: Micros): number {
     const path = this.#memory.known(now)?.mtu ?? Infinity;
     const most = Math.min(path, ETHERNET) - this.headers;
-    return Math.min(mss || DEFAULT_MSS[this.#family], this.local, most);
+    const asked = Math.max(LEAST_SEGMENT, mss || DEFAULT_MSS[this.#family]);
+    return Math.min(asked, this.local, most);
   }
 
   /** Takes the MSS option of a SYN; undefined when it had none, which is also what 0 means: nobody can ask for that. */

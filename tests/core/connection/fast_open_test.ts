@@ -570,6 +570,37 @@ describe("Fast Open of a client", () => {
     assertEquals(counted(d), { ActiveFail: 1 });
   });
 
+  it("RFC 7413 §4.2.2: finish() before the SYN is answered: the end stands behind the data that go again", () => {
+    for (const taken of [0, 20]) {
+      using d = dialogue();
+      learns(d);
+      const app = d.connect(80, 20);
+      const peer = d.called();
+      peer.gets("S 0:20 <tfo>");
+      app.finish();
+      peer.offers({ ...PLAIN, ack: 1 + taken }, "S.", []);
+      peer.gets(`. ${1 + taken} ack 1`);
+      if (taken === 0) peer.gets("P. 1:21 ack 1");
+      peer.gets("F. 21 ack 1");
+    }
+  });
+
+  it("RFC 7413 §4.1.3: a server's MSS that has no room for data beside options stands for 64, as after any handshake", () => {
+    for (const mss of [1, 40, 63]) {
+      using d = dialogue();
+      learns(d, undefined, { ...PLAIN, mss });
+      const app = d.connect(80, 30);
+      const peer = d.called();
+      peer.gets("S 0:24 <tfo>");
+      peer.offers({ ...PLAIN, mss, ack: 25 }, "S.", []);
+      peer.gets(". 25 ack 1");
+      peer.gets("P. 25:31 ack 1");
+      peer.sends(". 1 ack 31");
+      app.write(20);
+      peer.gets("P. 31:51 ack 1");
+    }
+  });
+
   it("RFC 7413 §4.1.3: no more data than the server's MSS leaves room for beside 40 octets of options, and none above Ethernet's", () => {
     for (
       const [mss, mtu, length] of [[536, 1500, 496], [1460, 1500, 1420], [9000, 9000, 1420], [
