@@ -297,7 +297,8 @@ export class SendQueue {
     const share = shareOf(host_left(this.#host));
     this.#grown = Math.max(this.#grown, Math.min(size, share));
     this.#limit = Math.min(this.#grown, share);
-    this.#sizedUntil = this.#una + this.#grown / 8;
+    // Of what it has now: one that memory has made small would be so for long after.
+    this.#sizedUntil = this.#una + this.#limit / 8;
   }
 
   /** Oldest data offset that is not DATA_ACKed. */

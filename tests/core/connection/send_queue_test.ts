@@ -4,7 +4,7 @@ import fc from "npm:fast-check@4.10.2";
 import { RetransmitQueue, SendQueue } from "../../../core/connection/send_queue.ts";
 import { fixedBuffer } from "../../../core/subflow/settings.ts";
 import type { Subflow } from "../../../core/subflow/subflow.ts";
-import { host_new } from "../../../wasm/mod.ts";
+import { host_limit, host_new } from "../../../wasm/mod.ts";
 import { comes, established } from "../../support/parts.ts";
 
 const HOST = host_new(1, 2);
@@ -253,5 +253,29 @@ describe("our direction", () => {
     assertEquals([queue.windowEnd, queue.window], [1, 0]);
     assertEquals([queue.open(31), queue.open(31), queue.open(20)], [true, false, false]);
     assertEquals([queue.windowEnd, queue.window], [31, 20]);
+  });
+});
+
+describe("the size of the send queue while memory is short", () => {
+  it("is what it was as soon as an eighth of what it has shrunk to is acknowledged", () => {
+    const host = host_new(3, 4);
+    const queue = new SendQueue(host, { first: 1e6, most: 16e6 });
+    queue.resize(16e6);
+    assertEquals(queue.limit, 16e6);
+    queue.write(new Uint8Array(4e6), 0);
+    queue.open(8e6);
+    queue.bound(4e6, SUBFLOW, 1);
+    host_limit(host, 65536);
+    queue.acknowledge(1 + 2e6);
+    queue.resize(0);
+    assertEquals(queue.limit, 65536);
+    host_limit(host, 256e6);
+    queue.acknowledge(1 + 2e6 + 8191);
+    queue.resize(0);
+    assertEquals(queue.limit, 65536);
+    queue.acknowledge(1 + 2e6 + 8192);
+    queue.resize(0);
+    assertEquals(queue.limit, 16e6);
+    queue.free();
   });
 });
