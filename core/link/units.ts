@@ -24,6 +24,7 @@ const QUANTITY = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?) (\S+)$/i;
 function parse(
   text: unknown,
   what: string,
+  name: string | undefined,
   units: Readonly<Record<string, number>>,
   example: string,
 ): number {
@@ -32,11 +33,9 @@ function parse(
   if (match === null || unit === undefined) {
     const names = Object.keys(units);
     throw new TypeError(
-      `Cannot read ${
-        typeof text === "string" ? JSON.stringify(text) : String(text)
-      } as a ${what} as it must be a number, a space and one of ${
-        names.join(", ")
-      }, such as "${example}"`,
+      `Cannot read ${typeof text === "string" ? JSON.stringify(text) : String(text)} as ${
+        name === undefined ? `a ${what}` : `the ${what} '${name}'`
+      } as it must be a number, a space and one of ${names.join(", ")}, such as "${example}"`,
     );
   }
   return Number(match[1]) * unit;
@@ -49,7 +48,7 @@ function parse(
  * @throws {RangeError} If it is not above 0.
  */
 export function parseRate(text: Rate): number {
-  const rate = parse(text, "rate", RATE_UNITS, "20 Mbit/s");
+  const rate = parse(text, "rate", undefined, RATE_UNITS, "20 Mbit/s");
   if (!(rate > 0 && rate < Infinity)) {
     throw new RangeError(
       `Cannot use "${text}" as a rate as it must be above 0: a path that carries nothing is cut`,
@@ -59,13 +58,13 @@ export function parseRate(text: Rate): number {
 }
 
 /**
- * Reads a duration. The result is in microseconds.
+ * Reads a duration, that of option `name` if there is one. The result is in microseconds.
  *
  * @throws {TypeError} If it is not a number, a space and a unit of {@linkcode Duration}.
  * @throws {RangeError} If it is below 0.
  */
-export function parseDuration(text: Duration): Micros {
-  const duration = parse(text, "duration", DURATION_UNITS, "15 ms");
+export function parseDuration(text: Duration, name?: string): Micros {
+  const duration = parse(text, "duration", name, DURATION_UNITS, "15 ms");
   if (!(duration >= 0 && duration < Infinity)) {
     throw new RangeError(`Cannot use "${text}" as a duration as it must be 0 or more`);
   }

@@ -59,6 +59,12 @@ function corkOf(options: WriteOptions): boolean {
   );
 }
 
+/** What is switched on or off: an object, such as options in the wrong place, is neither. */
+function checkSwitch(what: string, value: unknown): boolean {
+  if (typeof value === "boolean") return value;
+  throw new TypeError(`Cannot ${what} must be true or false: current value is ${describe(value)}`);
+}
+
 /**
  * A Multipath TCP connection, shaped like {@linkcode Deno.TcpConn}. `Host.connect()` and `MptcpListener.accept()` give it.
  *
@@ -192,14 +198,17 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
   /**
    * true, as at first: what is written leaves at once. false: less than a segment waits for more while a small one is out that the peer has not acknowledged
    * (Nagle's algorithm, RFC 9293 §3.7.4, with the modification of its appendix A.3, as in Linux).
+   *
+   * @throws {TypeError} `noDelay` is neither.
    */
   setNoDelay(noDelay = true): void {
-    this.#channel.setNoDelay(noDelay);
+    this.#channel.setNoDelay(checkSwitch("set no-delay as 'noDelay'", noDelay));
   }
 
   /**
    * true: asks the peer of a path that has been silent for `idle` whether it is still there, with a segment that it must answer (RFC 9293 §3.8.4). A path
-   * that does not answer ends, and is tried again as any that fails; with the last one the connection ends. false, as at first: a path that brings
+   * that does not answer ends, and is tried again as any that fails. On plain TCP the connection ends with it; where MPTCP may open other paths it waits for
+   * one of them, for its `userTimeout`. false, as at first: a path that brings
    * no answer is found out when something is sent. The `tcp.keepAlive` of connect() and listen() sets the same from the beginning.
    *
    * @param options default: what `tcp.keepAlive` said, else 2 hours, then 9 probes 75 seconds apart.
@@ -218,7 +227,9 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
   setKeepAlive(keepAlive = true, options?: KeepAliveOptions): void {
     const base = this.#channel.socket.tcp.keepAlive ?? DEFAULT_KEEP_ALIVE;
     const choice = keepAliveTimes("set keepalive", "", options, base);
-    this.#channel.setKeepAlive(keepAlive ? choice : null);
+    this.#channel.setKeepAlive(
+      checkSwitch("set keepalive as 'keepAlive'", keepAlive) ? choice : null,
+    );
   }
 
   /**

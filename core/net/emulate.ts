@@ -261,9 +261,25 @@ interface Attachment {
   readonly addresses: readonly string[];
 }
 
+/** How long a cookie's answer may be on its way: as long as a SYN waits at most to be sent again. */
+const MOST_COOKIE_WAIT: Micros = 60e6;
+
 /** A stack that knows whether a handshake with it is under way. */
 class EmulatedStack extends Stack {
   readonly #listeners = new Set<Listener>();
+  /** SYNs that were answered by cookies, of which nothing else is kept: those that came back are taken off. */
+  #cookies = 0;
+  #lastCookie: Micros = 0;
+
+  override count(name: string, by = 1): void {
+    super.count(name, by);
+    if (name === "SyncookiesSent") {
+      this.#cookies += by;
+      this.#lastCookie = this.now;
+    } else if (name === "SyncookiesRecv" && this.#cookies > 0) {
+      this.#cookies -= by;
+    }
+  }
 
   override listen(...args: Parameters<Stack["listen"]>): Listener {
     const listener = super.listen(...args);
@@ -273,7 +289,9 @@ class EmulatedStack extends Stack {
 
   expecting(): boolean {
     for (const { halfOpen } of this.#listeners) if (halfOpen.size > 0) return true;
-    return false;
+    // A client that gave up, or whose answer was lost, is waited for no longer; whoever comes next is counted by itself.
+    if (this.#cookies > 0 && this.now - this.#lastCookie >= MOST_COOKIE_WAIT) this.#cookies = 0;
+    return this.#cookies > 0;
   }
 }
 
@@ -293,6 +311,7 @@ const OPTIONS: Readonly<Record<keyof EmulateOptions, true>> = {
   linger: true,
   idle: true,
 };
+const SIDES: Readonly<Record<"client" | "server", true>> = { client: true, server: true };
 const PATH_OPTIONS: Readonly<Record<keyof PathOptions, true>> = {
   rate: true,
   delay: true,
@@ -314,6 +333,7 @@ class TwoHosts implements Emulation {
   /** Client and server; the client's links, one a path, meet in a router in front of the server. */
   constructor(options: EmulateOptions) {
     checkOptions("emulate", options, OPTIONS);
+    if (options.probes !== undefined) checkOptions("emulate with 'probes'", options.probes, SIDES);
     this.#options = options;
     const names = Object.keys(checkPaths(options.paths));
     const { trace, seed, family = 4, links = {}, idle = "1 s" } = options;
@@ -322,7 +342,7 @@ class TwoHosts implements Emulation {
         `Cannot emulate as 'family' must be 4 or 6: current value is ${describe(family)}`,
       );
     }
-    const idleTime = parseDuration(idle);
+    const idleTime = parseDuration(idle, "idle");
     if (idleTime < LEAST_IDLE || idleTime > MOST_IDLE) {
       throw new RangeError(
         `Cannot emulate as 'idle' must be from "10 ms" to "3600 s": current value is ${

@@ -251,7 +251,7 @@ export class Host implements AsyncDisposable {
 
   private constructor(options: AttachOptions) {
     const { stack, runtime, links, resolve, linger } = options;
-    this.#linger = linger === undefined ? DEFAULT_LINGER : parseDuration(linger);
+    this.#linger = linger === undefined ? DEFAULT_LINGER : parseDuration(linger, "linger");
     this.#registry = new Registry(stack, runtime);
     this.#links = links;
     this.#resolve = resolve;
@@ -279,7 +279,7 @@ export class Host implements AsyncDisposable {
     checkInterfaces(interfaces);
     const policies = completePolicies(options);
     const random = seed === undefined ? systemRandom() : seededRandom(checkSeed(seed));
-    if (linger !== undefined) parseDuration(linger);
+    if (linger !== undefined) parseDuration(linger, "linger");
     const loop = new Loop({ random: (name) => random(`link ${name}`).float });
     const stack = new Stack({
       random,
@@ -561,9 +561,9 @@ function checkWaits(
   { userTimeout, linger }: Waits,
   verb: string,
 ): { readonly core: { readonly userTimeout?: Micros }; readonly linger?: Micros } {
-  const wait = linger === undefined ? {} : { linger: parseDuration(linger) };
+  const wait = linger === undefined ? {} : { linger: parseDuration(linger, "linger") };
   if (userTimeout === undefined) return { core: {}, ...wait };
-  const time = parseDuration(userTimeout);
+  const time = parseDuration(userTimeout, "userTimeout");
   if (time < LEAST_USER_TIMEOUT || time > MOST_USER_TIMEOUT) {
     throw new RangeError(
       `Cannot ${verb} as 'userTimeout' must be from ${LEAST_USER_TIMEOUT / 1e6} s to ${
@@ -577,7 +577,7 @@ function checkWaits(
 /** Reads the limit of an attempt. */
 function checkConnectTimeout(limit: Duration | undefined): Micros | undefined {
   if (limit === undefined) return undefined;
-  const time = parseDuration(limit);
+  const time = parseDuration(limit, "connectTimeout");
   if (time >= LEAST_CONNECT_TIMEOUT && time <= MOST_CONNECT_TIMEOUT) return time;
   throw new RangeError(
     `Cannot connect as 'connectTimeout' must be from 1 ms to 32767 s: current value is ${

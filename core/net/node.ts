@@ -226,7 +226,7 @@ export class MptcpDuplex extends Duplex {
 
   /** As `MptcpConn.setNoDelay()`. */
   setNoDelay(noDelay = true): this {
-    this.#whenOpen((conn) => conn.setNoDelay(noDelay));
+    this.#whenOpen((conn) => conn.setNoDelay(!!noDelay));
     return this;
   }
 
@@ -238,7 +238,7 @@ export class MptcpDuplex extends Duplex {
     const seconds = Math.min(Math.floor(initialDelay / 1000), LONGEST_SILENCE);
     this.#whenOpen((conn) =>
       conn.setKeepAlive(
-        keepAlive,
+        !!keepAlive,
         seconds >= 1 ? { idle: `${seconds} s`, interval: "1 s", count: 10 } : undefined,
       )
     );

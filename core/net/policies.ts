@@ -77,7 +77,7 @@ export function checkOptions<T extends object>(
   options: T,
   known: Readonly<Record<keyof T, true>>,
 ): void {
-  if (typeof options !== "object" || options === null) {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new TypeError(
       `Cannot ${verb} as its options must be an object: current value is ${describe(options)}`,
     );

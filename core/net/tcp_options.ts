@@ -136,7 +136,7 @@ export interface TcpOptions {
   readonly maxSegment?: number;
   /**
    * How often a SYN, or a listener's SYN/ACK, is sent again before the attempt ends with `Deno.errors.TimedOut`, from 0 to 127. The waits begin with a
-   * second and double up to a minute: 6 last for 127 s. One that joins a connection is sent again three times at most.
+   * second and double up to a minute: 6 last for 123 s. One that joins a connection is sent again three times at most.
    *
    * @default {6}
    */
@@ -311,7 +311,7 @@ export function tcpSettings(
     lossDetection: choice(verb, "lossDetection", options.lossDetection, LOSS_DETECTIONS) ??
       base.lossDetection,
     sack: flag(verb, "sack", options.sack) ?? base.sack,
-    synBacklog: count(verb, "synBacklog", options.synBacklog, 65535) ?? base.synBacklog,
+    synBacklog: integer(verb, "synBacklog", options.synBacklog, 1, 65535) ?? base.synBacklog,
     synCookies: choice(verb, "synCookies", options.synCookies, SYN_COOKIES) ?? base.synCookies,
     dscp: integer(verb, "dscp", options.dscp, 0, 63) ?? base.dscp,
     ecn: choice(verb, "ecn", options.ecn, ECN_MODES) ?? base.ecn,
@@ -320,7 +320,7 @@ export function tcpSettings(
     synRetries: integer(verb, "synRetries", options.synRetries, 0, 127) ?? base.synRetries,
     tlp: flag(verb, "tlp", options.tlp) ?? base.tlp,
     fastOpen: flag(verb, "fastOpen", options.fastOpen) ?? base.fastOpen,
-    fastOpenQueue: count(verb, "fastOpenQueue", options.fastOpenQueue, 65535) ??
+    fastOpenQueue: integer(verb, "fastOpenQueue", options.fastOpenQueue, 1, 65535) ??
       base.fastOpenQueue,
     frto: flag(verb, "frto", options.frto) ?? base.frto,
     timestamps: flag(verb, "timestamps", options.timestamps) ?? base.timestamps,
@@ -389,6 +389,13 @@ function keepAlive(
   if (value === undefined) return base;
   if (value === false) return null;
   if (value === true) return base ?? DEFAULT_KEEP_ALIVE;
+  if (typeof value !== "object" || value === null) {
+    throw new TypeError(
+      `Cannot ${verb} as 'tcp.keepAlive' must be true, false or { idle, interval, count }: current value is ${
+        describe(value)
+      }`,
+    );
+  }
   return keepAliveTimes(verb, "tcp.keepAlive", value, base ?? DEFAULT_KEEP_ALIVE);
 }
 
@@ -425,7 +432,7 @@ export function keepAliveTimes(
 
 function silence(where: string, name: string, value: Duration | undefined): Micros | undefined {
   if (value === undefined) return undefined;
-  const time = parseDuration(value);
+  const time = parseDuration(value, name);
   if (time >= LEAST_SILENCE && time <= MOST_SILENCE) return time;
   throw new RangeError(
     `Cannot ${where} as '${name}' must be from 1 s to 32767 s: current value is ${describe(value)}`,
@@ -467,17 +474,6 @@ function flag(verb: string, name: string, value: unknown): boolean | undefined {
   if (value === undefined || typeof value === "boolean") return value;
   throw new TypeError(
     `Cannot ${verb} as 'tcp.${name}' must be true or false: current value is ${describe(value)}`,
-  );
-}
-
-/** A whole number from 1 to `most`. */
-function count(verb: string, name: string, value: unknown, most: number): number | undefined {
-  if (value === undefined) return undefined;
-  if (Number.isInteger(value) && Number(value) >= 1 && Number(value) <= most) return Number(value);
-  throw new RangeError(
-    `Cannot ${verb} as 'tcp.${name}' must be an integer from 1 to ${most}: current value is ${
-      describe(value)
-    }`,
   );
 }
 

@@ -272,7 +272,7 @@ describe("emulate()", () => {
     for (const idle of ["9 ms", "3601 s"]) {
       assertThrows(wrong({ paths: { a: path }, idle }), RangeError, 'from "10 ms" to "3600 s"');
     }
-    assertThrows(wrong({ paths: { a: path }, idle: 1000 }), TypeError, "as a duration");
+    assertThrows(wrong({ paths: { a: path }, idle: 1000 }), TypeError, "as the duration 'idle'");
     assertThrows(wrong({ paths: { a: path }, scheduler: minRtt }), TypeError, "call it");
   });
 

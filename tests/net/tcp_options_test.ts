@@ -37,7 +37,7 @@ Deno.test("'tcp' of a listener bounds half-open connections, and says when SYNs 
   for (const value of [0, 65536, 1.5, NaN, "7"]) {
     assertThrows(
       () => tcpSettings("listen", { synBacklog: value } as never),
-      RangeError,
+      value === "7" ? TypeError : RangeError,
       "Cannot listen as 'tcp.synBacklog' must be an integer from 1 to 65535: current value is",
     );
   }
@@ -61,6 +61,65 @@ Deno.test("'tcp.fastOpen' is true, or false; 'tcp.fastOpenQueue' bounds what a l
     RangeError,
     "Cannot listen as 'tcp.fastOpenQueue' must be an integer from 1 to 65535: current value is 0",
   );
+});
+
+Deno.test("what is wrong is named: the option that it is of, and what it takes", async () => {
+  for (const value of [1, "60 s", null]) {
+    assertThrows(
+      () => tcpSettings("connect", { keepAlive: value } as never),
+      TypeError,
+      "Cannot connect as 'tcp.keepAlive' must be true, false or { idle, interval, count }: current value is",
+    );
+  }
+  assertThrows(
+    () => tcpSettings("connect", { keepAlive: { idle: 60 } } as never),
+    TypeError,
+    `Cannot read 60 as the duration 'idle' as it must be a number, a space and one of us, ms, s`,
+  );
+  assertThrows(
+    () => tcpSettings("connect", [] as never),
+    TypeError,
+    "Cannot connect with 'tcp' as its options must be an object: current value is []",
+  );
+  const paths = { lan: { rate: "100 Mbit/s", delay: "5 ms" } } as const;
+  assertThrows(
+    () => emulate({ paths, probes: { segmentSent() {} } as never }),
+    TypeError,
+    "Cannot emulate with 'probes' as there is no option 'segmentSent': the options are client, server",
+  );
+  await using net = emulate({ paths });
+  using _listener = net.server.listen({ port: 80 });
+  for (const name of ["connectTimeout", "userTimeout", "linger"]) {
+    await assertRejects(
+      () => net.client.connect({ hostname: "server", port: 80, [name]: "5" }),
+      TypeError,
+      `Cannot read "5" as the duration '${name}' as it must be`,
+    );
+  }
+  using conn = await net.client.connect({ hostname: "server", port: 80 });
+  assertThrows(
+    () => conn.setKeepAlive({ idle: "60 s" } as never),
+    TypeError,
+    "Cannot set keepalive as 'keepAlive' must be true or false: current value is an object",
+  );
+  assertThrows(
+    () => conn.setNoDelay(0 as never),
+    TypeError,
+    "Cannot set no-delay as 'noDelay' must be true or false: current value is 0",
+  );
+});
+
+Deno.test("'tcp.synCookies' \"always\": accept() waits for what comes back of a cookie, also alone", async () => {
+  await using net = emulate({
+    paths: { lan: { rate: "100 Mbit/s", delay: "5 ms" } },
+    tcp: { synCookies: "always" },
+  });
+  using listener = net.server.listen({ port: 80 });
+  for (let i = 0; i < 2; i++) {
+    using _conn = await net.client.connect({ hostname: "server", port: 80 });
+    using _peer = await listener.accept();
+  }
+  assertEquals(net.server.counters.SyncookiesRecv, 2);
 });
 
 for (const fastOpen of [true, false]) {
@@ -342,7 +401,7 @@ Deno.test("'tcp.keepAlive' is read: true, false, times, and times of the host be
     const [keepAlive, message] of [
       [
         5,
-        "Cannot connect with 'tcp.keepAlive' as its options must be an object: current value is 5",
+        "Cannot connect as 'tcp.keepAlive' must be true, false or { idle, interval, count }: current value is 5",
       ],
       [{ idles: 1 }, "there is no option 'idles': the options are idle, interval, count"],
       [{ idle: "0 s" }, "'idle' must be from 1 s to 32767 s: current value is \"0 s\""],

@@ -149,6 +149,19 @@ describe("queue()", () => {
     // @ts-expect-error: text
     assertThrows(() => queue({ packets: "100" }), TypeError, "packets");
   });
+
+  it("says which limit is wrong, and which there are", () => {
+    for (
+      const [limit, message] of [
+        [{ marks: 3 }, "by 'marks' as it must be one of packets, bytes, ms, mark"],
+        [{ mark: { mark: 3 } }, "by 'mark.mark' as it must be one of packets, bytes, ms"],
+        [{ mark: "x" }, "Cannot use x as 'mark' of a queue"],
+        [{ mark: { ms: "1" } }, "as 'mark.ms' must be a number of at least 0: current value is 1"],
+      ] as const
+    ) assertThrows(() => queue(limit as never), TypeError, message);
+    assertThrows(() => queue({ mark: 0 }), RangeError, "as 'mark' must be at least 1");
+    assertThrows(() => queue({ mark: { bytes: 0 } }), RangeError, "as 'mark.bytes' must be");
+  });
 });
 
 describe("loss()", () => {

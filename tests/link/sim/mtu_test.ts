@@ -108,6 +108,16 @@ describe("mtu()", () => {
 
   it("refuses what is no MTU", () => {
     assertThrows(() => mtu("1400" as never), TypeError, "Cannot use 1400 as the MTU of a path");
+    assertThrows(
+      () => mtu(1400, { icmp: 1 } as never),
+      TypeError,
+      "as 'icmp' must be true or false: current value is 1",
+    );
+    assertThrows(
+      () => mtu(1400, { imcp: false } as never),
+      TypeError,
+      "with 'imcp' as the one option is 'icmp'",
+    );
     for (const wrong of [67, 65536, 1400.5, NaN]) {
       assertThrows(() => mtu(wrong), RangeError, `Cannot use ${wrong} as the MTU of a path`);
     }

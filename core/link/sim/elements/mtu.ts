@@ -145,11 +145,27 @@ function checkMtu(value: unknown): number {
   return value;
 }
 
+function checkIcmp(options: MtuOptions): boolean {
+  const { icmp = true, ...others } = options;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) {
+    throw new TypeError(
+      `Cannot set the MTU of a path with '${unknown}' as the one option is 'icmp'`,
+    );
+  }
+  if (typeof icmp === "boolean") return icmp;
+  throw new TypeError(
+    `Cannot set the MTU of a path as 'icmp' must be true or false: current value is ${
+      String(icmp)
+    }`,
+  );
+}
+
 /**
  * Drops each packet of more than `bytes`, 68 to 65535, its IP header counted in, and tells its sender so, unless `icmp` is false. Nothing is fragmented.
  * A super-segment counts as the packets that it stands for. Changed by `{ mtu }`.
  *
- * @throws {TypeError} If `bytes` is not a number.
+ * @throws {TypeError} If `bytes` is not a number, or an option is wrong.
  * @throws {RangeError} If it is not an integer from 68 to 65535.
  * @example A path with a tunnel that swallows large packets
  * ```ts
@@ -164,7 +180,7 @@ function checkMtu(value: unknown): number {
  */
 export function mtu(bytes: number, options: MtuOptions = {}): ElementFactory {
   checkMtu(bytes);
-  const { icmp = true } = options;
+  const icmp = checkIcmp(options);
   return {
     name: "mtu",
     create: (context, output) => new MtuElement(bytes, icmp, context, output),

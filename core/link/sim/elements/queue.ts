@@ -51,11 +51,16 @@ function mark({ address }: Packet): void {
   u8[address + 11] = check;
 }
 
+/** What a limit may have. */
+const LIMITS: readonly string[] = ["packets", "bytes", "ms"];
+
 function checkLimit(what: string, value: unknown, least: number): number {
   if (value === undefined) return Infinity;
   if (typeof value !== "number") {
     throw new TypeError(
-      `Cannot limit a queue as '${what}' must be a number: current value is ${String(value)}`,
+      `Cannot limit a queue as '${what}' must be a number of at least ${least}: current value is ${
+        String(value)
+      }`,
     );
   }
   if (!(value >= least)) {
@@ -66,22 +71,35 @@ function checkLimit(what: string, value: unknown, least: number): number {
   return value;
 }
 
-function checkLimits(limit: unknown): Limits {
+/** `within` is "mark." for the limits from where on packets are marked. */
+function checkLimits(limit: unknown, within: "" | "mark." = ""): Limits {
   if (typeof limit === "number") {
-    return { packets: checkLimit("packets", limit, 1), bytes: Infinity, micros: Infinity };
+    const what = within === "" ? "packets" : "mark";
+    return { packets: checkLimit(what, limit, 1), bytes: Infinity, micros: Infinity };
   }
   if (typeof limit !== "object" || limit === null) {
     throw new TypeError(
-      `Cannot use ${
-        String(limit)
-      } as the limit of a queue as it must be a number of packets, or { packets, bytes, ms, mark }`,
+      within === ""
+        ? `Cannot use ${
+          String(limit)
+        } as the limit of a queue as it must be a number of packets, or { packets, bytes, ms, mark }`
+        : `Cannot use ${
+          String(limit)
+        } as 'mark' of a queue as it must be a number of packets, or { packets, bytes, ms }`,
+    );
+  }
+  const known = within === "" ? [...LIMITS, "mark"] : LIMITS;
+  for (const name of Object.keys(limit)) {
+    if (known.includes(name)) continue;
+    throw new TypeError(
+      `Cannot limit a queue by '${within}${name}' as it must be one of ${known.join(", ")}`,
     );
   }
   const { packets, bytes, ms } = limit as QueueLimit;
   return {
-    packets: checkLimit("packets", packets, 1),
-    bytes: checkLimit("bytes", bytes, 1),
-    micros: checkLimit("ms", ms, 0) * 1000,
+    packets: checkLimit(`${within}packets`, packets, 1),
+    bytes: checkLimit(`${within}bytes`, bytes, 1),
+    micros: checkLimit(`${within}ms`, ms, 0) * 1000,
   };
 }
 
@@ -92,7 +110,7 @@ function checkMark(limit: unknown): Limits {
   const threshold = typeof limit === "object" && limit !== null
     ? (limit as QueueLimit).mark
     : undefined;
-  return threshold === undefined ? NEVER : checkLimits(threshold);
+  return threshold === undefined ? NEVER : checkLimits(threshold, "mark.");
 }
 
 class QueueElement implements Element {
@@ -163,7 +181,7 @@ class QueueElement implements Element {
  * Keeps what the element behind it, a {@linkcode rate}, cannot take yet, first in, first out, and drops what comes when it is full.
  * With `mark` it says before that that it is getting full: by marks, to who uses ECN. A number is a limit in packets. Changed by `{ queue }`; what waits already stays.
  *
- * @throws {TypeError} If a limit is not a number; on use, if no rate stands directly behind it.
+ * @throws {TypeError} If a limit is not a number, or there is none of its name; on use, if no rate stands directly behind it.
  * @throws {RangeError} If a limit in packets or bytes is below 1, or one in ms below 0.
  */
 export function queue(limit: number | QueueLimit): ElementFactory {
