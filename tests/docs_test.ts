@@ -2,6 +2,8 @@
 
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
+import { DEFAULT_SETTINGS } from "../core/subflow/settings.ts";
+import { PROBE_METHODS } from "../core/subflow/probe.ts";
 import { listFiles } from "./support/architecture.ts";
 import { ROOT } from "./support/serve.ts";
 
@@ -54,6 +56,14 @@ describe("documents", () => {
       }
     }
     assertEquals(missing, []);
+  });
+
+  it("list all options of TCP, and all events of a probe", async () => {
+    const text = await read("docs/tcp.md");
+    for (const option of Object.keys(DEFAULT_SETTINGS)) {
+      assertStringIncludes(text, `\n| \`${option}\` `);
+    }
+    for (const event of PROBE_METHODS) assertStringIncludes(text, `\`${event}\``);
   });
 
   it("have programs that run as printed", async () => {

@@ -10,7 +10,7 @@ import { OneWay } from "../support/one_way.ts";
 import { Topology } from "../support/topology.ts";
 
 /** Measured from second 5 to this one. */
-const UNTIL = Number(Deno.env.get("SOAK_SECONDS") ?? 9);
+const UNTIL = Number(Deno.env.get("SOAK_SECONDS") ?? 20);
 const BYTES_A_SECOND = 12.5e6;
 
 /** Holds a share of the packets for up to `most` microseconds, so that others overtake them. */
