@@ -411,7 +411,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   setKeepAlive(now: Micros, choice: KeepAlive | null): void {
     this.#keepAlive = choice;
     if (this.over) return;
-    for (const subflow of this.subflows) subflow.keepAlive(choice, now);
+    // Before its third ACK no segment of ours may be without options: it begins with that.
+    for (const subflow of this.subflows) if (!subflow.early) subflow.keepAlive(choice, now);
     this.dirty();
   }
 

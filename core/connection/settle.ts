@@ -337,7 +337,10 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
     case TIMER_PERSIST:
       meta.timer.probed();
       meta.host.count("WinProbe");
-      for (const subflow of meta.subflows) if (subflow.usable) subflow.probe(now);
+      for (const subflow of meta.subflows) {
+        // Before the third ACK a segment without options would end MPTCP; the SYN/ACK asks as well.
+        if (subflow.usable && !subflow.early) subflow.probe(now);
+      }
       return meta.armPersist(now);
     case TIMER_DATA:
       return dataTimeout(meta, now);

@@ -312,6 +312,44 @@ describe("Fast Open of a listener before the third ACK", () => {
     assertEquals(d.usage.connections, 0);
   });
 
+  it("RFC 9293 §3.8.4: before the third ACK nobody is asked whether he is there: keepalive begins with that", () => {
+    for (const mptcp of [true, false]) {
+      using d = dialogue();
+      const { early, accept } = served(d, { mptcp });
+      const peer = early();
+      peer.gets("S. 0 ack 21");
+      const app = accept();
+      app.socket.setKeepAlive(d.now, { idle: 2e6, interval: 1e6, count: 9 });
+      d.stack.flush(d.now);
+      d.pass(1e6);
+      peer.gets("S. 0");
+      d.pass(1.5e6);
+      d.silent();
+      peer.sends(`. 21 ack 1${mptcp ? " <mpc keys>" : ""}`);
+      d.pass(1.9e6);
+      d.silent();
+      d.pass(0.2e6);
+      peer.gets(". 0 ack 21");
+    }
+  });
+
+  it("RFC 9293 §3.8.6.1: nor is a closed window asked about", () => {
+    for (const mptcp of [true, false]) {
+      using d = dialogue();
+      const { early, accept } = served(d, { mptcp });
+      const peer = early({ win: 0 });
+      peer.gets("S. 0 ack 21");
+      accept().write(20);
+      d.pass(6.9e6);
+      peer.gets("S. 0");
+      peer.gets("S. 0");
+      d.silent();
+      peer.sends(`. 21 ack 1 win 500${mptcp ? " <mpc keys>" : ""}`);
+      if (mptcp) peer.sends(". 21 ack 1 win 500 <dack8 1>");
+      peer.gets("P. 1:21 ack 21");
+    }
+  });
+
   it("RFC 7413 §4.2.2: nobody answers: it ends after as many SYN/ACKs as any other, with MPTCP too", () => {
     for (const mptcp of [true, false]) {
       using d = dialogue({}, { synRetries: 1 });
