@@ -1063,10 +1063,12 @@ export class Subflow implements SubflowView {
     return this.output.ack(draft, this.sender.board.nxt, now);
   }
 
-  /** Tells the peer by MP_PRIO whether it is a backup (RFC 8684 §3.3.8); when the link is full, in a later pass. */
+  /** Tells the peer by MP_PRIO whether it is a backup (RFC 8684 §3.3.8); when the link is full, or the third ACK is still to come, in a later pass. */
   sayPrio(now: Micros): void {
-    this.#prioOwed = !this.say(tx.begin().prio(this.#backupByUs), now);
-    if (!this.#prioOwed) this.#host.count("MPPrioTx");
+    // None follows a fallback (RFC 8684 §3.7).
+    const mptcp = this.#level.mappingFlags !== 0;
+    this.#prioOwed = mptcp && (this.#early || !this.say(tx.begin().prio(this.#backupByUs), now));
+    if (mptcp && !this.#prioOwed) this.#host.count("MPPrioTx");
   }
 
   /** Sends an ACK at once; false when the link is full. Until the peer has shown that it has our third one, each is that: one without its option would end MPTCP. */

@@ -333,6 +333,25 @@ describe("Fast Open of a listener before the third ACK", () => {
     }
   });
 
+  it("RFC 8684 §3.3.8: MP_PRIO waits for the third ACK; where that ends MPTCP (§3.7) it never leaves", () => {
+    for (const mptcp of [true, false]) {
+      using d = dialogue();
+      const { early, accept } = served(d, {});
+      const peer = early();
+      peer.gets("S. 0 ack 21");
+      const { socket } = accept();
+      socket.paths.setBackup(1, true);
+      d.pass(0.5e6);
+      d.silent();
+      peer.sends(`. 21 ack 1${mptcp ? " <mpc keys>" : ""}`);
+      if (mptcp) peer.gets(". 1 ack 21 <prio backup>");
+      d.silent();
+      assertEquals(socket.mode.kind, mptcp ? "mptcp" : "tcp");
+      if (!mptcp) socket.paths.setBackup(1, true);
+      d.silent();
+    }
+  });
+
   it("RFC 9293 §3.8.6.1: nor is a closed window asked about", () => {
     for (const mptcp of [true, false]) {
       using d = dialogue();
