@@ -1,6 +1,6 @@
 /** Arguments of `deno task bench`. */
 
-import { type Option, readArguments, UsageError } from "../cli/arguments.ts";
+import { helpOfOptions, type Option, readArguments, UsageError } from "../cli/arguments.ts";
 import { PLUGIN_OPTIONS } from "../cli/policies.ts";
 
 const { scheduler = { help: "" } } = PLUGIN_OPTIONS;
@@ -12,6 +12,16 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
 
 /** How the command is written. */
 export const USAGE = "deno task bench [--scheduler NAME|FILE|URL[,key=value…]]…";
+
+/** What `--help` prints. */
+export const HELP = [
+  USAGE,
+  "",
+  "Measures the hot path, whole transfers, and the schedulers against each other. Some minutes.",
+  "",
+  "Options:",
+  ...helpOfOptions(OPTIONS),
+].join("\n");
 
 /**
  * The schedulers named on the command line. `deno task bench` ends in `--`, so that one more may lead what is given.

@@ -4,13 +4,13 @@ import { UsageError } from "../cli/arguments.ts";
 import { print, report } from "../cli/output.ts";
 import { BUILT_INS } from "../cli/policies.ts";
 import { loadPlugin } from "../mod.ts";
-import { readSchedulers, USAGE } from "./arguments.ts";
+import { HELP, readSchedulers, USAGE } from "./arguments.ts";
 import { compare } from "./mod.ts";
 
 const builtIns = BUILT_INS.scheduler;
 const args = Deno.args.filter((argument) => argument !== "--help");
 if (args.length < Deno.args.length) {
-  print(USAGE);
+  print(HELP);
   Deno.exit(0);
 }
 try {

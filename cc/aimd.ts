@@ -10,6 +10,16 @@ import type {
 } from "../core/plugin.ts";
 import { HyStart } from "./hystart.ts";
 
+/** Whether slow start is watched, as an option says; "false" in quotes is no answer. */
+export function checkHystart(name: string, hystart: unknown): boolean {
+  if (typeof hystart === "boolean") return hystart;
+  throw new TypeError(
+    `Cannot make ${name} as 'hystart' must be true or false: current value is ${
+      typeof hystart === "string" ? JSON.stringify(hystart) : String(hystart)
+    }`,
+  );
+}
+
 /** Options that the loss-based controllers share. */
 export interface SlowStartOptions {
   /**

@@ -7,7 +7,7 @@ import type {
   Micros,
   SubflowView,
 } from "../core/plugin.ts";
-import { aimd, type AimdFormula, type SlowStartOptions } from "./aimd.ts";
+import { aimd, type AimdFormula, checkHystart, type SlowStartOptions } from "./aimd.ts";
 
 /** Segments per second cubed (RFC 9438 §5). */
 const C = 0.4;
@@ -112,9 +112,12 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
 /**
  * The congestion control that most hosts use (RFC 9438): on long fat paths it comes back to the window of the last loss within seconds, whatever the round
  * trip is, and takes as much as Reno where that takes more. Uncoupled: several subflows take as much of a shared bottleneck as several connections.
+ *
+ * @throws {TypeError} `hystart` is neither true nor false.
  */
 export default function cubic(
   { hystart = defaults.hystart }: SlowStartOptions = {},
 ): CongestionControlPlugin {
+  checkHystart("cubic", hystart);
   return aimd("cubic", (subflow, connection) => new Cubic(subflow, connection, hystart));
 }

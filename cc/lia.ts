@@ -8,7 +8,7 @@ import type {
   Micros,
   SubflowView,
 } from "../core/plugin.ts";
-import { AimdController, ByteCounter, type SlowStartOptions } from "./aimd.ts";
+import { AimdController, ByteCounter, checkHystart, type SlowStartOptions } from "./aimd.ts";
 import { floorOfRatio, floorOverSquare } from "./integers.ts";
 
 /** What alpha needs to know of a subflow. */
@@ -169,10 +169,13 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
 /**
  * Couples the increases so that all subflows together take as much as one TCP connection on the best path, at least that much, and less where it is
  * crowded (RFC 6356 §2). With one subflow it is reno.
+ *
+ * @throws {TypeError} `hystart` is neither true nor false.
  */
 export default function lia(
   { hystart = defaults.hystart }: SlowStartOptions = {},
 ): CongestionControlPlugin {
+  checkHystart("lia", hystart);
   return {
     kind: "congestion-control",
     name: "lia",

@@ -1,7 +1,7 @@
 /** The congestion control of RFC 5681, on each subflow alone. */
 
 import type { CongestionControlPlugin } from "../core/plugin.ts";
-import { aimd, ByteCounter, type SlowStartOptions } from "./aimd.ts";
+import { aimd, ByteCounter, checkHystart, type SlowStartOptions } from "./aimd.ts";
 
 /** What holds where no option says otherwise. */
 export const defaults: { readonly hystart: boolean } = { hystart: true };
@@ -9,10 +9,13 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
 /**
  * One segment more per window of acknowledged bytes (RFC 5681 §3.1), half of the flight less per loss. Uncoupled: several subflows take as much of a
  * shared bottleneck as several connections.
+ *
+ * @throws {TypeError} `hystart` is neither true nor false.
  */
 export default function reno(
   { hystart = defaults.hystart }: SlowStartOptions = {},
 ): CongestionControlPlugin {
+  checkHystart("reno", hystart);
   return aimd("reno", (subflow) => {
     const counter = new ByteCounter();
     return {

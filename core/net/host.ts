@@ -207,6 +207,30 @@ const OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   probe: true,
   experiments: true,
 };
+const CONNECT_OPTIONS: Readonly<Record<keyof ConnectOptions, true>> = {
+  hostname: true,
+  port: true,
+  transport: true,
+  localAddress: true,
+  scheduler: true,
+  pathManager: true,
+  congestionControl: true,
+  userTimeout: true,
+  connectTimeout: true,
+  linger: true,
+  tcp: true,
+  data: true,
+  signal: true,
+};
+const LISTEN_OPTIONS: Readonly<Record<keyof ListenOptions, true>> = {
+  port: true,
+  hostname: true,
+  transport: true,
+  backlog: true,
+  userTimeout: true,
+  linger: true,
+  tcp: true,
+};
 /** Least and most that an attempt may be given. */
 const LEAST_CONNECT_TIMEOUT: Micros = 1e3;
 const MOST_CONNECT_TIMEOUT: Micros = 32767e6;
@@ -331,6 +355,7 @@ export class Host implements AsyncDisposable {
    * @throws {Deno.errors.ConnectionRefused | Deno.errors.TimedOut | Deno.errors.NetworkUnreachable | Deno.errors.NotFound} no connection.
    */
   async connect(options: ConnectOptions): Promise<MptcpConn> {
+    checkOptions("connect", options, CONNECT_OPTIONS);
     const { hostname, port, localAddress, signal } = options;
     this.#checkOpen();
     if (typeof hostname !== "string" || hostname === "") {
@@ -416,6 +441,7 @@ export class Host implements AsyncDisposable {
    * @throws {Deno.errors.AddrNotAvailable} the host has no such address.
    */
   listen(options: ListenOptions): MptcpListener {
+    checkOptions("listen", options, LISTEN_OPTIONS);
     const { port, hostname, backlog = 511 } = options;
     this.#checkOpen();
     checkPort(port, 0, "listen");

@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { readSchedulers, USAGE } from "../../bench/arguments.ts";
+import { HELP, readSchedulers, USAGE } from "../../bench/arguments.ts";
 import { UsageError } from "../../cli/arguments.ts";
 
 /** Runs `deno ARGS` in a folder whose only bench prints what the repository's benches would read from the command line. */
@@ -86,6 +86,7 @@ describe("arguments of the benches", () => {
       assertStringIncludes(text, message);
       assertStringIncludes(text.trim().split("\n").at(-1)!, USAGE);
     }
-    assertEquals(await bench("--help"), { code: 0, text: `${USAGE}\n` });
+    assertEquals(await bench("--help"), { code: 0, text: `${HELP}\n` });
+    for (const name of ["min_rtt", "round_robin", "redundant"]) assertStringIncludes(HELP, name);
   });
 });

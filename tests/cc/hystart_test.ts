@@ -1,6 +1,6 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { lia, reno } from "../../cc/mod.ts";
+import { cubic, lia, reno } from "../../cc/mod.ts";
 import { emulate } from "../../mod.ts";
 import type { AckSample, CongestionControlPlugin } from "../../core/plugin.ts";
 import { MSS, TestConnection, TestFlow } from "./support.ts";
@@ -82,5 +82,20 @@ describe("the first slow start (RFC 9406)", () => {
     };
     const [without, with_] = [await sentAgain(false), await sentAgain(true)];
     assert(with_ * 2 < without, `${with_} segments were sent again with it, ${without} without`);
+  });
+});
+
+describe("the option 'hystart'", () => {
+  it("is true or false, and nothing else", () => {
+    for (const plugin of [cubic, lia, reno]) {
+      for (const hystart of [undefined, true, false]) plugin({ hystart });
+      for (const [hystart, shown] of [["false", '"false"'], [0, "0"], [null, "null"]] as const) {
+        assertThrows(
+          () => plugin({ hystart } as never),
+          TypeError,
+          `Cannot make ${plugin().name} as 'hystart' must be true or false: current value is ${shown}`,
+        );
+      }
+    }
   });
 });

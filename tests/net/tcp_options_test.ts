@@ -96,6 +96,16 @@ Deno.test("what is wrong is named: the option that it is of, and what it takes",
       `Cannot read "5" as the duration '${name}' as it must be`,
     );
   }
+  await assertRejects(
+    () => net.client.connect({ hostname: "server", port: 80, ecn: "request" } as never),
+    TypeError,
+    "Cannot connect as there is no option 'ecn': the options are hostname, port, transport,",
+  );
+  assertThrows(
+    () => net.server.listen({ port: 81, synCookies: "off" } as never),
+    TypeError,
+    "Cannot listen as there is no option 'synCookies': the options are port, hostname, transport,",
+  );
   using conn = await net.client.connect({ hostname: "server", port: 80 });
   assertThrows(
     () => conn.setKeepAlive({ idle: "60 s" } as never),
