@@ -2,6 +2,7 @@
 
 import type { CongestionControlPlugin, PathManagerPlugin, SchedulerPlugin } from "../plugin.ts";
 import { checkPlugin } from "./load_plugin.ts";
+import { DEFAULT_SETTINGS } from "../subflow/settings.ts";
 
 /** The plugins of a host or a connection. */
 export interface Policies {
@@ -84,6 +85,11 @@ export function checkOptions<T extends object>(
   }
   for (const key of Object.keys(options)) {
     if (Object.hasOwn(known, key)) continue;
+    if (Object.hasOwn(known, "tcp") && Object.hasOwn(DEFAULT_SETTINGS, key)) {
+      throw new TypeError(
+        `Cannot ${verb} as there is no option '${key}': it is one of 'tcp', { tcp: { ${key}: … } }`,
+      );
+    }
     throw new TypeError(
       `Cannot ${verb} as there is no option '${key}': the options are ${
         Object.keys(known).join(", ")

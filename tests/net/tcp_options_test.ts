@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { tcpSettings } from "../../core/net/tcp_options.ts";
 import { DEFAULT_SETTINGS } from "../../core/subflow/settings.ts";
-import { emulate, mtu } from "../../mod.ts";
+import { cubic, emulate, mtu } from "../../mod.ts";
 
 Deno.test("'tcp' says nothing: the settings are those below it", () => {
   assertEquals(tcpSettings("connect", undefined), DEFAULT_SETTINGS);
@@ -99,12 +99,17 @@ Deno.test("what is wrong is named: the option that it is of, and what it takes",
   await assertRejects(
     () => net.client.connect({ hostname: "server", port: 80, ecn: "request" } as never),
     TypeError,
-    "Cannot connect as there is no option 'ecn': the options are hostname, port, transport,",
+    "Cannot connect as there is no option 'ecn': it is one of 'tcp', { tcp: { ecn: … } }",
   );
   assertThrows(
     () => net.server.listen({ port: 81, synCookies: "off" } as never),
     TypeError,
-    "Cannot listen as there is no option 'synCookies': the options are port, hostname, transport,",
+    "Cannot listen as there is no option 'synCookies': it is one of 'tcp', { tcp: { synCookies: … } }",
+  );
+  assertThrows(
+    () => net.server.listen({ port: 81, congestionControl: cubic() } as never),
+    TypeError,
+    "Cannot listen as there is no option 'congestionControl': the options are port, hostname, transport,",
   );
   using conn = await net.client.connect({ hostname: "server", port: 80 });
   assertThrows(
