@@ -90,6 +90,11 @@ export class Mtu {
     return this.#refuge;
   }
 
+  /** Payload of the segments that every path takes. */
+  get least(): number {
+    return LEAST_PACKET[this.#family] - this.headers - this.#options;
+  }
+
   /**
    * Most bytes of options and data in a SYN to a peer that has named `mss` before; 0: it has not. No more than an MSS of Ethernet: a larger packet may be cut
    * in pieces, or confuse a middlebox (RFC 7413 §4.1.3).

@@ -12,8 +12,8 @@ const LOSSES = 3;
 /** Timeouts in a row, with nothing but large segments lost, that make one. */
 const TIMEOUTS = 2;
 /**
- * Those that make one for the base size, as most of them are pauses of the path; and for others whatever else is lost: what comes first alone goes again, so
- * that a small one behind it may have been lost once, for another reason, and stays so.
+ * Those that make one for the base size, as most of them are pauses of the path; and for any where what comes first is more than the least that everybody
+ * takes: it alone goes again, so that a small one behind it may have been lost once, for another reason, and stays so.
  */
 const TIMEOUTS_AT_BASE = 5;
 /** A probe that ended in a timeout is followed by a pause so many times as long (RFC 4821 §7.6.3). */
@@ -116,9 +116,11 @@ export class SizeWatch {
     }
     const { refuge } = mtu;
     if (refuge === 0) return false;
-    const large = timeouts >= TIMEOUTS_AT_BASE || (blind && timeouts === TIMEOUTS)
-      ? this.#board.lostFirstLarger(refuge)
-      : timeouts === TIMEOUTS && this.#board.lostOnlyLarger(refuge);
+    let large = false;
+    if (timeouts >= TIMEOUTS_AT_BASE) large = this.#board.lostFirstLarger(mtu.least);
+    else if (timeouts === TIMEOUTS) {
+      large = blind ? this.#board.lostFirstLarger(refuge) : this.#board.lostOnlyLarger(refuge);
+    }
     return large && this.#shrink(now);
   }
 

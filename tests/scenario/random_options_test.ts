@@ -99,11 +99,13 @@ function script(dice: Dice): Script & { readonly text: string } {
   const bytes = Math.round(dice.between(1, 150e3));
   const write = dice.of(1e6, 1e6, 10e3, 1461, 200);
   const read = dice.of(65536, 65536, 3001);
+  const pause = dice.of(0, 0, 0.01, 0.1);
   return {
     bytes,
     writes: () => write,
     reads: () => read,
-    text: `${bytes} B by ${write}, reads ${read}`,
+    ...(pause > 0 ? { pause } : {}),
+    text: `${bytes} B by ${write}, reads ${read}` + (pause > 0 ? ` every ${pause} s` : ""),
   };
 }
 
@@ -122,6 +124,8 @@ function failureOf(seed: number): string | null {
   const control = general.of("lia", "reno", "cubic");
   const mptcp = general.of(true, true, false);
   const checksum = general.of(true, false);
+  const cuts = dice("cuts");
+  const nagle = general.of(true, false, false);
   const up = script(dice("up"));
   const down = script(dice("down"));
   const told = (value: unknown): string =>
@@ -139,8 +143,16 @@ function failureOf(seed: number): string | null {
     tcp,
     serverTcp,
   });
+  const pair = t.connect(up, down);
+  for (const path of Object.values(t.paths)) {
+    if (cuts.of(true, true, false)) continue;
+    const at = cuts.between(0.01, 1);
+    t.at(at, () => path.cut());
+    t.at(at + cuts.between(0.05, 5), () => path.restore());
+  }
+  if (nagle) pair.client.socket.setNoDelay(false);
   try {
-    t.complete(t.connect(up, down), PATIENCE);
+    t.complete(pair, PATIENCE);
   } catch (error) {
     wrong = error instanceof Error ? error.message : String(error);
   }

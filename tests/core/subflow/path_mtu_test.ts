@@ -486,6 +486,18 @@ describe("a path that swallows large packets without a word", () => {
     assertEquals(sizes, [1460, 1160, 1160]);
   });
 
+  it("RFC 8899 §4.3: one that is less than the base size may be too large as well", () => {
+    const { d, peer, app } = plain();
+    using _d = d;
+    app.write(1000);
+    peer.lose();
+    const sizes = Array.from({ length: 7 }, () => {
+      d.untilSent();
+      return lengths(peer)[0];
+    });
+    assertEquals(sizes, [1000, 1000, 1000, 1000, 1000, 536, 536]);
+  });
+
   it("RFC 8899 §4.3: nor does a small one that is lost make a black hole", () => {
     for (const sack of [true, false]) {
       const { d, peer, app } = plain({}, { sack });
