@@ -21,7 +21,17 @@ export function watchProgress(meta: MetaSocket, waits: boolean, now: Micros): vo
 export function progressMissed(meta: MetaSocket, now: Micros): void {
   const due = meta.figures.lastSent + PATIENCE * timeout(meta);
   if (due > now) meta.deadlines.set(TIMER_PROGRESS, due);
+  else if (holds(meta)) meta.deadlines.set(TIMER_PROGRESS, now + PATIENCE * timeout(meta));
   else meta.scheduler.insist(now);
+}
+
+/** Whether a subflow takes nothing for a time: it may be what is waited for. */
+function holds({ subflows }: MetaSocket): boolean {
+  for (let i = 0; i < subflows.length; i++) {
+    const { usable, stale, sender } = subflows[i]!;
+    if (usable && !stale && sender.held) return true;
+  }
+  return false;
 }
 
 /** Longest timeout of those that work, with its back-off: who awaits a path that has fallen silent may do so until it is stale. */

@@ -14,7 +14,13 @@ const LEAST_WAKE: Micros = 10;
 export interface GuardedConnection<S extends SubflowView = SubflowView>
   extends Omit<ConnectionView, "random" | "subflows"> {
   /** As in {@linkcode ConnectionView}; what is read of them is the stack's own. */
-  readonly subflows: readonly S[];
+  readonly subflows: readonly (S & Held)[];
+}
+
+/** What plugins do not see of a subflow. */
+export interface Held {
+  /** It takes nothing now, and will in time, whether something is in flight or not. */
+  readonly held?: boolean;
 }
 
 /** A copy that nobody can write to. */

@@ -316,13 +316,16 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     return false;
   }
 
-  /** A wait must have an end: something in flight that will be acknowledged or time out, or a wake that is due. */
+  /** A wait must have an end: something in flight that will be acknowledged or time out, a subflow that is held back for a time, or a wake that is due. */
   #wait({ faces }: Seat, ready: readonly S[]): null | undefined {
     if (ready.length === 0) return null;
     if (this.#insisted === this.#connection.now) return this.#chose("makes-progress", IDLE);
     if (faces.waking) return null;
     const { subflows } = this.#connection;
-    for (let i = 0; i < subflows.length; i++) if (subflows[i]!.inFlight > 0) return null;
+    for (let i = 0; i < subflows.length; i++) {
+      const subflow = subflows[i]!;
+      if (subflow.inFlight > 0 || subflow.held === true) return null;
+    }
     return this.#chose("waits-end", "waits with nothing in flight and no wake due");
   }
 

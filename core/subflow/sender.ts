@@ -661,6 +661,11 @@ export class Sender {
     return this.#pacer !== null;
   }
 
+  /** Nothing new leaves before some time has passed: the pacer's, or what follows a mark in a window of one segment. */
+  get held(): boolean {
+    return this.#ecn.quiet || this.#allowance < this.#mtu.payload;
+  }
+
   /** A pass of who is `paced` is over: where there may be something to send, the next comes when the pacer lets more out. */
   holdBack(waiting: boolean): void {
     const held = this.#allowance < this.#mtu.payload && (waiting || this.board.lost > 0);

@@ -264,6 +264,11 @@ export class Subflow implements SubflowView {
     return this.usable ? this.sender.room : 0;
   }
 
+  /** It takes nothing new before some time has passed, or what is lost has gone again: after a timeout that may wait for what new data tell. */
+  get held(): boolean {
+    return this.usable && (this.sender.held || this.sender.board.lost > 0);
+  }
+
   get queued(): number {
     return 0;
   }

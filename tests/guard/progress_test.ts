@@ -265,3 +265,32 @@ describe("a window of less than a segment", () => {
     assertEquals([app.socket.unacked, d.faults], [0, []]);
   });
 });
+
+describe("a wait for a path that is held back", () => {
+  it("is no fault while the pacer lets nothing out, though nothing is in flight", () => {
+    for (const pacingRate of [5e3, 50e3]) {
+      const paced: CongestionControlPlugin = {
+        kind: "congestion-control",
+        name: "paced",
+        create: () => ({
+          join: ({ mss }) => ({
+            cwnd: 8 * mss,
+            ssthresh: 8 * mss,
+            pacingRate,
+            onAck: () => {},
+            onCongestion: () => {},
+          }),
+        }),
+      };
+      using t = new Topology({
+        paths: {
+          near: { rate: "20 Mbit/s", delay: "3 ms" },
+          far: { rate: "20 Mbit/s", delay: "50 ms" },
+        },
+        policies: { scheduler: patient(), congestionControl: paced },
+      });
+      t.complete(t.connect({ bytes: 30e3 }), 30);
+      assertEquals(t.faults, []);
+    }
+  });
+});

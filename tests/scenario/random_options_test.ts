@@ -5,6 +5,8 @@
 
 import { assert } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import type { CongestionControlPlugin } from "../../core/plugin.ts";
+import patient from "../../docs/examples/patient.ts";
 import { cubic, lia, reno } from "../../cc/mod.ts";
 import { type RandomStream, seededRandom } from "../../core/host/random.ts";
 import { mtu } from "../../core/link/sim/elements/mtu.ts";
@@ -74,6 +76,23 @@ function settings(dice: Dice, calm: boolean): Partial<TcpSettings> {
   };
 }
 
+/** A window that stays as it is, and the rate at which it leaves, in bytes per second. */
+function paced(pacingRate: number): CongestionControlPlugin {
+  return {
+    kind: "congestion-control",
+    name: "paced",
+    create: () => ({
+      join: ({ mss }) => ({
+        cwnd: 8 * mss,
+        ssthresh: 8 * mss,
+        pacingRate,
+        onAck: () => {},
+        onCongestion: () => {},
+      }),
+    }),
+  };
+}
+
 /** A path; of what it takes it tells, or it swallows what is larger where `holes` are got over. */
 function path(dice: Dice, calm: boolean, holes: boolean): [name: string, shape: PathShape] {
   const speed = `${dice.between(0.5, 50)} Mbit/s` as const;
@@ -115,13 +134,15 @@ function failureOf(seed: number): string | null {
   const dice = (name: string): Dice => new Dice(source(name));
   const each = dice("paths");
   const calm = each.of(true, false, false);
-  const tcp = settings(dice("client"), calm);
-  const serverTcp = settings(dice("server"), calm);
+  const general = dice("general");
+  const scheduler = general.of("minRtt", "roundRobin", "redundant", "patient");
+  // Of a window of hardly a segment a path of smaller ones may be offered more: to wait for another then counts as a fault.
+  const wide = scheduler === "patient" ? { receiveBuffer: fixedBuffer(262144) } : {};
+  const tcp = { ...settings(dice("client"), calm), ...wide };
+  const serverTcp = { ...settings(dice("server"), calm), ...wide };
   const holes = tcp.mtuProbing !== "off" && serverTcp.mtuProbing !== "off";
   const paths = Array.from({ length: each.of(1, 1, 2, 3) }, () => path(each, calm, holes));
-  const general = dice("general");
-  const scheduler = general.of("minRtt", "roundRobin", "redundant");
-  const control = general.of("lia", "reno", "cubic");
+  const control = general.of("lia", "reno", "cubic", "paced");
   const mptcp = general.of(true, true, false);
   const checksum = general.of(true, false);
   const cuts = dice("cuts");
@@ -136,8 +157,9 @@ function failureOf(seed: number): string | null {
     paths: Object.fromEntries(paths.map(([, shape], i) => [`p${i}`, shape])),
     links: { checksums: true },
     policies: {
-      scheduler: { minRtt, roundRobin, redundant }[scheduler](),
-      congestionControl: { lia, reno, cubic }[control](),
+      scheduler: { minRtt, roundRobin, redundant, patient }[scheduler](),
+      congestionControl: { lia, reno, cubic, paced: () => paced(general.between(5e3, 5e6)) }
+        [control](),
     },
     client: { mptcp, checksum },
     tcp,
