@@ -242,7 +242,10 @@ describe("a window of less than a segment", () => {
         },
       }),
     };
-    using d = new Dialogue({ policies: { congestionControl: stays }, tcp: { tlp: false } });
+    using d = new Dialogue({
+      policies: { congestionControl: stays },
+      tcp: { tlp: false, frto: false, mtuProbing: "off" },
+    });
     const app = d.connect();
     const peer = d.called();
     peer.gets("S 0");

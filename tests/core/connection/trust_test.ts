@@ -165,7 +165,7 @@ describe("data acknowledged without a DATA_ACK", () => {
   });
 
   it("after a timeout of the subflow do not go again on it either", () => {
-    using d = new Dialogue();
+    using d = new Dialogue({ tcp: { tlp: false, frto: false } });
     const { peer, app } = proved(d);
     app.write(1000);
     peer.gets("P. 101:1101");
