@@ -34,7 +34,9 @@ export function startFallback(
   const { receiver } = subflow;
   if (!receiver.started) return;
   const shift = meta.mode.kind === "infinite" ? meta.mode.rx : 0;
-  receiver.map(1 + shift, 1, INFINITE, -1, meta.receiveQueue.limit);
+  // What has waited for a mapping may be more than the window: it was acknowledged, and is kept.
+  const limit = Math.max(meta.receiveQueue.limit, receiver.end + shift);
+  receiver.map(1 + shift, 1, INFINITE, -1, limit);
   subflow.output.resize();
   // What was acknowledged on the subflow and is nowhere was dropped for want of a place: nobody will send it again.
   if (meta.receiveQueue.next + receiver.staged < receiver.end + shift) {
