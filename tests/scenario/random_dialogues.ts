@@ -491,6 +491,8 @@ class RandomDialogue {
       }
     }
     if (!socket.atEnd || this.#peer.lied || reader.discards || reader.closed || socket.code) return;
+    // So may their end be, then.
+    if (this.#manners.turns && socket.fallback) return;
     const end = reader.got + 1;
     const fins = [...this.#flows.values()].some((flow) =>
       flow.session === session && flow.fins.has(end)
