@@ -288,6 +288,8 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
 
 const LOSS_DETECTIONS = ["rack", "sack", "reno-nosack"] as const;
 const ECN_MODES = ["off", "accept", "request"] as const;
+/** What a connection that is opened has no use for. */
+const OF_LISTENERS = ["synBacklog", "fastOpenQueue"] as const;
 const SYN_COOKIES = ["off", "pressure", "always"] as const;
 const PROBINGS = ["off", "blackhole", "always"] as const;
 
@@ -304,6 +306,10 @@ export function tcpSettings(
 ): TcpSettings {
   if (options === undefined) return base;
   checkOptions(`${verb} with 'tcp'`, options, OPTIONS);
+  for (const name of OF_LISTENERS) {
+    if (verb !== "connect" || options[name] === undefined) continue;
+    throw new TypeError(`Cannot connect with 'tcp.${name}' as it is an option of listen()`);
+  }
   const { notSentLowWater, receiveBuffer, sendBuffer } = options;
   return {
     ...base,

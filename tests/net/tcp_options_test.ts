@@ -48,6 +48,17 @@ Deno.test("'tcp' of a listener bounds half-open connections, and says when SYNs 
   );
 });
 
+for (const name of ["synBacklog", "fastOpenQueue"] as const) {
+  Deno.test(`'tcp.${name}' is of listeners: connect() refuses it`, () => {
+    assertEquals(tcpSettings("open a host", { [name]: 7 })[name], 7);
+    assertThrows(
+      () => tcpSettings("connect", { [name]: 7 }),
+      TypeError,
+      `Cannot connect with 'tcp.${name}' as it is an option of listen()`,
+    );
+  });
+}
+
 Deno.test("'tcp.fastOpen' is true, or false; 'tcp.fastOpenQueue' bounds what a listener serves by it", () => {
   const { fastOpen, fastOpenQueue } = tcpSettings("listen", { fastOpen: true, fastOpenQueue: 3 });
   assertEquals([fastOpen, fastOpenQueue], [true, 3]);
