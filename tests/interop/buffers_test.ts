@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { needs } from "../support/tools.ts";
 import { Stand } from "./support/stand.ts";
-import { sleep } from "./support/wait.ts";
+import { until } from "./support/wait.ts";
 
 /** What `ss` tells of the window that the kernel's sender was offered last, in bytes. */
 async function offered(stand: Stand): Promise<number> {
@@ -22,7 +22,10 @@ needs("kernel", "python3").describe("buffers that fit themselves to the path", (
       assertEquals(conn.info().skmem.rcvbuf, 262_144);
       assertEquals(conn.info().subflows[0]!.tcp.rcv_wscale, 10);
       // Nobody reads: no more comes than was offered.
-      await sleep(300);
+      await until(
+        "the window is nearly full",
+        () => conn.info().mptcp.bytes_received > 262_144 * 3 / 4,
+      );
       const before = conn.info();
       assertEquals(before.skmem.rcvbuf, 262_144);
       assert(before.mptcp.bytes_received <= 262_144 + 1024, `${before.mptcp.bytes_received}`);

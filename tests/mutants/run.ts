@@ -100,12 +100,17 @@ export async function tryMutant(mutant: Mutant, root: URL): Promise<string | nul
 if (import.meta.main) {
   const mutants = await readMutants(new URL("./", import.meta.url), Deno.args);
   const failed: string[] = [];
-  for (const mutant of mutants) {
-    const wrong = await tryMutant(mutant, new URL("../../", import.meta.url));
-    if (wrong !== null) failed.push(mutant.name);
-    const text = wrong === null ? `killed by "${mutant.test}"` : `SURVIVED: ${wrong}`;
-    await Deno.stdout.write(new TextEncoder().encode(`${mutant.name}: ${text}\n`));
-  }
+  const queue = [...mutants];
+  // Each has a copy of the tree and processes of its own: one for each processor at a time.
+  const lanes = Array.from({ length: navigator.hardwareConcurrency }, async () => {
+    for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
+      const wrong = await tryMutant(mutant, new URL("../../", import.meta.url));
+      if (wrong !== null) failed.push(mutant.name);
+      const text = wrong === null ? `killed by "${mutant.test}"` : `SURVIVED: ${wrong}`;
+      await Deno.stdout.write(new TextEncoder().encode(`${mutant.name}: ${text}\n`));
+    }
+  });
+  await Promise.all(lanes);
   await Deno.stdout.write(
     new TextEncoder().encode(
       `${mutants.length - failed.length} killed, ${failed.length} survived\n`,
