@@ -57,6 +57,7 @@ export type {
   MtuProbing,
   TcpOptions,
 } from "./core/net/tcp_options.ts";
+export type { MptcpOptions } from "./core/net/mptcp_options.ts";
 export { MptcpListener } from "./core/net/listener.ts";
 export {
   loadPlugin,

@@ -29,6 +29,9 @@ function processorSeconds(): number {
   return (user + system) / 1e6;
 }
 
+/** Plain TCP, as the tree in hand has it and as older ones had it. */
+const PLAIN: object = { mptcp: false, experiments: { mptcp: false } };
+
 /** A connection on the emulated network; the result moves bytes from server to client. */
 async function begin(options: RigOptions): Promise<(bytes: number) => void> {
   const { Rig }: typeof import("./rig.ts") = await import(at("bench/rig.ts"));
@@ -40,9 +43,7 @@ async function bulk(subflows: number): Promise<number> {
   const { nDiffPorts }: typeof import("../pm/mod.ts") = await import(at("pm/mod.ts"));
   const move = await begin({
     paths: { link: [] },
-    ...(subflows === 0
-      ? { experiments: { mptcp: false } }
-      : { policies: { pathManager: nDiffPorts({ subflows }) } }),
+    ...(subflows === 0 ? PLAIN : { policies: { pathManager: nDiffPorts({ subflows }) } }),
   });
   move(BULK.warmUp);
   const before = processorSeconds();

@@ -96,10 +96,8 @@ export function useOf(bottleneck: Bottleneck, from: number, to: number): Use {
     paths: { path: both ? shaped(up) : [delay(`${rtt / 2} ms`)] },
     down: { path: [loss(lost), ...shaped(down)] },
     policies: { congestionControl: bottleneck.congestionControl, pathManager: passive() },
-    experiments: {
-      mptcp: false,
-      ...(buffer === undefined ? {} : { sendBuffer: buffer, receiveBuffer: buffer }),
-    },
+    mptcp: false,
+    ...(buffer === undefined ? {} : { experiments: { sendBuffer: buffer, receiveBuffer: buffer } }),
     seed,
   });
   rig.connect({

@@ -2,6 +2,7 @@
 
 import { lia } from "../cc/mod.ts";
 import type { Experiments } from "../core/connection/host.ts";
+import { DEFAULT_MPTCP } from "../core/connection/settings.ts";
 import type { MetaSocket } from "../core/connection/meta_socket.ts";
 import type { FaultReport } from "../core/guard/faults.ts";
 import type { Policies } from "../core/guard/policies.ts";
@@ -23,6 +24,8 @@ export interface RigOptions {
   readonly down?: Readonly<Record<string, readonly ElementFactory[]>>;
   /** Plugins of both hosts; the defaults for those not named. */
   readonly policies?: Partial<Policies>;
+  /** Offer MPTCP, and accept it. @default {true} */
+  readonly mptcp?: boolean;
   /** Fixed values of both hosts. */
   readonly experiments?: Experiments;
   /** Seed of all randomness. @default {1} */
@@ -57,7 +60,8 @@ export class Rig implements Disposable {
 
   /** Makes hosts and paths. */
   constructor(options: RigOptions) {
-    const { paths, down = {}, policies, experiments, seed = 1, trace, report } = options;
+    const { paths, down = {}, policies, mptcp = true, experiments, seed = 1, trace, report } =
+      options;
     const shape = (name: string): LinkOptions => ({
       elements: paths[name] ?? [],
       ...(down[name] && { backward: down[name] }),
@@ -78,6 +82,7 @@ export class Rig implements Disposable {
         random: (stream) => network.randomSource(`${name}/${stream}`),
         policies: { ...defaults, ...policies },
         fallbacks: defaults,
+        mptcp: { ...DEFAULT_MPTCP, enabled: mptcp },
         ...(experiments === undefined ? {} : { experiments }),
         ...(report && { report }),
       });

@@ -29,6 +29,6 @@ function transfer(name: string, baseline: boolean, options: Partial<RigOptions>)
   });
 }
 
-transfer("TCP", false, { experiments: { mptcp: false } });
+transfer("TCP", false, { mptcp: false });
 transfer("MPTCP, 1 subflow", true, { policies: { pathManager: nDiffPorts({ subflows: 1 }) } });
 transfer("MPTCP, 2 subflows", false, { policies: { pathManager: nDiffPorts({ subflows: 2 }) } });

@@ -98,7 +98,7 @@ export async function transfer(options: TransferOptions): Promise<TransferResult
     ...policies,
     paths,
     seed,
-    ...(plain ? { experiments: { client: { mptcp: false } } } : {}),
+    ...(plain ? { mptcp: false } : {}),
     ...(onPluginFault && { onPluginFault }),
     // The server's packets, as they enter the path on the router's far side.
     trace: ({ event, at, link, from, bytes }) => {

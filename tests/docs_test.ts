@@ -2,6 +2,7 @@
 
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
+import { DEFAULT_MPTCP } from "../core/connection/settings.ts";
 import { DEFAULT_SETTINGS } from "../core/subflow/settings.ts";
 import { PROBE_METHODS } from "../core/subflow/probe.ts";
 import { listFiles } from "./support/architecture.ts";
@@ -64,6 +65,13 @@ describe("documents", () => {
       assertStringIncludes(text, `\n| \`${option}\` `);
     }
     for (const event of PROBE_METHODS) assertStringIncludes(text, `\`${event}\``);
+  });
+
+  it("list all options of MPTCP", async () => {
+    const text = await read("docs/mptcp.md");
+    for (const option of Object.keys(DEFAULT_MPTCP)) {
+      if (option !== "enabled") assertStringIncludes(text, `\n| \`${option}\` `);
+    }
   });
 
   it("have programs that run as printed", async () => {

@@ -337,7 +337,7 @@ function openHost(link: ImpairedLink, path: Path, ours: End): Promise<Host> {
     interfaces: [{ link, addresses: [`${addresses[ours]}/${bits}`] }],
     congestionControl: cubic(),
     pathManager: passive(),
-    experiments: { mptcp: false },
+    mptcp: false,
     linger: "1 s",
   });
 }

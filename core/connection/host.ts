@@ -123,18 +123,12 @@ export interface Experiments {
   readonly receiveBuffer?: number;
   /** Bytes of the shared send queue, always. @default what the connection's TCP options say: it grows */
   readonly sendBuffer?: number;
-  /** DSS checksums are asked for (A flag of MP_CAPABLE). @default {false} */
-  readonly checksum?: boolean;
   /** Four octets in data sequence numbers and DATA_ACKs where eight are usual. @default {false} */
   readonly shortDss?: boolean;
-  /** Offer MPTCP at all. @default {true} */
-  readonly mptcp?: boolean;
   /** Every initial sequence number and offset of timestamps. @default {what RFC 6528 and RFC 7323 §5.4 say} */
   readonly isn?: number;
   /** Most subflows of a host in TIME-WAIT: above it the next one ends at once. @default {16384} */
   readonly timeWaits?: number;
-  /** How long a connection without subflows, or one that only the peer can end, is kept, in microseconds. @default {60000000} */
-  readonly closeTimeout?: Micros;
 }
 
 /** What the application layer hears of a connection; called at the end of a batch. */

@@ -48,6 +48,7 @@ import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts"
 import { EARLY, type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
 import { PathTransportOf } from "./paths.ts";
 import { CLOSE_TIMEOUT, CLOSED_PATIENCE, Patience } from "./patience.ts";
+import { DEFAULT_MPTCP, type MptcpSettings } from "./settings.ts";
 import { ReceiveQueue } from "./receive_queue.ts";
 import { Replacements } from "./replacements.ts";
 import { SendQueue } from "./send_queue.ts";
@@ -76,6 +77,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly localEndpoint: Endpoint;
   readonly remoteEndpoint: Endpoint;
   readonly tcp: TcpSettings;
+  /** What was chosen of MPTCP. */
+  readonly mptcp: MptcpSettings;
 
   readonly keys: Keys;
   /** MP_CAPABLE was offered, or may be accepted. */
@@ -152,6 +155,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     policies: GuardedPolicies,
     observer: ConnectionObserver,
     tcp: TcpSettings = DEFAULT_SETTINGS,
+    mptcp: MptcpSettings = DEFAULT_MPTCP,
     key: Key = host.newKey(),
   ) {
     this.host = host;
@@ -161,18 +165,19 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.remoteEndpoint = remote;
     this.#observer = observer;
     this.tcp = tcp;
+    this.mptcp = mptcp;
     this.#keepAlive = tcp.keepAlive;
     this.policies = policies;
     const { experiments } = host;
     const hopeless = role === "client" && host.swallows(remote.address);
-    this.capable = (experiments.mptcp ?? true) && !hopeless;
+    this.capable = mptcp.enabled && !hopeless;
     this.#mode = this.capable || role === "server" ? OFFERED : TCP;
     this.#mapping = experiments.shortDss === true ? DSS_MAPPING : DSS_MAPPING | DSS_DSN_8;
     const receiveBuffer = chosenBuffer(experiments.receiveBuffer, tcp.receiveBuffer);
     const sendBuffer = chosenBuffer(experiments.sendBuffer, tcp.sendBuffer);
     // The SYN says once for all what the largest window can be.
     this.receiveScale = windowScale(receiveBuffer.most);
-    this.keys = new Keys(key, experiments.checksum ?? false);
+    this.keys = new Keys(key, mptcp.checksum);
     this.sendQueue = new SendQueue(host.wasm, sendBuffer);
     this.receiveQueue = new ReceiveQueue(host.wasm, receiveBuffer, host.memory.receive);
     this.#lowWater = tcp.notSentLowWater;
@@ -708,7 +713,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   get #closeTimeout(): Micros {
-    return this.host.experiments.closeTimeout ?? CLOSE_TIMEOUT;
+    return this.mptcp.closeTimeout ?? CLOSE_TIMEOUT;
   }
 
   /** Whether the peer has sent its FIN on every subflow, and its data have no end: nothing can bring the rest. */
@@ -960,7 +965,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.#lastReason = reason;
     }
     if (!established && this.deadlines.has(TIMER_CLOSE)) return;
-    const patient = away && this.host.experiments.closeTimeout === undefined;
+    const patient = away && this.mptcp.closeTimeout === null;
     const wait = patient ? this.patience.limit : this.#closeTimeout;
     this.deadlines.set(TIMER_CLOSE, now + wait);
   }

@@ -5,6 +5,7 @@
 
 import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Micros } from "../plugin.ts";
+import { DEFAULT_MPTCP, type MptcpSettings } from "../connection/settings.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
 import { FastOpenQueue } from "./fast_open.ts";
 
@@ -25,6 +26,8 @@ export interface ConnectionChoices {
   readonly userTimeout?: Micros | undefined;
   /** Of the TCP engine. */
   readonly tcp?: TcpSettings;
+  /** Of MPTCP. */
+  readonly mptcp?: MptcpSettings;
 }
 
 /** One listening port. */
@@ -37,6 +40,8 @@ export class Listener {
   readonly userTimeout: Micros | undefined;
   /** What was chosen of the TCP engine for them. */
   readonly tcp: TcpSettings;
+  /** What was chosen of MPTCP for them. */
+  readonly mptcp: MptcpSettings;
   /** Connections between SYN and third ACK. */
   readonly halfOpen: Set<MetaSocket> = new Set();
   /** Those that are given out before their third ACK. */
@@ -55,7 +60,7 @@ export class Listener {
     backlog: number,
     observer: ListenerObserver,
     onClose: (listener: Listener) => void,
-    { userTimeout, tcp = DEFAULT_SETTINGS }: ConnectionChoices = {},
+    { userTimeout, tcp = DEFAULT_SETTINGS, mptcp = DEFAULT_MPTCP }: ConnectionChoices = {},
   ) {
     this.address = address;
     this.port = port;
@@ -66,6 +71,7 @@ export class Listener {
     this.#onClose = onClose;
     this.userTimeout = userTimeout;
     this.tcp = tcp;
+    this.mptcp = mptcp;
   }
 
   /** Whether no more may wait to be accepted. */

@@ -46,6 +46,7 @@ import type { PathMemory, Timed } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIME_WAIT_LENGTH, type TimeWait } from "../subflow/time_wait.ts";
 import { parseHost } from "../wire/ip.ts";
+import { DEFAULT_MPTCP, type MptcpSettings } from "../connection/settings.ts";
 import type { Key } from "../wire/mptcp.ts";
 import { type PacketIn, type PacketOut, packetOut } from "../wire/packet.ts";
 import { BlackHoles } from "./black_holes.ts";
@@ -87,6 +88,8 @@ export interface StackOptions {
   readonly memory?: MemoryLimits;
   /** What was chosen of the TCP engine where a connection says nothing. */
   readonly tcp?: TcpSettings;
+  /** The same of MPTCP. */
+  readonly mptcp?: MptcpSettings;
   /** For research. */
   readonly experiments?: Experiments;
   /** Told of plugins' faults. */
@@ -133,6 +136,8 @@ export class Stack implements ConnectionHost {
   readonly probe: SafeProbe | null;
   /** What was chosen of the TCP engine. */
   readonly tcp: TcpSettings;
+  /** What was chosen of MPTCP. */
+  readonly mptcp: MptcpSettings;
   /** Limits of replies to strangers. */
   readonly replies: RateLimit;
   /** Limits of ICMP errors that are looked at. */
@@ -180,6 +185,7 @@ export class Stack implements ConnectionHost {
       });
     });
     this.tcp = options.tcp ?? DEFAULT_SETTINGS;
+    this.mptcp = options.mptcp ?? DEFAULT_MPTCP;
     this.memory = options.memory ?? {};
     this.replies = new RateLimit(REPLIES, options.random("replies").float);
     this.#nonces = options.random("nonces");
@@ -332,6 +338,7 @@ export class Stack implements ConnectionHost {
       readonly data?: Uint8Array;
       readonly policies?: Partial<Policies>;
       readonly tcp?: TcpSettings;
+      readonly mptcp?: MptcpSettings;
       readonly userTimeout?: Micros;
     },
   ): MetaSocket {
@@ -357,7 +364,7 @@ export class Stack implements ConnectionHost {
           `Cannot connect from ${options.local.address} as it is no address of this host`,
         );
     }
-    const { tcp = this.tcp } = options;
+    const { tcp = this.tcp, mptcp = this.mptcp } = options;
     const plan = this.flows.plan(local, options.local?.port ?? 0, remote, tcp.dscp, now);
     if (plan !== null) {
       const connection = new MetaSocket(
@@ -368,11 +375,12 @@ export class Stack implements ConnectionHost {
         this.#guard.all(options.policies),
         observer,
         tcp,
+        mptcp,
       );
       const subflow = firstSubflow(connection, plan);
       if (this.register(subflow, connection)) {
         if (options.userTimeout !== undefined) connection.setUserTimeout(options.userTimeout);
-        if (!connection.capable && (this.experiments.mptcp ?? true)) {
+        if (!connection.capable && mptcp.enabled) {
           this.count("MPCapableSYNTXDisabled");
         }
         this.#live.add(connection);
@@ -404,6 +412,7 @@ export class Stack implements ConnectionHost {
       readonly port: number;
       readonly backlog?: number;
       readonly tcp?: TcpSettings;
+      readonly mptcp?: MptcpSettings;
       readonly userTimeout?: Micros;
       readonly observer: ListenerObserver;
     },
@@ -421,8 +430,9 @@ export class Stack implements ConnectionHost {
     if (this.listeners.find(address, port) !== undefined) {
       throw new StackError("AddrInUse", `Cannot listen on port ${port} as another listener has it`);
     }
-    const { backlog = DEFAULT_BACKLOG, observer, userTimeout, tcp = this.tcp } = options;
-    return this.listeners.add(address, port, backlog, observer, { userTimeout, tcp });
+    const { backlog = DEFAULT_BACKLOG, observer, userTimeout } = options;
+    const { tcp = this.tcp, mptcp = this.mptcp } = options;
+    return this.listeners.add(address, port, backlog, observer, { userTimeout, tcp, mptcp });
   }
 
   /** Aborts all connections. */
@@ -619,6 +629,7 @@ export class Stack implements ConnectionHost {
       this.#guard.all(undefined),
       SILENT,
       listener.tcp,
+      listener.mptcp,
       key,
     );
     const subflow = firstSubflow(connection, plan, iss);

@@ -52,16 +52,16 @@ export function answerSyn(
   stack: Stack,
   link: Link,
   local: LocalAddress,
-  { tcp }: Listener,
+  { tcp, mptcp }: Listener,
   now: Micros,
 ): void {
   const iss = begin(stack, local, tcp.dscp, false, now);
   const draft = tx.begin();
-  const option = capableOption({ capable: stack.experiments.mptcp ?? true }, true);
+  const option = capableOption({ capable: mptcp.enabled }, true);
   if (option !== null) {
     stack.count("MPCapableSYNRX");
     const own = stack.cookies.mptcpKey(KEY, rx.seq, iss);
-    const keys = new Keys(own, stack.experiments.checksum ?? false);
+    const keys = new Keys(own, mptcp.checksum);
     keys.heed(option.flags);
     // RFC 8684 §3.1: there is no other key that could be verified.
     if (stack.tokens.find(keys.token) === undefined) draft.capable(keys.flags, own);

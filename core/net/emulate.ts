@@ -28,6 +28,7 @@ import {
 } from "./policies.ts";
 import { checkProbe } from "./probes.ts";
 import type { Probe } from "../subflow/probe.ts";
+import { type MptcpOptions, mptcpSettings } from "./mptcp_options.ts";
 import { type TcpOptions, tcpSettings } from "./tcp_options.ts";
 import { VirtualTime } from "./virtual_time.ts";
 
@@ -106,11 +107,13 @@ export interface EmulateOptions extends Policies {
   readonly onPluginFault?: FaultReport;
   /** Choices about TCP itself, for both hosts, where connect() and listen() say nothing. */
   readonly tcp?: TcpOptions;
+  /** Choices about MPTCP, for both hosts, where connect() and listen() say nothing; `false`: plain TCP, where they say nothing. */
+  readonly mptcp?: boolean | MptcpOptions;
   /**
    * Watch what happens in the stack of either host, packet by packet. One that throws is told no more, and reported as a plugin's fault is.
    */
   readonly probes?: { readonly client?: Probe; readonly server?: Probe };
-  /** For research: fixed buffers, DSS checksums and the like, for either host. */
+  /** For research: fixed buffers and the like, for either host. */
   readonly experiments?: { readonly client?: Experiments; readonly server?: Experiments };
   /**
    * How long `await using` waits for connections to end in order, in virtual time.
@@ -306,6 +309,7 @@ const OPTIONS: Readonly<Record<keyof EmulateOptions, true>> = {
   links: true,
   onPluginFault: true,
   tcp: true,
+  mptcp: true,
   probes: true,
   experiments: true,
   linger: true,
@@ -423,6 +427,7 @@ class TwoHosts implements Emulation {
       fallbacks: defaultPolicies(),
       ...(own === undefined ? {} : { experiments: own }),
       tcp: tcpSettings("emulate", this.#options.tcp),
+      mptcp: mptcpSettings("emulate", this.#options.mptcp),
       probe: checkProbe("emulate", `probes.${host.name}`, probes?.[side]),
       report: onPluginFault ? hearFaults(onPluginFault) : this.#warn,
       random: (name) => this.#network.randomSource(`${host.name}/${name}`),

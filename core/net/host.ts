@@ -25,6 +25,7 @@ import {
 } from "./policies.ts";
 import { checkProbe } from "./probes.ts";
 import type { Probe } from "../subflow/probe.ts";
+import { type MptcpOptions, mptcpSettings } from "./mptcp_options.ts";
 import { type TcpOptions, tcpSettings } from "./tcp_options.ts";
 import { Registry } from "./registry.ts";
 import { addressesOf, type Resolve, systemResolve } from "./resolve.ts";
@@ -91,7 +92,9 @@ export interface HostOptions extends Policies {
   readonly probe?: Probe;
   /** Choices about TCP itself, where connect() and listen() say nothing. */
   readonly tcp?: TcpOptions;
-  /** For research: fixed buffers, DSS checksums and the like. */
+  /** Choices about MPTCP where connect() and listen() say nothing; `false`: plain TCP, where they say nothing. */
+  readonly mptcp?: boolean | MptcpOptions;
+  /** For research: fixed buffers and the like. */
   readonly experiments?: Experiments;
 }
 
@@ -131,6 +134,12 @@ export interface Waits {
    * @default those of the host
    */
   readonly tcp?: TcpOptions;
+  /**
+   * Choices about MPTCP; `false`: plain TCP.
+   *
+   * @default those of the host
+   */
+  readonly mptcp?: boolean | MptcpOptions;
 }
 
 /** Options for {@linkcode Host.connect}; plugins named here take the place of the host's. */
@@ -204,6 +213,7 @@ const OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   receiveMemory: true,
   onPluginFault: true,
   tcp: true,
+  mptcp: true,
   probe: true,
   experiments: true,
 };
@@ -219,6 +229,7 @@ const CONNECT_OPTIONS: Readonly<Record<keyof ConnectOptions, true>> = {
   connectTimeout: true,
   linger: true,
   tcp: true,
+  mptcp: true,
   data: true,
   signal: true,
 };
@@ -230,6 +241,7 @@ const LISTEN_OPTIONS: Readonly<Record<keyof ListenOptions, true>> = {
   userTimeout: true,
   linger: true,
   tcp: true,
+  mptcp: true,
 };
 /** Least and most that an attempt may be given. */
 const LEAST_CONNECT_TIMEOUT: Micros = 1e3;
@@ -311,6 +323,7 @@ export class Host implements AsyncDisposable {
       fallbacks: defaultPolicies(),
       experiments,
       tcp: tcpSettings("open a host", options.tcp),
+      mptcp: mptcpSettings("open a host", options.mptcp),
       memory: {
         host: checkMemory("memory", options.memory),
         receive: checkMemory("receiveMemory", options.receiveMemory),
@@ -383,12 +396,14 @@ export class Host implements AsyncDisposable {
     const policies = namedPolicies(options);
     const waits = checkWaits(options, "connect");
     const tcp = tcpSettings("connect", options.tcp, this.#registry.stack.tcp);
+    const mptcp = mptcpSettings("connect", options.mptcp, this.#registry.stack.mptcp);
     const limit = checkConnectTimeout(options.connectTimeout);
     signal?.throwIfAborted();
     const choices = {
       ...(local === undefined ? {} : { local: { address: local, port: 0 } }),
       ...waits.core,
       tcp,
+      mptcp,
       policies,
       ...(data === undefined ? {} : { data }),
     };
@@ -454,13 +469,14 @@ export class Host implements AsyncDisposable {
     }
     const waits = checkWaits(options, "listen");
     const tcp = tcpSettings("listen", options.tcp, this.#registry.stack.tcp);
+    const mptcp = mptcpSettings("listen", options.mptcp, this.#registry.stack.mptcp);
     const address = hostname === undefined || ANY_ADDRESS.has(hostname)
       ? {}
       : { address: checkAddress(hostname, "listen") };
     try {
       return makeListener(
         this.#registry,
-        { port, backlog, tcp, ...address, ...waits.core },
+        { port, backlog, tcp, mptcp, ...address, ...waits.core },
         waits.linger ?? this.#linger,
       );
     } catch (error) {

@@ -1,5 +1,6 @@
 /** What net/ asks of the stack: verbs of the application, outcomes through observers. core/host/stack.ts has this shape. */
 
+import type { MptcpSettings } from "../connection/settings.ts";
 import type { ConnectionObserver, EndReason, NetworkCode } from "../connection/host.ts";
 import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { DrivenStack, Link } from "../host/link.ts";
@@ -75,6 +76,8 @@ export interface TransportConnectOptions {
   readonly userTimeout?: Micros;
   /** Of the TCP engine. */
   readonly tcp?: TcpSettings;
+  /** Of MPTCP. */
+  readonly mptcp?: MptcpSettings;
   /** Who is told. */
   readonly observer: ConnectionObserver;
   /** Its first data; `begunWith` of the socket tells how many bytes are taken. */
@@ -99,6 +102,8 @@ export interface TransportListenOptions {
   readonly userTimeout?: Micros;
   /** Of the TCP engine, for its connections. */
   readonly tcp?: TcpSettings;
+  /** Of MPTCP. */
+  readonly mptcp?: MptcpSettings;
   /** Who is told. */
   readonly observer: ListenerObserver;
 }
@@ -109,6 +114,8 @@ export interface TransportStack extends DrivenStack {
   now: Micros;
   /** What was chosen of the TCP engine where a connection says nothing. */
   readonly tcp: TcpSettings;
+  /** The same of MPTCP. */
+  readonly mptcp: MptcpSettings;
   /** MIB counters. */
   readonly counters: { all(): Record<string, number> };
   /** Connections alive, lingering ones included. */

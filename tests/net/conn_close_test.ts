@@ -14,8 +14,9 @@ async function pair(
 ): Promise<void> {
   await using net = emulate({
     paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } },
+    mptcp,
     experiments: {
-      client: { mptcp, sendBuffer: 8_388_608 },
+      client: { sendBuffer: 8_388_608 },
       server: { receiveBuffer: 500_000 },
     },
     linger: "1 ms",

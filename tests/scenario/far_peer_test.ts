@@ -10,7 +10,7 @@ describe("RFC 9293 §3.8.3: a round trip of ten minutes, with the user timeout r
     it(`carries a question and a long answer, and ends in order (${mptcp ? "MPTCP" : "plain TCP"})`, async () => {
       await using net = emulate({
         paths: { far: { rate: "1 Mbit/s", delay: "300 s" } },
-        experiments: { client: { mptcp }, server: { mptcp } },
+        mptcp,
       });
       const waits = {
         userTimeout: "36000 s",

@@ -29,7 +29,7 @@ async function run(seed: number, mptcp: boolean, loss: number): Promise<number> 
     links: { checksums: true },
     seed,
     tcp: { fastOpen: true },
-    experiments: { client: { mptcp }, server: { mptcp } },
+    mptcp,
   });
   using listener = net.server.listen({ port: 80 });
   let over = false;

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { Experiments } from "../../core/connection/host.ts";
+import type { Choices } from "../support/choices.ts";
 import { HostilePeers } from "../support/hostile_peers.ts";
 import { type PathShape, Topology } from "../support/topology.ts";
 
@@ -19,7 +19,7 @@ const PATHS: Readonly<Record<string, PathShape>> = {
 };
 
 /** Moves 20 MB both ways after `attack`; the seconds that it takes. */
-function transfer(attack: (t: Topology) => void, server: Experiments = {}): number {
+function transfer(attack: (t: Topology) => void, server: Choices = {}): number {
   using t = new Topology({ paths: PATHS, links: { maxSegments: 10 }, server });
   attack(t);
   const seconds = t.complete(t.connect({ bytes: 20e6 }, { bytes: 20e6 }), 60);
@@ -30,7 +30,7 @@ function transfer(attack: (t: Topology) => void, server: Experiments = {}): numb
 describe("beside peers that would have all the memory", () => {
   const alone = transfer(() => {});
 
-  const cases: [name: string, attack: (t: Topology) => void, server: Experiments][] = [
+  const cases: [name: string, attack: (t: Topology) => void, server: Choices][] = [
     ["32,000 segments of a byte, 64 KB apart", (t) => {
       const hostile = new HostilePeers(t);
       hostile.open(252);

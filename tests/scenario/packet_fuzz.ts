@@ -16,6 +16,7 @@ import { fullMesh, passive } from "../../pm/mod.ts";
 import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
 import { host_usage, packet_alloc, packet_parse, u32, u8 } from "../../wasm/mod.ts";
 import * as L from "../../wasm/layout.ts";
+import { choose } from "../support/choices.ts";
 import { ScriptedLink } from "../support/dialogue.ts";
 import { Draws, four, mutate, rawPacket, seal, two, word } from "../support/raw_packets.ts";
 import type { Sent } from "../support/scripted_peer.ts";
@@ -64,13 +65,13 @@ function stackOf(
     fallbacks: policies,
     random: (stream) => random(`${name}/${stream}`),
     report: (fault) => faults.push(fault),
-    experiments: {
+    ...choose({
       receiveBuffer: 200000,
       sendBuffer: 200000,
       mptcp,
       checksum: draws.chance(0.5),
       shortDss: draws.chance(0.3),
-    },
+    }),
   });
 }
 

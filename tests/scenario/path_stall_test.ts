@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { reno } from "../../cc/mod.ts";
-import type { Experiments } from "../../core/connection/host.ts";
+import type { Choices } from "../support/choices.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import type { Packet } from "../../core/link/sim/elements/packet.ts";
 import type { TcpSettings } from "../../core/subflow/settings.ts";
@@ -63,7 +63,7 @@ interface Result {
 
 /** A bulk flow whose path stalls once, for `stall` milliseconds in the direction of `up`, or of ACKs. */
 function stalled(
-  client: Experiments,
+  client: Choices,
   stall: number,
   direction: Direction,
   tcp: Partial<TcpSettings> = {},
@@ -113,7 +113,7 @@ function stalled(
 
 type Direction = "up" | "down";
 
-const KINDS: readonly (readonly [string, Experiments, number[], Direction[]])[] = [
+const KINDS: readonly (readonly [string, Choices, number[], Direction[]])[] = [
   ["plain TCP", { mptcp: false }, [10, 40], ["up", "down"]],
   ["MPTCP", {}, [40], ["up"]],
   ["MPTCP with checksums", { checksum: true }, [40], ["up"]],

@@ -39,6 +39,7 @@ import { fullMesh, passive } from "../../pm/mod.ts";
 import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
 import { i32, packet_alloc, packet_parse, u32, u8 } from "../../wasm/mod.ts";
 import * as L from "../../wasm/layout.ts";
+import { choose } from "../support/choices.ts";
 import { ScriptedLink } from "../support/dialogue.ts";
 import { Draws } from "../support/raw_packets.ts";
 import type { Sent } from "../support/scripted_peer.ts";
@@ -285,14 +286,14 @@ class RandomDialogue {
       fallbacks: policies,
       random,
       report: (fault) => this.#faults.push(fault),
-      experiments: {
+      ...choose({
         isn: draws.of([0xfffff000, 0x7ffff000, draws.word()]),
         receiveBuffer: draws.of([2000, 20000, 100000, 8388608]),
         sendBuffer: draws.of([5000, 100000]),
         checksum: draws.chance(0.3),
         shortDss: draws.chance(0.2),
         mptcp: mptcp && draws.chance(0.9),
-      },
+      }),
       tcp: { ...DEFAULT_SETTINGS, sack: draws.chance(0.85) },
     });
     const mtu = draws.of([1500, 1500, family === 4 ? 576 : 1280, 9000]);

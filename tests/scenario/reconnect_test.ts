@@ -2,7 +2,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { ConnectionObserver, Experiments } from "../../core/connection/host.ts";
+import type { ConnectionObserver } from "../../core/connection/host.ts";
+import type { Choices } from "../support/choices.ts";
 import type { MetaSocket } from "../../core/connection/meta_socket.ts";
 import { passive } from "../../pm/mod.ts";
 import { Topology } from "../support/topology.ts";
@@ -15,7 +16,7 @@ const IDLE: ConnectionObserver = {
 };
 
 /** Opens a connection from port 7000, has `first` end it first, and opens the next; milliseconds that the next takes. */
-function reconnect(seed: number, client: Experiments, first: "client" | "server"): number {
+function reconnect(seed: number, client: Choices, first: "client" | "server"): number {
   using t = new Topology({
     paths: { a: { rate: "100 Mbit/s", delay: "5 ms" } },
     seed,
@@ -66,7 +67,7 @@ describe("a connection from the same port as one in TIME-WAIT", () => {
 });
 
 /** Opens and ends `count` connections one after the other, `first` first; how many a second there are of each thousand. */
-function rates(count: number, client: Experiments, first: "client" | "server"): number[] {
+function rates(count: number, client: Choices, first: "client" | "server"): number[] {
   using t = new Topology({
     paths: { a: { rate: "100 Mbit/s", delay: "0.1 ms" } },
     client: { ...client, timeWaits: 40_000 },

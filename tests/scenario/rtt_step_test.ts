@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { Experiments } from "../../core/connection/host.ts";
+import type { Choices } from "../support/choices.ts";
 import { OneWay } from "../support/one_way.ts";
 import { type PathShape, Topology } from "../support/topology.ts";
 
@@ -25,7 +25,7 @@ const LOADS = [
 /** Runs a load while a round trip goes `from` milliseconds `to` milliseconds at second 5. Timeouts until 60 s after that, and in the two minutes then. */
 function timeouts(
   paths: number,
-  client: Experiments,
+  client: Choices,
   [from, to]: readonly [number, number],
   load: typeof LOADS[number],
 ): readonly [number, number] {

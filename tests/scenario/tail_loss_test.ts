@@ -2,14 +2,14 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { Experiments } from "../../core/connection/host.ts";
+import type { Choices } from "../support/choices.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import type { TcpSettings } from "../../core/subflow/settings.ts";
 import { OneWay } from "../support/one_way.ts";
 import { type PathShape, Topology } from "../support/topology.ts";
 
 const SEGMENTS = 20;
-const KINDS: readonly (readonly [string, Experiments])[] = [
+const KINDS: readonly (readonly [string, Choices])[] = [
   ["plain TCP", { mptcp: false }],
   ["MPTCP", {}],
   ["MPTCP with checksums", { checksum: true }],
@@ -40,7 +40,7 @@ interface Run {
 
 /** Sends `segments` segments at once, the last `lost` of which are lost: milliseconds until they are read, and what it took. */
 function tail(
-  client: Experiments,
+  client: Choices,
   roundTrip: number,
   lost: number,
   segments = SEGMENTS,

@@ -19,6 +19,7 @@ import type { Key } from "../../core/wire/mptcp.ts";
 import { passive } from "../../pm/mod.ts";
 import { minRtt } from "../../sched/mod.ts";
 import { SOUND } from "../guard/support.ts";
+import { type Choices, choose } from "./choices.ts";
 import { FakeHost, subflowParts } from "./parts.ts";
 
 const POLICIES = { scheduler: minRtt(), pathManager: passive(), congestionControl: reno() };
@@ -145,8 +146,9 @@ export interface Lone {
 /** A connection that nobody has opened. */
 export function connection(
   role: "client" | "server" = "client",
-  experiments: Experiments = {},
+  choices: Choices = {},
 ): Lone {
+  const { experiments, mptcp } = choose(choices);
   const host = new FakeConnectionHost(experiments);
   const told: string[] = [];
   const meta = new MetaSocket(
@@ -161,13 +163,15 @@ export function connection(
       onWritable: () => told.push("writable"),
       onClosed: (code) => told.push(`closed ${code}`),
     },
+    undefined,
+    mptcp,
   );
   return { meta, host, told };
 }
 
 /** The same when its first subflow has joined it. */
-export function joinedBy(experiments: Experiments = {}): Lone & { readonly subflow: Subflow } {
-  const parts = connection("client", experiments);
+export function joinedBy(choices: Choices = {}): Lone & { readonly subflow: Subflow } {
+  const parts = connection("client", choices);
   const { subflow } = subflowParts();
   parts.meta.begin(subflow);
   parts.meta.joined(subflow);

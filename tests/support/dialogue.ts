@@ -7,12 +7,7 @@ import { DEFAULT_SETTINGS, type TcpSettings } from "../../core/subflow/settings.
 import type { Probe } from "../../core/subflow/probe.ts";
 import { assert, assertEquals } from "@std/assert";
 import { reno } from "../../cc/mod.ts";
-import type {
-  ConnectionObserver,
-  Experiments,
-  MemoryLimits,
-  NetworkCode,
-} from "../../core/connection/host.ts";
+import type { ConnectionObserver, MemoryLimits, NetworkCode } from "../../core/connection/host.ts";
 import type { MetaSocket } from "../../core/connection/meta_socket.ts";
 import type { Link } from "../../core/host/link.ts";
 import type { Listener } from "../../core/host/listener.ts";
@@ -26,6 +21,7 @@ import { passive } from "../../pm/mod.ts";
 import { minRtt } from "../../sched/mod.ts";
 import { u32, u8 } from "../../wasm/mod.ts";
 import { RX_DEST, RX_DEST_PORT, RX_SOURCE, RX_SOURCE_PORT } from "../../wasm/layout.ts";
+import { type Choices, choose } from "./choices.ts";
 import { bytesOf } from "./packets.ts";
 import {
   addressText,
@@ -156,7 +152,7 @@ export interface DialogueOptions {
   readonly family?: 4 | 6;
   readonly mtu?: number;
   readonly maxSegments?: number;
-  readonly experiments?: Experiments;
+  readonly experiments?: Choices;
   readonly memory?: MemoryLimits;
   /** What is chosen of the TCP engine; a window leaves at once unless it is asked to be paced. */
   readonly tcp?: Partial<TcpSettings>;
@@ -203,7 +199,7 @@ export class Dialogue implements Disposable {
           : random(name),
       report: (fault) => this.faults.push(fault),
       probe: options.probe,
-      experiments: { isn, ...options.experiments },
+      ...choose({ isn, ...options.experiments }),
       ...(options.memory === undefined ? {} : { memory: options.memory }),
       tcp: { ...DEFAULT_SETTINGS, pacing: false, ...options.tcp },
     });

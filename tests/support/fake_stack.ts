@@ -1,5 +1,6 @@
 /** A stack without a network: two hosts whose sockets are joined by buffers in memory. For tests of net/, which see only its verbs and observers. */
 
+import { DEFAULT_MPTCP, type MptcpSettings } from "../../core/connection/settings.ts";
 import type { Link } from "../../core/host/link.ts";
 import type { Endpoint, Micros, PathContext, SchedulerPlugin } from "../../core/plugin.ts";
 import { Figures } from "../../core/connection/figures.ts";
@@ -168,6 +169,7 @@ export class FakeSocket implements TransportSocket {
   /** Of each write. */
   readonly corks: boolean[] = [];
   readonly tcp: TcpSettings = DEFAULT_SETTINGS;
+  readonly mptcp: MptcpSettings = DEFAULT_MPTCP;
   lowWater = Infinity;
   begunWith = 0;
   finSent = false;
@@ -368,6 +370,7 @@ export class FakeListener implements TransportListener {
 /** The stack of one host. */
 export class FakeStack implements TransportStack {
   readonly tcp: TcpSettings = DEFAULT_SETTINGS;
+  readonly mptcp: MptcpSettings = DEFAULT_MPTCP;
   readonly counters = { all: (): Record<string, number> => ({ MPCapableSYNTX: 1 }) };
   now = 0;
   /** What was done, in words. */

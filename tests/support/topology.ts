@@ -18,7 +18,6 @@ import { lia } from "../../cc/mod.ts";
 import type {
   ConnectionObserver,
   EndReason,
-  Experiments,
   MemoryLimits,
   NetworkCode,
 } from "../../core/connection/host.ts";
@@ -40,6 +39,7 @@ import type { Trace } from "../../core/link/sim/trace.ts";
 import type { Duration, Rate } from "../../core/link/units.ts";
 import { fullMesh } from "../../pm/mod.ts";
 import { minRtt } from "../../sched/mod.ts";
+import { type Choices, choose } from "./choices.ts";
 import { Delivery } from "./delivery.ts";
 import { pattern } from "./streams.ts";
 
@@ -67,8 +67,8 @@ export interface TopologyOptions {
     readonly checksums?: boolean;
   };
   readonly policies?: Partial<Policies>;
-  readonly client?: Experiments;
-  readonly server?: Experiments;
+  readonly client?: Choices;
+  readonly server?: Choices;
   /** Limits of memory of both. */
   readonly memory?: MemoryLimits;
   /** What is chosen of the TCP engine. */
@@ -132,7 +132,7 @@ export class Topology implements Disposable {
     server.start(this.server);
   }
 
-  #stack(host: SimHost, options: TopologyOptions, experiments: Experiments = {}): Stack {
+  #stack(host: SimHost, options: TopologyOptions, choices?: Choices): Stack {
     const policies: Policies = {
       scheduler: minRtt(),
       pathManager: fullMesh(),
@@ -142,7 +142,7 @@ export class Topology implements Disposable {
     return new Stack({
       policies,
       fallbacks: { scheduler: minRtt(), pathManager: fullMesh(), congestionControl: lia() },
-      experiments,
+      ...choose(choices),
       ...(options.memory === undefined ? {} : { memory: options.memory }),
       tcp: {
         ...DEFAULT_SETTINGS,

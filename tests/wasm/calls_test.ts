@@ -31,7 +31,7 @@ const TRANSFER = `
 import { emulate } from "${ROOT}mod.ts";
 await using net = emulate({ paths: {
   wifi: { rate: "20 Mbit/s", delay: "15 ms", loss: 0.01 }, lte: { rate: "12 Mbit/s", delay: "40 ms" } },
-  experiments: { client: { checksum: true } } });
+  mptcp: { checksum: true } });
 const listener = net.server.listen({ port: 80 });
 const received = (async () => {
   using conn = await listener.accept();

@@ -1,0 +1,20 @@
+/** What can be chosen of MPTCP, for a host and for a connection: plain values, checked where the user gives them (net/mptcp_options.ts). */
+
+import type { Micros } from "../plugin.ts";
+
+/** The choices that hold for one connection. */
+export interface MptcpSettings {
+  /** It is offered and accepted at all. */
+  readonly enabled: boolean;
+  /** DSS checksums are asked for: the A flag of MP_CAPABLE (RFC 8684 §3.1). */
+  readonly checksum: boolean;
+  /** How long a connection without subflows, or one that only the peer can end, is kept (RFC 8684 appendix D: break-before-make); null: as long as is usual. */
+  readonly closeTimeout: Micros | null;
+}
+
+/** What holds where nothing else is chosen; as in Linux. */
+export const DEFAULT_MPTCP: MptcpSettings = Object.freeze({
+  enabled: true,
+  checksum: false,
+  closeTimeout: null,
+});

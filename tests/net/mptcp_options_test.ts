@@ -1,0 +1,90 @@
+/** What a user may choose of MPTCP: where it holds, and what is refused. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { DEFAULT_MPTCP } from "../../core/connection/settings.ts";
+import { mptcpSettings } from "../../core/net/mptcp_options.ts";
+import { emulate } from "../../mod.ts";
+
+Deno.test("'mptcp' says nothing: the settings are those below it", () => {
+  assertEquals(mptcpSettings("connect", undefined), DEFAULT_MPTCP);
+  const base = { ...DEFAULT_MPTCP, checksum: true, closeTimeout: 5e6 };
+  assertEquals(mptcpSettings("connect", undefined, base), base);
+  assertEquals(mptcpSettings("connect", {}, base), base);
+  assertEquals(mptcpSettings("connect", { checksum: false, closeTimeout: "1 s" }, base), {
+    ...base,
+    checksum: false,
+    closeTimeout: 1e6,
+  });
+});
+
+Deno.test("'mptcp' is true, false or options; options switch on what the host has switched off", () => {
+  const off = mptcpSettings("open a host", false);
+  assertEquals(off, { ...DEFAULT_MPTCP, enabled: false });
+  assertEquals(mptcpSettings("connect", undefined, off), off);
+  assertEquals(mptcpSettings("connect", true, off), DEFAULT_MPTCP);
+  assertEquals(mptcpSettings("connect", {}, off), DEFAULT_MPTCP);
+});
+
+Deno.test("'mptcp' is checked: an option that is not there, a value that is none", () => {
+  const refused: [options: unknown, error: typeof RangeError, text: string][] = [
+    [{ checksums: true }, TypeError, "Cannot connect with 'mptcp' as there is no option"],
+    [{ checksum: 1 }, TypeError, "as 'mptcp.checksum' must be true or false: current value is 1"],
+    [7, TypeError, "as 'mptcp' must be true, false or an object of options: current value is 7"],
+    [null, TypeError, "as 'mptcp' must be true, false or an object of options"],
+    [
+      { closeTimeout: "40000 s" },
+      RangeError,
+      `as 'mptcp.closeTimeout' must be from 0 s to 32767 s: current value is "40000 s"`,
+    ],
+  ];
+  for (const [options, error, text] of refused) {
+    assertThrows(() => mptcpSettings("connect", options as never), error, text);
+  }
+});
+
+for (const side of ["connect", "listen"] as const) {
+  Deno.test(`'mptcp: false' of ${side}() is plain TCP, on a host that speaks MPTCP otherwise`, async () => {
+    await using net = emulate({
+      paths: {
+        wifi: { rate: "20 Mbit/s", delay: "5 ms" },
+        lte: { rate: "20 Mbit/s", delay: "9 ms" },
+      },
+    });
+    for (const mptcp of [false, true]) {
+      const port = mptcp ? 80 : 81;
+      const of = (at: string) => at === side && !mptcp ? { mptcp: false } : {};
+      using listener = net.server.listen({ port, ...of("listen") });
+      const [conn, peer] = await Promise.all([
+        net.client.connect({ hostname: "server", port, ...of("connect") }),
+        listener.accept(),
+      ]);
+      for (const end of [conn, peer]) {
+        assertEquals((end.info().mptcp.flags & 1) === 0, mptcp, `${mptcp}`);
+      }
+      await conn.write(new Uint8Array(100));
+      assertEquals(await peer.read(new Uint8Array(200)), 100);
+    }
+    assertEquals(net.client.counters.MPCapableSYNTX, side === "connect" ? 1 : 2);
+    assertEquals(net.server.counters.MPCapableSYNRX, 1);
+  });
+}
+
+Deno.test("'mptcp.checksum' of either side: DSS checksums in both directions (RFC 8684 §3.1)", async () => {
+  await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "5 ms" } } });
+  using listener = net.server.listen({ port: 80, mptcp: { checksum: true } });
+  using plain = net.server.listen({ port: 81 });
+  for (
+    const [port, options, wanted] of [[80, {}, 1], [81, { checksum: true }, 1], [
+      81,
+      {},
+      0,
+    ]] as const
+  ) {
+    const [conn] = await Promise.all([
+      net.client.connect({ hostname: "server", port, mptcp: options }),
+      (port === 80 ? listener : plain).accept(),
+    ]);
+    assertEquals(conn.info().mptcp.csum_enabled, wanted);
+  }
+  assert((net.server.counters.MPCapableACKRX ?? 0) === 3);
+});
