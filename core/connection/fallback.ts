@@ -53,7 +53,7 @@ export function startFallback(
 
 /**
  * Whether `subflow` has carried everything so far, once, at data offset = sequence offset: only then the two spaces can become one, and whoever has to
- * guess where bytes without a mapping belong cannot be wrong (RFC 8684 §3.7: "the first subflow and thus all data in flight is contiguous").
+ * guess where bytes without a mapping belong cannot be wrong (RFC 8684 §3.7, "the first subflow and thus all data in flight is contiguous").
  */
 function carriesAll(meta: MetaSocket, subflow: Subflow): boolean {
   return !subflow.join && meta.alone && meta.repeated === 0 && subflow.trust.straight;
