@@ -656,10 +656,21 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Less than a segment that is corked, or that a small window leaves with nothing in flight, waits so long and no longer. */
   #armHold(now: Micros): void {
     const { unsent, unacked, window } = this.sendQueue;
-    const cut = window > 0 && window < unsent && unacked === 0 && this.subflows.length > 0;
+    // What a subflow has out, though its data are acknowledged, brings an answer; before that there may be no room.
+    const cut = window > 0 && window < unsent && unacked === 0 && this.#anyQuiet();
     if (this.over || (!cut && (!this.holding.corked || unsent === 0))) {
       if (this.deadlines.has(TIMER_HOLD)) this.deadlines.set(TIMER_HOLD, Infinity);
     } else if (!this.deadlines.has(TIMER_HOLD)) this.deadlines.set(TIMER_HOLD, now + HOLD_LENGTH);
+  }
+
+  /** Whether a subflow has nothing out. */
+  #anyQuiet(): boolean {
+    const { subflows } = this;
+    for (let i = 0; i < subflows.length; i++) {
+      const { board } = subflows[i]!.sender;
+      if (board.una === board.nxt) return true;
+    }
+    return false;
   }
 
   /**

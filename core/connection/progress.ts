@@ -19,10 +19,24 @@ export function watchProgress(meta: MetaSocket, waits: boolean, now: Micros): vo
 
 /** The watch has run out. Unless something has left meanwhile, or timeouts have grown, the pass that follows takes no wait for an answer. */
 export function progressMissed(meta: MetaSocket, now: Micros): void {
-  const due = meta.figures.lastSent + PATIENCE * timeout(meta);
+  const due = Math.max(meta.figures.lastSent + PATIENCE * timeout(meta), nextTimeout(meta));
   if (due > now) meta.deadlines.set(TIMER_PROGRESS, due);
   else if (holds(meta)) meta.deadlines.set(TIMER_PROGRESS, now + PATIENCE * timeout(meta));
   else meta.scheduler.insist(now);
+}
+
+/**
+ * The last of the retransmission timers of those that work: what it brings to light may be what is waited for. One that runs since before the round trip
+ * was known is later than a timeout is by now.
+ */
+function nextTimeout({ subflows }: MetaSocket): Micros {
+  let last: Micros = 0;
+  for (let i = 0; i < subflows.length; i++) {
+    const { usable, stale, sender } = subflows[i]!;
+    const { timeoutAt } = sender;
+    if (usable && !stale && timeoutAt < Infinity) last = Math.max(last, timeoutAt);
+  }
+  return last;
 }
 
 /** Whether a subflow takes nothing for a time: it may be what is waited for. */

@@ -286,6 +286,11 @@ export class Sender {
     return this.#lastSent;
   }
 
+  /** When the retransmission timer passes; Infinity where nothing awaits it. */
+  get timeoutAt(): Micros {
+    return this.#deadlines.at(TIMER_RTO);
+  }
+
   /** When an ACK last came. */
   get lastHeard(): Micros {
     return this.#lastHeard;
@@ -709,7 +714,8 @@ export class Sender {
     const { board, rtt, rate } = this;
     const before = board.inFlight;
     const prior = board.una;
-    this.#lastHeard = now;
+    // What is behind is no answer to what waits: it may be old, or from a peer that lacks what a proxy has acknowledged.
+    if (!behind) this.#lastHeard = now;
     if (board.repeated > 0) heard.answers(this.#timestamps.answeredBefore(now));
     board.acknowledge(ack, rtt.minRtt, now, heard);
     if (this.#output.sackPermitted) this.#takeBlocks(behind ? board.una : 0, now);

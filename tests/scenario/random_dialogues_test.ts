@@ -24,6 +24,7 @@ const KEPT: ReadonlyMap<number, string> = new Map([
     "the first data went again under MP_CAPABLE, which says that they are the first of the subflow",
   ],
   [13573, "a peer whose DATA_FIN came before a fallback owed its FIN for ever"],
+  [94402, "a window that was too small was looked at five times a second, while nobody had room"],
 ]);
 
 /** What was wrong with a seed, and the way to it; null: nothing. */

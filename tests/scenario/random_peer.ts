@@ -85,6 +85,8 @@ export class Session {
   readonly got = new Ranges();
   /** Where its DATA_FIN is; 0: none yet. */
   fin = 0;
+  /** Bytes went after it: nobody can tell where the end will be. */
+  past = false;
   readonly nonce = 0x0a0b0c0d;
   /** Highest DATA_ACK that came, and right edge of the window that came with one. */
   acked = 0;
@@ -556,7 +558,9 @@ export class RandomPeer {
     // A peer whose MPTCP is not heard has its bytes taken for those of plain TCP.
     for (let at = Math.max(1, seq + syn); at < end;) {
       const to = Math.min(end, flow.run(at));
-      flow.session.came.add(flow.data(at), flow.data(at) + to - at);
+      const { session } = flow;
+      session.came.add(flow.data(at), flow.data(at) + to - at);
+      if (session.fin > 0 && flow.data(at) + to - at > session.fin) session.past = true;
       at = to;
     }
   }
