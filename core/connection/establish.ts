@@ -43,7 +43,9 @@ export function firstSubflow(meta: MetaSocket, plan: FlowPlan, iss?: number): Su
 }
 
 function capable(meta: MetaSocket, peer: Key | null): SynOption {
-  return { kind: "capable", flags: meta.keys.flags, own: meta.keys.own, peer };
+  const { keys, mptcp } = meta;
+  const repeats = mptcp.synRetriesBeforeFallback;
+  return { kind: "capable", flags: keys.flags, repeats, own: keys.own, peer };
 }
 
 /** A server looks at the MP_CAPABLE of a SYN in `rx`, before `accept` answers it (RFC 8684 §3.1). */
@@ -145,12 +147,16 @@ function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const option = capableOption(meta, false);
   if (option === null || option.senderKey === undefined) {
     if (meta.capable) meta.host.count("MPCapableFallbackSYNACK");
-    if (subflow.triedPlain) meta.host.swallowed(subflow.remote.address);
+    const { blackholeTimeout } = meta.mptcp;
+    if (subflow.triedPlain && blackholeTimeout > 0) {
+      meta.host.swallowed(subflow.remote.address, blackholeTimeout);
+    }
     subflow.learn(PLAIN);
     startFallback(meta, subflow, now);
     return true;
   }
   meta.host.count("MPCapableSYNACKRX");
+  meta.host.passed(subflow.remote.address);
   meta.keys.learn(option.senderKey);
   meta.keys.heed(option.flags);
   meta.agree();

@@ -71,10 +71,12 @@ export interface ConnectionHost extends SubflowHost {
   nextConnection(): number;
   /** A key whose token no connection of the host has (draft ARC-7). */
   newKey(): Key;
-  /** Whether SYNs with MP_CAPABLE are known not to come to `address`. */
-  swallows(address: string): boolean;
+  /** Whether SYNs with MP_CAPABLE are known not to come to `address`; `timeout`: how long the first time that they did not is remembered. */
+  swallows(address: string, timeout: Micros): boolean;
   /** Only a SYN without MP_CAPABLE was answered from `address`. */
-  swallowed(address: string): void;
+  swallowed(address: string, timeout: Micros): void;
+  /** One with it was answered with it. */
+  passed(address: string): void;
   /** What it remembers of Fast Open. */
   readonly fastOpens: FastOpenMemory;
   /** Finds link and free local port for a path; null when there is none. */

@@ -169,7 +169,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#keepAlive = tcp.keepAlive;
     this.policies = policies;
     const { experiments } = host;
-    const hopeless = role === "client" && host.swallows(remote.address);
+    const hopeless = role === "client" && host.swallows(remote.address, mptcp.blackholeTimeout);
     this.capable = mptcp.enabled && !hopeless;
     this.#mode = this.capable || role === "server" ? OFFERED : TCP;
     this.#mapping = experiments.shortDss === true ? DSS_MAPPING : DSS_MAPPING | DSS_DSN_8;

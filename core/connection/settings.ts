@@ -10,11 +10,17 @@ export interface MptcpSettings {
   readonly checksum: boolean;
   /** How long a connection without subflows, or one that only the peer can end, is kept (RFC 8684 appendix D: break-before-make); null: as long as is usual. */
   readonly closeTimeout: Micros | null;
+  /** How often a SYN, or SYN/ACK, goes again with MP_CAPABLE before one goes without (RFC 8684 §3.1 leaves it to local policy). */
+  readonly synRetriesBeforeFallback: number;
+  /** How long a destination that answers only SYNs without MP_CAPABLE is remembered, the first time; 0: not at all. */
+  readonly blackholeTimeout: Micros;
 }
 
-/** What holds where nothing else is chosen; as in Linux. */
+/** What holds where nothing else is chosen; as in Linux, but for `synRetriesBeforeFallback`, which is 2 there: connect() would take 7 s. */
 export const DEFAULT_MPTCP: MptcpSettings = Object.freeze({
   enabled: true,
   checksum: false,
   closeTimeout: null,
+  synRetriesBeforeFallback: 1,
+  blackholeTimeout: 3600e6,
 });

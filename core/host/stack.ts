@@ -490,13 +490,17 @@ export class Stack implements ConnectionHost {
     this.counters.count(name, by);
   }
 
-  swallows(address: string): boolean {
-    return this.#blackHoles.has(address, this.now);
+  swallows(address: string, timeout: Micros): boolean {
+    return this.#blackHoles.has(address, this.now, timeout);
   }
 
-  swallowed(address: string): void {
+  swallowed(address: string, timeout: Micros): void {
     this.count("Blackhole");
-    this.#blackHoles.found(address, this.now);
+    this.#blackHoles.found(address, this.now, timeout);
+  }
+
+  passed(address: string): void {
+    this.#blackHoles.passed(address);
   }
 
   pathMemory(local: string, remote: string): PathMemory {

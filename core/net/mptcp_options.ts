@@ -20,14 +20,35 @@ export interface MptcpOptions {
    * @default {60 s; where the network took the last path away, the user timeout}
    */
   readonly closeTimeout?: Duration;
+  /**
+   * How often a SYN that asks for MPTCP is sent again, unanswered, before one goes without asking, from 0 to 127: a box on the way may drop what it does not
+   * know (RFC 8684 §3.1). With 1, connect() takes some 3 s behind such a box, with 2 some 7 s. From then on SYNs with and without take turns. The same holds for
+   * the answers of listeners. More than `tcp.synRetries`: it is always asked. As Linux's `net.mptcp.syn_retrans_before_tcp_fallback`, which is 2 and where
+   * only clients do so, and go on without.
+   *
+   * @default {1}
+   */
+  readonly synRetriesBeforeFallback?: number;
+  /**
+   * How long connections to an address go without MPTCP from the start, after one that only a SYN without it brought about, from 0 to 604800 s; twice as long
+   * each time that the same is found again thereafter, up to 64 times. 0: nothing is remembered. A host forgets it where MPTCP has worked. As Linux's
+   * `net.mptcp.blackhole_timeout`, which holds for all addresses at once.
+   *
+   * @default {3600 s}
+   */
+  readonly blackholeTimeout?: Duration;
 }
 
 const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
   checksum: true,
   closeTimeout: true,
+  synRetriesBeforeFallback: true,
+  blackholeTimeout: true,
 };
 
 const MOST_CLOSE_TIMEOUT = 32767e6;
+const MOST_BLACKHOLE_TIMEOUT = 604800e6;
+const MOST_SYN_RETRIES = 127;
 
 /**
  * The settings that `options` ask for, `base` where they say nothing; `false` is plain TCP.
@@ -56,6 +77,16 @@ export function mptcpSettings(
     checksum: flag(verb, "checksum", options.checksum) ?? base.checksum,
     closeTimeout: duration(verb, "closeTimeout", options.closeTimeout, 0, MOST_CLOSE_TIMEOUT) ??
       base.closeTimeout,
+    synRetriesBeforeFallback: integer(
+      verb,
+      "synRetriesBeforeFallback",
+      options.synRetriesBeforeFallback,
+      0,
+      MOST_SYN_RETRIES,
+    ) ?? base.synRetriesBeforeFallback,
+    blackholeTimeout:
+      duration(verb, "blackholeTimeout", options.blackholeTimeout, 0, MOST_BLACKHOLE_TIMEOUT) ??
+        base.blackholeTimeout,
   };
 }
 
@@ -63,6 +94,25 @@ function flag(verb: string, name: string, value: unknown): boolean | undefined {
   if (value === undefined || typeof value === "boolean") return value;
   throw new TypeError(
     `Cannot ${verb} as 'mptcp.${name}' must be true or false: current value is ${describe(value)}`,
+  );
+}
+
+/** A whole number from `least` to `most`. */
+function integer(
+  verb: string,
+  name: string,
+  value: unknown,
+  least: number,
+  most: number,
+): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) {
+    return value;
+  }
+  throw new RangeError(
+    `Cannot ${verb} as 'mptcp.${name}' must be an integer from ${least} to ${most}: current value is ${
+      describe(value)
+    }`,
   );
 }
 

@@ -15,12 +15,6 @@ const THIRD_ACK_TRIES = 6;
 const COPY_WAIT: Micros = 500e3;
 /** Copies answered in all: more than an honest peer sends by itself, twice. */
 const MOST_COPIES = 16;
-/**
- * SYNs with MP_CAPABLE before the first without, for paths that drop unknown options (RFC 8684 §3.1 leaves their number to local policy; Linux has 3
- * and stays without). They take turns from then on: what was lost for another reason may still become MPTCP.
- */
-const CAPABLE_SYNS = 2;
-
 /** The MPTCP option of a handshake, with what both sides have told so far. */
 export type SynOption =
   | { readonly kind: "plain" }
@@ -28,6 +22,8 @@ export type SynOption =
     readonly kind: "capable";
     /** CAPABLE_* bits. */
     readonly flags: number;
+    /** How often a SYN, or SYN/ACK, goes again with it before one goes without. */
+    readonly repeats: number;
     readonly own: Key;
     /** Null while unknown. */
     readonly peer: Key | null;
@@ -75,6 +71,10 @@ export class Handshake {
   #fastOpen: FastOpen | null = null;
   /** The SYN that is answered has asked for MPTCP. */
   #asked = true;
+  /** What is sent next answers a copy. */
+  #answering = false;
+  /** The peer has shown that it goes on with MPTCP. */
+  #spoken = false;
 
   /** @param option What the first segment says. @param retries How often that goes again. */
   constructor(option: SynOption, retries: number = DEFAULT_SETTINGS.synRetries) {
@@ -104,7 +104,16 @@ export class Handshake {
 
   /** A SYN went without the MP_CAPABLE of those before it. */
   get triedPlain(): boolean {
-    return this.#option.kind === "capable" && this.#sends > CAPABLE_SYNS;
+    return this.#option.kind === "capable" && this.#sends > this.#option.repeats + 1;
+  }
+
+  /**
+   * Whether what is sent now by ourselves has `repeats` before it with MP_CAPABLE, and goes without. A path may drop what has that option, SYNs or SYN/ACKs;
+   * RFC 8684 §3.1: "it is up to local policy to decide how to respond". From then on they take turns, where Linux stays without: what was lost for another
+   * reason may still become MPTCP.
+   */
+  #goesPlain(repeats: number): boolean {
+    return this.#sends > repeats && (this.#sends - repeats) % 2 === 1;
   }
 
   /** The link refused the third ACK: it is still to be sent. */
@@ -137,6 +146,11 @@ export class Handshake {
     this.#asked = capable;
   }
 
+  /** The peer goes on with MPTCP, and only its key is wanted: no SYN/ACK goes without the option any more. */
+  spoken(): void {
+    this.#spoken = true;
+  }
+
   /** A SYN or SYN/ACK has left. */
   sent(now: Micros): void {
     if (this.#sends++ === 0) this.#begunAt = now;
@@ -153,6 +167,7 @@ export class Handshake {
     if (now - this.#copiedAt < COPY_WAIT || this.#copies >= MOST_COPIES) return false;
     this.#copiedAt = now;
     this.#copies++;
+    this.#answering = true;
     return true;
   }
 
@@ -171,13 +186,18 @@ export class Handshake {
     const option = this.#option;
     const syn = (flags & TCP_SYN) !== 0;
     const ack = (flags & TCP_ACK) !== 0;
+    const answering = this.#answering;
+    this.#answering = false;
     if (option.kind === "capable") {
+      const { repeats } = option;
       if (!syn) {
         if (option.peer !== null) draft.capable(option.flags, option.own, option.peer);
       } else if (ack) {
-        if (this.#asked) draft.capable(option.flags, option.own);
-      } else if (this.#sends >= CAPABLE_SYNS && (this.#sends - CAPABLE_SYNS) % 2 === 0) {
-        if (this.#sends === CAPABLE_SYNS) count("MPCapableSYNTXDrop");
+        // RFC 8684 §3.1: "If a SYN does not contain an MP_CAPABLE option, the SYN/ACK MUST NOT contain one in response."
+        const plain = !answering && this.#goesPlain(repeats);
+        if (this.#spoken || (this.#asked && !plain)) draft.capable(option.flags, option.own);
+      } else if (this.#goesPlain(repeats)) {
+        if (this.#sends === repeats + 1) count("MPCapableSYNTXDrop");
       } else {
         if (this.#sends === 0) count("MPCapableSYNTX");
         draft.capable(option.flags);

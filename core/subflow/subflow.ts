@@ -489,6 +489,7 @@ export class Subflow implements SubflowView {
   askAgain(now: Micros): void {
     const handshake = this.#handshake;
     if (handshake === null || !this.#tcp.synReceived || handshake.exhausted) return;
+    handshake.spoken();
     if (now - handshake.sentAt >= INITIAL_RTO) this.#sendSyn(TCP_SYN | TCP_ACK, now);
   }
 

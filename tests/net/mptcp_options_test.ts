@@ -36,6 +36,21 @@ Deno.test("'mptcp' is checked: an option that is not there, a value that is none
       RangeError,
       `as 'mptcp.closeTimeout' must be from 0 s to 32767 s: current value is "40000 s"`,
     ],
+    [
+      { synRetriesBeforeFallback: 128 },
+      RangeError,
+      "as 'mptcp.synRetriesBeforeFallback' must be an integer from 0 to 127: current value is 128",
+    ],
+    [
+      { synRetriesBeforeFallback: 1.5 },
+      RangeError,
+      "as 'mptcp.synRetriesBeforeFallback' must be an integer from 0 to 127: current value is 1.5",
+    ],
+    [
+      { blackholeTimeout: "604801 s" },
+      RangeError,
+      `as 'mptcp.blackholeTimeout' must be from 0 s to 604800 s: current value is "604801 s"`,
+    ],
   ];
   for (const [options, error, text] of refused) {
     assertThrows(() => mptcpSettings("connect", options as never), error, text);
@@ -87,4 +102,15 @@ Deno.test("'mptcp.checksum' of either side: DSS checksums in both directions (RF
     assertEquals(conn.info().mptcp.csum_enabled, wanted);
   }
   assert((net.server.counters.MPCapableACKRX ?? 0) === 3);
+});
+
+Deno.test("'mptcp.synRetriesBeforeFallback' and 'mptcp.blackholeTimeout' are taken, and kept where nothing is said", () => {
+  const options = { synRetriesBeforeFallback: 127, blackholeTimeout: "0 s" } as const;
+  const settings = mptcpSettings("connect", options);
+  assertEquals([settings.synRetriesBeforeFallback, settings.blackholeTimeout], [127, 0]);
+  assertEquals(mptcpSettings("connect", { checksum: false }, settings), settings);
+  assertEquals([DEFAULT_MPTCP.synRetriesBeforeFallback, DEFAULT_MPTCP.blackholeTimeout], [
+    1,
+    3600e6,
+  ]);
 });

@@ -67,6 +67,8 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
 
   swallowed(): void {}
 
+  passed(): void {}
+
   readonly fastOpens: FastOpenMemory = {
     offer: () => null,
     learned: () => this.asked.push("learned"),

@@ -429,6 +429,33 @@ export function silencing(from: number, to: number): ElementFactory {
   };
 }
 
+/** Drops the packets for which `when` gives true, IPv4 or IPv6: their TCP flags, and whether they have an MPTCP option. */
+export function dropping(when: (flags: number, mptcp: boolean) => boolean): ElementFactory {
+  return {
+    name: "dropping",
+    create(context, output) {
+      return {
+        push(packet) {
+          const bytes = u8.subarray(packet.address, packet.address + packet.length);
+          const tcp = bytes[0]! >> 4 === 4 ? 20 : 40;
+          if (when(bytes[tcp + 13]!, hasMptcp(bytes, tcp))) context.drop(packet);
+          else output(packet);
+        },
+      };
+    },
+  };
+}
+
+/** Whether the TCP header at `tcp` has an MPTCP option. */
+function hasMptcp(bytes: Uint8Array, tcp: number): boolean {
+  const end = tcp + (bytes[tcp + 12]! >> 4) * 4;
+  for (let at = tcp + 20; at < end && bytes[at] !== 0;) {
+    if (bytes[at] === MPTCP) return true;
+    at += bytes[at] === 1 ? 1 : bytes[at + 1]!;
+  }
+  return false;
+}
+
 /** A bad network: a share of the packets is held back for up to 20 ms, comes twice, or has a bit changed, which the checksums tell. */
 export function disorder(share: number): ElementFactory {
   return {

@@ -309,7 +309,7 @@ describe("a path that swallows SYNs with MP_CAPABLE", () => {
     peer.gets("R.");
   }
 
-  it("costs only the first connection to a destination the time of two SYNs, for an hour", () => {
+  it("costs only the first connection to a destination the time of two SYNs, for an hour; then for two", () => {
     using d = new Dialogue();
     swallowed(d);
     d.pass(3590e6);
@@ -318,8 +318,29 @@ describe("a path that swallows SYNs with MP_CAPABLE", () => {
     assertEquals([d.counter("Blackhole"), d.counter("MPCapableSYNTXDisabled")], [1, 1]);
     d.pass(20e6);
     d.sent.length = 0;
+    swallowed(d);
+    d.pass(7190e6);
+    d.sent.length = 0;
+    d.connect();
+    d.called().gets("S 0 <!mpc>");
+    d.pass(20e6);
+    d.sent.length = 0;
     d.connect();
     d.called().gets("S 0 <mpc>");
+  });
+
+  it("is none any more where MPTCP has passed", () => {
+    using d = new Dialogue();
+    swallowed(d);
+    d.pass(3601e6);
+    const { app } = d.dialled();
+    app.abort();
+    d.sent.length = 0;
+    swallowed(d);
+    d.pass(3601e6);
+    d.connect();
+    d.called().gets("S 0 <mpc>");
+    assertEquals([d.counter("Blackhole"), d.counter("MPCapableSYNTXDisabled")], [2, 0]);
   });
 
   it("says nothing about others", () => {
@@ -377,6 +398,27 @@ describe("a SYN that comes again without MP_CAPABLE (RFC 8684 §3.1)", () => {
     assertEquals(d.accept(listener).socket.fallback, false);
     d.stack.free();
   });
+
+  for (const [mptcp, family] of [[true, 4], [false, 4], [true, 6], [false, 6]] as const) {
+    it(`or not at all: the third SYN/ACK goes without, and the third ACK decides, ${mptcp ? "with" : "without"} keys (IPv${family})`, () => {
+      using d = new Dialogue({ family });
+      const listener = d.listen();
+      const peer = d.peer();
+      peer.offers({}, "S", ["mpc"]);
+      peer.gets("S. 0 ack 1 <mpc key>");
+      assertEquals(d.untilSent(), 1e6);
+      peer.gets("S. 0 ack 1 <mpc key>");
+      assertEquals(d.untilSent(), 2e6);
+      peer.gets("S. 0 ack 1 <!mpc>");
+      // RFC 8684 §3.1: "It is possible that MPTCP and non-MPTCP SYNs could get reordered in the network. Therefore, the final state is inferred from the
+      // presence or absence of the MP_CAPABLE option in the third packet of the TCP handshake."
+      peer.sends(mptcp ? ". 1 ack 1 <mpc keys>" : ". 1 ack 1");
+      const app = d.accept(listener);
+      assertEquals([app.socket.fallback, d.usage.tokens], [!mptcp, mptcp ? 1 : 0]);
+      app.write(100);
+      peer.gets(mptcp ? "P. 1:101 <map8 1 1 100>" : "P. 1:101 <!map8>");
+    });
+  }
 
   it("but with it after all is answered with it", () => {
     const { d, peer } = asked();

@@ -17,7 +17,13 @@ const PEER: Key = { high: 3, low: 4 };
 const SYN_ACK = TCP_SYN | TCP_ACK;
 const MAC = Uint8Array.from({ length: 32 }, (_, i) => i);
 
-const capable = (peer: Key | null): SynOption => ({ kind: "capable", flags: 0x81, own: OWN, peer });
+const capable = (peer: Key | null, repeats = 1): SynOption => ({
+  kind: "capable",
+  flags: 0x81,
+  repeats,
+  own: OWN,
+  peer,
+});
 const joining = (mac: Uint8Array | null): SynOption => ({
   kind: "join",
   backup: true,
@@ -57,22 +63,45 @@ describe("the option of a first subflow's handshake (RFC 8684 §3.1)", () => {
     assertEquals(mpCapable(new Handshake(capable(null)), TCP_ACK), []);
   });
 
-  it("is left out of every other SYN from the third on: a path may drop what it does not know", () => {
-    const handshake = new Handshake(capable(null));
+  /** Which of six sent by ourselves have the option, and what is counted. */
+  function turns(flags: number, repeats: number): [string, string[]] {
+    const handshake = new Handshake(capable(flags === TCP_SYN ? null : PEER, repeats));
     const counted: string[] = [];
-    const has = Array.from({ length: 7 }, (_, i) => {
-      counted.push(...write(handshake, TCP_SYN));
+    const has = Array.from({ length: 6 }, (_, i) => {
+      counted.push(...write(handshake, flags));
       handshake.sent(i);
-      return rx.hasMptcp;
+      return rx.hasMptcp ? "M" : "-";
     });
-    assertEquals(has, [true, true, false, true, false, true, false]);
-    assertEquals(counted, ["MPCapableSYNTX", "MPCapableSYNTXDrop"]);
+    return [has.join(""), counted];
+  }
+
+  it("is left out of a SYN after so many repeats, and of every other one from then on: a path may drop what it does not know", () => {
+    const dropped = ["MPCapableSYNTX", "MPCapableSYNTXDrop"];
+    for (
+      const [repeats, has] of [[0, "M-M-M-"], [1, "MM-M-M"], [2, "MMM-M-"], [4, "MMMMM-"]] as const
+    ) assertEquals(turns(TCP_SYN, repeats), [has, dropped]);
+    assertEquals(turns(TCP_SYN, 127), ["MMMMMM", ["MPCapableSYNTX"]]);
   });
 
-  it("stays on SYN/ACKs, however often they are sent", () => {
+  it("is left out of SYN/ACKs in the same way, as it is these that a path may drop", () => {
+    for (const [repeats, has] of [[1, "MM-M-M"], [2, "MMM-M-"], [127, "MMMMMM"]] as const) {
+      assertEquals(turns(SYN_ACK, repeats), [has, []]);
+    }
+  });
+
+  it("is in the answer to a copy of a SYN as that asks, whosever turn it is", () => {
     const handshake = new Handshake(capable(PEER));
-    for (let i = 0; i < 5; i++) handshake.sent(i);
-    assertEquals(mpCapable(handshake, SYN_ACK).length, 4);
+    handshake.sent(0);
+    handshake.sent(1);
+    for (const asked of [true, false]) {
+      handshake.asked(asked);
+      assertEquals(handshake.mayAnswer(asked ? 2e6 : 3e6), true);
+      write(handshake, SYN_ACK);
+      assertEquals(rx.hasMptcp, asked);
+    }
+    handshake.asked(true);
+    write(handshake, SYN_ACK);
+    assertEquals(rx.hasMptcp, false);
   });
 
   it("is none for plain TCP, nor when the peer has shown that it speaks none", () => {

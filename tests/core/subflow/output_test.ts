@@ -175,6 +175,7 @@ describe("segments without data", () => {
     const handshake = new Handshake({
       kind: "capable",
       flags: 1,
+      repeats: 1,
       own: { high: 0, low: 1 },
       peer: { high: 0, low: 2 },
     });
