@@ -267,7 +267,19 @@ export type PathEvent =
     readonly change: SubflowChange;
     /** Why, where one is known. */
     readonly reason?: string;
+    /** What the peer's RST says of it, where it does: MP_TCPRST (RFC 8684 §3.6). */
+    readonly reset?: ResetReason;
   };
+/** An MP_TCPRST (RFC 8684 §3.6). */
+export interface ResetReason {
+  /**
+   * 0 unspecified, 1 an MPTCP-specific error, 2 lack of resources, 3 administratively prohibited, 4 too much outstanding data, 5 unacceptable performance, 6
+   * middlebox interference; others are unknown.
+   */
+  readonly reason: number;
+  /** The T flag: the path may be tried again. */
+  readonly transient: boolean;
+}
 /** Knows addresses and paths, nothing of queues and windows (draft §2.1). */
 export interface PathManager {
   /** Something changed; tables are up to date. */

@@ -111,8 +111,8 @@ export class PathTransportOf implements PathTransport {
   }
 
   /** The peer's RST on `subflow` had an MP_TCPRST; `transient`: its T flag. */
-  resetTold(subflow: Subflow, transient: boolean): void {
-    this.#side?.resetTold(subflow.path, transient);
+  resetTold(subflow: Subflow, reason: number, transient: boolean): void {
+    this.#side?.resetTold(subflow.path, { reason, transient });
   }
 
   /** `subflow`, which is about to leave, has moved data. */

@@ -226,7 +226,10 @@ function ended(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const why = rx.option(MP_TCPRST);
   if (why !== 0) {
     meta.host.count("MPRstRx");
-    meta.paths.resetTold(subflow, readTcpRstTransient(why));
+    const reason = readTcpRst(why);
+    const transient = readTcpRstTransient(why);
+    subflow.tellReset("peer", reason, transient, now);
+    meta.paths.resetTold(subflow, reason, transient);
   }
   // Who has no such connection any more says so (RFC 8684 §3.6, reason 1): it has ended there.
   const gone = ended === "refused" && subflow.join && why !== 0 && readTcpRst(why) === RST_MPTCP;

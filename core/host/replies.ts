@@ -5,6 +5,7 @@ import { KEY_SIZE, TCP_ACK, TCP_RST } from "../../wasm/layout.ts";
 import type { FlowPlan } from "../connection/host.ts";
 import type { Outlet } from "../subflow/shared.ts";
 import { formatAddress } from "../wire/ip.ts";
+import { isTransient } from "../wire/mptcp.ts";
 import { inOnePiece, packetOut } from "../wire/packet.ts";
 import { rx, tx } from "../wire/segment.ts";
 import { writeKey } from "./flow_key.ts";
@@ -33,7 +34,7 @@ export function refuse(stack: Stack, reason: number, dscp = 0): void {
   const acked = (rx.flags & TCP_ACK) !== 0;
   const draft = tx.begin();
   if (reason >= 0) {
-    draft.tcpRst(reason, false);
+    draft.tcpRst(reason, isTransient(reason));
     stack.count("MPRstTx");
   }
   if (acked) tx.header(rx.ack, 0, TCP_RST, 0);

@@ -31,6 +31,7 @@ import type {
   PathManagerPlugin,
   PathSpec,
   PathView,
+  ResetReason,
   SubflowChange,
 } from "../plugin.ts";
 import { Addresses, Announcer, familyOf, type LocalAddress } from "./addresses.ts";
@@ -220,9 +221,9 @@ export class ConnectionPaths {
     this.#reconcile();
   }
 
-  /** The peer's RST on a path had an MP_TCPRST; `transient`: its T flag (RFC 8684 §3.6). "left" follows. */
-  resetTold(path: PathIndex, transient: boolean): void {
-    this.#uses.get(path)?.reopening.told(transient);
+  /** The peer's RST on a path had an MP_TCPRST (RFC 8684 §3.6). "left" follows. */
+  resetTold(path: PathIndex, reset: ResetReason): void {
+    this.#uses.get(path)?.reopening.told(reset);
   }
 
   /** The subflow of a path has moved data. "left" follows. */
@@ -325,6 +326,7 @@ export class ConnectionPaths {
   /** A subflow changed; "left" also when it never came to be. */
   subflowChanged(path: PathIndex, change: SubflowChange, reason?: string): void {
     const use = this.#uses.get(path);
+    const reset = change === "left" ? use?.reopening.reset : undefined;
     if (use !== undefined && change === "joined") {
       use.state = "open";
       use.reopening.join(this.#transport.now);
@@ -336,7 +338,13 @@ export class ConnectionPaths {
       if (use.passing || use.theirs) this.#forget(path);
       else this.#watch(path, use);
     }
-    this.#tell({ type: "subflow", path, change, ...(reason === undefined ? {} : { reason }) });
+    this.#tell({
+      type: "subflow",
+      path,
+      change,
+      ...(reason !== undefined && { reason }),
+      ...(reset !== undefined && { reset }),
+    });
     if (change === "left") this.#reconcile();
   }
 

@@ -4,12 +4,36 @@
  * that it works again. It is left alone when the peer, or this host, has said so.
  */
 
-import type { Micros } from "../plugin.ts";
+import type { Micros, ResetReason } from "../plugin.ts";
+import { RST_OUTSTANDING, RST_PERFORMANCE, RST_PROHIBITED, RST_RESOURCE } from "../wire/mptcp.ts";
 
 /** Wait before the first try, doubled with each. */
 const FIRST_WAIT: Micros = 1e6;
 /** Longest; one that lived so long begins anew with the first. */
 const LONGEST_WAIT: Micros = 60e6;
+
+/**
+ * Least wait after a RST with the T flag, by its reason. RFC 8684 §3.6: "The time at which a receiver may try to re-establish this subflow is implementation
+ * specific but SHOULD take into account the properties of the failure as defined by the provided reason code."
+ */
+function leastWait(reason: number): Micros {
+  switch (reason) {
+    case RST_OUTSTANDING:
+      // "it is more efficient to reset and start again than it is to retransmit the queued data"
+      return 0;
+    case RST_RESOURCE:
+      // Whoever lacks memory is not helped by another SYN at once; half-open joins of others take 15 s to expire.
+      return 15e6;
+    case RST_PERFORMANCE:
+      // A path is seldom better a second later.
+      return 30e6;
+    case RST_PROHIBITED:
+      // Policies are changed by people.
+      return LONGEST_WAIT;
+    default:
+      return FIRST_WAIT;
+  }
+}
 
 /** Why a path is left alone. */
 type Bar =
@@ -28,9 +52,14 @@ export class Reopening {
   #failures = 0;
   /** No try before. */
   #due: Micros = 0;
+  /** Nor before this, whatever else changes: the peer has asked for a while. */
+  #notBefore: Micros = 0;
   #begun: Micros = -Infinity;
   #joined: Micros = Infinity;
-  #transient = false;
+  /** The peer's MP_TCPRST, if its RST had one. */
+  #reset: ResetReason | undefined;
+  /** We have ended it by a RST to open it again. */
+  #replaced = false;
   #soon = false;
 
   /** When it may be tried; Infinity: not by itself. */
@@ -38,11 +67,17 @@ export class Reopening {
     return this.#bar === "none" ? this.#due : Infinity;
   }
 
+  /** What the peer's RST has said; undefined: nothing. */
+  get reset(): ResetReason | undefined {
+    return this.#reset;
+  }
+
   /** A try begins. */
   begin(now: Micros): void {
     this.#begun = now;
     this.#joined = Infinity;
-    this.#transient = this.#soon = false;
+    this.#replaced = this.#soon = false;
+    this.#reset = undefined;
   }
 
   /** It carries data. */
@@ -57,37 +92,49 @@ export class Reopening {
 
   /** We end it by a RST to open it again; `soon`: without a wait. */
   replaced(soon: boolean): void {
-    this.#transient = true;
+    this.#replaced = true;
     this.#soon = soon;
   }
 
   /** The peer's RST had an MP_TCPRST. One without comes from a host, or a box between, that knows nothing of the path any more: as if it were transient. */
-  told(transient: boolean): void {
-    if (transient) this.#transient = true;
-    else this.#bar = "permanent";
+  told(reset: ResetReason): void {
+    this.#reset = reset;
   }
 
   /** It has ended, and nobody wanted that: `reason` as subflows have it, `opening`: it never carried data. */
   left(reason: string | undefined, opening: boolean, now: Micros): void {
     if (this.#bar === "permanent") return;
-    if (reason === "refused" && !this.#transient) this.#bar = "refused";
-    else if (reason === "aborted" && !this.#transient) {
+    const reset = this.#reset;
+    const transient = this.#replaced || reset?.transient === true;
+    if (reset?.transient === false) {
+      // RFC 8684 §3.6: "If the error condition is considered to be Permanent, the receiver of the RST segment SHOULD NOT try to re-establish a subflow for
+      // this connection over this path." Of a join that fails §3.9.3 knows the exception: "unless the other host refreshes the information".
       this.#bar = opening ? "refused" : "permanent";
-    } else if (reason === "closed") this.#bar = "closed";
+    } else if (reason === "refused" && !transient) this.#bar = "refused";
+    else if (reason === "aborted" && !transient) this.#bar = opening ? "refused" : "permanent";
+    else if (reason === "closed") this.#bar = "closed";
     if (now - this.#joined >= LONGEST_WAIT) this.#failures = 0;
     if (this.#soon) {
       this.#failures = 0;
       this.#due = now;
       return;
     }
-    this.#due = now + Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures);
+    const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures);
+    if (reset === undefined || !reset.transient) this.#due = now + wait;
+    else {
+      const least = leastWait(reset.reason);
+      this.#due = least === 0 && this.#failures === 0
+        ? Math.max(now, this.#begun + FIRST_WAIT)
+        : now + Math.max(wait, least);
+      if (least > FIRST_WAIT) this.#notBefore = this.#due;
+    }
     this.#failures++;
   }
 
-  /** Something has changed that may make it work: no wait but for the least between two tries. */
+  /** Something has changed that may make it work: no wait but for the least between two tries, and what the peer has asked for. */
   hasten(now: Micros): void {
     this.#failures = 0;
-    this.#due = Math.max(now, this.#begun + FIRST_WAIT);
+    this.#due = Math.max(now, this.#begun + FIRST_WAIT, this.#notBefore);
   }
 
   /** The path manager asks for it anew: at once. */
@@ -101,6 +148,7 @@ export class Reopening {
   invite(now: Micros): boolean {
     const lifted = this.#bar === "refused" || this.#bar === "closed";
     if (lifted) this.#bar = "none";
+    this.#notBefore = 0;
     this.hasten(now);
     return lifted;
   }

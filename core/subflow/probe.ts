@@ -98,6 +98,19 @@ export interface Probe {
     change: "joined" | "left" | "priority" | "stale" | "revived",
     reason: string | null,
   ): void;
+  /**
+   * A RST with an MP_TCPRST (RFC 8684 §3.6) ends a subflow: `by` us, or by the peer. `reason` is 0 unspecified, 1 an MPTCP-specific error, 2 lack of
+   * resources, 3 administratively prohibited, 4 too much outstanding data, 5 unacceptable performance, 6 middlebox interference, or unknown;
+   * `transient` is the T flag. `subflowChanged` with "left" follows.
+   */
+  subflowReset?(
+    now: Micros,
+    connection: number,
+    path: PathIndex,
+    by: "us" | "peer",
+    reason: number,
+    transient: boolean,
+  ): void;
   /** A subflow has moved from one state of RFC 9293 to another; names are those of its Figure 5, "SYN-SENT". */
   stateChanged?(
     now: Micros,
@@ -207,6 +220,7 @@ const METHODS: readonly (keyof Probe)[] = [
   "dataFin",
   "subflowOpened",
   "subflowChanged",
+  "subflowReset",
   "stateChanged",
   "segmentSent",
   "segmentRetransmitted",

@@ -16,7 +16,7 @@ import {
   TCP_SYN,
 } from "../../wasm/layout.ts";
 import type { CongestionController, Endpoint, Micros, PathIndex, SubflowView } from "../plugin.ts";
-import { type Key, MP_CAPABLE, RST_UNSPECIFIED } from "../wire/mptcp.ts";
+import { isTransient, type Key, MP_CAPABLE, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import { type Draft, rx, tx } from "../wire/segment.ts";
 import { fromWire } from "../wire/seq.ts";
 import { Acks, DELAYED_ACK } from "./acks.ts";
@@ -1160,7 +1160,7 @@ export class Subflow implements SubflowView {
   }
 
   /** Sends a RST with a reason (RFC 8684 §3.6) and ends at once; `transient`: the path may be tried again. */
-  reset(reason: number, now: Micros, transient = false): void {
+  reset(reason: number, now: Micros, transient: boolean = isTransient(reason)): void {
     if (this.#ended !== null) return;
     // Before its SYN is acknowledged the peer may know nothing of it.
     if (!this.#tcp.closed && (!this.#tcp.synSent || this.receiver.nxt > 0)) {
@@ -1176,7 +1176,14 @@ export class Subflow implements SubflowView {
     // Only the number that the peer itself expects resets (RFC 5961 §3.2).
     const seq = this.outOfReach ? this.trust.vouched : this.sender.board.nxt;
     this.output.reset(draft, seq, now);
-    if (mptcp) this.#host.count("MPRstTx");
+    if (!mptcp) return;
+    this.#host.count("MPRstTx");
+    this.tellReset("us", reason, transient, now);
+  }
+
+  /** An MP_TCPRST has left, or has come: who watches hears of it. */
+  tellReset(by: "us" | "peer", reason: number, transient: boolean, now: Micros): void {
+    this.#host.probe?.subflowReset(now, this.#level.id, this.path, by, reason, transient);
   }
 
   /** Sends MP_FASTCLOSE on a RST (RFC 8684 §3.5) and ends at once. */

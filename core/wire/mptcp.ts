@@ -29,6 +29,14 @@ export const RST_OUTSTANDING = 4;
 export const RST_PERFORMANCE = 5;
 export const RST_MIDDLEBOX = 6;
 
+/**
+ * Whether what `reason` tells is over some time, where the sender knows no better: the T flag. Resources come back, and what is queued for a path need not
+ * be sent on the next one; the others last (RFC 8684 §3.6).
+ */
+export function isTransient(reason: number): boolean {
+  return reason === RST_RESOURCE || reason === RST_OUTSTANDING;
+}
+
 /** Flags of MP_CAPABLE (RFC 8684 §3.1). */
 export const CAPABLE_CHECKSUM = 0x80; // A
 export const CAPABLE_EXTENSIBILITY = 0x40; // B

@@ -219,7 +219,7 @@ describe("ConnectionPaths", () => {
         context.use([1, 2]);
         toy.events.run(1e6);
         const before = toy.log.length;
-        toy.connection.resetTold(path, transient);
+        toy.connection.resetTold(path, { reason: 1, transient });
         toy.change(path, "left");
         toy.events.run(600e6);
         assertEquals(toy.log.length, before + (transient ? 1 : 0), `${path} ${transient}`);

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { fullMesh } from "../../../pm/mod.ts";
 import { type App, Dialogue } from "../../support/dialogue.ts";
+import { joined } from "../../support/joins.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
 
 const OPTIONS = { policies: { pathManager: fullMesh() } };
@@ -65,32 +66,50 @@ describe("a join that nobody answers", () => {
   });
 });
 
-describe("a path that was reset", () => {
-  const ways: readonly (readonly [string, string, readonly number[]])[] = [
-    ["without MP_TCPRST: a box between has forgotten it", "", [1]],
-    ["with the T flag", " <tcprst 4 transient>", [1]],
-    ["for good", " <tcprst 2>", []],
+describe("a path that was reset (RFC 8684 §3.6)", () => {
+  // Seconds to the next SYN, for the first path and for one that joined a moment ago; none: it is left alone.
+  const ways: readonly (readonly [string, string, readonly number[], readonly number[]])[] = [
+    ["without MP_TCPRST: a box between has forgotten it", "", [1], [1]],
+    ["unspecified, transient", " <tcprst 0 transient>", [1], [1]],
+    ["after an MPTCP-specific error, transient", " <tcprst 1 transient>", [1], [1]],
+    ["for want of resources, transient", " <tcprst 2 transient>", [15], [15]],
+    ["administratively, transient", " <tcprst 3 transient>", [60], [60]],
+    ["with too much outstanding, transient", " <tcprst 4 transient>", [0], [1]],
+    ["for its performance, transient", " <tcprst 5 transient>", [30], [30]],
+    ["by a middlebox, transient", " <tcprst 6 transient>", [1], [1]],
+    ["for a reason that is not known, transient", " <tcprst 77 transient>", [1], [1]],
+    // U, V and W set beside T, or alone: "a receiver MUST ignore them".
+    ["with reserved flags beside T", " <raw 1e 04 8f 06>", [1], [1]],
+    ["with reserved flags alone", " <raw 1e 04 8e 06>", [], []],
+    ...[0, 1, 2, 3, 4, 5, 6, 77].map((reason) =>
+      [`for good (${reason})`, ` <tcprst ${reason}>`, [], []] as const
+    ),
   ];
-  for (const [what, options, expected] of ways) {
-    for (const which of ["first", "joined"]) {
-      it(`${what}, is ${expected.length > 0 ? "" : "not "}opened again (${which})`, () => {
-        using d = new Dialogue(OPTIONS);
-        const { first, app } = dialled(d);
-        const second = takes(d, first);
-        assertEquals(app.socket.subflows.length, 2);
-        d.silent();
-        (which === "first" ? first : second).sends(`R 1${options}`);
-        assertEquals(app.socket.subflows.length, 1);
-        d.silent();
-        const times = flows(d, 10e6);
-        assertEquals(times.map(Math.round), expected);
-        assertEquals(app.code, undefined);
-      });
+  for (const family of [4, 6] as const) {
+    for (const [what, options, first, joined] of ways) {
+      for (const which of ["first", "joined"]) {
+        const expected = which === "first" ? first : joined;
+        // RFC 8684 §3.6: "The time at which a receiver may try to re-establish this subflow is implementation specific but SHOULD take into account the
+        // properties of the failure as defined by the provided reason code."
+        it(`${what}, is ${expected.length > 0 ? "" : "not "}opened again (${which}, IPv${family})`, () => {
+          using d = new Dialogue({ ...OPTIONS, family });
+          const { first, app } = dialled(d);
+          const second = takes(d, first);
+          assertEquals(app.socket.subflows.length, 2);
+          d.silent();
+          (which === "first" ? first : second).sends(`R 1${options}`);
+          assertEquals(app.socket.subflows.length, 1);
+          const times = flows(d, 70e6).slice(0, 1);
+          assertEquals(times.map(Math.round), expected);
+          assertEquals(d.counter("MPRstRx"), options === "" ? 0 : 1);
+          assertEquals(app.code, undefined);
+        });
+      }
     }
   }
 
   it("while it was joined is left alone, until its address is announced anew (RFC 8684 §3.9.3)", () => {
-    for (const option of ["", " <tcprst 1>", " <tcprst 4 transient>"]) {
+    for (const option of ["", " <tcprst 1>", " <tcprst 3>", " <tcprst 4 transient>"]) {
       using d = new Dialogue(OPTIONS);
       const { first } = dialled(d);
       const second = d.called(first.session);
@@ -98,6 +117,80 @@ describe("a path that was reset", () => {
       second.sends(`R. 0 ack 1${option}`);
       const again = option.includes("transient") ? 1 : 0;
       assertEquals(flows(d, 5e6).length, again);
+      if (again > 0) continue;
+      // RFC 8684 §3.9.3: "it SHOULD NOT attempt to connect to the same IP address and port during the lifetime of the connection, unless the other host
+      // refreshes the information with another ADD_ADDR option."
+      assertEquals(flows(d, 600e6), []);
+      first.sends(". 1 ack 1 <dack8 1, add 0 10.0.0.2>");
+      first.takeAll();
+      assertEquals(d.called(first.session).local, "10.0.1.1");
+    }
+  });
+
+  it("for want of resources waits as the peer asks, whatever changes here; its ADD_ADDR ends the wait", () => {
+    using d = new Dialogue(OPTIONS);
+    const { first } = dialled(d);
+    const second = takes(d, first);
+    second.sends("R 1 <tcprst 2 transient>");
+    d.pass(2e6);
+    // A packet of the flow that was would hasten another path.
+    second.sends("P. 1:101 ack 1 <dack8 1, map8 1 1 100>");
+    second.gets("R");
+    d.silent();
+    first.sends(". 1 ack 1 <dack8 1, add 0 10.0.0.2>");
+    first.takeAll();
+    assertEquals(d.called(first.session).local, "10.0.1.1");
+  });
+
+  it("with too much outstanding again and again is opened once a second at most", () => {
+    using d = new Dialogue(OPTIONS);
+    const { first } = dialled(d);
+    const start = d.now;
+    let tries = 0;
+    for (let second = takes(d, first); d.now - start < 10e6; tries++) {
+      second.data(100);
+      second.takeAll();
+      second.sends("R <tcprst 4 transient>");
+      d.untilSent(5e6);
+      second = takes(d, first);
+    }
+    assert(tries <= 10, `${tries}`);
+  });
+
+  it("is told with its reason to path managers and probes", () => {
+    for (
+      const [text, reset] of [
+        [" <tcprst 5 transient>", { reason: 5, transient: true }],
+        [" <tcprst 3>", { reason: 3, transient: false }],
+        ["", undefined],
+      ] as const
+    ) {
+      const told: unknown[] = [];
+      const lines: string[] = [];
+      using d = new Dialogue({
+        policies: {
+          pathManager: {
+            kind: "path-manager",
+            name: "listening",
+            create: () => ({
+              onEvent: (event) => void (event.type === "subflow" && told.push(event)),
+            }),
+          },
+        },
+        probe: {
+          subflowReset: (_now, _connection, ...values) => void lines.push(values.join(" ")),
+        },
+      });
+      const { second } = joined(d);
+      second.sends(`R 1${text}`);
+      assertEquals(told.at(-1), {
+        type: "subflow",
+        path: 2,
+        change: "left",
+        reason: "reset",
+        ...(reset !== undefined && { reset }),
+      });
+      assertEquals(lines, reset === undefined ? [] : [`2 peer ${reset.reason} ${reset.transient}`]);
     }
   });
 });
