@@ -12,6 +12,7 @@ import {
   readMpCapable,
   readMpJoin,
   RST_MPTCP,
+  RST_PROHIBITED,
 } from "../wire/mptcp.ts";
 import { rx } from "../wire/segment.ts";
 import { startFallback } from "./fallback.ts";
@@ -140,6 +141,11 @@ function judgeJoinAck(meta: MetaSocket, subflow: Subflow, own: JoinOption, now: 
     return false;
   }
   meta.host.count("MPJoinAckRx");
+  if (!meta.paths.mayJoin()) {
+    meta.host.count("MPJoinRejected");
+    meta.reset(subflow, RST_PROHIBITED, now);
+    return false;
+  }
   return true;
 }
 

@@ -49,6 +49,16 @@ export interface FastOpenMemory {
   failed(local: Endpoint, remote: Endpoint, now: Micros): void;
 }
 
+/** What a host keeps of the joins of peers between SYN and third ACK. */
+export interface HalfOpenJoinList {
+  /** Whether no more are kept. */
+  readonly crowded: boolean;
+  /** One has begun. */
+  begun(subflow: Subflow): void;
+  /** It is proved, or has ended; false: it was none of these. */
+  over(subflow: Subflow): boolean;
+}
+
 /** Services of the host to its connections. */
 export interface ConnectionHost extends SubflowHost {
   /** Time of the batch in hand. */
@@ -83,6 +93,8 @@ export interface ConnectionHost extends SubflowHost {
   planFlow(spec: Pick<PathSpec, "local" | "remote">, dscp: number): FlowPlan | null;
   /** Enters a subflow of `connection` into the demultiplexer; false when it is full or taken. */
   register(subflow: Subflow, connection: MetaSocket): boolean;
+  /** Joins of peers that are not proved. */
+  readonly halfOpenJoins: HalfOpenJoinList;
   /** Answers the segment in `rx` with the RST that fits it (RFC 9293 §3.10.7.1), on the flow of a KEY record. */
   refuse(key: number): void;
   /** Lets joins find the connection by its token. */

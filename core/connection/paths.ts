@@ -16,7 +16,7 @@ import type { SynOffer } from "../subflow/handshake.ts";
 import type { Outlet } from "../subflow/shared.ts";
 import { Subflow } from "../subflow/subflow.ts";
 import { parseAddress } from "../wire/ip.ts";
-import { type MpJoin, RST_UNSPECIFIED } from "../wire/mptcp.ts";
+import { type MpJoin, RST_PERFORMANCE, RST_RESOURCE, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import { tx } from "../wire/segment.ts";
 import type { FlowPlan } from "./host.ts";
 import { addAddrHmac, joinHmac } from "./keys.ts";
@@ -181,6 +181,7 @@ export class PathTransportOf implements PathTransport {
   subflowChanged(subflow: Subflow, change: SubflowChange, reason?: string): void {
     if (this.#side === null) return;
     const { side } = this;
+    if (subflow.join) this.#settled(subflow, change === "left" && reason === "timeout");
     if (
       change === "joined" && subflow.join && this.role === "server" &&
       side.spec(subflow.path) === undefined
@@ -190,13 +191,39 @@ export class PathTransportOf implements PathTransport {
     side.subflowChanged(subflow.path, change, reason);
   }
 
+  /** A join is half-open no longer. */
+  #settled(subflow: Subflow, unanswered: boolean): void {
+    const { host } = this.#meta;
+    if (host.halfOpenJoins.over(subflow) && unanswered) host.count("MPJoinExpired");
+  }
+
+  /** Whether of no further join state is kept before its third ACK. */
+  get crowded(): boolean {
+    const { host, mptcp, pendingJoins } = this.#meta;
+    return pendingJoins >= mptcp.joinBacklog || host.halfOpenJoins.crowded;
+  }
+
+  /** Drops the oldest half-open join if its SYN/ACK was sent again without an answer, as listeners do with connections (RFC 4987 §3.4). */
+  #evict(now: Micros): boolean {
+    const { attempts } = this.#meta;
+    const oldest = attempts.find(({ join, active, opening, ended }) =>
+      join && !active && opening && ended === null
+    );
+    if (oldest === undefined || !oldest.handshakeRepeated) return false;
+    this.#meta.reset(oldest, RST_RESOURCE, now);
+    this.#settled(oldest, true);
+    return true;
+  }
+
   /** A SYN with MP_JOIN is in RX_*: the reason to refuse it, or null when a subflow now answers it. */
   joinArrived(option: MpJoin, plan: FlowPlan, now: Micros): number | null {
     const { addressId } = option;
     const reason = this.refuseJoin(addressId, plan.remote, plan.local);
     if (reason !== null) return reason;
+    if (this.crowded && (!this.#evict(now) || this.crowded)) return RST_RESOURCE;
     const subflow = this.#join(this.proposeJoin(option), plan);
-    if (subflow === null) return RST_UNSPECIFIED;
+    if (subflow === null) return RST_RESOURCE;
+    this.#meta.host.halfOpenJoins.begun(subflow);
     subflow.accept(now);
     this.#meta.dirty();
     return null;
@@ -233,7 +260,15 @@ export class PathTransportOf implements PathTransport {
     if (reason !== null) return reason;
     const subflow = this.#join(join, plan, iss);
     subflow?.resume(offer, now);
-    return subflow ?? RST_UNSPECIFIED;
+    return subflow ?? RST_RESOURCE;
+  }
+
+  /**
+   * The HMAC of a join is good: whether there is still a place for it. Half-open ones have none, as anybody may begin them who has seen the token: more of
+   * them than fit may be proved.
+   */
+  mayJoin(): boolean {
+    return this.side.refuseMore() === null;
   }
 
   /** The subflow of a join of the peer's, closed; null when its flow is taken. */
@@ -317,16 +352,18 @@ export class PathTransportOf implements PathTransport {
 
   close(path: PathIndex): void {
     const subflow = this.#meta.attempts.find((each) => each.path === path && each.ended === null);
-    if (subflow !== undefined) this.#drop(subflow);
+    if (subflow === undefined) return;
+    // What the path manager leaves out while nothing comes through has been too slow for it.
+    this.#drop(subflow, subflow.stale ? RST_PERFORMANCE : RST_UNSPECIFIED);
   }
 
-  /** We use a subflow no longer. */
-  #drop(subflow: Subflow): void {
-    if (this.#leave(subflow)) this.#meta.host.count("RmSubflow");
+  /** We use a subflow no longer; `reason`: for its RST, where that is how it ends. */
+  #drop(subflow: Subflow, reason = RST_UNSPECIFIED): void {
+    if (this.#leave(subflow, reason)) this.#meta.host.count("RmSubflow");
   }
 
   /** A subflow is used no longer: what it carries is offered to the others at once. False: it had ended, or had been left before. */
-  #leave(subflow: Subflow): boolean {
+  #leave(subflow: Subflow, reason = RST_UNSPECIFIED): boolean {
     const meta = this.#meta;
     // Its FIN would say that the data end here: on plain TCP, and on the only subflow there ever was to a peer that our options reach no longer.
     const { trust, sender } = subflow;
@@ -336,7 +373,7 @@ export class PathTransportOf implements PathTransport {
       meta.reset(subflow, RST_UNSPECIFIED, this.now);
       return true;
     }
-    if (!subflow.leave(this.now, !only)) return false;
+    if (!subflow.leave(this.now, !only, reason)) return false;
     if (only) this.#draining = subflow;
     meta.reinject(subflow);
     if (subflow.ended !== null) meta.subflowEnded();

@@ -14,6 +14,8 @@ export interface MptcpSettings {
   readonly synRetriesBeforeFallback: number;
   /** How long a destination that answers only SYNs without MP_CAPABLE is remembered, the first time; 0: not at all. */
   readonly blackholeTimeout: Micros;
+  /** Most joins of the peer between SYN and third ACK of which a connection keeps state. */
+  readonly joinBacklog: number;
 }
 
 /** What holds where nothing else is chosen; as in Linux, but for `synRetriesBeforeFallback`, which is 2 there: connect() would take 7 s. */
@@ -23,4 +25,5 @@ export const DEFAULT_MPTCP: MptcpSettings = Object.freeze({
   closeTimeout: null,
   synRetriesBeforeFallback: 1,
   blackholeTimeout: 3600e6,
+  joinBacklog: 4,
 });

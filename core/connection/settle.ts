@@ -61,6 +61,7 @@ import { fastOpenUnanswered } from "./fast_open.ts";
 import type { EndReason, NetworkCode } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { checksumFailed, closesFast, handleOptions } from "./options.ts";
+import { startAnew } from "./outstanding.ts";
 import { progressMissed } from "./progress.ts";
 import { push } from "./pull.ts";
 
@@ -142,6 +143,7 @@ function heard(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (bytes === 0) return;
   meta.scheduler.onAck(subflow, bytes);
   if (!subflow.stale) return;
+  if (startAnew(meta, subflow, now)) return;
   subflow.setStale(false);
   meta.host.count("SubflowRecover");
   meta.subflowChanged(subflow, "revived");

@@ -21,7 +21,7 @@ import { segmentArrived } from "../connection/settle.ts";
 import type { Micros } from "../plugin.ts";
 import type { TimeWait } from "../subflow/time_wait.ts";
 import { formatAddress, isHostAddress } from "../wire/ip.ts";
-import { MP_JOIN, readMpJoin, RST_MPTCP } from "../wire/mptcp.ts";
+import { MP_JOIN, readMpJoin, RST_MPTCP, RST_RESOURCE } from "../wire/mptcp.ts";
 import type { PacketIn } from "../wire/packet.ts";
 import { rx } from "../wire/segment.ts";
 import { judgeFastOpen } from "./fast_open.ts";
@@ -178,7 +178,7 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
       return;
     }
     const plan = planReply(local, stack.routes.back(link, local), connection.tcp.dscp);
-    const reason = plan.key === 0 ? RST_MPTCP : connection.paths.joinArrived(join, plan, now);
+    const reason = plan.key === 0 ? RST_RESOURCE : connection.paths.joinArrived(join, plan, now);
     if (reason !== null) {
       stack.count("MPJoinRejected");
       memory_free(plan.key);

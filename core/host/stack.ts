@@ -54,6 +54,7 @@ import { Counters, RateLimit } from "./counters.ts";
 import { demultiplex } from "./demux.ts";
 import { FastOpenCache, FastOpenCookies } from "./fast_open.ts";
 import { Flows } from "./flows.ts";
+import { HalfOpenJoins } from "./half_open_joins.ts";
 import type { Link } from "./link.ts";
 import { DEFAULT_BACKLOG, type Listener, type ListenerObserver, Listeners } from "./listener.ts";
 import type { RandomSource, RandomStream } from "./random.ts";
@@ -130,6 +131,7 @@ export class Stack implements ConnectionHost {
   readonly fastOpens = new FastOpenCache();
   /** Joins whose SYN/ACK was a cookie. */
   readonly joins = new JoinTable();
+  readonly halfOpenJoins = new HalfOpenJoins();
   readonly #blackHoles = new BlackHoles();
   readonly memory: MemoryLimits;
   readonly experiments: Experiments;

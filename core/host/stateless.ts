@@ -16,7 +16,14 @@ import { DEFAULT_MSS, Mtu } from "../subflow/mtu.ts";
 import { windowScale } from "../subflow/receive_window.ts";
 import type { TcpSettings } from "../subflow/settings.ts";
 import { timestampAt } from "../subflow/timestamps.ts";
-import { type Key, MP_CAPABLE, MP_JOIN, type MpJoin, RST_MPTCP } from "../wire/mptcp.ts";
+import {
+  type Key,
+  MP_CAPABLE,
+  MP_JOIN,
+  type MpJoin,
+  RST_MPTCP,
+  RST_RESOURCE,
+} from "../wire/mptcp.ts";
 import { inOnePiece } from "../wire/packet.ts";
 import { rx, tx } from "../wire/segment.ts";
 import { distance32 } from "../wire/seq.ts";
@@ -31,8 +38,6 @@ import { ecnOf, sackOf, scaleOf, timestampWithOptions } from "./syn_cookies.ts";
 
 const KEY = memory_alloc(KEY_SIZE);
 const PLAN = { timestamps: false, dss: 0, sack: 0, size: 0 };
-/** Half-open joins of one connection of which state is kept: half of what it may have. */
-const MOST_PENDING_JOINS = 4;
 
 /** Whether a SYN to `listener` is answered by a cookie. */
 export function wantsCookie(listener: Listener): boolean {
@@ -41,10 +46,9 @@ export function wantsCookie(listener: Listener): boolean {
 }
 
 /** Whether a SYN with the token of `connection` is. RFC 8684 §3.2 sees no need for it; who has seen the token can fill the connection with joins. */
-export function joinWantsCookie({ tcp, pendingJoins }: MetaSocket): boolean {
-  const { synCookies } = tcp;
-  return synCookies === "always" ||
-    (synCookies === "pressure" && pendingJoins >= MOST_PENDING_JOINS);
+export function joinWantsCookie(connection: MetaSocket): boolean {
+  const { synCookies } = connection.tcp;
+  return synCookies === "always" || (synCookies === "pressure" && connection.paths.crowded);
 }
 
 /** Answers the SYN in `rx`, which has no MP_JOIN. */
@@ -230,7 +234,7 @@ function joinReturned(
   }
   const plan = planReply(local, stack.routes.back(link, local), connection.tcp.dscp);
   const subflow = plan.key === 0
-    ? RST_MPTCP
+    ? RST_RESOURCE
     : connection.paths.joinReturned(found.join, plan, iss, offer, now);
   if (typeof subflow === "number") {
     stack.count("MPJoinRejected");

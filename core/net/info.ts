@@ -28,6 +28,8 @@ export interface InfoSource extends
   readonly keys: Pick<MetaSocket["keys"], "checksum" | "idsn" | "peerIdsn" | "token">;
   /** Its subflows. */
   readonly subflows: readonly Subflow[];
+  /** The same with half-open ones. */
+  readonly attempts: readonly Subflow[];
 }
 
 /** Members of `struct mptcp_info` without `mptcpi_`. Sequence numbers are those on the wire. */
@@ -192,6 +194,30 @@ export interface SubflowInfo {
   readonly tcp: TcpInfo;
 }
 
+/** A join under way: a subflow that carries nothing yet (RFC 8684 §3.2). */
+export interface JoinInfo {
+  /** The path index that it will have. */
+  readonly path: PathIndex;
+  /** Who has begun it. */
+  readonly by: "us" | "peer";
+  /** Our end. */
+  readonly local: Endpoint;
+  /** The peer's end. */
+  readonly remote: Endpoint;
+  /** Id of our address. */
+  readonly local_id: number;
+  /** Id of the peer's. */
+  readonly remote_id: number;
+  /** To be used only when no other works. */
+  readonly backup: boolean;
+  /** Number of the TCP state, as in `tcp_info`: 2 our SYN is out, 3 the peer's was answered, 1 our third ACK waits for its answer. */
+  readonly state: number;
+  /** Segments of the handshake that went again, as no answer came. */
+  readonly retransmits: number;
+  /** Milliseconds since the first of them left. */
+  readonly age: number;
+}
+
 /** What `conn.info()` gives. */
 export interface ConnInfo {
   /** The connection. */
@@ -200,6 +226,8 @@ export interface ConnInfo {
   readonly skmem: MemoryInfo;
   /** Its paths, by path index. */
   readonly subflows: readonly SubflowInfo[];
+  /** Joins that are not established, in the order in which they began. */
+  readonly joins: readonly JoinInfo[];
 }
 
 /** MPTCP_INFO_FLAG_FALLBACK. */
@@ -316,6 +344,20 @@ export function connectionInfo(socket: InfoSource, now: Micros): ConnInfo {
       backup: subflow.backup,
       stale: subflow.stale,
       tcp: tcpInfo(socket, subflow, now),
+    })),
+    joins: socket.attempts.filter(({ join, opening, provisional, ended }) =>
+      join && (opening || provisional) && ended === null
+    ).map((subflow) => ({
+      path: subflow.path,
+      by: subflow.active ? "us" : "peer",
+      local: { ...subflow.local },
+      remote: { ...subflow.remote },
+      local_id: subflow.localId,
+      remote_id: subflow.remoteId,
+      backup: subflow.backup,
+      state: STATES[subflow.state] ?? 7,
+      retransmits: subflow.handshakeRepeats,
+      age: millisecondsSince(subflow.handshakeBegunAt, now),
     })),
   };
 }

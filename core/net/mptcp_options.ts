@@ -37,6 +37,13 @@ export interface MptcpOptions {
    * @default {3600 s}
    */
   readonly blackholeTimeout?: Duration;
+   * Most joins of the peer between SYN and third ACK that a connection keeps, from 0 to 255: whoever has seen its token can begin them. Above it, and where
+   * the host has 1024, SYNs are answered by cookies, or refused for want of resources where `synCookies` is "off". Linux counts them as half-open
+   * connections, `net.ipv4.tcp_max_syn_backlog`.
+   *
+   * @default {4}
+   */
+  readonly joinBacklog?: number;
 }
 
 const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
@@ -44,6 +51,7 @@ const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
   closeTimeout: true,
   synRetriesBeforeFallback: true,
   blackholeTimeout: true,
+  joinBacklog: true,
 };
 
 const MOST_CLOSE_TIMEOUT = 32767e6;
@@ -87,6 +95,7 @@ export function mptcpSettings(
     blackholeTimeout:
       duration(verb, "blackholeTimeout", options.blackholeTimeout, 0, MOST_BLACKHOLE_TIMEOUT) ??
         base.blackholeTimeout,
+    joinBacklog: integer(verb, "joinBacklog", options.joinBacklog, 0, 255) ?? base.joinBacklog,
   };
 }
 
@@ -110,6 +119,8 @@ function integer(
     return value;
   }
   throw new RangeError(
+  const error = typeof value === "number" ? RangeError : TypeError;
+  throw new error(
     `Cannot ${verb} as 'mptcp.${name}' must be an integer from ${least} to ${most}: current value is ${
       describe(value)
     }`,

@@ -36,6 +36,7 @@ import type {
 } from "../plugin.ts";
 import { Addresses, Announcer, familyOf, type LocalAddress } from "./addresses.ts";
 import { formatAddress, parseHost } from "../wire/ip.ts";
+import { RST_RESOURCE } from "../wire/mptcp.ts";
 import { DEFAULT_LIMITS, mayAdd, type PathLimits, RESET_PROHIBITED } from "./limits.ts";
 import { FIRST_PATH, PathTable } from "./path_table.ts";
 import { Reopening } from "./reopen.ts";
@@ -288,8 +289,11 @@ export class ConnectionPaths {
   /** Whether a join from `remote` under `remoteId` to `local` is refused: the MP_TCPRST reason, or null. */
   refuseJoin(remoteId: number, remote: Endpoint, local: Endpoint): number | null {
     const own = this.#addresses.local(local.address);
-    // Those that end count until they have: nobody shall heap them up.
-    if (own === undefined || !mayAdd(this.#used(true), this.limits)) return RESET_PROHIBITED;
+    // RFC 8684 §3.2: "If the token received at Host B is unknown or local policy prohibits the acceptance of the new subflow, the recipient MUST respond with
+    // a TCP RST for the subflow."
+    if (own === undefined) return RESET_PROHIBITED;
+    const full = this.refuseMore();
+    if (full !== null) return full;
     const known = this.#addresses.remote(remoteId);
     const peer: HostAddress = known ?? { ...remote, id: remoteId, family: own.family, link: "" };
     try {
@@ -298,6 +302,13 @@ export class ConnectionPaths {
       this.#transport.report(error);
       return null;
     }
+  }
+
+  /** Why no further join is taken: the MP_TCPRST reason; null when one may come. Half-open joins of the peer have no place yet. */
+  refuseMore(): number | null {
+    if (!mayAdd(this.#proved(false), this.limits)) return RESET_PROHIBITED;
+    // Those that end count until they have: nobody shall heap them up. Their places come free.
+    return mayAdd(this.#proved(true), this.limits) ? null : RST_RESOURCE;
   }
 
   /** The index of a join that has begun; it counts as in use. */
@@ -504,6 +515,16 @@ export class ConnectionPaths {
     let used = 0;
     for (const { state } of this.#uses.values()) {
       if (state === "open" || state === "opening" || (closing && state === "closing")) used++;
+    }
+    return used;
+  }
+
+  /** The same without joins of the peer whose third ACK is still to come; those that end are also those whose address the peer has taken back. */
+  #proved(closing: boolean): number {
+    let used = this.#used(closing);
+    for (const { state, theirs, passing } of this.#uses.values()) {
+      if (theirs && state === "opening") used--;
+      else if (!closing && passing && state === "open") used--;
     }
     return used;
   }

@@ -16,7 +16,7 @@ import {
   TCP_SYN,
 } from "../../wasm/layout.ts";
 import type { CongestionController, Endpoint, Micros, PathIndex, SubflowView } from "../plugin.ts";
-import { isTransient, type Key, MP_CAPABLE, RST_UNSPECIFIED } from "../wire/mptcp.ts";
+import { isTransient, type Key, MP_CAPABLE, RST_RESOURCE, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import { type Draft, rx, tx } from "../wire/segment.ts";
 import { fromWire } from "../wire/seq.ts";
 import { Acks, DELAYED_ACK } from "./acks.ts";
@@ -321,6 +321,20 @@ export class Subflow implements SubflowView {
   /** A handshake is under way that we, or the peer, began. */
   get opening(): boolean {
     return this.#tcp.opening;
+  }
+
+  /** We have opened it. */
+  get active(): boolean {
+    return this.#active;
+  }
+
+  /** SYNs, SYN/ACKs or third ACKs that went again, as no answer came in time; when the first has left: Infinity where the handshake is over. */
+  get handshakeRepeats(): number {
+    return Math.max(0, (this.#handshake?.sends ?? 1) - 1);
+  }
+
+  get handshakeBegunAt(): Micros {
+    return this.#handshake?.begunAt ?? Infinity;
   }
 
   /** Our SYN waits for its answer. */
@@ -672,7 +686,9 @@ export class Subflow implements SubflowView {
     if (this.#fastOpen !== null) this.#passOver(this.#fastOpen);
     sender.board.synAcked();
     if (!this.receiver.start(this.#host.wasm, this.#level.receiveStream)) {
-      return this.#end("aborted", now);
+      // No memory for what comes on it.
+      this.reset(RST_RESOURCE, now);
+      return OUTCOME_ENDED | OUTCOME_WORK;
     }
     this.#moves("established", now);
     this.#early = false;
@@ -1122,13 +1138,13 @@ export class Subflow implements SubflowView {
 
   /**
    * It is used no longer, although it could be. One that works ends by a FIN exchange (RFC 8684 §3.4.2: MUST) and carries nothing new meanwhile; one that
-   * does not, or whose handshake is not over, by a RST, and so does one whose FIN is not answered. False: it had been left before.
+   * does not, or whose handshake is not over, by a RST for `reason`, and so does one whose FIN is not answered. False: it had been left before.
    */
-  leave(now: Micros, byFin: boolean): boolean {
+  leave(now: Micros, byFin: boolean, reason = RST_UNSPECIFIED): boolean {
     if (this.#leaving || this.#ended !== null) return false;
     this.#leaving = true;
     if (this.#tcp.opening || this.provisional || this.#stale) {
-      this.reset(RST_UNSPECIFIED, now);
+      this.reset(reason, now);
       return true;
     }
     if (byFin) this.finish(now);

@@ -52,6 +52,10 @@ Deno.test("'mptcp' is checked: an option that is not there, a value that is none
       `as 'mptcp.blackholeTimeout' must be from 0 s to 604800 s: current value is "604801 s"`,
     ],
   ];
+  for (const joinBacklog of [-1, 256, 1.5, NaN]) {
+    refused.push([{ joinBacklog }, RangeError, "must be an integer from 0 to 255"]);
+  }
+  refused.push([{ joinBacklog: "4" }, TypeError, `'mptcp.joinBacklog' must be an integer`]);
   for (const [options, error, text] of refused) {
     assertThrows(() => mptcpSettings("connect", options as never), error, text);
   }
@@ -83,6 +87,12 @@ for (const side of ["connect", "listen"] as const) {
     assertEquals(net.server.counters.MPCapableSYNRX, 1);
   });
 }
+
+Deno.test("'mptcp.joinBacklog' is an integer from 0 to 255", () => {
+  for (const joinBacklog of [0, 4, 255]) {
+    assertEquals(mptcpSettings("listen", { joinBacklog }), { ...DEFAULT_MPTCP, joinBacklog });
+  }
+});
 
 Deno.test("'mptcp.checksum' of either side: DSS checksums in both directions (RFC 8684 §3.1)", async () => {
   await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "5 ms" } } });

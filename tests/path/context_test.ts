@@ -348,14 +348,17 @@ describe("ConnectionPaths", () => {
     assertEquals(toy.join(2, source, "10.0.0.1"), { path: 3 });
   });
 
-  it("gives the place of a join that came to nothing to another", () => {
+  it("gives a place to joins that are proved alone: what is half-open keeps nobody out", () => {
     const toy = new ToyPaths(passive(), { role: "server", limits: { subflows: 1 } });
     const source = { address: "10.9.0.9", port: 50000 };
     const end = { address: "10.0.0.1", port: 80 };
     const path = toy.connection.reserve();
-    assertEquals(toy.connection.refuseJoin(1, source, end), 3);
+    assertEquals(toy.connection.refuseJoin(1, source, end), null);
     toy.connection.abandon(path);
     assertEquals(toy.connection.refuseJoin(1, source, end), null);
+    const proved = toy.connection.reserve();
+    toy.connection.subflowChanged(proved, "joined");
+    assertEquals(toy.connection.refuseJoin(1, source, end), 3);
     assertEquals(toy.connection.context.remotes.length, 1);
   });
 

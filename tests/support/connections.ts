@@ -80,6 +80,8 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
     this.asked.push("proved");
   }
 
+  readonly halfOpenJoins = { crowded: false, begun() {}, over: () => false };
+
   planFlow(): FlowPlan | null {
     return null;
   }

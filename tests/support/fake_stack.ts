@@ -194,6 +194,7 @@ export class FakeSocket implements TransportSocket {
     token: 0xfedcba98 | 0,
   };
   subflows: Subflow[] = [];
+  readonly attempts: Subflow[] = [];
   readonly subflowsTotal = 1;
   readonly #net: FakeNet;
   #told = false;

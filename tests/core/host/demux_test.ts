@@ -292,26 +292,6 @@ describe("the order of look-ups", () => {
   });
 });
 
-describe("half-open joins", () => {
-  it("EST-3: are bounded, refused above the limit, and expire", () => {
-    using d = new Dialogue({ tcp: { synCookies: "off" } });
-    const { peer } = d.opened();
-    const seconds = Array.from({ length: 12 }, () => d.peer({ link: 1, session: peer.session }));
-    for (const second of seconds) second.offers({}, "S", ["join syn id 1"]);
-    const answers = seconds.map((second) => second.take());
-    assertEquals(answers.filter(({ flags }) => flags.includes("S")).length, 8);
-    for (const { flags, options } of answers.slice(8)) {
-      assertEquals(flags, "R.");
-      assertEquals(options, ["tcprst 3"]);
-    }
-    assertEquals(d.usage.flows, 9);
-    d.pass(40e6);
-    assertEquals(d.usage.flows, 1);
-    d.sent.length = 0;
-    join(d, peer, 1);
-  });
-});
-
 describe("a flood of SYNs", () => {
   it("is held up to the backlog, ages within seconds, and does not shut others out", () => {
     using d = new Dialogue();
