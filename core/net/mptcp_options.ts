@@ -37,6 +37,7 @@ export interface MptcpOptions {
    * @default {3600 s}
    */
   readonly blackholeTimeout?: Duration;
+  /**
    * Most joins of the peer between SYN and third ACK that a connection keeps, from 0 to 255: whoever has seen its token can begin them. Above it, and where
    * the host has 1024, SYNs are answered by cookies, or refused for want of resources where `synCookies` is "off". Linux counts them as half-open
    * connections, `net.ipv4.tcp_max_syn_backlog`.
@@ -118,7 +119,6 @@ function integer(
   if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) {
     return value;
   }
-  throw new RangeError(
   const error = typeof value === "number" ? RangeError : TypeError;
   throw new error(
     `Cannot ${verb} as 'mptcp.${name}' must be an integer from ${least} to ${most}: current value is ${
