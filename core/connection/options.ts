@@ -203,7 +203,7 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
     meta.dirty();
   }
   const addAddr = rx.option(ADD_ADDR);
-  if (addAddr !== 0) takeAddAddr(meta, addAddr);
+  if (addAddr !== 0) takeAddAddr(meta, subflow, addAddr);
   const removeAddr = rx.option(REMOVE_ADDR);
   if (removeAddr !== 0) {
     const ids = readRemoveAddr(removeAddr);
@@ -238,7 +238,7 @@ export function closesFast(meta: MetaSocket): boolean {
 }
 
 /** RFC 8684 §3.4.1 */
-function takeAddAddr(meta: MetaSocket, at: number): void {
+function takeAddAddr(meta: MetaSocket, subflow: Subflow, at: number): void {
   const option = readAddAddr(at);
   if (option.echo) {
     meta.host.count("EchoAdd");
@@ -252,12 +252,14 @@ function takeAddAddr(meta: MetaSocket, at: number): void {
     option.address,
     option.port,
   );
-  // No peer shall have us open paths to everybody, or to ourselves.
+  // RFC 8684 §3.4.1: "If a host receives an ADD_ADDR option for which it cannot validate the HMAC, it SHOULD silently ignore the option". And no peer shall
+  // have us open paths to everybody, or to ourselves.
   if (!sameHmac(mac, option.hmac) || !isHostAddress(unmapped(option.address))) {
     meta.host.count("AddAddrDrop");
     return;
   }
   meta.host.count("AddAddr");
   if (option.port !== 0) meta.host.count("PortAdd");
-  meta.paths.announced(option.addressId, formatAddress(option.address), option.port);
+  const { addressId, address, port } = option;
+  meta.paths.announced(addressId, formatAddress(address), port, subflow.remote.port);
 }

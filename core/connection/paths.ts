@@ -40,6 +40,8 @@ export class PathTransportOf implements PathTransport {
   #side: ConnectionPaths | null = null;
   /** The only subflow there ever was, which is left as soon as all in flight is acknowledged. */
   #draining: Subflow | null = null;
+  /** The last ADD_ADDR found nothing that could carry it. */
+  #full = false;
 
   /** @param meta The connection. @param plugin Its path manager. */
   constructor(meta: MetaSocket, plugin: PathManagerPlugin) {
@@ -92,7 +94,8 @@ export class PathTransportOf implements PathTransport {
       remote: { ...remoteEndpoint, id: 0, family, link: "" },
     };
     const locals = host.addresses.filter(({ address }) => address !== localEndpoint.address);
-    return new ConnectionPaths(this, this.#plugin, { first, locals });
+    const { addAddrTimeout } = this.#meta.mptcp;
+    return new ConnectionPaths(this, this.#plugin, { first, locals, addAddrTimeout });
   }
 
   /** The peer has both keys; `joins`: a DSS has come, so that paths may be opened (RFC 8684 §3.1). */
@@ -147,9 +150,11 @@ export class PathTransportOf implements PathTransport {
     }
   }
 
-  /** The peer announced an address; its HMAC is good. */
-  announced(id: number, address: string, port: number): void {
-    this.side.remoteAnnounced(id, { address, port });
+  /** The peer announced an address on a subflow to its port `via`; the HMAC is good. */
+  announced(id: number, address: string, port: number, via: number): void {
+    if (!this.side.remoteAnnounced(id, { address, port }, via)) {
+      this.#meta.host.count("EchoAddTxDrop");
+    }
   }
 
   /** The peer confirmed an announcement. */
@@ -385,24 +390,27 @@ export class PathTransportOf implements PathTransport {
     const subflow = meta.subflows.find((each) => each.path === path && each.ended === null);
     if (subflow === undefined) return;
     subflow.setBackup("us", backup);
-    subflow.sayPrio(this.now);
+    subflow.owePrio();
     meta.subflowChanged(subflow, "priority");
     meta.dirty();
   }
 
-  sendAddAddr(address: HostAddress, echo: boolean): void {
+  sendAddAddr(address: HostAddress, echo: boolean): boolean {
     const meta = this.#meta;
     // No MPTCP option follows a fallback (RFC 8684 §3.7).
-    if (meta.fallback) return;
+    if (meta.fallback) return false;
     const parsed = parseAddress(address.address);
     const carrier = this.#carrier((subflow) => subflow.local.address !== address.address);
-    if (parsed === null || carrier === null) return;
+    if (parsed === null) return false;
+    if (carrier === null) return this.#unsent(echo);
     const mac = echo
       ? new Uint8Array()
       : addAddrHmac(meta.keys.own, meta.keys.peer, address.id, parsed.bytes, address.port);
     const draft = tx.begin().addAddr(address.id, parsed.bytes, address.port, mac);
-    if (!carrier.say(draft, this.now)) return;
+    if (!carrier.say(draft, this.now)) return this.#unsent(echo);
+    this.#full = false;
     meta.host.count(echo ? "EchoAddTx" : "AddAddrTx");
+    return true;
   }
 
   sendRemoveAddr(ids: readonly number[]): boolean {
@@ -411,6 +419,13 @@ export class PathTransportOf implements PathTransport {
     if (carrier === null || !carrier.say(tx.begin().removeAddr(ids), this.now)) return false;
     this.#meta.host.count("RmAddrTx", ids.length);
     return true;
+  }
+
+  /** Nothing can carry an ADD_ADDR now: it waits, which counts once. */
+  #unsent(echo: boolean): false {
+    if (!this.#full) this.#meta.host.count(echo ? "EchoAddTxDrop" : "AddAddrTxDrop");
+    this.#full = true;
+    return false;
   }
 
   dirty(): void {
@@ -429,10 +444,10 @@ export class PathTransportOf implements PathTransport {
     this.#meta.host.report(this.#plugin.name, error);
   }
 
-  /** A subflow for an option of its own, one that `prefer` names where there is one. */
+  /** A subflow for an option of its own, one that `prefer` names where there is one; null when no ACK may leave now. */
   #carrier(prefer: (subflow: Subflow) => boolean): Subflow | null {
-    const able = this.#meta.subflows.filter(({ established, outlet }) =>
-      established && !outlet.blocked
+    const able = this.#meta.subflows.filter((subflow) =>
+      subflow.established && !subflow.outlet.blocked && subflow.maySay(this.now)
     );
     const working = able.filter(({ stale, usable }) => !stale && usable);
     const choice = working.length > 0 ? working : able;

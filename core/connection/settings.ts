@@ -16,6 +16,8 @@ export interface MptcpSettings {
   readonly blackholeTimeout: Micros;
   /** Most joins of the peer between SYN and third ACK of which a connection keeps state. */
   readonly joinBacklog: number;
+  /** Longest wait for the echo of an ADD_ADDR before its first repeat; 0: none is repeated (RFC 8684 §3.4.1). */
+  readonly addAddrTimeout: Micros;
 }
 
 /** What holds where nothing else is chosen; as in Linux, but for `synRetriesBeforeFallback`, which is 2 there: connect() would take 7 s. */
@@ -26,4 +28,5 @@ export const DEFAULT_MPTCP: MptcpSettings = Object.freeze({
   synRetriesBeforeFallback: 1,
   blackholeTimeout: 3600e6,
   joinBacklog: 4,
+  addAddrTimeout: 120e6,
 });

@@ -45,6 +45,14 @@ export interface MptcpOptions {
    * @default {4}
    */
   readonly joinBacklog?: number;
+  /**
+   * Longest wait for the echo of an ADD_ADDR before it is sent again, from 0 to 32767 s (RFC 8684 §3.4.1). The wait is the retransmission timeout of the
+   * slowest path, a second at least, where that is less; each further one is twice as long, and six are sent in all. 0: none is sent again. As Linux's
+   * `net.mptcp.add_addr_timeout`.
+   *
+   * @default {120 s}
+   */
+  readonly addAddrTimeout?: Duration;
 }
 
 const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
@@ -53,11 +61,13 @@ const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
   synRetriesBeforeFallback: true,
   blackholeTimeout: true,
   joinBacklog: true,
+  addAddrTimeout: true,
 };
 
 const MOST_CLOSE_TIMEOUT = 32767e6;
 const MOST_BLACKHOLE_TIMEOUT = 604800e6;
 const MOST_SYN_RETRIES = 127;
+const MOST_ADD_ADDR_TIMEOUT = 32767e6;
 
 /**
  * The settings that `options` ask for, `base` where they say nothing; `false` is plain TCP.
@@ -97,6 +107,9 @@ export function mptcpSettings(
       duration(verb, "blackholeTimeout", options.blackholeTimeout, 0, MOST_BLACKHOLE_TIMEOUT) ??
         base.blackholeTimeout,
     joinBacklog: integer(verb, "joinBacklog", options.joinBacklog, 0, 255) ?? base.joinBacklog,
+    addAddrTimeout:
+      duration(verb, "addAddrTimeout", options.addAddrTimeout, 0, MOST_ADD_ADDR_TIMEOUT) ??
+        base.addAddrTimeout,
   };
 }
 

@@ -11,14 +11,19 @@ export type LocalAddress = Omit<HostAddress, "id">;
 
 /** Largest address id: it is one octet. */
 const LAST_ID = 255;
-/** Least time to wait for an echo; Linux waits as long as a first retransmission timeout (RFC 6298 §2.1). */
+/** Least time to wait for an echo, unless a shorter one is asked for: a first retransmission timeout (RFC 6298 §2.1, §2.4), as in Linux. */
 const ECHO_TIMEOUT: Micros = 1e6;
+/** Longest, where nothing else is asked for (Linux net.mptcp.add_addr_timeout). */
+export const ADD_ADDR_TIMEOUT: Micros = 120e6;
 /** Least time between a REMOVE_ADDR and the signals before and behind it. */
 const SIGNAL_PAUSE: Micros = 100e3;
 /** Most ids in one REMOVE_ADDR: Linux does not look at longer lists, and they fit beside timestamps. */
 const MOST_REMOVED = 8;
 /** Times that one ADD_ADDR is sent before it is given up. */
 const MOST_SENDS = 6;
+
+/** Echoes that wait for their ACKs: a peer that hears none sends its announcement again. */
+const MOST_ECHOES = 8;
 
 /** Announcements of a peer that are taken in the life of a connection: one that gives and takes back without end would aim our SYNs at others. */
 const MOST_ANNOUNCED = 256;
@@ -48,10 +53,10 @@ export class Addresses {
   /** The peer's, by time of arrival. */
   readonly remotes: HostAddress[];
   readonly #limits: PathLimits;
-  /** Port of a remote address that came without one: the first subflow's (RFC 8684 §3.9.1). */
+  /** Port of the first subflow: of a join's source, as the join's own port is a temporary one. */
   readonly #port: number;
-  /** Remotes that came with ADD_ADDR and count against the limit. */
-  readonly #announced = new Set<number>();
+  /** Remotes that came with ADD_ADDR and count against the limit; true: it named a port. */
+  readonly #announced = new Map<number, boolean>();
   /** Announcements taken in all: each may cost SYNs to where the peer likes. */
   #taken = 0;
   #nextId = 1;
@@ -94,15 +99,27 @@ export class Addresses {
     return this.remotes.find((known) => known.id === id);
   }
 
-  /** Takes in an ADD_ADDR whose HMAC is good; port 0 = the first subflow's. */
-  announced(id: number, endpoint: Endpoint): Learned {
-    const port = endpoint.port === 0 ? this.#port : endpoint.port;
+  /**
+   * Takes in an ADD_ADDR whose HMAC is good; port 0 = none was named: `via`, the port that is in use by the subflow which brought it.
+   *
+   * RFC 8684 §3.4.1: "If no port is specified, MPTCP SHOULD attempt to connect to the specified address on the same port as the port that is already in
+   * use by the subflow on which the ADD_ADDR signal was sent"
+   */
+  announced(id: number, endpoint: Endpoint, via: number = this.#port): Learned {
+    const portless = endpoint.port === 0;
+    const port = portless ? via : endpoint.port;
     const at = this.remotes.findIndex((known) => known.id === id);
     if (at >= 0) {
       const known = this.remotes[at]!;
-      if (known.address !== endpoint.address) return "conflict";
-      if (known.port === port) return "known";
+      // RFC 8684 §3.4.1: "the address MUST be the same as the address previously assigned to this Address ID": else it is nobody's. What the source of a join
+      // looked like is no assignment: a translator may lie between, and who has joined need not be connected to (§3.4).
+      if (known.address !== endpoint.address) {
+        return this.#announced.has(id) ? "conflict" : "known";
+      }
+      // Without a port, as at first, it is the same again, whatever subflow brings it.
+      if (known.port === port || (portless && this.#announced.get(id) !== true)) return "known";
       this.remotes[at] = { ...known, port };
+      if (this.#announced.has(id)) this.#announced.set(id, !portless);
       return "changed";
     }
     // A server may announce the address it is already reached at: a second entry would only double its paths.
@@ -110,9 +127,14 @@ export class Addresses {
     if (same) return "known";
     if (this.#announced.size >= this.#limits.addAddrAccepted) return "full";
     if (this.#taken >= MOST_ANNOUNCED || !this.#learn(id, endpoint.address, port)) return "full";
-    this.#announced.add(id);
+    this.#announced.set(id, !portless);
     this.#taken++;
     return "added";
+  }
+
+  /** Whether the peer's entry for an id is there because an ADD_ADDR brought it. */
+  wasAnnounced(id: number): boolean {
+    return this.#announced.has(id);
   }
 
   /**
@@ -160,8 +182,8 @@ export interface AnnouncerTransport {
   readonly now: Micros;
   /** Paths in use, for their round trips. */
   readonly paths: readonly { readonly srtt: Micros }[];
-  /** Sends an ADD_ADDR. */
-  sendAddAddr(address: HostAddress, echo: boolean): void;
+  /** Sends an ADD_ADDR, or the echo of one; false when nothing can carry it now. */
+  sendAddAddr(address: HostAddress, echo: boolean): boolean;
   /** Sends a REMOVE_ADDR; false when nothing can carry it now. */
   sendRemoveAddr(ids: readonly number[]): boolean;
   /** Has `flush` called at the end of this batch. */
@@ -189,16 +211,20 @@ export class Announcer {
   /** The first is out, the others wait. */
   #pending: Pending[] = [];
   #cancel: (() => void) | null = null;
+  /** The peer's announcements, as they came, that are to be confirmed. */
+  readonly #echoes: HostAddress[] = [];
   /** Ids of the REMOVE_ADDRs to come. */
   readonly #withdrawn: number[] = [];
   /** The peer may not have looked at the last signal: an ADD_ADDR of this id, or a REMOVE_ADDR where it is -1. */
   #last = -1;
   #pause: (() => void) | null = null;
   #started = false;
+  readonly #timeout: Micros;
 
-  /** Nothing is sent before `start`. */
-  constructor(transport: AnnouncerTransport) {
+  /** Nothing is sent before `start`. No echo is awaited longer than `timeout` before the first repeat; 0: nothing is repeated. */
+  constructor(transport: AnnouncerTransport, timeout: Micros = ADD_ADDR_TIMEOUT) {
     this.#transport = transport;
+    this.#timeout = timeout;
   }
 
   /** ADD_ADDR may be sent from now on. */
@@ -210,8 +236,21 @@ export class Announcer {
   /** Sends nothing any more. */
   stop(): void {
     this.#started = false;
+    this.#echoes.length = 0;
     this.#disarm();
     this.#resume();
+  }
+
+  /** Confirms an announcement of the peer at the end of the batch; false when too many wait for that. */
+  owe(echo: HostAddress): boolean {
+    const { id, address, port } = echo;
+    if (this.#echoes.some((e) => e.id === id && e.address === address && e.port === port)) {
+      return true;
+    }
+    if (this.#echoes.length >= MOST_ECHOES) return false;
+    this.#echoes.push(echo);
+    this.#transport.dirty();
+    return true;
   }
 
   /** How many addresses were sent and not withdrawn. */
@@ -260,11 +299,18 @@ export class Announcer {
     return found.address;
   }
 
-  /** Ends a batch: what was withdrawn in it goes out. */
+  /** Ends a batch: echoes, and what was withdrawn in it, go out. What nothing carries waits for the batch in which something can. */
   flush(): void {
-    if (this.#withdrawn.length === 0 || !this.#started || this.#pause !== null) return;
+    while (this.#echoes.length > 0) {
+      if (!this.#transport.sendAddAddr(this.#echoes[0]!, true)) return;
+      this.#echoes.shift();
+    }
+    if (!this.#started || this.#pause !== null) return;
+    if (this.#withdrawn.length === 0) {
+      this.#announceNext();
+      return;
+    }
     const ids = this.#withdrawn.slice(0, MOST_REMOVED);
-    // Where nothing carries it, it waits for the batch in which something can.
     if (!this.#transport.sendRemoveAddr(ids)) return;
     this.#withdrawn.splice(0, ids.length);
     this.#rest(-1);
@@ -304,23 +350,36 @@ export class Announcer {
     return srtt;
   }
 
-  /** Sends what is first in the queue, unless its echo is still awaited, or something is to be removed before. */
+  /** Sends what is first in the queue; where nothing carries it now, in a later batch. */
   #next(): void {
+    if (!this.#announceNext()) this.#transport.dirty();
+  }
+
+  /** The same, unless its echo is still awaited, or something is to be removed before. False: nothing carries it now. */
+  #announceNext(): boolean {
     const first = this.#pending[0];
-    if (!this.#started || this.#cancel !== null || first === undefined) return;
-    if (this.#withdrawn.length > 0 || this.#pause !== null) return;
-    const wait = Math.max(ECHO_TIMEOUT, 2 * this.#srtt()) * 2 ** first.sends;
+    if (!this.#started || this.#cancel !== null || first === undefined) return true;
+    if (this.#withdrawn.length > 0 || this.#pause !== null) return true;
+    if (!this.#transport.sendAddAddr(first.address, false)) return false;
+    const wait = this.#echoWait() * 2 ** first.sends;
     first.sends++;
     this.#cancel = this.#transport.at(this.#transport.now + wait, () => this.#expire());
     this.#rest(first.address.id);
-    this.#transport.sendAddAddr(first.address, false);
+    return true;
+  }
+
+  /** How long the echo of a first ADD_ADDR is awaited. */
+  #echoWait(): Micros {
+    const usual = Math.max(ECHO_TIMEOUT, 2 * this.#srtt());
+    return this.#timeout === 0 ? usual : Math.min(this.#timeout, usual);
   }
 
   /** No echo came: another announcement has its turn, this one waits for its next. */
   #expire(): void {
     this.#cancel = null;
     const first = this.#pending.shift();
-    if (first !== undefined && first.sends < MOST_SENDS) this.#pending.push(first);
+    const again = first !== undefined && this.#timeout > 0 && first.sends < MOST_SENDS;
+    if (again) this.#pending.push(first);
     this.#next();
   }
 }

@@ -57,8 +57,8 @@ export interface PathTransport {
   close(path: PathIndex): void;
   /** Sends MP_PRIO. */
   setBackup(path: PathIndex, backup: boolean): void;
-  /** Sends an ADD_ADDR, or the echo of one; port 0 leaves the port out. */
-  sendAddAddr(address: HostAddress, echo: boolean): void;
+  /** Sends an ADD_ADDR, or the echo of one; port 0 leaves the port out. False when nothing can carry it now. */
+  sendAddAddr(address: HostAddress, echo: boolean): boolean;
   /** Sends a REMOVE_ADDR, on a path that does not use the addresses where there is one; false when nothing can carry it now. */
   sendRemoveAddr(ids: readonly number[]): boolean;
   /** Has `flush` called at the end of this batch. */
@@ -79,6 +79,8 @@ export interface ConnectionPathsOptions {
   readonly locals?: readonly LocalAddress[];
   /** Bounds; those not given hold as in {@linkcode DEFAULT_LIMITS}. */
   readonly limits?: Partial<PathLimits>;
+  /** Longest wait for the echo of an ADD_ADDR before its first repeat; 0: none is repeated. */
+  readonly addAddrTimeout?: Micros;
 }
 
 /** What the transport makes of one path. */
@@ -142,7 +144,7 @@ export class ConnectionPaths {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#addresses = new Addresses(options.first, this.limits);
     this.#table = new PathTable(options.first, this.limits.paths);
-    this.#announcer = new Announcer(transport);
+    this.#announcer = new Announcer(transport, options.addAddrTimeout);
     this.#uses.set(FIRST_PATH, pathUse("open"));
     for (const address of options.locals ?? []) this.#addresses.addLocal(address);
     this.context = this.#makeContext();
@@ -195,15 +197,15 @@ export class ConnectionPaths {
   stop(): void {
     this.#stopped = true;
     this.settle();
-    this.#announcer.stop();
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
     this.#events.length = 0;
   }
 
-  /** No path is opened any more: the connection has ended, or is plain TCP now. */
+  /** No path is opened any more, nothing announced: the connection has ended, or is plain TCP now. */
   settle(): void {
     this.#settled = true;
+    this.#announcer.stop();
     this.#cancelTry();
     for (const use of this.#uses.values()) unwatch(use);
   }
@@ -247,18 +249,18 @@ export class ConnectionPaths {
     this.#hasten();
   }
 
-  /** The peer announced an address, and its HMAC is good (PM-2); port 0 = none was named. IPv4 in the form of IPv6 is IPv4: nothing else leads there. */
-  remoteAnnounced(id: number, endpoint: Endpoint): void {
+  /** The peer announced an address, and its HMAC is good (PM-2); port 0 = none was named: then `via`, that of the subflow which brought it. IPv4 in the form of IPv6 is IPv4: nothing else leads there. */
+  remoteAnnounced(id: number, endpoint: Endpoint, via?: number): boolean {
     const before = this.#addresses.remote(id);
     const host = parseHost(endpoint.address);
     const at = host === null ? endpoint.address : formatAddress(host.bytes);
-    const learned = this.#addresses.announced(id, { address: at, port: endpoint.port });
-    if (learned === "conflict") return;
+    const learned = this.#addresses.announced(id, { address: at, port: endpoint.port }, via);
+    if (learned === "conflict") return true;
     const known = this.#addresses.remote(id);
     const { address, port } = endpoint;
     // RFC 8684 §3.4.1: the same option goes back, so with the address and port as they came.
-    this.#transport.sendAddAddr({ id, address, port, family: familyOf(address), link: "" }, true);
-    if (known === undefined) return;
+    const echoed = this.#announcer.owe({ id, address, port, family: familyOf(address), link: "" });
+    if (known === undefined) return echoed;
     if (learned === "changed") {
       this.#vanish(({ remote }) => remote.id === id && remote.port === before?.port);
     }
@@ -268,6 +270,7 @@ export class ConnectionPaths {
       this.#tell({ type: "remote", address: known, change: "changed" });
     }
     if (learned === "known") this.#reconcile();
+    return echoed;
   }
 
   /** The peer confirmed an announcement of ours; port 0 = none was named. */
@@ -344,7 +347,10 @@ export class ConnectionPaths {
     }
     if (use !== undefined && change === "left") {
       const { now } = this.#transport;
-      if (use.state !== "closing") use.reopening.left(reason, use.state === "opening", now);
+      const opening = use.state === "opening";
+      if (use.state !== "closing") {
+        use.reopening.left(reason, opening, now, opening && this.#neverReached(path));
+      }
       use.state = "idle";
       if (use.passing || use.theirs) this.#forget(path);
       else this.#watch(path, use);
@@ -428,6 +434,17 @@ export class ConnectionPaths {
     if (opened || use.state !== "opening") return;
     use.state = "idle";
     use.reopening.left("unreachable", true, now);
+  }
+
+  /** Whether only an ADD_ADDR tells of the far end of a path: no path ever led there. */
+  #neverReached(path: PathIndex): boolean {
+    const far = this.#table.get(path)?.remote;
+    if (far === undefined || !this.#addresses.wasAnnounced(far.id)) return false;
+    for (const [other, { remote }] of this.#table.entries()) {
+      const same = remote.address === far.address && remote.port === far.port;
+      if (same && this.#uses.get(other)?.reopening.worked === true) return false;
+    }
+    return true;
   }
 
   /** A path is to be opened again: what comes from its far end shows that there is a way. */

@@ -41,6 +41,8 @@ type Bar =
   | "none"
   /** Its join was refused, by whoever answered, or answered wrong (RFC 8684 §3.9.3): until its address is announced anew. */
   | "refused"
+  /** Nobody answered at an address that only an ADD_ADDR tells of: until that comes again, or the network changes. */
+  | "unreached"
   /** The peer closed it in order: until it, or the path manager, asks for it anew. */
   | "closed"
   /** An MP_TCPRST without the T flag has ended it, from either side (RFC 8684 §3.6): for good. */
@@ -61,6 +63,7 @@ export class Reopening {
   /** We have ended it by a RST to open it again. */
   #replaced = false;
   #soon = false;
+  #worked = false;
 
   /** When it may be tried; Infinity: not by itself. */
   get due(): Micros {
@@ -83,6 +86,12 @@ export class Reopening {
   /** It carries data. */
   join(now: Micros): void {
     this.#joined = now;
+    this.#worked = true;
+  }
+
+  /** It was joined once. */
+  get worked(): boolean {
+    return this.#worked;
   }
 
   /** It has carried data: the wait begins anew. */
@@ -101,8 +110,14 @@ export class Reopening {
     this.#reset = reset;
   }
 
-  /** It has ended, and nobody wanted that: `reason` as subflows have it, `opening`: it never carried data. */
-  left(reason: string | undefined, opening: boolean, now: Micros): void {
+  /**
+   * It has ended, and nobody wanted that: `reason` as subflows have it, `opening`: it never carried data, `unknown`: nothing was ever reached at its far end,
+   * which only an ADD_ADDR tells of.
+   *
+   * RFC 8684 §3.4.1: "finds that a connection set up to that IP address and port number is unsuccessful SHOULD NOT perform further connection attempts to
+   * this address/port combination for this connection"
+   */
+  left(reason: string | undefined, opening: boolean, now: Micros, unknown = false): void {
     if (this.#bar === "permanent") return;
     const reset = this.#reset;
     const transient = this.#replaced || reset?.transient === true;
@@ -111,6 +126,7 @@ export class Reopening {
       // this connection over this path." Of a join that fails §3.9.3 knows the exception: "unless the other host refreshes the information".
       this.#bar = opening ? "refused" : "permanent";
     } else if (reason === "refused" && !transient) this.#bar = "refused";
+    else if (unknown && (reason === "timeout" || reason === "unreachable")) this.#bar = "unreached";
     else if (reason === "aborted" && !transient) this.#bar = opening ? "refused" : "permanent";
     else if (reason === "closed") this.#bar = "closed";
     if (now - this.#joined >= LONGEST_WAIT) this.#failures = 0;
@@ -133,20 +149,21 @@ export class Reopening {
 
   /** Something has changed that may make it work: no wait but for the least between two tries, and what the peer has asked for. */
   hasten(now: Micros): void {
+    if (this.#bar === "unreached") this.#bar = "none";
     this.#failures = 0;
     this.#due = Math.max(now, this.#begun + FIRST_WAIT, this.#notBefore);
   }
 
   /** The path manager asks for it anew: at once. */
   ask(): void {
-    if (this.#bar === "closed") this.#bar = "none";
+    if (this.#bar === "closed" || this.#bar === "unreached") this.#bar = "none";
     this.#failures = 0;
     this.#due = 0;
   }
 
   /** The peer announces its address anew; true when that lifts a bar. */
   invite(now: Micros): boolean {
-    const lifted = this.#bar === "refused" || this.#bar === "closed";
+    const lifted = this.#bar !== "none" && this.#bar !== "permanent";
     if (lifted) this.#bar = "none";
     this.#notBefore = 0;
     this.hasten(now);

@@ -68,7 +68,7 @@ export class Deadlines<T extends number> {
 }
 
 /** The deadlines of a subflow; of those due at once the first by name is handled first. */
-export type SubflowTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
+export type SubflowTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 /** A FIN of the peer has been awaited long enough. */
 export const TIMER_END = 0;
 /** An acknowledgement has been delayed long enough (RFC 9293 §3.8.6.3). */
@@ -85,5 +85,7 @@ export const TIMER_RTO = 5;
 export const TIMER_PACE = 6;
 /** An idle peer is to be asked whether it is there (RFC 9293 §3.8.4). */
 export const TIMER_KEEPALIVE = 7;
+/** An ACK that only carries an option may leave again (RFC 8684 §3). */
+export const TIMER_SIGNAL = 8;
 /** How many there are. */
-export const SUBFLOW_TIMERS = 8;
+export const SUBFLOW_TIMERS = 9;

@@ -32,6 +32,7 @@ import {
   TIMER_PROBE,
   TIMER_RACK,
   TIMER_RTO,
+  TIMER_SIGNAL,
   TIMER_THIRD_ACK,
 } from "./deadlines.ts";
 import { Ecn } from "./ecn.ts";
@@ -63,6 +64,7 @@ import {
   type SubflowHost,
 } from "./shared.ts";
 import type { KeepAlive } from "./settings.ts";
+import { Signals } from "./signals.ts";
 import { STATE_NAMES, type TcpEvent, TcpState } from "./state.ts";
 import { Timestamps } from "./timestamps.ts";
 import { Trust } from "./trust.ts";
@@ -159,6 +161,8 @@ export class Subflow implements SubflowView {
   #challenges: Challenges | null = null;
   /** Null unless it is asked for. */
   #keepalive: Keepalive | null = null;
+  /** Made for the first. */
+  #signals: Signals | null = null;
   // The segment in hand: its sequence offset, and the right edge of the window that it found.
   #seq = 0;
   #edge = 0;
@@ -984,6 +988,7 @@ export class Subflow implements SubflowView {
       case TIMER_RACK:
         return this.sender.reorderingTimeout(now);
       case TIMER_PACE:
+      case TIMER_SIGNAL:
         return OUTCOME_WORK;
       case TIMER_THIRD_ACK:
         return this.#thirdAckTimeout(now);
@@ -1080,12 +1085,29 @@ export class Subflow implements SubflowView {
     return this.sender.chunk(dsn, length, checksum, first, now, probe);
   }
 
-  /** Sends an ACK with the options of `draft`; false when the link is full. */
-  say(draft: Draft, now: Micros): boolean {
-    return this.output.ack(draft, this.sender.board.nxt, now);
+  /** An ACK may leave that only carries an option; else a pass is called for when one may. */
+  maySay(now: Micros): boolean {
+    const signals = this.#signals;
+    if (signals === null || signals.may(this.sender.board.nxt, this.receiver.nxt, now)) return true;
+    this.#deadlines.set(TIMER_SIGNAL, signals.until);
+    return false;
   }
 
-  /** Tells the peer by MP_PRIO whether it is a backup (RFC 8684 §3.3.8); when the link is full, or the third ACK is still to come, in a later pass. */
+  /** Sends an ACK with the options of `draft`; false when the link is full, or two have left in a row. */
+  say(draft: Draft, now: Micros): boolean {
+    const { board, rtt } = this.sender;
+    if (!this.maySay(now) || !this.output.ack(draft, board.nxt, now)) return false;
+    this.#signals ??= new Signals();
+    this.#signals.sent(board.nxt, this.receiver.nxt, rtt.rto, now);
+    return true;
+  }
+
+  /** The peer is to be told whether it is a backup: at the end of this batch, as it is then. */
+  owePrio(): void {
+    this.#prioOwed = true;
+  }
+
+  /** Tells the peer by MP_PRIO whether it is a backup (RFC 8684 §3.3.8); when no ACK may leave, or the third is still to come, in a later pass. */
   sayPrio(now: Micros): void {
     // None follows a fallback (RFC 8684 §3.7).
     const mptcp = this.#level.mappingFlags !== 0;

@@ -123,10 +123,11 @@ export class ToyPaths implements PathTransport {
     if (view) view.backup = backup;
   }
 
-  sendAddAddr(address: HostAddress, echo: boolean): void {
+  sendAddAddr(address: HostAddress, echo: boolean): boolean {
     this.log.push(`${echo ? "echo" : "add"} ${address.id}`);
-    if (echo || this.#options.silent) return;
+    if (echo || this.#options.silent) return true;
     this.events.at(this.now + RTT, () => this.connection.echoReceived(address.id, address));
+    return true;
   }
 
   sendRemoveAddr(ids: readonly number[]): boolean {

@@ -51,6 +51,11 @@ Deno.test("'mptcp' is checked: an option that is not there, a value that is none
       RangeError,
       `as 'mptcp.blackholeTimeout' must be from 0 s to 604800 s: current value is "604801 s"`,
     ],
+    [
+      { addAddrTimeout: "32768 s" },
+      RangeError,
+      "as 'mptcp.addAddrTimeout' must be from 0 s to 32767 s",
+    ],
   ];
   for (const joinBacklog of [-1, 256, 1.5, NaN]) {
     refused.push([{ joinBacklog }, RangeError, "must be an integer from 0 to 255"]);

@@ -107,8 +107,9 @@ class Sent {
   /** Nothing can carry a REMOVE_ADDR. */
   bare = false;
   announcer: Announcer | null = null;
-  sendAddAddr(address: HostAddress): void {
+  sendAddAddr(address: HostAddress): boolean {
     this.log.push(`${this.now / 1e6} ${address.id}`);
+    return true;
   }
   sendRemoveAddr(ids: readonly number[]): boolean {
     if (!this.bare) this.log.push(`${this.now / 1e6} remove ${ids.join()}`);

@@ -53,23 +53,39 @@ describe("ConnectionPaths", () => {
     toy.join(4, { address: "203.0.113.4", port: 50000 }, "10.0.0.1");
     assertEquals(seen, ["start", "remote 3 added", "remote 4 added", "2 joined undefined"]);
     assertEquals(context.remotes.map(({ id }) => id), [0, 3, 4]);
+    toy.events.run(0);
     assertEquals(toy.log, ["echo 3"]);
   });
 
-  it("echoes each ADD_ADDR and tells of it once", () => {
+  it("echoes each ADD_ADDR, copies in one batch once, and tells of it once", () => {
     const { toy, seen } = observed();
     toy.connection.start();
     for (let i = 0; i < 3; i++) {
-      toy.connection.remoteAnnounced(3, { address: "10.9.0.3", port: 8080 });
+      for (let copy = 0; copy < 2; copy++) {
+        toy.connection.remoteAnnounced(3, { address: "10.9.0.3", port: 8080 });
+      }
+      toy.events.run(i);
     }
     assertEquals(toy.log, ["echo 3", "echo 3", "echo 3"]);
     assertEquals(seen, ["start", "remote 3 added"]);
+  });
+
+  it("bounds the echoes that wait: the peer announces again", () => {
+    const { toy } = observed();
+    const announce = (id: number) =>
+      toy.connection.remoteAnnounced(id, { address: `10.9.0.${id}`, port: 0 });
+    const taken = Array.from({ length: 12 }, (_, i) => announce(i + 2));
+    assertEquals(taken, [...Array(8).fill(true), ...Array(4).fill(false)]);
+    toy.events.run(0);
+    assertEquals(toy.log.length, 8);
+    assertEquals(announce(13), true);
   });
 
   it("echoes nothing that takes an id from its address", () => {
     const { toy } = observed();
     toy.connection.remoteAnnounced(3, { address: "10.9.0.3", port: 0 });
     toy.connection.remoteAnnounced(3, { address: "10.9.0.4", port: 0 });
+    toy.events.run(0);
     assertEquals(toy.log, ["echo 3"]);
   });
 
@@ -154,11 +170,12 @@ describe("ConnectionPaths", () => {
       context.use([1, path]);
       toy.events.run(i * 1e6);
     }
-    assertEquals(toy.log, ["echo 2", "open 2 10.0.0.1>10.9.0.2"]);
+    assertEquals(toy.log, ["open 2 10.0.0.1>10.9.0.2", "echo 2"]);
     assertEquals(seen.at(-1), "2 left refused");
     toy.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
     assertEquals(seen.at(-1), "remote 2 changed");
     context.use([1, path]);
+    toy.events.run(toy.now);
     assertEquals(toy.log.length, 4);
   });
 
@@ -245,7 +262,8 @@ describe("ConnectionPaths", () => {
     toy.events.run(600e6);
     assertEquals(toy.log.length, before);
     toy.connection.remoteAnnounced(0, { address: "10.9.0.1", port: 80 });
-    assertEquals(toy.log.slice(before), ["echo 0", "open 2 10.1.0.1>10.9.0.1"]);
+    toy.events.run(toy.now);
+    assertEquals(toy.log.slice(before), ["open 2 10.1.0.1>10.9.0.1", "echo 0"]);
   });
 
   it("joins no address that the peer does not want joined (C flag)", () => {
@@ -255,7 +273,7 @@ describe("ConnectionPaths", () => {
     const [, local] = context.locals;
     const paths = context.remotes.map((remote) => context.index({ local: local!, remote }));
     context.use([1, ...paths]);
-    assertEquals(toy.log, ["echo 2", "open 3 10.1.0.1>10.9.0.2"]);
+    assertEquals(toy.log, ["open 3 10.1.0.1>10.9.0.2"]);
   });
 
   it("makes backups now or when opened", () => {

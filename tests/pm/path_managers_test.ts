@@ -110,6 +110,7 @@ describe("passive", () => {
     toy.connection.start();
     toy.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
     toy.join(7, { address: "10.9.0.7", port: 50000 }, "10.0.0.1");
+    toy.events.run(0);
     assertEquals(toy.log, ["echo 2"]);
     assertEquals(toy.paths.length, 2);
   });

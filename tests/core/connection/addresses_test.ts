@@ -323,7 +323,10 @@ describe("REMOVE_ADDR, sent (RFC 8684 §3.4.2)", () => {
     const { peer: first, app } = d.opened();
     const { locals, announce, withdraw } = context!;
     const joins = locals.slice(1).map((local) => {
+      // A third in a row would wait, or take another subflow.
+      d.pass(2e6);
       announce(local);
+      d.stack.flush(d.now);
       first.gets(`. 1 ack 1 <add ${local.id} ${local.address}>`);
       first.sends(`. 1 ack 1 <echo ${local.id} ${local.address}>`);
       const peer = d.peer({ link: 1, session: first.session });
@@ -335,6 +338,7 @@ describe("REMOVE_ADDR, sent (RFC 8684 §3.4.2)", () => {
       peer.gets(". 1 ack 1");
       return peer;
     });
+    d.pass(2e6);
     d.silent();
     assertEquals(app.socket.paths.signalled, 3);
     return { d, first, app, joins, locals: locals.slice(1), withdraw };

@@ -247,6 +247,7 @@ describe("MP_PRIO (RFC 8684 §3.3.8)", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d);
     app.socket.paths.context.setBackup(app.socket.subflows[1]!.path, true);
+    d.stack.flush(d.now);
     second.gets(". 1 ack 1 <prio backup>");
     second.sends(". <prio>");
     assertEquals(app.socket.subflows.map(({ backup }) => backup), [false, true]);
@@ -267,6 +268,7 @@ describe("MP_PRIO (RFC 8684 §3.3.8)", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d);
     app.socket.paths.context.setBackup(app.socket.subflows[1]!.path, true);
+    d.stack.flush(d.now);
     second.gets(". 1 ack 1 <prio backup>");
     app.write(100);
     first.gets("P. 1:101");

@@ -11,6 +11,7 @@ import {
   TIMER_PROBE,
   TIMER_RACK,
   TIMER_RTO,
+  TIMER_SIGNAL,
   TIMER_THIRD_ACK,
 } from "../../../core/subflow/deadlines.ts";
 
@@ -90,6 +91,7 @@ describe("the deadlines of a subflow", () => {
       TIMER_RTO,
       TIMER_PACE,
       TIMER_KEEPALIVE,
+      TIMER_SIGNAL,
     ];
     assertEquals(names, Array.from({ length: SUBFLOW_TIMERS }, (_, i) => i));
   });
