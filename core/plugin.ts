@@ -44,6 +44,18 @@ export interface PathView {
   readonly stale: boolean;
   /** Smoothed round trip: at least 1; 1 s before a first sample. */
   readonly srtt: Micros;
+  /** Variation of the round trip (RFC 6298). */
+  readonly rttVar: Micros;
+  /** Lowest round trip of the last 10 s. */
+  readonly minRtt: Micros;
+  /** What arrives of what this side sends, in bytes per second; 0 before the first sample. It stays as it was while too little is sent to tell. */
+  readonly deliveryRate: number;
+  /** Bytes sent so far, again or for the first time. */
+  readonly bytesSent: number;
+  /** Those of them that were sent again on this path: what grows of them beside `bytesSent` is its loss. */
+  readonly bytesRetrans: number;
+  /** Bytes received so far, in order. */
+  readonly bytesReceived: number;
 }
 /** One established subflow. */
 export interface SubflowView extends PathView {
@@ -59,12 +71,6 @@ export interface SubflowView extends PathView {
   readonly room: number;
   /** Bound and unsent; 0 until `lookAhead` is carried out. */
   readonly queued: number;
-  /** Variation of the round trip (RFC 6298). */
-  readonly rttVar: Micros;
-  /** Lowest round trip of the last 10 s. */
-  readonly minRtt: Micros;
-  /** Bytes per second; 0 before the first sample. */
-  readonly deliveryRate: number;
   /** Bytes per second, also when not paced: 2 cwnd/srtt in slow start, then 1.2 cwnd/srtt. */
   readonly pacingRate: number;
   /** cwnd is below ssthresh. */
@@ -238,11 +244,31 @@ export interface PathSpec {
   /** Written into each packet (draft A.2). */
   readonly dscp?: number;
 }
+/** How much of what a path manager wants is done, as `ip mptcp limits` has it. */
+export interface PathLimitsView {
+  /** Most subflows besides the first, opened by either side. */
+  readonly subflows: number;
+  /** Most addresses taken from the peer's ADD_ADDR. */
+  readonly addAddrAccepted: number;
+}
 /** What a path manager is told. */
 export type PathEvent =
   | {
     /** Addresses may be announced, and paths used: they are opened as soon as a DSS has come (RFC 8684 §3.1). */ readonly type:
       "start";
+  }
+  | {
+    /** It has: paths are opened. */ readonly type: "established";
+  }
+  | {
+    /** Something was not done as a limit of the host's, or of this connection's, is reached; told once for each path and address. */
+    readonly type: "limit";
+    /** Which: `path` waits until another leaves, `address` was not taken into `remotes`. */
+    readonly limit: "subflows" | "addAddrAccepted";
+    /** The path that is not opened. */
+    readonly path?: PathIndex;
+    /** The address that the peer has announced. */
+    readonly address?: HostAddress;
   }
   | {
     /** Which table changed. */
@@ -286,6 +312,8 @@ export interface PathManager {
   onEvent(event: PathEvent): void;
   /** A join wants in: MP_TCPRST reason, or null to accept. */
   refuse?(remote: HostAddress, local: HostAddress): number | null;
+  /** The connection has ended: nothing is told any more, and nothing that is asked for happens. */
+  end?(): void;
 }
 /**
  * What a path manager sees and does; `conn.paths` gives an application the same. Its functions may be destructured. Its arrays are live and cannot be
@@ -294,6 +322,10 @@ export interface PathManager {
 export interface PathContext {
   /** Which side opened the connection. */
   readonly role: "client" | "server";
+  /** Names the connection on this host: what the peer's joins carry (RFC 8684 §3.2). */
+  readonly token: number;
+  /** How many subflows there may be and how many addresses are taken: the host's limits, or lower ones of {@linkcode limitSubflows}. */
+  readonly limits: PathLimitsView;
   /** This host's addresses. */
   readonly locals: readonly HostAddress[];
   /** The peer's: first subflow's, announced, or seen in a join. */
@@ -302,6 +334,15 @@ export interface PathContext {
   readonly paths: readonly PathView[];
   /** C flag of MP_CAPABLE: no join to the address of the first subflow. */
   readonly peerDeniesJoinToInitial: boolean;
+  /** The address of this host that its routes choose towards `remote`; null when it has none of that family. */
+  route(remote: HostAddress): HostAddress | null;
+  /**
+   * Gives an address of this host another id, and gives back what stands in `locals` from now on. Throws a RangeError when the id is no integer from 1 to
+   * 255 or another address has it, or when the peer knows the address by the id it has.
+   */
+  identify(address: HostAddress, id: number): HostAddress;
+  /** Lowers the most subflows besides the first, opened by either side, for this connection; the host's limit stands above it. Those there are stay. */
+  limitSubflows(subflows: number): void;
   /** The index of a path, the same each time. Throws a RangeError when the families differ. */
   index(spec: PathSpec): PathIndex;
   /**
@@ -313,7 +354,10 @@ export interface PathContext {
   setBackup(path: PathIndex, backup: boolean): void;
   /** Tells the peer one of `locals` (ADD_ADDR); idempotent. Its port is sent unless 0. */
   announce(address: HostAddress): void;
-  /** Takes an announcement back (REMOVE_ADDR) and ends the paths over the address, as the peer does; all of one batch in one option. */
+  /**
+   * Tells the peer that an address is used no longer, announced or known by a path that was opened from it (REMOVE_ADDR), and ends the paths over it, as
+   * the peer does; all of one batch in one option. The address stays in `locals`.
+   */
   withdraw(address: HostAddress): void;
   /**
    * Calls back after `delay`; the result cancels. A path manager gets 100 callbacks in a millisecond, the others later, and that is a fault; it has
@@ -329,6 +373,8 @@ export interface PathManagerPlugin {
   readonly name: string;
   /** Called once a connection. */
   create(context: PathContext): PathManager;
+  /** Told of the listeners of a host that uses it for all its connections; the address is empty where one listens on all. */
+  onListener?(change: "created" | "closed", local: Endpoint): void;
 }
 /** Any plugin. */
 export type Plugin = SchedulerPlugin | CongestionControlPlugin | PathManagerPlugin;

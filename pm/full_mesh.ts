@@ -47,7 +47,7 @@ export default function fullMesh(
       };
       return {
         onEvent(event) {
-          if (event.type === "echo" || event.type === "subflow") return;
+          if (event.type !== "start" && event.type !== "local" && event.type !== "remote") return;
           if (role === "client") mesh();
           else for (const local of locals) if (local.id !== 0) announce(local);
         },

@@ -67,6 +67,8 @@ export interface ConnectionHost extends SubflowHost {
   readonly timers: TimerService;
   /** Addresses of the host. */
   readonly addresses: readonly HostAddress[];
+  /** The address that its routes choose towards `address`; null when it has none of that family. */
+  route(address: string): string | null;
   /** Limits of memory. */
   readonly memory: MemoryLimits;
   /** What a researcher may want to change. */

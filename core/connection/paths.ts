@@ -65,6 +65,14 @@ export class PathTransportOf implements PathTransport {
     return this.#meta.keys.denied;
   }
 
+  get token(): number {
+    return this.#meta.keys.token >>> 0;
+  }
+
+  route(remote: HostAddress): string | null {
+    return this.#meta.host.route(remote.address);
+  }
+
   /** The path side, made when it is first needed: a connection that stays plain TCP has none. */
   get side(): ConnectionPaths {
     return this.#side ??= this.#make();
@@ -94,8 +102,9 @@ export class PathTransportOf implements PathTransport {
       remote: { ...remoteEndpoint, id: 0, family, link: "" },
     };
     const locals = host.addresses.filter(({ address }) => address !== localEndpoint.address);
-    const { addAddrTimeout } = this.#meta.mptcp;
-    return new ConnectionPaths(this, this.#plugin, { first, locals, addAddrTimeout });
+    const { addAddrTimeout, subflows, addAddrAccepted } = this.#meta.mptcp;
+    const limits = { subflows, addAddrAccepted };
+    return new ConnectionPaths(this, this.#plugin, { first, locals, limits, addAddrTimeout });
   }
 
   /** The peer has both keys; `joins`: a DSS has come, so that paths may be opened (RFC 8684 §3.1). */

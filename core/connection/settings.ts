@@ -1,5 +1,6 @@
 /** What can be chosen of MPTCP, for a host and for a connection: plain values, checked where the user gives them (net/mptcp_options.ts). */
 
+import { DEFAULT_LIMITS } from "../path/limits.ts";
 import type { Micros } from "../plugin.ts";
 
 /** The choices that hold for one connection. */
@@ -18,6 +19,9 @@ export interface MptcpSettings {
   readonly joinBacklog: number;
   /** Longest wait for the echo of an ADD_ADDR before its first repeat; 0: none is repeated (RFC 8684 §3.4.1). */
   readonly addAddrTimeout: Micros;
+  /** Most subflows besides the first, and addresses taken from the peer's ADD_ADDR (core/path/limits.ts). */
+  readonly subflows: number;
+  readonly addAddrAccepted: number;
 }
 
 /** What holds where nothing else is chosen; as in Linux, but for `synRetriesBeforeFallback`, which is 2 there: connect() would take 7 s. */
@@ -29,4 +33,6 @@ export const DEFAULT_MPTCP: MptcpSettings = Object.freeze({
   blackholeTimeout: 3600e6,
   joinBacklog: 4,
   addAddrTimeout: 120e6,
+  subflows: DEFAULT_LIMITS.subflows,
+  addAddrAccepted: DEFAULT_LIMITS.addAddrAccepted,
 });

@@ -125,6 +125,21 @@ export class SubflowFace implements SubflowView {
   }
 
   /** As the subflow's. */
+  get bytesSent(): number {
+    return this.#subflow.bytesSent;
+  }
+
+  /** As the subflow's. */
+  get bytesRetrans(): number {
+    return this.#subflow.bytesRetrans;
+  }
+
+  /** As the subflow's. */
+  get bytesReceived(): number {
+    return this.#subflow.bytesReceived;
+  }
+
+  /** As the subflow's. */
   get pacingRate(): number {
     return this.#subflow.pacingRate;
   }

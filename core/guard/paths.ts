@@ -73,7 +73,10 @@ class GuardedPathManager implements PathManager {
     let breach: Breach;
     try {
       const manager = plugin.create(this.#guardedContext());
-      const wrong = misshapen(manager, "create", "a path manager", ["onEvent"], ["refuse"]);
+      const wrong = misshapen(manager, "create", "a path manager", ["onEvent"], [
+        "refuse",
+        "end",
+      ]);
       if (wrong === null) {
         this.#manager = manager;
         return;
@@ -122,6 +125,15 @@ class GuardedPathManager implements PathManager {
     return this.#other().refuse?.(theirs, ours) ?? null;
   }
 
+  end(): void {
+    try {
+      this.#manager?.end?.();
+    } catch (error) {
+      this.#fault(thrown("end", error));
+    }
+    this.#fallback?.end?.();
+  }
+
   #other(): PathManager {
     return this.#fallback ??= this.#fallbackPlugin.create(facePaths(this.#context));
   }
@@ -159,8 +171,16 @@ class GuardedPathManager implements PathManager {
 
   /** What the plugin gets: the same as anybody, but it can neither fill an instant nor the memory, and timers have their callbacks guarded. */
   #guardedContext(): PathContext {
-    const { use, setBackup, announce, withdraw } = this.#context;
+    const { use, setBackup, announce, withdraw, identify, limitSubflows } = this.#context;
     return facePaths(this.#context, {
+      identify: (address, id) => {
+        this.#mayAsk("give an address another id");
+        return identify(address, id);
+      },
+      limitSubflows: (subflows) => {
+        this.#mayAsk("limit subflows");
+        limitSubflows(subflows);
+      },
       use: (paths) => {
         this.#mayAsk("use paths");
         use(paths);
@@ -227,7 +247,15 @@ class GuardedPathManager implements PathManager {
 /** The verbs of a {@linkcode PathContext}. */
 export type PathVerbs = Pick<
   PathContext,
-  "index" | "use" | "setBackup" | "announce" | "withdraw" | "after"
+  | "route"
+  | "identify"
+  | "limitSubflows"
+  | "index"
+  | "use"
+  | "setBackup"
+  | "announce"
+  | "withdraw"
+  | "after"
 >;
 
 /**
@@ -235,15 +263,28 @@ export type PathVerbs = Pick<
  * is in them, and verbs that take copies of what they are given. `verbs` take the place of the connection's.
  */
 export function facePaths(context: PathContext, verbs: Partial<PathVerbs> = {}): PathContext {
-  const { index, use, setBackup, announce, withdraw, after } = { ...context, ...verbs };
+  const { route, identify, limitSubflows, index, use, setBackup, announce, withdraw, after } = {
+    ...context,
+    ...verbs,
+  };
   const face: PathContext = {
     role: context.role,
+    token: context.token,
+    get limits() {
+      return Object.freeze({ ...context.limits });
+    },
     locals: new Proxy(context.locals, new LiveList("locals", frozenAddress)),
     remotes: new Proxy(context.remotes, new LiveList("remotes", frozenAddress)),
     paths: new Proxy(context.paths, new LiveList("paths", pathFace)),
     get peerDeniesJoinToInitial() {
       return context.peerDeniesJoinToInitial;
     },
+    route: (remote) => {
+      const local = route(copyAddress(remote));
+      return local === null ? null : frozenAddress(local);
+    },
+    identify: (address, id) => frozenAddress(identify(copyAddress(address), id)),
+    limitSubflows,
     index: (spec) => index(copySpec(spec)),
     use,
     setBackup: (path, backup) => {
@@ -282,7 +323,9 @@ function frozenAddress(address: HostAddress): HostAddress {
 
 function frozenEvent(event: PathEvent): PathEvent {
   return Object.freeze(
-    "address" in event ? { ...event, address: frozenAddress(event.address) } : { ...event },
+    "address" in event && event.address !== undefined
+      ? { ...event, address: frozenAddress(event.address) }
+      : { ...event },
   );
 }
 
@@ -327,6 +370,30 @@ class PathFace implements PathView {
 
   get srtt(): number {
     return this.#view.srtt;
+  }
+
+  get rttVar(): number {
+    return this.#view.rttVar;
+  }
+
+  get minRtt(): number {
+    return this.#view.minRtt;
+  }
+
+  get deliveryRate(): number {
+    return this.#view.deliveryRate;
+  }
+
+  get bytesSent(): number {
+    return this.#view.bytesSent;
+  }
+
+  get bytesRetrans(): number {
+    return this.#view.bytesRetrans;
+  }
+
+  get bytesReceived(): number {
+    return this.#view.bytesReceived;
   }
 }
 

@@ -1,6 +1,11 @@
 /** The plugins of a host's connections, each behind its guard. */
 
-import type { CongestionControlPlugin, PathManagerPlugin, SchedulerPlugin } from "../plugin.ts";
+import type {
+  CongestionControlPlugin,
+  Endpoint,
+  PathManagerPlugin,
+  SchedulerPlugin,
+} from "../plugin.ts";
 import { guardCongestionControl, type GuardedCongestionControlPlugin } from "./congestion.ts";
 import { type GuardHost, thrown } from "./faults.ts";
 import { guardPathManager } from "./paths.ts";
@@ -61,6 +66,22 @@ export class PolicyGuard {
         this.#host,
       ),
     };
+  }
+
+  /** Tells the host's path manager of a listener. */
+  listener(change: "created" | "closed", { address, port }: Endpoint): void {
+    const { pathManager } = this.#policies;
+    try {
+      pathManager.onListener?.(change, Object.freeze({ address, port }));
+    } catch (error) {
+      this.#host.report({
+        kind: "path-manager",
+        plugin: pathManager.name,
+        ...thrown("onListener", error),
+        count: 1,
+        replaced: false,
+      });
+    }
   }
 
   /** A path manager's callback threw. */

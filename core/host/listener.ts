@@ -147,10 +147,12 @@ export class Listeners {
     backlog: number,
     observer: ListenerObserver,
     choices: ConnectionChoices = {},
+    onClose: (listener: Listener) => void = () => {},
   ): Listener {
     const listener = new Listener(address, port, backlog, observer, (closed) => {
       this.#list.splice(this.#list.indexOf(closed), 1);
       for (const connection of closed.halfOpen) this.#halfOpen.delete(connection);
+      onClose(closed);
     }, choices);
     this.#list.push(listener);
     return listener;

@@ -434,7 +434,12 @@ export class Stack implements ConnectionHost {
     }
     const { backlog = DEFAULT_BACKLOG, observer, userTimeout } = options;
     const { tcp = this.tcp, mptcp = this.mptcp } = options;
-    return this.listeners.add(address, port, backlog, observer, { userTimeout, tcp, mptcp });
+    const choices = { userTimeout, tcp, mptcp };
+    const listener = this.listeners.add(address, port, backlog, observer, choices, (closed) => {
+      this.#guard.listener("closed", closed);
+    });
+    this.#guard.listener("created", listener);
+    return listener;
   }
 
   /** Aborts all connections. */
@@ -536,6 +541,11 @@ export class Stack implements ConnectionHost {
 
   releaseToken(token: number): void {
     this.tokens.release(token);
+  }
+
+  route(address: string): string | null {
+    const to = parseHost(address);
+    return to === null ? null : this.routes.sourceFor(to)?.view.address ?? null;
   }
 
   planFlow(spec: Pick<PathSpec, "local" | "remote">, dscp: number): FlowPlan | null {

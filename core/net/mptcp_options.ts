@@ -53,6 +53,20 @@ export interface MptcpOptions {
    * @default {120 s}
    */
   readonly addAddrTimeout?: Duration;
+  /**
+   * Most subflows of a connection besides its first, whichever side opens them: 0 to 8. What a path manager wants beyond waits, joins of the peer beyond are
+   * refused with MP_TCPRST reason 3 (RFC 8684 §3.6). As `ip mptcp limits set subflows`.
+   *
+   * @default {8}
+   */
+  readonly subflows?: number;
+  /**
+   * Most addresses that a connection takes from the peer's ADD_ADDR: 0 to 8. Others are confirmed and not used (RFC 8684 §3.4.1). As
+   * `ip mptcp limits set add_addr_accepted`.
+   *
+   * @default {8}
+   */
+  readonly addAddrAccepted?: number;
 }
 
 const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
@@ -62,8 +76,11 @@ const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
   blackholeTimeout: true,
   joinBacklog: true,
   addAddrTimeout: true,
+  subflows: true,
+  addAddrAccepted: true,
 };
 
+const MOST_PATHS = 8;
 const MOST_CLOSE_TIMEOUT = 32767e6;
 const MOST_BLACKHOLE_TIMEOUT = 604800e6;
 const MOST_SYN_RETRIES = 127;
@@ -110,7 +127,23 @@ export function mptcpSettings(
     addAddrTimeout:
       duration(verb, "addAddrTimeout", options.addAddrTimeout, 0, MOST_ADD_ADDR_TIMEOUT) ??
         base.addAddrTimeout,
+    subflows: limit(verb, "subflows", options.subflows) ?? base.subflows,
+    addAddrAccepted: limit(verb, "addAddrAccepted", options.addAddrAccepted) ??
+      base.addAddrAccepted,
   };
+}
+
+/** A limit of paths; the most is what the kernel allows. */
+function limit(verb: string, name: string, value: unknown): number | undefined {
+  if (value === undefined) return undefined;
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST_PATHS) {
+    return value as number;
+  }
+  throw new (typeof value === "number" ? RangeError : TypeError)(
+    `Cannot ${verb} as 'mptcp.${name}' must be an integer from 0 to ${MOST_PATHS}: current value is ${
+      describe(value)
+    }`,
+  );
 }
 
 function flag(verb: string, name: string, value: unknown): boolean | undefined {

@@ -21,6 +21,7 @@ export function applicationPaths(context: PathContext, batch: Batch): PathContex
     batch.end();
   };
   return facePaths(context, {
+    limitSubflows: change(context.limitSubflows),
     use: change(context.use),
     setBackup: change(context.setBackup),
     announce: change(context.announce),

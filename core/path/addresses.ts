@@ -89,6 +89,24 @@ export class Addresses {
     return at < 0 ? null : this.locals.splice(at, 1)[0]!;
   }
 
+  /** Gives an address of this host another id. Throws a RangeError when that is none, or taken. */
+  identify(address: HostAddress, id: number): HostAddress {
+    if (!Number.isInteger(id) || id < 1 || id > LAST_ID) {
+      throw new RangeError(
+        `Cannot give ${address.address} an id as it must be an integer from 1 to ${LAST_ID}: current value is ${id}`,
+      );
+    }
+    const other = this.locals.find((known) => known.id === id);
+    if (other !== undefined) {
+      throw new RangeError(
+        `Cannot give ${address.address} the id ${id} as ${other.address} has it`,
+      );
+    }
+    const named = { ...address, id };
+    this.locals[this.locals.indexOf(address)] = named;
+    return named;
+  }
+
   /** This host's entry for an address in text; undefined when it has none. */
   local(address: string): HostAddress | undefined {
     return this.locals.find((known) => known.address === address);
@@ -256,6 +274,11 @@ export class Announcer {
   /** How many addresses were sent and not withdrawn. */
   get announced(): number {
     return this.#told.size - this.#pending.filter(({ sends }) => sends === 0).length;
+  }
+
+  /** Whether the peer was or will be told of an id. */
+  told(id: number): boolean {
+    return this.#told.has(id);
   }
 
   /** How many announcements the peer has not confirmed. */

@@ -27,6 +27,7 @@ import type {
   PathContext,
   PathEvent,
   PathIndex,
+  PathLimitsView,
   PathManager,
   PathManagerPlugin,
   PathSpec,
@@ -51,6 +52,10 @@ export interface PathTransport {
   readonly paths: readonly PathView[];
   /** C flag of the peer's MP_CAPABLE. */
   readonly peerDeniesJoinToInitial: boolean;
+  /** Our token. */
+  readonly token: number;
+  /** The address that the host's routes choose towards `remote`; null when it has none of that family. */
+  route(remote: HostAddress): string | null;
   /** Begins a join from a local port of its choice; false when that cannot be done now. Its outcome comes through `subflowChanged`. */
   open(path: PathIndex, spec: PathSpec, backup: boolean): boolean;
   /** Ends a path, half-open ones included; "left" follows. */
@@ -95,11 +100,21 @@ interface PathUse {
   /** One of its addresses has vanished: forgotten when it leaves (PM-3). */
   passing: boolean;
   backup: boolean;
+  /** The path manager was told that the limit has no room for it. */
+  limited: boolean;
 }
 
 function pathUse(state: PathUse["state"]): PathUse {
   const reopening = new Reopening();
-  return { state, reopening, unwatch: idle, theirs: false, passing: false, backup: false };
+  return {
+    state,
+    reopening,
+    unwatch: idle,
+    theirs: false,
+    passing: false,
+    backup: false,
+    limited: false,
+  };
 }
 
 function idle(): void {}
@@ -113,9 +128,8 @@ function unwatch(use: PathUse): void {
 export class ConnectionPaths {
   /** What the path manager gets, and an application through `conn.paths`. */
   readonly context: PathContext;
-  /** The bounds in force. */
-  readonly limits: PathLimits;
   readonly #transport: PathTransport;
+  #limits: PathLimits;
   readonly #addresses: Addresses;
   readonly #announcer: Announcer;
   readonly #table: PathTable;
@@ -125,6 +139,8 @@ export class ConnectionPaths {
   readonly #events: PathEvent[] = [];
   /** The last full set; null until the path manager has named one. */
   #wanted: PathIndex[] | null = null;
+  /** The host's limit of subflows. */
+  readonly #most: number;
   #telling = false;
   #started = false;
   #joins = false;
@@ -141,14 +157,20 @@ export class ConnectionPaths {
     options: ConnectionPathsOptions,
   ) {
     this.#transport = transport;
-    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.#addresses = new Addresses(options.first, this.limits);
-    this.#table = new PathTable(options.first, this.limits.paths);
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#most = this.#limits.subflows;
+    this.#addresses = new Addresses(options.first, this.#limits);
+    this.#table = new PathTable(options.first, this.#limits.paths);
     this.#announcer = new Announcer(transport, options.addAddrTimeout);
     this.#uses.set(FIRST_PATH, pathUse("open"));
     for (const address of options.locals ?? []) this.#addresses.addLocal(address);
     this.context = this.#makeContext();
     this.#manager = plugin.create(this.context);
+  }
+
+  /** The bounds in force. */
+  get limits(): PathLimitsView {
+    return this.#limits;
   }
 
   /** Announcements of ours that the peer has not confirmed. */
@@ -179,12 +201,14 @@ export class ConnectionPaths {
   /** Addresses may be announced now and, where `joins` are possible, paths be opened. */
   start(joins = true): void {
     if (this.#stopped) return;
+    const possible = joins && !this.#joins;
     this.#joins ||= joins;
     if (!this.#started) {
       this.#started = true;
       this.#announcer.start();
       this.#tell({ type: "start" });
     }
+    if (possible) this.#tell({ type: "established" });
     this.#reconcile();
   }
 
@@ -195,11 +219,13 @@ export class ConnectionPaths {
 
   /** The connection has ended: nothing is told, sent or waited for any more. */
   stop(): void {
+    if (this.#stopped) return;
     this.#stopped = true;
     this.settle();
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
     this.#events.length = 0;
+    this.#guard(() => this.#manager.end?.());
   }
 
   /** No path is opened any more, nothing announced: the connection has ended, or is plain TCP now. */
@@ -260,6 +286,13 @@ export class ConnectionPaths {
     const { address, port } = endpoint;
     // RFC 8684 §3.4.1: the same option goes back, so with the address and port as they came.
     const echoed = this.#announcer.owe({ id, address, port, family: familyOf(address), link: "" });
+    if (learned === "full") {
+      this.#tell({
+        type: "limit",
+        limit: "addAddrAccepted",
+        address: { ...endpoint, address: at, id, family: familyOf(at), link: "" },
+      });
+    }
     if (known === undefined) return echoed;
     if (learned === "changed") {
       this.#vanish(({ remote }) => remote.id === id && remote.port === before?.port);
@@ -309,9 +342,9 @@ export class ConnectionPaths {
 
   /** Why no further join is taken: the MP_TCPRST reason; null when one may come. Half-open joins of the peer have no place yet. */
   refuseMore(): number | null {
-    if (!mayAdd(this.#proved(false), this.limits)) return RESET_PROHIBITED;
+    if (!mayAdd(this.#proved(false), this.#limits)) return RESET_PROHIBITED;
     // Those that end count until they have: nobody shall heap them up. Their places come free.
-    return mayAdd(this.#proved(true), this.limits) ? null : RST_RESOURCE;
+    return mayAdd(this.#proved(true), this.#limits) ? null : RST_RESOURCE;
   }
 
   /** The index of a join that has begun; it counts as in use. */
@@ -343,6 +376,7 @@ export class ConnectionPaths {
     const reset = change === "left" ? use?.reopening.reset : undefined;
     if (use !== undefined && change === "joined") {
       use.state = "open";
+      use.limited = false;
       use.reopening.join(this.#transport.now);
     }
     if (use !== undefined && change === "left") {
@@ -367,19 +401,28 @@ export class ConnectionPaths {
 
   #makeContext(): PathContext {
     const transport = this.#transport;
+    // deno-lint-ignore no-this-alias -- a getter of the context reads it
+    const connection = this;
     return {
       role: transport.role,
+      token: transport.token,
+      get limits() {
+        return connection.limits;
+      },
       locals: this.#addresses.locals,
       remotes: this.#addresses.remotes,
       paths: transport.paths,
       get peerDeniesJoinToInitial() {
         return transport.peerDeniesJoinToInitial;
       },
+      route: (remote) => this.#route(remote),
+      identify: (address, id) => this.#identify(address, id),
+      limitSubflows: (subflows) => this.#limitSubflows(subflows),
       index: (spec) => this.#table.index(spec),
       use: (paths) => this.#useOnly(paths),
       setBackup: (path, backup) => this.#setBackup(path, backup),
       announce: (address) => this.#announce(address),
-      withdraw: (address) => this.#withdraw(address.id, false),
+      withdraw: (address) => this.#withdraw(address.id),
       after: (delay, callback) => this.#after(delay, callback),
     };
   }
@@ -394,6 +437,7 @@ export class ConnectionPaths {
     if (this.#stopped) return;
     const before = this.#wanted;
     this.#wanted = [...wanted];
+    for (const [path, use] of this.#uses) if (!wanted.has(path)) use.limited = false;
     for (const path of this.#wanted) {
       if (before !== null && !before.includes(path)) this.#uses.get(path)?.reopening.ask();
     }
@@ -418,7 +462,13 @@ export class ConnectionPaths {
       const use = this.#use(path);
       const { reopening } = use;
       // Where the limit is reached, the next that leaves makes room.
-      if (reopening.due <= now && mayAdd(this.#used(), this.limits)) this.#open(path, use, now);
+      if (reopening.due <= now) {
+        if (mayAdd(this.#used(), this.#limits)) this.#open(path, use, now);
+        else if (!use.limited) {
+          use.limited = true;
+          this.#tell({ type: "limit", limit: "subflows", path });
+        }
+      }
       if (use.state === "idle" && reopening.due > now) next = Math.min(next, reopening.due);
     }
     if (this.#settled || this.#wanted !== wanted) return;
@@ -466,10 +516,45 @@ export class ConnectionPaths {
     return (this.#uses.get(path)?.state ?? "idle") === "idle";
   }
 
+  #route(remote: HostAddress): HostAddress | null {
+    const address = this.#transport.route(remote);
+    return address === null ? null : this.#addresses.local(address) ?? null;
+  }
+
+  /** Ids are free to choose as long as the peer knows the address by none (RFC 8684 §3.4.1). */
+  #identify(address: HostAddress, id: number): HostAddress {
+    const own = this.#addresses.local(address.address);
+    if (own === undefined) {
+      throw new RangeError(`Cannot give ${address.address} an id as it is not one of locals`);
+    }
+    if (own.id === id) return own;
+    const known = own.id === 0 || this.#announcer.told(own.id) ||
+      this.#pathsOver((spec) => spec.local.id === own.id).length > 0;
+    if (known) {
+      throw new RangeError(
+        `Cannot give ${own.address} the id ${id} as the peer may know it by its id ${own.id}`,
+      );
+    }
+    // Paths that were named and never opened would keep the old one.
+    this.#vanish((spec) => spec.local.id === own.id);
+    return this.#addresses.identify(own, id);
+  }
+
+  #limitSubflows(subflows: number): void {
+    if (!Number.isInteger(subflows) || subflows < 0) {
+      throw new RangeError(
+        `Cannot limit subflows as their number must be an integer from 0 on: current value is ${subflows}`,
+      );
+    }
+    this.#limits = { ...this.#limits, subflows: Math.min(subflows, this.#most) };
+    this.#reconcile();
+  }
+
   #setBackup(path: PathIndex, backup: boolean): void {
     this.#check("make a backup of", path);
     const use = this.#use(path);
     use.backup = backup;
+    if (this.#stopped) return;
     if (use.state === "open") this.#transport.setBackup(path, backup);
   }
 
@@ -481,10 +566,14 @@ export class ConnectionPaths {
     this.#announcer.announce(address);
   }
 
-  /** The peer is told that an address is used no longer where it may know it, and paths over it end; `used`: it knows it by its joins. */
-  #withdraw(id: number, used = true): void {
+  /** The peer is told that an address is used no longer where it may know it, by an announcement or a join, and paths over it end. */
+  #withdraw(id: number): void {
     const paths = this.#pathsOver((spec) => spec.local.id === id);
-    if (!this.#announcer.withdraw(id, used && paths.length > 0)) return;
+    if (!this.#announcer.withdraw(id, paths.length > 0)) return;
+    // Else they would be opened again: whoever uses the address again says so.
+    if (paths.length > 0 && this.#wanted !== null) {
+      this.#wanted = this.#wanted.filter((path) => !paths.includes(path));
+    }
     for (const path of paths) this.#close(path);
   }
 

@@ -1,11 +1,9 @@
 /** How much of what a path manager wants is done: the transport decides how many subflows to open (draft §2.1, ARC-3). */
 
-/** Bounds of one connection, as `ip mptcp limits` has them. */
-export interface PathLimits {
-  /** Subflows besides the first, opened by either side. */
-  readonly subflows: number;
-  /** Addresses taken from the peer's ADD_ADDR. */
-  readonly addAddrAccepted: number;
+import type { PathLimitsView } from "../plugin.ts";
+
+/** Bounds of one connection. */
+export interface PathLimits extends PathLimitsView {
   /** Entries in each address table. */
   readonly addresses: number;
   /** Entries in the path table. */

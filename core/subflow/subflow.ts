@@ -281,6 +281,14 @@ export class Subflow implements SubflowView {
     return this.sender.rate.rate;
   }
 
+  get bytesSent(): number {
+    return this.sender.bytesSent;
+  }
+
+  get bytesRetrans(): number {
+    return this.sender.bytesRetransmitted;
+  }
+
   get pacingRate(): number {
     const own = this.sender.pacingRate;
     if (own !== undefined) return own;

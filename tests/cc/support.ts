@@ -26,6 +26,9 @@ export class TestFlow implements SubflowView {
   readonly rttVar = 0;
   readonly minRtt = 1;
   readonly deliveryRate = 0;
+  readonly bytesSent = 0;
+  readonly bytesRetrans = 0;
+  readonly bytesReceived = 0;
   readonly pacingRate = 0;
   inRecovery = false;
   controller: CongestionController | null = null;

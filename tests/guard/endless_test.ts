@@ -172,7 +172,7 @@ describe("a path manager", () => {
       passive(),
     );
     running = made;
-    made.connection.start();
+    made.connection.start(false);
     made.events.run(1e6);
     assertEquals(fired.length, 250);
     const at = [0, 1e3, 2e3].map((time) => fired.filter((each) => each === time).length);
@@ -194,7 +194,7 @@ describe("a path manager", () => {
       }),
       passive(),
     );
-    made.connection.start();
+    made.connection.start(false);
     made.events.run(500);
     for (const cancel of [...cancels, ...cancels]) {
       cancel();

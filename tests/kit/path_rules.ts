@@ -150,6 +150,13 @@ function checked(
             breaches.note("never-throws", `onEvent(${event.type}): ${textOf(error)}`);
           }
         },
+        end: () => {
+          try {
+            manager.end?.();
+          } catch (error) {
+            breaches.note("never-throws", `end: ${textOf(error)}`);
+          }
+        },
         refuse: (remote, local) => {
           let reason: number | null = null;
           try {
@@ -179,12 +186,19 @@ function checkedContext(context: PathContext, breaches: Breaches, calls: Fingerp
   };
   return {
     role: context.role,
+    token: context.token,
+    get limits() {
+      return context.limits;
+    },
     locals: context.locals,
     remotes: context.remotes,
     paths: context.paths,
     get peerDeniesJoinToInitial() {
       return context.peerDeniesJoinToInitial;
     },
+    route: context.route,
+    identify: context.identify,
+    limitSubflows: context.limitSubflows,
     index: (spec) => {
       const { local, remote } = spec;
       if (local.family !== remote.family) {

@@ -95,6 +95,9 @@ class ToyFlow implements SubflowView {
   rttVar: number;
   minRtt: number;
   deliveryRate = 0;
+  readonly bytesSent = 0;
+  readonly bytesRetrans = 0;
+  readonly bytesReceived = 0;
   inRecovery = false;
   first = 0;
   /** The window after the last callback. */

@@ -44,16 +44,14 @@ export interface ToyPathsOptions {
   readonly sudden?: boolean;
 }
 
-interface ToyView extends PathView {
-  backup: boolean;
-  stale: boolean;
-}
+type ToyView = { -readonly [K in keyof PathView]: PathView[K] };
 
 /** One connection's paths, with a peer and virtual time. */
 export class ToyPaths implements PathTransport {
   readonly role: "client" | "server";
   readonly paths: ToyView[] = [];
   readonly peerDeniesJoinToInitial: boolean;
+  readonly token = 1;
   readonly events = new ToyEvents();
   /** What it was told to do: "open 2 10.0.1.1>10.9.0.1", "close 2", "backup 2 true", "add 1", "echo 2", "remove 1". */
   readonly log: string[] = [];
@@ -84,6 +82,11 @@ export class ToyPaths implements PathTransport {
 
   get now(): Micros {
     return this.events.now;
+  }
+
+  route(remote: HostAddress): string | null {
+    const locals = this.connection.context.locals;
+    return locals.find(({ family }) => family === remote.family)?.address ?? null;
   }
 
   onStray(): () => void {
@@ -154,6 +157,12 @@ export class ToyPaths implements PathTransport {
     return { path };
   }
 
+  /** What a path in use carries, loses and takes for it from now on. */
+  measure(path: PathIndex, figures: Partial<PathView>): void {
+    const view = this.paths.find((known) => known.path === path);
+    if (view !== undefined) Object.assign(view, figures);
+  }
+
   /** Something happens to a path in use; nothing when it is not. */
   change(path: PathIndex, change: SubflowChange): void {
     const at = this.paths.findIndex((view) => view.path === path);
@@ -169,7 +178,20 @@ export class ToyPaths implements PathTransport {
   }
 
   #view(path: PathIndex, local: Endpoint, remote: Endpoint, backup: boolean): void {
-    this.paths.push({ path, local, remote, backup, stale: false, srtt: RTT });
+    this.paths.push({
+      path,
+      local,
+      remote,
+      backup,
+      stale: false,
+      srtt: RTT,
+      rttVar: RTT / 8,
+      minRtt: RTT,
+      deliveryRate: 1e6,
+      bytesSent: 0,
+      bytesRetrans: 0,
+      bytesReceived: 0,
+    });
     this.paths.sort((a, b) => a.path - b.path);
   }
 }

@@ -68,6 +68,8 @@ export class ToySubflow implements SubflowView {
   readonly rttVar: number;
   readonly minRtt: number;
   readonly deliveryRate: number;
+  readonly bytesRetrans = 0;
+  readonly bytesReceived = 0;
   readonly inSlowStart = false;
   readonly inRecovery = false;
   readonly spec: ToyPath;
@@ -91,6 +93,10 @@ export class ToySubflow implements SubflowView {
     this.rttVar = spec.rtt / 8;
     this.minRtt = spec.rtt;
     this.deliveryRate = spec.rate;
+  }
+
+  get bytesSent(): number {
+    return this.carried;
   }
 
   get room(): number {

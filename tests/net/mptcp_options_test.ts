@@ -61,6 +61,11 @@ Deno.test("'mptcp' is checked: an option that is not there, a value that is none
     refused.push([{ joinBacklog }, RangeError, "must be an integer from 0 to 255"]);
   }
   refused.push([{ joinBacklog: "4" }, TypeError, `'mptcp.joinBacklog' must be an integer`]);
+  for (const name of ["subflows", "addAddrAccepted"]) {
+    const text = `as 'mptcp.${name}' must be an integer from 0 to 8: current value is `;
+    refused.push([{ [name]: 9 }, RangeError, `${text}9`], [{ [name]: -1 }, RangeError, text]);
+    refused.push([{ [name]: "2" }, TypeError, `${text}"2"`], [{ [name]: 1.5 }, RangeError, text]);
+  }
   for (const [options, error, text] of refused) {
     assertThrows(() => mptcpSettings("connect", options as never), error, text);
   }
@@ -129,3 +134,26 @@ Deno.test("'mptcp.synRetriesBeforeFallback' and 'mptcp.blackholeTimeout' are tak
     3600e6,
   ]);
 });
+for (const side of ["client", "server"] as const) {
+  Deno.test(`'mptcp.subflows' of the ${side} is the most that there are, whatever path managers want`, async () => {
+    await using net = emulate({
+      paths: {
+        wifi: { rate: "20 Mbit/s", delay: "5 ms" },
+        lte: { rate: "20 Mbit/s", delay: "9 ms" },
+        satellite: { rate: "20 Mbit/s", delay: "30 ms" },
+      },
+    });
+    const mptcp = { subflows: 1 };
+    using listener = net.server.listen({ port: 80, ...(side === "server" && { mptcp }) });
+    const [conn, peer] = await Promise.all([
+      net.client.connect({ hostname: "server", port: 80, ...(side === "client" && { mptcp }) }),
+      listener.accept(),
+    ]);
+    await peer.write(new Uint8Array(1000));
+    await conn.read(new Uint8Array(1000));
+    await net.sleep("1 s");
+    assertEquals(conn.info().subflows.length, 2);
+    assertEquals(conn.paths.limits.subflows, side === "client" ? 1 : 8);
+    assertEquals((net.server.counters["MPJoinRejected"] ?? 0) > 0, side === "server");
+  });
+}

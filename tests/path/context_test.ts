@@ -11,8 +11,10 @@ const CELLULAR = toyLocal("10.1.0.1", "cellular");
 function observed(
   options: ToyPathsOptions = {},
   onEvent: (event: PathEvent, context: PathContext) => void = () => {},
-): { toy: ToyPaths; context: PathContext; seen: string[] } {
+): { toy: ToyPaths; context: PathContext; seen: string[]; established: number[]; ends: number[] } {
   const seen: string[] = [];
+  const established: number[] = [];
+  const ends: number[] = [];
   const plugin: PathManagerPlugin = {
     kind: "path-manager",
     name: "observed",
@@ -20,18 +22,129 @@ function observed(
       onEvent(event) {
         const { type } = event;
         if (type === "start") seen.push("start");
+        else if (type === "limit") {
+          seen.push(`limit ${event.limit} ${event.path ?? event.address?.address}`);
+        } else if (event.type === "established") established.push(toy.now);
         else if (type === "echo") seen.push(`echo ${event.address.id}`);
         else if (type === "subflow") seen.push(`${event.path} ${event.change} ${event.reason}`);
         else seen.push(`${type} ${event.address.id} ${event.change}`);
         onEvent(event, context);
       },
+      end: () => void ends.push(toy.now),
     }),
   };
   const toy = new ToyPaths(plugin, options);
-  return { toy, context: toy.connection.context, seen };
+  return { toy, context: toy.connection.context, seen, established, ends };
 }
 
 describe("ConnectionPaths", () => {
+  it("tells once when joins are possible, and when the connection ends", () => {
+    const { toy, context, seen, established, ends } = observed({ locals: [CELLULAR] });
+    toy.connection.start(false);
+    assertEquals([seen, established], [["start"], []]);
+    toy.connection.start();
+    toy.connection.start();
+    assertEquals([seen, established, ends], [["start"], [0], []]);
+    toy.connection.stop();
+    toy.connection.stop();
+    assertEquals(ends, [0]);
+    context.setBackup(1, true);
+    context.use([1, context.index({ local: context.locals[1]!, remote: context.remotes[0]! })]);
+    assertEquals(toy.log, []);
+  });
+
+  it("holds to the host's limit, and tells of each path that waits for it, once (ARC-3)", () => {
+    const { toy, context, seen } = observed({ limits: { subflows: 1 } });
+    toy.connection.start();
+    const [local] = context.locals;
+    const [remote] = context.remotes;
+    const paths = [2, 3, 4].map((copy) => context.index({ local: local!, remote: remote!, copy }));
+    context.limitSubflows(8);
+    assertEquals(context.limits.subflows, 1);
+    context.use([1, ...paths]);
+    context.use([1, ...paths]);
+    assertEquals(seen, ["start", "limit subflows 3", "limit subflows 4"]);
+    toy.events.run(1e6);
+    toy.change(2, "left");
+    toy.events.run(2e6);
+    assertEquals(seen.slice(3), [
+      "2 joined undefined",
+      "2 left reset",
+      "3 joined undefined",
+      "limit subflows 2",
+    ]);
+    assertThrows(() => context.limitSubflows(0.5), RangeError, "current value is 0.5");
+  });
+
+  it("lets a path manager lower the limit: the peer's joins are refused beyond it, those there are stay", () => {
+    const { toy, context } = observed({ role: "server" });
+    toy.connection.start();
+    assertEquals(toy.join(1, { address: "10.9.0.7", port: 50000 }, "10.0.0.1"), { path: 2 });
+    context.limitSubflows(0);
+    const { subflows, addAddrAccepted } = context.limits;
+    assertEquals({ subflows, addAddrAccepted }, { subflows: 0, addAddrAccepted: 8 });
+    assertEquals(toy.join(2, { address: "10.9.0.8", port: 50000 }, "10.0.0.1"), { reason: 3 });
+    assertEquals(toy.paths.length, 2);
+  });
+
+  it("tells of an announcement that the limit has no room for", () => {
+    const { toy, context, seen } = observed({ limits: { addAddrAccepted: 1 } });
+    toy.connection.start();
+    toy.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
+    toy.connection.remoteAnnounced(3, { address: "10.9.0.3", port: 0 });
+    assertEquals(seen, ["start", "remote 2 added", "limit addAddrAccepted 10.9.0.3"]);
+    assertEquals(context.remotes.length, 2);
+    toy.events.run(0);
+    assertEquals(toy.log, ["echo 2", "echo 3"]);
+  });
+
+  it("gives an address another id as long as the peer knows it by none", () => {
+    const { toy, context } = observed({ locals: [CELLULAR] });
+    toy.connection.start();
+    const before = context.locals[1]!;
+    const path = context.index({ local: before, remote: context.remotes[0]! });
+    assertThrows(() => context.identify(before, 256), RangeError, "current value is 256");
+    assertThrows(() => context.identify(before, 0), RangeError, "current value is 0");
+    assertThrows(() => context.identify(context.locals[0]!, 7), RangeError, "by its id 0");
+    const named = context.identify(before, 7);
+    assertEquals([named.id, context.locals[1]?.id, named.address], [7, 7, "10.1.0.1"]);
+    assertEquals(context.identify(named, 7).id, 7);
+    assertEquals(toy.connection.localId("10.1.0.1"), 7);
+    assertEquals(toy.connection.spec(path), undefined);
+    toy.connection.localAdded(toyLocal("10.2.0.1", "wired"));
+    const third = context.locals[2]!;
+    assertThrows(() => context.identify(third, 7), RangeError, "as 10.1.0.1 has it");
+    context.announce(named);
+    assertThrows(() => context.identify(named, 8), RangeError, "by its id 7");
+    context.use([1, context.index({ local: third, remote: context.remotes[0]! })]);
+    assertThrows(() => context.identify(third, 8), RangeError, "may know it");
+    assertThrows(() => context.identify({ ...third, address: "10.8.0.1" }, 8), RangeError);
+  });
+
+  it("withdraws what the peer knows by a join alone (RFC 8684 §3.4.2)", () => {
+    const { toy, context } = observed({ locals: [CELLULAR] });
+    toy.connection.start();
+    const [, local] = context.locals;
+    context.withdraw(local!);
+    context.use([1, context.index({ local: local!, remote: context.remotes[0]! })]);
+    toy.events.run(1e6);
+    context.withdraw(local!);
+    toy.events.run(2e6);
+    assertEquals(toy.log, ["open 2 10.1.0.1>10.9.0.1", "close 2", "remove 1"]);
+    assertEquals(context.locals.length, 2);
+  });
+
+  it("tells what an MP_TCPRST said (RFC 8684 §3.6)", () => {
+    const resets: unknown[] = [];
+    const { toy } = observed({}, (event) => {
+      if (event.type === "subflow") resets.push(event.change, event.reset);
+    });
+    toy.connection.start();
+    toy.connection.resetTold(1, { reason: 5, transient: true });
+    toy.change(1, "left");
+    assertEquals(resets, ["left", { reason: 5, transient: true }]);
+  });
+
   it("knows the host's addresses from the start, and those that come later (PM-1)", () => {
     const { toy, context, seen } = observed({ locals: [CELLULAR] });
     assertEquals(context.locals.map(({ id, address }) => [id, address]), [
@@ -406,7 +519,13 @@ describe("ConnectionPaths", () => {
     context.use([1, path]);
     toy.events.run(1e6);
     toy.connection.localAdded(toyLocal("10.2.0.1", "wired"));
-    assertEquals(seen, ["start 1", "subflow 1", "local 1", "subflow 1"]);
+    assertEquals(seen, [
+      "start 1",
+      "established 1",
+      "subflow 1",
+      "local 1",
+      "subflow 1",
+    ]);
   });
 
   it("calls back after a delay, unless cancelled or stopped", () => {
@@ -447,7 +566,7 @@ describe("ConnectionPaths", () => {
     toy.connection.start();
     toy.connection.localAdded(CELLULAR);
     assertEquals(seen, ["start", "local 1 added"]);
-    assertEquals(toy.errors.length, 2);
+    assertEquals(toy.errors.length, 3);
   });
 
   it("never lets an index name two pairs, whatever happens (PM-3)", () => {

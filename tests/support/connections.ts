@@ -61,6 +61,10 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
     return { high: 1, low: 2 };
   }
 
+  route(): string | null {
+    return null;
+  }
+
   swallows(): boolean {
     return false;
   }

@@ -135,10 +135,15 @@ export class FakeRuntime implements Runtime {
 
 const NO_PATHS: PathContext = {
   role: "client",
+  token: 1,
+  limits: { subflows: 8, addAddrAccepted: 8 },
   locals: [],
   remotes: [],
   paths: [],
   peerDeniesJoinToInitial: false,
+  route: () => null,
+  identify: (address) => address,
+  limitSubflows() {},
   index: () => 1,
   use() {},
   setBackup() {},

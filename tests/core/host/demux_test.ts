@@ -2,7 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import { describe, it } from "@std/testing/bdd";
 import { StackError } from "../../../core/host/stack_error.ts";
 import { Dialogue } from "../../support/dialogue.ts";
-import { join, joined } from "../../support/joins.ts";
+import { joined } from "../../support/joins.ts";
 import { plainSum } from "../../support/sim.ts";
 
 /** Puts the right IPv4 header sum into a packet. */
