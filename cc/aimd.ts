@@ -202,6 +202,7 @@ export class ByteCounter {
 
   /** Bytes to grow by for `acked` more. */
   count(acked: number, threshold: number, mss: number): number {
+    // RFC 6356 §3: "In this case, the increase MUST be set to 1."
     this.#counted += acked;
     if (this.#counted < threshold) return 0;
     const segments = Math.floor(this.#counted / threshold);

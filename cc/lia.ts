@@ -80,6 +80,7 @@ export function linkedThreshold(
   mss: number,
   cwnd: number,
 ): number {
+  // RFC 6356 §3: "Our proposed 'Linked Increases' algorithm MUST: For each ACK received on subflow i, increase cwnd_i by"
   return Math.max(Math.floor(total * mss * 4 / scaled), cwnd);
 }
 

@@ -11,6 +11,7 @@ import * as sched from "../sched/mod.ts";
 describe("public names", () => {
   const names = (module: object): string[] => Object.keys(module).sort();
 
+  // Draft MT-3: no subflow among them.
   it("of the library", () => {
     assertEquals(names(main), [
       "Host",

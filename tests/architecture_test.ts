@@ -34,6 +34,7 @@ async function withTree(
 }
 
 describe("architecture", () => {
+  // Draft ARC-1: core/path imports nothing of core/connection and core/subflow.
   it("imports follow the arrows of the layers", async () => {
     assertEquals(await brokenArrows(ROOT), []);
   });

@@ -53,6 +53,7 @@ function capable(meta: MetaSocket, peer: Key | null): SynOption {
 export function judgeSyn(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const option = capableOption(meta, true);
   if (option === null) {
+    // RFC 8684 §3.1: "it MUST respond without an MP_CAPABLE option, thus forcing a fallback to regular TCP"
     subflow.learn(PLAIN);
     startFallback(meta, subflow, now);
     return;
@@ -107,11 +108,19 @@ function judgeJoinSynAck(
   const at = rx.option(MP_JOIN);
   const option = at === 0 ? null : readMpJoin(at);
   if (option === null || option.length !== 16) {
+    // RFC 8684 §3.2: "If the SYN/ACK as received at Host A does not have an MP_JOIN option, Host A MUST close the subflow with a TCP
+    // RST."
+    // RFC 8684 §3.2: "a SYN/ACK is received without the MP_JOIN option … then the subflow is unusable and Host A MUST close it with a
+    // RST"
+    // RFC 8684 §3.9.3: "Section 3.8 specifies that an incorrect handshake MUST lead to the subflow being closed with a RST."
     // Where it was the last hope, the path that takes the option away is what ends the connection.
     meta.giveUp(subflow, RST_MPTCP, "options-removed", now);
     return false;
   }
   const theirs = joinHmac(meta.keys.peer, meta.keys.own, option.nonce, own.nonce);
+  // RFC 8684 §3.2: "the HMAC returned to Host A does not match the one expected, Host A MUST close the subflow with a TCP RST"
+  // RFC 8684 §3.2: "the sender SHOULD send an MP_TCPRST option (Section 3.6) on this RST packet with the reason code for an
+  // 'MPTCP-specific error'"
   if (!sameHmac(theirs.subarray(0, 8), option.hmac)) {
     meta.host.count("MPJoinSynAckHMacFailure");
     meta.reset(subflow, RST_MPTCP, now);
@@ -129,6 +138,8 @@ function judgeJoinSynAck(
 function judgeJoinAck(meta: MetaSocket, subflow: Subflow, own: JoinOption, now: Micros): boolean {
   const at = rx.option(MP_JOIN);
   const option = at === 0 ? null : readMpJoin(at);
+  // RFC 8684 §3.2: "If Host B does not receive the expected HMAC or the MP_JOIN option is missing from the ACK, it MUST close the
+  // subflow with a TCP RST."
   // RFC 8684 §3.2: nothing else may come before the fourth ACK, so that what comes without it has lost it on the way.
   if (option === null || option.length !== 24) {
     meta.reset(subflow, RST_MPTCP, now);
@@ -152,6 +163,9 @@ function judgeJoinAck(meta: MetaSocket, subflow: Subflow, own: JoinOption, now: 
 function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const option = capableOption(meta, false);
   if (option === null || option.senderKey === undefined) {
+    // RFC 8684 §3.1: "it is assumed that the sender of the SYN/ACK is not multipath capable; thus, the MPTCP session MUST operate as a
+    // regular, single-path TCP session"
+    // RFC 8684 §3.7: "SHOULD fall back to regular TCP if either of the SYN messages does not have the MPTCP options"
     if (meta.capable) meta.host.count("MPCapableFallbackSYNACK");
     const { blackholeTimeout } = meta.mptcp;
     if (subflow.triedPlain && blackholeTimeout > 0) {
@@ -182,6 +196,8 @@ function judgeThirdAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean
     meta.agree();
     return true;
   }
+  // RFC 8684 §3.1: "If the third packet (the ACK) does not contain the MP_CAPABLE option, then the session MUST fall back"
+  // RFC 8684 §3.1: "the host MUST stop using MPTCP and no longer include MPTCP options in future TCP packets"
   // A DSS shows that the peer goes on with MPTCP: the segment with its key is still to come, and the SYN/ACK asks for it. Data without a mapping were sent
   // in the SYN, before MPTCP was agreed on, and are followed by others: they can be told apart on plain TCP alone.
   if (rx.hasDss && (rx.length === 0 || rx.hasMapping)) {

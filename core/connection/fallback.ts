@@ -30,6 +30,8 @@ export function startFallback(
   now: Micros,
   mode: Mode = TCP,
 ): void {
+  // RFC 8684 §3.7: "Once MPTCP falls back to regular TCP, it MUST NOT revert to MPTCP later in the connection."
+  // RFC 8684 §6: "If this is dropped, MPTCP SHOULD fall back to regular TCP."
   if (!meta.fallback) meta.leaveMptcp(mode, subflow, RST_MIDDLEBOX, now);
   const { receiver } = subflow;
   if (!receiver.started) return;
@@ -67,6 +69,8 @@ export function mayFallBack(meta: MetaSocket, subflow: Subflow): boolean {
 /** `subflow` does not let MPTCP through, or not any more. Nothing is done while a join decides what is left to do: what told this comes again. */
 export function interfered(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (meta.over || meta.fallback || subflow.ended !== null) return;
+  // RFC 8684 §3.7: "the subflow SHOULD be treated as broken and closed with a RST, since no data can be delivered to the application layer"
+  // RFC 8684 §3.7: "This RST SHOULD include the MP_TCPRST option (Section 3.6) with a 'Middlebox interference' reason code."
   if (!mayFallBack(meta, subflow)) spoilt(meta, subflow, "options-removed", now);
   else if (meta.pendingJoins === 0) fallBack(meta, subflow, now);
 }
@@ -96,9 +100,12 @@ export function spoilt(
 export function missOptions(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const { trust, sender } = subflow;
   if (meta.over || rx.sacks > 0) return true;
+  // RFC 8684 §3.1: "If this option is not present, the connection SHOULD fall back to regular TCP, as documented in Section 3.7."
   if (!meta.confirmed && !subflow.join && rx.length > 0 && mayFallBack(meta, subflow)) {
     meta.host.count(meta.role === "server" ? "MPCapableDataFallback" : "DssFallback");
     startFallback(meta, subflow, now);
+    // RFC 8684 §3.7: "the host MUST close the subflow with a RST, which SHOULD contain an MP_TCPRST option"
+    // RFC 8684 §3.7: "before any additional subflows are added, the implementation MUST drop out of MPTCP mode and fall back to regular TCP"
   } else if (trust.out === "unproved" && sender.board.una > 1 && sender.bytesSent > 0) {
     interfered(meta, subflow, now);
   }
@@ -114,6 +121,7 @@ export function auditMappings(meta: MetaSocket, subflow: Subflow, now: Micros): 
   const { trust, receiver } = subflow;
   const since = trust.audit(receiver.nxt, now);
   if (since === Infinity) return;
+  // RFC 8684 §3.3.1: "Implementations MAY hold onto such unmapped data for a short while"
   const early = meta.role === "server" && trust.mapped === 1 && rx.hasMptcp &&
     !(rx.hasDss && rx.hasMapping) && rx.option(MP_CAPABLE) === 0;
   if (early && mayFallBack(meta, subflow)) {

@@ -26,6 +26,12 @@ function words(...values: readonly number[]): Uint8Array {
 
 /** Token and initial data sequence number of a key (RFC 8684 §3.1, §3.2). */
 export function keyMaterial(key: Key): KeyMaterial {
+  // RFC 8684 §3.1: "Note that the key MUST be hashed in network byte order."
+  // RFC 8684 §3.1: "the token MUST be a truncated (most significant 32 bits) SHA-256 hash"
+  // RFC 8684 §3.1: "A different, 64-bit truncation (the least significant 64 bits) of the SHA-256 hash of the key MUST be used as the
+  // IDSN"
+  // RFC 8684 §3.1: "the 'least significant' bits MUST be the rightmost bits of the SHA-256 digest"
+  // RFC 8684 §3.1: "the IDSN of a host MUST be the least significant 64 bits of the SHA-256 hash of its key"
   const hash = createHash("sha256").update(words(key.high, key.low)).digest();
   return {
     token: hash.readUInt32BE(0),
@@ -123,11 +129,16 @@ export class Keys {
 
   /** CAPABLE_* bits of our MP_CAPABLE. */
   get flags(): number {
+    // RFC 8684 §3.1: "A crypto algorithm MUST be specified."
+    // RFC 8684 §3.1: "MUST set bit 'H' to 1 and bits 'D' through 'G' to 0"
+    // RFC 8684 §3.1: "It MUST be set to 0 for current implementations."
     return CAPABLE_HMAC_SHA256 | (this.#checksum ? CAPABLE_CHECKSUM : 0);
   }
 
   /** Takes over the CAPABLE_* bits of the peer's. */
   heed(flags: number): void {
+    // RFC 8684 §3.1: "if either host requires the use of checksums, checksums MUST be used"
+    // RFC 8684 §3.1: "checksums MUST be used in both directions, and the initiator will set A=1 in the ACK"
     this.#checksum ||= (flags & CAPABLE_CHECKSUM) !== 0;
     this.#denied = (flags & CAPABLE_DENY_JOIN) !== 0;
   }

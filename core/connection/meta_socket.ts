@@ -69,7 +69,7 @@ export function chosenBuffer(fixed: number | undefined, size: BufferSize): Buffe
   return fixed === undefined ? size : fixedBuffer(fixed);
 }
 
-/** One connection. Data offsets count from the initial data sequence number. */
+/** One connection, the draft's meta-socket (MT-2). Data offsets count from the initial data sequence number. */
 export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter {
   readonly host: ConnectionHost;
   readonly id: number;
@@ -172,6 +172,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const hopeless = role === "client" && host.swallows(remote.address, mptcp.blackholeTimeout);
     this.capable = mptcp.enabled && !hopeless;
     this.#mode = this.capable || role === "server" ? OFFERED : TCP;
+    // RFC 8684 §3.3.1: "an implementation MAY include just the lower 32 bits of the data sequence number"
+    // RFC 8684 §3.3.1: "An implementation MUST send the full 64-bit data sequence number if it is transmitting at a sufficiently high rate that the
+    // 32-bit value could wrap"
     this.#mapping = experiments.shortDss === true ? DSS_MAPPING : DSS_MAPPING | DSS_DSN_8;
     const receiveBuffer = chosenBuffer(experiments.receiveBuffer, tcp.receiveBuffer);
     const sendBuffer = chosenBuffer(experiments.sendBuffer, tcp.sendBuffer);
@@ -1009,6 +1012,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.host.probe?.dataAcked(now, this.id, offset, sendQueue.windowEnd);
     this.figures.acked(now);
     this.timer.acknowledged();
+    // RFC 8684 §4: "Implementations SHOULD NOT attempt to infer a data-level acknowledgment from the subflow ACKs."
     const finAcked = sendQueue.acknowledge(offset);
     if (sendQueue.ours.kind === "open") this.#tell |= TELL_WRITABLE;
     // A peer that goes on taking what was written has all the time that it needs.
@@ -1115,6 +1119,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (!this.fallback && this.#mode !== EARLY && this.established) {
       // First of all, so that no path is opened in place of those that end.
       this.#finish(code, reason);
+      // RFC 8684 §3.5: "If no TCP RST is received in response, Host A SHOULD send a TCP RST with the MP_FASTCLOSE option itself when it releases
+      // state in order to clear any remaining state at middleboxes."
       this.host.count("MPFastcloseTx");
       for (const subflow of this.attempts) subflow.fastclose(this.keys.peer, now);
     }
@@ -1130,6 +1136,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Both directions are done: the subflows close in order (draft TRM-5, the safe variant). */
   maybeClosed(now: Micros): void {
+    // RFC 8684 §3.3.3: "a host MUST NOT close all functioning subflows unless it is safe to do so"
+    // RFC 8684 §3.3.3: "Once a DATA_FIN has been acknowledged, all remaining subflows MUST be closed with standard FIN exchanges."
+    // RFC 8684 §3.3.3: "Both hosts SHOULD send FINs on all subflows, as a courtesy"
     if (this.over || !this.finished) return;
     this.#finish(null, null);
     for (const subflow of this.attempts) {

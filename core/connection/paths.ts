@@ -232,6 +232,8 @@ export class PathTransportOf implements PathTransport {
   /** A SYN with MP_JOIN is in RX_*: the reason to refuse it, or null when a subflow now answers it. */
   joinArrived(option: MpJoin, plan: FlowPlan, now: Micros): number | null {
     const { addressId } = option;
+    // RFC 8684 §3.2: "the recipient SHOULD respond with a SYN/ACK also containing an MP_JOIN option containing a random number and a
+    // truncated (leftmost 64 bits) HMAC"
     const reason = this.refuseJoin(addressId, plan.remote, plan.local);
     if (reason !== null) return reason;
     if (this.crowded && (!this.#evict(now) || this.crowded)) return RST_RESOURCE;

@@ -84,6 +84,8 @@ function collectReady(meta: MetaSocket, bytes: number): void {
   }
   for (let i = 0; i < subflows.length; i++) {
     const subflow = subflows[i]!;
+    // RFC 8684 §3.3.8: "SHOULD NOT be used to send data unless there are no usable subflows where B=0"
+    // RFC 8684 §3.3.8: "the data sender SHOULD adhere to these requests"
     if (!subflow.usable || (working && subflow.stale) || (regular && subflow.backup)) continue;
     const { sender, mss } = subflow;
     const { room, board } = sender;

@@ -393,6 +393,8 @@ export class SendQueue {
   /** The peer allows everything below `end`, which are `size` bytes; true when that is more than before. */
   open(end: number, size: number = end - this.#una): boolean {
     if (size > this.#mostWindow) this.#mostWindow = size;
+    // RFC 8684 §3.3.5: "MPTCP SHOULD take the largest of the most recent window sizes as the one to use in calculations"
+    // RFC 8684 §4: "a host SHOULD use the maximum value of those recently seen on the constituent subflows for the connection-level receive window"
     if (end <= this.#windowEnd) return false;
     this.#windowEnd = end;
     return true;
@@ -409,6 +411,10 @@ export class SendQueue {
   /** A DATA_ACK of everything below `offset`, which is above `una`; true when it is the first of our DATA_FIN. */
   acknowledge(offset: number): boolean {
     this.#una = offset;
+    // RFC 8684 §3.3.6: "The sender MUST keep data in its send buffer as long as the data has not been acknowledged both (1) at the connection level
+    // and (2) on all subflows on which it has been sent"
+    // RFC 8684 §3.3.2: "An MPTCP sender MUST NOT free data from the send buffer until it has been acknowledged by both a Data ACK received on any
+    // subflow and at the subflow level by all subflows on which the data was sent"
     if (!this.#freed) this.#release(offset);
     const sent = this.#sent;
     while (sent.first < sent.next && sent.at(sent.first).end <= offset) giveSent(sent.shift());

@@ -127,6 +127,10 @@ function settle(meta: MetaSocket, subflow: Subflow, outcome: Outcome, now: Micro
     outcome &= ~OUTCOME_ENDED;
   }
   if (outcome & OUTCOME_HEARD) heard(meta, subflow, now);
+  // RFC 8684 §3: "standard TCP validity checks (such as ensuring that the sequence number and acknowledgment number are within the window) MUST be
+  // undertaken before processing any MPTCP signals"
+  // RFC 8684 §3.4.1: "the receiver MUST undertake standard TCP validity checks, e.g., per [RFC5961], before acting upon it"
+  // RFC 8684 §3.4.2: "Typical TCP validity tests on the subflow … MUST also be undertaken"
   if (outcome & OUTCOME_SEGMENT) takeSegment(meta, subflow, now);
   if (outcome & OUTCOME_TIMEOUT) timedOut(meta, subflow, now);
   if (outcome & OUTCOME_REFUSE) meta.host.refuse(subflow.key);
@@ -167,6 +171,8 @@ function takeSegment(meta: MetaSocket, subflow: Subflow, now: Micros): void {
 /** Places the payload of a segment; returns SEGMENT_* bits. */
 function takePayload(meta: MetaSocket, subflow: Subflow, now: Micros): number {
   const { host, receiveQueue } = meta;
+  // RFC 8684 §3.3.1: "even if a mapping does not exist from the subflow space to the data-level space, the data SHOULD still be ACKed at the
+  // subflow"
   const bits = subflow.place(receiveQueue.limit, now);
   if (bits & SEGMENT_MEMORY) return bits;
   meta.figures.received(now);
@@ -175,6 +181,9 @@ function takePayload(meta: MetaSocket, subflow: Subflow, now: Micros): number {
     checksumFailed(meta, subflow, now);
     return bits;
   }
+  // RFC 8684 §3.3.1: "If a mapping for that subflow-level sequence space does not arrive within a receive window of data, that subflow SHOULD be
+  // treated as broken, closed with a RST"
+  // RFC 8684 §3.7: "the subflow SHOULD be treated as broken and closed with a RST, since no data can be delivered to the application layer"
   if ((bits & SEGMENT_STAGED) !== 0 && subflow.receiver.staged > receiveQueue.staging) {
     // RFC 8684 §3.3.1: no mapping within a receive window of data.
     host.count("NoDSSInWindow");
@@ -217,6 +226,7 @@ function timedOut(meta: MetaSocket, subflow: Subflow, now: Micros): void {
     meta.host.count("SubflowStale");
     meta.subflowChanged(subflow, "stale");
   }
+  // RFC 8684 §3.3.6: "a host MUST still retransmit the original data on the original subflow"
   if (timeouts === 1) meta.reinject(subflow);
 }
 
@@ -251,6 +261,8 @@ function ended(meta: MetaSocket, subflow: Subflow, now: Micros): void {
     }
     return;
   }
+  // RFC 8684 §3.6: "the remaining octet is used to express a reason code for this subflow termination, from which a receiver MAY infer information
+  // about the usability of this path"
   if (readTcpRst(why) === RST_MIDDLEBOX && !readTcpRstTransient(why)) {
     meta.endAll("ConnectionReset", now, "interference-told");
   }

@@ -165,6 +165,10 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
   if (join !== null) {
     stack.count("MPJoinSynRx");
     if (join.backup) stack.count("MPJoinSynBackupRx");
+    // RFC 8684 §3.2: "If the token received at Host B is unknown or local policy prohibits the acceptance of the new subflow, the
+    // recipient MUST respond with a TCP RST for the subflow"
+    // RFC 8684 §3.2: "Demultiplexing subflow SYNs MUST be done using the token; this is unlike traditional TCP, where the destination
+    // port is used for demultiplexing SYN packets."
     // EST-6: a join never falls through to a listener. RFC 8684 §3.2 answers a token that nobody has with a RST, where the draft drops.
     if (connection === undefined || connection.over) {
       stack.count("MPJoinNoTokenFound");

@@ -68,6 +68,8 @@ export function answerSyn(
     const keys = new Keys(own, mptcp.checksum);
     keys.heed(option.flags);
     // RFC 8684 §3.1: there is no other key that could be verified.
+    // RFC 8684 §3.1: "if uniqueness is not met and there is no way to generate an alternative verifiable key, then the connection MUST
+    // fall back to using regular TCP"
     if (stack.tokens.find(keys.token) === undefined) draft.capable(keys.flags, own);
     else stack.count("MPFallbackTokenInit");
   }

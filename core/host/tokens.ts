@@ -15,6 +15,9 @@ export class Tokens {
 
   /** Draws keys until one has a token that is free (RFC 8684 §3.1); the key is not 0. */
   newKey(word: () => number): Key {
+    // RFC 8684 §3.1: "it MUST be unique for the sending host across all its current MPTCP connections"
+    // RFC 8684 §3.1: "an implementation SHOULD check its list of connection tokens to ensure that there is no collision before sending
+    // its key"
     while (true) {
       const key = { high: word(), low: word() };
       if ((key.high !== 0 || key.low !== 0) && !this.#table.has(keyMaterial(key).token)) return key;

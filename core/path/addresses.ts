@@ -124,6 +124,9 @@ export class Addresses {
    * use by the subflow on which the ADD_ADDR signal was sent"
    */
   announced(id: number, endpoint: Endpoint, via: number = this.#port): Learned {
+    // RFC 8684 §3.9.1: "the destination port of a SYN containing an MP_JOIN option SHOULD be the same as the remote port of the first subflow in the
+    // connection"
+    // RFC 8684 §3.9.1: "an MPTCP implementation SHOULD use the same ports as the ports that are already in use"
     const portless = endpoint.port === 0;
     const port = portless ? via : endpoint.port;
     const at = this.remotes.findIndex((known) => known.id === id);
@@ -140,9 +143,11 @@ export class Addresses {
       if (this.#announced.has(id)) this.#announced.set(id, !portless);
       return "changed";
     }
+    // RFC 8684 §3.4.1: "an implementation MAY choose to cache these address advertisements even if they are not currently relevant"
     // A server may announce the address it is already reached at: a second entry would only double its paths.
     const same = this.remotes.some((r) => r.address === endpoint.address && r.port === port);
     if (same) return "known";
+    // RFC 8684 §3.4.1: "an implementation MAY discard incoming address advertisements at will"
     if (this.#announced.size >= this.#limits.addAddrAccepted) return "full";
     if (this.#taken >= MOST_ANNOUNCED || !this.#learn(id, endpoint.address, port)) return "full";
     this.#announced.set(id, !portless);
@@ -177,6 +182,8 @@ export class Addresses {
 
   #learn(id: number, address: string, port: number): boolean {
     if (this.remotes.length >= this.#limits.addresses) return false;
+    // RFC 8684 §3.2: "A host MUST store the mappings between Address IDs and addresses both for itself and the remote host."
+    // RFC 8684 §3.4.1: "All Address IDs learned via either MP_JOIN or ADD_ADDR SHOULD be stored by the receiver in a data structure"
     this.remotes.push(this.#remote(id, address, port));
     return true;
   }
@@ -187,6 +194,8 @@ export class Addresses {
 
   /** Ids count up; only when all have been used is a free one used again. */
   #freeId(): number {
+    // RFC 8684 §3.4.1: "The Address ID MUST uniquely identify the address for the sender of the option"
+    // RFC 8684 §3.4.1: "the address MUST be the same as the address previously assigned to this Address ID"
     while (this.#nextId > LAST_ID || this.locals.some((known) => known.id === this.#nextId)) {
       this.#nextId = this.#nextId >= LAST_ID ? 1 : this.#nextId + 1;
     }
@@ -301,6 +310,8 @@ export class Announcer {
     const unsent = this.#pending.some(({ address, sends }) => address.id === id && sends === 0);
     const told = this.#told.delete(id);
     this.#forget(id);
+    // RFC 8684 §3.4.2: "Even if an address is not in use by an MPTCP connection, if it has been previously announced, an implementation SHOULD
+    // announce its removal."
     const known = used || (told && !unsent);
     if (known && !this.#withdrawn.includes(id)) {
       this.#withdrawn.push(id);
@@ -382,6 +393,7 @@ export class Announcer {
   #announceNext(): boolean {
     const first = this.#pending[0];
     if (!this.#started || this.#cancel !== null || first === undefined) return true;
+    // RFC 8684 §3.4.1: "A host wishing to replace an existing Address ID MUST first remove the existing one (Section 3.4.2)."
     if (this.#withdrawn.length > 0 || this.#pause !== null) return true;
     if (!this.#transport.sendAddAddr(first.address, false)) return false;
     const wait = this.#echoWait() * 2 ** first.sends;

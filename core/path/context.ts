@@ -269,6 +269,7 @@ export class ConnectionPaths {
   localRemoved(address: string): void {
     const removed = this.#addresses.removeLocal(address);
     if (removed === null) return;
+    // RFC 8684 §3.4.2: "the affected host SHOULD announce this situation so that the peer can remove subflows related to this address"
     this.#withdraw(removed.id);
     this.#vanish((spec) => spec.local.id === removed.id);
     this.#tell({ type: "local", address: removed, change: "removed" });
@@ -294,6 +295,7 @@ export class ConnectionPaths {
       });
     }
     if (known === undefined) return echoed;
+    // RFC 8684 §3.4.1: "If the port number is different, the receiving host SHOULD try to set up a new subflow"
     if (learned === "changed") {
       this.#vanish(({ remote }) => remote.id === id && remote.port === before?.port);
     }
@@ -302,6 +304,7 @@ export class ConnectionPaths {
     if (learned === "changed" || lifted) {
       this.#tell({ type: "remote", address: known, change: "changed" });
     }
+    // RFC 8684 §3.4.1: "a host MUST treat address advertisements as soft state, and it MAY choose to refresh advertisements periodically"
     if (learned === "known") this.#reconcile();
     return echoed;
   }
@@ -451,6 +454,7 @@ export class ConnectionPaths {
 
   /** Opens what is wanted and can be, in its order, up to the limits (ARC-3). */
   #reconcile(): void {
+    // RFC 8684 §3.1: "new subflows MUST NOT be established … until a DSS option has been successfully received across the path"
     if (!this.#started || !this.#joins || this.#settled) return;
     const { now } = this.#transport;
     const wanted = this.#wanted ?? [];
@@ -511,6 +515,7 @@ export class ConnectionPaths {
   #canOpen(path: PathIndex): boolean {
     const spec = this.#table.get(path);
     if (spec === undefined) return false;
+    // RFC 8684 §3.1: "the receiver MUST NOT try to open any additional subflows toward this address and port"
     // C flag (RFC 8684 §3.1): no further subflow to the address of the first.
     if (spec.remote.id === 0 && this.#transport.peerDeniesJoinToInitial) return false;
     return (this.#uses.get(path)?.state ?? "idle") === "idle";
@@ -563,6 +568,7 @@ export class ConnectionPaths {
     if (own === undefined || own.id !== address.id) {
       throw new RangeError(`Cannot announce ${address.address} as it is not one of locals`);
     }
+    // RFC 8684 §3.4.1: "a host MAY advertise such addresses"
     this.#announcer.announce(address);
   }
 

@@ -107,6 +107,9 @@ export class Reopening {
 
   /** The peer's RST had an MP_TCPRST. One without comes from a host, or a box between, that knows nothing of the path any more: as if it were transient. */
   told(reset: ResetReason): void {
+    // RFC 8684 §3.6: "The host MAY use this information to decide, for example, whether it tries to re-establish the subflow immediately, later, or
+    // never."
+    // RFC 8684 §3.6: "the recipient of this segment MAY try to re-establish a subflow for this connection over the failed path"
     this.#reset = reset;
   }
 

@@ -191,11 +191,15 @@ export class Handshake {
     if (option.kind === "capable") {
       const { repeats } = option;
       if (!syn) {
+        // RFC 8684 §3.1: "it MUST include the MP_CAPABLE on the first ACK, but without the additional data parameters"
         if (option.peer !== null) draft.capable(option.flags, option.own, option.peer);
       } else if (ack) {
         // RFC 8684 §3.1: "If a SYN does not contain an MP_CAPABLE option, the SYN/ACK MUST NOT contain one in response."
         const plain = !answering && this.#goesPlain(repeats);
         if (this.#spoken || (this.#asked && !plain)) draft.capable(option.flags, option.own);
+        // RFC 8684 §3.1: "an implementation MAY choose to attempt sending MPTCP options more than one time before making this decision to
+        // operate as regular TCP"
+        // RFC 8684 §3.9.3: "a host SHOULD fall back to trying regular TCP SYNs after one or more failures of MPTCP SYNs for a connection"
       } else if (this.#goesPlain(repeats)) {
         if (this.#sends === repeats + 1) count("MPCapableSYNTXDrop");
       } else {

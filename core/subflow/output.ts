@@ -248,6 +248,8 @@ export class Output {
     const level = this.#level;
     tx.begin();
     this.#wish(DSS_MAPPING | DSS_DSN_8 | DSS_DATA_FIN | level.dataAckFlags, level.dssChecksum);
+    // RFC 8684 §3.3.3: "when the DATA_FIN is not attached to a TCP segment containing data, the DSS MUST have a subflow sequence number of 0, a
+    // Data-Level Length of 1"
     const checksum = level.dssChecksum ? this.checksum(dsn, 0, 0, 1) : -1;
     tx.mapping(dsn, level.localIdsn, 0, 1, checksum);
     return this.#bare(TCP_ACK, nxt, now);
@@ -314,6 +316,10 @@ export class Output {
     }
     this.#header(TCP_ACK, from, now);
     if (flags !== 0) {
+      // RFC 8684 §3.3.1: "The mapping provided by a Data Sequence Mapping MUST apply to some or all of the subflow sequence space in the TCP segment
+      // that carries the option"
+      // RFC 8684 §3.7: "A sender MUST include a DSS option with Data Sequence Mapping in every segment until one of the sent segments has been
+      // acknowledged with a DSS option containing a Data ACK"
       tx.mapping(mapping.dsn, level.localIdsn, mapping.ssn, mapping.length, mapping.checksum);
     }
     const payload = segment - plan.size;

@@ -3,7 +3,7 @@
 import type { Micros } from "../plugin.ts";
 import type { Delivery } from "./heard.ts";
 
-/** What one decision sent under one DSS mapping (RFC 8684 §3.3.1); a retransmission repeats it unchanged. */
+/** What one decision sent under one DSS mapping. RFC 8684 §3.3.1: "A sender MUST NOT change this mapping after it has been declared": what goes again has it whole. */
 export interface Mapping {
   /** Data offset of its first byte. */
   readonly dsn: number;

@@ -48,6 +48,7 @@ export class ReceiveWindow {
   open(read: number, mss: number): void {
     const offer = this.#offer;
     const edge = read + offer;
+    // RFC 8684 §3.3.4: "a receiver MUST NOT shrink the right edge of the receive window"
     if (edge - this.#edge >= Math.min(offer / 2, 2 * mss)) this.#edge = edge;
   }
 

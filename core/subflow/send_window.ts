@@ -40,6 +40,7 @@ export class SendWindow {
 
   /** Takes the window of an acceptable segment unless an older one brings it (RFC 9293 §3.10.7.4, fifth). */
   update(seq: number, ack: number, window: number): void {
+    // RFC 8684 §3.3.5: "The sender MUST also remember the receive windows advertised by each subflow."
     if (this.#wl1 > seq || (this.#wl1 === seq && this.#wl2 > ack)) return;
     this.#size = window;
     if (window > this.#most) this.#most = window;

@@ -973,6 +973,7 @@ export class Sender {
     this.#witness?.timedOut(rtt.timeouts, rtt.rto, now);
     // RFC 9293 §3.8.6: who takes the window back is not to be given up for that.
     const answered = this.window.size === 0 && now - this.#lastHeard < UNANSWERED;
+    // RFC 8684 §3.3.6: "The sender will declare the subflow failed after a predefined upper bound on retransmissions is reached"
     if (rtt.timeouts > MAX_TIMEOUTS && !(patient && answered)) return null;
     // RFC 5682 §2.1, §3.1, step 1: not while an earlier recovery is under way, but for timeouts of the same segment.
     const { kind } = this.#recovery;

@@ -118,6 +118,7 @@ export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   mtuProbing: "blackhole",
   notSentLowWater: Infinity,
   receiveBuffer: Object.freeze({ first: FIRST_RECEIVE_BUFFER, most: MOST_BUFFER }),
+  // RFC 8684 §3.3.5: "The send buffer MUST, at a minimum, be as big as the receive buffer"
   sendBuffer: Object.freeze({ first: FIRST_SEND_BUFFER, most: MOST_BUFFER }),
 });
 

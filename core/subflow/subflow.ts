@@ -715,6 +715,8 @@ export class Subflow implements SubflowView {
     }
     this.output.thirdAck(handshake, sender.board.nxt, now);
     if (!this.join) return OUTCOME_JOINED | OUTCOME_WORK;
+    // RFC 8684 §3.2: "receipt of this packet MUST trigger a regular TCP ACK in response, and the packet MUST be retransmitted if this
+    // ACK is not received"
     // Until the fourth ACK a join carries no data, and its third ACK is repeated (RFC 8684 §3.2).
     this.#deadlines.set(TIMER_THIRD_ACK, now + sender.rtt.base);
     return OUTCOME_WORK;
@@ -778,6 +780,11 @@ export class Subflow implements SubflowView {
   #acknowledge(ack: number, size: number, now: Micros): Outcome {
     const { sender } = this;
     const { board, window } = sender;
+    // RFC 8684 §3: "an MPTCP implementation receiving a duplicate ACK that contains an MPTCP option MUST NOT treat it as a signal of
+    // congestion"
+    // RFC 8684 §3.4.1: "an MPTCP implementation MUST NOT treat duplicate ACKs with any MPTCP option, with the exception of the DSS
+    // option, as indications of congestion"
+    // RFC 8684 §4: "(with the exception of the DSS option) MUST NOT be treated as a signal of congestion"
     // RFC 5681 §2. One that came to carry another MPTCP option than DSS tells no loss.
     const duplicate = ack === board.una && rx.length === 0 && (rx.flags & TCP_FIN) === 0 &&
       size === window.size && !board.empty && (this.output.sackPermitted || rx.onlyDss);
@@ -800,6 +807,7 @@ export class Subflow implements SubflowView {
    * (Sixth, the urgent bit: RFC 8684 §3.3.2 has no urgent data; the bytes are taken in line.)
    */
   text(): number {
+    // RFC 8684 §3.3.1: "if Urgent data is received on a subflow, it SHOULD be mapped to the data sequence space and delivered to the application"
     const room = this.#edge - this.#seq;
     if (rx.length > room && rx.length > 0) {
       rx.trim(room);
@@ -1177,6 +1185,7 @@ export class Subflow implements SubflowView {
       this.reset(reason, now);
       return true;
     }
+    // RFC 8684 §3.4.2: "A subflow that is still functioning MUST be closed with a FIN exchange as in regular TCP"
     if (byFin) this.finish(now);
     else this.#drains = true;
     this.#deadlines.set(TIMER_END, now + LEAVE_LENGTH);
@@ -1218,6 +1227,7 @@ export class Subflow implements SubflowView {
   #sayReset(reason: number, now: Micros, transient: boolean): void {
     const draft = tx.begin();
     const mptcp = this.#level.mappingFlags !== 0;
+    // RFC 8684 §3.6: "the TCP RST packet MAY include the MP_TCPRST option"
     if (mptcp) draft.tcpRst(reason, transient);
     // Only the number that the peer itself expects resets (RFC 5961 §3.2).
     const seq = this.outOfReach ? this.trust.vouched : this.sender.board.nxt;

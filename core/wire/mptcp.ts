@@ -135,6 +135,10 @@ export function readMpCapable(at: number): MpCapable {
  * had not come. A SYN proposes the highest version of its sender; what answers it has the one that is spoken: 1.
  */
 export function isUnderstood({ version, flags }: MpCapable, proposal: boolean): boolean {
+  // RFC 8684 §3.1: "which MUST be equal to or lower than the version number indicated in the initial MP_CAPABLE"
+  // RFC 8684 §3.1: "If receiving a message with the 'B' flag set to 1 and this is not understood, then the MP_CAPABLE in this SYN MUST
+  // be silently ignored"
+  // RFC 8684 §3.1: "If flag bits 'D' through 'H' are all 0, the MP_CAPABLE option MUST be treated as invalid and ignored"
   return (proposal ? version >= 1 : version === 1) && (flags & CAPABLE_HMAC_SHA256) !== 0 &&
     (flags & CAPABLE_EXTENSIBILITY) === 0;
 }
@@ -258,6 +262,7 @@ export function writeMpCapable(
   if (receiver !== undefined) length += 8;
   if (dataLength !== undefined) length += 2;
   if (checksum !== undefined) length += 2;
+  // RFC 8684 §3.1: "the sender of the MP_CAPABLE option SHOULD signal the highest version number it supports"
   begin(length, MP_CAPABLE, 1);
   u8[end++] = flags;
   if (sender !== undefined) putKey(sender);
@@ -288,6 +293,7 @@ export function writeJoinSyn(
   token: number,
   nonce: number,
 ): void {
+  // RFC 8684 §3.2: "includes 4 bits of flags, 3 of which are currently reserved and MUST be set to 0 by the sender"
   begin(12, MP_JOIN, backup ? 1 : 0);
   u8[end++] = addressId;
   put32(token);
@@ -311,6 +317,7 @@ export function writeJoinSynAck(
 
 /** Writes the MP_JOIN of the third ACK; `hmac` has 20 octets. */
 export function writeJoinAck(hmac: Uint8Array): void {
+  // RFC 8684 §3.2: "The reserved bits in this option MUST be set to 0 by the sender."
   begin(24, MP_JOIN, 0);
   u8[end++] = 0;
   putBytes(hmac);
@@ -325,6 +332,7 @@ export function writeAddAddr(
   hmac: Uint8Array,
 ): void {
   const length = 4 + address.length + (port > 0 ? 2 : 0) + hmac.length;
+  // RFC 8684 §3.4.1: "The other bits are currently unassigned; they MUST be set to 0 by a sender and MUST be ignored by the receiver."
   begin(length, ADD_ADDR, hmac.length === 0 ? 1 : 0);
   u8[end++] = addressId;
   putBytes(address);
@@ -364,6 +372,7 @@ export function writeFastclose(key: Key): void {
 
 /** Writes MP_TCPRST; `transient` is the T flag: the path may be tried again. */
 export function writeTcpRst(reason: number, transient: boolean): void {
+  // RFC 8684 §3.6: "An implementation of this specification MUST set these flags to 0, and a receiver MUST ignore them."
   begin(4, MP_TCPRST, transient ? 1 : 0);
   u8[end++] = reason;
   commitOptions();

@@ -47,6 +47,7 @@ export interface InitialDsn {
 
 /** Upper 32 bits of `initial` + `offset`. */
 function highWord(offset: number, initial: InitialDsn): number {
+  // RFC 8684 §3.3.1: "Data sequence numbers are always 64-bit quantities and MUST be maintained as such in implementations."
   const wraps = Math.floor(offset / WORD);
   const low = initial.low + (offset - wraps * WORD);
   return (initial.high + wraps + (low >= WORD ? 1 : 0)) | 0;
@@ -63,6 +64,11 @@ function expand(
   initial: InitialDsn,
   near: number,
 ): number {
+  // RFC 8684 §3.3.1: "An implementation MUST be able to receive and process both 64-bit and 32-bit sequence number values"
+  // RFC 8684 §3.3.1: "Implementations MUST accept a 32-bit DSN and implicitly promote it to a 64-bit quantity"
+  // RFC 8684 §3.3.1: "A sanity check MUST be implemented to ensure that a wrap occurs at an expected time … and is not triggered by out-of-order
+  // packets"
+  // RFC 8684 §3.3.2: "an implementation can choose whether to send a 32-bit or 64-bit Data ACK, and an implementation MUST accept either"
   const offset = fromWire(i32[low]!, initial.low, near);
   return eight && i32[high]! !== highWord(offset, initial) ? NaN : offset;
 }

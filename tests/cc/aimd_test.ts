@@ -29,6 +29,7 @@ describe("aimd", () => {
     assertEquals(flow.cwnd, 6 * MSS);
   });
 
+  // Draft CC-5.
   it("grows by one segment per window of acknowledged bytes (RFC 5681 §3.1)", () => {
     const flow = new TestConnection(reno(), [[10, 50]]).subflows[0]!;
     for (let i = 0; i < 9; i++) ack(flow, MSS);

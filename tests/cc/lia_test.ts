@@ -39,6 +39,7 @@ const VECTORS: readonly (readonly [flows: Flows, scaled: number, thresholds: num
 
 describe("linkedAlpha", () => {
   for (const [flows, scaled, thresholds] of VECTORS) {
+    // Draft CC-4, CC-6, CC-8: its vectors.
     it(`is ${scaled} / 4096 for ${JSON.stringify(flows)}`, () => {
       const alpha = linkedAlpha(segments(flows));
       assertEquals(alpha.scaled, scaled);
@@ -60,6 +61,7 @@ describe("linkedAlpha", () => {
     }
   });
 
+  // Draft CC-3, CC-6.
   it("agrees with the float form within 1 %", () => {
     const flow = fc.record({
       window: fc.integer({ min: 1, max: 2000 }),
@@ -77,6 +79,7 @@ describe("linkedAlpha", () => {
     }));
   });
 
+  // Draft CC-3, CC-8.
   it("is what integers of any size give, bit by bit", () => {
     // Numbers of all sizes, not most of them large; the largest are what the document of linkedAlpha says.
     const sized = (bits: number) =>
@@ -136,6 +139,7 @@ const GROWTH: readonly (readonly [name: string, flows: Flows, growth: number[]])
 
 describe("lia", () => {
   for (const [name, flows, growth] of GROWTH) {
+    // RFC 6356 §3: "Our proposed 'Linked Increases' algorithm MUST: For each ACK received on subflow i, increase cwnd_i by"
     it(`grows as vector ${name} says`, () => {
       growth.forEach((expected, i) => {
         const { subflows } = new TestConnection(lia(), flows);
@@ -170,6 +174,7 @@ describe("lia", () => {
     assertEquals(one.delivered, other.delivered);
   });
 
+  // RFC 6356 §3: "Our proposed 'Linked Increases' algorithm MUST: For each ACK received on subflow i, increase cwnd_i by"
   it("never grows faster than reno", () => {
     const flow = fc.tuple(fc.integer({ min: 2, max: 200 }), fc.integer({ min: 1, max: 1000 }));
     fc.assert(
@@ -186,6 +191,18 @@ describe("lia", () => {
     );
   });
 
+  // RFC 6356 §3: "In this case, the increase MUST be set to 1."
+  it("grows however small the share of an ACK is: what is less than a byte adds up", () => {
+    const { subflows } = new TestConnection(lia(), [[4000, 40], [4000, 40]]);
+    const flow = subflows[0]!;
+    const start = flow.cwnd;
+    // Each is worth less than half a byte.
+    assert(MSS * MSS / (2 * flow.cwnd) < 1);
+    for (let i = 0; i < 2 * 4 * 4000 && flow.cwnd === start; i++) ack(flow, MSS);
+    assertEquals(flow.cwnd, start + MSS);
+  });
+
+  // Draft CC-9.
   it("computes alpha once per round trip, and after a loss", () => {
     const connection = new TestConnection(lia(), [[10, 50], [10, 50]]);
     const [flow, other] = connection.subflows;
@@ -199,6 +216,7 @@ describe("lia", () => {
     assertEquals(flow!.cwnd, 12 * MSS);
   });
 
+  // Draft CC-9.
   it("takes ssthresh for the window of a subflow in recovery, and nothing of an idle one (RFC 6356 §3)", () => {
     const threshold = (change: (other: TestConnection["subflows"][number]) => void): number => {
       const { subflows } = new TestConnection(lia(), [[10, 50], [10, 50]]);

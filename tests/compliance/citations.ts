@@ -105,8 +105,11 @@ export function testOf(lines: readonly string[], line: number): TestName | null 
   let at = line - 1;
   if (COMMENT.test(lines[at] ?? "")) {
     while (at < lines.length && COMMENT.test(lines[at] ?? "")) at++;
-    // One of several, in a loop: its name is below the loop's head.
-    while (/^\s*(?:for|if) \(.*\{$/.test(lines[at] ?? "")) at++;
+    // One of several, in a loop: its name is below the loop's head, which may take several lines.
+    while (/^\s*for \(/.test(lines[at] ?? "")) {
+      while (at < lines.length && !(lines[at] ?? "").endsWith(") {")) at++;
+      at++;
+    }
     const below = testAt(lines, at);
     if (below !== null) return below;
   } else {

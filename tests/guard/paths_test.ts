@@ -52,6 +52,7 @@ describe("guardPathManager", () => {
     assertEquals(faults, ["threw in a callback of after", "refused a join with reason 256"]);
   });
 
+  // Draft ARC-9: the default takes over.
   it("replaces after 100 faults, and at once what cannot be made", () => {
     const faults: PluginFault[] = [];
     let calls = 0;
@@ -186,6 +187,7 @@ describe("facePaths", () => {
     assertEquals(toy.connection.context.locals.length, 2);
   });
 
+  // Draft ARC-1.
   it("shows path managers neither queues nor windows", () => {
     const toy = new ToyPaths(passive());
     Object.assign(toy.paths[0]!, { cwnd: 1, room: 1 });

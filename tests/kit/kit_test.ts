@@ -68,6 +68,7 @@ const BROKEN: readonly (readonly [plugin: Plugin, rule: string])[] = [
 
 describe("the plugin kit", () => {
   SOUND.forEach((plugin, i) => {
+    // Draft INT-1, SCH-5: whatever stands behind an interface passes the rules of its kind.
     describe(`finds ${plugin.name} (${i}) sound`, () => {
       for (const rule of conformance(plugin)) it(rule.name, rule.check);
     });

@@ -16,6 +16,7 @@ const defaults = { scheduler: minRtt(), pathManager: fullMesh(), congestionContr
 provideDefaults(defaults);
 
 describe("policies", () => {
+  // Draft CC-2, SCH-5.
   it("are those named, else the defaults", () => {
     assertEquals(completePolicies({}), defaults);
     const scheduler = roundRobin();

@@ -16,6 +16,7 @@ function tables(limits = {}): Addresses {
 }
 
 describe("Addresses", () => {
+  // RFC 8684 §3.4.1: "The Address ID MUST uniquely identify the address for the sender of the option"
   it("counts ids of further local addresses from 1", () => {
     const addresses = tables();
     assertEquals(addresses.addLocal(toyLocal("10.1.0.1", "cellular"))?.id, 1);
@@ -24,6 +25,8 @@ describe("Addresses", () => {
     assertEquals(addresses.locals.map(({ id }) => id), [0, 1, 2]);
   });
 
+  // RFC 8684 §3.4.1: "The Address ID MUST uniquely identify the address for the sender of the option"
+  // RFC 8684 §3.4.1: "the address MUST be the same as the address previously assigned to this Address ID"
   it("uses an id again only when all have been used", () => {
     const addresses = tables();
     for (let i = 1; i <= 255; i++) {
@@ -44,6 +47,7 @@ describe("Addresses", () => {
     assertEquals(addresses.announced(2, { address: "10.9.0.3", port: 0 }), "full");
   });
 
+  // RFC 8684 §3.4.1: "an implementation MAY discard incoming address advertisements at will"
   it("takes as many announced addresses as the limit allows", () => {
     const addresses = tables({ addAddrAccepted: 1 });
     assertEquals(addresses.announced(1, { address: "10.9.0.2", port: 0 }), "added");
@@ -64,6 +68,9 @@ describe("Addresses", () => {
     assertEquals(taken, 256);
   });
 
+  // RFC 8684 §3.9.1: "the destination port of a SYN containing an MP_JOIN option SHOULD be the same as the remote port of the first subflow in the
+  // connection"
+  // RFC 8684 §3.9.1: "an MPTCP implementation SHOULD use the same ports as the ports that are already in use"
   it("takes the first subflow's port where none was announced (RFC 8684 §3.9.1)", () => {
     const addresses = tables();
     addresses.announced(1, { address: "10.9.0.2", port: 0 });
@@ -72,6 +79,15 @@ describe("Addresses", () => {
     assertEquals(addresses.remote(1)?.port, 8080);
   });
 
+  // RFC 8684 §3.4.1: "an implementation MAY choose to cache these address advertisements even if they are not currently relevant"
+  it("keeps an address of a family that this host has not, for the day that it has", () => {
+    const addresses = tables();
+    assertEquals(addresses.locals.every(({ family }) => family === 4), true);
+    assertEquals(addresses.announced(1, { address: "2001:db8::1", port: 0 }), "added");
+    assertEquals(addresses.remote(1)?.family, 6);
+  });
+
+  // RFC 8684 §3.2: "A host MUST store the mappings between Address IDs and addresses both for itself and the remote host."
   it("keeps the address of an id (RFC 8684 §3.4.1)", () => {
     const addresses = tables();
     addresses.announced(1, { address: "10.9.0.2", port: 0 });
@@ -83,6 +99,8 @@ describe("Addresses", () => {
     assertEquals(tables().announced(5, { address: "10.9.0.1", port: 80 }), "known");
   });
 
+  // RFC 8684 §3.2: "A host MUST store the mappings between Address IDs and addresses both for itself and the remote host."
+  // RFC 8684 §3.4.1: "All Address IDs learned via either MP_JOIN or ADD_ADDR SHOULD be stored by the receiver in a data structure"
   it("learns an address from a join, also behind a translator (PM-2)", () => {
     const addresses = tables();
     const { address, added } = addresses.joined(4, { address: "203.0.113.9", port: 61234 });
@@ -226,6 +244,8 @@ describe("Announcer", () => {
     return { sent, announcer };
   }
 
+  // RFC 8684 §3.4.2: "Even if an address is not in use by an MPTCP connection, if it has been previously announced, an implementation SHOULD
+  // announce its removal."
   it("tells the peer of a withdrawal only when it may know of the address", () => {
     const sent = new Sent();
     const announcer = sent.announcer = new Announcer(sent);
@@ -275,6 +295,7 @@ describe("Announcer", () => {
     ]);
   });
 
+  // RFC 8684 §3.4.1: "A host wishing to replace an existing Address ID MUST first remove the existing one (Section 3.4.2)."
   it("announces an id anew only some time after its withdrawal", () => {
     const { sent, announcer } = announced([1]);
     announcer.withdraw(1);

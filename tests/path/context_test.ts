@@ -218,6 +218,7 @@ describe("ConnectionPaths", () => {
     assertEquals(toy.log, []);
   });
 
+  // Draft ARC-2, message 1.
   it("takes the full set each time: opens what is new, closes what is missing (PM-4)", () => {
     const { toy, context, seen } = observed({ locals: [CELLULAR] });
     toy.connection.start();
@@ -235,6 +236,7 @@ describe("ConnectionPaths", () => {
     assertEquals(context.paths.map((view) => view.path), [2]);
   });
 
+  // Draft ARC-2, messages 2 and 3.
   it("answers the endpoints of an index with local port 0 (PM-5)", () => {
     const { toy, context } = observed({ locals: [CELLULAR] });
     const spec = { local: context.locals[1]!, remote: context.remotes[0]! };
@@ -274,6 +276,9 @@ describe("ConnectionPaths", () => {
     assertEquals(seen, ["start"]);
   });
 
+  // RFC 8684 §3.4.1: "SHOULD NOT perform further connection attempts to this address/port combination for this connection"
+  // RFC 8684 §3.9.3: "if an MP_JOIN fails, it SHOULD NOT attempt to connect to the same IP address and port during the lifetime of the connection,
+  // unless the other host refreshes the information with another ADD_ADDR option"
   it("joins a pair that failed again only when the peer announces it anew (RFC 8684 §3.9.3)", () => {
     const { toy, context, seen } = observed({ unreachable: ["10.9.0.2"] });
     toy.connection.start();
@@ -340,6 +345,10 @@ describe("ConnectionPaths", () => {
     }
   });
 
+  // RFC 8684 §3.6: "The host MAY use this information to decide, for example, whether it tries to re-establish the subflow immediately, later, or
+  // never."
+  // RFC 8684 §3.6: "If the error condition is considered to be Permanent, the receiver of the RST segment SHOULD NOT try to re-establish a subflow
+  // for this connection over this path"
   it("opens nothing again that an MP_TCPRST without the T flag has ended, not even when it is announced anew (RFC 8684 §3.6)", () => {
     for (const transient of [false, true]) {
       for (const path of [1, 2]) {
@@ -379,6 +388,7 @@ describe("ConnectionPaths", () => {
     assertEquals(toy.log.slice(before), ["open 2 10.1.0.1>10.9.0.1", "echo 0"]);
   });
 
+  // RFC 8684 §3.1: "the receiver MUST NOT try to open any additional subflows toward this address and port"
   it("joins no address that the peer does not want joined (C flag)", () => {
     const { toy, context } = observed({ deny: true, locals: [CELLULAR] });
     toy.connection.start();
@@ -419,6 +429,7 @@ describe("ConnectionPaths", () => {
     assertThrows(() => context.announce(context.remotes[0]!), RangeError, "not one of locals");
   });
 
+  // RFC 8684 §3.4.2: "A host MAY also choose to announce that a valid IP address should not be used any longer"
   it("ends the paths over an address that it takes back, as the peer does", () => {
     const { toy, context } = observed({ role: "server", locals: [CELLULAR] });
     toy.connection.start();
@@ -432,6 +443,7 @@ describe("ConnectionPaths", () => {
     assertEquals(context.paths.map(({ path }) => path), [1]);
   });
 
+  // RFC 8684 §3.4.2: "the affected host SHOULD announce this situation so that the peer can remove subflows related to this address"
   it("tells the peer of an address that is gone, and ends its paths (RFC 8684 §3.4.2)", () => {
     const { toy, context, seen } = observed({ locals: [CELLULAR, toyLocal("10.2.0.1", "wired")] });
     toy.connection.start();

@@ -23,6 +23,7 @@ describe("full_mesh", () => {
     ]);
   });
 
+  // RFC 8684 §3.4.1: "a host MAY advertise such addresses"
   it("has the server announce its addresses and open nothing", () => {
     const toy = new ToyPaths(fullMesh(), { role: "server", locals: [CELLULAR] });
     toy.connection.start();

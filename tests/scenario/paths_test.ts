@@ -30,6 +30,7 @@ function carried(t: Topology, name: string): number {
 }
 
 describe("two paths", () => {
+  // Draft CFG-1, SCH-2.
   it("add up: 8 MB in little more than both rates allow", () => {
     using t = new Topology({ paths: BOTH });
     const seconds = t.complete(t.connect({ bytes: 8e6 }), 10);

@@ -53,6 +53,7 @@ describe("checksum", () => {
     }));
   });
 
+  // Draft RQ-4.
   it("joins the sums of pieces at every split", () => {
     fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 40 }), (data) => {
       const at = scratch.put(data);
@@ -73,6 +74,7 @@ describe("checksum", () => {
     }));
   });
 
+  // Draft RQ-4: its vector.
   it("has the known sums of a1a2a3a4a5a6", () => {
     const at = scratch.put(new Uint8Array([0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6]));
     assertEquals(sum(at, 6), 0xeaed);

@@ -113,6 +113,7 @@ describe("a subflow's receiver", () => {
     assertEquals(shown(), "abCDefGH");
   });
 
+  // Draft RQ-3.
   it("stages bytes that no mapping covers until one comes", () => {
     assertEquals(segment(1, text("abcd")), SEGMENT_ADVANCED | SEGMENT_STAGED);
     assertEquals(record(RECEIVER_STAGED), 4);

@@ -103,6 +103,7 @@ function writeDss(at: usize): usize {
       at += 2;
     }
   }
+  // RFC 8684 §3.3: "The remaining reserved bits MUST be set to 0 by an implementation of this specification."
   // Kind 30, length, subtype 2, flags.
   store<u32>(start, 0x0020001e | <u32> (at - start) << 8 | flags << 24);
   return pad(at, start);
@@ -209,6 +210,7 @@ export function header_build(
     tcp + 12,
     <u32> tcpLength << 26 | (field(TX_FLAGS) & 255) << 16 | (field(TX_WINDOW) & 0xffff),
   );
+  // RFC 8684 §3.3.1: "a TCP subflow MUST NOT use the Urgent Pointer to interrupt an existing mapping"
   store<u32>(tcp, 0, 16); // checksum, urgent pointer
   if (checksumMode != CHECKSUM_NONE) {
     let sum = pseudoSum(addresses, addressBytes, TCP, length);

@@ -242,6 +242,8 @@ export function streamPlace(stream: Stream, offset: f64, from: usize, length: i3
       gapEnd = min(end, range.start);
       resume = range.end;
     }
+    // RFC 8684 §3.3.1: "an implementation SHOULD treat the first data that is received at a subflow for the data sequence space as the data that
+    // should be delivered to the application"
     if (gapEnd > cursor) {
       const part = <i32> (gapEnd - cursor);
       copyIn(stream, cursor, from + <usize> (cursor - start), part);

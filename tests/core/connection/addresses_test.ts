@@ -19,6 +19,7 @@ describe("ADD_ADDR, sent (RFC 8684 §3.4.1)", () => {
     return { d, peer, app };
   }
 
+  // Draft ARC-6: the path manager's option.
   it("goes out on an ACK of its own with a good HMAC, once the peer has both keys: only joins wait for a DSS", () => {
     const { d, peer } = announcing();
     peer.gets(". 1 ack 1 <add 1 10.0.1.1, TS, !dack, !dack8>");
@@ -61,6 +62,7 @@ describe("ADD_ADDR, sent (RFC 8684 §3.4.1)", () => {
     d.stack.free();
   });
 
+  // RFC 8684 §3.1: "new subflows MUST NOT be established … until a DSS option has been successfully received across the path"
   it("leaves the paths that a server asks for to wait for a DSS", () => {
     const d = new Dialogue({
       policies: {
@@ -180,6 +182,7 @@ describe("ADD_ADDR, received (RFC 8684 §3.4.1)", () => {
     d.stack.free();
   });
 
+  // RFC 8684 §3.4.1: "If a host receives an ADD_ADDR option for which it cannot validate the HMAC, it SHOULD silently ignore the option."
   it("with a wrong HMAC is dropped without a word", () => {
     const { d, peer, app } = client();
     peer.sends(". 1 ack 1 <add 3 10.0.1.2 bad>");
@@ -197,6 +200,20 @@ describe("ADD_ADDR, received (RFC 8684 §3.4.1)", () => {
     d.stack.free();
   });
 
+  // RFC 8684 §3.4.1: "If the port number is different, the receiving host SHOULD try to set up a new subflow to this new address/port combination."
+  it("of a known address with another port leads there, too", () => {
+    const { d, peer } = client();
+    peer.sends(". 1 ack 1 <add 3 10.0.1.2>");
+    peer.gets(". 1 ack 1 <echo 3 10.0.1.2>");
+    assertEquals(d.called(peer.session).remotePort, 80);
+    d.sent.length = 0;
+    peer.sends(". 1 ack 1 <add 3 10.0.1.2 port 8080>");
+    peer.gets(". 1 ack 1 <echo 3 10.0.1.2 port 8080>");
+    assertEquals(d.called(peer.session).remotePort, 8080);
+    d.stack.free();
+  });
+
+  // RFC 8684 §3.4.1: "a host MUST treat address advertisements as soft state, and it MAY choose to refresh advertisements periodically"
   it("that comes again is echoed again and opens nothing more", () => {
     const { d, peer, app } = client();
     peer.sends(". 1 ack 1 <add 3 10.0.1.2>");
@@ -210,6 +227,7 @@ describe("ADD_ADDR, received (RFC 8684 §3.4.1)", () => {
     d.stack.free();
   });
 
+  // RFC 8684 §3.4.1: "the address MUST be the same as the address previously assigned to this Address ID"
   it("under an id of another address is not taken", () => {
     const { d, peer } = client();
     peer.sends(". 1 ack 1 <add 3 10.0.1.2>");

@@ -2,7 +2,11 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { FIRST_RECEIVE_BUFFER, fixedBuffer } from "../../../core/subflow/settings.ts";
+import {
+  DEFAULT_SETTINGS,
+  FIRST_RECEIVE_BUFFER,
+  fixedBuffer,
+} from "../../../core/subflow/settings.ts";
 import { type App, Dialogue } from "../../support/dialogue.ts";
 import { join, joined } from "../../support/joins.ts";
 import type { Got, Peer } from "../../support/scripted_peer.ts";
@@ -250,6 +254,13 @@ describe("the send queue", () => {
   function fill(app: App): number {
     return app.write(400_000);
   }
+
+  // RFC 8684 §3.3.5: "The send buffer MUST, at a minimum, be as big as the receive buffer, to enable the sender to reach maximum throughput."
+  it("may become as large as the receive buffer, and begins no smaller", () => {
+    const { sendBuffer, receiveBuffer } = DEFAULT_SETTINGS;
+    assert(sendBuffer.most >= receiveBuffer.most);
+    assert(sendBuffer.first >= receiveBuffer.first);
+  });
 
   it("SBF-1: is twice the window, and grows with it", () => {
     using d = new Dialogue({ tcp: { sendBuffer: { first: 20_000, most: 200_000 } } });

@@ -6,6 +6,9 @@ import { joined } from "../../support/joins.ts";
 const NOTHING = { connections: 0, tokens: 0, flows: 0, timers: 0, handles: 0, pages: 0 };
 
 describe("DATA_FIN (RFC 8684 §3.3.3)", () => {
+  // RFC 8684 §3.3.3: "Once a DATA_FIN has been acknowledged, all remaining subflows MUST be closed with standard FIN exchanges."
+  // RFC 8684 §3.3.3: "Both hosts SHOULD send FINs on all subflows, as a courtesy"
+  // RFC 8684 §3.3.3: "a host MUST NOT close all functioning subflows unless it is safe to do so"
   it("takes an octet of data sequence space, and FINs follow when both are acknowledged (TRM-5, the safe variant)", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d);
@@ -159,6 +162,7 @@ describe("DATA_FIN (RFC 8684 §3.3.3)", () => {
     assertEquals(app.code, null);
   });
 
+  // Draft TRM-6.
   it("of both at once: CLOSING", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
@@ -181,6 +185,8 @@ describe("DATA_FIN (RFC 8684 §3.3.3)", () => {
 });
 
 describe("IMP-3: no FIN on the subflows while the connection's queue holds data", () => {
+  // RFC 8684 §3.3.3: "a host MUST NOT close all functioning subflows unless it is safe to do so"
+  // RFC 8684 §3.3.3: "Once a DATA_FIN has been acknowledged, all remaining subflows MUST be closed with standard FIN exchanges."
   it("close() with a full queue: all bytes arrive, then the DATA_FIN, then FINs", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 20e3 });
@@ -244,6 +250,8 @@ describe("a subflow's FIN while the connection goes on", () => {
 });
 
 describe("MP_FASTCLOSE (RFC 8684 §3.5)", () => {
+  // RFC 8684 §3.5: "If no TCP RST is received in response, Host A SHOULD send a TCP RST with the MP_FASTCLOSE option itself when it releases state
+  // in order to clear any remaining state at middleboxes."
   it("is sent by abort(), on a RST on every subflow", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d);

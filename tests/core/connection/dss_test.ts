@@ -11,6 +11,11 @@ const PEER_KEY = { high: 0x11121314, low: 516018 };
 
 describe("data sequence numbers of 4 and 8 octets (RFC 8684 §3.3)", () => {
   for (const short of [true, false]) {
+    // RFC 8684 §3.3.1: "an implementation MAY include just the lower 32 bits of the data sequence number"
+    // RFC 8684 §3.3.1: "An implementation MUST be able to receive and process both 64-bit and 32-bit sequence number values"
+    // RFC 8684 §3.3.2: "an implementation can choose whether to send a 32-bit or 64-bit Data ACK, and an implementation MUST accept either"
+    // RFC 8684 §3.3.1: "An implementation MUST send the full 64-bit data sequence number if it is transmitting at a sufficiently high rate that the
+    // 32-bit value could wrap"
     it(`ours of ${short ? 4 : 8}, over a wrap of the lower half`, () => {
       using d = new Dialogue({ ...NEAR_WRAP, experiments: { shortDss: short } });
       const { peer, app } = d.opened();
@@ -25,6 +30,9 @@ describe("data sequence numbers of 4 and 8 octets (RFC 8684 §3.3)", () => {
       }
     });
 
+    // RFC 8684 §3.3.1: "An implementation MUST be able to receive and process both 64-bit and 32-bit sequence number values"
+    // RFC 8684 §3.3.1: "Implementations MUST accept a 32-bit DSN and implicitly promote it to a 64-bit quantity"
+    // RFC 8684 §3.3.2: "If data is received with a 64-bit DSN, it MUST be acknowledged with a 64-bit Data ACK."
     it(`the peer's of ${short ? 4 : 8}, over a wrap of the lower half; DATA_ACKs are as long as they`, () => {
       using d = new Dialogue();
       const listener = d.listen();
@@ -77,6 +85,9 @@ describe("mappings (RFC 8684 §3.3.1)", () => {
     assertEquals(app.read(), 5000);
   });
 
+  // RFC 8684 §3.3.1: "even if a mapping does not exist from the subflow space to the data-level space, the data SHOULD still be ACKed at the
+  // subflow"
+  // RFC 8684 §3.3.1: "Implementations MAY hold onto such unmapped data for a short while"
   it("may come after their bytes", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
@@ -141,6 +152,8 @@ describe("mappings (RFC 8684 §3.3.1)", () => {
     assertEquals(d.counter("DuplicateData"), 1);
   });
 
+  // RFC 8684 §3.3.1: "even if a mapping does not exist from the subflow space to the data-level space, the data SHOULD still be ACKed at the
+  // subflow"
   it("RQ-1: a subflow acknowledges what is in order on it, whatever the data level thinks", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d);
@@ -196,6 +209,7 @@ describe("DSS checksums (RFC 8684 §3.3.1)", () => {
     assertEquals(app.read(), 300);
   });
 
+  // Draft RQ-3.
   it("of a mapping in several segments are checked when all of it is there, in whatever order", () => {
     using d = new Dialogue(summed);
     const { peer, app } = d.opened({ checksum: true });
@@ -222,6 +236,8 @@ describe("DSS checksums (RFC 8684 §3.3.1)", () => {
     assertEquals(app.read(), 300);
   });
 
+  // RFC 8684 §3.3: "If a checksum is not present when its use has been negotiated, the receiver MUST close the subflow with a RST"
+  // RFC 8684 §3.3: "this RST SHOULD be accompanied by an MP_TCPRST option"
   it("that are missing, though agreed, cost the subflow", () => {
     using d = new Dialogue(summed);
     const { first, app } = joined(d, { checksum: true });

@@ -95,6 +95,8 @@ describe("MP_CAPABLE, server (RFC 8684 §3.1)", () => {
     assertEquals([app.socket.fallback, app.socket.atEnd], [false, true]);
   });
 
+  // RFC 8684 §3.1: "if either host requires the use of checksums, checksums MUST be used"
+  // RFC 8684 §3.1: "checksums MUST be used in both directions, and the initiator will set A=1 in the ACK"
   it("asks for checksums when either side does", () => {
     for (const [ours, theirs] of [[true, false], [false, true], [false, false]] as const) {
       using d = new Dialogue({ experiments: { checksum: ours } });
@@ -112,6 +114,10 @@ describe("MP_CAPABLE, server (RFC 8684 §3.1)", () => {
     }
   });
 
+  // RFC 8684 §3.1: "If receiving a message with the 'B' flag set to 1 and this is not understood, then the MP_CAPABLE in this SYN MUST
+  // be silently ignored"
+  // RFC 8684 §3.1: "If flag bits 'D' through 'H' are all 0, the MP_CAPABLE option MUST be treated as invalid and ignored"
+  // RFC 8684 §3.1: "it MUST respond without an MP_CAPABLE option, thus forcing a fallback to regular TCP"
   it("takes a peer without HMAC-SHA256, of version 0, or with the B flag for plain TCP", () => {
     for (const option of ["mpc nohmac", "mpc v0", "raw 1e 04 01 41"]) {
       using d = new Dialogue();
@@ -123,6 +129,7 @@ describe("MP_CAPABLE, server (RFC 8684 §3.1)", () => {
     }
   });
 
+  // RFC 8684 §3.1: "which MUST be equal to or lower than the version number indicated in the initial MP_CAPABLE"
   it("answers a later version with its own (RFC 8684 §3.1)", () => {
     using d = new Dialogue();
     d.listen();
@@ -176,6 +183,7 @@ describe("MP_CAPABLE, server (RFC 8684 §3.1)", () => {
     }
   });
 
+  // RFC 8684 §3.1: "the host MUST stop using MPTCP and no longer include MPTCP options in future TCP packets"
   it("with a wrong key of ours in the third ACK is plain TCP", () => {
     using d = new Dialogue();
     const listener = d.listen();
@@ -189,6 +197,7 @@ describe("MP_CAPABLE, server (RFC 8684 §3.1)", () => {
 });
 
 describe("MP_CAPABLE, client (RFC 8684 §3.1)", () => {
+  // RFC 8684 §3.1: "If A does not immediately have data to send, it MUST include the MP_CAPABLE on the first ACK"
   it("sends keys on the third ACK and on the first data until a DSS comes", () => {
     using d = new Dialogue({ tcp: { tlp: false } });
     const app = d.connect();
@@ -259,6 +268,7 @@ describe("MP_CAPABLE, client (RFC 8684 §3.1)", () => {
     peer.gets("P. 1:101 <mpc keys len 100 csum>");
   });
 
+  // RFC 8684 §3.9.3: "a host SHOULD fall back to trying regular TCP SYNs after one or more failures of MPTCP SYNs for a connection"
   it("leaves the option out of the third SYN and of every other one from then on", () => {
     using d = new Dialogue();
     d.connect();
@@ -380,6 +390,7 @@ describe("a SYN that comes again without MP_CAPABLE (RFC 8684 §3.1)", () => {
     return { d, listener, peer };
   }
 
+  // RFC 8684 §3.1: "If a SYN does not contain an MP_CAPABLE option, the SYN/ACK MUST NOT contain one in response."
   it("is answered without, also when the answer has to go again", () => {
     const { d, listener, peer } = asked();
     d.untilSent();

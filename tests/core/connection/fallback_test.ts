@@ -29,6 +29,10 @@ describe("MT-1: fallback to plain TCP (RFC 8684 §3.7)", () => {
     assertEquals(app.code, null);
   });
 
+  // RFC 8684 §3.1: "it is assumed that the sender of the SYN/ACK is not multipath capable; thus, the MPTCP session MUST operate as a
+  // regular, single-path TCP session"
+  // RFC 8684 §3.7: "SHOULD fall back to regular TCP if either of the SYN messages does not have the MPTCP options"
+  // RFC 8684 §6: "If this is dropped, MPTCP SHOULD fall back to regular TCP."
   it("client: the server does not answer with MPTCP, or a middlebox takes it from the SYN or the SYN/ACK", () => {
     using d = new Dialogue();
     const { peer, app } = d.dialled({ mptcp: false });
@@ -44,6 +48,8 @@ describe("MT-1: fallback to plain TCP (RFC 8684 §3.7)", () => {
     assert(plain(peer.takeAll()));
   });
 
+  // RFC 8684 §3.1: "If the third packet (the ACK) does not contain the MP_CAPABLE option, then the session MUST fall back"
+  // RFC 8684 §3.1: "the host MUST stop using MPTCP and no longer include MPTCP options in future TCP packets"
   it("server: a middlebox takes the option from the SYN/ACK: the third ACK has none", () => {
     using d = new Dialogue();
     const listener = d.listen();
@@ -60,6 +66,7 @@ describe("MT-1: fallback to plain TCP (RFC 8684 §3.7)", () => {
     assertEquals(d.counter("MPCapableFallbackACK"), 1);
   });
 
+  // RFC 8684 §3.1: "If this option is not present, the connection SHOULD fall back to regular TCP, as documented in Section 3.7."
   it("server: a middlebox takes options from data only", () => {
     using d = new Dialogue();
     const listener = d.listen();
@@ -79,6 +86,7 @@ describe("MT-1: fallback to plain TCP (RFC 8684 §3.7)", () => {
     assertEquals(d.counter("MPCapableDataFallback"), 1);
   });
 
+  // RFC 8684 §3.1: "If this option is not present, the connection SHOULD fall back to regular TCP, as documented in Section 3.7."
   it("client: a middlebox takes options from data only", () => {
     using d = new Dialogue();
     const app = d.connect();
@@ -178,6 +186,8 @@ describe("MT-1: fallback to plain TCP (RFC 8684 §3.7)", () => {
     assertEquals(app.read(), 10);
   });
 
+  // RFC 8684 §3.2: "If the SYN/ACK as received at Host A does not have an MP_JOIN option, Host A MUST close the subflow with a TCP RST."
+  // RFC 8684 §3.2: "a SYN/ACK is received without the MP_JOIN option … then the subflow is unusable and Host A MUST close it with a RST"
   it("a join needs its options: a SYN/ACK without them is reset, and the connection stays what it is", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();

@@ -5,6 +5,8 @@ import { Dialogue } from "../../support/dialogue.ts";
 import { join, joined } from "../../support/joins.ts";
 
 describe("MP_JOIN, server (RFC 8684 §3.2)", () => {
+  // RFC 8684 §3.2: "the recipient SHOULD respond with a SYN/ACK also containing an MP_JOIN option containing a random number and a
+  // truncated (leftmost 64 bits) HMAC"
   it("EST-7: answers with its HMAC, takes the client's, and sends the fourth ACK", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
@@ -19,6 +21,13 @@ describe("MP_JOIN, server (RFC 8684 §3.2)", () => {
     assertEquals(d.counter("MPJoinAckRx"), 1);
   });
 
+  // RFC 8684 §3.2: "If Host B does not receive the expected HMAC or the MP_JOIN option is missing from the ACK, it MUST close the
+  // subflow with a TCP RST."
+  // RFC 8684 §3.2: "the sender SHOULD send an MP_TCPRST option (Section 3.6) on this RST packet with the reason code for an
+  // 'MPTCP-specific error'"
+  // RFC 8684 §3.6: "In order to let the receiving host know why a subflow is being closed or rejected, the TCP RST packet MAY include
+  // the MP_TCPRST option (Figure 15)."
+  // RFC 8684 §3.9.3: "Section 3.8 specifies that an incorrect handshake MUST lead to the subflow being closed with a RST."
   it("EST-7: resets when the HMAC is wrong, with MP_TCPRST, and the subflow never is", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
@@ -43,6 +52,8 @@ describe("MP_JOIN, server (RFC 8684 §3.2)", () => {
       ["a FIN", "F. 1 ack 1"],
     ] as const
   ) {
+    // RFC 8684 §3.2: "If Host B does not receive the expected HMAC or the MP_JOIN option is missing from the ACK, it MUST close the
+    // subflow with a TCP RST."
     it(`EST-7: resets when ${what} comes in place of the third ACK's HMAC, and takes nothing from it`, () => {
       using d = new Dialogue();
       const { peer, app } = d.opened();
@@ -59,6 +70,8 @@ describe("MP_JOIN, server (RFC 8684 §3.2)", () => {
     });
   }
 
+  // RFC 8684 §3.2: "receipt of this packet MUST trigger a regular TCP ACK in response, and the packet MUST be retransmitted if this ACK
+  // is not received"
   it("sends the fourth ACK again when the third comes again", () => {
     using d = new Dialogue();
     const { second } = joined(d);
@@ -101,6 +114,8 @@ describe("MP_JOIN, server (RFC 8684 §3.2)", () => {
     second.gets("R. <tcprst 1>");
   });
 
+  // RFC 8684 §3.2: "If the token received at Host B is unknown or local policy prohibits the acceptance of the new subflow, the
+  // recipient MUST respond with a TCP RST for the subflow"
   it("may be refused by the path manager, with its reason", () => {
     using d = new Dialogue({
       policies: {
@@ -131,6 +146,7 @@ describe("MP_JOIN, client (RFC 8684 §3.2)", () => {
     return { d, app, peer };
   }
 
+  // RFC 8684 §3.1: "new subflows MUST NOT be established … until a DSS option has been successfully received across the path"
   it("EST-7: begins only when a DSS has come", () => {
     const { d, peer } = dialling();
     d.silent();
@@ -142,6 +158,8 @@ describe("MP_JOIN, client (RFC 8684 §3.2)", () => {
     d.stack.free();
   });
 
+  // RFC 8684 §3.2: "receipt of this packet MUST trigger a regular TCP ACK in response, and the packet MUST be retransmitted if this ACK
+  // is not received"
   it("EST-7: sends the third ACK with its HMAC, repeats it, and carries no data before the fourth", () => {
     const { d, app, peer } = dialling();
     peer.sends(". 1 ack 1 <dack8 1>");
@@ -164,6 +182,11 @@ describe("MP_JOIN, client (RFC 8684 §3.2)", () => {
     d.stack.free();
   });
 
+  // RFC 8684 §3.2: "the HMAC returned to Host A does not match the one expected, Host A MUST close the subflow with a TCP RST"
+  // RFC 8684 §3.2: "the sender SHOULD send an MP_TCPRST option (Section 3.6) on this RST packet with the reason code for an
+  // 'MPTCP-specific error'"
+  // RFC 8684 §3.2: "If the SYN/ACK as received at Host A does not have an MP_JOIN option, Host A MUST close the subflow with a TCP RST."
+  // RFC 8684 §3.2: "a SYN/ACK is received without the MP_JOIN option … then the subflow is unusable and Host A MUST close it with a RST"
   it("EST-7: resets a SYN/ACK whose HMAC is wrong, or that has none", () => {
     for (const option of [["join synack id 0 bad"], [], ["mpc key"]]) {
       const { d, app, peer } = dialling();
@@ -216,6 +239,7 @@ describe("MP_JOIN, client (RFC 8684 §3.2)", () => {
     d.stack.free();
   });
 
+  // RFC 8684 §3.1: "the receiver MUST NOT try to open any additional subflows toward this address and port"
   it("does not open paths to the first address of a server that denies them (C flag)", () => {
     const d = new Dialogue({ policies: { pathManager: fullMesh() } });
     d.connect();
@@ -230,6 +254,7 @@ describe("MP_JOIN, client (RFC 8684 §3.2)", () => {
 });
 
 describe("MP_PRIO (RFC 8684 §3.3.8)", () => {
+  // RFC 8684 §3.3.8: "the data sender SHOULD adhere to these requests"
   it("of the peer moves data away from a subflow, and back", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d);
@@ -264,6 +289,7 @@ describe("MP_PRIO (RFC 8684 §3.3.8)", () => {
     assertEquals([...first.takeAll(), ...second.takeAll()].length, 1);
   });
 
+  // Draft ARC-6: the path manager asks, the transport sends.
   it("is sent when the path manager asks", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d);

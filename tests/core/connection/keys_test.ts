@@ -18,6 +18,12 @@ const hex = (bytes: Uint8Array): string =>
   [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
 describe("keys", () => {
+  // RFC 8684 §3.1: "Note that the key MUST be hashed in network byte order."
+  // RFC 8684 §3.1: "the token MUST be a truncated (most significant 32 bits) SHA-256 hash"
+  // RFC 8684 §3.1: "A different, 64-bit truncation (the least significant 64 bits) of the SHA-256 hash of the key MUST be used as the
+  // IDSN"
+  // RFC 8684 §3.1: "the 'least significant' bits MUST be the rightmost bits of the SHA-256 digest"
+  // RFC 8684 §3.1: "the IDSN of a host MUST be the least significant 64 bits of the SHA-256 hash of its key"
   it("give token and initial data sequence number (RFC 8684 §3.1)", () => {
     assertEquals(keyMaterial(A), {
       token: 0x66840dda,
@@ -67,6 +73,10 @@ describe("the keys of a connection (RFC 8684 §3.1)", () => {
     assertEquals(keys.own, A);
   });
 
+  // RFC 8684 §3.1: "A crypto algorithm MUST be specified."
+  // RFC 8684 §3.1: "MUST set bit 'H' to 1 and bits 'D' through 'G' to 0"
+  // RFC 8684 §3.1: "if either host requires the use of checksums, checksums MUST be used"
+  // RFC 8684 §3.1: "It MUST be set to 0 for current implementations."
   it("offer HMAC-SHA256, and checksums where one side asks for them: not to ask again takes nothing back", () => {
     const quiet = new Keys(A, false);
     assertEquals([quiet.checksum, quiet.flags], [false, 0x01]);

@@ -19,6 +19,7 @@ const WAYS: readonly [string, (d: Dialogue, app: App) => void][] = [
 for (const family of [4, 6] as const) {
   for (const [how, leave] of WAYS) {
     describe(`a subflow that works, as ${how} (IPv${family})`, () => {
+      // RFC 8684 §3.4.2: "A subflow that is still functioning MUST be closed with a FIN exchange as in regular TCP"
       it("ends by a FIN exchange, with no RST", () => {
         using d = new Dialogue({ family });
         const { first, second, app } = joined(d);

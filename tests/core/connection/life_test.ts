@@ -77,6 +77,7 @@ function line(cells: readonly string[]): string {
 }
 
 describe("the state of the data level (RFC 8684 appendix D)", () => {
+  // Draft TRM-6.
   it("follows from the connection's life and the ends of both directions, in every case", () => {
     const rows = LIVES.flatMap(([life, lives]) =>
       OURS.map(([ours, end]) =>

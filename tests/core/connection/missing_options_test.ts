@@ -19,6 +19,7 @@ function served(d: Dialogue) {
 }
 
 describe("a path that takes MPTCP options away in one direction only (RFC 8684 §3.7)", () => {
+  // RFC 8684 §3.7: "before any additional subflows are added, the implementation MUST drop out of MPTCP mode and fall back to regular TCP"
   it("leads to plain TCP when data are acknowledged without a DATA_ACK", () => {
     using d = new Dialogue();
     const { peer, app } = served(d);
@@ -68,6 +69,7 @@ describe("a path that takes MPTCP options away in one direction only (RFC 8684 �
     assertEquals(d.counter("InfiniteMapRx"), 1);
   });
 
+  // RFC 8684 §3.3.2: "the Data ACK is present in segments only when the Data ACK value advances, and this behavior MUST be treated as valid"
   it("is not seen where a DATA_ACK gave way to SACK blocks", () => {
     using d = new Dialogue();
     const { peer, app } = served(d);

@@ -74,6 +74,10 @@ describe("the shared send queue (draft §3.5.2)", () => {
     second.takeAll();
   });
 
+  // RFC 8684 §3.3.6: "The sender MUST keep data in its send buffer as long as the data has not been acknowledged both (1) at the connection level
+  // and (2) on all subflows on which it has been sent"
+  // RFC 8684 §3.3.2: "An MPTCP sender MUST NOT free data from the send buffer until it has been acknowledged by both a Data ACK received on any
+  // subflow and at the subflow level by all subflows on which the data was sent"
   it("SQ-4: keeps one copy until it is DATA_ACKed and acknowledged on its subflow (RFC 8684 §3.3.6)", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d, { rtt: 1e3 });
@@ -164,6 +168,7 @@ describe("the packet scheduler (draft §3.5.3.2)", () => {
     assert(app.socket.unsent > 0);
   });
 
+  // Draft CC-1: those with room come first, then the choice among them.
   it("SCH-3: prefers the lowest round trip among those with room", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d, { rtt: 80e3 }, { rtt: 10e3 });
@@ -300,6 +305,7 @@ describe("IMP-2: what is contiguous on a subflow but not in the data", () => {
 });
 
 describe("backup paths (RFC 8684 §3.3.8)", () => {
+  // RFC 8684 §3.3.8: "SHOULD NOT be used to send data unless there are no usable subflows where B=0"
   it("carry nothing while another works, and everything when none does", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ rtt: 50e3 });

@@ -23,6 +23,7 @@ function withQueues(
 }
 
 describe("the queues of a connection", () => {
+  // Draft MT-2: one kind of queue at both levels.
   it("appends across pages, from any place of the source", () => {
     withQueues(({ send, pages }) => {
       const source = randomBytes(2 * PAGE + 100, 1);

@@ -16,6 +16,7 @@ function data({ seq, end, options }: Got): [number, number] {
 const withData = (segments: readonly Got[]): Got[] => segments.filter(({ seq, end }) => end > seq);
 
 describe("SQ-5, the event/action table (draft Table 3)", () => {
+  // RFC 8684 §4: "Implementations SHOULD NOT attempt to infer a data-level acknowledgment from the subflow ACKs."
   it("a: what is acknowledged on its subflow leaves the subflow's queue, and only that", () => {
     using d = new Dialogue();
     const { first, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
@@ -41,6 +42,7 @@ describe("SQ-5, the event/action table (draft Table 3)", () => {
     assertEquals(second.pending, false);
   });
 
+  // RFC 8684 §3.3.6: "a host MUST still retransmit the original data on the original subflow"
   it("c: after a timeout it goes on the best other subflow, and on its own as well", () => {
     using d = new Dialogue({ tcp: { tlp: false } });
     const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
@@ -260,6 +262,7 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
     assert(total <= 3 * MSS, `${total}`);
   });
 
+  // Draft SQ-7.
   it("makes mappings of its own, as long as its own segments", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3, mss: 600 });
@@ -272,6 +275,7 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
     assertEquals(app.socket.subflows.length, 1);
   });
 
+  // RFC 8684 §3.3.6: "a host MUST still retransmit the original data on the original subflow"
   it("reaches the peer although the copy on the first subflow arrives as well", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
@@ -289,6 +293,7 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
 });
 
 describe("break before make (RFC 8684 §3.3.3)", () => {
+  // Draft TRM-6.
   it("a connection without subflows waits for a join, and loses nothing", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();

@@ -108,6 +108,8 @@ describe("a path that was reset (RFC 8684 §3.6)", () => {
     }
   }
 
+  // RFC 8684 §3.9.3: "if an MP_JOIN fails, it SHOULD NOT attempt to connect to the same IP address and port during the lifetime of the connection,
+  // unless the other host refreshes the information with another ADD_ADDR option"
   it("while it was joined is left alone, until its address is announced anew (RFC 8684 §3.9.3)", () => {
     for (const option of ["", " <tcprst 1>", " <tcprst 3>", " <tcprst 4 transient>"]) {
       using d = new Dialogue(OPTIONS);

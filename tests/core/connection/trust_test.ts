@@ -41,6 +41,10 @@ function ended(app: { code: unknown; socket: { reason: unknown } }): unknown[] {
 }
 
 describe("bytes in order without a mapping, after MPTCP was proved", () => {
+  // RFC 8684 §3.7: "This RST SHOULD include the MP_TCPRST option (Section 3.6) with a 'Middlebox interference' reason code."
+  // RFC 8684 §3.3.1: "If a mapping for that subflow-level sequence space does not arrive within a receive window of data, that subflow SHOULD be
+  // treated as broken, closed with a RST"
+  // RFC 8684 §3.7: "the subflow SHOULD be treated as broken and closed with a RST, since no data can be delivered to the application layer"
   it("on a join cost it after a while; the others go on", () => {
     using d = new Dialogue();
     const { first, second, app } = provedTwice(d);
@@ -135,6 +139,7 @@ describe("bytes in order without a mapping, after MPTCP was proved", () => {
 });
 
 describe("data acknowledged without a DATA_ACK", () => {
+  // RFC 8684 §3.7: "the host MUST close the subflow with a RST, which SHOULD contain an MP_TCPRST option"
   it("on a join that has not proved itself reset it at once (RFC 8684 §3.7)", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d, { rtt: 50e3 }, { rtt: 10e3 });
@@ -402,6 +407,7 @@ describe("a DSS after the fallback", () => {
     return { peer, app };
   }
 
+  // RFC 8684 §3.7: "Once MPTCP falls back to regular TCP, it MUST NOT revert to MPTCP later in the connection."
   it("that maps bytes where plain TCP puts them changes nothing", () => {
     using d = new Dialogue();
     const { peer, app } = fallen(d);
@@ -466,6 +472,8 @@ describe("the end of the only subflow", () => {
     assertEquals([app.socket.atEnd, app.socket.fallback], [false, false]);
   });
 
+  // RFC 8684 §3.6: "the remaining octet is used to express a reason code for this subflow termination, from which a receiver MAY infer information
+  // about the usability of this path"
   it("by a RST that names a middlebox ends the connection at once, and says so", () => {
     using d = new Dialogue();
     const { peer, app } = proved(d);
@@ -517,6 +525,9 @@ describe("options that are not as agreed", () => {
     assertEquals(app.read(), 100);
   });
 
+  // RFC 8684 §3.3: "If a checksum is present but its use had not been negotiated in the MP_CAPABLE handshake, the receiver MUST close
+  // the subflow with a RST"
+  // RFC 8684 §3.3: "this RST SHOULD be accompanied by an MP_TCPRST option"
   it("a checksum that was not agreed on costs the subflow (RFC 8684 §3.3)", () => {
     using d = new Dialogue();
     const { first, second, app } = provedTwice(d);

@@ -214,6 +214,8 @@ describe("ICMP", () => {
 });
 
 describe("the order of look-ups", () => {
+  // RFC 8684 §3.2: "If the token received at Host B is unknown or local policy prohibits the acceptance of the new subflow, the
+  // recipient MUST respond with a TCP RST for the subflow"
   it("EST-6: a join with an unknown token never makes a connection, and is reset with MP_TCPRST (RFC 8684 §3.2)", () => {
     using d = new Dialogue();
     const listener = d.listen();
@@ -225,6 +227,8 @@ describe("the order of look-ups", () => {
     assertEquals([d.counter("MPJoinSynRx"), d.counter("MPJoinNoTokenFound")], [1, 1]);
   });
 
+  // RFC 8684 §3.2: "Demultiplexing subflow SYNs MUST be done using the token; this is unlike traditional TCP, where the destination port
+  // is used for demultiplexing SYN packets."
   it("EST-4: the token finds the connection, at another address and another port", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();

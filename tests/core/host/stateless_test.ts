@@ -479,6 +479,7 @@ describe("MPTCP through a cookie", () => {
     }
   });
 
+  // RFC 8684 §3.1: "If a SYN does not contain an MP_CAPABLE option, the SYN/ACK MUST NOT contain one in response."
   it("RFC 8684 §3.1: MUST NOT be offered to a SYN without it", () => {
     using d = careful();
     d.listen();
@@ -495,6 +496,8 @@ describe("MPTCP through a cookie", () => {
     third.gets("S. 0 ack 1 <!mpc>");
   });
 
+  // RFC 8684 §3.1: "if uniqueness is not met and there is no way to generate an alternative verifiable key, then the connection MUST
+  // fall back to using regular TCP"
   it("RFC 8684 §3.1: is not offered where the token is taken, and given up where it was taken meanwhile", () => {
     using d = careful();
     const listener = d.listen();

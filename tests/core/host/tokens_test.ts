@@ -25,6 +25,9 @@ describe("ARC-7: tokens", () => {
     assertEquals([tokens.find(7), tokens.size], [undefined, 0]);
   });
 
+  // RFC 8684 §3.1: "it MUST be unique for the sending host across all its current MPTCP connections"
+  // RFC 8684 §3.1: "an implementation SHOULD check its list of connection tokens to ensure that there is no collision before sending its
+  // key"
   it("are unique: a key whose token is taken is drawn again (RFC 8684 §3.1)", () => {
     const tokens = new Tokens();
     const { token } = keyMaterial(A);

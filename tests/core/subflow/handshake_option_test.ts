@@ -53,6 +53,8 @@ function mpCapable(handshake: Handshake, flags: number): unknown[] {
 }
 
 describe("the option of a first subflow's handshake (RFC 8684 §3.1)", () => {
+  // RFC 8684 §3.1: "the sender of the MP_CAPABLE option SHOULD signal the highest version number it supports"
+  // RFC 8684 §3.1: "it MUST include the MP_CAPABLE on the first ACK, but without the additional data parameters"
   it("has no key on the SYN, ours on the SYN/ACK, both on the third ACK", () => {
     assertEquals(mpCapable(new Handshake(capable(null)), TCP_SYN), [1, 0x81, null, null]);
     assertEquals(mpCapable(new Handshake(capable(PEER)), SYN_ACK), [1, 0x81, OWN, null]);

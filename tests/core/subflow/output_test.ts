@@ -147,6 +147,8 @@ describe("segments without data", () => {
     assertEquals(outlet.lines(), [". 1100 ack 5001 win 50000 <dack8 20001>"]);
   });
 
+  // RFC 8684 §3.3.3: "when the DATA_FIN is not attached to a TCP segment containing data, the DSS MUST have a subflow sequence number of 0, a
+  // Data-Level Length of 1"
   it("end the data at sequence offset 0, length 1 (RFC 8684 §3.3.3), with a checksum where agreed", () => {
     const { outlet, output, level } = new OutputParts();
     output.dataFin(501, 301, 0);
@@ -190,6 +192,10 @@ describe("segments without data", () => {
 });
 
 describe("data", () => {
+  // RFC 8684 §3.3.1: "The mapping provided by a Data Sequence Mapping MUST apply to some or all of the subflow sequence space in the TCP segment
+  // that carries the option"
+  // RFC 8684 §3.7: "A sender MUST include a DSS option with Data Sequence Mapping in every segment until one of the sent segments has been
+  // acknowledged with a DSS option containing a Data ACK"
   it("leave in segments of what the options leave, each under the whole mapping, PSH at the end", () => {
     const { outlet, output, mtu } = new OutputParts({ timestamps: true });
     assertEquals(mtu.payload, 1000 - 12 - 28);
@@ -204,6 +210,20 @@ describe("data", () => {
       `. 1961:2921 ${options}`,
       `P. 2921:3001 ${options}`,
     ]);
+  });
+
+  // RFC 8684 §3.3: "The remaining reserved bits MUST be set to 0 by an implementation of this specification."
+  // RFC 8684 §3.3.1: "a TCP subflow MUST NOT use the Urgent Pointer to interrupt an existing mapping"
+  it("have zeroes in the reserved bits of the DSS, no URG flag and no urgent pointer", () => {
+    const { outlet, output } = new OutputParts();
+    output.data(mapping(1, 1, 2000), 1, 2001, true, 0);
+    output.dataFin(2001, 2001, 0);
+    assertEquals(outlet.packets.length, 4);
+    for (const bytes of outlet.packets) {
+      // IPv4 and TCP have 20 octets each; there is no option before the DSS.
+      assertEquals([bytes[33]! & 0x20, bytes[38], bytes[39]], [0, 0, 0]);
+      assertEquals([bytes[40], bytes[42], bytes[43]! & 0xe0], [30, 0x20, 0]);
+    }
   });
 
   it("are the part that is asked for, from the place that the mapping gives it", () => {

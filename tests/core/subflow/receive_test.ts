@@ -108,6 +108,8 @@ describe("a super-segment", () => {
 });
 
 describe("the first copy of a byte", () => {
+  // RFC 8684 §3.3.1: "an implementation SHOULD treat the first data that is received at a subflow for the data sequence space as the data that
+  // should be delivered to the application"
   it("wins, whatever a repeat says", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ mptcp: false });

@@ -198,6 +198,11 @@ describe("loss recovery without SACK (RFC 5681 §3.2, RFC 6582)", () => {
     assertEquals(peer.takeAll().filter(({ end, seq }) => end > seq), []);
   });
 
+  // RFC 8684 §3: "receiving a duplicate ACK that contains an MPTCP option MUST NOT treat it as a signal of congestion"
+  // RFC 8684 §3.4.1: "MUST NOT treat duplicate ACKs with any MPTCP option, with the exception of the DSS option, as indications of
+  // congestion"
+  // RFC 8684 §4: "A duplicate ACK that includes any MPTCP signaling (with the exception of the DSS option) MUST NOT be treated as a
+  // signal of congestion."
   it("takes no ACK that carries another MPTCP option for a duplicate (RFC 8684 §3.4.1)", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ sack: false });
@@ -362,6 +367,7 @@ describe("the retransmission timer (RFC 6298)", () => {
     assertEquals(rtt.srtt, srtt);
   });
 
+  // RFC 8684 §3.3.6: "The sender will declare the subflow failed after a predefined upper bound on retransmissions is reached"
   it("gives up after 15 timeouts in a row", () => {
     using d = new Dialogue(TIMEOUT_ONLY);
     const { peer, app } = d.opened({ mptcp: false });

@@ -707,6 +707,7 @@ for (const role of ROLES) {
     }
 
     for (const state of [ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2]) {
+      // RFC 8684 §3.3.1: "if Urgent data is received on a subflow, it SHOULD be mapped to the data sequence space and delivered to the application"
       it(`${NAMES[state]}, sixth and seventh: data are taken, urgent ones in line, and acknowledged`, () => {
         using d = new Dialogue(PLAIN);
         const { peer, app, nxt } = reach(d, role, state);

@@ -294,6 +294,7 @@ describe("loss detection by SACK (RFC 6675)", () => {
     assertEquals(d.counter("TCPTimeouts"), 1);
   });
 
+  // RFC 8684 §3.3.1: "A sender MUST NOT change this mapping after it has been declared"
   it("RFC 6675 §5, RFC 8684 §3.3.1: on MPTCP a repeat has the mapping of the original", () => {
     using d = new Dialogue({ tcp: { lossDetection: "sack" } });
     const { peer, app } = d.opened();

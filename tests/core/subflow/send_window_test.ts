@@ -20,6 +20,7 @@ describe("send window", () => {
     assertEquals(largest.scaled(65535), 65535 * 16384);
   });
 
+  // RFC 8684 §3.3.5: "The sender MUST also remember the receive windows advertised by each subflow."
   it("is the newest segment's: of a later number, or of the same with no older ACK (RFC 9293 §3.10.7.4, SND.WL1 and SND.WL2)", () => {
     assertEquals(after([100, 50, 7000], [101, 40, 8000]).size, 8000);
     assertEquals(after([100, 50, 7000], [100, 51, 8000]).size, 8000);

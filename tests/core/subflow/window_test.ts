@@ -108,6 +108,8 @@ describe("the peer's window", () => {
     });
   }
 
+  // RFC 8684 §3.3.5: "MPTCP SHOULD take the largest of the most recent window sizes as the one to use in calculations"
+  // RFC 8684 §4: "a host SHOULD use the maximum value of those recently seen on the constituent subflows for the connection-level receive window"
   it("counts from the DATA_ACK, whichever subflow brings it (RFC 8684 §3.3.4)", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d, { scale: 0, win: 4000 });
@@ -134,6 +136,8 @@ describe("the peer's window", () => {
     assertEquals(subflow!.sender.window.size, 6000);
   });
 
+  // RFC 8684 §3.3.2: "an implementation MUST NOT use the RCV.WND field of a TCP segment at the connection level if it does not also carry a DSS
+  // option with a Data ACK field"
   it("DA-1: without a DATA_ACK tells the data level nothing (RFC 8684 §3.3.2)", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ scale: 0 });
@@ -188,6 +192,7 @@ describe("our window", () => {
     assertEquals(peer.takeAll().at(-1)!.win, 0);
   });
 
+  // RFC 8684 §3.3.4: "a receiver MUST NOT shrink the right edge of the receive window"
   it("never lets its right edge move back (RFC 9293 §3.8.6.2.2)", () => {
     using d = new Dialogue({ experiments: { receiveBuffer: 300001 } });
     const { peer, app } = d.opened();

@@ -149,6 +149,61 @@ describe("MPTCP options", () => {
     assertEquals(counts(L.TCP_ACK, 30, 20, 0x20, 0x05, ...nulls(16)), true);
   });
 
+  // RFC 8684 §3.2: "The MP_JOIN option on packets with the SYN flag set also includes 4 bits of flags, 3 of which are currently reserved and MUST be set
+  // to 0 by the sender."
+  // RFC 8684 §3.2: "The reserved bits in this option MUST be set to 0 by the sender."
+  // RFC 8684 §3.4.1: "The other bits are currently unassigned; they MUST be set to 0 by a sender"
+  // RFC 8684 §3.6: "An implementation of this specification MUST set these flags to 0"
+  it("have zeroes where bits are reserved", () => {
+    const hmac = new Uint8Array(20).fill(0xff);
+    const all = 0xffffffff;
+    const forms: [string, number, number, number, () => void][] = [
+      ["join syn", M.MP_JOIN, L.TCP_SYN, 0x0f, () => M.writeJoinSyn(true, 255, all, all)],
+      [
+        "join synack",
+        M.MP_JOIN,
+        L.TCP_SYN | L.TCP_ACK,
+        0x0f,
+        () => M.writeJoinSynAck(true, 255, hmac.subarray(0, 8), all),
+      ],
+      ["join ack", M.MP_JOIN, L.TCP_ACK, 0x0f, () => M.writeJoinAck(hmac)],
+      [
+        "add",
+        M.ADD_ADDR,
+        L.TCP_ACK,
+        0x0f,
+        () => M.writeAddAddr(255, hmac.subarray(0, 4), 65535, hmac.subarray(0, 8)),
+      ],
+      [
+        "echo",
+        M.ADD_ADDR,
+        L.TCP_ACK,
+        0x0f,
+        () => M.writeAddAddr(255, hmac.subarray(0, 4), 65535, new Uint8Array()),
+      ],
+      ["tcprst", M.MP_TCPRST, L.TCP_RST, 0x0f, () => M.writeTcpRst(255, true)],
+    ];
+    const low = forms.map(([, subtype, flags, mask, write]) => {
+      const at = carried(subtype, flags, write);
+      return u8[at + 2]! & mask;
+    });
+    // The B flag of joins, the E flag of an echo, the T flag of a RST, and nothing else.
+    assertEquals(low, [1, 1, 0, 0, 1, 1]);
+    const at = carried(M.MP_JOIN, L.TCP_ACK, () => M.writeJoinAck(hmac));
+    assertEquals(u8[at + 3], 0);
+  });
+
+  // RFC 8684 §3.4.1: "The other bits are currently unassigned; they … MUST be ignored by the receiver."
+  // RFC 8684 §3.6: "a receiver MUST ignore them"
+  it("are heeded whatever their reserved bits are", () => {
+    let at = carriedRaw(L.TCP_ACK, [30, 16, 0x3e, 7, 10, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8]);
+    const { echo, addressId, port } = M.readAddAddr(at(M.ADD_ADDR));
+    assertEquals([echo, addressId, port], [false, 7, 0]);
+    at = carriedRaw(L.TCP_RST, [30, 4, 0x8e, 3]);
+    assertEquals(M.readTcpRst(at(M.MP_TCPRST)), 3);
+    assertEquals(M.readTcpRstTransient(at(M.MP_TCPRST)), false);
+  });
+
   it("may stand together, and the first of each subtype counts", () => {
     const at = carriedRaw(L.TCP_ACK, [30, 3, 0x51, 30, 3, 0x50, 30, 4, 0x40, 7]);
     assertEquals(M.readMpPrio(at(M.MP_PRIO)), true);

@@ -52,6 +52,7 @@ describe("32-bit sequence numbers", () => {
 });
 
 describe("data sequence numbers", () => {
+  // RFC 8684 §3.3.1: "Data sequence numbers are always 64-bit quantities and MUST be maintained as such in implementations."
   it("are 64 bits on the wire and wrap there", () => {
     const initial = { high: 0xffffffff, low: 0xfffffff0 };
     assertEquals(dsnWords(0, initial), initial);
@@ -69,6 +70,9 @@ describe("data sequence numbers", () => {
     }));
   });
 
+  // RFC 8684 §3.3.1: "Implementations MUST accept a 32-bit DSN and implicitly promote it to a 64-bit quantity"
+  // RFC 8684 §3.3.1: "A sanity check MUST be implemented to ensure that a wrap occurs at an expected time … and is not triggered by out-of-order
+  // packets"
   it("expand from four octets to the nearest, over a wrap of the lower half too (RFC 8684 §3.3.1)", () => {
     fc.assert(fc.property(offset, idsn, near, (at, initial, away) => {
       assertEquals(received(dsnWords(at, initial), 0, initial, at + away), at);
