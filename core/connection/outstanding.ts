@@ -19,7 +19,7 @@ function needless(meta: MetaSocket, subflow: Subflow): number {
 }
 
 /**
- * `subflow`, which was stale, is answered again. RFC 8684 §3.6: "there is an excessive amount of data that needs to be transmitted over the terminated subflow
+ * `subflow`, which was stale, is answered again. RFC 8684 §3.6, "there is an excessive amount of data that needs to be transmitted over the terminated subflow
  * while having already been acknowledged over one or more other subflows", excessive being half of what the send buffer holds: it cannot be given back
  * before. Only who opened a path can open it again. True when it was reset.
  */
