@@ -352,7 +352,7 @@ export interface PathContext {
   use(paths: readonly PathIndex[]): void;
   /** Makes a path a backup or not, now (MP_PRIO) or when it is opened (B bit). */
   setBackup(path: PathIndex, backup: boolean): void;
-  /** Tells the peer one of `locals` (ADD_ADDR); idempotent. Its port is sent unless 0. */
+  /** Tells the peer one of `locals` (ADD_ADDR); idempotent. Its port is sent unless 0: it is then held for joins alone, where no application listens already. */
   announce(address: HostAddress): void;
   /**
    * Tells the peer that an address is used no longer, announced or known by a path that was opened from it (REMOVE_ADDR), and ends the paths over it, as

@@ -51,7 +51,7 @@ function capable(meta: MetaSocket, peer: Key | null): SynOption {
 
 /** A server looks at the MP_CAPABLE of a SYN in `rx`, before `accept` answers it (RFC 8684 §3.1). */
 export function judgeSyn(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  const option = capableOption(meta, true);
+  const option = capableOption(meta, "syn");
   if (option === null) {
     // RFC 8684 §3.1: "it MUST respond without an MP_CAPABLE option, thus forcing a fallback to regular TCP"
     subflow.learn(PLAIN);
@@ -65,7 +65,7 @@ export function judgeSyn(meta: MetaSocket, subflow: Subflow, now: Micros): void 
 
 /** A server makes up for the SYN of a handshake that kept nothing of it, by the third ACK in `rx`: only our own key that comes back tells of MPTCP. */
 export function judgeReturned(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  const option = capableOption(meta, false);
+  const option = capableOption(meta, "ack");
   if (option !== null && sameKey(option.receiverKey, meta.keys.own)) {
     meta.keys.heed(option.flags);
     return;
@@ -75,15 +75,23 @@ export function judgeReturned(meta: MetaSocket, subflow: Subflow, now: Micros): 
   startFallback(meta, subflow, now);
 }
 
+/** Segments of a handshake. The ACK may have data. */
+type HandshakePart = "syn" | "answer" | "ack";
+
+/** Whether an MP_CAPABLE of `length` belongs there: none, one or both keys (RFC 8684 §3.1). */
+function belongs(length: number, part: HandshakePart): boolean {
+  return part === "syn" ? length === 4 : part === "answer" ? length === 12 : length >= 20;
+}
+
 /** The MP_CAPABLE of the segment in `rx`; null where none came, or one that is to be ignored, or MPTCP is not spoken. */
 export function capableOption(
   { capable }: { readonly capable: boolean },
-  proposal: boolean,
+  part: HandshakePart,
 ): MpCapable | null {
   const at = rx.option(MP_CAPABLE);
   if (at === 0 || !capable) return null;
   const option = readMpCapable(at);
-  return isUnderstood(option, proposal) ? option : null;
+  return belongs(option.length, part) && isUnderstood(option, part === "syn") ? option : null;
 }
 
 /** Judges the segment in `rx` that ends a handshake; only where it returns true the subflow is admitted. */
@@ -127,6 +135,7 @@ function judgeJoinSynAck(
     return false;
   }
   meta.host.count("MPJoinSynAckRx");
+  if (subflow.remote.port !== meta.remoteEndpoint.port) meta.host.count("MPJoinPortSynAckRx");
   meta.accompanied();
   if (option.backup) meta.host.count("MPJoinSynAckBackupRx");
   subflow.setBackup("peer", option.backup);
@@ -152,6 +161,7 @@ function judgeJoinAck(meta: MetaSocket, subflow: Subflow, own: JoinOption, now: 
     return false;
   }
   meta.host.count("MPJoinAckRx");
+  if (subflow.local.port !== meta.localEndpoint.port) meta.host.count("MPJoinPortAckRx");
   if (!meta.paths.mayJoin()) {
     meta.host.count("MPJoinRejected");
     meta.reset(subflow, RST_PROHIBITED, now);
@@ -161,7 +171,7 @@ function judgeJoinAck(meta: MetaSocket, subflow: Subflow, own: JoinOption, now: 
 }
 
 function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
-  const option = capableOption(meta, false);
+  const option = capableOption(meta, "answer");
   if (option === null || option.senderKey === undefined) {
     // RFC 8684 §3.1: "it is assumed that the sender of the SYN/ACK is not multipath capable; thus, the MPTCP session MUST operate as a
     // regular, single-path TCP session"
@@ -187,7 +197,7 @@ function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
 function judgeThirdAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (!meta.host.mayOpen(meta)) return false;
   if (meta.fallback || !meta.capable) return true;
-  const option = capableOption(meta, false);
+  const option = capableOption(meta, "ack");
   if (
     option !== null && option.senderKey !== undefined && sameKey(option.receiverKey, meta.keys.own)
   ) {

@@ -89,6 +89,12 @@ export interface ConnectionHost extends SubflowHost {
   swallowed(address: string, timeout: Micros): void;
   /** One with it was answered with it. */
   passed(address: string): void;
+  /** `connection` has announced `address` with a port of its own: only joins are taken there. */
+  holdPort(connection: MetaSocket, address: HostAddress): void;
+  /** It has taken back the address of this id. */
+  releasePort(connection: MetaSocket, id: number): void;
+  /** It takes no joins any more. */
+  releasePorts(connection: MetaSocket): void;
   /** What it remembers of Fast Open. */
   readonly fastOpens: FastOpenMemory;
   /** Finds link and free local port for a path; null when there is none. */

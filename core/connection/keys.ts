@@ -91,11 +91,13 @@ export class Keys {
   #peerToken = 0;
   #peerIdsn: InitialDsn = { high: 0, low: 0 };
   #checksum: boolean;
+  readonly #denies: boolean;
   #denied = false;
 
-  /** @param own Our key. @param checksum We ask for DSS checksums. */
-  constructor(own: Key, checksum: boolean) {
+  /** @param own Our key. @param checksum We ask for DSS checksums. @param denies We take no joins to the address of the first subflow. */
+  constructor(own: Key, checksum: boolean, denies = false) {
     this.own = own;
+    this.#denies = denies;
     const { token, idsn } = keyMaterial(own);
     this.token = token;
     this.idsn = idsn;
@@ -132,7 +134,8 @@ export class Keys {
     // RFC 8684 §3.1: "A crypto algorithm MUST be specified."
     // RFC 8684 §3.1: "MUST set bit 'H' to 1 and bits 'D' through 'G' to 0"
     // RFC 8684 §3.1: "It MUST be set to 0 for current implementations."
-    return CAPABLE_HMAC_SHA256 | (this.#checksum ? CAPABLE_CHECKSUM : 0);
+    return CAPABLE_HMAC_SHA256 | (this.#checksum ? CAPABLE_CHECKSUM : 0) |
+      (this.#denies ? CAPABLE_DENY_JOIN : 0);
   }
 
   /** Takes over the CAPABLE_* bits of the peer's. */

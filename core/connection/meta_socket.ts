@@ -180,7 +180,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const sendBuffer = chosenBuffer(experiments.sendBuffer, tcp.sendBuffer);
     // The SYN says once for all what the largest window can be.
     this.receiveScale = windowScale(receiveBuffer.most);
-    this.keys = new Keys(key, mptcp.checksum);
+    this.keys = new Keys(key, mptcp.checksum, !mptcp.allowJoinInitialAddress);
     this.sendQueue = new SendQueue(host.wasm, sendBuffer);
     this.receiveQueue = new ReceiveQueue(host.wasm, receiveBuffer, host.memory.receive);
     this.#lowWater = tcp.notSentLowWater;

@@ -16,7 +16,13 @@ import type { SynOffer } from "../subflow/handshake.ts";
 import type { Outlet } from "../subflow/shared.ts";
 import { Subflow } from "../subflow/subflow.ts";
 import { parseAddress } from "../wire/ip.ts";
-import { type MpJoin, RST_PERFORMANCE, RST_RESOURCE, RST_UNSPECIFIED } from "../wire/mptcp.ts";
+import {
+  type MpJoin,
+  RST_PERFORMANCE,
+  RST_PROHIBITED,
+  RST_RESOURCE,
+  RST_UNSPECIFIED,
+} from "../wire/mptcp.ts";
 import { tx } from "../wire/segment.ts";
 import type { FlowPlan } from "./host.ts";
 import { addAddrHmac, joinHmac } from "./keys.ts";
@@ -114,11 +120,13 @@ export class PathTransportOf implements PathTransport {
 
   /** The connection has ended. */
   stop(): void {
+    this.#meta.host.releasePorts(this.#meta);
     this.#side?.stop();
   }
 
   /** It is plain TCP from now on: no path is opened any more. */
   settle(): void {
+    this.#meta.host.releasePorts(this.#meta);
     this.#side?.settle();
   }
 
@@ -247,6 +255,10 @@ export class PathTransportOf implements PathTransport {
 
   /** Why a join from `remote` to `local` is refused; null when it is not. */
   refuseJoin(addressId: number, remote: Endpoint, local: Endpoint): number | null {
+    const { localEndpoint, mptcp } = this.#meta;
+    const initial = local.address === localEndpoint.address && local.port === localEndpoint.port;
+    // RFC 8684 §3.1: "the sender of this option will not accept additional MPTCP subflows to the source address and port"
+    if (initial && !mptcp.allowJoinInitialAddress) return RST_PROHIBITED;
     return this.side.refuseJoin(addressId, remote, local);
   }
 
@@ -404,6 +416,14 @@ export class PathTransportOf implements PathTransport {
     subflow.owePrio();
     meta.subflowChanged(subflow, "priority");
     meta.dirty();
+  }
+
+  holdPort(address: HostAddress): void {
+    this.#meta.host.holdPort(this.#meta, address);
+  }
+
+  releasePort(id: number): void {
+    this.#meta.host.releasePort(this.#meta, id);
   }
 
   sendAddAddr(address: HostAddress, echo: boolean): boolean {

@@ -22,6 +22,8 @@ export interface MptcpSettings {
   /** Most subflows besides the first, and addresses taken from the peer's ADD_ADDR (core/path/limits.ts). */
   readonly subflows: number;
   readonly addAddrAccepted: number;
+  /** The peer may join at the address and port of the first subflow; false: the C flag of MP_CAPABLE (RFC 8684 §3.1). */
+  readonly allowJoinInitialAddress: boolean;
 }
 
 /** What holds where nothing else is chosen; as in Linux, but for `synRetriesBeforeFallback`, which is 2 there: connect() would take 7 s. */
@@ -35,4 +37,5 @@ export const DEFAULT_MPTCP: MptcpSettings = Object.freeze({
   addAddrTimeout: 120e6,
   subflows: DEFAULT_LIMITS.subflows,
   addAddrAccepted: DEFAULT_LIMITS.addAddrAccepted,
+  allowJoinInitialAddress: true,
 });

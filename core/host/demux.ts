@@ -21,7 +21,7 @@ import { segmentArrived } from "../connection/settle.ts";
 import type { Micros } from "../plugin.ts";
 import type { TimeWait } from "../subflow/time_wait.ts";
 import { formatAddress, isHostAddress } from "../wire/ip.ts";
-import { MP_JOIN, readMpJoin, RST_MPTCP, RST_RESOURCE } from "../wire/mptcp.ts";
+import { MP_JOIN, readMpJoin, RST_MPTCP, RST_PROHIBITED, RST_RESOURCE } from "../wire/mptcp.ts";
 import type { PacketIn } from "../wire/packet.ts";
 import { rx } from "../wire/segment.ts";
 import { judgeFastOpen } from "./fast_open.ts";
@@ -175,6 +175,7 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
       refuse(stack, RST_MPTCP);
       return;
     }
+    if (rx.destinationPort !== connection.localEndpoint.port) stack.count("MPJoinPortSynRx");
     // Its third ACK, with the key that a join is judged by, is still to come: the SYN will be sent again.
     if (!connection.joinable) return;
     if (!renewed && joinWantsCookie(connection)) {
@@ -192,7 +193,10 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
   }
   const listener = stack.listeners.find(local.view.address, rx.destinationPort);
   if (listener === undefined) {
-    refuse(stack, -1);
+    // Connections are begun where an application listens. Linux tells why it refuses others, too.
+    const joinsOnly = stack.joinPorts.has(local.view.address, rx.destinationPort);
+    if (joinsOnly) stack.count("MPCapableEndpAttempt");
+    refuse(stack, joinsOnly ? RST_PROHIBITED : -1);
     return;
   }
   if (listener.full) {

@@ -63,6 +63,7 @@ import { refuse } from "./replies.ts";
 import { Routes } from "./routes.ts";
 import { Callback, TimerQueue } from "./timers.ts";
 import { StackError } from "./stack_error.ts";
+import { JoinPorts } from "./join_ports.ts";
 import { JoinTable } from "./join_table.ts";
 import { Strays } from "./strays.ts";
 import { SynCookies } from "./syn_cookies.ts";
@@ -132,6 +133,8 @@ export class Stack implements ConnectionHost {
   /** Joins whose SYN/ACK was a cookie. */
   readonly joins = new JoinTable();
   readonly halfOpenJoins = new HalfOpenJoins();
+  /** Ports that take joins alone. */
+  readonly joinPorts = new JoinPorts();
   readonly #blackHoles = new BlackHoles();
   readonly memory: MemoryLimits;
   readonly experiments: Experiments;
@@ -198,7 +201,8 @@ export class Stack implements ConnectionHost {
     host_secret(this.wasm, isn.u32() | 0, isn.u32() | 0, isn.u32() | 0, isn.u32() | 0);
     host_limit(this.wasm, this.memory.host ?? DEFAULT_MEMORY);
     this.out.header = memory_alloc(256) + 16;
-    const taken = (port: number): boolean => this.listeners.find("", port) !== undefined;
+    const taken = (port: number): boolean =>
+      this.listeners.find("", port) !== undefined || this.joinPorts.has("", port);
     this.flows = new Flows(
       this.wasm,
       options.random("ports"),
@@ -432,6 +436,12 @@ export class Stack implements ConnectionHost {
     if (this.listeners.find(address, port) !== undefined) {
       throw new StackError("AddrInUse", `Cannot listen on port ${port} as another listener has it`);
     }
+    if (this.joinPorts.has(address, port)) {
+      throw new StackError(
+        "AddrInUse",
+        `Cannot listen on port ${port} as a connection has announced it for its paths`,
+      );
+    }
     const { backlog = DEFAULT_BACKLOG, observer, userTimeout } = options;
     const { tcp = this.tcp, mptcp = this.mptcp } = options;
     const choices = { userTimeout, tcp, mptcp };
@@ -508,6 +518,18 @@ export class Stack implements ConnectionHost {
 
   passed(address: string): void {
     this.#blackHoles.passed(address);
+  }
+
+  holdPort(connection: MetaSocket, { id, address, port }: HostAddress): void {
+    this.joinPorts.hold(connection, id, address, port);
+  }
+
+  releasePort(connection: MetaSocket, id: number): void {
+    this.joinPorts.release(connection, id);
+  }
+
+  releasePorts(connection: MetaSocket): void {
+    this.joinPorts.leave(connection);
   }
 
   pathMemory(local: string, remote: string): PathMemory {

@@ -61,11 +61,11 @@ export function answerSyn(
 ): void {
   const iss = begin(stack, local, tcp.dscp, false, now);
   const draft = tx.begin();
-  const option = capableOption({ capable: mptcp.enabled }, true);
+  const option = capableOption({ capable: mptcp.enabled }, "syn");
   if (option !== null) {
     stack.count("MPCapableSYNRX");
     const own = stack.cookies.mptcpKey(KEY, rx.seq, iss);
-    const keys = new Keys(own, mptcp.checksum);
+    const keys = new Keys(own, mptcp.checksum, !mptcp.allowJoinInitialAddress);
     keys.heed(option.flags);
     // RFC 8684 §3.1: there is no other key that could be verified.
     // RFC 8684 §3.1: "if uniqueness is not met and there is no way to generate an alternative verifiable key, then the connection MUST

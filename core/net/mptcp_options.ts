@@ -67,6 +67,14 @@ export interface MptcpOptions {
    * @default {8}
    */
   readonly addAddrAccepted?: number;
+  /**
+   * Whether the peer may open further paths to the address and port that the connection begins with. `false` tells it not to, and refuses them: for a host
+   * behind a load balancer or an address translator, where they would come to somebody else. Addresses that are announced can be joined all the same. As
+   * Linux's `net.mptcp.allow_join_initial_addr_port`.
+   *
+   * @default {true}
+   */
+  readonly allowJoinInitialAddress?: boolean;
 }
 
 const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
@@ -78,6 +86,7 @@ const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
   addAddrTimeout: true,
   subflows: true,
   addAddrAccepted: true,
+  allowJoinInitialAddress: true,
 };
 
 const MOST_PATHS = 8;
@@ -130,6 +139,9 @@ export function mptcpSettings(
     subflows: limit(verb, "subflows", options.subflows) ?? base.subflows,
     addAddrAccepted: limit(verb, "addAddrAccepted", options.addAddrAccepted) ??
       base.addAddrAccepted,
+    allowJoinInitialAddress:
+      flag(verb, "allowJoinInitialAddress", options.allowJoinInitialAddress) ??
+        base.allowJoinInitialAddress,
   };
 }
 

@@ -62,6 +62,10 @@ export interface PathTransport {
   close(path: PathIndex): void;
   /** Sends MP_PRIO. */
   setBackup(path: PathIndex, backup: boolean): void;
+  /** Joins come to `address` at its port, and nothing else shall: it is announced with it. */
+  holdPort(address: HostAddress): void;
+  /** They do no longer for the address of this id. */
+  releasePort(id: number): void;
   /** Sends an ADD_ADDR, or the echo of one; port 0 leaves the port out. False when nothing can carry it now. */
   sendAddAddr(address: HostAddress, echo: boolean): boolean;
   /** Sends a REMOVE_ADDR, on a path that does not use the addresses where there is one; false when nothing can carry it now. */
@@ -129,6 +133,7 @@ export class ConnectionPaths {
   /** What the path manager gets, and an application through `conn.paths`. */
   readonly context: PathContext;
   readonly #transport: PathTransport;
+  readonly #first: PathSpec;
   #limits: PathLimits;
   readonly #addresses: Addresses;
   readonly #announcer: Announcer;
@@ -157,6 +162,7 @@ export class ConnectionPaths {
     options: ConnectionPathsOptions,
   ) {
     this.#transport = transport;
+    this.#first = options.first;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#most = this.#limits.subflows;
     this.#addresses = new Addresses(options.first, this.#limits);
@@ -515,10 +521,14 @@ export class ConnectionPaths {
   #canOpen(path: PathIndex): boolean {
     const spec = this.#table.get(path);
     if (spec === undefined) return false;
-    // RFC 8684 §3.1: "the receiver MUST NOT try to open any additional subflows toward this address and port"
-    // C flag (RFC 8684 §3.1): no further subflow to the address of the first.
-    if (spec.remote.id === 0 && this.#transport.peerDeniesJoinToInitial) return false;
+    if (this.#transport.peerDeniesJoinToInitial && this.#isInitial(spec.remote)) return false;
     return (this.#uses.get(path)?.state ?? "idle") === "idle";
+  }
+
+  /** Whether `remote` is where the first subflow goes, by whatever id. RFC 8684 §3.1: "the receiver MUST NOT try to open any additional subflows toward this address and port" */
+  #isInitial({ id, address, port }: HostAddress): boolean {
+    const { remote } = this.#first;
+    return id === 0 || (address === remote.address && port === remote.port);
   }
 
   #route(remote: HostAddress): HostAddress | null {
@@ -568,6 +578,8 @@ export class ConnectionPaths {
     if (own === undefined || own.id !== address.id) {
       throw new RangeError(`Cannot announce ${address.address} as it is not one of locals`);
     }
+    if (address.port === 0) this.#transport.releasePort(address.id);
+    else if (!this.#settled) this.#transport.holdPort(address);
     // RFC 8684 §3.4.1: "a host MAY advertise such addresses"
     this.#announcer.announce(address);
   }
@@ -575,6 +587,7 @@ export class ConnectionPaths {
   /** The peer is told that an address is used no longer where it may know it, by an announcement or a join, and paths over it end. */
   #withdraw(id: number): void {
     const paths = this.#pathsOver((spec) => spec.local.id === id);
+    this.#transport.releasePort(id);
     if (!this.#announcer.withdraw(id, paths.length > 0)) return;
     // Else they would be opened again: whoever uses the address again says so.
     if (paths.length > 0 && this.#wanted !== null) {

@@ -109,8 +109,9 @@ export class Handshake {
 
   /**
    * Whether what is sent now by ourselves has `repeats` before it with MP_CAPABLE, and goes without. A path may drop what has that option, SYNs or SYN/ACKs;
-   * RFC 8684 §3.1, "it is up to local policy to decide how to respond". From then on they take turns, where Linux stays without: what was lost for another
-   * reason may still become MPTCP.
+   * what to do then RFC 8684 §3.1 leaves to local policy.
+   * RFC 8684 §3.1: "an implementation MAY choose to attempt sending MPTCP options more than one time before making
+   * this decision to operate as regular TCP". From then on they take turns, where Linux stays without: what was lost for another reason may still become MPTCP.
    */
   #goesPlain(repeats: number): boolean {
     return this.#sends > repeats && (this.#sends - repeats) % 2 === 1;

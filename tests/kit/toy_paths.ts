@@ -126,6 +126,10 @@ export class ToyPaths implements PathTransport {
     if (view) view.backup = backup;
   }
 
+  holdPort(): void {}
+
+  releasePort(): void {}
+
   sendAddAddr(address: HostAddress, echo: boolean): boolean {
     this.log.push(`${echo ? "echo" : "add"} ${address.id}`);
     if (echo || this.#options.silent) return true;

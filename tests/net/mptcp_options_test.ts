@@ -37,6 +37,11 @@ Deno.test("'mptcp' is checked: an option that is not there, a value that is none
       `as 'mptcp.closeTimeout' must be from 0 s to 32767 s: current value is "40000 s"`,
     ],
     [
+      { allowJoinInitialAddress: "no" },
+      TypeError,
+      `as 'mptcp.allowJoinInitialAddress' must be true or false: current value is "no"`,
+    ],
+    [
       { synRetriesBeforeFallback: 128 },
       RangeError,
       "as 'mptcp.synRetriesBeforeFallback' must be an integer from 0 to 127: current value is 128",
@@ -157,3 +162,26 @@ for (const side of ["client", "server"] as const) {
     assertEquals((net.server.counters["MPJoinRejected"] ?? 0) > 0, side === "server");
   });
 }
+
+Deno.test("'mptcp.allowJoinInitialAddress' of a listener: its address is not joined (C flag, RFC 8684 §3.1)", async () => {
+  for (const allowJoinInitialAddress of [true, false]) {
+    await using net = emulate({
+      paths: {
+        wifi: { rate: "20 Mbit/s", delay: "5 ms" },
+        lte: { rate: "20 Mbit/s", delay: "9 ms" },
+      },
+    });
+    using listener = net.server.listen({ port: 80, mptcp: { allowJoinInitialAddress } });
+    const [conn, peer] = await Promise.all([
+      net.client.connect({ hostname: "server", port: 80 }),
+      listener.accept(),
+    ]);
+    assertEquals(conn.paths.peerDeniesJoinToInitial, !allowJoinInitialAddress);
+    for (const [from, to] of [[conn, peer], [peer, conn]] as const) {
+      await from.write(new Uint8Array(50000));
+      const target = new Uint8Array(50000);
+      for (let got = 0; got < 50000;) got += (await to.read(target)) ?? 50000;
+    }
+    assertEquals(conn.info().subflows.length, allowJoinInitialAddress ? 2 : 1);
+  }
+});

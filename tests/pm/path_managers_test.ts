@@ -52,6 +52,20 @@ describe("full_mesh", () => {
     assertEquals(toy.log, ["open 2 10.1.0.1>10.9.0.1", "close 2", "remove 1"]);
   });
 
+  it("RFC 8684 §3.1: leaves out the first address where that is not to be joined (C flag), by whatever id it comes", () => {
+    const toy = new ToyPaths(fullMesh(), { locals: [CELLULAR], deny: true });
+    toy.connection.start();
+    toy.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
+    toy.connection.remoteAnnounced(3, { address: "10.9.0.1", port: 0 });
+    toy.join(7, { address: "10.9.0.1", port: 50000 }, "10.0.0.1");
+    toy.events.run(SECOND);
+    assertEquals(opened(toy), ["open 3 10.1.0.1>10.9.0.2", "open 4 10.0.0.1>10.9.0.2"]);
+    // The same address with another port is another one.
+    toy.connection.remoteAnnounced(4, { address: "10.9.0.1", port: 4444 });
+    assertEquals(opened(toy).slice(2).every((line) => line.endsWith(">10.9.0.1")), true);
+    assertEquals(opened(toy).length, 4);
+  });
+
   it("keeps what the peer opened", () => {
     const toy = new ToyPaths(fullMesh(), {});
     toy.connection.start();
@@ -97,6 +111,20 @@ describe("n_diff_ports", () => {
     toy.events.run(2 * SECOND);
     assertEquals(opened(toy), ["open 3 10.1.0.1>10.9.0.1", "open 4 10.1.0.1>10.9.0.1"]);
   });
+
+  for (const copies of [2, 3]) {
+    it(`RFC 8684 §3.1: opens ${copies} to what is announced where the first address is not to be joined (C flag)`, () => {
+      const toy = new ToyPaths(nDiffPorts({ subflows: copies }), { deny: true });
+      toy.connection.start();
+      assertEquals(opened(toy), []);
+      toy.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
+      toy.connection.remoteAnnounced(3, { address: "10.9.0.3", port: 0 });
+      toy.events.run(SECOND);
+      const lines = Array.from({ length: copies - 1 }, (_, i) => `open ${2 + i} 10.0.0.1>10.9.0.2`);
+      assertEquals(opened(toy), lines);
+      assertEquals(toy.log.filter((line) => line.startsWith("close")), []);
+    });
+  }
 
   it("has the server open nothing", () => {
     const toy = new ToyPaths(nDiffPorts(), { role: "server" });

@@ -73,6 +73,12 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
 
   passed(): void {}
 
+  holdPort(): void {}
+
+  releasePort(): void {}
+
+  releasePorts(): void {}
+
   readonly fastOpens: FastOpenMemory = {
     offer: () => null,
     learned: () => this.asked.push("learned"),

@@ -312,6 +312,11 @@ function relative(index: number, eight: boolean, initial: InitialDsn): number {
   return Number(BigInt.asIntN(64, wire - first));
 }
 
+/** The flags of an MP_CAPABLE that are not there always. */
+function flagsOf(flags: number): string {
+  return (flags & 0x80 ? " A" : "") + (flags & 0x20 ? " C" : "");
+}
+
 function readRare(flow: FlowNumbers): string[] {
   const { session } = flow;
   const words: string[] = [];
@@ -322,7 +327,7 @@ function readRare(flow: FlowNumbers): string[] {
     const keys = option.receiverKey !== undefined ? " keys" : option.senderKey ? " key" : "";
     const data = option.dataLength === undefined ? "" : ` len ${option.dataLength}`;
     const checksum = option.checksum === undefined ? "" : " csum";
-    words.push(`mpc${keys}${data}${checksum}${option.flags & 0x80 ? " A" : ""}`);
+    words.push(`mpc${keys}${data}${checksum}${flagsOf(option.flags)}`);
   }
   at = optionAt(MP_JOIN);
   if (at !== 0) words.push(readJoin(flow, at));

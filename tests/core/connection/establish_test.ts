@@ -421,8 +421,7 @@ describe("a SYN that comes again without MP_CAPABLE (RFC 8684 §3.1)", () => {
       peer.gets("S. 0 ack 1 <mpc key>");
       assertEquals(d.untilSent(), 2e6);
       peer.gets("S. 0 ack 1 <!mpc>");
-      // RFC 8684 §3.1, "It is possible that MPTCP and non-MPTCP SYNs could get reordered in the network. Therefore, the final state is inferred from the
-      // presence or absence of the MP_CAPABLE option in the third packet of the TCP handshake."
+      // RFC 8684 §3.1: "If this option is not present, the connection SHOULD fall back to regular TCP"
       peer.sends(mptcp ? ". 1 ack 1 <mpc keys>" : ". 1 ack 1");
       const app = d.accept(listener);
       assertEquals([app.socket.fallback, d.usage.tokens], [!mptcp, mptcp ? 1 : 0]);
