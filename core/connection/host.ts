@@ -21,6 +21,14 @@ export interface FlowPlan {
   readonly key: number;
 }
 
+/** The ends of a join to be: the local port is still to be found. */
+export interface FlowEnds {
+  /** Our address. */
+  readonly local: Pick<Endpoint, "address">;
+  /** The peer's end. */
+  readonly remote: Endpoint;
+}
+
 /** Where the numbers of a flow begin. Both follow from its ends and a secret, so that a flow of the same ends goes on above the one before. */
 export interface FlowNumbers {
   /** Initial sequence number (RFC 6528). */
@@ -97,8 +105,8 @@ export interface ConnectionHost extends SubflowHost {
   releasePorts(connection: MetaSocket): void;
   /** What it remembers of Fast Open. */
   readonly fastOpens: FastOpenMemory;
-  /** Finds link and free local port for a path; null when there is none. */
-  planFlow(spec: Pick<PathSpec, "local" | "remote">, dscp: number): FlowPlan | null;
+  /** Finds link and free local port for a join, the port `wish` where that is free; null when there is none: which of them is counted. */
+  planFlow(ends: FlowEnds, dscp: number, wish: number): FlowPlan | null;
   /** Enters a subflow of `connection` into the demultiplexer; false when it is full or taken. */
   register(subflow: Subflow, connection: MetaSocket): boolean;
   /** Joins of peers that are not proved. */

@@ -39,6 +39,10 @@ export interface ProposedJoin {
   readonly addressId: number;
 }
 
+function pairOf(local: string, { address, port }: Endpoint): string {
+  return `${local} ${address} ${port}`;
+}
+
 /** Implements the path side's transport for one connection, and hands it what arrives. */
 export class PathTransportOf implements PathTransport {
   readonly #meta: MetaSocket;
@@ -48,6 +52,8 @@ export class PathTransportOf implements PathTransport {
   #draining: Subflow | null = null;
   /** The last ADD_ADDR found nothing that could carry it. */
   #full = false;
+  /** Local addresses and remote ends that a subflow with the local port of the first went between; made for the first join of ours. */
+  #pairs: Set<string> | null = null;
 
   /** @param meta The connection. @param plugin Its path manager. */
   constructor(meta: MetaSocket, plugin: PathManagerPlugin) {
@@ -345,7 +351,7 @@ export class PathTransportOf implements PathTransport {
       ? { ...spec.remote, port: meta.remoteEndpoint.port }
       : spec.remote;
     const dscp = spec.dscp ?? meta.tcp.dscp;
-    const plan = host.planFlow({ local: { ...spec.local, port: 0 }, remote }, dscp);
+    const plan = host.planFlow({ local: spec.local, remote }, dscp, this.#wishedPort(spec, remote));
     if (plan === null) return false;
     const subflow = new Subflow(host, meta, {
       path,
@@ -369,6 +375,7 @@ export class PathTransportOf implements PathTransport {
       ...(backup && { backup: "us" as const }),
     });
     if (!host.register(subflow, meta)) {
+      host.count("MPJoinSynTxCreatSkErr");
       subflow.release();
       return false;
     }
@@ -376,6 +383,19 @@ export class PathTransportOf implements PathTransport {
     subflow.open(this.now);
     meta.dirty();
     return true;
+  }
+
+  /**
+   * The local port that a join should have (RFC 8684 §3.9.1: "The local port for such SYNs SHOULD also be the same as the port for the first subflow"). Only
+   * once for each pair: an end of the one before may still be remembered on the way, or at the peer, and its numbers with it.
+   */
+  #wishedPort({ local }: PathSpec, remote: Endpoint): number {
+    const { localEndpoint, remoteEndpoint } = this.#meta;
+    const pairs = this.#pairs ??= new Set([pairOf(localEndpoint.address, remoteEndpoint)]);
+    const pair = pairOf(local.address, remote);
+    if (pairs.has(pair)) return 0;
+    pairs.add(pair);
+    return localEndpoint.port;
   }
 
   close(path: PathIndex): void {

@@ -5,11 +5,12 @@ import {
   flow_remove,
   flow_secret,
   flow_value,
+  memory_alloc,
   memory_free,
   u16,
   u32,
 } from "../../wasm/mod.ts";
-import { KEY_LOCAL_PORT, OUT_0 } from "../../wasm/layout.ts";
+import { KEY_LOCAL_PORT, KEY_SIZE, OUT_0 } from "../../wasm/layout.ts";
 import type { FlowPlan } from "../connection/host.ts";
 import type { Endpoint, Micros } from "../plugin.ts";
 import type { MetaSocket } from "../connection/meta_socket.ts";
@@ -24,6 +25,12 @@ import type { LocalAddress } from "./routes.ts";
 const FIRST_PORT = 32768;
 const LAST_PORT = 60999;
 const PORTS = LAST_PORT - FIRST_PORT + 1;
+
+/** Ports that are looked at for one which no other address has in use to the same remote end. */
+const RESERVE_TRIES = 64;
+/** A flow from another address. */
+const OTHER = memory_alloc(KEY_SIZE);
+const NOBODY: readonly LocalAddress[] = Object.freeze([]);
 
 /** Counters of ports (RFC 6056 §3.3.4: ten at least): destinations that share one tell a little of each other. */
 const PORT_COUNTERS = 256;
@@ -134,18 +141,31 @@ export class Flows {
     return timeWait?.mayBeReused(now) ? timeWait : null;
   }
 
-  /** The way from `local` to `remote`; port 0 has one chosen. Null when none is free, or memory is out. */
+  /**
+   * The way from `local` to `remote`; port 0 has one chosen, `wish` where that is free, or else one that joins from the addresses `beside` can have, too.
+   * Null when none is free, or memory is out.
+   */
   plan(
     local: LocalAddress,
     port: number,
     remote: Endpoint,
     dscp: number,
     now: Micros,
+    wish = 0,
+    beside: readonly LocalAddress[] = NOBODY,
   ): FlowPlan | null {
     const to = parseHost(remote.address)!;
     const key = writeKey(local.prefix.address, port, to, remote.port, dscp);
     if (key === 0) return null;
-    const chosen = port === 0 ? this.#choosePort(key, now) : port;
+    const chosen = port !== 0
+      ? port
+      : wish !== 0 && this.#unused(key, wish)
+      ? wish
+      : this.#choosePort(key, now, (port) =>
+        beside.every(({ prefix }) => {
+          writeKey(prefix.address, port, to, remote.port, dscp, OTHER);
+          return flow_value(this.#wasm, OTHER) === 0;
+        }));
     if (chosen === 0) {
       memory_free(key);
       return null;
@@ -163,18 +183,30 @@ export class Flows {
    * Writes a free local port into a key that has none; 0 when all are in use for its other three ends. RFC 6056 §3.3.4, double-hash port selection: where
    * the ports of a destination begin nobody else can tell, and one that was used comes round last.
    */
-  #choosePort(key: number, now: Micros): number {
+  #choosePort(key: number, now: Micros, reserved: (port: number) => boolean): number {
     const offset = flow_secret(this.#wasm, key) >>> 0;
     const counter = u32[OUT_0]! % PORT_COUNTERS;
+    let spare = 0;
     for (let tries = 0; tries < PORTS; tries++) {
+      if (spare !== 0 && tries >= RESERVE_TRIES) break;
       const count = this.#counters[counter]!;
       this.#counters[counter] = (count + 1) % PORTS;
       const port = FIRST_PORT + (offset + count) % PORTS;
       if (this.#taken(port)) continue;
       u16[(key + KEY_LOCAL_PORT) >> 1] = port;
-      if (flow_value(this.#wasm, key) === 0 || this.reusable(key, now) !== null) return port;
+      if (flow_value(this.#wasm, key) !== 0 && this.reusable(key, now) === null) continue;
+      // RFC 8684 §3.9.1: "an implementation SHOULD reserve ephemeral ports across all local IP addresses"
+      if (reserved(port)) return port;
+      if (spare === 0) spare = port;
     }
-    return 0;
+    u16[(key + KEY_LOCAL_PORT) >> 1] = spare;
+    return spare;
+  }
+
+  /** Writes a local port into a key; false where that flow is in use. */
+  #unused(key: number, port: number): boolean {
+    u16[(key + KEY_LOCAL_PORT) >> 1] = port;
+    return flow_value(this.#wasm, key) === 0;
   }
 
   #advance(): void {

@@ -157,6 +157,13 @@ export class Routes {
     return this.#locals.filter((local) => local.outlet === outlet);
   }
 
+  /** Other addresses of its family that packets could leave from now. */
+  beside(local: LocalAddress): LocalAddress[] {
+    return this.#locals.filter((each) =>
+      each !== local && each.outlet.up && each.prefix.address.family === local.prefix.address.family
+    );
+  }
+
   /** The address of that text, in whatever way it is written. */
   find(address: string): LocalAddress | undefined {
     const parsed = address.includes(":") ? parseAddress(address) : null;

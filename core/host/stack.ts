@@ -28,6 +28,7 @@ import type {
   ConnectionHost,
   ConnectionObserver,
   Experiments,
+  FlowEnds,
   FlowNumbers,
   FlowPlan,
   MemoryLimits,
@@ -371,7 +372,9 @@ export class Stack implements ConnectionHost {
         );
     }
     const { tcp = this.tcp, mptcp = this.mptcp } = options;
-    const plan = this.flows.plan(local, options.local?.port ?? 0, remote, tcp.dscp, now);
+    const port = options.local?.port ?? 0;
+    const beside = mptcp.enabled ? this.routes.beside(local) : [];
+    const plan = this.flows.plan(local, port, remote, tcp.dscp, now, 0, beside);
     if (plan !== null) {
       const connection = new MetaSocket(
         this,
@@ -570,10 +573,19 @@ export class Stack implements ConnectionHost {
     return to === null ? null : this.routes.sourceFor(to)?.view.address ?? null;
   }
 
-  planFlow(spec: Pick<PathSpec, "local" | "remote">, dscp: number): FlowPlan | null {
-    const local = this.routes.find(spec.local.address);
-    if (local === undefined || !local.outlet.up) return null;
-    return this.flows.plan(local, spec.local.port, spec.remote, dscp, this.now);
+  planFlow({ local: { address }, remote }: FlowEnds, dscp: number, wish: number): FlowPlan | null {
+    const local = this.routes.find(address);
+    if (local === undefined) {
+      this.count("MPJoinSynTxBindErr");
+      return null;
+    }
+    if (!local.outlet.up) {
+      this.count("MPJoinSynTxConnectErr");
+      return null;
+    }
+    const plan = this.flows.plan(local, 0, remote, dscp, this.now, wish);
+    if (plan === null) this.count("MPJoinSynTxBindErr");
+    return plan;
   }
 
   register(subflow: Subflow, connection: MetaSocket): boolean {

@@ -280,7 +280,8 @@ export class Peer implements FlowNumbers {
   #mine(bytes: Uint8Array): boolean {
     parse(bytes);
     return u32[L.RX_DEST_PORT] === this.remotePort && u32[L.RX_SOURCE_PORT] === this.localPort &&
-      addressText(L.RX_DEST) === expand(this.remote);
+      addressText(L.RX_DEST) === expand(this.remote) &&
+      addressText(L.RX_SOURCE) === expand(this.local);
   }
 
   #describe(bytes: Uint8Array, gsoSize: number): Got {
