@@ -14,6 +14,7 @@ import {
   RST_MPTCP,
   RST_PROHIBITED,
 } from "../wire/mptcp.ts";
+import { TCP_SYN } from "../../wasm/layout.ts";
 import { rx } from "../wire/segment.ts";
 import { startFallback } from "./fallback.ts";
 import { fastOpenAnswered } from "./fast_open.ts";
@@ -98,7 +99,7 @@ export function capableOption(
 export function judgeHandshake(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const option = subflow.option;
   if (option?.kind === "join") {
-    return subflow.synSent
+    return subflow.synSent || (rx.flags & TCP_SYN) !== 0
       ? judgeJoinSynAck(meta, subflow, option, now)
       : judgeJoinAck(meta, subflow, option, now);
   }
@@ -136,12 +137,30 @@ function judgeJoinSynAck(
   }
   meta.host.count("MPJoinSynAckRx");
   if (subflow.remote.port !== meta.remoteEndpoint.port) meta.host.count("MPJoinPortSynAckRx");
+  // RFC 8684 §3.2: "A host MUST store the mappings between Address IDs and addresses both for itself and the remote host."
+  meta.paths.named(subflow, option.addressId);
   meta.accompanied();
   if (option.backup) meta.host.count("MPJoinSynAckBackupRx");
   subflow.setBackup("peer", option.backup);
   const mac = joinHmac(meta.keys.own, meta.keys.peer, own.nonce, option.nonce);
   subflow.learn({ ...own, peerNonce: option.nonce, mac });
   return true;
+}
+
+/** The SYN in `rx` crosses ours on the same flow: it begins the same join, or has nothing to do with it and is left to its sender's repeats. */
+export function joinCrossed(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  const own = subflow.option;
+  const at = rx.option(MP_JOIN);
+  if (own?.kind !== "join" || at === 0) return;
+  const { token, nonce, backup, addressId } = readMpJoin(at);
+  if (token !== meta.keys.token >>> 0) return;
+  meta.host.count("MPJoinSynRx");
+  if (backup) meta.host.count("MPJoinSynBackupRx");
+  meta.paths.named(subflow, addressId);
+  subflow.setBackup("peer", backup);
+  const mac = joinHmac(meta.keys.own, meta.keys.peer, own.nonce, nonce);
+  subflow.learn({ ...own, peerNonce: nonce, mac });
+  subflow.cross(now);
 }
 
 function judgeJoinAck(meta: MetaSocket, subflow: Subflow, own: JoinOption, now: Micros): boolean {

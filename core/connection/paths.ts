@@ -201,8 +201,15 @@ export class PathTransportOf implements PathTransport {
   remoteRemoved(ids: readonly number[]): void {
     this.side.remoteRemoved(ids);
     for (const subflow of this.#meta.attempts) {
-      if (ids.includes(subflow.remoteId)) this.#leave(subflow);
+      const known = this.side.spec(subflow.path)?.remote.id ?? -1;
+      if (ids.includes(subflow.remoteId) || ids.includes(known)) this.#leave(subflow);
     }
+  }
+
+  /** The peer names its end of a subflow that we open: it is known by that id from now on. */
+  named(subflow: Subflow, id: number): void {
+    subflow.learnRemoteId(id);
+    this.side.remoteNamed(id, subflow.remote);
   }
 
   /** A subflow changed. */

@@ -14,6 +14,7 @@ import type { Micros } from "../plugin.ts";
 import {
   type LeaveReason,
   type Outcome,
+  OUTCOME_CROSSED,
   OUTCOME_ENDED,
   OUTCOME_FIN,
   OUTCOME_HEARD,
@@ -45,7 +46,7 @@ import {
   TIMER_USER,
   TIMER_WAKE,
 } from "./data_timer.ts";
-import { judgeHandshake, subflowJoined } from "./establish.ts";
+import { joinCrossed, judgeHandshake, subflowJoined } from "./establish.ts";
 import {
   auditMappings,
   fallbackAcknowledged,
@@ -117,6 +118,10 @@ export function packetTooBig(
 
 /** Carries out what an event on `subflow` led to. */
 function settle(meta: MetaSocket, subflow: Subflow, outcome: Outcome, now: Micros): void {
+  if (outcome & OUTCOME_CROSSED) {
+    joinCrossed(meta, subflow, now);
+    return meta.dirty();
+  }
   if (outcome & OUTCOME_JUDGE) {
     if (!judgeHandshake(meta, subflow, now)) return;
     outcome = subflow.admit(now);

@@ -172,6 +172,12 @@ export class Addresses {
     return { address: this.remote(id) ?? this.#remote(id, endpoint.address, this.#port), added };
   }
 
+  /** The peer calls `endpoint`, to which we have opened a path, `id`: the entry, if both are new. One address under two ids would only double its paths. */
+  named(id: number, { address, port }: Endpoint): HostAddress | null {
+    const known = this.remotes.some((each) => each.id === id || each.address === address);
+    return !known && this.#learn(id, address, port) ? this.remote(id)! : null;
+  }
+
   /** Takes a REMOVE_ADDR for one id; null when it is not known (RFC 8684 §3.4.2: ignored). */
   removeRemote(id: number): HostAddress | null {
     const at = this.remotes.findIndex((known) => known.id === id);

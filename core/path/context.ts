@@ -379,6 +379,12 @@ export class ConnectionPaths {
     if (added) this.#tell({ type: "remote", address, change: "added" });
   }
 
+  /** The peer has answered a join at `remote` under `id`: an address that is not known is from now on. */
+  remoteNamed(id: number, remote: Endpoint): void {
+    const address = this.#addresses.named(id, remote);
+    if (address !== null) this.#tell({ type: "remote", address, change: "added" });
+  }
+
   /** A subflow changed; "left" also when it never came to be. */
   subflowChanged(path: PathIndex, change: SubflowChange, reason?: string): void {
     const use = this.#uses.get(path);

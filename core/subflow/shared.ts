@@ -153,3 +153,5 @@ export const OUTCOME_TIMEOUT = 128;
 export const OUTCOME_WORK = 256;
 /** The segment in `rx` wants a RST that is no part of this subflow (RFC 9293 §3.10.7.1). */
 export const OUTCOME_REFUSE = 512;
+/** The peer has begun the join that we have begun: its SYN is in `rx`, and to be judged. */
+export const OUTCOME_CROSSED = 1024;

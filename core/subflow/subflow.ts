@@ -51,6 +51,7 @@ import {
   type DataLevel,
   type LeaveReason,
   type Outcome,
+  OUTCOME_CROSSED,
   OUTCOME_ENDED,
   OUTCOME_FIN,
   OUTCOME_JOINED,
@@ -118,9 +119,8 @@ export class Subflow implements SubflowView {
   readonly outlet: Outlet;
   /** Opened by MP_JOIN. */
   readonly join: boolean;
-  /** Address ids of both ends. */
+  /** Address id of our end. */
   readonly localId: number;
-  readonly remoteId: number;
   readonly sender: Sender;
   readonly receiver: Receiver = new Receiver();
   readonly acks: Acks = new Acks();
@@ -132,6 +132,7 @@ export class Subflow implements SubflowView {
   readonly #host: SubflowHost;
   readonly #level: DataLevel;
   #iss: number;
+  #remoteId: number;
   readonly #tcp = new TcpState();
   readonly #deadlines = new Deadlines<SubflowTimer>(SUBFLOW_TIMERS);
   /** Null when the peer has shown that it is over. */
@@ -186,7 +187,7 @@ export class Subflow implements SubflowView {
     this.key = key;
     this.outlet = outlet;
     this.localId = options.localId;
-    this.remoteId = options.remoteId;
+    this.#remoteId = options.remoteId;
     this.join = option.kind === "join";
     this.#iss = iss;
     this.#handshake = new Handshake(option, level.tcp.synRetries);
@@ -347,6 +348,16 @@ export class Subflow implements SubflowView {
 
   get handshakeBegunAt(): Micros {
     return this.#handshake?.begunAt ?? Infinity;
+  }
+
+  /** Address id of the peer's end, as the peer calls it. */
+  get remoteId(): number {
+    return this.#remoteId;
+  }
+
+  /** The peer's SYN, or SYN/ACK, names its end. */
+  learnRemoteId(id: number): void {
+    this.#remoteId = id;
   }
 
   /** Our SYN waits for its answer. */
@@ -650,13 +661,24 @@ export class Subflow implements SubflowView {
     }
     if (flags & TCP_RST) return acked ? this.#end("refused", now) : 0;
     if ((flags & TCP_SYN) === 0 || (!acked && (flags & TCP_FIN) !== 0)) return 0;
+    if (this.join && !acked) return OUTCOME_CROSSED;
     this.#takeOffer(now);
     if (acked) return OUTCOME_JUDGE;
-    // Simultaneous open (RFC 9293 §3.5): MPTCP does not survive it.
+    // Simultaneous open (RFC 9293 §3.5): MP_CAPABLE does not survive it.
     this.#handshake!.asked(false);
     this.#moves("syn", now);
     this.#sendSyn(TCP_SYN | TCP_ACK, now);
     return OUTCOME_WORK;
+  }
+
+  /**
+   * Both sides have begun the same join: the SYN of the peer is in `rx`, and what our SYN/ACK says is learnt (RFC 8684 §3.9.2: "standard TCP simultaneous-open
+   * logic should take care of this situation and only one subflow will be established between the address pairs").
+   */
+  cross(now: Micros): void {
+    this.#takeOffer(now);
+    this.#moves("syn", now);
+    this.#sendSyn(TCP_SYN | TCP_ACK, now);
   }
 
   /**
@@ -668,8 +690,8 @@ export class Subflow implements SubflowView {
     if (!this.#active || !this.#tcp.synReceived) return false;
     if (!synAck || seq !== 0 || rx.length > 0 || this.#beyondSyn < 0) return false;
     this.ecn.came(flags);
-    // A peer that insists on an ACK gets one.
-    this.acks.need();
+    // A peer that insists on an ACK gets one; that of a join has its third ACK for it.
+    if (!this.join) this.acks.need();
     return true;
   }
 
@@ -693,7 +715,8 @@ export class Subflow implements SubflowView {
   admit(now: Micros): Outcome {
     const { sender } = this;
     const handshake = this.#handshake!;
-    const active = this.#tcp.synSent;
+    // Where SYNs have crossed on a join, each side has shown itself to the other when its third ACK is answered.
+    const active = this.#tcp.synSent || (this.join && (rx.flags & TCP_SYN) !== 0);
     const lost = this.#measure(handshake, now);
     if (this.#fastOpen !== null) this.#passOver(this.#fastOpen);
     sender.board.synAcked();
