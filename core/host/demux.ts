@@ -21,7 +21,14 @@ import { segmentArrived } from "../connection/settle.ts";
 import type { Micros } from "../plugin.ts";
 import type { TimeWait } from "../subflow/time_wait.ts";
 import { formatAddress, isHostAddress } from "../wire/ip.ts";
-import { MP_JOIN, readMpJoin, RST_MPTCP, RST_PROHIBITED, RST_RESOURCE } from "../wire/mptcp.ts";
+import {
+  mentions,
+  MP_JOIN,
+  readMpJoin,
+  RST_MPTCP,
+  RST_PROHIBITED,
+  RST_RESOURCE,
+} from "../wire/mptcp.ts";
 import type { PacketIn } from "../wire/packet.ts";
 import { rx } from "../wire/segment.ts";
 import { judgeFastOpen } from "./fast_open.ts";
@@ -162,6 +169,12 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
   }
   const local = destination(stack);
   if (local === undefined || !local.outlet.up) return;
+  if (join === null && rx.malformed && mentions(rx.transport, MP_JOIN)) {
+    // EST-6 holds for one of no known form, too: a plain connection is not what its sender wants.
+    stack.count("MPTCPMalformed");
+    refuse(stack, RST_MPTCP);
+    return;
+  }
   if (join !== null) {
     stack.count("MPJoinSynRx");
     if (join.backup) stack.count("MPJoinSynBackupRx");

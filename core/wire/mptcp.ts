@@ -104,6 +104,22 @@ export function optionAt(subtype: number): number {
   return u32[RX_MPTCP + subtype]!;
 }
 
+/** Whether the TCP header at `header` has an MPTCP option of `subtype`, of whatever length: for packets whose options are malformed. */
+export function mentions(header: number, subtype: number): boolean {
+  const end = header + (u8[header + 12]! >> 4) * 4;
+  for (let at = header + 20; at + 1 < end && u8[at] !== 0;) {
+    if (u8[at] === NOP) {
+      at++;
+      continue;
+    }
+    const length = u8[at + 1]!;
+    if (length < 2) return false;
+    if (u8[at] === KIND && length > 2 && u8[at + 2]! >> 4 === subtype) return true;
+    at += length;
+  }
+  return false;
+}
+
 function read16(at: number): number {
   return u8[at]! << 8 | u8[at + 1]!;
 }
