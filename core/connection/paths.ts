@@ -50,6 +50,8 @@ export class PathTransportOf implements PathTransport {
   #side: ConnectionPaths | null = null;
   /** The only subflow there ever was, which is left as soon as all in flight is acknowledged. */
   #draining: Subflow | null = null;
+  /** Ids that only a subflow over one of them could tell the peer of: it may be gone. */
+  #doubtful: readonly number[] = [];
   /** The last ADD_ADDR found nothing that could carry it. */
   #full = false;
   /** Local addresses and remote ends that a subflow with the local port of the first went between; made for the first join of ours. */
@@ -195,15 +197,24 @@ export class PathTransportOf implements PathTransport {
   }
 
   /**
-   * The peer took addresses back. Our FIN is the probe that RFC 8684 §3.4.2 asks for: a path that still works answers it, and the FIN exchange ends it;
-   * one that does not is reset.
+   * The peer took addresses back. A path that still works is not removed, but nothing is opened to its address any more, and what it carries is offered to
+   * the others while it is asked.
+   *
+   * RFC 8684 §3.4.2: "If the path is found to still be alive, the receiving host SHOULD no longer use the specified address for future connections, but it is
+   * the responsibility of the host that sent the REMOVE_ADDR to shut down the subflow."
    */
   remoteRemoved(ids: readonly number[]): void {
     this.side.remoteRemoved(ids);
-    for (const subflow of this.#meta.attempts) {
+    const meta = this.#meta;
+    for (const subflow of meta.attempts) {
       const known = this.side.spec(subflow.path)?.remote.id ?? -1;
-      if (ids.includes(subflow.remoteId) || ids.includes(known)) this.#leave(subflow);
+      if (!ids.includes(subflow.remoteId) && !ids.includes(known)) continue;
+      if (subflow.ended !== null) continue;
+      subflow.inquire(this.now);
+      meta.reinject(subflow);
+      if (subflow.ended !== null) meta.subflowEnded();
     }
+    meta.dirty();
   }
 
   /** The peer names its end of a subflow that we open: it is known by that id from now on. */
@@ -224,6 +235,18 @@ export class PathTransportOf implements PathTransport {
       side.joinSeen(subflow.path, subflow.remoteId, subflow.remote, subflow.local);
     }
     side.subflowChanged(subflow.path, change, reason);
+    if (change === "joined") this.#tellAgain(subflow);
+  }
+
+  /**
+   * RFC 8684 §3.4.2: "the affected host SHOULD announce this situation so that the peer can remove subflows related to this address": also when the only
+   * subflow went with it.
+   */
+  #tellAgain(subflow: Subflow): void {
+    const ids = this.#doubtful;
+    if (ids.length === 0 || ids.includes(subflow.localId)) return;
+    this.#doubtful = [];
+    this.side.withdrawnAgain(ids);
   }
 
   /** A join is half-open no longer. */
@@ -476,6 +499,7 @@ export class PathTransportOf implements PathTransport {
     const carrier = this.#carrier((subflow) => !ids.includes(subflow.localId));
     if (carrier === null || !carrier.say(tx.begin().removeAddr(ids), this.now)) return false;
     this.#meta.host.count("RmAddrTx", ids.length);
+    if (ids.includes(carrier.localId)) this.#doubtful = [...this.#doubtful, ...ids];
     return true;
   }
 

@@ -78,7 +78,7 @@ function collectReady(meta: MetaSocket, bytes: number): void {
   let working = false;
   for (let i = 0; i < subflows.length; i++) {
     const subflow = subflows[i]!;
-    if (subflow.stale || !subflow.usable) continue;
+    if (subflow.doubted || !subflow.usable) continue;
     working = true;
     regular ||= !subflow.backup;
   }
@@ -86,7 +86,7 @@ function collectReady(meta: MetaSocket, bytes: number): void {
     const subflow = subflows[i]!;
     // RFC 8684 §3.3.8: "SHOULD NOT be used to send data unless there are no usable subflows where B=0"
     // RFC 8684 §3.3.8: "the data sender SHOULD adhere to these requests"
-    if (!subflow.usable || (working && subflow.stale) || (regular && subflow.backup)) continue;
+    if (!subflow.usable || (working && subflow.doubted) || (regular && subflow.backup)) continue;
     const { sender, mss } = subflow;
     const { room, board } = sender;
     const searching = subflow.mtu.search !== null && bytes > mss;

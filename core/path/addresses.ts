@@ -46,7 +46,12 @@ export type Learned =
   /** Its id belongs to another address (RFC 8684 §3.4.1: "the address MUST be the same"). */
   | "conflict";
 
-/** Both address tables of one connection. */
+/**
+ * Both address tables of one connection.
+ *
+ * RFC 8684 §3.4.1: "All Address IDs learned via either MP_JOIN or ADD_ADDR SHOULD be stored by the receiver in a data structure that gathers all the
+ * Address-ID-to-address mappings for a connection"
+ */
 export class Addresses {
   /** This host's, by time of arrival; the first has id 0. */
   readonly locals: HostAddress[];
@@ -148,6 +153,7 @@ export class Addresses {
     const same = this.remotes.some((r) => r.address === endpoint.address && r.port === port);
     if (same) return "known";
     // RFC 8684 §3.4.1: "an implementation MAY discard incoming address advertisements at will"
+    // RFC 8684 §3.4.1: "a host MUST treat address advertisements as soft state": what finds no room is forgotten, and taken when it comes again.
     if (this.#announced.size >= this.#limits.addAddrAccepted) return "full";
     if (this.#taken >= MOST_ANNOUNCED || !this.#learn(id, endpoint.address, port)) return "full";
     this.#announced.set(id, !portless);
@@ -198,7 +204,11 @@ export class Addresses {
     return { id, address, port, family: familyOf(address), link: "" };
   }
 
-  /** Ids count up; only when all have been used is a free one used again. */
+  /**
+   * Ids count up; only when all have been used is a free one used again.
+   *
+   * RFC 8684 §3.4.1: "The Address ID MUST uniquely identify the address for the sender of the option (within the scope of the connection)"
+   */
   #freeId(): number {
     // RFC 8684 §3.4.1: "The Address ID MUST uniquely identify the address for the sender of the option"
     // RFC 8684 §3.4.1: "the address MUST be the same as the address previously assigned to this Address ID"
@@ -327,6 +337,12 @@ export class Announcer {
     return known;
   }
 
+  /** The peer may not have heard that these were taken back: it is told again. */
+  again(ids: readonly number[]): void {
+    for (const id of ids) if (!this.#withdrawn.includes(id)) this.#withdrawn.push(id);
+    this.#transport.dirty();
+  }
+
   /** The peer echoed an option: the address announced, or null when none waits for this echo, which is the same option (RFC 8684 §3.4.1). */
   echo(id: number, { address: text, port }: Endpoint): HostAddress | null {
     const found = this.#pending.find(({ address, sends }) =>
@@ -395,7 +411,12 @@ export class Announcer {
     if (!this.#announceNext()) this.#transport.dirty();
   }
 
-  /** The same, unless its echo is still awaited, or something is to be removed before. False: nothing carries it now. */
+  /**
+   * The same, unless its echo is still awaited, or something is to be removed before.
+   *
+   * RFC 8684 §3.4.1: "A host wishing to replace an existing Address ID MUST first remove the existing one". False: nothing
+   * carries it now.
+   */
   #announceNext(): boolean {
     const first = this.#pending[0];
     if (!this.#started || this.#cancel !== null || first === undefined) return true;

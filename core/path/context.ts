@@ -271,7 +271,12 @@ export class ConnectionPaths {
     this.#uses.get(path)?.reopening.replaced(soon);
   }
 
-  /** The host has lost an address: the peer is told if it may know it, and paths over it end (RFC 8684 §3.4.2). */
+  /**
+   * The host has lost an address: the peer is told if it may know it, and paths over it end.
+   *
+   * RFC 8684 §3.4.2: "Even if an address is not in use by an MPTCP connection, if it has been previously announced, an implementation SHOULD announce its
+   * removal."
+   */
   localRemoved(address: string): void {
     const removed = this.#addresses.removeLocal(address);
     if (removed === null) return;
@@ -301,7 +306,7 @@ export class ConnectionPaths {
       });
     }
     if (known === undefined) return echoed;
-    // RFC 8684 §3.4.1: "If the port number is different, the receiving host SHOULD try to set up a new subflow"
+    // RFC 8684 §3.4.1: "If the port number is different, the receiving host SHOULD try to set up a new subflow to this new address/port combination."
     if (learned === "changed") {
       this.#vanish(({ remote }) => remote.id === id && remote.port === before?.port);
     }
@@ -319,6 +324,11 @@ export class ConnectionPaths {
   echoReceived(id: number, endpoint: Endpoint): void {
     const address = this.#announcer.echo(id, endpoint);
     if (address !== null) this.#tell({ type: "echo", address });
+  }
+
+  /** The peer may not have heard that these addresses of ours are gone: it is told again. */
+  withdrawnAgain(ids: readonly number[]): void {
+    this.#announcer.again(ids);
   }
 
   /** The peer took addresses back; unknown ids are ignored (RFC 8684 §3.4.2). */

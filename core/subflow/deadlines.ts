@@ -68,7 +68,7 @@ export class Deadlines<T extends number> {
 }
 
 /** The deadlines of a subflow; of those due at once the first by name is handled first. */
-export type SubflowTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
+export type SubflowTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
 /** A FIN of the peer has been awaited long enough. */
 export const TIMER_END = 0;
 /** An acknowledgement has been delayed long enough (RFC 9293 §3.8.6.3). */
@@ -87,5 +87,7 @@ export const TIMER_PACE = 6;
 export const TIMER_KEEPALIVE = 7;
 /** An ACK that only carries an option may leave again (RFC 8684 §3). */
 export const TIMER_SIGNAL = 8;
+/** A question whether the path still works has waited for its answer (RFC 8684 §3.4.2). */
+export const TIMER_INQUIRY = 9;
 /** How many there are. */
-export const SUBFLOW_TIMERS = 9;
+export const SUBFLOW_TIMERS = 10;

@@ -27,6 +27,7 @@ import {
   type SubflowTimer,
   TIMER_ACK,
   TIMER_END,
+  TIMER_INQUIRY,
   TIMER_KEEPALIVE,
   TIMER_PACE,
   TIMER_PROBE,
@@ -38,6 +39,7 @@ import {
 import { Ecn } from "./ecn.ts";
 import type { FastOpen } from "./fast_open.ts";
 import { Handshake, type SynOffer, type SynOption } from "./handshake.ts";
+import { Inquiry } from "./inquiry.ts";
 import { Keepalive } from "./keepalive.ts";
 import { Mtu } from "./mtu.ts";
 import { Output } from "./output.ts";
@@ -164,6 +166,8 @@ export class Subflow implements SubflowView {
   #keepalive: Keepalive | null = null;
   /** Made for the first. */
   #signals: Signals | null = null;
+  /** The peer says that its address is gone, and is asked whether that is so. */
+  #inquiry: Inquiry | null = null;
   // The segment in hand: its sequence offset, and the right edge of the window that it found.
   #seq = 0;
   #edge = 0;
@@ -235,6 +239,11 @@ export class Subflow implements SubflowView {
 
   get stale(): boolean {
     return this.#stale;
+  }
+
+  /** It is stale, or may be gone: nothing new is given to it where another works. */
+  get doubted(): boolean {
+    return this.#stale || this.#inquiry !== null;
   }
 
   get srtt(): Micros {
@@ -771,6 +780,8 @@ export class Subflow implements SubflowView {
     const { sender, timestamps } = this;
     const { board } = sender;
     const ack = fromWire(rx.ack, this.#iss, board.una);
+    // RFC 8684 §3.4.2: "Typical TCP validity tests on the subflow (e.g., ensuring that sequence and ACK numbers are correct) MUST also be undertaken."
+    // RFC 8684 §3.4.1: "the receiver MUST undertake standard TCP validity checks, e.g., per [RFC5961], before acting upon it"
     // RFC 5961 §5.2: what somebody guessed lies rarely so close.
     if (ack > board.nxt || ack < board.una - sender.window.most) return this.#challenge(now);
     // RFC 7323 §4.3, and §5.3 R2 before R3: what lies before RCV.NXT altogether leaves no timestamp, though the batch has not been acknowledged yet.
@@ -1040,6 +1051,8 @@ export class Subflow implements SubflowView {
           this.#end("timeout", now);
       case TIMER_KEEPALIVE:
         return this.#askPeer(now);
+      case TIMER_INQUIRY:
+        return this.#inquire(now);
     }
   }
 
@@ -1058,6 +1071,40 @@ export class Subflow implements SubflowView {
       next = keepalive.next(now);
     }
     this.#deadlines.set(TIMER_KEEPALIVE, next);
+    return OUTCOME_WORK;
+  }
+
+  /**
+   * The peer says that its address is gone: is it? One whose handshake is not over is reset.
+   *
+   * RFC 8684 §3.4.2: "The receipt of REMOVE_ADDR SHOULD first trigger the sending of a TCP keepalive [RFC1122] on the path, and if a response is received,
+   * the path SHOULD NOT be removed."
+   */
+  inquire(now: Micros): void {
+    if (this.#ended !== null || this.#leaving || this.#inquiry !== null) return;
+    if (this.#tcp.opening || this.provisional) {
+      this.reset(RST_UNSPECIFIED, now);
+      return;
+    }
+    this.#inquiry = new Inquiry();
+    this.#inquire(now);
+  }
+
+  #inquire(now: Micros): Outcome {
+    const inquiry = this.#inquiry;
+    if (inquiry === null) return 0;
+    if (inquiry.answered(this.sender.lastHeard)) {
+      this.#inquiry = null;
+      return OUTCOME_WORK;
+    }
+    // RFC 8684 §3.4.2: "The sending and receipt (if no keepalive response was received) of this message SHOULD trigger the sending of RSTs by both hosts on
+    // the affected subflow(s) (if possible)"
+    if (inquiry.exhausted) return this.#giveUp(now);
+    if (this.probe(now)) {
+      inquiry.asked(this.minRtt, now);
+      this.#host.count("TCPKeepAlive");
+    }
+    this.#deadlines.set(TIMER_INQUIRY, now + inquiry.wait(this.sender.rtt.base));
     return OUTCOME_WORK;
   }
 
@@ -1198,8 +1245,10 @@ export class Subflow implements SubflowView {
   }
 
   /**
-   * It is used no longer, although it could be. One that works ends by a FIN exchange (RFC 8684 §3.4.2: MUST) and carries nothing new meanwhile; one that
+   * It is used no longer, although it could be. One that works ends by a FIN exchange and carries nothing new meanwhile; one that
    * does not, or whose handshake is not over, by a RST for `reason`, and so does one whose FIN is not answered. False: it had been left before.
+   *
+   * RFC 8684 §3.4.2: "A subflow that is still functioning MUST be closed with a FIN exchange as in regular TCP, rather than using this option."
    */
   leave(now: Micros, byFin: boolean, reason = RST_UNSPECIFIED): boolean {
     if (this.#leaving || this.#ended !== null) return false;

@@ -181,7 +181,11 @@ export function readMpJoin(at: number): MpJoin {
   };
 }
 
-/** Decodes ADD_ADDR (RFC 8684 §3.4.1); family and port follow from its length. */
+/**
+ * Decodes ADD_ADDR; family and port follow from its length.
+ *
+ * RFC 8684 §3.4.1: "The other bits are currently unassigned; they MUST be set to 0 by a sender and MUST be ignored by the receiver."
+ */
 export function readAddAddr(at: number): AddAddr {
   const length = u8[at + 1]!;
   const echo = (u8[at + 2]! & 1) !== 0;

@@ -1,9 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { PathContext } from "../../../core/plugin.ts";
 import { fullMesh } from "../../../pm/mod.ts";
 import { Dialogue } from "../../support/dialogue.ts";
-import { joined } from "../../support/joins.ts";
 
 describe("ADD_ADDR, sent (RFC 8684 §3.4.1)", () => {
   /** A server that announces its second address as soon as it may. */
@@ -274,50 +273,6 @@ describe("ADD_ADDR, received (RFC 8684 §3.4.1)", () => {
     assertEquals(app.socket.attempts.length <= 9, true);
     assertEquals(app.socket.paths.context.remotes.length <= 16, true);
     d.stack.free();
-  });
-});
-
-describe("REMOVE_ADDR, received (RFC 8684 §3.4.2)", () => {
-  it("ends the subflows to the address by FIN, and those alone", () => {
-    using d = new Dialogue();
-    const { first, second, app } = joined(d);
-    first.sends(". 1 ack 1 <rm 1>");
-    second.gets("F. 1 ack 1 <dack 1, !tcprst>");
-    second.sends("F. 1 ack 2 <dack8 1>");
-    second.gets(". 2 ack 2");
-    d.silent();
-    assertEquals(app.socket.subflows.length, 1);
-    assertEquals([d.counter("RmAddr"), d.counter("TcpOutRsts")], [1, 0]);
-    first.data(100);
-    assertEquals(app.read(), 100);
-  });
-
-  it("resets those whose FIN nobody answers: the address is gone (the probe of the RFC)", () => {
-    using d = new Dialogue();
-    const { first, second, app } = joined(d);
-    first.sends(". 1 ack 1 <rm 1>");
-    const sent: string[] = [];
-    const began = d.now;
-    while (app.socket.subflows.length === 2) {
-      sent.push(...second.takeAll().map(({ flags }) => flags));
-      d.pass(100e3);
-      assert(d.now < began + 60e6);
-    }
-    assertEquals(
-      [...sent, ...second.takeAll().map(({ flags }) => flags)].join(" "),
-      "F. F. F. F. F. R.",
-    );
-    first.data(100);
-    assertEquals([app.read(), d.usage.flows], [100, 1]);
-  });
-
-  it("of unknown ids does nothing", () => {
-    using d = new Dialogue();
-    const { first, app } = joined(d);
-    first.sends(". 1 ack 1 <rm 7 8 9>");
-    d.silent();
-    assertEquals([d.counter("RmAddr"), d.counter("RmSubflow")], [3, 0]);
-    assertEquals(app.socket.subflows.length, 2);
   });
 });
 

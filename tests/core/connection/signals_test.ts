@@ -121,6 +121,7 @@ for (const family of [4, 6] as const) {
 }
 
 describe("duplicate ACKs with an option (RFC 8684 §3)", () => {
+  // RFC 8684 §3.4.1: "an MPTCP implementation MUST NOT treat duplicate ACKs with any MPTCP option, with the exception of the DSS option, as indications of congestion"
   // RFC 8684 §3: "an MPTCP implementation receiving a duplicate ACK that contains an MPTCP option MUST NOT treat it as a signal of congestion"
   it("of the peer are no sign of loss, without SACK either", () => {
     for (const sack of [true, false]) {

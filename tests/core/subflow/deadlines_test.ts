@@ -6,6 +6,7 @@ import {
   SUBFLOW_TIMERS,
   TIMER_ACK,
   TIMER_END,
+  TIMER_INQUIRY,
   TIMER_KEEPALIVE,
   TIMER_PACE,
   TIMER_PROBE,
@@ -92,6 +93,7 @@ describe("the deadlines of a subflow", () => {
       TIMER_PACE,
       TIMER_KEEPALIVE,
       TIMER_SIGNAL,
+      TIMER_INQUIRY,
     ];
     assertEquals(names, Array.from({ length: SUBFLOW_TIMERS }, (_, i) => i));
   });
