@@ -40,7 +40,7 @@ export interface PathView {
   readonly remote: Endpoint;
   /** Only when no other works (RFC 8684 §3.3.8). */
   readonly backup: boolean;
-  /** Nothing was acknowledged for several timeouts. */
+  /** Nothing was acknowledged for several timeouts (`staleLossCount` of `mptcp`) while another path worked: it gets nothing new until something is. */
   readonly stale: boolean;
   /** Smoothed round trip: at least 1; 1 s before a first sample. */
   readonly srtt: Micros;

@@ -997,6 +997,18 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.dirty();
   }
 
+  /**
+   * A subflow is a backup from now on, or is none any more (RFC 8684 §3.3.8). What a new backup carries is offered to the others: who retires a path
+   * expects it to become worse, and nothing is to wait for that.
+   */
+  priorityChanged(subflow: Subflow): void {
+    this.subflowChanged(subflow, "priority");
+    if (subflow.backup && this.subflows.some((other) => other.usable && !other.backup)) {
+      this.reinject(subflow);
+    }
+    this.dirty();
+  }
+
   // The data level.
 
   /** A DATA_ACK, or what stands for it: frees the queue, moves the window, wakes the writer, and lets every subflow send (IMP-1). */

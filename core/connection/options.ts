@@ -215,8 +215,7 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (prio !== 0) {
     host.count("MPPrioRx");
     subflow.setBackup("peer", readMpPrio(prio));
-    meta.subflowChanged(subflow, "priority");
-    meta.dirty();
+    meta.priorityChanged(subflow);
   }
   if (closesFast(meta)) {
     meta.endAll("ConnectionReset", now, "aborted-by-peer");

@@ -464,8 +464,7 @@ export class PathTransportOf implements PathTransport {
     if (subflow === undefined) return;
     subflow.setBackup("us", backup);
     subflow.owePrio();
-    meta.subflowChanged(subflow, "priority");
-    meta.dirty();
+    meta.priorityChanged(subflow);
   }
 
   holdPort(address: HostAddress): void {

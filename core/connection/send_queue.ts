@@ -482,6 +482,15 @@ export class SendQueue {
       : sent.givenTo(subflow, offset);
   }
 
+  /** Whether another subflow than `subflow`, one that answers, has it. */
+  #hasBeside(subflow: Subflow, sent: Sent, offset: number): boolean {
+    for (let i = 0; i < sent.copies; i++) {
+      const other = sent.copy(i);
+      if (other !== subflow && !other.silent && this.has(other, sent, offset)) return true;
+    }
+    return false;
+  }
+
   /** What holds the byte at `offset`; null when nobody was given it. */
   find(offset: number): Sent | null {
     const serial = this.#sent.find(offset);
@@ -520,14 +529,16 @@ export class SendQueue {
 
   /**
    * Queues what `subflow` carries, and the peer has not DATA_ACKed, for the others; what is SACKed too, as a peer may keep it on the subflow until
-   * the hole before it is filled.
+   * the hole before it is filled. What another one that answers was given need not go again: it would only stand in the way of the rest.
    */
   reinject(subflow: Subflow): void {
     const { board } = subflow.sender;
     for (let serial = board.firstChunk; serial < board.nextChunk; serial++) {
       const from = Math.max(board.dataStart(serial), this.#una);
       const to = board.dataEnd(serial);
-      if (from < to) this.again.add(from, to);
+      if (from >= to) continue;
+      const sent = this.find(from);
+      if (sent === null || !this.#hasBeside(subflow, sent, from)) this.again.add(from, to);
     }
   }
 

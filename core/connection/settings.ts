@@ -24,6 +24,8 @@ export interface MptcpSettings {
   readonly addAddrAccepted: number;
   /** The peer may join at the address and port of the first subflow; false: the C flag of MP_CAPABLE (RFC 8684 §3.1). */
   readonly allowJoinInitialAddress: boolean;
+  /** Timeouts that a subflow leaves unanswered, while another one works, before it is stale; 0: it never is. */
+  readonly staleLossCount: number;
 }
 
 /** What holds where nothing else is chosen; as in Linux, but for `synRetriesBeforeFallback`, which is 2 there: connect() would take 7 s. */
@@ -38,4 +40,5 @@ export const DEFAULT_MPTCP: MptcpSettings = Object.freeze({
   subflows: DEFAULT_LIMITS.subflows,
   addAddrAccepted: DEFAULT_LIMITS.addAddrAccepted,
   allowJoinInitialAddress: true,
+  staleLossCount: 4,
 });

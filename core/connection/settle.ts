@@ -23,6 +23,7 @@ import {
   OUTCOME_MORE,
   OUTCOME_REFUSE,
   OUTCOME_SEGMENT,
+  OUTCOME_SILENT,
   OUTCOME_TIMEOUT,
   type PathTrouble,
 } from "../subflow/shared.ts";
@@ -62,12 +63,9 @@ import { fastOpenUnanswered } from "./fast_open.ts";
 import type { EndReason, NetworkCode } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { checksumFailed, closesFast, handleOptions } from "./options.ts";
-import { startAnew } from "./outstanding.ts";
 import { progressMissed } from "./progress.ts";
 import { push } from "./pull.ts";
-
-/** Timeouts in a row that make a subflow stale. */
-const STALE_TIMEOUTS = 2;
+import { answered, watchSilence } from "./stale.ts";
 
 /** Of these only SEGMENT_ADVANCED is set where new data lie above a hole. */
 const OUT_OF_ORDER_BITS = SEGMENT_ADVANCED | SEGMENT_DATA | SEGMENT_STAGED | SEGMENT_DATA_DUPLICATE;
@@ -126,7 +124,11 @@ function settle(meta: MetaSocket, subflow: Subflow, outcome: Outcome, now: Micro
     if (!judgeHandshake(meta, subflow, now)) return;
     outcome = subflow.admit(now);
   }
-  if (outcome & OUTCOME_JOINED) subflowJoined(meta, subflow, now);
+  if (outcome & OUTCOME_JOINED) {
+    subflowJoined(meta, subflow, now);
+    // Who is silent may be given up now.
+    watchSilence(meta, now);
+  }
   if ((outcome & OUTCOME_MORE) && subflow.ended === null) {
     settle(meta, subflow, subflow.proceed(now), now);
     outcome &= ~OUTCOME_ENDED;
@@ -138,6 +140,7 @@ function settle(meta: MetaSocket, subflow: Subflow, outcome: Outcome, now: Micro
   // RFC 8684 §3.4.2: "Typical TCP validity tests on the subflow … MUST also be undertaken"
   if (outcome & OUTCOME_SEGMENT) takeSegment(meta, subflow, now);
   if (outcome & OUTCOME_TIMEOUT) timedOut(meta, subflow, now);
+  if (outcome & OUTCOME_SILENT) watchSilence(meta, now);
   if (outcome & OUTCOME_REFUSE) meta.host.refuse(subflow.key);
   if (outcome & OUTCOME_ENDED) ended(meta, subflow, now);
   if (outcome !== 0) meta.dirty();
@@ -151,12 +154,7 @@ function heard(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const bytes = subflow.sender.heard;
   if (bytes === 0) return;
   meta.scheduler.onAck(subflow, bytes);
-  if (!subflow.stale) return;
-  if (startAnew(meta, subflow, now)) return;
-  subflow.setStale(false);
-  meta.host.count("SubflowRecover");
-  meta.subflowChanged(subflow, "revived");
-  meta.answerFins(now);
+  if (subflow.silent) answered(meta, subflow, now);
 }
 
 /** MPTCP options, payload and FIN of an acceptable segment. */
@@ -225,14 +223,10 @@ function timedOut(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (!meta.fallback && subflow.outOfReach) return meta.replace(subflow, now);
   // The shared window is closed: no other subflow can do better.
   if (subflow.sender.shut) return;
-  const { timeouts } = subflow.sender.rtt;
-  if (timeouts >= STALE_TIMEOUTS && !subflow.stale && subflow.usable) {
-    subflow.setStale(true);
-    meta.host.count("SubflowStale");
-    meta.subflowChanged(subflow, "stale");
-  }
+  subflow.fallSilent(now);
   // RFC 8684 §3.3.6: "a host MUST still retransmit the original data on the original subflow"
-  if (timeouts === 1) meta.reinject(subflow);
+  if (subflow.sender.rtt.timeouts === 1) meta.reinject(subflow);
+  watchSilence(meta, now);
 }
 
 /** A subflow has ended by the segment in `rx`, or by time: what a RST says beside is judged now, the rest at the burial. */

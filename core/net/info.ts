@@ -188,7 +188,7 @@ export interface SubflowInfo {
   readonly remote: Endpoint;
   /** Used only when no other works. */
   readonly backup: boolean;
-  /** Nothing was acknowledged for several timeouts. */
+  /** Nothing was acknowledged for several timeouts (`staleLossCount` of `mptcp`) while another path worked: it gets nothing new until something is. */
   readonly stale: boolean;
   /** Its figures. */
   readonly tcp: TcpInfo;

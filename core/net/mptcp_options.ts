@@ -75,6 +75,14 @@ export interface MptcpOptions {
    * @default {true}
    */
   readonly allowJoinInitialAddress?: boolean;
+  /**
+   * Retransmission timeouts in a row, without their back-off, that a path leaves unanswered while another one works before it is given up: it gets no new
+   * data until it answers, which it is asked for each second, and backup paths take its place. From 0 to 255; 0: it goes on for as long as TCP itself. As
+   * Linux's `net.mptcp.stale_loss_cnt`.
+   *
+   * @default {4}
+   */
+  readonly staleLossCount?: number;
 }
 
 const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
@@ -87,6 +95,7 @@ const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
   subflows: true,
   addAddrAccepted: true,
   allowJoinInitialAddress: true,
+  staleLossCount: true,
 };
 
 const MOST_PATHS = 8;
@@ -142,6 +151,8 @@ export function mptcpSettings(
     allowJoinInitialAddress:
       flag(verb, "allowJoinInitialAddress", options.allowJoinInitialAddress) ??
         base.allowJoinInitialAddress,
+    staleLossCount: integer(verb, "staleLossCount", options.staleLossCount, 0, 255) ??
+      base.staleLossCount,
   };
 }
 

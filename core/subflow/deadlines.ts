@@ -68,7 +68,7 @@ export class Deadlines<T extends number> {
 }
 
 /** The deadlines of a subflow; of those due at once the first by name is handled first. */
-export type SubflowTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
+export type SubflowTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
 /** A FIN of the peer has been awaited long enough. */
 export const TIMER_END = 0;
 /** An acknowledgement has been delayed long enough (RFC 9293 §3.8.6.3). */
@@ -89,5 +89,7 @@ export const TIMER_KEEPALIVE = 7;
 export const TIMER_SIGNAL = 8;
 /** A question whether the path still works has waited for its answer (RFC 8684 §3.4.2). */
 export const TIMER_INQUIRY = 9;
+/** It has been silent for long enough to be given up, or is to be asked whether it is back. */
+export const TIMER_SILENCE = 10;
 /** How many there are. */
-export const SUBFLOW_TIMERS = 10;
+export const SUBFLOW_TIMERS = 11;

@@ -291,6 +291,11 @@ export class Sender {
     return this.#deadlines.at(TIMER_RTO);
   }
 
+  /** When something last left for the first time or again. */
+  get lastLeft(): Micros {
+    return this.#lastLeft;
+  }
+
   /** When an ACK last came. */
   get lastHeard(): Micros {
     return this.#lastHeard;
@@ -575,6 +580,18 @@ export class Sender {
     if (!this.#repeat(board.lastSegment(this.#mtu.payload), now)) return;
     this.#host.count("TCPLossProbes");
     this.#tlp.left(board.nxt, true);
+  }
+
+  /**
+   * Sends the first segment in flight once more, as a question whether the path is back. No timeout has passed: neither back-off nor window, nor the
+   * controller, takes notice.
+   */
+  ask(now: Micros): void {
+    const { una } = this.board;
+    const piece = this.board.pieceAt(una, una + this.#mtu.payload);
+    if (piece === null) return;
+    const bytes = piece.end - piece.seq;
+    if (this.#repeat(piece, now)) this.#undo?.sentAgain(bytes, now);
   }
 
   /** RFC 6675 §5 step C.1: nothing is lost, nobody has given new data, and the window has room. */

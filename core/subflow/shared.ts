@@ -155,3 +155,5 @@ export const OUTCOME_WORK = 256;
 export const OUTCOME_REFUSE = 512;
 /** The peer has begun the join that we have begun: its SYN is in `rx`, and to be judged. */
 export const OUTCOME_CROSSED = 1024;
+/** It has been silent for long: it may be given up, or is to be asked. */
+export const OUTCOME_SILENT = 2048;

@@ -16,7 +16,14 @@ import {
   TCP_SYN,
 } from "../../wasm/layout.ts";
 import type { CongestionController, Endpoint, Micros, PathIndex, SubflowView } from "../plugin.ts";
-import { isTransient, type Key, MP_CAPABLE, RST_RESOURCE, RST_UNSPECIFIED } from "../wire/mptcp.ts";
+import {
+  isTransient,
+  type Key,
+  MP_CAPABLE,
+  RST_PERFORMANCE,
+  RST_RESOURCE,
+  RST_UNSPECIFIED,
+} from "../wire/mptcp.ts";
 import { type Draft, rx, tx } from "../wire/segment.ts";
 import { fromWire } from "../wire/seq.ts";
 import { Acks, DELAYED_ACK } from "./acks.ts";
@@ -34,6 +41,7 @@ import {
   TIMER_RACK,
   TIMER_RTO,
   TIMER_SIGNAL,
+  TIMER_SILENCE,
   TIMER_THIRD_ACK,
 } from "./deadlines.ts";
 import { Ecn } from "./ecn.ts";
@@ -49,6 +57,7 @@ import { Receiver } from "./receiver.ts";
 import type { Recovery } from "./recovery.ts";
 import { INITIAL_RTO } from "./rtt.ts";
 import { Sender } from "./sender.ts";
+import { Silence } from "./silence.ts";
 import {
   type DataLevel,
   type LeaveReason,
@@ -61,6 +70,7 @@ import {
   OUTCOME_MORE,
   OUTCOME_REFUSE,
   OUTCOME_SEGMENT,
+  OUTCOME_SILENT,
   OUTCOME_WORK,
   type Outlet,
   type PathTrouble,
@@ -155,7 +165,8 @@ export class Subflow implements SubflowView {
   #prioOwed = false;
   #backupByUs: boolean;
   #backupByPeer: boolean;
-  #stale = false;
+  /** Made when a timeout first passes. */
+  #silence: Silence | null = null;
   /** What a router told last. */
   #trouble: { readonly what: PathTrouble; readonly at: Micros } | null = null;
   /** Made with the first payload. */
@@ -238,12 +249,12 @@ export class Subflow implements SubflowView {
   }
 
   get stale(): boolean {
-    return this.#stale;
+    return this.#silence !== null && this.#silence.stale;
   }
 
   /** It is stale, or may be gone: nothing new is given to it where another works. */
   get doubted(): boolean {
-    return this.#stale || this.#inquiry !== null;
+    return this.stale || this.#inquiry !== null;
   }
 
   get srtt(): Micros {
@@ -1047,12 +1058,13 @@ export class Subflow implements SubflowView {
       case TIMER_RTO:
         if (this.#tcp.opening) return this.#handshakeTimeout(now);
         if (this.#leaving && this.sender.rtt.timeouts >= LEAVE_TIMEOUTS) return this.#giveUp(now);
-        return this.sender.retransmissionTimeout(!this.#level.over, now) ??
-          this.#end("timeout", now);
+        return this.sender.retransmissionTimeout(!this.#level.over, now) ?? this.#fail(now);
       case TIMER_KEEPALIVE:
         return this.#askPeer(now);
       case TIMER_INQUIRY:
         return this.#inquire(now);
+      case TIMER_SILENCE:
+        return OUTCOME_SILENT;
     }
   }
 
@@ -1114,6 +1126,15 @@ export class Subflow implements SubflowView {
     return this.#end("timeout", now);
   }
 
+  /**
+   * RFC 8684 §3.3.6: "The sender will declare the subflow failed after a predefined upper bound on retransmissions is reached", "A RST for this purpose SHOULD
+   * be accompanied by an "Unacceptable performance" MP_TCPRST option". The path may be tried again.
+   */
+  #fail(now: Micros): Outcome {
+    if (this.#level.mappingFlags !== 0) this.#sayReset(RST_PERFORMANCE, now, true);
+    return this.#end("timeout", now);
+  }
+
   /** A SYN or SYN/ACK was not answered. */
   #handshakeTimeout(now: Micros): Outcome {
     if (this.#handshake!.exhausted) return this.#end("timeout", now);
@@ -1159,9 +1180,45 @@ export class Subflow implements SubflowView {
     else this.#backupByPeer = backup;
   }
 
-  /** Nothing was acknowledged for several timeouts, or something was again. */
-  setStale(stale: boolean): void {
-    this.#stale = stale;
+  /** Nothing has been acknowledged since a timeout. */
+  get silent(): boolean {
+    return this.#silence !== null && this.#silence.on;
+  }
+
+  /** A timeout has passed. */
+  fallSilent(now: Micros): void {
+    this.#silence ??= new Silence();
+    this.#silence.timedOut(this.sender.rtt.base, now);
+  }
+
+  /** When it will have been silent for `count` timeouts; Infinity: it is not, or is stale. */
+  silentFor(count: number): Micros {
+    return this.#silence === null ? Infinity : this.#silence.until(count);
+  }
+
+  /** Nothing new goes on it until it answers. */
+  giveUp(): void {
+    this.#silence?.giveUp();
+  }
+
+  /** Has its silence looked at again at that time; Infinity: not by itself. */
+  watchSilence(at: Micros): void {
+    this.#deadlines.set(TIMER_SILENCE, at);
+  }
+
+  /** It is stale, and asked whether it is back unless something has left of late; sets when to look again. */
+  askBack(now: Micros): void {
+    const silence = this.#silence!;
+    const due = silence.askAt(this.sender.lastLeft);
+    if (due <= now) this.sender.ask(now);
+    this.watchSilence(due > now ? due : silence.askAt(now));
+  }
+
+  /** Something is acknowledged, or the peer has shown otherwise that it lives. True: it was stale. */
+  answered(now: Micros): boolean {
+    const { stale, sender } = this;
+    this.#silence?.answered(sender.recovery.kind === "loss", sender.rtt.base, now);
+    return stale;
   }
 
   /** Binds and sends bytes of the send queue; see {@linkcode Sender.chunk}. */
@@ -1253,7 +1310,7 @@ export class Subflow implements SubflowView {
   leave(now: Micros, byFin: boolean, reason = RST_UNSPECIFIED): boolean {
     if (this.#leaving || this.#ended !== null) return false;
     this.#leaving = true;
-    if (this.#tcp.opening || this.provisional || this.#stale) {
+    if (this.#tcp.opening || this.provisional || this.stale) {
       this.reset(reason, now);
       return true;
     }

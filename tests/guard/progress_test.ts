@@ -99,7 +99,7 @@ describe("the progress watch", () => {
     app.write(20 * MSS);
     assert(first.takeAll().length > 0);
     assertEquals(second.pending, false);
-    d.pass(3 * RTO - 1);
+    d.pass(4 * RTO - 1);
     assertEquals(second.pending, false);
     d.pass(1);
     assert(second.pending);
@@ -162,7 +162,7 @@ describe("the progress watch", () => {
     assert(first.takeAll().length > 0);
     d.pass(1);
     first.sends(`. ack ${first.acked} <dack8 1>`);
-    d.pass(4 * RTO);
+    d.pass(8 * RTO);
     assertEquals(whats(d), [LATE]);
     assert(second.pending);
   });

@@ -61,6 +61,16 @@ Deno.test("'mptcp' is checked: an option that is not there, a value that is none
       RangeError,
       "as 'mptcp.addAddrTimeout' must be from 0 s to 32767 s",
     ],
+    [
+      { staleLossCount: 256 },
+      RangeError,
+      "as 'mptcp.staleLossCount' must be an integer from 0 to 255: current value is 256",
+    ],
+    [
+      { staleLossCount: "4" },
+      TypeError,
+      `as 'mptcp.staleLossCount' must be an integer from 0 to 255: current value is "4"`,
+    ],
   ];
   for (const joinBacklog of [-1, 256, 1.5, NaN]) {
     refused.push([{ joinBacklog }, RangeError, "must be an integer from 0 to 255"]);

@@ -181,7 +181,7 @@ describe("data acknowledged without a DATA_ACK", () => {
     assertEquals(app.socket.repeated, 0);
   });
 
-  it("after timeouts that made the only subflow stale do not go again on it either", () => {
+  it("after many timeouts of the only subflow, which is never stale, do not go again on it either", () => {
     using d = new Dialogue();
     const { peer, app } = proved(d);
     app.write(1000);
@@ -189,7 +189,7 @@ describe("data acknowledged without a DATA_ACK", () => {
       peer.lose();
       d.untilSent();
     }
-    assertEquals(app.socket.subflows.every(({ stale }) => stale), true);
+    assertEquals(app.socket.subflows.some(({ stale }) => stale), false);
     peer.takeAll();
     peer.sends(". ack 1101 <dack8 101>");
     d.silent();

@@ -13,6 +13,7 @@ import {
   TIMER_RACK,
   TIMER_RTO,
   TIMER_SIGNAL,
+  TIMER_SILENCE,
   TIMER_THIRD_ACK,
 } from "../../../core/subflow/deadlines.ts";
 
@@ -94,6 +95,7 @@ describe("the deadlines of a subflow", () => {
       TIMER_KEEPALIVE,
       TIMER_SIGNAL,
       TIMER_INQUIRY,
+      TIMER_SILENCE,
     ];
     assertEquals(names, Array.from({ length: SUBFLOW_TIMERS }, (_, i) => i));
   });

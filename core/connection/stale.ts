@@ -1,0 +1,70 @@
+/**
+ * Subflows that have fallen silent while another one works: given up after some unanswered timeouts, asked whether they are back, used again as soon as they
+ * are (RFC 8684 §3.3.6, §3.3.8; Linux net.mptcp.stale_loss_cnt).
+ */
+
+import type { Micros } from "../plugin.ts";
+import type { Subflow } from "../subflow/subflow.ts";
+import type { MetaSocket } from "./meta_socket.ts";
+import { startAnew } from "./outstanding.ts";
+
+/** Looks at all that are silent: gives up those that have been for long enough, asks those that are given up, and sets when to look again. */
+export function watchSilence(meta: MetaSocket, now: Micros): void {
+  const { subflows } = meta;
+  const { staleLossCount } = meta.mptcp;
+  for (let i = 0; i < subflows.length; i++) {
+    const subflow = subflows[i]!;
+    if (!subflow.silent) {
+      subflow.watchSilence(Infinity);
+      continue;
+    }
+    const lives = subflow.usable && staleLossCount > 0 && anotherWorks(meta, subflow, now);
+    if (subflow.stale) {
+      if (lives) subflow.askBack(now);
+      else subflow.watchSilence(Infinity);
+      continue;
+    }
+    const due = subflow.silentFor(staleLossCount);
+    if (!lives || due > now) {
+      subflow.watchSilence(lives ? due : Infinity);
+    } else if (subflow.sender.shut) {
+      // It answers, and takes nothing.
+      subflow.answered(now);
+    } else {
+      subflow.giveUp();
+      meta.host.count("SubflowStale");
+      meta.reinject(subflow);
+      meta.subflowChanged(subflow, "stale");
+      // A path manager may have ended it.
+      if (subflow.ended === null) subflow.askBack(now);
+    }
+  }
+}
+
+/** Something is acknowledged on a subflow that was silent. */
+export function answered(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  if (subflow.stale && startAnew(meta, subflow, now)) return;
+  const revived = subflow.answered(now);
+  if (revived) {
+    meta.host.count("SubflowRecover");
+    meta.subflowChanged(subflow, "revived");
+    meta.answerFins(now);
+  }
+  // Others may be given up now, or are worth a question again.
+  if (revived || !subflow.silent) watchSilence(meta, now);
+}
+
+/** Whether `subflow` may carry data, and is neither stale nor would be if another one worked. */
+export function works({ mptcp }: MetaSocket, subflow: Subflow, now: Micros): boolean {
+  if (!subflow.usable || subflow.stale) return false;
+  return mptcp.staleLossCount === 0 || subflow.silentFor(mptcp.staleLossCount) > now;
+}
+
+function anotherWorks(meta: MetaSocket, but: Subflow, now: Micros): boolean {
+  const { subflows } = meta;
+  for (let i = 0; i < subflows.length; i++) {
+    const other = subflows[i]!;
+    if (other !== but && works(meta, other, now)) return true;
+  }
+  return false;
+}
