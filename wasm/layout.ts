@@ -146,6 +146,7 @@ export const RECEIVER_STAGED = 3; // bytes held for want of a mapping or of a ch
 export const RECEIVER_MAPPINGS = 4; // mappings held
 export const RECEIVER_DUPLICATE_FROM = 5; // what of the segment taken last with SEGMENT_DUPLICATE had come before: the first such bytes in a row
 export const RECEIVER_DUPLICATE_TO = 6;
+export const RECEIVER_FAILED = 15; // least data offset of a mapping whose checksum failed; 0 without
 
 // What `receiver_segment` and `receiver_map` report, as bits.
 export const SEGMENT_ADVANCED = 1; // RCV.NXT moved

@@ -38,7 +38,8 @@
  * - `receiver_new(host, stream)`, `receiver_free`, `receiver_record(receiver)`: a subflow's receiver that fills the stream, and its RECEIVER_* record.
  *   `receiver_map(receiver, dsn, ssn, length, expectedSum, limit)`: learns a mapping; `expectedSum` is -1 without checksum, else of `dss_expected_sum`.
  *   `receiver_segment(receiver, seq, from, length, limit)`: takes payload. Both return SEGMENT_* and MAPPING_* bits; data offsets from `limit` on
- *   are not kept. A mapping with a checksum is staged whole, placed when its sum is right, and only then cut at `limit`.
+ *   are not kept. A mapping with a checksum is staged whole, placed when its sum is right, and only then cut at `limit`. Where it is wrong, the bytes
+ *   stay staged, without a mapping. `receiver_forget(receiver, ssn)`: forgets the mappings that end above `ssn`.
  *   Where a limit would be passed, both drop what lies farthest above a hole of the stream, and is farther than the segment, and go on; on plain TCP the
  *   subflow forgets it too.
  *   `receiver_skip(receiver)`: RCV.NXT moves over a FIN. `receiver_sack(receiver, initial, most, from, to)`: writes SACK blocks to TX_SACK,
@@ -72,6 +73,7 @@ export {
   packet_free,
   packet_gather,
   packet_parse,
+  receiver_forget,
   receiver_free,
   receiver_map,
   receiver_new,

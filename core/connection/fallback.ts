@@ -23,23 +23,33 @@ const INFINITE = 2 ** 52;
 /** DATA_FINs sent again, the last of them with a question that the peer answers, before something else takes their place. */
 const DATA_FINS = 2;
 
-/** From now on both directions go without mappings on `subflow`. Idempotent. */
+/** From now on both directions go without mappings on `subflow`. Idempotent. An infinite mapping counts from the sequence offset `from` on. */
 export function startFallback(
   meta: MetaSocket,
   subflow: Subflow,
   now: Micros,
   mode: Mode = TCP,
+  from = 1,
 ): void {
   // RFC 8684 §3.7: "Once MPTCP falls back to regular TCP, it MUST NOT revert to MPTCP later in the connection."
   // RFC 8684 §6: "If this is dropped, MPTCP SHOULD fall back to regular TCP."
   if (!meta.fallback) meta.leaveMptcp(mode, subflow, RST_MIDDLEBOX, now);
+  else if (meta.awaitsInfinite) meta.mapped(mode);
   const { receiver } = subflow;
   if (!receiver.started) return;
-  const shift = meta.mode.kind === "infinite" ? meta.mode.rx : 0;
+  subflow.output.resize();
+  const shift = receiveShift(meta);
+  if (shift === null) {
+    fallbackAcknowledged(meta, subflow, now);
+    return;
+  }
+  // No checksum counts any more (RFC 8684 §3.7, "data can be altered by a middlebox without affecting MPTCP").
+  receiver.forgetMappings(0);
+  // What lies before an infinite mapping of other data goes where all has been received.
+  if (from > 1) receiver.map(1 - from, 1, from - 1, -1, meta.receiveQueue.limit);
   // What has waited for a mapping may be more than the window: it was acknowledged, and is kept.
   const limit = Math.max(meta.receiveQueue.limit, receiver.end + shift);
-  receiver.map(1 + shift, 1, INFINITE, -1, limit);
-  subflow.output.resize();
+  receiver.map(from + shift, from, INFINITE, -1, limit);
   // What was acknowledged on the subflow and is nowhere was dropped for want of a place: nobody will send it again.
   if (meta.receiveQueue.next + receiver.staged < receiver.end + shift) {
     meta.giveUp(subflow, RST_MIDDLEBOX, "bytes-miscounted", now);
@@ -51,6 +61,11 @@ export function startFallback(
   if (meta.finAcked) subflow.finish(now);
   // What has been acknowledged so far was without a DATA_ACK.
   fallbackAcknowledged(meta, subflow, now);
+}
+
+/** Data offset less sequence offset of what comes on plain TCP; null: an infinite mapping has not told yet. */
+function receiveShift({ mode }: MetaSocket): number | null {
+  return mode.kind === "infinite" ? mode.rx : 0;
 }
 
 /**
@@ -69,6 +84,8 @@ export function mayFallBack(meta: MetaSocket, subflow: Subflow): boolean {
 /** `subflow` does not let MPTCP through, or not any more. Nothing is done while a join decides what is left to do: what told this comes again. */
 export function interfered(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (meta.over || meta.fallback || subflow.ended !== null) return;
+  // What the peer was told of by MP_FAIL has a time limit of its own.
+  if (meta.damage !== null && meta.damage.found >= 0) return;
   // RFC 8684 §3.7: "the subflow SHOULD be treated as broken and closed with a RST, since no data can be delivered to the application layer"
   // RFC 8684 §3.7: "This RST SHOULD include the MP_TCPRST option (Section 3.6) with a 'Middlebox interference' reason code."
   if (!mayFallBack(meta, subflow)) spoilt(meta, subflow, "options-removed", now);
@@ -166,8 +183,9 @@ export function finWithoutOptions(meta: MetaSocket, subflow: Subflow, now: Micro
 /** The peer's FIN on plain TCP: false when the bytes before it are not those that there must be. */
 export function finAddsUp(meta: MetaSocket, subflow: Subflow): boolean {
   const { next, theirs } = meta.receiveQueue;
-  const shift = meta.mode.kind === "infinite" ? meta.mode.rx : 0;
-  return next === subflow.receiver.end + shift && (theirs.kind === "open" || theirs.fin === next);
+  const shift = receiveShift(meta);
+  return shift !== null && next === subflow.receiver.end + shift &&
+    (theirs.kind === "open" || theirs.fin === next);
 }
 
 /**

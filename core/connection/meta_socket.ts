@@ -40,6 +40,7 @@ import {
   TIMER_USER,
   TIMER_WAKE,
 } from "./data_timer.ts";
+import { Damage } from "./damage.ts";
 import type { ConnectionHost, ConnectionObserver, EndReason, NetworkCode } from "./host.ts";
 import { Figures } from "./figures.ts";
 import { HOLD_LENGTH, Holding } from "./holding.ts";
@@ -136,6 +137,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** A subflow has ended and is not buried. */
   #ended = false;
   #tell = 0;
+  /** Made when a checksum fails, or the peer says so. */
+  #damage: Damage | null = null;
+  /** Plain TCP begins with an infinite mapping that has not gone. */
+  #infiniteOwed = false;
   /** Made for the first. */
   #replacements: Replacements | null = null;
   #subflowsTotal = 0;
@@ -265,7 +270,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   get dataAckFlags(): number {
-    if (this.#mode !== MPTCP) return 0;
+    // RFC 8684 §3.7: "The receiver SHOULD stop generating Data ACKs after it receives an infinite mapping."
+    if (this.#mode !== MPTCP && !this.awaitsInfinite) return 0;
     return this.#longAcks ? DSS_DATA_ACK | DSS_DATA_ACK_8 : DSS_DATA_ACK;
   }
 
@@ -292,6 +298,36 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Plain TCP, or as good as that (RFC 8684 §3.7). */
   get fallback(): boolean {
     return this.#mode !== MPTCP && this.#mode !== OFFERED && this.#mode !== EARLY;
+  }
+
+  /** We send as plain TCP, and the peer's infinite mapping is still to come. */
+  get awaitsInfinite(): boolean {
+    return this.#mode.kind === "infinite" && this.#mode.rx === null;
+  }
+
+  /** It has come. */
+  mapped(mode: Mode): void {
+    this.#mode = mode;
+  }
+
+  /** Damage on the only subflow; null: none was found. */
+  get damage(): Damage | null {
+    return this.#damage;
+  }
+
+  /** There is some. */
+  damaged(): Damage {
+    return this.#damage ??= new Damage();
+  }
+
+  /** Whether new data go under an infinite mapping, as the first of plain TCP (RFC 8684 §3.7). */
+  get infiniteOwed(): boolean {
+    return this.#infiniteOwed;
+  }
+
+  /** They shall, or have. */
+  oweInfinite(owed = true): void {
+    this.#infiniteOwed = owed;
   }
 
   /** A join was established: the peer knows of it. */
@@ -870,9 +906,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.paths.subflowChanged(subflow, change, reason);
   }
 
-  /** Resets a subflow; it is buried at the end of the batch. */
-  reset(subflow: Subflow, reason: number, now: Micros): void {
-    subflow.reset(reason, now);
+  /** Resets a subflow; it is buried at the end of the batch. `failed`: a data offset for MP_FAIL. */
+  reset(subflow: Subflow, reason: number, now: Micros, failed = 0): void {
+    subflow.reset(reason, now, undefined, failed);
     this.subflowEnded();
   }
 
@@ -917,9 +953,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** Resets a subflow that `reason` has spoilt: others carry on; without any the connection ends, at once and not by its timer. */
-  giveUp(subflow: Subflow, rst: number, reason: EndReason, now: Micros): void {
+  giveUp(subflow: Subflow, rst: number, reason: EndReason, now: Micros, failed = 0): void {
     const others = this.othersThan(subflow);
-    this.reset(subflow, rst, now);
+    this.reset(subflow, rst, now, failed);
     if (this.over) return;
     if (!others) this.endAll("ConnectionAborted", now, reason);
     else this.charge(subflow, reason);

@@ -2,12 +2,12 @@
 
 /**
  * Offered by MP_CAPABLE and not agreed yet; the same at a server that sends already (RFC 7413): with mappings, without the peer's key; agreed; ended on the only subflow by an infinite mapping (RFC 8684 §3.7), with the data offset less the
- * sequence offset of what we send and of what we receive; or plain TCP, whose data offsets are its sequence offsets.
+ * sequence offset of what we send and of what we receive, null until the peer's own mapping tells; or plain TCP, whose data offsets are its sequence offsets.
  */
 export type Mode =
   | { readonly kind: "offered" | "early" }
   | { readonly kind: "mptcp" }
-  | { readonly kind: "infinite"; readonly tx: number; readonly rx: number }
+  | { readonly kind: "infinite"; readonly tx: number; readonly rx: number | null }
   | { readonly kind: "tcp" };
 
 /** MP_CAPABLE is offered. */

@@ -24,30 +24,31 @@ import {
   readMpPrio,
   readRemoveAddr,
   REMOVE_ADDR,
-  RST_MIDDLEBOX,
   RST_MPTCP,
 } from "../wire/mptcp.ts";
 import { rx } from "../wire/segment.ts";
 import { fromWire } from "../wire/seq.ts";
-import {
-  heedLateDss,
-  interfered,
-  mayFallBack,
-  missOptions,
-  spoilt,
-  startFallback,
-} from "./fallback.ts";
+import { heedLateDss, missOptions, spoilt } from "./fallback.ts";
+import { checksumFailed, failHeard, takeInfinite } from "./mp_fail.ts";
 import { addAddrHmac, sameHmac } from "./keys.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 
 /** Handles the options of an acceptable segment; false when it must not be looked at further. */
 export function handleOptions(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
-  if (meta.fallback) return !rx.hasDss || heedLateDss(meta, subflow, now);
+  if (meta.fallback) return !rx.hasDss || afterFallback(meta, subflow, now);
   if (rx.plainDss) return takeDss(meta, subflow, now);
   if (rx.malformed) meta.host.count("MPTCPMalformed");
   if (!rx.hasMptcp) return missOptions(meta, subflow, now);
   if (rx.hasDss && !takeDss(meta, subflow, now)) return false;
   return rx.onlyDss || handleRare(meta, subflow, now);
+}
+
+/** A DSS on plain TCP. */
+function afterFallback(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
+  if (!meta.awaitsInfinite) return heedLateDss(meta, subflow, now);
+  if (!rx.hasMapping || rx.dataLength > 0) return true;
+  const dsn = rx.dsn(meta.remoteIdsn, meta.receiveQueue.next);
+  return !(dsn >= 0) || takeInfinite(meta, subflow, dsn, now);
 }
 
 /** DATA_ACK and mapping; false when the segment must not be looked at further. */
@@ -82,7 +83,7 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   }
   if (rx.longDsn) meta.lengthenAcks();
   const length = rx.dataLength;
-  if (length === 0) return takeInfinite(meta, subflow, now);
+  if (length === 0) return takeInfinite(meta, subflow, dsn, now);
   // RFC 8684 §3.3: a checksum that was not agreed on, or none where it was, MUST close the subflow.
   if (rx.dssChecksum >= 0 !== meta.dssChecksum) return unlikeAgreed(meta, subflow, now);
   const { ssn } = rx;
@@ -106,23 +107,13 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
     return true;
   }
   const at = fromWire(ssn, 0, subflow.receiver.nxt);
+  // What follows damage is held until an infinite mapping tells what to make of it (RFC 8684 §3.7).
+  const { damage } = meta;
+  if (damage !== null && damage.found >= 0 && at + bytes > damage.found) return true;
   const done = learn(meta, subflow, dsn, at, bytes, length, rx.dssChecksum, now);
   if (done) subflow.receiver.mappingLearned();
   // Without memory for the mapping its bytes would wait for ever: the segment is dropped, and comes again.
   return done && subflow.ended === null;
-}
-
-/** RFC 8684 §3.7: a mapping without end, on data, ends MPTCP on the only subflow. On an ACK it maps nothing. */
-function takeInfinite(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
-  if (rx.length === 0) {
-    meta.host.count("DSSNotMatching");
-    return true;
-  }
-  meta.host.count("InfiniteMapRx");
-  if (mayFallBack(meta, subflow)) {
-    startFallback(meta, subflow, now, { kind: "infinite", tx: 0, rx: 0 });
-  } else interfered(meta, subflow, now);
-  return subflow.ended === null;
 }
 
 /** A mapping of another form than was agreed on shows a broken subflow (RFC 8684 §3.3). False: its segment is not looked at further. */
@@ -164,13 +155,6 @@ function learn(
   }
   meta.afterReceive(subflow, now);
   return true;
-}
-
-/** Data that did not come as it was sent never reaches the application (RFC 8684 §3.7). */
-export function checksumFailed(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  meta.host.count("DataCsumErr");
-  meta.host.count("DSSCorruptionReset");
-  meta.giveUp(subflow, RST_MIDDLEBOX, "checksum-failed", now);
 }
 
 /** Options other than DSS. */
@@ -221,7 +205,8 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
     meta.endAll("ConnectionReset", now, "aborted-by-peer");
     return false;
   }
-  if (rx.option(MP_FAIL) !== 0) host.count("MPFailRx");
+  const fail = rx.option(MP_FAIL);
+  if (fail !== 0 && !failHeard(meta, subflow, fail, now)) return false;
   // A path manager may have closed it.
   return subflow.ended === null;
 }

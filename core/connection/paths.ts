@@ -18,6 +18,7 @@ import { Subflow } from "../subflow/subflow.ts";
 import { parseAddress } from "../wire/ip.ts";
 import {
   type MpJoin,
+  RST_MIDDLEBOX,
   RST_PERFORMANCE,
   RST_PROHIBITED,
   RST_RESOURCE,
@@ -295,6 +296,8 @@ export class PathTransportOf implements PathTransport {
     const initial = local.address === localEndpoint.address && local.port === localEndpoint.port;
     // RFC 8684 §3.1: "the sender of this option will not accept additional MPTCP subflows to the source address and port"
     if (initial && !mptcp.allowJoinInitialAddress) return RST_PROHIBITED;
+    // The only subflow is damaged, and about to go on alone (RFC 8684 §3.7).
+    if (this.#meta.damage !== null) return RST_MIDDLEBOX;
     return this.side.refuseJoin(addressId, remote, local);
   }
 

@@ -4,6 +4,7 @@ import type { Chunk, Micros } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIMER_DATA, TIMER_WAKE } from "./data_timer.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+import { leaveDamage } from "./mp_fail.ts";
 import { watchProgress } from "./progress.ts";
 import type { Sent } from "./send_queue.ts";
 
@@ -126,7 +127,9 @@ let waits = false;
 
 /** Asks the scheduler until nothing is left, nobody has room or the answer is to wait. */
 function schedule(meta: MetaSocket, now: Micros): void {
-  if (!meta.established) return;
+  if (meta.damage !== null) leaveDamage(meta, now);
+  // What the peer has made of damaged data is not known yet: what follows may begin with it.
+  if (!meta.established || meta.damage?.loss === "open") return;
   while (true) {
     const again = nextReinjection(meta);
     // Where only those that carry it already have room, new data need not wait for that.
@@ -245,15 +248,20 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   for (let i = 0; i < copies.length; i++) length = Math.min(length, fitting(copies[i]!));
   if (length <= 0) return false;
   const { offset } = chunk;
-  const probe = probeLength(meta, subflow, again, now);
+  const infinite = meta.infiniteOwed;
+  const probe = infinite ? 0 : probeLength(meta, subflow, again, now);
   if (probe > 0) length = probe;
   const ssn = subflow.sender.board.nxt;
   // The keys stand for a mapping whose SSN is 1 (RFC 8684 §3.1): what is sent again has one of its own.
   const first = offset === 1 && ssn === 1 && !subflow.join && meta.keysOwed !== null;
   // They ride on one segment: what follows it has a DSS of its own.
-  if (first) length = Math.min(length, subflow.mss);
+  if (first || infinite) length = Math.min(length, subflow.mss);
   // A link that is full leaves its subflows without room: the others are asked for.
-  if (!subflow.chunk(offset, length, first, now, probe > 0)) return true;
+  if (!subflow.chunk(offset, length, first, now, probe > 0, infinite)) return true;
+  if (infinite) {
+    meta.oweInfinite(false);
+    meta.host.count("InfiniteMapTx");
+  }
   meta.figures.sent(length, now);
   if (again !== null) {
     sendQueue.repeated(again, offset, length, subflow, ssn);
@@ -315,7 +323,7 @@ function repeatOnOthers(meta: MetaSocket, now: Micros): void {
 /** When everything has been sent, DATA_FIN follows; on plain TCP the FIN itself. */
 function finishSending(meta: MetaSocket, now: Micros): void {
   const { sendQueue, subflows } = meta;
-  if (!sendQueue.finDue || !meta.established) return;
+  if (!sendQueue.finDue || !meta.established || meta.damage?.loss === "open") return;
   if (meta.fallback) {
     for (let i = 0; i < subflows.length; i++) {
       subflows[i]!.finish(now);

@@ -465,6 +465,14 @@ export class SendQueue {
     if (this.#ours.kind !== "open") this.#nxt = this.#ours.fin + 1;
   }
 
+  /** All that was sent and is not acknowledged is to be sent anew, a DATA_FIN too: the peer has dropped it (RFC 8684 §3.7). */
+  rewind(): void {
+    const sent = this.#sent;
+    while (sent.first < sent.next) giveSent(sent.shift());
+    this.again.release(Infinity);
+    this.#nxt = this.#una;
+  }
+
   /** The DATA_FIN was not heard, or not heeded: something else is to take its place. True when it had been sent. */
   finAgain(): boolean {
     if (this.#ours.kind !== "ending" || this.#nxt <= this.#ours.fin) return false;

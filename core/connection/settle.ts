@@ -29,6 +29,7 @@ import {
 } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import {
+  MP_FAIL,
   MP_TCPRST,
   readTcpRst,
   readTcpRstTransient,
@@ -40,6 +41,7 @@ import {
   type ConnectionTimer,
   TIMER_CLOSE,
   TIMER_DATA,
+  TIMER_FAIL,
   TIMER_HOLD,
   TIMER_PERSIST,
   TIMER_PROGRESS,
@@ -62,7 +64,8 @@ import {
 import { fastOpenUnanswered } from "./fast_open.ts";
 import type { EndReason, NetworkCode } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
-import { checksumFailed, closesFast, handleOptions } from "./options.ts";
+import { checksumFailed, failTimeout, judgeLoss } from "./mp_fail.ts";
+import { closesFast, handleOptions } from "./options.ts";
 import { progressMissed } from "./progress.ts";
 import { push } from "./pull.ts";
 import { answered, watchSilence } from "./stale.ts";
@@ -160,6 +163,7 @@ function heard(meta: MetaSocket, subflow: Subflow, now: Micros): void {
 /** MPTCP options, payload and FIN of an acceptable segment. */
 function takeSegment(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (!handleOptions(meta, subflow, now)) return;
+  if (meta.damage !== null) judgeLoss(meta, subflow, now);
   if (subflow.text() > 0) {
     const bits = takePayload(meta, subflow, now);
     if (subflow.ended !== null) return;
@@ -196,7 +200,7 @@ function takePayload(meta: MetaSocket, subflow: Subflow, now: Micros): number {
   // In order on the subflow, above a hole in the data.
   if ((bits & OUT_OF_ORDER_BITS) === SEGMENT_ADVANCED) host.count("OFOQueue");
   if (bits & SEGMENT_DATA) meta.afterReceive(subflow, now);
-  if (subflow.receiver.nxt > subflow.trust.mapped && !meta.fallback) {
+  if (subflow.receiver.nxt > subflow.trust.mapped && !meta.fallback && meta.damage === null) {
     auditMappings(meta, subflow, now);
   }
   return bits;
@@ -204,6 +208,10 @@ function takePayload(meta: MetaSocket, subflow: Subflow, now: Micros): number {
 
 /** The peer's FIN on a subflow: the end of the data on plain TCP, the end of this subflow otherwise. */
 function finArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  if (meta.damage !== null && meta.damage.found >= 0) {
+    meta.giveUp(subflow, RST_MIDDLEBOX, "checksum-failed", now, meta.damage.found);
+    return;
+  }
   if (!meta.fallback && !meta.over) {
     finWithoutOptions(meta, subflow, now);
     if (subflow.ended === "aborted") return;
@@ -247,6 +255,8 @@ function ended(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (gone && meta.established && !meta.over && !meta.onlyEndOpen && !meta.othersThan(subflow)) {
     meta.endAll("ConnectionReset", now, "path-reset");
   }
+  // RFC 8684 §3.7: what failed was not DATA_ACKed, and goes elsewhere with the rest.
+  if (rx.option(MP_FAIL) !== 0) meta.host.count("MPFailRx");
   if (ended !== "reset" || meta.over) return;
   if (!meta.fallback && closesFast(meta)) {
     meta.endAll("ConnectionReset", now, "aborted-by-peer");
@@ -366,6 +376,8 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
       return userTimeout(meta, now);
     case TIMER_HOLD:
       return meta.holding.release();
+    case TIMER_FAIL:
+      return failTimeout(meta, now);
   }
 }
 
@@ -399,6 +411,8 @@ function dataTimeout(meta: MetaSocket, now: Micros): void {
   const { ours, oldest, una } = sendQueue;
   const tries = meta.timer.timeouts;
   meta.timer.repeated();
+  // What is damaged is not repaired by copies: they would end what lets the only subflow go on.
+  if (meta.damage !== null) return meta.armDataTimer(now);
   if (sendQueue.finUnacked && ours.kind !== "open") {
     if (!mayRepeatFin(meta, tries, now)) return;
     // Nothing below the data level sends it again, so each time counts: on every subflow, as Linux does.

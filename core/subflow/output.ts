@@ -42,7 +42,7 @@ import type { Mtu } from "./mtu.ts";
 import type { Receiver } from "./receiver.ts";
 import { offersSack } from "./settings.ts";
 import type { DataLevel, Outlet, SubflowHost } from "./shared.ts";
-import type { Mapping } from "./pieces.ts";
+import { INFINITE_MAPPING, type Mapping } from "./pieces.ts";
 import { TimeWait } from "./time_wait.ts";
 import { windowField } from "./receive_window.ts";
 import type { Timestamps } from "./timestamps.ts";
@@ -303,7 +303,9 @@ export class Output {
         flags |= level.dataAckFlags;
       }
     }
-    const summed = mapping.checksum >= 0;
+    const infinite = mapping.checksum === INFINITE_MAPPING;
+    if (infinite) flags = DSS_MAPPING | DSS_DSN_8;
+    const summed = infinite ? level.dssChecksum : mapping.checksum >= 0;
     const full = this.#mtu.payload;
     this.#wish(flags, summed, true, to - from <= full);
     if (
@@ -320,7 +322,9 @@ export class Output {
       // that carries the option"
       // RFC 8684 §3.7: "A sender MUST include a DSS option with Data Sequence Mapping in every segment until one of the sent segments has been
       // acknowledged with a DSS option containing a Data ACK"
-      tx.mapping(mapping.dsn, level.localIdsn, mapping.ssn, mapping.length, mapping.checksum);
+      const { dsn, ssn, length, checksum } = mapping;
+      if (infinite) tx.mapping(dsn, level.localIdsn, ssn, 0, summed ? 0 : -1);
+      else tx.mapping(dsn, level.localIdsn, ssn, length, checksum);
     }
     const payload = segment - plan.size;
     const most = Math.max(

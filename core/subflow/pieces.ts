@@ -11,7 +11,7 @@ export interface Mapping {
   readonly ssn: number;
   /** Its bytes. */
   readonly length: number;
-  /** Its checksum field, -1 without. */
+  /** Its checksum field, -1 without, or INFINITE_MAPPING. */
   readonly checksum: number;
   /** First data of a client: it may travel in MP_CAPABLE. */
   readonly first: boolean;
@@ -32,6 +32,9 @@ export interface Piece {
   /** Data offset of its first byte. */
   readonly data: number;
 }
+
+/** In place of a checksum: it goes under a mapping without end, whose length and checksum are 0 (RFC 8684 §3.3.1). */
+export const INFINITE_MAPPING = -2;
 
 /** In the network, as far as is known. */
 export const SENT = 0;

@@ -2,6 +2,7 @@
 
 import {
   f64,
+  receiver_forget,
   receiver_free,
   receiver_map,
   receiver_new,
@@ -13,6 +14,7 @@ import {
 import {
   RECEIVER_DUPLICATE_FROM,
   RECEIVER_DUPLICATE_TO,
+  RECEIVER_FAILED,
   RECEIVER_MAPPINGS,
   RECEIVER_NEXT,
   RECEIVER_RANGES,
@@ -98,6 +100,11 @@ export class Receiver {
     return this.#record === 0 ? 0 : f64[this.#record + RECEIVER_MAPPINGS]!;
   }
 
+  /** Least data offset of a mapping that was not what its checksum says; 0: none. Its bytes are staged, and belong to no mapping any more. */
+  get failed(): number {
+    return this.#record === 0 ? 0 : f64[this.#record + RECEIVER_FAILED]!;
+  }
+
   /** Offset of the peer's FIN; -1 while unknown. */
   get finSeq(): number {
     return this.#finSeq;
@@ -139,6 +146,12 @@ export class Receiver {
     this.#mapLow = rx.dsnLow;
     this.#mapSsn = rx.ssn;
     this.#mapLength = rx.dataLength;
+  }
+
+  /** Forgets the mappings that end above `ssn`: what is staged of them belongs to none any more. */
+  forgetMappings(ssn: number): void {
+    receiver_forget(this.#handle, ssn);
+    this.#mapLength = -1;
   }
 
   /** Takes the payload in `rx` at sequence offset `seq`: SEGMENT_* bits. */

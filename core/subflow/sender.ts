@@ -23,7 +23,7 @@ import { Repeats } from "./repeats.ts";
 import { fastRecovery, lossRecovery, OPEN, type Recovery } from "./recovery.ts";
 import { Rtt } from "./rtt.ts";
 import { Heard } from "./heard.ts";
-import type { Mapping, Piece } from "./pieces.ts";
+import { INFINITE_MAPPING, type Mapping, type Piece } from "./pieces.ts";
 import { SackLoss } from "./sack_loss.ts";
 import { Scoreboard } from "./scoreboard.ts";
 import { SendWindow } from "./send_window.ts";
@@ -382,6 +382,7 @@ export class Sender {
     first: boolean,
     now: Micros,
     probe = false,
+    infinite = false,
   ): boolean {
     const { board } = this;
     const seq = board.nxt;
@@ -389,6 +390,7 @@ export class Sender {
     fresh.ssn = seq;
     fresh.length = length;
     fresh.checksum = checksum ? this.#output.checksum(dsn, seq, length, length) : -1;
+    if (infinite) fresh.checksum = INFINITE_MAPPING;
     fresh.first = first;
     if (board.inFlight === 0) this.rate.idle(now);
     const mtu = this.#mtu;

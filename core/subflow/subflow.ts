@@ -25,7 +25,7 @@ import {
   RST_UNSPECIFIED,
 } from "../wire/mptcp.ts";
 import { type Draft, rx, tx } from "../wire/segment.ts";
-import { fromWire } from "../wire/seq.ts";
+import { dsnWords, fromWire } from "../wire/seq.ts";
 import { Acks, DELAYED_ACK } from "./acks.ts";
 import { Challenges } from "./challenges.ts";
 import {
@@ -1222,10 +1222,17 @@ export class Subflow implements SubflowView {
   }
 
   /** Binds and sends bytes of the send queue; see {@linkcode Sender.chunk}. */
-  chunk(dsn: number, length: number, first: boolean, now: Micros, probe = false): boolean {
+  chunk(
+    dsn: number,
+    length: number,
+    first: boolean,
+    now: Micros,
+    probe = false,
+    infinite = false,
+  ): boolean {
     const { mappingFlags, dssChecksum } = this.#level;
     const checksum = mappingFlags !== 0 && dssChecksum;
-    return this.sender.chunk(dsn, length, checksum, first, now, probe);
+    return this.sender.chunk(dsn, length, checksum, first, now, probe, infinite);
   }
 
   /** An ACK may leave that only carries an option; else a pass is called for when one may. */
@@ -1343,19 +1350,28 @@ export class Subflow implements SubflowView {
     if (this.acks.now) this.ack(now);
   }
 
-  /** Sends a RST with a reason (RFC 8684 §3.6) and ends at once; `transient`: the path may be tried again. */
-  reset(reason: number, now: Micros, transient: boolean = isTransient(reason)): void {
+  /** Sends a RST with a reason (RFC 8684 §3.6) and ends at once; `transient`: the path may be tried again; `failed`: data offset for MP_FAIL, 0: none. */
+  reset(
+    reason: number,
+    now: Micros,
+    transient: boolean = isTransient(reason),
+    failed = 0,
+  ): void {
     if (this.#ended !== null) return;
     // Before its SYN is acknowledged the peer may know nothing of it.
     if (!this.#tcp.closed && (!this.#tcp.synSent || this.receiver.nxt > 0)) {
-      this.#sayReset(reason, now, transient);
+      this.#sayReset(reason, now, transient, failed);
     }
     this.#end("aborted", now);
   }
 
-  #sayReset(reason: number, now: Micros, transient: boolean): void {
+  #sayReset(reason: number, now: Micros, transient: boolean, failed = 0): void {
     const draft = tx.begin();
     const mptcp = this.#level.mappingFlags !== 0;
+    if (mptcp && failed > 0) {
+      draft.fail(dsnWords(failed, this.#level.remoteIdsn));
+      this.#host.count("MPFailTx");
+    }
     // RFC 8684 §3.6: "the TCP RST packet MAY include the MP_TCPRST option"
     if (mptcp) draft.tcpRst(reason, transient);
     // Only the number that the peer itself expects resets (RFC 5961 §3.2).

@@ -433,6 +433,12 @@ export class Draft {
     return this;
   }
 
+  /** MP_FAIL (RFC 8684 §3.7). */
+  fail(dsn: Key): this {
+    options.writeMpFail(dsn);
+    return this;
+  }
+
   /** MP_FASTCLOSE with the key of the peer (RFC 8684 §3.5). */
   fastclose(key: Key): this {
     options.writeFastclose(key);

@@ -84,6 +84,12 @@ export function receivedDataAck(dssFlags: number, initial: InitialDsn, near: num
   return expand(RX_DATA_ACK_HIGH, RX_DATA_ACK_LOW, eight, initial, near);
 }
 
+/** The offset near `near` whose 64 bits on the wire are `words`; NaN when it is more than 2^31 away. */
+export function fromWords(words: InitialDsn, initial: InitialDsn, near: number): number {
+  const offset = fromWire(words.low | 0, initial.low, near);
+  return (words.high | 0) === highWord(offset, initial) ? offset : NaN;
+}
+
 /** Writes a DATA_ACK to TX_*. */
 export function writeDataAck(offset: number, initial: InitialDsn): void {
   u32[TX_DATA_ACK_LOW] = toWire(offset, initial.low);

@@ -69,7 +69,7 @@ export class Receiver {
     const start = Math.max(seq, this.next);
     const gaps = this.received.outside(start, end);
     const pieces = gaps.flatMap((gap) => this.#cut(gap.start, gap.end));
-    if (!this.#fits(start, end, pieces, limit)) return SEGMENT_MEMORY;
+    if (!this.#fits(start, end, pieces, seq, payload, limit)) return SEGMENT_MEMORY;
 
     let bits = 0;
     const before = this.stream.next;
@@ -153,7 +153,14 @@ export class Receiver {
   }
 
   /** Whether no list of ranges grows too long. */
-  #fits(start: number, end: number, pieces: Piece[], limit: number): boolean {
+  #fits(
+    start: number,
+    end: number,
+    pieces: Piece[],
+    seq: number,
+    payload: Uint8Array,
+    limit: number,
+  ): boolean {
     let stream = 0;
     let staged = 0;
     const count = (low: number, high: number) => {
@@ -164,7 +171,9 @@ export class Receiver {
         count(piece.start + mapping.delta, piece.end + mapping.delta);
         continue;
       }
-      const whole = mapping && mapping.ssn === piece.start && mapping.end === piece.end;
+      const whole = mapping && mapping.ssn === piece.start && mapping.end === piece.end &&
+        sum(payload.subarray(piece.start - seq, piece.end - seq)) % 0xffff ===
+          mapping.expected % 0xffff;
       if (!whole && !this.staged.held.touches(piece.start, piece.end)) staged++;
     }
     for (const mapping of this.#mappings) {
@@ -206,7 +215,7 @@ export class Receiver {
     if (actual % 0xffff === mapping.expected % 0xffff) {
       return this.#unstage(mapping.ssn, mapping.end, mapping.delta, limit);
     }
-    this.staged.drop(mapping.ssn, mapping.end);
+    // What failed stays staged, as bytes without a mapping.
     return SEGMENT_CHECKSUM;
   }
 

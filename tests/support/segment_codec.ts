@@ -194,6 +194,7 @@ function writeMapping(
   writeDsn(dsn, session.ourIdsn);
   u32[L.TX_SSN] = ssn;
   u32[L.TX_DATA_LENGTH] = length;
+  if (words.includes("zero")) u32[L.TX_DSS_CHECKSUM] = 0;
   if (!words.includes("csum") && !words.includes("bad")) return;
   const { high, low } = dsnWords(dsn, session.ourIdsn);
   const good = dss_checksum(high, low, ssn, length, carried === 0 ? 0 : sum(payload, carried));
@@ -298,7 +299,8 @@ export function readOptions(flow: FlowNumbers): string[] {
     const dsn = relative(L.RX_DSN_HIGH, eight, session.theirIdsn);
     const map = `${eight ? "map8" : "map"} ${dsn} ${u32[L.RX_SSN]} ${u32[L.RX_DATA_LENGTH]}`;
     const fin = dss & L.DSS_DATA_FIN ? " fin" : "";
-    words.push(`${map}${fin}${i32[L.RX_DSS_CHECKSUM]! >= 0 ? " csum" : ""}`);
+    const field = i32[L.RX_DSS_CHECKSUM]!;
+    words.push(`${map}${fin}${field < 0 ? "" : field === 0 ? " zero" : " csum"}`);
   }
   return words;
 }

@@ -9,7 +9,7 @@
  * - `tfo`, `tfo HEX`: Fast Open, without a cookie and with one; written before the MPTCP option
  * - `mpc`, `mpc key`, `mpc keys`, `mpc keys len N [csum]`, each with `A` (checksum), `C` (no join here), `v0` behind it
  * - `join syn id N [backup]`, `join synack id N [backup]`, `join ack`; `bad` behind it spoils token or HMAC
- * - `dack N`, `dack8 N`; `map DSN SSN LENGTH [fin] [csum|nosum|bad]`, `map8 …`; `map`, `map8` alone map the payload to the next data
+ * - `dack N`, `dack8 N`; `map DSN SSN LENGTH [fin] [csum|nosum|zero|bad]`, `map8 …`; `map`, `map8` alone map the payload to the next data
  * - `add ID ADDRESS [port N] [bad]`, `echo ID ADDRESS [port N]`, `rm ID …`, `prio`, `prio backup`, `fail N`, `fastclose [bad]`, `tcprst N [transient]`
  *
  * In an expectation only what is written must hold; each option there must be the beginning of one that came, `!WORD` one that did not.

@@ -6,6 +6,7 @@ import {
   MAPPING_NEW,
   RECEIVER_DUPLICATE_FROM,
   RECEIVER_DUPLICATE_TO,
+  RECEIVER_FAILED,
   RECEIVER_MAPPINGS,
   RECEIVER_NEXT,
   RECEIVER_RANGES,
@@ -31,6 +32,7 @@ import {
   host_free,
   host_new,
   host_usage,
+  receiver_forget,
   receiver_free,
   receiver_map,
   receiver_new,
@@ -134,13 +136,13 @@ describe("a subflow's receiver", () => {
     assertEquals(data(), bytes);
   });
 
-  it("drops the bytes of a mapping that fails its checksum and goes on", () => {
+  it("keeps the bytes of a mapping that fails its checksum staged, of no mapping, and goes on", () => {
     receiver_map(receiver, 1, 1, 4, 0x1234, NO_LIMIT);
     assertEquals(segment(1, text("ab")), SEGMENT_ADVANCED | SEGMENT_STAGED);
     assertEquals(segment(3, text("cd")), SEGMENT_ADVANCED | SEGMENT_CHECKSUM);
     receiver_map(receiver, 5, 5, 4, 0x1234, NO_LIMIT);
     assertEquals(segment(5, text("efgh")), SEGMENT_ADVANCED | SEGMENT_CHECKSUM);
-    assertEquals(record(RECEIVER_STAGED), 0);
+    assertEquals([record(RECEIVER_STAGED), record(RECEIVER_FAILED)], [8, 1]);
     assertEquals(data().length, 0);
     // Staged without a mapping first.
     segment(9, text("ijkl"));
@@ -148,11 +150,28 @@ describe("a subflow's receiver", () => {
       receiver_map(receiver, 9, 9, 4, 0x1234, NO_LIMIT),
       MAPPING_NEW | SEGMENT_CHECKSUM,
     );
-    assertEquals(record(RECEIVER_STAGED), 0);
+    assertEquals(record(RECEIVER_STAGED), 12);
     receiver_map(receiver, 1, 13, 4, sum(text("mnop")), NO_LIMIT);
     assertEquals(segment(13, text("mnop")), SEGMENT_ADVANCED | SEGMENT_DATA);
     assertEquals(shown(), "mnop");
+    // A mapping without a checksum may still tell what they are.
+    assertEquals(receiver_map(receiver, 5, 1, 12, -1, NO_LIMIT) & SEGMENT_DATA, SEGMENT_DATA);
+    assertEquals([shown(), record(RECEIVER_STAGED)], ["mnopabcdefghijkl", 0]);
     assertEquals(host_usage(host, USAGE_PAGES), 1);
+  });
+
+  it("forgets mappings from a place on: what is staged of them stays", () => {
+    receiver_map(receiver, 1, 1, 4, sum(text("abcd")), NO_LIMIT);
+    receiver_map(receiver, 5, 5, 4, sum(text("efgh")), NO_LIMIT);
+    segment(1, text("ab"));
+    segment(5, text("ef"));
+    receiver_forget(receiver, 5);
+    segment(3, text("cd"));
+    segment(7, text("gh"));
+    assertEquals([shown(), record(RECEIVER_STAGED)], ["abcd", 4]);
+    // The same may be learned again.
+    receiver_map(receiver, 5, 5, 4, sum(text("efgh")), NO_LIMIT);
+    assertEquals(shown(), "abcdefgh");
   });
 
   it("takes all ones and all zeroes for the same sum", () => {

@@ -32,7 +32,7 @@ export {
   stream_unpin,
 } from "./stream";
 export { receiver_free, receiver_new, receiver_record, stream_free } from "./receiver";
-export { receiver_map } from "./learn";
+export { receiver_forget, receiver_map } from "./learn";
 export { receiver_sack, receiver_segment, receiver_skip } from "./reassembly";
 
 export function host_new(secret0: i32, secret1: i32): i32 {

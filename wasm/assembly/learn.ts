@@ -11,8 +11,8 @@ import { fold } from "./checksum";
 import { shortage, shortageClear } from "./host";
 import { mappingAt, mappingsAdd, mappingsFind, mappingsReserve } from "./mapping";
 import { rangeAt, Ranges, rangesCovered, rangesFind, rangesRoom } from "./ranges";
-import { Receiver, receiverOf, stageTake } from "./receiver";
-import { deliverStaged, makeRoom, report, reportClear, reserveData, sound, sumStaged } from "./reassembly";
+import { Receiver, receiverOf } from "./receiver";
+import { deliverStaged, makeRoom, noteFailed, report, reportClear, reserveData, sound, sumStaged } from "./reassembly";
 import { Stream, streamOf, streamTrim } from "./stream";
 
 /** Makes room for `more` mappings from `ssn` on. */
@@ -153,7 +153,7 @@ function learnSummed(
   }
   if (!rangesRoom(receiver.staged, stream.account, 1)) return SEGMENT_MEMORY;
   if (!sound(sum, expected)) {
-    stageTake(receiver, stream, ssn, end);
+    noteFailed(receiver, ssn + delta);
     return MAPPING_NEW | SEGMENT_CHECKSUM;
   }
   if (!reserveData(stream, ssn + delta, end + delta, limit)) return refuse(stream);
@@ -200,10 +200,20 @@ export function receiver_map(
     result = learn(receiver, stream, dsn, ssn, length, checksum, limit);
   }
   receiver.mappingCount = <f64> receiver.mappings.count;
-  if (result & (MAPPING_CONFLICT | SEGMENT_MEMORY)) return result;
+  if (result & (MAPPING_CONFLICT | SEGMENT_MEMORY | SEGMENT_CHECKSUM)) return result;
   receiver.lastSsn = ssn;
   receiver.lastDsn = dsn;
   receiver.lastLength = length;
   receiver.lastChecksum = checksum;
   return stream.next != dataNext ? result | SEGMENT_DATA : result;
+}
+
+/** Forgets the mappings from `ssn` on, and those that end behind it: what is staged stays, as bytes of no mapping. */
+export function receiver_forget(handle: i32, ssn: f64): void {
+  const receiver = receiverOf(handle);
+  if (receiver == null) return;
+  const mappings = receiver.mappings;
+  mappings.count = mappingsFind(mappings, ssn);
+  receiver.mappingCount = <f64> mappings.count;
+  receiver.lastLength = 0;
 }

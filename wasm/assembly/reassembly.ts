@@ -128,6 +128,19 @@ function mappingOver(receiver: Receiver, offset: f64): Mapping | null {
   return mappingAt(mappings, index);
 }
 
+/** Whether [start, end), whose bytes lie at `from`, is all of a mapping and what its checksum says. */
+function wholeSound(mapping: Mapping, start: f64, end: f64, from: usize): bool {
+  return end - start == mapping.end - mapping.ssn &&
+    sound(fold(rawSum(from, <i32> (end - start))), mapping.expected);
+}
+
+/** A mapping is not what its checksum says: its bytes stay staged, as some of no mapping (RFC 8684 §3.7). */
+export function noteFailed(receiver: Receiver, dsn: f64): void {
+  report |= SEGMENT_CHECKSUM;
+  receiver.lastLength = 0;
+  receiver.failed = receiver.failed == 0 ? dsn : min(receiver.failed, dsn);
+}
+
 /** Makes ready for a piece of new bytes that one mapping, or none, covers. */
 function planPiece(
   receiver: Receiver,
@@ -135,14 +148,15 @@ function planPiece(
   start: f64,
   end: f64,
   mapping: Mapping | null,
+  from: usize,
   limit: f64,
 ): bool {
   if (mapping != null) {
     if (mapping.expected < 0) {
       return reserveData(stream, start + mapping.delta, end + mapping.delta, limit);
     }
-    // Verified where it lies: nothing is staged.
-    if (end - start == mapping.end - mapping.ssn) return true;
+    // Verified where it lies: nothing is staged, unless it fails.
+    if (wholeSound(mapping, start, end, from)) return true;
   }
   if (!rangesTouch(receiver.staged, start, end)) stagedRanges++;
   return stageHold(receiver, stream, start, end);
@@ -167,10 +181,8 @@ function commitPiece(
   mapping.missing -= <f64> length;
   if (mapping.expected < 0) {
     placeData(stream, start + mapping.delta, from, length, limit);
-  } else if (end - start == mapping.end - mapping.ssn) {
-    if (sound(fold(rawSum(from, length)), mapping.expected)) {
-      placeData(stream, start + mapping.delta, from, length, limit);
-    } else report |= SEGMENT_CHECKSUM;
+  } else if (wholeSound(mapping, start, end, from)) {
+    placeData(stream, start + mapping.delta, from, length, limit);
     mapping.expected = -1; // settled
   } else {
     mapping.sum = joinSum(
@@ -216,17 +228,9 @@ function pieces(
           mapping = null;
         }
       }
-      if (commit) {
-        commitPiece(
-          receiver,
-          stream,
-          cursor,
-          pieceEnd,
-          mapping,
-          from + <usize> (cursor - start),
-          limit,
-        );
-      } else if (!planPiece(receiver, stream, cursor, pieceEnd, mapping, limit)) return false;
+      const at = from + <usize> (cursor - start);
+      if (commit) commitPiece(receiver, stream, cursor, pieceEnd, mapping, at, limit);
+      else if (!planPiece(receiver, stream, cursor, pieceEnd, mapping, at, limit)) return false;
       cursor = pieceEnd;
     }
     cursor = max(cursor, resume);
@@ -275,8 +279,7 @@ function settleMappings(
         deliverStaged(receiver, stream, mapping.ssn, mapping.end, mapping.delta, limit);
       } else {
         // RFC 8684 §3.7: what failed is not delivered; the connection decides about the subflow.
-        report |= SEGMENT_CHECKSUM;
-        stageTake(receiver, stream, mapping.ssn, mapping.end);
+        noteFailed(receiver, mapping.ssn + mapping.delta);
       }
     }
     mappingsDrop(mappings, index);
@@ -491,10 +494,11 @@ function takeSegment(
   }
 
   const start = max(seq, next);
+  const fresh = <usize> from + <usize> (start - seq);
   const more = start > next && !rangesTouch(ranges, start, end) ? 1 : 0;
   if (
     !rangesReserve(ranges, stream.account, more) ||
-    !pieces(receiver, stream, start, end, 0, limit, false) ||
+    !pieces(receiver, stream, start, end, fresh, limit, false) ||
     !planMappings(receiver, stream, start, end, limit) ||
     !rangesReserve(receiver.staged, stream.account, stagedRanges) ||
     !rangesRoom(receiver.staged, stream.account, stagedRanges + completed)
@@ -505,7 +509,7 @@ function takeSegment(
   }
   report = seq < next ? SEGMENT_DUPLICATE : 0;
   noteDuplicate(receiver, seq, end);
-  pieces(receiver, stream, start, end, <usize> from + <usize> (start - seq), limit, true);
+  pieces(receiver, stream, start, end, fresh, limit, true);
   settleMappings(receiver, stream, start, end, limit);
   // Pages were made ready for bytes that did not come to the stream.
   if (report & SEGMENT_CHECKSUM) streamTrim(stream, stream.head, Infinity);

@@ -32,7 +32,7 @@ export const RECENT: i32 = 8;
 
 @unmanaged
 export class Receiver {
-  next: f64; // RECEIVER_NEXT and so on: JavaScript reads these seven
+  next: f64; // RECEIVER_NEXT and so on: JavaScript reads these seven, and `failed`
   top: f64;
   rangeCount: f64;
   stagedBytes: f64;
@@ -52,6 +52,7 @@ export class Receiver {
   following: Receiver | null;
   sibling: Receiver | null; // next one of the same stream
   recentCount: i32;
+  failed: f64; // RECEIVER_FAILED: least data offset of a mapping whose checksum failed, 0 without
 
   /** What came above `next`. */
   get ranges(): Ranges {

@@ -6,6 +6,7 @@ import {
   DataTimer,
   TIMER_CLOSE,
   TIMER_DATA,
+  TIMER_FAIL,
   TIMER_HOLD,
   TIMER_PERSIST,
   TIMER_PROGRESS,
@@ -69,6 +70,7 @@ describe("the deadlines of a connection", () => {
       TIMER_PROGRESS,
       TIMER_USER,
       TIMER_HOLD,
+      TIMER_FAIL,
     ];
     assertEquals(names, Array.from({ length: CONNECTION_TIMERS }, (_, i) => i));
   });

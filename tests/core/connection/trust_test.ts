@@ -498,9 +498,10 @@ describe("the end of the only subflow", () => {
 
   it("by a checksum that fails says so", () => {
     using d = new Dialogue({ experiments: { checksum: true } });
-    const { peer, app } = d.opened({ checksum: true });
+    const { first: peer, second, app } = joined(d, { checksum: true });
+    second.sends("R. 1 ack 1");
     peer.sends("P. 1:301 <dack8 1, map8 1 1 300 bad>");
-    peer.gets("R. <tcprst 6>");
+    peer.gets("R. <fail 1, tcprst 6>");
     assertEquals(ended(app), ["ConnectionAborted", "checksum-failed"]);
     assertEquals(app.read(), 0);
   });

@@ -1,0 +1,389 @@
+/** Damaged payload: MP_FAIL, infinite mappings, and what follows (RFC 8684 §3.7). */
+
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { type App, Dialogue, type DialogueOptions } from "../../support/dialogue.ts";
+import { joined } from "../../support/joins.ts";
+import type { Peer } from "../../support/scripted_peer.ts";
+import { stream } from "../../support/segment_codec.ts";
+
+const SUMMED: DialogueOptions = { experiments: { checksum: true }, tcp: { tlp: false } };
+const PLAIN = "<!map, !map8, !dack, !dack8>";
+
+/** Both roles, both families. */
+const ENDS = (["server", "client"] as const).flatMap((role) =>
+  ([4, 6] as const).map((family) => ({ role, family, name: `${role}, IPv${family}` }))
+);
+
+/** A connection with checksums on which both directions have carried 100 bytes, mapped and DATA_ACKed. */
+function proved(d: Dialogue, role: "server" | "client" = "server"): { peer: Peer; app: App } {
+  const { peer, app } = role === "server"
+    ? d.opened({ checksum: true })
+    : d.dialled({ checksum: true });
+  app.write(100);
+  peer.gets("P. 1:101");
+  peer.sends("P. 1:101 ack 101 <dack8 101, map8 1 1 100 csum>");
+  assertEquals(app.read(), 100);
+  d.pass(50e3);
+  peer.takeAll();
+  return { peer, app };
+}
+
+/** Bytes of the peer from data offset `from` on, of which the one at `at` was changed on the way. */
+function spoilt(from: number, length: number, at = 0): Uint8Array {
+  const bytes = stream("peer", from, length);
+  bytes[at]! ^= 0x55;
+  return bytes;
+}
+
+function takes(app: App, d: Dialogue, length: number): Uint8Array {
+  const target = new Uint8Array(length + 1);
+  const bytes = app.socket.read(d.now, target);
+  d.stack.flush(d.now);
+  return target.slice(0, bytes);
+}
+
+for (const { role, family, name } of ENDS) {
+  describe(`damage on the only subflow (RFC 8684 §3.7), ${name}`, () => {
+    const make = () => new Dialogue({ ...SUMMED, family });
+
+    // RFC 8684 §3.7, "if a receiver identifies a checksum failure when there is only one path, it will send back an MP_FAIL option on the subflow-level
+    // ACK, referring to the data-level sequence number of the start of the segment on which the checksum error was detected"
+    it("is told by MP_FAIL; nothing from there on is delivered or DATA_ACKed", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      peer.sends("P. 101:201 ack 101 <dack8 101, map8 101 101 100 bad>", spoilt(101, 100));
+      peer.gets(". 101 ack 201 <fail 101>");
+      peer.gets(". 101 ack 201 <dack8 101>");
+      // RFC 8684 §3.7: "The receiver MUST discard all data that follows the data sequence number specified."
+      peer.sends("P. 201:301 <dack8 101, map8 201 201 100 csum>");
+      peer.sends("P. 301:401 <dack8 101, map8 301 301 100 csum>");
+      d.pass(50e3);
+      for (const { options } of peer.takeAll()) {
+        assert(!options.some((each) => /^dack8 (?!101$)/.test(each)), `${options}`);
+      }
+      assertEquals(app.read(), 0);
+      assertEquals(
+        ["DataCsumErr", "DSSCorruptionFallback", "MPFailTx", "DSSCorruptionReset"].map((each) =>
+          d.counter(each)
+        ),
+        [1, 1, 1, 0],
+      );
+    });
+
+    it("ends when the peer maps the failed data anew: they come as they were sent", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      peer.sends("P. 101:201 ack 101 <dack8 101, map8 101 101 100 bad>", spoilt(101, 100));
+      peer.sends("P. 201:301 <dack8 101, map8 201 201 100 csum>");
+      peer.takeAll();
+      peer.sends(". 301 <fail 100>");
+      peer.sends(". 301:401 <map8 101 301 0 zero>", stream("peer", 101, 100));
+      assertEquals(app.read(), 100);
+      peer.sends("P. 401:601", stream("peer", 201, 200));
+      assertEquals(app.read(), 200);
+      d.pass(50e3);
+      // RFC 8684 §3.7: "The receiver SHOULD stop generating Data ACKs after it receives an infinite mapping."
+      for (const { options } of peer.takeAll()) {
+        assert(!options.some((each) => each.startsWith("dack")), `${options}`);
+      }
+      assertEquals([app.socket.mode, d.counter("InfiniteMapRx")], [
+        { kind: "infinite", tx: 0, rx: -200 },
+        1,
+      ]);
+      peer.sends("F. 601 ack 101");
+      assertEquals(app.socket.atEnd, true);
+    });
+
+    // RFC 8684 §3.7, "From that point onward, data can be altered by a middlebox without affecting MPTCP"
+    it("ends when an infinite mapping reaches back: the bytes are those of plain TCP, the damage stays in its mapping", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      peer.sends("P. 101:201 ack 101 <dack8 101, map8 101 101 100 bad>", spoilt(101, 100, 7));
+      peer.sends("P. 201:301 <dack8 101, map8 201 201 100 csum>");
+      peer.sends(". 301 <fail 1>");
+      peer.sends("P. 301:401 <map8 301 301 0 zero>");
+      const wanted = stream("peer", 101, 300);
+      wanted[7]! ^= 0x55;
+      assertEquals(takes(app, d, 300), wanted);
+      assertEquals(app.socket.mode, { kind: "infinite", tx: 0, rx: 0 });
+    });
+
+    it("ends so also where the infinite mapping overtakes what lies before it", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      peer.sends("P. 101:201 ack 101 <dack8 101, map8 101 101 100 bad>", spoilt(101, 100, 7));
+      peer.sends("P. 301:401 <map8 301 301 0 zero>", stream("peer", 301, 100));
+      peer.sends("P. 401:501", stream("peer", 401, 100));
+      peer.sends("P. 201:301 <dack8 101, map8 201 201 100 csum>", stream("peer", 201, 100));
+      assertEquals(takes(app, d, 400).length, 400);
+    });
+
+    // RFC 8684 §3.7, "When a connection has fallen back with an infinite mapping, only one subflow can send data"
+    // RFC 8684 §3.7: "Once MPTCP falls back to regular TCP, it MUST NOT revert to MPTCP later in the connection."
+    it("leaves no place for MPTCP: our data follow an infinite mapping, and have none after it", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      peer.sends("P. 101:201 ack 101 <dack8 101, map8 101 101 100 bad>", spoilt(101, 100, 7));
+      peer.sends(". 201 <fail 1>");
+      peer.sends("P. 201:301 <map8 201 201 0 zero>");
+      peer.takeAll();
+      app.write(100);
+      peer.gets(`P. 101:201 ack 301 <map8 101 101 0 zero>`);
+      app.write(100);
+      peer.gets(`P. 201:301 ack 301 ${PLAIN}`);
+      // RFC 8684 §3.7: "After a sender signals an infinite mapping, it MUST only use subflow ACKs to clear its send buffer."
+      peer.sends(". 301 ack 201 <dack8 301>");
+      assertEquals(app.socket.unacked, 100);
+      peer.sends(". 301 ack 301");
+      assertEquals(app.socket.unacked, 0);
+      app.finish();
+      peer.gets(`F. 301 ${PLAIN}`);
+      assertEquals([d.counter("InfiniteMapTx"), app.socket.fallback], [1, true]);
+    });
+
+    it("is told again until the peer answers, and ends the connection when it never does", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      peer.sends("P. 101:201 ack 101 <dack8 101, map8 101 101 100 bad>", spoilt(101, 100));
+      peer.takeAll();
+      let told = 0;
+      for (let i = 0; i < 200 && app.code === undefined; i++) {
+        d.pass(1e6);
+        for (const { flags, options } of peer.takeAll()) {
+          if (flags.includes("R")) assert(options.includes("fail 101"), `${options}`);
+          else if (options.includes("fail 101")) told++;
+        }
+      }
+      assertEquals([told, app.code, app.socket.reason], [
+        6,
+        "ConnectionAborted",
+        "checksum-failed",
+      ]);
+    });
+
+    it("that the peer acknowledges has a minute until the infinite mapping", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      peer.sends("P. 101:201 ack 101 <dack8 101, map8 101 101 100 bad>", spoilt(101, 100));
+      peer.sends(". 201 <fail 1>");
+      d.pass(59e6);
+      assertEquals(app.code, undefined);
+      assertEquals(d.counter("MPFailTx"), 1);
+      d.pass(3e6);
+      assertEquals([app.code, app.socket.reason], ["ConnectionAborted", "checksum-failed"]);
+    });
+  });
+
+  describe(`MP_FAIL of the peer (RFC 8684 §3.7), ${name}`, () => {
+    const make = () => new Dialogue({ ...SUMMED, family });
+
+    // RFC 8684 §3.7: "the receiver of an MP_FAIL MUST also respond with an MP_FAIL in the reverse direction and entirely revert to a regular TCP session"
+    it("is answered by MP_FAIL; what the peer has dropped goes again under an infinite mapping", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      app.write(300);
+      peer.gets("P. 101:401 <map8 101 101 300 csum>");
+      peer.sends(". 101 ack 401 <fail 101>");
+      peer.gets(". 401 ack 101 <fail 100>");
+      // It is asked: what came with the option may be too old.
+      peer.gets(". 100 ack 101");
+      app.write(50); // waits
+      d.silent();
+      peer.sends(". 101 ack 401 <dack8 101>");
+      peer.gets("P. 401:751 <map8 101 401 0 zero>");
+      peer.sends(". 101 ack 601");
+      assertEquals([app.socket.acked, app.socket.unacked], [300, 150]);
+      peer.sends(". 101 ack 751");
+      app.finish();
+      peer.gets(`F. 751 ${PLAIN}`);
+      peer.sends("P. 101:201 ack 752", stream("peer", 101, 100));
+      assertEquals(app.read(), 100);
+      peer.sends("F. 201 ack 752");
+      assertEquals(app.code, null);
+      assertEquals(["MPFailRx", "MPFailTx", "InfiniteMapTx"].map((each) => d.counter(each)), [
+        1,
+        1,
+        1,
+      ]);
+    });
+
+    it("of one that takes what has failed, as Linux does: only what is new follows", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      app.write(300);
+      peer.gets("P. 101:401 <map8 101 101 300 csum>");
+      peer.sends(". 101 ack 401 <fail 101>");
+      peer.gets(". 401 ack 101 <fail 100>");
+      peer.gets(". 100 ack 101");
+      peer.sends(". 101 ack 401 <dack8 401>");
+      d.silent();
+      app.write(100);
+      peer.gets("P. 401:501 <map8 401 401 0 zero>");
+      app.write(100);
+      peer.gets(`P. 501:601 ${PLAIN}`);
+      // What it still maps lies where plain TCP has it, too.
+      peer.sends("P. 101:201 ack 601 <dack8 401, map8 101 101 100 csum>");
+      assertEquals(app.read(), 100);
+    });
+
+    it("waits for what is in flight: that may be lost, and lies before what goes again", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      app.write(100);
+      app.write(100);
+      app.write(100);
+      peer.takeAll();
+      peer.sends(". 101 ack 301 <fail 201>");
+      peer.gets(". 401 ack 101 <fail 100>");
+      peer.gets(". 401 ack 101 <dack8 101>");
+      peer.sends(". 101 ack 301 <dack8 201>");
+      d.silent();
+      d.untilSent();
+      peer.gets("P. 301:401 <map8 301 301 100 csum>");
+      peer.sends(". 101 ack 401 <dack8 201>");
+      peer.gets(". 400 ack 101");
+      peer.sends(". 101 ack 401 <dack8 201>");
+      peer.gets("P. 401:601 <map8 201 401 0 zero>");
+    });
+
+    it("that repeats the infinite mapping with its segment when that is lost", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      app.write(100);
+      peer.takeAll();
+      peer.sends(". 101 ack 201 <fail 101>");
+      peer.takeAll();
+      peer.sends(". 101 ack 201 <dack8 101>");
+      peer.gets("P. 201:301 <map8 101 201 0 zero>");
+      d.untilSent();
+      peer.gets("P. 201:301 <map8 101 201 0 zero>");
+    });
+
+    it("whose end had been sent: the FIN says it again", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      app.write(100);
+      app.finish();
+      peer.takeAll();
+      peer.sends(". 101 ack 201 <fail 101>");
+      peer.takeAll();
+      peer.sends(". 101 ack 201 <dack8 101>");
+      peer.gets("P. 201:301 <map8 101 201 0 zero>");
+      peer.gets(`F. 301 ${PLAIN}`);
+    });
+
+    it("in both directions at once: each end repeats what the other lacks", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      app.write(100);
+      peer.gets("P. 101:201");
+      peer.sends("P. 101:201 ack 201 <dack8 101, map8 101 101 100 bad>", spoilt(101, 100));
+      peer.gets(". 201 ack 201 <fail 101>");
+      peer.sends(". 201 ack 201 <fail 101>");
+      peer.takeAll();
+      peer.sends(". 201 ack 201 <dack8 101>");
+      peer.gets("P. 201:301 ack 201 <map8 101 201 0 zero>");
+      // The DATA_ACK that the peer decides by goes on until its mapping has come.
+      peer.sends(". 200 ack 301");
+      peer.gets(". 301 ack 201 <dack8 101>");
+      peer.sends("P. 201:301 ack 301 <map8 101 201 0 zero>", stream("peer", 101, 100));
+      assertEquals(app.read(), 100);
+      assertEquals(app.socket.mode, { kind: "infinite", tx: -100, rx: -100 });
+      peer.sends("P. 301:401 ack 301", stream("peer", 201, 100));
+      assertEquals(app.read(), 100);
+    });
+  });
+}
+
+describe("damage where there is, or was, another subflow (RFC 8684 §3.7)", () => {
+  // RFC 8684 §3.7, "the affected subflow must be immediately closed with a RST that includes an MP_FAIL option"
+  // RFC 8684 §3.7: "Failed data MUST NOT be DATA_ACKed and so will be retransmitted on other subflows"
+  it("resets its subflow with MP_FAIL; the data come on the other", () => {
+    using d = new Dialogue(SUMMED);
+    const { first, second, app } = joined(d, { checksum: true });
+    second.sends("P. 1:101 <dack8 1, map8 301 1 100 bad>", spoilt(301, 100));
+    second.gets("R. <fail 301, tcprst 6>");
+    assertEquals(app.read(), 0);
+    first.sends("P. 1:301 <dack8 1, map8 1 1 300 csum>");
+    first.sends("P. 301:401 <dack8 1, map8 301 301 100 csum>");
+    assertEquals(app.read(), 400);
+    assertEquals(
+      ["DSSCorruptionReset", "MPFailTx", "MPRstTx", "DSSCorruptionFallback"].map((each) =>
+        d.counter(each)
+      ),
+      [1, 1, 1, 0],
+    );
+  });
+
+  // RFC 8684 §3.7: "the receiver MUST close the subflow with a RST with MP_FAIL"
+  it("resets also the one that is left", () => {
+    using d = new Dialogue(SUMMED);
+    const { first, second, app } = joined(d, { checksum: true });
+    second.sends("R. 1 ack 1");
+    first.sends("P. 1:101 <dack8 1, map8 1 1 100 bad>", spoilt(1, 100));
+    first.gets("R. <fail 1, tcprst 6>");
+    assertEquals([app.code, app.socket.reason, app.read()], [
+      "ConnectionAborted",
+      "checksum-failed",
+      0,
+    ]);
+  });
+
+  it("in a RST of the peer has what it carried go elsewhere", () => {
+    using d = new Dialogue(SUMMED);
+    const { first, second, app } = joined(d, { checksum: true, rtt: 10e3 }, { rtt: 50e3 });
+    app.write(100);
+    first.gets("P. 1:101");
+    first.sends("R. 1 ack 101 <fail 1, tcprst 6>");
+    second.gets("P. 1:101 <map8 1 1 100 csum>");
+    assertEquals([d.counter("MPFailRx"), app.code], [1, undefined]);
+  });
+
+  it("is no reason to join any more", () => {
+    using d = new Dialogue(SUMMED);
+    const { peer } = proved(d);
+    peer.sends("P. 101:201 ack 101 <dack8 101, map8 101 101 100 bad>", spoilt(101, 100));
+    peer.takeAll();
+    const second = d.peer({ link: 1, session: peer.session });
+    second.offers({}, "S", ["join syn id 1"]);
+    second.gets("R.");
+  });
+});
+
+describe("an infinite mapping without damage (RFC 8684 §3.3.1, §3.7)", () => {
+  it("on data ends MPTCP", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    peer.data(100);
+    peer.sends("P. 101:201 <map8 101 101 0>");
+    peer.sends("P. 201:301");
+    assertEquals(app.read(), 300);
+    assertEquals([app.socket.fallback, d.counter("InfiniteMapRx")], [true, 1]);
+  });
+
+  it("on a pure ACK maps nothing", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    peer.data(100);
+    peer.sends(". 101 <dack8 1, map8 101 101 0>");
+    assertEquals([app.socket.fallback, d.counter("InfiniteMapRx")], [false, 0]);
+  });
+
+  it("that leaves out data is none: the connection ends by an error", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    peer.data(100);
+    peer.sends("P. 101:201 <map8 301 101 0>");
+    assertEquals([app.read(), app.code], [100, "ConnectionAborted"]);
+  });
+
+  it("where joins have carried data is none either", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d);
+    second.sends("P. 1:101 <map8 1 1 100>");
+    first.sends("P. 1:101 <map8 101 1 0>");
+    first.gets("R. <tcprst 6>");
+    assertEquals([app.read(), app.socket.fallback], [100, false]);
+  });
+});
