@@ -10,6 +10,7 @@ import {
   type PluginKinds,
   type Policies,
 } from "../mod.ts";
+import * as endpoints from "../pm/endpoints.ts";
 import * as fullMesh from "../pm/full_mesh.ts";
 import * as nDiffPorts from "../pm/n_diff_ports.ts";
 import * as passive from "../pm/passive.ts";
@@ -22,7 +23,7 @@ import { type Given, type Option, UsageError } from "./arguments.ts";
 export const BUILT_INS = {
   "scheduler": { min_rtt: minRtt, round_robin: roundRobin, redundant },
   "congestion-control": { lia, reno, cubic },
-  "path-manager": { full_mesh: fullMesh, n_diff_ports: nDiffPorts, passive },
+  "path-manager": { full_mesh: fullMesh, endpoints, n_diff_ports: nDiffPorts, passive },
 } satisfies Record<PluginKind, NonNullable<LoadPluginOptions["builtIns"]>>;
 
 /** What the plugins that have options take behind their names. */
@@ -32,6 +33,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   reno: "hystart=false",
   cubic: "hystart=false",
   full_mesh: "copies=1…8",
+  endpoints: "add=ADDRESS FLAG…;…, subflows=0…8, addAddrAccepted=0…8",
   n_diff_ports: "subflows=1…8",
 };
 

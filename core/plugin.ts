@@ -277,6 +277,8 @@ export type PathEvent =
     readonly address: HostAddress;
     /** How. */
     readonly change: "added" | "removed" | "changed";
+    /** The peer has said so by an ADD_ADDR: an address that was seen in a join alone need not be one to connect to. */
+    readonly announced?: boolean;
   }
   | {
     /** The peer has confirmed an announcement. */
@@ -360,7 +362,7 @@ export interface PathContext {
    */
   withdraw(address: HostAddress): void;
   /**
-   * Calls back after `delay`; the result cancels. A path manager gets 100 callbacks in a millisecond, the others later, and that is a fault; it has
+   * Calls back after `delay`, in a batch of its own: what is called for from outside of a callback is done there, `after(0, …)`. The result cancels. A path manager gets 100 callbacks in a millisecond, the others later, and that is a fault; it has
    * 1000 timers at most.
    */
   after(delay: Micros, callback: () => void): () => void;

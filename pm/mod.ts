@@ -12,6 +12,15 @@
  * @module
  */
 
+export {
+  default as endpoints,
+  type EndpointEntry,
+  type EndpointFlags,
+  type EndpointLimits,
+  type EndpointOptions,
+  Endpoints,
+  type EndpointsOptions,
+} from "./endpoints.ts";
 export { default as fullMesh, type FullMeshOptions } from "./full_mesh.ts";
 export { default as nDiffPorts, type NDiffPortsOptions } from "./n_diff_ports.ts";
 export { default as passive } from "./passive.ts";

@@ -85,4 +85,6 @@ export interface DrivenStack {
   pollTimeout(): Micros;
   /** Ends a batch: acknowledgements, one send pass for each connection that changed, then the observers. */
   flush(now: Micros): void;
+  /** Told once, before anything comes in, how to tell that its nearest deadline has moved earlier outside of a call: `wake`, which calls nothing back. */
+  attend?(wake: () => void): void;
 }

@@ -157,6 +157,7 @@ export class Stack implements ConnectionHost {
   readonly listeners = new Listeners();
   readonly flows: Flows;
   #arrival: Link | null = null;
+  #wake: () => void = () => {};
   /** Connections that began. */
   #begun = 0;
   #dirty: MetaSocket[] = [];
@@ -250,6 +251,10 @@ export class Stack implements ConnectionHost {
   }
 
   // What must go out.
+
+  attend(wake: () => void): void {
+    this.#wake = wake;
+  }
 
   /** The nearest deadline; Infinity = none. */
   pollTimeout(): Micros {
@@ -620,6 +625,8 @@ export class Stack implements ConnectionHost {
   at(time: Micros, callback: () => void): () => void {
     const timer = new Callback(callback);
     this.timers.arm(timer, time);
+    // A path manager may ask from outside, as its user calls it.
+    this.#wake();
     return () => this.timers.arm(timer, Infinity);
   }
 

@@ -110,6 +110,7 @@ export class Loop {
       throw new TypeError("Cannot start a loop as it was started before");
     }
     this.#stack = stack;
+    stack.attend?.(() => this.wake());
     this.#running = this.#run();
     // Whoever closes the loop gets the error; should nobody, it is reported as one that nobody handles.
     this.#running.catch((error) => this.#closing || Promise.reject(error));

@@ -94,19 +94,15 @@ export class Addresses {
     return at < 0 ? null : this.locals.splice(at, 1)[0]!;
   }
 
-  /** Gives an address of this host another id. Throws a RangeError when that is none, or taken. */
+  /** Gives an address of this host another id; one that has it gets its own in turn. Throws a RangeError when that is none. */
   identify(address: HostAddress, id: number): HostAddress {
     if (!Number.isInteger(id) || id < 1 || id > LAST_ID) {
       throw new RangeError(
         `Cannot give ${address.address} an id as it must be an integer from 1 to ${LAST_ID}: current value is ${id}`,
       );
     }
-    const other = this.locals.find((known) => known.id === id);
-    if (other !== undefined) {
-      throw new RangeError(
-        `Cannot give ${address.address} the id ${id} as ${other.address} has it`,
-      );
-    }
+    const other = this.locals.findIndex((known) => known.id === id);
+    if (other >= 0) this.locals[other] = { ...this.locals[other]!, id: address.id };
     const named = { ...address, id };
     this.locals[this.locals.indexOf(address)] = named;
     return named;

@@ -310,10 +310,12 @@ export class ConnectionPaths {
     if (learned === "changed") {
       this.#vanish(({ remote }) => remote.id === id && remote.port === before?.port);
     }
-    if (learned === "added") this.#tell({ type: "remote", address: known, change: "added" });
+    if (learned === "added") {
+      this.#tell({ type: "remote", address: known, change: "added", announced: true });
+    }
     const lifted = learned === "known" && this.#invite(id);
     if (learned === "changed" || lifted) {
-      this.#tell({ type: "remote", address: known, change: "changed" });
+      this.#tell({ type: "remote", address: known, change: "changed", announced: true });
     }
     // RFC 8684 §3.4.1: "a host MUST treat address advertisements as soft state, and it MAY choose to refresh advertisements periodically"
     if (learned === "known") this.#reconcile();
@@ -559,16 +561,24 @@ export class ConnectionPaths {
       throw new RangeError(`Cannot give ${address.address} an id as it is not one of locals`);
     }
     if (own.id === id) return own;
-    const known = own.id === 0 || this.#announcer.told(own.id) ||
-      this.#pathsOver((spec) => spec.local.id === own.id).length > 0;
-    if (known) {
+    if (this.#known(own.id)) {
       throw new RangeError(
         `Cannot give ${own.address} the id ${id} as the peer may know it by its id ${own.id}`,
       );
     }
-    // Paths that were named and never opened would keep the old one.
-    this.#vanish((spec) => spec.local.id === own.id);
+    const other = this.#addresses.locals.find((local) => local.id === id);
+    if (other !== undefined && id !== 0 && this.#known(id)) {
+      throw new RangeError(`Cannot give ${own.address} the id ${id} as ${other.address} has it`);
+    }
+    // Paths that were named and never opened would keep the old ones.
+    this.#vanish((spec) => spec.local.id === own.id || spec.local.id === id);
     return this.#addresses.identify(own, id);
+  }
+
+  /** The peer may know an address of ours by this id. */
+  #known(id: number): boolean {
+    return id === 0 || this.#announcer.told(id) ||
+      this.#pathsOver((spec) => spec.local.id === id).length > 0;
   }
 
   #limitSubflows(subflows: number): void {

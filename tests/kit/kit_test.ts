@@ -5,7 +5,7 @@ import type { Plugin } from "../../core/plugin.ts";
 import myLia from "../../docs/examples/my_lia.ts";
 import patient from "../../docs/examples/patient.ts";
 import wifiFirst from "../../docs/examples/wifi_first.ts";
-import { fullMesh, nDiffPorts, passive } from "../../pm/mod.ts";
+import { endpoints, fullMesh, nDiffPorts, passive } from "../../pm/mod.ts";
 import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
 import alwaysSlowest from "../broken/always_slowest.ts";
 import cwndGrowsWithoutAck from "../broken/cwnd_grows_without_ack.ts";
@@ -43,6 +43,13 @@ const SOUND: readonly Plugin[] = [
   nDiffPorts({ subflows: 8 }),
   passive(),
   wifiFirst(),
+  endpoints(),
+  endpoints({
+    subflows: 8,
+    addAddrAccepted: 8,
+    add:
+      "10.0.0.1 subflow fullmesh; 10.1.0.1 subflow backup; 10.2.0.1 id 9 signal; fd01::1 laminar",
+  }),
 ];
 
 /** Each wrong plugin with the rule that it is rejected for. */

@@ -113,8 +113,11 @@ describe("ConnectionPaths", () => {
     assertEquals(toy.connection.spec(path), undefined);
     toy.connection.localAdded(toyLocal("10.2.0.1", "wired"));
     const third = context.locals[2]!;
-    assertThrows(() => context.identify(third, 7), RangeError, "as 10.1.0.1 has it");
+    assertEquals(context.identify(third, 7).id, 7);
+    assertEquals(context.locals.map(({ id }) => id), [0, third.id, 7]);
+    context.identify(context.locals[1]!, 7);
     context.announce(named);
+    assertThrows(() => context.identify(third, 7), RangeError, "as 10.1.0.1 has it");
     assertThrows(() => context.identify(named, 8), RangeError, "by its id 7");
     context.use([1, context.index({ local: third, remote: context.remotes[0]! })]);
     assertThrows(() => context.identify(third, 8), RangeError, "may know it");

@@ -34,6 +34,7 @@ import { queue } from "../../core/link/sim/elements/queue.ts";
 import { rate } from "../../core/link/sim/elements/rate.ts";
 import type { SimHost } from "../../core/link/sim/host.ts";
 import type { SimLink } from "../../core/link/sim/link.ts";
+import type { Router } from "../../core/link/sim/router.ts";
 import { Network } from "../../core/link/sim/network.ts";
 import type { Trace } from "../../core/link/sim/trace.ts";
 import type { Duration, Rate } from "../../core/link/units.ts";
@@ -67,6 +68,8 @@ export interface TopologyOptions {
     readonly checksums?: boolean;
   };
   readonly policies?: Partial<Policies>;
+  /** Those of the server, where they are others. @default what `policies` says */
+  readonly serverPolicies?: Partial<Policies>;
   readonly client?: Choices;
   readonly server?: Choices;
   /** Limits of memory of both. */
@@ -88,6 +91,8 @@ export class Topology implements Disposable {
   readonly paths: Readonly<Record<string, SimLink>>;
   /** From the server to the router. */
   readonly inner: SimLink;
+  /** Where the links meet. */
+  readonly router: Router;
   readonly faults: PluginFault[] = [];
   readonly #hosts: readonly [SimHost, SimHost];
   readonly #family: 4 | 6;
@@ -98,7 +103,7 @@ export class Topology implements Disposable {
     this.network = new Network({ seed, trace });
     const client = this.network.host("client");
     const server = this.network.host("server");
-    const router = this.network.router("router");
+    const router = this.router = this.network.router("router");
     this.#hosts = [client, server];
     const net = (n: number): string =>
       family === 4 ? `10.0.${n}.` : n === 0 ? "fd00::" : `fd00:0:0:${n}::`;
@@ -138,6 +143,7 @@ export class Topology implements Disposable {
       pathManager: fullMesh(),
       congestionControl: lia(),
       ...options.policies,
+      ...(host.name === "server" ? options.serverPolicies : undefined),
     };
     return new Stack({
       policies,
@@ -286,6 +292,8 @@ export interface Script {
   readonly bytes: number;
   /** Bytes of each write. @default {as many as are taken} */
   readonly writes?: () => number;
+  /** Seconds between writes. @default {0: as soon as there is room} */
+  readonly pace?: number;
   /** Bytes of each read. @default {65536} */
   readonly reads?: () => number;
   /** Seconds between reads. @default {0: as soon as there is something} */
@@ -317,6 +325,8 @@ export class End implements ConnectionObserver {
   #reading = false;
   #writing = false;
   #finished = false;
+  /** A write waits for its time. */
+  #pacing = false;
 
   constructor(topology: Topology, script: Script) {
     this.#topology = topology;
@@ -418,12 +428,20 @@ export class End implements ConnectionObserver {
 
   /** Writes as long as there is room; whether all is written. */
   #writeAll(): boolean {
+    const { pace } = this.#script;
     while (this.sent < this.#bytes.length) {
+      if (this.#pacing) return false;
       const most = this.#script.writes?.() ?? this.#bytes.length;
       const piece = this.#bytes.subarray(this.sent, this.sent + most);
       const taken = this.socket.write(this.#topology.now, piece, 0);
       this.sent += taken;
       if (taken < piece.length) return this.sent === this.#bytes.length;
+      if (pace === undefined || this.sent === this.#bytes.length) continue;
+      this.#pacing = true;
+      this.#topology.at(this.#topology.seconds + pace, () => {
+        this.#pacing = false;
+        this.#write();
+      });
     }
     return true;
   }

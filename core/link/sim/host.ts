@@ -25,6 +25,7 @@ export class SimHost implements HostDriver {
   /** Begins to drive `stack`. */
   start(stack: DrivenStack): void {
     this.#stack = stack;
+    stack.attend?.(() => this.wake());
     this.wake();
   }
 
