@@ -12,6 +12,8 @@ import {
 } from "../mod.ts";
 import * as endpoints from "../pm/endpoints.ts";
 import * as fullMesh from "../pm/full_mesh.ts";
+import * as handover from "../pm/handover.ts";
+import * as labels from "../pm/labels.ts";
 import * as nDiffPorts from "../pm/n_diff_ports.ts";
 import * as passive from "../pm/passive.ts";
 import * as minRtt from "../sched/min_rtt.ts";
@@ -23,7 +25,14 @@ import { type Given, type Option, UsageError } from "./arguments.ts";
 export const BUILT_INS = {
   "scheduler": { min_rtt: minRtt, round_robin: roundRobin, redundant },
   "congestion-control": { lia, reno, cubic },
-  "path-manager": { full_mesh: fullMesh, endpoints, n_diff_ports: nDiffPorts, passive },
+  "path-manager": {
+    full_mesh: fullMesh,
+    n_diff_ports: nDiffPorts,
+    endpoints,
+    handover,
+    labels,
+    passive,
+  },
 } satisfies Record<PluginKind, NonNullable<LoadPluginOptions["builtIns"]>>;
 
 /** What the plugins that have options take behind their names. */
@@ -33,9 +42,26 @@ const OPTIONS: Readonly<Record<string, string>> = {
   reno: "hystart=false",
   cubic: "hystart=false",
   full_mesh: "copies=1…8",
-  endpoints: "add=ADDRESS FLAG…;…, subflows=0…8, addAddrAccepted=0…8",
   n_diff_ports: "subflows=1…8",
+  endpoints: "add=ADDRESS FLAG…",
+  handover: "loss=0…1, rtt=MS, back=S",
+  labels: "dscp=0…63",
 };
+
+/** Names of a list, some on each line. */
+const WIDTH = 76;
+
+function inLines(names: readonly string[]): string {
+  const lines: string[] = [];
+  names.forEach((name, i) => {
+    const item = i + 1 < names.length ? `${name},` : name;
+    const line = lines.at(-1);
+    if (line !== undefined && line.length + 1 + item.length <= WIDTH) {
+      lines[lines.length - 1] = `${line} ${item}`;
+    } else lines.push(item);
+  });
+  return lines.join("\n");
+}
 
 function option(what: string, kind: PluginKind): Option {
   const names = Object.keys(BUILT_INS[kind]).map((name, i) => {
@@ -44,7 +70,7 @@ function option(what: string, kind: PluginKind): Option {
   });
   return {
     value: "NAME|FILE|URL[,key=value…]",
-    help: `${what}:\n${names.join(", ")},\nor a module of your own`,
+    help: `${what}:\n${inLines(names)},\nor a module of your own`,
   };
 }
 

@@ -22,6 +22,8 @@ export {
   type EndpointsOptions,
 } from "./endpoints.ts";
 export { default as fullMesh, type FullMeshOptions } from "./full_mesh.ts";
+export { default as handover, type HandoverOptions } from "./handover.ts";
+export { default as labels, type LabelsOptions } from "./labels.ts";
 export { default as nDiffPorts, type NDiffPortsOptions } from "./n_diff_ports.ts";
 export { default as passive } from "./passive.ts";
 export type * from "../core/plugin.ts";

@@ -1,6 +1,6 @@
 /** Several paths over one pair of addresses. */
 
-import type { PathIndex, PathManagerPlugin } from "../core/plugin.ts";
+import type { HostAddress, PathIndex, PathManagerPlugin } from "../core/plugin.ts";
 
 /** Options for {@linkcode nDiffPorts}. */
 export interface NDiffPortsOptions {
@@ -17,9 +17,8 @@ export const defaults: Readonly<Required<NDiffPortsOptions>> = { subflows: 2 };
 
 /**
  * The client opens further subflows between the addresses of the first one, from other local ports, so that routers that spread flows by their ports
- * (RFC 2992) may carry them on different ways. When their address goes, another takes its place,
- * one that there is or the next that comes. Where the server takes no joins to the address of the
- * first subflow (C flag, RFC 8684 §3.1), they go to the first that it announces.
+ * (RFC 2992) may carry them on different ways. When one of their addresses goes, another of that side takes its place, one that there is or the next that
+ * comes.
  *
  * @throws {RangeError} When `subflows` is not an integer from 1 to 8.
  */
@@ -34,31 +33,35 @@ export default function nDiffPorts(
   return {
     kind: "path-manager",
     name: "n_diff_ports",
-    create: (context) => {
-      const { role, locals, remotes, paths, index, use } = context;
-      /** Id of the address that they leave from. */
+    create: ({ role, locals, remotes, paths, peerDeniesJoinToInitial, index, use }) => {
+      /** Ids of the addresses that they join. */
       let home = -1;
-      const open = (first: readonly PathIndex[]): void => {
-        const remote = remotes.find(({ id }) => id !== 0 || !context.peerDeniesJoinToInitial);
+      let target = -1;
+      const mine = new Set<PathIndex>();
+      const has = (addresses: readonly HostAddress[], id: number): boolean =>
+        addresses.some((address) => address.id === id);
+      const open = (): void => {
+        if (has(locals, home) && has(remotes, target)) return;
+        // RFC 8684 §3.1, C flag: not to the first address, but to another that was announced.
+        const remote = remotes.find(({ id }) => id !== 0 || !peerDeniesJoinToInitial);
         const local = locals.find(({ family }) => family === remote?.family);
-        if (!local || !remote) return;
+        if (local === undefined || remote === undefined) return;
         home = local.id;
-        const wanted = [...first];
-        for (let copy = wanted.length; copy < subflows; copy++) {
-          wanted.push(index(copy === 0 ? { local, remote } : { local, remote, copy }));
+        target = remote.id;
+        const wanted = new Set<PathIndex>();
+        if (has(locals, 0) && has(remotes, 0)) wanted.add(1);
+        for (let copy = 0; wanted.size < subflows; copy++) {
+          wanted.add(index(copy === 0 ? { local, remote } : { local, remote, copy }));
         }
-        use(wanted);
+        // What the peer has opened stays.
+        for (const { path } of paths) if (path !== 1 && !mine.has(path)) wanted.add(path);
+        for (const path of wanted) mine.add(path);
+        use([...wanted]);
       };
       return {
-        onEvent(event) {
-          if (role !== "client") return;
-          if (event.type === "start") return open([1]);
-          if (event.type === "remote" && home < 0 && context.peerDeniesJoinToInitial) {
-            return open(paths.some(({ path }) => path === 1) ? [1] : []);
-          }
-          if (event.type !== "local") return;
-          if (event.change === "removed" && event.address.id === home) home = -1;
-          if (home < 0) open([]);
+        onEvent({ type }) {
+          const matters = type === "start" || type === "local" || type === "remote";
+          if (role === "client" && matters) open();
         },
       };
     },

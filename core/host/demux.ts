@@ -1,6 +1,6 @@
 /** Which subflow, connection or listener a packet belongs to, in the order that the draft demands (EST-5, EST-6). */
 
-import { memory_free, packet_parse } from "../../wasm/mod.ts";
+import { memory_free, packet_parse, u8 } from "../../wasm/mod.ts";
 import {
   PARSE_CHECKSUM,
   PARSE_FRAGMENT,
@@ -93,7 +93,7 @@ export function demultiplex(
   }
   const { flags } = rx;
   if ((flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === TCP_SYN) {
-    arriveSyn(stack, link, now);
+    arriveSyn(stack, link, dscpOf(packet.address), now);
   } else if (!arriveKnown(stack, now)) {
     const local = destination(stack);
     if (local === undefined || (flags & TCP_RST) !== 0) return;
@@ -153,8 +153,13 @@ function sourceMayBe(stack: Stack): boolean {
   return isHostAddress(bytes) && stack.routes.find(formatAddress(bytes)) === undefined;
 }
 
+/** The codepoint of an IP header (RFC 2474). */
+function dscpOf(ip: number): number {
+  return u8[ip]! >> 4 === 4 ? u8[ip + 1]! >> 2 : (u8[ip]! << 2 | u8[ip + 1]! >> 6) & 63;
+}
+
 /** A SYN: tokens before flows, flows before listeners. */
-function arriveSyn(stack: Stack, link: Link, now: Micros): void {
+function arriveSyn(stack: Stack, link: Link, dscp: number, now: Micros): void {
   const at = rx.option(MP_JOIN);
   const join = at === 0 ? null : readMpJoin(at);
   const connection = join === null || join.length !== 12
@@ -195,7 +200,9 @@ function arriveSyn(stack: Stack, link: Link, now: Micros): void {
       answerJoin(stack, link, local, connection, join, now);
       return;
     }
-    const plan = planReply(local, stack.routes.back(link, local), connection.tcp.dscp);
+    // A label is part of a path's name (draft A.2): the way back has it, too.
+    const label = dscp === 0 ? connection.tcp.dscp : dscp;
+    const plan = planReply(local, stack.routes.back(link, local), label);
     const reason = plan.key === 0 ? RST_RESOURCE : connection.paths.joinArrived(join, plan, now);
     if (reason !== null) {
       stack.count("MPJoinRejected");

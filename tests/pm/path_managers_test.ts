@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import wifiFirst from "../../docs/examples/wifi_first.ts";
 import { fullMesh, nDiffPorts, passive } from "../../pm/mod.ts";
@@ -125,6 +125,37 @@ describe("n_diff_ports", () => {
       assertEquals(toy.log.filter((line) => line.startsWith("close")), []);
     });
   }
+  it("goes to another address of the peer when that takes the first back, and holds to its C flag", () => {
+    const toy = new ToyPaths(nDiffPorts({ subflows: 2 }), {});
+    toy.connection.start();
+    toy.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
+    toy.events.run(SECOND);
+    toy.connection.remoteRemoved([0]);
+    toy.events.run(2 * SECOND);
+    assertEquals(opened(toy).slice(1), ["open 3 10.0.0.1>10.9.0.2", "open 4 10.0.0.1>10.9.0.2"]);
+    const denied = new ToyPaths(nDiffPorts({ subflows: 2 }), { deny: true });
+    denied.connection.start();
+    assertEquals(opened(denied), []);
+    denied.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
+    assertEquals(opened(denied), ["open 2 10.0.0.1>10.9.0.2"]);
+  });
+
+  it("keeps what the peer opened", () => {
+    const toy = new ToyPaths(nDiffPorts({ subflows: 2 }), { locals: [CELLULAR] });
+    toy.connection.start();
+    toy.join(7, { address: "10.9.0.7", port: 50000 }, "10.1.0.1");
+    toy.events.run(SECOND);
+    toy.connection.localRemoved("10.0.0.1");
+    toy.events.run(2 * SECOND);
+    assert(toy.paths.some(({ path }) => path === 3));
+    assertEquals(toy.paths.length, 3);
+  });
+
+  it("joins addresses of one family, that of the first path (ARC-8)", () => {
+    const toy = new ToyPaths(nDiffPorts(), { local: "fd00::1", locals: [CELLULAR] });
+    toy.connection.start();
+    assertEquals(opened(toy), ["open 2 fd00::1>fd09::1"]);
+  });
 
   it("has the server open nothing", () => {
     const toy = new ToyPaths(nDiffPorts(), { role: "server" });

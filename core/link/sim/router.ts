@@ -1,4 +1,4 @@
-/** A router of the emulated network: it forwards by the longest prefix of the destination. */
+/** A router of the emulated network: it forwards by the longest prefix of the destination, and by DSCP where a route has one. */
 
 import { parsePrefix } from "../../wire/ip.ts";
 import { u32, u8 } from "../../../wasm/mod.ts";
@@ -11,6 +11,8 @@ interface Route {
   /** Words as they lie in memory, so that no packet's address need be turned round. */
   readonly network: Uint32Array;
   readonly mask: Uint32Array;
+  /** Only what has this in its IP header; -1: anything. */
+  readonly dscp: number;
   readonly out: Direction;
 }
 
@@ -47,11 +49,19 @@ export class Router {
   }
 
   /**
-   * Sends what is for `prefix`, such as "10.0.1.0/24", or one address, over `link`, instead of what was said of that prefix before.
+   * Sends what is for `prefix`, such as "10.0.1.0/24", or one address, over `link`, instead of what was said of that prefix before. With `dscp` that holds
+   * for packets with this codepoint alone (RFC 2474), of a prefix as long before what has none: one pair of addresses may have several ways.
    *
    * @throws {TypeError} If `prefix` is none, or the link does not end at this router.
+   * @throws {RangeError} If `dscp` is no integer from 0 to 63.
    */
-  route(prefix: string, link: SimLink): void {
+  route(prefix: string, link: SimLink, dscp?: number): void {
+    if (dscp !== undefined && (!Number.isInteger(dscp) || dscp < 0 || dscp > 63)) {
+      throw new RangeError(
+        `Cannot route "${prefix}" as 'dscp' must be an integer from 0 to 63: current value is ${dscp}`,
+      );
+    }
+    const label = dscp ?? -1;
     const parsed = parsePrefix(prefix);
     if (parsed === null) {
       throw new TypeError(
@@ -68,12 +78,12 @@ export class Router {
     const mask = maskOf(address.bytes.length, length);
     const network = words(address.bytes).map((word, i) => word & mask[i]!);
     const same = this.#routes.findIndex((route) =>
-      route.family === address.family && route.length === length &&
+      route.family === address.family && route.length === length && route.dscp === label &&
       route.network.every((word, i) => word === network[i])
     );
     if (same >= 0) this.#routes.splice(same, 1);
-    this.#routes.push({ family: address.family, length, network, mask, out });
-    this.#routes.sort((a, b) => b.length - a.length);
+    this.#routes.push({ family: address.family, length, network, mask, dscp: label, out });
+    this.#routes.sort((a, b) => b.length - a.length || b.dscp - a.dscp);
   }
 
   /** Sends a packet on its way; called by the network. */
@@ -106,8 +116,10 @@ export class Router {
 
   #find(ip: number, four: boolean): Direction | null {
     const destination = (ip + (four ? 16 : 24)) >> 2;
+    const dscp = (four ? u8[ip + 1]! : u8[ip]! << 4 | u8[ip + 1]! >> 4) >> 2 & 63;
     for (const route of this.#routes) {
       if ((route.family === 4) !== four) continue;
+      if (route.dscp >= 0 && route.dscp !== dscp) continue;
       const { network, mask } = route;
       let i = 0;
       while (i < network.length && ((u32[destination + i]! & mask[i]!) >>> 0) === network[i]) i++;
