@@ -121,15 +121,15 @@ function checkNumber(name: string, value: unknown, least: number, most: number, 
  *   net.client.connect({ hostname: "server", port: 80 }),
  *   listener.accept(),
  * ]);
- * peer.readable.pipeTo(new WritableStream());
- * const writing = conn.write(new Uint8Array(12e6));
+ * const reading = peer.readable.pipeTo(new WritableStream());
+ * const writing = conn.write(new Uint8Array(12e6)).then(() => conn.closeWrite());
  * await net.sleep("2 s");
  * const backups = () => conn.info().subflows.map(({ backup }) => backup);
  * assertEquals(backups(), [false, true]);
  * net.path("wifi").set({ loss: 0.3 });
  * await net.sleep("3 s");
  * assertEquals(backups(), [true, false]);
- * await writing;
+ * await Promise.all([writing, reading]);
  * ```
  *
  * @throws {TypeError} an option is not of its kind.
