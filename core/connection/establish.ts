@@ -179,13 +179,14 @@ function judgeJoinAck(meta: MetaSocket, subflow: Subflow, own: JoinOption, now: 
     meta.reset(subflow, RST_MPTCP, now);
     return false;
   }
-  meta.host.count("MPJoinAckRx");
-  if (subflow.local.port !== meta.localEndpoint.port) meta.host.count("MPJoinPortAckRx");
   if (!meta.paths.mayJoin()) {
     meta.host.count("MPJoinRejected");
     meta.reset(subflow, RST_PROHIBITED, now);
     return false;
   }
+  // As in Linux, of those that are taken.
+  meta.host.count("MPJoinAckRx");
+  if (subflow.local.port !== meta.localEndpoint.port) meta.host.count("MPJoinPortAckRx");
   return true;
 }
 

@@ -71,7 +71,7 @@ for (const opener of ["client", "server"] as const) {
     settles("multiple subflows, limited by server", {
       opens: { add: [subflow(1), subflow(2)] },
       announces: { subflows: 1 },
-    }, { subflows: ["1>0"], joins: [2, 1, 1] });
+    }, { subflows: ["1>0"], joins: [2, 2, 1] });
 
     const [dev, other] = opener === "client" ? ["b", "c"] : ["server", "lan"];
     settles("single subflow, dev", {
