@@ -14,6 +14,7 @@ import * as endpoints from "../pm/endpoints.ts";
 import * as fullMesh from "../pm/full_mesh.ts";
 import * as handover from "../pm/handover.ts";
 import * as labels from "../pm/labels.ts";
+import * as manual from "../pm/manual.ts";
 import * as nDiffPorts from "../pm/n_diff_ports.ts";
 import * as passive from "../pm/passive.ts";
 import * as minRtt from "../sched/min_rtt.ts";
@@ -31,6 +32,7 @@ export const BUILT_INS = {
     endpoints,
     handover,
     labels,
+    manual,
     passive,
   },
 } satisfies Record<PluginKind, NonNullable<LoadPluginOptions["builtIns"]>>;

@@ -24,6 +24,18 @@ export {
 export { default as fullMesh, type FullMeshOptions } from "./full_mesh.ts";
 export { default as handover, type HandoverOptions } from "./handover.ts";
 export { default as labels, type LabelsOptions } from "./labels.ts";
+export {
+  type AnnouncedEvent,
+  type ClosedEvent,
+  type ConnectionEvent,
+  default as manual,
+  type ListenerEvent,
+  type ManualEnd,
+  type ManualEvent,
+  ManualPathManager,
+  type RemovedEvent,
+  type SubflowEvent,
+} from "./manual.ts";
 export { default as nDiffPorts, type NDiffPortsOptions } from "./n_diff_ports.ts";
 export { default as passive } from "./passive.ts";
 export type * from "../core/plugin.ts";

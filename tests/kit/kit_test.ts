@@ -5,7 +5,15 @@ import type { Plugin } from "../../core/plugin.ts";
 import myLia from "../../docs/examples/my_lia.ts";
 import patient from "../../docs/examples/patient.ts";
 import wifiFirst from "../../docs/examples/wifi_first.ts";
-import { endpoints, fullMesh, handover, labels, nDiffPorts, passive } from "../../pm/mod.ts";
+import {
+  endpoints,
+  fullMesh,
+  handover,
+  labels,
+  manual,
+  nDiffPorts,
+  passive,
+} from "../../pm/mod.ts";
 import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
 import alwaysSlowest from "../broken/always_slowest.ts";
 import cwndGrowsWithoutAck from "../broken/cwnd_grows_without_ack.ts";
@@ -44,6 +52,7 @@ const SOUND: readonly Plugin[] = [
   passive(),
   wifiFirst(),
   labels(),
+  manual(),
   labels({ dscp: [0, 8, 16, 63] }),
   handover(),
   handover({ standby: false, spare: "cellular" }),
