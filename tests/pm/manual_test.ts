@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { PathManagerPlugin } from "../../core/plugin.ts";
-import { fullMesh, manual, type ManualEvent, ManualPathManager } from "../../pm/mod.ts";
+import { fullMesh, manual, type ManualEvent, type ManualPathManager } from "../../pm/mod.ts";
 import { toyLocal, ToyPaths } from "../kit/toy_paths.ts";
 import { Topology } from "../support/topology.ts";
 
