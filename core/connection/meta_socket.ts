@@ -1161,7 +1161,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return false;
   }
 
-  /** MP_FASTCLOSE as RSTs on every subflow (RFC 8684 §3.5, option R). */
+  /** MP_FASTCLOSE (RFC 8684 §3.5): on RSTs on every subflow (option R), or on an ACK on one, and RSTs on the others (option A). */
   abortWith(code: NetworkCode | null, now: Micros, reason: EndReason | null = null): void {
     if (this.over) return;
     if (!this.fallback && this.#mode !== EARLY && this.established) {
@@ -1170,9 +1170,28 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       // RFC 8684 §3.5: "If no TCP RST is received in response, Host A SHOULD send a TCP RST with the MP_FASTCLOSE option itself when it releases
       // state in order to clear any remaining state at middleboxes."
       this.host.count("MPFastcloseTx");
+      if (this.mptcp.fastclose === "ack" && this.#fastcloseByAck(now)) return;
       for (const subflow of this.attempts) subflow.fastclose(this.keys.peer, now);
     }
     this.endAll(code, now, reason);
+  }
+
+  /** Option A, on the subflow that works best; false where there is none for it. */
+  #fastcloseByAck(now: Micros): boolean {
+    let best: Subflow | null = null;
+    for (const subflow of this.subflows) {
+      if (!subflow.established || subflow.outlet.blocked) continue;
+      if (
+        best === null || (best.stale && !subflow.stale) ||
+        (best.stale === subflow.stale && subflow.srtt < best.srtt)
+      ) best = subflow;
+    }
+    if (best === null || !best.fastcloseByAck(this.keys.peer, now)) return false;
+    for (const subflow of this.attempts) {
+      if (subflow !== best) this.reset(subflow, RST_UNSPECIFIED, now);
+    }
+    this.dirty();
+    return true;
   }
 
   /** Ends every subflow with a RST, and the connection. */
@@ -1182,7 +1201,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#removeWhenBare();
   }
 
-  /** Both directions are done: the subflows close in order (draft TRM-5, the safe variant). */
+  /**
+   * Both directions are done: the subflows close in order (draft TRM-5, the safe variant).
+   *
+   * RFC 8684 §3.3.3: "Once a DATA_FIN has been acknowledged, all remaining subflows MUST be closed with standard FIN exchanges."
+   * RFC 8684 §3.3.3: "Both hosts SHOULD send FINs on all subflows"
+   */
   maybeClosed(now: Micros): void {
     // RFC 8684 §3.3.3: "a host MUST NOT close all functioning subflows unless it is safe to do so"
     // RFC 8684 §3.3.3: "Once a DATA_FIN has been acknowledged, all remaining subflows MUST be closed with standard FIN exchanges."

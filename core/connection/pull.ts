@@ -336,6 +336,11 @@ function finishSending(meta: MetaSocket, now: Micros): void {
   if (!sendQueue.finDue) meta.host.probe?.dataFin(now, meta.id, "us", sendQueue.tail);
   if (meta.fallback) return;
   meta.armDataTimer(now);
+  // RFC 8684 §3.3.3: "a host MUST NOT close all functioning subflows unless it is safe to do so": unless this is asked for, to be compared.
+  // Draft TRM-4: DATA_FIN has come to the bottom of the queue, and FINs follow on all subflows, whatever is in flight.
+  if (meta.mptcp.dataFin === "fast") {
+    for (let i = 0; i < subflows.length; i++) subflows[i]!.finish(now);
+  }
 }
 
 /** Sends DATA_FIN on the best working subflow; false when there is none. */

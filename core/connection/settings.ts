@@ -26,6 +26,10 @@ export interface MptcpSettings {
   readonly allowJoinInitialAddress: boolean;
   /** Timeouts that a subflow leaves unanswered, while another one works, before it is stale; 0: it never is. */
   readonly staleLossCount: number;
+  /** How a connection is ended at once: MP_FASTCLOSE on RSTs, or on an ACK that is repeated until a RST answers (RFC 8684 §3.5). */
+  readonly fastclose: "rst" | "ack";
+  /** When subflows are closed: when our DATA_FIN is acknowledged (draft TRM-5), or as soon as it is sent (TRM-4). */
+  readonly dataFin: "safe" | "fast";
 }
 
 /** What holds where nothing else is chosen; as in Linux, but for `synRetriesBeforeFallback`, which is 2 there: connect() would take 7 s. */
@@ -41,4 +45,6 @@ export const DEFAULT_MPTCP: MptcpSettings = Object.freeze({
   addAddrAccepted: DEFAULT_LIMITS.addAddrAccepted,
   allowJoinInitialAddress: true,
   staleLossCount: 4,
+  fastclose: "rst",
+  dataFin: "safe",
 });

@@ -162,6 +162,11 @@ function heard(meta: MetaSocket, subflow: Subflow, now: Micros): void {
 
 /** MPTCP options, payload and FIN of an acceptable segment. */
 function takeSegment(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  if (subflow.closingFast) {
+    // Both have ended it at once (RFC 8684 §3.5): a RST answers.
+    if (closesFast(meta)) meta.endAll(null, now);
+    return;
+  }
   if (!handleOptions(meta, subflow, now)) return;
   if (meta.damage !== null) judgeLoss(meta, subflow, now);
   if (subflow.text() > 0) {
@@ -417,7 +422,9 @@ function dataTimeout(meta: MetaSocket, now: Micros): void {
     if (!mayRepeatFin(meta, tries, now)) return;
     // Nothing below the data level sends it again, so each time counts: on every subflow, as Linux does.
     for (const subflow of subflows) {
-      if (!subflow.usable || subflow.outlet.blocked) continue;
+      // Beside a FIN of ours there is room for nothing else (draft TRM-4).
+      const mute = !subflow.usable && (meta.mptcp.dataFin === "safe" || subflow.opening);
+      if (mute || subflow.outlet.blocked) continue;
       subflow.repeatDataFin(ours.fin, now);
       probeBesideFin(meta, subflow, tries, now);
     }

@@ -83,6 +83,22 @@ export interface MptcpOptions {
    * @default {4}
    */
   readonly staleLossCount?: number;
+  /**
+   * How abort() ends a connection, and close() one whose data nobody has read: MP_FASTCLOSE on RSTs on all paths, as Linux does, or on an ACK on one path,
+   * which is repeated up to three times until a RST answers it, and RSTs on the others (RFC 8684 §3.5, options R and A). The ACK is surer to come to a peer
+   * behind boxes that drop options on RSTs, and keeps the connection for as long. Both are understood of a peer.
+   *
+   * @default {"rst"}
+   */
+  readonly fastclose?: "rst" | "ack";
+  /**
+   * When the paths are closed after close(): "safe", when the peer has acknowledged the end of the data; "fast", as soon as that is sent, which saves
+   * a round trip. With "fast" what is lost on a path that fails then cannot go again on another, and the connection may end with an error: it is there to be
+   * compared (the draft's §3.7, TRM-4 and TRM-5), and RFC 8684 §3.3.3 forbids it.
+   *
+   * @default {"safe"}
+   */
+  readonly dataFin?: "safe" | "fast";
 }
 
 const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
@@ -96,6 +112,8 @@ const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
   addAddrAccepted: true,
   allowJoinInitialAddress: true,
   staleLossCount: true,
+  fastclose: true,
+  dataFin: true,
 };
 
 const MOST_PATHS = 8;
@@ -153,6 +171,8 @@ export function mptcpSettings(
         base.allowJoinInitialAddress,
     staleLossCount: integer(verb, "staleLossCount", options.staleLossCount, 0, 255) ??
       base.staleLossCount,
+    fastclose: oneOf(verb, "fastclose", options.fastclose, ["rst", "ack"]) ?? base.fastclose,
+    dataFin: oneOf(verb, "dataFin", options.dataFin, ["safe", "fast"]) ?? base.dataFin,
   };
 }
 
@@ -193,6 +213,22 @@ function integer(
     `Cannot ${verb} as 'mptcp.${name}' must be an integer from ${least} to ${most}: current value is ${
       describe(value)
     }`,
+  );
+}
+
+function oneOf<T extends string>(
+  verb: string,
+  name: string,
+  value: unknown,
+  known: readonly T[],
+): T | undefined {
+  if (value === undefined) return undefined;
+  const found = known.find((each) => each === value);
+  if (found !== undefined) return found;
+  throw new TypeError(
+    `Cannot ${verb} as 'mptcp.${name}' must be ${
+      known.map((each) => `"${each}"`).join(" or ")
+    }: current value is ${describe(value)}`,
   );
 }
 

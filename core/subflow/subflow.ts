@@ -20,6 +20,7 @@ import {
   isTransient,
   type Key,
   MP_CAPABLE,
+  MP_FASTCLOSE,
   RST_PERFORMANCE,
   RST_RESOURCE,
   RST_UNSPECIFIED,
@@ -45,6 +46,7 @@ import {
   TIMER_THIRD_ACK,
 } from "./deadlines.ts";
 import { Ecn } from "./ecn.ts";
+import { FastClose } from "./fast_close.ts";
 import type { FastOpen } from "./fast_open.ts";
 import { Handshake, type SynOffer, type SynOption } from "./handshake.ts";
 import { Inquiry } from "./inquiry.ts";
@@ -179,6 +181,8 @@ export class Subflow implements SubflowView {
   #signals: Signals | null = null;
   /** The peer says that its address is gone, and is asked whether that is so. */
   #inquiry: Inquiry | null = null;
+  /** The end of the connection was told, and a RST is awaited. */
+  #fastClose: FastClose | null = null;
   // The segment in hand: its sequence offset, and the right edge of the window that it found.
   #seq = 0;
   #edge = 0;
@@ -328,7 +332,8 @@ export class Subflow implements SubflowView {
 
   /** May carry data: established, proved if it is a join (RFC 8684 §3.2), and no FIN is wanted. */
   get usable(): boolean {
-    return this.#mayWrite && !this.#finWanted && !this.#drains && !this.provisional;
+    return this.#mayWrite && !this.#finWanted && !this.#drains && !this.provisional &&
+      this.#fastClose === null;
   }
 
   /** Data may leave: also before the third ACK, where the SYN has brought a cookie. */
@@ -611,6 +616,7 @@ export class Subflow implements SubflowView {
     if (probe !== null) this.#comes(probe, now);
     if (this.#tcp.closed) return 0;
     if (this.#tcp.synSent) return this.#arriveSynSent(now);
+    if (this.#fastClose !== null) return this.#arriveClosing(this.#fastClose, now);
     const { flags } = rx;
     const next = this.receiver.nxt;
     const seq = this.#seq = fromWire(rx.seq, this.receiver.irs, next);
@@ -656,6 +662,20 @@ export class Subflow implements SubflowView {
       return this.#beyondSyn >= 0 ? OUTCOME_JUDGE : OUTCOME_REFUSE;
     }
     return this.proceed(now);
+  }
+
+  /**
+   * A segment while the end was told: of interest is the RST that answers, or the MP_FASTCLOSE of a peer that has done the same. A RST that is not at the
+   * exact number (RFC 5961 §3.2) is answered by the option once more: who has nothing left answers that by the right one.
+   */
+  #arriveClosing(fastClose: FastClose, now: Micros): Outcome {
+    const seq = fromWire(rx.seq, this.receiver.irs, this.receiver.nxt);
+    if (seq + rx.length < this.acks.last || seq > this.acks.edge) return 0;
+    if ((rx.flags & TCP_RST) === 0) return rx.option(MP_FASTCLOSE) === 0 ? 0 : OUTCOME_SEGMENT;
+    if (seq === this.receiver.nxt) return this.#end("reset", now);
+    this.#challenges ??= new Challenges();
+    if (this.#challenges.take(now)) this.say(tx.begin().fastclose(fastClose.key), now);
+    return OUTCOME_WORK;
   }
 
   /**
@@ -1042,6 +1062,7 @@ export class Subflow implements SubflowView {
   #expired(timer: SubflowTimer, now: Micros): Outcome {
     switch (timer) {
       case TIMER_END:
+        if (this.#fastClose !== null) return this.#fastcloseTimeout(this.#fastClose, now);
         return this.#leaving && !this.#tcp.finWait2 ? this.#giveUp(now) : this.#end("closed", now);
       case TIMER_ACK:
         this.acks.need();
@@ -1340,6 +1361,7 @@ export class Subflow implements SubflowView {
 
   /** Sends what is owed: a loss probe, third ACK, MP_PRIO, FIN, ACK. */
   settle(now: Micros): void {
+    if (this.#fastClose !== null) return;
     this.sender.settle(now);
     if (this.#handshake?.ackOwed) {
       this.output.thirdAck(this.#handshake, this.sender.board.nxt, now);
@@ -1392,6 +1414,39 @@ export class Subflow implements SubflowView {
     if (this.#ended !== null || this.#tcp.opening || this.#tcp.closed) return;
     this.output.reset(tx.begin().fastclose(key), this.sender.board.nxt, now);
     this.#end("aborted", now);
+  }
+
+  /** Sends MP_FASTCLOSE on an ACK and waits for the RST that answers it (RFC 8684 §3.5, option A); false where that cannot be. */
+  fastcloseByAck(key: Key, now: Micros): boolean {
+    if (this.#ended !== null || !this.established || this.provisional) return false;
+    this.#deadlines.clearAll();
+    this.#fastClose = new FastClose(key);
+    this.#sayFastclose(this.#fastClose, now);
+    return true;
+  }
+
+  /** The end was told, and a RST is awaited. */
+  get closingFast(): boolean {
+    return this.#fastClose !== null;
+  }
+
+  #sayFastclose(fastClose: FastClose, now: Micros): void {
+    this.output.ack(tx.begin().fastclose(fastClose.key), this.sender.board.nxt, now);
+    this.#deadlines.set(TIMER_END, now + fastClose.sent(this.sender.rtt.base));
+  }
+
+  /**
+   * RFC 8684 §3.5: "If Host A does not receive a TCP RST in reply to its MP_FASTCLOSE after one retransmission timeout (RTO) … it SHOULD retransmit the
+   * MP_FASTCLOSE."
+   * RFC 8684 §3.5: "If no TCP RST is received in response, Host A SHOULD send a TCP RST with the MP_FASTCLOSE option itself when it releases state"
+   */
+  #fastcloseTimeout(fastClose: FastClose, now: Micros): Outcome {
+    if (!fastClose.exhausted) {
+      this.#sayFastclose(fastClose, now);
+      return OUTCOME_WORK;
+    }
+    this.output.reset(tx.begin().fastclose(fastClose.key), this.sender.board.nxt, now);
+    return this.#end("aborted", now);
   }
 
   /** Both sides have finished: TIME-WAIT answers from now on. */

@@ -71,6 +71,16 @@ Deno.test("'mptcp' is checked: an option that is not there, a value that is none
       TypeError,
       `as 'mptcp.staleLossCount' must be an integer from 0 to 255: current value is "4"`,
     ],
+    [
+      { fastclose: "fin" },
+      TypeError,
+      `as 'mptcp.fastclose' must be "rst" or "ack": current value is "fin"`,
+    ],
+    [
+      { dataFin: true },
+      TypeError,
+      `as 'mptcp.dataFin' must be "safe" or "fast": current value is true`,
+    ],
   ];
   for (const joinBacklog of [-1, 256, 1.5, NaN]) {
     refused.push([{ joinBacklog }, RangeError, "must be an integer from 0 to 255"]);
