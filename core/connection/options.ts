@@ -198,6 +198,7 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const prio = rx.option(MP_PRIO);
   if (prio !== 0) {
     host.count("MPPrioRx");
+    // RFC 8684 §3.3.8: "the data sender SHOULD adhere to these requests".
     subflow.setBackup("peer", readMpPrio(prio));
     meta.priorityChanged(subflow);
   }

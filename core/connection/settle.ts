@@ -231,7 +231,10 @@ function finArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (meta.peerLeft) meta.armClose(now);
 }
 
-/** A retransmission timeout: the subflow repeats on its own, the others repeat at once (draft SQ-5, row c). */
+/**
+ * A retransmission timeout: the subflow repeats on its own, the others repeat at once (draft SQ-5, row c). RFC 8684 §3.3.6: "When doing this, a host MUST still
+ * retransmit the original data on the original subflow".
+ */
 function timedOut(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (!meta.fallback && subflow.outOfReach) return meta.replace(subflow, now);
   // The shared window is closed: no other subflow can do better.

@@ -139,6 +139,8 @@ export class Scoreboard {
     chunk.map(mapping, segment);
     const limited = delivery.appLimited;
     const part = this.#append(chunk, mapping.length, segment, delivery, limited, now);
+    // RFC 8684 §3.3.6: "The sender MUST keep data in its send buffer as long as the data has not been acknowledged both (1) at the connection level and (2) on
+    // all subflows on which it has been sent."
     stream_pin(this.#stream, mapping.dsn, mapping.length);
     if (sent === mapping.length) return;
     const rest = this.#split(part, part.seq + sent);

@@ -28,6 +28,8 @@ describe("SQ-5, the event/action table (draft Table 3)", () => {
     assertEquals(d.usage.pages, 1);
   });
 
+  // RFC 8684 §3.3.6: "The sender MUST keep data in its send buffer as long as the data has not been acknowledged both (1) at the connection level and (2) on
+  // all subflows on which it has been sent."
   it("b: what is DATA_ACKed leaves the connection's queue, and only that", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
