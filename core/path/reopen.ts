@@ -126,7 +126,9 @@ export class Reopening {
     const transient = this.#replaced || reset?.transient === true;
     if (reset?.transient === false) {
       // RFC 8684 §3.6: "If the error condition is considered to be Permanent, the receiver of the RST segment SHOULD NOT try to re-establish a subflow for
-      // this connection over this path." Of a join that fails §3.9.3 knows the exception: "unless the other host refreshes the information".
+      // this connection over this path." Of a join that fails §3.9.3 knows an exception.
+      // RFC 8684 §3.9.3: "if an MP_JOIN fails, it SHOULD NOT attempt to connect to the same IP address and port during the lifetime of the connection, unless
+      // the other host refreshes the information with another ADD_ADDR option."
       this.#bar = opening ? "refused" : "permanent";
     } else if (reason === "refused" && !transient) this.#bar = "refused";
     else if (unknown && (reason === "timeout" || reason === "unreachable")) this.#bar = "unreached";

@@ -712,8 +712,9 @@ export class Subflow implements SubflowView {
   }
 
   /**
-   * Both sides have begun the same join: the SYN of the peer is in `rx`, and what our SYN/ACK says is learnt (RFC 8684 §3.9.2: "standard TCP simultaneous-open
-   * logic should take care of this situation and only one subflow will be established between the address pairs").
+   * Both sides have begun the same join: the SYN of the peer is in `rx`, and what our SYN/ACK says is learnt. RFC 8684 §3.9.2 leaves it to the simultaneous
+   * open of TCP that one subflow comes of it. RFC 8684 §3.9.2: "If a host does not support TCP simultaneous open, it is RECOMMENDED that some element of
+   * randomization be applied to the time to wait before opening new subflows": we do.
    */
   cross(now: Micros): void {
     this.#takeOffer(now);

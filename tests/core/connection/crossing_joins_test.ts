@@ -31,7 +31,7 @@ describe("joins that cross (RFC 8684 §3.9.2)", () => {
     it(`RFC 8684 §3.9.2: SYN crosses SYN: one subflow, both HMACs looked at, data when the third ACK is answered (IPv${family})`, () => {
       using d = new Dialogue({ ...OPTIONS, family });
       const { second, app } = dialled(d);
-      // "standard TCP simultaneous-open logic should take care of this situation and only one subflow will be established between the address pairs"
+      // RFC 8684 §3.9.2: "If a host does not support TCP simultaneous open, it is RECOMMENDED that some element of randomization be applied": one that does, needs none.
       second.offers(SYN, "S", ["join syn id 5"]);
       second.gets("S. 0 ack 1 <join synack id 1>");
       d.pass(10e3);
@@ -126,7 +126,7 @@ describe("address ids of joins (RFC 8684 §3.2)", () => {
   it("RFC 8684 §3.2: the one in the SYN/ACK is kept: a REMOVE_ADDR of it ends the subflow", () => {
     using d = new Dialogue(OPTIONS);
     const { first, second, app } = dialled(d);
-    // "A host MUST store the mappings between Address IDs and addresses both for itself and the remote host."
+    // RFC 8684 §3.2: "A host MUST store the mappings between Address IDs and addresses both for itself and the remote host."
     second.offers({}, "S.", ["join synack id 7"]);
     second.gets(". 1 ack 1 <join ack>");
     second.sends(". 1 ack 1 <dack8 1>");

@@ -78,7 +78,7 @@ describe("half-open joins of a connection", () => {
     }
     for (const [i, second] of seconds.entries()) {
       second.sends(". 1 ack 1 <join ack>");
-      // "If appropriate, an MP_TCPRST option with an "Administratively prohibited" reason code (Section 3.6) should be included."
+      // With reason 3, as §3.2 wants where policy is why.
       if (i < 8) second.gets(". 1 ack 1 <dack 1>");
       else second.gets("R. 1 ack 1 <tcprst 3>");
     }

@@ -41,10 +41,10 @@ describe("the octets of MP_JOIN (RFC 8684 §3.2)", () => {
     it(`RFC 8684 §3.2: reserved bits are 0 in SYN, SYN/ACK and third ACK, B as it is wanted (IPv${family})`, () => {
       using d = new Dialogue({ ...OPTIONS, family });
       const { first, second, syn } = dialled(d);
-      // "The MP_JOIN option on packets with the SYN flag set also includes 4 bits of flags, 3 of which are currently reserved and MUST be set to 0 by the sender."
+      // RFC 8684 §3.2: "The MP_JOIN option on packets with the SYN flag set also includes 4 bits of flags, 3 of which are currently reserved and MUST be set to 0 by the sender."
       assertEquals(head(syn, 12), "1e 0c 10 01");
       second.offers({}, "S.", ["join synack id 0"]);
-      // "The reserved bits in this option MUST be set to 0 by the sender."
+      // RFC 8684 §3.2: "The reserved bits in this option MUST be set to 0 by the sender."
       assertEquals(head(second.gets(". 1 ack 1 <join ack>"), 24), "1e 18 10 00");
       const third = d.peer({ link: 1, session: first.session, port: 99 });
       third.offers({}, "S", ["join syn id 3"]);
@@ -107,7 +107,7 @@ describe("the octets of MP_JOIN (RFC 8684 §3.2)", () => {
         0,
         what.includes("16") ? 12 : 40,
       );
-      // "If the SYN/ACK as received at Host A does not have an MP_JOIN option, Host A MUST close the subflow with a TCP RST."
+      // RFC 8684 §3.2: "If the SYN/ACK as received at Host A does not have an MP_JOIN option, Host A MUST close the subflow with a TCP RST."
       second.sends(`S. 0 ack 1 <mss 1460, raw ${option.join(" ")}>`);
       second.gets("R. 1 ack 1 <tcprst 1>");
       assertEquals([app.socket.attempts.length, app.code], [1, undefined]);
@@ -123,7 +123,7 @@ describe("the third and the fourth ACK of a join (RFC 8684 §3.2)", () => {
     second.gets(". 1 ack 1 <join ack>");
     first.sends("R 1 <tcprst 3>");
     app.write(5000);
-    // "The packet MUST be retransmitted if this ACK is not received."
+    // RFC 8684 §3.2: "the packet MUST be retransmitted if this ACK is not received"
     const times: number[] = [];
     const start = d.now;
     for (let i = 0; i < 3; i++) {
@@ -182,7 +182,7 @@ describe("the third and the fourth ACK of a join (RFC 8684 §3.2)", () => {
       first.offers({}, "S.", ["mpc key"]);
       first.gets(". 1 ack 1 <mpc keys>");
       d.pass(wait);
-      // "Note that new subflows MUST NOT be established (using the process documented in Section 3.2) until a DSS option has been successfully received
+      // RFC 8684 §3.1: "Note that new subflows MUST NOT be established (using the process documented in Section 3.2) until a DSS option has been successfully received
       // across the path (as documented in Section 3.3)."
       first.sends(". 1 ack 1 <add 3 10.0.1.9>");
       first.takeAll();

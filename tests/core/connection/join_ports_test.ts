@@ -38,12 +38,12 @@ describe("the ports of a join of ours (RFC 8684 §3.9.1)", () => {
     it(`RFC 8684 §3.9.1: are those of the first subflow, on the other address (IPv${family})`, () => {
       using d = new Dialogue({ family, policies: { pathManager: fullMesh() } });
       const { first } = dialled(d, 8443);
-      // "Under typical operation, an MPTCP implementation SHOULD use the same ports as the ports that are already in use."
+      // RFC 8684 §3.9.1: "Under typical operation, an MPTCP implementation SHOULD use the same ports as the ports that are already in use."
       const second = d.called(first.session);
       assertEquals(second.local, family === 4 ? "10.0.1.1" : "fd00:0:0:1:0:0:0:1");
-      // "the destination port of a SYN containing an MP_JOIN option SHOULD be the same as the remote port of the first subflow in the connection"
+      // RFC 8684 §3.9.1: "the destination port of a SYN containing an MP_JOIN option SHOULD be the same as the remote port of the first subflow in the connection"
       assertEquals(second.remotePort, 8443);
-      // "The local port for such SYNs SHOULD also be the same as the port for the first subflow"
+      // RFC 8684 §3.9.1: "The local port for such SYNs SHOULD also be the same as the port for the first subflow"
       assertEquals(second.localPort, first.localPort);
       second.gets("S 0 <join syn id 1>");
     });

@@ -89,6 +89,7 @@ describe("a path that was reset (RFC 8684 §3.6)", () => {
     for (const [what, options, first, joined] of ways) {
       for (const which of ["first", "joined"]) {
         const expected = which === "first" ? first : joined;
+        // RFC 8684 §3.6: "the recipient of this segment MAY try to re-establish a subflow for this connection over the failed path."
         // RFC 8684 §3.6: "The time at which a receiver may try to re-establish this subflow is implementation specific but SHOULD take into account the
         // properties of the failure as defined by the provided reason code."
         it(`${what}, is ${expected.length > 0 ? "" : "not "}opened again (${which}, IPv${family})`, () => {

@@ -50,7 +50,7 @@ describe("a RST with MP_TCPRST (RFC 8684 §3.6)", () => {
         const { peer } = d.opened();
         const second = d.peer({ link: 1, session: peer.session });
         second.offers({}, "S", ["join syn id 3"]);
-        // "An implementation of this specification MUST set these flags to 0, and a receiver MUST ignore them."
+        // RFC 8684 §3.6: "An implementation of this specification MUST set these flags to 0, and a receiver MUST ignore them."
         const t = reason === 2 || reason === 4 ? "81" : "80";
         assertEquals(octets(second.gets("R. 0 ack 1")), ["1e", "04", t, `0${reason}`]);
         assertEquals([d.counter("MPRstTx"), d.counter("MPJoinRejected")], [1, 1]);
@@ -76,7 +76,7 @@ describe("a RST with MP_TCPRST (RFC 8684 §3.6)", () => {
     const unknown = d.peer({ link: 1, session: peer.session });
     unknown.offers({}, "S", ["join syn id 3 bad"]);
     unknown.gets("R. 0 ack 1 <tcprst 1>");
-    // "the sender SHOULD send an MP_TCPRST option (Section 3.6) on this RST packet with the reason code for an "MPTCP- specific error"."
+    // RFC 8684 §3.2: "the sender SHOULD send an MP_TCPRST option (Section 3.6) on this RST packet "
     for (const third of [". 1 ack 1 <join ack bad>", ". 1 ack 1", ". 1 ack 1 <raw 1e 04 10 00>"]) {
       const second = d.peer({ link: 1, session: peer.session });
       second.offers({}, "S", ["join syn id 3"]);
