@@ -272,7 +272,11 @@ export function probeBesideFin(
   subflow.probe(now);
 }
 
-/** Takes what the subflow's own acknowledgements tell for DATA_ACK and window. */
+/**
+ * Takes what the subflow's own acknowledgements tell for DATA_ACK and window.
+ *
+ * RFC 8684 §3.7: "After a sender signals an infinite mapping, it MUST only use subflow ACKs to clear its send buffer."
+ */
 export function fallbackAcknowledged(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const { board, window } = subflow.sender;
   if (board.una < 1) return;

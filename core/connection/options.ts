@@ -56,6 +56,7 @@ function takeDss(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   subflow.trust.dssCame();
   meta.confirm();
   const flags = rx.dssFlags;
+  // RFC 8684 §3.3.2: "the Data ACK is present in segments only when the Data ACK value advances, and this behavior MUST be treated as valid"
   if (flags & DSS_DATA_ACK) takeDataAck(meta, subflow, now);
   // A super-segment repeats its mapping on every packet.
   return (flags & DSS_MAPPING) === 0 || subflow.receiver.repeatsMapping ||
@@ -70,6 +71,7 @@ function takeDataAck(meta: MetaSocket, subflow: Subflow, now: Micros): void {
     return;
   }
   // RFC 8684 §3.3.4: the window counts from the DATA_ACK, whichever subflow brings it.
+  // RFC 8684 §3.3.2: "an implementation MUST NOT use the RCV.WND field of a TCP segment at the connection level if it does not also carry a DSS option with a Data ACK field"
   meta.dataAcknowledged(offset, offset + subflow.sender.window.scaled(rx.window), now);
 }
 
@@ -81,10 +83,12 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
     meta.host.count("DSSNotMatching");
     return true;
   }
+  // RFC 8684 §3.3.2: "If data is received with a 64-bit DSN, it MUST be acknowledged with a 64-bit Data ACK."
   if (rx.longDsn) meta.lengthenAcks();
   const length = rx.dataLength;
   if (length === 0) return takeInfinite(meta, subflow, dsn, now);
-  // RFC 8684 §3.3: a checksum that was not agreed on, or none where it was, MUST close the subflow.
+  // RFC 8684 §3.3: "If a checksum is present but its use had not been negotiated in the MP_CAPABLE handshake, the receiver MUST close the subflow with a RST"
+  // RFC 8684 §3.3: "If a checksum is not present when its use has been negotiated, the receiver MUST close the subflow with a RST"
   if (rx.dssChecksum >= 0 !== meta.dssChecksum) return unlikeAgreed(meta, subflow, now);
   const { ssn } = rx;
   const bytes = rx.dataFin ? length - 1 : length;
@@ -107,7 +111,9 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
     return true;
   }
   const at = fromWire(ssn, 0, subflow.receiver.nxt);
-  // What follows damage is held until an infinite mapping tells what to make of it (RFC 8684 §3.7).
+  // What follows damage is held until an infinite mapping tells what to make of it.
+  // RFC 8684 §3.7: "Failed data MUST NOT be DATA_ACKed and so will be retransmitted on other subflows"
+  // RFC 8684 §3.7: "The receiver MUST discard all data that follows the data sequence number specified."
   const { damage } = meta;
   if (damage !== null && damage.found >= 0 && at + bytes > damage.found) return true;
   const done = learn(meta, subflow, dsn, at, bytes, length, rx.dssChecksum, now);
@@ -119,6 +125,7 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
 /** A mapping of another form than was agreed on shows a broken subflow (RFC 8684 §3.3). False: its segment is not looked at further. */
 function unlikeAgreed(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   meta.host.count("DSSNotMatching");
+  // RFC 8684 §3.3: "In both cases, this RST SHOULD be accompanied by an MP_TCPRST option"
   spoilt(meta, subflow, "options-removed", now, RST_MPTCP);
   return false;
 }
