@@ -52,7 +52,7 @@ function capable(meta: MetaSocket, peer: Key | null): SynOption {
 
 /** A server looks at the MP_CAPABLE of a SYN in `rx`, before `accept` answers it (RFC 8684 §3.1). */
 export function judgeSyn(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  const option = capableOption(meta, "syn");
+  const option = capableOption(meta, true);
   if (option === null) {
     // RFC 8684 §3.1: "it MUST respond without an MP_CAPABLE option, thus forcing a fallback to regular TCP"
     subflow.learn(PLAIN);
@@ -66,7 +66,7 @@ export function judgeSyn(meta: MetaSocket, subflow: Subflow, now: Micros): void 
 
 /** A server makes up for the SYN of a handshake that kept nothing of it, by the third ACK in `rx`: only our own key that comes back tells of MPTCP. */
 export function judgeReturned(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  const option = capableOption(meta, "ack");
+  const option = capableOption(meta, false);
   if (option !== null && sameKey(option.receiverKey, meta.keys.own)) {
     meta.keys.heed(option.flags);
     return;
@@ -76,23 +76,15 @@ export function judgeReturned(meta: MetaSocket, subflow: Subflow, now: Micros): 
   startFallback(meta, subflow, now);
 }
 
-/** Segments of a handshake. The ACK may have data. */
-type HandshakePart = "syn" | "answer" | "ack";
-
-/** Whether an MP_CAPABLE of `length` belongs there: none, one or both keys (RFC 8684 §3.1). */
-function belongs(length: number, part: HandshakePart): boolean {
-  return part === "syn" ? length === 4 : part === "answer" ? length === 12 : length >= 20;
-}
-
 /** The MP_CAPABLE of the segment in `rx`; null where none came, or one that is to be ignored, or MPTCP is not spoken. */
 export function capableOption(
   { capable }: { readonly capable: boolean },
-  part: HandshakePart,
+  proposal: boolean,
 ): MpCapable | null {
   const at = rx.option(MP_CAPABLE);
   if (at === 0 || !capable) return null;
   const option = readMpCapable(at);
-  return belongs(option.length, part) && isUnderstood(option, part === "syn") ? option : null;
+  return isUnderstood(option, proposal) ? option : null;
 }
 
 /** Judges the segment in `rx` that ends a handshake; only where it returns true the subflow is admitted. */
@@ -191,7 +183,7 @@ function judgeJoinAck(meta: MetaSocket, subflow: Subflow, own: JoinOption, now: 
 }
 
 function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
-  const option = capableOption(meta, "answer");
+  const option = capableOption(meta, false);
   if (option === null || option.senderKey === undefined) {
     // RFC 8684 §3.1: "it is assumed that the sender of the SYN/ACK is not multipath capable; thus, the MPTCP session MUST operate as a
     // regular, single-path TCP session"
@@ -217,7 +209,13 @@ function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
 function judgeThirdAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (!meta.host.mayOpen(meta)) return false;
   if (meta.fallback || !meta.capable) return true;
-  const option = capableOption(meta, "ack");
+  // Both ends have opened at once: no SYN/ACK had a key (RFC 9293 §3.5), as Linux has it.
+  if (meta.role === "client") {
+    meta.host.count("SimultConnectFallback");
+    startFallback(meta, subflow, now);
+    return true;
+  }
+  const option = capableOption(meta, false);
   if (
     option !== null && option.senderKey !== undefined && sameKey(option.receiverKey, meta.keys.own)
   ) {

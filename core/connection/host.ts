@@ -89,8 +89,8 @@ export interface ConnectionHost extends SubflowHost {
   flowNumbers(key: number): FlowNumbers;
   /** A number that no connection of the host had before. */
   nextConnection(): number;
-  /** A key whose token no connection of the host has (draft ARC-7). */
-  newKey(): Key;
+  /** A key whose token no connection of the host has (draft ARC-7); null: none was found. */
+  newKey(): Key | null;
   /** Whether SYNs with MP_CAPABLE are known not to come to `address`; `timeout`: how long the first time that they did not is remembered. */
   swallows(address: string, timeout: Micros): boolean;
   /** Only a SYN without MP_CAPABLE was answered from `address`. */

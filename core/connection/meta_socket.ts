@@ -57,6 +57,8 @@ import { SendQueue } from "./send_queue.ts";
 /** How long a write waits that the host has no memory for. */
 const MEMORY_WAIT: Micros = 10e3;
 
+/** In place of one where MPTCP is not spoken. */
+const NO_KEY: Key = Object.freeze({ high: 0, low: 0 });
 const NOTHING = new Uint8Array();
 
 /** What the observer is to hear at the end of a batch, as bits. */
@@ -161,7 +163,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     observer: ConnectionObserver,
     tcp: TcpSettings = DEFAULT_SETTINGS,
     mptcp: MptcpSettings = DEFAULT_MPTCP,
-    key: Key = host.newKey(),
+    key: Key | null = host.newKey(),
   ) {
     this.host = host;
     this.id = host.nextConnection();
@@ -175,7 +177,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.policies = policies;
     const { experiments } = host;
     const hopeless = role === "client" && host.swallows(remote.address, mptcp.blackholeTimeout);
-    this.capable = mptcp.enabled && !hopeless;
+    this.capable = mptcp.enabled && !hopeless && key !== null;
+    if (mptcp.enabled && hopeless) host.count("MPCapableSYNTXDisabled");
+    else if (mptcp.enabled && key === null) host.count("MPFallbackTokenInit");
     this.#mode = this.capable || role === "server" ? OFFERED : TCP;
     // RFC 8684 §3.3.1: "an implementation MAY include just the lower 32 bits of the data sequence number"
     // RFC 8684 §3.3.1: "An implementation MUST send the full 64-bit data sequence number if it is transmitting at a sufficiently high rate that the
@@ -185,7 +189,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const sendBuffer = chosenBuffer(experiments.sendBuffer, tcp.sendBuffer);
     // The SYN says once for all what the largest window can be.
     this.receiveScale = windowScale(receiveBuffer.most);
-    this.keys = new Keys(key, mptcp.checksum, !mptcp.allowJoinInitialAddress);
+    this.keys = new Keys(key ?? NO_KEY, mptcp.checksum, !mptcp.allowJoinInitialAddress);
     this.sendQueue = new SendQueue(host.wasm, sendBuffer);
     this.receiveQueue = new ReceiveQueue(host.wasm, receiveBuffer, host.memory.receive);
     this.#lowWater = tcp.notSentLowWater;

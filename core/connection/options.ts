@@ -18,6 +18,7 @@ import {
   MP_FASTCLOSE,
   MP_JOIN,
   MP_PRIO,
+  type MpCapable,
   readAddAddr,
   readFastclose,
   readMpCapable,
@@ -28,7 +29,7 @@ import {
 } from "../wire/mptcp.ts";
 import { rx } from "../wire/segment.ts";
 import { fromWire } from "../wire/seq.ts";
-import { heedLateDss, missOptions, spoilt } from "./fallback.ts";
+import { heedLateDss, mayFallBack, missOptions, spoilt, startFallback } from "./fallback.ts";
 import { checksumFailed, failHeard, takeInfinite } from "./mp_fail.ts";
 import { addAddrHmac, sameHmac } from "./keys.ts";
 import type { MetaSocket } from "./meta_socket.ts";
@@ -171,6 +172,13 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (capable !== 0 && meta.role === "server" && !subflow.join && subflow.receiver.started) {
     const option = readMpCapable(capable);
     const { dataLength, checksum } = option;
+    // RFC 8684 §3.1: "If at any point in the handshake either party thinks the MPTCP negotiation is compromised -- for example, by a middlebox corrupting the
+    // TCP options … the host MUST stop using MPTCP and no longer include MPTCP options in future TCP packets."
+    if (!isRepeat(meta, option) && mayFallBack(meta, subflow)) {
+      host.count("MPCapableDataFallback");
+      startFallback(meta, subflow, now);
+      return subflow.ended === null;
+    }
     // First data: data offset 1 at sequence offset 1 (RFC 8684 §3.1). Further on it is a later part of such a segment that was cut in pieces, or data
     // that follow some which were sent in the SYN: only the bytes before it tell, and map these too, or are found to have no mapping.
     if (
@@ -217,6 +225,14 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (fail !== 0 && !failHeard(meta, subflow, fail, now)) return false;
   // A path manager may have closed it.
   return subflow.ended === null;
+}
+
+/** Whether the keys of a further MP_CAPABLE are those of the third ACK, as far as it can be understood. */
+function isRepeat(meta: MetaSocket, option: MpCapable): boolean {
+  const { senderKey } = option;
+  if (senderKey === undefined || !isUnderstood(option, false)) return true;
+  const { high, low } = meta.keys.peer;
+  return senderKey.high === high && senderKey.low === low;
 }
 
 /** Whether the segment in `rx` has an MP_FASTCLOSE that holds our key (RFC 8684 §3.5). */

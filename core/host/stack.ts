@@ -394,9 +394,6 @@ export class Stack implements ConnectionHost {
       const subflow = firstSubflow(connection, plan);
       if (this.register(subflow, connection)) {
         if (options.userTimeout !== undefined) connection.setUserTimeout(options.userTimeout);
-        if (!connection.capable && mptcp.enabled) {
-          this.count("MPCapableSYNTXDisabled");
-        }
         this.#live.add(connection);
         connection.begin(subflow);
         openFirst(connection, subflow, options.data ?? NO_DATA, now);
@@ -561,7 +558,7 @@ export class Stack implements ConnectionHost {
     return ++this.#begun;
   }
 
-  newKey(): Key {
+  newKey(): Key | null {
     return this.tokens.newKey(() => this.#keys.u32());
   }
 

@@ -61,7 +61,7 @@ export function answerSyn(
 ): void {
   const iss = begin(stack, local, tcp.dscp, false, now);
   const draft = tx.begin();
-  const option = capableOption({ capable: mptcp.enabled }, "syn");
+  const option = capableOption({ capable: mptcp.enabled }, true);
   if (option !== null) {
     stack.count("MPCapableSYNRX");
     const own = stack.cookies.mptcpKey(KEY, rx.seq, iss);
@@ -193,9 +193,10 @@ function ackReturned(
     stack.overflow();
     return;
   }
-  const capable = rx.option(MP_CAPABLE) !== 0;
+  const spoken = listener.mptcp.enabled;
+  const capable = spoken && rx.option(MP_CAPABLE) !== 0;
   // It goes on with MPTCP, and its keys have been lost: they come again with what it says next.
-  if (!capable && rx.hasDss && (rx.length === 0 || rx.hasMapping)) return;
+  if (spoken && !capable && rx.hasDss && (rx.length === 0 || rx.hasMapping)) return;
   const plan = planReply(local, stack.routes.back(link, local), listener.tcp.dscp);
   const key = capable ? freeKey(stack, iss) : undefined;
   const opened = plan.key === 0 ? null : stack.halfOpen(listener, plan, iss, key);

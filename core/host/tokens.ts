@@ -4,6 +4,9 @@ import type { MetaSocket } from "../connection/meta_socket.ts";
 import { keyMaterial } from "../connection/keys.ts";
 import type { Key } from "../wire/mptcp.ts";
 
+/** Keys drawn for one connection, as in Linux: each fails once in 2^32 for every connection that there is. */
+const MOST_DRAWS = 4;
+
 /** The token table of one host. */
 export class Tokens {
   readonly #table = new Map<number, MetaSocket>();
@@ -13,15 +16,18 @@ export class Tokens {
     return this.#table.size;
   }
 
-  /** Draws keys until one has a token that is free (RFC 8684 §3.1); the key is not 0. */
-  newKey(word: () => number): Key {
-    // RFC 8684 §3.1: "it MUST be unique for the sending host across all its current MPTCP connections"
-    // RFC 8684 §3.1: "an implementation SHOULD check its list of connection tokens to ensure that there is no collision before sending
-    // its key"
-    while (true) {
+  /**
+   * Draws keys until one has a token that is free; the key is not 0. Null where none of the first few has: without a key there is no MPTCP.
+   *
+   * RFC 8684 §3.1: "The key MUST be hard to guess, and it MUST be unique for the sending host across all its current MPTCP connections."
+   * RFC 8684 §3.1: "an implementation SHOULD check its list of connection tokens to ensure that there is no collision before sending its key"
+   */
+  newKey(word: () => number): Key | null {
+    for (let i = 0; i < MOST_DRAWS; i++) {
       const key = { high: word(), low: word() };
       if ((key.high !== 0 || key.low !== 0) && !this.#table.has(keyMaterial(key).token)) return key;
     }
+    return null;
   }
 
   /** Enters a connection. */

@@ -37,6 +37,13 @@ describe("ARC-7: tokens", () => {
     assertEquals(tokens.newKey(draws(A, B)), A);
   });
 
+  it("are drawn four times at most: without a free one there is no key", () => {
+    const tokens = new Tokens();
+    tokens.claim(keyMaterial(A).token, connection().meta);
+    assertEquals(tokens.newKey(draws(A, A, A, B)), B);
+    assertEquals(tokens.newKey(draws(A, A, A, A, B)), null);
+  });
+
   it("are of a key other than 0, of which half may be", () => {
     const zero = { high: 0, low: 0 };
     for (const key of [{ high: 0, low: 1 }, { high: 1, low: 0 }]) {
