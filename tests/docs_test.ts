@@ -59,6 +59,24 @@ describe("documents", () => {
     assertEquals(missing, []);
   });
 
+  it("lead from the draft's words to code that is there (INT-2)", async () => {
+    const glossary = (await read("docs/draft.md")).split("\n## ")[1] ?? "";
+    const rows = [...glossary.matchAll(/^\| (.+?) +\| (.+?) +\|$/gm)].slice(2);
+    assert(rows.length >= 8, `${rows.length}`);
+    for (const [, word, where = ""] of rows) {
+      const files = where.match(/core\/[\w/.]+/g) ?? [];
+      assert(files.length > 0, word);
+      const texts: string[] = [];
+      for (const file of files) {
+        const { isDirectory } = await Deno.stat(new URL(file.replace(/\.$/, ""), ROOT));
+        if (!isDirectory) texts.push(await read(file));
+      }
+      for (const [, name = ""] of where.matchAll(/`(\w+)`/g)) {
+        assert(texts.some((text) => new RegExp(`\\b${name}\\b`).test(text)), `${word}: ${name}`);
+      }
+    }
+  });
+
   it("list all options of TCP, and all events of a probe", async () => {
     const text = await read("docs/tcp.md");
     for (const option of Object.keys(DEFAULT_SETTINGS)) {

@@ -96,6 +96,18 @@ function testAt(lines: readonly string[], i: number): TestName | null {
   };
 }
 
+/** All tests, steps and groups of a file whose names stand in it. */
+export function testsOf(text: string): TestName[] {
+  const lines = text.split("\n");
+  return lines.map((_, i) => testAt(lines, i)).filter((test) => test !== null);
+}
+
+/** Whether the name of a test, as reports have it, is one that a name in the source makes. */
+export function isNamed(written: string, name: string): boolean {
+  const pattern = written.split(/\$\{[^}]*\}/).map((part) => RegExp.escape(part)).join(".*");
+  return new RegExp(`^${pattern}$`).test(name);
+}
+
 function depthOf(line: string): number {
   return line.length - line.trimStart().length;
 }

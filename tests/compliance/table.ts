@@ -2,7 +2,7 @@
 
 import { readMutants } from "../mutants/run.ts";
 import { listFiles } from "../support/architecture.ts";
-import { readCitations, readMentions, testOf } from "./citations.ts";
+import { isNamed, readCitations, readMentions, testOf } from "./citations.ts";
 import { find, LISTS, readRequirements, type Requirement } from "./requirements.ts";
 
 /** A test that proves a requirement. */
@@ -47,12 +47,6 @@ export function readReasons(text: string): Map<string, { open: boolean; reason: 
     reasons.set(id, { open: kind === "open", reason });
   }
   return reasons;
-}
-
-/** Whether the name of a test, as reports have it, is one that a name in the source makes. */
-function isNamed(written: string, name: string): boolean {
-  const pattern = written.split(/\$\{[^}]*\}/).map((part) => RegExp.escape(part)).join(".*");
-  return new RegExp(`^${pattern}$`).test(name);
 }
 
 /** Reads the tree at `root`. */

@@ -1,6 +1,7 @@
 /**
  * Proves that tests can fail: each NAME.patch beside this file switches one rule off. It is applied to a temporary copy of the tree and must make the
- * test that its first line names fail, which passes without it. `deno task mutants`, or `deno task mutants NAME…` for some.
+ * test that its first line names fail, which passes without it. `deno task mutants`, or `deno task mutants NAME…` for some; `--sample SEED` takes 8 of
+ * those over RFC 8684, 8 of the others, and those of the draft's three IMPORTANT rules: which, follows from the seed.
  *
  * The first line reads `Fails: tests/FILE_test.ts: name of the test`; the lines up to the diff say which harm the rule prevents.
  */
@@ -41,6 +42,30 @@ export async function readMutants(folder: URL, names: readonly string[]): Promis
   return mutants
     .filter((mutant) => names.length === 0 || names.includes(mutant.name))
     .sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+/** How many of each kind a sample has. */
+const SAMPLE = 8;
+
+/** `count` of them, spread evenly; the first follows from `seed`. */
+function spread<Item>(items: readonly Item[], count: number, seed: string): Item[] {
+  let hash = 0;
+  for (const char of seed) hash = (Math.imul(hash, 31) + char.charCodeAt(0)) >>> 0;
+  const chosen: Item[] = [];
+  for (let i = 0; i < Math.min(count, items.length); i++) {
+    chosen.push(items[Math.floor(hash + i * items.length / count) % items.length]!);
+  }
+  return chosen;
+}
+
+/** Some of all kinds: 8 `mptcp_`, 8 others, and all `imp_`. */
+export function sample(mutants: readonly Mutant[], seed: string): Mutant[] {
+  const kind = ({ name }: Mutant): string => /^(imp|mptcp)_/.exec(name)?.[1] ?? "other";
+  return [
+    ...mutants.filter((mutant) => kind(mutant) === "imp"),
+    ...spread(mutants.filter((mutant) => kind(mutant) === "mptcp"), SAMPLE, seed),
+    ...spread(mutants.filter((mutant) => kind(mutant) === "other"), SAMPLE, seed),
+  ];
 }
 
 async function copyTree(from: URL, to: URL): Promise<void> {
@@ -98,7 +123,11 @@ export async function tryMutant(mutant: Mutant, root: URL): Promise<string | nul
 }
 
 if (import.meta.main) {
-  const mutants = await readMutants(new URL("./", import.meta.url), Deno.args);
+  const [option, seed] = Deno.args;
+  const here = new URL("./", import.meta.url);
+  const mutants = option === "--sample"
+    ? sample(await readMutants(here, []), seed ?? "")
+    : await readMutants(here, Deno.args);
   const failed: string[] = [];
   const queue = [...mutants];
   // Each has a copy of the tree and processes of its own: one for each processor at a time.

@@ -1,7 +1,10 @@
-import { describe } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { fileURLToPath } from "node:url";
 import { needs } from "../support/tools.ts";
-import { readMutants, tryMutant } from "./run.ts";
+import { isNamed, testsOf } from "../compliance/citations.ts";
+import { ROOT } from "../support/serve.ts";
+import { readMutants, sample, tryMutant } from "./run.ts";
 
 const PATCH = (from: string, to: string): string =>
   `--- a/add.ts\n+++ b/add.ts\n@@ -1 +1 @@\n-${from}\n+${to}\n`;
@@ -46,5 +49,39 @@ describe("mutants", () => {
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
+  });
+
+  needs("git").it("apply to the tree as it is, and name tests that are there", async () => {
+    const here = new URL("tests/mutants/", ROOT);
+    const wrong: string[] = [];
+    const mutants = await readMutants(here, []);
+    await Promise.all(mutants.map(async ({ name, patch, file, test }) => {
+      const applies = await new Deno.Command("git", {
+        args: ["apply", "--check", fileURLToPath(patch)],
+        cwd: fileURLToPath(ROOT),
+      }).output();
+      if (!applies.success) wrong.push(`${name} does not apply`);
+      const text = await Deno.readTextFile(new URL(file, ROOT)).catch(() => "");
+      // A name that is made elsewhere is looked for by the run alone.
+      const made = /\b(?:it|step|describe)\(\s*[a-z]/.test(text);
+      if (!made && !testsOf(text).some((written) => isNamed(written.name, test))) {
+        wrong.push(`${name}: ${file} has no test "${test}"`);
+      }
+    }));
+    assertEquals(wrong.sort(), []);
+  });
+
+  it("have samples of each kind, which differ by their seed, and cover all", async () => {
+    const mutants = await readMutants(new URL("tests/mutants/", ROOT), []);
+    const names = (seed: string): string[] => sample(mutants, seed).map(({ name }) => name);
+    const some = names("a");
+    assertEquals(new Set(some).size, some.length);
+    assertEquals(some.filter((name) => name.startsWith("mptcp_")).length, 8);
+    assertEquals(some.filter((name) => name.startsWith("imp_")).length, 3);
+    assertEquals(some.length, 19);
+    assertEquals(names("a"), some);
+    const seen = new Set<string>();
+    for (let i = 0; i < 300; i++) for (const name of names(`${i}`)) seen.add(name);
+    assertEquals(seen.size, mutants.length);
   });
 });

@@ -257,6 +257,7 @@ describe("MP_CAPABLE, client (RFC 8684 §3.1)", () => {
     });
   }
 
+  // RFC 8684 §3.1: "checksums MUST be used in both directions, and the initiator will set A=1 in the ACK"
   it("sends first data with a checksum where one is agreed: 24 octets", () => {
     using d = new Dialogue();
     const app = d.connect();

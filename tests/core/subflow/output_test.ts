@@ -226,6 +226,9 @@ describe("data", () => {
     }
   });
 
+  // RFC 8684 §3.3.1: "A sender MUST NOT change this mapping after it has been declared"
+  // RFC 8684 §3.7: "A sender MUST include a DSS option with Data Sequence Mapping in every segment until one of the sent segments has been
+  // acknowledged with a DSS option containing a Data ACK"
   it("are the part that is asked for, from the place that the mapping gives it", () => {
     const { outlet, output } = new OutputParts();
     output.data(mapping(501, 1, 2000), 101, 301, true, 0);

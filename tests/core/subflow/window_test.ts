@@ -140,12 +140,13 @@ describe("the peer's window", () => {
   // option with a Data ACK field"
   it("DA-1: without a DATA_ACK tells the data level nothing (RFC 8684 §3.3.2)", () => {
     using d = new Dialogue();
-    const { peer, app } = d.opened({ scale: 0 });
-    peer.sends(". ack 1 win 1000 <dack8 1>");
-    // Of the SYN and the first DSS.
-    const before = app.socket.window;
+    const { peer, app } = d.opened({ scale: 0, win: 4000 });
+    peer.sends(". ack 1 win 4000 <dack8 1>");
+    assertEquals(app.socket.window, 4000);
     peer.sends(". ack 1 win 65535");
-    assertEquals(app.socket.window, before);
+    assertEquals(app.socket.window, 4000);
+    peer.sends(". ack 1 win 65535 <dack8 1>");
+    assertEquals(app.socket.window, 65535);
   });
 
   it("that is taken back with nothing in flight is kept to on plain TCP (RFC 9293 §3.8.6)", () => {

@@ -1,0 +1,61 @@
+/** What coupled congestion control is for (RFC 6356 §2; draft §3.5.3): fair to TCP where paths are shared, and away from congestion. */
+
+import { assert } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { lia, reno } from "../../cc/mod.ts";
+import type { CongestionControlPlugin } from "../../core/plugin.ts";
+import { nDiffPorts, passive } from "../../pm/mod.ts";
+import { OneWay } from "../support/one_way.ts";
+import { Topology } from "../support/topology.ts";
+
+/** Bytes that each took in virtual time from `from` to `to`. */
+function race(t: Topology, flows: readonly OneWay[], from: number, to: number): number[] {
+  for (let at = 0.05; at < to; at += 0.05) {
+    t.at(at, () => flows.forEach((flow) => flow.write(1 << 20)));
+  }
+  t.runTo(from);
+  const before = flows.map(({ read }) => read);
+  t.runTo(to);
+  return flows.map(({ read }, i) => read - before[i]!);
+}
+
+/** How many times as much as one TCP connection MPTCP with `subflows` over the same bottleneck takes. */
+function share(congestionControl: CongestionControlPlugin, subflows: number): number {
+  using t = new Topology({
+    paths: { only: { rate: "8 Mbit/s", delay: "20 ms", queue: 40 } },
+    tcp: { pacing: false },
+  });
+  const tcp = new OneWay(t, 80, { congestionControl: reno(), pathManager: passive() });
+  const pathManager = subflows > 1 ? nDiffPorts({ subflows }) : passive();
+  const mptcp = new OneWay(t, 81, { congestionControl, pathManager });
+  const [one = 0, other = 0] = race(t, [tcp, mptcp], 5, 45);
+  return other / one;
+}
+
+describe("CC-10: coupled congestion control", () => {
+  for (const subflows of [2, 3]) {
+    it(`takes about as much as one TCP connection from a bottleneck, with ${subflows} subflows over it`, () => {
+      const taken = share(lia(), subflows);
+      assert(taken > 0.6 && taken < 1.5, `${taken}`);
+    });
+  }
+
+  it("is what makes it so: uncoupled, three subflows take much more", () => {
+    const taken = share(reno(), 3);
+    assert(taken > 2, `${taken}`);
+  });
+
+  it("moves away from a path that loses, and keeps the sum", () => {
+    using t = new Topology({
+      paths: {
+        good: { rate: "8 Mbit/s", delay: "20 ms" },
+        bad: { rate: "8 Mbit/s", delay: "20 ms", loss: 0.02 },
+      },
+    });
+    const flow = new OneWay(t, 80, { congestionControl: lia() });
+    const [taken = 0] = race(t, [flow], 5, 25);
+    const [good = 0, bad = 0] = flow.socket.subflows.map(({ sender }) => sender.bytesSent);
+    assert(bad < good / 3, `${good} ${bad}`);
+    assert(taken > 0.9 * 20 * 1e6, `${taken}`);
+  });
+});
