@@ -129,6 +129,9 @@ export class Addresses {
     // connection"
     // RFC 8684 §3.9.1: "an MPTCP implementation SHOULD use the same ports as the ports that are already in use"
     const portless = endpoint.port === 0;
+    // RFC 8684 §3.9.1: "the destination port of a SYN containing an MP_JOIN option SHOULD be the same as the remote port of the first subflow in the
+    // connection"
+    // RFC 8684 §3.9.1: "an MPTCP implementation SHOULD use the same ports as the ports that are already in use"
     const port = portless ? via : endpoint.port;
     const at = this.remotes.findIndex((known) => known.id === id);
     if (at >= 0) {

@@ -612,6 +612,7 @@ export class ConnectionPaths {
 
   /** The peer is told that an address is used no longer where it may know it, by an announcement or a join, and paths over it end. */
   #withdraw(id: number): void {
+    // RFC 8684 §3.4.2: "A host MAY also choose to announce that a valid IP address should not be used any longer"
     const paths = this.#pathsOver((spec) => spec.local.id === id);
     this.#transport.releasePort(id);
     if (!this.#announcer.withdraw(id, paths.length > 0)) return;

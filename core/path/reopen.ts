@@ -130,6 +130,8 @@ export class Reopening {
       // RFC 8684 §3.9.3: "if an MP_JOIN fails, it SHOULD NOT attempt to connect to the same IP address and port during the lifetime of the connection, unless
       // the other host refreshes the information with another ADD_ADDR option."
       this.#bar = opening ? "refused" : "permanent";
+      // RFC 8684 §3.9.3: "if an MP_JOIN fails, it SHOULD NOT attempt to connect to the same IP address and port during the lifetime of the connection,
+      // unless the other host refreshes the information with another ADD_ADDR option"
     } else if (reason === "refused" && !transient) this.#bar = "refused";
     else if (unknown && (reason === "timeout" || reason === "unreachable")) this.#bar = "unreached";
     else if (reason === "aborted" && !transient) this.#bar = opening ? "refused" : "permanent";
@@ -141,6 +143,7 @@ export class Reopening {
       return;
     }
     const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures);
+    // RFC 8684 §3.6: "SHOULD take into account the properties of the failure as defined by the provided reason code"
     if (reset === undefined || !reset.transient) this.#due = now + wait;
     else {
       const least = leastWait(reset.reason);

@@ -63,7 +63,7 @@ describe("a citation", () => {
   it("is refused where that is none, or more than one", () => {
     assertEquals(
       idOf("3.1", "It MUST set the C bit to 1"),
-      `stands in no requirement; the nearest is R1 of §3.1: "It MUST set the "B" bit to 0, and ignore it."`,
+      `stands in no requirement (what has no MUST, SHOULD or MAY is quoted without a colon); the nearest is R1 of §3.1: "It MUST set the "B" bit to 0, and ignore it."`,
     );
     assertEquals(idOf("3.1", "ignore … MUST").slice(0, 15), "stands in no re");
     assertStringIncludes(idOf("3.1", "bit"), "stands in 2 sentences of §3.1");

@@ -83,5 +83,5 @@ export function find(
   const [nearest] = requirements.toSorted((a, b) => near(b) - near(a));
   return nearest === undefined
     ? "stands nowhere"
-    : `stands in no requirement; the nearest is ${nearest.id} of §${nearest.section}: "${nearest.text}"`;
+    : `stands in no requirement (what has no MUST, SHOULD or MAY is quoted without a colon); the nearest is ${nearest.id} of §${nearest.section}: "${nearest.text}"`;
 }

@@ -92,6 +92,7 @@ describe("a path that was reset (RFC 8684 §3.6)", () => {
         // RFC 8684 §3.6: "the recipient of this segment MAY try to re-establish a subflow for this connection over the failed path."
         // RFC 8684 §3.6: "The time at which a receiver may try to re-establish this subflow is implementation specific but SHOULD take into account the
         // properties of the failure as defined by the provided reason code."
+        // RFC 8684 §3.6: "the recipient of this segment MAY try to re-establish a subflow for this connection over the failed path"
         it(`${what}, is ${expected.length > 0 ? "" : "not "}opened again (${which}, IPv${family})`, () => {
           using d = new Dialogue({ ...OPTIONS, family });
           const { first, app } = dialled(d);

@@ -77,6 +77,8 @@ describe("the option of a first subflow's handshake (RFC 8684 §3.1)", () => {
     return [has.join(""), counted];
   }
 
+  // RFC 8684 §3.1: "an implementation MAY choose to attempt sending MPTCP options more than one time before making this decision to operate as
+  // regular TCP"
   it("is left out of a SYN after so many repeats, and of every other one from then on: a path may drop what it does not know", () => {
     const dropped = ["MPCapableSYNTX", "MPCapableSYNTXDrop"];
     for (
