@@ -44,11 +44,13 @@ export {
 export {
   type ConnectOptions,
   Host,
+  type HostConnection,
   type HostInterface,
   type HostOptions,
   type ListenOptions,
   type Waits,
 } from "./core/net/host.ts";
+export { type Control, type ControlEvent, serveControl } from "./core/net/control.ts";
 export type { ConnInfo, MemoryInfo, MptcpInfo, SubflowInfo, TcpInfo } from "./core/net/info.ts";
 export type { Probe } from "./core/subflow/probe.ts";
 export type {

@@ -3,6 +3,7 @@
 import { Agent, type ClientRequest, request, type RequestOptions } from "node:http";
 import { Host, type MptcpConn } from "../mod.ts";
 import { sayFaults } from "../core/net/faults.ts";
+import { openControl } from "./control.ts";
 import { type MptcpDuplex, toDuplex } from "../core/net/node.ts";
 import { type Given, type Option, UsageError } from "./arguments.ts";
 import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
@@ -73,6 +74,7 @@ export class Exchange {
 
 /** Opens a host on the devices that `args` name, connects to the server of `url` and calls `use`; Ctrl-C ends it. */
 export async function exchange(
+  command: "get" | "put",
   args: Given,
   url: URL,
   use: (exchange: Exchange) => Promise<number>,
@@ -89,6 +91,7 @@ export async function exchange(
       onPluginFault: sayFaults((line) => progress.log(line)),
       ...policies,
     });
+    using _control = await openControl(host, command);
     waiting = setTimeout(() => progress.log(`Waiting for ${url.host} to answer …`), PATIENCE);
     await using conn = await host.connect({
       hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),

@@ -78,7 +78,7 @@ async function run(args: Given): Promise<number> {
   const url = readUrl(text, "get");
   const sink = await openSink(args.value("output"));
   try {
-    return await exchange(args, url, async (exchange) => {
+    return await exchange("get", args, url, async (exchange) => {
       const { conn, progress } = exchange;
       const figures = new PathFigures(conn, "received", performance.now() * 1000);
       const response = await new Promise<IncomingMessage>((resolve, reject) => {

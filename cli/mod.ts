@@ -12,9 +12,20 @@ import { NEW } from "./new.ts";
 import { bold, explain, print, report } from "./output.ts";
 import { PUT } from "./put.ts";
 import { SERVE } from "./serve.ts";
+import { MONITOR, NSTAT, SS } from "./watch.ts";
 
 /** All commands, in the order of the help. */
-export const COMMANDS: readonly Command[] = [DEMO, NEW, LAB, GET, PUT, SERVE];
+export const COMMANDS: readonly Command[] = [
+  DEMO,
+  NEW,
+  LAB,
+  GET,
+  PUT,
+  SERVE,
+  SS,
+  NSTAT,
+  MONITOR,
+];
 
 /** What `mptcp --help` prints. */
 export function overview(): string {

@@ -114,7 +114,7 @@ async function run(args: Given): Promise<number> {
   }
   const url = readUrl(text, "put");
   const body = await readBody(args, file);
-  return await exchange(args, url, async (exchange) => {
+  return await exchange("put", args, url, async (exchange) => {
     const { progress } = exchange;
     const digest = new Digest();
     const delivery = new Delivery(exchange, body.size);

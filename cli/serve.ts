@@ -8,6 +8,7 @@ import { Host, type MptcpConn } from "../mod.ts";
 import { sayFaults } from "../core/net/faults.ts";
 import { toDuplex } from "../core/net/node.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
+import { openControl } from "./control.ts";
 import { Delivery, pause, POLL, type Sender } from "./delivery.ts";
 import { formatBytes, formatRate, formatTime } from "./output.ts";
 import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
@@ -210,6 +211,7 @@ async function run(args: Given): Promise<number> {
       onPluginFault: sayFaults((line) => progress.log(line)),
       ...policies,
     });
+    using _control = await openControl(host, "serve");
     using listener = host.listen({ port });
     stop = () => {
       listener.close();

@@ -32,6 +32,7 @@ describe("public names", () => {
       "mtu",
       "queue",
       "rate",
+      "serveControl",
       "tun",
     ]);
   });

@@ -786,7 +786,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.host.probe !== null) this.#tellBegun(this.host.probe, subflow);
   }
 
-  #tellBegun(probe: SafeProbe, { path, join, local, remote }: Subflow): void {
+  #tellBegun(probe: SafeProbe, subflow: Subflow): void {
+    const { path, join, local, remote, localId, remoteId } = subflow;
     const { id, role, keys, host } = this;
     const { now } = host;
     const { address, port } = remote;
@@ -794,7 +795,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       const token = keys.token >>> 0;
       probe.connectionOpened(now, id, role, token, local.address, local.port, address, port);
     }
-    probe.subflowOpened(now, id, path, join, local.address, local.port, address, port);
+    const { address: from, port: fromPort } = local;
+    probe.subflowOpened(now, id, path, join, from, fromPort, address, port, localId, remoteId);
   }
 
   /** MPTCP is agreed. */

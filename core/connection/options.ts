@@ -206,6 +206,9 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const removeAddr = rx.option(REMOVE_ADDR);
   if (removeAddr !== 0) {
     const ids = readRemoveAddr(removeAddr);
+    if (host.probe !== null) {
+      for (const id of ids) host.probe.addressChanged(now, meta.id, "removed", id, "", 0);
+    }
     host.count("RmAddr", ids.length);
     meta.paths.remoteRemoved(ids);
     if (subflow.ended !== null) return false;
@@ -268,6 +271,9 @@ function takeAddAddr(meta: MetaSocket, subflow: Subflow, at: number): void {
   }
   meta.host.count("AddAddr");
   if (option.port !== 0) meta.host.count("PortAdd");
-  const { addressId, address, port } = option;
-  meta.paths.announced(addressId, formatAddress(address), port, subflow.remote.port);
+  const { addressId, port } = option;
+  const address = formatAddress(option.address);
+  const { host } = meta;
+  host.probe?.addressChanged(host.now, meta.id, "announced", addressId, address, port);
+  meta.paths.announced(addressId, address, port, subflow.remote.port);
 }

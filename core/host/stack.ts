@@ -41,7 +41,7 @@ import type { FaultReport } from "../guard/faults.ts";
 import { type Policies, PolicyGuard } from "../guard/policies.ts";
 import type { GuardedSchedulerPlugin } from "../guard/scheduler.ts";
 import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
-import { type Probe, type SafeProbe, safeProbe } from "../subflow/probe.ts";
+import { everyProbe, type Probe, type SafeProbe, safeProbe } from "../subflow/probe.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
 import type { PathMemory, Timed } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
@@ -139,7 +139,9 @@ export class Stack implements ConnectionHost {
   readonly #blackHoles = new BlackHoles();
   readonly memory: MemoryLimits;
   readonly experiments: Experiments;
-  readonly probe: SafeProbe | null;
+  /** All probes as one; null: there is none. */
+  probe: SafeProbe | null;
+  #probes: readonly SafeProbe[] = [];
   /** What was chosen of the TCP engine. */
   readonly tcp: TcpSettings;
   /** What was chosen of MPTCP. */
@@ -178,19 +180,8 @@ export class Stack implements ConnectionHost {
     });
     this.experiments = options.experiments ?? {};
     const { probe } = options;
-    this.probe = probe === undefined ? null : safeProbe(probe, (callback, error) => {
-      this.count("PluginFaults");
-      options.report?.({
-        kind: "probe",
-        plugin: "probe",
-        callback,
-        rule: "never-throws",
-        what: `threw in ${callback}`,
-        error,
-        count: 1,
-        replaced: true,
-      });
-    });
+    this.probe = null;
+    if (probe !== undefined) this.watch(probe);
     this.tcp = options.tcp ?? DEFAULT_SETTINGS;
     this.mptcp = options.mptcp ?? DEFAULT_MPTCP;
     this.memory = options.memory ?? {};
@@ -497,6 +488,29 @@ export class Stack implements ConnectionHost {
       timers: this.timers.size,
       handles: host_usage(this.wasm, USAGE_STREAMS) + host_usage(this.wasm, USAGE_RECEIVERS),
       pages: host_usage(this.wasm, USAGE_PAGES),
+    };
+  }
+
+  /** Has one more probe told of everything from now on; the result ends that. */
+  watch(probe: Probe): () => void {
+    const safe = safeProbe(probe, (callback, error) => {
+      this.count("PluginFaults");
+      this.#options.report?.({
+        kind: "probe",
+        plugin: "probe",
+        callback,
+        rule: "never-throws",
+        what: `threw in ${callback}`,
+        error,
+        count: 1,
+        replaced: true,
+      });
+    });
+    this.#probes = [...this.#probes, safe];
+    this.probe = everyProbe(this.#probes);
+    return () => {
+      this.#probes = this.#probes.filter((each) => each !== safe);
+      this.probe = everyProbe(this.#probes);
     };
   }
 

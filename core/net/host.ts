@@ -8,12 +8,13 @@ import { Stack } from "../host/stack.ts";
 import { Loop } from "../link/loop.ts";
 import { type RandomSource, randomStream, seededRandom } from "../host/random.ts";
 import { type Duration, parseDuration } from "../link/units.ts";
-import type { Micros } from "../plugin.ts";
+import type { Endpoint, Micros } from "../plugin.ts";
 import { parseAddress, parsePrefix } from "../wire/ip.ts";
 import { Channel, formatEndpoint } from "./channel.ts";
 import { DEFAULT_LINGER, makeConn, type MptcpConn } from "./conn.ts";
 import { closedError, connectTimeoutError, networkCode, networkError } from "./errors.ts";
 import { hearFaults, warnOfFaults } from "./faults.ts";
+import { connectionInfo, type ConnInfo } from "./info.ts";
 import { makeListener, type MptcpListener } from "./listener.ts";
 import {
   checkOptions,
@@ -40,6 +41,14 @@ export interface HostInterface {
   readonly link: Link;
   /** Addresses with the length of their network's prefix: "10.0.0.1/24", "fd00::1/64". */
   readonly addresses: readonly string[];
+}
+
+/** One connection of a host. */
+export interface HostConnection extends ConnInfo {
+  /** Our end, of the first subflow. */
+  readonly local: Endpoint;
+  /** The peer's. */
+  readonly remote: Endpoint;
 }
 
 /** Options for {@linkcode Host.open}. */
@@ -349,6 +358,32 @@ export class Host implements AsyncDisposable {
   /** Counters of the stack under the names of Linux's MIB (`nstat`), without their prefixes. */
   get counters(): Record<string, number> {
     return this.#registry.stack.counters.all();
+  }
+
+  /** The connections of the application that are not over, with their ends and figures. */
+  info(): HostConnection[] {
+    const found: HostConnection[] = [];
+    for (const channel of this.#registry.open) {
+      const { socket } = channel;
+      const { localEndpoint: local, remoteEndpoint: remote } = socket;
+      found.push({
+        local: { ...local },
+        remote: { ...remote },
+        ...connectionInfo(socket, channel.now()),
+      });
+    }
+    return found;
+  }
+
+  /**
+   * Has one more probe told of everything that happens, beside the one that the host was opened with: while a program runs, and is looked at. The result ends
+   * that. While it is there each packet calls it.
+   *
+   * @throws {TypeError} it is no probe.
+   */
+  watch(probe: Probe): () => void {
+    const checked = checkProbe("watch a host", "probe", probe);
+    return checked === undefined ? () => {} : this.#registry.stack.watch(checked);
   }
 
   /** Connections that are alive, those included which were closed and still send. */

@@ -12,6 +12,7 @@ import type {
   PathManagerPlugin,
   SchedulerPlugin,
 } from "../plugin.ts";
+import type { Probe } from "../subflow/probe.ts";
 import type { TcpSettings } from "../subflow/settings.ts";
 import type { InfoSource } from "./info.ts";
 
@@ -120,6 +121,8 @@ export interface TransportStack extends DrivenStack {
   readonly counters: { all(): Record<string, number> };
   /** Connections alive, lingering ones included. */
   readonly connections: number;
+  /** Has one more probe told; the result ends that. */
+  watch(probe: Probe): () => void;
   /** Adds a link with its addresses, "10.0.0.1/24". */
   addLink(now: Micros, link: Link, addresses: readonly string[]): void;
   /** Opens a connection; what becomes of it is told to the observer. */

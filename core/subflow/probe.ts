@@ -75,7 +75,17 @@ export interface Probe {
   /** An end of the data, at `dsn`: ours has been sent, or the peer's has been reached. */
   dataFin?(now: Micros, connection: number, by: "us" | "peer", dsn: number): void;
 
-  /** A subflow is on its way: its first SYN follows, or has come. `join`: it is no first subflow. */
+  /** The peer has announced an address (ADD_ADDR with a good HMAC; port 0: none was named), or taken it back (REMOVE_ADDR: `address` is empty, `port` 0). */
+  addressChanged?(
+    now: Micros,
+    connection: number,
+    change: "announced" | "removed",
+    id: number,
+    address: string,
+    port: number,
+  ): void;
+
+  /** A subflow is on its way: its first SYN follows, or has come. `join`: it is no first subflow. The ids are those of its addresses (RFC 8684 §3.4.1). */
   subflowOpened?(
     now: Micros,
     connection: number,
@@ -85,6 +95,8 @@ export interface Probe {
     localPort: number,
     remoteAddress: string,
     remotePort: number,
+    localId: number,
+    remoteId: number,
   ): void;
   /**
    * Something happened to a subflow: it may carry data ("joined"), is used no more ("left": `reason` is "closed", "refused", "reset", "timeout", "aborted" or
@@ -218,6 +230,7 @@ const METHODS: readonly (keyof Probe)[] = [
   "modeChanged",
   "dataAcked",
   "dataFin",
+  "addressChanged",
   "subflowOpened",
   "subflowChanged",
   "subflowReset",
@@ -254,4 +267,17 @@ export function safeProbe(
     };
   }
   return safe as unknown as SafeProbe;
+}
+
+/** One that has all of `probes` told; null: there are none. */
+export function everyProbe(probes: readonly SafeProbe[]): SafeProbe | null {
+  const [first] = probes;
+  if (first === undefined || probes.length === 1) return first ?? null;
+  const every: Record<string, (...values: unknown[]) => void> = {};
+  for (const name of METHODS) {
+    every[name] = (...values) => {
+      for (const probe of probes) (probe[name] as (...values: unknown[]) => void)(...values);
+    };
+  }
+  return every as unknown as SafeProbe;
 }

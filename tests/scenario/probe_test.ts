@@ -32,7 +32,7 @@ describe("a probe", () => {
     const [opened, ...rest] = timeless(lines);
     assert(/^connectionOpened server \d+ 10.0.0.1 80 10.0.0.2 40000$/.test(opened!), opened);
     assertEquals(rest, [
-      "subflowOpened 1 false 10.0.0.1 80 10.0.0.2 40000",
+      "subflowOpened 1 false 10.0.0.1 80 10.0.0.2 40000 0 0",
       "modeChanged tcp",
       "segmentReceived 1 0 0 2 0 65535 -1 0",
       "stateChanged 1 CLOSED SYN-RECEIVED",
@@ -125,9 +125,9 @@ describe("a probe", () => {
     peer.acks();
     const told = timeless(lines).filter((line) => /^(subflow|data)/.test(line));
     assertEquals(told, [
-      "subflowOpened 1 false 10.0.0.1 80 10.0.0.2 40000",
+      "subflowOpened 1 false 10.0.0.1 80 10.0.0.2 40000 0 0",
       "subflowChanged 1 joined ",
-      "subflowOpened 2 true 10.0.1.1 80 10.0.1.2 40001",
+      "subflowOpened 2 true 10.0.1.1 80 10.0.1.2 40001 1 1",
       "subflowChanged 2 joined ",
       "subflowChanged 2 priority backup",
       "subflowChanged 2 left reset",

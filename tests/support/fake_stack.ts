@@ -395,6 +395,10 @@ export class FakeStack implements TransportStack {
     this.#address = address;
   }
 
+  watch(): () => void {
+    return () => {};
+  }
+
   get connections(): number {
     return this.sockets.filter((socket) => !socket.closed).length;
   }

@@ -1,0 +1,84 @@
+/** Where running commands have their control sockets, and how others find them. */
+
+import { type Control, type Host, serveControl } from "../mod.ts";
+
+/** The folder of control sockets: MPTCP_RUN_DIR where it is set, /run/mptcp for root, $XDG_RUNTIME_DIR/mptcp for others; null: there is none. */
+export function runDir(
+  env: (name: string) => string | undefined = (name) => Deno.env.get(name),
+  uid: number | null = Deno.uid(),
+): string | null {
+  const chosen = env("MPTCP_RUN_DIR");
+  if (chosen) return chosen;
+  if (uid === 0) return "/run/mptcp";
+  const runtime = env("XDG_RUNTIME_DIR");
+  return runtime ? `${runtime}/mptcp` : null;
+}
+
+/** Opens a socket named by the command and the process, `serve-1234.sock`; null where that cannot be done: the command works without. */
+export async function openControl(host: Host, command: string): Promise<Control | null> {
+  try {
+    const folder = runDir();
+    if (folder === null) return null;
+    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+    return await serveControl(host, `${folder}/${command}-${Deno.pid}.sock`);
+  } catch {
+    return null;
+  }
+}
+
+/** All sockets in the folder that somebody answers at, by name. */
+export async function findControls(folder: string | null): Promise<string[]> {
+  const found: string[] = [];
+  try {
+    if (folder === null) return [];
+    for await (const { name } of Deno.readDir(folder)) {
+      if (name.endsWith(".sock")) found.push(`${folder}/${name}`);
+    }
+  } catch {
+    return [];
+  }
+  const alive = await Promise.all(
+    found.sort().map(async (path) => {
+      try {
+        (await Deno.connect({ transport: "unix", path })).close();
+        return [path];
+      } catch {
+        return [];
+      }
+    }),
+  );
+  return alive.flat();
+}
+
+/** Lines that a control socket answers a command with, until it ends or `signal` does. */
+export async function* ask(
+  path: string,
+  command: string,
+  signal?: AbortSignal,
+): AsyncGenerator<unknown> {
+  const conn = await Deno.connect({ transport: "unix", path });
+  let open = true;
+  const close = (): void => {
+    if (open) conn.close();
+    open = false;
+  };
+  signal?.addEventListener("abort", close);
+  try {
+    await conn.write(new TextEncoder().encode(`${JSON.stringify({ command })}\n`));
+    const decoder = new TextDecoder();
+    const buffer = new Uint8Array(65536);
+    let text = "";
+    while (open) {
+      const length = await conn.read(buffer).catch(() => null);
+      if (length === null) return;
+      text += decoder.decode(buffer.subarray(0, length), { stream: true });
+      for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+        yield JSON.parse(text.slice(0, end));
+        text = text.slice(end + 1);
+      }
+    }
+  } finally {
+    signal?.removeEventListener("abort", close);
+    close();
+  }
+}

@@ -1,0 +1,191 @@
+/** `mptcp ss`, `mptcp nstat`, `mptcp monitor`: what running hosts have open, count and do, as the kernel's tools show it of the kernel's. */
+
+import type { ControlEvent, HostConnection } from "../mod.ts";
+import { type Command, type Given, UsageError } from "./arguments.ts";
+import { ask, findControls, runDir } from "./control.ts";
+import { print } from "./output.ts";
+
+/** `HostConnection` as it comes through JSON. */
+type Shown = Omit<HostConnection, "mptcp"> & {
+  readonly mptcp: Readonly<Record<keyof HostConnection["mptcp"], number | string>>;
+};
+
+const OPTIONS = {
+  control: {
+    value: "PATH",
+    help: "Control socket of one host. Default: those of all running hosts",
+  },
+  json: { help: "JSON, one line a host, or an event" },
+} as const;
+
+const WHERE =
+  `The hosts are those of running commands of the same user (mptcp serve, get, put), and of programs
+that call serveControl(); their sockets are in $MPTCP_RUN_DIR, else in /run/mptcp (root) or
+$XDG_RUNTIME_DIR/mptcp.`;
+
+async function controls(args: Given): Promise<string[]> {
+  if (args.positional.length > 0) {
+    throw new UsageError(`Unexpected ${args.positional[0]}: options are all there is`);
+  }
+  const chosen = args.value("control");
+  const found = chosen === undefined ? await findControls(runDir()) : [chosen];
+  if (found.length > 0) return found;
+  throw new Error(
+    `Cannot find a running host: ${
+      runDir() ?? "the folder of control sockets"
+    } has no control socket`,
+  );
+}
+
+/** The answer to a command that has one. */
+async function first(path: string, command: string): Promise<unknown> {
+  for await (const answer of ask(path, command)) {
+    const { ok, error } = answer as { ok?: unknown; error?: string };
+    if (error !== undefined) throw new Error(error);
+    return ok;
+  }
+  throw new Error(`Cannot use ${path} as it closes without an answer`);
+}
+
+function endpoint({ address, port }: { address: string; port: number }): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+const STATES = [
+  "",
+  "ESTAB",
+  "SYN-SENT",
+  "SYN-RECV",
+  "FIN-WAIT-1",
+  "FIN-WAIT-2",
+  "TIME-WAIT",
+  "UNCONN",
+  "CLOSE-WAIT",
+  "LAST-ACK",
+  "LISTEN",
+  "CLOSING",
+];
+
+/** Connections in lines, each with its paths below it. */
+export function formatConnections(connections: readonly Shown[]): string[] {
+  const lines: string[] = [];
+  for (const { local, remote, mptcp, skmem, subflows } of connections) {
+    const fallback = (Number(mptcp.flags) & 1) !== 0;
+    lines.push(
+      `${fallback ? "tcp  " : "mptcp"} ${endpoint(local)} ${endpoint(remote)} ` +
+        `token:${
+          Number(mptcp.token).toString(16).padStart(8, "0")
+        } flags:${mptcp.flags} subflows:${mptcp.subflows} ` +
+        `bytes_sent:${mptcp.bytes_sent} bytes_acked:${mptcp.bytes_acked} bytes_received:${mptcp.bytes_received} ` +
+        `skmem:(r${skmem.rmem_alloc},rb${skmem.rcvbuf},w${skmem.wmem_queued},tb${skmem.sndbuf})`,
+    );
+    for (const { id, local, remote, backup, stale, tcp } of subflows) {
+      const marks = `${backup ? " backup" : ""}${stale ? " stale" : ""}`;
+      lines.push(
+        `  ${STATES[tcp.state]} id:${id} ${endpoint(local)} ${endpoint(remote)}${marks} ` +
+          `rtt:${(tcp.rtt / 1000).toFixed(3)}/${
+            (tcp.rttvar / 1000).toFixed(3)
+          } mss:${tcp.snd_mss} cwnd:${tcp.snd_cwnd} ` +
+          `bytes_sent:${tcp.bytes_sent} bytes_retrans:${tcp.bytes_retrans} unacked:${tcp.unacked} lost:${tcp.lost}`,
+      );
+    }
+  }
+  return lines;
+}
+
+/** An event as `ip mptcp monitor` prints it. */
+export function formatEvent(event: ControlEvent): string {
+  const { saddr, daddr } = event;
+  const family = (address: string): string => address.includes(":") ? "6" : "4";
+  return [
+    `[${event.event.padStart(14)}] token=${event.token.toString(16).padStart(8, "0")}`,
+    ...event.remid === undefined ? [] : [`remid=${event.remid}`],
+    ...event.locid === undefined ? [] : [`locid=${event.locid}`],
+    ...saddr === undefined ? [] : [`saddr${family(saddr)}=${saddr}`],
+    ...daddr === undefined ? [] : [`daddr${family(daddr)}=${daddr}`],
+    ...event.sport === undefined ? [] : [`sport=${event.sport}`],
+    ...event.dport === undefined ? [] : [`dport=${event.dport}`],
+    ...event.backup === undefined ? [] : [`backup=${event.backup ? 1 : 0}`],
+    ...event.error === undefined ? [] : [`error=${event.error}`],
+    ...event.reset_reason === undefined ? [] : [`reset_reason=${event.reset_reason}`],
+    ...event.reset_flags === undefined ? [] : [`reset_flags=0x${event.reset_flags}`],
+    ...event.server_side ? ["server_side"] : [],
+  ].join(" ");
+}
+
+/** `mptcp ss`. */
+export const SS: Command = {
+  name: "ss",
+  summary: "the connections of running hosts, and their paths",
+  text: `Shows what running hosts have open, with the figures of the connection and of each path.
+${WHERE}`,
+  examples: [
+    ["mptcp ss", "of all running commands"],
+    ["mptcp ss --json", "with every figure of conn.info()"],
+  ],
+  options: OPTIONS,
+  async run(args) {
+    for (const path of await controls(args)) {
+      const connections = await first(path, "ss") as Shown[];
+      if (args.has("json")) print(JSON.stringify({ control: path, connections }));
+      else for (const text of formatConnections(connections)) print(text);
+    }
+    return 0;
+  },
+};
+
+/** `mptcp nstat`. */
+export const NSTAT: Command = {
+  name: "nstat",
+  summary: "the counters of running hosts",
+  text:
+    `Shows the counters of running hosts under the names of Linux's MIBs, without their prefixes.
+${WHERE}`,
+  examples: [["mptcp nstat", "all that are not 0"]],
+  options: OPTIONS,
+  async run(args) {
+    for (const path of await controls(args)) {
+      const counters = await first(path, "nstat") as Record<string, number>;
+      if (args.has("json")) print(JSON.stringify({ control: path, counters }));
+      else {
+        print(`#${path}`);
+        for (const [name, value] of Object.entries(counters)) {
+          print(`${name.padEnd(32)}${value}`);
+        }
+      }
+    }
+    return 0;
+  },
+};
+
+/** `mptcp monitor`. */
+export const MONITOR: Command = {
+  name: "monitor",
+  summary: "what happens to connections and paths of running hosts",
+  text:
+    `Prints events as they happen, until Ctrl-C or the end of the hosts: connections and subflows that
+come and go, addresses that the peer announces and takes back, priorities. Of connections that were
+there before it nothing is told.
+${WHERE}`,
+  examples: [[
+    "mptcp monitor",
+    "of all running commands, as ip mptcp monitor prints those of the kernel",
+  ]],
+  options: OPTIONS,
+  async run(args) {
+    const controller = new AbortController();
+    const stop = (): void => controller.abort();
+    Deno.addSignalListener("SIGINT", stop);
+    try {
+      await Promise.all((await controls(args)).map(async (path) => {
+        for await (const answer of ask(path, "monitor", controller.signal)) {
+          if ((answer as { ok?: string }).ok !== undefined) continue;
+          print(args.has("json") ? JSON.stringify(answer) : formatEvent(answer as ControlEvent));
+        }
+      }));
+    } finally {
+      Deno.removeSignalListener("SIGINT", stop);
+    }
+    return 0;
+  },
+};
