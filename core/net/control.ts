@@ -15,14 +15,17 @@ export interface ControlEvent {
   readonly event: string;
   /** Our token. */
   readonly token: number;
-  /** Address ids of the peer's end and of ours. */
+  /** Address id of the peer's end. */
   readonly remid?: number;
+  /** Address id of ours. */
   readonly locid?: number;
-  /** Our end. */
+  /** Address of our end. */
   readonly saddr?: string;
+  /** Its port. */
   readonly sport?: number;
-  /** The peer's. */
+  /** Address of the peer's end. */
   readonly daddr?: string;
+  /** Its port. */
   readonly dport?: number;
   /** The subflow is used only when no other works. */
   readonly backup?: boolean;
