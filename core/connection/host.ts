@@ -1,7 +1,7 @@
 /** What a connection needs from its host. */
 
 import type { GuardedSchedulerPlugin } from "../guard/scheduler.ts";
-import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
+import type { Endpoint, HostAddress, Micros, SchedulerPlugin } from "../plugin.ts";
 import type { Key } from "../wire/mptcp.ts";
 import type { Outlet, PathTrouble, SubflowHost, Timed, TimerService } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";

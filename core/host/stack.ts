@@ -40,7 +40,7 @@ import { deadlinesPassed, pass } from "../connection/settle.ts";
 import type { FaultReport } from "../guard/faults.ts";
 import { type Policies, PolicyGuard } from "../guard/policies.ts";
 import type { GuardedSchedulerPlugin } from "../guard/scheduler.ts";
-import type { Endpoint, HostAddress, Micros, PathSpec, SchedulerPlugin } from "../plugin.ts";
+import type { Endpoint, HostAddress, Micros, SchedulerPlugin } from "../plugin.ts";
 import { everyProbe, type Probe, type SafeProbe, safeProbe } from "../subflow/probe.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
 import type { PathMemory, Timed } from "../subflow/shared.ts";
