@@ -51,7 +51,14 @@ export {
   type Waits,
 } from "./core/net/host.ts";
 export { type Control, type ControlEvent, serveControl } from "./core/net/control.ts";
-export type { ConnInfo, MemoryInfo, MptcpInfo, SubflowInfo, TcpInfo } from "./core/net/info.ts";
+export type {
+  ConnInfo,
+  JoinInfo,
+  MemoryInfo,
+  MptcpInfo,
+  SubflowInfo,
+  TcpInfo,
+} from "./core/net/info.ts";
 export type { Probe } from "./core/subflow/probe.ts";
 export type {
   BufferLimit,

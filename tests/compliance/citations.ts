@@ -41,7 +41,9 @@ export function readCitations(file: string, text: string): Citation[] {
       // A comment goes on; the name of a test stands on one line.
       for (let next = i + 1; !words.includes('"'); next++) {
         const more = lines[next];
-        if (more === undefined || !COMMENT.test(more)) {
+        // The head of a patch has no marks of comments, and ends with an empty line.
+        const goesOn = file.endsWith(".patch") ? /\S/.test(more ?? "") : COMMENT.test(more ?? "");
+        if (more === undefined || !goesOn) {
           throw new Error(
             `Cannot read the citation of ${source} at ${file}:${i + 1} as its quote does not end`,
           );
