@@ -333,7 +333,7 @@ describe("Fast Open of a listener before the third ACK", () => {
     }
   });
 
-  it("RFC 8684 §3.3.8: MP_PRIO waits for the third ACK; where that ends MPTCP (§3.7) it never leaves", () => {
+  it("RFC 8684 §3.3.8: MP_PRIO waits for the third ACK and a DSS; where that ends MPTCP (§3.7) it never leaves", () => {
     for (const mptcp of [true, false]) {
       using d = dialogue();
       const { early, accept } = served(d, {});
@@ -344,7 +344,12 @@ describe("Fast Open of a listener before the third ACK", () => {
       d.pass(0.5e6);
       d.silent();
       peer.sends(`. 21 ack 1${mptcp ? " <mpc keys>" : ""}`);
-      if (mptcp) peer.gets(". 1 ack 21 <prio backup>");
+      d.silent();
+      if (mptcp) {
+        peer.sends(". 21 ack 1 <dack8 1>");
+        peer.gets(". 1 ack 21 <dack>");
+        peer.gets(". 1 ack 21 <prio backup>");
+      }
       d.silent();
       assertEquals(socket.mode.kind, mptcp ? "mptcp" : "tcp");
       if (!mptcp) socket.paths.setBackup(1, true);

@@ -70,6 +70,28 @@ for (const family of [4, 6] as const) {
       d.silent();
     });
 
+    // RFC 8684 §3.7: "it is important to ensure that the path is fully MPTCP capable and the necessary MPTCP options can reach each host": Linux falls back
+    // where the first that follows the handshake is an MP_PRIO.
+    it("RFC 8684 §3.7: MP_PRIO of the first subflow follows a DSS each way, as server", () => {
+      using d = new Dialogue({ family });
+      const listener = d.listen(80);
+      const peer = d.peer();
+      peer.offers({}, "S", ["mpc"]);
+      peer.gets("S. 0 ack 1 <mpc key>");
+      d.pass(20e3);
+      peer.sends(". 1 ack 1 <mpc keys>");
+      const app = d.accept(listener);
+      app.socket.paths.context.setBackup(1, true);
+      d.stack.flush(d.now);
+      d.pass(1e6);
+      d.silent();
+      peer.sends("P. 1:11 ack 1 <mpc keys len 10>");
+      peer.gets(". 1 ack 11 <dack8 11>");
+      peer.gets(". 1 ack 11 <prio backup>");
+      d.silent();
+      assertEquals(d.counter("MPPrioTx"), 1);
+    });
+
     it("a third leaves at once behind data, or behind what it acknowledges", () => {
       for (const how of ["sends", "gets"]) {
         using d = new Dialogue({ family });

@@ -253,6 +253,7 @@ describe("a subflow closes", () => {
 describe("what a subflow owes while its link is full", () => {
   it("leaves in a later pass: MP_PRIO, FIN, ACK", () => {
     const { subflow, outlet, host } = established();
+    subflow.trust.dssCame();
     outlet.room = 0;
     subflow.setBackup("us", true);
     subflow.sayPrio(0);
@@ -263,6 +264,7 @@ describe("what a subflow owes while its link is full", () => {
     outlet.room = Infinity;
     subflow.settle(0);
     assertEquals(outlet.lines().map((line) => line.replace(/ ack.*</, " <")), [
+      ". 1001 <dack8 20001>",
       ". 1001 <prio 51>",
       "F. 1001 <dack8 20001>",
     ]);
