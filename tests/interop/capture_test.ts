@@ -2,51 +2,9 @@ import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import type { Lab } from "../../cli/lab.ts";
 import { needs } from "../support/tools.ts";
+import { capture } from "./support/capture.ts";
 import { readDss } from "./support/dss_reader.ts";
 import { type Role, Stand } from "./support/stand.ts";
-import { sleep, until } from "./support/wait.ts";
-
-/** Captures all packets in the lab while `use` runs. */
-async function capture(lab: Lab, path: string, use: () => Promise<void>): Promise<void> {
-  const tcpdump = lab.spawn(
-    [
-      "tcpdump",
-      "-i",
-      "any",
-      "-y",
-      "LINUX_SLL2",
-      "--immediate-mode",
-      "-s",
-      "2048",
-      "-B",
-      "65536",
-      "-Uw",
-      path,
-    ],
-    { stdin: "null", stdout: "null", stderr: "piped" },
-  );
-  let said = "";
-  const reader = tcpdump.stderr.pipeThrough(new TextDecoderStream()).getReader();
-  const more = async (): Promise<boolean> => {
-    const { value, done } = await reader.read();
-    said += value ?? "";
-    return !done;
-  };
-  while (!said.includes("listening on")) assert(await more(), said);
-  await use();
-  let size = -1;
-  await until("all packets are written", async () => {
-    const before = size;
-    await sleep(200);
-    ({ size } = await Deno.stat(path));
-    return size === before;
-  });
-  tcpdump.kill("SIGINT");
-  while (await more());
-  await tcpdump.status;
-  const captured = /^(\d+) packets captured\n(\d+) packets received/m.exec(said);
-  assert(captured !== null && captured[1] === captured[2], said);
-}
 
 /** What tshark finds with a filter: one line a packet. */
 async function tshark(lab: Lab, path: string, filter: string): Promise<string[]> {

@@ -2,6 +2,7 @@
 
 Events: {"event": "listening", "port"}, for each connection {"event": "open", "local", "remote"} and {"event": "end", "sent", "sentSha256",
 "received", "receivedSha256", "seconds", "error", "mptcp": null or what MPTCP_INFO says, "subflows": bytes of each}, at last {"event": "done"}.
+One that is driven tells of each {"event": "moved", "bytes"}, too.
 """
 
 import argparse, ctypes, errno, hashlib, json, os, random, socket, struct, sys, threading, time
@@ -68,6 +69,8 @@ class Connection:
         self.early, self.sent, self.received = len(early), len(early), 0
         self.out, self.into = hashlib.sha256(early), hashlib.sha256()
         self.seen = ([], None)
+        if args.reset:
+            conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def send(self):
         pace = self.args.rate / 8
@@ -98,6 +101,29 @@ class Connection:
                 self.sent += len(data)
                 self.out.update(data)
 
+    def drive(self):
+        """A line N on the standard input: N bytes go out, and as many are read; "end": the end is sent, and the other's read."""
+        for line in sys.stdin:
+            if line.strip() == "end":
+                self.conn.shutdown(socket.SHUT_WR)
+                return self.receive()
+            size = int(line)
+            data = BLOCK[:size] if size <= len(BLOCK) else BLOCK * (size // len(BLOCK)) + BLOCK[:size % len(BLOCK)]
+            sender = threading.Thread(target=self.guarded, args=(lambda: self.conn.sendall(data),))
+            sender.start()
+            until = self.received + size
+            while self.received < until:
+                got = self.conn.recv(min(1 << 20, until - self.received))
+                if not got:
+                    raise ConnectionError
+                self.received += len(got)
+                self.into.update(got)
+            sender.join()
+            self.sent += size
+            self.out.update(data)
+            self.look()
+            say("moved", bytes=size)
+
     def look(self):
         info = mptcp_info(self.conn)
         if info is not None:
@@ -113,7 +139,9 @@ class Connection:
         name = lambda address: f"{address[0]} {address[1]}"
         say("open", local=name(self.conn.getsockname()), remote=name(self.conn.getpeername()))
         start = time.monotonic()
-        if self.args.job in ("source", "both"):
+        if self.args.job == "drive":
+            self.guarded(self.drive)
+        elif self.args.job in ("source", "both"):
             sender = threading.Thread(target=self.guarded, args=(self.send,))
             sender.start()
             self.guarded(self.receive)
@@ -135,7 +163,7 @@ class Connection:
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("role", choices=("listen", "connect"))
-    parser.add_argument("job", choices=("sink", "source", "both", "echo"))
+    parser.add_argument("job", choices=("sink", "source", "both", "echo", "drive"))
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--size", type=int, default=0, help="bytes to send")
@@ -147,6 +175,7 @@ def main():
     parser.add_argument("--fastopen", action="store_true", help="the first data go out with the SYN, or are taken with it")
     parser.add_argument("--pause", type=float, default=0, help="seconds before it begins to read")
     parser.add_argument("--buffer", type=int, default=0, help="bytes of the receive buffer, 0: as the kernel has it")
+    parser.add_argument("--reset", action="store_true", help="it closes by an abort")
     parser.add_argument("--keep", action="store_true", help="do not close before a line comes on the standard input")
     parser.add_argument("--timeout", type=float, default=120)
     args = parser.parse_args()

@@ -5,8 +5,8 @@ import type { Namespace } from "../../../cli/namespace.ts";
 
 const PROGRAM = fileURLToPath(new URL("./peer.py", import.meta.url));
 
-/** What the peer does with each connection: reads, sends, both at once, or sends back what it reads. */
-export type PeerJob = "sink" | "source" | "both" | "echo";
+/** What the peer does with each connection: reads, sends, both at once, sends back what it reads, or does what it is told. */
+export type PeerJob = "sink" | "source" | "both" | "echo" | "drive";
 
 /** How a peer is started. */
 export interface PeerOptions {
@@ -32,6 +32,10 @@ export interface PeerOptions {
   readonly pause?: number;
   /** Bytes of its receive buffer. */
   readonly buffer?: number;
+  /** Seconds that it waits for anything. */
+  readonly timeout?: number;
+  /** Where it closes a connection, it aborts it. */
+  readonly reset?: boolean;
   /** Does not close a connection before `release()`. */
   readonly keep?: boolean;
 }
@@ -72,6 +76,7 @@ export type PeerEvent =
   | PeerEnd
   | { readonly event: "listening"; readonly port: number }
   | { readonly event: "open"; readonly local: string; readonly remote: string }
+  | { readonly event: "moved"; readonly bytes: number }
   | { readonly event: "refused"; readonly error: string }
   | { readonly event: "done" };
 
@@ -114,9 +119,14 @@ export class Peer implements AsyncDisposable {
   }
 
   /** Lets it close a connection that it keeps. */
-  async release(): Promise<void> {
+  release(): Promise<void> {
+    return this.tell("");
+  }
+
+  /** Tells it, whose job is "drive", how many bytes to send and read, or "end". */
+  async tell(line: string): Promise<void> {
     const writer = this.#child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode("\n"));
+    await writer.write(new TextEncoder().encode(`${line}\n`));
     writer.releaseLock();
   }
 

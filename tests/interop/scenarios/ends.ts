@@ -1,0 +1,291 @@
+/** Both kinds of ends of a scenario's connection: a kernel's and ours, configured alike. */
+
+import { fileURLToPath } from "node:url";
+import type { Namespace } from "../../../cli/namespace.ts";
+import type { Link } from "../../../mod.ts";
+import { Host, type HostOptions } from "../../../mod.ts";
+import { sleep } from "../support/wait.ts";
+import { Endpoints, type Flag } from "./endpoints.ts";
+
+/** An address that path managers may use. */
+export interface EndpointSpec {
+  /** Path 1 to 4, or one beyond: an address that nothing leads to. */
+  readonly path: number;
+  readonly family: 4 | 6;
+  /** Written as an IPv6 address that stands for it (RFC 4291 §2.5.5.2). */
+  readonly mapped: boolean;
+  readonly flags: readonly Flag[];
+  /** Announced with this port. */
+  readonly port?: number;
+  /** Bound to the device of its path. */
+  readonly dev: boolean;
+}
+
+/** Reads "3 signal", "2/6 subflow backup", "3 signal port 4000", "3 subflow dev", "m3 signal" for an IPv4 address in the clothes of IPv6. */
+export function endpointSpec(text: string): EndpointSpec {
+  const [at = "", ...words] = text.split(" ");
+  const [path = "", family = "4"] = at.split("/");
+  const port = words.indexOf("port");
+  const number = port < 0 ? undefined : Number(words.splice(port, 2)[1]);
+  const dev = words.includes("dev");
+  return {
+    path: Number(path.replace("m", "")),
+    mapped: path.startsWith("m"),
+    family: family === "6" ? 6 : 4,
+    flags: words.filter((word) => word !== "dev") as Flag[],
+    dev,
+    ...(number === undefined ? {} : { port: number }),
+  };
+}
+
+/** What holds for an end before anything is opened. */
+export interface EndOptions {
+  /** As `ip mptcp limits`: further subflows, and addresses taken. */
+  readonly limits?: readonly [subflows: number, accepted: number];
+  /** As {@linkcode endpointSpec} reads them. */
+  readonly endpoints?: readonly string[];
+  /** Asks for DSS checksums. */
+  readonly checksum?: boolean;
+  /** Sets the C flag. */
+  readonly deny?: boolean;
+  /** Answers all SYNs with cookies. */
+  readonly cookies?: boolean;
+  /** Takes and sends data with SYNs. */
+  readonly fastOpen?: boolean;
+  /** Path management is an application's. */
+  readonly userspace?: boolean;
+  /** Seconds until an ADD_ADDR is sent again. */
+  readonly addAddrTimeout?: number;
+}
+
+/** An end. */
+export interface End {
+  /** Its address on a path. */
+  address(path: number, family?: 4 | 6): string;
+  limits(subflows: number, accepted: number): Promise<void>;
+  add(spec: string): Promise<void>;
+  /** Takes the endpoints of these paths away, all at once as far as it can. */
+  remove(...specs: readonly string[]): Promise<void>;
+  /** Takes the address of the first subflow away. */
+  removeInitial(): Promise<void>;
+  /** Sets backup and fullmesh of an endpoint. */
+  change(spec: string): Promise<void>;
+  flush(): Promise<void>;
+  /** Of MPTCP, since the scenario began. */
+  counters(): Promise<Record<string, number>>;
+}
+
+/** Paths that there are. */
+export const PATHS = 4;
+
+function addressOf(side: 1 | 2, path: number, family: 4 | 6): string {
+  return family === 4 ? `10.77.${path}.${side}` : `fd00:77:${path}::${side}`;
+}
+
+const PATH_MANAGER = fileURLToPath(new URL("../support/path_manager.py", import.meta.url));
+
+/** A kernel's. */
+export class KernelEnd implements End {
+  readonly namespace: Namespace;
+  readonly #side: 1 | 2;
+  #before: Readonly<Record<string, number>> = {};
+  /** Addresses of its endpoints and their ids. */
+  readonly #ids = new Map<string, number>();
+  #nextId = 1;
+  /** Family of the first subflow. */
+  family: 4 | 6 = 4;
+
+  constructor(namespace: Namespace, side: 1 | 2) {
+    this.namespace = namespace;
+    this.#side = side;
+  }
+
+  address(path: number, family: 4 | 6 = this.family): string {
+    return addressOf(this.#side, path, family);
+  }
+
+  /** Forgets the scenario before. */
+  async reset(options: EndOptions): Promise<void> {
+    const { checksum, deny, cookies, fastOpen, userspace, addAddrTimeout = 120 } = options;
+    this.#ids.clear();
+    this.#nextId = 1;
+    await this.namespace.exec(["ss", "-K", "-t", "-a"], false);
+    const [subflows, accepted] = options.limits ?? [8, 8];
+    await this.namespace.ip(
+      "mptcp endpoint flush",
+      `mptcp limits set subflows ${subflows} add_addr_accepted ${accepted}`,
+    );
+    await this.namespace.sysctl({
+      "net/mptcp/pm_type": userspace ? 1 : 0,
+      "net/mptcp/checksum_enabled": checksum ? 1 : 0,
+      "net/mptcp/allow_join_initial_addr_port": deny ? 0 : 1,
+      "net/mptcp/add_addr_timeout": addAddrTimeout,
+      "net/mptcp/blackhole_timeout": 0,
+      "net/ipv4/tcp_syncookies": cookies ? 2 : 1,
+      // Addresses of IPv6 would go with their device.
+      "net/ipv6/conf/all/keep_addr_on_down": 1,
+      ...Object.fromEntries(
+        Array.from({ length: PATHS }, (_, i) => [`net/ipv6/conf/mptcp${i}/keep_addr_on_down`, 1]),
+      ),
+      "net/ipv4/tcp_fastopen": fastOpen ? 3 : 1,
+    });
+    this.#before = await this.namespace.nstat();
+    for (const spec of options.endpoints ?? []) await this.add(spec);
+  }
+
+  limits(subflows: number, accepted: number): Promise<void> {
+    return this.namespace.ip(
+      `mptcp limits set subflows ${subflows} add_addr_accepted ${accepted}`,
+    );
+  }
+
+  async add(spec: string): Promise<void> {
+    const { path, family, mapped, flags, port, dev } = endpointSpec(spec);
+    const id = this.#nextId++;
+    const address = `${mapped ? "::ffff:" : ""}${this.address(path, family)}`;
+    this.#ids.set(address, id);
+    const device = dev ? `mptcp${path - 1}` : null;
+    if (flags.includes("laminar")) {
+      return await this.manage("add_addr", {
+        id,
+        local: port === undefined ? address : `${address},${port}`,
+        flags: flags.join(","),
+        ...(device === null ? {} : { dev: device }),
+      });
+    }
+    await this.#untilFree(
+      `mptcp endpoint add ${address}${device === null ? "" : ` dev ${device}`} id ${id} ${
+        flags.join(" ")
+      }${port === undefined ? "" : ` port ${port}`}`,
+    );
+  }
+
+  /** The listener of an endpoint with a port that is gone goes a moment later. */
+  async #untilFree(command: string): Promise<void> {
+    for (let tries = 20;; tries--) {
+      try {
+        return await this.namespace.ip(command);
+      } catch (error) {
+        if (tries === 0) throw error;
+        await sleep(50);
+      }
+    }
+  }
+
+  /** A command of path_manager.py. */
+  async manage(command: string, keys: Readonly<Record<string, string | number>>): Promise<void> {
+    const words = Object.entries(keys).map(([key, value]) => `${key}=${value}`);
+    await this.namespace.exec(["python3", PATH_MANAGER, command, ...words]);
+  }
+
+  #id(spec: string): number {
+    const { path, family } = endpointSpec(spec);
+    return this.#ids.get(this.address(path, family))!;
+  }
+
+  remove(...specs: readonly string[]): Promise<void> {
+    return this.namespace.ip(
+      ...specs.map((spec) => `mptcp endpoint delete id ${this.#id(spec)}`),
+    );
+  }
+
+  removeInitial(): Promise<void> {
+    return this.namespace.ip(`mptcp endpoint delete id 0 ${this.address(1)}`);
+  }
+
+  change(spec: string): Promise<void> {
+    const { flags } = endpointSpec(spec);
+    const words = (["backup", "fullmesh"] as const).map((flag) =>
+      flags.includes(flag) ? flag : `no${flag}`
+    );
+    return this.namespace.ip(`mptcp endpoint change id ${this.#id(spec)} ${words.join(" ")}`);
+  }
+
+  flush(): Promise<void> {
+    return this.namespace.ip("mptcp endpoint flush");
+  }
+
+  async counters(): Promise<Record<string, number>> {
+    const now = Object.entries(await this.namespace.nstat());
+    return Object.fromEntries(
+      now.map(([name, value]) => [name, value - (this.#before[name] ?? 0)]),
+    );
+  }
+}
+
+/** Ours. */
+export class OurEnd implements End {
+  readonly host: Host;
+  readonly endpoints: Endpoints;
+  readonly #links: readonly Link[];
+  family: 4 | 6 = 4;
+
+  private constructor(host: Host, endpoints: Endpoints, links: readonly Link[]) {
+    this.host = host;
+    this.endpoints = endpoints;
+    this.#links = links;
+  }
+
+  static async open(interfaces: HostOptions["interfaces"], options: EndOptions): Promise<OurEnd> {
+    const endpoints = new Endpoints();
+    const [subflows, accepted] = options.limits ?? [8, 8];
+    endpoints.limits = { subflows, accepted };
+    const host = await Host.open({
+      interfaces,
+      pathManager: endpoints.plugin(),
+      mptcp: { checksum: options.checksum ?? false, subflows },
+      tcp: {
+        ...(options.cookies ? { synCookies: "always" } : {}),
+        ...(options.fastOpen ? { fastOpen: true } : {}),
+      },
+    });
+    const end = new OurEnd(host, endpoints, interfaces.map(({ link }) => link));
+    for (const spec of options.endpoints ?? []) await end.add(spec);
+    return end;
+  }
+
+  address(path: number, family: 4 | 6 = this.family): string {
+    return addressOf(2, path, family);
+  }
+
+  limits(subflows: number, accepted: number): Promise<void> {
+    this.endpoints.limits = { subflows, accepted };
+    return Promise.resolve();
+  }
+
+  add(spec: string): Promise<void> {
+    const { path, family, flags } = endpointSpec(spec);
+    const address = this.address(path, family);
+    if (path > PATHS) this.host.addAddress(`${address}/24`, this.#links[0]!);
+    this.endpoints.add({ address, flags });
+    return Promise.resolve();
+  }
+
+  remove(...specs: readonly string[]): Promise<void> {
+    this.endpoints.remove(specs.map((spec) => {
+      const { path, family } = endpointSpec(spec);
+      return this.address(path, family);
+    }));
+    return Promise.resolve();
+  }
+
+  removeInitial(): Promise<void> {
+    this.host.removeAddress(this.address(1));
+    return Promise.resolve();
+  }
+
+  change(spec: string): Promise<void> {
+    const { path, family, flags } = endpointSpec(spec);
+    this.endpoints.change(this.address(path, family), flags);
+    return Promise.resolve();
+  }
+
+  flush(): Promise<void> {
+    this.endpoints.remove(this.endpoints.list.map(({ address }) => address));
+    return Promise.resolve();
+  }
+
+  counters(): Promise<Record<string, number>> {
+    return Promise.resolve(this.host.counters);
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Runs scenarios with a kernel at the other end (root): `deno task interop [--all] [--role client,server,kernel] [--lanes N] [--debug] [TEXT …]`, those whose
+ * group and name hold one of the texts. `--all` runs them all and writes docs/interop.md; role "kernel" has a kernel at both ends, which shows that what is
+ * expected is what Linux does.
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { SCENARIOS } from "./list.ts";
+import { runScenarios } from "./run.ts";
+import type { Role } from "./scenario.ts";
+import { table } from "./table.ts";
+
+const { role, lanes = "4", debug, all, _: texts } = parseArgs(Deno.args, {
+  string: ["role", "lanes", "_"],
+  boolean: ["debug", "all"],
+});
+const chosen = SCENARIOS.filter(({ group, name }) =>
+  texts.length === 0 || texts.some((text) => `${group}: ${name}`.includes(String(text)))
+);
+const print = (line: string): void => {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+};
+const outcomes = await runScenarios(chosen, {
+  roles: role === undefined ? ["client", "server"] : role.split(",") as Role[],
+  lanes: Number(lanes),
+  debug,
+  told({ scenario, role, wrong, reason }) {
+    const what = `${scenario.group}: ${scenario.name}, ours: ${role}`;
+    if (wrong === null) print(`-     ${what}: ${reason}`);
+    else print(`${wrong.length === 0 ? "pass " : "FAIL "} ${what}`);
+    for (const line of wrong ?? []) print(`        ${line}`);
+  },
+});
+const failed = outcomes.filter(({ wrong }) => wrong !== null && wrong.length > 0);
+const passed = outcomes.filter(({ wrong }) => wrong !== null && wrong.length === 0);
+const listed = outcomes.length - passed.length - failed.length;
+print(`${passed.length} passed, ${failed.length} failed, ${listed} listed`);
+if (all) {
+  await Deno.writeTextFile(new URL("../../../docs/interop.md", import.meta.url), table(outcomes));
+}
+Deno.exit(failed.length === 0 ? 0 : 1);
