@@ -103,7 +103,9 @@ export async function readTable(root: URL): Promise<Table> {
   for (
     const { name, patch, file, test } of await readMutants(new URL("tests/mutants/", root), [])
   ) {
-    const [head = ""] = (await Deno.readTextFile(patch)).split("\n--- a/", 1);
+    const [text = ""] = (await Deno.readTextFile(patch)).split("\n--- a/", 1);
+    // Its lines go on like those of a comment.
+    const head = text.replace(/^/gm, "// ");
     const proves = (id: string): void => {
       mutants.set(id, (mutants.get(id) ?? new Set()).add(name));
     };
