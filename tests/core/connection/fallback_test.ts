@@ -166,7 +166,9 @@ describe("MT-1: fallback to plain TCP (RFC 8684 §3.7)", () => {
     peer.gets("S. <mpc key>");
     peer.sends("P. 1:2 ack 1 <mpc keys>");
     const app = d.accept(listener);
-    peer.sends(". 2 ack 1 <rm 0>");
+    peer.sends(". 2 ack 1 <dack8 1>");
+    app.socket.paths.context.use([]);
+    d.stack.flush(d.now);
     peer.gets("F. 1:1 ack 2");
     app.write(10);
     peer.sends("P. 2:102 ack 2 <add 6 10.0.0.3>");
