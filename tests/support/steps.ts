@@ -9,7 +9,7 @@ export interface Steps {
   readonly acks: number;
   /** Places looked at, in the scoreboards and in the send queues. */
   readonly steps: number;
-  /** ACKs that cost more than 16, and 2 for each mapping newly acknowledged, SACKed or taken for lost. */
+  /** ACKs that cost more than 16, and 2 for each mapping newly acknowledged, SACKed, taken for lost or no longer. */
   readonly dear: number;
   /** By how much the dearest of them did. */
   readonly most: number;
@@ -28,7 +28,7 @@ export function countSteps<T>(work: () => T): Steps & { readonly result: T } {
     const before = { steps: board.steps, chunk: board.firstChunk, lost: board.lost };
     const outcome = acknowledge.apply(this, args);
     const cost = board.steps - before.steps;
-    const bytes = this.heard + Math.max(0, board.lost - before.lost);
+    const bytes = this.heard + Math.abs(board.lost - before.lost);
     const due = board.firstChunk - before.chunk + Math.ceil(bytes / SEGMENT);
     acks++;
     steps += cost;
