@@ -88,7 +88,7 @@ export function failHeard(meta: MetaSocket, subflow: Subflow, at: number, now: M
  */
 export function judgeLoss(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const { damage, sendQueue } = meta;
-  if (damage === null || damage.loss !== "open") return;
+  if (damage === null || damage.loss !== "open" || subflow.leaving) return;
   const { una, nxt, tail } = sendQueue;
   const { board } = subflow.sender;
   if (una > damage.lackedFrom || Math.min(nxt, tail) <= damage.lackedFrom) {
@@ -122,7 +122,7 @@ function repeatAll(meta: MetaSocket, subflow: Subflow, now: Micros): void {
 export function leaveDamage(meta: MetaSocket, now: Micros): void {
   const { damage, fallback } = meta;
   const [subflow] = meta.subflows;
-  if (damage === null || fallback || subflow === undefined) return;
+  if (damage === null || fallback || subflow === undefined || subflow.leaving) return;
   if (damage.loss !== "kept" || damage.found >= 0 || meta.sendQueue.unsent === 0) return;
   enterInfinite(meta, subflow, 0, 0, now);
 }

@@ -124,6 +124,8 @@ export class PathTransportOf implements PathTransport {
 
   /** The peer has both keys; `joins`: a DSS has come, so that paths may be opened (RFC 8684 §3.1). */
   start(joins: boolean): void {
+    // The only subflow is damaged, and about to go on alone (RFC 8684 §3.7).
+    if (this.#meta.damage !== null) return;
     this.side.start(joins);
   }
 

@@ -24,6 +24,10 @@ const KEPT: ReadonlyMap<number, string> = new Map([
     "the first data went again under MP_CAPABLE, which says that they are the first of the subflow",
   ],
   [13573, "a peer whose DATA_FIN came before a fallback owed its FIN for ever"],
+  [
+    3324,
+    "paths were opened after MP_FAIL on the only subflow, which then was left with its damage",
+  ],
   [94402, "a window that was too small was looked at five times a second, while nobody had room"],
 ]);
 
