@@ -100,6 +100,50 @@ export { mtu, type MtuOptions } from "./core/link/sim/elements/mtu.ts";
 export { queue, type QueueLimit } from "./core/link/sim/elements/queue.ts";
 export { rate } from "./core/link/sim/elements/rate.ts";
 export type { DirectionCounts } from "./core/link/sim/link.ts";
+export {
+  acknowledgeAndDrop,
+  type AcknowledgeAndDropOptions,
+} from "./core/link/sim/middlebox/acknowledge_and_drop.ts";
+export { bleachEcn, type BleachEcnOptions } from "./core/link/sim/middlebox/bleach_ecn.ts";
+export type { Middlebox } from "./core/link/sim/middlebox/box.ts";
+export {
+  coalesceSegments,
+  type CoalesceSegmentsOptions,
+} from "./core/link/sim/middlebox/coalesce.ts";
+export { injectReset, type InjectResetOptions } from "./core/link/sim/middlebox/inject_reset.ts";
+export { type Nat, nat, type NatOptions } from "./core/link/sim/middlebox/nat.ts";
+export { renumber, type RenumberOptions } from "./core/link/sim/middlebox/renumber.ts";
+export {
+  reorderOptions,
+  type ReorderOptionsOptions,
+} from "./core/link/sim/middlebox/reorder_options.ts";
+export {
+  repeatSegments,
+  type RepeatSegmentsOptions,
+} from "./core/link/sim/middlebox/repeat_segments.ts";
+export { rewriteMss } from "./core/link/sim/middlebox/rewrite_mss.ts";
+export {
+  rewritePayload,
+  type RewritePayloadOptions,
+  rewriteRepeats,
+} from "./core/link/sim/middlebox/rewrite_payload.ts";
+export { rewriteWindowScale } from "./core/link/sim/middlebox/rewrite_window_scale.ts";
+export type { SeenSegment } from "./core/link/sim/middlebox/segment.ts";
+export type {
+  MptcpOptionName,
+  OptionSelection,
+  SegmentKind,
+  SegmentSelection,
+} from "./core/link/sim/middlebox/select.ts";
+export { splitSegments, type SplitSegmentsOptions } from "./core/link/sim/middlebox/split.ts";
+export {
+  dropSegments,
+  type DropSegmentsOptions,
+  stripOptions,
+  type StripOptionsOptions,
+} from "./core/link/sim/middlebox/strip_options.ts";
+export { synProxy, type SynProxyOptions } from "./core/link/sim/middlebox/syn_proxy.ts";
+export { tcpProxy, type TcpProxyOptions } from "./core/link/sim/middlebox/tcp_proxy.ts";
 export type { Trace, TraceEvent, TraceRecord } from "./core/link/sim/trace.ts";
 export type { Duration, Rate } from "./core/link/units.ts";
 export { tun, type TunLink, type TunOptions } from "./core/link/tun/tun.ts";

@@ -4,13 +4,13 @@ import type { HostDriver, Link, PollSource } from "../host/link.ts";
 import type { Micros } from "../plugin.ts";
 import type { PacketOut } from "../wire/packet.ts";
 import { type ImpairOptions, Lane, type LaneCounts, Outlet } from "./lane.ts";
-import type { ElementFactory } from "./sim/elements/element.ts";
+import { checkElements } from "./sim/elements/check.ts";
 import { freePacket } from "./sim/elements/packet.ts";
 
 export type { ImpairOptions, LaneCounts } from "./lane.ts";
 
 /** A misspelt side, or an element that was not called, would do nothing, without a word. */
-function checkElements(link: Link, options: ImpairOptions): void {
+function checkOptions(link: Link, options: ImpairOptions): void {
   if (typeof link?.send !== "function") {
     throw new TypeError('Cannot impair what is no link: give one, such as tun("mptcp0")');
   }
@@ -23,15 +23,7 @@ function checkElements(link: Link, options: ImpairOptions): void {
     if (side !== "send" && side !== "receive") {
       throw new TypeError(`Cannot impair ${link.name} by '${side}': there are send and receive`);
     }
-    if (elements === undefined) continue;
-    const wrong = Array.isArray(elements)
-      ? elements.find((element: Partial<ElementFactory>) => typeof element?.create !== "function")
-      : elements;
-    if (wrong === undefined) continue;
-    const hint = typeof wrong === "function" ? `: ${wrong.name} is a function, call it` : "";
-    throw new TypeError(
-      `Cannot impair ${link.name} as '${side}' must be a list of elements such as [delay("20 ms")]${hint}`,
-    );
+    checkElements(`impair ${link.name}`, side, elements);
   }
 }
 
@@ -49,7 +41,7 @@ export class ImpairedLink implements Link {
 
   /** Wraps a link that is not attached yet. */
   constructor(link: Link, options: ImpairOptions) {
-    checkElements(link, options);
+    checkOptions(link, options);
     this.#link = link;
     this.#options = options;
     this.#outlet = new Outlet(link);

@@ -5,6 +5,7 @@ import type { Link } from "../host/link.ts";
 import type { Listener } from "../host/listener.ts";
 import type { FaultReport } from "../guard/faults.ts";
 import { Stack } from "../host/stack.ts";
+import { checkElements } from "../link/sim/elements/check.ts";
 import type { ElementFactory } from "../link/sim/elements/element.ts";
 import { delay } from "../link/sim/elements/delay.ts";
 import { loss } from "../link/sim/elements/loss.ts";
@@ -52,6 +53,10 @@ export interface PathOptions {
   readonly queue?: number | QueueLimit;
   /** Further elements, behind the path's own: each direction gets its own of them. */
   readonly elements?: readonly ElementFactory[];
+  /** Further elements from the client to the server, behind `elements`, the first at the client: middleboxes, which know of directions. */
+  readonly up?: readonly ElementFactory[];
+  /** The same from the server to the client, the first at the server. */
+  readonly down?: readonly ElementFactory[];
 }
 
 /** What can be changed of a path while it is used. */
@@ -204,8 +209,11 @@ function defaultQueue(rate: Rate, delay: Duration): number {
   return Math.max(20, Math.ceil(parseRate(rate) * depth / 1e6 / 1500));
 }
 
-/** Makes the elements of a path, which checks its options as well. */
+/** Makes the elements of a path that both directions have, which checks its options as well. */
 function pathElements(options: PathOptions): ElementFactory[] {
+  checkElements("emulate a path", "elements", options.elements);
+  checkElements("emulate a path", "up", options.up);
+  checkElements("emulate a path", "down", options.down);
   return [
     queue(options.queue ?? defaultQueue(options.rate, options.delay)),
     rate(options.rate),
@@ -322,6 +330,8 @@ const PATH_OPTIONS: Readonly<Record<keyof PathOptions, true>> = {
   loss: true,
   queue: true,
   elements: true,
+  up: true,
+  down: true,
 };
 
 class TwoHosts implements Emulation {
@@ -369,7 +379,11 @@ class TwoHosts implements Emulation {
       const path = options.paths[name]!;
       const cut = (links.maxSegments ?? 1) > 1 ? [segment()] : [];
       const elements = [...cut, ...pathElements(path)];
-      const link = network.link(name, client, router, { ...links, elements });
+      const link = network.link(name, client, router, {
+        ...links,
+        forward: [...elements, ...path.up ?? []],
+        backward: [...elements, ...path.down ?? []],
+      });
       router.route(`${net(i + 1)}${base}/${bits}`, link);
       this.#paths.set(name, new Path(link, path));
       return { link: link.end(client), addresses: [`${net(i + 1)}1/${bits}`] };

@@ -4,14 +4,14 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import {
-  acknowledging,
-  coalescing,
-  meddling,
-  renumbering,
-  type Segment,
-  splitting,
-  stripping,
-} from "../support/middlebox.ts";
+  acknowledgeAndDrop,
+  coalesceSegments,
+  renumber,
+  rewritePayload,
+  type SegmentSelection,
+  splitSegments,
+  stripOptions,
+} from "../../mod.ts";
 import { type End, Topology, type TopologyOptions } from "../support/topology.ts";
 
 /*
@@ -44,21 +44,23 @@ function transfer(t: Topology, bytes = 1e6, seconds = 10): [boolean, boolean, nu
   return [!socket.fallback, !server.socket.fallback, socket.subflowsTotal];
 }
 
-const syn = ({ syn, ack }: Segment): boolean => syn && !ack;
-const synAck = ({ syn, ack }: Segment): boolean => syn && ack;
-const later = ({ syn }: Segment): boolean => !syn;
-const data = ({ syn, length }: Segment): boolean => !syn && length > 0;
+const strip = (on: SegmentSelection): ElementFactory => stripOptions({ on });
+const splitLater = (): ElementFactory =>
+  splitSegments({ options: "second", on: ({ length, index }) => length > 0 && index > 20 });
+const LATER = ["data", "ack"] as const;
 
 describe("a middlebox that takes options away leads to plain TCP", () => {
   const cases: [string, ElementFactory[], ElementFactory[]][] = [
-    ["from the SYN", [stripping(syn)], []],
-    ["from the SYN/ACK", [], [stripping(synAck)]],
-    ["from all but SYNs, both ways", [stripping(later)], [stripping(later)]],
-    ["from all but SYNs, on the way up", [stripping(later)], []],
-    ["from all but SYNs, on the way down", [], [stripping(later)]],
-    ["from data, both ways", [stripping(data)], [stripping(data)]],
-    ["from the first part of data that it splits", [splitting("second")], [splitting("second")]],
-    ["from everything", [stripping(() => true)], [stripping(() => true)]],
+    ["from the SYN", [strip("syn")], []],
+    ["from the SYN/ACK", [], [strip("syn-ack")]],
+    ["from all but SYNs, both ways", [strip(LATER)], [strip(LATER)]],
+    ["from all but SYNs, on the way up", [strip(LATER)], []],
+    ["from all but SYNs, on the way down", [], [strip(LATER)]],
+    ["from data, both ways", [strip("data")], [strip("data")]],
+    ["from the first part of data that it splits", [splitSegments({ options: "second" })], [
+      splitSegments({ options: "second" }),
+    ]],
+    ["from everything", [strip("all")], [strip("all")]],
   ];
   for (const [what, up, down] of cases) {
     it(what, () => {
@@ -74,7 +76,7 @@ describe("a middlebox that takes options away leads to plain TCP", () => {
     using t = new Topology({
       paths: {
         wifi: { rate: "20 Mbit/s", delay: "10 ms" },
-        lte: { rate: "12 Mbit/s", delay: "30 ms", up: [stripping(syn)] },
+        lte: { rate: "12 Mbit/s", delay: "30 ms", up: [strip("syn")] },
       },
       links: { checksums: true },
     });
@@ -84,13 +86,16 @@ describe("a middlebox that takes options away leads to plain TCP", () => {
 
 describe("MPTCP goes on behind a middlebox that", () => {
   const cases: [string, ElementFactory[], ElementFactory[]][] = [
-    ["splits segments and copies the options", [splitting("both")], [splitting("both")]],
-    ["splits segments, options on the first part", [splitting("first")], [splitting("first")]],
-    // Not from the first data on: data without options right after the handshake mean plain TCP (RFC 8684 §3.7).
-    ["splits segments, options on the second part", [splitting("second", 20)], [
-      splitting("second", 20),
+    ["splits segments and copies the options", [splitSegments({ options: "both" })], [
+      splitSegments({ options: "both" }),
     ]],
-    ["renumbers", [renumbering(12345).up], [renumbering(12345).down]],
+    ["splits segments, options on the first part", [splitSegments({ options: "first" })], [
+      splitSegments({ options: "first" }),
+    ]],
+    // Not from the first data on: data without options right after the handshake mean plain TCP (RFC 8684 §3.7).
+    ["splits segments, options on the second part", [splitLater()], [
+      splitLater(),
+    ]],
   ];
   for (const [what, up, down] of cases) {
     for (const checksum of [false, true]) {
@@ -102,9 +107,19 @@ describe("MPTCP goes on behind a middlebox that", () => {
     }
   }
 
+  for (const checksum of [false, true]) {
+    it(`renumbers, both ways${checksum ? ", with DSS checksums" : ""}`, () => {
+      const { up, down } = renumber({ up: 12345, down: 0xfffffff0 });
+      using t = through([up], [down], { client: { checksum } });
+      assertEquals(transfer(t), [true, true, 2]);
+    });
+  }
+
   for (const keep of ["first", "second"] as const) {
     it(`joins small segments under the options of the ${keep}: what lost its mapping is sent again`, () => {
-      using t = through([coalescing(keep)], [coalescing(keep)]);
+      using t = through([coalesceSegments({ options: keep })], [
+        coalesceSegments({ options: keep }),
+      ]);
       const pair = t.connect({ bytes: 60e3, writes: () => 500 }, {
         bytes: 60e3,
         writes: () => 500,
@@ -119,7 +134,9 @@ describe("MPTCP goes on behind a middlebox that", () => {
 
 describe("a middlebox that changes data", () => {
   it("is found out by the DSS checksum: its path is given up, no changed byte is delivered", () => {
-    using t = through([meddling(({ index }) => index > 40)], [], { client: { checksum: true } });
+    using t = through([rewritePayload({ on: ({ index }) => index > 40 })], [], {
+      client: { checksum: true },
+    });
     const pair = t.connect({ bytes: 1e6 });
     t.complete(pair, 10);
     assert(t.server.counters.get("DataCsumErr") > 0);
@@ -131,9 +148,10 @@ describe("a proxy that acknowledges and drops, and many windows of data (RFC 868
   for (const way of ["up", "down"] as const) {
     for (const lte of [false, true]) {
       it(`${way}, on ${lte ? "one of two paths" : "the only path"}`, () => {
-        const box = acknowledging(way, 25);
+        const { up, down } = acknowledgeAndDrop({ every: 25 });
+        const [there, back] = way === "up" ? [up, down] : [down, up];
         const buffers = { receiveBuffer: 100_000, sendBuffer: 100_000 };
-        using t = through([box.up], [box.down], { lte, client: buffers, server: buffers });
+        using t = through([there], [back], { lte, client: buffers, server: buffers });
         const pair = t.connect({ bytes: way === "up" ? 1e6 : 1 }, {
           bytes: way === "up" ? 1 : 1e6,
         });

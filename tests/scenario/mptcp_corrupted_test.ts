@@ -6,8 +6,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
+import { rewriting } from "../../core/link/sim/middlebox/box.ts";
+import type { SeenSegment as Segment } from "../../core/link/sim/middlebox/segment.ts";
 import { passive } from "../../pm/mod.ts";
-import { rewriting, type Segment } from "../support/middlebox.ts";
 import { type End, Topology } from "../support/topology.ts";
 
 const MPTCP = 30;

@@ -12,7 +12,7 @@ import { fullMesh, nDiffPorts, passive } from "../../pm/mod.ts";
 import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
 import { host_usage } from "../../wasm/mod.ts";
 import { USAGE_BYTES } from "../../wasm/layout.ts";
-import { type Box, disorder } from "../support/middlebox.ts";
+import { disorder } from "../support/middlebox.ts";
 import { type End, type Script, Topology } from "../support/topology.ts";
 import { KINDS, modeOf } from "./middlebox_matrix.ts";
 import { endOf, reordering, setBackup } from "./traces_parts.ts";
@@ -118,6 +118,8 @@ class Dice {
   }
 }
 
+/** Boxes that are chosen from. Others would have each seed stand for another run. */
+const BOXES = Object.keys(KINDS).filter((box) => KINDS[box]!.senders === undefined);
 /** Boxes that change what is carried: nobody can tell without DSS checksums (RFC 8684 §3.3.1). */
 const CHANGES_BYTES = /^(rewrite|alter)/;
 /** Boxes that no connection is lost to. */
@@ -131,7 +133,7 @@ export function runOf(seed: number): Run {
   const boxed = general.chance(0.4);
   const everywhere = general.chance(0.4);
   const family = !boxed && general.chance(0.3) ? 6 : 4;
-  const box = dice("box").of(...Object.keys(KINDS));
+  const box = dice("box").of(...BOXES);
   const each = dice("paths");
   const count = each.of(1, 1, 2, 2, 2, 3, 4);
   const boxAt = dice("place").of(...Array.from({ length: count }, (_, i) => i));
@@ -274,8 +276,8 @@ export function describeRun(run: Run): string {
 function topologyOf(run: Run): Topology {
   const anyBox = run.paths.some(({ box }) => box !== null);
   const paths = run.paths.map(({ rate, delay, loss, queue, disorder: share, box }, i) => {
-    const { up, down }: Box = box === null ? {} : KINDS[box]!.make();
-    // A box makes the checksums of what is damaged right again: there, packets are only overtaken.
+    const { up, down } = box === null ? {} : KINDS[box]!.make(i + 1);
+    // Boxes come upon whole packets: there, they are only overtaken.
     const bad = share === 0
       ? []
       : [anyBox || run.family === 6 ? reordering(share) : disorder(share)];
@@ -285,8 +287,8 @@ function topologyOf(run: Run): Topology {
       loss,
       queue,
       elements: bad,
-      ...(up && { up: [up] }),
-      ...(down && { down: [down] }),
+      ...(up && { up }),
+      ...(down && { down }),
     }] as const;
   });
   const buffers = { receiveBuffer: run.buffer, sendBuffer: run.buffer };

@@ -6,9 +6,12 @@
 
 import { reno } from "../../cc/mod.ts";
 import { seededRandom } from "../../core/host/random.ts";
+import { coalesceSegments } from "../../core/link/sim/middlebox/coalesce.ts";
+import { rewritePayload } from "../../core/link/sim/middlebox/rewrite_payload.ts";
+import { stripOptions } from "../../core/link/sim/middlebox/strip_options.ts";
 import { nDiffPorts, passive } from "../../pm/mod.ts";
 import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
-import { coalescing, disorder, meddling, stripping } from "../support/middlebox.ts";
+import { disorder } from "../support/middlebox.ts";
 import { End, type PathShape, type Topology, type TopologyOptions } from "../support/topology.ts";
 import { dial, endOf, exchange, jitter, patient, reordering, setBackup } from "./traces_parts.ts";
 
@@ -265,8 +268,8 @@ export const SCENARIOS: readonly Scenario[] = [
     name: "middlebox_changes_data",
     options: {
       paths: {
-        wifi: { ...WIFI, up: [meddling(({ index }) => index > 300)] },
-        lte: { ...LTE, down: [coalescing("first")] },
+        wifi: { ...WIFI, up: [rewritePayload({ on: ({ index }) => index > 300 })] },
+        lte: { ...LTE, down: [coalesceSegments()] },
       },
       seed: 17,
       links: { checksums: true },
@@ -292,10 +295,10 @@ export const SCENARIOS: readonly Scenario[] = [
       paths: {
         wifi: {
           ...WIFI,
-          up: [stripping(({ syn, index }) => !syn && index < 1000)],
-          down: [stripping(({ syn, index }) => !syn && index < 1000)],
+          up: [stripOptions({ on: ({ syn, index }) => !syn && index < 1000 })],
+          down: [stripOptions({ on: ({ syn, index }) => !syn && index < 1000 })],
         },
-        lte: { ...LTE, up: [stripping(({ syn }) => syn)] },
+        lte: { ...LTE, up: [stripOptions({ on: ({ syn }) => syn })] },
       },
       seed: 19,
       links: { checksums: true },

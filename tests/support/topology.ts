@@ -233,10 +233,16 @@ export class Topology implements Disposable {
       this.#clients.set(localEndpoint.port, end);
       return;
     }
-    const client = this.#clients.get(remoteEndpoint.port);
+    const client = this.#clients.get(this.#portOf(remoteEndpoint.port));
     if (client === undefined) return;
     client.talkTo(end);
     end.talkTo(client);
+  }
+
+  /** The client's port of a connection that came from `port`: another one, where the one there is has come through a translator. */
+  #portOf(port: number): number {
+    const [only] = this.#scripts.keys();
+    return this.#scripts.has(port) || this.#scripts.size !== 1 ? port : only!;
   }
 
   /** Fails when an end has read anything but what the other wrote, or was told an end that was none. */
@@ -252,7 +258,7 @@ export class Topology implements Disposable {
       socket !== null;
       socket = this.#accepting!.accept()
     ) {
-      const { port } = socket.remoteEndpoint;
+      const port = this.#portOf(socket.remoteEndpoint.port);
       const end = new End(this, this.#scripts.get(port) ?? { bytes: 0 });
       this.#accepted.set(port, end);
       socket.observe(end);
