@@ -1283,7 +1283,7 @@ export class Subflow implements SubflowView {
   sayPrio(now: Micros): void {
     // None follows a fallback (RFC 8684 §3.7).
     const mptcp = this.#level.mappingFlags !== 0;
-    // RFC 8684 §3.7: "it is important to ensure that the path is fully MPTCP capable": a peer whose first look is at an MP_PRIO falls back (Linux does).
+    // RFC 8684 §3.7, "it is important to ensure that the path is fully MPTCP capable": a peer whose first look is at an MP_PRIO falls back (Linux does).
     const proved = this.join || this.trust.in === "proved";
     if (mptcp && proved && !this.join && this.trust.out === "unproved") this.ack(now);
     this.#prioOwed = mptcp &&
