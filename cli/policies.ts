@@ -20,11 +20,17 @@ import * as passive from "../pm/passive.ts";
 import * as minRtt from "../sched/min_rtt.ts";
 import * as redundant from "../sched/redundant.ts";
 import * as roundRobin from "../sched/round_robin.ts";
+import * as timeDistance from "../sched/time_distance.ts";
 import { type Given, type Option, UsageError } from "./arguments.ts";
 
 /** Plugins that may be named. */
 export const BUILT_INS = {
-  "scheduler": { min_rtt: minRtt, round_robin: roundRobin, redundant },
+  "scheduler": {
+    min_rtt: minRtt,
+    round_robin: roundRobin,
+    redundant,
+    time_distance: timeDistance,
+  },
   "congestion-control": { lia, reno, cubic },
   "path-manager": {
     full_mesh: fullMesh,
@@ -40,6 +46,7 @@ export const BUILT_INS = {
 /** What the plugins that have options take behind their names. */
 const OPTIONS: Readonly<Record<string, string>> = {
   round_robin: "segments=1…44",
+  time_distance: "lookAhead=SEGMENTS, segments=1…44",
   lia: "hystart=false",
   reno: "hystart=false",
   cubic: "hystart=false",

@@ -69,7 +69,7 @@ export interface SubflowView extends PathView {
   readonly inFlight: number;
   /** Bytes it can take now; "full" is room < mss. */
   readonly room: number;
-  /** Bound and unsent; 0 until `lookAhead` is carried out. */
+  /** Bound and unsent; 0 unless the scheduler has `lookAhead`. */
   readonly queued: number;
   /** Bytes per second, also when not paced: 2 cwnd/srtt in slow start, then 1.2 cwnd/srtt. */
   readonly pacingRate: number;
@@ -120,7 +120,8 @@ export interface Scheduler {
   /**
    * Which subflow carries the next bytes? `ready` holds those that can: established, with room, backup ones only if no other works, stale
    * ones only if all are; empty only with `lookAhead`. A subflow that is not among them means "wait for that one", `null` "wait", several
-   * "a copy on each", of which those that are not among them are left out. Asked again until nothing is left or the answer is to wait. Reinjections (`sentOn`) come before new data.
+   * "a copy on each", of which those that are not among them are left out. With `lookAhead` the bytes are bound to one that is not among them, as long as
+   * that has less than so many `queued` beyond its `room`. Asked again until nothing is left or the answer is to wait. Reinjections (`sentOn`) come before new data.
    */
   pick(ready: readonly SubflowView[], chunk: Chunk): Choice;
   /**
@@ -141,7 +142,7 @@ export interface SchedulerPlugin {
   readonly name: string;
   /** Most bytes one answer binds, from 1 on, rounded down to whole segments, one at least; default 65535. */
   readonly quantum?: number;
-  /** Bytes bound beyond room: 0 pull (SQ-1), some = hybrid (SQ-8), Infinity = push (ALT-5). Not carried out yet: above 0 is a TypeError. */
+  /** Bytes bound beyond room: 0 pull (SQ-1), some = hybrid (SQ-8), Infinity = push (ALT-5). What is bound waits on its subflow until there is room, as far ahead of the window as that may be. */
   readonly lookAhead?: number;
   /** Called once a connection. */
   create(connection: ConnectionView): Scheduler;

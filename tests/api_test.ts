@@ -38,9 +38,19 @@ describe("public names", () => {
   });
 
   it("of the plugins", () => {
-    assertEquals(names(sched), ["minRtt", "redundant", "roundRobin"]);
+    assertEquals(names(sched), ["minRtt", "redundant", "roundRobin", "timeDistance"]);
     assertEquals(names(cc), ["aimd", "cubic", "lia", "reno"]);
-    assertEquals(names(pm), ["fullMesh", "nDiffPorts", "passive"]);
+    assertEquals(names(pm), [
+      "Endpoints",
+      "ManualPathManager",
+      "endpoints",
+      "fullMesh",
+      "handover",
+      "labels",
+      "manual",
+      "nDiffPorts",
+      "passive",
+    ]);
   });
 
   it("of the bridge to node", () => {

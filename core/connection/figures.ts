@@ -7,6 +7,8 @@ export class Figures {
   #bytesSent = 0;
   #repeated = 0;
   #repeats = 0;
+  #reallocations = 0;
+  #reallocated = 0;
   #lastSent: Micros = 0;
   #lastReceived: Micros = 0;
   #lastAcked: Micros = 0;
@@ -24,6 +26,16 @@ export class Figures {
   /** The same in mappings. */
   get repeats(): number {
     return this.#repeats;
+  }
+
+  /** How often everything bound ahead was taken back, to be bound anew (draft A.5). */
+  get reallocations(): number {
+    return this.#reallocations;
+  }
+
+  /** Bytes of that. */
+  get reallocated(): number {
+    return this.#reallocated;
   }
 
   /** When data last left. */
@@ -51,6 +63,12 @@ export class Figures {
   repeat(bytes: number): void {
     this.#repeated += bytes;
     this.#repeats++;
+  }
+
+  /** So much was taken back. */
+  reallocate(bytes: number): void {
+    this.#reallocated += bytes;
+    this.#reallocations++;
   }
 
   /** Data have come. */

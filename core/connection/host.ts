@@ -153,6 +153,8 @@ export interface Experiments {
   readonly receiveBuffer?: number;
   /** Bytes of the shared send queue, always. @default what the connection's TCP options say: it grows */
   readonly sendBuffer?: number;
+  /** Where a scheduler with `lookAhead` has bound data to the wrong path, everything is taken back and bound anew. @default {true} */
+  readonly reallocate?: boolean;
   /** Four octets in data sequence numbers and DATA_ACKs where eight are usual. @default {false} */
   readonly shortDss?: boolean;
   /** Every initial sequence number and offset of timestamps. @default {what RFC 6528 and RFC 7323 §5.4 say} */

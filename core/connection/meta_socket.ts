@@ -45,6 +45,7 @@ import type { ConnectionHost, ConnectionObserver, EndReason, NetworkCode } from 
 import { Figures } from "./figures.ts";
 import { HOLD_LENGTH, Holding } from "./holding.ts";
 import { Keys } from "./keys.ts";
+import { takeAllBack, takeBack } from "./look_ahead.ts";
 import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts";
 import { EARLY, type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
 import { PathTransportOf } from "./paths.ts";
@@ -205,7 +206,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   // What plugins see.
 
   get unsent(): number {
-    return this.sendQueue.unsent;
+    return this.sendQueue.unbound;
   }
 
   get unacked(): number {
@@ -415,6 +416,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return this.#schedulerPlugin.quantum;
   }
 
+  /** Bytes that they bind to a subflow beyond its room (draft SQ-8, ALT-5); 0: it pulls. */
+  get lookAhead(): number {
+    return this.#schedulerPlugin.lookAhead;
+  }
+
   // Figures.
 
   /** Oldest data offset that is not DATA_ACKed. */
@@ -608,6 +614,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   setScheduler(_now: Micros, plugin: SchedulerPlugin): void {
     this.#schedulerPlugin = this.host.guardScheduler(plugin);
     this.#scheduler = this.#schedulerPlugin.create(this);
+    takeAllBack(this);
     for (const subflow of this.subflows) this.#scheduler.onSubflow(subflow, "joined");
     this.dirty();
   }
@@ -858,6 +865,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.paths.settle();
     for (const other of this.attempts) if (other !== subflow) this.reset(other, reason, now);
     this.sendQueue.again.release(Infinity);
+    this.sendQueue.bindAnew();
+    for (const other of this.attempts) other.partA?.cut(0, Infinity);
     this.deadlines.set(TIMER_DATA, Infinity);
     // The DATA_FIN was not heard, or not heeded: the FIN takes its place.
     if (this.sendQueue.finAgain()) this.dirty();
@@ -994,6 +1003,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const at = subflows.indexOf(subflow);
     if (at >= 0) {
       this.patience.heard(subflow.sender.lastHeard);
+      takeBack(this, subflow);
       const again = !this.over && !this.fallback;
       if (again) this.sendQueue.reinject(subflow);
       subflows.splice(at, 1);
@@ -1036,6 +1046,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   reinject(subflow: Subflow): void {
     if (this.fallback) return;
     this.sendQueue.reinject(subflow);
+    if (subflow.queued > 0 && this.#works(subflow)) takeBack(this, subflow);
     this.dirty();
   }
 

@@ -114,6 +114,7 @@ function repeatAll(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const damage = meta.damaged();
   damage.decide("lacking");
   meta.sendQueue.rewind();
+  for (const each of meta.subflows) each.partA?.cut(0, Infinity);
   const shift = meta.sendQueue.una - subflow.sender.board.nxt;
   enterInfinite(meta, subflow, shift, damage.found < 0 ? 0 : null, now);
 }

@@ -65,9 +65,9 @@ function takeDss(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
 }
 
 function takeDataAck(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  const { una, nxt } = meta.sendQueue;
+  const { una, ackable } = meta.sendQueue;
   const offset = rx.dataAck(meta.localIdsn, una);
-  if (!(offset <= nxt)) {
+  if (!(offset <= ackable)) {
     meta.host.count("DSSNotMatching");
     return;
   }

@@ -1,14 +1,18 @@
-/** Pull scheduling (draft §3.5.2, §3.5.3.2): whenever a subflow may send, the scheduler is asked over all of them; a mapping is made at that moment. */
+/**
+ * Pull scheduling (draft §3.5.2, §3.5.3.2): whenever a subflow may send, the scheduler is asked over all of them; a mapping is made at that moment. One with
+ * `lookAhead` is asked earlier, and what it binds waits on the subflow (look_ahead.ts).
+ */
 
 import type { Chunk, Micros } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIMER_DATA, TIMER_WAKE } from "./data_timer.ts";
+import { capacity, chunkLimit, reallocate, serve, serveAll } from "./look_ahead.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { leaveDamage } from "./mp_fail.ts";
 import { watchProgress } from "./progress.ts";
 import type { Sent } from "./send_queue.ts";
 
-/** Most bytes one answer binds where the scheduler names none. */
+/** Most bytes one answer binds where the scheduler names none (draft SCH-4: how much one subflow gets at once). */
 const DEFAULT_QUANTUM = 65535;
 /** More than any segment. Not Infinity, beside which every number of bytes would be boxed (CONTRIBUTING.md, Garbage). */
 const UNBOUNDED = 2 ** 30;
@@ -21,6 +25,8 @@ const chunk: { -readonly [K in keyof Chunk]: Chunk[K] } = { offset: 0, length: 0
 const nobody: readonly Subflow[] = [];
 const carriers: Subflow[] = [];
 const ready: Subflow[] = [];
+/** Those that are not ready, and may be bound something all the same; empty by pull. */
+const beyond: Subflow[] = [];
 const candidates: Subflow[] = [];
 const copies: Subflow[] = [];
 
@@ -35,6 +41,7 @@ export function push(meta: MetaSocket, now: Micros): void {
   const unsent = sendQueue.unsent > 0;
   const starts = unsent && !meta.over;
   const waiting = unsent || mayRepeat(meta);
+  ahead = meta.lookAhead;
   const { pacing } = meta.tcp;
   for (let i = 0; i < attempts.length; i++) {
     attempts[i]!.sender.begins(starts, waiting, pacing, now);
@@ -45,11 +52,15 @@ export function push(meta: MetaSocket, now: Micros): void {
   if (!meta.over) {
     repeatOnOthers(meta, now);
     waits = false;
-    if (starts || !sendQueue.again.empty) schedule(meta, now);
+    if (ahead > 0) scheduleAhead(meta, now);
+    else if (starts || !sendQueue.again.empty) schedule(meta, now);
     meta.holding.passed();
     watchProgress(meta, waits, now);
-    const starved = sendQueue.unsent === 0;
-    for (let i = 0; i < subflows.length; i++) subflows[i]!.sender.passed(starved);
+    const starved = sendQueue.unbound === 0;
+    for (let i = 0; i < subflows.length; i++) {
+      const subflow = subflows[i]!;
+      subflow.sender.passed(starved && subflow.queued === 0);
+    }
     finishSending(meta, now);
     meta.passed();
   }
@@ -76,6 +87,7 @@ function mayRepeat({ sendQueue, scheduler }: MetaSocket): boolean {
 function collectReady(meta: MetaSocket, bytes: number): void {
   const { subflows } = meta;
   let count = 0;
+  let more = 0;
   let regular = false;
   let working = false;
   for (let i = 0; i < subflows.length; i++) {
@@ -91,6 +103,14 @@ function collectReady(meta: MetaSocket, bytes: number): void {
     if (!subflow.usable || (working && subflow.doubted) || (regular && subflow.backup)) continue;
     const { sender, mss } = subflow;
     const { room, board } = sender;
+    if (ahead > 0) {
+      // With something bound to it already it is not ready: that goes first.
+      const least = Math.min(mss, bytes);
+      const able = room >= least || (room > 0 && board.inFlight === 0);
+      if (able && subflow.queued === 0) ready[count++] = subflow;
+      else if (capacity(subflow, ahead) >= least) beyond[more++] = subflow;
+      continue;
+    }
     const searching = subflow.mtu.search !== null && bytes > mss;
     const probe = searching ? sender.probe(meta.sendQueue.unsent, meta.now) : 0;
     if (probe > 0) {
@@ -106,17 +126,11 @@ function collectReady(meta: MetaSocket, bytes: number): void {
     }
   }
   shorten(ready, count);
+  shorten(beyond, more);
 }
 
-/** Most bytes that one decision sends on `subflow`: about a millisecond of its rate, so that a slow path gets no bursts of 64 KB. */
-function chunkLimit(subflow: Subflow): number {
-  const { mss, sender } = subflow;
-  const burst = Math.max(2 * mss, sender.cwnd * 1000 / sender.rtt.srtt);
-  const most = 65535 - subflow.mtu.headers - 40;
-  const limit = Math.min(burst, most);
-  return limit - limit % mss || mss;
-}
-
+/** Bytes that the scheduler binds beyond room; 0: it pulls. */
+let ahead = 0;
 /** Bytes that could be sent from the offset of `chunk` on, did the scheduler not want less at once. */
 let available = 0;
 /** They end the data, or a range that goes again: a part of a segment is no waste. */
@@ -140,6 +154,68 @@ function schedule(meta: MetaSocket, now: Micros): void {
       if (!nextNew(meta) || !ask(meta, null, now)) return;
     }
   }
+}
+
+/** The same with `lookAhead`: what is bound leaves as there is room, the scheduler is asked for what is not. */
+function scheduleAhead(meta: MetaSocket, now: Micros): void {
+  if (meta.damage !== null) leaveDamage(meta, now);
+  if (!meta.established || meta.damage?.loss === "open") return;
+  serveAll(meta, now);
+  bindAll(meta, now);
+  if (!reallocate(meta)) return;
+  bindAll(meta, now);
+}
+
+/** Asks until everything is bound, nobody may be bound more, or the answer is to wait. */
+function bindAll(meta: MetaSocket, now: Micros): void {
+  while (true) {
+    const again = nextReinjection(meta);
+    if (again !== null && ready.length + beyond.length > 0) {
+      if (!ask(meta, again, now)) return;
+    } else {
+      if (!nextAhead(meta) || !ask(meta, null, now)) return;
+    }
+  }
+}
+
+/** Sets `chunk`, `ready` and `beyond` for data that are bound to nobody, whatever the window is; false when there are none, or nobody may be bound more. */
+function nextAhead(meta: MetaSocket): boolean {
+  const { sendQueue, holding, subflows } = meta;
+  const { unbound } = sendQueue;
+  if (unbound === 0) return false;
+  if (sendQueue.ours.kind === "open") {
+    let mss = 0;
+    for (let i = 0; i < subflows.length; i++) mss = Math.max(mss, subflows[i]!.mss);
+    // Less than a segment waits for more while something else does: each write would end in a small one.
+    const waiting = sendQueue.unsent > unbound || holding.tail(sendQueue.una);
+    if (unbound < mss && waiting) return false;
+  }
+  collectReady(meta, unbound);
+  if (ready.length + beyond.length === 0) return false;
+  chunk.offset = sendQueue.nxt;
+  available = unbound;
+  chunk.length = Math.min(unbound, meta.quantum ?? DEFAULT_QUANTUM);
+  chunk.sentOn = nobody;
+  return true;
+}
+
+/** Binds `chunk` to each of `copies`; what there is room for leaves. False when nothing could be bound. */
+function bindAhead(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
+  const { sendQueue } = meta;
+  const { mss } = copies[0]!;
+  let length = Math.min(Math.max(chunk.length, mss), available);
+  for (let i = 0; i < copies.length; i++) length = Math.min(length, capacity(copies[i]!, ahead));
+  if (length >= mss) length -= length % mss;
+  else if (length < available && copies[0]!.inFlight > 0) return false;
+  if (length <= 0) return false;
+  const { offset } = chunk;
+  if (again === null) sendQueue.bind(length);
+  else sendQueue.again.release(offset + length);
+  for (let i = 0; i < copies.length; i++) {
+    copies[i]!.bind(offset, offset + length);
+    serve(meta, copies[i]!, now);
+  }
+  return true;
 }
 
 /** Sets `chunk` and `ready` for what must go again; null when nothing must. */
@@ -169,6 +245,12 @@ function offer(meta: MetaSocket, sent: Sent, from: number, to: number): Sent {
     if (!meta.sendQueue.has(subflow, sent, from)) ready[kept++] = subflow;
   }
   shorten(ready, kept);
+  kept = 0;
+  for (let i = 0; i < beyond.length; i++) {
+    const subflow = beyond[i]!;
+    if (!meta.sendQueue.has(subflow, sent, from)) beyond[kept++] = subflow;
+  }
+  shorten(beyond, kept);
   return sent;
 }
 
@@ -188,10 +270,10 @@ function carriersOf(sent: Sent): readonly Subflow[] {
 /** Sets `chunk` and `ready` for new data; false when there are none that the window allows, or nobody has room. */
 function nextNew(meta: MetaSocket): boolean {
   const { sendQueue, holding } = meta;
-  const { unsent } = sendQueue;
-  const allowed = Math.min(unsent, sendQueue.window);
+  const { unbound } = sendQueue;
+  const allowed = Math.min(unbound, sendQueue.windowEnd - sendQueue.nxt);
   if (allowed <= 0) return false;
-  last = allowed === unsent;
+  last = allowed === unbound;
   held = last
     ? sendQueue.ours.kind === "open" && holding.tail(sendQueue.una)
     : holding.cut(allowed, sendQueue.mostWindow, sendQueue.unacked);
@@ -218,7 +300,7 @@ function keepWhole(bytes: number): void {
 /** Asks once and does as told; `again` holds the bytes when they are no new ones. False when the answer is to wait. */
 function ask(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   // The guard answers with elements of `ready`, none of them twice.
-  const choice = meta.scheduler.pick(ready, chunk);
+  const choice = meta.scheduler.pick(ready, chunk, beyond);
   if (choice === null) {
     waits = true;
     return false;
@@ -226,7 +308,7 @@ function ask(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   shorten(copies, 0);
   if ("path" in choice) copies.push(choice);
   else for (let i = 0; i < choice.length; i++) copies.push(choice[i]!);
-  return bind(meta, again, now);
+  return ahead > 0 ? bindAhead(meta, again, now) : bind(meta, again, now);
 }
 
 /** Bytes of `chunk` that fit `subflow` now: whole segments, but for the end of the data. */
@@ -265,9 +347,10 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   }
   meta.figures.sent(length, now);
   if (again !== null) {
-    sendQueue.repeated(again, offset, length, subflow, ssn);
+    const repeated = sendQueue.left(again, offset, length, subflow, ssn);
     sendQueue.again.release(offset + length);
-    meta.countRepeat(length);
+    // What a scheduler before this one has bound, and nobody sent, is new.
+    if (repeated > 0) meta.countRepeat(repeated);
   } else {
     const sent = sendQueue.bound(length, subflow, ssn);
     if (probe === 0 && length % subflow.mss !== 0) meta.holding.small(offset + length);

@@ -13,6 +13,7 @@ import {
   u8,
 } from "../../wasm/mod.ts";
 import { OUT_0, PAGE } from "../../wasm/layout.ts";
+import { Ranges } from "../subflow/ranges.ts";
 import { Ring } from "../subflow/ring.ts";
 import type { BufferSize } from "../subflow/settings.ts";
 import type { Subflow } from "../subflow/subflow.ts";
@@ -256,6 +257,8 @@ export class SendQueue {
   /** What lies below was missed in spite of acknowledgements: a subflow that had it may be given it again. */
   #repaired = 1;
   #freed = false;
+  /** Bound to subflows and never sent; made for the first such bytes: by pull there are none. */
+  #ahead: Ranges | null = null;
   /** NEXT and HEAD of the stream's record, which nobody else moves: reading them there would box them. */
   #tail = 1;
   #head = 1;
@@ -306,7 +309,7 @@ export class SendQueue {
     return this.#una;
   }
 
-  /** Next data offset to be sent for the first time; a DATA_FIN counts. */
+  /** Next data offset to be given to a subflow; a DATA_FIN counts. */
   get nxt(): number {
     return this.#nxt;
   }
@@ -332,19 +335,30 @@ export class SendQueue {
   }
 
   /** Bytes written and not given to a subflow. */
-  get unsent(): number {
+  get unbound(): number {
     const { tail } = this;
     return tail - Math.min(this.#nxt, tail);
   }
 
+  /** Bytes that were never sent, bound to a subflow or not. */
+  get unsent(): number {
+    return this.#ahead === null ? this.unbound : this.unbound + this.#ahead.bytes;
+  }
+
   /** Bytes, and a DATA_FIN, sent and not DATA_ACKed. */
   get unacked(): number {
-    return this.#nxt - this.#una;
+    const given = this.#nxt - this.#una;
+    return this.#ahead === null ? given : given - this.#ahead.bytes;
+  }
+
+  /** The first data offset that was never sent: no DATA_ACK can lie above. */
+  get ackable(): number {
+    return this.#ahead === null ? this.#nxt : Math.min(this.#nxt, this.#ahead.first);
   }
 
   /** Bytes that the peer still allows. */
   get window(): number {
-    return Math.max(0, this.#windowEnd - this.#nxt);
+    return Math.max(0, this.#windowEnd - this.ackable);
   }
 
   /** Bytes that `write` would take. */
@@ -356,7 +370,7 @@ export class SendQueue {
 
   /** The end is wanted, and everything before it is sent, itself not. */
   get finDue(): boolean {
-    return this.#ours.kind === "ending" && this.#nxt === this.#ours.fin;
+    return this.#ours.kind === "ending" && this.ackable === this.#ours.fin;
   }
 
   /** Our DATA_FIN is all that is sent and not DATA_ACKed. */
@@ -437,6 +451,35 @@ export class SendQueue {
     stream_release(this.stream, end);
   }
 
+  /** The next `length` bytes are bound to a subflow, which sends them later (draft A.5); their first. */
+  bind(length: number): number {
+    const sent = takeSent();
+    const { nxt } = this;
+    sent.offset = nxt;
+    sent.end = this.#nxt += length;
+    this.#sent.push(sent);
+    this.#ahead ??= new Ranges();
+    this.#ahead.add(nxt, this.#nxt);
+    return nxt;
+  }
+
+  /** All that is bound and was never sent is to be bound anew. */
+  bindAnew(): void {
+    const { again } = this;
+    this.#ahead?.each((offset, end) => again.add(offset, end));
+  }
+
+  /** Whether the oldest byte that is not DATA_ACKed is bound to a subflow, and was never sent. */
+  get oldestAhead(): boolean {
+    return this.#ahead !== null && this.#ahead.first === this.#una;
+  }
+
+  /** [offset, offset + length) of `sent`, bound before, has left on `subflow` from `ssn` on; returns how many of these bytes had been sent already. */
+  left(sent: Sent, offset: number, length: number, subflow: Subflow, ssn: number): number {
+    this.repeated(sent, offset, length, subflow, ssn);
+    return this.#ahead === null ? length : length - this.#ahead.cut(offset, offset + length);
+  }
+
   /** The next `length` bytes have been given to `subflow`, from its sequence offset `ssn` on. */
   bound(length: number, subflow: Subflow, ssn: number): Sent {
     const sent = takeSent();
@@ -470,6 +513,7 @@ export class SendQueue {
     const sent = this.#sent;
     while (sent.first < sent.next) giveSent(sent.shift());
     this.again.release(Infinity);
+    this.#ahead = null;
     this.#nxt = this.#una;
   }
 

@@ -66,6 +66,7 @@ import type { EndReason, NetworkCode } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { checksumFailed, failTimeout, judgeLoss } from "./mp_fail.ts";
 import { closesFast, handleOptions } from "./options.ts";
+import { takeAllBack } from "./look_ahead.ts";
 import { progressMissed } from "./progress.ts";
 import { push } from "./pull.ts";
 import { answered, watchSilence } from "./stale.ts";
@@ -431,7 +432,11 @@ function dataTimeout(meta: MetaSocket, now: Micros): void {
       subflow.repeatDataFin(ours.fin, now);
       probeBesideFin(meta, subflow, tries, now);
     }
+  } else if (sendQueue.oldestAhead) {
+    // It was never sent: who was to send it has not come to it in time (draft A.5).
+    meta.figures.reallocate(takeAllBack(meta));
   } else if (oldest !== null && !oldest.workedOn(una)) {
+    takeAllBack(meta);
     if (mayRepair(meta, oldest, una, now)) sendQueue.repair();
     if (meta.fallback || meta.over) return;
   }

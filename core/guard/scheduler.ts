@@ -39,6 +39,8 @@ export interface GuardedSchedulerPlugin {
   readonly name: string;
   /** The plugin's, where it is a number above 0. */
   readonly quantum?: number;
+  /** The plugin's, where it is a number above 0; else 0. */
+  readonly lookAhead: number;
   /** Called once a connection; never throws. */
   create<S extends SubflowView>(connection: GuardedConnection<S>): GuardedScheduler<S>;
 }
@@ -54,6 +56,7 @@ export function guardScheduler(
     kind: "scheduler",
     name: plugin.name,
     ...(quantum === undefined ? {} : { quantum }),
+    lookAhead: lookAheadOf(plugin),
     create: (connection) => new GuardedScheduler(plugin, fallback, host, connection),
   };
 }
@@ -70,8 +73,22 @@ function quantumOf(plugin: SchedulerPlugin): number | undefined {
   return undefined;
 }
 
+/** How far it looks ahead, where that is a number above 0; a connection pulls where it is none. */
+function lookAheadOf(plugin: SchedulerPlugin): number {
+  try {
+    const { lookAhead } = plugin;
+    if (typeof lookAhead === "number" && lookAhead > 0) return lookAhead;
+    isPromise(lookAhead);
+  } catch {
+    // As good as none.
+  }
+  return 0;
+}
+
 /** New data are on no subflow. */
 const NOBODY: readonly SubflowFace[] = Object.freeze([]);
+/** No look-ahead. */
+const NONE: readonly never[] = Object.freeze([]);
 /** Before the first decision. */
 const NOTHING: Chunk = Object.freeze({ offset: 0, length: 0, sentOn: NOBODY });
 
@@ -152,6 +169,8 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   /** An answer of several, refilled each time, and the paths that it named. */
   readonly #several: S[] = [];
   readonly #named: PathIndex[] = [];
+  /** Who may be named beside those that are ready. */
+  #beyond: readonly S[] = NONE;
   /** When a wait was or is no answer. */
   #insisted: Micros = -Infinity;
   /** What was wrong with the last answer that was none. */
@@ -179,12 +198,14 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   }
 
   /**
-   * Which of `ready`, none of them twice, carries the next bytes. `ready` must not be empty, and nobody else's view must be in it.
+   * Which of `ready`, none of them twice, carries the next bytes. Nobody else's view must be in it. It may be empty where there is somebody in `beyond`:
+   * those that have no room, and take something all the same, as the plugin looks ahead.
    *
-   * @returns one of the elements of `ready`; several of them, in an array that holds until the next call; or null: to wait, which something in
+   * @returns one of the elements of either; several of them, in an array that holds until the next call; or null: to wait, which something in
    * flight or a wake that is due will end.
    */
-  pick(ready: readonly S[], chunk: Chunk): S | readonly S[] | null {
+  pick(ready: readonly S[], chunk: Chunk, beyond: readonly S[] = NONE): S | readonly S[] | null {
+    this.#beyond = beyond;
     const choice = this.#ask(this.#seat, ready, chunk);
     return choice === undefined ? this.#askOther(ready, chunk) : choice;
   }
@@ -275,6 +296,8 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     if (isList(choice)) return this.#list(seat, choice, ready);
     const { path } = choice;
     for (let i = 0; i < ready.length; i++) if (ready[i]!.path === path) return ready[i];
+    const further = this.#further(path);
+    if (further !== null) return further;
     if (this.#inUse(path)) return this.#wait(seat, ready);
     if (isPromise(choice)) return this.#wrong(answered("pick", choice));
     return this.#unknown(path);
@@ -302,12 +325,21 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
       named[i] = path;
       let at = 0;
       while (at < ready.length && ready[at]!.path !== path) at++;
+      const further = at < ready.length ? null : this.#further(path);
       if (at < ready.length) several[count++] = ready[at]!;
+      else if (further !== null) several[count++] = further;
       else if (!this.#inUse(path)) return this.#unknown(path);
     }
     if (count === 0) return this.#wait(seat, ready);
     if (several.length !== count) several.length = count;
     return several;
+  }
+
+  /** The one of those beyond that `path` names; null when none does. */
+  #further(path: PathIndex): S | null {
+    const beyond = this.#beyond;
+    for (let i = 0; i < beyond.length; i++) if (beyond[i]!.path === path) return beyond[i]!;
+    return null;
   }
 
   #inUse(path: PathIndex): boolean {

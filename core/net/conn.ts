@@ -267,7 +267,7 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
   /**
    * Swaps the scheduler: bytes not sent yet go by the new one.
    *
-   * @throws {TypeError} `scheduler` is not a scheduler, or one with `lookAhead`, which is not carried out yet.
+   * @throws {TypeError} `scheduler` is not a scheduler.
    */
   setScheduler(scheduler: SchedulerPlugin): void {
     checkPlugin("scheduler", scheduler);

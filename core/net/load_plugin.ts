@@ -110,10 +110,8 @@ function wrongNumber({ quantum, lookAhead = 0 }: Partial<SchedulerPlugin>): stri
   if (quantum !== undefined && !(typeof quantum === "number" && quantum >= 1)) {
     return `its 'quantum' must be a number from 1 on: current value is ${show(quantum)}`;
   }
-  if (lookAhead === 0) return null;
-  return typeof lookAhead === "number" && lookAhead > 0
-    ? `its 'lookAhead' of ${lookAhead} is not carried out yet: leave it out`
-    : `its 'lookAhead' must be 0 or left out: current value is ${show(lookAhead)}`;
+  if (typeof lookAhead === "number" && lookAhead >= 0) return null;
+  return `its 'lookAhead' must be a number from 0 on: current value is ${show(lookAhead)}`;
 }
 
 function typeOf(value: unknown): string {

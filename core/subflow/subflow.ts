@@ -54,6 +54,7 @@ import { Keepalive } from "./keepalive.ts";
 import { Mtu } from "./mtu.ts";
 import { Output } from "./output.ts";
 import type { SafeProbe } from "./probe.ts";
+import { Ranges } from "./ranges.ts";
 import { ReceiveRtt } from "./receive_rtt.ts";
 import { Receiver } from "./receiver.ts";
 import type { Recovery } from "./recovery.ts";
@@ -173,6 +174,8 @@ export class Subflow implements SubflowView {
   #trouble: { readonly what: PathTrouble; readonly at: Micros } | null = null;
   /** Made with the first payload. */
   #receiveRtt: ReceiveRtt | null = null;
+  /** Made when data are first bound to it beyond its room. */
+  #partA: Ranges | null = null;
   /** Made when the first is wanted. */
   #challenges: Challenges | null = null;
   /** Null unless it is asked for. */
@@ -299,7 +302,18 @@ export class Subflow implements SubflowView {
   }
 
   get queued(): number {
-    return 0;
+    return this.#partA === null ? 0 : this.#partA.bytes;
+  }
+
+  /** What is bound to it and not sent on it, in the order of the data; null: nothing ever was. */
+  get partA(): Ranges | null {
+    return this.#partA;
+  }
+
+  /** Binds [offset, end) of the data to it, to be sent when there is room. */
+  bind(offset: number, end: number): void {
+    this.#partA ??= new Ranges();
+    this.#partA.add(offset, end);
   }
 
   get deliveryRate(): number {

@@ -1,11 +1,11 @@
 import type { SchedulerPlugin } from "../../core/plugin.ts";
 
-/** Binds bytes before there is room, which is not carried out yet: it would decide as late as any other. */
+/** Looks ahead by less than nothing. */
 export default function looksAhead(): SchedulerPlugin {
   return {
     kind: "scheduler",
     name: "looks_ahead",
-    lookAhead: Infinity,
+    lookAhead: -1,
     create: () => ({ pick: (ready) => [...ready].sort((a, b) => a.srtt - b.srtt)[0] ?? null }),
   };
 }

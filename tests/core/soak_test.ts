@@ -14,7 +14,7 @@ import { Stack } from "../../core/host/stack.ts";
 import type { Micros, SchedulerPlugin } from "../../core/plugin.ts";
 import type { PacketOut } from "../../core/wire/packet.ts";
 import { fullMesh, passive } from "../../pm/mod.ts";
-import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
+import { minRtt, redundant, roundRobin, timeDistance } from "../../sched/mod.ts";
 import { packet_alloc, packet_free, u8 } from "../../wasm/mod.ts";
 import { Delivery } from "../support/delivery.ts";
 import { bytesOf } from "../support/packets.ts";
@@ -205,7 +205,13 @@ function soak(seed: number, trouble: Trouble, options: {
   const stream0 = source("soak");
   const random: Random = () => stream0.float();
   const clock = new Clock();
-  const schedulers: SchedulerPlugin[] = [minRtt(), roundRobin(), redundant()];
+  const schedulers: SchedulerPlugin[] = [
+    minRtt(),
+    roundRobin(),
+    redundant(),
+    timeDistance(),
+    timeDistance({ lookAhead: 3 }),
+  ];
   const faults: unknown[] = [];
   const make = (name: string): Stack => {
     const policies = {

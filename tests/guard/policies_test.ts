@@ -84,11 +84,11 @@ describe("the random numbers of a plugin", () => {
 });
 
 describe("lookAhead", () => {
-  const scheduler: SchedulerPlugin = { ...minRtt(), name: "pushes", lookAhead: Infinity };
+  const scheduler: SchedulerPlugin = { ...minRtt(), name: "pushes", lookAhead: -1 };
   const message =
-    "Cannot use pushes as a scheduler as its 'lookAhead' of Infinity is not carried out yet";
+    "Cannot use pushes as a scheduler as its 'lookAhead' must be a number from 0 on: current value is -1";
 
-  it("is refused wherever a plugin is given", async () => {
+  it("is refused wherever a plugin is given, where it is none", async () => {
     await using net = emulate({ paths: PATHS, linger: "1 ms" });
     using listener = net.server.listen({ port: 80 });
     const address = { hostname: "server", port: 80 } as const;

@@ -14,7 +14,7 @@ import {
   nDiffPorts,
   passive,
 } from "../../pm/mod.ts";
-import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
+import { minRtt, redundant, roundRobin, timeDistance } from "../../sched/mod.ts";
 import alwaysSlowest from "../broken/always_slowest.ts";
 import cwndGrowsWithoutAck from "../broken/cwnd_grows_without_ack.ts";
 import cwndNan from "../broken/cwnd_nan.ts";
@@ -38,6 +38,9 @@ const SOUND: readonly Plugin[] = [
   minRtt(),
   roundRobin(),
   roundRobin({ segments: 44 }),
+  timeDistance({ lookAhead: 0 }),
+  timeDistance({ lookAhead: 4, segments: 4 }),
+  timeDistance(),
   redundant(),
   patient(),
   patient({ ratio: 1.5 }),

@@ -136,7 +136,7 @@ const EVERYWHERE: readonly (readonly [name: string, says: string])[] = [
   ["wakes-ahead", "wake() names a time that is still to come."],
   ["backup-last", "A backup path carries nothing while another works (RFC 8684 §3.3.8)."],
   ["delivers", "Everything arrives, as long as one path lives."],
-  ["sane-options", "quantum is 1 at least; lookAhead is left out, as it is not carried out yet."],
+  ["sane-options", "quantum is 1 at least; lookAhead is 0 at least, or left out."],
 ];
 
 /** The rules for `plugin`. Their runs are shared and made when first needed. */

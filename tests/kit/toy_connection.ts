@@ -73,7 +73,7 @@ class ToyConnection implements ConnectionView {
     if (!(quantum >= 1)) this.#breaches.note("sane-options", `quantum is ${quantum}`);
     this.#quantum = quantum > 0 ? quantum : 65535;
     const { lookAhead = 0 } = plugin;
-    if (lookAhead !== 0) this.#breaches.note("sane-options", `lookAhead is ${lookAhead}`);
+    if (!(lookAhead >= 0)) this.#breaches.note("sane-options", `lookAhead is ${lookAhead}`);
   }
 
   get now(): number {

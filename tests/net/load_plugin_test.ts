@@ -85,24 +85,19 @@ describe("checkPlugin", () => {
     );
   });
 
-  it("refuses what a scheduler asks for and nobody carries out", () => {
+  it("refuses what a scheduler asks for and nobody can carry out", () => {
     const message = (more: object): string =>
       assertThrows(() => checkPlugin("scheduler", { ...minRtt(), ...more }), TypeError).message;
-    for (const more of [{ lookAhead: 0 }, { lookAhead: undefined }, { quantum: 1 }]) {
-      checkPlugin("scheduler", { ...minRtt(), ...more });
+    for (const lookAhead of [0, 20_000, Infinity, undefined]) {
+      checkPlugin("scheduler", { ...minRtt(), lookAhead });
     }
+    checkPlugin("scheduler", { ...minRtt(), quantum: 1 });
     const start = "Cannot use min_rtt as a scheduler as its ";
-    assertEquals(
-      [20_000, Infinity].map((lookAhead) => message({ lookAhead })),
-      [20_000, Infinity].map((bytes) =>
-        `${start}'lookAhead' of ${bytes} is not carried out yet: leave it out`
-      ),
-    );
     for (const lookAhead of [NaN, -1, "9", null]) {
       const given = JSON.stringify(lookAhead).replace(/^null$/, String(lookAhead));
       assertEquals(
         message({ lookAhead }),
-        `${start}'lookAhead' must be 0 or left out: current value is ${given}`,
+        `${start}'lookAhead' must be a number from 0 on: current value is ${given}`,
       );
     }
     for (const quantum of [0, -1, 0.5, NaN]) {

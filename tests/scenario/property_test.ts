@@ -5,11 +5,15 @@ import { describe, it } from "@std/testing/bdd";
 import fc from "npm:fast-check@4.10.2";
 import { lia, reno } from "../../cc/mod.ts";
 import { seededRandom } from "../../core/host/random.ts";
-import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
+import type { SchedulerPlugin } from "../../core/plugin.ts";
+import { minRtt, redundant, roundRobin, timeDistance } from "../../sched/mod.ts";
 import { disorder } from "../support/middlebox.ts";
 import { type End, type PathShape, Topology } from "../support/topology.ts";
 
 const NOTHING = { connections: 0, tokens: 0, flows: 0, timers: 0, handles: 0, pages: 0 };
+
+/** Some data bound ahead: between pull and push. */
+const hybrid = (): SchedulerPlugin => timeDistance({ lookAhead: 3 });
 
 const path = fc.record({
   rate: fc.constantFrom("2 Mbit/s", "10 Mbit/s", "100 Mbit/s"),
@@ -27,7 +31,7 @@ const scenario = fc.record({
   read: fc.constantFrom(1000, 3001, 65536),
   pause: fc.constantFrom(undefined, 0.002),
   buffer: fc.constantFrom(20000, 100000, 8388608),
-  scheduler: fc.constantFrom(minRtt, roundRobin, redundant),
+  scheduler: fc.constantFrom(minRtt, roundRobin, redundant, timeDistance, hybrid),
   congestion: fc.constantFrom(lia, reno),
   checksum: fc.boolean(),
   shortDss: fc.boolean(),
@@ -114,7 +118,10 @@ function disturb(t: Topology, s: Scenario, { client, server }: ReturnType<typeof
   };
   const swap = (end: End | undefined): void => {
     if (end === undefined || end.socket.closed) return;
-    end.socket.setScheduler(t.now, [minRtt, redundant, roundRobin][random.u32() % 3]!());
+    end.socket.setScheduler(
+      t.now,
+      [minRtt, redundant, roundRobin, timeDistance, hybrid][random.u32() % 5]!(),
+    );
   };
   const act = (): void => {
     // The address of a connection that is not agreed upon yet is its life.

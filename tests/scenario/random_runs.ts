@@ -9,7 +9,7 @@ import { lia, reno } from "../../cc/mod.ts";
 import { type RandomStream, seededRandom } from "../../core/host/random.ts";
 import type { SchedulerPlugin } from "../../core/plugin.ts";
 import { fullMesh, nDiffPorts, passive } from "../../pm/mod.ts";
-import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
+import { minRtt, redundant, roundRobin, timeDistance } from "../../sched/mod.ts";
 import { host_usage } from "../../wasm/mod.ts";
 import { USAGE_BYTES } from "../../wasm/layout.ts";
 import { disorder } from "../support/middlebox.ts";
@@ -20,6 +20,7 @@ import { endOf, reordering, setBackup } from "./traces_parts.ts";
 const SCHEDULERS: Readonly<Record<string, () => SchedulerPlugin>> = {
   minRtt,
   roundRobin,
+  timeDistance,
   redundant,
 };
 const CONTROLS = { lia, reno } as const;

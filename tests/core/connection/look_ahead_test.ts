@@ -1,0 +1,264 @@
+/** Schedulers that bind data ahead: hybrid (draft SQ-8) and push (draft A.5, ALT-5). */
+
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import type { SchedulerPlugin } from "../../../core/plugin.ts";
+import { minRtt, timeDistance } from "../../../sched/mod.ts";
+import { Dialogue } from "../../support/dialogue.ts";
+import { joined } from "../../support/joins.ts";
+import type { Got } from "../../support/scripted_peer.ts";
+
+const MSS = 1424;
+/** Initial window of RFC 6928. */
+const WINDOW = 10 * MSS;
+
+/** Five segments for each path in turn, as far ahead as `lookAhead` allows. */
+function inTurn(lookAhead: number, asked: { times: number } = { times: 0 }): SchedulerPlugin {
+  return {
+    kind: "scheduler",
+    name: "in_turn",
+    quantum: 5 * MSS,
+    lookAhead,
+    create: ({ subflows }) => {
+      let turn = 0;
+      return {
+        pick() {
+          asked.times++;
+          return subflows[turn++ % subflows.length] ?? null;
+        },
+      };
+    },
+  };
+}
+
+const bytes = (segments: readonly Got[]): number =>
+  segments.reduce((sum, { seq, end }) => sum + end - seq, 0);
+
+/** Data offsets that segments begin at. */
+const offsets = (segments: readonly Got[]): number[] =>
+  segments.filter(({ seq, end }) => end > seq).map(({ seq, options }) => {
+    const [, dsn, ssn] = options.find((each) => each.startsWith("map"))!.split(" ").map(Number);
+    return dsn! + seq - ssn!;
+  });
+
+describe("ALT-5: push (draft A.5)", () => {
+  it("asks the scheduler when the application writes, and binds all that it wrote", () => {
+    const asked = { times: 0 };
+    using d = new Dialogue({ policies: { scheduler: inTurn(Infinity, asked) } });
+    const { first, second, app } = joined(d);
+    app.write(60 * MSS);
+    assertEquals(asked.times, 12);
+    const { socket } = app;
+    assertEquals(socket.unsent, 0);
+    assertEquals(socket.sendQueue.unsent, 60 * MSS - 2 * WINDOW);
+    assertEquals(socket.unacked, 2 * WINDOW);
+    assertEquals(socket.subflows.map(({ queued }) => queued), [20 * MSS, 20 * MSS]);
+    // Its own turn by turn: what lies between them is the other's.
+    const each = (from: number): number[] =>
+      [0, 1, 2, 3, 4, 10, 11, 12, 13, 14].map((n) => 1 + (n + from) * MSS);
+    assertEquals(offsets(first.takeAll()), each(0));
+    assertEquals(offsets(second.takeAll()), each(5));
+  });
+
+  it("ready: sends the next of the subflow's own part A, and nobody is asked", () => {
+    const asked = { times: 0 };
+    using d = new Dialogue({ policies: { scheduler: inTurn(Infinity, asked) } });
+    const { first, second, app } = joined(d);
+    app.write(60 * MSS);
+    first.takeAll();
+    second.takeAll();
+    const before = asked.times;
+    second.acks();
+    assertEquals(offsets(second.takeAll())[0], 1 + 25 * MSS);
+    assertEquals(first.pending, false);
+    assertEquals(asked.times, before);
+  });
+
+  it("DATA_ACKed: drops nothing that is not acknowledged on the subflow; never sent again what was bound", () => {
+    using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
+    const { first, second, app } = joined(d);
+    app.write(40 * MSS);
+    first.takeAll();
+    second.takeAll();
+    // The peer cannot have what nobody sent: 21 × MSS were never on the wire.
+    first.sends(`. ack 1 <dack8 ${1 + 30 * MSS}>`);
+    assertEquals(d.stack.counters.get("DSSNotMatching"), 1);
+    assertEquals(app.socket.dataUna, 1);
+    first.sends(`. ack 1 <dack8 ${1 + 20 * MSS}>`);
+    assertEquals(app.socket.dataUna, 1 + 20 * MSS);
+    assertEquals(app.socket.subflows.map(({ inFlight }) => inFlight), [WINDOW, WINDOW]);
+    assertEquals(app.socket.subflows.map(({ queued }) => queued), [10 * MSS, 10 * MSS]);
+  });
+
+  it("timeout: what the subflow holds, sent or not, goes to the best other one", () => {
+    using d = new Dialogue({ policies: { scheduler: timeDistance() }, tcp: { tlp: false } });
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
+    app.write(60 * MSS);
+    const [one, other] = app.socket.subflows;
+    const held = one!.queued;
+    assert(held > 0 && other!.queued >= 0, `${held}`);
+    first.takeAll();
+    second.takeAll();
+    d.untilSent();
+    assertEquals(one!.queued, 0);
+    assert(other!.queued > 0);
+    // With the second alone everything comes to the peer.
+    for (let round = 0; round < 60 && app.socket.unacked > 0; round++) {
+      second.takeAll();
+      second.acks();
+      d.pass(50e3);
+      first.takeAll();
+    }
+    assertEquals(second.dataAcked, 1 + 60 * MSS);
+  });
+
+  it("IMP-1: a DATA_ACK on one subflow lets the other send, in the same turn", () => {
+    using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
+    const { first, second, app } = joined(d, { scale: 0, win: 10 * MSS });
+    app.write(30 * MSS);
+    // The window ends where the second turn of the first begins.
+    assertEquals(bytes(first.takeAll()), 5 * MSS);
+    assertEquals(bytes(second.takeAll()), 5 * MSS);
+    first.sends(`. ack 1 <dack8 ${1 + 10 * MSS}>`);
+    assertEquals(offsets(second.takeAll())[0], 1 + 15 * MSS);
+    assertEquals(offsets(first.takeAll())[0], 1 + 10 * MSS);
+  });
+
+  for (const reallocate of [true, false]) {
+    it(`${reallocate ? "binds anew" : "waits"} where the window ends below what a ready subflow holds`, () => {
+      // Whoever is ready, else in turn.
+      let turn = 0;
+      const scheduler: SchedulerPlugin = {
+        ...inTurn(Infinity),
+        create: ({ subflows }) => ({
+          pick: (ready) => ready[0] ?? subflows[turn++ % 2] ?? null,
+        }),
+      };
+      using d = new Dialogue({ policies: { scheduler }, experiments: { reallocate } });
+      const { first, second, app } = joined(d, { scale: 0, win: 22 * MSS });
+      app.write(60 * MSS);
+      assertEquals(bytes(first.takeAll()) + bytes(second.takeAll()), 2 * WINDOW);
+      const [one, other] = app.socket.subflows;
+      const { figures } = app.socket;
+      const [slow, quick] = one!.partA!.first < other!.partA!.first
+        ? [first, second]
+        : [second, first];
+      // What comes next waits on one that has no room; the other has, and nothing within the window.
+      quick.sends(`. ack ${quick.acked} <dack8 1>`);
+      assertEquals(slow.pending, false);
+      assertEquals(offsets(quick.takeAll()), reallocate ? [20, 21].map((n) => 1 + n * MSS) : []);
+      assertEquals(figures.reallocations, reallocate ? 1 : 0);
+      assertEquals(figures.reallocated, reallocate ? 40 * MSS : 0);
+      assertEquals(app.socket.repeated, 0);
+    });
+  }
+
+  it("a subflow that leaves gives back what was bound to it", () => {
+    using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
+    const { first, second, app } = joined(d);
+    app.write(60 * MSS);
+    first.takeAll();
+    second.takeAll();
+    first.sends("R. ack 1");
+    for (let round = 0; round < 80 && second.dataAcked < 1 + 60 * MSS; round++) {
+      second.takeAll();
+      second.acks();
+      d.pass(20e3);
+    }
+    assertEquals(second.dataAcked, 1 + 60 * MSS);
+    assertEquals(app.socket.sendQueue.unsent, 0);
+  });
+
+  it("is left by a live swap: what is bound and unsent is bound anew, as new data", () => {
+    using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
+    const { first, second, app } = joined(d);
+    app.write(60 * MSS);
+    app.socket.setScheduler(d.now, minRtt());
+    d.stack.flush(d.now);
+    assertEquals(app.socket.subflows.map(({ queued }) => queued), [0, 0]);
+    first.takeAll();
+    second.takeAll();
+    second.acks();
+    assertEquals(offsets(second.takeAll())[0], 1 + 20 * MSS);
+    assertEquals(app.socket.repeated, 0);
+  });
+
+  it("DATA_FIN follows when the last of all parts A has left", () => {
+    using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
+    const { first, second, app } = joined(d);
+    app.write(40 * MSS);
+    app.close();
+    let finished = false;
+    for (let round = 0; round < 20 && !finished; round++) {
+      for (const peer of [first, second]) {
+        for (const { flags, options } of peer.takeAll()) {
+          assert(!flags.includes("F"));
+          finished ||= options.some((option) => / fin/.test(option));
+          if (finished) assertEquals(app.socket.sendQueue.unsent, 0);
+        }
+        peer.acks();
+      }
+    }
+    assert(finished);
+    assertEquals(first.dataAcked, 1 + 40 * MSS + 1);
+  });
+});
+
+describe("SQ-8: hybrid", () => {
+  for (const segments of [1, 2, 4]) {
+    it(`binds ${segments} segments beyond the window, and no more`, () => {
+      using d = new Dialogue({ policies: { scheduler: timeDistance({ lookAhead: segments }) } });
+      const { app } = joined(d);
+      app.write(100 * MSS);
+      const { socket } = app;
+      for (const { queued, inFlight } of socket.subflows) {
+        assertEquals(inFlight, WINDOW);
+        assertEquals(Math.floor(queued / MSS), segments);
+      }
+      assertEquals(socket.unsent, 100 * MSS - 2 * WINDOW - 2 * segments * MSS);
+    });
+  }
+
+  it("refills the queue of the subflow that sent from it", () => {
+    using d = new Dialogue({ policies: { scheduler: timeDistance({ lookAhead: 2 }) } });
+    const { first, second, app } = joined(d);
+    app.write(100 * MSS);
+    first.takeAll();
+    second.takeAll();
+    second.acks();
+    assertEquals(first.pending, false);
+    assert(second.pending);
+    assertEquals(app.socket.subflows.map(({ queued }) => Math.floor(queued / MSS)), [2, 2]);
+  });
+});
+
+describe("SCH-4: one answer binds at most `quantum` bytes", () => {
+  for (const lookAhead of [0, Infinity]) {
+    for (const segments of [1, 2, 4, 8]) {
+      it(`${segments} segments, ${lookAhead === 0 ? "pull" : "push"}`, () => {
+        let last = 0;
+        const scheduler: SchedulerPlugin = {
+          kind: "scheduler",
+          name: "in_turn",
+          quantum: segments * MSS,
+          lookAhead,
+          create: () => ({
+            pick(ready) {
+              const next = ready.find(({ path }) => path !== last) ?? ready[0] ?? null;
+              last = next?.path ?? last;
+              return next;
+            },
+          }),
+        };
+        using d = new Dialogue({ policies: { scheduler } });
+        const { first, app } = joined(d, { rtt: 1e3 });
+        app.write(20 * MSS);
+        const numbers = offsets(first.takeAll()).map((offset) => (offset - 1) / MSS);
+        for (let i = 0; i < Math.min(8, numbers.length); i++) {
+          const turn = Math.floor(i / segments);
+          assertEquals(numbers[i], 2 * turn * segments + i % segments);
+        }
+      });
+    }
+  }
+});
