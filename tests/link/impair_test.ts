@@ -14,7 +14,9 @@ import { Clock, type Timer } from "../../core/link/clock.ts";
 import { delay } from "../../core/link/sim/elements/delay.ts";
 import { loss } from "../../core/link/sim/elements/loss.ts";
 import type { PacketIn, PacketOut } from "../../core/wire/packet.ts";
+import { acknowledgeAndDrop } from "../../mod.ts";
 import { packet_alloc, packet_free, u8 } from "../../wasm/mod.ts";
+import { packetOf, readPacket } from "../support/boxed.ts";
 import { bytesOf, cutPacket } from "../support/packets.ts";
 import { checksumsAreGood, ipPacket } from "../support/sim.ts";
 
@@ -218,6 +220,22 @@ describe("impair()", () => {
       "'receive' must be a list of elements",
     );
     assertStringIncludes(refused({ send: ["20 ms"] }), "'send' must be a list of elements");
+  });
+
+  it("has what a middlebox answers come in in an event of its own, with the link's checksums", () => {
+    for (const way of ["full", "none"] as const) {
+      const host = new FakeHost();
+      const device = new Device(way);
+      const { up, down } = acknowledgeAndDrop({ every: 1, after: 0 });
+      const link = impair(device, { send: [up], receive: [down] });
+      link.attach(host);
+      const bytes = packetOf({ from: "10.0.0.2 5000", to: "10.0.0.1 80", seq: 5, payload: [1, 2] });
+      send(link, bytes);
+      assertEquals([device.sent.length, host.received.length], [0, 0]);
+      host.run();
+      assertEquals(host.received.map((each) => readPacket(each.bytes).ack), [7]);
+      assert(checksumsAreGood(host.received[0]!.bytes));
+    }
   });
 
   it("keeps packets while the device is full", () => {

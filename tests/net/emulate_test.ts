@@ -7,6 +7,7 @@ import {
   filter,
   minRtt,
   type MptcpConn,
+  renumber,
 } from "../../mod.ts";
 import { digest, pattern, readAll } from "../support/streams.ts";
 
@@ -221,6 +222,23 @@ describe("emulate()", () => {
     assertEquals(net.path("only").down.dropped.filter, 1);
   });
 
+  it("puts middleboxes into the direction that each side is for", async () => {
+    const box = renumber({ up: 1, down: 2 });
+    await using net = emulate({
+      paths: {
+        only: {
+          rate: "10 Mbit/s",
+          delay: "10 ms",
+          up: [filter((_, index) => index !== 9), box.up],
+          down: [box.down],
+        },
+      },
+    });
+    await exchange(net, 1e5);
+    assertEquals(net.path("only").up.dropped.filter, 1);
+    assertEquals("filter" in net.path("only").down.dropped, false);
+  });
+
   it("lets exactly the lost segment of a super-segment be sent again", async () => {
     let watched = false;
     let segments = 0;
@@ -274,6 +292,18 @@ describe("emulate()", () => {
     }
     assertThrows(wrong({ paths: { a: path }, idle: 1000 }), TypeError, "as the duration 'idle'");
     assertThrows(wrong({ paths: { a: path }, scheduler: minRtt }), TypeError, "call it");
+    assertThrows(
+      wrong({ paths: { a: { ...path, up: [renumber] } } }),
+      TypeError,
+      "'up' must be a list of elements such as [delay(\"20 ms\")]: renumber is a function, call it",
+    );
+    for (const side of ["elements", "up", "down"]) {
+      assertThrows(
+        wrong({ paths: { a: { ...path, [side]: [renumber()] } } }),
+        TypeError,
+        `'${side}' must be a list of elements such as [delay("20 ms")]: a middlebox of two sides`,
+      );
+    }
   });
 
   it("refuses wrong changes, and changes nothing then", async () => {

@@ -5,13 +5,27 @@ import { describe, it } from "@std/testing/bdd";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import {
   acknowledgeAndDrop,
+  bleachEcn,
   coalesceSegments,
+  dropSegments,
+  emulate,
+  type Middlebox,
+  nat,
+  queue,
+  rate,
   renumber,
+  reorderOptions,
+  repeatSegments,
+  rewriteMss,
   rewritePayload,
+  rewriteWindowScale,
   type SegmentSelection,
   splitSegments,
   stripOptions,
+  synProxy,
+  tcpProxy,
 } from "../../mod.ts";
+import { pattern, readAll } from "../support/streams.ts";
 import { type End, Topology, type TopologyOptions } from "../support/topology.ts";
 
 /*
@@ -141,6 +155,120 @@ describe("a middlebox that changes data", () => {
     t.complete(pair, 10);
     assert(t.server.counters.get("DataCsumErr") > 0);
   });
+});
+
+describe("MPTCP over IPv6, super-segments that the path cuts, and a middlebox that", () => {
+  const plain = [true, true];
+  const mptcp = [false, false];
+  const cases: [string, boolean[], readonly ElementFactory[] | Middlebox][] = [
+    ["strips options from SYNs", plain, [stripOptions({ on: "syn" })]],
+    ["removes options", plain, [stripOptions({ options: "all", by: "removal" })]],
+    ["drops SYNs with MPTCP", plain, [dropSegments({ on: "syn" })]],
+    ["reorders options", mptcp, [reorderOptions()]],
+    ["rewrites the MSS", mptcp, [rewriteMss(1000)]],
+    ["removes the window scale", mptcp, [rewriteWindowScale(null)]],
+    ["bleaches ECN", mptcp, [bleachEcn({ tcp: true })]],
+    ["splits segments", mptcp, [splitSegments()]],
+    ["repeats segments", mptcp, [repeatSegments({ later: "100 ms" })]],
+    ["renumbers", mptcp, renumber({ down: 5 })],
+    ["translates addresses", mptcp, nat({ address: "fd00:0:0:1::99" })],
+    ["proxies TCP", plain, tcpProxy()],
+    ["proxies SYNs", plain, synProxy()],
+  ];
+  for (const [what, fallback, box] of cases) {
+    it(what, async () => {
+      await using net = emulate({
+        family: 6,
+        links: { maxSegments: 20 },
+        paths: {
+          wifi: {
+            rate: "50 Mbit/s",
+            delay: "5 ms",
+            ...("up" in box ? { up: [box.up], down: [box.down] } : { elements: box }),
+          },
+        },
+        tcp: { ecn: "request" },
+      });
+      const listener = net.server.listen({ port: 80 });
+      const [conn, peer] = await Promise.all([
+        net.client.connect({ hostname: "server", port: 80 }),
+        listener.accept(),
+        net.sleep("5 s"),
+      ]);
+      const bytes = pattern(200_000, 1);
+      const [got, back] = await Promise.all([
+        readAll(peer),
+        readAll(conn),
+        conn.write(bytes).then(() => conn.closeWrite()),
+        peer.write(bytes).then(() => peer.closeWrite()),
+      ]);
+      assertEquals([got, back], [bytes, bytes]);
+      assertEquals([conn, peer].map((each) => (each.info().mptcp.flags & 1) === 1), fallback);
+    });
+  }
+});
+
+describe("a translator that forgets (RFC 8684 §3.3.3, §3.3.6)", () => {
+  const SILENCE = 60;
+  const through = (unknown: "translate" | "drop" | "reset", lte: boolean): Topology => {
+    const { up, down } = nat({ timeout: "30 s", transitory: "30 s", unknown });
+    return new Topology({
+      paths: {
+        wifi: { rate: "20 Mbit/s", delay: "10 ms", up: [up], down: [down] },
+        ...(lte ? { lte: { rate: "12 Mbit/s", delay: "30 ms" } } : {}),
+      },
+      links: { checksums: true },
+    });
+  };
+  /** Sends a little, is silent for longer than the box remembers, and goes on. */
+  const talk = (t: Topology) => t.connect({ bytes: 20_000, writes: () => 10_000, pace: SILENCE });
+
+  for (const unknown of ["translate", "drop", "reset"] as const) {
+    it(`${unknown}: another path carries what follows`, () => {
+      using t = through(unknown, true);
+      t.complete(talk(t), SILENCE + 20);
+      assertEquals(t.client.counters.get("FallbackFailed"), 0);
+    });
+  }
+
+  for (const unknown of ["translate", "reset"] as const) {
+    it(`${unknown}: on the only path a RST has a new subflow take the place of the old one`, () => {
+      using t = through(unknown, false);
+      const pair = talk(t);
+      t.complete(pair, SILENCE + 20);
+      assertEquals([pair.client.socket.fallback, pair.client.socket.subflowsTotal], [false, 2]);
+    });
+  }
+
+  it("drop: on the only path nothing tells, and the user timeout ends it", () => {
+    using t = through("drop", false);
+    const pair = talk(t);
+    t.runUntil(() => (pair.client.code ?? null) !== null, SILENCE + 301);
+    assertEquals(pair.client.code, "TimedOut");
+  });
+});
+
+describe("a router that bleaches ECN behind one that marks", () => {
+  for (const bleached of [false, true]) {
+    it(bleached ? "hides the marks: the queue fills, and nobody slows down" : "is told of", () => {
+      const marking = [queue({ packets: 200, mark: 20 }), rate("20 Mbit/s")];
+      using t = new Topology({
+        paths: {
+          wifi: {
+            rate: "200 Mbit/s",
+            delay: "10 ms",
+            queue: 1000,
+            up: bleached ? [...marking, bleachEcn()] : marking,
+          },
+        },
+        tcp: { ecn: "request" },
+      });
+      const pair = t.connect({ bytes: 2e6 });
+      t.complete(pair, 20);
+      assertEquals(pair.client.socket.fallback, false);
+      assertEquals(t.client.counters.get("TCPDeliveredCE") > 0, !bleached);
+    });
+  }
 });
 
 describe("a proxy that acknowledges and drops, and many windows of data (RFC 8684 §3.3.6, §3.6)", () => {
