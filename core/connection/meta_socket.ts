@@ -151,6 +151,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #alone = true;
   /** A join was established. */
   #joinedOnce = false;
+  /** It is among those that MPCurrEstab counts: established with MPTCP, and not ended by us. */
+  #current = false;
   /** What spoilt the last established subflow, while others are only on their way. */
   #blame: EndReason | null = null;
 
@@ -625,7 +627,14 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#firstIsAll = this.#first !== null;
     if (this.#firstIsAll) return;
     this.sendQueue.end(this.receiveQueue.reached);
+    this.#setCurrent(false);
     this.dirty();
+  }
+
+  #setCurrent(current: boolean): void {
+    if (current === this.#current) return;
+    this.#current = current;
+    this.host.count("MPCurrEstab", current ? 1 : -1);
   }
 
   #close(now: Micros): void {
@@ -894,6 +903,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.#life.kind === "opening") {
       this.#life = ALIVE;
       this.#tell |= TELL_ESTABLISHED;
+      this.#setCurrent(!this.fallback);
       if (this.role === "server") {
         this.host.opened(this);
         // The third ACK has told the client's key. A client cannot know yet whether its own has arrived: an option before it would look like a fallback.
@@ -1242,6 +1252,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #finish(code: NetworkCode | null, reason: EndReason | null): void {
     if (this.over) return;
     this.#life = { kind: "over", code, reason };
+    this.#setCurrent(false);
     this.host.probe?.connectionClosed(this.host.now, this.id, code, reason);
     this.#tell |= TELL_CLOSED | TELL_READABLE;
     this.deadlines.clearAll();

@@ -55,6 +55,8 @@ export class PathTransportOf implements PathTransport {
   #doubtful: readonly number[] = [];
   /** The last ADD_ADDR found nothing that could carry it. */
   #full = false;
+  /** The same of a REMOVE_ADDR. */
+  #removalWaits = false;
   /** Local addresses and remote ends that a subflow with the local port of the first went between; made for the first join of ours. */
   #pairs: Set<string> | null = null;
 
@@ -501,7 +503,12 @@ export class PathTransportOf implements PathTransport {
   sendRemoveAddr(ids: readonly number[]): boolean {
     if (this.#meta.fallback) return false;
     const carrier = this.#carrier((subflow) => !ids.includes(subflow.localId));
-    if (carrier === null || !carrier.say(tx.begin().removeAddr(ids), this.now)) return false;
+    if (carrier === null || !carrier.say(tx.begin().removeAddr(ids), this.now)) {
+      if (!this.#removalWaits) this.#meta.host.count("RmAddrTxDrop");
+      this.#removalWaits = true;
+      return false;
+    }
+    this.#removalWaits = false;
     this.#meta.host.count("RmAddrTx", ids.length);
     if (ids.includes(carrier.localId)) this.#doubtful = [...this.#doubtful, ...ids];
     return true;

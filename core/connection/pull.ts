@@ -341,6 +341,7 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   if (first || infinite) length = Math.min(length, subflow.mss);
   // A link that is full leaves its subflows without room: the others are asked for.
   if (!subflow.chunk(offset, length, first, now, probe > 0, infinite)) return true;
+  if (subflow.sender.overreached && !meta.fallback) meta.host.count("SndWndShared");
   if (infinite) {
     meta.oweInfinite(false);
     meta.host.count("InfiniteMapTx");

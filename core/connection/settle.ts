@@ -2,11 +2,14 @@
 
 import {
   SEGMENT_ADVANCED,
+  SEGMENT_BEYOND,
   SEGMENT_CHECKSUM,
   SEGMENT_DATA,
   SEGMENT_DATA_DUPLICATE,
   SEGMENT_MEMORY,
+  SEGMENT_MERGED,
   SEGMENT_STAGED,
+  SEGMENT_TAIL,
   TCP_FIN,
   TCP_RST,
 } from "../../wasm/layout.ts";
@@ -62,7 +65,7 @@ import {
   probeBesideFin,
 } from "./fallback.ts";
 import { fastOpenUnanswered } from "./fast_open.ts";
-import type { EndReason, NetworkCode } from "./host.ts";
+import type { ConnectionHost, EndReason, NetworkCode } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { checksumFailed, failTimeout, judgeLoss } from "./mp_fail.ts";
 import { closesFast, handleOptions } from "./options.ts";
@@ -204,12 +207,20 @@ function takePayload(meta: MetaSocket, subflow: Subflow, now: Micros): number {
     return bits;
   }
   // In order on the subflow, above a hole in the data.
-  if ((bits & OUT_OF_ORDER_BITS) === SEGMENT_ADVANCED) host.count("OFOQueue");
+  if ((bits & OUT_OF_ORDER_BITS) === SEGMENT_ADVANCED) countOutOfOrder(host, bits);
   if (bits & SEGMENT_DATA) meta.afterReceive(subflow, now);
   if (subflow.receiver.nxt > subflow.trust.mapped && !meta.fallback && meta.damage === null) {
     auditMappings(meta, subflow, now);
   }
   return bits;
+}
+
+/** Data were placed above a hole, behind all that waits there, beside something that does, or apart; or were dropped, as they lie beyond the window. */
+function countOutOfOrder(host: ConnectionHost, bits: number): void {
+  if (bits & SEGMENT_BEYOND) host.count("NoDSSInWindow");
+  else host.count("OFOQueue");
+  if (bits & SEGMENT_TAIL) host.count("OFOQueueTail");
+  if (bits & SEGMENT_MERGED) host.count("OFOMerge");
 }
 
 /** The peer's FIN on a subflow: the end of the data on plain TCP, the end of this subflow otherwise. */

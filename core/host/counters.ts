@@ -4,7 +4,7 @@
 export class Counters {
   readonly #values = new Map<string, number>();
 
-  /** Adds `by` to a counter. */
+  /** Adds `by` to a counter; less than 0 where one counts what there is. */
   count(name: string, by = 1): void {
     this.#values.set(name, (this.#values.get(name) ?? 0) + by);
   }
@@ -16,7 +16,9 @@ export class Counters {
 
   /** All that are not 0, by name. */
   all(): Record<string, number> {
-    return Object.fromEntries([...this.#values].sort(([a], [b]) => a < b ? -1 : 1));
+    return Object.fromEntries(
+      [...this.#values].filter(([, value]) => value !== 0).sort(([a], [b]) => a < b ? -1 : 1),
+    );
   }
 }
 

@@ -239,6 +239,12 @@ export class Sender {
     return room > 0 ? room : 0;
   }
 
+  /** More is in flight than the peer has said on this subflow that it takes: the shared window allows it, of which others have told since. */
+  get overreached(): boolean {
+    const { board } = this;
+    return board.nxt - board.una > this.window.size;
+  }
+
   /** The window leaves less than a segment, in bytes or in packets: as many as it is in segments show as well that it was needed (Linux tcp_is_cwnd_limited). */
   get full(): boolean {
     const { board, limit } = this;

@@ -195,8 +195,10 @@ export class Receiver {
 
   #deliver(offset: number, bytes: Uint8Array, limit: number): number {
     const kept = Math.min(Math.max(limit - offset, 0), bytes.length);
+    const above = this.stream.above(offset, offset + kept);
     const fresh = kept === 0 ? 0 : this.stream.place(offset, bytes.subarray(0, kept));
-    return (kept < bytes.length ? SEGMENT_BEYOND : 0) | (fresh < kept ? SEGMENT_DATA_DUPLICATE : 0);
+    return above | (kept < bytes.length ? SEGMENT_BEYOND : 0) |
+      (fresh < kept ? SEGMENT_DATA_DUPLICATE : 0);
   }
 
   /** Moves staged bytes to the stream. */

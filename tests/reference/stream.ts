@@ -1,5 +1,6 @@
 /** A byte stream that keeps arrays of bytes by offset. */
 
+import { SEGMENT_MERGED, SEGMENT_TAIL } from "../../wasm/layout.ts";
 import { Ranges } from "./ranges.ts";
 
 /** Most ranges above the first hole. */
@@ -80,6 +81,14 @@ export class Stream {
   needsRange(start: number, end: number): boolean {
     start = Math.max(start, this.next);
     return start < end && start > this.next && !this.bytes.held.touches(start, end);
+  }
+
+  /** How [start, end), above a hole, lies to what is held there: SEGMENT_TAIL, SEGMENT_MERGED. */
+  above(start: number, end: number): number {
+    const held = this.bytes.held.inside(this.next, Infinity);
+    if (start >= end || start <= this.next || held.length === 0) return 0;
+    const merged = held.some((range) => range.start <= end && range.end >= start);
+    return (start >= this.top ? SEGMENT_TAIL : 0) | (merged ? SEGMENT_MERGED : 0);
   }
 
   /** Stores what is not there; -1, and nothing changed, with too many ranges. */

@@ -21,8 +21,10 @@ import {
   SEGMENT_FILLED,
   SEGMENT_GAP,
   SEGMENT_MEMORY,
+  SEGMENT_MERGED,
   SEGMENT_PRUNED,
   SEGMENT_STAGED,
+  SEGMENT_TAIL,
   TX_SACK,
   USAGE_BYTES,
   USAGE_PAGES,
@@ -249,7 +251,7 @@ describe("a subflow's receiver", () => {
   it("drops the farthest range for one too many that is nearer, and refuses it when it is the farthest", () => {
     receiver_map(receiver, 1, 1, 1e6, NONE, NO_LIMIT);
     for (let i = 0; i < MOST_RANGES; i++) {
-      assertEquals(segment(9 + 2 * i, text("x")), SEGMENT_GAP);
+      assertEquals(segment(9 + 2 * i, text("x")), SEGMENT_GAP | (i === 0 ? 0 : SEGMENT_TAIL));
     }
     const top = record(RECEIVER_TOP);
     const before = host_usage(host, USAGE_BYTES);
@@ -257,8 +259,8 @@ describe("a subflow's receiver", () => {
     assertEquals([record(RECEIVER_RANGES), record(RECEIVER_TOP)], [MOST_RANGES, top]);
     assertEquals(host_usage(host, USAGE_BYTES), before);
     // What joins ranges is welcome.
-    assertEquals(segment(10, text("z")), SEGMENT_GAP | SEGMENT_FILLED);
-    assertEquals(segment(500_000, text("y")), SEGMENT_GAP);
+    assertEquals(segment(10, text("z")), SEGMENT_GAP | SEGMENT_FILLED | SEGMENT_MERGED);
+    assertEquals(segment(500_000, text("y")), SEGMENT_GAP | SEGMENT_TAIL);
     // A nearer one makes the end of it go, a page at a time; plain TCP has it sent again (RFC 2018 §8).
     assertEquals(segment(4, text("w")), SEGMENT_GAP | SEGMENT_FILLED | SEGMENT_PRUNED);
     assertEquals(record(RECEIVER_TOP), top);

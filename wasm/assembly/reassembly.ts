@@ -43,6 +43,7 @@ import {
   stageTrim,
 } from "./receiver";
 import {
+  aboveHole,
   prunedFrom,
   Stream,
   streamOf,
@@ -80,7 +81,10 @@ function placeData(stream: Stream, offset: f64, from: usize, length: i32, limit:
   const end = min(offset + <f64> length, limit);
   const kept = <i32> max(end - offset, 0);
   if (kept < length) report |= SEGMENT_BEYOND;
-  if (kept > 0 && streamPlace(stream, offset, from, kept) < kept) report |= SEGMENT_DATA_DUPLICATE;
+  if (kept <= 0) return;
+  const apart = offset > stream.next;
+  if (streamPlace(stream, offset, from, kept) < kept) report |= SEGMENT_DATA_DUPLICATE;
+  if (apart) report |= aboveHole;
 }
 
 /** Moves staged bytes, all of [start, end), to the stream. */
@@ -481,6 +485,7 @@ function takeSegment(
         if (placed < 0) return SEGMENT_MEMORY;
         if (placed < length) report = SEGMENT_DATA_DUPLICATE;
         if (stream.next != dataNext) report |= SEGMENT_DATA;
+        else if (offset > dataNext) report |= aboveHole;
         if (seq < receiver.top) report |= SEGMENT_FILLED;
         mapping.missing -= <f64> length;
         if (mapping.missing <= 0) {

@@ -1,7 +1,7 @@
 // A paged byte stream. The receive side places bytes anywhere and the reader consumes them in order; the send side appends, sends any part again
 // while it is pinned, and releases what was acknowledged.
 
-import { OUT_0, PAGE } from "../layout";
+import { OUT_0, PAGE, SEGMENT_MERGED, SEGMENT_TAIL } from "../layout";
 import { allocateBytes, freeBlock } from "./memory";
 import { Account, charge, handleFree, handleNew, Host, hostOf, KIND_STREAM, resolve } from "./host";
 import {
@@ -204,6 +204,9 @@ function copyIn(stream: Stream, offset: f64, from: usize, length: i32): void {
   }
 }
 
+/** How what `streamPlace` has placed above a hole, last of all, lies to what was held there: SEGMENT_TAIL, SEGMENT_MERGED. */
+export let aboveHole: i32 = 0;
+
 /** Stores what is not held of [offset, offset + length). Returns how many bytes were new; -1, and nothing changed, without memory. */
 export function streamPlace(stream: Stream, offset: f64, from: usize, length: i32): i32 {
   const end = offset + <f64> length;
@@ -254,7 +257,12 @@ export function streamPlace(stream: Stream, offset: f64, from: usize, length: i3
   if (start == next) {
     stream.next = rangesAbsorb(ranges, end);
     rangesRest(ranges, stream.account);
-  } else rangesAdd(ranges, start, end, 0);
+  } else {
+    const before = ranges.count;
+    rangesAdd(ranges, start, end, 0);
+    aboveHole = (before > 0 && start >= stream.top ? SEGMENT_TAIL : 0) |
+      (ranges.count <= before ? SEGMENT_MERGED : 0);
+  }
   stream.top = max(stream.top, end);
   return fresh;
 }
