@@ -164,7 +164,8 @@ class Seeded implements ElementContext {
   }
 }
 
-function seeded(element: ElementFactory, random: () => number): ElementFactory {
+/** `element` with random numbers of our own. */
+export function seeded(element: ElementFactory, random: () => number): ElementFactory {
   return {
     name: element.name,
     create: (context, output) => element.create(new Seeded(context, random), output),
