@@ -1,7 +1,7 @@
 /**
  * What becomes of a connection behind every kind of middlebox, on every place, for every sender. `deno run -A tests/scenario/middlebox_matrix.ts`
  * prints the table, what is expected of each class of cells with the sentence of RFC 8684 that says so, and exits with 1 when a cell differs;
- * `--bytes N` makes the transfers larger, a word shows the rows alone whose name holds it.
+ * `--bytes N` makes the transfers larger, a word shows the rows alone whose name holds it. `--outcomes` prints the table of docs/middleboxes.md.
  *
  *     client ── wifi ─┬─ router ── server
  *            ── lte ──┘                          the box on wifi: "first", on lte: "joined", on wifi without lte: "only"
@@ -654,6 +654,24 @@ export function* cells(words: readonly string[] = [], every = false): Generator<
   }
 }
 
+/** What becomes of connections behind each box, as the rules say, in each place: the table of docs/middleboxes.md. */
+export function outcomes(): string[][] {
+  const rows = Map.groupBy(cells(), ({ box }) => box);
+  return [...rows].map(([box, of]) => [
+    box,
+    KINDS[box]!.element ?? "",
+    ...(["only", "first", "joined"] as const).map((place) => {
+      const here = of.filter((cell) => cell.place === place);
+      const by = Map.groupBy(here, (cell) => String(ruleOf(cell).outcome));
+      const senders = (some: readonly Cell[]): string =>
+        [...new Set(some.map(({ sender }) => sender))].join(", ");
+      return [...by].map(([outcome, some]) =>
+        by.size === 1 ? outcome : `${outcome} (${senders(some)})`
+      ).join("; ");
+    }),
+  ]);
+}
+
 /** The table: a line for each box and place, a column for each sender, DSS checksums off and on. */
 export function print(results: readonly Result[]): string {
   const lines = [
@@ -670,7 +688,12 @@ export function print(results: readonly Result[]): string {
 }
 
 if (import.meta.main) {
-  const args = parseArgs(Deno.args, { string: ["bytes"] });
+  const args = parseArgs(Deno.args, { string: ["bytes"], boolean: ["outcomes"] });
+  if (args.outcomes) {
+    const lines = outcomes().map((row) => `| ${row.join(" | ")} |\n`);
+    await Deno.stdout.write(new TextEncoder().encode(lines.join("")));
+    Deno.exit();
+  }
   const matrix = new Matrix(Number(args.bytes ?? BYTES));
   const results = [...cells(args._.map(String))].map((cell) => matrix.run(cell));
   const rules = RULES.map(({ because, box, places = PLACES, senders = SENDERS, outcome }) =>
