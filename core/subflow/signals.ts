@@ -9,6 +9,7 @@ import type { Micros } from "../plugin.ts";
 /**
  * RFC 8684 §3.4.1: "an MPTCP implementation SHOULD NOT send more than two duplicate ACKs in a row for signaling purposes"
  * RFC 8684 §3: "SHOULD NOT send more than two duplicate ACKs in a row for the purposes of sending MPTCP options alone"
+ * RFC 8684 §4: "MPTCP SHOULD NOT send more than two duplicate ACKs containing (non-DSS) MPTCP signals in a row"
  */
 const MOST_IN_A_ROW = 2;
 

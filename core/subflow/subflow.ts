@@ -1163,8 +1163,11 @@ export class Subflow implements SubflowView {
   }
 
   /**
-   * RFC 8684 §3.3.6: "The sender will declare the subflow failed after a predefined upper bound on retransmissions is reached", "A RST for this purpose SHOULD
-   * be accompanied by an "Unacceptable performance" MP_TCPRST option". The path may be tried again.
+   * Nobody answers any more. The path may be tried again.
+   *
+   * RFC 8684 §3.3.6: "The sender will declare the subflow failed after a predefined upper bound on retransmissions is reached"
+   * RFC 8684 §3.3.6: "this MAY lead to a host resetting the subflow with a RST"
+   * RFC 8684 §3.3.6: "A RST for this purpose SHOULD be accompanied by an 'Unacceptable performance' MP_TCPRST option"
    */
   #fail(now: Micros): Outcome {
     if (this.#level.mappingFlags !== 0) this.#sayReset(RST_PERFORMANCE, now, true);

@@ -117,6 +117,7 @@ for (const family of [4, 6] as const) {
     });
 
     // RFC 8684 §3.4.1: "an MPTCP implementation SHOULD NOT send more than two duplicate ACKs in a row for signaling purposes"
+    // RFC 8684 §4: "MPTCP SHOULD NOT send more than two duplicate ACKs containing (non-DSS) MPTCP signals in a row"
     it("RFC 8684 §3.4.1: echoes of many announcements, our own, MP_PRIO and REMOVE_ADDR together never leave three in a row", () => {
       using d = new Dialogue({ family });
       const { peer, app } = d.opened();

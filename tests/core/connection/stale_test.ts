@@ -117,7 +117,8 @@ describe("a subflow is not stale", () => {
 
 describe("a subflow that never answers", () => {
   for (const checksum of [false, true]) {
-    // RFC 8684 §3.3.6: "A RST for this purpose SHOULD be accompanied by an "Unacceptable performance" MP_TCPRST option"
+    // RFC 8684 §3.3.6: "this MAY lead to a host resetting the subflow with a RST"
+    // RFC 8684 §3.3.6: "A RST for this purpose SHOULD be accompanied by an 'Unacceptable performance' MP_TCPRST option"
     it(`RFC 8684 §3.3.6: is reset after 15 timeouts with reason 5, to be tried again (checksum ${checksum})`, () => {
       using d = new Dialogue({ tcp, experiments: { checksum } });
       const { first, app } = silenced(d);

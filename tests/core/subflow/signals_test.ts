@@ -6,6 +6,7 @@ const TIMEOUT = 200e3;
 
 describe("ACKs that leave only to carry an option", () => {
   // RFC 8684 §3: "SHOULD NOT send more than two duplicate ACKs in a row for the purposes of sending MPTCP options alone"
+  // RFC 8684 §4: "MPTCP SHOULD NOT send more than two duplicate ACKs containing (non-DSS) MPTCP signals in a row"
   it("are two in a row; the third waits for a timeout", () => {
     const signals = new Signals();
     for (const now of [0, 10]) {
