@@ -55,6 +55,7 @@ export async function* ask(
   path: string,
   command: string,
   signal?: AbortSignal,
+  words: readonly string[] = [],
 ): AsyncGenerator<unknown> {
   const conn = await Deno.connect({ transport: "unix", path });
   let open = true;
@@ -64,7 +65,7 @@ export async function* ask(
   };
   signal?.addEventListener("abort", close);
   try {
-    await conn.write(new TextEncoder().encode(`${JSON.stringify({ command })}\n`));
+    await conn.write(new TextEncoder().encode(`${JSON.stringify({ command, words })}\n`));
     const decoder = new TextDecoder();
     const buffer = new Uint8Array(65536);
     let text = "";

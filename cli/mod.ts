@@ -12,7 +12,7 @@ import { NEW } from "./new.ts";
 import { bold, explain, print, report } from "./output.ts";
 import { PUT } from "./put.ts";
 import { SERVE } from "./serve.ts";
-import { MONITOR, NSTAT, SS } from "./watch.ts";
+import { ENDPOINT, LIMITS, MONITOR, NSTAT, SS } from "./watch.ts";
 
 /** All commands, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
@@ -25,6 +25,8 @@ export const COMMANDS: readonly Command[] = [
   SS,
   NSTAT,
   MONITOR,
+  ENDPOINT,
+  LIMITS,
 ];
 
 /** What `mptcp --help` prints. */

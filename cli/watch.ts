@@ -1,6 +1,10 @@
-/** `mptcp ss`, `mptcp nstat`, `mptcp monitor`: what running hosts have open, count and do, as the kernel's tools show it of the kernel's. */
+/**
+ * `mptcp ss`, `nstat`, `monitor`, `endpoint`, `limits`: what running hosts have open, count and do, as the kernel's tools show it of the kernel's, and what
+ * their path managers have to go by.
+ */
 
 import type { ControlEvent, HostConnection } from "../mod.ts";
+import type { EndpointEntry } from "../pm/mod.ts";
 import { type Command, type Given, UsageError } from "./arguments.ts";
 import { ask, findControls, runDir } from "./control.ts";
 import { print } from "./output.ts";
@@ -23,10 +27,14 @@ const WHERE =
 that call serveControl(); their sockets are in $MPTCP_RUN_DIR, else in /run/mptcp (root) or
 $XDG_RUNTIME_DIR/mptcp.`;
 
-async function controls(args: Given): Promise<string[]> {
+/** Refuses words where a command takes none. */
+function onlyOptions(args: Given): void {
   if (args.positional.length > 0) {
     throw new UsageError(`Unexpected ${args.positional[0]}: options are all there is`);
   }
+}
+
+async function controls(args: Given): Promise<string[]> {
   const chosen = args.value("control");
   const found = chosen === undefined ? await findControls(runDir()) : [chosen];
   if (found.length > 0) return found;
@@ -38,8 +46,12 @@ async function controls(args: Given): Promise<string[]> {
 }
 
 /** The answer to a command that has one. */
-async function first(path: string, command: string): Promise<unknown> {
-  for await (const answer of ask(path, command)) {
+async function first(
+  path: string,
+  command: string,
+  words: readonly string[] = [],
+): Promise<unknown> {
+  for await (const answer of ask(path, command, undefined, words)) {
     const { ok, error } = answer as { ok?: unknown; error?: string };
     if (error !== undefined) throw new Error(error);
     return ok;
@@ -98,7 +110,8 @@ export function formatEvent(event: ControlEvent): string {
   const { saddr, daddr } = event;
   const family = (address: string): string => address.includes(":") ? "6" : "4";
   return [
-    `[${event.event.padStart(14)}] token=${event.token.toString(16).padStart(8, "0")}`,
+    `[${event.event.padStart(14)}]`,
+    ...event.token === undefined ? [] : [`token=${event.token.toString(16).padStart(8, "0")}`],
     ...event.remid === undefined ? [] : [`remid=${event.remid}`],
     ...event.locid === undefined ? [] : [`locid=${event.locid}`],
     ...saddr === undefined ? [] : [`saddr${family(saddr)}=${saddr}`],
@@ -107,11 +120,129 @@ export function formatEvent(event: ControlEvent): string {
     ...event.dport === undefined ? [] : [`dport=${event.dport}`],
     ...event.backup === undefined ? [] : [`backup=${event.backup ? 1 : 0}`],
     ...event.error === undefined ? [] : [`error=${event.error}`],
+    ...event.flags === undefined ? [] : [`flags=${event.flags.toString(16)}`],
     ...event.reset_reason === undefined ? [] : [`reset_reason=${event.reset_reason}`],
     ...event.reset_flags === undefined ? [] : [`reset_flags=0x${event.reset_flags}`],
-    ...event.server_side ? ["server_side"] : [],
   ].join(" ");
 }
+
+/** Endpoints as `ip mptcp endpoint show` prints them. */
+export function formatEndpoint(entry: EndpointEntry): string {
+  const { address, port, id, dev } = entry;
+  const flags = ["signal", "subflow", "backup", "fullmesh", "implicit", "laminar"] as const;
+  return [
+    address,
+    ...port === 0 ? [] : [`port ${port}`],
+    `id ${id}`,
+    ...flags.filter((flag) => entry[flag]),
+    ...dev === "" ? [] : [`dev ${dev}`],
+  ].join(" ");
+}
+
+/** The same for JSON, in which `ip -j mptcp endpoint show` leaves out what is not set. */
+function jsonEndpoint(entry: EndpointEntry): object {
+  return Object.fromEntries(
+    Object.entries(entry).filter(([name, value]) => name === "id" || Boolean(value)),
+  );
+}
+
+/** The hosts that words act on: what changes something acts on one. */
+async function targets(args: Given, changes: boolean): Promise<string[]> {
+  const found = await controls(args);
+  if (!changes || found.length === 1) return found;
+  throw new UsageError(
+    `Choose one of the ${found.length} running hosts: --control ${found.join(" or ")}`,
+  );
+}
+
+/** Asks hosts for `object`, and shows what they answer. */
+async function configure(
+  args: Given,
+  object: "endpoint" | "limits",
+  show: (answer: unknown) => { json: object; lines: readonly string[] } | null,
+): Promise<number> {
+  const words = args.positional;
+  const shows = words.length === 0 || words[0] === "show" || words[0] === "list";
+  const paths = await targets(args, !shows);
+  for (const control of paths) {
+    const shown = show(await first(control, object, words));
+    if (args.has("json")) print(JSON.stringify({ control, ...shown?.json }));
+    else {
+      if (shows && paths.length > 1) print(`#${control}`);
+      for (const text of shown?.lines ?? []) print(text);
+    }
+  }
+  return 0;
+}
+
+const ONE = {
+  control: { value: "PATH", help: "Control socket of the host. Default: that of the only one" },
+  json: { help: "JSON, one line a host" },
+} as const;
+
+/** `mptcp endpoint`. */
+export const ENDPOINT: Command = {
+  name: "endpoint",
+  positional: "[WORDS]",
+  summary: "endpoints of a running host, as ip mptcp endpoint",
+  text:
+    `Shows and changes the endpoints of a host whose path manager is endpoints (--pm endpoints): what
+it announces and opens paths from. Connections that there are follow at once. The words are those of
+ip mptcp endpoint:
+  add ADDRESS [dev NAME] [id ID] [port NR] [signal] [subflow] [backup] [fullmesh] [laminar]
+  delete id ID [ADDRESS]
+  change [id ID] [ADDRESS] [port NR] backup|nobackup|fullmesh|nofullmesh
+  show [id ID]
+  flush
+${WHERE}`,
+  examples: [
+    ["mptcp endpoint", "all of them"],
+    ["mptcp endpoint add 10.77.2.2 subflow backup", "one more: its id is printed"],
+    ["mptcp endpoint change id 1 nobackup", "its paths are used like the others (MP_PRIO)"],
+    ["mptcp endpoint delete id 1", "its paths end (REMOVE_ADDR)"],
+  ],
+  options: ONE,
+  run: (args) =>
+    configure(args, "endpoint", (answer) => {
+      if (answer === null) return null;
+      if (!Array.isArray(answer)) {
+        const { id } = answer as { id: number };
+        return { json: { id }, lines: [`id ${id}`] };
+      }
+      const endpoints = answer as EndpointEntry[];
+      return {
+        json: { endpoints: endpoints.map(jsonEndpoint) },
+        lines: endpoints.map(formatEndpoint),
+      };
+    }),
+};
+
+/** `mptcp limits`. */
+export const LIMITS: Command = {
+  name: "limits",
+  positional: "[WORDS]",
+  summary: "limits of a running host, as ip mptcp limits",
+  text:
+    `Shows and changes the limits of a host whose path manager is endpoints (--pm endpoints), for the
+connections that there are, too. The words are those of ip mptcp limits:
+  set [subflows NR] [add_addr_accepted NR]
+  show
+${WHERE}`,
+  examples: [
+    ["mptcp limits", "both"],
+    ["mptcp limits set subflows 4 add_addr_accepted 4", "more of both"],
+  ],
+  options: ONE,
+  run: (args) =>
+    configure(args, "limits", (answer) => {
+      const limits = answer as { add_addr_accepted: number; subflows: number };
+      const { add_addr_accepted, subflows } = limits;
+      return {
+        json: { limits },
+        lines: [`add_addr_accepted ${add_addr_accepted} subflows ${subflows}`],
+      };
+    }),
+};
 
 /** `mptcp ss`. */
 export const SS: Command = {
@@ -125,6 +256,7 @@ ${WHERE}`,
   ],
   options: OPTIONS,
   async run(args) {
+    onlyOptions(args);
     for (const path of await controls(args)) {
       const connections = await first(path, "ss") as Shown[];
       if (args.has("json")) print(JSON.stringify({ control: path, connections }));
@@ -144,6 +276,7 @@ ${WHERE}`,
   examples: [["mptcp nstat", "all that are not 0"]],
   options: OPTIONS,
   async run(args) {
+    onlyOptions(args);
     for (const path of await controls(args)) {
       const counters = await first(path, "nstat") as Record<string, number>;
       if (args.has("json")) print(JSON.stringify({ control: path, counters }));
@@ -164,8 +297,8 @@ export const MONITOR: Command = {
   summary: "what happens to connections and paths of running hosts",
   text:
     `Prints events as they happen, until Ctrl-C or the end of the hosts: connections and subflows that
-come and go, addresses that the peer announces and takes back, priorities. Of connections that were
-there before it nothing is told.
+come and go, also those that were there before it, addresses that the peer announces and takes back,
+priorities that the peer asks for, listeners.
 ${WHERE}`,
   examples: [[
     "mptcp monitor",
@@ -173,6 +306,7 @@ ${WHERE}`,
   ]],
   options: OPTIONS,
   async run(args) {
+    onlyOptions(args);
     const controller = new AbortController();
     const stop = (): void => controller.abort();
     Deno.addSignalListener("SIGINT", stop);

@@ -378,6 +378,11 @@ export interface PathManagerPlugin {
   create(context: PathContext): PathManager;
   /** Told of the listeners of a host that uses it for all its connections; the address is empty where one listens on all. */
   onListener?(change: "created" | "closed", local: Endpoint): void;
+  /**
+   * Does what `mptcp endpoint` or `mptcp limits` asks of a host that uses it for all its connections: the words behind them, as `ip mptcp` has them. What it
+   * gives is shown to who asked, as is the message of an error that it throws.
+   */
+  configure?(object: "endpoint" | "limits", words: readonly string[]): unknown;
 }
 /** Any plugin. */
 export type Plugin = SchedulerPlugin | CongestionControlPlugin | PathManagerPlugin;

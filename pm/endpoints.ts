@@ -8,6 +8,7 @@ import type {
   PathManager,
   PathManagerPlugin,
 } from "../core/plugin.ts";
+import { configure, FLAGS, readEndpoint } from "./endpoint_words.ts";
 
 /** What an endpoint is for, as the flags of `ip mptcp endpoint`. */
 export interface EndpointFlags {
@@ -90,7 +91,6 @@ export const defaults: Readonly<EndpointLimits & { add: string }> = {
 /** MPTCP_PM_ADDR_MAX: the ninth endpoint is refused, and no limit is higher. */
 const MOST = 8;
 const LAST_ID = 255;
-const FLAGS = ["signal", "subflow", "backup", "fullmesh", "laminar"] as const;
 const MEMBERS: readonly string[] = ["address", "id", "dev", "port", ...FLAGS];
 
 function show(value: unknown): string {
@@ -158,27 +158,8 @@ function checkFlags(verb: string, flags: EndpointFlags, port: number): void {
 
 /** Endpoints in the words of `ip mptcp endpoint add`. */
 function parseEndpoints(text: string): EndpointOptions[] {
-  const found: EndpointOptions[] = [];
-  for (const part of text.split(";")) {
-    const [address, ...words] = part.trim().split(/\s+/);
-    if (!address) continue;
-    const options: Record<string, string | number | boolean> = { address };
-    for (let word = words.shift(); word !== undefined; word = words.shift()) {
-      if ((FLAGS as readonly string[]).includes(word)) options[word] = true;
-      else if ((word === "dev" || word === "id" || word === "port") && words.length > 0) {
-        const value = words.shift()!;
-        options[word] = word === "dev" ? value : Number(value);
-      } else {
-        throw new TypeError(
-          `Cannot add endpoint "${part.trim()}" as '${word}' is none of ${
-            FLAGS.join(", ")
-          }, dev NAME, id NUMBER, port NUMBER`,
-        );
-      }
-    }
-    found.push(options as unknown as EndpointOptions);
-  }
-  return found;
+  const parts = text.split(";").map((part) => part.trim()).filter((part) => part !== "");
+  return parts.map((part) => readEndpoint(part.split(/\s+/)));
 }
 
 /**
@@ -239,6 +220,28 @@ export class Endpoints implements PathManagerPlugin {
     const manager = new EndpointManager(this, context, () => this.#managers.delete(manager));
     this.#managers.add(manager);
     return manager;
+  }
+
+  /**
+   * Does what `ip mptcp endpoint` or `ip mptcp limits` would with the same words: so `mptcp endpoint add 10.0.2.1 subflow` acts on a running host. Gives
+   * what is to be shown.
+   *
+   * @throws {TypeError | RangeError} the words are not known, or ask for what cannot be.
+   *
+   * @example
+   * ```ts
+   * import { endpoints } from "./mod.ts";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const eps = endpoints();
+   * eps.configure("endpoint", ["add", "10.0.2.1", "subflow", "backup"]);
+   * eps.configure("limits", ["set", "subflows", "4"]);
+   * assertEquals(eps.list()[0]?.backup, true);
+   * assertEquals(eps.limits().subflows, 4);
+   * ```
+   */
+  configure(object: "endpoint" | "limits", words: readonly string[]): unknown {
+    return configure(this, object, words);
   }
 
   /** The endpoints, in the order in which they were added. */

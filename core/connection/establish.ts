@@ -134,6 +134,9 @@ function judgeJoinSynAck(
   meta.accompanied();
   if (option.backup) meta.host.count("MPJoinSynAckBackupRx");
   subflow.setBackup("peer", option.backup);
+  if (option.backup) {
+    meta.host.probe?.priorityAsked(meta.host.now, meta.id, subflow.path, "join", true);
+  }
   const mac = joinHmac(meta.keys.own, meta.keys.peer, own.nonce, option.nonce);
   subflow.learn({ ...own, peerNonce: option.nonce, mac });
   return true;

@@ -813,6 +813,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     }
     const { address: from, port: fromPort } = local;
     probe.subflowOpened(now, id, path, join, from, fromPort, address, port, localId, remoteId);
+    if (subflow.backupByPeer) probe.priorityAsked(now, id, path, "join", true);
   }
 
   /** MPTCP is agreed. */

@@ -217,7 +217,9 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (prio !== 0) {
     host.count("MPPrioRx");
     // RFC 8684 §3.3.8: "the data sender SHOULD adhere to these requests".
-    subflow.setBackup("peer", readMpPrio(prio));
+    const backup = readMpPrio(prio);
+    subflow.setBackup("peer", backup);
+    host.probe?.priorityAsked(now, meta.id, subflow.path, "prio", backup);
     meta.priorityChanged(subflow);
   }
   if (closesFast(meta)) {

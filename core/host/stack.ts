@@ -40,7 +40,13 @@ import { deadlinesPassed, pass } from "../connection/settle.ts";
 import type { FaultReport } from "../guard/faults.ts";
 import { type Policies, PolicyGuard } from "../guard/policies.ts";
 import type { GuardedSchedulerPlugin } from "../guard/scheduler.ts";
-import type { Endpoint, HostAddress, Micros, SchedulerPlugin } from "../plugin.ts";
+import type {
+  Endpoint,
+  HostAddress,
+  Micros,
+  PathManagerPlugin,
+  SchedulerPlugin,
+} from "../plugin.ts";
 import { everyProbe, type Probe, type SafeProbe, safeProbe } from "../subflow/probe.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
 import type { PathMemory, Timed } from "../subflow/shared.ts";
@@ -443,8 +449,10 @@ export class Stack implements ConnectionHost {
     const choices = { userTimeout, tcp, mptcp };
     const listener = this.listeners.add(address, port, backlog, observer, choices, (closed) => {
       this.#guard.listener("closed", closed);
+      this.probe?.listenerChanged(this.now, "closed", closed.address, closed.port);
     });
     this.#guard.listener("created", listener);
+    this.probe?.listenerChanged(now, "created", address, port);
     return listener;
   }
 
@@ -489,6 +497,16 @@ export class Stack implements ConnectionHost {
       handles: host_usage(this.wasm, USAGE_STREAMS) + host_usage(this.wasm, USAGE_RECEIVERS),
       pages: host_usage(this.wasm, USAGE_PAGES),
     };
+  }
+
+  /** What decides of paths where a connection names nothing else. */
+  get pathManager(): PathManagerPlugin {
+    return this.#options.policies.pathManager;
+  }
+
+  /** All connections that are alive. */
+  get living(): Iterable<MetaSocket> {
+    return this.#live;
   }
 
   /** Has one more probe told of everything from now on; the result ends that. */

@@ -1,25 +1,27 @@
 /**
- * A running host looked at from outside, over a Unix socket: `mptcp ss`, `mptcp nstat` and `mptcp monitor` are its clients.
+ * A running host looked at, and changed, from outside, over a Unix socket: `mptcp ss`, `nstat`, `monitor`, `endpoint` and `limits` are its clients.
  *
  * A client sends one line of JSON, `{"command": "ss"}`, and gets one back: `{"ok": …}` or `{"error": "…"}`. To "ss" the answer is what `host.info()` gives,
- * numbers of 64 bits as strings, to "nstat" what `host.counters` is; to "monitor" an event a line until the client goes.
+ * numbers of 64 bits as strings, to "nstat" what `host.counters` is; to "monitor" an event a line until the client goes. "endpoint" and "limits" have the
+ * words of `ip mptcp` beside them, `{"command": "endpoint", "words": ["add", "10.0.2.1", "subflow"]}`: the host's path manager does what they ask.
  */
 
 import type { Micros } from "../plugin.ts";
 import type { Probe } from "../subflow/probe.ts";
 import type { Host } from "./host.ts";
+import type { WatchedSocket } from "./transport.ts";
 
 /** One event, under the names of `ip mptcp monitor`. */
 export interface ControlEvent {
-  /** CREATED, ESTABLISHED, CLOSED, ANNOUNCED, REMOVED, SF_ESTABLISHED, SF_CLOSED or SF_PRIO. */
+  /** CREATED, ESTABLISHED, CLOSED, ANNOUNCED, REMOVED, SF_ESTABLISHED, SF_CLOSED, SF_PRIO, LISTENER_CREATED or LISTENER_CLOSED. */
   readonly event: string;
-  /** Our token. */
-  readonly token: number;
+  /** Our token; a listener has none. */
+  readonly token?: number;
   /** Address id of the peer's end. */
   readonly remid?: number;
   /** Address id of ours. */
   readonly locid?: number;
-  /** Address of our end. */
+  /** Address of our end; "::" where one listens on all. */
   readonly saddr?: string;
   /** Its port. */
   readonly sport?: number;
@@ -27,12 +29,12 @@ export interface ControlEvent {
   readonly daddr?: string;
   /** Its port. */
   readonly dport?: number;
-  /** The subflow is used only when no other works. */
+  /** The peer wants the subflow to be used only when no other works. */
   readonly backup?: boolean;
-  /** The peer has opened the connection. */
-  readonly server_side?: boolean;
-  /** Why a subflow has ended: "closed", "refused", "reset", "timeout", "aborted" or "unreachable"; of a connection its code. */
-  readonly error?: string;
+  /** Of a connection, where it is not 0: 1, the peer takes no join to the address of its first subflow; 2, the peer has opened it. */
+  readonly flags?: number;
+  /** Why a subflow has ended, as Linux numbers errors: 111 refused, 104 reset, 110 timed out, 113 unreachable, 103 aborted by us. */
+  readonly error?: number;
   /** Of the MP_TCPRST that ended it. */
   readonly reset_reason?: number;
   /** The same: 1 is the T flag. */
@@ -52,29 +54,60 @@ const MOST_WAITING = 10_000;
 /** Longest request. */
 const MOST_REQUEST = 65536;
 
+/** Why a subflow has ended, as Linux numbers it. */
+const ERRORS: Readonly<Record<string, number>> = {
+  refused: 111,
+  reset: 104,
+  timeout: 110,
+  unreachable: 113,
+  aborted: 103,
+};
+
+const FLAG_DENY_JOIN_ID0 = 1;
+const FLAG_SERVER_SIDE = 2;
+
 type Ends = Pick<ControlEvent, "saddr" | "sport" | "daddr" | "dport" | "remid" | "locid">;
 
 /** What a monitor knows of one connection. */
 interface Known {
   readonly token: number;
   readonly server: boolean;
-  readonly subflows: Map<number, Ends & { backup?: boolean }>;
+  readonly subflows: Map<number, { readonly ends: Ends; backup: boolean }>;
   readonly resets: Map<number, { reason: number; transient: boolean }>;
   mptcp: boolean;
 }
 
-/** Makes events of what a probe is told. Of connections that were there before it nothing is known but what it sees: they have no events. */
+/** Makes events of what a probe is told, and of connections that were there before it what comes after. */
 class Watch implements Probe {
   readonly #tell: (event: ControlEvent) => void;
+  readonly #living: Iterable<WatchedSocket>;
   readonly #known = new Map<number, Known>();
 
-  constructor(tell: (event: ControlEvent) => void) {
+  constructor(living: Iterable<WatchedSocket>, tell: (event: ControlEvent) => void) {
     this.#tell = tell;
+    this.#living = living;
+    for (const socket of living) {
+      const { id, role, keys, established, fallback } = socket;
+      const known = this.#learn(id, role, keys.token >>> 0);
+      known.mptcp = established && !fallback;
+      for (const { path, local, remote, localId, remoteId, backupByPeer } of socket.attempts) {
+        const { address: saddr, port: sport } = local;
+        const { address: daddr, port: dport } = remote;
+        const ends = { remid: remoteId, locid: localId, saddr, daddr, sport, dport };
+        known.subflows.set(path, { ends, backup: backupByPeer });
+      }
+    }
+  }
+
+  #learn(id: number, role: "client" | "server", token: number): Known {
+    const server = role === "server";
+    const known = { token, server, subflows: new Map(), resets: new Map(), mptcp: false };
+    this.#known.set(id, known);
+    return known;
   }
 
   connectionOpened(_: Micros, id: number, role: "client" | "server", token: number): void {
-    const server = role === "server";
-    this.#known.set(id, { token, server, subflows: new Map(), resets: new Map(), mptcp: false });
+    this.#learn(id, role, token);
   }
 
   subflowOpened(
@@ -89,14 +122,15 @@ class Watch implements Probe {
     locid: number,
     remid: number,
   ): void {
-    this.#known.get(id)?.subflows.set(path, { remid, locid, saddr, daddr, sport, dport });
+    const ends = { remid, locid, saddr, daddr, sport, dport };
+    this.#known.get(id)?.subflows.set(path, { ends, backup: false });
   }
 
   modeChanged(_: Micros, id: number, mode: string): void {
     const known = this.#known.get(id);
     if (known === undefined || mode !== "mptcp") return;
     known.mptcp = true;
-    this.#say("CREATED", known, 1, { server_side: known.server });
+    this.#sayConnection("CREATED", id, known);
   }
 
   subflowChanged(
@@ -109,32 +143,38 @@ class Watch implements Probe {
     const known = this.#known.get(id);
     if (known === undefined || !known.mptcp) return;
     if (change === "joined") {
-      if (path === 1) this.#say("ESTABLISHED", known, path, { server_side: known.server });
+      if (path === 1) this.#sayConnection("ESTABLISHED", id, known);
       else this.#say("SF_ESTABLISHED", known, path, {});
     } else if (change === "left") {
       const reset = known.resets.get(path);
+      const error = ERRORS[reason ?? ""];
       this.#say("SF_CLOSED", known, path, {
-        ...(reason !== null && { error: reason }),
+        ...(error !== undefined && { error }),
         ...(reset && { reset_reason: reset.reason, reset_flags: reset.transient ? 1 : 0 }),
       });
       known.subflows.delete(path);
       known.resets.delete(path);
-    } else if (change === "priority") {
-      const ends = known.subflows.get(path);
-      if (ends !== undefined) ends.backup = reason === "backup";
-      this.#say("SF_PRIO", known, path, {});
     }
+  }
+
+  priorityAsked(_: Micros, id: number, path: number, by: "join" | "prio", backup: boolean): void {
+    const known = this.#known.get(id);
+    const subflow = known?.subflows.get(path);
+    if (known === undefined || subflow === undefined) return;
+    subflow.backup = backup;
+    if (by === "prio" && known.mptcp) this.#say("SF_PRIO", known, path, {});
   }
 
   subflowReset(
     _: Micros,
     id: number,
     path: number,
-    _by: string,
+    by: string,
     reason: number,
     transient: boolean,
   ): void {
-    this.#known.get(id)?.resets.set(path, { reason, transient });
+    // What the peer tells is of interest: ours its monitor shows.
+    if (by === "peer") this.#known.get(id)?.resets.set(path, { reason, transient });
   }
 
   addressChanged(
@@ -148,19 +188,42 @@ class Watch implements Probe {
     const known = this.#known.get(id);
     if (known === undefined) return;
     const { token } = known;
-    if (change === "removed") this.#tell({ event: "REMOVED", token, remid });
-    else this.#tell({ event: "ANNOUNCED", token, remid, daddr, ...(dport > 0 && { dport }) });
+    if (change === "removed") return this.#tell({ event: "REMOVED", token, remid });
+    // Where none is named it is the port of the connection (RFC 8684 §3.4.1).
+    const port = dport > 0 ? dport : known.subflows.values().next().value?.ends.dport;
+    this.#tell({
+      event: "ANNOUNCED",
+      token,
+      remid,
+      daddr,
+      ...(port !== undefined && { dport: port }),
+    });
   }
 
-  connectionClosed(_: Micros, id: number, code: string | null): void {
+  listenerChanged(_: Micros, change: "created" | "closed", address: string, port: number): void {
+    const event = change === "created" ? "LISTENER_CREATED" : "LISTENER_CLOSED";
+    this.#tell({ event, saddr: address === "" ? "::" : address, sport: port });
+  }
+
+  connectionClosed(_: Micros, id: number): void {
     const known = this.#known.get(id);
     this.#known.delete(id);
-    if (known === undefined || !known.mptcp) return;
-    this.#tell({ event: "CLOSED", token: known.token, ...(code !== null && { error: code }) });
+    if (known?.mptcp) this.#tell({ event: "CLOSED", token: known.token });
+  }
+
+  /** Of a connection: with the ends of its first subflow. */
+  #sayConnection(event: string, id: number, known: Known): void {
+    let flags = known.server ? FLAG_SERVER_SIDE : 0;
+    for (const socket of this.#living) {
+      if (socket.id === id && socket.paths.peerDeniesJoinToInitial) flags |= FLAG_DENY_JOIN_ID0;
+    }
+    const { ends } = known.subflows.get(1) ?? {};
+    this.#tell({ event, token: known.token, ...ends, ...(flags !== 0 && { flags }) });
   }
 
   #say(event: string, known: Known, path: number, more: Partial<ControlEvent>): void {
-    this.#tell({ event, token: known.token, ...known.subflows.get(path), ...more });
+    const { ends, backup = false } = known.subflows.get(path) ?? {};
+    this.#tell({ event, token: known.token, ...ends, backup, ...more });
   }
 }
 
@@ -200,7 +263,7 @@ async function monitor(host: Host, conn: Deno.Conn): Promise<void> {
     wake();
   };
   const unwatch = host.watch(
-    new Watch((event) => {
+    new Watch(host.living, (event) => {
       if (waiting.push(event) > MOST_WAITING) end();
       wake();
     }),
@@ -225,23 +288,40 @@ async function monitor(host: Host, conn: Deno.Conn): Promise<void> {
   }
 }
 
+/** What a client asks for; anything may come. */
+function readRequest(text: string): { command: unknown; words: readonly string[] } {
+  let request: unknown;
+  try {
+    request = JSON.parse(text);
+  } catch {
+    // It has no command, as is answered.
+  }
+  const { command, words } = (request ?? {}) as { command?: unknown; words?: unknown };
+  return { command, words: Array.isArray(words) ? words.map(String) : [] };
+}
+
+/** The answer to a command that has one. */
+function respond(host: Host, command: unknown, words: readonly string[]): unknown {
+  if (command === "ss") return { ok: host.info() };
+  if (command === "nstat") return { ok: host.counters };
+  if (command !== "endpoint" && command !== "limits") {
+    const commands = "ss, nstat, monitor, endpoint or limits";
+    return { error: `Unknown command ${JSON.stringify(command)}: it must be ${commands}` };
+  }
+  try {
+    return { ok: host.configure(command, words) ?? null };
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
 async function answer(host: Host, conn: Deno.Conn): Promise<void> {
   try {
     const text = await readLine(conn);
     if (text === null) return;
-    let command: unknown;
-    try {
-      command = (JSON.parse(text) as { command?: unknown } | null)?.command;
-    } catch {
-      // Answered below: it is no command.
-    }
-    if (command === "ss") await writeAll(conn, line({ ok: host.info() }));
-    else if (command === "nstat") await writeAll(conn, line({ ok: host.counters }));
-    else if (command === "monitor") await monitor(host, conn);
-    else {
-      const error = `Unknown command ${JSON.stringify(command)}: it must be ss, nstat or monitor`;
-      await writeAll(conn, line({ error }));
-    }
+    const { command, words } = readRequest(text);
+    if (command === "monitor") await monitor(host, conn);
+    else await writeAll(conn, line(respond(host, command, words)));
   } catch {
     // The client has gone; there is nobody to tell.
   } finally {
@@ -254,8 +334,8 @@ async function answer(host: Host, conn: Deno.Conn): Promise<void> {
 }
 
 /**
- * Opens a control socket for `host` at `path`: its owner alone may connect (mode 600). What it tells is what the program itself could: figures, counters, events;
- * it changes nothing. It does not keep the program running, and is closed by `close()` alone. A socket that is left at `path` by a program that has ended is
+ * Opens a control socket for `host` at `path`: its owner alone may connect (mode 600). It tells what the program itself could, figures, counters, events, and
+ * changes what `ip mptcp` could: endpoints and limits, where the host's path manager takes them. It does not keep the program running, and is closed by `close()` alone. A socket that is left at `path` by a program that has ended is
  * replaced.
  *
  * @throws {Deno.errors.AddrInUse} another host has its socket there.

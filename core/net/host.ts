@@ -31,7 +31,7 @@ import { type TcpOptions, tcpSettings } from "./tcp_options.ts";
 import { Registry } from "./registry.ts";
 import { addressesOf, type Resolve, systemResolve } from "./resolve.ts";
 import type { Runtime } from "./runtime.ts";
-import type { TransportConnectOptions, TransportStack } from "./transport.ts";
+import type { TransportConnectOptions, TransportStack, WatchedSocket } from "./transport.ts";
 
 export type { Experiments, FaultReport, PluginFault };
 
@@ -384,6 +384,30 @@ export class Host implements AsyncDisposable {
   watch(probe: Probe): () => void {
     const checked = checkProbe("watch a host", "probe", probe);
     return checked === undefined ? () => {} : this.#registry.stack.watch(checked);
+  }
+
+  /**
+   * Does what `mptcp endpoint` or `mptcp limits` ask over a control socket, in the words of `ip mptcp`: the host's path manager does it, if it can.
+   *
+   * @throws {TypeError | RangeError} the path manager takes no such words, or not these.
+   */
+  configure(object: "endpoint" | "limits", words: readonly string[]): unknown {
+    const { pathManager } = this.#registry.stack;
+    if (pathManager.configure === undefined) {
+      throw new TypeError(
+        `Cannot do that as the path manager of this host, ${pathManager.name}, has no endpoints and limits: endpoints has`,
+      );
+    }
+    return pathManager.configure(object, words);
+  }
+
+  /**
+   * Its connections, for who watches.
+   *
+   * @internal
+   */
+  get living(): Iterable<WatchedSocket> {
+    return this.#registry.stack.living;
   }
 
   /** Connections that are alive, those included which were closed and still send. */

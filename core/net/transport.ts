@@ -49,6 +49,13 @@ export interface TransportSocket extends
   readonly paths: InfoSource["paths"] & { readonly context: PathContext };
 }
 
+/** What a watcher who comes late reads of a connection. */
+export interface WatchedSocket
+  extends Pick<MetaSocket, "attempts" | "established" | "fallback" | "id" | "keys" | "role"> {
+  /** Of its path side. */
+  readonly paths: Pick<MetaSocket["paths"], "peerDeniesJoinToInitial">;
+}
+
 /** Told when a connection waits to be accepted. */
 export interface ListenerObserver {
   /** `accept()` gives at least one. */
@@ -121,6 +128,10 @@ export interface TransportStack extends DrivenStack {
   readonly counters: { all(): Record<string, number> };
   /** Connections alive, lingering ones included. */
   readonly connections: number;
+  /** What decides of paths where a connection names nothing else. */
+  readonly pathManager: PathManagerPlugin;
+  /** All connections that are alive. */
+  readonly living: Iterable<WatchedSocket>;
   /** Has one more probe told; the result ends that. */
   watch(probe: Probe): () => void;
   /** Adds a link with its addresses, "10.0.0.1/24". */

@@ -110,6 +110,21 @@ export interface Probe {
     change: "joined" | "left" | "priority" | "stale" | "revived",
     reason: string | null,
   ): void;
+  /** The peer wants a subflow to be used only when no other works, or not: by B in its MP_JOIN (RFC 8684 §3.2), or by MP_PRIO (§3.3.8). */
+  priorityAsked?(
+    now: Micros,
+    connection: number,
+    path: PathIndex,
+    by: "join" | "prio",
+    backup: boolean,
+  ): void;
+  /** A listener begins or ends: the address is empty where it listens on all. */
+  listenerChanged?(
+    now: Micros,
+    change: "created" | "closed",
+    address: string,
+    port: number,
+  ): void;
   /**
    * A RST with an MP_TCPRST (RFC 8684 §3.6) ends a subflow: `by` us, or by the peer. `reason` is 0 unspecified, 1 an MPTCP-specific error, 2 lack of
    * resources, 3 administratively prohibited, 4 too much outstanding data, 5 unacceptable performance, 6 middlebox interference, or unknown;
@@ -233,6 +248,8 @@ const METHODS: readonly (keyof Probe)[] = [
   "addressChanged",
   "subflowOpened",
   "subflowChanged",
+  "priorityAsked",
+  "listenerChanged",
   "subflowReset",
   "stateChanged",
   "segmentSent",

@@ -255,6 +255,11 @@ export class Subflow implements SubflowView {
     return this.#backupByUs || this.#backupByPeer;
   }
 
+  /** The peer wants it to be one. */
+  get backupByPeer(): boolean {
+    return this.#backupByPeer;
+  }
+
   get stale(): boolean {
     return this.#silence !== null && this.#silence.stale;
   }

@@ -27,7 +27,7 @@ const timeless = (lines: string[]): string[] =>
 describe("a probe", () => {
   it("is told of a whole connection on plain TCP, in the order of happening", () => {
     const lines: string[] = [];
-    using d = new Dialogue({ probe: noting(lines) });
+    using d = new Dialogue({ probe: noting(lines, ["listenerChanged"]) });
     const { peer, app } = d.opened({ mptcp: false, mss: 1012 });
     const [opened, ...rest] = timeless(lines);
     assert(/^connectionOpened server \d+ 10.0.0.1 80 10.0.0.2 40000$/.test(opened!), opened);

@@ -2,7 +2,13 @@
 
 import { DEFAULT_MPTCP, type MptcpSettings } from "../../core/connection/settings.ts";
 import type { Link } from "../../core/host/link.ts";
-import type { Endpoint, Micros, PathContext, SchedulerPlugin } from "../../core/plugin.ts";
+import type {
+  Endpoint,
+  Micros,
+  PathContext,
+  PathManagerPlugin,
+  SchedulerPlugin,
+} from "../../core/plugin.ts";
 import { Figures } from "../../core/connection/figures.ts";
 import { DEFAULT_SETTINGS, type KeepAlive, type TcpSettings } from "../../core/subflow/settings.ts";
 import { ReceiveWindow } from "../../core/subflow/receive_window.ts";
@@ -377,6 +383,12 @@ export class FakeListener implements TransportListener {
 export class FakeStack implements TransportStack {
   readonly tcp: TcpSettings = DEFAULT_SETTINGS;
   readonly mptcp: MptcpSettings = DEFAULT_MPTCP;
+  readonly pathManager: PathManagerPlugin = {
+    kind: "path-manager",
+    name: "fake",
+    create: () => ({ onEvent() {} }),
+  };
+  readonly living: readonly never[] = [];
   readonly counters = { all: (): Record<string, number> => ({ MPCapableSYNTX: 1 }) };
   now = 0;
   /** What was done, in words. */
