@@ -19,6 +19,11 @@ export class DataTimer {
     return this.#timeouts;
   }
 
+  /** How often a closed window was asked about, since it was open. */
+  get probes(): number {
+    return this.#probes;
+  }
+
   /** What is not DATA_ACKed goes again after the longest timeout among `subflows`: less would only outrun TCP. */
   awaitDataAck(
     deadlines: Deadlines<ConnectionTimer>,

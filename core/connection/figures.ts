@@ -1,6 +1,23 @@
 /** What a connection has done so far, for `info()` and for schedulers. */
 
-import type { Micros } from "../plugin.ts";
+import type { Micros, PathIndex } from "../plugin.ts";
+
+/** A RST that had an MP_TCPRST (RFC 8684 §3.6). */
+export interface LastReset {
+  /** Who has sent it. */
+  readonly by: "us" | "peer";
+  /** The path index of the subflow that it has ended. */
+  readonly path: PathIndex;
+  /**
+   * 0 unspecified, 1 an MPTCP-specific error, 2 lack of resources, 3 administratively prohibited, 4 too much outstanding data, 5 unacceptable performance,
+   * 6 middlebox interference, or unknown.
+   */
+  readonly reason: number;
+  /** The T flag: what it tells is over some time. */
+  readonly transient: boolean;
+  /** When. */
+  readonly at: Micros;
+}
 
 /** Figures of one connection; bytes, and times of the host. */
 export class Figures {
@@ -12,6 +29,7 @@ export class Figures {
   #lastSent: Micros = 0;
   #lastReceived: Micros = 0;
   #lastAcked: Micros = 0;
+  #lastReset: LastReset | null = null;
 
   /** Bytes sent for the first time. */
   get bytesSent(): number {
@@ -51,6 +69,16 @@ export class Figures {
   /** When a DATA_ACK last told something. */
   get lastAcked(): Micros {
     return this.#lastAcked;
+  }
+
+  /** The last RST of a subflow that told why; null: there was none. */
+  get lastReset(): LastReset | null {
+    return this.#lastReset;
+  }
+
+  /** One has left, or has come. */
+  reset(reset: LastReset): void {
+    this.#lastReset = reset;
   }
 
   /** New data have left. */

@@ -42,7 +42,7 @@ import {
 } from "./data_timer.ts";
 import { Damage } from "./damage.ts";
 import type { ConnectionHost, ConnectionObserver, EndReason, NetworkCode } from "./host.ts";
-import { Figures } from "./figures.ts";
+import { Figures, type LastReset } from "./figures.ts";
 import { HOLD_LENGTH, Holding } from "./holding.ts";
 import { Keys } from "./keys.ts";
 import { takeAllBack, takeBack } from "./look_ahead.ts";
@@ -295,6 +295,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return this.#life.kind === "over" || this.#life.kind === "gone";
   }
 
+  resetTold(reset: LastReset): void {
+    this.figures.reset(reset);
+  }
+
   // Its state.
 
   /** How far it speaks MPTCP. */
@@ -501,6 +505,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (unsent === 0) sendQueue.resize(windowsAsk(this.subflows));
     else if (2 * unsent > lowWater || this.#lowWater === Infinity) return;
     if (sendQueue.room > 0) this.#tell |= TELL_WRITABLE;
+  }
+
+  /** The last write was not taken whole. */
+  get writerWaits(): boolean {
+    return this.#writerWaits;
   }
 
   /** Bytes that read() would give now. */

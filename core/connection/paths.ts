@@ -6,6 +6,7 @@ import type {
   Micros,
   PathContext,
   PathIndex,
+  PathLimitsView,
   PathManagerPlugin,
   PathSpec,
   PathView,
@@ -98,6 +99,11 @@ export class PathTransportOf implements PathTransport {
   /** What a path manager and the application see. */
   get context(): PathContext {
     return this.side.context;
+  }
+
+  /** The bounds in force. */
+  get limits(): Pick<PathLimitsView, "addAddrAccepted" | "subflows"> {
+    return this.#side?.limits ?? this.#meta.mptcp;
   }
 
   /** Addresses that the peer was told and that were not taken back. */

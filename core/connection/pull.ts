@@ -57,9 +57,13 @@ export function push(meta: MetaSocket, now: Micros): void {
     meta.holding.passed();
     watchProgress(meta, waits, now);
     const starved = sendQueue.unbound === 0;
+    const left = sendQueue.unsent > 0;
+    const shut = left && sendQueue.window <= 0;
+    const short = !left && meta.writerWaits;
     for (let i = 0; i < subflows.length; i++) {
       const subflow = subflows[i]!;
       subflow.sender.passed(starved && subflow.queued === 0);
+      subflow.sender.spends(shut, short, now);
     }
     finishSending(meta, now);
     meta.passed();

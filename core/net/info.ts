@@ -2,6 +2,9 @@
 
 import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Endpoint, Micros, PathIndex } from "../plugin.ts";
+import type { LastReset } from "../connection/figures.ts";
+import { DELAYED_ACK } from "../subflow/acks.ts";
+import { DUP_THRESH } from "../subflow/rack.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import type { InitialDsn } from "../wire/seq.ts";
 
@@ -23,7 +26,9 @@ export interface InfoSource extends
   /** What it has done. */
   readonly figures: Pick<MetaSocket["figures"], keyof MetaSocket["figures"]>;
   /** Its addresses. */
-  readonly paths: Pick<MetaSocket["paths"], "accepted" | "signalled">;
+  readonly paths: Pick<MetaSocket["paths"], "accepted" | "limits" | "signalled">;
+  /** Its timers. */
+  readonly timer: Pick<MetaSocket["timer"], "probes">;
   /** What both sides have agreed. */
   readonly keys: Pick<MetaSocket["keys"], "checksum" | "idsn" | "peerIdsn" | "token">;
   /** Its subflows. */
@@ -34,8 +39,14 @@ export interface InfoSource extends
 
 /** Members of `struct mptcp_info` without `mptcpi_`. Sequence numbers are those on the wire. */
 export interface MptcpInfo {
-  /** Subflows beside the first. */
+  /** Subflows that have joined: those beside the first. */
   readonly subflows: number;
+  /** Most subflows beside the first. */
+  readonly subflows_max: number;
+  /** Most addresses that are taken from the peer. */
+  readonly add_addr_accepted_max: number;
+  /** Our addresses, beside that of the first subflow, that we have opened subflows from. */
+  readonly local_addr_used: number;
   /** Addresses that the peer was told and that were not taken back. */
   readonly add_addr_signal: number;
   /** Addresses that the peer announced, that were taken, and that it has not taken back. */
@@ -92,7 +103,9 @@ export interface TcpInfo {
   readonly ca_state: number;
   /** Retransmission timeouts in a row. */
   readonly retransmits: number;
-  /** The same. */
+  /** Questions that the peer has not answered: about its window, or whether it is there (keepalive). */
+  readonly probes: number;
+  /** The same as `retransmits`, as far as the timeout has grown by it. */
   readonly backoff: number;
   /** 1 timestamps, 2 SACK, 4 window scale, 8 ECN was agreed on, 16 something has come that the peer lets routers mark, 32 data were acknowledged with their SYN. */
   readonly options: number;
@@ -102,6 +115,8 @@ export interface TcpInfo {
   readonly rcv_wscale: number;
   /** Retransmission timeout without back-off. */
   readonly rto: number;
+  /** How long an acknowledgement may wait for a second segment. */
+  readonly ato: number;
   /** Payload of a full segment in bytes. */
   readonly snd_mss: number;
   /** Payload of the largest segment received, in bytes; 536 at least. */
@@ -112,14 +127,20 @@ export interface TcpInfo {
   readonly sacked: number;
   /** Segments taken for lost and not sent again. */
   readonly lost: number;
+  /** Segments in flight that went again. */
+  readonly retrans: number;
   /** Milliseconds since data was last sent. */
   readonly last_data_sent: number;
+  /** 0, as in Linux, which does not remember. */
+  readonly last_ack_sent: number;
   /** Milliseconds since data last came. */
   readonly last_data_recv: number;
   /** Milliseconds since an acknowledgement last came. */
   readonly last_ack_recv: number;
   /** Largest packet of the path in bytes. */
   readonly pmtu: number;
+  /** Bytes that the window we offer may reach, of the whole connection. */
+  readonly rcv_ssthresh: number;
   /** Smoothed round-trip time. */
   readonly rtt: number;
   /** Its deviation. */
@@ -130,6 +151,8 @@ export interface TcpInfo {
   readonly snd_cwnd: number;
   /** MSS offered to the peer in bytes. */
   readonly advmss: number;
+  /** Duplicates after which a segment is taken for lost, where no time says so before (RFC 8985). */
+  readonly reordering: number;
   /** Round trip as the receiver of data sees it. */
   readonly rcv_rtt: number;
   /** Most bytes that the program has read in one round trip, of the whole connection. */
@@ -152,6 +175,12 @@ export interface TcpInfo {
   readonly min_rtt: number;
   /** Bytes per second. */
   readonly delivery_rate: number;
+  /** How long something was in flight, or waited for the peer's window. */
+  readonly busy_time: number;
+  /** Of that, while the peer's window was shut to what waited. */
+  readonly rwnd_limited: number;
+  /** Of that, while nothing waited as the send queue had no room for what the program would write. */
+  readonly sndbuf_limited: number;
   /** Bytes sent, again or for the first time. */
   readonly bytes_sent: number;
   /** Bytes sent again. */
@@ -228,6 +257,14 @@ export interface ConnInfo {
   readonly subflows: readonly SubflowInfo[];
   /** Joins that are not established, in the order in which they began. */
   readonly joins: readonly JoinInfo[];
+  /** The last RST, of ours or the peer's, that told why it ends a subflow (MP_TCPRST); null: there was none. */
+  readonly last_reset: LastResetInfo | null;
+}
+
+/** Why a subflow was reset. */
+export interface LastResetInfo extends Omit<LastReset, "at"> {
+  /** Milliseconds since then. */
+  readonly age: number;
 }
 
 /** MPTCP_INFO_FLAG_FALLBACK. */
@@ -259,6 +296,7 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     state: STATES[subflow.state] ?? 7,
     ca_state: CA_STATES[sender.recovery.kind],
     retransmits: rtt.timeouts,
+    probes: Math.max(socket.timer.probes, subflow.keepaliveProbes),
     backoff: rtt.backedOff,
     options: (subflow.timestamps.on ? 1 : 0) | (output.sackPermitted ? 2 : 0) |
       (output.scaled ? 4 : 0) | (ecn.sends ? 8 : 0) | (ecn.seen ? 16 : 0) |
@@ -266,20 +304,25 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     snd_wscale: window.scale,
     rcv_wscale: output.scale,
     rto: Math.round(rtt.base),
+    ato: DELAYED_ACK,
     snd_mss: mss,
     rcv_mss: acks.segment,
     unacked: segments(board.nxt - board.una),
     sacked: segments(board.sacked),
     lost: segments(board.lost),
+    retrans: board.repeated,
     last_data_sent: millisecondsSince(sender.lastSent, now),
+    last_ack_sent: 0,
     last_data_recv: millisecondsSince(subflow.lastDataReceived, now),
     last_ack_recv: millisecondsSince(sender.lastHeard, now),
     pmtu: mtu.path,
+    rcv_ssthresh: socket.receiveQueue.window.limit,
     rtt: Math.round(rtt.srtt),
     rttvar: Math.round(rtt.rttVar),
     snd_ssthresh: ssthresh === Infinity ? INFINITE_SSTHRESH : Math.round(ssthresh / mss),
     snd_cwnd: Math.round(subflow.cwnd / mss),
     advmss: mtu.local,
+    reordering: DUP_THRESH,
     rcv_rtt: subflow.receiveRtt,
     rcv_space: socket.receiveQueue.space,
     total_retrans: sender.retransmits,
@@ -291,6 +334,9 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     notsent_bytes: socket.sendQueue.unsent,
     min_rtt: Math.round(rtt.minRtt),
     delivery_rate: Math.round(sender.rate.rate),
+    busy_time: Math.round(sender.busy.total(now)),
+    rwnd_limited: Math.round(sender.busy.window),
+    sndbuf_limited: Math.round(sender.busy.buffer),
     bytes_sent: sender.bytesSent,
     bytes_retrans: sender.bytesRetransmitted,
     reord_seen: sender.reorderings,
@@ -305,13 +351,25 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
   };
 }
 
+function lastReset(reset: LastReset | null, now: Micros): LastResetInfo | null {
+  if (reset === null) return null;
+  const { by, path, reason, transient, at } = reset;
+  return { by, path, reason, transient, age: millisecondsSince(at, now) };
+}
+
 /** Collects the figures of a connection. */
 export function connectionInfo(socket: InfoSource, now: Micros): ConnInfo {
   const { figures, keys, paths, receiveQueue, sendQueue } = socket;
   const remoteKey = socket.joinable && !socket.fallback;
   return {
     mptcp: {
-      subflows: Math.max(0, socket.subflows.length - 1),
+      subflows: socket.subflows.filter(({ join }) => join).length,
+      subflows_max: paths.limits.subflows,
+      add_addr_accepted_max: paths.limits.addAddrAccepted,
+      local_addr_used: new Set(
+        socket.subflows.filter(({ join, active, localId }) => join && active && localId !== 0)
+          .map(({ localId }) => localId),
+      ).size,
       add_addr_signal: paths.signalled,
       add_addr_accepted: paths.accepted,
       flags: (socket.fallback ? FLAG_FALLBACK : 0) | (remoteKey ? FLAG_REMOTE_KEY : 0),
@@ -359,5 +417,6 @@ export function connectionInfo(socket: InfoSource, now: Micros): ConnInfo {
       retransmits: subflow.handshakeRepeats,
       age: millisecondsSince(subflow.handshakeBegunAt, now),
     })),
+    last_reset: lastReset(figures.lastReset, now),
   };
 }

@@ -28,6 +28,11 @@ export class Keepalive {
     return this.#unanswered >= this.#choice.count;
   }
 
+  /** Probes that nothing has answered. */
+  get unanswered(): number {
+    return this.#unanswered;
+  }
+
   /** Data are out, whose own timeout tells: the silence begins anew. */
   outstanding(now: Micros): Micros {
     this.#since = now;

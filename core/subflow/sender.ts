@@ -26,6 +26,7 @@ import { Heard } from "./heard.ts";
 import { INFINITE_MAPPING, type Mapping, type Piece } from "./pieces.ts";
 import { SackLoss } from "./sack_loss.ts";
 import { Scoreboard } from "./scoreboard.ts";
+import { Busy, BUSY_BUFFER, BUSY_IDLE, BUSY_SENDING, BUSY_WINDOW } from "./busy.ts";
 import { SendWindow } from "./send_window.ts";
 import type { TcpSettings } from "./settings.ts";
 import { SizeWatch } from "./size_watch.ts";
@@ -94,6 +95,7 @@ export class Sender {
   readonly rtt: Readonly<Rtt> = new Rtt();
   readonly rate: DeliveryRate = new DeliveryRate();
   readonly window: SendWindow = new SendWindow();
+  readonly busy: Busy = new Busy();
   readonly #sizes: SizeWatch;
   readonly #host: SubflowHost;
   readonly #output: Output;
@@ -713,6 +715,12 @@ export class Sender {
     this.#repeats?.clear();
     this.#controller?.onRestart?.(idle);
     this.#settled(now);
+  }
+
+  /** What it is at, after a pass. `shut`: the peer's window has no room for what waits; `short`: nothing waits, and the send queue had no room for more. */
+  spends(shut: boolean, short: boolean, now: Micros): void {
+    const busy = short ? BUSY_BUFFER : BUSY_SENDING;
+    this.busy.enter(shut ? BUSY_WINDOW : this.board.empty ? BUSY_IDLE : busy, now);
   }
 
   /**

@@ -1,6 +1,6 @@
 /** What a subflow is lent from above, and what it answers: the contracts between this room and those that use it. */
 
-import type { Micros } from "../plugin.ts";
+import type { Micros, PathIndex } from "../plugin.ts";
 import type { Key } from "../wire/mptcp.ts";
 import type { PacketOut } from "../wire/packet.ts";
 import type { InitialDsn } from "../wire/seq.ts";
@@ -125,6 +125,16 @@ export interface DataLevel {
   readonly keysOwed: CapableKeys | null;
   /** Nothing more will come or go at the data level. */
   readonly over: boolean;
+  /** A RST that told why it ends a subflow (RFC 8684 §3.6) has left, or has come. */
+  resetTold(
+    reset: {
+      readonly by: "us" | "peer";
+      readonly path: PathIndex;
+      readonly reason: number;
+      readonly transient: boolean;
+      readonly at: Micros;
+    },
+  ): void;
 }
 
 /** Why a subflow ended. */

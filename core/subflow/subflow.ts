@@ -255,6 +255,11 @@ export class Subflow implements SubflowView {
     return this.#backupByUs || this.#backupByPeer;
   }
 
+  /** Keepalive probes that nothing has answered. */
+  get keepaliveProbes(): number {
+    return this.#keepalive?.unanswered ?? 0;
+  }
+
   /** The peer wants it to be one. */
   get backupByPeer(): boolean {
     return this.#backupByPeer;
@@ -1431,8 +1436,9 @@ export class Subflow implements SubflowView {
     this.tellReset("us", reason, transient, now);
   }
 
-  /** An MP_TCPRST has left, or has come: who watches hears of it. */
+  /** An MP_TCPRST has left, or has come: the connection remembers it, and who watches hears of it. */
   tellReset(by: "us" | "peer", reason: number, transient: boolean, now: Micros): void {
+    this.#level.resetTold({ by, path: this.path, reason, transient, at: now });
     this.#host.probe?.subflowReset(now, this.#level.id, this.path, by, reason, transient);
   }
 

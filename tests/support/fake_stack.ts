@@ -191,7 +191,13 @@ export class FakeSocket implements TransportSocket {
   scheduler: SchedulerPlugin | null = null;
   /** The peer takes nothing from it. */
   stuck = false;
-  readonly paths = { context: NO_PATHS, accepted: 0, signalled: 0 };
+  readonly paths = {
+    context: NO_PATHS,
+    accepted: 0,
+    signalled: 0,
+    limits: { subflows: 8, addAddrAccepted: 8 },
+  };
+  readonly timer = { probes: 0 };
 
   bytesAcked = 0;
   bytesReceived = 0;

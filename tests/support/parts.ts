@@ -138,6 +138,7 @@ export class FakeHost implements SubflowHost {
 
 /** A connection as its subflows read it; all of it may be set. */
 export class FakeLevel implements DataLevel {
+  resetTold(): void {}
   readonly id = 1;
   tcp: TcpSettings = DEFAULT_SETTINGS;
   readonly sendStream: number;

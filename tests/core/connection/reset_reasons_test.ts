@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { PathManagerPlugin } from "../../../core/plugin.ts";
+import { connectionInfo } from "../../../core/net/info.ts";
 import { fixedBuffer } from "../../../core/subflow/settings.ts";
 import { fullMesh } from "../../../pm/mod.ts";
 import { Dialogue } from "../../support/dialogue.ts";
@@ -171,6 +172,18 @@ describe("a RST with MP_TCPRST (RFC 8684 §3.6)", () => {
     second.gets("R. <tcprst 6>");
   });
 
+  it("of the peer's is what info() remembers, and the last one of several", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d);
+    const last = () => connectionInfo(app.socket, d.now).last_reset;
+    assertEquals(last(), null);
+    const third = join(d, first, 1, {}, 2);
+    third.sends("R. 1 ack 1 <tcprst 5>");
+    assertEquals([last()?.by, last()?.path, last()?.reason], ["peer", 3, 5]);
+    second.sends("R. 1 ack 1 <tcprst 2 transient>");
+    assertEquals(last(), { by: "peer", path: 2, reason: 2, transient: true, age: 0 });
+  });
+
   it("is told to who watches, with who sent it", () => {
     const lines: string[] = [];
     using d = new Dialogue({
@@ -183,6 +196,14 @@ describe("a RST with MP_TCPRST (RFC 8684 §3.6)", () => {
     second.sends(". 1 ack 1001");
     second.takeAll();
     assertEquals(lines, ["2 us 6 false"]);
+    d.pass(3e3);
+    assertEquals(connectionInfo(app.socket, d.now).last_reset, {
+      by: "us",
+      path: 2,
+      reason: 6,
+      transient: false,
+      age: 3,
+    });
     assertEquals([d.counter("MPRstTx"), d.counter("MPRstRx")], [1, 0]);
   });
 });
