@@ -6,6 +6,9 @@ import type { ProposedJoin } from "../connection/paths.ts";
 const PLACES = 1024;
 /** Numbers in a place. */
 const WORDS = 5;
+/** In the last of them: a join is there, beside its flag and id; or was, and has been taken out. */
+const HELD = 65536;
+const TAKEN = 1;
 
 /** Joins by the initial sequence number of their SYN/ACK, which nobody else can foresee. */
 export class JoinTable {
@@ -20,17 +23,22 @@ export class JoinTable {
     words[at + 1] = token;
     words[at + 2] = join.nonce;
     words[at + 3] = join.peerNonce;
-    // 1 in the upper half: the place is taken.
-    words[at + 4] = 65536 | (join.backup ? 256 : 0) | join.addressId;
+    words[at + 4] = HELD | (join.backup ? 256 : 0) | join.addressId;
+  }
+
+  /** Whether the join that was answered with `iss` has been taken out: this third ACK has come before. */
+  taken(iss: number): boolean {
+    const words = this.#words;
+    return words !== null && words[place(iss)] === iss && words[place(iss) + 4] === TAKEN;
   }
 
   /** Takes out the token and the join that was answered with `iss`; null when it is not there, or not any more. */
   take(iss: number): { readonly token: number; readonly join: ProposedJoin } | null {
     const words = this.#words;
     const at = place(iss);
-    if (words === null || words[at] !== iss || words[at + 4] === 0) return null;
+    if (words === null || words[at] !== iss || words[at + 4]! < HELD) return null;
     const flags = words[at + 4]!;
-    words[at + 4] = 0;
+    words[at + 4] = TAKEN;
     const join = {
       nonce: words[at + 2]! >>> 0,
       peerNonce: words[at + 3]! >>> 0,

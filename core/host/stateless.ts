@@ -228,6 +228,8 @@ function joinReturned(
   offer: SynOffer,
   now: Micros,
 ): void {
+  // The first one was judged. Where that ended in a RST, who has not heard it yet repeats, and asks nothing new.
+  if (stack.joins.taken(iss)) return;
   const found = stack.joins.take(iss);
   const connection = found === null ? undefined : stack.tokens.find(found.token);
   if (found === null || connection === undefined || connection.over) {

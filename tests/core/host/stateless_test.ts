@@ -608,6 +608,10 @@ describe("joins through a cookie", () => {
     for (let id = 1; id <= 8; id++) join(d, first, 1, {}, id);
     early!.sends(". 1 ack 1 <join ack>");
     early!.gets("R 1 <tcprst 3>");
+    // Its third ACK again has been judged already: it is none of a token that nobody has.
+    early!.sends(". 1 ack 1 <join ack>");
+    d.silent();
+    assertEquals(d.counter("MPJoinNoTokenFound"), 0);
     late!.offers({}, "S", ["join syn id 41"]);
     late!.gets("R. <tcprst 3>");
     assertEquals([app.socket.subflows.length, d.counter("MPJoinRejected")], [9, 2]);
