@@ -315,6 +315,8 @@ export interface PathManager {
   onEvent(event: PathEvent): void;
   /** A join wants in: MP_TCPRST reason, or null to accept. */
   refuse?(remote: HostAddress, local: HostAddress): number | null;
+  /** Whether we are to use a path that the peer opens to `local` as a backup: our SYN/ACK says so (RFC 8684 §3.2, B flag). No word: as any other. */
+  joinsAsBackup?(local: HostAddress): boolean;
   /** The connection has ended: nothing is told any more, and nothing that is asked for happens. */
   end?(): void;
 }

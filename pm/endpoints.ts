@@ -91,6 +91,8 @@ export const defaults: Readonly<EndpointLimits & { add: string }> = {
 /** MPTCP_PM_ADDR_MAX: the ninth endpoint is refused, and no limit is higher. */
 const MOST = 8;
 const LAST_ID = 255;
+/** In place of the address that an announcement was answered from: it was withdrawn, and the announcement is not answered again. */
+const SPENT = "";
 const MEMBERS: readonly string[] = ["address", "id", "dev", "port", ...FLAGS];
 
 function show(value: unknown): string {
@@ -476,6 +478,7 @@ class EndpointManager implements PathManager {
         if (event.change === "removed") {
           this.#accepted.delete(event.address.id);
           if (event.address.id === 0) this.#peerGone = true;
+          this.#leave(event.address.address);
         } else if (event.announced === true) this.#consider(event.address);
         return this.plan();
       case "subflow":
@@ -495,6 +498,13 @@ class EndpointManager implements PathManager {
     this.#context.after(0, change);
   }
 
+  /** RFC 8684 §3.4.2: "it is the responsibility of the host that sent the REMOVE_ADDR to shut down the subflow": what goes to the address stays till then. */
+  #leave(address: string): void {
+    for (const { path, remote } of this.#context.paths) {
+      if (remote.address === address) this.#mine.delete(path);
+    }
+  }
+
   /** The limits are those of the shared object. */
   limit(): void {
     this.#context.limitSubflows(this.#shared.limits().subflows);
@@ -506,7 +516,7 @@ class EndpointManager implements PathManager {
     if (local !== undefined && (!initial || local.id === 0)) {
       if (local.id === 0) this.#initialGone = true;
       for (const [remote, chosen] of this.#accepted) {
-        if (chosen === address) this.#accepted.set(remote, null);
+        if (chosen === address) this.#accepted.set(remote, SPENT);
       }
       for (const view of this.#context.paths) {
         if (view.local.address === address) this.#leaving.add(view.path);
@@ -603,6 +613,7 @@ class EndpointManager implements PathManager {
   #answerFrom(remote: HostAddress): HostAddress[] {
     const { locals } = this.#context;
     const before = this.#accepted.get(remote.id) ?? null;
+    if (before === SPENT) return [];
     const kept = locals.find((local) => local.address === before);
     if (kept !== undefined) return [kept];
     const entries = this.#shared.list();
@@ -669,12 +680,15 @@ class EndpointManager implements PathManager {
     }
   }
 
-  /** The peer has opened a path to an address that is a backup. */
+  joinsAsBackup(local: HostAddress): boolean {
+    return this.#shared.list().some(({ address, backup }) => address === local.address && backup);
+  }
+
+  /** The peer has opened a path: our SYN/ACK has said whether its address is a backup. */
   #joined(path: PathIndex): void {
     if (this.#mine.has(path)) return;
     const view = this.#context.paths.find((each) => each.path === path);
-    const entry = this.#shared.list().find(({ address }) => address === view?.local.address);
-    if (entry?.backup) this.#setBackup(path, true);
+    if (view?.backup) this.#backup.set(path, true);
   }
 }
 

@@ -255,6 +255,7 @@ function takeAddAddr(meta: MetaSocket, subflow: Subflow, at: number): void {
   const option = readAddAddr(at);
   if (option.echo) {
     meta.host.count("EchoAdd");
+    if (option.port !== 0) meta.host.count("PortAdd");
     meta.paths.echoed(option.addressId, formatAddress(option.address), option.port);
     return;
   }

@@ -316,11 +316,15 @@ export class PathTransportOf implements PathTransport {
     return { nonce: this.#meta.host.randomWord(), peerNonce: nonce, backup, addressId };
   }
 
-  /** What our SYN/ACK says of a join to `address`: the id of that, and the HMAC, whole. */
-  joinAnswer(join: ProposedJoin, address: string): { localId: number; mac: Uint8Array } {
+  /** What our SYN/ACK says of a join to `address`: the id of that, whether it is a backup, and the HMAC, whole. */
+  joinAnswer(
+    join: ProposedJoin,
+    address: string,
+  ): { localId: number; backup: boolean; mac: Uint8Array } {
     const { keys } = this.#meta;
     return {
       localId: Math.max(0, this.side.localId(address)),
+      backup: this.side.joinsAsBackup(address),
       mac: joinHmac(keys.own, keys.peer, join.nonce, join.peerNonce),
     };
   }
@@ -355,7 +359,7 @@ export class PathTransportOf implements PathTransport {
     const { nonce, peerNonce, addressId } = join;
     const path = side.reserve();
     const { host } = meta;
-    const { localId, mac } = this.joinAnswer(join, plan.local.address);
+    const { localId, backup, mac } = this.joinAnswer(join, plan.local.address);
     const subflow = new Subflow(host, meta, {
       path,
       local: plan.local,
@@ -369,7 +373,7 @@ export class PathTransportOf implements PathTransport {
       remoteId: addressId,
       option: {
         kind: "join",
-        backup: false,
+        backup,
         addressId: localId,
         token: meta.keys.peerToken,
         nonce,
@@ -378,6 +382,7 @@ export class PathTransportOf implements PathTransport {
       },
       ...(join.backup && { backup: "peer" as const }),
     });
+    if (backup) subflow.setBackup("us", true);
     if (!host.register(subflow, meta)) {
       side.abandon(path);
       return null;
@@ -509,7 +514,7 @@ export class PathTransportOf implements PathTransport {
   sendRemoveAddr(ids: readonly number[]): boolean {
     if (this.#meta.fallback) return false;
     const carrier = this.#carrier((subflow) => !ids.includes(subflow.localId));
-    if (carrier === null || !carrier.say(tx.begin().removeAddr(ids), this.now)) {
+    if (carrier === null || !carrier.say(tx.begin().removeAddr(ids), this.now, true)) {
       if (!this.#removalWaits) this.#meta.host.count("RmAddrTxDrop");
       this.#removalWaits = true;
       return false;

@@ -75,6 +75,7 @@ class GuardedPathManager implements PathManager {
       const manager = plugin.create(this.#guardedContext());
       const wrong = misshapen(manager, "create", "a path manager", ["onEvent"], [
         "refuse",
+        "joinsAsBackup",
         "end",
       ]);
       if (wrong === null) {
@@ -123,6 +124,20 @@ class GuardedPathManager implements PathManager {
       }
     }
     return this.#other().refuse?.(theirs, ours) ?? null;
+  }
+
+  joinsAsBackup(local: HostAddress): boolean {
+    const ours = frozenAddress(local);
+    if (!this.#faults.replaced) {
+      try {
+        const said: unknown = this.#manager?.joinsAsBackup?.(ours) ?? false;
+        if (typeof said === "boolean") return said;
+        this.#fault(answered("joinsAsBackup", said));
+      } catch (error) {
+        this.#fault(thrown("joinsAsBackup", error));
+      }
+    }
+    return this.#other().joinsAsBackup?.(ours) ?? false;
   }
 
   end(): void {

@@ -96,8 +96,8 @@ export function answerJoin(
   const iss = begin(stack, local, tcp.dscp, true, now);
   const join = paths.proposeJoin(option);
   stack.joins.put(iss, keys.token, join);
-  const { localId, mac } = paths.joinAnswer(join, local.view.address);
-  tx.begin().joinSynAck(false, localId, mac.subarray(0, 8), join.nonce);
+  const { localId, backup, mac } = paths.joinAnswer(join, local.view.address);
+  tx.begin().joinSynAck(backup, localId, mac.subarray(0, 8), join.nonce);
   send(stack, link, local, tcp, iss, now);
 }
 

@@ -361,6 +361,18 @@ export class ConnectionPaths {
     }
   }
 
+  /** Whether a join to `address` is answered with the B flag. */
+  joinsAsBackup(address: string): boolean {
+    const own = this.#addresses.local(address);
+    if (own === undefined) return false;
+    try {
+      return this.#manager.joinsAsBackup?.(own) ?? false;
+    } catch (error) {
+      this.#transport.report(error);
+      return false;
+    }
+  }
+
   /** Why no further join is taken: the MP_TCPRST reason; null when one may come. Half-open joins of the peer have no place yet. */
   refuseMore(): number | null {
     if (!mayAdd(this.#proved(false), this.#limits)) return RESET_PROHIBITED;

@@ -226,13 +226,13 @@ export class Output {
     return left;
   }
 
-  /** An ACK without data, with the options of `draft` or with DATA_ACK and SACK blocks. False when the link is full. */
-  ack(draft: Draft | null, nxt: number, now: Micros): boolean {
+  /** An ACK without data, with the options of `draft`, or, `beside` them where there is room, with DATA_ACK and SACK blocks. False when the link is full. */
+  ack(draft: Draft | null, nxt: number, now: Micros, beside = draft === null): boolean {
     if (draft === null) tx.begin();
     const level = this.#level;
     const moved = level.dataRcvNxt !== this.#acks.dataAck;
-    // Other options travel alone: some pairs must not meet in one segment (RFC 8684 §3.1, §3.2).
-    this.#wish(draft !== null ? 0 : level.dataAckFlags, false, moved, true);
+    // Some pairs must not meet in one segment (RFC 8684 §3.1, §3.2).
+    this.#wish(beside ? level.dataAckFlags : 0, false, moved, true);
     return this.#bare(TCP_ACK, nxt, now);
   }
 

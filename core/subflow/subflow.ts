@@ -1292,10 +1292,10 @@ export class Subflow implements SubflowView {
     return false;
   }
 
-  /** Sends an ACK with the options of `draft`; false when the link is full, or two have left in a row. */
-  say(draft: Draft, now: Micros): boolean {
+  /** Sends an ACK with the options of `draft`, and a DATA_ACK `beside` them where there is room; false when the link is full, or two have left in a row. */
+  say(draft: Draft, now: Micros, beside = false): boolean {
     const { board, rtt } = this.sender;
-    if (!this.maySay(now) || !this.output.ack(draft, board.nxt, now)) return false;
+    if (!this.maySay(now) || !this.output.ack(draft, board.nxt, now, beside)) return false;
     this.#signals ??= new Signals();
     this.#signals.sent(board.nxt, this.receiver.nxt, rtt.rto, now);
     return true;
@@ -1306,7 +1306,10 @@ export class Subflow implements SubflowView {
     this.#prioOwed = true;
   }
 
-  /** Tells the peer by MP_PRIO whether it is a backup (RFC 8684 §3.3.8); when no ACK may leave, or the third is still to come, in a later pass. */
+  /**
+   * Tells the peer by MP_PRIO whether it is a backup (RFC 8684 §3.3.8); when no ACK may leave, or the third is still to come, in a later pass. With its
+   * DATA_ACK it may be the ACK that a join waits for: one without is no MPTCP to Linux, which resets the subflow.
+   */
   sayPrio(now: Micros): void {
     // None follows a fallback (RFC 8684 §3.7).
     const mptcp = this.#level.mappingFlags !== 0;
@@ -1314,7 +1317,7 @@ export class Subflow implements SubflowView {
     const proved = this.join || this.trust.in === "proved";
     if (mptcp && proved && !this.join && this.trust.out === "unproved") this.ack(now);
     this.#prioOwed = mptcp &&
-      (this.#early || !proved || !this.say(tx.begin().prio(this.#backupByUs), now));
+      (this.#early || !proved || !this.say(tx.begin().prio(this.#backupByUs), now, true));
     if (mptcp && !this.#prioOwed) this.#host.count("MPPrioTx");
   }
 

@@ -52,6 +52,27 @@ describe("guardPathManager", () => {
     assertEquals(faults, ["threw in a callback of after", "refused a join with reason 256"]);
   });
 
+  it("catches faults in joinsAsBackup: the join is answered as the default has it", () => {
+    const faults: string[] = [];
+    const answers: unknown[] = [true, 1, undefined];
+    const plugin = {
+      kind: "path-manager" as const,
+      name: "odd",
+      create: () => ({
+        onEvent: () => {},
+        joinsAsBackup: () => {
+          if (answers.length === 0) throw new Error("no");
+          return answers.shift() as boolean;
+        },
+      }),
+    };
+    const guarded = guardPathManager(plugin, fullMesh(), hears(({ what }) => faults.push(what)));
+    const toy = new ToyPaths(guarded, { role: "server" });
+    const said = Array.from({ length: 4 }, () => toy.connection.joinsAsBackup("10.0.0.1"));
+    assertEquals(said, [true, false, false, false]);
+    assertEquals(faults, ["answered 1 in joinsAsBackup", "threw in joinsAsBackup"]);
+  });
+
   // Draft ARC-9: the default takes over.
   it("replaces after 100 faults, and at once what cannot be made", () => {
     const faults: PluginFault[] = [];

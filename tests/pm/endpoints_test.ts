@@ -132,6 +132,34 @@ describe("endpoints", () => {
     assertEquals(opened(toy), ["open 2 10.0.0.1>10.9.0.2", "open 3 10.0.0.1>10.9.0.4"]);
   });
 
+  it("RFC 8684 §3.4.2: leave paths to an address that was taken back to whoever took it back", () => {
+    const toy = new ToyPaths(endpoints({ addAddrAccepted: 2 }), {});
+    toy.connection.start();
+    toy.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
+    toy.events.run(SECOND);
+    // RFC 8684 §3.4.2: "it is the responsibility of the host that sent the REMOVE_ADDR to shut down the subflow"
+    toy.connection.remoteRemoved([2]);
+    toy.connection.remoteAnnounced(3, { address: "10.9.0.3", port: 0 });
+    toy.events.run(2 * SECOND);
+    assertEquals(toy.log.filter((entry) => entry.startsWith("close")), []);
+    assertEquals(toy.paths.map(({ remote }) => remote.address), [
+      "10.9.0.1",
+      "10.9.0.2",
+      "10.9.0.3",
+    ]);
+  });
+
+  it("answer no announcement twice when the address that answered it is withdrawn", () => {
+    const eps = endpoints({ addAddrAccepted: 2, add: "10.1.0.1 laminar" });
+    const toy = new ToyPaths(eps, { locals: [CELLULAR] });
+    toy.connection.start();
+    toy.connection.remoteAnnounced(2, { address: "10.9.0.2", port: 0 });
+    toy.events.run(SECOND);
+    eps.flush();
+    toy.events.run(2 * SECOND);
+    assertEquals(opened(toy), ["open 2 10.1.0.1>10.9.0.2"]);
+  });
+
   it("keep to limits that are raised and lowered while connections run", () => {
     const eps = endpoints({ subflows: 0, add: "10.1.0.1 subflow; 10.2.0.1 subflow" });
     const toy = new ToyPaths(eps, { locals: [CELLULAR, WIRED] });

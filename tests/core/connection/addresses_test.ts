@@ -331,7 +331,7 @@ describe("REMOVE_ADDR, sent (RFC 8684 §3.4.2)", () => {
     const { d, first, app, joins, locals, withdraw } = announced();
     for (const local of locals) withdraw(local);
     d.stack.flush(d.now);
-    first.gets(". 1 ack 1 <rm 1 2 3, TS, !dack, !dack8>");
+    first.gets(". 1 ack 1 <rm 1 2 3, TS, dack 1>");
     for (const join of joins) {
       join.gets("F. 1");
       join.sends("F. 1 ack 2 <dack8 1>");

@@ -84,6 +84,31 @@ describe("the octets of MP_JOIN (RFC 8684 §3.2)", () => {
     assertEquals(d.counter("MPJoinSynAckBackupRx"), 1);
   });
 
+  for (const cookies of [false, true]) {
+    it(`RFC 8684 §3.2: B is set in the SYN/ACK where joins to the address are backups of ours${cookies ? ", from a cookie, too" : ""}`, () => {
+      const backup: PathManagerPlugin = {
+        kind: "path-manager",
+        name: "backup",
+        create: () => ({ onEvent() {}, joinsAsBackup: ({ address }) => address === "10.0.1.1" }),
+      };
+      using d = new Dialogue({
+        policies: { pathManager: backup },
+        ...(cookies && { mptcp: { joinBacklog: 0 } }),
+      });
+      const { peer: first, app } = d.opened();
+      const second = d.peer({ link: 1, session: first.session });
+      second.offers({}, "S", ["join syn id 3"]);
+      assertEquals(head(second.gets("S. 0 ack 1 <join synack>"), 16).slice(0, 8), "1e 10 11");
+      second.sends(". 1 ack 1 <join ack>");
+      // All is said.
+      second.gets(". 1 ack 1 <!prio>");
+      d.pass(1e6);
+      second.takeAll();
+      assertEquals(app.socket.subflows.map((each) => each.backup), [false, true]);
+      assertEquals(d.counter("MPPrioTx"), 0);
+    });
+  }
+
   for (
     const [what, octets] of [
       ["of 4 octets", "1e 04 10 01"],

@@ -265,7 +265,7 @@ describe("what a subflow owes while its link is full", () => {
     subflow.settle(0);
     assertEquals(outlet.lines().map((line) => line.replace(/ ack.*</, " <")), [
       ". 1001 <dack8 20001>",
-      ". 1001 <prio 51>",
+      ". 1001 <dack8 20001, prio 51>",
       "F. 1001 <dack8 20001>",
     ]);
     assertEquals(host.counted, ["MPPrioTx"]);

@@ -4,8 +4,11 @@ import { fileURLToPath } from "node:url";
 import type { Namespace } from "../../../cli/namespace.ts";
 import type { Link } from "../../../mod.ts";
 import { Host, type HostOptions } from "../../../mod.ts";
+import { type Endpoints, endpoints } from "../../../pm/mod.ts";
 import { sleep } from "../support/wait.ts";
-import { Endpoints, type Flag } from "./endpoints.ts";
+
+/** What an endpoint is for, as `ip mptcp endpoint` has it. */
+export type Flag = "signal" | "subflow" | "backup" | "fullmesh" | "laminar";
 
 /** An address that path managers may use. */
 export interface EndpointSpec {
@@ -227,19 +230,23 @@ export class OurEnd implements End {
   }
 
   static async open(interfaces: HostOptions["interfaces"], options: EndOptions): Promise<OurEnd> {
-    const endpoints = new Endpoints();
-    const [subflows, accepted] = options.limits ?? [8, 8];
-    endpoints.limits = { subflows, accepted };
+    const [subflows, addAddrAccepted] = options.limits ?? [8, 8];
+    const manager = endpoints({ subflows, addAddrAccepted });
     const host = await Host.open({
       interfaces,
-      pathManager: endpoints.plugin(),
-      mptcp: { checksum: options.checksum ?? false, subflows },
+      pathManager: manager,
+      mptcp: {
+        checksum: options.checksum ?? false,
+        subflows: 8,
+        addAddrAccepted: 8,
+        allowJoinInitialAddress: !options.deny,
+      },
       tcp: {
         ...(options.cookies ? { synCookies: "always" } : {}),
         ...(options.fastOpen ? { fastOpen: true } : {}),
       },
     });
-    const end = new OurEnd(host, endpoints, interfaces.map(({ link }) => link));
+    const end = new OurEnd(host, manager, interfaces.map(({ link }) => link));
     for (const spec of options.endpoints ?? []) await end.add(spec);
     return end;
   }
@@ -248,40 +255,50 @@ export class OurEnd implements End {
     return addressOf(2, path, family);
   }
 
-  limits(subflows: number, accepted: number): Promise<void> {
-    this.endpoints.limits = { subflows, accepted };
+  limits(subflows: number, addAddrAccepted: number): Promise<void> {
+    this.endpoints.limits({ subflows, addAddrAccepted });
     return Promise.resolve();
   }
 
   add(spec: string): Promise<void> {
-    const { path, family, flags } = endpointSpec(spec);
+    const { path, family, mapped, flags, port, dev } = endpointSpec(spec);
     const address = this.address(path, family);
     if (path > PATHS) this.host.addAddress(`${address}/24`, this.#links[0]!);
-    this.endpoints.add({ address, flags });
+    const link = dev ? this.#links[path - 1]!.name : undefined;
+    this.endpoints.add({
+      address: `${mapped ? "::ffff:" : ""}${address}`,
+      ...Object.fromEntries(flags.map((flag) => [flag, true])),
+      ...(port === undefined ? {} : { port }),
+      ...(link === undefined ? {} : { dev: link }),
+    });
     return Promise.resolve();
   }
 
+  #id(spec: string): number {
+    const { path, family } = endpointSpec(spec);
+    const address = this.address(path, family);
+    return this.endpoints.list().find((each) => each.address === address)!.id;
+  }
+
   remove(...specs: readonly string[]): Promise<void> {
-    this.endpoints.remove(specs.map((spec) => {
-      const { path, family } = endpointSpec(spec);
-      return this.address(path, family);
-    }));
+    for (const spec of specs) this.endpoints.remove(this.#id(spec));
     return Promise.resolve();
   }
 
   removeInitial(): Promise<void> {
-    this.host.removeAddress(this.address(1));
+    this.endpoints.remove(0, this.address(1));
     return Promise.resolve();
   }
 
   change(spec: string): Promise<void> {
-    const { path, family, flags } = endpointSpec(spec);
-    this.endpoints.change(this.address(path, family), flags);
+    const { flags } = endpointSpec(spec);
+    const [backup, fullmesh] = [flags.includes("backup"), flags.includes("fullmesh")];
+    this.endpoints.change(this.#id(spec), { backup, fullmesh });
     return Promise.resolve();
   }
 
   flush(): Promise<void> {
-    this.endpoints.remove(this.endpoints.list.map(({ address }) => address));
+    this.endpoints.flush();
     return Promise.resolve();
   }
 
