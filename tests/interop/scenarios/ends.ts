@@ -4,7 +4,13 @@ import { fileURLToPath } from "node:url";
 import type { Namespace } from "../../../cli/namespace.ts";
 import type { Link } from "../../../mod.ts";
 import { Host, type HostOptions } from "../../../mod.ts";
-import { type Endpoints, endpoints } from "../../../pm/mod.ts";
+import {
+  type Endpoints,
+  endpoints,
+  manual,
+  type ManualPathManager,
+  type SubflowEvent,
+} from "../../../pm/mod.ts";
 import { sleep } from "../support/wait.ts";
 
 /** What an endpoint is for, as `ip mptcp endpoint` has it. */
@@ -55,10 +61,21 @@ export interface EndOptions {
   readonly cookies?: boolean;
   /** Takes and sends data with SYNs. */
   readonly fastOpen?: boolean;
-  /** Path management is an application's. */
-  readonly userspace?: boolean;
+  /** Path management is an application's: of one that listens, or of none. */
+  readonly userspace?: "daemon" | "nobody";
   /** Seconds until an ADD_ADDR is sent again. */
   readonly addAddrTimeout?: number;
+}
+
+/** The verbs of a path manager in userspace, for the one connection that there is. */
+export interface Manual {
+  announce(path: number, id: number, port?: number): Promise<void>;
+  /** Takes the address of an id back. */
+  remove(id: number): Promise<void>;
+  /** Opens a subflow from an address of ours, by its path, to one of the peer. */
+  create(local: number, id: number, remote: string): Promise<void>;
+  /** Closes the subflow that goes from an address of ours, by its path. */
+  destroy(local: number): Promise<void>;
 }
 
 /** An end. */
@@ -74,6 +91,8 @@ export interface End {
   /** Sets backup and fullmesh of an endpoint. */
   change(spec: string): Promise<void>;
   flush(): Promise<void>;
+  /** What a path manager in userspace does. */
+  readonly manual: Manual;
   /** Of MPTCP, since the scenario began. */
   counters(): Promise<Record<string, number>>;
 }
@@ -95,6 +114,7 @@ export class KernelEnd implements End {
   /** Addresses of its endpoints and their ids. */
   readonly #ids = new Map<string, number>();
   #nextId = 1;
+  #daemon: Deno.ChildProcess | null = null;
   /** Family of the first subflow. */
   family: 4 | 6 = 4;
 
@@ -132,8 +152,23 @@ export class KernelEnd implements End {
       ),
       "net/ipv4/tcp_fastopen": fastOpen ? 3 : 1,
     });
+    if (userspace === "daemon") {
+      // The kernel asks nobody where nobody listens.
+      this.#daemon = this.namespace.spawn(["ip", "mptcp", "monitor"], {
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      });
+      await sleep(100);
+    }
     this.#before = await this.namespace.nstat();
     for (const spec of options.endpoints ?? []) await this.add(spec);
+  }
+
+  /** Ends what runs for it. */
+  async close(): Promise<void> {
+    this.#daemon?.kill("SIGKILL");
+    await this.#daemon?.status;
   }
 
   limits(subflows: number, accepted: number): Promise<void> {
@@ -208,6 +243,50 @@ export class KernelEnd implements End {
     return this.namespace.ip("mptcp endpoint flush");
   }
 
+  /** Token of the connection. */
+  async #token(): Promise<number> {
+    return parseInt(/token:([\da-f]+)/.exec(await this.namespace.ss())?.[1] ?? "", 16);
+  }
+
+  readonly manual: Manual = {
+    announce: async (path, id, port) => {
+      const token = await this.#token();
+      const local = this.address(path) + (port === undefined ? "" : `,${port}`);
+      await this.manage("announce", { token, id, local, flags: "signal" });
+    },
+    remove: async (id) => {
+      const token = await this.#token();
+      await this.manage("remove", { token, id });
+    },
+    create: async (path, id, remote) => {
+      const token = await this.#token();
+      const port = await this.#remotePort();
+      const local = this.address(path);
+      await this.manage("create", { token, "local-id": id, local, remote: `${remote},${port}` });
+    },
+    destroy: async (path) => {
+      const token = await this.#token();
+      const [local = "", remote = ""] =
+        (await this.#subflows()).find(([local]) => local!.startsWith(`${this.address(path)},`)) ??
+          [];
+      await this.manage("destroy", { token, local, remote });
+    },
+  };
+
+  /** Both ends of the subflows: addresses and ports. */
+  async #subflows(): Promise<string[][]> {
+    const text = await this.namespace.ss(["-t", "-n", "-H"]);
+    return text.trim().split("\n").map((line) =>
+      line.trim().split(/\s+/).slice(3, 5).map((end) =>
+        end.replace(/:(\d+)$/, ",$1").replace(/[\[\]]|%\w+/g, "")
+      )
+    );
+  }
+
+  async #remotePort(): Promise<string> {
+    return (await this.#subflows())[0]![1]!.split(",")[1]!;
+  }
+
   async counters(): Promise<Record<string, number>> {
     const now = Object.entries(await this.namespace.nstat());
     return Object.fromEntries(
@@ -220,21 +299,53 @@ export class KernelEnd implements End {
 export class OurEnd implements End {
   readonly host: Host;
   readonly endpoints: Endpoints;
+  readonly manual: Manual;
   readonly #links: readonly Link[];
   family: 4 | 6 = 4;
 
-  private constructor(host: Host, endpoints: Endpoints, links: readonly Link[]) {
+  private constructor(
+    host: Host,
+    endpoints: Endpoints,
+    daemon: ManualPathManager,
+    listens: boolean,
+    links: readonly Link[],
+  ) {
     this.host = host;
     this.endpoints = endpoints;
+    const subflows: SubflowEvent[] = [];
+    if (listens) daemon.subscribe((event) => void subflows.push(event as SubflowEvent));
+    const token = (): number => daemon.tokens[0]!;
+    this.manual = {
+      announce: (path, id, port) => {
+        daemon.announce(token(), { address: this.address(path), id, port: port ?? 0 });
+        return Promise.resolve();
+      },
+      remove: (id) => {
+        daemon.remove(token(), id);
+        return Promise.resolve();
+      },
+      create: (path, id, remote) => {
+        daemon.createSubflow(token(), { address: this.address(path), id }, { address: remote });
+        return Promise.resolve();
+      },
+      destroy: (path) => {
+        const { local, remote } = subflows.find((each) =>
+          each.local?.address === this.address(path)
+        )!;
+        daemon.destroySubflow(token(), local, remote);
+        return Promise.resolve();
+      },
+    };
     this.#links = links;
   }
 
   static async open(interfaces: HostOptions["interfaces"], options: EndOptions): Promise<OurEnd> {
     const [subflows, addAddrAccepted] = options.limits ?? [8, 8];
     const manager = endpoints({ subflows, addAddrAccepted });
+    const daemon = manual();
     const host = await Host.open({
       interfaces,
-      pathManager: manager,
+      pathManager: options.userspace ? daemon : manager,
       mptcp: {
         checksum: options.checksum ?? false,
         subflows: 8,
@@ -246,7 +357,13 @@ export class OurEnd implements End {
         ...(options.fastOpen ? { fastOpen: true } : {}),
       },
     });
-    const end = new OurEnd(host, manager, interfaces.map(({ link }) => link));
+    const end = new OurEnd(
+      host,
+      manager,
+      daemon,
+      options.userspace === "daemon",
+      interfaces.map(({ link }) => link),
+    );
     for (const spec of options.endpoints ?? []) await end.add(spec);
     return end;
   }

@@ -9,7 +9,7 @@ import type { Scenario } from "./scenario.ts";
  * Joins that the server refuses. RFC 8684 §3.2 lets it do so in answer to the SYN, as we do, or to the third ACK, as Linux does; who is told by a RST
  * closes, or answers.
  */
-function refused(count: number): Expected {
+export function refused(count: number): Expected {
   return {
     client: {
       MPJoinSynTx: count,

@@ -380,6 +380,8 @@ export async function runScenario(
     await run.restore();
     await run.talk?.[Symbol.asyncDispose]();
     await ours?.host.close();
+    await near.close();
+    await far?.close();
   } catch (error) {
     wrong.push(`in the end: ${error instanceof Error ? error.message : error}`);
   }
