@@ -32,6 +32,8 @@ export async function runScenarios(
   const jobs = scenarios.flatMap((scenario) => roles.map((role) => ({ scenario, role })));
   const outcomes: Outcome[] = [];
   let next = 0;
+  // One after the other: to the kernel somebody listens where anybody does, in whatever namespace.
+  let managing: Promise<string[]> = Promise.resolve([]);
   const lane = async (): Promise<void> => {
     const places: Record<string, OwnPlace> = {};
     try {
@@ -44,8 +46,10 @@ export async function runScenarios(
             ? places["kernel"] ??= await twoKernels()
             : places["ours"] ??= await besideKernel();
           // One that cannot be set up leaves the others alone.
-          const wrong = await runScenario(scenario, role, place, debug)
-            .catch((error) => [String(error)]);
+          const run = (): Promise<string[]> =>
+            runScenario(scenario, role, place, debug).catch((error) => [String(error)]);
+          const managed = scenario.client?.userspace ?? scenario.server?.userspace;
+          const wrong = await (managed === undefined ? run() : managing = managing.then(run));
           outcomes[at] = { scenario, role, wrong };
         }
         told(outcomes[at]!);
