@@ -31,6 +31,7 @@ import { minRtt } from "./sched/mod.ts";
 
 provideDefaults({ scheduler: minRtt(), pathManager: fullMesh(), congestionControl: lia() });
 
+export { type BufferPath, bufferSize } from "./core/net/buffer_size.ts";
 export { MptcpConn, type WriteOptions } from "./core/net/conn.ts";
 export {
   emulate,

@@ -20,6 +20,7 @@ describe("public names", () => {
       "acknowledgeAndDrop",
       "bleachEcn",
       "bridge",
+      "bufferSize",
       "coalesceSegments",
       "corrupt",
       "cubic",

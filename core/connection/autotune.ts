@@ -1,6 +1,7 @@
 /**
  * How large the buffers of a connection should be. Receive: dynamic right-sizing (Fisk and Feng 2001; draft RBF-1 to RBF-4), by what the application
- * reads in the longest round trip. Send: by what the windows of the subflows ask (draft SBF-1 to SBF-3).
+ * reads in the longest round trip, and no more than comes on all subflows in one. Send: by what the windows of the subflows ask (draft SBF-1 to SBF-3), or by
+ * how fast their sequence numbers move (draft SBF-4).
  */
 
 import type { Micros } from "../plugin.ts";
@@ -12,6 +13,51 @@ const SHORTEST_ROUND_TRIP: Micros = 4e3;
 const FIRST_FLIGHT = 14600;
 /** What a buffer takes in whatever the memory in use: a page, which data in order find always. */
 const LEAST_SHARE = 65536;
+
+/**
+ * What comes on each subflow in the longest round trip (draft RBF-3): twice the sum is what the buffer needs, 2·ΣBW·RTT_max. It bounds what is read in a
+ * measure, as one may last longer than a round trip: who takes everything each two seconds reads what the window holds, not what the paths bring (RBF-4).
+ */
+export class Arrivals {
+  #since: Micros = 0;
+  #period: Micros = Infinity;
+  #most = 0;
+
+  /** Most bytes that came in one period since the measure began. */
+  most(subflows: readonly Subflow[]): number {
+    return Math.max(this.#most, sum(subflows));
+  }
+
+  /** Data have come: a period that is over makes room for the next. */
+  came(subflows: readonly Subflow[], now: Micros): void {
+    if (now - this.#since <= this.#period) return;
+    const bytes = sum(subflows);
+    if (bytes > this.#most) this.#most = bytes;
+    this.#restart(subflows, now);
+  }
+
+  /** The longest round trip of the subflows is known. */
+  setPeriod(rtt: Micros): void {
+    this.#period = Math.max(rtt, SHORTEST_ROUND_TRIP);
+  }
+
+  /** A measure begins. */
+  begin(subflows: readonly Subflow[], now: Micros): void {
+    this.#most = 0;
+    this.#restart(subflows, now);
+  }
+
+  #restart(subflows: readonly Subflow[], now: Micros): void {
+    for (let i = 0; i < subflows.length; i++) subflows[i]!.receiver.counted();
+    this.#since = now;
+  }
+}
+
+function sum(subflows: readonly Subflow[]): number {
+  let bytes = 0;
+  for (let i = 0; i < subflows.length; i++) bytes += subflows[i]!.receiver.came;
+  return bytes;
+}
 
 /** What the receive buffer of one connection should hold. */
 export class RightSizing {
@@ -35,11 +81,12 @@ export class RightSizing {
   }
 
   /**
-   * The application has read everything below `read`; `rtt`: the longest round trip of the subflows. True when a measure is over.
+   * The application has read everything below `read`; `rtt`: the longest round trip of the subflows, `came`: most bytes that came in one since the
+   * measure began. True when a measure is over.
    *
    * While slow start doubles what comes in a round trip, a measure that brought `n` is followed by one of `2n`, at whose end the peer's window is `4n`.
    */
-  measure(read: number, rtt: Micros, now: Micros): boolean {
+  measure(read: number, rtt: Micros, now: Micros, came: number = Infinity): boolean {
     if (this.#since < 0) {
       this.#since = now;
       this.#from = read;
@@ -47,7 +94,7 @@ export class RightSizing {
     }
     // A path has become slower, or a slower one has joined: the others go on while its data are on the way (draft RBF-1).
     if (rtt > this.#rtt) this.#want(2 * this.#rate * rtt);
-    const copied = read - this.#from;
+    const copied = Math.min(read - this.#from, came);
     if (copied > this.#space) {
       this.#want(2 * copied * Math.min(2, copied / this.#space));
     }
@@ -94,4 +141,70 @@ export function windowsAsk(subflows: readonly Subflow[]): number {
 /** Whether data are bound to it: backup subflows carry some only where no other works (RFC 8684 §3.3.8). */
 function counts(subflow: Subflow, backups: boolean): boolean {
   return subflow.usable && !subflow.stale && (backups || !subflow.backup);
+}
+
+/** Less time than this tells no rate: a turn of an event loop may bring so much at once. */
+const COARSE: Micros = 1e3;
+
+/** How one subflow moves on. */
+interface Advance {
+  readonly subflow: Subflow;
+  /** SND.UNA where the measure began, and where it is over. */
+  from: number;
+  until: number;
+  since: Micros;
+  /** Bytes a microsecond. */
+  rate: number;
+}
+
+/**
+ * The draft's other estimate of what a subflow carries (SBF-4): the time that SND.UNA takes to move on by a window, from time to time. Where that is too
+ * short to tell, the measure goes on for twice as much. It needs no round trip, and lags behind a window that grows.
+ */
+export class ProgressEstimate {
+  readonly #all: Advance[] = [];
+
+  /** Something was acknowledged on `subflow`. */
+  heard(subflow: Subflow, now: Micros): void {
+    const { board, cwnd } = subflow.sender;
+    const all = this.#all;
+    let i = 0;
+    while (i < all.length && all[i]!.subflow !== subflow) i++;
+    if (i === all.length) {
+      all.push({ subflow, from: board.una, until: board.una + cwnd, since: now, rate: 0 });
+      return;
+    }
+    const each = all[i]!;
+    if (board.una < each.until) return;
+    const time = now - each.since;
+    if (time < COARSE) {
+      each.until = each.from + 2 * (each.until - each.from);
+      return;
+    }
+    each.rate = (board.una - each.from) / time;
+    each.from = board.una;
+    each.until = board.una + cwnd;
+    each.since = now;
+  }
+
+  /** Twice what all carry in the longest of their round trips. */
+  ask(subflows: readonly Subflow[]): number {
+    let rate = 0;
+    let longest = 0;
+    let regular = false;
+    for (let i = 0; i < subflows.length; i++) regular ||= counts(subflows[i]!, false);
+    for (let i = 0; i < this.#all.length; i++) {
+      const { subflow, rate: own } = this.#all[i]!;
+      if (!subflows.includes(subflow) || !counts(subflow, !regular)) continue;
+      rate += own;
+      longest = Math.max(longest, subflow.sender.rtt.srtt);
+    }
+    return Math.ceil(2 * rate * longest);
+  }
+
+  /** `subflow` has left. */
+  forget(subflow: Subflow): void {
+    const at = this.#all.findIndex((each) => each.subflow === subflow);
+    if (at >= 0) this.#all.splice(at, 1);
+  }
 }

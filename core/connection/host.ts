@@ -153,6 +153,8 @@ export interface Experiments {
   readonly receiveBuffer?: number;
   /** Bytes of the shared send queue, always. @default what the connection's TCP options say: it grows */
   readonly sendBuffer?: number;
+  /** What the send queue's size follows from: the windows of the subflows, or how fast their sequence numbers move (draft SBF-3, SBF-4). @default {"windows"} */
+  readonly sendEstimate?: "windows" | "progress";
   /** Where a scheduler with `lookAhead` has bound data to the wrong path, everything is taken back and bound anew. @default {true} */
   readonly reallocate?: boolean;
   /** Four octets in data sequence numbers and DATA_ACKs where eight are usual. @default {false} */

@@ -28,7 +28,7 @@ import {
 import type { Subflow } from "../subflow/subflow.ts";
 import { type Key, RST_MIDDLEBOX, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import type { InitialDsn } from "../wire/seq.ts";
-import { windowsAsk } from "./autotune.ts";
+import { ProgressEstimate, windowsAsk } from "./autotune.ts";
 import {
   CONNECTION_TIMERS,
   type ConnectionTimer,
@@ -97,6 +97,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly deadlines: Deadlines<ConnectionTimer> = new Deadlines(CONNECTION_TIMERS);
   readonly policies: GuardedPolicies;
   readonly paths: PathTransportOf;
+  /** What the size of the send queue follows from in place of the windows; null: from these (draft SBF-3). */
+  readonly progress: ProgressEstimate | null;
   /** Established subflows by path index. */
   readonly subflows: readonly Subflow[] = [];
   /** Every subflow that is not buried, half-open ones included. */
@@ -195,6 +197,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.keys = new Keys(key ?? NO_KEY, mptcp.checksum, !mptcp.allowJoinInitialAddress);
     this.sendQueue = new SendQueue(host.wasm, sendBuffer);
     this.receiveQueue = new ReceiveQueue(host.wasm, receiveBuffer, host.memory.receive);
+    this.progress = experiments.sendEstimate === "progress" ? new ProgressEstimate() : null;
     this.#lowWater = tcp.notSentLowWater;
     this.sendQueue.setLowWater(this.#lowWater);
     this.#alarm = host.alarm(this);
@@ -502,7 +505,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (!this.#writerWaits || this.over) return;
     const { sendQueue } = this;
     const { lowWater, unsent } = sendQueue;
-    if (unsent === 0) sendQueue.resize(windowsAsk(this.subflows));
+    if (unsent === 0) sendQueue.resize(this.#asked());
     else if (2 * unsent > lowWater || this.#lowWater === Infinity) return;
     if (sendQueue.room > 0) this.#tell |= TELL_WRITABLE;
   }
@@ -510,6 +513,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** The last write was not taken whole. */
   get writerWaits(): boolean {
     return this.#writerWaits;
+  }
+
+  /** Bytes that the send queue should hold. */
+  #asked(): number {
+    return this.progress === null ? windowsAsk(this.subflows) : this.progress.ask(this.subflows);
   }
 
   /** Bytes that read() would give now. */
@@ -539,7 +547,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   write(now: Micros, source: Uint8Array, from: number, cork = false): number {
     const { holding, sendQueue } = this;
     if (source.length - from > sendQueue.room && sendQueue.resizable) {
-      sendQueue.resize(windowsAsk(this.subflows));
+      sendQueue.resize(this.#asked());
     }
     const taken = this.over || this.#first !== null ? 0 : sendQueue.write(source, from);
     this.#writerWaits = from + taken < source.length;
@@ -1029,6 +1037,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       subflows.splice(at, 1);
       this.sendQueue.forget(subflow, !this.fallback);
       this.#congestion.leave?.(subflow);
+      this.progress?.forget(subflow);
     }
     subflow.release();
     return at >= 0;
@@ -1158,7 +1167,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       mss = Math.max(mss, subflow.mss);
       rtt = Math.max(rtt, subflow.receiveRtt);
     }
-    this.receiveQueue.resize(rtt, now);
+    this.receiveQueue.resize(this.subflows, rtt, now);
     window.open(read, mss);
     if (reached) return;
     const owed = window.owed(next, mss);
@@ -1239,7 +1248,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /**
-   * Both directions are done: the subflows close in order (draft TRM-5, the safe variant).
+   * Both directions are done: the subflows close in order (draft TRM-5, the safe variant). Until then none of them is ended for being idle or slow (TRM-1).
    *
    * RFC 8684 §3.3.3: "Once a DATA_FIN has been acknowledged, all remaining subflows MUST be closed with standard FIN exchanges."
    * RFC 8684 §3.3.3: "Both hosts SHOULD send FINs on all subflows"

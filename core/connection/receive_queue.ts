@@ -15,7 +15,8 @@ import { PAGE, STREAM_HEAD, STREAM_NEXT, STREAM_PAGES, STREAM_TOP } from "../../
 import type { Micros } from "../plugin.ts";
 import { ReceiveWindow } from "../subflow/receive_window.ts";
 import type { BufferSize } from "../subflow/settings.ts";
-import { RightSizing, shareOf } from "./autotune.ts";
+import type { Subflow } from "../subflow/subflow.ts";
+import { Arrivals, RightSizing, shareOf } from "./autotune.ts";
 import { OPEN_END, type PeerEnd } from "./life.ts";
 
 /** Least bytes that what was received may take: pages are large, and some are held twice for a moment. */
@@ -29,6 +30,8 @@ export class ReceiveQueue {
   /** Handle of the stream that the subflows' receivers fill. */
   readonly stream: number;
   readonly window: ReceiveWindow;
+  /** What comes on the subflows. */
+  readonly arrivals: Arrivals = new Arrivals();
   readonly #host: number;
   readonly #record: number;
   readonly #most: number;
@@ -80,10 +83,12 @@ export class ReceiveQueue {
    * The application has read; `rtt`: the longest round trip of the subflows. Lets the buffer grow by eighths at least, and has the window heed how much
    * memory the host has left: that costs a call, so it is asked once a round trip.
    */
-  resize(rtt: Micros, now: Micros): void {
-    const { window } = this;
+  resize(subflows: readonly Subflow[], rtt: Micros, now: Micros): void {
+    const { arrivals, window } = this;
     const { limit } = window;
-    const over = this.#sizing.measure(this.read, rtt, now);
+    arrivals.setPeriod(rtt);
+    const over = this.#sizing.measure(this.read, rtt, now, arrivals.most(subflows));
+    if (over) arrivals.begin(subflows, now);
     const wanted = Math.min(this.#sizing.wanted, this.#most);
     const grows = wanted > limit && (over || wanted >= limit + limit / 8);
     if (!over && !grows) return;

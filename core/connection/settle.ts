@@ -160,6 +160,7 @@ function heard(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   else if (meta.timer.answered()) meta.armDataTimer(now);
   const bytes = subflow.sender.heard;
   if (bytes === 0) return;
+  meta.progress?.heard(subflow, now);
   meta.scheduler.onAck(subflow, bytes);
   if (subflow.silent) answered(meta, subflow, now);
 }
@@ -192,6 +193,7 @@ function takePayload(meta: MetaSocket, subflow: Subflow, now: Micros): number {
   const bits = subflow.place(receiveQueue.limit, now);
   if (bits & SEGMENT_MEMORY) return bits;
   meta.figures.received(now);
+  receiveQueue.arrivals.came(meta.subflows, now);
   if (bits & SEGMENT_DATA_DUPLICATE) host.count("DuplicateData");
   if (bits & SEGMENT_CHECKSUM) {
     checksumFailed(meta, subflow, now);

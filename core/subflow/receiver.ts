@@ -37,6 +37,8 @@ export class Receiver {
   #ranges = 0;
   #finSeq = -1;
   #skipped = false;
+  /** Bytes that have come since they were last counted, in order or not. */
+  #came = 0;
   /** What came again and no ACK has told of. */
   #againFrom = 0;
   #againTo = 0;
@@ -48,6 +50,21 @@ export class Receiver {
   /** What offsets count from: the peer's initial sequence number (IRS), and behind data that its SYN has brought. */
   get irs(): number {
     return this.#irs;
+  }
+
+  /** Bytes that have come since they were last counted: its share of what the receive buffer should hold (draft RBF-3). */
+  get came(): number {
+    return this.#came;
+  }
+
+  /** New bytes have come. */
+  count(bytes: number): void {
+    this.#came += bytes;
+  }
+
+  /** Counting begins anew. */
+  counted(): void {
+    this.#came = 0;
   }
 
   /** Bytes that the peer's SYN has brought (RFC 7413). */

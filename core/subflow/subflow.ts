@@ -955,6 +955,7 @@ export class Subflow implements SubflowView {
       this.#receiveRtt.heard(this.timestamps, now);
     }
     const { length } = rx;
+    if ((bits & SEGMENT_DUPLICATE) === 0) this.receiver.count(length);
     const waits = this.acks.received(length, bits, this.mtu.segment, now);
     if (waits && !this.#deadlines.has(TIMER_ACK)) {
       this.#deadlines.set(TIMER_ACK, now + DELAYED_ACK);
