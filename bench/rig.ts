@@ -6,7 +6,7 @@ import { DEFAULT_MPTCP } from "../core/connection/settings.ts";
 import type { MetaSocket } from "../core/connection/meta_socket.ts";
 import type { FaultReport } from "../core/guard/faults.ts";
 import type { Policies } from "../core/guard/policies.ts";
-import { Stack } from "../core/host/stack.ts";
+import { Stack, type StackOptions } from "../core/host/stack.ts";
 import type { ElementFactory } from "../core/link/sim/elements/element.ts";
 import type { SimHost } from "../core/link/sim/host.ts";
 import type { LinkOptions } from "../core/link/sim/link.ts";
@@ -15,6 +15,40 @@ import type { Trace } from "../core/link/sim/trace.ts";
 import type { Micros } from "../core/plugin.ts";
 import { fullMesh } from "../pm/mod.ts";
 import { minRtt } from "../sched/mod.ts";
+import type { SimLink } from "../core/link/sim/link.ts";
+import type { Link } from "../core/host/link.ts";
+import type { PacketIn } from "../core/wire/packet.ts";
+import type { WorkMeter } from "./draft_meter.ts";
+
+/** A stack that tells what it works for. */
+class MeteredStack extends Stack {
+  readonly #meter: WorkMeter;
+
+  constructor(options: StackOptions, meter: WorkMeter) {
+    super(options);
+    this.#meter = meter;
+  }
+
+  override handlePacket(now: Micros, link: Link, packet: Readonly<PacketIn>): void {
+    this.#meter.turn("packet");
+    this.#meter.enter();
+    super.handlePacket(now, link, packet);
+    this.#meter.leave();
+  }
+
+  override handleTimeout(now: Micros): void {
+    this.#meter.turn("timer");
+    this.#meter.enter();
+    super.handleTimeout(now);
+    this.#meter.leave();
+  }
+
+  override flush(now: Micros): void {
+    this.#meter.enter();
+    super.flush(now);
+    this.#meter.leave();
+  }
+}
 
 /** What connects the two. */
 export interface RigOptions {
@@ -32,6 +66,8 @@ export interface RigOptions {
   readonly seed?: number;
   /** Sees every packet. */
   readonly trace?: Trace;
+  /** Notes what the server works for. */
+  readonly meter?: WorkMeter;
   /** Told what plugins do wrong. */
   readonly report?: FaultReport;
 }
@@ -52,6 +88,8 @@ export interface RigEvents {
 export class Rig implements Disposable {
   /** The network they are on. */
   readonly network: Network;
+  /** The paths by name. */
+  readonly links: Readonly<Record<string, SimLink>>;
   readonly #hosts: readonly SimHost[];
   readonly #client: Stack;
   readonly #server: Stack;
@@ -62,6 +100,8 @@ export class Rig implements Disposable {
   constructor(options: RigOptions) {
     const { paths, down = {}, policies, mptcp = true, experiments, seed = 1, trace, report } =
       options;
+    const { meter } = options;
+    const links: Record<string, SimLink> = this.links = {};
     const shape = (name: string): LinkOptions => ({
       elements: paths[name] ?? [],
       ...(down[name] && { backward: down[name] }),
@@ -77,15 +117,17 @@ export class Rig implements Disposable {
       pathManager: fullMesh(),
       congestionControl: lia(),
     };
-    const stack = (name: string): Stack =>
-      new Stack({
+    const stack = (name: string): Stack => {
+      const all: StackOptions = {
         random: (stream) => network.randomSource(`${name}/${stream}`),
         policies: { ...defaults, ...policies },
         fallbacks: defaults,
         mptcp: { ...DEFAULT_MPTCP, enabled: mptcp },
         ...(experiments === undefined ? {} : { experiments }),
         ...(report && { report }),
-      });
+      };
+      return name === "server" && meter ? new MeteredStack(all, meter) : new Stack(all);
+    };
     this.#hosts = [client, server];
     this.#client = stack("client");
     this.#server = stack("server");
@@ -93,7 +135,7 @@ export class Rig implements Disposable {
     const [only] = names;
     if (names.length === 1 && only !== undefined) {
       // One path needs no router, which would cost time that is none of the stack's.
-      const link = network.link(only, client, server, shape(only));
+      const link = links[only] = network.link(only, client, server, shape(only));
       for (
         const [host, stack, n] of [[client, this.#client, 1], [server, this.#server, 2]] as const
       ) {
@@ -106,7 +148,7 @@ export class Rig implements Disposable {
       inner.end(server).attach(server);
       this.#server.addLink(0, inner.end(server), ["10.0.0.2/24"]);
       for (const [index, name] of names.entries()) {
-        const link = network.link(name, client, router, shape(name));
+        const link = links[name] = network.link(name, client, router, shape(name));
         router.route(`10.0.${index + 1}.0/24`, link);
         link.end(client).attach(client);
         this.#client.addLink(0, link.end(client), [`10.0.${index + 1}.1/24`]);
@@ -136,6 +178,11 @@ export class Rig implements Disposable {
   /** How often something has happened at the server, by its MIB name. */
   senderCount(name: string): number {
     return this.#server.counters.get(name);
+  }
+
+  /** The same at the client. */
+  receiverCount(name: string): number {
+    return this.#client.counters.get(name);
   }
 
   /** Connects the two; when it returns, both ends are established. */
