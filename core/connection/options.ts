@@ -215,11 +215,10 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   }
   const prio = rx.option(MP_PRIO);
   if (prio !== 0) {
+    host.probe?.priorityAsked(now, meta.id, subflow.path, "prio", readMpPrio(prio));
     host.count("MPPrioRx");
     // RFC 8684 §3.3.8: "the data sender SHOULD adhere to these requests".
-    const backup = readMpPrio(prio);
-    subflow.setBackup("peer", backup);
-    host.probe?.priorityAsked(now, meta.id, subflow.path, "prio", backup);
+    subflow.setBackup("peer", readMpPrio(prio));
     meta.priorityChanged(subflow);
   }
   if (closesFast(meta)) {
