@@ -55,6 +55,7 @@ export { type Control, type ControlEvent, serveControl } from "./core/net/contro
 export type {
   ConnInfo,
   JoinInfo,
+  LastResetInfo,
   MemoryInfo,
   MptcpInfo,
   SubflowInfo,

@@ -133,7 +133,9 @@ if (import.meta.main) {
   // Each has a copy of the tree and processes of its own: one for each processor at a time.
   const lanes = Array.from({ length: navigator.hardwareConcurrency }, async () => {
     for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
-      const wrong = await tryMutant(mutant, new URL("../../", import.meta.url));
+      // One that does not even compile says nothing of its rule.
+      const wrong = await tryMutant(mutant, new URL("../../", import.meta.url))
+        .catch((error: Error) => error.message);
       if (wrong !== null) failed.push(mutant.name);
       const text = wrong === null ? `killed by "${mutant.test}"` : `SURVIVED: ${wrong}`;
       await Deno.stdout.write(new TextEncoder().encode(`${mutant.name}: ${text}\n`));
