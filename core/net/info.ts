@@ -262,7 +262,18 @@ export interface ConnInfo {
 }
 
 /** Why a subflow was reset. */
-export interface LastResetInfo extends Omit<LastReset, "at"> {
+export interface LastResetInfo {
+  /** Who has sent it. */
+  readonly by: "us" | "peer";
+  /** The path index of the subflow that it has ended. */
+  readonly path: PathIndex;
+  /**
+   * 0 unspecified, 1 an MPTCP-specific error, 2 lack of resources, 3 administratively prohibited, 4 too much outstanding data, 5 unacceptable performance,
+   * 6 middlebox interference, or unknown (RFC 8684 §3.6).
+   */
+  readonly reason: number;
+  /** The T flag: what it tells is over some time. */
+  readonly transient: boolean;
   /** Milliseconds since then. */
   readonly age: number;
 }

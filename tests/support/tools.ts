@@ -34,6 +34,7 @@ export const ESSENTIAL = {
   sh: "dash",
   sha256sum: "coreutils",
   sleep: "coreutils",
+  stdbuf: "coreutils",
   timeout: "coreutils",
   true: "coreutils",
   unshare: "util-linux",
