@@ -75,8 +75,10 @@ export default function timeDistance(
         }
         for (let i = 0; i < subflows.length; i++) {
           const subflow = subflows[i]!;
-          const { backup, stale, mss, cwnd, queued, room } = subflow;
+          const { backup, stale, mss, cwnd, inFlight, queued, room } = subflow;
           if (stale || (backup && regular) || ready.includes(subflow)) continue;
+          // Who has nothing out and takes nothing is no subflow to wait for.
+          if (inFlight === 0) continue;
           // A timeout leaves a segment (RFC 5681 §3.1): who has fallen silent gets nothing ahead.
           if (cwnd <= mss) continue;
           if (room + bytes - queued >= mss) best = nearer(best, subflow, sentOn);

@@ -527,7 +527,9 @@ export function perform(run: Run): Came {
     }
     const bytes = bytesOf(t);
     if (bytes.join() !== idle.join()) note(`bytes left: ${bytes}, ${idle} before`);
-    if (t.faults.length > 0) note(`faults: ${t.faults.map(({ error }) => error).join()}`);
+    if (t.faults.length > 0) {
+      note(`faults: ${t.faults.map(({ error, what }) => error ?? what).join()}`);
+    }
     // Nobody but DSS checksums can tell of bytes that were changed: plain TCP has none.
     const blind = run.paths.some(({ box }) => box !== null && CHANGES_BYTES.test(box)) &&
       play.ends.some((end) => end?.socket.fallback);

@@ -44,6 +44,7 @@ import {
 } from "./receiver";
 import {
   aboveHole,
+  aboveHoleNext,
   prunedFrom,
   Stream,
   streamOf,
@@ -76,15 +77,22 @@ export function reserveData(stream: Stream, start: f64, end: f64, limit: f64): b
   return true;
 }
 
-/** Places bytes in the stream, for which it was made ready. */
-function placeData(stream: Stream, offset: f64, from: usize, length: i32, limit: f64): void {
+/** Places bytes in the stream, for which it was made ready; `follows`: right behind others that were placed with them. */
+function placeData(
+  stream: Stream,
+  offset: f64,
+  from: usize,
+  length: i32,
+  limit: f64,
+  follows: bool = false,
+): void {
   const end = min(offset + <f64> length, limit);
   const kept = <i32> max(end - offset, 0);
   if (kept < length) report |= SEGMENT_BEYOND;
   if (kept <= 0) return;
   const apart = offset > stream.next;
   if (streamPlace(stream, offset, from, kept) < kept) report |= SEGMENT_DATA_DUPLICATE;
-  if (apart) report |= aboveHole;
+  if (apart) report |= follows ? aboveHoleNext : aboveHole;
 }
 
 /** Moves staged bytes, all of [start, end), to the stream. */
@@ -99,7 +107,8 @@ export function deliverStaged(
   let cursor = start;
   while (cursor < end) {
     const part = inPage(cursor, <i32> min(end - cursor, 65536));
-    placeData(stream, cursor + delta, pagesAddress(receiver.pages, cursor), part, limit);
+    const address = pagesAddress(receiver.pages, cursor);
+    placeData(stream, cursor + delta, address, part, limit, cursor > start);
     cursor += <f64> part;
   }
   stageTake(receiver, stream, start, end);

@@ -206,6 +206,8 @@ function copyIn(stream: Stream, offset: f64, from: usize, length: i32): void {
 
 /** How what `streamPlace` has placed above a hole, last of all, lies to what was held there: SEGMENT_TAIL, SEGMENT_MERGED. */
 export let aboveHole: i32 = 0;
+/** The same of a part that follows another of the same bytes, which it lies beside in any case. */
+export let aboveHoleNext: i32 = 0;
 
 /** Stores what is not held of [offset, offset + length). Returns how many bytes were new; -1, and nothing changed, without memory. */
 export function streamPlace(stream: Stream, offset: f64, from: usize, length: i32): i32 {
@@ -262,6 +264,7 @@ export function streamPlace(stream: Stream, offset: f64, from: usize, length: i3
     rangesAdd(ranges, start, end, 0);
     aboveHole = (before > 0 && start >= stream.top ? SEGMENT_TAIL : 0) |
       (ranges.count <= before ? SEGMENT_MERGED : 0);
+    aboveHoleNext = ranges.count < before ? SEGMENT_MERGED : 0;
   }
   stream.top = max(stream.top, end);
   return fresh;
