@@ -94,7 +94,8 @@ export class RightSizing {
     }
     // A path has become slower, or a slower one has joined: the others go on while its data are on the way (draft RBF-1).
     if (rtt > this.#rtt) this.#want(2 * this.#rate * rtt);
-    const copied = Math.min(read - this.#from, came);
+    // A quarter more than came: what waited behind a hole is read with what fills it.
+    const copied = Math.min(read - this.#from, 1.25 * came);
     if (copied > this.#space) {
       this.#want(2 * copied * Math.min(2, copied / this.#space));
     }
