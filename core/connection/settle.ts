@@ -250,9 +250,9 @@ function finArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
  * retransmit the original data on the original subflow".
  */
 function timedOut(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  // While DATA_ACKs move on, what seems out of reach comes all the same; and the last of them may end the connection at the peer.
-  const moves = meta.deadlines.has(TIMER_DATA) && meta.deadlines.at(TIMER_DATA) > now;
-  if (!meta.fallback && subflow.outOfReach && !moves) return meta.replace(subflow, now);
+  // At a first timeout DATA_ACKs may move on all the same; and the last of them may end the connection at the peer.
+  const stuck = meta.timer.timeouts > 0 || subflow.sender.rtt.timeouts > 1;
+  if (!meta.fallback && subflow.outOfReach && stuck) return meta.replace(subflow, now);
   // The shared window is closed: no other subflow can do better.
   if (subflow.sender.shut) return;
   subflow.fallSilent(now);
