@@ -77,8 +77,8 @@ export default function timeDistance(
           const subflow = subflows[i]!;
           const { backup, stale, mss, cwnd, inFlight, queued, room } = subflow;
           if (stale || (backup && regular) || ready.includes(subflow)) continue;
-          // Who has nothing out and no room is about to be left.
-          if (inFlight === 0 && room === 0) continue;
+          // Who has nothing to do, and yet is not ready, is left, or in doubt.
+          if (inFlight === 0 && queued === 0) continue;
           // A timeout leaves a segment (RFC 5681 §3.1): who has fallen silent gets nothing ahead.
           if (cwnd <= mss) continue;
           if (room + bytes - queued >= mss) best = nearer(best, subflow, sentOn);
