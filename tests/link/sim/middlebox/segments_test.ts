@@ -138,8 +138,8 @@ for (const { family, client, server } of FAMILIES) {
       assertEquals(read(box.run()).map(({ payload }) => payload), [
         [1, 2],
         [3],
-        [7],
-        [2, 7],
+        [2],
+        [2, 1],
         [3, 4],
         [3],
       ]);
