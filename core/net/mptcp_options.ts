@@ -1,7 +1,9 @@
 /** Choices about MPTCP itself, as users give them. */
 
 import { DEFAULT_MPTCP, type MptcpSettings } from "../connection/settings.ts";
-import { type Duration, parseDuration } from "../link/units.ts";
+import type { Duration } from "../link/units.ts";
+import type { Micros } from "../plugin.ts";
+import { OptionChecks } from "./option_checks.ts";
 import { checkOptions, describe } from "./policies.ts";
 
 /** Choices about MPTCP (RFC 8684), for all connections of a host or for one. */
@@ -116,11 +118,10 @@ const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
   dataFin: true,
 };
 
+/** Of subflows and addresses, as the kernel has it. */
 const MOST_PATHS = 8;
-const MOST_CLOSE_TIMEOUT = 32767e6;
-const MOST_BLACKHOLE_TIMEOUT = 604800e6;
-const MOST_SYN_RETRIES = 127;
-const MOST_ADD_ADDR_TIMEOUT = 32767e6;
+const MOST_TIMEOUT: Micros = 32767e6;
+const MOST_BLACKHOLE: Micros = 604800e6;
 
 /**
  * The settings that `options` ask for, `base` where they say nothing; `false` is plain TCP.
@@ -143,109 +144,29 @@ export function mptcpSettings(
     );
   }
   checkOptions(`${verb} with 'mptcp'`, options, OPTIONS);
+  const is = new OptionChecks(verb, "mptcp");
   return {
     ...base,
     enabled: true,
-    checksum: flag(verb, "checksum", options.checksum) ?? base.checksum,
-    closeTimeout: duration(verb, "closeTimeout", options.closeTimeout, 0, MOST_CLOSE_TIMEOUT) ??
+    checksum: is.flag("checksum", options.checksum) ?? base.checksum,
+    closeTimeout: is.time("closeTimeout", options.closeTimeout, 0, MOST_TIMEOUT) ??
       base.closeTimeout,
-    synRetriesBeforeFallback: integer(
-      verb,
-      "synRetriesBeforeFallback",
-      options.synRetriesBeforeFallback,
-      0,
-      MOST_SYN_RETRIES,
-    ) ?? base.synRetriesBeforeFallback,
-    blackholeTimeout:
-      duration(verb, "blackholeTimeout", options.blackholeTimeout, 0, MOST_BLACKHOLE_TIMEOUT) ??
-        base.blackholeTimeout,
-    joinBacklog: integer(verb, "joinBacklog", options.joinBacklog, 0, 255) ?? base.joinBacklog,
-    addAddrTimeout:
-      duration(verb, "addAddrTimeout", options.addAddrTimeout, 0, MOST_ADD_ADDR_TIMEOUT) ??
-        base.addAddrTimeout,
-    subflows: limit(verb, "subflows", options.subflows) ?? base.subflows,
-    addAddrAccepted: limit(verb, "addAddrAccepted", options.addAddrAccepted) ??
+    synRetriesBeforeFallback:
+      is.integer("synRetriesBeforeFallback", options.synRetriesBeforeFallback, 0, 127) ??
+        base.synRetriesBeforeFallback,
+    blackholeTimeout: is.time("blackholeTimeout", options.blackholeTimeout, 0, MOST_BLACKHOLE) ??
+      base.blackholeTimeout,
+    joinBacklog: is.integer("joinBacklog", options.joinBacklog, 0, 255) ?? base.joinBacklog,
+    addAddrTimeout: is.time("addAddrTimeout", options.addAddrTimeout, 0, MOST_TIMEOUT) ??
+      base.addAddrTimeout,
+    subflows: is.integer("subflows", options.subflows, 0, MOST_PATHS) ?? base.subflows,
+    addAddrAccepted: is.integer("addAddrAccepted", options.addAddrAccepted, 0, MOST_PATHS) ??
       base.addAddrAccepted,
-    allowJoinInitialAddress:
-      flag(verb, "allowJoinInitialAddress", options.allowJoinInitialAddress) ??
-        base.allowJoinInitialAddress,
-    staleLossCount: integer(verb, "staleLossCount", options.staleLossCount, 0, 255) ??
+    allowJoinInitialAddress: is.flag("allowJoinInitialAddress", options.allowJoinInitialAddress) ??
+      base.allowJoinInitialAddress,
+    staleLossCount: is.integer("staleLossCount", options.staleLossCount, 0, 255) ??
       base.staleLossCount,
-    fastclose: oneOf(verb, "fastclose", options.fastclose, ["rst", "ack"]) ?? base.fastclose,
-    dataFin: oneOf(verb, "dataFin", options.dataFin, ["safe", "fast"]) ?? base.dataFin,
+    fastclose: is.choice("fastclose", options.fastclose, ["rst", "ack"]) ?? base.fastclose,
+    dataFin: is.choice("dataFin", options.dataFin, ["safe", "fast"]) ?? base.dataFin,
   };
-}
-
-/** A limit of paths; the most is what the kernel allows. */
-function limit(verb: string, name: string, value: unknown): number | undefined {
-  if (value === undefined) return undefined;
-  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST_PATHS) {
-    return value as number;
-  }
-  throw new (typeof value === "number" ? RangeError : TypeError)(
-    `Cannot ${verb} as 'mptcp.${name}' must be an integer from 0 to ${MOST_PATHS}: current value is ${
-      describe(value)
-    }`,
-  );
-}
-
-function flag(verb: string, name: string, value: unknown): boolean | undefined {
-  if (value === undefined || typeof value === "boolean") return value;
-  throw new TypeError(
-    `Cannot ${verb} as 'mptcp.${name}' must be true or false: current value is ${describe(value)}`,
-  );
-}
-
-/** A whole number from `least` to `most`. */
-function integer(
-  verb: string,
-  name: string,
-  value: unknown,
-  least: number,
-  most: number,
-): number | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value === "number" && Number.isInteger(value) && value >= least && value <= most) {
-    return value;
-  }
-  const error = typeof value === "number" ? RangeError : TypeError;
-  throw new error(
-    `Cannot ${verb} as 'mptcp.${name}' must be an integer from ${least} to ${most}: current value is ${
-      describe(value)
-    }`,
-  );
-}
-
-function oneOf<T extends string>(
-  verb: string,
-  name: string,
-  value: unknown,
-  known: readonly T[],
-): T | undefined {
-  if (value === undefined) return undefined;
-  const found = known.find((each) => each === value);
-  if (found !== undefined) return found;
-  throw new TypeError(
-    `Cannot ${verb} as 'mptcp.${name}' must be ${
-      known.map((each) => `"${each}"`).join(" or ")
-    }: current value is ${describe(value)}`,
-  );
-}
-
-/** A time from `least` to `most` microseconds, both whole seconds. */
-function duration(
-  verb: string,
-  name: string,
-  value: Duration | undefined,
-  least: number,
-  most: number,
-): number | undefined {
-  if (value === undefined) return undefined;
-  const time = parseDuration(value, `mptcp.${name}`);
-  if (time >= least && time <= most) return time;
-  throw new RangeError(
-    `Cannot ${verb} as 'mptcp.${name}' must be from ${least / 1e6} s to ${
-      most / 1e6
-    } s: current value is ${describe(value)}`,
-  );
 }

@@ -13,6 +13,7 @@ import {
   type MtuProbing,
   type TcpSettings,
 } from "../subflow/settings.ts";
+import { OptionChecks, wholeNumber } from "./option_checks.ts";
 import { checkOptions, describe } from "./policies.ts";
 
 export type { MtuProbing };
@@ -311,27 +312,28 @@ export function tcpSettings(
     throw new TypeError(`Cannot connect with 'tcp.${name}' as it is an option of listen()`);
   }
   const { notSentLowWater, receiveBuffer, sendBuffer } = options;
+  const is = new OptionChecks(verb, "tcp");
   return {
     ...base,
-    pacing: flag(verb, "pacing", options.pacing) ?? base.pacing,
-    lossDetection: choice(verb, "lossDetection", options.lossDetection, LOSS_DETECTIONS) ??
+    pacing: is.flag("pacing", options.pacing) ?? base.pacing,
+    lossDetection: is.choice("lossDetection", options.lossDetection, LOSS_DETECTIONS) ??
       base.lossDetection,
-    sack: flag(verb, "sack", options.sack) ?? base.sack,
-    synBacklog: integer(verb, "synBacklog", options.synBacklog, 1, 65535) ?? base.synBacklog,
-    synCookies: choice(verb, "synCookies", options.synCookies, SYN_COOKIES) ?? base.synCookies,
-    dscp: integer(verb, "dscp", options.dscp, 0, 63) ?? base.dscp,
-    ecn: choice(verb, "ecn", options.ecn, ECN_MODES) ?? base.ecn,
+    sack: is.flag("sack", options.sack) ?? base.sack,
+    synBacklog: is.integer("synBacklog", options.synBacklog, 1, 65535) ?? base.synBacklog,
+    synCookies: is.choice("synCookies", options.synCookies, SYN_COOKIES) ?? base.synCookies,
+    dscp: is.integer("dscp", options.dscp, 0, 63) ?? base.dscp,
+    ecn: is.choice("ecn", options.ecn, ECN_MODES) ?? base.ecn,
     keepAlive: keepAlive(verb, options.keepAlive, base.keepAlive),
-    maxSegment: integer(verb, "maxSegment", options.maxSegment, 88, 65495) ?? base.maxSegment,
-    synRetries: integer(verb, "synRetries", options.synRetries, 0, 127) ?? base.synRetries,
-    tlp: flag(verb, "tlp", options.tlp) ?? base.tlp,
-    fastOpen: flag(verb, "fastOpen", options.fastOpen) ?? base.fastOpen,
-    fastOpenQueue: integer(verb, "fastOpenQueue", options.fastOpenQueue, 1, 65535) ??
+    maxSegment: is.integer("maxSegment", options.maxSegment, 88, 65495) ?? base.maxSegment,
+    synRetries: is.integer("synRetries", options.synRetries, 0, 127) ?? base.synRetries,
+    tlp: is.flag("tlp", options.tlp) ?? base.tlp,
+    fastOpen: is.flag("fastOpen", options.fastOpen) ?? base.fastOpen,
+    fastOpenQueue: is.integer("fastOpenQueue", options.fastOpenQueue, 1, 65535) ??
       base.fastOpenQueue,
-    frto: flag(verb, "frto", options.frto) ?? base.frto,
-    timestamps: flag(verb, "timestamps", options.timestamps) ?? base.timestamps,
-    undo: flag(verb, "undo", options.undo) ?? base.undo,
-    mtuProbing: choice(verb, "mtuProbing", options.mtuProbing, PROBINGS) ?? base.mtuProbing,
+    frto: is.flag("frto", options.frto) ?? base.frto,
+    timestamps: is.flag("timestamps", options.timestamps) ?? base.timestamps,
+    undo: is.flag("undo", options.undo) ?? base.undo,
+    mtuProbing: is.choice("mtuProbing", options.mtuProbing, PROBINGS) ?? base.mtuProbing,
     notSentLowWater: notSentLowWater === undefined
       ? base.notSentLowWater
       : checkLowWater(`${verb} as 'tcp.notSentLowWater'`, notSentLowWater),
@@ -368,7 +370,7 @@ function buffer(
 ): BufferSize | undefined {
   if (value === undefined) return undefined;
   if (typeof value === "number") {
-    return fixedBuffer(whole(verb, `tcp.${name}`, value, LEAST_BUFFER, MOST_BUFFER)!);
+    return fixedBuffer(wholeNumber(verb, `tcp.${name}`, value, LEAST_BUFFER, MOST_BUFFER)!);
   }
   if (typeof value !== "object" || value === null) {
     throw new TypeError(
@@ -379,7 +381,7 @@ function buffer(
   }
   checkOptions(`${verb} with 'tcp.${name}'`, value as BufferLimit, LIMIT);
   const { max } = value as BufferLimit;
-  const most = whole(verb, `tcp.${name}.max`, max, LEAST_BUFFER, MOST_BUFFER);
+  const most = wholeNumber(verb, `tcp.${name}.max`, max, LEAST_BUFFER, MOST_BUFFER);
   if (most === undefined) {
     throw new TypeError(`Cannot ${verb} with 'tcp.${name}' as it needs 'max', a number of bytes`);
   }
@@ -432,7 +434,7 @@ export function keepAliveTimes(
   return {
     idle: silence(where, "idle", idle) ?? base.idle,
     interval: silence(where, "interval", interval) ?? base.interval,
-    count: whole(where, "count", count, 1, 127) ?? base.count,
+    count: wholeNumber(where, "count", count, 1, 127) ?? base.count,
   };
 }
 
@@ -442,59 +444,5 @@ function silence(where: string, name: string, value: Duration | undefined): Micr
   if (time >= LEAST_SILENCE && time <= MOST_SILENCE) return time;
   throw new RangeError(
     `Cannot ${where} as '${name}' must be from 1 s to 32767 s: current value is ${describe(value)}`,
-  );
-}
-
-/** An option of `tcp` that is an integer from `least` to `most`. */
-function integer(
-  verb: string,
-  name: string,
-  value: unknown,
-  least: number,
-  most: number,
-): number | undefined {
-  return whole(verb, `tcp.${name}`, value, least, most);
-}
-
-function whole(
-  verb: string,
-  name: string,
-  value: unknown,
-  least: number,
-  most: number,
-): number | undefined {
-  if (value === undefined) return undefined;
-  if (Number.isInteger(value) && least <= (value as number) && (value as number) <= most) {
-    return value as number;
-  }
-  const ErrorClass = typeof value === "number" ? RangeError : TypeError;
-  throw new ErrorClass(
-    `Cannot ${verb} as '${name}' must be an integer from ${least} to ${most}: current value is ${
-      describe(value)
-    }`,
-  );
-}
-
-/** A boolean option. */
-function flag(verb: string, name: string, value: unknown): boolean | undefined {
-  if (value === undefined || typeof value === "boolean") return value;
-  throw new TypeError(
-    `Cannot ${verb} as 'tcp.${name}' must be true or false: current value is ${describe(value)}`,
-  );
-}
-
-/** One of a few words. */
-function choice<T extends string>(
-  verb: string,
-  name: string,
-  value: unknown,
-  words: readonly T[],
-): T | undefined {
-  if (value === undefined) return undefined;
-  const found = words.find((word) => word === value);
-  if (found !== undefined) return found;
-  const list = words.map((word) => `"${word}"`).join(", ");
-  throw new TypeError(
-    `Cannot ${verb} as 'tcp.${name}' must be one of ${list}: current value is ${describe(value)}`,
   );
 }

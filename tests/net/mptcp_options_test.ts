@@ -74,12 +74,12 @@ Deno.test("'mptcp' is checked: an option that is not there, a value that is none
     [
       { fastclose: "fin" },
       TypeError,
-      `as 'mptcp.fastclose' must be "rst" or "ack": current value is "fin"`,
+      `as 'mptcp.fastclose' must be one of "rst", "ack": current value is "fin"`,
     ],
     [
       { dataFin: true },
       TypeError,
-      `as 'mptcp.dataFin' must be "safe" or "fast": current value is true`,
+      `as 'mptcp.dataFin' must be one of "safe", "fast": current value is true`,
     ],
   ];
   for (const joinBacklog of [-1, 256, 1.5, NaN]) {
