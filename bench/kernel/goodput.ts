@@ -5,7 +5,6 @@
  * Goodput is compared with the sum of the two rates, and with that of two kernels.
  */
 
-import { createHash } from "node:crypto";
 import {
   helpOfOptions,
   type Option,
@@ -18,21 +17,11 @@ import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
 import { print, report } from "../../cli/output.ts";
 import { seededRandom } from "../../core/host/random.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
-import {
-  bridge,
-  cubic,
-  delay,
-  Host,
-  impair,
-  loss,
-  type MptcpConn,
-  queue,
-  rate,
-  tun,
-} from "../../mod.ts";
+import { bridge, cubic, delay, Host, impair, loss, queue, rate, tun } from "../../mod.ts";
 import { endpoints } from "../../pm/mod.ts";
-import { type PeerEnd, startPeer } from "../../tests/interop/support/peer.ts";
+import { startPeer } from "../../tests/interop/support/peer.ts";
 import { seeded, type Way, WAYS } from "./impaired.ts";
+import { checkEnd, checkSum, machine, median, receive, runTask, send } from "./tools.ts";
 
 /** One of the two paths. */
 interface Path {
@@ -100,7 +89,6 @@ const OPTIONS: Readonly<Record<string, Option>> = {
 
 /** Bytes of each queue. */
 const QUEUE = 150_000;
-const BLOCK = 1 << 20;
 
 /** Address of an end on a path, from 1. */
 function addressOf(end: "sender" | "receiver", path: number): string {
@@ -142,31 +130,6 @@ function manager(end: "sender" | "receiver") {
   });
 }
 
-function check(what: string, sent: readonly unknown[], received: readonly unknown[]): void {
-  if (sent.join() !== received.join()) {
-    throw new Error(`${what}: ${received.join(" ")} was received where ${sent.join(" ")} was sent`);
-  }
-}
-
-function sound(what: string, end: PeerEnd): PeerEnd {
-  if (end.error !== null) throw new Error(`${what}: the kernel's end failed with ${end.error}`);
-  return end;
-}
-
-async function send(conn: MptcpConn, bytes: number): Promise<string> {
-  const block = new Uint8Array(BLOCK).map((_, i) => i * 31 >> 3);
-  const hash = createHash("sha256");
-  for (let sent = 0; sent < bytes;) {
-    const piece = block.subarray(0, Math.min(BLOCK, bytes - sent));
-    piece[0] = sent >> 20;
-    await conn.write(piece);
-    hash.update(piece);
-    sent += piece.length;
-  }
-  await conn.closeWrite();
-  return hash.digest("hex");
-}
-
 /** Cuts and restores as the cell says; the result takes both back. */
 function cutting({ cut }: Cell, link: { cut(): void; restore(): void }): () => void {
   if (cut === undefined) return () => {};
@@ -204,9 +167,9 @@ async function betweenKernels(cell: Cell, bytes: number, seed: number): Promise<
   await using source = await startPeer(near, "connect", "source", target);
   const stop = cutting(cell, joined[1]!);
   try {
-    const end = sound("kernel to kernel", await sink.until("end"));
-    const sent = sound("kernel to kernel", await source.until("end"));
-    check("kernel to kernel", [bytes, sent.sentSha256], [end.received, end.receivedSha256]);
+    const end = checkEnd("kernel to kernel", await sink.until("end"));
+    const sent = checkEnd("kernel to kernel", await source.until("end"));
+    checkSum("kernel to kernel", [bytes, sent.sentSha256], [end.received, end.receivedSha256]);
     return end.seconds;
   } finally {
     stop();
@@ -250,8 +213,8 @@ async function toKernel(cell: Cell, bytes: number, seed: number): Promise<number
   const stop = cutting(cell, second);
   try {
     const [sum, end] = await Promise.all([send(conn, bytes), sink.until("end")]);
-    check("to the kernel", [bytes, sum], [
-      sound("to the kernel", end).received,
+    checkSum("to the kernel", [bytes, sum], [
+      checkEnd("to the kernel", end).received,
       end.receivedSha256,
     ]);
     return end.seconds;
@@ -270,18 +233,10 @@ async function fromKernel(cell: Cell, bytes: number, seed: number): Promise<numb
   using conn = await listener.accept();
   const stop = cutting(cell, second);
   try {
-    const start = performance.now();
-    const hash = createHash("sha256");
-    const block = new Uint8Array(BLOCK);
-    let received = 0;
-    for (let count = await conn.read(block); count !== null; count = await conn.read(block)) {
-      hash.update(block.subarray(0, count));
-      received += count;
-    }
-    const seconds = (performance.now() - start) / 1000;
+    const { received, sum, seconds } = await receive(conn);
     await conn.closeWrite();
-    const end = sound("from the kernel", await source.until("end"));
-    check("from the kernel", [bytes, end.sentSha256], [received, hash.digest("hex")]);
+    const end = checkEnd("from the kernel", await source.until("end"));
+    checkSum("from the kernel", [bytes, end.sentSha256], [received, sum]);
     return seconds;
   } finally {
     stop();
@@ -298,12 +253,6 @@ const RUN: Readonly<Record<Way, typeof toKernel>> = {
 interface Figures {
   readonly cell: Cell;
   readonly runs: Readonly<Record<Way, number[]>>;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 function sumOf({ paths }: Cell): number {
@@ -324,7 +273,7 @@ function missed({ cell, runs }: Figures, row: number): string[] {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const given = readArguments(args[0] === "--" ? args.slice(1) : args, OPTIONS);
+  const given = readArguments(args, OPTIONS);
   const [stray] = [...given.positional, ...given.rest];
   if (stray !== undefined) throw new UsageError(`Unknown argument ${stray}`);
   if (given.has("help")) {
@@ -333,12 +282,10 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const rounds = readInteger(given, "rounds", 3, [1, 1000]);
   const first = readInteger(given, "seed", 1, [0, 2 ** 31]);
-  const cpu = /^model name\s*:\s*(.*)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1];
-  const head = `${navigator.hardwareConcurrency} × ${
-    cpu ?? Deno.build.arch
-  }, Linux ${Deno.osRelease()}, Deno ${Deno.version.deno}. MPTCP, two subflows, cubic and the default scheduler at both ends; Mbit/s, medians of ${rounds} rounds, seeds ${first} to ${
-    first + rounds - 1
-  }.`;
+  const head =
+    `${machine()}. MPTCP, two subflows, cubic and the default scheduler at both ends; Mbit/s, medians of ${rounds} rounds, seeds ${first} to ${
+      first + rounds - 1
+    }.`;
   report(`${head} Load: ${Deno.loadavg().map((load) => load.toFixed(1)).join(" ")}.`);
   const all = CELLS.map((cell): Figures => ({
     cell,
@@ -392,14 +339,4 @@ async function main(args: readonly string[]): Promise<number> {
   return misses.every((each) => each.length === 0) ? 0 : 1;
 }
 
-if (import.meta.main) {
-  try {
-    Deno.exitCode = await main(Deno.args);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const usage = error instanceof UsageError ? "\ndeno task bench:goodput --help tells more" : "";
-    const foreseen = usage !== "" || error instanceof Deno.errors.NotSupported;
-    report(foreseen ? `${error.message}${usage}` : error.stack ?? error.message);
-    Deno.exitCode = error instanceof UsageError ? 2 : 1;
-  }
-}
+if (import.meta.main) await runTask("bench:goodput", main);

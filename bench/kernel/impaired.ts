@@ -1,6 +1,5 @@
 /** One transfer over one impaired path: from a kernel to a kernel, or between this stack and a kernel, by the same elements with the same random numbers. */
 
-import { createHash } from "node:crypto";
 import {
   bridge,
   corrupt,
@@ -11,7 +10,6 @@ import {
   type ImpairedLink,
   type LaneCounts,
   loss,
-  type MptcpConn,
   queue,
   rate,
   tun,
@@ -26,7 +24,8 @@ import type {
 } from "../../core/link/sim/elements/element.ts";
 import { freePacket, gatherPacket } from "../../core/link/sim/elements/packet.ts";
 import { passive } from "../../pm/mod.ts";
-import { type PeerEnd, startPeer } from "../../tests/interop/support/peer.ts";
+import { startPeer } from "../../tests/interop/support/peer.ts";
+import { checkEnd, checkSum, receive, send } from "./tools.ts";
 
 /** What a path does to packets, besides carrying them. Shares are from 0 to 1, of the packets of each direction. */
 export interface Impairment {
@@ -197,45 +196,6 @@ async function kernel(): Promise<Namespace> {
   return namespace;
 }
 
-function checkSum(what: string, sent: readonly unknown[], received: readonly unknown[]): void {
-  if (sent.join() !== received.join()) {
-    throw new Error(`${what}: ${received.join(" ")} was received where ${sent.join(" ")} was sent`);
-  }
-}
-
-function checkEnd(what: string, end: PeerEnd): PeerEnd {
-  if (end.error !== null) throw new Error(`${what}: the kernel's end failed with ${end.error}`);
-  return end;
-}
-
-/** Bytes of one write or read. */
-const BLOCK = 1 << 20;
-
-async function send(conn: MptcpConn, bytes: number): Promise<string> {
-  const block = new Uint8Array(BLOCK).map((_, i) => i * 31 >> 3);
-  const hash = createHash("sha256");
-  for (let sent = 0; sent < bytes;) {
-    const piece = block.subarray(0, Math.min(BLOCK, bytes - sent));
-    piece[0] = sent >> 20;
-    await conn.write(piece);
-    hash.update(piece);
-    sent += piece.length;
-  }
-  await conn.closeWrite();
-  return hash.digest("hex");
-}
-
-async function receive(conn: MptcpConn): Promise<{ received: number; sum: string }> {
-  const block = new Uint8Array(BLOCK);
-  const hash = createHash("sha256");
-  let received = 0;
-  for (let count = await conn.read(block); count !== null; count = await conn.read(block)) {
-    hash.update(block.subarray(0, count));
-    received += count;
-  }
-  return { received, sum: hash.digest("hex") };
-}
-
 /**
  * Moves `bytes` over a path of its own by plain TCP with `cubic` at both ends. The sender is the one that connects; elements draw the same numbers whoever
  * sends and receives, in another run too.
@@ -299,9 +259,7 @@ async function fromKernel(path: Path, bytes: number, seed: number): Promise<Tran
   const target = { host: receiver, port, size: bytes, tcp: true };
   await using source = await startPeer(near, "connect", "source", target);
   using conn = await listener.accept();
-  const start = performance.now();
-  const { received, sum } = await receive(conn);
-  const seconds = (performance.now() - start) / 1000;
+  const { received, sum, seconds } = await receive(conn);
   await conn.closeWrite();
   const end = checkEnd("from the kernel", await source.until("end"));
   checkSum("from the kernel", [bytes, end.sentSha256], [received, sum]);

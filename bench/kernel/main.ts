@@ -15,6 +15,7 @@ import { Table } from "../../cli/deps.ts";
 import { formatRate, print, report } from "../../cli/output.ts";
 import { PLUGIN_OPTIONS, readPolicies } from "../../cli/policies.ts";
 import { type Contestant, type Direction, KernelOverVeth, StackOverTun } from "./ends.ts";
+import { median, runTask } from "./tools.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
   rounds: { value: "NUMBER", help: "How often everything is measured (default 5)" },
@@ -31,12 +32,6 @@ interface Case {
   readonly direction: Direction;
   /** 0: plain TCP. */
   readonly subflows: number;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 function nameOf({ direction, subflows }: Case): string {
@@ -100,7 +95,7 @@ function table(
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const given = readArguments(args[0] === "--" ? args.slice(1) : args, OPTIONS);
+  const given = readArguments(args, OPTIONS);
   const [stray] = [...given.positional, ...given.rest];
   if (stray !== undefined) {
     throw new UsageError(
@@ -143,14 +138,4 @@ async function main(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-if (import.meta.main) {
-  try {
-    Deno.exitCode = await main(Deno.args);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const usage = error instanceof UsageError ? "\ndeno task bench:kernel --help tells more" : "";
-    const foreseen = usage !== "" || error instanceof Deno.errors.NotSupported;
-    report(foreseen ? `${error.message}${usage}` : error.stack ?? error.message);
-    Deno.exitCode = error instanceof UsageError ? 2 : 1;
-  }
-}
+if (import.meta.main) await runTask("bench:kernel", main);

@@ -15,6 +15,7 @@ import {
 import { Table } from "../../cli/deps.ts";
 import { print, report } from "../../cli/output.ts";
 import { type Path, type Transfer, transfer, type Way, WAYS } from "./impaired.ts";
+import { machine, median, runTask } from "./tools.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
   rounds: { value: "NUMBER", help: "How often everything is measured (default 5)" },
@@ -78,12 +79,6 @@ interface Figures {
   readonly runs: Readonly<Record<Way, Transfer[]>>;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
 function secondsOf({ runs }: Figures, way: Way): number {
   return median(runs[way].map(({ seconds }) => seconds));
 }
@@ -142,13 +137,6 @@ function table(all: readonly Figures[]): string {
   return rows.toString();
 }
 
-/** The machine. */
-function machine(): string {
-  const cpu = /^model name\s*:\s*(.*)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1];
-  const cpus = `${navigator.hardwareConcurrency} × ${cpu ?? Deno.build.arch}`;
-  return `${cpus}, Linux ${Deno.osRelease()}, Deno ${Deno.version.deno}`;
-}
-
 function readCells(only: readonly string[]): readonly Cell[] {
   const cells = only.length === 0
     ? CELLS
@@ -162,7 +150,7 @@ function readCells(only: readonly string[]): readonly Cell[] {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const given = readArguments(args[0] === "--" ? args.slice(1) : args, OPTIONS);
+  const given = readArguments(args, OPTIONS);
   const [stray] = [...given.positional, ...given.rest];
   if (stray !== undefined) {
     throw new UsageError(
@@ -192,16 +180,4 @@ async function main(args: readonly string[]): Promise<number> {
   return all.every(passes) ? 0 : 1;
 }
 
-if (import.meta.main) {
-  try {
-    Deno.exitCode = await main(Deno.args);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    const usage = error instanceof UsageError
-      ? "\ndeno task bench:kernel-paths --help tells more"
-      : "";
-    const foreseen = usage !== "" || error instanceof Deno.errors.NotSupported;
-    report(foreseen ? `${error.message}${usage}` : error.stack ?? error.message);
-    Deno.exitCode = error instanceof UsageError ? 2 : 1;
-  }
-}
+if (import.meta.main) await runTask("bench:kernel-paths", main);
