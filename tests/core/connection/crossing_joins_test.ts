@@ -5,24 +5,11 @@ import { describe, it } from "@std/testing/bdd";
 import { connectionInfo } from "../../../core/net/info.ts";
 import type { HostAddress, PathContext, PathManagerPlugin } from "../../../core/plugin.ts";
 import { fullMesh } from "../../../pm/mod.ts";
-import { type App, Dialogue } from "../../support/dialogue.ts";
-import type { Offer, Peer } from "../../support/scripted_peer.ts";
+import { Dialogue } from "../../support/dialogue.ts";
+import { joining } from "../../support/joins.ts";
+import type { Offer } from "../../support/scripted_peer.ts";
 
 const OPTIONS = { policies: { pathManager: fullMesh() } };
-
-/** A connection of ours, whose join is about to cross the peer's. */
-function dialled(d: Dialogue): { first: Peer; second: Peer; app: App } {
-  const app = d.connect();
-  const first = d.called();
-  first.gets("S 0 <mpc>");
-  d.pass(20e3);
-  first.offers({}, "S.", ["mpc key"]);
-  first.gets(". 1 ack 1 <mpc keys>");
-  first.sends(". 1 ack 1 <dack8 1>");
-  const second = d.called(first.session);
-  second.gets("S 0 <join syn id 1>");
-  return { first, second, app };
-}
 
 const SYN: Offer = {};
 
@@ -30,7 +17,7 @@ describe("joins that cross (RFC 8684 §3.9.2)", () => {
   for (const family of [4, 6] as const) {
     it(`RFC 8684 §3.9.2: SYN crosses SYN: one subflow, both HMACs looked at, data when the third ACK is answered (IPv${family})`, () => {
       using d = new Dialogue({ ...OPTIONS, family });
-      const { second, app } = dialled(d);
+      const { second, app } = joining(d);
       // RFC 8684 §3.9.2: "If a host does not support TCP simultaneous open, it is RECOMMENDED that some element of randomization be applied": one that does, needs none.
       second.offers(SYN, "S", ["join syn id 5"]);
       second.gets("S. 0 ack 1 <join synack id 1>");
@@ -54,7 +41,7 @@ describe("joins that cross (RFC 8684 §3.9.2)", () => {
 
   it("the SYN/ACK of the peer is lost: its third ACK, with the longer HMAC, says as much", () => {
     using d = new Dialogue(OPTIONS);
-    const { second, app } = dialled(d);
+    const { second, app } = joining(d);
     second.offers(SYN, "S", ["join syn id 5"]);
     second.gets("S. 0 ack 1 <join synack>");
     second.sends(". 1 ack 1 <join ack>");
@@ -64,7 +51,7 @@ describe("joins that cross (RFC 8684 §3.9.2)", () => {
 
   it("our SYN/ACK is lost: it goes again, after a second", () => {
     using d = new Dialogue(OPTIONS);
-    const { second, app } = dialled(d);
+    const { second, app } = joining(d);
     second.offers(SYN, "S", ["join syn id 5"]);
     second.lose();
     d.pass(1.1e6);
@@ -86,7 +73,7 @@ describe("joins that cross (RFC 8684 §3.9.2)", () => {
   ) {
     it(`RFC 8684 §3.2: a SYN/ACK ${what} is reset there, too`, () => {
       using d = new Dialogue(OPTIONS);
-      const { second, app } = dialled(d);
+      const { second, app } = joining(d);
       second.offers(SYN, "S", ["join syn id 5"]);
       second.gets("S. 0 ack 1 <join synack>");
       second.offers(SYN, "S.", options);
@@ -98,7 +85,7 @@ describe("joins that cross (RFC 8684 §3.9.2)", () => {
 
   it("a SYN that names another connection, or none, has nothing to do with ours", () => {
     using d = new Dialogue(OPTIONS);
-    const { second, app } = dialled(d);
+    const { second, app } = joining(d);
     second.offers(SYN, "S", []);
     second.offers(SYN, "S", ["mpc"]);
     d.silent();
@@ -113,7 +100,7 @@ describe("joins that cross (RFC 8684 §3.9.2)", () => {
 
   it("the B flag of either SYN makes it a backup", () => {
     using d = new Dialogue(OPTIONS);
-    const { second, app } = dialled(d);
+    const { second, app } = joining(d);
     second.offers(SYN, "S", ["join syn id 5 backup"]);
     second.gets("S. 0 ack 1 <join synack>");
     second.sends(". 1 ack 1 <join ack>");
@@ -125,7 +112,7 @@ describe("joins that cross (RFC 8684 §3.9.2)", () => {
 describe("address ids of joins (RFC 8684 §3.2)", () => {
   it("RFC 8684 §3.2: the one in the SYN/ACK is kept: a REMOVE_ADDR of it ends the subflow", () => {
     using d = new Dialogue(OPTIONS);
-    const { first, second, app } = dialled(d);
+    const { first, second, app } = joining(d);
     // RFC 8684 §3.2: "A host MUST store the mappings between Address IDs and addresses both for itself and the remote host."
     second.offers({}, "S.", ["join synack id 7"]);
     second.gets(". 1 ack 1 <join ack>");

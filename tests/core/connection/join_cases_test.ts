@@ -5,24 +5,10 @@ import { describe, it } from "@std/testing/bdd";
 import type { PathManagerPlugin } from "../../../core/plugin.ts";
 import { fullMesh } from "../../../pm/mod.ts";
 import { type App, Dialogue, type DialogueOptions } from "../../support/dialogue.ts";
-import { join } from "../../support/joins.ts";
+import { join, joining } from "../../support/joins.ts";
 import type { Got, Peer } from "../../support/scripted_peer.ts";
 
 const OPTIONS = { policies: { pathManager: fullMesh() } };
-
-/** A connection of ours; the SYN of its join is taken. */
-function dialled(d: Dialogue): { first: Peer; second: Peer; app: App; syn: Got } {
-  const app = d.connect();
-  const first = d.called();
-  first.gets("S 0 <mpc>");
-  d.pass(20e3);
-  first.offers({}, "S.", ["mpc key"]);
-  first.gets(". 1 ack 1 <mpc keys>");
-  first.sends(". 1 ack 1 <dack8 1>");
-  const second = d.called(first.session);
-  const syn = second.gets("S 0 <join syn id 1>");
-  return { first, second, app, syn };
-}
 
 /** The first octets of the MP_JOIN of a segment: kind, length, subtype with flags, address id. */
 function head(got: Got, length: number): string {
@@ -40,7 +26,7 @@ describe("the octets of MP_JOIN (RFC 8684 §3.2)", () => {
   for (const family of [4, 6] as const) {
     it(`RFC 8684 §3.2: reserved bits are 0 in SYN, SYN/ACK and third ACK, B as it is wanted (IPv${family})`, () => {
       using d = new Dialogue({ ...OPTIONS, family });
-      const { first, second, syn } = dialled(d);
+      const { first, second, syn } = joining(d);
       // RFC 8684 §3.2: "The MP_JOIN option on packets with the SYN flag set also includes 4 bits of flags, 3 of which are currently reserved and MUST be set to 0 by the sender."
       assertEquals(head(syn, 12), "1e 0c 10 01");
       second.offers({}, "S.", ["join synack id 0"]);
@@ -66,7 +52,7 @@ describe("the octets of MP_JOIN (RFC 8684 §3.2)", () => {
       }),
     };
     using d = new Dialogue({ policies: { pathManager: backup } });
-    const { second, app, syn } = dialled(d);
+    const { second, app, syn } = joining(d);
     assertEquals(head(syn, 12), "1e 0c 11 01");
     second.offers({}, "S.", ["join synack id 0"]);
     second.gets(". 1 ack 1 <join ack>");
@@ -76,7 +62,7 @@ describe("the octets of MP_JOIN (RFC 8684 §3.2)", () => {
 
   it("RFC 8684 §3.2: B in the SYN/ACK makes a backup of it, too, and is counted", () => {
     using d = new Dialogue(OPTIONS);
-    const { second, app } = dialled(d);
+    const { second, app } = joining(d);
     second.offers({}, "S.", ["join synack id 0 backup"]);
     second.gets(". 1 ack 1 <join ack>");
     second.sends(". 1 ack 1 <dack8 1>");
@@ -127,7 +113,7 @@ describe("the octets of MP_JOIN (RFC 8684 §3.2)", () => {
     });
     it(`RFC 8684 §3.2: a SYN/ACK with an MP_JOIN ${what.replace("16", "12")} has none: it is reset`, () => {
       using d = new Dialogue(OPTIONS);
-      const { second, app } = dialled(d);
+      const { second, app } = joining(d);
       const option = octets.replace("1e 10", "1e 0c").split(" ").slice(
         0,
         what.includes("16") ? 12 : 40,
@@ -143,7 +129,7 @@ describe("the octets of MP_JOIN (RFC 8684 §3.2)", () => {
 describe("the third and the fourth ACK of a join (RFC 8684 §3.2)", () => {
   it("RFC 8684 §3.2: no data go before the fourth ACK, though nothing else is left to carry them", () => {
     using d = new Dialogue(OPTIONS);
-    const { first, second, app } = dialled(d);
+    const { first, second, app } = joining(d);
     second.offers({}, "S.", ["join synack id 0"]);
     second.gets(". 1 ack 1 <join ack>");
     first.sends("R 1 <tcprst 3>");
@@ -165,7 +151,7 @@ describe("the third and the fourth ACK of a join (RFC 8684 §3.2)", () => {
 
   it("RFC 8684 §3.2: data of the peer are its fourth ACK, and are taken", () => {
     using d = new Dialogue(OPTIONS);
-    const { second, app } = dialled(d);
+    const { second, app } = joining(d);
     second.offers({}, "S.", ["join synack id 0"]);
     second.gets(". 1 ack 1 <join ack>");
     second.sends("P. 1:101 ack 1 <dack8 1, map8 1 1 100>");
@@ -174,7 +160,7 @@ describe("the third and the fourth ACK of a join (RFC 8684 §3.2)", () => {
 
   it("the third ACK is lost: the SYN/ACK that comes again has it sent again, before its own time", () => {
     using d = new Dialogue(OPTIONS);
-    const { second, app } = dialled(d);
+    const { second, app } = joining(d);
     second.offers({}, "S.", ["join synack id 0"]);
     second.lose();
     d.pass(10e3);
@@ -301,7 +287,7 @@ describe("IPv4 and IPv6 in one connection", () => {
     it(`a client of IPv${family} joins over IPv${other} when the server announces such an address`, () => {
       using d = new Dialogue({ ...OPTIONS, family });
       d.stack.addAddress(d.now, d.links[1]!, `${ours}/${other === 6 ? 64 : 24}`);
-      const { first, second, app } = dialled(d);
+      const { first, second, app } = joining(d);
       second.lose();
       first.sends(`. 1 ack 1 <${other === 6 ? "noTS" : "dack8 1"}, add 4 ${theirs}>`);
       first.takeAll();

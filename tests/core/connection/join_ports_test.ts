@@ -4,8 +4,8 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { PathContext, PathManagerPlugin } from "../../../core/plugin.ts";
 import { fullMesh, nDiffPorts } from "../../../pm/mod.ts";
-import { type App, Dialogue } from "../../support/dialogue.ts";
-import type { Peer } from "../../support/scripted_peer.ts";
+import { Dialogue } from "../../support/dialogue.ts";
+import { dialled } from "../../support/joins.ts";
 
 /** A path manager whose context is used from outside. */
 function manual(): { plugin: PathManagerPlugin; context: () => PathContext } {
@@ -19,18 +19,6 @@ function manual(): { plugin: PathManagerPlugin; context: () => PathContext } {
     },
   };
   return { plugin, context: () => context! };
-}
-
-/** A connection of ours, on which paths may be opened. */
-function dialled(d: Dialogue, port = 80): { first: Peer; app: App } {
-  const app = d.connect(port);
-  const first = d.called();
-  first.gets("S 0 <mpc>");
-  d.pass(20e3);
-  first.offers({}, "S.", ["mpc key"]);
-  first.gets(". 1 ack 1 <mpc keys>");
-  first.sends(". 1 ack 1 <dack8 1>");
-  return { first, app };
 }
 
 describe("the ports of a join of ours (RFC 8684 §3.9.1)", () => {

@@ -3,32 +3,17 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { fullMesh } from "../../../pm/mod.ts";
-import { type App, Dialogue } from "../../support/dialogue.ts";
-import { joined } from "../../support/joins.ts";
+import { Dialogue } from "../../support/dialogue.ts";
+import { answersJoin, dialled, joined } from "../../support/joins.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
 
 const OPTIONS = { policies: { pathManager: fullMesh() } };
-
-/** A connection of ours over the first path; its SYN for the second waits to be taken. */
-function dialled(d: Dialogue): { first: Peer; app: App } {
-  const app = d.connect();
-  const first = d.called();
-  first.gets("S 0 <mpc>");
-  d.pass(20e3);
-  first.offers({}, "S.", ["mpc key"]);
-  first.gets(". 1 ack 1 <mpc keys>");
-  first.sends(". 1 ack 1 <dack8 1>");
-  return { first, app };
-}
 
 /** Takes the join whose SYN waits. */
 function takes(d: Dialogue, first: Peer): Peer {
   const second = d.called(first.session);
   second.gets("S 0 <join syn>");
-  d.pass(20e3);
-  second.offers({}, "S.", ["join synack id 0"]);
-  second.gets(". 1 ack 1 <join ack>");
-  second.sends(". 1 ack 1 <dack8 1>");
+  answersJoin(d, second);
   return second;
 }
 

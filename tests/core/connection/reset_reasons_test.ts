@@ -7,8 +7,8 @@ import { connectionInfo } from "../../../core/net/info.ts";
 import { fixedBuffer } from "../../../core/subflow/settings.ts";
 import { fullMesh } from "../../../pm/mod.ts";
 import { Dialogue } from "../../support/dialogue.ts";
-import { join, joined } from "../../support/joins.ts";
-import type { Got, Peer } from "../../support/scripted_peer.ts";
+import { answersJoin, join, joined, joining } from "../../support/joins.ts";
+import type { Got } from "../../support/scripted_peer.ts";
 
 /** A path manager that refuses joins with `reason`. */
 function refusing(reason: number): PathManagerPlugin {
@@ -20,21 +20,10 @@ function refusing(reason: number): PathManagerPlugin {
 }
 
 /** A connection of ours over both links, and the peer's ends. */
-function dialled(d: Dialogue): { first: Peer; second: Peer; app: ReturnType<Dialogue["connect"]> } {
-  const app = d.connect();
-  const first = d.called();
-  first.gets("S 0 <mpc>");
-  d.pass(20e3);
-  first.offers({}, "S.", ["mpc key"]);
-  first.gets(". 1 ack 1 <mpc keys>");
-  first.sends(". 1 ack 1 <dack8 1>");
-  const second = d.called(first.session);
-  second.gets("S 0 <join syn>");
-  d.pass(20e3);
-  second.offers({}, "S.", ["join synack id 0"]);
-  second.gets(". 1 ack 1 <join ack>");
-  second.sends(". 1 ack 1 <dack8 1>");
-  return { first, second, app };
+function dialled(d: Dialogue): ReturnType<typeof joining> {
+  const all = joining(d);
+  answersJoin(d, all.second);
+  return all;
 }
 
 /** The four octets of the MP_TCPRST of a segment without other options but timestamps. */

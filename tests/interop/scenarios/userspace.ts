@@ -10,6 +10,24 @@ const NO_ENDPOINTS = "our path manager for applications has no endpoints that co
 const DAEMON = { userspace: "daemon" } as const;
 const NOBODY = { userspace: "nobody" } as const;
 
+/** The client opens a subflow from its second address, which it calls `id`, and closes it again. */
+function createAndDestroy(id: number): Omit<Scenario, "group" | "name"> {
+  return {
+    client: { ...DAEMON },
+    server: { limits: [1, 1] },
+    during: async (run) => {
+      await run.client.manual.create(3, id, run.server.address(1));
+      await run.joined(1);
+      await run.talk.echo(1000);
+      await run.client.manual.destroy(3);
+    },
+    expect: all(joins(1), {
+      client: { RmSubflow: 1, RmAddrTx: [0, 1] },
+      server: { RmAddr: [0, 1] },
+    }),
+  };
+}
+
 const USERSPACE_TYPE = group("userspace", {
   "userspace pm type prevents add_addr": {
     without: { server: NO_ENDPOINTS },
@@ -56,20 +74,7 @@ const USERSPACE_TYPE = group("userspace", {
     },
     expect: all(signals(2), joins(2), removals(2, "server"), { server: { RmSubflow: [0, 2] } }),
   },
-  "userspace pm create destroy subflow": {
-    client: { ...DAEMON },
-    server: { limits: [1, 1] },
-    during: async (run) => {
-      await run.client.manual.create(3, 20, run.server.address(1));
-      await run.joined(1);
-      await run.talk.echo(1000);
-      await run.client.manual.destroy(3);
-    },
-    expect: all(joins(1), {
-      client: { RmSubflow: 1, RmAddrTx: [0, 1] },
-      server: { RmAddr: [0, 1] },
-    }),
-  },
+  "userspace pm create destroy subflow": createAndDestroy(20),
   "userspace pm create id 0 subflow": {
     client: { ...DAEMON },
     server: { limits: [1, 1] },
@@ -124,21 +129,7 @@ const VERBS = group("userspace_pm", {
     },
     expect: all(signals(1), joins(1)),
   },
-  "CREATE_SUBFLOW6, DESTROY_SUBFLOW6": {
-    family: 6,
-    client: { ...DAEMON },
-    server: { limits: [1, 1] },
-    during: async (run) => {
-      await run.client.manual.create(3, 23, run.server.address(1));
-      await run.joined(1);
-      await run.talk.echo(1000);
-      await run.client.manual.destroy(3);
-    },
-    expect: all(joins(1), {
-      client: { RmSubflow: 1, RmAddrTx: [0, 1] },
-      server: { RmAddr: [0, 1] },
-    }),
-  },
+  "CREATE_SUBFLOW6, DESTROY_SUBFLOW6": { family: 6, ...createAndDestroy(23) },
 });
 
 /** What both say of one connection under the same names. */
