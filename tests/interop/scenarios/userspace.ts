@@ -2,7 +2,7 @@
 
 import { assertEquals, assertRejects } from "@std/assert";
 import { all, joins, removals, signals } from "./counts.ts";
-import { group } from "./group.ts";
+import { type Entry, group } from "./group.ts";
 import { refused } from "./joins.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -11,7 +11,7 @@ const DAEMON = { userspace: "daemon" } as const;
 const NOBODY = { userspace: "nobody" } as const;
 
 /** The client opens a subflow from its second address, which it calls `id`, and closes it again. */
-function createAndDestroy(id: number): Omit<Scenario, "group" | "name"> {
+function createAndDestroy(id: number): Entry {
   return {
     client: { ...DAEMON },
     server: { limits: [1, 1] },
