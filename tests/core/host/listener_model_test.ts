@@ -53,6 +53,11 @@ class Model {
     this.open.delete(peer);
   }
 
+  /** What waits is accepted, and aborted. One that was reset may wait before a later connection of the same peer, by the same cookie. */
+  accepted(peer: number): void {
+    if (!this.waiting.includes(peer)) this.open.delete(peer);
+  }
+
   /** Long enough for everything half-open to be given up. */
   wait(): void {
     this.half.length = 0;
@@ -123,7 +128,7 @@ describe("a listener, whatever order SYNs, ACKs and RSTs come in", () => {
             const next = model.waiting.shift();
             const port = next === undefined ? undefined : real.peers[next]!.remotePort;
             assertEquals(real.accept(), port);
-            if (next !== undefined) model.open.delete(next);
+            if (next !== undefined) model.accepted(next);
             for (const each of real.peers) each.takeAll();
           } else {
             real.step(step, peer);
