@@ -82,7 +82,10 @@ export interface SubflowView extends PathView {
 export interface ConnectionView {
   /** Which side opened it. */
   readonly role: "client" | "server";
-  /** By path index, stale and backup ones included. Always the same array, right within each call: it may be destructured. */
+  /**
+   * By path index, stale and backup ones included; a scheduler does not see those that are being closed, which take nothing new. Always the same array,
+   * right within each call: it may be destructured.
+   */
   readonly subflows: readonly SubflowView[];
   /** Bytes written and not yet given to a subflow. */
   readonly unsent: number;

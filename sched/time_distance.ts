@@ -79,8 +79,8 @@ export default function timeDistance(
           if (stale || (backup && regular) || ready.includes(subflow)) continue;
           // Who has nothing to do, and yet is not ready, is left, or in doubt.
           if (inFlight === 0 && queued === 0) continue;
-          // A timeout leaves a segment (RFC 5681 §3.1): who has fallen silent gets nothing ahead.
-          if (cwnd <= mss) continue;
+          // A timeout leaves a segment (RFC 5681 §3.1), and segments may have become smaller since: who has fallen silent gets nothing ahead.
+          if (cwnd < 2 * mss) continue;
           if (room + bytes - queued >= mss) best = nearer(best, subflow, sentOn);
         }
         return best;

@@ -169,7 +169,7 @@ export class GuardedCongestionControl implements CongestionControl {
   #faces({ name }: CongestionControlPlugin): Faces {
     // Not the stream of a scheduler of the same name.
     const stream = `plugin congestion-control ${name}`;
-    return new Faces(this.#connection, () => this.#host.random(stream));
+    return new Faces(this.#connection, () => this.#host.random(stream), false);
   }
 
   /** The plugin's controller of `subflow`; null when it gives none that can be used. */

@@ -14,11 +14,13 @@ const LEAST_WAKE: Micros = 10;
 export interface GuardedConnection<S extends SubflowView = SubflowView>
   extends Omit<ConnectionView, "random" | "subflows"> {
   /** As in {@linkcode ConnectionView}; what is read of them is the stack's own. */
-  readonly subflows: readonly (S & Held)[];
+  readonly subflows: readonly (S & Unseen)[];
 }
 
 /** What plugins do not see of a subflow. */
-export interface Held {
+export interface Unseen {
+  /** False: it takes nothing new, as it is being closed. */
+  readonly usable?: boolean;
   /** It takes nothing now, and will in time, whether something is in flight or not. */
   readonly held?: boolean;
 }
@@ -281,13 +283,19 @@ export class Faces {
   readonly #faces: SubflowFace[] = [];
   /** `connection.subflows`: always the same array, as plugins keep it; who freezes it sees in it what it saw then. */
   readonly #subflows = new FaceList();
+  /** Those in it where they are not all that there are; null: they always are. */
+  readonly #usable: SubflowView[] | null;
   /** The plugin has asked for it: most never do. */
   #taken = false;
   #wakeAt: Micros = -Infinity;
 
-  /** @param connection What is shown. @param random Gives the plugin's random numbers. */
-  constructor(connection: GuardedConnection, random: () => number) {
+  /**
+   * @param connection What is shown. @param random Gives the plugin's random numbers.
+   * @param usable Those that are being closed are not shown: a scheduler would wait for them in vain, while a controller still has their data in flight.
+   */
+  constructor(connection: GuardedConnection, random: () => number, usable: boolean) {
     this.#connection = connection;
+    this.#usable = usable ? [] : null;
     this.connection = new ConnectionFace(connection, this, random);
   }
 
@@ -319,7 +327,21 @@ export class Faces {
 
   /** Brings `connection.subflows` up to date, whatever has been done to it; before each call, as plugins keep the array. */
   renew(): void {
-    if (this.#taken) this.#subflows.show(this, this.#connection.subflows);
+    if (this.#taken) this.#subflows.show(this, this.#listed());
+  }
+
+  /** What `connection.subflows` is to hold. */
+  #listed(): readonly SubflowView[] {
+    const { subflows } = this.#connection;
+    const usable = this.#usable;
+    if (usable === null) return subflows;
+    let count = 0;
+    for (let i = 0; i < subflows.length; i++) {
+      const subflow = subflows[i]!;
+      if (subflow.usable !== false) usable[count++] = subflow;
+    }
+    while (usable.length > count) usable.pop();
+    return usable;
   }
 
   /** A wake that the plugin asked for is still to come. */

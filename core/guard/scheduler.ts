@@ -413,7 +413,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   /** A scheduler of `plugin`, or null. */
   #make(plugin: SchedulerPlugin): Seat | null {
     const stream = `plugin ${plugin.name}`;
-    const faces = new Faces(this.#connection, () => this.#host.random(stream));
+    const faces = new Faces(this.#connection, () => this.#host.random(stream), true);
     try {
       const made = plugin.create(faces.connection);
       const wrong = misshapen(made, "create", "a scheduler", ["pick"], OPTIONAL);

@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { type GuardHost, MOST_FAULTS, type PluginFault } from "../../core/guard/faults.ts";
 import { guardScheduler } from "../../core/guard/scheduler.ts";
 import type { Choice, Chunk, Scheduler, SchedulerPlugin, SubflowView } from "../../core/plugin.ts";
+import patient from "../../docs/examples/patient.ts";
 import { minRtt, redundant } from "../../sched/mod.ts";
 import ignoresBackup from "../broken/ignores_backup.ts";
 import namesClosedPath from "../broken/names_closed_path.ts";
@@ -317,6 +318,32 @@ describe("guardScheduler", () => {
     assertStrictEquals(shown.sentOn[0], subflows[0]);
     const names = Object.keys(near) as (keyof SubflowView)[];
     for (const name of names) assertEquals(subflows[0]![name], near[name], name);
+  });
+
+  it("does not show those that are being closed: who waited for them would wait in vain", () => {
+    const seen: number[][] = [];
+    const plugin: SchedulerPlugin = {
+      kind: "scheduler",
+      name: "looks",
+      create: ({ subflows }) => ({
+        pick(ready) {
+          seen.push(subflows.map(({ path }) => path));
+          return ready[0] ?? null;
+        },
+      }),
+    };
+    const leaving = { ...subflow(3, 5, { inFlight: 1400, room: 0 }), usable: true };
+    const subflows = [near, far, leaving];
+    const guarded = guardScheduler(plugin, minRtt(), SOUND).create(connection(subflows));
+    guarded.pick([far], chunk());
+    leaving.usable = false;
+    guarded.pick([far], chunk());
+    leaving.usable = true;
+    guarded.pick([far], chunk());
+    assertEquals(seen, [[1, 2, 3], [1, 2], [1, 2, 3]]);
+    leaving.usable = false;
+    const waits = guardScheduler(patient(), minRtt(), SOUND).create(connection([far, leaving]));
+    assertStrictEquals(waits.pick([far], chunk()), far);
   });
 
   it("mends what a scheduler does to arrays, before the next call", () => {

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { Choice, SchedulerPlugin, SubflowView } from "../../core/plugin.ts";
 import patient from "../../docs/examples/patient.ts";
-import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
+import { minRtt, redundant, roundRobin, timeDistance } from "../../sched/mod.ts";
 import { runToy } from "../kit/toy_connection.ts";
 import { chunk, connection, subflow } from "./support.ts";
 
@@ -107,6 +107,32 @@ describe("redundant", () => {
       }).done;
     const late = dead(minRtt()) - dead(redundant());
     assertEquals(late > 50e3, true, `${late} µs`);
+  });
+});
+
+describe("time_distance", () => {
+  const binds = (fast: Partial<SubflowView>): number | null => {
+    const full = subflow(1, 20, { inFlight: 14000, room: 0, ...fast });
+    const { pick } = timeDistance().create(connection([full, far]));
+    return path(pick([far], chunk()));
+  };
+
+  it("binds ahead to a path that is nearer, though it has no room, until its queue makes it farther", () => {
+    assertEquals(binds({}), 1);
+    assertEquals(binds({ queued: 100_000 }), 1);
+    assertEquals(binds({ queued: 140_000 }), 3);
+  });
+
+  it("binds nothing to one that has fallen silent, also where its segments have become smaller since", () => {
+    assertEquals(binds({ cwnd: 1400, inFlight: 1400 }), 3);
+    assertEquals(binds({ cwnd: 1400, inFlight: 1120, mss: 1120 }), 3);
+    assertEquals(binds({ cwnd: 2800, inFlight: 2800 }), 1);
+  });
+
+  it("binds nothing to a backup beside regular ones, to a stale one, nor to one without anything to do", () => {
+    assertEquals(binds({ backup: true }), 3);
+    assertEquals(binds({ stale: true }), 3);
+    assertEquals(binds({ inFlight: 0 }), 3);
   });
 });
 
