@@ -235,14 +235,22 @@ function nextReinjection(meta: MetaSocket): Sent | null {
   return null;
 }
 
-/** Offers the bytes [from, to) of `sent` to those that do not carry them: a second copy on the same subflow would be of no use. */
-function offer(meta: MetaSocket, sent: Sent, from: number, to: number): Sent {
+/**
+ * Offers the bytes [from, to) of `sent` to those that do not carry them: a second copy on the same subflow would be of no use. Null: they were bound by a
+ * scheduler before this one, nobody has sent them, and the peer does not allow them yet.
+ */
+function offer(meta: MetaSocket, sent: Sent, from: number, to: number): Sent | null {
+  const { windowEnd, mostWindow, unacked } = meta.sendQueue;
+  const whole = Math.min(to, sent.end);
+  const end = ahead === 0 ? Math.min(whole, windowEnd) : whole;
+  if (end <= from) return null;
   chunk.offset = from;
-  chunk.length = available = Math.min(to, sent.end) - from;
-  last = true;
-  held = false;
+  chunk.length = available = end - from;
+  last = end === whole;
+  held = !last && meta.holding.cut(available, mostWindow, unacked);
   chunk.sentOn = carriersOf(sent);
-  collectReady(meta, available);
+  collectReady(meta, held ? UNBOUNDED : available);
+  if (held) keepWhole(available);
   let kept = 0;
   for (let i = 0; i < ready.length; i++) {
     const subflow = ready[i]!;
@@ -378,8 +386,9 @@ function repeat(meta: MetaSocket, sent: Sent, subflow: Subflow, now: Micros): bo
   const { offset, length } = sent;
   const ssn = subflow.sender.board.nxt;
   if (!subflow.chunk(offset, length, false, now)) return false;
-  meta.sendQueue.repeated(sent, offset, length, subflow, ssn);
-  meta.countRepeat(length);
+  // Some of it may be bound, and never sent.
+  const repeated = meta.sendQueue.left(sent, offset, length, subflow, ssn);
+  if (repeated > 0) meta.countRepeat(repeated);
   return true;
 }
 
@@ -398,6 +407,8 @@ function repeatOnOthers(meta: MetaSocket, now: Micros): void {
       sent !== null;
       sent = sendQueue.firstNotOn(subflow)
     ) {
+      // What is bound, and was never sent, may lie beyond the peer's window.
+      if (sent.end > sendQueue.windowEnd) break;
       if (subflow.room < Math.min(subflow.mss, sent.length)) break;
       chunk.offset = sent.offset;
       chunk.length = sent.length;

@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { SchedulerPlugin } from "../../../core/plugin.ts";
-import { minRtt, timeDistance } from "../../../sched/mod.ts";
+import { minRtt, redundant, timeDistance } from "../../../sched/mod.ts";
 import { Dialogue } from "../../support/dialogue.ts";
 import { joined } from "../../support/joins.ts";
 import type { Got } from "../../support/scripted_peer.ts";
@@ -182,6 +182,44 @@ describe("ALT-5: push (draft A.5)", () => {
     assertEquals(offsets(second.takeAll())[0], 1 + 20 * MSS);
     assertEquals(app.socket.repeated, 0);
   });
+
+  it("is left by a live swap to a scheduler that repeats: what nobody had sent is new where it is given whole, and can be acknowledged", () => {
+    // Windows of 10 segments cut each path's third turn: of 4 segments 2 are sent, and 2 are bound.
+    const scheduler = { ...inTurn(Infinity), quantum: 4 * MSS };
+    using d = new Dialogue({ policies: { scheduler } });
+    const { first, second, app } = joined(d);
+    app.write(40 * MSS);
+    first.takeAll();
+    second.takeAll();
+    app.socket.setScheduler(d.now, redundant());
+    second.sends(`. ack ${1 + WINDOW} <dack8 1>`);
+    for (let round = 0; round < 20; round++) {
+      second.takeAll();
+      second.acks();
+      d.pass(10e3);
+    }
+    const { sendQueue } = app.socket;
+    assertEquals([second.dataAcked, sendQueue.una], [1 + 40 * MSS, 1 + 40 * MSS]);
+    assertEquals([sendQueue.unsent, d.stack.counters.get("DSSNotMatching")], [0, 0]);
+    // The first path's turns, all but the 4 segments of them that it had not sent.
+    assertEquals(app.socket.repeated, WINDOW);
+  });
+
+  for (const plugin of [minRtt, redundant]) {
+    it(`is left by a live swap to ${plugin().name}: what was bound beyond the peer's window waits for the window`, () => {
+      using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
+      const { first, second, app } = joined(d, { scale: 0, win: 12 * MSS });
+      app.write(40 * MSS);
+      app.socket.setScheduler(d.now, plugin());
+      d.stack.flush(d.now);
+      let highest = 0;
+      for (const segments of [first.takeAll(), second.takeAll()]) {
+        highest = Math.max(highest, ...offsets(segments));
+      }
+      assertEquals(highest, 1 + 11 * MSS);
+      assertEquals(app.socket.sendQueue.ackable, app.socket.sendQueue.windowEnd);
+    });
+  }
 
   it("DATA_FIN follows when the last of all parts A has left", () => {
     using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
