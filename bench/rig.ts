@@ -3,6 +3,7 @@
 import { lia } from "../cc/mod.ts";
 import type { Experiments } from "../core/connection/host.ts";
 import { DEFAULT_MPTCP } from "../core/connection/settings.ts";
+import { DEFAULT_SETTINGS, type TcpSettings } from "../core/subflow/settings.ts";
 import type { MetaSocket } from "../core/connection/meta_socket.ts";
 import type { FaultReport } from "../core/guard/faults.ts";
 import type { Policies } from "../core/guard/policies.ts";
@@ -62,6 +63,8 @@ export interface RigOptions {
   readonly mptcp?: boolean;
   /** Fixed values of both hosts. */
   readonly experiments?: Experiments;
+  /** What is chosen of TCP at the client, which receives. */
+  readonly receiver?: Partial<TcpSettings>;
   /** Seed of all randomness. @default {1} */
   readonly seed?: number;
   /** Sees every packet. */
@@ -74,6 +77,8 @@ export interface RigOptions {
 
 /** What the two ends of a connection are told; both may call verbs at once. */
 export interface RigEvents {
+  /** The client is connected; the server is not told before the client's third packet has come. */
+  onEstablished?(client: MetaSocket): void;
   /** Bytes, or the end, can be read at the client. */
   onReadable?(client: MetaSocket): void;
   /** There is room to write at the server; called once when it is connected, too. */
@@ -93,6 +98,8 @@ export class Rig implements Disposable {
   readonly #hosts: readonly SimHost[];
   readonly #client: Stack;
   readonly #server: Stack;
+  /** The client's, one a path. */
+  readonly #addresses: string[] = [];
   #sender: MetaSocket | null = null;
   #receiver: MetaSocket | null = null;
 
@@ -100,7 +107,7 @@ export class Rig implements Disposable {
   constructor(options: RigOptions) {
     const { paths, down = {}, policies, mptcp = true, experiments, seed = 1, trace, report } =
       options;
-    const { meter } = options;
+    const { meter, receiver = {} } = options;
     const links: Record<string, SimLink> = this.links = {};
     const shape = (name: string): LinkOptions => ({
       elements: paths[name] ?? [],
@@ -123,6 +130,7 @@ export class Rig implements Disposable {
         policies: { ...defaults, ...policies },
         fallbacks: defaults,
         mptcp: { ...DEFAULT_MPTCP, enabled: mptcp },
+        ...(name === "client" && { tcp: { ...DEFAULT_SETTINGS, ...receiver } }),
         ...(experiments === undefined ? {} : { experiments }),
         ...(report && { report }),
       };
@@ -142,6 +150,7 @@ export class Rig implements Disposable {
         link.end(host).attach(host);
         stack.addLink(0, link.end(host), [`10.0.0.${n}/24`]);
       }
+      this.#addresses.push("10.0.0.1");
     } else {
       const inner = network.link("server", server, router);
       router.route("10.0.0.0/24", inner);
@@ -151,7 +160,9 @@ export class Rig implements Disposable {
         const link = links[name] = network.link(name, client, router, shape(name));
         router.route(`10.0.${index + 1}.0/24`, link);
         link.end(client).attach(client);
-        this.#client.addLink(0, link.end(client), [`10.0.${index + 1}.1/24`]);
+        const address = `10.0.${index + 1}.1`;
+        this.#client.addLink(0, link.end(client), [`${address}/24`]);
+        this.#addresses.push(address);
       }
     }
     client.start(this.#client);
@@ -185,8 +196,12 @@ export class Rig implements Disposable {
     return this.#client.counters.get(name);
   }
 
-  /** Connects the two; when it returns, both ends are established. */
-  connect(events: RigEvents): void {
+  /** Connects the two, by the path `from` or else as the client chooses; when it returns, both ends are established. */
+  connect(events: RigEvents, from?: string): void {
+    const path = from === undefined ? -1 : Object.keys(this.links).indexOf(from);
+    if (from !== undefined && path < 0) {
+      throw new RangeError(`Cannot connect by the path "${from}" as there is none of that name`);
+    }
     const listener = this.#server.listen(this.now, {
       port: 80,
       observer: {
@@ -204,8 +219,9 @@ export class Rig implements Disposable {
     });
     const socket = this.#receiver = this.#client.connect(this.now, {
       remote: { address: "10.0.0.2", port: 80 },
+      ...(path >= 0 && { local: { address: this.#addresses[path]!, port: 0 } }),
       observer: {
-        onEstablished: () => {},
+        onEstablished: () => events.onEstablished?.(socket),
         onReadable: () => events.onReadable?.(socket),
         onWritable: () => events.onClientWritable?.(socket),
         onClosed: () => {},

@@ -1,0 +1,190 @@
+/**
+ * `deno task bench:promise`: does a second path ever cost anything? Completion times of MPTCP over those of TCP on the better path, over a grid of
+ * networks, sizes and buffers in virtual time: the same on every machine.
+ */
+
+import {
+  type Given,
+  helpOfOptions,
+  type Option,
+  readArguments,
+  readInteger,
+  UsageError,
+} from "../../cli/arguments.ts";
+import { formatTime, print, report } from "../../cli/output.ts";
+import { BUILT_INS, PLUGIN_OPTIONS } from "../../cli/policies.ts";
+import { loadPlugin } from "../../core/net/load_plugin.ts";
+import { defaultPolicies } from "../../core/net/policies.ts";
+import "../../mod.ts";
+import { runTask } from "../kernel/tools.ts";
+import { gridCells, pickCells } from "./cells.ts";
+import { DEFAULT } from "./cell_job.ts";
+import {
+  besideDefault,
+  bySchedulers,
+  cellsOver,
+  classTable,
+  type GridFigures,
+  heatTable,
+  runGrid,
+  verdictTable,
+} from "./grid.ts";
+import { drawHeatMap } from "./heat_map.ts";
+import { verdictsOf } from "./summary.ts";
+
+const OPTIONS: Readonly<Record<string, Option>> = {
+  scheduler: { ...PLUGIN_OPTIONS.scheduler!, several: true },
+  congestion: { ...PLUGIN_OPTIONS.cc! },
+  cells: {
+    value: "FILTER",
+    several: true,
+    help: "The cells whose names have all of these words, such as '1MB kept 2/300';\n" +
+      "a whole name is a cell of its own",
+  },
+  quick: { help: "60 cells of all kinds, 5 seeds where packets are lost" },
+  seeds: { value: "NUMBER", help: "Of each cell that loses packets (default 20)" },
+  workers: { value: "NUMBER", help: "Default: one for each core" },
+  json: { value: "FILE", help: "Writes every figure there" },
+  svg: { value: "FILE", help: "Draws the heat map there" },
+  tcp: {
+    value: "FILE",
+    help: "Takes the times by TCP from an earlier --json FILE: a third of the work is left.\n" +
+      "They hold while neither TCP nor the congestion control changes",
+  },
+  over: { value: "NUMBER", help: "Names so many of the cells above the bound (default 20)" },
+  help: { alias: "h", help: "This help" },
+};
+
+const HELP = [
+  "deno task bench:promise [OPTIONS]",
+  "",
+  "Completion time of MPTCP over two paths / that of TCP over the better one.",
+  "",
+  "Examples:",
+  "  deno task bench:promise --quick",
+  "  deno task bench:promise --scheduler ./docs/examples/patient.ts,ratio=6 --cells 'kept loss=0'",
+  "",
+  "Options:",
+  ...helpOfOptions(OPTIONS),
+].join("\n");
+
+/** Cells and seeds of `--quick`. */
+export const QUICK = { cells: 60, seeds: 5 } as const;
+
+function cellsOf(given: Given) {
+  const filters = given.values("cells");
+  const all = given.has("quick") ? gridCells().slice(0, QUICK.cells) : gridCells();
+  if (filters.length === 0) return all;
+  try {
+    return [...new Set(filters.flatMap((filter) => pickCells(filter, all)))];
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(`--cells: ${error.message}`) : error;
+  }
+}
+
+/** Checks plugins before workers load them. */
+async function check(
+  option: string,
+  kind: "scheduler" | "congestion-control",
+  text: string,
+): Promise<string> {
+  try {
+    return (await loadPlugin(kind, text, { builtIns: BUILT_INS[kind] })).name;
+  } catch (error) {
+    if (error instanceof TypeError) throw new UsageError(`--${option}: ${error.message}`);
+    throw error;
+  }
+}
+
+async function readEarlier(file: string | undefined): Promise<GridFigures | null> {
+  if (file === undefined) return null;
+  const figures: GridFigures = JSON.parse(await Deno.readTextFile(file));
+  if (Array.isArray(figures.cells)) return figures;
+  throw new UsageError(`--tcp: ${file} is not what --json FILE writes`);
+}
+
+/** JSON with a line for each cell. */
+function jsonOf(figures: GridFigures, verdicts: unknown): string {
+  const { cells, ...head } = figures;
+  const rest = JSON.stringify({ ...head, verdicts }, null, 2).slice(0, -2);
+  return `${rest},\n  "cells": [\n${
+    cells.map((cell) => `    ${JSON.stringify(cell)}`).join(",\n")
+  }\n  ]\n}\n`;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const given = readArguments(args, OPTIONS);
+  const [stray] = [...given.positional, ...given.rest];
+  if (stray !== undefined) throw new UsageError(`Unknown argument ${stray}`);
+  if (given.has("help")) {
+    print(HELP);
+    return 0;
+  }
+  const own = given.values("scheduler");
+  for (const text of own) await check("scheduler", "scheduler", text);
+  const congestion = given.value("congestion") ?? DEFAULT;
+  const defaults = defaultPolicies();
+  const control = congestion === DEFAULT
+    ? defaults.congestionControl.name
+    : await check("congestion", "congestion-control", congestion);
+  const cells = cellsOf(given);
+  const seeds = readInteger(given, "seeds", given.has("quick") ? QUICK.seeds : 20, [1, 1000]);
+  const earlier = await readEarlier(given.value("tcp"));
+  if (earlier !== null && (earlier.seeds !== seeds || earlier.congestion !== congestion)) {
+    throw new UsageError(
+      `--tcp: its figures are of ${earlier.seeds} seeds and the congestion control ${earlier.congestion}`,
+    );
+  }
+  const start = performance.now();
+  const figures = await runGrid(cells, {
+    schedulers: [DEFAULT, ...own],
+    congestion,
+    seeds,
+    earlier,
+    ...(given.value("workers") !== undefined && {
+      workers: readInteger(given, "workers", 1, [1, 1024]),
+    }),
+  });
+  report(`${cells.length} cells in ${formatTime((performance.now() - start) * 1e3)} of real time`);
+  const all = bySchedulers(figures);
+  const last = all[figures.schedulers.at(-1)!]!;
+  print(
+    `Completion time of MPTCP over both paths / TCP over the better one; default: ${defaults.scheduler.name}, ${control}; medians of ${seeds} seeds where packets are lost`,
+  );
+  print(classTable(all));
+  print(
+    `Median (worst) by the ratios of rates, long RTT / short, and of round trips: ${
+      figures.schedulers.at(-1)
+    }`,
+  );
+  print(heatTable(last));
+  print(verdictTable(all));
+  for (const line of besideDefault(all)) print(line);
+  const most = readInteger(given, "over", 20, [0, 1e6]);
+  for (const [name, measured] of Object.entries(all)) {
+    const over = cellsOver(measured);
+    if (over.length === 0) continue;
+    print(`${name}: ${over.length} cells above the bound, the worst first; --cells takes a name`);
+    for (const { run, name } of over.slice(0, most)) print(`  ${run.ratio.toFixed(2)}  ${name}`);
+  }
+  for (const [name, measured] of Object.entries(all)) {
+    const faults = new Set(measured.flatMap(({ run }) => run.faults));
+    if (faults.size > 0) print(`Not ${name} alone:\n  ${[...faults].join("\n  ")}`);
+  }
+  const verdicts = Object.fromEntries(
+    Object.entries(all).map(([name, measured]) => [name, verdictsOf(measured)]),
+  );
+  const json = given.value("json");
+  if (json !== undefined) await Deno.writeTextFile(json, jsonOf(figures, verdicts));
+  const svg = given.value("svg");
+  if (svg !== undefined) {
+    const name = figures.schedulers.at(-1)!;
+    const title = `Never slower than the best path: ${
+      name === DEFAULT ? defaults.scheduler.name : name
+    }, ${control}`;
+    await Deno.writeTextFile(svg, await drawHeatMap(last, title));
+  }
+  return Object.values(verdicts).flat().every(({ kept }) => kept) ? 0 : 1;
+}
+
+if (import.meta.main) await runTask("bench:promise", main);
