@@ -138,7 +138,9 @@ class Group implements CongestionControl {
     return new AimdController(subflow, this.#connection, {
       hystart: this.#options.hystart,
       sample: (ack) => member.sample(ack),
-      increase: (acked) => {
+      increase: (acked, cwnd) => {
+        // Alpha is 1, but for what its integers leave out.
+        if (this.#members.length === 1) return member.counter.count(acked, cwnd, subflow.mss);
         // RFC 6356 §4.1: once per round trip, and on every drop.
         if (this.#connection.now - this.#at >= subflow.srtt) this.#refresh();
         const threshold = linkedThreshold(this.#alpha, subflow.mss, subflow.cwnd);

@@ -167,9 +167,10 @@ describe("lia", () => {
   }
 
   it("is reno, byte for byte, with one subflow", () => {
-    const path = { rate: 1e6, rtt: 40e3, buffer: 3e4 };
-    const one = runCongestion(lia(), [path], 60e6);
-    const other = runCongestion(reno(), [path], 60e6);
+    // A round trip and a window at which alpha's integers leave out something.
+    const path = { rate: 199_863, rtt: 105_080, buffer: 103_047 };
+    const one = runCongestion(lia(), [path], 20e6);
+    const other = runCongestion(reno(), [path], 20e6);
     assertEquals(one.fingerprint, other.fingerprint);
     assertEquals(one.delivered, other.delivered);
   });
