@@ -38,7 +38,6 @@ export {
   type EmulatedPath,
   type EmulateOptions,
   type Emulation,
-  type LinkShape,
   type PathChange,
   type PathOptions,
 } from "./core/net/emulate.ts";
@@ -79,6 +78,13 @@ export {
   type PluginKinds,
   type PluginModule,
 } from "./core/net/load_plugin.ts";
+export {
+  Network,
+  type NetworkDirection,
+  type NetworkHostOptions,
+  type NetworkLink,
+  type NetworkOptions,
+} from "./core/net/network.ts";
 export type { Policies } from "./core/net/policies.ts";
 export type { Resolve } from "./core/net/resolve.ts";
 export { type Bridge, bridge, type BridgeOptions } from "./core/link/bridge.ts";
@@ -101,7 +107,7 @@ export { loss } from "./core/link/sim/elements/loss.ts";
 export { mtu, type MtuOptions } from "./core/link/sim/elements/mtu.ts";
 export { queue, type QueueLimit } from "./core/link/sim/elements/queue.ts";
 export { rate } from "./core/link/sim/elements/rate.ts";
-export type { DirectionCounts } from "./core/link/sim/link.ts";
+export type { DirectionCounts, LinkShape } from "./core/link/sim/link.ts";
 export {
   acknowledgeAndDrop,
   type AcknowledgeAndDropOptions,
@@ -146,6 +152,15 @@ export {
 } from "./core/link/sim/middlebox/strip_options.ts";
 export { synProxy, type SynProxyOptions } from "./core/link/sim/middlebox/syn_proxy.ts";
 export { tcpProxy, type TcpProxyOptions } from "./core/link/sim/middlebox/tcp_proxy.ts";
+export {
+  dumbbell,
+  type DumbbellOptions,
+  fatTree,
+  type FatTreeOptions,
+  type Plan,
+  type PlannedLink,
+} from "./core/link/sim/plan.ts";
+export type { Shape, ShapeChange } from "./core/link/sim/shape.ts";
 export type { Trace, TraceEvent, TraceRecord } from "./core/link/sim/trace.ts";
 export type { Duration, Rate } from "./core/link/units.ts";
 export { tun, type TunLink, type TunOptions } from "./core/link/tun/tun.ts";

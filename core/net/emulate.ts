@@ -1,37 +1,22 @@
 /** Two hosts on an emulated network in one call: what a program needs to see Multipath TCP work, without permissions. */
 
 import type { Experiments } from "../connection/host.ts";
-import type { Link } from "../host/link.ts";
-import type { Listener } from "../host/listener.ts";
 import type { FaultReport } from "../guard/faults.ts";
-import { Stack } from "../host/stack.ts";
 import { checkElements } from "../link/sim/elements/check.ts";
 import type { ElementFactory } from "../link/sim/elements/element.ts";
-import { delay } from "../link/sim/elements/delay.ts";
-import { loss } from "../link/sim/elements/loss.ts";
-import { queue, type QueueLimit } from "../link/sim/elements/queue.ts";
-import { rate } from "../link/sim/elements/rate.ts";
-import { segment } from "../link/sim/elements/segment.ts";
-import type { SimHost } from "../link/sim/host.ts";
-import type { DirectionCounts, SimLink } from "../link/sim/link.ts";
-import { Network } from "../link/sim/network.ts";
+import type { QueueLimit } from "../link/sim/elements/queue.ts";
+import type { DirectionCounts, LinkShape } from "../link/sim/link.ts";
+import type { ShapeChange } from "../link/sim/shape.ts";
 import type { Trace } from "../link/sim/trace.ts";
 import { type Duration, parseDuration, parseRate, type Rate } from "../link/units.ts";
 import type { Micros } from "../plugin.ts";
-import { hearFaults, warnOfFaults } from "./faults.ts";
-import { Host } from "./host.ts";
-import {
-  checkOptions,
-  completePolicies,
-  defaultPolicies,
-  describe,
-  type Policies,
-} from "./policies.ts";
-import { checkProbe } from "./probes.ts";
 import type { Probe } from "../subflow/probe.ts";
-import { type MptcpOptions, mptcpSettings } from "./mptcp_options.ts";
-import { type TcpOptions, tcpSettings } from "./tcp_options.ts";
-import { VirtualTime } from "./virtual_time.ts";
+import type { Host } from "./host.ts";
+import type { MptcpOptions } from "./mptcp_options.ts";
+import { Network, type NetworkHostOptions, type NetworkLink } from "./network.ts";
+import { checkOptions, describe, type Policies } from "./policies.ts";
+import { checkProbe } from "./probes.ts";
+import type { TcpOptions } from "./tcp_options.ts";
 
 /** What a path is like; both directions alike. */
 export interface PathOptions {
@@ -60,29 +45,7 @@ export interface PathOptions {
 }
 
 /** What can be changed of a path while it is used. */
-export type PathChange = Partial<Pick<PathOptions, "rate" | "delay" | "loss" | "queue">>;
-
-/** What hosts see of their links. */
-export interface LinkShape {
-  /**
-   * Largest IP packet in bytes, 576 to 65535.
-   *
-   * @default {1500}
-   */
-  readonly mtu?: number;
-  /**
-   * Most segments in one super-segment, from 1. Paths cut super-segments into packets as they enter.
-   *
-   * @default {1}
-   */
-  readonly maxSegments?: number;
-  /**
-   * Whether checksums are computed and checked.
-   *
-   * @default {false}
-   */
-  readonly checksums?: boolean;
-}
+export type PathChange = ShapeChange;
 
 /** Options of {@linkcode emulate}. */
 export interface EmulateOptions extends Policies {
@@ -195,58 +158,25 @@ export interface Emulation extends AsyncDisposable {
 }
 
 const MOST_PATHS = 250;
-/** Range of `idle`. */
-const LEAST_IDLE: Micros = 10e3;
-const MOST_IDLE: Micros = 3600e6;
-const CHANGES = ["rate", "delay", "loss", "queue"] as const;
 
-/**
- * Packets of the default queue. One round trip's worth keeps a lone connection's path busy when its window is halved; a short round trip
- * would make that a handful of packets, fewer than one window's growth brings at once.
- */
-function defaultQueue(rate: Rate, delay: Duration): number {
-  const depth = Math.max(2 * parseDuration(delay), 50e3);
-  return Math.max(20, Math.ceil(parseRate(rate) * depth / 1e6 / 1500));
-}
-
-/** Makes the elements of a path that both directions have, which checks its options as well. */
-function pathElements(options: PathOptions): ElementFactory[] {
-  checkElements("emulate a path", "elements", options.elements);
-  checkElements("emulate a path", "up", options.up);
-  checkElements("emulate a path", "down", options.down);
-  return [
-    queue(options.queue ?? defaultQueue(options.rate, options.delay)),
-    rate(options.rate),
-    loss(options.loss ?? 0),
-    delay(options.delay),
-    ...options.elements ?? [],
-  ];
+/** Checks what a path alone must have, and what a network's link would name otherwise. */
+function checkPath({ rate, delay, elements, up, down }: PathOptions): void {
+  checkElements("emulate a path", "elements", elements);
+  checkElements("emulate a path", "up", up);
+  checkElements("emulate a path", "down", down);
+  parseRate(rate);
+  parseDuration(delay);
 }
 
 class Path implements EmulatedPath {
-  readonly #link: SimLink;
-  #options: PathOptions;
+  readonly #link: NetworkLink;
 
-  constructor(link: SimLink, options: PathOptions) {
+  constructor(link: NetworkLink) {
     this.#link = link;
-    this.#options = options;
   }
 
   set(change: PathChange): void {
-    for (const name of Object.keys(change)) {
-      if (!(CHANGES as readonly string[]).includes(name)) {
-        throw new TypeError(
-          `Cannot change '${name}' of a path as it must be one of ${CHANGES.join(", ")}`,
-        );
-      }
-    }
-    const options = { ...this.#options, ...change };
-    pathElements(options); // checks them before anything changes
-    this.#options = options;
-    this.#link.set({
-      ...change,
-      queue: options.queue ?? defaultQueue(options.rate, options.delay),
-    });
+    this.#link.set(change);
   }
 
   cut(): void {
@@ -263,46 +193,6 @@ class Path implements EmulatedPath {
 
   get down(): DirectionCounts {
     return this.#link.backward.counts;
-  }
-}
-
-/** Where a host is on the network. */
-interface Attachment {
-  readonly link: Link;
-  readonly addresses: readonly string[];
-}
-
-/** How long a cookie's answer may be on its way: as long as a SYN waits at most to be sent again. */
-const MOST_COOKIE_WAIT: Micros = 60e6;
-
-/** A stack that knows whether a handshake with it is under way. */
-class EmulatedStack extends Stack {
-  readonly #listeners = new Set<Listener>();
-  /** SYNs that were answered by cookies, of which nothing else is kept: those that came back are taken off. */
-  #cookies = 0;
-  #lastCookie: Micros = 0;
-
-  override count(name: string, by = 1): void {
-    super.count(name, by);
-    if (name === "SyncookiesSent") {
-      this.#cookies += by;
-      this.#lastCookie = this.now;
-    } else if (name === "SyncookiesRecv" && this.#cookies > 0) {
-      this.#cookies -= by;
-    }
-  }
-
-  override listen(...args: Parameters<Stack["listen"]>): Listener {
-    const listener = super.listen(...args);
-    this.#listeners.add(listener);
-    return listener;
-  }
-
-  expecting(): boolean {
-    for (const { halfOpen } of this.#listeners) if (halfOpen.size > 0) return true;
-    // A client that gave up, or whose answer was lost, is waited for no longer; whoever comes next is counted by itself.
-    if (this.#cookies > 0 && this.now - this.#lastCookie >= MOST_COOKIE_WAIT) this.#cookies = 0;
-    return this.#cookies > 0;
   }
 }
 
@@ -338,61 +228,35 @@ class TwoHosts implements Emulation {
   readonly client: Host;
   readonly server: Host;
   readonly #network: Network;
-  readonly #time: VirtualTime;
   readonly #paths = new Map<string, Path>();
-  readonly #options: EmulateOptions;
-  readonly #warn = warnOfFaults();
-  readonly #names: Readonly<Record<string, readonly string[]>>;
 
   /** Client and server; the client's links, one a path, meet in a router in front of the server. */
   constructor(options: EmulateOptions) {
     checkOptions("emulate", options, OPTIONS);
-    if (options.probes !== undefined) checkOptions("emulate with 'probes'", options.probes, SIDES);
-    this.#options = options;
-    const names = Object.keys(checkPaths(options.paths));
-    const { trace, seed, family = 4, links = {}, idle = "1 s" } = options;
-    if (family !== 4 && family !== 6) {
-      throw new RangeError(
-        `Cannot emulate as 'family' must be 4 or 6: current value is ${describe(family)}`,
-      );
-    }
-    const idleTime = parseDuration(idle, "idle");
-    if (idleTime < LEAST_IDLE || idleTime > MOST_IDLE) {
-      throw new RangeError(
-        `Cannot emulate as 'idle' must be from "10 ms" to "3600 s": current value is ${
-          describe(idle)
-        }`,
-      );
-    }
-    const network = this.#network = new Network({ ...(seed === undefined ? {} : { seed }), trace });
-    this.#time = new VirtualTime(network, idleTime);
-    const client = network.host("client");
-    const server = network.host("server");
-    const router = network.router("router");
-    const net = (n: number): string =>
-      family === 4 ? `10.0.${n}.` : n === 0 ? "fd00::" : `fd00:0:0:${n}::`;
-    const bits = family === 4 ? 24 : 64;
-    const base = family === 4 ? "0" : "";
-    const inner = network.link("server", server, router, links);
-    router.route(`${net(0)}${base}/${bits}`, inner);
-    const attachments: Attachment[] = names.map((name, i) => {
-      const path = options.paths[name]!;
-      const cut = (links.maxSegments ?? 1) > 1 ? [segment()] : [];
-      const elements = [...cut, ...pathElements(path)];
-      const link = network.link(name, client, router, {
+    const { paths, links = {}, probes = {}, experiments = {}, ...common } = options;
+    checkOptions("emulate with 'probes'", probes, SIDES);
+    checkPaths(paths);
+    for (const path of Object.values(paths)) checkPath(path);
+    const network = this.#network = new Network(common);
+    const host = (side: "client" | "server"): NetworkHostOptions => {
+      const probe = checkProbe("emulate", `probes.${side}`, probes[side]);
+      const own = experiments[side];
+      return { ...(probe && { probe }), ...(own && { experiments: own }) };
+    };
+    this.client = network.host("client", host("client"));
+    this.server = network.host("server", host("server"));
+    network.router("router");
+    network.link("server", { ...links, between: ["server", "router"] });
+    for (const [name, { up, down, ...path }] of Object.entries(paths)) {
+      const link = network.link(name, {
         ...links,
-        forward: [...elements, ...path.up ?? []],
-        backward: [...elements, ...path.down ?? []],
+        ...path,
+        between: ["client", "router"],
+        ...(up && { forward: { elements: up } }),
+        ...(down && { backward: { elements: down } }),
       });
-      router.route(`${net(i + 1)}${base}/${bits}`, link);
-      this.#paths.set(name, new Path(link, path));
-      return { link: link.end(client), addresses: [`${net(i + 1)}1/${bits}`] };
-    });
-    const behind: Attachment = { link: inner.end(server), addresses: [`${net(0)}1/${bits}`] };
-    const bare = ({ addresses }: Attachment): string => addresses[0]!.split("/")[0]!;
-    this.#names = { client: attachments.map(bare), server: [bare(behind)] };
-    this.client = this.#host(client, attachments);
-    this.server = this.#host(server, [behind]);
+      this.#paths.set(name, new Path(link));
+    }
   }
 
   get now(): Micros {
@@ -408,55 +272,19 @@ class TwoHosts implements Emulation {
   }
 
   sleep(time: Duration): Promise<void> {
-    return this.#time.sleep(time);
+    return this.#network.sleep(time);
   }
 
   timeout(time: Duration): AbortSignal {
-    return this.#time.timeout(time);
+    return this.#network.timeout(time);
   }
 
   outside<T>(work: Promise<T>): Promise<T> {
-    return this.#time.outside(work);
+    return this.#network.outside(work);
   }
 
-  /** Closes both hosts as `await using` does, then frees what is still on its way. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await Promise.all([
-        this.client[Symbol.asyncDispose](),
-        this.server[Symbol.asyncDispose](),
-      ]);
-    } finally {
-      this.#time.close();
-      this.#network.close();
-    }
-  }
-
-  #host(host: SimHost, attachments: readonly Attachment[]): Host {
-    const { linger, experiments, onPluginFault, probes } = this.#options;
-    const side = host.name === "client" ? "client" : "server";
-    const own = experiments?.[side];
-    const stack = new EmulatedStack({
-      policies: completePolicies(this.#options),
-      fallbacks: defaultPolicies(),
-      ...(own === undefined ? {} : { experiments: own }),
-      tcp: tcpSettings("emulate", this.#options.tcp),
-      mptcp: mptcpSettings("emulate", this.#options.mptcp),
-      probe: checkProbe("emulate", `probes.${host.name}`, probes?.[side]),
-      report: onPluginFault ? hearFaults(onPluginFault) : this.#warn,
-      random: (name) => this.#network.randomSource(`${host.name}/${name}`),
-    });
-    for (const { link, addresses } of attachments) {
-      link.attach(host);
-      stack.addLink(this.now, link, addresses);
-    }
-    return Host.attach({
-      runtime: this.#time.runtime(host, () => stack.expecting()),
-      stack,
-      links: attachments.map(({ link }) => link),
-      resolve: (name) => Object.hasOwn(this.#names, name) ? this.#names[name]! : [],
-      ...(linger === undefined ? {} : { linger }),
-    });
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#network[Symbol.asyncDispose]();
   }
 }
 

@@ -12,14 +12,8 @@ import type { Network } from "./network.ts";
 import type { Router } from "./router.ts";
 import type { TraceEvent } from "./trace.ts";
 
-/** How a link is made. */
-export interface LinkOptions {
-  /** What packets pass in both directions, each direction with elements of its own. Nothing: they arrive at once, without limit. */
-  readonly elements?: readonly ElementFactory[];
-  /** What they pass from the first end to the second, in place of `elements`. */
-  readonly forward?: readonly ElementFactory[];
-  /** What they pass from the second end to the first, in place of `elements`. */
-  readonly backward?: readonly ElementFactory[];
+/** What hosts see of their links. */
+export interface LinkShape {
   /**
    * Largest IP packet in bytes, 576 to 65535. A larger one is dropped.
    *
@@ -27,7 +21,7 @@ export interface LinkOptions {
    */
   readonly mtu?: number;
   /**
-   * Most segments in one super-segment, from 1. Elements then see super-segments, and the receiver gets them whole.
+   * Most segments in one super-segment, from 1. What has a rate, a delay or further elements cuts them into packets as they enter.
    *
    * @default {1}
    */
@@ -39,6 +33,16 @@ export interface LinkOptions {
    * @default {false}
    */
   readonly checksums?: boolean;
+}
+
+/** How a link is made. Elements see super-segments as they are, and the receiver gets them whole. */
+export interface LinkOptions extends LinkShape {
+  /** What packets pass in both directions, each direction with elements of its own. Nothing: they arrive at once, without limit. */
+  readonly elements?: readonly ElementFactory[];
+  /** What they pass from the first end to the second, in place of `elements`. */
+  readonly forward?: readonly ElementFactory[];
+  /** What they pass from the second end to the first, in place of `elements`. */
+  readonly backward?: readonly ElementFactory[];
 }
 
 /** What passed in one direction so far. */
@@ -65,8 +69,7 @@ export class Direction {
   end: LinkEnd | null = null;
   /** The other direction of the link. */
   opposite: Direction | null = null;
-  /** While cut, nothing enters and nothing comes out. */
-  cut = false;
+  #cut = false;
   readonly #network: Network;
   readonly #chain: Chain;
   readonly #mtu: number;
@@ -105,12 +108,22 @@ export class Direction {
     );
   }
 
+  /** While cut, nothing enters and nothing comes out. */
+  get cut(): boolean {
+    return this.#cut;
+  }
+
+  /** Cuts it, or ends the cut. */
+  setCut(cut: boolean): void {
+    this.#cut = cut;
+  }
+
   /** Puts a packet on the link. */
   enter(packet: Packet): void {
     this.#packets++;
     this.#bytes += packet.length;
     if (this.#network.traced) this.#show("send", packet);
-    if (this.cut) {
+    if (this.#cut) {
       this.#cutOff++;
       this.#lose(packet);
     } else if (packet.length > this.#mtu && packet.gsoSize === 0) {
@@ -172,7 +185,7 @@ export class Direction {
   }
 
   #arrive(packet: Packet): void {
-    if (this.cut) {
+    if (this.#cut) {
       this.#cutOff++;
       this.#lose(packet);
       return;
@@ -216,7 +229,7 @@ export class LinkEnd implements Link {
   #host: HostDriver;
 
   /** Made by {@linkcode Network.link}. */
-  constructor(network: Network, host: SimHost, out: Direction, options: Required<LinkEndOptions>) {
+  constructor(network: Network, host: SimHost, out: Direction, options: Required<LinkShape>) {
     this.name = out.link;
     this.mtu = options.mtu;
     this.maxSegments = options.maxSegments;
@@ -252,9 +265,6 @@ export class LinkEnd implements Link {
     this.#host.receive(this, packet);
   }
 }
-
-/** What both ends of a link have in common. */
-export type LinkEndOptions = Pick<LinkOptions, "mtu" | "maxSegments" | "checksums">;
 
 function checkInteger(what: string, value: number, least: number, most: number): number {
   if (!Number.isInteger(value) || value < least || value > most) {
@@ -323,14 +333,14 @@ export class SimLink {
 
   /** From now on nothing enters and nothing comes out; nobody is told. */
   cut(): void {
-    this.forward.cut = true;
-    this.backward.cut = true;
+    this.forward.setCut(true);
+    this.backward.setCut(true);
   }
 
   /** Ends a cut. What is still on its way comes out. */
   restore(): void {
-    this.forward.cut = false;
-    this.backward.cut = false;
+    this.forward.setCut(false);
+    this.backward.setCut(false);
   }
 
   /** Frees all packets inside; called by the network. */

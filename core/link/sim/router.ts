@@ -1,4 +1,7 @@
-/** A router of the emulated network: it forwards by the longest prefix of the destination, and by DSCP where a route has one. */
+/**
+ * A router of the emulated network: it forwards by the longest prefix of the destination, and by DSCP where a route has one. A route over several links
+ * keeps each flow on one of them.
+ */
 
 import { parsePrefix } from "../../wire/ip.ts";
 import { u32, u8 } from "../../../wasm/mod.ts";
@@ -13,8 +16,12 @@ interface Route {
   readonly mask: Uint32Array;
   /** Only what has this in its IP header; -1: anything. */
   readonly dscp: number;
-  readonly out: Direction;
+  /** At least one; of several the flow's addresses and ports choose. */
+  readonly out: readonly Direction[];
 }
+
+const TCP = 6;
+const UDP = 17;
 
 /** Words of an address of 4 or 16 bytes as they lie in memory. */
 function words(bytes: Uint8Array): Uint32Array {
@@ -30,17 +37,32 @@ function maskOf(size: number, length: number): Uint32Array {
   );
 }
 
+/** A number of 32 bits that a name stands for (FNV-1a). */
+function saltOf(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+  return hash;
+}
+
+function mix(hash: number, word: number): number {
+  const mixed = Math.imul(hash ^ word, 0x9e3779b1);
+  return mixed ^ mixed >>> 15;
+}
+
 /** A router. What it has no route for, and what has crossed too many routers, is dropped and counted. */
 export class Router {
   /** Its name. */
   readonly name: string;
   readonly #routes: Route[] = [];
+  /** Routers one behind the other must not choose alike, or some links would carry nothing. */
+  readonly #salt: number;
   #noRoute = 0;
   #expired = 0;
 
   /** Made by {@linkcode Network.router}. */
   constructor(name: string) {
     this.name = name;
+    this.#salt = saltOf(name);
   }
 
   /** What was dropped here so far. */
@@ -49,13 +71,16 @@ export class Router {
   }
 
   /**
-   * Sends what is for `prefix`, such as "10.0.1.0/24", or one address, over `link`, instead of what was said of that prefix before. With `dscp` that holds
+   * Sends what is for `prefix`, such as "10.0.1.0/24", or one address, over `over`, instead of what was said of that prefix before. With `dscp` that holds
    * for packets with this codepoint alone (RFC 2474), of a prefix as long before what has none: one pair of addresses may have several ways.
    *
-   * @throws {TypeError} If `prefix` is none, or the link does not end at this router.
+   * Of several links the hash of a flow's addresses and ports chooses one for all its packets, as routers do with paths of equal cost (RFC 2992):
+   * subflows between one pair of addresses may take different ones.
+   *
+   * @throws {TypeError} If `prefix` is none, there is no link, or one does not end at this router.
    * @throws {RangeError} If `dscp` is no integer from 0 to 63.
    */
-  route(prefix: string, link: SimLink, dscp?: number): void {
+  route(prefix: string, over: SimLink | readonly SimLink[], dscp?: number): void {
     if (dscp !== undefined && (!Number.isInteger(dscp) || dscp < 0 || dscp > 63)) {
       throw new RangeError(
         `Cannot route "${prefix}" as 'dscp' must be an integer from 0 to 63: current value is ${dscp}`,
@@ -68,12 +93,14 @@ export class Router {
         `Cannot route "${prefix}" as it must be an address or a prefix such as 10.0.1.0/24`,
       );
     }
-    const out = link.from(this);
-    if (out.from !== this) {
+    const out = ("name" in over ? [over] : over).map((link) => {
+      const direction = link.from(this);
+      if (direction.from === this) return direction;
       throw new TypeError(
         `Cannot route "${prefix}" over link "${link.name}" as it does not end at router "${this.name}"`,
       );
-    }
+    });
+    if (out.length === 0) throw new TypeError(`Cannot route "${prefix}" over no link`);
     const { address, length } = parsed;
     const mask = maskOf(address.bytes.length, length);
     const network = words(address.bytes).map((word, i) => word & mask[i]!);
@@ -123,8 +150,21 @@ export class Router {
       const { network, mask } = route;
       let i = 0;
       while (i < network.length && ((u32[destination + i]! & mask[i]!) >>> 0) === network[i]) i++;
-      if (i === network.length) return route.out;
+      if (i === network.length) return this.#choose(route.out, ip, four);
     }
     return null;
+  }
+
+  #choose(out: readonly Direction[], ip: number, four: boolean): Direction {
+    if (out.length === 1) return out[0]!;
+    let hash = this.#salt;
+    const addresses = ip + (four ? 12 : 8) >> 2;
+    const words = four ? 2 : 8;
+    for (let i = 0; i < words; i++) hash = mix(hash, u32[addresses + i]!);
+    const protocol = u8[ip + (four ? 9 : 6)]!;
+    if (protocol === TCP || protocol === UDP) {
+      hash = mix(hash, u32[ip + (four ? (u8[ip]! & 15) * 4 : 40) >> 2]!);
+    }
+    return out[(hash >>> 0) % out.length]!;
   }
 }
