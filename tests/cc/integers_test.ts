@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { floorOfRatio, floorOverSquare } from "../../cc/integers.ts";
+import * as fc from "../support/property.ts";
 
 /** Positive integers below 2^bits of all sizes, not most of them large. */
 function sized(bits: number): fc.Arbitrary<number> {

@@ -1,11 +1,11 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { lia, reno } from "../../cc/mod.ts";
 import { linkedAlpha, type LinkedFlow, linkedThreshold } from "../../cc/lia.ts";
 import myLia from "../../docs/examples/my_lia.ts";
 import { runCongestion } from "../kit/toy_congestion.ts";
 import { linkedAlphaModel } from "../reference/lia.ts";
+import * as fc from "../support/property.ts";
 import { ack, MSS, TestConnection } from "./support.ts";
 
 type Flows = readonly (readonly [window: number, rtt: number])[];

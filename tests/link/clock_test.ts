@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { Clock, type Timer } from "../../core/link/clock.ts";
+import * as fc from "../support/property.ts";
 
 describe("Clock", () => {
   it("jumps to the next event and stands still without one", () => {

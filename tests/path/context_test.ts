@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import type { PathContext, PathEvent, PathIndex, PathManagerPlugin } from "../../core/plugin.ts";
 import { fullMesh, passive } from "../../pm/mod.ts";
 import { toyLocal, ToyPaths, type ToyPathsOptions } from "../kit/toy_paths.ts";
+import * as fc from "../support/property.ts";
 
 const CELLULAR = toyLocal("10.1.0.1", "cellular");
 

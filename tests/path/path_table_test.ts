@@ -1,8 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { PathTable } from "../../core/path/path_table.ts";
 import type { HostAddress, PathIndex, PathSpec } from "../../core/plugin.ts";
+import * as fc from "../support/property.ts";
 
 function host(address: string, id: number): HostAddress {
   return { address, port: 0, id, family: address.includes(":") ? 6 : 4, link: "" };

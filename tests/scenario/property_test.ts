@@ -2,12 +2,12 @@
 
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { lia, reno } from "../../cc/mod.ts";
 import { seededRandom } from "../../core/host/random.ts";
 import type { SchedulerPlugin } from "../../core/plugin.ts";
 import { minRtt, redundant, roundRobin, timeDistance } from "../../sched/mod.ts";
 import { disorder } from "../support/middlebox.ts";
+import * as fc from "../support/property.ts";
 import { type End, type PathShape, Topology } from "../support/topology.ts";
 
 const NOTHING = { connections: 0, tokens: 0, flows: 0, timers: 0, handles: 0, pages: 0 };

@@ -1,6 +1,5 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import {
   copy,
   copy_sum,
@@ -11,6 +10,7 @@ import {
   u8,
 } from "../../wasm/mod.ts";
 import * as reference from "../reference/checksum.ts";
+import * as fc from "../support/property.ts";
 import { randomBytes, Scratch } from "./support.ts";
 
 const SIZE = 1_050_000;

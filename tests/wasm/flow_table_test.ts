@@ -1,6 +1,5 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import * as layout from "../../wasm/layout.ts";
 import {
   flow_hash,
@@ -19,6 +18,7 @@ import {
 } from "../../wasm/mod.ts";
 import { type FlowKey, FlowTable } from "../reference/flow_table.ts";
 import { sipHash } from "../reference/sip_hash.ts";
+import * as fc from "../support/property.ts";
 
 const record = memory_alloc(layout.KEY_SIZE);
 

@@ -1,6 +1,5 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import * as layout from "../../wasm/layout.ts";
 import { header_build, memory_alloc, packet_parse, u16, u32, u8 } from "../../wasm/mod.ts";
 import {
@@ -11,6 +10,7 @@ import {
   type Segment,
   type Tcp,
 } from "../reference/header.ts";
+import * as fc from "../support/property.ts";
 import { Scratch } from "./support.ts";
 
 const scratch = new Scratch(70_000);

@@ -2,7 +2,6 @@
 
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import {
   PAGE,
   RECEIVER_NEXT,
@@ -16,6 +15,7 @@ import {
 } from "../../wasm/layout.ts";
 import * as wasm from "../../wasm/mod.ts";
 import { f64, u8 } from "../../wasm/mod.ts";
+import * as fc from "../support/property.ts";
 
 const LIMIT = 2 ** 53;
 const octet = (offset: number): number => (offset * 7 + (offset >> 8) * 13 + (offset >> 16)) & 255;

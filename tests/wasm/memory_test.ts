@@ -1,6 +1,5 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals, assertNotEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import {
   PAGE,
   RX_SEQ,
@@ -13,6 +12,7 @@ import {
 } from "../../wasm/layout.ts";
 import * as wasm from "../../wasm/mod.ts";
 import { f64, packet_alloc, packet_free, packet_gather, u32, u8 } from "../../wasm/mod.ts";
+import * as fc from "../support/property.ts";
 
 describe("memory", () => {
   it("hands out blocks that do not overlap, the last one freed first", () => {

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import {
   MAPPING_CONFLICT,
   MAPPING_NEW,
@@ -50,6 +49,7 @@ import {
 import { sum } from "../reference/checksum.ts";
 import { Receiver } from "../reference/receiver.ts";
 import { MOST_RANGES, Stream } from "../reference/stream.ts";
+import * as fc from "../support/property.ts";
 import { compareStreams, randomBytes, Scratch } from "./support.ts";
 
 const NO_LIMIT = 2 ** 53;

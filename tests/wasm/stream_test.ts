@@ -1,6 +1,5 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import {
   OUT_0,
   PAGE,
@@ -27,6 +26,7 @@ import {
   u8,
 } from "../../wasm/mod.ts";
 import { MOST_RANGES, Stream } from "../reference/stream.ts";
+import * as fc from "../support/property.ts";
 import { compareStreams, randomBytes, Scratch } from "./support.ts";
 
 const scratch = new Scratch(131072);

@@ -2,9 +2,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { RightSizing, shareOf, windowsAsk } from "../../../core/connection/autotune.ts";
 import type { Subflow } from "../../../core/subflow/subflow.ts";
+import * as fc from "../../support/property.ts";
 
 interface Read {
   readonly at: number;

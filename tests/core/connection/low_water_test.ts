@@ -2,12 +2,12 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { SendQueue } from "../../../core/connection/send_queue.ts";
 import { fixedBuffer } from "../../../core/subflow/settings.ts";
 import type { Subflow } from "../../../core/subflow/subflow.ts";
 import { host_free, host_new } from "../../../wasm/mod.ts";
 import { Dialogue } from "../../support/dialogue.ts";
+import * as fc from "../../support/property.ts";
 
 const RTT = 20e3;
 const NOBODY = {} as Subflow;

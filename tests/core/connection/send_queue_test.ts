@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { RetransmitQueue, SendQueue } from "../../../core/connection/send_queue.ts";
 import { fixedBuffer } from "../../../core/subflow/settings.ts";
 import type { Subflow } from "../../../core/subflow/subflow.ts";
 import { host_limit, host_new } from "../../../wasm/mod.ts";
 import { comes, established } from "../../support/parts.ts";
+import * as fc from "../../support/property.ts";
 
 const HOST = host_new(1, 2);
 const { subflow: SUBFLOW } = established();

@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { host_usage } from "../../../wasm/mod.ts";
 import { USAGE_BYTES } from "../../../wasm/layout.ts";
 import { fullMesh } from "../../../pm/mod.ts";
 import { type App, Dialogue } from "../../support/dialogue.ts";
 import { joined } from "../../support/joins.ts";
+import * as fc from "../../support/property.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
 import { plainSum } from "../../support/sim.ts";
 

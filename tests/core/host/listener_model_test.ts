@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import type { Listener } from "../../../core/host/listener.ts";
 import type { SynCookieMode } from "../../../core/subflow/settings.ts";
 import { Dialogue } from "../../support/dialogue.ts";
+import * as fc from "../../support/property.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
 
 const NOTHING = { connections: 0, tokens: 0, flows: 0, timers: 0, handles: 0, pages: 0 };

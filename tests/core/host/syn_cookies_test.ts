@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { JoinTable } from "../../../core/host/join_table.ts";
 import { writeKey } from "../../../core/host/flow_key.ts";
 import {
@@ -13,6 +12,7 @@ import {
 import { distance32 } from "../../../core/wire/seq.ts";
 import { parseAddress } from "../../../core/wire/ip.ts";
 import { host_new, host_secret } from "../../../wasm/mod.ts";
+import * as fc from "../../support/property.ts";
 
 const STEP = 64e6;
 

@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { RateLimit } from "../../../core/host/counters.ts";
 import { seededRandom } from "../../../core/host/random.ts";
 import { Callback, TimerQueue } from "../../../core/host/timers.ts";
+import * as fc from "../../support/property.ts";
 
 describe("the queue of deadlines", () => {
   it("fires by time, equal times in the order in which they were set", () => {

@@ -1,6 +1,5 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import {
   Deadlines,
   SUBFLOW_TIMERS,
@@ -16,6 +15,7 @@ import {
   TIMER_SILENCE,
   TIMER_THIRD_ACK,
 } from "../../../core/subflow/deadlines.ts";
+import * as fc from "../../support/property.ts";
 
 /** All that are due at `now`, in the order in which they come. */
 function drain(deadlines: Deadlines<number>, now: number): number[] {

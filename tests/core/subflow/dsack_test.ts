@@ -2,9 +2,9 @@
 
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { Repeats } from "../../../core/subflow/repeats.ts";
 import { Dialogue } from "../../support/dialogue.ts";
+import * as fc from "../../support/property.ts";
 
 /** Payload of a full segment of plain TCP with timestamps. */
 const MSS = 1448;

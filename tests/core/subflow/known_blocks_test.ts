@@ -1,7 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import { KnownBlocks } from "../../../core/subflow/known_blocks.ts";
+import * as fc from "../../support/property.ts";
 
 /** What is left of [left, right) when `known` were added. */
 function left(

@@ -1,6 +1,5 @@
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import {
   Deadlines,
   SUBFLOW_TIMERS,
@@ -8,6 +7,7 @@ import {
   TIMER_PACE,
 } from "../../../core/subflow/deadlines.ts";
 import { burst, Pacer } from "../../../core/subflow/pacer.ts";
+import * as fc from "../../support/property.ts";
 
 const MSS = 1000;
 

@@ -1,7 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import { LEAST_PACKET, PathSearch, RAISE_TIMER } from "../../../core/subflow/path_mtu.ts";
+import * as fc from "../../support/property.ts";
 
 /** A path that takes packets up to a size, as simple as it can be, and the sender that searches it. */
 class Path {

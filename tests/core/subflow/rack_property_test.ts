@@ -2,13 +2,13 @@
 
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { Heard } from "../../../core/subflow/heard.ts";
 import { Rack } from "../../../core/subflow/rack.ts";
 import { fastRecovery, OPEN, type Recovery } from "../../../core/subflow/recovery.ts";
 import { Rtt } from "../../../core/subflow/rtt.ts";
 import { Scoreboard } from "../../../core/subflow/scoreboard.ts";
 import { host_free, host_new, stream_new } from "../../../wasm/mod.ts";
+import * as fc from "../../support/property.ts";
 
 const MSS = 1000;
 const RTT = 20_000;

@@ -2,8 +2,8 @@
 
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { Ranges } from "../../../core/subflow/ranges.ts";
+import * as fc from "../../support/property.ts";
 
 describe("ranges", () => {
   it("hold what was put in and not taken out", () => {

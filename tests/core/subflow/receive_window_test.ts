@@ -1,7 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import { ReceiveWindow, windowField, windowScale } from "../../../core/subflow/receive_window.ts";
+import * as fc from "../../support/property.ts";
 
 describe("receive window", () => {
   it("offers the whole buffer first, from data offset 1", () => {

@@ -1,7 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import { Ring } from "../../../core/subflow/ring.ts";
+import * as fc from "../../support/property.ts";
 
 interface Span {
   readonly end: number;

@@ -2,13 +2,13 @@
 
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { Heard } from "../../../core/subflow/heard.ts";
 import { fastRecovery, lossRecovery, OPEN, type Recovery } from "../../../core/subflow/recovery.ts";
 import { SackLoss } from "../../../core/subflow/sack_loss.ts";
 import { Scoreboard } from "../../../core/subflow/scoreboard.ts";
 import { host_free, host_new, stream_new } from "../../../wasm/mod.ts";
 import { Ranges } from "../../reference/ranges.ts";
+import * as fc from "../../support/property.ts";
 
 const SMSS = 10;
 const DUP_THRESH = 3;

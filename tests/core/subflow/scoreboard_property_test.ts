@@ -1,6 +1,5 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import { Heard } from "../../../core/subflow/heard.ts";
 import { Scoreboard } from "../../../core/subflow/scoreboard.ts";
 import { OUT_0, PAGE, STREAM_HEAD, STREAM_NEXT, USAGE_PAGES } from "../../../wasm/layout.ts";
@@ -17,6 +16,7 @@ import {
 } from "../../../wasm/mod.ts";
 import { type Board, InFlightList } from "../../reference/in_flight_list.ts";
 import { Ranges } from "../../reference/ranges.ts";
+import * as fc from "../../support/property.ts";
 
 /** One of two scoreboards that go through the same, with a send queue of its own. */
 class Side<B extends Board> {

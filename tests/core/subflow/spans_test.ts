@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { Spans } from "../../../core/subflow/spans.ts";
+import * as fc from "../../support/property.ts";
 
 describe("Spans", () => {
   it("know the end of what is covered without a gap, in whatever order it comes", () => {

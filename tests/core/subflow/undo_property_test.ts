@@ -1,8 +1,8 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
-import fc from "npm:fast-check@4.10.2";
 import { Frto, type FrtoVerdict } from "../../../core/subflow/frto.ts";
 import { Undo } from "../../../core/subflow/undo.ts";
+import * as fc from "../../support/property.ts";
 
 /** RFC 5682 as its text goes, over sets of segments: nothing is derived, everything is looked up. */
 class NaiveFrto {

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { formatAddress, inPrefix, parseAddress, parsePrefix } from "../../../core/wire/ip.ts";
+import * as fc from "../../support/property.ts";
 
 const octets = (size: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength: size, maxLength: size });

@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { rx } from "../../../core/wire/segment.ts";
 import { writeKey } from "../../../core/host/flow_key.ts";
 import { parseAddress } from "../../../core/wire/ip.ts";
 import * as M from "../../../core/wire/mptcp.ts";
 import { header_build, memory_alloc, packet_parse, u32, u8 } from "../../../wasm/mod.ts";
 import * as L from "../../../wasm/layout.ts";
+import * as fc from "../../support/property.ts";
 
 const KEY = writeKey(parseAddress("10.0.0.1")!, 1, parseAddress("10.0.0.2")!, 2, 0);
 const PACKET = memory_alloc(256);

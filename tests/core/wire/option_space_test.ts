@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import {
   dssSize,
   OPTION_SPACE,
@@ -16,6 +15,7 @@ import {
   DSS_DSN_8 as WIDE,
   DSS_MAPPING as MAP,
 } from "../../../wasm/layout.ts";
+import * as fc from "../../support/property.ts";
 
 const ACK8 = ACK | WIDE_ACK;
 const MAP8 = MAP | WIDE;

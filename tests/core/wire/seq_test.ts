@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import {
   distance32,
   dsnWords,
@@ -13,6 +12,7 @@ import {
 } from "../../../core/wire/seq.ts";
 import { u32 } from "../../../wasm/mod.ts";
 import * as L from "../../../wasm/layout.ts";
+import * as fc from "../../support/property.ts";
 
 const WORD = 2 ** 32;
 const word = fc.nat({ max: WORD - 1 });
