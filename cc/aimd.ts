@@ -153,11 +153,13 @@ export class AimdController implements CongestionController {
     this.cwnd = cause === "timeout" ? mss : Math.min(this.cwnd, this.ssthresh);
   }
 
-  /** It was no loss: as before it. */
+  /** It was no loss: as before it, but for what RFC 5681 §3.1 eq. 4 leaves at least: segments may have grown (RFC 4821). */
   onUndo(): void {
     if (this.#priorCwnd === 0) return;
+    const { mss } = this.#subflow;
     this.cwnd = Math.max(this.cwnd, this.#priorCwnd);
     this.#ssthresh = this.#priorSsthresh;
+    if (this.#ssthresh !== null && this.#ssthresh < 2 * mss) this.#ssthresh = 2 * mss;
     this.#priorCwnd = 0;
     this.#formula.undo?.();
   }

@@ -205,7 +205,8 @@ export interface CongestionController {
   onCongestion(cause: "loss" | "ecn" | "timeout" | "penalty", flightSize: number): void;
   /**
    * The last loss or timeout that was told was none: the path has only reordered, or stalled (RFC 3522, RFC 3708, RFC 5682). At most once for each, also
-   * when the recovery is over. What was in flight is so again; window and threshold are the controller's to bring back: without this they stay.
+   * when the recovery is over. What was in flight is so again; window and threshold are the controller's to bring back, no less
+   * than a segment, which may have grown meanwhile: without this they stay.
    */
   onUndo?(): void;
   /** Sending starts again after `idle` without (RFC 5681 §4.1). */

@@ -100,6 +100,18 @@ describe("aimd", () => {
     assertEquals(flow.cwnd, 5 * MSS);
   });
 
+  it("brings back no threshold that segments have outgrown meanwhile (RFC 5681 §3.1 eq. 4)", () => {
+    const flow = fresh();
+    flow.mss = 500;
+    flow.controller!.onCongestion("loss", 2500);
+    assertEquals(flow.ssthresh, 1250);
+    flow.mss = 1400;
+    flow.controller!.onCongestion("loss", 10_000);
+    assertEquals(flow.ssthresh, 5000);
+    flow.controller!.onUndo!();
+    assertEquals(flow.ssthresh, 2800);
+  });
+
   it("starts again with an initial window after a pause (RFC 5681 §4.1)", () => {
     const flow = fresh();
     ack(flow, 90 * MSS);

@@ -118,6 +118,30 @@ const BOUND_AND_REPEATED = {
   cut: 1,
 } satisfies Scenario;
 
+/** An undo brought back a threshold of segments of 500 bytes when they had grown to 1,404: less than one, its controller's fault. */
+const UNDONE_IN_LARGER_SEGMENTS = {
+  seed: 783299,
+  paths: [
+    { rate: "100 Mbit/s", delay: "1 ms", loss: 0.1, queue: 10 },
+    { rate: "100 Mbit/s", delay: "60 ms", loss: 0.1, queue: 50 },
+  ],
+  up: 285029,
+  down: 8051,
+  write: 100,
+  read: 1000,
+  pause: undefined,
+  buffer: 100000,
+  scheduler: minRtt,
+  congestion: lia,
+  checksum: true,
+  shortDss: true,
+  maxSegments: 1 as const,
+  family: 4 as const,
+  disturbances: 2,
+  disorder: 0.1,
+  cut: 0.06582108672949205,
+} satisfies Scenario;
+
 type Scenario = typeof scenario extends fc.Arbitrary<infer T> ? T : never;
 
 function topology(s: Scenario): Topology {
@@ -201,6 +225,13 @@ function disturb(t: Topology, s: Scenario, { client, server }: ReturnType<typeof
   });
 }
 
+/** Runs a scenario as it is. */
+function undisturbed(s: Scenario): void {
+  using t = topology(s);
+  // Where three SYNs are lost one lossy path carries all as plain TCP: six losses in a row are rare, and cost 2^6 timeouts.
+  t.complete(begin(t, s), MOST);
+}
+
 /** Runs a scenario with disturbances, until nothing is left over. */
 function disturbed(s: Scenario): void {
   using t = topology(s);
@@ -228,14 +259,8 @@ describe("what was written", () => {
   });
 
   it("is what is read, over 2 or 3 paths with losses, with any sizes and policies", () => {
-    fc.assert(
-      fc.property(scenario, (s) => {
-        using t = topology(s);
-        // Where three SYNs are lost one lossy path carries all as plain TCP: six losses in a row are rare, and cost 2^6 timeouts.
-        t.complete(begin(t, s), MOST);
-      }),
-      { numRuns: 250 },
-    );
+    undisturbed(UNDONE_IN_LARGER_SEGMENTS);
+    fc.assert(fc.property(scenario, undisturbed), { numRuns: 250 });
   });
 
   it("is what is read, whatever happens to paths and policies meanwhile; and nothing is left over", () => {
