@@ -116,7 +116,7 @@ export interface ConnectionHost extends SubflowHost {
   /** Lets joins find the connection by its token. */
   claimToken(token: number, connection: MetaSocket): void;
   /** No join may find it any more. */
-  releaseToken(token: number): void;
+  releaseToken(token: number, connection: MetaSocket): void;
   /** Ends a batch of the application's calls. */
   flush(now: Micros): void;
   /** Wants a send pass at the end of the batch. */

@@ -884,7 +884,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** From now on `subflow` alone carries it, without mappings (RFC 8684 §3.7). */
   leaveMptcp(mode: Mode, subflow: Subflow, reason: number, now: Micros): void {
-    if (this.capable) this.host.releaseToken(this.keys.token);
+    if (this.capable) this.host.releaseToken(this.keys.token, this);
     this.#mode = mode;
     if (mode.kind !== "offered" && mode.kind !== "early") {
       this.host.probe?.modeChanged(now, this.id, mode.kind);
@@ -1276,7 +1276,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#tell |= TELL_CLOSED | TELL_READABLE;
     this.deadlines.clearAll();
     this.paths.stop();
-    if (this.capable && !this.fallback) this.host.releaseToken(this.keys.token);
+    if (this.capable && !this.fallback) this.host.releaseToken(this.keys.token, this);
     this.dirty();
   }
 

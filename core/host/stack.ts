@@ -398,7 +398,7 @@ export class Stack implements ConnectionHost {
         this.flush(now);
         return connection;
       }
-      this.releaseToken(connection.keys.token);
+      this.releaseToken(connection.keys.token, connection);
       connection.free();
       subflow.release();
     }
@@ -598,8 +598,8 @@ export class Stack implements ConnectionHost {
     this.tokens.claim(token, connection);
   }
 
-  releaseToken(token: number): void {
-    this.tokens.release(token);
+  releaseToken(token: number, connection: MetaSocket): void {
+    this.tokens.release(token, connection);
   }
 
   route(address: string): string | null {
@@ -720,7 +720,7 @@ export class Stack implements ConnectionHost {
     );
     const subflow = firstSubflow(connection, plan, iss);
     if (!this.register(subflow, connection)) {
-      this.releaseToken(connection.keys.token);
+      this.releaseToken(connection.keys.token, connection);
       connection.free();
       return null;
     }

@@ -35,9 +35,9 @@ export class Tokens {
     this.#table.set(token, connection);
   }
 
-  /** Takes it out. */
-  release(token: number): void {
-    this.#table.delete(token);
+  /** Takes it out, unless the token names another one by now. */
+  release(token: number, connection: MetaSocket): void {
+    if (this.#table.get(token) === connection) this.#table.delete(token);
   }
 
   /** Finds it. */

@@ -94,13 +94,14 @@ export function networkCode(error: unknown): NetworkCode | null {
   return typeof code === "string" && Object.hasOwn(OUTCOMES, code) ? code as NetworkCode : null;
 }
 
-/** For an attempt whose time, in microseconds, is over. */
-export function connectTimeoutError(peer: string, limit: number): Error {
+/** For an attempt whose time, in microseconds, is over; `answered`: the peer has taken the connection, but not all of the data that it began with. */
+export function connectTimeoutError(peer: string, limit: number, answered: boolean): Error {
+  const within = `within its 'connectTimeout' of ${limit / 1e6} s`;
   return denoError(
     "TimedOut",
-    `Cannot connect to ${peer} as no answer came within its 'connectTimeout' of ${
-      limit / 1e6
-    } s: check the address, or give it more time`,
+    answered
+      ? `Cannot connect to ${peer} as its 'data' were not taken ${within}: write them afterwards, or give it more time`
+      : `Cannot connect to ${peer} as no answer came ${within}: check the address, or give it more time`,
   );
 }
 

@@ -173,20 +173,22 @@ export interface ConnectOptions extends Policies, Waits {
   /** Ends the attempt with its reason; afterwards it aborts the connection. */
   readonly signal?: AbortSignal;
   /**
-   * How long the attempt may take, over all addresses of the name, before it is rejected with `Deno.errors.TimedOut`: from 1 ms to 32767 s.
+   * How long the attempt may take, over all addresses of the name and until the last of `data` is in the send queue, before it is rejected with
+   * `Deno.errors.TimedOut`: from 1 ms to 32767 s.
    *
    * @default what `tcp.synRetries` allows for each address
    */
   readonly connectTimeout?: Duration;
 }
 
-/** An attempt to connect: what is asked for, the address that is tried now, and the error when its time is over. */
+/** An attempt to connect: what is asked for, the address that is tried now, whether one has answered, and the error when its time is over. */
 interface Attempt {
   readonly hostname: string;
   readonly port: number;
   readonly choices: Omit<TransportConnectOptions, "observer" | "remote">;
   readonly signal: AbortSignal | undefined;
   channel: Channel | null;
+  answered: boolean;
   late: Error | null;
 }
 
@@ -466,16 +468,32 @@ export class Host implements AsyncDisposable {
       policies,
       ...(data === undefined ? {} : { data }),
     };
-    const attempt = { hostname, port, choices, signal, channel: null, late: null };
+    const attempt = {
+      hostname,
+      port,
+      choices,
+      signal,
+      channel: null,
+      answered: false,
+      late: null,
+    };
     const channel = limit === undefined
       ? await this.#attempt(attempt)
       : await this.#within(limit, attempt);
-    if (data !== undefined) await channel.writeRest(data);
     return makeConn(channel, waits.linger ?? this.#linger);
   }
 
-  /** Tries the addresses of a name in turn. */
+  /** Connects, and puts all into the send queue that it begins with. */
   async #attempt(attempt: Attempt): Promise<Channel> {
+    const channel = await this.#reach(attempt);
+    attempt.answered = true;
+    const { data } = attempt.choices;
+    if (data !== undefined) await channel.writeRest(data);
+    return channel;
+  }
+
+  /** Tries the addresses of a name in turn. */
+  async #reach(attempt: Attempt): Promise<Channel> {
     const { hostname, port, choices, signal } = attempt;
     let failure: unknown;
     for (const address of await addressesOf(hostname, this.#resolve)) {
@@ -499,7 +517,7 @@ export class Host implements AsyncDisposable {
     const { runtime } = this.#registry;
     return new Promise((resolve, reject) => {
       const cancel = runtime.at(runtime.now() + limit, () => {
-        attempt.late = connectTimeoutError(formatEndpoint(hostname, port), limit);
+        attempt.late = connectTimeoutError(formatEndpoint(hostname, port), limit, attempt.answered);
         attempt.channel?.abort(attempt.late);
         reject(attempt.late);
       });

@@ -398,6 +398,41 @@ Deno.test("'connectTimeout' leaves a connection alone that was open in time", as
   peer.close();
 });
 
+for (const mptcp of [true, false]) {
+  Deno.test(`'connectTimeout' ends the wait for a peer that does not take 'data', too; a signal does as well (${mptcp ? "MPTCP" : "TCP"})`, async () => {
+    await using net = lan();
+    // It accepts, and never reads.
+    using listener = net.server.listen({ port: 80, tcp: { receiveBuffer: 20_000 } });
+    const accepted = listener.accept();
+    const data = new Uint8Array(300_000);
+    const options = {
+      hostname: "server",
+      port: 80,
+      data,
+      tcp: { sendBuffer: 50_000 },
+      ...(mptcp ? {} : { mptcp: false as const }),
+    };
+    const start = net.now;
+    const { message } = await assertRejects(
+      () => net.client.connect({ ...options, connectTimeout: "3 s" }),
+      Deno.errors.TimedOut,
+    );
+    assertEquals(
+      message,
+      "Cannot connect to server:80 as its 'data' were not taken within its 'connectTimeout' of 3 s: write them afterwards, or give it more time",
+    );
+    assertEquals([net.now - start, net.client.connections], [3e6, 0]);
+    (await accepted).close();
+    const stop = new AbortController();
+    const attempt = net.client.connect({ ...options, signal: stop.signal });
+    using _peer = await listener.accept();
+    await net.sleep("1 s");
+    stop.abort(new Error("enough"));
+    await assertRejects(() => attempt, Error, "enough");
+    assertEquals(net.client.connections, 0);
+  });
+}
+
 Deno.test("'connectTimeout' is checked", async () => {
   await using net = lan();
   for (const connectTimeout of ["0 s", "0.5 ms", "40000 s"] as const) {

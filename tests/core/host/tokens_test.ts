@@ -20,9 +20,19 @@ describe("ARC-7: tokens", () => {
     tokens.claim(7, meta);
     assert(tokens.find(7) === meta);
     assertEquals([tokens.find(8), tokens.size], [undefined, 1]);
-    tokens.release(7);
-    tokens.release(7);
+    tokens.release(7, meta);
+    tokens.release(7, meta);
     assertEquals([tokens.find(7), tokens.size], [undefined, 0]);
+  });
+
+  it("go on to name who has claimed one since, whoever had it before releases it again", () => {
+    const tokens = new Tokens();
+    const [before, since] = [connection().meta, connection().meta];
+    tokens.claim(7, before);
+    tokens.release(7, before);
+    tokens.claim(7, since);
+    tokens.release(7, before);
+    assert(tokens.find(7) === since);
   });
 
   // RFC 8684 §3.1: "it MUST be unique for the sending host across all its current MPTCP connections"
@@ -31,9 +41,10 @@ describe("ARC-7: tokens", () => {
   it("are unique: a key whose token is taken is drawn again (RFC 8684 §3.1)", () => {
     const tokens = new Tokens();
     const { token } = keyMaterial(A);
-    tokens.claim(token, connection().meta);
+    const { meta } = connection();
+    tokens.claim(token, meta);
     assertEquals(tokens.newKey(draws(A, B)), B);
-    tokens.release(token);
+    tokens.release(token, meta);
     assertEquals(tokens.newKey(draws(A, B)), A);
   });
 
