@@ -29,17 +29,13 @@ export function checksumFailed(meta: MetaSocket, subflow: Subflow, now: Micros):
     // RFC 8684 §3.7, "the affected subflow must be immediately closed with a RST that includes an MP_FAIL option"; also on the only one that is left,
     // where data are not contiguous.
     // RFC 8684 §3.7: "the receiver MUST close the subflow with a RST with MP_FAIL".
-    host.count("DSSCorruptionReset");
     meta.giveUp(subflow, RST_MIDDLEBOX, "checksum-failed", now, failed);
     return;
   }
   // RFC 8684 §3.7: "The receiver of this option MUST discard all data following the data sequence number specified." No mapping from there on counts, and
   // nothing is DATA_ACKed.
   subflow.receiver.forgetMappings(failed);
-  if (meta.damage === null) {
-    host.count("DSSCorruptionFallback");
-    meta.paths.settle();
-  }
+  if (meta.damage === null) meta.paths.settle();
   meta.damaged().find(failed, now);
   tellFailure(meta, subflow, now);
 }
@@ -54,11 +50,10 @@ function tellFailure(meta: MetaSocket, subflow: Subflow, now: Micros): void {
 }
 
 function sayFail(meta: MetaSocket, subflow: Subflow, dsn: number, now: Micros): void {
-  if (subflow.say(tx.begin().fail(dsnWords(dsn, meta.remoteIdsn)), now)) {
+  // With a DATA_ACK, as in Linux: how far everything was right.
+  if (subflow.say(tx.begin().fail(dsnWords(dsn, meta.remoteIdsn)), now, true)) {
     meta.host.count("MPFailTx");
-  }
-  // It has no DATA_ACK: how far everything was right, the next one says.
-  subflow.needAck();
+  } else subflow.needAck();
 }
 
 /** The MP_FAIL at `at` has come on a segment that is no RST; false when that ended the subflow. */
@@ -167,6 +162,7 @@ export function takeInfinite(
   damage?.settle();
   meta.deadlines.set(TIMER_FAIL, Infinity);
   const whole = shift === 0 ? 1 : ssn;
+  if (!meta.fallback) meta.host.count("DssFallback");
   startFallback(meta, subflow, now, { kind: "infinite", tx: ours, rx: shift }, whole);
   if (owes) meta.oweInfinite();
   return subflow.ended === null;

@@ -6,8 +6,8 @@ import { type Bridge, bridge } from "../../core/link/bridge.ts";
 import { corrupt, type ElementFactory, Host, impair, tun } from "../../mod.ts";
 import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
 import { Lab } from "../../cli/lab.ts";
-import { u8 } from "../../wasm/mod.ts";
 import { needs } from "../support/tools.ts";
+import { Once, rewrite } from "./support/damage.ts";
 import { startPeer } from "./support/peer.ts";
 import { Meeting, type Role, Stand } from "./support/stand.ts";
 
@@ -77,84 +77,6 @@ class Distance implements AsyncDisposable {
     await Promise.all(this.#bridges.map((bridge) => bridge.close()));
     await this.lab.close();
     await this.far.close();
-  }
-}
-
-/**
- * A middlebox that changes a byte of every `every`th segment with payload and makes the TCP checksum right again: what DSS checksums are for
- * (RFC 8684 §3.7).
- */
-function rewrite(every: number): ElementFactory {
-  return {
-    name: "rewrite",
-    create(context, output) {
-      let segments = 0;
-      return {
-        push(packet) {
-          const payload = payloadOf(packet);
-          if (packet.address + packet.length > payload && ++segments % every === 0) {
-            context.complete(packet);
-            spoil(packet, payload);
-          }
-          output(packet);
-        },
-      };
-    },
-  };
-}
-
-/** Address of a packet's payload. */
-function payloadOf({ address }: { address: number }): number {
-  const tcp = address + (u8[address]! & 15) * 4;
-  return tcp + (u8[tcp + 12]! >> 4) * 4;
-}
-
-/** Changes a byte of the payload, and the TCP checksum with it. */
-function spoil(packet: { address: number; verified: boolean }, payload: number): void {
-  const tcp = packet.address + (u8[packet.address]! & 15) * 4;
-  const at = payload + (payload - tcp & 1); // the upper byte of a word of the sum
-  const change = u8[at]! < 128 ? 1 : -1;
-  u8[at]! += change;
-  // RFC 1624 (eqn. 3): HC' = ~(~HC + ~m + m').
-  let sum = ~(u8[tcp + 16]! << 8 | u8[tcp + 17]!) & 0xffff;
-  sum += change * 256;
-  sum = (sum + 0xffff) % 0xffff;
-  u8[tcp + 16] = ~sum >> 8 & 255;
-  u8[tcp + 17] = ~sum & 255;
-  packet.verified = false;
-}
-
-/** A middlebox that does so once, and remembers the segment. */
-class Once {
-  /** Its payload as it came, and as it left. */
-  before = new Uint8Array();
-  after = new Uint8Array();
-  readonly #nth: number;
-
-  constructor(nth: number) {
-    this.#nth = nth;
-  }
-
-  get element(): ElementFactory {
-    return {
-      name: "rewrite",
-      create: (context, output) => {
-        let segments = 0;
-        return {
-          push: (packet) => {
-            const payload = payloadOf(packet);
-            const end = packet.address + packet.length;
-            if (end > payload && ++segments === this.#nth) {
-              context.complete(packet);
-              this.before = u8.slice(payload, end);
-              spoil(packet, payload);
-              this.after = u8.slice(payload, end);
-            }
-            output(packet);
-          },
-        };
-      },
-    };
   }
 }
 

@@ -1,7 +1,7 @@
 /** Scenarios about what changes while a connection is open: addresses that come and go, priorities, paths that fail. */
 
 import { all, type Count, type Expected, joins, removals, signals } from "./counts.ts";
-import { group } from "./group.ts";
+import { type Entry, group } from "./group.ts";
 import type { Run, Scenario } from "./scenario.ts";
 
 /** Subflows that an end has closed itself. */
@@ -482,6 +482,58 @@ const FASTCLOSE = group("fastclose", {
   },
 });
 
+/** Linux 6.18 makes the segment with its infinite mapping as large as those without any: above the MTU it never leaves. */
+const CHECKED = { checksum: true, maxSegment: 1400 } as const;
+
+/** What finds a wrong checksum says so, and what has sent the bytes goes on with an infinite mapping (RFC 8684 §3.7). */
+function damaged(from: "client" | "server"): Entry {
+  const finder: Expected["client"] = {
+    ...{ DataCsumErr: 1, MPFailTx: 1, MPFailRx: 1, InfiniteMapRx: 1, DssFallback: 1 },
+    // Ours says so of its own direction, too.
+    InfiniteMapTx: [0, 1],
+  };
+  const sender: Expected["client"] = { MPFailRx: 1, MPFailTx: 1, InfiniteMapTx: 1 };
+  return {
+    middleboxes: true,
+    client: CHECKED,
+    server: CHECKED,
+    during: async (run) => {
+      run.alter(1, from, 5);
+      await run.talk.echo(200_000);
+    },
+    expect: from === "client"
+      ? { client: sender, server: finder }
+      : { client: finder, server: sender },
+  };
+}
+
+/** The path that is damaged is closed; another carries it all. */
+function resets(from: "client" | "server"): Entry {
+  const [finder, sender] = [
+    { DataCsumErr: 1, MPFailTx: 1, MPRstTx: 1 },
+    { MPFailRx: 1, MPRstRx: 1 },
+  ];
+  const [client, server] = from === "client" ? [sender, finder] : [finder, sender];
+  return {
+    middleboxes: true,
+    client: { ...CHECKED, endpoints: ["3 subflow"] },
+    server: CHECKED,
+    during: async (run) => {
+      await run.joined(1);
+      run.alter(1, from, 5);
+      await run.busy(() => run.counted(from === "client" ? "server" : "client", "MPFailTx", 1));
+    },
+    expect: all(joins(1), { client, server }),
+  };
+}
+
+const FAIL = group("fail", {
+  "Infinite map": damaged("client"),
+  "Infinite map, from the server": damaged("server"),
+  "MP_FAIL MP_RST": resets("client"),
+  "MP_FAIL MP_RST, from the server": resets("server"),
+});
+
 const ENDPOINT = group("endpoint", {
   "implicit EP": {
     client: { limits: [2, 2] },
@@ -536,5 +588,6 @@ export const CHANGES: readonly Scenario[] = [
   ...LINK_FAILURE,
   ...ADD_ADDR_TIMEOUT,
   ...FASTCLOSE,
+  ...FAIL,
   ...ENDPOINT,
 ];

@@ -61,6 +61,8 @@ export interface EndOptions {
   readonly cookies?: boolean;
   /** Takes and sends data with SYNs. */
   readonly fastOpen?: boolean;
+  /** Bytes of a segment at most, both ways. */
+  readonly maxSegment?: number;
   /** Path management is an application's: of one that listens, or of none. */
   readonly userspace?: "daemon" | "nobody";
   /** Seconds until an ADD_ADDR is sent again. */
@@ -115,6 +117,7 @@ export class KernelEnd implements End {
   readonly #ids = new Map<string, number>();
   #nextId = 1;
   #daemon: Deno.ChildProcess | null = null;
+  #limited = false;
   /** Family of the first subflow. */
   family: 4 | 6 = 4;
 
@@ -130,6 +133,7 @@ export class KernelEnd implements End {
   /** Forgets the scenario before. */
   async reset(options: EndOptions): Promise<void> {
     const { checksum, deny, cookies, fastOpen, userspace, addAddrTimeout = 120 } = options;
+    const { maxSegment } = options;
     this.#ids.clear();
     this.#nextId = 1;
     await this.namespace.exec(["ss", "-K", "-t", "-a"], false);
@@ -152,6 +156,8 @@ export class KernelEnd implements End {
       ),
       "net/ipv4/tcp_fastopen": fastOpen ? 3 : 1,
     });
+    if (maxSegment !== undefined) await this.#segments(`advmss ${maxSegment}`);
+    this.#limited = maxSegment !== undefined;
     if (userspace === "daemon") {
       // The kernel asks nobody where nobody listens.
       this.#daemon = this.namespace.spawn(["ip", "mptcp", "monitor"], {
@@ -169,6 +175,20 @@ export class KernelEnd implements End {
   async close(): Promise<void> {
     this.#daemon?.kill("SIGKILL");
     await this.#daemon?.status;
+    if (this.#limited) await this.#segments("");
+  }
+
+  /** Gives the routes of all paths metrics. */
+  #segments(metrics: string): Promise<void> {
+    return this.namespace.ip(
+      ...Array.from(
+        { length: PATHS },
+        (_, i) =>
+          `route replace 10.77.${i + 1}.0/24 dev mptcp${i} src ${
+            this.address(i + 1, 4)
+          } ${metrics}`,
+      ),
+    );
   }
 
   limits(subflows: number, accepted: number): Promise<void> {
@@ -355,6 +375,7 @@ export class OurEnd implements End {
       tcp: {
         ...(options.cookies ? { synCookies: "always" } : {}),
         ...(options.fastOpen ? { fastOpen: true } : {}),
+        ...(options.maxSegment === undefined ? {} : { maxSegment: options.maxSegment }),
       },
     });
     const end = new OurEnd(

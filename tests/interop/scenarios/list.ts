@@ -3,8 +3,7 @@
 import { CHANGES } from "./changes.ts";
 import { JOINS } from "./joins.ts";
 import type { Scenario } from "./scenario.ts";
-import { UNRUN } from "./unrun.ts";
 import { USERSPACE } from "./userspace.ts";
 
 /** All of them. */
-export const SCENARIOS: readonly Scenario[] = [...JOINS, ...CHANGES, ...USERSPACE, ...UNRUN];
+export const SCENARIOS: readonly Scenario[] = [...JOINS, ...CHANGES, ...USERSPACE];

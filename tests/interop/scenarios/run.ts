@@ -1,6 +1,6 @@
 /** Runs scenarios, several at a time, each lane in namespaces of its own. */
 
-import { besideKernel, type OwnPlace, twoKernels } from "./places.ts";
+import { besideKernel, kernelsApart, type OwnPlace, twoKernels } from "./places.ts";
 import { type Role, runScenario, type Scenario } from "./scenario.ts";
 
 /** What became of a scenario in a role. */
@@ -42,9 +42,11 @@ export async function runScenarios(
         const reason = scenario.not ?? scenario.without?.[role];
         if (reason !== undefined) outcomes[at] = { scenario, role, wrong: null, reason };
         else {
-          const place = role === "kernel"
-            ? places["kernel"] ??= await twoKernels()
-            : places["ours"] ??= await besideKernel();
+          const place = role !== "kernel"
+            ? places["ours"] ??= await besideKernel()
+            : scenario.middleboxes
+            ? places["apart"] ??= await kernelsApart()
+            : places["kernel"] ??= await twoKernels();
           // One that cannot be set up leaves the others alone.
           const run = (): Promise<string[]> =>
             runScenario(scenario, role, place, debug).catch((error) => [String(error)]);

@@ -5,6 +5,7 @@ import type { Namespace } from "../../../cli/namespace.ts";
 import type { HostOptions, MptcpConn } from "../../../mod.ts";
 import { type Peer, type PeerEnd, startPeer } from "../support/peer.ts";
 import { Meeting } from "../support/stand.ts";
+import type { Once } from "../support/damage.ts";
 import { sleep } from "../support/wait.ts";
 import { all, differences, type Expected, judged, OPENED, reached } from "./counts.ts";
 import { type End, type EndOptions, KernelEnd, OurEnd } from "./ends.ts";
@@ -32,6 +33,8 @@ export interface Scenario {
   readonly expect?: Expected;
   /** Nothing is moved after `during`: it has ended the connection. */
   readonly ended?: boolean;
+  /** Its paths lead through middleboxes that can change payload; where one does, only how much arrives is compared. */
+  readonly middleboxes?: true;
   /** Whoever closes a socket of the kernel's aborts. */
   readonly reset?: boolean;
   /** Roles in which it is not run, and why. */
@@ -46,8 +49,16 @@ export interface Place {
   readonly near: Namespace;
   /** The other kernel; null where the other end is ours. */
   readonly far: Namespace | null;
-  /** For our end. */
-  readonly interfaces: () => HostOptions["interfaces"];
+  /** One on each path; none: packets go straight. */
+  readonly middleboxes: readonly Middlebox[];
+  /** For our end, through the middleboxes or beside them. */
+  readonly interfaces: (through: boolean) => HostOptions["interfaces"];
+}
+
+/** The middlebox of a path: what it does to segments of each direction, seen from the kernel that is not in the way. */
+export interface Middlebox {
+  readonly toFar: Once;
+  readonly toNear: Once;
 }
 
 /** Bytes that go each way when all is set up. */
@@ -65,8 +76,8 @@ export interface Talk extends AsyncDisposable {
   readonly end: PeerEnd | null;
   /** Sends bytes and reads as many. */
   echo(size: number): Promise<void>;
-  /** Ends it in order, both ways, and compares the sums. */
-  finish(): Promise<void>;
+  /** Ends it in order, both ways, and compares the sums, or, where they were `altered`, how many bytes there were. */
+  finish(altered: boolean): Promise<void>;
 }
 
 class OurTalk implements Talk {
@@ -85,8 +96,15 @@ class OurTalk implements Talk {
     await Promise.all([this.meeting.send(size), this.meeting.receive(size)]);
   }
 
-  async finish(): Promise<void> {
-    this.end = await this.meeting.exchange(0);
+  async finish(altered: boolean): Promise<void> {
+    const { meeting } = this;
+    if (!altered) this.end = await meeting.exchange(0);
+    else {
+      await Promise.all([meeting.conn.closeWrite(), meeting.receive()]);
+      this.end = await meeting.peer.until("end");
+      assertEquals(this.end.error, null);
+      assertEquals([this.end.received, meeting.received], [meeting.sent, this.end.sent]);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -110,11 +128,13 @@ class KernelTalk implements Talk {
     await this.#driver.until("moved");
   }
 
-  async finish(): Promise<void> {
+  async finish(altered: boolean): Promise<void> {
     await this.#driver.tell("end");
     const [a, b] = [await this.#driver.until("end"), await this.#echo.until("end")];
     this.end = b;
     assertEquals([a.error, b.error], [null, null]);
+    assertEquals([b.received, a.received], [a.sent, b.sent]);
+    if (altered) return;
     assertEquals([b.receivedSha256, a.receivedSha256], [a.sentSha256, b.sentSha256]);
   }
 
@@ -139,6 +159,7 @@ export class Run {
   readonly #expected: Required<Expected>;
   #talk: Talk | null = null;
   #walls = false;
+  #altered = false;
   readonly #down = new Set<string>();
 
   constructor(role: Role, scenario: Scenario, place: Place, client: End, server: End) {
@@ -215,6 +236,14 @@ export class Run {
     }
   }
 
+  /** The middlebox of a path changes the next but `nth - 1` segment with data that an end sends. */
+  alter(path: number, from: "client" | "server", nth: number): void {
+    const near = this.role === "client" ? "server" : "client";
+    const { toFar, toNear } = this.place.middleboxes[path - 1]!;
+    (from === near ? toFar : toNear).arm(nth);
+    this.#altered = true;
+  }
+
   /** Takes the device of a path up or down. */
   async linkUp(path: number, up: boolean): Promise<void> {
     const device = `mptcp${path - 1}`;
@@ -263,6 +292,10 @@ export class Run {
 
   /** Brings what is down up, and takes the rules away. */
   async restore(): Promise<void> {
+    for (const { toFar, toNear } of this.place.middleboxes) {
+      toFar.arm(0);
+      toNear.arm(0);
+    }
     for (const device of this.#down) await this.place.near.ip(`link set ${device} up`);
     if (!this.#walls) return;
     await this.place.near.exec(["iptables", "-F"]);
@@ -318,7 +351,7 @@ export class Run {
     await sleep(SETTLE);
     if (!this.scenario.ended) {
       await this.talk.echo(SIZE);
-      await this.talk.finish();
+      await this.talk.finish(this.#altered);
     }
     this.scenario.after?.(this);
     return [
@@ -360,7 +393,10 @@ export async function runScenario(
     await far.reset(server);
   }
   const ours = far === null
-    ? await OurEnd.open(place.interfaces(), role === "client" ? client : server)
+    ? await OurEnd.open(
+      place.interfaces(scenario.middleboxes ?? false),
+      role === "client" ? client : server,
+    )
     : null;
   if (ours !== null) ours.family = family;
   const run = role === "client"
