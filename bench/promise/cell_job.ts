@@ -1,30 +1,32 @@
 /** What a worker does of `deno task bench:promise`: one cell, by TCP over each path and by MPTCP with each scheduler. */
 
-import "../../mod.ts";
-import { BUILT_INS } from "../../cli/policies.ts";
-import { defaultPolicies } from "../../core/net/policies.ts";
-import { loadPlugin } from "../../core/net/load_plugin.ts";
 import type { Policies } from "../../core/guard/policies.ts";
 import type { Micros } from "../../core/plugin.ts";
 import { median } from "../kernel/tools.ts";
-import { type Cell, parseCell } from "./cells.ts";
-import { exchange } from "./exchange.ts";
+import { parseCell } from "./cells.ts";
+import { DEFAULT, policiesOf } from "./policies.ts";
+import { atBest, type Dialogue, dialogueOf, type Exchange, exchange } from "./exchange.ts";
 
-/** The scheduler of a host that is told of none. */
-export const DEFAULT = "default";
+/** A cell by TCP. */
+export interface TcpTimes {
+  /** Over each path: medians of the seeds. */
+  readonly times: readonly [Micros, Micros];
+  /** What two paths that do not wait for each other would take, over the better one alone. */
+  readonly floor: number;
+}
 
 /** A cell, and what it is run with. */
 export interface CellJob {
   /** Its name. */
   readonly cell: string;
-  /** {@linkcode DEFAULT}, or NAME|FILE|URL as on command lines. */
+  /** As policies.ts takes them. */
   readonly schedulers: readonly string[];
   /** The same of the congestion control of all runs, TCP's too. */
   readonly congestion: string;
   /** Seeds of a cell that loses packets. */
   readonly seeds: number;
-  /** Medians by TCP over each path, where an earlier run has them. */
-  readonly tcp: readonly [Micros, Micros] | null;
+  /** How it does by TCP, where an earlier run tells. */
+  readonly tcp: TcpTimes | null;
 }
 
 /** A cell by MPTCP with one scheduler. */
@@ -45,8 +47,7 @@ export interface CellRun {
 export interface CellResult {
   /** Its name. */
   readonly cell: string;
-  /** By TCP over each path: medians of the seeds. */
-  readonly tcp: readonly [Micros, Micros];
+  readonly tcp: TcpTimes;
   /** By MPTCP, by scheduler as it was given. */
   readonly runs: Readonly<Record<string, CellRun>>;
 }
@@ -54,47 +55,36 @@ export interface CellResult {
 /** Seeds after which a path is left that was always slower than the other one ever was. */
 const SURE = 5;
 
-const loaded = new Map<string, Promise<Policies>>();
-
-/** The plugins of a job; each file is imported once. */
-function policiesOf(scheduler: string, congestion: string): Promise<Policies> {
-  const key = `${scheduler}\n${congestion}`;
-  let policies = loaded.get(key);
-  if (policies === undefined) {
-    policies = load(scheduler, congestion);
-    loaded.set(key, policies);
-  }
-  return policies;
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, each) => sum + each, 0) / values.length;
 }
 
-async function load(scheduler: string, congestion: string): Promise<Policies> {
-  const defaults = defaultPolicies();
-  return {
-    ...defaults,
-    ...(scheduler !== DEFAULT && {
-      scheduler: await loadPlugin("scheduler", scheduler, { builtIns: BUILT_INS.scheduler }),
-    }),
-    ...(congestion !== DEFAULT && {
-      congestionControl: await loadPlugin("congestion-control", congestion, {
-        builtIns: BUILT_INS["congestion-control"],
-      }),
-    }),
-  };
-}
-
-/** Medians by TCP over each path. */
-function tcpTimes(cell: Cell, policies: Policies, seeds: number): [Micros, Micros] {
-  const times: [Micros[], Micros[]] = [[], []];
+/** How a cell does by TCP over each path. */
+function byTcp(dialogue: Dialogue, policies: Policies, seeds: number): TcpTimes {
+  const runs: [Exchange[], Exchange[]] = [[], []];
+  const timesOf = (path: 0 | 1): Micros[] => runs[path].map(({ times }) => mean(times));
   const worse = (one: Micros[], other: Micros[]): boolean =>
     one.length >= SURE && Math.min(...one) > Math.max(...other);
   for (let seed = 1; seed <= seeds; seed++) {
-    const left = [worse(times[0], times[1]), worse(times[1], times[0])];
-    for (const from of [1, 2] as const) {
-      if (left[from - 1]) continue;
-      times[from - 1]!.push(exchange(cell, { mptcp: false, from, policies, seed }).time);
+    const [one, other] = [timesOf(0), timesOf(1)];
+    const left = [worse(one, other), worse(other, one)];
+    for (const path of [0, 1] as const) {
+      if (left[path]) continue;
+      runs[path].push(exchange(dialogue, { mptcp: false, from: path + 1, policies, seed }));
     }
   }
-  return [median(times[0]), median(times[1])];
+  const times = [median(timesOf(0)), median(timesOf(1))] as const;
+  const [first, second] = times[0] <= times[1] ? [0, 1] as const : [1, 0] as const;
+  // On a new connection the second path is joined once the first one has answered.
+  const later = dialogue.kept > 0 ? 0 : dialogue.paths[first]!.rtt * 1e3;
+  const both = Math.min(...runs.map((each) => each.length));
+  const floors = Array.from({ length: both }, (_, i) => {
+    const [one, other] = [runs[first][i]!, runs[second][i]!];
+    return mean(
+      one.arrivals.map((each, k) => atBest(dialogue.size, each, other.arrivals[k]!, later)),
+    ) / mean(one.times);
+  });
+  return { times, floor: median(floors) };
 }
 
 /** Runs one cell. */
@@ -102,24 +92,23 @@ export async function run(job: CellJob): Promise<CellResult> {
   const cell = parseCell(job.cell);
   if (cell === null) throw new RangeError(`Cannot run "${job.cell}" as it is no name of a cell`);
   const seeds = cell.loss.path === 0 ? 1 : job.seeds;
-  const tcp = job.tcp ?? tcpTimes(cell, await policiesOf(DEFAULT, job.congestion), seeds);
-  const from = tcp[0] <= tcp[1] ? 1 : 2;
-  const best = Math.min(...tcp);
+  const dialogue = dialogueOf(cell);
+  const tcp = job.tcp ?? byTcp(dialogue, await policiesOf(DEFAULT, job.congestion), seeds);
+  const best = Math.min(...tcp.times);
+  const from = tcp.times.indexOf(best) + 1;
   const runs: Record<string, CellRun> = {};
   for (const scheduler of job.schedulers) {
     const policies = await policiesOf(scheduler, job.congestion);
     const all = Array.from(
       { length: seeds },
-      (_, i) => exchange(cell, { mptcp: true, from, policies, seed: i + 1 }),
+      (_, i) => exchange(dialogue, { mptcp: true, from, policies, seed: i + 1 }),
     );
-    const mean = (of: (one: typeof all[number]) => number): number =>
-      all.reduce((sum, each) => sum + of(each), 0) / all.length;
-    const time = median(all.map((each) => each.time));
+    const time = median(all.map(({ times }) => mean(times)));
     runs[scheduler] = {
       time,
       ratio: time / best,
-      repeated: mean((each) => each.repeated),
-      retransmitted: mean((each) => each.retransmitted),
+      repeated: mean(all.map((each) => each.repeated)),
+      retransmitted: mean(all.map((each) => each.retransmitted)),
       faults: [...new Set(all.flatMap(({ faults }) => faults))],
     };
   }

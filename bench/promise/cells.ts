@@ -52,6 +52,14 @@ export interface Cell {
   readonly buffer: number | "auto";
 }
 
+/** The path with the longer round trip, and the other one; of equal ones that of the lower rate is the longer. */
+export function longAndShort(
+  { paths: [one, other] }: Cell,
+): { readonly long: CellPath; readonly short: CellPath } {
+  const first = one.rtt > other.rtt || (one.rtt === other.rtt && one.mbit < other.mbit);
+  return first ? { long: one, short: other } : { long: other, short: one };
+}
+
 /** How many cells there are: each of the 300 pairs of paths in 8 of them. */
 const COUNT = 2400;
 /** What the list follows from. */

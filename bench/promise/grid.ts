@@ -4,7 +4,8 @@ import { Table } from "../../cli/deps.ts";
 import { runJobs } from "../pool.ts";
 import { PoolProgress } from "../pool_progress.ts";
 import { type Cell, cellName } from "./cells.ts";
-import { type CellJob, type CellResult, DEFAULT } from "./cell_job.ts";
+import type { CellJob, CellResult } from "./cell_job.ts";
+import { DEFAULT } from "./policies.ts";
 import { RTT_RATIOS, squaresOf } from "./heat_map.ts";
 import {
   classesOf,
@@ -69,7 +70,8 @@ export async function runGrid(cells: readonly Cell[], options: GridOptions): Pro
   return { congestion, seeds, schedulers, cells: results };
 }
 
-function plainTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table in characters; the first column is on the left. */
+export function plainTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = new Table({
     head: [...head],
     colAligns: head.map((_, i) => i === 0 ? "left" : "right"),
@@ -97,6 +99,7 @@ export function classTable(all: Readonly<Record<string, readonly Measured[]>>): 
     [
       "",
       "cells",
+      "two TCPs",
       ...names.flatMap((
         name,
       ) => [`${name}: median`, "p95", "worst", `> ${PROMISE.worst}`, "extra"]),
@@ -104,6 +107,7 @@ export function classTable(all: Readonly<Record<string, readonly Measured[]>>): 
     classes[0]!.map(({ title, measured }, i) => [
       title,
       `${measured.length}`,
+      figure(spreadOf(measured).floor),
       ...classes.flatMap((each) => {
         const { median, p95, worst, over, repeated } = spreadOf(each[i]!.measured);
         return [

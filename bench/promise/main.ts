@@ -18,7 +18,9 @@ import { defaultPolicies } from "../../core/net/policies.ts";
 import "../../mod.ts";
 import { runTask } from "../kernel/tools.ts";
 import { gridCells, pickCells } from "./cells.ts";
-import { DEFAULT } from "./cell_job.ts";
+import { DEFAULT } from "./policies.ts";
+import { TABLES } from "./tables/mod.ts";
+import { allKept, measureTable, tableText } from "./tables/run.ts";
 import {
   besideDefault,
   bySchedulers,
@@ -34,12 +36,17 @@ import { verdictsOf } from "./summary.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
   scheduler: { ...PLUGIN_OPTIONS.scheduler!, several: true },
-  congestion: { ...PLUGIN_OPTIONS.cc! },
+  congestion: { ...PLUGIN_OPTIONS.cc!, several: true },
+  table: {
+    value: "NAME",
+    help: `Another table than the grid: ${Object.keys(TABLES).join(", ")};\n` +
+      "with each scheduler and each congestion control that is named",
+  },
   cells: {
     value: "FILTER",
     several: true,
     help: "The cells whose names have all of these words, such as '1MB kept 2/300';\n" +
-      "a whole name is a cell of its own",
+      "a whole name is a cell of its own; of a --table the rows whose names have it",
   },
   quick: { help: "60 cells of all kinds, 5 seeds where packets are lost" },
   seeds: { value: "NUMBER", help: "Of each cell that loses packets (default 20)" },
@@ -62,6 +69,7 @@ const HELP = [
   "",
   "Examples:",
   "  deno task bench:promise --quick",
+  "  deno task bench:promise --table goals --congestion lia --congestion cubic",
   "  deno task bench:promise --scheduler ./docs/examples/patient.ts,ratio=6 --cells 'kept loss=0'",
   "",
   "Options:",
@@ -112,6 +120,58 @@ function jsonOf(figures: GridFigures, verdicts: unknown): string {
   }\n  ]\n}\n`;
 }
 
+/** Options that belong to the grid alone. */
+const OF_THE_GRID: readonly string[] = ["seeds", "svg", "tcp", "over"];
+
+async function tableOf(given: Given, table: string): Promise<number> {
+  if (!Object.hasOwn(TABLES, table)) {
+    throw new UsageError(
+      `--table must be one of ${Object.keys(TABLES).join(", ")}: it is "${table}"`,
+    );
+  }
+  const stray = given.has("quick")
+    ? "quick"
+    : OF_THE_GRID.find((name) => given.value(name) !== undefined);
+  if (stray !== undefined) throw new UsageError(`--${stray} is of the grid, not of a --table`);
+  const [only = "", ...more] = given.values("cells");
+  if (more.length > 0) throw new UsageError("--cells: a --table takes one");
+  const congestions = given.values("congestion");
+  const own = given.values("scheduler");
+  const { title, rows } = TABLES[table]!;
+  if (!rows.some((row) => row.includes(only))) {
+    throw new UsageError(`--cells: no row of the table has "${only}" in its name`);
+  }
+  const measured = await measureTable(
+    table,
+    own.length > 0 ? [DEFAULT, ...own] : [DEFAULT],
+    congestions.length > 0 ? congestions : [DEFAULT],
+    { only, ...workersOf(given) },
+  );
+  const defaults = defaultPolicies();
+  const nameOf = (text: string, fallback: string): string =>
+    text === DEFAULT ? `${fallback} (default)` : text;
+  print(title);
+  for (const each of measured) {
+    print(
+      `${nameOf(each.scheduler, defaults.scheduler.name)}, ${
+        nameOf(each.congestion, defaults.congestionControl.name)
+      }`,
+    );
+    print(tableText(each));
+    const faults = new Set(Object.values(each.rows).flatMap(({ faults }) => faults));
+    if (faults.size > 0) print(`Not theirs alone:\n  ${[...faults].join("\n  ")}`);
+  }
+  const json = given.value("json");
+  if (json !== undefined) await Deno.writeTextFile(json, `${JSON.stringify(measured, null, 2)}\n`);
+  return measured.every(allKept) ? 0 : 1;
+}
+
+function workersOf(given: Given): { readonly workers?: number } {
+  return given.value("workers") === undefined
+    ? {}
+    : { workers: readInteger(given, "workers", 1, [1, 1024]) };
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const given = readArguments(args, OPTIONS);
   const [stray] = [...given.positional, ...given.rest];
@@ -122,8 +182,15 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const own = given.values("scheduler");
   for (const text of own) await check("scheduler", "scheduler", text);
-  const congestion = given.value("congestion") ?? DEFAULT;
+  const congestions = given.values("congestion");
+  for (const text of congestions) await check("congestion", "congestion-control", text);
   const defaults = defaultPolicies();
+  const table = given.value("table");
+  if (table !== undefined) return await tableOf(given, table);
+  if (congestions.length > 1) {
+    throw new UsageError("--congestion: the grid is of one, a --table of several");
+  }
+  const [congestion = DEFAULT] = congestions;
   const control = congestion === DEFAULT
     ? defaults.congestionControl.name
     : await check("congestion", "congestion-control", congestion);
@@ -141,9 +208,7 @@ async function main(args: readonly string[]): Promise<number> {
     congestion,
     seeds,
     earlier,
-    ...(given.value("workers") !== undefined && {
-      workers: readInteger(given, "workers", 1, [1, 1024]),
-    }),
+    ...workersOf(given),
   });
   report(`${cells.length} cells in ${formatTime((performance.now() - start) * 1e3)} of real time`);
   const all = bySchedulers(figures);

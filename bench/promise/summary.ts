@@ -1,6 +1,6 @@
 /** What the cells of `deno task bench:promise` come to: by class, and held against what is promised. */
 
-import { type Cell, parseCell, sizeName } from "./cells.ts";
+import { type Cell, longAndShort, parseCell, sizeName } from "./cells.ts";
 import type { CellResult, CellRun } from "./cell_job.ts";
 
 /** One cell with what came of it. */
@@ -8,6 +8,8 @@ export interface Measured {
   readonly name: string;
   readonly cell: Cell;
   readonly run: CellRun;
+  /** What two paths that do not wait for each other would take, over the better one alone. */
+  readonly floor: number;
 }
 
 /** What is promised, as ratios to TCP on the better path; and of extra bytes, as a part of those asked for. */
@@ -47,6 +49,8 @@ export interface Spread {
   readonly over: number;
   /** Mean of extra bytes. */
   readonly repeated: number;
+  /** Median of what two paths that do not wait for each other would give. */
+  readonly floor: number;
 }
 
 /** The distribution of some cells. */
@@ -59,13 +63,8 @@ export function spreadOf(measured: readonly Measured[]): Spread {
     worst: Math.max(...ratios),
     over: ratios.filter((ratio) => ratio > PROMISE.worst).length,
     repeated: measured.reduce((sum, { run }) => sum + run.repeated, 0) / ratios.length,
+    floor: quantile(measured.map(({ floor }) => floor), 0.5),
   };
-}
-
-/** The path with the longer round trip, and the other one; of equal ones that of the lower rate is the longer. */
-export function longAndShort({ paths: [one, other] }: Cell) {
-  const first = one.rtt > other.rtt || (one.rtt === other.rtt && one.mbit < other.mbit);
-  return first ? { long: one, short: other } : { long: other, short: one };
 }
 
 /** Ratios of rates, by their upper ends. */
@@ -96,36 +95,45 @@ export function rttRatio(cell: Cell): number {
   return +(long.rtt / short.rtt).toFixed(2);
 }
 
+/** What two TCPs would give together, by upper ends. */
+const GAINS: readonly (readonly [most: number, name: string])[] = [
+  [0.7, "≤ 0.7"],
+  [0.9, "0.7 … 0.9"],
+  [0.99, "0.9 … 0.99"],
+  [Infinity, "> 0.99"],
+];
+
 /** How cells are told apart. */
 export interface Dimension {
   readonly name: string;
   /** Key of a cell, and where it comes among the others. */
-  readonly of: (cell: Cell) => readonly [key: string, order: number];
+  readonly of: (measured: Measured) => readonly [key: string, order: number];
   /** Its classes have the medians of {@linkcode PROMISE}. */
   readonly promised: boolean;
 }
 
 /** All of them. */
 export const DIMENSIONS: readonly Dimension[] = [
-  { name: "size", of: ({ size }) => [sizeName(size), size], promised: true },
+  { name: "size", of: ({ cell: { size } }) => [sizeName(size), size], promised: true },
   {
     name: "buffer",
-    of: ({ buffer }) => buffer === "auto" ? ["auto", Infinity] : [`${buffer} × slow BDP`, buffer],
+    of: ({ cell: { buffer } }) =>
+      buffer === "auto" ? ["auto", Infinity] : [`${buffer} × slow BDP`, buffer],
     promised: true,
   },
   {
     name: "rate, long RTT / short",
-    of: (cell) => [rateRatio(cell), RATE_RATIOS.indexOf(rateRatio(cell))],
+    of: ({ cell }) => [rateRatio(cell), RATE_RATIOS.indexOf(rateRatio(cell))],
     promised: true,
   },
   {
     name: "RTT, long / short",
-    of: (cell) => [`${rttRatio(cell)}`, rttRatio(cell)],
+    of: ({ cell }) => [`${rttRatio(cell)}`, rttRatio(cell)],
     promised: false,
   },
   {
     name: "loss",
-    of: (cell) => {
+    of: ({ cell }) => {
       const { share, path } = cell.loss;
       if (path === 0) return ["none", 0];
       const where = cell.paths[path - 1] === longAndShort(cell).short ? "short" : "long";
@@ -138,10 +146,18 @@ export const DIMENSIONS: readonly Dimension[] = [
   },
   {
     name: "connection",
-    of: ({ connection }) => [connection, connection === "fresh" ? 0 : 1],
+    of: ({ cell: { connection } }) => [connection, connection === "fresh" ? 0 : 1],
     promised: false,
   },
-  { name: "queue", of: ({ queue }) => [`${queue} BDP`, queue], promised: false },
+  { name: "queue", of: ({ cell: { queue } }) => [`${queue} BDP`, queue], promised: false },
+  {
+    name: "two TCPs",
+    of: ({ floor }) => {
+      const place = GAINS.findIndex(([most]) => floor <= most);
+      return [GAINS[place]![1], place];
+    },
+    promised: false,
+  },
 ];
 
 /** A class of cells. */
@@ -153,10 +169,11 @@ export interface Class {
 
 /** The cells with what came of them by one scheduler. */
 export function measuredBy(results: readonly CellResult[], scheduler: string): Measured[] {
-  return results.map(({ cell, runs }) => ({
+  return results.map(({ cell, tcp, runs }) => ({
     name: cell,
     cell: parseCell(cell)!,
     run: runs[scheduler]!,
+    floor: tcp.floor,
   }));
 }
 
@@ -165,7 +182,7 @@ export function classesOf(measured: readonly Measured[]): Class[] {
   return DIMENSIONS.flatMap((dimension) => {
     const classes = new Map<string, { order: number; measured: Measured[] }>();
     for (const each of measured) {
-      const [key, order] = dimension.of(each.cell);
+      const [key, order] = dimension.of(each);
       const known = classes.get(key) ?? { order, measured: [] };
       known.measured.push(each);
       classes.set(key, known);
