@@ -59,6 +59,7 @@ export type {
   MptcpInfo,
   SubflowInfo,
   TcpInfo,
+  TryInfo,
 } from "./core/net/info.ts";
 export type { Probe } from "./core/subflow/probe.ts";
 export type {

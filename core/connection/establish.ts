@@ -21,6 +21,7 @@ import { fastOpenAnswered } from "./fast_open.ts";
 import type { FlowPlan } from "./host.ts";
 import { joinHmac, sameHmac } from "./keys.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+import { remember, won } from "./race.ts";
 
 function sameKey(a: Key | undefined, b: Key): boolean {
   return a !== undefined && a.high === b.high && a.low === b.low;
@@ -186,6 +187,7 @@ function judgeJoinAck(meta: MetaSocket, subflow: Subflow, own: JoinOption, now: 
 }
 
 function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
+  won(meta, subflow, now);
   const option = capableOption(meta, false);
   if (option === null || option.senderKey === undefined) {
     // RFC 8684 §3.1: "it is assumed that the sender of the SYN/ACK is not multipath capable; thus, the MPTCP session MUST operate as a
@@ -211,6 +213,8 @@ function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
 
 function judgeThirdAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (!meta.host.mayOpen(meta)) return false;
+  // Both ends have opened at once (RFC 9293 §3.5).
+  if (meta.role === "client") won(meta, subflow, now);
   if (meta.fallback || !meta.capable) return true;
   // Both ends have opened at once: no SYN/ACK had a key (RFC 9293 §3.5), as Linux has it.
   if (meta.role === "client") {
@@ -245,6 +249,7 @@ export function subflowJoined(meta: MetaSocket, subflow: Subflow, now: Micros): 
   const early = subflow.sender.controlled;
   if (early && subflow.join) return;
   if (!subflow.join) fastOpenAnswered(meta, subflow, now);
+  if (subflow.active) remember(meta, subflow, now);
   subflow.output.resize();
   if (meta.fallback) startFallback(meta, subflow, now);
   if (early) meta.proved(subflow);

@@ -8,6 +8,7 @@ import { FastOpen } from "../subflow/fast_open.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { OPTION_SPACE } from "../wire/option_space.ts";
 import { rx } from "../wire/segment.ts";
+import type { FastOpenOffer } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 
 /** Most of a client's first data that are kept until its SYN is answered. */
@@ -20,11 +21,12 @@ export function openFirst(
   data: Uint8Array,
   now: Micros,
 ): void {
-  const { local, remote, mtu } = subflow;
-  const offer = meta.tcp.fastOpen ? meta.host.fastOpens.offer(local, remote, now) : null;
-  const asks = offer !== null && offer.cookie.length === 0;
-  if (offer === null || asks || data.length === 0) {
-    subflow.open(now, asks ? new FastOpen(offer.cookie) : null);
+  const { mtu } = subflow;
+  const offer = fastOpenOffer(meta, subflow, now);
+  if (
+    offer === null || offer.cookie.length === 0 || data.length === 0 || mayRace(meta, subflow, now)
+  ) {
+    openAnother(meta, subflow, now);
     if (data.length > 0) meta.beginWith(meta.write(now, data, 0));
     return;
   }
@@ -33,6 +35,34 @@ export function openFirst(
   subflow.open(now, new FastOpen(offer.cookie, held, inSyn));
   meta.beginWith(held.length);
   meta.awaitSyn();
+}
+
+/** Whether it has the first data of its connection, of which nobody else knows until its SYN is answered: some may be with the peer already. */
+export function holdsData({ fastOpen }: Subflow): boolean {
+  return fastOpen !== null && fastOpen.cookie.length > 0;
+}
+
+/** Opens a first subflow whose SYN has no data: at most it asks for a cookie, for the next time. */
+export function openAnother(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  const offer = fastOpenOffer(meta, subflow, now);
+  const asks = offer !== null && offer.cookie.length === 0;
+  subflow.open(now, asks ? new FastOpen(offer.cookie) : null);
+}
+
+function fastOpenOffer(
+  { host, tcp }: MetaSocket,
+  { local, remote }: Subflow,
+  now: Micros,
+): FastOpenOffer | null {
+  return tcp.fastOpen ? host.fastOpens.offer(local, remote, now) : null;
+}
+
+/**
+ * Whether another way may have to be tried beside `subflow`: then its SYN has no data, as a server gives those to its application before the third ACK, and
+ * would do so again by the other way. Where the peer has answered it of late it has them, and nothing is tried beside it.
+ */
+function mayRace({ race, host }: MetaSocket, subflow: Subflow, now: Micros): boolean {
+  return race !== null && race.open && !host.firstPaths.answers(subflow, now);
 }
 
 /** The SYN of a client is answered by the segment in `rx`: what that tells of its Fast Open (RFC 7413 §4.2.2, "Client: Receiving SYN-ACK"). */

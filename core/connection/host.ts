@@ -29,6 +29,23 @@ export interface FlowEnds {
   readonly remote: Endpoint;
 }
 
+/** A way for a connection of ours to begin: the local port is still to be found. */
+export type Way = FlowEnds;
+
+/** What a host remembers of the ways to its destinations, by source address. */
+export interface FirstPathMemory {
+  /** A handshake, or what was sent since, was answered after `rtt`. */
+  answered(way: Way, rtt: Micros, now: Micros): void;
+  /** It had not answered when another way did. */
+  late(way: Way, now: Micros): void;
+  /** Nothing has answered at all, or no longer. */
+  silent(way: Way, now: Micros): void;
+  /** Whether it is known to answer. */
+  answers(way: Way, now: Micros): boolean;
+  /** How long `tried` has before `next` tries as well; `delay`: where nothing is known. */
+  wait(tried: Way, next: Way, delay: Micros, now: Micros): Micros;
+}
+
 /** Where the numbers of a flow begin. Both follow from its ends and a secret, so that a flow of the same ends goes on above the one before. */
 export interface FlowNumbers {
   /** Initial sequence number (RFC 6528). */
@@ -107,6 +124,10 @@ export interface ConnectionHost extends SubflowHost {
   readonly fastOpens: FastOpenMemory;
   /** Finds link and free local port for a join, the port `wish` where that is free; null when there is none: which of them is counted. */
   planFlow(ends: FlowEnds, dscp: number, wish: number): FlowPlan | null;
+  /** The same for a first subflow; `joins`: the port should be free at the host's other addresses, too. */
+  planFirst(way: Way, dscp: number, joins: boolean): FlowPlan | null;
+  /** What it remembers of where connections begin best. */
+  readonly firstPaths: FirstPathMemory;
   /** Enters a subflow of `connection` into the demultiplexer; false when it is full or taken. */
   register(subflow: Subflow, connection: MetaSocket): boolean;
   /** Joins of peers that are not proved. */

@@ -48,6 +48,7 @@ import { Keys } from "./keys.ts";
 import { takeAllBack, takeBack } from "./look_ahead.ts";
 import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts";
 import { EARLY, type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
+import type { FirstTry, Race } from "./race.ts";
 import { PathTransportOf } from "./paths.ts";
 import { CLOSE_TIMEOUT, CLOSED_PATIENCE, Patience } from "./patience.ts";
 import { DEFAULT_MPTCP, type MptcpSettings } from "./settings.ts";
@@ -61,6 +62,7 @@ const MEMORY_WAIT: Micros = 10e3;
 /** In place of one where MPTCP is not spoken. */
 const NO_KEY: Key = Object.freeze({ high: 0, low: 0 });
 const NOTHING = new Uint8Array();
+const NO_TRIES: readonly FirstTry[] = Object.freeze([]);
 
 /** What the observer is to hear at the end of a batch, as bits. */
 const TELL_ESTABLISHED = 1;
@@ -78,8 +80,6 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly host: ConnectionHost;
   readonly id: number;
   readonly role: "client" | "server";
-  readonly localEndpoint: Endpoint;
-  readonly remoteEndpoint: Endpoint;
   readonly tcp: TcpSettings;
   /** What was chosen of MPTCP. */
   readonly mptcp: MptcpSettings;
@@ -105,6 +105,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly attempts: readonly Subflow[] = [];
 
   readonly #alarm: Timed;
+  // Of its first subflow.
+  #local: Endpoint;
+  #remote: Endpoint;
+  /** Null where it has begun in one way, as there is no other. */
+  #race: Race | null = null;
   #observer: ConnectionObserver;
   #keepAlive: KeepAlive | null;
   /** DSS_* flags of a mapping. */
@@ -173,8 +178,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.host = host;
     this.id = host.nextConnection();
     this.role = role;
-    this.localEndpoint = local;
-    this.remoteEndpoint = remote;
+    this.#local = local;
+    this.#remote = remote;
     this.#observer = observer;
     this.tcp = tcp;
     this.mptcp = mptcp;
@@ -303,6 +308,31 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   // Its state.
+
+  /** Our end of the first subflow. */
+  get localEndpoint(): Endpoint {
+    return this.#local;
+  }
+
+  /** The peer's end of it. */
+  get remoteEndpoint(): Endpoint {
+    return this.#remote;
+  }
+
+  /** The ways for it to begin; null: there was one only. */
+  get race(): Race | null {
+    return this.#race;
+  }
+
+  /** It may begin in several ways. */
+  raceBy(race: Race): void {
+    this.#race = race;
+  }
+
+  /** What was tried to begin it, in that order. */
+  get tries(): readonly FirstTry[] {
+    return this.#race?.tries ?? NO_TRIES;
+  }
 
   /** How far it speaks MPTCP. */
   get mode(): Mode {
@@ -819,18 +849,35 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.host.probe !== null) this.#tellBegun(this.host.probe, subflow);
   }
 
+  /** Of all that were tried this one is the first subflow. */
+  beginsAt(subflow: Subflow): void {
+    if (this.#local === subflow.local) return;
+    this.#local = subflow.local;
+    this.#remote = subflow.remote;
+    if (this.host.probe !== null) this.#tellOpened(this.host.probe, subflow);
+  }
+
   #tellBegun(probe: SafeProbe, subflow: Subflow): void {
-    const { path, join, local, remote, localId, remoteId } = subflow;
+    const { path, join, local, remote } = subflow;
     const { id, role, keys, host } = this;
     const { now } = host;
-    const { address, port } = remote;
+    // What tries beside the first subflow is told when it has taken its place.
+    if (!join && this.attempts.length > 1) return;
     if (!join) {
       const token = keys.token >>> 0;
+      const { address, port } = remote;
       probe.connectionOpened(now, id, role, token, local.address, local.port, address, port);
     }
-    const { address: from, port: fromPort } = local;
-    probe.subflowOpened(now, id, path, join, from, fromPort, address, port, localId, remoteId);
+    this.#tellOpened(probe, subflow);
     if (subflow.backupByPeer) probe.priorityAsked(now, id, path, "join", true);
+  }
+
+  #tellOpened(probe: SafeProbe, subflow: Subflow): void {
+    const { path, join, local, remote, localId, remoteId } = subflow;
+    const { address: from, port: fromPort } = local;
+    const { address, port } = remote;
+    const { now } = this.host;
+    probe.subflowOpened(now, this.id, path, join, from, fromPort, address, port, localId, remoteId);
   }
 
   /** MPTCP is agreed. */

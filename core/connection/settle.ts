@@ -48,6 +48,7 @@ import {
   TIMER_HOLD,
   TIMER_PERSIST,
   TIMER_PROGRESS,
+  TIMER_RACE,
   TIMER_UNMAPPED,
   TIMER_USER,
   TIMER_WAKE,
@@ -67,10 +68,12 @@ import {
 import { fastOpenUnanswered } from "./fast_open.ts";
 import type { ConnectionHost, EndReason, NetworkCode } from "./host.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+import { remember } from "./race.ts";
 import { checksumFailed, failTimeout, judgeLoss } from "./mp_fail.ts";
 import { closesFast, handleOptions } from "./options.ts";
 import { takeAllBack } from "./look_ahead.ts";
 import { progressMissed } from "./progress.ts";
+import { goesOn, tryNext } from "./next_way.ts";
 import { push } from "./pull.ts";
 import { answered, watchSilence } from "./stale.ts";
 
@@ -325,6 +328,8 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   fastOpenUnanswered(meta, subflow, now);
   if (subflow.early) meta.host.proved(meta, reason === "reset");
   const established = meta.bury(subflow);
+  if (!established && !meta.over && goesOn(meta, subflow, reason, now)) return;
+  if (established && subflow.active && !meta.over) remember(meta, subflow, now);
   // What moved data is worth another try soon.
   if (reason === "reset" && subflow.moved) meta.paths.moved(subflow);
   meta.subflowChanged(subflow, "left", reason);
@@ -400,6 +405,10 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
       return userTimeout(meta, now);
     case TIMER_HOLD:
       return meta.holding.release();
+    case TIMER_RACE:
+      meta.deadlines.set(TIMER_RACE, Infinity);
+      tryNext(meta, now);
+      return;
     case TIMER_FAIL:
       return failTimeout(meta, now);
   }

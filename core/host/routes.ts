@@ -185,4 +185,23 @@ export class Routes {
     }
     return best;
   }
+
+  /**
+   * Sources for a destination, the one of `sourceFor` first: what else could carry packets there. An address that is good on its own link alone is none of
+   * them (RFC 6724 §5, rule 2: "Prefer appropriate scope").
+   */
+  sourcesFor(remote: IpAddress): LocalAddress[] {
+    const first = this.sourceFor(remote);
+    if (first === undefined) return [];
+    const scope = isLinkLocal(remote);
+    const others = this.beside(first).filter(({ prefix }) => isLinkLocal(prefix.address) === scope);
+    return [first, ...others];
+  }
+}
+
+/** fe80::/10 (RFC 4291 §2.5.6) and 169.254.0.0/16 (RFC 3927). */
+function isLinkLocal({ family, bytes }: IpAddress): boolean {
+  return family === 6
+    ? bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80
+    : bytes[0] === 169 && bytes[1] === 254;
 }

@@ -32,10 +32,13 @@ import type {
   FlowNumbers,
   FlowPlan,
   MemoryLimits,
+  Way,
 } from "../connection/host.ts";
 import { firstSubflow } from "../connection/establish.ts";
-import { openFirst } from "../connection/fast_open.ts";
+import { holdsData, openFirst } from "../connection/fast_open.ts";
 import { MetaSocket } from "../connection/meta_socket.ts";
+import { armRace } from "../connection/next_way.ts";
+import { Race } from "../connection/race.ts";
 import { deadlinesPassed, pass } from "../connection/settle.ts";
 import type { FaultReport } from "../guard/faults.ts";
 import { type Policies, PolicyGuard } from "../guard/policies.ts";
@@ -52,7 +55,7 @@ import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
 import type { PathMemory, Timed } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIME_WAIT_LENGTH, type TimeWait } from "../subflow/time_wait.ts";
-import { parseHost } from "../wire/ip.ts";
+import { formatAddress, parseHost } from "../wire/ip.ts";
 import { DEFAULT_MPTCP, type MptcpSettings } from "../connection/settings.ts";
 import type { Key } from "../wire/mptcp.ts";
 import { type PacketIn, type PacketOut, packetOut } from "../wire/packet.ts";
@@ -65,6 +68,7 @@ import { HalfOpenJoins } from "./half_open_joins.ts";
 import type { Link } from "./link.ts";
 import { DEFAULT_BACKLOG, type Listener, type ListenerObserver, Listeners } from "./listener.ts";
 import type { RandomSource, RandomStream } from "./random.ts";
+import { FirstPaths } from "./first_paths.ts";
 import { PathMtus } from "./path_mtus.ts";
 import { refuse } from "./replies.ts";
 import { Routes } from "./routes.ts";
@@ -143,6 +147,8 @@ export class Stack implements ConnectionHost {
   /** Ports that take joins alone. */
   readonly joinPorts = new JoinPorts();
   readonly #blackHoles = new BlackHoles();
+  /** Where connections begin best. */
+  readonly firstPaths = new FirstPaths();
   readonly memory: MemoryLimits;
   readonly experiments: Experiments;
   /** All probes as one; null: there is none. */
@@ -333,7 +339,7 @@ export class Stack implements ConnectionHost {
 
   /**
    * Opens a connection; what becomes of it is told to the observer. It begins with `data`, of which `begunWith` of the result tells how many bytes it has
-   * taken.
+   * taken. Where no local end is named, or the destination has `others`, the way that answers first is its first path (connection/race.ts).
    *
    * @throws {TypeError} an address is not one.
    * @throws {StackError} no route, or no port is left.
@@ -342,6 +348,7 @@ export class Stack implements ConnectionHost {
     now: Micros,
     options: {
       readonly remote: Endpoint;
+      readonly others?: readonly Endpoint[];
       readonly local?: Endpoint;
       readonly observer: ConnectionObserver;
       readonly data?: Uint8Array;
@@ -352,32 +359,12 @@ export class Stack implements ConnectionHost {
     },
   ): MetaSocket {
     this.#now = now;
-    const { remote, observer } = options;
-    const to = parseHost(remote.address);
-    if (to === null) {
-      throw new TypeError(
-        `Cannot connect as the address must be an IP address: current value is "${remote.address}"`,
-      );
-    }
-    const local = options.local?.address
-      ? this.routes.find(options.local.address)
-      : this.routes.sourceFor(to);
-    if (local === undefined || !local.outlet.up) {
-      throw options.local === undefined
-        ? new StackError(
-          "NetworkUnreachable",
-          `Cannot connect to ${remote.address} as no address of this host is of its family`,
-        )
-        : new StackError(
-          "AddrNotAvailable",
-          `Cannot connect from ${options.local.address} as it is no address of this host`,
-        );
-    }
-    const { tcp = this.tcp, mptcp = this.mptcp } = options;
-    const port = options.local?.port ?? 0;
-    const beside = mptcp.enabled ? this.routes.beside(local) : [];
-    const plan = this.flows.plan(local, port, remote, tcp.dscp, now, 0, beside);
-    if (plan !== null) {
+    const { remote, observer, tcp = this.tcp, mptcp = this.mptcp } = options;
+    const ways = this.#ways(options, tcp.connectionAttemptDelay, now);
+    for (let i = 0; i < ways.length; i++) {
+      const port = options.local?.port ?? 0;
+      const plan = this.planFirst(ways[i]!, tcp.dscp, mptcp.enabled, port);
+      if (plan === null) continue;
       const connection = new MetaSocket(
         this,
         "client",
@@ -392,8 +379,13 @@ export class Stack implements ConnectionHost {
       if (this.register(subflow, connection)) {
         if (options.userTimeout !== undefined) connection.setUserTimeout(options.userTimeout);
         this.#live.add(connection);
+        if (ways.length > i + 1) {
+          const { connectionAttemptDelay: delay } = tcp;
+          connection.raceBy(new Race(ways[i]!, ways.slice(i + 1), delay ?? Infinity));
+        }
         connection.begin(subflow);
         openFirst(connection, subflow, options.data ?? NO_DATA, now);
+        if (!holdsData(subflow)) armRace(connection, now);
         connection.dirty();
         this.flush(now);
         return connection;
@@ -405,6 +397,45 @@ export class Stack implements ConnectionHost {
     throw new StackError(
       "AddrInUse",
       `Cannot connect to ${remote.address} as no port is free`,
+    );
+  }
+
+  /** The ways for a connection to begin, best first; `delay` null: each destination is tried from one address only. */
+  #ways(
+    { remote, others = [], local }: {
+      readonly remote: Endpoint;
+      readonly others?: readonly Endpoint[];
+      readonly local?: Endpoint;
+    },
+    delay: Micros | null,
+    now: Micros,
+  ): Way[] {
+    const named = local?.address ? this.routes.find(local.address) : undefined;
+    if (local?.address && (named === undefined || !named.outlet.up)) {
+      throw new StackError(
+        "AddrNotAvailable",
+        `Cannot connect from ${local.address} as it is no address of this host`,
+      );
+    }
+    const ways: Way[] = [];
+    for (const to of [remote, ...others]) {
+      const address = parseHost(to.address);
+      if (address === null) {
+        throw new TypeError(
+          `Cannot connect as the address must be an IP address: current value is "${to.address}"`,
+        );
+      }
+      const end = { address: formatAddress(address.bytes), port: to.port };
+      const sources = named === undefined ? this.routes.sourcesFor(address) : [named];
+      const from = sources
+        .filter(({ prefix }) => prefix.address.family === address.family)
+        .map(({ view }) => ({ local: view, remote: end }));
+      ways.push(...(delay === null ? this.firstPaths.order(from, now).slice(0, 1) : from));
+    }
+    if (ways.length > 0) return delay === null ? ways : this.firstPaths.order(ways, now);
+    throw new StackError(
+      "NetworkUnreachable",
+      `Cannot connect to ${remote.address} as no address of this host is of its family`,
     );
   }
 
@@ -605,6 +636,13 @@ export class Stack implements ConnectionHost {
   route(address: string): string | null {
     const to = parseHost(address);
     return to === null ? null : this.routes.sourceFor(to)?.view.address ?? null;
+  }
+
+  planFirst({ local, remote }: Way, dscp: number, joins: boolean, port = 0): FlowPlan | null {
+    const from = this.routes.find(local.address);
+    if (from === undefined || !from.outlet.up) return null;
+    const beside = joins ? this.routes.beside(from) : [];
+    return this.flows.plan(from, port, remote, dscp, this.now, 0, beside);
   }
 
   planFlow({ local: { address }, remote }: FlowEnds, dscp: number, wish: number): FlowPlan | null {

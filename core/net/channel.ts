@@ -14,6 +14,7 @@ import {
   interruptedError,
   networkCode,
   networkError,
+  unreachedError,
 } from "./errors.ts";
 import { applicationPaths } from "./paths.ts";
 import type { Hold, Registry } from "./registry.ts";
@@ -527,7 +528,12 @@ export class Channel implements ConnectionObserver {
     this.#cause = reason;
     if (!this.#established) {
       const verb = `connect to ${this.#peer}`;
-      const error = networkError(code ?? "ConnectionAborted", verb, false, reason);
+      const { tries } = this.socket;
+      // A refusal is the peer's own word, whatever was tried before it.
+      const several = tries.some(({ remote }) => remote.address !== tries[0]!.remote.address);
+      const error = tries.length > 1 && code !== null && (several || code !== "ConnectionRefused")
+        ? unreachedError(code, this.#peer, tries)
+        : networkError(code ?? "ConnectionAborted", verb, false, reason);
       this.#endConnecting()?.reject(error);
     } else {
       if (this.#reading !== null) this.onReadable();

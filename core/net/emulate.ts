@@ -49,7 +49,10 @@ export type PathChange = ShapeChange;
 
 /** Options of {@linkcode emulate}. */
 export interface EmulateOptions extends Policies {
-  /** The paths by name, 1 to 250, each an interface of the client. The first one carries the first subflow. */
+  /**
+   * The paths by name, 1 to 250, each an interface of the client. The first one carries the first subflow of the first connection, unless it does not answer
+   * in time; later ones begin where the server has answered fastest (`tcp.connectionAttemptDelay`).
+   */
   readonly paths: Readonly<Record<string, PathOptions>>;
   /**
    * What all randomness follows from: an integer, of which the low 32 bits count.

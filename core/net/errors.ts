@@ -1,6 +1,7 @@
 /** Outcomes on the network as the errors that Deno's own connections give, with what to do about them. */
 
 import { describe } from "./policies.ts";
+import type { FirstTry, TryOutcome } from "../connection/race.ts";
 import type { EndReason, NetworkCode } from "./transport.ts";
 
 type ErrorName = keyof typeof Deno.errors;
@@ -87,6 +88,36 @@ export function networkError(
   const cause = reason !== null ? REASONS[reason] : open ? later ?? attempt : attempt;
   return denoError(name, `Cannot ${verb} as ${cause}`);
 }
+
+/** For an attempt that has tried several ways, none of which has led to the peer; `code`: how the last of them failed. */
+export function unreachedError(
+  code: NetworkCode,
+  peer: string,
+  tries: readonly (Pick<FirstTry, "local" | "outcome" | "remote" | "trouble">)[],
+): Error {
+  const [name] = OUTCOMES[code];
+  const several = new Set(tries.map(({ remote }) => remote.address)).size > 1;
+  const told = tries.map(({ local, remote, outcome, trouble }) => {
+    const way = `from ${local.address}` + (several ? ` to ${remote.address}` : "");
+    return `${way}: ${
+      trouble === null ? OUTCOMES_OF_TRIES[outcome ?? "timeout"] : REASONS[trouble]
+    }`;
+  });
+  return denoError(name, `Cannot connect to ${peer} as no way leads there; ${told.join("; ")}`);
+}
+
+/** What came of one way, where no router says more. */
+const OUTCOMES_OF_TRIES: Readonly<Record<TryOutcome, string>> = {
+  answered: "it was answered",
+  late: "nothing answered in time",
+  none: "no port is free",
+  closed: "the peer closed it",
+  refused: "the peer refused it: check that a program listens on that port",
+  reset: "the peer reset it",
+  timeout: "nothing answered: check the address, and that packets find their way there and back",
+  aborted: "its link went down, or its address was removed",
+  unreachable: "a router on the way does not reach it (ICMP)",
+};
 
 /** The code of an error that the stack throws; null when it is of another kind. */
 export function networkCode(error: unknown): NetworkCode | null {

@@ -162,7 +162,8 @@ export interface ConnectOptions extends Policies, Waits {
   /**
    * The address of this host that the first path begins at.
    *
-   * @default the host's routes choose
+   * @default the one that is known to answer fastest, else the one that the host's routes choose; others try, too, when no answer comes
+   *   (`tcp.connectionAttemptDelay`)
    */
   readonly localAddress?: string;
   /**
@@ -185,7 +186,7 @@ export interface ConnectOptions extends Policies, Waits {
 interface Attempt {
   readonly hostname: string;
   readonly port: number;
-  readonly choices: Omit<TransportConnectOptions, "observer" | "remote">;
+  readonly choices: Omit<TransportConnectOptions, "observer" | "others" | "remote">;
   readonly signal: AbortSignal | undefined;
   channel: Channel | null;
   answered: boolean;
@@ -423,7 +424,8 @@ export class Host implements AsyncDisposable {
 
   /**
    * Opens a connection. Where the peer does not speak MPTCP it becomes plain TCP, silently, as with the kernel; `info()` says so.
-   * The addresses of a name are tried in turn.
+   * Where nothing answers for 250 ms another address of this host tries, too, or another of the name (`tcp.connectionAttemptDelay`): a path that is dead, or
+   * slow, does not hold it up.
    *
    * @throws {TypeError | RangeError} an option is wrong.
    * @throws {Deno.errors.ConnectionRefused | Deno.errors.TimedOut | Deno.errors.NetworkUnreachable | Deno.errors.NotFound} no connection.
@@ -492,23 +494,16 @@ export class Host implements AsyncDisposable {
     return channel;
   }
 
-  /** Tries the addresses of a name in turn. */
+  /** Tries the addresses of a name. */
   async #reach(attempt: Attempt): Promise<Channel> {
     const { hostname, port, choices, signal } = attempt;
-    let failure: unknown;
-    for (const address of await addressesOf(hostname, this.#resolve)) {
-      this.#checkOpen();
-      if (attempt.late !== null) throw attempt.late;
-      const channel = attempt.channel = new Channel(this.#registry);
-      try {
-        await channel.connect({ remote: { address, port }, ...choices }, signal);
-        return channel;
-      } catch (error) {
-        if (signal?.aborted || attempt.late !== null) throw error;
-        failure = error;
-      }
-    }
-    throw failure;
+    const ends = (await addressesOf(hostname, this.#resolve)).map((address) => ({ address, port }));
+    this.#checkOpen();
+    if (attempt.late !== null) throw attempt.late;
+    const channel = attempt.channel = new Channel(this.#registry);
+    const [remote, ...others] = ends as [Endpoint, ...Endpoint[]];
+    await channel.connect({ remote, others, ...choices }, signal);
+    return channel;
   }
 
   /** The same, ended after `limit`, whatever it waits for. */

@@ -19,6 +19,7 @@ export interface InfoSource extends
     | "joinable"
     | "subflowsTotal"
     | "tail"
+    | "tries"
   > {
   /** Its buffers. */
   readonly receiveQueue: Pick<MetaSocket["receiveQueue"], "held" | "space" | "window">;
@@ -259,6 +260,31 @@ export interface ConnInfo {
   readonly joins: readonly JoinInfo[];
   /** The last RST, of ours or the peer's, that told why it ends a subflow (MP_TCPRST); null: there was none. */
   readonly last_reset: LastResetInfo | null;
+  /** What connect() has tried, in that order; none where there was one way only, or the peer has connected. */
+  readonly tries: readonly TryInfo[];
+}
+
+/** A way that connect() has tried for its first path. */
+export interface TryInfo {
+  /** Our address. */
+  readonly local: string;
+  /** The peer's end. */
+  readonly remote: Endpoint;
+  /**
+   * `answered`: it is the first path; `late`: another was answered before; `timeout`, `unreachable` (a router said so), `refused`, `reset`, `closed` (both by the
+   * peer); `aborted`: its link went down; `none`: no port was free. Null: nothing has come of it yet.
+   */
+  readonly outcome:
+    | "aborted"
+    | "answered"
+    | "closed"
+    | "late"
+    | "none"
+    | "refused"
+    | "reset"
+    | "timeout"
+    | "unreachable"
+    | null;
 }
 
 /** Why a subflow was reset. */
@@ -429,5 +455,10 @@ export function connectionInfo(socket: InfoSource, now: Micros): ConnInfo {
       age: millisecondsSince(subflow.handshakeBegunAt, now),
     })),
     last_reset: lastReset(figures.lastReset, now),
+    tries: socket.tries.map(({ local, remote: { address, port }, outcome }) => ({
+      local: local.address,
+      remote: { address, port },
+      outcome,
+    })),
   };
 }

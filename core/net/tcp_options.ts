@@ -143,6 +143,17 @@ export interface TcpOptions {
    */
   readonly synRetries?: number;
   /**
+   * Of connect() without `localAddress`, or to a name with several addresses: how long the first SYN may be unanswered before one leaves from another address
+   * of this host, or to another of the name: the Connection Attempt Delay of RFC 8305 §5, over paths. The first to be answered is the connection; to the peer
+   * the others never become one. From 10 ms to 2 s. What is remembered of the destination (10 minutes) stands above it: the address that answers fastest is tried
+   * first, and has twice the round trip that is known of it. `false`: one after the other, the next address of a name when the one before has failed.
+   *
+   * Data with the SYN (`fastOpen`) are sent where the peer has answered that address of late, and then nothing is tried beside it: they cannot be delivered twice.
+   *
+   * @default {"250 ms"}
+   */
+  readonly connectionAttemptDelay?: Duration | false;
+  /**
    * Asks about the end of what was sent when nothing has answered for two round trips (RFC 8985 §7, tail loss probes), so that its loss does not cost a
    * timeout. Only with SACK, and where `lossDetection` is `"rack"`.
    *
@@ -275,6 +286,7 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   keepAlive: true,
   maxSegment: true,
   synRetries: true,
+  connectionAttemptDelay: true,
   tlp: true,
   fastOpen: true,
   fastOpenQueue: true,
@@ -311,6 +323,11 @@ export function tcpSettings(
     if (verb !== "connect" || options[name] === undefined) continue;
     throw new TypeError(`Cannot connect with 'tcp.${name}' as it is an option of listen()`);
   }
+  if (verb === "listen" && options.connectionAttemptDelay !== undefined) {
+    throw new TypeError(
+      "Cannot listen with 'tcp.connectionAttemptDelay' as it is an option of connect()",
+    );
+  }
   const { notSentLowWater, receiveBuffer, sendBuffer } = options;
   const is = new OptionChecks(verb, "tcp");
   return {
@@ -326,6 +343,8 @@ export function tcpSettings(
     keepAlive: keepAlive(verb, options.keepAlive, base.keepAlive),
     maxSegment: is.integer("maxSegment", options.maxSegment, 88, 65495) ?? base.maxSegment,
     synRetries: is.integer("synRetries", options.synRetries, 0, 127) ?? base.synRetries,
+    connectionAttemptDelay: attemptDelay(verb, options.connectionAttemptDelay) ??
+      (options.connectionAttemptDelay === false ? null : base.connectionAttemptDelay),
     tlp: is.flag("tlp", options.tlp) ?? base.tlp,
     fastOpen: is.flag("fastOpen", options.fastOpen) ?? base.fastOpen,
     fastOpenQueue: is.integer("fastOpenQueue", options.fastOpenQueue, 1, 65535) ??
@@ -357,6 +376,21 @@ export function checkLowWater(what: string, bytes: unknown): number {
   throw new ErrorClass(
     `Cannot ${what} must be an integer of bytes from 1, or Infinity: current value is ${
       describe(bytes)
+    }`,
+  );
+}
+
+/** RFC 8305 §5: "MUST have a lower bound of 10 milliseconds", "the maximum delay is recommended to be 2 seconds". */
+const LEAST_ATTEMPT_DELAY: Micros = 10e3;
+const MOST_ATTEMPT_DELAY: Micros = 2e6;
+
+function attemptDelay(verb: string, value: Duration | false | undefined): Micros | undefined {
+  if (value === undefined || value === false) return undefined;
+  const time = parseDuration(value, "tcp.connectionAttemptDelay");
+  if (time >= LEAST_ATTEMPT_DELAY && time <= MOST_ATTEMPT_DELAY) return time;
+  throw new RangeError(
+    `Cannot ${verb} as 'tcp.connectionAttemptDelay' must be from 10 ms to 2 s, or false: current value is ${
+      describe(value)
     }`,
   );
 }

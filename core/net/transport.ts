@@ -43,6 +43,7 @@ export interface TransportSocket extends
     | "setNotSentLowWater"
     | "setScheduler"
     | "tcp"
+    | "tries"
     | "write"
   > {
   /** What a path manager sees and does. */
@@ -78,6 +79,8 @@ export interface TransportListener {
 export interface TransportConnectOptions {
   /** The peer. */
   readonly remote: Endpoint;
+  /** Other addresses of the same name. */
+  readonly others?: readonly Endpoint[];
   /** Ours; default: by the host's routes, any port. */
   readonly local?: Endpoint;
   /** User timeout. */

@@ -57,6 +57,8 @@ export interface TcpSettings {
   readonly keepAlive: KeepAlive | null;
   /** SYNs, or SYN/ACKs, sent again before a first subflow is given up. */
   readonly synRetries: number;
+  /** How long a first SYN may be unanswered before one leaves from another address; null: until it is given up. */
+  readonly connectionAttemptDelay: Micros | null;
   /** Tail loss probes are sent (RFC 8985 §7). */
   readonly tlp: boolean;
   /** Data may travel in a SYN (RFC 7413). */
@@ -109,6 +111,7 @@ export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   keepAlive: null,
   maxSegment: 65535,
   synRetries: 6,
+  connectionAttemptDelay: 250e3,
   tlp: true,
   fastOpen: false,
   fastOpenQueue: null,

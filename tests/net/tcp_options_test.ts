@@ -356,6 +356,36 @@ Deno.test("'tcp.maxSegment' bounds the segments of both directions", async () =>
   }
 });
 
+Deno.test("'tcp.connectionAttemptDelay' is a time from 10 ms to 2 s, or false, and kept where nothing is said", () => {
+  const base = tcpSettings("open a host", { connectionAttemptDelay: "10 ms" });
+  assertEquals(base.connectionAttemptDelay, 10e3);
+  assertEquals(tcpSettings("connect", { sack: false }, base).connectionAttemptDelay, 10e3);
+  assertEquals(
+    tcpSettings("connect", { connectionAttemptDelay: false }, base).connectionAttemptDelay,
+    null,
+  );
+  const off = tcpSettings("open a host", { connectionAttemptDelay: false });
+  assertEquals(tcpSettings("connect", { sack: false }, off).connectionAttemptDelay, null);
+  assertEquals(
+    tcpSettings("connect", { connectionAttemptDelay: "2 s" }, off).connectionAttemptDelay,
+    2e6,
+  );
+  assertEquals(DEFAULT_SETTINGS.connectionAttemptDelay, 250e3);
+  for (const value of ["9 ms", "2001 ms"] as const) {
+    assertThrows(
+      () => tcpSettings("connect", { connectionAttemptDelay: value }),
+      RangeError,
+      `Cannot connect as 'tcp.connectionAttemptDelay' must be from 10 ms to 2 s, or false: current value is "${value}"`,
+    );
+  }
+  assertThrows(() => tcpSettings("connect", { connectionAttemptDelay: true } as never), TypeError);
+  assertThrows(
+    () => tcpSettings("listen", { connectionAttemptDelay: "20 ms" }),
+    TypeError,
+    "option of connect()",
+  );
+});
+
 Deno.test("'tcp.synRetries' 2: TimedOut after 1 + 2 + 4 s of virtual time, with three SYNs", async () => {
   await using net = lan();
   net.path("lan").cut();

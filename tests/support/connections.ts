@@ -12,6 +12,7 @@ import type {
 import { MetaSocket } from "../../core/connection/meta_socket.ts";
 import { PolicyGuard } from "../../core/guard/policies.ts";
 import type { GuardedSchedulerPlugin } from "../../core/guard/scheduler.ts";
+import { FirstPaths } from "../../core/host/first_paths.ts";
 import { Callback, TimerQueue } from "../../core/host/timers.ts";
 import type { HostAddress, Micros, SchedulerPlugin } from "../../core/plugin.ts";
 import type { Subflow } from "../../core/subflow/subflow.ts";
@@ -95,6 +96,12 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
   planFlow(): FlowPlan | null {
     return null;
   }
+
+  planFirst(): FlowPlan | null {
+    return null;
+  }
+
+  readonly firstPaths = new FirstPaths();
 
   register(): boolean {
     return true;

@@ -15,7 +15,7 @@ import { randomStream, seededRandom } from "../../core/host/random.ts";
 import { Stack, type StackUsage } from "../../core/host/stack.ts";
 import type { PluginFault } from "../../core/guard/faults.ts";
 import type { Policies } from "../../core/guard/policies.ts";
-import type { Micros } from "../../core/plugin.ts";
+import type { Endpoint, Micros } from "../../core/plugin.ts";
 import type { PacketOut } from "../../core/wire/packet.ts";
 import { passive } from "../../pm/mod.ts";
 import { minRtt } from "../../sched/mod.ts";
@@ -154,7 +154,7 @@ export interface DialogueOptions {
   readonly maxSegments?: number;
   readonly experiments?: Choices;
   readonly memory?: MemoryLimits;
-  /** What is chosen of the TCP engine; a window leaves at once unless it is asked to be paced. */
+  /** What is chosen of the TCP engine; a window leaves at once unless it is asked to be paced, and only one address connects unless others are asked to. */
   readonly tcp?: Partial<TcpSettings>;
   /** Watches. */
   readonly probe?: Probe;
@@ -201,7 +201,12 @@ export class Dialogue implements Disposable {
       probe: options.probe,
       ...choose({ isn, ...options.experiments }),
       ...(options.memory === undefined ? {} : { memory: options.memory }),
-      tcp: { ...DEFAULT_SETTINGS, pacing: false, ...options.tcp },
+      tcp: {
+        ...DEFAULT_SETTINGS,
+        pacing: false,
+        connectionAttemptDelay: null,
+        ...options.tcp,
+      },
     });
     this.links = [0, 1].map((i) =>
       new ScriptedLink(`link${i}`, this.sent, options.mtu ?? 1500, options.maxSegments ?? 1)
@@ -249,6 +254,11 @@ export class Dialogue implements Disposable {
       }));
     app.written = app.socket.begunWith;
     return app;
+  }
+
+  /** A connection of the stack to several addresses. */
+  connectTo(ends: { readonly remote: Endpoint; readonly others: readonly Endpoint[] }): App {
+    return new App(this, (observer) => this.stack.connect(this.now, { ...ends, observer }));
   }
 
   /** Lets time pass, and deadlines with it. */

@@ -9,6 +9,7 @@ import type {
   PathManagerPlugin,
   SchedulerPlugin,
 } from "../../core/plugin.ts";
+import type { FirstTry } from "../../core/connection/race.ts";
 import { Figures } from "../../core/connection/figures.ts";
 import { DEFAULT_SETTINGS, type KeepAlive, type TcpSettings } from "../../core/subflow/settings.ts";
 import { ReceiveWindow } from "../../core/subflow/receive_window.ts";
@@ -212,6 +213,7 @@ export class FakeSocket implements TransportSocket {
   };
   subflows: Subflow[] = [];
   readonly attempts: Subflow[] = [];
+  readonly tries: readonly FirstTry[] = [];
   readonly subflowsTotal = 1;
   readonly #net: FakeNet;
   #told = false;
@@ -424,7 +426,10 @@ export class FakeStack implements TransportStack {
   connect(_now: Micros, options: TransportConnectOptions): FakeSocket {
     this.connected = options;
     const net = this.#net;
-    const { remote, observer } = options;
+    const { observer, others = [] } = options;
+    // The first that answers, or else the last.
+    const remote = [options.remote, ...others].find((end) => this.#answers(end)) ??
+      others.at(-1) ?? options.remote;
     const local = { address: options.local?.address ?? this.#address, port: this.#port++ };
     const socket = new FakeSocket(net, local, remote, observer);
     this.sockets.push(socket);
@@ -449,6 +454,12 @@ export class FakeStack implements TransportStack {
       listener.observer.onConnection();
     });
     return socket;
+  }
+
+  #answers({ address, port }: Endpoint): boolean {
+    const { silent, listeners } = this.#net;
+    return !silent.has(address) &&
+      (listeners.has(`${address}:${port}`) || listeners.has(`:${port}`));
   }
 
   listen(_now: Micros, options: TransportListenOptions): FakeListener {

@@ -152,6 +152,8 @@ export class Topology implements Disposable {
       ...(options.memory === undefined ? {} : { memory: options.memory }),
       tcp: {
         ...DEFAULT_SETTINGS,
+        // Ends are paired by the ports that their connections begin with, on the first path.
+        connectionAttemptDelay: null,
         ...(host.name === "server" ? options.serverTcp ?? options.tcp : options.tcp),
       },
       random: (name) => this.network.randomSource(`${host.name}/${name}`),

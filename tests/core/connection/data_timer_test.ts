@@ -10,6 +10,7 @@ import {
   TIMER_HOLD,
   TIMER_PERSIST,
   TIMER_PROGRESS,
+  TIMER_RACE,
   TIMER_UNMAPPED,
   TIMER_USER,
   TIMER_WAKE,
@@ -71,6 +72,7 @@ describe("the deadlines of a connection", () => {
       TIMER_USER,
       TIMER_HOLD,
       TIMER_FAIL,
+      TIMER_RACE,
     ];
     assertEquals(names, Array.from({ length: CONNECTION_TIMERS }, (_, i) => i));
   });
