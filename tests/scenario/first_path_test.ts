@@ -159,6 +159,21 @@ for (const [kind, options] of KINDS) {
   });
 }
 
+describe("connect() by MPTCP", () => {
+  it("begins the second connection where a join has shown it to be faster", async () => {
+    await using net = emulate({ paths: { wifi: { ...SLOW, delay: "100 ms" }, lte: FAST } });
+    const server = serve(net);
+    const first = await dial(net);
+    await first.conn.write(new Uint8Array(2000));
+    await net.sleep("1 s");
+    const second = await dial(net);
+    assert(second.ms < 25, `${second.ms} ms`);
+    assertEquals(second.conn.info().tries.length, 1);
+    for (const { conn } of [first, second]) conn.close();
+    server.close();
+  });
+});
+
 describe("connect() that names an address, or switches 'connectionAttemptDelay' off", () => {
   it("tries no other", async () => {
     await using net = emulate({ paths: { wifi: SLOW, lte: FAST } });

@@ -112,6 +112,18 @@ describe("connect() without a local address", () => {
     assertEquals([d.usage.connections, d.usage.timers], [0, 0]);
   });
 
+  it("asks a peer that refuses by no other path", () => {
+    using d = dialogue();
+    const app = d.connect();
+    const first = d.called();
+    first.gets("S 0");
+    d.pass(20e3);
+    first.sends("R. 0 ack 1");
+    assertEquals(app.code, "ConnectionRefused");
+    d.pass(10e6);
+    d.silent();
+  });
+
   it("tries the next address at once where a router says that it does not reach the peer (ICMP)", () => {
     for (const code of [1, 3, 13]) {
       using d = dialogue();
