@@ -170,5 +170,18 @@ export type { HostDriver, HostTimer, Link, PollSource } from "./core/host/link.t
 export type { PacketIn, PacketOut } from "./core/wire/packet.ts";
 export type { FaultReport, FaultRule, PluginFault } from "./core/guard/faults.ts";
 export { cubic, fullMesh, lia, minRtt };
+export {
+  balia,
+  bbr,
+  bbr3,
+  coupled,
+  coupledBbr,
+  dctcp,
+  ewtcp,
+  olia,
+  reno,
+  semiCoupled,
+  wvegas,
+} from "./cc/mod.ts";
 export type { FullMeshOptions } from "./pm/mod.ts";
 export type * from "./core/plugin.ts";

@@ -10,6 +10,24 @@ import type {
 } from "../core/plugin.ts";
 import { HyStart } from "./hystart.ts";
 
+/** A number of `name`'s options, within its range. */
+export function checkRange(
+  name: string,
+  option: string,
+  value: unknown,
+  [least, most]: readonly [least: number, most: number],
+): void {
+  if (typeof value !== "number") {
+    throw new TypeError(
+      `Cannot make ${name} as '${option}' must be a number: current value is ${String(value)}`,
+    );
+  }
+  if (value >= least && value <= most) return;
+  throw new RangeError(
+    `Cannot make ${name} as '${option}' must be from ${least} to ${most}: current value is ${value}`,
+  );
+}
+
 /** Whether slow start is watched, as an option says; "false" in quotes is no answer. */
 export function checkHystart(name: string, hystart: unknown): boolean {
   if (typeof hystart === "boolean") return hystart;
@@ -34,12 +52,21 @@ export interface SlowStartOptions {
 export interface AimdFormula extends SlowStartOptions {
   /** Bytes by which the window, which has come to `cwnd`, grows in congestion avoidance for `acked` newly acknowledged ones; fractions add up. */
   increase(acked: number, cwnd: number): number;
-  /** The window after a loss with `flightSize` bytes in flight, half of it by default; two segments at least are kept (RFC 5681 eq. 4). */
+  /** The window after a loss with `flightSize` bytes in flight, half of it by default; {@linkcode AimdFormula.least} is kept. */
   decrease?(flightSize: number, cause: "loss" | "ecn" | "timeout"): number;
   /** Sees each acknowledgement first. */
   sample?(ack: AckSample): void;
+  /** Fewest segments that a loss leaves. @default {2, RFC 5681 eq. 4} */
+  least?(): number;
+  /**
+   * Bytes by which slow start grows for `acked` newly acknowledged ones, and -1 when it is over at the present window; asked in place of HyStart++, and in
+   * every slow start.
+   */
+  slowStart?(ack: AckSample, acked: number): number;
   /** What {@linkcode AimdFormula.decrease} was last asked for was none: the window before it holds again. */
   undo?(): void;
+  /** Counts marks: as {@linkcode CongestionController.accurateEcn}. */
+  readonly accurateEcn?: boolean;
   /** The window has changed by neither growth nor loss: after a pause, by a penalty. */
   reset?(): void;
 }
@@ -51,6 +78,8 @@ const NON_VALIDATED: Micros = 300e6;
 export class AimdController implements CongestionController {
   /** Bytes that may be in flight. */
   cwnd: number;
+  /** The formula counts marks. */
+  readonly accurateEcn: boolean;
   /** Null before a first loss. Boxed once (CONTRIBUTING.md, Garbage). */
   #ssthresh: number | null = null;
   readonly #subflow: SubflowView;
@@ -71,6 +100,7 @@ export class AimdController implements CongestionController {
     this.#formula = formula;
     this.#validated = connection.now;
     this.cwnd = subflow.cwnd;
+    this.accurateEcn = formula.accurateEcn === true;
     this.#hystart = formula.hystart === false ? null : new HyStart();
   }
 
@@ -122,11 +152,16 @@ export class AimdController implements CongestionController {
   /** RFC 5681 §3.1; bytes are counted whole (RFC 3465), since one ACK stands for a batch of segments here. Returns those left for what follows it. */
   #slowStart(ack: AckSample): number {
     const { acked } = ack;
-    if (this.#ssthresh === null && this.#hystart !== null) {
-      const growth = this.#hystart.growth(ack, acked);
-      if (growth < 0) this.#ssthresh = this.cwnd;
-      else this.cwnd += Math.floor(growth);
-      return growth < 0 ? acked : 0;
+    const own = this.#formula.slowStart !== undefined;
+    if (own || (this.#ssthresh === null && this.#hystart !== null)) {
+      const growth = own ? this.#formula.slowStart!(ack, acked) : this.#hystart!.growth(ack, acked);
+      if (growth < 0) {
+        this.#ssthresh = this.cwnd;
+        return acked;
+      }
+      const room = this.ssthresh - this.cwnd;
+      this.cwnd += Math.floor(Math.min(growth, room));
+      return growth < room ? 0 : acked - room;
     }
     const grown = Math.min(acked, this.ssthresh - this.cwnd);
     this.cwnd += grown;
@@ -148,7 +183,7 @@ export class AimdController implements CongestionController {
     this.#priorSsthresh = this.#ssthresh;
     this.#fraction = 0;
     const kept = this.#formula.decrease?.(flightSize, cause) ?? flightSize / 2;
-    this.#ssthresh = Math.max(2 * mss, Math.floor(kept));
+    this.#ssthresh = Math.max((this.#formula.least?.() ?? 2) * mss, Math.floor(kept));
     // What is in flight may be more than the window since a penalty: no loss raises it.
     this.cwnd = cause === "timeout" ? mss : Math.min(this.cwnd, this.ssthresh);
   }

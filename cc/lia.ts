@@ -1,7 +1,6 @@
 /** Linked increases (RFC 6356), with alpha in the fixed point of draft §3.5.3.1: the default congestion control. */
 
 import type {
-  AckSample,
   CongestionControl,
   CongestionControlPlugin,
   ConnectionView,
@@ -10,6 +9,7 @@ import type {
 } from "../core/plugin.ts";
 import { AimdController, ByteCounter, checkHystart, type SlowStartOptions } from "./aimd.ts";
 import { floorOfRatio, floorOverSquare } from "./integers.ts";
+import { Member } from "./members.ts";
 
 /** What alpha needs to know of a subflow. */
 export interface LinkedFlow {
@@ -84,44 +84,16 @@ export function linkedThreshold(
   return Math.max(Math.floor(total * mss * 4 / scaled), cwnd);
 }
 
-/** A subflow and how much of its window it last used. */
-class Member implements LinkedFlow {
-  readonly subflow: SubflowView;
+/** A subflow with what it has counted since it last grew. */
+class LiaMember extends Member implements LinkedFlow {
   readonly counter = new ByteCounter();
-  limited = false;
-  #flight = 0;
-
-  constructor(subflow: SubflowView) {
-    this.subflow = subflow;
-  }
-
-  sample(ack: AckSample): void {
-    this.limited = ack.cwndLimited;
-    this.#flight = ack.inFlight;
-  }
-
-  get mss(): number {
-    return this.subflow.mss;
-  }
-
-  get rtt(): Micros {
-    return this.subflow.srtt;
-  }
-
-  /** RFC 6356 §3: ssthresh in fast retransmit, no more than the flight where the application sends less than the window; none of a stale path. */
-  get window(): number {
-    const { cwnd, ssthresh, inRecovery, stale } = this.subflow;
-    if (stale) return 0;
-    const window = inRecovery && ssthresh < Infinity ? ssthresh : cwnd;
-    return Math.floor(this.limited ? window : Math.min(window, this.#flight));
-  }
 }
 
 /** The subflows of one connection. */
 class Group implements CongestionControl {
   readonly #connection: ConnectionView;
   readonly #options: SlowStartOptions;
-  #members: Member[] = [];
+  #members: LiaMember[] = [];
   readonly #alpha: Alpha = { scaled: 4096, total: 0 };
   /** Computed at; -Infinity after a change that calls for it at once. */
   #at: Micros = -Infinity;
@@ -132,7 +104,7 @@ class Group implements CongestionControl {
   }
 
   join(subflow: SubflowView): AimdController {
-    const member = new Member(subflow);
+    const member = new LiaMember(subflow);
     this.#members.push(member);
     this.#at = -Infinity;
     return new AimdController(subflow, this.#connection, {

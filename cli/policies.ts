@@ -1,8 +1,18 @@
 /** The options that choose plugins, the same on every command. */
 
+import * as balia from "../cc/balia.ts";
+import * as bbr from "../cc/bbr.ts";
+import * as bbr3 from "../cc/bbr3.ts";
+import * as coupled from "../cc/coupled.ts";
+import * as coupledBbr from "../cc/coupled_bbr.ts";
 import * as cubic from "../cc/cubic.ts";
+import * as dctcp from "../cc/dctcp.ts";
+import * as ewtcp from "../cc/ewtcp.ts";
 import * as lia from "../cc/lia.ts";
+import * as olia from "../cc/olia.ts";
 import * as reno from "../cc/reno.ts";
+import * as semiCoupled from "../cc/semi_coupled.ts";
+import * as wvegas from "../cc/wvegas.ts";
 import {
   loadPlugin,
   type LoadPluginOptions,
@@ -31,7 +41,21 @@ export const BUILT_INS = {
     redundant,
     time_distance: timeDistance,
   },
-  "congestion-control": { lia, reno, cubic },
+  "congestion-control": {
+    lia,
+    olia,
+    balia,
+    wvegas,
+    ewtcp,
+    coupled,
+    semi_coupled: semiCoupled,
+    reno,
+    cubic,
+    dctcp,
+    bbr,
+    bbr3,
+    coupled_bbr: coupledBbr,
+  },
   "path-manager": {
     full_mesh: fullMesh,
     n_diff_ports: nDiffPorts,
@@ -48,8 +72,16 @@ const OPTIONS: Readonly<Record<string, string>> = {
   round_robin: "segments=1…44",
   time_distance: "lookAhead=SEGMENTS, segments=1…44",
   lia: "hystart=false",
+  olia: "hystart=false",
+  balia: "hystart=false",
+  wvegas: "alpha=2…1000",
+  ewtcp: "hystart=false",
+  coupled: "hystart=false",
+  semi_coupled: "hystart=false",
   reno: "hystart=false",
   cubic: "hystart=false",
+  dctcp: "hystart=false, g=0.001…1",
+  coupled_bbr: "always=true",
   full_mesh: "copies=1…8",
   n_diff_ports: "subflows=1…8",
   endpoints: "add=ADDRESS FLAG…",

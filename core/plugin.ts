@@ -225,6 +225,13 @@ export interface CongestionControlPlugin {
   readonly kind: "congestion-control";
   /** For reports and tables. */
   readonly name: string;
+  /**
+   * What it heeds: losses (reno), delay and losses (wvegas), or a model of the path that may take a loss for none of its doing (bbr). Tells the plugin kit
+   * what to ask of it, and nothing else.
+   *
+   * @default {"loss"}
+   */
+  readonly basis?: "loss" | "delay" | "model";
   /** Called once a connection. */
   create(connection: ConnectionView): CongestionControl;
 }

@@ -1,6 +1,20 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { cubic, lia, reno } from "../../cc/mod.ts";
+import {
+  balia,
+  bbr,
+  bbr3,
+  coupled,
+  coupledBbr,
+  cubic,
+  dctcp,
+  ewtcp,
+  lia,
+  olia,
+  reno,
+  semiCoupled,
+  wvegas,
+} from "../../cc/mod.ts";
 import type { Plugin } from "../../core/plugin.ts";
 import myLia from "../../docs/examples/my_lia.ts";
 import patient from "../../docs/examples/patient.ts";
@@ -28,8 +42,11 @@ import mathRandom from "../broken/math_random.ts";
 import namesClosedPath from "../broken/names_closed_path.ts";
 import pacesAtNothing from "../broken/paces_at_nothing.ts";
 import pollsForEver from "../broken/polls_for_ever.ts";
+import liaNaiveMaxima from "../broken/lia_naive_maxima.ts";
 import tenTimesReno from "../broken/ten_times_reno.ts";
+import queuesByModel from "../broken/queues_by_model.ts";
 import thresholdOfNothing from "../broken/threshold_of_nothing.ts";
+import threeTimesLia from "../broken/three_times_lia.ts";
 import throwsAt100thPick from "../broken/throws_at_100th_pick.ts";
 import waitsForEver from "../broken/waits_for_ever.ts";
 import { brokenRules, conformance, RuleError, verify } from "./mod.ts";
@@ -48,6 +65,18 @@ const SOUND: readonly Plugin[] = [
   lia(),
   cubic(),
   myLia(),
+  olia(),
+  balia(),
+  ewtcp(),
+  coupled(),
+  semiCoupled(),
+  wvegas(),
+  wvegas({ alpha: 4 }),
+  dctcp(),
+  bbr(),
+  bbr3(),
+  coupledBbr(),
+  coupledBbr({ always: true }),
   fullMesh(),
   fullMesh({ copies: 2 }),
   nDiffPorts(),
@@ -85,6 +114,9 @@ const BROKEN: readonly (readonly [plugin: Plugin, rule: string])[] = [
   [tenTimesReno(), "spares-the-path"],
   [cwndGrowsWithoutAck(), "grows-by-acks"],
   [cwndNeverFalls(), "falls"],
+  [liaNaiveMaxima(), "as-good-as-best"],
+  [threeTimesLia(), "spares-the-path"],
+  [queuesByModel(), "heeds-delay"],
   [indexTwice(), "index-once"],
   [foreignFamily(), "one-family"],
 ];
@@ -104,16 +136,31 @@ describe("the plugin kit", () => {
     });
   }
 
-  it("rejects seventeen wrong plugins, each for the first rule that it breaks", () => {
-    assertEquals(BROKEN.length, 17);
+  it("rejects twenty wrong plugins, each for the first rule that it breaks", () => {
+    assertEquals(BROKEN.length, 20);
     for (const [plugin, rule] of BROKEN) {
       const error = assertThrows(() => verify(plugin), RuleError, plugin.name);
       assertEquals(error.rule, rule);
     }
   });
 
+  it("finds the harm that a window does that grows too fast, whatever else is wrong with it", () => {
+    for (const plugin of [threeTimesLia(), tenTimesReno(), cwndNeverFalls()]) {
+      const broken = brokenRules(plugin).map(({ rule }) => rule);
+      assert(broken.includes("does-no-harm"), `${plugin.name}: ${broken.join(", ")}`);
+    }
+  });
+
+  it("asks of a congestion control what its basis promises", () => {
+    const names = (plugin: Plugin): string[] => conformance(plugin).map(({ name }) => name);
+    assert(!names(reno()).includes("heeds-delay") && names(bbr()).includes("heeds-delay"));
+    assert(names(wvegas()).includes("heeds-delay") && !names(wvegas()).includes("as-good-as-best"));
+    const odd = { ...reno(), basis: "magic" as "model" };
+    assertThrows(() => conformance(odd), RuleError, "'basis' must be one of loss, delay and model");
+  });
+
   it("gives every rule a name of its own and a sentence", () => {
-    for (const plugin of [minRtt(), lia(), fullMesh()]) {
+    for (const plugin of [minRtt(), lia(), wvegas(), bbr(), fullMesh()]) {
       const rules = conformance(plugin);
       assertEquals(new Set(rules.map(({ name }) => name)).size, rules.length);
       for (const { says } of rules) assert(/^[A-Za-z].*\.$/.test(says), says);

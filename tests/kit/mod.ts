@@ -50,6 +50,12 @@ export function conformance(plugin: Plugin): Rule[] {
     case "scheduler":
       return schedulerRules(plugin);
     case "congestion-control":
+      if (!["loss", "delay", "model", undefined].includes(plugin.basis)) {
+        throw new RuleError(
+          "plugin",
+          `'basis' must be one of loss, delay and model, this is ${plugin.basis}`,
+        );
+      }
       return congestionRules(plugin);
     case "path-manager":
       return pathRules(plugin);

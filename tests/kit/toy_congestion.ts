@@ -154,12 +154,15 @@ class ToyCongestion implements ConnectionView {
   readonly random = seeded(1);
   readonly #flows: ToyFlow[];
   readonly #events = new ToyEvents();
+  /** A model of the path says what the window is: an acknowledgement may tell it whether the window was used or not. */
+  readonly #model: boolean;
   readonly #breaches = new Breaches();
   readonly #windows = new Fingerprint();
   #group: CongestionControl | null = null;
 
   constructor(plugin: CongestionControlPlugin, paths: readonly ToyBottleneck[]) {
     this.#flows = paths.map((spec, i) => new ToyFlow(i + 1, spec));
+    this.#model = plugin.basis === "model";
     this.#try("create", () => this.#group = plugin.create(this));
   }
 
@@ -252,7 +255,9 @@ class ToyCongestion implements ConnectionView {
     flow.inFlight = Math.max(0, flow.inFlight - acked);
     const tell = (): void => flow.controller!.onAck(sample);
     if (acked === 0) return this.#still(flow, "an ACK of nothing new", tell);
-    if (!sample.cwndLimited) return this.#still(flow, "an ACK with the window not used", tell);
+    if (!sample.cwndLimited && !this.#model) {
+      return this.#still(flow, "an ACK with the window not used", tell);
+    }
     this.#try("onAck", tell);
     this.#look(flow, "onAck");
   }
