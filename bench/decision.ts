@@ -32,6 +32,14 @@ function subflow(path: number): Mutable<SubflowView> {
     bytesSent: 0,
     bytesRetrans: 0,
     bytesReceived: 0,
+    localId: path,
+    remoteId: path,
+    delivered: 0,
+    lost: 0,
+    timeouts: 0,
+    lastAck: 0,
+    delayOut: 0,
+    delayIn: 0,
     deliveryRate: 2e6,
     pacingRate: 4e6,
     inSlowStart: false,
@@ -48,13 +56,25 @@ export function decision(plugin: SchedulerPlugin, paths: number): () => void {
     unsent: 4e6,
     unacked: 256 * MSS,
     window: 4e6,
+    mostWindow: 4e6,
+    receiveBuffer: 4e6,
+    receiveWindow: 4e6,
+    readable: 0,
+    tag: 0,
     acked: 1e6,
     repeated: 0,
     now: 1e6,
     random: () => 0.5,
     wake: () => {},
   };
-  const fresh: Mutable<Chunk> = { offset: 1e6, length: 2 * MSS, sentOn: [] };
+  const fresh: Mutable<Chunk> = {
+    offset: 1e6,
+    length: 2 * MSS,
+    sentOn: [],
+    sentAt: 0,
+    hint: 0,
+    written: 0,
+  };
   const [slowest] = subflows.slice(-1);
   const carried: Mutable<Chunk> = { ...fresh, offset: 0.9e6, sentOn: slowest ? [slowest] : [] };
   const scheduler = plugin.create(connection);
@@ -67,7 +87,7 @@ export function decision(plugin: SchedulerPlugin, paths: number): () => void {
     view.room = (turn & 3) * 8 * MSS + MSS;
     connection.now += 300;
     fresh.offset += MSS;
-    if (scheduler.repeat !== undefined && !scheduler.repeat(view, carried)) carried.offset += MSS;
+    if (scheduler.repeat?.(view, carried) === false) carried.offset += MSS;
     scheduler.pick(subflows, fresh);
     scheduler.onAck?.(view, MSS);
   };

@@ -30,6 +30,7 @@ import * as passive from "../pm/passive.ts";
 import * as minRtt from "../sched/min_rtt.ts";
 import * as redundant from "../sched/redundant.ts";
 import * as roundRobin from "../sched/round_robin.ts";
+import * as rttThreshold from "../sched/rtt_threshold.ts";
 import * as timeDistance from "../sched/time_distance.ts";
 import { type Given, type Option, UsageError } from "./arguments.ts";
 
@@ -39,6 +40,7 @@ export const BUILT_INS = {
     min_rtt: minRtt,
     round_robin: roundRobin,
     redundant,
+    rtt_threshold: rttThreshold,
     time_distance: timeDistance,
   },
   "congestion-control": {
@@ -70,6 +72,7 @@ export const BUILT_INS = {
 /** What the plugins that have options take behind their names. */
 const OPTIONS: Readonly<Record<string, string>> = {
   round_robin: "segments=1…44",
+  rtt_threshold: "threshold=MS",
   time_distance: "lookAhead=SEGMENTS, segments=1…44",
   lia: "hystart=false",
   olia: "hystart=false",

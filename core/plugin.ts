@@ -38,6 +38,10 @@ export interface PathView {
   readonly local: Endpoint;
   /** The peer's end. */
   readonly remote: Endpoint;
+  /** Address id of our end (RFC 8684 §3.4.1); 0: that of the first subflow. */
+  readonly localId: number;
+  /** Of the peer's end, as the peer calls it. */
+  readonly remoteId: number;
   /** Only when no other works (RFC 8684 §3.3.8). */
   readonly backup: boolean;
   /** Nothing was acknowledged for several timeouts (`staleLossCount` of `mptcp`) while another path worked: it gets nothing new until something is. */
@@ -56,6 +60,14 @@ export interface PathView {
   readonly bytesRetrans: number;
   /** Bytes received so far, in order. */
   readonly bytesReceived: number;
+  /** Bytes that the peer has acknowledged so far, selectively too. */
+  readonly delivered: number;
+  /** Bytes that were taken for lost so far, those included that turned out not to be. */
+  readonly lost: number;
+  /** Times that the retransmission timeout has passed so far. */
+  readonly timeouts: number;
+  /** When an acknowledgement last came; 0 before the first. */
+  readonly lastAck: Micros;
 }
 /** One established subflow. */
 export interface SubflowView extends PathView {
@@ -77,6 +89,13 @@ export interface SubflowView extends PathView {
   readonly inSlowStart: boolean;
   /** A loss is being repaired. */
   readonly inRecovery: boolean;
+  /**
+   * How much longer than at the best of the last 20 s the last packet was on its way out: the queue there. By timestamps (RFC 7323), so whole milliseconds,
+   * and a peer that delays its ACKs adds that. Kept from the first time on that it is asked for; 0 until then, and where there are no timestamps.
+   */
+  readonly delayOut: Micros;
+  /** The same for what came in. */
+  readonly delayIn: Micros;
 }
 /** One connection. */
 export interface ConnectionView {
@@ -93,10 +112,20 @@ export interface ConnectionView {
   readonly unacked: number;
   /** Bytes the peer still allows; "full" is window < mss, seldom exactly 0. */
   readonly window: number;
+  /** The most it has allowed at once so far: its receive buffer, as far as it shows that. */
+  readonly mostWindow: number;
+  /** Bytes that our own receive buffer takes now. */
+  readonly receiveBuffer: number;
+  /** Bytes that it still allows the peer. */
+  readonly receiveWindow: number;
+  /** Bytes in it, in order, that the application has not read. */
+  readonly readable: number;
   /** Stream position of the last DATA_ACK. */
   readonly acked: number;
   /** Bytes sent again on another subflow so far. */
   readonly repeated: number;
+  /** What the application has tagged it with, `conn.setTag()`: a traffic class, a DSCP, whatever both agree on; 0 unless it has. */
+  readonly tag: number;
   /** The present. */
   readonly now: Micros;
   /** A number in [0, 1), from a stream of the plugin's own: one more plugin that draws shifts no other. */
@@ -112,9 +141,22 @@ export interface Chunk {
   readonly length: number;
   /** Those that carry it already; empty = new data. */
   readonly sentOn: readonly SubflowView[];
+  /** When it was first sent; 0 = not yet. */
+  readonly sentAt: Micros;
+  /** What its write() said of it, `{ hint }`: a class, a priority, a deadline, whatever both agree on; 0 unless it did. A chunk has one. */
+  readonly hint: number;
+  /** When its first byte was written, where its write() gave a hint; else 0. */
+  readonly written: Micros;
 }
-/** A scheduler's answer: a path, a copy on each of several, or `null` to wait. */
-export type Choice = { readonly path: PathIndex } | readonly { readonly path: PathIndex }[] | null;
+/** One path of an answer. */
+export interface Answer {
+  /** Its index. */
+  readonly path: PathIndex;
+  /** Most bytes that this answer binds there, from 1 on, rounded down to whole segments, one at least; default: the chunk's `length`, which is the most. */
+  readonly bytes?: number;
+}
+/** A scheduler's answer: a path, a copy on each of several, of which all take what the least of them does, or `null` to wait. */
+export type Choice = Answer | readonly Answer[] | null;
 /** What happened to a subflow. */
 export type SubflowChange = "joined" | "left" | "priority" | "stale" | "revived";
 
@@ -129,13 +171,29 @@ export interface Scheduler {
   pick(ready: readonly SubflowView[], chunk: Chunk): Choice;
   /**
    * Shall `subflow`, which has room, also carry this chunk, which others carry and the peer has not DATA_ACKed? Asked before `pick`, from
-   * the oldest on, until no.
+   * the oldest on, until no; "skip": not this one, what about the next? Who skips much is asked much: for all that is out, at every pass.
    */
-  repeat?(subflow: SubflowView, chunk: Chunk): boolean;
+  repeat?(subflow: SubflowView, chunk: Chunk): boolean | "skip";
   /** `bytes` were acknowledged on `subflow`. */
   onAck?(subflow: SubflowView, bytes: number): void;
+  /** `bytes` were taken for lost on `subflow`; by a timeout all that was in flight on it. */
+  onLoss?(subflow: SubflowView, bytes: number): void;
+  /** The retransmission timeout of `subflow` has passed, the first or one more in a row. What it carries is offered to the others after the first. */
+  onTimeout?(subflow: SubflowView): void;
+  /**
+   * The peer's window keeps from leaving what is written, and those of `ready` have room for it. Told when it comes to that, and again when it does once
+   * more after something could leave.
+   */
+  onBlocked?(ready: readonly SubflowView[]): void;
   /** A subflow changed; "joined" is repeated for each after a live swap. */
   onSubflow?(subflow: SubflowView, change: SubflowChange): void;
+  /**
+   * The application changes what may be changed while it runs, `conn.tuneScheduler({ ratio: 3 })`. Throws a RangeError or TypeError, which goes to the
+   * application, for what it does not have or take; then nothing is changed. Without this member there is nothing to tune.
+   */
+  tune?(parameters: Readonly<Record<string, unknown>>): void;
+  /** The connection is over, or another scheduler takes over: nothing is asked or told after this. */
+  onClose?(): void;
 }
 /** A scheduler that can be named in options and on a command line. */
 export interface SchedulerPlugin {

@@ -15,5 +15,6 @@
 export { default as minRtt } from "./min_rtt.ts";
 export { default as redundant } from "./redundant.ts";
 export { default as roundRobin, type RoundRobinOptions } from "./round_robin.ts";
+export { default as rttThreshold, type RttThresholdOptions } from "./rtt_threshold.ts";
 export { default as timeDistance, type TimeDistanceOptions } from "./time_distance.ts";
 export type * from "../core/plugin.ts";

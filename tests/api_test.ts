@@ -35,8 +35,8 @@ describe("public names", () => {
       "dropSegments",
       "dumbbell",
       "emulate",
-      "fatTree",
       "ewtcp",
+      "fatTree",
       "filter",
       "fullMesh",
       "impair",
@@ -70,7 +70,13 @@ describe("public names", () => {
   });
 
   it("of the plugins", () => {
-    assertEquals(names(sched), ["minRtt", "redundant", "roundRobin", "timeDistance"]);
+    assertEquals(names(sched), [
+      "minRtt",
+      "redundant",
+      "roundRobin",
+      "rttThreshold",
+      "timeDistance",
+    ]);
     assertEquals(names(cc), [
       "aimd",
       "balia",

@@ -123,6 +123,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** The path manager is to be told: addresses may be announced, or joins begin. */
   #pathsDue = false;
   #discarding = false;
+  /** The application's word for it, for the scheduler. */
+  #tag = 0;
   /** As the application asked for it. */
   #lowWater: number;
   /** The last write was not taken whole. */
@@ -225,6 +227,18 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   get window(): number {
     return this.sendQueue.window;
+  }
+
+  get mostWindow(): number {
+    return this.sendQueue.mostWindow;
+  }
+
+  get receiveBuffer(): number {
+    return this.receiveQueue.window.limit;
+  }
+
+  get tag(): number {
+    return this.#tag;
   }
 
   get acked(): number {
@@ -572,13 +586,14 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /**
    * Appends bytes of `source` from index `from` to the send queue; returns how many were taken: there may be no room, or no memory. `cork`: more follows
-   * at once, so that less than a segment waits for it.
+   * at once, so that less than a segment waits for it. `hint`: what the scheduler is told of these bytes.
    */
-  write(now: Micros, source: Uint8Array, from: number, cork = false): number {
+  write(now: Micros, source: Uint8Array, from: number, cork = false, hint = 0): number {
     const { holding, sendQueue } = this;
     if (source.length - from > sendQueue.room && sendQueue.resizable) {
       sendQueue.resize(this.#asked());
     }
+    if (hint !== 0 || sendQueue.hints !== null) sendQueue.hint(hint, now);
     const taken = this.over || this.#first !== null ? 0 : sendQueue.write(source, from);
     this.#writerWaits = from + taken < source.length;
     const released = holding.corked && !cork;
@@ -661,10 +676,24 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Replaces the scheduler on the living connection. */
   setScheduler(_now: Micros, plugin: SchedulerPlugin): void {
+    this.#scheduler.onClose();
+    for (const { sender } of this.subflows) sender.takeLosses();
     this.#schedulerPlugin = this.host.guardScheduler(plugin);
     this.#scheduler = this.#schedulerPlugin.create(this);
     takeAllBack(this);
     for (const subflow of this.subflows) this.#scheduler.onSubflow(subflow, "joined");
+    this.dirty();
+  }
+
+  /** Has the scheduler change what may be changed while it runs; what it throws goes to the caller. */
+  tuneScheduler(_now: Micros, parameters: Readonly<Record<string, unknown>>): void {
+    this.#scheduler.tune(parameters);
+    this.dirty();
+  }
+
+  /** Tags the connection for its scheduler, which is asked again. */
+  setTag(_now: Micros, tag: number): void {
+    this.#tag = tag;
     this.dirty();
   }
 
@@ -1322,6 +1351,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.host.probe?.connectionClosed(this.host.now, this.id, code, reason);
     this.#tell |= TELL_CLOSED | TELL_READABLE;
     this.deadlines.clearAll();
+    this.#scheduler.onClose();
     this.paths.stop();
     if (this.capable && !this.fallback) this.host.releaseToken(this.keys.token, this);
     this.dirty();

@@ -21,7 +21,14 @@ const UNBOUNDED = 2 ** 30;
 const SMALL_PACKETS = 8;
 
 /** What the scheduler is asked about; one object for all connections, read within the call. */
-const chunk: { -readonly [K in keyof Chunk]: Chunk[K] } = { offset: 0, length: 0, sentOn: [] };
+const chunk: { -readonly [K in keyof Chunk]: Chunk[K] } = {
+  offset: 0,
+  length: 0,
+  sentOn: [],
+  sentAt: 0,
+  hint: 0,
+  written: 0,
+};
 const nobody: readonly Subflow[] = [];
 const carriers: Subflow[] = [];
 const ready: Subflow[] = [];
@@ -54,6 +61,7 @@ export function push(meta: MetaSocket, now: Micros): void {
     waits = false;
     if (ahead > 0) scheduleAhead(meta, now);
     else if (starts || !sendQueue.again.empty) schedule(meta, now);
+    if (meta.scheduler.hearsBlocks) tellBlocked(meta);
     meta.holding.passed();
     watchProgress(meta, waits, now);
     const starved = sendQueue.unbound === 0;
@@ -182,6 +190,30 @@ function bindAll(meta: MetaSocket, now: Micros): void {
   }
 }
 
+/** Where the peer's window keeps new data from leaving that others have room for, the scheduler is told. */
+function tellBlocked(meta: MetaSocket): void {
+  const { scheduler, sendQueue } = meta;
+  const { unbound } = sendQueue;
+  const allowed = sendQueue.windowEnd - sendQueue.nxt;
+  let kept = 0;
+  if (allowed < unbound) {
+    collectReady(meta, unbound);
+    for (let i = 0; i < ready.length; i++) {
+      const subflow = ready[i]!;
+      if (allowed < Math.min(unbound, subflow.mss)) ready[kept++] = subflow;
+    }
+  }
+  shorten(ready, kept);
+  scheduler.onBlocked(ready);
+}
+
+/** What writes have said of the bytes of `chunk`. */
+function setHint(meta: MetaSocket): void {
+  const { hints } = meta.sendQueue;
+  chunk.hint = hints === null ? 0 : hints.at(chunk.offset);
+  chunk.written = hints === null ? 0 : hints.written(chunk.offset);
+}
+
 /** Sets `chunk`, `ready` and `beyond` for data that are bound to nobody, whatever the window is; false when there are none, or nobody may be bound more. */
 function nextAhead(meta: MetaSocket): boolean {
   const { sendQueue, holding, subflows } = meta;
@@ -198,8 +230,13 @@ function nextAhead(meta: MetaSocket): boolean {
   if (ready.length + beyond.length === 0) return false;
   chunk.offset = sendQueue.nxt;
   available = unbound;
-  chunk.length = Math.min(unbound, meta.quantum ?? DEFAULT_QUANTUM);
+  if (sendQueue.hints !== null) {
+    available = Math.min(available, sendQueue.hints.end(sendQueue.nxt) - sendQueue.nxt);
+  }
+  chunk.length = Math.min(available, meta.quantum ?? DEFAULT_QUANTUM);
   chunk.sentOn = nobody;
+  chunk.sentAt = 0;
+  setHint(meta);
   return true;
 }
 
@@ -213,7 +250,7 @@ function bindAhead(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   else if (length < available && copies[0]!.inFlight > 0) return false;
   if (length <= 0) return false;
   const { offset } = chunk;
-  if (again === null) sendQueue.bind(length);
+  if (again === null) sendQueue.bind(length, now);
   else sendQueue.again.release(offset + length);
   for (let i = 0; i < copies.length; i++) {
     copies[i]!.bind(offset, offset + length);
@@ -249,6 +286,8 @@ function offer(meta: MetaSocket, sent: Sent, from: number, to: number): Sent | n
   last = end === whole;
   held = !last && meta.holding.cut(available, mostWindow, unacked);
   chunk.sentOn = carriersOf(sent);
+  chunk.sentAt = sent.sentAt;
+  setHint(meta);
   collectReady(meta, held ? UNBOUNDED : available);
   if (held) keepWhole(available);
   let kept = 0;
@@ -283,12 +322,16 @@ function carriersOf(sent: Sent): readonly Subflow[] {
 function nextNew(meta: MetaSocket): boolean {
   const { sendQueue, holding } = meta;
   const { unbound } = sendQueue;
-  const allowed = Math.min(unbound, sendQueue.windowEnd - sendQueue.nxt);
+  let allowed = Math.min(unbound, sendQueue.windowEnd - sendQueue.nxt);
   if (allowed <= 0) return false;
-  last = allowed === unbound;
-  held = last
-    ? sendQueue.ours.kind === "open" && holding.tail(sendQueue.una)
-    : holding.cut(allowed, sendQueue.mostWindow, sendQueue.unacked);
+  const { hints } = sendQueue;
+  const hinted = hints === null ? Infinity : hints.end(sendQueue.nxt) - sendQueue.nxt;
+  if (hinted < allowed) allowed = hinted;
+  last = allowed === unbound || allowed === hinted;
+  if (allowed === hinted) held = false;
+  else {held = last
+      ? sendQueue.ours.kind === "open" && holding.tail(sendQueue.una)
+      : holding.cut(allowed, sendQueue.mostWindow, sendQueue.unacked);}
   collectReady(meta, held ? UNBOUNDED : allowed);
   if (held) keepWhole(allowed);
   if (ready.length === 0) return false;
@@ -296,6 +339,8 @@ function nextNew(meta: MetaSocket): boolean {
   available = allowed;
   chunk.length = Math.min(allowed, meta.quantum ?? DEFAULT_QUANTUM);
   chunk.sentOn = nobody;
+  chunk.sentAt = 0;
+  setHint(meta);
   return true;
 }
 
@@ -312,11 +357,13 @@ function keepWhole(bytes: number): void {
 /** Asks once and does as told; `again` holds the bytes when they are no new ones. False when the answer is to wait. */
 function ask(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   // The guard answers with elements of `ready`, none of them twice.
-  const choice = meta.scheduler.pick(ready, chunk, beyond);
+  const { scheduler } = meta;
+  const choice = scheduler.pick(ready, chunk, beyond);
   if (choice === null) {
     waits = true;
     return false;
   }
+  if (scheduler.bytes < chunk.length) chunk.length = scheduler.bytes;
   shorten(copies, 0);
   if ("path" in choice) copies.push(choice);
   else for (let i = 0; i < choice.length; i++) copies.push(choice[i]!);
@@ -365,7 +412,7 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
     // What a scheduler before this one has bound, and nobody sent, is new.
     if (repeated > 0) meta.countRepeat(repeated);
   } else {
-    const sent = sendQueue.bound(length, subflow, ssn);
+    const sent = sendQueue.bound(length, subflow, ssn, now);
     if (probe === 0 && length % subflow.mss !== 0) meta.holding.small(offset + length);
     for (let i = 1; i < copies.length; i++) repeat(meta, sent, copies[i]!, now);
   }
@@ -402,18 +449,25 @@ function repeatOnOthers(meta: MetaSocket, now: Micros): void {
   shorten(candidates, ready.length);
   for (let i = 0; i < candidates.length; i++) {
     const subflow = candidates[i]!;
-    for (
-      let sent = sendQueue.firstNotOn(subflow);
-      sent !== null;
-      sent = sendQueue.firstNotOn(subflow)
-    ) {
+    let skipped: Sent | null = null;
+    while (true) {
+      const sent: Sent | null = skipped === null
+        ? sendQueue.firstNotOn(subflow)
+        : sendQueue.nextNotOn(subflow, skipped);
       // What is bound, and was never sent, may lie beyond the peer's window.
-      if (sent.end > sendQueue.windowEnd) break;
+      if (sent === null || sent.end > sendQueue.windowEnd) break;
       if (subflow.room < Math.min(subflow.mss, sent.length)) break;
       chunk.offset = sent.offset;
       chunk.length = sent.length;
       chunk.sentOn = carriersOf(sent);
-      if (!scheduler.repeat(subflow, chunk)) break;
+      chunk.sentAt = sent.sentAt;
+      setHint(meta);
+      const answer = scheduler.repeat(subflow, chunk);
+      if (answer === false) break;
+      if (answer === "skip") {
+        skipped = sent;
+        continue;
+      }
       // A part would leave it half true that the subflow has it: the whole goes, or nothing.
       if (sent.length > subflow.room || !repeat(meta, sent, subflow, now)) break;
     }

@@ -13,11 +13,13 @@ import {
   u8,
 } from "../../wasm/mod.ts";
 import { OUT_0, PAGE } from "../../wasm/layout.ts";
+import type { Micros } from "../plugin.ts";
 import { Ranges } from "../subflow/ranges.ts";
 import { Ring } from "../subflow/ring.ts";
 import type { BufferSize } from "../subflow/settings.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { shareOf } from "./autotune.ts";
+import { Hints } from "./hints.ts";
 import { OPEN_END, type OurEnd } from "./life.ts";
 
 /** More than any queue holds. */
@@ -39,6 +41,8 @@ export class Sent {
   offset = 0;
   /** One past the last. */
   end = 0;
+  /** When it was bound. */
+  sentAt: Micros = 0;
   /** Next in the pool. */
   link: Sent | null = null;
   // Counted apart: emptying an array gives its room back, and the next use would take it anew.
@@ -257,6 +261,8 @@ export class SendQueue {
   /** What lies below was missed in spite of acknowledgements: a subflow that had it may be given it again. */
   #repaired = 1;
   #freed = false;
+  /** What writes have said of their bytes; null: nothing that still counts. */
+  #hints: Hints | null = null;
   /** Bound to subflows and never sent; made for the first such bytes: by pull there are none. */
   #ahead: Ranges | null = null;
   /** NEXT and HEAD of the stream's record, which nobody else moves: reading them there would box them. */
@@ -399,6 +405,17 @@ export class SendQueue {
     return taken;
   }
 
+  /** What is written next has this hint; 0: none. */
+  hint(hint: number, now: Micros): void {
+    if (hint !== 0) this.#hints ??= new Hints();
+    this.#hints?.write(this.#tail, hint, now);
+  }
+
+  /** What writes have said of their bytes; null: nothing. */
+  get hints(): Hints | null {
+    return this.#hints;
+  }
+
   /** Nothing more is written; `second`: the peer had finished before. */
   end(second: boolean): void {
     if (this.#ours.kind === "open") this.#ours = { kind: "ending", fin: this.tail, second };
@@ -425,6 +442,7 @@ export class SendQueue {
   /** A DATA_ACK of everything below `offset`, which is above `una`; true when it is the first of our DATA_FIN. */
   acknowledge(offset: number): boolean {
     this.#una = offset;
+    if (this.#hints !== null && this.#hints.acknowledged(offset)) this.#hints = null;
     // RFC 8684 §3.3.6: "The sender MUST keep data in its send buffer as long as the data has not been acknowledged both (1) at the connection level
     // and (2) on all subflows on which it has been sent"
     // RFC 8684 §3.3.2: "An MPTCP sender MUST NOT free data from the send buffer until it has been acknowledged by both a Data ACK received on any
@@ -452,10 +470,11 @@ export class SendQueue {
   }
 
   /** The next `length` bytes are bound to a subflow, which sends them later (draft A.5); their first. */
-  bind(length: number): number {
+  bind(length: number, now: Micros = 0): number {
     const sent = takeSent();
     const { nxt } = this;
     sent.offset = nxt;
+    sent.sentAt = now;
     sent.end = this.#nxt += length;
     this.#sent.push(sent);
     this.#ahead ??= new Ranges();
@@ -481,9 +500,10 @@ export class SendQueue {
   }
 
   /** The next `length` bytes have been given to `subflow`, from its sequence offset `ssn` on. */
-  bound(length: number, subflow: Subflow, ssn: number): Sent {
+  bound(length: number, subflow: Subflow, ssn: number, now: Micros = 0): Sent {
     const sent = takeSent();
     sent.offset = this.#nxt;
+    sent.sentAt = now;
     sent.end = this.#nxt += length;
     sent.add(subflow, sent.offset, sent.end, ssn);
     this.#sent.push(sent);
@@ -566,6 +586,17 @@ export class SendQueue {
       const each = sent.at(cursor.serial);
       if (each.copies > 0 && !each.sentOn(subflow)) return each;
       cursor.serial++;
+    }
+    return null;
+  }
+
+  /** The next above `skipped`. */
+  nextNotOn(subflow: Subflow, skipped: Sent): Sent | null {
+    const sent = this.#sent;
+    for (let serial = sent.find(skipped.offset) + 1; serial < sent.next; serial++) {
+      this.#steps++;
+      const each = sent.at(serial);
+      if (each.copies > 0 && !each.sentOn(subflow)) return each;
     }
     return null;
   }

@@ -142,6 +142,46 @@ export class SubflowFace implements SubflowView {
   }
 
   /** As the subflow's. */
+  get localId(): number {
+    return this.#subflow.localId;
+  }
+
+  /** As the subflow's. */
+  get remoteId(): number {
+    return this.#subflow.remoteId;
+  }
+
+  /** As the subflow's. */
+  get delivered(): number {
+    return this.#subflow.delivered;
+  }
+
+  /** As the subflow's. */
+  get lost(): number {
+    return this.#subflow.lost;
+  }
+
+  /** As the subflow's. */
+  get timeouts(): number {
+    return this.#subflow.timeouts;
+  }
+
+  /** As the subflow's. */
+  get lastAck(): Micros {
+    return this.#subflow.lastAck;
+  }
+
+  /** As the subflow's. */
+  get delayOut(): Micros {
+    return this.#subflow.delayOut;
+  }
+
+  /** As the subflow's. */
+  get delayIn(): Micros {
+    return this.#subflow.delayIn;
+  }
+
+  /** As the subflow's. */
   get pacingRate(): number {
     return this.#subflow.pacingRate;
   }
@@ -194,6 +234,31 @@ export class ConnectionFace implements ConnectionView {
   /** As the connection's. */
   get window(): number {
     return this.#connection.window;
+  }
+
+  /** As the connection's. */
+  get mostWindow(): number {
+    return this.#connection.mostWindow;
+  }
+
+  /** As the connection's. */
+  get receiveBuffer(): number {
+    return this.#connection.receiveBuffer;
+  }
+
+  /** As the connection's. */
+  get receiveWindow(): number {
+    return this.#connection.receiveWindow;
+  }
+
+  /** As the connection's. */
+  get readable(): number {
+    return this.#connection.readable;
+  }
+
+  /** As the connection's. */
+  get tag(): number {
+    return this.#connection.tag;
   }
 
   /** As the connection's. */
@@ -391,6 +456,21 @@ export class ChunkFace implements Chunk {
   /** As the chunk's. */
   get length(): number {
     return this.#source.chunk.length;
+  }
+
+  /** As the chunk's. */
+  get sentAt(): Micros {
+    return this.#source.chunk.sentAt;
+  }
+
+  /** As the chunk's. */
+  get hint(): number {
+    return this.#source.chunk.hint;
+  }
+
+  /** As the chunk's. */
+  get written(): Micros {
+    return this.#source.chunk.written;
   }
 
   /** Their faces. */

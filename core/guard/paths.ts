@@ -410,6 +410,30 @@ class PathFace implements PathView {
   get bytesReceived(): number {
     return this.#view.bytesReceived;
   }
+
+  get localId(): number {
+    return this.#view.localId;
+  }
+
+  get remoteId(): number {
+    return this.#view.remoteId;
+  }
+
+  get delivered(): number {
+    return this.#view.delivered;
+  }
+
+  get lost(): number {
+    return this.#view.lost;
+  }
+
+  get timeouts(): number {
+    return this.#view.timeouts;
+  }
+
+  get lastAck(): number {
+    return this.#view.lastAck;
+  }
 }
 
 Object.freeze(PathFace.prototype);

@@ -1,6 +1,7 @@
 /** The guard around a scheduler: what it is shown, and the one place where its answers are judged. */
 
 import type {
+  Answer,
   Choice,
   Chunk,
   Micros,
@@ -90,7 +91,16 @@ const NOBODY: readonly SubflowFace[] = Object.freeze([]);
 /** No look-ahead. */
 const NONE: readonly never[] = Object.freeze([]);
 /** Before the first decision. */
-const NOTHING: Chunk = Object.freeze({ offset: 0, length: 0, sentOn: NOBODY });
+const NOTHING: Chunk = Object.freeze({
+  offset: 0,
+  length: 0,
+  sentOn: NOBODY,
+  sentAt: 0,
+  hint: 0,
+  written: 0,
+});
+/** More than any chunk; a small integer, as it is read for every answer. */
+const UNBOUNDED = 2 ** 30;
 
 /** What a scheduler is told that waited too long. */
 const IDLE = "sent nothing for two timeouts, with data, window and room";
@@ -105,6 +115,9 @@ class Seat {
   readonly repeats: boolean;
   readonly acks: boolean;
   readonly changes: boolean;
+  readonly losses: boolean;
+  readonly timeouts: boolean;
+  readonly blocks: boolean;
   #ready = new FaceList();
   readonly #source: ChunkSource = { chunk: NOTHING, sentOn: NOBODY };
   readonly #chunk = new ChunkFace(this.#source);
@@ -117,6 +130,9 @@ class Seat {
     this.repeats = scheduler.repeat !== undefined;
     this.acks = scheduler.onAck !== undefined;
     this.changes = scheduler.onSubflow !== undefined;
+    this.losses = scheduler.onLoss !== undefined;
+    this.timeouts = scheduler.onTimeout !== undefined;
+    this.blocks = scheduler.onBlocked !== undefined;
   }
 
   /** Brings all that it may have kept up to date; the face of `chunk`. */
@@ -164,6 +180,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   readonly #faults: Faults;
   readonly #connection: GuardedConnection<S>;
   readonly #fallbackPlugin: SchedulerPlugin;
+  readonly #name: string;
   #seat: Seat;
   #fallback: Seat | null = null;
   /** An answer of several, refilled each time, and the paths that it named. */
@@ -173,6 +190,12 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   #beyond: readonly S[] = NONE;
   /** When a wait was or is no answer. */
   #insisted: Micros = -Infinity;
+  /** Most bytes that the last answer wants to be bound. */
+  #bytes = UNBOUNDED;
+  /** The peer's window has been told to be in the way. */
+  #blocked = false;
+  /** Nothing is asked or told any more. */
+  #closed = false;
   /** What was wrong with the last answer that was none. */
   #breach: Breach = NO_BREACH;
 
@@ -187,6 +210,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     this.#faults = new Faults(plugin, host);
     this.#connection = connection;
     this.#fallbackPlugin = fallback;
+    this.#name = plugin.name;
     const seat = this.#make(plugin);
     if (seat === null) this.#faults.end(this.#breach);
     this.#seat = seat ?? this.#other();
@@ -195,6 +219,21 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   /** Whether {@linkcode GuardedScheduler.repeat} may ever say yes. */
   get repeats(): boolean {
     return this.#seat.repeats;
+  }
+
+  /** Whether it wants to hear of losses. */
+  get hearsLosses(): boolean {
+    return this.#seat.losses;
+  }
+
+  /** Whether it wants to hear that the peer's window is in the way. */
+  get hearsBlocks(): boolean {
+    return this.#seat.blocks;
+  }
+
+  /** Most bytes that its last answer wants to be bound; 2^30 where it does not say. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /**
@@ -206,6 +245,9 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
    */
   pick(ready: readonly S[], chunk: Chunk, beyond: readonly S[] = NONE): S | readonly S[] | null {
     this.#beyond = beyond;
+    this.#bytes = UNBOUNDED;
+    // Something may leave again.
+    if (chunk.sentOn.length === 0) this.#blocked = false;
     const choice = this.#ask(this.#seat, ready, chunk);
     return choice === undefined ? this.#askOther(ready, chunk) : choice;
   }
@@ -225,14 +267,15 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     this.#insisted = now;
   }
 
-  /** Whether `subflow` shall also carry `chunk`, which others carry. */
-  repeat(subflow: S, chunk: Chunk): boolean {
+  /** Whether `subflow` shall also carry `chunk`, which others carry; "skip": ask for the next. */
+  repeat(subflow: S, chunk: Chunk): boolean | "skip" {
     const seat = this.#seat;
     if (!seat.repeats) return false;
     const yes = this.#askRepeat(seat, subflow, chunk);
     if (yes !== undefined) return yes;
     const other = this.#fault();
-    return other !== null && other.repeats && this.#askRepeat(other, subflow, chunk) === true;
+    if (other === null || !other.repeats) return false;
+    return this.#askRepeat(other, subflow, chunk) ?? false;
   }
 
   /** `bytes` were acknowledged on `subflow`. */
@@ -250,15 +293,102 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     this.#fault();
   }
 
+  /** `bytes` were taken for lost on `subflow`. */
+  onLoss(subflow: S, bytes: number): void {
+    if (this.#seat.losses) this.#notify("onLoss", subflow, bytes);
+  }
+
+  /** The timeout of `subflow` has passed. */
+  onTimeout(subflow: S): void {
+    if (this.#seat.timeouts) this.#notify("onTimeout", subflow, 0);
+  }
+
+  /** The peer's window keeps back what those of `ready` have room for; nobody: it does not. Told when it comes to that. */
+  onBlocked(ready: readonly S[]): void {
+    const before = this.#blocked;
+    this.#blocked = ready.length > 0;
+    const seat = this.#seat;
+    if (before || !this.#blocked || !seat.blocks) return;
+    try {
+      seat.faces.renew();
+      const said: unknown = seat.scheduler.onBlocked?.(seat.offer(ready));
+      if (said === undefined || !isPromise(said)) return;
+      this.#wrong(answered("onBlocked", said));
+    } catch (error) {
+      this.#wrong(thrown("onBlocked", error));
+    }
+    this.#fault();
+  }
+
+  /** It is over; told once. */
+  onClose(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { scheduler, faces } = this.#seat;
+    try {
+      faces.renew();
+      const said: unknown = scheduler.onClose?.();
+      if (said === undefined || !isPromise(said)) return;
+      this.#wrong(answered("onClose", said));
+    } catch (error) {
+      this.#wrong(thrown("onClose", error));
+    }
+    this.#fault();
+  }
+
+  /**
+   * Changes what may be changed while it runs. What the scheduler throws goes to who asks for it, and is no fault.
+   *
+   * @throws {TypeError} When it has nothing to tune, or has failed.
+   */
+  tune(parameters: Readonly<Record<string, unknown>>): void {
+    const { scheduler, faces } = this.#seat;
+    const name = this.#name;
+    if (this.#faults.replaced) {
+      throw new TypeError(
+        `Cannot tune ${name} as it has failed, and the default decides: setScheduler() puts another in its place`,
+      );
+    }
+    if (scheduler.tune === undefined) {
+      throw new TypeError(
+        `Cannot tune ${name} as it has nothing to tune: setScheduler() puts another in its place`,
+      );
+    }
+    faces.renew();
+    const said: unknown = scheduler.tune(Object.freeze({ ...parameters }));
+    if (said === undefined || !isPromise(said)) return;
+    this.#wrong(answered("tune", said));
+    this.#fault();
+  }
+
+  #notify(what: "onLoss" | "onTimeout", subflow: S, bytes: number): void {
+    const { scheduler, faces } = this.#seat;
+    try {
+      faces.renew();
+      const said: unknown = what === "onLoss"
+        ? scheduler.onLoss?.(faces.of(subflow), bytes)
+        : scheduler.onTimeout?.(faces.of(subflow));
+      if (said === undefined || !isPromise(said)) return;
+      this.#wrong(answered(what, said));
+    } catch (error) {
+      this.#wrong(thrown(what, error));
+    }
+    this.#fault();
+  }
+
   /** A subflow changed. */
   onSubflow(subflow: S, change: SubflowChange): void {
+    if (!this.#closed) this.#tellAll(subflow, change);
+    if (change !== "left") return;
+    this.#seat.forget(subflow);
+    this.#fallback?.forget(subflow);
+  }
+
+  #tellAll(subflow: S, change: SubflowChange): void {
     const seat = this.#seat;
     const fallback = this.#fallback;
     if (fallback !== null) this.#tell(fallback, subflow, change);
     if (seat !== fallback && !this.#tell(seat, subflow, change)) this.#fault();
-    if (change !== "left") return;
-    seat.forget(subflow);
-    this.#fallback?.forget(subflow);
   }
 
   /** False when it went wrong. */
@@ -295,6 +425,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     if (typeof choice !== "object") return this.#wrong(answered("pick", choice));
     if (isList(choice)) return this.#list(seat, choice, ready);
     const { path } = choice;
+    if (!this.#takeBytes(choice)) return undefined;
     for (let i = 0; i < ready.length; i++) if (ready[i]!.path === path) return ready[i];
     const further = this.#further(path);
     if (further !== null) return further;
@@ -306,7 +437,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   /** Judges an answer of several. Those that are in use and have no room are passed over; it is a wait when nobody else is named. */
   #list(
     seat: Seat,
-    choice: readonly { readonly path: PathIndex }[],
+    choice: readonly Answer[],
     ready: readonly S[],
   ): readonly S[] | null | undefined {
     const several = this.#several;
@@ -314,11 +445,13 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     const { length } = choice;
     let count = 0;
     for (let i = 0; i < length; i++) {
-      const path = choice[i]?.path;
-      if (path === undefined) {
+      const answer = choice[i];
+      const path = answer?.path;
+      if (answer === undefined || path === undefined) {
         for (let j = i; j < length; j++) isPromise(choice[j]);
         return this.#unknown(path);
       }
+      if (!this.#takeBytes(answer)) return undefined;
       for (let j = 0; j < i; j++) {
         if (named[j] === path) return this.#chose("known-path", `named path ${path} twice`);
       }
@@ -340,6 +473,19 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     const beyond = this.#beyond;
     for (let i = 0; i < beyond.length; i++) if (beyond[i]!.path === path) return beyond[i]!;
     return null;
+  }
+
+  /** How much it wants to be bound; false when that is no number of bytes. */
+  #takeBytes({ bytes }: Answer): boolean {
+    if (bytes === undefined) return true;
+    if (typeof bytes === "number" && bytes >= 1) {
+      if (bytes < this.#bytes) this.#bytes = Math.floor(bytes);
+      return true;
+    }
+    isPromise(bytes);
+    this.#bytes = UNBOUNDED;
+    this.#chose("sane-answer", `answered ${show(bytes)} bytes in pick`);
+    return false;
   }
 
   #inUse(path: PathIndex): boolean {
@@ -366,11 +512,11 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     return this.#chose("known-path", `named path ${show(path)}, which is not in use`);
   }
 
-  #askRepeat(seat: Seat, subflow: S, chunk: Chunk): boolean | undefined {
+  #askRepeat(seat: Seat, subflow: S, chunk: Chunk): boolean | "skip" | undefined {
     try {
       const face = seat.faces.of(subflow);
       const yes: unknown = seat.scheduler.repeat?.(face, seat.show(chunk));
-      if (yes === true || yes === false) return yes;
+      if (yes === true || yes === false || yes === "skip") return yes;
       return this.#wrong(answered("repeat", yes));
     } catch (error) {
       return this.#wrong(thrown("repeat", error));
@@ -426,9 +572,18 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   }
 }
 
-const OPTIONAL = ["repeat", "onAck", "onSubflow"] as const;
+const OPTIONAL = [
+  "repeat",
+  "onAck",
+  "onLoss",
+  "onTimeout",
+  "onBlocked",
+  "onSubflow",
+  "tune",
+  "onClose",
+] as const;
 
 /** Narrows to an array, which `Array.isArray` does not do for those that are only read. */
-function isList(choice: NonNullable<Choice>): choice is readonly { readonly path: PathIndex }[] {
+function isList(choice: NonNullable<Choice>): choice is readonly Answer[] {
   return Array.isArray(choice);
 }

@@ -43,6 +43,7 @@ interface PendingRead extends Waiter<number | null> {
 interface PendingWrite extends Waiter<number> {
   readonly source: Uint8Array;
   readonly cork: boolean;
+  readonly hint: number;
   from: number;
 }
 
@@ -219,6 +220,20 @@ export class Channel implements ConnectionObserver {
     this.#flush();
   }
 
+  /** Has the scheduler change its parameters; nothing happens on a connection that is over. */
+  tuneScheduler(parameters: Readonly<Record<string, unknown>>): void {
+    if (this.#over) return;
+    this.socket.tuneScheduler(this.now(), parameters);
+    this.#flush();
+  }
+
+  /** Tags the connection for its scheduler. */
+  setTag(tag: number): void {
+    if (this.#over) return;
+    this.socket.setTag(this.now(), tag);
+    this.#flush();
+  }
+
   /** What a path manager sees and does; what an application changes takes effect at once. */
   paths(): PathContext {
     const { context } = this.socket.paths;
@@ -331,8 +346,8 @@ export class Channel implements ConnectionObserver {
     if (begunWith < data.length) await this.write(data.subarray(begunWith));
   }
 
-  /** Puts `source` into the send queue; resolves to its length when all of it is there. `cork`: its end waits for the write that follows. */
-  write(source: Uint8Array, cork = false): Promise<number> {
+  /** Puts `source` into the send queue; resolves to its length when all of it is there. `cork`: its end waits for the write that follows; `hint`: for the scheduler. */
+  write(source: Uint8Array, cork = false, hint = 0): Promise<number> {
     const refusal = this.#refusal("write to");
     if (refusal !== undefined) return Promise.reject(refusal);
     if (this.#writeClosed || this.#over) return Promise.reject(brokenPipeError("write"));
@@ -342,13 +357,13 @@ export class Channel implements ConnectionObserver {
     if (this.#writes.length === 0) {
       // One without bytes, and without cork, lets out what was held back.
       if (length > 0 || !cork) {
-        from = this.socket.write(this.now(), source, 0, cork);
+        from = this.socket.write(this.now(), source, 0, cork, hint);
         this.#flush();
       }
       if (from === length) return Promise.resolve(length);
     }
     return new Promise((resolve, reject) => {
-      const waiter: PendingWrite = { source, cork, from, resolve, reject, end: ignore };
+      const waiter: PendingWrite = { source, cork, hint, from, resolve, reject, end: ignore };
       waiter.end = this.#wait("write to", (error) => {
         this.#writes.splice(this.#writes.indexOf(waiter), 1);
         waiter.end();
@@ -376,9 +391,9 @@ export class Channel implements ConnectionObserver {
   #drain(): void {
     const { socket } = this;
     for (let write = this.#writes[0]; write !== undefined; write = this.#writes[0]) {
-      const { source, cork } = write;
+      const { source, cork, hint } = write;
       if (write.from < source.byteLength || !cork) {
-        write.from += socket.write(this.now(), source, write.from, cork);
+        write.from += socket.write(this.now(), source, write.from, cork, hint);
       }
       if (write.from < source.byteLength) return this.#flush();
       this.#writes.shift();

@@ -46,17 +46,51 @@ export interface WriteOptions {
    * ```
    */
   readonly cork?: boolean;
+  /**
+   * A number for the scheduler: a class, a priority, a deadline, whatever both agree on; it sees it, and when the bytes were written, on each
+   * {@linkcode Chunk}. Bytes of different hints never share a chunk. The built-in schedulers heed none.
+   *
+   * @default {0}
+   *
+   * @example A scheduler that keeps what is urgent on the fastest path
+   * ```ts
+   * import { emulate, type SchedulerPlugin } from "@mptcp/mptcp";
+   *
+   * const urgentFirst: SchedulerPlugin = {
+   *   kind: "scheduler",
+   *   name: "urgent_first",
+   *   create: ({ subflows }) => ({
+   *     pick(ready, { hint }) {
+   *       const from = hint > 0 ? subflows : ready;
+   *       return from.reduce((a, b) => a.srtt <= b.srtt ? a : b);
+   *     },
+   *   }),
+   * };
+   * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
+   * using listener = net.server.listen({ port: 80 });
+   * using conn = await net.client.connect({ hostname: "server", port: 80, scheduler: urgentFirst });
+   * await conn.write(new TextEncoder().encode("stop"), { hint: 1 });
+   * ```
+   */
+  readonly hint?: number;
 }
 
-const WRITE_OPTIONS: Readonly<Record<keyof WriteOptions, true>> = { cork: true };
+const WRITE_OPTIONS: Readonly<Record<keyof WriteOptions, true>> = { cork: true, hint: true };
 
-function corkOf(options: WriteOptions): boolean {
+function checkWrite(options: WriteOptions): Required<WriteOptions> {
   checkOptions("write", options, WRITE_OPTIONS);
-  const { cork = false } = options;
-  if (typeof cork === "boolean") return cork;
-  throw new TypeError(
-    `Cannot write as 'cork' must be true or false: current value is ${describe(cork)}`,
-  );
+  const { cork = false, hint = 0 } = options;
+  if (typeof cork !== "boolean") {
+    throw new TypeError(
+      `Cannot write as 'cork' must be true or false: current value is ${describe(cork)}`,
+    );
+  }
+  if (typeof hint !== "number" || !Number.isFinite(hint)) {
+    throw new TypeError(
+      `Cannot write as 'hint' must be a finite number: current value is ${describe(hint)}`,
+    );
+  }
+  return { cork, hint };
 }
 
 /** What is switched on or off: an object, such as options in the wrong place, is neither. */
@@ -140,7 +174,8 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
   write(p: Uint8Array, options?: WriteOptions): Promise<number> {
     if (options === undefined) return this.#channel.write(p);
     try {
-      return this.#channel.write(p, corkOf(options));
+      const { cork, hint } = checkWrite(options);
+      return this.#channel.write(p, cork, hint);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -272,6 +307,51 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
   setScheduler(scheduler: SchedulerPlugin): void {
     checkPlugin("scheduler", scheduler);
     this.#channel.setScheduler(scheduler);
+  }
+
+  /**
+   * Changes parameters of the scheduler at work, as far as it has any that may be changed while it runs: its `tune` takes them.
+   *
+   * @throws {TypeError} the scheduler has nothing to tune, or not that.
+   * @throws {RangeError} it does not take that value.
+   *
+   * @example
+   * ```ts
+   * import { emulate } from "@mptcp/mptcp";
+   * import { rttThreshold } from "@mptcp/mptcp/sched";
+   *
+   * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
+   * using listener = net.server.listen({ port: 80 });
+   * const scheduler = rttThreshold({ threshold: 100 });
+   * using conn = await net.client.connect({ hostname: "server", port: 80, scheduler });
+   * conn.tuneScheduler({ threshold: 50 });
+   * ```
+   */
+  tuneScheduler(parameters: Readonly<Record<string, unknown>>): void {
+    if (typeof parameters !== "object" || parameters === null || Array.isArray(parameters)) {
+      throw new TypeError(
+        `Cannot tune the scheduler as 'parameters' must be an object: current value is ${
+          describe(parameters)
+        }`,
+      );
+    }
+    this.#channel.tuneScheduler(parameters);
+  }
+
+  /**
+   * Tags the connection for its scheduler, which sees it as `connection.tag`: a traffic class, a DSCP, whatever both agree on. At first 0.
+   *
+   * @throws {RangeError} `tag` is not an integer from 0 to 2^30 - 1.
+   */
+  setTag(tag: number): void {
+    if (!Number.isInteger(tag) || tag < 0 || tag >= 2 ** 30) {
+      throw new RangeError(
+        `Cannot tag a connection as 'tag' must be an integer from 0 to ${
+          2 ** 30 - 1
+        }: current value is ${describe(tag)}`,
+      );
+    }
+    this.#channel.setTag(tag);
   }
 
   /** close(). */

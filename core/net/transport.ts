@@ -42,6 +42,8 @@ export interface TransportSocket extends
     | "setNoDelay"
     | "setNotSentLowWater"
     | "setScheduler"
+    | "setTag"
+    | "tuneScheduler"
     | "tcp"
     | "tries"
     | "write"

@@ -142,6 +142,9 @@ export class Sender {
   #bytesAgain = 0;
   #again = 0;
   #lostAgain = 0;
+  #lost = 0;
+  #lostTold = 0;
+  #timeouts = 0;
   #duplicates = 0;
 
   /** Of a subflow that sends by `output` the bytes of the stream `stream`. */
@@ -262,6 +265,23 @@ export class Sender {
   /** Bytes that the ACK in hand has delivered. */
   get heard(): number {
     return heard.delivered;
+  }
+
+  /** Bytes taken for lost so far. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Those that nobody has been told of. */
+  takeLosses(): number {
+    const bytes = this.#lost - this.#lostTold;
+    this.#lostTold = this.#lost;
+    return bytes;
+  }
+
+  /** Times that the retransmission timeout has passed. */
+  get timeouts(): number {
+    return this.#timeouts;
   }
 
   /** Times that reordering was seen. */
@@ -449,6 +469,7 @@ export class Sender {
 
   /** Of `found` bytes that are newly lost, those that tell of congestion: none of a probe, nor of what was too large for the path. */
   #congestion(found: number, now: Micros): number {
+    this.#lost += found;
     const lost = this.#sizes.judge(found, this.#probePause, now);
     if (!this.#sizes.swallows(lost, now)) return lost;
     this.#shrunk();
@@ -1012,6 +1033,8 @@ export class Sender {
     const { kind } = this.#recovery;
     const first = kind === "open" ||
       (this.#recovery.kind === "loss" && this.#recovery.frto?.answered === false);
+    this.#timeouts++;
+    this.#lost += board.inFlight;
     const reneged = board.loseAll();
     this.#witness?.lost("timeout", now);
     if (reneged) this.#host.count("TCPSACKReneging");

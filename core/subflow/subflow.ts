@@ -52,6 +52,7 @@ import { Handshake, type SynOffer, type SynOption } from "./handshake.ts";
 import { Inquiry } from "./inquiry.ts";
 import { Keepalive } from "./keepalive.ts";
 import { Mtu } from "./mtu.ts";
+import { OneWay } from "./one_way.ts";
 import { Output } from "./output.ts";
 import type { SafeProbe } from "./probe.ts";
 import { Ranges } from "./ranges.ts";
@@ -174,6 +175,8 @@ export class Subflow implements SubflowView {
   #trouble: { readonly what: PathTrouble; readonly at: Micros } | null = null;
   /** Made with the first payload. */
   #receiveRtt: ReceiveRtt | null = null;
+  /** Made when a scheduler first asks for it. */
+  #oneWay: OneWay | null = null;
   /** Made when data are first bound to it beyond its room. */
   #partA: Ranges | null = null;
   /** Made when the first is wanted. */
@@ -336,6 +339,30 @@ export class Subflow implements SubflowView {
 
   get bytesRetrans(): number {
     return this.sender.bytesRetransmitted;
+  }
+
+  get delivered(): number {
+    return this.sender.rate.delivered;
+  }
+
+  get lost(): number {
+    return this.sender.lost;
+  }
+
+  get timeouts(): number {
+    return this.sender.timeouts;
+  }
+
+  get lastAck(): Micros {
+    return this.sender.lastHeard;
+  }
+
+  get delayOut(): Micros {
+    return (this.#oneWay ??= new OneWay()).out;
+  }
+
+  get delayIn(): Micros {
+    return (this.#oneWay ??= new OneWay()).in;
   }
 
   get pacingRate(): number {
@@ -846,6 +873,9 @@ export class Subflow implements SubflowView {
     ) {
       const { nxt } = this.receiver;
       if (this.#seq >= nxt || this.#seq + rx.length > nxt) timestamps.take(now);
+    }
+    if (this.#oneWay !== null && timestamps.on && rx.hasTimestamps && !this.#old) {
+      this.#oneWay.heard(timestamps.value(now), now);
     }
     if (this.#handshake !== null) {
       // Any segment tells that the third ACK has arrived (RFC 8684 §3.2).

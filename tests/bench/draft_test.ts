@@ -5,6 +5,7 @@ import { describe, it } from "@std/testing/bdd";
 import { bufferCell, pushCell } from "../../bench/draft.ts";
 import { CONTEXTS, WorkMeter } from "../../bench/draft_meter.ts";
 import { minRtt } from "../../sched/mod.ts";
+import { chunk } from "../sched/support.ts";
 
 describe("the draft's arguments", () => {
   it("ALT-5: on paths that change push stalls, and pull does not", () => {
@@ -43,7 +44,7 @@ describe("CPU-1: the work of a stack, by what it is for", () => {
     const meter = new WorkMeter();
     const { create } = meter.watch(minRtt());
     const scheduler = create({ subflows: [] } as never);
-    const ask = (): unknown => scheduler.pick([], { offset: 1, length: 1, sentOn: [] });
+    const ask = (): unknown => scheduler.pick([], chunk());
     meter.turn("packet");
     meter.enter();
     ask();

@@ -29,6 +29,14 @@ export class TestFlow implements SubflowView {
   readonly bytesSent = 0;
   readonly bytesRetrans = 0;
   readonly bytesReceived = 0;
+  readonly localId = 0;
+  readonly remoteId = 0;
+  readonly delivered = 0;
+  readonly lost = 0;
+  readonly timeouts = 0;
+  readonly lastAck = 0;
+  readonly delayOut = 0;
+  readonly delayIn = 0;
   readonly pacingRate = 0;
   inRecovery = false;
   controller: CongestionController | null = null;
@@ -59,6 +67,11 @@ export class TestFlow implements SubflowView {
 export class TestConnection implements ConnectionView {
   readonly role = "client";
   readonly subflows: TestFlow[];
+  readonly mostWindow = 1e6;
+  readonly receiveBuffer = 1e6;
+  readonly receiveWindow = 1e6;
+  readonly readable = 0;
+  readonly tag = 0;
   readonly unsent = 0;
   readonly unacked = 0;
   readonly window = Infinity;

@@ -3,7 +3,7 @@
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 /** What is transferred. */
-export type Load = "bulk" | "control" | "two_paths" | "two_paths_loss";
+export type Load = "bulk" | "control" | "two_paths" | "two_paths_curious" | "two_paths_loss";
 
 /** The module whose calls are counted. */
 export const core = new URL("../../wasm/core.wasm", import.meta.url);

@@ -6,6 +6,6 @@ import type { Load } from "./count.ts";
 export const LIMITS: Readonly<
   Record<"garbage" | "crossings", readonly (readonly [load: Load, limit: number])[]>
 > = {
-  garbage: [["bulk", 40], ["two_paths", 80], ["two_paths_loss", 120]],
+  garbage: [["bulk", 40], ["two_paths", 80], ["two_paths_curious", 110], ["two_paths_loss", 120]],
   crossings: [["bulk", 8]],
 };

@@ -13,7 +13,9 @@ import { delay } from "../../core/link/sim/elements/delay.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import { loss } from "../../core/link/sim/elements/loss.ts";
 import { rate } from "../../core/link/sim/elements/rate.ts";
+import type { SchedulerPlugin } from "../../core/plugin.ts";
 import { nDiffPorts } from "../../pm/mod.ts";
+import { minRtt } from "../../sched/mod.ts";
 
 /** Bytes moved before anything is counted, and bytes over which it is: as much as they leave behind must have room in the young generation. */
 const WINDOW = { warmUp: 20e6, bytes: 100e6 };
@@ -66,10 +68,46 @@ const one = (element: ElementFactory): RigOptions => ({
   policies: { pathManager: nDiffPorts({ subflows: 1 }) },
 });
 
+/** Asks for all that there is to ask for, is told all that there is to tell, and answers all that may be answered. */
+const curious: SchedulerPlugin = {
+  kind: "scheduler",
+  name: "curious",
+  create: (connection) => {
+    const { pick } = minRtt().create(connection);
+    const answer = { path: 1, bytes: 65535 };
+    let seen = 0;
+    const look = (): void => {
+      const { subflows } = connection;
+      for (let i = 0; i < subflows.length; i++) {
+        const { lost, timeouts, localId, remoteId, delayOut, delayIn } = subflows[i]!;
+        seen = (seen + lost + timeouts + localId + remoteId + delayOut + delayIn) & 0xffff;
+      }
+      const { mostWindow, receiveBuffer, receiveWindow, readable, tag } = connection;
+      seen = (seen + mostWindow + receiveBuffer + receiveWindow + readable + tag) & 0xffff;
+    };
+    return {
+      pick(ready, chunk) {
+        const choice = pick(ready, chunk);
+        if (choice === null || !("path" in choice)) return null;
+        look();
+        seen = (seen + chunk.hint) & 0xffff;
+        answer.path = choice.path;
+        return answer;
+      },
+      repeat: () => false,
+      onAck: look,
+      onLoss: look,
+      onTimeout: look,
+      onBlocked: look,
+    };
+  },
+};
+
 const LOADS: Readonly<Record<string, RigOptions>> = {
   bulk: one(counted),
   control: one(littering),
   two_paths: two(0),
+  two_paths_curious: { ...two(0), policies: { scheduler: curious } },
   two_paths_loss: two(0.01),
 };
 

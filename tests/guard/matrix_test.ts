@@ -118,6 +118,9 @@ const CALLBACKS: Readonly<Record<Kind, Readonly<Record<string, Judge>>>> = {
     pick,
     repeat: takes("gives true")("sane-answer"),
     onAck: free,
+    onLoss: free,
+    onBlocked: free,
+    onClose: free,
     onSubflow: free,
   },
   "congestion-control": {

@@ -101,6 +101,9 @@ export function misdoes(kind, callback, misdeed) {
       pick: put("pick", (ready) => ready[0] ?? null),
       repeat: put("repeat", () => false),
       onAck: put("onAck", () => {}),
+      onLoss: put("onLoss", () => {}),
+      onBlocked: put("onBlocked", () => {}),
+      onClose: put("onClose", () => {}),
       onSubflow: put("onSubflow", () => {}),
     }),
     "congestion-control": (connection) => {

@@ -28,7 +28,7 @@ import {
   nDiffPorts,
   passive,
 } from "../../pm/mod.ts";
-import { minRtt, redundant, roundRobin, timeDistance } from "../../sched/mod.ts";
+import { minRtt, redundant, roundRobin, rttThreshold, timeDistance } from "../../sched/mod.ts";
 import alwaysSlowest from "../broken/always_slowest.ts";
 import cwndGrowsWithoutAck from "../broken/cwnd_grows_without_ack.ts";
 import cwndNan from "../broken/cwnd_nan.ts";
@@ -59,6 +59,8 @@ const SOUND: readonly Plugin[] = [
   timeDistance({ lookAhead: 4, segments: 4 }),
   timeDistance(),
   redundant(),
+  rttThreshold(),
+  rttThreshold({ threshold: 10 }),
   patient(),
   patient({ ratio: 1.5 }),
   reno(),

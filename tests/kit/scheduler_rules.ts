@@ -124,6 +124,7 @@ const DRAWN: readonly ToyScenario[] = Array.from({ length: 24 }, (_, i) => drawn
 /** Rules that every run watches over. */
 const EVERYWHERE: readonly (readonly [name: string, says: string])[] = [
   ["never-throws", "No call throws, whatever the state and however often it is called."],
+  ["sane-answer", "An answer that says how many bytes it binds says one at least."],
   ["known-path", "pick names paths that are in use, each once; null means to wait."],
   [
     "waits-end",

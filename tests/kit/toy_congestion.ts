@@ -98,6 +98,14 @@ class ToyFlow implements SubflowView {
   readonly bytesSent = 0;
   readonly bytesRetrans = 0;
   readonly bytesReceived = 0;
+  readonly localId = 0;
+  readonly remoteId = 0;
+  readonly delivered = 0;
+  readonly lost = 0;
+  readonly timeouts = 0;
+  readonly lastAck = 0;
+  readonly delayOut = 0;
+  readonly delayIn = 0;
   inRecovery = false;
   first = 0;
   /** The window after the last callback. */
@@ -144,6 +152,11 @@ export function runCongestion(
 }
 
 class ToyCongestion implements ConnectionView {
+  readonly mostWindow = 1e9;
+  readonly receiveBuffer = 1e9;
+  readonly receiveWindow = 1e9;
+  readonly readable = 0;
+  readonly tag = 0;
   readonly role = "client";
   readonly subflows: ToyFlow[] = [];
   readonly unsent = Infinity;

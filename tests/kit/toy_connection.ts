@@ -4,6 +4,7 @@
  */
 
 import type {
+  Answer,
   Choice,
   Chunk,
   ConnectionView,
@@ -40,6 +41,10 @@ export function runToy(plugin: SchedulerPlugin, scenario: ToyScenario, limit = 3
 
 class ToyConnection implements ConnectionView {
   readonly role = "client";
+  readonly receiveBuffer = 4e6;
+  readonly receiveWindow = 4e6;
+  readonly readable = 0;
+  readonly tag = 0;
   readonly subflows: ToySubflow[] = [];
   acked = 0;
   repeated = 0;
@@ -64,6 +69,10 @@ class ToyConnection implements ConnectionView {
   #waitsSince = Infinity;
   #received = 0;
   #done = Infinity;
+  /** Bytes that the last answer wants to be bound at most, in whole segments. */
+  #most = Infinity;
+  /** The peer's window was told to be in the way. */
+  #blocked = false;
 
   constructor(plugin: SchedulerPlugin, scenario: ToyScenario) {
     this.#plugin = plugin;
@@ -89,7 +98,11 @@ class ToyConnection implements ConnectionView {
   }
 
   get window(): number {
-    return Math.max(0, (this.#scenario.window ?? 4e6) - (this.#next - this.acked));
+    return Math.max(0, this.mostWindow - (this.#next - this.acked));
+  }
+
+  get mostWindow(): number {
+    return this.#scenario.window ?? 4e6;
   }
 
   wake(at: number): void {
@@ -126,6 +139,7 @@ class ToyConnection implements ConnectionView {
       });
     }
     this.#events.run(limit, () => this.#received >= total);
+    this.#try(() => this.#scheduler?.onClose?.());
     if (this.#received < total) {
       this.#breaches.note("delivers", `${this.#received} of ${total} bytes arrived`);
     }
@@ -202,7 +216,12 @@ class ToyConnection implements ConnectionView {
       this.#events.at(due, () => this.#timeout(subflow, epoch));
       return;
     }
+    const lost = subflow.inFlight;
     this.#giveUp(subflow);
+    subflow.lost += lost;
+    subflow.timeouts++;
+    this.#try(() => this.#scheduler?.onLoss?.(subflow, lost));
+    this.#try(() => this.#scheduler?.onTimeout?.(subflow));
     if (!subflow.stale) {
       subflow.stale = true;
       this.#tell(subflow, "stale");
@@ -214,6 +233,7 @@ class ToyConnection implements ConnectionView {
   }
 
   #send(subflow: ToySubflow, chunk: ToyChunk): void {
+    if (chunk.sentOn.length === 0) chunk.sentAt = this.now;
     if (!chunk.sentOn.includes(subflow)) chunk.sentOn.push(subflow);
     if (subflow.outstanding.length === 0) {
       subflow.progress = this.now;
@@ -259,6 +279,8 @@ class ToyConnection implements ConnectionView {
     if (subflow.epoch === epoch) {
       subflow.outstanding.splice(subflow.outstanding.indexOf(chunk), 1);
       subflow.inFlight -= chunk.length;
+      subflow.delivered += chunk.length;
+      subflow.lastAck = this.now;
       subflow.progress = this.now;
       subflow.srtt += (this.now - sent - subflow.srtt) / 8;
       this.#try(() => this.#scheduler?.onAck?.(subflow, chunk.length));
@@ -277,6 +299,7 @@ class ToyConnection implements ConnectionView {
   #pass(): void {
     for (const subflow of this.subflows) this.#drain(subflow);
     this.#repeat();
+    this.#tellBlocked();
     for (;;) {
       const again = this.#reinject[0];
       const length = again?.length ?? this.#newLength();
@@ -286,11 +309,22 @@ class ToyConnection implements ConnectionView {
       const chunk = again ?? new ToyChunk(this.#next, length);
       const chosen = this.#ask(Object.freeze([...ready]), chunk);
       if (chosen.length === 0) return;
+      this.#blocked = false;
       this.#waitsSince = Infinity;
       if (again) this.#reinject.shift();
       this.#carry(chosen, chunk, ready, again !== undefined);
       this.#repeat();
     }
+  }
+
+  /** The peer's window is in the way of what others have room for: told when it comes to that. */
+  #tellBlocked(): void {
+    const least = Math.min(MSS, this.unsent);
+    if (least === 0 || this.window >= least || this.#blocked) return;
+    const ready = this.subflows.filter((s) => this.#usable(s) && s.room >= MSS);
+    if (ready.length === 0) return;
+    this.#blocked = true;
+    this.#try(() => this.#scheduler?.onBlocked?.(Object.freeze(ready)));
   }
 
   /** Bytes of new data that one decision may send. */
@@ -317,7 +351,8 @@ class ToyConnection implements ConnectionView {
       const room = Math.min(
         ...chosen.map((s) => ready.includes(s) ? s.room - s.room % MSS : BURST),
       );
-      if (room < chunk.length) chunk = new ToyChunk(chunk.offset, room);
+      const least = Math.min(room, this.#most);
+      if (least < chunk.length) chunk = new ToyChunk(chunk.offset, least);
       this.#next += chunk.length;
       this.#unacked.push(chunk);
     }
@@ -346,9 +381,10 @@ class ToyConnection implements ConnectionView {
       for (const chunk of this.#unacked) {
         if (subflow.room < chunk.length || !this.#usable(subflow)) break;
         if (chunk.sentOn.length === 0 || chunk.sentOn.includes(subflow)) continue;
-        let yes = false;
-        this.#try(() => yes = scheduler.repeat!(subflow, chunk) === true);
-        if (!yes) break;
+        let answer: boolean | "skip" = false;
+        this.#try(() => answer = scheduler.repeat!(subflow, chunk));
+        if ((answer as unknown) === "skip") continue;
+        if (!answer) break;
         this.#decisions.add(-subflow.path);
         this.repeated += chunk.length;
         this.#send(subflow, chunk);
@@ -372,10 +408,19 @@ class ToyConnection implements ConnectionView {
       this.#breaches.note("known-path", "pick answered undefined; null means to wait");
       return other;
     }
-    const named = choice === null ? [] : Array.isArray(choice) ? choice : [choice];
+    const named: readonly Answer[] = choice === null
+      ? []
+      : Array.isArray(choice)
+      ? choice
+      : [choice];
     const chosen: ToySubflow[] = [];
-    for (const { path } of named) {
+    this.#most = Infinity;
+    for (const { path, bytes } of named) {
       this.#decisions.add(path);
+      if (bytes !== undefined) {
+        if (!(bytes >= 1)) this.#breaches.note("sane-answer", `pick wants ${bytes} bytes bound`);
+        else this.#most = Math.min(this.#most, Math.max(MSS, bytes - bytes % MSS));
+      }
       const subflow = this.subflows.find((s) => s.path === path);
       if (subflow === undefined) {
         this.#breaches.note("known-path", `path ${path} was named and is not in use`);

@@ -195,6 +195,12 @@ export class ToyPaths implements PathTransport {
       bytesSent: 0,
       bytesRetrans: 0,
       bytesReceived: 0,
+      localId: path - 1,
+      remoteId: 0,
+      delivered: 0,
+      lost: 0,
+      timeouts: 0,
+      lastAck: 0,
     });
     this.paths.sort((a, b) => a.path - b.path);
   }

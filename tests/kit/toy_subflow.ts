@@ -70,6 +70,12 @@ export class ToySubflow implements SubflowView {
   readonly deliveryRate: number;
   readonly bytesRetrans = 0;
   readonly bytesReceived = 0;
+  readonly remoteId = 0;
+  delivered = 0;
+  lost = 0;
+  timeouts = 0;
+  lastAck = 0;
+  readonly delayIn = 0;
   readonly inSlowStart = false;
   readonly inRecovery = false;
   readonly spec: ToyPath;
@@ -99,6 +105,15 @@ export class ToySubflow implements SubflowView {
     return this.carried;
   }
 
+  get localId(): number {
+    return this.path - 1;
+  }
+
+  /** What waits in the path, of which the scheduler's own bytes are all. */
+  get delayOut(): number {
+    return Math.max(0, this.srtt - this.spec.rtt);
+  }
+
   get room(): number {
     return Math.max(0, this.cwnd - this.inFlight);
   }
@@ -119,6 +134,10 @@ export class ToyChunk implements Chunk {
   readonly offset: number;
   readonly length: number;
   readonly sentOn: ToySubflow[] = [];
+  /** When it was first sent; 0 = not yet. */
+  sentAt = 0;
+  readonly hint = 0;
+  readonly written = 0;
   received = false;
   acked = false;
 

@@ -404,7 +404,9 @@ describe("MptcpConn", () => {
     for (
       const [options, message] of [
         [{ cork: 1 }, "Cannot write as 'cork' must be true or false: current value is 1"],
-        [{ more: true }, "Cannot write as there is no option 'more': the options are cork"],
+        [{ more: true }, "Cannot write as there is no option 'more': the options are cork, hint"],
+        [{ hint: NaN }, "Cannot write as 'hint' must be a finite number: current value is NaN"],
+        [{ hint: "1" }, `Cannot write as 'hint' must be a finite number: current value is "1"`],
         [null, "Cannot write as its options must be an object: current value is null"],
       ] as const
     ) {
@@ -412,6 +414,21 @@ describe("MptcpConn", () => {
       assertEquals(error.message, message);
     }
     assertEquals(clientSocket.corks.length, 3);
+  });
+
+  it("has words for its scheduler: a hint of each write, a tag, parameters", async () => {
+    const { client, clientSocket } = await fakePair();
+    await client.write(HELLO, { hint: 7 });
+    await client.write(HELLO);
+    assertEquals(clientSocket.hints, [7, 0]);
+    client.setTag(46);
+    assertEquals(clientSocket.tag, 46);
+    for (const tag of [-1, 1.5, 2 ** 30, NaN]) {
+      assertThrows(() => client.setTag(tag), RangeError, "'tag' must be an integer from 0");
+    }
+    client.tuneScheduler({ ratio: 3 });
+    assertEquals(clientSocket.tuned, { ratio: 3 });
+    assertThrows(() => client.tuneScheduler(3 as never), TypeError, "must be an object");
   });
 
   it("sets noDelay, and takes what TCP has besides", async () => {

@@ -2,7 +2,7 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { Choice, SchedulerPlugin, SubflowView } from "../../core/plugin.ts";
 import patient from "../../docs/examples/patient.ts";
-import { minRtt, redundant, roundRobin, timeDistance } from "../../sched/mod.ts";
+import { minRtt, redundant, roundRobin, rttThreshold, timeDistance } from "../../sched/mod.ts";
 import { runToy } from "../kit/toy_connection.ts";
 import { chunk, connection, subflow } from "./support.ts";
 
@@ -133,6 +133,35 @@ describe("time_distance", () => {
     assertEquals(binds({ backup: true }), 3);
     assertEquals(binds({ stale: true }), 3);
     assertEquals(binds({ inFlight: 0 }), 3);
+  });
+});
+
+describe("rtt_threshold", () => {
+  const busy = subflow(1, 20, { inFlight: 14000, room: 0 });
+
+  it("uses paths within the threshold, and waits for one of these rather than use another", () => {
+    const { pick } = rttThreshold({ threshold: 50 }).create(connection([near, middle, far]));
+    assertEquals(path(pick([far, middle], chunk())), 2);
+    const waits = rttThreshold({ threshold: 50 }).create(connection([busy, far]));
+    assertEquals(path(waits.pick([far], chunk())), 1);
+  });
+
+  it("uses the nearest where none is within it, or only what brings no acknowledgement", () => {
+    const { pick } = rttThreshold({ threshold: 10 }).create(connection([near, middle, far]));
+    assertEquals(path(pick([far, middle], chunk())), 2);
+    const silent = rttThreshold({ threshold: 50 }).create(connection([subflow(1, 20), far]));
+    assertEquals(path(silent.pick([far], chunk())), 3);
+    const stale = connection([subflow(1, 20, { stale: true, inFlight: 1400 }), far]);
+    assertEquals(path(rttThreshold().create(stale).pick([far], chunk())), 3);
+  });
+
+  it("is tuned while it runs, to what it takes", () => {
+    const { pick, tune } = rttThreshold({ threshold: 50 }).create(connection([busy, far]));
+    tune!({ threshold: 300 });
+    assertEquals(path(pick([far], chunk())), 3);
+    assertThrows(() => tune!({ threshold: 0 }), RangeError, "'threshold' must be a number from");
+    assertThrows(() => tune!({ limit: 1 }), TypeError, "Cannot tune 'limit'");
+    assertThrows(() => rttThreshold({ threshold: NaN }), RangeError, "current value is NaN");
   });
 });
 

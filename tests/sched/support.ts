@@ -23,6 +23,14 @@ export function subflow(path: number, rtt: number, more: Partial<SubflowView> = 
     bytesSent: 0,
     bytesRetrans: 0,
     bytesReceived: 0,
+    localId: path,
+    remoteId: path,
+    delivered: 0,
+    lost: 0,
+    timeouts: 0,
+    lastAck: 0,
+    delayOut: 0,
+    delayIn: 0,
     pacingRate: 0,
     inSlowStart: true,
     inRecovery: false,
@@ -32,7 +40,7 @@ export function subflow(path: number, rtt: number, more: Partial<SubflowView> = 
 
 /** A chunk that `sentOn` carry. */
 export function chunk(...sentOn: SubflowView[]): Chunk {
-  return { offset: 1, length: 1400, sentOn };
+  return { offset: 1, length: 1400, sentOn, sentAt: 0, hint: 0, written: 0 };
 }
 
 /** A connection of `subflows` in which nothing is in flight. */
@@ -46,6 +54,11 @@ export function connection(
     unsent: 1e6,
     unacked: 0,
     window: 1e6,
+    mostWindow: 1e6,
+    receiveBuffer: 1e6,
+    receiveWindow: 1e6,
+    readable: 0,
+    tag: 0,
     acked: 0,
     repeated: 0,
     now: 0,

@@ -180,6 +180,9 @@ export class FakeSocket implements TransportSocket {
   keepAlive: KeepAlive | null = null;
   /** Of each write. */
   readonly corks: boolean[] = [];
+  readonly hints: number[] = [];
+  tag = 0;
+  tuned: Readonly<Record<string, unknown>> | null = null;
   readonly tcp: TcpSettings = DEFAULT_SETTINGS;
   readonly mptcp: MptcpSettings = DEFAULT_MPTCP;
   lowWater = Infinity;
@@ -259,8 +262,9 @@ export class FakeSocket implements TransportSocket {
     return this.finAcked && this.peerFinished;
   }
 
-  write(_now: Micros, source: Uint8Array, from: number, cork = false): number {
+  write(_now: Micros, source: Uint8Array, from: number, cork = false, hint = 0): number {
     this.corks.push(cork);
+    this.hints.push(hint);
     const count = Math.min(source.length - from, this.capacity - this.outgoing.length);
     for (let i = 0; i < count; i++) this.outgoing.push(source[from + i]!);
     return count;
@@ -311,6 +315,14 @@ export class FakeSocket implements TransportSocket {
 
   setScheduler(_now: Micros, plugin: SchedulerPlugin): void {
     this.scheduler = plugin;
+  }
+
+  setTag(_now: Micros, tag: number): void {
+    this.tag = tag;
+  }
+
+  tuneScheduler(_now: Micros, parameters: Readonly<Record<string, unknown>>): void {
+    this.tuned = parameters;
   }
 
   /** The first subflow is there. */

@@ -1,0 +1,443 @@
+/** What a scheduler is shown and told besides round trips and windows, and what it may answer besides a path. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { reno } from "../../../cc/mod.ts";
+import type { ConnectionObserver } from "../../../core/connection/host.ts";
+import type { MetaSocket } from "../../../core/connection/meta_socket.ts";
+import type {
+  Chunk,
+  ConnectionView,
+  Scheduler,
+  SchedulerPlugin,
+  SubflowView,
+} from "../../../core/plugin.ts";
+import { minRtt } from "../../../sched/mod.ts";
+import { type PathShape, Topology, type TopologyOptions } from "../../support/topology.ts";
+
+const PATHS: Readonly<Record<string, PathShape>> = {
+  wifi: { rate: "20 Mbit/s", delay: "10 ms", queue: 50 },
+  lte: { rate: "10 Mbit/s", delay: "30 ms", queue: 50 },
+};
+
+function plugin(make: (connection: ConnectionView) => Partial<Scheduler>): SchedulerPlugin {
+  return {
+    kind: "scheduler",
+    name: "looks",
+    create: (connection) => ({ pick: (ready) => ready[0] ?? null, ...make(connection) }),
+  };
+}
+
+/** Sends `bytes` with it from the client, whose peer takes in nothing else. */
+function transfer(
+  scheduler: SchedulerPlugin,
+  bytes: number,
+  more: Partial<TopologyOptions> = {},
+): void {
+  using t = new Topology({
+    paths: PATHS,
+    policies: { scheduler, congestionControl: reno() },
+    serverPolicies: { scheduler: minRtt() },
+    ...more,
+  });
+  t.complete(t.connect({ bytes }), 60);
+}
+
+describe("a subflow, as a scheduler sees it", () => {
+  it("has the address ids of both ends", () => {
+    const ids = new Map<number, string>();
+    transfer(
+      plugin(({ subflows }) => ({
+        onAck: () => {
+          for (const { path, localId, remoteId } of subflows) {
+            ids.set(path, `${localId} ${remoteId}`);
+          }
+        },
+      })),
+      1e6,
+    );
+    assertEquals(ids.get(1), "0 0");
+    assertEquals(ids.get(2), "1 0");
+  });
+
+  it("counts what was delivered, what was lost and when an ACK came, as the callbacks tell", () => {
+    const acked = new Map<number, number>();
+    const lost = new Map<number, number>();
+    let checks = 0;
+    transfer(
+      plugin(({ subflows, now: _ }) => ({
+        onAck: ({ path }, bytes) => acked.set(path, (acked.get(path) ?? 0) + bytes),
+        onLoss: ({ path }, bytes) => lost.set(path, (lost.get(path) ?? 0) + bytes),
+        pick(ready) {
+          for (const { path, delivered, lost: all } of subflows) {
+            assertEquals(delivered, acked.get(path) ?? 0);
+            assertEquals(all, lost.get(path) ?? 0);
+            checks++;
+          }
+          return ready[0] ?? null;
+        },
+      })),
+      2e6,
+      { paths: { ...PATHS, lte: { ...PATHS.lte!, loss: 0.02 } }, seed: 2 },
+    );
+    assert(checks > 100 && lost.get(1)! > 0 && lost.get(2)! > 0, `${checks} ${lost.get(2)}`);
+  });
+
+  it("counts timeouts, which are told with what was in flight as lost", () => {
+    const told: string[] = [];
+    let bytes = 0;
+    using t = new Topology({
+      paths: PATHS,
+      policies: {
+        scheduler: plugin(() => ({
+          onLoss: ({ path }, lost) => {
+            if (path === 1) bytes += lost;
+          },
+          onTimeout: ({ path, timeouts, inFlight }) => {
+            told.push(`${path} timeout ${timeouts} ${inFlight > 1460 ? "in flight" : "all lost"}`);
+          },
+        })),
+        congestionControl: reno(),
+      },
+      serverPolicies: { scheduler: minRtt() },
+    });
+    const pair = t.connect({ bytes: 4e6 });
+    t.at(0.5, () => t.paths.wifi!.cut());
+    t.complete(pair, 60);
+    assertEquals(told.slice(0, 2), ["1 timeout 1 all lost", "1 timeout 2 all lost"]);
+    assert(bytes > 1e4, `${bytes}`);
+  });
+
+  it("tells the queue of its way out once it is asked, that of the other way apart", () => {
+    let out = 0;
+    let back = 0;
+    let first = -1;
+    transfer(
+      plugin(() => ({
+        onAck({ path, delayOut, delayIn }) {
+          if (first < 0) first = delayOut + delayIn;
+          if (path !== 1) return;
+          out = Math.max(out, delayOut);
+          back = Math.max(back, delayIn);
+        },
+      })),
+      4e6,
+      { paths: { wifi: PATHS.wifi! } },
+    );
+    assertEquals(first, 0);
+    // 50 packets of 1,500 bytes at 20 Mbit/s wait 30 ms; a delayed ACK adds to that.
+    assert(out > 25e3 && out < 100e3, `${out} µs`);
+    assert(back <= 2e3, `${back} µs`);
+  });
+});
+
+describe("a connection, as a scheduler sees it", () => {
+  it("has the peer's window and the most that it was, and its own receive buffer", () => {
+    let seen = 0;
+    let most = 0;
+    transfer(
+      plugin((connection) => ({
+        onAck() {
+          const { window, mostWindow, receiveBuffer, receiveWindow, readable } = connection;
+          seen++;
+          assert(mostWindow >= most && mostWindow >= window);
+          most = mostWindow;
+          assert(receiveWindow > 0 && receiveWindow <= receiveBuffer);
+          assertEquals(readable, 0);
+        },
+      })),
+      3e5,
+      { server: { receiveBuffer: 60e3 } },
+    );
+    assert(seen > 10);
+    assert(most > 3e4 && most <= 6e4, `${most}`);
+  });
+
+  it("has the tag that the application gives it, from the next decision on", () => {
+    const tags: number[] = [];
+    using t = new Topology({
+      paths: PATHS,
+      policies: {
+        scheduler: plugin((connection) => ({
+          pick(ready) {
+            if (tags.at(-1) !== connection.tag) tags.push(connection.tag);
+            return ready[0] ?? null;
+          },
+        })),
+      },
+      serverPolicies: { scheduler: minRtt() },
+    });
+    const pair = t.connect({ bytes: 2e6 });
+    t.at(0.3, () => pair.client.socket.setTag(t.now, 46));
+    t.complete(pair, 60);
+    assertEquals(tags, [0, 46]);
+  });
+});
+
+describe("an answer with bytes", () => {
+  it("binds no more than that, in whole segments, one at least", () => {
+    for (const [segments, expected] of [[0.01, 1], [1.99, 1], [2, 2]] as const) {
+      const pieces = new Set<number>();
+      let from = -1;
+      transfer(
+        plugin(() => ({
+          pick(ready, { offset, length, sentOn }) {
+            const { path, mss } = ready[0]!;
+            if (from >= 0 && sentOn.length === 0) pieces.add((offset - from) / mss);
+            from = sentOn.length === 0 && length >= 4 * mss ? offset : -1;
+            return { path, bytes: segments * mss };
+          },
+        })),
+        3e5,
+        { paths: { wifi: PATHS.wifi! } },
+      );
+      // The first one ends where the keys do, and where room does they may be fewer.
+      assertEquals(Math.floor(Math.max(...pieces)), expected);
+    }
+  });
+
+  it("counts for all copies, the least of them", () => {
+    let copies = 0;
+    let before = 0;
+    using t = new Topology({
+      paths: PATHS,
+      policies: {
+        scheduler: plugin((connection) => ({
+          pick(ready) {
+            const more = connection.repeated - before;
+            before = connection.repeated;
+            assert(more <= 1460, `${more}`);
+            if (more > 0) copies++;
+            return ready.map(({ path, mss }) => ({ path, bytes: path * mss }));
+          },
+        })),
+      },
+      serverPolicies: { scheduler: minRtt() },
+    });
+    t.complete(t.connect({ bytes: 2e5, writes: () => 8000, pace: 0.1 }), 60);
+    assert(copies > 20, `${copies}`);
+  });
+});
+
+describe("what a write says of its bytes", () => {
+  const silent: ConnectionObserver = {
+    onEstablished() {},
+    onReadable() {},
+    onWritable() {},
+    onClosed() {},
+  };
+
+  /** A connection of the client's, on which nobody writes but the test. */
+  function opened(t: Topology): MetaSocket {
+    t.server.listen(t.now, { port: 80, observer: { onConnection() {} } });
+    const remote = { address: "10.0.0.1", port: 80 };
+    return t.client.connect(t.now, { remote, observer: silent });
+  }
+
+  /** Writes each with its hint, at its time in milliseconds. */
+  function hinted(
+    writes: readonly (readonly [at: number, bytes: number, hint: number])[],
+    pick: (ready: readonly SubflowView[], chunk: Chunk) => SubflowView | null,
+  ): void {
+    using t = new Topology({
+      paths: PATHS,
+      policies: { scheduler: plugin(() => ({ pick })) },
+      serverPolicies: { scheduler: minRtt() },
+    });
+    const socket = opened(t);
+    for (const time of new Set(writes.map(([at]) => at))) {
+      // What is written at one time is sent together.
+      t.at(0.2 + time / 1e3, () => {
+        for (const [at, length, hint] of writes) {
+          if (at === time) socket.write(t.now, new Uint8Array(length), 0, false, hint);
+        }
+      });
+    }
+    const bytes = writes.reduce((sum, [, length]) => sum + length, 0);
+    t.runUntil(() => socket.acked === bytes, 5);
+  }
+
+  it("is seen on each chunk, with the time of the write, and no chunk has two", () => {
+    const seen: string[] = [];
+    hinted(
+      [[0, 3000, 7], [0, 500, 0], [10, 100, 9], [10, 100, 9]],
+      (ready, { offset, length, hint, written, sentAt }) => {
+        seen.push(`${offset}+${length} hint ${hint} at ${Math.round(written / 1e3)}`);
+        assertEquals(sentAt, 0);
+        return ready[0] ?? null;
+      },
+    );
+    assertEquals(seen, [
+      "1+3000 hint 7 at 200",
+      // The keys ride on one segment.
+      "1425+1576 hint 7 at 200",
+      "3001+500 hint 0 at 0",
+      "3501+200 hint 9 at 210",
+    ]);
+  });
+
+  it("is forgotten when the bytes are DATA_ACKed, and kept for what goes again", () => {
+    const again: number[] = [];
+    using t = new Topology({
+      paths: PATHS,
+      policies: {
+        scheduler: plugin(() => ({
+          pick(ready, { hint, sentOn, sentAt }) {
+            if (sentOn.length > 0) {
+              again.push(hint);
+              assert(sentAt > 0);
+            }
+            return ready[0] ?? null;
+          },
+        })),
+      },
+      serverPolicies: { scheduler: minRtt() },
+    });
+    const socket = opened(t);
+    t.at(0.1, () => socket.write(t.now, new Uint8Array(10), 0));
+    t.at(0.4, () => {
+      t.paths.wifi!.cut();
+      socket.write(t.now, new Uint8Array(2000), 0, false, 5);
+    });
+    t.runUntil(() => socket.acked === 2010, 5);
+    assert(again.length > 0 && again.every((hint) => hint === 5), again.join());
+    socket.write(t.now, new Uint8Array(10), 0);
+    t.runUntil(() => socket.acked === 2020, 10);
+    assertEquals(socket.sendQueue.hints, null);
+  });
+});
+
+describe("repeat", () => {
+  it('passes over what it answers "skip" to, and goes on with the next', () => {
+    let skippedAt = -1;
+    let wentOn = 0;
+    const skipped = new Set<number>();
+    const repeated = new Set<number>();
+    transfer(
+      plugin((connection) => ({
+        pick: (ready) => ready.find(({ path }) => path === 1) ?? null,
+        repeat(subflow, { offset, sentOn, sentAt }) {
+          assert(sentAt > 0 && !sentOn.includes(subflow));
+          const known = skipped.has(offset) || repeated.has(offset);
+          if (!known) (skipped.size > repeated.size ? repeated : skipped).add(offset);
+          if (!skipped.has(offset)) return true;
+          if (connection.now === skippedAt) wentOn++;
+          skippedAt = connection.now;
+          return "skip";
+        },
+      })),
+      5e5,
+    );
+    assert(
+      wentOn > 10 && skipped.size > 10 && repeated.size > 10,
+      `${skipped.size} ${repeated.size}`,
+    );
+  });
+
+  it("asks for all that is out where all is skipped, and repeats none", () => {
+    let [asked, most] = [0, 0];
+    transfer(
+      plugin((connection) => ({
+        pick: (ready) => ready.find(({ path }) => path === 1) ?? null,
+        repeat: () => {
+          most = Math.max(most, ++asked);
+          return "skip";
+        },
+        onAck() {
+          asked = 0;
+          assertEquals(connection.repeated, 0);
+        },
+      })),
+      5e5,
+    );
+    assert(most > 10, `${most}`);
+  });
+});
+
+describe("a scheduler is told", () => {
+  it("that the peer's window is in the way of those that have room, once each time", () => {
+    const told: number[] = [];
+    let sent = 0;
+    transfer(
+      plugin((connection) => ({
+        pick(ready) {
+          sent++;
+          return ready[0] ?? null;
+        },
+        onBlocked(ready) {
+          const { window } = connection;
+          assert(ready.length > 0 && ready.every(({ mss, room }) => window < mss && room >= mss));
+          told.push(sent);
+        },
+      })),
+      3e5,
+      { server: { receiveBuffer: 20e3 } },
+    );
+    assert(told.length > 3, `${told.length}`);
+    // Something has left between any two of them.
+    assertEquals(new Set(told).size, told.length);
+  });
+
+  it("never, where there is window enough", () => {
+    transfer(plugin(() => ({ onBlocked: () => assert(false) })), 3e5);
+  });
+
+  it("of its end: when the connection ends, or another takes over, and of nothing after", () => {
+    const told: string[] = [];
+    const named = (name: string): SchedulerPlugin =>
+      plugin(() => ({
+        onClose: () => void told.push(`${name} ends`),
+        onSubflow: ({ path }, change) => void told.push(`${name} ${path} ${change}`),
+      }));
+    using t = new Topology({
+      paths: PATHS,
+      policies: { scheduler: named("first") },
+      serverPolicies: { scheduler: minRtt() },
+    });
+    const pair = t.connect({ bytes: 1e6 });
+    t.at(0.3, () => pair.client.socket.setScheduler(t.now, named("second")));
+    t.complete(pair, 60);
+    t.runTo(t.seconds + 5);
+    assertEquals(told, [
+      "first 1 joined",
+      "first 2 joined",
+      "first ends",
+      "second 1 joined",
+      "second 2 joined",
+      "second ends",
+    ]);
+  });
+
+  it("what the application tunes, whose mistakes go back to it and are no faults", () => {
+    using t = new Topology({
+      paths: PATHS,
+      policies: {
+        scheduler: plugin(() => {
+          let path = 1;
+          return {
+            pick: (ready) => ready.find((each) => each.path === path) ?? null,
+            tune(parameters) {
+              if (parameters.path === 3) throw new RangeError("no third");
+              path = parameters.path as number;
+            },
+          };
+        }),
+      },
+      serverPolicies: { scheduler: minRtt() },
+    });
+    const pair = t.connect({ bytes: 2e6 });
+    const { socket } = pair.client;
+    t.runTo(0.3);
+    assertEquals(socket.subflows[1]!.bytesSent, 0);
+    assertThrows(() => socket.tuneScheduler(t.now, { path: 3 }), RangeError, "no third");
+    socket.tuneScheduler(t.now, { path: 2 });
+    t.complete(pair, 60);
+    assert(socket.bytesReceived === 0 && t.faults.length === 0);
+    socket.setScheduler(t.now, minRtt());
+    assertThrows(
+      () => socket.tuneScheduler(t.now, {}),
+      TypeError,
+      "Cannot tune min_rtt as it has nothing to tune: setScheduler() puts another in its place",
+    );
+  });
+});
