@@ -95,8 +95,11 @@ export {
   type ImpairOptions,
   type LaneCounts,
 } from "./core/link/impair.ts";
+export { blackhole, type BlackholeOptions } from "./core/link/sim/elements/blackhole.ts";
+export { codel, type CodelOptions } from "./core/link/sim/elements/codel.ts";
 export { corrupt } from "./core/link/sim/elements/corrupt.ts";
 export { delay } from "./core/link/sim/elements/delay.ts";
+export { duplicate } from "./core/link/sim/elements/duplicate.ts";
 export type {
   Element,
   ElementContext,
@@ -104,10 +107,25 @@ export type {
   Packet,
 } from "./core/link/sim/elements/element.ts";
 export { filter } from "./core/link/sim/elements/filter.ts";
+export {
+  gilbertElliott,
+  type GilbertElliottOptions,
+} from "./core/link/sim/elements/gilbert_elliott.ts";
+export { jitter, type JitterOptions } from "./core/link/sim/elements/jitter.ts";
 export { loss } from "./core/link/sim/elements/loss.ts";
+export { lossMask, type LossMaskOptions } from "./core/link/sim/elements/loss_mask.ts";
+export { mark } from "./core/link/sim/elements/mark.ts";
 export { mtu, type MtuOptions } from "./core/link/sim/elements/mtu.ts";
 export { queue, type QueueLimit } from "./core/link/sim/elements/queue.ts";
 export { rate } from "./core/link/sim/elements/rate.ts";
+export {
+  rateSchedule,
+  type RateScheduleOptions,
+  type RateStep,
+} from "./core/link/sim/elements/rate_schedule.ts";
+export { rateTrace, type RateTraceOptions } from "./core/link/sim/elements/rate_trace.ts";
+export { red, type RedOptions } from "./core/link/sim/elements/red.ts";
+export { reorder } from "./core/link/sim/elements/reorder.ts";
 export type { DirectionCounts, LinkShape } from "./core/link/sim/link.ts";
 export {
   acknowledgeAndDrop,

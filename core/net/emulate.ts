@@ -31,11 +31,12 @@ export interface PathOptions {
    */
   readonly loss?: number;
   /**
-   * Most packets that wait in each direction; what comes then is dropped. Other limits, and from where on packets are marked: see {@linkcode QueueLimit}.
+   * Most packets that wait in each direction; what comes then is dropped. Other limits, and from where on packets are marked: see {@linkcode QueueLimit}. Or an
+   * element in its place, such as {@linkcode red} or {@linkcode codel}.
    *
    * @default {one round trip's worth at the path's rate, at least 50 ms and 20 packets}
    */
-  readonly queue?: number | QueueLimit;
+  readonly queue?: number | QueueLimit | ElementFactory;
   /** Further elements, behind the path's own: each direction gets its own of them. */
   readonly elements?: readonly ElementFactory[];
   /** Further elements from the client to the server, behind `elements`, the first at the client: middleboxes, which know of directions. */

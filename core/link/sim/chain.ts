@@ -119,6 +119,17 @@ export class Chain {
     return dropped;
   }
 
+  /** What waits in its queues now. */
+  get waiting(): { readonly packets: number; readonly bytes: number } {
+    let packets = 0;
+    let bytes = 0;
+    for (const { waiting } of this.#elements) {
+      packets += waiting?.count ?? 0;
+      bytes += waiting?.bytes ?? 0;
+    }
+    return { packets, bytes };
+  }
+
   /** Frees all packets inside. */
   clear(): void {
     for (const element of this.#elements) element.clear?.();

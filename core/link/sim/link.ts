@@ -155,6 +155,11 @@ export class Direction {
     this.#chain.set(change);
   }
 
+  /** What waits in its queues now. */
+  get waiting(): { readonly packets: number; readonly bytes: number } {
+    return this.#chain.waiting;
+  }
+
   /** What passed so far. */
   get counts(): DirectionCounts {
     const { dropped } = this.#chain;

@@ -12,11 +12,12 @@ import type { Direction, DirectionCounts } from "./link.ts";
 /** What a link is like in one direction. */
 export interface Shape {
   /**
-   * What it carries, counting whole IP packets.
+   * What it carries, counting whole IP packets; or an element that sends one packet after the other, such as {@linkcode rateTrace} or
+   * {@linkcode rateSchedule}, which needs a `queue`.
    *
    * @default without limit
    */
-  readonly rate?: Rate;
+  readonly rate?: Rate | ElementFactory;
   /**
    * How long a packet is under way, beside the time that it waits and is sent.
    *
@@ -30,18 +31,27 @@ export interface Shape {
    */
   readonly loss?: number;
   /**
-   * Most packets that wait; what comes then is dropped. Other limits, and from where on packets are marked: see {@linkcode QueueLimit}. It takes a rate to
-   * wait for.
+   * Most packets that wait; what comes then is dropped. Other limits, and from where on packets are marked: see {@linkcode QueueLimit}. Or an element
+   * in its place, such as {@linkcode red} or {@linkcode codel}. It takes a rate to wait for.
    *
    * @default {one round trip's worth at the link's rate, at least 50 ms and 20 packets}
    */
-  readonly queue?: number | QueueLimit;
+  readonly queue?: number | QueueLimit | ElementFactory;
   /** Further elements, behind those above. */
   readonly elements?: readonly ElementFactory[];
 }
 
 /** What can be changed of a link while it is used. */
-export type ShapeChange = Partial<Pick<Shape, "rate" | "delay" | "loss" | "queue">>;
+export interface ShapeChange {
+  /** What it carries. */
+  readonly rate?: Rate;
+  /** How long a packet is under way. */
+  readonly delay?: Duration;
+  /** Share of the packets that are lost at random, 0 to 1. */
+  readonly loss?: number;
+  /** How much waits at most. */
+  readonly queue?: number | QueueLimit;
+}
 
 const CHANGES = ["rate", "delay", "loss", "queue"] as const;
 
@@ -52,6 +62,29 @@ const CHANGES = ["rate", "delay", "loss", "queue"] as const;
 function defaultQueue(rate: Rate, delay: Duration): number {
   const depth = Math.max(2 * parseDuration(delay), 50e3);
   return Math.max(20, Math.ceil(parseRate(rate) * depth / 1e6 / 1500));
+}
+
+function isElement(value: unknown): value is ElementFactory {
+  return typeof value === "object" && value !== null && "create" in value;
+}
+
+/** The queue and the rate of a shape that has a rate. */
+function service(doing: string, rateOf: Rate | ElementFactory, shape: Shape): ElementFactory[] {
+  const { queue: limit } = shape;
+  const made = isElement(limit) ? limit : null;
+  if (isElement(rateOf)) {
+    if (limit === undefined) {
+      throw new TypeError(
+        `Cannot ${doing} as its rate is made by ${rateOf.name}: say which 'queue'`,
+      );
+    }
+    return [made ?? queue(limit as number | QueueLimit), rateOf];
+  }
+  const most = limit as number | QueueLimit | undefined;
+  return [
+    made ?? queue(most ?? defaultQueue(rateOf, shape.delay ?? "0 ms")),
+    rate(rateOf),
+  ];
 }
 
 /** Whether packets pass it as if it were not there. */
@@ -73,9 +106,7 @@ export function shapeElements(doing: string, shape: Shape): ElementFactory[] {
   }
   if (isBare(shape)) return [];
   return [
-    ...shape.rate === undefined
-      ? []
-      : [queue(shape.queue ?? defaultQueue(shape.rate, time)), rate(shape.rate)],
+    ...shape.rate === undefined ? [] : service(doing, shape.rate, shape),
     loss(shape.loss ?? 0),
     delay(time),
     ...shape.elements ?? [],
@@ -116,15 +147,21 @@ export class ShapedDirection {
         );
       }
     }
+    for (const name of ["rate", "queue"] as const) {
+      const made = this.#shape[name];
+      if (change[name] === undefined || !isElement(made)) continue;
+      throw new TypeError(`Cannot change '${name}' of ${what} as it is made by ${made.name}`);
+    }
     shapeElements(`change ${what}`, { ...this.#shape, ...change });
   }
 
   /** Applies a change that was checked, for packets that come from now on. */
   set(change: ShapeChange): void {
     const shape = this.#shape = { ...this.#shape, ...change };
-    const limit = shape.queue ??
-      (shape.rate === undefined ? undefined : defaultQueue(shape.rate, shape.delay ?? "0 ms"));
-    this.#direction.set({ ...change, ...(limit !== undefined && { queue: limit }) });
+    const { rate, queue: limit, delay = "0 ms" } = shape;
+    // The default queue follows the rate and the delay.
+    const follows = limit === undefined && rate !== undefined && !isElement(rate);
+    this.#direction.set({ ...change, ...(follows && { queue: defaultQueue(rate, delay) }) });
   }
 
   /** From now on nothing enters and nothing comes out; nobody is told. */

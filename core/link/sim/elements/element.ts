@@ -41,7 +41,9 @@ export interface Element {
   readonly busy?: boolean;
   /** Of such an element: called whenever it may take the next packet; the queue in front sets it. */
   onIdle?: (() => void) | null;
-  /** Of such an element: the time that `bytes` will take it at its present pace. */
+  /** Of a queue: what waits in it now. */
+  readonly waiting?: { readonly count: number; readonly bytes: number };
+  /** Of an element that works on one packet at a time: the time that `bytes` will take it at its present pace. */
   timeFor?(bytes: number): Micros;
 }
 

@@ -1,9 +1,9 @@
 /** A drop-tail queue: what waits for the element behind it, up to a limit; above another one it marks (RFC 3168). */
 
-import { sum, u8 } from "../../../../wasm/mod.ts";
-
+import { markCongestion } from "./ecn.ts";
 import type { Element, ElementContext, ElementFactory } from "./element.ts";
 import { type Packet, PacketList } from "./packet.ts";
+import { type Server, serverBehind } from "./server.ts";
 
 /** How much a queue holds; of several limits the one reached first counts. The packet being sent is not in the queue. */
 export interface QueueLimit {
@@ -22,33 +22,10 @@ export interface QueueLimit {
   readonly mark?: number | Omit<QueueLimit, "mark">;
 }
 
-/** An element that a queue can stand in front of. */
-type Server = Element & Required<Pick<Element, "busy" | "timeFor">>;
-
 interface Limits {
   packets: number;
   bytes: number;
   micros: number;
-}
-
-/** ECN codepoints of the IP header. */
-const NOT_ECT = 0;
-const CE = 3;
-
-/** Marks a packet whose sender uses ECN. */
-function mark({ address }: Packet): void {
-  const v4 = u8[address]! >> 4 === 4;
-  const field = v4 ? u8[address + 1]! & CE : u8[address + 1]! >> 4 & CE;
-  if (field === NOT_ECT) return;
-  if (!v4) {
-    u8[address + 1]! |= CE << 4;
-    return;
-  }
-  u8[address + 1]! |= CE;
-  u8[address + 10] = u8[address + 11] = 0;
-  const check = ~sum(address, (u8[address]! & 15) * 4);
-  u8[address + 10] = check >> 8;
-  u8[address + 11] = check;
 }
 
 /** What a limit may have. */
@@ -117,7 +94,7 @@ class QueueElement implements Element {
   readonly #context: ElementContext;
   readonly #output: (packet: Packet) => void;
   readonly #next: Server;
-  readonly #waiting = new PacketList();
+  readonly waiting = new PacketList();
   #limits: Limits;
   #marks: Limits;
 
@@ -131,14 +108,7 @@ class QueueElement implements Element {
     this.#marks = marks;
     this.#context = context;
     this.#output = output;
-    const next = context.next;
-    if (next?.busy === undefined || next.timeFor === undefined) {
-      throw new TypeError(
-        "Cannot use a queue here as nothing behind it keeps packets waiting: put it directly in front of a rate",
-      );
-    }
-    next.onIdle = () => this.#release();
-    this.#next = next as Server;
+    this.#next = serverBehind(context, "queue", () => this.#release());
   }
 
   push(packet: Packet): void {
@@ -151,12 +121,12 @@ class QueueElement implements Element {
       this.#context.drop(packet);
       return;
     }
-    if (this.#exceeds(this.#marks, packet)) mark(packet);
-    this.#waiting.add(packet);
+    if (this.#exceeds(this.#marks, packet)) markCongestion(packet);
+    this.waiting.add(packet);
   }
 
   #exceeds(limits: Limits, packet: Packet): boolean {
-    const { count, bytes } = this.#waiting;
+    const { count, bytes } = this.waiting;
     return count >= limits.packets || bytes + packet.length > limits.bytes ||
       (limits.micros !== Infinity && this.#next.timeFor(bytes) > limits.micros);
   }
@@ -168,11 +138,11 @@ class QueueElement implements Element {
   }
 
   clear(): void {
-    this.#waiting.clear();
+    this.waiting.clear();
   }
 
   #release(): void {
-    const packet = this.#waiting.take();
+    const packet = this.waiting.take();
     if (packet !== null) this.#output(packet);
   }
 }

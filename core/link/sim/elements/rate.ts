@@ -6,7 +6,9 @@ import { parseRate, type Rate } from "../../units.ts";
 import type { Element, ElementContext, ElementFactory } from "./element.ts";
 import { type Packet, PacketList } from "./packet.ts";
 
-class RateElement implements Element {
+/** An element that sends one packet after the other. */
+export class RateElement implements Element {
+  /** Called whenever it may take the next packet. */
   onIdle: (() => void) | null = null;
   readonly #context: ElementContext;
   readonly #output: (packet: Packet) => void;
@@ -17,6 +19,7 @@ class RateElement implements Element {
   #free: Micros = 0; // when the current packet is sent; fractions are never rounded away
   #firing = false;
 
+  /** Sends `speed` bytes per microsecond. */
   constructor(speed: number, context: ElementContext, output: (packet: Packet) => void) {
     this.#speed = speed;
     this.#context = context;
@@ -24,14 +27,22 @@ class RateElement implements Element {
     this.#timer = context.timer(() => this.#fire());
   }
 
+  /** Whether a packet is being sent. */
   get busy(): boolean {
     return this.#current !== null;
   }
 
+  /** How long `bytes` take at the present pace. */
   timeFor(bytes: number): Micros {
     return bytes / this.#speed;
   }
 
+  /** When `bytes` are sent that begin to be sent at `from`. */
+  protected finish(from: Micros, bytes: number): Micros {
+    return from + bytes / this.#speed;
+  }
+
+  /** Takes a packet in. */
   push(packet: Packet): void {
     // What the queue hands over at the end of a packet has waited since the time that the queue stamped on it.
     if (!this.#firing) packet.at = this.#context.now;
@@ -43,6 +54,7 @@ class RateElement implements Element {
     if (!this.#firing) this.#timer.arm(this.#free);
   }
 
+  /** Takes a new rate; a packet that is being sent goes on at it. */
   set(change: Readonly<Record<string, unknown>>): void {
     if (change.rate === undefined) return;
     const speed = parseRate(change.rate as Rate) / 1e6;
@@ -54,6 +66,7 @@ class RateElement implements Element {
     this.#speed = speed;
   }
 
+  /** Frees all. */
   clear(): void {
     this.#timer.disarm();
     if (this.#current !== null) this.#waiting.add(this.#current);
@@ -63,7 +76,7 @@ class RateElement implements Element {
 
   #start(packet: Packet): void {
     this.#current = packet;
-    this.#free = Math.max(this.#free, packet.at) + packet.length / this.#speed;
+    this.#free = this.finish(Math.max(this.#free, packet.at), packet.length);
   }
 
   /** On a real clock it is called late: then all that is due by now goes at once, and the pace is kept. */
