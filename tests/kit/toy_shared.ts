@@ -102,6 +102,12 @@ class Flow implements SubflowView {
   readonly stale = false;
   readonly mss = MSS;
   readonly queued = 0;
+  readonly localId = 0;
+  readonly remoteId = 0;
+  readonly timeouts = 0;
+  readonly lastAck = 0;
+  readonly delayOut = 0;
+  readonly delayIn = 0;
   inFlight = 0;
   srtt: number;
   rttVar: number;
@@ -310,6 +316,11 @@ class Flow implements SubflowView {
 /** One connection. */
 class User implements ConnectionView {
   readonly role = "client";
+  readonly mostWindow = Infinity;
+  readonly receiveBuffer = Infinity;
+  readonly receiveWindow = Infinity;
+  readonly readable = 0;
+  readonly tag = 0;
   readonly subflows: Flow[];
   readonly unsent = Infinity;
   readonly unacked = 0;
