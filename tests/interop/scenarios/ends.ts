@@ -5,12 +5,14 @@ import type { Namespace } from "../../../cli/namespace.ts";
 import type { Link } from "../../../mod.ts";
 import { Host, type HostOptions } from "../../../mod.ts";
 import {
+  type Endpoint,
   type Endpoints,
   endpoints,
   manual,
+  type ManualEvent,
   type ManualPathManager,
-  type SubflowEvent,
 } from "../../../pm/mod.ts";
+import { startPeer } from "../support/peer.ts";
 import { sleep } from "../support/wait.ts";
 
 /** What an endpoint is for, as `ip mptcp endpoint` has it. */
@@ -69,15 +71,33 @@ export interface EndOptions {
   readonly addAddrTimeout?: number;
 }
 
-/** The verbs of a path manager in userspace, for the one connection that there is. */
+/** The verbs of a path manager in userspace, for the one connection that there is. Where a family is not said it is that of the first subflow. */
 export interface Manual {
-  announce(path: number, id: number, port?: number): Promise<void>;
+  announce(
+    path: number,
+    id: number,
+    options?: { readonly port?: number; readonly family?: 4 | 6; readonly token?: number },
+  ): Promise<void>;
   /** Takes the address of an id back. */
-  remove(id: number): Promise<void>;
+  remove(id: number, options?: { readonly token?: number }): Promise<void>;
   /** Opens a subflow from an address of ours, by its path, to one of the peer. */
-  create(local: number, id: number, remote: string): Promise<void>;
+  create(
+    local: number,
+    id: number,
+    remote: string,
+    options?: { readonly port?: number },
+  ): Promise<void>;
   /** Closes the subflow that goes from an address of ours, by its path. */
-  destroy(local: number): Promise<void>;
+  destroy(local: number, family?: 4 | 6): Promise<void>;
+  /** Makes that subflow a backup. */
+  backup(local: number): Promise<void>;
+  /** Whether it was told that somebody listens on an address by its path, or does no longer. */
+  heard(event: "created" | "closed", path: number, port: number): boolean;
+}
+
+/** Somebody who takes connections until they are taken away. */
+export interface Listening extends AsyncDisposable {
+  readonly port: number;
 }
 
 /** An end. */
@@ -93,6 +113,10 @@ export interface End {
   /** Sets backup and fullmesh of an endpoint. */
   change(spec: string): Promise<void>;
   flush(): Promise<void>;
+  /** Its port of the first subflow. */
+  port(): Promise<number>;
+  /** Listens on the address of a path. */
+  listen(path: number, port?: number): Promise<Listening>;
   /** What a path manager in userspace does. */
   readonly manual: Manual;
   /** Of MPTCP, since the scenario began. */
@@ -118,6 +142,9 @@ export class KernelEnd implements End {
   #nextId = 1;
   #daemon: Deno.ChildProcess | null = null;
   #limited = false;
+  #reading: Promise<void> | null = null;
+  /** What `ip mptcp monitor` has told. */
+  #events = "";
   /** Family of the first subflow. */
   family: 4 | 6 = 4;
 
@@ -160,11 +187,16 @@ export class KernelEnd implements End {
     this.#limited = maxSegment !== undefined;
     if (userspace === "daemon") {
       // The kernel asks nobody where nobody listens.
-      this.#daemon = this.namespace.spawn(["ip", "mptcp", "monitor"], {
-        stdin: "null",
-        stdout: "null",
-        stderr: "null",
-      });
+      const daemon = this.#daemon = this.namespace.spawn(
+        ["stdbuf", "-oL", "ip", "mptcp", "monitor"],
+        { stdin: "null", stdout: "piped", stderr: "null" },
+      );
+      this.#events = "";
+      this.#reading = (async () => {
+        for await (const piece of daemon.stdout.pipeThrough(new TextDecoderStream())) {
+          this.#events += piece;
+        }
+      })();
       await sleep(100);
     }
     this.#before = await this.namespace.nstat();
@@ -175,6 +207,7 @@ export class KernelEnd implements End {
   async close(): Promise<void> {
     this.#daemon?.kill("SIGKILL");
     await this.#daemon?.status;
+    await this.#reading;
     if (this.#limited) await this.#segments("");
   }
 
@@ -269,38 +302,66 @@ export class KernelEnd implements End {
   }
 
   readonly manual: Manual = {
-    announce: async (path, id, port) => {
-      const token = await this.#token();
-      const local = this.address(path) + (port === undefined ? "" : `,${port}`);
+    announce: async (path, id, { port, family, token = null } = {}) => {
+      token ??= await this.#token();
+      const local = this.address(path, family) + (port === undefined ? "" : `,${port}`);
       await this.manage("announce", { token, id, local, flags: "signal" });
     },
-    remove: async (id) => {
-      const token = await this.#token();
+    remove: async (id, { token = null } = {}) => {
+      token ??= await this.#token();
       await this.manage("remove", { token, id });
     },
-    create: async (path, id, remote) => {
+    create: async (path, id, remote, { port } = {}) => {
       const token = await this.#token();
-      const port = await this.#remotePort();
-      const local = this.address(path);
-      await this.manage("create", { token, "local-id": id, local, remote: `${remote},${port}` });
+      const to = `${remote},${port ?? await this.#remotePort()}`;
+      const local = this.address(path, remote.includes(":") ? 6 : 4);
+      await this.manage("create", { token, "local-id": id, local, remote: to });
     },
-    destroy: async (path) => {
+    destroy: async (path, family) => {
       const token = await this.#token();
-      const [local = "", remote = ""] =
-        (await this.#subflows()).find(([local]) => local!.startsWith(`${this.address(path)},`)) ??
-          [];
+      const [local, remote] = await this.#subflow(path, family);
       await this.manage("destroy", { token, local, remote });
     },
+    backup: async (path) => {
+      const token = await this.#token();
+      const [local, remote] = await this.#subflow(path);
+      await this.manage("set_flags", { token, local, remote, flags: "backup" });
+    },
+    heard: (event, path, port) => {
+      // Before its version 6.5 iproute2 has their numbers for names, and does not say where.
+      const names = event === "created" ? ["LISTENER_CREATED", "15]"] : ["LISTENER_CLOSED", "16]"];
+      const where = [`=${this.address(path)} `, `sport=${port}`];
+      return this.#events.split("\n").some((line) =>
+        names.some((name) => line.includes(name)) &&
+        (line.endsWith("]") || where.every((part) => line.includes(part)))
+      );
+    },
   };
+
+  /** Both ends of the subflow from an address by its path. */
+  async #subflow(path: number, family?: 4 | 6): Promise<[string, string]> {
+    const address = `${this.address(path, family)},`;
+    const found = (await this.#subflows()).find(([local]) => local!.startsWith(address));
+    return [found?.[0] ?? "", found?.[1] ?? ""];
+  }
+
+  async listen(path: number, port = 0): Promise<Listening> {
+    const options = { host: this.address(path), port, timeout: 30 };
+    return await startPeer(this.namespace, "listen", "sink", options);
+  }
 
   /** Both ends of the subflows: addresses and ports. */
   async #subflows(): Promise<string[][]> {
     const text = await this.namespace.ss(["-t", "-n", "-H"]);
     return text.trim().split("\n").map((line) =>
       line.trim().split(/\s+/).slice(3, 5).map((end) =>
-        end.replace(/:(\d+)$/, ",$1").replace(/[\[\]]|%\w+/g, "")
+        end.replace(/:(\d+)$/, ",$1").replace(/[\[\]]|%\w+|::ffff:/g, "")
       )
     );
+  }
+
+  async port(): Promise<number> {
+    return Number((await this.#subflows())[0]![0]!.split(",")[1]);
   }
 
   async #remotePort(): Promise<string> {
@@ -320,6 +381,7 @@ export class OurEnd implements End {
   readonly host: Host;
   readonly endpoints: Endpoints;
   readonly manual: Manual;
+  readonly port: () => Promise<number>;
   readonly #links: readonly Link[];
   family: 4 | 6 = 4;
 
@@ -332,31 +394,41 @@ export class OurEnd implements End {
   ) {
     this.host = host;
     this.endpoints = endpoints;
-    const subflows: SubflowEvent[] = [];
-    if (listens) daemon.subscribe((event) => void subflows.push(event as SubflowEvent));
-    const token = (): number => daemon.tokens[0]!;
+    const events: ManualEvent[] = [];
+    if (listens) daemon.subscribe((event) => void events.push(event));
+    const own = (): number => daemon.tokens[0]!;
+    const subflow = (path: number, family?: 4 | 6): readonly [Endpoint, Endpoint] => {
+      const address = this.address(path, family);
+      for (const event of events) {
+        if (!("remote" in event && "local" in event)) continue;
+        if (event.local.address === address) return [event.local, event.remote];
+      }
+      throw new Error(`no subflow from ${address}`);
+    };
+    // What they throw is what becomes of their promise, as with a kernel's.
     this.manual = {
-      announce: (path, id, port) => {
-        daemon.announce(token(), { address: this.address(path), id, port: port ?? 0 });
-        return Promise.resolve();
+      // deno-lint-ignore require-await
+      announce: async (path, id, { port = 0, family, token = own() } = {}) =>
+        daemon.announce(token, { address: this.address(path, family), id, port }),
+      // deno-lint-ignore require-await
+      remove: async (id, { token = own() } = {}) => daemon.remove(token, id),
+      // deno-lint-ignore require-await
+      create: async (path, id, remote, to = {}) => {
+        const address = this.address(path, remote.includes(":") ? 6 : 4);
+        daemon.createSubflow(own(), { address, id }, { address: remote, ...to });
       },
-      remove: (id) => {
-        daemon.remove(token(), id);
-        return Promise.resolve();
-      },
-      create: (path, id, remote) => {
-        daemon.createSubflow(token(), { address: this.address(path), id }, { address: remote });
-        return Promise.resolve();
-      },
-      destroy: (path) => {
-        const { local, remote } = subflows.find((each) =>
-          each.local?.address === this.address(path)
-        )!;
-        daemon.destroySubflow(token(), local, remote);
-        return Promise.resolve();
-      },
+      // deno-lint-ignore require-await
+      destroy: async (path, family) => daemon.destroySubflow(own(), ...subflow(path, family)),
+      // deno-lint-ignore require-await
+      backup: async (path) => daemon.setPriority(own(), ...subflow(path), true),
+      heard: (event, path, port) =>
+        events.some((each) =>
+          each.type === (event === "created" ? "LISTENER_CREATED" : "LISTENER_CLOSED") &&
+          each.local.address === this.address(path) && each.local.port === port
+        ),
     };
     this.#links = links;
+    this.port = () => Promise.resolve(subflow(1)[0].port);
   }
 
   static async open(interfaces: HostOptions["interfaces"], options: EndOptions): Promise<OurEnd> {
@@ -438,6 +510,14 @@ export class OurEnd implements End {
   flush(): Promise<void> {
     this.endpoints.flush();
     return Promise.resolve();
+  }
+
+  listen(path: number, port = 0): Promise<Listening> {
+    const listener = this.host.listen({ hostname: this.address(path), port });
+    return Promise.resolve({
+      port: listener.addr.port,
+      [Symbol.asyncDispose]: () => Promise.resolve(listener.close()),
+    });
   }
 
   counters(): Promise<Record<string, number>> {

@@ -329,7 +329,7 @@ export class Run {
 
   /** Waits until an end has counted so many, or more. */
   async counted(end: "client" | "server", name: string, count: number): Promise<void> {
-    await this.#until(async () => ((await this[end].counters())[name] ?? 0) >= count);
+    await this.until(async () => ((await this[end].counters())[name] ?? 0) >= count);
   }
 
   /** Waits until the server has so many joins, or more, that `by` has opened. */
@@ -337,7 +337,8 @@ export class Run {
     return this.counted(by === "client" ? "server" : "client", "MPJoinAckRx", count);
   }
 
-  async #until(condition: () => Promise<boolean>): Promise<void> {
+  /** Waits until something holds, or too long. */
+  async until(condition: () => Promise<boolean>): Promise<void> {
     const end = performance.now() + PATIENCE;
     while (!await condition() && performance.now() < end) await sleep(10);
   }
@@ -345,7 +346,7 @@ export class Run {
   /** Waits for what is expected, sees that it works, ends it, and compares. */
   async judge(): Promise<string[]> {
     const { client, server } = this.#expected;
-    await this.#until(async () =>
+    await this.until(async () =>
       reached(client, await this.client.counters()) && reached(server, await this.server.counters())
     );
     await sleep(SETTLE);
