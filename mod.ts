@@ -27,9 +27,9 @@
 import { cubic, lia } from "./cc/mod.ts";
 import { provideDefaults } from "./core/net/policies.ts";
 import { fullMesh } from "./pm/mod.ts";
-import { minRtt } from "./sched/mod.ts";
+import { earliest, minRtt } from "./sched/mod.ts";
 
-provideDefaults({ scheduler: minRtt(), pathManager: fullMesh(), congestionControl: lia() });
+provideDefaults({ scheduler: earliest(), pathManager: fullMesh(), congestionControl: lia() });
 
 export { type BufferPath, bufferSize } from "./core/net/buffer_size.ts";
 export { MptcpConn, type WriteOptions } from "./core/net/conn.ts";
@@ -187,7 +187,6 @@ export type { Experiments } from "./core/connection/host.ts";
 export type { HostDriver, HostTimer, Link, PollSource } from "./core/host/link.ts";
 export type { PacketIn, PacketOut } from "./core/wire/packet.ts";
 export type { FaultReport, FaultRule, PluginFault } from "./core/guard/faults.ts";
-export { cubic, fullMesh, lia, minRtt };
 export {
   balia,
   bbr,
@@ -201,5 +200,6 @@ export {
   semiCoupled,
   wvegas,
 } from "./cc/mod.ts";
+export { cubic, earliest, fullMesh, lia, minRtt };
 export type { FullMeshOptions } from "./pm/mod.ts";
 export type * from "./core/plugin.ts";

@@ -42,6 +42,8 @@ function subflow(path: number): Mutable<SubflowView> {
     delayIn: 0,
     deliveryRate: 2e6,
     pacingRate: 4e6,
+    peakRate: 3e6,
+    oldestSent: 0.99e6,
     inSlowStart: false,
     inRecovery: false,
   };
@@ -54,6 +56,7 @@ export function decision(plugin: SchedulerPlugin, paths: number): () => void {
     role: "server",
     subflows,
     unsent: 4e6,
+    left: 4e6,
     unacked: 256 * MSS,
     window: 4e6,
     mostWindow: 4e6,

@@ -27,6 +27,7 @@ import * as labels from "../pm/labels.ts";
 import * as manual from "../pm/manual.ts";
 import * as nDiffPorts from "../pm/n_diff_ports.ts";
 import * as passive from "../pm/passive.ts";
+import * as earliest from "../sched/earliest.ts";
 import * as minRtt from "../sched/min_rtt.ts";
 import * as redundant from "../sched/redundant.ts";
 import * as roundRobin from "../sched/round_robin.ts";
@@ -37,6 +38,7 @@ import { type Given, type Option, UsageError } from "./arguments.ts";
 /** Plugins that may be named. */
 export const BUILT_INS = {
   "scheduler": {
+    earliest,
     min_rtt: minRtt,
     round_robin: roundRobin,
     redundant,

@@ -79,10 +79,17 @@ export interface SubflowView extends PathView {
   readonly ssthresh: number;
   /** RFC 6675 pipe. */
   readonly inFlight: number;
+  /** When what has been in flight longest was sent, for the last time: about a round trip later its acknowledgement makes room. Infinity: nothing is in flight. */
+  readonly oldestSent: Micros;
   /** Bytes it can take now; "full" is room < mss. */
   readonly room: number;
   /** Bound and unsent; 0 unless the scheduler has `lookAhead`. */
   readonly queued: number;
+  /**
+   * Highest `deliveryRate` of the last 10 to 20 round trips in which there was enough to send, in bytes per second: what begins after a pause, and has not
+   * filled the path yet, does not lower it. 0 before the first sample.
+   */
+  readonly peakRate: number;
   /** Bytes per second, also when not paced: 2 cwnd/srtt in slow start, then 1.2 cwnd/srtt. */
   readonly pacingRate: number;
   /** cwnd is below ssthresh. */
@@ -108,6 +115,12 @@ export interface ConnectionView {
   readonly subflows: readonly SubflowView[];
   /** Bytes written and not yet given to a subflow. */
   readonly unsent: number;
+  /**
+   * Bytes that are still to be given to subflows, as far as can be known: `unsent`, what of a write() waits for room in the send buffer, and what of an
+   * announced message (`message` of write()) was not written. Where a write that waits is one of many, as much again as was written in them is taken for
+   * what follows. After closeWrite() it is `unsent`. At least that, always.
+   */
+  readonly left: number;
   /** Bytes sent, not DATA_ACKed. */
   readonly unacked: number;
   /** Bytes the peer still allows; "full" is window < mss, seldom exactly 0. */

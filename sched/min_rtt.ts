@@ -1,4 +1,4 @@
-/** Lowest round-trip time first: the default scheduler (draft §3.5.3.2, RFC 8041 §3.7). */
+/** Lowest round-trip time first (draft §3.5.3.2, RFC 8041 §3.7). */
 
 import type { Chunk, Scheduler, SchedulerPlugin, SubflowView } from "../core/plugin.ts";
 

@@ -12,6 +12,7 @@
  * @module
  */
 
+export { default as earliest } from "./earliest.ts";
 export { default as minRtt } from "./min_rtt.ts";
 export { default as redundant } from "./redundant.ts";
 export { default as roundRobin, type RoundRobinOptions } from "./round_robin.ts";

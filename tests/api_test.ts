@@ -37,6 +37,7 @@ describe("public names", () => {
       "dropSegments",
       "dumbbell",
       "duplicate",
+      "earliest",
       "emulate",
       "ewtcp",
       "fatTree",
@@ -82,6 +83,7 @@ describe("public names", () => {
 
   it("of the plugins", () => {
     assertEquals(names(sched), [
+      "earliest",
       "minRtt",
       "redundant",
       "roundRobin",

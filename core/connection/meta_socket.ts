@@ -48,6 +48,7 @@ import { Keys } from "./keys.ts";
 import { takeAllBack, takeBack } from "./look_ahead.ts";
 import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts";
 import { EARLY, type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
+import { Outlook } from "./outlook.ts";
 import type { FirstTry, Race } from "./race.ts";
 import { PathTransportOf } from "./paths.ts";
 import { CLOSE_TIMEOUT, CLOSED_PATIENCE, Patience } from "./patience.ts";
@@ -93,6 +94,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly timer: DataTimer = new DataTimer();
   readonly patience: Patience = new Patience();
   readonly holding: Holding = new Holding();
+  readonly #outlook: Outlook = new Outlook();
   readonly figures: Figures = new Figures();
   readonly deadlines: Deadlines<ConnectionTimer> = new Deadlines(CONNECTION_TIMERS);
   readonly policies: GuardedPolicies;
@@ -219,6 +221,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   get unsent(): number {
     return this.sendQueue.unbound;
+  }
+
+  get left(): number {
+    const { ours, unbound, tail } = this.sendQueue;
+    return ours.kind === "open" ? this.#outlook.left(unbound, tail) : unbound;
   }
 
   get unacked(): number {
@@ -586,15 +593,25 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /**
    * Appends bytes of `source` from index `from` to the send queue; returns how many were taken: there may be no room, or no memory. `cork`: more follows
-   * at once, so that less than a segment waits for it. `hint`: what the scheduler is told of these bytes.
+   * at once, so that less than a segment waits for it. `hint`: what the scheduler is told of these bytes. `message`: bytes of the message that begins with them,
+   * 0 where none is announced.
    */
-  write(now: Micros, source: Uint8Array, from: number, cork = false, hint = 0): number {
+  write(
+    now: Micros,
+    source: Uint8Array,
+    from: number,
+    cork = false,
+    hint = 0,
+    message = 0,
+  ): number {
     const { holding, sendQueue } = this;
     if (source.length - from > sendQueue.room && sendQueue.resizable) {
       sendQueue.resize(this.#asked());
     }
     if (hint !== 0 || sendQueue.hints !== null) sendQueue.hint(hint, now);
+    const { tail, una } = sendQueue;
     const taken = this.over || this.#first !== null ? 0 : sendQueue.write(source, from);
+    this.#outlook.wrote(tail, una, source.length, from, taken, message);
     this.#writerWaits = from + taken < source.length;
     const released = holding.corked && !cork;
     if (holding.corked !== cork) holding.cork(cork);

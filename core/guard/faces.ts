@@ -127,6 +127,16 @@ export class SubflowFace implements SubflowView {
   }
 
   /** As the subflow's. */
+  get oldestSent(): Micros {
+    return this.#subflow.oldestSent;
+  }
+
+  /** As the subflow's. */
+  get peakRate(): number {
+    return this.#subflow.peakRate;
+  }
+
+  /** As the subflow's. */
   get bytesSent(): number {
     return this.#subflow.bytesSent;
   }
@@ -224,6 +234,11 @@ export class ConnectionFace implements ConnectionView {
   /** As the connection's. */
   get unsent(): number {
     return this.#connection.unsent;
+  }
+
+  /** As the connection's. */
+  get left(): number {
+    return this.#connection.left;
   }
 
   /** As the connection's. */

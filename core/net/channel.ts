@@ -44,6 +44,7 @@ interface PendingWrite extends Waiter<number> {
   readonly source: Uint8Array;
   readonly cork: boolean;
   readonly hint: number;
+  readonly message: number;
   from: number;
 }
 
@@ -346,8 +347,11 @@ export class Channel implements ConnectionObserver {
     if (begunWith < data.length) await this.write(data.subarray(begunWith));
   }
 
-  /** Puts `source` into the send queue; resolves to its length when all of it is there. `cork`: its end waits for the write that follows; `hint`: for the scheduler. */
-  write(source: Uint8Array, cork = false, hint = 0): Promise<number> {
+  /**
+   * Puts `source` into the send queue; resolves to its length when all of it is there. `cork`: its end waits for the write that follows; `hint`: for the
+   * scheduler; `message`: bytes of the message that begins with it, 0 where none is announced.
+   */
+  write(source: Uint8Array, cork = false, hint = 0, message = 0): Promise<number> {
     const refusal = this.#refusal("write to");
     if (refusal !== undefined) return Promise.reject(refusal);
     if (this.#writeClosed || this.#over) return Promise.reject(brokenPipeError("write"));
@@ -357,13 +361,22 @@ export class Channel implements ConnectionObserver {
     if (this.#writes.length === 0) {
       // One without bytes, and without cork, lets out what was held back.
       if (length > 0 || !cork) {
-        from = this.socket.write(this.now(), source, 0, cork, hint);
+        from = this.socket.write(this.now(), source, 0, cork, hint, message);
         this.#flush();
       }
       if (from === length) return Promise.resolve(length);
     }
     return new Promise((resolve, reject) => {
-      const waiter: PendingWrite = { source, cork, hint, from, resolve, reject, end: ignore };
+      const waiter: PendingWrite = {
+        source,
+        cork,
+        hint,
+        message,
+        from,
+        resolve,
+        reject,
+        end: ignore,
+      };
       waiter.end = this.#wait("write to", (error) => {
         this.#writes.splice(this.#writes.indexOf(waiter), 1);
         waiter.end();
@@ -391,9 +404,9 @@ export class Channel implements ConnectionObserver {
   #drain(): void {
     const { socket } = this;
     for (let write = this.#writes[0]; write !== undefined; write = this.#writes[0]) {
-      const { source, cork, hint } = write;
+      const { source, cork, hint, message } = write;
       if (write.from < source.byteLength || !cork) {
-        write.from += socket.write(this.now(), source, write.from, cork, hint);
+        write.from += socket.write(this.now(), source, write.from, cork, hint, message);
       }
       if (write.from < source.byteLength) return this.#flush();
       this.#writes.shift();

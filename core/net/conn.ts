@@ -6,6 +6,7 @@ import { connectionInfo } from "./info.ts";
 import type { ConnInfo } from "./info.ts";
 import { checkPlugin } from "./load_plugin.ts";
 import { DEFAULT_KEEP_ALIVE } from "../subflow/settings.ts";
+import { wholeNumber } from "./option_checks.ts";
 import { checkOptions, describe } from "./policies.ts";
 import { readableOf, writableOf } from "./streams.ts";
 import { checkLowWater, type KeepAliveOptions, keepAliveTimes } from "./tcp_options.ts";
@@ -73,11 +74,33 @@ export interface WriteOptions {
    * ```
    */
   readonly hint?: number;
+  /**
+   * Bytes of the message that begins with these, and that further writes complete: an integer from their number on. A scheduler that knows how much is left
+   * gives no byte to a slow path that would hold up the end ({@linkcode ConnectionView.left}). A message that is one write need not say so.
+   *
+   * @default {the bytes of this write}
+   *
+   * @example A body of known length in pieces
+   * ```ts
+   * import { emulate } from "@mptcp/mptcp";
+   *
+   * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
+   * using listener = net.server.listen({ port: 80 });
+   * using conn = await net.client.connect({ hostname: "server", port: 80 });
+   * await conn.write(new Uint8Array(1000), { message: 3000 });
+   * await conn.write(new Uint8Array(2000));
+   * ```
+   */
+  readonly message?: number;
 }
 
-const WRITE_OPTIONS: Readonly<Record<keyof WriteOptions, true>> = { cork: true, hint: true };
+const WRITE_OPTIONS: Readonly<Record<keyof WriteOptions, true>> = {
+  cork: true,
+  hint: true,
+  message: true,
+};
 
-function checkWrite(options: WriteOptions): Required<WriteOptions> {
+function checkWrite(options: WriteOptions, bytes: number): Required<WriteOptions> {
   checkOptions("write", options, WRITE_OPTIONS);
   const { cork = false, hint = 0 } = options;
   if (typeof cork !== "boolean") {
@@ -90,7 +113,9 @@ function checkWrite(options: WriteOptions): Required<WriteOptions> {
       `Cannot write as 'hint' must be a finite number: current value is ${describe(hint)}`,
     );
   }
-  return { cork, hint };
+  const message =
+    wholeNumber("write", "message", options.message, bytes, Number.MAX_SAFE_INTEGER) ?? 0;
+  return { cork, hint, message };
 }
 
 /** What is switched on or off: an object, such as options in the wrong place, is neither. */
@@ -174,8 +199,8 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
   write(p: Uint8Array, options?: WriteOptions): Promise<number> {
     if (options === undefined) return this.#channel.write(p);
     try {
-      const { cork, hint } = checkWrite(options);
-      return this.#channel.write(p, cork, hint);
+      const { cork, hint, message } = checkWrite(options, p.byteLength);
+      return this.#channel.write(p, cork, hint, message);
     } catch (error) {
       return Promise.reject(error);
     }

@@ -13,6 +13,9 @@ export type RateSample = {
   ]: AckSample[K];
 };
 
+/** Rounds after which what came in them is forgotten: those of one period, and of the one before it, count. */
+const PERIOD = 10;
+
 /** The estimator of one subflow. What is sent takes its figures along and brings them back when it is delivered. */
 export class DeliveryRate {
   // A plain field, as it is read for every packet (CONTRIBUTING.md, Garbage).
@@ -23,6 +26,12 @@ export class DeliveryRate {
   #deliveredTime: Micros | null = null;
   #rate = 0;
   #appLimitedUntil = -1;
+  /** Highest rate of this period of rounds, and of this or the one before. */
+  #best = 0;
+  #peak = 0;
+  #rounds = 0;
+  /** Bytes delivered where the round in hand ends. */
+  #roundEnd = 0;
 
   /** Bytes delivered so far. */
   get delivered(): number {
@@ -37,6 +46,14 @@ export class DeliveryRate {
   /** Bytes a second; 0 before a first sample. */
   get rate(): number {
     return this.#rate;
+  }
+
+  /**
+   * Bytes a second: the highest sample of the last 10 to 20 round trips in which there was enough to send. What begins after a pause, and has not filled the
+   * path yet, does not lower it.
+   */
+  get peak(): number {
+    return this.#peak;
   }
 
   /** What is sent now is limited by the application or the scheduler. */
@@ -76,5 +93,13 @@ export class DeliveryRate {
     const rate = (this.#delivered - heard.priorDelivered) * 1e6 / interval;
     sample.deliveryRate = rate;
     if (!heard.appLimited || rate > this.#rate) this.#rate = rate;
+    if (rate > this.#best) this.#best = rate;
+    if (rate > this.#peak) this.#peak = rate;
+    if (heard.priorDelivered < this.#roundEnd) return;
+    this.#roundEnd = this.#delivered;
+    if (heard.appLimited || ++this.#rounds < PERIOD) return;
+    this.#rounds = 0;
+    this.#peak = this.#best;
+    this.#best = 0;
   }
 }

@@ -110,6 +110,11 @@ export class Scoreboard {
     return this.#nxt - this.#una - this.#sacked - this.#lost;
   }
 
+  /** When what has been in flight longest was sent; Infinity: nothing is. */
+  get oldestSent(): Micros {
+    return this.#sent.head?.time ?? Infinity;
+  }
+
   /** When the next piece is due that {@linkcode Scoreboard.loseSentBefore} found too early to lose; Infinity: none. */
   get nextDue(): Micros {
     return this.#nextDue;

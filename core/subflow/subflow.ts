@@ -333,6 +333,14 @@ export class Subflow implements SubflowView {
     return this.sender.rate.rate;
   }
 
+  get oldestSent(): Micros {
+    return this.sender.board.oldestSent;
+  }
+
+  get peakRate(): number {
+    return this.sender.rate.peak;
+  }
+
   get bytesSent(): number {
     return this.sender.bytesSent;
   }

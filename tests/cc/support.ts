@@ -26,6 +26,8 @@ export class TestFlow implements SubflowView {
   readonly rttVar = 0;
   readonly minRtt = 1;
   readonly deliveryRate = 0;
+  readonly peakRate = 0;
+  readonly oldestSent = Infinity;
   readonly bytesSent = 0;
   readonly bytesRetrans = 0;
   readonly bytesReceived = 0;
@@ -73,6 +75,7 @@ export class TestConnection implements ConnectionView {
   readonly readable = 0;
   readonly tag = 0;
   readonly unsent = 0;
+  readonly left = 0;
   readonly unacked = 0;
   readonly window = Infinity;
   readonly acked = 0;

@@ -28,7 +28,14 @@ import {
   nDiffPorts,
   passive,
 } from "../../pm/mod.ts";
-import { minRtt, redundant, roundRobin, rttThreshold, timeDistance } from "../../sched/mod.ts";
+import {
+  earliest,
+  minRtt,
+  redundant,
+  roundRobin,
+  rttThreshold,
+  timeDistance,
+} from "../../sched/mod.ts";
 import alwaysSlowest from "../broken/always_slowest.ts";
 import cwndGrowsWithoutAck from "../broken/cwnd_grows_without_ack.ts";
 import cwndNan from "../broken/cwnd_nan.ts";
@@ -53,6 +60,7 @@ import { brokenRules, conformance, RuleError, verify } from "./mod.ts";
 
 const SOUND: readonly Plugin[] = [
   minRtt(),
+  earliest(),
   roundRobin(),
   roundRobin({ segments: 44 }),
   timeDistance({ lookAhead: 0 }),

@@ -95,6 +95,8 @@ class ToyFlow implements SubflowView {
   rttVar: number;
   minRtt: number;
   deliveryRate = 0;
+  peakRate = 0;
+  oldestSent = Infinity;
   readonly bytesSent = 0;
   readonly bytesRetrans = 0;
   readonly bytesReceived = 0;
@@ -160,6 +162,7 @@ class ToyCongestion implements ConnectionView {
   readonly role = "client";
   readonly subflows: ToyFlow[] = [];
   readonly unsent = Infinity;
+  readonly left = Infinity;
   readonly unacked = 0;
   readonly window = Infinity;
   readonly acked = 0;

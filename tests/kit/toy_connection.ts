@@ -93,6 +93,10 @@ class ToyConnection implements ConnectionView {
     return this.#written - this.#next;
   }
 
+  get left(): number {
+    return this.unsent;
+  }
+
   get unacked(): number {
     return this.#next - this.acked;
   }
@@ -205,6 +209,7 @@ class ToyConnection implements ConnectionView {
     }
     this.#reinject.sort((a, b) => a.offset - b.offset);
     subflow.outstanding = [];
+    subflow.times = [];
     subflow.bound = [];
   }
 
@@ -244,6 +249,7 @@ class ToyConnection implements ConnectionView {
       );
     }
     subflow.outstanding.push(chunk);
+    subflow.times.push(this.now);
     subflow.inFlight += chunk.length;
     subflow.carried += chunk.length;
     const sent = this.now;
@@ -277,7 +283,9 @@ class ToyConnection implements ConnectionView {
     this.#reinject = this.#reinject.filter((other) => !other.acked);
     this.#revive(subflow);
     if (subflow.epoch === epoch) {
-      subflow.outstanding.splice(subflow.outstanding.indexOf(chunk), 1);
+      const at = subflow.outstanding.indexOf(chunk);
+      subflow.outstanding.splice(at, 1);
+      subflow.times.splice(at, 1);
       subflow.inFlight -= chunk.length;
       subflow.delivered += chunk.length;
       subflow.lastAck = this.now;

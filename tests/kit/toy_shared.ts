@@ -113,6 +113,8 @@ class Flow implements SubflowView {
   rttVar: number;
   minRtt: number;
   deliveryRate = 0;
+  readonly peakRate = 0;
+  readonly oldestSent = Infinity;
   bytesSent = 0;
   readonly bytesRetrans = 0;
   readonly bytesReceived = 0;
@@ -323,6 +325,7 @@ class User implements ConnectionView {
   readonly tag = 0;
   readonly subflows: Flow[];
   readonly unsent = Infinity;
+  readonly left = Infinity;
   readonly unacked = 0;
   readonly window = Infinity;
   readonly acked = 0;

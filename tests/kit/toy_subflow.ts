@@ -68,6 +68,7 @@ export class ToySubflow implements SubflowView {
   readonly rttVar: number;
   readonly minRtt: number;
   readonly deliveryRate: number;
+  readonly peakRate: number;
   readonly bytesRetrans = 0;
   readonly bytesReceived = 0;
   readonly remoteId = 0;
@@ -83,6 +84,8 @@ export class ToySubflow implements SubflowView {
   busyUntil = 0;
   /** Sent and not acknowledged, and bound but unsent. */
   outstanding: ToyChunk[] = [];
+  /** When these were sent. */
+  times: number[] = [];
   bound: ToyChunk[] = [];
   /** Counts timeouts: acknowledgements of what was given up are ignored. */
   epoch = 0;
@@ -98,7 +101,7 @@ export class ToySubflow implements SubflowView {
     this.srtt = spec.rtt;
     this.rttVar = spec.rtt / 8;
     this.minRtt = spec.rtt;
-    this.deliveryRate = spec.rate;
+    this.deliveryRate = this.peakRate = spec.rate;
   }
 
   get bytesSent(): number {
@@ -116,6 +119,10 @@ export class ToySubflow implements SubflowView {
 
   get room(): number {
     return Math.max(0, this.cwnd - this.inFlight);
+  }
+
+  get oldestSent(): number {
+    return this.times[0] ?? Infinity;
   }
 
   get pacingRate(): number {

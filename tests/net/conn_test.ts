@@ -404,7 +404,10 @@ describe("MptcpConn", () => {
     for (
       const [options, message] of [
         [{ cork: 1 }, "Cannot write as 'cork' must be true or false: current value is 1"],
-        [{ more: true }, "Cannot write as there is no option 'more': the options are cork, hint"],
+        [
+          { more: true },
+          "Cannot write as there is no option 'more': the options are cork, hint, message",
+        ],
         [{ hint: NaN }, "Cannot write as 'hint' must be a finite number: current value is NaN"],
         [{ hint: "1" }, `Cannot write as 'hint' must be a finite number: current value is "1"`],
         [null, "Cannot write as its options must be an object: current value is null"],
@@ -429,6 +432,25 @@ describe("MptcpConn", () => {
     client.tuneScheduler({ ratio: 3 });
     assertEquals(clientSocket.tuned, { ratio: 3 });
     assertThrows(() => client.tuneScheduler(3 as never), TypeError, "must be an object");
+  });
+
+  it("announces how long a message is with the write that begins it", async () => {
+    const { client, clientSocket } = await fakePair();
+    await client.write(HELLO, { message: 100 });
+    await client.write(HELLO, { message: HELLO.length, cork: true });
+    await client.write(HELLO);
+    assertEquals(clientSocket.messages, [100, HELLO.length]);
+    const least = `an integer from ${HELLO.length} to 9007199254740991`;
+    for (
+      const [message, error] of [[4, RangeError], [7.5, RangeError], ["9", TypeError]] as const
+    ) {
+      await assertRejects(
+        () => client.write(HELLO, { message } as never),
+        error,
+        `Cannot write as 'message' must be ${least}: current value is`,
+      );
+    }
+    assertEquals(clientSocket.messages.length, 2);
   });
 
   it("sets noDelay, and takes what TCP has besides", async () => {

@@ -84,6 +84,14 @@ export class InFlightList implements Board {
     return this.nxt - this.una - this.sacked - this.lost;
   }
 
+  get oldestSent(): number {
+    let oldest = Infinity;
+    for (let range = this.#head; range !== null; range = range.next) {
+      if (range.state === SENT) oldest = Math.min(oldest, range.time);
+    }
+    return oldest;
+  }
+
   synSent(): void {
     this.nxt = 1;
   }

@@ -183,6 +183,8 @@ export class FakeSocket implements TransportSocket {
   readonly hints: number[] = [];
   tag = 0;
   tuned: Readonly<Record<string, unknown>> | null = null;
+  /** Of each that has announced one. */
+  readonly messages: number[] = [];
   readonly tcp: TcpSettings = DEFAULT_SETTINGS;
   readonly mptcp: MptcpSettings = DEFAULT_MPTCP;
   lowWater = Infinity;
@@ -262,9 +264,17 @@ export class FakeSocket implements TransportSocket {
     return this.finAcked && this.peerFinished;
   }
 
-  write(_now: Micros, source: Uint8Array, from: number, cork = false, hint = 0): number {
+  write(
+    _now: Micros,
+    source: Uint8Array,
+    from: number,
+    cork = false,
+    hint = 0,
+    message = 0,
+  ): number {
     this.corks.push(cork);
     this.hints.push(hint);
+    if (message > 0) this.messages.push(message);
     const count = Math.min(source.length - from, this.capacity - this.outgoing.length);
     for (let i = 0; i < count; i++) this.outgoing.push(source[from + i]!);
     return count;

@@ -111,3 +111,38 @@ describe("delivery rate", () => {
     assertEquals([sample.deliveryRate, rate.rate], [0, 10_000]);
   });
 });
+
+describe("the peak of the delivery rate", () => {
+  /** Delivers `bytes` in `time`, as one round after what was delivered before. */
+  function round(rate: DeliveryRate, bytes: number, time: number, appLimited = false): void {
+    const { delivered, deliveredTime } = rate;
+    rate.count(bytes, deliveredTime + time);
+    rate.take(heard(delivered, deliveredTime, appLimited), sample, deliveredTime + time);
+  }
+
+  it("outlives a pause, and the few segments that follow it", () => {
+    const rate = new DeliveryRate();
+    assertEquals(rate.peak, 0);
+    round(rate, 10_000, 10_000);
+    for (let i = 0; i < 5; i++) round(rate, 1000, 10_000);
+    assertEquals([rate.rate, rate.peak], [100_000, 1_000_000]);
+  });
+
+  it("is forgotten after ten to twenty rounds that had enough to send", () => {
+    const rate = new DeliveryRate();
+    round(rate, 10_000, 10_000);
+    for (let i = 0; i < 18; i++) round(rate, 1000, 10_000);
+    assertEquals(rate.peak, 1_000_000);
+    round(rate, 1000, 10_000);
+    assertEquals(rate.peak, 100_000);
+  });
+
+  it("is not forgotten while the application gives too little, and rises at once", () => {
+    const rate = new DeliveryRate();
+    round(rate, 1000, 10_000);
+    for (let i = 0; i < 50; i++) round(rate, 10, 10_000, true);
+    assertEquals(rate.peak, 100_000);
+    round(rate, 2000, 10_000, true);
+    assertEquals(rate.peak, 200_000);
+  });
+});

@@ -57,7 +57,7 @@ class Side<B extends Board> {
   /** All that shows. */
   get figures(): Readonly<Record<string, unknown>> {
     const { board, heard, pages } = this;
-    const { una, nxt, sacked, lost, pieces, repeated, empty, inFlight, nextDue } = board;
+    const { una, nxt, sacked, lost, pieces, repeated, empty, inFlight, nextDue, oldestSent } = board;
     const { lostAgain, fack } = board;
     const piece = board.nextLost();
     const lostFirst = piece === null ? null : {
@@ -74,7 +74,8 @@ class Side<B extends Board> {
         piece.mapping.first,
       ],
     };
-    const numbers = { una, nxt, sacked, lost, pieces, repeated, empty, inFlight, nextDue, pages };
+    const times = { nextDue, oldestSent };
+    const numbers = { una, nxt, sacked, lost, pieces, repeated, empty, inFlight, pages, ...times };
     return { ...numbers, lostAgain, fack, ...heard, lostFirst };
   }
 

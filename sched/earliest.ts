@@ -1,0 +1,147 @@
+/** Earliest delivery first: the default scheduler. Its formulas are derived in docs/default_scheduler.md. */
+
+import type {
+  Chunk,
+  ConnectionView,
+  Micros,
+  SchedulerPlugin,
+  SubflowView,
+} from "../core/plugin.ts";
+
+/** It has no options. */
+export const defaults: Readonly<Record<string, never>> = {};
+
+/** When `bytes` more would have arrived over `subflow` that leave now, in microseconds from now. */
+export function arrival(subflow: SubflowView, bytes: number): Micros {
+  const { srtt, minRtt, inFlight, rttVar, peakRate } = subflow;
+  // Nothing has come back yet: that the path is what its handshake was is a guess.
+  if (peakRate === 0) return srtt / 2 + rttVar;
+  const rate = knownRate(subflow);
+  if (rate === 0) return srtt / 2;
+  const queue = inFlight / rate - minRtt;
+  const at = minRtt / 2 + bytes / rate + (queue > 0 ? queue : 0);
+  return at > srtt / 2 ? at : srtt / 2;
+}
+
+/** Bytes in a microsecond that the path carries; 0 where what arrives may only show what the window lets out. */
+function knownRate({ peakRate, inSlowStart, srtt, minRtt, cwnd }: SubflowView): number {
+  if (peakRate === 0 || (inSlowStart && srtt <= minRtt * 1.25)) return 0;
+  const rate = peakRate / 1e6;
+  const least = cwnd / (4 * srtt);
+  return rate > least ? rate : least;
+}
+
+/**
+ * Bytes that `subflow` could still take from `now` on such that all of them have arrived `time` later; no more than about `enough` are counted. What is in
+ * flight makes room as its acknowledgements come, over the round trip after that in which it was sent.
+ */
+export function supply(subflow: SubflowView, now: Micros, time: Micros, enough: number): number {
+  const { srtt, minRtt, cwnd, mss, ssthresh, inFlight } = subflow;
+  // A timeout leaves a segment (RFC 5681 §3.1): on who has fallen silent nobody waits.
+  if (cwnd <= mss) return 0;
+  const rate = knownRate(subflow);
+  let left = time - (rate === 0 ? srtt : minRtt) / 2;
+  if (left <= 0) return 0;
+  // What a pacer holds back follows soon.
+  let bytes = cwnd > inFlight ? cwnd - inFlight : 0;
+  if (inFlight > 0) {
+    const age = now - subflow.oldestSent;
+    const wait = age < srtt ? srtt - age : 0;
+    const part = left < srtt ? (left - wait) / (srtt - wait) : 1;
+    if (part > 0) bytes += (cwnd < ssthresh ? 2 : 1) * inFlight * part;
+  }
+  let window = cwnd;
+  for (left -= srtt; left > 0 && bytes < enough; left -= srtt) {
+    if (window < ssthresh) window = window * 2 < ssthresh ? window * 2 : ssthresh;
+    bytes += left < srtt ? window * left / srtt : window;
+  }
+  if (rate === 0) return bytes;
+  const queue = inFlight - rate * minRtt;
+  const most = rate * (time - minRtt / 2) - (queue > 0 ? queue : 0);
+  return most < bytes ? (most > 0 ? most : 0) : bytes;
+}
+
+/**
+ * Gives each byte to the subflow on which it arrives first, and waits for a fast one that is full where it will have carried everything that is left before a
+ * slow one with room could deliver a segment, or would fill the receive window meanwhile.
+ *
+ * @example Usage
+ * ```ts
+ * import { earliest } from "./mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(earliest().name, "earliest");
+ * ```
+ */
+export default function earliest(): SchedulerPlugin {
+  return {
+    kind: "scheduler",
+    name: "earliest",
+    create: (connection) => ({
+      pick: (ready, chunk) => pick(connection, ready, chunk),
+    }),
+  };
+}
+
+function pick(
+  connection: ConnectionView,
+  ready: readonly SubflowView[],
+  { sentOn }: Chunk,
+): SubflowView | null {
+  const { length } = ready;
+  let best = ready[0] ?? null;
+  if (best === null) return null;
+  const { subflows } = connection;
+  if (length === 1 && subflows.length === 1) return best;
+  let soonest = arrival(best, 2 * best.mss);
+  let carries = sentOn.length > 0 && sentOn.includes(best);
+  for (let i = 1; i < length; i++) {
+    const subflow = ready[i]!;
+    const at = arrival(subflow, 2 * subflow.mss);
+    const again = sentOn.length > 0 && sentOn.includes(subflow);
+    if (carries === again ? at >= soonest : again) continue;
+    best = subflow;
+    soonest = at;
+    carries = again;
+  }
+  if (length === subflows.length) return best;
+  return worthIt(connection, best, soonest, sentOn.length > 0) ? best : null;
+}
+
+/** Whether `subflow`, over which a segment arrives in `time`, is to have it rather than those that have no room now. */
+function worthIt(
+  { subflows, left, window, unacked, now }: ConnectionView,
+  subflow: SubflowView,
+  time: number,
+  again: boolean,
+): boolean {
+  const { backup, mss, srtt, inFlight } = subflow;
+  const enough = again ? mss : left;
+  let before = 0;
+  for (let i = 0; i < subflows.length; i++) {
+    const other = subflows[i]!;
+    if (other !== subflow && !other.stale && other.backup === backup) {
+      before += supply(other, now, time, enough);
+    }
+  }
+  if (before < mss) return true;
+  if (before >= enough) return false;
+  // Until its acknowledgement is back the peer's window does not move beyond the segment.
+  const shared = window + unacked - mss - inFlight;
+  const back = time + srtt / 2;
+  let meanwhile = 0;
+  for (let i = 0; i < subflows.length; i++) {
+    const other = subflows[i]!;
+    if (other !== subflow && !other.stale && other.backup === backup && other.cwnd > other.mss) {
+      meanwhile += flow(other, back);
+    }
+  }
+  return meanwhile <= shared;
+}
+
+/** Bytes that `subflow` sends in `time` at the pace of now: what windows and the receive buffer will have grown to by then keep step with each other. */
+function flow(subflow: SubflowView, time: Micros): number {
+  const bytes = subflow.cwnd * time / subflow.srtt;
+  const rate = knownRate(subflow);
+  return rate > 0 && rate * time < bytes ? rate * time : bytes;
+}

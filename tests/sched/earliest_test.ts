@@ -1,0 +1,178 @@
+/** Earliest delivery first: its formulas by hand (docs/default_scheduler.md), and what it decides. */
+
+import { assertAlmostEquals, assertEquals, assertGreater } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { arrival, supply } from "../../sched/earliest.ts";
+import { earliest } from "../../sched/mod.ts";
+import type { ConnectionView, SubflowView } from "../../core/plugin.ts";
+import { Dialogue } from "../support/dialogue.ts";
+import { joined } from "../support/joins.ts";
+import { chunk, connection, subflow } from "./support.ts";
+
+/** A path of `rtt` ms and `mbit` Mbit/s that is known to carry so much, with `inFlight` bytes in it and a window of `cwnd`. */
+function known(
+  path: number,
+  rtt: number,
+  mbit: number,
+  cwnd: number,
+  inFlight = 0,
+  more: Partial<SubflowView> = {},
+): SubflowView {
+  return subflow(path, rtt, {
+    cwnd,
+    inFlight,
+    room: Math.max(0, cwnd - inFlight),
+    ssthresh: cwnd,
+    inSlowStart: false,
+    peakRate: mbit * 125_000,
+    oldestSent: inFlight > 0 ? 0 : Infinity,
+    ...more,
+  });
+}
+
+/** What is picked of `ready`, where `all` are in use. */
+function picks(
+  all: readonly SubflowView[],
+  ready: readonly SubflowView[],
+  more: Partial<ConnectionView> = {},
+  ...sentOn: SubflowView[]
+): number | null {
+  const scheduler = earliest().create(connection(all, more));
+  const choice = scheduler.pick(ready, chunk(...sentOn));
+  return choice === null ? null : (choice as SubflowView).path;
+}
+
+describe("when a byte would arrive", () => {
+  it("is half a round trip later, and its variation, where nothing has come back yet", () => {
+    assertEquals(arrival(subflow(1, 100, { rttVar: 50e3 }), 1400), 100e3);
+  });
+
+  it("is half a round trip later in slow start, while round trips tell of no queue", () => {
+    const grows = { peakRate: 1e5, inFlight: 9800, rttVar: 5e3 };
+    assertEquals(arrival(subflow(1, 100, grows), 1400), 50e3);
+    // 130 ms of at least 100: there is a queue, and what comes out of it is what the path carries.
+    const queued = { ...grows, srtt: 130e3, inFlight: 20_000 };
+    assertEquals(arrival(subflow(1, 100, queued), 1400), 50e3 + 14e3 + 100e3);
+  });
+
+  it("is after what waits before it at the bottleneck", () => {
+    // 8 Mbit/s are 1000 bytes in a millisecond, 20 ms hold 20,000.
+    assertEquals(arrival(known(1, 20, 8, 60_000), 2000), 12e3);
+    assertEquals(arrival(known(1, 20, 8, 60_000, 20_000), 2000), 12e3);
+    assertEquals(arrival(known(1, 20, 8, 60_000, 50_000), 2000), 42e3);
+  });
+
+  it("takes a path for no slower than a quarter of its window in a round trip: a trickle tells no rate", () => {
+    assertEquals(arrival(known(1, 20, 0.08, 80_000), 2000), 12e3);
+  });
+});
+
+describe("what a path can still take in some time", () => {
+  it("is nothing before a byte could be there", () => {
+    assertEquals(supply(known(1, 20, 8, 20_000), 0, 9e3, 1e6), 0);
+  });
+
+  it("is the free window, and then what acknowledgements make room for", () => {
+    // All of the window is out, sent 5 ms ago: in 15 ms the first acknowledgement, in 20 ms the last.
+    const path = known(1, 20, 80, 20_000, 20_000);
+    assertEquals(supply(path, 5e3, 10e3 + 15e3, 1e6), 0);
+    assertEquals(supply(path, 5e3, 10e3 + 17.5e3, 1e6), 10_000);
+    assertEquals(supply(path, 5e3, 10e3 + 20e3, 1e6), 20_000);
+    assertEquals(supply(path, 5e3, 10e3 + 50e3, 1e6), 20_000 + 30_000);
+  });
+
+  it("doubles with each round trip of slow start, up to its threshold", () => {
+    const path = subflow(1, 20, { cwnd: 10_000, ssthresh: 35_000, oldestSent: Infinity });
+    assertEquals(supply(path, 0, 10e3 + 20e3, 1e6), 10_000);
+    assertEquals(supply(path, 0, 10e3 + 40e3, 1e6), 30_000);
+    assertEquals(supply(path, 0, 10e3 + 80e3, 1e6), 30_000 + 35_000 + 35_000);
+    assertGreater(supply(path, 0, 1e12, 1e6), 1e6 - 1);
+  });
+
+  it("is no more than the path carries, whatever the window", () => {
+    const path = known(1, 20, 8, 80_000);
+    assertAlmostEquals(supply(path, 0, 15e3, 1e6), 5000);
+    assertAlmostEquals(supply({ ...path, inFlight: 30_000 }, 0, 30e3, 1e6), 10_000);
+  });
+
+  it("is nothing after a timeout: nobody waits for who is silent", () => {
+    assertEquals(supply(known(1, 20, 8, 1400), 0, 1e6, 1e6), 0);
+  });
+});
+
+describe("earliest", () => {
+  const fast = known(1, 10, 80, 100_000);
+  const full = known(1, 10, 80, 100_000, 100_000, { srtt: 12e3 });
+  const slow = known(2, 100, 8, 100_000);
+
+  it("takes the path on which a byte arrives first", () => {
+    assertEquals(picks([fast, slow], [slow, fast]), 1);
+    // 200 ms wait before it there.
+    const busy = known(1, 10, 8, 300_000, 210_000, { srtt: 200e3 });
+    assertEquals(picks([busy, slow], [busy, slow]), 2);
+  });
+
+  it("waits for a full path that will have carried all that is left before a slow one could deliver any of it", () => {
+    // Until the slow path's 52.8 ms are over the other carries four windows.
+    assertEquals(picks([full, slow], [slow], { left: 390_000, window: 1e7 }), null);
+    assertEquals(picks([full, slow], [slow], { left: 410_000, window: 1e7 }), 2);
+    assertEquals(picks([full, slow], [slow], { left: Infinity, window: 1e7 }), 2);
+  });
+
+  it("waits where the slow path would fill the receive window meanwhile, whatever is left", () => {
+    // A round trip of the slow path lasts 105 ms: the other sends a megabyte.
+    const more = { left: Infinity, unacked: 100_000 };
+    assertEquals(picks([full, slow], [slow], { ...more, window: 500_000 }), null);
+    assertEquals(picks([full, slow], [slow], { ...more, window: 1_500_000 }), 2);
+    // What the slow path has out already needs room as well.
+    const used = known(2, 100, 8, 1_000_000, 600_000);
+    assertEquals(picks([full, used], [used], { ...more, window: 1_500_000 }), null);
+  });
+
+  it("does not wait for a path that could not deliver a segment sooner, however small the window", () => {
+    const equal = known(2, 10, 80, 100_000);
+    assertEquals(picks([full, equal], [equal], { left: Infinity, window: 10_000 }), 2);
+  });
+
+  it("does not wait for who is stale, silent after a timeout, or a backup of others", () => {
+    const more = { left: 10_000, window: 1e7 };
+    assertEquals(picks([full, slow], [slow], more), null);
+    assertEquals(picks([{ ...full, stale: true }, slow], [slow], more), 2);
+    assertEquals(picks([{ ...full, cwnd: 1400 }, slow], [slow], more), 2);
+    assertEquals(picks([{ ...full, backup: true }, slow], [slow], more), 2);
+  });
+
+  it("gives what goes again to a path that has not carried it", () => {
+    assertEquals(picks([fast, slow], [fast, slow], {}, fast), 2);
+    assertEquals(picks([fast, slow], [fast, slow], {}, slow), 1);
+    assertEquals(picks([fast, slow], [fast, slow], {}, fast, slow), 1);
+  });
+
+  it("says nothing where nobody has room", () => {
+    assertEquals(picks([full], []), null);
+  });
+});
+
+/** A receive window that is no limit. */
+const WIDE = { scale: 8, win: 60_000 };
+
+describe("earliest, at work", () => {
+  it("leaves a slow path alone with a short answer, and uses it with a long one", () => {
+    for (const [bytes, uses] of [[20_000, false], [2_000_000, true]] as const) {
+      using d = new Dialogue({ policies: { scheduler: earliest() } });
+      const { first, second, app } = joined(d, { rtt: 20e3, ...WIDE }, { rtt: 60e3 });
+      app.write(bytes);
+      assertEquals([first.pending, second.pending], [true, uses]);
+    }
+  });
+
+  it("is told of the end by the message that was announced", () => {
+    for (const [message, uses] of [[0, false], [2_000_000, true]] as const) {
+      using d = new Dialogue({ policies: { scheduler: earliest() } });
+      const { first, second, app } = joined(d, { rtt: 20e3, ...WIDE }, { rtt: 60e3 });
+      app.socket.write(d.now, new Uint8Array(20_000), 0, false, 0, message);
+      d.stack.flush(d.now);
+      assertEquals([first.pending, second.pending], [true, uses]);
+    }
+  });
+});
