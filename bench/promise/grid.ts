@@ -2,7 +2,6 @@
 
 import { Table } from "../../cli/deps.ts";
 import { runJobs } from "../pool.ts";
-import { PoolProgress } from "../pool_progress.ts";
 import { type Cell, cellName } from "./cells.ts";
 import type { CellJob, CellResult } from "./cell_job.ts";
 import { DEFAULT } from "./policies.ts";
@@ -29,6 +28,8 @@ export interface GridOptions {
   readonly workers?: number;
   /** Figures of an earlier run, whose times by TCP are taken. */
   readonly earlier?: GridFigures | null;
+  /** Told how many cells are done. */
+  readonly onDone?: (done: number) => void;
 }
 
 /** What a run writes as JSON. */
@@ -45,7 +46,7 @@ export interface GridFigures {
  * @throws {Error} a cell failed; its name says which.
  */
 export async function runGrid(cells: readonly Cell[], options: GridOptions): Promise<GridFigures> {
-  const { schedulers, congestion, seeds, workers, earlier = null } = options;
+  const { schedulers, congestion, seeds, workers, earlier = null, onDone } = options;
   const known = new Map(earlier?.cells.map(({ cell, tcp }) => [cell, tcp]));
   const jobs = cells.map((cell): CellJob => ({
     cell: cellName(cell),
@@ -54,12 +55,11 @@ export async function runGrid(cells: readonly Cell[], options: GridOptions): Pro
     seeds,
     tcp: known.get(cellName(cell)) ?? null,
   }));
-  using progress = new PoolProgress(jobs.length, "cells");
   const outcomes = await runJobs<CellJob, CellResult>(jobs, {
     module: new URL("./cell_job.ts", import.meta.url),
     nameOf: ({ cell }) => cell,
     ...(workers === undefined ? {} : { workers }),
-    onDone: (_outcome, _job, done) => progress.update(done),
+    onDone: (_outcome, _job, done) => onDone?.(done),
   });
   const failed = outcomes.flatMap((outcome) => outcome.ok ? [] : [outcome.error]);
   if (failed.length > 0) {

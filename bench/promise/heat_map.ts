@@ -76,9 +76,21 @@ export async function drawHeatMap(measured: readonly Measured[], title: string):
       fontSize,
       fontWeight,
     });
+  /** A mark of the legend, at its place in the row. */
+  const mark = (text: string, i: number, more: object) =>
+    Plot.text([null], {
+      fx: () => 0,
+      fy: () => 0,
+      text: () => text,
+      frameAnchor: "top-left",
+      textAnchor: "start",
+      fontSize: 13,
+      dx: 62 * i - 50,
+      ...more,
+    });
   const svg = Plot.plot({
     document: document as never,
-    width: 1240,
+    width: 1180,
     height: 150 + 262 * rows,
     marginLeft: 56,
     marginRight: 16,
@@ -90,7 +102,7 @@ export async function drawHeatMap(measured: readonly Measured[], title: string):
       domain: RATE_RATIOS,
       label: "rate of the path with the longer round trip / rate of the other →",
       labelAnchor: "center",
-      labelOffset: 40,
+      labelOffset: 44,
       tickSize: 0,
     },
     y: {
@@ -148,17 +160,10 @@ export async function drawHeatMap(measured: readonly Measured[], title: string):
         "normal",
       ),
       line(`● a cell of the square is above ${PROMISE.worst}`, -68, 13, "normal"),
-      ...legend.map((value, i) =>
-        Plot.text([value], {
-          fx: () => 0,
-          fy: () => 0,
-          frameAnchor: "top-left",
-          dx: 40 * i,
-          dy: -48,
-          text: () => `■ ${value}`,
-          fill: () => value,
-        })
-      ),
+      ...legend.flatMap((value, i) => [
+        mark("■", i, { fill: () => value, fontSize: 20, dy: -46 }),
+        mark(`${value}`, i, { dx: 62 * i - 32, dy: -43 }),
+      ]),
     ],
   });
   const text: string = svg.outerHTML;

@@ -17,6 +17,7 @@ import { loadPlugin } from "../../core/net/load_plugin.ts";
 import { defaultPolicies } from "../../core/net/policies.ts";
 import "../../mod.ts";
 import { runTask } from "../kernel/tools.ts";
+import { PoolProgress } from "../pool_progress.ts";
 import { gridCells, pickCells } from "./cells.ts";
 import { DEFAULT } from "./policies.ts";
 import { TABLES } from "./tables/mod.ts";
@@ -166,6 +167,14 @@ async function tableOf(given: Given, table: string): Promise<number> {
   return measured.every(allKept) ? 0 : 1;
 }
 
+async function withProgress<T>(
+  total: number,
+  run: (onDone: (done: number) => void) => Promise<T>,
+): Promise<T> {
+  using progress = new PoolProgress(total, "cells");
+  return await run((done) => progress.update(done));
+}
+
 function workersOf(given: Given): { readonly workers?: number } {
   return given.value("workers") === undefined
     ? {}
@@ -203,13 +212,15 @@ async function main(args: readonly string[]): Promise<number> {
     );
   }
   const start = performance.now();
-  const figures = await runGrid(cells, {
-    schedulers: [DEFAULT, ...own],
-    congestion,
-    seeds,
-    earlier,
-    ...workersOf(given),
-  });
+  const figures = await withProgress(cells.length, (onDone) =>
+    runGrid(cells, {
+      schedulers: [DEFAULT, ...own],
+      congestion,
+      seeds,
+      earlier,
+      onDone,
+      ...workersOf(given),
+    }));
   report(`${cells.length} cells in ${formatTime((performance.now() - start) * 1e3)} of real time`);
   const all = bySchedulers(figures);
   const last = all[figures.schedulers.at(-1)!]!;

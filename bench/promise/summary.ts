@@ -70,13 +70,13 @@ export function spreadOf(measured: readonly Measured[]): Spread {
 /** Ratios of rates, by their upper ends. */
 const RATE_BINS: readonly (readonly [most: number, name: string])[] = [
   [1 / 20, "≤ 1/25"],
-  [1 / 8, "1/15 … 1/10"],
-  [1 / 3.5, "1/6 … 1/4"],
-  [1 / 1.5, "1/3 … 1/2"],
+  [1 / 8, "1/15–1/10"],
+  [1 / 3.5, "1/6–1/4"],
+  [1 / 1.5, "1/3–1/2"],
   [1.5, "1"],
-  [3.5, "2 … 3"],
-  [8, "4 … 6"],
-  [20, "10 … 15"],
+  [3.5, "2–3"],
+  [8, "4–6"],
+  [20, "10–15"],
   [Infinity, "≥ 25"],
 ];
 
@@ -98,8 +98,8 @@ export function rttRatio(cell: Cell): number {
 /** What two TCPs would give together, by upper ends. */
 const GAINS: readonly (readonly [most: number, name: string])[] = [
   [0.7, "≤ 0.7"],
-  [0.9, "0.7 … 0.9"],
-  [0.99, "0.9 … 0.99"],
+  [0.9, "0.7–0.9"],
+  [0.99, "0.9–0.99"],
   [Infinity, "> 0.99"],
 ];
 

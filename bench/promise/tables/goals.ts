@@ -18,7 +18,7 @@ import type { LinkOptions } from "../../../core/link/sim/link.ts";
 import { Network } from "../../../core/link/sim/network.ts";
 import { sayFaults } from "../../../core/net/faults.ts";
 import { bdp } from "../exchange.ts";
-import { rowOf, type TableKind } from "./table.ts";
+import { type Row, rowOf, type TableKind } from "./table.ts";
 
 /** A link that flows share; its queue holds what fills it at {@linkcode QUEUE_RTT}. */
 interface Bottleneck {
@@ -37,7 +37,8 @@ interface Way {
   readonly loss?: number;
 }
 
-interface Topology {
+/** A network. */
+export interface Topology {
   readonly name: string;
   readonly bottlenecks: readonly Bottleneck[];
   readonly ways: readonly Way[];
@@ -47,10 +48,15 @@ interface Topology {
 
 /** Milliseconds that a queue holds. */
 const QUEUE_RTT = 50;
-/** Seconds before figures are taken, and until which. */
-const FROM = 15;
-const TO = 75;
-const SEEDS: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8];
+/** When figures are taken. */
+export interface Span {
+  readonly seeds: readonly number[];
+  /** Seconds of virtual time. */
+  readonly from: number;
+  readonly to: number;
+}
+
+const SPAN: Span = { seeds: [1, 2, 3, 4, 5, 6, 7, 8], from: 15, to: 75 };
 
 /** What is promised: at least this of the best TCP, at most this of one TCP, and no more on the congested path than TCPs of their own would have. */
 const IMPROVES = 0.97;
@@ -66,7 +72,7 @@ const shared = (rtts: readonly number[]): Topology => ({
 });
 
 /** All of them. */
-const TOPOLOGIES: readonly Topology[] = [
+export const TOPOLOGIES: readonly Topology[] = [
   shared([40, 40]),
   shared([40, 40, 40]),
   shared([40, 40, 40, 40]),
@@ -293,11 +299,11 @@ class Contest implements Disposable {
     };
   }
 
-  /** What it gets between {@linkcode FROM} and {@linkcode TO}. */
-  run(): Got {
-    this.#network.runTo(FROM * 1e6);
+  /** What it gets between two times. */
+  run({ from, to }: Span): Got {
+    this.#network.runTo(from * 1e6);
     const before = this.#got();
-    this.#network.runTo(TO * 1e6);
+    this.#network.runTo(to * 1e6);
     const after = this.#got();
     return {
       goodput: after.goodput - before.goodput,
@@ -317,11 +323,12 @@ function measure(
   topology: Topology,
   only: number | null,
   policies: Policies,
+  span: Span,
   faults: string[],
 ): Got {
-  const all = SEEDS.map((seed) => {
+  const all = span.seeds.map((seed) => {
     using contest = new Contest(topology, only, policies, seed, faults);
-    return contest.run();
+    return contest.run(span);
   });
   const mean = (of: (got: Got) => number): number =>
     all.reduce((sum, each) => sum + of(each), 0) / all.length;
@@ -331,46 +338,47 @@ function measure(
   };
 }
 
+/** How a congestion control does by the three goals. */
+export function goalsOf(topology: Topology, policies: Policies, span: Span = SPAN): Row {
+  const { bottlenecks, ways, congested } = topology;
+  const faults: string[] = [];
+  const mptcp = measure(topology, null, policies, span, faults);
+  const alike = new Map<string, Got>();
+  const tcps = ways.map((way, i) => {
+    const key = JSON.stringify(way);
+    const got = alike.get(key) ?? measure(topology, i, policies, span, faults);
+    alike.set(key, got);
+    // Where a way is like an earlier one, so is what a TCP gets over it.
+    const first = ways.findIndex((other) => JSON.stringify(other) === key);
+    return { goodput: got.goodput, bytes: got.paths[first]! };
+  });
+  const best = Math.max(...tcps.map(({ goodput }) => goodput));
+  const harms = bottlenecks.map((_, over) => {
+    const here = ways.flatMap((way, i) => way.over === over ? [i] : []);
+    const one = Math.max(...here.map((i) => tcps[i]!.bytes));
+    return here.reduce((sum, i) => sum + mptcp.paths[i]!, 0) / one;
+  });
+  const part = (bytes: readonly number[]): number =>
+    bytes[congested ?? 0]! / bytes.reduce((sum, each) => sum + each, 0);
+  return {
+    figures: {
+      "goal 1": { value: mptcp.goodput / best, least: IMPROVES },
+      "goal 2": { value: Math.max(...harms), most: HARMS },
+      ...(congested !== undefined && {
+        "goal 3": {
+          value: part(mptcp.paths) / part(tcps.map(({ bytes }) => bytes)),
+          most: BALANCES,
+        },
+      }),
+    },
+    faults,
+  };
+}
+
 /** The table. */
 export const GOALS: TableKind = {
   title:
-    `RFC 6356's goals, means of ${SEEDS.length} seeds from second ${FROM} to ${TO}: MPTCP / TCP in its place over the best path; most of a bottleneck / one TCP there; part on the congested path / that of TCPs of their own`,
+    `RFC 6356's goals, means of ${SPAN.seeds.length} seeds from second ${SPAN.from} to ${SPAN.to}: MPTCP / TCP in its place over the best path; most of a bottleneck / one TCP there; part on the congested path / that of TCPs of their own`,
   rows: TOPOLOGIES.map(({ name }) => name),
-  run(name, policies) {
-    const topology = rowOf(TOPOLOGIES, name);
-    const { bottlenecks, ways, congested } = topology;
-    const faults: string[] = [];
-    const mptcp = measure(topology, null, policies, faults);
-    const alike = new Map<string, Got>();
-    const tcps = ways.map((way, i) => {
-      const key = JSON.stringify(way);
-      const known = alike.get(key);
-      const got = known ?? measure(topology, i, policies, faults);
-      alike.set(key, got);
-      // Where a way is like an earlier one, so is what a TCP gets over it.
-      const first = ways.findIndex((other) => JSON.stringify(other) === key);
-      return { goodput: got.goodput, bytes: got.paths[first]! };
-    });
-    const best = Math.max(...tcps.map(({ goodput }) => goodput));
-    const harms = bottlenecks.map((_, over) => {
-      const here = ways.flatMap((way, i) => way.over === over ? [i] : []);
-      const one = Math.max(...here.map((i) => tcps[i]!.bytes));
-      return here.reduce((sum, i) => sum + mptcp.paths[i]!, 0) / one;
-    });
-    const part = (bytes: readonly number[]): number =>
-      bytes[congested ?? 0]! / bytes.reduce((sum, each) => sum + each, 0);
-    return {
-      figures: {
-        "goal 1": { value: mptcp.goodput / best, least: IMPROVES },
-        "goal 2": { value: Math.max(...harms), most: HARMS },
-        ...(congested !== undefined && {
-          "goal 3": {
-            value: part(mptcp.paths) / part(tcps.map(({ bytes }) => bytes)),
-            most: BALANCES,
-          },
-        }),
-      },
-      faults,
-    };
-  },
+  run: (name, policies) => goalsOf(rowOf(TOPOLOGIES, name), policies),
 };
