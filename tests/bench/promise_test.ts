@@ -28,7 +28,7 @@ import { drawHeatMap, squaresOf } from "../../bench/promise/heat_map.ts";
 import { QUICK } from "../../bench/promise/main.ts";
 import { DEFAULT } from "../../bench/promise/policies.ts";
 import { measuredBy, PROMISE, spreadOf, verdictsOf } from "../../bench/promise/summary.ts";
-import { goalsOf, TOPOLOGIES } from "../../bench/promise/tables/goals.ts";
+import { goalsOf, NETWORKS } from "../../bench/promise/tables/goals.ts";
 import { TABLES } from "../../bench/promise/tables/mod.ts";
 import { figureText, isKept } from "../../bench/promise/tables/table.ts";
 
@@ -218,15 +218,15 @@ describe("the goals of RFC 6356", () => {
   const span = { seeds: [1, 2], from: 5, to: 25 };
 
   it("are measured on 12 networks at least, with 2, 3 and 4 subflows, over shared bottlenecks too", () => {
-    assert(TOPOLOGIES.length >= 12);
+    assert(NETWORKS.length >= 12);
     for (const subflows of [2, 3, 4]) {
-      const over = TOPOLOGIES.filter(({ ways }) => ways.length === subflows);
+      const over = NETWORKS.filter(({ ways }) => ways.length === subflows);
       assert(over.some(({ ways }) => ways.every((way) => way.over === 0)), `${subflows} subflows`);
     }
   });
 
   it("show that uncoupled subflows of reno take more than one TCP of a shared bottleneck, and those of lia do not", () => {
-    const [network] = TOPOLOGIES;
+    const [network] = NETWORKS;
     const harm = (congestionControl: ReturnType<typeof lia>): number =>
       goalsOf(network!, { ...defaultPolicies(), congestionControl }, span).figures["goal 2"]!.value;
     const [uncoupled, coupled] = [harm(reno()), harm(lia())];

@@ -16,6 +16,7 @@ import { rate } from "../../../core/link/sim/elements/rate.ts";
 import type { SimHost } from "../../../core/link/sim/host.ts";
 import type { LinkOptions } from "../../../core/link/sim/link.ts";
 import { Network } from "../../../core/link/sim/network.ts";
+import { Topology } from "../../../core/link/sim/topology.ts";
 import { sayFaults } from "../../../core/net/faults.ts";
 import { bdp } from "../exchange.ts";
 import { type Row, rowOf, type TableKind } from "./table.ts";
@@ -37,8 +38,8 @@ interface Way {
   readonly loss?: number;
 }
 
-/** A network. */
-export interface Topology {
+/** Who shares what. */
+export interface Sharing {
   readonly name: string;
   readonly bottlenecks: readonly Bottleneck[];
   readonly ways: readonly Way[];
@@ -63,7 +64,7 @@ const IMPROVES = 0.97;
 const HARMS = 1.1;
 const BALANCES = 1;
 
-const shared = (rtts: readonly number[]): Topology => ({
+const shared = (rtts: readonly number[]): Sharing => ({
   name: `${rtts.length} subflows over one 20 Mbit/s with 3 TCPs, ${
     new Set(rtts).size === 1 ? `RTT ${rtts[0]}` : `RTTs ${rtts.join(", ")}`
   } ms`,
@@ -72,7 +73,7 @@ const shared = (rtts: readonly number[]): Topology => ({
 });
 
 /** All of them. */
-export const TOPOLOGIES: readonly Topology[] = [
+export const NETWORKS: readonly Sharing[] = [
   shared([40, 40]),
   shared([40, 40, 40]),
   shared([40, 40, 40, 40]),
@@ -126,7 +127,6 @@ export const TOPOLOGIES: readonly Topology[] = [
 
 const PLAIN: MptcpSettings = { ...DEFAULT_MPTCP, enabled: false };
 const MULTIPATH: MptcpSettings = { ...DEFAULT_MPTCP, subflows: 8 };
-const SERVER = "10.0.0.2";
 
 const source = new Uint8Array(1 << 18);
 const target = new Uint8Array(1 << 20);
@@ -159,11 +159,13 @@ class Contest implements Disposable {
   readonly #network: Network;
   readonly #stacks: Stack[] = [];
   readonly #hosts: SimHost[] = [];
-  readonly #meters: Meter[];
+  readonly #meters: readonly Meter[];
+  /** Its address. */
+  readonly #server: string;
   #socket: MetaSocket | null = null;
 
   constructor(
-    { bottlenecks, ways }: Topology,
+    { bottlenecks, ways }: Sharing,
     only: number | null,
     policies: Policies,
     seed: number,
@@ -171,8 +173,9 @@ class Contest implements Disposable {
   ) {
     const network = this.#network = new Network({ seed });
     const { float } = seededRandom(seed)("starts");
+    const topology = new Topology(network);
     const stack = (name: string): { stack: Stack; host: SimHost } => {
-      const host = network.host(name);
+      const host = topology.host(name);
       const stack = new Stack({
         random: (stream) => network.randomSource(`${name}/${stream}`),
         policies,
@@ -183,53 +186,46 @@ class Contest implements Disposable {
       this.#hosts.push(host);
       return { stack, host };
     };
-    const root = network.router("root");
+    /** Links a router with a host; the host's address there. */
+    const attach = (
+      name: string,
+      router: string,
+      { stack, host }: { stack: Stack; host: SimHost },
+      options: LinkOptions,
+    ): string => {
+      const { ends: [end] } = topology.link(name, [router, host.name], options);
+      end!.link.attach(host);
+      stack.addLink(0, end!.link, [end!.prefix]);
+      return end!.address;
+    };
+    topology.router("root");
     const server = stack("server");
-    const trunk = network.link("server", server.host, root);
-    root.route("10.0.0.0/24", trunk);
-    trunk.end(server.host).attach(server.host);
-    server.stack.addLink(0, trunk.end(server.host), [`${SERVER}/24`]);
-    const routers = bottlenecks.map(({ mbit }, i) => {
-      const router = network.router(`bottleneck ${i}`);
-      const link = network.link(`bottleneck ${i}`, root, router, {
+    this.#server = attach("server", "root", server, {});
+    bottlenecks.forEach(({ mbit }, i) => {
+      topology.router(`bottleneck ${i}`);
+      topology.link(`bottleneck ${i}`, ["root", `bottleneck ${i}`], {
         forward: [queue({ bytes: bdp({ mbit, rtt: QUEUE_RTT }) }), rate(`${mbit} Mbit/s`)],
       });
-      router.route("10.0.0.0/24", link);
-      return { router, link };
     });
-    /** Gives a host a way to the server over a bottleneck. */
-    const attach = (
-      { stack, host }: { stack: Stack; host: SimHost },
-      over: number,
-      prefix: string,
-      options: LinkOptions,
-    ): void => {
-      const { router, link } = routers[over]!;
-      const access = network.link(prefix, router, host, options);
-      root.route(`${prefix}.0/24`, link);
-      router.route(`${prefix}.0/24`, access);
-      access.end(host).attach(host);
-      stack.addLink(0, access.end(host), [`${prefix}.1/24`]);
-    };
     const ours = stack("client");
-    this.#meters = ways.map(({ over, rtt, loss: share = 0 }, i) => {
-      const meter = new Meter();
+    this.#meters = ways.map(() => new Meter());
+    const addresses = ways.map(({ over, rtt, loss: share = 0 }, i) => {
       const half = delay(`${rtt / 2} ms`);
-      attach(ours, over, `10.0.${i + 1}`, {
-        forward: [loss(share), half, meter.element()],
+      return attach(`way ${i}`, `bottleneck ${over}`, ours, {
+        forward: [loss(share), half, this.#meters[i]!.element()],
         backward: [half],
       });
-      return meter;
     });
     const others = bottlenecks.flatMap(({ tcps }, over) => tcps.map((rtt) => ({ over, rtt })))
       .map(({ over, rtt }, i) => {
         const other = stack(`other ${i}`);
         // A little off, so that no two are in step for ever.
-        attach(other, over, `10.1.${i + 1}`, {
+        attach(other.host.name, `bottleneck ${over}`, other, {
           elements: [delay(`${Math.round(rtt * 500 * (0.95 + 0.1 * float()))} us`)],
         });
         return other;
       });
+    topology.settle();
     for (const [i, host] of this.#hosts.entries()) host.start(this.#stacks[i]!);
     const { clock } = network;
     const listener = server.stack.listen(0, {
@@ -253,7 +249,7 @@ class Contest implements Disposable {
       this.#socket = this.#open(
         ours.stack,
         only === null ? MULTIPATH : PLAIN,
-        only === null ? undefined : `10.0.${only + 1}.1`,
+        only === null ? undefined : addresses[only],
       );
       ours.host.wake();
     });
@@ -277,7 +273,7 @@ class Contest implements Disposable {
   #open(stack: Stack, mptcp: MptcpSettings, local?: string): MetaSocket {
     const { now } = this.#network;
     const socket = stack.connect(now, {
-      remote: { address: SERVER, port: 80 },
+      remote: { address: this.#server, port: 80 },
       ...(local !== undefined && { local: { address: local, port: 0 } }),
       mptcp,
       observer: {
@@ -320,33 +316,33 @@ class Contest implements Disposable {
 
 /** Means over the seeds. */
 function measure(
-  topology: Topology,
+  sharing: Sharing,
   only: number | null,
   policies: Policies,
   span: Span,
   faults: string[],
 ): Got {
   const all = span.seeds.map((seed) => {
-    using contest = new Contest(topology, only, policies, seed, faults);
+    using contest = new Contest(sharing, only, policies, seed, faults);
     return contest.run(span);
   });
   const mean = (of: (got: Got) => number): number =>
     all.reduce((sum, each) => sum + of(each), 0) / all.length;
   return {
     goodput: mean(({ goodput }) => goodput),
-    paths: topology.ways.map((_, i) => mean(({ paths }) => paths[i]!)),
+    paths: sharing.ways.map((_, i) => mean(({ paths }) => paths[i]!)),
   };
 }
 
 /** How a congestion control does by the three goals. */
-export function goalsOf(topology: Topology, policies: Policies, span: Span = SPAN): Row {
-  const { bottlenecks, ways, congested } = topology;
+export function goalsOf(sharing: Sharing, policies: Policies, span: Span = SPAN): Row {
+  const { bottlenecks, ways, congested } = sharing;
   const faults: string[] = [];
-  const mptcp = measure(topology, null, policies, span, faults);
+  const mptcp = measure(sharing, null, policies, span, faults);
   const alike = new Map<string, Got>();
   const tcps = ways.map((way, i) => {
     const key = JSON.stringify(way);
-    const got = alike.get(key) ?? measure(topology, i, policies, span, faults);
+    const got = alike.get(key) ?? measure(sharing, i, policies, span, faults);
     alike.set(key, got);
     // Where a way is like an earlier one, so is what a TCP gets over it.
     const first = ways.findIndex((other) => JSON.stringify(other) === key);
@@ -379,6 +375,6 @@ export function goalsOf(topology: Topology, policies: Policies, span: Span = SPA
 export const GOALS: TableKind = {
   title:
     `RFC 6356's goals, means of ${SPAN.seeds.length} seeds from second ${SPAN.from} to ${SPAN.to}: MPTCP / TCP in its place over the best path; most of a bottleneck / one TCP there; part on the congested path / that of TCPs of their own`,
-  rows: TOPOLOGIES.map(({ name }) => name),
-  run: (name, policies) => goalsOf(rowOf(TOPOLOGIES, name), policies),
+  rows: NETWORKS.map(({ name }) => name),
+  run: (name, policies) => goalsOf(rowOf(NETWORKS, name), policies),
 };
