@@ -3,6 +3,7 @@
  * networks, sizes and buffers in virtual time: the same on every machine.
  */
 
+import { fileURLToPath } from "node:url";
 import {
   type Given,
   helpOfOptions,
@@ -11,7 +12,7 @@ import {
   readInteger,
   UsageError,
 } from "../../cli/arguments.ts";
-import { formatTime, print, report } from "../../cli/output.ts";
+import { explain, formatTime, print, report } from "../../cli/output.ts";
 import { BUILT_INS, PLUGIN_OPTIONS } from "../../cli/policies.ts";
 import { loadPlugin } from "../../core/net/load_plugin.ts";
 import { defaultPolicies } from "../../core/net/policies.ts";
@@ -32,7 +33,9 @@ import {
   runGrid,
   verdictTable,
 } from "./grid.ts";
+import { fromFile, toFile } from "./file.ts";
 import { drawHeatMap } from "./heat_map.ts";
+import { pageOf } from "./page.ts";
 import { verdictsOf } from "./summary.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
@@ -53,6 +56,7 @@ const OPTIONS: Readonly<Record<string, Option>> = {
   seeds: { value: "NUMBER", help: "Of each cell that loses packets (default 20)" },
   workers: { value: "NUMBER", help: "Default: one for each core" },
   json: { value: "FILE", help: "Writes every figure there" },
+  docs: { help: "Writes docs/promise.md with its picture and figures: of the whole grid" },
   svg: { value: "FILE", help: "Draws the heat map there" },
   tcp: {
     value: "FILE",
@@ -107,22 +111,16 @@ async function check(
 
 async function readEarlier(file: string | undefined): Promise<GridFigures | null> {
   if (file === undefined) return null;
-  const figures: GridFigures = JSON.parse(await Deno.readTextFile(file));
-  if (Array.isArray(figures.cells)) return figures;
-  throw new UsageError(`--tcp: ${file} is not what --json FILE writes`);
-}
-
-/** JSON with a line for each cell. */
-function jsonOf(figures: GridFigures, verdicts: unknown): string {
-  const { cells, ...head } = figures;
-  const rest = JSON.stringify({ ...head, verdicts }, null, 2).slice(0, -2);
-  return `${rest},\n  "cells": [\n${
-    cells.map((cell) => `    ${JSON.stringify(cell)}`).join(",\n")
-  }\n  ]\n}\n`;
+  try {
+    return fromFile(await Deno.readTextFile(file));
+  } catch (error) {
+    throw new UsageError(`--tcp: cannot read ${file}: ${explain(error as Error)}`);
+  }
 }
 
 /** Options that belong to the grid alone. */
 const OF_THE_GRID: readonly string[] = ["seeds", "svg", "tcp", "over"];
+const SWITCHES_OF_THE_GRID: readonly string[] = ["quick", "docs"];
 
 async function tableOf(given: Given, table: string): Promise<number> {
   if (!Object.hasOwn(TABLES, table)) {
@@ -130,9 +128,8 @@ async function tableOf(given: Given, table: string): Promise<number> {
       `--table must be one of ${Object.keys(TABLES).join(", ")}: it is "${table}"`,
     );
   }
-  const stray = given.has("quick")
-    ? "quick"
-    : OF_THE_GRID.find((name) => given.value(name) !== undefined);
+  const stray = SWITCHES_OF_THE_GRID.find((name) => given.has(name)) ??
+    OF_THE_GRID.find((name) => given.value(name) !== undefined);
   if (stray !== undefined) throw new UsageError(`--${stray} is of the grid, not of a --table`);
   const [only = "", ...more] = given.values("cells");
   if (more.length > 0) throw new UsageError("--cells: a --table takes one");
@@ -204,6 +201,9 @@ async function main(args: readonly string[]): Promise<number> {
     ? defaults.congestionControl.name
     : await check("congestion", "congestion-control", congestion);
   const cells = cellsOf(given);
+  if (given.has("docs") && (cells.length < gridCells().length || own.length > 0)) {
+    throw new UsageError("--docs: the page is of the whole grid, by the default scheduler");
+  }
   const seeds = readInteger(given, "seeds", given.has("quick") ? QUICK.seeds : 20, [1, 1000]);
   const earlier = await readEarlier(given.value("tcp"));
   if (earlier !== null && (earlier.seeds !== seeds || earlier.congestion !== congestion)) {
@@ -250,15 +250,22 @@ async function main(args: readonly string[]): Promise<number> {
   const verdicts = Object.fromEntries(
     Object.entries(all).map(([name, measured]) => [name, verdictsOf(measured)]),
   );
+  const text = toFile(figures, verdicts);
   const json = given.value("json");
-  if (json !== undefined) await Deno.writeTextFile(json, jsonOf(figures, verdicts));
+  if (json !== undefined) await Deno.writeTextFile(json, text);
   const svg = given.value("svg");
-  if (svg !== undefined) {
-    const name = figures.schedulers.at(-1)!;
-    const title = `Never slower than the best path: ${
-      name === DEFAULT ? defaults.scheduler.name : name
-    }, ${control}`;
-    await Deno.writeTextFile(svg, await drawHeatMap(last, title));
+  const name = figures.schedulers.at(-1)!;
+  const policies = `${name === DEFAULT ? defaults.scheduler.name : name}, ${control}`;
+  const draw = (): Promise<string> =>
+    drawHeatMap(last, `Never slower than the best path: ${policies}`);
+  if (svg !== undefined) await Deno.writeTextFile(svg, await draw());
+  if (given.has("docs")) {
+    const docs = new URL("../../docs/", import.meta.url);
+    const page = new URL("promise.md", docs);
+    await Deno.writeTextFile(new URL("promise.json", docs), text);
+    await Deno.writeTextFile(new URL("promise.svg", docs), await draw());
+    await Deno.writeTextFile(page, pageOf(figures, policies));
+    await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", fileURLToPath(page)] }).output();
   }
   return Object.values(verdicts).flat().every(({ kept }) => kept) ? 0 : 1;
 }

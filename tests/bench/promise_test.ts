@@ -16,6 +16,8 @@ import { lia, reno } from "../../cc/mod.ts";
 import { defaultPolicies } from "../../core/net/policies.ts";
 import { type CellResult, run } from "../../bench/promise/cell_job.ts";
 import { cellName, gridCells, parseCell } from "../../bench/promise/cells.ts";
+import { fromFile, toFile } from "../../bench/promise/file.ts";
+import { pageOf } from "../../bench/promise/page.ts";
 import { atBest, dialogueOf, exchange } from "../../bench/promise/exchange.ts";
 import {
   bySchedulers,
@@ -173,6 +175,23 @@ describe("the summary", () => {
         .reduce((sum, { cells }) => sum + cells, 0);
     assertEquals([count(true), count(false)], [names.length, names.length]);
     assertStringIncludes(heatTable(measured), "0.90 (0.90)");
+  });
+
+  it("is a file that is read back, and a page of words", () => {
+    const figures = {
+      congestion: DEFAULT,
+      seeds: 20,
+      schedulers: [DEFAULT],
+      cells: names.map((name, i) => result(name, i === 7 ? 1.5 : 0.9)),
+    };
+    const measured = measuredBy(figures.cells, DEFAULT);
+    const text = toFile(figures, { [DEFAULT]: verdictsOf(measured) });
+    assertEquals(fromFile(text), figures);
+    assertThrows(() => fromFile(text.replace("TCP over path 1", "TCP")), TypeError, "--json");
+    const page = pageOf(figures, "some scheduler, some control");
+    for (const part of ["`some scheduler, some control`", `\`${names[7]}\` | 1.50`, "**missed**"]) {
+      assertStringIncludes(page, part);
+    }
   });
 
   it("is drawn as a picture with a title, units and a panel for each size", async () => {
