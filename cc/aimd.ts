@@ -93,13 +93,14 @@ export class AimdController implements CongestionController {
   #priorCwnd = 0;
   #priorSsthresh: number | null = null;
 
-  /** Starts at the window of `subflow`. */
+  /** Starts at the window of `subflow`, and where another controller has ruled it, at its threshold: slow start is not repeated. */
   constructor(subflow: SubflowView, connection: ConnectionView, formula: AimdFormula) {
     this.#subflow = subflow;
     this.#connection = connection;
     this.#formula = formula;
     this.#validated = connection.now;
     this.cwnd = subflow.cwnd;
+    if (subflow.ssthresh < Infinity) this.#ssthresh = subflow.ssthresh;
     this.accurateEcn = formula.accurateEcn === true;
     this.#hystart = formula.hystart === false ? null : new HyStart();
   }

@@ -285,7 +285,7 @@ export interface CongestionController {
 }
 /** The controllers of one connection: coupled state lives here. */
 export interface CongestionControl {
-  /** A subflow is established; its controller starts at subflow.cwnd. */
+  /** A subflow is established, or was another's until now; its controller starts at subflow.cwnd, and subflow.ssthresh is what the former left, or Infinity. */
   join(subflow: SubflowView): CongestionController;
   /** It is gone. */
   leave?(subflow: SubflowView): void;

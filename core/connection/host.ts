@@ -1,7 +1,14 @@
 /** What a connection needs from its host. */
 
 import type { GuardedSchedulerPlugin } from "../guard/scheduler.ts";
-import type { Endpoint, HostAddress, Micros, SchedulerPlugin } from "../plugin.ts";
+import type {
+  CongestionControlPlugin,
+  Endpoint,
+  HostAddress,
+  Micros,
+  SchedulerPlugin,
+} from "../plugin.ts";
+import type { GuardedCongestionControlPlugin } from "../guard/congestion.ts";
 import type { Key } from "../wire/mptcp.ts";
 import type { Outlet, PathTrouble, SubflowHost, Timed, TimerService } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
@@ -154,6 +161,8 @@ export interface ConnectionHost extends SubflowHost {
   onStray(address: string, callback: () => void): () => void;
   /** Puts a scheduler behind the guard that catches its faults. */
   guardScheduler(plugin: SchedulerPlugin): GuardedSchedulerPlugin;
+  /** The same for a congestion control. */
+  guardCongestionControl(plugin: CongestionControlPlugin): GuardedCongestionControlPlugin;
   /** A plugin's callback threw. */
   report(plugin: string, error: unknown): void;
   /** Nothing is left of it. */

@@ -9,6 +9,7 @@ import type { GuardedPolicies } from "../guard/policies.ts";
 import type { GuardedScheduler, GuardedSchedulerPlugin } from "../guard/scheduler.ts";
 import type {
   CongestionControl,
+  CongestionControlPlugin,
   Endpoint,
   Micros,
   SchedulerPlugin,
@@ -145,7 +146,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #lastReason: EndReason | null = null;
   #scheduler: GuardedScheduler<Subflow>;
   #schedulerPlugin: GuardedSchedulerPlugin;
-  readonly #congestion: CongestionControl;
+  #congestion: CongestionControl;
   /** Queued for the pass at the end of this batch. */
   #dirty = false;
   /** A subflow has ended and is not buried. */
@@ -711,6 +712,16 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Tags the connection for its scheduler, which is asked again. */
   setTag(_now: Micros, tag: number): void {
     this.#tag = tag;
+    this.dirty();
+  }
+
+  /** Replaces the congestion control on the living connection: each subflow goes on from the window and threshold that it has. */
+  setCongestionControl(now: Micros, plugin: CongestionControlPlugin): void {
+    const former = this.#congestion;
+    const control = this.host.guardCongestionControl(plugin).create(this);
+    this.#congestion = control;
+    for (const subflow of this.subflows) subflow.control(control.join(subflow), now);
+    for (const subflow of this.subflows) former.leave?.(subflow);
     this.dirty();
   }
 

@@ -53,6 +53,11 @@ export class PolicyGuard {
     return guardScheduler(plugin, this.#fallbacks.scheduler, this.#host);
   }
 
+  /** A guarded congestion control. */
+  congestionControl(plugin: CongestionControlPlugin): GuardedCongestionControlPlugin {
+    return guardCongestionControl(plugin, this.#fallbacks.congestionControl, this.#host);
+  }
+
   /** Guarded plugins of one connection: those named, else the host's. */
   all(named: Partial<Policies> | undefined): GuardedPolicies {
     const { scheduler, pathManager, congestionControl } = { ...this.#policies, ...named };
@@ -60,11 +65,7 @@ export class PolicyGuard {
     return {
       scheduler: this.scheduler(scheduler),
       pathManager: guardPathManager(pathManager, fallbacks.pathManager, this.#host),
-      congestionControl: guardCongestionControl(
-        congestionControl,
-        fallbacks.congestionControl,
-        this.#host,
-      ),
+      congestionControl: this.congestionControl(congestionControl),
     };
   }
 

@@ -7,6 +7,7 @@ import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Micros } from "../plugin.ts";
 import { DEFAULT_MPTCP, type MptcpSettings } from "../connection/settings.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
+import type { Policies } from "../guard/policies.ts";
 import { FastOpenQueue } from "./fast_open.ts";
 
 /** Told when a connection waits to be accepted. */
@@ -28,6 +29,8 @@ export interface ConnectionChoices {
   readonly tcp?: TcpSettings;
   /** Of MPTCP. */
   readonly mptcp?: MptcpSettings;
+  /** Plugins in place of the host's. */
+  readonly policies?: Partial<Policies>;
 }
 
 /** One listening port. */
@@ -42,6 +45,7 @@ export class Listener {
   readonly tcp: TcpSettings;
   /** What was chosen of MPTCP for them. */
   readonly mptcp: MptcpSettings;
+  #policies: Partial<Policies>;
   /** Connections between SYN and third ACK. */
   readonly halfOpen: Set<MetaSocket> = new Set();
   /** Those that are given out before their third ACK. */
@@ -60,7 +64,8 @@ export class Listener {
     backlog: number,
     observer: ListenerObserver,
     onClose: (listener: Listener) => void,
-    { userTimeout, tcp = DEFAULT_SETTINGS, mptcp = DEFAULT_MPTCP }: ConnectionChoices = {},
+    { userTimeout, tcp = DEFAULT_SETTINGS, mptcp = DEFAULT_MPTCP, policies = {} }:
+      ConnectionChoices = {},
   ) {
     this.address = address;
     this.port = port;
@@ -72,6 +77,17 @@ export class Listener {
     this.userTimeout = userTimeout;
     this.tcp = tcp;
     this.mptcp = mptcp;
+    this.#policies = policies;
+  }
+
+  /** Plugins of its connections in place of the host's. */
+  get policies(): Partial<Policies> {
+    return this.#policies;
+  }
+
+  /** Others for connections that begin from now on; those not named stay. */
+  choose(policies: Partial<Policies>): void {
+    this.#policies = { ...this.#policies, ...policies };
   }
 
   /** Whether no more may wait to be accepted. */

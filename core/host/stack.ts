@@ -42,8 +42,10 @@ import { Race } from "../connection/race.ts";
 import { deadlinesPassed, pass } from "../connection/settle.ts";
 import type { FaultReport } from "../guard/faults.ts";
 import { type Policies, PolicyGuard } from "../guard/policies.ts";
+import type { GuardedCongestionControlPlugin } from "../guard/congestion.ts";
 import type { GuardedSchedulerPlugin } from "../guard/scheduler.ts";
 import type {
+  CongestionControlPlugin,
   Endpoint,
   HostAddress,
   Micros,
@@ -453,6 +455,7 @@ export class Stack implements ConnectionHost {
       readonly tcp?: TcpSettings;
       readonly mptcp?: MptcpSettings;
       readonly userTimeout?: Micros;
+      readonly policies?: Partial<Policies>;
       readonly observer: ListenerObserver;
     },
   ): Listener {
@@ -476,8 +479,8 @@ export class Stack implements ConnectionHost {
       );
     }
     const { backlog = DEFAULT_BACKLOG, observer, userTimeout } = options;
-    const { tcp = this.tcp, mptcp = this.mptcp } = options;
-    const choices = { userTimeout, tcp, mptcp };
+    const { tcp = this.tcp, mptcp = this.mptcp, policies = {} } = options;
+    const choices = { userTimeout, tcp, mptcp, policies };
     const listener = this.listeners.add(address, port, backlog, observer, choices, (closed) => {
       this.#guard.listener("closed", closed);
       this.probe?.listenerChanged(this.now, "closed", closed.address, closed.port);
@@ -709,6 +712,10 @@ export class Stack implements ConnectionHost {
     return this.#guard.scheduler(plugin);
   }
 
+  guardCongestionControl(plugin: CongestionControlPlugin): GuardedCongestionControlPlugin {
+    return this.#guard.congestionControl(plugin);
+  }
+
   dirty(connection: MetaSocket): void {
     this.#dirty.push(connection);
   }
@@ -750,7 +757,7 @@ export class Stack implements ConnectionHost {
       "server",
       plan.local,
       plan.remote,
-      this.#guard.all(undefined),
+      this.#guard.all(listener.policies),
       SILENT,
       listener.tcp,
       listener.mptcp,

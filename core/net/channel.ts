@@ -3,7 +3,7 @@
  * waiter; the others are served from the observer's callbacks, once a batch.
  */
 
-import type { Micros, PathContext, SchedulerPlugin } from "../plugin.ts";
+import type { CongestionControlPlugin, Micros, PathContext, SchedulerPlugin } from "../plugin.ts";
 import type { KeepAlive } from "../subflow/settings.ts";
 import {
   abortError,
@@ -232,6 +232,13 @@ export class Channel implements ConnectionObserver {
   setTag(tag: number): void {
     if (this.#over) return;
     this.socket.setTag(this.now(), tag);
+    this.#flush();
+  }
+
+  /** Swaps the congestion control; nothing happens on a connection that is over. */
+  setCongestionControl(plugin: CongestionControlPlugin): void {
+    if (this.#over) return;
+    this.socket.setCongestionControl(this.now(), plugin);
     this.#flush();
   }
 

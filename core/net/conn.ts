@@ -1,6 +1,6 @@
 /** A connection as applications hold it. */
 
-import type { Micros, PathContext, SchedulerPlugin } from "../plugin.ts";
+import type { CongestionControlPlugin, Micros, PathContext, SchedulerPlugin } from "../plugin.ts";
 import type { Channel } from "./channel.ts";
 import { connectionInfo } from "./info.ts";
 import type { ConnInfo } from "./info.ts";
@@ -377,6 +377,27 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
       );
     }
     this.#channel.setTag(tag);
+  }
+
+  /**
+   * Swaps the congestion control: each path goes on from the window that it has, in congestion avoidance where it was.
+   *
+   * @example After a first minute
+   * ```ts
+   * import { emulate, olia } from "@mptcp/mptcp";
+   *
+   * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
+   * using listener = net.server.listen({ port: 80 });
+   * using conn = await net.client.connect({ hostname: "server", port: 80 });
+   * await conn.write(new Uint8Array(1000));
+   * await net.sleep("60 s");
+   * conn.setCongestionControl(olia());
+   * ```
+   * @throws {TypeError} `congestionControl` is not a congestion control.
+   */
+  setCongestionControl(congestionControl: CongestionControlPlugin): void {
+    checkPlugin("congestion-control", congestionControl);
+    this.#channel.setCongestionControl(congestionControl);
   }
 
   /** close(). */

@@ -193,8 +193,8 @@ interface Attempt {
   late: Error | null;
 }
 
-/** Options for {@linkcode Host.listen}. */
-export interface ListenOptions extends Waits {
+/** Options for {@linkcode Host.listen}; plugins named here take the place of the host's in its connections. */
+export interface ListenOptions extends Policies, Waits {
   /** 1 to 65535, or 0 for any that is free. */
   readonly port: number;
   /**
@@ -250,6 +250,9 @@ const LISTEN_OPTIONS: Readonly<Record<keyof ListenOptions, true>> = {
   hostname: true,
   transport: true,
   backlog: true,
+  scheduler: true,
+  pathManager: true,
+  congestionControl: true,
   userTimeout: true,
   linger: true,
   tcp: true,
@@ -539,6 +542,7 @@ export class Host implements AsyncDisposable {
         }`,
       );
     }
+    const policies = namedPolicies(options);
     const waits = checkWaits(options, "listen");
     const tcp = tcpSettings("listen", options.tcp, this.#registry.stack.tcp);
     const mptcp = mptcpSettings("listen", options.mptcp, this.#registry.stack.mptcp);
@@ -548,7 +552,7 @@ export class Host implements AsyncDisposable {
     try {
       return makeListener(
         this.#registry,
-        { port, backlog, tcp, mptcp, ...address, ...waits.core },
+        { port, backlog, tcp, mptcp, policies, ...address, ...waits.core },
         waits.linger ?? this.#linger,
       );
     } catch (error) {

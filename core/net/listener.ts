@@ -1,9 +1,10 @@
 /** A listening port as applications hold it. */
 
-import type { Micros } from "../plugin.ts";
+import type { CongestionControlPlugin, Micros, SchedulerPlugin } from "../plugin.ts";
 import { Channel } from "./channel.ts";
 import { makeConn, type MptcpConn } from "./conn.ts";
 import { closedError } from "./errors.ts";
+import { checkPlugin } from "./load_plugin.ts";
 import type { Hold, Registry } from "./registry.ts";
 import type { TransportListener, TransportListenOptions } from "./transport.ts";
 
@@ -112,6 +113,26 @@ export class MptcpListener implements Deno.Listener<MptcpConn, Deno.NetAddr> {
         reject(error);
       });
       this.#accepting.push(waiter);
+    });
+  }
+
+  /**
+   * Has connections that begin from now on use another scheduler.
+   *
+   * @throws {TypeError} `scheduler` is not a scheduler.
+   */
+  setScheduler(scheduler: SchedulerPlugin): void {
+    this.#listener.choose({ scheduler: checkPlugin("scheduler", scheduler) });
+  }
+
+  /**
+   * Has connections that begin from now on use another congestion control; those that are there are swapped by `MptcpConn.setCongestionControl()`.
+   *
+   * @throws {TypeError} `congestionControl` is not a congestion control.
+   */
+  setCongestionControl(congestionControl: CongestionControlPlugin): void {
+    this.#listener.choose({
+      congestionControl: checkPlugin("congestion-control", congestionControl),
     });
   }
 

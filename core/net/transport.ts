@@ -38,6 +38,7 @@ export interface TransportSocket extends
     | "readable"
     | "reason"
     | "remoteEndpoint"
+    | "setCongestionControl"
     | "setKeepAlive"
     | "setNoDelay"
     | "setNotSentLowWater"
@@ -73,6 +74,8 @@ export interface TransportListener {
   readonly port: number;
   /** The next established connection; null when none waits. */
   accept(): TransportSocket | null;
+  /** Other plugins for connections that begin from now on. */
+  choose(policies: NamedPolicies): void;
   /** Stops listening; connections that nobody accepted are reset. */
   close(now: Micros): void;
 }
@@ -96,11 +99,17 @@ export interface TransportConnectOptions {
   /** Its first data; `begunWith` of the socket tells how many bytes are taken. */
   readonly data?: Uint8Array;
   /** Plugins of this connection in place of the host's. */
-  readonly policies?: {
-    readonly scheduler?: SchedulerPlugin;
-    readonly pathManager?: PathManagerPlugin;
-    readonly congestionControl?: CongestionControlPlugin;
-  };
+  readonly policies?: NamedPolicies;
+}
+
+/** Plugins in place of the host's; of those not named the host's stay. */
+export interface NamedPolicies {
+  /** Which path carries what. */
+  readonly scheduler?: SchedulerPlugin;
+  /** Which paths are opened. */
+  readonly pathManager?: PathManagerPlugin;
+  /** Sets the windows. */
+  readonly congestionControl?: CongestionControlPlugin;
 }
 
 /** How to listen. */
@@ -117,6 +126,8 @@ export interface TransportListenOptions {
   readonly tcp?: TcpSettings;
   /** Of MPTCP. */
   readonly mptcp?: MptcpSettings;
+  /** Plugins of its connections in place of the host's. */
+  readonly policies?: NamedPolicies;
   /** Who is told. */
   readonly observer: ListenerObserver;
 }

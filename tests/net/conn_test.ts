@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { SchedulerPlugin } from "../../core/plugin.ts";
+import { reno } from "../../cc/mod.ts";
+import type { CongestionControlPlugin, SchedulerPlugin } from "../../core/plugin.ts";
 import { DEFAULT_KEEP_ALIVE } from "../../core/subflow/settings.ts";
 import { fakeHosts, fakePair } from "../support/fake_hosts.ts";
 
@@ -391,6 +392,18 @@ describe("MptcpConn", () => {
       () => client.setScheduler(mine as unknown as SchedulerPlugin),
       TypeError,
       "Cannot use mine as a scheduler as it is a function: call it, scheduler: mine()",
+    );
+  });
+
+  it("swaps its congestion control, and refuses what is none", async () => {
+    const { client, clientSocket } = await fakePair();
+    const plugin = reno();
+    client.setCongestionControl(plugin);
+    assertStrictEquals(clientSocket.congestionControl, plugin);
+    assertThrows(
+      () => client.setCongestionControl(reno as unknown as CongestionControlPlugin),
+      TypeError,
+      "Cannot use reno as a congestion control as it is a function: call it, congestionControl: reno()",
     );
   });
 

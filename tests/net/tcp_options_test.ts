@@ -118,9 +118,9 @@ Deno.test("what is wrong is named: the option that it is of, and what it takes",
     "Cannot listen as there is no option 'synCookies': it is one of 'tcp', { tcp: { synCookies: … } }",
   );
   assertThrows(
-    () => net.server.listen({ port: 81, congestionControl: cubic() } as never),
+    () => net.server.listen({ port: 81, congestion: cubic() } as never),
     TypeError,
-    "Cannot listen as there is no option 'congestionControl': the options are port, hostname, transport,",
+    "Cannot listen as there is no option 'congestion': the options are port, hostname, transport,",
   );
   using conn = await net.client.connect({ hostname: "server", port: 80 });
   assertThrows(

@@ -14,7 +14,13 @@ import { PolicyGuard } from "../../core/guard/policies.ts";
 import type { GuardedSchedulerPlugin } from "../../core/guard/scheduler.ts";
 import { FirstPaths } from "../../core/host/first_paths.ts";
 import { Callback, TimerQueue } from "../../core/host/timers.ts";
-import type { HostAddress, Micros, SchedulerPlugin } from "../../core/plugin.ts";
+import type { GuardedCongestionControlPlugin } from "../../core/guard/congestion.ts";
+import type {
+  CongestionControlPlugin,
+  HostAddress,
+  Micros,
+  SchedulerPlugin,
+} from "../../core/plugin.ts";
 import type { Subflow } from "../../core/subflow/subflow.ts";
 import type { Key } from "../../core/wire/mptcp.ts";
 import { passive } from "../../pm/mod.ts";
@@ -146,6 +152,10 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
 
   guardScheduler(plugin: SchedulerPlugin): GuardedSchedulerPlugin {
     return GUARD.scheduler(plugin);
+  }
+
+  guardCongestionControl(plugin: CongestionControlPlugin): GuardedCongestionControlPlugin {
+    return GUARD.congestionControl(plugin);
   }
 
   report(plugin: string): void {

@@ -3,6 +3,7 @@
 import { DEFAULT_MPTCP, type MptcpSettings } from "../../core/connection/settings.ts";
 import type { Link } from "../../core/host/link.ts";
 import type {
+  CongestionControlPlugin,
   Endpoint,
   Micros,
   PathContext,
@@ -19,6 +20,7 @@ import type {
   ConnectionObserver,
   EndReason,
   ListenerObserver,
+  NamedPolicies,
   NetworkCode,
   TransportConnectOptions,
   TransportListener,
@@ -195,6 +197,7 @@ export class FakeSocket implements TransportSocket {
   discarding = false;
   appClosed = false;
   scheduler: SchedulerPlugin | null = null;
+  congestionControl: CongestionControlPlugin | null = null;
   /** The peer takes nothing from it. */
   stuck = false;
   readonly paths = {
@@ -335,6 +338,10 @@ export class FakeSocket implements TransportSocket {
     this.tuned = parameters;
   }
 
+  setCongestionControl(_now: Micros, plugin: CongestionControlPlugin): void {
+    this.congestionControl = plugin;
+  }
+
   /** The first subflow is there. */
   establish(): void {
     this.established = true;
@@ -390,6 +397,8 @@ export class FakeListener implements TransportListener {
   readonly port: number;
   readonly observer: ListenerObserver;
   readonly waiting: FakeSocket[] = [];
+  /** Plugins chosen after it began. */
+  readonly chosen: NamedPolicies[] = [];
   readonly #net: FakeNet;
 
   constructor(net: FakeNet, address: string, port: number, observer: ListenerObserver) {
@@ -401,6 +410,10 @@ export class FakeListener implements TransportListener {
 
   accept(): FakeSocket | null {
     return this.waiting.shift() ?? null;
+  }
+
+  choose(policies: NamedPolicies): void {
+    this.chosen.push(policies);
   }
 
   close(now: Micros): void {

@@ -1,0 +1,165 @@
+/** Which congestion control a connection has: by its host, by its listener, by itself, and another one while it lives. */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import * as controls from "../../cc/mod.ts";
+import type { CongestionControlPlugin, SchedulerPlugin } from "../../core/plugin.ts";
+import { emulate, minRtt, type MptcpConn } from "../../mod.ts";
+import { OneWay } from "../support/one_way.ts";
+import { Topology } from "../support/topology.ts";
+
+const PATHS = {
+  wifi: { rate: "20 Mbit/s", delay: "10 ms" },
+  lte: { rate: "10 Mbit/s", delay: "30 ms" },
+} as const;
+
+const ALL: readonly (() => CongestionControlPlugin)[] = [
+  controls.lia,
+  controls.olia,
+  controls.balia,
+  controls.wvegas,
+  controls.ewtcp,
+  controls.coupled,
+  controls.semiCoupled,
+  controls.reno,
+  controls.cubic,
+  controls.dctcp,
+  controls.bbr,
+  controls.bbr3,
+  controls.coupledBbr,
+];
+
+/** `plugin` under another name, which notes for how many subflows it is asked, and which have left. */
+function noted(plugin: CongestionControlPlugin, log: string[], name: string) {
+  const create: CongestionControlPlugin["create"] = (connection) => {
+    const group = plugin.create(connection);
+    return {
+      join(subflow) {
+        log.push(`${name} ${connection.role} joins ${subflow.path}`);
+        return group.join(subflow);
+      },
+      leave(subflow) {
+        log.push(`${name} ${connection.role} leaves ${subflow.path}`);
+        group.leave?.(subflow);
+      },
+    };
+  };
+  return { ...plugin, name, create };
+}
+
+describe("the congestion control of a connection", () => {
+  it("is that of its listener, for connections that begin after it was chosen", async () => {
+    const log: string[] = [];
+    await using net = emulate({ paths: { wifi: PATHS.wifi } });
+    using listener = net.server.listen({
+      port: 80,
+      congestionControl: noted(controls.olia(), log, "first"),
+    });
+    const connect = async (): Promise<MptcpConn[]> => {
+      return await Promise.all([
+        net.client.connect({ hostname: "server", port: 80 }),
+        listener.accept(),
+      ]);
+    };
+    const conns = await connect();
+    listener.setCongestionControl(noted(controls.balia(), log, "second"));
+    conns.push(...await connect());
+    assertEquals(log, ["first server joins 1", "second server joins 1"]);
+    assertThrows(
+      () => listener.setCongestionControl(minRtt() as unknown as CongestionControlPlugin),
+      TypeError,
+      "Cannot use min_rtt as a congestion control as it is a scheduler",
+    );
+    for (const conn of conns) conn.close();
+  });
+
+  it("so are scheduler and path manager of a listener", async () => {
+    const asked: string[] = [];
+    const scheduler = (name: string): SchedulerPlugin => ({
+      ...minRtt(),
+      name,
+      create(connection) {
+        asked.push(name);
+        return minRtt().create(connection);
+      },
+    });
+    await using net = emulate({ paths: PATHS });
+    using listener = net.server.listen({ port: 80, scheduler: scheduler("one") });
+    using _first = await net.client.connect({ hostname: "server", port: 80 });
+    listener.setScheduler(scheduler("other"));
+    using _second = await net.client.connect({ hostname: "server", port: 80 });
+    assertEquals(asked, ["one", "other"]);
+    assertThrows(
+      () => net.server.listen({ port: 81, pathManager: minRtt() as never }),
+      TypeError,
+      "Cannot use min_rtt as a path manager as it is a scheduler",
+    );
+  });
+
+  it("is swapped while it lives: the former hears that its subflows are gone, the new one of all of them", async () => {
+    const log: string[] = [];
+    await using net = emulate({ paths: PATHS });
+    using listener = net.server.listen({ port: 80 });
+    using conn = await net.client.connect({
+      hostname: "server",
+      port: 80,
+      congestionControl: noted(controls.lia(), log, "first"),
+    });
+    using _peer = await listener.accept();
+    await conn.write(new Uint8Array(10_000));
+    await net.sleep("1 s");
+    conn.setCongestionControl(noted(controls.olia(), log, "second"));
+    assertEquals(log, [
+      "first client joins 1",
+      "first client joins 2",
+      "second client joins 1",
+      "second client joins 2",
+      "first client leaves 1",
+      "first client leaves 2",
+    ]);
+    conn.close();
+    conn.setCongestionControl(controls.lia());
+  });
+
+  it("goes on from the window and threshold that each path has, not in slow start again", () => {
+    using t = new Topology({ paths: { wifi: { rate: "20 Mbit/s", delay: "10 ms", queue: 40 } } });
+    const flow = new OneWay(t, 80, { congestionControl: controls.reno() });
+    for (let at = 0.05; at < 12; at += 0.05) t.at(at, () => flow.write(1 << 20));
+    t.runTo(6);
+    const [subflow] = flow.socket.subflows;
+    for (const make of ALL) {
+      const { cwnd, ssthresh } = subflow!;
+      flow.socket.setCongestionControl(t.now, make());
+      assertEquals(subflow!.cwnd, cwnd);
+      // A model starts up: it knows nothing of the path.
+      if (make().basis !== "model" && ssthresh < Infinity) {
+        assertEquals(subflow!.ssthresh, ssthresh, make().name);
+      }
+      t.runTo(t.seconds + 0.4);
+    }
+    assertEquals(t.faults, []);
+  });
+
+  for (const make of ALL) {
+    it(`is swapped to ${make().name} and back every 50 ms, with losses, and all that is written arrives`, () => {
+      using t = new Topology({
+        seed: 7,
+        paths: {
+          a: { rate: "20 Mbit/s", delay: "5 ms", queue: 30, loss: 0.005 },
+          b: { rate: "8 Mbit/s", delay: "20 ms", queue: 30 },
+        },
+      });
+      const pair = t.connect({ bytes: 3_000_000 }, { bytes: 1_000_000 });
+      for (let i = 1; i < 30; i++) {
+        t.at(i * 0.05, () => {
+          for (const end of [pair.client, pair.server()]) {
+            if (end?.socket.closed !== false) continue;
+            end.socket.setCongestionControl(t.now, i % 2 === 0 ? controls.lia() : make());
+          }
+        });
+      }
+      const took = t.complete(pair, 30);
+      assert(took < 6, `${took} s`);
+    });
+  }
+});
