@@ -135,6 +135,7 @@ describe("public names", () => {
       "./node",
       "./pm",
       "./sched",
+      "./sim",
       "./testing",
     ]);
     for (const file of Object.values(config.exports)) {

@@ -265,6 +265,9 @@ const METHODS: readonly (keyof Probe)[] = [
 /** Names of a probe's methods. */
 export const PROBE_METHODS: ReadonlySet<string> = new Set<string>(METHODS);
 
+/** What a probe without a method does. */
+function nothing(): void {}
+
 /** `probe` with all methods; the first that throws is told to `failed`, with what it threw, and none is called after it. */
 export function safeProbe(
   probe: Probe,
@@ -273,6 +276,10 @@ export function safeProbe(
   let over = false;
   const safe: Record<string, (...values: unknown[]) => void> = {};
   for (const name of METHODS) {
+    if (probe[name] === undefined) {
+      safe[name] = nothing;
+      continue;
+    }
     safe[name] = (...values) => {
       if (over) return;
       try {

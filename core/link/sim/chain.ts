@@ -119,6 +119,11 @@ export class Chain {
     return dropped;
   }
 
+  /** Whether packets may wait in it. */
+  get queues(): boolean {
+    return this.#elements.some(({ waiting }) => waiting !== undefined);
+  }
+
   /** What waits in its queues now. */
   get waiting(): { readonly packets: number; readonly bytes: number } {
     let packets = 0;

@@ -53,6 +53,8 @@ export interface DirectionCounts {
   readonly bytes: number;
   /** Packets that came out at the other end. */
   readonly delivered: number;
+  /** Their bytes. */
+  readonly deliveredBytes: number;
   /** Packets lost, by element; "cut" while the link was cut, "mtu" too long, "memory" no memory. */
   readonly dropped: Readonly<Record<string, number>>;
 }
@@ -79,6 +81,7 @@ export class Direction {
   #packets = 0;
   #bytes = 0;
   #delivered = 0;
+  #deliveredBytes = 0;
   #cutOff = 0;
   #tooLong = 0;
   #noMemory = 0;
@@ -155,6 +158,11 @@ export class Direction {
     this.#chain.set(change);
   }
 
+  /** Whether packets may wait in it. */
+  get queues(): boolean {
+    return this.#chain.queues;
+  }
+
   /** What waits in its queues now. */
   get waiting(): { readonly packets: number; readonly bytes: number } {
     return this.#chain.waiting;
@@ -167,6 +175,7 @@ export class Direction {
       packets: this.#packets,
       bytes: this.#bytes,
       delivered: this.#delivered,
+      deliveredBytes: this.#deliveredBytes,
       dropped: {
         ...dropped,
         cut: this.#cutOff,
@@ -196,6 +205,7 @@ export class Direction {
       return;
     }
     this.#delivered++;
+    this.#deliveredBytes += packet.length;
     if (this.#network.traced) this.#show("receive", packet);
     if (this.end === null) {
       (this.to as Router).forward(packet, this);

@@ -117,6 +117,7 @@ describe("a link", () => {
       packets: 3,
       bytes: 300,
       delivered: 1,
+      deliveredBytes: 100,
       dropped: { delay: 0, cut: 2, mtu: 0, memory: 0 },
     });
   });

@@ -1,0 +1,252 @@
+/** One connection of a scenario, both ends in hand: what either side wants to send, and what has come at the other. */
+
+import type { NetworkCode } from "../core/connection/host.ts";
+import type { MetaSocket } from "../core/connection/meta_socket.ts";
+import type { Listener } from "../core/host/listener.ts";
+import { StackError } from "../core/host/stack_error.ts";
+import type { Micros } from "../core/plugin.ts";
+import type { Stage, StageHost } from "./stage.ts";
+
+/** An end of a connection. */
+export type Side = "client" | "server";
+
+/** The other end. */
+export function otherSide(side: Side): Side {
+  return side === "client" ? "server" : "client";
+}
+
+/** Bytes that belong together. */
+interface Item {
+  /** Position of the byte behind its last one. */
+  readonly end: number;
+  /** Told when all of it was read. */
+  readonly delivered: (now: Micros) => void;
+}
+
+/** What goes one way. */
+class Way {
+  /** Bytes that are to be written, and that were. Infinity: as many as fit. */
+  wanted = 0;
+  written = 0;
+  /** Bytes that were read at the other end, and when the last of them. */
+  read = 0;
+  lastRead: Micros = 0;
+  /** No more will be wanted. */
+  ends = false;
+  ended = false;
+  readonly items: Item[] = [];
+  #next = 0;
+
+  /** Bytes were read. */
+  took(bytes: number, now: Micros): void {
+    this.read += bytes;
+    this.lastRead = now;
+    for (; (this.items[this.#next]?.end ?? Infinity) <= this.read; this.#next++) {
+      this.items[this.#next]!.delivered(now);
+    }
+  }
+}
+
+/** Sees the bytes that one side has read so far. */
+export type OnRead = (side: Side, read: number, now: Micros) => void;
+
+const SOURCE = new Uint8Array(65536);
+const TARGET = new Uint8Array(262144);
+/** The first port that connections of scenarios are made to: each has one of its own, so that both ends are known to belong together. */
+const FIRST_PORT = 1024;
+const LAST_PORT = 32767;
+
+/** Gives ports, one a connection. */
+export class Ports {
+  #next = FIRST_PORT;
+
+  /** The next; it begins again at the end, where no old connection is left. */
+  take(): number {
+    const port = this.#next;
+    this.#next = port === LAST_PORT ? FIRST_PORT : port + 1;
+    return port;
+  }
+}
+
+/** A connection. */
+export class Flow {
+  /** When it was asked for, and when the client had it; -1: it has not. */
+  readonly opened: Micros;
+  /** When the client was connected; -1: it is not yet. */
+  connected: Micros = -1;
+  /** How it failed; null: it did not. */
+  failed: NetworkCode | null = null;
+  readonly #stage: Stage;
+  readonly #hosts: Readonly<Record<Side, StageHost>>;
+  readonly #ways: Readonly<Record<Side, Way>> = { client: new Way(), server: new Way() };
+  readonly #sockets: Record<Side, MetaSocket | null> = { client: null, server: null };
+  readonly #onRead: OnRead;
+  readonly #onEnd: (flow: Flow) => void;
+  #listener: Listener | null = null;
+  #over = 0;
+  #ended = false;
+
+  /**
+   * Opens it, in an event of its own: a stack is not asked to connect while it tells of something else. `onRead` is told of all that is read; `onEnd` when it is over at both ends, or has failed.
+   */
+  constructor(
+    stage: Stage,
+    hosts: Readonly<Record<Side, StageHost>>,
+    address: string,
+    port: number,
+    onRead: OnRead,
+    onEnd: (flow: Flow) => void = () => {},
+  ) {
+    this.#stage = stage;
+    this.#hosts = hosts;
+    this.#onRead = onRead;
+    this.#onEnd = onEnd;
+    this.opened = stage.now;
+    stage.at(stage.now, hosts.client, () => this.#connect(address, port));
+  }
+
+  #connect(address: string, port: number): void {
+    const { client, server } = this.#hosts;
+    const { now } = this.#stage;
+    this.#listener = server.stack.listen(now, {
+      port,
+      observer: { onConnection: () => this.#accept() },
+    });
+    try {
+      this.#sockets.client = client.stack.connect(now, {
+        remote: { address, port },
+        observer: this.#observer("client"),
+      });
+    } catch (error) {
+      // The host has no way there, as an interface is down, or no port is left.
+      if (!(error instanceof StackError)) throw error;
+      this.failed = error.code;
+      this.#end();
+    }
+  }
+
+  /** An end; null: the server has not accepted yet. */
+  socket(side: Side): MetaSocket | null {
+    return this.#sockets[side];
+  }
+
+  /** Bytes that have been read of what `side` sent. */
+  delivered(side: Side): number {
+    return this.#ways[side].read;
+  }
+
+  /** When the last of them was read. */
+  lastDelivery(side: Side): Micros {
+    return this.#ways[side].lastRead;
+  }
+
+  /** Has `side` send so many bytes more; `delivered` is told when the other side has read the last of them. */
+  send(side: Side, bytes: number, delivered?: (now: Micros) => void): void {
+    const way = this.#ways[side];
+    if (way.wanted === Infinity) way.wanted = way.written;
+    way.wanted += bytes;
+    if (delivered !== undefined) way.items.push({ end: way.wanted, delivered });
+    this.#pump(side);
+  }
+
+  /** Has `side` send as much as fits, or stop that. */
+  flood(side: Side, on: boolean): void {
+    const way = this.#ways[side];
+    way.wanted = on ? Infinity : way.written;
+    this.#pump(side);
+  }
+
+  /** Nothing more comes of `side`: it closes when all that it was to send is sent. */
+  finish(side: Side): void {
+    this.#ways[side].ends = true;
+    this.#pump(side);
+  }
+
+  /** Ends both ends, at once. */
+  abort(): void {
+    for (const side of ["client", "server"] as const) {
+      this.#touch(side);
+      this.#sockets[side]?.abort(this.#stage.now);
+    }
+    this.#listener?.close(this.#stage.now);
+  }
+
+  #touch(side: Side): void {
+    this.#stage.network.touch(this.#hosts[side].sim);
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#listener?.close(this.#stage.now);
+    this.#onEnd(this);
+  }
+
+  #accept(): void {
+    const socket = this.#listener?.accept() ?? null;
+    if (socket === null) return;
+    this.#sockets.server = socket;
+    this.#listener?.close(this.#stage.now);
+    socket.observe(this.#observer("server"));
+    this.#pump("server");
+    this.#take("server");
+  }
+
+  #observer(side: Side) {
+    return {
+      onEstablished: () => {
+        if (side === "client") this.connected = this.#stage.now;
+        this.#pump(side);
+      },
+      onReadable: () => this.#take(side),
+      onWritable: () => this.#pump(side),
+      onClosed: (code: NetworkCode | null) => {
+        if (code !== null) this.failed ??= code;
+        // A client that was refused has no peer to be over, too.
+        this.#over += this.#sockets.server === null ? 2 : 1;
+        // What failed at one end is over: the other may wait for ever for something to come.
+        if (this.#over >= 2 || code !== null) this.#end();
+      },
+    };
+  }
+
+  #pump(side: Side): void {
+    const socket = this.#sockets[side];
+    const way = this.#ways[side];
+    if (socket === null || way.ended) return;
+    if (side === "client" && this.connected < 0) return;
+    this.#touch(side);
+    const { now } = this.#stage;
+    while (way.written < way.wanted) {
+      const piece = Math.min(SOURCE.length, way.wanted - way.written);
+      const taken = socket.write(
+        now,
+        piece === SOURCE.length ? SOURCE : SOURCE.subarray(0, piece),
+        0,
+      );
+      way.written += taken;
+      if (taken < piece) return;
+    }
+    if (!way.ends) return;
+    way.ended = true;
+    socket.finish(now);
+  }
+
+  #take(side: Side): void {
+    const socket = this.#sockets[side];
+    if (socket === null) return;
+    const { now } = this.#stage;
+    const from = otherSide(side);
+    const way = this.#ways[from];
+    for (;;) {
+      const count = socket.read(now, TARGET);
+      if (count <= 0) break;
+      // First, as what was delivered may lead to the next request, and that to more.
+      this.#onRead(side, way.read + count, now);
+      way.took(count, now);
+    }
+    if (!socket.atEnd || this.#ways[side].ends) return;
+    // Who has heard all closes, as servers and clients do.
+    this.finish(side);
+  }
+}

@@ -1,0 +1,396 @@
+/** Runs a scenario in virtual time and tells what came of it: what stands behind `mptcp sim`, `mptcp demo` and `compare()`. */
+
+import type { Probe } from "../core/subflow/probe.ts";
+import type { Trace } from "../core/link/sim/trace.ts";
+import type { DirectionCounts } from "../core/link/sim/link.ts";
+import { type Duration, parseDuration } from "../core/link/units.ts";
+import { sayFaults } from "../core/net/faults.ts";
+import { connectionInfo } from "../core/net/info.ts";
+import type { Micros } from "../core/plugin.ts";
+import { Flow, Ports, type Side } from "./flow.ts";
+import { type Carried, carriedBy, HostMeter, PathNames } from "./meter.ts";
+import { type HostPolicies, type Scenario, ScenarioError, within } from "./scenario.ts";
+import { Stage } from "./stage.ts";
+import { makeSource, type Source, type TrafficFigures } from "./traffic.ts";
+import { VERSION } from "./version.ts";
+
+/** One value of a time series. */
+export interface Sample {
+  /** When. */
+  readonly at: Micros;
+  /** What it is of: a link, a connection, or a subflow. */
+  readonly of: "link" | "connection" | "subflow";
+  /** Its name: "wifi forward", "download 1", "download 1 wifi server". */
+  readonly name: string;
+  /** What was measured; docs/emulator.md lists them. */
+  readonly metric: string;
+  /** How much. */
+  readonly value: number;
+}
+
+/** What a run may show besides its figures. */
+export interface MeasureOptions {
+  /** Seed, in place of the scenario's. */
+  readonly seed?: number;
+  /** Sees every packet. */
+  readonly trace?: Trace;
+  /** A probe for each host. */
+  readonly probe?: (host: string) => Probe | undefined;
+  /** Told of each value of the time series. */
+  readonly onSample?: (sample: Sample) => void;
+  /**
+   * From one value of the time series to the next.
+   *
+   * @default {"100 ms"}
+   */
+  readonly interval?: Duration;
+  /** Called from time to time with the virtual time, and that at which it will end at the latest. */
+  readonly onProgress?: (now: Micros, end: Micros) => void;
+  /** Told, in words, what plugins do wrong. */
+  readonly onFault?: (line: string) => void;
+}
+
+/** One direction of a link. */
+export interface DirectionFigures extends DirectionCounts {
+  /** Bytes a second that came out, over the whole run. */
+  readonly throughput: number;
+  /** Packets that waited: mean and most, looked at every 10 ms. */
+  readonly queue: { readonly mean: number; readonly max: number };
+}
+
+/** What came of a run. Times are in microseconds of virtual time, rates in bytes per second. */
+export interface Measurement {
+  /** Of the program. */
+  readonly version: string;
+  /** The scenario's name. */
+  readonly scenario: string;
+  /** What all randomness followed from. */
+  readonly seed: number;
+  /** Names of the plugins of the hosts that name none. */
+  readonly policies: {
+    /** Which path carries what. */
+    readonly scheduler: string;
+    /** How much may be in flight. */
+    readonly congestionControl: string;
+    /** Which paths are opened. */
+    readonly pathManager: string;
+  };
+  /** How long it lasted. */
+  readonly time: Micros;
+  /** Whether all traffic that has an end came to it. */
+  readonly done: boolean;
+  /** By name of the traffic. */
+  readonly traffic: Readonly<Record<string, TrafficFigures & Carried>>;
+  /** By name of the link. */
+  readonly links: Readonly<
+    Record<string, { readonly forward: DirectionFigures; readonly backward: DirectionFigures }>
+  >;
+  /** What plugins did wrong, in words; the default decided in their place. None: the figures are theirs alone. */
+  readonly faults: readonly string[];
+}
+
+/** How long a scenario may last that says nothing. */
+const MOST_TIME: Micros = 3600e6;
+/** How often queues are looked at. */
+const LOOK: Micros = 10e3;
+/** Events between two calls of `onProgress`. */
+const EVENTS = 20_000;
+
+/** How one queue was. */
+class QueueLook {
+  #sum = 0;
+  #looks = 0;
+  #max = 0;
+
+  note(packets: number): void {
+    this.#sum += packets;
+    this.#looks++;
+    if (packets > this.#max) this.#max = packets;
+  }
+
+  get figures(): { readonly mean: number; readonly max: number } {
+    return { mean: this.#looks === 0 ? 0 : this.#sum / this.#looks, max: this.#max };
+  }
+}
+
+/** One piece of traffic at work. */
+interface Running {
+  readonly name: string;
+  readonly kind: TrafficFigures["kind"];
+  readonly source: Source;
+  readonly flows: Flow[];
+  readonly hosts: Readonly<Record<Side, string>>;
+}
+
+/** A run, from its beginning to its end. */
+class Run implements Disposable {
+  readonly #scenario: Scenario;
+  readonly #options: MeasureOptions;
+  readonly #stage: Stage;
+  readonly #meters = new Map<string, HostMeter>();
+  readonly #running: Running[] = [];
+  readonly #faults: string[] = [];
+  readonly #names: PathNames;
+  readonly #ports = new Ports();
+  readonly #seed: number;
+  #left = 0;
+
+  constructor(scenario: Scenario, policies: HostPolicies, options: MeasureOptions) {
+    this.#scenario = scenario;
+    this.#options = options;
+    const seed = this.#seed = options.seed ?? scenario.seed ?? 1;
+    this.#stage = new Stage(scenario, {
+      policies,
+      seed,
+      ...(options.trace && { trace: options.trace }),
+      report: sayFaults((line) => {
+        this.#faults.push(line);
+        options.onFault?.(line);
+      }),
+      probe: (host) => {
+        const meter = new HostMeter();
+        this.#meters.set(host, meter);
+        return meter.probe;
+      },
+    });
+    for (const { name, stack } of this.#stage.hosts.values()) {
+      const probe = options.probe?.(name);
+      if (probe !== undefined) stack.watch(probe);
+    }
+    this.#names = new PathNames(this.#stage, scenario);
+    for (const meter of this.#meters.values()) meter.name(this.#names);
+    for (const name of Object.keys(scenario.traffic ?? {})) this.#prepare(name);
+  }
+
+  [Symbol.dispose](): void {
+    this.#stage[Symbol.dispose]();
+  }
+
+  run(): Measurement {
+    const { network } = this.#stage;
+    const ends = this.#running.some(({ source }) => source.ends);
+    const { duration } = this.#scenario;
+    if (duration === undefined && !ends) {
+      throw new ScenarioError(
+        ["duration"],
+        "it must be given, such as 10 s, as none of its traffic ends by itself",
+      );
+    }
+    const end = duration === undefined
+      ? MOST_TIME
+      : within(["duration"], () => parseDuration(duration, "duration"));
+    let over = false;
+    network.clock.at(end, () => over = true);
+    const queues = this.#watchQueues();
+    if (this.#options.onSample !== undefined) this.#sampleSeries(this.#options.onSample);
+    const { onProgress } = this.#options;
+    for (let events = 0; !over && !(ends && this.#left === 0); events++) {
+      network.step();
+      if (events % EVENTS === 0) onProgress?.(network.now, end);
+    }
+    const time = network.now;
+    const { scheduler, congestionControl, pathManager } = this.#stage.policies;
+    return {
+      version: VERSION,
+      scenario: this.#scenario.name ?? "unnamed",
+      seed: this.#seed,
+      policies: {
+        scheduler: scheduler.name,
+        congestionControl: congestionControl.name,
+        pathManager: pathManager.name,
+      },
+      time,
+      done: this.#left === 0,
+      traffic: Object.fromEntries(this.#running.map((one) => [one.name, this.#figures(one, time)])),
+      links: Object.fromEntries(
+        [...this.#stage.links].map(([name, link]) => {
+          const side = (which: "forward" | "backward"): DirectionFigures => {
+            const { counts } = link.sim[which];
+            return {
+              ...counts,
+              throughput: time > 0 ? counts.deliveredBytes / time * 1e6 : 0,
+              queue: queues.get(`${name} ${which}`)!.figures,
+            };
+          };
+          return [name, { forward: side("forward"), backward: side("backward") }];
+        }),
+      ),
+      faults: this.#faults,
+    };
+  }
+
+  #prepare(name: string): void {
+    const traffic = this.#scenario.traffic[name]!;
+    const path = ["traffic", name];
+    const stage = this.#stage;
+    const hosts = {
+      client: stage.host([...path, "client"], traffic.client),
+      server: stage.host([...path, "server"], traffic.server),
+    };
+    const address = hosts.server.attachments[0]?.address;
+    for (const side of ["client", "server"] as const) {
+      if (hosts[side].attachments.length > 0) continue;
+      throw new ScenarioError([...path, side], `host "${hosts[side].name}" has no link`);
+    }
+    const flows: Flow[] = [];
+    const context = {
+      stage,
+      random: stage.network.random(`traffic/${name}`),
+      path,
+      hosts,
+      open: (onEnd?: (flow: Flow) => void): Flow => {
+        const meters = {
+          client: this.#meters.get(hosts.client.name)!,
+          server: this.#meters.get(hosts.server.name)!,
+        };
+        const flow: Flow = new Flow(
+          stage,
+          hosts,
+          address!,
+          this.#ports.take(),
+          (side, read, now) => {
+            const from = side === "client" ? "server" : "client";
+            const socket = flow.socket(from);
+            if (socket !== null) meters[from].end(socket.id).read(read, now);
+          },
+          onEnd,
+        );
+        flows.push(flow);
+        return flow;
+      },
+      done: () => {
+        this.#left--;
+      },
+    };
+    const source = makeSource(context, traffic, () => this.#ports.take());
+    if (source.ends) this.#left++;
+    const start = within([...path, "start"], () => parseDuration(traffic.start ?? "0 s", "start"));
+    stage.at(start, hosts.client, () => source.begin());
+    this.#running.push({
+      name,
+      kind: traffic.kind,
+      source,
+      flows,
+      hosts: { client: hosts.client.name, server: hosts.server.name },
+    });
+  }
+
+  #figures({ kind, source, flows, hosts }: Running, time: Micros): TrafficFigures & Carried {
+    const ends = (side: Side) =>
+      flows.flatMap((flow) => {
+        const socket = flow.socket(side);
+        return socket === null ? [] : [this.#meters.get(hosts[side])!.end(socket.id)];
+      });
+    return { ...source.figures(kind, time), ...carriedBy(ends("server"), ends("client")) };
+  }
+
+  /** Looks at all queues, again and again. */
+  #watchQueues(): ReadonlyMap<string, QueueLook> {
+    const looks = new Map<string, QueueLook>();
+    const all = [...this.#stage.links].flatMap(([name, { sim }]) =>
+      (["forward", "backward"] as const).map((side) => {
+        const look = new QueueLook();
+        looks.set(`${name} ${side}`, look);
+        return { direction: sim[side], look };
+      })
+    ).filter(({ direction }) => direction.queues);
+    const { clock } = this.#stage.network;
+    const note = (): void => {
+      for (const { direction, look } of all) look.note(direction.waiting.packets);
+      clock.at(clock.now + LOOK, note);
+    };
+    if (all.length > 0) clock.at(LOOK, note);
+    return looks;
+  }
+
+  #sampleSeries(tell: (sample: Sample) => void): void {
+    const { interval = "100 ms" } = this.#options;
+    const every = parseDuration(interval, "interval");
+    if (!(every >= 1)) throw new RangeError(`'interval' must be at least 1 us: it is ${interval}`);
+    const { clock } = this.#stage.network;
+    const sample = (): void => {
+      this.#sample(clock.now, tell);
+      clock.at(clock.now + every, sample);
+    };
+    clock.at(every, sample);
+  }
+
+  #sample(at: Micros, tell: (sample: Sample) => void): void {
+    for (const [name, { sim }] of this.#stage.links) {
+      for (const side of ["forward", "backward"] as const) {
+        const direction = sim[side];
+        const of = { at, of: "link" as const, name: `${name} ${side}` };
+        tell({ ...of, metric: "delivered_bytes", value: direction.counts.deliveredBytes });
+        if (!direction.queues) continue;
+        const { packets, bytes } = direction.waiting;
+        tell({ ...of, metric: "queue_packets", value: packets });
+        tell({ ...of, metric: "queue_bytes", value: bytes });
+      }
+    }
+    for (const { name, flows } of this.#running) {
+      flows.forEach((flow, i) => {
+        const connection = `${name} ${i + 1}`;
+        for (const side of ["client", "server"] as const) {
+          const socket = flow.socket(side);
+          // What is over has nothing new to tell, and there may be thousands of them.
+          if (socket === null || socket.over) continue;
+          const { skmem, subflows } = connectionInfo(socket, at);
+          const of = { at, of: "connection" as const, name: `${connection} ${side}` };
+          tell({
+            ...of,
+            metric: "read_bytes",
+            value: flow.delivered(side === "client" ? "server" : "client"),
+          });
+          tell({ ...of, metric: "receive_buffer_bytes", value: skmem.rmem_alloc });
+          tell({ ...of, metric: "send_buffer_bytes", value: skmem.wmem_queued });
+          for (const { local, remote, tcp } of subflows) {
+            const ends = side === "client" ? [local, remote] : [remote, local];
+            const path = this.#names.of(ends[0]!.address, ends[1]!.address);
+            const row = { at, of: "subflow" as const, name: `${connection} ${side} ${path}` };
+            tell({ ...row, metric: "cwnd_segments", value: tcp.snd_cwnd });
+            tell({ ...row, metric: "in_flight_segments", value: tcp.unacked });
+            tell({ ...row, metric: "srtt_us", value: tcp.rtt });
+            tell({ ...row, metric: "sent_bytes", value: tcp.bytes_sent });
+            tell({ ...row, metric: "repeated_bytes", value: tcp.bytes_retrans });
+          }
+        }
+      });
+    }
+  }
+}
+
+/**
+ * Runs a scenario once. The same scenario, plugins and seed give the same figures, byte for byte, on every machine. Plugins are objects here:
+ * {@linkcode loadScenario} makes them of a scenario's texts.
+ *
+ * @example A request workload over two paths, with two schedulers
+ * ```ts
+ * import { measure } from "@mptcp/mptcp/sim";
+ * import { minRtt, roundRobin } from "@mptcp/mptcp/sched";
+ *
+ * const scenario = {
+ *   hosts: { phone: {}, server: {} },
+ *   routers: ["core"],
+ *   links: {
+ *     wifi: { between: ["phone", "core"], rate: "20 Mbit/s", delay: "10 ms" },
+ *     lte: { between: ["phone", "core"], rate: "4 Mbit/s", delay: "100 ms" },
+ *     server: { between: ["core", "server"] },
+ *   },
+ *   traffic: {
+ *     api: { kind: "requests", client: "phone", server: "server", bytes: "100 kB", count: 20 },
+ *   },
+ * } as const;
+ * const [one, other] = [minRtt(), roundRobin()].map((scheduler) => measure(scenario, { scheduler }));
+ * console.assert(one!.traffic.api!.delays!.p50 !== other!.traffic.api!.delays!.p50);
+ * ```
+ *
+ * @throws {ScenarioError} Something is wrong with the scenario: `path` says where.
+ */
+export function measure(
+  scenario: Scenario,
+  policies: HostPolicies = {},
+  options: MeasureOptions = {},
+): Measurement {
+  using run = new Run(scenario, policies, options);
+  return run.run();
+}
