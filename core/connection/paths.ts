@@ -29,6 +29,7 @@ import { tx } from "../wire/segment.ts";
 import type { FlowPlan } from "./host.ts";
 import { addAddrHmac, joinHmac } from "./keys.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+import { unheard } from "./stale.ts";
 
 /** A join of the peer's whose SYN was answered, and both random numbers (RFC 8684 §3.2). */
 export interface ProposedJoin {
@@ -162,6 +163,18 @@ export class PathTransportOf implements PathTransport {
   /** We have reset `subflow`, and its path is wanted again; `soon`: it works as far as such a path can. */
   replaced(subflow: Subflow, soon: boolean): void {
     this.#side?.replaced(subflow.path, soon);
+  }
+
+  /** `subflow` has been silent for long: its path may work from another port. */
+  silent(subflow: Subflow): void {
+    if (subflow.active && !subflow.leaving && !this.#meta.fallback && !this.#meta.over) {
+      this.#side?.silent(subflow.path);
+    }
+  }
+
+  unheard(path: PathIndex): boolean {
+    const subflow = this.#meta.subflows.find((each) => each.path === path);
+    return subflow !== undefined && unheard(subflow);
   }
 
   /** The host has one more address. */

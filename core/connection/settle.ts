@@ -75,7 +75,7 @@ import { takeAllBack } from "./look_ahead.ts";
 import { progressMissed } from "./progress.ts";
 import { goesOn, tryNext } from "./next_way.ts";
 import { push } from "./pull.ts";
-import { answered, watchSilence } from "./stale.ts";
+import { anotherWorks, answered, unheard, watchSilence } from "./stale.ts";
 
 /** Of these only SEGMENT_ADVANCED is set where new data lie above a hole. */
 const OUT_OF_ORDER_BITS = SEGMENT_ADVANCED | SEGMENT_DATA | SEGMENT_STAGED | SEGMENT_DATA_DUPLICATE;
@@ -151,7 +151,7 @@ function settle(meta: MetaSocket, subflow: Subflow, outcome: Outcome, now: Micro
   // RFC 8684 §3.4.2: "Typical TCP validity tests on the subflow … MUST also be undertaken"
   if (outcome & OUTCOME_SEGMENT) takeSegment(meta, subflow, now);
   if (outcome & OUTCOME_TIMEOUT) timedOut(meta, subflow, now);
-  if (outcome & OUTCOME_SILENT) watchSilence(meta, now);
+  if (outcome & OUTCOME_SILENT) silent(meta, subflow, now);
   if (outcome & OUTCOME_REFUSE) meta.host.refuse(subflow.key);
   if (outcome & OUTCOME_ENDED) ended(meta, subflow, now);
   if (outcome !== 0) meta.dirty();
@@ -269,7 +269,14 @@ function timedOut(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   subflow.fallSilent(now);
   // RFC 8684 §3.3.6: "a host MUST still retransmit the original data on the original subflow"
   if (subflow.sender.rtt.timeouts === 1) meta.reinject(subflow);
+  silent(meta, subflow, now);
+}
+
+/** A subflow has been silent for long. */
+function silent(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   watchSilence(meta, now);
+  // Beside one that works it is stale instead.
+  if (unheard(subflow) && !anotherWorks(meta, subflow, now)) meta.paths.silent(subflow);
 }
 
 /** A subflow has ended by the segment in `rx`, or by time: what a RST says beside is judged now, the rest at the burial. */

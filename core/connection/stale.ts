@@ -41,6 +41,14 @@ export function watchSilence(meta: MetaSocket, now: Micros): void {
   }
 }
 
+/** Timeouts, or keepalives, in a row without an answer: a path that is only slow has had time to answer the first. */
+const UNHEARD = 3;
+
+/** Whether `subflow` has not been heard for long. */
+export function unheard({ sender, keepaliveProbes }: Subflow): boolean {
+  return (sender.rtt.timeouts >= UNHEARD && !sender.shut) || keepaliveProbes >= UNHEARD;
+}
+
 /** Something is acknowledged on a subflow that was silent. */
 export function answered(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (subflow.stale && startAnew(meta, subflow, now)) return;
@@ -60,7 +68,8 @@ export function works({ mptcp }: MetaSocket, subflow: Subflow, now: Micros): boo
   return mptcp.staleLossCount === 0 || subflow.silentFor(mptcp.staleLossCount) > now;
 }
 
-function anotherWorks(meta: MetaSocket, but: Subflow, now: Micros): boolean {
+/** Whether one that is not `but` does. */
+export function anotherWorks(meta: MetaSocket, but: Subflow, now: Micros): boolean {
   const { subflows } = meta;
   for (let i = 0; i < subflows.length; i++) {
     const other = subflows[i]!;

@@ -58,6 +58,8 @@ export interface PathTransport {
   route(remote: HostAddress): string | null;
   /** Begins a join from a local port of its choice; false when that cannot be done now. Its outcome comes through `subflowChanged`. */
   open(path: PathIndex, spec: PathSpec, backup: boolean): boolean;
+  /** Whether a path has been silent for long. */
+  unheard(path: PathIndex): boolean;
   /** Ends a path, half-open ones included; "left" follows. */
   close(path: PathIndex): void;
   /** Sends MP_PRIO. */
@@ -106,6 +108,8 @@ interface PathUse {
   backup: boolean;
   /** The path manager was told that the limit has no room for it. */
   limited: boolean;
+  /** The same once more, from another port, which is to take its place; 0: none is wanted. */
+  stead: PathIndex | 0;
 }
 
 function pathUse(state: PathUse["state"]): PathUse {
@@ -118,6 +122,7 @@ function pathUse(state: PathUse["state"]): PathUse {
     passing: false,
     backup: false,
     limited: false,
+    stead: 0,
   };
 }
 
@@ -259,6 +264,56 @@ export class ConnectionPaths {
   /** The peer's RST on a path had an MP_TCPRST (RFC 8684 §3.6). "left" follows. */
   resetTold(path: PathIndex, reset: ResetReason): void {
     this.#uses.get(path)?.reopening.told(reset);
+  }
+
+  /**
+   * A path that this side opened has become {@linkcode PathTransport.unheard}, and no other one works: what is wanted is also tried from another port, which takes its place if it is answered while the
+   * path is not. A translator on the way may have forgotten the path, and drop what comes of it: no packet from the same port would ever pass again.
+   */
+  silent(path: PathIndex): void {
+    const use = this.#uses.get(path);
+    const spec = this.#table.get(path);
+    if (use === undefined || spec === undefined || !this.#joins || this.#settled) return;
+    if (use.state !== "open" || use.stead !== 0 || use.passing) return;
+    if (this.#wanted?.includes(path) !== true || this.#denies(spec)) return;
+    const stead = this.#table.reserve();
+    if (!this.#table.bind(stead, spec)) return;
+    use.stead = stead;
+    // The path manager has not named it: it need not know that there is no room for it.
+    this.#uses.set(stead, { ...pathUse("idle"), backup: use.backup, limited: true });
+    this.#wanted.push(stead);
+    this.#reconcile();
+  }
+
+  /** The path in whose stead `path` is; 0: none. */
+  #insteadOf(path: PathIndex): PathIndex | 0 {
+    for (const [other, { stead }] of this.#uses) if (stead === path) return other;
+    return 0;
+  }
+
+  /** What is in the stead of a path is wanted no longer. */
+  #dismiss(use: PathUse): void {
+    const { stead } = use;
+    const other = this.#uses.get(stead);
+    use.stead = 0;
+    this.#unwanted(stead);
+    if (other === undefined) return;
+    if (other.state === "idle") return this.#forget(stead);
+    other.passing = true;
+    this.#close(stead);
+  }
+
+  /** What is in the stead of `path` names from now on what that did, which goes. */
+  #replace(path: PathIndex, use: PathUse): void {
+    this.#table.swap(path, use.stead);
+    use.stead = 0;
+    use.passing = true;
+    this.#unwanted(path);
+    this.#close(path);
+  }
+
+  #unwanted(path: PathIndex): void {
+    if (this.#wanted !== null) this.#wanted = this.#wanted.filter((other) => other !== path);
   }
 
   /** The subflow of a path has moved data. "left" follows. */
@@ -425,6 +480,11 @@ export class ConnectionPaths {
         use.reopening.left(reason, opening, now, opening && this.#neverReached(path));
       }
       use.state = "idle";
+      if (use.stead !== 0) {
+        // One of them is enough: that which is on its way.
+        if (this.#use(use.stead).state === "opening") this.#replace(path, use);
+        else this.#dismiss(use);
+      }
       if (use.passing || use.theirs) this.#forget(path);
       else this.#watch(path, use);
     }
@@ -436,6 +496,12 @@ export class ConnectionPaths {
       ...(reset !== undefined && { reset }),
     });
     if (change === "left") this.#reconcile();
+    if (change !== "joined") return;
+    const silent = this.#insteadOf(path);
+    const before = this.#uses.get(silent);
+    if (before === undefined) return;
+    if (this.#transport.unheard(silent)) this.#replace(silent, before);
+    else this.#dismiss(before);
   }
 
   #makeContext(): PathContext {
@@ -475,6 +541,10 @@ export class ConnectionPaths {
     }
     if (this.#stopped) return;
     const before = this.#wanted;
+    for (const path of wanted) {
+      const { stead } = this.#uses.get(path) ?? { stead: 0 };
+      if (stead !== 0) wanted.add(stead);
+    }
     this.#wanted = [...wanted];
     for (const [path, use] of this.#uses) if (!wanted.has(path)) use.limited = false;
     for (const path of this.#wanted) {
@@ -484,6 +554,7 @@ export class ConnectionPaths {
       // A join of the peer that is not told as "joined" is none that the path manager could have left out.
       const inUse = use.state === "open" || (use.state === "opening" && !use.theirs);
       if (inUse && !wanted.has(path)) this.#close(path);
+      if (use.stead !== 0 && !wanted.has(path)) this.#dismiss(use);
     }
     this.#reconcile();
   }
@@ -501,6 +572,11 @@ export class ConnectionPaths {
       if (!this.#canOpen(path)) continue;
       const use = this.#use(path);
       const { reopening } = use;
+      const silent = this.#insteadOf(path);
+      if (silent !== 0 && reopening.due <= now && !this.#transport.unheard(silent)) {
+        this.#dismiss(this.#use(silent));
+        return this.#reconcile();
+      }
       // Where the limit is reached, the next that leaves makes room.
       if (reopening.due <= now) {
         if (mayAdd(this.#used(), this.#limits)) this.#open(path, use, now);
@@ -550,9 +626,13 @@ export class ConnectionPaths {
 
   #canOpen(path: PathIndex): boolean {
     const spec = this.#table.get(path);
-    if (spec === undefined) return false;
-    if (this.#transport.peerDeniesJoinToInitial && this.#isInitial(spec.remote)) return false;
+    if (spec === undefined || this.#denies(spec)) return false;
     return (this.#uses.get(path)?.state ?? "idle") === "idle";
+  }
+
+  /** Whether the peer takes no joins where a path goes. */
+  #denies({ remote }: PathSpec): boolean {
+    return this.#transport.peerDeniesJoinToInitial && this.#isInitial(remote);
   }
 
   /** Whether `remote` is where the first subflow goes, by whatever id. RFC 8684 §3.1: "the receiver MUST NOT try to open any additional subflows toward this address and port" */

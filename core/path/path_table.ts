@@ -91,6 +91,13 @@ export class PathTable {
     return true;
   }
 
+  /** Lets two paths trade what they name; each must name something. */
+  swap(path: PathIndex, other: PathIndex): void {
+    const spec = this.#specs.get(path)!;
+    this.#set(path, this.#specs.get(other)!);
+    this.#set(other, spec);
+  }
+
   /** Forgets what `path` names (PM-3); the index is not given again. */
   drop(path: PathIndex): void {
     const spec = this.#specs.get(path);

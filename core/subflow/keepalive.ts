@@ -28,9 +28,9 @@ export class Keepalive {
     return this.#unanswered >= this.#choice.count;
   }
 
-  /** Probes that nothing has answered. */
-  get unanswered(): number {
-    return this.#unanswered;
+  /** Probes that nothing has answered, if the peer was last heard at `heard`. */
+  unanswered(heard: Micros): number {
+    return heard < this.#probedAt ? this.#unanswered : 0;
   }
 
   /** Data are out, whose own timeout tells: the silence begins anew. */

@@ -260,7 +260,7 @@ export class Subflow implements SubflowView {
 
   /** Keepalive probes that nothing has answered. */
   get keepaliveProbes(): number {
-    return this.#keepalive?.unanswered ?? 0;
+    return this.#keepalive?.unanswered(this.sender.lastHeard) ?? 0;
   }
 
   /** The peer wants it to be one. */
@@ -1168,7 +1168,7 @@ export class Subflow implements SubflowView {
       next = keepalive.next(now);
     }
     this.#deadlines.set(TIMER_KEEPALIVE, next);
-    return OUTCOME_WORK;
+    return keepalive.unanswered(lastHeard) > 0 ? OUTCOME_WORK | OUTCOME_SILENT : OUTCOME_WORK;
   }
 
   /**

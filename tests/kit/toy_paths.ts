@@ -55,6 +55,8 @@ export class ToyPaths implements PathTransport {
   readonly events = new ToyEvents();
   /** What it was told to do: "open 2 10.0.1.1>10.9.0.1", "close 2", "backup 2 true", "add 1", "echo 2", "remove 1". */
   readonly log: string[] = [];
+  /** Paths that have been silent for long. */
+  readonly silent = new Set<PathIndex>();
   /** What path managers threw. */
   readonly errors: unknown[] = [];
   /** The side under test. */
@@ -108,6 +110,18 @@ export class ToyPaths implements PathTransport {
       else this.#joined(path, { address: local.address, port: 40000 + path }, remote, backup);
     });
     return true;
+  }
+
+  unheard(path: PathIndex): boolean {
+    return this.silent.has(path);
+  }
+
+  /** A path ends, a join that is on its way too. */
+  end(path: PathIndex, reason: string): void {
+    this.#opening.delete(path);
+    const at = this.paths.findIndex((view) => view.path === path);
+    if (at >= 0) this.paths.splice(at, 1);
+    this.connection.subflowChanged(path, "left", reason);
   }
 
   close(path: PathIndex): void {

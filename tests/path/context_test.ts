@@ -376,6 +376,91 @@ describe("ConnectionPaths", () => {
     }
   });
 
+  describe("of a path that is unheard while no other one works", () => {
+    /** Path 1 alone, wanted, and silent. */
+    const silent = (options: ToyPathsOptions = {}): ReturnType<typeof observed> => {
+      const all = observed(options);
+      all.toy.connection.start();
+      all.context.use([1]);
+      all.toy.silent.add(1);
+      all.toy.connection.silent(1);
+      return all;
+    };
+    const first = ({ context }: ReturnType<typeof observed>): PathIndex =>
+      context.index({ local: context.locals[0]!, remote: context.remotes[0]! });
+
+    it("tries the same from another port, once, which takes its place and its name", () => {
+      const all = silent();
+      const { toy } = all;
+      assertEquals([toy.log, first(all)], [["open 2 10.0.0.1>10.9.0.1"], 1]);
+      toy.connection.silent(1);
+      toy.events.run(5e6);
+      assertEquals(toy.log, ["open 2 10.0.0.1>10.9.0.1", "close 1"]);
+      assertEquals([toy.paths.map(({ path }) => path), first(all)], [[2], 2]);
+      // Whoever wants it goes on to want it.
+      all.context.use([first(all)]);
+      toy.end(2, "reset");
+      toy.events.run(10e6);
+      assertEquals(toy.log.slice(2), ["open 2 10.0.0.1>10.9.0.1"]);
+    });
+
+    it("drops the try where the path has been heard again when that is answered", () => {
+      const { toy } = silent();
+      toy.silent.clear();
+      toy.events.run(5e6);
+      assertEquals(toy.log, ["open 2 10.0.0.1>10.9.0.1", "close 2"]);
+      assertEquals(toy.paths.map(({ path }) => path), [1]);
+    });
+
+    it("tries again after a second, then after twice as long, for as long as it is unheard", () => {
+      const { toy } = silent();
+      toy.log.length = 0;
+      toy.end(2, "timeout");
+      for (const at of [1e6, 3e6]) {
+        toy.events.run(at - 1);
+        assertEquals(toy.log, []);
+        toy.events.run(at);
+        assertEquals(toy.log, ["open 2 10.0.0.1>10.9.0.1"]);
+        toy.log.length = 0;
+        toy.end(2, "timeout");
+      }
+      toy.silent.clear();
+      toy.events.run(60e6);
+      assertEquals(toy.log, []);
+      // Another silence is another try.
+      toy.silent.add(1);
+      toy.connection.silent(1);
+      assertEquals(toy.log, ["open 3 10.0.0.1>10.9.0.1"]);
+    });
+
+    it("lets one of them go on where the path ends meanwhile", () => {
+      const { toy } = silent();
+      toy.end(1, "reset");
+      toy.events.run(60e6);
+      assertEquals(toy.log, ["open 2 10.0.0.1>10.9.0.1"]);
+      const other = silent();
+      other.toy.end(2, "timeout");
+      other.toy.end(1, "reset");
+      other.toy.log.length = 0;
+      other.toy.events.run(60e6);
+      assertEquals(other.toy.log, ["open 1 10.0.0.1>10.9.0.1"]);
+    });
+
+    it("leaves it where the path manager does, where the limit has no room, and where the peer takes no joins (C flag)", () => {
+      const { toy, context } = silent();
+      context.use([]);
+      assertEquals(toy.log, ["open 2 10.0.0.1>10.9.0.1", "close 1", "close 2"]);
+      const full = silent({ limits: { subflows: 0 } });
+      assertEquals([full.toy.log, full.seen], [[], ["start"]]);
+      assertEquals(silent({ deny: true }).toy.log, []);
+      const unwanted = observed();
+      unwanted.toy.connection.start();
+      unwanted.toy.silent.add(1);
+      unwanted.toy.connection.silent(1);
+      assertEquals(unwanted.toy.log, []);
+    });
+  });
+
   it("leaves a path that the peer closed in order, until it is asked for anew", () => {
     const { toy, context } = observed({ locals: [CELLULAR] });
     toy.connection.start();

@@ -209,7 +209,7 @@ function kinds(): Record<string, Kind> {
     "forget and drop": {
       element: "nat",
       make: () => forgetting(100e3, "drop"),
-      // On the only path nothing is left to tell it by: tests/scenario/middlebox_test.ts.
+      // On the only path it is noticed by who opened it, where that sends or asks: tests/scenario/middlebox_test.ts.
       places: ["first", "joined"],
       fatal: true,
     },

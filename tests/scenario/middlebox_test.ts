@@ -210,14 +210,21 @@ describe("MPTCP over IPv6, super-segments that the path cuts, and a middlebox th
 
 describe("a translator that forgets (RFC 8684 §3.3.3, §3.3.6)", () => {
   const SILENCE = 60;
-  const through = (unknown: "translate" | "drop" | "reset", lte: boolean): Topology => {
-    const { up, down } = nat({ timeout: "30 s", transitory: "30 s", unknown });
+  const through = (
+    unknown: "translate" | "drop" | "reset",
+    lte: boolean,
+    family: 4 | 6 = 4,
+    more: Partial<TopologyOptions> = {},
+    { up, down }: Middlebox = nat({ timeout: "30 s", transitory: "30 s", unknown }),
+  ): Topology => {
     return new Topology({
       paths: {
         wifi: { rate: "20 Mbit/s", delay: "10 ms", up: [up], down: [down] },
         ...(lte ? { lte: { rate: "12 Mbit/s", delay: "30 ms" } } : {}),
       },
       links: { checksums: true },
+      family,
+      ...more,
     });
   };
   /** Sends a little, is silent for longer than the box remembers, and goes on. */
@@ -240,11 +247,38 @@ describe("a translator that forgets (RFC 8684 §3.3.3, §3.3.6)", () => {
     });
   }
 
-  it("drop: on the only path nothing tells, and the user timeout ends it", () => {
-    using t = through("drop", false);
+  for (const family of [4, 6] as const) {
+    for (const what of ["up", "down", "both"] as const) {
+      it(`drop: the only path is tried from another port when nothing comes back, IPv${family}, data go ${what}`, () => {
+        const box = nat({ timeout: "30 s", transitory: "30 s", unknown: "drop" });
+        using t = through("drop", false, family, {}, box);
+        const bytes = { bytes: 20_000, writes: () => 10_000, pace: SILENCE };
+        const pair = t.connect(
+          what === "down" ? { bytes: 0 } : bytes,
+          what === "up" ? { bytes: 0 } : bytes,
+        );
+        if (what === "down") {
+          // Who only reads hears nothing, and asks: so the box remembers until it is switched off and on.
+          t.at(
+            1,
+            () => pair.client.socket.setKeepAlive(t.now, { idle: 5e6, interval: 1e6, count: 9 }),
+          );
+          t.at(SILENCE - 1, () => box.forget());
+        }
+        t.complete(pair, SILENCE + 20);
+        const { client } = pair;
+        assertEquals([client.socket.fallback, client.socket.subflowsTotal], [false, 2]);
+        assertEquals(t.client.counters.get("MPJoinSynTx"), 1);
+        assertEquals(t.server.counters.get("MPJoinAckRx"), 1);
+      });
+    }
+  }
+
+  it("drop: a peer that takes no join there is not asked for one, and the user timeout ends it", () => {
+    using t = through("drop", false, 4, { server: { allowJoinInitialAddress: false } });
     const pair = talk(t);
     t.runUntil(() => (pair.client.code ?? null) !== null, SILENCE + 301);
-    assertEquals(pair.client.code, "TimedOut");
+    assertEquals([pair.client.code, t.client.counters.get("MPJoinSynTx")], ["TimedOut", 0]);
   });
 });
 
