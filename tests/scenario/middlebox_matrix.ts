@@ -79,6 +79,8 @@ interface Kind {
   readonly senders?: readonly Sender[];
   /** Bytes on an only path, where more tell more. */
   readonly bytes?: number;
+  /** Most bytes on an only path, where it carries a few thousand a second at best. */
+  readonly most?: number;
   /** Plain TCP does not survive it. */
   readonly fatal?: boolean;
   /** Seconds more than the others may take. */
@@ -218,7 +220,11 @@ function kinds(): Record<string, Kind> {
       tcp: { ecn: "request" },
     },
     "rewrite MSS": both("rewriteMss", () => rewriteMss(536)),
-    "window scale 0": both("rewriteWindowScale", () => rewriteWindowScale(0)),
+    // Windows of 256 bytes, as each end goes on to scale its own.
+    "window scale 0": {
+      ...both("rewriteWindowScale", () => rewriteWindowScale(0)),
+      most: BYTES,
+    },
     "remove window scale": both("rewriteWindowScale", () => rewriteWindowScale(null)),
     "reorder options": both("reorderOptions", () => reorderOptions()),
     "remove all options": both(
@@ -593,7 +599,8 @@ export class Matrix {
   run(cell: Cell): Result {
     const { place, sender, checksum } = cell;
     const kind = KINDS[cell.box]!;
-    const bytes = place === "only" ? Math.max(kind.bytes ?? 0, this.#bytes) : this.#bytes;
+    const only = Math.max(kind.bytes ?? 0, Math.min(kind.most ?? Infinity, this.#bytes));
+    const bytes = place === "only" ? only : this.#bytes;
     const { seconds, text, mode, reasons } = transfer(
       kind.make(place === "joined" ? 2 : 1),
       place,

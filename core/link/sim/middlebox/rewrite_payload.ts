@@ -1,6 +1,7 @@
 /** Changes payload, and makes the TCP checksum right. */
 
 import { u8 } from "../../../../wasm/mod.ts";
+import { Ranges } from "../../../subflow/ranges.ts";
 import type { ElementFactory } from "../elements/element.ts";
 import { rewriting, rewritingSome } from "./box.ts";
 import { FlowTable } from "./flow_table.ts";
@@ -76,9 +77,21 @@ export function rewritePayload(options: RewritePayloadOptions = {}): ElementFact
   });
 }
 
+/** What has come of a connection, by offsets from where the first that came began. */
+interface Seen {
+  /** Sequence number of that. */
+  readonly seq: number;
+  /** One past the last. */
+  end: number;
+  /** What has not come, of all below. */
+  readonly holes: Ranges;
+  /** How often something was changed. */
+  changes: number;
+}
+
 /**
- * Changes the last octet of data that are sent again, and makes their checksums right: what comes the second time is not what came the first time, as
- * from a box that keeps parts of a stream and mixes them up, or from somebody who wants to deceive one.
+ * Changes the last octet of data that it has seen before, and makes their checksums right: what comes the second time is not what came the first time, as
+ * from a box that keeps parts of a stream and mixes them up, or from somebody who wants to deceive one. What was lost before it came here is left alone.
  *
  * @example It is the first data that count (RFC 8684 §3.3.1)
  * ```ts
@@ -93,22 +106,26 @@ export function rewriteRepeats(): ElementFactory {
   return {
     name: "rewriteRepeats",
     create(context, output) {
-      /** End of what was sent before, by connection. */
-      const ends = new FlowTable<{ end: number; changes: number }>();
+      const seen = new FlowTable<Seen>();
       return rewriting("rewriteRepeats", (segment) => {
-        const { length } = segment;
-        if (segment.syn) ends.remove(segment, false);
+        const { length, seq } = segment;
+        if (segment.syn) seen.remove(segment, false);
         if (length === 0) return false;
-        const end = (segment.seq + length) >>> 0;
-        const before = ends.find(segment, false);
+        const before = seen.find(segment, false);
         if (before === undefined) {
-          ends.add(segment, false, { end, changes: 0 });
+          seen.add(segment, false, { seq, end: length, holes: new Ranges(), changes: 0 });
           return false;
         }
-        if ((end - before.end | 0) > 0) {
-          before.end = end;
+        const from = before.end + (seq - before.seq - before.end | 0);
+        const to = from + length;
+        const { end, holes } = before;
+        const fresh = holes.cut(from, to);
+        if (to > end) {
+          holes.add(end, from);
+          before.end = to;
           return false;
         }
+        if (fresh > 0) return false;
         // Each in another way: two changes of one mapping that cancel out are none to its checksum.
         u8[segment.end - 1]! ^= 1 + before.changes++ % 255;
         return true;

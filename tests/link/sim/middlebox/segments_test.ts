@@ -149,6 +149,29 @@ for (const { family, client, server } of FAMILIES) {
       assertEquals(read(box.run()).map(({ payload }) => payload), [[], [9]]);
     });
 
+    it("rewriteRepeats() leaves alone what was lost before, and changes it the second time", () => {
+      const box = new Boxed([rewriteRepeats()]);
+      // 2 comes late, 3 to 4 in the other order, and in part again.
+      for (const [seq, payload] of [[1, [1]], [3, [3]], [2, [2]], [2, [2]], [3, [3, 4]]] as const) {
+        box.up(data(seq, [...payload]));
+      }
+      box.up(data(7, [7]));
+      box.up(data(4, [4, 5]));
+      box.up(data(4, [4, 5, 6]));
+      box.up(data(4, [4, 5, 6]));
+      assertEquals(read(box.run()).map(({ payload }) => payload), [
+        [1],
+        [3],
+        [2],
+        [2 ^ 1],
+        [3, 4],
+        [7],
+        [4, 5],
+        [4, 5, 6],
+        [4, 5, 6 ^ 2],
+      ]);
+    });
+
     it("injectReset() sends one RST as from the sender, in front of the segment", () => {
       const box = new Boxed([injectReset({ before: 2, offset: 5 })]);
       for (const seq of [1, 2, 3]) box.up(data(seq, [seq]));
