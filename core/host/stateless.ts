@@ -165,6 +165,11 @@ export function cookieReturned(
   const iss = distance32(rx.ack, 1);
   const mss = stack.cookies.check(KEY, distance32(rx.seq, 1), iss, join, now);
   if (mss === 0) {
+    if (!join && stack.cookies.behind(KEY, distance32(rx.seq, 1), iss, now)) {
+      // The third ACK and first data have been lost: they come again. Who keeps the SYN would take what follows them (RFC 9293 §3.10.7.4), not reset it.
+      stack.count("TCPOFODrop");
+      return true;
+    }
     stack.count("SyncookiesFailed");
     return false;
   }

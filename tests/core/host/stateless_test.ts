@@ -151,6 +151,35 @@ describe("a SYN that is answered by a cookie", () => {
     assertEquals(app.socket.subflows[0]!.srtt, 1e6); // no sample: nobody knows when the SYN/ACK left
   });
 
+  for (const mptcp of [false, true]) {
+    const keys = mptcp ? " <mpc keys len 100>" : "";
+    const more = mptcp ? " <dack8 1, map8>" : "";
+
+    it(`RFC 9293 §3.10.7.4: waits for first data that are lost, as the third ACK is: what follows them is dropped, not reset (${mptcp ? "MPTCP" : "plain TCP"})`, () => {
+      for (const family of [4, 6] as const) {
+        for (const behind of [1, 100, 65000]) {
+          using d = careful({ family });
+          const listener = d.listen();
+          const peer = d.peer();
+          peer.offers({}, "S", mptcp ? ["mpc"] : []);
+          peer.gets("S. 0 ack 1");
+          // In the next step of the counter, too.
+          d.pass(65e6);
+          peer.session.dataNext = behind + 1;
+          peer.sends(`P. ${behind + 1}:${behind + 101} ack 1${more}`);
+          peer.sends(`F. ${behind + 101} ack 1`);
+          d.silent();
+          assertEquals([d.usage, listener.accept()], [NOTHING, null]);
+          peer.session.dataNext = 1;
+          peer.sends(`P. 1:101 ack 1${keys}`);
+          const app = d.accept(listener);
+          assertEquals([app.read(), app.socket.fallback], [100, !mptcp]);
+          assertEquals([d.counter("TCPOFODrop"), d.counter("SyncookiesFailed")], [2, 0]);
+        }
+      }
+    });
+  }
+
   it("is answered in the same way each time that it comes; either answer opens", () => {
     using d = careful();
     const listener = d.listen();
@@ -197,17 +226,19 @@ describe("an ACK that answers no cookie", () => {
     const peer = d.peer();
     peer.offers({}, "S", []);
     peer.gets("S. 0 ack 1");
-    for (const ack of [0, 2, 1 << 24, 1 << 27]) {
+    for (const ack of [2, 3, 1 << 24, 1 << 27]) {
       peer.sends(`. 1 ack ${ack}`);
       peer.gets(`R ${ack}`);
     }
-    peer.sends(". 2 ack 1");
-    peer.gets("R 1");
-    assertEquals(d.counter("SyncookiesFailed"), 5);
+    for (const seq of [0, 65537]) {
+      peer.sends(`. ${seq} ack 1`);
+      peer.gets("R 1");
+    }
+    assertEquals(d.counter("SyncookiesFailed"), 6);
     peer.sends("R. 1 ack 1");
     peer.sends("S. 1 ack 1");
     peer.gets("R 1");
-    assertEquals([d.usage, listener.accept(), d.counter("SyncookiesFailed")], [NOTHING, null, 5]);
+    assertEquals([d.usage, listener.accept(), d.counter("SyncookiesFailed")], [NOTHING, null, 6]);
     d.silent();
   });
 

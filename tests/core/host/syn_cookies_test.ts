@@ -77,6 +77,28 @@ describe("RFC 4987 §3.6: a cookie", () => {
     }));
   });
 
+  it("is known from what lies behind its SYN, within 65535 bytes, in both steps that it is good in, and by hardly a guess", () => {
+    fc.assert(fc.property(
+      seqs,
+      fc.integer({ min: 1, max: 65535 }),
+      times,
+      fc.nat({ max: 64e6 - 1 }),
+      (seq, ahead, at, later) => {
+        const iss = OURS.issue(FLOW, seq, 1460, false, at);
+        assert(OURS.behind(FLOW, (seq + ahead) | 0, iss, at + later));
+        assert(!OURS.behind(FLOW, (seq + ahead) | 0, iss, at + 2 * STEP));
+      },
+    ));
+    const iss = OURS.issue(FLOW, 7, 1460, false, STEP);
+    const known = [6, 7, 8, 65542, 65543].map((seq) => OURS.behind(FLOW, seq, iss, STEP));
+    assertEquals(known, [false, false, true, true, false]);
+    let guessed = 0;
+    for (let guess = 0; guess < 100_000; guess++) {
+      if (OURS.behind(FLOW, Math.imul(guess, 0x9e3779b1), 1, STEP)) guessed++;
+    }
+    assert(guessed < 100, `${guessed}`);
+  });
+
   it("is guessed once in 2^28 times at most", () => {
     // Of all 2^32 numbers those are good that have one of two steps and one of eight MSS, each with one hash.
     let good = 0;
