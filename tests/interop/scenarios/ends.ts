@@ -121,6 +121,26 @@ export interface End {
   readonly manual: Manual;
   /** Of MPTCP, since the scenario began. */
   counters(): Promise<Record<string, number>>;
+  /** Those of Fast Open, without what their names begin with. */
+  fastOpens(): Promise<Record<string, number>>;
+}
+
+/** Counters less what they were before. */
+function since(
+  now: Readonly<Record<string, number>>,
+  before: Readonly<Record<string, number>>,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(now).map(([name, value]) => [name, value - (before[name] ?? 0)]),
+  );
+}
+
+function fastOpens(counters: Readonly<Record<string, number>>): Record<string, number> {
+  const start = "TCPFastOpen";
+  return Object.fromEntries(
+    Object.entries(counters).filter(([name, value]) => name.startsWith(start) && value !== 0)
+      .map(([name, value]) => [name.slice(start.length), value]),
+  );
 }
 
 /** Paths that there are. */
@@ -137,6 +157,7 @@ export class KernelEnd implements End {
   readonly namespace: Namespace;
   readonly #side: 1 | 2;
   #before: Readonly<Record<string, number>> = {};
+  #beforeTcp: Readonly<Record<string, number>> = {};
   /** Addresses of its endpoints and their ids. */
   readonly #ids = new Map<string, number>();
   #nextId = 1;
@@ -183,6 +204,8 @@ export class KernelEnd implements End {
       ),
       "net/ipv4/tcp_fastopen": fastOpen ? 3 : 1,
     });
+    // Where cookies are remembered.
+    if (fastOpen) await this.namespace.exec(["ip", "tcp_metrics", "flush"]);
     if (maxSegment !== undefined) await this.#segments(`advmss ${maxSegment}`);
     this.#limited = maxSegment !== undefined;
     if (userspace === "daemon") {
@@ -200,6 +223,7 @@ export class KernelEnd implements End {
       await sleep(100);
     }
     this.#before = await this.namespace.nstat();
+    this.#beforeTcp = await this.namespace.nstat("TcpExt");
     for (const spec of options.endpoints ?? []) await this.add(spec);
   }
 
@@ -369,10 +393,11 @@ export class KernelEnd implements End {
   }
 
   async counters(): Promise<Record<string, number>> {
-    const now = Object.entries(await this.namespace.nstat());
-    return Object.fromEntries(
-      now.map(([name, value]) => [name, value - (this.#before[name] ?? 0)]),
-    );
+    return since(await this.namespace.nstat(), this.#before);
+  }
+
+  async fastOpens(): Promise<Record<string, number>> {
+    return fastOpens(since(await this.namespace.nstat("TcpExt"), this.#beforeTcp));
   }
 }
 
@@ -522,5 +547,9 @@ export class OurEnd implements End {
 
   counters(): Promise<Record<string, number>> {
     return Promise.resolve(this.host.counters);
+  }
+
+  fastOpens(): Promise<Record<string, number>> {
+    return Promise.resolve(fastOpens(this.host.counters));
   }
 }

@@ -3,7 +3,8 @@
 import { CHANGES } from "./changes.ts";
 import { JOINS } from "./joins.ts";
 import type { Scenario } from "./scenario.ts";
+import { SOCKETS } from "./sockets.ts";
 import { USERSPACE } from "./userspace.ts";
 
 /** All of them. */
-export const SCENARIOS: readonly Scenario[] = [...JOINS, ...CHANGES, ...USERSPACE];
+export const SCENARIOS: readonly Scenario[] = [...JOINS, ...CHANGES, ...USERSPACE, ...SOCKETS];

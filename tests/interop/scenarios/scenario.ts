@@ -2,8 +2,8 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Namespace } from "../../../cli/namespace.ts";
-import type { HostOptions, MptcpConn } from "../../../mod.ts";
-import { type Peer, type PeerEnd, startPeer } from "../support/peer.ts";
+import type { ConnInfo, HostOptions, MptcpConn } from "../../../mod.ts";
+import { type Peer, type PeerEnd, type PeerOptions, startPeer } from "../support/peer.ts";
 import { Meeting } from "../support/stand.ts";
 import type { Once } from "../support/damage.ts";
 import { sleep } from "../support/wait.ts";
@@ -21,6 +21,8 @@ export interface Scenario {
   readonly server?: EndOptions;
   /** Family of the first subflow. @default 4 */
   readonly family?: 4 | 6;
+  /** Bytes that the client sends with its SYN; `cookie`: another connection has got it one before. */
+  readonly early?: { readonly bytes: number; readonly cookie: boolean };
   /** Ends whose sockets are of IPv6 and hold an IPv4 address. */
   readonly mapped?: readonly ("client" | "server")[];
   /** Before it is opened. */
@@ -28,7 +30,7 @@ export interface Scenario {
   /** While the connection is open; without, it is only used. */
   readonly during?: (run: Run) => Promise<void>;
   /** When it has ended. */
-  readonly after?: (run: Run) => void;
+  readonly after?: (run: Run) => void | Promise<void>;
   /** Counted in the end, besides what every connection does. */
   readonly expect?: Expected;
   /** Nothing is moved after `during`: it has ended the connection. */
@@ -160,6 +162,7 @@ export class Run {
   #talk: Talk | null = null;
   #walls = false;
   #altered = false;
+  #info: ConnInfo | null = null;
   readonly #down = new Set<string>();
 
   constructor(role: Role, scenario: Scenario, place: Place, client: End, server: End) {
@@ -181,38 +184,97 @@ export class Run {
     return this.talk.conn!;
   }
 
+  /** What it was asked for in `look`; null where both are kernels. */
+  get info(): ConnInfo | null {
+    return this.#info;
+  }
+
+  /** Moves enough that a kernel's program looks at its socket, and looks at ours. */
+  async look(): Promise<void> {
+    await this.talk.echo(2 << 20);
+    this.#info = this.talk.conn?.info() ?? null;
+  }
+
   /** Opens the connection and moves a byte each way: from then on paths may be opened (RFC 8684 §3.1). */
   async open(): Promise<void> {
-    const { family = 4, mapped = [], reset = false } = this.scenario;
+    const { early } = this.scenario;
     const { client, server } = this;
-    const host = server.address(1, family);
-    const reached = mapped.includes("client") ? `::ffff:${host}` : host;
+    this.#talk = client instanceof OurEnd
+      ? await this.#dial(client, server as KernelEnd)
+      : server instanceof OurEnd
+      ? await this.#accept(client as KernelEnd, server)
+      : await this.#watch(client as KernelEnd, server as KernelEnd);
+    if (early !== undefined && this.#talk instanceof OurTalk) {
+      // What went with the SYN is echoed, or an echo's; a driver reads it by itself. Not to be waited for before more is sent: what a server of Linux 6.18
+      // writes before the third ACK has come, it holds until something else happens.
+      const { meeting } = this.#talk;
+      await Promise.all([meeting.send(1), meeting.receive(early.bytes + 1)]);
+    } else await this.talk.echo(1);
+  }
+
+  /** How a kernel's program listens, and calls. */
+  #programs(): { listen: PeerOptions; call: PeerOptions } {
+    const { family = 4, mapped = [], reset = false, early } = this.scenario;
+    const host = this.server.address(1, family);
     const any = family === 6 || mapped.includes("server") ? "::" : "0.0.0.0";
-    if (client instanceof OurEnd) {
-      const { namespace } = server as KernelEnd;
-      const peer = await startPeer(namespace, "listen", "echo", { host: any, reset, timeout: 30 });
-      const connecting = client.host.connect({ hostname: reached, port: peer.port });
-      this.#talk = new OurTalk(new Meeting(peer, await orEnd(peer, connecting)));
-    } else if (server instanceof OurEnd) {
-      using listener = server.host.listen({ port: 0 });
-      const { port } = listener.addr;
-      const { namespace } = client as KernelEnd;
-      const peer = await startPeer(namespace, "connect", "echo", {
-        host: reached,
-        port,
-        reset,
-        timeout: 30,
-      });
-      this.#talk = new OurTalk(new Meeting(peer, await orEnd(peer, listener.accept())));
-    } else {
-      const { namespace } = server as KernelEnd;
-      const echo = await startPeer(namespace, "listen", "echo", { host: any, reset, timeout: 30 });
-      const to = { host: reached, port: echo.port, reset, timeout: 30 };
-      const { namespace: near } = client as KernelEnd;
-      const driver = await orEnd(echo, startPeer(near, "connect", "drive", to));
-      this.#talk = new KernelTalk(driver, echo);
+    const all = { reset, timeout: 30, fastopen: early !== undefined };
+    return {
+      listen: { ...all, host: any, accept: early?.cookie ? 2 : 1 },
+      call: {
+        ...all,
+        host: mapped.includes("client") ? `::ffff:${host}` : host,
+        ...(early === undefined ? {} : { size: early.bytes }),
+      },
+    };
+  }
+
+  async #dial(client: OurEnd, server: KernelEnd): Promise<Talk> {
+    const { early } = this.scenario;
+    const { listen, call } = this.#programs();
+    const peer = await startPeer(server.namespace, "listen", "echo", listen);
+    const data = new Uint8Array(early?.bytes ?? 0).fill(7);
+    const dial = async (): Promise<Meeting> => {
+      const to = { hostname: call.host, port: peer.port, ...(early === undefined ? {} : { data }) };
+      const meeting = new Meeting(peer, await orEnd(peer, client.host.connect(to)));
+      meeting.sentEarly(data);
+      return meeting;
+    };
+    if (early?.cookie) {
+      const first = await dial();
+      await first.exchange(0);
+      await first.conn[Symbol.asyncDispose]();
     }
-    await this.talk.echo(1);
+    return new OurTalk(await dial());
+  }
+
+  async #accept(client: KernelEnd, server: OurEnd): Promise<Talk> {
+    const { call } = this.#programs();
+    using listener = server.host.listen({ port: 0 });
+    const { port } = listener.addr;
+    const accept = async (): Promise<Meeting> => {
+      const peer = await startPeer(client.namespace, "connect", "echo", { ...call, port });
+      return new Meeting(peer, await orEnd(peer, listener.accept()));
+    };
+    if (this.scenario.early?.cookie) {
+      await using first = await accept();
+      await first.exchange(0);
+    }
+    return new OurTalk(await accept());
+  }
+
+  async #watch(client: KernelEnd, server: KernelEnd): Promise<Talk> {
+    const { listen, call } = this.#programs();
+    const echo = await startPeer(server.namespace, "listen", "echo", listen);
+    const to = { ...call, port: echo.port };
+    const dial = (): Promise<Peer> =>
+      orEnd(echo, startPeer(client.namespace, "connect", "drive", to));
+    if (this.scenario.early?.cookie) {
+      await using first = await dial();
+      await first.tell("end");
+      await first.until("end");
+      await echo.until("end");
+    }
+    return new KernelTalk(await dial(), echo);
   }
 
   /**
@@ -354,7 +416,7 @@ export class Run {
       await this.talk.echo(SIZE);
       await this.talk.finish(this.#altered);
     }
-    this.scenario.after?.(this);
+    await this.scenario.after?.(this);
     return [
       ...differences(client, await this.client.counters()).map((text) => `client: ${text}`),
       ...differences(server, await this.server.counters()).map((text) => `server: ${text}`),

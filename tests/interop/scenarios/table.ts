@@ -29,7 +29,7 @@ export function table(outcomes: readonly Outcome[]): string {
   return `# Scenarios with a Linux kernel at the other end
 
 Under the names of the kernel's own tests. Each is judged by the MPTcpExt counters of both ends, which must be exactly as expected, and by SHA-256 of what
-was sent both ways. Client, server: which end is ours.
+was sent both ways. Client, server: which end is ours. What failed beside others was run again, alone.
 
 Linux ${Deno.osRelease()}, \`deno task interop --all\`: ${passed} pass, of ${scenarios} scenarios.
 

@@ -1,6 +1,6 @@
 /** Scenarios in which an application manages the paths of an end. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertRejects } from "@std/assert";
 import { all, joins, removals, signals } from "./counts.ts";
 import { type Entry, group } from "./group.ts";
 import { refused } from "./joins.ts";
@@ -291,23 +291,5 @@ const VERBS = group("userspace_pm", {
   "CLOSE_LISTENER": listens("closed"),
 });
 
-/** What both say of one connection under the same names. */
-const DIAG = group("diag", {
-  "INFO of a connection with a join": {
-    client: { limits: [1, 0], endpoints: ["3 subflow"] },
-    server: { limits: [1, 0] },
-    expect: joins(1),
-    after: ({ talk }) => {
-      const kernel = talk.end!.mptcp!;
-      assertEquals([kernel.fallback, kernel.csum_enabled], [false, 0]);
-      if (talk.conn === null) return;
-      const { mptcp } = talk.conn.info();
-      assertEquals(kernel.bytes_received, mptcp.bytes_sent);
-      assertEquals(kernel.bytes_sent, mptcp.bytes_received);
-      assertEquals(kernel.subflows_total, 2);
-    },
-  },
-});
-
 /** What the kernel does without a manager of its own, and what the verbs do. */
-export const USERSPACE: readonly Scenario[] = [...USERSPACE_TYPE, ...VERBS, ...DIAG];
+export const USERSPACE: readonly Scenario[] = [...USERSPACE_TYPE, ...VERBS];

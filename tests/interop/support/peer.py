@@ -7,7 +7,8 @@ One that is driven tells of each {"event": "moved", "bytes"}, too.
 
 import argparse, ctypes, errno, hashlib, json, os, random, socket, struct, sys, threading, time
 
-IPPROTO_MPTCP, SOL_MPTCP, MPTCP_INFO, MPTCP_TCPINFO = 262, 284, 1, 2
+IPPROTO_MPTCP, SOL_MPTCP = 262, 284
+MPTCP_INFO, MPTCP_TCPINFO, MPTCP_SUBFLOW_ADDRS, MPTCP_FULL_INFO = 1, 2, 3, 4
 BLOCK = random.Random(7).randbytes(65528)
 libc = ctypes.CDLL(None, use_errno=True)
 lock = threading.Lock()
@@ -34,6 +35,10 @@ def mptcp_info(conn):
         raw = conn.getsockopt(SOL_MPTCP, MPTCP_INFO, 96)
     except OSError:
         return None
+    return read_mptcp_info(raw)
+
+
+def read_mptcp_info(raw):
     raw = raw.ljust(96, b"\0")
     info = dict(zip(("subflows", "add_addr_signal", "add_addr_accepted", "subflows_max", "add_addr_signal_max",
                      "add_addr_accepted_max"), raw[:6]))
@@ -45,22 +50,59 @@ def mptcp_info(conn):
     return info
 
 
-def tcp_infos(conn):
-    """struct tcp_info of each subflow. The header in front has to be filled in, which socket.getsockopt cannot."""
-    size, most = 248, 16
+def each_subflow(conn, option, size, most=16):
+    """What a socket option tells of each subflow, in bytes. The header in front has to be filled in, which socket.getsockopt cannot."""
     buffer = ctypes.create_string_buffer(16 + size * most)
     struct.pack_into("<IIII", buffer, 0, 16, 0, 0, size)
     length = ctypes.c_uint32(len(buffer))
-    if libc.getsockopt(conn.fileno(), SOL_MPTCP, MPTCP_TCPINFO, buffer, ctypes.byref(length)) != 0:
+    if libc.getsockopt(conn.fileno(), SOL_MPTCP, option, buffer, ctypes.byref(length)) != 0:
         return []
     _, count, kernel_size, _ = struct.unpack_from("<IIII", buffer, 0)
-    each = min(size, kernel_size)
-    infos = []
+    return [bytes(buffer[16 + i * size:16 + i * size + min(size, kernel_size)]) for i in range(min(count, most))]
+
+
+def read_tcp_info(raw):
+    """Of struct tcp_info (include/uapi/linux/tcp.h)."""
+    if len(raw) < 136:
+        return {}
+    acked, received = struct.unpack_from("<QQ", raw, 120)
+    return {"bytesAcked": acked, "bytesReceived": received, "state": raw[0], "options": raw[5], "snd_wscale": raw[6] & 15,
+            "rcv_wscale": raw[6] >> 4, "advmss": struct.unpack_from("<I", raw, 84)[0]}
+
+
+def tcp_infos(conn):
+    return [read_tcp_info(raw) for raw in each_subflow(conn, MPTCP_TCPINFO, 248)]
+
+
+def read_end(raw):
+    """An address and its port in a struct sockaddr_storage."""
+    family, = struct.unpack_from("<H", raw, 0)
+    port, = struct.unpack_from(">H", raw, 2)
+    at = raw[4:8] if family == socket.AF_INET else raw[8:24]
+    return [socket.inet_ntop(family, at).removeprefix("::ffff:"), port]
+
+
+def addresses(conn):
+    """struct mptcp_subflow_addrs of each subflow: both ends."""
+    return [[read_end(raw), read_end(raw[128:])] for raw in each_subflow(conn, MPTCP_SUBFLOW_ADDRS, 256)]
+
+
+def full_info(conn):
+    """struct mptcp_full_info with what it points to."""
+    most, tcp_size, flow_size = 16, 248, 264
+    flows, infos = ctypes.create_string_buffer(most * flow_size), ctypes.create_string_buffer(most * tcp_size)
+    buffer = ctypes.create_string_buffer(40 + 96)
+    struct.pack_into("<IIIIIIQQ", buffer, 0, 0, tcp_size, 0, flow_size, 0, most, ctypes.addressof(flows), ctypes.addressof(infos))
+    length = ctypes.c_uint32(len(buffer))
+    if libc.getsockopt(conn.fileno(), SOL_MPTCP, MPTCP_FULL_INFO, buffer, ctypes.byref(length)) != 0:
+        return None
+    _, _, _, _, count, _ = struct.unpack_from("<IIIIII", buffer, 0)
+    told = []
     for i in range(min(count, most)):
-        at = 16 + i * size
-        acked, received = struct.unpack_from("<QQ", buffer, at + 120)
-        infos.append({"bytesAcked": acked, "bytesReceived": received} if each >= 136 else {})
-    return infos
+        flow = bytes(flows[i * flow_size:(i + 1) * flow_size])
+        told.append({"id": struct.unpack_from("<I", flow, 0)[0], "local": read_end(flow[8:]), "remote": read_end(flow[136:]),
+                     "tcp": read_tcp_info(bytes(infos[i * tcp_size:(i + 1) * tcp_size]))})
+    return {"count": count, "subflows": told, "mptcp": read_mptcp_info(bytes(buffer[40:40 + 96]))}
 
 
 class Connection:
@@ -69,6 +111,7 @@ class Connection:
         self.early, self.sent, self.received = len(early), len(early), 0
         self.out, self.into = hashlib.sha256(early), hashlib.sha256()
         self.seen = ([], None)
+        self.addresses, self.full = [], None
         if args.reset:
             conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -103,6 +146,7 @@ class Connection:
 
     def drive(self):
         """A line N on the standard input: N bytes go out, and as many are read; "end": the end is sent, and the other's read."""
+        self.take(self.early)
         for line in sys.stdin:
             if line.strip() == "end":
                 self.conn.shutdown(socket.SHUT_WR)
@@ -111,23 +155,30 @@ class Connection:
             data = BLOCK[:size] if size <= len(BLOCK) else BLOCK * (size // len(BLOCK)) + BLOCK[:size % len(BLOCK)]
             sender = threading.Thread(target=self.guarded, args=(lambda: self.conn.sendall(data),))
             sender.start()
-            until = self.received + size
-            while self.received < until:
-                got = self.conn.recv(min(1 << 20, until - self.received))
-                if not got:
-                    raise ConnectionError
-                self.received += len(got)
-                self.into.update(got)
+            self.take(size)
             sender.join()
             self.sent += size
             self.out.update(data)
             self.look()
             say("moved", bytes=size)
 
+    def take(self, size):
+        until = self.received + size
+        while self.received < until:
+            got = self.conn.recv(min(1 << 20, until - self.received))
+            if not got:
+                raise ConnectionError
+            self.received += len(got)
+            self.into.update(got)
+
     def look(self):
         info = mptcp_info(self.conn)
         if info is not None:
             self.seen = (tcp_infos(self.conn), info)
+            found = addresses(self.conn)
+            # At the end there are fewer.
+            if len(found) >= len(self.addresses):
+                self.addresses, self.full = found, full_info(self.conn)
 
     def guarded(self, work):
         try:
@@ -154,7 +205,8 @@ class Connection:
         seconds = time.monotonic() - start
         subflows, info = self.seen
         say("end", sent=self.sent, sentSha256=self.out.hexdigest(), received=self.received,
-            receivedSha256=self.into.hexdigest(), seconds=seconds, error=self.error, mptcp=info, subflows=subflows)
+            receivedSha256=self.into.hexdigest(), seconds=seconds, error=self.error, mptcp=info, subflows=subflows,
+            addresses=self.addresses, full=self.full)
         if self.args.keep:
             sys.stdin.readline()
         self.conn.close()

@@ -67,8 +67,35 @@ export interface PeerEnd {
   readonly error: string | null;
   /** Null on plain TCP. */
   readonly mptcp: PeerMptcp | null;
-  /** By subflow. */
-  readonly subflows: readonly { readonly bytesAcked: number; readonly bytesReceived: number }[];
+  /** By subflow, as MPTCP_TCPINFO has it. */
+  readonly subflows: readonly PeerTcp[];
+  /** Both ends of each subflow, as MPTCP_SUBFLOW_ADDRS has them, while most were open. */
+  readonly addresses: readonly (readonly [local: PeerAddress, remote: PeerAddress])[];
+  /** What MPTCP_FULL_INFO said then; null where it says nothing. */
+  readonly full: {
+    readonly count: number;
+    readonly mptcp: PeerMptcp;
+    readonly subflows: readonly {
+      readonly id: number;
+      readonly local: PeerAddress;
+      readonly remote: PeerAddress;
+      readonly tcp: PeerTcp;
+    }[];
+  } | null;
+}
+
+/** An address and its port. */
+export type PeerAddress = readonly [address: string, port: number];
+
+/** Of the kernel's TCP_INFO of a subflow. */
+export interface PeerTcp {
+  readonly bytesAcked: number;
+  readonly bytesReceived: number;
+  readonly state: number;
+  readonly options: number;
+  readonly snd_wscale: number;
+  readonly rcv_wscale: number;
+  readonly advmss: number;
 }
 
 /** Anything that it tells. */

@@ -131,6 +131,12 @@ export class Meeting implements AsyncDisposable {
     }
   }
 
+  /** Notes bytes that went out with our SYN. */
+  sentEarly(bytes: Uint8Array): void {
+    this.#out.update(bytes);
+    this.sent += bytes.length;
+  }
+
   /** Reads `size` bytes, or to the end. */
   async receive(size = Infinity, progress?: Progress["received"]): Promise<void> {
     const block = new Uint8Array(BLOCK);
