@@ -7,10 +7,13 @@
 import { type Command, helpOf, nearest, readArguments, UsageError } from "./arguments.ts";
 import { DEMO } from "./demo.ts";
 import { GET } from "./get.ts";
+import { KEY } from "./key.ts";
 import { LAB } from "./lab_command.ts";
 import { NEW } from "./new.ts";
 import { bold, explain, print, report } from "./output.ts";
+import { PROXY } from "./proxy.ts";
 import { PUT } from "./put.ts";
+import { RELAY } from "./relay.ts";
 import { SERVE } from "./serve.ts";
 import { ENDPOINT, LIMITS, MONITOR, NSTAT, SS } from "./watch.ts";
 
@@ -22,6 +25,9 @@ export const COMMANDS: readonly Command[] = [
   GET,
   PUT,
   SERVE,
+  PROXY,
+  RELAY,
+  KEY,
   SS,
   NSTAT,
   MONITOR,

@@ -1,0 +1,47 @@
+/** Listening on the kernel's sockets, and the words for where. */
+
+import { createServer } from "node:net";
+import { UsageError } from "../arguments.ts";
+import { type ByteStream, KernelStream } from "./stream.ts";
+import { formatTarget, readAuthority, type Target } from "./target.ts";
+
+/**
+ * Reads HOST:PORT.
+ *
+ * @throws {UsageError} it is none.
+ */
+export function readEnd(text: string, option: string, example: string): Target {
+  const end = readAuthority(text);
+  if (end !== null) return end;
+  throw new UsageError(`--${option} must be ${example}: it is "${text}"`);
+}
+
+/** A port of the kernel's that somebody serves. */
+export interface KernelListener {
+  /** Where it is. */
+  readonly address: Target;
+  /** Takes no more; what is open goes on. */
+  close(): void;
+}
+
+/** Listens at `end`, and hands each connection to `serve`. */
+export function listenKernel(
+  { host, port }: Target,
+  serve: (stream: ByteStream) => unknown,
+): Promise<KernelListener> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => serve(new KernelStream(socket)));
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: Error & { code?: string }) => {
+      const why = error.code === "EADDRINUSE" ? "something else listens there" : error.message;
+      reject(new Error(`Cannot listen at ${formatTarget({ host, port })} as ${why}`));
+    });
+    server.listen({ host, port }, () => {
+      server.on("error", () => {});
+      const address = server.address() as { readonly address: string; readonly port: number };
+      resolve({
+        address: { host: address.address, port: address.port },
+        close: () => server.close(),
+      });
+    });
+  });
+}

@@ -1,0 +1,209 @@
+/** The relay: takes connections of proxies that have its key, and connects them to where they ask for, by the names that it knows itself. */
+
+import { lookup } from "node:dns/promises";
+import { connect, type Socket } from "node:net";
+import { hearProxy } from "./handshake.ts";
+import type { SharedKey } from "./key.ts";
+import { type After, Places, systemAfter, within } from "./limits.ts";
+import { type ByteStream, type Carried, carryBoth, KernelStream, ProtocolError } from "./stream.ts";
+import {
+  asTargetError,
+  formatTarget,
+  isIpv6,
+  isName,
+  type Outcome,
+  type Target,
+  TargetError,
+} from "./target.ts";
+import { parseAddress, unmapped } from "../../core/wire/ip.ts";
+
+/** What a connection through the gateway has come to. */
+export interface Done extends Carried {
+  /** Where to; null: nobody has learned that. */
+  readonly target: Target | null;
+  /** How it began, or did not. */
+  readonly outcome: Outcome | "hostile";
+  /** What broke it; null: it ended in order. */
+  readonly error: string | null;
+  /** Seconds that it has lasted. */
+  readonly seconds: number;
+}
+
+/** How a relay is made. */
+export interface RelayOptions {
+  readonly key: SharedKey;
+  /** Connects to a target. */
+  readonly dial: (target: Target) => Promise<ByteStream>;
+  /** Most connections at once, those included that have not shown the key. */
+  readonly most: number;
+  /** Milliseconds in which a proxy has to show the key. */
+  readonly handshakeTimeout: number;
+  /** Times of the handshake. */
+  readonly after?: After;
+}
+
+/** A relay, whatever its connections come by. */
+export class RelayServer {
+  readonly #options: RelayOptions;
+  readonly #places: Places;
+
+  /** Makes one that serves nobody yet. */
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.#places = new Places(options.most);
+  }
+
+  /** Connections under way. */
+  get connections(): number {
+    return this.#places.taken;
+  }
+
+  /** Serves one connection to its end, which is told to `over`; never rejects. */
+  async serve(stream: ByteStream, over: (done: Done) => void = () => {}): Promise<void> {
+    const leave = this.#places.take();
+    // Of more nobody is told why: who has no key is owed no work.
+    if (leave === null) {
+      stream.abort(new Error("too many connections"));
+      return over({
+        target: null,
+        outcome: "busy",
+        error: "too many connections",
+        seconds: 0,
+        up: 0,
+        down: 0,
+      });
+    }
+    const start = performance.now();
+    const carried: Carried = { up: 0, down: 0 };
+    let target: Target | null = null;
+    let outcome: Done["outcome"] = "hostile";
+    let error: string | null = null;
+    try {
+      const { key, handshakeTimeout, after = systemAfter, dial } = this.#options;
+      const asked = await within(handshakeTimeout, after, hearProxy(stream, key), () => {
+        return new ProtocolError("the key was not shown in time");
+      });
+      target = asked.target;
+      const other = await dial(target).catch(async (error) => {
+        const failure = asTargetError(error);
+        await asked.answer(failure.outcome, failure.message);
+        throw failure;
+      });
+      try {
+        await asked.answer("connected");
+      } catch (error) {
+        other.abort(error);
+        throw error;
+      }
+      outcome = "connected";
+      await carryBoth(stream, other, asked.rest, new Uint8Array(), carried);
+    } catch (thrown) {
+      error = thrown instanceof Error ? thrown.message : String(thrown);
+      if (thrown instanceof TargetError) outcome = thrown.outcome;
+      if (thrown instanceof TargetError) stream.close();
+      else stream.abort(thrown);
+    } finally {
+      leave();
+    }
+    const seconds = (performance.now() - start) / 1000;
+    over({ target, outcome, error, seconds, ...carried });
+  }
+}
+
+/** Whether packets to it stay on this machine or link, or go to no single host: no target for somebody elsewhere, who has it at home as well. */
+export function isLocal(address: string): boolean {
+  const parsed = parseAddress(address);
+  if (parsed === null) return true;
+  const bytes = unmapped(parsed.bytes);
+  const [a = 0, b = 0] = bytes;
+  if (bytes.length === 4) {
+    return a === 0 || a === 127 || (a === 169 && b === 254) || a >= 224;
+  }
+  const high = bytes.subarray(0, 15).every((byte) => byte === 0);
+  return (high && bytes[15]! <= 1) || (a === 0xfe && (b & 0xc0) === 0x80) || a === 0xff;
+}
+
+/** Outcomes of the system's codes. */
+const CODES: Readonly<Record<string, Outcome>> = {
+  ECONNREFUSED: "refused",
+  ECONNRESET: "refused",
+  EHOSTUNREACH: "unreachable",
+  ENETUNREACH: "unreachable",
+  EADDRNOTAVAIL: "unreachable",
+  ETIMEDOUT: "timed out",
+};
+
+/** How a relay reaches targets. */
+export interface DialOptions {
+  /** Addresses of this machine and its links may be asked for, too. */
+  readonly allowLocal: boolean;
+  /** Milliseconds for each address of a name. */
+  readonly timeout: number;
+  /** Gives the addresses of a name. */
+  readonly resolve?: (name: string) => Promise<readonly string[]>;
+}
+
+async function systemAddresses(name: string): Promise<readonly string[]> {
+  return (await lookup(name, { all: true })).map(({ address }) => address);
+}
+
+/**
+ * Connects to a target by the kernel's sockets. The name is looked up here, and what is connected to is the address that was judged.
+ *
+ * @throws {TargetError} there is no connection.
+ */
+export async function dialKernel(target: Target, options: DialOptions): Promise<ByteStream> {
+  const { host, port } = target;
+  const { allowLocal, timeout, resolve = systemAddresses } = options;
+  const addresses = isIpv6(host) || !isName(host) || /^[0-9.]+$/.test(host)
+    ? [host]
+    : await resolve(
+      host,
+    ).catch((error) => {
+      throw new TargetError(
+        "unknown name",
+        `no address is known for ${host} (${error.code ?? ""})`,
+      );
+    });
+  const allowed = addresses.filter((address) => allowLocal || !isLocal(address));
+  if (allowed.length === 0) {
+    throw addresses.length === 0
+      ? new TargetError("unknown name", `no address is known for ${host}`)
+      : new TargetError(
+        "not allowed",
+        `${
+          formatTarget(target)
+        } is an address of the relay itself: --allow-local lets it be asked for`,
+      );
+  }
+  let failure = new TargetError("failed", "nothing was tried");
+  for (const address of allowed) {
+    try {
+      return new KernelStream(await connectTo(address, port, timeout));
+    } catch (error) {
+      const code = (error as { code?: string }).code ?? "";
+      const outcome = CODES[code] ?? "failed";
+      failure = new TargetError(outcome, `${formatTarget(target)}: ${outcome} (${code})`);
+    }
+  }
+  throw failure;
+}
+
+function connectTo(host: string, port: number, timeout: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, allowHalfOpen: true, family: host.includes(":") ? 6 : 4 });
+    const timer = setTimeout(() => {
+      socket.destroy();
+      reject(Object.assign(new Error("timed out"), { code: "ETIMEDOUT" }));
+    }, timeout);
+    socket.once("connect", () => {
+      clearTimeout(timer);
+      socket.off("error", reject);
+      resolve(socket);
+    });
+    socket.once("error", (error: Error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+  });
+}

@@ -1,0 +1,80 @@
+/** What a gateway tells of its connections: a line of text each, or of JSON. */
+
+import type { MptcpConn } from "../../mod.ts";
+import { PathFigures } from "../figures.ts";
+import { formatBytes, formatTime, print } from "../output.ts";
+import type { Progress } from "../progress.ts";
+import type { Done } from "./relay_server.ts";
+import { formatTarget } from "./target.ts";
+
+/** Milliseconds between two looks at a connection: what has ended has no figures. */
+const LOOK = 500;
+
+/** How a connection has gone over its paths. */
+interface Way {
+  /** Where the other end is, in words. */
+  readonly where: string;
+  readonly figures: PathFigures;
+  readonly timer: ReturnType<typeof setInterval>;
+}
+
+/** Watches the connections of a gateway. */
+export class GatewayStatus {
+  readonly #progress: Progress;
+  readonly #json: boolean;
+  readonly #ways = new Map<unknown, Way>();
+
+  /** @param json Lines of JSON go to the standard output. */
+  constructor(progress: Progress, json: boolean) {
+    this.#progress = progress;
+    this.#json = json;
+  }
+
+  /** A connection of this stack carries bytes; of its paths it tells what they have `sent` or `received`. */
+  watch(conn: MptcpConn, where: string, direction: "received" | "sent"): void {
+    const figures = new PathFigures(conn, direction, performance.now() * 1000);
+    const timer = setInterval(() => figures.sample(performance.now() * 1000), LOOK);
+    Deno.unrefTimer(timer);
+    this.#ways.set(conn, { where, figures, timer });
+  }
+
+  /** A connection is over. */
+  tell(done: Done, stream: unknown): void {
+    const way = this.#ways.get(stream);
+    this.#ways.delete(stream);
+    clearInterval(way?.timer);
+    way?.figures.sample(performance.now() * 1000);
+    if (this.#json) return print(JSON.stringify(record(done, way)));
+    this.#progress.log(words(done, way));
+  }
+}
+
+function record(done: Done, way: Way | undefined): Record<string, unknown> {
+  const { target, seconds, ...rest } = done;
+  return {
+    target: target === null ? null : formatTarget(target),
+    ...rest,
+    seconds: Math.round(seconds * 1000) / 1000,
+    ...(way !== undefined && {
+      where: way.where,
+      fallback: way.figures.fallback,
+      paths: Object.fromEntries(way.figures.bytes.map(({ name, bytes }) => [name, bytes])),
+    }),
+  };
+}
+
+function words({ target, outcome, error, seconds, up, down }: Done, way: Way | undefined): string {
+  const name = target === null ? "a connection" : formatTarget(target);
+  if (outcome !== "connected") {
+    return outcome === "hostile" ? `refused ${name}: ${error}` : `${name}: ${outcome}: ${error}`;
+  }
+  const carried = `${formatBytes(up)} up, ${formatBytes(down)} down in ${
+    formatTime(seconds * 1e6)
+  }`;
+  const how = way === undefined
+    ? ""
+    : way.figures.fallback
+    ? `; plain TCP to ${way.where}, as MPTCP does not come through`
+    : `; ${way.figures.shares || "no byte came back"} to ${way.where}`;
+  return `${name}: ${carried}${how}${error === null ? "" : `; broken off: ${error}`}`;
+}

@@ -1,0 +1,132 @@
+/** `mptcp proxy`: SOCKS5 and HTTP CONNECT for any program, over MPTCP. */
+
+import { Host, type MptcpConn } from "../mod.ts";
+import { sayFaults } from "../core/net/faults.ts";
+import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
+import { openControl } from "./control.ts";
+import { DirectTargets } from "./gateway/direct.ts";
+import { readKeyFile } from "./gateway/key.ts";
+import { listenKernel, readEnd } from "./gateway/listen.ts";
+import { ProxyServer } from "./gateway/proxy_server.ts";
+import { isLocal } from "./gateway/relay_server.ts";
+import { GatewayStatus } from "./gateway/status.ts";
+import { formatTarget, readAuthority } from "./gateway/target.ts";
+import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
+import { Progress } from "./progress.ts";
+import { CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, RELAY_PORT } from "./relay.ts";
+import { untilInterrupted } from "./signals.ts";
+import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
+
+const DEFAULT_LISTEN = "127.0.0.1:1080";
+
+async function run(args: Given): Promise<number> {
+  if (args.positional.length > 0) {
+    throw new UsageError(`mptcp proxy takes options only: it got "${args.positional.join(" ")}"`);
+  }
+  const [file, to] = [args.value("key"), args.value("relay")];
+  if (file === undefined || to === undefined) {
+    throw new UsageError(
+      `mptcp proxy needs --relay HOST:PORT and --key FILE, the key that the relay has`,
+    );
+  }
+  const relay = readAuthority(to) ??
+    readEnd(formatTarget({ host: to, port: RELAY_PORT }), "relay", "HOST or HOST:PORT");
+  const key = await readKeyFile(file);
+  const listen = readEnd(
+    args.value("listen") ?? DEFAULT_LISTEN,
+    "listen",
+    `ADDRESS:PORT, such as ${DEFAULT_LISTEN}`,
+  );
+  const most = readInteger(args, "connections", 1000, [1, 65535]);
+  const policies = await readPolicies(args);
+  const progress = new Progress();
+  const status = new GatewayStatus(progress, args.has("json"));
+  try {
+    await using host = await Host.open({
+      interfaces: tunInterfaces(args),
+      onPluginFault: sayFaults((line) => progress.log(line)),
+      ...policies,
+    });
+    using _control = await openControl(host, "proxy");
+    const direct = args.has("direct") ? new DirectTargets(host) : null;
+    const proxy = new ProxyServer<MptcpConn>({
+      key,
+      most,
+      handshakeTimeout: HANDSHAKE_TIMEOUT,
+      connectTimeout: CONNECT_TIMEOUT,
+      dial: () =>
+        host.connect({
+          hostname: relay.host,
+          port: relay.port,
+          connectTimeout: `${CONNECT_TIMEOUT} ms`,
+        }),
+      ...(direct !== null && { direct: (target) => direct.connect(target) }),
+      begun: (target, conn, straight) =>
+        status.watch(conn, straight ? formatTarget(target) : "the relay", "received"),
+      done: (done, conn) => status.tell(done, conn),
+    });
+    const listener = await listenKernel(listen, (stream) => proxy.serve(stream));
+    const at = formatTarget(listener.address);
+    progress.log(
+      `Proxy (SOCKS5 and HTTP CONNECT) at ${at}, relay ${formatTarget(relay)}. Ctrl-C ends.`,
+    );
+    if (!isLocal(listener.address.host) || /^(0\.0\.0\.0|::)$/.test(listener.address.host)) {
+      progress.log(`Whoever reaches ${at} may use it: the proxy asks programs for no password.`);
+    }
+    progress.log(`Try: curl --proxy socks5h://${at} https://example.org`);
+    await untilInterrupted();
+    listener.close();
+    await host.close();
+    return 0;
+  } finally {
+    progress.stop();
+  }
+}
+
+/** The command. */
+export const PROXY: Command = {
+  name: "proxy",
+  summary: "SOCKS5 and HTTP CONNECT for any program, over several paths to a relay",
+  text:
+    `Programs connect to one port by SOCKS5 (names go to the relay: socks5h://) or by HTTP CONNECT.
+Each of their connections is one MPTCP connection to \`mptcp relay\`, which connects on. Where MPTCP
+does not come through it is plain TCP, and the line about it says so.
+Bytes travel as the programs send them: who needs secrecy uses TLS or SSH in the program.
+Needs Linux, --allow-ffi, and CAP_NET_ADMIN to make the devices.`,
+  examples: [
+    [
+      "mptcp proxy --relay relay.example.org --key relay.key",
+      "then: curl --proxy socks5h://127.0.0.1:1080 https://example.org",
+    ],
+    [
+      "mptcp proxy --relay 10.78.1.2:1081 --key relay.key --json",
+      "a line of JSON for each connection",
+    ],
+    [
+      "mptcp proxy --relay 10.78.1.2 --key relay.key --direct",
+      "past the relay where servers speak MPTCP",
+    ],
+  ],
+  options: {
+    relay: {
+      value: "HOST[:PORT]",
+      alias: "r",
+      help: `The relay; needed. Default port: ${RELAY_PORT}`,
+    },
+    key: { value: "FILE", alias: "k", help: "The shared key; needed" },
+    listen: {
+      value: "ADDRESS:PORT",
+      alias: "l",
+      help: `Where programs connect to. Default: ${DEFAULT_LISTEN}`,
+    },
+    direct: {
+      help:
+        "Connects to servers that speak MPTCP themselves without the relay; their\nnames are looked up here",
+    },
+    connections: { value: "NUMBER", help: "Most connections at once. Default: 1000" },
+    json: { help: "Tells of each connection by a line of JSON on the standard output" },
+    ...TUN_OPTIONS,
+    ...PLUGIN_OPTIONS,
+  },
+  run,
+};

@@ -1,0 +1,424 @@
+/** Proxy and relay against each other and against strangers, over streams in memory. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import fc from "npm:fast-check@4.10.2";
+import { SharedKey } from "../../../cli/gateway/key.ts";
+import type { After } from "../../../cli/gateway/limits.ts";
+import { ProxyServer } from "../../../cli/gateway/proxy_server.ts";
+import { dialKernel, type Done, isLocal, RelayServer } from "../../../cli/gateway/relay_server.ts";
+import type { ByteStream } from "../../../cli/gateway/stream.ts";
+import { type Target, TargetError } from "../../../cli/gateway/target.ts";
+import { latin1, octets, pipe, type PipeEnd, readAll, readExactly } from "./support.ts";
+
+const KEY = SharedKey.create();
+const OK_SOCKS = [5, 0, 5, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+const SOCKS = Uint8Array.of(5, 1, 0, 5, 1, 0, 3, 11, ...octets("example.org"), 1, 187);
+const HTTP = octets("CONNECT example.org:443 HTTP/1.1\r\n\r\n");
+
+/** No time passes. */
+const never: After = () => () => {};
+
+/** A relay, a proxy before it, and what both tell. */
+class World {
+  readonly targets: { readonly target: Target; readonly end: PipeEnd }[] = [];
+  readonly relayed: Done[] = [];
+  readonly proxied: Done[] = [];
+  /** What a relay hears: the near ends of connections to it. */
+  readonly heard: PipeEnd[] = [];
+  readonly relay: RelayServer;
+  readonly proxy: ProxyServer<PipeEnd>;
+
+  constructor(
+    options: {
+      readonly proxyKey?: SharedKey;
+      readonly most?: number;
+      readonly after?: After;
+      readonly dial?: (target: Target) => Promise<ByteStream>;
+    } = {},
+  ) {
+    const { proxyKey = KEY, most = 100, after = never } = options;
+    const common = { most, after, handshakeTimeout: 1000 };
+    const dial = options.dial ?? ((target: Target) => {
+      const [near, end] = pipe();
+      this.targets.push({ target, end });
+      return Promise.resolve(near);
+    });
+    this.relay = new RelayServer({ ...common, key: KEY, dial });
+    this.proxy = new ProxyServer<PipeEnd>({
+      ...common,
+      key: proxyKey,
+      connectTimeout: 1000,
+      dial: () => Promise.resolve(this.toRelay()),
+      done: (done) => this.proxied.push(done),
+    });
+  }
+
+  /** A connection that the relay serves. */
+  toRelay(): PipeEnd {
+    const [near, far] = pipe();
+    this.heard.push(near);
+    void this.relay.serve(far, (done) => this.relayed.push(done));
+    return near;
+  }
+
+  /** A program that the proxy serves. */
+  program(): { program: PipeEnd; served: Promise<void> } {
+    const [program, far] = pipe();
+    return { program, served: this.proxy.serve(far) };
+  }
+}
+
+/** Lets all that can happen happen. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe("a program, a proxy, a relay and a target", () => {
+  const dialects = [["SOCKS5", SOCKS, latin1(OK_SOCKS)], [
+    "HTTP CONNECT",
+    HTTP,
+    "HTTP/1.1 200 Connection established\r\n\r\n",
+  ]] as const;
+  for (const [name, request, reply] of dialects) {
+    it(`carry bytes both ways, and each end by itself (${name})`, async () => {
+      const world = new World();
+      const { program, served } = world.program();
+      // More is said before the answer has come, as a program may.
+      await program.write(Uint8Array.of(...request, ...octets("early;")));
+      assertEquals(latin1(await readExactly(program, reply.length)), reply);
+      const [{ target, end }] = world.targets as [(typeof world.targets)[number]];
+      assertEquals(target, { host: "example.org", port: 443 });
+      await program.write(octets("late"));
+      await program.closeWrite();
+      assertEquals(latin1(await readAll(end)), "early;late");
+      // The other direction is still open.
+      await end.write(octets("answer"));
+      await end.closeWrite();
+      assertEquals(latin1(await readAll(program)), "answer");
+      await served;
+      await settle();
+      for (const [done] of [world.proxied, world.relayed]) {
+        assertEquals({ ...done!, seconds: 0 }, {
+          target,
+          outcome: "connected",
+          error: null,
+          up: 10,
+          down: 6,
+          seconds: 0,
+        });
+      }
+      assertEquals([world.proxy.connections, world.relay.connections], [0, 0]);
+    });
+  }
+
+  it("hold back who writes faster than the other reads", async () => {
+    const world = new World();
+    const { program } = world.program();
+    await program.write(SOCKS);
+    await readExactly(program, OK_SOCKS.length);
+    const { end } = world.targets[0]!;
+    let written = 0;
+    void (async () => {
+      for (let i = 0; i < 3000; i++) written += await program.write(new Uint8Array(1000));
+    })().catch(() => {});
+    await settle();
+    const before = written;
+    await settle();
+    assertEquals(written, before);
+    assert(written < 40_000, `${written}`);
+    await readExactly(end, 1_000_000);
+    assert(written > before);
+    program.abort();
+  });
+
+  it("break both sides where one breaks: a part is never taken for all", async () => {
+    for (const broken of ["program", "target", "relay"] as const) {
+      const world = new World();
+      const { program, served } = world.program();
+      await program.write(SOCKS);
+      await readExactly(program, OK_SOCKS.length);
+      const { end } = world.targets[0]!;
+      await end.write(octets("a part"));
+      await settle();
+      const ends = { program, target: end, relay: world.heard[0]! };
+      ends[broken].abort();
+      await served;
+      await settle();
+      if (broken !== "program") await assertRejects(() => readAll(program));
+      if (broken !== "target") await assertRejects(() => readAll(end));
+      assert(world.proxied[0]!.error !== null && world.relayed[0]!.error !== null);
+      assertEquals([world.proxy.connections, world.relay.connections], [0, 0]);
+    }
+  });
+
+  it("say why there is no connection, in the program's words", async () => {
+    const cases = [
+      ["not allowed", 2, "403"],
+      ["unknown name", 4, "502"],
+      ["unreachable", 4, "502"],
+      ["refused", 5, "502"],
+      ["timed out", 4, "504"],
+      ["busy", 1, "503"],
+      ["failed", 1, "502"],
+    ] as const;
+    for (const [outcome, code, status] of cases) {
+      const dial = (): Promise<never> =>
+        Promise.reject(new TargetError(outcome, `because ${outcome}`));
+      const world = new World({ dial });
+      const socks = world.program();
+      await socks.program.write(SOCKS);
+      assertEquals([...await readAll(socks.program)], [5, 0, 5, code, 0, 1, 0, 0, 0, 0, 0, 0]);
+      await socks.program.closeWrite();
+      const http = world.program();
+      await http.program.write(HTTP);
+      const answer = latin1(await readAll(http.program));
+      await http.program.closeWrite();
+      assert(answer.startsWith(`HTTP/1.1 ${status}`), answer);
+      assert(answer.endsWith(`because ${outcome}\n`), answer);
+      await Promise.all([socks.served, http.served]);
+      await settle();
+      assertEquals(world.proxied.map(({ outcome }) => outcome), [outcome, outcome]);
+      assertEquals([world.proxy.connections, world.relay.connections], [0, 0]);
+    }
+  });
+});
+
+describe("a relay", () => {
+  it("does nothing for a proxy with another key, and the proxy says so", async () => {
+    const world = new World({ proxyKey: SharedKey.create() });
+    const { program } = world.program();
+    await program.write(HTTP);
+    const answer = latin1(await readAll(program));
+    assert(answer.includes("the relay has another key"), answer);
+    await program.closeWrite();
+    await settle();
+    assertEquals(world.targets, []);
+    assertEquals([world.relayed[0]!.outcome, world.proxied[0]!.outcome], [
+      "wrong key",
+      "wrong key",
+    ]);
+  });
+
+  it("is not believed by a proxy whose key it does not have", async () => {
+    const [near, far] = pipe();
+    const proxy = new ProxyServer<PipeEnd>({
+      key: KEY,
+      most: 1,
+      handshakeTimeout: 1000,
+      connectTimeout: 1000,
+      after: never,
+      dial: () => Promise.resolve(near),
+    });
+    const [asker, its] = pipe();
+    void proxy.serve(its);
+    await asker.write(HTTP);
+    // What says yes to everything, with a MAC of zeros.
+    await far.write(Uint8Array.of(...octets("MPTCPRL1"), ...new Uint8Array(32)));
+    await readExactly(far, 32 + 2 + 13 + 32);
+    await far.write(Uint8Array.of(0, 0, ...new Uint8Array(32)));
+    const answer = latin1(await readAll(asker));
+    assert(answer.startsWith("HTTP/1.1 502") && answer.includes("another key"), answer);
+  });
+
+  it("refuses what was recorded of a connection, byte for byte", async () => {
+    const world = new World();
+    const { program } = world.program();
+    await program.write(SOCKS);
+    await readExactly(program, OK_SOCKS.length);
+    const recorded = Uint8Array.from(world.heard[0]!.said);
+    assertEquals(world.targets.length, 1);
+    const replay = world.toRelay();
+    await replay.write(recorded);
+    const answer = await readExactly(replay, 40 + 2 + 32);
+    assertEquals(answer[40], 1);
+    await settle();
+    assertEquals(world.targets.length, 1);
+    assertEquals(world.relayed.map(({ outcome }) => outcome), ["wrong key"]);
+    program.abort();
+  });
+
+  it("refuses a request of which any bit was changed", async () => {
+    const world = new World();
+    const { program } = world.program();
+    // The proxy's own bytes, to a relay that changes one on the way.
+    await program.write(SOCKS);
+    await readExactly(program, OK_SOCKS.length);
+    program.abort();
+    await settle();
+    const { length } = world.heard[0]!.said;
+    for (let at = 0; at < length; at++) {
+      const changed = new World();
+      const [near, far] = pipe();
+      const relayEnd = changed.toRelay();
+      const proxy = new ProxyServer<PipeEnd>({
+        key: KEY,
+        most: 1,
+        handshakeTimeout: 1000,
+        connectTimeout: 1000,
+        after: never,
+        dial: () => Promise.resolve(near),
+      });
+      const [asker, its] = pipe();
+      void proxy.serve(its);
+      await asker.write(SOCKS);
+      await far.write(await readExactly(relayEnd, 40));
+      const bytes = await readExactly(far, length);
+      bytes[at]! ^= 1 << (at % 8);
+      await relayEnd.write(bytes);
+      await relayEnd.closeWrite();
+      await settle();
+      assertEquals(changed.targets, [], `octet ${at}`);
+      asker.abort();
+    }
+  });
+
+  it("lets nothing through and keeps nothing of 1,000 hostile connections", async () => {
+    const world = new World({ most: 50 });
+    const hostile = fc.sample(
+      fc.oneof(
+        fc.uint8Array({ maxLength: 400 }),
+        fc.tuple(
+          fc.uint8Array({ minLength: 32, maxLength: 32 }),
+          fc.nat(300),
+          fc.uint8Array({ maxLength: 400 }),
+        )
+          .map(([nonce, length, rest]) =>
+            Uint8Array.of(...nonce, length >> 8, length & 255, ...rest)
+          ),
+      ),
+      { numRuns: 1000, seed: 7 },
+    );
+    for (const bytes of hostile) {
+      const end = world.toRelay();
+      await end.write(bytes).catch(() => {});
+      await end.closeWrite();
+      await settleOne();
+    }
+    await settle();
+    assertEquals(world.targets, []);
+    assertEquals(world.relay.connections, 0);
+    assertEquals(world.relayed.length, 1000);
+    assert(world.relayed.every(({ outcome }) => outcome === "hostile" || outcome === "wrong key"));
+  });
+
+  it("serves so many at once and no more, and gives each a time to show the key", async () => {
+    const late: (() => void)[] = [];
+    const after: After = (_, callback) => {
+      late.push(callback);
+      return () => {};
+    };
+    const world = new World({ most: 2, after });
+    const ends = [world.toRelay(), world.toRelay(), world.toRelay()];
+    await settle();
+    assertEquals([world.relay.connections, world.relayed[0]!.outcome], [2, "busy"]);
+    await assertRejects(() => readAll(ends[2]!));
+    for (const callback of late) callback();
+    await settle();
+    assertEquals(world.relay.connections, 0);
+    assertEquals(world.relayed[1]!.error, "the key was not shown in time");
+  });
+});
+
+async function settleOne(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe("a proxy", () => {
+  it("keeps nothing of 1,000 hostile programs, and dials no relay for them", async () => {
+    const world = new World();
+    const hostile = fc.sample(
+      fc.oneof(
+        fc.uint8Array({ maxLength: 300 }),
+        fc.uint8Array({ maxLength: 20 }).map((rest) => Uint8Array.of(5, ...rest)),
+        fc.string({ maxLength: 60 }).map((rest) => octets(`GET ${rest}\r\n\r\n`)),
+      ),
+      { numRuns: 1000, seed: 11 },
+    );
+    for (const bytes of hostile) {
+      const { program, served } = world.program();
+      if (bytes.length > 0) await program.write(bytes).catch(() => {});
+      await program.closeWrite();
+      await served;
+    }
+    assertEquals([world.heard.length, world.proxy.connections], [0, 0]);
+    assertEquals(world.proxied.length, 1000);
+  });
+
+  it("tells a program that the relay cannot be reached", async () => {
+    const proxied: Done[] = [];
+    const proxy = new ProxyServer<PipeEnd>({
+      key: KEY,
+      most: 1,
+      handshakeTimeout: 1000,
+      connectTimeout: 1000,
+      after: never,
+      dial: () => Promise.reject(new Error("nothing answered")),
+      done: (done) => proxied.push(done),
+    });
+    const [program, its] = pipe();
+    const served = proxy.serve(its);
+    await program.write(HTTP);
+    const answer = latin1(await readAll(program));
+    await program.closeWrite();
+    await served;
+    assert(
+      answer.startsWith("HTTP/1.1 502") && answer.includes("the relay: nothing answered"),
+      answer,
+    );
+    assertEquals(proxied[0]!.outcome, "failed");
+  });
+});
+
+describe("dialKernel()", () => {
+  it("judges the addresses of names, and connects to what it has judged", async () => {
+    for (
+      const address of [
+        "127.0.0.1",
+        "127.1.2.3",
+        "0.0.0.0",
+        "169.254.169.254",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "fe80::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "127.1",
+        "",
+      ]
+    ) assert(isLocal(address), address);
+    for (const address of ["10.0.0.1", "192.0.2.1", "2001:db8::1", "fd00::1", "::ffff:192.0.2.1"]) {
+      assert(!isLocal(address), address);
+    }
+    const options = {
+      allowLocal: false,
+      timeout: 1000,
+      resolve: () => Promise.resolve(["127.0.0.1", "::1"]),
+    };
+    for (const host of ["localhost", "127.0.0.1", "127.1", "2130706433", "::1"]) {
+      const error = await assertRejects(() => dialKernel({ host, port: 1 }, options), TargetError);
+      assertEquals(error.outcome, "not allowed", host);
+    }
+  });
+
+  it("gives the outcome of what it has tried last", async () => {
+    const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = free.addr;
+    free.close();
+    const options = { allowLocal: true, timeout: 1000 };
+    const refused = await assertRejects(
+      () => dialKernel({ host: "127.0.0.1", port }, options),
+      TargetError,
+    );
+    assertEquals(refused.outcome, "refused");
+    const resolve = (): Promise<never> =>
+      Promise.reject(Object.assign(new Error(), { code: "ENOTFOUND" }));
+    const unknown = await assertRejects(
+      () => dialKernel({ host: "no.example", port: 1 }, { ...options, resolve }),
+      TargetError,
+    );
+    assertEquals(unknown.outcome, "unknown name");
+  });
+});

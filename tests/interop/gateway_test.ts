@@ -1,0 +1,417 @@
+/** `mptcp proxy` and `mptcp relay` as their users run them: programs in one namespace, servers in another, two shaped paths between. */
+
+import { fileURLToPath } from "node:url";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { Namespace } from "../../cli/namespace.ts";
+import { HTTP_SERVER } from "../../cli/lab_server.ts";
+import { writeKeyFile } from "../../cli/gateway/key.ts";
+import { needs } from "../support/tools.ts";
+import { until } from "./support/wait.ts";
+
+const CLI = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
+const PROXY = "127.0.0.1:1080";
+/** What the programs ask for: a name that the relay's machine knows, and no other. */
+const SERVER = "http://localhost:8000";
+
+const QUIET = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
+
+/** A command at work. */
+class Running {
+  said = "";
+  readonly #child: Deno.ChildProcess;
+  readonly #reading: Promise<unknown>[];
+
+  constructor(child: Deno.ChildProcess) {
+    this.#child = child;
+    this.#reading = [child.stdout, child.stderr].map(async (stream) => {
+      for await (const text of stream.pipeThrough(new TextDecoderStream())) this.said += text;
+    });
+  }
+
+  /** Lines of JSON that it has printed. */
+  get records(): Record<string, unknown>[] {
+    return this.said.split("\n").filter((line) => line.startsWith("{")).map((line) =>
+      JSON.parse(line)
+    );
+  }
+
+  async until(text: string): Promise<void> {
+    let over = false;
+    void this.#child.status.then(() => over = true);
+    await until(`it says "${text}"`, () => {
+      assert(!over || this.said.includes(text), `it ended, having said: ${this.said}`);
+      return this.said.includes(text);
+    });
+  }
+
+  async end(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    await this.#child.status;
+    await Promise.all(this.#reading);
+  }
+}
+
+/** Both namespaces, what runs in them, and a folder. */
+class World implements AsyncDisposable {
+  readonly home = new Namespace();
+  readonly away = new Namespace();
+  readonly folder = Deno.makeTempDirSync({ prefix: "mptcp-gateway-" });
+  readonly key = `${this.folder}/relay.key`;
+  /** The HTTP server ends with its input. */
+  #server: WritableStream | null = null;
+  relay: Running | null = null;
+  proxy: Running | null = null;
+
+  static async open(rate = "20mbit"): Promise<World> {
+    const world = new World();
+    try {
+      await world.#open(rate);
+      return world;
+    } catch (error) {
+      await world[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #open(rate: string): Promise<void> {
+    const { home, away } = this;
+    for (const each of [home, away]) {
+      await each.open();
+      await each.sysctl({ "net/ipv4/ip_forward": 1 });
+    }
+    for (const i of [1, 2]) {
+      await home.ip(`link add gw${i} type veth peer name gw${i} netns ${away.name}`);
+      await home.ip(
+        `addr add 10.91.${i}.1/24 dev gw${i}`,
+        `link set gw${i} up`,
+        `rule add from 10.77.${i}.2 table 10${i}`,
+      );
+      await away.ip(
+        `addr add 10.91.${i}.2/24 dev gw${i}`,
+        `link set gw${i} up`,
+        `route add 10.77.${i}.0/24 via 10.91.${i}.1`,
+      );
+      await home.ip(`route add default via 10.91.${i}.2 table 10${i}`);
+      for (const each of [home, away]) {
+        await each.tc(`qdisc add dev gw${i} root tbf rate ${rate} burst 16k limit 200k`);
+      }
+    }
+    await Deno.mkdir(`${this.folder}/www`);
+    const child = away.spawn(["python3", "-c", HTTP_SERVER, "6", "8000", `${this.folder}/www`], {
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    });
+    this.#server = child.stdin;
+    const server = new Running(child);
+    await server.until("ready");
+    await writeKeyFile(this.key);
+  }
+
+  /** Starts a relay on a TUN device, or on the kernel's sockets. */
+  async startRelay(kernel: "mptcp" | "tcp" | null = null): Promise<Running> {
+    const end = kernel === null ? ["--tun", "mptcp0=10.78.1.2/24"] : ["--kernel", "0.0.0.0:1081"];
+    const words = ["relay", "--key", this.key, "--allow-local", "--json", ...end];
+    const child = kernel === "mptcp"
+      ? this.away.spawn(["mptcpize", "run", ...mptcp(...words)], QUIET)
+      : this.away.spawn(mptcp(...words), QUIET);
+    this.relay = new Running(child);
+    await this.relay.until("Ctrl-C ends");
+    return this.relay;
+  }
+
+  async startProxy(relay = "10.78.1.2", key = this.key): Promise<Running> {
+    const words = ["proxy", "--key", key, "--relay", relay, "--json"];
+    this.proxy = new Running(this.home.spawn(mptcp(...words), QUIET));
+    await this.proxy.until("Ctrl-C ends");
+    return this.proxy;
+  }
+
+  /** Runs curl at home through the proxy; what it has printed. */
+  async curl(...words: string[]): Promise<string> {
+    const proxy = ["--proxy", `socks5h://${PROXY}`];
+    const { stdout } = await this.home.exec([
+      "curl",
+      "-sS",
+      "--fail",
+      "--max-time",
+      "120",
+      ...proxy,
+      ...words,
+    ]);
+    return stdout;
+  }
+
+  /** What curl says where there is no connection. */
+  async refused(): Promise<string> {
+    const { code, stderr } = await this.home.exec([
+      "curl",
+      "-sS",
+      "--max-time",
+      "60",
+      "--proxy",
+      `http://${PROXY}`,
+      "--proxytunnel",
+      `${SERVER}/1kB`,
+    ], false);
+    assert(code !== 0);
+    return stderr;
+  }
+
+  /** Downloads so much, and sees that it is what the server has. */
+  async download(size: string, ...words: string[]): Promise<void> {
+    const file = `${this.folder}/${size}`;
+    await this.curl("-o", file, ...words, `${SERVER}/${size}`);
+    const { stdout } = await this.home.exec(["sha256sum", file]);
+    assertEquals(stdout.slice(0, 64), (await this.curl(`${SERVER}/${size}.sha256`)).trim());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server?.close().catch(() => {});
+    await this.home.close();
+    await this.away.close();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+function git(...words: string[]): string[] {
+  return ["git", "-c", "user.name=a", "-c", "user.email=a@b", ...words];
+}
+
+function mptcp(...args: string[]): string[] {
+  return [Deno.execPath(), "run", "-A", CLI, ...args];
+}
+
+const gateway = needs("kernel", "python3", "curl", "sha256sum");
+
+gateway.describe("mptcp proxy and mptcp relay", () => {
+  gateway.it(
+    "carry curl's downloads and uploads over both paths, by SOCKS5 and by HTTP CONNECT",
+    async () => {
+      await using world = await World.open();
+      const relay = await world.startRelay();
+      const proxy = await world.startProxy();
+      await world.download("10MB");
+      await world.download("1MB", "--proxy", `http://${PROXY}`, "--proxytunnel");
+      const file = `${world.folder}/10MB`;
+      const told = JSON.parse(
+        await world.curl("-T", file, `${SERVER}/upload`),
+      ) as Record<string, unknown>;
+      const { stdout } = await world.home.exec(["sha256sum", file]);
+      assertEquals(told, { bytes: 10e6, sha256: stdout.slice(0, 64) });
+      await until("all is told of", () => proxy.records.length === 5 && relay.records.length === 5);
+      const { target, outcome, fallback, paths } = proxy.records[0]!;
+      assertEquals({ target, outcome, fallback }, {
+        target: "localhost:8000",
+        outcome: "connected",
+        fallback: false,
+      });
+      const shares = Object.values(paths as Record<string, number>);
+      assertEquals(shares.length, 2);
+      for (const bytes of shares) assert(bytes > 0.25 * 10e6, `${shares}`);
+      const sent = Object.values(relay.records[0]!.paths as Record<string, number>);
+      for (const bytes of sent) assert(bytes > 0.25 * 10e6, `${sent}`);
+    },
+  );
+
+  needs("git").it("carry git, by SOCKS5 and by HTTP CONNECT", async () => {
+    await using world = await World.open();
+    await world.startRelay();
+    await world.startProxy();
+    const { folder } = world;
+    await world.away.exec(git("init", "-q", `${folder}/work`));
+    await Deno.writeFile(`${folder}/work/file`, new Uint8Array(300_000).map((_, i) => i * i >> 3));
+    await world.away.exec(git("-C", `${folder}/work`, "add", "file"));
+    await world.away.exec(git("-C", `${folder}/work`, "commit", "-qm", "one"));
+    await world.away.exec(git("clone", "-q", "--bare", `${folder}/work`, `${folder}/www/repo.git`));
+    await world.away.exec(git("-C", `${folder}/www/repo.git`, "update-server-info"));
+    await world.home.exec(
+      git(
+        "-c",
+        `http.proxy=socks5h://${PROXY}`,
+        "clone",
+        "-q",
+        `${SERVER}/repo.git`,
+        `${folder}/copy`,
+      ),
+    );
+    assertEquals(
+      await Deno.readFile(`${folder}/copy/file`),
+      await Deno.readFile(`${folder}/work/file`),
+    );
+  });
+
+  gateway.it("go on when a path is cut, and use it again when it is back", async () => {
+    await using world = await World.open();
+    await world.startRelay();
+    const proxy = await world.startProxy();
+    const downloading = world.download("24MB");
+    const size = async (): Promise<number> =>
+      (await Deno.stat(`${world.folder}/24MB`).catch(() => null))?.size ?? 0;
+    await until("a part has come", async () => (await size()) > 3e6);
+    await world.away.ip("link set gw1 down");
+    const before = await size();
+    await until("more has come", async () => (await size()) > before + 3e6);
+    await world.away.ip("link set gw1 up", "route replace 10.77.1.0/24 via 10.91.1.1");
+    await downloading;
+    await until("it is told of", () => proxy.records.length > 0);
+    assertEquals(proxy.records[0]!.error, null);
+  });
+
+  gateway.it(
+    "go on with a relay that was started again; programs are told while there is none",
+    async () => {
+      await using world = await World.open();
+      const relay = await world.startRelay();
+      const proxy = await world.startProxy();
+      await world.download("100kB");
+      await relay.end();
+      const { code, stderr } = await world.home.exec([
+        ...["curl", "-sS", "--max-time", "60", "--proxy", `http://${PROXY}`, "--proxytunnel"],
+        `${SERVER}/1kB`,
+      ], false);
+      assert(code !== 0);
+      assertMatch(stderr, /502|504/);
+      await world.startRelay();
+      await world.download("200kB");
+      assertStringIncludes(proxy.said, '"outcome":"failed"');
+    },
+  );
+
+  gateway.it(
+    "let nothing through without the key, nor for 1,000 hostile connections each",
+    async () => {
+      await using world = await World.open();
+      const relay = await world.startRelay();
+      const other = `${world.folder}/other.key`;
+      await writeKeyFile(other);
+      const wrong = await world.startProxy("10.78.1.2", other);
+      const { stderr } = await world.home.exec([
+        ...["curl", "-sS", "--max-time", "60", "--proxy", `http://${PROXY}`, "--proxytunnel"],
+        `${SERVER}/1kB`,
+      ], false);
+      assertMatch(stderr, /502/);
+      const connected = (): number =>
+        relay.records.filter(({ outcome }) => outcome === "connected").length;
+      await until(
+        "both tell of it",
+        () => wrong.records.length === 1 && relay.records.length === 1,
+      );
+      assertEquals(wrong.records[0]!.outcome, "wrong key");
+      assertEquals(relay.records[0]!.outcome, "wrong key");
+      await wrong.end();
+      const proxy = await world.startProxy();
+      await world.download("1kB");
+      await until("both downloads are told of", () => connected() === 2);
+      for (
+        const [namespace, address, port] of [
+          [world.away, "10.78.1.2", "1081"],
+          [world.home, "127.0.0.1", "1080"],
+        ] as const
+      ) {
+        const { stdout } = await namespace.exec(["python3", "-c", HOSTILE, address, port]);
+        assertEquals(stdout.trim(), "1000");
+      }
+      await until(
+        "all are over",
+        () => relay.records.length >= 1003 && proxy.records.length >= 1002,
+      );
+      assertEquals(connected(), 2);
+      await world.download("2kB");
+      await until("both downloads are told of", () => connected() === 4);
+    },
+  );
+
+  needs("iperf3").it(
+    "carry iperf3, which knows no proxy, through a forwarder as ssh has one (ProxyCommand)",
+    async () => {
+      await using world = await World.open();
+      await world.startRelay();
+      const proxy = await world.startProxy();
+      const server = world.away.spawn(["iperf3", "-s", "-1", "-p", "5300"], {
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      });
+      const forwarder = world.home.spawn(["python3", "-c", FORWARDER, "5301", "localhost:5300"], {
+        stdin: "null",
+        stdout: "piped",
+        stderr: "inherit",
+      });
+      const reader = forwarder.stdout.getReader();
+      await reader.read();
+      const { stdout } = await world.home.exec(
+        ["iperf3", "-c", "127.0.0.1", "-p", "5301", "-n", "8M", "-R", "-J"],
+      );
+      const { end } = JSON.parse(stdout) as { end: { sum_received: { bytes: number } } };
+      assert(end.sum_received.bytes >= 8 << 20, `${end.sum_received.bytes}`);
+      await server.status;
+      forwarder.kill("SIGKILL");
+      await reader.cancel();
+      await until("it is told of", () => proxy.records.some(({ down }) => Number(down) > 8e6));
+    },
+  );
+
+  needs("mptcpize").it(
+    "speak the kernel's MPTCP at the relay where that is on its sockets, and plain TCP where it is not",
+    async () => {
+      await using world = await World.open();
+      for (const [kernel, fallback] of [["mptcp", false], ["tcp", true]] as const) {
+        const relay = await world.startRelay(kernel);
+        const proxy = await world.startProxy("10.91.1.2");
+        await world.download("4MB");
+        await until("it is told of", () => proxy.records.length === 2);
+        assertEquals(proxy.records[0]!.fallback, fallback);
+        const shares = Object.values(proxy.records[0]!.paths as Record<string, number>);
+        assertEquals(
+          shares.filter((bytes) => bytes > 0.2 * 4e6).length,
+          fallback ? 1 : 2,
+          `${shares}`,
+        );
+        await proxy.end();
+        await relay.end();
+      }
+    },
+  );
+});
+
+/** Connects 1,000 times, says something random, and reads what comes until it is let go. */
+const HOSTILE = `
+import random, socket, sys
+dice, ended = random.Random(5), 0
+for i in range(1000):
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), 30) as end:
+        try:
+            end.sendall(dice.randbytes(dice.randrange(300)))
+            end.shutdown(socket.SHUT_WR)
+            while end.recv(4096):
+                pass
+        except OSError:
+            pass
+        ended += 1
+print(ended)
+`;
+
+/** Carries what comes to a port to a target, by HTTP CONNECT, as \`nc -X connect\` does. */
+const FORWARDER = `
+import socket, sys, threading
+def carry(a, b):
+    try:
+        while data := a.recv(65536):
+            b.sendall(data)
+        b.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+def serve(a):
+    b = socket.create_connection(("127.0.0.1", 1080))
+    b.sendall(f"CONNECT {sys.argv[2]} HTTP/1.1\\r\\n\\r\\n".encode())
+    head = b""
+    while not head.endswith(b"\\r\\n\\r\\n"):
+        head += b.recv(1)
+    threading.Thread(target=carry, args=(a, b)).start()
+    carry(b, a)
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("ready", flush=True)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],)).start()
+`;
