@@ -11,7 +11,7 @@
  * the default decides that time, and replaces the plugin after 100 faults; at once when `create` gives nothing that can be used, and when a scheduler
  * waits for two retransmission timeouts (those of the paths that work, with their back-off) while there are data, window and a path with room.
  *
- * Not carried out yet, and refused: `lookAhead` of a scheduler, where it is given. Not called yet: `onCongestion` for "penalty".
+ * Not carried out yet, and refused: `lookAhead` of a scheduler, where it is given.
  *
  * A plugin module's default export is a factory, `export default function patient(options = {}): SchedulerPlugin`, and its export `defaults` holds the
  * options that it has, `export const defaults = { ratio: 4 }`, so that `--scheduler ./patient.ts,ratio=3` works and `ratio=foo` is refused.
@@ -218,6 +218,13 @@ export interface SchedulerPlugin {
   readonly quantum?: number;
   /** Bytes bound beyond room: 0 pull (SQ-1), some = hybrid (SQ-8), Infinity = push (ALT-5). What is bound waits on its subflow until there is room, as far ahead of the window as that may be. */
   readonly lookAhead?: number;
+  /**
+   * Where an option of the connection does not say otherwise, the stack relieves head-of-line blocking: opportunistic retransmission, penalties and tail
+   * reinjection (`mptcp` in docs/mptcp.md). A scheduler that repeats by itself needs none.
+   *
+   * @default {false}
+   */
+  readonly relief?: boolean;
   /** Called once a connection. */
   create(connection: ConnectionView): Scheduler;
 }
@@ -271,7 +278,7 @@ export interface CongestionController {
   /**
    * Once per recovery, per window of data with marks, per first timeout, per penalty (NSDI'12 M2); `flightSize` of RFC 5681 eq. 4, before anything was
    * taken for lost. For "ecn" nothing was lost: the window is what it is set to, at once. One that came before a loss in the same window of data stands for
-   * that, too (RFC 3168 §6.1.2). "penalty" is not told yet.
+   * that, too (RFC 3168 §6.1.2). "penalty": the subflow keeps the receive window shut for faster ones.
    */
   onCongestion(cause: "loss" | "ecn" | "timeout" | "penalty", flightSize: number): void;
   /**

@@ -77,6 +77,7 @@ export default function earliest(): SchedulerPlugin {
   return {
     kind: "scheduler",
     name: "earliest",
+    relief: true,
     create: (connection) => ({
       pick: (ready, chunk) => pick(connection, ready, chunk),
     }),

@@ -55,6 +55,7 @@ import { PathTransportOf } from "./paths.ts";
 import { CLOSE_TIMEOUT, CLOSED_PATIENCE, Patience } from "./patience.ts";
 import { DEFAULT_MPTCP, type MptcpSettings } from "./settings.ts";
 import { ReceiveQueue } from "./receive_queue.ts";
+import { Relief } from "./relief.ts";
 import { Replacements } from "./replacements.ts";
 import { SendQueue } from "./send_queue.ts";
 
@@ -96,6 +97,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly patience: Patience = new Patience();
   readonly holding: Holding = new Holding();
   readonly #outlook: Outlook = new Outlook();
+  readonly relief: Relief = new Relief();
   readonly figures: Figures = new Figures();
   readonly deadlines: Deadlines<ConnectionTimer> = new Deadlines(CONNECTION_TIMERS);
   readonly policies: GuardedPolicies;
@@ -475,6 +477,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Most bytes that one of its answers binds; undefined: it names none. */
   get quantum(): number | undefined {
     return this.#schedulerPlugin.quantum;
+  }
+
+  /** Head-of-line blocking is relieved where no option says otherwise. */
+  get relieves(): boolean {
+    return this.#schedulerPlugin.relief;
   }
 
   /** Bytes that they bind to a subflow beyond its room (draft SQ-8, ALT-5); 0: it pulls. */

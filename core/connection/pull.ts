@@ -10,6 +10,7 @@ import { capacity, chunkLimit, reallocate, serve, serveAll } from "./look_ahead.
 import type { MetaSocket } from "./meta_socket.ts";
 import { leaveDamage } from "./mp_fail.ts";
 import { watchProgress } from "./progress.ts";
+import { relievedBy, standstill } from "./relief.ts";
 import type { Sent } from "./send_queue.ts";
 
 /** Most bytes one answer binds where the scheduler names none (draft SCH-4: how much one subflow gets at once). */
@@ -61,6 +62,7 @@ export function push(meta: MetaSocket, now: Micros): void {
     waits = false;
     if (ahead > 0) scheduleAhead(meta, now);
     else if (starts || !sendQueue.again.empty) schedule(meta, now);
+    relieve(meta, now);
     if (meta.scheduler.hearsBlocks) tellBlocked(meta);
     meta.holding.passed();
     watchProgress(meta, waits, now);
@@ -471,6 +473,28 @@ function repeatOnOthers(meta: MetaSocket, now: Micros): void {
       // A part would leave it half true that the subflow has it: the whole goes, or nothing.
       if (sent.length > subflow.room || !repeat(meta, sent, subflow, now)) break;
     }
+  }
+}
+
+/** Where nothing new can leave, those with room repeat what others would bring later. */
+function relieve(meta: MetaSocket, now: Micros): void {
+  const why = standstill(meta);
+  if (why === null) return;
+  const { mptcp, relieves, relief } = meta;
+  collectReady(meta, 1);
+  for (let i = 0; i < ready.length; i++) candidates[i] = ready[i]!;
+  shorten(candidates, ready.length);
+  for (let i = 0; i < candidates.length; i++) {
+    const subflow = candidates[i]!;
+    if (why === "window") {
+      if (mptcp.penalty ?? relieves) relief.penalise(meta, subflow, now);
+      if (!(mptcp.opportunisticRetransmission ?? relieves)) continue;
+    }
+    for (
+      let sent = relievedBy(meta, subflow, why, now);
+      sent !== null && repeat(meta, sent, subflow, now);
+      sent = relievedBy(meta, subflow, why, now)
+    ) relief.spend(sent.length);
   }
 }
 

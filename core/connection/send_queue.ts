@@ -64,6 +64,17 @@ export class Sent {
     return this.#copies[index]!.subflow!;
   }
 
+  /** Sequence offsets there of the first byte that was given, and behind the last. */
+  ssn(index: number): number {
+    return this.#copies[index]!.ssn;
+  }
+
+  /** See {@linkcode Sent.ssn}. */
+  ssnEnd(index: number): number {
+    const { ssn, from, to } = this.#copies[index]!;
+    return ssn + to - from;
+  }
+
   /** Whether some of it was given to `subflow`. */
   sentOn(subflow: Subflow): boolean {
     for (let i = 0; i < this.#count; i++) {
@@ -574,6 +585,12 @@ export class SendQueue {
   /** The oldest that is not DATA_ACKed; null when nothing is out. */
   get oldest(): Sent | null {
     return this.#sent.first < this.#sent.next ? this.#sent.at(this.#sent.first) : null;
+  }
+
+  /** The one that was bound last but `back`; null when there is none. */
+  newest(back: number): Sent | null {
+    const serial = this.#sent.next - 1 - back;
+    return serial >= this.#sent.first ? this.#sent.at(serial) : null;
   }
 
   /** The oldest that others have and `subflow` was not given; null when there is none. */

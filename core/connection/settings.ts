@@ -30,6 +30,10 @@ export interface MptcpSettings {
   readonly fastclose: "rst" | "ack";
   /** When subflows are closed: when our DATA_FIN is acknowledged (draft TRM-5), or as soon as it is sent (TRM-4). */
   readonly dataFin: "safe" | "fast";
+  /** Relief of head-of-line blocking (relief.ts); null: as the scheduler has it. */
+  readonly opportunisticRetransmission: boolean | null;
+  readonly penalty: boolean | null;
+  readonly tailReinjection: boolean | null;
 }
 
 /** What holds where nothing else is chosen; as in Linux, but for `synRetriesBeforeFallback`, which is 2 there: connect() would take 7 s. */
@@ -47,4 +51,7 @@ export const DEFAULT_MPTCP: MptcpSettings = Object.freeze({
   staleLossCount: 4,
   fastclose: "rst",
   dataFin: "safe",
+  opportunisticRetransmission: null,
+  penalty: null,
+  tailReinjection: null,
 });

@@ -42,6 +42,8 @@ export interface GuardedSchedulerPlugin {
   readonly quantum?: number;
   /** The plugin's, where it is a number above 0; else 0. */
   readonly lookAhead: number;
+  /** The plugin's, where it is true. */
+  readonly relief: boolean;
   /** Called once a connection; never throws. */
   create<S extends SubflowView>(connection: GuardedConnection<S>): GuardedScheduler<S>;
 }
@@ -58,6 +60,7 @@ export function guardScheduler(
     name: plugin.name,
     ...(quantum === undefined ? {} : { quantum }),
     lookAhead: lookAheadOf(plugin),
+    relief: reliefOf(plugin),
     create: (connection) => new GuardedScheduler(plugin, fallback, host, connection),
   };
 }
@@ -84,6 +87,18 @@ function lookAheadOf(plugin: SchedulerPlugin): number {
     // As good as none.
   }
   return 0;
+}
+
+/** Whether it asks for relief of head-of-line blocking. */
+function reliefOf(plugin: SchedulerPlugin): boolean {
+  try {
+    const { relief } = plugin;
+    if (relief === true) return true;
+    isPromise(relief);
+  } catch {
+    // As good as none.
+  }
+  return false;
 }
 
 /** New data are on no subflow. */

@@ -105,8 +105,13 @@ export function checkPlugin<K extends PluginKind>(
   return value as PluginKinds[K];
 }
 
-/** What is wrong with the numbers of a scheduler; null when nothing is. */
-function wrongNumber({ quantum, lookAhead = 0 }: Partial<SchedulerPlugin>): string | null {
+/** What is wrong with the numbers and switches of a scheduler; null when nothing is. */
+function wrongNumber(
+  { quantum, lookAhead = 0, relief = false }: Partial<SchedulerPlugin>,
+): string | null {
+  if (typeof relief !== "boolean") {
+    return `its 'relief' must be true or false: current value is ${show(relief)}`;
+  }
   if (quantum !== undefined && !(typeof quantum === "number" && quantum >= 1)) {
     return `its 'quantum' must be a number from 1 on: current value is ${show(quantum)}`;
   }

@@ -101,6 +101,26 @@ export interface MptcpOptions {
    * @default {"safe"}
    */
   readonly dataFin?: "safe" | "fast";
+  /**
+   * Whether the oldest bytes, where they keep the peer's window shut for all, go again on a path with room over which they come sooner (NSDI 2012,
+   * mechanism 1). With `tailReinjection` no more than a sixteenth of what the connection has sent goes again, and four segments.
+   *
+   * @default {what the scheduler asks for: true with the default one}
+   */
+  readonly opportunisticRetransmission?: boolean;
+  /**
+   * Whether a path that keeps the peer's window shut for faster ones has its congestion window halved, once in a round trip of theirs (NSDI 2012, mechanism 2).
+   *
+   * @default {what the scheduler asks for: true with the default one}
+   */
+  readonly penalty?: boolean;
+  /**
+   * Whether, when nothing is left to send, a path with room repeats what a slower one would bring later. With `opportunisticRetransmission` no more than a
+   * sixteenth of what the connection has sent goes again, and four segments.
+   *
+   * @default {what the scheduler asks for: true with the default one}
+   */
+  readonly tailReinjection?: boolean;
 }
 
 const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
@@ -116,6 +136,9 @@ const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
   staleLossCount: true,
   fastclose: true,
   dataFin: true,
+  opportunisticRetransmission: true,
+  penalty: true,
+  tailReinjection: true,
 };
 
 /** Of subflows and addresses, as the kernel has it. */
@@ -168,5 +191,10 @@ export function mptcpSettings(
       base.staleLossCount,
     fastclose: is.choice("fastclose", options.fastclose, ["rst", "ack"]) ?? base.fastclose,
     dataFin: is.choice("dataFin", options.dataFin, ["safe", "fast"]) ?? base.dataFin,
+    opportunisticRetransmission:
+      is.flag("opportunisticRetransmission", options.opportunisticRetransmission) ??
+        base.opportunisticRetransmission,
+    penalty: is.flag("penalty", options.penalty) ?? base.penalty,
+    tailReinjection: is.flag("tailReinjection", options.tailReinjection) ?? base.tailReinjection,
   };
 }

@@ -313,6 +313,23 @@ export class Scoreboard {
     return null;
   }
 
+  /**
+   * When what of [from, to), a part of one mapping, is not delivered was last sent; Infinity: some of it is taken for lost, and still to be sent again;
+   * -Infinity: all of it is delivered.
+   */
+  undelivered(from: number, to: number): Micros {
+    if (to <= this.#una) return -Infinity;
+    let time = -Infinity;
+    const chunk = this.#ring.at(this.#ring.find(Math.max(from, this.#una)));
+    for (let part = chunk.head; part !== null && part.seq < to; part = part.next) {
+      this.#steps++;
+      if (part.end <= from || part.state === SACKED) continue;
+      if (part.state !== SENT) return Infinity;
+      if (part.time > time) time = part.time;
+    }
+    return time;
+  }
+
   /** What is in flight and holds `from`, from there on and cut off at `to`; null: it is not. */
   pieceAt(from: number, to: number): Piece | null {
     let part = this.#partAt(from);

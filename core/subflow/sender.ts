@@ -386,6 +386,22 @@ export class Sender {
     this.#lostSyn = true;
   }
 
+  /** A tail loss probe is on its way. */
+  get probing(): boolean {
+    return this.#tlp.pending;
+  }
+
+  /**
+   * It holds up a connection that could go on without it (NSDI 2012, mechanism 2): the controller is to make the window smaller. False where something is being
+   * repaired, which has done so already.
+   */
+  penalise(now: Micros): boolean {
+    if (this.#controller === null || this.#recovery.kind !== "open") return false;
+    this.#controller.onCongestion("penalty", this.#flightSize);
+    this.#settled(now);
+    return true;
+  }
+
   /** A controller takes over. */
   control(controller: CongestionController, now: Micros): void {
     this.#controller = controller;
@@ -695,7 +711,10 @@ export class Sender {
   #perRound(payload: number): number {
     const { cwnd } = this;
     const gain = cwnd < this.ssthresh ? SLOW_START_GAIN : AVOIDANCE_GAIN;
-    return Math.max(FIRST_GAIN * Math.min(cwnd, initialWindow(payload)), Math.floor(gain * cwnd));
+    return Math.max(
+      FIRST_GAIN * Math.min(cwnd, initialWindow(payload)),
+      Math.floor(gain * cwnd),
+    );
   }
 
   #paced(bytes: number, now: Micros): void {

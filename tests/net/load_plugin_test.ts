@@ -92,6 +92,12 @@ describe("checkPlugin", () => {
       checkPlugin("scheduler", { ...minRtt(), lookAhead });
     }
     checkPlugin("scheduler", { ...minRtt(), quantum: 1 });
+    checkPlugin("scheduler", { ...minRtt(), relief: true });
+    assertThrows(
+      () => checkPlugin("scheduler", { ...minRtt(), relief: 1 as never }),
+      TypeError,
+      "Cannot use min_rtt as a scheduler as its 'relief' must be true or false: current value is 1",
+    );
     const start = "Cannot use min_rtt as a scheduler as its ";
     for (const lookAhead of [NaN, -1, "9", null]) {
       const given = JSON.stringify(lookAhead).replace(/^null$/, String(lookAhead));

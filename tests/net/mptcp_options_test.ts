@@ -42,6 +42,11 @@ Deno.test("'mptcp' is checked: an option that is not there, a value that is none
       `as 'mptcp.allowJoinInitialAddress' must be true or false: current value is "no"`,
     ],
     [
+      { tailReinjection: 1 },
+      TypeError,
+      "as 'mptcp.tailReinjection' must be true or false: current value is 1",
+    ],
+    [
       { synRetriesBeforeFallback: 128 },
       RangeError,
       "as 'mptcp.synRetriesBeforeFallback' must be an integer from 0 to 127: current value is 128",

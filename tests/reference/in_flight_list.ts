@@ -92,6 +92,16 @@ export class InFlightList implements Board {
     return oldest;
   }
 
+  undelivered(from: number, to: number): number {
+    let time = -Infinity;
+    for (let range = this.#head; range !== null; range = range.next) {
+      if (range.end <= Math.max(from, this.una) || range.seq >= to) continue;
+      if (range.state === LOST) return Infinity;
+      if (range.state === SENT) time = Math.max(time, range.time);
+    }
+    return time;
+  }
+
   synSent(): void {
     this.nxt = 1;
   }

@@ -1,6 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
 import { Heard } from "../../../core/subflow/heard.ts";
+import type { Piece } from "../../../core/subflow/pieces.ts";
 import { Scoreboard } from "../../../core/subflow/scoreboard.ts";
 import { OUT_0, PAGE, STREAM_HEAD, STREAM_NEXT, USAGE_PAGES } from "../../../wasm/layout.ts";
 import {
@@ -57,7 +58,8 @@ class Side<B extends Board> {
   /** All that shows. */
   get figures(): Readonly<Record<string, unknown>> {
     const { board, heard, pages } = this;
-    const { una, nxt, sacked, lost, pieces, repeated, empty, inFlight, nextDue, oldestSent } = board;
+    const { una, nxt, sacked, lost, pieces, repeated, empty, inFlight, nextDue, oldestSent } =
+      board;
     const { lostAgain, fack } = board;
     const piece = board.nextLost();
     const lostFirst = piece === null ? null : {
@@ -76,7 +78,14 @@ class Side<B extends Board> {
     };
     const times = { nextDue, oldestSent };
     const numbers = { una, nxt, sacked, lost, pieces, repeated, empty, inFlight, pages, ...times };
-    return { ...numbers, lostAgain, fack, ...heard, lostFirst };
+    const oldest = empty ? 0 : board.undelivered(una, una + 1);
+    const missing = piece === null ? 0 : this.#undelivered(piece);
+    return { ...numbers, lostAgain, fack, ...heard, lostFirst, oldest, missing };
+  }
+
+  /** Of what was bound together with `piece`. */
+  #undelivered({ mapping: { ssn, length } }: Piece): number {
+    return this.board.undelivered(ssn, ssn + Math.max(1, length));
   }
 
   free(): void {

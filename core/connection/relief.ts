@@ -1,0 +1,135 @@
+/**
+ * Relief of head-of-line blocking: what a slow subflow carries and others have to wait for goes again where it comes sooner, and who has blocked the receive
+ * window gets a smaller one (NSDI 2012 §4.2, mechanisms 1 and 2). docs/default_scheduler.md says when.
+ */
+
+import type { Micros } from "../plugin.ts";
+import type { Subflow } from "../subflow/subflow.ts";
+import type { MetaSocket } from "./meta_socket.ts";
+import type { Sent } from "./send_queue.ts";
+
+/** Extra bytes are one for so many that were sent for the first time, at most, */
+const SHARE = 16;
+/** and so many segments, so that there are some at the end of a short answer. */
+const LEAST = 4;
+/** Most decisions that are looked at for one subflow, from the last one back. */
+const MOST_STEPS = 64;
+
+/** What keeps new data from leaving: there are none, or the peer's window has no room for them. */
+export type Standstill = "tail" | "window";
+
+/** What one connection has done about it. */
+export class Relief {
+  #bytes = 0;
+  #penalised: Micros = -Infinity;
+
+  /** Bytes that were sent again for relief. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Whether `length` bytes more would still be few beside what was sent. */
+  affords(meta: MetaSocket, length: number, mss: number): boolean {
+    return this.#bytes + length <= meta.figures.bytesSent / SHARE + LEAST * mss;
+  }
+
+  /** They have left. */
+  spend(length: number): void {
+    this.#bytes += length;
+  }
+
+  /**
+   * The subflow that carries the oldest byte, and is slower than `subflow`, which has room, is in the way of all others: its window is halved, once in a round
+   * trip of `subflow`.
+   */
+  penalise(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+    const { oldest } = meta.sendQueue;
+    if (oldest === null || now - this.#penalised < subflow.srtt) return;
+    for (let i = 0; i < oldest.copies; i++) {
+      const slow = oldest.copy(i);
+      if (slow === subflow || slow.srtt <= subflow.srtt || !slow.sender.penalise(now)) continue;
+      this.#penalised = now;
+    }
+  }
+}
+
+/** What stands still, where the settings ask for relief of it; null: nothing, or it is not to be relieved. */
+export function standstill(meta: MetaSocket): Standstill | null {
+  const { sendQueue, subflows, mptcp, relieves } = meta;
+  if (subflows.length < 2 || meta.fallback || meta.damage !== null) return null;
+  if (sendQueue.unacked === 0 || !sendQueue.again.empty) return null;
+  const { unsent, unacked, windowEnd, nxt, mostWindow } = sendQueue;
+  if (unsent === 0) return (mptcp.tailReinjection ?? relieves) ? "tail" : null;
+  const wanted = (mptcp.opportunisticRetransmission ?? relieves) || (mptcp.penalty ?? relieves);
+  // Where little is out, it is the application of the peer that keeps the window shut: it does not read.
+  if (!wanted || 2 * unacked < mostWindow) return null;
+  let mss = 0;
+  for (let i = 0; i < subflows.length; i++) mss = Math.max(mss, subflows[i]!.mss);
+  return windowEnd - nxt < Math.min(unsent, mss) ? "window" : null;
+}
+
+/**
+ * What `subflow`, which has room, should repeat; null: nothing would come sooner by it. At the end of the data the last bytes come last, and are looked at
+ * first; where the window is shut, it is the oldest that opens it.
+ */
+export function relievedBy(
+  meta: MetaSocket,
+  subflow: Subflow,
+  why: Standstill,
+  now: Micros,
+): Sent | null {
+  const { sendQueue, relief } = meta;
+  const { room, mss } = subflow;
+  if (why === "window") {
+    const { oldest } = sendQueue;
+    return oldest !== null && isLate(oldest, subflow, now) && oldest.length <= room &&
+        relief.affords(meta, oldest.length, mss)
+      ? oldest
+      : null;
+  }
+  for (let steps = 0; steps < MOST_STEPS; steps++) {
+    const sent = sendQueue.newest(steps);
+    if (sent === null) return null;
+    if (sent.length > room || !relief.affords(meta, sent.length, mss)) continue;
+    if (isLate(sent, subflow, now)) return sent;
+  }
+  return null;
+}
+
+/** Whether `sent` would come sooner over `subflow`, which was not given it, than over those that carry it. */
+function isLate(sent: Sent, subflow: Subflow, now: Micros): boolean {
+  if (sent.copies === 0) return false;
+  let soonest = Infinity;
+  for (let i = 0; i < sent.copies; i++) {
+    const carrier = sent.copy(i);
+    if (carrier === subflow) return false;
+    const at = comes(carrier, sent.ssn(i), sent.ssnEnd(i), now);
+    if (at < soonest) soonest = at;
+  }
+  const { srtt, minRtt } = subflow;
+  // A gain of less than a quarter of a round trip is none: estimates are not that good.
+  return soonest - now > srtt / 2 + minRtt / 4 + taking(subflow, sent.length);
+}
+
+/** When [from, to) of the sequence space of `subflow` will have come to the peer, as far as can be told; -Infinity: it has. */
+function comes(subflow: Subflow, from: number, to: number, now: Micros): Micros {
+  const { sender, srtt, minRtt } = subflow;
+  const { board, rtt } = sender;
+  const sent = board.undelivered(from, to);
+  if (sent === -Infinity) return -Infinity;
+  const way = srtt - minRtt / 2;
+  // A timeout has to pass first, or has passed.
+  if (subflow.silent) return Math.max(now, sender.timeoutAt) + way;
+  if (sent === Infinity) return now + way;
+  // Somebody has asked about it: it is missing, or late.
+  if (sender.probing && sent + rtt.srtt < now) return now + srtt + way;
+  const due = sent + way;
+  const queued = now + taking(subflow, to - board.una) - minRtt / 2;
+  return Math.max(now, due, queued);
+}
+
+/** How long `subflow` takes for `bytes`, where it is known what it carries; else 0. */
+function taking({ peakRate, inSlowStart, srtt, minRtt }: Subflow, bytes: number): Micros {
+  if (peakRate === 0 || (inSlowStart && srtt <= minRtt * 1.25)) return 0;
+  return bytes * 1e6 / peakRate;
+}

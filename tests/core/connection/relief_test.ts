@@ -1,0 +1,150 @@
+/** Relief of head-of-line blocking, segment by segment: a fast first subflow, and a slow second one that gets everything it has room for. */
+
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import type { SchedulerPlugin } from "../../../core/plugin.ts";
+import { Dialogue, type DialogueOptions } from "../../support/dialogue.ts";
+import { joined } from "../../support/joins.ts";
+import type { Peer } from "../../support/scripted_peer.ts";
+
+const MSS = 1424;
+const FAST = 20e3;
+const SLOW = 400e3;
+
+/** Gives everything to the highest path that has room. */
+function lastFirst(relief: boolean): SchedulerPlugin {
+  const pick: ReturnType<SchedulerPlugin["create"]>["pick"] = (ready) => ready.at(-1) ?? null;
+  return { kind: "scheduler", name: "last_first", relief, create: () => ({ pick }) };
+}
+
+/** A dialogue with a scheduler that asks for relief, or does not, and options of MPTCP. */
+function dialogue(
+  experiments: DialogueOptions["experiments"] = {},
+  relief = true,
+  options: DialogueOptions = {},
+): Dialogue {
+  const tcp = { tlp: false, mtuProbing: "off" } as const;
+  return new Dialogue({ tcp, ...options, policies: { scheduler: lastFirst(relief) }, experiments });
+}
+
+/** First and last data offset that segments bring; null: none do. */
+function span(peer: Peer): [number, number] | null {
+  const all = peer.takeAll().filter(({ seq, end }) => end > seq).map(({ seq, end, options }) => {
+    const [, dsn, ssn] = options.find((each) => each.startsWith("map"))!.split(" ").map(Number);
+    return [dsn! + seq - ssn!, dsn! + end - ssn!] as const;
+  });
+  if (all.length === 0) return null;
+  return [Math.min(...all.map(([from]) => from)), Math.max(...all.map(([, to]) => to))];
+}
+
+for (const family of [4, 6] as const) {
+  const mss = family === 4 ? MSS : MSS - 20;
+  describe(`tail reinjection, IPv${family}`, () => {
+    it("repeats the end of the data, which comes last, on the faster path: a sixteenth of all, and four segments", () => {
+      using d = dialogue({}, true, { family });
+      const { first, second, app } = joined(d, { rtt: FAST }, { rtt: SLOW });
+      app.write(10 * mss);
+      assertEquals(span(second), [1, 10 * mss + 1]);
+      assertEquals(span(first), [6 * mss + 1, 10 * mss + 1]);
+      assertEquals([app.socket.repeated, app.socket.relief.bytes], [4 * mss, 4 * mss]);
+      assertEquals(d.counter("MPTCPRetrans"), 2);
+    });
+  });
+}
+
+describe("tail reinjection", () => {
+  it("repeats nothing while more is to be sent, or where the other path is as fast", () => {
+    using d = dialogue();
+    const { first, app } = joined(d, { rtt: SLOW }, { rtt: SLOW });
+    app.write(10 * MSS);
+    assertEquals([span(first), app.socket.repeated], [null, 0]);
+    using more = dialogue();
+    const pair = joined(more, { rtt: FAST }, { rtt: SLOW });
+    pair.app.write(100 * MSS);
+    assertEquals(pair.app.socket.repeated, 0);
+  });
+
+  it("repeats nothing that has come, though no DATA_ACK has told", () => {
+    using d = dialogue({ tailReinjection: false });
+    const { first, second, app } = joined(d, { rtt: FAST }, { rtt: SLOW });
+    app.write(10 * MSS);
+    second.takeAll();
+    second.sends(`. ack ${9 * MSS + 1} <dack8 1>`);
+    // From now on it may, and there is one segment that has not.
+    Object.assign(app.socket, { mptcp: { ...app.socket.mptcp, tailReinjection: true } });
+    first.sends(". ack 1 <dack8 1>");
+    app.socket.dirty();
+    d.stack.flush(d.now);
+    assertEquals(span(first), [8 * MSS + 1, 10 * MSS + 1]);
+  });
+
+  it("is as the scheduler has it, where no option says otherwise", () => {
+    for (
+      const [option, scheduler, repeats] of [
+        [undefined, true, true],
+        [undefined, false, false],
+        [null, false, false],
+        [true, false, true],
+        [false, true, false],
+      ] as const
+    ) {
+      using d = dialogue(option === undefined ? {} : { tailReinjection: option }, scheduler);
+      const { first, app } = joined(d, { rtt: FAST }, { rtt: SLOW });
+      app.write(10 * MSS);
+      assertEquals(span(first) !== null, repeats, `${option} ${scheduler}`);
+    }
+  });
+});
+
+describe("a receive window that a slow path keeps shut", () => {
+  const narrow = { scale: 0, win: 4 * MSS };
+
+  it("NSDI'12 M1: has its oldest bytes go again where they come sooner", () => {
+    using d = dialogue({ penalty: false });
+    const { first, second, app } = joined(d, { rtt: FAST, ...narrow }, { rtt: SLOW });
+    app.write(20 * MSS);
+    assertEquals(span(second), [1, 4 * MSS + 1]);
+    assertEquals(span(first), [1, 2 * MSS + 1]);
+    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [10 * MSS, 10 * MSS]);
+  });
+
+  it("NSDI'12 M2: halves the window of the slow path, once in a round trip of the fast one", () => {
+    using d = dialogue({ opportunisticRetransmission: false });
+    const { first, app } = joined(d, { rtt: FAST, ...narrow }, { rtt: SLOW });
+    app.write(20 * MSS);
+    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [10 * MSS, 5 * MSS]);
+    const again = (): void => first.sends(". ack 1 <dack8 1>");
+    d.pass(FAST / 2);
+    again();
+    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [10 * MSS, 5 * MSS]);
+    d.pass(FAST);
+    again();
+    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [10 * MSS, Math.floor(2.5 * MSS)]);
+    assertEquals([span(first), app.socket.repeated], [null, 0]);
+  });
+
+  it("is left alone where both are switched off, and where the path that fills it is the fastest", () => {
+    using off = dialogue({ opportunisticRetransmission: false, penalty: false });
+    const { first, app } = joined(off, { rtt: FAST, ...narrow }, { rtt: SLOW });
+    app.write(20 * MSS);
+    assertEquals([span(first), app.socket.subflows[1]!.cwnd], [null, 10 * MSS]);
+    using d = dialogue();
+    const pair = joined(d, { rtt: SLOW, ...narrow }, { rtt: FAST });
+    pair.app.write(20 * MSS);
+    assertEquals(span(pair.first), null);
+    assertEquals(pair.app.socket.subflows.map(({ cwnd }) => cwnd), [10 * MSS, 10 * MSS]);
+  });
+
+  it("is no fault of a path where little is out: the peer does not read", () => {
+    using d = dialogue();
+    const { first, second, app } = joined(d, { rtt: FAST, scale: 0, win: 40 * MSS }, { rtt: SLOW });
+    app.write(4 * MSS);
+    second.takeAll();
+    first.takeAll();
+    second.sends(`. ack ${4 * MSS + 1} win ${MSS} <dack8 ${4 * MSS + 1}>`);
+    const before = app.socket.repeated;
+    app.write(40 * MSS);
+    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd)[1]! >= 10 * MSS, true);
+    assertEquals(app.socket.repeated, before);
+  });
+});
