@@ -114,7 +114,10 @@ async function readEarlier(file: string | undefined): Promise<GridFigures | null
   try {
     return fromFile(await Deno.readTextFile(file));
   } catch (error) {
-    throw new UsageError(`--tcp: cannot read ${file}: ${explain(error as Error)}`);
+    const other = error instanceof TypeError || error instanceof SyntaxError;
+    throw new UsageError(
+      `--tcp: ${other ? `${file} is not what --json FILE writes` : explain(error as Error)}`,
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-/** `deno task bench:promise`: its short form with bounds, and what it makes of its figures. */
+/** `deno task bench:promise`: what it measures, and what it makes of its figures. */
 
 import {
   assert,
@@ -10,7 +10,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import "../../mod.ts";
 import { lia, reno } from "../../cc/mod.ts";
 import { defaultPolicies } from "../../core/net/policies.ts";
@@ -19,47 +19,15 @@ import { cellName, gridCells, parseCell } from "../../bench/promise/cells.ts";
 import { fromFile, toFile } from "../../bench/promise/file.ts";
 import { pageOf } from "../../bench/promise/page.ts";
 import { atBest, dialogueOf, exchange } from "../../bench/promise/exchange.ts";
-import {
-  bySchedulers,
-  cellsOver,
-  classTable,
-  heatTable,
-  runGrid,
-} from "../../bench/promise/grid.ts";
+import { cellsOver, heatTable } from "../../bench/promise/grid.ts";
 import { drawHeatMap, squaresOf } from "../../bench/promise/heat_map.ts";
-import { QUICK } from "../../bench/promise/main.ts";
 import { DEFAULT } from "../../bench/promise/policies.ts";
-import { measuredBy, PROMISE, spreadOf, verdictsOf } from "../../bench/promise/summary.ts";
+import { measuredBy, PROMISE, verdictsOf } from "../../bench/promise/summary.ts";
 import { goalsOf, NETWORKS } from "../../bench/promise/tables/goals.ts";
 import { TABLES } from "../../bench/promise/tables/mod.ts";
 import { figureText, isKept } from "../../bench/promise/tables/table.ts";
 
-/** What the default scheduler keeps in the cells of `--quick`: tighter with each improvement. */
-const BOUNDS = { median: 1.005, p95: 3.7, worst: 9, fresh: 1.11, repeated: 0.08 } as const;
-
 const job = { schedulers: [DEFAULT], congestion: DEFAULT, seeds: 3, tcp: null };
-
-describe("a second path, in 60 cells of the grid", () => {
-  it("costs no more than the bounds, and sends no more extra bytes", async () => {
-    const cells = gridCells().slice(0, QUICK.cells);
-    const figures = await runGrid(cells, {
-      schedulers: [DEFAULT],
-      congestion: DEFAULT,
-      seeds: QUICK.seeds,
-    });
-    const { [DEFAULT]: measured } = bySchedulers(figures);
-    const text = classTable({ [DEFAULT]: measured! });
-    const all = spreadOf(measured!);
-    assert(all.median <= BOUNDS.median, `median ${all.median}\n${text}`);
-    assert(all.p95 <= BOUNDS.p95, `p95 ${all.p95}\n${text}`);
-    const [worst] = cellsOver(measured!);
-    assert(all.worst <= BOUNDS.worst, `${worst?.run.ratio} in ${worst?.name}`);
-    const fresh = spreadOf(measured!.filter(({ cell }) => cell.connection === "fresh"));
-    assert(fresh.worst <= BOUNDS.fresh, `fresh: worst ${fresh.worst}\n${text}`);
-    assert(all.repeated <= BOUNDS.repeated, `extra ${all.repeated}`);
-    assertEquals(measured!.flatMap(({ run }) => run.faults), []);
-  });
-});
 
 describe("a cell", () => {
   it("gives the same figures each time", async () => {
@@ -251,5 +219,53 @@ describe("the goals of RFC 6356", () => {
     const [uncoupled, coupled] = [harm(reno()), harm(lia())];
     assert(uncoupled > 1.4, `reno ${uncoupled}`);
     assert(coupled < 1.2, `lia ${coupled}`);
+  });
+});
+
+describe("the command", () => {
+  const command = async (...args: string[]): Promise<{ code: number; text: string }> => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["task", "-q", "bench:promise", ...args],
+      cwd: fileURLToPath(new URL("../..", import.meta.url)),
+      env: { NO_COLOR: "1" },
+    }).output();
+    const decoder = new TextDecoder();
+    return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
+  };
+
+  it("measures the cell of a name, and writes its figures and picture where they are wanted", async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const name = "20/10+20/10 queue=1 loss=0 1MB kept buffer=auto";
+      const [json, svg] = [`${folder}/figures.json`, `${folder}/map.svg`];
+      const { code, text } = await command("--cells", name, "--json", json, "--svg", svg);
+      assertStringIncludes(text, "of round trips: default", text);
+      assertStringIncludes(text, "extra bytes, equal paths without loss, most");
+      assert(code === 0 || text.includes("MISSED"), text);
+      const figures = fromFile(await Deno.readTextFile(json));
+      assertEquals(figures.cells.map(({ cell }) => cell), [name]);
+      assertLess(figures.cells[0]!.runs[DEFAULT]!.ratio, 0.8);
+      assertStringIncludes(await Deno.readTextFile(svg), "<svg");
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+
+  it("refuses what it cannot measure, and says what may be written", async () => {
+    for (
+      const [args, message] of [
+        [["--cells", "5MB"], "a name is"],
+        [["--table", "goal"], "must be one of bulk, requests, streaming, first-path, goals"],
+        [["--table", "bulk", "--quick"], "--quick is of the grid"],
+        [["--scheduler", "none"], "--scheduler: Cannot use none as a scheduler"],
+        [["--congestion", "lia", "--congestion", "reno"], "the grid is of one"],
+        [["--quick", "--docs"], "the page is of the whole grid"],
+        [["--tcp", "/nowhere"], "--tcp: Cannot read /nowhere"],
+      ] as const
+    ) {
+      const { code, text } = await command(...args);
+      assertEquals(code, 2, text);
+      assertStringIncludes(text, message);
+    }
   });
 });

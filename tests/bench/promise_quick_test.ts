@@ -1,0 +1,34 @@
+/** The short form of `deno task bench:promise`, with bounds. */
+
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { gridCells } from "../../bench/promise/cells.ts";
+import { bySchedulers, cellsOver, classTable, runGrid } from "../../bench/promise/grid.ts";
+import { QUICK } from "../../bench/promise/main.ts";
+import { DEFAULT } from "../../bench/promise/policies.ts";
+import { spreadOf } from "../../bench/promise/summary.ts";
+
+/** What the default scheduler keeps in the cells of `--quick`: tighter with each improvement. */
+const BOUNDS = { median: 1.005, p95: 3.7, worst: 9, fresh: 1.11, repeated: 0.08 } as const;
+
+describe("a second path, in 60 cells of the grid", () => {
+  it("costs no more than the bounds, and sends no more extra bytes", async () => {
+    const cells = gridCells().slice(0, QUICK.cells);
+    const figures = await runGrid(cells, {
+      schedulers: [DEFAULT],
+      congestion: DEFAULT,
+      seeds: QUICK.seeds,
+    });
+    const { [DEFAULT]: measured } = bySchedulers(figures);
+    const text = classTable({ [DEFAULT]: measured! });
+    const all = spreadOf(measured!);
+    assert(all.median <= BOUNDS.median, `median ${all.median}\n${text}`);
+    assert(all.p95 <= BOUNDS.p95, `p95 ${all.p95}\n${text}`);
+    const [worst] = cellsOver(measured!);
+    assert(all.worst <= BOUNDS.worst, `${worst?.run.ratio} in ${worst?.name}`);
+    const fresh = spreadOf(measured!.filter(({ cell }) => cell.connection === "fresh"));
+    assert(fresh.worst <= BOUNDS.fresh, `fresh: worst ${fresh.worst}\n${text}`);
+    assert(all.repeated <= BOUNDS.repeated, `extra ${all.repeated}`);
+    assertEquals(measured!.flatMap(({ run }) => run.faults), []);
+  });
+});
