@@ -36,7 +36,7 @@ import {
 import { fromFile, toFile } from "./file.ts";
 import { drawHeatMap } from "./heat_map.ts";
 import { pageOf } from "./page.ts";
-import { verdictsOf } from "./summary.ts";
+import { measuredBy, verdictsOf } from "./summary.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
   scheduler: { ...PLUGIN_OPTIONS.scheduler!, several: true },
@@ -142,10 +142,11 @@ async function tableOf(given: Given, table: string): Promise<number> {
   if (!rows.some((row) => row.includes(only))) {
     throw new UsageError(`--cells: no row of the table has "${only}" in its name`);
   }
+  await writable(given);
   const measured = await measureTable(
     table,
-    own.length > 0 ? [DEFAULT, ...own] : [DEFAULT],
-    congestions.length > 0 ? congestions : [DEFAULT],
+    [...new Set([DEFAULT, ...own])],
+    congestions.length > 0 ? [...new Set(congestions)] : [DEFAULT],
     { only, ...workersOf(given) },
   );
   const defaults = defaultPolicies();
@@ -214,63 +215,85 @@ async function main(args: readonly string[]): Promise<number> {
       `--tcp: its figures are of ${earlier.seeds} seeds and the congestion control ${earlier.congestion}`,
     );
   }
+  const most = readInteger(given, "over", 20, [0, 1e6]);
+  await writable(given);
   const start = performance.now();
-  const figures = await withProgress(cells.length, (onDone) =>
-    runGrid(cells, {
-      schedulers: [DEFAULT, ...own],
-      congestion,
-      seeds,
-      earlier,
-      onDone,
-      ...workersOf(given),
-    }));
+  const schedulers = [...new Set([DEFAULT, ...own])];
+  const figures = await withProgress(
+    cells.length,
+    (onDone) =>
+      runGrid(cells, { schedulers, congestion, seeds, earlier, onDone, ...workersOf(given) }),
+  );
   report(`${cells.length} cells in ${formatTime((performance.now() - start) * 1e3)} of real time`);
-  const all = bySchedulers(figures);
-  const last = all[figures.schedulers.at(-1)!]!;
   print(
     `Completion time of MPTCP over both paths / TCP over the better one; default: ${defaults.scheduler.name}, ${control}; medians of ${seeds} seeds where packets are lost`,
   );
+  show(figures, most);
+  const verdicts = Object.fromEntries(
+    Object.entries(bySchedulers(figures)).map(([name, all]) => [name, verdictsOf(all)]),
+  );
+  const last = schedulers.at(-1)!;
+  const policies = `${last === DEFAULT ? defaults.scheduler.name : last}, ${control}`;
+  await write(given, figures, toFile(figures, verdicts), policies);
+  return Object.values(verdicts).flat().every(({ kept }) => kept) ? 0 : 1;
+}
+
+/** Prints all tables of the grid, the heat map of the last scheduler among them, and the names of `most` cells above the bound. */
+function show(figures: GridFigures, most: number): void {
+  const all = bySchedulers(figures);
+  const last = figures.schedulers.at(-1)!;
   print(classTable(all));
   print(
-    `Median (worst) by the ratios of rates, long RTT / short, and of round trips: ${
-      figures.schedulers.at(-1)
-    }`,
+    `Median (worst) by the ratios of rates, long RTT / short, and of round trips: ${last}`,
   );
-  print(heatTable(last));
+  print(heatTable(all[last]!));
   print(verdictTable(all));
   for (const line of besideDefault(all)) print(line);
-  const most = readInteger(given, "over", 20, [0, 1e6]);
   for (const [name, measured] of Object.entries(all)) {
     const over = cellsOver(measured);
-    if (over.length === 0) continue;
-    print(`${name}: ${over.length} cells above the bound, the worst first; --cells takes a name`);
-    for (const { run, name } of over.slice(0, most)) print(`  ${run.ratio.toFixed(2)}  ${name}`);
-  }
-  for (const [name, measured] of Object.entries(all)) {
+    if (over.length > 0) {
+      print(`${name}: ${over.length} cells above the bound, the worst first; --cells takes a name`);
+      for (const { run, name } of over.slice(0, most)) print(`  ${run.ratio.toFixed(2)}  ${name}`);
+    }
     const faults = new Set(measured.flatMap(({ run }) => run.faults));
     if (faults.size > 0) print(`Not ${name} alone:\n  ${[...faults].join("\n  ")}`);
   }
-  const verdicts = Object.fromEntries(
-    Object.entries(all).map(([name, measured]) => [name, verdictsOf(measured)]),
-  );
-  const text = toFile(figures, verdicts);
-  const json = given.value("json");
-  if (json !== undefined) await Deno.writeTextFile(json, text);
-  const svg = given.value("svg");
-  const name = figures.schedulers.at(-1)!;
-  const policies = `${name === DEFAULT ? defaults.scheduler.name : name}, ${control}`;
-  const draw = (): Promise<string> =>
-    drawHeatMap(last, `Never slower than the best path: ${policies}`);
-  if (svg !== undefined) await Deno.writeTextFile(svg, await draw());
-  if (given.has("docs")) {
-    const docs = new URL("../../docs/", import.meta.url);
-    const page = new URL("promise.md", docs);
-    await Deno.writeTextFile(new URL("promise.json", docs), text);
-    await Deno.writeTextFile(new URL("promise.svg", docs), await draw());
-    await Deno.writeTextFile(page, pageOf(figures, policies));
-    await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", fileURLToPath(page)] }).output();
+}
+
+const DOCS = new URL("../../docs/", import.meta.url);
+
+/** Sees that files can be written before minutes are spent. */
+async function writable(given: Given): Promise<void> {
+  for (const name of ["json", "svg"]) {
+    const file = given.value(name);
+    if (file === undefined) continue;
+    try {
+      await Deno.writeTextFile(file, "", { append: true });
+    } catch (error) {
+      throw new UsageError(`--${name}: ${explain(error as Error)}`);
+    }
   }
-  return Object.values(verdicts).flat().every(({ kept }) => kept) ? 0 : 1;
+}
+
+/** Writes what was asked for; `policies` names the plugins of the last scheduler's figures. */
+async function write(
+  given: Given,
+  figures: GridFigures,
+  text: string,
+  policies: string,
+): Promise<void> {
+  const [json, svg, docs] = [given.value("json"), given.value("svg"), given.has("docs")];
+  if (json !== undefined) await Deno.writeTextFile(json, text);
+  if (svg === undefined && !docs) return;
+  const measured = measuredBy(figures.cells, figures.schedulers.at(-1)!);
+  const picture = await drawHeatMap(measured, `Never slower than the best path: ${policies}`);
+  if (svg !== undefined) await Deno.writeTextFile(svg, picture);
+  if (!docs) return;
+  const page = new URL("promise.md", DOCS);
+  await Deno.writeTextFile(new URL("promise.json", DOCS), text);
+  await Deno.writeTextFile(new URL("promise.svg", DOCS), picture);
+  await Deno.writeTextFile(page, pageOf(figures, policies));
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", fileURLToPath(page)] }).output();
 }
 
 if (import.meta.main) await runTask("bench:promise", main);

@@ -260,6 +260,7 @@ describe("the command", () => {
         [["--scheduler", "none"], "--scheduler: Cannot use none as a scheduler"],
         [["--congestion", "lia", "--congestion", "reno"], "the grid is of one"],
         [["--quick", "--docs"], "the page is of the whole grid"],
+        [["--json", "/nowhere/at/all.json"], "--json: Cannot write /nowhere/at/all.json"],
         [["--tcp", "/nowhere"], "--tcp: Cannot read /nowhere"],
       ] as const
     ) {
