@@ -13,7 +13,7 @@ import { GatewayStatus } from "./gateway/status.ts";
 import { formatTarget, readAuthority } from "./gateway/target.ts";
 import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
 import { Progress } from "./progress.ts";
-import { CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, RELAY_PORT } from "./relay.ts";
+import { CONNECT_TIMEOUT, GATEWAY_TCP, HANDSHAKE_TIMEOUT, RELAY_PORT } from "./relay.ts";
 import { untilInterrupted } from "./signals.ts";
 import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
 
@@ -45,6 +45,7 @@ async function run(args: Given): Promise<number> {
     await using host = await Host.open({
       interfaces: tunInterfaces(args),
       onPluginFault: sayFaults((line) => progress.log(line)),
+      tcp: GATEWAY_TCP,
       ...policies,
     });
     using _control = await openControl(host, "proxy");

@@ -1,6 +1,6 @@
 /** `mptcp relay`: the far end of `mptcp proxy`. */
 
-import { Host, type MptcpConn } from "../mod.ts";
+import { Host, type MptcpConn, type TcpOptions } from "../mod.ts";
 import { sayFaults } from "../core/net/faults.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { openControl } from "./control.ts";
@@ -19,8 +19,10 @@ import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
 export const RELAY_PORT = 1081;
 /** Milliseconds in which the key has to be shown. */
 export const HANDSHAKE_TIMEOUT = 10_000;
-/** Milliseconds for each address of a target. */
+/** Milliseconds to connect to a target. */
 export const CONNECT_TIMEOUT = 10_000;
+/** Of both ends: who is gone without a word holds no connection for ever. */
+export const GATEWAY_TCP: TcpOptions = { keepAlive: { idle: "120 s", interval: "30 s", count: 4 } };
 
 async function run(args: Given): Promise<number> {
   if (args.positional.length > 0) {
@@ -61,6 +63,7 @@ async function run(args: Given): Promise<number> {
     await using host = await Host.open({
       interfaces: tunInterfaces(args),
       onPluginFault: sayFaults((line) => progress.log(line)),
+      tcp: GATEWAY_TCP,
       ...policies,
     });
     using _control = await openControl(host, "relay");

@@ -2,7 +2,7 @@
 
 import { lookup } from "node:dns/promises";
 import { connect, type Socket } from "node:net";
-import { hearProxy } from "./handshake.ts";
+import { type Asked, hearProxy } from "./handshake.ts";
 import type { SharedKey } from "./key.ts";
 import { type After, Places, systemAfter, within } from "./limits.ts";
 import { type ByteStream, type Carried, carryBoth, KernelStream, ProtocolError } from "./stream.ts";
@@ -34,7 +34,7 @@ export interface RelayOptions {
   readonly key: SharedKey;
   /** Connects to a target. */
   readonly dial: (target: Target) => Promise<ByteStream>;
-  /** Most connections at once, those included that have not shown the key. */
+  /** Most connections at once that have shown the key. */
   readonly most: number;
   /** Milliseconds in which a proxy has to show the key. */
   readonly handshakeTimeout: number;
@@ -42,10 +42,14 @@ export interface RelayOptions {
   readonly after?: After;
 }
 
+/** Most connections that have not shown the key: strangers take no places of those who have. */
+const MOST_STRANGERS = 256;
+
 /** A relay, whatever its connections come by. */
 export class RelayServer {
   readonly #options: RelayOptions;
   readonly #places: Places;
+  readonly #strangers = new Places(MOST_STRANGERS);
 
   /** Makes one that serves nobody yet. */
   constructor(options: RelayOptions) {
@@ -55,36 +59,23 @@ export class RelayServer {
 
   /** Connections under way. */
   get connections(): number {
-    return this.#places.taken;
+    return this.#places.taken + this.#strangers.taken;
   }
 
   /** Serves one connection to its end, which is told to `over`; never rejects. */
   async serve(stream: ByteStream, over: (done: Done) => void = () => {}): Promise<void> {
-    const leave = this.#places.take();
-    // Of more nobody is told why: who has no key is owed no work.
-    if (leave === null) {
-      stream.abort(new Error("too many connections"));
-      return over({
-        target: null,
-        outcome: "busy",
-        error: "too many connections",
-        seconds: 0,
-        up: 0,
-        down: 0,
-      });
-    }
     const start = performance.now();
     const carried: Carried = { up: 0, down: 0 };
     let target: Target | null = null;
     let outcome: Done["outcome"] = "hostile";
     let error: string | null = null;
+    let leave = (): void => {};
     try {
-      const { key, handshakeTimeout, after = systemAfter, dial } = this.#options;
-      const asked = await within(handshakeTimeout, after, hearProxy(stream, key), () => {
-        return new ProtocolError("the key was not shown in time");
-      });
+      const asked = await this.#hear(stream);
       target = asked.target;
-      const other = await dial(target).catch(async (error) => {
+      const place = this.#places.take();
+      if (place !== null) leave = place;
+      const other = await this.#dial(target, place !== null).catch(async (error) => {
         const failure = asTargetError(error);
         await asked.answer(failure.outcome, failure.message);
         throw failure;
@@ -107,6 +98,26 @@ export class RelayServer {
     }
     const seconds = (performance.now() - start) / 1000;
     over({ target, outcome, error, seconds, ...carried });
+  }
+
+  /** What a stranger asks for, once it has shown the key. */
+  async #hear(stream: ByteStream): Promise<Asked> {
+    const { key, handshakeTimeout, after = systemAfter } = this.#options;
+    const leave = this.#strangers.take();
+    // Nobody is told why: who has not shown the key is owed no work.
+    if (leave === null) throw new ProtocolError("too many have not shown the key");
+    try {
+      return await within(handshakeTimeout, after, hearProxy(stream, key), () => {
+        return new ProtocolError("the key was not shown in time");
+      });
+    } finally {
+      leave();
+    }
+  }
+
+  #dial(target: Target, place: boolean): Promise<ByteStream> {
+    if (place) return this.#options.dial(target);
+    return Promise.reject(new TargetError("busy", "the relay has as many connections as it takes"));
   }
 }
 
@@ -137,11 +148,14 @@ const CODES: Readonly<Record<string, Outcome>> = {
 export interface DialOptions {
   /** Addresses of this machine and its links may be asked for, too. */
   readonly allowLocal: boolean;
-  /** Milliseconds for each address of a name. */
+  /** Milliseconds for all addresses of a name. */
   readonly timeout: number;
   /** Gives the addresses of a name. */
   readonly resolve?: (name: string) => Promise<readonly string[]>;
 }
+
+/** Milliseconds that a try has at least. */
+const LEAST_TRY = 1000;
 
 async function systemAddresses(name: string): Promise<readonly string[]> {
   return (await lookup(name, { all: true })).map(({ address }) => address);
@@ -177,9 +191,13 @@ export async function dialKernel(target: Target, options: DialOptions): Promise<
       );
   }
   let failure = new TargetError("failed", "nothing was tried");
-  for (const address of allowed) {
+  const end = performance.now() + timeout;
+  for (const [i, address] of allowed.entries()) {
+    // Each has its part of what is left, and something at least.
+    const left = (end - performance.now()) / (allowed.length - i);
+    if (i > 0 && left < LEAST_TRY / allowed.length) break;
     try {
-      return new KernelStream(await connectTo(address, port, timeout));
+      return new KernelStream(await connectTo(address, port, Math.max(LEAST_TRY, left)));
     } catch (error) {
       const code = (error as { code?: string }).code ?? "";
       const outcome = CODES[code] ?? "failed";

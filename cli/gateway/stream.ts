@@ -28,6 +28,8 @@ export class KernelStream implements ByteStream {
   constructor(socket: Socket) {
     this.#socket = socket;
     socket.setNoDelay(true);
+    // A machine that is gone without a word would hold the connection for ever.
+    socket.setKeepAlive(true, 120_000);
     socket.on("readable", () => this.#wake());
     socket.on("end", () => {
       this.#ended = true;

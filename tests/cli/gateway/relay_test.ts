@@ -3,6 +3,9 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import fc from "npm:fast-check@4.10.2";
+import type { Host } from "../../../mod.ts";
+import { DirectTargets } from "../../../cli/gateway/direct.ts";
+import { askRelay } from "../../../cli/gateway/handshake.ts";
 import { SharedKey } from "../../../cli/gateway/key.ts";
 import type { After } from "../../../cli/gateway/limits.ts";
 import { ProxyServer } from "../../../cli/gateway/proxy_server.ts";
@@ -143,8 +146,9 @@ describe("a program, a proxy, a relay and a target", () => {
       await settle();
       const ends = { program, target: end, relay: world.heard[0]! };
       ends[broken].abort();
-      await served;
       await settle();
+      assertEquals([world.proxied.length, world.relayed.length], [1, 1], `${broken}: it goes on`);
+      await served;
       if (broken !== "program") await assertRejects(() => readAll(program));
       if (broken !== "target") await assertRejects(() => readAll(end));
       assert(world.proxied[0]!.error !== null && world.relayed[0]!.error !== null);
@@ -217,8 +221,8 @@ describe("a relay", () => {
     await far.write(Uint8Array.of(...octets("MPTCPRL1"), ...new Uint8Array(32)));
     await readExactly(far, 32 + 2 + 13 + 32);
     await far.write(Uint8Array.of(0, 0, ...new Uint8Array(32)));
-    const answer = latin1(await readAll(asker));
-    assert(answer.startsWith("HTTP/1.1 502") && answer.includes("another key"), answer);
+    assertEquals(latin1(await readExactly(asker, 12)), "HTTP/1.1 502");
+    assert(latin1(await readAll(asker)).includes("another key"));
   });
 
   it("refuses what was recorded of a connection, byte for byte", async () => {
@@ -302,21 +306,106 @@ describe("a relay", () => {
     assert(world.relayed.every(({ outcome }) => outcome === "hostile" || outcome === "wrong key"));
   });
 
-  it("serves so many at once and no more, and gives each a time to show the key", async () => {
+  it("keeps 256 strangers and no more, and gives each a time to show the key", async () => {
     const late: (() => void)[] = [];
     const after: After = (_, callback) => {
       late.push(callback);
       return () => {};
     };
     const world = new World({ most: 2, after });
-    const ends = [world.toRelay(), world.toRelay(), world.toRelay()];
+    const ends = Array.from({ length: 257 }, () => world.toRelay());
     await settle();
-    assertEquals([world.relay.connections, world.relayed[0]!.outcome], [2, "busy"]);
-    await assertRejects(() => readAll(ends[2]!));
+    assertEquals([world.relay.connections, world.relayed.length], [256, 1]);
+    assertEquals(world.relayed[0]!.error, "too many have not shown the key");
+    await readExactly(ends[0]!, 40);
+    await assertRejects(() => readAll(ends[256]!));
     for (const callback of late) callback();
     await settle();
     assertEquals(world.relay.connections, 0);
     assertEquals(world.relayed[1]!.error, "the key was not shown in time");
+  });
+
+  it("serves so many at once and no more, and says so to who has the key", async () => {
+    const world = new World({ most: 2 });
+    const programs: PipeEnd[] = [];
+    for (let i = 0; i < 2; i++) {
+      const { program } = world.program();
+      await program.write(SOCKS);
+      await readExactly(program, OK_SOCKS.length);
+      programs.push(program);
+    }
+    const [near, far] = pipe();
+    const told: Done[] = [];
+    void world.relay.serve(far, (done) => told.push(done));
+    const error = await assertRejects(
+      () => askRelay(near, KEY, { host: "example.org", port: 1 }),
+      TargetError,
+      "as many connections as it takes",
+    );
+    assertEquals(error.outcome, "busy");
+    const { program: third } = world.program();
+    await assertRejects(() => readAll(third));
+    programs[0]!.abort();
+    await settle();
+    assertEquals([told[0]!.outcome, world.relay.connections], ["busy", 1]);
+    programs[1]!.abort();
+  });
+});
+
+describe("targets that speak MPTCP themselves", () => {
+  /** A host whose connections are of that kind. */
+  function host(flags: number | null): { asked: string[]; connect: Host["connect"] } {
+    const asked: string[] = [];
+    return {
+      asked,
+      connect: ({ hostname, port }) => {
+        asked.push(`${hostname}:${port}`);
+        if (flags === null) return Promise.reject(new Error("nothing answered"));
+        return Promise.resolve({ info: () => ({ mptcp: { flags } }), abort() {} } as never);
+      },
+    };
+  }
+  const target = { host: "example.org", port: 443 };
+
+  it("are connected to directly, the others left to the relay for 10 minutes", async () => {
+    for (const [flags, direct] of [[2, true], [1, false], [null, false]] as const) {
+      let now = 0;
+      const fake = host(flags);
+      const targets = new DirectTargets(fake, () => now);
+      assertEquals(await targets.connect(target) !== null, direct);
+      now = 599_999;
+      assertEquals(await targets.connect(target) !== null, direct);
+      assertEquals(fake.asked.length, direct ? 2 : 1);
+      now = 600_000;
+      await targets.connect(target);
+      assertEquals(fake.asked.length, direct ? 3 : 2);
+    }
+  });
+
+  it("are reached by the proxy without the relay", async () => {
+    const [near, end] = pipe();
+    const begun: boolean[] = [];
+    const proxy = new ProxyServer<PipeEnd>({
+      key: KEY,
+      most: 1,
+      handshakeTimeout: 1000,
+      connectTimeout: 1000,
+      after: never,
+      direct: () => Promise.resolve(near),
+      dial: () => Promise.reject(new Error("the relay is not to be asked")),
+      begun: (_target, _stream, direct) => begun.push(direct),
+    });
+    const [program, its] = pipe();
+    const served = proxy.serve(its);
+    await program.write(SOCKS);
+    await readExactly(program, OK_SOCKS.length);
+    await program.write(octets("hello"));
+    await program.closeWrite();
+    assertEquals(latin1(await readAll(end)), "hello");
+    await end.closeWrite();
+    assertEquals(await readAll(program), new Uint8Array());
+    await served;
+    assertEquals(begun, [true]);
   });
 });
 
