@@ -8,11 +8,14 @@ import type {
   SubflowView,
 } from "../core/plugin.ts";
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+/** A view whose values may be set. */
+export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-const MSS = 1424;
+/** Payload of its segments. */
+export const MSS = 1424;
 
-function subflow(path: number): Mutable<SubflowView> {
+/** A subflow whose values a measurement sets. */
+export function toySubflow(path: number): Mutable<SubflowView> {
   const end = (address: string): Endpoint => ({ address, port: 80 });
   return {
     path,
@@ -49,10 +52,9 @@ function subflow(path: number): Mutable<SubflowView> {
   };
 }
 
-/** Makes a function that asks a scheduler once: round trips, rooms and offsets change from call to call as in a transfer. */
-export function decision(plugin: SchedulerPlugin, paths: number): () => void {
-  const subflows = Array.from({ length: paths }, (_, index) => subflow(index + 1));
-  const connection: Mutable<ConnectionView> = {
+/** A connection of such subflows. */
+export function toyConnection(subflows: readonly SubflowView[]): Mutable<ConnectionView> {
+  return {
     role: "server",
     subflows,
     unsent: 4e6,
@@ -70,6 +72,12 @@ export function decision(plugin: SchedulerPlugin, paths: number): () => void {
     random: () => 0.5,
     wake: () => {},
   };
+}
+
+/** Makes a function that asks a scheduler once: round trips, rooms and offsets change from call to call as in a transfer. */
+export function decision(plugin: SchedulerPlugin, paths: number): () => void {
+  const subflows = Array.from({ length: paths }, (_, index) => toySubflow(index + 1));
+  const connection = toyConnection(subflows);
   const fresh: Mutable<Chunk> = {
     offset: 1e6,
     length: 2 * MSS,

@@ -8,6 +8,7 @@ export type Load = "bulk" | "control" | "two_paths" | "two_paths_curious" | "two
 /** The module whose calls are counted. */
 export const core = new URL("../../wasm/core.wasm", import.meta.url);
 const PROGRAM = fileURLToPath(new URL("./load.ts", import.meta.url));
+const ACKNOWLEDGEMENTS = fileURLToPath(new URL("./acknowledgements.ts", import.meta.url));
 
 /**
  * Flags of V8 under which garbage is counted. So large a young generation, in MB, that nothing is collected meanwhile; one thread, or it would depend
@@ -20,12 +21,16 @@ const V8_FLAGS = [
   "--max-semi-space-size=256",
 ];
 
-async function run(flags: readonly string[], what: string, load: Load): Promise<unknown> {
+async function run(
+  flags: readonly string[],
+  program: string,
+  ...args: readonly string[]
+): Promise<unknown> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-config", "--no-lock", ...flags, PROGRAM, what, load],
+    args: ["run", "-A", "--no-config", "--no-lock", ...flags, program, ...args],
   }).output();
   const decoder = new TextDecoder();
-  if (!success) throw new Error(`${PROGRAM} ${what} ${load}: ${decoder.decode(stderr)}`);
+  if (!success) throw new Error(`${program} ${args.join(" ")}: ${decoder.decode(stderr)}`);
   return JSON.parse(decoder.decode(stdout));
 }
 
@@ -37,7 +42,14 @@ export async function countGarbage(
   load: Load,
   when: "garbage" | "steady" = "garbage",
 ): Promise<number> {
-  return Number(await run([`--v8-flags=${V8_FLAGS.join()}`], when, load));
+  return Number(await run([`--v8-flags=${V8_FLAGS.join()}`], PROGRAM, when, load));
+}
+
+/** Bytes of garbage that an acknowledgement leaves behind in each congestion control of this repository, by name; "control" is reno, and makes some. */
+export async function countAcknowledgements(): Promise<ReadonlyMap<string, number>> {
+  const figures = await run([`--v8-flags=${V8_FLAGS.join()}`], ACKNOWLEDGEMENTS);
+  if (typeof figures !== "object" || figures === null) throw new TypeError("Not bytes by name");
+  return new Map(Object.entries(figures).map(([name, bytes]) => [name, Number(bytes)] as const));
 }
 
 /** A module with the exports of core.wasm whose functions count their calls in `globalThis.wasmCalls`. */
@@ -70,7 +82,7 @@ export async function countCrossings(load: Load): Promise<ReadonlyMap<string, nu
     await Deno.writeTextFile(`${folder}/counting.js`, countingModule(core));
     const map = `${folder}/map.json`;
     await Deno.writeTextFile(map, JSON.stringify({ imports: { [core.href]: url } }));
-    const calls = await run([`--import-map=${map}`], "crossings", load);
+    const calls = await run([`--import-map=${map}`], PROGRAM, "crossings", load);
     if (typeof calls !== "object" || calls === null) throw new TypeError("Not calls by function");
     return new Map(
       Object.entries(calls).map(([name, count]) => [name, Number(count)] as const)

@@ -2,8 +2,16 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { core, countCrossings, countGarbage, countingModule, table, total } from "./count.ts";
-import { LIMITS } from "./limits.ts";
+import {
+  core,
+  countAcknowledgements,
+  countCrossings,
+  countGarbage,
+  countingModule,
+  table,
+  total,
+} from "./count.ts";
+import { ACKNOWLEDGEMENT_LIMIT, LIMITS } from "./limits.ts";
 
 describe("garbage", () => {
   for (const [load, limit] of LIMITS.garbage) {
@@ -18,6 +26,19 @@ describe("garbage", () => {
     // An array of eight: 4 + 2 + 8 words of 8 bytes.
     const more = await countGarbage("control") - await countGarbage("bulk");
     assert(more > 100 && more < 130, `${more.toFixed(1)} bytes per packet more`);
+  });
+});
+
+describe("the garbage of a congestion control", () => {
+  it(`is at most ${ACKNOWLEDGEMENT_LIMIT} bytes per acknowledgement in each of them`, async () => {
+    const figures = await countAcknowledgements();
+    assert(figures.size >= 14, `${[...figures.keys()]}`);
+    for (const [name, bytes] of figures) {
+      const text = `${bytes.toFixed(1)} bytes per acknowledgement, ${name}`;
+      // It makes an array of eight places: 4 + 2 + 8 words of 8 bytes.
+      if (name === "control") assert(bytes > 100 && bytes < 140, text);
+      else assert(bytes >= 0 && bytes <= ACKNOWLEDGEMENT_LIMIT, text);
+    }
   });
 });
 

@@ -2,6 +2,9 @@
 
 import type { Load } from "./count.ts";
 
+/** Most bytes of garbage of a congestion control per acknowledgement: two numbers that are boxed, and no object. */
+export const ACKNOWLEDGEMENT_LIMIT = 32;
+
 /** Most bytes of garbage, and most calls into WebAssembly, per packet of a load. */
 export const LIMITS: Readonly<
   Record<"garbage" | "crossings", readonly (readonly [load: Load, limit: number])[]>

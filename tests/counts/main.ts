@@ -1,8 +1,8 @@
 /** `deno run -A tests/counts/main.ts` prints every figure that the tests beside it hold against a limit. */
 
 import { print } from "../../cli/output.ts";
-import { countCrossings, countGarbage, table, total } from "./count.ts";
-import { LIMITS } from "./limits.ts";
+import { countAcknowledgements, countCrossings, countGarbage, table, total } from "./count.ts";
+import { ACKNOWLEDGEMENT_LIMIT, LIMITS } from "./limits.ts";
 
 print("Bytes of garbage per packet");
 for (const [load, limit] of LIMITS.garbage) {
@@ -12,6 +12,10 @@ for (const [load, limit] of LIMITS.garbage) {
       steady.toFixed(1)
     }`,
   );
+}
+print(`Bytes of garbage per acknowledgement (limit ${ACKNOWLEDGEMENT_LIMIT})`);
+for (const [name, bytes] of await countAcknowledgements()) {
+  print(`  ${name.padEnd(20)} ${bytes.toFixed(1)}`);
 }
 for (const [load, limit] of LIMITS.crossings) {
   const calls = await countCrossings(load);
