@@ -27,7 +27,7 @@
 import { cubic, lia } from "./cc/mod.ts";
 import { provideDefaults } from "./core/net/policies.ts";
 import { fullMesh } from "./pm/mod.ts";
-import { earliest, minRtt } from "./sched/mod.ts";
+import { earliest } from "./sched/mod.ts";
 
 provideDefaults({ scheduler: earliest(), pathManager: fullMesh(), congestionControl: lia() });
 
@@ -200,6 +200,7 @@ export {
   semiCoupled,
   wvegas,
 } from "./cc/mod.ts";
-export { cubic, earliest, fullMesh, lia, minRtt };
+export { cubic, fullMesh, lia };
 export type { FullMeshOptions } from "./pm/mod.ts";
+export * from "./sched/mod.ts";
 export type * from "./core/plugin.ts";

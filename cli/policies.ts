@@ -28,11 +28,20 @@ import * as manual from "../pm/manual.ts";
 import * as nDiffPorts from "../pm/n_diff_ports.ts";
 import * as passive from "../pm/passive.ts";
 import * as earliest from "../sched/earliest.ts";
+import * as blest from "../sched/blest.ts";
+import * as daps from "../sched/daps.ts";
+import * as ecf from "../sched/ecf.ts";
+import * as linux from "../sched/linux.ts";
 import * as minRtt from "../sched/min_rtt.ts";
+import * as otias from "../sched/otias.ts";
+import * as peekaboo from "../sched/peekaboo.ts";
+import * as priority from "../sched/priority.ts";
 import * as redundant from "../sched/redundant.ts";
 import * as roundRobin from "../sched/round_robin.ts";
 import * as rttThreshold from "../sched/rtt_threshold.ts";
+import * as sttf from "../sched/sttf.ts";
 import * as timeDistance from "../sched/time_distance.ts";
+import * as weighted from "../sched/weighted.ts";
 import { type Given, type Option, UsageError } from "./arguments.ts";
 
 /** Plugins that may be named. */
@@ -42,7 +51,16 @@ export const BUILT_INS = {
     min_rtt: minRtt,
     round_robin: roundRobin,
     redundant,
+    priority,
+    weighted,
     rtt_threshold: rttThreshold,
+    linux,
+    blest,
+    ecf,
+    sttf,
+    otias,
+    daps,
+    peekaboo,
     time_distance: timeDistance,
   },
   "congestion-control": {
@@ -73,8 +91,17 @@ export const BUILT_INS = {
 
 /** What the plugins that have options take behind their names. */
 const OPTIONS: Readonly<Record<string, string>> = {
-  round_robin: "segments=1…44",
+  round_robin: "segments=1…44, weights=3/1, strict=true",
+  redundant: "mode=full|opportunistic|tail",
+  priority: "order=2/1, spill=false",
+  weighted: "weights=rate|3/1",
   rtt_threshold: "threshold=MS",
+  blest: "lambda=1…2",
+  ecf: "beta=0.25",
+  sttf: "lookAhead=SEGMENTS, segments=1…44",
+  otias: "lookAhead=SEGMENTS, segments=1…44",
+  daps: "period=1…1000, lookAhead=SEGMENTS, segments=1…44",
+  peekaboo: "alpha=1.5, learn=30",
   time_distance: "lookAhead=SEGMENTS, segments=1…44",
   lia: "hystart=false",
   olia: "hystart=false",

@@ -10,7 +10,7 @@ import type { FaultRule, PluginFault } from "../../core/guard/faults.ts";
 import type { Policies } from "../../core/guard/policies.ts";
 import type { Plugin } from "../../core/plugin.ts";
 import { fullMesh, nDiffPorts, passive } from "../../pm/mod.ts";
-import { minRtt, redundant, roundRobin, timeDistance } from "../../sched/mod.ts";
+import * as sched from "../../sched/mod.ts";
 import { type PathShape, Topology } from "../support/topology.ts";
 import { changesLater, holds, MISDEEDS, misdoes } from "./misdeeds.js";
 
@@ -238,11 +238,8 @@ describe("a transfer over two paths is done, and the fault is told", () => {
 
   for (
     const plugin of [
-      minRtt(),
-      roundRobin(),
-      redundant(),
-      timeDistance(),
-      timeDistance({ lookAhead: 4 }),
+      ...Object.values(sched).map((make) => make()),
+      sched.timeDistance({ lookAhead: 4 }),
       reno(),
       lia(),
       fullMesh(),

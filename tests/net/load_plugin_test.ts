@@ -129,7 +129,7 @@ describe("loadPlugin", () => {
       )).message;
     assertEquals(
       await message("round_robin,segment=4"),
-      "Cannot use round_robin,segment=4 as a scheduler as it has no option segment: it has segments",
+      "Cannot use round_robin,segment=4 as a scheduler as it has no option segment: it has segments, weights, strict",
     );
     assertEquals(
       await message("min_rtt,ratio=4"),

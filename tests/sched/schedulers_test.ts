@@ -57,7 +57,9 @@ describe("min_rtt", () => {
 describe("round_robin", () => {
   it("gives each its turn, by index, and passes over those that are not ready", () => {
     const { pick } = roundRobin().create(connection([near, middle, far]));
-    const turn = (...ready: SubflowView[]): number | null => path(pick(ready, chunk()));
+    let offset = 1;
+    const turn = (...ready: SubflowView[]): number | null =>
+      path(pick(ready, { ...chunk(), offset: offset += 1400 }));
     assertEquals([1, 2, 3, 4].map(() => turn(near, middle, far)), [1, 2, 3, 1]);
     assertEquals(turn(near, far), 3);
     assertEquals(turn(near, middle), 1);

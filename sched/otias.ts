@@ -1,0 +1,72 @@
+/** OTIAS: out-of-order transmission for in-order arrival (Yang, Wang, Amer: "Out-of-Order Transmission for In-Order Arrival Scheduling for Multipath TCP", WAINA 2014). */
+
+import type { SchedulerPlugin, SubflowView } from "../core/plugin.ts";
+import { checkInteger, checkNumber } from "./checks.ts";
+import { bindable, onlyBackups, SEGMENT } from "./paths.ts";
+
+/** Options for {@linkcode otias}. */
+export interface OtiasOptions {
+  /**
+   * Segments that may be bound to a subflow beyond its room, from 1 on; `Infinity`: as many as there are, which costs much where the peer's window is small, as
+   * all is bound anew whenever it is in the way.
+   *
+   * @default {100}
+   */
+  readonly lookAhead?: number;
+  /**
+   * Segments that one decision binds: 1 to 44.
+   *
+   * @default {1}
+   */
+  readonly segments?: number;
+}
+
+/** What holds where no option says otherwise: a decision for each segment is the paper's, which has no bound; this one is ours. */
+export const defaults: Readonly<Required<OtiasOptions>> = { lookAhead: 100, segments: 1 };
+
+/**
+ * The subflow on which a segment arrives first, counted in windows as they are: ⌈(bound and unsent - room)⁺ / cwnd⌉ round trips to wait, and half a one to
+ * get there. Segments are bound when they are written, room or not, so that each arrives in its turn on whichever path; a path that changes meanwhile keeps
+ * what it was bound.
+ *
+ * @example Usage
+ * ```ts
+ * import { otias } from "./mod.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(otias({ lookAhead: 10 }).lookAhead, 14600);
+ * ```
+ *
+ * @throws {RangeError} When an option is out of its range.
+ */
+export default function otias(
+  { lookAhead = defaults.lookAhead, segments = defaults.segments }: OtiasOptions = {},
+): SchedulerPlugin {
+  checkNumber("otias", "lookAhead", lookAhead, 1);
+  checkInteger("otias", "segments", segments, 1, 44);
+  const ahead = lookAhead * SEGMENT;
+  return {
+    kind: "scheduler",
+    name: "otias",
+    quantum: segments * SEGMENT,
+    lookAhead: ahead,
+    create: ({ subflows }) => ({
+      pick(ready, { sentOn }) {
+        const backups = onlyBackups(subflows);
+        let best: SubflowView | null = null;
+        let least = Infinity;
+        for (let i = 0; i < subflows.length; i++) {
+          const subflow = subflows[i]!;
+          if (!ready.includes(subflow) && !bindable(subflow, ahead, backups)) continue;
+          const { queued, mss, room, cwnd, srtt } = subflow;
+          const waits = Math.ceil(Math.max(0, queued + mss - room) / Math.max(cwnd, mss));
+          const time = waits * srtt + srtt / 2 + (sentOn.includes(subflow) ? 1e12 : 0);
+          if (time >= least) continue;
+          best = subflow;
+          least = time;
+        }
+        return best;
+      },
+    }),
+  };
+}

@@ -1,0 +1,48 @@
+/** What schedulers ask of subflows besides those that are ready. */
+
+import type { SubflowView } from "../core/plugin.ts";
+
+/** Payload of a full segment at the usual MTU of 1,500 bytes, for quanta, which are named before there is a subflow. */
+export const SEGMENT = 1460;
+
+/**
+ * Whether `subflow` may be waited for where those of `ready` could carry the chunk: one of their kind, not stale or a backup where they are not, from
+ * which an acknowledgement is due.
+ */
+export function awaitable(subflow: SubflowView, ready: readonly SubflowView[]): boolean {
+  const like = ready[0];
+  if (like === undefined) return false;
+  return subflow.inFlight > 0 && subflow.stale === like.stale && subflow.backup === like.backup;
+}
+
+/** The one with the lowest round trip of all that are in `ready` or may be waited for; null when `ready` is empty. */
+export function fastestOf(
+  subflows: readonly SubflowView[],
+  ready: readonly SubflowView[],
+): SubflowView | null {
+  let best: SubflowView | null = null;
+  for (let i = 0; i < subflows.length; i++) {
+    const subflow = subflows[i]!;
+    if (!ready.includes(subflow) && !awaitable(subflow, ready)) continue;
+    if (best === null || subflow.srtt < best.srtt) best = subflow;
+  }
+  return best;
+}
+
+/**
+ * Whether `subflow` may be bound data beyond its window by a scheduler that looks `ahead`: not stale, a backup only with `backups`; what has nothing out
+ * and is not ready is left, or in doubt, and what a timeout has left a single segment (RFC 5681 §3.1) is as good as silent.
+ */
+export function bindable(subflow: SubflowView, ahead: number, backups: boolean): boolean {
+  const { stale, backup, inFlight, queued, cwnd, mss, room } = subflow;
+  if (stale || (backup && !backups) || (inFlight === 0 && queued === 0)) return false;
+  return cwnd > mss && room + ahead - queued >= mss;
+}
+
+/** No subflow that works is a regular one. */
+export function onlyBackups(subflows: readonly SubflowView[]): boolean {
+  for (let i = 0; i < subflows.length; i++) {
+    if (!subflows[i]!.backup && !subflows[i]!.stale) return false;
+  }
+  return true;
+}
