@@ -1,5 +1,6 @@
 /** Where running commands have their control sockets, and how others find them. */
 
+import { type ControlTarget, serveTarget } from "../core/net/control.ts";
 import { type Control, type Host, serveControl } from "../mod.ts";
 
 /** The folder of control sockets: MPTCP_RUN_DIR where it is set, /run/mptcp for root, $XDG_RUNTIME_DIR/mptcp for others; null: there is none. */
@@ -15,12 +16,24 @@ export function runDir(
 }
 
 /** Opens a socket named by the command and the process, `serve-1234.sock`; null where that cannot be done: the command works without. */
-export async function openControl(host: Host, command: string): Promise<Control | null> {
+export function openControl(host: Host, command: string): Promise<Control | null> {
+  return open(command, (path) => serveControl(host, path));
+}
+
+/** The same for what is no host of ours. */
+export function openTarget(target: ControlTarget, command: string): Promise<Control | null> {
+  return open(command, (path) => serveTarget(target, path));
+}
+
+async function open(
+  command: string,
+  serve: (path: string) => Promise<Control>,
+): Promise<Control | null> {
   try {
     const folder = runDir();
     if (folder === null) return null;
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-    return await serveControl(host, `${folder}/${command}-${Deno.pid}.sock`);
+    return await serve(`${folder}/${command}-${Deno.pid}.sock`);
   } catch {
     return null;
   }

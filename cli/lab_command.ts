@@ -4,6 +4,8 @@ import type { Rate } from "../mod.ts";
 import { parseRate } from "../core/link/units.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { Lab, type LabOptions } from "./lab.ts";
+import { openTarget } from "./control.ts";
+import { kernelTarget } from "./lab_control.ts";
 import { bold, report } from "./output.ts";
 
 /** Name of the namespace, so that it can be looked into from another terminal. */
@@ -134,6 +136,7 @@ async function run(given: Given): Promise<number> {
   });
   try {
     await using lab = await Lab.create(options);
+    using _control = await openTarget(kernelTarget(lab), "lab");
     introduce(lab, options.serve!.port);
     let connections = "";
     let looking: Promise<void> | null = null;
@@ -176,6 +179,7 @@ export const LAB: Command = {
     "connections and MPTCP counters are shown and everything is removed, also on Ctrl-C.\n" +
     "Who sends chooses the paths and the windows: your scheduler and congestion control are at work\n" +
     "in `mptcp put` and `mptcp serve`, the kernel's in `mptcp get`.\n" +
+    "`mptcp ss`, `nstat`, `monitor`, `endpoint` and `limits` show and change the kernel, too.\n" +
     "Needs root, /dev/net/tun, iproute2, python3 and a kernel with MPTCP.",
   examples: [
     ["mptcp lab -- mptcp get http://10.77.1.1/32MB -o /dev/null", "download from the kernel"],
@@ -191,6 +195,10 @@ export const LAB: Command = {
       "mptcp lab -- mptcp serve .",
       "serve it; in another terminal, with a FILE of this folder:\n" +
       "      ip netns exec mptcp-lab mptcpize run curl -o /dev/null http://10.77.1.2/FILE",
+    ],
+    [
+      "mptcp lab -- mptcp endpoint add 10.77.2.1 signal backup",
+      "what the kernel announces, by the same words as a host's",
     ],
     ["mptcp lab", "a shell inside, to look around; it knows the command mptcp"],
   ],

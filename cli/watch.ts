@@ -23,9 +23,9 @@ const OPTIONS = {
 } as const;
 
 const WHERE =
-  `The hosts are those of running commands of the same user (mptcp serve, get, put), and of programs
-that call serveControl(); their sockets are in $MPTCP_RUN_DIR, else in /run/mptcp (root) or
-$XDG_RUNTIME_DIR/mptcp.`;
+  `The hosts are those of running commands of the same user (mptcp serve, get, put), the kernel of
+mptcp lab, and those of programs that call serveControl(); their sockets are in $MPTCP_RUN_DIR, else
+in /run/mptcp (root) or $XDG_RUNTIME_DIR/mptcp.`;
 
 /** Refuses words where a command takes none. */
 function onlyOptions(args: Given): void {
@@ -63,7 +63,8 @@ function endpoint({ address, port }: { address: string; port: number }): string 
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-const STATES = [
+/** Names of TCP states by their numbers in Linux, as `ss` has them. */
+export const STATES = [
   "",
   "ESTAB",
   "SYN-SENT",

@@ -253,8 +253,33 @@ async function readLine(conn: Deno.Conn): Promise<string | null> {
   return text.slice(0, text.indexOf("\n"));
 }
 
+/**
+ * Who is looked at over a control socket: a host, or a kernel in its place.
+ *
+ * @internal
+ */
+export interface ControlTarget {
+  /** Its connections. */
+  ss(): unknown;
+  /** Its counters. */
+  nstat(): unknown;
+  /** Does what the words of `ip mptcp` ask for; what it answers, if anything. */
+  configure(object: "endpoint" | "limits", words: readonly string[]): unknown;
+  /** Tells events from now on; the result ends that. */
+  watch(tell: (event: ControlEvent) => void): () => void;
+}
+
+function targetOf(host: Host): ControlTarget {
+  return {
+    ss: () => host.info(),
+    nstat: () => host.counters,
+    configure: (object, words) => host.configure(object, words),
+    watch: (tell) => host.watch(new Watch(host.living, tell)),
+  };
+}
+
 /** Tells events to a client until it goes. */
-async function monitor(host: Host, conn: Deno.Conn): Promise<void> {
+async function monitor(target: ControlTarget, conn: Deno.Conn): Promise<void> {
   const waiting: ControlEvent[] = [];
   let wake = (): void => {};
   let gone = false;
@@ -262,12 +287,10 @@ async function monitor(host: Host, conn: Deno.Conn): Promise<void> {
     gone = true;
     wake();
   };
-  const unwatch = host.watch(
-    new Watch(host.living, (event) => {
-      if (waiting.push(event) > MOST_WAITING) end();
-      wake();
-    }),
-  );
+  const unwatch = target.watch((event) => {
+    if (waiting.push(event) > MOST_WAITING) end();
+    wake();
+  });
   // A client says nothing more: what can be read is its end.
   const leaving = (async () => {
     const buffer = new Uint8Array(64);
@@ -301,27 +324,31 @@ function readRequest(text: string): { command: unknown; words: readonly string[]
 }
 
 /** The answer to a command that has one. */
-function respond(host: Host, command: unknown, words: readonly string[]): unknown {
-  if (command === "ss") return { ok: host.info() };
-  if (command === "nstat") return { ok: host.counters };
-  if (command !== "endpoint" && command !== "limits") {
-    const commands = "ss, nstat, monitor, endpoint or limits";
-    return { error: `Unknown command ${JSON.stringify(command)}: it must be ${commands}` };
-  }
+async function respond(
+  target: ControlTarget,
+  command: unknown,
+  words: readonly string[],
+): Promise<unknown> {
   try {
-    return { ok: host.configure(command, words) ?? null };
+    if (command === "ss") return { ok: await target.ss() };
+    if (command === "nstat") return { ok: await target.nstat() };
+    if (command !== "endpoint" && command !== "limits") {
+      const commands = "ss, nstat, monitor, endpoint or limits";
+      return { error: `Unknown command ${JSON.stringify(command)}: it must be ${commands}` };
+    }
+    return { ok: await target.configure(command, words) ?? null };
   } catch (error) {
     return { error: error instanceof Error ? error.message : String(error) };
   }
 }
 
-async function answer(host: Host, conn: Deno.Conn): Promise<void> {
+async function answer(target: ControlTarget, conn: Deno.Conn): Promise<void> {
   try {
     const text = await readLine(conn);
     if (text === null) return;
     const { command, words } = readRequest(text);
-    if (command === "monitor") await monitor(host, conn);
-    else await writeAll(conn, line(respond(host, command, words)));
+    if (command === "monitor") await monitor(target, conn);
+    else await writeAll(conn, line(await respond(target, command, words)));
   } catch {
     // The client has gone; there is nobody to tell.
   } finally {
@@ -348,7 +375,16 @@ async function answer(host: Host, conn: Deno.Conn): Promise<void> {
  * using control = await serveControl(host, "/run/user/1000/mine.sock");
  * ```
  */
-export async function serveControl(host: Host, path: string): Promise<Control> {
+export function serveControl(host: Host, path: string): Promise<Control> {
+  return serveTarget(targetOf(host), path);
+}
+
+/**
+ * The same for whoever answers as a host does.
+ *
+ * @internal
+ */
+export async function serveTarget(target: ControlTarget, path: string): Promise<Control> {
   try {
     (await Deno.connect({ transport: "unix", path })).close();
     throw new Deno.errors.AddrInUse(`Cannot open a control socket at ${path} as one is in use`);
@@ -367,7 +403,7 @@ export async function serveControl(host: Host, path: string): Promise<Control> {
       if (conn === null) break;
       conn.unref();
       clients.add(conn);
-      answer(host, conn).finally(() => clients.delete(conn));
+      answer(target, conn).finally(() => clients.delete(conn));
     }
   })();
   const close = (): void => {

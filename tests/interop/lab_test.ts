@@ -10,13 +10,23 @@ import { fileURLToPath } from "node:url";
 import { Lab } from "../../cli/lab.ts";
 import { makeNamespace } from "../../cli/namespace.ts";
 import { needs } from "../support/tools.ts";
-import { passive } from "../../pm/mod.ts";
+import { serveTarget } from "../../core/net/control.ts";
+import { ask } from "../../cli/control.ts";
+import { kernelTarget } from "../../cli/lab_control.ts";
+import type { ControlEvent } from "../../mod.ts";
+import { type Endpoint, passive } from "../../pm/mod.ts";
 import { assertNoTrouble } from "./support/counters.ts";
 import { startPeer } from "./support/peer.ts";
 import { Stand } from "./support/stand.ts";
 import { until } from "./support/wait.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
+
+/** Of what a control socket answers to "ss". */
+interface ControlConnection {
+  readonly mptcp: { readonly flags: number; readonly subflows: number; readonly token: number };
+  readonly subflows: readonly { readonly local: Endpoint; readonly remote: Endpoint }[];
+}
 
 function namespaces(): string[] {
   try {
@@ -29,6 +39,8 @@ function namespaces(): string[] {
 /** Runs `mptcp lab` in a namespace name of its own. */
 function mptcpLab(name: string, ...args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
+    // Other hosts of this machine are not looked at.
+    env: { MPTCP_RUN_DIR: `/tmp/${name}-control` },
     args: ["run", "-A", MAIN, "lab", "--name", name, ...args],
     stdin: "null",
     stdout: "piped",
@@ -218,6 +230,92 @@ needs("kernel", "python3").describe("mptcp lab", () => {
     const command = out!.trim();
     assert(command.endsWith("/mptcp"), command);
     await assertRejects(() => Deno.stat(command), Deno.errors.NotFound);
+  });
+
+  it("has a control socket, by which the kernel's endpoints and limits are shown and changed, and its counters told", async () => {
+    const folder = `/tmp/mptcp-cli-${Deno.pid}-control`;
+    try {
+      const script = [
+        "mptcp endpoint add 10.77.1.1 id 9 signal backup",
+        "mptcp endpoint show id 9",
+        "mptcp endpoint change id 9 nobackup",
+        "mptcp endpoint --json show id 9",
+        "mptcp endpoint delete id 9",
+        "mptcp endpoint",
+        "mptcp limits set subflows 3 add_addr_accepted 1",
+        "mptcp limits",
+        "mptcp endpoint add nowhere 2>&1 || echo refused",
+        "mptcp get http://10.77.1.1/1MB -o /dev/null 2>/dev/null",
+        "mptcp nstat",
+      ];
+      const child = mptcpLab(
+        `mptcp-cli-${Deno.pid}`,
+        "--",
+        "sh",
+        "-c",
+        script.join("; "),
+      );
+      const { stdout, stderr } = await child.output();
+      const [out, told] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+      assertMatch(out!, /^id 9\n10\.77\.1\.1 id 9 signal backup\n/, told);
+      assertMatch(out!, /"endpoints":\[\{"address":"10\.77\.1\.1","id":9,"signal":true\}\]/);
+      assertMatch(out!, /\n10\.77\.2\.1 id 1 signal subflow dev mptcp1\n/);
+      assertEquals(out!.match(/add_addr_accepted 1 subflows 3\n/g)?.length, 2);
+      assertMatch(out!, /nowhere[^]*refused\n/);
+      assertMatch(out!, /\nMPCapableSYNRX +1\n/);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+
+  it("shows the kernel's connections and events as those of a host", async () => {
+    await using stand = await Stand.open({
+      interfaces: { family: 4 },
+      host: { pathManager: passive() },
+    });
+    const path = await Deno.makeTempFile({ suffix: ".sock" });
+    await Deno.remove(path);
+    using _control = await serveTarget(kernelTarget(stand.lab), path);
+    const ended = new AbortController();
+    const events: ControlEvent[] = [];
+    const watching = (async () => {
+      for await (const each of ask(path, "monitor", ended.signal)) {
+        if (!("ok" in (each as object))) events.push(each as ControlEvent);
+      }
+    })();
+    await until("somebody watches", async () => {
+      const { stdout } = await stand.lab.exec(["cat", "/proc/net/netlink"]);
+      // Of generic netlink, with groups.
+      return /^\S+ 16 +\d+ +0*[1-9a-f]/m.test(stdout);
+    });
+    {
+      await using meeting = await stand.meet("server", "echo");
+      await meeting.greet();
+      await until("the kernel has joined", () => meeting.conn.info().subflows.length === 2);
+      let found: { ok: ControlConnection[] } | null = null;
+      await until("the kernel shows both", async () => {
+        for await (const each of ask(path, "ss")) found = each as { ok: ControlConnection[] };
+        return found!.ok[0]?.subflows.length === 2;
+      });
+      const [kernel] = found!.ok;
+      const { subflows } = meeting.conn.info();
+      const ends = (local: Endpoint, remote: Endpoint): string =>
+        [local, remote].map(({ address, port }) => `${address} ${port}`).join(" ");
+      assertEquals(
+        kernel!.subflows.map(({ local, remote }) => ends(local, remote)).sort(),
+        subflows.map(({ local, remote }) => ends(remote, local)).sort(),
+      );
+      assertEquals([kernel!.mptcp.flags, kernel!.mptcp.subflows], [2, 1]);
+      await until(
+        "the monitor has told of it",
+        () => events.some(({ event }) => event === "SF_ESTABLISHED"),
+      );
+      const created = events.find(({ event }) => event === "CREATED")!;
+      assertEquals([created.saddr, created.token], ["10.77.1.1", kernel!.mptcp.token]);
+      await meeting.exchange(1000);
+    }
+    ended.abort();
+    await watching;
   });
 
   it("runs the example of a peer that does what a script says", async () => {
