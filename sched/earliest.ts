@@ -8,6 +8,11 @@ import type {
   SubflowView,
 } from "../core/plugin.ts";
 
+/** Segments that try a path of which nothing is known. */
+const TRIAL = 4;
+/** The path of the first subflow. */
+const FIRST = 1;
+
 /** It has no options. */
 export const defaults: Readonly<Record<string, never>> = {};
 
@@ -16,19 +21,28 @@ export function arrival(subflow: SubflowView, bytes: number): Micros {
   const { srtt, minRtt, inFlight, rttVar, peakRate } = subflow;
   // Nothing has come back yet: that the path is what its handshake was is a guess.
   if (peakRate === 0) return srtt / 2 + rttVar;
-  const rate = knownRate(subflow);
-  if (rate === 0) return srtt / 2;
+  // What comes back in slow start was let out a round trip ago, by half of the window.
+  const rate = (grows(subflow) ? 2 : 1) * rateOf(subflow);
   const queue = inFlight / rate - minRtt;
   const at = minRtt / 2 + bytes / rate + (queue > 0 ? queue : 0);
   return at > srtt / 2 ? at : srtt / 2;
 }
 
-/** Bytes in a microsecond that the path carries; 0 where what arrives may only show what the window lets out. */
-function knownRate({ peakRate, inSlowStart, srtt, minRtt, cwnd }: SubflowView): number {
-  if (peakRate === 0 || (inSlowStart && srtt <= minRtt * 1.25)) return 0;
+/** The window of `subflow` has never been more than its path carries, as far as round trips show. */
+function grows({ inSlowStart, srtt, minRtt }: SubflowView): boolean {
+  return inSlowStart && srtt <= minRtt * 1.25;
+}
+
+/** Bytes in a microsecond that have come back. A path that was hardly used shows less than it carries: no less than a quarter of a window in a round trip. */
+function rateOf({ peakRate, srtt, cwnd }: SubflowView): number {
   const rate = peakRate / 1e6;
   const least = cwnd / (4 * srtt);
   return rate > least ? rate : least;
+}
+
+/** The same, where it is what the path carries; 0: not known. */
+function knownRate(subflow: SubflowView): number {
+  return subflow.peakRate === 0 || grows(subflow) ? 0 : rateOf(subflow);
 }
 
 /**
@@ -105,8 +119,17 @@ function pick(
     soonest = at;
     carries = again;
   }
+  if (isTried(best)) return null;
   if (length === subflows.length) return best;
   return worthIt(connection, best, soonest, sentOn.length > 0) ? best : null;
+}
+
+/**
+ * Nothing has come back from a path yet, and what tries it is on its way: a whole initial window may be more than the queue of a slow one holds. The first
+ * subflow has the connection's handshake behind it, and nobody else to wait for.
+ */
+function isTried({ peakRate, inFlight, mss, path }: SubflowView): boolean {
+  return peakRate === 0 && path !== FIRST && inFlight >= TRIAL * mss;
 }
 
 /** Whether `subflow`, over which a segment arrives in `time`, is to have it rather than those that have no room now. */

@@ -102,13 +102,25 @@ function isLate(sent: Sent, subflow: Subflow, now: Micros): boolean {
   let soonest = Infinity;
   for (let i = 0; i < sent.copies; i++) {
     const carrier = sent.copy(i);
-    if (carrier === subflow) return false;
+    if (carrier === subflow || !isSlower(carrier, subflow, now)) return false;
     const at = comes(carrier, sent.ssn(i), sent.ssnEnd(i), now);
     if (at < soonest) soonest = at;
   }
   const { srtt, minRtt } = subflow;
-  // A gain of less than a quarter of a round trip is none: estimates are not that good.
-  return soonest - now > srtt / 2 + minRtt / 4 + taking(subflow, sent.length);
+  // In less than half of the time, or estimates are not good enough: between equal paths nothing goes twice.
+  return soonest - now > srtt + minRtt / 4 + 2 * taking(subflow, sent.length);
+}
+
+/**
+ * Whether the path of `carrier` is slower than that of `subflow`, and not only fuller for the moment: its round trip is a third longer, or it carries less than
+ * a quarter; or it does not answer.
+ */
+function isSlower(carrier: Subflow, subflow: Subflow, now: Micros): boolean {
+  if (4 * subflow.minRtt <= 3 * carrier.minRtt || carrier.silent) return true;
+  // Before anything has come back a round trip is that of the handshake, and a probe may only tell that data take longer.
+  if (carrier.peakRate === 0) return false;
+  if (carrier.sender.probing && carrier.sender.lastHeard + 2 * carrier.srtt <= now) return true;
+  return !grows(carrier) && subflow.peakRate > 4 * carrier.peakRate;
 }
 
 /** When [from, to) of the sequence space of `subflow` will have come to the peer, as far as can be told; -Infinity: it has. */
@@ -128,8 +140,15 @@ function comes(subflow: Subflow, from: number, to: number, now: Micros): Micros 
   return Math.max(now, due, queued);
 }
 
-/** How long `subflow` takes for `bytes`, where it is known what it carries; else 0. */
-function taking({ peakRate, inSlowStart, srtt, minRtt }: Subflow, bytes: number): Micros {
-  if (peakRate === 0 || (inSlowStart && srtt <= minRtt * 1.25)) return 0;
-  return bytes * 1e6 / peakRate;
+/** How long `subflow` takes for `bytes`; 0: not known. */
+function taking(subflow: Subflow, bytes: number): Micros {
+  const { peakRate } = subflow;
+  if (peakRate === 0) return 0;
+  // What comes back in slow start was let out a round trip ago, by half of the window.
+  return bytes * 1e6 / (grows(subflow) ? 2 * peakRate : peakRate);
+}
+
+/** The window has never been more than the path carries, as far as round trips show. */
+function grows({ inSlowStart, srtt, minRtt }: Subflow): boolean {
+  return inSlowStart && srtt <= minRtt * 1.25;
 }

@@ -47,9 +47,10 @@ describe("when a byte would arrive", () => {
     assertEquals(arrival(subflow(1, 100, { rttVar: 50e3 }), 1400), 100e3);
   });
 
-  it("is half a round trip later in slow start, while round trips tell of no queue", () => {
-    const grows = { peakRate: 1e5, inFlight: 9800, rttVar: 5e3 };
-    assertEquals(arrival(subflow(1, 100, grows), 1400), 50e3);
+  it("is half a round trip later in slow start: what comes back was let out by half of the window", () => {
+    const grows = { peakRate: 1e5, inFlight: 20_000, rttVar: 5e3 };
+    assertEquals(arrival(subflow(1, 100, grows), 1000), 50e3 + 5e3);
+    assertEquals(arrival(subflow(1, 100, { ...grows, inFlight: 30_000 }), 1000), 50e3 + 5e3 + 50e3);
     // 130 ms of at least 100: there is a queue, and what comes out of it is what the path carries.
     const queued = { ...grows, srtt: 130e3, inFlight: 20_000 };
     assertEquals(arrival(subflow(1, 100, queued), 1400), 50e3 + 14e3 + 100e3);
@@ -146,6 +147,15 @@ describe("earliest", () => {
     assertEquals(picks([fast, slow], [fast, slow], {}, fast), 2);
     assertEquals(picks([fast, slow], [fast, slow], {}, slow), 1);
     assertEquals(picks([fast, slow], [fast, slow], {}, fast, slow), 1);
+  });
+
+  it("tries a path of which nothing is known by four segments, the first subflow excepted", () => {
+    const left = { left: Infinity, window: 1e7 };
+    const fresh = (path: number, inFlight: number) => subflow(path, 10, { inFlight });
+    assertEquals(picks([full, fresh(2, 4200)], [fresh(2, 4200)], left), 2);
+    assertEquals(picks([full, fresh(2, 5600)], [fresh(2, 5600)], left), null);
+    assertEquals(picks([fresh(1, 5600)], [fresh(1, 5600)], left), 1);
+    assertEquals(picks([fresh(1, 5600), slow], [fresh(1, 5600)], left), 1);
   });
 
   it("says nothing where nobody has room", () => {

@@ -69,6 +69,7 @@ describe("tail reinjection", () => {
     const { first, second, app } = joined(d, { rtt: FAST }, { rtt: SLOW });
     app.write(10 * MSS);
     second.takeAll();
+    d.pass(SLOW / 2);
     second.sends(`. ack ${9 * MSS + 1} <dack8 1>`);
     // From now on it may, and there is one segment that has not.
     Object.assign(app.socket, { mptcp: { ...app.socket.mptcp, tailReinjection: true } });
