@@ -2,24 +2,23 @@
 
 import { type Command, type Given, UsageError } from "./arguments.ts";
 import { print } from "./output.ts";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 /** Where the command was loaded from: a clone, or a URL. */
 const ROOT = new URL("../", import.meta.url).href;
 
-/** Where the types come from, for a module in `folder`: by a relative path within a clone, so that it can be committed there. */
-function typesFor(folder: URL): string {
+/** Where the modules of this repository are, for one in `folder`: by a relative path within a clone, so that it can be committed there. */
+function rootFor(folder: URL): string {
   const below = folder.href.startsWith(ROOT) ? folder.href.slice(ROOT.length) : null;
-  const up = below === null ? ROOT : "../".repeat(below.split("/").length - 1) || "./";
-  return `${up}core/plugin.ts`;
+  return below === null ? ROOT : "../".repeat(below.split("/").length - 1) || "./";
 }
 
 /** A module of each kind that works and is worth changing. */
 const TEMPLATES: Readonly<
-  Record<string, (name: string, label: string, types: string) => string>
+  Record<string, (name: string, label: string, root: string) => string>
 > = {
-  scheduler: (name, label, types) =>
-    `import type { SchedulerPlugin } from "${types}";
+  scheduler: (name, label, root) =>
+    `import type { SchedulerPlugin } from "${root}core/plugin.ts";
 
 /** Its options: \`--scheduler ./${label}.ts,ratio=3\`. */
 export const defaults = { ratio: 4 };
@@ -44,8 +43,8 @@ export default function ${name}({ ratio = defaults.ratio } = {}): SchedulerPlugi
   };
 }
 `,
-  cc: (name, label, types) =>
-    `import type { CongestionControlPlugin } from "${types}";
+  cc: (name, label, root) =>
+    `import type { CongestionControlPlugin } from "${root}core/plugin.ts";
 
 /** Its options: \`--cc ./${label}.ts,beta=0.8\`. */
 export const defaults = { beta: 0.5 };
@@ -80,8 +79,8 @@ export default function ${name}({ beta = defaults.beta } = {}): CongestionContro
   };
 }
 `,
-  pm: (name, label, types) =>
-    `import type { PathManagerPlugin } from "${types}";
+  pm: (name, label, root) =>
+    `import type { PathManagerPlugin } from "${root}core/plugin.ts";
 
 /** Its options: \`--pm ./${label}.ts,most=2\`. */
 export const defaults = { most: 4 };
@@ -107,8 +106,75 @@ export default function ${name}({ most = defaults.most } = {}): PathManagerPlugi
 `,
 };
 
-/** Text of a new plugin, to be written into `folder`, whose URL ends with a slash. */
-export function template(kind: string, name: string, folder: URL): string {
+/** What the test of a module of each kind shows beside the rules that the kit has for it. */
+const BEHAVIOURS: Readonly<Record<string, (name: string, label: string) => string>> = {
+  scheduler: (name, label) =>
+    `Deno.test("${label} waits rather than use a path more than ratio times slower", () => {
+  const view = { stale: false, backup: false };
+  const near = { ...view, path: 1, srtt: 20e3 } as SubflowView;
+  const far = { ...view, path: 2, srtt: 100e3 } as SubflowView;
+  const connection = { subflows: [near, far] } as unknown as ConnectionView;
+  const chunk: Chunk = { offset: 1, length: 1400, sentOn: [], sentAt: 0, hint: 0, written: 0 };
+  const answer = (ratio: number) => ${name}({ ratio }).create(connection).pick([far], chunk);
+  if (answer(4) !== null) throw new Error("It does not wait for the near path");
+  if (answer(6) !== far) throw new Error("It waits although the far path is near enough");
+});
+`,
+  cc: (name, label) =>
+    `Deno.test("${label} keeps beta of what was in flight when something is lost", () => {
+  const subflow = { mss: 1000, cwnd: 20e3 } as SubflowView;
+  const controller = ${name}({ beta: 0.7 }).create({} as ConnectionView).join(subflow);
+  controller.onCongestion("loss", 10e3);
+  if (controller.cwnd !== 7000) throw new Error(\`The window is \${controller.cwnd}\`);
+});
+`,
+  pm: (name, label) =>
+    `Deno.test("${label} uses most paths at most, one for each pair of addresses", () => {
+  const address = (id: number) => ({ address: \`10.0.0.\${id}\`, port: 0, id, family: 4, link: "" });
+  const used: number[][] = [];
+  const context = {
+    role: "client",
+    locals: [address(1), address(2), address(3)],
+    remotes: [address(9)],
+    index: (spec: { local: { id: number } }) => spec.local.id,
+    use: (paths: number[]) => used.push(paths),
+  } as unknown as PathContext;
+  ${name}({ most: 2 }).create(context).onEvent({ type: "start" });
+  if (used.join() !== "1,2") throw new Error(\`It uses \${used.join()}\`);
+});
+`,
+};
+
+/** What each imports of the interface. */
+const TYPES: Readonly<Record<string, string>> = {
+  scheduler: "Chunk, ConnectionView, SubflowView",
+  cc: "ConnectionView, SubflowView",
+  pm: "PathContext",
+};
+
+/** Text of the test of a new plugin. */
+function testOf(kind: string, name: string, label: string, root: string): string {
+  return `import type { ${TYPES[kind]} } from "${root}core/plugin.ts";
+import { conformance } from "${root}tests/kit/mod.ts";
+import ${name} from "./${label}.ts";
+
+// What every plugin of its kind does.
+for (const rule of conformance(${name}())) Deno.test(\`${label}: \${rule.says}\`, rule.check);
+
+// What this one does.
+${BEHAVIOURS[kind]!(name, label)}`;
+}
+
+/** A new plugin, and its test. */
+export interface NewPlugin {
+  /** Text of NAME.ts. */
+  readonly module: string;
+  /** Text of NAME_test.ts. */
+  readonly test: string;
+}
+
+/** A new plugin, to be written into `folder`, whose URL ends with a slash. */
+export function template(kind: string, name: string, folder: URL): NewPlugin {
   const make = TEMPLATES[kind];
   if (make === undefined) {
     throw new UsageError(
@@ -119,7 +185,14 @@ export function template(kind: string, name: string, folder: URL): string {
     throw new UsageError(`Cannot name a plugin "${name}" as it must be letters, digits and _`);
   }
   const camel = name.replace(/_+([a-z0-9])/gi, (_, letter: string) => letter.toUpperCase());
-  return make(camel, name, typesFor(folder));
+  const root = rootFor(folder);
+  return { module: make(camel, name, root), test: testOf(kind, camel, name, root) };
+}
+
+/** Where who calls the command is: `deno task` moves to the clone, and says where it came from. */
+async function ownFolder(): Promise<string> {
+  const { state } = await Deno.permissions.query({ name: "env", variable: "INIT_CWD" });
+  return (state === "granted" ? Deno.env.get("INIT_CWD") : undefined) ?? Deno.cwd();
 }
 
 async function run(args: Given): Promise<number> {
@@ -127,16 +200,27 @@ async function run(args: Given): Promise<number> {
   if (kind === undefined || name === undefined || more.length > 0) {
     throw new UsageError("mptcp new needs a kind and a name: mptcp new scheduler mine");
   }
-  const file = `${name}.ts`;
-  try {
-    const folder = pathToFileURL(`${Deno.cwd()}/`);
-    await Deno.writeTextFile(file, template(kind, name, folder), { createNew: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    throw new UsageError(`Cannot write ${file} as it exists`);
+  const folder = pathToFileURL(`${await ownFolder()}/`);
+  const { module, test } = template(kind, name, folder);
+  const written: URL[] = [];
+  for (const [file, text] of [[`${name}.ts`, module], [`${name}_test.ts`, test]] as const) {
+    const url = new URL(file, folder);
+    try {
+      await Deno.writeTextFile(url, text, { createNew: true });
+      written.push(url);
+    } catch (error) {
+      for (const half of written) await Deno.remove(half);
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      throw new UsageError(`Cannot write ${file} as it exists`);
+    }
   }
-  const command = ROOT.startsWith("file:") ? "deno task mptcp" : "mptcp";
-  print(`Wrote ${file}. See it at work: ${command} demo --${kind} ./${file}`);
+  const clone = ROOT.startsWith("file:");
+  const command = clone ? "deno task mptcp" : "mptcp";
+  const path = clone ? fileURLToPath(new URL(`${name}.ts`, folder)) : `./${name}.ts`;
+  print(
+    `Wrote ${name}.ts and ${name}_test.ts. Test it:        deno test ${name}_test.ts
+See it at work: ${command} demo --${kind} ${path}`,
+  );
   return 0;
 }
 
@@ -146,8 +230,8 @@ export const NEW: Command = {
   positional: "KIND NAME",
   summary: "write a plugin of your own to begin with: a scheduler, cc or pm",
   text:
-    `Writes NAME.ts into the current folder: a plugin of KIND (scheduler, cc for congestion control, pm
-for path manager) that works, in twenty lines. Needs --allow-write.`,
+    `Writes NAME.ts and NAME_test.ts into the current folder: a plugin of KIND (scheduler, cc for congestion
+control, pm for path manager) that works, in twenty lines, and its test. Needs --allow-write.`,
   examples: [
     ["mptcp new scheduler mine", "then: mptcp demo --scheduler ./mine.ts,ratio=3"],
     ["mptcp new cc gentle", "then: mptcp demo --cc ./gentle.ts,beta=0.8"],

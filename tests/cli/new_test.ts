@@ -1,5 +1,12 @@
 import { describe, it } from "@std/testing/bdd";
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { UsageError } from "../../cli/arguments.ts";
 import { template } from "../../cli/new.ts";
 import { loadPlugin, type PluginModule } from "../../core/net/load_plugin.ts";
@@ -12,7 +19,8 @@ const KINDS = { scheduler: "scheduler", cc: "congestion-control", pm: "path-mana
 describe("mptcp new", () => {
   it("writes plugins that the kit finds sound and that need no other file", async () => {
     for (const [word, kind] of Object.entries(KINDS)) {
-      const text = template(word, "my_own", ELSEWHERE);
+      const { module: text } = template(word, "my_own", ELSEWHERE);
+      assert(text.split("\n").length <= 45, `${word}: ${text.split("\n").length} lines`);
       assertStringIncludes(text, "export default function myOwn(");
       // `deno test` transpiles what it imports; types are checked below.
       const url = `data:application/typescript,${encodeURIComponent(text)}`;
@@ -29,19 +37,41 @@ describe("mptcp new", () => {
     }
   });
 
-  it("writes plugins that pass the strict type check", async () => {
+  it("writes plugin and test into the folder of who calls it, and both pass the strict type check and run", async () => {
     const folder = await Deno.makeTempDir();
+    const deno = async (cwd: string, ...args: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args,
+        cwd,
+        env: { NO_COLOR: "1", INIT_CWD: folder },
+      }).output();
+      const text = new TextDecoder().decode(stdout);
+      assertEquals(code, 0, text + new TextDecoder().decode(stderr));
+      return text;
+    };
+    const root = fileURLToPath(ROOT);
+    const config = `${root}deno.json`;
     try {
       for (const word of Object.keys(KINDS)) {
-        await Deno.writeTextFile(`${folder}/${word}.ts`, template(word, "mine", ELSEWHERE));
+        // As `deno task mptcp` runs it: in the clone, with the folder that it was called in beside.
+        const said = await deno(root, "run", "-A", "cli/mod.ts", "new", word, `my_${word}`);
+        assertStringIncludes(said, `Wrote my_${word}.ts and my_${word}_test.ts.`);
       }
-      const config = new URL("../../deno.json", import.meta.url).pathname;
-      const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-        args: ["check", "--config", config, ...Object.keys(KINDS).map((word) => `${word}.ts`)],
-        cwd: folder,
-        env: { NO_COLOR: "1" },
+      // Its own tests, by the kit's rules and by what it does, without a permission.
+      const tested = await deno(folder, "test", "--check", "--config", config, folder);
+      for (const word of Object.keys(KINDS)) assertStringIncludes(tested, `my_${word}: `);
+      for (const what of ["waits rather than", "keeps beta", "uses most paths at most"]) {
+        assertStringIncludes(tested, what);
+      }
+      const again = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "cli/mod.ts", "new", "cc", "my_cc"],
+        cwd: root,
+        env: { NO_COLOR: "1", INIT_CWD: folder },
       }).output();
-      assertEquals(code, 0, new TextDecoder().decode(stderr));
+      assertStringIncludes(
+        new TextDecoder().decode(again.stderr),
+        "Cannot write my_cc.ts as it exists",
+      );
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
@@ -49,7 +79,7 @@ describe("mptcp new", () => {
 
   it("names the types by a path within the clone, by URL elsewhere", () => {
     const from = (folder: URL): string | undefined =>
-      /from "(.*)"/.exec(template("pm", "x", folder))?.[1];
+      /from "(.*)"/.exec(template("pm", "x", folder).module)?.[1];
     assertEquals(from(ROOT), "./core/plugin.ts");
     assertEquals(from(new URL("docs/examples/", ROOT)), "../../core/plugin.ts");
     assertEquals(from(ELSEWHERE), new URL("core/plugin.ts", ROOT).href);
