@@ -28,6 +28,12 @@ export interface PoolOptions<Job, Result> {
    * @default {600_000}
    */
   readonly patience?: number;
+  /**
+   * Asked once a second while a job runs, from when on it has run for a second: a text says why it is to be ended, and becomes its error.
+   *
+   * @default nobody is
+   */
+  readonly watch?: (job: Job) => string | null;
   /** Told of each outcome as it comes, with how many there are by now. */
   readonly onDone?: (outcome: Outcome<Result>, job: Job, done: number) => void;
 }
@@ -47,17 +53,30 @@ export type FromWorker =
 /** Milliseconds that a job may take where nothing is said, and that a module may take to be imported. */
 const PATIENCE = 600_000;
 
+/** Milliseconds between two looks at a job. */
+const LOOK = 1000;
+
 /** One worker, which does one thing at a time. */
 class Hand implements Disposable {
   readonly #worker = new Worker(new URL("./pool_worker.ts", import.meta.url), { type: "module" });
 
-  /** Sends `message`, and resolves with the answer; rejects when the worker ends or takes longer than `patience` milliseconds. */
-  ask(message: ToWorker, patience: number): Promise<FromWorker> {
+  /**
+   * Sends `message`, and resolves with the answer; rejects when the worker ends, takes longer than `patience` milliseconds, or `watch` says why it is to end.
+   */
+  ask(
+    message: ToWorker,
+    patience: number,
+    watch: () => string | null = () => null,
+  ): Promise<FromWorker> {
     const { promise, resolve, reject } = Promise.withResolvers<FromWorker>();
     const timer = setTimeout(
       () => reject(new Error(`no answer within ${patience / 1000} s`)),
       patience,
     );
+    const looks = setInterval(() => {
+      const why = watch();
+      if (why !== null) reject(new Error(why));
+    }, LOOK);
     this.#worker.onmessage = ({ data }) => resolve(data);
     this.#worker.onmessageerror = () => reject(new Error("its answer is no plain data"));
     this.#worker.onerror = (event) => {
@@ -65,7 +84,10 @@ class Hand implements Disposable {
       reject(new Error(`its worker ended: ${event.message}`));
     };
     this.#worker.postMessage(message);
-    return promise.finally(() => clearTimeout(timer));
+    return promise.finally(() => {
+      clearTimeout(timer);
+      clearInterval(looks);
+    });
   }
 
   [Symbol.dispose](): void {
@@ -124,7 +146,11 @@ export async function runJobs<Job, Result>(
         hand ??= await hire(module);
         let outcome: Outcome<Result>;
         try {
-          const answer = await hand.ask({ kind: "job", job }, patience);
+          const answer = await hand.ask(
+            { kind: "job", job },
+            patience,
+            () => options.watch?.(job) ?? null,
+          );
           outcome = answer.kind === "value"
             ? { ok: true, value: answer.value as Result }
             : { ok: false, error: `${nameOf(job)}: ${"error" in answer ? answer.error : "?"}` };

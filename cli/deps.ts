@@ -23,3 +23,20 @@ export async function loadDrawing(): Promise<Drawing> {
   const { document } = parseHTML("<html></html>") as unknown as { document: object };
   return { Plot, document };
 }
+
+/** What reads scenario files: YAML with the position of each value, and checks by a JSON schema. Loaded when one is read. */
+export interface ScenarioReader {
+  /** YAML, which JSON is a part of. */
+  readonly YAML: typeof import("npm:yaml@2.8.1");
+  /** JSON schemas. */
+  readonly Ajv: typeof import("npm:ajv@8.17.1").Ajv;
+}
+
+/** What a schema finds wrong. */
+export type { ErrorObject as SchemaError } from "npm:ajv@8.17.1";
+
+/** Loads what reads scenario files. */
+export async function loadScenarioReader(): Promise<ScenarioReader> {
+  const [YAML, { Ajv }] = await Promise.all([import("npm:yaml@2.8.1"), import("npm:ajv@8.17.1")]);
+  return { YAML, Ajv };
+}

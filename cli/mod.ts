@@ -15,11 +15,13 @@ import { PROXY } from "./proxy.ts";
 import { PUT } from "./put.ts";
 import { RELAY } from "./relay.ts";
 import { SERVE } from "./serve.ts";
+import { SIM } from "./sim.ts";
 import { ENDPOINT, LIMITS, MONITOR, NSTAT, SS } from "./watch.ts";
 
 /** All commands, in the order of the help. */
 export const COMMANDS: readonly Command[] = [
   DEMO,
+  SIM,
   NEW,
   LAB,
   GET,
@@ -52,6 +54,8 @@ export function overview(): string {
     "  mptcp demo                                   what a second path is worth, in a few seconds",
     "  mptcp new scheduler mine                     a scheduler of your own …",
     "  mptcp demo --scheduler ./mine.ts,ratio=3     … at work on the emulated network",
+    "  mptcp sim requests --scheduler min_rtt --scheduler ./mine.ts --runs 5",
+    "                                               … beside another one, on requests",
     "  mptcp lab --rate '50 Mbit/s' -- mptcp put http://10.77.1.1/ --scheduler ./mine.ts",
     "                                               … and to a real Linux kernel (root)",
     "",

@@ -114,13 +114,14 @@ export class PathNames {
     return this.#links.get(address)?.link ?? address;
   }
 
-  /** What a path is called: after the client's link, the server's if that has several, or both. */
+  /** What a path is called: after the client's link, the server's if that has several, or both if they differ. */
   of(client: string, server: string): string {
     const several = (address: string): boolean =>
       (this.#counts.get(this.#links.get(address)?.host ?? "") ?? 2) > 1;
     if (!several(server)) return this.linkOf(client);
     if (!several(client)) return this.linkOf(server);
-    return `${this.linkOf(client)}-${this.linkOf(server)}`;
+    const [from, to] = [this.linkOf(client), this.linkOf(server)];
+    return from === to ? from : `${from}-${to}`;
   }
 }
 

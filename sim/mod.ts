@@ -22,6 +22,7 @@
 
 import "../mod.ts";
 
+export { type Profile, readMahimahi, readMinitopo, readNetem, readProfile } from "./import.ts";
 export { loadPolicies, loadScenario, type LoadScenarioOptions } from "./load.ts";
 export {
   type DirectionFigures,
@@ -52,6 +53,8 @@ export {
   type TrafficBase,
   type VideoTraffic,
 } from "./scenario.ts";
+export { SCENARIOS } from "./scenarios.ts";
+export { SCENARIO_SCHEMA, type Schema } from "./schema.ts";
 export { jainIndex, meanOf, percentile, type Spread, spreadOf } from "./stats.ts";
 export type { TrafficFigures } from "./traffic.ts";
 export { VERSION } from "./version.ts";

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { PcapWriter } from "./pcap.ts";
-import { ipPacket } from "./sim.ts";
+import { PcapWriter } from "../../sim/pcapng.ts";
+import { ipPacket } from "../support/sim.ts";
 
 describe("PcapWriter", () => {
   it("writes blocks that end where they say, padded to four bytes", () => {

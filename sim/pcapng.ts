@@ -1,7 +1,7 @@
 /** Writes captures of an emulated network that Wireshark and tshark read: pcapng, one interface for each link. */
 
-import type { TraceRecord } from "../../core/link/sim/trace.ts";
-import type { Micros } from "../../core/plugin.ts";
+import type { TraceRecord } from "../core/link/sim/trace.ts";
+import type { Micros } from "../core/plugin.ts";
 
 /** LINKTYPE_RAW: the packet starts with its IPv4 or IPv6 header. */
 const RAW = 101;

@@ -1,0 +1,305 @@
+/** `mptcp sim`: runs scenarios, with several plugins, values and seeds, on all cores. */
+
+import { PoolProgress } from "../bench/pool_progress.ts";
+import { runJobs } from "../bench/pool.ts";
+import { SCENARIOS, VERSION } from "../sim/mod.ts";
+import { PluginWatch, watchMemory } from "../sim/watch_plugins.ts";
+import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
+import { print, report } from "./output.ts";
+import { PLUGIN_OPTIONS } from "./policies.ts";
+import { readScenarioText, type ScenarioText, toScenario, withValues } from "./scenario_file.ts";
+import type { SimAnswer, SimJob } from "./sim_job.ts";
+import {
+  commonPlugins,
+  mergeReports,
+  type SimReport,
+  type SimRun,
+  toCsv,
+  toJson,
+  toTable,
+  variantName,
+} from "./sim_report.ts";
+
+/** Looks, a second apart, at which the same call of a plugin runs before it counts as endless. */
+const STUCK_LOOKS = 5;
+
+/** `path=value` of an option. */
+function assignment(option: string, text: string): readonly [string, string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new UsageError(`--${option} must be PATH=VALUE: it is "${text}"`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** All combinations of one value from each list. */
+function combinations<T>(lists: readonly (readonly T[])[]): T[][] {
+  return lists.reduce<T[][]>(
+    (all, list) => all.flatMap((one) => list.map((value) => [...one, value])),
+    [[]],
+  );
+}
+
+/** A number that follows from a text (FNV-1a), in hexadecimal. */
+function digest(text: string): string {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, "0");
+}
+
+/** What is to be run, and how each is called. */
+interface Plan {
+  readonly text: ScenarioText;
+  readonly jobs: readonly { readonly job: SimJob; readonly run: Omit<SimRun, "result"> }[];
+  readonly plan: string;
+  readonly scenario: string;
+}
+
+const KINDS = [["scheduler", "scheduler"], ["cc", "congestionControl"], [
+  "pm",
+  "pathManager",
+]] as const;
+
+async function planRuns(args: Given, source: string): Promise<Plan> {
+  const text = await readScenarioText(source);
+  const set = args.values("set").map((one) => assignment("set", one));
+  const sweeps = args.values("sweep").map((one) => {
+    const [path, values] = assignment("sweep", one);
+    return values.split(",").map((value) => [path, value.trim()] as const);
+  });
+  const plugins = combinations(KINDS.map(([option, kind]) => {
+    const named = args.values(option);
+    return named.length === 0 ? [null] : named.map((name) => [kind, name] as const);
+  }));
+  const seeds = readInteger(args, "runs", 1, [1, 100_000]);
+  const folder = args.value("output") ?? null;
+  const files = {
+    series: args.has("series"),
+    events: args.has("events"),
+    packets: args.has("packets"),
+  };
+  if (folder === null && Object.values(files).some((wanted) => wanted)) {
+    throw new UsageError(
+      "--series, --events and --packets need a folder to write to: --output DIR",
+    );
+  }
+  const jobs: { job: SimJob; run: Omit<SimRun, "result"> }[] = [];
+  let scenarioName = source;
+  for (const values of combinations(sweeps)) {
+    const scenario = await toScenario(await withValues(text, [...set, ...values]));
+    scenarioName = scenario.name ?? source;
+    const first = readInteger(args, "seed", scenario.seed ?? 1, [0, 2 ** 31 - 1]);
+    for (const chosen of plugins) {
+      const policies = Object.fromEntries(chosen.filter((one) => one !== null));
+      for (let seed = first; seed < first + seeds; seed++) {
+        const index = jobs.length;
+        const run = {
+          index,
+          set: Object.fromEntries([...set, ...values]),
+          plugins: policies,
+          seed,
+        };
+        const name = `${scenarioName}, ${variantName(run)}, seed ${seed}`;
+        jobs.push({
+          run,
+          job: {
+            name,
+            scenario,
+            policies,
+            seed,
+            folder: folder === null ? null : `${folder}/run-${String(index).padStart(4, "0")}`,
+            files,
+            interval: args.value("interval") ?? "100 ms",
+            twice: args.has("twice"),
+            watch: watchMemory(),
+          },
+        });
+      }
+    }
+  }
+  const plan = digest(
+    JSON.stringify(jobs.map(({ job: { scenario, policies, seed } }) => [scenario, policies, seed])),
+  );
+  return { text, jobs, plan, scenario: scenarioName };
+}
+
+/** Which of all runs are this process's: `i/n`. */
+function readShard(args: Given): readonly [number, number] {
+  const text = args.value("shard");
+  if (text === undefined) return [1, 1];
+  const match = /^(\d+)\/(\d+)$/.exec(text);
+  const [shard, of] = [Number(match?.[1]), Number(match?.[2])];
+  if (match === null || !(shard >= 1 && shard <= of)) {
+    throw new UsageError(`--shard must be I/N with I from 1 to N: it is "${text}"`);
+  }
+  return [shard, of];
+}
+
+async function runPlan(args: Given, { text, jobs, plan, scenario }: Plan): Promise<SimReport> {
+  const [shard, of] = readShard(args);
+  const mine = jobs.filter((_, i) => i % of === shard - 1);
+  const workers = readInteger(args, "workers", navigator.hardwareConcurrency, [1, 1024]);
+  const patience = readInteger(args, "patience", 3600, [1, 2_000_000]);
+  const watches = new Map(mine.map(({ job }) => [job, new PluginWatch(job.watch)]));
+  using progress = new PoolProgress(mine.length, "runs");
+  const outcomes = await runJobs<SimJob, SimAnswer>(mine.map(({ job }) => job), {
+    module: new URL("./sim_job.ts", import.meta.url),
+    nameOf: ({ name }) => name,
+    workers,
+    patience: patience * 1000,
+    watch: (job) => {
+      const stuck = watches.get(job)!.stuck(STUCK_LOOKS);
+      return stuck === null
+        ? null
+        : `${stuck} does not come to an end: it has run for ${STUCK_LOOKS} s`;
+    },
+    onDone: (_outcome, _job, done) => progress.update(done),
+  });
+  const runs = outcomes.map((outcome, i): SimRun => {
+    const { run } = mine[i]!;
+    if (!outcome.ok) return { ...run, result: null, error: outcome.error };
+    const answer = outcome.value;
+    if ("wrong" in answer) {
+      throw new UsageError(`${text.where(answer.wrong.path)}: ${answer.wrong.message}`);
+    }
+    return { ...run, result: answer.result };
+  });
+  return { format: "mptcp-sim/1", version: VERSION, scenario, total: jobs.length, plan, runs };
+}
+
+async function readReports(files: readonly string[]): Promise<SimReport> {
+  const reports = await Promise.all(files.map(async (file): Promise<SimReport> => {
+    try {
+      return JSON.parse(await Deno.readTextFile(file));
+    } catch (error) {
+      if (error instanceof SyntaxError) throw new UsageError(`${file}: ${error.message}`);
+      throw error;
+    }
+  }));
+  try {
+    return mergeReports(reports);
+  } catch (error) {
+    if (error instanceof TypeError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+async function run(args: Given): Promise<number> {
+  const { positional } = args;
+  const merging = args.has("merge");
+  if (!merging && positional.length !== 1) {
+    const names = Object.entries(SCENARIOS).map(([name, { about }]) =>
+      `  ${name.padEnd(10)} ${about}`
+    );
+    throw new UsageError(
+      `mptcp sim needs one scenario: a file, or one of these\n${names.join("\n")}`,
+    );
+  }
+  if (args.has("json") && args.has("csv")) {
+    throw new UsageError("--json and --csv exclude each other");
+  }
+  const folder = args.value("output");
+  // Before the runs, which may take hours.
+  if (folder !== undefined) await Deno.mkdir(folder, { recursive: true });
+  const whole = merging
+    ? await readReports(positional)
+    : await runPlan(args, await planRuns(args, positional[0]!));
+  if (folder !== undefined) {
+    await Deno.writeTextFile(`${folder}/summary.json`, toJson(whole));
+    await Deno.writeTextFile(`${folder}/summary.csv`, toCsv(whole));
+  }
+  if (args.has("json")) print(toJson(whole).trimEnd());
+  else if (args.has("csv")) print(toCsv(whole).trimEnd());
+  else {
+    const seeds = new Set(whole.runs.map(({ seed }) => seed));
+    const common = commonPlugins(whole);
+    print(
+      [
+        `${whole.scenario}: ${whole.runs.length} of ${whole.total} runs, seeds ${
+          [...seeds].join(", ")
+        }, virtual time${common === "" ? "" : `\n${common}`}`,
+        toTable(whole),
+        ...seeds.size > 1 ? ["Means of the seeds; in brackets the least and the most."] : [],
+      ].join("\n\n"),
+    );
+  }
+  let failed = false;
+  const faults = new Set<string>();
+  for (const { result, error } of whole.runs) {
+    if (error !== undefined) report(error);
+    for (const line of result?.faults ?? []) faults.add(line);
+    failed ||= result === null;
+  }
+  if (faults.size > 0) {
+    report(
+      `These are not figures of the plugins alone: the default decided where they were at fault.\n  ${
+        [...faults].join("\n  ")
+      }`,
+    );
+  }
+  return failed || faults.size > 0 ? 1 : 0;
+}
+
+const PLUGINS = Object.fromEntries(
+  Object.entries(PLUGIN_OPTIONS).map(([name, option]) => [name, { ...option, several: true }]),
+);
+
+/** The command. */
+export const SIM: Command = {
+  name: "sim",
+  positional: "FILE|NAME",
+  summary: "runs scenarios in virtual time with several plugins, values and seeds",
+  text:
+    `Runs a scenario: hosts, links, events and traffic, from a YAML or JSON file (docs/emulator.md), or
+one that has a name: ${Object.keys(SCENARIOS).join(", ")}.
+Plugins that are named several times stand side by side; several values of --sweep and several
+seeds make more runs, which all cores share. The same command gives the same figures everywhere.`,
+  examples: [
+    ["mptcp sim requests", "with the default plugins"],
+    [
+      "mptcp sim requests --scheduler min_rtt --scheduler ./mine.ts --runs 5",
+      "yours beside the default, five seeds",
+    ],
+    [
+      "mptcp sim bulk --sweep links.lte.delay='20 ms,80 ms,160 ms' --csv",
+      "figures as a table for a spreadsheet",
+    ],
+    [
+      "mptcp sim net.yaml --set links.wifi.loss=0.01 -o out --series --packets",
+      "with files to look into",
+    ],
+    ["mptcp sim net.yaml --runs 100 --shard 3/10 --json > 3.json", "the third tenth of the runs"],
+    ["mptcp sim --merge *.json", "all tenths together"],
+  ],
+  options: {
+    seed: { value: "NUMBER", help: "First seed. Default: the scenario's, or 1" },
+    runs: { value: "NUMBER", help: "Seeds, one after the other. Default: 1" },
+    set: {
+      value: "PATH=VALUE",
+      several: true,
+      help: "Sets a value of the scenario, as links.wifi.loss=0.01",
+    },
+    sweep: { value: "PATH=A,B,…", several: true, help: "Runs with each of these values" },
+    ...PLUGINS,
+    json: { help: "Print all figures as JSON" },
+    csv: { help: "Print all figures as CSV: a line each" },
+    output: {
+      value: "DIR",
+      alias: "o",
+      help: "Write summary.json, summary.csv and a folder for each run",
+    },
+    series: { help: "… with series.csv: windows, round trips, queues, buffers" },
+    interval: {
+      value: "TIME",
+      help: "Time from one value of the series to the next. Default: '100 ms'",
+    },
+    events: {
+      help: "… with events-HOST.qlog: what happens in a host's stack",
+    },
+    packets: { help: "… with packets.pcapng: each packet once, as its host sends it" },
+    twice: { help: "Run each twice, and fail if figures differ" },
+    shard: { value: "I/N", help: "Run the I-th of N parts; --merge puts their JSON together" },
+    merge: { help: "Read JSON of all parts instead of running" },
+    workers: { value: "NUMBER", help: "Runs at a time. Default: as many as there are cores" },
+    patience: { value: "SECONDS", help: "Real time that a run may take. Default: 3600" },
+  },
+  run,
+};

@@ -1,0 +1,137 @@
+/** One run of `mptcp sim`, in a worker. */
+
+import {
+  type HostPolicies,
+  loadPolicies,
+  loadScenario,
+  measure,
+  type Measurement,
+  type Scenario,
+} from "../sim/mod.ts";
+import type { Probe } from "../mod.ts";
+import { EventLog } from "../sim/event_log.ts";
+import { PcapWriter } from "../sim/pcapng.ts";
+import { csvLine } from "../sim/rows.ts";
+import { ScenarioError } from "../sim/scenario.ts";
+import { watchPolicies } from "../sim/watch_plugins.ts";
+import { BUILT_INS } from "./policies.ts";
+
+/** What is run. Plugins are texts. */
+export interface SimJob {
+  /** What it is called. */
+  readonly name: string;
+  /** What is run. */
+  readonly scenario: Scenario;
+  /** With what. */
+  readonly policies: HostPolicies;
+  /** With which seed. */
+  readonly seed: number;
+  /** Folder that files of this run go to; null: there are none. */
+  readonly folder: string | null;
+  /** Which files there are besides its figures. */
+  readonly files: { readonly series: boolean; readonly events: boolean; readonly packets: boolean };
+  /** From one value of the series to the next. */
+  readonly interval: string;
+  /** Run it twice, and compare. */
+  readonly twice: boolean;
+  /** Where it is told which plugin runs. */
+  readonly watch: SharedArrayBuffer;
+}
+
+/** What came of it: figures, or what is wrong with the scenario. */
+export type SimAnswer =
+  | { readonly result: Measurement }
+  | { readonly wrong: { readonly path: readonly (string | number)[]; readonly message: string } };
+
+/** Bytes that are kept before they are written. */
+const CHUNK = 1 << 16;
+
+/** A file that is written piece by piece. */
+class TextFile implements Disposable {
+  readonly #file: Deno.FsFile;
+  readonly #encoder = new TextEncoder();
+  #pieces: string[] = [];
+  #length = 0;
+
+  constructor(path: string) {
+    this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
+  }
+
+  write(text: string): void {
+    this.#pieces.push(text);
+    this.#length += text.length;
+    if (this.#length >= CHUNK) this.#flush();
+  }
+
+  #flush(): void {
+    let bytes = this.#encoder.encode(this.#pieces.join(""));
+    while (bytes.length > 0) bytes = bytes.subarray(this.#file.writeSync(bytes));
+    this.#pieces = [];
+    this.#length = 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.#flush();
+    this.#file.close();
+  }
+}
+
+/** Runs it once; files are written where `folder` is given. */
+async function once(job: SimJob, folder: string | null): Promise<Measurement> {
+  const options = { builtIns: BUILT_INS };
+  const scenario = await loadScenario(job.scenario, options);
+  const watched = watchPolicies(await loadPolicies(job.policies, options), job.watch);
+  using files = new DisposableStack();
+  const { seed } = job;
+  if (folder === null) return measure(scenario, watched, { seed });
+  Deno.mkdirSync(folder, { recursive: true });
+  const open = (name: string): TextFile => files.use(new TextFile(`${folder}/${name}`));
+  const series = job.files.series ? open("series.csv") : null;
+  series?.write(csvLine(["time_us", "of", "name", "metric", "value"]));
+  const packets = job.files.packets ? new PcapWriter() : null;
+  const hosts = new Set(Object.keys(scenario.hosts ?? {}));
+  const result = measure(scenario, watched, {
+    seed,
+    interval: job.interval as never,
+    ...(series && {
+      onSample: ({ at, of, name, metric, value }) =>
+        series.write(csvLine([at, of, name, metric, value])),
+    }),
+    ...(job.files.events && {
+      probe: (host): Probe => {
+        const file = open(`events-${host.replaceAll(/[^\w.-]/g, "_")}.qlog`);
+        return new EventLog(host, job.name, (text) => file.write(text)).probe;
+      },
+    }),
+    // Each packet once: where a host puts it on its link.
+    ...(packets && {
+      trace: ({ event, from, link, at, bytes }) => {
+        if (event === "send" && (hosts.has(from) || hosts.size === 0)) {
+          packets.add(`${from}:${link}`, at, bytes);
+        }
+      },
+    }),
+  });
+  if (packets !== null) Deno.writeFileSync(`${folder}/packets.pcapng`, packets.bytes());
+  Deno.writeTextFileSync(`${folder}/result.json`, `${JSON.stringify(result, null, 2)}\n`);
+  return result;
+}
+
+/** Runs a job. */
+export async function run(job: SimJob): Promise<SimAnswer> {
+  try {
+    const result = await once(job, job.folder);
+    if (job.twice) {
+      const again = await once(job, null);
+      if (JSON.stringify(again) !== JSON.stringify(result)) {
+        throw new Error(
+          "a second run with the same seed gave other figures: a plugin or element uses a clock, or chance of its own",
+        );
+      }
+    }
+    return { result };
+  } catch (error) {
+    if (!(error instanceof ScenarioError)) throw error;
+    return { wrong: { path: error.path, message: error.message } };
+  }
+}

@@ -1,0 +1,275 @@
+/** What comes of the runs of `mptcp sim`: JSON, CSV, and a table that puts plugins side by side. */
+
+import { csvLine, rowsOf } from "../sim/rows.ts";
+import { meanOf, type Measurement } from "../sim/mod.ts";
+import { Table } from "./deps.ts";
+import { formatBytes, formatRate, formatTime } from "./output.ts";
+
+/** One run: what was measured, and what came of it. */
+export interface SimRun {
+  /** Place among all runs, from 0 on. */
+  readonly index: number;
+  /** Values that were set or swept, by path. */
+  readonly set: Readonly<Record<string, string>>;
+  /** Plugins as they were named; what was not named is not there. */
+  readonly plugins: Readonly<Record<string, string>>;
+  /** Its seed. */
+  readonly seed: number;
+  /** Its figures; null: it failed. */
+  readonly result: Measurement | null;
+  /** Why it failed. */
+  readonly error?: string;
+}
+
+/** What `--json` writes. */
+export interface SimReport {
+  /** Names this form. */
+  readonly format: "mptcp-sim/1";
+  /** Version of the program. */
+  readonly version: string;
+  /** Name of the scenario. */
+  readonly scenario: string;
+  /** How many runs there are in all, of all shards. */
+  readonly total: number;
+  /** A number that all shards of one command have in common. */
+  readonly plan: string;
+  /** The runs, in their order. */
+  readonly runs: readonly SimRun[];
+}
+
+/** Text of the JSON: the same runs give the same bytes. */
+export function toJson(report: SimReport): string {
+  return `${JSON.stringify(report, null, 2)}\n`;
+}
+
+const HEAD = [
+  "scenario",
+  "version",
+  "run",
+  "seed",
+  "scheduler",
+  "congestion_control",
+  "path_manager",
+  "set",
+  "of",
+  "metric",
+  "value",
+];
+
+/** Text of the CSV: a line for each figure of each run. */
+export function toCsv({ scenario, version, runs }: SimReport): string {
+  const lines = [csvLine(HEAD)];
+  for (const { index, set, seed, result } of runs) {
+    if (result === null) continue;
+    const { scheduler, congestionControl, pathManager } = result.policies;
+    const values = Object.entries(set).map(([path, value]) => `${path}=${value}`).join(" ");
+    const common = [
+      scenario,
+      version,
+      index,
+      seed,
+      scheduler,
+      congestionControl,
+      pathManager,
+      values,
+    ];
+    for (const { of, metric, value } of rowsOf(result)) {
+      lines.push(csvLine([...common, of, metric, value]));
+    }
+  }
+  return lines.join("");
+}
+
+/** What a variant is called: what differs between the runs. */
+export function variantName({ plugins, set }: Pick<SimRun, "plugins" | "set">): string {
+  const parts = [
+    ...Object.values(plugins),
+    ...Object.entries(set).map(([path, value]) => `${path}=${value}`),
+  ];
+  return parts.length === 0 ? "default" : parts.join(" ");
+}
+
+/** A figure of a table: how it is found, and how it is written. */
+interface Column {
+  readonly name: string;
+  readonly of: (result: Measurement, traffic: string) => number | undefined;
+  readonly show: (value: number) => string;
+}
+
+const share = (value: number): string => value.toFixed(2);
+const count = (value: number): string => value.toFixed(value % 1 === 0 ? 0 : 1);
+
+const FIGURES: readonly Column[] = [
+  { name: "goodput", of: ({ traffic }, name) => traffic[name]?.goodput, show: formatRate },
+  { name: "delay p50", of: ({ traffic }, name) => traffic[name]?.delays?.p50, show: formatTime },
+  { name: "delay p99", of: ({ traffic }, name) => traffic[name]?.delays?.p99, show: formatTime },
+  { name: "late", of: ({ traffic }, name) => traffic[name]?.late, show: count },
+  { name: "bitrate", of: ({ traffic }, name) => traffic[name]?.video?.bitrate, show: formatRate },
+  { name: "stalled", of: ({ traffic }, name) => traffic[name]?.video?.stalled, show: formatTime },
+  {
+    name: "bytes p99",
+    of: ({ traffic }, name) => {
+      const delivery = traffic[name]?.delivery;
+      return delivery === undefined || delivery.count === 0 ? undefined : delivery.p99;
+    },
+    show: formatTime,
+  },
+  {
+    name: "repeated",
+    of: ({ traffic }, name) => traffic[name]?.kind === "cbr" ? undefined : traffic[name]?.repeated,
+    show: formatBytes,
+  },
+  { name: "lost", of: ({ traffic }, name) => traffic[name]?.lost, show: count },
+];
+
+/** Mean, and the range where there are several seeds. */
+function cell(values: readonly number[], show: (value: number) => string): string {
+  if (values.length === 0) return "-";
+  const mean = show(meanOf(values));
+  const [least, most] = [show(Math.min(...values)), show(Math.max(...values))];
+  return least === most ? mean : `${mean} (${least} … ${most})`;
+}
+
+/** Runs of one variant, with different seeds. */
+interface Variant {
+  readonly name: string;
+  readonly results: readonly Measurement[];
+}
+
+/** What differs between runs; what was set for all of them does not. */
+function differing(runs: readonly SimRun[]): (run: SimRun) => SimRun {
+  const values = new Map<string, Set<string>>();
+  for (const { set } of runs) {
+    for (const [path, value] of Object.entries(set)) {
+      values.set(path, (values.get(path) ?? new Set()).add(value));
+    }
+  }
+  return (run) => ({
+    ...run,
+    set: Object.fromEntries(
+      Object.entries(run.set).filter(([path]) => values.get(path)!.size > 1),
+    ),
+  });
+}
+
+function variantsOf(runs: readonly SimRun[]): Variant[] {
+  const variants = new Map<string, Measurement[]>();
+  const reduce = differing(runs);
+  for (const run of runs) {
+    const name = variantName(reduce(run));
+    const results = variants.get(name) ?? [];
+    variants.set(name, results);
+    if (run.result !== null) results.push(run.result);
+  }
+  return [...variants].map(([name, results]) => ({ name, results }));
+}
+
+/** The table: a row for each variant and piece of traffic, with the shares of paths. */
+export function toTable({ runs }: SimReport): string {
+  const variants = variantsOf(runs);
+  const first = runs.find(({ result }) => result !== null)?.result;
+  if (first === undefined || first === null) return "";
+  const blocks = Object.keys(first.traffic).map((traffic) => {
+    const columns = FIGURES.filter(({ of }) =>
+      variants.some(({ results }) => results.some((result) => of(result, traffic) !== undefined))
+    );
+    const paths = [
+      ...new Set(
+        variants.flatMap(({ results }) =>
+          results.flatMap((result) => result.traffic[traffic]!.paths.map(({ name }) => name))
+        ),
+      ),
+    ];
+    const edges = [
+      "top",
+      "top-mid",
+      "top-left",
+      "top-right",
+      "bottom",
+      "bottom-mid",
+      "bottom-left",
+    ];
+    const inner = ["bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"];
+    const table = new Table({
+      head: [traffic, ...columns.map(({ name }) => name), ...paths.length > 1 ? paths : []],
+      style: { head: [], border: [], "padding-left": 0, "padding-right": 1 },
+      chars: Object.fromEntries([...edges, ...inner, "middle"].map((name) => [name, ""])),
+      colAligns: [
+        "left",
+        ...Array.from({ length: columns.length + paths.length }, () => "right" as const),
+      ],
+    });
+    for (const { name, results } of variants) {
+      const shares = paths.length < 2 ? [] : paths.map((path) =>
+        cell(
+          results.map((result) => {
+            const all = result.traffic[traffic]!.paths;
+            const sum = all.reduce((total, { bytes }) => total + bytes, 0);
+            return sum === 0 ? 0 : (all.find(({ name }) => name === path)?.bytes ?? 0) / sum;
+          }),
+          share,
+        )
+      );
+      table.push([
+        name,
+        ...columns.map(({ of, show }) => {
+          const values = results.map((result) => of(result, traffic)).filter((value) =>
+            value !== undefined
+          );
+          return cell(values, show);
+        }),
+        ...shares,
+      ]);
+    }
+    return table.toString();
+  });
+  return blocks.join("\n\n");
+}
+
+/** The plugins that all runs have in common, in words. */
+export function commonPlugins({ runs }: SimReport): string {
+  const kinds = [
+    ["scheduler", "scheduler"],
+    ["congestion control", "congestionControl"],
+    ["path manager", "pathManager"],
+  ] as const;
+  return kinds.flatMap(([words, kind]) => {
+    const names = new Set(
+      runs.flatMap(({ result }) => result === null ? [] : [result.policies[kind]]),
+    );
+    return names.size === 1 ? [`${words} ${[...names][0]}`] : [];
+  }).join(", ");
+}
+
+/**
+ * Puts the reports of all shards of one command together.
+ *
+ * @throws {TypeError} They do not belong together, or some are missing.
+ */
+export function mergeReports(reports: readonly SimReport[]): SimReport {
+  const [first] = reports;
+  if (first === undefined) {
+    throw new TypeError("Cannot merge nothing: give the files of all shards");
+  }
+  const runs = new Map<number, SimRun>();
+  for (const report of reports) {
+    if (report?.format !== "mptcp-sim/1") {
+      throw new TypeError("Cannot merge what is no report of mptcp sim --json");
+    }
+    if (report.plan !== first.plan || report.version !== first.version) {
+      throw new TypeError(
+        `Cannot merge reports of different commands or versions: ${first.scenario} ${first.plan} (${first.version}) and ${report.scenario} ${report.plan} (${report.version})`,
+      );
+    }
+    for (const run of report.runs) runs.set(run.index, run);
+  }
+  const missing = Array.from({ length: first.total }, (_, i) => i).filter((i) => !runs.has(i));
+  if (missing.length > 0) {
+    throw new TypeError(
+      `Cannot merge as ${missing.length} of ${first.total} runs are missing, the first is number ${
+        missing[0]
+      }: give the files of all shards`,
+    );
+  }
+  return { ...first, runs: [...runs.values()].sort((a, b) => a.index - b.index) };
+}

@@ -1,0 +1,332 @@
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { readScenarioText, toScenario, withValues } from "../../cli/scenario_file.ts";
+import { mergeReports, type SimReport, toCsv, toTable } from "../../cli/sim_report.ts";
+import { measure, SCENARIO_SCHEMA, SCENARIOS } from "../../sim/mod.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+async function inFolder(
+  files: Readonly<Record<string, string>>,
+  work: (folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const [name, text] of Object.entries(files)) {
+      await Deno.writeTextFile(`${folder}/${name}`, text);
+    }
+    await work(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Runs the command; gives code, output, and what it said about its work. */
+async function sim(...args: string[]): Promise<{ code: number; out: string; said: string }> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", new URL("cli/mod.ts", ROOT).href, "sim", ...args],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  return { code, out: text(stdout), said: text(stderr) };
+}
+
+const SMALL = `
+name: small
+hosts: { phone: {}, server: {} }
+links:
+  wifi: { between: [phone, server], rate: 20 Mbit/s, delay: 10 ms }
+  lte:
+    between: [phone, server]
+    rate: 5 Mbit/s
+    delay: 30 ms
+    loss: 0.01
+traffic:
+  download: { kind: bulk, client: phone, server: server, bytes: 200 kB }
+`;
+
+describe("a scenario file", () => {
+  it("has the schema that is published", async () => {
+    const published = await Deno.readTextFile(new URL("docs/scenario.schema.json", ROOT));
+    assertEquals(JSON.parse(published), SCENARIO_SCHEMA);
+  });
+
+  it("is YAML or JSON", async () => {
+    await inFolder({ "small.yaml": SMALL, "small.json": "" }, async (folder) => {
+      const scenario = await toScenario(await readScenarioText(`${folder}/small.yaml`));
+      assert(measure(scenario).done);
+      await Deno.writeTextFile(`${folder}/small.json`, JSON.stringify(scenario));
+      assertEquals(await toScenario(await readScenarioText(`${folder}/small.json`)), scenario);
+    });
+  });
+
+  it("is what each scenario with a name could be", async () => {
+    for (const name of Object.keys(SCENARIOS)) {
+      assertEquals((await toScenario(await readScenarioText(name))).name, name);
+    }
+  });
+
+  it("has errors with line, field and what is accepted", async () => {
+    const replaced = (from: string, to: string): string => {
+      assert(SMALL.includes(from));
+      return SMALL.replace(from, to);
+    };
+    const cases = [
+      [
+        replaced("20 Mbit/s", "20Mbit"),
+        /:5:43: links\.wifi\.rate: it must be a number, a space and one of bit\/s.*it is "20Mbit"/,
+      ],
+      [
+        replaced("    loss:", "    los:"),
+        /:10:5: links\.lte\.los: there is no such field: did you mean loss\?; the fields are between, rate/,
+      ],
+      [replaced("0.01", "2"), /:10:11: links\.lte\.loss: it must be a number from 0 to 1: it is 2/],
+      [
+        replaced("kind: bulk", "kind: bulky"),
+        /:12:21: traffic\.download\.kind: it must be one of bulk, on-off.*it is "bulky"/,
+      ],
+      [
+        replaced("kind: bulk, ", ""),
+        /traffic\.download: it needs the field 'kind': one of bulk, on-off|traffic\.download: it needs the field 'kind'/,
+      ],
+      [replaced("client: phone, ", ""), /:12:13: traffic\.download: it needs the field 'client'/],
+      [
+        replaced("[phone, server], rate: 20", "[phone], rate: 20"),
+        /links\.wifi\.between: it must be the names of two hosts/,
+      ],
+      [replaced("hosts: {", "hosts: ["), /:3:.*/],
+      ["- 1\n", /a scenario must be an object/],
+    ] as const;
+    await inFolder({}, async (folder) => {
+      for (const [text, message] of cases) {
+        await Deno.writeTextFile(`${folder}/bad.yaml`, text);
+        const { message: said } = await assertRejects(
+          async () => toScenario(await readScenarioText(`${folder}/bad.yaml`)),
+          Error,
+        );
+        assertMatch(said, message);
+      }
+    });
+  });
+
+  it("takes networks and traces from other files", async () => {
+    const files = {
+      "topo": "path_0:10,100,20\npath_1:30,50,5\n",
+      "lte.trace": "1\n2\n5\n",
+      "drive.csv": "time_s,rate_mbit\n0,10\n1,5\n",
+      "net.yaml": `
+minitopo: topo
+links:
+  trace: { between: [Client, Router], trace: lte.trace, queue: 50 }
+  drive: { between: [Client, Router], profile: drive.csv, delay: 5 ms }
+traffic:
+  it: { kind: bulk, client: Client, server: Server, bytes: 100 kB }
+`,
+    };
+    await inFolder(files, async (folder) => {
+      const scenario = await toScenario(await readScenarioText(`${folder}/net.yaml`));
+      assertEquals(Object.keys(scenario.links!), ["Server", "path_0", "path_1", "trace", "drive"]);
+      assertEquals(scenario.links!.trace!.trace, [1, 2, 5]);
+      assertEquals(scenario.links!.drive!.rate, "10 Mbit/s");
+      assertEquals(scenario.events, [{ at: "1 s", do: "set", link: "drive", rate: "5 Mbit/s" }]);
+      const { paths } = measure(scenario).traffic.it!;
+      assertEquals(paths.length, 4);
+      await Deno.writeTextFile(`${folder}/lte.trace`, "x\n");
+      await assertRejects(
+        async () => toScenario(await readScenarioText(`${folder}/net.yaml`)),
+        Error,
+        "links.trace.trace:",
+      );
+      await Deno.remove(`${folder}/topo`);
+      await assertRejects(
+        async () => toScenario(await readScenarioText(`${folder}/net.yaml`)),
+        Error,
+        "there is no such file",
+      );
+    });
+  });
+
+  it("has values set by path, checked as those of the file are", async () => {
+    const text = await readScenarioText("bulk");
+    const scenario = await toScenario(
+      await withValues(text, [["links.wifi.rate", "5 Mbit/s"], ["traffic.download.bytes", "100"]]),
+    );
+    assertEquals(scenario.links!.wifi!.rate, "5 Mbit/s");
+    assertEquals((scenario.traffic.download as { bytes: unknown }).bytes, 100);
+    assertEquals(SCENARIOS.bulk!.links!.wifi!.rate, "20 Mbit/s");
+    await assertRejects(
+      async () => toScenario(await withValues(text, [["links.wifi.rate", "5"]])),
+      Error,
+      "--set links.wifi.rate=5: links.wifi.rate: it must be a number, a space",
+    );
+    await assertRejects(
+      () => withValues(text, [["links.wify.rate", "5"]]),
+      Error,
+      'there is no "wify"',
+    );
+  });
+});
+
+describe("mptcp sim", () => {
+  const SWEEP = [
+    "requests",
+    "--set",
+    "traffic.api.count=3",
+    "--sweep",
+    "links.lte.delay=20 ms,80 ms",
+    "--runs",
+    "2",
+    "--scheduler",
+    "min_rtt",
+    "--scheduler",
+    "redundant",
+  ];
+
+  it("puts plugins, values and seeds side by side, the same each time and in parts", async () => {
+    const [whole, again, ...parts] = await Promise.all([
+      sim(...SWEEP, "--json"),
+      sim(...SWEEP, "--json", "--workers", "1", "--twice"),
+      sim(...SWEEP, "--json", "--shard", "1/2"),
+      sim(...SWEEP, "--json", "--shard", "2/2"),
+    ]);
+    assertEquals([whole!.code, again!.code], [0, 0], again!.said);
+    assertEquals(whole!.out, again!.out);
+    const report: SimReport = JSON.parse(whole!.out);
+    assertEquals([report.format, report.scenario, report.runs.length], [
+      "mptcp-sim/1",
+      "requests",
+      8,
+    ]);
+    assertEquals(report.runs.map(({ seed }) => seed), [1, 2, 1, 2, 1, 2, 1, 2]);
+    assertEquals(
+      new Set(report.runs.map(({ result }) => result!.policies.scheduler)),
+      new Set(["min_rtt", "redundant"]),
+    );
+    await inFolder({ "1.json": parts[0]!.out, "2.json": parts[1]!.out }, async (folder) => {
+      const merged = await sim("--merge", `${folder}/2.json`, `${folder}/1.json`, "--json");
+      assertEquals(merged.out, whole!.out);
+      const table = await sim("--merge", `${folder}/1.json`, `${folder}/2.json`);
+      assertMatch(table.out, /redundant links\.lte\.delay=80 ms/);
+      const half = await sim("--merge", `${folder}/1.json`);
+      assertEquals(half.code, 2);
+      assertMatch(half.said, /4 of 8 runs are missing/);
+    });
+  });
+
+  it("writes files that carry what was run", async () => {
+    await inFolder({ "small.yaml": SMALL }, async (folder) => {
+      const { code, said } = await sim(
+        `${folder}/small.yaml`,
+        "-o",
+        `${folder}/out/deep`,
+        "--series",
+        "--events",
+        "--packets",
+        "--interval",
+        "10 ms",
+        "--seed",
+        "5",
+      );
+      assertEquals(code, 0, said);
+      const read = (name: string): string => Deno.readTextFileSync(`${folder}/out/deep/${name}`);
+      const { runs } = JSON.parse(read("summary.json"));
+      assertEquals(JSON.parse(read("run-0000/result.json")), runs[0].result);
+      assertMatch(
+        read("summary.csv"),
+        /^scenario,version,run,seed,scheduler,.*\r\nsmall,\d.*,0,5,min_rtt,lia,full_mesh,,run,time_us,/,
+      );
+      const series = read("run-0000/series.csv").trim().split("\r\n");
+      assertEquals(series[0], "time_us,of,name,metric,value");
+      assert(series.some((line) => line.includes("subflow,download 1 server wifi,cwnd_segments,")));
+      const events = read("run-0000/events-phone.qlog").split("\n");
+      const records = events.filter((line) => line !== "").map((line) => {
+        assertEquals(line[0], "\x1e");
+        return JSON.parse(line.slice(1));
+      });
+      assertEquals(records[0].serialization_format, "application/qlog+json-seq");
+      assertEquals(records[0].trace.vantage_point.name, "phone");
+      assert(
+        records.some(({ name, data }) => name === "mptcp:subflow_opened" && data.join === true),
+      );
+      const pcap = Deno.readFileSync(`${folder}/out/deep/run-0000/packets.pcapng`);
+      assertEquals([...pcap.subarray(0, 4)], [0x0a, 0x0d, 0x0d, 0x0a]);
+      const names = new TextDecoder("latin1").decode(pcap);
+      for (const name of ["phone:wifi", "phone:lte", "server:wifi"]) {
+        assert(names.includes(name), name);
+      }
+    });
+  });
+
+  it("names a plugin that does not come to an end, and goes on with the others", async () => {
+    const endless = `export default () => ({ kind: "scheduler", name: "endless", create: () => ({
+      pick() { for (;;); } }) });`;
+    await inFolder({ "endless.ts": endless, "small.yaml": SMALL }, async (folder) => {
+      const { code, said, out } = await sim(
+        `${folder}/small.yaml`,
+        "--scheduler",
+        `${folder}/endless.ts`,
+        "--scheduler",
+        "min_rtt",
+      );
+      assertEquals(code, 1);
+      assertMatch(said, /pick\(\) of the scheduler endless does not come to an end/);
+      assertMatch(out, /min_rtt +\d/);
+    });
+  });
+
+  it("says what it cannot do", async () => {
+    for (
+      const [args, message] of [
+        [[], /needs one scenario: a file, or one of these\n {2}bulk/],
+        [["bulky"], /did you mean bulk\?/],
+        [["bulk", "--shard", "3/2"], /--shard must be I\/N/],
+        [["bulk", "--series"], /need a folder/],
+        [["bulk", "--json", "--csv"], /exclude each other/],
+        [["bulk", "--set", "x"], /--set must be PATH=VALUE/],
+        [["bulk", "--scheduler", "fastest"], /there is none of that name: give one of min_rtt/],
+        [
+          ["bulk", "--set", "traffic.download.client=tablet"],
+          /traffic\.download\.client: there is no host "tablet"/,
+        ],
+      ] as const
+    ) {
+      const { code, said } = await sim(...args);
+      assertEquals(code, 2, said);
+      assertMatch(said, message);
+    }
+  });
+});
+
+describe("a report", () => {
+  const result = measure({
+    ...SCENARIOS.bulk!,
+    traffic: { it: { kind: "bulk", client: "phone", server: "server", bytes: 1000 } },
+  });
+  const report: SimReport = {
+    format: "mptcp-sim/1",
+    version: "1",
+    scenario: 'a "b", c',
+    total: 1,
+    plan: "1",
+    runs: [{ index: 0, set: {}, plugins: {}, seed: 1, result }],
+  };
+
+  it("has names in CSV as RFC 4180 wants them", () => {
+    assertMatch(toCsv(report), /\r\n"a ""b"", c",1,0,1,min_rtt/);
+  });
+
+  it("has a table with units", () => {
+    assertMatch(toTable(report), /^it +goodput .*\ndefault +[\d.]+ .bit\/s/);
+  });
+
+  it("is merged with those of the same command alone", () => {
+    assertEquals(mergeReports([report, report]), report);
+    assertThrows(
+      () => mergeReports([report, { ...report, plan: "2" }]),
+      TypeError,
+      "different commands",
+    );
+    assertThrows(() => mergeReports([{} as SimReport]), TypeError, "no report");
+    assertThrows(() => mergeReports([]), TypeError, "nothing");
+  });
+});
