@@ -238,4 +238,6 @@ export type EndReason =
   /** The peer closed its last path, and not its data: FIN without DATA_FIN (RFC 8684 §3.3.3). */
   | "ended-early"
   /** The peer reset the last path, and none was opened in its place. */
-  | "path-reset";
+  | "path-reset"
+  /** This side's path manager, or its application, left the last path, and none was opened in its place. */
+  | "path-left";

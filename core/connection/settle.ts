@@ -357,16 +357,19 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const { sendQueue, host, blame } = meta;
   const byPeer = reason === "reset" || reason === "refused";
   // Of an address that the host has lost nobody can hear.
-  const lost = reason === "aborted" &&
-    !host.addresses.some(({ address }) => address === subflow.local.address);
-  const code = lost ? "NetworkUnreachable" : CODES[reason];
+  const gone = !host.addresses.some(({ address }) => address === subflow.local.address);
+  const lost = reason === "aborted" && gone;
+  // Its path manager, or the application, wants no path any more.
+  const left = subflow.leaving && !gone && !byPeer;
+  const code = lost ? "NetworkUnreachable" : left ? CODES.aborted : CODES[reason];
   const silent = reason === "timeout" || reason === "unreachable" || reason === "refused";
-  const why = silent ? subflow.trouble ?? REASONS[reason] : REASONS[reason];
+  const told = left ? "path-left" : REASONS[reason];
+  const why = silent ? subflow.trouble ?? told : told;
   // No join can be there, or come, before the third ACK.
   if (!meta.established || meta.fallback || subflow.early) {
-    const told = silent ? subflow.trouble : null;
+    const trouble = silent ? subflow.trouble : null;
     const unanswered = meta.established && reason === "timeout" ? "unanswered" : null;
-    meta.endAll(code, now, told ?? unanswered);
+    meta.endAll(code, now, trouble ?? unanswered);
   } else if (blame !== null) {
     meta.endAll("ConnectionAborted", now, blame);
   } else if (byPeer && !established && meta.onlyEndOpen) {
@@ -377,7 +380,8 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   ) {
     meta.endAll(code, now, why);
   } else {
-    meta.bare(code, why ?? null, established, !byPeer && reason !== "closed", now);
+    const away = !byPeer && !left && reason !== "closed";
+    meta.bare(code, why ?? null, established, away, now);
   }
 }
 

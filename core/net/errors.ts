@@ -59,6 +59,8 @@ const REASONS: Readonly<Record<EndReason, string>> = {
   "ended-early": "the peer closed its last path before the end of its data: connect again to go on",
   "path-reset":
     "the peer reset its last path, and none was opened in its place: connect again to go on",
+  "path-left":
+    "its path manager, or paths.use(), left its last path, and none was opened in its place: name a path that is to be used",
 };
 
 /** Looked up when needed, so that the module also loads where there is no `Deno`. */

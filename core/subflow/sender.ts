@@ -44,6 +44,8 @@ import {
 
 /** Timeouts in a row after which a subflow is given up (RFC 9293 §3.8.3 R2; Linux tcp_retries2). */
 const MAX_TIMEOUTS = 15;
+/** The same when the connection is over, and its FIN is all that is left: nobody waits for it (Linux tcp_orphan_retries). At the least timeout, 200 ms, that is 102 s: no less than R2. */
+const MAX_ORPHAN_TIMEOUTS = 8;
 
 /** A peer that has taken its window back is given up when it has answered nothing for so long (RFC 9293 §3.8.3: R2 is at least 100 seconds). */
 const UNANSWERED: Micros = 100e6;
@@ -1028,7 +1030,7 @@ export class Sender {
 
   /**
    * RFC 6298 §5.4 to 5.7 and RFC 5681 §3.1: everything in flight is taken for lost, the first segment leaves again. Null when it is given up; a `patient`
-   * connection lets a peer answer without taking anything.
+   * connection, one that is not over, tries longer, and lets a peer answer without taking anything.
    */
   retransmissionTimeout(patient: boolean, now: Micros): Outcome | null {
     const { board, rtt } = this;
@@ -1047,7 +1049,8 @@ export class Sender {
     // RFC 9293 §3.8.6: who takes the window back is not to be given up for that.
     const answered = this.window.size === 0 && now - this.#lastHeard < UNANSWERED;
     // RFC 8684 §3.3.6: "The sender will declare the subflow failed after a predefined upper bound on retransmissions is reached"
-    if (rtt.timeouts > MAX_TIMEOUTS && !(patient && answered)) return null;
+    const most = patient ? MAX_TIMEOUTS : MAX_ORPHAN_TIMEOUTS;
+    if (rtt.timeouts > most && !(patient && answered)) return null;
     // RFC 5682 §2.1, §3.1, step 1: not while an earlier recovery is under way, but for timeouts of the same segment.
     const { kind } = this.#recovery;
     const first = kind === "open" ||

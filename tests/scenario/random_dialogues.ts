@@ -51,8 +51,8 @@ const JUNK = new Uint8Array(65536);
 const MOST_WRITTEN = 500000;
 /** The user timeout, what closing may take after it (docs/decisions.md), and the round that it is noticed in. */
 const SILENCE: Micros = 300e6 + 60e6 + 5e6;
-/** After close() of what is over: a FIN that nobody answers goes 15 times, a minute apart in the end. */
-const BURIAL: Micros = 17 * 60e6;
+/** After close() of what is over: a FIN that nobody answers goes 8 times more, a minute apart in the end. */
+const BURIAL: Micros = 10 * 60e6;
 /** Most segments without payload that answer one segment on its flow: what it asks for, what was owed, a FIN. */
 const MOST_ANSWERS = 3;
 /** Deadlines that one wait of the dialogue may see. */

@@ -7,7 +7,12 @@ import { DEFAULT_SETTINGS, type TcpSettings } from "../../core/subflow/settings.
 import type { Probe } from "../../core/subflow/probe.ts";
 import { assert, assertEquals } from "@std/assert";
 import { reno } from "../../cc/mod.ts";
-import type { ConnectionObserver, MemoryLimits, NetworkCode } from "../../core/connection/host.ts";
+import type {
+  ConnectionObserver,
+  EndReason,
+  MemoryLimits,
+  NetworkCode,
+} from "../../core/connection/host.ts";
 import type { MetaSocket } from "../../core/connection/meta_socket.ts";
 import type { Link } from "../../core/host/link.ts";
 import type { Listener } from "../../core/host/listener.ts";
@@ -73,6 +78,7 @@ export class App implements ConnectionObserver {
   written = 0;
   got = 0;
   code: NetworkCode | null | undefined;
+  reason: EndReason | null = null;
   readonly socket: MetaSocket;
   readonly #dialogue: Dialogue;
 
@@ -94,8 +100,9 @@ export class App implements ConnectionObserver {
     this.#note("writable");
   }
 
-  onClosed(code: NetworkCode | null): void {
+  onClosed(code: NetworkCode | null, reason: EndReason | null): void {
     this.code = code;
+    this.reason = reason;
     this.#note(`closed ${code}`);
   }
 

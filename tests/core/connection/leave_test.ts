@@ -203,6 +203,37 @@ describe("a subflow that is left", () => {
     assertEquals([app.socket.unacked, app.socket.subflows.length, app.code], [0, 0, undefined]);
   });
 
+  it("as the last one, is waited for a minute in vain, and the end tells that it was left here", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(500);
+    peer.gets("P. 1:501 <map8 1 1 500>");
+    peer.sends(". 1 ack 501 <dack8 501>");
+    app.socket.paths.context.use([]);
+    d.stack.flush(d.now);
+    peer.gets("R. 501");
+    d.pass(59e6);
+    assertEquals(app.code, undefined);
+    d.pass(2e6);
+    assertEquals([app.code, app.reason], ["ConnectionAborted", "path-left"]);
+  });
+
+  it("as the last one of several, by FINs, likewise: the peer is not blamed for its answer", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d);
+    app.socket.paths.context.use([]);
+    d.stack.flush(d.now);
+    for (const peer of [first, second]) {
+      peer.gets("F. 1 ack 1 <dack 1>");
+      peer.sends("F. 1 ack 2 <dack8 1>");
+      peer.gets(". 2 ack 2");
+    }
+    d.pass(59e6);
+    assertEquals(app.code, undefined);
+    d.pass(62e6);
+    assertEquals([app.code, app.reason], ["ConnectionAborted", "path-left"]);
+  });
+
   it("as the only one, with data and no DATA_ACK yet, is reset: the peer may have fallen back, and a FIN be the end of the data to it", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
