@@ -1,10 +1,10 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { balia, coupled, coupledBy, ewtcp, lia, olia, reno, semiCoupled } from "../../cc/mod.ts";
 import type { AimdController } from "../../cc/aimd.ts";
 import type { CongestionControlPlugin } from "../../core/plugin.ts";
 import { runCongestion } from "../kit/toy_congestion.ts";
+import * as fc from "../support/property.ts";
 import { ack, MSS, TestConnection } from "./support.ts";
 
 type Flows = readonly (readonly [window: number, rtt: number])[];

@@ -2,9 +2,9 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { emulate, type EmulateOptions, type Emulation, type MptcpConn } from "../../mod.ts";
 import { silencing } from "../support/middlebox.ts";
+import * as fc from "../support/property.ts";
 
 const FAST = { rate: "50 Mbit/s", delay: "10 ms" } as const;
 const SLOW = { rate: "50 Mbit/s", delay: "300 ms" } as const;

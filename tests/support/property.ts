@@ -42,15 +42,38 @@ export function factorFrom(text: string | undefined): number {
 const SEED = seedFrom(Deno.env.get("PROPERTY_SEED"));
 const FACTOR = factorFrom(Deno.env.get("SOAK_PROPERTIES"));
 
-/** Runs `property`; throws with the seed and the smallest counterexample where it does not hold. */
-export function assert<T>(property: library.IProperty<T>, { numRuns = 100 }: Runs = {}): void {
-  try {
-    library.assert(property, { seed: SEED, numRuns: numRuns * FACTOR });
-  } catch (error) {
-    if (error instanceof Error) {
-      const factor = FACTOR === 1 ? "" : ` SOAK_PROPERTIES=${FACTOR}`;
-      error.message += `\n\nAgain: PROPERTY_SEED=${SEED}${factor} deno test -A FILE`;
-    }
-    throw error;
+/** Adds to `error` how the same values are tried again. */
+function again(error: unknown): unknown {
+  if (error instanceof Error) {
+    const factor = FACTOR === 1 ? "" : ` SOAK_PROPERTIES=${FACTOR}`;
+    error.message += `\n\nAgain: PROPERTY_SEED=${SEED}${factor} deno test -A FILE`;
   }
+  return error;
+}
+
+/** Runs `property`; throws, or rejects, with the seed and the smallest counterexample where it does not hold. */
+export function assert<T>(property: library.IProperty<T>, runs?: Runs): void;
+export function assert<T>(property: library.IAsyncProperty<T>, runs?: Runs): Promise<void>;
+export function assert<T>(
+  property: library.IProperty<T> | library.IAsyncProperty<T>,
+  { numRuns = 100 }: Runs = {},
+): void | Promise<void> {
+  const runs = { seed: SEED, numRuns: numRuns * FACTOR };
+  try {
+    const result: unknown = library.assert(property as library.IProperty<T>, runs);
+    if (!(result instanceof Promise)) return;
+    return result.catch((error) => {
+      throw again(error);
+    });
+  } catch (error) {
+    throw again(error);
+  }
+}
+
+/** Some values of `arbitrary`, by the same seed unless the test has one of its own. */
+export function sample<T>(
+  arbitrary: library.Arbitrary<T>,
+  { numRuns = 10, seed = SEED }: Runs & { readonly seed?: number } = {},
+): T[] {
+  return library.sample(arbitrary, { seed, numRuns });
 }

@@ -2,11 +2,11 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import { HttpError, parseConnect, readConnect } from "../../../cli/gateway/http_connect.ts";
 import { parseMethods, parseRequest, readSocks, SocksError } from "../../../cli/gateway/socks.ts";
 import { Head, ProtocolError } from "../../../cli/gateway/stream.ts";
 import { isName, readAuthority } from "../../../cli/gateway/target.ts";
+import * as fc from "../../support/property.ts";
 import { latin1, octets, pipe } from "./support.ts";
 
 /** A request as RFC 1928 §4 has it. */

@@ -2,7 +2,6 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import type { Host } from "../../../mod.ts";
 import { DirectTargets } from "../../../cli/gateway/direct.ts";
 import { askRelay } from "../../../cli/gateway/handshake.ts";
@@ -12,6 +11,7 @@ import { ProxyServer } from "../../../cli/gateway/proxy_server.ts";
 import { dialKernel, type Done, isLocal, RelayServer } from "../../../cli/gateway/relay_server.ts";
 import type { ByteStream } from "../../../cli/gateway/stream.ts";
 import { type Target, TargetError } from "../../../cli/gateway/target.ts";
+import * as fc from "../../support/property.ts";
 import { latin1, octets, pipe, type PipeEnd, readAll, readExactly } from "./support.ts";
 
 const KEY = SharedKey.create();

@@ -1,8 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import fc from "npm:fast-check@4.10.2";
 import type { Way } from "../../../core/connection/host.ts";
 import { FirstPaths } from "../../../core/host/first_paths.ts";
+import * as fc from "../../support/property.ts";
 
 const SECOND = 1e6;
 const DELAY = 250e3;
