@@ -1,6 +1,6 @@
 /** Opening a connection and joining subflows to it: MP_CAPABLE and MP_JOIN (RFC 8684 §3.1, §3.2). */
 
-import type { Micros } from "../plugin.ts";
+import type { Endpoint, Micros } from "../plugin.ts";
 import { PLAIN, type SynOption } from "../subflow/handshake.ts";
 import { Subflow } from "../subflow/subflow.ts";
 import {
@@ -180,10 +180,26 @@ function judgeJoinAck(meta: MetaSocket, subflow: Subflow, own: JoinOption, now: 
     meta.reset(subflow, RST_PROHIBITED, now);
     return false;
   }
+  // The address was taken back after the SYN.
+  if (!takesJoinsAt(meta, subflow.local)) {
+    meta.host.count("MismatchPortAckRx");
+    meta.reset(subflow, RST_PROHIBITED, now);
+    return false;
+  }
   // As in Linux, of those that are taken.
   meta.host.count("MPJoinAckRx");
   if (subflow.local.port !== meta.localEndpoint.port) meta.host.count("MPJoinPortAckRx");
   return true;
+}
+
+/**
+ * Whether the peer may join at an address and port of ours, by the host's policy.
+ *
+ * RFC 8684 §3.2, "local policy prohibits the acceptance of the new subflow": nothing else limits the ports.
+ */
+export function takesJoinsAt(meta: MetaSocket, local: Endpoint): boolean {
+  return meta.mptcp.joinPorts === "any" || local.port === meta.localEndpoint.port ||
+    meta.host.holdsPort(meta, local);
 }
 
 function judgeSynAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {

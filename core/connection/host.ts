@@ -123,6 +123,8 @@ export interface ConnectionHost extends SubflowHost {
   passed(address: string): void;
   /** `connection` has announced `address` with a port of its own: only joins are taken there. */
   holdPort(connection: MetaSocket, address: HostAddress): void;
+  /** Whether it has announced an address with this port. */
+  holdsPort(connection: MetaSocket, local: Endpoint): boolean;
   /** It has taken back the address of this id. */
   releasePort(connection: MetaSocket, id: number): void;
   /** It takes no joins any more. */

@@ -24,6 +24,8 @@ export interface MptcpSettings {
   readonly addAddrAccepted: number;
   /** The peer may join at the address and port of the first subflow; false: the C flag of MP_CAPABLE (RFC 8684 §3.1). */
   readonly allowJoinInitialAddress: boolean;
+  /** Ports that the peer may join at: any, or that of the first subflow and those announced with addresses. */
+  readonly joinPorts: "any" | "announced";
   /** Timeouts that a subflow leaves unanswered, while another one works, before it is stale; 0: it never is. */
   readonly staleLossCount: number;
   /** How a connection is ended at once: MP_FASTCLOSE on RSTs, or on an ACK that is repeated until a RST answers (RFC 8684 §3.5). */
@@ -48,6 +50,7 @@ export const DEFAULT_MPTCP: MptcpSettings = Object.freeze({
   subflows: DEFAULT_LIMITS.subflows,
   addAddrAccepted: DEFAULT_LIMITS.addAddrAccepted,
   allowJoinInitialAddress: true,
+  joinPorts: "any",
   staleLossCount: 4,
   fastclose: "rst",
   dataFin: "safe",

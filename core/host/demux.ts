@@ -15,7 +15,7 @@ import {
   TCP_RST,
   TCP_SYN,
 } from "../../wasm/layout.ts";
-import { judgeSyn } from "../connection/establish.ts";
+import { judgeSyn, takesJoinsAt } from "../connection/establish.ts";
 import { openEarly } from "../connection/fast_open.ts";
 import { segmentArrived } from "../connection/settle.ts";
 import type { Micros } from "../plugin.ts";
@@ -191,6 +191,12 @@ function arriveSyn(stack: Stack, link: Link, dscp: number, now: Micros): void {
     if (connection === undefined || connection.over) {
       stack.count("MPJoinNoTokenFound");
       refuse(stack, RST_MPTCP);
+      return;
+    }
+    const { address } = local.view;
+    if (!takesJoinsAt(connection, { address, port: rx.destinationPort })) {
+      stack.count("MismatchPortSynRx");
+      refuse(stack, RST_PROHIBITED);
       return;
     }
     if (rx.destinationPort !== connection.localEndpoint.port) stack.count("MPJoinPortSynRx");

@@ -34,6 +34,12 @@ export class JoinPorts {
     if (mine !== undefined) { for (const id of [...mine.keys()]) this.release(holder, id); }
   }
 
+  /** Whether `holder` has announced `address` with `port`. */
+  heldBy(holder: object, address: string, port: number): boolean {
+    const mine = this.#held.get(holder);
+    return mine !== undefined && mine.values().some((name) => name === `${port} ${address}`);
+  }
+
   /** Whether `port` of `address` is held; the empty address asks for any. */
   has(address: string, port: number): boolean {
     if (this.#holders.size === 0) return false;

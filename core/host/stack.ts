@@ -595,6 +595,10 @@ export class Stack implements ConnectionHost {
     this.joinPorts.hold(connection, id, address, port);
   }
 
+  holdsPort(connection: MetaSocket, { address, port }: Endpoint): boolean {
+    return this.joinPorts.heldBy(connection, address, port);
+  }
+
   releasePort(connection: MetaSocket, id: number): void {
     this.joinPorts.release(connection, id);
   }

@@ -78,6 +78,14 @@ export interface MptcpOptions {
    */
   readonly allowJoinInitialAddress?: boolean;
   /**
+   * At which of our ports the peer may open further paths: at any, as the token says all (RFC 8684 §3.2), or, as Linux has it, at that of the first path and
+   * at those that addresses were announced with. A path to another one is refused then (MP_TCPRST, administratively prohibited) and counted as
+   * MismatchPortSynRx, or, where the address was taken back meanwhile, as MismatchPortAckRx.
+   *
+   * @default {"any"}
+   */
+  readonly joinPorts?: "any" | "announced";
+  /**
    * Retransmission timeouts in a row, without their back-off, that a path leaves unanswered while another one works before it is given up: it gets no new
    * data until it answers, which it is asked for each second, and backup paths take its place. From 0 to 255; 0: it goes on for as long as TCP itself. As
    * Linux's `net.mptcp.stale_loss_cnt`.
@@ -133,6 +141,7 @@ const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
   subflows: true,
   addAddrAccepted: true,
   allowJoinInitialAddress: true,
+  joinPorts: true,
   staleLossCount: true,
   fastclose: true,
   dataFin: true,
@@ -187,6 +196,7 @@ export function mptcpSettings(
       base.addAddrAccepted,
     allowJoinInitialAddress: is.flag("allowJoinInitialAddress", options.allowJoinInitialAddress) ??
       base.allowJoinInitialAddress,
+    joinPorts: is.choice("joinPorts", options.joinPorts, ["any", "announced"]) ?? base.joinPorts,
     staleLossCount: is.integer("staleLossCount", options.staleLossCount, 0, 255) ??
       base.staleLossCount,
     fastclose: is.choice("fastclose", options.fastclose, ["rst", "ack"]) ?? base.fastclose,

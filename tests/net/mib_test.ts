@@ -265,6 +265,40 @@ const STORIES: readonly Story[] = [
     },
   },
   {
+    what:
+      "joins where only announced ports are taken: at one that is none, and at one that is none any more",
+    options: { experiments: { joinPorts: "announced" } },
+    counts: {
+      MismatchPortSynRx: 1,
+      MismatchPortAckRx: 1,
+      MPJoinPortSynRx: 1,
+      MPJoinPortAckRx: 0,
+      MPJoinSynRx: 3,
+      MPJoinAckRx: 1,
+    },
+    tell(d) {
+      const { peer, app } = announcePort(d);
+      const join = (port?: number): Peer => {
+        const to = port === undefined ? {} : { port };
+        const joined = d.peer({ link: 1, session: peer.session, ...to });
+        joined.offers({}, "S", ["join syn id 1"]);
+        return joined;
+      };
+      join(9090).gets("R. 0 ack 1 <tcprst 3>");
+      const late = join(8080);
+      late.gets("S. 0 ack 1");
+      const { context } = app.socket.paths;
+      context.announce({ ...context.locals[1]!, port: 8081 });
+      d.stack.flush(d.now);
+      late.sends(". 1 ack 1 <join ack>");
+      late.gets("R. 1 ack 1 <tcprst 3>");
+      // At the port of the first path they are always taken.
+      const same = join();
+      same.gets("S. 0 ack 1");
+      same.sends(". 1 ack 1 <join ack>");
+    },
+  },
+  {
     what: "the peer announces an address with a port, which we join, and one with a wrong HMAC",
     options: { policies: { pathManager: fullMesh() } },
     counts: { AddAddr: 1, PortAdd: 1, EchoAddTx: 1, AddAddrDrop: 1, MPJoinPortSynAckRx: 1 },
@@ -470,9 +504,6 @@ const NEVER: Readonly<Record<string, string>> = {
     "Linux counts it where what it moves to the connection's queue lies outside the mapping kept beside it: here a mapping's bytes go to their place as they come, or wait for one",
   DSSCorruptionReset: "as DSSCorruptionFallback, on a path beside others",
   MD5SigFallback: "the TCP MD5 option (RFC 2385) is not offered: no connection falls back for it",
-  MismatchPortSynRx:
-    "RFC 8684 §3.2 demultiplexes joins by their token alone: a port that was not announced is none that a join is refused for",
-  MismatchPortAckRx: "as MismatchPortSynRx: such a join has been taken",
   RmAddrDrop:
     "Linux counts it when its worker still has a REMOVE_ADDR to do: here each is carried out as it comes",
   RcvWndShared:

@@ -41,6 +41,7 @@ Deno.test("'mptcp' is checked: an option that is not there, a value that is none
       TypeError,
       `as 'mptcp.allowJoinInitialAddress' must be true or false: current value is "no"`,
     ],
+    [{ joinPorts: "all" }, TypeError, `as 'mptcp.joinPorts' must be`],
     [
       { tailReinjection: 1 },
       TypeError,

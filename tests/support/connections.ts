@@ -82,6 +82,9 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
 
   holdPort(): void {}
 
+  holdsPort(): boolean {
+    return false;
+  }
   releasePort(): void {}
 
   releasePorts(): void {}
