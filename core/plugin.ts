@@ -465,6 +465,12 @@ export interface PathManagerPlugin {
   readonly kind: "path-manager";
   /** For reports and tables. */
   readonly name: string;
+  /**
+   * Where connect() may begin. `true`: all addresses of the host are used alike, so that those that nothing is known of are tried one right after the other, and
+   * the first to be answered is taken. `false`: they are not, so that the routes choose, and another begins only where there is no answer. Default: at the one
+   * that is known to answer fastest; what nothing is known of is tried when there is no answer for a while.
+   */
+  readonly beginsAnywhere?: boolean;
   /** Called once a connection. */
   create(context: PathContext): PathManager;
   /** Told of the listeners of a host that uses it for all its connections; the address is empty where one listens on all. */

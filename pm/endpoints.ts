@@ -198,6 +198,8 @@ export class Endpoints implements PathManagerPlugin {
   readonly kind = "path-manager";
   /** For reports and tables. */
   readonly name = "endpoints";
+  /** Connections begin where the routes choose, as in Linux. */
+  readonly beginsAnywhere = false;
   #entries: EndpointEntry[] = [];
   #limits: EndpointLimits;
   readonly #managers = new Set<EndpointManager>();

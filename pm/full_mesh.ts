@@ -32,6 +32,7 @@ export default function fullMesh(
   return {
     kind: "path-manager",
     name: "full_mesh",
+    beginsAnywhere: true,
     create: ({ role, locals, remotes, paths, index, use, announce }) => {
       const mesh = (): void => {
         // Those that the peer opened stay.

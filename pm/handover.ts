@@ -156,6 +156,7 @@ export default function handover(options: HandoverOptions = {}): PathManagerPlug
   return {
     kind: "path-manager",
     name: "handover",
+    beginsAnywhere: false,
     create: (context) => new Handover(context, all),
   };
 }

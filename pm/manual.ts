@@ -172,6 +172,8 @@ export class ManualPathManager implements PathManagerPlugin {
   readonly kind = "path-manager";
   /** For reports and tables. */
   readonly name = "manual";
+  /** Connections begin where the routes choose, as in Linux. */
+  readonly beginsAnywhere = false;
   readonly #connections = new Map<number, ManualConnection>();
   readonly #listening = new Set<(event: ManualEvent) => void>();
 

@@ -49,8 +49,8 @@ export interface FirstPathMemory {
   silent(way: Way, now: Micros): void;
   /** Whether it is known to answer. */
   answers(way: Way, now: Micros): boolean;
-  /** How long `tried` has before `next` tries as well; `delay`: where nothing is known. */
-  wait(tried: Way, next: Way, delay: Micros, now: Micros): Micros;
+  /** How long `tried` has before `next` tries as well; `delay`: where nothing is known, unless they are `eager` then. */
+  wait(tried: Way, next: Way, delay: Micros, eager: boolean, now: Micros): Micros;
 }
 
 /** Where the numbers of a flow begin. Both follow from its ends and a secret, so that a flow of the same ends goes on above the one before. */

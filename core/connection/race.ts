@@ -29,6 +29,7 @@ export class Race {
   /** Those that are still to be tried, best first. */
   readonly #waiting: Way[];
   readonly #delay: Micros;
+  readonly #eager: boolean;
   readonly #tries: FirstTry[] = [];
   #last: Way;
 
@@ -36,11 +37,13 @@ export class Race {
    * @param first What is tried at once.
    * @param waiting The others, best first.
    * @param delay How long one that nothing is known of has before the next tries; Infinity: until it has failed.
+   * @param eager Where nothing is known of either, all are as good, and the next tries as soon as it may.
    */
-  constructor(first: Way, waiting: readonly Way[], delay: Micros) {
+  constructor(first: Way, waiting: readonly Way[], delay: Micros, eager: boolean) {
     this.#last = first;
     this.#waiting = [...waiting];
     this.#delay = delay;
+    this.#eager = eager;
     this.#try(first);
   }
 
@@ -58,7 +61,7 @@ export class Race {
   due({ host }: MetaSocket, now: Micros): Micros {
     const next = this.#waiting[0];
     if (next === undefined || this.#delay === Infinity) return Infinity;
-    return now + host.firstPaths.wait(this.#last, next, this.#delay, now);
+    return now + host.firstPaths.wait(this.#last, next, this.#delay, this.#eager, now);
   }
 
   /** The next way, which is tried now; null: there is none. */

@@ -53,12 +53,14 @@ export class FirstPaths implements FirstPathMemory {
 
   /**
    * The ways in the order in which they are tried: what answers by its round trip, then what is not known, what was late, what was silent. Of equals each next
-   * one has what was tried least: another interface and, as RFC 8305 §4 has it, another address of the destination.
+   * one has what was tried least: another interface and, as RFC 8305 §4 has it, another address of the destination. Where somebody has `chosen` their order,
+   * only what was silent stands back.
    */
-  order<T extends Way>(ways: readonly T[], now: Micros): T[] {
+  order<T extends Way>(ways: readonly T[], now: Micros, chosen = false): T[] {
     const left = ways.map((way) => {
       const finding = this.#find(way, now);
       const kind = finding?.kind ?? "unknown";
+      if (chosen) return { way, rank: kind === "silent" ? 1 : 0, rtt: 0 };
       return { way, rank: RANKS[kind], rtt: finding?.kind === "answered" ? finding.rtt : 0 };
     });
     const tried = new Map<string, number>();
@@ -81,14 +83,17 @@ export class FirstPaths implements FirstPathMemory {
   }
 
   /**
-   * How long `tried` has to answer before `next` tries, too: `delay`, or twice the round trip that is remembered of it. Where nothing is known of `next`, half
+   * How long `tried` has to answer before `next` tries, too: `delay`, or twice the round trip that is remembered of it. Where nothing is known of either, and
+   * all ways are as good (`eager`), as little as RFC 8305 §5 allows: a first request over a slow path costs more than a SYN. Where nothing is known of `next`, half
    * of the round trip, unless that is a few milliseconds: if it answers first it is the faster one, and either way something is known of it then.
    */
-  wait(tried: Way, next: Way, delay: Micros, now: Micros): Micros {
+  wait(tried: Way, next: Way, delay: Micros, eager: boolean, now: Micros): Micros {
     const finding = this.#find(tried, now);
+    const unknown = this.#find(next, now) === null;
+    if (finding === null && unknown && eager) return Math.min(LEAST_DELAY, delay);
     if (finding?.kind !== "answered") return delay;
     const { rtt } = finding;
-    if (rtt / 2 >= LEAST_DELAY && this.#find(next, now) === null) {
+    if (rtt / 2 >= LEAST_DELAY && unknown) {
       return Math.min(MOST_DELAY, rtt / 2);
     }
     return Math.min(MOST_DELAY, Math.max(Math.min(LEAST_WAIT, delay), 2 * rtt));

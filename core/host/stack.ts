@@ -362,7 +362,9 @@ export class Stack implements ConnectionHost {
   ): MetaSocket {
     this.#now = now;
     const { remote, observer, tcp = this.tcp, mptcp = this.mptcp } = options;
-    const ways = this.#ways(options, tcp.connectionAttemptDelay, now);
+    const { pathManager = this.pathManager } = options.policies ?? {};
+    const anywhere = mptcp.enabled ? pathManager.beginsAnywhere : undefined;
+    const ways = this.#ways(options, tcp.connectionAttemptDelay, anywhere === false, now);
     for (let i = 0; i < ways.length; i++) {
       const port = options.local?.port ?? 0;
       const plan = this.planFirst(ways[i]!, tcp.dscp, mptcp.enabled, port);
@@ -383,7 +385,8 @@ export class Stack implements ConnectionHost {
         this.#live.add(connection);
         if (ways.length > i + 1) {
           const { connectionAttemptDelay: delay } = tcp;
-          connection.raceBy(new Race(ways[i]!, ways.slice(i + 1), delay ?? Infinity));
+          const others = ways.slice(i + 1);
+          connection.raceBy(new Race(ways[i]!, others, delay ?? Infinity, anywhere === true));
         }
         connection.begin(subflow);
         openFirst(connection, subflow, options.data ?? NO_DATA, now);
@@ -402,7 +405,7 @@ export class Stack implements ConnectionHost {
     );
   }
 
-  /** The ways for a connection to begin, best first; `delay` null: each destination is tried from one address only. */
+  /** The ways for a connection to begin, best first, or as the routes have `chosen`; `delay` null: each destination is tried from one address only. */
   #ways(
     { remote, others = [], local }: {
       readonly remote: Endpoint;
@@ -410,6 +413,7 @@ export class Stack implements ConnectionHost {
       readonly local?: Endpoint;
     },
     delay: Micros | null,
+    chosen: boolean,
     now: Micros,
   ): Way[] {
     const named = local?.address ? this.routes.find(local.address) : undefined;
@@ -432,9 +436,9 @@ export class Stack implements ConnectionHost {
       const from = sources
         .filter(({ prefix }) => prefix.address.family === address.family)
         .map(({ view }) => ({ local: view, remote: end }));
-      ways.push(...(delay === null ? this.firstPaths.order(from, now).slice(0, 1) : from));
+      ways.push(...(delay === null ? this.firstPaths.order(from, now, chosen).slice(0, 1) : from));
     }
-    if (ways.length > 0) return delay === null ? ways : this.firstPaths.order(ways, now);
+    if (ways.length > 0) return delay === null ? ways : this.firstPaths.order(ways, now, chosen);
     throw new StackError(
       "NetworkUnreachable",
       `Cannot connect to ${remote.address} as no address of this host is of its family`,

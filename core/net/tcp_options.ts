@@ -146,7 +146,7 @@ export interface TcpOptions {
    * Of connect() without `localAddress`, or to a name with several addresses: how long the first SYN may be unanswered before one leaves from another address
    * of this host, or to another of the name: the Connection Attempt Delay of RFC 8305 §5, over paths. The first to be answered is the connection; to the peer
    * the others never become one. From 10 ms to 2 s. What is remembered of the destination (10 minutes) stands above it: the address that answers fastest is tried
-   * first, and has twice the round trip that is known of it. `false`: one after the other, the next address of a name when the one before has failed.
+   * first, and has twice the round trip that is known of it. Where nothing is known, and the path manager uses all addresses alike, it is 10 ms. `false`: one after the other, the next address of a name when the one before has failed.
    *
    * Data with the SYN (`fastOpen`) are sent where the peer has answered that address of late, and then nothing is tried beside it: they cannot be delivered twice.
    *

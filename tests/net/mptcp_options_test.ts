@@ -106,7 +106,7 @@ for (const side of ["connect", "listen"] as const) {
   Deno.test(`'mptcp: false' of ${side}() is plain TCP, on a host that speaks MPTCP otherwise`, async () => {
     await using net = emulate({
       paths: {
-        wifi: { rate: "20 Mbit/s", delay: "5 ms" },
+        wifi: { rate: "20 Mbit/s", delay: "4 ms" },
         lte: { rate: "20 Mbit/s", delay: "9 ms" },
       },
     });

@@ -30,6 +30,14 @@ describe("what a host remembers of the ways to a destination", () => {
     assertEquals([table.answers(way("c"), 0), table.answers(way("b"), 0)], [true, false]);
   });
 
+  it("leaves the order that somebody has chosen alone, but for what was silent", () => {
+    const table = new FirstPaths();
+    table.late(way("a"), 0);
+    table.silent(way("b"), 0);
+    table.answered(way("d"), 20e3, 0);
+    assertEquals(locals(table.order(ways, 0, true)), ["a", "c", "d", "b"]);
+  });
+
   it("is of one destination: another is unknown", () => {
     const table = new FirstPaths();
     table.silent(way("a"), 0);
@@ -77,25 +85,37 @@ describe("what a host remembers of the ways to a destination", () => {
   it("gives what is unknown the delay, and what is known twice its round trip, from 100 ms to 2 s", () => {
     const table = new FirstPaths();
     const [a, b] = ways as [Way, Way];
-    assertEquals(table.wait(a, b, DELAY, 0), DELAY);
+    assertEquals(table.wait(a, b, DELAY, false, 0), DELAY);
     table.late(b, 0);
     for (
       const [rtt, wait] of [[1e3, 100e3], [80e3, 160e3], [300e3, 600e3], [4e6, 2e6]] as const
     ) {
       table.answered(a, rtt, 0);
-      assertEquals(table.wait(a, b, DELAY, 0), wait);
+      assertEquals(table.wait(a, b, DELAY, false, 0), wait);
     }
     table.answered(a, 1e3, 0);
-    assertEquals(table.wait(a, b, 20e3, 0), 20e3, "a shorter delay was asked for");
+    assertEquals(table.wait(a, b, 20e3, false, 0), 20e3, "a shorter delay was asked for");
+  });
+
+  it("gives 10 ms where nothing is known of either and all are as good, and no less than that elsewhere", () => {
+    const table = new FirstPaths();
+    const [a, b] = ways as [Way, Way];
+    assertEquals(table.wait(a, b, DELAY, true, 0), 10e3);
+    table.silent(a, 0);
+    assertEquals(table.wait(a, b, DELAY, true, 0), DELAY);
+    assertEquals(table.wait(b, a, DELAY, true, 0), DELAY);
+    table.answered(a, 300e3, 0);
+    table.late(b, 0);
+    assertEquals(table.wait(a, b, DELAY, true, 0), 600e3);
   });
 
   it("tries what it does not know after half the round trip of what it knows", () => {
     const table = new FirstPaths();
     const [a, b] = ways as [Way, Way];
     table.answered(a, 200e3, 0);
-    assertEquals(table.wait(a, b, DELAY, 0), 100e3);
+    assertEquals(table.wait(a, b, DELAY, false, 0), 100e3);
     table.answered(a, 19e3, 0);
-    assertEquals(table.wait(a, b, DELAY, 0), 100e3, "RFC 8305 §5: never less than 10 ms");
+    assertEquals(table.wait(a, b, DELAY, false, 0), 100e3, "RFC 8305 §5: never less than 10 ms");
   });
 
   it("orders any findings without losing a way, the silent never before what answers", () => {
