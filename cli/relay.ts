@@ -60,15 +60,16 @@ async function run(args: Given): Promise<number> {
       listener.close();
       return 0;
     }
+    const interfaces = tunInterfaces(args);
     await using host = await Host.open({
-      interfaces: tunInterfaces(args),
+      interfaces,
       onPluginFault: sayFaults((line) => progress.log(line)),
       tcp: GATEWAY_TCP,
       ...policies,
     });
     using _control = await openControl(host, "relay");
     using listener = host.listen({ port });
-    const addresses = tunInterfaces(args).flatMap(({ addresses }) => addresses);
+    const addresses = interfaces.flatMap(({ addresses }) => addresses);
     progress.log(
       `Relay at ${
         addresses.map((each) => formatTarget({ host: each.replace(/\/.*$/, ""), port })).join(", ")

@@ -86,10 +86,15 @@ export class ProxyServer<Stream extends ByteStream> {
 
   /** Serves one program to its end; never rejects. */
   async serve(program: ByteStream): Promise<void> {
-    const leave = this.#places.take();
-    if (leave === null) return program.abort(new Error("too many connections"));
     const start = performance.now();
     const carried: Carried = { up: 0, down: 0 };
+    const leave = this.#places.take();
+    if (leave === null) {
+      const error = "the proxy has as many connections as it takes";
+      program.abort(new Error(error));
+      const done = { target: null, outcome: "busy", error, seconds: 0, ...carried } as const;
+      return this.#options.done?.(done, null);
+    }
     let target: Target | null = null;
     let outcome: Done["outcome"] = "hostile";
     let error: string | null = null;

@@ -195,7 +195,7 @@ export async function dialKernel(target: Target, options: DialOptions): Promise<
   for (const [i, address] of allowed.entries()) {
     // Each has its part of what is left, and something at least.
     const left = (end - performance.now()) / (allowed.length - i);
-    if (i > 0 && left < LEAST_TRY / allowed.length) break;
+    if (i > 0 && left <= 0) break;
     try {
       return new KernelStream(await connectTo(address, port, Math.max(LEAST_TRY, left)));
     } catch (error) {

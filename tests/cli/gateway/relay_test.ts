@@ -345,6 +345,7 @@ describe("a relay", () => {
     assertEquals(error.outcome, "busy");
     const { program: third } = world.program();
     await assertRejects(() => readAll(third));
+    assertEquals(world.proxied.map(({ outcome }) => outcome), ["busy"]);
     programs[0]!.abort();
     await settle();
     assertEquals([told[0]!.outcome, world.relay.connections], ["busy", 1]);
