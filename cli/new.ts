@@ -28,6 +28,7 @@ export default function ${name}({ ratio = defaults.ratio } = {}): SchedulerPlugi
   return {
     kind: "scheduler",
     name: "${label}",
+    family: "selective", // it leaves paths alone on purpose: what the kit holds it to
     create: (connection) => ({
       // Which of the subflows that have room carries the next bytes? Another one, or null: wait.
       pick(ready) {

@@ -11,8 +11,6 @@
  * the default decides that time, and replaces the plugin after 100 faults; at once when `create` gives nothing that can be used, and when a scheduler
  * waits for two retransmission timeouts (those of the paths that work, with their back-off) while there are data, window and a path with room.
  *
- * Not carried out yet, and refused: `lookAhead` of a scheduler, where it is given.
- *
  * A plugin module's default export is a factory, `export default function patient(options = {}): SchedulerPlugin`, and its export `defaults` holds the
  * options that it has, `export const defaults = { ratio: 4 }`, so that `--scheduler ./patient.ts,ratio=3` works and `ratio=foo` is refused.
  *
@@ -225,6 +223,12 @@ export interface SchedulerPlugin {
    * @default {false}
    */
   readonly relief?: boolean;
+  /**
+   * What it is for, and so what the plugin kit holds it to. "aggregate", the default: all paths together carry what they can. "redundant": the same bytes go
+   * over several, which carry no more than the best one, and no later for what happens to another. "selective": some paths are left alone on purpose, also while
+   * they could carry more.
+   */
+  readonly family?: "aggregate" | "redundant" | "selective";
   /** Called once a connection. */
   create(connection: ConnectionView): Scheduler;
 }

@@ -53,6 +53,7 @@ export default function priority(
   return {
     kind: "scheduler",
     name: "priority",
+    family: spill ? "aggregate" : "selective",
     create: ({ subflows }) => ({
       pick(ready, { sentOn }: Chunk): SubflowView | null {
         let best: SubflowView | null = null;

@@ -41,6 +41,7 @@ export default function redundant(
   return {
     kind: "scheduler",
     name: "redundant",
+    family: mode === "tail" ? "aggregate" : "redundant",
     create: (connection): Scheduler => {
       switch (mode) {
         case "full":

@@ -41,6 +41,7 @@ export default function rttThreshold(
   return {
     kind: "scheduler",
     name: "rtt_threshold",
+    family: "selective",
     create: ({ subflows }) => {
       let limit = first;
       const near: SubflowView[] = [];

@@ -100,15 +100,22 @@ export function checkPlugin<K extends PluginKind>(
   if (typeof create !== "function") {
     throw new TypeError(`Cannot use ${subject} as ${name} as its 'create' must be a function`);
   }
-  const wrong = kind === "scheduler" ? wrongNumber(value as Partial<SchedulerPlugin>) : null;
+  const wrong = kind === "scheduler" ? wrongMember(value as Partial<SchedulerPlugin>) : null;
   if (wrong !== null) throw new TypeError(`Cannot use ${subject} as ${name} as ${wrong}`);
   return value as PluginKinds[K];
 }
 
-/** What is wrong with the numbers and switches of a scheduler; null when nothing is. */
-function wrongNumber(
-  { quantum, lookAhead = 0, relief = false }: Partial<SchedulerPlugin>,
+const FAMILIES: readonly unknown[] = [undefined, "aggregate", "redundant", "selective"];
+
+/** What is wrong with the values of a scheduler; null when nothing is. */
+function wrongMember(
+  { quantum, lookAhead = 0, relief = false, family }: Partial<SchedulerPlugin>,
 ): string | null {
+  if (!FAMILIES.includes(family)) {
+    return `its 'family' must be one of aggregate, redundant and selective: current value is ${
+      show(family)
+    }`;
+  }
   if (typeof relief !== "boolean") {
     return `its 'relief' must be true or false: current value is ${show(relief)}`;
   }

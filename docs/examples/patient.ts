@@ -10,6 +10,7 @@ export default function patient({ ratio = defaults.ratio } = {}): SchedulerPlugi
   return {
     kind: "scheduler",
     name: "patient",
+    family: "selective",
     create: (connection) => ({
       pick(ready) {
         const best = ready.reduce(faster);

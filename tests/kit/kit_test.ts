@@ -59,6 +59,9 @@ import namesClosedPath from "../broken/names_closed_path.ts";
 import pacesAtNothing from "../broken/paces_at_nothing.ts";
 import pollsForEver from "../broken/polls_for_ever.ts";
 import liaNaiveMaxima from "../broken/lia_naive_maxima.ts";
+import desertsAPath from "../broken/deserts_a_path.ts";
+import givesUpAddresses from "../broken/gives_up_addresses.ts";
+import repeatsAlways from "../broken/repeats_always.ts";
 import tenTimesReno from "../broken/ten_times_reno.ts";
 import queuesByModel from "../broken/queues_by_model.ts";
 import thresholdOfNothing from "../broken/threshold_of_nothing.ts";
@@ -140,6 +143,9 @@ const BROKEN: readonly (readonly [plugin: Plugin, rule: string])[] = [
   [throwsAt100thPick(), "never-throws"],
   [mathRandom(), "own-chance"],
   [looksAhead(), "sane-options"],
+  [repeatsAlways(), "fills-pipes"],
+  [desertsAPath(), "recovers"],
+  [givesUpAddresses(), "returns"],
   [cwndNan(), "sane-window"],
   [cwndZero(), "sane-window"],
   [pacesAtNothing(), "sane-window"],
@@ -169,8 +175,8 @@ describe("the plugin kit", () => {
     });
   }
 
-  it("rejects twenty wrong plugins, each for the first rule that it breaks", () => {
-    assertEquals(BROKEN.length, 20);
+  it("rejects twenty-three wrong plugins, each for the first rule that it breaks", () => {
+    assertEquals(BROKEN.length, 23);
     for (const [plugin, rule] of BROKEN) {
       const error = assertThrows(() => verify(plugin), RuleError, plugin.name);
       assertEquals(error.rule, rule);

@@ -276,6 +276,26 @@ function runPaths(plugin: PathManagerPlugin, scenario: Scenario): Result {
   return { breaches, fingerprint: calls.value };
 }
 
+/** The local addresses that it uses before one of them goes, and half a minute after that is back. */
+function checkReturn(plugin: PathManagerPlugin): void {
+  const toy = new ToyPaths(plugin, { locals: [CELLULAR] });
+  const used = (): string => {
+    const addresses = toy.paths.filter(({ backup }) => !backup).map(({ local }) => local.address);
+    return [...new Set(addresses)].sort().join(", ");
+  };
+  toy.events.at(0, () => toy.connection.start());
+  toy.events.run(10 * SECOND);
+  const before = used();
+  toy.events.at(toy.events.now, () => toy.connection.localRemoved(CELLULAR.address));
+  toy.events.run(20 * SECOND);
+  toy.events.at(toy.events.now, () => toy.connection.localAdded(CELLULAR));
+  toy.events.run(50 * SECOND);
+  const after = used();
+  toy.connection.stop();
+  if (before === after) return;
+  throw new RuleError("returns", `it used ${before || "none"}, and uses ${after || "none"} now`);
+}
+
 /** Rules that every run watches over. */
 const EVERYWHERE: readonly (readonly [name: string, says: string])[] = [
   ["never-throws", "No call throws, whatever happens in whatever order."],
@@ -312,6 +332,11 @@ export function pathRules(plugin: PathManagerPlugin): Rule[] {
         }
       },
     })),
+    {
+      name: "returns",
+      says: "An address of the client that was away is used again as it was before it went.",
+      check: () => checkReturn(plugin),
+    },
     {
       name: "own-chance",
       says: "The same events lead to the same calls: no clock and no chance of the platform.",

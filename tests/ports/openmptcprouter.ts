@@ -10,6 +10,7 @@ export function bkup(): SchedulerPlugin {
   return {
     kind: "scheduler",
     name: "bkup",
+    family: "selective",
     create: ({ subflows }) => ({
       pick: (ready) => {
         const first = subflows.find((s) => s.backup === ready[0]?.backup && !s.stale);
@@ -24,6 +25,7 @@ export function first(): SchedulerPlugin {
   return {
     kind: "scheduler",
     name: "first",
+    family: "selective",
     create: ({ subflows }) => ({
       pick: (ready, { sentOn }) => {
         const [one] = subflows;
@@ -42,7 +44,12 @@ export function minrtt(): SchedulerPlugin {
 
 /** red: all at once. */
 export function red(): SchedulerPlugin {
-  return { kind: "scheduler", name: "red", create: () => ({ pick: (ready) => ready }) };
+  return {
+    kind: "scheduler",
+    name: "red",
+    family: "redundant",
+    create: () => ({ pick: (ready) => ready }),
+  };
 }
 
 /** rr: the one after the last. */

@@ -60,9 +60,7 @@ describe("ports", () => {
 
   for (const plugin of PORTS) {
     it(`${plugin.name} is sound`, () => {
-      // These use one path alone, be it the slow one.
-      const alone = ["first", "bkup", "xquic_backup"].includes(plugin.name);
-      const broken = brokenRules(plugin).filter(({ rule }) => !alone || rule !== "as-fast-as-one");
+      const broken = brokenRules(plugin);
       assertEquals(broken.map(({ message }) => message), []);
     });
   }

@@ -28,6 +28,7 @@ export function redundant(): SchedulerPlugin {
   return {
     kind: "scheduler",
     name: "progmp_redundant",
+    family: "redundant",
     create: () => ({ pick: lowest, repeat: () => true }),
   };
 }
@@ -37,6 +38,7 @@ export function opportunisticRedundant(): SchedulerPlugin {
   return {
     kind: "scheduler",
     name: "progmp_opportunistic",
+    family: "redundant",
     create: () => ({ pick: (ready, { sentOn }) => sentOn.length > 0 ? lowest(ready) : ready }),
   };
 }

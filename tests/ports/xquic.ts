@@ -22,6 +22,7 @@ export function backup(standby: number, patience = 1.5): SchedulerPlugin {
   return {
     kind: "scheduler",
     name: "xquic_backup",
+    family: "selective",
     create: (connection) => ({
       pick(ready, { sentOn }) {
         const active = ready.filter(({ path }) => path !== standby);
@@ -46,6 +47,7 @@ export function deadline(factor = 1.1, hard = 500, least = 20): SchedulerPlugin 
   return {
     kind: "scheduler",
     name: "xquic_deadline",
+    family: "redundant",
     create: (connection) => ({
       pick: lowest,
       repeat(_, { sentAt, sentOn }) {
