@@ -50,9 +50,7 @@ function knownRate(subflow: SubflowView): number {
  * flight makes room as its acknowledgements come, over the round trip after that in which it was sent.
  */
 export function supply(subflow: SubflowView, now: Micros, time: Micros, enough: number): number {
-  const { srtt, minRtt, cwnd, mss, ssthresh, inFlight } = subflow;
-  // A timeout leaves a segment (RFC 5681 §3.1): on who has fallen silent nobody waits.
-  if (cwnd <= mss) return 0;
+  const { srtt, minRtt, cwnd, ssthresh, inFlight } = subflow;
   const rate = knownRate(subflow);
   let left = time - (rate === 0 ? srtt : minRtt) / 2;
   if (left <= 0) return 0;
@@ -132,6 +130,14 @@ function isTried({ peakRate, inFlight, mss, path }: SubflowView): boolean {
   return peakRate === 0 && path !== FIRST && inFlight >= TRIAL * mss;
 }
 
+/**
+ * Whether one may wait for a subflow: an acknowledgement is to come, and it works. A timeout leaves a segment of the window (RFC 5681 §3.1): nobody waits for
+ * who has fallen silent.
+ */
+function isAwaited({ stale, backup, inFlight, cwnd, mss }: SubflowView, backups: boolean): boolean {
+  return !stale && backup === backups && inFlight > 0 && cwnd > mss;
+}
+
 /** Whether `subflow`, over which a segment arrives in `time`, is to have it rather than those that have no room now. */
 function worthIt(
   { subflows, left, window, unacked, now }: ConnectionView,
@@ -144,7 +150,7 @@ function worthIt(
   let before = 0;
   for (let i = 0; i < subflows.length; i++) {
     const other = subflows[i]!;
-    if (other !== subflow && !other.stale && other.backup === backup) {
+    if (other !== subflow && isAwaited(other, backup)) {
       before += supply(other, now, time, enough);
     }
   }
@@ -156,7 +162,7 @@ function worthIt(
   let meanwhile = 0;
   for (let i = 0; i < subflows.length; i++) {
     const other = subflows[i]!;
-    if (other !== subflow && !other.stale && other.backup === backup && other.cwnd > other.mss) {
+    if (other !== subflow && isAwaited(other, backup)) {
       meanwhile += flow(other, back);
     }
   }
