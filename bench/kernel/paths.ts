@@ -52,7 +52,7 @@ function cell(name: string, change: Partial<Path>, megabytes = 40, quick = 10): 
   return { name, path: { ...PLAIN, ...change }, megabytes, quick };
 }
 
-/** All rows: one impairment at a time around 100 Mbit/s and 20 ms. */
+/** All rows: one impairment at a time around 100 Mbit/s and 20 ms; and slower paths, on which windows decide rather than the machine. */
 export const CELLS: readonly Cell[] = [
   cell("no impairment", {}),
   cell("loss 0.1 %", { loss: 0.001 }, 30, 5),
@@ -64,6 +64,9 @@ export const CELLS: readonly Cell[] = [
   cell("RTT 1 ms", { rtt: 1 }),
   cell("RTT 100 ms", { rtt: 100 }, 60, 5),
   cell("RTT 300 ms", { rtt: 300 }, 50, 2),
+  cell("10 Mbit/s RTT 40 ms", { mbit: 10, rtt: 40 }, 6, 1),
+  cell("20 Mbit/s RTT 100 ms", { mbit: 20, rtt: 100 }, 10, 2),
+  cell("20 Mbit/s RTT 30 ms loss 0.5 %", { mbit: 20, rtt: 30, loss: 0.005 }, 5, 1),
   cell("MTU 576, IPv4", { mtu: 576 }, 30),
   cell("MTU 1280, IPv4", { mtu: 1280 }),
   cell("MTU 9000, IPv4", { mtu: 9000 }),

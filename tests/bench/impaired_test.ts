@@ -67,7 +67,11 @@ describe("a path between this stack and a kernel", () => {
     assertEquals(new Set(CELLS.map(({ name }) => name)).size, CELLS.length);
     for (const { name, path } of CELLS) {
       const { mbit, rtt, mtu, family, ...impairments } = path;
-      assertEquals(mbit, 100);
+      // Slower ones are told by their rate, and are what they are.
+      if (mbit !== 100) {
+        assert(name.startsWith(`${mbit} Mbit/s RTT ${rtt} ms`), name);
+        continue;
+      }
       const changes = [rtt !== PATH.rtt, mtu !== PATH.mtu || family !== PATH.family];
       assert(Object.keys(impairments).length + changes.filter(Boolean).length <= 1, name);
     }

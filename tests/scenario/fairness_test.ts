@@ -2,7 +2,7 @@
 
 import { assert } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { lia, reno } from "../../cc/mod.ts";
+import { balia, lia, olia, reno } from "../../cc/mod.ts";
 import type { CongestionControlPlugin } from "../../core/plugin.ts";
 import { nDiffPorts, passive } from "../../pm/mod.ts";
 import { OneWay } from "../support/one_way.ts";
@@ -31,6 +31,33 @@ function share(congestionControl: CongestionControlPlugin, subflows: number): nu
   const [one = 0, other = 0] = race(t, [tcp, mptcp], 5, 45);
   return other / one;
 }
+
+/** What MPTCP takes of a bottleneck that it shares with one TCP connection, in times of the half that TCP in its place would have: a mean of two seeds. */
+function harm(congestionControl: CongestionControlPlugin, subflows: number): number {
+  const shares = [1, 2].map((seed) => {
+    using t = new Topology({
+      seed,
+      paths: { only: { rate: "8 Mbit/s", delay: "25 ms", queue: 34 } },
+    });
+    const tcp = new OneWay(t, 80, { congestionControl: reno(), pathManager: passive() });
+    const pathManager = nDiffPorts({ subflows });
+    const mptcp = new OneWay(t, 81, { congestionControl, pathManager });
+    const [one = 0, other = 0] = race(t, [tcp, mptcp], 20, 110);
+    return 2 * other / (one + other);
+  });
+  return (shares[0]! + shares[1]!) / 2;
+}
+
+describe("do no harm (RFC 6356 §2, goal 2)", () => {
+  for (const plugin of [lia(), olia(), balia()]) {
+    for (const subflows of [2, 3, 4]) {
+      it(`${plugin.name} takes 1.1 times what one TCP takes at most, with ${subflows} subflows over one bottleneck`, () => {
+        const taken = harm(plugin, subflows);
+        assert(taken <= 1.1 && taken > 0.6, `${taken}`);
+      });
+    }
+  }
+});
 
 describe("CC-10: coupled congestion control", () => {
   for (const subflows of [2, 3]) {
