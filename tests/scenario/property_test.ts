@@ -2,7 +2,21 @@
 
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { lia, reno } from "../../cc/mod.ts";
+import {
+  balia,
+  bbr,
+  bbr3,
+  coupled,
+  coupledBbr,
+  cubic,
+  dctcp,
+  ewtcp,
+  lia,
+  olia,
+  reno,
+  semiCoupled,
+  wvegas,
+} from "../../cc/mod.ts";
 import { seededRandom } from "../../core/host/random.ts";
 import type { SchedulerPlugin } from "../../core/plugin.ts";
 import { minRtt, redundant, roundRobin, timeDistance } from "../../sched/mod.ts";
@@ -22,6 +36,22 @@ const path = fc.record({
   queue: fc.constantFrom(10, 50, 500),
 }, { noNullPrototype: true }) as fc.Arbitrary<PathShape>;
 
+const CONTROLS = [
+  lia,
+  reno,
+  olia,
+  balia,
+  wvegas,
+  ewtcp,
+  coupled,
+  semiCoupled,
+  cubic,
+  dctcp,
+  bbr,
+  bbr3,
+  coupledBbr,
+] as const;
+
 const scenario = fc.record({
   seed: fc.nat({ max: 1e6 }),
   paths: fc.array(path, { minLength: 2, maxLength: 3 }),
@@ -32,7 +62,7 @@ const scenario = fc.record({
   pause: fc.constantFrom(undefined, 0.002),
   buffer: fc.constantFrom(20000, 100000, 8388608),
   scheduler: fc.constantFrom(minRtt, roundRobin, redundant, timeDistance, hybrid),
-  congestion: fc.constantFrom(lia, reno),
+  congestion: fc.constantFrom(...CONTROLS),
   checksum: fc.boolean(),
   shortDss: fc.boolean(),
   maxSegments: fc.constantFrom(1, 44),
@@ -195,6 +225,7 @@ function disturb(t: Topology, s: Scenario, { client, server }: ReturnType<typeof
       t.now,
       [minRtt, redundant, roundRobin, timeDistance, hybrid][random.u32() % 5]!(),
     );
+    end.socket.setCongestionControl(t.now, CONTROLS[random.u32() % CONTROLS.length]!());
   };
   const act = (): void => {
     // The address of a connection that is not agreed upon yet is its life.
