@@ -2,6 +2,9 @@
 
 import type { Micros } from "../plugin.ts";
 
+/** Bytes of the longest mapping (RFC 8684 §3.3.1). */
+const LONGEST = 65535;
+
 /** From `offset` on. */
 interface Mark {
   readonly offset: number;
@@ -16,28 +19,32 @@ export class Hints {
 
   /** What is written from `offset` on has this hint; 0: none. */
   write(offset: number, hint: number, now: Micros): void {
-    const last = this.#marks.at(-1);
+    const marks = this.#marks;
+    // A write that found no room comes again.
+    if (marks.at(-1)?.offset === offset) marks.pop();
+    const last = marks.at(-1);
     if (hint === 0 && (last === undefined || last.hint === 0)) return;
-    this.#marks.push({ offset, hint, written: hint === 0 ? 0 : now });
+    marks.push({ offset, hint, written: hint === 0 ? 0 : now });
   }
 
   /** Of the byte at `offset`. */
   at(offset: number): number {
-    return this.#find(offset)?.hint ?? 0;
+    return this.#marks[this.#index(offset)]?.hint ?? 0;
   }
 
   /** When that was written. */
   written(offset: number): Micros {
-    return this.#find(offset)?.written ?? 0;
+    return this.#marks[this.#index(offset)]?.written ?? 0;
   }
 
-  /** Where bytes of another hint begin; Infinity where none do. */
+  /** Where bytes of another hint begin, as far as one mapping reaches; Infinity where none do. */
   end(offset: number): number {
     const marks = this.#marks;
     const hint = this.at(offset);
-    for (let i = 0; i < marks.length; i++) {
+    for (let i = this.#index(offset) + 1; i < marks.length; i++) {
       const mark = marks[i]!;
-      if (mark.offset > offset && mark.hint !== hint) return mark.offset;
+      if (mark.offset - offset > LONGEST) break;
+      if (mark.hint !== hint) return mark.offset;
     }
     return Infinity;
   }
@@ -49,7 +56,8 @@ export class Hints {
     return marks.length === 0 || (marks.length === 1 && marks[0]!.hint === 0);
   }
 
-  #find(offset: number): Mark | undefined {
+  /** The mark that the byte at `offset` has; -1: it was written before any. */
+  #index(offset: number): number {
     const marks = this.#marks;
     let low = 0;
     let high = marks.length;
@@ -58,6 +66,6 @@ export class Hints {
       if (marks[middle]!.offset <= offset) low = middle + 1;
       else high = middle;
     }
-    return marks[low - 1];
+    return low - 1;
   }
 }

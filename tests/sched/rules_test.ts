@@ -214,11 +214,15 @@ describe("daps", () => {
   });
 
   it("keeps a plan within its bound where delays have no factor in common", () => {
-    // The least common multiple of 101 and 103 ms is 10,403 ms; 4·103 have 4 turns of each.
+    // The least common multiple of 101 and 103 ms is 10,403 ms; 4·103 have 4 turns of each. Then the paths are looked at again.
     const near = subflow(1, 202, { cwnd: MSS });
     const far = subflow(2, 206, { cwnd: MSS });
-    const scheduler = daps().create(connection([near, far]));
-    assertEquals(asks(scheduler, [near, far], 10), [1, 2, 1, 2, 1, 2, 1, 2, 1, 2]);
+    const { pick } = daps().create(connection([near, far]));
+    let offset = 1;
+    const ask = (): number => path(pick([near, far], { ...chunk(), offset: offset += MSS }))!;
+    assertEquals(Array.from({ length: 8 }, ask), [1, 2, 1, 2, 1, 2, 1, 2]);
+    Object.assign(far, { srtt: 20e3 });
+    assertEquals(Array.from({ length: 11 }, ask), [...Array(10).fill(2), 1]);
   });
 });
 
