@@ -2,6 +2,7 @@
 
 import { PoolProgress } from "../bench/pool_progress.ts";
 import { runJobs } from "../bench/pool.ts";
+import { type Duration, parseDuration } from "../core/link/units.ts";
 import { SCENARIOS, VERSION } from "../sim/mod.ts";
 import { PluginWatch, watchMemory } from "../sim/watch_plugins.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
@@ -45,6 +46,16 @@ function digest(text: string): string {
   return (hash >>> 0).toString(16).padStart(8, "0");
 }
 
+function readInterval(args: Given): Duration {
+  const text = (args.value("interval") ?? "100 ms") as Duration;
+  try {
+    if (parseDuration(text, "interval") >= 1) return text;
+  } catch (error) {
+    throw new UsageError(`--interval: ${(error as Error).message}`);
+  }
+  throw new UsageError(`--interval must be at least 1 us: it is "${text}"`);
+}
+
 /** What is to be run, and how each is called. */
 interface Plan {
   readonly text: ScenarioText;
@@ -81,6 +92,7 @@ async function planRuns(args: Given, source: string): Promise<Plan> {
       "--series, --events and --packets need a folder to write to: --output DIR",
     );
   }
+  const interval = readInterval(args);
   const jobs: { job: SimJob; run: Omit<SimRun, "result"> }[] = [];
   let scenarioName = source;
   for (const values of combinations(sweeps)) {
@@ -107,7 +119,7 @@ async function planRuns(args: Given, source: string): Promise<Plan> {
             seed,
             folder: folder === null ? null : `${folder}/run-${String(index).padStart(4, "0")}`,
             files,
-            interval: args.value("interval") ?? "100 ms",
+            interval,
             twice: args.has("twice"),
             watch: watchMemory(),
           },

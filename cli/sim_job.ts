@@ -8,7 +8,7 @@ import {
   type Measurement,
   type Scenario,
 } from "../sim/mod.ts";
-import type { Probe } from "../mod.ts";
+import type { Duration, Probe } from "../mod.ts";
 import { EventLog } from "../sim/event_log.ts";
 import { PcapWriter } from "../sim/pcapng.ts";
 import { csvLine } from "../sim/rows.ts";
@@ -31,7 +31,7 @@ export interface SimJob {
   /** Which files there are besides its figures. */
   readonly files: { readonly series: boolean; readonly events: boolean; readonly packets: boolean };
   /** From one value of the series to the next. */
-  readonly interval: string;
+  readonly interval: Duration;
   /** Run it twice, and compare. */
   readonly twice: boolean;
   /** Where it is told which plugin runs. */
@@ -89,24 +89,25 @@ async function once(job: SimJob, folder: string | null): Promise<Measurement> {
   const series = job.files.series ? open("series.csv") : null;
   series?.write(csvLine(["time_us", "of", "name", "metric", "value"]));
   const packets = job.files.packets ? new PcapWriter() : null;
-  const hosts = new Set(Object.keys(scenario.hosts ?? {}));
+  // Those of dumbbells and fat trees, too, which the scenario does not name.
+  const hosts = new Set<string>();
   const result = measure(scenario, watched, {
     seed,
-    interval: job.interval as never,
+    interval: job.interval,
     ...(series && {
       onSample: ({ at, of, name, metric, value }) =>
         series.write(csvLine([at, of, name, metric, value])),
     }),
-    ...(job.files.events && {
-      probe: (host): Probe => {
-        const file = open(`events-${host.replaceAll(/[^\w.-]/g, "_")}.qlog`);
-        return new EventLog(host, job.name, (text) => file.write(text)).probe;
-      },
-    }),
+    probe: (host): Probe | undefined => {
+      hosts.add(host);
+      if (!job.files.events) return undefined;
+      const file = open(`events-${host.replaceAll(/[^\w.-]/g, "_")}.qlog`);
+      return new EventLog(host, job.name, (text) => file.write(text)).probe;
+    },
     // Each packet once: where a host puts it on its link.
     ...(packets && {
       trace: ({ event, from, link, at, bytes }) => {
-        if (event === "send" && (hosts.has(from) || hosts.size === 0)) {
+        if (event === "send" && hosts.has(from)) {
           packets.add(`${from}:${link}`, at, bytes);
         }
       },

@@ -108,17 +108,17 @@ export class Flow {
   #connect(address: string, port: number): void {
     const { client, server } = this.#hosts;
     const { now } = this.#stage;
-    this.#listener = server.stack.listen(now, {
-      port,
-      observer: { onConnection: () => this.#accept() },
-    });
     try {
+      this.#listener = server.stack.listen(now, {
+        port,
+        observer: { onConnection: () => this.#accept() },
+      });
       this.#sockets.client = client.stack.connect(now, {
         remote: { address, port },
         observer: this.#observer("client"),
       });
     } catch (error) {
-      // The host has no way there, as an interface is down, or no port is left.
+      // The host has no way there, as an interface is down, or no port is free.
       if (!(error instanceof StackError)) throw error;
       this.failed = error.code;
       this.#end();

@@ -13,7 +13,14 @@ import { foreignAssignments, openFields } from "./support/ownership.ts";
 import { ROOT } from "./support/serve.ts";
 
 /** Entry points that programs import by URL, where no import map of ours reaches. */
-const ENTRIES = ["mod.ts", "sched/mod.ts", "pm/mod.ts", "cc/mod.ts", "tests/kit/mod.ts"];
+const ENTRIES = [
+  "mod.ts",
+  "sched/mod.ts",
+  "pm/mod.ts",
+  "cc/mod.ts",
+  "sim/mod.ts",
+  "tests/kit/mod.ts",
+];
 
 async function withTree(
   files: Readonly<Record<string, string>>,

@@ -233,7 +233,7 @@ describe("mptcp sim", () => {
       assertEquals(JSON.parse(read("run-0000/result.json")), runs[0].result);
       assertMatch(
         read("summary.csv"),
-        /^scenario,version,run,seed,scheduler,.*\r\nsmall,\d.*,0,5,min_rtt,lia,full_mesh,,run,time_us,/,
+        /^scenario,version,run,seed,scheduler,.*\r\nsmall,\d.*,0,5,\w+,lia,full_mesh,,run,time_us,/,
       );
       const series = read("run-0000/series.csv").trim().split("\r\n");
       assertEquals(series[0], "time_us,of,name,metric,value");
@@ -282,8 +282,9 @@ describe("mptcp sim", () => {
         [["bulk", "--shard", "3/2"], /--shard must be I\/N/],
         [["bulk", "--series"], /need a folder/],
         [["bulk", "--json", "--csv"], /exclude each other/],
+        [["bulk", "--interval", "5"], /--interval: .*a number, a space/],
         [["bulk", "--set", "x"], /--set must be PATH=VALUE/],
-        [["bulk", "--scheduler", "fastest"], /there is none of that name: give one of min_rtt/],
+        [["bulk", "--scheduler", "fastest"], /there is none of that name: give one of .*min_rtt/],
         [
           ["bulk", "--set", "traffic.download.client=tablet"],
           /traffic\.download\.client: there is no host "tablet"/,
@@ -312,7 +313,7 @@ describe("a report", () => {
   };
 
   it("has names in CSV as RFC 4180 wants them", () => {
-    assertMatch(toCsv(report), /\r\n"a ""b"", c",1,0,1,min_rtt/);
+    assertMatch(toCsv(report), /\r\n"a ""b"", c",1,0,1,\w+,/);
   });
 
   it("has a table with units", () => {

@@ -199,12 +199,13 @@ describe("rateSchedule()", () => {
 describe("rateTrace()", () => {
   it("sends at the times of the trace, what fits at each, and begins again at its end", () => {
     const chain = new ChainUnderTest([queue(10), rateTrace([1, 1, 4, 5])]);
-    chain.push(1500, 1000, 1000, 1500); // two thirds of the second time, the rest with the third packet
+    chain.push(1000, 1000, 1000, 1500, 1500); // the second and the third end with the second time
     chain.pushAt(10_500, 1500);
     assertEquals(chain.run(), [
-      "1000:1500",
       "1000:1000",
-      "4000:1000",
+      "1000:1000",
+      "1000:1000",
+      "4000:1500",
       "5000:1500",
       "11000:1500",
     ]);
