@@ -65,6 +65,17 @@ describe("a pool of workers", () => {
     assertEquals(outcomes.map((each) => each.ok && each.value.jobs), [1, 2, 3, 4, 5]);
   });
 
+  it("ends a job when its watcher says why, and no other", async () => {
+    const jobs: Job[] = [{ what: "hang", value: 1 }, { what: "double", value: 2 }];
+    const outcomes = await runJobs<Job, unknown>(jobs, {
+      module: MODULE,
+      nameOf,
+      workers: 2,
+      watch: ({ what }) => what === "hang" ? "it plays with numbers" : null,
+    });
+    assertEquals(texts(outcomes), ["hang 1: it plays with numbers", "ok"]);
+  });
+
   it("names a job that throws, that ends its worker, that does not end, or whose result is no data; the others go on", async () => {
     const jobs: Job[] = [
       { what: "throw" },

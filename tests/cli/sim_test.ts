@@ -257,6 +257,37 @@ describe("mptcp sim", () => {
     });
   });
 
+  it("writes the same bytes again", async () => {
+    await inFolder({ "small.yaml": SMALL }, async (folder) => {
+      const runs = ["one", "two"].map((name) =>
+        sim(
+          ...[
+            `${folder}/small.yaml`,
+            "-o",
+            `${folder}/${name}`,
+            "--runs",
+            "2",
+            "--interval",
+            "10 ms",
+          ],
+          ...["--series", "--events", "--packets"],
+        )
+      );
+      for (const { code, said } of await Promise.all(runs)) assertEquals(code, 0, said);
+      const files = ["run-0000", "run-0001"].flatMap((run) =>
+        ["result.json", "series.csv", "events-phone.qlog", "events-server.qlog", "packets.pcapng"]
+          .map((file) => `${run}/${file}`)
+      );
+      for (const file of ["summary.json", "summary.csv", ...files]) {
+        const [one, two] = ["one", "two"].map((name) =>
+          Deno.readFileSync(`${folder}/${name}/${file}`)
+        );
+        assert(one!.length > 500, file);
+        assert(one!.length === two!.length && one!.every((byte, i) => byte === two![i]), file);
+      }
+    });
+  });
+
   it("names a plugin that does not come to an end, and goes on with the others", async () => {
     const endless = `export default () => ({ kind: "scheduler", name: "endless", create: () => ({
       pick() { for (;;); } }) });`;
