@@ -152,18 +152,31 @@ async function runPlan(args: Given, { text, jobs, plan, scenario }: Plan): Promi
   const patience = readInteger(args, "patience", 3600, [1, 2_000_000]);
   const watches = new Map(mine.map(({ job }) => [job, new PluginWatch(job.watch)]));
   using progress = new PoolProgress(mine.length, "runs");
+  const running = new Map<SimJob, number>();
+  let over = 0;
+  const show = (): void => {
+    const begun = [...running.values()].reduce((sum, share) => sum + share, 0);
+    progress.update(Math.floor(100 * (over + begun)) / 100);
+  };
   const outcomes = await runJobs<SimJob, SimAnswer>(mine.map(({ job }) => job), {
     module: new URL("./sim_job.ts", import.meta.url),
     nameOf: ({ name }) => name,
     workers,
     patience: patience * 1000,
     watch: (job) => {
-      const stuck = watches.get(job)!.stuck(STUCK_LOOKS);
+      const watch = watches.get(job)!;
+      running.set(job, watch.share);
+      show();
+      const stuck = watch.stuck(STUCK_LOOKS);
       return stuck === null
         ? null
         : `${stuck} does not come to an end: it has run for ${STUCK_LOOKS} s`;
     },
-    onDone: (_outcome, _job, done) => progress.update(done),
+    onDone: (_outcome, job, done) => {
+      running.delete(job);
+      over = done;
+      show();
+    },
   });
   const runs = outcomes.map((outcome, i): SimRun => {
     const { run } = mine[i]!;

@@ -8,12 +8,12 @@ import {
   type Measurement,
   type Scenario,
 } from "../sim/mod.ts";
-import type { Duration, Probe } from "../mod.ts";
+import type { Duration, Micros, Probe } from "../mod.ts";
 import { EventLog } from "../sim/event_log.ts";
 import { PcapWriter } from "../sim/pcapng.ts";
 import { csvLine } from "../sim/rows.ts";
 import { ScenarioError } from "../sim/scenario.ts";
-import { watchPolicies } from "../sim/watch_plugins.ts";
+import { noteShare, watchPolicies } from "../sim/watch_plugins.ts";
 import { BUILT_INS } from "./policies.ts";
 
 /** What is run. Plugins are texts. */
@@ -83,7 +83,11 @@ async function once(job: SimJob, folder: string | null): Promise<Measurement> {
   const watched = watchPolicies(await loadPolicies(job.policies, options), job.watch);
   using files = new DisposableStack();
   const { seed } = job;
-  if (folder === null) return measure(scenario, watched, { seed });
+  const onProgress = (now: Micros, end: Micros): void => {
+    // What ends when its traffic does may end at any time.
+    if (scenario.duration !== undefined) noteShare(job.watch, Math.min(1, now / end));
+  };
+  if (folder === null) return measure(scenario, watched, { seed, onProgress });
   Deno.mkdirSync(folder, { recursive: true });
   const open = (name: string): TextFile => files.use(new TextFile(`${folder}/${name}`));
   const series = job.files.series ? open("series.csv") : null;
@@ -93,6 +97,7 @@ async function once(job: SimJob, folder: string | null): Promise<Measurement> {
   const hosts = new Set<string>();
   const result = measure(scenario, watched, {
     seed,
+    onProgress,
     interval: job.interval,
     ...(series && {
       onSample: ({ at, of, name, metric, value }) =>

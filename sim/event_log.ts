@@ -56,11 +56,6 @@ const EVENTS: Readonly<Record<keyof Probe, readonly string[]>> = {
   timedOut: ["connection", "path", "timeouts", "rto_us"],
 };
 
-/** Names of the events and of their members, for the documentation. */
-export const EVENT_MEMBERS: ReadonlyMap<string, readonly string[]> = new Map(
-  Object.entries(EVENTS).map(([name, members]) => [snake(name), members]),
-);
-
 function snake(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -6,8 +6,8 @@ import type { HostPolicies } from "./scenario.ts";
 const NAME = 96;
 /** Most names. */
 const NAMES = 256;
-/** Words in front of the names: the number of the name that runs, 0 for none, and how many calls there were. */
-const WORDS = 2;
+/** Words in front of the names: the number of the name that runs, 0 for none; how many calls there were; thousandths of the run that are done. */
+const WORDS = 3;
 
 /** The memory that both threads see. */
 export function watchMemory(): SharedArrayBuffer {
@@ -25,6 +25,11 @@ export class PluginWatch {
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory, 0, WORDS);
     this.#names = new Uint8Array(memory, 4 * WORDS);
+  }
+
+  /** How much of the run is done, from 0 to 1. */
+  get share(): number {
+    return Atomics.load(this.#words, 2) / 1000;
   }
 
   /** What has run at all of the last `times` looks, such as "pick() of the scheduler mine"; null: nothing. Look again and again. */
@@ -131,6 +136,11 @@ class Marker {
       },
     });
   }
+}
+
+/** Notes how much of a run is done, from 0 to 1. */
+export function noteShare(memory: SharedArrayBuffer, share: number): void {
+  Atomics.store(new Int32Array(memory, 0, WORDS), 2, Math.floor(1000 * share));
 }
 
 /** Policies, of which `memory` tells what runs. Texts stay as they are. */

@@ -1,0 +1,96 @@
+import { assert, assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { reno } from "../../cc/mod.ts";
+import type { SchedulerPlugin } from "../../core/plugin.ts";
+import { roundRobin } from "../../sched/mod.ts";
+import { measure, type Scenario } from "../../sim/mod.ts";
+import { noteShare, PluginWatch, watchMemory, watchPolicies } from "../../sim/watch_plugins.ts";
+
+const SCENARIO: Scenario = {
+  hosts: { client: {}, server: {} },
+  links: { wire: { between: ["client", "server"], rate: "10 Mbit/s", delay: "10 ms", loss: 0.01 } },
+  traffic: { it: { kind: "bulk", client: "client", server: "server", bytes: "300 kB" } },
+};
+
+/** What the watch says at each of some looks. */
+function looks(watch: PluginWatch, times: number): (string | null)[] {
+  return Array.from({ length: times }, () => watch.stuck(3));
+}
+
+describe("a watch of plugins", () => {
+  it("changes nothing of what they do", () => {
+    const policies = { scheduler: roundRobin(), congestionControl: reno() };
+    const plain = measure(SCENARIO, policies);
+    assertEquals(measure(SCENARIO, watchPolicies(policies, watchMemory())), plain);
+    assertEquals(plain.policies.scheduler, "round_robin");
+    assertEquals(plain.faults, []);
+  });
+
+  it("names a call that still runs after some looks, and none that has come back", () => {
+    const memory = watchMemory();
+    const watch = new PluginWatch(memory);
+    let during: (string | null)[] = [];
+    const scheduler: SchedulerPlugin = {
+      kind: "scheduler",
+      name: "slow",
+      create: () => ({
+        pick(ready) {
+          if (during.length === 0) during = looks(watch, 5);
+          return ready[0] ?? null;
+        },
+      }),
+    };
+    measure(SCENARIO, watchPolicies({ scheduler }, memory));
+    const name = "pick() of the scheduler slow";
+    assertEquals(during, [null, null, null, name, name]);
+    assertEquals(looks(watch, 5), Array(5).fill(null));
+  });
+
+  it("names create(), and what a congestion control's join() has given", () => {
+    const memory = watchMemory();
+    const watch = new PluginWatch(memory);
+    const seen = new Set<string>();
+    const note = (): void => {
+      const name = looks(watch, 4).at(-1);
+      if (name !== null && name !== undefined) seen.add(name);
+    };
+    const inner = reno();
+    const congestionControl = {
+      ...inner,
+      create(...given: Parameters<typeof inner.create>) {
+        note();
+        const control = inner.create(...given);
+        return {
+          join(...subflow: Parameters<typeof control.join>) {
+            const controller = control.join(...subflow);
+            return Object.create(controller, {
+              cwnd: { get: () => controller.cwnd },
+              ssthresh: { get: () => controller.ssthresh },
+              onAck: {
+                configurable: true,
+                value: (...ack: Parameters<typeof controller.onAck>) => {
+                  note();
+                  controller.onAck(...ack);
+                },
+              },
+            });
+          },
+        };
+      },
+    };
+    measure(SCENARIO, watchPolicies({ congestionControl }, memory));
+    assertEquals([...seen].sort(), [
+      "create() of the congestion control reno",
+      "onAck() of the congestion control reno",
+    ]);
+  });
+
+  it("tells how much of a run is done", () => {
+    const memory = watchMemory();
+    const watch = new PluginWatch(memory);
+    assertEquals(watch.share, 0);
+    noteShare(memory, 0.25);
+    assertEquals(watch.share, 0.25);
+    assert(watch.stuck(1) === null);
+  });
+});
