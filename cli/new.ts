@@ -231,8 +231,9 @@ export const NEW: Command = {
   positional: "KIND NAME",
   summary: "write a plugin of your own to begin with: a scheduler, cc or pm",
   text:
-    `Writes NAME.ts and NAME_test.ts into the current folder: a plugin of KIND (scheduler, cc for congestion
-control, pm for path manager) that works, in twenty lines, and its test. Needs --allow-write.`,
+    `Writes NAME.ts and NAME_test.ts into the current folder: a plugin of KIND (scheduler, cc for
+congestion control, pm for path manager) that works, in twenty lines, and its test. Needs
+--allow-write.`,
   examples: [
     ["mptcp new scheduler mine", "then: mptcp demo --scheduler ./mine.ts,ratio=3"],
     ["mptcp new cc gentle", "then: mptcp demo --cc ./gentle.ts,beta=0.8"],

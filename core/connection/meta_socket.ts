@@ -1154,22 +1154,18 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return at >= 0;
   }
 
+  /** Why an established subflow has left: where nothing comes in place of the last one, this ends the connection. A join that came to nothing says nothing of that. */
+  explain(code: NetworkCode | null, reason: EndReason | null): void {
+    this.#lastCode = code ?? "ConnectionReset";
+    this.#lastReason = reason;
+  }
+
   /**
-   * No subflow is left, for `code`: others may still join, for a while (break before make, RFC 8684 §3.3.3). Where the network is `away`, or the peer
+   * No subflow is left: others may still join, for a while (break before make, RFC 8684 §3.3.3). Where the network is `away`, or the peer
    * has taken its addresses back, it has as long to be reached as it has to answer; where it has ended its last path itself, a minute.
    */
-  bare(
-    code: NetworkCode | null,
-    reason: EndReason | null,
-    established: boolean,
-    away: boolean,
-    now: Micros,
-  ): void {
-    // A join that came to nothing neither says why the connection is without subflows, nor gives it more time.
-    if (established) {
-      this.#lastCode = code ?? "ConnectionReset";
-      this.#lastReason = reason;
-    }
+  bare(established: boolean, away: boolean, now: Micros): void {
+    // A join that came to nothing gives it no more time.
     if (!established && this.deadlines.has(TIMER_CLOSE)) return;
     const patient = away && this.mptcp.closeTimeout === null;
     const wait = patient ? this.patience.limit : this.#closeTimeout;

@@ -353,7 +353,6 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
     return;
   }
   meta.dirty();
-  if (meta.attempts.length > 0) return;
   const { sendQueue, host, blame } = meta;
   const byPeer = reason === "reset" || reason === "refused";
   // Of an address that the host has lost nobody can hear.
@@ -365,6 +364,8 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const silent = reason === "timeout" || reason === "unreachable" || reason === "refused";
   const told = left ? "path-left" : REASONS[reason];
   const why = silent ? subflow.trouble ?? told : told;
+  if (established) meta.explain(code, why ?? null);
+  if (meta.attempts.length > 0) return;
   // No join can be there, or come, before the third ACK.
   if (!meta.established || meta.fallback || subflow.early) {
     const trouble = silent ? subflow.trouble : null;
@@ -381,7 +382,7 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
     meta.endAll(code, now, why);
   } else {
     const away = !byPeer && !left && reason !== "closed";
-    meta.bare(code, why ?? null, established, away, now);
+    meta.bare(established, away, now);
   }
 }
 
