@@ -6,6 +6,7 @@ import type { DirectionCounts } from "../core/link/sim/link.ts";
 import { type Duration, parseDuration } from "../core/link/units.ts";
 import { sayFaults } from "../core/net/faults.ts";
 import { connectionInfo } from "../core/net/info.ts";
+import { defaultPolicies } from "../core/net/policies.ts";
 import type { Micros } from "../core/plugin.ts";
 import { Flow, Ports, type Side } from "./flow.ts";
 import { type Carried, carriedBy, HostMeter, PathNames } from "./meter.ts";
@@ -13,6 +14,7 @@ import { type HostPolicies, type Scenario, ScenarioError, within } from "./scena
 import { Stage } from "./stage.ts";
 import { makeSource, type Source, type TrafficFigures } from "./traffic.ts";
 import { VERSION } from "./version.ts";
+import { watchChoices } from "./watch_choices.ts";
 
 /** One value of a time series. */
 export interface Sample {
@@ -28,6 +30,47 @@ export interface Sample {
   readonly value: number;
 }
 
+/** Something that a connection of the traffic did with data: it sent some, read some, or its scheduler answered. */
+export type DataEvent =
+  & {
+    /** When. */
+    readonly at: Micros;
+    /** Name of the traffic. */
+    readonly traffic: string;
+    /** Number of the connection in it, from 1 on. */
+    readonly connection: number;
+    /** Which end it was. */
+    readonly side: Side;
+  }
+  & (
+    | {
+      /** Payload was handed to a path. */
+      readonly kind: "sent";
+      /** Name of the path. */
+      readonly path: string;
+      /** Position of its first byte in the data of the connection. */
+      readonly offset: number;
+      /** How much it is. */
+      readonly bytes: number;
+      /** All of it had left before, on any path. */
+      readonly again: boolean;
+    }
+    | {
+      /** Data was read, in order. */
+      readonly kind: "read";
+      /** How much. */
+      readonly bytes: number;
+    }
+    | {
+      /** The scheduler that is measured answered; those that hosts name themselves are not watched. */
+      readonly kind: "choice";
+      /** Names of the paths that it chose; none: to wait. */
+      readonly paths: readonly string[];
+      /** It was about data that other paths carry already. */
+      readonly repeats: boolean;
+    }
+  );
+
 /** What a run may show besides its figures. */
 export interface MeasureOptions {
   /** Seed, in place of the scenario's. */
@@ -38,6 +81,8 @@ export interface MeasureOptions {
   readonly probe?: (host: string) => Probe | undefined;
   /** Told of each value of the time series. */
   readonly onSample?: (sample: Sample) => void;
+  /** Told of all that connections send and read, and of each answer of the scheduler: many times as many calls as there are packets. */
+  readonly onData?: (event: DataEvent) => void;
   /**
    * From one value of the time series to the next.
    *
@@ -132,6 +177,8 @@ class Run implements Disposable {
   readonly #faults: string[] = [];
   readonly #names: PathNames;
   readonly #ports = new Ports();
+  /** Which connection has which port. */
+  readonly #owners = new Map<number, { readonly traffic: string; readonly connection: number }>();
   readonly #seed: number;
   #left = 0;
 
@@ -139,8 +186,9 @@ class Run implements Disposable {
     this.#scenario = scenario;
     this.#options = options;
     const seed = this.#seed = options.seed ?? scenario.seed ?? 1;
+    const { onData } = options;
     this.#stage = new Stage(scenario, {
-      policies,
+      policies: onData === undefined ? policies : this.#withChoices(policies, onData),
       seed,
       ...(options.trace && { trace: options.trace }),
       report: sayFaults((line) => {
@@ -148,7 +196,12 @@ class Run implements Disposable {
         options.onFault?.(line);
       }),
       probe: (host) => {
-        const meter = new HostMeter();
+        const meter = new HostMeter(
+          onData && (({ port, ...sent }) => {
+            const owner = this.#owners.get(port);
+            if (owner !== undefined) onData({ kind: "sent", ...owner, ...sent });
+          }),
+        );
         this.#meters.set(host, meter);
         return meter.probe;
       },
@@ -243,13 +296,18 @@ class Run implements Disposable {
           client: this.#meters.get(hosts.client.name)!,
           server: this.#meters.get(hosts.server.name)!,
         };
+        const port = this.#ports.take();
+        const owner = { traffic: name, connection: flows.length + 1 };
+        this.#owners.set(port, owner);
         const flow: Flow = new Flow(
           stage,
           hosts,
           address!,
-          this.#ports.take(),
+          port,
           (side, read, now) => {
             const from = side === "client" ? "server" : "client";
+            const bytes = read - flow.delivered(from);
+            this.#options.onData?.({ kind: "read", ...owner, at: now, side, bytes });
             const socket = flow.socket(from);
             if (socket !== null) meters[from].end(socket.id).read(read, now);
           },
@@ -273,6 +331,34 @@ class Run implements Disposable {
       flows,
       hosts: { client: hosts.client.name, server: hosts.server.name },
     });
+  }
+
+  /** Policies whose scheduler tells of its answers. */
+  #withChoices(policies: HostPolicies, onData: (event: DataEvent) => void): HostPolicies {
+    const scheduler = policies.scheduler ?? defaultPolicies().scheduler;
+    if (typeof scheduler !== "object") return policies;
+    return {
+      ...policies,
+      scheduler: watchChoices(scheduler, (view, { paths, repeats }) => {
+        const [first] = view.subflows;
+        const client = view.role === "client";
+        const port = client ? first?.remote.port : first?.local.port;
+        const owner = this.#owners.get(port ?? 0);
+        if (owner === undefined) return;
+        onData({
+          kind: "choice",
+          ...owner,
+          at: view.now,
+          side: view.role,
+          paths: paths.map(({ local, remote }) =>
+            client
+              ? this.#names.of(local.address, remote.address)
+              : this.#names.of(remote.address, local.address)
+          ),
+          repeats,
+        });
+      }),
+    };
   }
 
   #figures({ kind, source, flows, hosts }: Running, time: Micros): TrafficFigures & Carried {

@@ -28,16 +28,22 @@ export class EndMeter {
     if (!this.paths.has(label)) this.paths.set(label, 0);
   }
 
-  /** Payload leaves: `end` is the position behind it in the data. */
-  sent(now: Micros, path: number, length: number, end: number, segment: number): void {
-    const label = this.#labels.get(path) ?? `path ${path}`;
+  /** What a path is called. */
+  labelOf(path: number): string {
+    return this.#labels.get(path) ?? `path ${path}`;
+  }
+
+  /** Payload leaves: `end` is the position behind it in the data. Gives whether some of it leaves for the first time. */
+  sent(now: Micros, path: number, length: number, end: number, segment: number): boolean {
+    const label = this.labelOf(path);
     this.paths.set(label, (this.paths.get(label) ?? 0) + length);
     this.payload += length;
     if (segment > this.segment) this.segment = segment;
-    if (end <= this.#highest) return;
+    if (end <= this.#highest) return false;
     this.#highest = end;
     this.#ends.push(end);
     this.#times.push(now);
+    return true;
   }
 
   /** The other end has read up to `end`. */
@@ -125,11 +131,36 @@ export class PathNames {
   }
 }
 
+/** Payload that leaves a host. */
+export interface SentSeen {
+  /** When. */
+  readonly at: Micros;
+  /** Port of the server. */
+  readonly port: number;
+  /** Which end sends it. */
+  readonly side: "client" | "server";
+  /** What its path is called. */
+  readonly path: string;
+  /** Position of its first byte in the data. */
+  readonly offset: number;
+  /** How much it is. */
+  readonly bytes: number;
+  /** All of it has left before. */
+  readonly again: boolean;
+}
+
 /** The connections of one host, as its probe tells of them. */
 export class HostMeter {
   readonly #ends = new Map<number, EndMeter>();
   readonly #roles = new Map<number, "client" | "server">();
+  readonly #ports = new Map<number, number>();
+  readonly #onSent: ((sent: SentSeen) => void) | undefined;
   #names: PathNames | null = null;
+
+  /** `onSent` is told of all payload. */
+  constructor(onSent?: (sent: SentSeen) => void) {
+    this.#onSent = onSent;
+  }
 
   /** Names paths from now on. */
   name(names: PathNames): void {
@@ -145,8 +176,20 @@ export class HostMeter {
 
   /** Watches the host. */
   readonly probe: Probe = {
-    connectionOpened: (_now, connection, role) => {
+    connectionOpened: (
+      _now,
+      connection,
+      role,
+      _token,
+      _local,
+      localPort,
+      _remote,
+      remotePort,
+    ) => {
       this.#roles.set(connection, role);
+      if (this.#onSent !== undefined) {
+        this.#ports.set(connection, role === "client" ? remotePort : localPort);
+      }
     },
     subflowOpened: (_now, connection, path, _join, local, _localPort, remote) => {
       const client = this.#roles.get(connection) === "client";
@@ -156,7 +199,17 @@ export class HostMeter {
     segmentSent: (now, connection, path, seq, length, _flags, _ack, _window, dsn, segment) => {
       if (length === 0) return;
       const end = (dsn < 0 ? seq : dsn) - 1 + length;
-      this.end(connection).sent(now, path, length, end, segment === 0 ? length : segment);
+      const meter = this.end(connection);
+      const fresh = meter.sent(now, path, length, end, segment === 0 ? length : segment);
+      this.#onSent?.({
+        at: now,
+        port: this.#ports.get(connection)!,
+        side: this.#roles.get(connection)!,
+        path: meter.labelOf(path),
+        offset: end - length,
+        bytes: length,
+        again: !fresh,
+      });
     },
   };
 }

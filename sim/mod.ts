@@ -25,6 +25,7 @@ import "../mod.ts";
 export { type Profile, readMahimahi, readMinitopo, readNetem, readProfile } from "./import.ts";
 export { loadPolicies, loadScenario, type LoadScenarioOptions } from "./load.ts";
 export {
+  type DataEvent,
   type DirectionFigures,
   measure,
   type Measurement,

@@ -1,8 +1,9 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { SchedulerPlugin } from "../../core/plugin.ts";
-import { redundant } from "../../sched/mod.ts";
+import { redundant, roundRobin } from "../../sched/mod.ts";
 import {
+  type DataEvent,
   jainIndex,
   loadScenario,
   measure,
@@ -173,6 +174,43 @@ describe("measure()", () => {
     const read = of("it 1 client", "read_bytes").map(({ value }) => value);
     assertEquals(read, read.toSorted((a, b) => a - b));
     assert(of("wifi backward", "queue_packets").some(({ value }) => value > 0));
+  });
+
+  it("tells of all that is sent and read, and of each answer of the scheduler", () => {
+    for (const scheduler of [undefined, roundRobin(), redundant()]) {
+      const scenario = phone({
+        it: { ...ENDS, kind: "bulk", bytes: "300 kB", direction: "both", connections: 2 },
+      }, { seed: 3 });
+      const policies = scheduler === undefined ? {} : { scheduler };
+      const events: DataEvent[] = [];
+      const result = measure(scenario, policies, { onData: (event) => events.push(event) });
+      assertEquals(result, measure(scenario, policies), "who looks changes nothing");
+      const sum = (kind: "sent" | "read", of: (event: DataEvent) => boolean): number =>
+        events.reduce(
+          (all, event) => all + (event.kind === kind && of(event) ? event.bytes : 0),
+          0,
+        );
+      for (const side of ["client", "server"] as const) {
+        for (const connection of [1, 2]) {
+          const here = (event: DataEvent) =>
+            event.side === side && event.connection === connection && event.traffic === "it";
+          assertEquals(sum("read", here), 300_000);
+          assert(
+            sum("sent", (event) => here(event) && event.kind === "sent" && !event.again) >=
+              300_000,
+          );
+        }
+      }
+      for (const { name, bytes } of result.traffic.it!.paths) {
+        assertEquals(sum("sent", (event) => "path" in event && event.path === name), bytes);
+        assert(events.some((event) => event.kind === "choice" && event.paths.includes(name)));
+      }
+      const all = events.filter((event) => event.kind === "choice");
+      assertEquals(new Set(all.map(({ side }) => side)), new Set(["client", "server"]));
+      // One that repeats everything says so.
+      if (scheduler?.name === "redundant") assert(all.some(({ repeats }) => repeats));
+      assert(events.every(({ at }, i) => i === 0 || at >= events[i - 1]!.at));
+    }
   });
 
   it("ends when connections are given up, and tells why they were", () => {
