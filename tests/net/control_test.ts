@@ -118,7 +118,9 @@ describe("a control socket", () => {
       assertEquals(typeof shown.mptcp.write_seq, "string");
       assert(shown.subflows.length >= 2);
       const { ok: counters } = await answer(path, "nstat") as { ok: Record<string, number> };
-      assertEquals([counters["MPCapableSYNTX"], counters["MPCapableSYNACKRX"]], [1, 1]);
+      // Where the first SYN is not answered within 10 ms, the other address has one, too.
+      assert([1, 2].includes(counters["MPCapableSYNTX"]!));
+      assertEquals(counters["MPCapableSYNACKRX"], 1);
       const { error } = await answer(path, "reboot");
       assertEquals(
         error,
