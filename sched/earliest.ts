@@ -131,11 +131,11 @@ function isTried({ peakRate, inFlight, mss, path }: SubflowView): boolean {
 }
 
 /**
- * Whether one may wait for a subflow: an acknowledgement is to come, and it works. A timeout leaves a segment of the window (RFC 5681 §3.1): nobody waits for
- * who has fallen silent.
+ * Whether one may wait for a subflow: an acknowledgement is to come, and it works. A timeout leaves a segment of the window (RFC 5681 §3.1), and segments
+ * may have become smaller since: nobody waits for who has fallen silent.
  */
 function isAwaited({ stale, backup, inFlight, cwnd, mss }: SubflowView, backups: boolean): boolean {
-  return !stale && backup === backups && inFlight > 0 && cwnd > mss;
+  return !stale && backup === backups && inFlight > 0 && cwnd >= 2 * mss;
 }
 
 /** Whether `subflow`, over which a segment arrives in `time`, is to have it rather than those that have no room now. */

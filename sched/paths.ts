@@ -36,7 +36,7 @@ export function fastestOf(
 export function bindable(subflow: SubflowView, ahead: number, backups: boolean): boolean {
   const { stale, backup, inFlight, queued, cwnd, mss, room } = subflow;
   if (stale || (backup && !backups) || (inFlight === 0 && queued === 0)) return false;
-  return cwnd > mss && room + ahead - queued >= mss;
+  return cwnd >= 2 * mss && room + ahead - queued >= mss;
 }
 
 /** No subflow that works is a regular one. */
