@@ -19,7 +19,23 @@ import {
 } from "../../cc/mod.ts";
 import { seededRandom } from "../../core/host/random.ts";
 import type { SchedulerPlugin } from "../../core/plugin.ts";
-import { minRtt, redundant, roundRobin, timeDistance } from "../../sched/mod.ts";
+import {
+  blest,
+  daps,
+  earliest,
+  ecf,
+  linux,
+  minRtt,
+  otias,
+  peekaboo,
+  priority,
+  redundant,
+  roundRobin,
+  rttThreshold,
+  sttf,
+  timeDistance,
+  weighted,
+} from "../../sched/mod.ts";
 import { disorder } from "../support/middlebox.ts";
 import * as fc from "../support/property.ts";
 import { type End, type PathShape, Topology } from "../support/topology.ts";
@@ -28,6 +44,25 @@ const NOTHING = { connections: 0, tokens: 0, flows: 0, timers: 0, handles: 0, pa
 
 /** Some data bound ahead: between pull and push. */
 const hybrid = (): SchedulerPlugin => timeDistance({ lookAhead: 3 });
+
+type Schedulers = readonly (() => SchedulerPlugin)[];
+
+/** What the examples below are swapped among. */
+const FEW: Schedulers = [minRtt, redundant, roundRobin, timeDistance, hybrid];
+const ALL: Schedulers = [
+  ...FEW,
+  earliest,
+  blest,
+  ecf,
+  sttf,
+  otias,
+  daps,
+  linux,
+  peekaboo,
+  priority,
+  rttThreshold,
+  weighted,
+];
 
 const path = fc.record({
   rate: fc.constantFrom("2 Mbit/s", "10 Mbit/s", "100 Mbit/s"),
@@ -61,7 +96,8 @@ const scenario = fc.record({
   read: fc.constantFrom(1000, 3001, 65536),
   pause: fc.constantFrom(undefined, 0.002),
   buffer: fc.constantFrom(20000, 100000, 8388608),
-  scheduler: fc.constantFrom(minRtt, roundRobin, redundant, timeDistance, hybrid),
+  scheduler: fc.constantFrom(...ALL),
+  swaps: fc.constant(ALL),
   congestion: fc.constantFrom(...CONTROLS),
   checksum: fc.boolean(),
   shortDss: fc.boolean(),
@@ -89,6 +125,7 @@ const LOST_ACKS = {
   pause: undefined,
   buffer: 20000,
   scheduler: redundant,
+  swaps: FEW,
   congestion: lia,
   checksum: true,
   shortDss: true,
@@ -114,6 +151,7 @@ const PATH_BEING_CLOSED = {
   pause: undefined,
   buffer: 20000,
   scheduler: minRtt,
+  swaps: FEW,
   congestion: lia,
   checksum: false,
   shortDss: false,
@@ -138,6 +176,7 @@ const BOUND_AND_REPEATED = {
   pause: 0.002,
   buffer: 8388608,
   scheduler: hybrid,
+  swaps: FEW,
   congestion: reno,
   checksum: false,
   shortDss: false,
@@ -162,6 +201,7 @@ const UNDONE_IN_LARGER_SEGMENTS = {
   pause: undefined,
   buffer: 100000,
   scheduler: minRtt,
+  swaps: FEW,
   congestion: lia,
   checksum: true,
   shortDss: true,
@@ -223,7 +263,7 @@ function disturb(t: Topology, s: Scenario, { client, server }: ReturnType<typeof
     if (end === undefined || end.socket.closed) return;
     end.socket.setScheduler(
       t.now,
-      [minRtt, redundant, roundRobin, timeDistance, hybrid][random.u32() % 5]!(),
+      s.swaps[random.u32() % s.swaps.length]!(),
     );
     end.socket.setCongestionControl(t.now, CONTROLS[random.u32() % CONTROLS.length]!());
   };
