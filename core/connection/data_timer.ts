@@ -8,8 +8,9 @@ import type { Subflow } from "../subflow/subflow.ts";
 /** Before a subflow has told a timeout. */
 const NO_TIMEOUT: Micros = 1e6;
 
-/** Back-off of the two waits of one connection. */
+/** Back-off of the waits of one connection. */
 export class DataTimer {
+  #finSentAt: Micros = 0;
   #timeouts = 0;
   #probes = 0;
   #unheard = 0;
@@ -31,6 +32,34 @@ export class DataTimer {
     now: Micros,
   ): void {
     arm(deadlines, TIMER_DATA, subflows, this.#timeouts, now);
+  }
+
+  /** Our DATA_FIN leaves. */
+  finSent(now: Micros): void {
+    this.#finSentAt = now;
+  }
+
+  /**
+   * A DATA_FIN that alone is not DATA_ACKed (RFC 8684 §3.3.3): nothing below repeats it, so that the wait is the longest timeout of what works among
+   * `subflows`, from when it left. What was DATA_ACKed since does not begin it anew: it was sent before, and repaired meanwhile. But a round trip follows
+   * that, as the DATA_ACK of the DATA_FIN may be right behind.
+   */
+  awaitFinAck(
+    deadlines: Deadlines<ConnectionTimer>,
+    subflows: readonly Subflow[],
+    now: Micros,
+  ): void {
+    const working = subflows.filter(({ usable, stale }) => usable && !stale);
+    let timeout = 0;
+    let roundTrip = 0;
+    for (const { sender: { rtt } } of working.length > 0 ? working : subflows) {
+      // One that has carried nothing yet says nothing of those that have.
+      if (!rtt.known) continue;
+      timeout = Math.max(timeout, rtt.estimate);
+      roundTrip = Math.max(roundTrip, rtt.srtt);
+    }
+    const wait = Math.min(MAX_RTO, (timeout === 0 ? NO_TIMEOUT : timeout) * 2 ** this.#timeouts);
+    deadlines.set(TIMER_DATA, Math.max(this.#finSentAt + wait, now + roundTrip));
   }
 
   /** A closed window is asked about after as long (draft DA-4). */

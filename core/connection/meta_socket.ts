@@ -796,8 +796,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Starts the data-level timer afresh; off when nothing is outstanding. */
   armDataTimer(now: Micros): void {
     const due = this.sendQueue.unacked > 0 && !this.fallback && !this.over;
-    if (due) this.timer.awaitDataAck(this.deadlines, this.subflows, now);
-    else this.deadlines.set(TIMER_DATA, Infinity);
+    if (!due) this.deadlines.set(TIMER_DATA, Infinity);
+    else if (this.sendQueue.finUnacked) this.timer.awaitFinAck(this.deadlines, this.subflows, now);
+    else this.timer.awaitDataAck(this.deadlines, this.subflows, now);
   }
 
   /** A pass is over: what waits has its timers. Most are as they should be while something is in flight, or nothing is to be sent. */

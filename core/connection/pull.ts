@@ -509,6 +509,7 @@ function finishSending(meta: MetaSocket, now: Micros): void {
     }
   } else {
     if (!sendDataFin(meta, now)) return;
+    meta.timer.finSent(now);
     sendQueue.finSent();
   }
   if (!sendQueue.finDue) meta.host.probe?.dataFin(now, meta.id, "us", sendQueue.tail);

@@ -468,6 +468,7 @@ function dataTimeout(meta: MetaSocket, now: Micros): void {
   if (meta.damage !== null) return meta.armDataTimer(now);
   if (sendQueue.finUnacked && ours.kind !== "open") {
     if (!mayRepeatFin(meta, tries, now)) return;
+    meta.timer.finSent(now);
     // Nothing below the data level sends it again, so each time counts: on every subflow, as Linux does.
     for (const subflow of subflows) {
       // Beside a FIN of ours there is room for nothing else (draft TRM-4).

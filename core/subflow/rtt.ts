@@ -56,6 +56,15 @@ export class Rtt {
     return Math.min(MAX_RTO, this.base * 2 ** this.#backOff);
   }
 
+  /**
+   * The timeout that round trips alone tell, a second before the first: for what is repeated on bare ACKs. That a lost SYN makes the first timeouts longer
+   * concerns data (RFC 6298 §5.7: "when data transmission begins"). `base` is not made of it: a sample's would be boxed.
+   */
+  get estimate(): Micros {
+    if (!this.known) return INITIAL_RTO;
+    return Math.min(MAX_RTO, this.srtt + Math.max(MIN_RTO, 4 * this.#rttVar));
+  }
+
   /** Starts the retransmission timer. Here, as a timeout handed out would be boxed. */
   arm(deadlines: Deadlines<SubflowTimer>, now: Micros): void {
     deadlines.set(TIMER_RTO, now + Math.min(MAX_RTO, this.base * 2 ** this.#backOff));

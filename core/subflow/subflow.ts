@@ -841,7 +841,7 @@ export class Subflow implements SubflowView {
     // RFC 8684 §3.2: "receipt of this packet MUST trigger a regular TCP ACK in response, and the packet MUST be retransmitted if this
     // ACK is not received"
     // Until the fourth ACK a join carries no data, and its third ACK is repeated (RFC 8684 §3.2).
-    this.#deadlines.set(TIMER_THIRD_ACK, now + sender.rtt.base);
+    this.#deadlines.set(TIMER_THIRD_ACK, now + sender.rtt.estimate);
     return OUTCOME_WORK;
   }
 
@@ -1239,7 +1239,7 @@ export class Subflow implements SubflowView {
     const { sender } = this;
     sender.beginSlow();
     this.output.thirdAck(handshake, sender.board.nxt, now);
-    const wait = sender.rtt.base * 2 ** (handshake.sends - 1);
+    const wait = sender.rtt.estimate * 2 ** (handshake.sends - 1);
     this.#deadlines.set(TIMER_THIRD_ACK, now + wait);
     return OUTCOME_WORK;
   }

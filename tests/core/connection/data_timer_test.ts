@@ -46,6 +46,27 @@ describe("the waits of the data level", () => {
     assertEquals(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
   });
 
+  it("begin for a DATA_FIN when it leaves, and leave a round trip at least for its DATA_ACK (RFC 8684 §3.3.3)", () => {
+    const { subflow } = established();
+    const { estimate, srtt } = subflow.sender.rtt;
+    const deadlines = new Deadlines<ConnectionTimer>(CONNECTION_TIMERS);
+    const timer = new DataTimer();
+    timer.finSent(5);
+    const due = (now: number): number => {
+      timer.awaitFinAck(deadlines, [subflow], now);
+      return deadlines.at(TIMER_DATA);
+    };
+    assertEquals([due(5), due(15), due(5 + estimate)], [
+      5 + estimate,
+      5 + estimate,
+      5 + estimate + srtt,
+    ]);
+    timer.repeated();
+    assertEquals(due(5), 5 + 2 * estimate);
+    timer.awaitFinAck(deadlines, [], 5);
+    assertEquals(deadlines.at(TIMER_DATA), 5 + 2e6);
+  });
+
   it("double each for itself: a DATA_ACK ends one, a window that opens the other", () => {
     const timer = new DataTimer();
     timer.repeated();

@@ -1,0 +1,143 @@
+/**
+ * What travels on bare ACKs, so that no retransmission of TCP's repeats it: a DATA_FIN, its DATA_ACK, the third ACK of a join. A lost one is repaired after
+ * the paths' own timeouts, whatever else has happened on the connection (RFC 8684 §3.2, §3.3.3).
+ */
+
+import { assert, assertEquals, assertLess, assertLessOrEqual } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { fullMesh } from "../../../pm/mod.ts";
+import { type App, Dialogue, type DialogueOptions } from "../../support/dialogue.ts";
+import { answersJoin, join, joined, joining } from "../../support/joins.ts";
+import type { Peer } from "../../support/scripted_peer.ts";
+
+/** Least timeout of a path with a round trip of 20 ms, and what a deviation of its first samples may add (RFC 6298 §2; Linux's least of 200 ms). */
+const TIMEOUT = 220e3;
+const SLACK = 30e3;
+
+type Role = "server" | "client";
+
+/** Both roles, both families. */
+const ENDS = (["server", "client"] as const).flatMap((role) =>
+  ([4, 6] as const).map((family) => ({ role, family, name: `${role}, IPv${family}` }))
+);
+
+function made(role: Role, options: DialogueOptions): Dialogue {
+  const policies = role === "client" ? { policies: { pathManager: fullMesh() } } : {};
+  return new Dialogue({ ...options, ...policies });
+}
+
+/** A connection over two paths, opened by the peer or by us; nothing is left to take out. */
+function two(d: Dialogue, role: Role): { first: Peer; second: Peer; app: App } {
+  if (role === "server") return joined(d);
+  const { first, second, app } = joining(d);
+  answersJoin(d, second);
+  d.pass(50e3);
+  d.sent.length = 0;
+  return { first, second, app };
+}
+
+/** The data offset of the DATA_FIN in what was sent to `peer` since it was last looked at; -1: there is none. */
+function endsAt(peer: Peer): number {
+  for (const { options } of peer.takeAll()) {
+    for (const option of options) {
+      const fin = /^map8 (\d+) 0 1 fin/.exec(option);
+      if (fin !== null) return Number(fin[1]);
+    }
+  }
+  return -1;
+}
+
+for (const { role, family, name } of ENDS) {
+  describe(`a lost DATA_FIN, or its lost DATA_ACK (RFC 8684 §3.3.3), ${name}`, () => {
+    it("is repaired after the longest timeout of the paths, on every path, then after twice as long", () => {
+      using d = made(role, { family });
+      const { first, second, app } = two(d, role);
+      app.finish();
+      assertEquals(first.lose() + second.lose(), 1);
+      let wait = TIMEOUT;
+      for (let i = 0; i < 4; i++, wait *= 2) {
+        const waited = d.untilSent();
+        assert(waited >= wait && waited <= wait + SLACK * 2 ** i, `${waited} for ${wait}`);
+        first.gets(". 1 <map8 1 0 1 fin>");
+        second.gets(". 1 <map8 1 0 1 fin>");
+        d.silent();
+      }
+      second.sends(". 1 ack 1 <dack8 2>");
+      assertEquals(app.socket.state, "FIN_WAIT_2");
+    });
+
+    it("behind data that were lost as well is not awaited anew once they are repaired", () => {
+      using d = made(role, { family, tcp: { tlp: false } });
+      const { first, second, app } = two(d, role);
+      app.write(100);
+      app.finish();
+      assertEquals(first.lose() + second.lose(), 2);
+      d.untilSent();
+      d.pass(5e3);
+      d.sent.length = 0;
+      const repaired = d.now;
+      first.sends(". 1 ack 101 <dack8 101>");
+      d.untilSent();
+      assertLess(d.now - repaired, TIMEOUT);
+      assertEquals([endsAt(first), endsAt(second)], [101, 101]);
+    });
+  });
+}
+
+describe("a path whose SYN was lost (RFC 6298 §5.7: its data wait 3 s)", () => {
+  for (const timestamps of [true, false]) {
+    it(`makes a lost DATA_FIN wait no longer where another path is known (timestamps ${timestamps ? "on" : "off"})`, () => {
+      using d = new Dialogue();
+      const { peer, app } = d.opened({ timestamps });
+      const second = d.peer({ link: 1, session: peer.session });
+      second.offers({ timestamps }, "S", ["join syn id 1"]);
+      second.lose();
+      d.untilSent();
+      second.gets("S. 0 ack 1 <join synack>");
+      d.pass(20e3);
+      second.sends(". 1 ack 1 <join ack>");
+      second.gets(". 1 ack 1");
+      const [, late] = app.socket.subflows;
+      assertEquals(late!.sender.rtt.base, 3e6);
+      app.finish();
+      peer.takeAll();
+      second.takeAll();
+      assertLessOrEqual(d.untilSent(), TIMEOUT + SLACK);
+      peer.gets(". 1 <map8 1 0 1 fin>");
+      second.gets(". 1 <map8 1 0 1 fin>");
+    });
+  }
+
+  it("has its lost third ACK repeated after the round trip that the handshake told", () => {
+    using d = made("client", {});
+    const { second } = joining(d);
+    d.sent.length = 0;
+    d.untilSent();
+    const { options } = second.gets("S 0 <join syn>");
+    const [value] = options.flatMap((each) => /^TS (\d+)/.exec(each)?.[1] ?? []);
+    d.pass(20e3);
+    second.offers({ timestamps: false }, "S.", ["join synack id 0", `TS 1000 ${value}`]);
+    second.gets(". 1 ack 1 <join ack>");
+    assertLessOrEqual(d.untilSent(), TIMEOUT + SLACK);
+    second.gets(". 1 ack 1 <join ack>");
+  });
+});
+
+describe("a path that is stale", () => {
+  it("makes a lost DATA_FIN wait no longer for its timeout", () => {
+    using d = new Dialogue();
+    const { peer: first, app } = d.opened();
+    join(d, first, 1, { rtt: 900e3 });
+    const late = app.socket.subflows[1]!;
+    assertEquals(late.sender.rtt.base, 2700e3);
+    late.fallSilent(d.now);
+    late.giveUp();
+    assertEquals(late.stale, true);
+    app.finish();
+    assertEquals(first.lose(), 1);
+    const from = d.now;
+    d.untilSent();
+    assertLessOrEqual(d.now - from, TIMEOUT + SLACK);
+    assertEquals(endsAt(first), 1);
+  });
+});
