@@ -818,6 +818,8 @@ export class Sender {
 
     const mss = this.#mtu.payload;
     const progress: Progress = advanced ? "advanced" : duplicate ? "duplicate" : "none";
+    // RFC 3465 §2.3: after a timeout an ACK counts as one segment: most of what it acknowledges had left the network before, as duplicates have told.
+    const most = this.#reno !== null && this.#recovery.kind === "loss" ? mss : Infinity;
     const found = this.#detection.onAck(heard, progress, this.#recovery, mss, now);
     this.#deadlines.set(TIMER_RACK, this.#detection.timer);
     this.#sizes.hear(heard);
@@ -829,7 +831,7 @@ export class Sender {
     }
     if (found > 0) this.#witness?.lost("ack", now);
     if (lost > 0) this.#lose(before);
-    this.#tell(before, lost, prior, now);
+    this.#tell(before, lost, prior, most, now);
     if (this.#recovery.kind === "fast") {
       const safe = advanced && lost === 0;
       const { prr } = this.#recovery;
@@ -982,8 +984,9 @@ export class Sender {
     this.#duplicates++;
   }
 
-  #tell(before: number, lost: number, prior: number, now: Micros): void {
-    sample.acked = heard.delivered;
+  /** Tells the controller what the ACK in hand acknowledges, as `most` bytes at most. */
+  #tell(before: number, lost: number, prior: number, most: number, now: Micros): void {
+    sample.acked = Math.min(heard.delivered, most);
     sample.marked = rx.ece && this.#ecn.sends ? heard.delivered : 0;
     sample.lost = lost;
     sample.rtt = heard.rtt;
@@ -1042,7 +1045,10 @@ export class Sender {
       this.#arm(now);
       return 0;
     }
-    const flightSize = this.#flightSize;
+    // Without SACK duplicates have let new segments go, one each, for as long as a lost repeat took to time out: these were never in the network together.
+    const flightSize = this.#reno !== null && this.#recovery.kind === "fast"
+      ? Math.min(this.#flightSize, this.cwnd)
+      : this.#flightSize;
     rtt.backOff();
     this.#host.count("TCPTimeouts");
     this.#witness?.timedOut(rtt.timeouts, rtt.rto, now);

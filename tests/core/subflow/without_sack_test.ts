@@ -74,6 +74,23 @@ for (const lossDetection of [undefined, "reno-nosack"] as const) {
       assertEquals(d.counter("TCPRenoRecovery"), 1);
     });
 
+    it("RFC 5681 §3.1: a timeout halves the window of the recovery, not what duplicates have inflated it to, and RFC 3465 §2.3: the ACK that follows counts as one segment", () => {
+      const { d, peer, app } = flight({ tcp: { ...tcp, frto: false } });
+      using _d = d;
+      const [subflow] = app.socket.subflows;
+      // What the third sends again is lost, too: each new segment is answered by one more duplicate.
+      for (let i = 0; i < 25; i++) peer.sends(". ack 1");
+      const sent = peer.takeAll().length;
+      assertEquals(10 + sent - 1, 30);
+      assertEquals(subflow!.ssthresh, 5 * MSS);
+      d.untilSent();
+      peer.gets(`. 1:${at(1)}`);
+      assertEquals([subflow!.ssthresh, subflow!.cwnd], [2.5 * MSS, MSS]);
+      d.pass(20e3);
+      peer.sends(`. ack ${at(30)}`);
+      assertEquals(subflow!.cwnd, 2 * MSS);
+    });
+
     it("RFC 6582 §3.2: duplicates after a timeout are of the flight before it, and begin no fast recovery", () => {
       const { d, peer } = flight({ tcp: { ...tcp, frto: false } });
       using _d = d;
