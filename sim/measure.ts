@@ -40,7 +40,7 @@ export type DataEvent =
     /** Number of the connection in it, from 1 on. */
     readonly connection: number;
     /** Which end it was. */
-    readonly side: Side;
+    readonly side: "client" | "server";
   }
   & (
     | {
