@@ -40,3 +40,23 @@ export async function loadScenarioReader(): Promise<ScenarioReader> {
   const [YAML, { Ajv }] = await Promise.all([import("npm:yaml@2.8.1"), import("npm:ajv@8.17.1")]);
   return { YAML, Ajv };
 }
+
+/** What draws the charts of a page in a browser (MIT): its source text. */
+export interface ChartLibrary {
+  /** JavaScript, which defines `uPlot`. */
+  readonly code: string;
+  /** Its style sheet. */
+  readonly style: string;
+  /** The licence, which goes with each copy. */
+  readonly licence: string;
+}
+
+/** Loads the text of what draws in a browser. */
+export async function loadChartLibrary(): Promise<ChartLibrary> {
+  const [code, style, licence] = await Promise.all([
+    import("npm:uplot@1.6.32/dist/uPlot.iife.min.js", { with: { type: "text" } }),
+    import("npm:uplot@1.6.32/dist/uPlot.min.css", { with: { type: "text" } }),
+    import("npm:uplot@1.6.32/LICENSE", { with: { type: "text" } }),
+  ]);
+  return { code: code.default, style: style.default, licence: licence.default };
+}

@@ -9,6 +9,7 @@ import { type Command, type Given, readInteger, UsageError } from "./arguments.t
 import { print, report } from "./output.ts";
 import { PLUGIN_OPTIONS } from "./policies.ts";
 import { readScenarioText, type ScenarioText, toScenario, withValues } from "./scenario_file.ts";
+import { type DrawnRun, toHtml } from "./sim_html.ts";
 import type { SimAnswer, SimJob } from "./sim_job.ts";
 import {
   commonPlugins,
@@ -46,6 +47,11 @@ function digest(text: string): string {
   return (hash >>> 0).toString(16).padStart(8, "0");
 }
 
+/** A word as a shell reads it. */
+function quoted(word: string): string {
+  return /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
 function readInterval(args: Given): Duration {
   const text = (args.value("interval") ?? "100 ms") as Duration;
   try {
@@ -63,6 +69,12 @@ interface Plan {
   readonly plan: string;
   readonly scenario: string;
 }
+
+/** Points of all charts of a report, as far as the least that each series has allows it: what a browser draws with ease. */
+const REPORT_POINTS = 1_000_000;
+/** About so many long series has a run. */
+const LONG_SERIES = 8;
+const LEAST_POINTS = 500;
 
 const KINDS = [["scheduler", "scheduler"], ["cc", "congestionControl"], [
   "pm",
@@ -120,6 +132,7 @@ async function planRuns(args: Given, source: string): Promise<Plan> {
             folder: folder === null ? null : `${folder}/run-${String(index).padStart(4, "0")}`,
             files,
             interval,
+            points: 0,
             twice: args.has("twice"),
             watch: watchMemory(),
           },
@@ -145,12 +158,22 @@ function readShard(args: Given): readonly [number, number] {
   return [shard, of];
 }
 
-async function runPlan(args: Given, { text, jobs, plan, scenario }: Plan): Promise<SimReport> {
+/** What came of a plan, and what a report draws of each run. */
+interface Ran {
+  readonly report: SimReport;
+  readonly drawn: readonly DrawnRun[];
+}
+
+async function runPlan(args: Given, { text, jobs, plan, scenario }: Plan): Promise<Ran> {
   const [shard, of] = readShard(args);
   const mine = jobs.filter((_, i) => i % of === shard - 1);
   const workers = readInteger(args, "workers", navigator.hardwareConcurrency, [1, 1024]);
   const patience = readInteger(args, "patience", 3600, [1, 2_000_000]);
-  const watches = new Map(mine.map(({ job }) => [job, new PluginWatch(job.watch)]));
+  const points = args.value("html") === undefined
+    ? 0
+    : Math.max(LEAST_POINTS, Math.floor(REPORT_POINTS / LONG_SERIES / Math.max(1, mine.length)));
+  const work = mine.map(({ job }): SimJob => ({ ...job, points }));
+  const watches = new Map(work.map((job) => [job, new PluginWatch(job.watch)]));
   using progress = new PoolProgress(mine.length, "runs");
   const running = new Map<SimJob, number>();
   let over = 0;
@@ -158,7 +181,7 @@ async function runPlan(args: Given, { text, jobs, plan, scenario }: Plan): Promi
     const begun = [...running.values()].reduce((sum, share) => sum + share, 0);
     progress.update(Math.floor(100 * (over + begun)) / 100);
   };
-  const outcomes = await runJobs<SimJob, SimAnswer>(mine.map(({ job }) => job), {
+  const outcomes = await runJobs<SimJob, SimAnswer>(work, {
     module: new URL("./sim_job.ts", import.meta.url),
     nameOf: ({ name }) => name,
     workers,
@@ -178,16 +201,28 @@ async function runPlan(args: Given, { text, jobs, plan, scenario }: Plan): Promi
       show();
     },
   });
+  const drawn: DrawnRun[] = [];
   const runs = outcomes.map((outcome, i): SimRun => {
-    const { run } = mine[i]!;
+    const { run, job } = mine[i]!;
     if (!outcome.ok) return { ...run, result: null, error: outcome.error };
     const answer = outcome.value;
     if ("wrong" in answer) {
       throw new UsageError(`${text.where(answer.wrong.path)}: ${answer.wrong.message}`);
     }
+    if (points > 0) {
+      drawn.push({ index: run.index, scenario: job.scenario, series: answer.series });
+    }
     return { ...run, result: answer.result };
   });
-  return { format: "mptcp-sim/1", version: VERSION, scenario, total: jobs.length, plan, runs };
+  const report: SimReport = {
+    format: "mptcp-sim/1",
+    version: VERSION,
+    scenario,
+    total: jobs.length,
+    plan,
+    runs,
+  };
+  return { report, drawn };
 }
 
 async function readReports(files: readonly string[]): Promise<SimReport> {
@@ -221,15 +256,27 @@ async function run(args: Given): Promise<number> {
   if (args.has("json") && args.has("csv")) {
     throw new UsageError("--json and --csv exclude each other");
   }
+  const html = args.value("html");
+  if (html !== undefined && merging) {
+    throw new UsageError(
+      "--html and --merge exclude each other, as the JSON of parts has no time series to draw: give --html to each part",
+    );
+  }
   const folder = args.value("output");
+  const plan = merging ? null : await planRuns(args, positional[0]!);
   // Before the runs, which may take hours.
   if (folder !== undefined) await Deno.mkdir(folder, { recursive: true });
-  const whole = merging
-    ? await readReports(positional)
-    : await runPlan(args, await planRuns(args, positional[0]!));
+  if (html !== undefined) await Deno.writeTextFile(html, "");
+  const { report: whole, drawn } = plan === null
+    ? { report: await readReports(positional), drawn: [] }
+    : await runPlan(args, plan);
   if (folder !== undefined) {
     await Deno.writeTextFile(`${folder}/summary.json`, toJson(whole));
     await Deno.writeTextFile(`${folder}/summary.csv`, toCsv(whole));
+  }
+  if (html !== undefined) {
+    const command = ["mptcp", ...Deno.args].map(quoted).join(" ");
+    await Deno.writeTextFile(html, await toHtml(whole, drawn, command));
   }
   if (args.has("json")) print(toJson(whole).trimEnd());
   else if (args.has("csv")) print(toCsv(whole).trimEnd());
@@ -291,6 +338,7 @@ seeds make more runs, which all cores share. The same command gives the same fig
       "mptcp sim net.yaml --set links.wifi.loss=0.01 -o out --series --packets",
       "with files to look into",
     ],
+    ["mptcp sim requests --scheduler min_rtt --scheduler ecf --html out.html", "charts to look at"],
     ["mptcp sim net.yaml --runs 100 --shard 3/10 --json > 3.json", "the third tenth of the runs"],
     ["mptcp sim --merge *.json", "all tenths together"],
   ],
@@ -314,7 +362,11 @@ seeds make more runs, which all cores share. The same command gives the same fig
     series: { help: "… with series.csv: windows, round trips, queues, buffers" },
     interval: {
       value: "TIME",
-      help: "Time from one value of the series to the next. Default: '100 ms'",
+      help: "Time from one value of series and charts to the next. Default: '100 ms'",
+    },
+    html: {
+      value: "FILE",
+      help: "Write a report with charts, for a browser: one file, which needs no network",
     },
     events: {
       help: "… with events-HOST.qlog: what happens in a host's stack",

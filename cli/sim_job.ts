@@ -6,15 +6,18 @@ import {
   loadScenario,
   measure,
   type Measurement,
+  type Sample,
   type Scenario,
 } from "../sim/mod.ts";
 import type { Duration, Micros, Probe } from "../mod.ts";
+import { parseDuration } from "../core/link/units.ts";
 import { EventLog } from "../sim/event_log.ts";
 import { PcapWriter } from "../sim/pcapng.ts";
 import { csvLine } from "../sim/rows.ts";
 import { ScenarioError } from "../sim/scenario.ts";
 import { noteShare, watchPolicies } from "../sim/watch_plugins.ts";
 import { BUILT_INS } from "./policies.ts";
+import { type Series, SeriesCollector } from "./sim_series.ts";
 
 /** What is run. Plugins are texts. */
 export interface SimJob {
@@ -32,6 +35,8 @@ export interface SimJob {
   readonly files: { readonly series: boolean; readonly events: boolean; readonly packets: boolean };
   /** From one value of the series to the next. */
   readonly interval: Duration;
+  /** Most points of each series that it gives for a report; 0: it gives none. */
+  readonly points: number;
   /** Run it twice, and compare. */
   readonly twice: boolean;
   /** Where it is told which plugin runs. */
@@ -40,7 +45,7 @@ export interface SimJob {
 
 /** What came of it: figures, or what is wrong with the scenario. */
 export type SimAnswer =
-  | { readonly result: Measurement }
+  | { readonly result: Measurement; readonly series: readonly Series[] }
   | { readonly wrong: { readonly path: readonly (string | number)[]; readonly message: string } };
 
 /** Bytes that are kept before they are written. */
@@ -76,8 +81,12 @@ class TextFile implements Disposable {
   }
 }
 
-/** Runs it once; files are written where `folder` is given. */
-async function once(job: SimJob, folder: string | null): Promise<Measurement> {
+/** Runs it once; files are written where `folder` is given, and `collector` is told what a report draws. */
+async function once(
+  job: SimJob,
+  folder: string | null,
+  collector: SeriesCollector | null,
+): Promise<Measurement> {
   const options = { builtIns: BUILT_INS };
   const scenario = await loadScenario(job.scenario, options);
   const watched = watchPolicies(await loadPolicies(job.policies, options), job.watch);
@@ -87,7 +96,18 @@ async function once(job: SimJob, folder: string | null): Promise<Measurement> {
     // What ends when its traffic does may end at any time.
     if (scenario.duration !== undefined) noteShare(job.watch, Math.min(1, now / end));
   };
-  if (folder === null) return measure(scenario, watched, { seed, onProgress });
+  const common = {
+    seed,
+    onProgress,
+    interval: job.interval,
+    ...(collector && { onData: collector.onData }),
+  };
+  if (folder === null) {
+    return measure(scenario, watched, {
+      ...common,
+      ...(collector && { onSample: collector.onSample }),
+    });
+  }
   Deno.mkdirSync(folder, { recursive: true });
   const open = (name: string): TextFile => files.use(new TextFile(`${folder}/${name}`));
   const series = job.files.series ? open("series.csv") : null;
@@ -96,12 +116,13 @@ async function once(job: SimJob, folder: string | null): Promise<Measurement> {
   // Those of dumbbells and fat trees, too, which the scenario does not name.
   const hosts = new Set<string>();
   const result = measure(scenario, watched, {
-    seed,
-    onProgress,
-    interval: job.interval,
-    ...(series && {
-      onSample: ({ at, of, name, metric, value }) =>
-        series.write(csvLine([at, of, name, metric, value])),
+    ...common,
+    ...((series || collector) && {
+      onSample: (sample: Sample) => {
+        const { at, of, name, metric, value } = sample;
+        series?.write(csvLine([at, of, name, metric, value]));
+        collector?.onSample(sample);
+      },
     }),
     probe: (host): Probe | undefined => {
       hosts.add(host);
@@ -126,16 +147,19 @@ async function once(job: SimJob, folder: string | null): Promise<Measurement> {
 /** Runs a job. */
 export async function run(job: SimJob): Promise<SimAnswer> {
   try {
-    const result = await once(job, job.folder);
+    const collector = job.points === 0
+      ? null
+      : new SeriesCollector(parseDuration(job.interval, "interval"), job.points);
+    const result = await once(job, job.folder, collector);
     if (job.twice) {
-      const again = await once(job, null);
+      const again = await once(job, null, null);
       if (JSON.stringify(again) !== JSON.stringify(result)) {
         throw new Error(
           "a second run with the same seed gave other figures: a plugin or element uses a clock, or chance of its own",
         );
       }
     }
-    return { result };
+    return { result, series: collector?.end(result.time) ?? [] };
   } catch (error) {
     if (!(error instanceof ScenarioError)) throw error;
     return { wrong: { path: error.path, message: error.message } };

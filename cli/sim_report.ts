@@ -154,9 +154,9 @@ function differing(runs: readonly SimRun[]): (run: SimRun) => SimRun {
 
 function variantsOf(runs: readonly SimRun[]): Variant[] {
   const variants = new Map<string, Measurement[]>();
-  const reduce = differing(runs);
-  for (const run of runs) {
-    const name = variantName(reduce(run));
+  const names = variantNames(runs);
+  for (const [i, run] of runs.entries()) {
+    const name = names[i]!;
     const results = variants.get(name) ?? [];
     variants.set(name, results);
     if (run.result !== null) results.push(run.result);
@@ -164,22 +164,62 @@ function variantsOf(runs: readonly SimRun[]): Variant[] {
   return [...variants].map(([name, results]) => ({ name, results }));
 }
 
-/** The table: a row for each variant and piece of traffic, with the shares of paths. */
-export function toTable({ runs }: SimReport): string {
+/** Figures of one piece of traffic. */
+export interface SummaryTable {
+  /** Name of the traffic. */
+  readonly traffic: string;
+  /** What the columns behind the variant are: figures, then the shares of paths. */
+  readonly columns: readonly string[];
+  /** A row for each variant. */
+  readonly rows: readonly { readonly variant: string; readonly cells: readonly string[] }[];
+}
+
+/** A table for each piece of traffic. */
+export function summaryTables({ runs }: SimReport): SummaryTable[] {
   const variants = variantsOf(runs);
   const first = runs.find(({ result }) => result !== null)?.result;
-  if (first === undefined || first === null) return "";
-  const blocks = Object.keys(first.traffic).map((traffic) => {
+  if (first === undefined || first === null) return [];
+  return Object.keys(first.traffic).map((traffic) => {
     const columns = FIGURES.filter(({ of }) =>
       variants.some(({ results }) => results.some((result) => of(result, traffic) !== undefined))
     );
-    const paths = [
-      ...new Set(
-        variants.flatMap(({ results }) =>
-          results.flatMap((result) => result.traffic[traffic]!.paths.map(({ name }) => name))
-        ),
+    const all = new Set(
+      variants.flatMap(({ results }) =>
+        results.flatMap((result) => result.traffic[traffic]!.paths.map(({ name }) => name))
       ),
-    ];
+    );
+    const paths = all.size > 1 ? [...all] : [];
+    return {
+      traffic,
+      columns: [...columns.map(({ name }) => name), ...paths],
+      rows: variants.map(({ name, results }) => ({
+        variant: name,
+        cells: [
+          ...columns.map(({ of, show }) => {
+            const values = results.map((result) => of(result, traffic)).filter((value) =>
+              value !== undefined
+            );
+            return cell(values, show);
+          }),
+          ...paths.map((path) =>
+            cell(results.map((result) => shareOf(result, traffic, path)), share)
+          ),
+        ],
+      })),
+    };
+  });
+}
+
+/** The part of all payload that a path carried. */
+function shareOf(result: Measurement, traffic: string, path: string): number {
+  const { paths } = result.traffic[traffic]!;
+  const sum = paths.reduce((total, { bytes }) => total + bytes, 0);
+  return sum === 0 ? 0 : (paths.find(({ name }) => name === path)?.bytes ?? 0) / sum;
+}
+
+/** The tables as text. */
+export function toTable(report: SimReport): string {
+  const blocks = summaryTables(report).map(({ traffic, columns, rows }) => {
     const edges = [
       "top",
       "top-mid",
@@ -191,39 +231,21 @@ export function toTable({ runs }: SimReport): string {
     ];
     const inner = ["bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"];
     const table = new Table({
-      head: [traffic, ...columns.map(({ name }) => name), ...paths.length > 1 ? paths : []],
+      head: [traffic, ...columns],
       style: { head: [], border: [], "padding-left": 0, "padding-right": 1 },
       chars: Object.fromEntries([...edges, ...inner, "middle"].map((name) => [name, ""])),
-      colAligns: [
-        "left",
-        ...Array.from({ length: columns.length + paths.length }, () => "right" as const),
-      ],
+      colAligns: ["left", ...columns.map(() => "right" as const)],
     });
-    for (const { name, results } of variants) {
-      const shares = paths.length < 2 ? [] : paths.map((path) =>
-        cell(
-          results.map((result) => {
-            const all = result.traffic[traffic]!.paths;
-            const sum = all.reduce((total, { bytes }) => total + bytes, 0);
-            return sum === 0 ? 0 : (all.find(({ name }) => name === path)?.bytes ?? 0) / sum;
-          }),
-          share,
-        )
-      );
-      table.push([
-        name,
-        ...columns.map(({ of, show }) => {
-          const values = results.map((result) => of(result, traffic)).filter((value) =>
-            value !== undefined
-          );
-          return cell(values, show);
-        }),
-        ...shares,
-      ]);
-    }
+    for (const { variant, cells } of rows) table.push([variant, ...cells]);
     return table.toString();
   });
   return blocks.join("\n\n");
+}
+
+/** What the variant of each run is called, in their order. */
+export function variantNames(runs: readonly SimRun[]): string[] {
+  const reduce = differing(runs);
+  return runs.map((run) => variantName(reduce(run)));
 }
 
 /** The plugins that all runs have in common, in words. */

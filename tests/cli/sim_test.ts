@@ -312,6 +312,7 @@ describe("mptcp sim", () => {
         [["bulky"], /did you mean bulk\?/],
         [["bulk", "--shard", "3/2"], /--shard must be I\/N/],
         [["bulk", "--series"], /need a folder/],
+        [["--merge", "x.json", "--html", "x.html"], /--html and --merge exclude each other/],
         [["bulk", "--json", "--csv"], /exclude each other/],
         [["bulk", "--interval", "5"], /--interval: .*a number, a space/],
         [["bulk", "--set", "x"], /--set must be PATH=VALUE/],
