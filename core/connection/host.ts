@@ -227,7 +227,7 @@ export type EndReason =
   | "options-removed"
   /** More or fewer bytes came on the only path than were sent on it. */
   | "bytes-miscounted"
-  /** What came on the only path is not what its DSS checksum says (RFC 8684 §3.3.1). */
+  /** What came on the only path is not what its DSS checksum says (RFC 8684 §3.3.1), or the peer says so of ours: a RST with MP_FAIL (§3.7). */
   | "checksum-failed"
   /** The peer found a middlebox at work on the only path: MP_TCPRST with reason 6 (RFC 8684 §3.6). */
   | "interference-told"

@@ -7,6 +7,7 @@
  */
 
 import type { Micros } from "../plugin.ts";
+import { MAX_RTO } from "../subflow/rtt.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { readMpFail, RST_MIDDLEBOX } from "../wire/mptcp.ts";
 import { rx, tx } from "../wire/segment.ts";
@@ -174,12 +175,17 @@ export function failTimeout(meta: MetaSocket, now: Micros): void {
   const [subflow] = meta.subflows;
   if (damage === null || subflow === undefined || meta.over) return;
   if (damage.found >= 0) {
+    const { sender, receiver } = subflow;
+    damage.look(sender.lastHeard, receiver.nxt);
     if (damage.missed(now)) {
       meta.giveUp(subflow, RST_MIDDLEBOX, "checksum-failed", now, damage.found);
       return;
     }
-    if (damage.answered) meta.deadlines.set(TIMER_FAIL, now + 1e6);
-    else tellFailure(meta, subflow, now);
+    if (damage.answered) {
+      subflow.probe(now);
+      const wait = damage.urge(now, receiver.nxt, sender.rtt.estimate);
+      meta.deadlines.set(TIMER_FAIL, now + Math.min(MAX_RTO, wait));
+    } else tellFailure(meta, subflow, now);
   }
   const { board } = subflow.sender;
   if (damage.loss !== "open") return;

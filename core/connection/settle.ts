@@ -298,7 +298,8 @@ function ended(meta: MetaSocket, subflow: Subflow, now: Micros): void {
     meta.endAll("ConnectionReset", now, "path-reset");
   }
   // RFC 8684 §3.7: what failed was not DATA_ACKed, and goes elsewhere with the rest.
-  if (rx.option(MP_FAIL) !== 0) meta.host.count("MPFailRx");
+  const failed = rx.option(MP_FAIL) !== 0;
+  if (failed) meta.host.count("MPFailRx");
   if (ended !== "reset" || meta.over) return;
   if (!meta.fallback && closesFast(meta)) {
     meta.endAll("ConnectionReset", now, "aborted-by-peer");
@@ -306,7 +307,7 @@ function ended(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   }
   if (meta.othersThan(subflow)) return;
   // The only path is of no use: no join over it would be. A RST that lost its reason on the way is known by what was lost before.
-  if (why === 0) {
+  if (why === 0 && !failed) {
     if (!meta.fallback && subflow.trust.suspect) {
       meta.endAll("ConnectionReset", now, "options-removed");
     }
@@ -314,8 +315,8 @@ function ended(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   }
   // RFC 8684 §3.6: "the remaining octet is used to express a reason code for this subflow termination, from which a receiver MAY infer information
   // about the usability of this path"
-  if (readTcpRst(why) === RST_MIDDLEBOX && !readTcpRstTransient(why)) {
-    meta.endAll("ConnectionReset", now, "interference-told");
+  if (why === 0 || (readTcpRst(why) === RST_MIDDLEBOX && !readTcpRstTransient(why))) {
+    meta.endAll("ConnectionReset", now, failed ? "checksum-failed" : "interference-told");
   }
 }
 

@@ -1,6 +1,6 @@
 /** Damaged payload: MP_FAIL, infinite mappings, and what follows (RFC 8684 §3.7). */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { type App, Dialogue, type DialogueOptions } from "../../support/dialogue.ts";
 import { joined } from "../../support/joins.ts";
@@ -162,16 +162,68 @@ for (const { role, family, name } of ENDS) {
       ]);
     });
 
-    it("that the peer acknowledges has a minute until the infinite mapping", () => {
+    it("ends the connection when the peer, which has acknowledged it, answers three questions without a byte: within seconds", () => {
       using d = make();
       const { peer, app } = proved(d, role);
       peer.sends("P. 101:201 ack 101 <dack8 101, map8 101 101 100 bad>", spoilt(101, 100));
       peer.sends(". 201 <fail 1>");
-      d.pass(59e6);
+      const from = d.now;
+      const timeout = app.socket.subflows[0]!.sender.rtt.estimate;
+      d.pass(50e3);
+      peer.takeAll();
+      for (let i = 0; i < 3; i++) {
+        d.untilSent();
+        peer.gets(". 100 ack 201 <dack8 101>");
+        d.pass(20e3);
+        assertEquals(app.code, undefined);
+        peer.sends(". 201 ack 101 <dack8 101>");
+      }
+      d.untilSent();
+      assertLess(d.now - from, 20 * timeout);
+      peer.gets("R. <fail 101, tcprst 6>");
+      assertEquals([app.code, app.socket.reason, app.read()], [
+        "ConnectionAborted",
+        "checksum-failed",
+        0,
+      ]);
+      assertEquals(d.counter("MPFailTx"), 2);
+    });
+
+    it("goes on waiting for a peer that still sends what was on its way", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      peer.sends("P. 101:201 ack 101 <dack8 101, map8 101 101 100 bad>", spoilt(101, 100));
+      peer.sends(". 201 <fail 1>");
+      let seq = 201;
+      for (let i = 0; i < 20; i++, seq += 100) {
+        d.pass(300e3);
+        peer.takeAll();
+        peer.sends(`P. ${seq}:${seq + 100} <dack8 101, map8 ${seq} ${seq} 100 csum>`);
+      }
+      assertEquals([app.code, app.socket.readable], [undefined, 0]);
+      peer.sends(`P. ${seq}:${seq + 100} <map8 ${seq} ${seq} 0 zero>`);
+      assertEquals([app.socket.fallback, takes(app, d, seq).length], [true, seq - 1]);
+    });
+
+    it("that the peer acknowledges has a minute until the infinite mapping where nothing comes at all: the path may be cut", () => {
+      using d = make();
+      const { peer, app } = proved(d, role);
+      peer.sends("P. 101:201 ack 101 <dack8 101, map8 101 101 100 bad>", spoilt(101, 100));
+      peer.sends(". 201 <fail 1>");
+      d.pass(55e6);
       assertEquals(app.code, undefined);
-      assertEquals(d.counter("MPFailTx"), 1);
-      d.pass(3e6);
+      d.pass(70e6);
       assertEquals([app.code, app.socket.reason], ["ConnectionAborted", "checksum-failed"]);
+    });
+
+    it("on a RST of the peer, which has waited in vain, ends the connection by an error that names the checksum", () => {
+      for (const options of ["fail 101, tcprst 6", "fail 101"]) {
+        using d = make();
+        const { peer, app } = proved(d, role);
+        app.write(100);
+        peer.sends(`R. 101 ack 101 <${options}>`);
+        assertEquals([app.code, app.socket.reason], ["ConnectionReset", "checksum-failed"]);
+      }
     });
   });
 
