@@ -34,15 +34,9 @@ async function run(
   return JSON.parse(decoder.decode(stdout));
 }
 
-/**
- * Bytes of garbage per packet of `load`, acknowledgements included: in a process that has moved 20 MB before, over 100 MB, when V8 does not have all
- * of it compiled yet; "steady": after 600 MB.
- */
-export async function countGarbage(
-  load: Load,
-  when: "garbage" | "steady" = "garbage",
-): Promise<number> {
-  return Number(await run([`--v8-flags=${V8_FLAGS.join()}`], PROGRAM, when, load));
+/** Bytes of garbage per packet of `load`, acknowledgements included: in a process that has moved 600 MB before, when V8 has all of it compiled. */
+export async function countGarbage(load: Load): Promise<number> {
+  return Number(await run([`--v8-flags=${V8_FLAGS.join()}`], PROGRAM, "garbage", load));
 }
 
 /** Bytes of garbage that an acknowledgement leaves behind in each congestion control of this repository, by name; "control" is reno, and makes some. */

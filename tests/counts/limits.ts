@@ -5,10 +5,10 @@ import type { Load } from "./count.ts";
 /** Most bytes of garbage of a congestion control per acknowledgement: two numbers that are boxed, and no object. */
 export const ACKNOWLEDGEMENT_LIMIT = 32;
 
-/** Most bytes of garbage, and most calls into WebAssembly, per packet of a load. */
+/** Most bytes of garbage when all is compiled, and most calls into WebAssembly, per packet of a load. */
 export const LIMITS: Readonly<
   Record<"garbage" | "crossings", readonly (readonly [load: Load, limit: number])[]>
 > = {
-  garbage: [["bulk", 40], ["two_paths", 80], ["two_paths_curious", 110], ["two_paths_loss", 120]],
+  garbage: [["bulk", 16], ["two_paths", 76], ["two_paths_curious", 98], ["two_paths_loss", 76]],
   crossings: [["bulk", 8]],
 };

@@ -1,8 +1,7 @@
 /**
  * What is counted: a bulk transfer between two stacks, run in a process of its own by count.ts, which sets the flags of V8 or the import map.
  *
- * `load.ts garbage LOAD` prints bytes of garbage per packet, `load.ts steady LOAD` the same in the long run, and `load.ts crossings LOAD` calls into
- * WebAssembly per packet by function; all as JSON.
+ * `load.ts garbage LOAD` prints bytes of garbage per packet, and `load.ts crossings LOAD` calls into WebAssembly per packet by function; both as JSON.
  */
 
 import { memoryUsage } from "node:process";
@@ -17,10 +16,13 @@ import type { SchedulerPlugin } from "../../core/plugin.ts";
 import { nDiffPorts } from "../../pm/mod.ts";
 import { minRtt } from "../../sched/mod.ts";
 
-/** Bytes moved before anything is counted, and bytes over which it is: as much as they leave behind must have room in the young generation. */
+/** Bytes moved before anything is counted, and bytes over which calls are. */
 const WINDOW = { warmUp: 20e6, bytes: 100e6 };
-/** The same when V8 has nothing left to compile; the median of so many. */
-const STEADY = { warmUp: 40e6, warmUps: 15, bytes: 20e6, windows: 5 };
+/**
+ * Bytes moved before garbage is counted, and bytes over which it is: as much as they leave behind must have room in the young generation; the median of so many.
+ * Code that V8 has not compiled yet leaves more behind: megabytes in each process, and how many hangs on when which connection begins.
+ */
+const GARBAGE = { warmUp: 40e6, warmUps: 15, bytes: 20e6, windows: 5 };
 
 /** Garbage that the load "control" makes for each packet, to see that it is counted. */
 let control: unknown = null;
@@ -126,14 +128,14 @@ function garbage(move: (bytes: number) => void, bytes: number): number {
   return (memoryUsage().heapUsed - before) / (packets - first);
 }
 
-/** The same in the long run: collecting makes V8 compile anew, so that it is part of the warm-up. */
+/** The same when V8 has nothing left to compile: collecting makes it compile anew, so that it is part of the warm-up. */
 function steadyGarbage(move: (bytes: number) => void): number {
-  for (let i = 0; i < STEADY.warmUps; i++) {
+  for (let i = 0; i < GARBAGE.warmUps; i++) {
     collect();
-    move(STEADY.warmUp);
+    move(GARBAGE.warmUp);
   }
-  const windows = Array.from({ length: STEADY.windows }, () => garbage(move, STEADY.bytes));
-  return windows.sort((a, b) => a - b)[STEADY.windows >> 1] ?? NaN;
+  const windows = Array.from({ length: GARBAGE.windows }, () => garbage(move, GARBAGE.bytes));
+  return windows.sort((a, b) => a - b)[GARBAGE.windows >> 1] ?? NaN;
 }
 
 /** Calls per packet, by function; the module in place of core.wasm counts them. */
@@ -149,16 +151,10 @@ function crossings(move: (bytes: number) => void): Record<string, number> {
   );
 }
 
-function count(what: string | undefined, move: (bytes: number) => void): unknown {
-  if (what === "garbage") return garbage(move, WINDOW.bytes);
-  if (what === "steady") return steadyGarbage(move);
-  return crossings(move);
-}
-
 const [what, name = ""] = Deno.args;
 const load = LOADS[name];
 if (load === undefined) throw new RangeError(`Cannot run the load "${name}" as there is none`);
 const move = carry(new Rig(load));
 move(WINDOW.warmUp);
-print(JSON.stringify(count(what, move)));
+print(JSON.stringify(what === "garbage" ? steadyGarbage(move) : crossings(move)));
 if (control === undefined) throw new Error("Unreachable: keeps the garbage from being left out");
