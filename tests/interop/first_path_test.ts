@@ -81,7 +81,7 @@ needs("kernel", "python3", "iptables", "ip6tables").describe(
       // The kernel's SYN/ACK over the slow path gets a RST before any of its sockets knows of it.
       await until(
         "the slow answer has been refused",
-        async () => (await tcp(stand, "AttemptFails")) === 1,
+        async () => (await tcp(stand, "AttemptFails")) >= 1,
       );
       assertEquals((await lab.nstat()).MPCapableACKRX, 1);
       assertEquals(await tcp(stand, "CurrEstab"), 1);

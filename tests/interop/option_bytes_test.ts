@@ -99,21 +99,25 @@ const ALLOWED: readonly Difference[] = [
   },
 ];
 
+/** Times that the stories are told, at most. */
+const RUNS = 3;
+
 /** What must have been said, else nothing is compared. */
 const COMPARED = ["ACK DSS with DATA_ACK MP_FAIL", "RST MP_FAIL"];
 
-/** What the client and the server say, by role of ours. */
-async function forms(role: Role): Promise<Record<"client" | "server", Forms>> {
-  const [client, server]: Forms[] = [new Map(), new Map()];
+/** What the client and the server say. */
+type Said = Record<"client" | "server", Forms>;
+
+/** Adds what the client and the server say, by role of ours. */
+async function hear(role: Role, { client, server }: Said): Promise<void> {
   const places = role === "kernel" ? [twoKernels, kernelsApart] : [besideKernel];
   for (const make of places) {
     await using place = await make();
     const stories = STORIES.filter(({ middleboxes = false }) =>
       role !== "kernel" || middleboxes === (make === kernelsApart)
     );
-    await readStories(stories, role, place, { client: client!, server: server! });
+    await readStories(stories, role, place, { client, server });
   }
-  return { client: client!, server: server! };
 }
 
 /** Adds what both ends say in these stories. */
@@ -141,28 +145,47 @@ async function readStories(
   }
 }
 
+function nothingSaid(): Said {
+  return { client: new Map(), server: new Map() };
+}
+
+/** What is said by us, and by neither of two kernels. */
+function differences({ kernel, client, server }: Record<Role, Said>): Difference[] {
+  const found: Difference[] = [];
+  // What is said by either end alone has a name of its own: SYN and SYN/ACK.
+  const linux = (what: string, form: string): boolean =>
+    [kernel.client, kernel.server].some((forms) => forms.get(what)?.has(form));
+  for (const [role, ours] of [["client", client.client], ["server", server.server]] as const) {
+    assert(ours.size > 15, [...ours.keys()].join());
+    for (const what of COMPARED) {
+      assert([...ours.keys()].some((each) => each.startsWith(what)), `no ${what} as ${role}`);
+    }
+    for (const [what, texts] of ours) {
+      for (const form of texts) {
+        if (!linux(what, form)) found.push({ role, what, form });
+      }
+    }
+  }
+  return found;
+}
+
 needs("kernel", "python3", "tcpdump", "iptables").describe("octets of MPTCP options", () => {
   it("are those of Linux, or differ as RFC 8684 allows", async () => {
     const roles = ["kernel", "client", "server"] as const;
-    const [kernel, asClient, asServer] = await Promise.all(roles.map(forms));
-    const found: Difference[] = [];
-    // What is said by either end alone has a name of its own: SYN and SYN/ACK.
-    const linux = (what: string, form: string): boolean =>
-      [kernel!.client, kernel!.server].some((forms) => forms.get(what)?.has(form));
-    for (
-      const [role, ours] of [["client", asClient!.client], ["server", asServer!.server]] as const
-    ) {
-      assert(ours.size > 15, [...ours.keys()].join());
-      for (const what of COMPARED) {
-        assert([...ours.keys()].some((each) => each.startsWith(what)), `no ${what} as ${role}`);
-      }
-      for (const [what, texts] of ours) {
-        for (const form of texts) {
-          if (!linux(what, form)) found.push({ role, what, form });
-        }
-      }
-    }
+    const said = {
+      kernel: nothingSaid(),
+      client: nothingSaid(),
+      server: nothingSaid(),
+    } satisfies Record<Role, Said>;
     const key = ({ role, what, form }: Difference) => `${role}: ${what}: ${form}`;
-    assertEquals(found.map(key).sort(), ALLOWED.map(key).sort());
+    const allowed = ALLOWED.map(key).sort();
+    // Which of its forms an end takes hangs on time as well: what one run does not show of Linux another may.
+    for (let run = 1;; run++) {
+      await Promise.all(roles.map((role) => hear(role, said[role])));
+      const found = differences(said).map(key).sort();
+      if (run < RUNS && found.join() !== allowed.join()) continue;
+      assertEquals(found, allowed);
+      break;
+    }
   });
 });
