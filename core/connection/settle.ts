@@ -465,11 +465,12 @@ function dataTimeout(meta: MetaSocket, now: Micros): void {
   const { ours, oldest, una } = sendQueue;
   const tries = meta.timer.timeouts;
   meta.timer.repeated();
+  // Also where it may not be repeated: the next time is counted from this one.
+  if (sendQueue.finUnacked) meta.timer.finSent(now);
   // What is damaged is not repaired by copies: they would end what lets the only subflow go on.
   if (meta.damage !== null) return meta.armDataTimer(now);
   if (sendQueue.finUnacked && ours.kind !== "open") {
     if (!mayRepeatFin(meta, tries, now)) return;
-    meta.timer.finSent(now);
     // Nothing below the data level sends it again, so each time counts: on every subflow, as Linux does.
     for (const subflow of subflows) {
       // Beside a FIN of ours there is room for nothing else (draft TRM-4).

@@ -28,6 +28,7 @@ const KEPT: ReadonlyMap<number, string> = new Map([
     3324,
     "paths were opened after MP_FAIL on the only subflow, which then was left with its damage",
   ],
+  [1425, "a DATA_FIN that damage kept back was looked at each round trip once a minute had passed"],
   [94402, "a window that was too small was looked at five times a second, while nobody had room"],
 ]);
 
