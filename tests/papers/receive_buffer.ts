@@ -131,7 +131,7 @@ export const RECEIVE_BUFFER: PaperRow = {
   ],
   digits: 2,
   findings: [
-    "Slow start that goes on until a loss overfills the 2 s queue of 3G; NewReno repairs one loss in a round trip, and with M1+M2 300 kB give 9.33, 999 kB 9.15. csg-htsim presets ssthresh to what fills the path; HyStart++ comes closest to that.",
-    "Without relief 999 kB give 7.9 where csg-htsim had 9.69. How losses are found and how slow start ends moves that figure between 5.6 and 9.5, and 999 kB are less than the 2.7 MB that both paths take (NSDI 2012): what counts is how much of the buffer 3G's queue holds. csg-htsim has no scheduler, and min_rtt gives 3G whatever Wi-Fi has no room for.",
+    "Slow start that goes on until a loss overfills the 2 s queue of 3G; NewReno repairs one loss in a round trip, and with M1+M2 300 kB give 9.33, 999 kB 9.16. csg-htsim presets ssthresh to what fills the path; HyStart++ comes closest to that.",
+    "Without relief 999 kB give 7.9 where csg-htsim had 9.69. How losses are found and how slow start ends moves that figure between 5.5 and 9.5. csg-htsim has no scheduler; which part of the difference is min_rtt's has not been tried.",
   ],
 };
