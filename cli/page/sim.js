@@ -269,7 +269,7 @@
     element("label", {}, element("span", { textContent: "to" }), to, "s"),
     element(
       "span",
-      { className: "buttons" },
+      {},
       button("−", "Show more time", () => zoom(2)),
       " ",
       button("+", "Show less time", () => zoom(0.5)),

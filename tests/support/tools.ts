@@ -8,6 +8,7 @@ import { isInstalled, whyNoLab } from "../../cli/namespace.ts";
 
 /** Programs that have to be installed, and the packages of Debian that hold them. `.ci/run` installs these and no others. */
 export const TOOLS = {
+  chromium: "chromium",
   curl: "curl",
   git: "git",
   ip: "iproute2",
