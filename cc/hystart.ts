@@ -22,6 +22,8 @@ export class HyStart {
   #samples = 0;
   #cssBaseline: Micros = Infinity;
   #cssRounds = 0;
+  /** Bytes in flight of which the baseline is the round trip; 0: there is none. */
+  #cssFlight = 0;
 
   /** Bytes to grow by for an acknowledgement of `acked`; -1 when slow start is over. */
   growth(ack: AckSample, acked: number): number {
@@ -32,19 +34,24 @@ export class HyStart {
       this.#samples = 0;
       if (this.#cssBaseline < Infinity && ++this.#cssRounds >= CSS_ROUNDS) return -1;
     }
-    if (ack.rtt >= 0) {
+    // What was delivered while it was on its way was in flight with it. The queue of less is shorter: after a pause that does not tell that there was none.
+    const flight = ack.delivered - ack.priorDelivered;
+    if (ack.rtt >= 0 && flight >= this.#cssFlight) {
       this.#currentRoundMinRtt = Math.min(this.#currentRoundMinRtt, ack.rtt);
       this.#samples++;
     }
-    if (this.#samples >= N_RTT_SAMPLE) this.#judge();
+    if (this.#samples >= N_RTT_SAMPLE) this.#judge(flight);
     return this.#cssBaseline < Infinity ? acked / CSS_GROWTH_DIVISOR : acked;
   }
 
-  #judge(): void {
+  #judge(flight: number): void {
     const current = this.#currentRoundMinRtt;
     if (this.#cssBaseline < Infinity) {
       // It was no queue: slow start goes on.
-      if (current < this.#cssBaseline) this.#cssBaseline = Infinity;
+      if (current < this.#cssBaseline) {
+        this.#cssBaseline = Infinity;
+        this.#cssFlight = 0;
+      }
       return;
     }
     const last = this.#lastRoundMinRtt;
@@ -52,6 +59,7 @@ export class HyStart {
     if (last < Infinity && current >= last + threshold) {
       this.#cssBaseline = current;
       this.#cssRounds = 0;
+      this.#cssFlight = flight;
     }
   }
 }

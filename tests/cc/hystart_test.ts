@@ -18,13 +18,20 @@ const SAMPLE: AckSample = {
   appLimited: false,
 };
 
-/** A subflow whose rounds take the round trips given, one ACK a segment. */
-function rounds(plugin: CongestionControlPlugin, rtts: readonly number[]): TestFlow {
+/** Segments that begin anew after a pause. */
+const FEW = 12;
+
+/** A subflow whose rounds take the round trips given, one ACK a segment; before those of `paused` there was nothing to send, and little is. */
+function rounds(
+  plugin: CongestionControlPlugin,
+  rtts: readonly number[],
+  paused: readonly number[] = [],
+): TestFlow {
   const flow = new TestFlow(1, 50e3);
   flow.controller = new TestConnection(plugin, []).group.join(flow);
   let delivered = 0;
-  for (const rtt of rtts) {
-    const segments = Math.floor(flow.cwnd / MSS);
+  for (const [round, rtt] of rtts.entries()) {
+    const segments = paused.includes(round) ? FEW : Math.floor(flow.cwnd / MSS);
     const priorDelivered = delivered;
     for (let i = 0; i < segments; i++) {
       delivered += MSS;
@@ -52,6 +59,16 @@ describe("the first slow start (RFC 9406)", () => {
     const flow = rounds(reno(), [40e3, 40e3, 46e3, 40e3, 40e3, 40e3]);
     assertEquals(flow.ssthresh, Infinity);
     assert(flow.cwnd > 300 * MSS, `${flow.cwnd}`);
+  });
+
+  it("takes no shorter round trip for a sign of that which comes after a pause, when less is in flight", () => {
+    // The queue was seen with eight segments in flight, of those that come after the pause only the last have as much before them.
+    for (const pause of [3, 4, 5]) {
+      const rtts = [40e3, 40e3, 46e3, 47e3, 48e3, 49e3, 50e3, 51e3].with(pause, 40e3);
+      const { cwnd, ssthresh } = rounds(reno(), rtts, [pause]);
+      assertEquals(ssthresh < Infinity, true, `after ${pause} rounds`);
+      assert(cwnd < 200 * MSS, `${cwnd}`);
+    }
   });
 
   it("ignores growth below 4 ms", () => {
