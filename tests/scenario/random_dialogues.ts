@@ -294,7 +294,8 @@ class RandomDialogue {
         shortDss: draws.chance(0.2),
         mptcp: mptcp && draws.chance(0.9),
       }),
-      tcp: { ...DEFAULT_SETTINGS, sack: draws.chance(0.85) },
+      // The peer takes each SYN for a connection of its own: two of one race would be two.
+      tcp: { ...DEFAULT_SETTINGS, connectionAttemptDelay: null, sack: draws.chance(0.85) },
     });
     const mtu = draws.of([1500, 1500, family === 4 ? 576 : 1280, 9000]);
     const most = draws.of([1, 1, 16]);
