@@ -51,9 +51,7 @@ function runs(): { report: SimReport; drawn: Parameters<typeof toHtml>[1] } {
 
 /** The JSON of an element. */
 function dataOf(html: string, id: string): string {
-  const match = new RegExp(`<script type="application/json" id="${id}">([^]*?)</script>`).exec(
-    html,
-  );
+  const match = html.match(`<script type="application/json" id="${id}">([^]*?)</script>`);
   assert(match !== null, id);
   return match[1]!;
 }
