@@ -135,10 +135,9 @@ function collectReady(meta: MetaSocket, bytes: number): void {
     // What is SACKed and, behind a proxy, never acknowledged is no packet in flight.
     const small = bytes < mss && board.inFlight > 0;
     if (small && board.pieces * mss >= SMALL_PACKETS * sender.cwnd) continue;
-    if (
-      room >= Math.min(mss, bytes) || (room > 0 && board.inFlight === 0) ||
-      (room > 0 && room === sender.remainder)
-    ) ready[count++] = subflow;
+    if (room >= Math.min(mss, bytes) || (room > 0 && board.inFlight === 0)) {
+      ready[count++] = subflow;
+    }
   }
   shorten(ready, count);
   shorten(beyond, more);
@@ -381,8 +380,8 @@ function fitting(subflow: Subflow): number {
   const length = Math.min(Math.max(chunk.length, mss), available, most);
   if (length >= mss) return length - length % mss;
   if (length === available) return held ? 0 : length;
-  // Of a segment that the congestion window cuts off a part leaves only when nothing else would bring an answer, or an initial window ends.
-  return subflow.inFlight === 0 || length === subflow.sender.remainder ? length : 0;
+  // Of a segment that the congestion window cuts off a part leaves only when nothing else would bring an answer.
+  return subflow.inFlight === 0 ? length : 0;
 }
 
 /** Sends `chunk` on the first of `copies`, and copies of new data on the others. */

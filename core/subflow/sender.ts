@@ -86,7 +86,7 @@ const fresh: { -readonly [K in keyof Mapping]: Mapping[K] } = {
   first: false,
 };
 
-/** Initial window of RFC 6928 §2, in bytes of data. `mss` is the peer's, of which options are a part (RFC 6691 §2): those of a DSS cost no window. */
+/** Initial window of RFC 6928 §2, in bytes. */
 export function initialWindow(mss: number): number {
   return Math.min(10 * mss, Math.max(2 * mss, 14600));
 }
@@ -190,22 +190,8 @@ export class Sender {
   /** Congestion window in bytes. A lost SYN is a loss: one segment to begin with (RFC 5681 §3.1). */
   get cwnd(): number {
     if (this.#controller !== null) return this.#controller.cwnd;
-    return this.#lostSyn ? this.#mtu.payload : initialWindow(this.#mtu.segment);
-  }
-
-  /**
-   * What an initial window has room for behind whole segments, in bytes, when they are in flight: it leaves too, as what is not sent now is missing in each
-   * window of slow start that follows. 0: it is less than a quarter of a segment, and worth no packet, or the peer has told of something.
-   */
-  get remainder(): number {
-    const { inFlight, nxt } = this.board;
-    if (inFlight !== nxt - 1 || this.#recovery.kind !== "open") return 0;
-    const { limit } = this;
-    const { payload } = this.#mtu;
-    const left = limit % payload;
-    // What small segments leave of a window is no such rest.
-    const whole = inFlight === limit - left;
-    return whole && 4 * left >= payload && left <= this.#allowance ? left : 0;
+    const mss = this.#mtu.payload;
+    return this.#lostSyn ? mss : initialWindow(mss);
   }
 
   /** Slow-start threshold in bytes; Infinity before the first loss. */
@@ -710,11 +696,11 @@ export class Sender {
     const pacer = this.#pacer;
     let budget: number;
     if (pacer === null) {
-      this.#pace = rate ?? this.#perRound() * 1e6 / this.rtt.srtt;
+      this.#pace = rate ?? this.#perRound(payload) * 1e6 / this.rtt.srtt;
       budget = Math.floor(burst(this.#pace, payload));
     } else {
       budget = rate === undefined
-        ? pacer.spread(this.#perRound(), this.rtt, payload, now)
+        ? pacer.spread(this.#perRound(payload), this.rtt, payload, now)
         : pacer.budget(rate, payload, now);
     }
     if (budget < UNPACED) this.#allowance = budget;
@@ -724,11 +710,11 @@ export class Sender {
    * RFC 6928 lets an initial window leave at once, which fills many a short queue: it takes a quarter of a round trip here, but for the burst. A larger
    * one takes most of a round trip.
    */
-  #perRound(): number {
+  #perRound(payload: number): number {
     const { cwnd } = this;
     const gain = cwnd < this.ssthresh ? SLOW_START_GAIN : AVOIDANCE_GAIN;
     return Math.max(
-      FIRST_GAIN * Math.min(cwnd, initialWindow(this.#mtu.segment)),
+      FIRST_GAIN * Math.min(cwnd, initialWindow(payload)),
       Math.floor(gain * cwnd),
     );
   }

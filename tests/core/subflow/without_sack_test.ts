@@ -40,11 +40,11 @@ for (const lossDetection of [undefined, "reno-nosack"] as const) {
       using _d = d;
       for (let i = 0; i < 2; i++) peer.sends(". ack 1");
       peer.takeAll();
-      // A window in flight, without those that two duplicates let go: half of that and three segments are eight, below twelve.
+      // Ten in flight, without those that two duplicates let go: half of that and three are eight, below twelve.
       peer.sends(". ack 1");
       peer.gets(`. 1:${at(1)}`);
       d.silent();
-      assertEquals(app.socket.subflows[0]!.ssthresh, 14600 / 2);
+      assertEquals(app.socket.subflows[0]!.ssthresh, 5 * MSS);
       for (let i = 0; i < 4; i++) {
         peer.sends(". ack 1");
         d.silent();
