@@ -355,7 +355,11 @@ class Translator {
  * });
  * using listener = net.server.listen({ port: 80 });
  * const [conn, peer] = await Promise.all([
- *   net.client.connect({ hostname: "server", port: 80 }),
+ *   net.client.connect({
+ *     hostname: "server",
+ *     port: 80,
+ *     tcp: { connectionAttemptDelay: false },
+ *   }),
  *   listener.accept(),
  * ]);
  * assertEquals(peer.remoteAddr.hostname, "10.0.1.99");
