@@ -2,7 +2,7 @@
 
 import type { SchedulerPlugin, SubflowView } from "../core/plugin.ts";
 import { checkInteger, checkNumber } from "./checks.ts";
-import { bindable, onlyBackups, SEGMENT } from "./paths.ts";
+import { SEGMENT, soonest } from "./paths.ts";
 
 /** Options for {@linkcode otias}. */
 export interface OtiasOptions {
@@ -51,22 +51,13 @@ export default function otias(
     quantum: segments * SEGMENT,
     lookAhead: ahead,
     create: ({ subflows }) => ({
-      pick(ready, { sentOn }) {
-        const backups = onlyBackups(subflows);
-        let best: SubflowView | null = null;
-        let least = Infinity;
-        for (let i = 0; i < subflows.length; i++) {
-          const subflow = subflows[i]!;
-          if (!ready.includes(subflow) && !bindable(subflow, ahead, backups)) continue;
-          const { queued, mss, room, cwnd, srtt } = subflow;
-          const waits = Math.ceil(Math.max(0, queued + mss - room) / Math.max(cwnd, mss));
-          const time = waits * srtt + srtt / 2 + (sentOn.includes(subflow) ? 1e12 : 0);
-          if (time >= least) continue;
-          best = subflow;
-          least = time;
-        }
-        return best;
-      },
+      pick: (ready, { sentOn }) => soonest(subflows, ready, sentOn, ahead, arrival),
     }),
   };
+}
+
+/** Until a segment that is bound to it now arrives. */
+function arrival({ queued, mss, room, cwnd, srtt }: SubflowView): number {
+  const waits = Math.ceil(Math.max(0, queued + mss - room) / Math.max(cwnd, mss));
+  return waits * srtt + srtt / 2;
 }

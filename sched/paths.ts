@@ -46,3 +46,31 @@ export function onlyBackups(subflows: readonly SubflowView[]): boolean {
   }
   return true;
 }
+
+/** Microseconds that put who carries a chunk already behind whoever does not. */
+const CARRIES = 1e12;
+
+/**
+ * The subflow of the least `time`, of those that are `ready` or may be bound data that far `ahead`. One that carries the chunk already comes behind all
+ * others.
+ */
+export function soonest(
+  subflows: readonly SubflowView[],
+  ready: readonly SubflowView[],
+  sentOn: readonly SubflowView[],
+  ahead: number,
+  time: (subflow: SubflowView) => number,
+): SubflowView | null {
+  const backups = onlyBackups(subflows);
+  let best: SubflowView | null = null;
+  let least = Infinity;
+  for (let i = 0; i < subflows.length; i++) {
+    const subflow = subflows[i]!;
+    if (!ready.includes(subflow) && !bindable(subflow, ahead, backups)) continue;
+    const takes = time(subflow) + (sentOn.includes(subflow) ? CARRIES : 0);
+    if (takes >= least) continue;
+    best = subflow;
+    least = takes;
+  }
+  return best;
+}

@@ -2,7 +2,7 @@
 
 import type { SchedulerPlugin, SubflowView } from "../core/plugin.ts";
 import { checkInteger, checkNumber } from "./checks.ts";
-import { bindable, onlyBackups, SEGMENT } from "./paths.ts";
+import { SEGMENT, soonest } from "./paths.ts";
 
 /** Options for {@linkcode sttf}. */
 export interface SttfOptions {
@@ -53,21 +53,7 @@ export default function sttf(
     quantum: segments * SEGMENT,
     lookAhead: ahead,
     create: ({ subflows }) => ({
-      pick(ready, { sentOn }) {
-        const backups = onlyBackups(subflows);
-        let best: SubflowView | null = null;
-        let least = Infinity;
-        for (let i = 0; i < subflows.length; i++) {
-          const subflow = subflows[i]!;
-          if (!ready.includes(subflow) && !bindable(subflow, ahead, backups)) continue;
-          const penalty = sentOn.includes(subflow) ? 1e12 : 0;
-          const time = transferTime(subflow) + penalty;
-          if (time >= least) continue;
-          best = subflow;
-          least = time;
-        }
-        return best;
-      },
+      pick: (ready, { sentOn }) => soonest(subflows, ready, sentOn, ahead, transferTime),
     }),
   };
 }
