@@ -4,6 +4,8 @@ import { Host, type MptcpConn } from "../mod.ts";
 import { sayFaults } from "../core/net/faults.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { openControl } from "./control.ts";
+import { ConvertClient } from "./gateway/convert/client.ts";
+import { CONVERT_PORT } from "./gateway/convert/message.ts";
 import { DirectTargets } from "./gateway/direct.ts";
 import { readKeyFile } from "./gateway/key.ts";
 import { listenKernel, readEnd } from "./gateway/listen.ts";
@@ -11,6 +13,7 @@ import { ProxyServer } from "./gateway/proxy_server.ts";
 import { isLocal } from "./gateway/relay_server.ts";
 import { GatewayStatus } from "./gateway/status.ts";
 import { formatTarget, readAuthority } from "./gateway/target.ts";
+import { throughRelay } from "./gateway/upstream.ts";
 import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
 import { Progress } from "./progress.ts";
 import { CONNECT_TIMEOUT, GATEWAY_TCP, HANDSHAKE_TIMEOUT, RELAY_PORT } from "./relay.ts";
@@ -23,21 +26,31 @@ async function run(args: Given): Promise<number> {
   if (args.positional.length > 0) {
     throw new UsageError(`mptcp proxy takes options only: it got "${args.positional.join(" ")}"`);
   }
-  const [file, to] = [args.value("key"), args.value("relay")];
-  if (file === undefined || to === undefined) {
+  const file = args.value("key");
+  const converts = args.value("convert") !== undefined;
+  const to = args.value("relay") ?? args.value("convert");
+  if (to === undefined || (file === undefined && !converts)) {
     throw new UsageError(
-      `mptcp proxy needs --relay HOST:PORT and --key FILE, the key that the relay has`,
+      `mptcp proxy needs --relay HOST:PORT and --key FILE, the key that the relay has; or --convert HOST`,
     );
   }
+  if (converts && args.value("relay") !== undefined) {
+    throw new UsageError("mptcp proxy goes by --relay or by --convert: give one of them");
+  }
+  const port = converts ? CONVERT_PORT : RELAY_PORT;
   const relay = readAuthority(to) ??
-    readEnd(formatTarget({ host: to, port: RELAY_PORT }), "relay", "HOST or HOST:PORT");
-  const key = await readKeyFile(file);
+    readEnd(
+      formatTarget({ host: to, port }),
+      converts ? "convert" : "relay",
+      "HOST or HOST:PORT",
+    );
   const listen = readEnd(
     args.value("listen") ?? DEFAULT_LISTEN,
     "listen",
     `ADDRESS:PORT, such as ${DEFAULT_LISTEN}`,
   );
   const most = readInteger(args, "connections", 1000, [1, 65535]);
+  const key = file === undefined ? null : await readKeyFile(file);
   const policies = await readPolicies(args);
   const progress = new Progress();
   const status = new GatewayStatus(progress, args.has("json"));
@@ -50,26 +63,35 @@ async function run(args: Given): Promise<number> {
     });
     using _control = await openControl(host, "proxy");
     const direct = args.has("direct") ? new DirectTargets(host) : null;
+    const dial = (data?: Uint8Array): Promise<MptcpConn> =>
+      host.connect({
+        hostname: relay.host,
+        port: relay.port,
+        connectTimeout: `${CONNECT_TIMEOUT} ms`,
+        ...(data !== undefined && { data, tcp: { ...GATEWAY_TCP, fastOpen: true } }),
+      });
+    const times = { answer: HANDSHAKE_TIMEOUT + CONNECT_TIMEOUT };
     const proxy = new ProxyServer<MptcpConn>({
-      key,
+      upstream: converts || key === null
+        ? new ConvertClient({ dial, key, times, onSupported: sayWithoutMptcp(progress) })
+        : throughRelay(dial, key, times),
       most,
       handshakeTimeout: HANDSHAKE_TIMEOUT,
-      connectTimeout: CONNECT_TIMEOUT,
-      dial: () =>
-        host.connect({
-          hostname: relay.host,
-          port: relay.port,
-          connectTimeout: `${CONNECT_TIMEOUT} ms`,
-        }),
       ...(direct !== null && { direct: (target) => direct.connect(target) }),
       begun: (target, conn, straight) =>
-        status.watch(conn, straight ? formatTarget(target) : "the relay", "received"),
+        status.watch(
+          conn,
+          straight ? formatTarget(target) : converts ? "the converter" : "the relay",
+          "received",
+        ),
       done: (done, conn) => status.tell(done, conn),
     });
     const listener = await listenKernel(listen, (stream) => proxy.serve(stream));
     const at = formatTarget(listener.address);
     progress.log(
-      `Proxy (SOCKS5 and HTTP CONNECT) at ${at}, relay ${formatTarget(relay)}. Ctrl-C ends.`,
+      `Proxy (SOCKS5 and HTTP CONNECT) at ${at}, ${converts ? "Transport Converter" : "relay"} ${
+        formatTarget(relay)
+      }. Ctrl-C ends.`,
     );
     if (!isLocal(listener.address.host) || /^(0\.0\.0\.0|::)$/.test(listener.address.host)) {
       progress.log(`Whoever reaches ${at} may use it: the proxy asks programs for no password.`);
@@ -82,6 +104,17 @@ async function run(args: Given): Promise<number> {
   } finally {
     progress.stop();
   }
+}
+
+/** TCP option Kind of Multipath TCP. */
+const MPTCP = 30;
+
+/** A word where a converter has no service for MPTCP: what goes there is plain TCP, perhaps. */
+function sayWithoutMptcp(progress: Progress): (kinds: readonly number[]) => void {
+  return (kinds) => {
+    if (kinds.includes(MPTCP)) return;
+    progress.log("The converter does not say that it has a service for Multipath TCP (RFC 8803).");
+  };
 }
 
 /** The command. */
@@ -112,9 +145,18 @@ Needs Linux, --allow-ffi, and CAP_NET_ADMIN to make the devices.`,
     relay: {
       value: "HOST[:PORT]",
       alias: "r",
-      help: `The relay; needed. Default port: ${RELAY_PORT}`,
+      help: `The relay; needed, or --convert. Default port: ${RELAY_PORT}`,
     },
-    key: { value: "FILE", alias: "k", help: "The shared key; needed" },
+    convert: {
+      value: "HOST[:PORT]",
+      help:
+        `A Transport Converter (RFC 8803) in place of a relay; names are looked up here.\nDefault port: ${CONVERT_PORT}`,
+    },
+    key: {
+      value: "FILE",
+      alias: "k",
+      help: "The shared key; needed for a relay. A converter is shown a cookie made of it",
+    },
     listen: {
       value: "ADDRESS:PORT",
       alias: "l",

@@ -4,12 +4,17 @@ import { Host, type MptcpConn, type TcpOptions } from "../mod.ts";
 import { sayFaults } from "../core/net/faults.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { openControl } from "./control.ts";
-import { type KernelListener, listenKernel, readEnd } from "./gateway/listen.ts";
+import { Admission } from "./gateway/convert/admission.ts";
+import { Converter } from "./gateway/convert/converter.ts";
+import { CONVERT_PORT } from "./gateway/convert/message.ts";
+import { hearProxy } from "./gateway/handshake.ts";
 import { readKeyFile } from "./gateway/key.ts";
-import { dialKernel, RelayServer } from "./gateway/relay_server.ts";
+import { listenKernel, readEnd } from "./gateway/listen.ts";
+import { dialKernel, type RelayOptions, RelayServer } from "./gateway/relay_server.ts";
 import { GatewayStatus } from "./gateway/status.ts";
 import type { ByteStream } from "./gateway/stream.ts";
 import { formatTarget, type Target } from "./gateway/target.ts";
+import { type IpPrefix, parsePrefix } from "../core/wire/ip.ts";
 import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
 import { Progress } from "./progress.ts";
 import { untilInterrupted } from "./signals.ts";
@@ -32,7 +37,6 @@ async function run(args: Given): Promise<number> {
   if (file === undefined) {
     throw new UsageError("mptcp relay needs --key FILE: `mptcp key FILE` makes one");
   }
-  const key = await readKeyFile(file);
   const port = readInteger(args, "port", RELAY_PORT, [1, 65535]);
   const most = readInteger(args, "connections", 1000, [1, 65535]);
   const kernel = args.value("kernel");
@@ -40,24 +44,58 @@ async function run(args: Given): Promise<number> {
     ? null
     : readEnd(kernel, "kernel", "ADDRESS:PORT, such as 0.0.0.0:1081");
   const allowLocal = args.has("allow-local");
+  const convert = args.value("convert") === undefined
+    ? null
+    : readInteger(args, "convert", CONVERT_PORT, [1, 65535]);
+  const networks = readNetworks(args);
+  if (convert === null && networks.length > 0) {
+    throw new UsageError("--convert-from says whom --convert PORT serves: give both");
+  }
+  if (convert === (end?.port ?? port)) {
+    throw new UsageError(`--convert ${convert} is the port of the relay itself: give another one`);
+  }
+  const key = await readKeyFile(file);
   const policies = await readPolicies(args);
   const progress = new Progress();
   const status = new GatewayStatus(progress, args.has("json"));
   const dial = (target: Target): Promise<ByteStream> =>
     dialKernel(target, { allowLocal, timeout: CONNECT_TIMEOUT });
-  const serve = (stream: ByteStream, conn?: MptcpConn): Promise<void> => {
-    if (conn !== undefined) status.watch(conn, formatTarget(endOf(conn)), "sent");
-    return relay.serve(stream, (done) => status.tell(done, conn));
+  const common = { dial, most, handshakeTimeout: HANDSHAKE_TIMEOUT };
+  /** What listens at each port, and what it hears there. */
+  const services = [{
+    name: "Relay",
+    port,
+    fastOpen: false,
+    relay: new RelayServer({ ...common, hear: (stream) => hearProxy(stream, key) }),
+  }];
+  if (convert !== null) {
+    const converter = new Converter(new Admission(key, networks));
+    const hear: RelayOptions["hear"] = (stream, from) => converter.hear(stream, from);
+    services.push({
+      name: "Transport Converter (RFC 8803)",
+      port: convert,
+      // RFC 8803 §4.2: what a client asks for is in its SYN.
+      fastOpen: true,
+      relay: new RelayServer({ ...common, hear }),
+    });
+  }
+  const serve = (relay: RelayServer, conn: MptcpConn): Promise<void> => {
+    status.watch(conn, formatTarget(endOf(conn)), "sent");
+    return relay.serve(conn, conn.remoteAddr.hostname, (done) => status.tell(done, conn));
   };
-  const relay = new RelayServer({ key, dial, most, handshakeTimeout: HANDSHAKE_TIMEOUT });
   try {
     if (end !== null) {
-      const listener: KernelListener = await listenKernel(end, (stream) => serve(stream));
-      progress.log(
-        `Relay at ${formatTarget(listener.address)}, on sockets of the kernel. Ctrl-C ends.`,
-      );
+      using listeners = new DisposableStack();
+      for (const { name, port, relay } of services) {
+        const at = name === "Relay" ? end : { host: end.host, port };
+        const listener = await listenKernel(at, (stream) => {
+          return relay.serve(stream, stream.remoteAddress, (done) => status.tell(done, stream));
+        });
+        listeners.defer(() => listener.close());
+        progress.log(`${name} at ${formatTarget(listener.address)}, on sockets of the kernel.`);
+      }
+      progress.log("Ctrl-C ends.");
       await untilInterrupted();
-      listener.close();
       return 0;
     }
     const interfaces = tunInterfaces(args);
@@ -68,24 +106,37 @@ async function run(args: Given): Promise<number> {
       ...policies,
     });
     using _control = await openControl(host, "relay");
-    using listener = host.listen({ port });
     const addresses = interfaces.flatMap(({ addresses }) => addresses);
-    progress.log(
-      `Relay at ${
-        addresses.map((each) => formatTarget({ host: each.replace(/\/.*$/, ""), port })).join(", ")
-      }. Ctrl-C ends.`,
-    );
-    const accepting = (async () => {
-      for await (const conn of listener) void serve(conn, conn);
-    })();
-    await Promise.race([untilInterrupted(), accepting]);
-    listener.close();
-    await accepting;
+    const accepting: Promise<void>[] = [];
+    using listeners = new DisposableStack();
+    for (const { name, port, fastOpen, relay } of services) {
+      const listener = listeners.use(
+        host.listen({ port, tcp: { ...GATEWAY_TCP, fastOpen } }),
+      );
+      accepting.push((async () => {
+        for await (const conn of listener) void serve(relay, conn);
+      })());
+      const at = addresses.map((each) => formatTarget({ host: each.replace(/\/.*$/, ""), port }));
+      progress.log(`${name} at ${at.join(", ")}.`);
+    }
+    progress.log("Ctrl-C ends.");
+    await Promise.race([untilInterrupted(), Promise.all(accepting)]);
+    listeners.dispose();
+    await Promise.all(accepting);
     await host.close();
     return 0;
   } finally {
     progress.stop();
   }
+}
+
+/** Networks whose hosts may have the converter's service by their address. */
+function readNetworks(args: Given): IpPrefix[] {
+  return args.values("convert-from").flatMap((list) => list.split(",")).map((text) => {
+    const prefix = parsePrefix(text.trim());
+    if (prefix !== null) return prefix;
+    throw new UsageError(`--convert-from must be networks, such as 10.0.0.0/8,fd00::/8: "${text}"`);
+  });
 }
 
 function endOf({ remoteAddr: { hostname, port } }: MptcpConn): Target {
@@ -108,6 +159,10 @@ speaks the kernel's MPTCP where it is run by mptcpize.`,
       "mptcp relay --key relay.key --kernel 0.0.0.0:1081",
       "on sockets of the kernel, with its MPTCP where mptcpize run stands before it",
     ],
+    [
+      `mptcp relay --key relay.key --convert ${CONVERT_PORT} --convert-from 10.77.0.0/16`,
+      "a Transport Converter for the hosts of a network, beside the relay",
+    ],
   ],
   options: {
     key: { value: "FILE", alias: "k", help: "The shared key; needed" },
@@ -118,6 +173,17 @@ speaks the kernel's MPTCP where it is run by mptcpize.`,
     },
     "allow-local": {
       help: "Lets proxies ask for loopback and link-local addresses of this machine",
+    },
+    convert: {
+      value: "PORT",
+      help:
+        `Serves clients of the 0-RTT Convert Protocol (RFC 8803) at this port, too:\n${CONVERT_PORT} is its own`,
+    },
+    "convert-from": {
+      value: "NETWORK,…",
+      several: true,
+      help:
+        "Whom it serves by their address, beside those that show the cookie of the key:\n10.0.0.0/8,fd00::/8",
     },
     connections: { value: "NUMBER", help: "Most connections at once. Default: 1000" },
     json: { help: "Tells of each connection by a line of JSON on the standard output" },

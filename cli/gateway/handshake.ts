@@ -51,14 +51,8 @@ export function decodeTarget(bytes: Uint8Array): Target | null {
   return port !== 0 && (isName(host) || isIpv6(host)) ? { host, port } : null;
 }
 
-/** What the proxy needs to know of it. */
-export interface Opened {
-  /** What the target has said already. */
-  readonly rest: Uint8Array;
-}
-
 /**
- * The proxy's side: asks the relay at the other end of `stream` for a connection to `target`.
+ * The proxy's side: asks the relay at the other end of `stream` for a connection to `target`, and gives what that has said already.
  *
  * @throws {TargetError} there is none, and why.
  * @throws {ProtocolError} what answers is no relay.
@@ -67,7 +61,7 @@ export async function askRelay(
   stream: ByteStream,
   key: SharedKey,
   target: Target,
-): Promise<Opened> {
+): Promise<Uint8Array> {
   const head = new Head(stream);
   const greeting = await head.take(MAGIC.length + NONCE);
   if (!sameMac(greeting.subarray(0, MAGIC.length), MAGIC)) {
@@ -89,7 +83,7 @@ export async function askRelay(
   if (outcome !== OUTCOMES.connected) {
     throw new TargetError(outcomeOf(outcome), new TextDecoder().decode(text));
   }
-  return { rest: head.rest };
+  return head.rest;
 }
 
 /** A request that has shown the key. */
@@ -98,8 +92,8 @@ export interface Asked {
   readonly target: Target;
   /** What follows it already. */
   readonly rest: Uint8Array;
-  /** Tells what came of it. */
-  answer(outcome: Outcome, text?: string): Promise<void>;
+  /** Tells what came of it; `icmpCode` as `TargetError` has it. */
+  answer(outcome: Outcome, text?: string, icmpCode?: number): Promise<void>;
 }
 
 /**

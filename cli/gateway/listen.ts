@@ -2,7 +2,7 @@
 
 import { createServer } from "node:net";
 import { UsageError } from "../arguments.ts";
-import { type ByteStream, KernelStream } from "./stream.ts";
+import { KernelStream } from "./stream.ts";
 import { formatTarget, readAuthority, type Target } from "./target.ts";
 
 /**
@@ -27,7 +27,7 @@ export interface KernelListener {
 /** Listens at `end`, and hands each connection to `serve`. */
 export function listenKernel(
   { host, port }: Target,
-  serve: (stream: ByteStream) => unknown,
+  serve: (stream: KernelStream) => unknown,
 ): Promise<KernelListener> {
   const server = createServer({ allowHalfOpen: true }, (socket) => serve(new KernelStream(socket)));
   return new Promise((resolve, reject) => {

@@ -1,27 +1,23 @@
 /** The proxy: takes connections of programs that speak SOCKS5 or HTTP CONNECT, both on one port, and carries each over a connection of its own to the relay. */
 
-import { askRelay } from "./handshake.ts";
 import { ESTABLISHED, HttpError, readConnect, refusal } from "./http_connect.ts";
-import type { SharedKey } from "./key.ts";
 import { type After, Places, systemAfter, within } from "./limits.ts";
 import type { Done } from "./relay_server.ts";
 import { readSocks, REPLIES, SOCKS_VERSION, SocksError, socksReply } from "./socks.ts";
 import { type ByteStream, type Carried, carryBoth, Head, ProtocolError } from "./stream.ts";
 import { asTargetError, type Outcome, type Target, TargetError } from "./target.ts";
+import type { Opened, Upstream } from "./upstream.ts";
 
 /** How a proxy is made. */
 export interface ProxyOptions<Stream extends ByteStream> {
-  readonly key: SharedKey;
-  /** Connects to the relay. */
-  readonly dial: () => Promise<Stream>;
+  /** What connects to targets. */
+  readonly upstream: Upstream<Stream>;
   /** Connects to the target without a relay; null: the relay is to do it. */
   readonly direct?: (target: Target) => Promise<Stream | null>;
   /** Most connections at once. */
   readonly most: number;
-  /** Milliseconds in which a program has to say what it wants, and then the relay to answer. */
+  /** Milliseconds in which a program has to say what it wants. */
   readonly handshakeTimeout: number;
-  /** Milliseconds that the relay has to reach the target. */
-  readonly connectTimeout: number;
   /** Told of each connection once it carries bytes; `direct`: it goes to the target itself. The result is told when it is over. */
   readonly begun?: (target: Target, stream: Stream, direct: boolean) => void;
   /** Told of each connection when it is over. */
@@ -149,28 +145,9 @@ export class ProxyServer<Stream extends ByteStream> {
   }
 
   /** A connection that ends at the target. */
-  async #open(target: Target): Promise<{ stream: Stream; rest: Uint8Array; direct: boolean }> {
-    const { key, dial, direct, connectTimeout, handshakeTimeout, after = systemAfter } =
-      this.#options;
-    const straight = await direct?.(target) ?? null;
+  async #open(target: Target): Promise<Opened<Stream> & { direct: boolean }> {
+    const straight = await this.#options.direct?.(target) ?? null;
     if (straight !== null) return { stream: straight, rest: new Uint8Array(), direct: true };
-    let stream: Stream;
-    try {
-      stream = await dial();
-    } catch (error) {
-      throw new TargetError("failed", `the relay: ${(error as Error).message}`);
-    }
-    try {
-      const late = handshakeTimeout + connectTimeout;
-      const { rest } = await within(late, after, askRelay(stream, key, target), () => {
-        return new TargetError("timed out", "the relay has not answered in time");
-      });
-      return { stream, rest, direct: false };
-    } catch (error) {
-      stream.abort(error);
-      throw error instanceof TargetError
-        ? error
-        : new TargetError("failed", `the relay: ${(error as Error).message}`);
-    }
+    return { ...await this.#options.upstream.open(target), direct: false };
   }
 }

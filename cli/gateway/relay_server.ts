@@ -2,8 +2,7 @@
 
 import { lookup } from "node:dns/promises";
 import { connect, type Socket } from "node:net";
-import { type Asked, hearProxy } from "./handshake.ts";
-import type { SharedKey } from "./key.ts";
+import type { Asked } from "./handshake.ts";
 import { type After, Places, systemAfter, within } from "./limits.ts";
 import { type ByteStream, type Carried, carryBoth, KernelStream, ProtocolError } from "./stream.ts";
 import {
@@ -21,8 +20,8 @@ import { parseAddress, unmapped } from "../../core/wire/ip.ts";
 export interface Done extends Carried {
   /** Where to; null: nobody has learned that. */
   readonly target: Target | null;
-  /** How it began, or did not. */
-  readonly outcome: Outcome | "hostile";
+  /** How it began, or did not; "hostile": no request at all, "told": it asked what is spoken here. */
+  readonly outcome: Outcome | "hostile" | "told";
   /** What broke it; null: it ended in order. */
   readonly error: string | null;
   /** Seconds that it has lasted. */
@@ -31,18 +30,19 @@ export interface Done extends Carried {
 
 /** How a relay is made. */
 export interface RelayOptions {
-  readonly key: SharedKey;
+  /** Hears what the one at `from`, an address, asks for, once that has shown that it may; null: it has been told what it wanted to know. */
+  readonly hear: (stream: ByteStream, from: string) => Promise<Asked | null>;
   /** Connects to a target. */
   readonly dial: (target: Target) => Promise<ByteStream>;
-  /** Most connections at once that have shown the key. */
+  /** Most connections at once that have shown that they may. */
   readonly most: number;
-  /** Milliseconds in which a proxy has to show the key. */
+  /** Milliseconds in which that has to be shown. */
   readonly handshakeTimeout: number;
   /** Times of the handshake. */
   readonly after?: After;
 }
 
-/** Most connections that have not shown the key: strangers take no places of those who have. */
+/** Most connections that have not shown that they may: strangers take no places of those who have. */
 const MOST_STRANGERS = 256;
 
 /** A relay, whatever its connections come by. */
@@ -62,8 +62,12 @@ export class RelayServer {
     return this.#places.taken + this.#strangers.taken;
   }
 
-  /** Serves one connection to its end, which is told to `over`; never rejects. */
-  async serve(stream: ByteStream, over: (done: Done) => void = () => {}): Promise<void> {
+  /** Serves one connection of the one at `from` to its end, which is told to `over`; never rejects. */
+  async serve(
+    stream: ByteStream,
+    from: string,
+    over: (done: Done) => void = () => {},
+  ): Promise<void> {
     const start = performance.now();
     const carried: Carried = { up: 0, down: 0 };
     let target: Target | null = null;
@@ -71,13 +75,17 @@ export class RelayServer {
     let error: string | null = null;
     let leave = (): void => {};
     try {
-      const asked = await this.#hear(stream);
+      const asked = await this.#hear(stream, from);
+      if (asked === null) {
+        outcome = "told";
+        return stream.close();
+      }
       target = asked.target;
       const place = this.#places.take();
       if (place !== null) leave = place;
       const other = await this.#dial(target, place !== null).catch(async (error) => {
         const failure = asTargetError(error);
-        await asked.answer(failure.outcome, failure.message);
+        await asked.answer(failure.outcome, failure.message, failure.icmpCode);
         throw failure;
       });
       try {
@@ -95,19 +103,19 @@ export class RelayServer {
       else stream.abort(thrown);
     } finally {
       leave();
+      const seconds = (performance.now() - start) / 1000;
+      over({ target, outcome, error, seconds, ...carried });
     }
-    const seconds = (performance.now() - start) / 1000;
-    over({ target, outcome, error, seconds, ...carried });
   }
 
-  /** What a stranger asks for, once it has shown the key. */
-  async #hear(stream: ByteStream): Promise<Asked> {
-    const { key, handshakeTimeout, after = systemAfter } = this.#options;
+  /** What a stranger asks for. */
+  async #hear(stream: ByteStream, from: string): Promise<Asked | null> {
+    const { hear, handshakeTimeout, after = systemAfter } = this.#options;
     const leave = this.#strangers.take();
     // Nobody is told why: who has not shown the key is owed no work.
     if (leave === null) throw new ProtocolError("too many have not shown the key");
     try {
-      return await within(handshakeTimeout, after, hearProxy(stream, key), () => {
+      return await within(handshakeTimeout, after, hear(stream, from), () => {
         return new ProtocolError("the key was not shown in time");
       });
     } finally {
@@ -201,7 +209,9 @@ export async function dialKernel(target: Target, options: DialOptions): Promise<
     } catch (error) {
       const code = (error as { code?: string }).code ?? "";
       const outcome = CODES[code] ?? "failed";
-      failure = new TargetError(outcome, `${formatTarget(target)}: ${outcome} (${code})`);
+      const icmpCode = code === "ENETUNREACH" ? 0 : 1;
+      const message = `${formatTarget(target)}: ${outcome} (${code})`;
+      failure = new TargetError(outcome, message, { cause: error, icmpCode });
     }
   }
   throw failure;

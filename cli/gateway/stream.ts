@@ -41,6 +41,11 @@ export class KernelStream implements ByteStream {
     });
   }
 
+  /** The address of the other end; empty: it is gone. */
+  get remoteAddress(): string {
+    return this.#socket.remoteAddress ?? "";
+  }
+
   #fail(error: Error): void {
     this.#failure ??= error;
     this.#wake();

@@ -63,12 +63,19 @@ export function outcomeOf(number: number): Outcome {
 export class TargetError extends Error {
   /** Why. */
   readonly outcome: Outcome;
+  /** Of "unreachable": the Code of the ICMP message that says so (RFC 792): 0 the network, 1 the host. */
+  readonly icmpCode: number;
 
-  /** @param outcome Why. @param message The same for people. */
-  constructor(outcome: Outcome, message: string) {
-    super(message);
+  /** @param outcome Why. @param message The same for people. @param more What has led to it, and `icmpCode`: 1 unless told otherwise. */
+  constructor(
+    outcome: Outcome,
+    message: string,
+    more: { readonly cause?: unknown; readonly icmpCode?: number } = {},
+  ) {
+    super(message, { cause: more.cause });
     this.name = "TargetError";
     this.outcome = outcome;
+    this.icmpCode = more.icmpCode ?? 1;
   }
 }
 

@@ -109,9 +109,12 @@ class World implements AsyncDisposable {
   }
 
   /** Starts a relay on a TUN device, or on the kernel's sockets. */
-  async startRelay(kernel: "mptcp" | "tcp" | null = null): Promise<Running> {
+  async startRelay(
+    kernel: "mptcp" | "tcp" | null = null,
+    ...more: readonly string[]
+  ): Promise<Running> {
     const end = kernel === null ? ["--tun", "mptcp0=10.78.1.2/24"] : ["--kernel", "0.0.0.0:1081"];
-    const words = ["relay", "--key", this.key, "--allow-local", "--json", ...end];
+    const words = ["relay", "--key", this.key, "--allow-local", "--json", ...end, ...more];
     const child = kernel === "mptcp"
       ? this.away.spawn(["mptcpize", "run", ...mptcp(...words)], QUIET)
       : this.away.spawn(mptcp(...words), QUIET);
@@ -120,8 +123,17 @@ class World implements AsyncDisposable {
     return this.relay;
   }
 
-  async startProxy(relay = "10.78.1.2", key = this.key): Promise<Running> {
-    const words = ["proxy", "--key", key, "--relay", relay, "--json"];
+  startProxy(relay = "10.78.1.2", key = this.key): Promise<Running> {
+    return this.#startProxy("--key", key, "--relay", relay);
+  }
+
+  /** A proxy that goes by a Transport Converter, without the key. */
+  startConvertingProxy(converter: string): Promise<Running> {
+    return this.#startProxy("--convert", converter);
+  }
+
+  async #startProxy(...upstream: readonly string[]): Promise<Running> {
+    const words = ["proxy", ...upstream, "--json"];
     this.proxy = new Running(this.home.spawn(mptcp(...words), QUIET));
     await this.proxy.until("Ctrl-C ends");
     return this.proxy;
@@ -160,10 +172,14 @@ class World implements AsyncDisposable {
 
   /** Downloads so much, and sees that it is what the server has. */
   async download(size: string, ...words: string[]): Promise<void> {
+    await this.downloadFrom(SERVER, size, ...words);
+  }
+
+  async downloadFrom(server: string, size: string, ...words: string[]): Promise<void> {
     const file = `${this.folder}/${size}`;
-    await this.curl("-o", file, ...words, `${SERVER}/${size}`);
+    await this.curl("-o", file, ...words, `${server}/${size}`);
     const { stdout } = await this.home.exec(["sha256sum", file]);
-    assertEquals(stdout.slice(0, 64), (await this.curl(`${SERVER}/${size}.sha256`)).trim());
+    assertEquals(stdout.slice(0, 64), (await this.curl(`${server}/${size}.sha256`)).trim());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -211,6 +227,31 @@ gateway.describe("mptcp proxy and mptcp relay", () => {
       for (const bytes of shares) assert(bytes > 0.25 * 10e6, `${shares}`);
       const sent = Object.values(relay.records[0]!.paths as Record<string, number>);
       for (const bytes of sent) assert(bytes > 0.25 * 10e6, `${sent}`);
+    },
+  );
+
+  gateway.it(
+    "speak the Convert Protocol: RFC 8803, for hosts of a network without the key",
+    async () => {
+      await using world = await World.open();
+      await world.startRelay(null, "--convert", "5124", "--convert-from", "10.77.0.0/16");
+      const proxy = await world.startConvertingProxy("10.78.1.2");
+      const server = "http://10.91.1.2:8000";
+      await world.downloadFrom(server, "10MB");
+      await until("all is told of", () => proxy.records.length === 2);
+      for (const { outcome, fallback } of proxy.records) {
+        assertEquals([outcome, fallback], ["connected", false]);
+      }
+      const shares = Object.values(proxy.records[0]!.paths as Record<string, number>);
+      for (const bytes of shares) assert(bytes > 0.25 * 10e6, `${shares}`);
+      // Nothing listens there: a RST, which is told as one.
+      const { code } = await world.home.exec(
+        ["curl", "-sS", "--proxy", `http://${PROXY}`, "--proxytunnel", "http://10.91.1.2:9"],
+        false,
+      );
+      assert(code !== 0);
+      await until("it is told of", () => proxy.records.length === 3);
+      assertEquals(proxy.records[2]!.outcome, "refused");
     },
   );
 

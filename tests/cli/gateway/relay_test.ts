@@ -4,12 +4,13 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { Host } from "../../../mod.ts";
 import { DirectTargets } from "../../../cli/gateway/direct.ts";
-import { askRelay } from "../../../cli/gateway/handshake.ts";
+import { askRelay, hearProxy } from "../../../cli/gateway/handshake.ts";
 import { SharedKey } from "../../../cli/gateway/key.ts";
 import type { After } from "../../../cli/gateway/limits.ts";
 import { ProxyServer } from "../../../cli/gateway/proxy_server.ts";
 import { dialKernel, type Done, isLocal, RelayServer } from "../../../cli/gateway/relay_server.ts";
 import type { ByteStream } from "../../../cli/gateway/stream.ts";
+import { throughRelay, type Upstream } from "../../../cli/gateway/upstream.ts";
 import { type Target, TargetError } from "../../../cli/gateway/target.ts";
 import * as fc from "../../support/property.ts";
 import { latin1, octets, pipe, type PipeEnd, readAll, readExactly } from "./support.ts";
@@ -21,6 +22,11 @@ const HTTP = octets("CONNECT example.org:443 HTTP/1.1\r\n\r\n");
 
 /** No time passes. */
 const never: After = () => () => {};
+
+/** A proxy for one program at a time, and what is upstream of it. */
+const ALONE = { most: 1, handshakeTimeout: 1000, after: never };
+const via = (dial: () => Promise<PipeEnd>): Upstream<PipeEnd> =>
+  throughRelay(dial, KEY, { answer: 2000, after: never });
 
 /** A relay, a proxy before it, and what both tell. */
 class World {
@@ -47,12 +53,17 @@ class World {
       this.targets.push({ target, end });
       return Promise.resolve(near);
     });
-    this.relay = new RelayServer({ ...common, key: KEY, dial });
+    this.relay = new RelayServer({
+      ...common,
+      hear: (stream) => hearProxy(stream, KEY),
+      dial,
+    });
     this.proxy = new ProxyServer<PipeEnd>({
       ...common,
-      key: proxyKey,
-      connectTimeout: 1000,
-      dial: () => Promise.resolve(this.toRelay()),
+      upstream: throughRelay(() => Promise.resolve(this.toRelay()), proxyKey, {
+        answer: 2000,
+        after,
+      }),
       done: (done) => this.proxied.push(done),
     });
   }
@@ -61,7 +72,7 @@ class World {
   toRelay(): PipeEnd {
     const [near, far] = pipe();
     this.heard.push(near);
-    void this.relay.serve(far, (done) => this.relayed.push(done));
+    void this.relay.serve(far, "192.0.2.1", (done) => this.relayed.push(done));
     return near;
   }
 
@@ -207,12 +218,8 @@ describe("a relay", () => {
   it("is not believed by a proxy whose key it does not have", async () => {
     const [near, far] = pipe();
     const proxy = new ProxyServer<PipeEnd>({
-      key: KEY,
-      most: 1,
-      handshakeTimeout: 1000,
-      connectTimeout: 1000,
-      after: never,
-      dial: () => Promise.resolve(near),
+      ...ALONE,
+      upstream: via(() => Promise.resolve(near)),
     });
     const [asker, its] = pipe();
     void proxy.serve(its);
@@ -256,12 +263,8 @@ describe("a relay", () => {
       const [near, far] = pipe();
       const relayEnd = changed.toRelay();
       const proxy = new ProxyServer<PipeEnd>({
-        key: KEY,
-        most: 1,
-        handshakeTimeout: 1000,
-        connectTimeout: 1000,
-        after: never,
-        dial: () => Promise.resolve(near),
+        ...ALONE,
+        upstream: via(() => Promise.resolve(near)),
       });
       const [asker, its] = pipe();
       void proxy.serve(its);
@@ -336,7 +339,7 @@ describe("a relay", () => {
     }
     const [near, far] = pipe();
     const told: Done[] = [];
-    void world.relay.serve(far, (done) => told.push(done));
+    void world.relay.serve(far, "192.0.2.1", (done) => told.push(done));
     const error = await assertRejects(
       () => askRelay(near, KEY, { host: "example.org", port: 1 }),
       TargetError,
@@ -387,13 +390,9 @@ describe("targets that speak MPTCP themselves", () => {
     const [near, end] = pipe();
     const begun: boolean[] = [];
     const proxy = new ProxyServer<PipeEnd>({
-      key: KEY,
-      most: 1,
-      handshakeTimeout: 1000,
-      connectTimeout: 1000,
-      after: never,
+      ...ALONE,
       direct: () => Promise.resolve(near),
-      dial: () => Promise.reject(new Error("the relay is not to be asked")),
+      upstream: via(() => Promise.reject(new Error("the relay is not to be asked"))),
       begun: (_target, _stream, direct) => begun.push(direct),
     });
     const [program, its] = pipe();
@@ -438,12 +437,8 @@ describe("a proxy", () => {
   it("tells a program that the relay cannot be reached", async () => {
     const proxied: Done[] = [];
     const proxy = new ProxyServer<PipeEnd>({
-      key: KEY,
-      most: 1,
-      handshakeTimeout: 1000,
-      connectTimeout: 1000,
-      after: never,
-      dial: () => Promise.reject(new Error("nothing answered")),
+      ...ALONE,
+      upstream: via(() => Promise.reject(new Error("nothing answered"))),
       done: (done) => proxied.push(done),
     });
     const [program, its] = pipe();

@@ -143,3 +143,11 @@ export function octets(text: string): Uint8Array {
 export function latin1(bytes: Iterable<number>): string {
   return String.fromCharCode(...bytes);
 }
+
+/** Octets from hexadecimal digits, with blanks as one likes. */
+export function hex(text: string): Uint8Array {
+  return Uint8Array.from(
+    text.replaceAll(/\s/g, "").match(/../g) ?? [],
+    (pair) => parseInt(pair, 16),
+  );
+}
