@@ -44,9 +44,10 @@ export function watchSilence(meta: MetaSocket, now: Micros): void {
 /** Timeouts, or keepalives, in a row without an answer: a path that is only slow has had time to answer the first. */
 const UNHEARD = 3;
 
-/** Whether `subflow` has not been heard for long. */
+/** Whether `subflow` has not been heard for long. Another one on its path would do no better where segments are too large for that. */
 export function unheard({ sender, keepaliveProbes }: Subflow): boolean {
-  return (sender.rtt.timeouts >= UNHEARD && !sender.shut) || keepaliveProbes >= UNHEARD;
+  if (keepaliveProbes >= UNHEARD) return true;
+  return sender.rtt.timeouts >= UNHEARD && !sender.shut && !sender.sizeInDoubt;
 }
 
 /** Something is acknowledged on a subflow that was silent. */

@@ -451,6 +451,12 @@ export class Scoreboard {
     return part !== null && !part.fin && part.segment > most;
   }
 
+  /** Whether the oldest that is not acknowledged, no FIN, was in a segment of more than `most` bytes. */
+  oldestLarger(most: number): boolean {
+    const part = this.#partAt(this.#una);
+    return part !== null && !part.fin && part.segment > most;
+  }
+
   /** What is lost and comes first; null: nothing is. */
   nextLost(): Piece | null {
     return this.#losses.head;

@@ -339,6 +339,11 @@ export class Sender {
     return this.window.size === 0 && this.#lastHeard > this.#lastLeft;
   }
 
+  /** What has been sent may be too large for the path: as {@linkcode SizeWatch.inDoubt}. */
+  get sizeInDoubt(): boolean {
+    return this.#sizes.inDoubt;
+  }
+
   /** The window that was shut is open: what has waited for it goes again as soon as a timeout allows. */
   reopened(now: Micros): void {
     if (this.board.empty || this.rtt.timeouts === 0) return;

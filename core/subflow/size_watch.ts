@@ -130,6 +130,12 @@ export class SizeWatch {
     return this.#mtu.blackHole(now);
   }
 
+  /** Nothing was ever acknowledged, and that may be for the size of what comes first: timeouts are still to tell. */
+  get inDoubt(): boolean {
+    const { refuge, least } = this.#mtu;
+    return refuge !== 0 && this.#board.una <= 1 && this.#board.oldestLarger(least);
+  }
+
   /** A router has said that the probe under way is too large: its bytes go again at once. */
   probeTooBig(): void {
     if (this.#seq >= 0) this.#board.loseOf(this.#seq);
