@@ -33,6 +33,7 @@
  *   `stream_append(stream, most)`: lengthens the stream by up to `most` bytes, as many as the page has room for, says in OUT_0 how many, and returns
  *   where they go. They count as appended at once, so they are copied there in the same synchronous step, before any other call. 0, and nothing
  *   changed, without memory.
+ *   `stream_lend(stream)`: where the next byte goes, to the end of its page; the page is pinned there. 0, and nothing changed, without memory.
  *   `stream_at(stream, offset)`: address of a byte, contiguous to the end of its page. `stream_release(stream, offset)`: everything below may go.
  *   `stream_pin(stream, offset, length)`, `stream_unpin`: keeps the pages of a range although released.
  * - `receiver_new(host, stream)`, `receiver_free`, `receiver_record(receiver)`: a subflow's receiver that fills the stream, and its RECEIVER_* record.
@@ -84,6 +85,7 @@ export {
   stream_append,
   stream_at,
   stream_free,
+  stream_lend,
   stream_limit,
   stream_new,
   stream_pin,

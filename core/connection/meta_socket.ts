@@ -3,7 +3,7 @@
  * it. Here are the parts that it holds and the application's verbs; what packets and time lead to stands in settle.ts, what leaves in pull.ts.
  */
 
-import { DSS_DATA_ACK, DSS_DATA_ACK_8, DSS_DSN_8, DSS_MAPPING } from "../../wasm/layout.ts";
+import { DSS_DATA_ACK, DSS_DATA_ACK_8, DSS_DSN_8, DSS_MAPPING, PAGE } from "../../wasm/layout.ts";
 import type { GuardedConnection } from "../guard/faces.ts";
 import type { GuardedPolicies } from "../guard/policies.ts";
 import type { GuardedScheduler, GuardedSchedulerPlugin } from "../guard/scheduler.ts";
@@ -628,6 +628,46 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return taken;
   }
 
+  /**
+   * Lends a place of the send queue to be written to: a part of a page, null where there is no room, or no memory; then the observer hears when it may be
+   * tried again. `filled` has to follow, before any other verb that writes.
+   */
+  lend(now: Micros): Uint8Array<ArrayBuffer> | null {
+    const { sendQueue } = this;
+    if (PAGE > sendQueue.room && sendQueue.resizable) sendQueue.resize(this.#asked());
+    const place = this.over || this.#first !== null ? null : sendQueue.lend();
+    if (place === null) this.#awaitRoom(now);
+    return place;
+  }
+
+  /** The first `bytes` of what was lent hold data; the rest as in `write`. */
+  filled(now: Micros, bytes: number, cork = false, hint = 0, message = 0): void {
+    const { holding, sendQueue } = this;
+    if (bytes > 0 && (hint !== 0 || sendQueue.hints !== null)) sendQueue.hint(hint, now);
+    const { tail, una } = sendQueue;
+    sendQueue.filled(bytes);
+    if (bytes > 0) this.#outlook.wrote(tail, una, bytes, 0, bytes, message);
+    this.#writerWaits = false;
+    const released = holding.corked && !cork;
+    if (holding.corked !== cork) holding.cork(cork);
+    if (bytes > 0 || released) this.dirty();
+  }
+
+  /** Bytes that may be written now; the observer hears of room where that is 0. */
+  awaitRoom(now: Micros): number {
+    const { sendQueue } = this;
+    if (sendQueue.room === 0 && sendQueue.resizable) sendQueue.resize(this.#asked());
+    const room = this.writeRoom;
+    if (room === 0) this.#awaitRoom(now);
+    return room;
+  }
+
+  #awaitRoom(now: Micros): void {
+    this.#outlook.waits();
+    this.#writerWaits = true;
+    if (this.writeRoom > 0) this.#awaitMemory(now);
+  }
+
   /** Bytes of its first data, which were given when it was opened, that it has taken. */
   get begunWith(): number {
     return this.#begunWith;
@@ -673,6 +713,17 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const bytes = this.receiveQueue.take(target);
     if (bytes > 0) this.#updateWindow(now);
     return bytes;
+  }
+
+  /** Lends bytes that are there, as many as lie in a row; null when there are none. `used` has to follow, before any other verb that reads. */
+  lendReceived(): Uint8Array<ArrayBuffer> | null {
+    return this.receiveQueue.lend();
+  }
+
+  /** The first `bytes` of what was lent are used. */
+  used(now: Micros, bytes: number): void {
+    this.receiveQueue.used(bytes);
+    if (bytes > 0) this.#updateWindow(now);
   }
 
   /** Ends the outgoing direction after what was written (DATA_FIN). */
@@ -952,7 +1003,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** A server's SYN has brought data with a good cookie: they are the application's (RFC 7413 §4.2.2), and the connection with them. */
-  takeEarly(data: Uint8Array): void {
+  takeEarly(data: Uint8Array<ArrayBuffer>): void {
     if (!this.fallback) this.#mode = EARLY;
     if (data.length === 0) return;
     this.receiveQueue.takeEarly(data);

@@ -28,6 +28,12 @@ export class Outlook {
     this.#rest = length - from - taken;
   }
 
+  /** More than was written waits for room: nobody knows how much. */
+  waits(): void {
+    this.#length = 0;
+    this.#rest = 1;
+  }
+
   /**
    * Bytes that are still to be given to subflows, where `unsent` were written, up to `tail`.
    *

@@ -40,9 +40,11 @@ export class ReceiveQueue {
   readonly #sizing = new RightSizing();
   #theirs: PeerEnd = OPEN_END;
   #freed = false;
+  /** What is in order is lent: until it is back, nothing is taken, and the memory stays. */
+  #lent = false;
   #lastNext = 1;
   /** What came with the SYN and nobody has read; it lies before the data sequence space. */
-  #early: Uint8Array | null = null;
+  #early: Uint8Array<ArrayBuffer> | null = null;
   #earlyBytes = 0;
 
   /**
@@ -157,7 +159,7 @@ export class ReceiveQueue {
   }
 
   /** Data have come with the SYN, before all others. */
-  takeEarly(bytes: Uint8Array): void {
+  takeEarly(bytes: Uint8Array<ArrayBuffer>): void {
     this.#early = bytes;
     this.#earlyBytes = bytes.length;
   }
@@ -177,6 +179,25 @@ export class ReceiveQueue {
     }
     if (done > before) stream_release(this.stream, offset);
     return done;
+  }
+
+  /** Lends what is in order, up to the end of its page; null where there is nothing. `used` has to follow, before anything else is taken. */
+  lend(): Uint8Array<ArrayBuffer> | null {
+    if (this.readable === 0) return null;
+    this.#lent = true;
+    if (this.#early !== null) return this.#early;
+    const { next, read } = this;
+    const address = stream_at(this.stream, read);
+    return u8.subarray(address, address + Math.min(next - read, PAGE - (read & (PAGE - 1))));
+  }
+
+  /** The first `bytes` of what was lent are used. */
+  used(bytes: number): void {
+    this.#lent = false;
+    if (this.#freed) return stream_free(this.stream);
+    if (this.#early !== null) {
+      this.#early = bytes < this.#early.length ? this.#early.subarray(bytes) : null;
+    } else if (bytes > 0) stream_release(this.stream, this.read + bytes);
   }
 
   #readEarly(target: Uint8Array): number {
@@ -199,6 +220,6 @@ export class ReceiveQueue {
     this.#lastNext = this.next;
     this.#freed = true;
     this.#early = null;
-    stream_free(this.stream);
+    if (!this.#lent) stream_free(this.stream);
   }
 }

@@ -7,8 +7,10 @@ import {
   host_left,
   stream_append,
   stream_free,
+  stream_lend,
   stream_new,
   stream_release,
+  stream_unpin,
   u32,
   u8,
 } from "../../wasm/mod.ts";
@@ -272,6 +274,8 @@ export class SendQueue {
   /** What lies below was missed in spite of acknowledgements: a subflow that had it may be given it again. */
   #repaired = 1;
   #freed = false;
+  /** The place behind what was written is lent: until it is back, nothing is appended, and the memory stays. */
+  #lent = false;
   /** What writes have said of their bytes; null: nothing that still counts. */
   #hints: Hints | null = null;
   /** Bound to subflows and never sent; made for the first such bytes: by pull there are none. */
@@ -414,6 +418,27 @@ export class SendQueue {
       taken += piece;
     }
     return taken;
+  }
+
+  /** Lends room for what comes next, up to the end of its page; null where there is none, or no memory. `filled` has to follow, before anything else is written. */
+  lend(): Uint8Array<ArrayBuffer> | null {
+    const { room } = this;
+    const address = room > 0 ? stream_lend(this.stream) : 0;
+    if (address === 0) return null;
+    this.#lent = true;
+    return u8.subarray(address, address + Math.min(room, PAGE - (address & (PAGE - 1))));
+  }
+
+  /** The first `bytes` of what was lent hold data. */
+  filled(bytes: number): void {
+    const at = this.#tail;
+    this.#lent = false;
+    if (bytes > 0 && !this.#freed) {
+      stream_append(this.stream, bytes);
+      this.#tail += bytes;
+    }
+    stream_unpin(this.stream, at, 1);
+    if (this.#freed) stream_free(this.stream);
   }
 
   /** What is written next has this hint; 0: none. */
@@ -673,6 +698,6 @@ export class SendQueue {
     if (this.#freed) return;
     this.#freed = true;
     while (this.#sent.first < this.#sent.next) giveSent(this.#sent.shift());
-    stream_free(this.stream);
+    if (!this.#lent) stream_free(this.stream);
   }
 }

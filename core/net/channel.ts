@@ -14,8 +14,11 @@ import {
   interruptedError,
   networkCode,
   networkError,
+  partsError,
   unreachedError,
+  withinError,
 } from "./errors.ts";
+import { checkUse, lend, type Use } from "./lending.ts";
 import { applicationPaths } from "./paths.ts";
 import type { Hold, Registry } from "./registry.ts";
 import type {
@@ -39,14 +42,20 @@ interface PendingRead extends Waiter<number | null> {
   readonly target: Uint8Array | null;
 }
 
-/** A write() of which some bytes are not in the send queue yet. */
+/** A write() of which some bytes are not in the send queue yet; without parts: waits for room, whoever fills it. */
 interface PendingWrite extends Waiter<number> {
-  readonly source: Uint8Array;
+  readonly parts: readonly Uint8Array[];
   readonly cork: boolean;
   readonly hint: number;
   readonly message: number;
+  /** The part at hand, and the first of its bytes that waits. */
+  index: number;
   from: number;
 }
+
+const NO_PARTS: readonly Uint8Array[] = [];
+/** Bytes that fill() or drain() move before a batch ends although its job goes on: what is sent is in the processor's cache then. */
+const BATCH = 262144;
 
 function ignore(): void {}
 
@@ -74,6 +83,18 @@ export class Channel implements ConnectionObserver {
   #discarded = false;
   /** closeWrite() has been called. */
   #writeClosed = false;
+  /** A callback of fill(), or of drain(), is at work: the queue of that direction stays as it is. */
+  #filling = false;
+  #draining = false;
+  /** What the callbacks at work have asked for that would end a direction under them. */
+  readonly #later: (() => void)[] = [];
+  /** Bytes moved by fill() and drain() since the batch began; -1: no batch is open. */
+  #batch = -1;
+  readonly #onJobEnd = (): void => {
+    if (this.#batch < 0) return;
+    this.#batch = -1;
+    this.#flush();
+  };
 
   #connecting: Waiter<void> | null = null;
   #reading: PendingRead | null = null;
@@ -123,6 +144,18 @@ export class Channel implements ConnectionObserver {
     const { stack, runtime } = this.#registry;
     stack.flush(stack.now);
     runtime.wake();
+  }
+
+  /** The same with the current job, as more of the kind is likely to follow, or once `BATCH` bytes have been moved. */
+  #flushSoon(bytes: number): void {
+    if (this.#batch < 0) {
+      this.#batch = 0;
+      queueMicrotask(this.#onJobEnd);
+    }
+    this.#batch += bytes;
+    if (this.#batch < BATCH) return;
+    this.#batch = 0;
+    this.#flush();
   }
 
   #wait(what: string, fail: (error: Error) => void): () => void {
@@ -294,9 +327,8 @@ export class Channel implements ConnectionObserver {
   /** Reads into `target`; resolves to the bytes read, null = end. */
   read(target: Uint8Array): Promise<number | null> {
     if (this.#closed || this.#aborted) return Promise.reject(this.#refusal("read from"));
-    if (this.#reading !== null) {
-      return Promise.reject(busyError("read", "await one read() before the next"));
-    }
+    const busy = this.#readBusy("read");
+    if (busy !== null) return Promise.reject(busy);
     if (!(target instanceof Uint8Array)) return Promise.reject(bytesError("read into", target));
     if (target.byteLength === 0) return Promise.resolve(0);
     const count = this.#take(target);
@@ -307,11 +339,70 @@ export class Channel implements ConnectionObserver {
     return this.#over ? Promise.reject(this.#failure("read from")) : this.#waitToRead(target);
   }
 
+  /** Why nothing can be read just now. */
+  #readBusy(verb: string): Error | null {
+    if (this.#reading !== null) return busyError(verb, "await one read() before the next");
+    return this.#draining ? withinError(verb, "drain") : null;
+  }
+
+  /** Resolves to the number of bytes that can be read, once there are any; null = end. */
+  untilReadable(): Promise<number | null> {
+    if (this.#closed || this.#aborted) return Promise.reject(this.#refusal("read from"));
+    const busy = this.#readBusy("wait for bytes");
+    if (busy !== null) return Promise.reject(busy);
+    if (this.#discarded) return Promise.resolve(null);
+    const { readable, atEnd } = this.socket;
+    if (readable > 0) return Promise.resolve(readable);
+    if (atEnd || this.#over && this.#code === null) return Promise.resolve(null);
+    return this.#over ? Promise.reject(this.#failure("read from")) : this.#waitToRead(null);
+  }
+
+  /** Lends bytes that are there to `use`; gives how many it has used, 0 when there are none, null = end. */
+  drain(use: Use): number | null {
+    if (this.#closed || this.#aborted) throw this.#refusal("read from");
+    const busy = this.#readBusy("drain");
+    if (busy !== null) throw busy;
+    checkUse("drain", use);
+    if (this.#discarded) return null;
+    const { socket } = this;
+    const page = socket.lendReceived();
+    if (page === null) {
+      if (socket.atEnd || this.#over && this.#code === null) return null;
+      if (this.#over) throw this.#failure("read from");
+      return 0;
+    }
+    let bytes = 0;
+    this.#draining = true;
+    try {
+      bytes = lend("drain", this.#registry.views, page, use);
+    } finally {
+      this.#draining = false;
+      socket.used(this.now(), bytes);
+      if (this.#over) this.#free();
+      this.#flushSoon(bytes);
+      this.#catchUp();
+    }
+    return bytes;
+  }
+
+  /** Puts off what would take memory from under a callback; false when none is at work. */
+  #putOff(action: () => void, meanwhile: boolean = this.#filling || this.#draining): boolean {
+    if (meanwhile) this.#later.push(action);
+    return meanwhile;
+  }
+
+  /** The last callback has ended: does what was put off. */
+  #catchUp(): void {
+    if (this.#filling || this.#draining) return;
+    for (const action of this.#later.splice(0)) action();
+  }
+
   /** Reads what is there into an array of just that size, at most `most` bytes; null = end. */
   async readChunk(most: number): Promise<Uint8Array<ArrayBuffer> | null> {
     for (;;) {
       if (this.#closed || this.#aborted) throw this.#refusal("read from");
-      if (this.#reading !== null) throw busyError("read", "await one read() before the next");
+      const busy = this.#readBusy("read");
+      if (busy !== null) throw busy;
       const chunk = new Uint8Array(Math.min(most, this.#discarded ? 0 : this.socket.readable));
       const count = this.#take(chunk);
       if (count === null) return null;
@@ -341,6 +432,7 @@ export class Channel implements ConnectionObserver {
   /** Drops what comes in from now on; a call that waits for it gets the end. */
   discard(): void {
     if (this.#discarded || this.#closed || this.#aborted) return;
+    if (this.#putOff(() => this.discard(), this.#draining)) return;
     this.#discarded = true;
     this.#endRead()?.resolve(null);
     if (this.#over) return this.#free();
@@ -365,7 +457,7 @@ export class Channel implements ConnectionObserver {
     if (!(source instanceof Uint8Array)) return Promise.reject(bytesError("write", source));
     const length = source.byteLength;
     let from = 0;
-    if (this.#writes.length === 0) {
+    if (this.#nobodyWrites) {
       // One without bytes, and without cork, lets out what was held back.
       if (length > 0 || !cork) {
         from = this.socket.write(this.now(), source, 0, cork, hint, message);
@@ -373,12 +465,120 @@ export class Channel implements ConnectionObserver {
       }
       if (from === length) return Promise.resolve(length);
     }
+    return this.#waitToWrite([source], 0, from, cork, hint, message);
+  }
+
+  /** The same with the bytes of several arrays in a row. */
+  writev(
+    parts: readonly Uint8Array[],
+    cork = false,
+    hint = 0,
+    message = 0,
+  ): Promise<number> {
+    const refusal = this.#refusal("write to");
+    if (refusal !== undefined) return Promise.reject(refusal);
+    if (this.#writeClosed || this.#over) return Promise.reject(brokenPipeError("write"));
+    if (!Array.isArray(parts)) return Promise.reject(partsError(parts));
+    const all: Uint8Array[] = [...parts];
+    let length = 0;
+    for (const part of all) {
+      if (!(part instanceof Uint8Array)) return Promise.reject(bytesError("write", part));
+      length += part.byteLength;
+    }
+    // Without bytes it is a write of none.
+    if (all.length === 0) all.push(new Uint8Array());
+    if (message === 0 && all.length > 1) message = length;
+    let index = 0;
+    let from = 0;
+    if (this.#nobodyWrites) {
+      const now = this.now();
+      for (; index < all.length; index++) {
+        from = this.#writePart(now, all, index, 0, cork, hint, message);
+        if (from < all[index]!.byteLength) break;
+      }
+      this.#flush();
+      if (index === all.length) return Promise.resolve(length);
+    }
+    return this.#waitToWrite(all, index, from, cork, hint, message);
+  }
+
+  /** Whether what is written now follows what was. */
+  get #nobodyWrites(): boolean {
+    return this.#writes.length === 0 && !this.#filling;
+  }
+
+  /** Writes what there is room for of one part; gives where its rest begins. Parts before the last one wait for it. */
+  #writePart(
+    now: Micros,
+    parts: readonly Uint8Array[],
+    index: number,
+    from: number,
+    cork: boolean,
+    hint: number,
+    message: number,
+  ): number {
+    const part = parts[index]!;
+    const held = cork || index < parts.length - 1;
+    if (from === part.byteLength && held) return from;
+    return from + this.socket.write(now, part, from, held, hint, index === 0 ? message : 0);
+  }
+
+  /** Resolves to the number of bytes that there is room for, once there is any and nobody else waits for it. */
+  untilWritable(): Promise<number> {
+    const refusal = this.#refusal("write to");
+    if (refusal !== undefined) return Promise.reject(refusal);
+    if (this.#writeClosed || this.#over) return Promise.reject(brokenPipeError("write"));
+    if (this.#nobodyWrites) {
+      const room = this.socket.awaitRoom(this.now());
+      if (room > 0) return Promise.resolve(room);
+      this.#flush();
+    }
+    return this.#waitToWrite(NO_PARTS, 0, 0, false, 0, 0);
+  }
+
+  /** Lends room in the send queue to `use`; gives how many bytes it has written, 0 when there is no room, or somebody waits for it. */
+  fill(use: Use, cork = false, hint = 0, message = 0): number {
+    const refusal = this.#refusal("write to");
+    if (refusal !== undefined) throw refusal;
+    if (this.#writeClosed || this.#over) throw brokenPipeError("fill");
+    if (this.#filling) throw withinError("fill", "fill");
+    checkUse("fill", use);
+    if (this.#writes.length > 0) return 0;
+    const { socket } = this;
+    const place = socket.lend(this.now());
+    if (place === null) {
+      this.#flushSoon(0);
+      return 0;
+    }
+    let bytes = 0;
+    this.#filling = true;
+    try {
+      bytes = lend("fill", this.#registry.views, place, use);
+    } finally {
+      this.#filling = false;
+      socket.filled(this.now(), bytes, cork, hint, message);
+      if (this.#writes.length > 0 || this.#finishing.length > 0) this.#drain();
+      else this.#flushSoon(bytes);
+      this.#catchUp();
+    }
+    return bytes;
+  }
+
+  #waitToWrite(
+    parts: readonly Uint8Array[],
+    index: number,
+    from: number,
+    cork: boolean,
+    hint: number,
+    message: number,
+  ): Promise<number> {
     return new Promise((resolve, reject) => {
       const waiter: PendingWrite = {
-        source,
+        parts,
         cork,
         hint,
         message,
+        index,
         from,
         resolve,
         reject,
@@ -399,7 +599,7 @@ export class Channel implements ConnectionObserver {
     if (refusal !== undefined) return Promise.reject(refusal);
     if (this.#writeClosed || this.#over) return Promise.resolve();
     this.#writeClosed = true;
-    if (this.#writes.length > 0) {
+    if (!this.#nobodyWrites) {
       return new Promise((resolve, reject) => this.#finishing.push({ resolve, reject }));
     }
     this.socket.finish(this.now());
@@ -411,14 +611,21 @@ export class Channel implements ConnectionObserver {
   #drain(): void {
     const { socket } = this;
     for (let write = this.#writes[0]; write !== undefined; write = this.#writes[0]) {
-      const { source, cork, hint, message } = write;
-      if (write.from < source.byteLength || !cork) {
-        write.from += socket.write(this.now(), source, write.from, cork, hint, message);
+      const { parts, cork, hint, message } = write;
+      let done = 0;
+      if (parts.length === 0) {
+        done = socket.awaitRoom(this.now());
+        if (done === 0) return this.#flush();
       }
-      if (write.from < source.byteLength) return this.#flush();
+      for (; write.index < parts.length; write.index++, write.from = 0) {
+        const { index, from } = write;
+        write.from = this.#writePart(this.now(), parts, index, from, cork, hint, message);
+        if (write.from < parts[index]!.byteLength) return this.#flush();
+      }
+      for (const part of parts) done += part.byteLength;
       this.#writes.shift();
       write.end();
-      write.resolve(source.byteLength);
+      write.resolve(done);
     }
     if (this.#writeClosed) {
       socket.finish(this.now());
@@ -432,7 +639,7 @@ export class Channel implements ConnectionObserver {
    * was waiting is sent as far as it had found room, which its caller learns by that.
    */
   close(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#putOff(() => this.close())) return;
     const { socket } = this;
     this.#closed = true;
     this.#unwatch();
@@ -445,7 +652,7 @@ export class Channel implements ConnectionObserver {
 
   /** Ends it at once; calls that wait reject with `reason`. */
   abort(reason?: unknown): void {
-    if (this.#aborted || this.#over) return;
+    if (this.#aborted || this.#over || this.#putOff(() => this.abort(reason))) return;
     this.#aborted = true;
     this.#reason = reason ?? abortError("Connection");
     this.#endConnecting()?.reject(this.#reason);
@@ -552,7 +759,7 @@ export class Channel implements ConnectionObserver {
   }
 
   onWritable(): void {
-    if (this.#writes.length > 0) this.#drain();
+    if (this.#writes.length > 0 && !this.#filling) this.#drain();
     this.#settle();
   }
 

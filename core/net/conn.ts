@@ -27,7 +27,7 @@ export function channelOf(conn: MptcpConn): Channel {
   return channelGetter(conn);
 }
 
-/** Options for {@linkcode MptcpConn.write}. */
+/** Options for {@linkcode MptcpConn.write}, {@linkcode MptcpConn.writev} and {@linkcode MptcpConn.fill}. */
 export interface WriteOptions {
   /**
    * More follows at once: what of these bytes is less than a segment waits for the next write without `cork`, an empty one included, for closeWrite(), or
@@ -206,6 +206,145 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
     }
   }
 
+  /**
+   * As one write() of the bytes of all `parts` in a row, without putting them together first: a head and a body leave in as few segments as can be.
+   * Resolves to the length of all when they are in the send queue. Until then none is to be changed.
+   *
+   * @param options default: nothing is held back; the message that `message` announces is at least `parts`.
+   * @throws {TypeError} `parts` is no array of Uint8Arrays, or an option is wrong.
+   * @throws {Deno.errors.BrokenPipe} after closeWrite().
+   * @throws {Deno.errors.Interrupted} close() came while it waited: what had found room is sent.
+   * @throws {Deno.errors.BadResource} the connection has been closed.
+   *
+   * @example
+   * ```ts
+   * import { emulate } from "@mptcp/mptcp";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
+   * using listener = net.server.listen({ port: 80 });
+   * using conn = await net.client.connect({ hostname: "server", port: 80 });
+   * const [head, body] = ["length 5\n", "hello"].map((text) => new TextEncoder().encode(text));
+   * assertEquals(await conn.writev([head!, body!]), 14);
+   * ```
+   */
+  writev(parts: readonly Uint8Array[], options?: WriteOptions): Promise<number> {
+    if (options === undefined) return this.#channel.writev(parts);
+    try {
+      let bytes = 0;
+      if (Array.isArray(parts)) { for (const part of parts) bytes += part?.byteLength ?? 0; }
+      const { cork, hint, message } = checkWrite(options, bytes);
+      return this.#channel.writev(parts, cork, hint, message);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Has `use` write straight into the send queue, which saves the copy that write() makes. Nothing here waits: `use` is called before fill() returns, once,
+   * with a view of the room that lies in a row, at most 64 KB; fill() gives the number of bytes that it has written, from the start of the view on. 0 where there
+   * is no room, or a write() waits for some: then `use` is not called, and {@linkcode MptcpConn.untilWritable} tells when to try again.
+   *
+   * - What the view holds at first means nothing.
+   * - It is valid until `use` returns; `use` cannot be async. Its buffer is the stack's whole memory: to be left alone. With `views: "pages"`, as on a host
+   *   that was opened, nothing stops a program that keeps the view, and what it writes then goes out in the place of other bytes. With `"copies"`, as in
+   *   the emulator, such a view has no bytes any more, so that tests find it.
+   * - When `use` throws, or answers wrongly, nothing is written, and fill() throws.
+   * - Within `use`: write() is served afterwards, and so are closeWrite(), close() and abort(); fill() of the same connection throws.
+   * - What was written leaves with the end of the job at hand, or when 256 KB have come together, so that a loop makes full segments.
+   *
+   * @param options as of write(); default: nothing is held back.
+   * @throws {TypeError} `use` is no function, it has answered no number, or an option is wrong.
+   * @throws {RangeError} it has answered a number that is no integer from 0 to the length of its view.
+   * @throws {Deno.errors.Busy} called within its own `use`.
+   * @throws {Deno.errors.BrokenPipe} after closeWrite().
+   * @throws {Deno.errors.BadResource} the connection has been closed.
+   *
+   * @example A megabyte that is made on the way
+   * ```ts
+   * import { emulate } from "@mptcp/mptcp";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using net = emulate({ paths: { wifi: { rate: "50 Mbit/s", delay: "15 ms" } } });
+   * using listener = net.server.listen({ port: 80 });
+   * const accepted = listener.accept();
+   * using conn = await net.client.connect({ hostname: "server", port: 80 });
+   * const received = accepted.then((peer) => new Response(peer.readable).bytes());
+   * for (let left = 1e6; left > 0;) {
+   *   await conn.untilWritable();
+   *   left -= conn.fill((view) => view.subarray(0, left).fill(7).length);
+   * }
+   * await conn.closeWrite();
+   * assertEquals((await received).length, 1e6);
+   * ```
+   */
+  fill(use: (view: Uint8Array<ArrayBuffer>) => number, options?: WriteOptions): number {
+    if (options === undefined) return this.#channel.fill(use);
+    const { cork, hint, message } = checkWrite(options, 0);
+    return this.#channel.fill(use, cork, hint, message);
+  }
+
+  /**
+   * Resolves to the number of bytes that there is room for in the send queue, once there is any and the write() calls before it are served.
+   *
+   * @throws {Deno.errors.BrokenPipe} after closeWrite().
+   * @throws {Deno.errors.Interrupted} close() came while it waited.
+   * @throws {Deno.errors.BadResource} the connection has been closed.
+   */
+  untilWritable(): Promise<number> {
+    return this.#channel.untilWritable();
+  }
+
+  /**
+   * Has `use` read where the bytes lie that came, which saves the copy that read() makes. Nothing here waits: `use` is called before drain() returns, once,
+   * with a view of what lies in a row, at most 64 KB; drain() gives how many bytes of it are done with, as `use` answers: the next call begins behind them. 0 where
+   * nothing has come, and null at the end: then `use` is not called, and {@linkcode MptcpConn.untilReadable} tells when to try again.
+   *
+   * The view is only to be read, and valid until `use` returns: see {@linkcode MptcpConn.fill}. When `use` throws, or answers wrongly, nothing is done with.
+   * Within `use`, close() and abort() are served afterwards; read() and drain() of the same connection fail.
+   *
+   * @throws {TypeError} `use` is no function, or it has answered no number.
+   * @throws {RangeError} it has answered a number that is no integer from 0 to the length of its view.
+   * @throws {Deno.errors.Busy} a read() is waiting, or it is called within its own `use`.
+   * @throws {Deno.errors.BadResource} the connection has been closed.
+   *
+   * @example A digest of all that comes
+   * ```ts
+   * import { emulate } from "@mptcp/mptcp";
+   * import { createHash } from "node:crypto";
+   *
+   * await using net = emulate({ paths: { wifi: { rate: "50 Mbit/s", delay: "15 ms" } } });
+   * using listener = net.server.listen({ port: 80 });
+   * listener.accept().then(async (peer) => {
+   *   await peer.write(new Uint8Array(1e6));
+   *   await peer.closeWrite();
+   * });
+   * using conn = await net.client.connect({ hostname: "server", port: 80 });
+   * const hash = createHash("sha256");
+   * while (await conn.untilReadable() !== null) {
+   *   conn.drain((view) => {
+   *     hash.update(view);
+   *     return view.length;
+   *   });
+   * }
+   * console.log(hash.digest("hex"));
+   * ```
+   */
+  drain(use: (view: Uint8Array<ArrayBuffer>) => number): number | null {
+    return this.#channel.drain(use);
+  }
+
+  /**
+   * Resolves to the number of bytes that can be read now, once there are any, or to null at the end.
+   *
+   * @throws {Deno.errors.Busy} a read() is already waiting.
+   * @throws {Deno.errors.Interrupted} close() came while it waited.
+   * @throws {Deno.errors.BadResource} the connection has been closed.
+   */
+  untilReadable(): Promise<number | null> {
+    return this.#channel.untilReadable();
+  }
+
   /** Sends the end after what was written; reading goes on. Resolves when it is in the send queue; may be called twice. */
   closeWrite(): Promise<void> {
     return this.#channel.closeWrite();
@@ -250,7 +389,7 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
     return this.#readable ??= readableOf(this.#channel);
   }
 
-  /** The outgoing bytes. Closing it is closeWrite(), aborting it is abort(). */
+  /** The outgoing bytes; `desiredSize` counts them, of 65,536. Closing it is closeWrite(), aborting it is abort(). */
   get writable(): WritableStream<Uint8Array<ArrayBufferLike>> {
     return this.#writable ??= writableOf(this.#channel);
   }

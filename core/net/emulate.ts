@@ -94,6 +94,13 @@ export interface EmulateOptions extends Policies {
    */
   readonly linger?: Duration;
   /**
+   * What `fill()` and `drain()` of a connection lend: "pages" of the stack's own memory, or "copies" that are detached when the call ends, so that tests find
+   * a program that keeps a view.
+   *
+   * @default {"copies"}
+   */
+  readonly views?: "pages" | "copies";
+  /**
    * Real time, 10 ms to 1 hour. A call that nothing is left to end rejects when the program has been idle for so long. Work of the program that may last
    * for ever holds the clock for so long, too; see {@linkcode Emulation}.
    *
@@ -215,6 +222,7 @@ const OPTIONS: Readonly<Record<keyof EmulateOptions, true>> = {
   probes: true,
   experiments: true,
   linger: true,
+  views: true,
   idle: true,
 };
 const SIDES: Readonly<Record<"client" | "server", true>> = { client: true, server: true };

@@ -169,6 +169,21 @@ export function bytesError(verb: string, value: unknown): TypeError {
   );
 }
 
+/** For what should have been several pieces of bytes. */
+export function partsError(value: unknown): TypeError {
+  return new TypeError(
+    `Cannot write ${describe(value)} in parts as it must be an array of Uint8Arrays`,
+  );
+}
+
+/** For a call that would change what the callback of another one holds. */
+export function withinError(verb: string, within: "fill" | "drain"): Error {
+  return denoError(
+    "Busy",
+    `Cannot ${verb} while the callback of a ${within}() is at work: call it after that has returned`,
+  );
+}
+
 /** The reason given when none is named. */
 export function abortError(what: string): DOMException {
   return new DOMException(`${what} was aborted`, "AbortError");

@@ -15,6 +15,7 @@ import { DEFAULT_LINGER, makeConn, type MptcpConn } from "./conn.ts";
 import { closedError, connectTimeoutError, networkCode, networkError } from "./errors.ts";
 import { hearFaults, warnOfFaults } from "./faults.ts";
 import { connectionInfo, type ConnInfo } from "./info.ts";
+import { checkViews } from "./lending.ts";
 import { makeListener, type MptcpListener } from "./listener.ts";
 import {
   checkOptions,
@@ -95,6 +96,13 @@ export interface HostOptions extends Policies {
    */
   readonly receiveMemory?: number;
   /**
+   * What `fill()` and `drain()` of a connection lend: "pages" of the stack's own memory, or "copies" that are detached when the call ends, so that tests find
+   * a program that keeps a view.
+   *
+   * @default {"pages"}
+   */
+  readonly views?: "pages" | "copies";
+  /**
    * Watches what happens in the stack, packet by packet: for captures, pictures and statistics. One that throws is told no more, and reported as a plugin's
    * fault is.
    */
@@ -119,6 +127,8 @@ export interface AttachOptions {
   readonly resolve: Resolve;
   /** As in {@linkcode HostOptions}. */
   readonly linger?: Duration;
+  /** As in {@linkcode HostOptions}. */
+  readonly views?: "pages" | "copies";
 }
 
 /** How long connections wait for their peers. */
@@ -223,6 +233,7 @@ const OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   seed: true,
   memory: true,
   receiveMemory: true,
+  views: true,
   onPluginFault: true,
   tcp: true,
   mptcp: true,
@@ -301,9 +312,9 @@ export class Host implements AsyncDisposable {
   #closing: Promise<void> | null = null;
 
   private constructor(options: AttachOptions) {
-    const { stack, runtime, links, resolve, linger } = options;
+    const { stack, runtime, links, resolve, linger, views } = options;
     this.#linger = linger === undefined ? DEFAULT_LINGER : parseDuration(linger, "linger");
-    this.#registry = new Registry(stack, runtime);
+    this.#registry = new Registry(stack, runtime, views);
     this.#links = links;
     this.#resolve = resolve;
     runtime.start(stack);
@@ -326,11 +337,12 @@ export class Host implements AsyncDisposable {
    */
   static async open(options: HostOptions): Promise<Host> {
     checkOptions("open a host", options, OPTIONS);
-    const { interfaces, resolve = systemResolve, linger, seed, experiments = {} } = options;
+    const { interfaces, resolve = systemResolve, linger, seed, experiments = {}, views } = options;
     checkInterfaces(interfaces);
     const policies = completePolicies(options);
     const random = seed === undefined ? systemRandom() : seededRandom(checkSeed(seed));
     if (linger !== undefined) parseDuration(linger, "linger");
+    checkViews("open a host", views);
     const loop = new Loop({ random: (name) => random(`link ${name}`).float });
     const stack = new Stack({
       random,
@@ -358,7 +370,8 @@ export class Host implements AsyncDisposable {
       throw error;
     }
     const links = interfaces.map(({ link }) => link);
-    return new Host({ runtime: loop, stack, links, resolve, ...(linger && { linger }) });
+    const rest = { ...(linger && { linger }), ...(views && { views }) };
+    return new Host({ runtime: loop, stack, links, resolve, ...rest });
   }
 
   /** Counters of the stack under the names of Linux's MIB (`nstat`), without their prefixes. */

@@ -18,6 +18,7 @@ import type { Micros } from "../plugin.ts";
 import type { Probe } from "../subflow/probe.ts";
 import { hearFaults, warnOfFaults } from "./faults.ts";
 import { Host } from "./host.ts";
+import { checkViews } from "./lending.ts";
 import { type MptcpOptions, mptcpSettings } from "./mptcp_options.ts";
 import {
   checkOptions,
@@ -63,6 +64,13 @@ export interface NetworkOptions extends Policies {
    * @default {"10 s"}
    */
   readonly linger?: Duration;
+  /**
+   * What `fill()` and `drain()` of a connection lend: "pages" of the stack's own memory, or "copies" that are detached when the call ends, so that tests find
+   * a program that keeps a view.
+   *
+   * @default {"copies"}
+   */
+  readonly views?: "pages" | "copies";
   /**
    * Real time, 10 ms to 1 hour: see {@linkcode EmulateOptions.idle}.
    *
@@ -206,6 +214,7 @@ const OPTIONS: Readonly<Record<keyof NetworkOptions, true>> = {
   tcp: true,
   mptcp: true,
   linger: true,
+  views: true,
   idle: true,
 };
 const HOST_OPTIONS: Readonly<Record<keyof NetworkHostOptions, true>> = {
@@ -324,10 +333,11 @@ export class Network implements AsyncDisposable {
    */
   constructor(options: NetworkOptions = {}) {
     checkOptions("emulate", options, OPTIONS);
-    const { trace, seed, family, idle, tcp, mptcp, linger } = options;
+    const { trace, seed, family, idle, tcp, mptcp, linger, views } = options;
     const known = checkFamily(family ?? 4);
     const idleTime = checkIdle(idle ?? "1 s");
     if (linger !== undefined) parseDuration(linger, "linger");
+    checkViews("emulate", views);
     tcpSettings("emulate", tcp);
     mptcpSettings("emulate", mptcp);
     namedPolicies(options);
@@ -358,7 +368,7 @@ export class Network implements AsyncDisposable {
     const doing = `add host ${describe(name)}`;
     checkOptions(doing, options, HOST_OPTIONS);
     const own = { ...this.#options, ...options };
-    const { linger, onPluginFault } = this.#options;
+    const { linger, onPluginFault, views = "copies" } = this.#options;
     const settings = {
       policies: completePolicies({ ...this.#options, ...namedPolicies(options) }),
       fallbacks: defaultPolicies(),
@@ -377,6 +387,7 @@ export class Network implements AsyncDisposable {
       stack,
       links,
       resolve: (name) => this.#topology.addresses(name),
+      views,
       ...(linger === undefined ? {} : { linger }),
     });
     this.#hosts.set(name, { host, sim, stack, links });

@@ -293,14 +293,7 @@ export class MptcpDuplex extends Duplex {
     _encoding: string,
     callback: (error?: Error | null) => void,
   ): void {
-    this.#whenOpen((_, channel) => {
-      this.#touch();
-      channel.write(chunk).then(() => {
-        this.#touch();
-        this.#bytesWritten += chunk.byteLength;
-        callback();
-      }, (reason) => callback(asError(reason, "write")));
-    }, callback);
+    this.#put([chunk], callback);
   }
 
   /** Writes several pieces at once; called by the stream. */
@@ -308,9 +301,19 @@ export class MptcpDuplex extends Duplex {
     chunks: { chunk: Uint8Array; encoding: string }[],
     callback: (error?: Error | null) => void,
   ): void {
-    // A head and a body in one piece, and all that was written between cork() and uncork(): several writes would leave as several segments.
-    const all = chunks.length === 1 ? chunks[0]!.chunk : Buffer.concat(chunks.map((c) => c.chunk));
-    this._write(all, "buffer", callback);
+    // A head and a body at once, and all that was written between cork() and uncork(): several writes would leave as several segments.
+    this.#put(chunks.map(({ chunk }) => chunk), callback);
+  }
+
+  #put(parts: readonly Uint8Array[], callback: (error?: Error | null) => void): void {
+    this.#whenOpen((_, channel) => {
+      this.#touch();
+      channel.writev(parts).then((bytes) => {
+        this.#touch();
+        this.#bytesWritten += bytes;
+        callback();
+      }, (reason) => callback(asError(reason, "write")));
+    }, callback);
   }
 
   /** Sends the end; called by the stream. */

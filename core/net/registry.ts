@@ -1,5 +1,6 @@
 /** What the open connections and listeners of a host share: its stack, its clock, and the count of those that keep the program running. */
 
+import type { Views } from "./lending.ts";
 import type { Runtime } from "./runtime.ts";
 import type { TransportStack } from "./transport.ts";
 
@@ -25,6 +26,8 @@ export class Registry<Open extends Closable = Closable> {
   readonly stack: TransportStack;
   /** Its clock and loop. */
   readonly runtime: Runtime;
+  /** What fill() and drain() lend. */
+  readonly views: Views;
   /** Connections that are not over. */
   readonly open: Set<Open> = new Set();
   /** Open listeners. */
@@ -32,9 +35,10 @@ export class Registry<Open extends Closable = Closable> {
   #holds = 0;
 
   /** Makes an empty one. */
-  constructor(stack: TransportStack, runtime: Runtime) {
+  constructor(stack: TransportStack, runtime: Runtime, views: Views = "pages") {
     this.stack = stack;
     this.runtime = runtime;
+    this.views = views;
   }
 
   #count(change: 1 | -1): void {

@@ -4,6 +4,8 @@ import type { Channel } from "./channel.ts";
 
 /** Most bytes of one chunk for a reader that brings no buffer. */
 const CHUNK = 65536;
+/** Bytes of chunks that may wait in front of the send queue. */
+const AHEAD = 65536;
 
 /** The incoming bytes as a byte stream; nothing is read before somebody asks. Its end leaves the writing side open. */
 export function readableOf(channel: Channel): ReadableStream<Uint8Array<ArrayBuffer>> {
@@ -61,5 +63,9 @@ export function writableOf(channel: Channel): WritableStream<Uint8Array<ArrayBuf
     abort(reason) {
       channel.abort(reason);
     },
+  }, {
+    highWaterMark: AHEAD,
+    // What is no bytes is refused by the write, which names it.
+    size: (chunk) => chunk?.byteLength ?? 1,
   });
 }

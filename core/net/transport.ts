@@ -25,13 +25,17 @@ export interface TransportSocket extends
     MetaSocket,
     | "abort"
     | "atEnd"
+    | "awaitRoom"
     | "begunWith"
     | "close"
     | "closed"
     | "code"
     | "discard"
+    | "filled"
     | "finish"
     | "finished"
+    | "lend"
+    | "lendReceived"
     | "localEndpoint"
     | "observe"
     | "read"
@@ -47,6 +51,7 @@ export interface TransportSocket extends
     | "tuneScheduler"
     | "tcp"
     | "tries"
+    | "used"
     | "write"
   > {
   /** What a path manager sees and does. */

@@ -178,7 +178,7 @@ class Rx {
   }
 
   /** The first `length` bytes of the payload, copied. */
-  bytes(length: number): Uint8Array {
+  bytes(length: number): Uint8Array<ArrayBuffer> {
     const at = u32[RX_PAYLOAD]!;
     return u8.slice(at, at + length);
   }

@@ -76,7 +76,7 @@ describe("toDuplex()", () => {
     socket.write("he");
     socket.write("llo");
     socket.uncork();
-    assertEquals(clientSocket.corks, [false], "one write");
+    assertEquals(clientSocket.corks, [true, false], "the first waits for the second");
     // As Node: the first probe after the delay, ten in all, a second apart.
     assertEquals(clientSocket.keepAlive, { idle: 1e6, interval: 1e6, count: 10 });
     socket.setKeepAlive(true, 999);

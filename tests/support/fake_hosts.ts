@@ -3,6 +3,7 @@
 import type { Link } from "../../core/host/link.ts";
 import { Host } from "../../core/net/host.ts";
 import type { MptcpConn } from "../../core/net/conn.ts";
+import type { Views } from "../../core/net/lending.ts";
 import { FakeNet, type FakeRuntime, type FakeSocket, FakeStack } from "./fake_stack.ts";
 
 /** Two hosts, "10.0.0.1" and "10.0.0.2", and what is under them. */
@@ -16,7 +17,7 @@ export interface FakeHosts {
 }
 
 /** Makes them. */
-export function fakeHosts(): FakeHosts {
+export function fakeHosts(views: Views = "pages"): FakeHosts {
   const net = new FakeNet();
   const resolve = (name: string): string[] =>
     ({ server: ["10.0.0.2"], twice: ["10.9.9.9", "10.0.0.2"], odd: ["?"] })[name] ?? [];
@@ -24,7 +25,7 @@ export function fakeHosts(): FakeHosts {
     const stack = new FakeStack(net, address);
     const runtime = net.runtime();
     const links = [{ name: "eth0" } as Link];
-    return [Host.attach({ runtime, stack, links, resolve }), stack, runtime];
+    return [Host.attach({ runtime, stack, links, resolve, views }), stack, runtime];
   };
   const [client, clientStack, clientRuntime] = make("10.0.0.1");
   const [server, serverStack] = make("10.0.0.2");

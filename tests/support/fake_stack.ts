@@ -283,6 +283,33 @@ export class FakeSocket implements TransportSocket {
     return count;
   }
 
+  lent: Uint8Array<ArrayBuffer> | null = null;
+
+  lend(): Uint8Array<ArrayBuffer> | null {
+    const room = this.capacity - this.outgoing.length;
+    return this.lent = room > 0 && !this.closed ? new Uint8Array(room) : null;
+  }
+
+  filled(_now: Micros, bytes: number, cork = false, hint = 0, message = 0): void {
+    this.corks.push(cork);
+    this.hints.push(hint);
+    if (message > 0) this.messages.push(message);
+    for (const byte of this.lent!.subarray(0, bytes)) this.outgoing.push(byte);
+    this.lent = null;
+  }
+
+  awaitRoom(): number {
+    return this.closed ? 0 : this.capacity - this.outgoing.length;
+  }
+
+  lendReceived(): Uint8Array<ArrayBuffer> | null {
+    return this.incoming.length > 0 ? Uint8Array.from(this.incoming) : null;
+  }
+
+  used(_now: Micros, bytes: number): void {
+    this.incoming.splice(0, bytes);
+  }
+
   read(_now: Micros, target: Uint8Array): number {
     const bytes = this.incoming.splice(0, target.length);
     target.set(bytes);

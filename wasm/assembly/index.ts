@@ -23,6 +23,7 @@ export { flow_hash, flow_insert, flow_remove, flow_secret, flow_value } from "./
 export {
   stream_append,
   stream_at,
+  stream_lend,
   stream_limit,
   stream_new,
   stream_pin,

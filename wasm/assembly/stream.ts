@@ -294,6 +294,16 @@ export function stream_append(handle: i32, most: i32): i32 {
   return <i32> address;
 }
 
+/** The place behind the last byte, on a page that stays until it is unpinned: who fills it appends afterwards what it has written. */
+export function stream_lend(handle: i32): i32 {
+  const stream = streamOf(handle);
+  if (stream == null) return 0;
+  const next = stream.next;
+  if (pagesAddress(stream.pages, next) == 0 && !holdAll(stream, next, next + 1)) return 0;
+  stream_pin(handle, next, 1);
+  return <i32> pagesAddress(stream.pages, next);
+}
+
 export function stream_at(handle: i32, offset: f64): i32 {
   const stream = streamOf(handle);
   return stream == null ? 0 : <i32> pagesAddress(stream.pages, offset);

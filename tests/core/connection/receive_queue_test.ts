@@ -41,6 +41,32 @@ describe("receive queue", () => {
     assertEquals(target.subarray(0, 50), BYTES.slice(151, 201));
   });
 
+  it("lends what is in order, piece by piece, and goes on behind what was used", () => {
+    const end = PAGE + 101;
+    const queue = received([1, end], [end + 100, end + 200]);
+    const all: number[] = [];
+    for (const part of [0, 100, Infinity, Infinity]) {
+      const view = queue.lend()!;
+      const bytes = Math.min(part, view.length);
+      all.push(...view.subarray(0, bytes));
+      queue.used(bytes);
+    }
+    assertEquals(all, [...BYTES.slice(1, end)]);
+    assertEquals([queue.lend(), queue.read, queue.readable], [null, end, 0]);
+  });
+
+  it("keeps its memory while it is lent, though it is given back meanwhile", () => {
+    const queue = received([1, 201]);
+    const pages = host_usage(HOST, USAGE_PAGES);
+    const view = queue.lend()!;
+    queue.free();
+    const other = received([1, 201]);
+    assertEquals(view.slice(), BYTES.slice(1, 201));
+    queue.used(200);
+    other.free();
+    assertEquals(host_usage(HOST, USAGE_PAGES), pages - 1);
+  });
+
   it("drops what nobody wants", () => {
     const queue = received([1, 201], [301, 401]);
     queue.drop();

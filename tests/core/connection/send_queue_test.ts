@@ -3,7 +3,8 @@ import { describe, it } from "@std/testing/bdd";
 import { RetransmitQueue, SendQueue } from "../../../core/connection/send_queue.ts";
 import { fixedBuffer } from "../../../core/subflow/settings.ts";
 import type { Subflow } from "../../../core/subflow/subflow.ts";
-import { host_limit, host_new } from "../../../wasm/mod.ts";
+import { PAGE, USAGE_PAGES } from "../../../wasm/layout.ts";
+import { host_limit, host_new, host_usage, stream_at, u8 } from "../../../wasm/mod.ts";
 import { comes, established } from "../../support/parts.ts";
 import * as fc from "../../support/property.ts";
 
@@ -277,5 +278,55 @@ describe("the size of the send queue while memory is short", () => {
     queue.resize(0);
     assertEquals(queue.limit, 16e6);
     queue.free();
+  });
+});
+
+describe("room that is lent", () => {
+  it("ends with its page, and holds what was filled and no more", () => {
+    const queue = new SendQueue(HOST, fixedBuffer(PAGE + 100));
+    const written: number[] = [];
+    for (const bytes of [0, 1000, Infinity, 7, Infinity]) {
+      const view = queue.lend()!;
+      const part = Math.min(bytes, view.length);
+      view.fill(0xee);
+      for (let i = 0; i < part; i++) written.push(view[i] = written.length & 255);
+      queue.filled(part);
+    }
+    assertEquals([queue.lend(), queue.room, queue.tail], [null, 0, 1 + written.length]);
+    const held = written.map((_, i) => u8[stream_at(queue.stream, 1 + i)]);
+    assertEquals(held, written);
+    queue.free();
+  });
+
+  it("takes no page where nothing is filled, and none while the host has no memory", () => {
+    const host = host_new(1, 2);
+    const queue = new SendQueue(host, fixedBuffer(1e6));
+    assert(queue.lend() !== null);
+    assertEquals(host_usage(host, USAGE_PAGES), 1);
+    queue.filled(0);
+    assertEquals(host_usage(host, USAGE_PAGES), 0);
+    host_limit(host, 1);
+    assertEquals(queue.lend(), null);
+    queue.free();
+  });
+
+  it("keeps its memory until it is back, though all before it is acknowledged or the queue is given back", () => {
+    const queue = new SendQueue(HOST, fixedBuffer(1e6));
+    const view = queue.lend()!;
+    queue.filled(100);
+    queue.bound(100, SUBFLOW, 1);
+    const rest = queue.lend()!;
+    queue.acknowledge(101);
+    queue.free();
+    const other = new SendQueue(HOST, fixedBuffer(1e6));
+    assert(other.lend()!.byteOffset !== view.byteOffset);
+    other.filled(0);
+    rest.fill(1);
+    queue.filled(rest.length);
+    other.free();
+    const after = new SendQueue(HOST, fixedBuffer(1e6));
+    assertEquals(after.lend()!.byteOffset, view.byteOffset);
+    after.filled(0);
+    after.free();
   });
 });
