@@ -15,7 +15,8 @@ import {
 import { Table } from "../../cli/deps.ts";
 import { print, report } from "../../cli/output.ts";
 import { type Way, WAYS } from "./impaired.ts";
-import { machine, median, runTask } from "./tools.ts";
+import { machine } from "./machine.ts";
+import { median, runTask } from "./tools.ts";
 import { transferOverTwo, type TwoPaths } from "./two_paths.ts";
 
 /** One row. */

@@ -1,5 +1,6 @@
 /**
- * `deno task bench:kernel`: the kernel's MPTCP over veth and this stack over TUN, in turns, so that both meet the same machine. Needs root.
+ * `deno task bench:kernel`: the kernel's MPTCP over veth, this stack over TUN, and the dumb endpoint over TUN, in turns, so that all meet the same
+ * machine. Needs root.
  *
  * Every figure is the median of the rounds; a ratio is the median of the rounds' ratios, as speeds swing from minute to minute.
  */
@@ -12,86 +13,115 @@ import {
   UsageError,
 } from "../../cli/arguments.ts";
 import { Table } from "../../cli/deps.ts";
-import { formatRate, print, report } from "../../cli/output.ts";
+import { print, report } from "../../cli/output.ts";
 import { PLUGIN_OPTIONS, readPolicies } from "../../cli/policies.ts";
-import { type Contestant, type Direction, KernelOverVeth, StackOverTun } from "./ends.ts";
+import { type Contestant, DumbOverTun, KernelOverVeth, StackOverTun } from "./ends.ts";
+import {
+  type Case,
+  casesOf,
+  cellsOf,
+  type Figures,
+  measure,
+  nameOf,
+  ratio,
+  type Row,
+  rowsOf,
+} from "./figures.ts";
+import { machine, meterProcessors } from "./machine.ts";
 import { median, runTask } from "./tools.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
-  rounds: { value: "NUMBER", help: "How often everything is measured (default 5)" },
-  seconds: { value: "NUMBER", help: "How long each transfer takes (default 2)" },
+  rounds: { value: "NUMBER", help: "How often everything is measured (default 7)" },
+  seconds: { value: "NUMBER", help: "How long each measurement takes (default 2)" },
+  only: {
+    value: "TEXT",
+    several: true,
+    help: 'Only what has this in its name, "2 subflows" or "connect"',
+  },
   plain: { help: "TUN without offload too: one packet of 1500 bytes a system call" },
   tcp: { help: "Plain TCP too" },
-  json: { help: "Prints every figure as JSON" },
+  json: { help: "Prints every figure as JSON, and no table" },
   ...PLUGIN_OPTIONS,
   help: { alias: "h", help: "This help" },
 };
 
-/** One row of the result. */
-interface Case {
-  readonly direction: Direction;
-  /** 0: plain TCP. */
-  readonly subflows: number;
+/** What came of a case. */
+interface Outcome {
+  /** What the warm-up gave, by contestant; null: it cannot. */
+  readonly cold: (Figures | null)[];
+  /** By contestant and round. */
+  readonly rounds: Figures[][];
 }
 
-function nameOf({ direction, subflows }: Case): string {
-  const what = subflows === 0 ? "TCP" : `MPTCP, ${subflows} subflow${subflows > 1 ? "s" : ""}`;
-  return `${direction === "send" ? "to the kernel" : "from the kernel"}: ${what}`;
-}
-
-/** Measures everything `rounds` times; gives bytes per second by case, contestant and round. */
+/** Measures everything `rounds` times, after a shorter round that warms up. */
 async function compete(
   contestants: readonly Contestant[],
   cases: readonly Case[],
   rounds: number,
   seconds: number,
-): Promise<number[][][]> {
-  const results = cases.map(() => contestants.map((): number[] => []));
+): Promise<Outcome[]> {
+  const outcomes = cases.map((): Outcome => ({ cold: [], rounds: contestants.map(() => []) }));
   for (let round = 0; round <= rounds; round++) {
     for (const [i, one] of cases.entries()) {
+      const outcome = outcomes[i]!;
       for (const [j, contestant] of contestants.entries()) {
-        // The first round only warms up.
-        const rate = await contestant.measure(
-          one.direction,
-          one.subflows,
-          round === 0 ? seconds / 4 : seconds,
-        );
-        if (round > 0) results[i]![j]!.push(rate);
+        const figures = await measure(contestant, one, round === 0 ? seconds / 4 : seconds);
+        if (round === 0) outcome.cold.push(figures);
+        else if (figures !== null) outcome.rounds[j]!.push(figures);
+        const said = figures === null ? "cannot" : Object.entries(figures)
+          .map(([name, value]) => `${name} ${value.toPrecision(3)}`).join(", ");
         report(
           `${round === 0 ? "warm-up" : `round ${round} of ${rounds}`}  ${nameOf(one)}  ` +
-            `${contestant.name}: ${formatRate(rate)}`,
+            `${contestant.name}: ${said}`,
         );
       }
     }
   }
-  return results;
+  return outcomes;
 }
 
-function table(
-  contestants: readonly Contestant[],
-  cases: readonly Case[],
-  results: readonly number[][][],
-): string {
-  const others = contestants.slice(1);
-  const rows = new Table({
-    head: ["", ...contestants.flatMap(({ name }, j) => j === 0 ? [name] : [name, "ratio"])],
-    colAligns: ["left", ...contestants.flatMap((_, j) => j === 0 ? ["right"] : ["right", "right"])]
-      .map((side) => side as "left" | "right"),
+/** For each contestant the one of whose figure its own is a share; -1: none. */
+function referencesOf(contestants: readonly Contestant[]): number[] {
+  return contestants.map((contestant, i) => contestant instanceof StackOverTun ? i + 1 : -1);
+}
+
+function table(contestants: readonly Contestant[], rows: readonly Row[]): string {
+  const references = referencesOf(contestants);
+  const head = contestants.flatMap(({ name }, i) =>
+    references[i]! < 0 ? [name] : [name, "× kernel", "× dumb"]
+  );
+  const table = new Table({
+    head: ["", ...head],
+    colAligns: ["left", ...head.map(() => "right" as const)],
     style: { head: [], border: [] },
   });
-  for (const [i, one] of cases.entries()) {
-    const reference = results[i]![0]!;
-    rows.push([
-      nameOf(one),
-      formatRate(median(reference)),
-      ...others.flatMap((_, k) => {
-        const rates = results[i]![k + 1]!;
-        const ratio = median(rates.map((rate, round) => rate / reference[round]!));
-        return [formatRate(median(rates)), ratio.toFixed(2)];
-      }),
-    ]);
-  }
-  return rows.toString();
+  for (const row of rows) table.push([row.what, ...cellsOf(row, references)]);
+  return table.toString();
+}
+
+function json(contestants: readonly Contestant[], rows: readonly Row[]): readonly unknown[] {
+  const references = referencesOf(contestants);
+  let measured = "";
+  return rows.map(({ what, values }) => {
+    if (!what.startsWith(" ")) measured = what;
+    const [first = []] = values;
+    return {
+      what: what === measured ? what : `${measured}:${what.slice(1)}`,
+      figures: contestants.map(({ name }, i) => ({
+        name,
+        median: values[i]!.length === 0 ? null : median(values[i]!),
+        rounds: values[i],
+        ...(references[i]! >= 0 && {
+          toKernel: ratio(values[i]!, first),
+          toDumb: ratio(values[i]!, values[references[i]!]!),
+        }),
+      })),
+    };
+  });
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -108,33 +138,53 @@ async function main(args: readonly string[]): Promise<number> {
     print(["deno task bench:kernel [OPTIONS]", "", ...helpOfOptions(OPTIONS)].join("\n"));
     return 0;
   }
-  const rounds = readInteger(given, "rounds", 5, [1, 1000]);
+  const rounds = readInteger(given, "rounds", 7, [1, 1000]);
   const seconds = readInteger(given, "seconds", 2, [1, 60]);
   const policies = await readPolicies(given);
-  const cases = (given.has("tcp") ? [0, 1, 2] : [1, 2]).flatMap((subflows) =>
-    (["receive", "send"] as const).map((direction) => ({ direction, subflows }))
-  );
+  const cases = casesOf(given.has("tcp"), given.values("only"));
+  if (cases.length === 0) {
+    const names = casesOf(true, []).map(nameOf);
+    throw new UsageError(`--only names nothing that is measured: there is ${names.join("; ")}`);
+  }
   await using stack = new AsyncDisposableStack();
-  const contestants: Contestant[] = [];
-  contestants.push(stack.use(await KernelOverVeth.open()));
-  contestants.push(stack.use(await StackOverTun.open(true, policies)));
-  if (given.has("plain")) contestants.push(stack.use(await StackOverTun.open(false, policies)));
+  const contestants: Contestant[] = [stack.use(await KernelOverVeth.open())];
+  for (const offload of given.has("plain") ? [true, false] : [true]) {
+    contestants.push(stack.use(await StackOverTun.open(offload, policies)));
+    contestants.push(stack.use(await DumbOverTun.open(offload)));
+  }
   const names = [
-    `scheduler ${given.value("scheduler") ?? "min_rtt"}`,
+    `scheduler ${given.value("scheduler") ?? "earliest"}`,
     `congestion control ${given.value("cc") ?? "lia"}`,
   ];
   report(`Kernel: cubic, its own scheduler. This stack: ${names.join(", ")}.`);
-  const results = await compete(contestants, cases, rounds, seconds);
-  print(table(contestants, cases, results));
-  print(
-    `Medians of ${rounds} rounds of ${seconds} s, in turns; ${names.join(", ")}; kernel: cubic.`,
-  );
+  const shares = meterProcessors();
+  const outcomes = await compete(contestants, cases, rounds, seconds);
+  const { idle, steal } = shares();
+  const [load = NaN] = Deno.loadavg();
+  const rows = cases.flatMap((one, i) => rowsOf(one, outcomes[i]!.rounds, outcomes[i]!.cold));
   if (given.has("json")) {
-    print(JSON.stringify(cases.map((one, i) => ({
-      ...one,
-      rates: Object.fromEntries(contestants.map(({ name }, j) => [name, results[i]![j]])),
-    }))));
+    print(JSON.stringify({
+      machine: machine(),
+      idle,
+      steal,
+      load,
+      rounds,
+      seconds,
+      policies: names,
+      rows: json(contestants, rows),
+    }));
+    return 0;
   }
+  print(table(contestants, rows));
+  print(
+    [
+      `${machine()}; of the processors ${percent(steal)} were stolen by other machines, ${
+        percent(idle)
+      } idle; load ${load.toFixed(1)}.`,
+      `Medians of ${rounds} rounds of ${seconds} s, in turns; ${names.join(", ")}; kernel: cubic.`,
+      "Dumb endpoint: parses, acknowledges, discards or makes bytes, the kernel's end plain TCP: what Deno and TUN allow here.",
+    ].join("\n"),
+  );
   return 0;
 }
 

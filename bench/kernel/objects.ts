@@ -13,7 +13,8 @@ import {
 import { Table } from "../../cli/deps.ts";
 import { formatBytes, print, report } from "../../cli/output.ts";
 import type { Way } from "./impaired.ts";
-import { machine, median, runTask } from "./tools.ts";
+import { machine } from "./machine.ts";
+import { median, runTask } from "./tools.ts";
 import { type Path, transferOverTwo } from "./two_paths.ts";
 
 /** One row. */

@@ -15,7 +15,8 @@ import {
 import { Table } from "../../cli/deps.ts";
 import { print, report } from "../../cli/output.ts";
 import { type Path, type Transfer, transfer, type Way, WAYS } from "./impaired.ts";
-import { machine, median, runTask } from "./tools.ts";
+import { machine } from "./machine.ts";
+import { median, runTask } from "./tools.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
   rounds: { value: "NUMBER", help: "How often everything is measured (default 5)" },

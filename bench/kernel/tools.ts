@@ -16,13 +16,6 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** The machine, for the head of a table. */
-export function machine(): string {
-  const cpu = /^model name\s*:\s*(.*)$/m.exec(Deno.readTextFileSync("/proc/cpuinfo"))?.[1];
-  const cpus = `${navigator.hardwareConcurrency} × ${cpu ?? Deno.build.arch}`;
-  return `${cpus}, Linux ${Deno.osRelease()}, Deno ${Deno.version.deno}`;
-}
-
 /** Sends `bytes` and the end; their sum. */
 export async function send(conn: MptcpConn, bytes: number): Promise<string> {
   const block = new Uint8Array(BLOCK).map((_, i) => i * 31 >> 3);
