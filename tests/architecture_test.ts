@@ -46,7 +46,7 @@ describe("architecture", () => {
     assertEquals(await brokenArrows(ROOT), []);
   });
 
-  it("entry points need no import map", async () => {
+  it("entry points need no import map, no package and nothing of node", async () => {
     assertEquals(await unportable(ROOT, ENTRIES), []);
   });
 
@@ -117,14 +117,16 @@ describe("the architecture's rules", () => {
     await withTree({
       "mod.ts": `export * from "./core/net/a.ts"; export * from "@std/assert";`,
       "core/net/a.ts": `import "node:fs"; export const dns = () => import("node:dns");`,
-      "core/connection/keys.ts": `import "node:crypto";`,
-      "core/connection/other.ts": `import "node:crypto";`,
+      "core/connection/keys.ts": `import "node:crypto"; import "../../wasm/core.wasm";`,
+      "core/net/node.ts": `import "node:stream";`,
+      "wasm/core.wasm": "\0asm\x01\0\0\0",
       "cli/a.ts": `import "npm:cli-table3@0.6.5"; import "node:fs"; import "./deps.ts";`,
       "cli/deps.ts": `export const table = 1;`,
     }, async (root) => {
       assertEquals((await brokenArrows(root)).map((text) => text.split(" imports ")[0]).sort(), [
         "cli/a.ts",
-        "core/connection/other.ts",
+        "core/connection/keys.ts",
+        "core/connection/keys.ts",
         "core/net/a.ts",
         "mod.ts",
       ]);

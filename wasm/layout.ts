@@ -74,6 +74,11 @@ export const OUT_1 = 121;
 export const OUT_2 = 122;
 export const OUT_3 = 123;
 
+// Bytes of a key and a message to hash, and of the digest, above the free lists. Byte addresses.
+export const HASH_KEY = 640; // 16 bytes: two keys of MPTCP
+export const HASH_MESSAGE = 656; // up to 48 bytes
+export const HASH_DIGEST = 704; // 32 bytes
+
 /** First byte that the compiler may use for data (asc --memoryBase). The allocator's free lists lie below it, from byte 512. */
 export const MEMORY_BASE = 1024;
 

@@ -3,7 +3,9 @@
  * Where an engine has no resizable buffer over a WebAssembly memory, the memory is grown once, as far as the engine lets it, and no further.
  */
 
-import { memory, memory_fix } from "./core.wasm";
+import { core } from "./core.ts";
+
+const { memory, memory_fix } = core;
 
 /** Bytes of memory where it cannot grow under a view: tried from the limit of the module downwards; what is never touched costs nothing. */
 const LARGEST = 2 ** 31;

@@ -1,5 +1,5 @@
 /**
- * The stack's hot path in WebAssembly: the only importer of core.wasm. Packets and stream bytes live in its memory and JavaScript passes addresses:
+ * The stack's hot path in WebAssembly, core.wasm. Packets and stream bytes live in its memory and JavaScript passes addresses:
  * numbers in, a number out. Descriptors, records and result bits are named in layout.ts. One instance serves all hosts of an isolate.
  *
  * Stream and subflow offsets are plain numbers, exact to 2^53. A handle is never 0 and goes stale when it is freed: every call with a stale one
@@ -27,6 +27,7 @@
  *   `sum_join(sumA, sumB, lengthA)`: sum of A followed by B. `copy(to, from, length)`.
  * - `dss_checksum(dsnHigh, dsnLow, ssn, length, payloadSum)`: checksum field of a DSS (RFC 8684 §3.3.1).
  *   `dss_expected_sum(dsnHigh, dsnLow, ssn, wireLength, checksumField)`: the sum that a received mapping's payload must have.
+ * - `sha256(address, length, to)`, `hmac_sha256(key, keyLength, address, length, to)`: write the 32 bytes of the hash (FIPS 180-4, RFC 2104) to `to`.
  * - `stream_new(host, first)`, `stream_free`, `stream_record(stream)`: a paged byte stream and the address of its STREAM_* record.
  *   `stream_limit(stream, bytes)`: most bytes that it and its receivers take, pages, lists and records included.
  *   `stream_place(stream, offset, from, length)`: stores what is not held yet, returns how many bytes that was, -1 without memory.
@@ -49,8 +50,10 @@
  * @module
  */
 
+import { core } from "./core.ts";
+
 export { f64, i32, u16, u32, u8 } from "./memory.ts";
-export {
+export const {
   copy,
   copy_sum,
   dss_checksum,
@@ -61,6 +64,7 @@ export {
   flow_secret,
   flow_value,
   header_build,
+  hmac_sha256,
   host_free,
   host_left,
   host_limit,
@@ -82,6 +86,7 @@ export {
   receiver_sack,
   receiver_segment,
   receiver_skip,
+  sha256,
   stream_append,
   stream_at,
   stream_free,
@@ -95,4 +100,4 @@ export {
   stream_unpin,
   sum,
   sum_join,
-} from "./core.wasm";
+} = core;

@@ -1,6 +1,7 @@
 /** Keys, tokens, initial data sequence numbers and HMACs (RFC 8684 §3.1, §3.2); synchronous, as they run while packets are handled. */
 
-import { createHash, createHmac } from "node:crypto";
+import { hmac_sha256, sha256, u8 } from "../../wasm/mod.ts";
+import { HASH_DIGEST, HASH_KEY, HASH_MESSAGE } from "../../wasm/layout.ts";
 import {
   CAPABLE_CHECKSUM,
   CAPABLE_DENY_JOIN,
@@ -17,11 +18,21 @@ export interface KeyMaterial {
   readonly idsn: InitialDsn;
 }
 
-function words(...values: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(values.length * 4);
-  const view = new DataView(bytes.buffer);
-  values.forEach((value, i) => view.setUint32(4 * i, value));
-  return bytes;
+/** Bytes of a SHA-256 digest. */
+const DIGEST = 32;
+
+/** Writes 32 bits in network byte order. */
+function put(at: number, word: number): void {
+  u8[at] = word >>> 24;
+  u8[at + 1] = word >>> 16;
+  u8[at + 2] = word >>> 8;
+  u8[at + 3] = word;
+}
+
+/** 32 bits of the digest, from byte `at` on. */
+function digestWord(at: number): number {
+  const from = HASH_DIGEST + at;
+  return (u8[from]! << 24 | u8[from + 1]! << 16 | u8[from + 2]! << 8 | u8[from + 3]!) >>> 0;
 }
 
 /** Token and initial data sequence number of a key (RFC 8684 §3.1, §3.2). */
@@ -32,17 +43,19 @@ export function keyMaterial(key: Key): KeyMaterial {
   // IDSN"
   // RFC 8684 §3.1: "the 'least significant' bits MUST be the rightmost bits of the SHA-256 digest"
   // RFC 8684 §3.1: "the IDSN of a host MUST be the least significant 64 bits of the SHA-256 hash of its key"
-  const hash = createHash("sha256").update(words(key.high, key.low)).digest();
-  return {
-    token: hash.readUInt32BE(0),
-    idsn: { high: hash.readUInt32BE(24), low: hash.readUInt32BE(28) },
-  };
+  put(HASH_MESSAGE, key.high);
+  put(HASH_MESSAGE + 4, key.low);
+  sha256(HASH_MESSAGE, 8, HASH_DIGEST);
+  return { token: digestWord(0), idsn: { high: digestWord(24), low: digestWord(28) } };
 }
 
-/** HMAC-SHA256 keyed with the sender's key before the receiver's (RFC 8684 §3.2). */
-function hmac(sender: Key, receiver: Key, message: Uint8Array): Uint8Array {
-  const key = words(sender.high, sender.low, receiver.high, receiver.low);
-  return new Uint8Array(createHmac("sha256", key).update(message).digest());
+/** HMAC-SHA256, keyed with the sender's key before the receiver's (RFC 8684 §3.2), of the first `length` bytes from HASH_MESSAGE on. */
+function hmac(sender: Key, receiver: Key, length: number): void {
+  put(HASH_KEY, sender.high);
+  put(HASH_KEY + 4, sender.low);
+  put(HASH_KEY + 8, receiver.high);
+  put(HASH_KEY + 12, receiver.low);
+  hmac_sha256(HASH_KEY, 16, HASH_MESSAGE, length, HASH_DIGEST);
 }
 
 /** The HMAC of a join over both random numbers, sender's first: the leftmost 20 octets go into an ACK, 8 into a SYN/ACK. */
@@ -52,7 +65,10 @@ export function joinHmac(
   senderNonce: number,
   receiverNonce: number,
 ): Uint8Array {
-  return hmac(sender, receiver, words(senderNonce, receiverNonce));
+  put(HASH_MESSAGE, senderNonce);
+  put(HASH_MESSAGE + 4, receiverNonce);
+  hmac(sender, receiver, 8);
+  return u8.slice(HASH_DIGEST, HASH_DIGEST + DIGEST);
 }
 
 /** The truncated HMAC of ADD_ADDR: rightmost 8 octets over id, address and port (RFC 8684 §3.4.1). */
@@ -63,12 +79,13 @@ export function addAddrHmac(
   address: Uint8Array,
   port: number,
 ): Uint8Array {
-  const message = new Uint8Array(3 + address.length);
-  message[0] = addressId;
-  message.set(address, 1);
-  message[1 + address.length] = port >> 8;
-  message[2 + address.length] = port;
-  return hmac(sender, receiver, message).slice(24);
+  const { length } = address;
+  u8[HASH_MESSAGE] = addressId;
+  u8.set(address, HASH_MESSAGE + 1);
+  u8[HASH_MESSAGE + 1 + length] = port >> 8;
+  u8[HASH_MESSAGE + 2 + length] = port;
+  hmac(sender, receiver, 3 + length);
+  return u8.slice(HASH_DIGEST + DIGEST - 8, HASH_DIGEST + DIGEST);
 }
 
 /** Whether two HMACs are equal, in a time that does not tell where they differ. */

@@ -5,8 +5,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 /** What is transferred. */
 export type Load = "bulk" | "control" | "two_paths" | "two_paths_curious" | "two_paths_loss";
 
-/** The module whose calls are counted. */
-export const core = new URL("../../wasm/core.wasm", import.meta.url);
+/** The module whose calls are counted, in the file that makes its instance. */
+export const core = new URL("../../wasm/core.ts", import.meta.url);
 const PROGRAM = fileURLToPath(new URL("./load.ts", import.meta.url));
 const ACKNOWLEDGEMENTS = fileURLToPath(new URL("./acknowledgements.ts", import.meta.url));
 
@@ -46,34 +46,25 @@ export async function countAcknowledgements(): Promise<ReadonlyMap<string, numbe
   return new Map(Object.entries(figures).map(([name, bytes]) => [name, Number(bytes)] as const));
 }
 
-/** A module with the exports of core.wasm whose functions count their calls in `globalThis.wasmCalls`. */
-export function countingModule(module: URL): string {
-  const lines = [
-    // The query keeps the import map from mapping this one, too.
-    `import * as core from ${JSON.stringify(`${module.href}?counted`)};`,
-    "const calls = globalThis.wasmCalls = {};",
-  ];
-  for (
-    const { name, kind } of WebAssembly.Module.exports(
-      new WebAssembly.Module(Deno.readFileSync(module)),
-    )
-  ) {
-    if (kind === "function") {
-      lines.push(`calls.${name} = 0;`);
-      lines.push(
-        `export const ${name} = (...values) => { calls.${name}++; return core.${name}(...values); };`,
-      );
-    } else lines.push(`export const ${name} = core.${name};`);
-  }
-  return lines.join("\n");
+/** A module in place of core.ts, whose functions count their calls in `globalThis.wasmCalls`. */
+export const COUNTING_MODULE = `
+// The query keeps the import map from mapping this one, too.
+import { core as counted } from ${JSON.stringify(`${core.href}?counted`)};
+const calls = globalThis.wasmCalls = {};
+export const core = { ...counted };
+for (const [name, value] of Object.entries(counted)) {
+  if (typeof value !== "function") continue;
+  calls[name] = 0;
+  core[name] = (...values) => { calls[name]++; return value(...values); };
 }
+`;
 
 /** Calls into WebAssembly per packet of `load`, acknowledgements included: by function, the most frequent first. */
 export async function countCrossings(load: Load): Promise<ReadonlyMap<string, number>> {
   const folder = await Deno.makeTempDir();
   try {
     const url = pathToFileURL(`${folder}/counting.js`).href;
-    await Deno.writeTextFile(`${folder}/counting.js`, countingModule(core));
+    await Deno.writeTextFile(`${folder}/counting.js`, COUNTING_MODULE);
     const map = `${folder}/map.json`;
     await Deno.writeTextFile(map, JSON.stringify({ imports: { [core.href]: url } }));
     const calls = await run([`--import-map=${map}`], PROGRAM, "crossings", load);

@@ -138,7 +138,7 @@ function steadyGarbage(move: (bytes: number) => void): number {
   return windows.sort((a, b) => a - b)[GARBAGE.windows >> 1] ?? NaN;
 }
 
-/** Calls per packet, by function; the module in place of core.wasm counts them. */
+/** Calls per packet, by function; the module in place of wasm/core.ts counts them. */
 function crossings(move: (bytes: number) => void): Record<string, number> {
   const { wasmCalls: calls } = globalThis as { wasmCalls?: Record<string, number> };
   if (calls === undefined) throw new Error("Cannot count calls without the module that does");

@@ -2,29 +2,10 @@
 
 import { assert, assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { core, COUNTING_MODULE } from "../counts/count.ts";
 
-const CORE = new URL("../../wasm/core.wasm", import.meta.url);
 const ROOT = new URL("../../", import.meta.url);
 const BYTES = 1_000_000;
-
-/** A module with the exports of core.wasm, functions counted in `globalThis.calls`. */
-async function countingModule(): Promise<string> {
-  const exports = WebAssembly.Module.exports(
-    await WebAssembly.compile(await Deno.readFile(CORE)),
-  );
-  const lines = [
-    `import * as core from "${CORE.href}?counted";`,
-    "const calls = globalThis.calls = {};",
-  ];
-  for (const { name, kind } of exports) {
-    lines.push(
-      kind === "function"
-        ? `calls.${name} = 0; export const ${name} = (...values) => { calls.${name}++; return core.${name}(...values); };`
-        : `export const ${name} = core.${name};`,
-    );
-  }
-  return lines.join("\n");
-}
 
 /** A transfer with losses and checksums as an application makes it; prints how many bytes arrived, and the calls. */
 const TRANSFER = `
@@ -47,7 +28,7 @@ const received = (async () => {
   globalThis.bytes = await received;
 }
 listener.close();
-console.log(JSON.stringify({ bytes: globalThis.bytes, calls: globalThis.calls }));
+console.log(JSON.stringify({ bytes: globalThis.bytes, calls: globalThis.wasmCalls }));
 `;
 
 /** Bulk over paths of these elements, once it is under way; prints how many packets there were, and the calls. */
@@ -79,10 +60,10 @@ const move = (bytes) => {
   rig.run(() => read >= wanted);
 };
 move(1_000_000);
-const before = { ...globalThis.calls };
+const before = { ...globalThis.wasmCalls };
 move(5_000_000);
 const calls = {};
-for (const name in before) calls[name] = globalThis.calls[name] - before[name];
+for (const name in before) calls[name] = globalThis.wasmCalls[name] - before[name];
 console.log(JSON.stringify(calls));
 `;
 }
@@ -92,9 +73,9 @@ async function run(program: string): Promise<string> {
   const folder = await Deno.makeTempDir();
   try {
     const counting = `${folder}/counting.js`;
-    await Deno.writeTextFile(counting, await countingModule());
+    await Deno.writeTextFile(counting, COUNTING_MODULE);
     await Deno.writeTextFile(`${folder}/program.ts`, program);
-    const imports = { [CORE.href]: new URL(`file://${counting}`).href };
+    const imports = { [core.href]: new URL(`file://${counting}`).href };
     await Deno.writeTextFile(`${folder}/map.json`, JSON.stringify({ imports }));
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [
