@@ -11,7 +11,7 @@ export type Board = Pick<
   Scoreboard,
   Exclude<
     keyof Scoreboard,
-    "loseLarger" | "lostOf" | "loseOf" | "lostFirstLarger" | "lostOnlyLarger"
+    "loseLarger" | "lostOf" | "loseOf" | "lostFirstLarger" | "lostOnlyLarger" | "oldestLarger"
   >
 >;
 
