@@ -5,12 +5,10 @@ import type { SimHost } from "../core/link/sim/host.ts";
 import type { Micros } from "../core/plugin.ts";
 import { parseAddress } from "../core/wire/ip.ts";
 import { inOnePiece, type PacketIn, packetOut } from "../core/wire/packet.ts";
-import { memory_alloc, sum, u8 } from "../wasm/mod.ts";
+import { sum, u8 } from "../wasm/mod.ts";
+import { freePacket, takePacket } from "../core/link/sim/elements/packet.ts";
 
 const UDP = 17;
-/** Bytes that links may write in front of a packet. */
-const HEADROOM = 16;
-const LARGEST = 65535;
 
 /** Hands a host what comes, but for datagrams, which it counts by their destination port. */
 export class DatagramTap implements HostDriver {
@@ -79,14 +77,14 @@ export function tapOf(host: SimHost, link: Link): DatagramTap {
   return tap;
 }
 
-let scratch = 0;
-
 function put16(at: number, value: number): void {
   u8[at] = value >> 8 & 255;
   u8[at + 1] = value & 255;
 }
 
-/** Sends a datagram of `length` bytes, headers included, by `link`. Its UDP checksum is not computed: 0 (RFC 768). */
+const out = packetOut();
+
+/** Sends a datagram of `length` bytes, headers included, by `link`; without memory it is lost. Its UDP checksum is not computed: 0 (RFC 768). */
 export function sendDatagram(
   link: Link,
   from: string,
@@ -94,35 +92,37 @@ export function sendDatagram(
   port: number,
   length: number,
 ): void {
-  if (scratch === 0) scratch = memory_alloc(LARGEST + 1 + HEADROOM) + HEADROOM;
+  const packet = takePacket(length);
+  if (packet === null) return;
+  const { address } = packet;
   const [source, target] = [parseAddress(from)!, parseAddress(to)!];
   const four = source.family === 4;
   const header = four ? 20 : 40;
-  u8.fill(0, scratch, scratch + length);
+  u8.fill(0, address, address + length);
   if (four) {
-    u8[scratch] = 0x45;
-    put16(scratch + 2, length);
-    u8[scratch + 6] = 0x40;
-    u8[scratch + 8] = 64;
-    u8[scratch + 9] = UDP;
-    u8.set(source.bytes, scratch + 12);
-    u8.set(target.bytes, scratch + 16);
-    let total = sum(scratch, 20);
+    u8[address] = 0x45;
+    put16(address + 2, length);
+    u8[address + 6] = 0x40;
+    u8[address + 8] = 64;
+    u8[address + 9] = UDP;
+    u8.set(source.bytes, address + 12);
+    u8.set(target.bytes, address + 16);
+    let total = sum(address, 20);
     total = (total & 0xffff) + (total >>> 16);
-    put16(scratch + 10, ~((total & 0xffff) + (total >>> 16)));
+    put16(address + 10, ~((total & 0xffff) + (total >>> 16)));
   } else {
-    u8[scratch] = 0x60;
-    put16(scratch + 4, length - header);
-    u8[scratch + 6] = UDP;
-    u8[scratch + 7] = 64;
-    u8.set(source.bytes, scratch + 8);
-    u8.set(target.bytes, scratch + 24);
+    u8[address] = 0x60;
+    put16(address + 4, length - header);
+    u8[address + 6] = UDP;
+    u8[address + 7] = 64;
+    u8.set(source.bytes, address + 8);
+    u8.set(target.bytes, address + 24);
   }
-  put16(scratch + header, port);
-  put16(scratch + header + 2, port);
-  put16(scratch + header + 4, length - header);
-  const out = packetOut();
-  out.header = scratch;
+  put16(address + header, port);
+  put16(address + header + 2, port);
+  put16(address + header + 4, length - header);
+  out.header = address;
   inOnePiece(out, length);
   link.send(out);
+  freePacket(packet);
 }

@@ -15,6 +15,7 @@ import {
   type Traffic,
   VERSION,
 } from "../../sim/mod.ts";
+import { u8 } from "../../wasm/mod.ts";
 import { parseBytes } from "../../sim/units.ts";
 
 const ENDS = { client: "phone", server: "server" } as const;
@@ -356,6 +357,21 @@ describe("traffic", () => {
     }, { duration: "4 s" }));
     assertAlmostEquals(burst.sent!, 10 * 334, 40);
     assert(burst.lost! > 500, "twice what the path carries");
+  });
+
+  it("cbr: datagrams of any size give back the memory that they take", () => {
+    const run = (packet: number) =>
+      only(phone({ it: { ...ENDS, kind: "cbr", rate: "400 Mbit/s", packet } }, {
+        links: { only: { between: ["phone", "server"], mtu: 65_535 } },
+        routers: [],
+        duration: "200 ms",
+      }));
+    for (const packet of [1000, 65_535]) {
+      run(packet);
+      const before = u8.length;
+      const { sent, down } = run(packet);
+      assertEquals([down, u8.length], [sent! * packet, before]);
+    }
   });
 });
 
