@@ -3,7 +3,6 @@
 import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Endpoint, Micros, PathIndex } from "../plugin.ts";
 import type { LastReset } from "../connection/figures.ts";
-import { DELAYED_ACK } from "../subflow/acks.ts";
 import { DUP_THRESH } from "../subflow/rack.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import type { InitialDsn } from "../wire/seq.ts";
@@ -341,7 +340,7 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     snd_wscale: window.scale,
     rcv_wscale: output.scale,
     rto: Math.round(rtt.base),
-    ato: DELAYED_ACK,
+    ato: acks.delay,
     snd_mss: mss,
     rcv_mss: acks.segment,
     unacked: segments(board.nxt - board.una),

@@ -34,12 +34,12 @@ export class OptionChecks {
     return this.#refuse(TypeError, name, `one of ${list}`, value);
   }
 
-  /** A time from `least` to `most`, both whole seconds. */
+  /** A time from `least` to `most`, both whole milliseconds. */
   time(name: string, value: unknown, least: Micros, most: Micros): Micros | undefined {
     if (value === undefined) return undefined;
     const time = parseDuration(value as Duration, `${this.#group}.${name}`);
     if (time >= least && time <= most) return time;
-    return this.#refuse(RangeError, name, `from ${least / 1e6} s to ${most / 1e6} s`, value);
+    return this.#refuse(RangeError, name, `from ${duration(least)} to ${duration(most)}`, value);
   }
 
   #refuse(error: typeof RangeError, name: string, range: string, value: unknown): never {
@@ -49,6 +49,11 @@ export class OptionChecks {
       }`,
     );
   }
+}
+
+/** A bound, in the largest unit in which it is whole. */
+function duration(time: Micros): Duration {
+  return time % 1e6 === 0 ? `${time / 1e6} s` : `${time / 1e3} ms`;
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   type MtuProbing,
   type TcpSettings,
 } from "../subflow/settings.ts";
+import { MAX_RTO } from "../subflow/rtt.ts";
 import { OptionChecks, wholeNumber } from "./option_checks.ts";
 import { checkOptions, describe } from "./policies.ts";
 
@@ -205,6 +206,40 @@ export interface TcpOptions {
    */
   readonly fastOpenQueue?: number;
   /**
+   * How long the acknowledgement of one segment in order may wait for a second (RFC 9293 §3.8.6.3), from 1 ms to 499 ms; `false`: whatever comes is
+   * acknowledged at once. Also at once: what is out of order, fills a hole or comes again; each second full segment; and each of those that come 5 to 40 ms
+   * apart. Linux's option is `TCP_DELACK_MAX_US`, and of a route `quickack`.
+   *
+   * @default {"40 ms"}
+   */
+  readonly delayedAck?: Duration | false;
+  /**
+   * By how much a retransmission timeout is above the smoothed round trip, at least: four times its deviation where that is more (RFC 6298 §2, whose least
+   * timeout is a second). From 1 ms to 60 s. Where it is less than the peer's acknowledgements wait, its pauses are taken for losses. As Linux's
+   * `net.ipv4.tcp_rto_min_us`, `TCP_RTO_MIN_US`, and `rto_min` of a route.
+   *
+   * @example A timeout on a network of a millisecond
+   * ```ts
+   * import { emulate } from "@mptcp/mptcp";
+   * import { assert } from "@std/assert";
+   *
+   * const paths = { rack: { rate: "100 Mbit/s", delay: "500 us" } } as const;
+   * await using net = emulate({ paths, tcp: { delayedAck: false, minRto: "5 ms" } });
+   * using listener = net.server.listen({ port: 80 });
+   * const [conn, peer] = await Promise.all([
+   *   net.client.connect({ hostname: "server", port: 80 }),
+   *   listener.accept(),
+   * ]);
+   * const { rto } = conn.info().subflows[0]!.tcp;
+   * assert(rto > 5e3 && rto < 10e3, "microseconds");
+   * conn.close();
+   * peer.close();
+   * ```
+   *
+   * @default {"200 ms"}
+   */
+  readonly minRto?: Duration;
+  /**
    * Sends two new segments after a retransmission timeout, before more is sent again (RFC 5682, F-RTO): where the path was only slow, what they tell takes
    * the timeout back.
    *
@@ -290,6 +325,8 @@ const OPTIONS: Readonly<Record<keyof TcpOptions, true>> = {
   tlp: true,
   fastOpen: true,
   fastOpenQueue: true,
+  delayedAck: true,
+  minRto: true,
   frto: true,
   timestamps: true,
   undo: true,
@@ -349,6 +386,10 @@ export function tcpSettings(
     fastOpen: is.flag("fastOpen", options.fastOpen) ?? base.fastOpen,
     fastOpenQueue: is.integer("fastOpenQueue", options.fastOpenQueue, 1, 65535) ??
       base.fastOpenQueue,
+    delayedAck: options.delayedAck === false
+      ? 0
+      : is.time("delayedAck", options.delayedAck, 1e3, MOST_DELAYED_ACK) ?? base.delayedAck,
+    minRto: is.time("minRto", options.minRto, 1e3, MAX_RTO) ?? base.minRto,
     frto: is.flag("frto", options.frto) ?? base.frto,
     timestamps: is.flag("timestamps", options.timestamps) ?? base.timestamps,
     undo: is.flag("undo", options.undo) ?? base.undo,
@@ -379,6 +420,9 @@ export function checkLowWater(what: string, bytes: unknown): number {
     }`,
   );
 }
+
+/** RFC 9293 §3.8.6.3: "the delay MUST be less than 0.5 seconds". */
+const MOST_DELAYED_ACK: Micros = 499e3;
 
 /** RFC 8305 §5: "MUST have a lower bound of 10 milliseconds", "the maximum delay is recommended to be 2 seconds". */
 const LEAST_ATTEMPT_DELAY: Micros = 10e3;

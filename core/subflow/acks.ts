@@ -3,7 +3,7 @@
 import { SEGMENT_DUPLICATE, SEGMENT_FILLED, SEGMENT_GAP } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
 
-/** How long an acknowledgement of one segment may wait for a second (RFC 9293 §3.8.6.3 allows 500 ms; Linux starts at 40). */
+/** How long an acknowledgement of one segment may wait for a second where nothing else is asked for (RFC 9293 §3.8.6.3 allows 500 ms; Linux starts at 40). */
 export const DELAYED_ACK: Micros = 40e3;
 
 /** Full segments that come so far apart, 2.4 Mbit/s, are acknowledged one by one: there the sender has few in flight, and would wait for every second. */
@@ -11,6 +11,8 @@ const SPARSE: Micros = 5e3;
 
 /** Acknowledgements of one subflow. */
 export class Acks {
+  /** How long an acknowledgement of one segment may wait for a second; 0: none waits. */
+  readonly delay: Micros;
   #now = false;
   #told = false;
   #bytes = 0;
@@ -20,6 +22,10 @@ export class Acks {
   #segment = 536;
   /** When the last full segment came. */
   #lastFull: Micros = -2 * DELAYED_ACK;
+
+  constructor(delay: Micros = DELAYED_ACK) {
+    this.delay = delay;
+  }
 
   /** One must leave at the end of this batch. */
   get now(): boolean {
@@ -83,7 +89,7 @@ export class Acks {
     const full = length >= this.#segment;
     if (full) this.#lastFull = now;
     if (
-      (full && apart >= SPARSE && apart <= DELAYED_ACK) ||
+      this.delay === 0 || (full && apart >= SPARSE && apart <= DELAYED_ACK) ||
       (bits & (SEGMENT_GAP | SEGMENT_DUPLICATE | SEGMENT_FILLED)) !== 0 ||
       this.#bytes > this.#segment
     ) this.#now = true;

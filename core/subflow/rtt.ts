@@ -6,7 +6,7 @@ import type { Heard } from "./heard.ts";
 
 /** Before a first sample (RFC 6298 §2.1). */
 export const INITIAL_RTO: Micros = 1e6;
-/** Least timeout: below RFC 6298's second, as Linux has it, so that a path's loss is told in a fraction of one. */
+/** Least margin of a timeout above the SRTT, where nothing else is asked for: below RFC 6298's second, as Linux has it, so that a path's loss is told in a fraction of one. */
 export const MIN_RTO: Micros = 200e3;
 /** Largest timeout (RFC 6298 §2.5). */
 export const MAX_RTO: Micros = 60e6;
@@ -26,6 +26,7 @@ export class Rtt {
   srtt: Micros = 1e6;
   /** The timeout without back-off. */
   base: Micros = INITIAL_RTO;
+  readonly #least: Micros;
   #rttVar: Micros = 0;
   /** Null before a first sample. Boxed once (CONTRIBUTING.md, Garbage). */
   #minRtt: Micros | null = null;
@@ -35,6 +36,11 @@ export class Rtt {
   #backOff = 0;
   /** Samples since one that was in doubt. */
   #sure = SURE_BEFORE_DOUBT;
+
+  /** Its timeouts are `least` above the SRTT, or more. */
+  constructor(least: Micros = MIN_RTO) {
+    this.#least = least;
+  }
 
   /** Its mean deviation. */
   get rttVar(): Micros {
@@ -62,7 +68,7 @@ export class Rtt {
    */
   get estimate(): Micros {
     if (!this.known) return INITIAL_RTO;
-    return Math.min(MAX_RTO, this.srtt + Math.max(MIN_RTO, 4 * this.#rttVar));
+    return Math.min(MAX_RTO, this.srtt + Math.max(this.#least, 4 * this.#rttVar));
   }
 
   /** Starts the retransmission timer. Here, as a timeout handed out would be boxed. */
@@ -119,7 +125,7 @@ export class Rtt {
       this.#rttVar += (Math.abs(this.srtt - value) - this.#rttVar) / 4;
       this.srtt += (value - this.srtt) / 8;
     }
-    this.base = Math.min(MAX_RTO, this.srtt + Math.max(MIN_RTO, 4 * this.#rttVar));
+    this.base = Math.min(MAX_RTO, this.srtt + Math.max(this.#least, 4 * this.#rttVar));
     this.#backOff = 0;
   }
 

@@ -94,7 +94,7 @@ export function initialWindow(mss: number): number {
 /** The sender of one subflow. */
 export class Sender {
   readonly board: Scoreboard;
-  readonly rtt: Readonly<Rtt> = new Rtt();
+  readonly rtt: Readonly<Rtt>;
   readonly rate: DeliveryRate = new DeliveryRate();
   readonly window: SendWindow = new SendWindow();
   readonly busy: Busy = new Busy();
@@ -173,6 +173,7 @@ export class Sender {
     this.#timestamps = timestamps;
     this.#iss = iss;
     this.#settings = settings;
+    this.rtt = new Rtt(settings.minRto);
     this.#detection = this.#rack = new Rack(this.board, this.rtt);
     this.#sizes = new SizeWatch(host, this.board, mtu);
   }

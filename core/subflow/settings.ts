@@ -1,7 +1,9 @@
 /** What can be chosen of the TCP engine, for a host and for a connection: plain values, checked where the user gives them (net/tcp_options.ts). */
 
 import type { Micros } from "../plugin.ts";
+import { DELAYED_ACK } from "./acks.ts";
 import type { EcnMode } from "./ecn.ts";
+import { MIN_RTO } from "./rtt.ts";
 
 /** How a connection that is idle is asked whether its peer is there (RFC 9293 §3.8.4). */
 export interface KeepAlive {
@@ -65,6 +67,10 @@ export interface TcpSettings {
   readonly fastOpen: boolean;
   /** Most connections of a listener that are served before their third ACK; null: as many as may wait to be accepted. */
   readonly fastOpenQueue: number | null;
+  /** How long the acknowledgement of one segment may wait for a second; 0: none waits. */
+  readonly delayedAck: Micros;
+  /** By how much a retransmission timeout is above the round trip, at least. */
+  readonly minRto: Micros;
   /** After a timeout new data tell whether it was needless (RFC 5682). */
   readonly frto: boolean;
   /** Timestamps are offered and accepted (RFC 7323 §3). */
@@ -115,6 +121,8 @@ export const DEFAULT_SETTINGS: TcpSettings = Object.freeze({
   tlp: true,
   fastOpen: false,
   fastOpenQueue: null,
+  delayedAck: DELAYED_ACK,
+  minRto: MIN_RTO,
   frto: true,
   timestamps: true,
   undo: true,

@@ -27,7 +27,7 @@ import {
 } from "../wire/mptcp.ts";
 import { type Draft, rx, tx } from "../wire/segment.ts";
 import { dsnWords, fromWire } from "../wire/seq.ts";
-import { Acks, DELAYED_ACK } from "./acks.ts";
+import { Acks } from "./acks.ts";
 import { Challenges } from "./challenges.ts";
 import {
   Deadlines,
@@ -139,7 +139,7 @@ export class Subflow implements SubflowView {
   readonly localId: number;
   readonly sender: Sender;
   readonly receiver: Receiver = new Receiver();
-  readonly acks: Acks = new Acks();
+  readonly acks: Acks;
   readonly ecn: Ecn;
   readonly mtu: Mtu;
   readonly timestamps: Timestamps;
@@ -218,6 +218,7 @@ export class Subflow implements SubflowView {
     this.#handshake = new Handshake(option, level.tcp.synRetries);
     this.#backupByUs = backup === "us";
     this.#backupByPeer = backup === "peer";
+    this.acks = new Acks(level.tcp.delayedAck);
     this.ecn = new Ecn(level.tcp.ecn);
     const memory = host.pathMemory(options.local.address, options.remote.address);
     const { maxSegment, mtuProbing } = level.tcp;
@@ -996,7 +997,7 @@ export class Subflow implements SubflowView {
     if ((bits & SEGMENT_DUPLICATE) === 0) this.receiver.count(length);
     const waits = this.acks.received(length, bits, this.mtu.segment, now);
     if (waits && !this.#deadlines.has(TIMER_ACK)) {
-      this.#deadlines.set(TIMER_ACK, now + DELAYED_ACK);
+      this.#deadlines.set(TIMER_ACK, now + this.acks.delay);
     }
   }
 

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { tcpSettings } from "../../core/net/tcp_options.ts";
 import { DEFAULT_SETTINGS } from "../../core/subflow/settings.ts";
-import { cubic, emulate, mtu } from "../../mod.ts";
+import { cubic, type Duration, emulate, mtu } from "../../mod.ts";
 
 Deno.test("'tcp' says nothing: the settings are those below it", () => {
   assertEquals(tcpSettings("connect", undefined), DEFAULT_SETTINGS);
@@ -203,6 +203,58 @@ for (const name of ["timestamps", "tlp", "frto", "undo"] as const) {
     );
   });
 }
+
+Deno.test("'tcp.delayedAck' is how long one segment waits for its acknowledgement, 'tcp.minRto' how long at least for a timeout", async () => {
+  const unanswered = async (delayedAck: Duration | false): Promise<number[]> => {
+    await using net = emulate({
+      paths: { lan: { rate: "100 Mbit/s", delay: "5 ms" } },
+      tcp: { delayedAck, minRto: "2 s", tlp: false },
+      linger: "0 s",
+    });
+    using listener = net.server.listen({ port: 80 });
+    using conn = await net.client.connect({ hostname: "server", port: 80 });
+    using _peer = await listener.accept();
+    await conn.write(new Uint8Array(100));
+    // The first data of a connection take the place of its third ACK, which is answered at once.
+    await net.sleep("1 s");
+    await conn.write(new Uint8Array(100));
+    const open: number[] = [];
+    for (let wait = 0; wait < 3; wait++) {
+      await net.sleep(wait === 0 ? "15 ms" : "100 ms");
+      const { unacked, rto, rtt } = conn.info().subflows[0]!.tcp;
+      assert(rto >= 2e6 + rtt, `${rto}`);
+      open.push(unacked);
+    }
+    return open;
+  };
+  assertEquals(await unanswered(false), [0, 0, 0]);
+  assertEquals(await unanswered("40 ms"), [1, 0, 0]);
+  assertEquals(await unanswered("180 ms"), [1, 1, 0]);
+});
+
+Deno.test("'tcp.delayedAck' and 'tcp.minRto' are checked", () => {
+  const settings = tcpSettings("connect", { delayedAck: false, minRto: "1 ms" });
+  assertEquals([settings.delayedAck, settings.minRto], [0, 1e3]);
+  assertEquals(tcpSettings("connect", { minRto: "5 ms" }, settings).delayedAck, 0);
+  for (
+    const [name, bad, range] of [
+      ["delayedAck", "500 ms", "from 1 ms to 499 ms"],
+      ["delayedAck", "0 ms", "from 1 ms to 499 ms"],
+      ["minRto", "999 us", "from 1 ms to 60 s"],
+      ["minRto", "61 s", "from 1 ms to 60 s"],
+    ] as const
+  ) {
+    assertThrows(
+      () => tcpSettings("listen", { [name]: bad }),
+      RangeError,
+      `Cannot listen as 'tcp.${name}' must be ${range}: current value is "${bad}"`,
+    );
+  }
+  for (const bad of [40, true, "40"]) {
+    assertThrows(() => tcpSettings("listen", { delayedAck: bad } as never), TypeError);
+    assertThrows(() => tcpSettings("listen", { minRto: bad } as never), TypeError);
+  }
+});
 
 Deno.test("'tcp.lossDetection' is a name", () => {
   for (const name of ["rack", "sack", "reno-nosack"] as const) {

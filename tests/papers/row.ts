@@ -102,13 +102,18 @@ export function atMost(of: string, published: number, tolerance = 0): Figure {
   };
 }
 
-/** TCP as in the simulator behind most of these results: NewReno that counts duplicate ACKs, and nothing newer. */
+/**
+ * TCP as in the simulator behind most of these results: NewReno that counts duplicate ACKs, and nothing newer. Each segment is acknowledged, and timeouts are
+ * as short as a timer allows that looks every 10 ms.
+ */
 export const SIMULATORS_TCP: TcpOptions = {
   lossDetection: "reno-nosack",
   sack: false,
   pacing: false,
   frto: false,
   undo: false,
+  delayedAck: false,
+  minRto: "10 ms",
   tlp: false,
   timestamps: false,
 };

@@ -56,6 +56,8 @@ function settings(dice: Dice, calm: boolean): Partial<TcpSettings> {
     maxSegment: dice.of(65535, 65535, 1400, 536, calm ? 88 : 256),
     tlp: dice.of(true, false),
     fastOpen: dice.of(true, false),
+    delayedAck: dice.of(40e3, 40e3, 0, 1e3, 499e3),
+    minRto: dice.of(200e3, 200e3, 1e3, 1e6),
     frto: dice.of(true, false),
     timestamps: dice.of(true, true, false),
     undo: dice.of(true, false),

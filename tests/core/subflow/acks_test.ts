@@ -47,6 +47,11 @@ describe("acknowledgements owed to the peer", () => {
     assertEquals([comes(1400, 40_001), comes(1399, 5000), comes(1400, 5000)], [true, true, false]);
   });
 
+  it("wait for nothing where there is no delay", () => {
+    const acks = new Acks(0);
+    assertEquals([acks.delay, acks.received(1, IN_ORDER, 1400, 0), acks.now], [0, false, true]);
+  });
+
   it("leave at once where a segment is out of order, a duplicate, or fills a hole (RFC 5681 §4.2)", () => {
     for (const bit of [SEGMENT_GAP, SEGMENT_DUPLICATE, SEGMENT_FILLED]) {
       const acks = new Acks();

@@ -58,6 +58,9 @@ describe("round-trip time (RFC 6298)", () => {
     const rtt = new Rtt();
     rtt.sample(told(10e3), 0);
     assertEquals(rtt.base, 10e3 + MIN_RTO);
+    const hasty = new Rtt(1e3);
+    for (let i = 0; i < 50; i++) hasty.sample(told(10e3), 0);
+    assertEquals([hasty.base, hasty.estimate], [11e3, 11e3]);
     rtt.sample(told(500e6), 0);
     assertEquals(rtt.base, MAX_RTO);
   });
