@@ -53,10 +53,12 @@ export {
 export { type Control, type ControlEvent, serveControl } from "./core/net/control.ts";
 export type {
   ConnInfo,
+  FallbackReason,
   JoinInfo,
   LastResetInfo,
   MemoryInfo,
   MptcpInfo,
+  PolicyNames,
   SubflowInfo,
   TcpInfo,
   TryInfo,

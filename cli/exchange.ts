@@ -1,20 +1,12 @@
 /** One HTTP request over one connection, on TUN devices: what `mptcp get` and `mptcp put` share. */
 
 import { Agent, type ClientRequest, request, type RequestOptions } from "node:http";
-import { Host, type MptcpConn } from "../mod.ts";
-import { sayFaults } from "../core/net/faults.ts";
-import { openControl } from "./control.ts";
+import type { MptcpConn } from "../mod.ts";
 import { type MptcpDuplex, toDuplex } from "../core/net/node.ts";
-import { type Given, type Option, UsageError } from "./arguments.ts";
-import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
+import { type Given, UsageError } from "./arguments.ts";
+import { openHost } from "./observed_host.ts";
 import { Progress } from "./progress.ts";
-import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
-
-/** The options that both have. */
-export const EXCHANGE_OPTIONS: Readonly<Record<string, Option>> = {
-  ...TUN_OPTIONS,
-  ...PLUGIN_OPTIONS,
-};
+import { onInterrupt } from "./signals.ts";
 
 /** Milliseconds without an answer after which the user is told what is waited for. */
 const PATIENCE = 1500;
@@ -79,21 +71,14 @@ export async function exchange(
   url: URL,
   use: (exchange: Exchange) => Promise<number>,
 ): Promise<number> {
-  const policies = await readPolicies(args);
   const progress = new Progress();
   const controller = new AbortController();
-  const stop = (): void => controller.abort(new Error("Interrupted"));
-  Deno.addSignalListener("SIGINT", stop);
+  using _signals = onInterrupt(() => controller.abort(new Error("Interrupted")));
   let waiting: ReturnType<typeof setTimeout> | undefined;
   try {
-    await using host = await Host.open({
-      interfaces: tunInterfaces(args),
-      onPluginFault: sayFaults((line) => progress.log(line)),
-      ...policies,
-    });
-    using _control = await openControl(host, command);
+    await using opened = await openHost(command, args, progress);
     waiting = setTimeout(() => progress.log(`Waiting for ${url.host} to answer …`), PATIENCE);
-    await using conn = await host.connect({
+    await using conn = await opened.host.connect({
       hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
       port: Number(url.port || 80),
       signal: controller.signal,
@@ -104,7 +89,6 @@ export async function exchange(
     throw controller.signal.aborted ? controller.signal.reason : error;
   } finally {
     clearTimeout(waiting);
-    Deno.removeSignalListener("SIGINT", stop);
     progress.stop();
   }
 }

@@ -3,8 +3,9 @@
 import type { IncomingMessage } from "node:http";
 import { type Command, type Given, UsageError } from "./arguments.ts";
 import { Digest } from "./data.ts";
-import { exchange, EXCHANGE_OPTIONS, readUrl } from "./exchange.ts";
+import { exchange, readUrl } from "./exchange.ts";
 import { PathFigures } from "./figures.ts";
+import { HOST_OPTIONS } from "./observed_host.ts";
 import { formatBytes, formatRate, formatTime } from "./output.ts";
 import type { Progress } from "./progress.ts";
 
@@ -115,7 +116,7 @@ on the machine, run it inside \`mptcp lab\`.`,
   ],
   options: {
     output: { value: "FILE", alias: "o", help: "Where the file goes. Default: standard output" },
-    ...EXCHANGE_OPTIONS,
+    ...HOST_OPTIONS,
   },
   run,
 };

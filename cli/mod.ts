@@ -16,6 +16,7 @@ import { PUT } from "./put.ts";
 import { RELAY } from "./relay.ts";
 import { SERVE } from "./serve.ts";
 import { SIM } from "./sim.ts";
+import { TOP } from "./top.ts";
 import { ENDPOINT, LIMITS, MONITOR, NSTAT, SS } from "./watch.ts";
 
 /** All commands, in the order of the help. */
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   PROXY,
   RELAY,
   KEY,
+  TOP,
   SS,
   NSTAT,
   MONITOR,

@@ -1,9 +1,7 @@
 /** `mptcp proxy`: SOCKS5 and HTTP CONNECT for any program, over MPTCP. */
 
-import { Host, type MptcpConn } from "../mod.ts";
-import { sayFaults } from "../core/net/faults.ts";
+import type { MptcpConn } from "../mod.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
-import { openControl } from "./control.ts";
 import { ConvertClient } from "./gateway/convert/client.ts";
 import { CONVERT_PORT } from "./gateway/convert/message.ts";
 import { DirectTargets } from "./gateway/direct.ts";
@@ -14,11 +12,10 @@ import { isLocal } from "./gateway/relay_server.ts";
 import { GatewayStatus } from "./gateway/status.ts";
 import { formatTarget, readAuthority } from "./gateway/target.ts";
 import { throughRelay } from "./gateway/upstream.ts";
-import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
+import { HOST_OPTIONS, openHost } from "./observed_host.ts";
 import { Progress } from "./progress.ts";
 import { CONNECT_TIMEOUT, GATEWAY_TCP, HANDSHAKE_TIMEOUT, RELAY_PORT } from "./relay.ts";
 import { untilInterrupted } from "./signals.ts";
-import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
 
 const DEFAULT_LISTEN = "127.0.0.1:1080";
 
@@ -51,17 +48,11 @@ async function run(args: Given): Promise<number> {
   );
   const most = readInteger(args, "connections", 1000, [1, 65535]);
   const key = file === undefined ? null : await readKeyFile(file);
-  const policies = await readPolicies(args);
   const progress = new Progress();
   const status = new GatewayStatus(progress, args.has("json"));
   try {
-    await using host = await Host.open({
-      interfaces: tunInterfaces(args),
-      onPluginFault: sayFaults((line) => progress.log(line)),
-      tcp: GATEWAY_TCP,
-      ...policies,
-    });
-    using _control = await openControl(host, "proxy");
+    await using opened = await openHost("proxy", args, progress, { tcp: GATEWAY_TCP });
+    const { host } = opened;
     const direct = args.has("direct") ? new DirectTargets(host) : null;
     const dial = (data?: Uint8Array): Promise<MptcpConn> =>
       host.connect({
@@ -168,8 +159,7 @@ Needs Linux, --allow-ffi, and CAP_NET_ADMIN to make the devices.`,
     },
     connections: { value: "NUMBER", help: "Most connections at once. Default: 1000" },
     json: { help: "Tells of each connection by a line of JSON on the standard output" },
-    ...TUN_OPTIONS,
-    ...PLUGIN_OPTIONS,
+    ...HOST_OPTIONS,
   },
   run,
 };

@@ -6,7 +6,8 @@ import { Readable } from "node:stream";
 import { type Command, type Given, readSize, UsageError } from "./arguments.ts";
 import { Digest, TestData } from "./data.ts";
 import { Delivery } from "./delivery.ts";
-import { type Exchange, exchange, EXCHANGE_OPTIONS, readUrl } from "./exchange.ts";
+import { type Exchange, exchange, readUrl } from "./exchange.ts";
+import { HOST_OPTIONS } from "./observed_host.ts";
 import { formatBytes, formatRate, formatTime } from "./output.ts";
 
 /** Bytes of one piece of made-up data. */
@@ -154,7 +155,7 @@ on the machine, run it inside \`mptcp lab\`.`,
   ],
   options: {
     size: { value: "SIZE", help: "Bytes to send when there is no FILE. Default: 32MB" },
-    ...EXCHANGE_OPTIONS,
+    ...HOST_OPTIONS,
   },
   run,
 };

@@ -1,9 +1,7 @@
 /** `mptcp relay`: the far end of `mptcp proxy`. */
 
-import { Host, type MptcpConn, type TcpOptions } from "../mod.ts";
-import { sayFaults } from "../core/net/faults.ts";
+import type { MptcpConn, TcpOptions } from "../mod.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
-import { openControl } from "./control.ts";
 import { Admission } from "./gateway/convert/admission.ts";
 import { Converter } from "./gateway/convert/converter.ts";
 import { CONVERT_PORT } from "./gateway/convert/message.ts";
@@ -15,10 +13,9 @@ import { GatewayStatus } from "./gateway/status.ts";
 import type { ByteStream } from "./gateway/stream.ts";
 import { formatTarget, type Target } from "./gateway/target.ts";
 import { type IpPrefix, parsePrefix } from "../core/wire/ip.ts";
-import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
+import { HOST_OPTIONS, OBSERVE_OPTIONS, openHost } from "./observed_host.ts";
 import { Progress } from "./progress.ts";
 import { untilInterrupted } from "./signals.ts";
-import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
 
 /** Where a relay listens unless told otherwise. */
 export const RELAY_PORT = 1081;
@@ -54,8 +51,14 @@ async function run(args: Given): Promise<number> {
   if (convert === (end?.port ?? port)) {
     throw new UsageError(`--convert ${convert} is the port of the relay itself: give another one`);
   }
+  if (end !== null) {
+    // The kernel's connections are the kernel's to show.
+    for (const name of Object.keys(OBSERVE_OPTIONS)) {
+      if (args.value(name) === undefined) continue;
+      throw new UsageError(`--${name} shows this stack, and --kernel uses none: leave one out`);
+    }
+  }
   const key = await readKeyFile(file);
-  const policies = await readPolicies(args);
   const progress = new Progress();
   const status = new GatewayStatus(progress, args.has("json"));
   const dial = (target: Target): Promise<ByteStream> =>
@@ -98,14 +101,8 @@ async function run(args: Given): Promise<number> {
       await untilInterrupted();
       return 0;
     }
-    const interfaces = tunInterfaces(args);
-    await using host = await Host.open({
-      interfaces,
-      onPluginFault: sayFaults((line) => progress.log(line)),
-      tcp: GATEWAY_TCP,
-      ...policies,
-    });
-    using _control = await openControl(host, "relay");
+    await using opened = await openHost("relay", args, progress, { tcp: GATEWAY_TCP });
+    const { host, interfaces } = opened;
     const addresses = interfaces.flatMap(({ addresses }) => addresses);
     const accepting: Promise<void>[] = [];
     using listeners = new DisposableStack();
@@ -187,8 +184,7 @@ speaks the kernel's MPTCP where it is run by mptcpize.`,
     },
     connections: { value: "NUMBER", help: "Most connections at once. Default: 1000" },
     json: { help: "Tells of each connection by a line of JSON on the standard output" },
-    ...TUN_OPTIONS,
-    ...PLUGIN_OPTIONS,
+    ...HOST_OPTIONS,
   },
   run,
 };

@@ -4,16 +4,15 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { pipeline } from "node:stream/promises";
 import { Readable } from "node:stream";
 import { extname } from "node:path";
-import { Host, type MptcpConn } from "../mod.ts";
-import { sayFaults } from "../core/net/faults.ts";
+import type { MptcpConn } from "../mod.ts";
 import { toDuplex } from "../core/net/node.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
-import { openControl } from "./control.ts";
 import { Delivery, pause, POLL, type Sender } from "./delivery.ts";
 import { formatBytes, formatRate, formatTime } from "./output.ts";
-import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
+import { limitHint, readKernelLimits } from "./kernel_limits.ts";
+import { HOST_OPTIONS, openHost } from "./observed_host.ts";
 import { Progress } from "./progress.ts";
-import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
+import { onInterrupt } from "./signals.ts";
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",
@@ -197,21 +196,13 @@ async function run(args: Given): Promise<number> {
   const root = await Deno.realPath(folder);
   if (!(await Deno.stat(root)).isDirectory) throw new UsageError(`${folder} is not a folder`);
   const port = readInteger(args, "port", 80, [1, 65535]);
-  const policies = await readPolicies(args);
-  const interfaces = tunInterfaces(args);
   const progress = new Progress();
   const server = new FileServer(root, progress);
   let stop = (): void => {};
-  const onSignal = (): void => stop();
-  Deno.addSignalListener("SIGINT", onSignal);
-  Deno.addSignalListener("SIGTERM", onSignal);
+  using _signals = onInterrupt(() => stop());
   try {
-    await using host = await Host.open({
-      interfaces,
-      onPluginFault: sayFaults((line) => progress.log(line)),
-      ...policies,
-    });
-    using _control = await openControl(host, "serve");
+    await using opened = await openHost("serve", args, progress);
+    const { host, interfaces } = opened;
     using listener = host.listen({ port });
     stop = () => {
       listener.close();
@@ -230,6 +221,8 @@ async function run(args: Given): Promise<number> {
         progress.log(`Serving ${root} at ${url}/`);
       }
     }
+    const hint = limitHint(await readKernelLimits());
+    if (hint !== null) progress.log(hint);
     progress.log("Try: mptcpize run curl -o /dev/null URL. Ctrl-C ends.");
     for await (const conn of listener) server.serve(conn);
     for (let wait = LINGER; server.sending > 0; wait -= POLL) {
@@ -238,8 +231,6 @@ async function run(args: Given): Promise<number> {
     }
     return 0;
   } finally {
-    Deno.removeSignalListener("SIGINT", onSignal);
-    Deno.removeSignalListener("SIGTERM", onSignal);
     progress.stop();
   }
 }
@@ -264,8 +255,7 @@ on the machine, run it inside \`mptcp lab\`.`,
   ],
   options: {
     port: { value: "NUMBER", alias: "p", help: "Port to listen on. Default: 80" },
-    ...TUN_OPTIONS,
-    ...PLUGIN_OPTIONS,
+    ...HOST_OPTIONS,
   },
   run,
 };

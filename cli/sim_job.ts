@@ -16,6 +16,7 @@ import { PcapWriter } from "../sim/pcapng.ts";
 import { csvLine } from "../sim/rows.ts";
 import { ScenarioError } from "../sim/scenario.ts";
 import { noteShare, watchPolicies } from "../sim/watch_plugins.ts";
+import { ChunkedFile } from "./chunked_file.ts";
 import { BUILT_INS } from "./policies.ts";
 import { type Series, SeriesCollector } from "./sim_series.ts";
 
@@ -48,39 +49,6 @@ export type SimAnswer =
   | { readonly result: Measurement; readonly series: readonly Series[] }
   | { readonly wrong: { readonly path: readonly (string | number)[]; readonly message: string } };
 
-/** Bytes that are kept before they are written. */
-const CHUNK = 1 << 16;
-
-/** A file that is written piece by piece. */
-class TextFile implements Disposable {
-  readonly #file: Deno.FsFile;
-  readonly #encoder = new TextEncoder();
-  #pieces: string[] = [];
-  #length = 0;
-
-  constructor(path: string) {
-    this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
-  }
-
-  write(text: string): void {
-    this.#pieces.push(text);
-    this.#length += text.length;
-    if (this.#length >= CHUNK) this.#flush();
-  }
-
-  #flush(): void {
-    let bytes = this.#encoder.encode(this.#pieces.join(""));
-    while (bytes.length > 0) bytes = bytes.subarray(this.#file.writeSync(bytes));
-    this.#pieces = [];
-    this.#length = 0;
-  }
-
-  [Symbol.dispose](): void {
-    this.#flush();
-    this.#file.close();
-  }
-}
-
 /** Runs it once; files are written where `folder` is given, and `collector` is told what a report draws. */
 async function once(
   job: SimJob,
@@ -109,10 +77,10 @@ async function once(
     });
   }
   Deno.mkdirSync(folder, { recursive: true });
-  const open = (name: string): TextFile => files.use(new TextFile(`${folder}/${name}`));
+  const open = (name: string): ChunkedFile => files.use(new ChunkedFile(`${folder}/${name}`));
   const series = job.files.series ? open("series.csv") : null;
   series?.write(csvLine(["time_us", "of", "name", "metric", "value"]));
-  const packets = job.files.packets ? new PcapWriter() : null;
+  const packets = job.files.packets ? capture(open("packets.pcapng")) : null;
   // Those of dumbbells and fat trees, too, which the scenario does not name.
   const hosts = new Set<string>();
   const result = measure(scenario, watched, {
@@ -139,9 +107,12 @@ async function once(
       },
     }),
   });
-  if (packets !== null) Deno.writeFileSync(`${folder}/packets.pcapng`, packets.bytes());
   Deno.writeTextFileSync(`${folder}/result.json`, `${JSON.stringify(result, null, 2)}\n`);
   return result;
+}
+
+function capture(file: ChunkedFile): PcapWriter {
+  return new PcapWriter((block) => file.write(block));
 }
 
 /** Runs a job. */

@@ -10,7 +10,7 @@ import { ask, findControls, runDir } from "./control.ts";
 import { print } from "./output.ts";
 
 /** `HostConnection` as it comes through JSON. */
-type Shown = Omit<HostConnection, "mptcp"> & {
+export type Shown = Omit<HostConnection, "mptcp"> & {
   readonly mptcp: Readonly<Record<keyof HostConnection["mptcp"], number | string>>;
 };
 
@@ -22,10 +22,11 @@ const OPTIONS = {
   json: { help: "JSON, one line a host, or an event" },
 } as const;
 
-const WHERE =
-  `The hosts are those of running commands of the same user (mptcp serve, get, put), the kernel of
-mptcp lab, and those of programs that call serveControl(); their sockets are in $MPTCP_RUN_DIR, else
-in /run/mptcp (root) or $XDG_RUNTIME_DIR/mptcp.`;
+/** Whom they look at, for their helps. */
+export const WHERE =
+  `The hosts are those of running commands of the same user (serve, get, put, proxy, relay, gateway),
+the kernel of mptcp lab, and those of programs that call serveControl(); their sockets, which their
+owner alone may use, are in $MPTCP_RUN_DIR, else in /run/mptcp (root) or $XDG_RUNTIME_DIR/mptcp.`;
 
 /** Refuses words where a command takes none. */
 function onlyOptions(args: Given): void {
@@ -45,8 +46,8 @@ async function controls(args: Given): Promise<string[]> {
   );
 }
 
-/** The answer to a command that has one. */
-async function first(
+/** The answer of a control socket to a command that has one. */
+export async function first(
   path: string,
   command: string,
   words: readonly string[] = [],

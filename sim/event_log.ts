@@ -70,8 +70,8 @@ export class EventLog {
   /** What the host is to be watched by. */
   readonly probe: Probe;
 
-  /** Writes the header. */
-  constructor(host: string, title: string, write: (text: string) => void) {
+  /** Writes the header. `began`: when its clock was 0, where that is no virtual time. */
+  constructor(host: string, title: string, write: (text: string) => void, began?: Date) {
     write(record({
       file_schema: "urn:ietf:params:qlog:file:sequential",
       serialization_format: "application/qlog+json-seq",
@@ -79,7 +79,11 @@ export class EventLog {
       trace: {
         common_fields: {
           time_format: "relative_to_epoch",
-          reference_time: { clock_type: "monotonic", epoch: "unknown" },
+          reference_time: {
+            clock_type: "monotonic",
+            epoch: "unknown",
+            ...(began && { wall_clock_time: began.toISOString() }),
+          },
         },
         vantage_point: { name: host, type: "unknown" },
         event_schemas: [`urn:mptcp:events:${VERSION}`],

@@ -5,7 +5,7 @@
 
 import { DSS_DATA_ACK, DSS_DATA_ACK_8, DSS_DSN_8, DSS_MAPPING, PAGE } from "../../wasm/layout.ts";
 import type { GuardedConnection } from "../guard/faces.ts";
-import type { GuardedPolicies } from "../guard/policies.ts";
+import type { GuardedPolicies, PolicyNames } from "../guard/policies.ts";
 import type { GuardedScheduler, GuardedSchedulerPlugin } from "../guard/scheduler.ts";
 import type {
   CongestionControl,
@@ -48,7 +48,7 @@ import { HOLD_LENGTH, Holding } from "./holding.ts";
 import { Keys } from "./keys.ts";
 import { takeAllBack, takeBack } from "./look_ahead.ts";
 import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts";
-import { EARLY, type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
+import { EARLY, type FallbackReason, type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
 import { Outlook } from "./outlook.ts";
 import type { FirstTry, Race } from "./race.ts";
 import { PathTransportOf } from "./paths.ts";
@@ -149,6 +149,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #scheduler: GuardedScheduler<Subflow>;
   #schedulerPlugin: GuardedSchedulerPlugin;
   #congestion: CongestionControl;
+  #congestionName: string;
   /** Queued for the pass at the end of this batch. */
   #dirty = false;
   /** A subflow has ended and is not buried. */
@@ -216,6 +217,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#schedulerPlugin = policies.scheduler;
     this.#scheduler = policies.scheduler.create(this);
     this.#congestion = policies.congestionControl.create(this);
+    this.#congestionName = policies.congestionControl.name;
     this.paths = new PathTransportOf(this, policies.pathManager);
     if (this.capable) host.claimToken(this.keys.token, this);
   }
@@ -366,6 +368,24 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Plain TCP, or as good as that (RFC 8684 §3.7). */
   get fallback(): boolean {
     return this.#mode !== MPTCP && this.#mode !== OFFERED && this.#mode !== EARLY;
+  }
+
+  /** Why it is plain TCP; null: it is not. */
+  get fallbackReason(): FallbackReason | null {
+    if (!this.fallback) return null;
+    if (!this.mptcp.enabled) return "off";
+    if (this.#mode.kind === "infinite") return "checksum-failed";
+    const { high, low } = this.keys.peer;
+    return high === 0 && low === 0 ? "not-agreed" : "options-removed";
+  }
+
+  /** The plugins at work. */
+  get policyNames(): PolicyNames {
+    return {
+      scheduler: this.#schedulerPlugin.name,
+      congestion_control: this.#congestionName,
+      path_manager: this.policies.pathManager.name,
+    };
   }
 
   /** We send as plain TCP, and the peer's infinite mapping is still to come. */
@@ -778,6 +798,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const former = this.#congestion;
     const control = this.host.guardCongestionControl(plugin).create(this);
     this.#congestion = control;
+    this.#congestionName = plugin.name;
     for (const subflow of this.subflows) subflow.control(control.join(subflow), now);
     for (const subflow of this.subflows) former.leave?.(subflow);
     this.dirty();

@@ -10,6 +10,12 @@ export type Mode =
   | { readonly kind: "infinite"; readonly tx: number; readonly rx: number | null }
   | { readonly kind: "tcp" };
 
+/**
+ * Why a connection is plain TCP: this side was asked for no MPTCP ("off"), the peer or something on the way has answered the offer without it ("not-agreed"), the
+ * options have gone missing later ("options-removed"), or a checksum has failed on the only subflow ("checksum-failed"; RFC 8684 §3.7 for all).
+ */
+export type FallbackReason = "checksum-failed" | "not-agreed" | "off" | "options-removed";
+
 /** MP_CAPABLE is offered. */
 export const OFFERED: Mode = Object.freeze({ kind: "offered" });
 /** The server may send, the client's key is still to come (RFC 8684 appendix B.3, figure 19). */

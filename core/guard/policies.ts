@@ -31,6 +31,16 @@ export interface GuardedPolicies {
   readonly congestionControl: GuardedCongestionControlPlugin;
 }
 
+/** Names of the plugins of a connection, as `info()` tells them. */
+export interface PolicyNames {
+  /** Which subflow carries what. */
+  readonly scheduler: string;
+  /** How fast each subflow sends. */
+  readonly congestion_control: string;
+  /** Which paths are used. */
+  readonly path_manager: string;
+}
+
 /**
  * The boundary around plugins. A fault is an exception, an answer or a value that is none, an unknown or closed path, or a wait that nothing will
  * end. It is counted and reported with the plugin's name; the default decides that time, and for good after 100 of them. Plugins are trusted code: a

@@ -38,6 +38,10 @@ export class LinkOutlet implements Outlet {
     this.checksumMode = CHECKSUM_MODES[link.txChecksum];
   }
 
+  get name(): string {
+    return this.link.name;
+  }
+
   /** A link may find out that it has to do without super-segments. */
   get maxSegments(): number {
     return Math.max(1, this.link.maxSegments);

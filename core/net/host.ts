@@ -374,6 +374,11 @@ export class Host implements AsyncDisposable {
     return new Host({ runtime: loop, stack, links, resolve, ...rest });
   }
 
+  /** The host's clock, in microseconds: what its probes are told in. It starts at 0 when the host is opened, or the emulated network is. */
+  get now(): Micros {
+    return this.#registry.runtime.now();
+  }
+
   /** Counters of the stack under the names of Linux's MIB (`nstat`), without their prefixes. */
   get counters(): Record<string, number> {
     return this.#registry.stack.counters.all();

@@ -3,9 +3,13 @@
 import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Endpoint, Micros, PathIndex } from "../plugin.ts";
 import type { LastReset } from "../connection/figures.ts";
+import type { FallbackReason } from "../connection/mode.ts";
+import type { PolicyNames } from "../guard/policies.ts";
 import { DUP_THRESH } from "../subflow/rack.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import type { InitialDsn } from "../wire/seq.ts";
+
+export type { FallbackReason, PolicyNames };
 
 /** What is read of a connection. */
 export interface InfoSource extends
@@ -15,7 +19,9 @@ export interface InfoSource extends
     | "dataRcvNxt"
     | "dataUna"
     | "fallback"
+    | "fallbackReason"
     | "joinable"
+    | "policyNames"
     | "subflowsTotal"
     | "tail"
     | "tries"
@@ -215,6 +221,10 @@ export interface SubflowInfo {
   readonly local: Endpoint;
   /** The peer's end. */
   readonly remote: Endpoint;
+  /** Name of the link that its packets leave by. */
+  readonly link: string;
+  /** Differentiated Services codepoint of its packets (RFC 2474), 0 to 63. */
+  readonly dscp: number;
   /** Used only when no other works. */
   readonly backup: boolean;
   /** Nothing was acknowledged for several timeouts (`staleLossCount` of `mptcp`) while another path worked: it gets nothing new until something is. */
@@ -251,6 +261,10 @@ export interface JoinInfo {
 export interface ConnInfo {
   /** The connection. */
   readonly mptcp: MptcpInfo;
+  /** Names of the plugins at work. */
+  readonly plugins: PolicyNames;
+  /** Why it is plain TCP; null: it speaks MPTCP, or has not heard yet whether the peer does. */
+  readonly fallback: FallbackReason | null;
   /** Its buffers. */
   readonly skmem: MemoryInfo;
   /** Its paths, by path index. */
@@ -424,6 +438,8 @@ export function connectionInfo(socket: InfoSource, now: Micros): ConnInfo {
       last_data_recv: millisecondsSince(figures.lastReceived, now),
       last_ack_recv: millisecondsSince(figures.lastAcked, now),
     },
+    plugins: socket.policyNames,
+    fallback: socket.fallbackReason,
     skmem: {
       rmem_alloc: receiveQueue.held,
       rcvbuf: receiveQueue.window.limit,
@@ -435,6 +451,8 @@ export function connectionInfo(socket: InfoSource, now: Micros): ConnInfo {
       path: subflow.path,
       local: { ...subflow.local },
       remote: { ...subflow.remote },
+      link: subflow.outlet.name,
+      dscp: subflow.dscp,
       backup: subflow.backup,
       stale: subflow.stale,
       tcp: tcpInfo(socket, subflow, now),

@@ -59,8 +59,11 @@ export interface TransportSocket extends
 }
 
 /** What a watcher who comes late reads of a connection. */
-export interface WatchedSocket
-  extends Pick<MetaSocket, "attempts" | "established" | "fallback" | "id" | "keys" | "role"> {
+export interface WatchedSocket extends
+  Pick<
+    MetaSocket,
+    "attempts" | "established" | "fallback" | "fallbackReason" | "id" | "keys" | "role"
+  > {
   /** Of its path side. */
   readonly paths: Pick<MetaSocket["paths"], "peerDeniesJoinToInitial">;
 }

@@ -33,6 +33,8 @@ export interface Waiter {
 
 /** What lies below a subflow: the link that owns its source address. */
 export interface Outlet {
+  /** What people call the link. */
+  readonly name: string;
   /** Largest packet, in bytes. */
   readonly mtu: number;
   /** Most segments of a super-segment. */

@@ -4,8 +4,9 @@
  * settles. Sequence numbers are offsets from the initial ones: 0 is the SYN, 1 the first byte.
  */
 
-import { memory_free } from "../../wasm/mod.ts";
+import { memory_free, u8 } from "../../wasm/mod.ts";
 import {
+  KEY_DSCP,
   SEGMENT_DUPLICATE,
   SEGMENT_GAP,
   SEGMENT_MEMORY,
@@ -251,6 +252,11 @@ export class Subflow implements SubflowView {
       iss,
       level.tcp,
     );
+  }
+
+  /** Differentiated Services codepoint of its packets. */
+  get dscp(): number {
+    return u8[this.key + KEY_DSCP]!;
   }
 
   // What plugins see.

@@ -6,6 +6,7 @@ import { Namespace } from "../../cli/namespace.ts";
 import { HTTP_SERVER } from "../../cli/lab_server.ts";
 import { writeKeyFile } from "../../cli/gateway/key.ts";
 import { needs } from "../support/tools.ts";
+import { Running } from "./support/running.ts";
 import { until } from "./support/wait.ts";
 
 const CLI = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
@@ -14,42 +15,6 @@ const PROXY = "127.0.0.1:1080";
 const SERVER = "http://localhost:8000";
 
 const QUIET = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
-
-/** A command at work. */
-class Running {
-  said = "";
-  readonly #child: Deno.ChildProcess;
-  readonly #reading: Promise<unknown>[];
-
-  constructor(child: Deno.ChildProcess) {
-    this.#child = child;
-    this.#reading = [child.stdout, child.stderr].map(async (stream) => {
-      for await (const text of stream.pipeThrough(new TextDecoderStream())) this.said += text;
-    });
-  }
-
-  /** Lines of JSON that it has printed. */
-  get records(): Record<string, unknown>[] {
-    return this.said.split("\n").filter((line) => line.startsWith("{")).map((line) =>
-      JSON.parse(line)
-    );
-  }
-
-  async until(text: string): Promise<void> {
-    let over = false;
-    void this.#child.status.then(() => over = true);
-    await until(`it says "${text}"`, () => {
-      assert(!over || this.said.includes(text), `it ended, having said: ${this.said}`);
-      return this.said.includes(text);
-    });
-  }
-
-  async end(): Promise<void> {
-    this.#child.kill("SIGTERM");
-    await this.#child.status;
-    await Promise.all(this.#reading);
-  }
-}
 
 /** Both namespaces, what runs in them, and a folder. */
 class World implements AsyncDisposable {

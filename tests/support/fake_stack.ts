@@ -212,6 +212,8 @@ export class FakeSocket implements TransportSocket {
   bytesReceived = 0;
   bytesSent = 0;
   fallback = false;
+  readonly fallbackReason = null;
+  readonly policyNames = { scheduler: "", congestion_control: "", path_manager: "" };
   readonly figures = new Figures();
   readonly keys = {
     checksum: false,

@@ -71,6 +71,7 @@ export function flowKey(ours = true, port = LOCAL.port): number {
 
 /** A link that keeps what is sent over it. */
 export class FakeOutlet implements Outlet {
+  readonly name = "fake";
   mtu = 1500;
   maxSegments = 1;
   readonly checksumMode = CHECKSUM_FULL;

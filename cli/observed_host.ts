@@ -1,0 +1,93 @@
+/** How every command opens its host: on the devices and with the plugins that were named, and so that it can be looked at. */
+
+import { sayFaults } from "../core/net/faults.ts";
+import { Host, type HostInterface, type HostOptions } from "../mod.ts";
+import type { Given, Option } from "./arguments.ts";
+import { Capture } from "./capture.ts";
+import { openControl } from "./control.ts";
+import { readEnd } from "./gateway/listen.ts";
+import { serveMetrics } from "./metrics.ts";
+import { PathLog } from "./path_log.ts";
+import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
+import type { Progress } from "./progress.ts";
+import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
+
+/** Options that show what a host does. */
+export const OBSERVE_OPTIONS: Readonly<Record<string, Option>> = {
+  pcap: {
+    value: "FILE",
+    help: "Writes all packets for Wireshark and tshark (pcapng), with the keys of each\n" +
+      "connection as a comment at its first packet",
+  },
+  qlog: { value: "FILE", help: "Writes all events of the stack (JSON-SEQ in the shape of qlog)" },
+  metrics: {
+    value: "ADDRESS:PORT",
+    help: "Gives figures to Prometheus at http://ADDRESS:PORT/metrics",
+  },
+};
+
+/** Options of every command that runs a host. */
+export const HOST_OPTIONS: Readonly<Record<string, Option>> = {
+  ...TUN_OPTIONS,
+  ...PLUGIN_OPTIONS,
+  ...OBSERVE_OPTIONS,
+};
+
+/** A host of a command, and what looks at it. */
+export interface ObservedHost extends AsyncDisposable {
+  /** The host. */
+  readonly host: Host;
+  /** What it is on. */
+  readonly interfaces: readonly HostInterface[];
+}
+
+/** Finds the link of an address among interfaces. */
+export function linkFinder(
+  interfaces: readonly HostInterface[],
+): (address: string) => string | undefined {
+  const links = new Map(
+    interfaces.flatMap(({ link, addresses }) =>
+      addresses.map((address) => [address.replace(/\/.*$/, ""), link.name] as const)
+    ),
+  );
+  return (address) => links.get(address);
+}
+
+/**
+ * Opens the host of `command`: on the devices that `args` name, or `others`. It has a control socket, and the captures and figures that are asked for; lines about
+ * its paths go to `progress`. Its disposal lets connections end, as the host's own does, and leaves whole files.
+ */
+export async function openHost(
+  command: string,
+  args: Given,
+  progress: Pick<Progress, "log">,
+  options: Partial<HostOptions> = {},
+): Promise<ObservedHost> {
+  const policies = await readPolicies(args);
+  const say = (line: string): void => progress.log(line);
+  const metrics = args.value("metrics");
+  const end = metrics === undefined
+    ? null
+    : readEnd(metrics, "metrics", "ADDRESS:PORT, such as 127.0.0.1:9100");
+  await using opened = new AsyncDisposableStack();
+  const capture = opened.use(new Capture(command, args.value("pcap"), args.value("qlog"), say));
+  const interfaces = options.interfaces ?? tunInterfaces(args);
+  const host = opened.use(
+    await Host.open({
+      onPluginFault: sayFaults(say),
+      ...policies,
+      ...options,
+      interfaces: capture.interfaces(interfaces),
+    }),
+  );
+  capture.begin(host);
+  const linkOf = linkFinder(interfaces);
+  opened.defer(host.watch(new PathLog(host, linkOf, say)));
+  if (end !== null) {
+    const server = opened.use(await serveMetrics(host, linkOf, end));
+    say(`Figures for Prometheus at ${server.url}`);
+  }
+  opened.use(await openControl(host, command));
+  const all = opened.move();
+  return { host, interfaces, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}

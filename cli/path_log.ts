@@ -1,0 +1,133 @@
+/** Lines about what happens to paths while a command runs: one goes down, comes back, is reset, or a connection goes on as plain TCP. */
+
+import type { Host, Micros, Probe } from "../mod.ts";
+import { FALLBACK_WORDS, RESET_WORDS } from "./words.ts";
+
+/** Microseconds in which the same line is said once. */
+const AGAIN: Micros = 60e6;
+/** Most lines and paths that are remembered. */
+const MOST = 1024;
+
+interface Path {
+  /** From where to where. */
+  readonly name: string;
+  /** It has carried the connection. */
+  joined: boolean;
+  works: boolean;
+}
+
+/** Tells of the paths of one host. What has to do with single connections, which come and go, is told once in a while. */
+export class PathLog implements Probe {
+  readonly #host: Pick<Host, "living">;
+  readonly #say: (line: string) => void;
+  readonly #linkOf: (address: string) => string | undefined;
+  readonly #connections = new Map<number, Map<number, Path>>();
+  readonly #remotes = new Map<number, string>();
+  /** Paths that are down, by name. */
+  readonly #down = new Set<string>();
+  /** When a line was said. */
+  readonly #said = new Map<string, Micros>();
+
+  /** @param linkOf The link of an address of the host. @param say Takes a line. */
+  constructor(
+    host: Pick<Host, "living">,
+    linkOf: (address: string) => string | undefined,
+    say: (line: string) => void,
+  ) {
+    this.#host = host;
+    this.#linkOf = linkOf;
+    this.#say = say;
+  }
+
+  connectionOpened(
+    _now: Micros,
+    id: number,
+    _role: string,
+    _token: number,
+    _address: string,
+    _port: number,
+    remote: string,
+  ): void {
+    this.#connections.set(id, new Map());
+    this.#remotes.set(id, remote);
+  }
+
+  connectionClosed(_now: Micros, id: number): void {
+    this.#connections.delete(id);
+    this.#remotes.delete(id);
+  }
+
+  subflowOpened(
+    _now: Micros,
+    id: number,
+    path: number,
+    _join: boolean,
+    local: string,
+    _port: number,
+    remote: string,
+  ): void {
+    const link = this.#linkOf(local);
+    const name = `${link === undefined ? local : `${link} (${local})`} to ${remote}`;
+    this.#connections.get(id)?.set(path, { name, joined: false, works: true });
+  }
+
+  subflowChanged(_now: Micros, id: number, index: number, change: string, reason: string | null) {
+    const paths = this.#connections.get(id);
+    const path = paths?.get(index);
+    if (paths === undefined || path === undefined) return;
+    if (change === "joined" || change === "revived") {
+      path.joined = true;
+      path.works = true;
+      if (this.#down.delete(path.name)) this.#say(`Path ${path.name} is back`);
+    } else if (change === "stale") this.#fails(paths, path, "nothing comes back");
+    else if (change === "left") {
+      paths.delete(index);
+      if (reason === "timeout") this.#fails(paths, path, "nothing comes back");
+      if (reason === "unreachable") this.#fails(paths, path, "a router says that it ends there");
+    }
+  }
+
+  subflowReset(
+    now: Micros,
+    id: number,
+    index: number,
+    by: "us" | "peer",
+    reason: number,
+  ): void {
+    const path = this.#connections.get(id)?.get(index);
+    // Ours of no particular reason, and those that refuse one connection, are everyday.
+    if (path === undefined || !path.joined || reason === 0) return;
+    const who = by === "us" ? "us" : "the peer";
+    this.#seldom(now, `Path ${path.name} was reset by ${who}: ${RESET_WORDS[reason] ?? reason}`);
+  }
+
+  modeChanged(now: Micros, id: number, mode: string): void {
+    if (mode === "mptcp") return;
+    for (const { id: other, fallbackReason } of this.#host.living) {
+      if (other !== id || fallbackReason === null || fallbackReason === "off") continue;
+      const remote = this.#remotes.get(id);
+      this.#seldom(now, `Plain TCP with ${remote}: ${FALLBACK_WORDS[fallbackReason]}`);
+    }
+  }
+
+  /** A path that fails while another of its connection works: where none does it is the peer that is gone. */
+  #fails(paths: ReadonlyMap<number, Path>, path: Path, why: string): void {
+    path.works = false;
+    const others = [...paths.values()].some((each) => each !== path && each.joined && each.works);
+    if (!path.joined || !others || this.#down.has(path.name) || this.#down.size >= MOST) return;
+    this.#down.add(path.name);
+    this.#say(`Path ${path.name} is down: ${why}`);
+  }
+
+  #seldom(now: Micros, line: string): void {
+    const before = this.#said.get(line);
+    if (before !== undefined && now - before < AGAIN) return;
+    this.#said.delete(line);
+    this.#said.set(line, now);
+    for (const first of this.#said.keys()) {
+      if (this.#said.size <= MOST) break;
+      this.#said.delete(first);
+    }
+    this.#say(line);
+  }
+}

@@ -1,0 +1,97 @@
+/** A link whose packets are looked at as they pass. */
+
+import { u8 } from "../../wasm/mod.ts";
+import type { HostDriver, Link, PollSource } from "../host/link.ts";
+import type { Micros } from "../plugin.ts";
+import type { PacketOut } from "../wire/packet.ts";
+
+/**
+ * Sees a packet: "out" is what the host sends. `bytes` is a copy; one that stands for several segments is whole, and the checksum of what the device finishes is
+ * not finished, both as captures of Linux have them. Time is the host's.
+ */
+export type Sight = (
+  link: string,
+  now: Micros,
+  direction: "in" | "out",
+  bytes: Uint8Array<ArrayBuffer>,
+) => void;
+
+/** The same link, looked at. It exchanges packets in the same way, offload included. */
+class TappedLink implements Link {
+  readonly source?: PollSource;
+  readonly #link: Link;
+  readonly #see: Sight;
+  #host: HostDriver | null = null;
+
+  constructor(link: Link, see: Sight) {
+    this.#link = link;
+    this.#see = see;
+    if (link.source !== undefined) this.source = link.source;
+  }
+
+  get name(): string {
+    return this.#link.name;
+  }
+
+  get mtu(): number {
+    return this.#link.mtu;
+  }
+
+  get maxSegments(): number {
+    return this.#link.maxSegments;
+  }
+
+  get rxVerified(): boolean {
+    return this.#link.rxVerified;
+  }
+
+  get txChecksum(): "full" | "partial" | "none" {
+    return this.#link.txChecksum;
+  }
+
+  configure(addresses: readonly string[]): void {
+    this.#link.configure?.(addresses);
+  }
+
+  withoutOffload(): void {
+    this.#link.withoutOffload?.();
+  }
+
+  attach(host: HostDriver): void {
+    this.#host = host;
+    this.#link.attach({
+      get now(): Micros {
+        return host.now;
+      },
+      receive: (_link, packet) => {
+        const { address, length } = packet;
+        this.#see(this.name, host.now, "in", u8.slice(address, address + length));
+        host.receive(this, packet);
+      },
+      writable: () => host.writable(this),
+      at: (time, callback) => host.at(time, callback),
+      timer: (callback) => host.timer(callback),
+      random: (name) => host.random(name),
+    });
+  }
+
+  send(packet: Readonly<PacketOut>): boolean {
+    const { header, headerLength, a, aLength, b, bLength } = packet;
+    const bytes = new Uint8Array(headerLength + aLength + bLength);
+    bytes.set(u8.subarray(header, header + headerLength));
+    bytes.set(u8.subarray(a, a + aLength), headerLength);
+    bytes.set(u8.subarray(b, b + bLength), headerLength + aLength);
+    if (!this.#link.send(packet)) return false;
+    this.#see(this.name, this.#host!.now, "out", bytes);
+    return true;
+  }
+
+  close(): Promise<void> {
+    return this.#link.close();
+  }
+}
+
+/** `link`, whose packets are shown to `see` as they pass: to be given to a host in its place. */
+export function tap(link: Link, see: Sight): Link {
+  return new TappedLink(link, see);
+}

@@ -1,0 +1,89 @@
+import { assertEquals } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { PathLog } from "../../cli/path_log.ts";
+import { limitHint, parseLimits } from "../../cli/kernel_limits.ts";
+import { emulate } from "../../mod.ts";
+
+describe("lines about paths", () => {
+  it("tell once that a path is down and that it is back, however many connections it has", async () => {
+    await using net = emulate({
+      paths: {
+        wifi: { rate: "20 Mbit/s", delay: "10 ms" },
+        lte: { rate: "10 Mbit/s", delay: "20 ms" },
+      },
+      seed: 1,
+    });
+    const lines: string[] = [];
+    const { server } = net;
+    server.watch(new PathLog(server, (address) => `at ${address}`, (line) => lines.push(line)));
+    using listener = server.listen({ port: 80 });
+    const pairs = await Promise.all(
+      [1, 2, 3].map(async () =>
+        await Promise.all([net.client.connect({ hostname: "server", port: 80 }), listener.accept()])
+      ),
+    );
+    const move = async (bytes: number): Promise<void> => {
+      await Promise.all(pairs.map(async ([conn, peer]) => {
+        const buffer = new Uint8Array(bytes);
+        const writing = peer.write(buffer);
+        for (let left = bytes; left > 0;) left -= (await conn.read(buffer))!;
+        await writing;
+      }));
+    };
+    await move(300_000);
+    assertEquals(lines, []);
+    net.path("wifi").cut();
+    await move(3_000_000);
+    assertEquals(lines.length, 1, lines.join("\n"));
+    net.path("wifi").restore();
+    await net.sleep("90 s");
+    await move(3_000_000);
+    assertEquals(lines.map((line) => line.replace(/\d+(\.\d+)+/g, "A")), [
+      "Path at A (A) to A is down: nothing comes back",
+      "Path at A (A) to A is back",
+    ]);
+  });
+
+  it("tell of plain TCP, once a minute for each peer, and of a peer that is gone nothing", async () => {
+    await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "10 ms" } }, seed: 1 });
+    const lines: string[] = [];
+    const { server } = net;
+    server.watch(new PathLog(server, () => undefined, (line) => lines.push(line)));
+    using listener = server.listen({ port: 80 });
+    const dial = () =>
+      Promise.all([
+        net.client.connect({ hostname: "server", port: 80, mptcp: false }),
+        listener.accept(),
+      ]);
+    await dial();
+    await dial();
+    assertEquals(lines.map((line) => line.replace(/\d+(\.\d+)+/g, "A")), [
+      "Plain TCP with A: the other end, or the way to it, speaks no MPTCP",
+    ]);
+    await net.sleep("61 s");
+    const [, peer] = await dial();
+    assertEquals(lines.length, 2);
+    net.path("wifi").cut();
+    await peer.write(new Uint8Array(1000));
+    await net.sleep("400 s");
+    assertEquals(lines.length, 2);
+  });
+});
+
+describe("the hint about the kernel's limits", () => {
+  it("names what is 0, and the command that changes it", () => {
+    const hint = (text: string, enabled = true) =>
+      limitHint({ enabled, ...parseLimits(text) })?.replace(/,.*/, "") ?? null;
+    assertEquals(
+      hint("add_addr_accepted 0 subflows 2\n"),
+      "This machine's kernel takes no address that a server announces",
+    );
+    assertEquals(
+      hint("add_addr_accepted 0 subflows 0\n"),
+      "This machine's kernel takes no address that a server announces and opens no further path",
+    );
+    assertEquals(hint("add_addr_accepted 4 subflows 4\n"), null);
+    assertEquals(hint(""), null);
+    assertEquals(hint("", false), "This machine's kernel has MPTCP off");
+  });
+});

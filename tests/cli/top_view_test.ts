@@ -1,0 +1,72 @@
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { formatTop, type Look, TopRates } from "../../cli/top_view.ts";
+import type { Shown } from "../../cli/watch.ts";
+import { emulate } from "../../mod.ts";
+
+/** As it comes through a control socket. */
+function shown(connections: unknown): Shown[] {
+  return JSON.parse(
+    JSON.stringify(connections, (_, each) => typeof each === "bigint" ? `${each}` : each),
+  );
+}
+
+describe("mptcp top", () => {
+  it("shows rates between two looks, in 80 columns, and says why a connection is plain TCP", async () => {
+    await using net = emulate({
+      paths: {
+        wifi: { rate: "20 Mbit/s", delay: "10 ms" },
+        lte: { rate: "10 Mbit/s", delay: "20 ms" },
+      },
+      seed: 1,
+    });
+    const { client, server } = net;
+    using listener = server.listen({ port: 80 });
+    const dial = (mptcp: boolean) =>
+      Promise.all([client.connect({ hostname: "server", port: 80, mptcp }), listener.accept()]);
+    const [conn, peer] = await dial(true);
+    await dial(false);
+    const rates = new TopRates();
+    const look = (): Look => ({
+      control: "/run/mptcp/serve-7.sock",
+      at: net.now,
+      connections: shown(server.info()),
+    });
+    const buffer = new Uint8Array(4e6);
+    const move = async (bytes: number): Promise<void> => {
+      const writing = peer.write(buffer.subarray(0, bytes));
+      for (let left = bytes; left > 0;) left -= (await conn.read(buffer))!;
+      await writing;
+    };
+    await move(1e6);
+    rates.take([look()]);
+    const start = net.now;
+    const before = peer.info().subflows.map(({ tcp }) => tcp.bytes_sent);
+    await move(4e6);
+    const sent = peer.info().subflows.map(({ tcp }, i) => tcp.bytes_sent - before[i]!);
+    const hosts = rates.take([look()]);
+    const [busy, plain] = hosts[0]!.connections;
+    const seconds = (net.now - start) / 1e6;
+    assertEquals(
+      busy!.paths.map(({ up }) => Math.round(up * seconds)),
+      sent,
+    );
+    assertEquals([busy!.fallback, busy!.scheduler, plain!.fallback], [
+      null,
+      "earliest",
+      "not-agreed",
+    ]);
+    const lines = formatTop(hosts, 80);
+    for (const line of lines) assert(line.length <= 80, line);
+    assertStringIncludes(lines.join("\n"), "plain TCP: the other end, or the way to it");
+    assertEquals(lines.filter((line) => line.includes("ESTAB")).length, 3);
+    assertEquals(
+      lines[1],
+      "PATH                     STATE             UP        DOWN     RTT  LOSS     CWND",
+    );
+    const few = formatTop(hosts, 80, 4);
+    assertEquals(few.slice(0, 3), lines.slice(0, 3));
+    assertEquals(few[3], `… and ${lines.length - 3} lines more`);
+    for (const line of formatTop(hosts, 40)) assert(line.length <= 40 || line.length <= 67, line);
+  });
+});
