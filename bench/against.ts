@@ -36,6 +36,10 @@ const CASES: readonly Case[] = [
   { name: "to-kernel-1", what: "to the kernel, 1 subflow", unit: SECONDS, kernel: true },
   { name: "from-kernel-2", what: "from the kernel, 2 subflows", unit: SECONDS, kernel: true },
   { name: "to-kernel-2", what: "to the kernel, 2 subflows", unit: SECONDS, kernel: true },
+  { name: "drain-1", what: "from it by drain(), 1 subflow", unit: SECONDS, kernel: true },
+  { name: "fill-1", what: "to it by fill(), 1 subflow", unit: SECONDS, kernel: true },
+  { name: "drain-2", what: "from it by drain(), 2 subflows", unit: SECONDS, kernel: true },
+  { name: "fill-2", what: "to it by fill(), 2 subflows", unit: SECONDS, kernel: true },
 ];
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));

@@ -76,12 +76,15 @@ async function far(): Promise<number> {
   return packets / (performance.now() - start) * 1e3;
 }
 
-/** Processor seconds of this process per gigabyte that it exchanges with the kernel over TUN. */
-async function kernel(direction: Direction, subflows: number): Promise<number> {
+/**
+ * Processor seconds of this process per gigabyte that it exchanges with the kernel over TUN. `lent`: by fill() and drain(), where the checkout has them, else
+ * by write() and read().
+ */
+async function kernel(direction: Direction, subflows: number, lent = false): Promise<number> {
   const { StackOverTun }: typeof import("./kernel/ends.ts") = await import(
     at("bench/kernel/ends.ts")
   );
-  await using stack = await StackOverTun.open(true, {});
+  await using stack = await StackOverTun.open(true, {}, lent);
   await stack.measure(direction, subflows, KERNEL.warmUp);
   const before = processorSeconds();
   const rate = await stack.measure(direction, subflows, KERNEL.seconds);
@@ -98,6 +101,10 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<number>>> = {
   "to-kernel-1": () => kernel("send", 1),
   "from-kernel-2": () => kernel("receive", 2),
   "to-kernel-2": () => kernel("send", 2),
+  "drain-1": () => kernel("receive", 1, true),
+  "fill-1": () => kernel("send", 1, true),
+  "drain-2": () => kernel("receive", 2, true),
+  "fill-2": () => kernel("send", 2, true),
 };
 
 const measure = MEASUREMENTS[name];

@@ -162,9 +162,15 @@ function processorSeconds(): number {
   return (user + system) / 1e6;
 }
 
+/** Bytes, and how long they took. */
+interface Got {
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
 /** What the end in this process took for a transfer, since it had taken `before`. */
 function transferred(
-  { bytes, seconds }: { readonly bytes: number; readonly seconds: number },
+  { bytes, seconds }: Got,
   near: number,
   far: number,
 ): Transfer {
@@ -317,26 +323,71 @@ export class KernelOverVeth implements Contestant {
   }
 }
 
+function fillPage(view: Uint8Array): number {
+  view.fill(7);
+  return view.length;
+}
+
+async function fillUntil(conn: MptcpConn, end: number): Promise<void> {
+  while (performance.now() < end) {
+    await conn.untilWritable();
+    conn.fill(fillPage);
+  }
+}
+
+function takePage(view: Uint8Array): number {
+  return view.length;
+}
+
+/** Takes all that comes; time and bytes count from the first that do. */
+async function drainAll(conn: MptcpConn): Promise<Got> {
+  await conn.untilReadable();
+  const start = performance.now();
+  conn.drain(takePage);
+  let bytes = 0;
+  while (await conn.untilReadable() !== null) bytes += conn.drain(takePage) ?? 0;
+  return { bytes, seconds: (performance.now() - start) / 1000 };
+}
+
+/** The same by read() into `block`. */
+async function readAll(conn: MptcpConn, block: Uint8Array): Promise<Got> {
+  let bytes = 0;
+  let start = 0;
+  for (let count = await conn.read(block); count !== null;) {
+    if (start === 0) start = performance.now();
+    else bytes += count;
+    count = await conn.read(block);
+  }
+  return { bytes, seconds: (performance.now() - start) / 1000 };
+}
+
 /** This stack in this process on TUN devices, the kernel behind them. */
 export class StackOverTun implements Contestant {
   readonly name: string;
   readonly #lab: Lab;
   readonly #offload: boolean;
   readonly #policies: Policies;
+  readonly #lent: boolean;
   readonly #block = new Uint8Array(1 << 18);
 
-  private constructor(lab: Lab, offload: boolean, policies: Policies) {
+  private constructor(lab: Lab, offload: boolean, policies: Policies, lent: boolean) {
     this.#lab = lab;
     this.#offload = offload;
     this.#policies = policies;
-    this.name = `this stack over TUN${offload ? "" : ", no offload"}`;
+    this.#lent = lent;
+    this.name = `this stack over TUN${offload ? "" : ", no offload"}${
+      lent ? ", fill and drain" : ""
+    }`;
   }
 
-  /** Makes the lab. Without `offload` every packet is one that could go on a wire. */
-  static async open(offload: boolean, policies: Policies): Promise<StackOverTun> {
+  /**
+   * Makes the lab. Without `offload` every packet is one that could go on a wire. `lent`: by fill() and drain(), the former writing each byte that is sent, in
+   * place of write() and read(), which take and give the same array over and over.
+   */
+  static async open(offload: boolean, policies: Policies, lent = false): Promise<StackOverTun> {
     // The kernel announces nothing, or the full mesh would be one of four.
     const lab = await Lab.create({ ipv6: false, endpoints: "none" });
-    return new StackOverTun(lab, offload, policies);
+    return new StackOverTun(lab, offload, policies, lent);
   }
 
   /** Bytes per second of a transfer, as bench/against_load.ts asks every checkout. */
@@ -357,23 +408,17 @@ export class StackOverTun implements Contestant {
     const before = processorSeconds();
     if (direction === "send") {
       const end = performance.now() + seconds * 1000;
-      while (performance.now() < end) await conn.write(this.#block);
+      if (this.#lent) await fillUntil(conn, end);
+      else while (performance.now() < end) await conn.write(this.#block);
       await conn.closeWrite();
       const got = await kernel.got();
       return transferred(got, processorSeconds() - before, got.processor);
     }
     await kernel.go();
-    let bytes = 0;
-    let start = 0;
-    for (let count = await conn.read(this.#block); count !== null;) {
-      if (start === 0) start = performance.now();
-      else bytes += count;
-      count = await conn.read(this.#block);
-    }
-    const took = (performance.now() - start) / 1000;
+    const got = await (this.#lent ? drainAll(conn) : readAll(conn, this.#block));
     const near = processorSeconds() - before;
     await conn.closeWrite();
-    return transferred({ bytes, seconds: took }, near, await kernel.spent());
+    return transferred(got, near, await kernel.spent());
   }
 
   async exchange(seconds: number): Promise<Exchange> {

@@ -38,6 +38,7 @@ const OPTIONS: Readonly<Record<string, Option>> = {
     several: true,
     help: 'Only what has this in its name, "2 subflows" or "connect"',
   },
+  lent: { help: "This stack by fill() and drain() too, in place of write() and read()" },
   plain: { help: "TUN without offload too: one packet of 1500 bytes a system call" },
   tcp: { help: "Plain TCP too" },
   json: { help: "Prints every figure as JSON, and no table" },
@@ -82,7 +83,11 @@ async function compete(
 
 /** For each contestant the one of whose figure its own is a share; -1: none. */
 function referencesOf(contestants: readonly Contestant[]): number[] {
-  return contestants.map((contestant, i) => contestant instanceof StackOverTun ? i + 1 : -1);
+  return contestants.map((contestant, i) =>
+    contestant instanceof StackOverTun
+      ? contestants.findIndex((other, j) => j > i && other instanceof DumbOverTun)
+      : -1
+  );
 }
 
 function table(contestants: readonly Contestant[], rows: readonly Row[]): string {
@@ -149,7 +154,9 @@ async function main(args: readonly string[]): Promise<number> {
   await using stack = new AsyncDisposableStack();
   const contestants: Contestant[] = [stack.use(await KernelOverVeth.open())];
   for (const offload of given.has("plain") ? [true, false] : [true]) {
-    contestants.push(stack.use(await StackOverTun.open(offload, policies)));
+    for (const lent of given.has("lent") ? [false, true] : [false]) {
+      contestants.push(stack.use(await StackOverTun.open(offload, policies, lent)));
+    }
     contestants.push(stack.use(await DumbOverTun.open(offload)));
   }
   const names = [
