@@ -5,25 +5,31 @@ import { createHash } from "node:crypto";
 /** A stream of pseudo-random bytes (xorshift32), the same for the same seed. */
 export class TestData {
   #state: number;
+  /** Bytes of the last word that nobody has got. */
+  #left = 0;
 
   /** @param seed an integer. */
   constructor(seed: number) {
     this.#state = (seed >>> 0) || 1;
   }
 
-  /** Fills `target` with the next bytes; its length is a multiple of four unless it is the last. */
+  /** Fills `target` with the next bytes. */
   fill(target: Uint8Array): void {
     const view = new DataView(target.buffer, target.byteOffset, target.byteLength);
     let state = this.#state;
-    const whole = target.length & ~3;
-    for (let i = 0; i < target.length; i += 4) {
+    let left = this.#left;
+    let i = 0;
+    while (left > 0 && i < target.length) target[i++] = state >>> (8 * (4 - left--));
+    for (; i < target.length; i += 4) {
       state ^= state << 13;
       state ^= state >>> 17;
       state ^= state << 5;
-      if (i < whole) view.setUint32(i, state, true);
+      left = Math.max(0, i + 4 - target.length);
+      if (left === 0) view.setUint32(i, state, true);
       else for (let j = i; j < target.length; j++) target[j] = state >>> (8 * (j - i));
     }
     this.#state = state;
+    this.#left = left;
   }
 }
 

@@ -1,58 +1,48 @@
 /** `mptcp put`: uploads over HTTP over MPTCP. */
 
 import type { IncomingMessage } from "node:http";
-import { pipeline } from "node:stream/promises";
-import { Readable } from "node:stream";
 import { type Command, type Given, readSize, UsageError } from "./arguments.ts";
+import { sendBody } from "./body.ts";
 import { Digest, TestData } from "./data.ts";
 import { Delivery } from "./delivery.ts";
 import { type Exchange, exchange, readUrl } from "./exchange.ts";
 import { HOST_OPTIONS } from "./observed_host.ts";
 import { formatBytes, formatRate, formatTime } from "./output.ts";
 
-/** Bytes of one piece of made-up data. */
-const CHUNK = 65536;
 /** Most bytes of an answer that are looked at. */
 const MOST_ANSWER = 65536;
 
 /** What is sent. */
-interface Body {
+interface Body extends Disposable {
   readonly size: number;
-  pieces(): AsyncIterable<Uint8Array>;
+  /** Puts the next bytes into `view`; returns how many, 0 at the end. */
+  read(view: Uint8Array): number;
 }
 
 async function readBody(args: Given, file: string | undefined): Promise<Body> {
   if (file === undefined) {
     const size = readSize(args, "size", "32MB");
-    return { size, pieces: () => madeUp(size) };
+    const data = new TestData(1);
+    return {
+      size,
+      read(view) {
+        data.fill(view);
+        return view.length;
+      },
+      [Symbol.dispose]() {},
+    };
   }
   if (args.value("size") !== undefined) {
     throw new UsageError("mptcp put takes a FILE or a --size, not both");
   }
   const { isFile, size } = await Deno.stat(file);
   if (!isFile) throw new UsageError(`Cannot put ${file} as it is no file`);
+  const open = await Deno.open(file);
   return {
     size,
-    async *pieces() {
-      yield* (await Deno.open(file)).readable;
-    },
+    read: (view) => open.readSync(view) ?? 0,
+    [Symbol.dispose]: () => open.close(),
   };
-}
-
-async function* madeUp(size: number): AsyncGenerator<Uint8Array> {
-  const data = new TestData(1);
-  for (let left = size; left > 0; left -= CHUNK) {
-    const piece = new Uint8Array(Math.min(left, CHUNK));
-    data.fill(piece);
-    yield piece;
-  }
-}
-
-async function* digested(body: Body, digest: Digest): AsyncGenerator<Uint8Array> {
-  for await (const piece of body.pieces()) {
-    digest.update(piece);
-    yield piece;
-  }
 }
 
 /** The beginning of an answer's body. */
@@ -87,7 +77,11 @@ async function upload(
     const answer = new Promise<IncomingMessage>((resolve, reject) => {
       request.on("response", resolve).on("error", reject);
     });
-    const sent = pipeline(Readable.from(digested(body, digest)), request);
+    const sent = sendBody(request, exchange.duplex, body.size, (view) => {
+      const bytes = body.read(view);
+      digest.update(view.subarray(0, bytes));
+      return bytes;
+    });
     sent.catch(() => {}); // after an answer that came early, its failure is of no interest
     // A server that refuses answers before it has everything.
     const early = await Promise.race([answer, sent.then(() => null)]);
@@ -114,7 +108,7 @@ async function run(args: Given): Promise<number> {
     throw new UsageError("mptcp put needs a URL: mptcp put FILE URL, or mptcp put --size 32MB URL");
   }
   const url = readUrl(text, "put");
-  const body = await readBody(args, file);
+  using body = await readBody(args, file);
   return await exchange("put", args, url, async (exchange) => {
     const { progress } = exchange;
     const digest = new Digest();

@@ -1,12 +1,11 @@
 /** `mptcp serve DIR`: the files of a folder over HTTP over MPTCP. */
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { pipeline } from "node:stream/promises";
-import { Readable } from "node:stream";
 import { extname } from "node:path";
 import type { MptcpConn } from "../mod.ts";
 import { toDuplex } from "../core/net/node.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
+import { sendBody } from "./body.ts";
 import { Delivery, pause, POLL, type Sender } from "./delivery.ts";
 import { formatBytes, formatRate, formatTime } from "./output.ts";
 import { limitHint, readKernelLimits } from "./kernel_limits.ts";
@@ -151,7 +150,8 @@ class FileServer {
     response: ServerResponse,
   ): Promise<void> {
     const name = decodeURI(request.url ?? "/");
-    const delivery = new Delivery(this.#conns.get(request.socket)!, size);
+    const sender = this.#conns.get(request.socket)!;
+    const delivery = new Delivery(sender, size);
     const { figures } = delivery;
     const bars = this.#progress.begin(size);
     const draw = (): void => {
@@ -165,8 +165,8 @@ class FileServer {
     let failure: unknown;
     this.#sending++;
     try {
-      const file = await Deno.open(path);
-      await pipeline(Readable.fromWeb(file.readable as never), response);
+      using file = await Deno.open(path);
+      await sendBody(response, sender.duplex, size, (view) => file.readSync(view) ?? 0);
     } catch (error) {
       // Also of a client that has all it asked for and closes before the response is told that it is finished.
       failure = error;

@@ -37,6 +37,8 @@ import { channelOf, MptcpConn } from "./conn.ts";
 
 /** Most bytes of one read. */
 const CHUNK = 65536;
+/** Bytes that fill() sends in one turn of the event loop. */
+const TURN = 1048576;
 /** Most seconds of silence before a probe. */
 const LONGEST_SILENCE = 32767;
 /** Most milliseconds of a timer of Node's. */
@@ -303,6 +305,36 @@ export class MptcpDuplex extends Duplex {
   ): void {
     // A head and a body at once, and all that was written between cork() and uncork(): several writes would leave as several segments.
     this.#put(chunks.map(({ chunk }) => chunk), callback);
+  }
+
+  /**
+   * Sends `bytes` bytes behind all that was written to the stream, from where `use` writes them straight into the send queue: see {@linkcode MptcpConn.fill}.
+   * It is called as often as it takes; the event loop has a turn now and then. Resolves when the last is in the send queue; nothing else is to be written until then.
+   *
+   * @throws {Error} `use` has answered 0 before they were complete: it has no more.
+   */
+  async fill(bytes: number, use: (view: Uint8Array<ArrayBuffer>) => number): Promise<void> {
+    await new Promise<void>((resolve, reject) =>
+      void this.write(new Uint8Array(), (error) => error ? reject(error) : resolve())
+    );
+    const channel = this.#channel!;
+    for (let left = bytes, turn = 0; left > 0;) {
+      await channel.untilWritable();
+      let none = false;
+      const done = channel.fill((view) => {
+        const bytes = use(left < view.length ? view.subarray(0, left) : view);
+        none = bytes === 0;
+        return bytes;
+      });
+      if (none) throw new Error(`Cannot fill as there were only ${bytes - left} of ${bytes} bytes`);
+      left -= done;
+      this.#bytesWritten += done;
+      this.#touch();
+      turn += done;
+      if (turn < TURN) continue;
+      turn = 0;
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+    }
   }
 
   #put(parts: readonly Uint8Array[], callback: (error?: Error | null) => void): void {

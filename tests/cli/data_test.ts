@@ -16,7 +16,7 @@ function take(seed: number, lengths: readonly number[]): Uint8Array {
 describe("test data", () => {
   it("are the same for the same seed, however they are cut", () => {
     assertEquals(take(7, [64, 4, 40]), take(7, [108]));
-    assertEquals(take(7, [108]).subarray(0, 103), take(7, [100, 3]));
+    assertEquals(take(7, [3, 1, 0, 5, 2, 1, 40, 7, 49]), take(7, [108]));
     assertNotEquals(take(7, [64]), take(8, [64]));
     assertNotEquals(take(0, [64]), new Uint8Array(64));
   });
