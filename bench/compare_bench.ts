@@ -1,10 +1,10 @@
-/** Compares the schedulers of this repository, and those named by `deno task bench --scheduler NAME|FILE|URL[,key=value…]`. */
+/** Compares the schedulers of this repository, and those named by `deno task bench --scheduler NAME|FILE|URL[,key=value…]`, on the paths named there. */
 
 import { UsageError } from "../cli/arguments.ts";
 import { print, report } from "../cli/output.ts";
 import { BUILT_INS } from "../cli/policies.ts";
 import { loadPlugin } from "../mod.ts";
-import { HELP, readSchedulers, USAGE } from "./arguments.ts";
+import { HELP, readBenchArguments, USAGE } from "./arguments.ts";
 import { compare } from "./mod.ts";
 
 const builtIns = BUILT_INS.scheduler;
@@ -14,9 +14,10 @@ if (args.length < Deno.args.length) {
   Deno.exit(0);
 }
 try {
-  const own = readSchedulers(args);
+  const { schedulers: own, ...where } = readBenchArguments(args);
   const others = Object.keys(builtIns).filter((name) => !own.includes(name));
   compare({
+    ...where,
     schedulers: await Promise.all(
       [...others, ...own].map((text) => loadPlugin("scheduler", text, { builtIns })),
     ),

@@ -1,5 +1,5 @@
 /**
- * Compares schedulers: what a transfer becomes with each in virtual time, and what one decision costs in real time.
+ * Compares schedulers: what transfers become with each in virtual time, and what one decision costs in real time.
  *
  * A bench file of your own, `mine_bench.ts`, run by `deno bench --allow-import=localhost:8000 mine_bench.ts`:
  *
@@ -13,27 +13,27 @@
  * @module
  */
 
-import { formatBytes, formatRate, formatShare, formatTime, print } from "../cli/output.ts";
+import { formatBytes, formatShare, print } from "../cli/output.ts";
 import { checkPlugin } from "../core/net/load_plugin.ts";
+import { defaultPolicies } from "../core/net/policies.ts";
 import type { CongestionControlPlugin, SchedulerPlugin } from "../core/plugin.ts";
-import { minRtt } from "../sched/mod.ts";
+import { measure, type Measurement, type Scenario, SCENARIOS } from "../sim/mod.ts";
 import { decision } from "./decision.ts";
-import { type Figures, runScenario, type Scenario, WIFI_LTE } from "./scenario.ts";
+import { figuresOf, ratioOf } from "./figures.ts";
 
-export { type Figures, type Scenario, type ScenarioPath, WIFI_LTE } from "./scenario.ts";
-export type { Duration, Rate } from "../core/link/units.ts";
+export type { Measurement, Scenario } from "../sim/mod.ts";
 export type * from "../core/plugin.ts";
 
 /** Options for {@linkcode compare}. */
 export interface CompareOptions {
-  /** What to compare; min_rtt is always the first, as what the others are measured by. */
+  /** What to compare; the default is always the first, as what the others are measured by. */
   readonly schedulers: readonly SchedulerPlugin[];
   /**
-   * The transfer.
+   * What is run, all that {@linkcode measure} of `./sim` takes.
    *
-   * @default {WIFI_LTE}
+   * @default a bulk transfer, and requests where the second path is slow and far: SCENARIOS.bulk and SCENARIOS.requests of `./sim`
    */
-  readonly scenario?: Scenario;
+  readonly scenarios?: readonly Scenario[];
   /**
    * The same for all.
    *
@@ -42,92 +42,130 @@ export interface CompareOptions {
   readonly congestionControl?: CongestionControlPlugin;
 }
 
-/** One row of a comparison. */
-export interface Comparison extends Figures {
+/** What came of one scheduler. */
+export interface Comparison {
   /** The scheduler's name. */
   readonly name: string;
+  /** Its figures, one for each scenario. */
+  readonly results: readonly Measurement[];
 }
 
 /** Subflows that a scheduler chooses among when the cost of a decision is measured. */
 const SUBFLOWS = [2, 8];
 
-function table(rows: readonly Comparison[]): string {
+/** Paths of a link in words. */
+function linksOf({ links = {} }: Scenario): string {
+  return Object.entries(links)
+    .filter(([, { rate }]) => rate !== undefined)
+    .map(([name, { rate, delay, loss }]) =>
+      [name, rate, delay, ...loss ? [`loss ${loss}`] : []].join(" ")
+    ).join(", ");
+}
+
+/** A row for each scheduler: figures with their ratios to the first, then shares of paths. */
+function table(rows: readonly Comparison[], index: number, traffic: string): string {
   const [base] = rows;
   if (base === undefined) return "";
-  const ratio = (value: number, of: number): string => of === 0 ? "-" : (value / of).toFixed(2);
+  const of = ({ results }: Comparison) => results[index]!;
+  const bases = figuresOf(of(base), traffic);
+  const paths = [
+    ...new Set(rows.flatMap((row) => of(row).traffic[traffic]!.paths.map(({ name }) => name))),
+  ];
   const cells = [
-    [
-      "scheduler",
-      "goodput",
-      "x",
-      "of sum",
-      "p99 delay",
-      "x",
-      ...base.paths.map(({ name }) => name),
-      "repeated",
-    ],
+    [traffic, ...bases.flatMap(({ name }) => [name, "x"]), ...paths, "repeated"],
     ...rows.map((row) => {
-      const carried = row.paths.reduce((sum, { bytes }) => sum + bytes, 0);
+      const { paths: carried, repeated } = of(row).traffic[traffic]!;
+      const sum = carried.reduce((all, { bytes }) => all + bytes, 0);
       return [
         row.name,
-        formatRate(row.goodput),
-        ratio(row.goodput, base.goodput),
-        row.share.toFixed(2),
-        formatTime(row.delay99),
-        ratio(row.delay99, base.delay99),
-        ...row.paths.map(({ bytes }) => formatShare(bytes, carried)),
-        formatBytes(row.repeated),
+        ...figuresOf(of(row), traffic).flatMap(({ text, value }, i) => [
+          text,
+          ratioOf(value, bases[i]!.value)?.toFixed(2) ?? "-",
+        ]),
+        ...paths.map((path) =>
+          formatShare(carried.find(({ name }) => name === path)?.bytes ?? 0, sum)
+        ),
+        formatBytes(repeated),
       ];
     }),
   ];
-  const widths = cells[0]?.map((_, column) =>
+  const widths = cells[0]!.map((_, column) =>
     Math.max(...cells.map((row) => row[column]?.length ?? 0))
   );
   return cells.map((row) =>
     row.map((text, column) => {
-      const width = widths?.[column] ?? 0;
+      const width = widths[column]!;
       return column === 0 ? text.padEnd(width) : text.padStart(width);
     }).join("  ")
   ).join("\n");
 }
 
 /**
- * Runs each scheduler through the scenario in virtual time, prints what came of it with ratios to min_rtt ("x"), and registers benches named
+ * Runs each scheduler through the scenarios in virtual time, prints what came of it with ratios to the default ("x"), and registers benches named
  * "cost of one decision". Goodput is of virtual time and so no bench, which would time the emulator.
  *
- * - goodput: bytes that reached the application, by time; "of sum": as a part of the payload that all paths carry together
- * - p99 delay: from when a byte was first sent until it could be read, 99th percentile
+ * - goodput: bytes that reached the application, by time; p99 delay: from when a byte was first sent until it could be read, 99th percentile
+ * - of answers, messages and pages: mean and p99 of how long each took
  * - one column a path: its share of the bytes carried; repeated: bytes sent more than once
  *
- * @returns the rows, min_rtt first.
+ * @example A scheduler in place of the default, on a network of one's own; run by `deno bench`
+ * ```ts
+ * import { compare } from "@mptcp/mptcp/bench";
+ * import { redundant } from "@mptcp/mptcp/sched";
+ *
+ * const [usual, mine] = compare({
+ *   schedulers: [redundant()],
+ *   scenarios: [{
+ *     name: "short",
+ *     hosts: { client: {}, server: {} },
+ *     links: {
+ *       one: { between: ["client", "server"], rate: "10 Mbit/s", delay: "10 ms" },
+ *       two: { between: ["client", "server"], rate: "10 Mbit/s", delay: "20 ms" },
+ *     },
+ *     traffic: { file: { kind: "bulk", client: "client", server: "server", bytes: "500 kB" } },
+ *   }],
+ * });
+ * const repeated = ({ results }: typeof usual & object) => results[0]!.traffic.file!.repeated;
+ * console.assert(repeated(mine!) > repeated(usual!));
+ * ```
+ *
+ * @returns a row for each scheduler, the default first.
  * @throws {TypeError} one of `schedulers` is none.
+ * @throws {ScenarioError} something is wrong with a scenario.
  */
 export function compare(options: CompareOptions): Comparison[] {
-  const { schedulers, scenario = WIFI_LTE, congestionControl } = options;
+  const { schedulers, congestionControl } = options;
+  const scenarios = options.scenarios ?? [SCENARIOS.bulk!, SCENARIOS.requests!];
   for (const plugin of schedulers) checkPlugin("scheduler", plugin);
-  const others = schedulers.filter(({ name }) => name !== "min_rtt");
-  const plugins = [minRtt(), ...others];
-  const rows = plugins.map((scheduler) => ({
+  const usual = defaultPolicies();
+  const plugins = [
+    usual.scheduler,
+    ...schedulers.filter(({ name }) => name !== usual.scheduler.name),
+  ];
+  const rows = plugins.map((scheduler): Comparison => ({
     name: scheduler.name,
-    ...runScenario(
-      { scheduler, ...(congestionControl === undefined ? {} : { congestionControl }) },
-      scenario,
+    results: scenarios.map((scenario) =>
+      measure(scenario, { scheduler, ...(congestionControl && { congestionControl }) })
     ),
   }));
-  const paths = Object.entries(scenario.paths).map(([name, path]) =>
-    `${name} ${path.rate} ${path.delay}${path.loss ? ` loss ${path.loss}` : ""}`
-  );
-  print(
-    `${formatBytes(scenario.bytes)} over ${paths.join(" and ")}, ${
-      congestionControl?.name ?? "lia"
-    }, seed ${scenario.seed ?? 1}, virtual time\n${table(rows)}\n`,
-  );
-  for (const { name, faults } of rows) {
-    if (faults.length > 0) print(`Not ${name} alone:\n  ${faults.join("\n  ")}\n`);
+  for (const [index, scenario] of scenarios.entries()) {
+    const { policies, seed, traffic } = rows[0]!.results[index]!;
+    const about = scenario.about === undefined ? "" : `: ${scenario.about}`;
+    print(
+      `${scenario.name ?? "unnamed"}${about}\n${
+        linksOf(scenario)
+      }; ${policies.congestionControl}, ${policies.pathManager}, seed ${seed}, virtual time\n`,
+    );
+    for (const name of Object.keys(traffic)) print(`${table(rows, index, name)}\n`);
+  }
+  for (const { name, results } of rows) {
+    const faults = new Set(results.flatMap(({ faults }) => faults));
+    if (faults.size > 0) print(`Not ${name} alone:\n  ${[...faults].join("\n  ")}\n`);
   }
   for (const paths of SUBFLOWS) {
     for (const [index, plugin] of plugins.entries()) {
-      Deno.bench({
+      // Elsewhere than in `deno bench` there is nobody to run them.
+      Deno.bench?.({
         group: `cost of one decision, ${paths} subflows`,
         name: `cost of one decision: ${plugin.name}, ${paths} subflows`,
         baseline: index === 0,

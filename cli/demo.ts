@@ -1,98 +1,183 @@
-/** `mptcp demo`: what a second path is worth, on an emulated network. */
+/** `mptcp demo`: what a second path is worth, and what a scheduler makes of it, on emulated networks. */
 
-import type { FaultReport, PathOptions } from "../mod.ts";
-import { parseRate } from "../core/link/units.ts";
-import { sayFaults } from "../core/net/faults.ts";
+import { defaultPolicies } from "../core/net/policies.ts";
+import { VERSION } from "../sim/mod.ts";
+import { watchMemory } from "../sim/watch_plugins.ts";
 import { type Command, type Given, readInteger, readSize, UsageError } from "./arguments.ts";
-import { Table } from "./deps.ts";
-import { bold, formatBytes, formatRate, formatShare, formatTime, print, report } from "./output.ts";
-import { drawRuns } from "./plot.ts";
-import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
-import { Progress } from "./progress.ts";
-import { transfer, type TransferOptions, type TransferResult } from "./transfer.ts";
+import {
+  type Choice,
+  intervalOf,
+  planSection,
+  type Row,
+  type Section,
+  USUAL,
+} from "./demo_plan.ts";
+import { drawDemo } from "./demo_picture.ts";
+import {
+  lanesOfSection,
+  pathsOf,
+  type SectionResult,
+  tableOfSection,
+  titleOf,
+} from "./demo_view.ts";
+import { asksForPaths, NETWORK_OPTIONS, readRatedPaths } from "./network_options.ts";
+import { bold, formatBytes, print, report } from "./output.ts";
+import { loadNamed, PLUGIN_OPTIONS } from "./policies.ts";
+import type { SimJob } from "./sim_job.ts";
+import { runSimJobs } from "./sim_pool.ts";
 
-/** The two paths of a telephone. */
-export const PATHS: Readonly<Record<"wifi" | "lte", PathOptions>> = {
-  wifi: { rate: "20 Mbit/s", delay: "15 ms", loss: 0.0001 },
-  lte: { rate: "12 Mbit/s", delay: "40 ms" },
-};
+/** Points of a series: more than there are intervals, however long it takes. */
+const POINTS = 100_000;
+/** What schedulers of the requests are seen beside, where they are not named. */
+const REFERENCES = ["min_rtt", "round_robin"] as const;
 
-/** Bytes that the demonstration transfers. */
-const SIZE = 32e6;
-/** How long the Wi-Fi is cut in a transfer of that size. */
-const CUT = 5e6;
-/** Bytes of a full packet on these paths. */
-const PACKET = 1500;
-
-/** Payload in bytes per second that the paths carry together in full packets with `segment` bytes of payload each. */
-export function payloadRate(
-  paths: Readonly<Record<string, PathOptions>>,
-  segment: number,
-): number {
-  return segment / PACKET *
-    Object.values(paths).reduce((sum, { rate }) => sum + parseRate(rate), 0);
+/** Schedulers of a user's, with the other plugins that were named. */
+interface Own {
+  readonly choices: readonly Choice[];
+  readonly names: ReadonlySet<string>;
 }
 
-/** The three transfers. */
-function plan(size: number, seed: number): Omit<TransferOptions, "policies">[] {
-  const common = { size, seed };
-  const time = Math.round(CUT * Math.min(1, size / SIZE));
+/** Loads what was named, so that what is wrong is said before anything runs; the workers load it again. */
+async function readOwn(args: Given): Promise<Own> {
+  const names = new Set<string>();
+  const [cc, pm] = [args.value("cc"), args.value("pm")];
+  const load = async (option: "scheduler" | "cc" | "pm", text: string | undefined) => {
+    if (text === undefined) return undefined;
+    const plugin = await loadNamed(option, text);
+    names.add(plugin.name);
+    return plugin.name;
+  };
+  const others = [await load("cc", cc), await load("pm", pm)].filter((one) => one !== undefined);
+  const named = args.values("scheduler");
+  const schedulers: readonly (string | undefined)[] = named.length > 0
+    ? named
+    : others.length > 0
+    ? [undefined]
+    : [];
+  const choices: Choice[] = [];
+  for (const scheduler of schedulers) {
+    const name = await load("scheduler", scheduler);
+    const same = choices.filter(({ label }) => label === name).length;
+    choices.push({
+      label: [name, ...others].filter((one) => one !== undefined).join(", ") +
+        (same > 0 ? ` (${same + 1})` : ""),
+      policies: {
+        ...(scheduler !== undefined && { scheduler }),
+        ...(cc !== undefined && { congestionControl: cc }),
+        ...(pm !== undefined && { pathManager: pm }),
+      },
+    });
+  }
+  return { choices, names };
+}
+
+/** The default first, yours behind it; for requests others between them, as these are what schedulers differ on. */
+function choicesFor(workload: Section["workload"], usual: string, { choices, names }: Own) {
+  const all = choices.filter(({ policies: { congestionControl, pathManager, scheduler } }) =>
+    scheduler !== usual || congestionControl !== undefined || pathManager !== undefined
+  );
+  const references = workload === "bulk" ? [] : REFERENCES.filter((name) => !names.has(name));
   return [
-    { ...common, name: "TCP over Wi-Fi", paths: { wifi: PATHS.wifi }, plain: true },
-    { ...common, name: "MPTCP", paths: PATHS },
-    { ...common, name: "MPTCP, Wi-Fi cut", paths: PATHS, cut: { path: "wifi", time } },
+    { label: `${usual} (default)`, policies: {} },
+    ...references.map((name): Choice => ({ label: name, policies: { scheduler: name } })),
+    ...all,
   ];
 }
 
-function table(results: readonly TransferResult[]): string {
-  const names = [...new Set(results.flatMap(({ shares }) => shares.map(({ name }) => name)))];
-  // Borders would make it wider than a terminal of 80 columns.
-  const edges = ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left"];
-  const inner = ["bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"];
-  const rows = new Table({
-    head: ["", "goodput", "of sum", ...names, "stall", "sent again", "SHA-256"],
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 1 },
-    chars: Object.fromEntries([...edges, ...inner, "middle"].map((name) => [name, ""])),
-    colAligns: ["left", ...Array.from({ length: 5 + names.length }, () => "right" as const)],
-  });
-  for (const { name, received, time, shares, stall, repeated, segment, intact } of results) {
-    const goodput = received / time * 1e6;
-    const sum = shares.reduce((total, { bytes }) => total + bytes, 0);
-    rows.push([
-      name,
-      formatRate(goodput),
-      (goodput / payloadRate(PATHS, segment)).toFixed(2),
-      ...names.map((path) =>
-        formatShare(shares.find((share) => share.name === path)?.bytes ?? 0, sum)
-      ),
-      formatTime(stall),
-      formatBytes(repeated),
-      intact ? "equal" : "WRONG",
-    ]);
-  }
-  return rows.toString();
+function plan(args: Given, size: number, usual: string, own: Own): Section[] {
+  const cc = args.value("cc");
+  const paths = asksForPaths(args) ? readRatedPaths(args, USUAL.bulk) : null;
+  return (["bulk", "requests"] as const).map((workload) =>
+    planSection(workload, paths ?? USUAL[workload], choicesFor(workload, usual, own), size, cc)
+  );
 }
 
-async function transferWithBars(
-  options: TransferOptions,
-  progress: Progress,
-): Promise<TransferResult> {
-  const bars = progress.begin(options.size);
-  try {
-    return await transfer({
-      ...options,
-      onProgress: (received, elapsed, figures) =>
-        bars.update({
-          name: options.name,
-          bytes: received,
-          detail: `${formatRate(received / Math.max(1, elapsed) * 1e6)} after ${
-            formatTime(elapsed)
-          }`,
-        }, figures.carried),
-    });
-  } finally {
-    bars.end();
+interface DemoJob {
+  readonly section: number;
+  readonly row: Row;
+  readonly job: SimJob;
+}
+
+async function runSections(
+  sections: readonly Section[],
+  size: number,
+  seed: number,
+): Promise<{ results: SectionResult[]; errors: string[] }> {
+  const jobs = sections.flatMap((section, index) =>
+    section.rows.map((row): DemoJob => ({
+      section: index,
+      row,
+      job: {
+        name: `${section.workload}, ${row.label}`,
+        scenario: row.scenario,
+        policies: row.policies,
+        seed,
+        folder: null,
+        files: { series: false, events: false, packets: false },
+        interval: `${intervalOf(section, size)} us`,
+        points: POINTS,
+        twice: false,
+        verify: true,
+        watch: watchMemory(),
+      },
+    }))
+  );
+  const outcomes = await runSimJobs(jobs.map(({ job }) => job), { patience: 2 ** 31 - 1 });
+  const errors: string[] = [];
+  const results = sections.map((section, index): SectionResult => ({
+    section,
+    results: outcomes.flatMap((outcome, i) => {
+      const { row, section: place } = jobs[i]!;
+      if (place !== index) return [];
+      if (outcome.ok && "result" in outcome.value) return [{ row, ...outcome.value }];
+      errors.push(
+        outcome.ok && "wrong" in outcome.value
+          ? outcome.value.wrong.message
+          : outcome.ok
+          ? ""
+          : outcome.error,
+      );
+      return [];
+    }),
+  }));
+  return { results, errors };
+}
+
+/** What went wrong, said; whether anything did. */
+function complain(sections: readonly SectionResult[], errors: readonly string[]): boolean {
+  for (const error of new Set(errors)) report(error);
+  const all = sections.flatMap(({ results }) => results.map(({ result }) => result));
+  const faults = new Set(all.flatMap((result) => result.faults));
+  if (faults.size > 0) {
+    const names = new Set(
+      sections.flatMap(({ results }) =>
+        results.filter(({ result }) => result.faults.length > 0).map(({ row }) =>
+          row.label.replace(/, \S+ cut$/, "")
+        )
+      ),
+    );
+    report(
+      [
+        ...faults,
+        `These are no figures of ${
+          [...names].join(" and ")
+        }: the default decided where it was at fault, as said above.`,
+      ].join("\n"),
+    );
   }
+  const whole = all.every(({ done, traffic }) =>
+    done && Object.values(traffic).every(({ intact }) => intact)
+  );
+  return errors.length > 0 || faults.size > 0 || !whole;
+}
+
+function toJson(sections: readonly SectionResult[], seed: number): string {
+  const networks = sections.map(({ section: { workload, paths }, results }) => ({
+    workload,
+    paths,
+    runs: results.map(({ row, result }) => ({ label: row.label, cut: row.cut, result })),
+  }));
+  return JSON.stringify({ format: "mptcp-demo/1", version: VERSION, seed, networks }, null, 2);
 }
 
 async function run(args: Given): Promise<number> {
@@ -101,95 +186,79 @@ async function run(args: Given): Promise<number> {
   }
   const size = readSize(args, "size", "32MB");
   const seed = readInteger(args, "seed", 1, [0, 2 ** 31 - 1]);
-  const policies = await readPolicies(args);
-  const picture = args.value("output") ?? "demo.svg";
-
-  print(
-    `${
-      formatBytes(size)
-    } over an emulated Wi-Fi (${PATHS.wifi.rate}, ${PATHS.wifi.delay} one way, ${
-      100 * (PATHS.wifi.loss ?? 0)
-    } % loss)\nand LTE (${PATHS.lte.rate}, ${PATHS.lte.delay} one way). Times below are of the emulated network.\n`,
-  );
-  const progress = new Progress();
-  const results: TransferResult[] = [];
-  const say = sayFaults((line) => progress.log(line));
-  const faulty = new Set<string>();
-  const onPluginFault: FaultReport = (fault) => {
-    say(fault);
-    faulty.add(fault.plugin);
-  };
+  const json = args.has("json");
+  const picture = args.value("output") ?? (json ? "none" : "demo.svg");
+  const own = await readOwn(args);
+  const usual = defaultPolicies().scheduler.name;
+  const sections = plan(args, size, usual, own);
+  if (!json) {
+    const { scheduler, congestionControl, pathManager } = defaultPolicies();
+    print(
+      `Plugins, where no others are named: ${scheduler.name}, ${congestionControl.name}, ${pathManager.name}\n`,
+    );
+  }
   const start = performance.now();
-  // Without, the terminal would keep what the bars have set.
-  const stop = (): void => {
-    progress.stop();
-    Deno.exit(130);
-  };
-  Deno.addSignalListener("SIGINT", stop);
-  try {
-    for (const options of plan(size, seed)) {
-      const result = await transferWithBars({ ...options, policies, onPluginFault }, progress);
-      results.push(result);
-      progress.log(
-        `${result.name}: ${formatTime(result.time)}, ${
-          formatRate(result.received / result.time * 1e6)
-        }`,
-      );
-    }
-  } finally {
-    Deno.removeSignalListener("SIGINT", stop);
-    progress.stop();
-  }
+  const { results, errors } = await runSections(sections, size, seed);
   const seconds = (performance.now() - start) / 1000;
-  print(`\n${table(results)}\n`);
-  print(
-    `1.00 of sum: all the payload that both paths can carry. ${
-      formatBytes(3 * size)
-    } went through\n` +
-      `complete stacks at both ends in ${
-        seconds.toFixed(1)
-      } s of real time; seed ${seed} gives the same again.`,
-  );
-  if (picture !== "none") {
-    await Deno.writeTextFile(
-      picture,
-      await drawRuns(results, "Data sequence over time, coloured by path"),
-    );
-    print(`Which path carried what when: ${bold(picture)}`);
-  }
-  if (faulty.size > 0) {
-    const names = [...faulty].join(" and ");
-    report(
-      `These are no figures of ${names}: the default decided where it was at fault, as said above.`,
+  if (json) print(toJson(results, seed));
+  else {
+    const all = results.flatMap((one) => one.results);
+    for (const one of results) {
+      if (one.results.length === 0) continue;
+      print(
+        `${bold(titleOf(one.section, size))}\n${pathsOf(one.section)}\n\n${tableOfSection(one)}\n`,
+      );
+      if (one.section.workload === "bulk") print(`${lanesOfSection(one, size)}\n`);
+    }
+    const bytes = all.reduce((sum, { result }) => sum + result.traffic.download!.down, 0);
+    print(
+      `of sum: 1.00 is all the payload that the paths can carry; again: bytes that left
+more than once; data: whether what came is what was sent. Times are of the
+emulated network: ${formatBytes(bytes)} went through complete stacks at both ends in
+${seconds.toFixed(1)} s of real time; seed ${seed} gives the same again.`,
     );
   }
-  return results.every(({ intact }) => intact) && faulty.size === 0 ? 0 : 1;
+  if (picture !== "none" && results.every((one) => one.results.length > 0)) {
+    await Deno.writeTextFile(picture, await drawDemo(results, size));
+    print(`As a picture: ${bold(picture)}`);
+  }
+  return complain(results, errors) ? 1 : 0;
 }
 
 /** The command. */
 export const DEMO: Command = {
   name: "demo",
-  summary: "what a second path is worth: three transfers on an emulated network",
+  summary: "what a second path is worth, and a scheduler: runs on emulated networks",
   text:
     `Transfers 32 MB over an emulated Wi-Fi and LTE: by plain TCP over the Wi-Fi alone, by MPTCP over
-both, and by MPTCP with the Wi-Fi cut for 5 s in the middle. Prints goodput, the share of each path,
-the longest time without data, what was sent again, and whether the SHA-256 is right; draws which
-path carried what when. Needs --allow-read, and --allow-write for the picture; no network, no root.`,
+both, and by MPTCP with the Wi-Fi cut for 5 s in the middle. Then 20 answers of 100 kB where the
+second path is slow and far, which is what schedulers differ on. Prints goodput, times, the share of
+each path, what was sent again, and whether every byte is right; draws which path carried what when.
+Plugins that are named stand beside the default. Needs --allow-read, and --allow-write for the
+picture; no network, no root.`,
   examples: [
     ["mptcp demo", "with the default plugins"],
-    ["mptcp demo --scheduler round_robin --cc reno", "with others"],
-    ["mptcp demo --scheduler ./mine.ts,ratio=3", "with your own, and an option for it"],
+    ["mptcp demo --scheduler ./mine.ts,ratio=3", "your own beside the default, with an option"],
+    ["mptcp demo --scheduler min_rtt --scheduler redundant", "two of them beside the default"],
+    [
+      "mptcp demo --path dsl='16 Mbit/s,20 ms' --path sat='50 Mbit/s,300 ms,loss=0.1%'",
+      "on your network",
+    ],
+    ["mptcp demo --loss 1% --loss 0", "on the usual one, with losses on the first path"],
     ["mptcp demo --size 4MB --seed 7 -o none", "smaller, with other losses, without a picture"],
   ],
   options: {
     size: { value: "SIZE", help: "Bytes to transfer, as 32MB (default) or 500kB" },
+    ...NETWORK_OPTIONS,
     seed: { value: "NUMBER", help: "Seed of all randomness. Default: 1" },
     output: {
       value: "FILE",
       alias: "o",
       help: "Where the picture goes. Default: demo.svg; none: no picture",
     },
+    json: { help: "Print all figures as JSON, and draw no picture but that of -o" },
     ...PLUGIN_OPTIONS,
+    scheduler: { ...PLUGIN_OPTIONS.scheduler!, several: true },
   },
   run,
 };

@@ -31,13 +31,16 @@ export class Exchange {
   readonly conn: MptcpConn;
   /** The stream that HTTP speaks over. */
   readonly duplex: MptcpDuplex;
+  /** The plugins at work, in words. */
+  readonly plugins: string;
   /** Where progress is shown. */
   readonly progress: Progress;
   readonly #url: URL;
 
   /** Speaks HTTP over `conn`. */
-  constructor(conn: MptcpConn, url: URL, progress: Progress) {
+  constructor(conn: MptcpConn, url: URL, plugins: string, progress: Progress) {
     this.conn = conn;
+    this.plugins = plugins;
     this.duplex = toDuplex(conn);
     this.progress = progress;
     this.#url = url;
@@ -84,7 +87,7 @@ export async function exchange(
       signal: controller.signal,
     });
     clearTimeout(waiting);
-    return await use(new Exchange(conn, url, progress));
+    return await use(new Exchange(conn, url, opened.policies, progress));
   } catch (error) {
     throw controller.signal.aborted ? controller.signal.reason : error;
   } finally {

@@ -24,6 +24,8 @@ export interface LabOptions {
   readonly paths?: number;
   /** Rate of each path in both directions, made by the kernel (tbf); the last one stands for those that follow. @default unlimited */
   readonly rates?: readonly Rate[];
+  /** Packets that wait at most for the rate of each path; as many as there are rates. @default 50 ms worth of them */
+  readonly queues?: readonly (number | undefined)[];
   /**
    * Largest IP packet in bytes.
    *
@@ -112,12 +114,21 @@ function deviceCommands(path: LabPath, mtu: number): string[] {
   ];
 }
 
+/** Bytes of a full packet, by which queues are counted. */
+const FRAME = 1500;
+
 /** Commands of `tc -batch` that hold what leaves by a device, and what comes in by it, to a rate; the latter by way of an ifb device. */
-function rateCommands(device: string, ifb: string, rate: Rate): string[] {
+function rateCommands(
+  device: string,
+  ifb: string,
+  rate: Rate,
+  queue: number | undefined,
+): string[] {
   const bytes = parseRate(rate);
   // Enough for the kernel's clock ticks, and a full-sized frame in any case.
   const burst = Math.max(4000, Math.round(bytes / 250));
-  const tbf = `tbf rate ${Math.round(bytes * 8)}bit burst ${burst} latency 50ms`;
+  const limit = queue === undefined ? "latency 50ms" : `limit ${queue * FRAME}`;
+  const tbf = `tbf rate ${Math.round(bytes * 8)}bit burst ${burst} ${limit}`;
   return [
     `qdisc add dev ${device} root ${tbf}`,
     `qdisc add dev ${device} ingress`,
@@ -164,7 +175,7 @@ export class Lab extends Namespace {
 
   async #fill(options: LabOptions): Promise<void> {
     const { mptcp = true, checksum = false, congestionControl = "cubic", mtu = 1500 } = options;
-    const { progress = () => {}, rates = [] } = options;
+    const { progress = () => {}, rates = [], queues = [] } = options;
     progress(`kernel: MPTCP ${mptcp ? "on" : "off"}, ${congestionControl}`);
     await this.sysctl({
       "net/mptcp/enabled": mptcp ? 1 : 0,
@@ -173,7 +184,7 @@ export class Lab extends Namespace {
     });
     progress(`TUN devices ${this.paths.map(({ device }) => device).join(", ")}`);
     await this.ip(...this.paths.flatMap((path) => deviceCommands(path, mtu)));
-    await this.#limit(rates, progress);
+    await this.#limit(rates, queues, progress);
     if (mptcp) {
       await this.ip("mptcp limits set subflows 8 add_addr_accepted 8");
       const { endpoints = 4 } = options;
@@ -187,15 +198,20 @@ export class Lab extends Namespace {
     if (options.serve) await this.#serve(options.serve, mptcp, progress);
   }
 
-  async #limit(rates: readonly Rate[], progress: (step: string) => void): Promise<void> {
+  async #limit(
+    rates: readonly Rate[],
+    queues: readonly (number | undefined)[],
+    progress: (step: string) => void,
+  ): Promise<void> {
     if (rates.length === 0) return;
     progress(`rates ${rates.join(", ")}`);
     await this.ip(...this.paths.map((_, i) => `link add ifb${i} type ifb`));
     await this.ip(...this.paths.map((_, i) => `link set ifb${i} up`));
     await this.tc(
-      ...this.paths.flatMap(({ device }, i) =>
-        rateCommands(device, `ifb${i}`, rates[Math.min(i, rates.length - 1)]!)
-      ),
+      ...this.paths.flatMap(({ device }, i) => {
+        const which = Math.min(i, rates.length - 1);
+        return rateCommands(device, `ifb${i}`, rates[which]!, queues[which]);
+      }),
     );
   }
 

@@ -1,32 +1,35 @@
 /** `mptcp lab`: a command run beside a kernel that speaks MPTCP. */
 
-import type { Rate } from "../mod.ts";
-import { parseRate } from "../core/link/units.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { Lab, type LabOptions } from "./lab.ts";
 import { openTarget } from "./control.ts";
 import { kernelTarget } from "./lab_control.ts";
+import { describeShape, NETWORK_OPTIONS, type PathShape, readPaths } from "./network_options.ts";
 import { bold, report } from "./output.ts";
+import { impairEnvironment } from "./tun_options.ts";
 
 /** Name of the namespace, so that it can be looked into from another terminal. */
 const NAMESPACE = "mptcp-lab";
 /** Milliseconds between two looks at the kernel's connections: when the command has ended they are gone. */
 const LOOK = 100;
-/** Least rate of a path, in bytes per second: with less, the first packet would hold it for seconds. */
-const LEAST_RATE = 12_500;
 
 /** Signals on which everything is removed; the command is told by the terminal, or by us. */
 const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
-function readRates(given: Given): Rate[] {
-  return given.values("rate").map((text) => {
-    try {
-      if (parseRate(text as Rate) >= LEAST_RATE) return text as Rate;
-    } catch (error) {
-      throw new UsageError(`--rate: ${(error as Error).message}`);
-    }
-    throw new UsageError(`--rate must be 100 kbit/s or more: it is "${text}"`);
-  });
+/** The paths as they were asked for, by device: named ones in their order. */
+function readShapes(given: Given): PathShape[] {
+  const named = given.values("path").length;
+  if (named > 0 && given.value("paths") !== undefined) {
+    throw new UsageError("--paths and --path exclude each other: each --path is one");
+  }
+  const count = readInteger(given, "paths", 2, [1, 8]);
+  const usual = Object.fromEntries(Array.from({ length: count }, (_, i) => [`mptcp${i}`, {}]));
+  const shapes = Object.values(readPaths(given, usual));
+  const unlimited = shapes.filter(({ rate }) => rate === undefined).length;
+  if (unlimited > 0 && unlimited < shapes.length) {
+    throw new UsageError("--path: either all paths of a lab have a rate, or none has");
+  }
+  return shapes;
 }
 
 function readName(given: Given): string {
@@ -37,12 +40,12 @@ function readName(given: Given): string {
   return name;
 }
 
-function readOptions(given: Given): LabOptions {
-  const rates = readRates(given);
+function readOptions(given: Given, shapes: readonly PathShape[]): LabOptions {
+  const rates = shapes.flatMap(({ rate }) => rate ?? []);
   return {
     name: readName(given),
-    paths: readInteger(given, "paths", 2, [1, 8]),
-    ...(rates.length > 0 ? { rates } : {}),
+    paths: shapes.length,
+    ...(rates.length > 0 ? { rates, queues: shapes.map(({ queue }) => queue) } : {}),
     mptcp: !given.has("tcp"),
     checksum: given.has("checksum"),
     serve: {
@@ -89,10 +92,13 @@ class CommandFolder implements Disposable {
   }
 }
 
-function introduce(lab: Lab, port: number): void {
-  const rows = lab.paths.map(({ device, kernel, host }) =>
-    `  ${device}  kernel ${kernel.join(", ")}  you ${host.join(", ")}`
-  );
+function introduce(lab: Lab, port: number, shapes: readonly PathShape[], names: string[]): void {
+  const rows = lab.paths.map(({ device, kernel, host }, i) => {
+    const shape = shapes[i]!;
+    const name = names[i] === undefined ? "" : `  ${names[i]}`;
+    const what = Object.keys(shape).length === 0 ? "" : `  ${describeShape(shape)}`;
+    return `  ${device}${name}  kernel ${kernel.join(", ")}  you ${host.join(", ")}${what}`;
+  });
   const place = port === 80 ? "" : `:${port}`;
   report([
     ...rows,
@@ -121,7 +127,9 @@ async function run(given: Given): Promise<number> {
       `The command goes behind a --: mptcp lab -- ${given.positional.join(" ")}`,
     );
   }
-  const options = readOptions(given);
+  const shapes = readShapes(given);
+  const names = given.values("path").map((text) => text.replace(/=.*/, ""));
+  const options = readOptions(given, shapes);
   await removeLeftover(options.name ?? NAMESPACE);
   let child: Deno.ChildProcess | null = null;
   const stopped = Promise.withResolvers<void>();
@@ -137,7 +145,7 @@ async function run(given: Given): Promise<number> {
   try {
     await using lab = await Lab.create(options);
     using _control = await openTarget(kernelTarget(lab), "lab");
-    introduce(lab, options.serve!.port);
+    introduce(lab, options.serve!.port, shapes, names);
     let connections = "";
     let looking: Promise<void> | null = null;
     const look = (): Promise<void> =>
@@ -148,7 +156,12 @@ async function run(given: Given): Promise<number> {
     using folder = new CommandFolder();
     const [command = Deno.env.get("SHELL") ?? "sh", ...words] = given.rest;
     child = lab.spawn([command, ...words], {
-      env: { PATH: `${folder.path}:${Deno.env.get("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"}` },
+      env: {
+        PATH: `${folder.path}:${Deno.env.get("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`,
+        ...impairEnvironment(
+          Object.fromEntries(lab.paths.map(({ device }, i) => [device, shapes[i]!])),
+        ),
+      },
       stdin: "inherit",
       stdout: "inherit",
       stderr: "inherit",
@@ -179,6 +192,8 @@ export const LAB: Command = {
     "connections and MPTCP counters are shown and everything is removed, also on Ctrl-C.\n" +
     "Who sends chooses the paths and the windows: your scheduler and congestion control are at work\n" +
     "in `mptcp put` and `mptcp serve`, the kernel's in `mptcp get`.\n" +
+    "Rates and queues are made by the kernel, delay and loss by impair() in `mptcp get`, `put`,\n" +
+    "`serve`, `proxy` and `relay`.\n" +
     "`mptcp ss`, `nstat`, `monitor`, `endpoint` and `limits` show and change the kernel, too.\n" +
     "Needs root, /dev/net/tun, iproute2, python3 and a kernel with MPTCP.",
   examples: [
@@ -186,6 +201,11 @@ export const LAB: Command = {
     [
       "mptcp lab --rate '50 Mbit/s' -- mptcp get http://10.77.1.1/32MB -o /dev/null",
       "two equal paths",
+    ],
+    [
+      "mptcp lab --rate '20 Mbit/s' --rate '5 Mbit/s' --delay '10 ms' --delay '80 ms' --loss 0.1% -- \\\n" +
+      "      mptcp put http://10.77.1.1/ --scheduler ./mine.ts",
+      "two unlike ones",
     ],
     [
       "mptcp lab --rate '50 Mbit/s' -- mptcp put http://10.77.1.1/ --scheduler ./mine.ts",
@@ -204,12 +224,7 @@ export const LAB: Command = {
   ],
   options: {
     paths: { value: "NUMBER", help: "How many paths, 1 to 8: mptcp0, mptcp1, …. Default: 2" },
-    rate: {
-      value: "'NUMBER Mbit/s'",
-      several: true,
-      help: "Rate of the paths in both directions, made by the kernel; once for\n" +
-        "each path, the last one stands for those that follow. Default: no limit",
-    },
+    ...NETWORK_OPTIONS,
     checksum: { help: "The kernel asks for DSS checksums" },
     tcp: { help: "The kernel speaks plain TCP only" },
     folder: { value: "DIR", help: "What its HTTP server serves. Default: the current folder" },

@@ -8,7 +8,7 @@ import { openControl } from "./control.ts";
 import { readEnd } from "./gateway/listen.ts";
 import { serveMetrics } from "./metrics.ts";
 import { PathLog } from "./path_log.ts";
-import { PLUGIN_OPTIONS, readPolicies } from "./policies.ts";
+import { PLUGIN_OPTIONS, readPolicies, sayPolicies } from "./policies.ts";
 import type { Progress } from "./progress.ts";
 import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
 
@@ -39,6 +39,8 @@ export interface ObservedHost extends AsyncDisposable {
   readonly host: Host;
   /** What it is on. */
   readonly interfaces: readonly HostInterface[];
+  /** The plugins of its connections, in words. */
+  readonly policies: string;
 }
 
 /** Finds the link of an address among interfaces. */
@@ -89,5 +91,10 @@ export async function openHost(
   }
   opened.use(await openControl(host, command));
   const all = opened.move();
-  return { host, interfaces, [Symbol.asyncDispose]: () => all.disposeAsync() };
+  return {
+    host,
+    interfaces,
+    policies: sayPolicies(policies),
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
 }

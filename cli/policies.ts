@@ -1,5 +1,6 @@
 /** The options that choose plugins, the same on every command. */
 
+import { completePolicies } from "../core/net/policies.ts";
 import * as balia from "../cc/balia.ts";
 import * as bbr from "../cc/bbr.ts";
 import * as bbr3 from "../cc/bbr3.ts";
@@ -154,28 +155,50 @@ export const PLUGIN_OPTIONS: Readonly<Record<string, Option>> = {
   pm: option("Which paths are opened", "path-manager"),
 };
 
-async function load<K extends PluginKind>(
-  given: Given,
-  name: string,
-  kind: K,
-): Promise<PluginKinds[K] | undefined> {
-  const text = given.value(name);
-  if (text === undefined) return undefined;
+const OPTION_KINDS = {
+  scheduler: "scheduler",
+  cc: "congestion-control",
+  pm: "path-manager",
+} as const satisfies Record<string, PluginKind>;
+
+/** An option that chooses a plugin. */
+export type PluginOption = keyof typeof OPTION_KINDS;
+
+/**
+ * The plugin that an option names.
+ *
+ * @throws {UsageError} There is none, or it is not as it should be.
+ */
+export async function loadNamed<O extends PluginOption>(
+  option: O,
+  text: string,
+): Promise<PluginKinds[(typeof OPTION_KINDS)[O]]> {
+  const kind = OPTION_KINDS[option];
   try {
     return await loadPlugin(kind, text, { builtIns: BUILT_INS[kind] });
   } catch (error) {
     // The message says what to do; the trace would not.
-    if (error instanceof TypeError) throw new UsageError(`--${name}: ${error.message}`);
+    if (error instanceof TypeError) throw new UsageError(`--${option}: ${error.message}`);
     throw error;
   }
 }
 
 /** Loads the plugins that were named; the defaults stand for the others. */
 export async function readPolicies(given: Given): Promise<Policies> {
+  const load = async <O extends PluginOption>(option: O) => {
+    const text = given.value(option);
+    return text === undefined ? undefined : await loadNamed(option, text);
+  };
   const [scheduler, congestionControl, pathManager] = await Promise.all([
-    load(given, "scheduler", "scheduler"),
-    load(given, "cc", "congestion-control"),
-    load(given, "pm", "path-manager"),
+    load("scheduler"),
+    load("cc"),
+    load("pm"),
   ]);
   return { scheduler, congestionControl, pathManager };
+}
+
+/** The plugins that are at work, in words: those that were named, else the defaults. */
+export function sayPolicies(policies: Policies): string {
+  const { scheduler, congestionControl, pathManager } = completePolicies(policies);
+  return `scheduler ${scheduler.name}, congestion control ${congestionControl.name}, path manager ${pathManager.name}`;
 }

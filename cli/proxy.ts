@@ -87,6 +87,7 @@ async function run(args: Given): Promise<number> {
     if (!isLocal(listener.address.host) || /^(0\.0\.0\.0|::)$/.test(listener.address.host)) {
       progress.log(`Whoever reaches ${at} may use it: the proxy asks programs for no password.`);
     }
+    progress.log(`By ${opened.policies}`);
     progress.log(`Try: curl --proxy socks5h://${at} https://example.org`);
     await untilInterrupted();
     listener.close();

@@ -124,7 +124,9 @@ async function run(args: Given): Promise<number> {
     const { bytes, time, rate, figures } = delivery;
     const how = figures.fallback ? "plain TCP, as the server does not speak MPTCP" : figures.shares;
     progress.log(
-      `${formatBytes(bytes)} in ${formatTime(time)}, ${formatRate(rate)}; ${how}\nSHA-256 ${sum}` +
+      `${formatBytes(bytes)} in ${formatTime(time)}, ${
+        formatRate(rate)
+      }; ${how}\nby ${exchange.plugins}\nSHA-256 ${sum}` +
         (theirs === undefined ? "" : theirs === sum ? ", the same there" : `, but ${theirs} there`),
     );
     return theirs === undefined || theirs === sum ? 0 : 1;

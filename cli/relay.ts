@@ -116,7 +116,7 @@ async function run(args: Given): Promise<number> {
       const at = addresses.map((each) => formatTarget({ host: each.replace(/\/.*$/, ""), port }));
       progress.log(`${name} at ${at.join(", ")}.`);
     }
-    progress.log("Ctrl-C ends.");
+    progress.log(`By ${opened.policies}. Ctrl-C ends.`);
     await Promise.race([untilInterrupted(), Promise.all(accepting)]);
     listeners.dispose();
     await Promise.all(accepting);

@@ -223,6 +223,7 @@ async function run(args: Given): Promise<number> {
     }
     const hint = limitHint(await readKernelLimits());
     if (hint !== null) progress.log(hint);
+    progress.log(`By ${opened.policies}`);
     progress.log("Try: mptcpize run curl -o /dev/null URL. Ctrl-C ends.");
     for await (const conn of listener) server.serve(conn);
     for (let wait = LINGER; server.sending > 0; wait -= POLL) {

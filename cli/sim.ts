@@ -1,16 +1,15 @@
 /** `mptcp sim`: runs scenarios, with several plugins, values and seeds, on all cores. */
 
-import { PoolProgress } from "../bench/pool_progress.ts";
-import { runJobs } from "../bench/pool.ts";
 import { type Duration, parseDuration } from "../core/link/units.ts";
 import { SCENARIOS, VERSION } from "../sim/mod.ts";
-import { PluginWatch, watchMemory } from "../sim/watch_plugins.ts";
+import { watchMemory } from "../sim/watch_plugins.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { print, report } from "./output.ts";
 import { PLUGIN_OPTIONS } from "./policies.ts";
 import { readScenarioText, type ScenarioText, toScenario, withValues } from "./scenario_file.ts";
 import { type DrawnRun, toHtml } from "./sim_html.ts";
-import type { SimAnswer, SimJob } from "./sim_job.ts";
+import type { SimJob } from "./sim_job.ts";
+import { runSimJobs } from "./sim_pool.ts";
 import {
   commonPlugins,
   mergeReports,
@@ -21,9 +20,6 @@ import {
   toTable,
   variantName,
 } from "./sim_report.ts";
-
-/** Looks, a second apart, at which the same call of a plugin runs before it counts as endless. */
-const STUCK_LOOKS = 5;
 
 /** `path=value` of an option. */
 function assignment(option: string, text: string): readonly [string, string] {
@@ -173,34 +169,7 @@ async function runPlan(args: Given, { text, jobs, plan, scenario }: Plan): Promi
     ? 0
     : Math.max(LEAST_POINTS, Math.floor(REPORT_POINTS / LONG_SERIES / Math.max(1, mine.length)));
   const work = mine.map(({ job }): SimJob => ({ ...job, points }));
-  const watches = new Map(work.map((job) => [job, new PluginWatch(job.watch)]));
-  using progress = new PoolProgress(mine.length, "runs");
-  const running = new Map<SimJob, number>();
-  let over = 0;
-  const show = (): void => {
-    const begun = [...running.values()].reduce((sum, share) => sum + share, 0);
-    progress.update(Math.floor(100 * (over + begun)) / 100);
-  };
-  const outcomes = await runJobs<SimJob, SimAnswer>(work, {
-    module: new URL("./sim_job.ts", import.meta.url),
-    nameOf: ({ name }) => name,
-    workers,
-    patience: patience * 1000,
-    watch: (job) => {
-      const watch = watches.get(job)!;
-      running.set(job, watch.share);
-      show();
-      const stuck = watch.stuck(STUCK_LOOKS);
-      return stuck === null
-        ? null
-        : `${stuck} does not come to an end: it has run for ${STUCK_LOOKS} s`;
-    },
-    onDone: (_outcome, job, done) => {
-      running.delete(job);
-      over = done;
-      show();
-    },
-  });
+  const outcomes = await runSimJobs(work, { workers, patience: patience * 1000 });
   const drawn: DrawnRun[] = [];
   const runs = outcomes.map((outcome, i): SimRun => {
     const { run, job } = mine[i]!;

@@ -38,6 +38,8 @@ export interface SimJob {
   readonly interval: Duration;
   /** Most points of each series that it gives for a report; 0: it gives none. */
   readonly points: number;
+  /** Compare what is read with what was sent. @default {false} */
+  readonly verify?: boolean;
   /** Run it twice, and compare. */
   readonly twice: boolean;
   /** Where it is told which plugin runs. */
@@ -60,14 +62,13 @@ async function once(
   const watched = watchPolicies(await loadPolicies(job.policies, options), job.watch);
   using files = new DisposableStack();
   const { seed } = job;
-  const onProgress = (now: Micros, end: Micros): void => {
-    // What ends when its traffic does may end at any time.
-    if (scenario.duration !== undefined) noteShare(job.watch, Math.min(1, now / end));
-  };
+  const onProgress = (_now: Micros, _end: Micros, share: number): void =>
+    noteShare(job.watch, share);
   const common = {
     seed,
     onProgress,
     interval: job.interval,
+    verify: job.verify ?? false,
     ...(collector && { onData: collector.onData }),
   };
   if (folder === null) {

@@ -1,7 +1,9 @@
 /** The option that names TUN devices and their addresses. */
 
-import { type HostInterface, tun } from "../mod.ts";
+import { delay, type HostInterface, impair, type Link, loss, tun } from "../mod.ts";
 import { type Given, type Option, UsageError } from "./arguments.ts";
+import { describeShape, type PathShape } from "./network_options.ts";
+import { report } from "./output.ts";
 
 /** One device. */
 export interface TunSpec {
@@ -49,13 +51,47 @@ export function parseTun(text: string): TunSpec {
   };
 }
 
-/** The interfaces of a host, from the devices that were given. */
+/** What a lab tells the commands that run in it: delay and loss of its devices, which each makes for its own packets. */
+const IMPAIR = "MPTCP_LAB_IMPAIR";
+
+/** The environment that tells it. */
+export function impairEnvironment(
+  shapes: Readonly<Record<string, PathShape>>,
+): Record<string, string> {
+  const some = Object.entries(shapes).flatMap(([device, { delay, loss }]) =>
+    delay === undefined && loss === undefined ? [] : [[
+      device,
+      { ...(delay && { delay }), ...(loss && { loss }) },
+    ]]
+  );
+  return some.length === 0 ? {} : { [IMPAIR]: JSON.stringify(Object.fromEntries(some)) };
+}
+
+function impairments(): Readonly<Record<string, PathShape>> {
+  // Without the permission there is no lab around, and nobody is to be asked.
+  const { state } = Deno.permissions.querySync({ name: "env", variable: IMPAIR });
+  const text = state === "granted" ? Deno.env.get(IMPAIR) : undefined;
+  return text === undefined ? {} : JSON.parse(text);
+}
+
+function impaired(link: Link, shape: PathShape | undefined): Link {
+  if (shape === undefined) return link;
+  report(`${link.name}: ${describeShape(shape)} in each direction, as the lab has it`);
+  const elements = () => [loss(shape.loss ?? 0), delay(shape.delay ?? "0 ms")];
+  return impair(link, { send: elements(), receive: elements() });
+}
+
+/** The interfaces of a host, from the devices that were given; in a lab with its delay and loss. */
 export function tunInterfaces(given: Given): HostInterface[] {
   const texts = given.values("tun");
+  const shapes = impairments();
   return (texts.length > 0 ? texts : DEFAULT_TUNS).map(parseTun).map((spec) => ({
-    link: tun(
-      spec.name,
-      spec.kernelAddresses.length > 0 ? { kernelAddresses: spec.kernelAddresses } : {},
+    link: impaired(
+      tun(
+        spec.name,
+        spec.kernelAddresses.length > 0 ? { kernelAddresses: spec.kernelAddresses } : {},
+      ),
+      shapes[spec.name],
     ),
     addresses: spec.addresses,
   }));

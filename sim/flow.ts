@@ -31,6 +31,8 @@ class Way {
   /** Bytes that were read at the other end, and when the last of them. */
   read = 0;
   lastRead: Micros = 0;
+  /** The longest time from one of them to the next. */
+  stall: Micros = 0;
   /** No more will be wanted. */
   ends = false;
   ended = false;
@@ -39,6 +41,7 @@ class Way {
 
   /** Bytes were read. */
   took(bytes: number, now: Micros): void {
+    if (this.read > 0 && now - this.lastRead > this.stall) this.stall = now - this.lastRead;
     this.read += bytes;
     this.lastRead = now;
     for (; (this.items[this.#next]?.end ?? Infinity) <= this.read; this.#next++) {
@@ -50,8 +53,28 @@ class Way {
 /** Sees the bytes that one side has read so far. */
 export type OnRead = (side: Side, read: number, now: Micros) => void;
 
-const SOURCE = new Uint8Array(65536);
+/** Bytes after which what is sent begins again: a prime, so that no segment of another place looks the same. */
+const PERIOD = 65521;
+/** Most bytes of one write. */
+const PIECE = 65536;
+/** What is sent: the byte at position p is that at p mod PERIOD. */
+const SOURCE = new Uint8Array(PERIOD + PIECE);
+const FIRST = SOURCE.subarray(0, PIECE);
+for (let i = 0, state = 1; i < SOURCE.length; i++) {
+  state = Math.imul(state, 48271) & 0x7fffffff;
+  SOURCE[i] = i < PERIOD ? state >> 8 : SOURCE[i - PERIOD]!;
+}
 const TARGET = new Uint8Array(262144);
+
+/** Whether the first `count` bytes of TARGET are those at `position` of what is sent. */
+function isSent(position: number, count: number): boolean {
+  let from = position % PERIOD;
+  for (let i = 0; i < count; i++) {
+    if (TARGET[i] !== SOURCE[from]) return false;
+    if (++from === PERIOD) from = 0;
+  }
+  return true;
+}
 /** The first port that connections of scenarios are made to: each has one of its own, so that both ends are known to belong together. */
 const FIRST_PORT = 1024;
 const LAST_PORT = 32767;
@@ -76,18 +99,21 @@ export class Flow {
   connected: Micros = -1;
   /** How it failed; null: it did not. */
   failed: NetworkCode | null = null;
+  /** Whether all that was read is what was sent; true as well where nobody looks. */
+  intact = true;
   readonly #stage: Stage;
   readonly #hosts: Readonly<Record<Side, StageHost>>;
   readonly #ways: Readonly<Record<Side, Way>> = { client: new Way(), server: new Way() };
   readonly #sockets: Record<Side, MetaSocket | null> = { client: null, server: null };
   readonly #onRead: OnRead;
+  readonly #verify: boolean;
   readonly #onEnd: (flow: Flow) => void;
   #listener: Listener | null = null;
   #over = 0;
   #ended = false;
 
   /**
-   * Opens it, in an event of its own: a stack is not asked to connect while it tells of something else. `onRead` is told of all that is read; `onEnd` when it is over at both ends, or has failed.
+   * Opens it, in an event of its own: a stack is not asked to connect while it tells of something else. `onRead` is told of all that is read, which is compared with what was sent if `verify` is set; `onEnd` when it is over at both ends, or has failed.
    */
   constructor(
     stage: Stage,
@@ -95,11 +121,13 @@ export class Flow {
     address: string,
     port: number,
     onRead: OnRead,
+    verify: boolean,
     onEnd: (flow: Flow) => void = () => {},
   ) {
     this.#stage = stage;
     this.#hosts = hosts;
     this.#onRead = onRead;
+    this.#verify = verify;
     this.#onEnd = onEnd;
     this.opened = stage.now;
     stage.at(stage.now, hosts.client, () => this.#connect(address, port));
@@ -138,6 +166,11 @@ export class Flow {
   /** When the last of them was read. */
   lastDelivery(side: Side): Micros {
     return this.#ways[side].lastRead;
+  }
+
+  /** The longest time from one read of what `side` sent to the next. */
+  stall(side: Side): Micros {
+    return this.#ways[side].stall;
   }
 
   /** Has `side` send so many bytes more; `delivered` is told when the other side has read the last of them. */
@@ -218,12 +251,11 @@ export class Flow {
     this.#touch(side);
     const { now } = this.#stage;
     while (way.written < way.wanted) {
-      const piece = Math.min(SOURCE.length, way.wanted - way.written);
-      const taken = socket.write(
-        now,
-        piece === SOURCE.length ? SOURCE : SOURCE.subarray(0, piece),
-        0,
-      );
+      const piece = Math.min(PIECE, way.wanted - way.written);
+      // Where nobody looks, no view is made for each write.
+      const from = this.#verify ? way.written % PERIOD : 0;
+      const whole = from === 0 && piece === PIECE;
+      const taken = socket.write(now, whole ? FIRST : SOURCE.subarray(from, from + piece), 0);
       way.written += taken;
       if (taken < piece) return;
     }
@@ -241,6 +273,7 @@ export class Flow {
     for (;;) {
       const count = socket.read(now, TARGET);
       if (count <= 0) break;
+      if (this.#verify && this.intact) this.intact = isSent(way.read, count);
       // First, as what was delivered may lead to the next request, and that to more.
       this.#onRead(side, way.read + count, now);
       way.took(count, now);

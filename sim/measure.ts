@@ -89,8 +89,14 @@ export interface MeasureOptions {
    * @default {"100 ms"}
    */
   readonly interval?: Duration;
-  /** Called from time to time with the virtual time, and that at which it will end at the latest. */
-  readonly onProgress?: (now: Micros, end: Micros) => void;
+  /**
+   * Compares all that connections read with what was sent, byte for byte: the figures of traffic then tell whether it is `intact`.
+   *
+   * @default {false}
+   */
+  readonly verify?: boolean;
+  /** Called from time to time with the virtual time, that at which it will end at the latest, and how much of it is done, from 0 to 1. */
+  readonly onProgress?: (now: Micros, end: Micros, share: number) => void;
   /** Told, in words, what plugins do wrong. */
   readonly onFault?: (line: string) => void;
 }
@@ -139,7 +145,7 @@ const MOST_TIME: Micros = 3600e6;
 /** How often queues are looked at. */
 const LOOK: Micros = 10e3;
 /** Events between two calls of `onProgress`. */
-const EVENTS = 20_000;
+const EVENTS = 5_000;
 
 /** How one queue was. */
 class QueueLook {
@@ -239,7 +245,7 @@ class Run implements Disposable {
     const { onProgress } = this.#options;
     for (let events = 0; !over && !(ends && this.#left === 0); events++) {
       network.step();
-      if (events % EVENTS === 0) onProgress?.(network.now, end);
+      if (events % EVENTS === 0) onProgress?.(network.now, end, this.#share(network.now, end));
     }
     const time = network.now;
     const { scheduler, congestionControl, pathManager } = this.#stage.policies;
@@ -270,6 +276,13 @@ class Run implements Disposable {
       ),
       faults: this.#faults,
     };
+  }
+
+  /** How much is done: of the time, or of what has an end, if that is more. */
+  #share(now: Micros, end: Micros): number {
+    const ending = this.#running.filter(({ source }) => source.ends);
+    const least = Math.min(...ending.map(({ source }) => source.share));
+    return Math.min(1, Math.max(now / end, ending.length === 0 ? 0 : least));
   }
 
   #prepare(name: string): void {
@@ -311,6 +324,7 @@ class Run implements Disposable {
             const socket = flow.socket(from);
             if (socket !== null) meters[from].end(socket.id).read(read, now);
           },
+          this.#options.verify ?? false,
           onEnd,
         );
         flows.push(flow);
@@ -367,7 +381,12 @@ class Run implements Disposable {
         const socket = flow.socket(side);
         return socket === null ? [] : [this.#meters.get(hosts[side])!.end(socket.id)];
       });
-    return { ...source.figures(kind, time), ...carriedBy(ends("server"), ends("client")) };
+    const checked = this.#options.verify === true && kind !== "cbr";
+    return {
+      ...source.figures(kind, time),
+      ...(checked && { intact: flows.every(({ intact }) => intact) }),
+      ...carriedBy(ends("server"), ends("client")),
+    };
   }
 
   /** Looks at all queues, again and again. */

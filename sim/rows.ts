@@ -27,6 +27,7 @@ const UNITS: Readonly<Record<string, string>> = {
   end: "us",
   time: "us",
   startup: "us",
+  stall: "us",
   stalled: "us",
 };
 

@@ -41,6 +41,10 @@ export interface TrafficFigures {
   readonly end: Micros;
   /** Bytes of both directions a second, from the first connection to the last byte, or to the end where it has none. */
   readonly goodput: number;
+  /** Of bulk: the longest time from one read to the next, of any of its connections. */
+  readonly stall?: Micros;
+  /** Whether all that was read is what was sent, byte for byte; there if `verify` was asked for. Datagrams have no bytes to compare. */
+  readonly intact?: boolean;
   /** How long its pieces took: answers, messages, pages, chunks. */
   readonly delays?: Spread;
   /** Of messages with a deadline: how many were late, or never came. */
@@ -102,6 +106,9 @@ abstract class Source {
 
   /** Whether it ends by itself. */
   abstract readonly ends: boolean;
+
+  /** How much of it is done, from 0 to 1; 0 as well where it has no end. */
+  abstract readonly share: number;
 
   protected get now(): Micros {
     return this.context.stage.now;
@@ -198,6 +205,19 @@ class Bulk extends Source {
     return this.#bytes < Infinity;
   }
 
+  get share(): number {
+    const read = this.flows.reduce(
+      (sum, flow) => sum + this.#sides.reduce((all, side) => all + flow.delivered(side), 0),
+      0,
+    );
+    return read / (this.#bytes * this.#connections * this.#sides.length);
+  }
+
+  protected override more(): Partial<TrafficFigures> {
+    const stalls = this.flows.flatMap((flow) => this.#sides.map((side) => flow.stall(side)));
+    return { ...super.more(), stall: Math.max(0, ...stalls) };
+  }
+
   begin(): void {
     let left = this.#connections;
     for (let n = 0; n < this.#connections; n++) {
@@ -232,6 +252,10 @@ class OnOff extends Source {
 
   get ends(): boolean {
     return false;
+  }
+
+  get share(): number {
+    return 0;
   }
 
   begin(): void {
@@ -275,6 +299,10 @@ class Requests extends Source {
 
   get ends(): boolean {
     return this.#count < Infinity;
+  }
+
+  get share(): number {
+    return (this.#answered + this.#lost) / this.#count;
   }
 
   begin(): void {
@@ -349,6 +377,10 @@ class Messages extends Source {
     return this.#count < Infinity;
   }
 
+  get share(): number {
+    return this.delays.length / this.#count;
+  }
+
   begin(): void {
     const flow = this.open(() => this.finish());
     const send = (): void => {
@@ -397,6 +429,10 @@ class Pages extends Source {
 
   get ends(): boolean {
     return true;
+  }
+
+  get share(): number {
+    return this.delays.length / this.#count;
   }
 
   begin(): void {
@@ -479,6 +515,10 @@ class Video extends Source {
 
   get ends(): boolean {
     return this.#count < Infinity;
+  }
+
+  get share(): number {
+    return this.delays.length / this.#count;
   }
 
   begin(): void {
@@ -589,6 +629,10 @@ class Cbr extends Source {
 
   get ends(): boolean {
     return false;
+  }
+
+  get share(): number {
+    return 0;
   }
 
   begin(): void {

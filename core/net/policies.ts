@@ -9,7 +9,7 @@ export interface Policies {
   /**
    * Decides which path carries what.
    *
-   * @default {minRtt()}
+   * @default {earliest()}
    */
   readonly scheduler?: SchedulerPlugin | undefined;
   /**

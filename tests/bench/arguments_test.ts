@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { HELP, readSchedulers, USAGE } from "../../bench/arguments.ts";
+import { HELP, readBenchArguments, USAGE } from "../../bench/arguments.ts";
 import { UsageError } from "../../cli/arguments.ts";
 
 /** Runs `deno ARGS` in a folder whose only bench prints what the repository's benches would read from the command line. */
@@ -24,8 +24,8 @@ async function denoWithBench(args: readonly string[]): Promise<string> {
     const module = new URL("bench/arguments.ts", root).href;
     await Deno.writeTextFile(
       `${folder}/print_bench.js`,
-      `import { readSchedulers, USAGE } from "${module}";
-console.log("read " + JSON.stringify(readSchedulers(Deno.args)));`,
+      `import { readBenchArguments, USAGE } from "${module}";
+console.log("read " + JSON.stringify(readBenchArguments(Deno.args).schedulers));`,
     );
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [...args],
@@ -50,14 +50,26 @@ describe("arguments of the benches", () => {
   });
 
   it("may name several schedulers", () => {
-    assertEquals(readSchedulers(["--scheduler", "a", "--scheduler=b"]), ["a", "b"]);
-    assertEquals(readSchedulers(["--", "--scheduler=b"]), ["b"]);
+    assertEquals(readBenchArguments(["--scheduler", "a", "--scheduler=b"]).schedulers, ["a", "b"]);
+    assertEquals(readBenchArguments(["--", "--scheduler=b"]).schedulers, ["b"]);
+  });
+
+  it("may name the paths that schedulers are compared on", () => {
+    assertEquals(readBenchArguments([]).scenarios, undefined);
+    const { scenarios } = readBenchArguments(["--path", "dsl=5Mbit/s", "--delay", "9 ms"]);
+    const dsl = { rate: "5 Mbit/s", delay: "9 ms", between: ["phone", "internet"] } as const;
+    assertEquals(scenarios!.map(({ links }) => links!.dsl), [dsl, dsl]);
+    assertEquals(scenarios!.map(({ links }) => Object.keys(links!)), [
+      ["dsl", "server"],
+      ["dsl", "server"],
+    ]);
+    assertThrows(() => readBenchArguments(["--rate", "5"]), UsageError, "--rate: it must be");
   });
 
   it("are refused when unknown", async () => {
-    assertThrows(() => readSchedulers(["--shceduler", "a"]), UsageError, "did you mean");
-    assertThrows(() => readSchedulers(["a"]), UsageError, "Unknown argument a");
-    assertThrows(() => readSchedulers(["--", "--", "a"]), UsageError, "Unknown argument a");
+    assertThrows(() => readBenchArguments(["--shceduler", "a"]), UsageError, "did you mean");
+    assertThrows(() => readBenchArguments(["a"]), UsageError, "Unknown argument a");
+    assertThrows(() => readBenchArguments(["--", "--", "a"]), UsageError, "Unknown argument a");
     assertStringIncludes(
       await denoWithBench(["task", "bench", "--sheduler", "x"]),
       "Unknown option --sheduler",

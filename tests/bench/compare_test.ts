@@ -1,45 +1,23 @@
 import { describe, it } from "@std/testing/bdd";
-import { assert, assertEquals, assertGreater, assertMatch, assertThrows } from "@std/assert";
+import { assertEquals, assertGreater, assertMatch, assertThrows } from "@std/assert";
 import { compare } from "../../bench/mod.ts";
 import { decision } from "../../bench/decision.ts";
-import { type Figures, runScenario, type Scenario, WIFI_LTE } from "../../bench/scenario.ts";
+import { figuresOf, ratioOf } from "../../bench/figures.ts";
 import type { SchedulerPlugin } from "../../core/plugin.ts";
-import { minRtt, redundant, roundRobin } from "../../sched/mod.ts";
+import { earliest, redundant, roundRobin } from "../../sched/mod.ts";
+import { type Scenario, SCENARIOS } from "../../sim/mod.ts";
 import { serveRepository } from "../support/serve.ts";
 
-const SMALL: Scenario = { ...WIFI_LTE, bytes: 1e6 };
-
-describe("a scenario", () => {
-  it("is the same again with the same seed", () => {
-    assertEquals(
-      runScenario({ scheduler: minRtt() }, SMALL),
-      runScenario({ scheduler: minRtt() }, SMALL),
-    );
-  });
-
-  it("tells what its paths carried", () => {
-    const run = (scenario: Scenario): Figures => runScenario({}, scenario);
-    const { lte } = SMALL.paths;
-    assert(lte);
-    const one = run({ ...SMALL, paths: { lte } });
-    assertEquals(one.paths.map(({ name }) => name), ["lte"]);
-    assertEquals(one.paths[0]?.bytes, 1e6 + one.repeated);
-    // A byte takes at least one way and its own serialisation.
-    assertGreater(one.delay99, 40e3);
-    assertGreater(one.share, 0.5);
-    assert(one.share <= 1);
-    const both = run(SMALL);
-    const carried = both.paths.reduce((sum, { bytes }) => sum + bytes, 0);
-    assertEquals(carried, 1e6 + both.repeated);
-    assertGreater(both.goodput, one.goodput);
-  });
-
-  it("shows that a redundant scheduler repeats and delays less", () => {
-    const one = runScenario({ scheduler: minRtt() }, SMALL);
-    const all = runScenario({ scheduler: redundant() }, SMALL);
-    assertGreater(all.repeated, one.repeated + 0.2 * SMALL.bytes);
-  });
-});
+const SMALL: Scenario = {
+  ...SCENARIOS.bulk!,
+  traffic: { down: { kind: "bulk", client: "phone", server: "server", bytes: "1 MB" } },
+};
+const FEW: Scenario = {
+  ...SCENARIOS.requests!,
+  traffic: {
+    api: { kind: "requests", client: "phone", server: "server", bytes: "100 kB", count: 3 },
+  },
+};
 
 describe("the cost of a decision", () => {
   it("is measured on a scheduler that is asked, and told of its subflows", () => {
@@ -67,9 +45,27 @@ describe("the cost of a decision", () => {
 });
 
 describe("compare()", () => {
-  it("puts min_rtt first and takes nothing but schedulers", () => {
-    const rows = compare({ schedulers: [roundRobin(), minRtt()], scenario: SMALL });
-    assertEquals(rows.map(({ name }) => name), ["min_rtt", "round_robin"]);
+  it("puts the default first, and tells each scenario's own figures", () => {
+    const rows = compare({ schedulers: [redundant(), earliest()], scenarios: [SMALL, FEW] });
+    assertEquals(rows.map(({ name }) => name), ["earliest", "redundant"]);
+    const [base, other] = rows.map(({ results: [bulk, requests] }) => ({
+      bulk: figuresOf(bulk!, "down"),
+      requests: figuresOf(requests!, "api"),
+      repeated: bulk!.traffic.down!.repeated,
+    }));
+    assertGreater(other!.repeated, base!.repeated + 0.2e6);
+    assertEquals(base!.bulk.map(({ name, better }) => [name, better]), [
+      ["goodput", "more"],
+      ["p99 delay", "less"],
+    ]);
+    assertEquals(base!.requests.map(({ name, better }) => [name, better]), [
+      ["mean", "less"],
+      ["p99", "less"],
+    ]);
+    assertEquals([ratioOf(3, 2), ratioOf(0, 0), ratioOf(1, 0)], [1.5, 1, null]);
+  });
+
+  it("takes nothing but schedulers", () => {
     assertThrows(() => compare({ schedulers: [roundRobin as never] }), TypeError, "call it");
   });
 
@@ -79,9 +75,12 @@ describe("compare()", () => {
       name: "waits",
       create: () => ({ pick: () => null }),
     };
-    const [base, row] = compare({ schedulers: [waits], scenario: SMALL });
-    assertEquals(base?.faults, []);
-    assertMatch(row?.faults[0] ?? "", /^Plugin waits \(scheduler\) waits with nothing in flight/);
+    const [base, row] = compare({ schedulers: [waits], scenarios: [SMALL] });
+    assertEquals(base?.results[0]?.faults, []);
+    assertMatch(
+      row?.results[0]?.faults[0] ?? "",
+      /^Plugin waits \(scheduler\) waits with nothing in flight/,
+    );
   });
 
   it("works by URL in a bench of one's own", async () => {
@@ -93,7 +92,14 @@ describe("compare()", () => {
         `${folder}/mine_bench.ts`,
         `import { compare } from "${base}bench/mod.ts";
 const mine = { kind: "scheduler", name: "mine", create: () => ({ pick: (ready) => ready[0] ?? null }) } as const;
-compare({ schedulers: [mine], scenario: { bytes: 1e5, paths: { one: { rate: "10 Mbit/s", delay: "5 ms", queue: 50 } } } });`,
+compare({
+  schedulers: [mine],
+  scenarios: [{
+    hosts: { a: {}, b: {} },
+    links: { one: { between: ["a", "b"], rate: "10 Mbit/s", delay: "5 ms", queue: 50 } },
+    traffic: { file: { kind: "bulk", client: "a", server: "b", bytes: "100 kB" } },
+  }],
+});`,
       );
       const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
         args: [

@@ -8,8 +8,10 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { PATHS, payloadRate } from "../../cli/demo.ts";
-import { transfer } from "../../cli/transfer.ts";
+import { payloadRate, planSection, type Row, TRAFFIC, USUAL } from "../../cli/demo_plan.ts";
+import { blocks, lanesOf } from "../../cli/lanes.ts";
+import { SeriesCollector } from "../../cli/sim_series.ts";
+import { type DataEvent, measure } from "../../sim/mod.ts";
 import { serveRepository } from "../support/serve.ts";
 
 const MOD = new URL("../../cli/mod.ts", import.meta.url).href;
@@ -56,16 +58,65 @@ async function mptcp(
 }
 
 describe("mptcp demo", () => {
-  it("prints the table and draws the picture with read and write permission alone", async () => {
-    const { code, stdout, stderr, svg } = await mptcp(["demo", "--size", "1MB"]);
+  it("puts yours beside the default on two networks, and draws it, with read and write permission alone", async () => {
+    const { code, stdout, stderr, svg } = await mptcp(
+      ["demo", "--size", "1MB", "--scheduler", "./own.ts"],
+      { files: { "own.ts": OWN } },
+    );
     assertEquals(code, 0, stderr);
-    assertEquals(stdout.match(/equal/g)?.length, 3, stdout);
-    for (const text of ["TCP over Wi-Fi", "MPTCP, Wi-Fi cut", "goodput", "stall", "sent again"]) {
+    assertStringIncludes(stdout, "where no others are named: earliest, lia, full_mesh");
+    const rows = stdout.split("\n").filter((line) => line.endsWith(" equal"));
+    const labels = [
+      "TCP over wifi",
+      "earliest (default)",
+      "own",
+      "earliest, wifi cut",
+      "own, wifi cut",
+      "TCP over wifi",
+      "earliest (default)",
+      "min_rtt",
+      "round_robin",
+      "own",
+    ];
+    assertEquals(rows.length, labels.length, stdout);
+    for (const [i, row] of rows.entries()) assert(row.startsWith(`${labels[i]} `), row);
+    for (const text of ["goodput", "stall", "again", "median", "95 %"]) {
       assertStringIncludes(stdout, text);
     }
+    assertMatch(stdout, /^own +wifi {2}.*█/m);
+    // What a terminal has; the lines that name paths may be longer.
+    for (const line of stdout.split("\n").filter((line) => !line.startsWith("over "))) {
+      assert(line.length <= 80, line);
+    }
     assertMatch(svg, /^<svg [^>]*xmlns=/);
-    for (const text of ["wifi", "lte", "wifi cut", "data sequence"]) {
+    for (
+      const text of [
+        "wifi",
+        "lte",
+        "wifi cut",
+        "Mbit/s",
+        "own",
+        "answers of 100 kB",
+        "milliseconds",
+      ]
+    ) {
       assertStringIncludes(svg, text);
+    }
+  });
+
+  it("takes a network on the command line, and gives JSON", async () => {
+    const { code, stdout, stderr } = await mptcp([
+      ...["demo", "--size", "200kB", "--path", "dsl=5Mbit/s,20ms", "--path", "sat", "--rate"],
+      ...["8Mbit/s", "--delay=9ms", "--loss=0.1%", "--json"],
+    ], { permissions: ["--allow-read"] });
+    assertEquals(code, 0, stderr);
+    const { format, networks } = JSON.parse(stdout);
+    const shape = { rate: "8 Mbit/s", delay: "9 ms", loss: 0.001 };
+    assertEquals(format, "mptcp-demo/1");
+    for (const { paths, runs } of networks) {
+      assertEquals(paths, { dsl: shape, sat: shape });
+      assert(runs.length >= 3);
+      for (const { result } of runs) assert(result.done && result.traffic.download.intact);
     }
   });
 
@@ -128,49 +179,70 @@ describe("mptcp demo", () => {
   });
 });
 
-describe("a transfer", () => {
-  const common = { policies: {}, seed: 1 };
+describe("what the demonstration runs", () => {
+  const [DEFAULT, OTHER] = [
+    { label: "earliest (default)", policies: {} },
+    { label: "mine", policies: { scheduler: "min_rtt" } },
+  ];
 
-  it("over both paths reaches most of their sum, over one most of that", async () => {
-    const size = 32e6;
-    const one = await transfer({
-      ...common,
-      name: "one",
-      size,
-      paths: { wifi: PATHS.wifi },
-      plain: true,
+  it("over both paths reaches most of their sum, over one most of that, and waits for no cut path", () => {
+    const { paths, rows } = planSection("bulk", USUAL.bulk, [DEFAULT!, OTHER!], 8e6, undefined);
+    assertEquals(rows.map(({ label }) => label), [
+      "TCP over wifi",
+      "earliest (default)",
+      "mine",
+      "earliest, wifi cut",
+      "mine, wifi cut",
+    ]);
+    const [tcp, both, , cut] = rows;
+    const run = ({ scenario }: Row, onData?: (event: DataEvent) => void) =>
+      measure(scenario, {}, { verify: true, ...(onData && { onData }) }).traffic[TRAFFIC]!;
+    const one = run(tcp!);
+    const two = run(both!);
+    assertEquals(one.paths.map(({ name }) => name), ["wifi"]);
+    assertEquals(two.paths.map(({ name }) => name), ["wifi", "lte"]);
+    assertGreaterOrEqual(one.goodput / payloadRate(paths, one.segment), 0.5);
+    assertGreaterOrEqual(two.goodput / payloadRate(paths, two.segment), 0.8);
+    const { from, to } = cut!.cut!;
+    const carried: Record<string, number> = {};
+    const third = run(cut!, (event) => {
+      if (event.kind !== "sent" || event.at < from + 500e3 || event.at > to) return;
+      carried[event.path] = (carried[event.path] ?? 0) + event.bytes;
     });
-    const both = await transfer({ ...common, name: "both", size, paths: PATHS });
-    const share = ({ received, time, segment }: typeof one, paths: typeof both.shares): number =>
-      received / time * 1e6 /
-      payloadRate(
-        Object.fromEntries(paths.map(({ name }) => [name, PATHS[name as "wifi"]])),
-        segment,
-      );
-    assert(one.intact && both.intact);
-    assertEquals(one.shares.map(({ name }) => name), ["wifi"]);
-    assertEquals(both.shares.map(({ name }) => name), ["wifi", "lte"]);
-    assertGreaterOrEqual(share(one, one.shares), 0.9);
-    assertGreaterOrEqual(share(both, both.shares), 0.85);
+    for (const { down, intact } of [one, two, third]) assertEquals([down, intact], [8e6, true]);
+    assertLess(third.stall!, 1e6);
+    assertGreater(carried.lte!, 20 * (carried.wifi ?? 0) + 5e5);
   });
 
-  it("loses nothing when a path is cut, and does not wait for it", async () => {
-    const cut = { path: "wifi", time: 2e6 };
-    const result = await transfer({ ...common, name: "cut", size: 8e6, paths: PATHS, cut });
-    assert(result.intact);
-    assertEquals(result.received, 8e6);
-    assertLess(result.stall, 1e6);
-    const during = result.sent.filter(({ at }) =>
-      at > (result.cut?.from ?? 0) + 500e3 && at < (result.cut?.to ?? 0)
-    );
-    assertGreater(during.filter(({ path }) => path === "lte").length, 100);
+  it("is on one network of the user's own if there is one, without a cut where that has one path", () => {
+    const paths = { dsl: { rate: "5 Mbit/s" } } as const;
+    const { rows } = planSection("bulk", paths, [DEFAULT!], 1e6, "reno");
+    assertEquals(rows.map(({ label }) => label), ["TCP over dsl", "earliest (default)"]);
+    assertEquals(rows[0]!.policies, { congestionControl: "reno" });
   });
+});
 
-  it("is the same again with the same seed, and another with another", async () => {
-    const lossy = { ...PATHS, wifi: { ...PATHS.wifi, loss: 0.005 } };
-    const run = async (seed: number): Promise<unknown> =>
-      (await transfer({ ...common, seed, name: "x", size: 4e6, paths: lossy })).sent;
-    assertEquals(await run(3), await run(3));
-    assert(JSON.stringify(await run(3)) !== JSON.stringify(await run(4)));
+describe("lanes", () => {
+  it("have the rate of every interval, whatever a series leaves out of it", () => {
+    const collector = new SeriesCollector(100, 1000);
+    const bytes = [5, 5, 5, 5, 0, 0, 0, 0, 7, 0, 3];
+    for (const [i, amount] of bytes.entries()) {
+      if (amount === 0) continue;
+      collector.onData({
+        kind: "sent",
+        at: i * 100 + 50,
+        traffic: "x",
+        connection: 1,
+        side: "server",
+        path: "a",
+        offset: 0,
+        bytes: amount,
+        again: i % 2 === 1,
+      });
+    }
+    const [lane] = lanesOf(collector.end(1100), ["a"], 100, 1100);
+    assertEquals(lane!.rates, bytes.map((amount) => amount * 1e4));
+    assertEquals(blocks([0, 1, 4, 8, 8, 8], 1, 8), " ▁▄███");
+    assertEquals(blocks([0, 8, 8, 8, 4], 2, 8), "▄█▄");
   });
 });

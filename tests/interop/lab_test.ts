@@ -232,6 +232,24 @@ needs("kernel", "python3").describe("mptcp lab", () => {
     await assertRejects(() => Deno.stat(command), Deno.errors.NotFound);
   });
 
+  it("has rates, delays and losses as asked for, on both sides of the command", async () => {
+    const script = "mptcp put http://10.77.1.1/ --size 100kB";
+    const child = mptcpLab(
+      `mptcp-cli-${Deno.pid}`,
+      ...["--path", "wifi=20Mbit/s,30ms", "--path", "lte=5Mbit/s,60ms,loss=1%", "--queue=40"],
+      ...["--", "sh", "-c", script],
+    );
+    const { code, stderr } = await child.output();
+    const told = new TextDecoder().decode(stderr);
+    assertEquals(code, 0, told);
+    assertStringIncludes(told, "mptcp0  wifi  kernel 10.77.1.1");
+    assertStringIncludes(told, "mptcp1: 60 ms one way, 1 % loss in each direction");
+    assertStringIncludes(told, "by scheduler earliest, congestion control lia");
+    // 100 kB take more than one window: two round trips of 60 ms at least.
+    const [, time, unit] = / in ([\d.]+) (m?s), /.exec(told)!;
+    assert(Number(time) * (unit === "s" ? 1000 : 1) >= 120, told);
+  });
+
   it("has a control socket, by which the kernel's endpoints and limits are shown and changed, and its counters told", async () => {
     const folder = `/tmp/mptcp-cli-${Deno.pid}-control`;
     try {
@@ -365,8 +383,10 @@ needs("kernel", "python3").describe("mptcp lab", () => {
   it("says what is wrong with its arguments", async () => {
     for (
       const [args, text] of [
-        [["--rate", "50"], "--rate: Cannot read"],
-        [["--rate", "5 bit/s"], "--rate must be 100 kbit/s or more"],
+        [["--rate", "50"], "--rate: it must be a number, a space and one of"],
+        [["--rate", "5 bit/s"], "--rate: it must be from 100 kbit/s to 100 Gbit/s"],
+        [["--paths", "2", "--path", "a"], "--paths and --path exclude each other"],
+        [["--path", "a=1 Mbit/s", "--path", "b"], "either all paths of a lab have a rate"],
         [["--name", "a b"], "--name was given 2 times"],
         [["--paths", "9"], "--paths"],
         [["get", "x"], "goes behind a --: mptcp lab -- get x"],

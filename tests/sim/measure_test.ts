@@ -1,5 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import type { SchedulerPlugin } from "../../core/plugin.ts";
 import { redundant, roundRobin } from "../../sched/mod.ts";
 import {
@@ -17,6 +18,7 @@ import {
 } from "../../sim/mod.ts";
 import { u8 } from "../../wasm/mod.ts";
 import { parseBytes } from "../../sim/units.ts";
+import { u8 } from "../../wasm/mod.ts";
 
 const ENDS = { client: "phone", server: "server" } as const;
 
@@ -41,6 +43,34 @@ function only(scenario: Scenario, name = "it") {
 }
 
 describe("measure()", () => {
+  it("compares every byte with what was sent if asked for, and tells the longest time without any", () => {
+    const flips: ElementFactory = {
+      name: "flips",
+      create: (_context, output) => ({
+        push(packet) {
+          // It still counts as verified: nobody but the reader can see it.
+          if (packet.length > 1000) u8[packet.address + packet.length - 1]! ^= 1;
+          output(packet);
+        },
+      }),
+    };
+    const scenario = (more: object): Scenario =>
+      phone({ it: { ...ENDS, kind: "bulk", bytes: "200 kB" } }, {
+        routers: [],
+        links: { wifi: { between: ["phone", "server"], rate: "20 Mbit/s", ...more } },
+        events: [
+          { at: "20 ms", do: "cut", link: "wifi" },
+          { at: "120 ms", do: "restore", link: "wifi" },
+        ],
+      });
+    const [well, ill] = [{}, { elements: [flips] }].map((more) =>
+      measure(scenario(more), {}, { verify: true }).traffic.it!
+    );
+    assertEquals([well!.down, well!.intact, ill!.down, ill!.intact], [2e5, true, 2e5, false]);
+    assert(well!.stall! >= 100e3 && well!.stall! < 600e3, `${well!.stall}`);
+    assertEquals(only(scenario({})).intact, undefined);
+  });
+
   it("tells version, scenario, seed and plugins, and the same again for the same seed", () => {
     const scenario = phone({ it: { ...ENDS, kind: "bulk", bytes: "300 kB" } }, {
       seed: 7,

@@ -1,0 +1,52 @@
+/** Runs of scenarios on all cores, with progress, and a plugin that does not come to an end found out. */
+
+import { type Outcome, runJobs } from "../bench/pool.ts";
+import { PoolProgress } from "../bench/pool_progress.ts";
+import { PluginWatch } from "../sim/watch_plugins.ts";
+import type { SimAnswer, SimJob } from "./sim_job.ts";
+
+/** Looks, a second apart, at which the same call of a plugin runs before it counts as endless. */
+const STUCK_LOOKS = 5;
+
+/** How runs are shared. */
+export interface SimPoolOptions {
+  /** Runs at a time. @default as many as there are cores */
+  readonly workers?: number;
+  /** Milliseconds of real time that one may take. @default an hour */
+  readonly patience?: number;
+}
+
+/** Runs jobs; the outcomes stand in their order. */
+export async function runSimJobs(
+  jobs: readonly SimJob[],
+  { workers = navigator.hardwareConcurrency, patience = 3_600_000 }: SimPoolOptions = {},
+): Promise<Outcome<SimAnswer>[]> {
+  const watches = new Map(jobs.map((job) => [job, new PluginWatch(job.watch)]));
+  using progress = new PoolProgress(jobs.length, "runs");
+  const running = new Map<SimJob, number>();
+  let over = 0;
+  const show = (): void => {
+    const begun = [...running.values()].reduce((sum, share) => sum + share, 0);
+    progress.update(Math.floor(100 * (over + begun)) / 100);
+  };
+  return await runJobs<SimJob, SimAnswer>(jobs, {
+    module: new URL("./sim_job.ts", import.meta.url),
+    nameOf: ({ name }) => name,
+    workers,
+    patience,
+    watch: (job) => {
+      const watch = watches.get(job)!;
+      running.set(job, watch.share);
+      show();
+      const stuck = watch.stuck(STUCK_LOOKS);
+      return stuck === null
+        ? null
+        : `${stuck} does not come to an end: it has run for ${STUCK_LOOKS} s`;
+    },
+    onDone: (_outcome, job, done) => {
+      running.delete(job);
+      over = done;
+      show();
+    },
+  });
+}
