@@ -18,7 +18,6 @@ import {
 } from "../../sim/mod.ts";
 import { u8 } from "../../wasm/mod.ts";
 import { parseBytes } from "../../sim/units.ts";
-import { u8 } from "../../wasm/mod.ts";
 
 const ENDS = { client: "phone", server: "server" } as const;
 
