@@ -31,6 +31,7 @@ import { earliest } from "./sched/mod.ts";
 
 provideDefaults({ scheduler: earliest(), pathManager: fullMesh(), congestionControl: lia() });
 
+export type { NetAddr } from "./core/net/address.ts";
 export { type BufferPath, bufferSize } from "./core/net/buffer_size.ts";
 export { MptcpConn, type WriteOptions } from "./core/net/conn.ts";
 export {

@@ -68,7 +68,9 @@ class Hand implements Disposable {
     patience: number,
     watch: () => string | null = () => null,
   ): Promise<FromWorker> {
-    const { promise, resolve, reject } = Promise.withResolvers<FromWorker>();
+    let resolve!: (answer: FromWorker) => void;
+    let reject!: (error: Error) => void;
+    const promise = new Promise<FromWorker>((...both) => [resolve, reject] = both);
     const timer = setTimeout(
       () => reject(new Error(`no answer within ${patience / 1000} s`)),
       patience,

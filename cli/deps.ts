@@ -24,6 +24,14 @@ export async function loadDrawing(): Promise<Drawing> {
   return { Plot, document };
 }
 
+/** A module that was CommonJS: one that has been joined with others may have all that it exports under `default` alone. */
+function moduleWith<Module extends object>(
+  name: keyof Module,
+  module: Module,
+): Module {
+  return name in module ? module : (module as unknown as { readonly default: Module }).default;
+}
+
 /** What reads scenario files: YAML with the position of each value, and checks by a JSON schema. Loaded when one is read. */
 export interface ScenarioReader {
   /** YAML, which JSON is a part of. */
@@ -37,8 +45,14 @@ export type { ErrorObject as SchemaError } from "npm:ajv@8.17.1";
 
 /** Loads what reads scenario files. */
 export async function loadScenarioReader(): Promise<ScenarioReader> {
-  const [YAML, { Ajv }] = await Promise.all([import("npm:yaml@2.8.1"), import("npm:ajv@8.17.1")]);
-  return { YAML, Ajv };
+  const [yaml, ajv] = await Promise.all([
+    import("npm:yaml@2.8.1"),
+    import("npm:ajv@8.17.1"),
+  ]);
+  return {
+    YAML: moduleWith("parseDocument", yaml),
+    Ajv: moduleWith("Ajv", ajv).Ajv,
+  };
 }
 
 /** What draws the charts of a page in a browser (MIT): its source text. */

@@ -10,6 +10,7 @@ import { GET } from "./get.ts";
 import { KEY } from "./key.ts";
 import { LAB } from "./lab_command.ts";
 import { NEW } from "./new.ts";
+import { findCall, VERSION, withCall } from "./origin.ts";
 import { bold, explain, print, report } from "./output.ts";
 import { PROXY } from "./proxy.ts";
 import { PUT } from "./put.ts";
@@ -61,17 +62,25 @@ export function overview(): string {
     "  mptcp lab --rate '50 Mbit/s' -- mptcp put http://10.77.1.1/ --scheduler ./mine.ts",
     "                                               … and to a real Linux kernel (root)",
     "",
-    "mptcp COMMAND --help explains a command, with examples. In a clone: deno task mptcp COMMAND.",
+    "mptcp COMMAND --help explains a command, with examples; mptcp --version says which this is.",
   ].join("\n");
 }
 
 /** Runs one command line; gives the exit code: 0 done, 1 failed, 2 wrong use. */
 export async function main(args: readonly string[]): Promise<number> {
   const [name, ...rest] = args;
-  if (name === "help" && rest[0] !== undefined) return await main([rest[0], "--help"]);
-  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    print(overview());
+  if (name === "help" && rest[0] !== undefined) {
+    return await main([rest[0], "--help"]);
+  }
+  if (
+    name === undefined || name === "--help" || name === "-h" || name === "help"
+  ) {
+    print(withCall(overview(), await findCall()));
     return name === undefined ? 2 : 0;
+  }
+  if (name === "--version" || name === "-V") {
+    print(`mptcp ${VERSION}`);
+    return 0;
   }
   const command = COMMANDS.find((command) => command.name === name);
   try {
@@ -87,14 +96,16 @@ export async function main(args: readonly string[]): Promise<number> {
       help: { alias: "h", help: "This help" },
     });
     if (given.has("help")) {
-      print(helpOf(command));
+      print(withCall(helpOf(command), await findCall()));
       return 0;
     }
     return await command.run(given);
   } catch (error) {
     if (error instanceof UsageError) {
       report(
-        `${error.message}\nmptcp ${command?.name ?? ""}${command ? " " : ""}--help tells more`,
+        `${error.message}\n${await findCall()} ${
+          command ? `${command.name} ` : ""
+        }--help tells more`,
       );
       return 2;
     }

@@ -1,24 +1,43 @@
 /** `mptcp new KIND NAME`: a plugin to begin with. */
 
 import { type Command, type Given, UsageError } from "./arguments.ts";
+import { findCall, originOf, PACKAGE, readVariable } from "./origin.ts";
 import { print } from "./output.ts";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 /** Where the command was loaded from: a clone, or a URL. */
 const ROOT = new URL("../", import.meta.url).href;
 
-/** Where the modules of this repository are, for one in `folder`: by a relative path within a clone, so that it can be committed there. */
-function rootFor(folder: URL): string {
+/** What a new module imports, as a module in its folder names it, and what declares a test. */
+interface Imports {
+  /** The interface of plugins. */
+  readonly types: string;
+  /** The kit. */
+  readonly kit: string;
+  /** Where `test` comes from; null: it is Deno's. */
+  readonly test: string | null;
+}
+
+/** What a module in `folder` imports: by a relative path within a clone, so that it can be committed there. */
+function importsFor(folder: URL): Imports {
+  if (originOf() === "package") {
+    return { types: PACKAGE, kit: `${PACKAGE}/testing`, test: "node:test" };
+  }
   const below = folder.href.startsWith(ROOT) ? folder.href.slice(ROOT.length) : null;
-  return below === null ? ROOT : "../".repeat(below.split("/").length - 1) || "./";
+  const root = below === null ? ROOT : "../".repeat(below.split("/").length - 1) || "./";
+  return {
+    types: `${root}core/plugin.ts`,
+    kit: `${root}tests/kit/mod.ts`,
+    test: null,
+  };
 }
 
 /** A module of each kind that works and is worth changing. */
 const TEMPLATES: Readonly<
-  Record<string, (name: string, label: string, root: string) => string>
+  Record<string, (name: string, label: string, types: string) => string>
 > = {
-  scheduler: (name, label, root) =>
-    `import type { SchedulerPlugin } from "${root}core/plugin.ts";
+  scheduler: (name, label, types) =>
+    `import type { SchedulerPlugin } from "${types}";
 
 /** Its options: \`--scheduler ./${label}.ts,ratio=3\`. */
 export const defaults = { ratio: 4 };
@@ -44,8 +63,8 @@ export default function ${name}({ ratio = defaults.ratio } = {}): SchedulerPlugi
   };
 }
 `,
-  cc: (name, label, root) =>
-    `import type { CongestionControlPlugin } from "${root}core/plugin.ts";
+  cc: (name, label, types) =>
+    `import type { CongestionControlPlugin } from "${types}";
 
 /** Its options: \`--cc ./${label}.ts,beta=0.8\`. */
 export const defaults = { beta: 0.5 };
@@ -80,8 +99,8 @@ export default function ${name}({ beta = defaults.beta } = {}): CongestionContro
   };
 }
 `,
-  pm: (name, label, root) =>
-    `import type { PathManagerPlugin } from "${root}core/plugin.ts";
+  pm: (name, label, types) =>
+    `import type { PathManagerPlugin } from "${types}";
 
 /** Its options: \`--pm ./${label}.ts,most=2\`. */
 export const defaults = { most: 4 };
@@ -108,9 +127,11 @@ export default function ${name}({ most = defaults.most } = {}): PathManagerPlugi
 };
 
 /** What the test of a module of each kind shows beside the rules that the kit has for it. */
-const BEHAVIOURS: Readonly<Record<string, (name: string, label: string) => string>> = {
-  scheduler: (name, label) =>
-    `Deno.test("${label} waits rather than use a path more than ratio times slower", () => {
+const BEHAVIOURS: Readonly<
+  Record<string, (name: string, label: string, test: string) => string>
+> = {
+  scheduler: (name, label, test) =>
+    `${test}("${label} waits rather than use a path more than ratio times slower", () => {
   const view = { stale: false, backup: false };
   const near = { ...view, path: 1, srtt: 20e3 } as SubflowView;
   const far = { ...view, path: 2, srtt: 100e3 } as SubflowView;
@@ -121,16 +142,16 @@ const BEHAVIOURS: Readonly<Record<string, (name: string, label: string) => strin
   if (answer(6) !== far) throw new Error("It waits although the far path is near enough");
 });
 `,
-  cc: (name, label) =>
-    `Deno.test("${label} keeps beta of what was in flight when something is lost", () => {
+  cc: (name, label, test) =>
+    `${test}("${label} keeps beta of what was in flight when something is lost", () => {
   const subflow = { mss: 1000, cwnd: 20e3 } as SubflowView;
   const controller = ${name}({ beta: 0.7 }).create({} as ConnectionView).join(subflow);
   controller.onCongestion("loss", 10e3);
   if (controller.cwnd !== 7000) throw new Error(\`The window is \${controller.cwnd}\`);
 });
 `,
-  pm: (name, label) =>
-    `Deno.test("${label} uses most paths at most, one for each pair of addresses", () => {
+  pm: (name, label, test) =>
+    `${test}("${label} uses most paths at most, one for each pair of addresses", () => {
   const address = (id: number) => ({ address: \`10.0.0.\${id}\`, port: 0, id, family: 4, link: "" });
   const used: number[][] = [];
   const context = {
@@ -154,16 +175,24 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** Text of the test of a new plugin. */
-function testOf(kind: string, name: string, label: string, root: string): string {
-  return `import type { ${TYPES[kind]} } from "${root}core/plugin.ts";
-import { conformance } from "${root}tests/kit/mod.ts";
+function testOf(
+  kind: string,
+  name: string,
+  label: string,
+  { types, kit, test }: Imports,
+): string {
+  const declare = test === null ? "Deno.test" : "test";
+  return `${test === null ? "" : `import { test } from "${test}";\n`}import type { ${
+    TYPES[kind]
+  } } from "${types}";
+import { conformance } from "${kit}";
 import ${name} from "./${label}.ts";
 
 // What every plugin of its kind does.
-for (const rule of conformance(${name}())) Deno.test(\`${label}: \${rule.says}\`, rule.check);
+for (const rule of conformance(${name}())) ${declare}(\`${label}: \${rule.says}\`, rule.check);
 
 // What this one does.
-${BEHAVIOURS[kind]!(name, label)}`;
+${BEHAVIOURS[kind]!(name, label, declare)}`;
 }
 
 /** A new plugin, and its test. */
@@ -185,15 +214,21 @@ export function template(kind: string, name: string, folder: URL): NewPlugin {
   if (!/^[a-z][a-z0-9_]*$/i.test(name)) {
     throw new UsageError(`Cannot name a plugin "${name}" as it must be letters, digits and _`);
   }
-  const camel = name.replace(/_+([a-z0-9])/gi, (_, letter: string) => letter.toUpperCase());
-  const root = rootFor(folder);
-  return { module: make(camel, name, root), test: testOf(kind, camel, name, root) };
+  const camel = name.replace(
+    /_+([a-z0-9])/gi,
+    (_, letter: string) => letter.toUpperCase(),
+  );
+  const imports = importsFor(folder);
+  return {
+    module: make(camel, name, imports.types),
+    test: testOf(kind, camel, name, imports),
+  };
 }
 
 /** Where who calls the command is: `deno task` moves to the clone, and says where it came from. */
 async function ownFolder(): Promise<string> {
-  const { state } = await Deno.permissions.query({ name: "env", variable: "INIT_CWD" });
-  return (state === "granted" ? Deno.env.get("INIT_CWD") : undefined) ?? Deno.cwd();
+  const caller = originOf() === "clone" ? await readVariable("INIT_CWD") : undefined;
+  return caller ?? Deno.cwd();
 }
 
 async function run(args: Given): Promise<number> {
@@ -215,12 +250,14 @@ async function run(args: Given): Promise<number> {
       throw new UsageError(`Cannot write ${file} as it exists`);
     }
   }
-  const clone = ROOT.startsWith("file:");
-  const command = clone ? "deno task mptcp" : "mptcp";
-  const path = clone ? fileURLToPath(new URL(`${name}.ts`, folder)) : `./${name}.ts`;
+  const call = await findCall();
+  // `deno task` runs in the clone.
+  const inClone = call === "deno task mptcp";
+  const path = inClone ? fileURLToPath(new URL(`${name}.ts`, folder)) : `./${name}.ts`;
+  const runner = originOf() === "package" ? "node --test" : "deno test";
   print(
-    `Wrote ${name}.ts and ${name}_test.ts. Test it:        deno test ${name}_test.ts
-See it at work: ${command} demo --${kind} ${path}`,
+    `Wrote ${name}.ts and ${name}_test.ts. Test it: ${runner} ${name}_test.ts
+See it at work: ${call} demo --${kind} ${path}`,
   );
   return 0;
 }

@@ -51,6 +51,21 @@ export type SimAnswer =
   | { readonly result: Measurement; readonly series: readonly Series[] }
   | { readonly wrong: { readonly path: readonly (string | number)[]; readonly message: string } };
 
+/** Files that are closed together. DisposableStack is not in Node 20. */
+class OpenFiles implements Disposable {
+  readonly #files: ChunkedFile[] = [];
+
+  open(path: string): ChunkedFile {
+    const file = new ChunkedFile(path);
+    this.#files.push(file);
+    return file;
+  }
+
+  [Symbol.dispose](): void {
+    for (const file of this.#files) file[Symbol.dispose]();
+  }
+}
+
 /** Runs it once; files are written where `folder` is given, and `collector` is told what a report draws. */
 async function once(
   job: SimJob,
@@ -59,8 +74,11 @@ async function once(
 ): Promise<Measurement> {
   const options = { builtIns: BUILT_INS };
   const scenario = await loadScenario(job.scenario, options);
-  const watched = watchPolicies(await loadPolicies(job.policies, options), job.watch);
-  using files = new DisposableStack();
+  const watched = watchPolicies(
+    await loadPolicies(job.policies, options),
+    job.watch,
+  );
+  using files = new OpenFiles();
   const { seed } = job;
   const onProgress = (_now: Micros, _end: Micros, share: number): void =>
     noteShare(job.watch, share);
@@ -78,7 +96,7 @@ async function once(
     });
   }
   Deno.mkdirSync(folder, { recursive: true });
-  const open = (name: string): ChunkedFile => files.use(new ChunkedFile(`${folder}/${name}`));
+  const open = (name: string): ChunkedFile => files.open(`${folder}/${name}`);
   const series = job.files.series ? open("series.csv") : null;
   series?.write(csvLine(["time_us", "of", "name", "metric", "value"]));
   const packets = job.files.packets ? capture(open("packets.pcapng")) : null;

@@ -5,13 +5,13 @@ import { assert, assertEquals } from "@std/assert";
 import { listFiles } from "./support/architecture.ts";
 import { findPrograms, type Found } from "./support/programs.ts";
 import { ROOT } from "./support/serve.ts";
-import { ESSENTIAL, needs, TOOLS } from "./support/tools.ts";
+import { ESSENTIAL, FROM_NPM, needs, TOOLS } from "./support/tools.ts";
 
 /** Programs that nobody installs by apt: Deno itself, and the command as a shell in a lab finds it. */
 const OURS = ["deno", "mptcp"];
 
-/** Files whose program is a user's choice. */
-const CHOSEN_BY_USERS = ["cli/lab_command.ts"];
+/** Files whose program is a user's choice, and the one that starts `deno` where it does not run itself. */
+const CHOSEN_BY_USERS = ["cli/lab_command.ts", "pack/bin.ts"];
 
 /** Programs and the packages that hold them. */
 type Packages = Readonly<Record<string, string>>;
@@ -24,7 +24,9 @@ async function readAll(): Promise<Record<string, string>> {
   const sources: Record<string, string> = {};
   const files = [".ts", ".py"].flatMap((extension) => listFiles(ROOT, extension));
   for (const file of files) {
-    if (/^(tests|cli|bench|core|docs)\//.test(file)) sources[file] = await read(file);
+    if (/^(tests|cli|bench|core|docs|pack)\//.test(file)) {
+      sources[file] = await read(file);
+    }
   }
   return sources;
 }
@@ -54,7 +56,11 @@ function described(text: string): Packages {
 
 /** Lists programs started of which nothing is known. */
 function unknown({ starts }: Found): string[] {
-  const known = new Set([...Object.keys(TOOLS), ...Object.keys(ESSENTIAL), ...OURS]);
+  const known = new Set(
+    [TOOLS, FROM_NPM, ESSENTIAL].flatMap((kind) => Object.keys(kind)).concat(
+      OURS,
+    ),
+  );
   return starts.filter(({ program }) => !known.has(program))
     .map(({ program, file, line }) => `${file}:${line} starts ${program}`);
 }
@@ -62,8 +68,12 @@ function unknown({ starts }: Found): string[] {
 /** Lists test files that start what has to be installed, and do not say that they need it. */
 function undeclared({ starts }: Found, sources: Readonly<Record<string, string>>): string[] {
   return starts.filter(({ program, file }) => {
-    if (!(program in TOOLS) || !file.endsWith("_test.ts")) return false;
-    const said = [...(sources[file] ?? "").matchAll(/\bneeds\(([^]*?)\)\s*(?:\.|;)/g)]
+    if (
+      !(program in TOOLS || program in FROM_NPM) || !file.endsWith("_test.ts")
+    ) return false;
+    const said = [
+      ...(sources[file] ?? "").matchAll(/\bneeds\(([^]*?)\)\s*(?:\.|;)/g),
+    ]
       .map(([, args]) => args).join();
     const packages: Packages = TOOLS;
     const names = packages[program] === "iproute2" ? ["kernel", program] : [program];
@@ -85,7 +95,7 @@ describe("the programs that tests and the command start", () => {
   it("are all known, and all that is known is started", () => {
     assertEquals(unknown(found), []);
     const started = new Set(found.starts.map(({ program }) => program));
-    const known = [...Object.keys(TOOLS), ...Object.keys(ESSENTIAL), ...OURS];
+    const known = [TOOLS, FROM_NPM, ESSENTIAL].flatMap((kind) => Object.keys(kind)).concat(OURS);
     assertEquals(known.filter((program) => !started.has(program)), []);
   });
 
@@ -99,6 +109,17 @@ describe("the programs that tests and the command start", () => {
 
   it("are told in CONTRIBUTING.md", async () => {
     assertEquals(described(await read("CONTRIBUTING.md")), TOOLS);
+  });
+
+  it("are installed by npm where they come from there, and told", async () => {
+    const [script, text] = [
+      await read(".ci/run"),
+      await read("CONTRIBUTING.md"),
+    ];
+    assert(/install_global "bun@\$BUN_VERSION"/.test(script));
+    for (const program of Object.keys(FROM_NPM)) {
+      assert(text.includes(`\`${program}\` (npm)`), program);
+    }
   });
 
   it("are declared by the test that starts them", () => {

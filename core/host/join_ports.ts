@@ -37,7 +37,9 @@ export class JoinPorts {
   /** Whether `holder` has announced `address` with `port`. */
   heldBy(holder: object, address: string, port: number): boolean {
     const mine = this.#held.get(holder);
-    return mine !== undefined && mine.values().some((name) => name === `${port} ${address}`);
+    if (mine === undefined) return false;
+    for (const name of mine.values()) if (name === `${port} ${address}`) return true;
+    return false;
   }
 
   /** Whether `port` of `address` is held; the empty address asks for any. */

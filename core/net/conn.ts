@@ -1,6 +1,7 @@
 /** A connection as applications hold it. */
 
 import type { CongestionControlPlugin, Micros, PathContext, SchedulerPlugin } from "../plugin.ts";
+import type { NetAddr } from "./address.ts";
 import type { Channel } from "./channel.ts";
 import { connectionInfo } from "./info.ts";
 import type { ConnInfo } from "./info.ts";
@@ -147,7 +148,7 @@ function checkSwitch(what: string, value: unknown): boolean {
  * await echo;
  * ```
  */
-export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
+export class MptcpConn implements Disposable, AsyncDisposable {
   readonly #channel: Channel;
   readonly #linger: Micros;
   #readable: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
@@ -164,13 +165,13 @@ export class MptcpConn implements Deno.TcpConn, AsyncDisposable {
   }
 
   /** Address and port of this side on the first path. */
-  get localAddr(): Deno.NetAddr {
+  get localAddr(): NetAddr {
     const { address, port } = this.#channel.socket.localEndpoint;
     return { transport: "tcp", hostname: address, port };
   }
 
   /** Address and port of the peer on the first path. */
-  get remoteAddr(): Deno.NetAddr {
+  get remoteAddr(): NetAddr {
     const { address, port } = this.#channel.socket.remoteEndpoint;
     return { transport: "tcp", hostname: address, port };
   }

@@ -1,6 +1,7 @@
 /** A listening port as applications hold it. */
 
 import type { CongestionControlPlugin, Micros, SchedulerPlugin } from "../plugin.ts";
+import type { NetAddr } from "./address.ts";
 import { Channel } from "./channel.ts";
 import { makeConn, type MptcpConn } from "./conn.ts";
 import { closedError } from "./errors.ts";
@@ -49,7 +50,7 @@ export function makeListener(...args: ListenerArguments): MptcpListener {
  * await serving;
  * ```
  */
-export class MptcpListener implements Deno.Listener<MptcpConn, Deno.NetAddr> {
+export class MptcpListener implements AsyncIterable<MptcpConn>, Disposable {
   readonly #registry: Registry<Channel>;
   readonly #linger: Micros;
   readonly #listener: TransportListener;
@@ -72,7 +73,7 @@ export class MptcpListener implements Deno.Listener<MptcpConn, Deno.NetAddr> {
   }
 
   /** Where it listens: `hostname` is "0.0.0.0" for every address of the host, IPv6 ones included. */
-  get addr(): Deno.NetAddr {
+  get addr(): NetAddr {
     const { address, port } = this.#listener;
     return { transport: "tcp", hostname: address === "" ? "0.0.0.0" : address, port };
   }

@@ -82,6 +82,15 @@ interface BuiltinModules {
   getBuiltinModule?(name: "node:v8"): V8 | undefined;
 }
 
+/** A hook, where the runtime has it: Bun has the names of some, and throws when they are used. */
+function orNone<Hook>(make: () => Hook): Hook | undefined {
+  try {
+    return make();
+  } catch {
+    return undefined;
+  }
+}
+
 /** Where an operation is waited for, such as "readFile (ext:deno_fs/30_fs.js": the first line that is not of what serves all of them. */
 function placeOf(trace: Trace | null): string {
   let stack: unknown;
@@ -146,12 +155,13 @@ class Isolate {
 
   #hook(): () => void {
     const { process } = globalThis as { process?: BuiltinModules };
-    const hooks = process?.getBuiltinModule?.("node:async_hooks")?.createHook({
-      init: (id, type, _, resource) => this.#begin(id, type, resource),
-      before: (id) => this.#own.has(id) || this.#tell(),
-      destroy: (id) => this.#own.delete(id) || this.#end(id),
-    });
-    const v8 = process?.getBuiltinModule?.("node:v8");
+    const hooks = orNone(() =>
+      process?.getBuiltinModule?.("node:async_hooks")?.createHook({
+        init: (id, type, _, resource) => this.#begin(id, type, resource),
+        before: (id) => this.#own.has(id) || this.#tell(),
+        destroy: (id) => this.#own.delete(id) || this.#end(id),
+      })
+    );
     hooks?.enable();
     const init = (_promise: Operation, parent: Operation | undefined): void => {
       if (parent !== undefined && parent[OPERATION] !== undefined) this.#await(parent, init);
@@ -161,7 +171,9 @@ class Isolate {
       this.#over.add(promise);
       this.#end(promise);
     };
-    const unhook = v8?.promiseHooks?.createHook({ init, settled });
+    const unhook = orNone(() =>
+      process?.getBuiltinModule?.("node:v8")?.promiseHooks?.createHook({ init, settled })
+    );
     return () => {
       hooks?.disable();
       unhook?.();

@@ -25,6 +25,12 @@ export const TOOLS = {
   tshark: "tshark",
 } as const;
 
+/** Programs that come by npm, and what brings them: `.ci/run` installs `bun`, and runs on a machine that has `node`. */
+export const FROM_NPM = {
+  bun: "npm install --global bun",
+  node: "https://nodejs.org/, 20 or newer",
+} as const;
+
 /** Programs that every Debian has, and the packages that hold them: `tests/programs_test.ts` asks dpkg whether they are essential. */
 export const ESSENTIAL = {
   cat: "coreutils",
@@ -42,7 +48,11 @@ export const ESSENTIAL = {
 } as const;
 
 /** What a test can need: "kernel" is network namespaces, TUN devices, the kernel's MPTCP and iproute2; the others are programs. */
-export type Need = "kernel" | keyof typeof TOOLS | keyof typeof ESSENTIAL;
+export type Need =
+  | "kernel"
+  | keyof typeof TOOLS
+  | keyof typeof FROM_NPM
+  | keyof typeof ESSENTIAL;
 
 /** The first of these that is not to be had here, and what to do about it; null if all are. */
 export function missing(...what: readonly Need[]): string | null {
@@ -51,7 +61,9 @@ export function missing(...what: readonly Need[]): string | null {
       const reason = whyNoLab();
       if (reason !== null) return `a kernel to talk to: ${reason}`;
     } else if (!isInstalled(need)) {
-      return `${need}: apt-get install ${{ ...TOOLS, ...ESSENTIAL }[need]}`;
+      return need in FROM_NPM
+        ? `${need}: ${FROM_NPM[need as keyof typeof FROM_NPM]}`
+        : `${need}: apt-get install ${{ ...TOOLS, ...ESSENTIAL }[need as keyof typeof TOOLS]}`;
     }
   }
   return null;
