@@ -4,6 +4,7 @@ import type { Scenario } from "../sim/mod.ts";
 import pageCode from "./page/sim.js" with { type: "text" };
 import pageStyle from "./page/sim.css" with { type: "text" };
 import { loadChartLibrary } from "./deps.ts";
+import { escaped, factsList, headOf, jsonElement, libraryElement } from "./html.ts";
 import {
   commonPlugins,
   type SimReport,
@@ -21,23 +22,6 @@ export interface DrawnRun {
   readonly scenario: Scenario;
   /** Its series. */
   readonly series: readonly Series[];
-}
-
-/** Text as HTML shows it. */
-function escaped(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    '"': "&quot;",
-    "'": "&#39;",
-  };
-  return text.replaceAll(/[&<>"']/g, (sign) => entities[sign]!);
-}
-
-/** JSON as it may stand in a script element: nothing in it ends that. */
-function data(id: string, json: string): string {
-  return `<script type="application/json" id="${id}">${json.replaceAll("<", "\\u003c")}</script>`;
 }
 
 function tables(report: SimReport): string {
@@ -112,18 +96,14 @@ export async function toHtml(
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>${escaped(report.scenario)}: mptcp sim</title>
+${headOf(`${report.scenario}: mptcp sim`)}
 <style>${library.style}\n${pageStyle}</style>
 </head>
 <body>
 <header>
 <h1>${escaped(report.scenario)}</h1>
 ${about === undefined ? "" : `<p class="about">${escaped(about)}</p>`}
-<dl>${facts.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).join("\n")}</dl>
+${factsList(facts)}
 </header>
 <main>
 ${troubles(report)}
@@ -142,15 +122,9 @@ ${several}
 ${scenario}
 </section>
 </main>
-${data("summary", toJson(report))}
-${data("series", series)}
-<script>
-/*! uPlot, which draws the charts:
-
-${library.licence.trim().replaceAll("*/", "* /")}
-*/
-${library.code}
-</script>
+${jsonElement("summary", toJson(report))}
+${jsonElement("series", series)}
+${libraryElement(library)}
 <script>
 ${pageCode}
 </script>

@@ -1,6 +1,7 @@
 /** Tells of each answer of a scheduler: which path it chose, that it waits, that it repeats. */
 
 import type { Choice, ConnectionView, SchedulerPlugin, SubflowView } from "../core/plugin.ts";
+import { withCreate } from "./with_create.ts";
 
 /** One answer. */
 export interface ChoiceSeen {
@@ -35,27 +36,23 @@ export function watchChoices(
   tell: (connection: ConnectionView, choice: ChoiceSeen) => void,
 ): SchedulerPlugin {
   if (typeof plugin?.create !== "function") return plugin;
-  return Object.create(plugin, {
-    create: {
-      value: (connection: ConnectionView) => {
-        const made: unknown = plugin.create(connection);
-        if (typeof made !== "object" || made === null) return made;
-        spy(made, "pick", (args, given) => {
-          const { sentOn } = args[1] as { sentOn: readonly SubflowView[] };
-          const answers = given === null || given === undefined
-            ? []
-            : [given as Exclude<Choice, null>].flat();
-          const chosen = new Set(answers.map((answer) => answer?.path));
-          const paths = connection.subflows.filter(({ path }) => chosen.has(path));
-          // An answer that names no path is a fault, and is reported as one.
-          if (answers.length > 0 && paths.length === 0) return;
-          tell(connection, { paths, repeats: sentOn.length > 0 });
-        });
-        spy(made, "repeat", (args, given) => {
-          if (given === true) tell(connection, { paths: [args[0] as SubflowView], repeats: true });
-        });
-        return made;
-      },
-    },
+  return withCreate(plugin, (connection: ConnectionView) => {
+    const made: unknown = plugin.create(connection);
+    if (typeof made !== "object" || made === null) return made;
+    spy(made, "pick", (args, given) => {
+      const { sentOn } = args[1] as { sentOn: readonly SubflowView[] };
+      const answers = given === null || given === undefined
+        ? []
+        : [given as Exclude<Choice, null>].flat();
+      const chosen = new Set(answers.map((answer) => answer?.path));
+      const paths = connection.subflows.filter(({ path }) => chosen.has(path));
+      // An answer that names no path is a fault, and is reported as one.
+      if (answers.length > 0 && paths.length === 0) return;
+      tell(connection, { paths, repeats: sentOn.length > 0 });
+    });
+    spy(made, "repeat", (args, given) => {
+      if (given === true) tell(connection, { paths: [args[0] as SubflowView], repeats: true });
+    });
+    return made;
   });
 }

@@ -1,6 +1,7 @@
 /** Notes which callback of which plugin runs, where another thread can read it: one that never returns can be named. */
 
 import type { HostPolicies } from "./scenario.ts";
+import { withCreate } from "./with_create.ts";
 
 /** Bytes of a name. */
 const NAME = 96;
@@ -122,19 +123,16 @@ class Marker {
     const label = `the ${kind} ${plugin.name}`;
     const id = this.#id(`create() of ${label}`);
     const words = this.#words;
-    return Object.create(plugin, {
-      create: {
-        value: (given: never) => {
-          Atomics.store(words, 0, id);
-          words[1]!++;
-          try {
-            return this.mark(plugin.create(given), label, makers);
-          } finally {
-            Atomics.store(words, 0, 0);
-          }
-        },
-      },
-    });
+    const create = (given: never): unknown => {
+      Atomics.store(words, 0, id);
+      words[1]!++;
+      try {
+        return this.mark(plugin.create(given), label, makers);
+      } finally {
+        Atomics.store(words, 0, 0);
+      }
+    };
+    return withCreate(plugin, create);
   }
 }
 

@@ -5,6 +5,7 @@ import type { SimReport } from "../../cli/sim_report.ts";
 import { type Series, SeriesCollector } from "../../cli/sim_series.ts";
 import { minRtt, roundRobin } from "../../sched/mod.ts";
 import { measure, type Measurement, type Scenario } from "../../sim/mod.ts";
+import { lookAt } from "../support/browser.ts";
 import { needs } from "../support/tools.ts";
 
 const SCENARIO: Scenario = {
@@ -18,7 +19,7 @@ const SCENARIO: Scenario = {
   traffic: { down: { kind: "bulk", client: "phone", server: "server", bytes: "1 MB" } },
 };
 
-/** Looks at the page from within, uses its keys, and tells the page around it what it saw. */
+/** Looks at the page from within, uses its keys, and tells what it saw. */
 const LOOK = String.raw`
 const seen = { errors: [] };
 addEventListener("error", ({ message }) => seen.errors.push(message));
@@ -55,22 +56,9 @@ addEventListener("load", () => {
     background: getComputedStyle(document.body).backgroundColor,
     whole, zoomed, moved, back, outputs,
   });
-  parent.postMessage(JSON.stringify(seen), "*");
+  tell(seen);
 });
 `;
-
-/** A page around the report, as wide as is asked for: the windows of a browser have a least width. */
-function frame(width: number): string {
-  return `<!DOCTYPE html><meta name="color-scheme" content="light dark">
-<script>addEventListener("message", ({ data }) => {
-  const result = document.createElement("script");
-  result.type = "application/json";
-  result.id = "seen";
-  result.textContent = data;
-  document.body.append(result);
-});</script>
-<body style="margin: 0"><iframe src="report.html" style="width: ${width}px; height: 1000px; border: 0"></iframe>`;
-}
 
 interface Seen {
   readonly errors: readonly string[];
@@ -88,41 +76,6 @@ interface Seen {
   readonly moved: readonly [number, number];
   readonly back: readonly [number, number];
   readonly outputs: readonly string[];
-}
-
-/** Opens a page in a browser without a screen, and gives what {@linkcode LOOK} saw there. */
-async function look(html: string, width: number, dark: boolean): Promise<Seen> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await Deno.writeTextFile(`${folder}/frame.html`, frame(width));
-    await Deno.writeTextFile(
-      `${folder}/report.html`,
-      html.replace("<style>", () => `<script>${LOOK}</script><style>`),
-    );
-    const { stdout, stderr } = await new Deno.Command("chromium", {
-      args: [
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        "--disable-dev-shm-usage",
-        `--user-data-dir=${folder}/profile`,
-        `--window-size=${Math.max(width, 800)},1000`,
-        `--blink-settings=preferredColorScheme=${dark ? 0 : 1}`,
-        "--virtual-time-budget=20000",
-        "--dump-dom",
-        `file://${folder}/frame.html`,
-      ],
-      stdout: "piped",
-      stderr: "piped",
-    }).output();
-    const text = new TextDecoder().decode(stdout);
-    const match = /<script type="application\/json" id="seen">([^]*?)<\/script>/.exec(text);
-    assert(match !== null, `the page did not load: ${new TextDecoder().decode(stderr)}`);
-    return JSON.parse(match[1]!);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 function ran(): { result: Measurement; series: readonly Series[] }[] {
@@ -172,7 +125,7 @@ describe("the report of mptcp sim in Chromium", () => {
   it("draws all charts from a file, wide and narrow, light and dark, and takes keys", async () => {
     const html = await page(ran());
     for (const [width, dark] of [[1280, false], [1280, true], [400, false], [400, true]] as const) {
-      const seen = await look(html, width, dark);
+      const seen = await lookAt<Seen>(html, LOOK, width, dark);
       assertEquals(seen.errors, []);
       assertEquals(seen.titles, TITLES);
       assertEquals(seen.captions, ["min_rtt", "round_robin"]);
@@ -201,7 +154,12 @@ describe("the report of mptcp sim in Chromium", () => {
       values: Array.from({ length: count }, (_, i) => i % 1000 === 999 && k === 1 ? -500 : 1448),
     }));
     const series = [...run!.series.filter(({ chart }) => chart !== "sequence"), ...many];
-    const seen = await look(await page([{ result: run!.result, series }]), 1280, false);
+    const seen = await lookAt<Seen>(
+      await page([{ result: run!.result, series }]),
+      LOOK,
+      1280,
+      false,
+    );
     assertEquals([seen.errors, seen.blank, seen.titles], [[], 0, TITLES]);
     assert(seen.whole[1] >= 10 && seen.zoomed[1] < seen.whole[1]);
   });

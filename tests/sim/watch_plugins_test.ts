@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { reno } from "../../cc/mod.ts";
-import type { SchedulerPlugin } from "../../core/plugin.ts";
+import type { PathManagerPlugin, SchedulerPlugin } from "../../core/plugin.ts";
+import { fullMesh } from "../../pm/mod.ts";
 import { roundRobin } from "../../sched/mod.ts";
 import { measure, type Scenario } from "../../sim/mod.ts";
 import { noteShare, PluginWatch, watchMemory, watchPolicies } from "../../sim/watch_plugins.ts";
@@ -83,6 +84,30 @@ describe("a watch of plugins", () => {
       "create() of the congestion control reno",
       "onAck() of the congestion control reno",
     ]);
+  });
+
+  it("calls the methods of a plugin with private members on itself", () => {
+    class Own {
+      readonly kind = "path-manager";
+      readonly name = "own";
+      #heard = 0;
+      readonly #inner = fullMesh();
+      onListener(): void {
+        this.#heard++;
+      }
+      get heard(): number {
+        return this.#heard;
+      }
+      create(...given: Parameters<PathManagerPlugin["create"]>) {
+        this.#heard += 100;
+        return this.#inner.create(...given);
+      }
+    }
+    const pathManager = new Own();
+    const { faults } = measure(SCENARIO, watchPolicies({ pathManager }, watchMemory()));
+    assertEquals(faults, []);
+    // Each end made one, and the server's listener came.
+    assert(pathManager.heard > 200, `${pathManager.heard}`);
   });
 
   it("tells how much of a run is done", () => {
