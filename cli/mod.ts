@@ -6,6 +6,7 @@
 
 import { type Command, helpOf, nearest, readArguments, UsageError } from "./arguments.ts";
 import { DEMO } from "./demo.ts";
+import { GATEWAY } from "./gateway.ts";
 import { GET } from "./get.ts";
 import { KEY } from "./key.ts";
 import { LAB } from "./lab_command.ts";
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   PUT,
   SERVE,
   PROXY,
+  GATEWAY,
   RELAY,
   KEY,
   TOP,

@@ -6,7 +6,8 @@ import { watchMemory } from "../sim/watch_plugins.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { print, report } from "./output.ts";
 import { PLUGIN_OPTIONS } from "./policies.ts";
-import { readScenarioText, type ScenarioText, toScenario, withValues } from "./scenario_file.ts";
+import type { CheckedText } from "./checked_text.ts";
+import { readScenarioText, toScenario, withValues } from "./scenario_file.ts";
 import { type DrawnRun, toHtml } from "./sim_html.ts";
 import type { SimJob } from "./sim_job.ts";
 import { runSimJobs } from "./sim_pool.ts";
@@ -60,7 +61,7 @@ function readInterval(args: Given): Duration {
 
 /** What is to be run, and how each is called. */
 interface Plan {
-  readonly text: ScenarioText;
+  readonly text: CheckedText;
   readonly jobs: readonly { readonly job: SimJob; readonly run: Omit<SimRun, "result"> }[];
   readonly plan: string;
   readonly scenario: string;

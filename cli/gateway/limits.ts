@@ -36,6 +36,32 @@ export class Places {
   }
 }
 
+/** Most of anything at once, where who comes later waits: in the order in which they came. */
+export class Turns {
+  readonly #most: number;
+  #taken = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  /** @param most How many there are. */
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Does `work` when it is its turn. */
+  async take<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#taken < this.#most) this.#taken++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      // Whoever is next takes over the place of this one.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#taken--;
+      else next();
+    }
+  }
+}
+
 /**
  * Does `work`, for as long as it may take; then `late` ends what it waits for.
  *

@@ -88,21 +88,22 @@ export function demultiplex(
   }
   if (rx.ecn !== 0) stack.count(ECN_COUNTERS[rx.ecn]!, segmentsOf(packet));
   if (rx.protocol !== TCP) {
-    if (destination(stack) !== undefined) icmpArrived(stack, link, now);
+    const local = destination(stack, link);
+    if (local !== undefined) icmpArrived(stack, link, now, local);
     return;
   }
   const { flags } = rx;
   if ((flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === TCP_SYN) {
     arriveSyn(stack, link, dscpOf(packet.address), now);
   } else if (!arriveKnown(stack, now)) {
-    const local = destination(stack);
+    const local = destination(stack, link);
     if (local === undefined || (flags & TCP_RST) !== 0) return;
     if ((flags & TCP_ACK) === 0 && isListening(stack, local)) {
       // What is no SYN has nothing to say to a listener (RFC 9293 §3.10.7.2, fourth), nor has one that ends at once: no program sends that.
       stack.count("TcpInErrs");
       return;
     }
-    if (cookieReturned(stack, link, local, now)) return;
+    if (cookieReturned(stack, link, local, dscpOf(packet.address), now)) return;
     refuse(stack, -1);
     if (stack.strays.awaited) stack.strays.came(formatAddress(rx.source.bytes));
   }
@@ -138,8 +139,8 @@ function arriveKnown(stack: Stack, now: Micros): boolean {
 }
 
 /** Our address that the packet is for; undefined when it is for somebody else, or from an address that can be nobody's: both are counted. */
-function destination(stack: Stack): LocalAddress | undefined {
-  const local = stack.routes.find(formatAddress(rx.destination.bytes));
+function destination(stack: Stack, link: Link): LocalAddress | undefined {
+  const local = stack.routes.destination(link, rx.destination);
   if (local === undefined || !sourceMayBe(stack)) {
     stack.count("IpInAddrErrors");
     return undefined;
@@ -172,7 +173,7 @@ function arriveSyn(stack: Stack, link: Link, dscp: number, now: Micros): void {
     if (renewed) stack.forget(rx.flow);
     else if (arriveKnown(stack, now)) return;
   }
-  const local = destination(stack);
+  const local = destination(stack, link);
   if (local === undefined || !local.outlet.up) return;
   if (join === null && rx.malformed && mentions(rx.transport, MP_JOIN)) {
     // EST-6 holds for one of no known form, too: a plain connection is not what its sender wants.
@@ -239,7 +240,9 @@ function arriveSyn(stack: Stack, link: Link, dscp: number, now: Micros): void {
     stack.count("ListenDrops");
     return;
   }
-  const plan = planReply(local, stack.routes.back(link, local), listener.tcp.dscp);
+  // Who stands in for another answers with the codepoint that the question had.
+  const label = listener.transparent && dscp !== 0 ? dscp : listener.tcp.dscp;
+  const plan = planReply(local, stack.routes.back(link, local), label);
   const opened = plan.key === 0 ? null : stack.halfOpen(listener, plan);
   if (opened === null) {
     if (plan.key !== 0) memory_free(plan.key);

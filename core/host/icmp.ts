@@ -9,6 +9,7 @@ import { rx } from "../wire/segment.ts";
 import { writeKey } from "./flow_key.ts";
 import type { Link } from "./link.ts";
 import { answerEcho } from "./replies.ts";
+import type { LocalAddress } from "./routes.ts";
 import type { Stack } from "./stack.ts";
 
 const KEY = memory_alloc(KEY_SIZE);
@@ -83,8 +84,13 @@ function kindOf(v6: boolean, type: number, code: number): Kind {
   return type === 8 ? "echo" : null;
 }
 
-/** A packet with an ICMP message for us, its sum right, is in `rx`. */
-export function icmpArrived(stack: Stack, link: Link, now: Micros): void {
+/** A packet with an ICMP message for `local`, its sum right, is in `rx`. */
+export function icmpArrived(
+  stack: Stack,
+  link: Link,
+  now: Micros,
+  local: LocalAddress,
+): void {
   const v6 = rx.family === 6;
   const icmp = rx.transport;
   const type = u8[icmp]!;
@@ -95,7 +101,8 @@ export function icmpArrived(stack: Stack, link: Link, now: Micros): void {
   const kind = kindOf(v6, type, u8[icmp + 1]!);
   if (kind === null) return;
   if (kind === "echo") {
-    answerEcho(stack, link);
+    // Who takes others' connections is none of them all the same.
+    if (stack.routes.find(local.view.address) !== undefined) answerEcho(stack, link);
     return;
   }
   if (!stack.errors.take(now)) {

@@ -31,6 +31,8 @@ export interface ConnectionChoices {
   readonly mptcp?: MptcpSettings;
   /** Plugins in place of the host's. */
   readonly policies?: Partial<Policies>;
+  /** It takes connections to every address and port that no other listener has; its own port is 0. */
+  readonly transparent?: boolean;
 }
 
 /** One listening port. */
@@ -46,6 +48,8 @@ export class Listener {
   /** What was chosen of MPTCP for them. */
   readonly mptcp: MptcpSettings;
   #policies: Partial<Policies>;
+  /** It takes connections to every address and port that no other has. */
+  readonly transparent: boolean;
   /** Connections between SYN and third ACK. */
   readonly halfOpen: Set<MetaSocket> = new Set();
   /** Those that are given out before their third ACK. */
@@ -64,9 +68,10 @@ export class Listener {
     backlog: number,
     observer: ListenerObserver,
     onClose: (listener: Listener) => void,
-    { userTimeout, tcp = DEFAULT_SETTINGS, mptcp = DEFAULT_MPTCP, policies = {} }:
-      ConnectionChoices = {},
+    choices: ConnectionChoices = {},
   ) {
+    const { userTimeout, tcp = DEFAULT_SETTINGS, mptcp = DEFAULT_MPTCP, policies = {} } = choices;
+    this.transparent = choices.transparent ?? false;
     this.address = address;
     this.port = port;
     this.#backlog = backlog;
@@ -145,15 +150,27 @@ export class Listener {
 /** The listeners of a host, and which of them each half-open connection belongs to. */
 export class Listeners {
   readonly #list: Listener[] = [];
+  #transparent: Listener | undefined;
   readonly #halfOpen = new Map<MetaSocket, Listener>();
   /** Of those given out before their third ACK. */
   readonly #early = new Map<MetaSocket, Listener>();
 
-  /** The listener for a destination; the empty address asks for any. */
+  /** The listener for a destination. */
   find(address: string, port: number): Listener | undefined {
+    return this.having(address, port) ?? this.transparent;
+  }
+
+  /** The one that has an address and a port of its own; the empty address asks for any. */
+  having(address: string, port: number): Listener | undefined {
     return this.#list.find((each) =>
-      each.port === port && (each.address === address || each.address === "" || address === "")
+      each.port === port && !each.transparent &&
+      (each.address === address || each.address === "" || address === "")
     );
+  }
+
+  /** The one that has all others. */
+  get transparent(): Listener | undefined {
+    return this.#transparent;
   }
 
   /** Begins to listen; the port must be free. */
@@ -167,10 +184,12 @@ export class Listeners {
   ): Listener {
     const listener = new Listener(address, port, backlog, observer, (closed) => {
       this.#list.splice(this.#list.indexOf(closed), 1);
+      if (closed.transparent) this.#transparent = undefined;
       for (const connection of closed.halfOpen) this.#halfOpen.delete(connection);
       onClose(closed);
     }, choices);
     this.#list.push(listener);
+    if (listener.transparent) this.#transparent = listener;
     return listener;
   }
 

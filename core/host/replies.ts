@@ -28,7 +28,7 @@ export function refuse(stack: Stack, reason: number, dscp = 0): void {
     return;
   }
   const ours = rx.destination;
-  const local = stack.routes.find(formatAddress(ours.bytes));
+  const local = stack.routes.destination(stack.arrival, ours);
   if (local === undefined) return;
   writeKey(ours, rx.destinationPort, rx.source, rx.sourcePort, dscp, KEY);
   const acked = (rx.flags & TCP_ACK) !== 0;

@@ -8,6 +8,7 @@ import {
   inPrefix,
   type IpAddress,
   type IpPrefix,
+  isHostAddress,
   parseAddress,
   parsePrefix,
 } from "../wire/ip.ts";
@@ -101,6 +102,8 @@ export class Routes {
   /** Links by the objects that hosts are given. */
   readonly outlets = new Map<Link, LinkOutlet>();
   readonly #locals: LocalAddress[] = [];
+  /** Those that take packets for any address. */
+  readonly #transparent = new Set<LinkOutlet>();
 
   /** Addresses of links that are up. */
   get addresses(): HostAddress[] {
@@ -113,12 +116,13 @@ export class Routes {
     return outlet !== undefined && outlet.up ? outlet : local.outlet;
   }
 
-  /** Adds a link. */
-  addLink(link: Link): LinkOutlet {
+  /** Adds a link; `transparent`: what comes by it may be for any address, which is then as one of the host's. */
+  addLink(link: Link, transparent = false): LinkOutlet {
     let outlet = this.outlets.get(link);
     if (outlet === undefined) {
       outlet = new LinkOutlet(link);
       this.outlets.set(link, outlet);
+      if (transparent) this.#transparent.add(outlet);
     }
     return outlet;
   }
@@ -173,6 +177,22 @@ export class Routes {
     const parsed = address.includes(":") ? parseAddress(address) : null;
     const text = parsed === null ? address : formatAddress(parsed.bytes);
     return this.#locals.find(({ view }) => view.address === text);
+  }
+
+  /** The address of the host that a packet which came over `link` is for; undefined: it is for somebody else. */
+  destination(link: Link | null, address: IpAddress): LocalAddress | undefined {
+    const text = formatAddress(address.bytes);
+    const own = this.find(text);
+    const outlet = link === null ? undefined : this.outlets.get(link);
+    if (own !== undefined || outlet === undefined || !this.#transparent.has(outlet)) return own;
+    if (!isHostAddress(address.bytes)) return undefined;
+    const { family } = address;
+    // The packet's own bytes are gone with it.
+    const prefix = {
+      address: { family, bytes: address.bytes.slice() },
+      length: family === 4 ? 32 : 128,
+    };
+    return { view: { address: text, port: 0, id: 0, family, link: outlet.name }, prefix, outlet };
   }
 
   /** Source for a destination where none is named: the longest matching network of a link that is up, else the first address of the family (draft CFG-3). */

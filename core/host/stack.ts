@@ -209,7 +209,7 @@ export class Stack implements ConnectionHost {
     host_limit(this.wasm, this.memory.host ?? DEFAULT_MEMORY);
     this.out.header = memory_alloc(256) + 16;
     const taken = (port: number): boolean =>
-      this.listeners.find("", port) !== undefined || this.joinPorts.has("", port);
+      this.listeners.having("", port) !== undefined || this.joinPorts.has("", port);
     this.flows = new Flows(
       this.wasm,
       options.random("ports"),
@@ -301,9 +301,9 @@ export class Stack implements ConnectionHost {
 
   // What applications do.
 
-  /** Adds a link with its addresses. */
-  addLink(now: Micros, link: Link, addresses: readonly string[]): void {
-    this.routes.addLink(link);
+  /** Adds a link with its addresses; `transparent`: it takes packets for any other, too. */
+  addLink(now: Micros, link: Link, addresses: readonly string[], transparent = false): void {
+    this.routes.addLink(link, transparent);
     for (const address of addresses) this.addAddress(now, link, address);
   }
 
@@ -460,6 +460,7 @@ export class Stack implements ConnectionHost {
       readonly mptcp?: MptcpSettings;
       readonly userTimeout?: Micros;
       readonly policies?: Partial<Policies>;
+      readonly transparent?: boolean;
       readonly observer: ListenerObserver;
     },
   ): Listener {
@@ -472,8 +473,12 @@ export class Stack implements ConnectionHost {
       );
     }
     const address = local?.view.address ?? "";
-    const port = options.port === 0 ? this.flows.freePort() : options.port;
-    if (this.listeners.find(address, port) !== undefined) {
+    const { transparent = false } = options;
+    if (transparent && this.listeners.transparent !== undefined) {
+      throw new StackError("AddrInUse", "Cannot listen on every port as another listener does");
+    }
+    const port = options.port === 0 && !transparent ? this.flows.freePort() : options.port;
+    if (!transparent && this.listeners.having(address, port) !== undefined) {
       throw new StackError("AddrInUse", `Cannot listen on port ${port} as another listener has it`);
     }
     if (this.joinPorts.has(address, port)) {
@@ -484,7 +489,7 @@ export class Stack implements ConnectionHost {
     }
     const { backlog = DEFAULT_BACKLOG, observer, userTimeout } = options;
     const { tcp = this.tcp, mptcp = this.mptcp, policies = {} } = options;
-    const choices = { userTimeout, tcp, mptcp, policies };
+    const choices = { userTimeout, tcp, mptcp, policies, transparent };
     const listener = this.listeners.add(address, port, backlog, observer, choices, (closed) => {
       this.#guard.listener("closed", closed);
       this.probe?.listenerChanged(this.now, "closed", closed.address, closed.port);

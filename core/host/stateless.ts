@@ -155,6 +155,7 @@ export function cookieReturned(
   stack: Stack,
   link: Link,
   local: LocalAddress,
+  dscp: number,
   now: Micros,
 ): boolean {
   if (!stack.cookies.awaited(now) || (rx.flags & (TCP_SYN | TCP_ACK)) !== TCP_ACK) return false;
@@ -180,7 +181,7 @@ export function cookieReturned(
     ? { mss, sack: sackOf(timestamp), scale: scaleOf(timestamp), ecn: ecnOf(timestamp) }
     : { mss, sack: false, scale: -1, ecn: false };
   if (join) joinReturned(stack, link, local, iss, offer, now);
-  else if (listener !== undefined) ackReturned(stack, link, local, listener, iss, offer, now);
+  else if (listener !== undefined) ackReturned(stack, link, local, listener, dscp, iss, offer, now);
   return true;
 }
 
@@ -190,6 +191,7 @@ function ackReturned(
   link: Link,
   local: LocalAddress,
   listener: Listener,
+  dscp: number,
   iss: number,
   offer: SynOffer,
   now: Micros,
@@ -202,7 +204,8 @@ function ackReturned(
   const capable = spoken && rx.option(MP_CAPABLE) !== 0;
   // It goes on with MPTCP, and its keys have been lost: they come again with what it says next.
   if (spoken && !capable && rx.hasDss && (rx.length === 0 || rx.hasMapping)) return;
-  const plan = planReply(local, stack.routes.back(link, local), listener.tcp.dscp);
+  const label = listener.transparent && dscp !== 0 ? dscp : listener.tcp.dscp;
+  const plan = planReply(local, stack.routes.back(link, local), label);
   const key = capable ? freeKey(stack, iss) : undefined;
   const opened = plan.key === 0 ? null : stack.halfOpen(listener, plan, iss, key);
   if (opened === null) {

@@ -42,6 +42,13 @@ export interface HostInterface {
   readonly link: Link;
   /** Addresses with the length of their network's prefix: "10.0.0.1/24", "fd00::1/64". */
   readonly addresses: readonly string[];
+  /**
+   * What comes by the link may be for any address: connections to others are taken as to the host's own (Linux's IP_TRANSPARENT), by a listener that has
+   * `transparent`, or refused. Echo requests are answered for the host's own addresses alone.
+   *
+   * @default {false}
+   */
+  readonly transparent?: boolean;
 }
 
 /** One connection of a host. */
@@ -216,6 +223,13 @@ export interface ListenOptions extends Policies, Waits {
   /** Accepted as in `Deno.listen()`. */
   readonly transport?: "tcp";
   /**
+   * Takes connections to every port that no other listener has, of every address: with `port` 0 and no `hostname`. `localAddr` of each tells where it was to go;
+   * other addresses than the host's own come by interfaces that are `transparent`. An answer has the codepoint (DSCP) of the SYN.
+   *
+   * @default {false}
+   */
+  readonly transparent?: boolean;
+  /**
    * Most connections that wait to be accepted: 1 to 65535.
    *
    * @default {511}
@@ -260,6 +274,7 @@ const LISTEN_OPTIONS: Readonly<Record<keyof ListenOptions, true>> = {
   port: true,
   hostname: true,
   transport: true,
+  transparent: true,
   backlog: true,
   scheduler: true,
   pathManager: true,
@@ -359,10 +374,10 @@ export class Host implements AsyncDisposable {
       report: options.onPluginFault ? hearFaults(options.onPluginFault) : warnOfFaults(),
     });
     try {
-      for (const { link, addresses } of interfaces) {
+      for (const { link, addresses, transparent } of interfaces) {
         link.configure?.(addresses);
         loop.add(link);
-        stack.addLink(loop.now(), link, addresses);
+        stack.addLink(loop.now(), link, addresses, transparent);
       }
     } catch (error) {
       await loop.close();
@@ -560,6 +575,21 @@ export class Host implements AsyncDisposable {
         }`,
       );
     }
+    const { transparent = false } = options;
+    if (typeof transparent !== "boolean") {
+      throw new TypeError(
+        `Cannot listen as 'transparent' must be true or false: current value is ${
+          describe(transparent)
+        }`,
+      );
+    }
+    if (transparent && (port !== 0 || hostname !== undefined)) {
+      throw new TypeError(
+        `Cannot listen on every port and address as 'port' must be 0 and 'hostname' absent then: current values are ${port} and ${
+          describe(hostname)
+        }`,
+      );
+    }
     const policies = namedPolicies(options);
     const waits = checkWaits(options, "listen");
     const tcp = tcpSettings("listen", options.tcp, this.#registry.stack.tcp);
@@ -570,7 +600,7 @@ export class Host implements AsyncDisposable {
     try {
       return makeListener(
         this.#registry,
-        { port, backlog, tcp, mptcp, policies, ...address, ...waits.core },
+        { port, backlog, tcp, mptcp, policies, transparent, ...address, ...waits.core },
         waits.linger ?? this.#linger,
       );
     } catch (error) {
@@ -772,11 +802,20 @@ function checkInterfaces(interfaces: unknown): void {
   }
   const names = new Set<string>();
   const seen = new Set<string>();
-  for (const [index, { link, addresses }] of (interfaces as HostInterface[]).entries()) {
+  for (
+    const [index, { link, addresses, transparent }] of (interfaces as HostInterface[]).entries()
+  ) {
     if (typeof link?.send !== "function" || typeof link.attach !== "function") {
       throw new TypeError(
         `Cannot open a host as the 'link' of interface ${index} must be a link, such as tun("mptcp0"): current value is ${
           describe(link)
+        }`,
+      );
+    }
+    if (transparent !== undefined && typeof transparent !== "boolean") {
+      throw new TypeError(
+        `Cannot open a host as 'transparent' of ${link.name} must be true or false: current value is ${
+          describe(transparent)
         }`,
       );
     }

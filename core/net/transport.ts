@@ -136,6 +136,8 @@ export interface TransportListenOptions {
   readonly mptcp?: MptcpSettings;
   /** Plugins of its connections in place of the host's. */
   readonly policies?: NamedPolicies;
+  /** Every address and port that no other listener has. */
+  readonly transparent?: boolean;
   /** Who is told. */
   readonly observer: ListenerObserver;
 }
@@ -158,8 +160,8 @@ export interface TransportStack extends DrivenStack {
   readonly living: Iterable<WatchedSocket>;
   /** Has one more probe told; the result ends that. */
   watch(probe: Probe): () => void;
-  /** Adds a link with its addresses, "10.0.0.1/24". */
-  addLink(now: Micros, link: Link, addresses: readonly string[]): void;
+  /** Adds a link with its addresses, "10.0.0.1/24"; `transparent`: it takes packets for any other, too. */
+  addLink(now: Micros, link: Link, addresses: readonly string[], transparent?: boolean): void;
   /** Opens a connection; what becomes of it is told to the observer. */
   connect(now: Micros, options: TransportConnectOptions): TransportSocket;
   /** Listens. Throws an error whose `code` is "AddrInUse" or "AddrNotAvailable". */

@@ -1,166 +1,13 @@
 /** `mptcp proxy` and `mptcp relay` as their users run them: programs in one namespace, servers in another, two shaped paths between. */
 
-import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { Namespace } from "../../cli/namespace.ts";
-import { HTTP_SERVER } from "../../cli/lab_server.ts";
 import { writeKeyFile } from "../../cli/gateway/key.ts";
 import { needs } from "../support/tools.ts";
-import { Running } from "./support/running.ts";
+import { PROXY, SERVER, World } from "./support/gateway_world.ts";
 import { until } from "./support/wait.ts";
-
-const CLI = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
-const PROXY = "127.0.0.1:1080";
-/** What the programs ask for: a name that the relay's machine knows, and no other. */
-const SERVER = "http://localhost:8000";
-
-const QUIET = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
-
-/** Both namespaces, what runs in them, and a folder. */
-class World implements AsyncDisposable {
-  readonly home = new Namespace();
-  readonly away = new Namespace();
-  readonly folder = Deno.makeTempDirSync({ prefix: "mptcp-gateway-" });
-  readonly key = `${this.folder}/relay.key`;
-  /** The HTTP server ends with its input. */
-  #server: WritableStream | null = null;
-  relay: Running | null = null;
-  proxy: Running | null = null;
-
-  static async open(rate = "20mbit"): Promise<World> {
-    const world = new World();
-    try {
-      await world.#open(rate);
-      return world;
-    } catch (error) {
-      await world[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  async #open(rate: string): Promise<void> {
-    const { home, away } = this;
-    for (const each of [home, away]) {
-      await each.open();
-      await each.sysctl({ "net/ipv4/ip_forward": 1 });
-    }
-    for (const i of [1, 2]) {
-      await home.ip(`link add gw${i} type veth peer name gw${i} netns ${away.name}`);
-      await home.ip(
-        `addr add 10.91.${i}.1/24 dev gw${i}`,
-        `link set gw${i} up`,
-        `rule add from 10.77.${i}.2 table 10${i}`,
-      );
-      await away.ip(
-        `addr add 10.91.${i}.2/24 dev gw${i}`,
-        `link set gw${i} up`,
-        `route add 10.77.${i}.0/24 via 10.91.${i}.1`,
-      );
-      await home.ip(`route add default via 10.91.${i}.2 table 10${i}`);
-      for (const each of [home, away]) {
-        await each.tc(`qdisc add dev gw${i} root tbf rate ${rate} burst 16k limit 200k`);
-      }
-    }
-    await Deno.mkdir(`${this.folder}/www`);
-    const child = away.spawn(["python3", "-c", HTTP_SERVER, "6", "8000", `${this.folder}/www`], {
-      stdin: "piped",
-      stdout: "piped",
-      stderr: "piped",
-    });
-    this.#server = child.stdin;
-    const server = new Running(child);
-    await server.until("ready");
-    await writeKeyFile(this.key);
-  }
-
-  /** Starts a relay on a TUN device, or on the kernel's sockets. */
-  async startRelay(
-    kernel: "mptcp" | "tcp" | null = null,
-    ...more: readonly string[]
-  ): Promise<Running> {
-    const end = kernel === null ? ["--tun", "mptcp0=10.78.1.2/24"] : ["--kernel", "0.0.0.0:1081"];
-    const words = ["relay", "--key", this.key, "--allow-local", "--json", ...end, ...more];
-    const child = kernel === "mptcp"
-      ? this.away.spawn(["mptcpize", "run", ...mptcp(...words)], QUIET)
-      : this.away.spawn(mptcp(...words), QUIET);
-    this.relay = new Running(child);
-    await this.relay.until("Ctrl-C ends");
-    return this.relay;
-  }
-
-  startProxy(relay = "10.78.1.2", key = this.key): Promise<Running> {
-    return this.#startProxy("--key", key, "--relay", relay);
-  }
-
-  /** A proxy that goes by a Transport Converter, without the key. */
-  startConvertingProxy(converter: string): Promise<Running> {
-    return this.#startProxy("--convert", converter);
-  }
-
-  async #startProxy(...upstream: readonly string[]): Promise<Running> {
-    const words = ["proxy", ...upstream, "--json"];
-    this.proxy = new Running(this.home.spawn(mptcp(...words), QUIET));
-    await this.proxy.until("Ctrl-C ends");
-    return this.proxy;
-  }
-
-  /** Runs curl at home through the proxy; what it has printed. */
-  async curl(...words: string[]): Promise<string> {
-    const proxy = ["--proxy", `socks5h://${PROXY}`];
-    const { stdout } = await this.home.exec([
-      "curl",
-      "-sS",
-      "--fail",
-      "--max-time",
-      "120",
-      ...proxy,
-      ...words,
-    ]);
-    return stdout;
-  }
-
-  /** What curl says where there is no connection. */
-  async refused(): Promise<string> {
-    const { code, stderr } = await this.home.exec([
-      "curl",
-      "-sS",
-      "--max-time",
-      "60",
-      "--proxy",
-      `http://${PROXY}`,
-      "--proxytunnel",
-      `${SERVER}/1kB`,
-    ], false);
-    assert(code !== 0);
-    return stderr;
-  }
-
-  /** Downloads so much, and sees that it is what the server has. */
-  async download(size: string, ...words: string[]): Promise<void> {
-    await this.downloadFrom(SERVER, size, ...words);
-  }
-
-  async downloadFrom(server: string, size: string, ...words: string[]): Promise<void> {
-    const file = `${this.folder}/${size}`;
-    await this.curl("-o", file, ...words, `${server}/${size}`);
-    const { stdout } = await this.home.exec(["sha256sum", file]);
-    assertEquals(stdout.slice(0, 64), (await this.curl(`${server}/${size}.sha256`)).trim());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server?.close().catch(() => {});
-    await this.home.close();
-    await this.away.close();
-    await Deno.remove(this.folder, { recursive: true });
-  }
-}
 
 function git(...words: string[]): string[] {
   return ["git", "-c", "user.name=a", "-c", "user.email=a@b", ...words];
-}
-
-function mptcp(...args: string[]): string[] {
-  return [Deno.execPath(), "run", "-A", CLI, ...args];
 }
 
 const gateway = needs("kernel", "python3", "curl", "sha256sum");
@@ -199,7 +46,7 @@ gateway.describe("mptcp proxy and mptcp relay", () => {
     "speak the Convert Protocol: RFC 8803, for hosts of a network without the key",
     async () => {
       await using world = await World.open();
-      await world.startRelay(null, "--convert", "5124", "--convert-from", "10.77.0.0/16");
+      await world.startRelay(null, 1000, "--convert", "5124", "--convert-from", "10.77.0.0/16");
       const proxy = await world.startConvertingProxy("10.78.1.2");
       const server = "http://10.91.1.2:8000";
       await world.downloadFrom(server, "10MB");

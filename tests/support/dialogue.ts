@@ -163,6 +163,8 @@ export interface DialogueOptions {
   readonly memory?: MemoryLimits;
   /** What is chosen of the TCP engine; a window leaves at once unless it is asked to be paced, and only one address connects unless others are asked to. */
   readonly tcp?: Partial<TcpSettings>;
+  /** Its links take packets for any address. */
+  readonly transparent?: boolean;
   /** Watches. */
   readonly probe?: Probe;
   readonly policies?: Partial<Policies>;
@@ -219,7 +221,12 @@ export class Dialogue implements Disposable {
       new ScriptedLink(`link${i}`, this.sent, options.mtu ?? 1500, options.maxSegments ?? 1)
     );
     this.links.forEach((link, i) =>
-      this.stack.addLink(this.now, link, [`${this.address(i)}/${this.family === 4 ? 24 : 64}`])
+      this.stack.addLink(
+        this.now,
+        link,
+        [`${this.address(i)}/${this.family === 4 ? 24 : 64}`],
+        options.transparent,
+      )
     );
   }
 

@@ -16,6 +16,7 @@ export const TOOLS = {
   iperf3: "iperf3",
   iptables: "iptables",
   mptcpize: "mptcpize",
+  nft: "nftables",
   nstat: "iproute2",
   ping: "iputils-ping",
   python3: "python3",

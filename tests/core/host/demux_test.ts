@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { StackError } from "../../../core/host/stack_error.ts";
+import { formatAddress, parseAddress } from "../../../core/wire/ip.ts";
 import { Dialogue } from "../../support/dialogue.ts";
 import { joined } from "../../support/joins.ts";
 import { plainSum } from "../../support/sim.ts";
@@ -434,5 +435,73 @@ describe("addresses", () => {
     d.sent.length = 0;
     app.write(10);
     first.gets("P. 1:11");
+  });
+});
+
+describe("a link that takes packets for any address", () => {
+  /** Listens to all that nobody else does. */
+  function listenToAll(d: Dialogue) {
+    return d.stack.listen(d.now, { port: 0, transparent: true, observer: { onConnection() {} } });
+  }
+
+  for (const family of [4, 6] as const) {
+    it(`gives a listener connections to every address and port, over IPv${family}`, () => {
+      using d = new Dialogue({ family, transparent: true });
+      const listener = listenToAll(d);
+      const own = d.listen(80);
+      for (
+        const [toLink, port, to] of [[7, 4711, listener], [0, 4711, listener], [
+          7,
+          80,
+          own,
+        ]] as const
+      ) {
+        const peer = d.peer({ toLink, port });
+        peer.sends("S 0 <mss 1460>");
+        peer.gets("S. 0 ack 1");
+        peer.sends(". 1 ack 1");
+        const app = d.accept(to);
+        const address = formatAddress(parseAddress(d.address(toLink))!.bytes);
+        assertEquals(app.socket.localEndpoint, { address, port });
+        peer.sends("P. 1:101 ack 1");
+        assertEquals(app.read(), 100);
+      }
+      assertThrows(() => listenToAll(d), StackError);
+      listener.close(d.now);
+      d.stack.flush(d.now);
+      d.sent.length = 0;
+      assertEquals(listenToAll(d).port, 0);
+    });
+  }
+
+  it("refuses them where nobody listens, and answers no echo request in another's name", () => {
+    using d = new Dialogue({ transparent: true });
+    const peer = d.peer({ toLink: 7 });
+    peer.sends("S 0 <mss 1460>");
+    peer.gets("R. ack 1");
+    const bytes = ping(d);
+    bytes.set([10, 0, 7, 1], 16);
+    d.inject(sumHeader(bytes));
+    d.silent();
+    d.inject(ping(d));
+    assertEquals(d.sent.length, 1);
+  });
+
+  it("answers with the codepoint of the SYN", () => {
+    using d = new Dialogue({ transparent: true });
+    listenToAll(d);
+    const bytes = d.peer({ toLink: 7 }).packet("S 0 <mss 1460>");
+    bytes[1] = 46 << 2;
+    d.inject(sumHeader(bytes));
+    assertEquals(d.sent[0]!.bytes[1]! >> 2, 46);
+  });
+
+  it("is not any link", () => {
+    using d = new Dialogue();
+    listenToAll(d);
+    const other = d.peer({ toLink: 7 });
+    other.sends("S 0 <mss 1460>");
+    d.silent();
+    assertEquals(d.counter("IpInAddrErrors"), 1);
   });
 });

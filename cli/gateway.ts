@@ -1,0 +1,262 @@
+/** `mptcp gateway`: takes whole flows of a machine, or of a network behind it, and carries them over several paths. */
+
+import {
+  Host,
+  type HostInterface,
+  loadPlugin,
+  type MptcpConn,
+  type SchedulerPlugin,
+  tun,
+} from "../mod.ts";
+import { parsePrefix } from "../core/wire/ip.ts";
+import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
+import { addressesAlong, along } from "./gateway/along.ts";
+import { Carrier } from "./gateway/carrier.ts";
+import { DirectTargets } from "./gateway/direct.ts";
+import {
+  applyScript,
+  formatScript,
+  type GatewayDevice,
+  gatewayDevices,
+  kernelScript,
+} from "./gateway/kernel_rules.ts";
+import { readKeyFile } from "./gateway/key.ts";
+import { MOST_OPENING, throughRelay } from "./gateway/upstream.ts";
+import { Turns } from "./gateway/limits.ts";
+import { readEnd } from "./gateway/listen.ts";
+import { type FlowClass, type FlowRules, NO_RULES, parseRules } from "./gateway/rules.ts";
+import { GatewayStatus } from "./gateway/status.ts";
+import { asTargetError, formatTarget, readAuthority, type Target } from "./gateway/target.ts";
+import { HOST_OPTIONS, openHost } from "./observed_host.ts";
+import { print } from "./output.ts";
+import { BUILT_INS } from "./policies.ts";
+import { Progress } from "./progress.ts";
+import { CONNECT_TIMEOUT, GATEWAY_TCP, HANDSHAKE_TIMEOUT, RELAY_PORT } from "./relay.ts";
+import { untilInterrupted } from "./signals.ts";
+import { tunInterfaces } from "./tun_options.ts";
+
+/** Name of the devices that flows come by, before their number. */
+const DEVICE = "mptcpgw";
+/** Milliseconds that a path has to begin a connection where another could. */
+const TRY = 3000;
+/** Most flows unless told otherwise. */
+const FLOWS = 4096;
+/** Addresses of ours on the n-th device: nobody ever asks for them. */
+const addressesOf = (i: number, ipv6: boolean): string[] => [
+  `10.79.${i}.2/24`,
+  ...(ipv6 ? [`fd00:79:${i}::2/64`] : []),
+];
+
+async function readRules(file: string | undefined, devices: readonly string[]): Promise<FlowRules> {
+  if (file === undefined) return NO_RULES;
+  return await parseRules(file, await Deno.readTextFile(file), devices);
+}
+
+/** The schedulers that classes name. */
+async function loadSchedulers(
+  { rules, otherwise }: FlowRules,
+): Promise<Map<string, SchedulerPlugin>> {
+  const names = new Set(
+    [...rules.map((rule) => rule.class), otherwise].flatMap(({ scheduler }) => scheduler ?? []),
+  );
+  const found = new Map<string, SchedulerPlugin>();
+  for (const name of names) {
+    try {
+      const builtIns = BUILT_INS.scheduler;
+      found.set(name, await loadPlugin("scheduler", name, { builtIns }));
+    } catch (error) {
+      if (error instanceof TypeError) throw new UsageError(`--rules: ${error.message}`);
+      throw error;
+    }
+  }
+  return found;
+}
+
+/** Connects by the paths of a class, and its scheduler. */
+class Dialler {
+  readonly #host: Host;
+  readonly #interfaces: readonly HostInterface[];
+  readonly #schedulers: ReadonlyMap<string, SchedulerPlugin>;
+
+  constructor(
+    host: Host,
+    interfaces: readonly HostInterface[],
+    schedulers: ReadonlyMap<string, SchedulerPlugin>,
+  ) {
+    this.#host = host;
+    this.#interfaces = interfaces;
+    this.#schedulers = schedulers;
+  }
+
+  /** @throws what kept the last path from it. */
+  async dial({ host: hostname, port }: Target, how: FlowClass): Promise<MptcpConn> {
+    const { paths, backup, scheduler } = how;
+    const plugin = scheduler === null ? undefined : this.#schedulers.get(scheduler);
+    const common = { hostname, port, ...(plugin !== undefined && { scheduler: plugin }) };
+    const limit = `${CONNECT_TIMEOUT} ms` as const;
+    if (paths.length === 0) return await this.#host.connect({ ...common, connectTimeout: limit });
+    const addresses = this.#interfaces.flatMap(({ link, addresses }) =>
+      addresses.map((text) => {
+        const address = text.replace(/\/.*$/, "");
+        return { address, link: link.name, family: parsePrefix(text)!.address.family };
+      })
+    );
+    const from = [4, 6].flatMap((family) =>
+      addressesAlong(addresses, [...paths, ...backup], family as 4 | 6)
+    );
+    const pathManager = along(paths, backup);
+    for (const [i, localAddress] of from.entries()) {
+      try {
+        const connectTimeout = i + 1 < from.length ? `${TRY} ms` as const : limit;
+        return await this.#host.connect({ ...common, localAddress, pathManager, connectTimeout });
+      } catch (error) {
+        // A refusal comes from the other end, whichever the path.
+        if (i + 1 === from.length || error instanceof Deno.errors.ConnectionRefused) throw error;
+      }
+    }
+    throw new Deno.errors.NetworkUnreachable("its paths have no address");
+  }
+}
+
+async function run(args: Given): Promise<number> {
+  if (args.positional.length > 0) {
+    throw new UsageError(`mptcp gateway takes options only: it got "${args.positional.join(" ")}"`);
+  }
+  const interfaces = tunInterfaces(args);
+  const paths = interfaces.map(({ link }) => link.name);
+  const [ipv6, direct, manual] = [args.has("ipv6"), args.has("direct"), args.has("manual")];
+  const rules = await readRules(args.value("rules"), paths);
+  const devices = gatewayDevices(DEVICE, rules);
+  const script = kernelScript(rules, devices, paths, ipv6);
+  if (args.has("print-rules")) {
+    print(formatScript(script).trimEnd());
+    return 0;
+  }
+  const [file, to] = [args.value("key"), args.value("relay")];
+  if ((file === undefined) !== (to === undefined) || (to === undefined && !direct)) {
+    throw new UsageError(
+      "mptcp gateway needs --relay HOST:PORT and --key FILE, or --direct without a relay",
+    );
+  }
+  const relay = to === undefined ? null : readAuthority(to) ??
+    readEnd(formatTarget({ host: to, port: RELAY_PORT }), "relay", "HOST or HOST:PORT");
+  const key = file === undefined ? null : await readKeyFile(file);
+  const most = readInteger(args, "connections", FLOWS, [1, 65535]);
+  const schedulers = await loadSchedulers(rules);
+  const progress = new Progress();
+  const status = new GatewayStatus(progress, args.has("json"));
+  try {
+    await using opened = await openHost("gateway", args, progress, {
+      interfaces,
+      tcp: GATEWAY_TCP,
+    });
+    const dialler = new Dialler(opened.host, interfaces, schedulers);
+    const speaking = direct && relay !== null ? new DirectTargets(opened.host) : null;
+    const turns = new Turns(MOST_OPENING);
+    const carrier = new Carrier({
+      rules,
+      most,
+      begun: (stream, where) => status.watch(stream, where, "received"),
+      done: (done, stream) => status.tell(done, stream),
+      open: async (target, how) => {
+        const rest = new Uint8Array();
+        if (relay === null || key === null) {
+          const stream = await dialler.dial(target, how).catch((error) => {
+            throw asTargetError(error);
+          });
+          return { stream, rest, where: formatTarget(target) };
+        }
+        // What is kept to some paths goes the way that has them.
+        const straight = how.paths.length === 0 ? await speaking?.connect(target) ?? null : null;
+        if (straight !== null) return { stream: straight, rest, where: formatTarget(target) };
+        const dial = (): Promise<MptcpConn> => dialler.dial(relay, how);
+        const times = { answer: HANDSHAKE_TIMEOUT + CONNECT_TIMEOUT };
+        const way = throughRelay(dial, key, times, turns);
+        return { ...await way.open(target), where: "the relay" };
+      },
+    });
+    await using inside = await openInside(devices, ipv6, most);
+    const accepting = inside.map(async ([device, , listener]) => {
+      for await (const flow of listener) void carrier.carry(flow, device.class);
+    });
+    await using _applied = manual
+      ? { async [Symbol.asyncDispose]() {} }
+      : await applyScript(script);
+    const how = relay === null ? "to where they go" : `to the relay ${formatTarget(relay)}`;
+    progress.log(
+      `Gateway: TCP that comes by ${devices.map(({ name }) => name).join(", ")} goes on over ${
+        paths.join(", ")
+      } ${how}. Ctrl-C ends.`,
+    );
+    if (manual) {
+      progress.log(`Routes are yours: ip route add 192.0.2.0/24 dev ${DEVICE}0, for one.`);
+    }
+    await untilInterrupted();
+    for (const [, , listener] of inside) listener.close();
+    await Promise.all(accepting);
+    return 0;
+  } finally {
+    progress.stop();
+  }
+}
+
+type Inside = [device: GatewayDevice, host: Host, listener: ReturnType<Host["listen"]>][];
+
+/** The hosts that flows come to: one for each device, so that it is known which. */
+async function openInside(
+  devices: readonly GatewayDevice[],
+  ipv6: boolean,
+  most: number,
+): Promise<Inside & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  const inside: Inside = [];
+  for (const [i, device] of devices.entries()) {
+    const host = await Host.open({
+      interfaces: [{ link: tun(device.name), addresses: addressesOf(i, ipv6), transparent: true }],
+      // Programs of the network inside speak to a machine next to them.
+      mptcp: false,
+      tcp: GATEWAY_TCP,
+    });
+    stack.defer(() => host.close());
+    inside.push([device, host, host.listen({ port: 0, transparent: true, backlog: most })]);
+  }
+  const all = stack.move();
+  return Object.assign(inside, { [Symbol.asyncDispose]: () => all.disposeAsync() });
+}
+
+/** The command. */
+export const GATEWAY: Command = {
+  name: "gateway",
+  summary: "carries the TCP of a whole machine, or a network behind it, over several paths",
+  text:
+    `Makes a device (${DEVICE}0) that takes connections to any address and port, has the kernel send the
+machine's TCP, and what it forwards, to it, and carries each connection over MPTCP to
+\`mptcp relay\`, or with --direct to the server itself. Programs need no settings. What it sets in the
+kernel (nft, ip rule) it takes back at its end; connections that were open before are left alone.
+Rules say which flows go by which paths, by which scheduler, and which past the stack.
+Needs Linux, --allow-ffi, CAP_NET_ADMIN, nftables and iproute2.`,
+  examples: [
+    ["mptcp gateway --relay relay.example.org --key relay.key", "everything, over all paths"],
+    [
+      "mptcp gateway --relay relay.example.org --key relay.key --rules rules.yaml",
+      "each class of flows its own way",
+    ],
+    ["mptcp gateway --rules rules.yaml --print-rules", "what it would tell the kernel"],
+  ],
+  options: {
+    relay: { value: "HOST[:PORT]", alias: "r", help: `The relay. Default port: ${RELAY_PORT}` },
+    key: { value: "FILE", alias: "k", help: "The key that it shares; needed with --relay" },
+    direct: {
+      help: "Without a relay: connects to servers themselves, by MPTCP or plain TCP.\n" +
+        "With one: only to those that speak MPTCP",
+    },
+    rules: { value: "FILE", help: "Classes of flows, YAML or JSON (docs/gateway.md)" },
+    "print-rules": { help: "Prints what the kernel would be told, as a script, and ends" },
+    manual: { help: "Tells the kernel nothing: routes to the device are yours" },
+    ipv6: { help: "Takes IPv6 as well: where the relay's network has it" },
+    connections: { value: "NUMBER", help: `Most flows at once. Default: ${FLOWS}` },
+    json: { help: "Tells of each flow by a line of JSON on the standard output" },
+    ...HOST_OPTIONS,
+  },
+  run,
+};
