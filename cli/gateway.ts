@@ -21,12 +21,12 @@ import {
   kernelScript,
 } from "./gateway/kernel_rules.ts";
 import { readKeyFile } from "./gateway/key.ts";
-import { MOST_OPENING, throughRelay } from "./gateway/upstream.ts";
-import { Turns } from "./gateway/limits.ts";
+import { MOST_OPENING, Turns } from "./gateway/limits.ts";
 import { readEnd } from "./gateway/listen.ts";
 import { type FlowClass, type FlowRules, NO_RULES, parseRules } from "./gateway/rules.ts";
 import { GatewayStatus } from "./gateway/status.ts";
 import { asTargetError, formatTarget, readAuthority, type Target } from "./gateway/target.ts";
+import { throughRelay } from "./gateway/upstream.ts";
 import { HOST_OPTIONS, openHost } from "./observed_host.ts";
 import { print } from "./output.ts";
 import { BUILT_INS } from "./policies.ts";
@@ -170,9 +170,8 @@ async function run(args: Given): Promise<number> {
         const straight = how.paths.length === 0 ? await speaking?.connect(target) ?? null : null;
         if (straight !== null) return { stream: straight, rest, where: formatTarget(target) };
         const dial = (): Promise<MptcpConn> => dialler.dial(relay, how);
-        const times = { answer: HANDSHAKE_TIMEOUT + CONNECT_TIMEOUT };
-        const way = throughRelay(dial, key, times, turns);
-        return { ...await way.open(target), where: "the relay" };
+        const upstream = throughRelay(dial, key, { answer: HANDSHAKE_TIMEOUT + CONNECT_TIMEOUT });
+        return { ...await turns.take(() => upstream.open(target)), where: "the relay" };
       },
     });
     await using inside = await openInside(devices, ipv6, most);
@@ -188,6 +187,7 @@ async function run(args: Given): Promise<number> {
         paths.join(", ")
       } ${how}. Ctrl-C ends.`,
     );
+    progress.log(`By ${opened.policies}`);
     if (manual) {
       progress.log(`Routes are yours: ip route add 192.0.2.0/24 dev ${DEVICE}0, for one.`);
     }

@@ -36,6 +36,9 @@ export class Places {
   }
 }
 
+/** Connections to a relay that are made at once: fewer than the strangers that it takes, of which others may want some. */
+export const MOST_OPENING = 96;
+
 /** Most of anything at once, where who comes later waits: in the order in which they came. */
 export class Turns {
   readonly #most: number;

@@ -2,7 +2,7 @@
 
 import { askRelay } from "./handshake.ts";
 import type { SharedKey } from "./key.ts";
-import { type After, systemAfter, Turns, within } from "./limits.ts";
+import { type After, systemAfter, within } from "./limits.ts";
 import type { ByteStream } from "./stream.ts";
 import { type Target, TargetError } from "./target.ts";
 
@@ -60,20 +60,13 @@ export async function opening<Stream extends ByteStream>(
   }
 }
 
-/** Connections that are made at once: fewer than the strangers of a relay, of which others may want some. */
-export const MOST_OPENING = 96;
-
-/** A relay that has the key. @param turns Of all connections to it that are being made: it takes no more than so many strangers at once. */
+/** A relay that has the key. */
 export function throughRelay<Stream extends ByteStream>(
   dial: () => Promise<Stream>,
   key: SharedKey,
   times: UpstreamTimes,
-  turns: Turns = new Turns(MOST_OPENING),
 ): Upstream<Stream> {
   return {
-    open: (target) =>
-      turns.take(() => {
-        return opening(dial, times, "the relay", (stream) => askRelay(stream, key, target));
-      }),
+    open: (target) => opening(dial, times, "the relay", (stream) => askRelay(stream, key, target)),
   };
 }

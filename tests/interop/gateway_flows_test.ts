@@ -69,7 +69,7 @@ class Flows implements AsyncDisposable {
       "route add 10.92.0.0/24 via 10.91.1.1",
     );
     await Deno.writeTextFile(`${folder}/rules.yaml`, RULES);
-    await this.world.startRelay(null, 2 * FLOWS);
+    await this.world.startRelay(null, "--connections", `${2 * FLOWS}`);
     await this.startGateway("relay");
   }
 

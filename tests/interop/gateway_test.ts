@@ -46,7 +46,7 @@ gateway.describe("mptcp proxy and mptcp relay", () => {
     "speak the Convert Protocol: RFC 8803, for hosts of a network without the key",
     async () => {
       await using world = await World.open();
-      await world.startRelay(null, 1000, "--convert", "5124", "--convert-from", "10.77.0.0/16");
+      await world.startRelay(null, "--convert", "5124", "--convert-from", "10.77.0.0/16");
       const proxy = await world.startConvertingProxy("10.78.1.2");
       const server = "http://10.91.1.2:8000";
       await world.downloadFrom(server, "10MB");

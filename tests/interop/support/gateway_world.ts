@@ -76,21 +76,10 @@ export class World implements AsyncDisposable {
   /** Starts a relay on a TUN device, or on the kernel's sockets. */
   async startRelay(
     kernel: "mptcp" | "tcp" | null = null,
-    connections = 1000,
     ...more: readonly string[]
   ): Promise<Running> {
     const end = kernel === null ? ["--tun", "mptcp0=10.78.1.2/24"] : ["--kernel", "0.0.0.0:1081"];
-    const words = [
-      "relay",
-      "--key",
-      this.key,
-      "--allow-local",
-      "--json",
-      ...end,
-      "--connections",
-      `${connections}`,
-      ...more,
-    ];
+    const words = ["relay", "--key", this.key, "--allow-local", "--json", ...end, ...more];
     const child = kernel === "mptcp"
       ? this.away.spawn(["mptcpize", "run", ...mptcp(...words)], QUIET)
       : this.away.spawn(mptcp(...words), QUIET);
