@@ -7,7 +7,13 @@ import type {
   Micros,
   SubflowView,
 } from "../core/plugin.ts";
-import { AimdController, ByteCounter, checkHystart, type SlowStartOptions } from "./aimd.ts";
+import {
+  AimdController,
+  type AimdFormula,
+  ByteCounter,
+  checkHystart,
+  type SlowStartOptions,
+} from "./aimd.ts";
 import { floorOfRatio, floorOverSquare } from "./integers.ts";
 import { Member } from "./members.ts";
 
@@ -84,52 +90,71 @@ export function linkedThreshold(
   return Math.max(Math.floor(total * mss * 4 / scaled), cwnd);
 }
 
-/** A subflow with what it has counted since it last grew. */
-class LiaMember extends Member implements LinkedFlow {
-  readonly counter = new ByteCounter();
+/** A subflow with what it has counted since it last grew: the formula of its controller. */
+class LiaMember extends Member implements LinkedFlow, AimdFormula {
+  readonly #counter = new ByteCounter();
+  readonly #group: Group;
+
+  constructor(subflow: SubflowView, group: Group) {
+    super(subflow);
+    this.#group = group;
+  }
+
+  get hystart(): boolean | undefined {
+    return this.#group.options.hystart;
+  }
+
+  increase(acked: number, cwnd: number): number {
+    const { subflow } = this;
+    return this.#counter.count(acked, this.#group.threshold(subflow, cwnd), subflow.mss);
+  }
+
+  decrease(flightSize: number): number {
+    this.#group.dropped();
+    this.limited = true;
+    this.#counter.reset();
+    return flightSize / 2;
+  }
 }
 
 /** The subflows of one connection. */
 class Group implements CongestionControl {
+  readonly options: SlowStartOptions;
   readonly #connection: ConnectionView;
-  readonly #options: SlowStartOptions;
-  #members: LiaMember[] = [];
+  #members: readonly LiaMember[] = [];
   readonly #alpha: Alpha = { scaled: 4096, total: 0 };
   /** Computed at; -Infinity after a change that calls for it at once. */
   #at: Micros = -Infinity;
 
   constructor(connection: ConnectionView, options: SlowStartOptions) {
     this.#connection = connection;
-    this.#options = options;
+    this.options = options;
   }
 
   join(subflow: SubflowView): AimdController {
-    const member = new LiaMember(subflow);
-    this.#members.push(member);
-    this.#at = -Infinity;
-    return new AimdController(subflow, this.#connection, {
-      hystart: this.#options.hystart,
-      sample: (ack) => member.sample(ack),
-      increase: (acked, cwnd) => {
-        // Alpha is 1, but for what its integers leave out.
-        if (this.#members.length === 1) return member.counter.count(acked, cwnd, subflow.mss);
-        // RFC 6356 §4.1: once per round trip, and on every drop.
-        if (this.#connection.now - this.#at >= subflow.srtt) this.#refresh();
-        const threshold = linkedThreshold(this.#alpha, subflow.mss, subflow.cwnd);
-        return member.counter.count(acked, threshold, subflow.mss);
-      },
-      decrease: (flightSize) => {
-        this.#at = -Infinity;
-        member.limited = true;
-        member.counter.reset();
-        return flightSize / 2;
-      },
-    });
+    const member = new LiaMember(subflow, this);
+    this.#members = this.#members.concat(member);
+    this.dropped();
+    return new AimdController(subflow, this.#connection, member);
   }
 
   leave(subflow: SubflowView): void {
     this.#members = this.#members.filter((member) => member.subflow !== subflow);
+    this.dropped();
+  }
+
+  /** Alpha is to be computed anew, at once. */
+  dropped(): void {
     this.#at = -Infinity;
+  }
+
+  /** Acknowledged bytes for which the window of `subflow`, `cwnd` bytes, grows by a segment. */
+  threshold(subflow: SubflowView, cwnd: number): number {
+    // Alpha is 1, but for what its integers leave out.
+    if (this.#members.length === 1) return cwnd;
+    // RFC 6356 §4.1: once per round trip, and on every drop.
+    if (this.#connection.now - this.#at >= subflow.srtt) this.#refresh();
+    return linkedThreshold(this.#alpha, subflow.mss, subflow.cwnd);
   }
 
   #refresh(): void {

@@ -27,6 +27,7 @@ import {
   type TcpSettings,
 } from "../subflow/settings.ts";
 import type { Subflow } from "../subflow/subflow.ts";
+import { few } from "../guard/few.ts";
 import { type Key, RST_MIDDLEBOX, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import type { InitialDsn } from "../wire/seq.ts";
 import { ProgressEstimate, windowsAsk } from "./autotune.ts";
@@ -105,9 +106,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** What the size of the send queue follows from in place of the windows; null: from these (draft SBF-3). */
   readonly progress: ProgressEstimate | null;
   /** Established subflows by path index. */
-  readonly subflows: readonly Subflow[] = [];
+  readonly subflows: readonly Subflow[] = few();
   /** Every subflow that is not buried, half-open ones included. */
-  readonly attempts: readonly Subflow[] = [];
+  readonly attempts: readonly Subflow[] = few();
 
   readonly #alarm: Timed;
   // Of its first subflow.

@@ -8,6 +8,7 @@ import type {
   Micros,
   SubflowView,
 } from "../plugin.ts";
+import { few } from "./few.ts";
 import { type AckCopy, copyAck, Faces, type GuardedConnection } from "./faces.ts";
 import {
   answered,
@@ -55,7 +56,7 @@ export class GuardedCongestionControl implements CongestionControl {
   readonly #faults: Faults;
   readonly #connection: GuardedConnection;
   readonly #fallbackPlugin: CongestionControlPlugin;
-  readonly #members: GuardedController[] = [];
+  readonly #members: GuardedController[] = few();
   /** The plugin's; null when it has failed for good. */
   #seat: Seat | null = null;
   #fallback: Seat | null = null;

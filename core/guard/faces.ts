@@ -5,6 +5,7 @@
  */
 
 import type { AckSample, Chunk, ConnectionView, Endpoint, Micros, SubflowView } from "../plugin.ts";
+import { few } from "./few.ts";
 import { LATEST, show } from "./faults.ts";
 
 /** A wake comes no sooner: each may ask for the next, and time would stand still. */
@@ -305,10 +306,10 @@ export class ConnectionFace implements ConnectionView {
 /** An array of the guard's own that a plugin is shown faces in. */
 export class FaceList {
   /** The plugin may do with it what it likes. */
-  readonly array: SubflowFace[] = [];
+  readonly array: SubflowFace[] = few();
   /** What was put into it last, which the plugin does not see. */
-  readonly #subflows: SubflowView[] = [];
-  readonly #faces: SubflowFace[] = [];
+  readonly #subflows: SubflowView[] = few();
+  readonly #faces: SubflowFace[] = few();
 
   /** Has `array` hold the faces of `subflows`, whatever has been done to it. False when the plugin has frozen it. Never throws. */
   show(faces: Faces, subflows: readonly SubflowView[]): boolean {
@@ -359,8 +360,8 @@ export class Faces {
   readonly connection: ConnectionFace;
   readonly #connection: GuardedConnection;
   /** Those that have a face, and at the same place it. */
-  readonly #known: SubflowView[] = [];
-  readonly #faces: SubflowFace[] = [];
+  readonly #known: SubflowView[] = few();
+  readonly #faces: SubflowFace[] = few();
   /** `connection.subflows`: always the same array, as plugins keep it; who freezes it sees in it what it saw then. */
   readonly #subflows = new FaceList();
   /** Those in it where they are not all that there are; null: they always are. */
@@ -375,7 +376,7 @@ export class Faces {
    */
   constructor(connection: GuardedConnection, random: () => number, usable: boolean) {
     this.#connection = connection;
-    this.#usable = usable ? [] : null;
+    this.#usable = usable ? few() : null;
     this.connection = new ConnectionFace(connection, this, random);
   }
 

@@ -6,6 +6,7 @@ import type {
   Micros,
   PathContext,
   PathEvent,
+  PathIndex,
   PathManager,
   PathManagerPlugin,
   PathSpec,
@@ -72,7 +73,7 @@ class GuardedPathManager implements PathManager {
     this.#fallbackPlugin = fallback;
     let breach: Breach;
     try {
-      const manager = plugin.create(this.#guardedContext());
+      const manager = plugin.create(facePaths(context, new GuardedVerbs(context, this)));
       const wrong = misshapen(manager, "create", "a path manager", ["onEvent"], [
         "refuse",
         "joinsAsBackup",
@@ -177,46 +178,15 @@ class GuardedPathManager implements PathManager {
   }
 
   /** Throws where the plugin asks without end; `verb` names what it does. */
-  #mayAsk(verb: string): void {
+  mayAsk(verb: string): void {
     if (this.#verbs.count(this.#host.now()) <= MOST_VERBS) return;
     throw new RangeError(
       `Cannot ${verb} as the path manager has asked for ${MOST_VERBS} things in ${INSTANT} us`,
     );
   }
 
-  /** What the plugin gets: the same as anybody, but it can neither fill an instant nor the memory, and timers have their callbacks guarded. */
-  #guardedContext(): PathContext {
-    const { use, setBackup, announce, withdraw, identify, limitSubflows } = this.#context;
-    return facePaths(this.#context, {
-      identify: (address, id) => {
-        this.#mayAsk("give an address another id");
-        return identify(address, id);
-      },
-      limitSubflows: (subflows) => {
-        this.#mayAsk("limit subflows");
-        limitSubflows(subflows);
-      },
-      use: (paths) => {
-        this.#mayAsk("use paths");
-        use(paths);
-      },
-      setBackup: (path, backup) => {
-        this.#mayAsk("make a path a backup or not");
-        setBackup(path, backup);
-      },
-      announce: (address) => {
-        this.#mayAsk("announce an address");
-        announce(address);
-      },
-      withdraw: (address) => {
-        this.#mayAsk("withdraw an address");
-        withdraw(address);
-      },
-      after: (delay, callback) => this.#after(delay, callback),
-    });
-  }
-
-  #after(delay: Micros, callback: () => void): () => void {
+  /** {@linkcode PathContext.after} of the plugin. */
+  after(delay: Micros, callback: () => void): () => void {
     if (this.#timers >= MOST_TIMERS) {
       throw new RangeError(`Cannot wait as ${MOST_TIMERS} timers of the path manager are set`);
     }
@@ -273,36 +243,126 @@ export type PathVerbs = Pick<
   | "after"
 >;
 
+/** What a path manager may ask for: the same as anybody, but it can neither fill an instant nor the memory, and timers have their callbacks guarded. */
+class GuardedVerbs implements Partial<PathVerbs> {
+  readonly #context: PathContext;
+  readonly #guard: GuardedPathManager;
+
+  constructor(context: PathContext, guard: GuardedPathManager) {
+    this.#context = context;
+    this.#guard = guard;
+  }
+
+  identify(address: HostAddress, id: number): HostAddress {
+    this.#guard.mayAsk("give an address another id");
+    return this.#context.identify(address, id);
+  }
+
+  limitSubflows(subflows: number): void {
+    this.#guard.mayAsk("limit subflows");
+    this.#context.limitSubflows(subflows);
+  }
+
+  use(paths: readonly PathIndex[]): void {
+    this.#guard.mayAsk("use paths");
+    this.#context.use(paths);
+  }
+
+  setBackup(path: PathIndex, backup: boolean): void {
+    this.#guard.mayAsk("make a path a backup or not");
+    this.#context.setBackup(path, backup);
+  }
+
+  announce(address: HostAddress): void {
+    this.#guard.mayAsk("announce an address");
+    this.#context.announce(address);
+  }
+
+  withdraw(address: HostAddress): void {
+    this.#guard.mayAsk("withdraw an address");
+    this.#context.withdraw(address);
+  }
+
+  after(delay: Micros, callback: () => void): () => void {
+    return this.#guard.after(delay, callback);
+  }
+}
+
 /**
  * A connection's paths and addresses as plugins and applications see them: arrays that are live and cannot be written to, frozen copies of what
  * is in them, and verbs that take copies of what they are given. `verbs` take the place of the connection's.
  */
-export function facePaths(context: PathContext, verbs: Partial<PathVerbs> = {}): PathContext {
-  const { route, identify, limitSubflows, index, use, setBackup, announce, withdraw, after } = {
-    ...context,
-    ...verbs,
-  };
-  const face: PathContext = {
-    role: context.role,
-    token: context.token,
-    get limits() {
-      return Object.freeze({ ...context.limits });
-    },
-    locals: new Proxy(context.locals, new LiveList("locals", frozenAddress)),
-    remotes: new Proxy(context.remotes, new LiveList("remotes", frozenAddress)),
-    paths: new Proxy(context.paths, new LiveList("paths", pathFace)),
-    get peerDeniesJoinToInitial() {
-      return context.peerDeniesJoinToInitial;
-    },
-    route: (remote) => {
-      const local = route(copyAddress(remote));
+export function facePaths(context: PathContext, verbs: Partial<PathVerbs> = context): PathContext {
+  return new PathsFace(context, verbs);
+}
+
+/** Each verb may be taken out of it, and is made when it is asked for: every connection has such a face, and few verbs of it are used. */
+class PathsFace implements PathContext {
+  readonly #context: PathContext;
+  readonly #verbs: Partial<PathVerbs>;
+  #locals: readonly HostAddress[] | null = null;
+  #remotes: readonly HostAddress[] | null = null;
+  #paths: readonly PathView[] | null = null;
+
+  constructor(context: PathContext, verbs: Partial<PathVerbs>) {
+    this.#context = context;
+    this.#verbs = verbs;
+    Object.freeze(this);
+  }
+
+  get role(): PathContext["role"] {
+    return this.#context.role;
+  }
+
+  get token(): number {
+    return this.#context.token;
+  }
+
+  get limits(): PathContext["limits"] {
+    return Object.freeze({ ...this.#context.limits });
+  }
+
+  get locals(): readonly HostAddress[] {
+    return this.#locals ??= new Proxy(this.#context.locals, LOCALS);
+  }
+
+  get remotes(): readonly HostAddress[] {
+    return this.#remotes ??= new Proxy(this.#context.remotes, REMOTES);
+  }
+
+  get paths(): readonly PathView[] {
+    return this.#paths ??= new Proxy(this.#context.paths, PATHS);
+  }
+
+  get peerDeniesJoinToInitial(): boolean {
+    return this.#context.peerDeniesJoinToInitial;
+  }
+
+  get route(): PathContext["route"] {
+    return (remote) => {
+      const local = this.#of("route").route(copyAddress(remote));
       return local === null ? null : frozenAddress(local);
-    },
-    identify: (address, id) => frozenAddress(identify(copyAddress(address), id)),
-    limitSubflows,
-    index: (spec) => index(copySpec(spec)),
-    use,
-    setBackup: (path, backup) => {
+    };
+  }
+
+  get identify(): PathContext["identify"] {
+    return (address, id) => frozenAddress(this.#of("identify").identify(copyAddress(address), id));
+  }
+
+  get limitSubflows(): PathContext["limitSubflows"] {
+    return (subflows) => this.#of("limitSubflows").limitSubflows(subflows);
+  }
+
+  get index(): PathContext["index"] {
+    return (spec) => this.#of("index").index(copySpec(spec));
+  }
+
+  get use(): PathContext["use"] {
+    return (paths) => this.#of("use").use(paths);
+  }
+
+  get setBackup(): PathContext["setBackup"] {
+    return (path, backup) => {
       if (typeof backup !== "boolean") {
         throw new TypeError(
           `Cannot make path ${path} a backup or not as 'backup' must be a boolean: current value is ${
@@ -310,21 +370,37 @@ export function facePaths(context: PathContext, verbs: Partial<PathVerbs> = {}):
           }`,
         );
       }
-      setBackup(path, backup);
-    },
-    announce: (address) => announce(copyAddress(address)),
-    withdraw: (address) => withdraw(copyAddress(address)),
-    after: (delay, callback) => {
+      this.#of("setBackup").setBackup(path, backup);
+    };
+  }
+
+  get announce(): PathContext["announce"] {
+    return (address) => this.#of("announce").announce(copyAddress(address));
+  }
+
+  get withdraw(): PathContext["withdraw"] {
+    return (address) => this.#of("withdraw").withdraw(copyAddress(address));
+  }
+
+  get after(): PathContext["after"] {
+    return (delay, callback) => {
       if (typeof callback !== "function") {
         throw new TypeError(
           `Cannot call back as the callback must be a function: current value is ${show(callback)}`,
         );
       }
-      return after(delay, callback);
-    },
-  };
-  return Object.freeze(face);
+      return this.#of("after").after(delay, callback);
+    };
+  }
+
+  /** Who has this verb. */
+  #of<Name extends keyof PathVerbs>(name: Name): Pick<PathVerbs, Name> {
+    const verbs = this.#verbs;
+    return verbs[name] === undefined ? this.#context : verbs as Pick<PathVerbs, Name>;
+  }
 }
+
+Object.freeze(PathsFace.prototype);
 
 /** Copies by what they were made of: the same one is shown each time. */
 const addresses = new WeakMap<HostAddress, HostAddress>();
@@ -501,6 +577,10 @@ class LiveList<T extends object> implements ProxyHandler<readonly T[]> {
     throw new TypeError(`Cannot change ${name} as it is the connection's: copy it, [...${name}]`);
   }
 }
+
+const LOCALS = new LiveList("locals", frozenAddress);
+const REMOTES = new LiveList("remotes", frozenAddress);
+const PATHS = new LiveList("paths", pathFace);
 
 function itemAt<T>(list: readonly T[], key: string | symbol): T | undefined {
   return typeof key === "string" && /^\d+$/.test(key) ? list[Number(key)] : undefined;

@@ -50,12 +50,15 @@ export class PolicyGuard {
   readonly #policies: Policies;
   readonly #fallbacks: Policies;
   readonly #host: GuardHost;
+  /** The host's own: the same for all connections that name none. */
+  readonly #usual: GuardedPolicies;
 
   /** @param policies Plugins where a connection names none. @param fallbacks What stands in for one that fails. @param host Told of faults; gives random numbers. */
   constructor(policies: Policies, fallbacks: Policies, host: GuardHost) {
     this.#policies = policies;
     this.#fallbacks = fallbacks;
     this.#host = host;
+    this.#usual = this.#guarded(policies);
   }
 
   /** A guarded scheduler. */
@@ -70,7 +73,13 @@ export class PolicyGuard {
 
   /** Guarded plugins of one connection: those named, else the host's. */
   all(named: Partial<Policies> | undefined): GuardedPolicies {
-    const { scheduler, pathManager, congestionControl } = { ...this.#policies, ...named };
+    for (const name in named) {
+      if (Object.hasOwn(named, name)) return this.#guarded({ ...this.#policies, ...named });
+    }
+    return this.#usual;
+  }
+
+  #guarded({ scheduler, pathManager, congestionControl }: Policies): GuardedPolicies {
     const fallbacks = this.#fallbacks;
     return {
       scheduler: this.scheduler(scheduler),

@@ -12,6 +12,27 @@ interface Known {
   readonly until: Micros;
 }
 
+/** The memory of one path: each subflow has one. */
+class Memory implements PathMemory {
+  readonly #all: PathMtus;
+  readonly #local: string;
+  readonly #remote: string;
+
+  constructor(all: PathMtus, local: string, remote: string) {
+    this.#all = all;
+    this.#local = local;
+    this.#remote = remote;
+  }
+
+  known(now: Micros): Known | null {
+    return this.#all.find(this.#local, this.#remote, now);
+  }
+
+  found(mtu: number, until: Micros): void {
+    this.#all.found(this.#local, this.#remote, { mtu, until });
+  }
+}
+
 /** Path MTUs of a host. One destination may be reached over several links, each with an MTU of its own: paths go by both addresses. */
 export class PathMtus {
   readonly #known = new Map<string, Known>();
@@ -23,14 +44,13 @@ export class PathMtus {
 
   /** The memory of one path. */
   of(local: string, remote: string): PathMemory {
-    const path = `${local} ${remote}`;
-    return {
-      known: (now) => this.#find(path, now),
-      found: (mtu, until) => this.#found(path, { mtu, until }),
-    };
+    return new Memory(this, local, remote);
   }
 
-  #find(path: string, now: Micros): Known | null {
+  /** What is known of one. */
+  find(local: string, remote: string, now: Micros): Known | null {
+    if (this.#known.size === 0) return null;
+    const path = `${local} ${remote}`;
     const known = this.#known.get(path);
     if (known === undefined) return null;
     if (now < known.until) return known;
@@ -38,7 +58,9 @@ export class PathMtus {
     return null;
   }
 
-  #found(path: string, known: Known): void {
+  /** Something was found out about one. */
+  found(local: string, remote: string, known: Known): void {
+    const path = `${local} ${remote}`;
     this.#known.delete(path);
     this.#known.set(path, known);
     if (this.#known.size <= MOST) return;

@@ -702,7 +702,7 @@ export class Stack implements ConnectionHost {
   }
 
   alarm(connection: MetaSocket): Timed {
-    return new Callback((now) => deadlinesPassed(connection, now));
+    return new Alarm(connection);
   }
 
   at(time: Micros, callback: () => void): () => void {
@@ -787,6 +787,21 @@ export class Stack implements ConnectionHost {
     connection.begin(subflow);
     this.listeners.begun(listener, connection);
     return { connection, subflow };
+  }
+}
+
+/** The deadline of a connection; each has one. */
+class Alarm implements Timed {
+  deadline: Micros = Infinity;
+  queuedAt: Micros = Infinity;
+  readonly #connection: MetaSocket;
+
+  constructor(connection: MetaSocket) {
+    this.#connection = connection;
+  }
+
+  fire(now: Micros): void {
+    deadlinesPassed(this.#connection, now);
   }
 }
 

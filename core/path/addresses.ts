@@ -61,7 +61,7 @@ export class Addresses {
   /** Port of the first subflow: of a join's source, as the join's own port is a temporary one. */
   readonly #port: number;
   /** Remotes that came with ADD_ADDR and count against the limit; true: it named a port. */
-  readonly #announced = new Map<number, boolean>();
+  #announced: Map<number, boolean> | null = null;
   /** Announcements taken in all: each may cost SYNs to where the peer likes. */
   #taken = 0;
   #nextId = 1;
@@ -76,7 +76,7 @@ export class Addresses {
 
   /** Addresses of the peer that came with ADD_ADDR. */
   get accepted(): number {
-    return this.#announced.size;
+    return this.#announced?.size ?? 0;
   }
 
   /** Gives an address of this host its id; null when it is known, or the table is full. */
@@ -139,12 +139,12 @@ export class Addresses {
       // RFC 8684 §3.4.1: "the address MUST be the same as the address previously assigned to this Address ID": else it is nobody's. What the source of a join
       // looked like is no assignment: a translator may lie between, and who has joined need not be connected to (§3.4).
       if (known.address !== endpoint.address) {
-        return this.#announced.has(id) ? "conflict" : "known";
+        return this.#announced?.has(id) ? "conflict" : "known";
       }
       // Without a port, as at first, it is the same again, whatever subflow brings it.
-      if (known.port === port || (portless && this.#announced.get(id) !== true)) return "known";
+      if (known.port === port || (portless && this.#announced?.get(id) !== true)) return "known";
       this.remotes[at] = { ...known, port };
-      if (this.#announced.has(id)) this.#announced.set(id, !portless);
+      if (this.#announced?.has(id)) this.#announced.set(id, !portless);
       return "changed";
     }
     // RFC 8684 §3.4.1: "an implementation MAY choose to cache these address advertisements even if they are not currently relevant"
@@ -153,8 +153,9 @@ export class Addresses {
     if (same) return "known";
     // RFC 8684 §3.4.1: "an implementation MAY discard incoming address advertisements at will"
     // RFC 8684 §3.4.1: "a host MUST treat address advertisements as soft state": what finds no room is forgotten, and taken when it comes again.
-    if (this.#announced.size >= this.#limits.addAddrAccepted) return "full";
+    if (this.accepted >= this.#limits.addAddrAccepted) return "full";
     if (this.#taken >= MOST_ANNOUNCED || !this.#learn(id, endpoint.address, port)) return "full";
+    this.#announced ??= new Map();
     this.#announced.set(id, !portless);
     this.#taken++;
     return "added";
@@ -162,7 +163,7 @@ export class Addresses {
 
   /** Whether the peer's entry for an id is there because an ADD_ADDR brought it. */
   wasAnnounced(id: number): boolean {
-    return this.#announced.has(id);
+    return this.#announced?.has(id) === true;
   }
 
   /**
@@ -187,7 +188,7 @@ export class Addresses {
   removeRemote(id: number): HostAddress | null {
     const at = this.remotes.findIndex((known) => known.id === id);
     if (at < 0) return null;
-    this.#announced.delete(id);
+    this.#announced?.delete(id);
     return this.remotes.splice(at, 1)[0]!;
   }
 
@@ -248,8 +249,8 @@ interface Pending {
  */
 export class Announcer {
   readonly #transport: AnnouncerTransport;
-  /** By id, those that the peer was or will be told. */
-  readonly #told = new Map<number, HostAddress>();
+  /** By id, those that the peer was or will be told; null before the first. */
+  #told: Map<number, HostAddress> | null = null;
   /** The first is out, the others wait. */
   #pending: Pending[] = [];
   #cancel: (() => void) | null = null;
@@ -297,12 +298,12 @@ export class Announcer {
 
   /** How many addresses were sent and not withdrawn. */
   get announced(): number {
-    return this.#told.size - this.#pending.filter(({ sends }) => sends === 0).length;
+    return (this.#told?.size ?? 0) - this.#pending.filter(({ sends }) => sends === 0).length;
   }
 
   /** Whether the peer was or will be told of an id. */
   told(id: number): boolean {
-    return this.#told.has(id);
+    return this.#told?.has(id) === true;
   }
 
   /** How many announcements the peer has not confirmed. */
@@ -312,9 +313,10 @@ export class Announcer {
 
   /** Announces an address; again only when its port is another. */
   announce(address: HostAddress): void {
-    const told = this.#told.get(address.id);
+    const told = this.#told?.get(address.id);
     if (told !== undefined && told.port === address.port) return;
     if (told !== undefined) this.#forget(address.id);
+    this.#told ??= new Map();
     this.#told.set(address.id, address);
     this.#pending.push({ address, sends: 0 });
     this.#next();
@@ -323,7 +325,7 @@ export class Announcer {
   /** Takes an announcement back; true when the peer may know of it, as it does of what is `used`: then it is told at the end of the batch. */
   withdraw(id: number, used = false): boolean {
     const unsent = this.#pending.some(({ address, sends }) => address.id === id && sends === 0);
-    const told = this.#told.delete(id);
+    const told = this.#told?.delete(id) === true;
     this.#forget(id);
     // RFC 8684 §3.4.2: "Even if an address is not in use by an MPTCP connection, if it has been previously announced, an implementation SHOULD
     // announce its removal."

@@ -135,6 +135,79 @@ function unwatch(use: PathUse): void {
 
 /** Paths and addresses of one connection. */
 export class ConnectionPaths {
+  /** A verb may be taken out of it, and is made when it is asked for: every connection has a context, and few verbs of it are used. */
+  static readonly #Context = class implements PathContext {
+    readonly #of: ConnectionPaths;
+
+    constructor(of: ConnectionPaths) {
+      this.#of = of;
+    }
+
+    get role(): PathContext["role"] {
+      return this.#of.#transport.role;
+    }
+
+    get token(): number {
+      return this.#of.#transport.token;
+    }
+
+    get limits(): PathLimitsView {
+      return this.#of.#limits;
+    }
+
+    get locals(): readonly HostAddress[] {
+      return this.#of.#addresses.locals;
+    }
+
+    get remotes(): readonly HostAddress[] {
+      return this.#of.#addresses.remotes;
+    }
+
+    get paths(): readonly PathView[] {
+      return this.#of.#transport.paths;
+    }
+
+    get peerDeniesJoinToInitial(): boolean {
+      return this.#of.#transport.peerDeniesJoinToInitial;
+    }
+
+    get route(): PathContext["route"] {
+      return (remote) => this.#of.#route(remote);
+    }
+
+    get identify(): PathContext["identify"] {
+      return (address, id) => this.#of.#identify(address, id);
+    }
+
+    get limitSubflows(): PathContext["limitSubflows"] {
+      return (subflows) => this.#of.#limitSubflows(subflows);
+    }
+
+    get index(): PathContext["index"] {
+      return (spec) => this.#of.#table.index(spec);
+    }
+
+    get use(): PathContext["use"] {
+      return (paths) => this.#of.#useOnly(paths);
+    }
+
+    get setBackup(): PathContext["setBackup"] {
+      return (path, backup) => this.#of.#setBackup(path, backup);
+    }
+
+    get announce(): PathContext["announce"] {
+      return (address) => this.#of.#announce(address);
+    }
+
+    get withdraw(): PathContext["withdraw"] {
+      return (address) => this.#of.#withdraw(address.id);
+    }
+
+    get after(): PathContext["after"] {
+      return (delay, callback) => this.#of.#after(delay, callback);
+    }
+  };
+
   /** What the path manager gets, and an application through `conn.paths`. */
   readonly context: PathContext;
   readonly #transport: PathTransport;
@@ -144,7 +217,8 @@ export class ConnectionPaths {
   readonly #announcer: Announcer;
   readonly #table: PathTable;
   readonly #uses = new Map<PathIndex, PathUse>();
-  readonly #timers = new Set<() => void>();
+  /** Null before the first. */
+  #timers: Set<() => void> | null = null;
   readonly #manager: PathManager;
   readonly #events: PathEvent[] = [];
   /** The last full set; null until the path manager has named one. */
@@ -175,7 +249,7 @@ export class ConnectionPaths {
     this.#announcer = new Announcer(transport, options.addAddrTimeout);
     this.#uses.set(FIRST_PATH, pathUse("open"));
     for (const address of options.locals ?? []) this.#addresses.addLocal(address);
-    this.context = this.#makeContext();
+    this.context = new ConnectionPaths.#Context(this);
     this.#manager = plugin.create(this.context);
   }
 
@@ -233,8 +307,8 @@ export class ConnectionPaths {
     if (this.#stopped) return;
     this.#stopped = true;
     this.settle();
-    for (const cancel of this.#timers) cancel();
-    this.#timers.clear();
+    for (const cancel of this.#timers ?? []) cancel();
+    this.#timers = null;
     this.#events.length = 0;
     this.#guard(() => this.#manager.end?.());
   }
@@ -504,34 +578,6 @@ export class ConnectionPaths {
     else this.#dismiss(before);
   }
 
-  #makeContext(): PathContext {
-    const transport = this.#transport;
-    // deno-lint-ignore no-this-alias -- a getter of the context reads it
-    const connection = this;
-    return {
-      role: transport.role,
-      token: transport.token,
-      get limits() {
-        return connection.limits;
-      },
-      locals: this.#addresses.locals,
-      remotes: this.#addresses.remotes,
-      paths: transport.paths,
-      get peerDeniesJoinToInitial() {
-        return transport.peerDeniesJoinToInitial;
-      },
-      route: (remote) => this.#route(remote),
-      identify: (address, id) => this.#identify(address, id),
-      limitSubflows: (subflows) => this.#limitSubflows(subflows),
-      index: (spec) => this.#table.index(spec),
-      use: (paths) => this.#useOnly(paths),
-      setBackup: (path, backup) => this.#setBackup(path, backup),
-      announce: (address) => this.#announce(address),
-      withdraw: (address) => this.#withdraw(address.id),
-      after: (delay, callback) => this.#after(delay, callback),
-    };
-  }
-
   #useOnly(paths: readonly PathIndex[]): void {
     const wanted = new Set<PathIndex>();
     for (const path of paths) {
@@ -723,12 +769,13 @@ export class ConnectionPaths {
     }
     if (this.#stopped) return () => {};
     const stop = this.#transport.at(this.#transport.now + delay, () => {
-      this.#timers.delete(cancel);
+      this.#timers?.delete(cancel);
       this.#guard(callback);
     });
     const cancel = (): void => {
-      if (this.#timers.delete(cancel)) stop();
+      if (this.#timers?.delete(cancel)) stop();
     };
+    this.#timers ??= new Set();
     this.#timers.add(cancel);
     return cancel;
   }

@@ -5,13 +5,14 @@ import type { HostAddress, PathIndex, PathSpec } from "../plugin.ts";
 /** The path of the first subflow (draft §2.1). */
 export const FIRST_PATH: PathIndex = 1;
 
-function addressKey(address: HostAddress): string {
-  return `${address.id} ${address.address} ${address.port} ${address.family} ${address.link}`;
+function sameAddress(a: HostAddress, b: HostAddress): boolean {
+  return a.address === b.address && a.id === b.id && a.port === b.port && a.family === b.family &&
+    a.link === b.link;
 }
 
-function specKey(spec: PathSpec): string {
-  const { local, remote, copy = 0, dscp = 0 } = spec;
-  return `${addressKey(local)}|${addressKey(remote)}|${copy}|${dscp}`;
+function sameSpec(a: PathSpec, b: PathSpec): boolean {
+  return sameAddress(a.local, b.local) && sameAddress(a.remote, b.remote) &&
+    (a.copy ?? 0) === (b.copy ?? 0) && (a.dscp ?? 0) === (b.dscp ?? 0);
 }
 
 function checkNumber(name: string, value: number, most: number): void {
@@ -25,14 +26,13 @@ function checkNumber(name: string, value: number, most: number): void {
 /** Paths of one connection. Equal in all of a {@linkcode PathSpec} is the same path. */
 export class PathTable {
   readonly #specs = new Map<PathIndex, PathSpec>();
-  readonly #indices = new Map<string, PathIndex>();
   readonly #most: number;
   #next = FIRST_PATH + 1;
 
   /** A table of at most `most` paths, of which `first` has index 1. */
   constructor(first: PathSpec, most: number) {
     this.#most = most;
-    this.#set(FIRST_PATH, first);
+    this.#specs.set(FIRST_PATH, first);
   }
 
   /** How many paths it holds. */
@@ -52,14 +52,14 @@ export class PathTable {
 
   /** The index of `spec`; 0 when it has none. */
   find(spec: PathSpec): PathIndex {
-    return this.#indices.get(specKey(spec)) ?? 0;
+    for (const [path, known] of this.#specs) if (sameSpec(known, spec)) return path;
+    return 0;
   }
 
   /** The index of `spec`, a new one when it has none. Throws a RangeError when it cannot be a path, or when the table is full. */
   index(spec: PathSpec): PathIndex {
-    const key = specKey(spec);
-    const known = this.#indices.get(key);
-    if (known !== undefined) return known;
+    const known = this.find(spec);
+    if (known !== 0) return known;
     const { local, remote, copy = 0, dscp = 0 } = spec;
     if (local.family !== remote.family) {
       throw new RangeError(
@@ -72,7 +72,7 @@ export class PathTable {
       throw new RangeError(`Cannot make a path as a connection has at most ${this.#most}`);
     }
     const path = this.#next++;
-    this.#set(path, spec);
+    this.#specs.set(path, spec);
     return path;
   }
 
@@ -87,32 +87,24 @@ export class PathTable {
     if (this.#specs.size >= this.#most) return false;
     let named = spec;
     while (this.find(named) !== 0) named = { ...named, copy: (named.copy ?? 0) + 1 };
-    this.#set(path, named);
+    this.#specs.set(path, named);
     return true;
   }
 
   /** Lets two paths trade what they name; each must name something. */
   swap(path: PathIndex, other: PathIndex): void {
     const spec = this.#specs.get(path)!;
-    this.#set(path, this.#specs.get(other)!);
-    this.#set(other, spec);
+    this.#specs.set(path, this.#specs.get(other)!);
+    this.#specs.set(other, spec);
   }
 
   /** Forgets what `path` names (PM-3); the index is not given again. */
   drop(path: PathIndex): void {
-    const spec = this.#specs.get(path);
-    if (spec === undefined) return;
     this.#specs.delete(path);
-    this.#indices.delete(specKey(spec));
   }
 
   /** Each path with what it names, by index. */
   entries(): IterableIterator<[PathIndex, PathSpec]> {
     return this.#specs.entries();
-  }
-
-  #set(path: PathIndex, spec: PathSpec): void {
-    this.#specs.set(path, spec);
-    this.#indices.set(specKey(spec), path);
   }
 }
