@@ -7,15 +7,16 @@ import type { Progress } from "../progress.ts";
 import type { Done } from "./relay_server.ts";
 import { formatTarget } from "./target.ts";
 
-/** Milliseconds between two looks at a connection: what has ended has no figures. */
+/** Milliseconds between two looks at connections: what has ended has no figures. */
 const LOOK = 500;
+/** Most connections that are looked at each time: of thousands each has its turn, and the others' bytes are not held up by it. */
+const MOST_LOOKED_AT = 64;
 
 /** How a connection has gone over its paths. */
 interface Way {
   /** Where the other end is, in words. */
   readonly where: string;
   readonly figures: PathFigures;
-  readonly timer: ReturnType<typeof setInterval>;
 }
 
 /** Watches the connections of a gateway. */
@@ -23,6 +24,7 @@ export class GatewayStatus {
   readonly #progress: Progress;
   readonly #json: boolean;
   readonly #ways = new Map<unknown, Way>();
+  #timer: ReturnType<typeof setInterval> | null = null;
 
   /** @param json Lines of JSON go to the standard output. */
   constructor(progress: Progress, json: boolean) {
@@ -33,16 +35,30 @@ export class GatewayStatus {
   /** A connection of this stack carries bytes; of its paths it tells what they have `sent` or `received`. */
   watch(conn: MptcpConn, where: string, direction: "received" | "sent"): void {
     const figures = new PathFigures(conn, direction, performance.now() * 1000);
-    const timer = setInterval(() => figures.sample(performance.now() * 1000), LOOK);
-    Deno.unrefTimer(timer);
-    this.#ways.set(conn, { where, figures, timer });
+    this.#ways.set(conn, { where, figures });
+    if (this.#timer !== null) return;
+    this.#timer = setInterval(() => this.#look(), LOOK);
+    Deno.unrefTimer(this.#timer);
+  }
+
+  /** Looks at those that were looked at longest ago. */
+  #look(): void {
+    const now = performance.now() * 1000;
+    for (const [conn, way] of [...this.#ways].slice(0, MOST_LOOKED_AT)) {
+      way.figures.sample(now);
+      this.#ways.delete(conn);
+      this.#ways.set(conn, way);
+    }
   }
 
   /** A connection is over. */
   tell(done: Done, stream: unknown): void {
     const way = this.#ways.get(stream);
     this.#ways.delete(stream);
-    clearInterval(way?.timer);
+    if (this.#ways.size === 0 && this.#timer !== null) {
+      clearInterval(this.#timer);
+      this.#timer = null;
+    }
     way?.figures.sample(performance.now() * 1000);
     if (this.#json) return print(JSON.stringify(record(done, way)));
     this.#progress.log(words(done, way));
