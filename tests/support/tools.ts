@@ -21,6 +21,9 @@ export const TOOLS = {
   ping: "iputils-ping",
   python3: "python3",
   ss: "iproute2",
+  ssh: "openssh-client",
+  "ssh-keygen": "openssh-client",
+  sshd: "openssh-server",
   tc: "iproute2",
   tcpdump: "tcpdump",
   tshark: "tshark",
@@ -34,7 +37,9 @@ export const FROM_NPM = {
 
 /** Programs that every Debian has, and the packages that hold them: `tests/programs_test.ts` asks dpkg whether they are essential. */
 export const ESSENTIAL = {
+  "apt-get": "apt",
   cat: "coreutils",
+  "dpkg-deb": "dpkg",
   "dpkg-query": "dpkg",
   mount: "mount",
   script: "bsdutils",
