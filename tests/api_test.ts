@@ -143,7 +143,14 @@ describe("public names", () => {
   });
 
   it("of the bridge to node", () => {
-    assertEquals(names(node), ["MptcpDuplex", "toDuplex"]);
+    assertEquals(names(node), [
+      "MptcpDuplex",
+      "connector",
+      "createSocket",
+      "serve",
+      "serveHttp",
+      "toDuplex",
+    ]);
   });
 
   it("are what deno.json exports, and each module is there", async () => {

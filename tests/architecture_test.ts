@@ -118,7 +118,7 @@ describe("the architecture's rules", () => {
       "mod.ts": `export * from "./core/net/a.ts"; export * from "@std/assert";`,
       "core/net/a.ts": `import "node:fs"; export const dns = () => import("node:dns");`,
       "core/connection/keys.ts": `import "node:crypto"; import "../../wasm/core.wasm";`,
-      "core/net/node.ts": `import "node:stream";`,
+      "core/net/duplex.ts": `import "node:stream";`,
       "wasm/core.wasm": "\0asm\x01\0\0\0",
       "cli/a.ts": `import "npm:cli-table3@0.6.5"; import "node:fs"; import "./deps.ts";`,
       "cli/deps.ts": `export const table = 1;`,

@@ -142,6 +142,14 @@ describe("toDuplex()", () => {
     assertEquals(socket.errored, null);
   });
 
+  it("ends without error after the connection was closed under it", async () => {
+    const { client } = await fakePair();
+    const socket = toDuplex(client);
+    client.close();
+    socket.end();
+    assertEquals(await once(socket, "close"), [false]);
+  });
+
   it("resetAndDestroy() aborts", async () => {
     const { client, server } = await fakePair();
     const read = server.read(new Uint8Array(1));

@@ -87,9 +87,10 @@ const IMPURE = new Set([
   "globalThis",
 ]);
 
-/** Modules of node that files of the library import: node.ts alone, the bridge to node, which mod.ts does not reach. */
+/** Modules of node that files of the library import: those behind node.ts, the bridge to node, which mod.ts does not reach. */
 const NODE_MODULES: Readonly<Record<string, readonly string[]>> = {
-  "core/net/node.ts": ["node:buffer", "node:process", "node:stream"],
+  "core/net/http.ts": ["node:http", "node:stream"],
+  "core/net/duplex.ts": ["node:buffer", "node:process", "node:stream"],
 };
 
 interface InfoDependency {
