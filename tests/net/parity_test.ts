@@ -156,6 +156,22 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
     const signal = AbortSignal.abort();
     see("connect", await outcome(() => connect(listener.addr.port, signal)));
   },
+  "a peer that closes and has not read all": async ({ conn, peer, pass }, see) => {
+    await conn.write(bytes("unread"));
+    await pass();
+    peer.close();
+    await pass();
+    see("read", await outcome(() => conn.read(new Uint8Array(1))));
+    see("write", await outcome(() => conn.write(bytes("x"))));
+  },
+  "writes after the peer has closed": async ({ conn, peer, pass }, see) => {
+    peer.close();
+    await pass();
+    see("read", await outcome(() => conn.read(new Uint8Array(1))));
+    see("write", await outcome(() => conn.write(bytes("x"))));
+    await pass();
+    see("write again", await outcome(() => conn.write(bytes("x"))));
+  },
   "a write that waits when it is closed": async ({ conn, pass }, see) => {
     const writing = outcome(() => conn.writable.getWriter().write(new Uint8Array(5e7)));
     await pass();
@@ -181,6 +197,16 @@ const DIFFERENCES: Readonly<Record<string, Difference>> = {
     why: "neither reader could tell which part of the stream it got: a mistake that is told",
     deno: ['first: "1"', 'second: "1"'],
     ours: ['first: "1"', 'second: "Busy"'],
+  },
+  "a peer that closes and has not read all": {
+    why: "it was reset, which is no end: a program must not take a part of an answer for the whole",
+    deno: ['read: "null"', 'write: "BrokenPipe"'],
+    ours: ['read: "ConnectionReset"', 'write: "ConnectionReset"'],
+  },
+  "writes after the peer has closed": {
+    why: "the first write is answered by a reset, and that is what the next one tells",
+    deno: ['read: "null"', 'write: "1"', 'write again: "BrokenPipe"'],
+    ours: ['read: "null"', 'write: "1"', 'write again: "ConnectionReset"'],
   },
   "streams: the end of one leaves the other": {
     why: "Deno closes the connection when its `readable` has been read to the end; ours is half " +
