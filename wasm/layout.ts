@@ -166,6 +166,7 @@ export const SEGMENT_BEYOND = 256; // bytes beyond the data-level window were re
 export const SEGMENT_DATA_DUPLICATE = 512; // bytes that another subflow had brought
 export const SEGMENT_PRUNED = 4096; // to make room for it, bytes farthest above a hole were dropped
 export const SEGMENT_TAIL = 8192; // it went to the stream above a hole, behind all that was held there
+export const SEGMENT_LANDED = 32768; // its bytes were in their place before: nothing was copied
 export const SEGMENT_MERGED = 16384; // it went there beside, or over, bytes that were held
 
 // Results of `receiver_map`.

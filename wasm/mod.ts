@@ -18,6 +18,11 @@
  *   host is bounded by the memory alone. `host_left(host)`: what it may still take.
  * - `packet_parse(host, address, length, verified)`: fills RX_* and returns PARSE_*; `verified` other than 0 leaves the checksums out. RX_FLOW is the
  *   value of the flow of `host` that a TCP packet belongs to, 0 for none, and where `host` is 0 or stale.
+ * - `packet_expect()`: bytes of headers that the next packet probably has, 0 where nothing can be said; then the payload behind them is to be read to
+ *   OUT_0 (OUT_1 bytes) and OUT_2 (OUT_3 bytes), 64 KB in all, where its stream goes on. `packet_landed(ip, bytes, verified)`: so many bytes of payload have been
+ *   read there, behind headers at `ip`. They stay where the guess was right and `receiver_segment` finds it so; else they are brought together behind
+ *   their headers, for which there is to be room: at once where the headers are others, or checksums have to be looked at.
+ *   `packet_settle()`: brings them together, for who reads them. `packet_unexpect()`: gives back the pages that were made ready.
  * - `flow_insert(host, key, value)`: 1, or 0 when the key is there or memory is not; value 0 is not allowed. `flow_remove(host, key)`: 1 when it was there.
  *   `flow_value(host, key)`: 0 when it is not. `flow_secret(host, key)`: 32 bits that follow from key and secret; 32 others in OUT_0.
  *   `flow_hash(host, key, purpose, high, low)`: 64 such bits that follow from 64 more, too, others for each purpose from 1 to 15.
@@ -75,9 +80,13 @@ export const {
   memory_free,
   memory_reserve,
   packet_alloc,
+  packet_expect,
   packet_free,
   packet_gather,
+  packet_landed,
   packet_parse,
+  packet_settle,
+  packet_unexpect,
   receiver_forget,
   receiver_free,
   receiver_map,

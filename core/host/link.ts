@@ -26,6 +26,12 @@ export interface HostDriver {
   at(time: Micros, callback: () => void): () => void;
   /** Makes a timer, not yet set, for what is set again and again. */
   timer(callback: () => void): HostTimer;
+  /**
+   * It is a stack and nothing before it: a packet that it is handed may have its payload where `packet_expect` has said, in place of behind its headers.
+   *
+   * @default {false}
+   */
+  readonly takesLanded?: boolean;
   /** [0, 1), from a stream of its own: one more consumer shifts no other. */
   random(name: string): () => number;
 }

@@ -361,6 +361,7 @@ export class Loop {
 /** What links see of the loop. */
 class Driver implements HostDriver {
   readonly random: (name: string) => () => number;
+  readonly takesLanded = true;
   readonly #loop: Loop;
 
   constructor(loop: Loop, random: (name: string) => () => number) {

@@ -1,6 +1,6 @@
 /** The one segment that has just been parsed and the one that is being built: names for the words RX_* and TX_*, which nobody else reads or writes. */
 
-import { dss_expected_sum, header_build, i32, u32, u8 } from "../../wasm/mod.ts";
+import { dss_expected_sum, header_build, i32, packet_settle, u32, u8 } from "../../wasm/mod.ts";
 import {
   DSS_DATA_ACK,
   DSS_DATA_FIN,
@@ -179,6 +179,7 @@ class Rx {
 
   /** The first `length` bytes of the payload, copied. */
   bytes(length: number): Uint8Array<ArrayBuffer> {
+    packet_settle();
     const at = u32[RX_PAYLOAD]!;
     return u8.slice(at, at + length);
   }

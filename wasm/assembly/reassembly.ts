@@ -10,12 +10,14 @@ import {
   SEGMENT_DUPLICATE,
   SEGMENT_FILLED,
   SEGMENT_GAP,
+  SEGMENT_LANDED,
   SEGMENT_MEMORY,
   SEGMENT_PRUNED,
   SEGMENT_STAGED,
   TX_SACK,
 } from "../layout";
 import { fold, rawSum, swap16 } from "./checksum";
+import { landsAt, noteTaken } from "./landing";
 import { Mapping, mappingAt, mappingsDrop, mappingsFind } from "./mapping";
 import { shortage, shortageClear } from "./host";
 import { pagesAddress } from "./pages";
@@ -48,6 +50,7 @@ import {
   prunedFrom,
   Stream,
   streamOf,
+  streamPass,
   streamPlace,
   streamPrune,
   streamReserve,
@@ -412,7 +415,10 @@ export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, 
   const stream = streamOf(receiver.stream);
   if (stream == null) return 0;
   shortageClear();
-  let result = takeSegment(receiver, stream, seq, from, length, limit);
+  const lies = landsAt(receiver, stream, seq, <usize> from, length, limit);
+  let result = takeSegment(receiver, stream, seq, from, length, limit, lies);
+  noteTaken(handle, from, length, (result & SEGMENT_DATA) != 0);
+  if (lies) result |= SEGMENT_LANDED;
   // Too many mappings are no want of memory: what lies farthest is not in the way.
   if (result != SEGMENT_MEMORY || !shortage) return result;
   const end = reach(receiver, stream, seq, length);
@@ -453,7 +459,7 @@ function noteDuplicate(receiver: Receiver, seq: f64, end: f64): void {
   receiver.duplicateTo = min(end, range.end);
 }
 
-/** Takes a segment, or refuses it whole. */
+/** Takes a segment, or refuses it whole; `lies`: its bytes are in their place, of which `landsAt` has made sure. */
 function takeSegment(
   receiver: Receiver,
   stream: Stream,
@@ -461,6 +467,7 @@ function takeSegment(
   from: i32,
   length: i32,
   limit: f64,
+  lies: bool = false,
 ): i32 {
   const next = receiver.next;
   const end = seq + <f64> length;
@@ -490,7 +497,9 @@ function takeSegment(
         ) {
           return SEGMENT_MEMORY;
         }
-        const placed = streamPlace(stream, offset, from, length);
+        const placed = lies
+          ? streamPass(stream, length)
+          : streamPlace(stream, offset, from, length);
         if (placed < 0) return SEGMENT_MEMORY;
         if (placed < length) report = SEGMENT_DATA_DUPLICATE;
         if (stream.next != dataNext) report |= SEGMENT_DATA;

@@ -141,7 +141,7 @@ export function streamTrim(stream: Stream, start: f64, end: f64): void {
 }
 
 /** Makes sure that all pages of [start, end) are there; false, and nothing changed, when the connection may not have them or there is no memory. */
-function holdAll(stream: Stream, start: f64, end: f64): bool {
+export function streamHold(stream: Stream, start: f64, end: f64): bool {
   const pages = stream.pages;
   const last = pageNumber(end - 1);
   for (let number = pageNumber(start); number <= last; number++) {
@@ -166,7 +166,7 @@ export function streamReserve(stream: Stream, start: f64, end: f64, others: i32)
   const ranges = stream.ranges;
   const more = start > stream.next && !rangesTouch(ranges, start, end) ? 1 : 0;
   if (!rangesReserve(ranges, stream.account, more + others)) return -1;
-  return holdAll(stream, start, end) ? more : -1;
+  return streamHold(stream, start, end) ? more : -1;
 }
 
 /** Where the end of a stream is dropped, by `streamPrune`. */
@@ -227,7 +227,7 @@ export function streamPlace(stream: Stream, offset: f64, from: usize, length: i3
       stream.top = end;
       return length;
     }
-    if (!holdAll(stream, start, end)) return -1;
+    if (!streamHold(stream, start, end)) return -1;
     length = <i32> (end - start);
     copyIn(stream, start, from, length);
     stream.next = end;
@@ -270,6 +270,13 @@ export function streamPlace(stream: Stream, offset: f64, from: usize, length: i3
   return fresh;
 }
 
+/** The same for bytes that lie at their place already, on pages that are there: they are next, and nothing is held above. */
+export function streamPass(stream: Stream, length: i32): i32 {
+  stream.next += <f64> length;
+  stream.top = stream.next;
+  return length;
+}
+
 export function stream_place(handle: i32, offset: f64, from: i32, length: i32): i32 {
   const stream = streamOf(handle);
   if (stream == null) return -1;
@@ -283,7 +290,7 @@ export function stream_append(handle: i32, most: i32): i32 {
   const start = stream.next;
   let address = pagesAddress(stream.pages, start);
   if (address == 0) {
-    if (!holdAll(stream, start, start + 1)) return 0;
+    if (!streamHold(stream, start, start + 1)) return 0;
     address = pagesAddress(stream.pages, start);
   }
   // Pages lie on multiples of their size.
@@ -299,7 +306,7 @@ export function stream_lend(handle: i32): i32 {
   const stream = streamOf(handle);
   if (stream == null) return 0;
   const next = stream.next;
-  if (pagesAddress(stream.pages, next) == 0 && !holdAll(stream, next, next + 1)) return 0;
+  if (pagesAddress(stream.pages, next) == 0 && !streamHold(stream, next, next + 1)) return 0;
   stream_pin(handle, next, 1);
   return <i32> pagesAddress(stream.pages, next);
 }

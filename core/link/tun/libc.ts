@@ -5,6 +5,7 @@ const SYMBOLS = {
   close: { parameters: ["i32"], result: "i32" },
   // Views made once and 32-bit results: the usize and 64-bit forms cost 30 to 110 ns more per call.
   read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  readv: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   writev: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
   ioctlValue: { name: "ioctl", parameters: ["i32", "u64", "u64"], result: "i32" },

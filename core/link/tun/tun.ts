@@ -3,7 +3,16 @@
 import type { HostDriver, Link, PollSource } from "../../host/link.ts";
 import { formatAddress, type IpPrefix } from "../../wire/ip.ts";
 import type { PacketIn, PacketOut } from "../../wire/packet.ts";
-import { packet_alloc, packet_free, u8 } from "../../../wasm/mod.ts";
+import { OUT_0, OUT_1, OUT_2, OUT_3 } from "../../../wasm/layout.ts";
+import {
+  packet_alloc,
+  packet_expect,
+  packet_free,
+  packet_landed,
+  packet_unexpect,
+  u32,
+  u8,
+} from "../../../wasm/mod.ts";
 import { adaptHeader, adaptPartialSum, headerLength } from "../segment_header.ts";
 import { formatPrefix, kernelAddressesFor, readPrefix } from "./addresses.ts";
 import { configureDevice, inNamespace, NAME_LENGTH, openDevice, readDevice } from "./ioctl.ts";
@@ -198,25 +207,41 @@ export class TunLink implements Link, PollSource {
 
   drain(budget: number): number {
     if (this.#libc === null) return 0;
-    const { read } = this.#calls;
     const host = this.#host!;
-    const input = this.#input;
-    const size = input.length;
     const packet = this.#packet;
     packet.address = this.#buffer + HEADROOM;
     const header = packet.address - VNET_HEADER;
+    const lands = host.takesLanded === true;
     let count = 0;
     while (count < budget) {
+      const expected = lands ? packet_expect() : 0;
+      const length = expected === 0 ? this.#read() : this.#readApart(header, expected);
       // Whatever the error: when it is not that the queue is empty, poll tells.
-      const length = read(this.#fd, input, size) - VNET_HEADER;
       if (length < 0) break;
       count++;
       packet.length = length;
       packet.gsoSize = gsoSizeOf(header);
       packet.verified = isVerified(header);
+      if (expected > 0 && length > expected) {
+        packet_landed(packet.address, length - expected, packet.verified ? 1 : 0);
+      }
       host.receive(this, packet);
     }
+    if (lands) packet_unexpect();
     return count;
+  }
+
+  /** Reads one packet into the buffer; its length, below 0 when there is none. */
+  #read(): number {
+    return this.#calls.read(this.#fd, this.#input, this.#input.length) - VNET_HEADER;
+  }
+
+  /** Reads one packet, with what lies behind `expected` bytes of headers to where the stack expects it. */
+  #readApart(header: number, expected: number): number {
+    this.#piece(0, header, VNET_HEADER + expected);
+    this.#piece(1, u32[OUT_0]!, u32[OUT_1]!);
+    this.#piece(2, u32[OUT_2]!, u32[OUT_3]!);
+    return this.#calls.readv(this.#fd, this.#piecesBytes, 3) - VNET_HEADER;
   }
 
   send(packet: Readonly<PacketOut>): boolean {

@@ -1,0 +1,150 @@
+// Payload that is read straight to its place: of the segment that probably comes next, that is where the stream goes on. A guess that was wrong costs one
+// copy: the payload is brought together behind its headers, where every other packet has it.
+
+import { OUT_0, OUT_1, OUT_2, OUT_3, PAGE, RX_IP, RX_PAYLOAD } from "../layout";
+import { mappingAt, mappingsFind } from "./mapping";
+import { pagesAddress } from "./pages";
+import { Receiver, receiverOf } from "./receiver";
+import { Stream, streamHold, streamOf, streamTrim } from "./stream";
+
+/** Least bytes of payload for which a guess pays. */
+const LEAST: i32 = 8192;
+/** Large segments in a row after which one is made. */
+const ROW: i32 = 2;
+const TCP: u8 = 6;
+
+// The receiver whose segment is expected, 0 for none, and the bytes of headers that its last one had.
+let receiverHandle: i32 = 0;
+let headerBytes: i32 = 0;
+// The receiver of the last large segment, and how many it has taken in a row that continue the stream.
+let lastHandle: i32 = 0;
+let inARow: i32 = 0;
+
+// What was made ready: PAGE bytes from `offset` on, the first `firstLength` at `first`, the others at `second`.
+let streamHandle: i32 = 0;
+let offset: f64 = 0;
+let first: usize = 0;
+let firstLength: i32 = 0;
+let second: usize = 0;
+
+// Bytes of payload that lie there, 0 for none, and where they belong behind their headers.
+let landed: i32 = 0;
+let behind: usize = 0;
+
+/** Brings together what has landed, when anybody wants to read it where it belongs. */
+export function packet_settle(): void {
+  if (landed == 0) return;
+  const bytes = landed;
+  const part = min(bytes, firstLength);
+  landed = 0;
+  memory.copy(behind, first, part);
+  if (bytes > part) memory.copy(behind + part, second, bytes - part);
+}
+
+/** Gives back the pages that were made ready and hold nothing. */
+function giveBack(): void {
+  if (streamHandle == 0) return;
+  const stream = streamOf(streamHandle);
+  streamHandle = 0;
+  if (stream != null) streamTrim(stream, stream.next, stream.next + 2 * PAGE);
+}
+
+/** No packet is read for a while. */
+export function packet_unexpect(): void {
+  landed = 0;
+  giveBack();
+}
+
+export function packet_expect(): i32 {
+  landed = 0;
+  const receiver = receiverOf(receiverHandle);
+  if (receiver == null) return 0;
+  const stream = streamOf(receiver.stream);
+  if (stream == null || stream.ranges.count > 0 || receiver.ranges.count > 0) {
+    packet_unexpect();
+    return 0;
+  }
+  if (receiver.stream != streamHandle) giveBack();
+  offset = stream.next;
+  streamHandle = receiver.stream;
+  if (!streamHold(stream, offset, offset + PAGE)) {
+    streamHandle = 0;
+    return 0;
+  }
+  first = pagesAddress(stream.pages, offset);
+  firstLength = PAGE - (<i32> first & (PAGE - 1));
+  second = firstLength < PAGE ? pagesAddress(stream.pages, offset + <f64> firstLength) : first;
+  store<u32>(OUT_0 << 2, <u32> first);
+  store<u32>(OUT_1 << 2, <u32> firstLength);
+  store<u32>(OUT_2 << 2, <u32> second);
+  store<u32>(OUT_3 << 2, <u32> (PAGE - firstLength));
+  return headerBytes;
+}
+
+/** Whether the headers at `ip` are those of TCP, and as long as was guessed. */
+function guessedRight(ip: usize): bool {
+  const version = load<u8>(ip) >> 4;
+  const start = version == 4 ? <i32> (load<u8>(ip) & 15) << 2 : 40;
+  if (start + 20 > headerBytes) return false;
+  if (load<u8>(ip, 9) != TCP && version == 4 || load<u8>(ip, 6) != TCP && version != 4) {
+    return false;
+  }
+  return start + (<i32> (load<u8>(ip + start, 12) >> 4) << 2) == headerBytes;
+}
+
+export function packet_landed(ip: i32, bytes: i32, verified: i32): i32 {
+  landed = bytes;
+  behind = <usize> ip + headerBytes;
+  if (verified != 0 && guessedRight(<usize> ip)) return 1;
+  packet_settle();
+  receiverHandle = 0;
+  inARow = 0;
+  return 0;
+}
+
+/** Whether the segment at `from` has landed where it is to go; when not, it is brought together, and whoever needs memory may have what was made ready. */
+export function landsAt(
+  receiver: Receiver,
+  stream: Stream,
+  seq: f64,
+  from: usize,
+  length: i32,
+  limit: f64,
+): bool {
+  if (landed == 0) return false;
+  if (from == behind && length <= landed && receiver.stream == streamHandle && seq == receiver.next) {
+    const index = mappingsFind(receiver.mappings, seq);
+    if (index < receiver.mappings.count) {
+      const mapping = mappingAt(receiver.mappings, index);
+      const end = seq + <f64> length;
+      if (
+        mapping.ssn <= seq && end <= mapping.end && mapping.expected < 0 &&
+        seq + mapping.delta == offset && stream.next == offset &&
+        offset + <f64> length <= limit && stream.ranges.count == 0 && receiver.ranges.count == 0 &&
+        pagesAddress(stream.pages, offset) == first
+      ) {
+        landed = 0;
+        return true;
+      }
+    }
+  }
+  packet_settle();
+  receiverHandle = 0;
+  inARow = 0;
+  giveBack();
+  return false;
+}
+
+/** A segment was taken, in order of the stream or not. After several in a row of one subflow the next one is probably their like; over two paths few are. */
+export function noteTaken(handle: i32, from: i32, length: i32, inOrder: bool): void {
+  if (length < LEAST) return;
+  if (!inOrder || handle != lastHandle || <u32> from != load<u32>(RX_PAYLOAD << 2)) {
+    lastHandle = handle;
+    receiverHandle = 0;
+    inARow = inOrder ? 1 : 0;
+    return;
+  }
+  if (++inARow < ROW) return;
+  receiverHandle = handle;
+  headerBytes = <i32> (load<u32>(RX_PAYLOAD << 2) - load<u32>(RX_IP << 2));
+}
