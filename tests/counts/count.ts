@@ -21,17 +21,43 @@ const V8_FLAGS = [
   "--max-semi-space-size=256",
 ];
 
+async function output(
+  flags: readonly string[],
+  program: string,
+  ...args: readonly string[]
+): Promise<{ readonly said: string; readonly reported: string }> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-config", "--no-lock", ...flags, program, ...args],
+  }).output();
+  const decoder = new TextDecoder();
+  const reported = decoder.decode(stderr);
+  if (!success) throw new Error(`${program} ${args.join(" ")}: ${reported}`);
+  return { said: decoder.decode(stdout), reported };
+}
+
 async function run(
   flags: readonly string[],
   program: string,
   ...args: readonly string[]
 ): Promise<unknown> {
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-config", "--no-lock", ...flags, program, ...args],
-  }).output();
-  const decoder = new TextDecoder();
-  if (!success) throw new Error(`${program} ${args.join(" ")}: ${decoder.decode(stderr)}`);
-  return JSON.parse(decoder.decode(stdout));
+  return JSON.parse((await output(flags, program, ...args)).said);
+}
+
+/** How often V8 collects the young generation, as large as Deno has it, for 100,000 packets of `load`, acknowledgements included. */
+export async function countScavenges(load: Load): Promise<number> {
+  const { said, reported } = await output(
+    ["--v8-flags=--trace-gc"],
+    PROGRAM,
+    "scavenges",
+    load,
+  );
+  const [start = NaN, end = NaN, packets = NaN] =
+    /^from ([\d.]+) to ([\d.]+) packets (\d+)$/m.exec(reported)?.slice(1).map(Number) ?? [];
+  const times = [...said.matchAll(/(\d+) ms: Scavenge/g)].map(([, at]) => Number(at));
+  if (Number.isNaN(packets) || times.length === 0) {
+    throw new Error(`Cannot count scavenges as V8 tells of none: ${reported}${said}`);
+  }
+  return times.filter((at) => at > start && at <= end).length / packets * 100_000;
 }
 
 /** Bytes of garbage per packet of `load`, acknowledgements included: in a process that has moved 600 MB before, when V8 has all of it compiled. */

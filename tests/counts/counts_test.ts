@@ -8,6 +8,7 @@ import {
   countCrossings,
   countGarbage,
   COUNTING_MODULE,
+  countScavenges,
   table,
   total,
 } from "./count.ts";
@@ -26,6 +27,14 @@ describe("garbage", () => {
     // An array of eight: 4 + 2 + 8 words of 8 bytes.
     const more = await countGarbage("control") - await countGarbage("bulk");
     assert(more > 100 && more < 130, `${more.toFixed(1)} bytes per packet more`);
+  });
+});
+
+describe("the young generation", () => {
+  it("is collected at most once for 100,000 packets, both ways", async () => {
+    const scavenges = await countScavenges("bulk");
+    assert(scavenges <= 1, `${scavenges.toFixed(2)} scavenges per 100,000 packets`);
+    assert(await countScavenges("control") > 1);
   });
 });
 

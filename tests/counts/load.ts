@@ -2,10 +2,12 @@
  * What is counted: a bulk transfer between two stacks, run in a process of its own by count.ts, which sets the flags of V8 or the import map.
  *
  * `load.ts garbage LOAD` prints bytes of garbage per packet, and `load.ts crossings LOAD` calls into WebAssembly per packet by function; both as JSON.
+ * `load.ts scavenges LOAD` prints to the standard error, as V8 has the other one,
+ * the milliseconds since the process began before and after packets were on the paths, and how many.
  */
 
 import { memoryUsage } from "node:process";
-import { print } from "../../cli/output.ts";
+import { print, report } from "../../cli/output.ts";
 import { carry } from "../../bench/load.ts";
 import { Rig, type RigOptions } from "../../bench/rig.ts";
 import { delay } from "../../core/link/sim/elements/delay.ts";
@@ -23,6 +25,9 @@ const WINDOW = { warmUp: 20e6, bytes: 100e6 };
  * Code that V8 has not compiled yet leaves more behind: megabytes in each process, and how many hangs on when which connection begins.
  */
 const GARBAGE = { warmUp: 40e6, warmUps: 15, bytes: 20e6, windows: 5 };
+
+/** Packets over which collections are counted. */
+const SCAVENGED = 500_000;
 
 /** Garbage that the load "control" makes for each packet, to see that it is counted. */
 let control: unknown = null;
@@ -138,6 +143,15 @@ function steadyGarbage(move: (bytes: number) => void): number {
   return windows.sort((a, b) => a - b)[GARBAGE.windows >> 1] ?? NaN;
 }
 
+/** When packets were on the paths, and how many: V8 writes when it collects, not in order with what we write. */
+function scavenges(move: (bytes: number) => void): string {
+  for (let i = 0; i < GARBAGE.warmUps; i++) move(GARBAGE.warmUp);
+  const first = packets;
+  const start = performance.now();
+  while (packets - first < SCAVENGED) move(WINDOW.warmUp);
+  return `from ${start} to ${performance.now()} packets ${packets - first}`;
+}
+
 /** Calls per packet, by function; the module in place of wasm/core.ts counts them. */
 function crossings(move: (bytes: number) => void): Record<string, number> {
   const { wasmCalls: calls } = globalThis as { wasmCalls?: Record<string, number> };
@@ -156,5 +170,6 @@ const load = LOADS[name];
 if (load === undefined) throw new RangeError(`Cannot run the load "${name}" as there is none`);
 const move = carry(new Rig(load));
 move(WINDOW.warmUp);
-print(JSON.stringify(what === "garbage" ? steadyGarbage(move) : crossings(move)));
+if (what === "scavenges") report(scavenges(move));
+else print(JSON.stringify(what === "garbage" ? steadyGarbage(move) : crossings(move)));
 if (control === undefined) throw new Error("Unreachable: keeps the garbage from being left out");
