@@ -142,8 +142,9 @@ export class AimdController implements CongestionController {
     const { mss } = this.#subflow;
     const least = Math.max(cwnd, Math.min(10 * mss, Math.max(2 * mss, 14600)));
     if (this.cwnd <= least) return;
-    if (this.#ssthresh !== null) {
-      this.#ssthresh = Math.max(this.#ssthresh, Math.floor(this.cwnd * 3 / 4));
+    // Slow start that had come to a queue ends there the next time, and not five rounds from here.
+    if (this.#ssthresh !== null || this.#hystart?.cautious === true) {
+      this.#ssthresh = Math.max(this.#ssthresh ?? 0, Math.floor(this.cwnd * 3 / 4));
     }
     this.cwnd = Math.floor(least);
     this.#fraction = 0;
@@ -200,10 +201,13 @@ export class AimdController implements CongestionController {
     this.#formula.undo?.();
   }
 
-  /** RFC 5681 §4.1. */
-  onRestart(_idle: Micros): void {
+  /**
+   * RFC 5681 §4.1: after a pause of two timeouts nothing is left of the window. It fades through the second of them: a pause that is a millisecond longer than
+   * another one does not make the next answer take twice as long.
+   */
+  onRestart(idle: Micros, timeout: Micros): void {
     this.#validated = this.#connection.now;
-    this.#shrink(0);
+    this.#shrink(this.cwnd * Math.max(0, 2 - idle / timeout));
   }
 }
 

@@ -25,6 +25,11 @@ export class HyStart {
   /** Bytes in flight of which the baseline is the round trip; 0: there is none. */
   #cssFlight = 0;
 
+  /** It has seen a queue, and goes on slowly. */
+  get cautious(): boolean {
+    return this.#cssBaseline < Infinity;
+  }
+
   /** Bytes to grow by for an acknowledgement of `acked`; -1 when slow start is over. */
   growth(ack: AckSample, acked: number): number {
     if (ack.priorDelivered >= this.#roundStart) {

@@ -145,9 +145,9 @@ class WvegasController extends AimdController {
     this.#vegas = vegas;
   }
 
-  override onRestart(idle: Micros): void {
+  override onRestart(idle: Micros, timeout: Micros): void {
     this.#vegas.forget();
-    super.onRestart(idle);
+    super.onRestart(idle, timeout);
   }
 }
 

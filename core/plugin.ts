@@ -291,8 +291,8 @@ export interface CongestionController {
    * than a segment, which may have grown meanwhile: without this they stay.
    */
   onUndo?(): void;
-  /** Sending starts again after `idle` without (RFC 5681 §4.1). */
-  onRestart?(idle: Micros): void;
+  /** Sending starts again after `idle` without, which was more than `timeout`, that of retransmissions (RFC 5681 §4.1). */
+  onRestart?(idle: Micros, timeout: Micros): void;
 }
 /** The controllers of one connection: coupled state lives here. */
 export interface CongestionControl {

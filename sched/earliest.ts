@@ -34,9 +34,9 @@ function grows({ inSlowStart, srtt, minRtt }: SubflowView): boolean {
 }
 
 /** Bytes in a microsecond that have come back. A path that was hardly used shows less than it carries: no less than a quarter of a window in a round trip. */
-function rateOf({ peakRate, srtt, cwnd }: SubflowView): number {
+function rateOf({ peakRate, srtt, rttVar, cwnd }: SubflowView): number {
   const rate = peakRate / 1e6;
-  const least = cwnd / (4 * srtt);
+  const least = cwnd / (4 * srtt + 8 * rttVar);
   return rate > least ? rate : least;
 }
 
@@ -102,14 +102,14 @@ function pick(
   { sentOn }: Chunk,
 ): SubflowView | null {
   const { length } = ready;
-  let best = ready[0] ?? null;
-  if (best === null) return null;
   const { subflows } = connection;
-  if (length === 1 && subflows.length === 1) return best;
-  let soonest = arrival(best, 2 * best.mss);
-  let carries = sentOn.length > 0 && sentOn.includes(best);
-  for (let i = 1; i < length; i++) {
+  if (length === 1 && subflows.length === 1) return ready[0]!;
+  let best: SubflowView | null = null;
+  let soonest = Infinity;
+  let carries = true;
+  for (let i = 0; i < length; i++) {
     const subflow = ready[i]!;
+    if (isUntried(subflow) && !isTrying(connection, ready, subflow, sentOn)) continue;
     const at = arrival(subflow, 2 * subflow.mss);
     const again = sentOn.length > 0 && sentOn.includes(subflow);
     if (carries === again ? at >= soonest : again) continue;
@@ -117,25 +117,44 @@ function pick(
     soonest = at;
     carries = again;
   }
-  if (isTried(best)) return null;
-  if (length === subflows.length) return best;
+  if (best === null || length === subflows.length) return best;
   return worthIt(connection, best, soonest, sentOn.length > 0) ? best : null;
 }
 
+/** Nothing has come back from a path yet. The first subflow has the connection's handshake behind it, and nobody else to wait for. */
+function isUntried({ peakRate, path }: SubflowView): boolean {
+  return peakRate === 0 && path !== FIRST;
+}
+
 /**
- * Nothing has come back from a path yet, and what tries it is on its way: a whole initial window may be more than the queue of a slow one holds. The first
- * subflow has the connection's handshake behind it, and nobody else to wait for.
+ * Whether `subflow` is to be tried. Not by more than a little: a whole initial window may be more than the queue of a slow path holds. Nor where the windows of
+ * the others have room for all that is left, which their pacers let out soon.
  */
-function isTried({ peakRate, inFlight, mss, path }: SubflowView): boolean {
-  return peakRate === 0 && path !== FIRST && inFlight >= TRIAL * mss;
+function isTrying(
+  { subflows, left }: ConnectionView,
+  ready: readonly SubflowView[],
+  subflow: SubflowView,
+  sentOn: readonly SubflowView[],
+): boolean {
+  const { backup, inFlight, mss } = subflow;
+  if (inFlight >= TRIAL * mss) return false;
+  let room = 0;
+  for (let i = 0; i < subflows.length; i++) {
+    const other = subflows[i]!;
+    if (other === subflow || isUntried(other) || sentOn.includes(other)) continue;
+    if (!ready.includes(other) && !isAwaited(other, backup)) continue;
+    room += Math.max(0, other.cwnd - other.inFlight);
+  }
+  return room < (sentOn.length > 0 ? mss : left);
 }
 
 /**
  * Whether one may wait for a subflow: an acknowledgement is to come, and it works. A timeout leaves a segment of the window (RFC 5681 §3.1), and segments
  * may have become smaller since: nobody waits for who has fallen silent.
  */
-function isAwaited({ stale, backup, inFlight, cwnd, mss }: SubflowView, backups: boolean): boolean {
-  return !stale && backup === backups && inFlight > 0 && cwnd >= 2 * mss;
+function isAwaited(subflow: SubflowView, backups: boolean): boolean {
+  const { stale, backup, inFlight, cwnd, mss } = subflow;
+  return !stale && backup === backups && inFlight > 0 && cwnd >= 2 * mss && !isUntried(subflow);
 }
 
 /** Whether `subflow`, over which a segment arrives in `time`, is to have it rather than those that have no room now. */

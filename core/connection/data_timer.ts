@@ -118,7 +118,7 @@ function arm(
 }
 
 /** The deadlines of a connection; of those due at once the first by name is handled first. */
-export type ConnectionTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
+export type ConnectionTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
 /** A connection without subflows, or one that only the peer can end, has waited long enough. */
 export const TIMER_CLOSE = 0;
 /** The scheduler asked to be asked again. */
@@ -139,5 +139,7 @@ export const TIMER_HOLD = 7;
 export const TIMER_FAIL = 8;
 /** The first SYN is not answered in its time: another source address tries, too. */
 export const TIMER_RACE = 9;
+/** What a subflow carries at the end of the data should have been acknowledged: another one may repeat it. */
+export const TIMER_RELIEF = 10;
 /** How many there are. */
-export const CONNECTION_TIMERS = 10;
+export const CONNECTION_TIMERS = 11;

@@ -5,12 +5,12 @@
 
 import type { Chunk, Micros } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
-import { TIMER_DATA, TIMER_WAKE } from "./data_timer.ts";
+import { TIMER_DATA, TIMER_RELIEF, TIMER_WAKE } from "./data_timer.ts";
 import { capacity, chunkLimit, reallocate, serve, serveAll } from "./look_ahead.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { leaveDamage } from "./mp_fail.ts";
 import { watchProgress } from "./progress.ts";
-import { relievedBy, standstill } from "./relief.ts";
+import { overdueAt, relievedBy, standstill } from "./relief.ts";
 import type { Sent } from "./send_queue.ts";
 
 /** Most bytes one answer binds where the scheduler names none (draft SCH-4: how much one subflow gets at once). */
@@ -479,6 +479,8 @@ function repeatOnOthers(meta: MetaSocket, now: Micros): void {
 /** Where nothing new can leave, those with room repeat what others would bring later. */
 function relieve(meta: MetaSocket, now: Micros): void {
   const why = standstill(meta);
+  const { deadlines } = meta;
+  if (why !== "tail" && deadlines.has(TIMER_RELIEF)) deadlines.set(TIMER_RELIEF, Infinity);
   if (why === null) return;
   const { mptcp, relieves, relief } = meta;
   collectReady(meta, 1);
@@ -496,6 +498,7 @@ function relieve(meta: MetaSocket, now: Micros): void {
       sent = relievedBy(meta, subflow, why, now)
     ) relief.spend(sent.length);
   }
+  if (why === "tail") deadlines.set(TIMER_RELIEF, overdueAt(meta, now));
 }
 
 /** When everything has been sent, DATA_FIN follows; on plain TCP the FIN itself. */

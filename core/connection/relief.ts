@@ -12,7 +12,7 @@ import type { Sent } from "./send_queue.ts";
 const SHARE = 16;
 /** and so many segments, so that there are some at the end of a short answer. */
 const LEAST = 4;
-/** Most decisions that are looked at for one subflow, from the last one back. */
+/** Most pieces of one carrier that are looked at for one subflow, and most mappings, from the last one back. */
 const MOST_STEPS = 64;
 
 /** What keeps new data from leaving: there are none, or the peer's window has no room for them. */
@@ -78,7 +78,7 @@ export function relievedBy(
   why: Standstill,
   now: Micros,
 ): Sent | null {
-  const { sendQueue, relief } = meta;
+  const { sendQueue, relief, subflows } = meta;
   const { room, mss } = subflow;
   if (why === "window") {
     const { oldest } = sendQueue;
@@ -87,13 +87,39 @@ export function relievedBy(
       ? oldest
       : null;
   }
-  for (let steps = 0; steps < MOST_STEPS; steps++) {
-    const sent = sendQueue.newest(steps);
-    if (sent === null) return null;
-    if (sent.length > room || !relief.affords(meta, sent.length, mss)) continue;
-    if (isLate(sent, subflow, now)) return sent;
+  for (let i = 0; i < subflows.length; i++) {
+    const carrier = subflows[i]!;
+    if (carrier === subflow || !isSlower(carrier, subflow, now)) continue;
+    const { board } = carrier.sender;
+    // What is missing goes again there some time, after all that is missing before it.
+    let steps = 0;
+    for (
+      let piece = board.nextLost();
+      piece !== null && steps < MOST_STEPS;
+      piece = board.lostBehind(piece), steps++
+    ) {
+      const sent = sendQueue.find(Math.max(piece.data, sendQueue.una));
+      if (sent === null || sent.length > room || !relief.affords(meta, sent.length, mss)) continue;
+      if (isLate(sent, subflow, now)) return sent;
+    }
+    const first = Math.max(board.firstChunk, board.nextChunk - MOST_STEPS);
+    for (let serial = board.nextChunk - 1; serial >= first; serial--) {
+      const sent = sendQueue.find(Math.max(board.dataStart(serial), sendQueue.una));
+      if (sent === null || sent.length > room || !relief.affords(meta, sent.length, mss)) continue;
+      if (isLate(sent, subflow, now)) return sent;
+    }
   }
   return null;
+}
+
+/** When the first of what is in flight at the end of the data is late; Infinity: nothing will be. */
+export function overdueAt({ subflows }: MetaSocket, now: Micros): Micros {
+  let at = Infinity;
+  for (let i = 0; i < subflows.length; i++) {
+    const { overdueAt } = subflows[i]!.sender;
+    if (overdueAt > now && overdueAt < at) at = overdueAt;
+  }
+  return at;
 }
 
 /** Whether `sent` would come sooner over `subflow`, which was not given it, than over those that carry it. */
@@ -106,7 +132,9 @@ function isLate(sent: Sent, subflow: Subflow, now: Micros): boolean {
     const at = comes(carrier, sent.ssn(i), sent.ssnEnd(i), now);
     if (at < soonest) soonest = at;
   }
-  const { srtt, minRtt } = subflow;
+  const { minRtt } = subflow;
+  // What its last round trips have waited for is over where it has nothing in flight.
+  const srtt = subflow.inFlight > 0 ? subflow.srtt : minRtt;
   // In less than half of the time, or estimates are not good enough: between equal paths nothing goes twice.
   return soonest - now > srtt + minRtt / 4 + 2 * taking(subflow, sent.length);
 }
@@ -116,10 +144,16 @@ function isLate(sent: Sent, subflow: Subflow, now: Micros): boolean {
  * a quarter; or it does not answer.
  */
 function isSlower(carrier: Subflow, subflow: Subflow, now: Micros): boolean {
-  if (4 * subflow.minRtt <= 3 * carrier.minRtt || carrier.silent) return true;
+  if (carrier.silent) return true;
+  // It is being tried: whether it is fast is not known before something comes back.
+  if (subflow.peakRate === 0 && subflow.inFlight >= LEAST * subflow.mss) return false;
+  if (4 * subflow.minRtt <= 3 * carrier.minRtt) return true;
   // Before anything has come back a round trip is that of the handshake, and a probe may only tell that data take longer.
   if (carrier.peakRate === 0) return false;
-  if (carrier.sender.probing && carrier.sender.lastHeard + 2 * carrier.srtt <= now) return true;
+  const { sender } = carrier;
+  if (sender.probing ? sender.lastHeard + 2 * carrier.srtt <= now : sender.overdueAt <= now) {
+    return true;
+  }
   return !grows(carrier) && subflow.peakRate > 4 * carrier.peakRate;
 }
 
@@ -135,6 +169,8 @@ function comes(subflow: Subflow, from: number, to: number, now: Micros): Micros 
   if (sent === Infinity) return now + way;
   // Somebody has asked about it: it is missing, or late.
   if (sender.probing && sent + rtt.srtt < now) return now + srtt + way;
+  // It is asked about by a probe first.
+  if (!sender.probing && sender.overdueAt <= now) return Math.max(now, sender.probeAt) + way;
   const due = sent + way;
   const queued = now + taking(subflow, to - board.una) - minRtt / 2;
   return Math.max(now, due, queued);

@@ -612,12 +612,6 @@ export class SendQueue {
     return this.#sent.first < this.#sent.next ? this.#sent.at(this.#sent.first) : null;
   }
 
-  /** The one that was bound last but `back`; null when there is none. */
-  newest(back: number): Sent | null {
-    const serial = this.#sent.next - 1 - back;
-    return serial >= this.#sent.first ? this.#sent.at(serial) : null;
-  }
-
   /** The oldest that others have and `subflow` was not given; null when there is none. */
   firstNotOn(subflow: Subflow): Sent | null {
     const sent = this.#sent;

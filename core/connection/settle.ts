@@ -49,6 +49,7 @@ import {
   TIMER_PERSIST,
   TIMER_PROGRESS,
   TIMER_RACE,
+  TIMER_RELIEF,
   TIMER_UNMAPPED,
   TIMER_USER,
   TIMER_WAKE,
@@ -407,6 +408,9 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
       return closeTimeout(meta, now);
     case TIMER_WAKE:
       // The pass asks the scheduler.
+      return;
+    case TIMER_RELIEF:
+      // The pass repeats what is late.
       return;
     case TIMER_UNMAPPED:
       return mappingsMissed(meta, now);

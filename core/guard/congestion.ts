@@ -279,11 +279,11 @@ export class GuardedController implements CongestionController {
   }
 
   /** Sending starts again. */
-  onRestart(idle: Micros): void {
+  onRestart(idle: Micros, timeout: Micros): void {
     this.#group.renew();
-    this.#shadow?.onRestart?.(idle);
+    this.#shadow?.onRestart?.(idle, timeout);
     try {
-      this.#refuse(this.#controller?.onRestart?.(idle), "onRestart");
+      this.#refuse(this.#controller?.onRestart?.(idle, timeout), "onRestart");
     } catch (error) {
       this.#group.fault(thrown("onRestart", error));
     }

@@ -80,6 +80,17 @@ export class Scoreboard {
     return this.#lost;
   }
 
+  /** The next behind `piece`, which is lost. */
+  lostBehind(piece: Piece): Piece | null {
+    return (piece as Part).after;
+  }
+
+  /** Bytes that were in flight when the oldest that is lost was sent for the first time, with it; 0: none is, or it was sent again since. */
+  get lossFlight(): number {
+    const { head } = this.#losses;
+    return head === null || head.sends > 1 ? 0 : head.end - 1 - head.priorDelivered;
+  }
+
   /** Pieces in all. */
   get pieces(): number {
     return this.#pieces;

@@ -129,6 +129,9 @@ export class Sender {
   #repeats: Repeats | null = null;
   /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
   #limitedUntil = 0;
+  /** The same when the pacer last held something back, and what was in flight then. */
+  #heldUntil = 0;
+  #heldFlight = 0;
   /** Made when more than a segment is first in flight while paced. */
   #pacer: Pacer | null = null;
   /** Bytes that the pacer lets out in this pass. */
@@ -320,6 +323,22 @@ export class Sender {
   /** When the retransmission timer passes; Infinity where nothing awaits it. */
   get timeoutAt(): Micros {
     return this.#deadlines.at(TIMER_RTO);
+  }
+
+  /** When a tail loss probe is due; Infinity where none is. */
+  get probeAt(): Micros {
+    return this.#deadlines.at(TIMER_PROBE);
+  }
+
+  /**
+   * When all that is in flight is late, as far as round trips tell: later than they vary, and nothing has come since. Infinity: nothing is, or less than two
+   * segments, whose ACK the peer may delay.
+   */
+  get overdueAt(): Micros {
+    const { rtt } = this;
+    if (this.board.inFlight < 2 * this.#mtu.payload) return Infinity;
+    const { srtt, rttVar } = rtt;
+    return Math.max(this.#lastSent + srtt, this.#lastHeard) + Math.max(4 * rttVar, srtt / 4);
   }
 
   /** When something last left for the first time or again. */
@@ -761,7 +780,7 @@ export class Sender {
     if (this.#lastSent === 0 || idle <= rtt.base) return;
     this.#restarted = now;
     this.#repeats?.clear();
-    this.#controller?.onRestart?.(idle);
+    this.#controller?.onRestart?.(idle, rtt.base);
     this.#settled(now);
   }
 
@@ -779,10 +798,13 @@ export class Sender {
     const { board } = this;
     // Who only receives.
     if (starved && board.empty) return this.rate.limit(0);
-    // The pace follows from the window: what it holds back the window would let out soon.
     const held = !starved && this.#allowance < this.#mtu.payload && this.pacingRate === undefined;
-    if (held || this.full) this.#limitedUntil = board.nxt;
-    else if (board.lost === 0 && (starved || this.room >= this.#mtu.payload)) {
+    if (this.full) {
+      this.#limitedUntil = board.nxt;
+    } else if (held) {
+      this.#heldUntil = board.nxt;
+      this.#heldFlight = board.inFlight;
+    } else if (board.lost === 0 && (starved || this.room >= this.#mtu.payload)) {
       this.rate.limit(board.inFlight);
     }
   }
@@ -997,7 +1019,9 @@ export class Sender {
     sample.lost = lost;
     sample.rtt = heard.rtt;
     sample.inFlight = before;
-    sample.cwndLimited = prior < this.#limitedUntil;
+    // The pace follows from the window: what it has held back would be let out by twice of what was in flight at most.
+    sample.cwndLimited = prior < this.#limitedUntil ||
+      (prior < this.#heldUntil && this.cwnd < 2 * this.#heldFlight);
     this.rate.take(heard, sample, now);
     this.#controller?.onAck(sample);
   }
@@ -1015,7 +1039,9 @@ export class Sender {
     (this.#undo ??= new Undo()).begin();
     this.#ecn.reduced(this.board.nxt, false);
     // RFC 5681 §3.2 step 2: without what went beyond the window while the loss was waited for; nor does it count twice what has left the network since.
-    this.#controller?.onCongestion("loss", Math.min(this.#flightSize, this.cwnd));
+    // At the end of the data less is in flight by now than what was too much: RFC 7661 §4.4.1 counts what was acknowledged meanwhile.
+    const flightSize = Math.max(this.#flightSize, this.board.lossFlight);
+    this.#controller?.onCongestion("loss", Math.min(flightSize, this.cwnd));
   }
 
   /** The reordering window is over: what has not come is lost, as if an acknowledgement told (RFC 8985 §6.3). */

@@ -115,11 +115,38 @@ describe("aimd", () => {
   it("starts again with an initial window after a pause (RFC 5681 §4.1)", () => {
     const flow = fresh();
     ack(flow, 90 * MSS);
-    flow.controller!.onRestart!(5e6);
+    flow.controller!.onRestart!(5e6, 240e3);
     assertEquals(flow.cwnd, 10 * MSS);
     flow.controller!.onCongestion("timeout", 10 * MSS);
-    flow.controller!.onRestart!(5e6);
+    flow.controller!.onRestart!(5e6, 240e3);
     assertEquals(flow.cwnd, MSS);
+  });
+
+  it("fades through the second timeout of a pause: what is a little longer is no other pause (RFC 5681 §4.1)", () => {
+    const windows = [1, 1.001, 1.5, 1.9, 2, 9].map((timeouts) => {
+      const flow = fresh();
+      ack(flow, 90 * MSS);
+      flow.controller!.onRestart!(timeouts * 240e3, 240e3);
+      return flow.cwnd / MSS;
+    });
+    assertEquals(windows.map((window) => Math.round(window)), [100, 100, 50, 10, 10, 10]);
+  });
+
+  it("ends the slow start that a pause has interrupted where it was, once a queue was seen (RFC 9406, RFC 7661 §4.4.3)", () => {
+    const flow = fresh();
+    // Rounds of which the second takes longer by a half.
+    let delivered = 0;
+    for (const rtt of [20e3, 30e3]) {
+      const priorDelivered = delivered;
+      for (let i = 0; i < 10; i++) {
+        delivered += MSS;
+        ack(flow, MSS, { rtt, priorDelivered, delivered });
+      }
+    }
+    const { cwnd } = flow;
+    assertEquals(flow.ssthresh, Infinity);
+    flow.controller!.onRestart!(5e6, 240e3);
+    assertEquals([flow.cwnd, flow.ssthresh], [10 * MSS, Math.floor(cwnd * 3 / 4)]);
   });
 
   it("adds fractions up, takes growth that is negative, and asks the formula for the window after a loss", () => {

@@ -220,7 +220,7 @@ describe("cubic", () => {
   it("heads for the same window again after a pause (RFC 5681 §4.1)", () => {
     const bench = new Bench(100);
     bench.lose();
-    bench.flow.controller!.onRestart!(5e6);
+    bench.flow.controller!.onRestart!(5e6, 240e3);
     assertEquals([bench.window, bench.flow.ssthresh], [10, 70 * MSS]);
     ack(bench.flow, 60 * MSS);
     ack(bench.flow, 1);

@@ -98,7 +98,7 @@ describe("wvegas", () => {
   it("measures the least round trip anew after a pause", () => {
     // Not more than an initial window, which a pause leaves as it is.
     const flow = flowOf(10);
-    flow.controller!.onRestart!(1e6);
+    flow.controller!.onRestart!(1e6, 240e3);
     round(flow, 3 * BASE);
     assertEquals(step(flow, 3 * BASE), 1);
   });

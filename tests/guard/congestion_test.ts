@@ -124,7 +124,7 @@ describe("guardCongestionControl", () => {
     flow!.controller!.onCongestion("loss", 20 * MSS);
     assertEquals(flow!.cwnd, 10 * MSS);
     flow!.controller!.onUndo!();
-    flow!.controller!.onRestart!(1);
+    flow!.controller!.onRestart!(1, 1);
     connection.group.leave!(flow!);
     assertEquals(faults.slice(2), [
       "threw in onCongestion",
@@ -272,7 +272,7 @@ describe("guardCongestionControl", () => {
     const controller = flow.controller = group.join(flow);
     assertEquals([controller.cwnd, reads, faults], [20 * MSS, 1, []]);
     broken = true;
-    controller.onRestart(1);
+    controller.onRestart(1, 1);
     assertEquals([controller.cwnd, faults], [20 * MSS, ["threw when its values were read"]]);
   });
 
@@ -356,7 +356,7 @@ describe("guardCongestionControl", () => {
     const guarded = guardCongestionControl(plugin, reno(), hears(({ what }) => faults.push(what)));
     const { group, subflows } = new TestConnection(guarded, [[20, 50]]);
     subflows[0]!.controller!.onUndo!();
-    subflows[0]!.controller!.onRestart!(1);
+    subflows[0]!.controller!.onRestart!(1, 1);
     group.leave!(subflows[0]!);
     assertEquals(
       faults,

@@ -276,6 +276,17 @@ export class InFlightList implements Board {
     return range;
   }
 
+  lostBehind(piece: Piece): Piece | null {
+    let range = (piece as Range).next;
+    while (range !== null && range.state !== LOST) range = range.next;
+    return range;
+  }
+
+  get lossFlight(): number {
+    const range = this.nextLost();
+    return range === null || range.sends > 1 ? 0 : range.end - 1 - range.priorDelivered;
+  }
+
   cut(bytes: number): void {
     const range = this.nextLost()!;
     if (bytes < range.length) this.#split(range, range.seq + bytes);

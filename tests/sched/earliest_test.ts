@@ -64,7 +64,10 @@ describe("when a byte would arrive", () => {
   });
 
   it("takes a path for no slower than a quarter of its window in a round trip: a trickle tells no rate", () => {
-    assertEquals(arrival(known(1, 20, 0.08, 80_000), 2000), 12e3);
+    const path = { ...known(1, 20, 0.08, 80_000), rttVar: 0 };
+    assertEquals(arrival(path, 2000), 12e3);
+    // What varies by as much as half of it may be twice as long.
+    assertEquals(arrival({ ...path, rttVar: 10e3 }, 2000), 14e3);
   });
 });
 
@@ -154,6 +157,21 @@ describe("earliest", () => {
     assertEquals(picks([full, fresh(2, 5600)], [fresh(2, 5600)], left), null);
     assertEquals(picks([fresh(1, 5600)], [fresh(1, 5600)], left), 1);
     assertEquals(picks([fresh(1, 5600), slow], [fresh(1, 5600)], left), 1);
+  });
+
+  it("tries no path where the windows of known ones have room for all that is left, and goes on without one that is tried", () => {
+    // A trickle has shown a rate at which the known path would seem to be later.
+    const idle = known(1, 20, 1, 40_000);
+    const untried = subflow(2, 10, { room: 14_000, rttVar: 1e3 });
+    assertEquals(picks([idle, untried], [idle, untried], { left: 30_000 }), 1);
+    assertEquals(picks([idle, untried], [idle, untried], { left: 50_000 }), 2);
+    // Its pacer holds the known one back.
+    const held = known(1, 20, 1, 40_000, 8_000, { room: 0 });
+    assertEquals(picks([held, untried], [untried], { left: 30_000 }), null);
+    const trying = subflow(2, 10, { room: 14_000, rttVar: 1e3, inFlight: 4 * untried.mss });
+    assertEquals(picks([idle, trying], [idle, trying], { left: 50_000 }), 1);
+    // Nobody waits for it either.
+    assertEquals(picks([slow, trying], [slow], { left: 2000 }), 2);
   });
 
   it("says nothing where nobody has room", () => {

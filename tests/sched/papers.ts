@@ -45,7 +45,7 @@ export const ROWS: readonly Row[] = [
   },
   {
     scheduler: ecf(),
-    scenario: "objects of 256 kB, 10 Mbit/s 10 ms + 1 Mbit/s 75 ms",
+    scenario: "objects of 100 kB, 10 Mbit/s 10 ms + 1 Mbit/s 75 ms",
     metric: "mean time",
     measure: mean,
     run: {
@@ -53,7 +53,7 @@ export const ROWS: readonly Row[] = [
         wifi: { rate: "10 Mbit/s", delay: "10 ms" },
         lte: { rate: "1 Mbit/s", delay: "75 ms" },
       },
-      writes: each(3, 256e3, 20),
+      writes: each(3, 100e3, 20),
     },
     seeds: [1],
   },

@@ -11,6 +11,7 @@ import {
   TIMER_PERSIST,
   TIMER_PROGRESS,
   TIMER_RACE,
+  TIMER_RELIEF,
   TIMER_UNMAPPED,
   TIMER_USER,
   TIMER_WAKE,
@@ -94,6 +95,7 @@ describe("the deadlines of a connection", () => {
       TIMER_HOLD,
       TIMER_FAIL,
       TIMER_RACE,
+      TIMER_RELIEF,
     ];
     assertEquals(names, Array.from({ length: CONNECTION_TIMERS }, (_, i) => i));
   });

@@ -64,6 +64,22 @@ describe("tail reinjection", () => {
     assertEquals(pair.app.socket.repeated, 0);
   });
 
+  it("repeats what an equal path should have brought by now, before a timeout", () => {
+    using d = dialogue();
+    const { first, second, app } = joined(d, { rtt: FAST }, { rtt: FAST });
+    app.write(10 * MSS);
+    second.takeAll();
+    d.pass(FAST);
+    second.sends(`. ack ${10 * MSS + 1} <dack8 ${10 * MSS + 1}>`);
+    app.write(10 * MSS);
+    assertEquals(span(second), [10 * MSS + 1, 20 * MSS + 1]);
+    const { overdueAt, timeoutAt } = app.socket.subflows[1]!.sender;
+    d.pass(overdueAt - d.now - 1);
+    assertEquals(span(first), null);
+    d.pass(1);
+    assertEquals([span(first), timeoutAt > d.now + 100e3], [[16 * MSS + 1, 20 * MSS + 1], true]);
+  });
+
   it("repeats nothing that has come, though no DATA_ACK has told", () => {
     using d = dialogue({ tailReinjection: false });
     const { first, second, app } = joined(d, { rtt: FAST }, { rtt: SLOW });

@@ -248,14 +248,27 @@ describe("a window after a pause", () => {
     assert(times.at(-1)![0]! > 10e3, `${times}`);
   });
 
-  it("RFC 5681 §4.1: longer than a timeout: an initial window again, spread like the first", () => {
+  it("RFC 5681 §4.1: longer than two timeouts: an initial window again, spread like the first", () => {
     using d = new Dialogue(SPREAD);
     const { peer, app } = grown(d, 80);
     const { sender } = app.socket.subflows[0]!;
-    d.pass(sender.rtt.base + 1e3);
+    d.pass(2 * sender.rtt.base + 1e3);
     app.write(200 * MSS);
     assertEquals(leaves(d, peer, 20e3), "0:4 1000:2 2000:2 3000:2");
     assertEquals(sender.cwnd, 10 * MSS);
+  });
+
+  it("RFC 7661 §4.3: answers of the same length, which leave room in it, double it once at most", () => {
+    using d = new Dialogue(SPREAD);
+    const { peer, app } = grown(d, 80);
+    const { sender } = app.socket.subflows[0]!;
+    const path = new Path(d, peer);
+    for (let answer = 0; answer < 6; answer++) {
+      app.write(50 * MSS);
+      path.run(60e3);
+      assertEquals(sender.board.inFlight, 0);
+    }
+    assert(sender.cwnd >= 80 * MSS && sender.cwnd <= 100 * MSS, `${sender.cwnd / MSS} segments`);
   });
 
   it("RFC 5681 §4.1: as long as a timeout the window is kept", () => {

@@ -77,6 +77,21 @@ describe("fast retransmit with SACK (RFC 6675, RFC 8985)", () => {
     assertEquals(d.counter("TCPSackRecovery"), 1);
   });
 
+  it("halves what was in flight when the lost segment left, though the rest has come since (RFC 7661 §4.4.1)", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    warmUp(d, peer, app);
+    const [subflow] = app.socket.subflows;
+    app.write(20 * MSS);
+    const first = peer.takeAll()[0]!.seq;
+    const at = (n: number): number => first + n * MSS;
+    d.pass(20e3);
+    peer.sends(`. ack ${at(15)}`);
+    // Of the last five the first is lost: it was the sixteenth in flight.
+    peer.sends(`. ack ${at(15)} <sack ${at(16)}:${at(20)}>`);
+    assertEquals([subflow!.inRecovery, subflow!.ssthresh], [true, 8 * MSS]);
+  });
+
   it("waits for reordering of a quarter round trip before it takes less than three segments for a loss (RFC 8985 §6.2)", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ mptcp: false });

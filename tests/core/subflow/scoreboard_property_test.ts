@@ -76,11 +76,13 @@ class Side<B extends Board> {
         piece.mapping.first,
       ],
     };
+    const behind = piece === null ? null : board.lostBehind(piece);
+    const losses = { next: behind === null ? -1 : behind.seq, flight: board.lossFlight };
     const times = { nextDue, oldestSent };
     const numbers = { una, nxt, sacked, lost, pieces, repeated, empty, inFlight, pages, ...times };
     const oldest = empty ? 0 : board.undelivered(una, una + 1);
     const missing = piece === null ? 0 : this.#undelivered(piece);
-    return { ...numbers, lostAgain, fack, ...heard, lostFirst, oldest, missing };
+    return { ...numbers, lostAgain, fack, ...heard, lostFirst, losses, oldest, missing };
   }
 
   /** Of what was bound together with `piece`. */
