@@ -6,6 +6,9 @@ import type { Scenario } from "./scenario.ts";
 import type { Stage } from "./stage.ts";
 import { type Spread, spreadOf } from "./stats.ts";
 
+/** Segments that are read when they are forgotten: long runs send millions. */
+const READ = 4096;
+
 /** What one end of a connection has sent. */
 export class EndMeter {
   /** Bytes of payload by path, repeats included. */
@@ -16,6 +19,7 @@ export class EndMeter {
   segment = 0;
   readonly #labels = new Map<number, string>();
   /** Ends of what was sent for the first time, and when. */
+  // Of those that are not read yet, and a few.
   readonly #ends: number[] = [];
   readonly #times: Micros[] = [];
   readonly #delays: Micros[] = [];
@@ -51,6 +55,10 @@ export class EndMeter {
     for (; (this.#ends[this.#next] ?? Infinity) <= end; this.#next++) {
       this.#delays.push(now - this.#times[this.#next]!);
     }
+    if (this.#next < READ) return;
+    this.#ends.splice(0, this.#next);
+    this.#times.splice(0, this.#next);
+    this.#next = 0;
   }
 
   /** How long bytes took from when they first left until they were read. */

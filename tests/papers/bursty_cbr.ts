@@ -85,6 +85,7 @@ export const BURSTY_CBR: PaperRow = {
   scenario:
     "2 links of 8000 packets/s of 1500 bytes, 1 ms there and 0 ms back, queues of 30 and 3 packets; on one of them 9000 packets/s for up to 20 ms, nothing for up to 200 ms, evenly drawn; NewReno without SACK; 200 s, the first 20 left out",
   metric: "packets of the flow on each link, % of what the link carries",
+  axis: "% of what the link carries",
   source: "NSDI 2011 §3 (85, 83 and 55 Mbit/s); figures by htsim, main_dynamic_congestion",
   evidence: ["published, from memory", "another simulator"],
   cases: Object.fromEntries(

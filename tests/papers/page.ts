@@ -55,6 +55,8 @@ function section(row: PaperRow, measured: Measured | undefined): string {
     ...head,
     `- Runs: ${seedsText(measured)}`,
     "",
+    `![${row.title}](papers/${row.name}.svg)`,
+    "",
     line(["figure", "measured", "published", "tolerance", "holds"]),
     line(["---", "--:", "--:", "--:", "---"]),
     ...verdicts.map(({ what, measured, published, tolerance, holds }) =>

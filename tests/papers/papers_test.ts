@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { readFigures } from "./main.ts";
+import { pictureOf, readFigures } from "./main.ts";
 import { pageOf } from "./page.ts";
+import { drawRow } from "./plot.ts";
 import type { PaperRow } from "./row.ts";
 import { rowOf, ROWS } from "./rows.ts";
 import { judge, measureRows } from "./run.ts";
@@ -12,6 +13,7 @@ const TOY: PaperRow = {
   title: "A toy",
   scenario: "none",
   metric: "a number",
+  axis: "a number",
   source: "none",
   evidence: ["calculated"],
   cases: {},
@@ -21,14 +23,16 @@ const TOY: PaperRow = {
 };
 
 describe("published results", () => {
+  let measured: Awaited<ReturnType<typeof measureRows>>["measured"];
+
+  it("are measured in short runs", async () => {
+    const short = await measureRows(ROWS, { seeds: [1], length: "quick", workers: 2 });
+    assertEquals(short.failed, []);
+    measured = short.measured;
+  });
+
   for (const row of ROWS) {
-    it(`keep their order in one short run: ${row.name}`, async () => {
-      const { measured, failed } = await measureRows([row], {
-        seeds: [1],
-        length: "quick",
-        workers: 2,
-      });
-      assertEquals(failed, []);
+    it(`keep their order in one short run: ${row.name}`, () => {
       const verdicts = judge(row, measured[row.name]!);
       assert(verdicts.length > 0, "a short run must tell something");
       for (const { what, measured: text, holds } of verdicts) {
@@ -45,6 +49,30 @@ describe("published results", () => {
       assertEquals([rowOf(name).name, length], [name, "full"]);
       assert(Object.keys(values).length > 0, name);
     }
+  });
+});
+
+describe("the pictures of docs/papers.md", () => {
+  it("are of docs/papers.json, one a row", async () => {
+    const figures = await readFigures();
+    for (const [name, measured] of Object.entries(figures)) {
+      const text = await Deno.readTextFile(pictureOf(name));
+      assertEquals(text, await drawRow(rowOf(name), measured), "run `deno task papers --docs`");
+    }
+  });
+
+  it("show what was published as a band, what is within it as a dot, what is not as a cross", async () => {
+    const draw = (a: number) =>
+      drawRow(TOY, { length: "full", seeds: [1], values: { a: [a], b: [1.5] } });
+    const [within, outside] = [await draw(1.5), await draw(3)];
+    for (const text of [within, outside]) {
+      assertStringIncludes(text, "prefers-color-scheme:dark");
+      for (const word of ["A toy", "a number →", "published, with its tolerance"]) {
+        assertStringIncludes(text, word);
+      }
+    }
+    const crosses = (text: string): number => text.split('stroke="#D55E00"').length - 1;
+    assertEquals([crosses(within) < crosses(outside), crosses(within)], [true, 0]);
   });
 });
 

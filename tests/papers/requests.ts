@@ -55,6 +55,7 @@ export const REQUESTS: PaperRow = {
   scenario:
     "100 Mbit/s, 20 ms one way, 400 packets + 100 Mbit/s, 40 ms, 800 packets; 20 requests and answers of 10 kB, one each 250 ms, on one connection",
   metric: "time until the answer is there, ms; the first without the handshake",
+  axis: "ms",
   source: "SIGCOMM 2020 MPTCP tutorial, minitopo",
   evidence: ["source code"],
   cases: {

@@ -46,6 +46,10 @@ export interface PaperRow {
   readonly scenario: string;
   /** What is measured, with its unit. */
   readonly metric: string;
+  /** Its axis in the picture. */
+  readonly axis: string;
+  /** How the picture shows values that depend on something, in place of the figures alone. */
+  readonly curve?: Curve;
   /** Where the figures are from. */
   readonly source: string;
   /** How good these are. */
@@ -61,6 +65,26 @@ export interface PaperRow {
   readonly digits: number;
   /** What experiments have shown about figures that do not hold, or about the scenario. */
   readonly findings?: readonly string[];
+}
+
+/** Values over what is changed. */
+export interface Curve {
+  /** What that is, with its unit. */
+  readonly label: string;
+  /** Where its axis, a logarithmic one, has marks. */
+  readonly ticks: readonly number[];
+  /** Whose the published values are. */
+  readonly publishedBy: string;
+  /** The lines. */
+  readonly series: readonly {
+    readonly name: string;
+    readonly points: readonly {
+      readonly x: number;
+      /** The name of the value. */
+      readonly of: string;
+      readonly published: number;
+    }[];
+  }[];
 }
 
 /** How it is known what a figure is. */

@@ -1,5 +1,6 @@
 /** All rows, in the order of the table. */
 
+import { BLEST } from "./blest.ts";
 import { BURSTY_CBR } from "./bursty_cbr.ts";
 import { RECEIVE_BUFFER } from "./receive_buffer.ts";
 import { REQUESTS } from "./requests.ts";
@@ -18,6 +19,7 @@ export const ROWS: readonly PaperRow[] = [
   RECEIVE_BUFFER,
   SIMULT_FLOWS,
   REQUESTS,
+  BLEST,
 ];
 
 /**

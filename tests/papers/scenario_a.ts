@@ -66,7 +66,7 @@ function normalised(control: Control, first: number, seed: number, length: Lengt
   };
   for (let i = 0; i < first; i++) add(`first ${i}`, 1);
   for (let i = 0; i < SECOND; i++) add(`second ${i}`, 2);
-  const [from, to] = length === "full" ? [80, 400] : [10, 40];
+  const [from, to] = length === "full" ? [80, 400] : [5, 20];
   const { measured, grown } = measureLate(
     { name: "scenario_a", hosts, routers: ["private", "shared", "core"], links, traffic },
     policiesOf(control),
@@ -89,6 +89,7 @@ export const SCENARIO_A: PaperRow = {
   scenario:
     "10 users with one path, 1 Mbit/s each of a shared link; 10, 20 or 30 with a second path over it, whose own server has 1 Mbit/s for each; 80 ms, RED at 2.5, 5 and 10 packets per Mbit/s on the queue as it is; packets of 1500 bytes, NewReno without SACK; 400 s, the first 80 left out",
   metric: "mean rate of the users with one path, in packets of 1500 bytes, by 1 Mbit/s",
+  axis: "rate of users with one path, of 1 Mbit/s",
   source:
     "CoNEXT 2012 §3 (30 % and 50 to 60 % are lost with LIA); fluid model .739, .590, .500; figures by htsim, whose ssthresh may fall to one segment",
   evidence: ["calculated", "another simulator", "published, from memory"],

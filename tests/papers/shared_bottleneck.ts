@@ -54,7 +54,7 @@ function share(control: Control, subflows: number, seed: number, length: Length)
       },
     },
     policiesOf(control),
-    { seed, ...(length === "full" ? { from: 400, to: 2000 } : { from: 20, to: 100 }) },
+    { seed, ...(length === "full" ? { from: 400, to: 2000 } : { from: 20, to: 60 }) },
   );
   const packets = (name: string): number =>
     grown("connection", `${name} 1 server`, "read_bytes") / measured.traffic[name]!.segment;
@@ -71,6 +71,7 @@ export const SHARED_BOTTLENECK: PaperRow = {
   scenario:
     "1000 packets/s of 1000 bytes, RTT 100 ms, queue of 100 packets; one TCP, and one MPTCP with 2 or 4 subflows; NewReno without SACK; 2000 s, the first 400 left out",
   metric: "MPTCP's share of the packets that were delivered",
+  axis: "MPTCP's share of the packets",
   source: "RFC 6356 §2; figures by htsim",
   evidence: ["calculated", "another simulator"],
   cases: Object.fromEntries(

@@ -61,6 +61,7 @@ export const SIMULT_FLOWS: PaperRow = {
   scenario:
     "two paths of a rate and a delay at both ends, 1000 packets; 16 MiB up, and 16 MiB down; scheduler linux",
   metric: "time until both sides have all and have closed, ms",
+  axis: "ms of virtual time",
   source: "simult_flows.sh: bytes · 8 · 10/9 / (sum of rates) + 450 ms, of which 400 are sleeps",
   evidence: ["source code"],
   cases: Object.fromEntries(

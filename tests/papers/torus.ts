@@ -42,7 +42,7 @@ function fairness(control: Control, seed: number, length: Length): Values {
       traffic,
     },
     policiesOf(control),
-    { seed, ...(length === "full" ? { from: 300, to: 1500 } : { from: 20, to: 100 }) },
+    { seed, ...(length === "full" ? { from: 300, to: 1500 } : { from: 20, to: 120 }) },
   );
   return {
     [control]: jainIndex(
@@ -58,13 +58,14 @@ export const TORUS: PaperRow = {
   scenario:
     "5 links of 1000 packets/s of 1000 bytes, one of them of 100, RTT 100 ms, queues of that (100 and 10 packets); 5 flows, each over two neighbours; NewReno without SACK; 1500 s, the first 300 left out",
   metric: "Jain's index of the goodputs of the flows",
+  axis: "Jain's index",
   source: "NSDI 2011 §3 (.92, .986 and .99); figures by htsim, main_torus",
   evidence: ["published, from memory", "another simulator"],
   cases: Object.fromEntries(
     CONTROLS.map((control) => [control, (seed, length) => fairness(control, seed, length)]),
   ),
-  quickCases: ["EWTCP", "COUPLED"],
+  quickCases: ["EWTCP", "LIA"],
   figures: [near("EWTCP", 0.927, 0.02), near("LIA", 0.989, 0.02), near("COUPLED", 0.992, 0.02)],
-  orderings: [{ ascending: ["EWTCP", "LIA"], quick: false }, { ascending: ["EWTCP", "COUPLED"] }],
+  orderings: [{ ascending: ["EWTCP", "LIA"] }, { ascending: ["EWTCP", "COUPLED"], quick: false }],
   digits: 3,
 };
