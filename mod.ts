@@ -204,6 +204,6 @@ export {
   wvegas,
 } from "./cc/mod.ts";
 export { cubic, fullMesh, lia };
-export type { FullMeshOptions } from "./pm/mod.ts";
+export * from "./pm/mod.ts";
 export * from "./sched/mod.ts";
 export type * from "./core/plugin.ts";

@@ -3,11 +3,11 @@
 import { parseRate } from "../core/link/units.ts";
 import type { Measurement } from "../sim/mod.ts";
 import { intervalOf, payloadRate, REQUESTS, type Row, type Section, TRAFFIC } from "./demo_plan.ts";
-import { Table } from "./deps.ts";
 import { blocks, type Lane, lanesOf } from "./lanes.ts";
 import { describeShape } from "./network_options.ts";
 import { bold, formatBytes, formatRate, formatShare, formatTime } from "./output.ts";
 import type { Series } from "./sim_series.ts";
+import { plainTable } from "./table.ts";
 
 /** What came of a row. */
 export interface RowResult {
@@ -48,20 +48,6 @@ export function lanesOfRun({ result, series }: RowResult, section: Section, size
   return lanesOf(series, Object.keys(section.paths), intervalOf(section, size), result.time);
 }
 
-function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  // Borders would make it wider than a terminal of 80 columns.
-  const edges = ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left"];
-  const inner = ["bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"];
-  const table = new Table({
-    head: [...head],
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 1 },
-    chars: Object.fromEntries([...edges, ...inner, "middle"].map((name) => [name, ""])),
-    colAligns: ["left", ...head.slice(1).map(() => "right" as const)],
-  });
-  for (const row of rows) table.push([...row]);
-  return table.toString().split("\n").map((line) => line.trimEnd()).join("\n");
-}
-
 /** The figures of a section. */
 export function tableOfSection({ section, results }: SectionResult): string {
   const names = Object.keys(section.paths);
@@ -87,7 +73,7 @@ export function tableOfSection({ section, results }: SectionResult): string {
   const figures = section.workload === "bulk"
     ? ["goodput", "of sum", ...names, "stall"]
     : ["median", "95 %", "longest", ...names];
-  return tableOf(["", ...figures, "again", "data"], cells);
+  return plainTable(["", ...figures, "again", "data"], cells);
 }
 
 /** Which path carried what when, a line for each path of each run. */

@@ -251,13 +251,20 @@ async function run(args: Given): Promise<number> {
     }
   }
   const call = await findCall();
-  // `deno task` runs in the clone.
+  // `deno task` runs in the clone; from elsewhere it must be told of it.
   const inClone = call === "deno task mptcp";
+  const away = inClone && !folder.href.startsWith(ROOT);
+  const command = away
+    ? `deno task --config ${fileURLToPath(new URL("deno.json", ROOT))} mptcp`
+    : call;
   const path = inClone ? fileURLToPath(new URL(`${name}.ts`, folder)) : `./${name}.ts`;
   const runner = originOf() === "package" ? "node --test" : "deno test";
+  const usual = kind === "scheduler" ? "min_rtt" : kind === "cc" ? "lia" : "full_mesh";
   print(
     `Wrote ${name}.ts and ${name}_test.ts. Test it: ${runner} ${name}_test.ts
-See it at work: ${call} demo --${kind} ${path}`,
+See it at work: ${command} demo --${kind} ${path}
+Beside others, 5 seeds: ${command} sim requests --runs 5 --${kind} ${usual} --${kind} ${path}
+Against a kernel, root: ${command} lab -- mptcp put http://10.77.1.1/ --${kind} ${path}`,
   );
   return 0;
 }

@@ -41,6 +41,15 @@ export function bold(text: string): string {
   return Deno.noColor || !Deno.stdout.isTerminal() ? text : `\x1b[1m${text}\x1b[22m`;
 }
 
+/** Columns of the terminal; 80 where there is none. */
+export function terminalColumns(): number {
+  try {
+    return Deno.consoleSize().columns;
+  } catch {
+    return 80;
+  }
+}
+
 function scaled(value: number, step: number, units: readonly string[]): string {
   let unit = 0;
   while (value >= step && unit < units.length - 1) {

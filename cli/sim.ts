@@ -4,7 +4,7 @@ import { type Duration, parseDuration } from "../core/link/units.ts";
 import { SCENARIOS, VERSION } from "../sim/mod.ts";
 import { watchMemory } from "../sim/watch_plugins.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
-import { print, report } from "./output.ts";
+import { print, report, terminalColumns } from "./output.ts";
 import { PLUGIN_OPTIONS } from "./policies.ts";
 import type { CheckedText } from "./checked_text.ts";
 import { readScenarioText, toScenario, withValues } from "./scenario_file.ts";
@@ -258,7 +258,7 @@ async function run(args: Given): Promise<number> {
         `${whole.scenario}: ${whole.runs.length} of ${whole.total} runs, seeds ${
           [...seeds].join(", ")
         }, virtual time${common === "" ? "" : `\n${common}`}`,
-        toTable(whole),
+        toTable(whole, terminalColumns()),
         ...seeds.size > 1 ? ["Means of the seeds; in brackets the least and the most."] : [],
       ].join("\n\n"),
     );

@@ -2,8 +2,8 @@
 
 import { csvLine, rowsOf } from "../sim/rows.ts";
 import { meanOf, type Measurement } from "../sim/mod.ts";
-import { Table } from "./deps.ts";
 import { formatBytes, formatRate, formatTime } from "./output.ts";
+import { plainTable } from "./table.ts";
 
 /** One run: what was measured, and what came of it. */
 export interface SimRun {
@@ -126,8 +126,15 @@ const FIGURES: readonly Column[] = [
 function cell(values: readonly number[], show: (value: number) => string): string {
   if (values.length === 0) return "-";
   const mean = show(meanOf(values));
-  const [least, most] = [show(Math.min(...values)), show(Math.max(...values))];
-  return least === most ? mean : `${mean} (${least} … ${most})`;
+  const range = [show(Math.min(...values)), show(Math.max(...values))];
+  const [least = "", most = ""] = range;
+  if (least === most) return mean;
+  // The unit once, where it is the same.
+  const unit = mean.replace(/^\S+/, "");
+  const short = range.every((text) => text.replace(/^\S+/, "") === unit)
+    ? range.map((text) => text.slice(0, text.length - unit.length))
+    : range;
+  return `${mean} (${short.join("…")})`;
 }
 
 /** Runs of one variant, with different seeds. */
@@ -217,29 +224,24 @@ function shareOf(result: Measurement, traffic: string, path: string): number {
   return sum === 0 ? 0 : (paths.find(({ name }) => name === path)?.bytes ?? 0) / sum;
 }
 
-/** The tables as text. */
-export function toTable(report: SimReport): string {
-  const blocks = summaryTables(report).map(({ traffic, columns, rows }) => {
-    const edges = [
-      "top",
-      "top-mid",
-      "top-left",
-      "top-right",
-      "bottom",
-      "bottom-mid",
-      "bottom-left",
-    ];
-    const inner = ["bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"];
-    const table = new Table({
-      head: [traffic, ...columns],
-      style: { head: [], border: [], "padding-left": 0, "padding-right": 1 },
-      chars: Object.fromEntries([...edges, ...inner, "middle"].map((name) => [name, ""])),
-      colAligns: ["left", ...columns.map(() => "right" as const)],
-    });
-    for (const { variant, cells } of rows) table.push([variant, ...cells]);
-    return table.toString();
-  });
-  return blocks.join("\n\n");
+function widthOf(text: string): number {
+  return Math.max(...text.split("\n").map((line) => line.length));
+}
+
+/** The tables as text: a row for each variant; where that is wider than so many `columns`, a row for each figure if it is narrower. */
+export function toTable(report: SimReport, columns = 80): string {
+  return summaryTables(report).map(({ traffic, columns: figures, rows }) => {
+    const wide = plainTable(
+      [traffic, ...figures],
+      rows.map(({ variant, cells }) => [variant, ...cells]),
+    );
+    if (widthOf(wide) <= columns) return wide;
+    const high = plainTable(
+      [traffic, ...rows.map(({ variant }) => variant)],
+      figures.map((figure, i) => [figure, ...rows.map(({ cells }) => cells[i]!)]),
+    );
+    return widthOf(high) < widthOf(wide) ? high : wide;
+  }).join("\n\n");
 }
 
 /** What the variant of each run is called, in their order. */
