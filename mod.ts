@@ -186,6 +186,7 @@ export type { Shape, ShapeChange } from "./core/link/sim/shape.ts";
 export type { Trace, TraceEvent, TraceRecord } from "./core/link/sim/trace.ts";
 export type { Duration, Rate } from "./core/link/units.ts";
 export { tun, type TunLink, type TunOptions } from "./core/link/tun/tun.ts";
+export { udp, type UdpLink, type UdpOptions, type UdpPeer } from "./core/link/udp/udp.ts";
 export type { Experiments } from "./core/connection/host.ts";
 export type { HostDriver, HostTimer, Link, PollSource } from "./core/host/link.ts";
 export type { PacketIn, PacketOut } from "./core/wire/packet.ts";

@@ -16,6 +16,7 @@ import { HOST_OPTIONS, openHost } from "./observed_host.ts";
 import { Progress } from "./progress.ts";
 import { CONNECT_TIMEOUT, GATEWAY_TCP, HANDSHAKE_TIMEOUT, RELAY_PORT } from "./relay.ts";
 import { untilInterrupted } from "./signals.ts";
+import { gatewayInterfaces, VIA_OPTIONS } from "./udp_options.ts";
 
 const DEFAULT_LISTEN = "127.0.0.1:1080";
 
@@ -51,7 +52,10 @@ async function run(args: Given): Promise<number> {
   const progress = new Progress();
   const status = new GatewayStatus(progress, args.has("json"));
   try {
-    await using opened = await openHost("proxy", args, progress, { tcp: GATEWAY_TCP });
+    await using opened = await openHost("proxy", args, progress, {
+      tcp: GATEWAY_TCP,
+      interfaces: await gatewayInterfaces(args, key, false),
+    });
     const { host } = opened;
     const direct = args.has("direct") ? new DirectTargets(host) : null;
     const dial = (data?: Uint8Array): Promise<MptcpConn> =>
@@ -118,7 +122,8 @@ export const PROXY: Command = {
 Each of their connections is one MPTCP connection to \`mptcp relay\`, which connects on. Where MPTCP
 does not come through it is plain TCP, and the line about it says so.
 Bytes travel as the programs send them: who needs secrecy uses TLS or SSH in the program.
-Needs Linux, --allow-ffi, and CAP_NET_ADMIN to make the devices.`,
+Through TUN devices it needs Linux, --allow-ffi, and CAP_NET_ADMIN to make them; with --via udp it
+needs nothing, on any system, and is faster on Linux with --allow-ffi.`,
   examples: [
     [
       "mptcp proxy --relay relay.example.org --key relay.key",
@@ -127,6 +132,10 @@ Needs Linux, --allow-ffi, and CAP_NET_ADMIN to make the devices.`,
     [
       "mptcp proxy --relay 10.78.1.2:1081 --key relay.key --json",
       "a line of JSON for each connection",
+    ],
+    [
+      "mptcp proxy --relay relay.example.org --key relay.key --via udp",
+      "over UDP from each address of this machine, to a relay with --via udp",
     ],
     [
       "mptcp proxy --relay 10.78.1.2 --key relay.key --direct",
@@ -142,7 +151,7 @@ Needs Linux, --allow-ffi, and CAP_NET_ADMIN to make the devices.`,
     convert: {
       value: "HOST[:PORT]",
       help:
-        `A Transport Converter (RFC 8803) in place of a relay; names are looked up here.\nDefault port: ${CONVERT_PORT}`,
+        `A Transport Converter (RFC 8803) in place of a relay; names are looked up\nhere.\nDefault port: ${CONVERT_PORT}`,
     },
     key: {
       value: "FILE",
@@ -161,6 +170,7 @@ Needs Linux, --allow-ffi, and CAP_NET_ADMIN to make the devices.`,
     connections: { value: "NUMBER", help: "Most connections at once. Default: 1000" },
     json: { help: "Tells of each connection by a line of JSON on the standard output" },
     ...HOST_OPTIONS,
+    ...VIA_OPTIONS,
   },
   run,
 };

@@ -16,6 +16,7 @@ import { type IpPrefix, parsePrefix } from "../core/wire/ip.ts";
 import { HOST_OPTIONS, OBSERVE_OPTIONS, openHost } from "./observed_host.ts";
 import { Progress } from "./progress.ts";
 import { untilInterrupted } from "./signals.ts";
+import { gatewayInterfaces, VIA_OPTIONS } from "./udp_options.ts";
 
 /** Where a relay listens unless told otherwise. */
 export const RELAY_PORT = 1081;
@@ -40,6 +41,9 @@ async function run(args: Given): Promise<number> {
   const end = kernel === undefined
     ? null
     : readEnd(kernel, "kernel", "ADDRESS:PORT, such as 0.0.0.0:1081");
+  if (end !== null && args.value("via") !== undefined) {
+    throw new UsageError("--via does not go with --kernel: one of them says how packets come");
+  }
   const allowLocal = args.has("allow-local");
   const convert = args.value("convert") === undefined
     ? null
@@ -101,7 +105,10 @@ async function run(args: Given): Promise<number> {
       await untilInterrupted();
       return 0;
     }
-    await using opened = await openHost("relay", args, progress, { tcp: GATEWAY_TCP });
+    await using opened = await openHost("relay", args, progress, {
+      tcp: GATEWAY_TCP,
+      interfaces: await gatewayInterfaces(args, key, true),
+    });
     const { host, interfaces } = opened;
     const addresses = interfaces.flatMap(({ addresses }) => addresses);
     const accepting: Promise<void>[] = [];
@@ -149,7 +156,8 @@ export const RELAY: Command = {
 and connects them by this machine's own sockets. Without the key nothing is done for anybody.
 Bytes travel as the programs send them: who needs secrecy uses TLS or SSH in the program.
 On TUN devices it needs Linux, --allow-ffi and CAP_NET_ADMIN; with --kernel it needs nothing, and
-speaks the kernel's MPTCP where it is run by mptcpize.`,
+speaks the kernel's MPTCP where it is run by mptcpize; with --via udp it needs nothing either, on
+any system, and this stack is at both ends.`,
   examples: [
     ["mptcp relay --key relay.key", "on two TUN devices with the default addresses, port 1081"],
     [
@@ -160,6 +168,7 @@ speaks the kernel's MPTCP where it is run by mptcpize.`,
       `mptcp relay --key relay.key --convert ${CONVERT_PORT} --convert-from 10.77.0.0/16`,
       "a Transport Converter for the hosts of a network, beside the relay",
     ],
+    ["mptcp relay --key relay.key --via udp", "over UDP, at port 8684 of each address"],
   ],
   options: {
     key: { value: "FILE", alias: "k", help: "The shared key; needed" },
@@ -180,11 +189,12 @@ speaks the kernel's MPTCP where it is run by mptcpize.`,
       value: "NETWORK,…",
       several: true,
       help:
-        "Whom it serves by their address, beside those that show the cookie of the key:\n10.0.0.0/8,fd00::/8",
+        "Whom it serves by their address, beside those that show the key's cookie:\n10.0.0.0/8,fd00::/8",
     },
     connections: { value: "NUMBER", help: "Most connections at once. Default: 1000" },
     json: { help: "Tells of each connection by a line of JSON on the standard output" },
     ...HOST_OPTIONS,
+    ...VIA_OPTIONS,
   },
   run,
 };

@@ -97,6 +97,7 @@ describe("public names", () => {
       "tcpProxy",
       "timeDistance",
       "tun",
+      "udp",
       "weighted",
       "wvegas",
     ]);

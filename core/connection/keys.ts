@@ -1,6 +1,6 @@
 /** Keys, tokens, initial data sequence numbers and HMACs (RFC 8684 §3.1, §3.2); synchronous, as they run while packets are handled. */
 
-import { hmac_sha256, sha256, u8 } from "../../wasm/mod.ts";
+import { hmac_sha256, memory_alloc, sha256, u8 } from "../../wasm/mod.ts";
 import { HASH_DIGEST, HASH_KEY, HASH_MESSAGE } from "../../wasm/layout.ts";
 import {
   CAPABLE_CHECKSUM,
@@ -47,6 +47,22 @@ export function keyMaterial(key: Key): KeyMaterial {
   put(HASH_MESSAGE + 4, key.low);
   sha256(HASH_MESSAGE, 8, HASH_DIGEST);
   return { token: digestWord(0), idsn: { high: digestWord(24), low: digestWord(28) } };
+}
+
+/** Where {@linkcode hmacSha256} puts what it is given: a key, then a message. */
+const SCRATCH = memory_alloc(512);
+const MOST_KEY = 64;
+
+/** HMAC-SHA256 (RFC 2104) with a key of up to 64 octets of `parts` in a row, up to 416 in all: 32 octets. */
+export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  u8.set(key, SCRATCH);
+  let end = SCRATCH + MOST_KEY;
+  for (const part of parts) {
+    u8.set(part, end);
+    end += part.length;
+  }
+  hmac_sha256(SCRATCH, key.length, SCRATCH + MOST_KEY, end - SCRATCH - MOST_KEY, HASH_DIGEST);
+  return u8.slice(HASH_DIGEST, HASH_DIGEST + DIGEST);
 }
 
 /** HMAC-SHA256, keyed with the sender's key before the receiver's (RFC 8684 §3.2), of the first `length` bytes from HASH_MESSAGE on. */

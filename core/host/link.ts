@@ -57,7 +57,7 @@ export interface Link {
   /** What `send` wants in the TCP checksum field: all of it, the pseudo-header's sum, or nothing. */
   readonly txChecksum: "full" | "partial" | "none";
   /** Present on links that live on a file descriptor, before they are attached too; others hand over what comes in by themselves. */
-  readonly source?: PollSource;
+  readonly source?: PollSource | undefined;
   /**
    * Sends one IP packet, of which nothing is kept when the call returns. False: the device is full, nothing was sent, `writable` will tell.
    * Never calls the host back from inside.
@@ -73,6 +73,11 @@ export interface Link {
    * them, or changes them, on their way. Present on links that can do otherwise.
    */
   withoutOffload?(): void;
+  /**
+   * Awaited after `configure` and before `attach` by whoever opens a host: for what cannot be had at once, such as sockets of a runtime. May reject: then the
+   * link is not used, nor closed.
+   */
+  prepare?(): Promise<void>;
   /** Called once, before packets go either way. May throw: then the link is not used, nor closed. */
   attach(host: HostDriver): void;
   /** Gives back what the link holds; packets in flight are dropped. Called once. */

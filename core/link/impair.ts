@@ -29,7 +29,6 @@ function checkOptions(link: Link, options: ImpairOptions): void {
 
 /** A link with elements around it. Made by {@linkcode impair}. */
 export class ImpairedLink implements Link {
-  readonly source?: PollSource;
   readonly #link: Link;
   readonly #options: ImpairOptions;
   readonly #outlet: Outlet;
@@ -45,12 +44,15 @@ export class ImpairedLink implements Link {
     this.#link = link;
     this.#options = options;
     this.#outlet = new Outlet(link);
-    if (link.source !== undefined) this.source = link.source;
     link.withoutOffload?.();
   }
 
   get name(): string {
     return this.#link.name;
+  }
+
+  get source(): PollSource | undefined {
+    return this.#link.source;
   }
 
   get mtu(): number {
@@ -72,6 +74,10 @@ export class ImpairedLink implements Link {
 
   configure(addresses: readonly string[]): void {
     this.#link.configure?.(addresses);
+  }
+
+  async prepare(): Promise<void> {
+    await this.#link.prepare?.();
   }
 
   attach(host: HostDriver): void {

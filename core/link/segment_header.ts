@@ -49,12 +49,16 @@ export function adaptHeader(
   } else {
     put16(ip + 4, length - 40);
   }
-  const header = ip + tcp;
-  const seq = (get16(header + 4) * 65536 + get16(header + 6) + offset) % 2 ** 32;
-  put16(header + 4, Math.floor(seq / 65536));
-  put16(header + 6, seq & 0xffff);
+  adaptTcpHeader(ip + tcp, index, offset, last);
+}
+
+/** The same of the TCP header alone, at `tcp`. */
+export function adaptTcpHeader(tcp: number, index: number, offset: number, last: boolean): void {
+  const low = get16(tcp + 6) + (offset & 0xffff);
+  put16(tcp + 6, low & 0xffff);
+  put16(tcp + 4, get16(tcp + 4) + (offset >>> 16) + (low >>> 16) & 0xffff);
   // RFC 3168 §6.1.2: the peer is told once that the window was reduced.
-  u8[header + 13]! &= ~((last ? 0 : FIN | PSH) | (index === 0 ? 0 : CWR));
+  u8[tcp + 13]! &= ~((last ? 0 : FIN | PSH) | (index === 0 ? 0 : CWR));
 }
 
 /** Makes the pseudo-header's sum in the TCP checksum field at `ip`, made for `from` bytes behind the IP header, that of `to` bytes (RFC 1624 eq. 3, not inverted). */

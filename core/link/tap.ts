@@ -18,7 +18,6 @@ export type Sight = (
 
 /** The same link, looked at. It exchanges packets in the same way, offload included. */
 class TappedLink implements Link {
-  readonly source?: PollSource;
   readonly #link: Link;
   readonly #see: Sight;
   #host: HostDriver | null = null;
@@ -26,11 +25,14 @@ class TappedLink implements Link {
   constructor(link: Link, see: Sight) {
     this.#link = link;
     this.#see = see;
-    if (link.source !== undefined) this.source = link.source;
   }
 
   get name(): string {
     return this.#link.name;
+  }
+
+  get source(): PollSource | undefined {
+    return this.#link.source;
   }
 
   get mtu(): number {
@@ -55,6 +57,10 @@ class TappedLink implements Link {
 
   withoutOffload(): void {
     this.#link.withoutOffload?.();
+  }
+
+  async prepare(): Promise<void> {
+    await this.#link.prepare?.();
   }
 
   attach(host: HostDriver): void {

@@ -376,6 +376,7 @@ export class Host implements AsyncDisposable {
     try {
       for (const { link, addresses, transparent } of interfaces) {
         link.configure?.(addresses);
+        await link.prepare?.();
         loop.add(link);
         stack.addLink(loop.now(), link, addresses, transparent);
       }

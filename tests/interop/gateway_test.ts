@@ -67,6 +67,35 @@ gateway.describe("mptcp proxy and mptcp relay", () => {
     },
   );
 
+  gateway.it(
+    "carry curl's downloads over both paths in UDP datagrams, from all addresses of the machine",
+    async () => {
+      await using world = await World.open();
+      await world.startRelay("udp");
+      const proxy = await world.startProxy("10.91.1.2", world.key, ["--via", "udp"]);
+      await world.download("10MB");
+      await until("it is told of", () => proxy.records.length === 2);
+      const [{ fallback, paths }] = proxy.records as [Record<string, unknown>];
+      assertEquals(fallback, false);
+      for (const device of ["gw1", "gw2"]) {
+        const bytes = Object.entries(paths as Record<string, number>)
+          .filter(([path]) => path.split(" ")[0] === device)
+          .reduce((sum, [, bytes]) => sum + bytes, 0);
+        assert(bytes > 0.25 * 10e6, JSON.stringify(paths));
+      }
+      await proxy.end();
+      // Without FFI all works, and it says what it costs.
+      const plain = await world.startProxy("10.91.1.2", world.key, [
+        "--via",
+        "udp",
+        ...["--udp", "wifi=10.91.1.1", "--udp", "lte=10.91.2.1"],
+      ], ["--deny-ffi"]);
+      await world.download("300kB");
+      await until("it is told of", () => plain.records.length === 2);
+      assertMatch(plain.said, /wifi: datagrams go one by one as --allow-ffi is not given/);
+    },
+  );
+
   needs("git").it("carry git, by SOCKS5 and by HTTP CONNECT", async () => {
     await using world = await World.open();
     await world.startRelay();

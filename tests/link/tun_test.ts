@@ -72,7 +72,7 @@ describe("tun()", () => {
       assertThrows(
         () => new Loop().add(tun("a")),
         Deno.errors.NotSupported,
-        "Cannot open a TUN device as this is darwin: use emulate()",
+        "Cannot open a TUN device as this is darwin: use emulate() or udp()",
       );
     } finally {
       Object.defineProperty(Deno, "build", build);

@@ -37,12 +37,19 @@ import type { SimLink } from "../../core/link/sim/link.ts";
 import type { Router } from "../../core/link/sim/router.ts";
 import { Network } from "../../core/link/sim/network.ts";
 import type { Trace } from "../../core/link/sim/trace.ts";
+import { DEFAULT_UDP_PORT } from "../../core/link/udp/options.ts";
+import { socketAddress } from "../../core/link/udp/socket_address.ts";
+import { UdpLink } from "../../core/link/udp/udp.ts";
 import type { Duration, Rate } from "../../core/link/units.ts";
 import { fullMesh } from "../../pm/mod.ts";
 import { minRtt } from "../../sched/mod.ts";
 import { type Choices, choose } from "./choices.ts";
 import { Delivery } from "./delivery.ts";
 import { pattern } from "./streams.ts";
+import { BehindUdp, SimSocket } from "./udp_network.ts";
+
+/** `TOPOLOGY_CARRIER=udp deno test -A tests/scenario/…` runs scenarios over UDP. */
+const CARRIER = Deno.env.get("TOPOLOGY_CARRIER");
 
 /** What a path does to packets, in each direction. */
 export interface PathShape {
@@ -67,6 +74,12 @@ export interface TopologyOptions {
     readonly maxSegments?: number;
     readonly checksums?: boolean;
   };
+  /**
+   * What the packets of both stacks are: themselves, or datagrams of links over UDP, one for each path.
+   *
+   * @default {what TOPOLOGY_CARRIER says; "ip"}
+   */
+  readonly carrier?: "ip" | "udp";
   readonly policies?: Partial<Policies>;
   /** Those of the server, where they are others. @default what `policies` says */
   readonly serverPolicies?: Partial<Policies>;
@@ -96,9 +109,12 @@ export class Topology implements Disposable {
   readonly faults: PluginFault[] = [];
   readonly #hosts: readonly [SimHost, SimHost];
   readonly #family: 4 | 6;
+  /** Links over UDP, the server's first, and their sockets. */
+  readonly udp: { readonly link: UdpLink; readonly socket: SimSocket }[] = [];
 
   constructor(options: TopologyOptions) {
     const { seed = 1, trace, links = {}, family = 4 } = options;
+    const udp = (options.carrier ?? CARRIER) === "udp";
     this.#family = family;
     this.network = new Network({ seed, trace });
     const client = this.network.host("client");
@@ -112,7 +128,7 @@ export class Topology implements Disposable {
     router.route(`${net(0)}0/${bits}`, inner);
     this.client = this.#stack(client, options, options.client);
     this.server = this.#stack(server, options, options.server);
-    this.server.addLink(0, inner.end(server), [`${net(0)}1/${bits}`]);
+    this.#addLink(server, this.server, inner, `${net(0)}1/${bits}`, udp, links);
     const paths: Record<string, SimLink> = {};
     for (const [name, shape] of Object.entries(options.paths)) {
       const n = Object.keys(paths).length + 1;
@@ -129,12 +145,40 @@ export class Topology implements Disposable {
         backward: [...elements, ...shape.down ?? []],
       });
       router.route(`${net(n)}0/${bits}`, link);
-      this.client.addLink(0, link.end(client), [`${net(n)}1/${bits}`]);
+      this.#addLink(client, this.client, link, `${net(n)}1/${bits}`, udp, links);
       paths[name] = link;
     }
     this.paths = paths;
-    client.start(this.client);
-    server.start(this.server);
+    const sockets = this.udp.map(({ socket }) => socket);
+    const carried = this.udp.map(({ link }) => link);
+    client.start(udp ? new BehindUdp(this.client, carried, sockets) : this.client);
+    server.start(udp ? new BehindUdp(this.server, carried, sockets) : this.server);
+  }
+
+  /** Gives a stack an address on a link, which carries its packets as they are, or in datagrams. */
+  #addLink(
+    host: SimHost,
+    stack: Stack,
+    link: SimLink,
+    address: string,
+    udp: boolean,
+    { maxSegments = 1, mtu }: NonNullable<TopologyOptions["links"]>,
+  ): void {
+    const end = link.end(host);
+    if (!udp) {
+      stack.addLink(0, end, [address]);
+      return;
+    }
+    const port = host.name === "server" ? { port: DEFAULT_UDP_PORT } : {};
+    const over: UdpLink = new UdpLink(link.name, { ...port, ...(mtu && { mtu }) }, ({ bind }) => {
+      const local = socketAddress(bind.address, bind.port || 40000 + this.udp.length);
+      const socket = new SimSocket(end, local, maxSegments);
+      this.udp.push({ link: over, socket });
+      return socket;
+    });
+    over.configure([address]);
+    over.attach(host);
+    stack.addLink(0, over, [address]);
   }
 
   #stack(host: SimHost, options: TopologyOptions, choices?: Choices): Stack {
@@ -287,6 +331,7 @@ export class Topology implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    for (const { link } of this.udp) void link.close();
     this.client.free();
     this.server.free();
     this.network.close();

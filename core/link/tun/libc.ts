@@ -1,4 +1,4 @@
-/** The calls of libc that TUN devices need, through FFI. */
+/** The calls of libc that TUN devices and UDP sockets need, through FFI. */
 
 const SYMBOLS = {
   open: { parameters: ["buffer", "i32"], result: "i32" },
@@ -10,6 +10,11 @@ const SYMBOLS = {
   ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
   ioctlValue: { name: "ioctl", parameters: ["i32", "u64", "u64"], result: "i32" },
   socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  bind: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  recvmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   setns: { parameters: ["i32", "i32"], result: "i32" },
   if_nametoindex: { parameters: ["buffer"], result: "u32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
@@ -41,6 +46,13 @@ export const EBUSY = 16;
 export const ENODEV = 19;
 /** Wrong argument. */
 export const EINVAL = 22;
+
+/** The datagram is larger than the device takes. */
+export const EMSGSIZE = 90;
+/** Nothing that a socket could send by. */
+export const EADDRNOTAVAIL = 99;
+/** The address is in use. */
+export const EADDRINUSE = 98;
 
 /** open(2): reading. */
 export const O_RDONLY = 0;

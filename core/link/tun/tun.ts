@@ -180,7 +180,7 @@ export class TunLink implements Link, PollSource {
     if (os !== "linux") {
       const Class = os === undefined ? Error : Deno.errors.NotSupported;
       throw new Class(
-        `Cannot open a TUN device as this is ${os ?? "not Deno"}: use emulate()`,
+        `Cannot open a TUN device as this is ${os ?? "not Deno"}: use emulate() or udp()`,
       );
     }
     const addresses = this.#chooseAddresses();

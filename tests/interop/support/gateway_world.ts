@@ -73,14 +73,19 @@ export class World implements AsyncDisposable {
     await writeKeyFile(this.key);
   }
 
-  /** Starts a relay on a TUN device, or on the kernel's sockets. */
+  /** Starts a relay on a TUN device, on the kernel's sockets, or over UDP. */
   async startRelay(
-    kernel: "mptcp" | "tcp" | null = null,
+    on: "mptcp" | "tcp" | "udp" | null = null,
     ...more: readonly string[]
   ): Promise<Running> {
-    const end = kernel === null ? ["--tun", "mptcp0=10.78.1.2/24"] : ["--kernel", "0.0.0.0:1081"];
+    const kernel = ["--kernel", "0.0.0.0:1081"];
+    const end = on === null
+      ? ["--tun", "mptcp0=10.78.1.2/24"]
+      : on === "udp"
+      ? ["--via", "udp"]
+      : kernel;
     const words = ["relay", "--key", this.key, "--allow-local", "--json", ...end, ...more];
-    const child = kernel === "mptcp"
+    const child = on === "mptcp"
       ? this.away.spawn(["mptcpize", "run", ...mptcp(...words)], QUIET)
       : this.away.spawn(mptcp(...words), QUIET);
     this.relay = new Running(child);
@@ -88,18 +93,26 @@ export class World implements AsyncDisposable {
     return this.relay;
   }
 
-  startProxy(relay = "10.78.1.2", key = this.key): Promise<Running> {
-    return this.#startProxy("--key", key, "--relay", relay);
+  startProxy(
+    relay = "10.78.1.2",
+    key = this.key,
+    more: readonly string[] = [],
+    flags: readonly string[] = [],
+  ): Promise<Running> {
+    return this.#startProxy(["--key", key, "--relay", relay, ...more], flags);
   }
 
   /** A proxy that goes by a Transport Converter, without the key. */
   startConvertingProxy(converter: string): Promise<Running> {
-    return this.#startProxy("--convert", converter);
+    return this.#startProxy(["--convert", converter]);
   }
 
-  async #startProxy(...upstream: readonly string[]): Promise<Running> {
-    const words = ["proxy", ...upstream, "--json"];
-    this.proxy = new Running(this.home.spawn(mptcp(...words), QUIET));
+  async #startProxy(
+    upstream: readonly string[],
+    flags: readonly string[] = [],
+  ): Promise<Running> {
+    const words = ["run", "-A", ...flags, CLI, "proxy", ...upstream, "--json"];
+    this.proxy = new Running(this.home.spawn([Deno.execPath(), ...words], QUIET));
     await this.proxy.until("Ctrl-C ends");
     return this.proxy;
   }

@@ -1,0 +1,124 @@
+/** The options that say how a gateway's packets travel: through TUN devices, or over UDP. */
+
+import { type HostInterface, udp } from "../mod.ts";
+import { DEFAULT_UDP_PORT } from "../core/link/udp/options.ts";
+import { isHostAddress, parseAddress } from "../core/wire/ip.ts";
+import { type Given, type Option, readInteger, UsageError } from "./arguments.ts";
+import type { SharedKey } from "./gateway/key.ts";
+import { tunInterfaces } from "./tun_options.ts";
+
+/** The options, for a command's list. */
+export const VIA_OPTIONS: Readonly<Record<string, Option>> = {
+  via: {
+    value: "tun|udp",
+    help: "How packets travel: through TUN devices, or in UDP datagrams, which need no\n" +
+      "privileges and pass address translators. The same at both ends. Default: tun",
+  },
+  udp: {
+    value: "[NAME=]ADDRESS",
+    several: true,
+    help: "With --via udp: an address of this machine; once for each path.\n" +
+      "Default: all but loopback and link-local ones",
+  },
+  "udp-port": {
+    value: "NUMBER",
+    help: `With --via udp: the port of the relay. Default: ${DEFAULT_UDP_PORT}`,
+  },
+};
+
+/** One address to send datagrams from. */
+interface UdpSpec {
+  readonly name: string;
+  /** With the length of its network's prefix. */
+  readonly address: string;
+  /** The network interface that has it; undefined: not known. */
+  readonly device: string | undefined;
+}
+
+/** An interface of this machine, as far as it matters here. */
+export type SystemAddress = Pick<Deno.NetworkInterfaceInfo, "name" | "address" | "cidr">;
+
+/** Whether two such addresses are good for the same: neither loopback nor of one link alone. */
+function reachesOthers(address: string): boolean {
+  const parsed = parseAddress(address);
+  if (parsed === null || !isHostAddress(parsed.bytes)) return false;
+  const [first = 0, second = 0] = parsed.bytes;
+  return parsed.family === 6
+    ? !(first === 0xfe && (second & 0xc0) === 0x80)
+    : !(first === 169 && second === 254);
+}
+
+/**
+ * Reads the addresses that were given, or takes those of the system.
+ *
+ * @throws {UsageError} One is none, or the system has none.
+ */
+export function udpAddresses(
+  texts: readonly string[],
+  system: readonly SystemAddress[],
+): UdpSpec[] {
+  const wanted = texts.length > 0
+    ? texts
+    : system.map(({ address }) => address).filter(reachesOthers);
+  if (wanted.length === 0) {
+    throw new UsageError(
+      "--via udp finds no address of this machine but loopback and link-local ones: name one by --udp ADDRESS",
+    );
+  }
+  const names = new Set<string>();
+  return wanted.map((text, i) => {
+    const [, given, address = ""] = /^(?:([^=]+)=)?(.*)$/.exec(text)!;
+    const parsed = parseAddress(address);
+    if (parsed === null) {
+      throw new UsageError(
+        `--udp must be [NAME=]ADDRESS, for example wifi=192.168.1.5: it is "${text}"`,
+      );
+    }
+    const known = system.find((one) => one.address === address);
+    let name = given ?? known?.name ?? `udp${i}`;
+    for (let n = 2; names.has(name); n++) name = `${given ?? known?.name ?? "udp"}-${n}`;
+    names.add(name);
+    return {
+      name,
+      address: known?.cidr ?? `${address}/${parsed.bytes.length * 8}`,
+      device: known !== undefined && reachesOthers(address) ? known.name : undefined,
+    };
+  });
+}
+
+/**
+ * The interfaces of a gateway's host; `serves`: the other end turns to it.
+ *
+ * @throws {UsageError} The options contradict each other.
+ */
+export async function gatewayInterfaces(
+  given: Given,
+  key: SharedKey | null,
+  serves: boolean,
+): Promise<HostInterface[]> {
+  const via = given.value("via") ?? "tun";
+  if (via !== "tun" && via !== "udp") {
+    throw new UsageError(`--via must be tun or udp: it is "${via}"`);
+  }
+  const others = via === "tun" ? ["udp", "udp-port"] : ["tun"];
+  for (const other of others) {
+    if (given.values(other).length > 0) {
+      throw new UsageError(`--${other} does not go with --via ${via}`);
+    }
+  }
+  if (via === "tun") return tunInterfaces(given);
+  const port = readInteger(given, "udp-port", DEFAULT_UDP_PORT, [1, 65535]);
+  // To one network of a laptop that has two, packets leave by what their address belongs to, whatever the routes say.
+  const ffi = await Deno.permissions.query({ name: "ffi" });
+  const binds = !serves && Deno.build.os === "linux" && ffi.state === "granted";
+  return udpAddresses(given.values("udp"), Deno.networkInterfaces()).map((
+    { name, address, device },
+  ) => ({
+    link: udp(name, {
+      ...(key !== null && { key: key.mac("udp") }),
+      ...(serves ? { port } : { peerPort: port }),
+      ...(binds && device !== undefined && { interface: device }),
+    }),
+    addresses: [address],
+  }));
+}

@@ -1,0 +1,128 @@
+/** Where associations are found: by the tag of a datagram, by the address that the stack has for a peer, by the HELLO that began them. */
+
+import { u8 } from "../../../wasm/mod.ts";
+import type { Micros } from "../../plugin.ts";
+import type { Peer } from "./peer.ts";
+
+function hashAt(at: number, size: number): number {
+  let hash = size;
+  for (let i = 0; i < size; i++) hash = Math.imul(hash ^ u8[at + i]!, 0x01000193);
+  return hash;
+}
+
+function hashOf(bytes: Uint8Array): number {
+  let hash = bytes.length;
+  for (const octet of bytes) hash = Math.imul(hash ^ octet, 0x01000193);
+  return hash;
+}
+
+function lies(bytes: Uint8Array, at: number, size: number): boolean {
+  if (bytes.length !== size) return false;
+  for (let i = 0; i < size; i++) if (bytes[i] !== u8[at + i]) return false;
+  return true;
+}
+
+/** The associations of a link. No two have tags or addresses that could be taken for each other. */
+export class PeerTable {
+  readonly #tags = new Map<number, Peer>();
+  readonly #addresses = new Map<number, Peer>();
+  readonly #hellos = new Map<string, Peer>();
+  #lastTagged: Peer | null = null;
+  #lastAt: Peer | null = null;
+
+  /** How many there are. */
+  get size(): number {
+    return this.#tags.size;
+  }
+
+  /** All, the oldest first. */
+  all(): Iterable<Peer> {
+    return this.#tags.values();
+  }
+
+  /** The one whose own tag lies at `at`. */
+  tagged(at: number): Peer | null {
+    const last = this.#lastTagged;
+    if (last !== null && lies(last.own, at, last.own.length)) return last;
+    const found = this.#tags.get(hashAt(at, 8));
+    if (found === undefined || !lies(found.own, at, 8)) return null;
+    return this.#lastTagged = found;
+  }
+
+  /** The one that the stack sees at the address of `size` octets that lies at `at`. */
+  at(at: number, size: number): Peer | null {
+    const last = this.#lastAt;
+    if (last !== null && lies(last.address, at, size)) return last;
+    const found = this.#addresses.get(hashAt(at, size));
+    if (found === undefined || !lies(found.address, at, size)) return null;
+    return this.#lastAt = found;
+  }
+
+  /** Whether an address is one's already, or may be taken for it. */
+  has(address: Uint8Array): boolean {
+    return this.#addresses.has(hashOf(address));
+  }
+
+  /** The one that a HELLO of that name has begun. */
+  greeted(name: string): Peer | null {
+    return this.#hellos.get(name) ?? null;
+  }
+
+  /** Whether a tag is nobody's. */
+  mayTag(tag: Uint8Array): boolean {
+    return !this.#tags.has(hashOf(tag));
+  }
+
+  /** Adds one. */
+  add(peer: Peer): void {
+    this.#tags.set(hashOf(peer.own), peer);
+    this.#addresses.set(hashOf(peer.address), peer);
+    if (peer.hello !== "") this.#hellos.set(peer.hello, peer);
+  }
+
+  /** Lets `change` give one another tag. */
+  retag(peer: Peer, change: () => void): void {
+    this.#tags.delete(hashOf(peer.own));
+    change();
+    this.#tags.set(hashOf(peer.own), peer);
+    this.#lastTagged = null;
+  }
+
+  /** Takes one out. */
+  remove(peer: Peer): void {
+    this.#tags.delete(hashOf(peer.own));
+    this.#addresses.delete(hashOf(peer.address));
+    this.#hellos.delete(peer.hello);
+    this.#lastTagged = this.#lastAt = null;
+  }
+
+  /** Takes all out. */
+  clear(): void {
+    this.#tags.clear();
+    this.#addresses.clear();
+    this.#hellos.clear();
+    this.#lastTagged = this.#lastAt = null;
+  }
+}
+
+/** So many a second, and no more. */
+export class Allowance {
+  readonly #rate: number;
+  #left: number;
+  #at: Micros = 0;
+
+  /** @param rate a second. */
+  constructor(rate: number) {
+    this.#rate = rate;
+    this.#left = rate;
+  }
+
+  /** Takes one; false: there is none. */
+  take(now: Micros): boolean {
+    this.#left = Math.min(this.#rate, this.#left + (now - this.#at) * this.#rate / 1e6);
+    this.#at = now;
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
+  }
+}

@@ -1,0 +1,233 @@
+/** The stack over UDP sockets of this machine: two hosts, two paths, both kinds of socket, both families. */
+
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { createHash } from "node:crypto";
+import { Host, udp, type UdpLink, type UdpOptions } from "../../../mod.ts";
+import { pattern } from "../../support/streams.ts";
+
+const LINUX = Deno.build.os === "linux";
+
+/** A server with one address and a client with one or two, over loopback. */
+async function open(
+  family: 4 | 6,
+  options: { readonly server?: UdpOptions; readonly client?: UdpOptions; readonly paths?: number },
+): Promise<
+  & { readonly server: Host; readonly client: Host; readonly links: readonly UdpLink[] }
+  & AsyncDisposable
+> {
+  const { paths = 2 } = options;
+  const [loopback, net, bits] = family === 4 ? ["127.0.0.1", "10.9.", 24] : ["::1", "fd00:9:", 64];
+  const address = (n: number): string => family === 4 ? `${net}${n}.1` : `${net}${n}::1`;
+  const port = freePort(loopback);
+  const wan = udp("wan", { bind: loopback, port, ...options.server });
+  const server = await Host.open({
+    interfaces: [{ link: wan, addresses: [`${address(0)}/${bits}`] }],
+  });
+  const where = family === 4 ? `127.0.0.1:${port}` : `[::1]:${port}`;
+  const links = Array.from({ length: paths }, (_, i) =>
+    udp(`path${i}`, {
+      bind: family === 4 && LINUX ? `127.0.0.${i + 2}` : loopback,
+      peers: { [address(0)]: where },
+      ...options.client,
+    }));
+  const client = await Host.open({
+    interfaces: links.map((link, i) => ({ link, addresses: [`${address(i + 1)}/${bits}`] })),
+  });
+  return {
+    server,
+    client,
+    links: [wan, ...links],
+    async [Symbol.asyncDispose]() {
+      await client.close();
+      await server.close();
+    },
+  };
+}
+
+/** One that no socket has right now. */
+function freePort(hostname: string): number {
+  using listener = Deno.listen({ hostname, port: 0 });
+  return listener.addr.port;
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+/** Sends both ways at once; what came is what was sent. */
+async function exchange(
+  { server, client }: { readonly server: Host; readonly client: Host },
+  hostname: string,
+  bytes: number,
+): Promise<void> {
+  using listener = server.listen({ port: 80 });
+  const [conn, peer] = await Promise.all([
+    client.connect({ hostname, port: 80 }),
+    listener.accept(),
+  ]);
+  const [up, down] = [pattern(bytes, 1), pattern(bytes, 2)];
+  const send = async (end: typeof conn, data: Uint8Array): Promise<void> => {
+    for (let at = 0; at < data.length;) at += await end.write(data.subarray(at));
+    await end.closeWrite();
+  };
+  const take = async (end: typeof conn): Promise<string> => {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of end.readable) chunks.push(chunk);
+    return sha256(new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer()));
+  };
+  const sending = Promise.all([send(conn, up), send(peer, down)]);
+  const [atServer, atClient] = await Promise.all([take(peer), take(conn)]);
+  await sending;
+  assertEquals([atServer, atClient], [sha256(up), sha256(down)]);
+  conn.close();
+  peer.close();
+}
+
+describe("two hosts over UDP on this machine", () => {
+  for (const family of [4, 6] as const) {
+    for (const offload of LINUX ? [true, false] : [false]) {
+      const kind = offload ? "the kernel's sockets" : "the runtime's sockets";
+      it(`get what they send, on two paths: IPv${family}, ${kind}`, async () => {
+        await using it = await open(family, { server: { offload }, client: { offload } });
+        await exchange(
+          it,
+          family === 4 ? "10.9.0.1" : "fd00:9:0::1",
+          offload ? 8e6 : 1e5,
+        );
+        for (const link of it.links) {
+          assertEquals(link.sockets, offload ? "segments" : "plain");
+          assert(link.counters.OutDatagrams! > 10, link.name);
+          const bad = Object.keys(link.counters).filter((name) => /^In(?!Datagrams)/.test(name));
+          assertEquals(bad, [], link.name);
+        }
+        const peers = it.links[0]!.peers;
+        assertEquals(peers.map(({ validated }) => validated), [true, true]);
+        assertEquals(new Set(peers.map(({ address }) => address)).size, 2);
+      });
+    }
+  }
+
+  it("get along with one that has the other kind of socket, and with a key", async () => {
+    if (!LINUX) return;
+    const key = crypto.getRandomValues(new Uint8Array(32));
+    await using it = await open(4, {
+      server: { offload: true, key },
+      client: { offload: false, key },
+    });
+    await exchange(it, "10.9.0.1", 1e5);
+  });
+
+  it("are refused where nobody listens: by their stack, and by the port itself", async () => {
+    await using it = await open(4, { paths: 1 });
+    await assertRejects(
+      () => it.client.connect({ hostname: "10.9.0.1", port: 81, connectTimeout: "5 s" }),
+      Deno.errors.ConnectionRefused,
+    );
+    await it.server.close();
+    if (!LINUX) return;
+    // ICMP tells; TCP is patient with what it tells of a SYN (RFC 5927 §5.2).
+    const from = performance.now();
+    await assertRejects(
+      () => it.client.connect({ hostname: "10.9.0.1", port: 80, connectTimeout: "3 s" }),
+    );
+    assert(it.links[1]!.counters.InIcmp! > 0, `${performance.now() - from} ms`);
+  });
+
+  it("without the key do not even meet", async () => {
+    await using it = await open(4, {
+      paths: 1,
+      server: { key: new Uint8Array(32) },
+      client: { key: new Uint8Array(32).fill(1) },
+    });
+    using _listener = it.server.listen({ port: 80 });
+    await assertRejects(
+      () => it.client.connect({ hostname: "10.9.0.1", port: 80, connectTimeout: "300 ms" }),
+      Deno.errors.TimedOut,
+    );
+    assert(it.links[0]!.counters.InBadMacs! > 0);
+    assertEquals(it.links[0]!.counters.OutDatagrams, undefined);
+  });
+});
+
+describe("udp()", () => {
+  it("names what is wrong with its arguments", () => {
+    const wrong: [UdpOptions, string][] = [
+      [{ port: 0 }, "'port' must be an integer from 1 to 65535: current value is 0"],
+      [{ port: "80" as never }, "'port' must be"],
+      [{ bind: "here" }, `'bind' must be an address, such as "0.0.0.0": current value is "here"`],
+      [{ peers: { "10.0.0.1": "x" } }, `current value has "10.0.0.1": "x"`],
+      [{ peers: { "name": "10.0.0.1:1" } }, "'peers'"],
+      [{ key: new Uint8Array(15) }, "16 to 64 octets"],
+      [{ keepAlive: "0.5 s" }, "from 1 s to 600 s"],
+      [{ mtu: 575 }, "'mtu' must be an integer from 576 to 65535: current value is 575"],
+      [{ interface: "a b" }, "'interface'"],
+      [{ interface: "eth0", offload: false }, "needs the kernel's sockets"],
+      [{ maxPeers: 0 }, "'maxPeers'"],
+      [{ ports: 1 } as never, "no option 'ports'"],
+    ];
+    for (const [options, text] of wrong) {
+      const error = assertThrows(() => udp("a", options), Error);
+      assert(error.message.includes(text), error.message);
+      assert(error instanceof TypeError || error instanceof RangeError, error.name);
+    }
+    assertThrows(() => udp(""), TypeError, "its name must be");
+    assertThrows(
+      () => udp("a").configure(["10.0.0.1/8", "10.0.0.2/8"]),
+      TypeError,
+      "link for each",
+    );
+    assertThrows(
+      () => udp("a", { mtu: 1290 }).configure(["fd00::1/64"]),
+      RangeError,
+      "at least 1298",
+    );
+    assertEquals([udp("a").mtu, udp("a", { mtu: 9000 }).mtu], [1482, 8982]);
+  });
+
+  it("says what stands in the way of a socket", async () => {
+    const attempt = (options: UdpOptions, address = "127.0.0.1/8"): Promise<Host> =>
+      Host.open({ interfaces: [{ link: udp("a", options), addresses: [address] }] });
+    for (const offload of LINUX ? [true, false] : [false]) {
+      await assertRejects(
+        () => attempt({ offload }, "192.0.2.1/24"),
+        Deno.errors.AddrNotAvailable,
+        "this machine has no such address",
+      );
+      const port = freePort("127.0.0.1");
+      await using _first = await attempt({ offload, port });
+      await assertRejects(() => attempt({ offload, port }), Deno.errors.AddrInUse, "port is taken");
+    }
+    if (!LINUX) return;
+    await assertRejects(
+      () => attempt({ interface: "no-such-device" }),
+      Deno.errors.NotFound,
+      "use the interface no-such-device",
+    );
+  });
+
+  it("does with --allow-net alone, and says what that costs", async () => {
+    if (!LINUX) return;
+    const program = `
+      import { Host, udp } from ${JSON.stringify(new URL("../../../mod.ts", import.meta.url).href)};
+      const link = udp("wan", { bind: "127.0.0.1" });
+      const host = await Host.open({ interfaces: [{ link, addresses: ["10.9.0.1/24"] }] });
+      console.log(link.sockets);
+      await host.close();
+      const needs = udp("wan", { bind: "127.0.0.1", offload: true });
+      await Host.open({ interfaces: [{ link: needs, addresses: ["10.9.0.1/24"] }] })
+        .catch((error) => console.log(error.name, error.message));`;
+    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    await Deno.writeTextFile(file, program);
+    const { stdout, stderr, code } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-check", "--no-config", "--no-lock", "--allow-net", "--no-prompt", file],
+      env: { NO_COLOR: "1" },
+    }).output();
+    await Deno.remove(file);
+    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    assertEquals(code, 0, err);
+    assertMatch(
+      out!,
+      /^plain\nNotSupported Cannot open wan as 'offload' needs Linux and --allow-ffi/,
+    );
+    assertMatch(err!, /^wan: datagrams go one by one as --allow-ffi is not given/);
+  });
+});
