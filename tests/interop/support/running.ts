@@ -3,6 +3,9 @@
 import { assert } from "@std/assert";
 import { until } from "./wait.ts";
 
+/** Seconds that a command may take to begin, on a machine that has more to do. */
+const START = 60;
+
 /** Made of a child whose output and errors are piped. */
 export class Running {
   /** All of both. */
@@ -30,7 +33,7 @@ export class Running {
     await until(`it says "${text}"`, () => {
       assert(!over || this.said.includes(text), `it ended, having said: ${this.said}`);
       return this.said.includes(text);
-    });
+    }, START);
   }
 
   /** Ends it; its exit code. */
