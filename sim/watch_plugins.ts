@@ -47,93 +47,81 @@ export class PluginWatch {
   }
 }
 
-/** Writes what runs. */
-class Marker {
-  readonly #words: Int32Array;
-  readonly #names: Uint8Array;
-  readonly #ids = new Map<string, number>();
+/** Makes, of a callback and what it is called ("pick() of the scheduler mine"), the one that is called in its place. */
+export type Wrap = (
+  name: string,
+  method: (...args: unknown[]) => unknown,
+) => (this: unknown, ...args: unknown[]) => unknown;
 
-  constructor(memory: SharedArrayBuffer) {
-    this.#words = new Int32Array(memory, 0, WORDS);
-    this.#names = new Uint8Array(memory, 4 * WORDS);
+type Method = (...args: unknown[]) => unknown;
+
+/** Wraps the methods of `made`, and of what those named `makers` give. */
+function wrapMethods(
+  made: unknown,
+  plugin: string,
+  makers: readonly string[],
+  wrap: Wrap,
+): unknown {
+  if (typeof made !== "object" || made === null || !Object.isExtensible(made)) return made;
+  const names = new Set<string>();
+  for (
+    let at: object = made;
+    at !== Object.prototype && at !== null;
+    at = Object.getPrototypeOf(at)
+  ) {
+    for (const name of Object.getOwnPropertyNames(at)) names.add(name);
   }
-
-  /** The number of a name; the last one stands for all that are too many. */
-  #id(name: string): number {
-    let id = this.#ids.get(name);
-    if (id === undefined) {
-      id = Math.min(NAMES, this.#ids.size + 1);
-      this.#ids.set(name, id);
-      const bytes = new TextEncoder().encode(name).subarray(0, NAME);
-      this.#names.set(bytes, (id - 1) * NAME);
-    }
-    return id;
-  }
-
-  /** Marks each call of the methods of `made`, and of what those named `makers` give. */
-  mark(made: unknown, plugin: string, makers: readonly string[]): unknown {
-    if (typeof made !== "object" || made === null || !Object.isExtensible(made)) return made;
-    const words = this.#words;
-    const names = new Set<string>();
-    for (
-      let at: object = made;
-      at !== Object.prototype && at !== null;
-      at = Object.getPrototypeOf(at)
-    ) {
-      for (const name of Object.getOwnPropertyNames(at)) names.add(name);
-    }
-    names.delete("constructor");
-    for (const name of names) {
-      // What is computed on reading is no callback.
-      const own = Object.getOwnPropertyDescriptor(made, name);
-      if (own !== undefined && (own.get !== undefined || !own.configurable)) continue;
-      const method: unknown = (made as Record<string, unknown>)[name];
-      if (typeof method !== "function") continue;
-      const id = this.#id(`${name}() of ${plugin}`);
-      const maker = makers.includes(name);
-      const call = (self: unknown, args: readonly unknown[]): unknown => {
-        const before = words[0]!;
-        Atomics.store(words, 0, id);
-        words[1]!++;
-        try {
-          const result = Reflect.apply(method, self, args);
-          return maker ? this.mark(result, plugin, []) : result;
-        } finally {
-          Atomics.store(words, 0, before);
+  names.delete("constructor");
+  for (const name of names) {
+    // What is computed on reading is no callback.
+    const own = Object.getOwnPropertyDescriptor(made, name);
+    if (own !== undefined && (own.get !== undefined || !own.configurable)) continue;
+    const method: unknown = (made as Record<string, unknown>)[name];
+    if (typeof method !== "function") continue;
+    const called = wrap(`${name}() of ${plugin}`, method as Method);
+    Object.defineProperty(made, name, {
+      configurable: true,
+      writable: true,
+      enumerable: own?.enumerable ?? false,
+      value: makers.includes(name)
+        ? function (this: unknown, ...args: unknown[]) {
+          return wrapMethods(Reflect.apply(called, this, args), plugin, [], wrap);
         }
-      };
-      Object.defineProperty(made, name, {
-        configurable: true,
-        writable: true,
-        enumerable: own?.enumerable ?? false,
-        value: function (this: unknown, ...args: unknown[]) {
-          return call(this, args);
-        },
-      });
-    }
-    return made;
+        : called,
+    });
   }
+  return made;
+}
 
-  /** A plugin whose parts are marked. */
-  plugin<T extends { readonly name: string; create(given: never): unknown }>(
-    kind: string,
-    plugin: T,
-    makers: readonly string[],
-  ): T {
-    const label = `the ${kind} ${plugin.name}`;
-    const id = this.#id(`create() of ${label}`);
-    const words = this.#words;
-    const create = (given: never): unknown => {
-      Atomics.store(words, 0, id);
-      words[1]!++;
-      try {
-        return this.mark(plugin.create(given), label, makers);
-      } finally {
-        Atomics.store(words, 0, 0);
-      }
-    };
-    return withCreate(plugin, create);
-  }
+function wrapPlugin<T extends { readonly name: string; create(given: never): unknown }>(
+  kind: string,
+  plugin: T,
+  makers: readonly string[],
+  wrap: Wrap,
+): T {
+  const label = `the ${kind} ${plugin.name}`;
+  const create = wrap(`create() of ${label}`, (given) => plugin.create(given as never));
+  return withCreate(
+    plugin,
+    (given: never) => wrapMethods(create.call(plugin, given), label, makers, wrap),
+  );
+}
+
+/** Policies whose plugins have each callback wrapped. Texts stay as they are. */
+export function wrapPolicies(policies: HostPolicies, wrap: Wrap): HostPolicies {
+  const { scheduler, congestionControl, pathManager } = policies;
+  return {
+    ...policies,
+    ...(typeof scheduler === "object" && {
+      scheduler: wrapPlugin("scheduler", scheduler, [], wrap),
+    }),
+    ...(typeof congestionControl === "object" && {
+      congestionControl: wrapPlugin("congestion control", congestionControl, ["join"], wrap),
+    }),
+    ...(typeof pathManager === "object" && {
+      pathManager: wrapPlugin("path manager", pathManager, [], wrap),
+    }),
+  };
 }
 
 /** Notes how much of a run is done, from 0 to 1. */
@@ -143,16 +131,30 @@ export function noteShare(memory: SharedArrayBuffer, share: number): void {
 
 /** Policies, of which `memory` tells what runs. Texts stay as they are. */
 export function watchPolicies(policies: HostPolicies, memory: SharedArrayBuffer): HostPolicies {
-  const marker = new Marker(memory);
-  const { scheduler, congestionControl, pathManager } = policies;
-  return {
-    ...policies,
-    ...(typeof scheduler === "object" && { scheduler: marker.plugin("scheduler", scheduler, []) }),
-    ...(typeof congestionControl === "object" && {
-      congestionControl: marker.plugin("congestion control", congestionControl, ["join"]),
-    }),
-    ...(typeof pathManager === "object" && {
-      pathManager: marker.plugin("path manager", pathManager, []),
-    }),
+  const words = new Int32Array(memory, 0, WORDS);
+  const space = new Uint8Array(memory, 4 * WORDS);
+  const ids = new Map<string, number>();
+  /** The number of a name; the last one stands for all that are too many. */
+  const idOf = (name: string): number => {
+    let id = ids.get(name);
+    if (id === undefined) {
+      id = Math.min(NAMES, ids.size + 1);
+      ids.set(name, id);
+      space.set(new TextEncoder().encode(name).subarray(0, NAME), (id - 1) * NAME);
+    }
+    return id;
   };
+  return wrapPolicies(policies, (name, method) => {
+    const id = idOf(name);
+    return function (...args) {
+      const before = words[0]!;
+      Atomics.store(words, 0, id);
+      words[1]!++;
+      try {
+        return Reflect.apply(method, this, args);
+      } finally {
+        Atomics.store(words, 0, before);
+      }
+    };
+  });
 }
