@@ -72,6 +72,9 @@ class Plan {
 
   /** Whose turn it is; null: no path can be planned with. */
   next(subflows: readonly SubflowView[], most: number): SubflowView | null {
+    // It may have left in the middle of its turn.
+    const current = this.#turns[this.#at];
+    if (current === undefined || !subflows.includes(current.subflow)) this.#left = 0;
     while (this.#left <= 0) {
       if (++this.#at >= this.#turns.length) {
         this.#at = 0;

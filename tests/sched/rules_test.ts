@@ -213,6 +213,16 @@ describe("daps", () => {
     assertEquals(path(none.pick([near], chunk())), 1);
   });
 
+  it("goes on to the next turn where the path of this one leaves in the middle of it", () => {
+    const near = subflow(1, 20, { cwnd: 10 * MSS, inFlight: 5 * MSS, room: 5 * MSS });
+    const far = subflow(2, 60);
+    const subflows = [near, far];
+    const { pick } = daps().create(connection(subflows));
+    assertEquals(path(pick([near, far], chunk())), 1);
+    subflows.shift();
+    assertEquals(path(pick([far], { ...chunk(), offset: 1 + MSS })), 2);
+  });
+
   it("keeps a plan within its bound where delays have no factor in common", () => {
     // The least common multiple of 101 and 103 ms is 10,403 ms; 4·103 have 4 turns of each. Then the paths are looked at again.
     const near = subflow(1, 202, { cwnd: MSS });
