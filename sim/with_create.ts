@@ -5,11 +5,12 @@ export function withCreate<T extends { create(given: never): unknown }>(
   plugin: T,
   create: (given: never) => unknown,
 ): T {
-  return new Proxy(plugin, {
-    get(target, name) {
+  // Not of the plugin itself: where that is frozen, nothing may be said in its place.
+  return new Proxy(Object.create(plugin) as T, {
+    get(_, name) {
       if (name === "create") return create;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
+      const value: unknown = Reflect.get(plugin, name, plugin);
+      return typeof value === "function" ? value.bind(plugin) : value;
     },
   });
 }

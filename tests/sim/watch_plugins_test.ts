@@ -27,6 +27,13 @@ describe("a watch of plugins", () => {
     assertEquals(plain.faults, []);
   });
 
+  it("watches plugins that are frozen", () => {
+    const frozen = { scheduler: Object.freeze(roundRobin()), congestionControl: reno() };
+    const watched = watchPolicies(frozen, watchMemory());
+    assertEquals(measure(SCENARIO, watched), measure(SCENARIO, frozen));
+    assert("create" in (watched.scheduler as SchedulerPlugin));
+  });
+
   it("names a call that still runs after some looks, and none that has come back", () => {
     const memory = watchMemory();
     const watch = new PluginWatch(memory);
