@@ -44,10 +44,13 @@ import {
 
 /** Timeouts in a row after which a subflow is given up (RFC 9293 §3.8.3 R2; Linux tcp_retries2). */
 const MAX_TIMEOUTS = 15;
-/** The same when the connection is over, and its FIN is all that is left: nobody waits for it (Linux tcp_orphan_retries). At the least timeout, 200 ms, that is 102 s: no less than R2. */
+/** The same when the connection is over, and its FIN is all that is left: nobody waits for it (Linux tcp_orphan_retries). At the least timeout that is not asked for, 200 ms, that is 102 s: no less than R2. */
 const MAX_ORPHAN_TIMEOUTS = 8;
 
-/** A peer that has taken its window back is given up when it has answered nothing for so long (RFC 9293 §3.8.3: R2 is at least 100 seconds). */
+/**
+ * Nobody is given up sooner, however soon timeouts follow each other; a peer that has taken its window back when it has answered nothing for so long (RFC 9293
+ * §3.8.3: R2 is at least 100 seconds).
+ */
 const UNANSWERED: Micros = 100e6;
 
 /** What a pacer that is not at work allows: more than any window. */
@@ -150,6 +153,8 @@ export class Sender {
   #lost = 0;
   #lostTold = 0;
   #timeouts = 0;
+  /** When the first of those in a row passed. */
+  #timedOut: Micros = 0;
   #duplicates = 0;
 
   /** Of a subflow that sends by `output` the bytes of the stream `stream`. */
@@ -1088,7 +1093,9 @@ export class Sender {
     const answered = this.window.size === 0 && now - this.#lastHeard < UNANSWERED;
     // RFC 8684 §3.3.6: "The sender will declare the subflow failed after a predefined upper bound on retransmissions is reached"
     const most = patient ? MAX_TIMEOUTS : MAX_ORPHAN_TIMEOUTS;
-    if (rtt.timeouts > most && !(patient && answered)) return null;
+    if (rtt.timeouts === 1) this.#timedOut = now;
+    const long = rtt.timeouts > most && now - this.#timedOut >= UNANSWERED;
+    if (long && !(patient && answered)) return null;
     // RFC 5682 §2.1, §3.1, step 1: not while an earlier recovery is under way, but for timeouts of the same segment.
     const { kind } = this.#recovery;
     const first = kind === "open" ||

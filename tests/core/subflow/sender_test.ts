@@ -1,6 +1,6 @@
 import { Heard } from "../../../core/subflow/heard.ts";
 import { describe, it } from "@std/testing/bdd";
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { TIMER_RACK, TIMER_RTO } from "../../../core/subflow/deadlines.ts";
 import { initialWindow, Sender } from "../../../core/subflow/sender.ts";
 import {
@@ -21,9 +21,17 @@ class Desk extends OutputParts {
   readonly sender: Sender;
   readonly controller = new FakeController(10 * MSS);
 
-  constructor(options: { sack?: boolean; lostSyn?: boolean; controlled?: boolean } = {}) {
+  constructor(
+    options: {
+      sack?: boolean;
+      lostSyn?: boolean;
+      controlled?: boolean;
+      rtt?: number;
+      minRto?: number;
+    } = {},
+  ) {
     super({ written: 50_000, plain: true });
-    const { sack = true, lostSyn = false, controlled = true } = options;
+    const { sack = true, lostSyn = false, controlled = true, rtt = RTT, minRto = 200e3 } = options;
     const { host, level, output, mtu, ecn, deadlines, timestamps } = this;
     this.sender = new Sender(
       host,
@@ -34,13 +42,13 @@ class Desk extends OutputParts {
       deadlines,
       timestamps,
       ISS,
-      level.tcp,
+      { ...level.tcp, minRto },
     );
     this.sender.board.synSent();
     this.sender.board.synAcked();
     this.sender.window.update(1, 1, 50_000);
     output.agree(sack, true);
-    if (!lostSyn) this.sender.rtt.sample(Object.assign(new Heard(), { rtt: RTT }), 0);
+    if (!lostSyn) this.sender.rtt.sample(Object.assign(new Heard(), { rtt }), 0);
     this.sender.begin(sack, lostSyn, 0);
     if (controlled) this.sender.control(this.controller, 0);
   }
@@ -438,6 +446,20 @@ describe("the retransmission timeout", () => {
         () => desk.sender.retransmissionTimeout(patient, desk.rto),
       );
       assertEquals(outcomes.indexOf(null), most);
+    }
+  });
+
+  it("gives up after 100 s at least, however short timeouts may be (RFC 9293 §3.8.3)", () => {
+    for (const patient of [true, false]) {
+      const desk = new Desk({ rtt: 100, minRto: 1e3 });
+      desk.send(1, 0);
+      const first = desk.rto;
+      let now = first;
+      for (let i = 0; i < 40 && desk.sender.retransmissionTimeout(patient, now) !== null; i++) {
+        assertEquals(desk.rto > now, true);
+        now = desk.rto;
+      }
+      assert(now - first >= 100e6 && now - first < 400e6, `${(now - first) / 1e6} s`);
     }
   });
 
