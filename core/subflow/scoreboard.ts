@@ -88,7 +88,12 @@ export class Scoreboard {
   /** Bytes that were in flight when the oldest that is lost was sent for the first time, with it; 0: none is, or it was sent again since. */
   get lossFlight(): number {
     const { head } = this.#losses;
-    return head === null || head.sends > 1 ? 0 : head.end - 1 - head.priorDelivered;
+    return head === null ? 0 : this.flightWith(head);
+  }
+
+  /** Bytes that were in flight when `piece` was sent for the first time, with it; 0: it was sent again since. */
+  flightWith(piece: Piece): number {
+    return piece.sends > 1 ? 0 : piece.end - 1 - (piece as Part).priorDelivered;
   }
 
   /** Pieces in all. */

@@ -634,7 +634,7 @@ export class Sender {
     }
     this.#trial = 0;
     this.#host.count("TCPLossProbes");
-    this.#tlp.left(this.board.nxt, false);
+    this.#tlp.left(this.board.nxt, false, 0);
   }
 
   /** The pass is over: where new data were asked for and none was given, what was sent goes again. */
@@ -656,9 +656,11 @@ export class Sender {
   /** RFC 8985 §7.3: the highest segment that was sent. */
   #repeatLast(now: Micros): void {
     const { board } = this;
-    if (!this.#repeat(board.lastSegment(this.#mtu.payload), now)) return;
+    const last = board.lastSegment(this.#mtu.payload);
+    const flight = board.flightWith(last);
+    if (!this.#repeat(last, now)) return;
     this.#host.count("TCPLossProbes");
-    this.#tlp.left(board.nxt, true);
+    this.#tlp.left(board.nxt, true, flight);
   }
 
   /**
@@ -896,7 +898,8 @@ export class Sender {
     if (!this.#tlp.pending) heard.twice(0);
     if (!repaired) return;
     this.#host.count("TCPLossProbeRecovery");
-    this.#reduce("loss", this.board.nxt - prior);
+    const flightSize = Math.max(this.board.nxt - prior, this.#tlp.flight);
+    this.#reduce("loss", Math.min(flightSize, this.cwnd));
   }
 
   /** The controller is to reduce the window: what it was told before cannot be taken back any more. */
@@ -919,7 +922,10 @@ export class Sender {
     if (this.#controller === null || this.#recovery.kind !== "open") return;
     if (ecn.answeredFor(board.una)) return;
     const least = this.cwnd <= mss;
-    this.#reduce("ecn", Math.min(board.nxt - prior, this.cwnd));
+    // At the end of the data less is in flight by now than when what was marked left (RFC 7661 §4.4.1).
+    const { delivered, priorDelivered } = heard;
+    const flight = delivered > 0 ? this.rate.delivered + delivered - priorDelivered : 0;
+    this.#reduce("ecn", Math.min(Math.max(board.nxt - prior, flight), this.cwnd));
     if (!least) return;
     ecn.setQuiet(true);
     this.rtt.arm(this.#deadlines, now);

@@ -23,12 +23,18 @@ export class Tlp {
   #end = 0;
   /** TLP.is_retrans: it was no new data. */
   #repeat = false;
+  #flight = 0;
   /** A round trip was measured since the probe before. */
   #sampled = true;
 
   /** A probe is on its way. */
   get pending(): boolean {
     return this.#end > 0;
+  }
+
+  /** Bytes that were in flight when what it has repeated was sent first, with that; 0: not known. */
+  get flight(): number {
+    return this.#flight;
   }
 
   /** One may leave (RFC 8985 §7.3). */
@@ -88,10 +94,11 @@ export class Tlp {
     deadlines.set(TIMER_PROBE, Math.min(at, least));
   }
 
-  /** A probe has left, and SND.NXT is `end` now; `repeat`: it was no new data. */
-  left(end: number, repeat: boolean): void {
+  /** A probe has left, and SND.NXT is `end` now; `repeat`: it was no new data, but what was first sent with `flight` bytes in flight. */
+  left(end: number, repeat: boolean, flight: number): void {
     this.#end = end;
     this.#repeat = repeat;
+    this.#flight = flight;
     this.#sampled = false;
   }
 

@@ -368,6 +368,16 @@ describe("ECN: the sender (RFC 3168 §6.1.2)", () => {
     assertEquals([s.d.counter("TcpRetransSegs"), told.length], [0, 1]);
   });
 
+  it("RFC 7661 §4.4.1: a mark at the end of the data counts what was in flight with it", () => {
+    const { told, policies } = listening();
+    using s = sends(10, { policies });
+    takes(s.peer, 0, 10);
+    s.d.pass(20e3);
+    s.peer.sends(`. 1 ack ${at(8)}`);
+    s.peer.sends(`.E 1 ack ${at(10)}`);
+    assertEquals(told, [`ecn ${10 * MSS}`]);
+  });
+
   it("RFC 3168 §6.1.2: a mark of what was sent after the reduction leads to another", () => {
     const { told, policies } = listening();
     using s = sends(40, { policies });

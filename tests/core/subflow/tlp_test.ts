@@ -78,7 +78,7 @@ describe("tail loss probes: their arithmetic (RFC 8985 §7.2)", () => {
   it("may leave while none is on its way and a round trip was measured since the last", () => {
     const { tlp } = desk(100e3);
     assert(tlp.may);
-    tlp.left(5000, true);
+    tlp.left(5000, true, 0);
     assert(!tlp.may && tlp.pending);
     assertEquals(tlp.onAck(4999, false, false), false);
     assert(tlp.pending);
@@ -329,6 +329,21 @@ describe("tail loss probes (RFC 8985 §7)", () => {
     acks(s.peer, 10);
     assertEquals([s.d.counter("TCPLossProbeRecovery"), s.subflow.cwnd >= cut], [1, true]);
     assertEquals(s.subflow.inRecovery, false);
+  });
+
+  it("RFC 7661 §4.4.1: the loss halves what was in flight when the segment left, though the rest has come since", () => {
+    using s = written(10);
+    s.d.pass(RTT);
+    acks(s.peer, 9);
+    s.d.untilSent();
+    s.peer.gets(line(9));
+    s.d.pass(RTT);
+    acks(s.peer, 10);
+    s.app.write(MSS);
+    s.peer.takeAll();
+    s.d.pass(RTT);
+    acks(s.peer, 11);
+    assertEquals([s.d.counter("TCPLossProbeRecovery"), s.subflow.ssthresh], [1, 5 * MSS]);
   });
 
   it("RFC 8985 §7.4.2, case 1: a D-SACK tells that nothing was lost", () => {
