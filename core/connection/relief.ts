@@ -87,6 +87,8 @@ export function relievedBy(
       ? oldest
       : null;
   }
+  // Nothing is short enough: nobody looks through what there is, packet by packet.
+  if (!relief.affords(meta, 1, mss)) return null;
   for (let i = 0; i < subflows.length; i++) {
     const carrier = subflows[i]!;
     if (carrier === subflow || !isSlower(carrier, subflow, now)) continue;
