@@ -21,7 +21,7 @@
  * - `packet_expect()`: bytes of headers that the next packet probably has, 0 where nothing can be said; then the payload behind them is to be read to
  *   OUT_0 (OUT_1 bytes) and OUT_2 (OUT_3 bytes), 64 KB in all, where its stream goes on. `packet_landed(ip, bytes, verified)`: so many bytes of payload have been
  *   read there, behind headers at `ip`. They stay where the guess was right and `receiver_segment` finds it so; else they are brought together behind
- *   their headers, for which there is to be room: at once where the headers are others, or checksums have to be looked at.
+ *   their headers, for which there is to be room: at once where the headers are others, checksums have to be looked at, or their pages are given back.
  *   `packet_settle()`: brings them together, for who reads them. `packet_unexpect()`: gives back the pages that were made ready.
  * - `flow_insert(host, key, value)`: 1, or 0 when the key is there or memory is not; value 0 is not allowed. `flow_remove(host, key)`: 1 when it was there.
  *   `flow_value(host, key)`: 0 when it is not. `flow_secret(host, key)`: 32 bits that follow from key and secret; 32 others in OUT_0.

@@ -86,6 +86,8 @@ export interface Link {
 
 /** The stack as its driver sees it. Every call but `pollTimeout` handles one thing that came in; `flush` ends a batch of them. */
 export interface DrivenStack {
+  /** See {@linkcode HostDriver.takesLanded}. What hands packets on, or looks at their payload, does not. @default {false} */
+  readonly takesLanded?: boolean;
   /** Takes one IP packet; it is not kept. */
   handlePacket(now: Micros, link: Link, packet: Readonly<PacketIn>): void;
   /** A link that refused a packet takes packets again. */

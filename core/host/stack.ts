@@ -231,6 +231,9 @@ export class Stack implements ConnectionHost {
 
   // What comes in.
 
+  /** Payload is read by `receiver_segment` and by the bytes() of the parsed segment alone, which look for it where it has landed. */
+  readonly takesLanded = true;
+
   /** One IP packet; it is not kept. */
   handlePacket(now: Micros, link: Link, packet: Readonly<PacketIn>): void {
     this.#now = now;

@@ -96,6 +96,11 @@ export class Loop {
     return this.#inTurn ? this.#now : this.now();
   }
 
+  /** Whether what it drives takes payload that lies where `packet_expect` has said. */
+  get takesLanded(): boolean {
+    return this.#stack?.takesLanded === true;
+  }
+
   /** Attaches a link and polls its device from now on, or `source` in place of it. Throws what the link throws; it is not added then. */
   add(link: Link, source: PollSource | undefined = link.source): void {
     link.attach(this.driver);
@@ -361,7 +366,6 @@ export class Loop {
 /** What links see of the loop. */
 class Driver implements HostDriver {
   readonly random: (name: string) => () => number;
-  readonly takesLanded = true;
   readonly #loop: Loop;
 
   constructor(loop: Loop, random: (name: string) => () => number) {
@@ -371,6 +375,10 @@ class Driver implements HostDriver {
 
   get now(): Micros {
     return this.#loop.stamp;
+  }
+
+  get takesLanded(): boolean {
+    return this.#loop.takesLanded;
   }
 
   receive(link: Link, packet: Readonly<PacketIn>): void {

@@ -1,10 +1,41 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
+import type { DrivenStack, HostDriver } from "../../core/host/link.ts";
 import { Loop } from "../../core/link/loop.ts";
 import { tun } from "../../core/link/tun/tun.ts";
 import { makeNamespace } from "../../cli/namespace.ts";
 import { program, stand } from "../support/tun.ts";
 import { needs } from "../support/tools.ts";
+
+describe("payload that is read to its place", () => {
+  it("is handed to a stack that says that it looks for it there, and to nothing else", async () => {
+    for (const takesLanded of [undefined, false, true]) {
+      const loop = new Loop();
+      let host: HostDriver | undefined;
+      loop.add({
+        name: "a",
+        mtu: 1500,
+        maxSegments: 1,
+        rxVerified: false,
+        txChecksum: "full",
+        send: () => true,
+        attach: (driver) => void (host = driver),
+        close: () => Promise.resolve(),
+      });
+      assertEquals(host!.takesLanded, false);
+      const stack: DrivenStack = {
+        handlePacket() {},
+        handleWritable() {},
+        handleTimeout() {},
+        pollTimeout: () => Infinity,
+        flush() {},
+      };
+      loop.start(takesLanded === undefined ? stack : { ...stack, takesLanded });
+      assertEquals(host!.takesLanded, takesLanded === true);
+      await loop.close();
+    }
+  });
+});
 
 needs("kernel").describe("the loop", () => {
   it("fires what is due in order, and never early", async () => {

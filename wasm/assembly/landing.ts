@@ -41,6 +41,14 @@ export function packet_settle(): void {
   if (bytes > part) memory.copy(behind + part, second, bytes - part);
 }
 
+/** A page is given back: what has landed on it is brought together before others write there. */
+export function pageGoes(page: usize): void {
+  if (landed == 0) return;
+  if (page == first - (first & (PAGE - 1)) || page == second - (second & (PAGE - 1))) {
+    packet_settle();
+  }
+}
+
 /** Gives back the pages that were made ready and hold nothing. */
 function giveBack(): void {
   if (streamHandle == 0) return;
@@ -60,7 +68,11 @@ export function packet_expect(): i32 {
   const receiver = receiverOf(receiverHandle);
   if (receiver == null) return 0;
   const stream = streamOf(receiver.stream);
-  if (stream == null || stream.ranges.count > 0 || receiver.ranges.count > 0) {
+  // What has a checksum is summed where all its payload lies in a row.
+  if (
+    stream == null || stream.ranges.count > 0 || receiver.ranges.count > 0 ||
+    receiver.lastChecksum >= 0
+  ) {
     packet_unexpect();
     return 0;
   }

@@ -2,6 +2,7 @@
 
 import { PAGE } from "../layout";
 import { Account, accountAllocate, accountPage, accountPageFree, accountRelease } from "./host";
+import { pageGoes } from "./landing";
 
 const FIRST_ENTRIES: i32 = 4;
 /** 128 GB of offsets between the lowest and the highest page held; beyond that there is no memory. */
@@ -113,6 +114,7 @@ export function pagesHold(pages: Pages, account: Account, number: i64): bool {
 /** Gives a page back. The ring goes with the last one: an idle connection holds nothing. */
 export function pagesDrop(pages: Pages, account: Account, number: i64): void {
   const entry = entryAt(pages, number);
+  pageGoes(entry.page);
   accountPageFree(account, entry.page);
   entry.page = 0;
   entry.uses = 0;

@@ -213,21 +213,25 @@ export class TunLink implements Link, PollSource {
     const header = packet.address - VNET_HEADER;
     const lands = host.takesLanded === true;
     let count = 0;
-    while (count < budget) {
-      const expected = lands ? packet_expect() : 0;
-      const length = expected === 0 ? this.#read() : this.#readApart(header, expected);
-      // Whatever the error: when it is not that the queue is empty, poll tells.
-      if (length < 0) break;
-      count++;
-      packet.length = length;
-      packet.gsoSize = gsoSizeOf(header);
-      packet.verified = isVerified(header);
-      if (expected > 0 && length > expected) {
-        packet_landed(packet.address, length - expected, packet.verified ? 1 : 0);
+    try {
+      while (count < budget) {
+        const expected = lands ? packet_expect() : 0;
+        const length = expected === 0 ? this.#read() : this.#readApart(header, expected);
+        // Whatever the error: when it is not that the queue is empty, poll tells.
+        if (length < 0) break;
+        count++;
+        packet.length = length;
+        packet.gsoSize = gsoSizeOf(header);
+        packet.verified = isVerified(header);
+        if (expected > 0 && length > expected) {
+          packet_landed(packet.address, length - expected, packet.verified ? 1 : 0);
+        }
+        host.receive(this, packet);
       }
-      host.receive(this, packet);
+    } finally {
+      // Whatever was thrown: what has landed is not to be brought together behind headers that are gone.
+      if (lands) packet_unexpect();
     }
-    if (lands) packet_unexpect();
     return count;
   }
 
