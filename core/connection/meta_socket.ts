@@ -670,7 +670,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (bytes > 0) this.#outlook.wrote(tail, una, bytes, 0, bytes, message);
     this.#writerWaits = false;
     const released = holding.corked && !cork;
-    if (holding.corked !== cork) holding.cork(cork);
+    // As a write of none with `cork`: it holds nothing back.
+    if (holding.corked !== cork && (bytes > 0 || released)) holding.cork(cork);
     if (bytes > 0 || released) this.dirty();
   }
 

@@ -381,6 +381,7 @@ export class MptcpDuplex extends Duplex {
    * It is called as often as it takes; the event loop has a turn now and then. Resolves when the last is in the send queue; nothing else is to be written until then.
    *
    * @throws {Error} `use` has answered 0 before they were complete: it has no more.
+   * @throws {RangeError} It has answered more than the length of its view; the bytes of that view are not sent.
    */
   async fill(bytes: number, use: (view: Uint8Array<ArrayBuffer>) => number): Promise<void> {
     await new Promise<void>((resolve, reject) =>
@@ -391,8 +392,15 @@ export class MptcpDuplex extends Duplex {
       await channel.untilWritable();
       let none = false;
       const done = channel.fill((view) => {
-        const bytes = use(left < view.length ? view.subarray(0, left) : view);
+        const part = left < view.length ? view.subarray(0, left) : view;
+        const bytes = use(part);
         none = bytes === 0;
+        // There may be room behind the view: the peer would take what lies there for what follows.
+        if (bytes > part.length) {
+          throw new RangeError(
+            `Cannot fill as the callback must return how many bytes it has written, an integer from 0 to ${part.length}: it returned ${bytes}`,
+          );
+        }
         return bytes;
       });
       if (none) throw new Error(`Cannot fill as there were only ${bytes - left} of ${bytes} bytes`);

@@ -163,3 +163,33 @@ describe("fill(), drain(), writev(), write() and read() mixed", () => {
     );
   });
 });
+
+describe("fill() of nothing", () => {
+  it("holds nothing back, as write() of nothing does not", async () => {
+    await using net = emulate({ paths: { a: { rate: "20 Mbit/s", delay: "5 ms" } } });
+    using listener = net.server.listen({ port: 80 });
+    using conn = await net.client.connect({ hostname: "server", port: 80 });
+    using peer = await listener.accept();
+    const took = async (nothing: () => unknown): Promise<number> => {
+      const before = net.now;
+      conn.fill((view) => view.subarray(0, 5).fill(7).length);
+      await nothing();
+      assertEquals(await peer.read(new Uint8Array(9)), 5);
+      return Math.round(net.now - before);
+    };
+    const cork = { cork: true };
+    const alone = await took(() => {});
+    assertEquals(await took(() => conn.write(new Uint8Array(), cork)), alone);
+    assertEquals(await took(() => conn.fill(() => 0, cork)), alone);
+    const failed = await took(() => {
+      try {
+        conn.fill(() => {
+          throw mine;
+        }, cork);
+      } catch (error) {
+        assertEquals(error, mine);
+      }
+    });
+    assertEquals(failed, alone);
+  });
+});

@@ -57,6 +57,24 @@ async function request(
 }
 
 describe("toDuplex()", () => {
+  it("fills no more than it was told to, whatever the callback answers", async () => {
+    await using net = network();
+    using listener = net.server.listen({ port: 80 });
+    const accepted = listener.accept();
+    const socket = toDuplex(await net.client.connect({ hostname: "server", port: 80 }));
+    using peer = await accepted;
+    await socket.fill(5, (view) => view.fill(65).length);
+    await assertRejects(
+      () => socket.fill(5, (view) => view.fill(66).length + 1),
+      RangeError,
+      "an integer from 0 to 5: it returned 6",
+    );
+    socket.end();
+    assertEquals(await new Response(peer.readable).text(), "AAAAA");
+    await peer.closeWrite();
+    socket.destroy();
+  });
+
   it("has the figures and calls of a socket", async () => {
     const { client, server, clientSocket } = await fakePair();
     const socket = toDuplex(client);
