@@ -296,6 +296,9 @@ export function facePaths(context: PathContext, verbs: Partial<PathVerbs> = cont
   return new PathsFace(context, verbs);
 }
 
+/** Node's name, which Deno heeds too, for what a console shows of an object. */
+const INSPECT = Symbol.for("nodejs.util.inspect.custom");
+
 /** Each verb may be taken out of it, and is made when it is asked for: every connection has such a face, and few verbs of it are used. */
 class PathsFace implements PathContext {
   readonly #context: PathContext;
@@ -390,6 +393,20 @@ class PathsFace implements PathContext {
         );
       }
       return this.#of("after").after(delay, callback);
+    };
+  }
+
+  /** A console has getters of a class left out: it shows what each tells. */
+  [INSPECT](): Omit<PathContext, keyof PathVerbs> {
+    const { role, token, limits, locals, remotes, paths, peerDeniesJoinToInitial } = this;
+    return {
+      role,
+      token,
+      limits,
+      locals: [...locals],
+      remotes: [...remotes],
+      paths: [...paths],
+      peerDeniesJoinToInitial,
     };
   }
 

@@ -180,6 +180,14 @@ describe("facePaths", () => {
     assertEquals(paths[0]!.stale, true);
   });
 
+  it("can be looked at in a console", () => {
+    const { context } = new ToyPaths(passive(), { role: "server" }).connection;
+    const shown = Deno.inspect(facePaths(context));
+    for (const part of ['role: "server"', "token: ", "limits: {", "locals: [", "paths: ["]) {
+      assert(shown.includes(part), shown);
+    }
+  });
+
   it("refuses writing, wherever it is tried", () => {
     const toy = new ToyPaths(passive(), { locals });
     const context = facePaths(toy.connection.context);
