@@ -170,6 +170,7 @@ class FileServer {
     } catch (error) {
       // Also of a client that has all it asked for and closes before the response is told that it is finished.
       failure = error;
+      response.destroy(); // one whose file could not be opened has begun too
     }
     await delivery.end();
     this.#sending--;
