@@ -10,6 +10,8 @@ import { ChunkedFile } from "./chunked_file.ts";
 const FLUSH = 100;
 /** Most connections whose keys wait for a packet that they can stand at. */
 const MOST_WAITING = 1024;
+/** Packets and keys are nobody else's to read. */
+const OWNER_ONLY = 0o600;
 
 /** Ports of a packet of the stack, which has no extension headers: "SOURCE DESTINATION". */
 function portsOf(bytes: Uint8Array): string {
@@ -51,7 +53,8 @@ export class Capture implements Disposable {
     failed: (text: string) => void,
   ) {
     const open = (path: string): ChunkedFile => {
-      const file = new ChunkedFile(path, (error) => failed(`${path} ends here: ${error.message}`));
+      const end = (error: Error): void => failed(`${path} ends here: ${error.message}`);
+      const file = new ChunkedFile(path, end, OWNER_ONLY);
       this.#files.push(file);
       return file;
     };

@@ -16,9 +16,10 @@ export class ChunkedFile implements Disposable {
    * Makes it, or empties it.
    *
    * @param failed Told once when nothing more can be written, on a full disk for one; without it that is thrown.
+   * @param mode Who may do what with a file that is made; what is there already stays as its owner has it.
    */
-  constructor(path: string, failed?: (error: Error) => void) {
-    this.#file = Deno.openSync(path, { write: true, create: true, truncate: true });
+  constructor(path: string, failed?: (error: Error) => void, mode = 0o666) {
+    this.#file = Deno.openSync(path, { write: true, create: true, truncate: true, mode });
     this.#failed = failed ?? ((error) => {
       throw error;
     });

@@ -200,7 +200,8 @@ export function serveMetrics(
   const totals = new Totals(host, linkOf);
   const unwatch = host.watch(totals);
   const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? "/", "http://host");
+    // What is asked for need not be a URL, nor one relative to ours: "//" is neither.
+    const [path] = (request.url ?? "/").split("?");
     const say = (status: number, type: string, text: string): void => {
       response.writeHead(status, { "content-type": type });
       response.end(request.method === "HEAD" ? "" : text);
@@ -208,7 +209,7 @@ export function serveMetrics(
     if (request.method !== "GET" && request.method !== "HEAD") {
       return say(405, "text/plain", "GET /metrics is all there is\n");
     }
-    if (pathname !== "/metrics") return say(404, "text/plain", "The figures are at /metrics\n");
+    if (path !== "/metrics") return say(404, "text/plain", "The figures are at /metrics\n");
     const { type, text } = exposition(
       [...gauges(host, linkOf), ...totals.families],
       request.headers.accept ?? "",
