@@ -25,6 +25,7 @@ import {
   RESPONSE_MAC,
   RETRY,
   rightSize,
+  SIZES,
   TAG,
   TAG_SIZE,
   TRAFFIC_CLASS,
@@ -47,7 +48,7 @@ const UNVALIDATED = 64;
 const UNVALIDATED_LIFE: Micros = 60e6;
 /** Microseconds between two challenges of one association. */
 const CHALLENGE_PAUSE: Micros = 5e3;
-/** Answers to what belongs to no association, and challenges, a second. */
+/** Answers to what belongs to no association a second, and as many challenges: who knows no tag takes nothing from those who know one. */
 const ANSWERS = 1000;
 /** An association that nothing uses is kept awake no longer than a NAT would keep a TCP connection (RFC 5382 REQ-5). */
 const AWAKE: Micros = 7440e6;
@@ -89,6 +90,7 @@ export class Associations {
   readonly #addresses: PeerAddresses;
   readonly #peers = new PeerTable();
   readonly #answers = new Allowance(ANSWERS);
+  readonly #challenges = new Allowance(ANSWERS);
   #unvalidated = 0;
   /** Of the datagram that has just arrived: where its segment begins, 0: it has none. */
   #segment = 0;
@@ -160,7 +162,7 @@ export class Associations {
     head[HELLO_COOKIE_LENGTH] = cookie.length;
     head.set(cookie, HELLO_COOKIE);
     const at = HELLO_COOKIE + cookie.length;
-    head.set(mac(this.#options.key, "hello", own, nonce).subarray(0, MAC_SIZE), at);
+    head.set(mac(this.#options.key, "hello", own, nonce, segment).subarray(0, MAC_SIZE), at);
     head.set(segment, at + MAC_SIZE);
     peer.greeted(segment, trafficClass);
     return head;
@@ -177,8 +179,8 @@ export class Associations {
     if (!rightSize(type, length)) return this.#drop(type > BYE ? "InTypes" : "InTruncated");
     this.#segment = 0;
     if (type === DATA) return this.#data(at, length, from, now);
-    const bytes = u8.slice(at, at + Math.min(length, HELLO_COOKIE + COOKIE_SIZE + MAC_SIZE));
-    if (type === HELLO) return this.#hello(bytes, length, from, now);
+    const bytes = u8.slice(at, at + length);
+    if (type === HELLO) return this.#hello(bytes, from, now);
     if (type === UNKNOWN) return this.#unknown(bytes, from);
     const peer = this.#peers.tagged(at + TAG);
     if (peer === null) return this.#stranger(at + TAG, type, from, now);
@@ -247,6 +249,7 @@ export class Associations {
     if (peer === null) return this.#stranger(at + TAG, DATA, from, now);
     this.#heard(peer, length, from, now);
     if (peer.state.kind === "opening") return null;
+    if (!peer.validated && this.#keyed) return this.#drop("InUnproved");
     peer.use(now);
     this.#segment = HEADER;
     return peer;
@@ -255,19 +258,31 @@ export class Associations {
   /** Something under a tag of ours has come. What says so from elsewhere than before is asked whether it is there (RFC 9000 §9.3). */
   #heard(peer: Peer, length: number, from: SocketAddress, now: Micros): null {
     if (peer.state.kind === "opening") return this.#drop("InUnexpected");
-    if (sameSocketAddress(from, peer.endpoint)) {
+    const here = sameSocketAddress(from, peer.endpoint);
+    if (here && (peer.validated || !this.#keyed)) {
       peer.heard(length, now);
       // Nobody else has been told the tag.
       if (!peer.validated) this.#validate(peer);
       return null;
     }
-    if (!peer.mayChallenge(CHALLENGE_PAUSE, now) || !this.#answers.take(now)) return null;
+    // 30 octets for a datagram that had no less than 10: no more than it may be.
+    if (peer.mayChallenge(CHALLENGE_PAUSE, now) && this.#challenges.take(now)) {
+      this.#ask(peer, from, now);
+    }
+    return null;
+  }
+
+  /** There is a key: what was recorded of who has it proves nothing, but the answer to a question that is new does. */
+  get #keyed(): boolean {
+    return this.#options.key.length > 0;
+  }
+
+  /** Asks who is at `to` for a sign of the association's secret. */
+  #ask(peer: Peer, to: SocketAddress, now: Micros): void {
     this.#host.count("Challenges");
     const challenge = datagram(CHALLENGE, peer.theirs);
-    challenge.set(this.#cookies.make("move", from, peer.own, now), COOKIE);
-    // 30 octets for a datagram that had no less than 10: no more than it may be.
-    this.#host.transmit(challenge, from, now);
-    return null;
+    challenge.set(this.#cookies.make("move", to, peer.own, now), COOKIE);
+    this.#host.transmit(challenge, to, now);
   }
 
   #validate(peer: Peer): void {
@@ -285,7 +300,8 @@ export class Associations {
     return null;
   }
 
-  #hello(bytes: Uint8Array, length: number, from: SocketAddress, now: Micros): Peer | null {
+  #hello(bytes: Uint8Array, from: SocketAddress, now: Micros): Peer | null {
+    const { length } = bytes;
     const { accept, key } = this.#options;
     if (!accept) return this.#drop("InStrangers");
     const tag = bytes.slice(TAG, TAG + TAG_SIZE);
@@ -296,7 +312,8 @@ export class Associations {
       return this.#drop("InTruncated");
     }
     const code = bytes.subarray(at, at + MAC_SIZE);
-    if (!isMac(code, key, "hello", tag, nonce)) return this.#drop("InBadMacs");
+    const segment = bytes.subarray(at + MAC_SIZE);
+    if (!isMac(code, key, "hello", tag, nonce, segment)) return this.#drop("InBadMacs");
     const name = `${from.text} ${tag.join()} ${nonce.join()}`;
     let peer = this.#peers.greeted(name);
     if (peer === null) {
@@ -314,11 +331,11 @@ export class Associations {
       }
       peer = this.#accept(tag, nonce, name, from, now);
       if (peer === null) return this.#drop("PeersFull");
-      if (proved) this.#validate(peer);
+      if (proved && !this.#keyed) this.#validate(peer);
     }
     peer.heard(length, now);
     this.#answerHello(peer, tag, nonce, now);
-    if (length < at + MAC_SIZE + 20) return null;
+    if (segment.length < 20) return null;
     peer.use(now);
     this.#segment = at + MAC_SIZE;
     return peer;
@@ -355,6 +372,9 @@ export class Associations {
     const code = mac(this.#options.key, "welcome", tag, nonce, peer.own, ours);
     welcome.set(code.subarray(0, MAC_SIZE), WELCOME_MAC);
     this.#say(peer, welcome, now);
+    if (this.#keyed && !peer.validated && peer.maySend(SIZES[CHALLENGE]!, now)) {
+      this.#ask(peer, peer.endpoint, now);
+    }
   }
 
   #welcome(peer: Peer, bytes: Uint8Array, from: SocketAddress, now: Micros): null {
@@ -417,8 +437,9 @@ export class Associations {
     if (!isMac(bytes.subarray(RESPONSE_MAC), state.secret, "response", peer.own, cookie)) {
       return this.#drop("InBadMacs");
     }
+    this.#validate(peer);
+    peer.heard(RESPONSE_MAC + MAC_SIZE, now);
     if (sameSocketAddress(from, peer.endpoint)) return null;
-    if (!peer.validated) this.#unvalidated--;
     peer.move(from, now);
     this.#host.count("Moves");
     return null;
@@ -455,14 +476,17 @@ export class Associations {
     this.#peers.remove(peer);
   }
 
-  /** Forgets the one that has been silent for longest when there is no room, unless it may be in use. */
+  /** Forgets the one that has been silent for longest when there is no room, unless it may be in use; before all others one that has proved nothing. */
   #makeRoom(now: Micros): boolean {
     if (this.#peers.size < this.#options.most) return true;
     let oldest: Peer | null = null;
     for (const peer of this.#peers.all()) {
-      if (oldest === null || peer.heardAt < oldest.heardAt) oldest = peer;
+      const goes = oldest === null ||
+        (peer.validated === oldest.validated ? peer.heardAt < oldest.heardAt : oldest.validated);
+      if (goes) oldest = peer;
     }
-    if (oldest === null || now - oldest.heardAt < UNVALIDATED_LIFE) return false;
+    if (oldest === null) return false;
+    if (oldest.validated && now - oldest.heardAt < UNVALIDATED_LIFE) return false;
     this.#host.count("Evicted");
     this.#forget(oldest);
     return true;

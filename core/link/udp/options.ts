@@ -36,7 +36,7 @@ export interface UdpOptions {
   readonly peers?: Readonly<Record<string, string>>;
   /** The one network interface that datagrams leave and come in by, whatever routes say: "wlan0". Linux from 5.7 on, with --allow-ffi. */
   readonly interface?: string;
-  /** What both ends know, 16 to 64 octets: who does not know it is not answered, and can move nobody's association. */
+  /** What both ends know, 16 to 64 octets: who does not know it begins no association, by a copy of what another has sent neither, and moves nobody's. */
   readonly key?: Uint8Array;
   /**
    * Silence after which what this host has begun is kept awake for translators on the way, 1 s to 600 s; "off": it is not.

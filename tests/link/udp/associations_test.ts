@@ -128,6 +128,86 @@ describe("who is not let in", () => {
     assertEquals(rig.open().client.state.kind, "open");
   });
 
+  it("gets no segment through by a HELLO of somebody who has the key", () => {
+    for (const others of [0, 64]) {
+      const rig = new Rig({ server: { key: KEY }, client: { key: KEY } });
+      for (let i = 0; i < others; i++) {
+        rig.client.address = end("192.0.2.9", 1000 + i);
+        rig.hello();
+        rig.server.receive(rig.client.take()[0]!, rig.now);
+      }
+      rig.client.address = end("192.0.2.5", 40000);
+      rig.hello();
+      const hello = rig.client.take()[0]!.bytes;
+      rig.server.take();
+      // Sent again from where its sender reads the answer, with the cookie if one is asked for.
+      const from = end("198.51.100.7", 666);
+      rig.server.receive({ bytes: hello, from }, rig.now);
+      if (others > 0) {
+        const [retry] = rig.server.take();
+        assertEquals(types([retry!]), [RETRY]);
+        const bytes = new Uint8Array(hello.length + 20);
+        bytes.set(hello.subarray(0, 26));
+        bytes[26] = 20;
+        bytes.set(retry!.bytes.subarray(10), 27);
+        bytes.set(hello.subarray(27), 47);
+        rig.server.receive({ bytes, from }, rig.now);
+      }
+      const [welcome, challenge] = rig.server.take();
+      assertEquals(types([welcome!, challenge!]), [WELCOME, CHALLENGE]);
+      // Not with another segment, either.
+      const other = hello.slice();
+      other[other.length - 1]! ^= 1;
+      assertEquals(rig.server.receive({ bytes: other, from }, rig.now), null);
+      assertEquals(rig.server.count("InBadMacs"), 1);
+      const segments = rig.server.segments.length;
+      const data = new Uint8Array(70).fill(7);
+      data.set(datagram(DATA, welcome!.bytes.slice(10, 18)).subarray(0, 10));
+      for (let i = 0; i < 70; i++) {
+        rig.now += 1e6;
+        assertEquals(rig.server.receive({ bytes: data, from }, rig.now), null);
+        rig.server.receive({ bytes: data, from: end("198.51.100.7", 667) }, rig.now);
+      }
+      assertEquals(rig.server.segments.length, segments);
+      assert([...rig.server.associations.all()].every(({ validated }) => !validated));
+      // Nor is it kept for as long as its copyist likes.
+      rig.server.associations.tick(rig.now);
+      assertEquals(rig.server.associations.size, 0);
+    }
+  });
+
+  it("makes room, where there is a key, for who has it", () => {
+    const rig = new Rig({ server: { key: KEY, most: 2 }, client: { key: KEY } });
+    rig.hello();
+    const [{ bytes }] = rig.client.take() as [Datagram];
+    for (const port of [1, 2, 3]) {
+      rig.server.receive({ bytes, from: end("198.51.100.7", port) }, rig.now);
+    }
+    rig.server.take();
+    const { server } = rig.open();
+    assertEquals([server.validated, rig.server.count("Evicted")], [true, 2]);
+    // Of those who have shown it none has to go.
+    for (const port of [4, 5]) {
+      rig.server.receive({ bytes, from: end("198.51.100.7", port) }, rig.now);
+    }
+    assert([...rig.server.associations.all()].includes(server));
+  });
+
+  it("is asked whether it has the key before its second segment is taken, at no cost in time", () => {
+    const rig = new Rig({ server: { key: KEY }, client: { key: KEY } });
+    const client = rig.hello();
+    const server = rig.server.receive(rig.client.take()[0]!, rig.now)!;
+    const answers = rig.server.take();
+    assertEquals(types(answers), [WELCOME, CHALLENGE]);
+    // The question is lost: what comes without its answer asks for another.
+    rig.client.receive(answers[0]!, rig.now);
+    assertEquals([rig.up(client), server.validated], [null, false]);
+    rig.settle();
+    assertEquals(server.validated, true);
+    assertStrictEquals(rig.up(client), server);
+    assertEquals(rig.server.count("Moves"), 0);
+  });
+
   it("is asked for a cookie when many addresses are unproved, and nothing is kept of it", () => {
     const rig = new Rig();
     for (let i = 0; i < 64; i++) {
@@ -250,6 +330,21 @@ describe("a peer that moves", () => {
     rig.settle();
     assertEquals(server.endpoint.text, elsewhere.text);
     assertEquals(rig.server.count("Moves"), 1);
+  });
+
+  it("is followed though somebody sends what belongs to nothing as fast as he can", () => {
+    const rig = new Rig();
+    const { client, server } = rig.open();
+    rig.up(client);
+    const stray = datagram(PING, new Uint8Array(8));
+    for (let i = 0; i < 2000; i++) {
+      rig.server.receive({ bytes: stray, from: end("198.51.100.66", i) }, rig.now);
+    }
+    assertEquals(rig.server.take().length, 1000);
+    rig.client.address = elsewhere;
+    rig.up(client);
+    rig.settle();
+    assertEquals(server.endpoint.text, elsewhere.text);
   });
 
   it("is not taken for who copies its datagrams", () => {
