@@ -91,7 +91,7 @@ describe("two hosts over UDP on this machine", () => {
         await exchange(
           it,
           family === 4 ? "10.9.0.1" : "fd00:9:0::1",
-          offload ? 8e6 : 1e5,
+          offload ? 8e6 : 1e6,
         );
         for (const link of it.links) {
           assertEquals(link.sockets, offload ? "segments" : "plain");
