@@ -92,6 +92,7 @@ export class Associations {
   readonly #answers = new Allowance(ANSWERS);
   readonly #challenges = new Allowance(ANSWERS);
   #unvalidated = 0;
+  #due: Micros = Infinity;
   /** Of the datagram that has just arrived: where its segment begins, 0: it has none. */
   #segment = 0;
 
@@ -112,6 +113,11 @@ export class Associations {
   /** All of them. */
   all(): Iterable<Peer> {
     return this.#peers.all();
+  }
+
+  /** When `tick()` has something to do at the earliest; Infinity: never. What comes makes it earlier only where it begins an association. */
+  get due(): Micros {
+    return this.#due;
   }
 
   /** Where the segment of what arrived last begins, in octets behind its start. */
@@ -200,7 +206,7 @@ export class Associations {
     }
   }
 
-  /** Does what is due: keeps those awake that we have begun, forgets accepted ones that never proved their address. When to look again; Infinity: never. */
+  /** Does what is due: keeps those awake that we have begun, forgets accepted ones that never proved their address. Looks at each: nothing for every datagram. When to look again; Infinity: never. */
   tick(now: Micros): Micros {
     const { keepAlive } = this.#options;
     let next = Infinity;
@@ -214,7 +220,7 @@ export class Associations {
         else next = Math.min(next, end);
       }
     }
-    return next;
+    return this.#due = next;
   }
 
   /** Says goodbye to all, and forgets them. */
@@ -360,6 +366,7 @@ export class Associations {
     peer.open(tag, secret);
     this.#peers.add(peer);
     this.#unvalidated++;
+    this.#due = Math.min(this.#due, now + UNVALIDATED_LIFE);
     this.#host.count("Accepted");
     return peer;
   }
@@ -394,6 +401,7 @@ export class Associations {
     }
     peer.open(theirs, mac(key, "secret", own, state.nonce, theirs, nonce));
     peer.heard(bytes.length, now);
+    this.#due = Math.min(this.#due, peer.sentAt + this.#options.keepAlive);
     this.#host.count("Opened");
     return null;
   }

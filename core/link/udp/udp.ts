@@ -255,7 +255,8 @@ export class UdpLink implements Link {
     const peer = associations.find(destination, own) ?? this.#begin(destination, tcp, now);
     if (peer === null) return this.#lose("OutNoPeer");
     peer.use(now);
-    if (this.#due === Infinity) this.#tick();
+    // One that is kept awake is so again. On what others have begun nothing is ever due for that.
+    if (peer.initiated && this.#due === Infinity) this.#tick();
     if (peer.state.kind === "opening") {
       this.#greet(peer, packet, now);
       return true;
@@ -371,12 +372,12 @@ export class UdpLink implements Link {
       at += Math.max(1, octets);
       const peer = associations.arrive(start, octets, from, now);
       if (peer === null) {
-        if (octets > 0 && (u8[start]! & 15) !== DATA) this.#tick();
+        this.#rearm();
         continue;
       }
       const segment = start + associations.segment;
       if (associations.segment !== HEADER) {
-        this.#tick();
+        this.#rearm();
         u8.copyWithin(start + HEADER, segment, start + octets);
         this.#deliver(peer, octets - associations.segment, 0, ecn);
         continue;
@@ -442,6 +443,12 @@ export class UdpLink implements Link {
     if (this.#socket === null) return;
     this.#due = this.#associations!.tick(this.#host.now);
     this.#timer!.arm(this.#due);
+  }
+
+  /** What has come may have begun an association, which has something due before all others. */
+  #rearm(): void {
+    const { due } = this.#associations!;
+    if (due < this.#due) this.#timer!.arm(this.#due = due);
   }
 
   #known(): CheckedOptions {
