@@ -37,7 +37,8 @@ export const TUN_OPTIONS: Readonly<Record<string, Option>> = {
  * @throws {UsageError} it is not of the form above.
  */
 export function parseTun(text: string): TunSpec {
-  const match = /^([^=@,\s]{1,15})=([^=@\s]+)(?:@([^=@\s]+))?$/.exec(text);
+  // Names are those of the kernel, without what would mean something else in rules of nftables.
+  const match = /^([^=@,\s/:"*\\]{1,15})=([^=@\s]+)(?:@([^=@\s]+))?$/.exec(text);
   if (!match) {
     throw new UsageError(
       `--tun must be NAME=ADDRESS/LENGTH, for example ${DEFAULT_TUNS[0]}: it is "${text}"`,

@@ -130,8 +130,9 @@ export const RULES_SCHEMA: Schema = {
           uid: {
             type: ["integer", "string"],
             minimum: 0,
-            pattern: "^[a-z0-9_][a-z0-9_-]*$",
-            description: "a user of this machine, by number or name",
+            maximum: 4294967294, // the next one is nobody's
+            pattern: "^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+            description: "a user of this machine, by number from 0 to 4294967294 or by name",
           },
           mark: {
             type: "integer",
@@ -173,8 +174,9 @@ function readPort(value: number | string): Range | null {
 }
 
 function readDscp(value: number | string): number | null {
-  const number = DSCP_NAMES[`${value}`.toLowerCase()] ?? Number(value);
-  return Number.isInteger(number) && number >= 0 && number <= 63 ? number : null;
+  const text = `${value}`.toLowerCase();
+  if (Object.hasOwn(DSCP_NAMES, text)) return DSCP_NAMES[text]!;
+  return /^\d{1,2}$/.test(text) && Number(text) <= 63 ? Number(text) : null;
 }
 
 /**

@@ -19,7 +19,8 @@ describe("--tun", () => {
   });
 
   it("must be of that form", () => {
-    for (const text of ["", "tun0", "tun0=", "=10.0.0.2/24", "tun0=10.0.0.2/24@", "a b=1"]) {
+    const names = ["a b", 'a"b', "a*", "a/b", "a:b", "a\\b"].map((name) => `${name}=10.0.0.2/24`);
+    for (const text of ["", "tun0", "tun0=", "=10.0.0.2/24", "tun0=10.0.0.2/24@", ...names]) {
       assertThrows(() => parseTun(text), UsageError, "--tun must be");
     }
   });

@@ -105,9 +105,19 @@ describe("rules of a gateway", () => {
           "classes: {a: {}}\nrules: [{dscp: af44, class: a}]",
           'r.yaml:2:16: rules.0.dscp: it must be a codepoint: 0 to 63, or a name such as ef: it is "af44"',
         ],
+        ...["", " 46", "0x2e", "4e1", "-1", "64", "constructor"].map((dscp) =>
+          [
+            `classes: {a: {}}\nrules: [{dscp: "${dscp}", class: a}]`,
+            `r.yaml:2:16: rules.0.dscp: it must be a codepoint: 0 to 63, or a name such as ef: it is "${dscp}"`,
+          ] as const
+        ),
+        [
+          "classes: {a: {}}\nrules: [{uid: 4294967295, class: a}]",
+          "r.yaml:2:15: rules.0.uid: it must be a user of this machine, by number from 0 to 4294967294 or by name: it is 4294967295",
+        ],
         [
           'classes: {a: {}}\nrules: [{uid: "x; y", class: a}]',
-          'r.yaml:2:15: rules.0.uid: it must be a user of this machine, by number or name: it is "x; y"',
+          'r.yaml:2:15: rules.0.uid: it must be a user of this machine, by number from 0 to 4294967294 or by name: it is "x; y"',
         ],
         [
           "classes: {a: {bypass: true, paths: [mptcp0]}}",
