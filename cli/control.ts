@@ -2,6 +2,7 @@
 
 import { type ControlTarget, serveTarget } from "../core/net/control.ts";
 import { type Control, type Host, serveControl } from "../mod.ts";
+import { printable } from "./output.ts";
 
 /** The folder of control sockets: MPTCP_RUN_DIR where it is set, /run/mptcp for root, $XDG_RUNTIME_DIR/mptcp for others; null: there is none. */
 export function runDir(
@@ -63,6 +64,16 @@ export async function findControls(folder: string | null): Promise<string[]> {
   return alive.flat();
 }
 
+/** An answer whose texts can be shown, whoever has given it. */
+function harmless(answer: unknown): unknown {
+  if (typeof answer === "string") return printable(answer);
+  if (Array.isArray(answer)) return answer.map(harmless);
+  if (typeof answer !== "object" || answer === null) return answer;
+  return Object.fromEntries(
+    Object.entries(answer).map(([name, value]) => [printable(name), harmless(value)]),
+  );
+}
+
 /** Lines that a control socket answers a command with, until it ends or `signal` does. */
 export async function* ask(
   path: string,
@@ -87,7 +98,7 @@ export async function* ask(
       if (length === null) return;
       text += decoder.decode(buffer.subarray(0, length), { stream: true });
       for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
-        yield JSON.parse(text.slice(0, end));
+        yield harmless(JSON.parse(text.slice(0, end)));
         text = text.slice(end + 1);
       }
     }

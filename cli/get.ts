@@ -6,7 +6,7 @@ import { Digest } from "./data.ts";
 import { exchange, readUrl } from "./exchange.ts";
 import { PathFigures } from "./figures.ts";
 import { HOST_OPTIONS } from "./observed_host.ts";
-import { formatBytes, formatRate, formatTime } from "./output.ts";
+import { formatBytes, formatRate, formatTime, printable } from "./output.ts";
 import type { Progress } from "./progress.ts";
 
 /** Where a body goes. */
@@ -87,7 +87,8 @@ async function run(args: Given): Promise<number> {
       });
       const status = response.statusCode ?? 0;
       if (status < 200 || status > 299) {
-        progress.log(`The server answered ${status} ${response.statusMessage ?? ""}`.trimEnd());
+        const says = printable(response.statusMessage ?? "");
+        progress.log(`The server answered ${status} ${says}`.trimEnd());
         return 1;
       }
       progress.log(await receive(response, figures, sink, progress));

@@ -17,6 +17,11 @@ export function report(text: string): void {
   writeAll(Deno.stderr, `${text}\n`);
 }
 
+/** What others say, so that it can be shown: characters that steer a terminal are replaced, but for ends of lines and tabs. */
+export function printable(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, "\ufffd");
+}
+
 /** What the operations of errors of the system are called. */
 const OPERATIONS: Readonly<Record<string, string>> = {
   open: "open",

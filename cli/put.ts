@@ -7,7 +7,7 @@ import { Digest, TestData } from "./data.ts";
 import { Delivery } from "./delivery.ts";
 import { type Exchange, exchange, readUrl } from "./exchange.ts";
 import { HOST_OPTIONS } from "./observed_host.ts";
-import { formatBytes, formatRate, formatTime } from "./output.ts";
+import { formatBytes, formatRate, formatTime, printable } from "./output.ts";
 
 /** Most bytes of an answer that are looked at. */
 const MOST_ANSWER = 65536;
@@ -116,7 +116,7 @@ async function run(args: Given): Promise<number> {
     const response = await upload(exchange, body, digest, delivery);
     if (!isSuccess(response)) {
       const { statusCode, statusMessage = "" } = response;
-      progress.log(`The server answered ${statusCode} ${statusMessage}`.trimEnd());
+      progress.log(`The server answered ${statusCode} ${printable(statusMessage)}`.trimEnd());
       return 1;
     }
     const sum = digest.hex();
