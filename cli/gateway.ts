@@ -22,10 +22,10 @@ import {
 } from "./gateway/kernel_rules.ts";
 import { readKeyFile } from "./gateway/key.ts";
 import { MOST_OPENING, Turns } from "./gateway/limits.ts";
-import { readEnd } from "./gateway/listen.ts";
+import { readHost } from "./gateway/listen.ts";
 import { type FlowClass, type FlowRules, NO_RULES, parseRules } from "./gateway/rules.ts";
 import { GatewayStatus } from "./gateway/status.ts";
-import { asTargetError, formatTarget, readAuthority, type Target } from "./gateway/target.ts";
+import { asTargetError, formatTarget, type Target } from "./gateway/target.ts";
 import { throughRelay } from "./gateway/upstream.ts";
 import { HOST_OPTIONS, openHost } from "./observed_host.ts";
 import { print } from "./output.ts";
@@ -138,8 +138,7 @@ async function run(args: Given): Promise<number> {
       "mptcp gateway needs --relay HOST:PORT and --key FILE, or --direct without a relay",
     );
   }
-  const relay = to === undefined ? null : readAuthority(to) ??
-    readEnd(formatTarget({ host: to, port: RELAY_PORT }), "relay", "HOST or HOST:PORT");
+  const relay = to === undefined ? null : readHost(to, "relay", RELAY_PORT);
   const key = file === undefined ? null : await readKeyFile(file);
   const most = readInteger(args, "connections", FLOWS, [1, 65535]);
   const schedulers = await loadSchedulers(rules);

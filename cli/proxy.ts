@@ -6,11 +6,11 @@ import { ConvertClient } from "./gateway/convert/client.ts";
 import { CONVERT_PORT } from "./gateway/convert/message.ts";
 import { DirectTargets } from "./gateway/direct.ts";
 import { readKeyFile } from "./gateway/key.ts";
-import { listenKernel, readEnd } from "./gateway/listen.ts";
+import { listenKernel, readEnd, readHost } from "./gateway/listen.ts";
 import { ProxyServer } from "./gateway/proxy_server.ts";
 import { isLocal } from "./gateway/relay_server.ts";
 import { GatewayStatus } from "./gateway/status.ts";
-import { formatTarget, readAuthority } from "./gateway/target.ts";
+import { formatTarget } from "./gateway/target.ts";
 import { throughRelay } from "./gateway/upstream.ts";
 import { HOST_OPTIONS, openHost } from "./observed_host.ts";
 import { Progress } from "./progress.ts";
@@ -36,12 +36,7 @@ async function run(args: Given): Promise<number> {
     throw new UsageError("mptcp proxy goes by --relay or by --convert: give one of them");
   }
   const port = converts ? CONVERT_PORT : RELAY_PORT;
-  const relay = readAuthority(to) ??
-    readEnd(
-      formatTarget({ host: to, port }),
-      converts ? "convert" : "relay",
-      "HOST or HOST:PORT",
-    );
+  const relay = readHost(to, converts ? "convert" : "relay", port);
   const listen = readEnd(
     args.value("listen") ?? DEFAULT_LISTEN,
     "listen",

@@ -16,6 +16,20 @@ export function readEnd(text: string, option: string, example: string): Target {
   throw new UsageError(`--${option} must be ${example}: it is "${text}"`);
 }
 
+/**
+ * Reads HOST or HOST:PORT; `port`: where none is named.
+ *
+ * @throws {UsageError} it is neither.
+ */
+export function readHost(text: string, option: string, port: number): Target {
+  const alone = { host: text.replace(/^\[(.*)\]$/, "$1"), port };
+  const end = readAuthority(text) ?? readAuthority(formatTarget(alone));
+  if (end !== null) return end;
+  throw new UsageError(
+    `--${option} must be HOST or HOST:PORT, with a port from 1 to 65535: it is "${text}"`,
+  );
+}
+
 /** A port of the kernel's that somebody serves. */
 export interface KernelListener {
   /** Where it is. */
