@@ -17,6 +17,8 @@ import {
 } from "./message.ts";
 
 const MOST_MESSAGE = 1020;
+/** Octets of a cookie that a request has room for: behind the fixed header, Info, a Base Connect and the head of its own TLV. */
+const MOST_COOKIE = MOST_MESSAGE - 4 - 4 - 20 - 4;
 /** Milliseconds that a converter without resources is left alone where it names no time (RFC 8803 §6.2.8). */
 const DEFAULT_DELAY = 30_000;
 
@@ -149,6 +151,7 @@ export class ConvertClient<Stream extends ByteStream> implements Upstream<Stream
   #heed({ code, value }: Refused, shown: Uint8Array | null): boolean {
     switch (errorName(code)) {
       case "Missing Cookie":
+        if (value.length - 1 > MOST_COOKIE) return false;
         this.#cookie = value.slice(1);
         return shown === null && this.#cookie.length > 0;
       case "Not Authorized":

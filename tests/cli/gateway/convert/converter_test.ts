@@ -289,6 +289,19 @@ describe("a client of a Transport Converter", () => {
     assertEquals(world.dialled.length, 4);
   });
 
+  it("keeps no cookie that a request has no room for", async () => {
+    const room = 988; // 255 words, less the header, Info, Connect and the head of the cookie
+    for (const [size, dialled] of [[room, 3], [room + 4, 2]] as const) {
+      const words = (size + 4) / 4;
+      const given = message(`1e ${words.toString(16)} 03 00 ${"0a".repeat(size)}`);
+      const world = new ClientWorld(null, [given]);
+      if (size > room) await assertRejects(() => world.client.open(target), TargetError);
+      else await world.client.open(target);
+      await world.client.open(target);
+      assertEquals(world.dialled.length, dialled);
+    }
+  });
+
   it("knows why there is no connection", async () => {
     const cases: readonly (readonly [string, Outcome])[] = [
       ["1e010001", "failed"],
