@@ -162,7 +162,7 @@ needs nothing, on any system, and is faster on Linux with --allow-ffi.`,
       help:
         "Connects to servers that speak MPTCP themselves without the relay; their\nnames are looked up here",
     },
-    connections: { value: "NUMBER", help: "Most connections at once. Default: 1000" },
+    connections: { value: "NUMBER", help: "Most connections at once, 1 to 65535. Default: 1000" },
     json: { help: "Tells of each connection by a line of JSON on the standard output" },
     ...HOST_OPTIONS,
     ...VIA_OPTIONS,

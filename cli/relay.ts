@@ -191,7 +191,7 @@ any system, and this stack is at both ends.`,
       help:
         "Whom it serves by their address, beside those that show the key's cookie:\n10.0.0.0/8,fd00::/8",
     },
-    connections: { value: "NUMBER", help: "Most connections at once. Default: 1000" },
+    connections: { value: "NUMBER", help: "Most connections at once, 1 to 65535. Default: 1000" },
     json: { help: "Tells of each connection by a line of JSON on the standard output" },
     ...HOST_OPTIONS,
     ...VIA_OPTIONS,

@@ -22,7 +22,7 @@ export const VIA_OPTIONS: Readonly<Record<string, Option>> = {
   },
   "udp-port": {
     value: "NUMBER",
-    help: `With --via udp: the port of the relay. Default: ${DEFAULT_UDP_PORT}`,
+    help: `With --via udp: the port of the relay, 1 to 65535. Default: ${DEFAULT_UDP_PORT}`,
   },
 };
 
