@@ -102,7 +102,7 @@ describe("help", () => {
       args: ["run", "-A", new URL("../../cli/mod.ts", import.meta.url).pathname, "help", "demo"],
       cwd: new URL("../../", import.meta.url).pathname,
     }).output();
-    // As the command was called, unless `mptcp` is installed.
-    assertMatch(new TextDecoder().decode(stdout), /^(mptcp|deno run -A cli\/mod\.ts) demo \[/);
+    // As the command was called, by a task or not, unless `mptcp` is installed.
+    assertMatch(new TextDecoder().decode(stdout), /^(mptcp|deno task mptcp|deno run -A cli\/mod\.ts) demo \[/);
   });
 });
