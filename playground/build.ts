@@ -41,7 +41,7 @@ export async function buildPage(): Promise<string> {
   return html
     .replace("/*STYLE*/", () => `${charts.default}\n${style}`)
     .replace("/*WORKER*/", () => inElement(worker))
-    .replace("<script>/*PAGE*/", () => `<script type="module">${inElement(page)}`);
+    .replace("/*PAGE*/", () => inElement(page));
 }
 
 if (import.meta.main) {

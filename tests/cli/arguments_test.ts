@@ -103,6 +103,9 @@ describe("help", () => {
       cwd: new URL("../../", import.meta.url).pathname,
     }).output();
     // As the command was called, by a task or not, unless `mptcp` is installed.
-    assertMatch(new TextDecoder().decode(stdout), /^(mptcp|deno task mptcp|deno run -A cli\/mod\.ts) demo \[/);
+    assertMatch(
+      new TextDecoder().decode(stdout),
+      /^(mptcp|deno task mptcp|deno run -A cli\/mod\.ts) demo \[/,
+    );
   });
 });

@@ -11,7 +11,13 @@ export type Board = Pick<
   Scoreboard,
   Exclude<
     keyof Scoreboard,
-    "loseLarger" | "lostOf" | "loseOf" | "lostFirstLarger" | "lostOnlyLarger" | "oldestLarger"
+    | "loseLarger"
+    | "lostOf"
+    | "loseOf"
+    | "lostFirstLarger"
+    | "lostOnlyLarger"
+    | "oldestLarger"
+    | "flightWith"
   >
 >;
 
