@@ -193,10 +193,13 @@ needs("kernel").describe("HTTP", () => {
         // Whichever path was the first to answer.
         assertMatch(
           made.stderr,
-          /^4\.00 MB in .*; mptcp[01] 100 %, .*\nSHA-256 \w{64}, the same there$/m,
+          /^4\.00 MB in .*; mptcp[01] 100 %, .*\nby scheduler first, .*\nSHA-256 \w{64}, the same there$/m,
         );
         const file = await lab.exec(mptcp("put", `${folder}/file`, "http://10.77.1.1/file"));
-        assertMatch(file.stderr, /^3\.00 MB in .*\nSHA-256 \w{64}, the same there$/m);
+        assertMatch(
+          file.stderr,
+          /^3\.00 MB in .*\nby scheduler earliest, .*\nSHA-256 \w{64}, the same there$/m,
+        );
         assert(file.stderr.includes(await sha256(`${folder}/file`)));
         assertNoTrouble(await lab.nstat());
       });
