@@ -313,55 +313,70 @@ class PathsFace implements PathContext {
     Object.freeze(this);
   }
 
+  /** The face that `it` is, or that it is derived from: a path manager may hand on a context of its own that is made of this one. */
+  static #self(it: object): PathsFace {
+    for (let at: object | null = it; at !== null; at = Object.getPrototypeOf(at)) {
+      if (#context in at) return at;
+    }
+    throw new TypeError("Cannot read what is no context of a path manager");
+  }
+
   get role(): PathContext["role"] {
-    return this.#context.role;
+    return PathsFace.#self(this).#context.role;
   }
 
   get token(): number {
-    return this.#context.token;
+    return PathsFace.#self(this).#context.token;
   }
 
   get limits(): PathContext["limits"] {
-    return Object.freeze({ ...this.#context.limits });
+    return Object.freeze({ ...PathsFace.#self(this).#context.limits });
   }
 
   get locals(): readonly HostAddress[] {
-    return this.#locals ??= new Proxy(this.#context.locals, LOCALS);
+    return PathsFace.#self(this).#locals ??= new Proxy(
+      PathsFace.#self(this).#context.locals,
+      LOCALS,
+    );
   }
 
   get remotes(): readonly HostAddress[] {
-    return this.#remotes ??= new Proxy(this.#context.remotes, REMOTES);
+    return PathsFace.#self(this).#remotes ??= new Proxy(
+      PathsFace.#self(this).#context.remotes,
+      REMOTES,
+    );
   }
 
   get paths(): readonly PathView[] {
-    return this.#paths ??= new Proxy(this.#context.paths, PATHS);
+    return PathsFace.#self(this).#paths ??= new Proxy(PathsFace.#self(this).#context.paths, PATHS);
   }
 
   get peerDeniesJoinToInitial(): boolean {
-    return this.#context.peerDeniesJoinToInitial;
+    return PathsFace.#self(this).#context.peerDeniesJoinToInitial;
   }
 
   get route(): PathContext["route"] {
     return (remote) => {
-      const local = this.#of("route").route(copyAddress(remote));
+      const local = PathsFace.#self(this).#of("route").route(copyAddress(remote));
       return local === null ? null : frozenAddress(local);
     };
   }
 
   get identify(): PathContext["identify"] {
-    return (address, id) => frozenAddress(this.#of("identify").identify(copyAddress(address), id));
+    return (address, id) =>
+      frozenAddress(PathsFace.#self(this).#of("identify").identify(copyAddress(address), id));
   }
 
   get limitSubflows(): PathContext["limitSubflows"] {
-    return (subflows) => this.#of("limitSubflows").limitSubflows(subflows);
+    return (subflows) => PathsFace.#self(this).#of("limitSubflows").limitSubflows(subflows);
   }
 
   get index(): PathContext["index"] {
-    return (spec) => this.#of("index").index(copySpec(spec));
+    return (spec) => PathsFace.#self(this).#of("index").index(copySpec(spec));
   }
 
   get use(): PathContext["use"] {
-    return (paths) => this.#of("use").use(paths);
+    return (paths) => PathsFace.#self(this).#of("use").use(paths);
   }
 
   get setBackup(): PathContext["setBackup"] {
@@ -373,16 +388,16 @@ class PathsFace implements PathContext {
           }`,
         );
       }
-      this.#of("setBackup").setBackup(path, backup);
+      PathsFace.#self(this).#of("setBackup").setBackup(path, backup);
     };
   }
 
   get announce(): PathContext["announce"] {
-    return (address) => this.#of("announce").announce(copyAddress(address));
+    return (address) => PathsFace.#self(this).#of("announce").announce(copyAddress(address));
   }
 
   get withdraw(): PathContext["withdraw"] {
-    return (address) => this.#of("withdraw").withdraw(copyAddress(address));
+    return (address) => PathsFace.#self(this).#of("withdraw").withdraw(copyAddress(address));
   }
 
   get after(): PathContext["after"] {
@@ -392,7 +407,7 @@ class PathsFace implements PathContext {
           `Cannot call back as the callback must be a function: current value is ${show(callback)}`,
         );
       }
-      return this.#of("after").after(delay, callback);
+      return PathsFace.#self(this).#of("after").after(delay, callback);
     };
   }
 
@@ -412,8 +427,10 @@ class PathsFace implements PathContext {
 
   /** Who has this verb. */
   #of<Name extends keyof PathVerbs>(name: Name): Pick<PathVerbs, Name> {
-    const verbs = this.#verbs;
-    return verbs[name] === undefined ? this.#context : verbs as Pick<PathVerbs, Name>;
+    const verbs = PathsFace.#self(this).#verbs;
+    return verbs[name] === undefined
+      ? PathsFace.#self(this).#context
+      : verbs as Pick<PathVerbs, Name>;
   }
 }
 
