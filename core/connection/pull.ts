@@ -478,7 +478,7 @@ function repeatOnOthers(meta: MetaSocket, now: Micros): void {
 
 /** Where nothing new can leave, those with room repeat what others would bring later. */
 function relieve(meta: MetaSocket, now: Micros): void {
-  const why = standstill(meta);
+  const why = standstill(meta, now);
   const { deadlines } = meta;
   if (why !== "tail" && deadlines.has(TIMER_RELIEF)) deadlines.set(TIMER_RELIEF, Infinity);
   if (why === null) return;

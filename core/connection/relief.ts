@@ -54,10 +54,10 @@ export class Relief {
 }
 
 /** What stands still, where the settings ask for relief of it; null: nothing, or it is not to be relieved. */
-export function standstill(meta: MetaSocket): Standstill | null {
+export function standstill(meta: MetaSocket, now: Micros): Standstill | null {
   const { sendQueue, subflows, mptcp, relieves } = meta;
   if (subflows.length < 2 || meta.fallback || meta.damage !== null) return null;
-  if (sendQueue.unacked === 0 || !sendQueue.again.empty) return null;
+  if (sendQueue.unacked === 0 || !sendQueue.again.empty || isHeld(meta, now)) return null;
   const { unsent, unacked, windowEnd, nxt, mostWindow } = sendQueue;
   if (unsent === 0) return (mptcp.tailReinjection ?? relieves) ? "tail" : null;
   const wanted = (mptcp.opportunisticRetransmission ?? relieves) || (mptcp.penalty ?? relieves);
@@ -66,6 +66,21 @@ export function standstill(meta: MetaSocket): Standstill | null {
   let mss = 0;
   for (let i = 0; i < subflows.length; i++) mss = Math.max(mss, subflows[i]!.mss);
   return windowEnd - nxt < Math.min(unsent, mss) ? "window" : null;
+}
+
+/**
+ * Whether the peer has the oldest byte and does not take it: it is short of memory, and no path is late. A DATA_ACK comes with the acknowledgement of the
+ * subflow; it was awaited for two round trips, or until a repeat. The last bytes, come before those that it waits for, would fill what it has left: Linux does
+ * not give up what is out of order for what is not, and then waits for ever.
+ */
+function isHeld({ sendQueue: { oldest }, timer }: MetaSocket, now: Micros): boolean {
+  if (oldest === null) return false;
+  for (let i = 0; i < oldest.copies; i++) {
+    const { sender, srtt } = oldest.copy(i);
+    if (timer.timeouts === 0 && oldest.sentAt + 2 * srtt > now) continue;
+    if (sender.board.undelivered(oldest.ssn(i), oldest.ssnEnd(i)) === -Infinity) return true;
+  }
+  return false;
 }
 
 /**

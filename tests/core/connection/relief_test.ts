@@ -17,6 +17,14 @@ function lastFirst(relief: boolean): SchedulerPlugin {
   return { kind: "scheduler", name: "last_first", relief, create: () => ({ pick }) };
 }
 
+/** Gives everything to the lowest one. */
+const FIRST_FIRST = {
+  kind: "scheduler",
+  name: "first_first",
+  relief: true,
+  create: () => ({ pick: (ready) => ready[0] ?? null }),
+} satisfies SchedulerPlugin;
+
 /** A dialogue with a scheduler that asks for relief, or does not, and options of MPTCP. */
 function dialogue(
   experiments: DialogueOptions["experiments"] = {},
@@ -24,7 +32,7 @@ function dialogue(
   options: DialogueOptions = {},
 ): Dialogue {
   const tcp = { tlp: false, mtuProbing: "off" } as const;
-  return new Dialogue({ tcp, ...options, policies: { scheduler: lastFirst(relief) }, experiments });
+  return new Dialogue({ tcp, policies: { scheduler: lastFirst(relief) }, ...options, experiments });
 }
 
 /** First and last data offset that segments bring; null: none do. */
@@ -93,6 +101,29 @@ describe("tail reinjection", () => {
     app.socket.dirty();
     d.stack.flush(d.now);
     assertEquals(span(first), [8 * MSS + 1, 10 * MSS + 1]);
+  });
+
+  it("repeats nothing once the peer has shown that it does not take what it has: it is short of memory, and the end would fill the rest", () => {
+    // Everything goes over the first path while it has room.
+    using d = dialogue({}, true, {
+      tcp: { mtuProbing: "off" },
+      policies: { scheduler: FIRST_FIRST },
+    });
+    const { first, second, app } = joined(d, { rtt: FAST }, { rtt: FAST });
+    app.socket.setNoDelay(true);
+    for (let i = 0; i < 80; i++) {
+      app.write(100);
+      d.pass(2e3);
+      // The first half stays in the subflow's queue and is not taken; what follows is dropped without a word.
+      if (i < 40) first.sends(`. ack ${100 * i + 101} <dack8 1>`);
+    }
+    const seen: string[] = [];
+    for (let i = 0; i < 400; i++) {
+      const here = [first, second].map((peer) => span(peer)?.join());
+      if (here.some((each) => each !== undefined)) seen.push(`${d.now / 1e3} ${here}`);
+      d.pass(5e3);
+    }
+    assertEquals([app.socket.sendQueue.una, app.socket.relief.bytes], [1, 0], seen.join("\n"));
   });
 
   it("is as the scheduler has it, where no option says otherwise", () => {
