@@ -1,6 +1,6 @@
 /** A path from each address to each address: the default path manager. */
 
-import type { HostAddress, PathIndex, PathManagerPlugin } from "../core/plugin.ts";
+import type { HostAddress, PathContext, PathIndex, PathManagerPlugin } from "../core/plugin.ts";
 
 /** Options for {@linkcode fullMesh}. */
 export interface FullMeshOptions {
@@ -33,28 +33,29 @@ export default function fullMesh(
     kind: "path-manager",
     name: "full_mesh",
     beginsAnywhere: true,
-    create: ({ role, locals, remotes, paths, index, use, announce }) => {
-      const mesh = (): void => {
-        // Those that the peer opened stay.
-        const wanted = new Set<PathIndex>(paths.map(({ path }) => path));
-        for (let copy = 0; copy < copies; copy++) {
-          for (const family of [4, 6] as const) {
-            for (const pair of pairs(locals, remotes, family)) {
-              wanted.add(index(copy === 0 ? pair : { ...pair, copy }));
-            }
-          }
-        }
-        use([...wanted]);
-      };
-      return {
-        onEvent(event) {
-          if (event.type !== "start" && event.type !== "local" && event.type !== "remote") return;
-          if (role === "client") mesh();
-          else for (const local of locals) if (local.id !== 0) announce(local);
-        },
-      };
-    },
+    // One closure, and no verb taken out of the context before it is needed: each connection has a path manager, and most are idle.
+    create: (context) => ({
+      onEvent({ type }) {
+        if (type !== "start" && type !== "local" && type !== "remote") return;
+        if (context.role === "client") mesh(context, copies);
+        else for (const local of context.locals) if (local.id !== 0) context.announce(local);
+      },
+    }),
   };
+}
+
+/** Uses a path from each address to each, and what the peer has opened. */
+function mesh(context: PathContext, copies: number): void {
+  const { locals, remotes, paths, index } = context;
+  const wanted = new Set<PathIndex>(paths.map(({ path }) => path));
+  for (let copy = 0; copy < copies; copy++) {
+    for (const family of [4, 6] as const) {
+      for (const pair of pairs(locals, remotes, family)) {
+        wanted.add(index(copy === 0 ? pair : { ...pair, copy }));
+      }
+    }
+  }
+  context.use([...wanted]);
 }
 
 /** All pairs of one family, each round with every local address once: (1,1) (2,2) (1,2) (2,1). */

@@ -13,6 +13,8 @@ import { type AckCopy, copyAck, Faces, type GuardedConnection } from "./faces.ts
 import {
   answered,
   type Breach,
+  type Drawing,
+  drawing,
   Faults,
   type GuardHost,
   isPromise,
@@ -37,12 +39,17 @@ export function guardCongestionControl(
   fallback: CongestionControlPlugin,
   host: GuardHost,
 ): GuardedCongestionControlPlugin {
+  const own = drawing(plugin, STREAM, host);
+  const other = drawing(fallback, STREAM, host);
   return {
     kind: "congestion-control",
     name: plugin.name,
-    create: (connection) => new GuardedCongestionControl(plugin, fallback, host, connection),
+    create: (connection) => new GuardedCongestionControl(own, other, host, connection),
   };
 }
+
+/** Not the stream of a scheduler of the same name. */
+const STREAM = "plugin congestion-control";
 
 /** A congestion control, the plugin or its stand-in, with what it is shown. */
 interface Seat {
@@ -53,9 +60,11 @@ interface Seat {
 /** The controllers of one connection. Nothing here throws. */
 export class GuardedCongestionControl implements CongestionControl {
   readonly #host: GuardHost;
-  readonly #faults: Faults;
+  /** Null before the first. */
+  #faults: Faults | null = null;
   readonly #connection: GuardedConnection;
-  readonly #fallbackPlugin: CongestionControlPlugin;
+  readonly #own: Drawing<CongestionControlPlugin>;
+  readonly #other: Drawing<CongestionControlPlugin>;
   readonly #members: GuardedController[] = few();
   /** The plugin's; null when it has failed for good. */
   #seat: Seat | null = null;
@@ -76,19 +85,19 @@ export class GuardedCongestionControl implements CongestionControl {
 
   /** Makes the plugin's congestion control, its stand-in if that fails. */
   constructor(
-    plugin: CongestionControlPlugin,
-    fallback: CongestionControlPlugin,
+    own: Drawing<CongestionControlPlugin>,
+    other: Drawing<CongestionControlPlugin>,
     host: GuardHost,
     connection: GuardedConnection,
   ) {
     this.#host = host;
-    this.#faults = new Faults(plugin, host);
     this.#connection = connection;
-    this.#fallbackPlugin = fallback;
-    const faces = this.#faces(plugin);
+    this.#own = own;
+    this.#other = other;
+    const faces = this.#faces(own);
     let breach: Breach;
     try {
-      const group = plugin.create(faces.connection);
+      const group = own.plugin.create(faces.connection);
       const wrong = misshapen(group, "create", "a congestion control", ["join"], ["leave"]);
       if (wrong === null) {
         this.#seat = { group, faces };
@@ -99,7 +108,11 @@ export class GuardedCongestionControl implements CongestionControl {
       breach = thrown("create", error);
     }
     this.engage();
-    this.#faults.end(breach);
+    this.#counted().end(breach);
+  }
+
+  #counted(): Faults {
+    return this.#faults ??= new Faults(this.#own.plugin, this.#host);
   }
 
   /** A subflow is established. */
@@ -139,7 +152,7 @@ export class GuardedCongestionControl implements CongestionControl {
   /** Counts a fault; `last` ends the plugin's part at once. */
   fault(breach: Breach, last = false): void {
     this.engage();
-    const over = last ? this.#faults.end(breach) : this.#faults.add(breach);
+    const over = last ? this.#counted().end(breach) : this.#counted().add(breach);
     if (!over) return;
     this.#seat = null;
     for (const member of this.#members) member.replace();
@@ -149,8 +162,8 @@ export class GuardedCongestionControl implements CongestionControl {
   engage(): void {
     let fallback = this.#fallback;
     if (fallback === null) {
-      const faces = this.#faces(this.#fallbackPlugin);
-      fallback = { group: this.#fallbackPlugin.create(faces.connection), faces };
+      const faces = this.#faces(this.#other);
+      fallback = { group: this.#other.plugin.create(faces.connection), faces };
       this.#fallback = fallback;
     }
     for (const member of this.#members) member.shadow(fallback);
@@ -167,10 +180,8 @@ export class GuardedCongestionControl implements CongestionControl {
     return this.#ack = copyAck(this.#ack, ack);
   }
 
-  #faces({ name }: CongestionControlPlugin): Faces {
-    // Not the stream of a scheduler of the same name.
-    const stream = `plugin congestion-control ${name}`;
-    return new Faces(this.#connection, () => this.#host.random(stream), false);
+  #faces({ random }: Drawing<CongestionControlPlugin>): Faces {
+    return new Faces(this.#connection, random, false);
   }
 
   /** The plugin's controller of `subflow`; null when it gives none that can be used. */

@@ -34,11 +34,15 @@ export function frozenEndpoint({ address, port }: Endpoint): Endpoint {
 /** What `answer` is the face of; null when it is none. */
 export let subflowOf: (answer: unknown) => SubflowView | null;
 
+/** Whether `face` is that of `subflow`. */
+let shows: (face: SubflowFace, subflow: SubflowView) => boolean;
+
 /** A subflow as plugins see it. */
 export class SubflowFace implements SubflowView {
   static {
     subflowOf = (answer) =>
       typeof answer === "object" && answer !== null && #subflow in answer ? answer.#subflow : null;
+    shows = (face, subflow) => face.#subflow === subflow;
   }
 
   readonly #subflow: SubflowView;
@@ -308,7 +312,6 @@ export class FaceList {
   /** The plugin may do with it what it likes. */
   readonly array: SubflowFace[] = few();
   /** What was put into it last, which the plugin does not see. */
-  readonly #subflows: SubflowView[] = few();
   readonly #faces: SubflowFace[] = few();
 
   /** Has `array` hold the faces of `subflows`, whatever has been done to it. False when the plugin has frozen it. Never throws. */
@@ -326,7 +329,8 @@ export class FaceList {
     const { length } = subflows;
     if (array.length !== length || this.#faces.length !== length) return false;
     for (let i = 0; i < length; i++) {
-      if (this.#subflows[i] !== subflows[i] || array[i] !== this.#faces[i]) return false;
+      const face = this.#faces[i]!;
+      if (array[i] !== face || !shows(face, subflows[i]!)) return false;
     }
     return true;
   }
@@ -337,10 +341,8 @@ export class FaceList {
     this.forget();
     while (array.length > length) array.pop();
     for (let i = 0; i < length; i++) {
-      const subflow = subflows[i]!;
-      const face = faces.of(subflow);
+      const face = faces.of(subflows[i]!);
       array[i] = face;
-      this.#subflows.push(subflow);
       this.#faces.push(face);
     }
     return true;
@@ -350,7 +352,6 @@ export class FaceList {
   forget(): void {
     // Not by their length: that would give their room back.
     while (this.#faces.length > 0) this.#faces.pop();
-    while (this.#subflows.length > 0) this.#subflows.pop();
   }
 }
 
@@ -359,15 +360,17 @@ export class Faces {
   /** For the plugin's `create`. */
   readonly connection: ConnectionFace;
   readonly #connection: GuardedConnection;
-  /** Those that have a face, and at the same place it. */
-  readonly #known: SubflowView[] = few();
+  /** Those that were asked for. */
   readonly #faces: SubflowFace[] = few();
-  /** `connection.subflows`: always the same array, as plugins keep it; who freezes it sees in it what it saw then. */
-  readonly #subflows = new FaceList();
-  /** Those in it where they are not all that there are; null: they always are. */
-  readonly #usable: SubflowView[] | null;
-  /** The plugin has asked for it: most never do. */
-  #taken = false;
+  /**
+   * `connection.subflows`: always the same array, as plugins keep it; who freezes it sees in it what it saw then. Made when the plugin asks for it: most
+   * never do.
+   */
+  #subflows: FaceList | null = null;
+  /** Only those that are usable are in it. */
+  readonly #usable: boolean;
+  /** Those, where that is so; made with the list. */
+  #listed: SubflowView[] | null = null;
   #wakeAt: Micros = -Infinity;
 
   /**
@@ -376,46 +379,44 @@ export class Faces {
    */
   constructor(connection: GuardedConnection, random: () => number, usable: boolean) {
     this.#connection = connection;
-    this.#usable = usable ? few() : null;
+    this.#usable = usable;
     this.connection = new ConnectionFace(connection, this, random);
   }
 
   /** The face of `subflow`, made when it is first asked for. */
   of(subflow: SubflowView): SubflowFace {
-    const known = this.#known;
-    for (let i = 0; i < known.length; i++) if (known[i] === subflow) return this.#faces[i]!;
+    const faces = this.#faces;
+    for (let i = 0; i < faces.length; i++) if (shows(faces[i]!, subflow)) return faces[i]!;
     const face = new SubflowFace(subflow);
-    known.push(subflow);
-    this.#faces.push(face);
+    faces.push(face);
     return face;
   }
 
   /** The plugin has heard that `subflow` is gone. */
   forget(subflow: SubflowView): void {
-    const at = this.#known.indexOf(subflow);
+    const at = this.#faces.findIndex((face) => shows(face, subflow));
     if (at < 0) return;
-    this.#known.splice(at, 1);
     this.#faces.splice(at, 1);
-    this.#subflows.forget();
+    this.#subflows?.forget();
   }
 
   /** `connection.subflows`. */
   get subflows(): readonly SubflowFace[] {
-    this.#taken = true;
-    this.renew();
-    return this.#subflows.array;
+    const list = this.#subflows ??= new FaceList();
+    list.show(this, this.#shown());
+    return list.array;
   }
 
   /** Brings `connection.subflows` up to date, whatever has been done to it; before each call, as plugins keep the array. */
   renew(): void {
-    if (this.#taken) this.#subflows.show(this, this.#listed());
+    this.#subflows?.show(this, this.#shown());
   }
 
   /** What `connection.subflows` is to hold. */
-  #listed(): readonly SubflowView[] {
+  #shown(): readonly SubflowView[] {
     const { subflows } = this.#connection;
-    const usable = this.#usable;
-    if (usable === null) return subflows;
+    if (!this.#usable) return subflows;
+    const usable = this.#listed ??= few();
     let count = 0;
     for (let i = 0; i < subflows.length; i++) {
       const subflow = subflows[i]!;

@@ -68,7 +68,25 @@ export interface GuardHost {
   random(stream: string): number;
 }
 
-/** Counts the faults of one plugin on one connection. */
+/** A plugin with the random numbers that it is given: made once for all connections. */
+export interface Drawing<P extends Plugin> {
+  /** As the user gave it. */
+  readonly plugin: P;
+  /** The next number of its stream. */
+  readonly random: () => number;
+}
+
+/** `plugin` with the numbers of the stream `prefix` and its name. */
+export function drawing<P extends Plugin>(
+  plugin: P,
+  prefix: string,
+  host: GuardHost,
+): Drawing<P> {
+  const stream = `${prefix} ${plugin.name}`;
+  return { plugin, random: () => host.random(stream) };
+}
+
+/** Counts the faults of one plugin on one connection; made with the first. */
 export class Faults {
   readonly #kind: Plugin["kind"];
   readonly #name: string;

@@ -48,8 +48,10 @@ export function guardPathManager(
 }
 
 class GuardedPathManager implements PathManager {
-  readonly #faults: Faults;
+  /** Null before the first. */
+  #faults: Faults | null = null;
   readonly #context: PathContext;
+  readonly #plugin: PathManagerPlugin;
   readonly #fallbackPlugin: PathManagerPlugin;
   readonly #host: GuardHost;
   readonly #callbacks = new Burst();
@@ -67,7 +69,7 @@ class GuardedPathManager implements PathManager {
     host: GuardHost,
     context: PathContext,
   ) {
-    this.#faults = new Faults(plugin, host);
+    this.#plugin = plugin;
     this.#host = host;
     this.#context = context;
     this.#fallbackPlugin = fallback;
@@ -87,13 +89,21 @@ class GuardedPathManager implements PathManager {
     } catch (error) {
       breach = thrown("create", error);
     }
-    this.#faults.end(breach);
+    this.#counted().end(breach);
+  }
+
+  #counted(): Faults {
+    return this.#faults ??= new Faults(this.#plugin, this.#host);
+  }
+
+  get #replaced(): boolean {
+    return this.#faults !== null && this.#faults.replaced;
   }
 
   onEvent(event: PathEvent): void {
     const told = frozenEvent(event);
     if (event.type === "start") this.#started = true;
-    if (!this.#faults.replaced && this.#mayCall("onEvent")) {
+    if (!this.#replaced && this.#mayCall("onEvent")) {
       try {
         const said: unknown = this.#manager?.onEvent(told);
         if (!isPromise(said)) return;
@@ -108,7 +118,7 @@ class GuardedPathManager implements PathManager {
   refuse(remote: HostAddress, local: HostAddress): number | null {
     const theirs = frozenAddress(remote);
     const ours = frozenAddress(local);
-    if (!this.#faults.replaced) {
+    if (!this.#replaced) {
       try {
         const reason: unknown = this.#manager?.refuse?.(theirs, ours) ?? null;
         if (reason === null) return null;
@@ -129,7 +139,7 @@ class GuardedPathManager implements PathManager {
 
   joinsAsBackup(local: HostAddress): boolean {
     const ours = frozenAddress(local);
-    if (!this.#faults.replaced) {
+    if (!this.#replaced) {
       try {
         const said: unknown = this.#manager?.joinsAsBackup?.(ours) ?? false;
         if (typeof said === "boolean") return said;
@@ -164,7 +174,7 @@ class GuardedPathManager implements PathManager {
 
   /** Counts a fault. A default that takes the plugin's place begins as on a new connection. */
   #fault(breach: Breach): void {
-    if (this.#faults.add(breach) && this.#started) this.#tellOther(START);
+    if (this.#counted().add(breach) && this.#started) this.#tellOther(START);
   }
 
   /** Whether one more callback may be made in this instant; the first that may not is a fault. */
@@ -196,7 +206,7 @@ class GuardedPathManager implements PathManager {
       );
     }
     const fire = (): void => {
-      if (this.#faults.replaced || this.#mayCall("after")) {
+      if (this.#replaced || this.#mayCall("after")) {
         settle();
         this.#callBack(callback);
       } else {
@@ -217,7 +227,7 @@ class GuardedPathManager implements PathManager {
   }
 
   #callBack(callback: () => void): void {
-    if (this.#faults.replaced) return;
+    if (this.#replaced) return;
     try {
       const said: unknown = callback();
       if (!isPromise(said)) return;

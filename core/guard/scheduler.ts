@@ -23,6 +23,8 @@ import {
 import {
   answered,
   type Breach,
+  type Drawing,
+  drawing,
   type FaultRule,
   Faults,
   type GuardHost,
@@ -55,13 +57,15 @@ export function guardScheduler(
   host: GuardHost,
 ): GuardedSchedulerPlugin {
   const quantum = quantumOf(plugin);
+  const own = drawing(plugin, STREAM, host);
+  const other = drawing(fallback, STREAM, host);
   return {
     kind: "scheduler",
     name: plugin.name,
     ...(quantum === undefined ? {} : { quantum }),
     lookAhead: lookAheadOf(plugin),
     relief: reliefOf(plugin),
-    create: (connection) => new GuardedScheduler(plugin, fallback, host, connection),
+    create: (connection) => new GuardedScheduler(own, other, host, connection),
   };
 }
 
@@ -101,6 +105,8 @@ function reliefOf(plugin: SchedulerPlugin): boolean {
   return false;
 }
 
+/** Random numbers of a scheduler are those of this stream and its name. */
+const STREAM = "plugin";
 /** New data are on no subflow. */
 const NOBODY: readonly SubflowFace[] = Object.freeze([]);
 /** No look-ahead. */
@@ -133,10 +139,11 @@ class Seat {
   readonly losses: boolean;
   readonly timeouts: boolean;
   readonly blocks: boolean;
-  #ready = new FaceList();
+  // Made when something is first to be shown in them.
+  #ready: FaceList | null = null;
   readonly #source: ChunkSource = { chunk: NOTHING, sentOn: NOBODY };
   readonly #chunk = new ChunkFace(this.#source);
-  #sentOn = new FaceList();
+  #sentOn: FaceList | null = null;
 
   /** @param scheduler Of the right shape. @param faces What it was made for. */
   constructor(scheduler: Scheduler, faces: Faces) {
@@ -160,26 +167,26 @@ class Seat {
   }
 
   #carriers(sentOn: readonly SubflowView[]): readonly SubflowFace[] {
-    this.#sentOn = this.#shown(this.#sentOn, sentOn);
-    return this.#sentOn.array;
+    return (this.#sentOn = this.#shown(this.#sentOn, sentOn)).array;
   }
 
   /** What `pick` gets. */
   offer(ready: readonly SubflowView[]): readonly SubflowFace[] {
-    if (!this.#ready.holds(ready)) this.#ready = this.#shown(this.#ready, ready);
-    return this.#ready.array;
+    const list = this.#ready;
+    if (list !== null && list.holds(ready)) return list.array;
+    return (this.#ready = this.#shown(list, ready)).array;
   }
 
   /** `subflow` has left. */
   forget(subflow: SubflowView): void {
     this.faces.forget(subflow);
-    this.#ready.forget();
-    this.#sentOn.forget();
+    this.#ready?.forget();
+    this.#sentOn?.forget();
   }
 
   /** `list` with the faces of `subflows`, another where the plugin has frozen it. */
-  #shown(list: FaceList, subflows: readonly SubflowView[]): FaceList {
-    if (list.show(this.faces, subflows)) return list;
+  #shown(list: FaceList | null, subflows: readonly SubflowView[]): FaceList {
+    if (list !== null && list.show(this.faces, subflows)) return list;
     const other = new FaceList();
     other.show(this.faces, subflows);
     return other;
@@ -192,10 +199,11 @@ class Seat {
  */
 export class GuardedScheduler<S extends SubflowView = SubflowView> implements Scheduler {
   readonly #host: GuardHost;
-  readonly #faults: Faults;
+  /** Null before the first. */
+  #faults: Faults | null = null;
   readonly #connection: GuardedConnection<S>;
-  readonly #fallbackPlugin: SchedulerPlugin;
-  readonly #name: string;
+  readonly #own: Drawing<SchedulerPlugin>;
+  readonly #other: Drawing<SchedulerPlugin>;
   #seat: Seat;
   #fallback: Seat | null = null;
   /** An answer of several, refilled each time, and the paths that it named. */
@@ -216,19 +224,22 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
 
   /** Makes the plugin's scheduler, its stand-in if that fails. */
   constructor(
-    plugin: SchedulerPlugin,
-    fallback: SchedulerPlugin,
+    own: Drawing<SchedulerPlugin>,
+    other: Drawing<SchedulerPlugin>,
     host: GuardHost,
     connection: GuardedConnection<S>,
   ) {
     this.#host = host;
-    this.#faults = new Faults(plugin, host);
     this.#connection = connection;
-    this.#fallbackPlugin = fallback;
-    this.#name = plugin.name;
-    const seat = this.#make(plugin);
-    if (seat === null) this.#faults.end(this.#breach);
-    this.#seat = seat ?? this.#other();
+    this.#own = own;
+    this.#other = other;
+    const seat = this.#make(own);
+    if (seat === null) this.#counted().end(this.#breach);
+    this.#seat = seat ?? this.#standIn();
+  }
+
+  #counted(): Faults {
+    return this.#faults ??= new Faults(this.#own.plugin, this.#host);
   }
 
   /** Whether {@linkcode GuardedScheduler.repeat} may ever say yes. */
@@ -358,8 +369,8 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
    */
   tune(parameters: Readonly<Record<string, unknown>>): void {
     const { scheduler, faces } = this.#seat;
-    const name = this.#name;
-    if (this.#faults.replaced) {
+    const { name } = this.#own.plugin;
+    if (this.#faults?.replaced) {
       throw new TypeError(
         `Cannot tune ${name} as it has failed, and the default decides: setScheduler() puts another in its place`,
       );
@@ -552,18 +563,18 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     this.#breach = NO_BREACH;
     if (this.#seat === this.#fallback) return null;
     const over = breach.rule === "makes-progress"
-      ? this.#faults.end(breach)
-      : this.#faults.add(breach);
-    if (over) this.#seat = this.#other();
-    return this.#other();
+      ? this.#counted().end(breach)
+      : this.#counted().add(breach);
+    if (over) this.#seat = this.#standIn();
+    return this.#standIn();
   }
 
   /** The default, made when it is first needed; it learns of the subflows as after a live swap. */
-  #other(): Seat {
+  #standIn(): Seat {
     if (this.#fallback !== null) return this.#fallback;
-    const seat = this.#make(this.#fallbackPlugin);
+    const seat = this.#make(this.#other);
     if (seat === null) {
-      throw new TypeError(`Cannot use ${this.#fallbackPlugin.name} as it ${this.#breach.what}`);
+      throw new TypeError(`Cannot use ${this.#other.plugin.name} as it ${this.#breach.what}`);
     }
     this.#fallback = seat;
     const { subflows } = this.#connection;
@@ -572,9 +583,8 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   }
 
   /** A scheduler of `plugin`, or null. */
-  #make(plugin: SchedulerPlugin): Seat | null {
-    const stream = `plugin ${plugin.name}`;
-    const faces = new Faces(this.#connection, () => this.#host.random(stream), true);
+  #make({ plugin, random }: Drawing<SchedulerPlugin>): Seat | null {
+    const faces = new Faces(this.#connection, random, true);
     try {
       const made = plugin.create(faces.connection);
       const wrong = misshapen(made, "create", "a scheduler", ["pick"], OPTIONAL);
