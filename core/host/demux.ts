@@ -38,6 +38,7 @@ import { planReply, refuse } from "./replies.ts";
 import type { LocalAddress } from "./routes.ts";
 import type { Stack } from "./stack.ts";
 import {
+  answeredBefore,
   answerJoin,
   answerSyn,
   cookieReturned,
@@ -243,7 +244,8 @@ function arriveSyn(stack: Stack, link: Link, dscp: number, now: Micros): void {
   // Who stands in for another answers with the codepoint that the question had.
   const label = listener.transparent && dscp !== 0 ? dscp : listener.tcp.dscp;
   const plan = planReply(local, stack.routes.back(link, local), label);
-  const opened = plan.key === 0 ? null : stack.halfOpen(listener, plan);
+  const { iss, key } = renewed ? {} : answeredBefore(stack, local, listener, now);
+  const opened = plan.key === 0 ? null : stack.halfOpen(listener, plan, iss, key);
   if (opened === null) {
     if (plan.key !== 0) memory_free(plan.key);
     stack.count("ListenDrops");

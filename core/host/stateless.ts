@@ -101,6 +101,29 @@ export function answerJoin(
   send(stack, link, local, tcp, iss, now);
 }
 
+/**
+ * The number and the key of the SYN/ACK with which the SYN in `rx` may have been answered before there was room to keep it. Its peer takes the answer that
+ * comes first: had the one that is kept another number, the ACK of the cookie would be refused with a RST. Nothing where no cookie is awaited.
+ */
+export function answeredBefore(
+  stack: Stack,
+  local: LocalAddress,
+  { tcp }: Listener,
+  now: Micros,
+): { readonly iss?: number; readonly key?: Key } {
+  if (!stack.cookies.awaited(now)) return {};
+  const { source } = rx;
+  writeKey(local.prefix.address, rx.destinationPort, source, rx.sourcePort, tcp.dscp, KEY);
+  const iss = stack.cookies.number(KEY, rx.seq, offeredMss(), false, now);
+  if (rx.option(MP_CAPABLE) === 0) return { iss };
+  const key = stack.cookies.mptcpKey(KEY, rx.seq, iss);
+  return stack.tokens.find(keyMaterial(key).token) === undefined ? { iss, key } : { iss };
+}
+
+function offeredMss(): number {
+  return (rx.hasMss ? rx.mss : 0) || DEFAULT_MSS[rx.source.family];
+}
+
 /** The initial sequence number that answers the SYN in `rx`, whose flow is in KEY then. */
 function begin(
   stack: Stack,
@@ -113,8 +136,7 @@ function begin(
   writeKey(local.prefix.address, rx.destinationPort, source, rx.sourcePort, dscp, KEY);
   stack.count("TCPReqQFullDoCookies");
   stack.count("SyncookiesSent");
-  const mss = (rx.hasMss ? rx.mss : 0) || DEFAULT_MSS[source.family];
-  return stack.cookies.issue(KEY, rx.seq, mss, join, now);
+  return stack.cookies.issue(KEY, rx.seq, offeredMss(), join, now);
 }
 
 /** Sends the SYN/ACK whose MPTCP option is written. What its timestamp cannot tell, where there is none, is not agreed on. */

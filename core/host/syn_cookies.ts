@@ -57,6 +57,11 @@ export class SynCookies {
   /** The initial sequence number that answers a SYN with `seq` and an offer of `mss`. */
   issue(key: number, seq: number, mss: number, join: boolean, now: Micros): number {
     this.#issuedAt = now;
+    return this.number(key, seq, mss, join, now);
+  }
+
+  /** The same, where no cookie is sent: whoever answers keeps what it is the answer to. */
+  number(key: number, seq: number, mss: number, join: boolean, now: Micros): number {
     let index = MSS_VALUES.length - 1;
     while (index > 0 && MSS_VALUES[index]! > mss) index--;
     const step = Math.floor(now / STEP);

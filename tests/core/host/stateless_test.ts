@@ -331,6 +331,35 @@ describe("cookies under pressure", () => {
     assertEquals([listener.halfOpen.size, count("SyncookiesSent")], [1, 2]);
   });
 
+  for (const mptcp of [true, false]) {
+    it(`leave a SYN that comes again, and is kept then, the number that it was answered with: either SYN/ACK opens (${mptcp ? "MPTCP" : "plain TCP"})`, () => {
+      using d = new Dialogue({ tcp: { synBacklog: 1 } });
+      const listener = d.listen();
+      const [other, peer] = [d.peer(), d.peer()];
+      other.offers({}, "S", []);
+      other.gets("S. 0 ack 1");
+      /** The number and the key of an answer. */
+      const ask = (): readonly number[] => {
+        peer.offers({ mptcp }, "S", mptcp ? ["mpc"] : []);
+        const { bytes } = peer.gets("S. 0 ack 1");
+        let at = 40;
+        while (at < bytes.length && bytes[at] !== 30) at += bytes[at] === 1 ? 1 : bytes[at + 1]!;
+        return [...bytes.subarray(24, 28), ...bytes.subarray(at + 4, at + 12)];
+      };
+      const cookie = ask();
+      // A place becomes free, and what the peer has sent meanwhile comes.
+      other.sends(". 1 ack 1");
+      d.accept(listener);
+      const kept = ask();
+      assertEquals([listener.halfOpen.size, d.counter("SyncookiesSent")], [1, 1]);
+      assertEquals([kept, kept.length], [cookie, mptcp ? 12 : 4]);
+      peer.sends(mptcp ? ". 1 ack 1 <mpc keys>" : ". 1 ack 1");
+      const app = d.accept(listener);
+      peer.sends(mptcp ? "P. 1:101 ack 1 <dack8 1, map8>" : "P. 1:101 ack 1");
+      assertEquals([app.read(), app.socket.fallback], [100, !mptcp]);
+    });
+  }
+
   it("RFC 4987 §3.4: turned off, the oldest half-open connection makes room once it is a second old, or the SYN is dropped", () => {
     using d = new Dialogue({ tcp: { synBacklog: 2, synCookies: "off" } });
     const listener = d.listen();
