@@ -22,6 +22,11 @@ export interface HostDriver {
   receive(link: Link, packet: Readonly<PacketIn>): void;
   /** Tells that a link whose `send` was refused takes packets again. Like `receive`, never from inside `send`. */
   writable(link: Link): void;
+  /**
+   * Tells that what a link has sent to an address of late may have gone nowhere, and that what it sends from now on arrives: the peer there has moved. Like
+   * `receive`, never from inside `send`.
+   */
+  moved?(link: Link, address: Uint8Array): void;
   /** Calls back once at `time`, in order of insertion among equals; the result cancels. For rare events: a timer costs nothing each time it is set. */
   at(time: Micros, callback: () => void): () => void;
   /** Makes a timer, not yet set, for what is set again and again. */
@@ -92,6 +97,8 @@ export interface DrivenStack {
   handlePacket(now: Micros, link: Link, packet: Readonly<PacketIn>): void;
   /** A link that refused a packet takes packets again. */
   handleWritable(now: Micros, link: Link): void;
+  /** The peer at `address` has moved, see {@linkcode HostDriver.moved}. */
+  handleMove?(now: Micros, link: Link, address: Uint8Array): void;
   /** Fires the deadlines that have passed. */
   handleTimeout(now: Micros): void;
   /** The nearest deadline; Infinity = none. */

@@ -252,6 +252,15 @@ export class Stack implements ConnectionHost {
     this.routes.outlets.get(link)?.unblock();
   }
 
+  /** The peer at an address of a link has moved: what is in flight to it on that link, and what it has not been told, goes again. */
+  handleMove(now: Micros, link: Link, address: Uint8Array): void {
+    this.#now = now;
+    const outlet = this.routes.outlets.get(link);
+    if (outlet === undefined) return;
+    const text = formatAddress(address);
+    for (const connection of this.#live) connection.paths.peerMoved(outlet, text, now);
+  }
+
   /** Fires the deadlines that have passed. */
   handleTimeout(now: Micros): void {
     this.#now = now;

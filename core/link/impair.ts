@@ -111,6 +111,7 @@ export class ImpairedLink implements Link {
       },
       receive: (_link, packet) => receive.receive(packet, link),
       writable: () => this.#outlet.writable(),
+      moved: (_link, address) => host.moved?.(this, address),
       at: (time, callback) => host.at(time, callback),
       timer: (callback) => host.timer(callback),
       random: (name) => host.random(name),

@@ -196,6 +196,13 @@ export class Loop {
     this.#stack.handleWritable(this.#now, link);
   }
 
+  /** A peer of a link has moved; called by the driver. */
+  moved(link: Link, address: Uint8Array): void {
+    if (this.#stack === null) return;
+    this.#touch();
+    this.#stack.handleMove?.(this.#now, link, address);
+  }
+
   /** What comes outside the loop's turns, from links that read by themselves, is a batch that ends with the current job. */
   #touch(): void {
     if (this.#inTurn || this.#touched) {
@@ -387,6 +394,10 @@ class Driver implements HostDriver {
 
   writable(link: Link): void {
     this.#loop.writable(link);
+  }
+
+  moved(link: Link, address: Uint8Array): void {
+    this.#loop.moved(link, address);
   }
 
   at(time: Micros, callback: () => void): () => void {

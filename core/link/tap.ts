@@ -75,6 +75,7 @@ class TappedLink implements Link {
         host.receive(this, packet);
       },
       writable: () => host.writable(this),
+      moved: (_link, address) => host.moved?.(this, address),
       at: (time, callback) => host.at(time, callback),
       timer: (callback) => host.timer(callback),
       random: (name) => host.random(name),

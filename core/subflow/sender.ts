@@ -675,6 +675,13 @@ export class Sender {
     if (this.#repeat(piece, now)) this.#undo?.sentAgain(bytes, now);
   }
 
+  /** What is in flight may have gone nowhere, and what is sent now arrives: its first segment does not wait for a timeout, nor for one of before. */
+  sendAgain(now: Micros): void {
+    if (this.board.empty) return;
+    this.#deadlines.set(TIMER_RTO, Math.min(this.#deadlines.at(TIMER_RTO), now + this.rtt.base));
+    this.ask(now);
+  }
+
   /** RFC 6675 §5 step C.1: nothing is lost, nobody has given new data, and the window has room. */
   #lastResort(sack: SackLoss, until: number, now: Micros): void {
     const { board } = this;

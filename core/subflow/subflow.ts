@@ -1269,6 +1269,14 @@ export class Subflow implements SubflowView {
     this.acks.need();
   }
 
+  /** What was sent of late may have gone nowhere, and what is sent now arrives: the first segment in flight goes again, and an ACK. False: it is of no use. */
+  sendAgain(now: Micros): boolean {
+    if (this.#ended !== null || this.#tcp.opening) return false;
+    this.acks.need();
+    this.sender.sendAgain(now);
+    return true;
+  }
+
   /** Uses it only when no other works, or no longer so, as we or the peer asked (RFC 8684 §3.3.8). */
   setBackup(by: "us" | "peer", backup: boolean): void {
     if (by === "us") this.#backupByUs = backup;

@@ -169,6 +169,10 @@ export class BehindUdp implements DrivenStack {
     if (this.#links.has(link)) this.#stack.handleWritable(now, link);
   }
 
+  handleMove(now: Micros, link: Link, address: Uint8Array): void {
+    this.#stack.handleMove?.(now, link, address);
+  }
+
   handleTimeout(now: Micros): void {
     this.#stack.handleTimeout(now);
   }

@@ -60,6 +60,12 @@ export class SimHost implements HostDriver {
     this.#touch();
   }
 
+  moved(link: Link, address: Uint8Array): void {
+    if (this.#stack === null) return;
+    this.#stack.handleMove?.(this.#network.now, link, address);
+    this.#touch();
+  }
+
   at(time: Micros, callback: () => void): () => void {
     return this.#network.clock.at(time, callback);
   }

@@ -42,6 +42,8 @@ import { Cookies, isMac, mac } from "./secrets.ts";
 import { sameSocketAddress, type SocketAddress } from "./socket_address.ts";
 import { Allowance, PeerTable } from "./peer_table.ts";
 
+/** Associations that one address may have begun, however few a link may have. */
+const LEAST_OF_ONE = 16;
 /** Accepted associations whose address is not validated, above which further ones need a cookie (RFC 9000 §8.1.2). */
 const UNVALIDATED = 64;
 /** How long such a one is kept. */
@@ -50,6 +52,11 @@ const UNVALIDATED_LIFE: Micros = 60e6;
 const CHALLENGE_PAUSE: Micros = 5e3;
 /** Answers to what belongs to no association a second, and as many challenges: who knows no tag takes nothing from those who know one. */
 const ANSWERS = 1000;
+/**
+ * Silence after which who began an association says where it is: a translator that has forgotten it lets nothing come, and only what leaves can tell the peer.
+ * Twice as long each time, up to the pause of what is kept awake.
+ */
+const LULL: Micros = 250e3;
 /** An association that nothing uses is kept awake no longer than a NAT would keep a TCP connection (RFC 5382 REQ-5). */
 const AWAKE: Micros = 7440e6;
 
@@ -61,6 +68,8 @@ export interface AssociationsHost {
   transmit(bytes: Uint8Array, to: SocketAddress, now: Micros): void;
   /** Counts. */
   count(name: string, by?: number): void;
+  /** A peer is elsewhere: what was sent to where it was may have gone nowhere. */
+  moved(peer: Peer): void;
 }
 
 /** How they are made. */
@@ -118,6 +127,12 @@ export class Associations {
   /** When `tick()` has something to do at the earliest; Infinity: never. What comes makes it earlier only where it begins an association. */
   get due(): Micros {
     return this.#due;
+  }
+
+  /** How long after the use of an association of ours it has something to do; Infinity: it has not. */
+  get lull(): Micros {
+    const { keepAlive } = this.#options;
+    return keepAlive < Infinity ? Math.min(LULL, keepAlive) : Infinity;
   }
 
   /** Where the segment of what arrived last begins, in octets behind its start. */
@@ -208,12 +223,11 @@ export class Associations {
 
   /** Does what is due: keeps those awake that we have begun, forgets accepted ones that never proved their address. Looks at each: nothing for every datagram. When to look again; Infinity: never. */
   tick(now: Micros): Micros {
-    const { keepAlive } = this.#options;
     let next = Infinity;
     for (const peer of this.#peers.all()) {
       if (peer.initiated && peer.state.kind === "open" && now - peer.usedAt < AWAKE) {
-        if (peer.sentAt + keepAlive <= now) this.#say(peer, datagram(PING, peer.theirs), now);
-        next = Math.min(next, peer.sentAt + keepAlive);
+        if (this.#awakeUntil(peer) <= now) this.#say(peer, datagram(PING, peer.theirs), now);
+        next = Math.min(next, this.#awakeUntil(peer));
       } else if (!peer.validated) {
         const end = peer.heardAt + UNVALIDATED_LIFE;
         if (end <= now) this.#forget(peer);
@@ -221,6 +235,13 @@ export class Associations {
       }
     }
     return this.#due = next;
+  }
+
+  /** When PING leaves to one of ours, if nothing else does. */
+  #awakeUntil({ sentAt, usedAt }: Peer): Micros {
+    const { keepAlive } = this.#options;
+    const { lull } = this;
+    return Math.max(sentAt, usedAt) + Math.min(keepAlive, Math.max(lull, sentAt - usedAt));
   }
 
   /** Says goodbye to all, and forgets them. */
@@ -336,7 +357,7 @@ export class Associations {
         return null;
       }
       peer = this.#accept(tag, nonce, name, from, now);
-      if (peer === null) return this.#drop("PeersFull");
+      if (peer === null) return null;
       if (proved && !this.#keyed) this.#validate(peer);
     }
     peer.heard(length, now);
@@ -354,8 +375,11 @@ export class Associations {
     from: SocketAddress,
     now: Micros,
   ): Peer | null {
-    if (!this.#makeRoom(now)) return null;
     const { own, key } = this.#options;
+    if (!this.#keyed && this.#peers.begunAt(from) >= this.#mostOfOne) {
+      if (!this.#giveWay(now, from)) return this.#drop("AddressFull");
+    }
+    if (!this.#makeRoom(now)) return this.#drop("PeersFull");
     const address = this.#addresses.choose(
       from.address,
       (one) => this.#peers.has(one) || one.every((octet, i) => octet === own[i]),
@@ -401,7 +425,7 @@ export class Associations {
     }
     peer.open(theirs, mac(key, "secret", own, state.nonce, theirs, nonce));
     peer.heard(bytes.length, now);
-    this.#due = Math.min(this.#due, peer.sentAt + this.#options.keepAlive);
+    this.#due = Math.min(this.#due, now + this.lull);
     this.#host.count("Opened");
     return null;
   }
@@ -448,8 +472,9 @@ export class Associations {
     this.#validate(peer);
     peer.heard(RESPONSE_MAC + MAC_SIZE, now);
     if (sameSocketAddress(from, peer.endpoint)) return null;
-    peer.move(from, now);
+    this.#peers.move(peer, from, now);
     this.#host.count("Moves");
+    this.#host.moved(peer);
     return null;
   }
 
@@ -484,11 +509,21 @@ export class Associations {
     this.#peers.remove(peer);
   }
 
-  /** Forgets the one that has been silent for longest when there is no room, unless it may be in use; before all others one that has proved nothing. */
+  /** Most that one address may have begun where there is no key: else it would have the link for itself. */
+  get #mostOfOne(): number {
+    return Math.max(LEAST_OF_ONE, Math.ceil(this.#options.most / 4));
+  }
+
+  /** Whether there is room for one more, if need be in place of another. */
   #makeRoom(now: Micros): boolean {
-    if (this.#peers.size < this.#options.most) return true;
+    return this.#peers.size < this.#options.most || this.#giveWay(now, null);
+  }
+
+  /** Forgets the one that has been silent for longest, of those at `place` if that is given, unless it may be in use; before all others one that has proved nothing. */
+  #giveWay(now: Micros, place: SocketAddress | null): boolean {
     let oldest: Peer | null = null;
     for (const peer of this.#peers.all()) {
+      if (place !== null && !this.#peers.isAt(peer, place)) continue;
       const goes = oldest === null ||
         (peer.validated === oldest.validated ? peer.heardAt < oldest.heardAt : oldest.validated);
       if (goes) oldest = peer;

@@ -58,7 +58,7 @@ export interface UdpOptions {
    */
   readonly offload?: boolean;
   /**
-   * Most peers at once, 1 to 65536.
+   * Most peers at once, 1 to 65536. Without a `key` those at one address, or in one IPv6 network of 64 bits, may have begun a quarter of them, 16 at least.
    *
    * @default {4096}
    */

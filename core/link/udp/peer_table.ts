@@ -3,6 +3,7 @@
 import { u8 } from "../../../wasm/mod.ts";
 import type { Micros } from "../../plugin.ts";
 import type { Peer } from "./peer.ts";
+import type { SocketAddress } from "./socket_address.ts";
 
 function hashAt(at: number, size: number): number {
   let hash = size;
@@ -22,11 +23,21 @@ function lies(bytes: Uint8Array, at: number, size: number): boolean {
   return true;
 }
 
+/** Octets of an IPv6 address that name a network: whoever has one has all of its addresses. */
+const NETWORK_6 = 8;
+
+/** What those who begin associations are counted by: the address, of IPv6 its network. */
+function placeOf({ address }: SocketAddress): string {
+  return (address.length === 4 ? address : address.subarray(0, NETWORK_6)).join();
+}
+
 /** The associations of a link. No two have tags or addresses that could be taken for each other. */
 export class PeerTable {
   readonly #tags = new Map<number, Peer>();
   readonly #addresses = new Map<number, Peer>();
   readonly #hellos = new Map<string, Peer>();
+  /** How many peers have begun at a place. */
+  readonly #places = new Map<string, number>();
   #lastTagged: Peer | null = null;
   #lastAt: Peer | null = null;
 
@@ -77,7 +88,34 @@ export class PeerTable {
   add(peer: Peer): void {
     this.#tags.set(hashOf(peer.own), peer);
     this.#addresses.set(hashOf(peer.address), peer);
-    if (peer.hello !== "") this.#hellos.set(peer.hello, peer);
+    if (peer.initiated) return;
+    this.#hellos.set(peer.hello, peer);
+    this.#count(placeOf(peer.endpoint), 1);
+  }
+
+  /** How many have been begun by who is at the address of `from` now, or in its network where it is IPv6. */
+  begunAt(from: SocketAddress): number {
+    return this.#places.get(placeOf(from)) ?? 0;
+  }
+
+  /** Whether one has been begun there, or come there. */
+  isAt(peer: Peer, from: SocketAddress): boolean {
+    return !peer.initiated && placeOf(peer.endpoint) === placeOf(from);
+  }
+
+  /** One has shown to be elsewhere. */
+  move(peer: Peer, to: SocketAddress, now: Micros): void {
+    if (!peer.initiated) {
+      this.#count(placeOf(peer.endpoint), -1);
+      this.#count(placeOf(to), 1);
+    }
+    peer.move(to, now);
+  }
+
+  #count(place: string, by: 1 | -1): void {
+    const count = (this.#places.get(place) ?? 0) + by;
+    if (count > 0) this.#places.set(place, count);
+    else this.#places.delete(place);
   }
 
   /** Lets `change` give one another tag. */
@@ -92,7 +130,10 @@ export class PeerTable {
   remove(peer: Peer): void {
     this.#tags.delete(hashOf(peer.own));
     this.#addresses.delete(hashOf(peer.address));
-    this.#hellos.delete(peer.hello);
+    if (!peer.initiated) {
+      this.#hellos.delete(peer.hello);
+      this.#count(placeOf(peer.endpoint), -1);
+    }
     this.#lastTagged = this.#lastAt = null;
   }
 
@@ -101,6 +142,7 @@ export class PeerTable {
     this.#tags.clear();
     this.#addresses.clear();
     this.#hellos.clear();
+    this.#places.clear();
     this.#lastTagged = this.#lastAt = null;
   }
 }

@@ -206,6 +206,7 @@ export class UdpLink implements Link {
       random,
       transmit: (bytes, to) => this.#departures?.message(bytes, to),
       count: (name, by) => this.#counts.add(name, by),
+      moved: (peer) => host.moved?.(this, peer.address),
     }, { family: this.#inner, own: this.#own, accept, key, keepAlive, most });
     this.#buffer = packet_alloc(BUFFER);
     try {
@@ -255,8 +256,10 @@ export class UdpLink implements Link {
     const peer = associations.find(destination, own) ?? this.#begin(destination, tcp, now);
     if (peer === null) return this.#lose("OutNoPeer");
     peer.use(now);
-    // One that is kept awake is so again. On what others have begun nothing is ever due for that.
-    if (peer.initiated && this.#due === Infinity) this.#tick();
+    // One of ours is kept awake. On what others have begun nothing is ever due for that.
+    if (peer.initiated && this.#due - now > associations.lull) {
+      this.#lookAt(now + associations.lull);
+    }
     if (peer.state.kind === "opening") {
       this.#greet(peer, packet, now);
       return true;
@@ -447,7 +450,11 @@ export class UdpLink implements Link {
 
   /** What has come may have begun an association, which has something due before all others. */
   #rearm(): void {
-    const { due } = this.#associations!;
+    this.#lookAt(this.#associations!.due);
+  }
+
+  /** Looks at them at `due`, if not before. */
+  #lookAt(due: Micros): void {
     if (due < this.#due) this.#timer!.arm(this.#due = due);
   }
 

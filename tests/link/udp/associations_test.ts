@@ -92,6 +92,30 @@ describe("an association", () => {
     assertEquals(client.state.kind, "opening");
   });
 
+  it("is shown, where nothing comes any more, where its peer is: soon, then less and less often", () => {
+    const rig = new Rig();
+    const { client } = rig.open();
+    const { associations } = rig.client;
+    rig.now += 1e6;
+    client.use(rig.now);
+    const begin = rig.now;
+    const after: number[] = [];
+    for (let next = associations.tick(rig.now); after.length < 9; next = associations.tick(next)) {
+      if (types(rig.client.take()).includes(PING)) after.push((rig.now - begin) / 1e6);
+      rig.now = next;
+    }
+    assertEquals(after, [0.25, 0.5, 1, 2, 4, 8, 16, 31, 46]);
+    client.use(rig.now);
+    assertEquals(associations.tick(rig.now), rig.now + 0.25e6);
+  });
+
+  it("is shown nothing by who is told to keep silent", () => {
+    const rig = new Rig({ client: { keepAlive: Infinity } });
+    const { client } = rig.open();
+    client.use(rig.now);
+    assertEquals([rig.client.associations.tick(rig.now), rig.client.out], [Infinity, []]);
+  });
+
   it("is kept awake by who began it, as long as a translator would keep a TCP connection", () => {
     const rig = new Rig();
     rig.open();
@@ -103,7 +127,7 @@ describe("an association", () => {
       next = associations.tick(rig.now);
       pings += types(rig.client.take()).filter((type) => type === PING).length;
     }
-    assertEquals(pings, 7440 / 15 - 1);
+    assertEquals(pings, 501);
     assert(rig.now - start >= 7425e6);
     assertEquals(rig.server.associations.tick(rig.now), 1e6 + 60e6 > rig.now ? 1 : Infinity);
   });
@@ -211,7 +235,7 @@ describe("who is not let in", () => {
   it("is asked for a cookie when many addresses are unproved, and nothing is kept of it", () => {
     const rig = new Rig();
     for (let i = 0; i < 64; i++) {
-      rig.client.address = end("192.0.2.9", 1000 + i);
+      rig.client.address = end(`192.0.3.${1 + i}`, 1000);
       rig.hello();
       rig.server.receive(rig.client.take()[0]!, rig.now);
     }
@@ -238,6 +262,81 @@ describe("who is not let in", () => {
     // Those that never answer are forgotten.
     rig.server.associations.tick(rig.now + 61e6);
     assertEquals(rig.server.associations.size, 1);
+  });
+});
+
+describe("many associations of one address", () => {
+  /** One more from there. */
+  const more = (rig: Rig, address: string, port: number): boolean => {
+    rig.client.address = end(address, port);
+    const { size } = rig.server.associations;
+    rig.hello();
+    rig.settle();
+    return rig.server.associations.size > size;
+  };
+  const fill = (rig: Rig, address: (i: number) => string): number => {
+    let accepted = 0;
+    for (let i = 0; i < 60; i++) if (more(rig, address(i), 1000 + i)) accepted++;
+    return accepted;
+  };
+  const prove = (rig: Rig): void => {
+    for (const peer of rig.client.associations.all()) {
+      const [home] = [...rig.server.associations.all()].filter((one) =>
+        one.own.join() === peer.theirs.join()
+      );
+      if (home === undefined) continue;
+      rig.client.address = home.endpoint;
+      rig.up(peer);
+    }
+  };
+
+  it("are no more than a quarter of all: others have room", () => {
+    const rig = new Rig();
+    for (let i = 0; i < 60; i++) {
+      more(rig, "192.0.2.9", 1000 + i);
+      prove(rig);
+    }
+    assertEquals([rig.server.associations.size, rig.server.count("AddressFull")], [25, 35]);
+    assertEquals(more(rig, "192.0.2.10", 1000), true);
+    assertEquals([rig.server.count("Evicted"), rig.server.count("PeersFull")], [0, 0]);
+    // What has been silent for a minute may go for a new one of its own address.
+    rig.now += 61e6;
+    rig.client.address = end("192.0.2.9", 3000);
+    rig.hello();
+    rig.settle();
+    assertEquals([rig.server.count("Evicted"), rig.server.count("AddressFull")], [1, 35]);
+  });
+
+  it("are those of its network where it is IPv6", () => {
+    const rig = new Rig();
+    fill(rig, (i) => `2001:db8::${(1 + i).toString(16)}`);
+    assertEquals(rig.server.associations.size, 25);
+    assertEquals(more(rig, "2001:db8:0:1::1", 1000), true);
+  });
+
+  it("go for one another before they have proved that they are there", () => {
+    const rig = new Rig();
+    fill(rig, () => "192.0.2.9");
+    assertEquals([rig.server.count("Evicted"), rig.server.count("AddressFull")], [35, 0]);
+  });
+
+  it("count where they are: who has moved makes room", () => {
+    const rig = new Rig();
+    for (let i = 0; i < 25; i++) {
+      more(rig, "192.0.2.9", 1000 + i);
+      prove(rig);
+    }
+    const [peer] = rig.client.associations.all();
+    rig.client.address = end("192.0.2.77", 1);
+    rig.up(peer!);
+    rig.settle();
+    assertEquals(rig.server.moved.length, 1);
+    assertEquals([more(rig, "192.0.2.9", 5000), rig.server.count("Evicted")], [true, 0]);
+  });
+
+  it("are not counted where there is a key: who is let in has it", () => {
+    const rig = new Rig({ server: { key: KEY }, client: { key: KEY } });
+    assertEquals(fill(rig, () => "192.0.2.9"), 60);
   });
 });
 
@@ -330,6 +429,7 @@ describe("a peer that moves", () => {
     rig.settle();
     assertEquals(server.endpoint.text, elsewhere.text);
     assertEquals(rig.server.count("Moves"), 1);
+    assertEquals(rig.server.moved, [server]);
   });
 
   it("is followed though somebody sends what belongs to nothing as fast as he can", () => {

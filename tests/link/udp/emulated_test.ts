@@ -55,7 +55,7 @@ function socketOf(t: Topology, path: string): SimSocket {
 
 describe("a translator that forgets", () => {
   for (const family of [4, 6] as const) {
-    it(`costs a timeout and no byte, again and again: IPv${family}`, () => {
+    it(`costs a round trip and no byte, again and again: IPv${family}`, () => {
       using t = topology({ family, seed: 11 });
       const pair = t.connect({ bytes: 8e6 }, { bytes: 8e6 });
       const net = (n: number, host: number): string =>
@@ -73,6 +73,44 @@ describe("a translator that forgets", () => {
       const ends = ["wifi", "lte"].map((path) => socketOf(t, path).local.text);
       assertEquals(peers.map(({ endpoint }) => endpoint).sort(), ends.sort());
     });
+  }
+
+  for (const down of [false, true]) {
+    for (const delay of ["15 ms", "100 ms"] as const) {
+      it(`costs a round trip where the ${down ? "server" : "client"} sends, ${delay} away`, () => {
+        using t = new Topology({
+          paths: { wifi: { rate: "20 Mbit/s", delay, queue: 200 } },
+          seed: 3,
+          carrier: "udp",
+        });
+        const all = 8e6;
+        const pair = down ? t.connect({ bytes: 1 }, { bytes: all }) : t.connect({ bytes: all });
+        const came = (): number => (down ? pair.client : pair.server())?.received ?? 0;
+        t.runTo(1.6);
+        const before = came();
+        assert(before > 0 && before < all);
+        socketOf(t, "wifi").rebind(end("10.0.1.1", 50001));
+        let last = t.seconds;
+        let longest = 0;
+        let was = before;
+        const look = (): void => {
+          if (came() > was) {
+            longest = Math.max(longest, t.seconds - last);
+            last = t.seconds;
+            was = came();
+          }
+          if (came() < all) t.at(t.seconds + 0.002, look);
+        };
+        look();
+        t.complete(pair, 20);
+        // Where only the peer sends it takes a quarter of a second to see that nothing comes; the queue holds 120 ms.
+        const round = 2 * parseFloat(delay) / 1e3 + 0.12;
+        assert(longest < 2 * round + (down ? 0.25 : 0) + 0.05, `${longest} s`);
+        const sender = down ? t.server : t.client;
+        assertEquals(sender.counters.get("TCPTimeouts"), 0);
+        assertEquals(t.udp[0]!.link.counters.Moves, 1);
+      });
+    }
   }
 
   it("does no harm with loss and disorder", () => {

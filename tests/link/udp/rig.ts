@@ -25,6 +25,8 @@ export class Station {
   readonly out: Datagram[] = [];
   /** Segments that came, and from whom. */
   readonly segments: { readonly peer: Peer; readonly bytes: Uint8Array }[] = [];
+  /** Peers that have moved, each time. */
+  readonly moved: Peer[] = [];
   address: SocketAddress;
 
   constructor(address: SocketAddress, options: Partial<AssociationsOptions> = {}, seed = 1) {
@@ -34,6 +36,7 @@ export class Station {
       random: float,
       transmit: (bytes, to) => this.out.push({ from: this.address, to, bytes }),
       count: (name, by = 1) => this.counts.set(name, this.count(name) + by),
+      moved: (peer) => this.moved.push(peer),
     }, {
       family: 4,
       own: address.address,
