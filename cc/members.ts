@@ -16,6 +16,8 @@ export class Member {
   readonly subflow: SubflowView;
   /** The window was what held it back when it was last acknowledged. */
   limited = false;
+  /** What it has lost is being answered: its threshold is still that of the loss before. */
+  losing = false;
   #flight = 0;
 
   /** A member that has used nothing yet. */
@@ -43,7 +45,7 @@ export class Member {
   get window(): number {
     const { cwnd, ssthresh, inRecovery, stale } = this.subflow;
     if (stale) return 0;
-    const window = inRecovery && ssthresh < Infinity ? ssthresh : cwnd;
+    const window = inRecovery && !this.losing && ssthresh < Infinity ? ssthresh : cwnd;
     return Math.floor(this.limited ? window : Math.min(window, this.#flight));
   }
 }
@@ -101,7 +103,10 @@ class Group<M extends Member> implements CongestionControl {
         // What was lost was in flight: the window is in use.
         member.limited = true;
         if (members.length === 1 || formula.decrease === undefined) return flightSize / 2;
-        return formula.decrease(member, members, flightSize);
+        member.losing = true;
+        const kept = formula.decrease(member, members, flightSize);
+        member.losing = false;
+        return kept;
       },
       undo: () => formula.undo?.(member),
       least: () => members.length === 1 ? 2 : formula.least ?? 2,

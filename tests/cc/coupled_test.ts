@@ -101,6 +101,26 @@ describe("coupled congestion controls", () => {
     });
   }
 
+  for (const [plugin, flows, expected] of CUTS) {
+    it(
+      `${plugin.name} is cut by windows as they are when repair begins, whatever the loss before has left: ${
+        NAMES.get(flows)
+      }`,
+      () => {
+        flows.forEach(([window], i) => {
+          const flow = connect(plugin, flows).subflows[i]!;
+          const controller = flow.controller as AimdController;
+          controller.onCongestion("loss", 2 * LARGE);
+          controller.cwnd = window * LARGE;
+          // As the stack has it: repair has begun, the threshold is that of the loss before.
+          flow.inRecovery = true;
+          controller.onCongestion("loss", flow.cwnd);
+          assertAlmostEquals(window - flow.cwnd / LARGE, expected[i]!, 1e-6);
+        });
+      },
+    );
+  }
+
   for (const make of [lia, olia, balia, ewtcp, coupled, semiCoupled]) {
     const { name } = make();
 
