@@ -131,7 +131,7 @@ function isUntried({ peakRate, path }: SubflowView): boolean {
  * the others have room for all that is left, which their pacers let out soon.
  */
 function isTrying(
-  { subflows, left }: ConnectionView,
+  { subflows, left, now }: ConnectionView,
   ready: readonly SubflowView[],
   subflow: SubflowView,
   sentOn: readonly SubflowView[],
@@ -142,7 +142,7 @@ function isTrying(
   for (let i = 0; i < subflows.length; i++) {
     const other = subflows[i]!;
     if (other === subflow || isUntried(other) || sentOn.includes(other)) continue;
-    if (!ready.includes(other) && !isAwaited(other, backup)) continue;
+    if (!ready.includes(other) && !isAwaited(other, backup, now)) continue;
     room += Math.max(0, other.cwnd - other.inFlight);
   }
   return room < (sentOn.length > 0 ? mss : left);
@@ -152,9 +152,18 @@ function isTrying(
  * Whether one may wait for a subflow: an acknowledgement is to come, and it works. A timeout leaves a segment of the window (RFC 5681 §3.1), and segments
  * may have become smaller since: nobody waits for who has fallen silent.
  */
-function isAwaited(subflow: SubflowView, backups: boolean): boolean {
+function isAwaited(subflow: SubflowView, backups: boolean, now: Micros): boolean {
   const { stale, backup, inFlight, cwnd, mss } = subflow;
-  return !stale && backup === backups && inFlight > 0 && cwnd >= 2 * mss && !isUntried(subflow);
+  return !stale && backup === backups && inFlight > 0 && cwnd >= 2 * mss &&
+    !isUntried(subflow) && !isLate(subflow, now);
+}
+
+/** Nothing has come for a round trip since the answer to what is longest in flight was due. Of less than two segments the peer may delay it. */
+function isLate(subflow: SubflowView, now: Micros): boolean {
+  const { oldestSent, srtt, rttVar, lastAck, inFlight, mss } = subflow;
+  const due = oldestSent + srtt;
+  const silent = now - (lastAck > due ? lastAck : due);
+  return silent > srtt && silent > 4 * rttVar && inFlight >= 2 * mss;
 }
 
 /** Whether `subflow`, over which a segment arrives in `time`, is to have it rather than those that have no room now. */
@@ -169,7 +178,7 @@ function worthIt(
   let before = 0;
   for (let i = 0; i < subflows.length; i++) {
     const other = subflows[i]!;
-    if (other !== subflow && isAwaited(other, backup)) {
+    if (other !== subflow && isAwaited(other, backup, now)) {
       before += supply(other, now, time, enough);
     }
   }
@@ -181,7 +190,7 @@ function worthIt(
   let meanwhile = 0;
   for (let i = 0; i < subflows.length; i++) {
     const other = subflows[i]!;
-    if (other !== subflow && isAwaited(other, backup)) {
+    if (other !== subflow && isAwaited(other, backup, now)) {
       meanwhile += flow(other, back);
     }
   }

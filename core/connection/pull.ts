@@ -161,12 +161,9 @@ function schedule(meta: MetaSocket, now: Micros): void {
   if (!meta.established || meta.damage?.loss === "open") return;
   while (true) {
     const again = nextReinjection(meta);
-    // Where only those that carry it already have room, new data need not wait for that.
-    if (again !== null && ready.length > 0) {
-      if (!ask(meta, again, now)) return;
-    } else {
-      if (!nextNew(meta) || !ask(meta, null, now)) return;
-    }
+    // Where only those that carry it already have room, or it is to wait for a better one, new data need not wait for that.
+    if (again !== null && ready.length > 0 && ask(meta, again, now)) continue;
+    if (!nextNew(meta) || !ask(meta, null, now)) return;
   }
 }
 
@@ -184,11 +181,8 @@ function scheduleAhead(meta: MetaSocket, now: Micros): void {
 function bindAll(meta: MetaSocket, now: Micros): void {
   while (true) {
     const again = nextReinjection(meta);
-    if (again !== null && ready.length + beyond.length > 0) {
-      if (!ask(meta, again, now)) return;
-    } else {
-      if (!nextAhead(meta) || !ask(meta, null, now)) return;
-    }
+    if (again !== null && ready.length + beyond.length > 0 && ask(meta, again, now)) continue;
+    if (!nextAhead(meta) || !ask(meta, null, now)) return;
   }
 }
 

@@ -790,7 +790,8 @@ export class Sender {
   restart(now: Micros): void {
     const { board, rtt } = this;
     if (board.nxt > board.una) return;
-    const idle = now - Math.max(this.#lastSent, this.#restarted);
+    // What went again was data, too.
+    const idle = now - Math.max(this.#lastLeft, this.#restarted);
     if (this.#lastSent === 0 || idle <= rtt.base) return;
     this.#restarted = now;
     this.#repeats?.clear();

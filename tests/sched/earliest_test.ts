@@ -144,6 +144,18 @@ describe("earliest", () => {
     assertEquals(picks([{ ...full, inFlight: 0 }, slow], [slow], more), 2);
   });
 
+  it("does not wait for who is late: nothing has come for a round trip since its answer was due", () => {
+    const late = (now: number, other: Partial<SubflowView> = {}) => {
+      const silent = { ...full, srtt: 10e3, rttVar: 1e3, oldestSent: 0, ...other };
+      return picks([silent, slow], [slow], { left: 10_000, window: 1e7, now });
+    };
+    assertEquals([19e3, 21e3].map((now) => late(now)), [null, 2]);
+    // Round trips vary, something has come, or the peer may delay its ACK.
+    assertEquals(late(21e3, { rttVar: 3e3 }), null);
+    assertEquals(late(21e3, { lastAck: 12e3 }), null);
+    assertEquals(late(21e3, { inFlight: 2000, cwnd: 100_000 }), null);
+  });
+
   it("gives what goes again to a path that has not carried it", () => {
     assertEquals(picks([fast, slow], [fast, slow], {}, fast), 2);
     assertEquals(picks([fast, slow], [fast, slow], {}, slow), 1);

@@ -518,4 +518,17 @@ describe("sending after idleness (RFC 5681 §4.1)", () => {
     desk.sender.restart(10e6 + RTO + 2);
     assertEquals(desk.controller.restarts, [RTO + 1]);
   });
+
+  it("is none where a repair has lasted as long: what goes again is data", () => {
+    const desk = new Desk();
+    desk.send(2, 1e6);
+    const again = 1e6 + RTO;
+    desk.sender.retransmissionTimeout(false, again);
+    desk.sender.resend(again);
+    desk.ack(again + RTT, 2);
+    desk.sender.restart(again + RTT);
+    assertEquals(desk.controller.restarts, []);
+    desk.sender.restart(again + 2 * RTO);
+    assertEquals(desk.controller.restarts, [2 * RTO]);
+  });
 });
