@@ -1,10 +1,10 @@
 /**
  * Compares schedulers: what transfers become with each in virtual time, and what one decision costs in real time.
  *
- * A bench file of your own, `mine_bench.ts`, run by `deno bench --allow-import=localhost:8000 mine_bench.ts`:
+ * A bench file of your own, `mine_bench.ts`, run by `deno bench mine_bench.ts`:
  *
  * ```ts ignore
- * import { compare } from "http://localhost:8000/bench/mod.ts";
+ * import { compare } from "@mptcp/mptcp/bench";
  * import mine from "./mine.ts";
  *
  * compare({ schedulers: [mine()] });

@@ -216,7 +216,7 @@ export class AimdController implements CongestionController {
  *
  * @example Usage
  * ```ts
- * import { aimd } from "./mod.ts";
+ * import { aimd } from "@mptcp/mptcp/cc";
  * import { assertEquals } from "@std/assert";
  *
  * const half = aimd("half", (subflow) => ({

@@ -29,7 +29,7 @@ function bestRate(members: readonly Member[]): number {
  *
  * @example Usage
  * ```ts
- * import { balia } from "./mod.ts";
+ * import { balia } from "@mptcp/mptcp/cc";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(balia().name, "balia");

@@ -292,7 +292,7 @@ export const defaults: Readonly<Record<never, never>> = {};
  *
  * @example Usage
  * ```ts
- * import { bbr } from "./mod.ts";
+ * import { bbr } from "@mptcp/mptcp/cc";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(bbr().name, "bbr");

@@ -412,7 +412,7 @@ export const defaults: Readonly<Record<never, never>> = {};
  *
  * @example Usage
  * ```ts
- * import { bbr3 } from "./mod.ts";
+ * import { bbr3 } from "@mptcp/mptcp/cc";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(bbr3().name, "bbr3");

@@ -14,7 +14,7 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
  *
  * @example Usage
  * ```ts
- * import { coupled } from "./mod.ts";
+ * import { coupled } from "@mptcp/mptcp/cc";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(coupled().name, "coupled");

@@ -116,7 +116,7 @@ export const defaults: { readonly always: boolean } = { always: false };
  *
  * @example Usage
  * ```ts
- * import { coupledBbr } from "./mod.ts";
+ * import { coupledBbr } from "@mptcp/mptcp/cc";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(coupledBbr({ always: true }).name, "coupled_bbr");

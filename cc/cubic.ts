@@ -113,6 +113,24 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
  * The congestion control that most hosts use (RFC 9438): on long fat paths it comes back to the window of the last loss within seconds, whatever the round
  * trip is, and takes as much as Reno where that takes more. Uncoupled: several subflows take as much of a shared bottleneck as several connections.
  *
+ * @example
+ * ```ts
+ * import { cubic, emulate } from "@mptcp/mptcp";
+ *
+ * await using net = emulate({
+ *   paths: {
+ *     wifi: { rate: "20 Mbit/s", delay: "15 ms" },
+ *     lte: { rate: "12 Mbit/s", delay: "40 ms" },
+ *   },
+ *   congestionControl: cubic(),
+ * });
+ * using _listener = net.server.listen({ port: 80 });
+ * using conn = await net.client.connect({ hostname: "server", port: 80 });
+ * await conn.write(new Uint8Array(200e3));
+ * for (const { path, tcp } of conn.info().subflows) console.log(path, tcp.snd_cwnd);
+ * conn.setCongestionControl(cubic({ hystart: false })); // from here on
+ * ```
+ *
  * @throws {TypeError} `hystart` is neither true nor false.
  */
 export default function cubic(

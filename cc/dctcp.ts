@@ -82,8 +82,8 @@ export const defaults: { readonly hystart: boolean; readonly g: number } = {
  *
  * @example Usage
  * ```ts
- * import { dctcp } from "./mod.ts";
- * import { emulate, queue } from "../mod.ts";
+ * import { dctcp } from "@mptcp/mptcp/cc";
+ * import { emulate, queue } from "@mptcp/mptcp";
  *
  * await using net = emulate({
  *   paths: { rack: { rate: "100 Mbit/s", delay: "100 us", queue: { packets: 200, mark: 10 } } },

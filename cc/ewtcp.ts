@@ -14,7 +14,7 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
  *
  * @example Usage
  * ```ts
- * import { ewtcp } from "./mod.ts";
+ * import { ewtcp } from "@mptcp/mptcp/cc";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(ewtcp().name, "ewtcp");

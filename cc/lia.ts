@@ -170,6 +170,24 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
  * Couples the increases so that all subflows together take as much as one TCP connection on the best path, at least that much, and less where it is
  * crowded (RFC 6356 §2). With one subflow it is reno.
  *
+ * @example
+ * ```ts
+ * import { emulate, lia } from "@mptcp/mptcp";
+ *
+ * await using net = emulate({
+ *   paths: {
+ *     wifi: { rate: "20 Mbit/s", delay: "15 ms" },
+ *     lte: { rate: "12 Mbit/s", delay: "40 ms" },
+ *   },
+ *   congestionControl: lia(),
+ * });
+ * using _listener = net.server.listen({ port: 80 });
+ * using conn = await net.client.connect({ hostname: "server", port: 80 });
+ * await conn.write(new Uint8Array(200e3));
+ * for (const { path, tcp } of conn.info().subflows) console.log(path, tcp.snd_cwnd);
+ * conn.setCongestionControl(lia({ hystart: false })); // from here on
+ * ```
+ *
  * @throws {TypeError} `hystart` is neither true nor false.
  */
 export default function lia(

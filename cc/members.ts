@@ -10,7 +10,22 @@ import type {
 } from "../core/plugin.ts";
 import { AimdController, type AimdFormula, ByteCounter, type SlowStartOptions } from "./aimd.ts";
 
-/** A subflow and how much of its window it last used. */
+/**
+ * A subflow and how much of its window it last used.
+ *
+ * @example
+ * ```ts
+ * import { coupledBy, type Member } from "@mptcp/mptcp/cc";
+ *
+ * // Bytes of all windows that are in use.
+ * const total = (members: readonly Member[]) => members.reduce((sum, { window }) => sum + window, 0);
+ *
+ * const shared = coupledBy("shared", () => ({
+ *   growth: ({ mss }, members) => mss / total(members),
+ * }));
+ * console.assert(shared.name === "shared");
+ * ```
+ */
 export class Member {
   /** What the plugin sees of it. */
   readonly subflow: SubflowView;
@@ -128,7 +143,7 @@ class Group<M extends Member> implements CongestionControl {
  *
  * @example Usage
  * ```ts
- * import { coupledBy } from "./mod.ts";
+ * import { coupledBy } from "@mptcp/mptcp/cc";
  * import { assertEquals } from "@std/assert";
  *
  * // All subflows together grow as slowly as one.

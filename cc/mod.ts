@@ -3,7 +3,7 @@
  *
  * @example Usage
  * ```ts
- * import { lia } from "./mod.ts";
+ * import { lia } from "@mptcp/mptcp/cc";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(lia().name, "lia");

@@ -81,7 +81,7 @@ function alphaOf(member: OliaMember, members: readonly OliaMember[]): number {
  *
  * @example Usage
  * ```ts
- * import { olia } from "./mod.ts";
+ * import { olia } from "@mptcp/mptcp/cc";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(olia().name, "olia");

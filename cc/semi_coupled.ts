@@ -14,7 +14,7 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
  *
  * @example Usage
  * ```ts
- * import { semiCoupled } from "./mod.ts";
+ * import { semiCoupled } from "@mptcp/mptcp/cc";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(semiCoupled().name, "semi_coupled");

@@ -195,7 +195,7 @@ export const defaults: { readonly alpha: number } = { alpha: 10 };
  *
  * @example Usage
  * ```ts
- * import { wvegas } from "./mod.ts";
+ * import { wvegas } from "@mptcp/mptcp/cc";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(wvegas({ alpha: 6 }).name, "wvegas");

@@ -170,7 +170,7 @@ function parseEndpoints(text: string): EndpointOptions[] {
  * @example A second address as a backup, later in use like the first
  * ```ts
  * import { emulate } from "@mptcp/mptcp";
- * import { endpoints } from "./mod.ts";
+ * import { endpoints } from "@mptcp/mptcp/pm";
  * import { assertEquals } from "@std/assert";
  *
  * const eps = endpoints({ subflows: 4 });
@@ -234,7 +234,7 @@ export class Endpoints implements PathManagerPlugin {
    *
    * @example
    * ```ts
-   * import { endpoints } from "./mod.ts";
+   * import { endpoints } from "@mptcp/mptcp/pm";
    * import { assertEquals } from "@std/assert";
    *
    * const eps = endpoints();
@@ -697,6 +697,18 @@ class EndpointManager implements PathManager {
 /**
  * Linux's in-kernel path manager, for all connections of the hosts that it is given to: its endpoints and limits, which {@linkcode Endpoints} changes while
  * they run.
+ *
+ * @example
+ * ```ts
+ * import { endpoints } from "@mptcp/mptcp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const eps = endpoints({ subflows: 4 });
+ * const id = eps.add({ address: "10.0.2.1", subflow: true, backup: true });
+ * assertEquals(eps.list().map(({ address }) => address), ["10.0.2.1"]);
+ * eps.remove(id);
+ * assertEquals(eps.list(), []);
+ * ```
  *
  * @throws {TypeError} an option is not of its kind.
  * @throws {RangeError} a value is out of its range.

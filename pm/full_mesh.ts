@@ -19,6 +19,25 @@ export const defaults: Readonly<Required<FullMeshOptions>> = { copies: 1 };
  * The client opens a path from each of its addresses to each of the server's, as many as the limits allow; the server announces its addresses and
  * only accepts, since clients tend to be behind address translators (draft §3.3, RFC 8041 §3.3). Pairs that share no address come first.
  *
+ * @example
+ * ```ts
+ * import { emulate, fullMesh } from "@mptcp/mptcp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using net = emulate({
+ *   paths: {
+ *     wifi: { rate: "20 Mbit/s", delay: "15 ms" },
+ *     lte: { rate: "12 Mbit/s", delay: "40 ms" },
+ *   },
+ *   pathManager: fullMesh(),
+ * });
+ * using _listener = net.server.listen({ port: 80 });
+ * using conn = await net.client.connect({ hostname: "server", port: 80 });
+ * await conn.write(new Uint8Array(1000));
+ * await net.sleep("1 s");
+ * assertEquals(conn.info().subflows.map(({ local }) => local.address), ["10.0.1.1", "10.0.2.1"]);
+ * ```
+ *
  * @throws {RangeError} When `copies` is not an integer from 1 to 8.
  */
 export default function fullMesh(

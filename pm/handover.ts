@@ -106,7 +106,7 @@ function checkNumber(name: string, value: unknown, least: number, most: number, 
  * @example Wi-Fi fades, LTE takes over
  * ```ts
  * import { emulate } from "@mptcp/mptcp";
- * import { handover } from "./mod.ts";
+ * import { handover } from "@mptcp/mptcp/pm";
  * import { assertEquals } from "@std/assert";
  *
  * await using net = emulate({

@@ -23,7 +23,7 @@ export const defaults: Readonly<{ dscp: string }> = { dscp: "10" };
  *
  * @example
  * ```ts
- * import { labels } from "./mod.ts";
+ * import { labels } from "@mptcp/mptcp/pm";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(labels({ dscp: [10, 46] }).name, "labels");

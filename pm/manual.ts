@@ -142,7 +142,7 @@ function familyOf(address: string): 4 | 6 {
  * @example A daemon that opens one more path on each connection
  * ```ts
  * import { emulate } from "@mptcp/mptcp";
- * import { manual } from "./mod.ts";
+ * import { manual } from "@mptcp/mptcp/pm";
  * import { assertEquals } from "@std/assert";
  *
  * const pm = manual();
@@ -555,7 +555,21 @@ class ManualConnection implements PathManager {
   }
 }
 
-/** A path manager that does what it is told and tells what happens: {@linkcode ManualPathManager}. */
+/**
+ * A path manager that does what it is told and tells what happens: {@linkcode ManualPathManager}.
+ *
+ * @example
+ * ```ts
+ * import { manual } from "@mptcp/mptcp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const seen: string[] = [];
+ * const pm = manual();
+ * const stop = pm.subscribe(({ type }) => seen.push(type));
+ * assertEquals(pm.name, "manual");
+ * stop();
+ * ```
+ */
 export default function manual(): ManualPathManager {
   return new ManualPathManager();
 }

@@ -3,7 +3,7 @@
  *
  * @example Usage
  * ```ts
- * import { fullMesh } from "./mod.ts";
+ * import { fullMesh } from "@mptcp/mptcp/pm";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(fullMesh({ copies: 2 }).name, "full_mesh");

@@ -20,6 +20,26 @@ export const defaults: Readonly<Required<NDiffPortsOptions>> = { subflows: 2 };
  * (RFC 2992) may carry them on different ways. When one of their addresses goes, another of that side takes its place, one that there is or the next that
  * comes.
  *
+ * @example
+ * ```ts
+ * import { emulate, nDiffPorts } from "@mptcp/mptcp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using net = emulate({
+ *   paths: {
+ *     wifi: { rate: "20 Mbit/s", delay: "15 ms" },
+ *     lte: { rate: "12 Mbit/s", delay: "40 ms" },
+ *   },
+ *   pathManager: nDiffPorts({ subflows: 3 }),
+ * });
+ * using _listener = net.server.listen({ port: 80 });
+ * using conn = await net.client.connect({ hostname: "server", port: 80 });
+ * await conn.write(new Uint8Array(1000));
+ * await net.sleep("1 s");
+ * assertEquals(conn.info().subflows.length, 3);
+ * assertEquals(new Set(conn.info().subflows.map(({ local }) => local.address)).size, 1);
+ * ```
+ *
  * @throws {RangeError} When `subflows` is not an integer from 1 to 8.
  */
 export default function nDiffPorts(

@@ -41,7 +41,7 @@ const MOST_ROUNDS = 16;
  *
  * @example Usage
  * ```ts
- * import { blest } from "./mod.ts";
+ * import { blest } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(blest({ lambda: 1 }).name, "blest");

@@ -106,7 +106,7 @@ class Plan {
  *
  * @example Usage
  * ```ts
- * import { daps } from "./mod.ts";
+ * import { daps } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(daps({ lookAhead: 10 }).lookAhead, 14600);

@@ -79,7 +79,7 @@ export function supply(subflow: SubflowView, now: Micros, time: Micros, enough: 
  *
  * @example Usage
  * ```ts
- * import { earliest } from "./mod.ts";
+ * import { earliest } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(earliest().name, "earliest");

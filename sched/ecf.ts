@@ -27,7 +27,7 @@ export const defaults: Readonly<Required<EcfOptions>> = { beta: 0.25 };
  *
  * @example Usage
  * ```ts
- * import { ecf } from "./mod.ts";
+ * import { ecf } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(ecf().name, "ecf");

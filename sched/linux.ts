@@ -26,7 +26,7 @@ interface Known {
  *
  * @example Usage
  * ```ts
- * import { linux } from "./mod.ts";
+ * import { linux } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(linux().quantum, 65428);

@@ -31,7 +31,7 @@ export const defaults: Readonly<Record<string, never>> = {};
  *
  * @example Usage
  * ```ts
- * import { minRtt } from "./mod.ts";
+ * import { minRtt } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(minRtt().name, "min_rtt");

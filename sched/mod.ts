@@ -3,7 +3,7 @@
  *
  * @example Usage
  * ```ts
- * import { redundant } from "./mod.ts";
+ * import { redundant } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(redundant().kind, "scheduler");

@@ -31,7 +31,7 @@ export const defaults: Readonly<Required<OtiasOptions>> = { lookAhead: 100, segm
  *
  * @example Usage
  * ```ts
- * import { otias } from "./mod.ts";
+ * import { otias } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(otias({ lookAhead: 10 }).lookAhead, 14600);

@@ -203,7 +203,7 @@ class Learner {
  *
  * @example Usage
  * ```ts
- * import { peekaboo } from "./mod.ts";
+ * import { peekaboo } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(peekaboo({ alpha: 1 }).name, "peekaboo");

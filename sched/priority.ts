@@ -29,7 +29,7 @@ export const defaults: Readonly<Required<PriorityOptions>> = { order: "1", spill
  *
  * @example Usage
  * ```ts
- * import { priority } from "./mod.ts";
+ * import { priority } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(priority({ order: "2/1", spill: false }).name, "priority");

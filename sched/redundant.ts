@@ -26,7 +26,7 @@ export const defaults: Readonly<Required<RedundantOptions>> = { mode: "full" };
  *
  * @example Usage
  * ```ts
- * import { redundant } from "./mod.ts";
+ * import { redundant } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(redundant({ mode: "tail" }).name, "redundant");

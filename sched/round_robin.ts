@@ -40,7 +40,7 @@ export const defaults: Readonly<Required<RoundRobinOptions>> = {
  *
  * @example Usage
  * ```ts
- * import { roundRobin } from "./mod.ts";
+ * import { roundRobin } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(roundRobin({ segments: 2, weights: "3/1" }).quantum, 8760);

@@ -23,7 +23,7 @@ export const defaults: Readonly<Required<RttThresholdOptions>> = { threshold: 10
  *
  * @example Usage
  * ```ts
- * import { rttThreshold } from "./mod.ts";
+ * import { rttThreshold } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(rttThreshold({ threshold: 50 }).name, "rtt_threshold");

@@ -33,7 +33,7 @@ const MOST_ROUNDS = 1000;
  *
  * @example Usage
  * ```ts
- * import { sttf } from "./mod.ts";
+ * import { sttf } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(sttf().lookAhead, 146000);

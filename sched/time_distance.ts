@@ -35,7 +35,7 @@ export const defaults: Readonly<Required<TimeDistanceOptions>> = {
  *
  * @example Usage
  * ```ts
- * import { timeDistance } from "./mod.ts";
+ * import { timeDistance } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(timeDistance().lookAhead, Infinity);

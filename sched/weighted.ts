@@ -29,7 +29,7 @@ interface Share {
  *
  * @example Usage
  * ```ts
- * import { weighted } from "./mod.ts";
+ * import { weighted } from "@mptcp/mptcp/sched";
  * import { assertEquals } from "@std/assert";
  *
  * assertEquals(weighted({ weights: "3/1" }).name, "weighted");

@@ -48,6 +48,15 @@ const KINDS = {
 /**
  * Loads the plugins that `policies` names by text; those that are plugins stay.
  *
+ * @example
+ * ```ts
+ * import { loadPolicies, measure, SCENARIOS } from "@mptcp/mptcp/sim";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const policies = await loadPolicies({ scheduler: "round_robin,segments=4" });
+ * assertEquals(measure(SCENARIOS.requests!, policies).policies.scheduler, "round_robin");
+ * ```
+ *
  * @throws {ScenarioError} One cannot be loaded.
  */
 export async function loadPolicies(

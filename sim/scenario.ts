@@ -328,7 +328,26 @@ export interface Scenario {
   readonly traffic: Readonly<Record<string, Traffic>>;
 }
 
-/** Where in a scenario something is wrong, and what. */
+/**
+ * Where in a scenario something is wrong, and what.
+ *
+ * @example
+ * ```ts
+ * import { measure, ScenarioError } from "@mptcp/mptcp/sim";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * const error = assertThrows(
+ *   () =>
+ *     measure({
+ *       hosts: { phone: {}, server: {} },
+ *       links: { wifi: { between: ["phone", "server"], rate: "fast" as "1 Mbit/s" } },
+ *       traffic: { download: { kind: "bulk", client: "phone", server: "server" } },
+ *     }),
+ *   ScenarioError,
+ * );
+ * assertEquals(error.path, ["links", "wifi"]);
+ * ```
+ */
 export class ScenarioError extends Error {
   /** The members that lead there: ["links", "wifi", "rate"]. */
   readonly path: readonly (string | number)[];

@@ -25,7 +25,18 @@ const FAR: Pick<Scenario, "hosts" | "routers" | "links"> = {
 
 const ENDS = { client: "phone", server: "server" } as const;
 
-/** The scenarios, by name. */
+/**
+ * The scenarios, by name.
+ *
+ * @example
+ * ```ts
+ * import { measure, SCENARIOS } from "@mptcp/mptcp/sim";
+ *
+ * for (const [name, { about }] of Object.entries(SCENARIOS)) console.log(`${name}: ${about}`);
+ * const { traffic } = measure({ ...SCENARIOS.requests!, seed: 2 });
+ * console.assert(traffic.api!.goodput > 0);
+ * ```
+ */
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   bulk: {
     name: "bulk",

@@ -213,7 +213,19 @@ const TRAFFIC = {
   ],
 };
 
-/** The schema. */
+/**
+ * The schema.
+ *
+ * @example
+ * ```ts
+ * import { SCENARIO_SCHEMA } from "@mptcp/mptcp/sim";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // An editor completes a scenario file by it.
+ * const text = JSON.stringify(SCENARIO_SCHEMA, null, 2);
+ * assertEquals(JSON.parse(text).title, "A scenario of mptcp sim");
+ * ```
+ */
 export const SCENARIO_SCHEMA: Schema = {
   $schema: "http://json-schema.org/draft-07/schema#",
   title: "A scenario of mptcp sim",

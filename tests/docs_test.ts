@@ -100,7 +100,7 @@ describe("documents", () => {
     for (const { info } of readme) assertEquals(info, "ts");
     // The first one is what a newcomer sees: an own scheduler at work, on one screen.
     const [{ text }] = readme as [Block];
-    assertStringIncludes(text, `from "http://localhost:8000/mod.ts"`);
+    assertStringIncludes(text, `from "@mptcp/mptcp"`);
     assertLess(text.trimEnd().split("\n").length, 28);
   });
 });

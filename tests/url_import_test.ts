@@ -70,14 +70,20 @@ describe("import by URL", () => {
     assertEquals({ code, stdout }, { code: 0, stdout: `1000000 ${expected}\n` }, stderr);
   });
 
-  it("runs the README's first program outside the clone", async () => {
+  it("runs the README's first program outside the clone, by the import map that is served", async () => {
     const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url));
     const program = /^```ts\n([^]*?)^```$/m.exec(readme)?.[1] ?? "";
     let base = "";
     await using _server = serveRepository({ port: 0, onListen: (url) => base = url });
     const { code, stdout, stderr } = await runOutside({
-      "program.ts": program.replaceAll("http://localhost:8000/", base),
-    }, ["run", "--no-prompt", `--allow-import=${new URL(base).host}`, "program.ts"]);
+      "program.ts": program.replaceAll('"./docs/', `"${base}docs/`),
+    }, [
+      "run",
+      "--no-prompt",
+      `--import-map=${base}import_map.json`,
+      `--allow-import=${new URL(base).host}`,
+      "program.ts",
+    ]);
     assertEquals(code, 0, stderr);
     assertMatch(stdout, /^8 MB in [\d.]+ s of virtual time\n10\.0\.1\.1 \d+\n10\.0\.2\.1 \d+\n$/);
   });

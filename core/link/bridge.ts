@@ -21,7 +21,29 @@ export interface BridgeOptions {
   readonly random?: (name: string) => () => number;
 }
 
-/** Two links joined. It runs, and keeps the program running, until it is closed. Made by {@linkcode bridge}. */
+/**
+ * Two links joined. It runs, and keeps the program running, until it is closed. Made by {@linkcode bridge}.
+ *
+ * @example
+ * ```ts
+ * import { type Bridge, bridge, delay, rate, tun } from "@mptcp/mptcp";
+ *
+ * // Slows the link down, then takes it away for a second.
+ * async function disturb(joined: Bridge): Promise<void> {
+ *   joined.set({ rate: "5 Mbit/s" });
+ *   joined.cut();
+ *   await new Promise((done) => setTimeout(done, 1000));
+ *   joined.restore();
+ *   console.log(joined.counts.forward.dropped); // { cut: 812 }
+ * }
+ *
+ * export async function run() {
+ *   const elements = [rate("50 Mbit/s"), delay("10 ms")];
+ *   await using joined = bridge(tun("a"), tun("b"), { elements });
+ *   await disturb(joined);
+ * }
+ * ```
+ */
 export class Bridge implements AsyncDisposable {
   readonly #loop: Loop;
   readonly #forward: Lane;
@@ -125,10 +147,7 @@ function relay(from: TunLink, to: TunLink, lane: Lane): PollSource {
  *
  * @example
  * ```ts
- * import { bridge } from "./bridge.ts";
- * import { delay } from "./sim/elements/delay.ts";
- * import { rate } from "./sim/elements/rate.ts";
- * import { tun } from "./tun/tun.ts";
+ * import { bridge, delay, rate, tun } from "@mptcp/mptcp";
  *
  * function join() {
  *   const a = tun("a", { namespace: "client", kernelAddresses: ["10.77.1.1/24"] });

@@ -27,7 +27,20 @@ function checkOptions(link: Link, options: ImpairOptions): void {
   }
 }
 
-/** A link with elements around it. Made by {@linkcode impair}. */
+/**
+ * A link with elements around it. Made by {@linkcode impair}.
+ *
+ * @example
+ * ```ts
+ * import { delay, impair, loss, tun } from "@mptcp/mptcp";
+ *
+ * const link = impair(tun("mptcp0"), { send: [delay("20 ms"), loss(0.01)] });
+ * link.set({ delay: "80 ms" }); // for packets that come from now on
+ * link.cut();
+ * link.restore();
+ * console.assert(link.name === "mptcp0");
+ * ```
+ */
 export class ImpairedLink implements Link {
   readonly #link: Link;
   readonly #options: ImpairOptions;
@@ -164,10 +177,7 @@ export class ImpairedLink implements Link {
  *
  * @example
  * ```ts
- * import { impair } from "./impair.ts";
- * import { delay } from "./sim/elements/delay.ts";
- * import { loss } from "./sim/elements/loss.ts";
- * import { tun } from "./tun/tun.ts";
+ * import { delay, impair, loss, tun } from "@mptcp/mptcp";
  *
  * const link = impair(tun("mptcp0"), { send: [delay("20 ms"), loss(0.01)], receive: [delay("20 ms")] });
  * ```

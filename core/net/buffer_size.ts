@@ -21,7 +21,7 @@ export interface BufferPath {
  *
  * @example Usage
  * ```ts
- * import { bufferSize, emulate } from "../../mod.ts";
+ * import { bufferSize, emulate } from "@mptcp/mptcp";
  * import { assertEquals } from "@std/assert";
  *
  * const max = bufferSize([

@@ -369,10 +369,17 @@ async function answer(target: ControlTarget, conn: Deno.Conn): Promise<void> {
  * @throws {Deno.errors.NotCapable} without `--allow-read` and `--allow-write` for the path.
  *
  * @example `mptcp ss --control /run/user/1000/mine.sock` then shows what the program has open
- * ```ts ignore
- * import { Host, serveControl } from "@mptcp/mptcp";
+ * ```ts
+ * import { Host, serveControl, udp } from "@mptcp/mptcp";
  *
- * using control = await serveControl(host, "/run/user/1000/mine.sock");
+ * export async function main() {
+ *   await using host = await Host.open({
+ *     interfaces: [{ link: udp("wifi"), addresses: ["192.168.1.5/24"] }],
+ *   });
+ *   using _control = await serveControl(host, "/run/user/1000/mine.sock");
+ *   await using conn = await host.connect({ hostname: "203.0.113.7", port: 80 });
+ *   for await (const chunk of conn.readable) console.log(chunk.length);
+ * }
  * ```
  */
 export function serveControl(host: Host, path: string): Promise<Control> {

@@ -75,7 +75,26 @@ export interface SocketConnectOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** A connection in the shape of Node's `net.Socket`. */
+/**
+ * A connection in the shape of Node's `net.Socket`.
+ *
+ * @example
+ * ```ts
+ * import { emulate } from "@mptcp/mptcp";
+ * import { type MptcpDuplex, toDuplex } from "@mptcp/mptcp/node";
+ * import { once } from "node:events";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } } });
+ * using listener = net.server.listen({ port: 80 });
+ * const socket: MptcpDuplex = toDuplex(net.client.connect({ hostname: "server", port: 80 }));
+ * assertEquals(socket.readyState, "opening");
+ * await once(socket, "connect");
+ * assertEquals(socket.remotePort, 80);
+ * (await listener.accept()).close();
+ * socket.destroy();
+ * ```
+ */
 export class MptcpDuplex extends Duplex {
   #conn: MptcpConn | null = null;
   #channel: Channel | null = null;

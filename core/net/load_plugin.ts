@@ -168,8 +168,7 @@ const FILE_PATTERN = /[/\\]|\.[cm]?[jt]s$/;
  *
  * @example Usage
  * ```ts
- * import { loadPlugin } from "./load_plugin.ts";
- * import { roundRobin } from "../../sched/mod.ts";
+ * import { loadPlugin, roundRobin } from "@mptcp/mptcp";
  * import { assertEquals } from "@std/assert";
  *
  * const builtIns = { round_robin: roundRobin };

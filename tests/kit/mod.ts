@@ -5,8 +5,8 @@
  * @example In a test
  * ```ts ignore
  * import { describe, it } from "@std/testing/bdd";
- * import { conformance } from "./mod.ts";
- * import { minRtt } from "../../sched/mod.ts";
+ * import { minRtt } from "@mptcp/mptcp";
+ * import { conformance } from "@mptcp/mptcp/testing";
  *
  * describe("min_rtt", () => {
  *   for (const rule of conformance(minRtt())) it(rule.name, rule.check);
@@ -15,8 +15,8 @@
  *
  * @example All at once
  * ```ts
- * import { verify } from "./mod.ts";
- * import { lia } from "../../cc/mod.ts";
+ * import { lia } from "@mptcp/mptcp";
+ * import { verify } from "@mptcp/mptcp/testing";
  *
  * verify(lia());
  * ```
@@ -35,6 +35,17 @@ export type * from "../../core/plugin.ts";
 
 /**
  * The rules for a plugin, each of which can be checked by itself.
+ *
+ * @example
+ * ```ts
+ * import { conformance } from "@mptcp/mptcp/testing";
+ * import { minRtt } from "@mptcp/mptcp";
+ *
+ * for (const { name, says, check } of conformance(minRtt())) {
+ *   check(); // throws a RuleError if it is broken
+ *   console.log(`${name}: ${says}`);
+ * }
+ * ```
  *
  * @throws {RuleError} When it is no plugin at all.
  */
@@ -69,7 +80,24 @@ export function conformance(plugin: Plugin): Rule[] {
   }
 }
 
-/** Every rule that a plugin breaks; none when it is sound. */
+/**
+ * Every rule that a plugin breaks; none when it is sound.
+ *
+ * @example
+ * ```ts
+ * import { brokenRules, type SchedulerPlugin } from "@mptcp/mptcp/testing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // Sends nothing, ever.
+ * const idle: SchedulerPlugin = {
+ *   kind: "scheduler",
+ *   name: "idle",
+ *   create: () => ({ pick: () => null }),
+ * };
+ * assertEquals(brokenRules(idle).length > 0, true);
+ * console.log(brokenRules(idle).map(({ message }) => message).join("\n"));
+ * ```
+ */
 export function brokenRules(plugin: Plugin): RuleError[] {
   const broken: RuleError[] = [];
   for (const rule of conformance(plugin)) {
@@ -85,6 +113,20 @@ export function brokenRules(plugin: Plugin): RuleError[] {
 
 /**
  * Checks all rules.
+ *
+ * @example
+ * ```ts
+ * import { verify } from "@mptcp/mptcp/testing";
+ * import { aimd } from "@mptcp/mptcp/cc";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const reno = (times: number) =>
+ *   aimd("mine", (subflow) => ({
+ *     increase: (acked) => times * acked * subflow.mss / subflow.cwnd,
+ *   }));
+ * verify(reno(1));
+ * assertThrows(() => verify(reno(10)));
+ * ```
  *
  * @throws {RuleError} The first that is broken; its message tells all.
  */

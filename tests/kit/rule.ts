@@ -1,6 +1,17 @@
 /** Rules of the kit, and what it means to break one. */
 
-/** Thrown by a rule that a plugin breaks. */
+/**
+ * Thrown by a rule that a plugin breaks.
+ *
+ * @example
+ * ```ts
+ * import { conformance, RuleError } from "@mptcp/mptcp/testing";
+ * import { assertEquals, assertThrows } from "@std/assert";
+ *
+ * const error = assertThrows(() => conformance("min_rtt" as never), RuleError);
+ * assertEquals(error.rule, "plugin");
+ * ```
+ */
 export class RuleError extends Error {
   /** The rule's name. */
   readonly rule: string;

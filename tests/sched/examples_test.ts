@@ -22,9 +22,15 @@ function published(name: string): number[] {
 }
 
 describe("the guide to plugins", () => {
-  it("shows the examples as they are", async () => {
+  it("shows the examples as they are, with the names that a reader imports by", async () => {
+    const names: Readonly<Record<string, string>> = {
+      "../../core/plugin.ts": "@mptcp/mptcp",
+      "../../cc/mod.ts": "@mptcp/mptcp/cc",
+      "../../tests/kit/mod.ts": "@mptcp/mptcp/testing",
+    };
     for (const name of ["finish_first", "finish_first_test", "my_lia", "wifi_first"]) {
-      const text = await Deno.readTextFile(new URL(`${name}.ts`, EXAMPLES));
+      const text = (await Deno.readTextFile(new URL(`${name}.ts`, EXAMPLES)))
+        .replaceAll(/ from "(\.\.\/[^"]+)"/g, (_, path: string) => ` from "${names[path]}"`);
       assertStringIncludes(GUIDE, `\`\`\`ts ignore\n${text}\`\`\``);
     }
   });

@@ -1,6 +1,7 @@
 /**
  * Serves this clone over HTTP, so that its modules can be imported by URL: `deno task serve`, then
- * `import … from "http://localhost:8000/mod.ts"`. Nothing else is needed, as no module of the library uses an import map.
+ * `import … from "http://localhost:8000/mod.ts"`. Nothing else is needed, as no module of the library uses an import map. For programs that import
+ * `@mptcp/mptcp`, as those of the documents do, there is one at `/import_map.json`.
  */
 
 import { print, report } from "../../cli/output.ts";
@@ -25,6 +26,15 @@ function refusal(status: number): Response {
   return new Response(`${text}\n`, { status });
 }
 
+/** What `@mptcp/mptcp` and its entry points are here. */
+async function importMap(root: URL): Promise<Response> {
+  const { name, exports }: { name: string; exports: Record<string, string> } = JSON.parse(
+    await Deno.readTextFile(new URL("deno.json", root)),
+  );
+  const imports = Object.entries(exports).map(([key, file]) => [key.replace(".", name), file]);
+  return Response.json({ imports: Object.fromEntries(imports) });
+}
+
 /** Answers one request with the file that it names below `root`. */
 export async function serveFile(request: Request, root: URL = ROOT): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD") return refusal(405);
@@ -38,6 +48,7 @@ export async function serveFile(request: Request, root: URL = ROOT): Promise<Res
   if (segments.some((segment) => segment.startsWith(".") || /[\\\0]/.test(segment))) {
     return refusal(404);
   }
+  if (segments.join("/") === "import_map.json") return await importMap(root);
   const url = new URL(segments.map(encodeURIComponent).join("/"), root);
   try {
     const info = await Deno.stat(url);

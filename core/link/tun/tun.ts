@@ -69,7 +69,21 @@ function checkInteger(what: string, value: number, least: number, most: number):
   return value;
 }
 
-/** A TUN device. It is opened when a host attaches it. Made by {@linkcode tun}. */
+/**
+ * A TUN device. It is opened when a host attaches it. Made by {@linkcode tun}.
+ *
+ * @example
+ * ```ts
+ * import { Host, type TunLink, tun } from "@mptcp/mptcp";
+ *
+ * // Needs --allow-ffi and CAP_NET_ADMIN.
+ * export async function packetsLost(): Promise<number> {
+ *   const link: TunLink = tun("mptcp0", { kernelAddresses: ["10.77.1.1/24"], mtu: 1400 });
+ *   await using _host = await Host.open({ interfaces: [{ link, addresses: ["10.77.1.2/24"] }] });
+ *   return link.lost;
+ * }
+ * ```
+ */
 export class TunLink implements Link, PollSource {
   /** Name of the device. */
   readonly name: string;
@@ -443,7 +457,7 @@ export class TunLink implements Link, PollSource {
  *
  * @example
  * ```ts
- * import { tun } from "./tun.ts";
+ * import { tun } from "@mptcp/mptcp";
  *
  * const link = tun("mptcp0", { kernelAddresses: ["10.77.1.1/24"] });
  * ```

@@ -64,7 +64,21 @@ export interface UdpPeer {
 /** Opens the socket of a link in a network that is emulated. */
 export type SocketOpener = (options: CheckedOptions) => DatagramSocket;
 
-/** A link over UDP. It is opened with the host that it belongs to. Made by {@linkcode udp}. */
+/**
+ * A link over UDP. It is opened with the host that it belongs to. Made by {@linkcode udp}.
+ *
+ * @example
+ * ```ts
+ * import { Host, udp } from "@mptcp/mptcp";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const link = udp("loopback", { port: 28684, offload: false });
+ * await using _host = await Host.open({ interfaces: [{ link, addresses: ["127.0.0.1/8"] }] });
+ * assertEquals(link.local, "127.0.0.1:28684");
+ * assertEquals(link.sockets, "plain");
+ * assertEquals(link.peers, []);
+ * ```
+ */
 export class UdpLink implements Link {
   /** What people call it. */
   readonly name: string;
@@ -478,19 +492,26 @@ function addressText(address: Uint8Array): string {
  * @param name What people call it: "wifi".
  *
  * @example A server, and a client with two networks
- * ```ts ignore
+ * ```ts
  * import { Host, udp } from "@mptcp/mptcp";
  *
- * await using server = await Host.open({
- *   interfaces: [{ link: udp("wan", { port: 8684 }), addresses: ["203.0.113.7/24"] }],
- * });
- * await using client = await Host.open({
- *   interfaces: [
- *     { link: udp("wifi"), addresses: ["192.168.1.5/24"] },
- *     { link: udp("lte"), addresses: ["10.20.30.40/24"] },
- *   ],
- * });
- * using conn = await client.connect({ hostname: "203.0.113.7", port: 80 });
+ * export async function server() {
+ *   await using host = await Host.open({
+ *     interfaces: [{ link: udp("wan", { port: 8684 }), addresses: ["203.0.113.7/24"] }],
+ *   });
+ *   for await (const conn of host.listen({ port: 80 })) await conn.close();
+ * }
+ *
+ * export async function client() {
+ *   await using host = await Host.open({
+ *     interfaces: [
+ *       { link: udp("wifi"), addresses: ["192.168.1.5/24"] },
+ *       { link: udp("lte"), addresses: ["10.20.30.40/24"] },
+ *     ],
+ *   });
+ *   using conn = await host.connect({ hostname: "203.0.113.7", port: 80 });
+ *   console.log(conn.info().subflows.length);
+ * }
  * ```
  *
  * @throws {TypeError} If an option is not of its kind.

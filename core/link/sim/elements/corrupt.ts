@@ -37,6 +37,19 @@ class CorruptElement implements Element {
 /**
  * Flips exactly one bit, anywhere from the IP header on, of each packet with a probability of `probability`, 0 to 1. Changed by `{ corrupt }`.
  *
+ * @example
+ * ```ts
+ * import { corrupt, delay, Network } from "@mptcp/mptcp";
+ *
+ * await using net = new Network();
+ * net.host("phone");
+ * net.host("server");
+ * net.link("wifi", {
+ *   between: ["phone", "server"],
+ *   elements: [delay("15 ms"), corrupt(0.001)],
+ * });
+ * ```
+ *
  * @throws {TypeError} If it is not a number.
  * @throws {RangeError} If it is not in [0, 1].
  */

@@ -61,6 +61,20 @@ class DelayElement implements Element {
 /**
  * Holds every packet for `delay` and keeps their order. Changed by `{ delay }`, for packets that come from then on.
  *
+ * @example
+ * ```ts
+ * import { delay, Network } from "@mptcp/mptcp";
+ *
+ * await using net = new Network();
+ * net.host("phone");
+ * net.host("server");
+ * net.link("wifi", {
+ *   between: ["phone", "server"],
+ *   elements: [delay("15 ms")],
+ * });
+ * net.link("wifi").set({ delay: "80 ms" });
+ * ```
+ *
  * @throws {TypeError} If `delay` is not a number with a unit, such as "15 ms".
  * @throws {RangeError} If it is below 0.
  */

@@ -6,6 +6,24 @@ import type { ElementFactory } from "./element.ts";
 /**
  * Lets through the packets for which `keep` gives true. `bytes` is the packet with its checksums filled in, valid during the call;
  * `index` counts the packets of this direction that came here, from 0.
+ *
+ * @example
+ * ```ts
+ * import { emulate, filter } from "@mptcp/mptcp";
+ *
+ * // The third packet of each direction is lost.
+ * await using net = emulate({
+ *   paths: {
+ *     wifi: {
+ *       rate: "20 Mbit/s",
+ *       delay: "15 ms",
+ *       elements: [filter((_bytes, index) => index !== 2)],
+ *     },
+ *   },
+ * });
+ * using _listener = net.server.listen({ port: 80 });
+ * using _conn = await net.client.connect({ hostname: "server", port: 80 });
+ * ```
  */
 export function filter(
   keep: (bytes: Uint8Array, index: number) => boolean,

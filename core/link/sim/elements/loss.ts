@@ -31,6 +31,20 @@ class LossElement implements Element {
 /**
  * Loses each packet with a probability of `probability`, 0 to 1. Changed by `{ loss }`.
  *
+ * @example
+ * ```ts
+ * import { loss, Network } from "@mptcp/mptcp";
+ *
+ * await using net = new Network();
+ * net.host("phone");
+ * net.host("server");
+ * net.link("wifi", {
+ *   between: ["phone", "server"],
+ *   elements: [loss(0.01)],
+ * });
+ * net.link("wifi").set({ loss: 0.05 });
+ * ```
+ *
  * @throws {TypeError} If it is not a number.
  * @throws {RangeError} If it is not in [0, 1].
  */

@@ -151,6 +151,19 @@ class QueueElement implements Element {
  * Keeps what the element behind it, a {@linkcode rate}, cannot take yet, first in, first out, and drops what comes when it is full.
  * With `mark` it says before that that it is getting full: by marks, to who uses ECN. A number is a limit in packets. Changed by `{ queue }`; what waits already stays.
  *
+ * @example
+ * ```ts
+ * import { Network, queue, rate } from "@mptcp/mptcp";
+ *
+ * await using net = new Network();
+ * net.host("phone");
+ * net.host("server");
+ * net.link("wifi", {
+ *   between: ["phone", "server"],
+ *   elements: [queue({ ms: 50, mark: 20 }), rate("20 Mbit/s")],
+ * });
+ * ```
+ *
  * @throws {TypeError} If a limit is not a number, or there is none of its name; on use, if no rate stands directly behind it.
  * @throws {RangeError} If a limit in packets or bytes is below 1, or one in ms below 0.
  */

@@ -100,6 +100,19 @@ export class RateElement implements Element {
  * Sends packets one after the other at `rate`, counting the bytes of IP packets. What comes faster waits without limit: put a
  * {@linkcode queue} directly in front. Changed by `{ rate }`; a packet that is being sent goes on at the new rate.
  *
+ * @example
+ * ```ts
+ * import { Network, queue, rate } from "@mptcp/mptcp";
+ *
+ * await using net = new Network();
+ * net.host("phone");
+ * net.host("server");
+ * net.link("wifi", {
+ *   between: ["phone", "server"],
+ *   elements: [queue(100), rate("20 Mbit/s")],
+ * });
+ * ```
+ *
  * @throws {TypeError} If `rate` is not a number with a unit, such as "20 Mbit/s".
  * @throws {RangeError} If it is not above 0.
  */
