@@ -301,8 +301,10 @@ needs("kernel", "python3").describe("backup paths", () => {
     await prepare(conn);
     const total: Record<string, number> = {};
     const look = (): void => {
-      for (const { local, tcp } of conn.info().subflows) {
-        total[local.address] = tcp.bytes_acked + tcp.bytes_received;
+      const { subflows } = conn.info();
+      for (const { local } of subflows) total[local.address] = 0;
+      for (const { local, tcp } of subflows) {
+        total[local.address]! += tcp.bytes_acked + tcp.bytes_received;
       }
     };
     await meeting.exchange(size, { received: look, sent: look });
@@ -332,7 +334,9 @@ needs("kernel", "python3").describe("backup paths", () => {
       const second = conn.info().subflows.find(({ local }) => local.address === "10.77.2.2")!;
       assert(second.backup);
     });
-    assertEquals(total["10.77.2.2"], 0);
+    // A busy machine may stall the first path until it is judged to have lost something, which then goes by the backup.
+    assert(total["10.77.2.2"]! < 2 << 20, `${total["10.77.2.2"]} bytes`);
+    assert(total["10.77.1.2"]! > 20 << 20, `${total["10.77.1.2"]} bytes`);
     assert(stand.host.counters.MPJoinSynBackupRx! >= 1);
   });
 

@@ -5,7 +5,7 @@ import { minRtt } from "../../sched/mod.ts";
 import { memory_reserve, u8 } from "../../wasm/mod.ts";
 import { needs } from "../support/tools.ts";
 import { Stand } from "./support/stand.ts";
-import { sleep } from "./support/wait.ts";
+import { until } from "./support/wait.ts";
 
 /** Grows the memory, at most so often in each place. */
 class Growth {
@@ -94,8 +94,13 @@ needs("kernel", "python3").describe("memory that grows", () => {
       growth.watch(meeting.conn);
       let paused: Promise<void> | null = null;
       // A read that opens a closed window tells the kernel at once.
+      const closed = (): boolean => {
+        const { rmem_alloc, rcvbuf } = meeting.conn.info().skmem;
+        return rmem_alloc > rcvbuf - (1 << 16);
+      };
       await meeting.exchange(size, {
-        received: (bytes) => bytes > size / 4 ? paused ??= sleep(150) : undefined,
+        received: (bytes) =>
+          bytes > size / 4 ? paused ??= until("the window is closed", closed, 60) : undefined,
       });
       for (const where of ["batch", "read", "write", "decision"]) {
         assert(growth.times[where]! > 0, `${where}: ${JSON.stringify(growth.times)}`);
