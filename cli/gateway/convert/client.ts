@@ -22,6 +22,9 @@ const MOST_COOKIE = MOST_MESSAGE - 4 - 4 - 20 - 4;
 /** Milliseconds that a converter without resources is left alone where it names no time (RFC 8803 §6.2.8). */
 const DEFAULT_DELAY = 30_000;
 
+/** Most requests for one connection: with a cookie that is not good any more, or is another address's; with none; with the one that is then given. */
+const MOST_ASKED = 3;
+
 /** How a client is made. */
 export interface ConvertClientOptions<Stream extends ByteStream> {
   /** Connects to the converter; the first bytes are `data`, in the SYN where that may have some (RFC 8803 §4.2). */
@@ -115,13 +118,15 @@ export class ConvertClient<Stream extends ByteStream> implements Upstream<Stream
   }
 
   async #try(address: Uint8Array, port: number): Promise<Opened<Stream>> {
-    const shown = this.#cookie;
-    try {
-      return await this.#ask(address, port);
-    } catch (error) {
-      if (!(error instanceof Refused) || !this.#heed(error, shown)) throw error;
+    for (let asked = 1;; asked++) {
+      const shown = this.#cookie;
+      try {
+        return await this.#ask(address, port);
+      } catch (error) {
+        if (!(error instanceof Refused) || !this.#heed(error, shown)) throw error;
+        if (asked === MOST_ASKED) throw error;
+      }
     }
-    return await this.#ask(address, port);
   }
 
   #ask(address: Uint8Array, port: number): Promise<Opened<Stream>> {
