@@ -1,7 +1,8 @@
 /**
  * Proves that tests can fail: each NAME.patch beside this file switches one rule off. It is applied to a temporary copy of the tree and must make the
  * test that its first line names fail, which passes without it. `deno task mutants`, or `deno task mutants NAME…` for some; `--sample SEED` takes 8 of
- * those over RFC 8684, 8 of the others, and those of the draft's three IMPORTANT rules: which, follows from the seed.
+ * those over RFC 8684, 8 of the others, and those of the draft's three IMPORTANT rules: which, follows from the seed. It trusts that all tests pass
+ * without patches, as they have just been run.
  *
  * The first line reads `Fails: tests/FILE_test.ts: name of the test`; the lines up to the diff say which harm the rule prevents.
  */
@@ -96,29 +97,60 @@ async function runTests(root: URL, file: string): Promise<Map<string, boolean>> 
   return results;
 }
 
-/** Tries one mutant on a copy of `root`; gives what is wrong, or null if the test noticed it. */
-export async function tryMutant(mutant: Mutant, root: URL): Promise<string | null> {
-  const folder = await Deno.makeTempDir({ prefix: "mutant" });
-  try {
-    const copy = new URL(`file://${await Deno.realPath(folder)}/`);
-    await copyTree(root, copy);
-    const before = await runTests(copy, mutant.file);
-    const passed = before.get(mutant.test);
-    if (passed === undefined) return `${mutant.file} has no test "${mutant.test}"`;
-    if (!passed) return `"${mutant.test}" fails without the patch`;
-    const applied = await new Deno.Command("git", {
-      args: ["apply", "--whitespace=nowarn", fileURLToPath(mutant.patch)],
-      cwd: copy,
-      // The copy may lie inside another repository, which git must not look for.
-      env: { GIT_CEILING_DIRECTORIES: fileURLToPath(new URL("../", copy)) },
-    }).output();
-    if (!applied.success) {
-      return `the patch does not apply: ${new TextDecoder().decode(applied.stderr).trim()}`;
+/** A copy of the tree, in which one mutant after the other is tried. Its folder stays the same, so that Deno compiles what is not patched once. */
+export class Copy implements AsyncDisposable {
+  readonly #root: URL;
+  readonly #trusting: boolean;
+  readonly #before = new Map<string, Map<string, boolean>>();
+
+  private constructor(root: URL, trusting: boolean) {
+    this.#root = root;
+    this.#trusting = trusting;
+  }
+
+  /** Copies `root`. Trusting: all tests are known to pass as it is, and not run before the patch. */
+  static async make(root: URL, { trusting = false } = {}): Promise<Copy> {
+    const folder = await Deno.realPath(await Deno.makeTempDir({ prefix: "mutant" }));
+    const copy = new Copy(new URL(`file://${folder}/`), trusting);
+    await copyTree(root, copy.#root);
+    return copy;
+  }
+
+  /** Tries one mutant; gives what is wrong, or null if the test noticed it. */
+  async try({ patch, file, test }: Mutant): Promise<string | null> {
+    if (!this.#trusting) {
+      const before = this.#before.get(file) ?? await runTests(this.#root, file);
+      this.#before.set(file, before);
+      if (before.get(test) === false) return `"${test}" fails without the patch`;
+      if (!before.has(test)) return `${file} has no test "${test}"`;
     }
-    const after = await runTests(copy, mutant.file);
-    return after.get(mutant.test) === false ? null : `"${mutant.test}" does not notice it`;
-  } finally {
-    await Deno.remove(folder, { recursive: true });
+    try {
+      await this.#apply(patch);
+    } catch (error) {
+      return `the patch does not apply: ${(error as Error).message}`;
+    }
+    try {
+      const after = (await runTests(this.#root, file)).get(test);
+      if (after === undefined) return `${file} has no test "${test}"`;
+      return after ? `"${test}" does not notice it` : null;
+    } finally {
+      await this.#apply(patch, "--reverse");
+    }
+  }
+
+  /** @throws {Error} what git says. */
+  async #apply(patch: URL, ...options: readonly string[]): Promise<void> {
+    const { success, stderr } = await new Deno.Command("git", {
+      args: ["apply", "--whitespace=nowarn", ...options, fileURLToPath(patch)],
+      cwd: this.#root,
+      // The copy may lie inside another repository, which git must not look for.
+      env: { GIT_CEILING_DIRECTORIES: fileURLToPath(new URL("../", this.#root)) },
+    }).output();
+    if (!success) throw new Error(new TextDecoder().decode(stderr).trim());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.#root, { recursive: true });
   }
 }
 
@@ -129,13 +161,16 @@ if (import.meta.main) {
     ? sample(await readMutants(here, []), seed ?? "")
     : await readMutants(here, Deno.args);
   const failed: string[] = [];
-  const queue = [...mutants];
-  // Each has a copy of the tree and processes of its own: one for each processor at a time.
+  // Those of one file come one after the other.
+  const queue = mutants.toSorted((a, b) => a.file < b.file ? -1 : a.file > b.file ? 1 : 0);
+  // Each lane has a copy of the tree and processes of its own: one for each processor.
   const lanes = Array.from({ length: navigator.hardwareConcurrency }, async () => {
+    await using copy = await Copy.make(new URL("../../", import.meta.url), {
+      trusting: option === "--sample",
+    });
     for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
       // One that does not even compile says nothing of its rule.
-      const wrong = await tryMutant(mutant, new URL("../../", import.meta.url))
-        .catch((error: Error) => error.message);
+      const wrong = await copy.try(mutant).catch((error: Error) => error.message);
       if (wrong !== null) failed.push(mutant.name);
       const text = wrong === null ? `killed by "${mutant.test}"` : `SURVIVED: ${wrong}`;
       await Deno.stdout.write(new TextEncoder().encode(`${mutant.name}: ${text}\n`));

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { needs } from "../support/tools.ts";
 import { isNamed, testsOf } from "../compliance/citations.ts";
 import { ROOT } from "../support/serve.ts";
-import { readMutants, sample, tryMutant } from "./run.ts";
+import { Copy, readMutants, sample } from "./run.ts";
 
 const PATCH = (from: string, to: string): string =>
   `--- a/add.ts\n+++ b/add.ts\n@@ -1 +1 @@\n-${from}\n+${to}\n`;
@@ -31,20 +31,25 @@ describe("mutants", () => {
         lives: `Fails: tests/add_test.ts: adds # two\n\n${
           PATCH(ADD, ADD.replace("a + b", "b + a"))
         }`,
-        misnamed: `Fails: tests/add_test.ts: subtracts\n\n${PATCH(ADD, "")}`,
+        misnamed: `Fails: tests/add_test.ts: subtracts\n\n${
+          PATCH(ADD, ADD.replace("a + b", "b + a"))
+        }`,
         outdated: `Fails: tests/add_test.ts: sums\n\n${PATCH("something else", "")}`,
       };
       for (const [name, text] of Object.entries(patches)) {
         await Deno.writeTextFile(new URL(`${name}.patch`, root), text);
       }
-      const results: Record<string, string | null> = {};
-      for (const mutant of await readMutants(root, [])) {
-        results[mutant.name] = await tryMutant(mutant, root);
+      for (const trusting of [false, true]) {
+        await using copy = await Copy.make(root, { trusting });
+        const results: Record<string, string | null> = {};
+        for (const mutant of await readMutants(root, [])) {
+          results[mutant.name] = await copy.try(mutant);
+        }
+        assertEquals(results["killed"], null);
+        assertStringIncludes(results["lives"] ?? "", "does not notice it");
+        assertStringIncludes(results["misnamed"] ?? "", `has no test "subtracts"`);
+        assertStringIncludes(results["outdated"] ?? "", "does not apply");
       }
-      assertEquals(results["killed"], null);
-      assertStringIncludes(results["lives"] ?? "", "does not notice it");
-      assertStringIncludes(results["misnamed"] ?? "", `has no test "subtracts"`);
-      assertStringIncludes(results["outdated"] ?? "", "does not apply");
       await assertRejects(() => readMutants(root, ["none"]), Error, "named none");
     } finally {
       await Deno.remove(folder, { recursive: true });
