@@ -139,6 +139,30 @@ export function windowsAsk(subflows: readonly Subflow[]): number {
   return Math.ceil(2 * rate * longest);
 }
 
+/** Least round trips below this are those of one machine, or of two in a room. */
+const NEAR: Micros = 1e3;
+/** What a queue may hold of near paths at least: more would not stay in a processor's cache between the writer and the device. */
+const NEAR_LEAST = 2097152;
+/** What is more than 4 Gbit/s, in bytes a microsecond, has its cost in the memory that it passes through. */
+const NEAR_RATE = 500;
+
+/**
+ * Most bytes that the send queue should hold; Infinity where a path is not near. Nothing on a near path holds back a window that grows: what is in flight
+ * waits in a queue of this machine, there or at the peer, so that twice of it asks for twice as much again, up to all memory. What the round trips in which
+ * it waits take at {@linkcode NEAR_RATE} is enough for what is slower, however deep its queue, and is less than is in flight of what is faster.
+ */
+export function nearMost(subflows: readonly Subflow[]): number {
+  let longest = 0;
+  for (let i = 0; i < subflows.length; i++) {
+    const subflow = subflows[i]!;
+    if (!subflow.usable || subflow.stale) continue;
+    const { rtt } = subflow.sender;
+    if (rtt.minRtt >= NEAR) return Infinity;
+    if (rtt.srtt > longest) longest = rtt.srtt;
+  }
+  return longest === 0 ? Infinity : Math.max(NEAR_LEAST, Math.ceil(NEAR_RATE * longest));
+}
+
 /** Whether data are bound to it: backup subflows carry some only where no other works (RFC 8684 §3.3.8). */
 function counts(subflow: Subflow, backups: boolean): boolean {
   return subflow.usable && !subflow.stale && (backups || !subflow.backup);

@@ -30,7 +30,7 @@ import type { Subflow } from "../subflow/subflow.ts";
 import { few } from "../guard/few.ts";
 import { type Key, RST_MIDDLEBOX, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import type { InitialDsn } from "../wire/seq.ts";
-import { ProgressEstimate, windowsAsk } from "./autotune.ts";
+import { nearMost, ProgressEstimate, windowsAsk } from "./autotune.ts";
 import {
   CONNECTION_TIMERS,
   type ConnectionTimer,
@@ -585,7 +585,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (!this.#writerWaits || this.over) return;
     const { sendQueue } = this;
     const { lowWater, unsent } = sendQueue;
-    if (unsent === 0) sendQueue.resize(this.#asked());
+    if (unsent === 0) this.#resize();
     else if (2 * unsent > lowWater || this.#lowWater === Infinity) return;
     if (sendQueue.room > 0) this.#tell |= TELL_WRITABLE;
   }
@@ -595,9 +595,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return this.#writerWaits;
   }
 
-  /** Bytes that the send queue should hold. */
-  #asked(): number {
-    return this.progress === null ? windowsAsk(this.subflows) : this.progress.ask(this.subflows);
+  /** Makes the send queue as large as the subflows ask. */
+  #resize(): void {
+    const { progress, sendQueue, subflows } = this;
+    const wanted = progress === null ? windowsAsk(subflows) : progress.ask(subflows);
+    sendQueue.resize(wanted, nearMost(subflows));
   }
 
   /** Bytes that read() would give now. */
@@ -635,7 +637,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   ): number {
     const { holding, sendQueue } = this;
     if (source.length - from > sendQueue.room && sendQueue.resizable) {
-      sendQueue.resize(this.#asked());
+      this.#resize();
     }
     if (hint !== 0 || sendQueue.hints !== null) sendQueue.hint(hint, now);
     const { tail, una } = sendQueue;
@@ -655,7 +657,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
    */
   lend(now: Micros): Uint8Array<ArrayBuffer> | null {
     const { sendQueue } = this;
-    if (PAGE > sendQueue.room && sendQueue.resizable) sendQueue.resize(this.#asked());
+    if (PAGE > sendQueue.room && sendQueue.resizable) this.#resize();
     const place = this.over || this.#first !== null ? null : sendQueue.lend();
     if (place === null) this.#awaitRoom(now);
     return place;
@@ -678,7 +680,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Bytes that may be written now; the observer hears of room where that is 0. */
   awaitRoom(now: Micros): number {
     const { sendQueue } = this;
-    if (sendQueue.room === 0 && sendQueue.resizable) sendQueue.resize(this.#asked());
+    if (sendQueue.room === 0 && sendQueue.resizable) this.#resize();
     const room = this.writeRoom;
     if (room === 0) this.#awaitRoom(now);
     return room;

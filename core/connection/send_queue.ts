@@ -256,6 +256,7 @@ export class SendQueue {
   /** What goes again first. */
   readonly again: RetransmitQueue = new RetransmitQueue();
   readonly #host: number;
+  readonly #first: number;
   readonly #most: number;
   readonly #sent = new Ring<Sent>();
   /** For `firstNotOn`: below these serial numbers everything was given to that subflow, or to nobody. */
@@ -290,6 +291,7 @@ export class SendQueue {
     this.stream = stream_new(host, 1);
     this.#host = host;
     this.#grown = this.#limit = size.first;
+    this.#first = size.first;
     this.#most = size.most;
   }
 
@@ -313,14 +315,17 @@ export class SendQueue {
     return this.#una >= this.#sizedUntil;
   }
 
-  /** The windows of the subflows ask for `wanted` bytes: it grows by eighths at least, and takes less while memory is short; that costs a call. */
-  resize(wanted: number): void {
-    const size = Math.min(wanted, this.#most);
+  /**
+   * The windows of the subflows ask for `wanted` bytes, their paths for no more than `most`: it grows by eighths at least, and takes less while memory is
+   * short; that costs a call.
+   */
+  resize(wanted: number, most: number = Infinity): void {
+    const size = Math.min(wanted, most, this.#most);
     const grows = size >= this.#grown + this.#grown / 8;
     if (!grows && this.#una < this.#sizedUntil) return;
     const share = shareOf(host_left(this.#host));
     this.#grown = Math.max(this.#grown, Math.min(size, share));
-    this.#limit = Math.min(this.#grown, share);
+    this.#limit = Math.min(this.#grown, share, Math.max(most, this.#first));
     // Of what it has now: one that memory has made small would be so for long after.
     this.#sizedUntil = this.#una + this.#limit / 8;
   }

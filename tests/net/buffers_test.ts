@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { reno } from "../../cc/mod.ts";
-import { emulate, type Emulation } from "../../core/net/emulate.ts";
+import { emulate, type Emulation, type PathOptions } from "../../core/net/emulate.ts";
 import type { MptcpConn } from "../../core/net/conn.ts";
 import { toDuplex } from "../../core/net/node.ts";
 import { provideDefaults } from "../../core/net/policies.ts";
@@ -144,6 +144,23 @@ describe("buffers", () => {
       assert(second!.tcp.rcv_rtt >= 9e3, `${second!.tcp.rcv_rtt}`);
       assert(peer.info().subflows[0]!.tcp.rcv_space > 14_600);
     }, { receiveBuffer: 100_000, sendBuffer: 50_000 });
+  });
+
+  it("hold 2 MB where nothing is in the way, and enough for a deep queue all the same", async () => {
+    const sent = async (path: PathOptions): Promise<number> => {
+      await using net = emulate({ paths: { a: path } });
+      using listener = net.server.listen({ port: 80 });
+      using conn = await net.client.connect({ hostname: "server", port: 80 });
+      using peer = await listener.accept();
+      const written = conn.write(new Uint8Array(30_000_000));
+      await take(peer, 30_000_000);
+      await written;
+      return conn.info().skmem.sndbuf;
+    };
+    assertEquals(await sent({ rate: "100 Gbit/s", delay: "0.01 ms" }), 2_097_152);
+    // 3 MB wait in the queue of a path that has no delay of its own.
+    const deep = await sent({ rate: "500 Mbit/s", delay: "0.01 ms", queue: 2000 });
+    assert(deep > 4_000_000, `${deep}`);
   });
 
   it("grow with what the path can do, and no further than asked for", async () => {

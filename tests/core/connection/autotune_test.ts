@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { RightSizing, shareOf, windowsAsk } from "../../../core/connection/autotune.ts";
+import { nearMost, RightSizing, shareOf, windowsAsk } from "../../../core/connection/autotune.ts";
 import type { Subflow } from "../../../core/subflow/subflow.ts";
 import * as fc from "../../support/property.ts";
 
@@ -154,5 +154,35 @@ describe("what windows ask of the send queue", () => {
       assertEquals(ask(one, { ...slow, ...off }), 20_000);
     }
     assertEquals(ask({ ...one, stale: true }, { ...one, backup: true }), 20_000);
+  });
+});
+
+describe("what near paths may ask of the send queue", () => {
+  interface Way {
+    readonly minRtt: number;
+    readonly srtt: number;
+    readonly usable?: boolean;
+    readonly stale?: boolean;
+  }
+  const most = (...ways: readonly Way[]): number =>
+    nearMost(ways.map(({ usable = true, stale = false, ...rtt }) => ({
+      usable,
+      stale,
+      sender: { rtt },
+    })) as unknown as Subflow[]);
+  const near = { minRtt: 50, srtt: 200 };
+
+  it("is 2 MB, or what waits in their round trips at 4 Gbit/s", () => {
+    assertEquals(most(near), 2_097_152);
+    assertEquals(most(near, { ...near, srtt: 20e3 }), 10_000_000);
+  });
+
+  it("is anything where one that works is not near, or none is known", () => {
+    const far = { minRtt: 1e3, srtt: 1e3 };
+    assertEquals(most(near, far), Infinity);
+    assertEquals(most(), Infinity);
+    for (const off of [{ usable: false }, { stale: true }]) {
+      assertEquals(most(near, { ...far, ...off }), 2_097_152);
+    }
   });
 });
