@@ -56,6 +56,11 @@ interface PendingWrite extends Waiter<number> {
 const NO_PARTS: readonly Uint8Array[] = [];
 /** Bytes that fill() or drain() move before a batch ends although its job goes on: what is sent is in the processor's cache then. */
 const BATCH = 262144;
+/**
+ * Microtasks after which a job that moves nothing more is over: who awaits a promise that is resolved, or a function of his own that does, goes on a few of
+ * them later, and a batch a page would leave as one full super-segment and a small one.
+ */
+const LOOKS = 8;
 
 function ignore(): void {}
 
@@ -90,8 +95,13 @@ export class Channel implements ConnectionObserver {
   readonly #later: (() => void)[] = [];
   /** Bytes moved by fill() and drain() since the batch began; -1: no batch is open. */
   #batch = -1;
-  readonly #onJobEnd = (): void => {
-    if (this.#batch < 0) return;
+  /** How often the job at hand has been looked at without finding that it moved more. */
+  #looks = 0;
+  readonly #onLook = (): void => {
+    if (++this.#looks < LOOKS) {
+      queueMicrotask(this.#onLook);
+      return;
+    }
     this.#batch = -1;
     this.#flush();
   };
@@ -148,9 +158,10 @@ export class Channel implements ConnectionObserver {
 
   /** The same with the current job, as more of the kind is likely to follow, or once `BATCH` bytes have been moved. */
   #flushSoon(bytes: number): void {
+    this.#looks = 0;
     if (this.#batch < 0) {
       this.#batch = 0;
-      queueMicrotask(this.#onJobEnd);
+      queueMicrotask(this.#onLook);
     }
     this.#batch += bytes;
     if (this.#batch < BATCH) return;

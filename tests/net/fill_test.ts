@@ -232,6 +232,27 @@ describe("MptcpConn.fill()", () => {
     assertEquals(order, ["second", "third"]);
   });
 
+  it("sends with the end of the job, of a loop that awaits room before each page as well", async () => {
+    const hosts = fakeHosts();
+    const { client, clientSocket } = await fakePair(hosts);
+    const write = async (pages: number): Promise<number> => {
+      const before = hosts.clientStack.flushes;
+      for (let page = 0; page < pages; page++) {
+        await client.untilWritable();
+        client.fill((view) => view.fill(1).length);
+        clientSocket.outgoing.splice(0);
+      }
+      await turn();
+      return hosts.clientStack.flushes - before;
+    };
+    const page = clientSocket.capacity;
+    assert(page >= 65536, `${page}`);
+    assertEquals(await write(1), 1);
+    assertEquals(await write(3), 1);
+    // And after every 256 KB.
+    assertEquals(await write(40), Math.floor(40 / Math.ceil(262144 / page)) + 1);
+  });
+
   it("serves closeWrite() of its callback afterwards", async () => {
     const { client, server, clientSocket } = await fakePair();
     let closing = Promise.resolve();

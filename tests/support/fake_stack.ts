@@ -465,6 +465,8 @@ export class FakeStack implements TransportStack {
   now = 0;
   /** What was done, in words. */
   readonly log: string[] = [];
+  /** Batches that have ended. */
+  flushes = 0;
   /** Every socket it made. */
   readonly sockets: FakeSocket[] = [];
   /** Options of the last connect and listen. */
@@ -575,5 +577,6 @@ export class FakeStack implements TransportStack {
     return Infinity;
   }
   flush(): void {
+    this.flushes++;
   }
 }
