@@ -11,7 +11,7 @@ import { ESSENTIAL, FROM_NPM, needs, TOOLS } from "./support/tools.ts";
 const OURS = ["deno", "mptcp"];
 
 /** Files whose program is a user's choice, and the one that starts `deno` where it does not run itself. */
-const CHOSEN_BY_USERS = ["cli/lab_command.ts", "pack/bin.ts"];
+const CHOSEN_BY_USERS = ["bench/checksum_native.ts", "cli/lab_command.ts", "pack/bin.ts"];
 
 /** Programs and the packages that hold them. */
 type Packages = Readonly<Record<string, string>>;
