@@ -145,7 +145,7 @@ export class Direction {
   /** Hands all that has arrived to the host. */
   deliver(): void {
     this.#pending = false;
-    this.#timer.disarm();
+    if (this.#timer.armed) this.#timer.disarm();
     const end = this.end!;
     for (let packet = this.#arrived.take(); packet !== null; packet = this.#arrived.take()) {
       end.receive(packet);

@@ -23,6 +23,46 @@ interface Route {
 const TCP = 6;
 const UDP = 17;
 
+/** Destinations that a router remembers for each family. */
+const SLOTS = 256;
+
+/** Which route packets to a destination, with a codepoint, took last: a direct-mapped memory, so that most packets need not be held against every route. */
+class RouteMemory {
+  readonly #words: number;
+  readonly #keys: Int32Array;
+  readonly #routes: (Route | null)[] = new Array(SLOTS).fill(null);
+
+  /** For addresses of so many words. */
+  constructor(words: number) {
+    this.#words = words;
+    this.#keys = new Int32Array(SLOTS * (words + 1));
+  }
+
+  /** Where that of the address at `at`, in words of memory, is or would be. */
+  slot(at: number, dscp: number): number {
+    let hash = dscp;
+    for (let i = 0; i < this.#words; i++) hash = mix(hash, u32[at + i]!);
+    return hash & SLOTS - 1;
+  }
+
+  /** The route in a slot; null: it is not that of this destination. */
+  get(slot: number, at: number, dscp: number): Route | null {
+    const key = slot * (this.#words + 1);
+    if (this.#keys[key] !== dscp) return null;
+    for (let i = 0; i < this.#words; i++) {
+      if (this.#keys[key + 1 + i] !== (u32[at + i]! | 0)) return null;
+    }
+    return this.#routes[slot]!;
+  }
+
+  set(slot: number, at: number, dscp: number, route: Route): void {
+    const key = slot * (this.#words + 1);
+    this.#keys[key] = dscp;
+    for (let i = 0; i < this.#words; i++) this.#keys[key + 1 + i] = u32[at + i]!;
+    this.#routes[slot] = route;
+  }
+}
+
 /** Words of an address of 4 or 16 bytes as they lie in memory. */
 function words(bytes: Uint8Array): Uint32Array {
   return new Uint32Array(Uint8Array.from(bytes).buffer);
@@ -56,6 +96,9 @@ export class Router {
   readonly #routes: Route[] = [];
   /** Routers one behind the other must not choose alike, or some links would carry nothing. */
   readonly #salt: number;
+  /** By family; null: no packet of it has come since the routes last changed. */
+  #four: RouteMemory | null = null;
+  #six: RouteMemory | null = null;
   #noRoute = 0;
   #expired = 0;
 
@@ -111,6 +154,7 @@ export class Router {
     if (same >= 0) this.#routes.splice(same, 1);
     this.#routes.push({ family: address.family, length, network, mask, dscp: label, out });
     this.#routes.sort((a, b) => b.length - a.length || b.dscp - a.dscp);
+    this.#four = this.#six = null;
   }
 
   /** Sends a packet on its way; called by the network. */
@@ -144,19 +188,32 @@ export class Router {
   #find(ip: number, four: boolean): Direction | null {
     const destination = (ip + (four ? 16 : 24)) >> 2;
     const dscp = (four ? u8[ip + 1]! : u8[ip]! << 4 | u8[ip + 1]! >> 4) >> 2 & 63;
+    const memory = four ? this.#four ??= new RouteMemory(1) : this.#six ??= new RouteMemory(4);
+    const slot = memory.slot(destination, dscp);
+    let route = memory.get(slot, destination, dscp);
+    if (route === null) {
+      route = this.#search(destination, four, dscp);
+      if (route === null) return null;
+      memory.set(slot, destination, dscp, route);
+    }
+    const { out } = route;
+    return out.length === 1 ? out[0]! : this.#choose(out, ip, four);
+  }
+
+  /** The first route that fits: the longest prefix. */
+  #search(destination: number, four: boolean, dscp: number): Route | null {
     for (const route of this.#routes) {
       if ((route.family === 4) !== four) continue;
       if (route.dscp >= 0 && route.dscp !== dscp) continue;
       const { network, mask } = route;
       let i = 0;
       while (i < network.length && ((u32[destination + i]! & mask[i]!) >>> 0) === network[i]) i++;
-      if (i === network.length) return this.#choose(route.out, ip, four);
+      if (i === network.length) return route;
     }
     return null;
   }
 
   #choose(out: readonly Direction[], ip: number, four: boolean): Direction {
-    if (out.length === 1) return out[0]!;
     let hash = this.#salt;
     const addresses = ip + (four ? 12 : 8) >> 2;
     const words = four ? 2 : 8;

@@ -246,6 +246,31 @@ describe("a router", () => {
     assertEquals(core.dropped, { noRoute: 1, expired: 0 });
   });
 
+  it("tells more destinations apart than it remembers, and forgets none that changes its way", () => {
+    const { core, links, stacks, send } = star();
+    const addresses = Array.from(
+      { length: 600 },
+      (_, i) => i % 3 === 0 ? `fd00::${i.toString(16)}` : `10.1.${i >> 8}.${i & 255}`,
+    );
+    const sendAll = (): void => {
+      for (const [i, address] of addresses.entries()) {
+        send(i % 3 === 0 ? "fd00:9::9" : "10.9.9.9", address, i & 255);
+      }
+    };
+    addresses.forEach((address, i) => core.route(address, links[1 + i % 2]!));
+    const marks = (odd: number): number[] =>
+      addresses.keys().filter((i) => i % 2 === odd).map((i) => i & 255).toArray();
+    const came = (i: number): (number | undefined)[] =>
+      stacks[i]!.packets.splice(0).map(({ bytes }) => bytes.at(-1));
+    for (const turn of [0, 1]) {
+      sendAll();
+      assertEquals([came(1), came(2)], [marks(0), marks(1)], `turn ${turn}`);
+    }
+    addresses.forEach((address, i) => core.route(address, links[2 - i % 2]!));
+    sendAll();
+    assertEquals([came(1), came(2)], [marks(1), marks(0)]);
+  });
+
   it("counts the time to live down and keeps the header's sum right", () => {
     const { core, links, stacks, send } = star();
     core.route("0.0.0.0/0", links[1]!);
