@@ -89,7 +89,10 @@ export class AimdController implements CongestionController {
   #validated: Micros;
   /** Growth below one byte. */
   #fraction = 0;
-  readonly #hystart: HyStart | null;
+  /** Slow start is to be left in time. */
+  readonly #searches: boolean;
+  /** Made when it first grows in slow start. */
+  #hystart: HyStart | null = null;
   #priorCwnd = 0;
   #priorSsthresh: number | null = null;
 
@@ -102,7 +105,7 @@ export class AimdController implements CongestionController {
     this.cwnd = subflow.cwnd;
     if (subflow.ssthresh < Infinity) this.#ssthresh = subflow.ssthresh;
     this.accurateEcn = formula.accurateEcn === true;
-    this.#hystart = formula.hystart === false ? null : new HyStart();
+    this.#searches = formula.hystart !== false;
   }
 
   /** Where slow start ends. */
@@ -155,8 +158,10 @@ export class AimdController implements CongestionController {
   #slowStart(ack: AckSample): number {
     const { acked } = ack;
     const own = this.#formula.slowStart !== undefined;
-    if (own || (this.#ssthresh === null && this.#hystart !== null)) {
-      const growth = own ? this.#formula.slowStart!(ack, acked) : this.#hystart!.growth(ack, acked);
+    if (own || (this.#ssthresh === null && this.#searches)) {
+      const growth = own
+        ? this.#formula.slowStart!(ack, acked)
+        : (this.#hystart ??= new HyStart()).growth(ack, acked);
       if (growth < 0) {
         this.#ssthresh = this.cwnd;
         return acked;

@@ -194,9 +194,10 @@ export default function lia(
   { hystart = defaults.hystart }: SlowStartOptions = {},
 ): CongestionControlPlugin {
   checkHystart("lia", hystart);
+  const options: SlowStartOptions = { hystart };
   return {
     kind: "congestion-control",
     name: "lia",
-    create: (connection) => new Group(connection, { hystart }),
+    create: (connection) => new Group(connection, options),
   };
 }

@@ -42,6 +42,8 @@ export interface ProposedJoin {
   readonly addressId: number;
 }
 
+const NO_IDS: readonly number[] = Object.freeze([]);
+
 function pairOf(local: string, { address, port }: Endpoint): string {
   return `${local} ${address} ${port}`;
 }
@@ -54,7 +56,7 @@ export class PathTransportOf implements PathTransport {
   /** The only subflow there ever was, which is left as soon as all in flight is acknowledged. */
   #draining: Subflow | null = null;
   /** Ids that only a subflow over one of them could tell the peer of: it may be gone. */
-  #doubtful: readonly number[] = [];
+  #doubtful: readonly number[] = NO_IDS;
   /** The last ADD_ADDR found nothing that could carry it. */
   #full = false;
   /** The same of a REMOVE_ADDR. */
@@ -278,7 +280,7 @@ export class PathTransportOf implements PathTransport {
   #tellAgain(subflow: Subflow): void {
     const ids = this.#doubtful;
     if (ids.length === 0 || ids.includes(subflow.localId)) return;
-    this.#doubtful = [];
+    this.#doubtful = NO_IDS;
     this.side.withdrawnAgain(ids);
   }
 

@@ -11,6 +11,7 @@ import type {
   SubflowChange,
   SubflowView,
 } from "../plugin.ts";
+import { few } from "./few.ts";
 import {
   ChunkFace,
   type ChunkSource,
@@ -206,9 +207,9 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   readonly #other: Drawing<SchedulerPlugin>;
   #seat: Seat;
   #fallback: Seat | null = null;
-  /** An answer of several, refilled each time, and the paths that it named. */
-  readonly #several: S[] = [];
-  readonly #named: PathIndex[] = [];
+  /** An answer of several, refilled each time, and the paths that it named. Made with the first. */
+  #several: S[] | null = null;
+  #named: PathIndex[] | null = null;
   /** Who may be named beside those that are ready. */
   #beyond: readonly S[] = NONE;
   /** When a wait was or is no answer. */
@@ -466,8 +467,8 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
     choice: readonly Answer[],
     ready: readonly S[],
   ): readonly S[] | null | undefined {
-    const several = this.#several;
-    const named = this.#named;
+    const several = this.#several ??= few();
+    const named = this.#named ??= few();
     const { length } = choice;
     let count = 0;
     for (let i = 0; i < length; i++) {

@@ -191,7 +191,8 @@ export class Flows {
       if (spare !== 0 && tries >= RESERVE_TRIES) break;
       const count = this.#counters[counter]!;
       this.#counters[counter] = (count + 1) % PORTS;
-      const port = FIRST_PORT + (offset + count) % PORTS;
+      // A small integer, as many objects hold it.
+      const port = (FIRST_PORT + (offset + count) % PORTS) | 0;
       if (this.#taken(port)) continue;
       u16[(key + KEY_LOCAL_PORT) >> 1] = port;
       if (flow_value(this.#wasm, key) !== 0 && this.reusable(key, now) === null) continue;

@@ -261,13 +261,18 @@ export class Announcer {
   /** The peer may not have looked at the last signal: an ADD_ADDR of this id, or a REMOVE_ADDR where it is -1. */
   #last = -1;
   #pause: (() => void) | null = null;
-  #started = false;
+  #started: boolean;
   readonly #timeout: Micros;
 
-  /** Nothing is sent before `start`. No echo is awaited longer than `timeout` before the first repeat; 0: nothing is repeated. */
-  constructor(transport: AnnouncerTransport, timeout: Micros = ADD_ADDR_TIMEOUT) {
+  /** Nothing is sent before `start`, unless it has `begun`. No echo is awaited longer than `timeout` before the first repeat; 0: nothing is repeated. */
+  constructor(
+    transport: AnnouncerTransport,
+    timeout: Micros = ADD_ADDR_TIMEOUT,
+    begun = false,
+  ) {
     this.#transport = transport;
     this.#timeout = timeout;
+    this.#started = begun;
   }
 
   /** ADD_ADDR may be sent from now on. */

@@ -214,7 +214,9 @@ export class ConnectionPaths {
   readonly #first: PathSpec;
   #limits: PathLimits;
   readonly #addresses: Addresses;
-  readonly #announcer: Announcer;
+  /** Made when something is first to be announced, confirmed or taken back. */
+  #madeAnnouncer: Announcer | null = null;
+  readonly #addAddrTimeout: Micros | undefined;
   readonly #table: PathTable;
   readonly #uses = new Map<PathIndex, PathUse>();
   /** Null before the first. */
@@ -246,11 +248,16 @@ export class ConnectionPaths {
     this.#most = this.#limits.subflows;
     this.#addresses = new Addresses(options.first, this.#limits);
     this.#table = new PathTable(options.first, this.#limits.paths);
-    this.#announcer = new Announcer(transport, options.addAddrTimeout);
+    this.#addAddrTimeout = options.addAddrTimeout;
     this.#uses.set(FIRST_PATH, pathUse("open"));
     for (const address of options.locals ?? []) this.#addresses.addLocal(address);
     this.context = new ConnectionPaths.#Context(this);
     this.#manager = plugin.create(this.context);
+  }
+
+  get #announcer(): Announcer {
+    const begun = this.#started && !this.#settled;
+    return this.#madeAnnouncer ??= new Announcer(this.#transport, this.#addAddrTimeout, begun);
   }
 
   /** The bounds in force. */
@@ -260,12 +267,12 @@ export class ConnectionPaths {
 
   /** Announcements of ours that the peer has not confirmed. */
   get unconfirmed(): number {
-    return this.#announcer.unconfirmed;
+    return this.#madeAnnouncer?.unconfirmed ?? 0;
   }
 
   /** How many addresses the peer was told that were not taken back. */
   get announced(): number {
-    return this.#announcer.announced;
+    return this.#madeAnnouncer?.announced ?? 0;
   }
 
   /** How many of the peer's announcements are in force. */
@@ -290,7 +297,7 @@ export class ConnectionPaths {
     this.#joins ||= joins;
     if (!this.#started) {
       this.#started = true;
-      this.#announcer.start();
+      this.#madeAnnouncer?.start();
       this.#tell({ type: "start" });
     }
     if (possible) this.#tell({ type: "established" });
@@ -299,7 +306,7 @@ export class ConnectionPaths {
 
   /** Ends a batch: what it has withdrawn is told to the peer. */
   flush(): void {
-    this.#announcer.flush();
+    this.#madeAnnouncer?.flush();
   }
 
   /** The connection has ended: nothing is told, sent or waited for any more. */
@@ -316,7 +323,7 @@ export class ConnectionPaths {
   /** No path is opened any more, nothing announced: the connection has ended, or is plain TCP now. */
   settle(): void {
     this.#settled = true;
-    this.#announcer.stop();
+    this.#madeAnnouncer?.stop();
     this.#cancelTry();
     for (const use of this.#uses.values()) unwatch(use);
   }
@@ -453,7 +460,7 @@ export class ConnectionPaths {
 
   /** The peer confirmed an announcement of ours; port 0 = none was named. */
   echoReceived(id: number, endpoint: Endpoint): void {
-    const address = this.#announcer.echo(id, endpoint);
+    const address = this.#madeAnnouncer?.echo(id, endpoint) ?? null;
     if (address !== null) this.#tell({ type: "echo", address });
   }
 
@@ -715,7 +722,7 @@ export class ConnectionPaths {
 
   /** The peer may know an address of ours by this id. */
   #known(id: number): boolean {
-    return id === 0 || this.#announcer.told(id) ||
+    return id === 0 || this.#madeAnnouncer?.told(id) === true ||
       this.#pathsOver((spec) => spec.local.id === id).length > 0;
   }
 

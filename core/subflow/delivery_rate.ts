@@ -25,13 +25,18 @@ export class DeliveryRate {
   /** Null before anything was sent. Boxed once, as `now` (CONTRIBUTING.md, Garbage). */
   #deliveredTime: Micros | null = null;
   #rate = 0;
-  #appLimitedUntil = -1;
+  #appLimitedUntil: number;
   /** Highest rate of this period of rounds, and of this or the one before. */
   #best = 0;
   #peak = 0;
   #rounds = 0;
   /** Bytes delivered where the round in hand ends. */
   #roundEnd = 0;
+
+  /** @param starved There was nothing to send until now. */
+  constructor(starved = false) {
+    this.#appLimitedUntil = starved ? 0 : -1;
+  }
 
   /** Bytes delivered so far. */
   get delivered(): number {

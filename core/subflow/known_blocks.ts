@@ -5,7 +5,7 @@ const MOST = 8;
 
 /** Remembers blocks that were taken in whole, for as long as what is SACKed stays so. */
 export class KnownBlocks {
-  // Left and right edges in turn. Made when a block comes.
+  // Left and right edges in turn.
   readonly #edges: number[] = [];
   #oldest = 0;
   #from = 0;

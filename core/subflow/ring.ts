@@ -1,7 +1,9 @@
 /** Elements in the order of their ends, found by bisection: added behind, taken off in front, never moved between. */
 
 /** Slots of a ring that has just begun. */
-const FEWEST_SLOTS = 8;
+const FEWEST_SLOTS = 4;
+/** Those of every ring that holds nothing yet; nothing is ever put into them. */
+const NO_SLOTS: undefined[] = [];
 /** A ring with more is given back when it becomes empty: what one burst took is not kept for a connection's life. */
 const MOST_KEPT = 64;
 
@@ -14,7 +16,7 @@ const MOST_KEPT = 64;
 export class Ring<T extends { readonly end: number }> {
   /** Elements looked at by `find` so far. */
   steps = 0;
-  #slots: (T | undefined)[] = [];
+  #slots: (T | undefined)[] = NO_SLOTS;
   #mask = -1;
   #first = 0;
   #next = 0;
@@ -42,7 +44,7 @@ export class Ring<T extends { readonly end: number }> {
     const element = this.#slots[index]!;
     this.#slots[index] = undefined;
     if (this.#first === this.#next && this.#mask >= MOST_KEPT) {
-      this.#slots = [];
+      this.#slots = NO_SLOTS;
       this.#mask = -1;
     }
     return element;

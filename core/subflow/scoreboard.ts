@@ -34,8 +34,10 @@ export class Scoreboard {
   readonly #stream: number;
   readonly #ring = new Ring<Chunk>();
   readonly #sent = new SentLine();
-  readonly #losses = new LostLine();
-  readonly #blocks = new KnownBlocks();
+  /** Made when something is first lost. */
+  #madeLosses: LostLine | null = null;
+  /** Made with the first block. */
+  #madeBlocks: KnownBlocks | null = null;
   #una = 0;
   #nxt = 0;
   #sacked = 0;
@@ -58,6 +60,19 @@ export class Scoreboard {
   constructor(stream: number, witness: Witness | null = null) {
     this.#stream = stream;
     this.#witness = witness;
+  }
+
+  get #losses(): LostLine {
+    return this.#madeLosses ??= new LostLine();
+  }
+
+  /** The first that is lost; null: nothing is. */
+  get #firstLost(): Part | null {
+    return this.#madeLosses === null ? null : this.#madeLosses.head;
+  }
+
+  get #blocks(): KnownBlocks {
+    return this.#madeBlocks ??= new KnownBlocks();
   }
 
   /** SND.UNA: oldest sequence offset that is not acknowledged (RFC 9293 §3.3.1). */
@@ -87,8 +102,8 @@ export class Scoreboard {
 
   /** Bytes that were in flight when the oldest that is lost was sent for the first time, with it; 0: none is, or it was sent again since. */
   get lossFlight(): number {
-    const { head } = this.#losses;
-    return head === null ? 0 : this.flightWith(head);
+    const first = this.#firstLost;
+    return first === null ? 0 : this.flightWith(first);
   }
 
   /** Bytes that were in flight when `piece` was sent for the first time, with it; 0: it was sent again since. */
@@ -138,7 +153,7 @@ export class Scoreboard {
 
   /** Places looked at so far. */
   get steps(): number {
-    return this.#steps + this.#ring.steps + this.#sent.steps + this.#losses.steps;
+    return this.#steps + this.#ring.steps + this.#sent.steps + (this.#madeLosses?.steps ?? 0);
   }
 
   /** The SYN was sent: it takes sequence offset 0. */
@@ -282,13 +297,13 @@ export class Scoreboard {
         if (part.state === LOST) last = part;
       }
     }
-    if (reneged) this.#blocks.clear();
+    if (reneged) this.#madeBlocks?.clear();
     return reneged;
   }
 
   /** The timeout was none: what only it took for lost, and was not sent again since, is in the network. */
   restore(): void {
-    for (let part = this.#losses.head; part !== null;) {
+    for (let part = this.#firstLost; part !== null;) {
       const { after } = part;
       this.#steps++;
       if (part.timedOut) {
@@ -454,7 +469,7 @@ export class Scoreboard {
 
   /** Whether all that is lost was in segments of more than `most` bytes; a FIN apart, which no SACK block tells of. */
   lostOnlyLarger(most: number): boolean {
-    for (let part = this.#losses.head; part !== null; part = part.after) {
+    for (let part = this.#firstLost; part !== null; part = part.after) {
       this.#steps++;
       if (!part.fin && part.segment <= most) return false;
     }
@@ -463,7 +478,7 @@ export class Scoreboard {
 
   /** Whether the first that is lost, no FIN, was in a segment of more than `most` bytes. */
   lostFirstLarger(most: number): boolean {
-    const part = this.#losses.head;
+    const part = this.#firstLost;
     return part !== null && !part.fin && part.segment > most;
   }
 
@@ -475,7 +490,7 @@ export class Scoreboard {
 
   /** What is lost and comes first; null: nothing is. */
   nextLost(): Piece | null {
-    return this.#losses.head;
+    return this.#firstLost;
   }
 
   /** Cuts what {@linkcode Scoreboard.nextLost} gives: only its first `bytes` are sent as one. */
@@ -506,7 +521,7 @@ export class Scoreboard {
       giveChunk(ring.shift());
     }
     this.#nextDue = Infinity;
-    this.#blocks.clear();
+    this.#madeBlocks?.clear();
   }
 
   /** Serial number of the oldest mapping or FIN that is not acknowledged in full. */

@@ -98,18 +98,13 @@ export function initialWindow(mss: number): number {
 export class Sender {
   readonly board: Scoreboard;
   readonly rtt: Readonly<Rtt>;
-  readonly rate: DeliveryRate = new DeliveryRate();
   readonly window: SendWindow = new SendWindow();
-  readonly busy: Busy = new Busy();
-  readonly #sizes: SizeWatch;
   readonly #host: SubflowHost;
   readonly #output: Output;
   readonly #mtu: Mtu;
   readonly #ecn: Ecn;
   readonly #deadlines: Deadlines<SubflowTimer>;
   readonly #timestamps: Timestamps;
-  readonly #rack: Rack;
-  readonly #tlp = new Tlp();
   /** Null when nobody watches. */
   readonly #witness: Witness | null;
   #iss: number;
@@ -120,11 +115,18 @@ export class Sender {
   #trial = 0;
   /** Made when something is first taken for lost. */
   #undo: Undo | null = null;
-  #detection: LossDetection;
-  /** The same where there is no SACK, else null. */
+  /** What finds losses where there is no SACK, else null. */
   #reno: NewReno | null = null;
-  /** The same where only what is SACKed tells of losses, else null. */
+  /** The same where only what is SACKed tells of them, else null. */
   #sack: SackLoss | null = null;
+  // Made when each is first needed, by the getters of their names: many subflows only receive, or wait.
+  #madeRack: Rack | null = null;
+  #madeTlp: Tlp | null = null;
+  #madeSizes: SizeWatch | null = null;
+  #madeRate: DeliveryRate | null = null;
+  #madeBusy: Busy | null = null;
+  /** A pass had nothing to send before anything was. */
+  #beganStarved = false;
   #recovery: Recovery = OPEN;
   #controller: CongestionController | null = null;
   #lostSyn = false;
@@ -182,8 +184,49 @@ export class Sender {
     this.#iss = iss;
     this.#settings = settings;
     this.rtt = new Rtt(settings.minRto);
-    this.#detection = this.#rack = new Rack(this.board, this.rtt);
-    this.#sizes = new SizeWatch(host, this.board, mtu);
+  }
+
+  /** RACK finds losses, alone or beside what counts duplicates. */
+  get #rack(): Rack {
+    return this.#madeRack ??= new Rack(this.board, this.rtt);
+  }
+
+  /** Who finds losses. */
+  get #detection(): LossDetection {
+    return this.#reno ?? this.#sack ?? this.#rack;
+  }
+
+  get #tlp(): Tlp {
+    return this.#madeTlp ??= new Tlp();
+  }
+
+  get #sizes(): SizeWatch {
+    return this.#madeSizes ??= new SizeWatch(this.#host, this.board, this.#mtu);
+  }
+
+  /** How fast bytes arrive. */
+  get rate(): DeliveryRate {
+    return this.#madeRate ??= new DeliveryRate(this.#beganStarved);
+  }
+
+  /** How long it had data out. */
+  get busy(): Busy {
+    return this.#madeBusy ??= new Busy();
+  }
+
+  /** How fast bytes arrive, in bytes a second; 0 before a first sample. */
+  get deliveryRate(): number {
+    return this.#madeRate === null ? 0 : this.#madeRate.rate;
+  }
+
+  /** The highest of late; see {@linkcode DeliveryRate.peak}. */
+  get peakRate(): number {
+    return this.#madeRate === null ? 0 : this.#madeRate.peak;
+  }
+
+  /** Bytes delivered so far. */
+  get delivered(): number {
+    return this.#madeRate === null ? 0 : this.#madeRate.delivered;
   }
 
   /** What is done about losses now. */
@@ -297,7 +340,7 @@ export class Sender {
 
   /** Times that reordering was seen. */
   get reorderings(): number {
-    return this.#rack.reorderings;
+    return this.#madeRack === null ? 0 : this.#madeRack.reorderings;
   }
 
   /** Times that the peer has told of something that came twice (RFC 2883). */
@@ -384,8 +427,8 @@ export class Sender {
   /** The handshake is over; without SACK losses are found by counting. What has left before (RFC 7413) is waited for from now on. */
   begin(sack: boolean, lostSyn: boolean, now: Micros): void {
     const byTime = this.#settings.lossDetection === "rack";
-    if (!sack) this.#detection = this.#reno = new NewReno(this.board, byTime ? this.#rack : null);
-    else if (!byTime) this.#detection = this.#sack = new SackLoss(this.board);
+    if (!sack) this.#reno = new NewReno(this.board, byTime ? this.#rack : null);
+    else if (!byTime) this.#sack = new SackLoss(this.board);
     this.#probes = sack && byTime && this.#settings.tlp;
     this.rtt.begin(lostSyn);
     this.#lostSyn = lostSyn;
@@ -420,7 +463,7 @@ export class Sender {
 
   /** A tail loss probe is on its way. */
   get probing(): boolean {
-    return this.#tlp.pending;
+    return this.#madeTlp !== null && this.#madeTlp.pending;
   }
 
   /**
@@ -595,8 +638,8 @@ export class Sender {
   /** A loss probe may be due some time (RFC 8985 §7.2, §7.3): nothing is being repaired, or known to be missing, and no earlier probe tells enough. */
   get #mayProbe(): boolean {
     const { board } = this;
-    return this.#probes && this.#tlp.may && this.#recovery.kind === "open" && board.sacked === 0 &&
-      board.lost === 0 && !board.empty && this.window.size > 0;
+    return this.#probes && !board.empty && this.#tlp.may && this.#recovery.kind === "open" &&
+      board.sacked === 0 && board.lost === 0 && this.window.size > 0;
   }
 
   #armProbe(): void {
@@ -801,8 +844,10 @@ export class Sender {
 
   /** What it is at, after a pass. `shut`: the peer's window has no room for what waits; `short`: nothing waits, and the send queue had no room for more. */
   spends(shut: boolean, short: boolean, now: Micros): void {
+    const idle = !shut && this.board.empty;
+    if (idle && this.#madeBusy === null) return;
     const busy = short ? BUSY_BUFFER : BUSY_SENDING;
-    this.busy.enter(shut ? BUSY_WINDOW : this.board.empty ? BUSY_IDLE : busy, now);
+    this.busy.enter(shut ? BUSY_WINDOW : idle ? BUSY_IDLE : busy, now);
   }
 
   /**
@@ -812,7 +857,11 @@ export class Sender {
   passed(starved: boolean): void {
     const { board } = this;
     // Who only receives.
-    if (starved && board.empty) return this.rate.limit(0);
+    if (starved && board.empty) {
+      if (this.#madeRate === null) this.#beganStarved = true;
+      else this.#madeRate.limit(0);
+      return;
+    }
     const held = !starved && this.#allowance < this.#mtu.payload && this.pacingRate === undefined;
     if (this.full) {
       this.#limitedUntil = board.nxt;
@@ -829,7 +878,7 @@ export class Sender {
    * the peer is not as far as somebody else has told, so that its SACK blocks may begin below SND.UNA.
    */
   acknowledge(ack: number, duplicate: boolean, now: Micros, behind = false): Outcome {
-    const { board, rtt, rate } = this;
+    const { board, rtt } = this;
     const before = board.inFlight;
     const prior = board.una;
     // What is behind is no answer to what waits: it may be old, or from a peer that lacks what a proxy has acknowledged.
@@ -848,7 +897,7 @@ export class Sender {
       rtt.answered();
       this.#trial = 0;
     }
-    rate.count(delivered, now);
+    this.rate.count(delivered, now);
     if (heard.rtt >= 0) {
       rtt.sample(heard, now);
       this.#tlp.sampled();
@@ -932,7 +981,7 @@ export class Sender {
     const least = this.cwnd <= mss;
     // At the end of the data less is in flight by now than when what was marked left (RFC 7661 §4.4.1).
     const { delivered, priorDelivered } = heard;
-    const flight = delivered > 0 ? this.rate.delivered + delivered - priorDelivered : 0;
+    const flight = delivered > 0 ? this.delivered + delivered - priorDelivered : 0;
     this.#reduce("ecn", Math.min(Math.max(board.nxt - prior, flight), this.cwnd));
     if (!least) return;
     ecn.setQuiet(true);

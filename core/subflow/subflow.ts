@@ -337,7 +337,7 @@ export class Subflow implements SubflowView {
   }
 
   get deliveryRate(): number {
-    return this.sender.rate.rate;
+    return this.sender.deliveryRate;
   }
 
   get oldestSent(): Micros {
@@ -345,7 +345,7 @@ export class Subflow implements SubflowView {
   }
 
   get peakRate(): number {
-    return this.sender.rate.peak;
+    return this.sender.peakRate;
   }
 
   get bytesSent(): number {
@@ -357,7 +357,7 @@ export class Subflow implements SubflowView {
   }
 
   get delivered(): number {
-    return this.sender.rate.delivered;
+    return this.sender.delivered;
   }
 
   get lost(): number {

@@ -24,11 +24,14 @@ export type Testimony =
 /** Segments in a row below SND.UNA that are no reordering any more (RFC 5681 §3.2 counts so). */
 const CONTRADICTIONS = 3;
 
+/** Sequence offset of the first byte. */
+const FIRST = 1;
+
 /** Trust of one subflow; proofs only move forward. Sequence numbers are offsets. */
 export class Trust {
   #in: Proof = "unproved";
-  /** What mappings cover. */
-  readonly #mapped = new Spans(1);
+  /** What mappings cover; made with the first. */
+  #mapped: Spans | null = null;
   #straight = true;
   #unmappedSince: Micros = Infinity;
   #bareFin = false;
@@ -67,7 +70,7 @@ export class Trust {
   /** A mapping of the sequence offsets [ssn, end) to data offset `dsn` has been learned; false when there are too many holes between mappings. */
   mappingCame(dsn: number, ssn: number, end: number): boolean {
     if (dsn !== ssn) this.#straight = false;
-    return this.#mapped.add(ssn, end);
+    return (this.#mapped ??= new Spans(FIRST)).add(ssn, end);
   }
 
   /** Every mapping so far puts bytes where plain TCP would. */
@@ -77,12 +80,12 @@ export class Trust {
 
   /** End of what mappings cover without a gap. */
   get mapped(): number {
-    return this.#mapped.edge;
+    return this.#mapped === null ? FIRST : this.#mapped.edge;
   }
 
   /** Looks whether all in order below `next` are mapped: since when not, Infinity when they are. */
   audit(next: number, now: Micros): Micros {
-    if (next <= this.#mapped.edge) this.#unmappedSince = Infinity;
+    if (next <= this.mapped) this.#unmappedSince = Infinity;
     else if (this.#unmappedSince === Infinity) this.#unmappedSince = now;
     return this.#unmappedSince;
   }
