@@ -15,7 +15,8 @@ async function denoWithBench(args: readonly string[]): Promise<string> {
     await Deno.writeTextFile(
       `${folder}/deno.json`,
       JSON.stringify({
-        tasks: { bench: tasks.bench },
+        // Types are checked elsewhere.
+        tasks: { bench: tasks.bench.command.replace(/^deno bench /, "$&--no-check ") },
         imports,
         links,
         lock: { path: new URL("deno.lock", root).pathname, frozen: true },
@@ -45,7 +46,7 @@ describe("arguments of the benches", () => {
     const own = ["--scheduler", "./mine.ts,ratio=3"];
     assertEquals(await denoWithBench(["task", "bench", ...own]), expected);
     assertEquals(await denoWithBench(["task", "bench", "--", ...own]), expected);
-    assertEquals(await denoWithBench(["bench", "-A", "--", ...own]), expected);
+    assertEquals(await denoWithBench(["bench", "--no-check", "-A", "--", ...own]), expected);
     assertEquals(await denoWithBench(["task", "bench"]), "read []");
   });
 
