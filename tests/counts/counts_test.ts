@@ -9,15 +9,18 @@ import {
   countGarbage,
   COUNTING_MODULE,
   countScavenges,
+  type Load,
   table,
   total,
 } from "./count.ts";
 import { ACKNOWLEDGEMENT_LIMIT, LIMITS } from "./limits.ts";
 
 describe("garbage", () => {
+  const counted = new Map<Load, number>();
   for (const [load, limit] of LIMITS.garbage) {
     it(`is at most ${limit} bytes per packet: ${load}`, async () => {
       const bytes = await countGarbage(load);
+      counted.set(load, bytes);
       assert(bytes <= limit, `${bytes.toFixed(1)} bytes per packet, ${load}`);
       assert(bytes >= 0, `${bytes.toFixed(1)} bytes per packet: something was collected`);
     });
@@ -25,7 +28,8 @@ describe("garbage", () => {
 
   it("that somebody makes for each packet is counted", async () => {
     // An array of eight: 4 + 2 + 8 words of 8 bytes.
-    const more = await countGarbage("control") - await countGarbage("bulk");
+    const usual = counted.get("bulk") ?? await countGarbage("bulk");
+    const more = await countGarbage("control") - usual;
     assert(more > 100 && more < 130, `${more.toFixed(1)} bytes per packet more`);
   });
 });
