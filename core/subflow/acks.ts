@@ -9,6 +9,9 @@ export const DELAYED_ACK: Micros = 40e3;
 /** Full segments that come so far apart, 2.4 Mbit/s, are acknowledged one by one: there the sender has few in flight, and would wait for every second. */
 const SPARSE: Micros = 5e3;
 
+/** Acknowledgements that leave within one batch: where more segments come at once the path is so fast that they would cost more than they tell. */
+const WITHIN_BATCH = 4;
+
 /** Acknowledgements of one subflow. */
 export class Acks {
   /** How long an acknowledgement of one segment may wait for a second; 0: none waits. */
@@ -20,6 +23,11 @@ export class Acks {
   #edge = 0;
   #dataAck = 0;
   #segment = 536;
+  /** A super-segment has come since the last one left: they are merged as an ACK for each second segment is not wanted. */
+  #merged = false;
+  /** The batch in hand, by its time, and how many may yet leave within it. */
+  #batch: Micros = -1;
+  #within = 0;
   /** When the last full segment came. */
   #lastFull: Micros = -2 * DELAYED_ACK;
 
@@ -85,6 +93,7 @@ export class Acks {
   received(length: number, bits: number, most: number, now: Micros): boolean {
     this.#bytes += length;
     if (length > this.#segment) this.#segment = Math.max(this.#segment, Math.min(length, most));
+    if (length > most) this.#merged = true;
     const apart = now - this.#lastFull;
     const full = length >= this.#segment;
     if (full) this.#lastFull = now;
@@ -96,6 +105,21 @@ export class Acks {
     return !this.#now;
   }
 
+  /**
+   * One more segment has come in the batch of `now`, and what came before it is to be acknowledged first: so each second full segment is, also where some come
+   * at once (RFC 5681 §4.2), but for super-segments and for batches that are long.
+   */
+  precede(now: Micros): boolean {
+    if (!this.#now || this.#merged || this.#bytes < 2 * this.#segment) return false;
+    if (now !== this.#batch) {
+      this.#batch = now;
+      this.#within = WITHIN_BATCH;
+    }
+    if (this.#within === 0) return false;
+    this.#within--;
+    return true;
+  }
+
   /** A segment has left that acknowledges `next`; `dataAck` is -1 where it had none. */
   sent(next: number, dataAck: number): void {
     this.#told = true;
@@ -105,7 +129,7 @@ export class Acks {
 
   /** Nothing is owed any more. */
   settled(): void {
-    this.#now = false;
+    this.#now = this.#merged = false;
     this.#bytes = 0;
   }
 }

@@ -960,6 +960,7 @@ export class Subflow implements SubflowView {
   place(limit: number, now: Micros): number {
     this.#lastReceived = now;
     this.#withData++;
+    if (this.acks.precede(now)) this.ack(now);
     if (this.ecn.receives) this.#hearMark(now);
     return this.receiver.place(this.#seq, limit);
   }

@@ -60,6 +60,35 @@ describe("acknowledgements owed to the peer", () => {
     }
   });
 
+  it("leave for each second full segment of those that come at once, the last with the end of the batch", () => {
+    const acks = new Acks();
+    let left = 0;
+    const batch = (segments: number, length: number, now: number): number => {
+      acks.settled();
+      left = 0;
+      for (let i = 0; i < segments; i++) {
+        if (acks.precede(now)) {
+          left++;
+          acks.settled();
+        }
+        acks.received(length, IN_ORDER, 1400, now);
+      }
+      if (acks.now) {
+        left++;
+        acks.settled();
+      }
+      return left;
+    };
+    assertEquals([1, 2, 3, 4, 5, 10].map((n, i) => batch(n, 1400, 100 + i)), [0, 1, 1, 2, 2, 5]);
+    // What comes so fast is merged by others, too.
+    assertEquals(batch(64, 1400, 200), 5);
+    assertEquals(batch(64, 1400, 201), 5);
+    // A super-segment shows that fewer are wanted.
+    assertEquals([batch(2, 14000, 300), batch(16, 64000, 301), batch(16, 1401, 302)], [1, 1, 1]);
+    // Small ones count by their bytes.
+    assertEquals(batch(8, 700, 400), 2);
+  });
+
   it("are owed until one has left, and then are counted anew", () => {
     const acks = new Acks();
     acks.need();

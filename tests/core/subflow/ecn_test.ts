@@ -661,6 +661,8 @@ describe("ECN: the receiver (RFC 3168 §6.1.3, RFC 8257 §3.2)", () => {
     peer.sends("[ect0] . 6001:7001 ack 1");
     peer.gets(". 1 ack 2001");
     peer.gets(".E 1 ack 4001");
+    peer.gets(". 1 ack 6001");
+    d.untilSent();
     peer.gets(". 1 ack 7001");
   });
 

@@ -24,12 +24,17 @@ describe("an acknowledgement (RFC 9293 §3.8.6.3, RFC 5681 §4.2)", () => {
     }
   });
 
-  it("is one for a batch", () => {
+  it("is one for each second full segment also where they come in a batch, but for many", () => {
     using d = new Dialogue();
     const { peer } = d.opened({ mptcp: false });
     for (let i = 0; i < 9; i++) peer.sendsMore(". +1448");
     peer.sends(". +1448");
-    peer.gets(`. 1 ack ${1 + 10 * 1448}`);
+    for (let i = 2; i <= 10; i += 2) peer.gets(`. 1 ack ${1 + i * 1448}`);
+    d.silent();
+    d.pass(1000);
+    for (let i = 0; i < 29; i++) peer.sendsMore(". +1448");
+    peer.sends(". +1448");
+    for (const i of [12, 14, 16, 18, 40]) peer.gets(`. 1 ack ${1 + i * 1448}`);
     d.silent();
   });
 
