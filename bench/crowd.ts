@@ -8,6 +8,7 @@ import { delay } from "../core/link/sim/elements/delay.ts";
 import type { ElementFactory } from "../core/link/sim/elements/element.ts";
 import type { SimHost } from "../core/link/sim/host.ts";
 import { Network } from "../core/link/sim/network.ts";
+import type { KeepAlive } from "../core/subflow/settings.ts";
 import { TIME_WAIT_LENGTH } from "../core/subflow/time_wait.ts";
 import { fullMesh } from "../pm/mod.ts";
 import { earliest } from "../sched/mod.ts";
@@ -177,6 +178,23 @@ export class Crowd implements Disposable {
       for (const link of stack.routes.outlets.keys()) stack.handleWritable(now, link);
       stack.flush(now);
     }
+  }
+
+  /** Has each end ask an idle peer whether it is there: a deadline for each. */
+  keepAlive(choice: KeepAlive): void {
+    const { now } = this.#network;
+    for (const socket of [...this.mine, ...this.theirs]) socket.setKeepAlive(now, choice);
+    this.#flush();
+  }
+
+  /** How many connections both hosts have. */
+  get connections(): number {
+    return this.#client.connections + this.#server.connections;
+  }
+
+  /** Entries of both timer queues that were looked at, so far. */
+  get timerSteps(): number {
+    return this.#client.timers.steps + this.#server.timers.steps;
   }
 
   /** Bytes in WebAssembly memory that count against both hosts' limits. */

@@ -8,6 +8,8 @@ import type { Timed, TimerService } from "../subflow/shared.ts";
  * time comes. Moving it earlier files a second entry and leaves the first to be passed over.
  */
 export class TimerQueue implements TimerService {
+  /** Entries passed on the way of those that were filed or taken out, so far. */
+  steps = 0;
   readonly #times: Micros[] = [];
   readonly #orders: number[] = [];
   readonly #items: Timed[] = [];
@@ -80,6 +82,7 @@ export class TimerQueue implements TimerService {
     const time = this.#times[last]!;
     const order = this.#orders[last]!;
     const item = this.#items[last]!;
+    this.steps++;
     this.#times.pop();
     this.#orders.pop();
     this.#items.pop();
@@ -105,6 +108,7 @@ export class TimerQueue implements TimerService {
   }
 
   #move(from: number, to: number): void {
+    this.steps++;
     this.#times[to] = this.#times[from]!;
     this.#orders[to] = this.#orders[from]!;
     this.#items[to] = this.#items[from]!;

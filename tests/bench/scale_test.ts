@@ -1,4 +1,7 @@
-/** Many connections, as `deno task bench:scale` has them: what is idle costs nothing, and nothing is left in the end. */
+/**
+ * Many connections, as `deno task bench:scale` has them: what is idle costs nothing, and nothing is left in the end. `SOAK_CONNECTIONS` tells how many: 10,000
+ * take a minute.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
@@ -6,39 +9,46 @@ import { Crowd } from "../../bench/crowd.ts";
 import { rowsOf } from "../../bench/scale.ts";
 import type { ScaleFigures } from "../../bench/scale_load.ts";
 import { MetaSocket } from "../../core/connection/meta_socket.ts";
+import { Subflow } from "../../core/subflow/subflow.ts";
 
-const CONNECTIONS = 150;
+const CONNECTIONS = Number(Deno.env.get("SOAK_CONNECTIONS") ?? 300);
 const PIECE = new Uint8Array(2000);
+/** None of its probes is due within the test. */
+const KEEP_ALIVE = { idle: 7200e6, interval: 75e6, count: 9 };
 
-/** How often methods and accessors of connections are called while `work` is done. */
+/** How often methods and accessors of connections and of subflows are called while `work` is done. */
 function calls(work: () => void): number {
-  const { prototype } = MetaSocket;
-  const own = Object.getOwnPropertyDescriptors(prototype);
+  const prototypes: readonly object[] = [MetaSocket.prototype, Subflow.prototype];
+  const before = prototypes.map((prototype) => Object.getOwnPropertyDescriptors(prototype));
   let count = 0;
-  for (const [name, property] of Object.entries(own)) {
-    const { value, get } = property;
-    if (name === "constructor" || (typeof value !== "function" && get === undefined)) continue;
-    Object.defineProperty(prototype, name, {
-      ...property,
-      ...(get === undefined
-        ? {
-          value(this: MetaSocket, ...args: unknown[]): unknown {
-            count++;
-            return value.apply(this, args);
-          },
-        }
-        : {
-          get(this: MetaSocket): unknown {
-            count++;
-            return get.call(this);
-          },
-        }),
-    });
+  for (const [i, prototype] of prototypes.entries()) {
+    for (const [name, property] of Object.entries(before[i]!)) {
+      const { value, get } = property;
+      if (name === "constructor" || (typeof value !== "function" && get === undefined)) continue;
+      Object.defineProperty(prototype, name, {
+        ...property,
+        ...(get === undefined
+          ? {
+            value(this: unknown, ...args: unknown[]): unknown {
+              count++;
+              return value.apply(this, args);
+            },
+          }
+          : {
+            get(this: unknown): unknown {
+              count++;
+              return get.call(this);
+            },
+          }),
+      });
+    }
   }
   try {
     work();
   } finally {
-    Object.defineProperties(prototype, own);
+    for (const [i, prototype] of prototypes.entries()) {
+      Object.defineProperties(prototype, before[i]!);
+    }
   }
   return count;
 }
@@ -55,19 +65,37 @@ describe("many connections with two subflows each", () => {
     assert(calls(() => crowd.send(0, PIECE)) > 10);
   });
 
-  it("leave nothing when they are closed: no object, no handle, no page, no byte", () => {
+  it("cost nothing while each waits for a deadline that is far: a tick looks at the nearest alone", () => {
     using crowd = new Crowd();
     crowd.open(CONNECTIONS);
-    crowd.send(0, PIECE);
-    assertEquals(crowd.usage.connections, 2 * CONNECTIONS);
-    assertEquals(crowd.usage.flows, 4 * CONNECTIONS);
+    crowd.rest();
+    crowd.keepAlive(KEEP_ALIVE);
+    assertEquals(crowd.usage.timers, 2 * CONNECTIONS);
+    // The first look takes out what was put off.
+    crowd.touch();
+    const { timerSteps } = crowd;
+    assertEquals(calls(() => crowd.touch()), 0);
+    assertEquals(crowd.timerSteps, timerSteps);
+    assertEquals(crowd.connections, 2 * CONNECTIONS);
     crowd.close();
-    for (const [what, count] of Object.entries(crowd.usage)) assertEquals(count, 0, what);
+    assertEquals(crowd.usage.timers, 0);
+  });
+
+  it("leave nothing when they are closed: no object, no handle, no page, no byte", () => {
+    using crowd = new Crowd();
+    const use = (): void => {
+      crowd.open(CONNECTIONS);
+      for (let i = 0; i < CONNECTIONS; i++) crowd.send(i, PIECE);
+      assertEquals(crowd.usage.connections, 2 * CONNECTIONS);
+      assertEquals(crowd.usage.tokens, 2 * CONNECTIONS);
+      assertEquals(crowd.usage.flows, 4 * CONNECTIONS);
+      crowd.close();
+      for (const [what, count] of Object.entries(crowd.usage)) assertEquals(count, 0, what);
+    };
+    use();
     // The flow tables keep their room: it is used again.
     const before = crowd.bytes;
-    crowd.open(CONNECTIONS);
-    crowd.send(0, PIECE);
-    crowd.close();
+    use();
     assertEquals(crowd.bytes, before);
   });
 });
