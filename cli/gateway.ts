@@ -21,17 +21,16 @@ import {
   kernelScript,
 } from "./gateway/kernel_rules.ts";
 import { readKeyFile } from "./gateway/key.ts";
-import { MOST_OPENING, Turns } from "./gateway/limits.ts";
 import { readHost } from "./gateway/listen.ts";
 import { type FlowClass, type FlowRules, NO_RULES, parseRules } from "./gateway/rules.ts";
 import { GatewayStatus } from "./gateway/status.ts";
 import { asTargetError, formatTarget, type Target } from "./gateway/target.ts";
-import { throughRelay } from "./gateway/upstream.ts";
+import { RelayClient } from "./gateway/upstream.ts";
 import { HOST_OPTIONS, openHost } from "./observed_host.ts";
 import { print } from "./output.ts";
 import { BUILT_INS } from "./policies.ts";
 import { Progress } from "./progress.ts";
-import { CONNECT_TIMEOUT, GATEWAY_TCP, HANDSHAKE_TIMEOUT, RELAY_PORT } from "./relay.ts";
+import { CONNECT_TIMEOUT, GATEWAY_TCP, RELAY_PORT, UPSTREAM_TIMES } from "./relay.ts";
 import { untilInterrupted } from "./signals.ts";
 import { tunInterfaces } from "./tun_options.ts";
 
@@ -89,7 +88,10 @@ class Dialler {
   }
 
   /** @throws what kept the last path from it. */
-  async dial({ host: hostname, port }: Target, how: FlowClass): Promise<MptcpConn> {
+  async dial(
+    { host: hostname, port }: Target,
+    how: FlowClass,
+  ): Promise<MptcpConn> {
     const { paths, backup, scheduler } = how;
     const plugin = scheduler === null ? undefined : this.#schedulers.get(scheduler);
     const common = { hostname, port, ...(plugin !== undefined && { scheduler: plugin }) };
@@ -139,7 +141,9 @@ async function run(args: Given): Promise<number> {
     );
   }
   const relay = to === undefined ? null : readHost(to, "relay", RELAY_PORT);
-  const key = file === undefined ? null : await readKeyFile(file);
+  const client = file === undefined
+    ? null
+    : new RelayClient<MptcpConn>(await readKeyFile(file), UPSTREAM_TIMES);
   const most = readInteger(args, "connections", FLOWS, [1, 65535]);
   const schedulers = await loadSchedulers(rules);
   const progress = new Progress();
@@ -151,7 +155,6 @@ async function run(args: Given): Promise<number> {
     });
     const dialler = new Dialler(opened.host, interfaces, schedulers);
     const speaking = direct && relay !== null ? new DirectTargets(opened.host) : null;
-    const turns = new Turns(MOST_OPENING);
     const carrier = new Carrier({
       rules,
       most,
@@ -159,7 +162,7 @@ async function run(args: Given): Promise<number> {
       done: (done, stream) => status.tell(done, stream),
       open: async (target, how) => {
         const rest = new Uint8Array();
-        if (relay === null || key === null) {
+        if (relay === null || client === null) {
           const stream = await dialler.dial(target, how).catch((error) => {
             throw asTargetError(error);
           });
@@ -168,9 +171,8 @@ async function run(args: Given): Promise<number> {
         // What is kept to some paths goes the way that has them.
         const straight = how.paths.length === 0 ? await speaking?.connect(target) ?? null : null;
         if (straight !== null) return { stream: straight, rest, where: formatTarget(target) };
-        const dial = (): Promise<MptcpConn> => dialler.dial(relay, how);
-        const upstream = throughRelay(dial, key, { answer: HANDSHAKE_TIMEOUT + CONNECT_TIMEOUT });
-        return { ...await turns.take(() => upstream.open(target)), where: "the relay" };
+        const opened = await client.open(target, () => dialler.dial(relay, how));
+        return { ...opened, where: "the relay" };
       },
     });
     await using inside = await openInside(devices, ipv6, most);
@@ -214,7 +216,8 @@ async function openInside(
       interfaces: [{ link: tun(device.name), addresses: addressesOf(i, ipv6), transparent: true }],
       // Programs of the network inside speak to a machine next to them.
       mptcp: false,
-      tcp: GATEWAY_TCP,
+      // They may all begin at once, and are no strangers: none is answered by a cookie, which has no window scale without timestamps.
+      tcp: { ...GATEWAY_TCP, synBacklog: most },
     });
     stack.defer(() => host.close());
     inside.push([device, host, host.listen({ port: 0, transparent: true, backlog: most })]);

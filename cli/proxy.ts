@@ -14,7 +14,13 @@ import { formatTarget } from "./gateway/target.ts";
 import { throughRelay } from "./gateway/upstream.ts";
 import { HOST_OPTIONS, openHost } from "./observed_host.ts";
 import { Progress } from "./progress.ts";
-import { CONNECT_TIMEOUT, GATEWAY_TCP, HANDSHAKE_TIMEOUT, RELAY_PORT } from "./relay.ts";
+import {
+  CONNECT_TIMEOUT,
+  GATEWAY_TCP,
+  HANDSHAKE_TIMEOUT,
+  RELAY_PORT,
+  UPSTREAM_TIMES,
+} from "./relay.ts";
 import { untilInterrupted } from "./signals.ts";
 import { gatewayInterfaces, VIA_OPTIONS } from "./udp_options.ts";
 
@@ -60,7 +66,7 @@ async function run(args: Given): Promise<number> {
         connectTimeout: `${CONNECT_TIMEOUT} ms`,
         ...(data !== undefined && { data, tcp: { ...GATEWAY_TCP, fastOpen: true } }),
       });
-    const times = { answer: HANDSHAKE_TIMEOUT + CONNECT_TIMEOUT };
+    const times = UPSTREAM_TIMES;
     const proxy = new ProxyServer<MptcpConn>({
       upstream: converts || key === null
         ? new ConvertClient({ dial, key, times, onSupported: sayWithoutMptcp(progress) })

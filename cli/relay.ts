@@ -12,6 +12,7 @@ import { dialKernel, type RelayOptions, RelayServer } from "./gateway/relay_serv
 import { GatewayStatus } from "./gateway/status.ts";
 import type { ByteStream } from "./gateway/stream.ts";
 import { formatTarget, type Target } from "./gateway/target.ts";
+import type { UpstreamTimes } from "./gateway/upstream.ts";
 import { type IpPrefix, parsePrefix } from "../core/wire/ip.ts";
 import { HOST_OPTIONS, OBSERVE_OPTIONS, openHost } from "./observed_host.ts";
 import { Progress } from "./progress.ts";
@@ -20,10 +21,11 @@ import { gatewayInterfaces, VIA_OPTIONS } from "./udp_options.ts";
 
 /** Where a relay listens unless told otherwise. */
 export const RELAY_PORT = 1081;
-/** Milliseconds in which the key has to be shown. */
-export const HANDSHAKE_TIMEOUT = 10_000;
-/** Milliseconds to connect to a target. */
-export const CONNECT_TIMEOUT = 10_000;
+/** Milliseconds in which the key has to be shown, and to connect to a relay, or a target: a machine with too much to do takes its time. */
+export const HANDSHAKE_TIMEOUT = 30_000;
+export const CONNECT_TIMEOUT = 30_000;
+/** Of those who ask a relay. */
+export const UPSTREAM_TIMES: UpstreamTimes = { answer: HANDSHAKE_TIMEOUT + CONNECT_TIMEOUT };
 /** Of both ends: who is gone without a word holds no connection for ever. */
 export const GATEWAY_TCP: TcpOptions = { keepAlive: { idle: "120 s", interval: "30 s", count: 4 } };
 

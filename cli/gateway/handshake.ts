@@ -54,6 +54,7 @@ export function decodeTarget(bytes: Uint8Array): Target | null {
 /**
  * The proxy's side: asks the relay at the other end of `stream` for a connection to `target`, and gives what that has said already.
  *
+ * @param heard Called when the relay has said who it is and has been asked: what follows takes as long as the target does.
  * @throws {TargetError} there is none, and why.
  * @throws {ProtocolError} what answers is no relay.
  */
@@ -61,6 +62,7 @@ export async function askRelay(
   stream: ByteStream,
   key: SharedKey,
   target: Target,
+  heard: () => void = () => {},
 ): Promise<Uint8Array> {
   const head = new Head(stream);
   const greeting = await head.take(MAGIC.length + NONCE);
@@ -73,6 +75,7 @@ export async function askRelay(
   const length = Uint8Array.of(request.length >> 8, request.length & 255);
   const mac = key.mac("request", theirs, ours, request);
   await stream.write(join(ours, length, request, mac));
+  heard();
   const [outcome = 0, textLength = 0] = await head.take(2);
   const text = await head.take(textLength);
   const proof = await head.take(MAC);

@@ -36,32 +36,81 @@ export class Places {
   }
 }
 
-/** Connections to a relay that are made at once: fewer than the strangers that it takes, of which others may want some. */
+/** Most connections to a relay that are made at once: fewer than the strangers that it takes, of which others may want some. */
 export const MOST_OPENING = 96;
 
-/** Most of anything at once, where who comes later waits: in the order in which they came. */
+/** Fewest that go on at once, however long they take. */
+const FEWEST_OPENING = 4;
+/** Milliseconds beyond twice the shortest turn of which a turn is a long one: who answers so late has more to do than he can. */
+const LONG = 1000;
+
+/** One that is under way. */
+export interface Turn {
+  /** What was waited for has come: the next may begin. */
+  heard(): void;
+  /** It is over, whatever has come of it; after `heard()` nothing. */
+  over(): void;
+}
+
+/**
+ * Turns, so many at once, where who comes later waits: in the order in which they came. When turns become long there are fewer at once, and more again when
+ * they are short: an end that is slow, or a machine that is, is not asked for more than it can do before somebody gives up waiting.
+ */
 export class Turns {
   readonly #most: number;
+  readonly #now: () => number;
+  #limit: number;
   #taken = 0;
-  readonly #waiting: (() => void)[] = [];
+  #shortest = Infinity;
+  readonly #waiting: ((turn: Turn) => void)[] = [];
 
-  /** @param most How many there are. */
-  constructor(most: number) {
+  /** @param most How many at once. @param now Milliseconds. */
+  constructor(most: number, now: () => number = () => performance.now()) {
     this.#most = most;
+    this.#limit = most;
+    this.#now = now;
   }
 
-  /** Does `work` when it is its turn. */
-  async take<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#taken < this.#most) this.#taken++;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      // Whoever is next takes over the place of this one.
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#taken--;
-      else next();
+  /** How many may go on at once now. */
+  get limit(): number {
+    return Math.floor(this.#limit);
+  }
+
+  /** Waits for a turn, which has to be ended. */
+  begin(): Promise<Turn> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#next();
+    });
+  }
+
+  #next(): void {
+    while (this.#taken < this.limit) {
+      const first = this.#waiting.shift();
+      if (first === undefined) return;
+      this.#taken++;
+      first(this.#turn());
     }
+  }
+
+  #turn(): Turn {
+    const start = this.#now();
+    let ended = false;
+    const end = (heard: boolean): void => {
+      if (ended) return;
+      ended = true;
+      this.#taken--;
+      if (heard) this.#adapt(this.#now() - start);
+      this.#next();
+    };
+    return { heard: () => end(true), over: () => end(false) };
+  }
+
+  #adapt(took: number): void {
+    this.#shortest = Math.min(this.#shortest, took);
+    this.#limit = took > 2 * this.#shortest + LONG
+      ? Math.max(FEWEST_OPENING, this.#limit * 7 / 8)
+      : Math.min(this.#most, this.#limit + 1);
   }
 }
 

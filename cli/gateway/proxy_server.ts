@@ -1,7 +1,7 @@
 /** The proxy: takes connections of programs that speak SOCKS5 or HTTP CONNECT, both on one port, and carries each over a connection of its own to the relay. */
 
 import { ESTABLISHED, HttpError, readConnect, refusal } from "./http_connect.ts";
-import { type After, MOST_OPENING, Places, systemAfter, Turns, within } from "./limits.ts";
+import { type After, Places, systemAfter, within } from "./limits.ts";
 import type { Done } from "./relay_server.ts";
 import { readSocks, REPLIES, SOCKS_VERSION, SocksError, socksReply } from "./socks.ts";
 import { type ByteStream, type Carried, carryBoth, Head, ProtocolError } from "./stream.ts";
@@ -68,7 +68,6 @@ async function drain(stream: ByteStream): Promise<void> {
 export class ProxyServer<Stream extends ByteStream> {
   readonly #options: ProxyOptions<Stream>;
   readonly #places: Places;
-  readonly #turns = new Turns(MOST_OPENING);
 
   /** Makes one that serves nobody yet. */
   constructor(options: ProxyOptions<Stream>) {
@@ -149,7 +148,6 @@ export class ProxyServer<Stream extends ByteStream> {
   async #open(target: Target): Promise<Opened<Stream> & { direct: boolean }> {
     const straight = await this.#options.direct?.(target) ?? null;
     if (straight !== null) return { stream: straight, rest: new Uint8Array(), direct: true };
-    const { upstream } = this.#options;
-    return { ...await this.#turns.take(() => upstream.open(target)), direct: false };
+    return { ...await this.#options.upstream.open(target), direct: false };
   }
 }

@@ -162,8 +162,9 @@ export interface DialOptions {
   readonly resolve?: (name: string) => Promise<readonly string[]>;
 }
 
-/** Milliseconds that a try has at least. */
+/** Milliseconds that a try has at least; and at most, where another address is left. */
 const LEAST_TRY = 1000;
+const MOST_TRY = 5000;
 
 async function systemAddresses(name: string): Promise<readonly string[]> {
   return (await lookup(name, { all: true })).map(({ address }) => address);
@@ -202,8 +203,10 @@ export async function dialKernel(target: Target, options: DialOptions): Promise<
   const end = performance.now() + timeout;
   for (const [i, address] of allowed.entries()) {
     // Each has its part of what is left, and something at least.
-    const left = (end - performance.now()) / (allowed.length - i);
-    if (i > 0 && left <= 0) break;
+    const others = allowed.length - 1 - i;
+    const part = (end - performance.now()) / (others + 1);
+    if (i > 0 && part <= 0) break;
+    const left = others > 0 ? Math.min(MOST_TRY, part) : part;
     try {
       return new KernelStream(await connectTo(address, port, Math.max(LEAST_TRY, left)));
     } catch (error) {

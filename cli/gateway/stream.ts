@@ -94,8 +94,9 @@ export class KernelStream implements ByteStream {
   }
 }
 
-/** Most bytes of one read. */
-const CHUNK = 1 << 18;
+/** Bytes of a read at first, and at most: of thousands of connections most carry little. */
+const FIRST_CHUNK = 1 << 14;
+const MOST_CHUNK = 1 << 18;
 
 /** What has been carried; counts up while it is. */
 export interface Carried {
@@ -116,12 +117,13 @@ async function carry(
     await to.write(first);
     count(first.length);
   }
-  const buffer = new Uint8Array(CHUNK);
+  let buffer = new Uint8Array(FIRST_CHUNK);
   for (;;) {
     const bytes = await from.read(buffer);
     if (bytes === null) return await to.closeWrite();
     await to.write(buffer.subarray(0, bytes));
     count(bytes);
+    if (bytes === buffer.length && bytes < MOST_CHUNK) buffer = new Uint8Array(2 * bytes);
   }
 }
 

@@ -82,7 +82,7 @@ class Flows implements AsyncDisposable {
   }
 
   /** The gateway's records of its flows. */
-  get records(): Record<string, unknown>[] {
+  get records(): readonly Record<string, unknown>[] {
     return this.gateway.records;
   }
 
@@ -165,7 +165,15 @@ gateway.describe("mptcp gateway", () => {
       );
       await server.until("ready");
       const { stdout } = await lan.exec(["python3", "-c", ASK, "192.0.2.1", "7000", `${FLOWS}`]);
-      await until("all are told of", () => flows.records.length >= FLOWS);
+      // A slow machine takes longer, and loses none.
+      for (let told = -1; told < Math.min(FLOWS, flows.records.length);) {
+        told = flows.records.length;
+        await until(
+          "more are told of",
+          () => flows.records.length >= Math.min(FLOWS, told + 1),
+          120,
+        );
+      }
       const broken = flows.records.filter(({ outcome, error }) =>
         outcome !== "connected" || error !== null
       );
@@ -223,7 +231,7 @@ async def main(host, port, count):
     async def ask(reader, writer):
         writer.write(b"go\\n")
         try:
-            data = await asyncio.wait_for(reader.read(-1), 120)
+            data = await asyncio.wait_for(reader.read(-1), 300)
         except OSError:
             data = b""
         writer.close()

@@ -3,7 +3,7 @@
 import { lookup } from "node:dns/promises";
 import { parseAddress } from "../../../core/wire/ip.ts";
 import type { SharedKey } from "../key.ts";
-import { type Opened, opening, type Upstream, type UpstreamTimes } from "../upstream.ts";
+import { type Opened, Opening, type Upstream, type UpstreamTimes } from "../upstream.ts";
 import { type ByteStream, Head } from "../stream.ts";
 import { type Outcome, type Target, TargetError } from "../target.ts";
 import { keyCookie } from "./admission.ts";
@@ -61,6 +61,7 @@ class Refused extends TargetError {
 /** Connects to targets through one Transport Converter. */
 export class ConvertClient<Stream extends ByteStream> implements Upstream<Stream> {
   readonly #options: ConvertClientOptions<Stream>;
+  readonly #opening: Opening<Stream>;
   readonly #now: () => number;
   readonly #configured: Uint8Array | null;
   #cookie: Uint8Array | null;
@@ -71,6 +72,7 @@ export class ConvertClient<Stream extends ByteStream> implements Upstream<Stream
   /** Makes one that has asked nothing yet. */
   constructor(options: ConvertClientOptions<Stream>) {
     this.#options = options;
+    this.#opening = new Opening("the converter", options.times);
     this.#now = options.now ?? (() => performance.now());
     this.#configured = options.key === null ? null : keyCookie(options.key);
     this.#cookie = this.#configured;
@@ -134,8 +136,10 @@ export class ConvertClient<Stream extends ByteStream> implements Upstream<Stream
     // RFC 8803 §6.2.2: what it can do is asked with the first connection.
     if (!this.#told) asked.unshift({ type: "info" });
     if (this.#cookie !== null) asked.push({ type: "cookie", cookie: this.#cookie });
-    const { dial, times } = this.#options;
-    return opening(() => dial(encodeMessage(asked)), times, "the converter", async (stream) => {
+    const dial = (): Promise<Stream> => this.#options.dial(encodeMessage(asked));
+    return this.#opening.open(dial, async (stream, heard) => {
+      // The request is in the SYN, or right behind the handshake.
+      heard();
       const head = new Head(stream);
       const tlvs = parseMessage(await head.next(findMessage, MOST_MESSAGE));
       for (const tlv of tlvs) {

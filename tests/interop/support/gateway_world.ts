@@ -27,10 +27,12 @@ export class World implements AsyncDisposable {
   relay: Running | null = null;
   proxy: Running | null = null;
 
-  static async open(rate = "20mbit"): Promise<World> {
+  /** @param ipv6 The paths have IPv6 as well: fd00:77:1::2 goes by the first, fd00:77:2::2 by the second, fd00:78:1::2 is away. */
+  static async open(rate = "20mbit", ipv6 = false): Promise<World> {
     const world = new World();
     try {
       await world.#open(rate);
+      if (ipv6) await world.#addIpv6();
       return world;
     } catch (error) {
       await world[Symbol.asyncDispose]();
@@ -73,9 +75,28 @@ export class World implements AsyncDisposable {
     await writeKeyFile(this.key);
   }
 
-  /** Starts a relay on a TUN device, on the kernel's sockets, or over UDP. */
+  async #addIpv6(): Promise<void> {
+    const { home, away } = this;
+    for (const each of [home, away]) await each.sysctl({ "net/ipv6/conf/all/forwarding": 1 });
+    for (const i of [1, 2]) {
+      await home.ip(
+        `addr add fd00:91:${i}::1/64 dev gw${i} nodad`,
+        // Without one a router asks nobody for his neighbours.
+        `addr add fe80::1/64 dev gw${i} nodad`,
+        `route add default via fd00:91:${i}::2 table 10${i}`,
+      );
+      await home.exec(["ip", "-6", "rule", "add", "from", `fd00:77:${i}::2`, "table", `10${i}`]);
+      await away.ip(
+        `addr add fd00:91:${i}::2/64 dev gw${i} nodad`,
+        `addr add fe80::2/64 dev gw${i} nodad`,
+        `route add fd00:77:${i}::/64 via fd00:91:${i}::1`,
+      );
+    }
+  }
+
+  /** Starts a relay on a TUN device, on the kernel's sockets, over UDP, or as the words say. */
   async startRelay(
-    on: "mptcp" | "tcp" | "udp" | null = null,
+    on: "mptcp" | "tcp" | "udp" | readonly string[] | null = null,
     ...more: readonly string[]
   ): Promise<Running> {
     const kernel = ["--kernel", "0.0.0.0:1081"];
@@ -83,6 +104,8 @@ export class World implements AsyncDisposable {
       ? ["--tun", "mptcp0=10.78.1.2/24"]
       : on === "udp"
       ? ["--via", "udp"]
+      : typeof on !== "string"
+      ? on
       : kernel;
     const words = ["relay", "--key", this.key, "--allow-local", "--json", ...end, ...more];
     const child = on === "mptcp"

@@ -10,6 +10,9 @@ const START = 60;
 export class Running {
   /** All of both. */
   said = "";
+  readonly #records: Record<string, unknown>[] = [];
+  /** How much of it has been looked at for records. */
+  #read = 0;
   readonly #child: Deno.ChildProcess;
   readonly #reading: Promise<unknown>[];
 
@@ -20,11 +23,19 @@ export class Running {
     });
   }
 
-  /** Lines of JSON that it has printed. */
-  get records(): Record<string, unknown>[] {
-    return this.said.split("\n").filter((line) => line.startsWith("{")).map((line) =>
-      JSON.parse(line)
-    );
+  /** Of the process. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Lines of JSON that it has printed: each is read once, as there may be thousands, and somebody may wait for the next. */
+  get records(): readonly Record<string, unknown>[] {
+    const end = this.said.lastIndexOf("\n") + 1;
+    for (const line of this.said.slice(this.#read, end).split("\n")) {
+      if (line.startsWith("{")) this.#records.push(JSON.parse(line));
+    }
+    this.#read = Math.max(this.#read, end);
+    return [...this.#records];
   }
 
   async until(text: string): Promise<void> {
