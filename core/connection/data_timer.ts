@@ -8,12 +8,18 @@ import type { Subflow } from "../subflow/subflow.ts";
 /** Before a subflow has told a timeout. */
 const NO_TIMEOUT: Micros = 1e6;
 
+/** Least time that a peer has for the DATA_ACK of what its subflows have acknowledged, before it is asked. */
+const ASK_LEAST: Micros = 1e3;
+/** How often it is asked before the repeat of the data asks. */
+const MOST_ASKS = 8;
+
 /** Back-off of the waits of one connection. */
 export class DataTimer {
   #finSentAt: Micros = 0;
   #timeouts = 0;
   #probes = 0;
   #unheard = 0;
+  #asks = 0;
 
   /** How often it was repeated since a DATA_ACK came, or a silence ended. */
   get timeouts(): number {
@@ -71,6 +77,31 @@ export class DataTimer {
     arm(deadlines, TIMER_PERSIST, subflows, this.#probes, now);
   }
 
+  /** How often the peer was asked for a DATA_ACK since one came. */
+  get asks(): number {
+    return this.#asks;
+  }
+
+  /** The subflows have nothing out, and the data that they have brought are not DATA_ACKed: the peer is asked after twice the longest round trip among `subflows`. */
+  awaitAnswer(
+    deadlines: Deadlines<ConnectionTimer>,
+    subflows: readonly Subflow[],
+    now: Micros,
+  ): void {
+    if (this.#asks === MOST_ASKS) return;
+    let longest = ASK_LEAST / 2;
+    for (let i = 0; i < subflows.length; i++) {
+      const { rtt } = subflows[i]!.sender;
+      if (rtt.known && rtt.srtt > longest) longest = rtt.srtt;
+    }
+    deadlines.set(TIMER_ASK, now + 2 * longest * 2 ** this.#asks);
+  }
+
+  /** It was asked for a DATA_ACK. */
+  asked(): void {
+    this.#asks++;
+  }
+
   /** It was repeated. */
   repeated(): void {
     this.#timeouts++;
@@ -93,6 +124,7 @@ export class DataTimer {
   /** A DATA_ACK has come. */
   acknowledged(): void {
     this.#timeouts = 0;
+    this.#asks = 0;
   }
 
   /** The window has moved. */
@@ -118,7 +150,7 @@ function arm(
 }
 
 /** The deadlines of a connection; of those due at once the first by name is handled first. */
-export type ConnectionTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
+export type ConnectionTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11;
 /** A connection without subflows, or one that only the peer can end, has waited long enough. */
 export const TIMER_CLOSE = 0;
 /** The scheduler asked to be asked again. */
@@ -141,5 +173,7 @@ export const TIMER_FAIL = 8;
 export const TIMER_RACE = 9;
 /** What a subflow carries at the end of the data should have been acknowledged: another one may repeat it. */
 export const TIMER_RELIEF = 10;
+/** Nothing is out, what waits needs a DATA_ACK, and none has come: the peer is asked. */
+export const TIMER_ASK = 11;
 /** How many there are. */
-export const CONNECTION_TIMERS = 11;
+export const CONNECTION_TIMERS = 12;

@@ -35,6 +35,7 @@ import {
   CONNECTION_TIMERS,
   type ConnectionTimer,
   DataTimer,
+  TIMER_ASK,
   TIMER_CLOSE,
   TIMER_DATA,
   TIMER_HOLD,
@@ -886,8 +887,44 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (stopped || (unsent > 0 && this.holding.corked) || deadlines.has(TIMER_HOLD)) {
       this.#armHold(now);
     }
+    const blocked = unacked > 0 && (unsent > 0 || this.#writerWaits) && this.#awaitsDataAck();
+    if (blocked !== deadlines.has(TIMER_ASK)) this.#armAsk(blocked, now);
     const begun = deadlines.has(TIMER_USER);
     if (unacked > 0 ? !begun : begun || unsent > 0 || sendQueue.finDue) this.#armUserTimeout(now);
+  }
+
+  /**
+   * What waits to be written, or sent, needs a DATA_ACK, and no subflow has anything out that would bring one. A receiver whose application holds its lock
+   * acknowledges on the subflow first, and with the data only when it has something else to tell, such as a much larger window: Linux does.
+   */
+  #awaitsDataAck(): boolean {
+    const { sendQueue, subflows } = this;
+    if (this.fallback || !this.established) return false;
+    const { unsent } = sendQueue;
+    if (sendQueue.window >= unsent && (unsent > 0 || sendQueue.room > 0)) return false;
+    for (let i = 0; i < subflows.length; i++) {
+      const { board } = subflows[i]!.sender;
+      if (board.una !== board.nxt) return false;
+    }
+    return sendQueue.again.empty && !sendQueue.finUnacked;
+  }
+
+  #armAsk(blocked: boolean, now: Micros): void {
+    if (blocked) this.timer.awaitAnswer(this.deadlines, this.subflows, now);
+    else this.deadlines.set(TIMER_ASK, Infinity);
+  }
+
+  /** The peer has had time for a DATA_ACK: asks for one, on each subflow in turn, as it may heed one such question in a while. */
+  askForDataAck(now: Micros): void {
+    const { subflows, timer } = this;
+    if (!this.#awaitsDataAck()) return;
+    for (let i = 0; i < subflows.length; i++) {
+      const subflow = subflows[(timer.asks + i) % subflows.length]!;
+      if (!subflow.usable || subflow.early || subflow.stale) continue;
+      subflow.probe(now);
+      break;
+    }
+    timer.asked();
   }
 
   /** Nothing in flight, something to send, no window: ask the peer from time to time (draft DA-4, RFC 9293 §3.8.6.1). */

@@ -43,6 +43,7 @@ import { rx } from "../wire/segment.ts";
 import {
   type ConnectionTimer,
   TIMER_CLOSE,
+  TIMER_ASK,
   TIMER_DATA,
   TIMER_FAIL,
   TIMER_HOLD,
@@ -422,6 +423,8 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
         if (subflow.usable && !subflow.early) subflow.probe(now);
       }
       return meta.armPersist(now);
+    case TIMER_ASK:
+      return meta.askForDataAck(now);
     case TIMER_DATA:
       return dataTimeout(meta, now);
     case TIMER_PROGRESS:

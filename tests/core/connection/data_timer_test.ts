@@ -4,6 +4,7 @@ import {
   CONNECTION_TIMERS,
   type ConnectionTimer,
   DataTimer,
+  TIMER_ASK,
   TIMER_CLOSE,
   TIMER_DATA,
   TIMER_FAIL,
@@ -96,6 +97,7 @@ describe("the deadlines of a connection", () => {
       TIMER_FAIL,
       TIMER_RACE,
       TIMER_RELIEF,
+      TIMER_ASK,
     ];
     assertEquals(names, Array.from({ length: CONNECTION_TIMERS }, (_, i) => i));
   });
