@@ -94,6 +94,8 @@ export interface Progress {
   readonly sent?: (bytes: number) => void | Promise<void>;
   /** What has been read. */
   readonly received?: (bytes: number) => void | Promise<void>;
+  /** By fill() and drain(), in place of write() and read(). @default {false} */
+  readonly lent?: boolean;
 }
 
 /** Bytes of one write or read. */
@@ -131,6 +133,34 @@ export class Meeting implements AsyncDisposable {
     }
   }
 
+  /** The same by fill(). */
+  async fill(size: number, progress?: Progress["sent"]): Promise<void> {
+    const block = new Uint8Array(65536).map((_, i) => i * 31 >> 3);
+    const end = this.sent + size;
+    while (this.sent < end) {
+      await this.conn.untilWritable();
+      this.sent += this.conn.fill((view) => {
+        const piece = view.subarray(0, Math.min(view.length, end - this.sent));
+        piece.set(block.subarray(0, piece.length));
+        piece[0] = this.sent >> 16;
+        this.#out.update(piece);
+        return piece.length;
+      });
+      await progress?.(this.sent);
+    }
+  }
+
+  /** Takes what comes by drain(), to the end. */
+  async drain(progress?: Progress["received"]): Promise<void> {
+    while (await this.conn.untilReadable() !== null) {
+      this.received += this.conn.drain((view) => {
+        this.#in.update(view);
+        return view.length;
+      }) ?? 0;
+      await progress?.(this.received);
+    }
+  }
+
   /** Notes bytes that went out with our SYN. */
   sentEarly(bytes: Uint8Array): void {
     this.#out.update(bytes);
@@ -158,11 +188,13 @@ export class Meeting implements AsyncDisposable {
 
   /** Sends `size` bytes and the end, reads to the end, and sees that each side got all that the other sent. */
   async exchange(size: number, progress: Progress = {}): Promise<PeerEnd> {
+    const { lent = false, sent: onSent, received: onReceived } = progress;
     const sending = async (): Promise<void> => {
-      await this.send(size, progress.sent);
+      await (lent ? this.fill(size, onSent) : this.send(size, onSent));
       await this.conn.closeWrite();
     };
-    await Promise.all([sending(), this.receive(Infinity, progress.received)]);
+    const receiving = lent ? this.drain(onReceived) : this.receive(Infinity, onReceived);
+    await Promise.all([sending(), receiving]);
     const end = await this.peer.until("end");
     assertEquals(end.error, null);
     const sent = [this.sent, this.#out.digest("hex")];
