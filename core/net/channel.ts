@@ -55,7 +55,7 @@ interface PendingWrite extends Waiter<number> {
 
 const NO_PARTS: readonly Uint8Array[] = [];
 /** Bytes that fill() or drain() move before a batch ends although its job goes on: what is sent is in the processor's cache then. */
-const BATCH = 262144;
+const BATCH = 524288;
 /**
  * Microtasks after which a job that moves nothing more is over: who awaits a promise that is resolved, or a function of his own that does, goes on a few of
  * them later, and a batch a page would leave as one full super-segment and a small one.

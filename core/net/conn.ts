@@ -252,7 +252,7 @@ export class MptcpConn implements Disposable, AsyncDisposable {
    *   the emulator, such a view has no bytes any more, so that tests find it.
    * - When `use` throws, or answers wrongly, nothing is written, and fill() throws.
    * - Within `use`: write() is served afterwards, and so are closeWrite(), close() and abort(); fill() of the same connection throws.
-   * - What was written leaves with the end of the job at hand, or when 256 KB have come together, so that a loop makes full segments.
+   * - What was written leaves with the end of the job at hand, or when 512 KB have come together, so that a loop makes full segments.
    *
    * @param options as of write(); default: nothing is held back.
    * @throws {TypeError} `use` is no function, it has answered no number, or an option is wrong.

@@ -249,8 +249,8 @@ describe("MptcpConn.fill()", () => {
     assert(page >= 65536, `${page}`);
     assertEquals(await write(1), 1);
     assertEquals(await write(3), 1);
-    // And after every 256 KB.
-    assertEquals(await write(40), Math.floor(40 / Math.ceil(262144 / page)) + 1);
+    // And after every 512 KB.
+    assertEquals(await write(40), Math.floor(40 / Math.ceil(524288 / page)) + 1);
   });
 
   it("serves closeWrite() of its callback afterwards", async () => {
