@@ -686,7 +686,8 @@ export class Subflow implements SubflowView {
     const { flags } = rx;
     const next = this.receiver.nxt;
     const seq = this.#seq = fromWire(rx.seq, this.receiver.irs, next);
-    const old = this.#old = (flags & TCP_RST) === 0 && this.timestamps.old(now);
+    const old = this.#old = (flags & TCP_RST) === 0 &&
+      this.timestamps.old(rx.hasText && (flags & TCP_SYN) === 0, now);
     if (old) {
       if (!this.#overtaken(seq, next)) {
         this.#host.count("PAWSEstab");
@@ -887,7 +888,9 @@ export class Subflow implements SubflowView {
       timestamps.on && rx.hasTimestamps && this.#seq <= this.acks.last && !this.#old
     ) {
       const { nxt } = this.receiver;
-      if (this.#seq >= nxt || this.#seq + rx.length > nxt) timestamps.take(now);
+      if (this.#seq >= nxt || this.#seq + rx.length > nxt) {
+        timestamps.take(this.receiver.ranges > 0, now);
+      }
     }
     if (this.#oneWay !== null && timestamps.on && rx.hasTimestamps && !this.#old) {
       this.#oneWay.heard(timestamps.value(now), now);

@@ -77,7 +77,7 @@ export class TimeWait implements Timed {
     const { host, ack, seq, room, timestamps } = this.#state;
     const { flags } = rx;
     const rst = (flags & TCP_RST) !== 0;
-    if (!rst && timestamps.old(now)) {
+    if (!rst && timestamps.old(false, now)) {
       host.count("PAWSEstab");
       return this.#unacceptable(now);
     }
@@ -90,7 +90,7 @@ export class TimeWait implements Timed {
     if ((flags & TCP_SYN) !== 0) return this.#challenge(now);
     if ((flags & TCP_ACK) === 0) return "done";
     if (distance32(rx.ack, seq) > 0) return this.#challenge(now);
-    if (timestamps.on && rx.hasTimestamps && from <= 0) timestamps.take(now);
+    if (timestamps.on && rx.hasTimestamps && from <= 0) timestamps.take(false, now);
     if (rx.length > Math.max(0, room - from)) {
       this.#acknowledge(now);
       return "done";

@@ -10,12 +10,20 @@ const LONGEST_ROUND_TRIP: Micros = 60e6;
 /** How long a timestamp of the peer tells old from new (RFC 7323 §5.5). */
 const TIMESTAMP_LIFE: Micros = 24 * 24 * 3600e6;
 
+/** What a repeat may have overtaken is told from what is old by what came a second or two ago: no sequence number comes again so soon below 8 Gbit/s. */
+const OVERTAKEN: Micros = 1e6;
+
 /** TS.Recent and our own clock. */
 export class Timestamps {
   readonly #offset: number;
   #on: boolean;
   #recent = 0;
   #recentTime: Micros = 0;
+  /** What PAWS judges data by: TS.Recent without what has filled holes of late. */
+  #floor = 0;
+  /** What that becomes when it has stood for long, and since when it stands. */
+  #nextFloor = 0;
+  #floorTime: Micros = 0;
 
   /** @param offset Shifts our clock by a secret (RFC 7323 §5.4). */
   constructor(offset: number, offered = true) {
@@ -64,12 +72,18 @@ export class Timestamps {
   /** Agrees on the option by the SYN in `rx`, and takes its timestamp. */
   agree(now: Micros): void {
     this.#on &&= rx.hasTimestamps;
-    if (this.#on) this.take(now);
+    if (!this.#on) return;
+    this.#recent = rx.tsval;
+    this.take(false, now);
   }
 
-  /** Whether the timestamp in `rx` is older than one that came before: PAWS (RFC 7323 §5.3). A RST is not judged by it. */
-  old(now: Micros): boolean {
-    if (!this.#on || !rx.hasTimestamps || distance32(rx.tsval, this.#recent) >= 0) return false;
+  /**
+   * Whether the timestamp in `rx` is older than one that came before: PAWS (RFC 7323 §5.3). A RST is not judged by it. A repeat that fills a hole is younger than
+   * all that was sent before it: `data` that it has overtaken, on a path that reorders, would each have to be repeated, and their repeats overtake others.
+   */
+  old(data: boolean, now: Micros): boolean {
+    const least = data ? this.#floor : this.#recent;
+    if (!this.#on || !rx.hasTimestamps || distance32(rx.tsval, least) >= 0) return false;
     // RFC 7323 §5.5: after so long the peer's clock may have gone half round.
     return now - this.#recentTime <= TIMESTAMP_LIFE;
   }
@@ -79,9 +93,18 @@ export class Timestamps {
     return distance32(this.#recent, rx.tsval);
   }
 
-  /** Takes the timestamp in `rx` as TS.Recent. */
-  take(now: Micros): void {
-    this.#recent = rx.tsval;
+  /** Takes the timestamp in `rx`, which is not old, as TS.Recent, unless that is younger; `fills`: there are data above a hole. */
+  take(fills: boolean, now: Micros): void {
+    const { tsval } = rx;
+    const long = now - this.#floorTime > OVERTAKEN;
+    if (!fills) this.#floor = this.#nextFloor = tsval;
+    else if (long) {
+      this.#floor = this.#nextFloor;
+      this.#nextFloor = this.#recent;
+    }
+    if (!fills || long) this.#floorTime = now;
+    if (distance32(tsval, this.#recent) < 0 && now - this.#recentTime <= TIMESTAMP_LIFE) return;
+    this.#recent = tsval;
     this.#recentTime = now;
   }
 }

@@ -4,7 +4,7 @@ import { assert } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import { passive } from "../../pm/mod.ts";
-import { cubic, reno } from "../../cc/mod.ts";
+import { cubic, lia, reno } from "../../cc/mod.ts";
 import type { CongestionControlPlugin } from "../../core/plugin.ts";
 import { OneWay } from "../support/one_way.ts";
 import { Topology } from "../support/topology.ts";
@@ -57,7 +57,12 @@ function utilisation(share: number, congestionControl: CongestionControlPlugin):
 }
 
 describe("a path of 100 Mbit/s and 20 ms that holds some packets for up to 10 ms", () => {
-  const cases = [[cubic(), 0.05, 0.9], [cubic(), 0.001, 0.97], [reno(), 0.05, 0.85]] as const;
+  const cases = [
+    [cubic(), 0.05, 0.96],
+    [cubic(), 0.001, 0.97],
+    [reno(), 0.05, 0.97],
+    [lia(), 0.05, 0.97],
+  ] as const;
   for (const [control, share, least] of cases) {
     it(`is used to ${least} by ${control.name} where these are ${100 * share} %`, () => {
       const used = utilisation(share, control);

@@ -36,6 +36,58 @@ describe("PAWS", () => {
     assertEquals([app.read(), d.counter("PAWSEstab")], [100, 1]);
   });
 
+  it("data that a repeat has overtaken are taken: it fills the hole, and is younger than they are", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    peer.sends("P. 1:101 ack 1 <TS 5000 0>");
+    d.pass(40e3);
+    peer.gets(". 1 ack 101");
+    // 101:201 is lost, 301:401 and 501:601 are late.
+    peer.sends("P. 201:301 ack 1 <TS 5001 0>");
+    peer.gets(". 1 ack 101 <sack 201:301>");
+    peer.sends("P. 401:501 ack 1 <TS 5003 0>");
+    peer.gets(". 1 ack 101 <sack 401:501 201:301>");
+    peer.sends("P. 101:201 ack 1 <TS 5020 0>");
+    assertEquals(peer.take().options[0]!.endsWith(" 5020"), true);
+    peer.sends("P. 301:401 ack 1 <TS 5002 0>");
+    // What is echoed does not become older.
+    const [timestamps] = peer.take().options;
+    assertEquals(timestamps!.endsWith(" 5020"), true);
+    assertEquals([app.read(), d.counter("PAWSEstab")], [500, 0]);
+    peer.sends("P. 501:601 ack 1 <TS 5004 0>");
+    assertEquals([app.read(), d.counter("PAWSEstab")], [100, 0]);
+    d.pass(40e3);
+    peer.takeAll();
+    // What is older than all that came in order is old all the same.
+    peer.sends("P. 601:701 ack 1 <TS 4999 0>");
+    peer.gets(". 1 ack 601");
+    assertEquals([app.read(), d.counter("PAWSEstab")], [0, 1]);
+  });
+
+  it("data that were overtaken long ago are old, though holes have been filled all the time", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ mptcp: false });
+    peer.sends("P. 1:101 ack 1 <TS 5000 0>");
+    // Each fills a hole, and there is one above.
+    for (let i = 0; i < 40; i++) {
+      const at = 101 + 200 * i;
+      const ts = 5000 + 100 * i;
+      peer.sends(`P. ${at + 100}:${at + 200} ack 1 <TS ${ts + 1} 0>`);
+      peer.sends(`P. ${at + 300}:${at + 400} ack 1 <TS ${ts + 2} 0>`);
+      peer.sends(`P. ${at}:${at + 100} ack 1 <TS ${ts + 3} 0>`);
+      peer.takeAll();
+      d.pass(100e3);
+    }
+    const before = app.read();
+    assertEquals([before > 8000, d.counter("PAWSEstab")], [true, 0]);
+    const next = 1 + before;
+    peer.sends(`P. ${next}:${next + 100} ack 1 <TS 6000 0>`);
+    peer.takeAll();
+    assertEquals([app.read(), d.counter("PAWSEstab")], [0, 1]);
+    peer.sends(`P. ${next}:${next + 100} ack 1 <TS 8500 0>`);
+    assertEquals([app.read() > 0, d.counter("PAWSEstab")], [true, 1]);
+  });
+
   it("RFC 7323 §5.3: an ACK that one of a later tick has overtaken is no reason to answer", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ mptcp: false });

@@ -16,7 +16,7 @@ function agreed(tsval: number): Timestamps {
 /** Whether a segment with TSval `tsval` is old. */
 function old(timestamps: Timestamps, tsval: number, now = 0): boolean {
   comes({ ts: [tsval, 0] });
-  return timestamps.old(now);
+  return timestamps.old(true, now);
 }
 
 describe("our clock", () => {
@@ -39,13 +39,19 @@ describe("timestamps (RFC 7323)", () => {
     assertEquals([without.on, without.recent], [false, 0]);
   });
 
+  it("begin with any number", () => {
+    for (const tsval of [1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1]) {
+      assertEquals(agreed(tsval).recent, tsval | 0);
+    }
+  });
+
   it("are not taken up again by a later segment", () => {
     const timestamps = new Timestamps(0);
     comes({});
     timestamps.agree(0);
     comes({ ts: [5, 0] });
     timestamps.agree(0);
-    assertEquals([timestamps.on, timestamps.old(0)], [false, false]);
+    assertEquals([timestamps.on, timestamps.old(true, 0)], [false, false]);
   });
 
   it("tell an old segment by one that is lower, not by an equal one (§5.3)", () => {
@@ -63,14 +69,14 @@ describe("timestamps (RFC 7323)", () => {
   it("say nothing where a segment has none", () => {
     const timestamps = agreed(1000);
     comes({});
-    assertEquals(timestamps.old(0), false);
+    assertEquals(timestamps.old(true, 0), false);
   });
 
   it("tell old from new for 24 days (§5.5), counted from the last one taken", () => {
     const timestamps = agreed(1000);
     assertEquals([old(timestamps, 999, DAYS_24), old(timestamps, 999, DAYS_24 + 1)], [true, false]);
     comes({ ts: [2000, 0] });
-    timestamps.take(DAYS_24);
+    timestamps.take(false, DAYS_24);
     assertEquals(timestamps.recent, 2000);
     assertEquals(old(timestamps, 1999, 2 * DAYS_24), true);
   });
