@@ -5,11 +5,20 @@ import { describe, it } from "@std/testing/bdd";
 import { reno } from "../../cc/mod.ts";
 import type { Choices } from "../support/choices.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
+import { DATA, HEADER } from "../../core/link/udp/datagram.ts";
 import type { Packet } from "../../core/link/sim/elements/packet.ts";
 import type { TcpSettings } from "../../core/subflow/settings.ts";
 import { u8 } from "../../wasm/mod.ts";
 import { OneWay } from "../support/one_way.ts";
 import { Topology } from "../support/topology.ts";
+
+const UDP = 17;
+
+/** Where the TCP header of an IPv4 packet lies, behind those of UDP and of DATA where it is a datagram; 0: it has none. */
+function tcpAt(packet: DataView): number {
+  if (packet.getUint8(9) !== UDP) return 20;
+  return (packet.getUint8(28) & 15) === DATA ? 28 + HEADER : 0;
+}
 
 /** Holds all packets while it is closed, and lets them go in their order; counts those of data that bring nothing new. */
 class Gate {
@@ -43,9 +52,11 @@ class Gate {
 
   #count({ address, length }: Packet): void {
     const view = new DataView(u8.buffer, address, length);
-    const payload = length - 20 - (view.getUint8(32) >> 4) * 4;
+    const tcp = tcpAt(view);
+    if (tcp === 0) return;
+    const payload = length - tcp - (view.getUint8(tcp + 12) >> 4) * 4;
     if (payload <= 0) return;
-    const seq = view.getUint32(24);
+    const seq = view.getUint32(tcp + 4);
     if (this.#seen.has(seq)) this.needless++;
     this.#seen.add(seq);
   }
