@@ -42,8 +42,8 @@ import {
 import { rx } from "../wire/segment.ts";
 import {
   type ConnectionTimer,
-  TIMER_CLOSE,
   TIMER_ASK,
+  TIMER_CLOSE,
   TIMER_DATA,
   TIMER_FAIL,
   TIMER_HOLD,
