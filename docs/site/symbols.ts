@@ -78,12 +78,16 @@ async function run(args: readonly string[]): Promise<string> {
     env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1" },
   }).output();
   if (success) return new TextDecoder().decode(stdout);
-  throw new Error(`Cannot run deno ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+  throw new Error(
+    `Cannot run deno ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`,
+  );
 }
 
 /** The text of a comment, and its examples. */
 export function markdownOf({ doc = "", tags = [] }: JsDoc = {}): string {
-  const examples = tags.filter(({ kind }) => kind === "example").map(({ doc: text = "" }) => text);
+  const examples = tags.filter(({ kind }) => kind === "example").map((
+    { doc: text = "" },
+  ) => text);
   return [doc, ...examples].join("\n\n").trim();
 }
 
