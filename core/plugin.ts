@@ -416,6 +416,9 @@ export interface PathManager {
 /**
  * What a path manager sees and does; `conn.paths` gives an application the same. Its functions may be destructured. Its arrays are live and cannot be
  * written to: `[...locals].sort()`, not `locals.sort()`. Addresses are frozen copies, the same one each time.
+ *
+ * A path manager that wraps another one gives that a context derived from its own, `Object.create(context, { use: { value: … } })`: a spread, `{ ...context }`,
+ * is empty, as members are getters of a class.
  */
 export interface PathContext {
   /** Which side opened the connection. */
