@@ -368,26 +368,39 @@ export class StackOverTun implements Contestant {
   readonly #offload: boolean;
   readonly #policies: Policies;
   readonly #lent: boolean;
+  readonly #made: boolean;
   readonly #block = new Uint8Array(1 << 18);
 
-  private constructor(lab: Lab, offload: boolean, policies: Policies, lent: boolean) {
+  private constructor(
+    lab: Lab,
+    offload: boolean,
+    policies: Policies,
+    lent: boolean,
+    made: boolean,
+  ) {
     this.#lab = lab;
     this.#offload = offload;
     this.#policies = policies;
     this.#lent = lent;
+    this.#made = made;
     this.name = `this stack over TUN${offload ? "" : ", no offload"}${
-      lent ? ", fill and drain" : ""
+      lent ? ", fill and drain" : made ? ", bytes made" : ""
     }`;
   }
 
   /**
    * Makes the lab. Without `offload` every packet is one that could go on a wire. `lent`: by fill() and drain(), the former writing each byte that is sent, in
-   * place of write() and read(), which take and give the same array over and over.
+   * place of write() and read(), which take and give the same array over and over. `made`: each byte of that is written before each write(), too.
    */
-  static async open(offload: boolean, policies: Policies, lent = false): Promise<StackOverTun> {
+  static async open(
+    offload: boolean,
+    policies: Policies,
+    lent = false,
+    made = false,
+  ): Promise<StackOverTun> {
     // The kernel announces nothing, or the full mesh would be one of four.
     const lab = await Lab.create({ ipv6: false, endpoints: "none" });
-    return new StackOverTun(lab, offload, policies, lent);
+    return new StackOverTun(lab, offload, policies, lent, made);
   }
 
   /** Bytes per second of a transfer, as bench/against_load.ts asks every checkout. */
@@ -409,7 +422,7 @@ export class StackOverTun implements Contestant {
     if (direction === "send") {
       const end = performance.now() + seconds * 1000;
       if (this.#lent) await fillUntil(conn, end);
-      else while (performance.now() < end) await conn.write(this.#block);
+      else await this.#writeUntil(conn, end);
       await conn.closeWrite();
       const got = await kernel.got();
       return transferred(got, processorSeconds() - before, got.processor);
@@ -419,6 +432,13 @@ export class StackOverTun implements Contestant {
     const near = processorSeconds() - before;
     await conn.closeWrite();
     return transferred(got, near, await kernel.spent());
+  }
+
+  async #writeUntil(conn: MptcpConn, end: number): Promise<void> {
+    while (performance.now() < end) {
+      if (this.#made) this.#block.fill(7);
+      await conn.write(this.#block);
+    }
   }
 
   async exchange(seconds: number): Promise<Exchange> {
