@@ -18,12 +18,18 @@ import { inOnePiece, type PacketIn, packetOut } from "../../core/wire/packet.ts"
 import { packet_alloc, packet_free, sum, u8 } from "../../wasm/mod.ts";
 
 const UDP = 17;
+const ICMP = 1;
+const ICMPV6 = 58;
 /** Octets of its header. */
 const HEADER = 8;
 
 function put16(at: number, value: number): void {
   u8[at] = value >> 8;
   u8[at + 1] = value;
+}
+
+function get16(at: number): number {
+  return u8[at]! << 8 | u8[at + 1]!;
 }
 
 /** The sum of a datagram with its pseudo-header (RFC 768): 0xffff where the checksum is right. */
@@ -119,6 +125,22 @@ export class SimSocket implements DatagramSocket {
     receiver.received(bytes.length, bytes.length, from, 0);
   }
 
+  /** An ICMP message, whose own header is at `icmp`, may be about a datagram of ours: as Linux tells sockets with IP_RECVERR. False: it is not. */
+  #troubled(icmp: number, end: number, ip: number): boolean {
+    const { address, port } = this.#local;
+    const quote = icmp + HEADER;
+    const datagram = quote + ip + HEADER;
+    const protocol = ip === 20 ? quote + 9 : quote + 6;
+    if (datagram > end || u8[protocol] !== UDP || get16(quote + ip) !== port) return false;
+    const source = quote + (ip === 20 ? 12 : 8);
+    for (let i = 0; i < address.length; i++) if (u8[source + i] !== address[i]) return false;
+    const receiver = this.#receiver;
+    if (!this.#open || receiver === null) return true;
+    u8.copyWithin(receiver.buffer, datagram, end);
+    receiver.troubled(end - datagram, u8[icmp]!, u8[icmp + 1]!, get16(icmp + 6));
+    return true;
+  }
+
   /** Takes a packet off the link; false: it is for somebody else. */
   take(packet: Readonly<PacketIn>): boolean {
     const at = packet.address;
@@ -127,6 +149,8 @@ export class SimSocket implements DatagramSocket {
     const size = v4 ? 4 : 16;
     const own = this.#local;
     const destination = at + ip - size;
+    const icmp = v4 ? u8[at + 9] === ICMP : u8[at + 6] === ICMPV6;
+    if (icmp) return this.#troubled(at + ip, at + packet.length, ip);
     const port = (u8[at + ip + 2]! << 8) | u8[at + ip + 3]!;
     if (u8[at + (v4 ? 9 : 6)] !== UDP || port !== own.port || own.address.length !== size) {
       return false;

@@ -447,7 +447,10 @@ export class UdpLink implements Link {
     const segment = isHello ? HELLO_COOKIE + u8[at + HELLO_COOKIE_LENGTH]! + MAC_SIZE : HEADER;
     if (peer === null || length < segment + 8) return;
     const passes = Math.max(0, mtu - overhead(outer, this.#inner));
-    this.#tell(peer, trouble, at + segment, length - segment + ipHeaderLength(this.#inner), passes);
+    let size = length - segment + ipHeaderLength(this.#inner);
+    // Routers quote the beginning alone (RFC 1812 §4.3.2.3): it was larger than what passes, and no larger than what we send.
+    if (trouble === "too-big") size = Math.max(size, passes > 0 ? passes + 1 : this.mtu);
+    this.#tell(peer, trouble, at + segment, size, passes);
   }
 
   #writable(): void {

@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { HEADER } from "../../../core/link/udp/datagram.ts";
+import { mtu } from "../../../core/link/sim/elements/mtu.ts";
 import type { PacketIn } from "../../../core/wire/packet.ts";
 import { u8 } from "../../../wasm/mod.ts";
 import { SCENARIOS } from "../../scenario/traces_scenarios.ts";
@@ -178,6 +179,22 @@ describe("a spy", () => {
 });
 
 describe("a path that takes less", () => {
+  for (const [family, limit] of [[4, 1000], [4, 1400], [6, 1400]] as const) {
+    it(`is told by its router, IPv${family}, ${limit} octets`, () => {
+      using t = new Topology({
+        paths: { wifi: { ...WIFI, elements: [mtu(limit)] } },
+        family,
+        seed: 16,
+        tcp: { mtuProbing: "off" },
+        carrier: "udp",
+      });
+      const pair = t.connect({ bytes: 1e5 }, { bytes: 1e5 });
+      t.complete(pair, 5);
+      assertEquals(pair.client.socket.subflows[0]!.mtu.path, limit - 18);
+      for (const { link } of t.udp) assert(link.counters.InIcmp! > 0);
+    });
+  }
+
   it("is found out below the largest datagram", () => {
     using t = new Topology({
       paths: { wifi: { ...WIFI, elements: [] } },
