@@ -23,6 +23,9 @@ interface Item {
   readonly delivered: (now: Micros) => void;
 }
 
+/** Items that are delivered when they are forgotten. */
+const DELIVERED = 64;
+
 /** What goes one way. */
 class Way {
   /** Bytes that are to be written, and that were. Infinity: as many as fit. */
@@ -36,6 +39,7 @@ class Way {
   /** No more will be wanted. */
   ends = false;
   ended = false;
+  /** Those that are not delivered yet, and a few. */
   readonly items: Item[] = [];
   #next = 0;
 
@@ -47,6 +51,9 @@ class Way {
     for (; (this.items[this.#next]?.end ?? Infinity) <= this.read; this.#next++) {
       this.items[this.#next]!.delivered(now);
     }
+    if (this.#next < DELIVERED) return;
+    this.items.splice(0, this.#next);
+    this.#next = 0;
   }
 }
 
@@ -95,6 +102,8 @@ export class Ports {
 export class Flow {
   /** When it was asked for, and when the client had it; -1: it has not. */
   readonly opened: Micros;
+  /** The server's. */
+  readonly port: number;
   /** When the client was connected; -1: it is not yet. */
   connected: Micros = -1;
   /** How it failed; null: it did not. */
@@ -129,11 +138,13 @@ export class Flow {
     this.#onRead = onRead;
     this.#verify = verify;
     this.#onEnd = onEnd;
+    this.port = port;
     this.opened = stage.now;
-    stage.at(stage.now, hosts.client, () => this.#connect(address, port));
+    stage.at(stage.now, hosts.client, () => this.#connect(address));
   }
 
-  #connect(address: string, port: number): void {
+  #connect(address: string): void {
+    const { port } = this;
     const { client, server } = this.#hosts;
     const { now } = this.#stage;
     try {
@@ -156,6 +167,17 @@ export class Flow {
   /** An end; null: the server has not accepted yet. */
   socket(side: Side): MetaSocket | null {
     return this.#sockets[side];
+  }
+
+  /** Nothing more comes of it at either end. */
+  get over(): boolean {
+    const { client, server } = this.#sockets;
+    return this.#ended && client?.over !== false && server?.over !== false;
+  }
+
+  /** Numbers and calls that are stored. */
+  get stored(): number {
+    return this.#ways.client.items.length + this.#ways.server.items.length;
   }
 
   /** Bytes that have been read of what `side` sent. */
@@ -235,6 +257,8 @@ export class Flow {
       onWritable: () => this.#pump(side),
       onClosed: (code: NetworkCode | null) => {
         if (code !== null) this.failed ??= code;
+        // Who holds a connection that is over keeps its buffers.
+        this.#sockets[side]?.close(this.#stage.now);
         // A client that was refused has no peer to be over, too.
         this.#over += this.#sockets.server === null ? 2 : 1;
         // What failed at one end is over: the other may wait for ever for something to come.

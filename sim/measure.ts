@@ -9,9 +9,10 @@ import { connectionInfo } from "../core/net/info.ts";
 import { defaultPolicies } from "../core/net/policies.ts";
 import type { Micros } from "../core/plugin.ts";
 import { Flow, Ports, type Side } from "./flow.ts";
-import { type Carried, carriedBy, HostMeter, PathNames } from "./meter.ts";
+import { type Carried, HostMeter, PathNames, SideLoad } from "./meter.ts";
 import { type HostPolicies, type Scenario, ScenarioError, within } from "./scenario.ts";
 import { Stage } from "./stage.ts";
+import { KEPT, Tally } from "./stats.ts";
 import { makeSource, type Source, type TrafficFigures } from "./traffic.ts";
 import { VERSION } from "./version.ts";
 import { watchChoices } from "./watch_choices.ts";
@@ -169,12 +170,22 @@ interface Running {
   readonly name: string;
   readonly kind: TrafficFigures["kind"];
   readonly source: Source;
-  readonly flows: Flow[];
   readonly hosts: Readonly<Record<Side, string>>;
+  /** Connections by their number, from 1 on; those that are over are forgotten now and then. */
+  readonly flows: Map<number, Flow>;
+  /** What either side has sent, but for the connections above; delays are of all. */
+  readonly loads: Readonly<Record<Side, SideLoad>>;
+  /** How many connections there were. */
+  opened: number;
+  /** Whether all of those that are forgotten read what was sent. */
+  intact: boolean;
 }
 
-/** A run, from its beginning to its end. */
-class Run implements Disposable {
+/** Connections of one piece of traffic beside which none that is over is looked for. */
+const FEW_FLOWS = 64;
+
+/** A run, from its beginning to its end: what {@linkcode measure} makes, with what tests ask besides. */
+export class Run implements Disposable {
   readonly #scenario: Scenario;
   readonly #options: MeasureOptions;
   readonly #stage: Stage;
@@ -185,11 +196,21 @@ class Run implements Disposable {
   readonly #ports = new Ports();
   /** Which connection has which port. */
   readonly #owners = new Map<number, { readonly traffic: string; readonly connection: number }>();
+  /** From how many connections on some may be forgotten. */
+  readonly #sweeps = new Map<Running, number>();
   readonly #seed: number;
+  readonly #kept: number;
   #left = 0;
 
-  constructor(scenario: Scenario, policies: HostPolicies, options: MeasureOptions) {
+  /** Builds it; of the times of each kind up to `kept` are kept as they are. */
+  constructor(
+    scenario: Scenario,
+    policies: HostPolicies,
+    options: MeasureOptions,
+    kept: number = KEPT,
+  ) {
     this.#scenario = scenario;
+    this.#kept = kept;
     this.#options = options;
     const seed = this.#seed = options.seed ?? scenario.seed ?? 1;
     const { onData } = options;
@@ -298,10 +319,16 @@ class Run implements Disposable {
       if (hosts[side].attachments.length > 0) continue;
       throw new ScenarioError([...path, side], `host "${hosts[side].name}" has no link`);
     }
-    const flows: Flow[] = [];
+    const flows = new Map<number, Flow>();
+    const kept = this.#kept;
+    const loads = {
+      client: new SideLoad(new Tally(kept)),
+      server: new SideLoad(new Tally(kept)),
+    };
     const context = {
       stage,
       random: stage.network.random(`traffic/${name}`),
+      kept,
       path,
       hosts,
       open: (onEnd?: (flow: Flow) => void): Flow => {
@@ -310,7 +337,7 @@ class Run implements Disposable {
           server: this.#meters.get(hosts.server.name)!,
         };
         const port = this.#ports.take();
-        const owner = { traffic: name, connection: flows.length + 1 };
+        const owner = { traffic: name, connection: ++running.opened };
         this.#owners.set(port, owner);
         const flow: Flow = new Flow(
           stage,
@@ -322,12 +349,13 @@ class Run implements Disposable {
             const bytes = read - flow.delivered(from);
             this.#options.onData?.({ kind: "read", ...owner, at: now, side, bytes });
             const socket = flow.socket(from);
-            if (socket !== null) meters[from].end(socket.id).read(read, now);
+            if (socket !== null) meters[from].end(socket.id).read(read, now, loads[from].delays);
           },
           this.#options.verify ?? false,
           onEnd,
         );
-        flows.push(flow);
+        this.#sweep(running);
+        flows.set(owner.connection, flow);
         return flow;
       },
       done: () => {
@@ -336,15 +364,57 @@ class Run implements Disposable {
     };
     const source = makeSource(context, traffic, () => this.#ports.take());
     if (source.ends) this.#left++;
-    const start = within([...path, "start"], () => parseDuration(traffic.start ?? "0 s", "start"));
-    stage.at(start, hosts.client, () => source.begin());
-    this.#running.push({
+    const running: Running = {
       name,
       kind: traffic.kind,
       source,
-      flows,
       hosts: { client: hosts.client.name, server: hosts.server.name },
-    });
+      flows,
+      loads,
+      opened: 0,
+      intact: true,
+    };
+    this.#running.push(running);
+    const start = within([...path, "start"], () => parseDuration(traffic.start ?? "0 s", "start"));
+    stage.at(start, hosts.client, () => source.begin());
+  }
+
+  /** Forgets connections that are over, when there are twice as many as were left the last time: of fresh ones there may be millions. */
+  #sweep(running: Running): void {
+    const { flows, loads, source, hosts } = running;
+    const most = this.#sweeps.get(running) ?? FEW_FLOWS;
+    if (flows.size < most) return;
+    for (const [number, flow] of flows) {
+      if (!flow.over) continue;
+      for (const side of ["client", "server"] as const) {
+        const socket = flow.socket(side);
+        if (socket === null) continue;
+        const meter = this.#meters.get(hosts[side])!;
+        loads[side].add(meter.end(socket.id));
+        meter.forget(socket.id);
+      }
+      running.intact &&= flow.intact;
+      source.retire(flow);
+      flows.delete(number);
+      // Its port may be that of another one by now.
+      const owner = this.#owners.get(flow.port);
+      if (owner?.traffic === running.name && owner.connection === number) {
+        this.#owners.delete(flow.port);
+      }
+    }
+    this.#sweeps.set(running, Math.max(FEW_FLOWS, 2 * flows.size));
+  }
+
+  /** Numbers, connections and calls that are stored: it does not grow with the time that is measured. */
+  get stored(): number {
+    let stored = this.#owners.size;
+    for (const meter of this.#meters.values()) stored += meter.stored;
+    for (const { source, flows, loads } of this.#running) {
+      stored += source.stored + loads.client.delays.stored + loads.server.delays.stored;
+      for (const flow of flows.values()) stored += flow.stored;
+    }
+    for (const { stack } of this.#stage.hosts.values()) stored += stack.connections;
+    return stored;
   }
 
   /** Policies whose scheduler tells of its answers. */
@@ -375,17 +445,21 @@ class Run implements Disposable {
     };
   }
 
-  #figures({ kind, source, flows, hosts }: Running, time: Micros): TrafficFigures & Carried {
-    const ends = (side: Side) =>
-      flows.flatMap((flow) => {
+  #figures(running: Running, time: Micros): TrafficFigures & Carried {
+    const { kind, source, flows, hosts, loads, intact } = running;
+    const loadOf = (side: Side): SideLoad => {
+      const load = loads[side].copy();
+      for (const flow of flows.values()) {
         const socket = flow.socket(side);
-        return socket === null ? [] : [this.#meters.get(hosts[side])!.end(socket.id)];
-      });
+        if (socket !== null) load.add(this.#meters.get(hosts[side])!.end(socket.id));
+      }
+      return load;
+    };
     const checked = this.#options.verify === true && kind !== "cbr";
     return {
       ...source.figures(kind, time),
-      ...(checked && { intact: flows.every(({ intact }) => intact) }),
-      ...carriedBy(ends("server"), ends("client")),
+      ...(checked && { intact: intact && flows.values().every((flow) => flow.intact) }),
+      ...loadOf("server").with(loadOf("client")),
     };
   }
 
@@ -433,8 +507,8 @@ class Run implements Disposable {
       }
     }
     for (const { name, flows } of this.#running) {
-      flows.forEach((flow, i) => {
-        const connection = `${name} ${i + 1}`;
+      for (const [number, flow] of flows) {
+        const connection = `${name} ${number}`;
         for (const side of ["client", "server"] as const) {
           const socket = flow.socket(side);
           // What is over has nothing new to tell, and there may be thousands of them.
@@ -459,7 +533,7 @@ class Run implements Disposable {
             tell({ ...row, metric: "repeated_bytes", value: tcp.bytes_retrans });
           }
         }
-      });
+      }
     }
   }
 }

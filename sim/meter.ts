@@ -4,43 +4,52 @@ import type { Micros } from "../core/plugin.ts";
 import type { Probe } from "../core/subflow/probe.ts";
 import type { Scenario } from "./scenario.ts";
 import type { Stage } from "./stage.ts";
-import { type Spread, spreadOf } from "./stats.ts";
+import type { Spread, Tally } from "./stats.ts";
 
 /** Segments that are read when they are forgotten: long runs send millions. */
-const READ = 4096;
+const READ = 128;
+
+/** What a path has carried. */
+interface PathLoad {
+  readonly label: string;
+  /** Payload, repeats included. */
+  bytes: number;
+}
 
 /** What one end of a connection has sent. */
 export class EndMeter {
-  /** Bytes of payload by path, repeats included. */
-  readonly paths = new Map<string, number>();
   /** Bytes of payload in all, repeats included. */
   payload = 0;
   /** Most bytes of payload in one segment. */
   segment = 0;
-  readonly #labels = new Map<number, string>();
+  /** By the number of the path; several may have the same label. */
+  readonly #paths = new Map<number, PathLoad>();
   /** Ends of what was sent for the first time, and when. */
   // Of those that are not read yet, and a few.
   readonly #ends: number[] = [];
   readonly #times: Micros[] = [];
-  readonly #delays: Micros[] = [];
   #next = 0;
   #highest = 0;
 
   /** A subflow begins on a path. */
   opened(path: number, label: string): void {
-    this.#labels.set(path, label);
-    if (!this.paths.has(label)) this.paths.set(label, 0);
+    if (!this.#paths.has(path)) this.#paths.set(path, { label, bytes: 0 });
   }
 
   /** What a path is called. */
   labelOf(path: number): string {
-    return this.#labels.get(path) ?? `path ${path}`;
+    return this.#load(path).label;
+  }
+
+  #load(path: number): PathLoad {
+    let load = this.#paths.get(path);
+    if (load === undefined) this.#paths.set(path, load = { label: `path ${path}`, bytes: 0 });
+    return load;
   }
 
   /** Payload leaves: `end` is the position behind it in the data. Gives whether some of it leaves for the first time. */
   sent(now: Micros, path: number, length: number, end: number, segment: number): boolean {
-    const label = this.labelOf(path);
-    this.paths.set(label, (this.paths.get(label) ?? 0) + length);
+    this.#load(path).bytes += length;
     this.payload += length;
     if (segment > this.segment) this.segment = segment;
     if (end <= this.#highest) return false;
@@ -50,10 +59,10 @@ export class EndMeter {
     return true;
   }
 
-  /** The other end has read up to `end`. */
-  read(end: number, now: Micros): void {
+  /** The other end has read up to `end`: `delays` takes how long bytes took from when they first left until then. */
+  read(end: number, now: Micros, delays: Tally): void {
     for (; (this.#ends[this.#next] ?? Infinity) <= end; this.#next++) {
-      this.#delays.push(now - this.#times[this.#next]!);
+      delays.add(now - this.#times[this.#next]!);
     }
     if (this.#next < READ) return;
     this.#ends.splice(0, this.#next);
@@ -61,14 +70,19 @@ export class EndMeter {
     this.#next = 0;
   }
 
-  /** How long bytes took from when they first left until they were read. */
-  get delays(): readonly Micros[] {
-    return this.#delays;
+  /** Bytes of payload by path, repeats included. */
+  get paths(): Iterable<Readonly<PathLoad>> {
+    return this.#paths.values();
   }
 
   /** Bytes that left again. */
   get repeated(): number {
     return this.payload - this.#highest;
+  }
+
+  /** Numbers that are stored. */
+  get stored(): number {
+    return this.#ends.length + this.#times.length + this.#paths.size;
   }
 }
 
@@ -84,23 +98,51 @@ export interface Carried {
   readonly delivery: Spread;
 }
 
-/** Sums up ends; `down` and `up` are those of servers and of clients. */
-export function carriedBy(down: readonly EndMeter[], up: readonly EndMeter[]): Carried {
-  const paths = new Map<string, number>();
-  let repeated = 0;
-  for (const end of [...down, ...up]) {
-    repeated += end.repeated;
-    for (const [name, bytes] of end.paths) paths.set(name, (paths.get(name) ?? 0) + bytes);
+/** What many ends have sent, all servers or all clients. */
+export class SideLoad {
+  /** How long bytes took. */
+  readonly delays: Tally;
+  #payload = 0;
+  #repeated = 0;
+  #segment = 0;
+  readonly #paths = new Map<string, number>();
+
+  /** Nothing yet; `delays` takes how long bytes took. */
+  constructor(delays: Tally) {
+    this.delays = delays;
   }
-  const sum = (ends: readonly EndMeter[]): number =>
-    ends.reduce((total, { payload }) => total + payload, 0);
-  const most = sum(down) >= sum(up) ? down : up;
-  return {
-    paths: [...paths].map(([name, bytes]) => ({ name, bytes })),
-    repeated,
-    segment: Math.max(0, ...[...down, ...up].map(({ segment }) => segment)),
-    delivery: spreadOf(most.flatMap(({ delays }) => [...delays])),
-  };
+
+  /** As much, to which more can be added; the delays are the same. */
+  copy(): SideLoad {
+    const copy = new SideLoad(this.delays);
+    copy.#payload = this.#payload;
+    copy.#repeated = this.#repeated;
+    copy.#segment = this.#segment;
+    for (const [name, bytes] of this.#paths) copy.#paths.set(name, bytes);
+    return copy;
+  }
+
+  /** Adds what an end has sent. */
+  add(end: EndMeter): void {
+    this.#payload += end.payload;
+    this.#repeated += end.repeated;
+    this.#segment = Math.max(this.#segment, end.segment);
+    for (const { label, bytes } of end.paths) {
+      this.#paths.set(label, (this.#paths.get(label) ?? 0) + bytes);
+    }
+  }
+
+  /** This one, of servers, and that of their clients, summed up. */
+  with(up: SideLoad): Carried {
+    const paths = new Map(this.#paths);
+    for (const [name, bytes] of up.#paths) paths.set(name, (paths.get(name) ?? 0) + bytes);
+    return {
+      paths: [...paths].map(([name, bytes]) => ({ name, bytes })),
+      repeated: this.#repeated + up.#repeated,
+      segment: Math.max(this.#segment, up.#segment),
+      delivery: (this.#payload >= up.#payload ? this : up).delays.spread,
+    };
+  }
 }
 
 /** Names paths by the links that addresses are on. */
@@ -180,6 +222,20 @@ export class HostMeter {
     let end = this.#ends.get(connection);
     if (end === undefined) this.#ends.set(connection, end = new EndMeter());
     return end;
+  }
+
+  /** Forgets a connection that is over. */
+  forget(connection: number): void {
+    this.#ends.delete(connection);
+    this.#roles.delete(connection);
+    this.#ports.delete(connection);
+  }
+
+  /** Numbers that are stored. */
+  get stored(): number {
+    let stored = this.#roles.size + this.#ports.size;
+    for (const end of this.#ends.values()) stored += end.stored;
+    return stored;
   }
 
   /** Watches the host. */

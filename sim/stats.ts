@@ -1,6 +1,6 @@
 /** Figures of many values. */
 
-/** What many values are like. All 0 when there is none. */
+/** What many values are like. All 0 when there is none. Of more than {@linkcode KEPT} times of one kind the percentiles are within 0.05 %. */
 export interface Spread {
   /** How many. */
   readonly count: number;
@@ -59,6 +59,99 @@ export function spreadOf(values: readonly number[]): Spread {
     p99: percentile(sorted, 0.99),
     max: sorted.at(-1) ?? 0,
   };
+}
+
+/** Most values that a {@linkcode Tally} keeps as they are. */
+export const KEPT = 65_536;
+/** Parts of each octave, 1,024, in bits: the middle of one is within 0.05 % of all in it. */
+const PART_BITS = 10;
+/** Octaves from 1 us on: to 12 days. */
+const OCTAVES = 40;
+/** The exponent of 1 in the bits of a number. */
+const BIAS = 1023;
+
+const bits = new DataView(new ArrayBuffer(8));
+
+/** The part of the scale that a value falls into. */
+function partOf(value: number): number {
+  bits.setFloat64(0, value);
+  const part = (bits.getUint32(0) >>> 20 - PART_BITS) - (BIAS << PART_BITS);
+  return value < 1 ? 0 : Math.min(part, (OCTAVES << PART_BITS) - 1);
+}
+
+/** The middle of a part. */
+function middleOf(part: number): number {
+  bits.setUint32(0, (part + (BIAS << PART_BITS)) * 2 ** (20 - PART_BITS) + 2 ** (19 - PART_BITS));
+  bits.setUint32(4, 0);
+  return bits.getFloat64(0);
+}
+
+/** Times of which a run may tell millions: what it keeps of them has a bound. */
+export class Tally {
+  #count = 0;
+  #sum = 0;
+  #min = Infinity;
+  #max = 0;
+  #values: number[] | null = [];
+  /** How many fell into each part of the scale, once there are too many to keep. */
+  #parts: Uint32Array | null = null;
+  readonly #most: number;
+
+  /** Keeps up to `most` as they are. */
+  constructor(most: number = KEPT) {
+    this.#most = most;
+  }
+
+  /** How many there were. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Numbers that are stored. */
+  get stored(): number {
+    return this.#values?.length ?? this.#parts!.length;
+  }
+
+  /** Takes one, of 0 or more. */
+  add(value: number): void {
+    this.#count++;
+    this.#sum += value;
+    if (value < this.#min) this.#min = value;
+    if (value > this.#max) this.#max = value;
+    if (this.#values === null) {
+      this.#parts![partOf(value)]!++;
+      return;
+    }
+    this.#values.push(value);
+    if (this.#values.length <= this.#most) return;
+    const parts = this.#parts = new Uint32Array(OCTAVES << PART_BITS);
+    for (const kept of this.#values) parts[partOf(kept)]!++;
+    this.#values = null;
+  }
+
+  /** What they are like: exact as long as all are kept, and always their count, mean, least and most. */
+  get spread(): Spread {
+    if (this.#values !== null) return spreadOf(this.#values);
+    const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => this.#percentile(share));
+    const [min, max] = [this.#min, this.#max];
+    return {
+      count: this.#count,
+      mean: this.#sum / this.#count,
+      min,
+      p50: p50!,
+      p95: p95!,
+      p99: p99!,
+      max,
+    };
+  }
+
+  #percentile(share: number): number {
+    const parts = this.#parts!;
+    let left = Math.ceil(share * this.#count);
+    let part = 0;
+    while (part < parts.length - 1 && (left -= parts[part]!) > 0) part++;
+    return Math.min(this.#max, Math.max(this.#min, middleOf(part)));
+  }
 }
 
 /**

@@ -18,7 +18,7 @@ import {
   within,
 } from "./scenario.ts";
 import type { Stage, StageHost } from "./stage.ts";
-import { meanOf, type Spread, spreadOf } from "./stats.ts";
+import { type Spread, Tally } from "./stats.ts";
 import { parseBytes } from "./units.ts";
 
 /** What came of traffic. Times in microseconds, rates in bytes per second. */
@@ -74,6 +74,8 @@ export interface TrafficContext {
   readonly stage: Stage;
   /** Random numbers of its own. */
   readonly random: () => number;
+  /** Most times that are kept as they are. */
+  readonly kept: number;
   /** Where the scenario names it. */
   readonly path: readonly (string | number)[];
   /** The client and the server. */
@@ -90,15 +92,45 @@ function draw(mean: Micros, spread: Spacing, random: () => number): Micros {
   return spread === "uniform" ? 2 * mean * random() : -mean * Math.log(1 - random());
 }
 
+/** What connections have come to. */
+interface FlowSums {
+  connections: number;
+  readonly failed: Record<string, number>;
+  down: number;
+  up: number;
+  start: Micros;
+  last: Micros;
+}
+
+function addFlow(sums: FlowSums, flow: Flow): void {
+  const { failed } = sums;
+  sums.connections++;
+  if (flow.failed !== null) failed[flow.failed] = (failed[flow.failed] ?? 0) + 1;
+  sums.down += flow.delivered("server");
+  sums.up += flow.delivered("client");
+  sums.start = Math.min(sums.start, flow.opened);
+  sums.last = Math.max(sums.last, flow.lastDelivery("server"), flow.lastDelivery("client"));
+}
+
 /** What all sources have. */
 abstract class Source {
   protected readonly context: TrafficContext;
-  protected readonly flows: Flow[] = [];
-  protected readonly delays: Micros[] = [];
+  protected readonly flows = new Set<Flow>();
+  protected readonly delays: Tally;
+  /** What connections have come to that are forgotten. */
+  readonly #past: FlowSums = {
+    connections: 0,
+    failed: {},
+    down: 0,
+    up: 0,
+    start: Infinity,
+    last: 0,
+  };
   #done = false;
 
   constructor(context: TrafficContext) {
     this.context = context;
+    this.delays = new Tally(context.kept);
   }
 
   /** Begins, in an event of the client's host. */
@@ -116,8 +148,18 @@ abstract class Source {
 
   protected open(onEnd?: (flow: Flow) => void): Flow {
     const flow = this.context.open(onEnd);
-    this.flows.push(flow);
+    this.flows.add(flow);
     return flow;
+  }
+
+  /** Forgets a connection that is over but for what has come of it. */
+  retire(flow: Flow): void {
+    if (this.flows.delete(flow)) addFlow(this.#past, flow);
+  }
+
+  /** Numbers that are stored. */
+  get stored(): number {
+    return this.delays.stored + this.flows.size;
   }
 
   /** Calls back after so long, in an event of a host. */
@@ -153,25 +195,19 @@ abstract class Source {
 
   /** Figures that its kind has besides. */
   protected more(): Partial<TrafficFigures> {
-    return this.delays.length > 0 ? { delays: spreadOf(this.delays) } : {};
+    return this.delays.count > 0 ? { delays: this.delays.spread } : {};
   }
 
   figures(kind: Traffic["kind"], end: Micros): TrafficFigures {
-    const failed: Record<string, number> = {};
-    let [down, up, start, last] = [0, 0, Infinity, 0];
-    for (const flow of this.flows) {
-      if (flow.failed !== null) failed[flow.failed] = (failed[flow.failed] ?? 0) + 1;
-      down += flow.delivered("server");
-      up += flow.delivered("client");
-      start = Math.min(start, flow.opened);
-      last = Math.max(last, flow.lastDelivery("server"), flow.lastDelivery("client"));
-    }
-    start = start === Infinity ? end : start;
+    const sums: FlowSums = { ...this.#past, failed: { ...this.#past.failed } };
+    for (const flow of this.flows) addFlow(sums, flow);
+    const { connections, failed, down, up, last } = sums;
+    const start = sums.start === Infinity ? end : sums.start;
     const until = this.#done ? last : end;
     return {
       kind,
       done: this.#done,
-      connections: this.flows.length,
+      connections,
       failed,
       down,
       up,
@@ -192,6 +228,9 @@ class Bulk extends Source {
   readonly #bytes: number;
   readonly #sides: readonly Side[];
   readonly #connections: number;
+  /** Of connections that are forgotten: bytes, and the longest time without any. */
+  #read = 0;
+  #stall: Micros = 0;
 
   constructor(context: TrafficContext, traffic: BulkTraffic) {
     super(context);
@@ -206,16 +245,25 @@ class Bulk extends Source {
   }
 
   get share(): number {
-    const read = this.flows.reduce(
-      (sum, flow) => sum + this.#sides.reduce((all, side) => all + flow.delivered(side), 0),
-      0,
-    );
+    let read = this.#read;
+    for (const flow of this.flows) for (const side of this.#sides) read += flow.delivered(side);
     return read / (this.#bytes * this.#connections * this.#sides.length);
   }
 
   protected override more(): Partial<TrafficFigures> {
-    const stalls = this.flows.flatMap((flow) => this.#sides.map((side) => flow.stall(side)));
-    return { ...super.more(), stall: Math.max(0, ...stalls) };
+    let stall = this.#stall;
+    for (const flow of this.flows) {
+      for (const side of this.#sides) stall = Math.max(stall, flow.stall(side));
+    }
+    return { ...super.more(), stall };
+  }
+
+  override retire(flow: Flow): void {
+    super.retire(flow);
+    for (const side of this.#sides) {
+      this.#read += flow.delivered(side);
+      this.#stall = Math.max(this.#stall, flow.stall(side));
+    }
   }
 
   begin(): void {
@@ -277,7 +325,7 @@ class Requests extends Source {
   readonly #think: Micros;
   readonly #fresh: boolean;
   #kept: Flow | null = null;
-  /** Fresh connections whose answer has come. */
+  /** Fresh connections whose answer has come, and that are not over. */
   readonly #done = new Set<Flow>();
   /** Questions that failed with their connection. */
   #lost = 0;
@@ -326,9 +374,9 @@ class Requests extends Source {
   }
 
   #took(flow: Flow, time: Micros): void {
-    this.delays.push(time);
+    this.delays.add(time);
     this.#answered++;
-    this.#done.add(flow);
+    if (this.#fresh) this.#done.add(flow);
     if (this.#answered + this.#lost >= this.#count) {
       if (!this.#fresh) flow.finish("client");
       this.finish();
@@ -339,7 +387,7 @@ class Requests extends Source {
 
   /** A fresh connection is over; a question that it took with it is not asked again. */
   #ended(flow: Flow): void {
-    if (flow.failed !== null && !this.#done.has(flow)) this.#lost++;
+    if (!this.#done.delete(flow) && flow.failed !== null) this.#lost++;
     if (this.#answered + this.#lost >= this.#count) this.finish();
     else if (this.#every === null && this.#asked === this.#answered + this.#lost) {
       this.after(this.#think, "client", () => this.#ask());
@@ -356,6 +404,7 @@ class Messages extends Source {
   readonly #side: Side;
   #sent = 0;
   #late = 0;
+  /** When those are due that have not come. */
   readonly #due: Micros[] = [];
 
   constructor(context: TrafficContext, traffic: MessageTraffic) {
@@ -378,7 +427,11 @@ class Messages extends Source {
   }
 
   get share(): number {
-    return this.delays.length / this.#count;
+    return this.delays.count / this.#count;
+  }
+
+  override get stored(): number {
+    return super.stored + this.#due.length;
   }
 
   begin(): void {
@@ -388,9 +441,10 @@ class Messages extends Source {
       const from = this.now;
       if (this.#deadline !== null) this.#due.push(from + this.#deadline);
       flow.send(this.#side, this.#bytes, (now) => {
-        this.delays.push(now - from);
+        this.delays.add(now - from);
+        this.#due.shift();
         if (this.#deadline !== null && now - from > this.#deadline) this.#late++;
-        if (this.delays.length === this.#count) this.finish();
+        if (this.delays.count === this.#count) this.finish();
       });
       if (this.#sent === this.#count) flow.finish(this.#side);
       else {
@@ -404,7 +458,7 @@ class Messages extends Source {
   protected override more(): Partial<TrafficFigures> {
     if (this.#deadline === null) return super.more();
     const { now } = this;
-    const missing = this.#due.slice(this.delays.length).filter((due) => due < now).length;
+    const missing = this.#due.filter((due) => due < now).length;
     return { ...super.more(), late: this.#late + missing };
   }
 }
@@ -432,7 +486,7 @@ class Pages extends Source {
   }
 
   get share(): number {
-    return this.delays.length / this.#count;
+    return this.delays.count / this.#count;
   }
 
   begin(): void {
@@ -445,9 +499,9 @@ class Pages extends Source {
     const waiting = [...this.#objects];
     let left = waiting.length;
     const loaded = (now: Micros): void => {
-      this.delays.push(now - from);
+      this.delays.add(now - from);
       for (const flow of flows) flow.finish("client");
-      if (this.delays.length === this.#count) this.finish();
+      if (this.delays.count === this.#count) this.finish();
       else this.after(this.#think, "client", () => this.#load());
     };
     const ask = (flow: Flow, bytes: number, then: (now: Micros) => void): void =>
@@ -485,7 +539,10 @@ class Video extends Source {
   readonly #buffer: Micros;
   readonly #count: number;
   #flow: Flow | null = null;
-  readonly #chosen: number[] = [];
+  /** Of the chunks that have come: the sum of their bitrates, that of the last one, and how often it was another than before. */
+  #rates = 0;
+  #rate: number | null = null;
+  #switches = 0;
   /** Playing time in the buffer at `#at`, and since when it plays. */
   #level: Micros = 0;
   #at: Micros = 0;
@@ -518,7 +575,7 @@ class Video extends Source {
   }
 
   get share(): number {
-    return this.delays.length / this.#count;
+    return this.delays.count / this.#count;
   }
 
   begin(): void {
@@ -551,12 +608,15 @@ class Video extends Source {
   #ask(): void {
     this.#play();
     const choice = this.#choose();
-    this.#chosen.push(choice);
     const from = this.now;
     const bytes = Math.max(1, Math.round(this.#bitrates[choice]! * this.#chunk / 1e6));
     this.#flow!.send("client", 300, () =>
       this.#flow!.send("server", bytes, (now) => {
-        this.delays.push(now - from);
+        this.delays.add(now - from);
+        const rate = this.#bitrates[choice]!;
+        this.#rates += rate;
+        if (this.#rate !== null && rate !== this.#rate) this.#switches++;
+        this.#rate = rate;
         this.#took(now);
       }));
   }
@@ -569,7 +629,7 @@ class Video extends Source {
       else this.#stalled += now - this.#emptySince;
       this.#playing = true;
     }
-    if (this.delays.length === this.#count) {
+    if (this.delays.count === this.#count) {
       this.#flow!.finish("client");
       this.finish();
       return;
@@ -581,15 +641,14 @@ class Video extends Source {
 
   protected override more(): Partial<TrafficFigures> {
     const waiting = !this.#playing && this.#startup >= 0 ? this.now - this.#emptySince : 0;
-    const chosen = this.#chosen.slice(0, this.delays.length);
     return {
       ...super.more(),
       video: {
         startup: this.#startup < 0 ? this.now - this.#begun : this.#startup,
         stalls: this.#stalls,
         stalled: this.#stalled + waiting,
-        bitrate: meanOf(chosen.map((choice) => this.#bitrates[choice]!)),
-        switches: chosen.filter((choice, i) => i > 0 && choice !== chosen[i - 1]).length,
+        bitrate: this.#rates / Math.max(1, this.delays.count),
+        switches: this.#switches,
       },
     };
   }

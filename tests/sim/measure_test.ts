@@ -16,6 +16,9 @@ import {
   type Traffic,
   VERSION,
 } from "../../sim/mod.ts";
+import { seededRandom } from "../../core/host/random.ts";
+import { Run } from "../../sim/measure.ts";
+import { Tally } from "../../sim/stats.ts";
 import { u8 } from "../../wasm/mod.ts";
 import { parseBytes } from "../../sim/units.ts";
 
@@ -41,7 +44,46 @@ function only(scenario: Scenario, name = "it") {
   return measure(scenario).traffic[name]!;
 }
 
+/** What might pile up. */
+const ENDLESS: Readonly<Record<string, Traffic>> = {
+  bulk: { ...ENDS, kind: "bulk" },
+  "requests on fresh connections": {
+    ...ENDS,
+    kind: "requests",
+    bytes: "1 kB",
+    connection: "fresh",
+    every: "100 ms",
+  },
+  "requests on one connection": { ...ENDS, kind: "requests", bytes: "1 kB", think: "20 ms" },
+  stream: { ...ENDS, kind: "stream", bytes: "500 B", every: "20 ms", deadline: "50 ms" },
+  video: { ...ENDS, kind: "video", bitrates: ["100 kbit/s", "200 kbit/s"], chunk: "1 s" },
+};
+
+/** What is stored after so many seconds, of times no more than a few as they are. */
+function storedAfter(seconds: number, traffic: Traffic): number {
+  const slow = { rate: "1 Mbit/s", delay: "5 ms" } as const;
+  const scenario = phone({ it: traffic }, {
+    duration: `${seconds} s`,
+    links: {
+      wifi: { between: ["phone", "core"], ...slow },
+      lte: { between: ["phone", "core"], ...slow },
+      server: { between: ["core", "server"] },
+    },
+  });
+  using run = new Run(scenario, {}, {}, 20);
+  run.run();
+  return run.stored;
+}
+
 describe("measure()", () => {
+  for (const [name, traffic] of Object.entries(ENDLESS)) {
+    it(`keeps no more of a long run than of a short one: ${name}`, () => {
+      const [short, long] = [storedAfter(15, traffic), storedAfter(45, traffic)];
+      // What is over is forgotten 64 or 128 at a time.
+      assert(long <= short + 500, `${short} are stored after 15 s, ${long} after 45 s`);
+    });
+  }
+
   it("compares every byte with what was sent if asked for, and tells the longest time without any", () => {
     const flips: ElementFactory = {
       name: "flips",
@@ -505,6 +547,28 @@ describe("figures", () => {
     assertEquals(spreadOf([]).p99, 0);
     assertEquals(percentile([1, 2], 0.5), 1);
     assertAlmostEquals(jainIndex([1, 1, 1, 0]), 0.75);
+  });
+
+  it("of more times than are kept, within 0.05 %, and exact in count, mean, least and most", () => {
+    const random = seededRandom(5)("times").float;
+    // From a microsecond to some days.
+    const values = Array.from({ length: 20_000 }, () => 2 ** (38 * random()));
+    const [all, few] = [new Tally(), new Tally(100)];
+    for (const value of [...values, 0]) {
+      all.add(value);
+      few.add(value);
+    }
+    const exact = spreadOf([...values, 0]);
+    assertEquals(all.spread, exact);
+    const { mean, p50, p95, p99, ...rest } = few.spread;
+    assertEquals(rest, { count: exact.count, min: exact.min, max: exact.max });
+    assertAlmostEquals(mean / exact.mean, 1, 1e-9);
+    for (const [near, value] of [[p50, exact.p50], [p95, exact.p95], [p99, exact.p99]] as const) {
+      assertAlmostEquals(near / value, 1, 0.0005);
+    }
+    const before = few.stored;
+    for (const value of values) few.add(value);
+    assertEquals(few.stored, before);
   });
 
   it("of sizes", () => {
