@@ -15,7 +15,7 @@ import { EventLog } from "../sim/event_log.ts";
 import { PcapWriter } from "../sim/pcapng.ts";
 import { csvLine } from "../sim/rows.ts";
 import { ScenarioError } from "../sim/scenario.ts";
-import { noteShare, watchPolicies } from "../sim/watch_plugins.ts";
+import { noteShare, watchRun } from "../sim/watch_plugins.ts";
 import { ChunkedFile } from "./chunked_file.ts";
 import { BUILT_INS } from "./policies.ts";
 import { type Series, SeriesCollector } from "./sim_series.ts";
@@ -73,11 +73,10 @@ async function once(
   collector: SeriesCollector | null,
 ): Promise<Measurement> {
   const options = { builtIns: BUILT_INS };
-  const scenario = await loadScenario(job.scenario, options);
-  const watched = watchPolicies(
-    await loadPolicies(job.policies, options),
-    job.watch,
-  );
+  const { scenario, policies } = watchRun({
+    scenario: await loadScenario(job.scenario, options),
+    policies: await loadPolicies(job.policies, options),
+  }, job.watch);
   using files = new OpenFiles();
   const { seed } = job;
   const onProgress = (_now: Micros, _end: Micros, share: number): void =>
@@ -90,7 +89,7 @@ async function once(
     ...(collector && { onData: collector.onData }),
   };
   if (folder === null) {
-    return measure(scenario, watched, {
+    return measure(scenario, policies, {
       ...common,
       ...(collector && { onSample: collector.onSample }),
     });
@@ -102,7 +101,7 @@ async function once(
   const packets = job.files.packets ? capture(open("packets.pcapng")) : null;
   // Those of dumbbells and fat trees, too, which the scenario does not name.
   const hosts = new Set<string>();
-  const result = measure(scenario, watched, {
+  const result = measure(scenario, policies, {
     ...common,
     ...((series || collector) && {
       onSample: (sample: Sample) => {

@@ -1,6 +1,6 @@
 /** Notes which callback of which plugin runs, where another thread can read it: one that never returns can be named. */
 
-import type { HostPolicies } from "./scenario.ts";
+import type { HostPolicies, Scenario } from "./scenario.ts";
 import { withCreate } from "./with_create.ts";
 
 /** Bytes of a name. */
@@ -108,7 +108,7 @@ function wrapPlugin<T extends { readonly name: string; create(given: never): unk
 }
 
 /** Policies whose plugins have each callback wrapped. Texts stay as they are. */
-export function wrapPolicies(policies: HostPolicies, wrap: Wrap): HostPolicies {
+export function wrapPolicies<T extends HostPolicies>(policies: T, wrap: Wrap): T {
   const { scheduler, congestionControl, pathManager } = policies;
   return {
     ...policies,
@@ -129,8 +129,34 @@ export function noteShare(memory: SharedArrayBuffer, share: number): void {
   Atomics.store(new Int32Array(memory, 0, WORDS), 2, Math.floor(1000 * share));
 }
 
+/** What is run, with whose plugins. */
+export interface Watched {
+  readonly scenario: Scenario;
+  readonly policies: HostPolicies;
+}
+
+/** Plugins of a run, those that hosts of the scenario name themselves too, of which `memory` tells what runs. Texts stay as they are. */
+export function watchRun({ scenario, policies }: Watched, memory: SharedArrayBuffer): Watched {
+  const wrap = noting(memory);
+  const { hosts } = scenario;
+  return {
+    policies: wrapPolicies(policies, wrap),
+    scenario: hosts === undefined ? scenario : {
+      ...scenario,
+      hosts: Object.fromEntries(
+        Object.entries(hosts).map(([name, host]) => [name, wrapPolicies(host, wrap)]),
+      ),
+    },
+  };
+}
+
 /** Policies, of which `memory` tells what runs. Texts stay as they are. */
 export function watchPolicies(policies: HostPolicies, memory: SharedArrayBuffer): HostPolicies {
+  return wrapPolicies(policies, noting(memory));
+}
+
+/** Has `memory` tell which callback runs. */
+function noting(memory: SharedArrayBuffer): Wrap {
   const words = new Int32Array(memory, 0, WORDS);
   const space = new Uint8Array(memory, 4 * WORDS);
   const ids = new Map<string, number>();
@@ -144,7 +170,7 @@ export function watchPolicies(policies: HostPolicies, memory: SharedArrayBuffer)
     }
     return id;
   };
-  return wrapPolicies(policies, (name, method) => {
+  return (name, method) => {
     const id = idOf(name);
     return function (...args) {
       const before = words[0]!;
@@ -156,5 +182,5 @@ export function watchPolicies(policies: HostPolicies, memory: SharedArrayBuffer)
         Atomics.store(words, 0, before);
       }
     };
-  });
+  };
 }

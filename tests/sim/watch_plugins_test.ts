@@ -5,7 +5,13 @@ import type { PathManagerPlugin, SchedulerPlugin } from "../../core/plugin.ts";
 import { fullMesh } from "../../pm/mod.ts";
 import { roundRobin } from "../../sched/mod.ts";
 import { measure, type Scenario } from "../../sim/mod.ts";
-import { noteShare, PluginWatch, watchMemory, watchPolicies } from "../../sim/watch_plugins.ts";
+import {
+  noteShare,
+  PluginWatch,
+  watchMemory,
+  watchPolicies,
+  watchRun,
+} from "../../sim/watch_plugins.ts";
 
 const SCENARIO: Scenario = {
   hosts: { client: {}, server: {} },
@@ -52,6 +58,37 @@ describe("a watch of plugins", () => {
     const name = "pick() of the scheduler slow";
     assertEquals(during, [null, null, null, name, name]);
     assertEquals(looks(watch, 5), Array(5).fill(null));
+  });
+
+  it("watches plugins that a host of the scenario names, beside those of the run", () => {
+    const memory = watchMemory();
+    const watch = new PluginWatch(memory);
+    const seen = new Set<string>();
+    const slow = (name: string): SchedulerPlugin => ({
+      kind: "scheduler",
+      name,
+      create: () => ({
+        pick(ready) {
+          const stuck = looks(watch, 4).at(-1);
+          if (stuck !== null && stuck !== undefined) seen.add(stuck);
+          return ready[0] ?? null;
+        },
+      }),
+    });
+    const { scenario, policies } = watchRun({
+      scenario: { ...SCENARIO, hosts: { client: {}, server: { scheduler: slow("own") } } },
+      policies: { scheduler: slow("common") },
+    }, memory);
+    const both = { kind: "bulk", client: "client", server: "server", bytes: "50 kB" } as const;
+    const { faults } = measure(
+      { ...scenario, traffic: { it: { ...both, direction: "both" } } },
+      policies,
+    );
+    assertEquals(faults, []);
+    assertEquals([...seen].sort(), [
+      "pick() of the scheduler common",
+      "pick() of the scheduler own",
+    ]);
   });
 
   it("names create(), and what a congestion control's join() has given", () => {
