@@ -92,7 +92,8 @@ export function linkedThreshold(
 
 /** A subflow with what it has counted since it last grew: the formula of its controller. */
 class LiaMember extends Member implements LinkedFlow, AimdFormula {
-  readonly #counter = new ByteCounter();
+  /** Made when it first grows beyond slow start. */
+  #counter: ByteCounter | null = null;
   readonly #group: Group;
 
   constructor(subflow: SubflowView, group: Group) {
@@ -106,13 +107,17 @@ class LiaMember extends Member implements LinkedFlow, AimdFormula {
 
   increase(acked: number, cwnd: number): number {
     const { subflow } = this;
-    return this.#counter.count(acked, this.#group.threshold(subflow, cwnd), subflow.mss);
+    return (this.#counter ??= new ByteCounter()).count(
+      acked,
+      this.#group.threshold(subflow, cwnd),
+      subflow.mss,
+    );
   }
 
   decrease(flightSize: number): number {
     this.#group.dropped();
     this.limited = true;
-    this.#counter.reset();
+    this.#counter?.reset();
     return flightSize / 2;
   }
 }

@@ -5,6 +5,7 @@
  * key, one send queue and one application, and nothing written can travel twice.
  */
 
+import { few } from "../guard/few.ts";
 import type { Micros } from "../plugin.ts";
 import type { LeaveReason, PathTrouble } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
@@ -30,7 +31,7 @@ export class Race {
   readonly #waiting: Way[];
   readonly #delay: Micros;
   readonly #eager: boolean;
-  readonly #tries: FirstTry[] = [];
+  readonly #tries: FirstTry[] = few();
   #last: Way;
 
   /**

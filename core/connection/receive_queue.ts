@@ -30,14 +30,14 @@ export class ReceiveQueue {
   /** Handle of the stream that the subflows' receivers fill. */
   readonly stream: number;
   readonly window: ReceiveWindow;
-  /** What comes on the subflows. */
-  readonly arrivals: Arrivals = new Arrivals();
+  // Made when something first comes: who only sends, or waits, needs neither.
+  #madeArrivals: Arrivals | null = null;
+  #madeSizing: RightSizing | null = null;
   readonly #host: number;
   readonly #record: number;
   readonly #most: number;
   /** Bytes that are set as the stream's limit; undefined: they follow the buffer. */
   readonly #memory: number | undefined;
-  readonly #sizing = new RightSizing();
   #theirs: PeerEnd = OPEN_END;
   #freed = false;
   /** What is in order is lent: until it is back, nothing is taken, and the memory stays. */
@@ -60,6 +60,15 @@ export class ReceiveQueue {
     this.#record = stream_record(this.stream) >> 3;
     this.window = new ReceiveWindow(size.first);
     this.#limitMemory();
+  }
+
+  /** What comes on the subflows. */
+  get arrivals(): Arrivals {
+    return this.#madeArrivals ??= new Arrivals();
+  }
+
+  get #sizing(): RightSizing {
+    return this.#madeSizing ??= new RightSizing();
   }
 
   #limitMemory(): void {

@@ -15,6 +15,7 @@ import {
   u8,
 } from "../../wasm/mod.ts";
 import { OUT_0, PAGE } from "../../wasm/layout.ts";
+import { few } from "../guard/few.ts";
 import type { Micros } from "../plugin.ts";
 import { Ranges } from "../subflow/ranges.ts";
 import { Ring } from "../subflow/ring.ts";
@@ -260,7 +261,7 @@ export class SendQueue {
   readonly #most: number;
   readonly #sent = new Ring<Sent>();
   /** For `firstNotOn`: below these serial numbers everything was given to that subflow, or to nobody. */
-  readonly #cursors: { readonly subflow: Subflow; serial: number }[] = [];
+  readonly #cursors: { readonly subflow: Subflow; serial: number }[] = few();
   #grown: number;
   #limit: number;
   /** Where `una` has to come before the size is looked at again. */

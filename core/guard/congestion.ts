@@ -214,7 +214,7 @@ export class GuardedController implements CongestionController {
   readonly subflow: SubflowView;
   /** Whole bytes: no less than a segment unless that has grown, 2^30 at most. */
   cwnd: number;
-  /** The same, or Infinity; null before any is told. Boxed once (CONTRIBUTING.md, Garbage). */
+  /** The same; null: Infinity. */
   #ssthresh: number | null = null;
   /** Finite and above 0; undefined: not paced. */
   pacingRate: number | undefined = undefined;
@@ -354,7 +354,7 @@ export class GuardedController implements CongestionController {
       } else {
         // Whole bytes: a part of one cannot be sent.
         this.cwnd = Math.floor(cwnd);
-        this.#ssthresh = Math.floor(ssthresh);
+        this.#ssthresh = ssthresh === Infinity ? null : Math.floor(ssthresh);
         this.pacingRate = pacingRate;
         this.ownsRecovery = ownsRecovery;
         this.accurateEcn = accurateEcn;
@@ -374,7 +374,7 @@ export class GuardedController implements CongestionController {
     if (this.#shadow === null) return;
     const { cwnd, ssthresh, pacingRate, ownsRecovery, accurateEcn } = this.#shadow;
     this.cwnd = cwnd;
-    this.#ssthresh = ssthresh;
+    this.#ssthresh = ssthresh === Infinity ? null : ssthresh;
     this.pacingRate = pacingRate;
     this.ownsRecovery = ownsRecovery === true;
     this.accurateEcn = accurateEcn === true;

@@ -371,7 +371,8 @@ export class Faces {
   readonly #usable: boolean;
   /** Those, where that is so; made with the list. */
   #listed: SubflowView[] | null = null;
-  #wakeAt: Micros = -Infinity;
+  /** The latest that was asked for; 0: none was. */
+  #wakeAt: Micros = 0;
 
   /**
    * @param connection What is shown. @param random Gives the plugin's random numbers.

@@ -29,7 +29,7 @@ export class SendWindow {
   begin(window: number, scale: number): void {
     this.#size = window;
     this.#scale = scale;
-    this.#unit = 2 ** scale;
+    this.#unit = 1 << scale;
     this.#wl1 = this.#wl2 = 0;
   }
 

@@ -33,7 +33,8 @@ export class Trust {
   /** What mappings cover; made with the first. */
   #mapped: Spans | null = null;
   #straight = true;
-  #unmappedSince: Micros = Infinity;
+  /** Null while none do. */
+  #unmappedSince: Micros | null = null;
   #bareFin = false;
   #vouched = 1;
   /** Segments in a row that told less than SND.UNA, and were no old ones. */
@@ -85,14 +86,14 @@ export class Trust {
 
   /** Looks whether all in order below `next` are mapped: since when not, Infinity when they are. */
   audit(next: number, now: Micros): Micros {
-    if (next <= this.mapped) this.#unmappedSince = Infinity;
-    else if (this.#unmappedSince === Infinity) this.#unmappedSince = now;
-    return this.#unmappedSince;
+    if (next <= this.mapped) this.#unmappedSince = null;
+    else this.#unmappedSince ??= now;
+    return this.unmappedSince;
   }
 
   /** Since when bytes in order want a mapping; Infinity when none do. */
   get unmappedSince(): Micros {
-    return this.#unmappedSince;
+    return this.#unmappedSince ?? Infinity;
   }
 
   /** The FIN in `rx` has come. */
@@ -169,6 +170,6 @@ export class Trust {
 
   /** Whether MPTCP options have begun to fail on what comes: a RST without a reason then has this one. */
   get suspect(): boolean {
-    return this.#unmappedSince !== Infinity || this.#lapsed;
+    return this.#unmappedSince !== null || this.#lapsed;
   }
 }
