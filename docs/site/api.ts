@@ -243,9 +243,13 @@ ${reference.prose(about, file)}
 import { ${shown ?? symbols.find(({ kind }) => kind === "function")?.name} } from "${entry}";
 \`\`\`
 
+<div class="symbols">
+
 | name | kind | what |
 | ---- | ---- | ---- |
 ${rows.join("\n")}
+
+</div>
 
 ${sections.join("\n")}`,
     };
