@@ -5,17 +5,11 @@
  */
 
 import { fileURLToPath } from "node:url";
-import {
-  helpOfOptions,
-  type Option,
-  readArguments,
-  readInteger,
-  UsageError,
-} from "../cli/arguments.ts";
+import { type Given, type Option, readInteger, UsageError } from "../cli/arguments.ts";
 import { Table } from "../cli/deps.ts";
 import { print, report } from "../cli/output.ts";
 import { machine } from "./kernel/machine.ts";
-import { median, runTask } from "./kernel/tools.ts";
+import { median, runBench } from "./kernel/tools.ts";
 import type { ScaleFigures } from "./scale_load.ts";
 
 const LOAD = fileURLToPath(new URL("./scale_load.ts", import.meta.url));
@@ -93,16 +87,7 @@ const HEAD = [
   "left over",
 ];
 
-async function main(args: readonly string[]): Promise<number> {
-  const given = readArguments(args, OPTIONS);
-  const [stray] = [...given.positional, ...given.rest];
-  if (stray !== undefined) {
-    throw new UsageError(`Unknown argument ${stray}: deno task bench:scale [OPTIONS]`);
-  }
-  if (given.has("help")) {
-    print(["deno task bench:scale [OPTIONS]", "", ...helpOfOptions(OPTIONS)].join("\n"));
-    return 0;
-  }
+async function main(given: Given): Promise<number> {
   const rounds = readInteger(given, "rounds", 3, [1, 100]);
   const connections = readConnections(given.values("connections"));
   report("Scheduler earliest, congestion control lia, path manager full_mesh; two subflows each.");
@@ -141,4 +126,4 @@ async function main(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-if (import.meta.main) await runTask("bench:scale", main);
+if (import.meta.main) await runBench("bench:scale", OPTIONS, main);

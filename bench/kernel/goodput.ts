@@ -5,18 +5,12 @@
  * Goodput is compared with the sum of the two rates, and with that of two kernels.
  */
 
-import {
-  helpOfOptions,
-  type Option,
-  readArguments,
-  readInteger,
-  UsageError,
-} from "../../cli/arguments.ts";
+import { type Given, type Option, readInteger } from "../../cli/arguments.ts";
 import { Table } from "../../cli/deps.ts";
 import { print, report } from "../../cli/output.ts";
 import { type Way, WAYS } from "./impaired.ts";
 import { machine } from "./machine.ts";
-import { median, runTask } from "./tools.ts";
+import { median, runBench } from "./tools.ts";
 import { transferOverTwo, type TwoPaths } from "./two_paths.ts";
 
 /** One row. */
@@ -93,14 +87,7 @@ function missed({ cell, runs }: Figures, row: number): string[] {
   ];
 }
 
-async function main(args: readonly string[]): Promise<number> {
-  const given = readArguments(args, OPTIONS);
-  const [stray] = [...given.positional, ...given.rest];
-  if (stray !== undefined) throw new UsageError(`Unknown argument ${stray}`);
-  if (given.has("help")) {
-    print(["deno task bench:goodput [OPTIONS]", "", ...helpOfOptions(OPTIONS)].join("\n"));
-    return 0;
-  }
+async function main(given: Given): Promise<number> {
   const rounds = readInteger(given, "rounds", 3, [1, 1000]);
   const first = readInteger(given, "seed", 1, [0, 2 ** 31]);
   const head =
@@ -160,4 +147,4 @@ async function main(args: readonly string[]): Promise<number> {
   return misses.every((each) => each.length === 0) ? 0 : 1;
 }
 
-if (import.meta.main) await runTask("bench:goodput", main);
+if (import.meta.main) await runBench("bench:goodput", OPTIONS, main);

@@ -5,13 +5,7 @@
  * Every figure is the median of the rounds; a ratio is the median of the rounds' ratios, as speeds swing from minute to minute.
  */
 
-import {
-  helpOfOptions,
-  type Option,
-  readArguments,
-  readInteger,
-  UsageError,
-} from "../../cli/arguments.ts";
+import { type Given, type Option, readInteger, UsageError } from "../../cli/arguments.ts";
 import { Table } from "../../cli/deps.ts";
 import { print, report } from "../../cli/output.ts";
 import { PLUGIN_OPTIONS, readPolicies } from "../../cli/policies.ts";
@@ -28,7 +22,7 @@ import {
   rowsOf,
 } from "./figures.ts";
 import { machine, meterProcessors } from "./machine.ts";
-import { median, runTask } from "./tools.ts";
+import { median, runBench } from "./tools.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
   rounds: { value: "NUMBER", help: "How often everything is measured (default 7)" },
@@ -129,20 +123,7 @@ function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`;
 }
 
-async function main(args: readonly string[]): Promise<number> {
-  const given = readArguments(args, OPTIONS);
-  const [stray] = [...given.positional, ...given.rest];
-  if (stray !== undefined) {
-    throw new UsageError(
-      `Unknown argument ${stray}: deno task bench:kernel [${
-        Object.keys(OPTIONS).map((name) => `--${name}`).join("] [")
-      }]`,
-    );
-  }
-  if (given.has("help")) {
-    print(["deno task bench:kernel [OPTIONS]", "", ...helpOfOptions(OPTIONS)].join("\n"));
-    return 0;
-  }
+async function main(given: Given): Promise<number> {
   const rounds = readInteger(given, "rounds", 7, [1, 1000]);
   const seconds = readInteger(given, "seconds", 2, [1, 60]);
   const policies = await readPolicies(given);
@@ -197,4 +178,4 @@ async function main(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-if (import.meta.main) await runTask("bench:kernel", main);
+if (import.meta.main) await runBench("bench:kernel", OPTIONS, main);

@@ -3,18 +3,12 @@
  * The same elements for each, `cubic` at both ends, the second path by an announced address. Needs root.
  */
 
-import {
-  helpOfOptions,
-  type Option,
-  readArguments,
-  readInteger,
-  UsageError,
-} from "../../cli/arguments.ts";
+import { type Given, type Option, readInteger } from "../../cli/arguments.ts";
 import { Table } from "../../cli/deps.ts";
 import { formatBytes, print, report } from "../../cli/output.ts";
 import type { Way } from "./impaired.ts";
 import { machine } from "./machine.ts";
-import { median, runTask } from "./tools.ts";
+import { median, runBench } from "./tools.ts";
 import { type Path, transferOverTwo } from "./two_paths.ts";
 
 /** One row. */
@@ -63,14 +57,7 @@ function ratioOf({ kernels, ours }: Figures): number {
   return median(ours) / median(kernels);
 }
 
-async function main(args: readonly string[]): Promise<number> {
-  const given = readArguments(args, OPTIONS);
-  const [stray] = [...given.positional, ...given.rest];
-  if (stray !== undefined) throw new UsageError(`Unknown argument ${stray}`);
-  if (given.has("help")) {
-    print(["deno task bench:objects [OPTIONS]", "", ...helpOfOptions(OPTIONS)].join("\n"));
-    return 0;
-  }
+async function main(given: Given): Promise<number> {
   const rounds = readInteger(given, "rounds", 9, [1, 1000]);
   const head =
     `${machine()}. MPTCP over two paths, ms one way, cubic and the default scheduler: milliseconds from when the receiver knows of the connection to the end of the data, medians of ${rounds} rounds.`;
@@ -110,4 +97,4 @@ async function main(args: readonly string[]): Promise<number> {
   return all.every((one) => ratioOf(one) <= OF_THE_KERNEL) ? 0 : 1;
 }
 
-if (import.meta.main) await runTask("bench:objects", main);
+if (import.meta.main) await runBench("bench:objects", OPTIONS, main);

@@ -5,18 +5,12 @@
  * What counts is the ratio of the medians of the times; it has a bound.
  */
 
-import {
-  helpOfOptions,
-  type Option,
-  readArguments,
-  readInteger,
-  UsageError,
-} from "../../cli/arguments.ts";
+import { type Given, type Option, readInteger, UsageError } from "../../cli/arguments.ts";
 import { Table } from "../../cli/deps.ts";
 import { print, report } from "../../cli/output.ts";
 import { type Path, type Transfer, transfer, type Way, WAYS } from "./impaired.ts";
 import { machine } from "./machine.ts";
-import { median, runTask } from "./tools.ts";
+import { median, runBench } from "./tools.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
   rounds: { value: "NUMBER", help: "How often everything is measured (default 5)" },
@@ -153,20 +147,7 @@ function readCells(only: readonly string[]): readonly Cell[] {
   );
 }
 
-async function main(args: readonly string[]): Promise<number> {
-  const given = readArguments(args, OPTIONS);
-  const [stray] = [...given.positional, ...given.rest];
-  if (stray !== undefined) {
-    throw new UsageError(
-      `Unknown argument ${stray}: deno task bench:kernel-paths [${
-        Object.keys(OPTIONS).map((name) => `--${name}`).join("] [")
-      }]`,
-    );
-  }
-  if (given.has("help")) {
-    print(["deno task bench:kernel-paths [OPTIONS]", "", ...helpOfOptions(OPTIONS)].join("\n"));
-    return 0;
-  }
+async function main(given: Given): Promise<number> {
   const rounds = readInteger(given, "rounds", 5, [1, 1000]);
   const seed = readInteger(given, "seed", 1, [0, 2 ** 31]);
   const cells = readCells(given.values("only"));
@@ -184,4 +165,4 @@ async function main(args: readonly string[]): Promise<number> {
   return all.every(passes) ? 0 : 1;
 }
 
-if (import.meta.main) await runTask("bench:kernel-paths", main);
+if (import.meta.main) await runBench("bench:kernel-paths", OPTIONS, main);

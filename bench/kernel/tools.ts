@@ -1,8 +1,14 @@
 /** What the benchmarks with kernels have in common. */
 
 import { createHash } from "node:crypto";
-import { UsageError } from "../../cli/arguments.ts";
-import { report } from "../../cli/output.ts";
+import {
+  type Given,
+  helpOfOptions,
+  type Option,
+  readArguments,
+  UsageError,
+} from "../../cli/arguments.ts";
+import { print, report } from "../../cli/output.ts";
 import type { MptcpConn } from "../../mod.ts";
 import type { PeerEnd } from "../../tests/interop/support/peer.ts";
 
@@ -79,4 +85,20 @@ export async function runTask(
     report(foreseen ? `${error.message}${usage}` : error.stack ?? error.message);
     Deno.exitCode = error instanceof UsageError ? 2 : 1;
   }
+}
+
+/** Runs `deno task TASK` where it has options alone: `main` gets them. `--help` is answered here. */
+export function runBench(
+  task: string,
+  options: Readonly<Record<string, Option>>,
+  main: (given: Given) => Promise<number>,
+): Promise<void> {
+  return runTask(task, async (args) => {
+    const given = readArguments(args, options);
+    const [stray] = [...given.positional, ...given.rest];
+    if (stray !== undefined) throw new UsageError(`Unknown argument ${stray}`);
+    if (!given.has("help")) return await main(given);
+    print([`deno task ${task} [OPTIONS]`, "", ...helpOfOptions(options)].join("\n"));
+    return 0;
+  });
 }

@@ -6,19 +6,13 @@
  */
 
 import { fileURLToPath } from "node:url";
-import {
-  helpOfOptions,
-  type Option,
-  readArguments,
-  readInteger,
-  UsageError,
-} from "../../cli/arguments.ts";
+import { type Given, type Option, readInteger } from "../../cli/arguments.ts";
 import { Table } from "../../cli/deps.ts";
 import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
 import { formatRate, print, report } from "../../cli/output.ts";
 import { KernelOverVeth, StackOverTun } from "../kernel/ends.ts";
 import { machine } from "../kernel/machine.ts";
-import { median, runTask } from "../kernel/tools.ts";
+import { median, runBench } from "../kernel/tools.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
   rounds: { value: "NUMBER", help: "How often everything is measured (default 5)" },
@@ -88,14 +82,7 @@ class StackOverUdp implements AsyncDisposable {
   }
 }
 
-async function main(args: readonly string[]): Promise<number> {
-  const given = readArguments(args, OPTIONS);
-  const [stray] = [...given.positional, ...given.rest];
-  if (stray !== undefined) throw new UsageError(`Unknown argument ${stray}`);
-  if (given.has("help")) {
-    print(["deno task bench:udp [OPTIONS]", "", ...helpOfOptions(OPTIONS)].join("\n"));
-    return 0;
-  }
+async function main(given: Given): Promise<number> {
   const rounds = readInteger(given, "rounds", 5, [1, 1000]);
   const seconds = readInteger(given, "seconds", 2, [1, 60]);
   await using stack = new AsyncDisposableStack();
@@ -145,4 +132,4 @@ async function main(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-if (import.meta.main) await runTask("bench:udp", main);
+if (import.meta.main) await runBench("bench:udp", OPTIONS, main);
