@@ -42,6 +42,7 @@ export const ESSENTIAL = {
   "dpkg-deb": "dpkg",
   "dpkg-query": "dpkg",
   mount: "mount",
+  nice: "coreutils",
   script: "bsdutils",
   setpriv: "util-linux",
   sh: "dash",
