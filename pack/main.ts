@@ -102,6 +102,16 @@ function tool(...words: readonly string[]): Promise<void> {
   return run(Deno.execPath(), "run", "--quiet", "--frozen", "-A", `--config=${config}`, ...words);
 }
 
+/** What a module's types need beyond what the compiler of a user takes by itself: libraries newer than its target, and types of Node, which it has to name. */
+function references(types: string): string {
+  const needs = {
+    'lib="esnext.disposable"': /\b(?:Async)?Disposable\b|\bSymbol\.(?:asyncD|d)ispose\b/,
+    'types="node"': /^import .* from "node:/m,
+  };
+  return Object.entries(needs)
+    .map(([what, used]) => used.test(types) ? `/// <reference ${what} />\n` : "").join("");
+}
+
 /** Types of the public modules and of what they need. */
 async function writeTypes(
   out: string,
@@ -143,7 +153,7 @@ async function writeTypes(
         }),
     );
     await Deno.mkdir(new URL("./", pathToFileURL(`${out}/${file}`)), { recursive: true });
-    await Deno.writeTextFile(`${out}/${file}`, rewritten);
+    await Deno.writeTextFile(`${out}/${file}`, references(rewritten) + rewritten);
   }
 }
 

@@ -13,7 +13,7 @@ import tls from "node:tls";
 import { Aedes } from "npm:aedes@1.2.0";
 import mqtt from "npm:mqtt@5.16.0";
 import { WebSocket, WebSocketServer } from "npm:ws@8.23.0";
-import { toDuplex } from "../../core/net/node.ts";
+import { createSocket, serveHttp, toDuplex } from "../../core/net/node.ts";
 import { emulate, type EmulateOptions, type Emulation, type MptcpConn } from "../../mod.ts";
 import { selfSigned } from "../support/certificate.ts";
 import { pattern } from "../support/streams.ts";
@@ -267,3 +267,37 @@ async function pair(net: Emulation): Promise<[MptcpConn, MptcpConn]> {
     listener.accept(),
   ]);
 }
+
+describe("ws over serveHttp() and createSocket()", () => {
+  it("talks both ways on an upgraded connection, beside requests, and closes in order", async () => {
+    await using net = emulate({ paths: PATHS });
+    const server = http.createServer((_request, response) => response.end("no upgrade"));
+    const sockets = new WebSocketServer({ server });
+    sockets.on("connection", (socket, request) => {
+      socket.send(`you are at ${request.url}`);
+      socket.on("message", (data, binary) => socket.send(data, { binary }));
+    });
+    await using _serving = serveHttp(server, net.server.listen({ port: 80 }));
+    const createConnection = (): Duplex => createSocket(net.client).connect(80, "server");
+    const client = new WebSocket("ws://server/room", {
+      createConnection: createConnection as never,
+    });
+    const heard: string[] = [];
+    const told = new Promise<void>((resolve) =>
+      client.on("message", (data) => heard.push(String(data)) === 3 && resolve())
+    );
+    await once(client, "open");
+    client.send("one");
+    client.send("two");
+    const [response] = await once(
+      http.get({ host: "server", path: "/", createConnection: createConnection as never }),
+      "response",
+    ) as [http.IncomingMessage];
+    assertEquals(String(Buffer.concat(await Array.fromAsync(response))), "no upgrade");
+    await told;
+    assertEquals(heard, ["you are at /room", "one", "two"]);
+    client.close(1000, "done");
+    assertEquals((await once(client, "close"))[0], 1000);
+    sockets.close();
+  });
+});
