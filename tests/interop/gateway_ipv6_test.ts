@@ -99,7 +99,7 @@ class Flows implements AsyncDisposable {
     }
   }
 
-  async start(...words: string[]): Promise<void> {
+  async startGateway(...words: string[]): Promise<void> {
     const { home, folder } = this.world;
     await Deno.writeTextFile(`${folder}/rules.yaml`, RULES);
     const all = ["gateway", "--json", "--ipv6", "--rules", `${folder}/rules.yaml`, ...words];
@@ -107,12 +107,12 @@ class Flows implements AsyncDisposable {
     await this.gateway.until("Ctrl-C ends");
   }
 
-  /** Has somebody download, and gives the record of the flow. */
-  async download(from: Namespace, url: string, ...before: string[]) {
+  /** Has a program download, and gives the record of the flow that it begins. */
+  async record(work: Promise<unknown>): Promise<Record<string, unknown>> {
     const { gateway } = this;
     assert(gateway !== null);
     const count = gateway.records.length;
-    await from.exec([...before, ...CURL, url]);
+    await work;
     await until("it is told of", () => gateway.records.length > count);
     const record = gateway.records.at(-1)!;
     assertEquals([record.outcome, record.fallback, record.error], ["connected", false, null]);
@@ -136,30 +136,37 @@ gateway.describe("mptcp gateway --ipv6", () => {
         const { lan, world } = flows;
         const { home } = world;
         await world.startRelay(RELAYS[relay]);
-        await flows.start("--relay", at, "--key", world.key, ...PATHS[paths]);
+        await flows.startGateway("--relay", at, "--key", world.key, ...PATHS[paths]);
         for (const from of [lan, home]) {
           for (const host of ["[2001:db8::1]", "192.0.2.1"]) {
-            const record = await flows.download(from, `http://${host}:8000/4MB`);
+            const record = await flows.record(
+              from.exec([...CURL, `http://${host}:8000/4MB`]),
+            );
             assertEquals(record.target, `${host}:8000`);
             assertBoth(record);
           }
         }
         // By what the kernel alone knows, by where it goes, and by its codepoint.
         const url = "http://[2001:db8::1]:8000/1MB";
-        const only = async (...call: Parameters<Flows["download"]>): Promise<string[]> =>
-          Object.keys(shares(await flows.download(...call)));
-        assertEquals(await only(home, url, "setpriv", "--reuid=65534"), ["mptcp1"]);
-        assertEquals(await only(lan, "http://[2001:db8::3]:8000/1MB"), ["mptcp1"]);
+        const only = async (work: Promise<unknown>): Promise<string[]> =>
+          Object.keys(shares(await flows.record(work)));
+        const asNobody = home.exec(["setpriv", "--reuid=65534", ...CURL, url]);
+        assertEquals(await only(asNobody), ["mptcp1"]);
+        assertEquals(await only(lan.exec([...CURL, "http://[2001:db8::3]:8000/1MB"])), ["mptcp1"]);
         await lan.exec(["nft", "add table ip6 t"]);
         await lan.exec(["nft", "add chain ip6 t c { type filter hook postrouting priority 0 ; }"]);
         await lan.exec(["nft", "add rule ip6 t c ip6 dscp set af41"]);
-        assertEquals(await only(lan, url), ["mptcp1"]);
+        assertEquals(await only(lan.exec([...CURL, url])), ["mptcp1"]);
         await lan.exec(["nft", "delete table ip6 t"]);
         // What bypasses it goes by the default route, and the gateway hears nothing of it.
         const before = flows.gateway!.records.length;
         for (const from of [lan, home]) {
           const { stdout } = await from.exec([
-            ...["curl", "-sS", "--max-time", "60", "http://[2001:db8::2]:8000/1kB.sha256"],
+            "curl",
+            "-sS",
+            "--max-time",
+            "60",
+            "http://[2001:db8::2]:8000/1kB.sha256",
           ]);
           assertMatch(stdout, /^[0-9a-f]{64}/);
         }
@@ -172,10 +179,12 @@ gateway.describe("mptcp gateway --ipv6", () => {
         assert(code === 55 || code === 56, `${code}`);
         // All of it is taken back, in both families.
         assertEquals(await flows.gateway!.end("SIGTERM"), 0);
-        for (const words of [["ip", "rule"], ["ip", "-6", "rule"], ["nft", "list", "tables"]]) {
-          const { stdout } = await home.exec(words);
-          assert(!/mptcp_gateway|0x4d5/.test(stdout), stdout);
-        }
+        const left = await Promise.all([
+          home.exec(["ip", "rule"]),
+          home.exec(["ip", "-6", "rule"]),
+          home.exec(["nft", "list", "tables"]),
+        ]);
+        for (const { stdout } of left) assert(!/mptcp_gateway|0x4d5/.test(stdout), stdout);
       },
     );
   }
@@ -196,7 +205,7 @@ gateway.describe("mptcp gateway --ipv6", () => {
   gateway.it("connects to servers themselves by IPv6 (--direct)", async () => {
     await using flows = await Flows.open();
     const { lan, world: { home } } = flows;
-    await flows.start("--direct", ...PATHS.both);
+    await flows.startGateway("--direct", ...PATHS.both);
     const gateway = flows.gateway!;
     for (const from of [lan, home]) {
       const count = gateway.records.length;

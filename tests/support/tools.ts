@@ -19,6 +19,7 @@ export const TOOLS = {
   nft: "nftables",
   nstat: "iproute2",
   ping: "iputils-ping",
+  promtool: "prometheus",
   python3: "python3",
   ss: "iproute2",
   ssh: "openssh-client",
