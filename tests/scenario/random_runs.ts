@@ -5,11 +5,15 @@
  * Each topic draws from a stream of its own: a new one at the end of a topic leaves what kept seeds meant before nearly as it was.
  */
 
-import { lia, reno } from "../../cc/mod.ts";
+import * as cc from "../../cc/mod.ts";
 import { type RandomStream, seededRandom } from "../../core/host/random.ts";
-import type { SchedulerPlugin } from "../../core/plugin.ts";
-import { fullMesh, nDiffPorts, passive } from "../../pm/mod.ts";
-import { minRtt, redundant, roundRobin, timeDistance } from "../../sched/mod.ts";
+import type {
+  CongestionControlPlugin,
+  PathManagerPlugin,
+  SchedulerPlugin,
+} from "../../core/plugin.ts";
+import * as pm from "../../pm/mod.ts";
+import * as sched from "../../sched/mod.ts";
 import { host_usage } from "../../wasm/mod.ts";
 import { USAGE_BYTES } from "../../wasm/layout.ts";
 import { disorder } from "../support/middlebox.ts";
@@ -17,14 +21,52 @@ import { type End, type Script, Topology } from "../support/topology.ts";
 import { KINDS, modeOf } from "./middlebox_matrix.ts";
 import { endOf, reordering, setBackup } from "./traces_parts.ts";
 
-const SCHEDULERS: Readonly<Record<string, () => SchedulerPlugin>> = {
-  minRtt,
-  roundRobin,
-  timeDistance,
-  redundant,
+/** What makes plugins of a folder, by name: `tests/scenario/random_runs_test.ts` holds that none is missing. */
+export const SCHEDULERS: Readonly<Record<string, () => SchedulerPlugin>> = {
+  minRtt: sched.minRtt,
+  roundRobin: sched.roundRobin,
+  timeDistance: sched.timeDistance,
+  redundant: sched.redundant,
+  blest: sched.blest,
+  daps: sched.daps,
+  earliest: sched.earliest,
+  ecf: sched.ecf,
+  linux: sched.linux,
+  otias: sched.otias,
+  peekaboo: sched.peekaboo,
+  priority: sched.priority,
+  rttThreshold: sched.rttThreshold,
+  sttf: sched.sttf,
+  weighted: sched.weighted,
 };
-const CONTROLS = { lia, reno } as const;
-const MANAGERS = { fullMesh, nDiffPorts, passive } as const;
+export const CONTROLS: Readonly<Record<string, () => CongestionControlPlugin>> = {
+  lia: cc.lia,
+  reno: cc.reno,
+  balia: cc.balia,
+  bbr: cc.bbr,
+  bbr3: cc.bbr3,
+  coupled: cc.coupled,
+  coupledBbr: cc.coupledBbr,
+  cubic: cc.cubic,
+  dctcp: cc.dctcp,
+  ewtcp: cc.ewtcp,
+  olia: cc.olia,
+  semiCoupled: cc.semiCoupled,
+  wvegas: cc.wvegas,
+};
+export const MANAGERS: Readonly<Record<string, () => PathManagerPlugin>> = {
+  fullMesh: pm.fullMesh,
+  nDiffPorts: pm.nDiffPorts,
+  passive: pm.passive,
+  endpoints: pm.endpoints,
+  handover: pm.handover,
+  labels: pm.labels,
+  manual: pm.manual,
+};
+/** Those of which seeds that are kept were drawn. */
+const FIRST_SCHEDULERS = ["minRtt", "roundRobin", "timeDistance", "redundant"];
+/** Managers that bring a connection back to all of its addresses by themselves. */
+const RETURNING = ["fullMesh", "nDiffPorts"];
 
 /** Seconds: the user timeout, close timeout, the longest pause before a path is opened again (docs/decisions.md) and TIME-WAIT. */
 const USER_TIMEOUT = 300;
@@ -90,8 +132,10 @@ export interface Run {
   readonly mptcp: readonly [client: boolean, server: boolean];
   readonly buffer: number;
   readonly scheduler: string;
-  readonly control: keyof typeof CONTROLS;
-  readonly manager: keyof typeof MANAGERS;
+  readonly control: string;
+  readonly manager: string;
+  /** Schedulers that are changed to. */
+  readonly schedulers: readonly string[];
   readonly ends: readonly [client: EndPlan, server: EndPlan];
   readonly actions: readonly ActionPlan[];
 }
@@ -126,8 +170,8 @@ const CHANGES_BYTES = /^(rewrite|alter)/;
 /** Boxes that no connection is lost to. */
 const HARMLESS = /^(untouched|strip SYN|renumber|split, options on both)/;
 
-/** What a seed stands for. */
-export function runOf(seed: number): Run {
+/** What a seed stands for; `first`: with those plugins alone that there were when it was kept. */
+export function runOf(seed: number, first = false): Run {
   const source = seededRandom(seed);
   const dice = (name: string): Dice => new Dice(source(name));
   const general = dice("general");
@@ -171,13 +215,26 @@ export function runOf(seed: number): Run {
     shortDss: general.chance(0.2),
     mptcp: [!plain, !general.chance(0.05)],
     buffer: general.of(8388608, 8388608, 100000, 20000),
-    scheduler: general.of(...Object.keys(SCHEDULERS)),
+    scheduler: general.of(...FIRST_SCHEDULERS),
     control: general.of("lia", "lia", "reno"),
     manager: general.of("fullMesh", "fullMesh", "fullMesh", "nDiffPorts", "passive"),
+    schedulers: FIRST_SCHEDULERS,
     ends: both,
     actions: [],
   };
-  return { ...run, actions: actionsOf(run, dice("actions")) };
+  const plugins = first ? run : { ...run, ...pluginsOf(dice("plugins")) };
+  return { ...plugins, actions: actionsOf(plugins, dice("actions")) };
+}
+
+/** Plugins, each as likely as another, but for path managers: most open paths. */
+function pluginsOf(dice: Dice): Pick<Run, "scheduler" | "control" | "manager" | "schedulers"> {
+  const schedulers = Object.keys(SCHEDULERS);
+  return {
+    scheduler: dice.of(...schedulers),
+    control: dice.of(...Object.keys(CONTROLS)),
+    manager: dice.of("fullMesh", "fullMesh", ...Object.keys(MANAGERS)),
+    schedulers,
+  };
 }
 
 /** What happens meanwhile: while data are on their way mostly. */
@@ -217,7 +274,7 @@ function shortest({ paths, ends }: Run): number {
 /** Seconds that they take at most where nothing is interrupted. */
 function longest({ paths, ends, manager, buffer, mptcp }: Run): number {
   const bytes = ends[0].bytes + ends[1].bytes;
-  const alone = manager === "passive" || !mptcp.every((each) => each);
+  const alone = ["passive", "manual"].includes(manager) || !mptcp.every((each) => each);
   let slowest = 0;
   for (const { rate, delay, queue, loss, disorder, box } of alone ? [paths[0]!] : paths) {
     const trip = (2 * delay + Math.min(queue * 12 / rate, bytes * 8e-3 / rate)) / 1e3;
@@ -300,8 +357,8 @@ function topologyOf(run: Run): Topology {
     links: { checksums: true },
     policies: {
       scheduler: SCHEDULERS[run.scheduler]!(),
-      congestionControl: CONTROLS[run.control](),
-      pathManager: MANAGERS[run.manager](),
+      congestionControl: CONTROLS[run.control]!(),
+      pathManager: MANAGERS[run.manager]!(),
     },
     client: {
       ...buffers,
@@ -372,7 +429,7 @@ class Performance {
         break;
       case "scheduler":
         if (end?.socket.closed === false) {
-          end.socket.setScheduler(t.now, SCHEDULERS[dice.of(...Object.keys(SCHEDULERS))]!());
+          end.socket.setScheduler(t.now, SCHEDULERS[dice.of(...this.#run.schedulers)]!());
         }
         break;
       case "backup":
@@ -401,8 +458,8 @@ class Performance {
     const { socket } = this.#pair.client;
     // An address is the life of plain TCP, and of what is not agreed upon yet.
     if (!socket.confirmed || socket.fallback) this.mayFail = true;
-    // Nobody opens a path again in the place of the first.
-    if (this.#run.manager === "passive") this.mayFail = true;
+    // Nobody opens a path again in the place of the first, or not by itself.
+    if (!RETURNING.includes(this.#run.manager)) this.mayFail = true;
     // It goes to the path of another address, where a box may let no join through, and stays there.
     const boxed = this.#run.paths.some(({ box }) => box !== null);
     if (this.#run.manager === "nDiffPorts" && boxed) this.mayFail = true;

@@ -1,11 +1,20 @@
 /**
  * Random runs: whatever the paths, the boxes on them, what goes wrong meanwhile and what applications do, each reader gets what was written, in order and to
- * its end, or an error; in time; and nothing is left over. `SOAK_RUNS` tells how many seeds are run, `SOAK_RUN` one seed alone.
+ * its end, or an error; in time; and nothing is left over. `SOAK_RUNS` tells how many seeds are run, `SOAK_RUN` one seed alone, with `SOAK_PLUGINS=all` as new
+ * ones are drawn.
  */
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { boundOf, describeRun, perform, runOf } from "./random_runs.ts";
+import {
+  boundOf,
+  CONTROLS,
+  describeRun,
+  MANAGERS,
+  perform,
+  runOf,
+  SCHEDULERS,
+} from "./random_runs.ts";
 
 const ONE = Deno.env.get("SOAK_RUN");
 const RUNS = Number(Deno.env.get("SOAK_RUNS") ?? 1000);
@@ -57,31 +66,31 @@ const KEPT: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** Runs seeds; what was wrong with those that failed, with what repeats them. */
-function failuresOf(seeds: readonly number[]): string[] {
+function failuresOf(seeds: readonly number[], first: boolean): string[] {
   return seeds.flatMap((seed) => {
-    const run = runOf(seed);
+    const run = runOf(seed, first);
     const { wrong } = perform(run);
     if (wrong === null) return [];
     return [
-      `seed ${seed}: ${wrong}\n  again: SOAK_RUN=${seed} deno test -A tests/scenario/random_runs_test.ts\n  ${
-        describeRun(run)
-      }`,
+      `seed ${seed}: ${wrong}\n  again: SOAK_RUN=${seed}${
+        first ? "" : " SOAK_PLUGINS=all"
+      } deno test -A tests/scenario/random_runs_test.ts\n  ${describeRun(run)}`,
     ];
   });
 }
 
-function holds(seeds: readonly number[]): void {
-  const failures = failuresOf(seeds);
+function holds(seeds: readonly number[], first = false): void {
+  const failures = failuresOf(seeds, first);
   assert(failures.length === 0, `${failures.length} of ${seeds.length}\n${failures.join("\n")}`);
 }
 
 describe("a random run: nothing lost, nothing twice, nobody starved", () => {
   if (ONE !== undefined) {
-    it(`seed ${ONE}`, () => holds([Number(ONE)]));
+    it(`seed ${ONE}`, () => holds([Number(ONE)], Deno.env.get("SOAK_PLUGINS") !== "all"));
     return;
   }
   for (const [seed, was] of KEPT) {
-    it(`seed ${seed}, which failed once: ${was}`, () => holds([seed]));
+    it(`seed ${seed}, which failed once: ${was}`, () => holds([seed], true));
   }
 
   for (let first = 1; first <= RUNS; first += BATCH) {
@@ -90,6 +99,22 @@ describe("a random run: nothing lost, nothing twice, nobody starved", () => {
       holds(Array.from({ length: last - first + 1 }, (_, i) => first + i));
     });
   }
+
+  it("draws all plugins that there are", () => {
+    const names = (folder: string): string[] =>
+      [...Deno.readDirSync(new URL(`../../${folder}`, import.meta.url))]
+        .filter(({ name }) => {
+          if (!name.endsWith(".ts") || name === "mod.ts") return false;
+          const text = Deno.readTextFileSync(new URL(`../../${folder}/${name}`, import.meta.url));
+          return text.includes("export default function");
+        })
+        .map(({ name }) => name.slice(0, -3).replace(/_(.)/g, (_, letter) => letter.toUpperCase()))
+        .sort();
+    const has = (plugins: object): string[] => Object.keys(plugins).sort();
+    assertEquals(has(SCHEDULERS), names("sched"));
+    assertEquals(has(CONTROLS), names("cc"));
+    assertEquals(has(MANAGERS), names("pm"));
+  });
 
   it("a seed stands for one run, whose bound follows from it", () => {
     assertEquals(describeRun(runOf(1)), describeRun(runOf(1)));

@@ -2,9 +2,9 @@
 
 import type { NetworkCode } from "../../core/connection/host.ts";
 import type { MetaSocket } from "../../core/connection/meta_socket.ts";
+import type { Link } from "../../core/host/link.ts";
 import type { ElementFactory } from "../../core/link/sim/elements/element.ts";
 import { freePacket, type Packet } from "../../core/link/sim/elements/packet.ts";
-import type { LinkEnd } from "../../core/link/sim/link.ts";
 import type { SchedulerPlugin } from "../../core/plugin.ts";
 import type { Topology } from "../support/topology.ts";
 
@@ -81,8 +81,10 @@ export const patient: SchedulerPlugin = {
   },
 };
 
-/** The client's end of a path; without a name, the server's end of its only link. */
-export function endOf(t: Topology, path?: string): LinkEnd {
+/** The client's link of a path as its stack knows it; without a name, the server's only link. */
+export function endOf(t: Topology, path?: string): Link {
+  const over = t.udp.find(({ link }) => link.name === (path ?? "server"));
+  if (over !== undefined) return over.link;
   const { end } = path === undefined ? t.inner.backward : t.paths[path]!.backward;
   if (end === null) throw new Error("The link does not begin at a host");
   return end;
