@@ -176,7 +176,7 @@ export class PathTransportOf implements PathTransport {
 
   unheard(path: PathIndex): boolean {
     const subflow = this.#meta.subflows.find((each) => each.path === path);
-    return subflow !== undefined && unheard(subflow);
+    return subflow !== undefined && unheard(subflow, this.now);
   }
 
   /** The host has one more address. */

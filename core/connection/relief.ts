@@ -186,8 +186,10 @@ function comes(subflow: Subflow, from: number, to: number, now: Micros): Micros 
   if (sent === Infinity) return now + way;
   // Somebody has asked about it: it is missing, or late.
   if (sender.probing && sent + rtt.srtt < now) return now + srtt + way;
-  // It is asked about by a probe first.
-  if (!sender.probing && sender.overdueAt <= now) return Math.max(now, sender.probeAt) + way;
+  // It is asked about first, by a probe, or by the timeout where none is set.
+  if (!sender.probing && sender.overdueAt <= now) {
+    return Math.max(now, Math.min(sender.probeAt, sender.timeoutAt)) + way;
+  }
   const due = sent + way;
   const queued = now + taking(subflow, to - board.una) - minRtt / 2;
   return Math.max(now, due, queued);

@@ -278,7 +278,7 @@ function timedOut(meta: MetaSocket, subflow: Subflow, now: Micros): void {
 function silent(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   watchSilence(meta, now);
   // Beside one that works it is stale instead.
-  if (unheard(subflow) && !anotherWorks(meta, subflow, now)) meta.paths.silent(subflow);
+  if (unheard(subflow, now) && !anotherWorks(meta, subflow, now)) meta.paths.silent(subflow);
 }
 
 /** A subflow has ended by the segment in `rx`, or by time: what a RST says beside is judged now, the rest at the burial. */

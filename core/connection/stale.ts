@@ -45,9 +45,12 @@ export function watchSilence(meta: MetaSocket, now: Micros): void {
 const UNHEARD = 3;
 
 /** Whether `subflow` has not been heard for long. Another one on its path would do no better where segments are too large for that. */
-export function unheard({ sender, keepaliveProbes }: Subflow): boolean {
+export function unheard(subflow: Subflow, now: Micros): boolean {
+  const { sender, keepaliveProbes, stale } = subflow;
   if (keepaliveProbes >= UNHEARD) return true;
-  return sender.rtt.timeouts >= UNHEARD && !sender.shut && !sender.sizeInDoubt;
+  if (sender.rtt.timeouts < UNHEARD || sender.shut || sender.sizeInDoubt) return false;
+  // Timeouts may be so short that three of them are over before anybody could have answered.
+  return stale || !subflow.silent || subflow.silentFor(UNHEARD) <= now;
 }
 
 /** Something is acknowledged on a subflow that was silent. */

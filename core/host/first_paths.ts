@@ -18,8 +18,11 @@ const MOST_DELAY: Micros = 2e6;
 /** What came of the last try: a round trip, none while another answered, none at all. */
 type Outcome =
   | { readonly kind: "answered"; readonly rtt: Micros }
-  | { readonly kind: "late" }
+  | { readonly kind: "late"; readonly times: number }
   | { readonly kind: "silent" };
+
+/** How often in a row a way may be late before it is taken for one that does not answer: a join over it tells of a slow one that it does. */
+const MOST_LATE = 2;
 
 type Finding = Outcome & { readonly until: Micros };
 
@@ -39,8 +42,11 @@ export class FirstPaths implements FirstPathMemory {
     this.#enter(local.address, remote.address, { kind: "answered", rtt, until: now + KEPT });
   }
 
-  late({ local, remote }: Way, now: Micros): void {
-    this.#enter(local.address, remote.address, { kind: "late", until: now + KEPT });
+  late(way: Way, now: Micros): void {
+    const before = this.#find(way, now);
+    const times = before?.kind === "late" ? before.times + 1 : 1;
+    const { local, remote } = way;
+    this.#enter(local.address, remote.address, { kind: "late", times, until: now + KEPT });
   }
 
   silent({ local, remote }: Way, now: Micros): void {
@@ -54,13 +60,13 @@ export class FirstPaths implements FirstPathMemory {
   /**
    * The ways in the order in which they are tried: what answers by its round trip, then what is not known, what was late, what was silent. Of equals each next
    * one has what was tried least: another interface and, as RFC 8305 §4 has it, another address of the destination. Where somebody has `chosen` their order,
-   * only what was silent stands back.
+   * only what was silent, or late each time, stands back.
    */
   order<T extends Way>(ways: readonly T[], now: Micros, chosen = false): T[] {
     const left = ways.map((way) => {
       const finding = this.#find(way, now);
       const kind = finding?.kind ?? "unknown";
-      if (chosen) return { way, rank: kind === "silent" ? 1 : 0, rtt: 0 };
+      if (chosen) return { way, rank: isDead(finding) ? 1 : 0, rtt: 0 };
       return { way, rank: RANKS[kind], rtt: finding?.kind === "answered" ? finding.rtt : 0 };
     });
     const tried = new Map<string, number>();
@@ -114,6 +120,11 @@ export class FirstPaths implements FirstPathMemory {
     put(sources, local, finding, MOST_SOURCES);
     put(this.#found, remote, sources, MOST_DESTINATIONS);
   }
+}
+
+function isDead(finding: Finding | null): boolean {
+  if (finding?.kind === "late") return finding.times >= MOST_LATE;
+  return finding?.kind === "silent";
 }
 
 /** Enters at the end, and forgets the first where there are too many. */

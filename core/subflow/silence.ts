@@ -5,6 +5,9 @@ import type { Micros } from "../plugin.ts";
 /** A stale subflow is asked at least each second; timers may be late. */
 const ASK_INTERVAL: Micros = 900e3;
 
+/** Timeouts count as so long at least, whatever `tcp.minRto` makes of them: a peer may well pause for a few of five milliseconds. */
+const LEAST_INTERVAL: Micros = 50e3;
+
 type State =
   | { readonly kind: "answered" }
   /** The first interval, a retransmission timeout, was over at `since`; so long are those that follow. */
@@ -30,7 +33,8 @@ export class Silence {
 
   /** A retransmission timeout has passed, without back-off `interval` long. */
   timedOut(interval: Micros, now: Micros): void {
-    if (this.#state === ANSWERED) this.#state = { kind: "silent", since: now, interval };
+    if (this.#state !== ANSWERED) return;
+    this.#state = { kind: "silent", since: now, interval: Math.max(interval, LEAST_INTERVAL) };
   }
 
   /** When `count` intervals will have been unanswered; Infinity where it is not silent, or stale already. */
@@ -58,7 +62,7 @@ export class Silence {
       this.#state = ANSWERED;
       return;
     }
-    const length = Math.min(interval, ASK_INTERVAL);
+    const length = Math.max(LEAST_INTERVAL, Math.min(interval, ASK_INTERVAL));
     const state = this.#state;
     if (state.kind !== "silent") {
       this.#state = { kind: "silent", since: now + length, interval: length };

@@ -38,6 +38,23 @@ describe("what a host remembers of the ways to a destination", () => {
     assertEquals(locals(table.order(ways, 0, true)), ["a", "c", "d", "b"]);
   });
 
+  it("puts back, of an order that somebody has chosen, what was late twice in a row: its SYN may never be answered", () => {
+    const table = new FirstPaths();
+    const [a, b] = [way("a"), way("b")];
+    const both = [a, b];
+    table.late(a, 0);
+    assertEquals(table.order(both, 0, true), [a, b]);
+    table.late(a, 1e6);
+    assertEquals(table.order(both, 1e6, true), [b, a]);
+    // A join over it is answered: it is slow, and no more.
+    table.answered(a, 600e3, 2e6);
+    assertEquals(table.order(both, 2e6, true), [a, b]);
+    table.late(a, 3e6);
+    assertEquals(table.order(both, 3e6, true), [a, b]);
+    table.late(a, 4e6);
+    assertEquals(table.order(both, 5e6 + 600e6, true), [a, b], "forgotten");
+  });
+
   it("is of one destination: another is unknown", () => {
     const table = new FirstPaths();
     table.silent(way("a"), 0);

@@ -12,6 +12,14 @@ describe("the silence of a subflow", () => {
     assertEquals([1, 2, 4].map((count) => silence.until(count)), [1e6, 1.25e6, 1.75e6]);
   });
 
+  it("is not counted in timeouts of a few milliseconds", () => {
+    const silence = new Silence();
+    silence.timedOut(5e3, 1e6);
+    assertEquals([1, 4].map((count) => silence.until(count)), [1e6, 1.15e6]);
+    silence.answered(true, 5e3, 2e6);
+    assertEquals(silence.until(4), 2.2e6);
+  });
+
   it("ends with an answer, also when it was given up", () => {
     const silence = new Silence();
     silence.timedOut(250e3, 1e6);
