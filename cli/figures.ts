@@ -41,8 +41,8 @@ export class PathFigures {
   }
 
   #count(tcp: TcpInfo): { bytes: number; repeated: number } {
-    const bytes = this.#direction === "sent" ? tcp.bytes_sent : tcp.bytes_received;
-    return { bytes, repeated: tcp.bytes_retrans };
+    const { bytes_sent, bytes_retrans: repeated, bytes_received } = tcp;
+    return { bytes: this.#direction === "sent" ? bytes_sent - repeated : bytes_received, repeated };
   }
 
   /** The link of a subflow; another one on the same link is told apart by the peer's address, or a number. */

@@ -92,7 +92,7 @@ export class TopRates {
       const key = `${control} ${token} ${id} ${end(local)} ${end(remote)}`;
       const count = {
         at,
-        sent: tcp.bytes_sent,
+        sent: tcp.bytes_sent - tcp.bytes_retrans,
         received: tcp.bytes_received,
         repeated: tcp.bytes_retrans,
       };

@@ -529,7 +529,7 @@ export class Run implements Disposable {
             tell({ ...row, metric: "cwnd_segments", value: tcp.snd_cwnd });
             tell({ ...row, metric: "in_flight_segments", value: tcp.unacked });
             tell({ ...row, metric: "srtt_us", value: tcp.rtt });
-            tell({ ...row, metric: "sent_bytes", value: tcp.bytes_sent });
+            tell({ ...row, metric: "sent_bytes", value: tcp.bytes_sent - tcp.bytes_retrans });
             tell({ ...row, metric: "repeated_bytes", value: tcp.bytes_retrans });
           }
         }

@@ -387,7 +387,7 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     busy_time: Math.round(sender.busy.total(now)),
     rwnd_limited: Math.round(sender.busy.window),
     sndbuf_limited: Math.round(sender.busy.buffer),
-    bytes_sent: sender.bytesSent,
+    bytes_sent: sender.bytesSent + sender.bytesRetransmitted,
     bytes_retrans: sender.bytesRetransmitted,
     reord_seen: sender.reorderings,
     data_segs_in: subflow.dataSegmentsIn,
