@@ -4,7 +4,7 @@ import { balia, coupled, ewtcp, lia, olia, reno, semiCoupled } from "../../cc/mo
 import type { CongestionControlPlugin } from "../../core/plugin.ts";
 import { seededRandom } from "../../core/host/random.ts";
 import { minRtt } from "../../sched/mod.ts";
-import type { HostPolicies, ScenarioHost } from "../../sim/scenario.ts";
+import type { HostPolicies, ScenarioHost, ScenarioShape } from "../../sim/scenario.ts";
 import { SIMULATORS_TCP } from "./row.ts";
 
 const PLAIN = { hystart: false } as const;
@@ -41,6 +41,14 @@ export const MULTIPATH: ScenarioHost = {
     tailReinjection: false,
   },
 };
+
+/**
+ * The line over which each sender, or subflow, reaches a link of so many packets a second, `packet` bytes each: twice as fast as that. Without it packets that
+ * answer what has left the link come back just as the next one leaves, and find room before those of anybody else.
+ */
+export function feeder(packets: number, packet: number): { readonly forward: ScenarioShape } {
+  return { forward: { rate: `${2 * packets * packet * 8 / 1e3} kbit/s`, queue: 2000 } };
+}
 
 /** A host with TCP, NewReno. */
 export const SINGLE: ScenarioHost = {
