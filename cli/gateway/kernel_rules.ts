@@ -161,17 +161,29 @@ export function formatScript({ nft, ip, undo, sysctl }: KernelScript): string {
   ].join("\n");
 }
 
+/** Packages of Debian that hold the programs. */
+const PACKAGES = { ip: "iproute2", nft: "nftables" } as const;
+
 async function run(
-  program: "ip" | "nft",
+  program: keyof typeof PACKAGES,
   args: readonly string[],
   input = "",
 ): Promise<string | null> {
-  const child = new Deno.Command(program, {
-    args: [...args],
-    stdin: "piped",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
+  // sbin is in the PATH of root alone.
+  const path = `${Deno.env.get("PATH") ?? ""}:/usr/sbin:/sbin`;
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(program, {
+      args: [...args],
+      env: { PATH: path },
+      stdin: "piped",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return `it is not installed: apt-get install ${PACKAGES[program]}`;
+  }
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(input)).catch(() => {});
   await writer.close().catch(() => {});
