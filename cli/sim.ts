@@ -215,7 +215,16 @@ async function readReports(files: readonly string[]): Promise<SimReport> {
 async function run(args: Given): Promise<number> {
   const { positional } = args;
   const merging = args.has("merge");
-  if (!merging && positional.length !== 1) {
+  if (!merging && positional.length > 1) {
+    throw new UsageError(
+      `mptcp sim takes one scenario: there are ${positional.length}, ${positional.join(" and ")}. ${
+        args.has("csv") || args.has("json")
+          ? "--csv and --json print: send them to a file with > FILE"
+          : "Run one after the other, or --sweep what differs"
+      }`,
+    );
+  }
+  if (!merging && positional.length === 0) {
     const names = Object.entries(SCENARIOS).map(([name, { about }]) =>
       `  ${name.padEnd(10)} ${about}`
     );

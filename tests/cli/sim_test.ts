@@ -310,6 +310,11 @@ describe("mptcp sim", () => {
     for (
       const [args, message] of [
         [[], /needs one scenario: a file, or one of these\n {2}bulk/],
+        [
+          ["bulk", "--csv", "out.csv"],
+          /there are 2, bulk and out\.csv\. --csv and --json print: .*> FILE/,
+        ],
+        [["bulk", "flap"], /there are 2, bulk and flap\. .*--sweep/],
         [["bulky"], /did you mean bulk\?/],
         [["bulk", "--shard", "3/2"], /--shard must be I\/N/],
         [["bulk", "--series"], /need a folder/],
