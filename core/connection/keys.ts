@@ -1,6 +1,6 @@
 /** Keys, tokens, initial data sequence numbers and HMACs (RFC 8684 §3.1, §3.2); synchronous, as they run while packets are handled. */
 
-import { hmac_sha256, memory_alloc, sha256, u8 } from "../../wasm/mod.ts";
+import { hmac_sha256, memory_alloc, packet_alloc, sha256, u8 } from "../../wasm/mod.ts";
 import { HASH_DIGEST, HASH_KEY, HASH_MESSAGE } from "../../wasm/layout.ts";
 import {
   CAPABLE_CHECKSUM,
@@ -49,19 +49,47 @@ export function keyMaterial(key: Key): KeyMaterial {
   return { token: digestWord(0), idsn: { high: digestWord(24), low: digestWord(28) } };
 }
 
-/** Where {@linkcode hmacSha256} puts what it is given: a key, then a message. */
-const SCRATCH = memory_alloc(512);
+/** Where {@linkcode hmacSha256} puts what it is given: a key, then a message; of what is long in a block that is as large as there are packets. */
+const SCRATCH_SIZE = 512;
+const SCRATCH = memory_alloc(SCRATCH_SIZE);
+const LARGE_SIZE = 66048;
+let large = 0;
 const MOST_KEY = 64;
 
-/** HMAC-SHA256 (RFC 2104) with a key of up to 64 octets of `parts` in a row, up to 416 in all: 32 octets. */
+function scratchFor(size: number): number {
+  if (size <= SCRATCH_SIZE) return SCRATCH;
+  if (size <= LARGE_SIZE && large === 0) large = packet_alloc(LARGE_SIZE);
+  if (size > LARGE_SIZE || large === 0) {
+    throw new RangeError(
+      `Cannot compute an HMAC as there is no room for ${size - MOST_KEY} octets: the most is ${
+        LARGE_SIZE - MOST_KEY
+      }`,
+    );
+  }
+  return large;
+}
+
+/**
+ * HMAC-SHA256 (RFC 2104) with a key of up to 64 octets of `parts` in a row, up to 65,984 in all, which any packet has room in: 32 octets.
+ *
+ * @throws {RangeError} One is longer.
+ */
 export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
-  u8.set(key, SCRATCH);
-  let end = SCRATCH + MOST_KEY;
+  if (key.length > MOST_KEY) {
+    throw new RangeError(
+      `Cannot compute an HMAC as its key has ${key.length} octets: the most is 64`,
+    );
+  }
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const scratch = scratchFor(MOST_KEY + length);
+  u8.set(key, scratch);
+  let end = scratch + MOST_KEY;
   for (const part of parts) {
     u8.set(part, end);
     end += part.length;
   }
-  hmac_sha256(SCRATCH, key.length, SCRATCH + MOST_KEY, end - SCRATCH - MOST_KEY, HASH_DIGEST);
+  hmac_sha256(scratch, key.length, scratch + MOST_KEY, length, HASH_DIGEST);
   return u8.slice(HASH_DIGEST, HASH_DIGEST + DIGEST);
 }
 
