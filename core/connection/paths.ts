@@ -335,9 +335,14 @@ export class PathTransportOf implements PathTransport {
     return this.side.refuseJoin(addressId, remote, local);
   }
 
-  /** A join to be answered: our random number is drawn. */
-  proposeJoin({ nonce, backup, addressId }: MpJoin): ProposedJoin {
-    return { nonce: this.#meta.host.randomWord(), peerNonce: nonce, backup, addressId };
+  /** A join to be answered: our random number is drawn, unless it was `drawn` when its SYN came before. */
+  proposeJoin({ nonce, backup, addressId }: MpJoin, drawn: number | null = null): ProposedJoin {
+    return {
+      nonce: drawn ?? this.#meta.host.randomWord(),
+      peerNonce: nonce,
+      backup,
+      addressId,
+    };
   }
 
   /** What our SYN/ACK says of a join to `address`: the id of that, whether it is a backup, and the HMAC, whole. */

@@ -42,6 +42,7 @@ import {
   answerJoin,
   answerSyn,
   cookieReturned,
+  joinAnsweredBefore,
   joinWantsCookie,
   wantsCookie,
 } from "./stateless.ts";
@@ -204,7 +205,8 @@ function arriveSyn(stack: Stack, link: Link, dscp: number, now: Micros): void {
     if (rx.destinationPort !== connection.localEndpoint.port) stack.count("MPJoinPortSynRx");
     // Its third ACK, with the key that a join is judged by, is still to come: the SYN will be sent again.
     if (!connection.joinable) return;
-    if (!renewed && joinWantsCookie(connection)) {
+    const again = !renewed && joinAnsweredBefore(stack, local, connection, join, now);
+    if (again || (!renewed && joinWantsCookie(connection))) {
       answerJoin(stack, link, local, connection, join, now);
       return;
     }

@@ -32,6 +32,17 @@ export class JoinTable {
     return words !== null && words[place(iss)] === iss && words[place(iss) + 4] === TAKEN;
   }
 
+  /**
+   * What was drawn for the join that was answered with `iss`, where it is the one to `token` with `peerNonce`, and waits for its third ACK; null: there is none.
+   */
+  held(iss: number, token: number, peerNonce: number): number | null {
+    const words = this.#words;
+    const at = place(iss);
+    const same = words !== null && words[at] === iss && words[at + 4]! >= HELD &&
+      words[at + 1] === (token | 0) && words[at + 3] === (peerNonce | 0);
+    return same ? words[at + 2]! >>> 0 : null;
+  }
+
   /** Takes out the token and the join that was answered with `iss`; null when it is not there, or not any more. */
   take(iss: number): { readonly token: number; readonly join: ProposedJoin } | null {
     const words = this.#words;

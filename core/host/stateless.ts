@@ -94,11 +94,29 @@ export function answerJoin(
     return;
   }
   const iss = begin(stack, local, tcp.dscp, true, now);
-  const join = paths.proposeJoin(option);
+  // The SYN comes again: the third ACK to either SYN/ACK is about the same random numbers.
+  const join = paths.proposeJoin(option, stack.joins.held(iss, keys.token, option.nonce));
   stack.joins.put(iss, keys.token, join);
   const { localId, backup, mac } = paths.joinAnswer(join, local.view.address);
   tx.begin().joinSynAck(backup, localId, mac.subarray(0, 8), join.nonce);
   send(stack, link, local, tcp, iss, now);
+}
+
+/**
+ * Whether the SYN in `rx`, which has the MP_JOIN `option` of `connection`, has been answered by a cookie that may still be acknowledged: it is answered so
+ * again, as a subflow with other numbers would refuse that third ACK.
+ */
+export function joinAnsweredBefore(
+  stack: Stack,
+  local: LocalAddress,
+  { tcp, keys }: MetaSocket,
+  option: MpJoin,
+  now: Micros,
+): boolean {
+  if (!stack.cookies.awaited(now)) return false;
+  writeKey(local.prefix.address, rx.destinationPort, rx.source, rx.sourcePort, tcp.dscp, KEY);
+  const iss = stack.cookies.number(KEY, rx.seq, offeredMss(), true, now);
+  return stack.joins.held(iss, keys.token, option.nonce) !== null;
 }
 
 /**

@@ -170,6 +170,8 @@ export interface DialogueOptions {
   readonly policies?: Partial<Policies>;
   /** Every initial number and random word of this host. */
   readonly isn?: number;
+  /** Its random words in turn, in place of that. */
+  readonly words?: readonly number[];
   /** Keys of the host's connections, upper and lower word in turn. */
   readonly keys?: readonly number[];
 }
@@ -194,15 +196,16 @@ export class Dialogue implements Disposable {
       congestionControl: reno(),
       ...options.policies,
     };
-    const { isn = 0xffffff00, keys } = options;
+    const { isn = 0xffffff00, words = [isn], keys } = options;
     const random = seededRandom(1);
     let at = 0;
+    let word = 0;
     this.stack = new Stack({
       policies,
       fallbacks: { scheduler: minRtt(), pathManager: passive(), congestionControl: reno() },
       random: (name) =>
         name === "nonces"
-          ? randomStream(() => isn)
+          ? randomStream(() => words[word++ % words.length]!)
           : name === "keys" && keys !== undefined
           ? randomStream(() => keys[at++ % keys.length]!)
           : random(name),

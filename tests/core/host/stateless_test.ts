@@ -13,6 +13,13 @@ function careful(options: DialogueOptions = {}): Dialogue {
   return new Dialogue({ ...options, tcp: { ...options.tcp, synCookies: "always" } });
 }
 
+/** The initial sequence number of a SYN/ACK, and its MPTCP option. */
+function numbers({ bytes }: { readonly bytes: Uint8Array }): readonly number[] {
+  let at = 40;
+  while (at < bytes.length && bytes[at] !== 30) at += bytes[at] === 1 ? 1 : bytes[at + 1]!;
+  return [...bytes.subarray(24, 28), ...bytes.subarray(at, at + 16)];
+}
+
 /** The next segment is the delayed ACK of a line. */
 function acknowledges(d: Dialogue, peer: Peer, text: string): void {
   d.untilSent();
@@ -617,6 +624,36 @@ describe("joins through a cookie", () => {
     // The same ACK again is one of the subflow.
     second.sends(". 101 ack 1 <join ack>");
     assertEquals(app.socket.subflows.length, 2);
+  });
+
+  it("RFC 8684 §3.2: whose SYN comes again are about the same random numbers: the third ACK to either SYN/ACK is good", () => {
+    using d = careful({ words: [1, 2, 3, 4, 5] });
+    const { peer: first, app } = opened(d);
+    const second = d.peer({ link: 1, session: first.session });
+    second.offers({}, "S", ["join syn id 1"]);
+    const answer = second.gets("S. 0 ack 1 <join synack>");
+    second.offers({}, "S", ["join syn id 1"]);
+    assertEquals(numbers(second.gets("S. 0 ack 1 <join synack>")), numbers(answer));
+    second.sends(". 1 ack 1 <join ack>");
+    second.gets(". 1 ack 1");
+    assertEquals([app.socket.subflows.length, d.counter("MPJoinAckHMacFailure")], [2, 0]);
+  });
+
+  it("RFC 8684 §3.2: come again when there is room to keep them: the answer is that of before, and its third ACK is good", () => {
+    using d = new Dialogue({ experiments: { joinBacklog: 1 }, words: [1, 2, 3, 4, 5] });
+    const { peer: first, app } = d.opened();
+    const [other, second] = [1, 1].map(() => d.peer({ link: 1, session: first.session }));
+    other!.offers({}, "S", ["join syn id 1"]);
+    other!.gets("S. 0 ack 1 <join synack>");
+    second!.offers({}, "S", ["join syn id 2"]);
+    const answer = second!.gets("S. 0 ack 1 <join synack>");
+    other!.sends(". 1 ack 1 <join ack>");
+    other!.gets(". 1 ack 1");
+    second!.offers({}, "S", ["join syn id 2"]);
+    assertEquals(numbers(second!.gets("S. 0 ack 1 <join synack>")), numbers(answer));
+    second!.sends(". 1 ack 1 <join ack>");
+    second!.gets(". 1 ack 1");
+    assertEquals([app.socket.subflows.length, d.counter("MPJoinAckHMacFailure")], [3, 0]);
   });
 
   it("RFC 8684 §3.2: are reset where the HMAC is wrong, or missing: EST-6, none becomes a connection", () => {
