@@ -104,7 +104,6 @@ const SOUND: readonly Plugin[] = [
   olia(),
   balia(),
   ewtcp(),
-  coupled(),
   semiCoupled(),
   wvegas(),
   wvegas({ alpha: 4 }),
@@ -154,6 +153,8 @@ const BROKEN: readonly (readonly [plugin: Plugin, rule: string])[] = [
   [cwndGrowsWithoutAck(), "grows-by-acks"],
   [cwndNeverFalls(), "falls"],
   [liaNaiveMaxima(), "as-good-as-best"],
+  // It looks at losses alone: where they are least the round trip may be long (Wischik et al., NSDI 2011 §2.3).
+  [coupled(), "as-good-as-best"],
   [threeTimesLia(), "spares-the-path"],
   [queuesByModel(), "heeds-delay"],
   [indexTwice(), "index-once"],
@@ -175,8 +176,8 @@ describe("the plugin kit", () => {
     });
   }
 
-  it("rejects twenty-three wrong plugins, each for the first rule that it breaks", () => {
-    assertEquals(BROKEN.length, 23);
+  it("rejects twenty-four wrong plugins, each for the first rule that it breaks", () => {
+    assertEquals(BROKEN.length, 24);
     for (const [plugin, rule] of BROKEN) {
       const error = assertThrows(() => verify(plugin), RuleError, plugin.name);
       assertEquals(error.rule, rule);
