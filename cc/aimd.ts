@@ -154,9 +154,14 @@ export class AimdController implements CongestionController {
     this.#formula.reset?.();
   }
 
-  /** RFC 5681 §3.1; bytes are counted whole (RFC 3465), since one ACK stands for a batch of segments here. Returns those left for what follows it. */
+  /**
+   * RFC 5681 §3.1; bytes are counted whole (RFC 3465), since one ACK stands for a batch of segments here. Less than a segment of a window cannot be used: that
+   * doubles like the rest, or it would be missing in each window that follows. Returns those left for what follows it.
+   */
   #slowStart(ack: AckSample): number {
-    const { acked } = ack;
+    const { cwnd } = this;
+    const whole = cwnd - cwnd % this.#subflow.mss;
+    const acked = whole > 0 ? ack.acked * cwnd / whole : ack.acked;
     const own = this.#formula.slowStart !== undefined;
     if (own || (this.#ssthresh === null && this.#searches)) {
       const growth = own

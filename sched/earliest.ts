@@ -13,36 +13,42 @@ const TRIAL = 4;
 /** The path of the first subflow. */
 const FIRST = 1;
 
+/** Round trips that have grown by more, or by a quarter, tell of a queue (RFC 9406 §4.3: MAX_RTT_THRESH). */
+const MOST_GROWTH: Micros = 16e3;
+
 /** It has no options. */
 export const defaults: Readonly<Record<string, never>> = {};
 
-/** When `bytes` more would have arrived over `subflow` that leave now, in microseconds from now. */
+/** When `bytes` more would have arrived over `subflow` that leave now, in microseconds from now. One division, as it is asked for each packet and path. */
 export function arrival(subflow: SubflowView, bytes: number): Micros {
   const { srtt, minRtt, inFlight, rttVar, peakRate } = subflow;
   // Nothing has come back yet: that the path is what its handshake was is a guess.
   if (peakRate === 0) return srtt / 2 + rttVar;
   // What comes back in slow start was let out a round trip ago, by half of the window.
-  const rate = (grows(subflow) ? 2 : 1) * rateOf(subflow);
-  const queue = inFlight / rate - minRtt;
-  const at = minRtt / 2 + bytes / rate + (queue > 0 ? queue : 0);
+  const time = grows(subflow) ? timeOf(subflow, peakRate) / 2 : timeOf(subflow, peakRate);
+  const queue = inFlight * time - minRtt;
+  const at = minRtt / 2 + bytes * time + (queue > 0 ? queue : 0);
   return at > srtt / 2 ? at : srtt / 2;
 }
 
 /** The window of `subflow` has never been more than its path carries, as far as round trips show. */
 function grows({ inSlowStart, srtt, minRtt }: SubflowView): boolean {
-  return inSlowStart && srtt <= minRtt * 1.25;
+  return inSlowStart && srtt - minRtt <= Math.min(minRtt / 4, MOST_GROWTH);
 }
 
-/** Bytes in a microsecond that have come back. A path that was hardly used shows less than it carries: no less than a quarter of a window in a round trip. */
-function rateOf({ peakRate, srtt, rttVar, cwnd }: SubflowView): number {
-  const rate = peakRate / 1e6;
-  const least = cwnd / (4 * srtt + 8 * rttVar);
-  return rate > least ? rate : least;
+/**
+ * Microseconds in which a byte comes back, at `peakRate`. A path that was hardly used shows less than it carries: no less than a quarter of a window in a round
+ * trip.
+ */
+function timeOf({ srtt, rttVar, cwnd }: SubflowView, peakRate: number): number {
+  const most = 4 * srtt + 8 * rttVar;
+  return peakRate * most < cwnd * 1e6 ? most / cwnd : 1e6 / peakRate;
 }
 
-/** The same, where it is what the path carries; 0: not known. */
+/** Bytes in a microsecond that the path of `subflow` carries; 0: not known. */
 function knownRate(subflow: SubflowView): number {
-  return subflow.peakRate === 0 || grows(subflow) ? 0 : rateOf(subflow);
+  const { peakRate } = subflow;
+  return peakRate === 0 || grows(subflow) ? 0 : 1 / timeOf(subflow, peakRate);
 }
 
 /**
@@ -90,9 +96,16 @@ export default function earliest(): SchedulerPlugin {
     kind: "scheduler",
     name: "earliest",
     relief: true,
-    create: (connection) => ({
-      pick: (ready, chunk) => pick(connection, ready, chunk),
-    }),
+    create(connection) {
+      const { subflows } = connection;
+      return {
+        // Where there is one subflow, nothing is asked of it.
+        pick: (ready, chunk) =>
+          ready.length === 1 && (subflows.length === 1 || isAlone(connection, ready[0]!))
+            ? ready[0]!
+            : pick(connection, ready, chunk),
+      };
+    },
   };
 }
 
@@ -103,7 +116,6 @@ function pick(
 ): SubflowView | null {
   const { length } = ready;
   const { subflows } = connection;
-  if (length === 1 && subflows.length === 1) return ready[0]!;
   let best: SubflowView | null = null;
   let soonest = Infinity;
   let carries = true;
@@ -119,6 +131,16 @@ function pick(
   }
   if (best === null || length === subflows.length) return best;
   return worthIt(connection, best, soonest, sentOn.length > 0) ? best : null;
+}
+
+/** Whether nobody else may be waited for, whatever the paths are like: others are stale, backups of regular ones, or silent. */
+function isAlone({ subflows, now }: ConnectionView, subflow: SubflowView): boolean {
+  if (isUntried(subflow)) return false;
+  for (let i = 0; i < subflows.length; i++) {
+    const other = subflows[i]!;
+    if (other !== subflow && isAwaited(other, subflow.backup, now)) return false;
+  }
+  return true;
 }
 
 /** Nothing has come back from a path yet. The first subflow has the connection's handshake behind it, and nobody else to wait for. */

@@ -15,6 +15,9 @@ const LEAST = 4;
 /** Most pieces of one carrier that are looked at for one subflow, and most mappings, from the last one back. */
 const MOST_STEPS = 64;
 
+/** Round trips that have grown by more, or by a quarter, tell of a queue (RFC 9406 §4.3: MAX_RTT_THRESH). */
+const MOST_GROWTH: Micros = 16e3;
+
 /** What keeps new data from leaving: there are none, or the peer's window has no room for them. */
 export type Standstill = "tail" | "window";
 
@@ -205,5 +208,5 @@ function taking(subflow: Subflow, bytes: number): Micros {
 
 /** The window has never been more than the path carries, as far as round trips show. */
 function grows({ inSlowStart, srtt, minRtt }: Subflow): boolean {
-  return inSlowStart && srtt <= minRtt * 1.25;
+  return inSlowStart && srtt - minRtt <= Math.min(minRtt / 4, MOST_GROWTH);
 }

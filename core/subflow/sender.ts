@@ -89,7 +89,10 @@ const fresh: { -readonly [K in keyof Mapping]: Mapping[K] } = {
   first: false,
 };
 
-/** Initial window of RFC 6928 §2, in bytes. */
+/**
+ * Initial window of RFC 6928 §2, in bytes of data. `mss` is what the peer's option, link and path allow, of which a segment's options are a part (RFC 6691 §2):
+ * those of a DSS cost no window.
+ */
 export function initialWindow(mss: number): number {
   return Math.min(10 * mss, Math.max(2 * mss, 14600));
 }
@@ -242,8 +245,7 @@ export class Sender {
   /** Congestion window in bytes. A lost SYN is a loss: one segment to begin with (RFC 5681 §3.1). */
   get cwnd(): number {
     if (this.#controller !== null) return this.#controller.cwnd;
-    const mss = this.#mtu.payload;
-    return this.#lostSyn ? mss : initialWindow(mss);
+    return this.#lostSyn ? this.#mtu.payload : initialWindow(this.#mtu.segment);
   }
 
   /** Slow-start threshold in bytes; Infinity before the first loss. */
@@ -778,11 +780,11 @@ export class Sender {
     const pacer = this.#pacer;
     let budget: number;
     if (pacer === null) {
-      this.#pace = rate ?? this.#perRound(payload) * 1e6 / this.rtt.srtt;
+      this.#pace = rate ?? this.#perRound() * 1e6 / this.rtt.srtt;
       budget = Math.floor(burst(this.#pace, payload));
     } else {
       budget = rate === undefined
-        ? pacer.spread(this.#perRound(payload), this.rtt, payload, now)
+        ? pacer.spread(this.#perRound(), this.rtt, payload, now)
         : pacer.budget(rate, payload, now);
     }
     if (budget < UNPACED) this.#allowance = budget;
@@ -792,11 +794,11 @@ export class Sender {
    * RFC 6928 lets an initial window leave at once, which fills many a short queue: it takes a quarter of a round trip here, but for the burst. A larger
    * one takes most of a round trip.
    */
-  #perRound(payload: number): number {
+  #perRound(): number {
     const { cwnd } = this;
     const gain = cwnd < this.ssthresh ? SLOW_START_GAIN : AVOIDANCE_GAIN;
     return Math.max(
-      FIRST_GAIN * Math.min(cwnd, initialWindow(payload)),
+      FIRST_GAIN * Math.min(cwnd, initialWindow(this.#mtu.segment)),
       Math.floor(gain * cwnd),
     );
   }

@@ -40,7 +40,7 @@ describe("a probe", () => {
       "segmentReceived 1 1 0 16 1 60000 -1 0",
       "rttSampled 1 20000 20000 10000 220000",
       "stateChanged 1 SYN-RECEIVED ESTABLISHED",
-      "windowChanged 1 10000 Infinity 0",
+      "windowChanged 1 10120 Infinity 0",
       "subflowChanged 1 joined ",
     ]);
     app.write(3000);
@@ -82,10 +82,10 @@ describe("a probe", () => {
     peer.sends(". ack 1001");
     for (let end = 4001; end <= 7001; end += 1000) peer.sends(`. ack 1001 <sack 3001:${end}>`);
     assertEquals(timeless(lines), [
-      "windowChanged 1 11000 Infinity 9000",
+      "windowChanged 1 11132 Infinity 9000",
       "dataAcked 1001 7681001",
-      "windowChanged 1 12000 Infinity 8000",
-      "windowChanged 1 13000 Infinity 7000",
+      "windowChanged 1 12144 Infinity 8000",
+      "windowChanged 1 13156 Infinity 7000",
       "segmentLost 1 1001 3001 ack",
       "recoveryChanged 1 fast 10001",
       "windowChanged 1 4500 4500 4000",

@@ -26,8 +26,15 @@ function reorders(share: number, most: number): ElementFactory {
   };
 }
 
+/** A single run is luck by 0.05. */
+const SEEDS = [1, 2, 3];
+
 /** 100 Mbit/s, 20 ms, a queue of one product of both: the share of the rate that is used. */
-function utilisation(share: number, congestionControl: CongestionControlPlugin): number {
+function utilisation(
+  share: number,
+  congestionControl: CongestionControlPlugin,
+  seed: number,
+): number {
   let bytes = 0;
   const meter: ElementFactory = {
     name: "meter",
@@ -39,6 +46,7 @@ function utilisation(share: number, congestionControl: CongestionControlPlugin):
     }),
   };
   using t = new Topology({
+    seed,
     paths: {
       a: {
         rate: "100 Mbit/s",
@@ -65,7 +73,8 @@ describe("a path of 100 Mbit/s and 20 ms that holds some packets for up to 10 ms
   ] as const;
   for (const [control, share, least] of cases) {
     it(`is used to ${least} by ${control.name} where these are ${100 * share} %`, () => {
-      const used = utilisation(share, control);
+      const used = SEEDS.reduce((sum, seed) => sum + utilisation(share, control, seed), 0) /
+        SEEDS.length;
       assert(used >= least, `${used}`);
     });
   }

@@ -51,9 +51,14 @@ describe("when a byte would arrive", () => {
     const grows = { peakRate: 1e5, inFlight: 20_000, rttVar: 5e3 };
     assertEquals(arrival(subflow(1, 100, grows), 1000), 50e3 + 5e3);
     assertEquals(arrival(subflow(1, 100, { ...grows, inFlight: 30_000 }), 1000), 50e3 + 5e3 + 50e3);
-    // 130 ms of at least 100: there is a queue, and what comes out of it is what the path carries.
-    const queued = { ...grows, srtt: 130e3, inFlight: 20_000 };
-    assertEquals(arrival(subflow(1, 100, queued), 1400), 50e3 + 14e3 + 100e3);
+    // 117 ms of at least 100: there is a queue, and what comes out of it is what the path carries.
+    const queued = { ...grows, minRtt: 100e3, inFlight: 20_000 };
+    assertEquals(arrival(subflow(1, 117, queued), 1400), 50e3 + 14e3 + 100e3);
+    assertEquals(arrival(subflow(1, 115, queued), 1400), 57.5e3);
+    // Of a short path a quarter is enough.
+    const short = { peakRate: 1e6, minRtt: 10e3, inFlight: 20_000, rttVar: 1e3 };
+    assertEquals(arrival(subflow(1, 12, short), 1000), 6e3);
+    assertEquals(arrival(subflow(1, 13, short), 1000), 5e3 + 1e3 + 10e3);
   });
 
   it("is after what waits before it at the bottleneck", () => {

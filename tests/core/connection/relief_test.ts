@@ -8,6 +8,8 @@ import { joined } from "../../support/joins.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
 
 const MSS = 1424;
+/** The initial one (RFC 6928 §2). */
+const WINDOW = 14600;
 const FAST = 20e3;
 const SLOW = 400e3;
 
@@ -153,21 +155,21 @@ describe("a receive window that a slow path keeps shut", () => {
     app.write(20 * MSS);
     assertEquals(span(second), [1, 4 * MSS + 1]);
     assertEquals(span(first), [1, 2 * MSS + 1]);
-    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [10 * MSS, 10 * MSS]);
+    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [WINDOW, WINDOW]);
   });
 
   it("NSDI'12 M2: halves the window of the slow path, once in a round trip of the fast one", () => {
     using d = dialogue({ opportunisticRetransmission: false });
     const { first, app } = joined(d, { rtt: FAST, ...narrow }, { rtt: SLOW });
     app.write(20 * MSS);
-    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [10 * MSS, 5 * MSS]);
+    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [WINDOW, WINDOW / 2]);
     const again = (): void => first.sends(". ack 1 <dack8 1>");
     d.pass(FAST / 2);
     again();
-    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [10 * MSS, 5 * MSS]);
+    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [WINDOW, WINDOW / 2]);
     d.pass(FAST);
     again();
-    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [10 * MSS, Math.floor(2.5 * MSS)]);
+    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [WINDOW, WINDOW / 4]);
     assertEquals([span(first), app.socket.repeated], [null, 0]);
   });
 
@@ -175,12 +177,12 @@ describe("a receive window that a slow path keeps shut", () => {
     using off = dialogue({ opportunisticRetransmission: false, penalty: false });
     const { first, app } = joined(off, { rtt: FAST, ...narrow }, { rtt: SLOW });
     app.write(20 * MSS);
-    assertEquals([span(first), app.socket.subflows[1]!.cwnd], [null, 10 * MSS]);
+    assertEquals([span(first), app.socket.subflows[1]!.cwnd], [null, WINDOW]);
     using d = dialogue();
     const pair = joined(d, { rtt: SLOW, ...narrow }, { rtt: FAST });
     pair.app.write(20 * MSS);
     assertEquals(span(pair.first), null);
-    assertEquals(pair.app.socket.subflows.map(({ cwnd }) => cwnd), [10 * MSS, 10 * MSS]);
+    assertEquals(pair.app.socket.subflows.map(({ cwnd }) => cwnd), [WINDOW, WINDOW]);
   });
 
   it("is no fault of a path where little is out: the peer does not read", () => {

@@ -396,7 +396,7 @@ describe("ECN: the sender (RFC 3168 §6.1.2)", () => {
     using s = sends(40);
     takes(s.peer, 0, 10);
     s.peer.sends(`. 1 ack ${at(2)}`);
-    assertEquals(s.subflow.cwnd, 12 * MSS);
+    assertEquals(s.subflow.cwnd, 1.2 * 14600);
     takes(s.peer, 10, 4);
     s.peer.sends(`.E 1 ack ${at(4)}`);
     assertEquals(s.subflow.cwnd, 6 * MSS);
@@ -500,7 +500,7 @@ describe("ECN: the sender (RFC 3168 §6.1.2)", () => {
     using s = sends(20, {}, { ecn: false });
     for (let i = 0; i < 10; i++) s.peer.gets(line(i));
     s.peer.sends(`.E 1 ack ${at(2)}`);
-    assertEquals([s.subflow.cwnd, s.d.counter("TCPDeliveredCE")], [12 * MSS, 0]);
+    assertEquals([s.subflow.cwnd, s.d.counter("TCPDeliveredCE")], [1.2 * 14600, 0]);
   });
 
   it("RFC 3168 §6.1.2: only the path that was marked is reduced, by lia as by reno", () => {

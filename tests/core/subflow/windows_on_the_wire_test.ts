@@ -53,6 +53,34 @@ describe("the initial window (RFC 6928 §2)", () => {
     });
   }
 
+  for (const [dialled, segment] of [[false, 1424], [true, 1424]] as const) {
+    const who = dialled ? "client" : "server";
+    it(`RFC 6928 §2, ${who}: "14600 bytes" are bytes of data: options of a DSS take none of it, and no part of a segment is sent`, () => {
+      using d = new Dialogue();
+      const { peer, app } = dialled ? d.dialled() : d.opened();
+      app.write(200 * segment);
+      assertEquals(app.socket.subflows[0]!.cwnd, 14600);
+      const sent = peer.takeAll().map(({ payload }) => payload.length).filter((length) =>
+        length > 0
+      );
+      assertEquals(sent, Array<number>(10).fill(segment));
+    });
+  }
+
+  it("RFC 5681 §3.1: slow start doubles what is less than a segment, too: three windows are 100,000 bytes with a DSS as without", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened({ rtt: 40e3 });
+    app.write(100_000);
+    let bytes = 0;
+    for (let round = 0; round < 3; round++) {
+      const from = peer.acked;
+      for (const { payload } of peer.takeAll()) bytes += payload.length;
+      d.pass(40e3);
+      ackEach(peer, from);
+    }
+    assertEquals(bytes, 100_000);
+  });
+
   it("RFC 5681 §3.1: one segment where a SYN/ACK was lost", () => {
     using d = new Dialogue({ experiments: { mptcp: false } });
     const listener = d.listen();
@@ -76,30 +104,31 @@ describe("HyStart++ (RFC 9406)", () => {
   it("RFC 9406 §4.2: doubles while round trips stay", () => {
     using d = new Dialogue(options);
     const { peer, app } = begin(d);
-    assertEquals(rounds(d, peer, app, [40e3, 40e3, 44e3]), [10, 20, 40, 80]);
+    assertEquals(rounds(d, peer, app, [40e3, 40e3, 44e3]), [10, 20, 41, 82]);
   });
 
   it("RFC 9406 §4.2: grows by a quarter from the eighth sample of a round on that is an eighth longer", () => {
     using d = new Dialogue(options);
     const { peer, app } = begin(d);
-    // 40 segments: seven count whole, 33 a quarter.
-    assertEquals(rounds(d, peer, app, [40e3, 40e3, 45e3]), [10, 20, 40, 40 + 7 + 8]);
+    // 41 segments: seven count whole, 34 a quarter.
+    assertEquals(rounds(d, peer, app, [40e3, 40e3, 45e3]), [10, 20, 41, 41 + 7 + 8]);
   });
 
   it("RFC 9406 §4.2: heeds no growth of less than 4 ms", () => {
     using d = new Dialogue(options);
     const { peer, app } = d.opened({ rtt: 10e3 });
-    assertEquals(rounds(d, peer, app, [10e3, 10e3, 13.9e3]), [10, 20, 40, 80]);
+    assertEquals(rounds(d, peer, app, [10e3, 10e3, 13.9e3]), [10, 20, 41, 82]);
   });
 
   it("RFC 9406 §4.2: goes back to slow start when a round is as short as before", () => {
     using d = new Dialogue(options);
     const { peer, app } = begin(d);
     const counts = rounds(d, peer, app, [40e3, 40e3, 46e3, 40e3, 40e3]);
-    assertEquals(counts.slice(0, 4), [10, 20, 40, 55]);
+    assertEquals(counts.slice(0, 4), [10, 20, 41, 56]);
     // Seven samples later the round is known to be short.
-    assert(counts[4]! >= 55 + 1 + 48, `${counts}`);
-    assertEquals(counts[5], 2 * counts[4]!);
+    assert(counts[4]! >= 56 + 1 + 48, `${counts}`);
+    // What is left of the window behind whole segments doubles, too.
+    assert(counts[5] === 2 * counts[4]! || counts[5] === 2 * counts[4]! + 1, `${counts}`);
     assertEquals(app.socket.subflows[0]!.ssthresh, Infinity);
   });
 
@@ -179,8 +208,8 @@ describe("CUBIC (RFC 9438)", () => {
     segments(peer);
     d.pass(20e3);
     peer.sends(`. ack ${1 + 10 * MSS} <dack8 ${1 + 10 * MSS}>`);
-    // 0.53 each up to the ten of before the loss, then a whole one.
-    assertEquals(rounds(d, peer, app, Array(8).fill(20e3)), [7, 7, 8, 8, 9, 9, 10, 11, 12]);
+    // 0.53 each up to the 10.25 of before the loss, then a whole one.
+    assertEquals(rounds(d, peer, app, Array(8).fill(20e3)), [7, 7, 8, 8, 9, 9, 10, 10, 11]);
   });
 
   it("RFC 9438 §5.8: time in which little is sent does not count: the window leaps nowhere", () => {

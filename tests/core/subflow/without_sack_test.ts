@@ -40,11 +40,11 @@ for (const lossDetection of [undefined, "reno-nosack"] as const) {
       using _d = d;
       for (let i = 0; i < 2; i++) peer.sends(". ack 1");
       peer.takeAll();
-      // Ten in flight, without those that two duplicates let go: half of that and three are eight, below twelve.
+      // The window in flight, without those that two duplicates let go: half of that and three segments are eight, below twelve.
       peer.sends(". ack 1");
       peer.gets(`. 1:${at(1)}`);
       d.silent();
-      assertEquals(app.socket.subflows[0]!.ssthresh, 5 * MSS);
+      assertEquals(app.socket.subflows[0]!.ssthresh, 14600 / 2);
       for (let i = 0; i < 4; i++) {
         peer.sends(". ack 1");
         d.silent();
@@ -82,10 +82,10 @@ for (const lossDetection of [undefined, "reno-nosack"] as const) {
       for (let i = 0; i < 25; i++) peer.sends(". ack 1");
       const sent = peer.takeAll().length;
       assertEquals(10 + sent - 1, 30);
-      assertEquals(subflow!.ssthresh, 5 * MSS);
+      assertEquals(subflow!.ssthresh, 14600 / 2);
       d.untilSent();
       peer.gets(`. 1:${at(1)}`);
-      assertEquals([subflow!.ssthresh, subflow!.cwnd], [2.5 * MSS, MSS]);
+      assertEquals([subflow!.ssthresh, subflow!.cwnd], [14600 / 4, MSS]);
       d.pass(20e3);
       peer.sends(`. ack ${at(30)}`);
       assertEquals(subflow!.cwnd, 2 * MSS);
