@@ -175,9 +175,10 @@ export class AimdController implements CongestionController {
       this.cwnd += Math.floor(Math.min(growth, room));
       return growth < room ? 0 : acked - room;
     }
-    const grown = Math.min(acked, this.ssthresh - this.cwnd);
-    this.cwnd += grown;
-    return acked - grown;
+    const room = this.ssthresh - cwnd;
+    // Whole bytes: a part of one cannot be sent.
+    this.cwnd = cwnd + Math.floor(Math.min(acked, room));
+    return acked < room ? 0 : acked - room;
   }
 
   /** RFC 5681 §3.1 eq. 4 and §3.2; marks as losses (RFC 3168 §6.1.2); the penalty of NSDI'12 halves the window of a path that holds up others. */

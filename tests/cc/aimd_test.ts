@@ -29,6 +29,19 @@ describe("aimd", () => {
     assertEquals(flow.cwnd, 6 * MSS);
   });
 
+  it("has a window of whole bytes in slow start, also after a timeout, or without HyStart++", () => {
+    for (const plugin of [reno(), reno({ hystart: false })]) {
+      const flow = fresh(plugin);
+      flow.mss = 1428;
+      flow.controller!.onCongestion("timeout", 100 * flow.mss);
+      for (let i = 0; i < 60; i++) {
+        ack(flow, i % 3 === 0 ? 1300 : flow.mss);
+        assertEquals(flow.cwnd % 1, 0, `${flow.cwnd} bytes after ${i + 1} acknowledgements`);
+      }
+      assertEquals(flow.cwnd, 50 * flow.mss);
+    }
+  });
+
   // Draft CC-5.
   it("grows by one segment per window of acknowledged bytes (RFC 5681 §3.1)", () => {
     const flow = new TestConnection(reno(), [[10, 50]]).subflows[0]!;
