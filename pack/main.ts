@@ -5,10 +5,16 @@
  * @module
  */
 
+import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import config from "../deno.json" with { type: "json" };
+import { report } from "../cli/output.ts";
+import { checkReplaceable } from "./output_folder.ts";
 
 const ROOT = new URL("../", import.meta.url);
+
+/** A file that a package which was built before has. */
+const MARK = "command/pack/bin.js";
 
 /** What the code of the package is lowered to: the oldest runtimes that it is for. */
 const TARGET = ["es2022", "node20", "chrome110", "firefox115", "safari16.4"];
@@ -191,8 +197,13 @@ async function licences(
   return `The command holds these packages.\n\n${parts.join("\n----\n\n")}`;
 }
 
-/** Builds the package into `out`, which it empties first. */
+/**
+ * Builds the package into `out`, in place of one that is there.
+ *
+ * @throws {Error} Something else is there.
+ */
 export async function pack(out: string): Promise<void> {
+  await checkReplaceable(out, MARK);
   const scratch = await Deno.makeTempDir();
   try {
     await Deno.remove(out, { recursive: true }).catch(() => {});
@@ -252,5 +263,10 @@ export async function pack(out: string): Promise<void> {
 }
 
 if (import.meta.main) {
-  await pack(Deno.args[0] ?? fileURLToPath(new URL("package", ROOT)));
+  try {
+    await pack(resolve(Deno.args[0] ?? fileURLToPath(new URL("package", ROOT))));
+  } catch (error) {
+    report((error as Error).message);
+    Deno.exit(1);
+  }
 }

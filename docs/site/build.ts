@@ -3,13 +3,19 @@
  * disk its pages can be read, without search.
  */
 
+import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { print, report } from "../../cli/output.ts";
+import { checkReplaceable } from "../../pack/output_folder.ts";
 import { apiPages } from "./api.ts";
 import { entryPoints } from "./symbols.ts";
 
 const HERE = new URL("./", import.meta.url);
 const ROOT = new URL("../../", HERE);
 const DOCS = new URL("../", HERE);
+
+/** A page that a site which was built before has. */
+const MARK = "api_mptcp.html";
 
 /** Stands for the path of the site in what VitePress writes. */
 const BASE = "__BASE__";
@@ -109,8 +115,13 @@ function relocate(name: string, text: string): string {
     .replace("<head>", `<head><script>var ${BASE}=${where}</script>`);
 }
 
-/** Builds the site into `folder`, and gives the names of its pages. */
+/**
+ * Builds the site into `folder`, in place of one that is there, and gives the names of its pages.
+ *
+ * @throws {Error} Something else is there.
+ */
 export async function buildSite(folder: URL): Promise<string[]> {
+  await checkReplaceable(fileURLToPath(folder), MARK);
   const work = pathToFileURL(
     `${await Deno.makeTempDir({ prefix: "mptcp-docs-" })}/`,
   );
@@ -204,14 +215,13 @@ export async function buildSite(folder: URL): Promise<string[]> {
 }
 
 if (import.meta.main) {
-  const [name = "dist/docs"] = Deno.args;
-  const pages = await buildSite(
-    pathToFileURL(`${await Deno.realPath(".")}/${name.replace(/\/?$/, "/")}`),
-  );
-  // deno-lint-ignore no-console -- what it is for
-  console.log(
-    `Wrote ${pages.length} pages into ${name}: open ${
-      fileURLToPath(new URL(`${name}/index.html`, ROOT))
-    }, or serve the folder`,
-  );
+  const folder = resolve(Deno.args[0] ?? "dist/docs");
+  try {
+    report("Building the site: it takes a minute, and at first a download of VitePress");
+    const pages = await buildSite(pathToFileURL(`${folder}/`));
+    print(`Wrote ${pages.length} pages: open ${folder}/index.html, or serve the folder`);
+  } catch (error) {
+    report((error as Error).message);
+    Deno.exit(1);
+  }
 }
