@@ -376,8 +376,11 @@ export class Associations {
     now: Micros,
   ): Peer | null {
     const { own, key } = this.#options;
-    if (!this.#keyed && this.#peers.begunAt(from) >= this.#mostOfOne) {
-      if (!this.#giveWay(now, from)) return this.#drop("AddressFull");
+    if (!this.#keyed) {
+      const here = this.#peers.begunAt(from);
+      if (here.size >= this.#mostOfOne && !this.#giveWay(now, here)) {
+        return this.#drop("AddressFull");
+      }
     }
     if (!this.#makeRoom(now)) return this.#drop("PeersFull");
     const address = this.#addresses.choose(
@@ -516,14 +519,13 @@ export class Associations {
 
   /** Whether there is room for one more, if need be in place of another. */
   #makeRoom(now: Micros): boolean {
-    return this.#peers.size < this.#options.most || this.#giveWay(now, null);
+    return this.#peers.size < this.#options.most || this.#giveWay(now, this.#peers.all());
   }
 
-  /** Forgets the one that has been silent for longest, of those at `place` if that is given, unless it may be in use; before all others one that has proved nothing. */
-  #giveWay(now: Micros, place: SocketAddress | null): boolean {
+  /** Forgets the one of `peers` that has been silent for longest, unless it may be in use; before all others one that has proved nothing. */
+  #giveWay(now: Micros, peers: Iterable<Peer>): boolean {
     let oldest: Peer | null = null;
-    for (const peer of this.#peers.all()) {
-      if (place !== null && !this.#peers.isAt(peer, place)) continue;
+    for (const peer of peers) {
       const goes = oldest === null ||
         (peer.validated === oldest.validated ? peer.heardAt < oldest.heardAt : oldest.validated);
       if (goes) oldest = peer;

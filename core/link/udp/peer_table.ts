@@ -23,6 +23,8 @@ function lies(bytes: Uint8Array, at: number, size: number): boolean {
   return true;
 }
 
+const NONE: ReadonlySet<Peer> = new Set();
+
 /** Octets of an IPv6 address that name a network: whoever has one has all of its addresses. */
 const NETWORK_6 = 8;
 
@@ -36,8 +38,8 @@ export class PeerTable {
   readonly #tags = new Map<number, Peer>();
   readonly #addresses = new Map<number, Peer>();
   readonly #hellos = new Map<string, Peer>();
-  /** How many peers have begun at a place. */
-  readonly #places = new Map<string, number>();
+  /** Those that have begun at a place: a stranger may have each of many datagrams held against them. */
+  readonly #places = new Map<string, Set<Peer>>();
   #lastTagged: Peer | null = null;
   #lastAt: Peer | null = null;
 
@@ -90,32 +92,33 @@ export class PeerTable {
     this.#addresses.set(hashOf(peer.address), peer);
     if (peer.initiated) return;
     this.#hellos.set(peer.hello, peer);
-    this.#count(placeOf(peer.endpoint), 1);
+    this.#enter(peer);
   }
 
-  /** How many have been begun by who is at the address of `from` now, or in its network where it is IPv6. */
-  begunAt(from: SocketAddress): number {
-    return this.#places.get(placeOf(from)) ?? 0;
-  }
-
-  /** Whether one has been begun there, or come there. */
-  isAt(peer: Peer, from: SocketAddress): boolean {
-    return !peer.initiated && placeOf(peer.endpoint) === placeOf(from);
+  /** Those that have been begun by who is at the address of `from` now, or in its network where it is IPv6. */
+  begunAt(from: SocketAddress): ReadonlySet<Peer> {
+    return this.#places.get(placeOf(from)) ?? NONE;
   }
 
   /** One has shown to be elsewhere. */
   move(peer: Peer, to: SocketAddress, now: Micros): void {
-    if (!peer.initiated) {
-      this.#count(placeOf(peer.endpoint), -1);
-      this.#count(placeOf(to), 1);
-    }
+    if (!peer.initiated) this.#leave(peer);
     peer.move(to, now);
+    if (!peer.initiated) this.#enter(peer);
   }
 
-  #count(place: string, by: 1 | -1): void {
-    const count = (this.#places.get(place) ?? 0) + by;
-    if (count > 0) this.#places.set(place, count);
-    else this.#places.delete(place);
+  #enter(peer: Peer): void {
+    const place = placeOf(peer.endpoint);
+    const peers = this.#places.get(place);
+    if (peers === undefined) this.#places.set(place, new Set([peer]));
+    else peers.add(peer);
+  }
+
+  #leave(peer: Peer): void {
+    const place = placeOf(peer.endpoint);
+    const peers = this.#places.get(place)!;
+    peers.delete(peer);
+    if (peers.size === 0) this.#places.delete(place);
   }
 
   /** Lets `change` give one another tag. */
@@ -132,7 +135,7 @@ export class PeerTable {
     this.#addresses.delete(hashOf(peer.address));
     if (!peer.initiated) {
       this.#hellos.delete(peer.hello);
-      this.#count(placeOf(peer.endpoint), -1);
+      this.#leave(peer);
     }
     this.#lastTagged = this.#lastAt = null;
   }

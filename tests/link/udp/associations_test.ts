@@ -314,6 +314,30 @@ describe("many associations of one address", () => {
     assertEquals(more(rig, "2001:db8:0:1::1", 1000), true);
   });
 
+  it("cost those of others nothing: what has no room there is held against its own alone", () => {
+    const rig = new Rig({ client: { most: 1000 } });
+    let looks = 0;
+    for (let i = 0; i < 60; i++) {
+      const { address, ...others } = end(`198.51.100.${1 + i}`, 1000);
+      rig.client.address = {
+        ...others,
+        get address() {
+          looks++;
+          return address;
+        },
+      };
+      rig.hello();
+      rig.settle();
+    }
+    for (let i = 0; i < 25; i++) {
+      more(rig, "192.0.2.9", 1000 + i);
+      prove(rig);
+    }
+    looks = 0;
+    for (let i = 0; i < 40; i++) more(rig, "192.0.2.9", 3000 + i);
+    assertEquals([rig.server.count("AddressFull"), looks], [40, 0]);
+  });
+
   it("go for one another before they have proved that they are there", () => {
     const rig = new Rig();
     fill(rig, () => "192.0.2.9");
