@@ -6,6 +6,7 @@
 import type { Chunk, Micros } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIMER_DATA, TIMER_RELIEF, TIMER_WAKE } from "./data_timer.ts";
+import { keepsOrder } from "./fallback.ts";
 import { capacity, chunkLimit, reallocate, serve, serveAll } from "./look_ahead.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { leaveDamage } from "./mp_fail.ts";
@@ -162,7 +163,10 @@ function schedule(meta: MetaSocket, now: Micros): void {
   while (true) {
     const again = nextReinjection(meta);
     // Where only those that carry it already have room, or it is to wait for a better one, new data need not wait for that.
-    if (again !== null && ready.length > 0 && ask(meta, again, now)) continue;
+    if (again !== null) {
+      if (ready.length > 0 && ask(meta, again, now)) continue;
+      if (holdsUp(meta, again)) return;
+    }
     if (!nextNew(meta) || !ask(meta, null, now)) return;
   }
 }
@@ -181,7 +185,10 @@ function scheduleAhead(meta: MetaSocket, now: Micros): void {
 function bindAll(meta: MetaSocket, now: Micros): void {
   while (true) {
     const again = nextReinjection(meta);
-    if (again !== null && ready.length + beyond.length > 0 && ask(meta, again, now)) continue;
+    if (again !== null) {
+      if (ready.length + beyond.length > 0 && ask(meta, again, now)) continue;
+      if (holdsUp(meta, again)) return;
+    }
     if (!nextAhead(meta) || !ask(meta, null, now)) return;
   }
 }
@@ -348,6 +355,16 @@ function keepWhole(bytes: number): void {
     if (subflow.mss <= bytes) ready[kept++] = subflow;
   }
   shorten(ready, kept);
+}
+
+/** Whether new data may not pass `again`, of which `chunk` is offered: it was bound and never left, and on plain TCP, or what may become that, it comes first. */
+function holdsUp(meta: MetaSocket, again: Sent): boolean {
+  if (!keepsOrder(meta)) return false;
+  const { sendQueue, subflows } = meta;
+  for (let i = 0; i < subflows.length; i++) {
+    if (!sendQueue.has(subflows[i]!, again, chunk.offset)) return true;
+  }
+  return false;
 }
 
 /** Asks once and does as told; `again` holds the bytes when they are no new ones. False when the answer is to wait. */
