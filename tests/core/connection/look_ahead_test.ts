@@ -183,6 +183,33 @@ describe("ALT-5: push (draft A.5)", () => {
     assertEquals(app.socket.repeated, 0);
   });
 
+  for (
+    const [name, next] of [["pull", minRtt()], ["a shorter look-ahead", inTurn(100)]] as const
+  ) {
+    it(`is left by a live swap to ${name} without mappings, too: what fits into the window does not overtake what was bound`, () => {
+      using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
+      const { peer, app } = d.opened({ mptcp: false });
+      const mss = 1448;
+      app.write(20 * mss);
+      // 120 bytes of the initial window are left.
+      assertEquals(peer.takeAll().at(-1)!.end, 1 + 10 * mss);
+      app.socket.setScheduler(d.now, next);
+      app.write(100);
+      app.finish();
+      // The bytes of each segment are those of its sequence numbers.
+      assertEquals(peer.takeAll(), []);
+      for (let round = 0; round < 4; round++) {
+        d.pass(20e3);
+        peer.acks();
+        peer.takeAll();
+      }
+      d.pass(1e6);
+      peer.acks();
+      peer.takeAll();
+      assertEquals(app.socket.sendQueue.una, 1 + 20 * mss + 100 + 1);
+    });
+  }
+
   it("is left by a live swap to a scheduler that repeats: what nobody had sent is new where it is given whole, and can be acknowledged", () => {
     // Windows of 10 segments cut each path's third turn: of 4 segments 2 are sent, and 2 are bound.
     const scheduler = { ...inTurn(Infinity), quantum: 4 * MSS };
