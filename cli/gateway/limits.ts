@@ -43,6 +43,8 @@ export const MOST_OPENING = 96;
 const FEWEST_OPENING = 4;
 /** Milliseconds beyond twice the shortest turn of which a turn is a long one: who answers so late has more to do than he can. */
 const LONG = 1000;
+/** Milliseconds that a way may take, at most: who takes longer has too much to do, however few ask. */
+const FAR = 2000;
 
 /** One that is under way. */
 export interface Turn {
@@ -54,7 +56,8 @@ export interface Turn {
 
 /**
  * Turns, so many at once, where who comes later waits: in the order in which they came. When turns become long there are fewer at once, and more again when
- * they are short: an end that is slow, or a machine that is, is not asked for more than it can do before somebody gives up waiting.
+ * they are short: an end that is slow, or a machine that is, is not asked for more than it can do before somebody gives up waiting. What turns take where no
+ * fewer may go on is how far the end is now: the near path of before may be gone.
  */
 export class Turns {
   readonly #most: number;
@@ -95,19 +98,20 @@ export class Turns {
 
   #turn(): Turn {
     const start = this.#now();
+    const few = this.limit === FEWEST_OPENING;
     let ended = false;
     const end = (heard: boolean): void => {
       if (ended) return;
       ended = true;
       this.#taken--;
-      if (heard) this.#adapt(this.#now() - start);
+      if (heard) this.#adapt(this.#now() - start, few);
       this.#next();
     };
     return { heard: () => end(true), over: () => end(false) };
   }
 
-  #adapt(took: number): void {
-    this.#shortest = Math.min(this.#shortest, took);
+  #adapt(took: number, few: boolean): void {
+    this.#shortest = Math.min(few ? FAR : this.#shortest, took);
     this.#limit = took > 2 * this.#shortest + LONG
       ? Math.max(FEWEST_OPENING, this.#limit * 7 / 8)
       : Math.min(this.#most, this.#limit + 1);

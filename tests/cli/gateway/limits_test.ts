@@ -64,6 +64,32 @@ describe("turns", () => {
     assertEquals([clock.turns.limit, clock.begun.length], [96, 0]);
   });
 
+  it("are long as well where the way is: when the near path has gone they are as many again", async () => {
+    const clock = new Clock(96);
+    await clock.ask(4);
+    await clock.hear(88);
+    await clock.ask(500);
+    const together: number[] = [];
+    while (clock.begun.length > 0) {
+      together.push(clock.begun.length);
+      await clock.hear(1200);
+    }
+    assertEquals(together, [96, 4, 8, 16, 32, 64, 96, 96, 88]);
+  });
+
+  it("of an end that has too much to do stay few, whatever it had before", async () => {
+    const clock = new Clock(96);
+    await clock.ask(4);
+    await clock.hear(88);
+    await clock.ask(200);
+    const together: number[] = [];
+    while (clock.begun.length > 0) {
+      together.push(clock.begun.length);
+      await clock.hear(6000);
+    }
+    assertEquals(together, [96, ...new Array(26).fill(4)]);
+  });
+
   it("that come to nothing tell nothing of how many there may be", async () => {
     const clock = new Clock(8);
     await clock.ask(8);
