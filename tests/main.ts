@@ -22,6 +22,9 @@ export const ONE_BY_ONE: readonly string[] = [
   "tests/playground",
 ];
 
+/** Signals that end the run. */
+const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /** What a run of `deno test` came to. */
 export interface Sum {
   readonly passed: number;
@@ -81,6 +84,16 @@ export class Report {
   }
 }
 
+/** What runs now: whoever is told to end passes that on, or it would go on alone. */
+const children = new Set<Deno.ChildProcess>();
+
+function start(program: string, options: Deno.CommandOptions): Deno.ChildProcess {
+  const child = new Deno.Command(program, options).spawn();
+  children.add(child);
+  void child.status.finally(() => children.delete(child));
+  return child;
+}
+
 /** Runs `deno test` with its output read as a report. Patient: only on what others leave of the processors. */
 async function runGroup(args: readonly string[], patient = false): Promise<Report> {
   const words = ["test", "-A", "--doc", "--no-check", ...args];
@@ -91,8 +104,8 @@ async function runGroup(args: readonly string[], patient = false): Promise<Repor
     stderr: "piped",
   } as const;
   const child = patient && isInstalled("nice")
-    ? new Deno.Command("nice", { ...options, args: ["-n19", Deno.execPath(), ...words] }).spawn()
-    : new Deno.Command(Deno.execPath(), { ...options, args: words }).spawn();
+    ? start("nice", { ...options, args: ["-n19", Deno.execPath(), ...words] })
+    : start(Deno.execPath(), { ...options, args: words });
   const report = new Report();
   await Promise.all([child.stdout, child.stderr].map(async (stream) => {
     let rest = "";
@@ -118,7 +131,7 @@ async function runGroup(args: readonly string[], patient = false): Promise<Repor
 }
 
 async function denoAlone(args: readonly string[]): Promise<number> {
-  return (await new Deno.Command(Deno.execPath(), { args: [...args] }).spawn().status).code;
+  return (await start(Deno.execPath(), { args: [...args] }).status).code;
 }
 
 async function testAll(args: readonly string[]): Promise<number> {
@@ -137,7 +150,18 @@ async function testAll(args: readonly string[]): Promise<number> {
 }
 
 if (import.meta.main) {
-  // Ctrl-C ends both by itself; what they came to is told all the same.
-  Deno.addSignalListener("SIGINT", () => {});
+  // What both came to until then is told all the same. Ctrl-C reaches them by itself, too; a signal to this process alone does not.
+  const signals = Deno.build.os === "windows" ? ["SIGINT"] as const : ENDING;
+  for (const signal of signals) {
+    Deno.addSignalListener(signal, () => {
+      for (const child of children) {
+        try {
+          child.kill(signal);
+        } catch {
+          // It has just ended.
+        }
+      }
+    });
+  }
   Deno.exit(await testAll(Deno.args));
 }

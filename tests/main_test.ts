@@ -1,6 +1,7 @@
 import { describe, it } from "@std/testing/bdd";
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { dirname } from "node:path";
+import { kill } from "node:process";
 import { listFiles } from "./support/architecture.ts";
 import { ROOT } from "./support/serve.ts";
 import { type Node, parse, walk } from "./support/syntax.ts";
@@ -83,10 +84,11 @@ describe("the report of a run", () => {
   });
 });
 
-/** Runs tests/main.ts in a folder with these files. */
+/** Runs tests/main.ts in a folder with these files. `meanwhile` may do something to it. */
 async function runIn(
   files: Readonly<Record<string, string>>,
   args: readonly string[] = [],
+  meanwhile?: (process: Deno.ChildProcess, folder: string) => Promise<void>,
 ): Promise<{ code: number; text: string; last: string }> {
   const folder = await Deno.makeTempDir();
   try {
@@ -96,11 +98,16 @@ async function runIn(
       await Deno.mkdir(dirname(`${folder}/${name}`), { recursive: true });
       await Deno.writeTextFile(`${folder}/${name}`, text);
     }
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    const process = new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-config", new URL("main.ts", import.meta.url).href, ...args],
       cwd: folder,
       env: { NO_COLOR: "1" },
-    }).output();
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const output = process.output();
+    await meanwhile?.(process, folder);
+    const { code, stdout, stderr } = await output;
     const [text, errors] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
     return { code, text: text + errors!, last: text!.trimEnd().split("\n").at(-1)! };
   } finally {
@@ -148,6 +155,31 @@ describe("deno task test", () => {
     assertEquals(code, 1, text);
     assertMatch(last, /^FAILED \| 1 passed \| 1 failed \(/, text);
   });
+
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    it(`leaves nothing running when it alone is told to end by ${signal}`, async () => {
+      const waits =
+        `Deno.test("waits", async () => { await Deno.writeTextFile("NAME.pid", \`\${Deno.pid}\`); await new Promise((end) => setTimeout(end, 60000)); });`;
+      const files = {
+        "tests/a_test.ts": waits.replace("NAME", "a"),
+        "tests/link/b_test.ts": waits.replace("NAME", "b"),
+      };
+      const pids: number[] = [];
+      const { code, last } = await runIn(files, [], async (process, folder) => {
+        for (const name of ["a", "b"]) {
+          let pid = 0;
+          while (pid === 0) {
+            await new Promise((end) => setTimeout(end, 50));
+            pid = Number(await Deno.readTextFile(`${folder}/${name}.pid`).catch(() => ""));
+          }
+          pids.push(pid);
+        }
+        process.kill(signal);
+      });
+      assertEquals([code, last.replace(/ \(.*/, "")], [1, "FAILED | 0 passed | 2 failed"]);
+      for (const pid of pids) assertThrows(() => kill(pid, 0), Error, "ESRCH");
+    });
+  }
 
   it("with arguments runs what they name", async () => {
     const files = { "tests/a_test.ts": PASSES, "tests/link/b_test.ts": FAILS };
