@@ -458,7 +458,7 @@ export class Run implements Disposable {
     const checked = this.#options.verify === true && kind !== "cbr";
     return {
       ...source.figures(kind, time),
-      ...(checked && { intact: intact && flows.values().every((flow) => flow.intact) }),
+      ...(checked && { intact: intact && [...flows.values()].every((flow) => flow.intact) }),
       ...loadOf("server").with(loadOf("client")),
     };
   }

@@ -47,6 +47,6 @@ export class JoinPorts {
     if (this.#holders.size === 0) return false;
     if (address !== "") return this.#holders.has(`${port} ${address}`);
     const begin = `${port} `;
-    return this.#holders.keys().some((name) => name.startsWith(begin));
+    return [...this.#holders.keys()].some((name) => name.startsWith(begin));
   }
 }
