@@ -76,11 +76,6 @@ function carriesAll(meta: MetaSocket, subflow: Subflow): boolean {
   return !subflow.join && meta.alone && meta.repeated === 0 && subflow.trust.straight;
 }
 
-/** Whether bytes must leave in the order of the data: it is plain TCP, or may become that. */
-export function keepsOrder(meta: MetaSocket): boolean {
-  return meta.fallback || (meta.alone && meta.repeated === 0);
-}
-
 /** Whether `subflow` can go on as plain TCP. Not while it is left: our FIN, that of a path, would be the end of the data. */
 export function mayFallBack(meta: MetaSocket, subflow: Subflow): boolean {
   return !subflow.leaving && carriesAll(meta, subflow);

@@ -6,7 +6,6 @@
 import type { Chunk, Micros } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIMER_DATA, TIMER_RELIEF, TIMER_WAKE } from "./data_timer.ts";
-import { keepsOrder } from "./fallback.ts";
 import { capacity, chunkLimit, reallocate, serve, serveAll } from "./look_ahead.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { leaveDamage } from "./mp_fail.ts";
@@ -163,12 +162,19 @@ function schedule(meta: MetaSocket, now: Micros): void {
   while (true) {
     const again = nextReinjection(meta);
     // Where only those that carry it already have room, or it is to wait for a better one, new data need not wait for that.
-    if (again !== null) {
-      if (ready.length > 0 && ask(meta, again, now)) continue;
-      if (holdsUp(meta, again)) return;
-    }
+    if (again !== null && ready.length > 0 && ask(meta, again, now)) continue;
+    if (again !== null && comesFirst(meta, again)) return;
     if (!nextNew(meta) || !ask(meta, null, now)) return;
   }
+}
+
+/**
+ * Whether nothing may overtake the bytes of `chunk`, a part of `again`, which were bound and never sent. Without mappings bytes come in the order in which they
+ * leave; and a peer to which no mapping has come takes those of the only subflow so.
+ */
+function comesFirst(meta: MetaSocket, again: Sent): boolean {
+  const { fallback, sendQueue, subflows } = meta;
+  return fallback || (subflows.length === 1 && !sendQueue.has(subflows[0]!, again, chunk.offset));
 }
 
 /** The same with `lookAhead`: what is bound leaves as there is room, the scheduler is asked for what is not. */
@@ -185,10 +191,8 @@ function scheduleAhead(meta: MetaSocket, now: Micros): void {
 function bindAll(meta: MetaSocket, now: Micros): void {
   while (true) {
     const again = nextReinjection(meta);
-    if (again !== null) {
-      if (ready.length + beyond.length > 0 && ask(meta, again, now)) continue;
-      if (holdsUp(meta, again)) return;
-    }
+    if (again !== null && ready.length + beyond.length > 0 && ask(meta, again, now)) continue;
+    if (again !== null && comesFirst(meta, again)) return;
     if (!nextAhead(meta) || !ask(meta, null, now)) return;
   }
 }
@@ -355,16 +359,6 @@ function keepWhole(bytes: number): void {
     if (subflow.mss <= bytes) ready[kept++] = subflow;
   }
   shorten(ready, kept);
-}
-
-/** Whether new data may not pass `again`, of which `chunk` is offered: it was bound and never left, and on plain TCP, or what may become that, it comes first. */
-function holdsUp(meta: MetaSocket, again: Sent): boolean {
-  if (!keepsOrder(meta)) return false;
-  const { sendQueue, subflows } = meta;
-  for (let i = 0; i < subflows.length; i++) {
-    if (!sendQueue.has(subflows[i]!, again, chunk.offset)) return true;
-  }
-  return false;
 }
 
 /** Asks once and does as told; `again` holds the bytes when they are no new ones. False when the answer is to wait. */
