@@ -93,8 +93,9 @@ export function answerJoin(
     refuse(stack, reason);
     return;
   }
-  const iss = begin(stack, local, tcp.dscp, true, now);
-  // The SYN comes again: the third ACK to either SYN/ACK is about the same random numbers.
+  const fresh = begin(stack, local, tcp.dscp, true, now);
+  // The SYN comes again: the third ACK to either SYN/ACK has the same number, and is about the same random ones.
+  const iss = joinNumber(stack, keys.token, option.nonce, now) ?? fresh;
   const join = paths.proposeJoin(option, stack.joins.held(iss, keys.token, option.nonce));
   stack.joins.put(iss, keys.token, join);
   const { localId, backup, mac } = paths.joinAnswer(join, local.view.address);
@@ -115,8 +116,21 @@ export function joinAnsweredBefore(
 ): boolean {
   if (!stack.cookies.awaited(now)) return false;
   writeKey(local.prefix.address, rx.destinationPort, rx.source, rx.sourcePort, tcp.dscp, KEY);
-  const iss = stack.cookies.number(KEY, rx.seq, offeredMss(), true, now);
-  return stack.joins.held(iss, keys.token, option.nonce) !== null;
+  return joinNumber(stack, keys.token, option.nonce, now) !== null;
+}
+
+/** The number of the cookie that has answered the SYN in `rx`, of the flow in KEY, with a join to `token`; null: none has that may still be acknowledged. */
+function joinNumber(
+  { cookies, joins }: Stack,
+  token: number,
+  nonce: number,
+  now: Micros,
+): number | null {
+  const mss = offeredMss();
+  const present = cookies.number(KEY, rx.seq, mss, true, now);
+  if (joins.held(present, token, nonce) !== null) return present;
+  const before = cookies.before(KEY, rx.seq, mss, true, now);
+  return joins.held(before, token, nonce) !== null ? before : null;
 }
 
 /**
@@ -132,7 +146,7 @@ export function answeredBefore(
   if (!stack.cookies.awaited(now)) return {};
   const { source } = rx;
   writeKey(local.prefix.address, rx.destinationPort, source, rx.sourcePort, tcp.dscp, KEY);
-  const iss = stack.cookies.number(KEY, rx.seq, offeredMss(), false, now);
+  const iss = stack.cookies.latest(KEY, rx.seq, offeredMss());
   if (rx.option(MP_CAPABLE) === 0) return { iss };
   const key = stack.cookies.mptcpKey(KEY, rx.seq, iss);
   return stack.tokens.find(keyMaterial(key).token) === undefined ? { iss, key } : { iss };

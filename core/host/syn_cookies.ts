@@ -69,6 +69,18 @@ export class SynCookies {
     return (seq + this.#shift(key) + data) | 0;
   }
 
+  /**
+   * The number with which a SYN with `seq` may have been answered when the latest cookie was sent, which is awaited: the counter may have another value since.
+   */
+  latest(key: number, seq: number, mss: number): number {
+    return this.number(key, seq, mss, false, this.#issuedAt!);
+  }
+
+  /** That of the value of the counter before. */
+  before(key: number, seq: number, mss: number, join: boolean, now: Micros): number {
+    return this.number(key, seq, mss, join, now - STEP);
+  }
+
   /** The MSS that a SYN with `seq` offered, if `iss` is what it was answered with; 0 when it is not, or too old. */
   check(key: number, seq: number, iss: number, join: boolean, now: Micros): number {
     const data = (iss - seq - this.#shift(key)) | 0;

@@ -20,6 +20,14 @@ function numbers({ bytes }: { readonly bytes: Uint8Array }): readonly number[] {
   return [...bytes.subarray(24, 28), ...bytes.subarray(at, at + 16)];
 }
 
+/** When what was answered by a cookie comes again; and lets time pass until a moment before cookies have another value of their counter, where that is then. */
+const AGAIN = [
+  ["", () => {}],
+  [", when the counter of cookies has gone on", (d: Dialogue) => {
+    d.pass(64e6 - d.now % 64e6 - 1e5);
+  }],
+] as const;
+
 /** The next segment is the delayed ACK of a line. */
 function acknowledges(d: Dialogue, peer: Peer, text: string): void {
   d.untilSent();
@@ -338,9 +346,14 @@ describe("cookies under pressure", () => {
     assertEquals([listener.halfOpen.size, count("SyncookiesSent")], [1, 2]);
   });
 
-  for (const mptcp of [true, false]) {
-    it(`leave a SYN that comes again, and is kept then, the number that it was answered with: either SYN/ACK opens (${mptcp ? "MPTCP" : "plain TCP"})`, () => {
+  for (
+    const [mptcp, [when, wait]] of [true, false].flatMap((mptcp) =>
+      AGAIN.map((again) => [mptcp, again] as const)
+    )
+  ) {
+    it(`leave a SYN that comes again, and is kept then, the number that it was answered with: either SYN/ACK opens (${mptcp ? "MPTCP" : "plain TCP"})${when}`, () => {
       using d = new Dialogue({ tcp: { synBacklog: 1 } });
+      wait(d);
       const listener = d.listen();
       const [other, peer] = [d.peer(), d.peer()];
       other.offers({}, "S", []);
@@ -354,6 +367,7 @@ describe("cookies under pressure", () => {
         return [...bytes.subarray(24, 28), ...bytes.subarray(at + 4, at + 12)];
       };
       const cookie = ask();
+      d.pass(2e5);
       // A place becomes free, and what the peer has sent meanwhile comes.
       other.sends(". 1 ack 1");
       d.accept(listener);
@@ -639,22 +653,26 @@ describe("joins through a cookie", () => {
     assertEquals([app.socket.subflows.length, d.counter("MPJoinAckHMacFailure")], [2, 0]);
   });
 
-  it("RFC 8684 §3.2: come again when there is room to keep them: the answer is that of before, and its third ACK is good", () => {
-    using d = new Dialogue({ experiments: { joinBacklog: 1 }, words: [1, 2, 3, 4, 5] });
-    const { peer: first, app } = d.opened();
-    const [other, second] = [1, 1].map(() => d.peer({ link: 1, session: first.session }));
-    other!.offers({}, "S", ["join syn id 1"]);
-    other!.gets("S. 0 ack 1 <join synack>");
-    second!.offers({}, "S", ["join syn id 2"]);
-    const answer = second!.gets("S. 0 ack 1 <join synack>");
-    other!.sends(". 1 ack 1 <join ack>");
-    other!.gets(". 1 ack 1");
-    second!.offers({}, "S", ["join syn id 2"]);
-    assertEquals(numbers(second!.gets("S. 0 ack 1 <join synack>")), numbers(answer));
-    second!.sends(". 1 ack 1 <join ack>");
-    second!.gets(". 1 ack 1");
-    assertEquals([app.socket.subflows.length, d.counter("MPJoinAckHMacFailure")], [3, 0]);
-  });
+  for (const [when, wait] of AGAIN) {
+    it(`RFC 8684 §3.2: come again when there is room to keep them: the answer is that of before, and its third ACK is good${when}`, () => {
+      using d = new Dialogue({ experiments: { joinBacklog: 1 }, words: [1, 2, 3, 4, 5] });
+      wait(d);
+      const { peer: first, app } = d.opened();
+      const [other, second] = [1, 1].map(() => d.peer({ link: 1, session: first.session }));
+      other!.offers({}, "S", ["join syn id 1"]);
+      other!.gets("S. 0 ack 1 <join synack>");
+      second!.offers({}, "S", ["join syn id 2"]);
+      const answer = second!.gets("S. 0 ack 1 <join synack>");
+      d.pass(2e5);
+      other!.sends(". 1 ack 1 <join ack>");
+      other!.gets(". 1 ack 1");
+      second!.offers({}, "S", ["join syn id 2"]);
+      assertEquals(numbers(second!.gets("S. 0 ack 1 <join synack>")), numbers(answer));
+      second!.sends(". 1 ack 1 <join ack>");
+      second!.gets(". 1 ack 1");
+      assertEquals([app.socket.subflows.length, d.counter("MPJoinAckHMacFailure")], [3, 0]);
+    });
+  }
 
   it("RFC 8684 §3.2: are reset where the HMAC is wrong, or missing: EST-6, none becomes a connection", () => {
     using d = careful();
