@@ -46,44 +46,60 @@ function fastOpen(counters: Readonly<Record<string, number>>): Record<string, nu
   return Object.fromEntries(found.map(([name, count]) => [name.slice(11), count]));
 }
 
+/** Most tries of what is only so where no process is kept waiting for a second. */
+const TRIES = 5;
+
+/** Does `work` on a stand. Where it fails and a timeout of the kernel's has passed, as nobody answered for a second, that decided: it is done again on another. */
+async function inTime(work: (stand: Stand) => Promise<void>): Promise<void> {
+  for (let tried = 1;; tried++) {
+    await using stand = await Stand.open();
+    try {
+      return await work(stand);
+    } catch (error) {
+      const { TCPTimeouts = 0 } = await stand.lab.nstat("TcpExt");
+      if (TCPTimeouts === 0 || tried === TRIES) throw error;
+    }
+  }
+}
+
 needs("kernel", "python3").describe("TCP Fast Open with the kernel (RFC 7413)", () => {
   for (const tcp of [true, false]) {
     for (const family of [4, 6] as const) {
       const how = `${tcp ? "plain TCP" : "MPTCP"}, IPv${family}`;
       const at = family === 4 ? 0 : 1;
 
-      it(`takes the data of its SYNs: ${how}`, async () => {
-        await using stand = await Stand.open();
-        await stand.lab.sysctl({ "net/ipv4/tcp_fastopen": 1 });
-        using listener = stand.host.listen({ port: 0, tcp: { fastOpen: true } });
-        const host = stand.lab.path(0).host[at]!.replace(/\/.*/, "");
-        const { port } = listener.addr;
-        const options = { host, port, size: THEIRS, connections: CONNECTIONS, tcp };
-        await using peer = await startPeer(stand.lab, "connect", "both", {
-          ...options,
-          fastopen: true,
-        });
-        for (let i = 0; i < CONNECTIONS; i++) {
-          await using conn = await listener.accept();
-          const [first] = conn.info().subflows;
-          assertEquals((first!.tcp.options & SYN_DATA) !== 0, i > 0);
-          assertEquals(conn.info().mptcp.flags, tcp ? 1 : first!.tcp.state === 3 ? 0 : 2);
-          // Sent before the third ACK has come, as a rule.
-          await conn.write(OURS);
-          await conn.closeWrite();
-          const got = await readAll(conn);
-          const end = await peer.until("end");
-          assertWhole(got, end);
-          if (!tcp) assertEquals(end.mptcp!.fallback, false);
-        }
-        assertEquals(fastOpen(stand.host.counters), {
-          CookieReqd: 1,
-          Passive: CONNECTIONS - 1,
-        });
-        const kernel = fastOpen(await stand.lab.nstat("TcpExt"));
-        assertEquals(kernel, { Active: CONNECTIONS - 1 });
-        if (!tcp) assertNoTrouble(await stand.lab.nstat(), LATE_JOINS);
-      });
+      it(`takes the data of its SYNs: ${how}`, () =>
+        inTime(async (stand) => {
+          await stand.lab.sysctl({ "net/ipv4/tcp_fastopen": 1 });
+          using listener = stand.host.listen({ port: 0, tcp: { fastOpen: true } });
+          const host = stand.lab.path(0).host[at]!.replace(/\/.*/, "");
+          const { port } = listener.addr;
+          const options = { host, port, size: THEIRS, connections: CONNECTIONS, tcp };
+          await using peer = await startPeer(stand.lab, "connect", "both", {
+            ...options,
+            fastopen: true,
+          });
+          for (let i = 0; i < CONNECTIONS; i++) {
+            await using conn = await listener.accept();
+            const [first] = conn.info().subflows;
+            assertEquals((first!.tcp.options & SYN_DATA) !== 0, i > 0);
+            assertEquals(conn.info().mptcp.flags, tcp ? 1 : first!.tcp.state === 3 ? 0 : 2);
+            // Sent before the third ACK has come, as a rule.
+            await conn.write(OURS);
+            await conn.closeWrite();
+            const got = await readAll(conn);
+            const end = await peer.until("end");
+            assertWhole(got, end);
+            if (!tcp) assertEquals(end.mptcp!.fallback, false);
+          }
+          assertEquals(fastOpen(stand.host.counters), {
+            CookieReqd: 1,
+            Passive: CONNECTIONS - 1,
+          });
+          const kernel = fastOpen(await stand.lab.nstat("TcpExt"));
+          assertEquals(kernel, { Active: CONNECTIONS - 1 });
+          if (!tcp) assertNoTrouble(await stand.lab.nstat(), LATE_JOINS);
+        }));
 
       it(`has it take the data of ours: ${how}`, async () => {
         await using stand = await Stand.open();
