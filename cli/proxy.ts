@@ -59,17 +59,24 @@ async function run(args: Given): Promise<number> {
     });
     const { host } = opened;
     const direct = args.has("direct") ? new DirectTargets(host) : null;
-    const dial = (data?: Uint8Array): Promise<MptcpConn> =>
+    const dial = (data?: Uint8Array, from?: string | null): Promise<MptcpConn> =>
       host.connect({
         hostname: relay.host,
         port: relay.port,
+        ...(typeof from === "string" && { localAddress: from }),
         connectTimeout: `${CONNECT_TIMEOUT} ms`,
         ...(data !== undefined && { data, tcp: { ...GATEWAY_TCP, fastOpen: true } }),
       });
     const times = UPSTREAM_TIMES;
     const proxy = new ProxyServer<MptcpConn>({
       upstream: converts || key === null
-        ? new ConvertClient({ dial, key, times, onSupported: sayWithoutMptcp(progress) })
+        ? new ConvertClient({
+          dial,
+          beginsAt: ({ localAddr }) => localAddr.hostname,
+          key,
+          times,
+          onSupported: sayWithoutMptcp(progress),
+        })
         : throughRelay(dial, key, times),
       most,
       handshakeTimeout: HANDSHAKE_TIMEOUT,

@@ -22,13 +22,17 @@ const MOST_COOKIE = MOST_MESSAGE - 4 - 4 - 20 - 4;
 /** Milliseconds that a converter without resources is left alone where it names no time (RFC 8803 §6.2.8). */
 const DEFAULT_DELAY = 30_000;
 
-/** Most requests for one connection: with a cookie that is not good any more, or is another address's; with none; with the one that is then given. */
+/** Most requests for one connection: with a cookie that is not good any more; with none; with the one that is then given. */
 const MOST_ASKED = 3;
 
 /** How a client is made. */
 export interface ConvertClientOptions<Stream extends ByteStream> {
-  /** Connects to the converter; the first bytes are `data`, in the SYN where that may have some (RFC 8803 §4.2). */
-  readonly dial: (data: Uint8Array) => Promise<Stream>;
+  /**
+   * Connects to the converter, from the address `from` if that is given; the first bytes are `data`, in the SYN where that may have some (RFC 8803 §4.2).
+   */
+  readonly dial: (data: Uint8Array, from: string | null) => Promise<Stream>;
+  /** The address that a connection begins at: a cookie is good for that alone (RFC 8803 §3.2). */
+  readonly beginsAt: (stream: Stream) => string;
   /** Whose cookie is shown; null: none until the converter gives one. */
   readonly key: SharedKey | null;
   /** Gives the addresses of a name. */
@@ -44,8 +48,10 @@ export interface ConvertClientOptions<Stream extends ByteStream> {
 class Refused extends TargetError {
   readonly code: number;
   readonly value: Uint8Array;
+  /** Who was refused. */
+  readonly asker: string;
 
-  constructor(code: number, value: Uint8Array) {
+  constructor(code: number, value: Uint8Array, asker: string) {
     const name = errorName(code);
     const says = name === null ? `error ${code}` : `"${name}"`;
     super(
@@ -55,6 +61,7 @@ class Refused extends TargetError {
     );
     this.code = code;
     this.value = value;
+    this.asker = asker;
   }
 }
 
@@ -65,6 +72,8 @@ export class ConvertClient<Stream extends ByteStream> implements Upstream<Stream
   readonly #now: () => number;
   readonly #configured: Uint8Array | null;
   #cookie: Uint8Array | null;
+  /** Whose cookie it is; null: everybody's. Of several paths the one that answers first is not always the same. */
+  #from: string | null = null;
   #told = false;
   /** When it may be asked again. */
   #again = -Infinity;
@@ -131,20 +140,37 @@ export class ConvertClient<Stream extends ByteStream> implements Upstream<Stream
     }
   }
 
-  #ask(address: Uint8Array, port: number): Promise<Opened<Stream>> {
+  async #ask(address: Uint8Array, port: number): Promise<Opened<Stream>> {
+    const from = this.#from;
+    try {
+      return await this.#request(address, port, from);
+    } catch (error) {
+      // The address may be gone, or its path: another one has to ask for a cookie of its own.
+      if (!(error instanceof Refused) && from !== null && from === this.#from) this.#forget();
+      throw error;
+    }
+  }
+
+  #forget(): void {
+    this.#cookie = this.#configured;
+    this.#from = null;
+  }
+
+  #request(address: Uint8Array, port: number, from: string | null): Promise<Opened<Stream>> {
+    const { dial, beginsAt } = this.#options;
     const asked: Tlv[] = [{ type: "connect", address, port, options: [] }];
     // RFC 8803 §6.2.2: what it can do is asked with the first connection.
     if (!this.#told) asked.unshift({ type: "info" });
     if (this.#cookie !== null) asked.push({ type: "cookie", cookie: this.#cookie });
-    const dial = (): Promise<Stream> => this.#options.dial(encodeMessage(asked));
-    return this.#opening.open(dial, async (stream, heard) => {
+    const message = encodeMessage(asked);
+    return this.#opening.open(() => dial(message, from), async (stream, heard) => {
       // The request is in the SYN, or right behind the handshake.
       heard();
       const head = new Head(stream);
       const tlvs = parseMessage(await head.next(findMessage, MOST_MESSAGE));
       for (const tlv of tlvs) {
         // RFC 8803 §6.2.8: "Upon reception of an Error TLV, a Client MUST reset the associated connection", which opening() does.
-        if (tlv.type === "error") throw new Refused(tlv.code, tlv.value);
+        if (tlv.type === "error") throw new Refused(tlv.code, tlv.value, beginsAt(stream));
         if (tlv.type !== "supported TCP extensions" || this.#told) continue;
         this.#told = true;
         this.#options.onSupported?.(tlv.kinds);
@@ -157,15 +183,16 @@ export class ConvertClient<Stream extends ByteStream> implements Upstream<Stream
   }
 
   /** Does what an Error TLV asks for; whether to ask again. @param shown The cookie that was refused. */
-  #heed({ code, value }: Refused, shown: Uint8Array | null): boolean {
+  #heed({ code, value, asker }: Refused, shown: Uint8Array | null): boolean {
     switch (errorName(code)) {
       case "Missing Cookie":
         if (value.length - 1 > MOST_COOKIE) return false;
         this.#cookie = value.slice(1);
+        this.#from = asker;
         return shown === null && this.#cookie.length > 0;
       case "Not Authorized":
         // A cookie that has ended is given anew to who shows none.
-        this.#cookie = this.#configured;
+        this.#forget();
         return shown !== null && shown !== this.#configured;
       case "Resource Exceeded":
         this.#again = this.#now() + ((value[0] ?? 0) * 1000 || DEFAULT_DELAY);

@@ -219,6 +219,10 @@ describe("a Transport Converter (RFC 8803)", () => {
 /** A client, and the far ends of what it has dialled. */
 class ClientWorld {
   readonly dialled: PipeEnd[] = [];
+  /** Where each was to begin at, and the addresses that they begin at where that was left to the paths, in turn. */
+  readonly from: (string | null)[] = [];
+  addresses = ["192.0.2.1"];
+  failing = false;
   readonly supported: (readonly number[])[] = [];
   readonly client: ConvertClient<PipeEnd>;
   now = 0;
@@ -235,10 +239,16 @@ class ClientWorld {
       resolve: () => Promise.resolve(names),
       onSupported: (kinds) => this.supported.push(kinds),
       times: { answer: 1000, after: () => () => {} },
-      dial: async (data) => {
+      beginsAt: (stream) => {
+        const at = this.dialled.indexOf(stream);
+        return this.from[at] ?? this.addresses[at % this.addresses.length]!;
+      },
+      dial: async (data, from) => {
+        this.from.push(from);
         const [near, far] = pipe();
         await near.write(data);
         this.dialled.push(near);
+        if (this.failing) throw new Error("the address is gone");
         await far.write(left.shift() ?? message(CONNECTED));
         return near;
       },
@@ -288,7 +298,7 @@ describe("a client of a Transport Converter", () => {
     await world.client.open(target);
     await assertRejects(() => world.client.open(target), TargetError);
     assertEquals(world.dialled.length, 5);
-    // Or where it is another address's: which path is the first is not always the same.
+    // Or where it was good for another address.
     const other = new ClientWorld(null, [...first, refused, message("1e 02 03 00 01020304")]);
     await other.client.open(target);
     await other.client.open(target);
@@ -297,6 +307,21 @@ describe("a client of a Transport Converter", () => {
     await never.client.open(target);
     await assertRejects(() => never.client.open(target), TargetError);
     assertEquals(never.dialled.length, 5);
+  });
+
+  it("shows a cookie from the address alone that it was given to, whichever path answers first, until that address is gone", async () => {
+    const given = message("1e 02 03 00 0a0b0c0d");
+    const world = new ClientWorld(null, [given]);
+    world.addresses = ["192.0.2.1", "198.51.100.1"];
+    await world.client.open(target);
+    await world.client.open(target);
+    assertEquals(world.from, [null, "192.0.2.1", "192.0.2.1"]);
+    world.failing = true;
+    await assertRejects(() => world.client.open(target), TargetError);
+    world.failing = false;
+    await world.client.open(target);
+    assertEquals(world.from.slice(3), ["192.0.2.1", null]);
+    assertEquals(world.said(4), message("01010000", CONNECT));
   });
 
   it("keeps no cookie that a request has no room for", async () => {
@@ -388,6 +413,7 @@ describe("client and converter over MPTCP", () => {
     const client = new ConvertClient<MptcpConn>({
       key: KEY,
       times: { answer: 10_000 },
+      beginsAt: ({ localAddr }) => localAddr.hostname,
       dial: (data) => net.client.connect({ hostname: "server", port: 5124, data, tcp }),
     });
     const times: number[] = [];
