@@ -327,15 +327,25 @@ class Line {
 
 /** What is SENT, by time of sending, then by end (RFC 8985 §6.2 step 2). */
 export class SentLine extends Line {
-  /** Finds the place of what is sent now: behind all but what was sent at the same time and ends higher. */
-  insert(part: Part): void {
-    let at = this.tail;
-    while (at !== null && (at.time > part.time || (at.time === part.time && at.end > part.end))) {
+  /** Finds the place of what is sent now: behind all but what was sent at the same time and ends higher. What is put back lies behind the one before it, `near`. */
+  insert(part: Part, near: Part | null = null): void {
+    let at = near !== null && !isLater(near, part) ? near : this.tail;
+    if (at === near) {
+      while (at !== null && at.after !== null && !isLater(at.after, part)) {
+        this.steps++;
+        at = at.after;
+      }
+    }
+    while (at !== null && isLater(at, part)) {
       this.steps++;
       at = at.before;
     }
     this.put(part, at);
   }
+}
+
+function isLater(one: Part, other: Part): boolean {
+  return one.time > other.time || (one.time === other.time && one.end > other.end);
 }
 
 /** What is LOST, by sequence. */

@@ -303,12 +303,15 @@ export class Scoreboard {
 
   /** The timeout was none: what only it took for lost, and was not sent again since, is in the network. */
   restore(): void {
+    let near: Part | null = null;
     for (let part = this.#firstLost; part !== null;) {
       const { after } = part;
       this.#steps++;
       if (part.timedOut) {
         this.#leave(part);
-        this.#enterSent(part);
+        part.mark(SENT);
+        this.#sent.insert(part, near);
+        near = part;
       }
       part = after;
     }
