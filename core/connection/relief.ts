@@ -81,7 +81,9 @@ function isHeld({ sendQueue: { oldest }, timer }: MetaSocket, now: Micros): bool
   for (let i = 0; i < oldest.copies; i++) {
     const { sender, srtt } = oldest.copy(i);
     if (timer.timeouts === 0 && oldest.sentAt + 2 * srtt > now) continue;
-    if (sender.board.undelivered(oldest.ssn(i), oldest.ssnEnd(i)) === -Infinity) return true;
+    // Its last byte tells, or the subflow would be walked through with each ACK.
+    const end = oldest.ssnEnd(i);
+    if (sender.board.undelivered(end - 1, end) === -Infinity) return true;
   }
   return false;
 }
