@@ -3,7 +3,7 @@ import { assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import type { MptcpConn } from "../../mod.ts";
 import { needs } from "../support/tools.ts";
-import { assertNoTrouble } from "./support/counters.ts";
+import { assertNoTrouble, LATE_JOINS } from "./support/counters.ts";
 import { type PeerEnd, startPeer } from "./support/peer.ts";
 import { Stand } from "./support/stand.ts";
 
@@ -13,9 +13,6 @@ const OURS = Uint8Array.from({ length: 4000 }, (_, i) => i * 31 >> 3);
 
 /** The first asks for a cookie, the others use it. */
 const CONNECTIONS = 3;
-
-/** What a join leaves that comes when the connection is over already. */
-const LATE_JOINS = ["MPJoinRejected", "MPJoinNoTokenFound", "MPRstTx", "MPRstRx"];
 
 /** Bit of tcpi_options: data were acknowledged with their SYN. */
 const SYN_DATA = 32;

@@ -3,7 +3,7 @@ import { it } from "@std/testing/bdd";
 import { bridge, delay, impair, loss, queue, rate, tun } from "../../mod.ts";
 import { makeNamespace } from "../../cli/namespace.ts";
 import { needs } from "../support/tools.ts";
-import { assertNoTrouble } from "./support/counters.ts";
+import { assertNoTrouble, LATE_JOINS } from "./support/counters.ts";
 import { Stand } from "./support/stand.ts";
 
 needs("kernel", "python3").describe("impair()", () => {
@@ -26,7 +26,8 @@ needs("kernel", "python3").describe("impair()", () => {
         },
       });
       assert(roundTrips.length >= 2 && roundTrips.every((time) => time >= 10_000), `${roundTrips}`);
-      assertNoTrouble(await stand.lab.nstat());
+      // The SYN of a join may be one of the lost, and come again when all is over.
+      assertNoTrouble(await stand.lab.nstat(), LATE_JOINS);
     });
   }
 

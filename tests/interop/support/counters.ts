@@ -32,6 +32,14 @@ const TROUBLE = [
   "SimultConnectFallback",
 ];
 
+/** What a join leaves that comes when the connection is over already: one whose SYN was lost, or that began last. */
+export const LATE_JOINS: readonly string[] = [
+  "MPJoinRejected",
+  "MPJoinNoTokenFound",
+  "MPRstTx",
+  "MPRstRx",
+];
+
 /** Sees that none of them counted anything but those in `but`. */
 export function assertNoTrouble(
   counters: Readonly<Record<string, number>>,
