@@ -74,6 +74,9 @@ export interface AimdFormula extends SlowStartOptions {
 /** A window that was not needed for so long is no longer believed (RFC 7661 §4.4.3). */
 const NON_VALIDATED: Micros = 300e6;
 
+/** Segments of a window of which a part of one is worth telling. */
+const FEW_SEGMENTS = 40;
+
 /** A controller around a formula. */
 export class AimdController implements CongestionController {
   /** Bytes that may be in flight. */
@@ -156,12 +159,13 @@ export class AimdController implements CongestionController {
 
   /**
    * RFC 5681 §3.1; bytes are counted whole (RFC 3465), since one ACK stands for a batch of segments here. Less than a segment of a window cannot be used: that
-   * doubles like the rest, or it would be missing in each window that follows. Returns those left for what follows it.
+   * doubles like the rest, while it is a part worth telling, or it would be missing in each window that follows. Returns those left for what follows it.
    */
   #slowStart(ack: AckSample): number {
     const { cwnd } = this;
     const whole = cwnd - cwnd % this.#subflow.mss;
-    const acked = whole > 0 ? ack.acked * cwnd / whole : ack.acked;
+    const small = whole > 0 && cwnd < FEW_SEGMENTS * this.#subflow.mss;
+    const acked = small ? ack.acked * cwnd / whole : ack.acked;
     const own = this.#formula.slowStart !== undefined;
     if (own || (this.#ssthresh === null && this.#searches)) {
       const growth = own
