@@ -1,12 +1,12 @@
 /**
- * `deno task test`: checks all types once, then runs all tests in two processes side by side: those on the real clock one by one, and beside them, on
- * whatever they leave of the processors, those in virtual time. Ends with the failures of both and one line: "ok | N passed | N failed".
+ * `deno task test`: checks all types once, then runs all tests in two processes, one after the other: those on the real clock one by one, as who has to share
+ * the processors with the others would be judged by them, then the rest, several at a time. Ends with the failures of both and one line: "ok | N passed | N
+ * failed".
  *
  * With arguments, such as a file or `--filter`, it is `deno test -A --doc` with these.
  */
 
 import { bold, print } from "../cli/output.ts";
-import { isInstalled } from "../cli/namespace.ts";
 
 /**
  * Files and folders whose tests run one after the other. Most have a kernel or a socket at the other end, or wait for a browser no longer than so many
@@ -84,6 +84,9 @@ export class Report {
   }
 }
 
+/** It was told to end: nothing else begins. */
+let told = false;
+
 /** What runs now: whoever is told to end passes that on, or it would go on alone. */
 const children = new Set<Deno.ChildProcess>();
 
@@ -94,18 +97,16 @@ function start(program: string, options: Deno.CommandOptions): Deno.ChildProcess
   return child;
 }
 
-/** Runs `deno test` with its output read as a report. Patient: only on what others leave of the processors. */
-async function runGroup(args: readonly string[], patient = false): Promise<Report> {
+/** Runs `deno test` with its output read as a report. */
+async function runGroup(args: readonly string[]): Promise<Report> {
   const words = ["test", "-A", "--doc", "--no-check", ...args];
-  const options = {
+  const child = start(Deno.execPath(), {
+    args: words,
     env: { NO_COLOR: "1" },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-  } as const;
-  const child = patient && isInstalled("nice")
-    ? start("nice", { ...options, args: ["-n19", Deno.execPath(), ...words] })
-    : start(Deno.execPath(), { ...options, args: words });
+  });
   const report = new Report();
   await Promise.all([child.stdout, child.stderr].map(async (stream) => {
     let rest = "";
@@ -139,10 +140,8 @@ async function testAll(args: readonly string[]): Promise<number> {
   const start = performance.now();
   const code = await denoAlone(["check", "--quiet", "--doc"]);
   if (code !== 0) return code;
-  const reports = await Promise.all([
-    runGroup(ONE_BY_ONE),
-    runGroup(["--parallel", `--ignore=${ONE_BY_ONE.join()}`], true),
-  ]);
+  const reports = [await runGroup(ONE_BY_ONE)];
+  if (!told) reports.push(await runGroup(["--parallel", `--ignore=${ONE_BY_ONE.join()}`]));
   for (const { failures } of reports) if (failures.length > 0) print(failures.join("\n"));
   const sums = reports.flatMap(({ sum }) => sum ?? []);
   print(bold(`\n${sumLine(sums, (performance.now() - start) / 1000)}`));
@@ -154,6 +153,7 @@ if (import.meta.main) {
   const signals = Deno.build.os === "windows" ? ["SIGINT"] as const : ENDING;
   for (const signal of signals) {
     Deno.addSignalListener(signal, () => {
+      told = true;
       for (const child of children) {
         try {
           child.kill(signal);

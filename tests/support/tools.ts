@@ -43,7 +43,6 @@ export const ESSENTIAL = {
   "dpkg-deb": "dpkg",
   "dpkg-query": "dpkg",
   mount: "mount",
-  nice: "coreutils",
   script: "bsdutils",
   setpriv: "util-linux",
   sh: "dash",
