@@ -266,11 +266,24 @@ function bindAhead(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   return true;
 }
 
+/** On an only subflow what was bound to it, never sent and taken back goes before what it carries already: that is repeated by others, if there are any. */
+function takenBack(meta: MetaSocket): Sent | null {
+  const { subflows, sendQueue } = meta;
+  if (subflows.length !== 1) return null;
+  const { firstAhead, firstAheadEnd } = sendQueue;
+  const { partA } = subflows[0]!;
+  if (firstAhead === Infinity || (partA !== null && partA.first <= firstAhead)) return null;
+  const sent = sendQueue.find(firstAhead);
+  return sent === null ? null : offer(meta, sent, firstAhead, firstAheadEnd);
+}
+
 /** Sets `chunk` and `ready` for what must go again; null when nothing must. */
 function nextReinjection(meta: MetaSocket): Sent | null {
   const { again } = meta.sendQueue;
   if (again.empty) return null;
   again.release(meta.sendQueue.una);
+  const first = takenBack(meta);
+  if (first !== null) return first;
   while (!again.empty) {
     const sent = meta.sendQueue.find(again.first);
     if (sent !== null) return offer(meta, sent, again.first, again.firstEnd);

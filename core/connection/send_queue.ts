@@ -535,6 +535,16 @@ export class SendQueue {
     return this.#ahead !== null && this.#ahead.first === this.#una;
   }
 
+  /** The first byte that is bound to a subflow, and was never sent; Infinity: there is none. */
+  get firstAhead(): number {
+    return this.#ahead === null ? Infinity : this.#ahead.first;
+  }
+
+  /** The end of what is bound and was never sent from there on. */
+  get firstAheadEnd(): number {
+    return this.#ahead === null ? Infinity : this.#ahead.firstEnd;
+  }
+
   /** [offset, offset + length) of `sent`, bound before, has left on `subflow` from `ssn` on; returns how many of these bytes had been sent already. */
   left(sent: Sent, offset: number, length: number, subflow: Subflow, ssn: number): number {
     this.repeated(sent, offset, length, subflow, ssn);

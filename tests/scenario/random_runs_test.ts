@@ -70,6 +70,17 @@ const KEPT_OF_ALL: ReadonlyMap<number, string> = new Map([
   [7003501, "on plain TCP the end of the data overtook what a scheduler before had bound"],
   [7005777, "as 7003501, after a fallback"],
   [7064239, "as 7003501, before a peer fell back that had got no mapping"],
+  [
+    7049923,
+    "what was taken back waited behind what the only subflow carried, and new data passed it",
+  ],
+  [8017212, "as 7049923"],
+  [7068438, "as 7049923"],
+  [7027205, "as 7049923"],
+  [
+    8016419,
+    "ACKs that were overtaken within a millisecond contradicted the peer: its bytes went again to who had fallen back",
+  ],
 ]);
 
 /** Runs seeds; what was wrong with those that failed, with what repeats them. */
