@@ -883,6 +883,7 @@ export class Subflow implements SubflowView {
     // RFC 8684 §3.4.1: "the receiver MUST undertake standard TCP validity checks, e.g., per [RFC5961], before acting upon it"
     // RFC 5961 §5.2: what somebody guessed lies rarely so close.
     if (ack > board.nxt || ack < board.una - sender.window.most) return this.#challenge(now);
+    const newer = timestamps.isNewer;
     // RFC 7323 §4.3, and §5.3 R2 before R3: what lies before RCV.NXT altogether leaves no timestamp, though the batch has not been acknowledged yet.
     if (
       timestamps.on && rx.hasTimestamps && this.#seq <= this.acks.last && !this.#old
@@ -904,7 +905,7 @@ export class Subflow implements SubflowView {
     }
     const size = sender.window.scaled(rx.window);
     const mptcp = this.#level.mappingFlags !== 0;
-    if (mptcp) this.trust.heard(ack, board.una, size);
+    if (mptcp) this.trust.heard(ack, board.una, size, newer);
     let outcome = 0;
     if (ack >= board.una) outcome = this.#acknowledge(ack, size, now);
     else if (rx.sacks > 0) {

@@ -93,6 +93,11 @@ export class Timestamps {
     return distance32(this.#recent, rx.tsval);
   }
 
+  /** Whether the segment in `rx` was sent after all that came before, as far as timestamps tell: those of one tick may have overtaken each other. */
+  get isNewer(): boolean {
+    return !this.#on || !rx.hasTimestamps || distance32(rx.tsval, this.#recent) > 0;
+  }
+
   /** Takes the timestamp in `rx`, which is not old, as TS.Recent, unless that is younger; `fills`: there are data above a hole. */
   take(fills: boolean, now: Micros): void {
     const { tsval } = rx;

@@ -108,10 +108,13 @@ export class Trust {
 
   // What the peer tells of what we sent.
 
-  /** The segment in `rx` acknowledges all below `ack` and allows `window` bytes more; `una` is SND.UNA before it. */
-  heard(ack: number, una: number, window: number): void {
+  /**
+   * The segment in `rx` acknowledges all below `ack` and allows `window` bytes more; `una` is SND.UNA before it. Unless it is `newer` than all before, it may
+   * have been overtaken, and contradicts nothing.
+   */
+  heard(ack: number, una: number, window: number, newer: boolean): void {
     if (ack >= una) this.#behind = 0;
-    else if (ack >= this.#vouched && ++this.#behind >= CONTRADICTIONS) this.#belied = true;
+    else if (newer && ack >= this.#vouched && ++this.#behind >= CONTRADICTIONS) this.#belied = true;
     if (rx.hasMptcp) {
       this.#silent = 0;
       this.#answers++;

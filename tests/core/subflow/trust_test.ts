@@ -11,7 +11,7 @@ function hears(trust: Trust, acks: readonly number[], dataAck = true): void {
   let una = 1;
   for (const ack of acks) {
     comes({ ack, ...(dataAck && { dss: DATA_ACK }) });
-    trust.heard(ack, una, 5000);
+    trust.heard(ack, una, 5000, true);
     una = Math.max(una, ack);
   }
 }
@@ -47,13 +47,13 @@ describe("an acknowledgement in the peer's name", () => {
     assertEquals(trust.belied, false);
     const other = new Trust();
     comes({ ack: 10, dss: DATA_ACK });
-    other.heard(10, 1, 5000);
+    other.heard(10, 1, 5000, true);
     comes({ ack: 500 });
-    other.heard(500, 10, 5000);
+    other.heard(500, 10, 5000, true);
     for (let i = 0; i < 3; i++) {
       assertEquals(other.testimony(100), "unknown");
       comes({ ack: 10, dss: DATA_ACK });
-      other.heard(10, 500, 5000);
+      other.heard(10, 500, 5000, true);
     }
     assertEquals([other.belied, other.testimony(100), other.testimony(5)], [
       true,
@@ -62,16 +62,26 @@ describe("an acknowledgement in the peer's name", () => {
     ]);
   });
 
+  it("is not belied by what may have been overtaken: a peer contradicts by what is newer than all before", () => {
+    const trust = new Trust();
+    hears(trust, [10, 500]);
+    for (let i = 0; i < 9; i++) {
+      comes({ ack: 10, dss: DATA_ACK });
+      trust.heard(10, 500, 5000, false);
+    }
+    assertEquals(trust.belied, false);
+  });
+
   it("leaves the peer's own window above the hole, and nothing beyond it", () => {
     const trust = new Trust();
     hears(trust, [10, 9000]);
     assertEquals([trust.belied, trust.outOfReach(20_000)], [false, false]);
     const other = new Trust();
     comes({ ack: 10, dss: DATA_ACK });
-    other.heard(10, 1, 5000);
+    other.heard(10, 1, 5000, true);
     for (let i = 0; i < 3; i++) {
       comes({ ack: 10, dss: DATA_ACK });
-      other.heard(10, 9000, 5000);
+      other.heard(10, 9000, 5000, true);
     }
     assertEquals([other.outOfReach(5010), other.outOfReach(5011)], [false, true]);
   });
