@@ -85,9 +85,13 @@ needs("kernel", "python3").describe("a reader of ours that pauses", () => {
 
 needs("kernel", "python3").describe("a reader of the kernel's that pauses", () => {
   for (const role of ["client", "server"] as const) {
-    // What its buffer has no room for is acknowledged on the subflow and not by a DATA_ACK.
+    // What its buffer has no room for is acknowledged on the subflow and not by a DATA_ACK. Over one: what comes out of order over another may fill the rest
+    // of so small a buffer, and Linux does not give that up for what is missing.
     it(`leaves MPTCP as it is, as ${role}`, async () => {
-      await using stand = await Stand.open({ host: { pathManager: passive() } });
+      await using stand = await Stand.open({
+        lab: { endpoints: "none" },
+        host: { pathManager: passive() },
+      });
       const peer = { pause: 2, buffer: 16384 };
       await using meeting = await stand.meet(role, "sink", peer);
       meeting.conn.setNoDelay();
