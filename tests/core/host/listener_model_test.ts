@@ -17,8 +17,10 @@ class Model {
   readonly waiting: number[] = [];
   /** Connections that are open, accepted or not. */
   readonly open = new Set<number>();
-  /** Peers whose last SYN/ACK was a cookie that is good. */
+  /** Peers whose last SYN/ACK had the number of a cookie that is good. */
   readonly cookies = new Set<number>();
+  /** Some may be acknowledged still: what is kept has such a number, too, as its SYN may have been answered by a cookie before. */
+  #awaited = false;
 
   constructor(
     readonly backlog: number,
@@ -30,9 +32,12 @@ class Model {
     if (this.open.has(peer) || this.half.includes(peer)) return;
     if (this.waiting.length >= this.backlog) return;
     const full = this.half.length >= this.synBacklog;
-    if (this.mode === "always" || (this.mode === "pressure" && full)) this.cookies.add(peer);
-    else if (!full) {
-      this.cookies.delete(peer);
+    if (this.mode === "always" || (this.mode === "pressure" && full)) {
+      this.cookies.add(peer);
+      this.#awaited = true;
+    } else if (!full) {
+      if (this.#awaited) this.cookies.add(peer);
+      else this.cookies.delete(peer);
       this.half.push(peer);
     }
   }
@@ -62,6 +67,7 @@ class Model {
   wait(): void {
     this.half.length = 0;
     this.cookies.clear();
+    this.#awaited = false;
   }
 }
 
