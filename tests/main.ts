@@ -18,7 +18,7 @@ export const ONE_BY_ONE: readonly string[] = [
   "tests/cli/origin_test.ts",
   "tests/interop",
   "tests/link",
-  "tests/net/load_plugin_test.ts",
+  "tests/net",
   "tests/playground",
 ];
 
