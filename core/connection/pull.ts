@@ -258,7 +258,7 @@ function bindAhead(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   if (length <= 0) return false;
   const { offset } = chunk;
   if (again === null) sendQueue.bind(length, now);
-  else sendQueue.again.release(offset + length);
+  else sendQueue.again.take(offset, offset + length);
   for (let i = 0; i < copies.length; i++) {
     copies[i]!.bind(offset, offset + length);
     serve(meta, copies[i]!, now);
@@ -269,10 +269,18 @@ function bindAhead(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
 /** On an only subflow what was bound to it, never sent and taken back goes before what it carries already: that is repeated by others, if there are any. */
 function takenBack(meta: MetaSocket): Sent | null {
   const { subflows, sendQueue } = meta;
-  if (subflows.length !== 1) return null;
-  const { firstAhead, firstAheadEnd } = sendQueue;
-  const { partA } = subflows[0]!;
-  if (firstAhead === Infinity || (partA !== null && partA.first <= firstAhead)) return null;
+  const { again, firstAhead, firstAheadEnd } = sendQueue;
+  if (
+    subflows.length !== 1 || again.empty || firstAhead <= again.first || firstAhead === Infinity
+  ) {
+    return null;
+  }
+  const [only] = subflows;
+  const { partA } = only!;
+  if (partA !== null && partA.first <= firstAhead) return null;
+  const oldest = sendQueue.find(again.first);
+  // What it does not carry is missing, and comes first.
+  if (oldest === null || !sendQueue.has(only!, oldest, again.first)) return null;
   const sent = sendQueue.find(firstAhead);
   return sent === null ? null : offer(meta, sent, firstAhead, firstAheadEnd);
 }
@@ -428,7 +436,7 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   meta.figures.sent(length, now);
   if (again !== null) {
     const repeated = sendQueue.left(again, offset, length, subflow, ssn);
-    sendQueue.again.release(offset + length);
+    sendQueue.again.take(offset, offset + length);
     // What a scheduler before this one has bound, and nobody sent, is new.
     if (repeated > 0) meta.countRepeat(repeated);
   } else {

@@ -248,6 +248,19 @@ export class RetransmitQueue {
     while (ranges.length > 0 && ranges[0]!.end <= offset) ranges.shift();
     if (ranges.length > 0 && ranges[0]!.offset < offset) ranges[0]!.offset = offset;
   }
+
+  /** Takes [offset, end) away: it was sent, or bound. */
+  take(offset: number, end: number): void {
+    const ranges = this.#ranges;
+    if (ranges.length === 0 || offset <= ranges[0]!.offset) return this.release(end);
+    for (let i = ranges.length - 1; i >= 0 && ranges[i]!.end > offset; i--) {
+      const range = ranges[i]!;
+      if (range.offset >= end) continue;
+      const left = { offset: range.offset, end: Math.min(range.end, offset) };
+      const right = { offset: Math.max(range.offset, end), end: range.end };
+      ranges.splice(i, 1, ...[left, right].filter((part) => part.end > part.offset));
+    }
+  }
 }
 
 /** The send queue of one connection. Data offsets: the first byte has 1. After `free` the last positions can still be asked for. */

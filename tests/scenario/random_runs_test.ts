@@ -71,12 +71,12 @@ const KEPT_OF_ALL: ReadonlyMap<number, string> = new Map([
   [7005777, "as 7003501, after a fallback"],
   [7064239, "as 7003501, before a peer fell back that had got no mapping"],
   [
-    7049923,
+    7068438,
     "what was taken back waited behind what the only subflow carried, and new data passed it",
   ],
-  [8017212, "as 7049923"],
-  [7068438, "as 7049923"],
-  [7027205, "as 7049923"],
+  [7027205, "as 7068438"],
+  [7078, "what was lost waited behind what was bound and never sent"],
+  [10472, "as 7078, on an only path"],
   [
     8016419,
     "ACKs that were overtaken within a millisecond contradicted the peer: its bytes went again to who had fallen back",
