@@ -1116,7 +1116,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     }
     this.paths.settle();
     for (const other of this.attempts) if (other !== subflow) this.reset(other, reason, now);
-    this.sendQueue.again.release(Infinity);
+    this.sendQueue.again.cut(0, Infinity);
     this.sendQueue.bindAnew();
     for (const other of this.attempts) other.partA?.cut(0, Infinity);
     this.deadlines.set(TIMER_DATA, Infinity);

@@ -258,7 +258,7 @@ function bindAhead(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   if (length <= 0) return false;
   const { offset } = chunk;
   if (again === null) sendQueue.bind(length, now);
-  else sendQueue.again.take(offset, offset + length);
+  else sendQueue.again.cut(offset, offset + length);
   for (let i = 0; i < copies.length; i++) {
     copies[i]!.bind(offset, offset + length);
     serve(meta, copies[i]!, now);
@@ -266,36 +266,25 @@ function bindAhead(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   return true;
 }
 
-/** On an only subflow what was bound to it, never sent and taken back goes before what it carries already: that is repeated by others, if there are any. */
-function takenBack(meta: MetaSocket): Sent | null {
-  const { subflows, sendQueue } = meta;
-  const { again, firstAhead, firstAheadEnd } = sendQueue;
-  if (
-    subflows.length !== 1 || again.empty || firstAhead <= again.first || firstAhead === Infinity
-  ) {
-    return null;
-  }
-  const [only] = subflows;
-  const { partA } = only!;
-  if (partA !== null && partA.first <= firstAhead) return null;
-  const oldest = sendQueue.find(again.first);
-  // What it does not carry is missing, and comes first.
-  if (oldest === null || !sendQueue.has(only!, oldest, again.first)) return null;
-  const sent = sendQueue.find(firstAhead);
-  return sent === null ? null : offer(meta, sent, firstAhead, firstAheadEnd);
-}
-
-/** Sets `chunk` and `ready` for what must go again; null when nothing must. */
+/** Sets `chunk` and `ready` for what must go again, or was taken back; null when nothing must. */
 function nextReinjection(meta: MetaSocket): Sent | null {
-  const { again } = meta.sendQueue;
-  if (again.empty) return null;
-  again.release(meta.sendQueue.una);
-  const first = takenBack(meta);
-  if (first !== null) return first;
+  const { sendQueue, subflows } = meta;
+  const { again } = sendQueue;
+  again.cut(0, sendQueue.una);
   while (!again.empty) {
-    const sent = meta.sendQueue.find(again.first);
-    if (sent !== null) return offer(meta, sent, again.first, again.firstEnd);
-    again.release(again.firstEnd);
+    const { first } = again;
+    const sent = sendQueue.find(first);
+    if (sent === null) {
+      again.cut(first, again.firstEnd);
+      continue;
+    }
+    // What the only subflow carries is for others, if any come. What nobody has sent does not wait for them.
+    if (subflows.length === 1 && sendQueue.has(subflows[0]!, sent, first)) {
+      const taken = sendQueue.firstTakenBack;
+      const unsent = taken < Infinity ? sendQueue.find(taken) : null;
+      if (unsent !== null) return offer(meta, unsent, taken, again.endOf(taken));
+    }
+    return offer(meta, sent, first, again.firstEnd);
   }
   return null;
 }
@@ -436,7 +425,7 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   meta.figures.sent(length, now);
   if (again !== null) {
     const repeated = sendQueue.left(again, offset, length, subflow, ssn);
-    sendQueue.again.take(offset, offset + length);
+    sendQueue.again.cut(offset, offset + length);
     // What a scheduler before this one has bound, and nobody sent, is new.
     if (repeated > 0) meta.countRepeat(repeated);
   } else {

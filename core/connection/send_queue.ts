@@ -130,7 +130,7 @@ export class Sent {
   }
 
   /** Adds to `again` what of it no subflow works on. */
-  addMissing(again: RetransmitQueue): void {
+  addMissing(again: Ranges): void {
     let at = this.offset;
     while (at < this.end) {
       // What carries `at` ends at `carried`; where nothing does, the next that is carried begins at `missing`.
@@ -209,66 +209,12 @@ function giveSent(sent: Sent): void {
   pool = sent;
 }
 
-/** Ranges of data offsets that go again before new data; kept sorted and apart. */
-export class RetransmitQueue {
-  readonly #ranges: { offset: number; end: number }[] = [];
-
-  /** Whether nothing waits. */
-  get empty(): boolean {
-    return this.#ranges.length === 0;
-  }
-
-  /** Offset of the oldest byte; there must be one. */
-  get first(): number {
-    return this.#ranges[0]!.offset;
-  }
-
-  /** End of the range that it begins. */
-  get firstEnd(): number {
-    return this.#ranges[0]!.end;
-  }
-
-  /** Adds [offset, end). */
-  add(offset: number, end: number): void {
-    const ranges = this.#ranges;
-    let i = 0;
-    while (i < ranges.length && ranges[i]!.end < offset) i++;
-    let j = i;
-    while (j < ranges.length && ranges[j]!.offset <= end) {
-      offset = Math.min(offset, ranges[j]!.offset);
-      end = Math.max(end, ranges[j]!.end);
-      j++;
-    }
-    ranges.splice(i, j - i, { offset, end });
-  }
-
-  /** Takes away everything below `offset`: sent, or DATA_ACKed. */
-  release(offset: number): void {
-    const ranges = this.#ranges;
-    while (ranges.length > 0 && ranges[0]!.end <= offset) ranges.shift();
-    if (ranges.length > 0 && ranges[0]!.offset < offset) ranges[0]!.offset = offset;
-  }
-
-  /** Takes [offset, end) away: it was sent, or bound. */
-  take(offset: number, end: number): void {
-    const ranges = this.#ranges;
-    if (ranges.length === 0 || offset <= ranges[0]!.offset) return this.release(end);
-    for (let i = ranges.length - 1; i >= 0 && ranges[i]!.end > offset; i--) {
-      const range = ranges[i]!;
-      if (range.offset >= end) continue;
-      const left = { offset: range.offset, end: Math.min(range.end, offset) };
-      const right = { offset: Math.max(range.offset, end), end: range.end };
-      ranges.splice(i, 1, ...[left, right].filter((part) => part.end > part.offset));
-    }
-  }
-}
-
 /** The send queue of one connection. Data offsets: the first byte has 1. After `free` the last positions can still be asked for. */
 export class SendQueue {
   /** Handle of the stream that the subflows send from. */
   readonly stream: number;
-  /** What goes again first. */
-  readonly again: RetransmitQueue = new RetransmitQueue();
+  /** What is to be given to a subflow before new data (draft SQ-5): once more, or, where it was bound ahead and taken back, for the first time. */
+  readonly again: Ranges = new Ranges();
   readonly #host: number;
   readonly #first: number;
   readonly #most: number;
@@ -548,14 +494,9 @@ export class SendQueue {
     return this.#ahead !== null && this.#ahead.first === this.#una;
   }
 
-  /** The first byte that is bound to a subflow, and was never sent; Infinity: there is none. */
-  get firstAhead(): number {
-    return this.#ahead === null ? Infinity : this.#ahead.first;
-  }
-
-  /** The end of what is bound and was never sent from there on. */
-  get firstAheadEnd(): number {
-    return this.#ahead === null ? Infinity : this.#ahead.firstEnd;
+  /** The first byte of `again` that was bound, taken back and never sent; Infinity: there is none. */
+  get firstTakenBack(): number {
+    return this.#ahead === null ? Infinity : this.again.firstIn(this.#ahead);
   }
 
   /** [offset, offset + length) of `sent`, bound before, has left on `subflow` from `ssn` on; returns how many of these bytes had been sent already. */
@@ -597,7 +538,7 @@ export class SendQueue {
   rewind(): void {
     const sent = this.#sent;
     while (sent.first < sent.next) giveSent(sent.shift());
-    this.again.release(Infinity);
+    this.again.cut(0, Infinity);
     this.#ahead = null;
     this.#nxt = this.#una;
   }
@@ -699,7 +640,7 @@ export class SendQueue {
     for (let serial = sent.first; serial < sent.next; serial++) {
       sent.at(serial).addMissing(this.again);
     }
-    this.again.release(this.#una);
+    this.again.cut(0, this.#una);
     this.#repaired = this.#nxt;
   }
 

@@ -20,6 +20,31 @@ export class Ranges {
     return this.#bytes === 0 ? Infinity : this.#ranges[0]!.end;
   }
 
+  /** Nothing waits. */
+  get empty(): boolean {
+    return this.#bytes === 0;
+  }
+
+  /** End of the range that holds the byte at `offset`; `offset` itself where none does. */
+  endOf(offset: number): number {
+    const each = this.#ranges[this.#place(offset + 1)];
+    return each === undefined || each.offset > offset ? offset : each.end;
+  }
+
+  /** Offset of the first byte that is in `other` too; Infinity where there is none. */
+  firstIn(other: Ranges): number {
+    const mine = this.#ranges;
+    const theirs = other.#ranges;
+    let j = 0;
+    for (let i = 0; i < mine.length; i++) {
+      while (j < theirs.length && theirs[j]!.end <= mine[i]!.offset) j++;
+      if (j === theirs.length) break;
+      const first = Math.max(mine[i]!.offset, theirs[j]!.offset);
+      if (first < mine[i]!.end) return first;
+    }
+    return Infinity;
+  }
+
   /** Puts [offset, end) in. */
   add(offset: number, end: number): void {
     if (end <= offset) return;

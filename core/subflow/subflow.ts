@@ -1340,6 +1340,7 @@ export class Subflow implements SubflowView {
   ): boolean {
     const { mappingFlags, dssChecksum } = this.#level;
     const checksum = mappingFlags !== 0 && dssChecksum;
+    if (mappingFlags !== 0) this.trust.mappingLeft(dsn, this.sender.board.nxt);
     return this.sender.chunk(dsn, length, checksum, first, now, probe, infinite);
   }
 

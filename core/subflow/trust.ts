@@ -74,7 +74,12 @@ export class Trust {
     return (this.#mapped ??= new Spans(FIRST)).add(ssn, end);
   }
 
-  /** Every mapping so far puts bytes where plain TCP would. */
+  /** Bytes from data offset `dsn` on leave from sequence offset `ssn` on. */
+  mappingLeft(dsn: number, ssn: number): void {
+    if (dsn !== ssn) this.#straight = false;
+  }
+
+  /** Every mapping so far, of the peer's and of ours, puts bytes where plain TCP would. */
   get straight(): boolean {
     return this.#straight;
   }

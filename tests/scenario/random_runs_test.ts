@@ -75,6 +75,10 @@ const KEPT_OF_ALL: ReadonlyMap<number, string> = new Map([
     "what was taken back waited behind what the only subflow carried, and new data passed it",
   ],
   [7027205, "as 7068438"],
+  [
+    7049923,
+    "what was taken back waited while the only subflow still held some of it, and new data passed it",
+  ],
   [7078, "what was lost waited behind what was bound and never sent"],
   [10472, "as 7078, on an only path"],
   [

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { RetransmitQueue, SendQueue } from "../../../core/connection/send_queue.ts";
+import { SendQueue } from "../../../core/connection/send_queue.ts";
 import { fixedBuffer } from "../../../core/subflow/settings.ts";
 import type { Subflow } from "../../../core/subflow/subflow.ts";
 import { PAGE, USAGE_PAGES } from "../../../wasm/layout.ts";
@@ -11,34 +11,6 @@ import * as fc from "../../support/property.ts";
 const HOST = host_new(1, 2);
 const { subflow: SUBFLOW } = established();
 const { subflow: OTHER } = established({ path: 2 });
-
-describe("the retransmit queue (draft SQ-5)", () => {
-  it("holds exactly the bytes that were added and not taken away, oldest first", () => {
-    const step = fc.tuple(fc.boolean(), fc.nat({ max: 60 }), fc.integer({ min: 1, max: 20 }));
-    fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const queue = new RetransmitQueue();
-      const bytes = new Set<number>();
-      let floor = 0;
-      for (const [add, offset, length] of steps) {
-        if (add) {
-          const from = Math.max(floor, offset);
-          queue.add(from, from + length);
-          for (let i = 0; i < length; i++) bytes.add(from + i);
-        } else {
-          floor = Math.max(floor, offset);
-          queue.release(floor);
-          for (const byte of bytes) if (byte < floor) bytes.delete(byte);
-        }
-        assertEquals(queue.empty, bytes.size === 0);
-        if (bytes.size === 0) continue;
-        const first = Math.min(...bytes);
-        let end = first;
-        while (bytes.has(end)) end++;
-        assertEquals([queue.first, queue.firstEnd], [first, end]);
-      }
-    }));
-  });
-});
 
 describe("part B of the send queue (draft Fig. 2)", () => {
   it("finds each byte that is not DATA_ACKed, and no other", () => {
@@ -82,7 +54,7 @@ function again({ again }: SendQueue): number[][] {
   const ranges: number[][] = [];
   while (!again.empty) {
     ranges.push([again.first, again.firstEnd]);
-    again.release(again.firstEnd);
+    again.cut(0, again.firstEnd);
   }
   return ranges;
 }

@@ -33,8 +33,35 @@ describe("ranges", () => {
           last = end;
         });
         assertEquals(all, [...naive].sort((a, b) => a - b));
-        assertEquals(ranges.firstEnd >= ranges.first, true);
+        const { first } = ranges;
+        let end = first;
+        while (naive.has(end)) end++;
+        assertEquals([ranges.firstEnd, ranges.empty], [end, naive.size === 0]);
+        for (let n = 0; n < 60; n += 7) {
+          let end = n;
+          while (naive.has(end)) end++;
+          assertEquals(ranges.endOf(n), end);
+        }
       }
+    }));
+  });
+
+  it("name the first number that two of them have", () => {
+    const some = fc.array(fc.record({ from: fc.nat({ max: 60 }), length: fc.nat({ max: 9 }) }), {
+      maxLength: 6,
+    });
+    fc.assert(fc.property(some, some, (these, those) => {
+      const [a, b] = [these, those].map((list) => {
+        const ranges = new Ranges();
+        const naive = new Set<number>();
+        for (const { from, length } of list) {
+          ranges.add(from, from + length);
+          for (let n = from; n < from + length; n++) naive.add(n);
+        }
+        return { ranges, naive };
+      });
+      const both = [...a!.naive].filter((n) => b!.naive.has(n));
+      assertEquals(a!.ranges.firstIn(b!.ranges), Math.min(...both));
     }));
   });
 

@@ -1,8 +1,8 @@
 import { describe, it } from "@std/testing/bdd";
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Trust } from "../../../core/subflow/trust.ts";
 import { DSS_DATA_ACK } from "../../../wasm/layout.ts";
-import { comes } from "../../support/parts.ts";
+import { comes, established } from "../../support/parts.ts";
 
 const DATA_ACK = { flags: DSS_DATA_ACK };
 
@@ -103,5 +103,14 @@ describe("the account of what came", () => {
     assertEquals(trust.straight, true);
     trust.mappingCame(201, 101, 201);
     assertEquals(trust.straight, false);
+  });
+
+  it("is straight no more where what we sent leaves its place", () => {
+    const { subflow, level } = established({ written: 30 });
+    assert(level.mappingFlags !== 0);
+    subflow.chunk(1, 10, false, 0);
+    assertEquals(subflow.trust.straight, true);
+    subflow.chunk(21, 10, false, 0);
+    assertEquals(subflow.trust.straight, false);
   });
 });
