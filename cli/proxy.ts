@@ -89,7 +89,10 @@ async function run(args: Given): Promise<number> {
         ),
       done: (done, conn) => status.tell(done, conn),
     });
-    const listener = await listenKernel(listen, (stream) => proxy.serve(stream));
+    const listener = await listenKernel(
+      listen,
+      (stream) => proxy.serve(stream, stream.remoteAddress),
+    );
     const at = formatTarget(listener.address);
     progress.log(
       `Proxy (SOCKS5 and HTTP CONNECT) at ${at}, ${converts ? "Transport Converter" : "relay"} ${

@@ -5,6 +5,7 @@ import { type After, Places, systemAfter, within } from "./limits.ts";
 import type { Done } from "./relay_server.ts";
 import { readSocks, REPLIES, SOCKS_VERSION, SocksError, socksReply } from "./socks.ts";
 import { type ByteStream, type Carried, carryBoth, Head, ProtocolError } from "./stream.ts";
+import { Strangers } from "./strangers.ts";
 import { asTargetError, type Outcome, type Target, TargetError } from "./target.ts";
 import type { Opened, Upstream } from "./upstream.ts";
 
@@ -14,7 +15,7 @@ export interface ProxyOptions<Stream extends ByteStream> {
   readonly upstream: Upstream<Stream>;
   /** Connects to the target without a relay; null: the relay is to do it. */
   readonly direct?: (target: Target) => Promise<Stream | null>;
-  /** Most connections at once. */
+  /** Most connections at once that have said what they want, and as many that have not. */
   readonly most: number;
   /** Milliseconds in which a program has to say what it wants. */
   readonly handshakeTimeout: number;
@@ -68,29 +69,25 @@ async function drain(stream: ByteStream): Promise<void> {
 export class ProxyServer<Stream extends ByteStream> {
   readonly #options: ProxyOptions<Stream>;
   readonly #places: Places;
+  readonly #strangers: Strangers;
 
   /** Makes one that serves nobody yet. */
   constructor(options: ProxyOptions<Stream>) {
     this.#options = options;
     this.#places = new Places(options.most);
+    this.#strangers = new Strangers(options.most);
   }
 
   /** Connections under way. */
   get connections(): number {
-    return this.#places.taken;
+    return this.#places.taken + this.#strangers.taken;
   }
 
-  /** Serves one program to its end; never rejects. */
-  async serve(program: ByteStream): Promise<void> {
+  /** Serves one program, at the address `from`, to its end; never rejects. */
+  async serve(program: ByteStream, from: string): Promise<void> {
     const start = performance.now();
     const carried: Carried = { up: 0, down: 0 };
-    const leave = this.#places.take();
-    if (leave === null) {
-      const error = "the proxy has as many connections as it takes";
-      program.abort(new Error(error));
-      const done = { target: null, outcome: "busy", error, seconds: 0, ...carried } as const;
-      return this.#options.done?.(done, null);
-    }
+    let leave: (() => void) | null = null;
     let target: Target | null = null;
     let outcome: Done["outcome"] = "hostile";
     let error: string | null = null;
@@ -98,11 +95,19 @@ export class ProxyServer<Stream extends ByteStream> {
     try {
       const { handshakeTimeout, after = systemAfter, begun } = this.#options;
       const head = new Head(program);
-      const dialect = await within(handshakeTimeout, after, hearProgram(head, program), () => {
-        return new ProtocolError("the program did not say in time what it wants");
-      });
+      const dialect = await this.#strangers.hear(
+        from,
+        hearProgram(head, program),
+        handshakeTimeout,
+        after,
+        [
+          "the program did not say in time what it wants",
+          "others came while the program had not said what it wants",
+        ],
+      );
       target = dialect.target;
-      const opened = await this.#open(target).catch(async (error) => {
+      leave = this.#places.take();
+      const opened = await this.#open(target, leave !== null).catch(async (error) => {
         const failure = asTargetError(error);
         await program.write(dialect.refused(failure.outcome as never, failure.message));
         throw failure;
@@ -118,7 +123,7 @@ export class ProxyServer<Stream extends ByteStream> {
       await this.#refuse(program, thrown);
       stream?.abort(thrown);
     } finally {
-      leave();
+      leave?.();
     }
     const seconds = (performance.now() - start) / 1000;
     this.#options.done?.({ target, outcome, error, seconds, ...carried }, stream);
@@ -145,7 +150,8 @@ export class ProxyServer<Stream extends ByteStream> {
   }
 
   /** A connection that ends at the target. */
-  async #open(target: Target): Promise<Opened<Stream> & { direct: boolean }> {
+  async #open(target: Target, place: boolean): Promise<Opened<Stream> & { direct: boolean }> {
+    if (!place) throw new TargetError("busy", "the proxy has as many connections as it takes");
     const straight = await this.#options.direct?.(target) ?? null;
     if (straight !== null) return { stream: straight, rest: new Uint8Array(), direct: true };
     return { ...await this.#options.upstream.open(target), direct: false };

@@ -3,8 +3,9 @@
 import { lookup } from "node:dns/promises";
 import { connect, type Socket } from "node:net";
 import type { Asked } from "./handshake.ts";
-import { type After, Places, systemAfter, within } from "./limits.ts";
-import { type ByteStream, type Carried, carryBoth, KernelStream, ProtocolError } from "./stream.ts";
+import { type After, Places, systemAfter } from "./limits.ts";
+import { type ByteStream, type Carried, carryBoth, KernelStream } from "./stream.ts";
+import { Strangers } from "./strangers.ts";
 import {
   asTargetError,
   formatTarget,
@@ -42,14 +43,14 @@ export interface RelayOptions {
   readonly after?: After;
 }
 
-/** Most connections that have not shown that they may: strangers take no places of those who have. */
+/** Most connections that have not shown that they may: these take no places of those who have, and give way to each other. */
 const MOST_STRANGERS = 256;
 
 /** A relay, whatever its connections come by. */
 export class RelayServer {
   readonly #options: RelayOptions;
   readonly #places: Places;
-  readonly #strangers = new Places(MOST_STRANGERS);
+  readonly #strangers = new Strangers(MOST_STRANGERS);
 
   /** Makes one that serves nobody yet. */
   constructor(options: RelayOptions) {
@@ -109,18 +110,13 @@ export class RelayServer {
   }
 
   /** What a stranger asks for. */
-  async #hear(stream: ByteStream, from: string): Promise<Asked | null> {
+  #hear(stream: ByteStream, from: string): Promise<Asked | null> {
     const { hear, handshakeTimeout, after = systemAfter } = this.#options;
-    const leave = this.#strangers.take();
     // Nobody is told why: who has not shown the key is owed no work.
-    if (leave === null) throw new ProtocolError("too many have not shown the key");
-    try {
-      return await within(handshakeTimeout, after, hear(stream, from), () => {
-        return new ProtocolError("the key was not shown in time");
-      });
-    } finally {
-      leave();
-    }
+    return this.#strangers.hear(from, hear(stream, from), handshakeTimeout, after, [
+      "the key was not shown in time",
+      "others came while it had not shown the key",
+    ]);
   }
 
   #dial(target: Target, place: boolean): Promise<ByteStream> {

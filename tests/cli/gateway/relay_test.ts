@@ -77,9 +77,9 @@ class World {
   }
 
   /** A program that the proxy serves. */
-  program(): { program: PipeEnd; served: Promise<void> } {
+  program(from = "127.0.0.1"): { program: PipeEnd; served: Promise<void> } {
     const [program, far] = pipe();
-    return { program, served: this.proxy.serve(far) };
+    return { program, served: this.proxy.serve(far, from) };
   }
 }
 
@@ -222,7 +222,7 @@ describe("a relay", () => {
       upstream: via(() => Promise.resolve(near)),
     });
     const [asker, its] = pipe();
-    void proxy.serve(its);
+    void proxy.serve(its, "127.0.0.1");
     await asker.write(HTTP);
     // What says yes to everything, with a MAC of zeros.
     await far.write(Uint8Array.of(...octets("MPTCPRL1"), ...new Uint8Array(32)));
@@ -267,7 +267,7 @@ describe("a relay", () => {
         upstream: via(() => Promise.resolve(near)),
       });
       const [asker, its] = pipe();
-      void proxy.serve(its);
+      void proxy.serve(its, "127.0.0.1");
       await asker.write(SOCKS);
       await far.write(await readExactly(relayEnd, 40));
       const bytes = await readExactly(far, length);
@@ -309,7 +309,7 @@ describe("a relay", () => {
     assert(world.relayed.every(({ outcome }) => outcome === "hostile" || outcome === "wrong key"));
   });
 
-  it("keeps 256 strangers and no more, and gives each a time to show the key", async () => {
+  it("keeps 256 strangers and no more, the last, and gives each a time to show the key", async () => {
     const late: (() => void)[] = [];
     const after: After = (_, callback) => {
       late.push(callback);
@@ -319,13 +319,37 @@ describe("a relay", () => {
     const ends = Array.from({ length: 257 }, () => world.toRelay());
     await settle();
     assertEquals([world.relay.connections, world.relayed.length], [256, 1]);
-    assertEquals(world.relayed[0]!.error, "too many have not shown the key");
-    await readExactly(ends[0]!, 40);
-    await assertRejects(() => readAll(ends[256]!));
+    assertEquals(world.relayed[0]!.error, "others came while it had not shown the key");
+    await readExactly(ends[256]!, 40);
+    await assertRejects(() => readAll(ends[0]!));
     for (const callback of late) callback();
     await settle();
     assertEquals(world.relay.connections, 0);
     assertEquals(world.relayed[1]!.error, "the key was not shown in time");
+  });
+
+  it("serves who has the key while any number of strangers is silent, at its address or others", async () => {
+    for (const elsewhere of [false, true]) {
+      const world = new World();
+      let strangers = 0;
+      const flood = async (): Promise<void> => {
+        for (let i = 0; i < 100; i++, strangers++) {
+          const address = `203.0.${strangers >> 8}.${strangers & 255}`;
+          void world.relay.serve(pipe()[1], elsewhere ? address : "192.0.2.1");
+        }
+        await settle();
+      };
+      for (let i = 0; i < 10; i++) {
+        await flood();
+        const { program } = world.program();
+        await program.write(SOCKS);
+        await readExactly(program, OK_SOCKS.length);
+        program.abort();
+        await settle();
+      }
+      assertEquals(world.proxied.map(({ outcome }) => outcome), new Array(10).fill("connected"));
+      assert(world.relay.connections <= 256);
+    }
   });
 
   it("serves so many at once and no more, and says so to who has the key", async () => {
@@ -347,7 +371,10 @@ describe("a relay", () => {
     );
     assertEquals(error.outcome, "busy");
     const { program: third } = world.program();
-    await assertRejects(() => readAll(third));
+    await third.write(SOCKS);
+    assertEquals([...await readAll(third)].slice(0, 4), [5, 0, 5, 1]);
+    await third.closeWrite();
+    await settle();
     assertEquals(world.proxied.map(({ outcome }) => outcome), ["busy"]);
     programs[0]!.abort();
     await settle();
@@ -396,7 +423,7 @@ describe("targets that speak MPTCP themselves", () => {
       begun: (_target, _stream, direct) => begun.push(direct),
     });
     const [program, its] = pipe();
-    const served = proxy.serve(its);
+    const served = proxy.serve(its, "127.0.0.1");
     await program.write(SOCKS);
     await readExactly(program, OK_SOCKS.length);
     await program.write(octets("hello"));
@@ -434,6 +461,21 @@ describe("a proxy", () => {
     assertEquals(world.proxied.length, 1000);
   });
 
+  it("serves a program while any number of others is silent", async () => {
+    const world = new World({ most: 20 });
+    for (let i = 0; i < 100; i++) world.program();
+    await settle();
+    assertEquals(world.proxy.connections, 20);
+    assertEquals(
+      world.proxied.map(({ error }) => error),
+      new Array(80).fill("others came while the program had not said what it wants"),
+    );
+    const { program } = world.program();
+    await program.write(SOCKS);
+    await readExactly(program, OK_SOCKS.length);
+    program.abort();
+  });
+
   it("tells a program that the relay cannot be reached", async () => {
     const proxied: Done[] = [];
     const proxy = new ProxyServer<PipeEnd>({
@@ -442,7 +484,7 @@ describe("a proxy", () => {
       done: (done) => proxied.push(done),
     });
     const [program, its] = pipe();
-    const served = proxy.serve(its);
+    const served = proxy.serve(its, "127.0.0.1");
     await program.write(HTTP);
     const answer = latin1(await readAll(program));
     await program.closeWrite();
