@@ -12,6 +12,7 @@ import type {
   PathView,
   SubflowChange,
 } from "../plugin.ts";
+import { familyOf } from "../path/addresses.ts";
 import { ConnectionPaths, type PathTransport } from "../path/context.ts";
 import type { SynOffer } from "../subflow/handshake.ts";
 import type { Outlet } from "../subflow/shared.ts";
@@ -44,6 +45,11 @@ export interface ProposedJoin {
 
 const NO_IDS: readonly number[] = Object.freeze([]);
 
+/** An end of the first subflow. */
+function initial({ address, port }: Endpoint, link: string): HostAddress {
+  return { address, port, id: 0, family: familyOf(address), link };
+}
+
 function pairOf(local: string, { address, port }: Endpoint): string {
   return `${local} ${address} ${port}`;
 }
@@ -61,8 +67,8 @@ export class PathTransportOf implements PathTransport {
   #full = false;
   /** The same of a REMOVE_ADDR. */
   #removalWaits = false;
-  /** Local addresses and remote ends that a subflow with the local port of the first went between; made for the first join of ours. */
-  #pairs: Set<string> | null = null;
+  /** Local addresses and remote ends that a join with the local port of the first subflow went between; made for the first of ours. */
+  #pairs: string[] | null = null;
 
   /** @param meta The connection. @param plugin Its path manager. */
   constructor(meta: MetaSocket, plugin: PathManagerPlugin) {
@@ -122,10 +128,9 @@ export class PathTransportOf implements PathTransport {
   #make(): ConnectionPaths {
     const { host, localEndpoint, remoteEndpoint } = this.#meta;
     const own = host.addresses.find(({ address }) => address === localEndpoint.address);
-    const family = localEndpoint.address.includes(":") ? 6 : 4;
     const first: PathSpec = {
-      local: { ...localEndpoint, id: 0, family, link: own?.link ?? "" },
-      remote: { ...remoteEndpoint, id: 0, family, link: "" },
+      local: initial(localEndpoint, own?.link ?? ""),
+      remote: initial(remoteEndpoint, ""),
     };
     const locals = host.addresses.filter(({ address }) => address !== localEndpoint.address);
     const { addAddrTimeout, subflows, addAddrAccepted } = this.#meta.mptcp;
@@ -468,10 +473,11 @@ export class PathTransportOf implements PathTransport {
    */
   #wishedPort({ local }: PathSpec, remote: Endpoint): number {
     const { localEndpoint, remoteEndpoint } = this.#meta;
-    const pairs = this.#pairs ??= new Set([pairOf(localEndpoint.address, remoteEndpoint)]);
     const pair = pairOf(local.address, remote);
-    if (pairs.has(pair)) return 0;
-    pairs.add(pair);
+    const used = pair === pairOf(localEndpoint.address, remoteEndpoint) ||
+      this.#pairs?.includes(pair) === true;
+    if (used) return 0;
+    this.#pairs = [...this.#pairs ?? [], pair];
     return localEndpoint.port;
   }
 

@@ -148,18 +148,28 @@ export function answered(callback: string, answer: unknown): Breach {
     : { callback, rule: "sane-answer", what: `answered ${show(answer)} in ${callback}` };
 }
 
-/** Counts what happens within one instant. */
+/** Counts what a path manager is called for, and what it asks for, within one instant, which begins with the first of either. */
 export class Burst {
   #from: Micros = -Infinity;
-  #count = 0;
+  #callbacks = 0;
+  #verbs = 0;
 
-  /** One more at `now`: how many it makes in this instant. */
-  count(now: Micros): number {
-    if (now - this.#from >= INSTANT) {
-      this.#from = now;
-      this.#count = 0;
-    }
-    return ++this.#count;
+  /** One more callback at `now`: how many it makes in this instant. */
+  callback(now: Micros): number {
+    this.#at(now);
+    return ++this.#callbacks;
+  }
+
+  /** The same of what is asked for. */
+  verb(now: Micros): number {
+    this.#at(now);
+    return ++this.#verbs;
+  }
+
+  #at(now: Micros): void {
+    if (now - this.#from < INSTANT) return;
+    this.#from = now;
+    this.#callbacks = this.#verbs = 0;
   }
 }
 

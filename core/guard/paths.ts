@@ -47,15 +47,32 @@ export function guardPathManager(
   };
 }
 
-class GuardedPathManager implements PathManager {
+/** The verbs of a {@linkcode PathContext}. */
+export type PathVerbs = Pick<
+  PathContext,
+  | "route"
+  | "identify"
+  | "limitSubflows"
+  | "index"
+  | "use"
+  | "setBackup"
+  | "announce"
+  | "withdraw"
+  | "after"
+>;
+
+/**
+ * Its own verbs take the place of the connection's where a path manager asks: the same as anybody's, but it can neither fill an instant nor the memory, and
+ * timers have their callbacks guarded.
+ */
+class GuardedPathManager implements PathManager, Partial<PathVerbs> {
   /** Null before the first. */
   #faults: Faults | null = null;
   readonly #context: PathContext;
   readonly #plugin: PathManagerPlugin;
   readonly #fallbackPlugin: PathManagerPlugin;
   readonly #host: GuardHost;
-  readonly #callbacks = new Burst();
-  readonly #verbs = new Burst();
+  readonly #burst = new Burst();
   #manager: PathManager | null = null;
   #fallback: PathManager | null = null;
   /** Joins are possible; the default has been told. */
@@ -75,7 +92,7 @@ class GuardedPathManager implements PathManager {
     this.#fallbackPlugin = fallback;
     let breach: Breach;
     try {
-      const manager = plugin.create(facePaths(context, new GuardedVerbs(context, this)));
+      const manager = plugin.create(facePaths(context, this));
       const wrong = misshapen(manager, "create", "a path manager", ["onEvent"], [
         "refuse",
         "joinsAsBackup",
@@ -179,7 +196,7 @@ class GuardedPathManager implements PathManager {
 
   /** Whether one more callback may be made in this instant; the first that may not is a fault. */
   #mayCall(callback: string): boolean {
-    const count = this.#callbacks.count(this.#host.now());
+    const count = this.#burst.callback(this.#host.now());
     if (count > MOST_CALLBACKS + 1) return false;
     if (count <= MOST_CALLBACKS) return true;
     const what = `had ${MOST_CALLBACKS} callbacks in ${INSTANT} us, each of which led to the next`;
@@ -188,14 +205,43 @@ class GuardedPathManager implements PathManager {
   }
 
   /** Throws where the plugin asks without end; `verb` names what it does. */
-  mayAsk(verb: string): void {
-    if (this.#verbs.count(this.#host.now()) <= MOST_VERBS) return;
+  #ask(verb: string): void {
+    if (this.#burst.verb(this.#host.now()) <= MOST_VERBS) return;
     throw new RangeError(
       `Cannot ${verb} as the path manager has asked for ${MOST_VERBS} things in ${INSTANT} us`,
     );
   }
 
-  /** {@linkcode PathContext.after} of the plugin. */
+  identify(address: HostAddress, id: number): HostAddress {
+    this.#ask("give an address another id");
+    return this.#context.identify(address, id);
+  }
+
+  limitSubflows(subflows: number): void {
+    this.#ask("limit subflows");
+    this.#context.limitSubflows(subflows);
+  }
+
+  use(paths: readonly PathIndex[]): void {
+    this.#ask("use paths");
+    this.#context.use(paths);
+  }
+
+  setBackup(path: PathIndex, backup: boolean): void {
+    this.#ask("make a path a backup or not");
+    this.#context.setBackup(path, backup);
+  }
+
+  announce(address: HostAddress): void {
+    this.#ask("announce an address");
+    this.#context.announce(address);
+  }
+
+  withdraw(address: HostAddress): void {
+    this.#ask("withdraw an address");
+    this.#context.withdraw(address);
+  }
+
   after(delay: Micros, callback: () => void): () => void {
     if (this.#timers >= MOST_TIMERS) {
       throw new RangeError(`Cannot wait as ${MOST_TIMERS} timers of the path manager are set`);
@@ -236,65 +282,6 @@ class GuardedPathManager implements PathManager {
     } catch (error) {
       this.#fault({ ...thrown("after", error), what: "threw in a callback of after" });
     }
-  }
-}
-
-/** The verbs of a {@linkcode PathContext}. */
-export type PathVerbs = Pick<
-  PathContext,
-  | "route"
-  | "identify"
-  | "limitSubflows"
-  | "index"
-  | "use"
-  | "setBackup"
-  | "announce"
-  | "withdraw"
-  | "after"
->;
-
-/** What a path manager may ask for: the same as anybody, but it can neither fill an instant nor the memory, and timers have their callbacks guarded. */
-class GuardedVerbs implements Partial<PathVerbs> {
-  readonly #context: PathContext;
-  readonly #guard: GuardedPathManager;
-
-  constructor(context: PathContext, guard: GuardedPathManager) {
-    this.#context = context;
-    this.#guard = guard;
-  }
-
-  identify(address: HostAddress, id: number): HostAddress {
-    this.#guard.mayAsk("give an address another id");
-    return this.#context.identify(address, id);
-  }
-
-  limitSubflows(subflows: number): void {
-    this.#guard.mayAsk("limit subflows");
-    this.#context.limitSubflows(subflows);
-  }
-
-  use(paths: readonly PathIndex[]): void {
-    this.#guard.mayAsk("use paths");
-    this.#context.use(paths);
-  }
-
-  setBackup(path: PathIndex, backup: boolean): void {
-    this.#guard.mayAsk("make a path a backup or not");
-    this.#context.setBackup(path, backup);
-  }
-
-  announce(address: HostAddress): void {
-    this.#guard.mayAsk("announce an address");
-    this.#context.announce(address);
-  }
-
-  withdraw(address: HostAddress): void {
-    this.#guard.mayAsk("withdraw an address");
-    this.#context.withdraw(address);
-  }
-
-  after(delay: Micros, callback: () => void): () => void {
-    return this.#guard.after(delay, callback);
   }
 }
 

@@ -33,6 +33,13 @@ export function familyOf(address: string): 4 | 6 {
   return address.includes(":") ? 6 : 4;
 }
 
+/** A table with room for two more: one that holds `first` alone makes room for seventeen when the second is added, and each connection has two. */
+function tableOf(first: HostAddress): HostAddress[] {
+  const table: (HostAddress | null)[] = [first, null, null];
+  while (table.length > 1) table.pop();
+  return table as HostAddress[];
+}
+
 /** What became of an ADD_ADDR. */
 export type Learned =
   /** Stored: it was not known. */
@@ -68,8 +75,8 @@ export class Addresses {
 
   /** Tables that hold the ends of the first subflow under id 0. */
   constructor(first: PathSpec, limits: PathLimits) {
-    this.locals = [first.local];
-    this.remotes = [first.remote];
+    this.locals = tableOf(first.local);
+    this.remotes = tableOf(first.remote);
     this.#port = first.remote.port;
     this.#limits = limits;
   }

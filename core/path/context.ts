@@ -39,7 +39,8 @@ import { Addresses, Announcer, familyOf, type LocalAddress } from "./addresses.t
 import { formatAddress, parseHost } from "../wire/ip.ts";
 import { RST_RESOURCE } from "../wire/mptcp.ts";
 import { DEFAULT_LIMITS, mayAdd, type PathLimits, RESET_PROHIBITED } from "./limits.ts";
-import { FIRST_PATH, PathTable } from "./path_table.ts";
+import { FewPaths } from "./few_paths.ts";
+import { FIRST_PATH, PathTable, sameAddress } from "./path_table.ts";
 import { Reopening } from "./reopen.ts";
 
 /** The multipath transport as the path manager's side sees it: what a connection implements. */
@@ -112,18 +113,26 @@ interface PathUse {
   stead: PathIndex | 0;
 }
 
-function pathUse(state: PathUse["state"]): PathUse {
-  const reopening = new Reopening();
+function pathUse(state: PathUse["state"], theirs = false, backup = false): PathUse {
   return {
     state,
-    reopening,
+    reopening: new Reopening(),
     unwatch: idle,
-    theirs: false,
+    theirs,
     passing: false,
-    backup: false,
+    backup,
     limited: false,
     stead: 0,
   };
+}
+
+/** The bounds that a connection was made with last: as a rule all have the same, and share them. */
+let bounds = DEFAULT_LIMITS;
+
+function boundsOf(options: Partial<PathLimits> | undefined): PathLimits {
+  const limits = { ...DEFAULT_LIMITS, ...options };
+  const names = Object.keys(limits) as (keyof PathLimits)[];
+  return names.every((name) => limits[name] === bounds[name]) ? bounds : bounds = limits;
 }
 
 function idle(): void {}
@@ -184,7 +193,7 @@ export class ConnectionPaths {
     }
 
     get index(): PathContext["index"] {
-      return (spec) => this.#of.#table.index(spec);
+      return (spec) => this.#of.#index(spec);
     }
 
     get use(): PathContext["use"] {
@@ -218,11 +227,12 @@ export class ConnectionPaths {
   #madeAnnouncer: Announcer | null = null;
   readonly #addAddrTimeout: Micros | undefined;
   readonly #table: PathTable;
-  readonly #uses = new Map<PathIndex, PathUse>();
+  readonly #uses = new FewPaths<PathUse>();
   /** Null before the first. */
   #timers: Set<() => void> | null = null;
   readonly #manager: PathManager;
-  readonly #events: PathEvent[] = [];
+  /** Those that wait until the path manager has returned; null: none does, nor did while it was told the last. */
+  #events: PathEvent[] | null = null;
   /** The last full set; null until the path manager has named one. */
   #wanted: PathIndex[] | null = null;
   /** The host's limit of subflows. */
@@ -244,7 +254,7 @@ export class ConnectionPaths {
   ) {
     this.#transport = transport;
     this.#first = options.first;
-    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#limits = boundsOf(options.limits);
     this.#most = this.#limits.subflows;
     this.#addresses = new Addresses(options.first, this.#limits);
     this.#table = new PathTable(options.first, this.#limits.paths);
@@ -316,7 +326,7 @@ export class ConnectionPaths {
     this.settle();
     for (const cancel of this.#timers ?? []) cancel();
     this.#timers = null;
-    this.#events.length = 0;
+    this.#events = null;
     this.#guard(() => this.#manager.end?.());
   }
 
@@ -361,7 +371,9 @@ export class ConnectionPaths {
     if (!this.#table.bind(stead, spec)) return;
     use.stead = stead;
     // The path manager has not named it: it need not know that there is no room for it.
-    this.#uses.set(stead, { ...pathUse("idle"), backup: use.backup, limited: true });
+    const other = pathUse("idle", false, use.backup);
+    other.limited = true;
+    this.#uses.set(stead, other);
     this.#wanted.push(stead);
     this.#reconcile();
   }
@@ -519,7 +531,7 @@ export class ConnectionPaths {
   /** The index of a join that has begun; it counts as in use. */
   reserve(): PathIndex {
     const path = this.#table.reserve();
-    this.#uses.set(path, { ...pathUse("opening"), theirs: true });
+    this.#uses.set(path, pathUse("opening", true));
     return path;
   }
 
@@ -583,6 +595,18 @@ export class ConnectionPaths {
     if (before === undefined) return;
     if (this.#transport.unheard(silent)) this.#replace(silent, before);
     else this.#dismiss(before);
+  }
+
+  /** What it names is kept under the addresses that are known: copies of them would each be kept as well. */
+  #index(spec: PathSpec): PathIndex {
+    const { locals, remotes } = this.#addresses;
+    const local = locals.find((known) => sameAddress(known, spec.local)) ?? spec.local;
+    const remote = remotes.find((known) => sameAddress(known, spec.remote)) ?? spec.remote;
+    return this.#table.index(
+      spec.copy === undefined && spec.dscp === undefined
+        ? { local, remote }
+        : { ...spec, local, remote },
+    );
   }
 
   #useOnly(paths: readonly PathIndex[]): void {
@@ -866,13 +890,20 @@ export class ConnectionPaths {
 
   #tell(event: PathEvent): void {
     if (this.#stopped) return;
-    this.#events.push(event);
-    if (this.#telling) return;
+    if (this.#telling) {
+      (this.#events ??= []).push(event);
+      return;
+    }
     this.#telling = true;
-    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+    for (
+      let next: PathEvent | undefined = event;
+      next !== undefined;
+      next = this.#events?.shift()
+    ) {
       const told = next;
       this.#guard(() => this.#manager.onEvent(told));
     }
+    this.#events = null;
     this.#telling = false;
   }
 

@@ -1,11 +1,13 @@
 /** The mapping of path indices to what they name (draft §2.3, Table 1): an index is never given to another path. */
 
 import type { HostAddress, PathIndex, PathSpec } from "../plugin.ts";
+import { FewPaths } from "./few_paths.ts";
 
 /** The path of the first subflow (draft §2.1). */
 export const FIRST_PATH: PathIndex = 1;
 
-function sameAddress(a: HostAddress, b: HostAddress): boolean {
+/** Whether nothing tells two entries apart. */
+export function sameAddress(a: HostAddress, b: HostAddress): boolean {
   return a.address === b.address && a.id === b.id && a.port === b.port && a.family === b.family &&
     a.link === b.link;
 }
@@ -25,7 +27,7 @@ function checkNumber(name: string, value: number, most: number): void {
 
 /** Paths of one connection. Equal in all of a {@linkcode PathSpec} is the same path. */
 export class PathTable {
-  readonly #specs = new Map<PathIndex, PathSpec>();
+  readonly #specs = new FewPaths<PathSpec>();
   readonly #most: number;
   #next = FIRST_PATH + 1;
 
@@ -104,7 +106,7 @@ export class PathTable {
   }
 
   /** Each path with what it names, by index. */
-  entries(): IterableIterator<[PathIndex, PathSpec]> {
-    return this.#specs.entries();
+  entries(): Iterable<[PathIndex, PathSpec]> {
+    return this.#specs;
   }
 }

@@ -48,39 +48,51 @@ type Bar =
   /** An MP_TCPRST without the T flag has ended it, from either side (RFC 8684 §3.6): for good. */
   | "permanent";
 
+/** What has gone wrong with a path so far, or was said against it: most never have any of it. */
+class Failures {
+  bar: Bar = "none";
+  count = 0;
+  /** No try before. */
+  due: Micros = 0;
+  /** Nor before this, whatever else changes: the peer has asked for a while. */
+  notBefore: Micros = 0;
+  /** The peer's MP_TCPRST, if its RST had one. */
+  reset: ResetReason | undefined = undefined;
+  /** We have ended it by a RST to open it again. */
+  replaced = false;
+  soon = false;
+}
+
 /** The tries of one path. */
 export class Reopening {
-  #bar: Bar = "none";
-  #failures = 0;
-  /** No try before. */
-  #due: Micros = 0;
-  /** Nor before this, whatever else changes: the peer has asked for a while. */
-  #notBefore: Micros = 0;
-  #begun: Micros = -Infinity;
-  #joined: Micros = Infinity;
-  /** The peer's MP_TCPRST, if its RST had one. */
-  #reset: ResetReason | undefined;
-  /** We have ended it by a RST to open it again. */
-  #replaced = false;
-  #soon = false;
+  /** When the last try began; null: before the first. */
+  #begun: Micros | null = null;
+  /** When that came to carry data; null: not yet. */
+  #joined: Micros | null = null;
   #worked = false;
+  /** Made for the first. */
+  #failures: Failures | null = null;
 
   /** When it may be tried; Infinity: not by itself. */
   get due(): Micros {
-    return this.#bar === "none" ? this.#due : Infinity;
+    const failures = this.#failures;
+    if (failures === null) return 0;
+    return failures.bar === "none" ? failures.due : Infinity;
   }
 
   /** What the peer's RST has said; undefined: nothing. */
   get reset(): ResetReason | undefined {
-    return this.#reset;
+    return this.#failures?.reset;
   }
 
   /** A try begins. */
   begin(now: Micros): void {
     this.#begun = now;
-    this.#joined = Infinity;
-    this.#replaced = this.#soon = false;
-    this.#reset = undefined;
+    this.#joined = null;
+    const failures = this.#failures;
+    if (failures === null) return;
+    failures.replaced = failures.soon = false;
+    failures.reset = undefined;
   }
 
   /** It carries data. */
@@ -96,13 +108,14 @@ export class Reopening {
 
   /** It has carried data: the wait begins anew. */
   moved(): void {
-    this.#failures = 0;
+    if (this.#failures !== null) this.#failures.count = 0;
   }
 
   /** We end it by a RST to open it again; `soon`: without a wait. */
   replaced(soon: boolean): void {
-    this.#replaced = true;
-    this.#soon = soon;
+    const failures = this.#failures ??= new Failures();
+    failures.replaced = true;
+    failures.soon = soon;
   }
 
   /** The peer's RST had an MP_TCPRST. One without comes from a host, or a box between, that knows nothing of the path any more: as if it were transient. */
@@ -110,7 +123,7 @@ export class Reopening {
     // RFC 8684 §3.6: "The host MAY use this information to decide, for example, whether it tries to re-establish the subflow immediately, later, or
     // never."
     // RFC 8684 §3.6: "the recipient of this segment MAY try to re-establish a subflow for this connection over the failed path"
-    this.#reset = reset;
+    (this.#failures ??= new Failures()).reset = reset;
   }
 
   /**
@@ -121,59 +134,68 @@ export class Reopening {
    * this address/port combination for this connection"
    */
   left(reason: string | undefined, opening: boolean, now: Micros, unknown = false): void {
-    if (this.#bar === "permanent") return;
-    const reset = this.#reset;
-    const transient = this.#replaced || reset?.transient === true;
+    const failures = this.#failures ??= new Failures();
+    if (failures.bar === "permanent") return;
+    const { reset } = failures;
+    const transient = failures.replaced || reset?.transient === true;
     if (reset?.transient === false) {
       // RFC 8684 §3.6: "If the error condition is considered to be Permanent, the receiver of the RST segment SHOULD NOT try to re-establish a subflow for
       // this connection over this path." Of a join that fails §3.9.3 knows an exception.
       // RFC 8684 §3.9.3: "if an MP_JOIN fails, it SHOULD NOT attempt to connect to the same IP address and port during the lifetime of the connection, unless
       // the other host refreshes the information with another ADD_ADDR option."
-      this.#bar = opening ? "refused" : "permanent";
+      failures.bar = opening ? "refused" : "permanent";
       // RFC 8684 §3.9.3: "if an MP_JOIN fails, it SHOULD NOT attempt to connect to the same IP address and port during the lifetime of the connection,
       // unless the other host refreshes the information with another ADD_ADDR option"
-    } else if (reason === "refused" && !transient) this.#bar = "refused";
-    else if (unknown && (reason === "timeout" || reason === "unreachable")) this.#bar = "unreached";
-    else if (reason === "aborted" && !transient) this.#bar = opening ? "refused" : "permanent";
-    else if (reason === "closed") this.#bar = "closed";
-    if (now - this.#joined >= LONGEST_WAIT) this.#failures = 0;
-    if (this.#soon) {
-      this.#failures = 0;
-      this.#due = now;
+    } else if (reason === "refused" && !transient) failures.bar = "refused";
+    else if (unknown && (reason === "timeout" || reason === "unreachable")) {
+      failures.bar = "unreached";
+    } else if (reason === "aborted" && !transient) failures.bar = opening ? "refused" : "permanent";
+    else if (reason === "closed") failures.bar = "closed";
+    if (this.#joined !== null && now - this.#joined >= LONGEST_WAIT) failures.count = 0;
+    if (failures.soon) {
+      failures.count = 0;
+      failures.due = now;
       return;
     }
-    const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures);
+    const wait = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** failures.count);
     // RFC 8684 §3.6: "SHOULD take into account the properties of the failure as defined by the provided reason code"
-    if (reset === undefined || !reset.transient) this.#due = now + wait;
+    if (reset === undefined || !reset.transient) failures.due = now + wait;
     else {
       const least = leastWait(reset.reason);
-      this.#due = least === 0 && this.#failures === 0
-        ? Math.max(now, this.#begun + FIRST_WAIT)
+      failures.due = least === 0 && failures.count === 0
+        ? Math.max(now, (this.#begun ?? -Infinity) + FIRST_WAIT)
         : now + Math.max(wait, least);
-      if (least > FIRST_WAIT) this.#notBefore = this.#due;
+      if (least > FIRST_WAIT) failures.notBefore = failures.due;
     }
-    this.#failures++;
+    failures.count++;
   }
 
   /** Something has changed that may make it work: no wait but for the least between two tries, and what the peer has asked for. */
   hasten(now: Micros): void {
-    if (this.#bar === "unreached") this.#bar = "none";
-    this.#failures = 0;
-    this.#due = Math.max(now, this.#begun + FIRST_WAIT, this.#notBefore);
+    // What was never tried, and against which nothing was said, is due in any case.
+    const failures = this.#failures;
+    if (failures === null) return;
+    if (failures.bar === "unreached") failures.bar = "none";
+    failures.count = 0;
+    failures.due = Math.max(now, (this.#begun ?? -Infinity) + FIRST_WAIT, failures.notBefore);
   }
 
   /** The path manager asks for it anew: at once. */
   ask(): void {
-    if (this.#bar === "closed" || this.#bar === "unreached") this.#bar = "none";
-    this.#failures = 0;
-    this.#due = 0;
+    const failures = this.#failures;
+    if (failures === null) return;
+    if (failures.bar === "closed" || failures.bar === "unreached") failures.bar = "none";
+    failures.count = 0;
+    failures.due = 0;
   }
 
   /** The peer announces its address anew; true when that lifts a bar. */
   invite(now: Micros): boolean {
-    const lifted = this.#bar !== "none" && this.#bar !== "permanent";
-    if (lifted) this.#bar = "none";
-    this.#notBefore = 0;
+    const failures = this.#failures;
+    if (failures === null) return false;
+    const lifted = failures.bar !== "none" && failures.bar !== "permanent";
+    if (lifted) failures.bar = "none";
+    failures.notBefore = 0;
     this.hasten(now);
     return lifted;
   }
