@@ -18,6 +18,7 @@ import { ScenarioError } from "../sim/scenario.ts";
 import { noteShare, watchRun } from "../sim/watch_plugins.ts";
 import { ChunkedFile } from "./chunked_file.ts";
 import { BUILT_INS } from "./policies.ts";
+import { watchedLoad } from "./plugin_name_job.ts";
 import { type Series, SeriesCollector } from "./sim_series.ts";
 
 /** What is run. Plugins are texts. */
@@ -72,7 +73,7 @@ async function once(
   folder: string | null,
   collector: SeriesCollector | null,
 ): Promise<Measurement> {
-  const options = { builtIns: BUILT_INS };
+  const options = { builtIns: BUILT_INS, load: watchedLoad(job.watch) };
   const { scenario, policies } = watchRun({
     scenario: await loadScenario(job.scenario, options),
     policies: await loadPolicies(job.policies, options),

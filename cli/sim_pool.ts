@@ -8,6 +8,14 @@ import type { SimAnswer, SimJob } from "./sim_job.ts";
 /** Looks, a second apart, at which the same call of a plugin runs before it counts as endless. */
 const STUCK_LOOKS = 5;
 
+/** Why a job that has been watched is to be ended; null: it is not. Asked each second. */
+export function sayStuck(watch: PluginWatch): string | null {
+  const stuck = watch.stuck(STUCK_LOOKS);
+  return stuck === null
+    ? null
+    : `${stuck} does not come to an end: it has run for more than ${STUCK_LOOKS} s`;
+}
+
 /** How runs are shared. */
 export interface SimPoolOptions {
   /** Runs at a time. @default as many as there are cores */
@@ -38,10 +46,7 @@ export async function runSimJobs(
       const watch = watches.get(job)!;
       running.set(job, watch.share);
       show();
-      const stuck = watch.stuck(STUCK_LOOKS);
-      return stuck === null
-        ? null
-        : `${stuck} does not come to an end: it has run for ${STUCK_LOOKS} s`;
+      return sayStuck(watch);
     },
     onDone: (_outcome, job, done) => {
       running.delete(job);

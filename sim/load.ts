@@ -4,7 +4,7 @@ import * as cc from "../cc/mod.ts";
 import { loadPlugin, type LoadPluginOptions, type PluginKind } from "../core/net/load_plugin.ts";
 import * as pm from "../pm/mod.ts";
 import * as sched from "../sched/mod.ts";
-import { type HostPolicies, type Scenario, ScenarioError } from "./scenario.ts";
+import { type HostPolicies, type Scenario, ScenarioError, type ScenarioHost } from "./scenario.ts";
 
 /** Where {@linkcode loadScenario} finds plugins. */
 export interface LoadScenarioOptions {
@@ -20,6 +20,12 @@ export interface LoadScenarioOptions {
    * @default the current directory
    */
   readonly base?: URL;
+  /**
+   * What loads each of them, one after the other.
+   *
+   * @default loadPlugin
+   */
+  readonly load?: typeof loadPlugin;
 }
 
 /** Factories of a module, named as on the command line. */
@@ -64,14 +70,14 @@ export async function loadPolicies(
   options: LoadScenarioOptions = {},
   path: readonly (string | number)[] = [],
 ): Promise<HostPolicies> {
-  const { builtIns = BUILT_INS, base } = options;
+  const { builtIns = BUILT_INS, base, load = loadPlugin } = options;
   const loaded: Record<string, unknown> = { ...policies };
   for (const name of ["scheduler", "congestionControl", "pathManager"] as const) {
     const text = policies[name];
     if (typeof text !== "string") continue;
     const kind = KINDS[name];
     try {
-      loaded[name] = await loadPlugin(kind, text, {
+      loaded[name] = await load(kind, text, {
         builtIns: builtIns[kind],
         ...(base && { base }),
       });
@@ -105,10 +111,9 @@ export async function loadScenario(
   options: LoadScenarioOptions = {},
 ): Promise<Scenario> {
   if (scenario.hosts === undefined) return scenario;
-  const hosts = await Promise.all(
-    Object.entries(scenario.hosts).map(async ([name, host]) =>
-      [name, { ...host, ...await loadPolicies(host, options, ["hosts", name]) }] as const
-    ),
-  );
-  return { ...scenario, hosts: Object.fromEntries(hosts) };
+  const hosts: Record<string, ScenarioHost> = {};
+  for (const [name, host] of Object.entries(scenario.hosts)) {
+    hosts[name] = { ...host, ...await loadPolicies(host, options, ["hosts", name]) };
+  }
+  return { ...scenario, hosts };
 }

@@ -10,6 +10,10 @@ const NAMES = 256;
 /** Words in front of the names: the number of the name that runs, 0 for none; how many calls there were; thousandths of the run that are done. */
 const WORDS = 3;
 
+/** Milliseconds between two signs of life of a thread that loads a plugin, and for how long it gives them. */
+const SIGN = 200;
+const LOADING = 60_000;
+
 /** The memory that both threads see. */
 export function watchMemory(): SharedArrayBuffer {
   return new SharedArrayBuffer(4 * WORDS + NAME * NAMES);
@@ -127,6 +131,30 @@ export function wrapPolicies<T extends HostPolicies>(policies: T, wrap: Wrap): T
 /** Notes how much of a run is done, from 0 to 1. */
 export function noteShare(memory: SharedArrayBuffer, share: number): void {
   Atomics.store(new Int32Array(memory, 0, WORDS), 2, Math.floor(1000 * share));
+}
+
+/**
+ * Notes that a plugin is being loaded, until it is disposed of: a download lets the thread give signs of life, code that never returns does not. After a minute
+ * it gives none, as what a module awaits may never come.
+ */
+export function noteLoading(memory: SharedArrayBuffer, what: string): Disposable {
+  const words = new Int32Array(memory, 0, WORDS);
+  // Of a long path the end says more.
+  const name = new TextEncoder().encode(what.length > NAME ? `…${what.slice(4 - NAME)}` : what);
+  const place = new Uint8Array(memory, 4 * WORDS, NAME);
+  place.fill(0);
+  place.set(name.subarray(0, NAME));
+  Atomics.store(words, 0, 1);
+  let left = LOADING / SIGN;
+  const timer = setInterval(() => {
+    if (--left > 0) Atomics.add(words, 1, 1);
+  }, SIGN);
+  return {
+    [Symbol.dispose]() {
+      clearInterval(timer);
+      Atomics.store(words, 0, 0);
+    },
+  };
 }
 
 /** What is run, with whose plugins. */

@@ -9,6 +9,7 @@ import {
 } from "../../cli/arguments.ts";
 import { bold, explain, print, report } from "../../cli/output.ts";
 import { BUILT_INS, loadNamed, PLUGIN_OPTIONS, type PluginOption } from "../../cli/policies.ts";
+import { namesOf } from "../../cli/plugin_names.ts";
 import type { SimJob } from "../../cli/sim_job.ts";
 import { runSimJobs } from "../../cli/sim_pool.ts";
 import { defaultPolicies } from "../../core/net/policies.ts";
@@ -150,15 +151,18 @@ async function main(args: readonly string[]): Promise<number> {
     }
   }
   const count = readInteger(given, "seeds", quick ? 1 : 3, [1, 1000]);
+  const own = {
+    scheduler: given.values("scheduler"),
+    cc: given.values("cc"),
+    pm: given.values("pm"),
+  };
+  // Whether one of them ever returns is found out where it can be ended.
+  await namesOf(own);
   // Before the runs, which take minutes.
   if (file !== "none") await Deno.writeTextFile(file, "");
   const board = await runBoard({
     kinds: kinds.length > 0 ? kinds : KINDS.map(([kind]) => kind),
-    own: {
-      "scheduler": given.values("scheduler"),
-      "congestion-control": given.values("cc"),
-      "path-manager": given.values("pm"),
-    },
+    own: { "scheduler": own.scheduler, "congestion-control": own.cc, "path-manager": own.pm },
     seeds: Array.from({ length: count }, (_, i) => i + 1),
     quick,
     workers: readInteger(given, "workers", navigator.hardwareConcurrency, [1, 1024]),

@@ -288,21 +288,41 @@ describe("mptcp sim", () => {
     });
   });
 
-  it("names a plugin that does not come to an end, and goes on with the others", async () => {
-    const endless = `export default () => ({ kind: "scheduler", name: "endless", create: () => ({
-      pick() { for (;;); } }) });`;
-    await inFolder({ "endless.ts": endless, "small.yaml": SMALL }, async (folder) => {
-      const { code, said, out } = await sim(
-        `${folder}/small.yaml`,
-        "--scheduler",
-        `${folder}/endless.ts`,
-        "--scheduler",
-        "min_rtt",
-      );
-      assertEquals(code, 1);
+  it("names a plugin that does not come to an end, called or loaded, and goes on with the others", async () => {
+    const plugin = (pick: string, first = "") =>
+      `export default () => { ${first} return { kind: "scheduler", name: "endless", create: () => ({
+        pick(ready) { ${pick} return ready[0] ?? null; } }) }; };`;
+    const files = {
+      "pick.ts": plugin("for (;;);"),
+      "factory.ts": plugin("", "for (;;);"),
+      "module.ts": `for (;;);\n${plugin("")}`,
+      "small.yaml": SMALL,
+      // One that a host of the scenario names.
+      "hosts.yaml": SMALL.replace("phone: {}", "phone: { scheduler: FOLDER/module.ts }"),
+    };
+    await inFolder(files, async (folder) => {
+      const hosts = `${folder}/hosts.yaml`;
+      Deno.writeTextFileSync(hosts, files["hosts.yaml"].replace("FOLDER", folder));
+      const [{ code, said, out }, other] = await Promise.all([
+        sim(
+          `${folder}/small.yaml`,
+          ...["pick.ts", "factory.ts", "module.ts"].flatMap((one) => [
+            "--scheduler",
+            `${folder}/${one}`,
+          ]),
+          "--scheduler",
+          "min_rtt",
+        ),
+        sim(hosts),
+      ]);
+      assertEquals([code, other.code], [1, 1]);
       assertMatch(said, /pick\(\) of the scheduler endless does not come to an end/);
+      for (const one of ["factory.ts", "module.ts"]) {
+        assertMatch(said, new RegExp(`loaded from \\S*${one} does not come to an end`));
+      }
+      assertMatch(other.said, /loaded from \S*module\.ts does not come to an end/);
       // A table has a row or a column for each plugin.
-      assertMatch(out, /min_rtt +\d|goodput +- +\d/);
+      assertMatch(out, /min_rtt +\d|goodput +- +- +- +\d/);
     });
   });
 

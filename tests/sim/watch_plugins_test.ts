@@ -6,6 +6,7 @@ import { fullMesh } from "../../pm/mod.ts";
 import { roundRobin } from "../../sched/mod.ts";
 import { measure, type Scenario } from "../../sim/mod.ts";
 import {
+  noteLoading,
   noteShare,
   PluginWatch,
   watchMemory,
@@ -152,6 +153,22 @@ describe("a watch of plugins", () => {
     assertEquals(faults, []);
     // Each end made one, and the server's listener came.
     assert(pathManager.heard > 200, `${pathManager.heard}`);
+  });
+
+  it("tells of a plugin that is loaded as long as the thread is not at anything else", async () => {
+    const memory = watchMemory();
+    const watch = new PluginWatch(memory);
+    const what = `what is loaded from ${"folder/".repeat(20)}mine.ts`;
+    const note = noteLoading(memory, what);
+    const blocked = looks(watch, 5).at(-1);
+    assert(blocked?.startsWith("…") && blocked.endsWith("folder/mine.ts"), `${blocked}`);
+    // It awaits something: timers go on.
+    const words = new Int32Array(memory, 0, 2);
+    const before = words[1]!;
+    while (words[1]! < before + 2) await new Promise((resolve) => setTimeout(resolve, 20));
+    assertEquals(watch.stuck(1), null);
+    note[Symbol.dispose]();
+    assertEquals(looks(watch, 5), Array(5).fill(null));
   });
 
   it("tells how much of a run is done", () => {
