@@ -11,6 +11,7 @@ import {
   type Row,
   type Section,
   USUAL,
+  withBestPlain,
 } from "./demo_plan.ts";
 import { drawDemo } from "./demo_picture.ts";
 import {
@@ -22,7 +23,8 @@ import {
 } from "./demo_view.ts";
 import { asksForPaths, NETWORK_OPTIONS, readRatedPaths } from "./network_options.ts";
 import { bold, formatBytes, print, report } from "./output.ts";
-import { loadNamed, PLUGIN_OPTIONS } from "./policies.ts";
+import { namesOf } from "./plugin_names.ts";
+import { PLUGIN_OPTIONS } from "./policies.ts";
 import type { SimJob } from "./sim_job.ts";
 import { runSimJobs } from "./sim_pool.ts";
 
@@ -37,26 +39,24 @@ interface Own {
   readonly names: ReadonlySet<string>;
 }
 
-/** Loads what was named, so that what is wrong is said before anything runs; the workers load it again. */
+/** Finds out what they are called, so that what is wrong is said before anything runs. */
 async function readOwn(args: Given): Promise<Own> {
-  const names = new Set<string>();
   const [cc, pm] = [args.value("cc"), args.value("pm")];
-  const load = async (option: "scheduler" | "cc" | "pm", text: string | undefined) => {
-    if (text === undefined) return undefined;
-    const plugin = await loadNamed(option, text);
-    names.add(plugin.name);
-    return plugin.name;
-  };
-  const others = [await load("cc", cc), await load("pm", pm)].filter((one) => one !== undefined);
   const named = args.values("scheduler");
+  const called = await namesOf({
+    scheduler: named,
+    cc: cc === undefined ? [] : [cc],
+    pm: pm === undefined ? [] : [pm],
+  });
+  const others = [...called.cc, ...called.pm];
   const schedulers: readonly (string | undefined)[] = named.length > 0
     ? named
     : others.length > 0
     ? [undefined]
     : [];
   const choices: Choice[] = [];
-  for (const scheduler of schedulers) {
-    const name = await load("scheduler", scheduler);
+  for (const [i, scheduler] of schedulers.entries()) {
+    const name = called.scheduler[i];
     const same = choices.filter(({ label }) => label === name).length;
     choices.push({
       label: [name, ...others].filter((one) => one !== undefined).join(", ") +
@@ -68,7 +68,7 @@ async function readOwn(args: Given): Promise<Own> {
       },
     });
   }
-  return { choices, names };
+  return { choices, names: new Set([...called.scheduler, ...others]) };
 }
 
 /** The default first, yours behind it; for requests others between them, as these are what schedulers differ on. */
@@ -126,7 +126,7 @@ async function runSections(
   const errors: string[] = [];
   const results = sections.map((section, index): SectionResult => ({
     section,
-    results: outcomes.flatMap((outcome, i) => {
+    results: withBestPlain(outcomes.flatMap((outcome, i) => {
       const { row, section: place } = jobs[i]!;
       if (place !== index) return [];
       if (outcome.ok && "result" in outcome.value) return [{ row, ...outcome.value }];
@@ -138,7 +138,7 @@ async function runSections(
           : outcome.error,
       );
       return [];
-    }),
+    })),
   }));
   return { results, errors };
 }
@@ -230,8 +230,8 @@ export const DEMO: Command = {
   name: "demo",
   summary: "what a second path is worth, and a scheduler: runs on emulated networks",
   text:
-    `Transfers 32 MB over an emulated Wi-Fi and LTE: by plain TCP over the Wi-Fi alone, by MPTCP over
-both, and by MPTCP with the Wi-Fi cut for 5 s in the middle. Then 20 answers of 100 kB where the
+    `Transfers 32 MB over an emulated Wi-Fi and LTE: by plain TCP over the better one of them, by MPTCP
+over both, and by MPTCP with the Wi-Fi cut for 5 s in the middle. Then 20 answers of 100 kB where the
 second path is slow and far, which is what schedulers differ on. Prints goodput, times, the share of
 each path, what was sent again, and whether every byte is right; draws which path carried what when.
 Plugins that are named stand beside the default. Needs --allow-read, and --allow-write for the

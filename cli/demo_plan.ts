@@ -2,7 +2,13 @@
 
 import { parseDuration, parseRate, type Rate } from "../core/link/units.ts";
 import type { Micros } from "../mod.ts";
-import { type HostPolicies, type Scenario, SCENARIOS, type Traffic } from "../sim/mod.ts";
+import {
+  type HostPolicies,
+  type Measurement,
+  type Scenario,
+  SCENARIOS,
+  type Traffic,
+} from "../sim/mod.ts";
 import type { PathShape } from "./network_options.ts";
 
 /** Paths that have a rate. */
@@ -27,7 +33,9 @@ export interface Row {
   readonly scenario: Scenario;
   /** With which plugins. */
   readonly policies: HostPolicies;
-  /** When the first path is cut and restored. */
+  /** Plain TCP over one path: of several such rows the one whose data are there first is shown. */
+  readonly plain: boolean;
+  /** When the widest path is cut and restored. */
   readonly cut: { readonly path: string; readonly from: Micros; readonly to: Micros } | null;
 }
 
@@ -44,7 +52,7 @@ export interface Section {
 /** Name of the traffic. */
 export const TRAFFIC = "download";
 
-/** How long the better path is cut in a transfer of 32 MB. */
+/** How long the widest path is cut in a transfer of 32 MB. */
 const CUT: Micros = 5e6;
 const CUT_SIZE = 32e6;
 /** Answers, and bytes of each. */
@@ -70,10 +78,42 @@ export const USUAL: Readonly<Record<Workload, RatedPaths>> = {
   requests: pathsOf("requests"),
 };
 
-/** The path that plain TCP takes: the one with the highest rate, of several the first. */
-export function bestPath(paths: RatedPaths): string {
+/** The path with the highest rate, of several the first. */
+function widestPath(paths: RatedPaths): string {
   const rate = (name: string): number => parseRate(paths[name]!.rate);
   return Object.keys(paths).reduce((best, name) => rate(name) > rate(best) ? name : best);
+}
+
+/** Whether `one` is as good as `other` in everything, so that TCP need not be tried over the other. */
+function covers(one: RatedPaths[string], other: RatedPaths[string]): boolean {
+  const delay = (shape: PathShape): Micros => parseDuration(shape.delay ?? "0 ms");
+  return parseRate(one.rate) >= parseRate(other.rate) && delay(one) <= delay(other) &&
+    (one.loss ?? 0) <= (other.loss ?? 0) && one.queue === other.queue;
+}
+
+/** The paths that may be the best one for plain TCP: which it is depends on what goes over it, and is measured. The widest one is first. */
+function candidates(paths: RatedPaths): string[] {
+  const names = Object.keys(paths).sort((a, b) =>
+    parseRate(paths[b]!.rate) - parseRate(paths[a]!.rate)
+  );
+  const good: string[] = [];
+  for (const name of names) {
+    if (!good.some((other) => covers(paths[other]!, paths[name]!))) good.push(name);
+  }
+  return good;
+}
+
+/** Of what came of rows those that are shown: of plain TCP over one path or another, the one whose data were there first. */
+export function withBestPlain<
+  T extends { readonly row: Row; readonly result: Measurement },
+>(results: readonly T[]): T[] {
+  const end = ({ result: { done, traffic } }: T): Micros => done ? traffic[TRAFFIC]!.end : Infinity;
+  const plain = results.filter(({ row }) => row.plain);
+  const best = plain.reduce<T | null>(
+    (first, one) => first === null || end(one) < end(first) ? one : first,
+    null,
+  );
+  return results.filter((one) => !one.row.plain || one === best);
 }
 
 /** Payload in bytes per second that the paths carry together in full packets with `segment` bytes of payload each. */
@@ -118,13 +158,13 @@ function scenarioOf(
 
 /** When half of the data has gone at most, as no transfer is faster than its paths. */
 function cutOf(paths: RatedPaths, size: number): NonNullable<Row["cut"]> {
-  const path = bestPath(paths);
+  const path = widestPath(paths);
   const delay = parseDuration(paths[path]!.delay ?? "0 ms");
   const from = Math.round(size / 2 / payloadRate(paths, PACKET) * 1e6 + 2 * delay);
   return { path, from, to: from + Math.round(CUT * Math.min(1, size / CUT_SIZE)) };
 }
 
-/** Plain TCP over one of the paths, and what was chosen over all of them; a cut too, where there is another path. */
+/** Plain TCP over each path that may be its best, and what was chosen over all of them; a cut too, where there is another path. */
 export function planSection(
   workload: Workload,
   paths: RatedPaths,
@@ -132,12 +172,11 @@ export function planSection(
   size: number,
   congestionControl: string | undefined,
 ): Section {
-  const best = bestPath(paths);
-  const one = { [best]: paths[best]! };
   const run = (label: string, cut: Row["cut"], { policies }: Choice): Row => ({
     label,
     scenario: scenarioOf(workload, paths, size, true, cut),
     policies,
+    plain: false,
     cut,
   });
   const several = Object.keys(paths).length > 1;
@@ -146,12 +185,13 @@ export function planSection(
     workload,
     paths,
     rows: [
-      {
-        label: `TCP over ${best}`,
-        scenario: scenarioOf(workload, one, size, false, null),
+      ...candidates(paths).map((name): Row => ({
+        label: `TCP over ${name}`,
+        scenario: scenarioOf(workload, { [name]: paths[name]! }, size, false, null),
         policies: congestionControl === undefined ? {} : { congestionControl },
+        plain: true,
         cut: null,
-      },
+      })),
       ...choices.map((choice) => run(choice.label, null, choice)),
       ...cut === null
         ? []

@@ -8,7 +8,14 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { payloadRate, planSection, type Row, TRAFFIC, USUAL } from "../../cli/demo_plan.ts";
+import {
+  payloadRate,
+  planSection,
+  type Row,
+  TRAFFIC,
+  USUAL,
+  withBestPlain,
+} from "../../cli/demo_plan.ts";
 import { blocks, lanesOf } from "../../cli/lanes.ts";
 import { SeriesCollector } from "../../cli/sim_series.ts";
 import { type DataEvent, measure } from "../../sim/mod.ts";
@@ -20,6 +27,7 @@ const MOD = new URL("../../cli/mod.ts", import.meta.url).href;
 const OWN = `
 export default function own({ note = "none" } = {}) {
   if (note === "throws") throw new TypeError("this note is not for me");
+  if (note === "loops") for (;;);
   return { kind: "scheduler", name: "own", create: () => ({ pick: (ready) => ready[0] ?? null }) };
 }
 `;
@@ -148,6 +156,11 @@ describe("mptcp demo", () => {
       });
       assertEquals(refused.code, 2);
       assertStringIncludes(refused.stderr, "this note is not for me");
+      const endless = await mptcp([...small, "--scheduler", "./own.ts,note=loops"], {
+        files: { "own.ts": OWN },
+      });
+      assertEquals(endless.code, 2);
+      assertMatch(endless.stderr, /loaded from \.\/own\.ts does not come to an end/);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
@@ -189,12 +202,13 @@ describe("what the demonstration runs", () => {
     const { paths, rows } = planSection("bulk", USUAL.bulk, [DEFAULT!, OTHER!], 8e6, undefined);
     assertEquals(rows.map(({ label }) => label), [
       "TCP over wifi",
+      "TCP over lte",
       "earliest (default)",
       "mine",
       "earliest, wifi cut",
       "mine, wifi cut",
     ]);
-    const [tcp, both, , cut] = rows;
+    const [tcp, , both, , cut] = rows;
     const run = ({ scenario }: Row, onData?: (event: DataEvent) => void) =>
       measure(scenario, {}, { verify: true, ...(onData && { onData }) }).traffic[TRAFFIC]!;
     const one = run(tcp!);
@@ -212,6 +226,25 @@ describe("what the demonstration runs", () => {
     for (const { down, intact } of [one, two, third]) assertEquals([down, intact], [8e6, true]);
     assertLess(third.stall!, 1e6);
     assertGreater(carried.lte!, 20 * (carried.wifi ?? 0) + 5e5);
+  });
+
+  it("puts plain TCP over that path beside it on which the same data are there first", () => {
+    const paths = {
+      dsl: { rate: "16 Mbit/s", delay: "20 ms" },
+      sat: { rate: "50 Mbit/s", delay: "300 ms" },
+      worse: { rate: "40 Mbit/s", delay: "400 ms" },
+    } as const;
+    for (const [workload, best] of [["bulk", "sat"], ["requests", "dsl"]] as const) {
+      const { rows } = planSection(workload, paths, [DEFAULT!], 32e6, undefined);
+      const plain = rows.filter((row) => row.plain);
+      // What is worse in everything is not tried.
+      assertEquals(plain.map(({ label }) => label), ["TCP over sat", "TCP over dsl"]);
+      const results = plain.map((row) => ({ row, result: measure(row.scenario, row.policies) }));
+      const [shown, ...others] = withBestPlain(results);
+      assertEquals([shown!.row.label, others], [`TCP over ${best}`, []]);
+      const ends = results.map(({ result }) => result.traffic[TRAFFIC]!.end);
+      assertEquals(shown!.result.traffic[TRAFFIC]!.end, Math.min(...ends));
+    }
   });
 
   it("is on one network of the user's own if there is one, without a cut where that has one path", () => {
