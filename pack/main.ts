@@ -23,6 +23,7 @@ const TARGET = ["es2022", "node20", "chrome110", "firefox115", "safari16.4"];
 const LOADED = {
   "./pool_worker.ts": "pack/worker.js",
   "./sim_job.ts": "cli/sim_job.js",
+  "./plugin_name_job.ts": "cli/plugin_name_job.js",
 } as const;
 
 async function run(program: string, ...args: readonly string[]): Promise<void> {
@@ -214,6 +215,7 @@ export async function pack(out: string): Promise<void> {
       "pack/bin.ts",
       "pack/worker.ts",
       "cli/sim_job.ts",
+      "cli/plugin_name_job.ts",
     ]);
     await relink(`${scratch}/command`, command);
     await lower(`${scratch}/library`, out, library);
