@@ -42,6 +42,12 @@ function network(one: Path, two: Path): Pick<Scenario, "hosts" | "routers" | "li
 const WIFI: Path = { rate: "20 Mbit/s", delay: "15 ms" };
 const LTE: Path = { rate: "12 Mbit/s", delay: "40 ms" };
 
+/** Where the second path is slow and far. */
+const NEAR: Path = { rate: "20 Mbit/s", delay: "10 ms" };
+const FAR: Path = { rate: "4 Mbit/s", delay: "100 ms" };
+
+const said = ({ rate, delay }: Path): string => `${rate}, ${delay}`;
+
 /** Answers of each size, and how many. */
 const FLOWS = [
   [2e3, 40, "2 kB"],
@@ -89,7 +95,7 @@ export function disciplines(quick: boolean): Discipline[] {
     transfer(
       "flap",
       "path flap",
-      "20 Mbit/s, 15 ms, which is gone for a while twice, and 12 Mbit/s, 40 ms",
+      `${said(WIFI)}, which is gone for a while twice, and ${said(LTE)}`,
       [WIFI, LTE],
       {
         events: (quick ? [200, 300, 500, 600] : [500, 1500, 2500, 3000]).map((at, i) => ({
@@ -104,10 +110,12 @@ export function disciplines(quick: boolean): Discipline[] {
       title: text,
       about: `Mean time of ${
         few(count)
-      } answers of ${text}, each on a connection of its own, over 20 Mbit/s, 15 ms and 12 Mbit/s, 40 ms`,
+      } answers of ${text}, one after the other on one connection, over ${said(NEAR)} and ${
+        said(FAR)
+      }`,
       scenario: {
         name: `flow-${size}`,
-        ...network({ rate: "20 Mbit/s", delay: "10 ms" }, { rate: "4 Mbit/s", delay: "100 ms" }),
+        ...network(NEAR, FAR),
         traffic: {
           answers: {
             ...ENDS,
@@ -125,8 +133,9 @@ export function disciplines(quick: boolean): Discipline[] {
     {
       id: "streaming",
       title: "streaming",
-      about:
-        "99th percentile of how long frames take: 20 kB every 40 ms over 20 Mbit/s, 15 ms, 0.1 % loss and 12 Mbit/s, 40 ms",
+      about: `99th percentile of how long frames take: 20 kB every 40 ms over ${
+        said(WIFI)
+      }, 0.1 % loss and ${said(LTE)}`,
       scenario: {
         name: "streaming",
         ...network({ ...WIFI, loss: 0.001 }, LTE),

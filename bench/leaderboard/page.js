@@ -66,10 +66,6 @@
 
   function scores(place, family) {
     const columns = family.disciplines.map((id) => board.disciplines.find((one) => one.id === id));
-    const short = (title, i) => {
-      const width = place.clientWidth < 700 ? 4 : 9;
-      return i === null ? "" : title.length > width ? `${title.slice(0, width)}…` : title;
-    };
     figure(
       place,
       "Score by discipline",
@@ -80,16 +76,19 @@
             x: { time: false, range: [-0.5, columns.length - 0.5] },
             y: { distr: 3, log: 2 },
           },
+          // The last name goes on beyond its mark.
+          padding: [null, 40, null, null],
           axes: [
             axis({
               rotate: -35,
-              size: 74,
+              size: 96,
               splits: () => columns.map((_, i) => i),
-              values: (_, splits) => splits.map((i) => short(columns[i]?.title ?? "", i)),
+              values: (_, splits) => splits.map((i) => columns[i]?.title ?? ""),
             }),
             axis({
-              size: 50,
-              values: (_, splits) => splits.map((value) => value === null ? "" : `${value} ×`),
+              size: 74,
+              values: (_, splits) =>
+                splits.map((value) => value === null ? "" : `${Number(value.toPrecision(3))} ×`),
             }),
           ],
           series: [
