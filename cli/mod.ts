@@ -59,7 +59,7 @@ export function overview(): string {
     "  mptcp demo                                   what a second path is worth, in a few seconds",
     "  mptcp new scheduler mine                     a scheduler of your own …",
     "  mptcp demo --scheduler ./mine.ts,ratio=3     … at work on the emulated network",
-    "  mptcp sim requests --scheduler min_rtt --scheduler ./mine.ts --runs 5",
+    "  mptcp sim requests --scheduler min_rtt --scheduler ./mine.ts",
     "                                               … beside another one, on requests",
     "  mptcp lab --rate '50 Mbit/s' -- mptcp put http://10.77.1.1/ --scheduler ./mine.ts",
     "                                               … and to a real Linux kernel (root)",

@@ -263,8 +263,8 @@ async function run(args: Given): Promise<number> {
   print(
     `Wrote ${name}.ts and ${name}_test.ts. Test it: ${runner} ${name}_test.ts
 See it at work: ${command} demo --${kind} ${path}
-Beside others, 5 seeds: ${command} sim requests --runs 5 --${kind} ${usual} --${kind} ${path}
-Against a kernel, root: ${command} lab -- mptcp put http://10.77.1.1/ --${kind} ${path}`,
+Beside others, 5 seeds: ${command} sim requests --set links.wifi.loss=0.01 --runs 5 --${kind} ${usual} --${kind} ${path}
+Against a kernel, root: ${command} lab --rate '20 Mbit/s' --delay '10 ms' --delay '80 ms' -- mptcp put http://10.77.1.1/ --${kind} ${path}`,
   );
   return 0;
 }

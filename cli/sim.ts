@@ -14,6 +14,7 @@ import { runSimJobs } from "./sim_pool.ts";
 import {
   commonPlugins,
   mergeReports,
+  saySeeds,
   type SimReport,
   type SimRun,
   toCsv,
@@ -262,13 +263,14 @@ async function run(args: Given): Promise<number> {
   else {
     const seeds = new Set(whole.runs.map(({ seed }) => seed));
     const common = commonPlugins(whole);
+    const note = saySeeds(whole);
     print(
       [
         `${whole.scenario}: ${whole.runs.length} of ${whole.total} runs, seeds ${
           [...seeds].join(", ")
         }, virtual time${common === "" ? "" : `\n${common}`}`,
         toTable(whole, terminalColumns()),
-        ...seeds.size > 1 ? ["Means of the seeds; in brackets the least and the most."] : [],
+        ...note === "" ? [] : [note],
       ].join("\n\n"),
     );
   }
@@ -306,8 +308,8 @@ seeds make more runs, which all cores share. The same command gives the same fig
   examples: [
     ["mptcp sim requests", "with the default plugins"],
     [
-      "mptcp sim requests --scheduler min_rtt --scheduler ./mine.ts --runs 5",
-      "yours beside the default, five seeds",
+      "mptcp sim requests --set links.wifi.loss=0.01 --scheduler min_rtt --scheduler ./mine.ts --runs 5",
+      "yours beside another one where packets are lost, five seeds",
     ],
     [
       "mptcp sim bulk --sweep links.lte.delay='20 ms,80 ms,160 ms' --csv",

@@ -7,6 +7,7 @@ import { loadChartLibrary } from "./deps.ts";
 import { escaped, factsList, headOf, jsonElement, libraryElement } from "./html.ts";
 import {
   commonPlugins,
+  saySeeds,
   type SimReport,
   summaryTables,
   toJson,
@@ -77,9 +78,8 @@ export async function toHtml(
   const seeds = [...new Set(report.runs.map(({ seed }) => seed))];
   const plugins = [...new Set(variants)];
   const about = drawn[0]?.scenario.about;
-  const several = seeds.length > 1
-    ? "<p>Means of the seeds; in brackets the least and the most.</p>"
-    : "";
+  const note = saySeeds(report);
+  const several = note === "" ? "" : `<p>${escaped(note)}</p>`;
   const facts: readonly (readonly [string, string])[] = [
     ["Command", `<code>${escaped(command)}</code>`],
     ["Runs", `${report.runs.length} of ${report.total}, in virtual time`],

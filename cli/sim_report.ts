@@ -217,6 +217,16 @@ export function summaryTables({ runs }: SimReport): SummaryTable[] {
   });
 }
 
+/** What the figures of several seeds are; empty where there is one. */
+export function saySeeds(report: SimReport): string {
+  const variants = variantsOf(report.runs).map(({ results }) => results);
+  if (variants.every((results) => results.length < 2)) return "";
+  const figures = ({ time, traffic }: Measurement): string => JSON.stringify([time, traffic]);
+  return variants.every((results) => new Set(results.map(figures)).size < 2)
+    ? "All seeds gave the same: chance made no difference here, as losses would (--set links.NAME.loss=0.01)."
+    : "Means of the seeds; in brackets the least and the most.";
+}
+
 /** The part of all payload that a path carried. */
 function shareOf(result: Measurement, traffic: string, path: string): number {
   const { paths } = result.traffic[traffic]!;

@@ -257,6 +257,28 @@ describe("mptcp sim", () => {
     });
   });
 
+  it("says what brackets are, and that seeds all gave the same", async () => {
+    const lossy = SMALL.replace("20 Mbit/s", "20 Mbit/s, loss: 0.02");
+    const sure = SMALL.replace("loss: 0.01", "loss: 0");
+    await inFolder({ "small.yaml": lossy, "sure.yaml": sure }, async (folder) => {
+      const [one, spread, same] = await Promise.all([
+        sim(`${folder}/small.yaml`),
+        sim(`${folder}/small.yaml`, "--runs", "2", "--html", `${folder}/small.html`),
+        sim(`${folder}/sure.yaml`, "--runs", "2", "--html", `${folder}/sure.html`),
+      ]);
+      assert(!one.out.includes("seeds gave") && !one.out.includes("brackets"), one.out);
+      for (
+        const [{ out }, page, note] of [
+          [spread, "small.html", /in brackets the least and the most/],
+          [same, "sure.html", /All seeds gave the same: .* \(--set links\.NAME\.loss/],
+        ] as const
+      ) {
+        assertMatch(out, note);
+        assertMatch(Deno.readTextFileSync(`${folder}/${page}`), note);
+      }
+    });
+  });
+
   it("writes the same bytes again", async () => {
     await inFolder({ "small.yaml": SMALL }, async (folder) => {
       const runs = ["one", "two"].map((name) =>
