@@ -102,7 +102,9 @@ function sendFirst(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const ssn = subflow.sender.board.nxt;
   // The keys, and an infinite mapping, ride on one segment: what follows it has a DSS of its own.
   const first = offset === 1 && ssn === 1 && !subflow.join && meta.keysOwed !== null;
-  if (first || infiniteOwed) length = Math.min(length, mss);
+  const alone = first || infiniteOwed;
+  const whole = alone ? subflow.output.payloadBeside(infiniteOwed) : mss;
+  if (alone) length = Math.min(length, whole);
   if (!subflow.chunk(offset, length, first, now, probes && length === probe, infiniteOwed)) {
     return false;
   }
@@ -114,7 +116,7 @@ function sendFirst(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   meta.figures.sent(length, now);
   const repeated = sendQueue.left(sent, offset, length, subflow, ssn);
   if (repeated > 0) meta.countRepeat(repeated);
-  else if (length % mss !== 0) holding.small(offset + length);
+  else if (length % whole !== 0) holding.small(offset + length);
   if (!meta.deadlines.has(TIMER_DATA)) meta.armDataTimer(now);
   return true;
 }

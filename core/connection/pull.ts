@@ -414,7 +414,9 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   // The keys stand for a mapping whose SSN is 1 (RFC 8684 §3.1): what is sent again has one of its own.
   const first = offset === 1 && ssn === 1 && !subflow.join && meta.keysOwed !== null;
   // They ride on one segment: what follows it has a DSS of its own.
-  if (first || infinite) length = Math.min(length, subflow.mss);
+  const alone = first || infinite;
+  const whole = alone ? subflow.output.payloadBeside(infinite) : subflow.mss;
+  if (alone) length = Math.min(length, whole);
   // A link that is full leaves its subflows without room: the others are asked for.
   if (!subflow.chunk(offset, length, first, now, probe > 0, infinite)) return true;
   if (subflow.sender.overreached && !meta.fallback) meta.host.count("SndWndShared");
@@ -430,7 +432,7 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
     if (repeated > 0) meta.countRepeat(repeated);
   } else {
     const sent = sendQueue.bound(length, subflow, ssn, now);
-    if (probe === 0 && length % subflow.mss !== 0) meta.holding.small(offset + length);
+    if (probe === 0 && length % whole !== 0) meta.holding.small(offset + length);
     for (let i = 1; i < copies.length; i++) repeat(meta, sent, copies[i]!, now);
   }
   if (!meta.deadlines.has(TIMER_DATA)) meta.armDataTimer(now);

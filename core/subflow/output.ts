@@ -11,6 +11,7 @@ import {
 } from "../../wasm/mod.ts";
 import {
   DSS_DATA_ACK,
+  DSS_DATA_ACK_8,
   DSS_DATA_FIN,
   DSS_DSN_8,
   DSS_MAPPING,
@@ -57,6 +58,8 @@ const wish: OptionWish = {
 };
 const plan: OptionPlan = { timestamps: false, dss: 0, sack: 0, size: 0 };
 
+/** Octets of an MP_CAPABLE with both keys beside data, padded to four (RFC 8684 §3.1). */
+const KEYS_SIZE = 24;
 /** Most bytes in a SYN: an MSS of Ethernet. */
 const MOST_SYN_DATA = 1500;
 /** Where they lie while it is built; made for the first. */
@@ -173,6 +176,15 @@ export class Output {
     let options = this.#timestamps.on ? TIMESTAMPS_SIZE : 0;
     if (flags !== 0) options += dssSize(flags, dssChecksum);
     this.#mtu.options(options);
+  }
+
+  /** Payload of a full segment that has the keys, or an `infinite` mapping, where others have a mapping and a DATA_ACK. */
+  payloadBeside(infinite: boolean): number {
+    const { payload, segment } = this.#mtu;
+    const { mappingFlags, dssChecksum } = this.#level;
+    if (mappingFlags === 0 && !infinite) return payload;
+    const option = infinite ? dssSize(DSS_MAPPING | DSS_DSN_8, dssChecksum) : KEYS_SIZE;
+    return Math.min(payload, segment - option - (this.#timestamps.on ? TIMESTAMPS_SIZE : 0));
   }
 
   /** SYN or SYN/ACK. */
@@ -306,15 +318,27 @@ export class Output {
     const infinite = mapping.checksum === INFINITE_MAPPING;
     if (infinite) flags = DSS_MAPPING | DSS_DSN_8;
     const summed = infinite ? level.dssChecksum : mapping.checksum >= 0;
+    const bytes = to - from;
     const full = this.#mtu.payload;
-    this.#wish(flags, summed, true, to - from <= full);
+    this.#wish(flags, summed, true, bytes <= full);
     if (
       plan.sack > 0 &&
-      Math.ceil((to - from) / (this.#mtu.segment - plan.size)) > Math.ceil((to - from) / full)
+      Math.ceil(bytes / (this.#mtu.segment - plan.size)) > Math.ceil(bytes / full)
     ) {
       // A segment more for their sake is better an ACK of its own.
       this.#plan(flags, summed, true, 0);
       this.#tellsAgain = false;
+    }
+    if ((flags & DSS_MAPPING) !== 0 && (flags & DSS_DATA_ACK) !== 0) {
+      // So is one for a DATA_ACK that is longer than when the bytes were measured out, or than on the subflow that they were measured out for: it may be in
+      // any segment, and need not be (RFC 8684 §3.3.2).
+      const bare = flags & ~(DSS_DATA_ACK | DSS_DATA_ACK_8);
+      const spare = dssSize(flags, summed) - dssSize(bare, summed);
+      const room = segment - plan.size;
+      if (plan.dss === flags && Math.ceil(bytes / room) > Math.ceil(bytes / (room + spare))) {
+        this.#plan(bare, summed, true, 0);
+        this.#tellsAgain = false;
+      }
     }
     this.#header(TCP_ACK, from, now);
     if (flags !== 0) {
