@@ -36,6 +36,10 @@ export class Heard {
   sentEnd = 0;
   /** Its round-trip time. */
   sentRtt: Micros = 0;
+  // The same of what was sent once: of a repeat it is never certain which sending came.
+  #onceTime: Micros = -1;
+  #onceEnd = 0;
+  #onceRtt: Micros = 0;
   /** How many pieces sent once came after something above them (RFC 8985 §6.2 step 4). */
   reordered = 0;
   /** Bytes that came twice because they were sent again (RFC 2883); 0: none. */
@@ -60,8 +64,8 @@ export class Heard {
     this.rateSent = 0;
     this.rateFrom = 0;
     this.appLimited = false;
-    this.sentTime = -1;
-    this.sentEnd = 0;
+    this.sentTime = this.#onceTime = -1;
+    this.sentEnd = this.#onceEnd = 0;
     this.sentRtt = 0;
     this.reordered = 0;
     this.duplicate = 0;
@@ -86,9 +90,11 @@ export class Heard {
     this.repeated = true;
   }
 
-  /** Which sending came last is not known after all. */
-  forgetSent(): void {
-    this.sentTime = -1;
+  /** The originals came of what was sent again: none of the repeats is the sending that came last. */
+  forgetRepeats(): void {
+    this.sentTime = this.#onceTime;
+    this.sentEnd = this.#onceEnd;
+    this.sentRtt = this.#onceRtt;
   }
 
   /** So many bytes came twice. */
@@ -124,6 +130,14 @@ export class Heard {
       this.sentTime = part.time;
       this.sentEnd = end;
       this.sentRtt = rtt;
+    }
+    if (
+      part.sends === 1 &&
+      (part.time > this.#onceTime || (part.time === this.#onceTime && end > this.#onceEnd))
+    ) {
+      this.#onceTime = part.time;
+      this.#onceEnd = end;
+      this.#onceRtt = rtt;
     }
   }
 }

@@ -933,8 +933,9 @@ export class Sender {
     }
     if (advanced) this.#arm(now);
     if (!this.#mayProbe) this.#deadlines.set(TIMER_PROBE, Infinity);
-    else if (advanced && this.#tlp.answered(this.#deadlines, rtt, delivered <= mss, now)) {
-      this.#setProbe();
+    else if (advanced || !this.#deadlines.has(TIMER_PROBE)) {
+      // A timeout has taken it off, and was none.
+      if (this.#tlp.answered(this.#deadlines, rtt, delivered <= mss, now)) this.#setProbe();
     }
     if (this.#witness !== null) this.#settled(now);
     return OUTCOME_HEARD | OUTCOME_WORK;
@@ -998,14 +999,14 @@ export class Sender {
     if (heard.duplicate > 0) heard.twice(undo.unknown(heard.duplicate));
     if (undo.on && this.#settings.undo) {
       const known = board.lost === 0 || recovery.kind === "loss";
-      if (undo.twice(heard.duplicate) && known) return this.#takeBack("TCPDSACKUndo");
+      if (undo.twice(heard.duplicate) && known) return this.#takeBack("TCPDSACKUndo", now);
       if (recovery.kind !== "open" && ack > prior && (heard.repeated || !undo.repeated)) {
         undo.answered(this.#timestamps.answeredBefore(now));
-        if (undo.needless && recovery.kind === "loss") return this.#takeBack("TCPLossUndo");
+        if (undo.needless && recovery.kind === "loss") return this.#takeBack("TCPLossUndo", now);
       }
       if (recovery.kind === "fast" && undo.needless && board.lost === 0 && board.repeated === 0) {
         this.#host.count("TCPTSReorder");
-        return this.#takeBack(ack < recovery.until ? "TCPPartialUndo" : "TCPFullUndo");
+        return this.#takeBack(ack < recovery.until ? "TCPPartialUndo" : "TCPFullUndo", now);
       }
       if (recovery.kind === "open") undo.acknowledged(ack);
     }
@@ -1016,14 +1017,14 @@ export class Sender {
         this.#trial = 2 * this.#mtu.payload;
         return;
       case "spurious":
-        return this.#takeBack("TCPLossUndo");
+        return this.#takeBack("TCPLossUndo", now);
       case "lost":
         this.#recovery = lossRecovery(recovery.until, null);
     }
   }
 
   /** Nothing was lost: window and threshold come back, and with a timeout what it took for lost, and the back-off (RFC 4015 §3.2). Counted under `name`. */
-  #takeBack(name: string): void {
+  #takeBack(name: string, now: Micros): void {
     this.#host.count(name);
     this.#undo!.drop(this.#recovery.kind === "loss");
     if (this.#recovery.kind === "loss") {
@@ -1031,7 +1032,8 @@ export class Sender {
       this.board.restore();
       this.rtt.undone();
       this.#rack.forget();
-      heard.forgetSent();
+      heard.forgetRepeats();
+      this.#arm(now);
     }
     this.#recovery = OPEN;
     this.#detection.restart();

@@ -100,6 +100,17 @@ describe("F-RTO with SACK (RFC 5682 §3.1)", () => {
     assertEquals(s.d.counter("TCPSackRecovery"), 1);
   });
 
+  it("RFC 8985 §6.2: after that, what was sent before it goes again when the reordering window has passed, though nothing more comes", () => {
+    using s = timedOut(14);
+    acks(s.peer, 1);
+    s.peer.takeAll();
+    sacks(s.peer, 1, 2, 3);
+    assertEquals(s.d.counter("TCPSpuriousRTOs"), 1);
+    s.peer.takeAll();
+    assertEquals(s.d.untilSent(), RTT / 4);
+    assertEquals(ranges(s.peer.takeAll()), ["1:2"]);
+  });
+
   it("RFC 5682 §3.1, 3a: a SACK of the new data, and of nothing below: it was lost", () => {
     using s = timedOut(14);
     acks(s.peer, 1);

@@ -193,6 +193,40 @@ describe("a timeout that was none (RFC 3522, RFC 4015)", () => {
     assertEquals(s.d.counter("TCPSpuriousRTOs"), 1);
   });
 
+  it("RFC 8985 §6.2: what was sent before a segment that came goes again when the reordering window has passed", () => {
+    using s = written(10);
+    const echo = stamp(s.sent[0]!);
+    s.d.untilSent();
+    s.peer.gets(line(0));
+    s.d.pass(50e3);
+    ack(s.peer, 1, echo, [2, 3]);
+    assertEquals(s.d.counter("TCPSpuriousRTOs"), 1);
+    assertEquals(s.subflow.sender.board.lost, 0);
+    assertEquals(s.d.untilSent(), RTT / 4);
+    assertEquals(ranges(s.peer.takeAll()), ["1:2"]);
+  });
+
+  it("RFC 8985 §7.2: a D-SACK that acknowledges nothing has told so: a loss probe is due, and no back-off stays", () => {
+    using s = written(40, { tcp: { tlp: true } }, NO_TIMESTAMPS);
+    // The probe is not answered, and a round trip is measured since.
+    s.d.untilSent();
+    assertEquals(ranges(s.peer.takeAll(), MSS_BARE), ["10:11"]);
+    bare(s.peer, 5);
+    s.peer.takeAll();
+    s.d.untilSent();
+    s.peer.gets(line(5, MSS_BARE));
+    s.d.pass(50e3);
+    bare(s.peer, 6);
+    s.peer.takeAll();
+    bare(s.peer, 6, [5, 6]);
+    assertEquals(s.d.counter("TCPSpuriousRTOs"), 1);
+    const { sender } = s.subflow;
+    assertEquals(sender.timeoutAt, s.d.now + sender.rtt.base);
+    assertEquals(sender.probeAt, s.d.now + sender.rtt.srtt / 4);
+    s.d.untilSent();
+    assertEquals(s.d.counter("TCPLossProbes"), 2);
+  });
+
   it("RFC 3708 §3: without timestamps and new data, D-SACKs of all that went again tell it", () => {
     using s = written(2, {}, NO_TIMESTAMPS);
     s.d.untilSent();
