@@ -1327,6 +1327,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.host.probe?.dataAcked(now, this.id, offset, sendQueue.windowEnd);
     this.figures.acked(now);
     this.timer.acknowledged();
+    // The wait for the next begins anew, where one is needed.
+    if (this.deadlines.has(TIMER_ASK)) this.deadlines.set(TIMER_ASK, Infinity);
     // RFC 8684 §4: "Implementations SHOULD NOT attempt to infer a data-level acknowledgment from the subflow ACKs."
     const finAcked = sendQueue.acknowledge(offset);
     if (sendQueue.ours.kind === "open") this.#tell |= TELL_WRITABLE;

@@ -59,6 +59,21 @@ describe("a DATA_ACK that is owed", () => {
     assertEquals(peer.takeAll().filter(({ seq }) => seq < end), []);
   });
 
+  it("is asked for anew where one comes that leaves it as blocked: two round trips later, whatever the back-off was", () => {
+    using d = new Dialogue();
+    const { win } = CASES["a full window"];
+    const { peer, end } = owed(d, win);
+    d.pass(41e3);
+    assertEquals(peer.takeAll().length, 1);
+    // The right edge stays where it is.
+    peer.sends(`. ack ${end} win ${win - MSS} <dack8 ${1 + MSS}>`);
+    assertEquals(peer.takeAll(), []);
+    d.pass(2 * RTT - 1e3);
+    assertEquals(peer.takeAll(), []);
+    d.pass(2e3);
+    assertEquals(peer.takeAll().map(({ seq }) => seq), [end - 1]);
+  });
+
   it("is waited for in silence where nothing waits for it", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ rtt: RTT, scale: 0, win: 60_000 });
