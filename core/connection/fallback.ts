@@ -258,6 +258,22 @@ export function mayRepeatFin(meta: MetaSocket, tries: number, now: Micros): bool
 }
 
 /**
+ * The peer is asked on every subflow whether its window is still closed. What it has answered without options since it was asked before allows nothing (RFC
+ * 8684 §3.3.1: "The receive window is relative to the DATA_ACK."), and nothing else would be heard there.
+ */
+export function askForWindow(meta: MetaSocket, now: Micros): void {
+  for (const subflow of meta.subflows) {
+    // Before the third ACK a segment without options would end MPTCP; the SYN/ACK asks as well.
+    if (!subflow.usable || subflow.early) continue;
+    if (subflow.trust.mute) interfered(meta, subflow, now);
+    if (meta.over) return;
+    if (subflow.ended !== null) continue;
+    subflow.trust.ask(true);
+    subflow.probe(now);
+  }
+}
+
+/**
  * Our DATA_FIN has gone again on `subflow`: who does not see it, as it travels on pure ACKs alone, answers a probe. So would a server that still waits
  * for the keys, without options.
  */

@@ -57,6 +57,7 @@ import {
 } from "./data_timer.ts";
 import { joinCrossed, judgeHandshake, subflowJoined } from "./establish.ts";
 import {
+  askForWindow,
   auditMappings,
   fallbackAcknowledged,
   finAddsUp,
@@ -418,10 +419,7 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
     case TIMER_PERSIST:
       meta.timer.probed();
       meta.host.count("WinProbe");
-      for (const subflow of meta.subflows) {
-        // Before the third ACK a segment without options would end MPTCP; the SYN/ACK asks as well.
-        if (subflow.usable && !subflow.early) subflow.probe(now);
-      }
+      askForWindow(meta, now);
       return meta.armPersist(now);
     case TIMER_ASK:
       return meta.askForDataAck(now);

@@ -2,9 +2,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Dialogue } from "../../support/dialogue.ts";
+import { type App, Dialogue } from "../../support/dialogue.ts";
 import { joined } from "../../support/joins.ts";
-import type { Got, Peer } from "../../support/scripted_peer.ts";
+import type { Got, Offer, Peer } from "../../support/scripted_peer.ts";
 import { stream } from "../../support/segment_codec.ts";
 
 const WITHOUT = "<!map, !map8, !dack, !dack8>";
@@ -12,8 +12,8 @@ const WITHOUT = "<!map, !map8, !dack, !dack8>";
 const withData = (segments: readonly Got[]): Got[] => segments.filter(({ seq, end }) => end > seq);
 
 /** A connection on which both directions have carried data, mapped and DATA_ACKed. */
-function proved(d: Dialogue) {
-  const { peer, app } = d.opened();
+function proved(d: Dialogue, offer: Offer = {}) {
+  const { peer, app } = d.opened(offer);
   app.write(100);
   peer.gets("P. 1:101");
   peer.sends("P. 1:101 ack 101 <dack8 101, map8 1 1 100>");
@@ -24,8 +24,8 @@ function proved(d: Dialogue) {
 }
 
 /** The same with a second subflow, over which the first data went as well. */
-function provedTwice(d: Dialogue) {
-  const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
+function provedTwice(d: Dialogue, offer: Offer = {}) {
+  const { first, second, app } = joined(d, { rtt: 10e3, ...offer }, { rtt: 50e3 });
   app.write(100);
   first.gets("P. 1:101");
   first.sends("P. 1:101 ack 101 <dack8 101, map8 1 1 100>");
@@ -329,6 +329,70 @@ describe("data acknowledged without a DATA_ACK", () => {
       }
     }
     assertEquals([app.code, app.socket.fallback], [null, true]);
+  });
+});
+
+// RFC 8684 §3.3.1, "The receive window is relative to the DATA_ACK": one that comes without allows nothing.
+describe("a closed window of which nothing can be heard any more, as options are lost", () => {
+  const SMALL = { scale: 0, win: 1100 };
+
+  /** All that the window allowed is there, and the peer has closed it by that; its answers to questions have no options from now on. */
+  function shut(d: Dialogue, peer: Peer, app: App): void {
+    app.write(1100);
+    const [sent] = withData(peer.takeAll());
+    peer.sends(`. ack ${sent!.end} win 0 <dack8 1201>`);
+    app.write(500);
+    d.silent();
+    d.untilSent();
+    peer.gets(`. ${sent!.end - 1}`);
+    peer.sends(`. ack ${sent!.end} win 1100`);
+    assertEquals(app.socket.window, 0);
+    d.sent.length = 0;
+    d.untilSent();
+  }
+
+  it("leads to plain TCP on the only subflow there ever was", () => {
+    using d = new Dialogue();
+    const { peer, app } = proved(d, SMALL);
+    shut(d, peer, app);
+    assertEquals(app.socket.fallback, true);
+    assertEquals(withData(peer.takeAll()).map(({ seq, end }) => [seq, end]), [[1201, 1701]]);
+  });
+
+  it("ends the last of two subflows, and the connection with it", () => {
+    using d = new Dialogue();
+    const { first, second, app } = provedTwice(d, SMALL);
+    second.sends("R 101");
+    shut(d, first, app);
+    assert(first.takeAll().some(({ options }) => options.includes("tcprst 6")));
+    assertEquals(ended(app), ["ConnectionAborted", "options-removed"]);
+  });
+
+  it("costs a subflow beside which another lives", () => {
+    using d = new Dialogue();
+    const { first, second, app } = provedTwice(d, SMALL);
+    shut(d, first, app);
+    assert(first.takeAll().some(({ options }) => options.includes("tcprst 6")));
+    assertEquals([app.socket.subflows.length, app.code], [1, undefined]);
+    second.takeAll();
+    second.sends(". 101 win 1100 <dack8 1201>");
+    assertEquals(withData(second.takeAll()).map(({ seq, end }) => end - seq), [500]);
+  });
+
+  it("is no fault of a peer that answers with a DATA_ACK, however long it reads nothing", () => {
+    using d = new Dialogue();
+    const { peer, app } = proved(d, SMALL);
+    app.write(1100);
+    peer.gets("P. 101:1201");
+    const answer = ". ack 1201 win 0 <dack8 1201>";
+    peer.sends(answer);
+    app.write(500);
+    for (let i = 0; i < 20; i++) {
+      d.untilSent();
+      peer.gets(". 1200");
+      peer.sends(answer);
+    }
+    assertEquals([app.socket.fallback, app.code], [false, undefined]);
   });
 });
 
