@@ -989,7 +989,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   get givenUpAt(): Micros {
     let heard = 0;
     for (let i = 0; i < this.attempts.length; i++) {
-      heard = Math.max(heard, this.attempts[i]!.sender.lastHeard);
+      const { sender } = this.attempts[i]!;
+      // What a proxy has acknowledged and lost is never repaired on plain TCP: that it goes on with the rest is no sign of the peer.
+      heard = Math.max(heard, this.fallback ? sender.lastOwnHeard : sender.lastHeard);
     }
     return this.patience.until(heard);
   }

@@ -151,6 +151,10 @@ export class Sender {
   #lastLeft: Micros = 0;
   #restarted: Micros = 0;
   #lastHeard: Micros = 0;
+  /** How far the peer itself was when it last told of less than SND.UNA, and since when; whether that was the last that was heard of it. */
+  #ownAck = 0;
+  #ownAckAt: Micros = 0;
+  #belied = false;
   #bytes = 0;
   #bytesAgain = 0;
   #again = 0;
@@ -399,6 +403,19 @@ export class Sender {
   /** When an ACK last came. */
   get lastHeard(): Micros {
     return this.#lastHeard;
+  }
+
+  /** When the peer itself last got further, where it contradicts what was acknowledged in its name; when an ACK last came, where it does not. */
+  get lastOwnHeard(): Micros {
+    return this.#belied ? this.#ownAckAt : this.#lastHeard;
+  }
+
+  /** The newest segment acknowledges only what lies below `ack`, which is below SND.UNA: somebody else has told of more. */
+  contradicted(ack: number, now: Micros): void {
+    if (ack < this.#ownAck) return;
+    if (ack > this.#ownAck) this.#ownAckAt = now;
+    this.#ownAck = ack;
+    this.#belied = true;
   }
 
   /**
@@ -884,7 +901,10 @@ export class Sender {
     const before = board.inFlight;
     const prior = board.una;
     // What is behind is no answer to what waits: it may be old, or from a peer that lacks what a proxy has acknowledged.
-    if (!behind) this.#lastHeard = now;
+    if (!behind) {
+      this.#lastHeard = now;
+      this.#belied = false;
+    }
     if (board.repeated > 0) heard.answers(this.#timestamps.answeredBefore(now));
     board.acknowledge(ack, rtt.minRtt, now, heard);
     if (this.#output.sackPermitted) this.#takeBlocks(behind ? board.una : 0, now);

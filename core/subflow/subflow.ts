@@ -908,9 +908,10 @@ export class Subflow implements SubflowView {
     if (mptcp) this.trust.heard(ack, board.una, size, newer);
     let outcome = 0;
     if (ack >= board.una) outcome = this.#acknowledge(ack, size, now);
-    else if (rx.sacks > 0) {
+    else {
       // An older one, or the peer lacks what a proxy has acknowledged: what it has got above that, it says in SACK blocks alone.
-      outcome = sender.acknowledge(board.una, false, now, true);
+      if (newer) sender.contradicted(ack, now);
+      if (rx.sacks > 0) outcome = sender.acknowledge(board.una, false, now, true);
     }
     return this.#tcp.closed ? outcome : outcome | OUTCOME_SEGMENT;
   }

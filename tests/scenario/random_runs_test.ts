@@ -86,6 +86,11 @@ const KEPT_OF_ALL: ReadonlyMap<number, string> = new Map([
     "ACKs that were overtaken within a millisecond contradicted the peer: its bytes went again to who had fallen back",
   ],
   [8017212, "a closed window was asked about for ever where no answer has options any more"],
+  [
+    7025654,
+    "on plain TCP a proxy that acknowledges now and then kept a peer alive that lacks bytes for ever",
+  ],
+  [9003547, "as 7025654, the other way"],
 ]);
 
 /** Runs seeds; what was wrong with those that failed, with what repeats them. */

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Dialogue } from "../../support/dialogue.ts";
+import { type App, Dialogue } from "../../support/dialogue.ts";
 import { join } from "../../support/joins.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
 
@@ -247,6 +247,42 @@ describe("the user timeout (RFC 9293 §3.8.3, RFC 5482)", () => {
     assertEquals(app.code, undefined);
     d.pass(2e6);
     assertEquals([app.code, app.socket.reason], ["TimedOut", "unanswered"]);
+  });
+
+  describe("behind a proxy that acknowledges in the peer's name, on plain TCP", () => {
+    /** Each minute the proxy acknowledges a segment more than before, and the peer says itself that it is at what `own` tells of the minute. */
+    function proxied(d: Dialogue, minutes: number, own: (minute: number) => number): App {
+      const { peer, app } = d.opened({ mptcp: false });
+      app.write(14480);
+      const sent = peer.takeAll();
+      const top = sent.at(-1)!.end;
+      for (let minute = 0; minute < minutes && app.code === undefined; minute++) {
+        peer.sends(`. ack ${1449 + 100 * minute} <noTS>`);
+        d.pass(1e3);
+        peer.sends(`. ack ${own(minute)} <sack ${top - 1448}:${top}>`);
+        assertEquals(app.socket.unacked > 0, true);
+        d.pass(60e6);
+      }
+      return app;
+    }
+
+    it("counts from when the peer itself last got further", () => {
+      using d = new Dialogue();
+      const app = proxied(d, 30, () => 1);
+      assertEquals([app.code, app.socket.reason], ["TimedOut", "unanswered"]);
+      assert(d.now < 8 * MINUTE);
+    });
+
+    it("does not pass while the peer, though behind, gets further", () => {
+      using d = new Dialogue();
+      assertEquals(proxied(d, 30, (minute) => 1 + 10 * minute).code, undefined);
+    });
+
+    it("counts as ever when the peer has got what it lacked", () => {
+      using d = new Dialogue();
+      const app = proxied(d, 30, (minute) => 1449 + 100 * (minute - minute % 4));
+      assertEquals(app.code, undefined);
+    });
   });
 
   it("does not run while nothing waits for the peer", () => {
