@@ -21,6 +21,7 @@ import { fastOpenAnswered } from "./fast_open.ts";
 import type { FlowPlan } from "./host.ts";
 import { joinHmac, sameHmac } from "./keys.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+import { damageOutlived } from "./mp_fail.ts";
 import { remember, won } from "./race.ts";
 
 function sameKey(a: Key | undefined, b: Key): boolean {
@@ -270,4 +271,5 @@ export function subflowJoined(meta: MetaSocket, subflow: Subflow, now: Micros): 
   if (meta.fallback) startFallback(meta, subflow, now);
   if (early) meta.proved(subflow);
   else meta.joined(subflow);
+  if (subflow.join) damageOutlived(meta, now);
 }

@@ -38,6 +38,7 @@ import {
   TIMER_ASK,
   TIMER_CLOSE,
   TIMER_DATA,
+  TIMER_FAIL,
   TIMER_HOLD,
   TIMER_PERSIST,
   TIMER_USER,
@@ -408,6 +409,17 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** There is some. */
   damaged(): Damage {
     return this.#damage ??= new Damage();
+  }
+
+  /** It has gone with its subflow: what failed was not DATA_ACKed, and goes elsewhere. */
+  undamaged(): void {
+    if (this.#damage === null) return;
+    this.#damage = null;
+    this.deadlines.set(TIMER_FAIL, Infinity);
+    this.paths.resume();
+    // What was to begin meanwhile does.
+    this.#pathsDue = true;
+    this.dirty();
   }
 
   /** Whether new data go under an infinite mapping, as the first of plain TCP (RFC 8684 §3.7). */
@@ -1265,6 +1277,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.sendQueue.forget(subflow, !this.fallback);
       this.#congestion.leave?.(subflow);
       this.progress?.forget(subflow);
+      if (again && !subflow.join) this.undamaged();
     }
     subflow.release();
     return at >= 0;

@@ -36,7 +36,7 @@ export function checksumFailed(meta: MetaSocket, subflow: Subflow, now: Micros):
   // RFC 8684 §3.7: "The receiver of this option MUST discard all data following the data sequence number specified." No mapping from there on counts, and
   // nothing is DATA_ACKed.
   subflow.receiver.forgetMappings(failed);
-  if (meta.damage === null) meta.paths.settle();
+  if (meta.damage === null) meta.paths.pause();
   meta.damaged().find(failed, now);
   tellFailure(meta, subflow, now);
 }
@@ -68,7 +68,7 @@ export function failHeard(meta: MetaSocket, subflow: Subflow, at: number, now: M
   const { damage, sendQueue } = meta;
   const told = damage !== null && damage.found >= 0;
   const offset = fromWords(readMpFail(at), meta.localIdsn, sendQueue.una);
-  if (damage === null) meta.paths.settle();
+  if (damage === null) meta.paths.pause();
   // One that names none of what is out is an answer, and no more.
   meta.damaged().hear(offset < sendQueue.nxt ? offset : 0);
   // RFC 8684 §3.7: "the receiver of an MP_FAIL MUST also respond with an MP_FAIL in the reverse direction". What is named there has come intact.
@@ -113,6 +113,21 @@ function repeatAll(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   for (const each of meta.subflows) each.partA?.cut(0, Infinity);
   const shift = meta.sendQueue.una - subflow.sender.board.nxt;
   enterInfinite(meta, subflow, shift, damage.found < 0 ? 0 : null, now);
+}
+
+/**
+ * A join is established beside the damaged subflow, on which the peer can go on neither with MPTCP nor without: where it has not said so yet, it will.
+ *
+ * RFC 8684 §3.7: "the receiver MUST close the subflow with a RST with MP_FAIL".
+ */
+export function damageOutlived(meta: MetaSocket, now: Micros): void {
+  const { damage, subflows } = meta;
+  if (damage === null || meta.fallback) return;
+  const first = subflows.find(({ join, ended }) => !join && ended === null);
+  if (first !== undefined) {
+    meta.giveUp(first, RST_MIDDLEBOX, "checksum-failed", now, Math.max(0, damage.found));
+  }
+  meta.undamaged();
 }
 
 /** New data follow on a subflow whose damage the peer has taken as it came: plain TCP begins with them. The other direction first, where that waits. */

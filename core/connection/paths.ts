@@ -157,6 +157,16 @@ export class PathTransportOf implements PathTransport {
     this.#side?.settle();
   }
 
+  /** Nothing is opened or announced until it goes on, or is plain TCP. */
+  pause(): void {
+    this.#side?.settle();
+  }
+
+  /** It goes on as it was before the pause. */
+  resume(): void {
+    this.#side?.resume();
+  }
+
   /** The peer's RST on `subflow` had an MP_TCPRST; `transient`: its T flag. */
   resetTold(subflow: Subflow, reason: number, transient: boolean): void {
     this.#side?.resetTold(subflow.path, { reason, transient });

@@ -12,7 +12,7 @@
  * 5. A SYN with MP_JOIN: `refuseJoin` gives the MP_TCPRST reason, or null; `reserve()` the index of the subflow to be; once its HMAC is good
  *    `joinSeen` lets the index name the pair, then `subflowChanged(path, "joined")`; when it fails before, `abandon`.
  * 6. `subflowChanged` for every path: "joined" and "left" of those that `open` began too, failed ones included; before a "left" by a RST with MP_TCPRST
- *    `resetTold`. A wanted path that has left is opened again as reopen.ts has it; never after `settle()`: the connection is plain TCP.
+ *    `resetTold`. A wanted path that has left is opened again as reopen.ts has it; never after `settle()`, as the connection is plain TCP, until `resume()`.
  * 7. At the end of each batch, or of those that `dirty` was called in: `flush()`.
  * 8. When the connection ends: `stop()`; no timer is left.
  *
@@ -330,12 +330,21 @@ export class ConnectionPaths {
     this.#guard(() => this.#manager.end?.());
   }
 
-  /** No path is opened any more, nothing announced: the connection has ended, or is plain TCP now. */
+  /** No path is opened any more, nothing announced: the connection has ended, or is plain TCP now, or about to be. */
   settle(): void {
     this.#settled = true;
     this.#madeAnnouncer?.stop();
     this.#cancelTry();
     for (const use of this.#uses.values()) unwatch(use);
+  }
+
+  /** It is not to be plain TCP after all. */
+  resume(): void {
+    if (this.#stopped || !this.#settled) return;
+    this.#settled = false;
+    if (this.#started) this.#madeAnnouncer?.start();
+    for (const [path, use] of this.#uses) if (use.state === "idle") this.#watch(path, use);
+    this.#reconcile();
   }
 
   /** The host has one more address (PM-1), or has it again: what waits is tried at once. */

@@ -91,6 +91,10 @@ const KEPT_OF_ALL: ReadonlyMap<number, string> = new Map([
     "on plain TCP a proxy that acknowledges now and then kept a peer alive that lacks bytes for ever",
   ],
   [9003547, "as 7025654, the other way"],
+  [
+    7062448,
+    "damage of a subflow that the peer had reset kept mappings of the join from being learned",
+  ],
 ]);
 
 /** Runs seeds; what was wrong with those that failed, with what repeats them. */

@@ -2,8 +2,9 @@
 
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { fullMesh } from "../../../pm/mod.ts";
 import { type App, Dialogue, type DialogueOptions } from "../../support/dialogue.ts";
-import { joined } from "../../support/joins.ts";
+import { joined, joining } from "../../support/joins.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
 import { stream } from "../../support/segment_codec.ts";
 
@@ -397,6 +398,56 @@ describe("damage where there is, or was, another subflow (RFC 8684 §3.7)", () =
     const second = d.peer({ link: 1, session: peer.session });
     second.offers({}, "S", ["join syn id 1"]);
     second.gets("R.");
+  });
+});
+
+describe("damage on what seemed to be the only subflow, of which the peer, to which our SYN of a join has come, cannot say so", () => {
+  /** The peer answers MP_FAIL by a RST, as the join may carry data; that is established then. */
+  function outlived(d: Dialogue, told = true) {
+    const { first, second, app } = joining(d);
+    first.sends("P. 1:101 ack 1 <dack8 1, map8 1 1 100 bad>", spoilt(1, 100));
+    first.gets(". 1 ack 101 <fail 1>");
+    second.offers({}, "S.", ["join synack id 0"]);
+    second.gets(". 1 ack 1 <join ack>");
+    if (told) first.sends("R. 101 <tcprst 6>");
+    second.sends(". 1 ack 1 <dack8 1>");
+    assertEquals([app.code, app.socket.subflows.length], [undefined, 1]);
+    return { second, app };
+  }
+  const OPTIONS = { ...SUMMED, policies: { pathManager: fullMesh() } };
+
+  for (const told of [true, false]) {
+    it(`goes with its subflow${told ? "" : ", which ends when the join is established"}: all comes on that`, () => {
+      using d = new Dialogue(OPTIONS);
+      const { second, app } = outlived(d, told);
+      for (let at = 1; at < 901; at += 100) {
+        second.sends(`P. ${at}:${at + 100} <dack8 1, map8 ${at} ${at} 100 csum>`);
+        assertEquals(app.read(), 100);
+      }
+      app.write(100);
+      assert(second.takeAll().some(({ options }) => options.some((o) => o.startsWith("map8 1 1"))));
+      d.pass(100e6);
+      assertEquals([app.socket.fallback, app.code], [false, undefined]);
+    });
+  }
+
+  it("keeps no path from being opened after it", () => {
+    using d = new Dialogue(OPTIONS);
+    const { second, app } = outlived(d);
+    second.takeAll();
+    second.sends("R. 1 <tcprst 4 transient>");
+    for (let i = 0; i < 50 && d.sent.length === 0; i++) d.pass(100e3);
+    d.called().gets("S 0 <join syn>");
+    assertEquals(app.code, undefined);
+  });
+
+  it("nor a join of the peer's from being answered", () => {
+    using d = new Dialogue(OPTIONS);
+    const { second } = outlived(d);
+    second.takeAll();
+    const third = d.peer({ link: 0, session: second.session });
+    third.offers({}, "S", ["join syn id 3"]);
+    third.gets("S. 0 ack 1 <join synack>");
   });
 });
 
