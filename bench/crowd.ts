@@ -155,10 +155,10 @@ export class Crowd implements Disposable {
     this.#network.runTo(this.#network.now + time);
   }
 
-  /** Closes all, and waits for the end of TIME-WAIT. */
-  close(): void {
-    const wanted = this.#tally.closed + this.mine.length + this.theirs.length;
-    for (let i = 0; i < this.mine.length;) {
+  /** Closes all, or all from number `first` on, and waits for the end of TIME-WAIT. */
+  close(first = 0): void {
+    const wanted = this.#tally.closed + this.mine.length + this.theirs.length - 2 * first;
+    for (let i = first; i < this.mine.length;) {
       for (const end = Math.min(this.mine.length, i + BATCH); i < end; i++) {
         this.mine[i]!.close(this.#network.now);
         this.theirs[i]!.close(this.#network.now);
@@ -166,7 +166,7 @@ export class Crowd implements Disposable {
       this.#flush();
     }
     this.#run(() => this.#tally.closed === wanted);
-    this.mine.length = this.theirs.length = 0;
+    this.mine.length = this.theirs.length = first;
     this.rest(TIME_WAIT_LENGTH + REST);
   }
 

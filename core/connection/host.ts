@@ -10,7 +10,13 @@ import type {
 } from "../plugin.ts";
 import type { GuardedCongestionControlPlugin } from "../guard/congestion.ts";
 import type { Key } from "../wire/mptcp.ts";
-import type { Outlet, PathTrouble, SubflowHost, Timed, TimerService } from "../subflow/shared.ts";
+import type {
+  Outlet,
+  PathTrouble,
+  Releasable,
+  SubflowHost,
+  TimerService,
+} from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 
@@ -106,7 +112,7 @@ export interface ConnectionHost extends SubflowHost {
   /** What a researcher may want to change. */
   readonly experiments: Experiments;
   /** The one timer of a connection; its deadlines are handled when it fires. */
-  alarm(connection: MetaSocket): Timed;
+  alarm(connection: MetaSocket): Releasable;
   /** 32 random bits for the random numbers of joins. */
   randomWord(): number;
   /** Initial sequence number and offset of timestamps of a flow that begins now, by its KEY record. */

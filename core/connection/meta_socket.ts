@@ -17,7 +17,7 @@ import type {
 } from "../plugin.ts";
 import { Deadlines } from "../subflow/deadlines.ts";
 import { type ReceiveWindow, windowScale } from "../subflow/receive_window.ts";
-import type { CapableKeys, DataLevel, Timed, Waiter } from "../subflow/shared.ts";
+import type { CapableKeys, DataLevel, Releasable, Waiter } from "../subflow/shared.ts";
 import type { SafeProbe } from "../subflow/probe.ts";
 import {
   type BufferSize,
@@ -112,7 +112,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Every subflow that is not buried, half-open ones included. */
   readonly attempts: readonly Subflow[] = few();
 
-  readonly #alarm: Timed;
+  readonly #alarm: Releasable;
   // Of its first subflow.
   #local: Endpoint;
   #remote: Endpoint;
@@ -1525,6 +1525,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (life.kind !== "over" || !this.#appClosed || this.attempts.length > 0) return;
     this.#life = { kind: "gone", code: life.code, reason: life.reason };
     this.host.timers.arm(this.#alarm, Infinity);
+    this.#alarm.release();
     this.free();
     this.host.closed(this);
   }

@@ -54,7 +54,7 @@ import type {
 } from "../plugin.ts";
 import { everyProbe, type Probe, type SafeProbe, safeProbe } from "../subflow/probe.ts";
 import { DEFAULT_SETTINGS, type TcpSettings } from "../subflow/settings.ts";
-import type { PathMemory, Timed } from "../subflow/shared.ts";
+import type { PathMemory, Releasable } from "../subflow/shared.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIME_WAIT_LENGTH, type TimeWait } from "../subflow/time_wait.ts";
 import { formatAddress, parseHost } from "../wire/ip.ts";
@@ -713,7 +713,7 @@ export class Stack implements ConnectionHost {
     }
   }
 
-  alarm(connection: MetaSocket): Timed {
+  alarm(connection: MetaSocket): Releasable {
     return new Alarm(connection);
   }
 
@@ -722,7 +722,10 @@ export class Stack implements ConnectionHost {
     this.timers.arm(timer, time);
     // A path manager may ask from outside, as its user calls it.
     this.#wake();
-    return () => this.timers.arm(timer, Infinity);
+    return () => {
+      this.timers.arm(timer, Infinity);
+      timer.release();
+    };
   }
 
   onStray(address: string, callback: () => void): () => void {
@@ -803,17 +806,21 @@ export class Stack implements ConnectionHost {
 }
 
 /** The deadline of a connection; each has one. */
-class Alarm implements Timed {
+class Alarm implements Releasable {
   deadline: Micros = Infinity;
   queuedAt: Micros = Infinity;
-  readonly #connection: MetaSocket;
+  #connection: MetaSocket | null;
 
   constructor(connection: MetaSocket) {
     this.#connection = connection;
   }
 
   fire(now: Micros): void {
-    deadlinesPassed(this.#connection, now);
+    if (this.#connection !== null) deadlinesPassed(this.#connection, now);
+  }
+
+  release(): void {
+    this.#connection = null;
   }
 }
 

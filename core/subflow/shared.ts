@@ -19,6 +19,12 @@ export interface Timed {
   fire(now: Micros): void;
 }
 
+/** One that is told when it will never be armed again. */
+export interface Releasable extends Timed {
+  /** Disarmed for ever: it lets go of what it would call, as an entry of the queue may hold it for hours. */
+  release(): void;
+}
+
 /** The host's queue of deadlines. */
 export interface TimerService {
   /** Sets a deadline; Infinity disarms. Setting it later, or to the same, only writes a number. */

@@ -46,6 +46,50 @@ describe("the queue of deadlines", () => {
     assertEquals(fired, [1, 2]);
   });
 
+  it("holds nothing of what was taken back, or set to an earlier time, beyond as much as is set", () => {
+    const takenBack = (queue: TimerQueue, timer: Callback): void => queue.arm(timer, Infinity);
+    const earlier = (queue: TimerQueue, timer: Callback): void => queue.arm(timer, 1e6);
+    for (const [change, left] of [[takenBack, 200], [earlier, 1200]] as const) {
+      const queue = new TimerQueue();
+      const timers = Array.from({ length: 1200 }, () => new Callback(() => {}));
+      for (const timer of timers) queue.arm(timer, 120e6);
+      for (const timer of timers.slice(200)) change(queue, timer);
+      assertEquals(queue.size, left);
+      assert(queue.entries <= 2 * left + 64, `${queue.entries}`);
+      // What is moved again and again, as the deadlines of a connection at work are, is filed once.
+      for (let i = 0; i < 10_000; i++) {
+        queue.arm(timers[0]!, Infinity);
+        queue.arm(timers[0]!, 120e6 + i);
+      }
+      assert(queue.entries <= 2 * left + 64, `${queue.entries}`);
+    }
+  });
+
+  it("agrees with a plain list when hundreds are taken back and set again", () => {
+    const random = seededRandom(7)("timers").float;
+    const queue = new TimerQueue();
+    const fired: number[] = [];
+    const timers = Array.from({ length: 400 }, (_, i) => new Callback(() => fired.push(i)));
+    const deadlines = new Array<number>(400).fill(Infinity);
+    for (let now = 0; now < 4000; now++) {
+      for (let change = 0; change < 20; change++) {
+        const i = Math.floor(random() * 400);
+        // More are set in some hundreds of steps, more are taken back in the next.
+        const gone = random() < (now % 400 < 200 ? 0.2 : 0.8);
+        deadlines[i] = gone ? Infinity : now + 1 + Math.floor(random() * 1000);
+        queue.arm(timers[i]!, deadlines[i]!);
+      }
+      const due = deadlines.flatMap((at, i) => at <= now ? [i] : []);
+      for (const i of due) deadlines[i] = Infinity;
+      assertEquals(queue.next(), Math.min(...deadlines, ...due.map(() => now)));
+      queue.fire(now);
+      assertEquals(fired.splice(0).sort((a, b) => a - b), due);
+      const set = deadlines.filter((at) => at !== Infinity).length;
+      assertEquals(queue.size, set);
+      assert(queue.entries <= 2 * set + 64);
+    }
+  });
+
   it("agrees with a plain list, whatever is set, moved and taken back", () => {
     const step = fc.record({
       timer: fc.nat({ max: 7 }),
