@@ -26,6 +26,8 @@ export class World implements AsyncDisposable {
   #server: WritableStream | null = null;
   relay: Running | null = null;
   proxy: Running | null = null;
+  /** Words for the `deno run` of relays and proxies. */
+  flags: readonly string[] = [];
 
   /** @param ipv6 The paths have IPv6 as well: fd00:77:1::2 goes by the first, fd00:77:2::2 by the second, fd00:78:1::2 is away. */
   static async open(rate = "20mbit", ipv6 = false): Promise<World> {
@@ -110,7 +112,7 @@ export class World implements AsyncDisposable {
     const words = ["relay", "--key", this.key, "--allow-local", "--json", ...end, ...more];
     const child = on === "mptcp"
       ? this.away.spawn(["mptcpize", "run", ...mptcp(...words)], QUIET)
-      : this.away.spawn(mptcp(...words), QUIET);
+      : this.away.spawn([Deno.execPath(), "run", "-A", ...this.flags, CLI, ...words], QUIET);
     this.relay = new Running(child);
     await this.relay.until("Ctrl-C ends");
     return this.relay;
@@ -134,7 +136,7 @@ export class World implements AsyncDisposable {
     upstream: readonly string[],
     flags: readonly string[] = [],
   ): Promise<Running> {
-    const words = ["run", "-A", ...flags, CLI, "proxy", ...upstream, "--json"];
+    const words = ["run", "-A", ...this.flags, ...flags, CLI, "proxy", ...upstream, "--json"];
     this.proxy = new Running(this.home.spawn([Deno.execPath(), ...words], QUIET));
     await this.proxy.until("Ctrl-C ends");
     return this.proxy;
