@@ -29,6 +29,7 @@ export const HELP = [
   USAGE,
   "",
   "Measures the hot path, whole transfers, and the schedulers against each other. Some minutes.",
+  "With an option the schedulers alone, which takes half a minute.",
   "Paths are those of the transfers that schedulers are compared on.",
   "",
   "Options:",
@@ -62,7 +63,7 @@ function scenariosOn(given: Given): Scenario[] {
 }
 
 /**
- * What the command line asks for. `deno task bench` ends in `--`, so that one more may lead what is given.
+ * What the command line asks for. A `--` may lead what is given.
  *
  * @throws {UsageError} an argument is unknown, or a value is wrong.
  */

@@ -3,7 +3,7 @@ import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { HELP, readBenchArguments, USAGE } from "../../bench/arguments.ts";
 import { UsageError } from "../../cli/arguments.ts";
 
-/** Runs `deno ARGS` in a folder whose only bench prints what the repository's benches would read from the command line. */
+/** Runs `deno ARGS` in a folder whose benches print their names, or what the repository's would read from the command line. */
 async function denoWithBench(args: readonly string[]): Promise<string> {
   const folder = await Deno.makeTempDir();
   try {
@@ -15,39 +15,45 @@ async function denoWithBench(args: readonly string[]): Promise<string> {
     await Deno.writeTextFile(
       `${folder}/deno.json`,
       JSON.stringify({
-        // Types are checked elsewhere.
-        tasks: { bench: tasks.bench.command.replace(/^deno bench /, "$&--no-check ") },
+        tasks: { bench: tasks.bench.command },
         imports,
         links,
         lock: { path: new URL("deno.lock", root).pathname, frozen: true },
       }),
     );
     const module = new URL("bench/arguments.ts", root).href;
+    await Deno.mkdir(`${folder}/bench`);
+    const main = await Deno.readTextFile(new URL("bench/main.ts", root));
+    // Types are checked elsewhere.
+    await Deno.writeTextFile(`${folder}/bench/main.ts`, main.replace('"-A",', '$& "--no-check",'));
     await Deno.writeTextFile(
-      `${folder}/print_bench.js`,
+      `${folder}/bench/compare_bench.ts`,
       `import { readBenchArguments, USAGE } from "${module}";
 console.log("read " + JSON.stringify(readBenchArguments(Deno.args).schedulers));`,
     );
+    await Deno.writeTextFile(`${folder}/bench/other_bench.js`, "console.log('another one');");
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: [...args],
       cwd: folder,
       env: { NO_COLOR: "1" },
     }).output();
     const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-    return /^read .*$/m.exec(text)?.[0] ?? text;
+    const said = text.match(/^(read|another) .*$/gm);
+    return said === null ? text : [...new Set(said)].sort().join(", ");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 }
 
 describe("arguments of the benches", () => {
-  it("mean the same in every form", async () => {
+  it("mean the same in every form, and leave out what has nothing to do with them", async () => {
     const expected = `read ["./mine.ts,ratio=3"]`;
     const own = ["--scheduler", "./mine.ts,ratio=3"];
     assertEquals(await denoWithBench(["task", "bench", ...own]), expected);
     assertEquals(await denoWithBench(["task", "bench", "--", ...own]), expected);
-    assertEquals(await denoWithBench(["bench", "--no-check", "-A", "--", ...own]), expected);
-    assertEquals(await denoWithBench(["task", "bench"]), "read []");
+    const alone = ["bench", "--no-check", "-A", "bench/compare_bench.ts", "--", ...own];
+    assertEquals(await denoWithBench(alone), expected);
+    assertEquals(await denoWithBench(["task", "bench"]), "another one, read []");
   });
 
   it("may name several schedulers", () => {
