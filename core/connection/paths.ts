@@ -216,15 +216,6 @@ export class PathTransportOf implements PathTransport {
     }
   }
 
-  /** The peer that a link has at an address has moved, and may not have got what was sent to it of late. */
-  peerMoved(outlet: Outlet, address: string, now: Micros): void {
-    const meta = this.#meta;
-    for (const subflow of meta.attempts) {
-      if (subflow.outlet !== outlet || subflow.remote.address !== address) continue;
-      if (subflow.sendAgain(now)) meta.dirty();
-    }
-  }
-
   /** The peer announced an address on a subflow to its port `via`; the HMAC is good. */
   announced(id: number, address: string, port: number, via: number): void {
     if (!this.side.remoteAnnounced(id, { address, port }, via)) {

@@ -48,6 +48,9 @@ export class Flows {
   readonly #connections: (MetaSocket | null)[] = [null];
   readonly #resting = new Map<number, TimeWait>();
   readonly #free: number[] = [];
+  /** Values by the address of the peer; made when a peer first moves: on most links none does. */
+  #byPeer: Map<string, Set<number>> | null = null;
+  #steps = 0;
   readonly #counters = new Uint16Array(PORT_COUNTERS);
   #nextPort: number;
 
@@ -94,12 +97,51 @@ export class Flows {
     }
     this.#subflows[value] = subflow;
     this.#connections[value] = connection;
+    if (this.#byPeer !== null) this.#addTo(this.#byPeer, subflow, value);
     subflow.registered(value);
     return true;
   }
 
+  #addTo(byPeer: Map<string, Set<number>>, subflow: Subflow, value: number): void {
+    const { address } = subflow.remote;
+    const values = byPeer.get(address);
+    if (values === undefined) byPeer.set(address, new Set([value]));
+    else values.add(value);
+  }
+
+  #takeFrom(subflow: Subflow, value: number): void {
+    const values = this.#byPeer?.get(subflow.remote.address);
+    if (values === undefined) return;
+    values.delete(value);
+    if (values.size === 0) this.#byPeer!.delete(subflow.remote.address);
+  }
+
+  /** Calls back for each subflow to an address. */
+  eachTo(address: string, call: (subflow: Subflow, connection: MetaSocket) => void): void {
+    let byPeer = this.#byPeer;
+    if (byPeer === null) {
+      byPeer = this.#byPeer = new Map();
+      for (let value = 0; value < this.#subflows.length; value++) {
+        this.#steps++;
+        const subflow = this.#subflows[value]!;
+        if (subflow !== null) this.#addTo(byPeer, subflow, value);
+      }
+    }
+    for (const value of byPeer.get(address) ?? []) {
+      this.#steps++;
+      call(this.#subflows[value]!, this.#connections[value]!);
+    }
+  }
+
+  /** Flows that `eachTo` has looked at so far, for tests. */
+  get steps(): number {
+    return this.#steps;
+  }
+
   /** `timeWait` answers in place of its subflow; false when there are too many: a peer that opens and closes without pause shall not fill memory. */
   rest(timeWait: TimeWait): boolean {
+    const subflow = this.#subflows[timeWait.flow] ?? null;
+    if (subflow !== null) this.#takeFrom(subflow, timeWait.flow);
     this.#subflows[timeWait.flow] = null;
     this.#connections[timeWait.flow] = null;
     this.#resting.set(timeWait.flow, timeWait);
@@ -114,6 +156,7 @@ export class Flows {
     const key = subflow?.key ?? timeWait?.key;
     if (key === undefined) return;
     flow_remove(this.#wasm, key);
+    if (subflow !== null) this.#takeFrom(subflow, value);
     this.#subflows[value] = null;
     this.#connections[value] = null;
     this.#resting.delete(value);

@@ -257,8 +257,9 @@ export class Stack implements ConnectionHost {
     this.#now = now;
     const outlet = this.routes.outlets.get(link);
     if (outlet === undefined) return;
-    const text = formatAddress(address);
-    for (const connection of this.#live) connection.paths.peerMoved(outlet, text, now);
+    this.flows.eachTo(formatAddress(address), (subflow, connection) => {
+      if (subflow.outlet === outlet && subflow.sendAgain(now)) connection.dirty();
+    });
   }
 
   /** Fires the deadlines that have passed. */

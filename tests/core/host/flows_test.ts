@@ -67,11 +67,11 @@ class Desk {
   }
 
   /** A subflow from a local port. */
-  subflow(port: number): Subflow {
+  subflow(port: number, remote = "10.0.0.2"): Subflow {
     return new Subflow(this.host, new FakeLevel(this.host), {
       path: 1,
       local: { address: "10.0.0.1", port },
-      remote: { address: "10.0.0.2", port: 80 },
+      remote: { address: remote, port: 80 },
       family: 4,
       key: flowKey(true, port),
       outlet: new FakeOutlet(),
@@ -90,6 +90,16 @@ class Desk {
       assertEquals(this.flows.register(subflow, CONNECTION), true);
       return subflow;
     });
+  }
+
+  /** Local ports of the subflows to an address. */
+  portsTo(address: string): number[] {
+    const ports: number[] = [];
+    this.flows.eachTo(address, ({ local }, connection) => {
+      assert(connection === CONNECTION);
+      ports.push(local.port);
+    });
+    return ports;
   }
 
   /** What answers in TIME-WAIT for the flow with a value. */
@@ -155,6 +165,36 @@ describe("flows", () => {
     desk.flows.forget(1);
     desk.register(1001, 1002);
     assertEquals([desk.find(1001), desk.find(1002)], [1, 2]);
+  });
+});
+
+describe("flows to one peer", () => {
+  it("are found without a look at those of any other, once the first was asked for", () => {
+    const desk = new Desk();
+    const peers = 500;
+    for (let i = 0; i < 2 * peers; i++) {
+      const subflow = desk.subflow(1000 + i, `10.1.${i % peers >> 8}.${i % peers & 255}`);
+      assert(desk.flows.register(subflow, CONNECTION));
+    }
+    assertEquals(desk.portsTo("10.1.0.7"), [1007, 1007 + peers]);
+    const { steps } = desk.flows;
+    for (let i = 0; i < 100; i++) assertEquals(desk.portsTo(`10.1.0.${i}`).length, 2);
+    assertEquals(desk.portsTo("10.9.9.9"), []);
+    assertEquals(desk.flows.steps - steps, 200);
+  });
+
+  it("are those that there are: no more when they end, or rest in TIME-WAIT", () => {
+    const desk = new Desk();
+    const [, second] = desk.register(1000, 1001);
+    assertEquals(desk.portsTo("10.0.0.2"), [1000, 1001]);
+    desk.register(1002);
+    assertEquals(desk.portsTo("10.0.0.2"), [1000, 1001, 1002]);
+    desk.flows.forget(1);
+    desk.flows.rest(desk.timeWait(second!, 2));
+    assertEquals(desk.portsTo("10.0.0.2"), [1002]);
+    desk.flows.forget(2);
+    desk.flows.forget(3);
+    assertEquals(desk.portsTo("10.0.0.2"), []);
   });
 });
 
