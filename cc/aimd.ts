@@ -145,8 +145,7 @@ export class AimdController implements CongestionController {
 
   /** The window says nothing of the path any more: down to `cwnd`, or an initial window (RFC 6928), and back by slow start to most of it (RFC 7661 §4.4.3). */
   #shrink(cwnd: number): void {
-    const { mss } = this.#subflow;
-    const least = Math.max(cwnd, Math.min(10 * mss, Math.max(2 * mss, 14600)));
+    const least = Math.max(cwnd, this.#subflow.initialWindow);
     if (this.cwnd <= least) return;
     // Slow start that had come to a queue ends there the next time, and not five rounds from here.
     if (this.#ssthresh !== null || this.#hystart?.cautious === true) {

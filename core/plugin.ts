@@ -73,6 +73,8 @@ export interface SubflowView extends PathView {
   readonly mss: number;
   /** Window as its controller set it, not the one of a recovery. */
   readonly cwnd: number;
+  /** Bytes of data that it may begin with, and go back to after a pause (RFC 6928 §2). */
+  readonly initialWindow: number;
   /** Infinity before the first loss. */
   readonly ssthresh: number;
   /** RFC 6675 pipe. */

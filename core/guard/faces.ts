@@ -137,6 +137,11 @@ export class SubflowFace implements SubflowView {
   }
 
   /** As the subflow's. */
+  get initialWindow(): number {
+    return this.#subflow.initialWindow;
+  }
+
+  /** As the subflow's. */
   get peakRate(): number {
     return this.#subflow.peakRate;
   }

@@ -61,7 +61,7 @@ import { ReceiveRtt } from "./receive_rtt.ts";
 import { Receiver } from "./receiver.ts";
 import type { Recovery } from "./recovery.ts";
 import { INITIAL_RTO } from "./rtt.ts";
-import { Sender } from "./sender.ts";
+import { initialWindow, Sender } from "./sender.ts";
 import { Silence } from "./silence.ts";
 import {
   type DataLevel,
@@ -302,6 +302,10 @@ export class Subflow implements SubflowView {
 
   get cwnd(): number {
     return this.sender.cwnd;
+  }
+
+  get initialWindow(): number {
+    return initialWindow(this.mtu.segment);
   }
 
   get ssthresh(): number {

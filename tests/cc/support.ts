@@ -27,6 +27,7 @@ export class TestFlow implements SubflowView {
   readonly minRtt = 1;
   readonly deliveryRate = 0;
   readonly peakRate = 0;
+  readonly initialWindow = 10 * MSS;
   readonly oldestSent = Infinity;
   readonly bytesSent = 0;
   readonly bytesRetrans = 0;

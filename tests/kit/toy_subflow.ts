@@ -69,6 +69,7 @@ export class ToySubflow implements SubflowView {
   readonly minRtt: number;
   readonly deliveryRate: number;
   readonly peakRate: number;
+  readonly initialWindow = 14_600;
   readonly bytesRetrans = 0;
   readonly bytesReceived = 0;
   readonly remoteId = 0;

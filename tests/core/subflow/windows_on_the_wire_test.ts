@@ -67,6 +67,24 @@ describe("the initial window (RFC 6928 §2)", () => {
     });
   }
 
+  it("RFC 6928 §2: is the same again after a pause, whatever the options of a DSS take", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    const { sender } = app.socket.subflows[0]!;
+    for (let round = 0; round < 3; round++) {
+      app.write(sender.cwnd);
+      peer.takeAll();
+      d.pass(20e3);
+      peer.acks();
+      peer.takeAll();
+      peer.acks();
+    }
+    assert(sender.cwnd > 3 * 14_600, `${sender.cwnd}`);
+    d.pass(3e6);
+    app.write(1424);
+    assertEquals(sender.cwnd, 14600);
+  });
+
   it("RFC 5681 §3.1: slow start doubles what is less than a segment, too: three windows are 100,000 bytes with a DSS as without", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened({ rtt: 40e3 });
