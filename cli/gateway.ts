@@ -32,7 +32,13 @@ import { BUILT_INS } from "./policies.ts";
 import { Progress } from "./progress.ts";
 import { CONNECT_TIMEOUT, GATEWAY_TCP, RELAY_PORT, UPSTREAM_TIMES } from "./relay.ts";
 import { untilInterrupted } from "./signals.ts";
-import { tunInterfaces } from "./tun_options.ts";
+import {
+  explainSilence,
+  gatewayInterfaces,
+  refuseDirectOverUdp,
+  sayUdpPort,
+  VIA_OPTIONS,
+} from "./udp_options.ts";
 
 /** Name of the devices that flows come by, before their number. */
 const DEVICE = "mptcpgw";
@@ -124,26 +130,29 @@ async function run(args: Given): Promise<number> {
   if (args.positional.length > 0) {
     throw new UsageError(`mptcp gateway takes options only: it got "${args.positional.join(" ")}"`);
   }
-  const interfaces = tunInterfaces(args);
+  const file = args.value("key");
+  const key = file === undefined ? null : await readKeyFile(file);
+  const interfaces = await gatewayInterfaces(args, key, false);
+  const overUdp = args.value("via") === "udp";
   const paths = interfaces.map(({ link }) => link.name);
   const [ipv6, direct, manual] = [args.has("ipv6"), args.has("direct"), args.has("manual")];
   const rules = await readRules(args.value("rules"), paths);
   const devices = gatewayDevices(DEVICE, rules);
-  const script = kernelScript(rules, devices, paths, ipv6);
+  // Nothing but the stack's own comes by a TUN device; over UDP a path's name may be that of an interface with a network behind it.
+  const script = kernelScript(rules, devices, overUdp ? [] : paths, ipv6);
   if (args.has("print-rules")) {
     print(formatScript(script).trimEnd());
     return 0;
   }
-  const [file, to] = [args.value("key"), args.value("relay")];
+  const to = args.value("relay");
+  refuseDirectOverUdp(args);
   if ((file === undefined) !== (to === undefined) || (to === undefined && !direct)) {
     throw new UsageError(
       "mptcp gateway needs --relay HOST:PORT and --key FILE, or --direct without a relay",
     );
   }
   const relay = to === undefined ? null : readHost(to, "relay", RELAY_PORT);
-  const client = file === undefined
-    ? null
-    : new RelayClient<MptcpConn>(await readKeyFile(file), UPSTREAM_TIMES);
+  const client = key === null ? null : new RelayClient<MptcpConn>(key, UPSTREAM_TIMES);
   const most = readInteger(args, "connections", FLOWS, [1, 65535]);
   const schedulers = await loadSchedulers(rules);
   const progress = new Progress();
@@ -153,6 +162,7 @@ async function run(args: Given): Promise<number> {
       interfaces,
       tcp: GATEWAY_TCP,
     });
+    const udpPort = sayUdpPort(args);
     const dialler = new Dialler(opened.host, interfaces, schedulers);
     const speaking = direct && relay !== null ? new DirectTargets(opened.host) : null;
     const carrier = new Carrier({
@@ -171,7 +181,11 @@ async function run(args: Given): Promise<number> {
         // What is kept to some paths goes the way that has them.
         const straight = how.paths.length === 0 ? await speaking?.connect(target) ?? null : null;
         if (straight !== null) return { stream: straight, rest, where: formatTarget(target) };
-        const opened = await client.open(target, () => dialler.dial(relay, how));
+        const opened = await client.open(target, () => {
+          return dialler.dial(relay, how).catch((error) => {
+            throw explainSilence(error, formatTarget(relay), udpPort);
+          });
+        });
         return { ...opened, where: "the relay" };
       },
     });
@@ -243,6 +257,10 @@ Needs Linux, --allow-ffi, CAP_NET_ADMIN, nftables and iproute2.`,
       "mptcp gateway --relay relay.example.org --key relay.key --rules rules.yaml",
       "each class of flows its own way",
     ],
+    [
+      "mptcp gateway --relay relay.example.org --key relay.key --via udp",
+      "over UDP from each address of this machine, to a relay with --via udp",
+    ],
     ["mptcp gateway --rules rules.yaml --print-rules", "what it would tell the kernel"],
   ],
   options: {
@@ -259,6 +277,7 @@ Needs Linux, --allow-ffi, CAP_NET_ADMIN, nftables and iproute2.`,
     connections: { value: "NUMBER", help: `Most flows at once, 1 to 65535. Default: ${FLOWS}` },
     json: { help: "Tells of each flow by a line of JSON on the standard output" },
     ...HOST_OPTIONS,
+    ...VIA_OPTIONS,
   },
   run,
 };

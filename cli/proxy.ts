@@ -22,7 +22,13 @@ import {
   UPSTREAM_TIMES,
 } from "./relay.ts";
 import { untilInterrupted } from "./signals.ts";
-import { gatewayInterfaces, VIA_OPTIONS } from "./udp_options.ts";
+import {
+  explainSilence,
+  gatewayInterfaces,
+  refuseDirectOverUdp,
+  sayUdpPort,
+  VIA_OPTIONS,
+} from "./udp_options.ts";
 
 const DEFAULT_LISTEN = "127.0.0.1:1080";
 
@@ -48,6 +54,7 @@ async function run(args: Given): Promise<number> {
     "listen",
     `ADDRESS:PORT, such as ${DEFAULT_LISTEN}`,
   );
+  refuseDirectOverUdp(args);
   const most = readInteger(args, "connections", 1000, [1, 65535]);
   const key = file === undefined ? null : await readKeyFile(file);
   const progress = new Progress();
@@ -58,6 +65,7 @@ async function run(args: Given): Promise<number> {
       interfaces: await gatewayInterfaces(args, key, false),
     });
     const { host } = opened;
+    const udpPort = sayUdpPort(args);
     const direct = args.has("direct") ? new DirectTargets(host) : null;
     const dial = (data?: Uint8Array, from?: string | null): Promise<MptcpConn> =>
       host.connect({
@@ -66,6 +74,8 @@ async function run(args: Given): Promise<number> {
         ...(typeof from === "string" && { localAddress: from }),
         connectTimeout: `${CONNECT_TIMEOUT} ms`,
         ...(data !== undefined && { data, tcp: { ...GATEWAY_TCP, fastOpen: true } }),
+      }).catch((error) => {
+        throw explainSilence(error, formatTarget(relay), udpPort);
       });
     const times = UPSTREAM_TIMES;
     const proxy = new ProxyServer<MptcpConn>({
@@ -99,6 +109,10 @@ async function run(args: Given): Promise<number> {
         formatTarget(relay)
       }. Ctrl-C ends.`,
     );
+    const paths = opened.interfaces.map(({ link, addresses }) =>
+      `${link.name} (${addresses.map((each) => each.replace(/\/.*$/, "")).join(", ")})`
+    );
+    progress.log(`Paths: ${paths.join(", ")}${udpPort === "" ? "" : `, ${udpPort}`}.`);
     if (!isLocal(listener.address.host) || /^(0\.0\.0\.0|::)$/.test(listener.address.host)) {
       progress.log(`Whoever reaches ${at} may use it: the proxy asks programs for no password.`);
     }

@@ -17,7 +17,7 @@ import { type IpPrefix, parsePrefix } from "../core/wire/ip.ts";
 import { HOST_OPTIONS, OBSERVE_OPTIONS, openHost } from "./observed_host.ts";
 import { Progress } from "./progress.ts";
 import { untilInterrupted } from "./signals.ts";
-import { gatewayInterfaces, VIA_OPTIONS } from "./udp_options.ts";
+import { gatewayInterfaces, sayUdpPort, VIA_OPTIONS } from "./udp_options.ts";
 
 /** Where a relay listens unless told otherwise. */
 export const RELAY_PORT = 1081;
@@ -114,6 +114,7 @@ async function run(args: Given): Promise<number> {
     const { host, interfaces } = opened;
     const addresses = interfaces.flatMap(({ addresses }) => addresses);
     const accepting: Promise<void>[] = [];
+    const udpPort = sayUdpPort(args);
     using listeners = new DisposableStack();
     for (const { name, port, fastOpen, relay } of services) {
       const listener = listeners.use(
@@ -123,7 +124,7 @@ async function run(args: Given): Promise<number> {
         for await (const conn of listener) void serve(relay, conn);
       })());
       const at = addresses.map((each) => formatTarget({ host: each.replace(/\/.*$/, ""), port }));
-      progress.log(`${name} at ${at.join(", ")}.`);
+      progress.log(`${name} at ${at.join(", ")}${udpPort === "" ? "" : `, ${udpPort}`}.`);
     }
     progress.log(`By ${opened.policies}. Ctrl-C ends.`);
     await Promise.race([untilInterrupted(), Promise.all(accepting)]);

@@ -5,6 +5,7 @@ import { DEFAULT_UDP_PORT } from "../core/link/udp/options.ts";
 import { isHostAddress, parseAddress } from "../core/wire/ip.ts";
 import { type Given, type Option, readInteger, UsageError } from "./arguments.ts";
 import type { SharedKey } from "./gateway/key.ts";
+import { TargetError } from "./gateway/target.ts";
 import { tunInterfaces } from "./tun_options.ts";
 
 /** The options, for a command's list. */
@@ -84,6 +85,36 @@ export function udpAddresses(
       device: known !== undefined && reachesOthers(address) ? known.name : undefined,
     };
   });
+}
+
+/**
+ * Over UDP nobody is met but a relay.
+ *
+ * @throws {UsageError} Servers are to be met, too.
+ */
+export function refuseDirectOverUdp(given: Given): void {
+  if (given.value("via") !== "udp" || !given.has("direct")) return;
+  throw new UsageError("--direct does not go with --via udp: servers do not speak it");
+}
+
+/** How a host is reached that is reached in datagrams, for people who guard it; empty: it is not. */
+export function sayUdpPort(given: Given): string {
+  if (given.value("via") !== "udp") return "";
+  const port = readInteger(given, "udp-port", DEFAULT_UDP_PORT, [1, 65535]);
+  return `in datagrams to UDP port ${port}`;
+}
+
+/**
+ * Says of a relay that has not answered what may keep it from it; other errors say it themselves.
+ *
+ * @param udpPort As {@linkcode sayUdpPort} has it.
+ */
+export function explainSilence(error: unknown, relay: string, udpPort: string): unknown {
+  if (!(error instanceof Deno.errors.TimedOut)) return error;
+  const check = udpPort === ""
+    ? "packets from the devices' addresses have to find their way there and back (--via udp needs no routes)"
+    : `it has to run with --via udp and the same key, and be reached ${udpPort}`;
+  return new TargetError("timed out", `${relay} does not answer: ${check}`, { cause: error });
 }
 
 /**

@@ -266,7 +266,11 @@ export async function pack(out: string): Promise<void> {
 
 if (import.meta.main) {
   try {
-    await pack(resolve(Deno.args[0] ?? fileURLToPath(new URL("package", ROOT))));
+    const folder = resolve(Deno.args[0] ?? fileURLToPath(new URL("package", ROOT)));
+    report("Building the package: it takes a minute, and at first a download of what builds it");
+    await pack(folder);
+    report(`Wrote ${folder}. In a project of yours: npm install ${folder}`);
+    report(`The command mptcp everywhere: npm install -g ${folder}`);
   } catch (error) {
     report((error as Error).message);
     Deno.exit(1);

@@ -47,6 +47,8 @@ export async function buildPage(): Promise<string> {
 if (import.meta.main) {
   const [folder = "dist/playground"] = Deno.args;
   const target = `${folder}/index.html`;
+  // deno-lint-ignore no-console -- it takes its time
+  console.error("Building the page: at first with a download of the editor");
   const page = await buildPage();
   await Deno.mkdir(folder, { recursive: true });
   await Deno.writeTextFile(target, page);

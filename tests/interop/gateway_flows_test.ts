@@ -27,18 +27,25 @@ rules:
   - { dscp: af41, class: second }
 `;
 
+/** Paths over UDP, by the names that the rules have. */
+const UDP = ["--udp", "mptcp0=10.91.1.1", "--udp", "mptcp1=10.91.2.1"];
+
 /** The world of the proxy, a server with addresses of its own, a network behind the gateway, and the gateway. */
 class Flows implements AsyncDisposable {
   readonly world: World;
   readonly lan = new Namespace();
   #gateway: Running | null = null;
 
-  private constructor(world: World) {
+  readonly #way: "udp" | null;
+
+  private constructor(world: World, way: "udp" | null) {
     this.world = world;
+    this.#way = way;
   }
 
-  static async open(): Promise<Flows> {
-    const flows = new Flows(await World.open());
+  /** @param way How packets travel to the relay: through TUN devices, or over UDP. */
+  static async open(way: "udp" | null = null): Promise<Flows> {
+    const flows = new Flows(await World.open(), way);
     try {
       await flows.#open();
       return flows;
@@ -69,13 +76,17 @@ class Flows implements AsyncDisposable {
       "route add 10.92.0.0/24 via 10.91.1.1",
     );
     await Deno.writeTextFile(`${folder}/rules.yaml`, RULES);
-    await this.world.startRelay(null, "--connections", `${2 * FLOWS}`);
-    await this.startGateway("relay");
+    await this.world.startRelay(this.#way, "--connections", `${2 * FLOWS}`);
+    await this.startGateway(this.#way ?? "relay");
   }
 
-  async startGateway(way: "direct" | "relay"): Promise<void> {
+  async startGateway(way: "direct" | "relay" | "udp"): Promise<void> {
     const { home, folder, key } = this.world;
-    const to = way === "direct" ? ["--direct"] : ["--relay", "10.78.1.2", "--key", key];
+    const to = way === "direct"
+      ? ["--direct"]
+      : way === "relay"
+      ? ["--relay", "10.78.1.2", "--key", key]
+      : ["--relay", "10.91.1.2", "--key", key, "--via", "udp", ...UDP];
     const words = ["--json", "--rules", `${folder}/rules.yaml`, "--connections", `${2 * FLOWS}`];
     this.#gateway = new Running(home.spawn(mptcp("gateway", ...words, ...to), QUIET));
     await this.#gateway.until("Ctrl-C ends");
@@ -154,6 +165,29 @@ gateway.describe("mptcp gateway", () => {
       assertEquals(flows.records.length, before);
     },
   );
+
+  gateway.it("carries them in UDP datagrams as well, by the paths of their class", async () => {
+    await using flows = await Flows.open("udp");
+    /** Bytes by each address here, wherever the relay has its. */
+    const byPath = async (url: string): Promise<Record<string, number>> => {
+      const record = await flows.record(flows.lan.exec([...CURL, url]));
+      assertEquals([record.fallback, record.error], [false, null]);
+      const sums: Record<string, number> = {};
+      for (const [path, bytes] of Object.entries(shares(record))) {
+        const [name = ""] = path.split(" ");
+        sums[name] = (sums[name] ?? 0) + bytes;
+      }
+      return sums;
+    };
+    const { mptcp0 = 0, mptcp1 = 0 } = await byPath(`${SERVER}/4MB`);
+    assert(mptcp0 > 0.4e6 && mptcp1 > 0.4e6, `${mptcp0} ${mptcp1}`);
+    assertEquals(Object.keys(await byPath("http://192.0.2.3:8000/1MB")), ["mptcp1"]);
+    const { world: { key, home } } = flows;
+    const to = ["--relay", "10.91.1.2", "--key", key, "--via", "udp"];
+    const { code, stderr } = await home.exec(mptcp("gateway", ...to, "--direct"), false);
+    assertEquals(code, 2);
+    assertMatch(stderr, /--direct does not go with --via udp/);
+  });
 
   gateway.it(
     "carries many flows at once, and forgets them; ends in order, also where another was killed",
