@@ -183,7 +183,8 @@ asyncio.run(main())
 
 /**
  * Connects to a relay or a proxy as those do who have no key: with noise, with silence, with a request of another key, with one that was good for another
- * connection, or with half of one. Prints how many there were. What connects to nothing is no answer; an answer that lets it in is an error.
+ * connection, or with half of one; before all that 300 come that stay and say nothing, which is more than a relay has places for. Prints how many there were.
+ * What connects to nothing is no answer; an answer that lets it in is an error.
  */
 const STRANGERS = `
 import base64, hashlib, hmac, os, random, socket, sys, time
@@ -201,7 +202,9 @@ def greeting(end):
         if not more: raise OSError
         said += more
     return said[8:]
-end, count, recorded = time.monotonic() + SECONDS, 0, b""
+end, recorded = time.monotonic() + SECONDS, b""
+silent = [socket.create_connection((HOST, PORT)) for _ in range(300)]
+count = len(silent)
 while time.monotonic() < end:
     how = random.randrange(5)
     with socket.create_connection((HOST, PORT)) as s:
