@@ -140,24 +140,30 @@ export function sameHmac(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
+/** Of a peer that has not named its key. */
+const UNKNOWN: InitialDsn = Object.freeze({ high: 0, low: 0 });
+
 /** What both sides of a connection have said in MP_CAPABLE: keys, and what follows from them and from the flags. */
 export class Keys {
-  /** Our key. */
-  readonly own: Key;
+  // In signed words, which are not boxed: a key is asked for a few times in the life of a connection.
+  readonly #high: number;
+  readonly #low: number;
+  #peerHigh = 0;
+  #peerLow = 0;
   /** Our token: joins to us name it. */
   readonly token: number;
   /** Our initial data sequence number. */
   readonly idsn: InitialDsn;
-  #peer: Key = { high: 0, low: 0 };
   #peerToken = 0;
-  #peerIdsn: InitialDsn = { high: 0, low: 0 };
+  #peerIdsn: InitialDsn = UNKNOWN;
   #checksum: boolean;
   readonly #denies: boolean;
   #denied = false;
 
   /** @param own Our key. @param checksum We ask for DSS checksums. @param denies We take no joins to the address of the first subflow. */
   constructor(own: Key, checksum: boolean, denies = false) {
-    this.own = own;
+    this.#high = own.high | 0;
+    this.#low = own.low | 0;
     this.#denies = denies;
     const { token, idsn } = keyMaterial(own);
     this.token = token;
@@ -165,9 +171,14 @@ export class Keys {
     this.#checksum = checksum;
   }
 
+  /** Our key. */
+  get own(): Key {
+    return { high: this.#high >>> 0, low: this.#low >>> 0 };
+  }
+
   /** The peer's key; 0 while unknown. */
   get peer(): Key {
-    return this.#peer;
+    return { high: this.#peerHigh >>> 0, low: this.#peerLow >>> 0 };
   }
 
   /** The peer's token. */
@@ -209,7 +220,8 @@ export class Keys {
 
   /** The peer's key is known. */
   learn(peer: Key): void {
-    this.#peer = peer;
+    this.#peerHigh = peer.high | 0;
+    this.#peerLow = peer.low | 0;
     const { token, idsn } = keyMaterial(peer);
     this.#peerToken = token;
     this.#peerIdsn = idsn;

@@ -99,8 +99,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly timer: DataTimer = new DataTimer();
   readonly patience: Patience = new Patience();
   readonly holding: Holding = new Holding();
-  readonly #outlook: Outlook = new Outlook();
-  readonly relief: Relief = new Relief();
+  /** Made for the first write. */
+  #outlook: Outlook | null = null;
+  /** Made when it is first thought of. */
+  #relief: Relief | null = null;
   readonly figures: Figures = new Figures();
   readonly deadlines: Deadlines<ConnectionTimer> = new Deadlines(CONNECTION_TIMERS);
   readonly policies: GuardedPolicies;
@@ -233,7 +235,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   get left(): number {
     const { ours, unbound, tail } = this.sendQueue;
-    return ours.kind === "open" ? this.#outlook.left(unbound, tail) : unbound;
+    if (ours.kind !== "open" || this.#outlook === null) return unbound;
+    return this.#outlook.left(unbound, tail);
   }
 
   get unacked(): number {
@@ -334,6 +337,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   resetTold(reset: LastReset): void {
     this.figures.reset(reset);
+  }
+
+  /** What was done about head-of-line blocking. */
+  get relief(): Relief {
+    return this.#relief ??= new Relief();
   }
 
   // Its state.
@@ -655,7 +663,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (hint !== 0 || sendQueue.hints !== null) sendQueue.hint(hint, now);
     const { tail, una } = sendQueue;
     const taken = this.over || this.#first !== null ? 0 : sendQueue.write(source, from);
-    this.#outlook.wrote(tail, una, source.length, from, taken, message);
+    (this.#outlook ??= new Outlook()).wrote(tail, una, source.length, from, taken, message);
     this.#writerWaits = from + taken < source.length;
     const released = holding.corked && !cork;
     if (holding.corked !== cork) holding.cork(cork);
@@ -682,7 +690,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (bytes > 0 && (hint !== 0 || sendQueue.hints !== null)) sendQueue.hint(hint, now);
     const { tail, una } = sendQueue;
     sendQueue.filled(bytes);
-    if (bytes > 0) this.#outlook.wrote(tail, una, bytes, 0, bytes, message);
+    if (bytes > 0) (this.#outlook ??= new Outlook()).wrote(tail, una, bytes, 0, bytes, message);
     this.#writerWaits = false;
     const released = holding.corked && !cork;
     // As a write of none with `cork`: it holds nothing back.
@@ -700,7 +708,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   #awaitRoom(now: Micros): void {
-    this.#outlook.waits();
+    (this.#outlook ??= new Outlook()).waits();
     this.#writerWaits = true;
     if (this.writeRoom > 0) this.#awaitMemory(now);
   }

@@ -478,7 +478,7 @@ export class PathTransportOf implements PathTransport {
     const used = pair === pairOf(localEndpoint.address, remoteEndpoint) ||
       this.#pairs?.includes(pair) === true;
     if (used) return 0;
-    this.#pairs = [...this.#pairs ?? [], pair];
+    this.#pairs = this.#pairs === null ? [pair] : this.#pairs.concat(pair);
     return localEndpoint.port;
   }
 

@@ -209,6 +209,15 @@ function giveSent(sent: Sent): void {
   pool = sent;
 }
 
+interface Cursor {
+  readonly subflow: Subflow;
+  serial: number;
+}
+
+/** Of those that have bound nothing, and have no cursor: nothing is ever put into them. */
+const NONE_SENT = new Ring<Sent>();
+const NO_CURSORS: Cursor[] = [];
+
 /** The send queue of one connection. Data offsets: the first byte has 1. After `free` the last positions can still be asked for. */
 export class SendQueue {
   /** Handle of the stream that the subflows send from. */
@@ -218,9 +227,10 @@ export class SendQueue {
   readonly #host: number;
   readonly #first: number;
   readonly #most: number;
-  readonly #sent = new Ring<Sent>();
-  /** For `firstNotOn`: below these serial numbers everything was given to that subflow, or to nobody. */
-  readonly #cursors: { readonly subflow: Subflow; serial: number }[] = few();
+  /** Made when something is first bound: many connections only receive. */
+  #sent = NONE_SENT;
+  /** For `firstNotOn`: below these serial numbers everything was given to that subflow, or to nobody. Made for the first. */
+  #cursors = NO_CURSORS;
   #grown: number;
   #limit: number;
   /** Where `una` has to come before the size is looked at again. */
@@ -477,7 +487,7 @@ export class SendQueue {
     sent.offset = nxt;
     sent.sentAt = now;
     sent.end = this.#nxt += length;
-    this.#sent.push(sent);
+    this.#hold(sent);
     this.#ahead ??= new Ranges();
     this.#ahead.add(nxt, this.#nxt);
     return nxt;
@@ -512,7 +522,7 @@ export class SendQueue {
     sent.sentAt = now;
     sent.end = this.#nxt += length;
     sent.add(subflow, sent.offset, sent.end, ssn);
-    this.#sent.push(sent);
+    this.#hold(sent);
     return sent;
   }
 
@@ -527,6 +537,11 @@ export class SendQueue {
       }
     }
     sent.add(subflow, offset, offset + length, ssn);
+  }
+
+  #hold(sent: Sent): void {
+    if (this.#sent === NONE_SENT) this.#sent = new Ring();
+    this.#sent.push(sent);
   }
 
   /** Our DATA_FIN, or the FIN in its place, has been sent. */
@@ -612,6 +627,7 @@ export class SendQueue {
       if (this.#cursors[i]!.subflow === subflow) return this.#cursors[i]!;
     }
     const cursor = { subflow, serial: this.#sent.first };
+    if (this.#cursors === NO_CURSORS) this.#cursors = few();
     this.#cursors.push(cursor);
     return cursor;
   }

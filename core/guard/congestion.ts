@@ -41,15 +41,37 @@ export function guardCongestionControl(
 ): GuardedCongestionControlPlugin {
   const own = drawing(plugin, STREAM, host);
   const other = drawing(fallback, STREAM, host);
+  const shown = new ShownAck();
   return {
     kind: "congestion-control",
     name: plugin.name,
-    create: (connection) => new GuardedCongestionControl(own, other, host, connection),
+    create: (connection) => new GuardedCongestionControl(own, other, host, connection, shown),
   };
 }
 
 /** Not the stream of a scheduler of the same name. */
 const STREAM = "plugin congestion-control";
+
+/** What a plugin is shown of an acknowledgement: one object for all of them, on all connections. */
+class ShownAck {
+  #ack: AckCopy = {
+    acked: 0,
+    lost: 0,
+    marked: 0,
+    rtt: -1,
+    inFlight: 0,
+    cwndLimited: false,
+    delivered: 0,
+    priorDelivered: 0,
+    deliveryRate: 0,
+    appLimited: false,
+  };
+
+  /** Of `ack`. */
+  of(ack: AckSample): AckSample {
+    return this.#ack = copyAck(this.#ack, ack);
+  }
+}
 
 /** A congestion control, the plugin or its stand-in, with what it is shown. */
 interface Seat {
@@ -69,19 +91,7 @@ export class GuardedCongestionControl implements CongestionControl {
   /** The plugin's; null when it has failed for good. */
   #seat: Seat | null = null;
   #fallback: Seat | null = null;
-  /** What the plugin is shown of an acknowledgement: one object for all of them. */
-  #ack: AckCopy = {
-    acked: 0,
-    lost: 0,
-    marked: 0,
-    rtt: -1,
-    inFlight: 0,
-    cwndLimited: false,
-    delivered: 0,
-    priorDelivered: 0,
-    deliveryRate: 0,
-    appLimited: false,
-  };
+  readonly #shown: ShownAck;
 
   /** Makes the plugin's congestion control, its stand-in if that fails. */
   constructor(
@@ -89,7 +99,9 @@ export class GuardedCongestionControl implements CongestionControl {
     other: Drawing<CongestionControlPlugin>,
     host: GuardHost,
     connection: GuardedConnection,
+    shown: ShownAck,
   ) {
+    this.#shown = shown;
     this.#host = host;
     this.#connection = connection;
     this.#own = own;
@@ -177,7 +189,7 @@ export class GuardedCongestionControl implements CongestionControl {
 
   /** What the plugin is shown of `ack`. */
   show(ack: AckSample): AckSample {
-    return this.#ack = copyAck(this.#ack, ack);
+    return this.#shown.of(ack);
   }
 
   #faces({ random }: Drawing<CongestionControlPlugin>): Faces {

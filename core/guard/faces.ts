@@ -26,15 +26,23 @@ export interface Unseen {
   readonly held?: boolean;
 }
 
+/** Copies by what they were made of: the same one is shown each time. Few plugins ask for them. */
+const endpoints = new WeakMap<Endpoint, Endpoint>();
+
 /** A copy that nobody can write to. */
-export function frozenEndpoint({ address, port }: Endpoint): Endpoint {
-  return Object.freeze({ address, port });
+export function frozenEndpoint(endpoint: Endpoint): Endpoint {
+  let copy = endpoints.get(endpoint);
+  if (copy === undefined) {
+    const { address, port } = endpoint;
+    endpoints.set(endpoint, copy = Object.freeze({ address, port }));
+  }
+  return copy;
 }
 
 /** What `answer` is the face of; null when it is none. */
 export let subflowOf: (answer: unknown) => SubflowView | null;
 
-/** Whether `face` is that of `subflow`. */
+/** Whether `face`, or what a plugin has put in its place, is the face of `subflow`. */
 let shows: (face: SubflowFace, subflow: SubflowView) => boolean;
 
 /** A subflow as plugins see it. */
@@ -42,13 +50,11 @@ export class SubflowFace implements SubflowView {
   static {
     subflowOf = (answer) =>
       typeof answer === "object" && answer !== null && #subflow in answer ? answer.#subflow : null;
-    shows = (face, subflow) => face.#subflow === subflow;
+    shows = (face, subflow) =>
+      typeof face === "object" && face !== null && #subflow in face && face.#subflow === subflow;
   }
 
   readonly #subflow: SubflowView;
-  // Few plugins ask for them.
-  #local: Endpoint | null = null;
-  #remote: Endpoint | null = null;
 
   /** The face of `subflow`. */
   constructor(subflow: SubflowView) {
@@ -63,12 +69,12 @@ export class SubflowFace implements SubflowView {
 
   /** A copy of the subflow's. */
   get local(): Endpoint {
-    return this.#local ??= frozenEndpoint(this.#subflow.local);
+    return frozenEndpoint(this.#subflow.local);
   }
 
   /** A copy of the subflow's. */
   get remote(): Endpoint {
-    return this.#remote ??= frozenEndpoint(this.#subflow.remote);
+    return frozenEndpoint(this.#subflow.remote);
   }
 
   /** As the subflow's. */
@@ -316,8 +322,6 @@ export class ConnectionFace implements ConnectionView {
 export class FaceList {
   /** The plugin may do with it what it likes. */
   readonly array: SubflowFace[] = few();
-  /** What was put into it last, which the plugin does not see. */
-  readonly #faces: SubflowFace[] = few();
 
   /** Has `array` hold the faces of `subflows`, whatever has been done to it. False when the plugin has frozen it. Never throws. */
   show(faces: Faces, subflows: readonly SubflowView[]): boolean {
@@ -332,31 +336,17 @@ export class FaceList {
   holds(subflows: readonly SubflowView[]): boolean {
     const { array } = this;
     const { length } = subflows;
-    if (array.length !== length || this.#faces.length !== length) return false;
-    for (let i = 0; i < length; i++) {
-      const face = this.#faces[i]!;
-      if (array[i] !== face || !shows(face, subflows[i]!)) return false;
-    }
+    if (array.length !== length) return false;
+    for (let i = 0; i < length; i++) if (!shows(array[i]!, subflows[i]!)) return false;
     return true;
   }
 
   #fill(faces: Faces, subflows: readonly SubflowView[]): true {
     const { array } = this;
     const { length } = subflows;
-    this.forget();
     while (array.length > length) array.pop();
-    for (let i = 0; i < length; i++) {
-      const face = faces.of(subflows[i]!);
-      array[i] = face;
-      this.#faces.push(face);
-    }
+    for (let i = 0; i < length; i++) array[i] = faces.of(subflows[i]!);
     return true;
-  }
-
-  /** It is filled anew before the next call: a subflow has left. */
-  forget(): void {
-    // Not by their length: that would give their room back.
-    while (this.#faces.length > 0) this.#faces.pop();
   }
 }
 
@@ -374,7 +364,7 @@ export class Faces {
   #subflows: FaceList | null = null;
   /** Only those that are usable are in it. */
   readonly #usable: boolean;
-  /** Those, where that is so; made with the list. */
+  /** Those, where that is so and others are there; made with the first of these. */
   #listed: SubflowView[] | null = null;
   /** The latest that was asked for; 0: none was. */
   #wakeAt: Micros = 0;
@@ -403,7 +393,6 @@ export class Faces {
     const at = this.#faces.findIndex((face) => shows(face, subflow));
     if (at < 0) return;
     this.#faces.splice(at, 1);
-    this.#subflows?.forget();
   }
 
   /** `connection.subflows`. */
@@ -422,9 +411,12 @@ export class Faces {
   #shown(): readonly SubflowView[] {
     const { subflows } = this.#connection;
     if (!this.#usable) return subflows;
-    const usable = this.#listed ??= few();
     let count = 0;
-    for (let i = 0; i < subflows.length; i++) {
+    while (count < subflows.length && subflows[count]!.usable !== false) count++;
+    if (count === subflows.length) return subflows;
+    const usable = this.#listed ??= few();
+    for (let i = 0; i < count; i++) usable[i] = subflows[i]!;
+    for (let i = count + 1; i < subflows.length; i++) {
       const subflow = subflows[i]!;
       if (subflow.usable !== false) usable[count++] = subflow;
     }
@@ -453,52 +445,56 @@ export class Faces {
   }
 }
 
-/** What a {@linkcode ChunkFace} shows; the guard sets it before each call. */
-export interface ChunkSource {
-  /** The stack's. */
-  chunk: Chunk;
-  /** Faces of those that carry it. */
-  sentOn: readonly SubflowView[];
-}
+/** Has `face` show another chunk, and faces of those that carry it. */
+export let aim: (face: ChunkFace, chunk: Chunk, sentOn: readonly SubflowView[]) => void;
 
-/** A chunk as a scheduler sees it: one object for all of them. */
+/** A chunk as a scheduler sees it: one object for all of them, of which the guard says before each call what it shows. */
 export class ChunkFace implements Chunk {
-  readonly #source: ChunkSource;
+  static {
+    aim = (face, chunk, sentOn) => {
+      face.#chunk = chunk;
+      face.#sentOn = sentOn;
+    };
+  }
 
-  /** Shows what `source` holds at the time. */
-  constructor(source: ChunkSource) {
-    this.#source = source;
+  #chunk: Chunk;
+  #sentOn: readonly SubflowView[];
+
+  /** Shows `chunk`, which `sentOn` carry. */
+  constructor(chunk: Chunk, sentOn: readonly SubflowView[]) {
+    this.#chunk = chunk;
+    this.#sentOn = sentOn;
     Object.freeze(this);
   }
 
   /** As the chunk's. */
   get offset(): number {
-    return this.#source.chunk.offset;
+    return this.#chunk.offset;
   }
 
   /** As the chunk's. */
   get length(): number {
-    return this.#source.chunk.length;
+    return this.#chunk.length;
   }
 
   /** As the chunk's. */
   get sentAt(): Micros {
-    return this.#source.chunk.sentAt;
+    return this.#chunk.sentAt;
   }
 
   /** As the chunk's. */
   get hint(): number {
-    return this.#source.chunk.hint;
+    return this.#chunk.hint;
   }
 
   /** As the chunk's. */
   get written(): Micros {
-    return this.#source.chunk.written;
+    return this.#chunk.written;
   }
 
   /** Their faces. */
   get sentOn(): readonly SubflowView[] {
-    return this.#source.sentOn;
+    return this.#sentOn;
   }
 }
 

@@ -13,8 +13,8 @@ import type {
 } from "../plugin.ts";
 import { few } from "./few.ts";
 import {
+  aim,
   ChunkFace,
-  type ChunkSource,
   FaceList,
   Faces,
   type GuardedConnection,
@@ -112,15 +112,6 @@ const STREAM = "plugin";
 const NOBODY: readonly SubflowFace[] = Object.freeze([]);
 /** No look-ahead. */
 const NONE: readonly never[] = Object.freeze([]);
-/** Before the first decision. */
-const NOTHING: Chunk = Object.freeze({
-  offset: 0,
-  length: 0,
-  sentOn: NOBODY,
-  sentAt: 0,
-  hint: 0,
-  written: 0,
-});
 /** More than any chunk; a small integer, as it is read for every answer. */
 const UNBOUNDED = 2 ** 30;
 
@@ -142,8 +133,7 @@ class Seat {
   readonly blocks: boolean;
   // Made when something is first to be shown in them.
   #ready: FaceList | null = null;
-  readonly #source: ChunkSource = { chunk: NOTHING, sentOn: NOBODY };
-  readonly #chunk = new ChunkFace(this.#source);
+  #chunk: ChunkFace | null = null;
   #sentOn: FaceList | null = null;
 
   /** @param scheduler Of the right shape. @param faces What it was made for. */
@@ -160,11 +150,10 @@ class Seat {
 
   /** Brings all that it may have kept up to date; the face of `chunk`. */
   show(chunk: Chunk): ChunkFace {
-    const source = this.#source;
     this.faces.renew();
-    source.chunk = chunk;
-    source.sentOn = chunk.sentOn.length === 0 ? NOBODY : this.#carriers(chunk.sentOn);
-    return this.#chunk;
+    const face = this.#chunk ??= new ChunkFace(chunk, NOBODY);
+    aim(face, chunk, chunk.sentOn.length === 0 ? NOBODY : this.#carriers(chunk.sentOn));
+    return face;
   }
 
   #carriers(sentOn: readonly SubflowView[]): readonly SubflowFace[] {
@@ -181,8 +170,6 @@ class Seat {
   /** `subflow` has left. */
   forget(subflow: SubflowView): void {
     this.faces.forget(subflow);
-    this.#ready?.forget();
-    this.#sentOn?.forget();
   }
 
   /** `list` with the faces of `subflows`, another where the plugin has frozen it. */
@@ -213,7 +200,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   /** Who may be named beside those that are ready. */
   #beyond: readonly S[] = NONE;
   /** When a wait was or is no answer. */
-  #insisted: Micros = -Infinity;
+  #insisted: Micros | null = null;
   /** Most bytes that the last answer wants to be bound. */
   #bytes = UNBOUNDED;
   /** The peer's window has been told to be in the way. */

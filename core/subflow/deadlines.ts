@@ -2,16 +2,26 @@
 
 import type { Micros } from "../plugin.ts";
 
+/** Most names that there are. */
+const MOST = 16;
+
+/** What those have of whom none is set: most connections are idle. Nothing is ever put into it. */
+const NONE: readonly Micros[] = new Array<Micros>(MOST).fill(Infinity);
+
+/** Tables that nobody has, and how many of them are kept. */
+const unused: Micros[][] = [];
+const MOST_UNUSED = 1000;
+
 /** A table of deadlines whose names are 0, 1, 2 …; those that are due come in the order of their names. */
 export class Deadlines<T extends number> {
-  // Doubles in a plain array take 8 bytes each, and writing one makes no garbage.
-  readonly #times: Micros[];
+  // Doubles in a plain array take 8 bytes each, and writing one makes no garbage. Lent for as long as one is set.
+  #times = NONE as Micros[];
   /** The name of the nearest. Kept, not looked for: a time that a loop finds and returns is garbage, and it is asked for after every packet. */
   #nearest = 0;
 
   /** @param names How many there are; none is set. */
   constructor(names: number) {
-    this.#times = new Array<Micros>(names).fill(Infinity);
+    if (names > MOST) throw new RangeError(`Cannot have ${names} deadlines: the most is ${MOST}`);
   }
 
   /** When a deadline is; Infinity: not set. */
@@ -31,8 +41,9 @@ export class Deadlines<T extends number> {
 
   /** Sets a deadline; Infinity takes it back. Short enough to be inlined: else each call would box `at`. */
   set(name: T, at: Micros): void {
-    if (this.#times[name] === at) return;
-    this.#times[name] = at;
+    const times = this.#times;
+    if (times[name] === at) return;
+    (times === NONE ? this.#borrow() : times)[name] = at;
     this.#moved(name);
   }
 
@@ -54,7 +65,19 @@ export class Deadlines<T extends number> {
 
   /** Takes all back. */
   clearAll(): void {
-    for (let i = 0; i < this.#times.length; i++) this.#times[i] = Infinity;
+    if (this.#times === NONE) return;
+    for (let i = 0; i < MOST; i++) this.#times[i] = Infinity;
+    this.#giveBack();
+  }
+
+  #borrow(): Micros[] {
+    return this.#times = unused.pop() ?? new Array<Micros>(MOST).fill(Infinity);
+  }
+
+  /** None is set. */
+  #giveBack(): void {
+    if (unused.length < MOST_UNUSED) unused.push(this.#times);
+    this.#times = NONE as Micros[];
   }
 
   #moved(name: number): void {
@@ -64,6 +87,7 @@ export class Deadlines<T extends number> {
       return;
     }
     for (let i = 0; i < times.length; i++) if (times[i]! < times[this.#nearest]!) this.#nearest = i;
+    if (times[this.#nearest] === Infinity) this.#giveBack();
   }
 }
 

@@ -1,8 +1,11 @@
 /** Ranges of data offsets that wait: what is bound to a subflow and not sent on it is one such list (part A of draft A.5). */
 
+/** Of those into which nothing was ever put; nothing is. */
+const NO_RANGES: { offset: number; end: number }[] = [];
+
 /** Ranges, sorted and apart from one another. */
 export class Ranges {
-  readonly #ranges: { offset: number; end: number }[] = [];
+  #ranges = NO_RANGES;
   #bytes = 0;
 
   /** Bytes in all of them. */
@@ -48,6 +51,7 @@ export class Ranges {
   /** Puts [offset, end) in. */
   add(offset: number, end: number): void {
     if (end <= offset) return;
+    if (this.#ranges === NO_RANGES) this.#ranges = [];
     const ranges = this.#ranges;
     const from = this.#place(offset);
     let to = from;

@@ -23,6 +23,10 @@ import {
 import { Ring } from "./ring.ts";
 import type { Witness } from "./witness.ts";
 
+/** Of those that have sent nothing: nothing is ever put into them. */
+const NO_CHUNKS = new Ring<Chunk>();
+const NONE_SENT = new SentLine();
+
 /**
  * The sender's scoreboard of one subflow. It pins the pages of the send queue that its pieces touch.
  *
@@ -32,8 +36,9 @@ import type { Witness } from "./witness.ts";
  */
 export class Scoreboard {
   readonly #stream: number;
-  readonly #ring = new Ring<Chunk>();
-  readonly #sent = new SentLine();
+  // Made when something is first sent: many subflows only receive.
+  #ring = NO_CHUNKS;
+  #sent = NONE_SENT;
   /** Made when something is first lost. */
   #madeLosses: LostLine | null = null;
   /** Made with the first block. */
@@ -561,6 +566,10 @@ export class Scoreboard {
     const part = takePart(chunk);
     const seq = this.#nxt;
     this.#nxt += length;
+    if (this.#ring === NO_CHUNKS) {
+      this.#ring = new Ring();
+      this.#sent = new SentLine();
+    }
     part.begin(seq, this.#nxt, segment, delivery, appLimited, now);
     chunk.begin(part, this.#ring.next);
     this.#ring.push(chunk);

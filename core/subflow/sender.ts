@@ -144,8 +144,6 @@ export class Sender {
   #pacer: Pacer | null = null;
   /** Bytes that the pacer lets out in this pass. */
   #allowance = UNPACED;
-  /** The rate of that. */
-  #pace = 0;
   #lastSent: Micros = 0;
   /** When something last left for the first time or again. */
   #lastLeft: Micros = 0;
@@ -797,7 +795,6 @@ export class Sender {
     const pacer = this.#pacer;
     let budget: number;
     if (pacer === null) {
-      this.#pace = rate ?? this.#perRound() * 1e6 / this.rtt.srtt;
       budget = Math.floor(burst(this.#pace, payload));
     } else {
       budget = rate === undefined
@@ -818,6 +815,11 @@ export class Sender {
       FIRST_GAIN * Math.min(cwnd, initialWindow(this.#mtu.segment)),
       Math.floor(gain * cwnd),
     );
+  }
+
+  /** Bytes in a second that it is spread at. */
+  get #pace(): number {
+    return this.#controller?.pacingRate ?? this.#perRound() * 1e6 / this.rtt.srtt;
   }
 
   #paced(bytes: number, now: Micros): void {

@@ -99,6 +99,36 @@ const SLOWEST_OPENING: Micros = 4e6;
 /** Timeouts in a row after which its FIN, and what was sent before, is taken for unanswered. */
 const LEAVE_TIMEOUTS = 3;
 
+/** The segment in `rx`, as the subflow sees it that it has come on. */
+const inHand = {
+  /** Its sequence offset. */
+  seq: 0,
+  /** The right edge of the window that it found. */
+  edge: 0,
+  /** Its timestamp is older than one that came before. */
+  old: false,
+};
+
+/** What a subflow has that met trouble, or was asked for what most are not: made for the first of it. */
+class Rarities {
+  /** What our SYN had of Fast Open. */
+  fastOpen: FastOpen | null = null;
+  /** Made when a timeout first passes. */
+  silence: Silence | null = null;
+  /** What a router told last. */
+  trouble: { readonly what: PathTrouble; readonly at: Micros } | null = null;
+  /** Made when a scheduler first asks for it. */
+  oneWay: OneWay | null = null;
+  /** Made when the first is wanted. */
+  challenges: Challenges | null = null;
+  /** Null unless it is asked for. */
+  keepalive: Keepalive | null = null;
+  /** The peer says that its address is gone, and is asked whether that is so. */
+  inquiry: Inquiry | null = null;
+  /** The end of the connection was told, and a RST is awaited. */
+  fastClose: FastClose | null = null;
+}
+
 /** What makes a subflow. */
 export interface SubflowOptions {
   /** Its path index. */
@@ -159,8 +189,6 @@ export class Subflow implements SubflowView {
   #active = false;
   /** A server has taken the SYN's cookie: it may send before the third ACK (RFC 7413 §4.2.2). */
   #early = false;
-  /** What our SYN had of Fast Open. */
-  #fastOpen: FastOpen | null = null;
   #ended: LeaveReason | null = null;
   #released = false;
   #finWanted = false;
@@ -170,31 +198,13 @@ export class Subflow implements SubflowView {
   #prioOwed = false;
   #backupByUs: boolean;
   #backupByPeer: boolean;
-  /** Made when a timeout first passes. */
-  #silence: Silence | null = null;
-  /** What a router told last. */
-  #trouble: { readonly what: PathTrouble; readonly at: Micros } | null = null;
   /** Made with the first payload. */
   #receiveRtt: ReceiveRtt | null = null;
-  /** Made when a scheduler first asks for it. */
-  #oneWay: OneWay | null = null;
   /** Made when data are first bound to it beyond its room. */
   #partA: Ranges | null = null;
-  /** Made when the first is wanted. */
-  #challenges: Challenges | null = null;
-  /** Null unless it is asked for. */
-  #keepalive: Keepalive | null = null;
   /** Made for the first. */
   #signals: Signals | null = null;
-  /** The peer says that its address is gone, and is asked whether that is so. */
-  #inquiry: Inquiry | null = null;
-  /** The end of the connection was told, and a RST is awaited. */
-  #fastClose: FastClose | null = null;
-  // The segment in hand: its sequence offset, and the right edge of the window that it found.
-  #seq = 0;
-  #edge = 0;
-  /** Its timestamp is older than one that came before. */
-  #old = false;
+  #rare: Rarities | null = null;
   // Figures.
   #segmentsIn = 0;
   #lastReceived: Micros = 0;
@@ -252,6 +262,34 @@ export class Subflow implements SubflowView {
       iss,
       level.tcp,
     );
+  }
+
+  get #rarities(): Rarities {
+    return this.#rare ??= new Rarities();
+  }
+
+  get #fastOpen(): FastOpen | null {
+    return this.#rare === null ? null : this.#rare.fastOpen;
+  }
+
+  get #silence(): Silence | null {
+    return this.#rare === null ? null : this.#rare.silence;
+  }
+
+  get #oneWay(): OneWay | null {
+    return this.#rare === null ? null : this.#rare.oneWay;
+  }
+
+  get #keepalive(): Keepalive | null {
+    return this.#rare === null ? null : this.#rare.keepalive;
+  }
+
+  get #inquiry(): Inquiry | null {
+    return this.#rare === null ? null : this.#rare.inquiry;
+  }
+
+  get #fastClose(): FastClose | null {
+    return this.#rare === null ? null : this.#rare.fastClose;
   }
 
   /** Differentiated Services codepoint of its packets. */
@@ -377,11 +415,11 @@ export class Subflow implements SubflowView {
   }
 
   get delayOut(): Micros {
-    return (this.#oneWay ??= new OneWay()).out;
+    return (this.#rarities.oneWay ??= new OneWay()).out;
   }
 
   get delayIn(): Micros {
-    return (this.#oneWay ??= new OneWay()).in;
+    return (this.#rarities.oneWay ??= new OneWay()).in;
   }
 
   get pacingRate(): number {
@@ -562,7 +600,7 @@ export class Subflow implements SubflowView {
   /** Active open; the first SYN has what `fastOpen` says. */
   open(now: Micros, fastOpen: FastOpen | null = null): void {
     this.#active = true;
-    this.#fastOpen = fastOpen;
+    if (fastOpen !== null) this.#rarities.fastOpen = fastOpen;
     this.#handshake!.carry(fastOpen);
     this.#moves("open", now);
     this.acks.offered(Math.min(65535, this.#level.receiveWindow));
@@ -689,8 +727,8 @@ export class Subflow implements SubflowView {
     if (this.#fastClose !== null) return this.#arriveClosing(this.#fastClose, now);
     const { flags } = rx;
     const next = this.receiver.nxt;
-    const seq = this.#seq = fromWire(rx.seq, this.receiver.irs, next);
-    const old = this.#old = (flags & TCP_RST) === 0 &&
+    const seq = inHand.seq = fromWire(rx.seq, this.receiver.irs, next);
+    const old = inHand.old = (flags & TCP_RST) === 0 &&
       this.timestamps.old(rx.hasText && (flags & TCP_SYN) === 0, now);
     if (old) {
       if (!this.#overtaken(seq, next)) {
@@ -713,7 +751,7 @@ export class Subflow implements SubflowView {
         edge = Math.max(edge, receiver.top + window);
       }
     }
-    this.#edge = edge;
+    inHand.edge = edge;
     if (end < this.acks.last || seq > edge) {
       if (flags & TCP_RST) return 0;
       if (this.#crosses(seq, flags)) return OUTCOME_JUDGE;
@@ -744,8 +782,9 @@ export class Subflow implements SubflowView {
     if (seq + rx.length < this.acks.last || seq > this.acks.edge) return 0;
     if ((rx.flags & TCP_RST) === 0) return rx.option(MP_FASTCLOSE) === 0 ? 0 : OUTCOME_SEGMENT;
     if (seq === this.receiver.nxt) return this.#end("reset", now);
-    this.#challenges ??= new Challenges();
-    if (this.#challenges.take(now)) this.say(tx.begin().fastclose(fastClose.key), now);
+    if ((this.#rarities.challenges ??= new Challenges()).take(now)) {
+      this.say(tx.begin().fastclose(fastClose.key), now);
+    }
     return OUTCOME_WORK;
   }
 
@@ -765,6 +804,9 @@ export class Subflow implements SubflowView {
   /** A segment in SYN-SENT (RFC 9293 §3.10.7.3), in the order of the text. */
   #arriveSynSent(now: Micros): Outcome {
     const { flags } = rx;
+    // The peer's SYN is at offset 0, and found no window.
+    inHand.seq = inHand.edge = 0;
+    inHand.old = false;
     const acked = (flags & TCP_ACK) !== 0;
     if (acked && this.#beyondSyn < 0) {
       // The peer still has an old connection: the RST ends it, and the next SYN gets through (RFC 9293 §3.5.1).
@@ -890,14 +932,14 @@ export class Subflow implements SubflowView {
     const newer = timestamps.isNewer;
     // RFC 7323 §4.3, and §5.3 R2 before R3: what lies before RCV.NXT altogether leaves no timestamp, though the batch has not been acknowledged yet.
     if (
-      timestamps.on && rx.hasTimestamps && this.#seq <= this.acks.last && !this.#old
+      timestamps.on && rx.hasTimestamps && inHand.seq <= this.acks.last && !inHand.old
     ) {
       const { nxt } = this.receiver;
-      if (this.#seq >= nxt || this.#seq + rx.length > nxt) {
+      if (inHand.seq >= nxt || inHand.seq + rx.length > nxt) {
         timestamps.take(this.receiver.ranges > 0, now);
       }
     }
-    if (this.#oneWay !== null && timestamps.on && rx.hasTimestamps && !this.#old) {
+    if (this.#oneWay !== null && timestamps.on && rx.hasTimestamps && !inHand.old) {
       this.#oneWay.heard(timestamps.value(now), now);
     }
     if (this.#handshake !== null) {
@@ -933,7 +975,7 @@ export class Subflow implements SubflowView {
     const duplicate = ack === board.una && rx.length === 0 && (rx.flags & TCP_FIN) === 0 &&
       size === window.size && !board.empty && (this.output.sackPermitted || rx.onlyDss);
     const shut = window.size === 0;
-    window.update(this.#seq, ack, size);
+    window.update(inHand.seq, ack, size);
     const outcome = sender.acknowledge(ack, duplicate, now);
     if (shut && window.size > 0) sender.reopened(now);
     if (!this.#tcp.finUnacked || ack !== board.nxt) return outcome;
@@ -952,7 +994,7 @@ export class Subflow implements SubflowView {
    */
   text(): number {
     // RFC 8684 §3.3.1: "if Urgent data is received on a subflow, it SHOULD be mapped to the data sequence space and delivered to the application"
-    const room = this.#edge - this.#seq;
+    const room = inHand.edge - inHand.seq;
     if (rx.length > room && rx.length > 0) {
       rx.trim(room);
       this.acks.need();
@@ -960,7 +1002,7 @@ export class Subflow implements SubflowView {
     const { length } = rx;
     if (length === 0 || this.#tcp.timeWait) return 0;
     const { finSeq } = this.receiver;
-    if (finSeq < 0 || this.#seq + length <= finSeq) return length;
+    if (finSeq < 0 || inHand.seq + length <= finSeq) return length;
     this.acks.need();
     return 0;
   }
@@ -971,7 +1013,7 @@ export class Subflow implements SubflowView {
     this.#withData++;
     if (this.acks.precede(now)) this.ack(now);
     if (this.ecn.receives) this.#hearMark(now);
-    return this.receiver.place(this.#seq, limit);
+    return this.receiver.place(inHand.seq, limit);
   }
 
   /**
@@ -981,7 +1023,7 @@ export class Subflow implements SubflowView {
   #hearMark(now: Micros): void {
     const { ecn, acks } = this;
     // RFC 3168 §6.1.5: anybody could send what has come before.
-    if (this.#seq + rx.length <= this.receiver.nxt) return;
+    if (inHand.seq + rx.length <= this.receiver.nxt) return;
     const accurate = this.sender.accurateEcn;
     if (!ecn.changes(rx.ecn, rx.cwr, accurate)) return;
     if (accurate && acks.pending) this.ack(now);
@@ -1022,7 +1064,7 @@ export class Subflow implements SubflowView {
     if ((rx.flags & TCP_FIN) !== 0) {
       this.acks.need();
       this.trust.finCame();
-      this.receiver.noteFin(this.#seq + rx.length);
+      this.receiver.noteFin(inHand.seq + rx.length);
     }
     if (!this.receiver.takeFin()) return 0;
     // Also where what was missing before it has come (RFC 5681 §4.2).
@@ -1044,15 +1086,14 @@ export class Subflow implements SubflowView {
   /** What came before, or cannot be, is acknowledged: with something in it always, it may be repeated for want of our ACK; else within the limit. */
   #unacceptable(now: Micros): Outcome {
     if (!rx.hasText) return this.#challenge(now);
-    this.#cameAgain(this.#seq, Math.min(this.#seq + rx.length, this.receiver.nxt), now);
+    this.#cameAgain(inHand.seq, Math.min(inHand.seq + rx.length, this.receiver.nxt), now);
     this.acks.need();
     return OUTCOME_WORK;
   }
 
   /** An ACK that tells the peer where we are, within the limit of RFC 5961 §7. */
   #challenge(now: Micros): Outcome {
-    this.#challenges ??= new Challenges();
-    if (!this.#challenges.take(now)) {
+    if (!(this.#rarities.challenges ??= new Challenges()).take(now)) {
       this.#host.count("TCPACKSkippedChallenge");
       return 0;
     }
@@ -1100,7 +1141,7 @@ export class Subflow implements SubflowView {
    */
   unreachable(what: PathTrouble, seq: number, now: Micros): Outcome {
     if (!this.#inFlight(seq)) return 0;
-    this.#trouble = { what, at: now };
+    this.#rarities.trouble = { what, at: now };
     if (!this.#tcp.synSent) return 0;
     const refused = what === "port-unreachable" || what === "protocol-unreachable";
     return this.#end(refused && !this.join ? "refused" : "unreachable", now);
@@ -1123,7 +1164,7 @@ export class Subflow implements SubflowView {
 
   /** What routers tell since anything came from the peer; null: nothing. */
   get trouble(): PathTrouble | null {
-    const trouble = this.#trouble;
+    const trouble = this.#rare === null ? null : this.#rare.trouble;
     return trouble !== null && trouble.at >= this.sender.lastHeard ? trouble.what : null;
   }
 
@@ -1200,7 +1241,7 @@ export class Subflow implements SubflowView {
       this.reset(RST_UNSPECIFIED, now);
       return;
     }
-    this.#inquiry = new Inquiry();
+    this.#rarities.inquiry = new Inquiry();
     this.#inquire(now);
   }
 
@@ -1208,7 +1249,7 @@ export class Subflow implements SubflowView {
     const inquiry = this.#inquiry;
     if (inquiry === null) return 0;
     if (inquiry.answered(this.sender.lastHeard)) {
-      this.#inquiry = null;
+      this.#rarities.inquiry = null;
       return OUTCOME_WORK;
     }
     // RFC 8684 §3.4.2: "The sending and receipt (if no keepalive response was received) of this message SHOULD trigger the sending of RSTs by both hosts on
@@ -1270,7 +1311,9 @@ export class Subflow implements SubflowView {
 
   /** Has an idle peer asked whether it is there, or not; that begins to count now. */
   keepAlive(choice: KeepAlive | null, now: Micros): void {
-    this.#keepalive = choice === null ? null : new Keepalive(choice, now);
+    if (choice !== null || this.#rare !== null) {
+      this.#rarities.keepalive = choice === null ? null : new Keepalive(choice, now);
+    }
     this.#deadlines.set(TIMER_KEEPALIVE, choice === null ? Infinity : now + choice.idle);
   }
 
@@ -1300,8 +1343,7 @@ export class Subflow implements SubflowView {
 
   /** A timeout has passed. */
   fallSilent(now: Micros): void {
-    this.#silence ??= new Silence();
-    this.#silence.timedOut(this.sender.rtt.base, now);
+    (this.#rarities.silence ??= new Silence()).timedOut(this.sender.rtt.base, now);
   }
 
   /** When it will have been silent for `count` timeouts; Infinity: it is not, or is stale. */
@@ -1521,8 +1563,7 @@ export class Subflow implements SubflowView {
   fastcloseByAck(key: Key, now: Micros): boolean {
     if (this.#ended !== null || !this.established || this.provisional) return false;
     this.#deadlines.clearAll();
-    this.#fastClose = new FastClose(key);
-    this.#sayFastclose(this.#fastClose, now);
+    this.#sayFastclose(this.#rarities.fastClose = new FastClose(key), now);
     return true;
   }
 

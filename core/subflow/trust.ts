@@ -27,6 +27,21 @@ const CONTRADICTIONS = 3;
 /** Sequence offset of the first byte. */
 const FIRST = 1;
 
+/** What makes one doubt a path, or a peer. */
+class Doubts {
+  /** Segments in a row that told less than SND.UNA, and were no old ones. */
+  behind = 0;
+  belied = false;
+  /** Segments in a row without any MPTCP option since it was asked. */
+  silent = 0;
+  /** There was one since MPTCP was proved. */
+  lapsed = false;
+  /** Segments with one since it was asked. */
+  answers = 0;
+  asked = false;
+  probed = false;
+}
+
 /** Trust of one subflow; proofs only move forward. Sequence numbers are offsets. */
 export class Trust {
   #in: Proof = "unproved";
@@ -37,19 +52,10 @@ export class Trust {
   #unmappedSince: Micros | null = null;
   #bareFin = false;
   #vouched = 1;
-  /** Segments in a row that told less than SND.UNA, and were no old ones. */
-  #behind = 0;
-  #belied = false;
   /** End of what the peer itself takes on this subflow: where it is, and the window from there on. */
   #edge = 0;
-  /** Segments in a row without any MPTCP option. */
-  #silent = 0;
-  /** There was one since MPTCP was proved. */
-  #lapsed = false;
-  /** Segments with one since it was asked. */
-  #answers = 0;
-  #asked = false;
-  #probed = false;
+  /** Null before the first. */
+  #doubts: Doubts | null = null;
 
   /** From the peer to us: a DSS, or MP_CAPABLE with data, has come. */
   get in(): Proof {
@@ -118,18 +124,31 @@ export class Trust {
    * have been overtaken, and contradicts nothing.
    */
   heard(ack: number, una: number, window: number, newer: boolean): void {
-    if (ack >= una) this.#behind = 0;
-    else if (newer && ack >= this.#vouched && ++this.#behind >= CONTRADICTIONS) this.#belied = true;
+    const doubts = this.#doubts;
+    if (ack < una && newer && ack >= this.#vouched) this.#contradicted();
+    else if (ack >= una && doubts !== null) doubts.behind = 0;
     if (rx.hasMptcp) {
-      this.#silent = 0;
-      this.#answers++;
+      if (doubts !== null) {
+        doubts.silent = 0;
+        doubts.answers++;
+      }
       if (ack + window > this.#edge) this.#edge = ack + window;
       if (ack > this.#vouched && rx.hasDss && rx.hasDataAck) this.#vouched = ack;
       // One that may have given way to SACK blocks tells nothing.
     } else if (rx.sacks === 0) {
-      this.#silent++;
-      if (this.#in === "proved") this.#lapsed = true;
+      if (doubts !== null) doubts.silent++;
+      if (this.#in === "proved") this.#doubted.lapsed = true;
     }
+  }
+
+  get #doubted(): Doubts {
+    return this.#doubts ??= new Doubts();
+  }
+
+  /** A segment has told less than SND.UNA, and may not have been overtaken. */
+  #contradicted(): void {
+    const doubts = this.#doubted;
+    if (++doubts.behind >= CONTRADICTIONS) doubts.belied = true;
   }
 
   /** End of what segments with a DATA_ACK have acknowledged. */
@@ -139,7 +158,7 @@ export class Trust {
 
   /** The peer does not have what was acknowledged in its name: a proxy is on the path, whose word counts for nothing. */
   get belied(): boolean {
-    return this.#belied;
+    return this.#doubts !== null && this.#doubts.belied;
   }
 
   /**
@@ -147,37 +166,39 @@ export class Trust {
    * is never filled, and its window ends a buffer's size above it.
    */
   outOfReach(nxt: number): boolean {
-    return this.#belied && nxt > this.#edge;
+    return this.belied && nxt > this.#edge;
   }
 
   /** The peer is being asked, by a probe or by what it should answer: what came before does not count as its answer. */
   ask(probe: boolean): void {
-    this.#asked = true;
-    this.#probed = probe;
-    this.#answers = this.#behind = this.#silent = 0;
+    const doubts = this.#doubted;
+    doubts.asked = true;
+    doubts.probed = probe;
+    doubts.answers = doubts.behind = doubts.silent = 0;
   }
 
   /** It was probed, and has answered with MPTCP. */
   get answered(): boolean {
-    return this.#probed && this.#answers > 0;
+    return this.#doubts !== null && this.#doubts.probed && this.#doubts.answers > 0;
   }
 
   /** It was asked, and no segment since had an MPTCP option, though there were some. */
   get mute(): boolean {
-    return this.#asked && this.#answers === 0 && this.#silent > 0;
+    const doubts = this.#doubts;
+    return doubts !== null && doubts.asked && doubts.answers === 0 && doubts.silent > 0;
   }
 
   /** What is known of the byte at `seq`, which is acknowledged on the subflow. */
   testimony(seq: number): Testimony {
-    if (this.#vouched <= seq && (this.#belied || (this.#asked && this.#behind > 0))) {
-      return "lacking";
-    }
+    const doubts = this.#doubts;
+    const contradicts = doubts !== null && (doubts.belied || (doubts.asked && doubts.behind > 0));
+    if (this.#vouched <= seq && contradicts) return "lacking";
     if (this.mute) return "mute";
     return this.#vouched > seq ? "kept" : "unknown";
   }
 
   /** Whether MPTCP options have begun to fail on what comes: a RST without a reason then has this one. */
   get suspect(): boolean {
-    return this.#unmappedSince !== null || this.#lapsed;
+    return this.#unmappedSince !== null || (this.#doubts !== null && this.#doubts.lapsed);
   }
 }
