@@ -5,7 +5,7 @@ import { Account, accountAllocate, accountRelease } from "./host";
 
 /** Most mappings beside those of which a part has come, so that a peer that sends nothing but mappings gets no more memory than these. */
 const MOST_UNTOUCHED: i32 = 1024;
-const FIRST_CAPACITY: i32 = 3; // 144 bytes, a block of 256
+const FIRST_CAPACITY: i32 = 2; // 96 bytes, a block of 128
 
 @unmanaged
 export class Mapping {

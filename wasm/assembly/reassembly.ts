@@ -312,7 +312,7 @@ function changedLast(receiver: Receiver, offset: f64): void {
   const count = receiver.recentCount;
   let to = 0;
   while (to < count) {
-    const other = load<f64>(receiver.recent(to));
+    const other = receiver.recent(to);
     if (other >= range.start && other <= range.end) break;
     to++;
   }
@@ -320,8 +320,8 @@ function changedLast(receiver: Receiver, offset: f64): void {
     if (count < RECENT) receiver.recentCount++;
     else to--;
   }
-  memory.copy(receiver.recent(1), receiver.recent(0), <usize> to << 3);
-  store<f64>(receiver.recent(0), offset);
+  memory.copy(receiver.recentPlace(1), receiver.recentPlace(0), <usize> to << 2);
+  receiver.setRecent(0, offset);
 }
 
 /** Of the ranges that changed last too few are left: finds them all anew. */
@@ -341,7 +341,7 @@ function remember(receiver: Receiver): void {
     }
     if (best < 0) break;
     before = changed;
-    store<f64>(receiver.recent(count++), rangeAt(ranges, best).start);
+    receiver.setRecent(count++, rangeAt(ranges, best).start);
   }
   receiver.recentCount = count;
 }
@@ -579,7 +579,7 @@ export function receiver_sack(handle: i32, initial: u32, most: i32, from: f64, t
     let valid = 0;
     let last: f64 = Infinity;
     for (let i = 0; i < receiver.recentCount && block < most; i++) {
-      const offset = load<f64>(receiver.recent(i));
+      const offset = receiver.recent(i);
       const index = rangesFind(ranges, offset);
       if (index == ranges.count || rangeAt(ranges, index).start > offset) continue;
       const range = rangeAt(ranges, index);

@@ -26,7 +26,7 @@ import { Ranges, rangesAdd, rangesFree, rangesRemove, rangesRest } from "./range
 import { Stream, streamDestroy, streamOf } from "./stream";
 import { fold, rawCopySum, swap16 } from "./checksum";
 
-const RECORD: i32 = 384;
+const RECORD: i32 = 256;
 /** Ranges that are known to have changed last. */
 export const RECENT: i32 = 8;
 
@@ -68,9 +68,17 @@ export class Receiver {
   get pages(): Pages {
     return changetype<Pages>(changetype<usize>(this) + 192);
   }
-  /** Address of an offset in the range that changed last, or as many changes before. */
-  recent(index: i32): usize {
-    return changetype<usize>(this) + 256 + (<usize> index << 3);
+  /** Address of the place of an offset in the range that changed last, or as many changes before: its lower 32 bits, as none is 2^31 away from `next`. */
+  recentPlace(index: i32): usize {
+    return changetype<usize>(this) + 224 + (<usize> index << 2);
+  }
+  /** That offset. */
+  recent(index: i32): f64 {
+    const low = load<i32>(this.recentPlace(index));
+    return this.next + <f64> (low - <i32> (<i64> this.next));
+  }
+  setRecent(index: i32, offset: f64): void {
+    store<i32>(this.recentPlace(index), <i32> (<i64> offset));
   }
 }
 
