@@ -8,6 +8,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { Table } from "../cli/deps.ts";
 import { print, report } from "../cli/output.ts";
 import { packet_alloc, sum, u8 } from "../wasm/mod.ts";
+import { readCount, refuseUnknown } from "./flags.ts";
 import { machine } from "./kernel/machine.ts";
 import { median } from "./kernel/tools.ts";
 
@@ -126,15 +127,10 @@ async function main(args: readonly string[]): Promise<void> {
     boolean: ["json", "help"],
     string: ["rounds", "compiler", "_"],
     default: { rounds: "101", compiler: "cc" },
-    unknown: (arg) => {
-      throw new Error(`Unknown argument ${arg}\n${USAGE}`);
-    },
+    unknown: refuseUnknown(USAGE),
   });
   if (given.help) return print(USAGE);
-  const rounds = Number(given.rounds);
-  if (!Number.isInteger(rounds) || rounds < 1) {
-    throw new Error(`Cannot measure ${given.rounds} times as it must be a number from 1`);
-  }
+  const rounds = readCount("rounds", given.rounds);
   using native = await compile(given.compiler);
   const results = LENGTHS.map((length) => measure(native, length, rounds));
   const ratioOf = ({ wasm, c }: Figures): number => median(c.map((each, i) => each / wasm[i]!));

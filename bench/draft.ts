@@ -11,6 +11,7 @@ import { minRtt, timeDistance } from "../sched/mod.ts";
 import { CONTEXTS } from "./draft_meter.ts";
 import { drawBuffers, drawCalls, drawEstimates, drawGoodput } from "./draft_plots.ts";
 import { type DraftFigures, type DraftPath, formula, runDraft, type Step } from "./draft_runs.ts";
+import { refuseUnknown } from "./flags.ts";
 
 const USAGE = `deno task bench:draft [OPTIONS]
 
@@ -128,9 +129,7 @@ if (import.meta.main) {
   const { out = "docs/draft_experiments", time, help } = parseArgs(Deno.args, {
     string: ["out"],
     boolean: ["time", "help"],
-    unknown: (name) => {
-      throw new RangeError(`Cannot measure as there is no option ${name}\n\n${USAGE}`);
-    },
+    unknown: refuseUnknown(USAGE),
   });
   if (help) {
     print(USAGE);

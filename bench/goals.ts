@@ -10,6 +10,7 @@ import { reno } from "../cc/mod.ts";
 import { loadPlugin } from "../core/net/load_plugin.ts";
 import type { CongestionControlPlugin } from "../core/plugin.ts";
 import { runShared, type SharedBottleneck } from "../tests/kit/toy_shared.ts";
+import { readCount, refuseUnknown } from "./flags.ts";
 
 const USAGE = `deno run -A bench/goals.ts [OPTIONS]
 
@@ -181,22 +182,13 @@ if (import.meta.main) {
     collect: ["congestion"],
     boolean: ["json", "help"],
     default: { seeds: "8", seconds: "100", only: "" },
-    unknown: (name) => {
-      throw new RangeError(`Cannot measure as there is no option ${name}\n\n${USAGE}`);
-    },
+    unknown: refuseUnknown(USAGE),
   });
   if (help) {
     print(USAGE);
     Deno.exit();
   }
-  const count = (name: string, text: string): number => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= 1) return value;
-    throw new RangeError(
-      `Cannot measure as --${name} must be an integer from 1 on: current value is ${text}`,
-    );
-  };
-  const [runs, length] = [count("seeds", seeds), count("seconds", seconds)];
+  const [runs, length] = [readCount("seeds", seeds), readCount("seconds", seconds)];
   const names = congestion.length > 0 ? congestion : ["lia", "olia", "balia"];
   const builtIns = BUILT_INS["congestion-control"];
   const plugins = await Promise.all(

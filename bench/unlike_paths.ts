@@ -13,6 +13,7 @@ import type { CongestionControlPlugin } from "../core/plugin.ts";
 import { fullMesh } from "../pm/mod.ts";
 import { OneWay } from "../tests/support/one_way.ts";
 import { Topology } from "../tests/support/topology.ts";
+import { readCount, refuseUnknown } from "./flags.ts";
 
 const USAGE = `deno run -A bench/unlike_paths.ts [OPTIONS]
 
@@ -72,20 +73,13 @@ if (import.meta.main) {
     collect: ["congestion"],
     boolean: ["json", "help"],
     default: { seeds: "3" },
-    unknown: (name) => {
-      throw new RangeError(`Cannot measure as there is no option ${name}\n\n${USAGE}`);
-    },
+    unknown: refuseUnknown(USAGE),
   });
   if (help) {
     print(USAGE);
     Deno.exit();
   }
-  const runs = Number(seeds);
-  if (!Number.isInteger(runs) || runs < 1) {
-    throw new RangeError(
-      `Cannot measure as --seeds must be an integer from 1 on: current value is ${seeds}`,
-    );
-  }
+  const runs = readCount("seeds", seeds);
   const names = congestion.length > 0 ? congestion : ["lia", "olia", "balia"];
   const builtIns = BUILT_INS["congestion-control"];
   const plugins = await Promise.all(

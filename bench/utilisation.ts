@@ -8,6 +8,7 @@ import { Table } from "../cli/deps.ts";
 import { print, report } from "../cli/output.ts";
 import { cubic, reno } from "../cc/mod.ts";
 import type { CongestionControlPlugin } from "../core/plugin.ts";
+import { refuseUnknown } from "./flags.ts";
 import { type Bottleneck, padhye, useOf, windowOf } from "./one_flow.ts";
 
 const USAGE = `deno run -A bench/utilisation.ts [OPTIONS]
@@ -113,9 +114,7 @@ if (import.meta.main) {
   const { only = "", json, help } = parseArgs(Deno.args, {
     string: ["only"],
     boolean: ["json", "help"],
-    unknown: (name) => {
-      throw new RangeError(`Cannot measure as there is no option ${name}\n\n${USAGE}`);
-    },
+    unknown: refuseUnknown(USAGE),
   });
   if (help) {
     print(USAGE);
