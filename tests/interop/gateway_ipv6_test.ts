@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Namespace } from "../../cli/namespace.ts";
 import { needs } from "../support/tools.ts";
-import { mptcp, PROXY, QUIET, World } from "./support/gateway_world.ts";
+import { assertBoth, CURL, mptcp, PROXY, QUIET, shares, World } from "./support/gateway_world.ts";
 import { Running } from "./support/running.ts";
 import { until } from "./support/wait.ts";
 
@@ -26,8 +26,6 @@ const PATHS = {
 const RELAY4 = "10.78.1.2";
 const RELAY6 = "[fd00:78:1::2]:1081";
 
-const CURL = ["curl", "-sS", "--fail", "--max-time", "120", "-o", "/dev/null"];
-
 const RULES = `
 classes:
   second: { paths: [mptcp1] }
@@ -38,16 +36,6 @@ rules:
   - { uid: nobody, class: second }
   - { dscp: af41, class: second }
 `;
-
-/** Bytes by device. */
-function shares({ paths }: Record<string, unknown>): Record<string, number> {
-  return paths as Record<string, number>;
-}
-
-function assertBoth(record: Record<string, unknown>): void {
-  const { mptcp0 = 0, mptcp1 = 0 } = shares(record);
-  assert(mptcp0 > 0.4e6 && mptcp1 > 0.4e6, JSON.stringify(record));
-}
 
 /** Gives the servers away their addresses, and a network behind home. */
 async function addNetwork({ home, away }: World, lan: Namespace): Promise<void> {

@@ -16,6 +16,20 @@ export const SERVER = "http://localhost:8000";
 /** How commands are started whose words are read. */
 export const QUIET = { stdin: "null", stdout: "piped", stderr: "piped" } as const;
 
+/** Downloads, and says nothing. */
+export const CURL = ["curl", "-sS", "--fail", "--max-time", "120", "-o", "/dev/null"] as const;
+
+/** Bytes by each path, of what the gateway tells of a connection. */
+export function shares({ paths }: Record<string, unknown>): Record<string, number> {
+  return paths as Record<string, number>;
+}
+
+/** Both paths have carried a good part of 4 MB, or 1 MB. */
+export function assertBoth(record: Record<string, unknown>): void {
+  const { mptcp0 = 0, mptcp1 = 0 } = shares(record);
+  assert(mptcp0 > 0.4e6 && mptcp1 > 0.4e6, JSON.stringify(record));
+}
+
 /** Both namespaces, what runs in them, and a folder. */
 export class World implements AsyncDisposable {
   readonly home = new Namespace();
