@@ -1,6 +1,7 @@
 /**
  * `deno run -A bench/emulator.ts`: what the emulated network costs. CPU for each data packet that is delivered on a dumbbell of ten flows of reno, with full stacks at all
- * ends and all that `mptcp sim` measures, beside that of a plain transfer over a link that does nothing: the rounds of both in turns.
+ * ends and all that `mptcp sim` measures, beside that of a plain transfer over a link that does nothing, and beside that of as many stacks without an emulated network,
+ * to which packets come one a turn as on the dumbbell: the rounds of all three in turns.
  */
 
 import process from "node:process";
@@ -8,12 +9,14 @@ import { parseArgs } from "../cli/deps.ts";
 import { print, report } from "../cli/output.ts";
 import { reno } from "../cc/mod.ts";
 import { measure, type Scenario } from "../sim/mod.ts";
+import { readCount, refuseUnknown } from "./flags.ts";
+import { BareStacks } from "./bare_stacks.ts";
 import { carry } from "./load.ts";
 import { Rig } from "./rig.ts";
 
 const USAGE = `deno run -A bench/emulator.ts [OPTIONS]
 
-  --rounds NUMBER   Of each of the two (default 7)
+  --rounds NUMBER   Of each of the three (default 7)
   --seconds NUMBER  Of virtual time in a round of the dumbbell (default 10)
   --json            Prints every round as JSON
   --help            This help`;
@@ -21,6 +24,8 @@ const USAGE = `deno run -A bench/emulator.ts [OPTIONS]
 const FLOWS = 10;
 /** Bytes of a round of the plain transfer. */
 const BYTES = 50e6;
+/** Packets of a round of bare stacks. */
+const PACKETS = 50_000;
 /** Payload of a packet of 1500 bytes with timestamps. */
 const SEGMENT = 1448;
 
@@ -65,6 +70,14 @@ function bell(seconds: number, seed: number): number {
   return links.bottleneck!.forward.delivered;
 }
 
+/** Microseconds for each data packet, and how many times that of the plain transfer the dumbbell takes. */
+interface Round {
+  readonly plain: number;
+  readonly stacks: number;
+  readonly emulated: number;
+  readonly ratio: number;
+}
+
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
@@ -74,48 +87,44 @@ if (import.meta.main) {
     string: ["rounds", "seconds"],
     boolean: ["json", "help"],
     default: { rounds: "7", seconds: "10" },
-    unknown: (name) => {
-      throw new RangeError(`Cannot measure as there is no option ${name}\n\n${USAGE}`);
-    },
+    unknown: refuseUnknown(USAGE),
   });
   if (help) {
     print(USAGE);
     Deno.exit();
   }
-  const count = (name: string, text: string): number => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= 1) return value;
-    throw new RangeError(
-      `Cannot measure as --${name} must be an integer from 1 on: current value is ${text}`,
-    );
-  };
-  const [times, length] = [count("rounds", rounds), count("seconds", seconds)];
+  const [times, length] = [readCount("rounds", rounds), readCount("seconds", seconds)];
   using rig = new Rig({ paths: { link: [] }, mptcp: false });
   const move = carry(rig);
+  const bare = new BareStacks(FLOWS, 1);
   move(BYTES);
+  bare.run(PACKETS);
   bell(length, 1);
-  const found: { readonly plain: number; readonly emulated: number; readonly ratio: number }[] = [];
+  const found: Round[] = [];
   for (let round = 1; round <= times; round++) {
     const start = cpu();
     move(BYTES);
+    const moved = cpu();
+    bare.run(PACKETS);
     const between = cpu();
     const packets = bell(length, 1 + round);
     const end = cpu();
-    const [plain, emulated] = [(between - start) / (BYTES / SEGMENT), (end - between) / packets];
-    found.push({ plain, emulated, ratio: emulated / plain });
-    report(
-      `Round ${round} of ${times}: ${plain.toFixed(2)} us, ${emulated.toFixed(2)} us, x ${
-        (emulated / plain).toFixed(2)
-      }`,
-    );
+    const plain = (moved - start) / (BYTES / SEGMENT);
+    const stacks = (between - moved) / PACKETS;
+    const emulated = (end - between) / packets;
+    found.push({ plain, stacks, emulated, ratio: emulated / plain });
+    const text = [plain, stacks, emulated].map((each) => `${each.toFixed(2)} us`).join(", ");
+    report(`Round ${round} of ${times}: ${text}, x ${(emulated / plain).toFixed(2)}`);
   }
-  const of = (name: "plain" | "emulated" | "ratio") => median(found.map((one) => one[name]));
+  const of = (name: keyof Round): string => median(found.map((one) => one[name])).toFixed(2);
   if (json) print(JSON.stringify(found));
   else {
     print(
       `CPU for each data packet, median of ${times} rounds: plain transfer ${
-        of("plain").toFixed(2)
-      } us, dumbbell ${of("emulated").toFixed(2)} us, x ${of("ratio").toFixed(2)}`,
+        of("plain")
+      } us, stacks alone at one packet a turn ${of("stacks")} us, dumbbell ${
+        of("emulated")
+      } us, x ${of("ratio")}`,
     );
   }
 }
