@@ -242,7 +242,7 @@ export class Stage implements Disposable {
   /** Calls back at a time; what `work` does at a host is sent at the end of the event. */
   at(time: Micros, host: StageHost, work: () => void): () => void {
     return this.network.clock.at(time, () => {
-      this.network.touch(host.sim);
+      host.sim.touch();
       work();
     });
   }

@@ -760,6 +760,13 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return bytes;
   }
 
+  /** The same for who does not look at them: up to `most` are gone. */
+  skip(now: Micros, most: number): number {
+    const bytes = this.receiveQueue.skip(most);
+    if (bytes > 0) this.#updateWindow(now);
+    return bytes;
+  }
+
   /** Lends bytes that are there, as many as lie in a row; null when there are none. `used` has to follow, before any other verb that reads. */
   lendReceived(): Uint8Array<ArrayBuffer> | null {
     return this.receiveQueue.lend();

@@ -190,6 +190,17 @@ export class ReceiveQueue {
     return done;
   }
 
+  /** Drops up to `most` bytes that are in order; returns how many. */
+  skip(most: number): number {
+    const bytes = Math.min(most, this.readable);
+    const early = this.#early === null ? 0 : Math.min(bytes, this.#early.length);
+    if (this.#early !== null) {
+      this.#early = early < this.#early.length ? this.#early.subarray(early) : null;
+    }
+    if (bytes > early) stream_release(this.stream, this.read + bytes - early);
+    return bytes;
+  }
+
   /** Lends what is in order, up to the end of its page; null where there is nothing. `used` has to follow, before anything else is taken. */
   lend(): Uint8Array<ArrayBuffer> | null {
     if (this.readable === 0) return null;

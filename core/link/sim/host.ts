@@ -51,19 +51,19 @@ export class SimHost implements HostDriver {
   receive(link: Link, packet: Readonly<PacketIn>): void {
     if (this.#stack === null) return;
     this.#stack.handlePacket(this.#network.now, link, packet);
-    this.#touch();
+    this.touch();
   }
 
   writable(link: Link): void {
     if (this.#stack === null) return;
     this.#stack.handleWritable(this.#network.now, link);
-    this.#touch();
+    this.touch();
   }
 
   moved(link: Link, address: Uint8Array): void {
     if (this.#stack === null) return;
     this.#stack.handleMove?.(this.#network.now, link, address);
-    this.#touch();
+    this.touch();
   }
 
   at(time: Micros, callback: () => void): () => void {
@@ -80,13 +80,17 @@ export class SimHost implements HostDriver {
 
   /** Ends the batch that came in with an event; called by the network. */
   flush(): void {
-    this.#dirty = false;
-    if (this.#stack === null) return;
-    this.#stack.flush(this.#network.now);
+    try {
+      this.#stack?.flush(this.#network.now);
+    } finally {
+      // What observers have called for meanwhile is done with.
+      this.#dirty = false;
+    }
     this.wake();
   }
 
-  #touch(): void {
+  /** Something was, or is to be, called of its stack: it is flushed at the end of this event. */
+  touch(): void {
     if (this.#dirty) return;
     this.#dirty = true;
     this.#network.touch(this);
@@ -97,7 +101,7 @@ export class SimHost implements HostDriver {
     const now = this.#network.now;
     if (this.#stack.pollTimeout() <= now) {
       this.#stack.handleTimeout(now);
-      this.#touch();
+      this.touch();
     } else {
       this.wake();
     }

@@ -67,6 +67,16 @@ describe("receive queue", () => {
     assertEquals(host_usage(HOST, USAGE_PAGES), pages - 1);
   });
 
+  it("passes over bytes that nobody looks at, those that came with the SYN first", () => {
+    const queue = received([1, 201], [301, 401]);
+    queue.takeEarly(BYTES.slice(0, 100));
+    assertEquals([queue.skip(60), queue.read, queue.readable], [60, 1, 240]);
+    assertEquals([queue.skip(60), queue.read, queue.readable], [60, 21, 180]);
+    assertEquals([queue.skip(1000), queue.readable, queue.skip(1000)], [180, 0, 0]);
+    place(queue, 201, 301);
+    assertEquals([queue.skip(1000), queue.read], [200, 401]);
+  });
+
   it("drops what nobody wants", () => {
     const queue = received([1, 201], [301, 401]);
     queue.drop();
