@@ -40,6 +40,7 @@ import { type Ecn, ECT_0 } from "./ecn.ts";
 import type { FastOpen } from "./fast_open.ts";
 import type { Handshake } from "./handshake.ts";
 import type { Mtu } from "./mtu.ts";
+import { nothing } from "./probe.ts";
 import type { Receiver } from "./receiver.ts";
 import { offersSack } from "./settings.ts";
 import type { DataLevel, Outlet, SubflowHost } from "./shared.ts";
@@ -390,7 +391,7 @@ export class Output {
         mode,
       );
       if (!this.#outlet.send(out)) break;
-      if (this.#host.probe !== null) this.#tell(at, length, bits, data, out.gsoSize, now);
+      if (this.#told) this.#tell(at, length, bits, data, out.gsoSize, now);
       if ((header & TCP_CWR) !== 0) {
         // RFC 3168 §6.1.2: on the first of them; of a super-segment, whoever cuts it sees to that.
         ecn.toldCwr();
@@ -437,9 +438,15 @@ export class Output {
       this.#acks.need();
       return false;
     }
-    if (this.#host.probe !== null) this.#tell(seq, 0, flags, -1, 0, now);
+    if (this.#told) this.#tell(seq, 0, flags, -1, 0, now);
     this.#sent(1, false);
     return true;
+  }
+
+  /** Somebody watches what leaves. */
+  get #told(): boolean {
+    const { probe } = this.#host;
+    return probe !== null && probe.segmentSent !== nothing;
   }
 
   /** Tells who watches of a segment that has left. */
@@ -452,7 +459,8 @@ export class Output {
     now: Micros,
   ): void {
     const { id } = this.#level;
-    const window = this.#window() * 2 ** this.scale;
+    // At most 2^30 (RFC 7323 §2.3).
+    const window = this.#window() << this.scale;
     const { nxt } = this.#receiver;
     const { path } = this;
     this.#host.probe!.segmentSent(now, id, path, seq, length, flags, nxt, window, dsn, segment);

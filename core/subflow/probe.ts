@@ -265,8 +265,8 @@ const METHODS: readonly (keyof Probe)[] = [
 /** Names of a probe's methods. */
 export const PROBE_METHODS: ReadonlySet<string> = new Set<string>(METHODS);
 
-/** What a probe without a method does. */
-function nothing(): void {}
+/** What a probe without a method does: what would be told to it need not be found out. */
+export function nothing(): void {}
 
 /** `probe` with all methods; the first that throws is told to `failed`, with what it threw, and none is called after it. */
 export function safeProbe(
@@ -290,6 +290,31 @@ export function safeProbe(
       }
     };
   }
+  // Each packet is told: no array is made for that.
+  for (const name of ["segmentSent", "segmentReceived"] as const) {
+    if (safe[name] === nothing) continue;
+    const told: SafeProbe[typeof name] = (
+      now,
+      connection,
+      path,
+      seq,
+      length,
+      flags,
+      ack,
+      window,
+      dsn,
+      last,
+    ) => {
+      if (over) return;
+      try {
+        probe[name]?.(now, connection, path, seq, length, flags, ack, window, dsn, last);
+      } catch (error) {
+        over = true;
+        failed(name, error);
+      }
+    };
+    safe[name] = told as (...values: unknown[]) => void;
+  }
   return safe as unknown as SafeProbe;
 }
 
@@ -299,8 +324,10 @@ export function everyProbe(probes: readonly SafeProbe[]): SafeProbe | null {
   if (first === undefined || probes.length === 1) return first ?? null;
   const every: Record<string, (...values: unknown[]) => void> = {};
   for (const name of METHODS) {
-    every[name] = (...values) => {
-      for (const probe of probes) (probe[name] as (...values: unknown[]) => void)(...values);
+    const hear = probes.map((probe) => probe[name] as (...values: unknown[]) => void)
+      .filter((method) => method !== nothing);
+    every[name] = hear.length < 2 ? hear[0] ?? nothing : (...values) => {
+      for (const method of hear) method(...values);
     };
   }
   return every as unknown as SafeProbe;

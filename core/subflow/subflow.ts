@@ -55,7 +55,7 @@ import { Keepalive } from "./keepalive.ts";
 import { Mtu } from "./mtu.ts";
 import { OneWay } from "./one_way.ts";
 import { Output } from "./output.ts";
-import type { SafeProbe } from "./probe.ts";
+import { nothing, type SafeProbe } from "./probe.ts";
 import { Ranges } from "./ranges.ts";
 import { ReceiveRtt } from "./receive_rtt.ts";
 import { Receiver } from "./receiver.ts";
@@ -610,7 +610,7 @@ export class Subflow implements SubflowView {
   /** Passive open: the SYN is in `rx`. `reply`: of Fast Open in the SYN/ACK; `early`: the data are taken, and we may send before the third ACK. */
   accept(now: Micros, reply: FastOpen | null = null, early = false): void {
     const { probe } = this.#host;
-    if (probe !== null) this.#comes(probe, now);
+    if (probe !== null && probe.segmentReceived !== nothing) this.#comes(probe, now);
     this.#moves("syn", now);
     this.#takeOffer(now);
     this.#handshake!.carry(reply);
@@ -721,7 +721,7 @@ export class Subflow implements SubflowView {
   arrive(now: Micros): Outcome {
     this.#segmentsIn++;
     const { probe } = this.#host;
-    if (probe !== null) this.#comes(probe, now);
+    if (probe !== null && probe.segmentReceived !== nothing) this.#comes(probe, now);
     if (this.#tcp.closed) return 0;
     if (this.#tcp.synSent) return this.#arriveSynSent(now);
     if (this.#fastClose !== null) return this.#arriveClosing(this.#fastClose, now);
