@@ -15,6 +15,8 @@ import type { Sent } from "./send_queue.ts";
 
 /** Most bytes one answer binds where the scheduler names none (draft SCH-4: how much one subflow gets at once). */
 const DEFAULT_QUANTUM = 65535;
+/** So much waits that neither a segment, nor one by which a larger size is tried, nor what has to follow that needs more. */
+const CROWD = 2 ** 18;
 /** More than any segment. Not Infinity, beside which every number of bytes would be boxed (CONTRIBUTING.md, Garbage). */
 const UNBOUNDED = 2 ** 30;
 
@@ -164,7 +166,11 @@ function schedule(meta: MetaSocket, now: Micros): void {
     // Where only those that carry it already have room, or it is to wait for a better one, new data need not wait for that.
     if (again !== null && ready.length > 0 && ask(meta, again, now)) continue;
     if (again !== null && comesFirst(meta, again)) return;
-    if (!nextNew(meta) || !ask(meta, null, now)) return;
+    if (!nextNew(meta)) {
+      if (meta.sendQueue.unbound >= CROWD) meta.crowd(now);
+      return;
+    }
+    if (!ask(meta, null, now)) return;
   }
 }
 
