@@ -6,15 +6,20 @@
 import type { AckSample, Micros } from "../plugin.ts";
 import type { Heard } from "./heard.ts";
 
-/** What controllers are told of a sample. */
-export type RateSample = {
-  -readonly [
-    K in keyof Pick<AckSample, "delivered" | "priorDelivered" | "deliveryRate" | "appLimited">
-  ]: AckSample[K];
-};
+/** What controllers are told of a sample, and what was in flight before. */
+export type RateSample =
+  & {
+    -readonly [
+      K in keyof Pick<AckSample, "delivered" | "priorDelivered" | "deliveryRate" | "appLimited">
+    ]: AckSample[K];
+  }
+  & Pick<AckSample, "inFlight">;
 
 /** Rounds after which what came in them is forgotten: those of one period, and of the one before it, count. */
 const PERIOD = 10;
+
+/** Bytes of a burst that tells. */
+const LEAST_BURST = 14600;
 
 /** The estimator of one subflow. What is sent takes its figures along and brings them back when it is delivered. */
 export class DeliveryRate {
@@ -29,6 +34,10 @@ export class DeliveryRate {
   /** Highest rate of this period of rounds, and of this or the one before. */
   #best = 0;
   #peak = 0;
+  /** Bytes delivered when sending last began, the highest rate at which a burst from there has come through, and the same of the last one that told. */
+  #idleAt = 0;
+  #burst = 0;
+  #bottleneck = 0;
   #rounds = 0;
   /** Bytes delivered where the round in hand ends. */
   #roundEnd = 0;
@@ -61,6 +70,14 @@ export class DeliveryRate {
     return this.#peak;
   }
 
+  /**
+   * Bytes a second at which the path has let the last burst through that came behind a pause and took longer than to send; 0: none did, or something of what
+   * is sent since the last pause has come back. ACKs that come together make it too high.
+   */
+  get bottleneck(): number {
+    return this.#delivered === this.#idleAt ? this.#bottleneck : 0;
+  }
+
   /** What is sent now is limited by the application or the scheduler. */
   get appLimited(): boolean {
     return this.#delivered <= this.#appLimitedUntil;
@@ -70,6 +87,10 @@ export class DeliveryRate {
   idle(now: Micros): void {
     this.#deliveredTime = now;
     this.firstSent = now;
+    this.#idleAt = this.#delivered;
+    if (this.#burst === 0) return;
+    this.#bottleneck = this.#burst;
+    this.#burst = 0;
   }
 
   /** Nothing is left to send while `inFlight` bytes are on their way: samples of these may only raise the estimate. */
@@ -81,6 +102,16 @@ export class DeliveryRate {
   count(bytes: number, now: Micros): void {
     this.#delivered += bytes;
     if (bytes > 0) this.#deliveredTime = now;
+  }
+
+  /** `bytes`, all since a pause, have come back in `interval`. The ACK of the last of them may have waited for more. */
+  #spread(heard: Heard, { inFlight }: RateSample, bytes: number, interval: Micros): void {
+    if (bytes < LEAST_BURST || inFlight <= heard.delivered) return;
+    const time = interval - heard.minRtt;
+    const sending = heard.rateSent - heard.rateFrom;
+    if (4 * time > 5 * sending && bytes * 1e6 > this.#burst * time) {
+      this.#burst = bytes * 1e6 / time;
+    }
   }
 
   /** Takes the sample of an acknowledgement whose bytes have been counted, and tells it in `sample`. */
@@ -95,7 +126,9 @@ export class DeliveryRate {
     const interval = Math.max(now - heard.priorTime, heard.rateSent - heard.rateFrom);
     // Nothing takes less than the path's round trip: an ACK of the original that came behind the repeat.
     if (interval <= 0 || interval < heard.minRtt) return;
-    const rate = (this.#delivered - heard.priorDelivered) * 1e6 / interval;
+    const bytes = this.#delivered - heard.priorDelivered;
+    const rate = bytes * 1e6 / interval;
+    if (heard.priorDelivered === this.#idleAt) this.#spread(heard, sample, bytes, interval);
     sample.deliveryRate = rate;
     if (!heard.appLimited || rate > this.#rate) this.#rate = rate;
     if (rate > this.#best) this.#best = rate;

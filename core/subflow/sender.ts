@@ -62,6 +62,11 @@ const FIRST_GAIN = 4;
 /** Windows per round trip at which a larger one leaves, in slow start and later (Linux tcp_pacing_ss_ratio, tcp_pacing_ca_ratio). */
 const SLOW_START_GAIN = 2;
 const AVOIDANCE_GAIN = 1.2;
+/** Rates at which a path has let a burst through at which the next one leaves, at most: of a queue that holds what fills the path it takes the half of two such. */
+const KNOWN_GAIN = 2;
+
+/** Round trips that have grown by more, or by a quarter, tell of a queue (RFC 9406 §4.3: MAX_RTT_THRESH). */
+const MOST_GROWTH: Micros = 16e3;
 
 /** What the ACK in hand has told; read until the next one comes. */
 const heard = new Heard();
@@ -806,15 +811,18 @@ export class Sender {
 
   /**
    * RFC 6928 lets an initial window leave at once, which fills many a short queue: it takes a quarter of a round trip here, but for the burst. A larger
-   * one takes most of a round trip.
+   * one takes most of a round trip, and what follows a pause longer where the path is known to be slower than that.
    */
   #perRound(): number {
     const { cwnd } = this;
     const gain = cwnd < this.ssthresh ? SLOW_START_GAIN : AVOIDANCE_GAIN;
-    return Math.max(
-      FIRST_GAIN * Math.min(cwnd, initialWindow(this.#mtu.segment)),
-      Math.floor(gain * cwnd),
-    );
+    let bytes = Math.floor(gain * cwnd);
+    if (this.#madeRate !== null) {
+      const known = Math.floor(KNOWN_GAIN * this.#madeRate.bottleneck * this.rtt.srtt / 1e6);
+      if (known > 0 && known < bytes) bytes = known;
+    }
+    const first = FIRST_GAIN * Math.min(cwnd, initialWindow(this.#mtu.segment));
+    return bytes > first ? bytes : first;
   }
 
   /** Bytes in a second that it is spread at. */
@@ -871,6 +879,12 @@ export class Sender {
     this.busy.enter(shut ? BUSY_WINDOW : idle ? BUSY_IDLE : busy, now);
   }
 
+  /** Slow start goes on, and round trips tell of no queue (RFC 9406 §4.3). */
+  get #searches(): boolean {
+    const { srtt, minRtt } = this.rtt;
+    return this.cwnd < this.ssthresh && srtt - minRtt <= Math.min(minRtt / 4, MOST_GROWTH);
+  }
+
   /**
    * A pass has sent what it could: notes whether the window held it back (RFC 7661), or nobody gave it more: there was nothing to send, `starved`, or the
    * scheduler has left it room.
@@ -886,10 +900,18 @@ export class Sender {
     const held = !starved && this.#allowance < this.#mtu.payload && this.pacingRate === undefined;
     if (this.full) {
       this.#limitedUntil = board.nxt;
-    } else if (held) {
-      this.#heldUntil = board.nxt;
-      this.#heldFlight = board.inFlight;
-    } else if (board.lost === 0 && (starved || this.room >= this.#mtu.payload)) {
+      return;
+    }
+    // RFC 7661 §4.3: who uses half of its window grows as if it were full: to twice of what was in flight, whoever else than the pacer holds it back, while
+    // slow start has met no queue.
+    if (held || this.#searches) {
+      const { inFlight } = board;
+      if (board.una >= this.#heldUntil || inFlight >= this.#heldFlight) {
+        this.#heldUntil = board.nxt;
+        this.#heldFlight = inFlight;
+      }
+    }
+    if (!held && board.lost === 0 && (starved || this.room >= this.#mtu.payload)) {
       this.rate.limit(board.inFlight);
     }
   }

@@ -14,7 +14,13 @@ function rated(priorDelivered: number, priorTime: number, sent: number, from: nu
 }
 
 /** What the last acknowledgement told. */
-const sample: RateSample = { delivered: 0, priorDelivered: 0, deliveryRate: 0, appLimited: false };
+const sample: RateSample = {
+  delivered: 0,
+  priorDelivered: 0,
+  deliveryRate: 0,
+  appLimited: false,
+  inFlight: 0,
+};
 
 describe("delivery rate", () => {
   it("is what was delivered between the sending and the acknowledgement, over the time that took", () => {
@@ -144,5 +150,62 @@ describe("the peak of the delivery rate", () => {
     assertEquals(rate.peak, 100_000);
     round(rate, 2000, 10_000, true);
     assertEquals(rate.peak, 200_000);
+  });
+});
+
+describe("the rate at which a path lets a burst through", () => {
+  /** An ACK of `bytes` of a burst that has left within 5 ms behind a pause on a path of 20 ms; `last`: nothing more of it is in flight. */
+  function burst(rate: DeliveryRate, from: number, bytes: number, now: number, last = false): void {
+    const { delivered } = rate;
+    rate.count(bytes, now);
+    const told = Object.assign(rated(delivered, from, from + 5000, from), { minRtt: 20e3 });
+    told.delivered = 3000;
+    rate.take(told, { ...sample, inFlight: last ? 3000 : 4000 }, now);
+  }
+
+  it("is known when that took longer than to send it, without the round trip in which nothing came back", () => {
+    const rate = new DeliveryRate();
+    rate.idle(0);
+    burst(rate, 0, 30_000, 50e3);
+    assertEquals([rate.rate, rate.bottleneck], [600_000, 0]);
+    rate.idle(100e3);
+    assertEquals(rate.bottleneck, 1_000_000);
+  });
+
+  it("holds until something of the next one comes back: from there on ACKs tell", () => {
+    const rate = new DeliveryRate();
+    rate.idle(0);
+    burst(rate, 0, 30_000, 50e3);
+    rate.idle(100e3);
+    rate.count(1000, 120e3);
+    assertEquals(rate.bottleneck, 0);
+  });
+
+  it("is that of the last burst that told", () => {
+    const rate = new DeliveryRate();
+    const rates = [30_000, 15_000, 1000].map((bytes, i) => {
+      const start = i * 100e3;
+      rate.idle(start);
+      burst(rate, start, bytes, start + 50e3);
+      rate.idle(start + 90e3);
+      return rate.bottleneck;
+    });
+    assertEquals(rates, [1_000_000, 500_000, 500_000]);
+  });
+
+  it("is not told by what came through as it was sent, nor by little, nor by its last ACK, which may have been delayed", () => {
+    for (
+      const [bytes, now, last] of [
+        [30_000, 26e3, false],
+        [14_000, 50e3, false],
+        [30_000, 90e3, true],
+      ] as const
+    ) {
+      const rate = new DeliveryRate();
+      rate.idle(0);
+      burst(rate, 0, bytes, now, last);
+      rate.idle(100e3);
+      assertEquals(rate.bottleneck, 0);
+    }
   });
 });

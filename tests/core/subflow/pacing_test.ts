@@ -268,7 +268,22 @@ describe("a window after a pause", () => {
       path.run(60e3);
       assertEquals(sender.board.inFlight, 0);
     }
-    assert(sender.cwnd >= 80 * MSS && sender.cwnd <= 100 * MSS, `${sender.cwnd / MSS} segments`);
+    // By an ACK more than twice at most.
+    assert(sender.cwnd >= 80 * MSS && sender.cwnd < 102 * MSS, `${sender.cwnd / MSS} segments`);
+  });
+
+  it("RFC 9002 §7.7: at no more than twice the rate at which the path has let the last one through", () => {
+    using d = new Dialogue(SPREAD);
+    const { peer, app } = grown(d, 160);
+    // A segment each 600 us.
+    app.write(60 * MSS);
+    new Path(d, peer, 600).run(100e3);
+    app.write(60 * MSS);
+    const times = leaves(d, peer, 40e3).split(" ").map((each) => each.split(":").map(Number));
+    assertEquals(times.reduce((sum, [, count]) => sum + count!, 0), 60);
+    const last = times.at(-1)![0]!;
+    // 300 us each, but for the burst and what the first ACKs make of the rate; two windows a round trip would take half as long.
+    assert(last >= 12e3 && last <= 18e3, `${times}`);
   });
 
   it("RFC 5681 §4.1: as long as a timeout the window is kept", () => {

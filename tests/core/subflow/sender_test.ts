@@ -281,6 +281,30 @@ describe("an acknowledgement", () => {
     assertEquals(desk.controller.acks.map((ack) => ack.cwndLimited), [true, true, false]);
   });
 
+  it("tells so in slow start of a window of which more than half was in flight (RFC 7661 §4.3), while round trips tell of no queue", () => {
+    /** Of each ACK of `flight` segments, of which the first takes `first` and the others a round trip. */
+    const limited = (flight: number, { first = RTT, ssthresh = Infinity } = {}): boolean[] => {
+      const desk = new Desk();
+      desk.controller.ssthresh = ssthresh;
+      desk.send(1, 0);
+      desk.sender.passed(true);
+      desk.ack(first, 1);
+      const start = 10 * RTT;
+      desk.send(flight, start);
+      desk.sender.passed(true);
+      for (let i = 1; i <= flight; i++) {
+        desk.ack(start + RTT, 1 + i);
+        // What is in flight by then is less, and says nothing of the window.
+        desk.sender.passed(true);
+      }
+      return [...new Set(desk.controller.acks.slice(1).map((ack) => ack.cwndLimited))];
+    };
+    assertEquals(limited(6), [true]);
+    assertEquals(limited(5), [false]);
+    assertEquals(limited(6, { ssthresh: 10 * MSS }), [false]);
+    assertEquals(limited(6, { first: 4 * RTT }), [false]);
+  });
+
   it("tells whether there was too little to send, of what was sent until that had been delivered", () => {
     const desk = new Desk();
     desk.send(2, 0);
