@@ -4,6 +4,7 @@ import type { MetaSocket } from "../../../core/connection/meta_socket.ts";
 import { sayFaults } from "../../../core/net/faults.ts";
 import type { Policies } from "../../../core/guard/policies.ts";
 import type { Micros } from "../../../core/plugin.ts";
+import { median } from "../../kernel/tools.ts";
 import { Rig } from "../../rig.ts";
 import { elementsOf, type Path } from "../exchange.ts";
 import { quantile } from "../summary.ts";
@@ -20,6 +21,8 @@ const PIECES = 1500;
 const LOAD = 0.7;
 /** What MPTCP may be behind TCP, in milliseconds. */
 const BEHIND = 1;
+/** Seeds where packets are lost: two losses in a row say more of one seed than of a stack. */
+const SEEDS: readonly number[] = [1, 2, 3, 4, 5, 6, 7, 8];
 
 /** A row. */
 interface Stream {
@@ -46,17 +49,38 @@ const ROWS: readonly Stream[] = [
 
 const target = new Uint8Array(1 << 18);
 
+/** How it is sent. */
+interface Way {
+  readonly mptcp: boolean;
+  readonly from: number;
+  readonly policies: Policies;
+}
+
+/** 99th percentiles of the delays in milliseconds: that of the seed in the middle, and of the worst. */
+function delays99(
+  paths: readonly Path[],
+  mbit: number,
+  way: Way,
+  faults: string[],
+): { readonly middle: number; readonly worst: number } {
+  const seeds = paths.some(({ loss = 0 }) => loss > 0) ? SEEDS : SEEDS.slice(0, 1);
+  const all = seeds.map((seed) => delay99(paths, mbit, way, seed, faults) / 1e3);
+  return { middle: median(all), worst: Math.max(...all) };
+}
+
 /** 99th percentile of the delays, in microseconds. */
 function delay99(
   paths: readonly Path[],
   mbit: number,
-  way: { readonly mptcp: boolean; readonly from: number; readonly policies: Policies },
+  way: Way,
+  seed: number,
   faults: string[],
 ): Micros {
   using rig = new Rig({
     paths: Object.fromEntries(paths.map((each, i) => [i + 1, elementsOf(each)])),
     policies: way.policies,
     mptcp: way.mptcp,
+    seed,
     report: sayFaults((line) => faults.push(line)),
   });
   const piece = new Uint8Array(Math.round(mbit * EVERY / 8));
@@ -96,7 +120,7 @@ function delay99(
 /** The table. */
 export const STREAMING: TableKind = {
   title:
-    `Streaming: 99th percentile of the time from write() of a piece, one each 20 ms, until it can be read; ms one way`,
+    `Streaming: 99th percentile of the time from write() of a piece, one each 20 ms, until it can be read: where packets are lost that of the middle of ${SEEDS.length} seeds, and of the worst; ms one way`,
   rows: ROWS.map(({ name }) => name),
   run(name, policies) {
     const { paths, of } = rowOf(ROWS, name);
@@ -106,15 +130,23 @@ export const STREAMING: TableKind = {
     const slowest = Math.max(...paths.map(({ rtt }) => rtt));
     const mbit = LOAD *
       (of === "sum" ? rates.reduce((sum, each) => sum + each, 0) : Math.max(...rates));
-    const mptcp = delay99(paths, mbit, { mptcp: true, from: better, policies }, faults) / 1e3;
+    const mptcp = delays99(paths, mbit, { mptcp: true, from: better, policies }, faults);
+    const worst = { "worst, ms": { value: mptcp.worst } };
     if (of === "sum") {
-      return { figures: { "MPTCP, ms": { value: mptcp, most: 2 * slowest } }, faults };
+      return {
+        figures: { "MPTCP, ms": { value: mptcp.middle, most: 2 * slowest }, ...worst },
+        faults,
+      };
     }
-    const tcp = delay99(paths, mbit, { mptcp: false, from: better, policies }, faults) / 1e3;
+    const tcp = delays99(paths, mbit, { mptcp: false, from: better, policies }, faults);
     return {
       figures: {
-        "TCP, ms": { value: tcp },
-        "MPTCP, ms": { value: mptcp, most: Math.round((tcp + BEHIND) * 1e3) / 1e3 },
+        "TCP, ms": { value: tcp.middle },
+        "MPTCP, ms": {
+          value: mptcp.middle,
+          most: Math.round((tcp.middle + BEHIND) * 1e3) / 1e3,
+        },
+        ...worst,
       },
       faults,
     };
