@@ -52,9 +52,10 @@ export default function ${name}({ ratio = defaults.ratio } = {}): SchedulerPlugi
       // Which of the subflows that have room carries the next bytes? Another one, or null: wait.
       pick(ready) {
         const best = ready.reduce((a, b) => a.srtt <= b.srtt ? a : b);
+        // The fastest of those that are worth waiting for: one that repairs a loss may be gone.
         const fastest = Math.min(
           ...connection.subflows
-            .filter((s) => s.stale === best.stale && s.backup === best.backup)
+            .filter((s) => s.stale === best.stale && s.backup === best.backup && !s.inRecovery)
             .map((s) => s.srtt),
         );
         return best.srtt <= ratio * fastest ? best : null;

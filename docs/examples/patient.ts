@@ -14,8 +14,10 @@ export default function patient({ ratio = defaults.ratio } = {}): SchedulerPlugi
     create: (connection) => ({
       pick(ready) {
         const best = ready.reduce(faster);
+        // One that repairs a loss may be gone: nobody waits for it.
         const fastest = connection.subflows
-          .filter((s) => s.stale === best.stale && s.backup === best.backup).reduce(faster);
+          .filter((s) => s.stale === best.stale && s.backup === best.backup && !s.inRecovery)
+          .reduce(faster, best);
         return best.srtt <= ratio * fastest.srtt ? best : fastest;
       },
     }),

@@ -10,6 +10,10 @@ import {
 import { UsageError } from "../../cli/arguments.ts";
 import { template } from "../../cli/new.ts";
 import { loadPlugin, type PluginModule } from "../../core/net/load_plugin.ts";
+import type { SchedulerPlugin } from "../../core/plugin.ts";
+import patient from "../../docs/examples/patient.ts";
+import { minRtt } from "../../sched/mod.ts";
+import { measure, type Scenario } from "../../sim/mod.ts";
 import { brokenRules } from "../kit/mod.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -34,6 +38,46 @@ describe("mptcp new", () => {
         `'${option}' must be a number, for example ${option}=${value}`,
       );
       assertEquals(brokenRules(plugin).map(({ message }) => message), [], word);
+    }
+  });
+
+  it("writes a scheduler that waits for no path that is gone, as the example does not", async () => {
+    const { module: text } = template("scheduler", "my_own", ELSEWHERE);
+    const module: PluginModule = await import(
+      `data:application/typescript,${encodeURIComponent(text)}`
+    );
+    const scenario: Scenario = {
+      hosts: { phone: {}, server: {} },
+      routers: ["internet"],
+      links: {
+        wifi: { between: ["phone", "internet"], rate: "20 Mbit/s", delay: "10 ms", loss: 0.005 },
+        cell: { between: ["phone", "internet"], rate: "8 Mbit/s", delay: "40 ms" },
+        server: { between: ["internet", "server"] },
+      },
+      events: [
+        { at: "1 s", do: "cut", link: "wifi" },
+        { at: "3 s", do: "restore", link: "wifi" },
+      ],
+      traffic: {
+        api: {
+          kind: "requests",
+          client: "phone",
+          server: "server",
+          bytes: "50 kB",
+          count: 40,
+          every: "100 ms",
+        },
+      },
+    };
+    const longest = (scheduler: SchedulerPlugin): number =>
+      Math.max(...[1, 2, 3].map((seed) => {
+        const { traffic, faults } = measure(scenario, { scheduler }, { seed });
+        assertEquals(faults, []);
+        return traffic.api!.delays!.max;
+      }));
+    const usual = longest(minRtt());
+    for (const one of [module.default({ ratio: 3 }), patient({ ratio: 3 })] as SchedulerPlugin[]) {
+      assert(longest(one) < 1.5 * usual, `${one.name}: ${longest(one)} us, min_rtt ${usual} us`);
     }
   });
 
