@@ -21,7 +21,7 @@
       scale: 8e-6,
       shared: true,
       about: "What the application read, and the payload that each path carried for it.",
-      names: { read: "read", new: "sent for the first time", again: "sent again" },
+      names: { read: "read", new: "on each path sent for the first time", again: "sent again" },
     },
     {
       chart: "cwnd",
@@ -540,15 +540,19 @@
       one.lane === lane || (chart.shared && one.lane !== "all" && lane !== "all");
     const most = (lane) =>
       Math.max(0, ...all.filter((one) => alike(one, lane)).map((one) => numbersOf(one).most));
-    const keys = Object.entries(chart.names).filter(([name]) =>
-      all.some((one) => one.name === name)
-    );
+    // One for each colour: lanes tell apart what has the same.
+    const keys = ["first", "second"].map((colour) => [
+      colour,
+      Object.entries(chart.names).filter(([name]) =>
+        SECOND.has(name) === (colour === "second") && all.some((one) => one.name === name)
+      ).map(([, text]) => text).join(", "),
+    ]).filter(([, text]) => text !== "");
     const legend = element(
       "ul",
       { className: "keys" },
-      ...keys.map(([name, text]) => {
+      ...keys.map(([colour, text]) => {
         const mark = element("i");
-        mark.style.background = `var(--${SECOND.has(name) ? "second" : "first"})`;
+        mark.style.background = `var(--${colour})`;
         return element("li", {}, mark, text);
       }),
     );
