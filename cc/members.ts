@@ -119,9 +119,11 @@ class Group<M extends Member> implements CongestionControl {
         member.limited = true;
         if (members.length === 1 || formula.decrease === undefined) return flightSize / 2;
         member.losing = true;
-        const kept = formula.decrease(member, members, flightSize);
-        member.losing = false;
-        return kept;
+        try {
+          return formula.decrease(member, members, flightSize);
+        } finally {
+          member.losing = false;
+        }
       },
       undo: () => formula.undo?.(member),
       least: () => members.length === 1 ? 2 : formula.least ?? 2,

@@ -1,6 +1,16 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { balia, coupled, coupledBy, ewtcp, lia, olia, reno, semiCoupled } from "../../cc/mod.ts";
+import {
+  balia,
+  coupled,
+  coupledBy,
+  ewtcp,
+  lia,
+  type Member,
+  olia,
+  reno,
+  semiCoupled,
+} from "../../cc/mod.ts";
 import type { AimdController } from "../../cc/aimd.ts";
 import type { CongestionControlPlugin } from "../../core/plugin.ts";
 import { runCongestion } from "../kit/toy_congestion.ts";
@@ -212,5 +222,25 @@ describe("coupled congestion controls", () => {
     assertEquals(flow!.cwnd, 12 * LARGE);
     flow!.controller!.onCongestion("loss", flow!.cwnd);
     assertEquals(flow!.cwnd, 3 * LARGE);
+  });
+
+  it("one that throws while a loss is answered leaves no loss open: in recovery its window is its threshold", () => {
+    const seen: Member[] = [];
+    let throws = true;
+    const plugin = coupledBy("fails", () => ({
+      growth: () => 0.5,
+      decrease: (member, _members, flightSize) => {
+        seen.push(member);
+        if (throws) throw new Error("no");
+        return flightSize / 2;
+      },
+    }));
+    const { subflows: [flow] } = connect(plugin, V2);
+    assertThrows(() => flow!.controller!.onCongestion("loss", flow!.cwnd), Error, "no");
+    assertEquals(seen[0]!.losing, false);
+    throws = false;
+    flow!.controller!.onCongestion("loss", 8 * LARGE);
+    flow!.inRecovery = true;
+    assertEquals([seen[0]!.losing, seen[0]!.window], [false, 4 * LARGE]);
   });
 });
