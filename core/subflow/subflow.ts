@@ -391,7 +391,7 @@ export class Subflow implements SubflowView {
   }
 
   get bytesSent(): number {
-    return this.sender.bytesSent;
+    return this.sender.bytesSent + this.sender.bytesRetransmitted;
   }
 
   get bytesRetrans(): number {

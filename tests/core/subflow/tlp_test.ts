@@ -103,6 +103,15 @@ describe("tail loss probes (RFC 8985 §7)", () => {
     assertEquals([s.d.counter("TCPLossProbes"), s.d.counter("TCPTimeouts")], [1, 1]);
   });
 
+  it("counts among the bytes that plugins see sent, as those do that are sent again: the share of these is the loss", () => {
+    using s = written(3);
+    s.d.untilSent();
+    assertEquals([s.subflow.bytesSent, s.subflow.bytesRetrans], [4 * MSS, MSS]);
+    s.peer.takeAll();
+    s.d.untilSent();
+    assertEquals([s.subflow.bytesSent, s.subflow.bytesRetrans], [5 * MSS, 2 * MSS]);
+  });
+
   it("RFC 8985 §7.2: new data put it off", () => {
     using s = written(2);
     s.d.pass(30e3);
