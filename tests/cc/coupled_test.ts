@@ -226,7 +226,7 @@ describe("coupled congestion controls", () => {
 
   it("one that throws while a loss is answered leaves no loss open: in recovery its window is its threshold", () => {
     const seen: Member[] = [];
-    let throws = true;
+    let throws = false;
     const plugin = coupledBy("fails", () => ({
       growth: () => 0.5,
       decrease: (member, _members, flightSize) => {
@@ -236,6 +236,8 @@ describe("coupled congestion controls", () => {
       },
     }));
     const { subflows: [flow] } = connect(plugin, V2);
+    seen.length = 0;
+    throws = true;
     assertThrows(() => flow!.controller!.onCongestion("loss", flow!.cwnd), Error, "no");
     assertEquals(seen[0]!.losing, false);
     throws = false;
