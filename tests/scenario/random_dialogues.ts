@@ -521,7 +521,7 @@ class RandomDialogue {
     if (this.#manners.turns && socket.fallback) return;
     const end = reader.got + 1;
     const fins = [...this.#flows.values()].some((flow) =>
-      flow.session === session && flow.fins.has(end)
+      flow.session === session && (flow.fins.has(end) || flow.before.has(end))
     );
     must(
       fins || session.fin === end || session.past,
@@ -534,11 +534,18 @@ class RandomDialogue {
     reader.socket.close(this.now);
   }
 
+  /** The SYN/ACK of a connection in the place of the first may not have left, as the link was full. */
+  #answerUnseen(flow: Flow): boolean {
+    return this.#filled && [...flow.syns].some((at) => at !== 0);
+  }
+
   #accept(): void {
     for (let socket = this.#listener.accept(); socket !== null; socket = this.#listener.accept()) {
       const { port } = socket.remoteEndpoint;
       const flow = [...this.#flows.values()].find(({ ends }) => ends.sourcePort === port);
       const given = socket;
+      // Which of the SYNs was taken its SYN/ACK has told, which did not leave: nor is it known which byte is the first.
+      if (flow !== undefined && this.#answerUnseen(flow)) this.#peer.lied = true;
       const reader = new Reader(flow?.session ?? new Session(), () => given);
       socket.observe(reader);
       this.#readers.push(reader);
@@ -646,7 +653,7 @@ class RandomDialogue {
   /** What a segment of the stack acknowledges. */
   #acknowledges(flow: Flow, ack: number, flags: number): void {
     // Its SYN/ACK did not leave, as the link was full; or that of a connection which took the place of the first did not.
-    if (!flow.known || (this.#filled && [...flow.syns].some((at) => at !== 0))) return;
+    if (!flow.known || this.#answerUnseen(flow)) return;
     must(flow.came.end(0) >= ack, `ACK ${ack}, where only ${flow.came.end(0)} came`);
     must(ack >= flow.acked, `ACK ${ack} after ${flow.acked}`);
     flow.acked = ack;

@@ -140,6 +140,8 @@ export class Flow {
   came = new Ranges();
   top = 0;
   fins = new Set<number>();
+  /** FINs of connections before this one that had its ports: an application may read the end of one later. */
+  readonly before = new Set<number>();
   /** Where its SYNs were. */
   syns = new Set<number>();
   /** Sent by the stack, and how far. */
@@ -188,6 +190,7 @@ export class Flow {
     this.came = new Ranges();
     this.came.add(0, 1);
     this.top = 1;
+    for (const fin of this.fins) this.before.add(fin);
     this.fins = new Set();
     this.syns = new Set([0]);
     this.got = new Ranges();
