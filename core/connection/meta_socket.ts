@@ -153,6 +153,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #lastReason: EndReason | null = null;
   #scheduler: GuardedScheduler<Subflow>;
   #schedulerPlugin: GuardedSchedulerPlugin;
+  /** `lookAhead` in the last pass. */
+  #lookedAhead = 0;
   #congestion: CongestionControl;
   #congestionName: string;
   /** Queued for the pass at the end of this batch. */
@@ -520,17 +522,27 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Most bytes that one of its answers binds; undefined: it names none. */
   get quantum(): number | undefined {
-    return this.#schedulerPlugin.quantum;
+    return this.#scheduler.quantum;
   }
 
   /** Head-of-line blocking is relieved where no option says otherwise. */
   get relieves(): boolean {
-    return this.#schedulerPlugin.relief;
+    return this.#scheduler.relief;
   }
 
   /** Bytes that they bind to a subflow beyond its room (draft SQ-8, ALT-5); 0: it pulls. */
   get lookAhead(): number {
-    return this.#schedulerPlugin.lookAhead;
+    return this.#scheduler.lookAhead;
+  }
+
+  /** A pass begins: `lookAhead`. What one that has failed has bound is bound anew by one that pulls in its place. */
+  looksAhead(): number {
+    const { lookAhead } = this.#scheduler;
+    if (lookAhead !== this.#lookedAhead) {
+      this.#lookedAhead = lookAhead;
+      if (lookAhead === 0) takeAllBack(this);
+    }
+    return lookAhead;
   }
 
   // Figures.

@@ -51,7 +51,7 @@ export function push(meta: MetaSocket, now: Micros): void {
   const unsent = sendQueue.unsent > 0;
   const starts = unsent && !meta.over;
   const waiting = unsent || mayRepeat(meta);
-  ahead = meta.lookAhead;
+  ahead = meta.looksAhead();
   const { pacing } = meta.tcp;
   for (let i = 0; i < attempts.length; i++) {
     attempts[i]!.sender.begins(starts, waiting, pacing, now);

@@ -41,12 +41,6 @@ export interface GuardedSchedulerPlugin {
   readonly kind: "scheduler";
   /** The plugin's. */
   readonly name: string;
-  /** The plugin's, where it is a number above 0. */
-  readonly quantum?: number;
-  /** The plugin's, where it is a number above 0; else 0. */
-  readonly lookAhead: number;
-  /** The plugin's, where it is true. */
-  readonly relief: boolean;
   /** Called once a connection; never throws. */
   create<S extends SubflowView>(connection: GuardedConnection<S>): GuardedScheduler<S>;
 }
@@ -57,16 +51,32 @@ export function guardScheduler(
   fallback: SchedulerPlugin,
   host: GuardHost,
 ): GuardedSchedulerPlugin {
-  const quantum = quantumOf(plugin);
   const own = drawing(plugin, STREAM, host);
   const other = drawing(fallback, STREAM, host);
+  const wishes = wishesOf(plugin);
+  const others = wishesOf(fallback);
   return {
     kind: "scheduler",
     name: plugin.name,
-    ...(quantum === undefined ? {} : { quantum }),
+    create: (connection) => new GuardedScheduler(own, other, wishes, others, host, connection),
+  };
+}
+
+/** What a plugin asks of the connection that asks it. */
+interface Wishes {
+  /** Where it is a number above 0. */
+  readonly quantum: number | undefined;
+  /** Where it is a number above 0; else 0. */
+  readonly lookAhead: number;
+  /** Where it is true. */
+  readonly relief: boolean;
+}
+
+function wishesOf(plugin: SchedulerPlugin): Wishes {
+  return {
+    quantum: quantumOf(plugin),
     lookAhead: lookAheadOf(plugin),
     relief: reliefOf(plugin),
-    create: (connection) => new GuardedScheduler(own, other, host, connection),
   };
 }
 
@@ -192,6 +202,8 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   readonly #connection: GuardedConnection<S>;
   readonly #own: Drawing<SchedulerPlugin>;
   readonly #other: Drawing<SchedulerPlugin>;
+  readonly #wishes: Wishes;
+  readonly #others: Wishes;
   #seat: Seat;
   #fallback: Seat | null = null;
   /** An answer of several, refilled each time, and the paths that it named. Made with the first. */
@@ -214,9 +226,13 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   constructor(
     own: Drawing<SchedulerPlugin>,
     other: Drawing<SchedulerPlugin>,
+    wishes: Wishes,
+    others: Wishes,
     host: GuardHost,
     connection: GuardedConnection<S>,
   ) {
+    this.#wishes = wishes;
+    this.#others = others;
     this.#host = host;
     this.#connection = connection;
     this.#own = own;
@@ -228,6 +244,26 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
 
   #counted(): Faults {
     return this.#faults ??= new Faults(this.#own.plugin, this.#host);
+  }
+
+  /** Of the one that decides: the plugin, or for good what stands in for it. */
+  get #asking(): Wishes {
+    return this.#seat === this.#fallback ? this.#others : this.#wishes;
+  }
+
+  /** Most bytes that one of its answers binds; undefined: it names none. */
+  get quantum(): number | undefined {
+    return this.#asking.quantum;
+  }
+
+  /** Bytes that it binds to a subflow beyond its room; 0: it pulls. */
+  get lookAhead(): number {
+    return this.#asking.lookAhead;
+  }
+
+  /** It asks for relief of head-of-line blocking. */
+  get relief(): boolean {
+    return this.#asking.relief;
   }
 
   /** Whether {@linkcode GuardedScheduler.repeat} may ever say yes. */

@@ -245,6 +245,57 @@ describe("ALT-5: push (draft A.5)", () => {
     });
   }
 
+  it("is left by a live swap with all that the plugin before has asked for, and come to by one", () => {
+    using d = new Dialogue({ policies: { scheduler: { ...inTurn(Infinity), relief: true } } });
+    const { app: { socket } } = joined(d);
+    const asked = () => [socket.quantum, socket.lookAhead, socket.relieves];
+    assertEquals(asked(), [5 * MSS, Infinity, true]);
+    socket.setScheduler(d.now, { ...inTurn(0), quantum: 2 * MSS });
+    assertEquals(asked(), [2 * MSS, 0, false]);
+    socket.setScheduler(d.now, timeDistance({ lookAhead: 3 }));
+    assertEquals(asked(), [timeDistance().quantum, 3 * 1460, false]);
+    socket.setScheduler(d.now, minRtt());
+    assertEquals(asked(), [undefined, 0, minRtt().relief === true]);
+  });
+
+  it("is left by what takes the place of a plugin that has failed for good: what it has bound is bound anew, and comes to its end", () => {
+    let fails = false;
+    const sound = inTurn(Infinity);
+    const scheduler: SchedulerPlugin = {
+      ...sound,
+      quantum: MSS,
+      relief: true,
+      create: (connection) => {
+        const { pick } = sound.create(connection);
+        return {
+          pick(ready, chunk) {
+            if (fails) throw new Error("no");
+            return pick(ready, chunk);
+          },
+        };
+      },
+    };
+    using d = new Dialogue({ policies: { scheduler } });
+    const { first, second, app } = joined(d);
+    const { socket } = app;
+    app.write(40 * MSS);
+    fails = true;
+    for (let i = 0; i < 100; i++) app.write(MSS);
+    const { written } = app;
+    assertEquals(d.faults.at(-1)!.replaced, true);
+    assert(socket.subflows.some(({ queued }) => queued > 0));
+    assertEquals([socket.quantum, socket.lookAhead, socket.relieves], [undefined, 0, false]);
+    for (let round = 0; round < 40; round++) {
+      for (const peer of [first, second]) {
+        peer.takeAll();
+        peer.acks();
+      }
+      d.pass(10e3);
+    }
+    assertEquals([socket.sendQueue.una, socket.sendQueue.unsent], [1 + written, 0]);
+    assertEquals(socket.subflows.map(({ queued }) => queued), [0, 0]);
+  });
+
   it("DATA_FIN follows when the last of all parts A has left", () => {
     using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
     const { first, second, app } = joined(d);
