@@ -12,7 +12,7 @@ export interface TopPath {
   readonly link: string;
   readonly local: string;
   readonly remote: string;
-  /** ESTAB and the like; STALE and BACKUP say more. */
+  /** ESTAB and the like; STALE, QUIET and BACKUP say more. */
   readonly state: string;
   readonly up: number;
   readonly down: number;
@@ -54,6 +54,25 @@ export interface Look {
   readonly connections: readonly Shown[];
 }
 
+/** Retransmission timeouts without a packet after which a path is called quiet. */
+const QUIET_TIMEOUTS = 4;
+
+type Figures = Shown["subflows"][number]["tcp"];
+
+/** Microseconds since a packet with data, or an answer, came on a path. */
+function silence({ last_data_recv, last_ack_recv }: Figures): number {
+  return Math.min(last_data_recv, last_ack_recv) * 1000;
+}
+
+/**
+ * Nothing has come on a path for four timeouts, and on another of its connection something has, `heard` microseconds ago. Who only receives cannot tell a path
+ * that is cut from one that the peer leaves idle: it has nothing to wait for.
+ */
+function quiet(tcp: Figures, heard: number): boolean {
+  const least = QUIET_TIMEOUTS * tcp.rto;
+  return STATES[tcp.state] === "ESTAB" && silence(tcp) >= least && heard < least;
+}
+
 interface Count {
   readonly at: number;
   readonly sent: number;
@@ -88,6 +107,7 @@ export class TopRates {
   ): TopConnection {
     const { local, remote, mptcp, plugins, fallback, last_reset, subflows } = shown;
     const token = Number(mptcp.token).toString(16).padStart(8, "0");
+    const heard = Math.min(...subflows.map(({ tcp }) => silence(tcp)));
     const paths = subflows.map(({ id, link = "", local, remote, backup, stale, tcp }): TopPath => {
       const key = `${control} ${token} ${id} ${end(local)} ${end(remote)}`;
       const count = {
@@ -109,7 +129,13 @@ export class TopRates {
         link,
         local: local.address,
         remote: remote.address,
-        state: stale ? "STALE" : backup ? "BACKUP" : STATES[tcp.state] ?? "",
+        state: stale
+          ? "STALE"
+          : backup
+          ? "BACKUP"
+          : quiet(tcp, heard)
+          ? "QUIET"
+          : STATES[tcp.state] ?? "",
         up: per("sent"),
         down: per("received"),
         rtt: tcp.rtt,

@@ -71,4 +71,42 @@ describe("mptcp top", () => {
     assertEquals(few[3], `… and ${lines.length - 3} lines more`);
     for (const line of formatTop(hosts, 40)) assert(line.length <= 40 || line.length <= 67, line);
   });
+
+  it("calls a path quiet on which nothing has come for four timeouts, while another one brought something", async () => {
+    await using net = emulate({
+      paths: {
+        wifi: { rate: "20 Mbit/s", delay: "10 ms" },
+        lte: { rate: "10 Mbit/s", delay: "20 ms" },
+      },
+      seed: 1,
+    });
+    const { client, server } = net;
+    using listener = server.listen({ port: 80 });
+    const [conn, peer] = await Promise.all([
+      client.connect({ hostname: "server", port: 80 }),
+      listener.accept(),
+    ]);
+    const buffer = new Uint8Array(1e6);
+    const writing = peer.write(buffer);
+    for (let left = buffer.length; left > 0;) left -= (await conn.read(buffer))!;
+    await writing;
+    const [at] = shown(client.info());
+    /** States where nothing has come for so many timeouts on each path. */
+    const states = (...timeouts: readonly number[]): string[] => {
+      const connection = structuredClone(at!);
+      connection.subflows.forEach(({ tcp }, i) => {
+        const since = timeouts[i]! * tcp.rto / 1000;
+        Object.assign(tcp, { last_data_recv: since, last_ack_recv: since + 1 });
+      });
+      const looks = [{ control: "/run/mptcp/get-7.sock", at: 0, connections: [connection] }];
+      const [host] = new TopRates().take(looks);
+      return host!.connections[0]!.paths.map(({ state }) => state);
+    };
+    assertEquals(at!.subflows.length, 2);
+    assertEquals(states(0, 3), ["ESTAB", "ESTAB"]);
+    assertEquals(states(0, 4), ["ESTAB", "QUIET"]);
+    assertEquals(states(4, 0), ["QUIET", "ESTAB"]);
+    // Nothing is under way at all.
+    assertEquals(states(40, 40), ["ESTAB", "ESTAB"]);
+  });
 });
