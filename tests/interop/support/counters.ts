@@ -32,7 +32,10 @@ const TROUBLE = [
   "SimultConnectFallback",
 ];
 
-/** What a join leaves that comes when the connection is over already: one whose SYN was lost, or that began last. */
+/**
+ * What a join leaves that comes when the connection is over already: one whose SYN was lost, or that began last. Linux refuses the third ACK from when it has
+ * sent its own DATA_FIN on, though our data are still to come, and counts MPJoinRejected; before that it takes joins as soon as it has our keys.
+ */
 export const LATE_JOINS: readonly string[] = [
   "MPJoinRejected",
   "MPJoinNoTokenFound",
