@@ -172,6 +172,15 @@ for (const { family, client, server } of FAMILIES) {
       ]);
     });
 
+    // RFC 1071: what one byte has more and another less is no change of their sum.
+    it("rewriteRepeats() changes one bit, each time another: no eight of one mapping cancel out in its checksum", () => {
+      const box = new Boxed([rewriteRepeats()]);
+      for (let seq = 1; seq < 9; seq++) box.up(data(seq, [0]));
+      for (let seq = 1; seq < 9; seq++) box.up(data(seq, [0]));
+      const bits = read(box.run()).slice(8).map(({ payload }) => payload[0]!);
+      assertEquals(bits.sort((a, b) => a - b), [1, 2, 4, 8, 16, 32, 64, 128]);
+    });
+
     it("injectReset() sends one RST as from the sender, in front of the segment", () => {
       const box = new Boxed([injectReset({ before: 2, offset: 5 })]);
       for (const seq of [1, 2, 3]) box.up(data(seq, [seq]));
