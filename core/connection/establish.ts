@@ -117,7 +117,8 @@ function judgeJoinSynAck(
     // RST"
     // RFC 8684 §3.9.3: "Section 3.8 specifies that an incorrect handshake MUST lead to the subflow being closed with a RST."
     // Where it was the last hope, the path that takes the option away is what ends the connection.
-    meta.giveUp(subflow, RST_MPTCP, "options-removed", now);
+    if (meta.away) meta.reset(subflow, RST_MPTCP, now);
+    else meta.giveUp(subflow, RST_MPTCP, "options-removed", now);
     return false;
   }
   const theirs = joinHmac(meta.keys.peer, meta.keys.own, option.nonce, own.nonce);

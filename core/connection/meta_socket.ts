@@ -151,6 +151,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** How the last subflow ended, and what led to that. */
   #lastCode: NetworkCode = "ConnectionReset";
   #lastReason: EndReason | null = null;
+  /** It left as its network did, which may be back. */
+  #lastAway = false;
   #scheduler: GuardedScheduler<Subflow>;
   #schedulerPlugin: GuardedSchedulerPlugin;
   /** `lookAhead` in the last pass. */
@@ -1322,9 +1324,15 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** Why an established subflow has left: where nothing comes in place of the last one, this ends the connection. A join that came to nothing says nothing of that. */
-  explain(code: NetworkCode | null, reason: EndReason | null): void {
+  explain(code: NetworkCode | null, reason: EndReason | null, away: boolean): void {
     this.#lastCode = code ?? "ConnectionReset";
     this.#lastReason = reason;
+    this.#lastAway = away;
+  }
+
+  /** Nothing is established, as the network of the last path is away: while that may be back, a join that comes to nothing is not the last hope. */
+  get away(): boolean {
+    return this.subflows.length === 0 && this.#lastAway;
   }
 
   /**

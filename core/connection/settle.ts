@@ -368,7 +368,8 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const silent = reason === "timeout" || reason === "unreachable" || reason === "refused";
   const told = left ? "path-left" : REASONS[reason];
   const why = silent ? subflow.trouble ?? told : told;
-  if (established) meta.explain(code, why ?? null);
+  const away = !byPeer && !left && reason !== "closed";
+  if (established) meta.explain(code, why ?? null, away);
   if (meta.attempts.length > 0) return;
   // No join can be there, or come, before the third ACK.
   if (!meta.established || meta.fallback || subflow.early) {
@@ -385,7 +386,6 @@ function buryOne(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   ) {
     meta.endAll(code, now, why);
   } else {
-    const away = !byPeer && !left && reason !== "closed";
     meta.bare(established, away, now);
   }
 }

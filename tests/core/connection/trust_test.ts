@@ -2,8 +2,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { fullMesh } from "../../../pm/mod.ts";
 import { type App, Dialogue } from "../../support/dialogue.ts";
-import { joined } from "../../support/joins.ts";
+import { joined, joining } from "../../support/joins.ts";
 import type { Got, Offer, Peer } from "../../support/scripted_peer.ts";
 import { stream } from "../../support/segment_codec.ts";
 
@@ -705,5 +706,27 @@ describe("a join", () => {
     second.offers({}, "S.", []);
     second.gets("R.");
     assertEquals(ended(app), ["ConnectionAborted", "options-removed"]);
+  });
+
+  it("whose SYN/ACK has lost its option is not the last hope while the network of the path before is away (RFC 8684 appendix D, break-before-make)", () => {
+    using d = new Dialogue({ policies: { pathManager: fullMesh() } });
+    const { first, second, app } = joining(d);
+    app.write(100);
+    first.takeAll();
+    d.stack.removeAddress(d.now, d.address(0));
+    d.stack.flush(d.now);
+    first.gets("R.");
+    second.offers({}, "S.", []);
+    second.gets("R.");
+    assertEquals(app.code, undefined);
+    d.sent.length = 0;
+    d.stack.addAddress(d.now, d.links[0]!, `${d.address(0)}/24`);
+    d.pass(100e3);
+    const back = d.called(first.session);
+    back.gets("S <join syn>");
+    back.offers({}, "S.", ["join synack id 0"]);
+    back.gets(". 1 ack 1 <join ack>");
+    back.sends(". 1 ack 1 <dack8 1>");
+    assertEquals(withData(back.takeAll()).map(({ end, seq }) => end - seq), [100]);
   });
 });
