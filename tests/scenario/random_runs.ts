@@ -6,7 +6,12 @@
  */
 
 import * as cc from "../../cc/mod.ts";
+import type { MptcpSettings } from "../../core/connection/settings.ts";
 import { type RandomStream, seededRandom } from "../../core/host/random.ts";
+import { mark } from "../../core/link/sim/elements/mark.ts";
+import { mtu } from "../../core/link/sim/elements/mtu.ts";
+import { segment } from "../../core/link/sim/elements/segment.ts";
+import { type Nat, nat } from "../../core/link/sim/middlebox/nat.ts";
 import type {
   CongestionControlPlugin,
   PathManagerPlugin,
@@ -16,6 +21,7 @@ import * as pm from "../../pm/mod.ts";
 import * as sched from "../../sched/mod.ts";
 import { host_usage } from "../../wasm/mod.ts";
 import { USAGE_BYTES } from "../../wasm/layout.ts";
+import type { TcpSettings } from "../../core/subflow/settings.ts";
 import { disorder } from "../support/middlebox.ts";
 import { type End, type Script, Topology } from "../support/topology.ts";
 import { KINDS, modeOf } from "./middlebox_matrix.ts";
@@ -78,6 +84,36 @@ const CLOSED_PATIENCE = 3600;
 /** Five segments in a row that are lost, where the first timeout is that of RFC 6298 (5.7). */
 const REPEATED = 100;
 
+/** What an end may choose of TCP. */
+const TCP: Readonly<Record<string, Partial<TcpSettings>>> = {
+  usual: {},
+  unpaced: { pacing: false },
+  "no SACK": { sack: false },
+  "RFC 6675": { lossDetection: "sack" },
+  NewReno: { lossDetection: "reno-nosack" },
+  "no timestamps": { timestamps: false },
+  ECN: { ecn: "request" },
+  "no guesses": { tlp: false, frto: false, undo: false },
+  "each ACK": { delayedAck: 0 },
+  "small segments": { maxSegment: 548 },
+  cookies: { synCookies: "always" },
+  "sizes tried": { mtuProbing: "always" },
+  "little unsent": { notSentLowWater: 4096 },
+};
+/** Those that take longer to find losses, or send more packets. */
+const SLOWER = /^(no SACK|NewReno|no timestamps|no guesses|small segments)$/;
+/** What an end may choose of MPTCP. */
+const MPTCP: Readonly<Record<string, Partial<MptcpSettings>>> = {
+  usual: {},
+  "fast close by ACK": { fastclose: "ack" },
+  "never stale": { staleLossCount: 0 },
+  "soon stale": { staleLossCount: 1 },
+  "two subflows": { subflows: 1 },
+  "no join to the first address": { allowJoinInitialAddress: false },
+  relief: { opportunisticRetransmission: true, penalty: true, tailReinjection: true },
+  "no relief": { opportunisticRetransmission: false, penalty: false, tailReinjection: false },
+};
+
 /** A path. */
 interface PathPlan {
   /** Mbit/s. */
@@ -122,6 +158,45 @@ interface ActionPlan {
   readonly which: number;
 }
 
+/** What a path does besides. */
+interface WidePath {
+  /** Largest packets, and whether who sends larger ones is told; 0: there is no limit. */
+  readonly mtu: number;
+  readonly icmp: boolean;
+  /** Share of packets that are marked. */
+  readonly mark: number;
+  /** A translator stands there, which forgets when it is told to. */
+  readonly translated: boolean;
+}
+
+/** Something that happens at `at`, which others have not. */
+interface WideAction {
+  readonly at: number;
+  readonly kind: "control" | "rebind" | "mtu" | "rate" | "delay" | "keepalive";
+  /** A path, or an end. */
+  readonly which: number;
+  readonly value: number;
+}
+
+/** What the widest kind of runs draws besides. */
+interface WidePlan {
+  /** Null: those of the client. */
+  readonly server: Pick<Run, "scheduler" | "control" | "manager"> | null;
+  readonly checksum: boolean;
+  /** Of each end. */
+  readonly tcp: readonly [client: string, server: string];
+  readonly mptcp: readonly [client: string, server: string];
+  readonly lends: readonly [client: boolean, server: boolean];
+  readonly hints: readonly [client: boolean, server: boolean];
+  /** Links take super-segments, which are cut. */
+  readonly offload: boolean;
+  readonly paths: readonly WidePath[];
+  readonly actions: readonly WideAction[];
+}
+
+/** "first": with those plugins alone that there were when it was kept; "all" of them; or "wide": with settings, networks and events that those have not. */
+export type RunKind = "first" | "all" | "wide";
+
 /** A whole run. */
 export interface Run {
   readonly seed: number;
@@ -138,6 +213,7 @@ export interface Run {
   readonly schedulers: readonly string[];
   readonly ends: readonly [client: EndPlan, server: EndPlan];
   readonly actions: readonly ActionPlan[];
+  readonly wide: WidePlan | null;
 }
 
 /** Draws. */
@@ -170,8 +246,8 @@ const CHANGES_BYTES = /^(rewrite|alter)/;
 /** Boxes that no connection is lost to. */
 const HARMLESS = /^(untouched|strip SYN|renumber|split, options on both)/;
 
-/** What a seed stands for; `first`: with those plugins alone that there were when it was kept. */
-export function runOf(seed: number, first = false): Run {
+/** What a seed stands for. */
+export function runOf(seed: number, kind: RunKind = "all"): Run {
   const source = seededRandom(seed);
   const dice = (name: string): Dice => new Dice(source(name));
   const general = dice("general");
@@ -221,9 +297,55 @@ export function runOf(seed: number, first = false): Run {
     schedulers: FIRST_SCHEDULERS,
     ends: both,
     actions: [],
+    wide: null,
   };
-  const plugins = first ? run : { ...run, ...pluginsOf(dice("plugins")) };
-  return { ...plugins, actions: actionsOf(plugins, dice("actions")) };
+  const plugins = kind === "first" ? run : { ...run, ...pluginsOf(dice("plugins")) };
+  const wide = kind === "wide" ? wideOf(plugins, dice("wide")) : null;
+  return { ...plugins, actions: actionsOf(plugins, dice("actions")), wide };
+}
+
+/** Most ends and paths are as in other runs, each run differs in something. */
+function wideOf(run: Run, dice: Dice): WidePlan {
+  const either = <T>(one: () => T): [T, T] => [one(), one()];
+  const chosen = (from: object): string =>
+    dice.chance(0.5) ? "usual" : dice.of(...Object.keys(from));
+  const least = run.family === 4 ? 576 : 1280;
+  const plain = { mtu: 0, icmp: true, mark: 0, translated: false };
+  const paths = run.paths.map(({ box }): WidePath =>
+    box !== null ? plain : {
+      mtu: dice.chance(0.2) ? Math.round(dice.between(least, 1499)) : 0,
+      icmp: dice.chance(0.7),
+      mark: dice.chance(0.25) ? dice.of(0.01, 0.1) : 0,
+      translated: dice.chance(0.25),
+    }
+  );
+  const { schedulers: _, ...server } = pluginsOf(dice);
+  const most = Math.max(0.5, 1.5 * shortest(run));
+  const actions = Array.from({ length: dice.of(0, 1, 1, 2, 3) }, (): WideAction => {
+    const kind = dice.of("control", "rebind", "mtu", "rate", "delay", "keepalive");
+    const at = dice.between(0.005, most);
+    const path = dice.of(...run.paths.keys());
+    const end = dice.of(0, 1);
+    const value = kind === "rate"
+      ? dice.between(0.5, 100)
+      : kind === "delay"
+      ? dice.between(0.5, 150)
+      : kind === "mtu"
+      ? Math.round(dice.between(least, 1500))
+      : 0;
+    return { at, kind, which: kind === "control" || kind === "keepalive" ? end : path, value };
+  });
+  return {
+    server: dice.chance(0.4) ? server : null,
+    checksum: dice.chance(0.2),
+    tcp: either(() => chosen(TCP)),
+    mptcp: either(() => chosen(MPTCP)),
+    lends: either(() => dice.chance(0.3)),
+    hints: either(() => dice.chance(0.2)),
+    offload: dice.chance(0.3),
+    paths,
+    actions,
+  };
 }
 
 /** Plugins, each as likely as another, but for path managers: most open paths. */
@@ -271,8 +393,28 @@ function shortest({ paths, ends }: Run): number {
   return (ends[0].bytes + ends[1].bytes) * 8 / (rate * 1e6) + 6 * delay / 1e3;
 }
 
+/** The same run, on paths that are at each time as bad as they ever are. */
+function worst(run: Run): Run {
+  const { wide } = run;
+  if (wide === null) return run;
+  const paths = run.paths.map((path, which) => {
+    const of = (kind: WideAction["kind"]): number[] =>
+      wide.actions.filter((action) => action.kind === kind && action.which === which).map((
+        { value },
+      ) => value);
+    return {
+      ...path,
+      rate: Math.min(path.rate, ...of("rate")),
+      delay: Math.max(path.delay, ...of("delay")),
+      loss: path.loss + wide.paths[which]!.mark,
+    };
+  });
+  return { ...run, paths };
+}
+
 /** Seconds that they take at most where nothing is interrupted. */
-function longest({ paths, ends, manager, buffer, mptcp }: Run): number {
+function longest(run: Run): number {
+  const { paths, ends, manager, buffer, mptcp } = worst(run);
   const bytes = ends[0].bytes + ends[1].bytes;
   const alone = ["passive", "manual"].includes(manager) || !mptcp.every((each) => each);
   let slowest = 0;
@@ -292,6 +434,14 @@ function longest({ paths, ends, manager, buffer, mptcp }: Run): number {
 /** The end that all must have come to, in seconds; `failing`: somebody may have to give up. */
 export function boundOf(run: Run, failing: boolean): number {
   let bound = REPEATED + 4 * longest(run);
+  const { wide } = run;
+  if (wide !== null) {
+    if (wide.tcp.some((each) => SLOWER.test(each))) bound *= 2;
+    // A size that is too large is found out by timeouts (RFC 8899, RFC 4821).
+    if (wide.paths.some(({ mtu }) => mtu > 0) || wide.actions.some(({ kind }) => kind === "mtu")) {
+      bound += REPEATED;
+    }
+  }
   // A timeout that has doubled through an outage ends as long after it as that lasted, and is the first round trip where that was the handshake's; at most
   // two minutes, twice. An address that is back is used in a minute.
   for (const { kind, at, length } of run.actions) {
@@ -328,13 +478,47 @@ export function describeRun(run: Run): string {
     `client ${ends[0]}`,
     `server ${ends[1]}`,
     ...(actions.length > 0 ? [actions.join(", ")] : []),
+    ...(run.wide === null ? [] : [describeWide(run.wide)]),
   ].join(" | ");
 }
 
-function topologyOf(run: Run): Topology {
-  const anyBox = run.paths.some(({ box }) => box !== null);
+function describeWide(wide: WidePlan): string {
+  const { server, checksum, tcp, mptcp, lends, hints, offload, paths, actions } = wide;
+  const each = (what: string, [client, server]: readonly [unknown, unknown]): string[] =>
+    client === server && (client === "usual" || client === false)
+      ? []
+      : [`${what}: ${client}, ${server}`];
+  return [
+    ...(server === null ? [] : [`server ${server.scheduler} ${server.control} ${server.manager}`]),
+    ...(checksum ? ["server checksum"] : []),
+    ...each("TCP", tcp),
+    ...each("MPTCP", mptcp),
+    ...each("lends", lends),
+    ...each("hints", hints),
+    ...(offload ? ["offload"] : []),
+    ...paths.flatMap(({ mtu, icmp, mark, translated }, i) => [
+      ...(mtu > 0 ? [`path ${i} mtu ${mtu}${icmp ? "" : " in silence"}`] : []),
+      ...(mark > 0 ? [`path ${i} marks ${mark}`] : []),
+      ...(translated ? [`path ${i} translated`] : []),
+    ]),
+    ...actions.map(({ kind, at, which, value }) => `${kind} ${which} ${value} at ${at}`),
+  ].join(", ");
+}
+
+/** `nats`: where the translators go, by path. */
+function topologyOf(run: Run, nats: (Nat | null)[]): Topology {
+  const { wide } = run;
+  const anyBox = run.paths.some(({ box }) => box !== null) ||
+    wide?.paths.some(({ translated }) => translated) === true;
   const paths = run.paths.map(({ rate, delay, loss, queue, disorder: share, box }, i) => {
-    const { up, down } = box === null ? {} : KINDS[box]!.make(i + 1);
+    const more = wide?.paths[i];
+    const translator = more?.translated === true ? nat() : null;
+    nats.push(translator);
+    const { up, down } = translator !== null
+      ? { up: [translator.up], down: [translator.down] }
+      : box === null
+      ? {}
+      : KINDS[box]!.make(i + 1);
     // Boxes come upon whole packets: there, they are only overtaken.
     const bad = share === 0
       ? []
@@ -344,34 +528,62 @@ function topologyOf(run: Run): Topology {
       delay: `${delay} ms`,
       loss,
       queue,
-      elements: bad,
+      elements: more === undefined ? bad : [
+        ...(wide!.offload ? [segment()] : []),
+        ...bad,
+        ...(more.mark > 0 ? [mark(more.mark)] : []),
+        ...(box === null ? [mtu(more.mtu > 0 ? more.mtu : 1500, { icmp: more.icmp })] : []),
+      ],
       ...(up && { up }),
       ...(down && { down }),
     }] as const;
   });
   const buffers = { receiveBuffer: run.buffer, sendBuffer: run.buffer };
+  const other = wide?.server ?? null;
   return new Topology({
     seed: run.seed,
     family: run.family,
     paths: Object.fromEntries(paths),
-    links: { checksums: true },
+    links: { checksums: true, ...(wide?.offload === true && { maxSegments: 16 }) },
     policies: {
       scheduler: SCHEDULERS[run.scheduler]!(),
       congestionControl: CONTROLS[run.control]!(),
       pathManager: MANAGERS[run.manager]!(),
     },
+    ...(other !== null && {
+      serverPolicies: {
+        scheduler: SCHEDULERS[other.scheduler]!(),
+        congestionControl: CONTROLS[other.control]!(),
+        pathManager: MANAGERS[other.manager]!(),
+      },
+    }),
     client: {
       ...buffers,
       checksum: run.checksum,
       shortDss: run.shortDss,
       mptcp: run.mptcp[0],
+      ...(wide !== null && MPTCP[wide.mptcp[0]]),
     },
-    server: { ...buffers, mptcp: run.mptcp[1] },
+    server: {
+      ...buffers,
+      mptcp: run.mptcp[1],
+      ...(wide !== null && { checksum: wide.checksum, ...MPTCP[wide.mptcp[1]] }),
+    },
+    ...(wide !== null && { tcp: TCP[wide.tcp[0]]!, serverTcp: TCP[wide.tcp[1]]! }),
   });
 }
 
-function scriptOf(t: Topology, { bytes, write, read, pause, sleep }: EndPlan): Script {
-  const script = { bytes, writes: () => write, reads: () => read };
+function scriptOf(t: Topology, run: Run, end: 0 | 1): Script {
+  const { bytes, write, read, pause, sleep } = run.ends[end];
+  const { wide } = run;
+  const dice = new Dice(seededRandom(run.seed)(`hints ${end}`));
+  const script: Script = {
+    bytes,
+    writes: () => write,
+    reads: () => read,
+    ...(wide?.lends[end] === true && { lends: true }),
+    ...(wide?.hints[end] === true && { hints: () => dice.of(0, 1, 2) }),
+  };
   if (pause + sleep === 0) return script;
   let first = -1;
   // Defined, not spread: it is asked for again before each read.
@@ -394,15 +606,20 @@ class Performance {
   cutShort = false;
   /** Bytes that the stacks took without connections. */
   readonly idle: readonly number[];
+  readonly #nats: (Nat | null)[] = [];
 
   constructor(run: Run) {
     this.#run = run;
-    this.t = topologyOf(run);
+    this.t = topologyOf(run, this.#nats);
     this.mayFail = run.paths.some(({ box }) => box !== null && !HARMLESS.test(box));
     this.idle = bytesOf(this.t);
-    this.#pair = this.t.connect(scriptOf(this.t, run.ends[0]), scriptOf(this.t, run.ends[1]));
+    this.#pair = this.t.connect(scriptOf(this.t, run, 0), scriptOf(this.t, run, 1));
     const dice = new Dice(seededRandom(run.seed)("meanwhile"));
     for (const action of run.actions) this.t.at(action.at, () => this.#act(action, dice));
+    const more = new Dice(seededRandom(run.seed)("meanwhile, wide"));
+    for (const action of run.wide?.actions ?? []) {
+      this.t.at(action.at, () => this.#actWide(action, more));
+    }
   }
 
   get ends(): readonly (End | undefined)[] {
@@ -450,6 +667,33 @@ class Performance {
     if (length > USER_TIMEOUT / 3) this.mayFail = true;
   }
 
+  #actWide({ kind, which, value }: WideAction, dice: Dice): void {
+    const { t } = this;
+    const socket = this.ends[which]?.socket;
+    const path = t.paths[`p${which}`];
+    switch (kind) {
+      case "control":
+        if (socket?.closed === false) {
+          socket.setCongestionControl(t.now, CONTROLS[dice.of(...Object.keys(CONTROLS))]!());
+        }
+        break;
+      case "keepalive":
+        socket?.setKeepAlive(t.now, { idle: 1e6, interval: 1e6, count: USER_TIMEOUT });
+        break;
+      case "rebind":
+        if (this.#nats[which] === null) break;
+        this.#nats[which]!.forget();
+        // Who is first heard from another port has a connection that nobody knows.
+        this.mayFail = true;
+        break;
+      default:
+        if (kind === "mtu" && this.#run.paths[which]!.box !== null) break;
+        path!.set({
+          [kind]: kind === "mtu" ? value : `${value} ${kind === "rate" ? "Mbit/s" : "ms"}`,
+        });
+    }
+  }
+
   #remove(kind: "link" | "address", which: number, later: (callback: () => void) => void): void {
     const { t } = this;
     const bits = this.#run.family === 4 ? 24 : 64;
@@ -460,6 +704,9 @@ class Performance {
     if (!socket.confirmed || socket.fallback) this.mayFail = true;
     // Nobody opens a path again in the place of the first, or not by itself.
     if (!RETURNING.includes(this.#run.manager)) this.mayFail = true;
+    // Nor does one come where the server has nobody who would say so to it, or may not take it.
+    if (this.#run.wide?.server?.manager === "manual") this.mayFail = true;
+    if (this.#run.wide?.mptcp.some((each) => each !== "usual") === true) this.mayFail = true;
     // It goes to the path of another address, where a box may let no join through, and stays there.
     const boxed = this.#run.paths.some(({ box }) => box !== null);
     if (this.#run.manager === "nDiffPorts" && boxed) this.mayFail = true;
@@ -518,12 +765,16 @@ export function perform(run: Run): Came {
     const [client, server] = play.ends;
     return over(client) && (over(server) || server === undefined && client!.code !== null);
   };
-  /** All has arrived, and one end has ended in order: what it said last may be lost with a path, and nobody says it again. */
+  /**
+   * All has arrived, read or not, and one end has ended in order: what it said last may be lost with a path, and nobody says it again. A peer that has ended
+   * refuses what joins it then (RFC 8684 §3.2), which does not tell what it had received.
+   */
   const leftBehind = (): boolean => {
     const [client, server] = play.ends;
     return run.actions.some(({ kind }) => kind === "link" || kind === "address") &&
       client !== undefined && server !== undefined &&
-      client.received === server.sent && server.received === client.sent &&
+      client.socket.bytesReceived === server.sent &&
+      server.socket.bytesReceived === client.sent &&
       [client, server].some((end) => over(end) && (end.code ?? null) === null);
   };
   const explained = (): boolean => play.mayFail || play.cutShort || leftBehind();

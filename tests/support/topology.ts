@@ -351,6 +351,10 @@ export interface Script {
   readonly reads?: () => number;
   /** Seconds between reads. @default {0: as soon as there is something} */
   readonly pause?: number;
+  /** Writes into places that are lent, and reads from such. */
+  readonly lends?: boolean;
+  /** What is said to the scheduler of each write. */
+  readonly hints?: () => number;
   /** Does not close by itself when both directions are done. */
   readonly keep?: boolean;
 }
@@ -486,7 +490,7 @@ export class End implements ConnectionObserver {
       if (this.#pacing) return false;
       const most = this.#script.writes?.() ?? this.#bytes.length;
       const piece = this.#bytes.subarray(this.sent, this.sent + most);
-      const taken = this.socket.write(this.#topology.now, piece, 0);
+      const taken = this.#put(piece);
       this.sent += taken;
       if (taken < piece.length) return this.sent === this.#bytes.length;
       if (pace === undefined || this.sent === this.#bytes.length) continue;
@@ -499,6 +503,37 @@ export class End implements ConnectionObserver {
     return true;
   }
 
+  /** Writes as much of `piece` as there is room for; the bytes that were taken. */
+  #put(piece: Uint8Array): number {
+    const { socket } = this;
+    const { now } = this.#topology;
+    const hint = this.#script.hints?.() ?? 0;
+    if (this.#script.lends !== true) return socket.write(now, piece, 0, false, hint);
+    let done = 0;
+    while (done < piece.length) {
+      const place = socket.lend(now);
+      if (place === null) break;
+      const length = Math.min(place.length, piece.length - done);
+      place.set(piece.subarray(done, done + length));
+      socket.filled(now, length, false, hint);
+      done += length;
+    }
+    return done;
+  }
+
+  /** Reads at most `most` bytes. */
+  #get(most: number): Uint8Array {
+    const { socket } = this;
+    const { now } = this.#topology;
+    if (this.#script.lends !== true) {
+      const target = new Uint8Array(most);
+      return target.subarray(0, socket.read(now, target));
+    }
+    const bytes = socket.lendReceived()?.slice(0, most) ?? new Uint8Array();
+    if (bytes.length > 0) socket.used(now, bytes.length);
+    return bytes;
+  }
+
   #finish(): void {
     if (this.#finished) return;
     this.#finished = true;
@@ -509,11 +544,10 @@ export class End implements ConnectionObserver {
     this.#reading = false;
     const now = this.#topology.now;
     while (true) {
-      const target = new Uint8Array(this.#script.reads?.() ?? 65536);
-      const length = this.socket.read(now, target);
-      if (length === 0) break;
-      this.#hash.update(target.subarray(0, length));
-      this.#delivery.take(target.subarray(0, length));
+      const bytes = this.#get(this.#script.reads?.() ?? 65536);
+      if (bytes.length === 0) break;
+      this.#hash.update(bytes);
+      this.#delivery.take(bytes);
       this.stall = Math.max(this.stall, now - this.lastRead);
       this.lastRead = now;
       if (this.#script.pause !== undefined) {
