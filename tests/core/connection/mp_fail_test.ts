@@ -441,6 +441,17 @@ describe("damage on what seemed to be the only subflow, of which the peer, to wh
     assertEquals(app.code, undefined);
   });
 
+  it("nor, once it is gone, a join of the peer's from being answered before ours is established", () => {
+    using d = new Dialogue(OPTIONS);
+    const { first } = joining(d);
+    first.sends("P. 1:101 ack 1 <dack8 1, map8 1 1 100 bad>", spoilt(1, 100));
+    first.gets(". 1 ack 101 <fail 1>");
+    first.sends("R. 101 <tcprst 6>");
+    const third = d.peer({ link: 0, session: first.session });
+    third.offers({}, "S", ["join syn id 3"]);
+    third.gets("S. 0 ack 1 <join synack>");
+  });
+
   it("nor a join of the peer's from being answered", () => {
     using d = new Dialogue(OPTIONS);
     const { second } = outlived(d);
