@@ -6,20 +6,19 @@
 import type { AckSample, Micros } from "../plugin.ts";
 import type { Heard } from "./heard.ts";
 
-/** What controllers are told of a sample, and what was in flight before. */
-export type RateSample =
-  & {
-    -readonly [
-      K in keyof Pick<AckSample, "delivered" | "priorDelivered" | "deliveryRate" | "appLimited">
-    ]: AckSample[K];
-  }
-  & Pick<AckSample, "inFlight">;
+/** What controllers are told of a sample. */
+export type RateSample = {
+  -readonly [
+    K in keyof Pick<AckSample, "delivered" | "priorDelivered" | "deliveryRate" | "appLimited">
+  ]: AckSample[K];
+};
 
 /** Rounds after which what came in them is forgotten: those of one period, and of the one before it, count. */
 const PERIOD = 10;
 
-/** Bytes of a burst that tells. */
+/** Bytes of a burst that tells, and of an ACK that was not delayed. */
 const LEAST_BURST = 14600;
+const LEAST_ACK = 2000;
 
 /** The estimator of one subflow. What is sent takes its figures along and brings them back when it is delivered. */
 export class DeliveryRate {
@@ -104,9 +103,9 @@ export class DeliveryRate {
     if (bytes > 0) this.#deliveredTime = now;
   }
 
-  /** `bytes`, all since a pause, have come back in `interval`. The ACK of the last of them may have waited for more. */
-  #spread(heard: Heard, { inFlight }: RateSample, bytes: number, interval: Micros): void {
-    if (bytes < LEAST_BURST || inFlight <= heard.delivered) return;
+  /** `bytes`, all since a pause, have come back in `interval`. An ACK of less than two segments may have waited for more. */
+  #spread(heard: Heard, bytes: number, interval: Micros): void {
+    if (bytes < LEAST_BURST || heard.delivered < LEAST_ACK) return;
     const time = interval - heard.minRtt;
     const sending = heard.rateSent - heard.rateFrom;
     if (4 * time > 5 * sending && bytes * 1e6 > this.#burst * time) {
@@ -128,7 +127,7 @@ export class DeliveryRate {
     if (interval <= 0 || interval < heard.minRtt) return;
     const bytes = this.#delivered - heard.priorDelivered;
     const rate = bytes * 1e6 / interval;
-    if (heard.priorDelivered === this.#idleAt) this.#spread(heard, sample, bytes, interval);
+    if (heard.priorDelivered === this.#idleAt) this.#spread(heard, bytes, interval);
     sample.deliveryRate = rate;
     if (!heard.appLimited || rate > this.#rate) this.#rate = rate;
     if (rate > this.#best) this.#best = rate;

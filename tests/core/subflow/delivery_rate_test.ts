@@ -19,7 +19,6 @@ const sample: RateSample = {
   priorDelivered: 0,
   deliveryRate: 0,
   appLimited: false,
-  inFlight: 0,
 };
 
 describe("delivery rate", () => {
@@ -154,13 +153,12 @@ describe("the peak of the delivery rate", () => {
 });
 
 describe("the rate at which a path lets a burst through", () => {
-  /** An ACK of `bytes` of a burst that has left within 5 ms behind a pause on a path of 20 ms; `last`: nothing more of it is in flight. */
-  function burst(rate: DeliveryRate, from: number, bytes: number, now: number, last = false): void {
+  /** Of a burst that has left within 5 ms behind a pause on a path of 20 ms, `bytes` are back, with the last ACK `last` of them. */
+  function burst(rate: DeliveryRate, from: number, bytes: number, now: number, last = 3000): void {
     const { delivered } = rate;
     rate.count(bytes, now);
-    const told = Object.assign(rated(delivered, from, from + 5000, from), { minRtt: 20e3 });
-    told.delivered = 3000;
-    rate.take(told, { ...sample, inFlight: last ? 3000 : 4000 }, now);
+    const told = rated(delivered, from, from + 5000, from);
+    rate.take(Object.assign(told, { minRtt: 20e3, delivered: last }), sample, now);
   }
 
   it("is known when that took longer than to send it, without the round trip in which nothing came back", () => {
@@ -193,12 +191,12 @@ describe("the rate at which a path lets a burst through", () => {
     assertEquals(rates, [1_000_000, 500_000, 500_000]);
   });
 
-  it("is not told by what came through as it was sent, nor by little, nor by its last ACK, which may have been delayed", () => {
+  it("is not told by what came through as it was sent, nor by little, nor by the ACK of a segment, which may have been delayed", () => {
     for (
       const [bytes, now, last] of [
-        [30_000, 26e3, false],
-        [14_000, 50e3, false],
-        [30_000, 90e3, true],
+        [30_000, 26e3, 3000],
+        [14_000, 50e3, 3000],
+        [30_000, 90e3, 1460],
       ] as const
     ) {
       const rate = new DeliveryRate();
