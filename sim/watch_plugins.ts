@@ -128,6 +128,13 @@ export function wrapPolicies<T extends HostPolicies>(policies: T, wrap: Wrap): T
   };
 }
 
+/** Puts a name in its place, whatever stood there. */
+function writeName(names: Uint8Array, id: number, name: Uint8Array): void {
+  const at = (id - 1) * NAME;
+  names.fill(0, at, at + NAME);
+  names.set(name.subarray(0, NAME), at);
+}
+
 /** Notes how much of a run is done, from 0 to 1. */
 export function noteShare(memory: SharedArrayBuffer, share: number): void {
   Atomics.store(new Int32Array(memory, 0, WORDS), 2, Math.floor(1000 * share));
@@ -141,9 +148,7 @@ export function noteLoading(memory: SharedArrayBuffer, what: string): Disposable
   const words = new Int32Array(memory, 0, WORDS);
   // Of a long path the end says more.
   const name = new TextEncoder().encode(what.length > NAME ? `…${what.slice(4 - NAME)}` : what);
-  const place = new Uint8Array(memory, 4 * WORDS, NAME);
-  place.fill(0);
-  place.set(name.subarray(0, NAME));
+  writeName(new Uint8Array(memory, 4 * WORDS), 1, name);
   Atomics.store(words, 0, 1);
   let left = LOADING / SIGN;
   const timer = setInterval(() => {
@@ -194,7 +199,7 @@ function noting(memory: SharedArrayBuffer): Wrap {
     if (id === undefined) {
       id = Math.min(NAMES, ids.size + 1);
       ids.set(name, id);
-      space.set(new TextEncoder().encode(name).subarray(0, NAME), (id - 1) * NAME);
+      writeName(space, id, new TextEncoder().encode(name));
     }
     return id;
   };

@@ -171,6 +171,23 @@ describe("a watch of plugins", () => {
     assertEquals(looks(watch, 5), Array(5).fill(null));
   });
 
+  it("names a callback by its name alone, where a longer text told before what was loaded", () => {
+    const memory = watchMemory();
+    noteLoading(memory, `what is loaded from ${"folder/".repeat(20)}mine.ts`)[Symbol.dispose]();
+    const watch = new PluginWatch(memory);
+    let during: string | null | undefined;
+    const scheduler: SchedulerPlugin = {
+      kind: "scheduler",
+      name: "slow",
+      create: () => {
+        during ??= looks(watch, 4).at(-1);
+        return { pick: (ready) => ready[0] ?? null };
+      },
+    };
+    measure(SCENARIO, watchPolicies({ scheduler }, memory));
+    assertEquals(during, "create() of the scheduler slow");
+  });
+
   it("tells how much of a run is done", () => {
     const memory = watchMemory();
     const watch = new PluginWatch(memory);
