@@ -23,7 +23,7 @@ export interface RowResult {
 export interface SectionResult {
   /** What was run. */
   readonly section: Section;
-  /** What came of each row that did not fail. */
+  /** What came of each row that did not fail, of plain TCP that over the best path alone. */
   readonly results: readonly RowResult[];
 }
 

@@ -128,6 +128,19 @@ describe("mptcp demo", () => {
     }
   });
 
+  it("counts all that went through stacks, plain TCP that is not shown as well", async () => {
+    const { code, stdout, stderr } = await mptcp([
+      ...["demo", "--size", "200kB", "--path", "dsl=16Mbit/s,20ms"],
+      ...["--path", "sat=50Mbit/s,300ms", "-o", "none"],
+    ]);
+    assertEquals(code, 0, stderr);
+    const rows = stdout.split("\n").filter((line) => line.endsWith(" equal"));
+    assertEquals(rows.length, 3 + 4, stdout);
+    // Each network has one row more, of 200 kB and of 20 answers of 100 kB.
+    const bytes = (3 + 1) * 0.2 + (4 + 1) * 2;
+    assertStringIncludes(stdout, `${bytes.toFixed(1)} MB went through complete stacks`);
+  });
+
   it("takes plugins by name, from a file and from a URL, with options", async () => {
     const folder = await Deno.makeTempDir();
     try {
