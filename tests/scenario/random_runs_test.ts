@@ -115,6 +115,10 @@ const KEPT_OF_KIND = new Map<RunKind, ReadonlyMap<number, string>>([
   ["wide", KEPT_WIDE],
 ]);
 
+if (!KEPT_OF_KIND.has(KIND)) {
+  throw new RangeError(`SOAK_PLUGINS must be first, all or wide: current value is ${KIND}`);
+}
+
 /** Runs seeds; what was wrong with those that failed, with what repeats them. */
 function failuresOf(seeds: readonly number[], kind: RunKind): string[] {
   return seeds.flatMap((seed) => {
