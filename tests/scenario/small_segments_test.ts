@@ -38,6 +38,7 @@ function smallOf(options: Partial<TopologyOptions>, up = BYTES, down = BYTES): [
     ...options,
   });
   t.complete(t.connect({ bytes: up }, { bytes: down }), 60);
+  assertEquals([client.all > 0, server.all > 0], [up > 0, down > 0]);
   return [client.small, server.small];
 }
 
