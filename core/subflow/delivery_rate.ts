@@ -70,8 +70,8 @@ export class DeliveryRate {
   }
 
   /**
-   * Bytes a second at which the path has let the last burst through that came behind a pause and took longer than to send; 0: none did, or something of what
-   * is sent since the last pause has come back. ACKs that come together make it too high.
+   * Bytes a second at which the path has let the last burst through that came behind a pause and took longer than to send, or, where one came through as it was
+   * sent since, at least so many; 0: none did, or something of what is sent since the last pause has come back. ACKs that come together make it too high.
    */
   get bottleneck(): number {
     return this.#delivered === this.#idleAt ? this.#bottleneck : 0;
@@ -108,8 +108,12 @@ export class DeliveryRate {
     if (bytes < LEAST_BURST || heard.delivered < LEAST_ACK) return;
     const time = interval - heard.minRtt;
     const sending = heard.rateSent - heard.rateFrom;
-    if (4 * time > 5 * sending && bytes * 1e6 > this.#burst * time) {
-      this.#burst = bytes * 1e6 / time;
+    if (4 * time > 5 * sending) {
+      if (bytes * 1e6 > this.#burst * time) this.#burst = bytes * 1e6 / time;
+    } else if (this.#bottleneck > 0 && sending > 0) {
+      // What has come through as it was sent, held back by what was known, tells that the path carries at least so much by now.
+      const least = bytes * 1e6 / Math.max(time, sending);
+      if (least > this.#bottleneck && least > this.#burst) this.#burst = least;
     }
   }
 

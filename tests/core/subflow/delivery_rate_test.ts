@@ -206,4 +206,18 @@ describe("the rate at which a path lets a burst through", () => {
       assertEquals(rate.bottleneck, 0);
     }
   });
+
+  it("is raised by what comes through as it was sent, held back by what was known of a path that has become faster", () => {
+    const rate = new DeliveryRate();
+    const rates = [[30_000, 50e3], [20_000, 25e3], [40_000, 25e3], [20_000, 25e3]].map(
+      ([bytes, took], i) => {
+        const start = i * 100e3;
+        rate.idle(start);
+        burst(rate, start, bytes!, start + took!);
+        rate.idle(start + 90e3);
+        return rate.bottleneck;
+      },
+    );
+    assertEquals(rates, [1_000_000, 4_000_000, 8_000_000, 8_000_000]);
+  });
 });
