@@ -244,8 +244,8 @@ export const DEMO: Command = {
   summary: "what a second path is worth, and a scheduler: runs on emulated networks",
   text:
     `Transfers 32 MB over an emulated Wi-Fi and LTE: by plain TCP over the better one of them, by MPTCP
-over both, and by MPTCP with the Wi-Fi cut for 5 s in the middle. Then 20 answers of 100 kB where the
-second path is slow and far, which is what schedulers differ on. Prints goodput, times, the share of
+over both, and by MPTCP with the Wi-Fi cut for 5 s. Then 20 answers of 100 kB where the second path
+is slow and far, which is what schedulers differ on. Prints goodput, times, the share of
 each path, what was sent again, and whether every byte is right; draws which path carried what when.
 Plugins that are named stand beside the default. Needs --allow-read, and --allow-write for the
 picture; no network, no root.`,
