@@ -161,8 +161,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #congestionName: string;
   /** Queued for the pass at the end of this batch. */
   #dirty = false;
-  /** Until when a pass more would find what the last one has found: no room for what waits, which is much. */
-  #crowdedUntil: Micros = -1;
+  /** A pass more would find what the last one has found: no room for what waits, which is much. */
+  #crowded = false;
   /** A subflow has ended and is not buried. */
   #ended = false;
   #tell = 0;
@@ -683,7 +683,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#writerWaits = from + taken < source.length;
     const released = holding.corked && !cork;
     if (holding.corked !== cork) holding.cork(cork);
-    if ((taken > 0 && now > this.#crowdedUntil) || released) this.dirty();
+    if ((taken > 0 && !this.#crowded) || released) this.dirty();
     if (taken === 0 && from < source.length && this.writeRoom > 0) this.#awaitMemory(now);
     return taken;
   }
@@ -711,7 +711,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const released = holding.corked && !cork;
     // As a write of none with `cork`: it holds nothing back.
     if (holding.corked !== cork && (bytes > 0 || released)) holding.cork(cork);
-    if ((bytes > 0 && now > this.#crowdedUntil) || released) this.dirty();
+    if ((bytes > 0 && !this.#crowded) || released) this.dirty();
   }
 
   /** Bytes that may be written now; the observer hears of room where that is 0. */
@@ -900,15 +900,15 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** The pass begins. */
   passing(): void {
     this.#dirty = false;
-    this.#crowdedUntil = -1;
+    this.#crowded = false;
   }
 
   /**
    * It has found no room for what waits, which is much: what is written behind that needs no pass of its own. Of several subflows one may come to be in the way
-   * of the others as time passes.
+   * of the others as time passes: there each pass judges anew.
    */
-  crowd(now: Micros): void {
-    this.#crowdedUntil = this.attempts.length === 1 ? Infinity : now;
+  crowd(): void {
+    this.#crowded = this.attempts.length === 1;
   }
 
   /** Files the nearest deadline of its own and of its subflows: one timer a connection. */

@@ -167,7 +167,7 @@ function schedule(meta: MetaSocket, now: Micros): void {
     if (again !== null && ready.length > 0 && ask(meta, again, now)) continue;
     if (again !== null && comesFirst(meta, again)) return;
     if (!nextNew(meta)) {
-      if (meta.sendQueue.unbound >= CROWD) meta.crowd(now);
+      if (meta.sendQueue.unbound >= CROWD) meta.crowd();
       return;
     }
     if (!ask(meta, null, now)) return;
