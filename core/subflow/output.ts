@@ -498,8 +498,10 @@ export class Output {
     this.#acks.offered(nxt + this.#window() * (1 << this.scale));
     const told = (plan.dss & DSS_DATA_ACK) !== 0;
     this.#acks.sent(nxt, told ? dataRcvNxt : -1);
-    // Where another option took its place, a DATA_ACK that has moved still waits.
-    if (!told && dataAckFlags !== 0 && dataRcvNxt !== this.#acks.dataAck) return;
+    // Where another option took its place, a DATA_ACK that has moved still waits; where it gave way to data, also one that something has come for: who
+    // repeats what is DATA_ACKed, or asks, lacks it.
+    const moved = dataRcvNxt !== this.#acks.dataAck;
+    if (!told && dataAckFlags !== 0 && (moved || (data && this.#acks.pending))) return;
     // Beside data there may be no room for the SACK blocks that an ACK is owed for at once.
     if (data && this.#acks.now && this.#sack) {
       const { ranges, againOwed } = this.#receiver;

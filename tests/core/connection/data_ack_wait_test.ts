@@ -87,3 +87,30 @@ describe("a DATA_ACK that is owed", () => {
     assertEquals(peer.takeAll()[0]!.seq, 1 + 3 * MSS);
   });
 });
+
+describe("a DATA_ACK for which data leave no room", () => {
+  const ASKED = {
+    "a DATA_FIN that comes again": ". 101 ack 1 <dack8 1, map8 101 0 1 fin>",
+    "data that come again under another mapping": ". 101:201 ack 1 <dack8 1, map8 1 101 100>",
+    "a question": ". 100 ack 1 <dack8 1>",
+  } as const;
+
+  for (const [name, text] of Object.entries(ASKED)) {
+    it(`follows them where ${name} would have had it: its sender lacks the one before`, () => {
+      using d = new Dialogue();
+      const { peer, app } = d.opened({ rtt: RTT });
+      peer.data(100);
+      if (text.includes("fin")) peer.sends(text);
+      d.pass(50e3);
+      peer.takeAll();
+      // With a DATA_ACK it would be two segments.
+      const bytes = app.socket.subflows[0]!.mss + 8;
+      peer.sendsMore(text);
+      app.write(bytes);
+      peer.gets(`P. 1:${1 + bytes} <map8 1 1 ${bytes}, !dack8>`);
+      peer.sends(`. ack ${1 + bytes} <dack8 ${1 + bytes}>`);
+      d.pass(50e3);
+      peer.gets(`. ${1 + bytes} <dack8 ${text.includes("fin") ? 102 : 101}>`);
+    });
+  }
+});
