@@ -1387,8 +1387,10 @@ export class Subflow implements SubflowView {
   ): boolean {
     const { mappingFlags, dssChecksum } = this.#level;
     const checksum = mappingFlags !== 0 && dssChecksum;
-    if (mappingFlags !== 0) this.trust.mappingLeft(dsn, this.sender.board.nxt);
-    return this.sender.chunk(dsn, length, checksum, first, now, probe, infinite);
+    const ssn = this.sender.board.nxt;
+    if (!this.sender.chunk(dsn, length, checksum, first, now, probe, infinite)) return false;
+    if (mappingFlags !== 0) this.trust.mappingLeft(dsn, ssn);
+    return true;
   }
 
   /** An ACK may leave that only carries an option; else a pass is called for when one may. */
