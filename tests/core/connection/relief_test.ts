@@ -58,6 +58,10 @@ for (const family of [4, 6] as const) {
       assertEquals(span(first), [6 * mss + 1, 10 * mss + 1]);
       assertEquals([app.socket.repeated, app.socket.relief.bytes], [4 * mss, 4 * mss]);
       assertEquals(d.counter("MPTCPRetrans"), 2);
+      // Once they have come back there would be room for more on a path that is known now.
+      d.pass(FAST);
+      first.sends(`. ack ${4 * mss + 1} <dack8 1>`);
+      assertEquals([span(first), app.socket.relief.bytes], [null, 4 * mss]);
     });
   });
 }
