@@ -107,6 +107,19 @@ describe("tail reinjection", () => {
     app.socket.dirty();
     d.stack.flush(d.now);
     assertEquals(span(first), [8 * MSS + 1, 10 * MSS + 1]);
+    // What is SACKed has come as well: the one before it is missing.
+    using hole = dialogue({ tailReinjection: false });
+    const pair = joined(hole, { rtt: FAST }, { rtt: SLOW });
+    pair.app.write(10 * MSS);
+    pair.second.takeAll();
+    hole.pass(SLOW / 2);
+    pair.second.sends(`. ack 1 <dack8 1, sack ${2 * MSS + 1}:${10 * MSS + 1}>`);
+    const { socket } = pair.app;
+    Object.assign(socket, { mptcp: { ...socket.mptcp, tailReinjection: true } });
+    pair.first.sends(". ack 1 <dack8 1>");
+    socket.dirty();
+    hole.stack.flush(hole.now);
+    assertEquals(span(pair.first), [1, 2 * MSS + 1]);
   });
 
   it("repeats nothing once the peer has shown that it does not take what it has: it is short of memory, and the end would fill the rest", () => {
