@@ -167,7 +167,12 @@ function isTrying(
     if (!ready.includes(other) && !isAwaited(other, backup, now)) continue;
     room += Math.max(0, other.cwnd - other.inFlight);
   }
-  return room < (sentOn.length > 0 ? mss : left);
+  return room < wanted(left, mss, sentOn.length > 0);
+}
+
+/** Bytes that are to arrive soon: all that is left, or a segment of what goes `again`. What nobody carries any more is neither, where nothing is left behind it. */
+function wanted(left: number, mss: number, again: boolean): number {
+  return again || left === 0 ? mss : left;
 }
 
 /**
@@ -196,7 +201,7 @@ function worthIt(
   again: boolean,
 ): boolean {
   const { backup, mss, srtt, inFlight } = subflow;
-  const enough = again ? mss : left;
+  const enough = wanted(left, mss, again);
   let before = 0;
   for (let i = 0; i < subflows.length; i++) {
     const other = subflows[i]!;

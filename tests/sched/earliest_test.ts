@@ -191,6 +191,13 @@ describe("earliest", () => {
     assertEquals(picks([slow, trying], [slow], { left: 2000 }), 2);
   });
 
+  it("has what a path that is gone leaves behind go over one of which nothing is known, though nothing else is left", () => {
+    const fresh = subflow(3, 20);
+    assertEquals(picks([fresh], [fresh], { left: 0 }), 3);
+    const full = known(2, 20, 8, 20_000, 20_000);
+    assertEquals(picks([full, fresh], [fresh], { left: 0 }), 3);
+  });
+
   it("says nothing where nobody has room", () => {
     assertEquals(picks([full], []), null);
   });
