@@ -1,5 +1,7 @@
 /** What was sent again: only that can a peer have got twice by our doing (RFC 2883 §5). */
 
+import { closeGap, openGap } from "./edges.ts";
+
 /** Most spans that are remembered: of more, the lowest go. */
 const MOST = 1024;
 
@@ -7,6 +9,8 @@ const MOST = 1024;
 export class Repeats {
   /** Starts and ends in turn, ascending, none touching the next. */
   readonly #spans: number[] = [];
+  /** Index of the first that is remembered: those before it go when they are half of all. */
+  #first = 0;
   /** Bytes sent again, and not told to have come twice. */
   #open = 0;
 
@@ -18,16 +22,22 @@ export class Repeats {
     let until = low;
     while (until < spans.length && spans[until]! <= end) until += 2;
     if (until === low) {
-      spans.push(0, 0);
-      spans.copyWithin(low + 2, low);
+      openGap(spans, low);
       spans[low] = start;
       spans[low + 1] = end;
-      if (spans.length > 2 * MOST) this.#close(0, 2);
+      if (spans.length - this.#first > 2 * MOST) this.#forgetLowest();
       return;
     }
     spans[low] = Math.min(start, spans[low]!);
     spans[low + 1] = Math.max(end, spans[until - 1]!);
-    this.#close(low + 2, until);
+    closeGap(spans, low + 2, until);
+  }
+
+  #forgetLowest(): void {
+    this.#first += 2;
+    if (2 * this.#first < this.#spans.length) return;
+    closeGap(this.#spans, 0, this.#first);
+    this.#first = 0;
   }
 
   /** The peer tells that [from, to) came twice. Returns how many of these bytes may have done so because they were sent again, in all no more than were. */
@@ -44,14 +54,15 @@ export class Repeats {
 
   /** So long ago that nothing more will be told of it. */
   clear(): void {
-    this.#close(0, this.#spans.length);
+    closeGap(this.#spans, 0, this.#spans.length);
+    this.#first = 0;
     this.#open = 0;
   }
 
   /** Index of the first span that ends at `offset` or above. */
   #find(offset: number): number {
     const spans = this.#spans;
-    let low = 0;
+    let low = this.#first / 2;
     let high = spans.length / 2;
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -59,12 +70,5 @@ export class Repeats {
       else high = middle;
     }
     return 2 * low;
-  }
-
-  /** Takes the numbers from `from` to `to` out of the list. */
-  #close(from: number, to: number): void {
-    const spans = this.#spans;
-    spans.copyWithin(from, to);
-    for (let i = from; i < to; i++) spans.pop();
   }
 }

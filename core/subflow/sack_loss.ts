@@ -1,6 +1,7 @@
 /** Loss detection by what is SACKed above, without a clock: IsLost, SetPipe and NextSeg (RFC 6675). */
 
 import type { Micros } from "../plugin.ts";
+import { closeGap, openGap } from "./edges.ts";
 import type { Heard } from "./heard.ts";
 import type { Piece } from "./pieces.ts";
 import { DUP_THRESH, type LossDetection, type Progress } from "./rack.ts";
@@ -186,14 +187,11 @@ export class SackLoss implements LossDetection {
       }
       start = Math.min(start, runs[i]!);
       end = Math.max(end, runs[i + 1]!);
-      runs.copyWithin(i, i + 2);
-      runs.pop();
-      runs.pop();
+      closeGap(runs, i, i + 2);
     }
     let at = 0;
     while (at < runs.length && runs[at]! > start) at += 2;
-    runs.push(0, 0);
-    runs.copyWithin(at + 2, at);
+    openGap(runs, at);
     runs[at] = start;
     runs[at + 1] = end;
     if (runs.length < 2 * DUP_THRESH) return;

@@ -1,5 +1,7 @@
 /** Which numbers from a first one on are covered: the end of what is without a gap, and what lies apart above it. */
 
+import { closeGap, openGap } from "./edges.ts";
+
 /** Most spans apart from one another; a peer that needs more repeats what was left out. */
 const MOST = 32768;
 
@@ -8,6 +10,9 @@ export class Spans {
   #edge: number;
   /** Starts and ends in turn, ascending, none touching the next. */
   readonly #apart: number[] = [];
+  /** Index of the first that counts: those before it are covered, and go when they are half of all. */
+  #first = 0;
+  #steps = 0;
 
   /** Covers nothing from `edge` on. */
   constructor(edge: number) {
@@ -21,7 +26,12 @@ export class Spans {
 
   /** Spans above the first gap. */
   get apart(): number {
-    return this.#apart.length / 2;
+    return (this.#apart.length - this.#first) / 2;
+  }
+
+  /** Places moved so far, for tests. */
+  get steps(): number {
+    return this.#steps;
   }
 
   /** Covers [start, end); false when there are too many spans already. */
@@ -30,20 +40,22 @@ export class Spans {
     if (start > this.#edge) return this.#addApart(start, end);
     this.#edge = end;
     const apart = this.#apart;
-    let taken = 0;
-    while (taken < apart.length && apart[taken]! <= this.#edge) {
-      this.#edge = Math.max(this.#edge, apart[taken + 1]!);
-      taken += 2;
+    let first = this.#first;
+    while (first < apart.length && apart[first]! <= this.#edge) {
+      this.#edge = Math.max(this.#edge, apart[first + 1]!);
+      first += 2;
     }
-    if (taken > 0) this.#close(0, taken);
+    if (2 * first >= apart.length) {
+      this.#close(0, first);
+      first = 0;
+    }
+    this.#first = first;
     return true;
   }
 
-  /** Takes the numbers from `from` to `to` out of the list, which `splice` would put into a new one. */
   #close(from: number, to: number): void {
-    const apart = this.#apart;
-    apart.copyWithin(from, to);
-    for (let i = from; i < to; i++) apart.pop();
+    this.#steps += this.#apart.length - to;
+    closeGap(this.#apart, from, to);
   }
 
   #addApart(start: number, end: number): boolean {
@@ -54,13 +66,13 @@ export class Spans {
       apart[length - 1] = end;
       return true;
     }
-    if (length >= 2 * MOST) return false;
+    if (length - this.#first >= 2 * MOST) return false;
     if (length === 0 || start > apart[length - 1]!) {
       apart.push(start, end);
       return true;
     }
     // The first span that ends at `start` or above, then the first that begins above `end`.
-    let low = 0;
+    let low = this.#first / 2;
     let high = length / 2;
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -75,8 +87,8 @@ export class Spans {
     }
     if (until === low) {
       // A new one in the middle.
-      apart.push(0, 0);
-      apart.copyWithin(2 * low + 2, 2 * low);
+      openGap(apart, 2 * low);
+      this.#steps += length - 2 * low;
     } else if (until > low + 1) this.#close(2 * low + 2, 2 * until);
     apart[2 * low] = start;
     apart[2 * low + 1] = end;

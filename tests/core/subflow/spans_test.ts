@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Spans } from "../../../core/subflow/spans.ts";
 import * as fc from "../../support/property.ts";
@@ -34,5 +34,18 @@ describe("Spans", () => {
     assertEquals(spans.add(1, 3), true);
     assertEquals(spans.edge, 4);
     assertEquals(spans.add(at + 1, at + 2), true);
+  });
+
+  it("move little when what lies below thousands of them is filled", () => {
+    const spans = new Spans(1);
+    for (let at = 3; at < 20_003; at += 2) spans.add(at, at + 1);
+    assertEquals(spans.apart, 10_000);
+    const before = spans.steps;
+    for (let at = 1; at < 20_001; at += 2) {
+      spans.add(at, at + 2);
+      assertEquals(spans.edge, at + 3);
+    }
+    const steps = (spans.steps - before) / 10_000;
+    assert(steps <= 2, `${steps} places moved for each`);
   });
 });
