@@ -191,7 +191,7 @@ export class BbrController implements CongestionController {
     this.#restore();
   }
 
-  get #gain(): number {
+  #gain(): number {
     switch (this.#mode) {
       case "startup":
         return HIGH_GAIN;
@@ -206,7 +206,7 @@ export class BbrController implements CongestionController {
 
   #setPace(): void {
     if (this.#rate.max === 0) return;
-    const rate = Math.max(MARGIN * this.#gain * this.#rate.max, this.subflow.mss / 60);
+    const rate = Math.max(MARGIN * this.#gain() * this.#rate.max, this.subflow.mss / 60);
     // A first sample of few segments tells little: STARTUP never slows down.
     if (this.#pipe.full || rate > this.pacingRate) this.pacingRate = rate;
   }

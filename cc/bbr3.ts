@@ -132,7 +132,7 @@ class Bbr3Controller implements CongestionController {
   }
 
   /** More was lost in this round than a flow may lose of what it sends. */
-  get #tooMuch(): boolean {
+  #tooMuch(): boolean {
     return this.#roundLost > LOSS_THRESHOLD * (this.#roundLost + this.#roundDelivered);
   }
 
@@ -143,15 +143,15 @@ class Bbr3Controller implements CongestionController {
     if (this.#mode === "startup") {
       this.#pipe.round(this.#rate.max, appLimited);
       // §5.3.1.3
-      if (this.#roundLosses >= STARTUP_LOSSES && this.#tooMuch) {
+      if (this.#roundLosses >= STARTUP_LOSSES && this.#tooMuch()) {
         this.#pipe.full = true;
         this.#most = Math.max(this.#inflight(1), this.#roundDelivered);
       }
       if (this.#pipe.full) this.#enter("drain", now);
       return;
     }
-    if (this.#probes) {
-      if (this.#tooMuch) this.#overran(appLimited, now);
+    if (this.#probes()) {
+      if (this.#tooMuch()) this.#overran(appLimited, now);
       return;
     }
     if (!trouble) return;
@@ -162,7 +162,7 @@ class Bbr3Controller implements CongestionController {
   }
 
   /** More is sent than before, to see whether it arrives. */
-  get #probes(): boolean {
+  #probes(): boolean {
     return this.#mode === "refill" || this.#mode === "up";
   }
 
@@ -252,7 +252,7 @@ class Bbr3Controller implements CongestionController {
     if (this.#most === Infinity || this.cwnd < Math.floor(this.#most)) return;
     // The bound is what keeps the rate: that it does not grow says nothing of the path.
     this.#pipe.again();
-    if (this.#tooMuch) return;
+    if (this.#tooMuch()) return;
     const { mss } = this.#subflow;
     this.#most += ack.acked * Math.min(1, mss * 2 ** Math.min(this.#upRounds, 30) / this.cwnd);
   }
@@ -286,13 +286,13 @@ class Bbr3Controller implements CongestionController {
   }
 
   /** The rate that the path bears. */
-  get #bandwidth(): number {
+  #bandwidth(): number {
     return Math.min(this.#rate.max, this.#shortRate);
   }
 
   #inflight(gain: number): number {
     const rtt = this.#rtt.value;
-    const rate = this.#bandwidth;
+    const rate = this.#bandwidth();
     return rtt === Infinity || rate === 0 ? this.#initial : gain * rate * rtt / 1e6;
   }
 
@@ -304,7 +304,7 @@ class Bbr3Controller implements CongestionController {
     return Math.max(this.#inflight(PROBE_RTT_GAIN), LEAST_WINDOW * this.#subflow.mss);
   }
 
-  get #gain(): number {
+  #gain(): number {
     switch (this.#mode) {
       case "startup":
         return STARTUP_GAIN;
@@ -321,7 +321,7 @@ class Bbr3Controller implements CongestionController {
 
   #setPace(): void {
     if (this.#rate.max === 0) return;
-    const rate = Math.max(MARGIN * this.#gain * this.#bandwidth, this.#subflow.mss / 60);
+    const rate = Math.max(MARGIN * this.#gain() * this.#bandwidth(), this.#subflow.mss / 60);
     if (this.#mode !== "startup" || rate > this.pacingRate) this.pacingRate = rate;
   }
 
@@ -393,7 +393,7 @@ class Bbr3Controller implements CongestionController {
   onRestart(_idle: Micros): void {
     this.#idle = true;
     if (this.#mode !== "startup" && this.#rate.max > 0) {
-      this.pacingRate = Math.max(MARGIN * this.#bandwidth, this.#subflow.mss / 60);
+      this.pacingRate = Math.max(MARGIN * this.#bandwidth(), this.#subflow.mss / 60);
     }
   }
 }

@@ -1014,7 +1014,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
    * that keeps its window closed lives (§3.8.6.1).
    */
   #armUserTimeout(now: Micros): void {
-    if (!this.#awaitsPeer) this.deadlines.set(TIMER_USER, Infinity);
+    if (!this.#awaitsPeer()) this.deadlines.set(TIMER_USER, Infinity);
     else if (!this.deadlines.has(TIMER_USER)) {
       this.patience.begin(now);
       this.deadlines.set(TIMER_USER, now + this.patience.limit);
@@ -1022,15 +1022,15 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** Whether only the peer can bring on what was written. */
-  get #awaitsPeer(): boolean {
+  #awaitsPeer(): boolean {
     if (this.over || !this.established) return false;
     const { unacked, unsent, window, finDue } = this.sendQueue;
     if (unacked > 0 || finDue) return true;
-    return unsent > 0 && (window === 0 || this.#held);
+    return unsent > 0 && (window === 0 || this.#held());
   }
 
   /** No subflow would take more before it is acknowledged something: what was DATA_ACKed may be in flight on it still. */
-  get #held(): boolean {
+  #held(): boolean {
     for (let i = 0; i < this.subflows.length; i++) {
       if (this.subflows[i]!.sender.board.empty) return false;
     }
@@ -1052,16 +1052,16 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   armClose(now: Micros): void {
     // Without subflows another wait is under way, which no call of the application puts off.
     if (this.over || this.subflows.length === 0) return;
-    this.deadlines.set(TIMER_CLOSE, now + this.#closeWait);
+    this.deadlines.set(TIMER_CLOSE, now + this.#closeWait());
   }
 
-  get #closeWait(): Micros {
-    if (!this.#appClosed) return this.peerLeft ? this.#closeTimeout : Infinity;
+  #closeWait(): Micros {
+    if (!this.#appClosed) return this.peerLeft ? this.#closeTimeout() : Infinity;
     // All of ours is there, and nobody reads what may still come (Linux tcp_fin_timeout).
-    return this.finAcked ? this.#closeTimeout : CLOSED_PATIENCE;
+    return this.finAcked ? this.#closeTimeout() : CLOSED_PATIENCE;
   }
 
-  get #closeTimeout(): Micros {
+  #closeTimeout(): Micros {
     return this.mptcp.closeTimeout ?? CLOSE_TIMEOUT;
   }
 
@@ -1343,7 +1343,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     // A join that came to nothing gives it no more time.
     if (!established && this.deadlines.has(TIMER_CLOSE)) return;
     const patient = away && this.mptcp.closeTimeout === null;
-    const wait = patient ? this.patience.limit : this.#closeTimeout;
+    const wait = patient ? this.patience.limit : this.#closeTimeout();
     this.deadlines.set(TIMER_CLOSE, now + wait);
   }
 

@@ -67,7 +67,7 @@ export class ReceiveQueue {
     return this.#madeArrivals ??= new Arrivals();
   }
 
-  get #sizing(): RightSizing {
+  #sizing(): RightSizing {
     return this.#madeSizing ??= new RightSizing();
   }
 
@@ -82,7 +82,7 @@ export class ReceiveQueue {
 
   /** Most bytes that were read in one round trip (Linux rcv_space). */
   get space(): number {
-    return this.#sizing.space;
+    return this.#sizing().space;
   }
 
   /** Bytes held: in order and not read, or above a hole. */
@@ -98,9 +98,9 @@ export class ReceiveQueue {
     const { arrivals, window } = this;
     const { limit } = window;
     arrivals.setPeriod(rtt);
-    const over = this.#sizing.measure(this.read, rtt, now, arrivals.most(subflows));
+    const over = this.#sizing().measure(this.read, rtt, now, arrivals.most(subflows));
     if (over) arrivals.begin(subflows, now);
-    const wanted = Math.min(this.#sizing.wanted, this.#most);
+    const wanted = Math.min(this.#sizing().wanted, this.#most);
     const grows = wanted > limit && (over || wanted >= limit + limit / 8);
     if (!over && !grows) return;
     const share = shareOf(host_left(this.#host));

@@ -113,14 +113,14 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
     return this.#faults ??= new Faults(this.#plugin, this.#host);
   }
 
-  get #replaced(): boolean {
+  #replaced(): boolean {
     return this.#faults !== null && this.#faults.replaced;
   }
 
   onEvent(event: PathEvent): void {
     const told = frozenEvent(event);
     if (event.type === "start") this.#started = true;
-    if (!this.#replaced && this.#mayCall("onEvent")) {
+    if (!this.#replaced() && this.#mayCall("onEvent")) {
       try {
         const said: unknown = this.#manager?.onEvent(told);
         if (!isPromise(said)) return;
@@ -135,7 +135,7 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
   refuse(remote: HostAddress, local: HostAddress): number | null {
     const theirs = frozenAddress(remote);
     const ours = frozenAddress(local);
-    if (!this.#replaced) {
+    if (!this.#replaced()) {
       try {
         const reason: unknown = this.#manager?.refuse?.(theirs, ours) ?? null;
         if (reason === null) return null;
@@ -156,7 +156,7 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
 
   joinsAsBackup(local: HostAddress): boolean {
     const ours = frozenAddress(local);
-    if (!this.#replaced) {
+    if (!this.#replaced()) {
       try {
         const said: unknown = this.#manager?.joinsAsBackup?.(ours) ?? false;
         if (typeof said === "boolean") return said;
@@ -252,7 +252,7 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
       );
     }
     const fire = (): void => {
-      if (this.#replaced || this.#mayCall("after")) {
+      if (this.#replaced() || this.#mayCall("after")) {
         settle();
         this.#callBack(callback);
       } else {
@@ -273,7 +273,7 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
   }
 
   #callBack(callback: () => void): void {
-    if (this.#replaced) return;
+    if (this.#replaced()) return;
     try {
       const said: unknown = callback();
       if (!isPromise(said)) return;

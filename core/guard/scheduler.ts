@@ -247,23 +247,23 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   }
 
   /** Of the one that decides: the plugin, or for good what stands in for it. */
-  get #asking(): Wishes {
+  #asking(): Wishes {
     return this.#seat === this.#fallback ? this.#others : this.#wishes;
   }
 
   /** Most bytes that one of its answers binds; undefined: it names none. */
   get quantum(): number | undefined {
-    return this.#asking.quantum;
+    return this.#asking().quantum;
   }
 
   /** Bytes that it binds to a subflow beyond its room; 0: it pulls. */
   get lookAhead(): number {
-    return this.#asking.lookAhead;
+    return this.#asking().lookAhead;
   }
 
   /** It asks for relief of head-of-line blocking. */
   get relief(): boolean {
-    return this.#asking.relief;
+    return this.#asking().relief;
   }
 
   /** Whether {@linkcode GuardedScheduler.repeat} may ever say yes. */

@@ -468,7 +468,7 @@ export class Channel implements ConnectionObserver {
     if (!(source instanceof Uint8Array)) return Promise.reject(bytesError("write", source));
     const length = source.byteLength;
     let from = 0;
-    if (this.#nobodyWrites) {
+    if (this.#nobodyWrites()) {
       // One without bytes, and without cork, lets out what was held back.
       if (length > 0 || !cork) {
         from = this.socket.write(this.now(), source, 0, cork, hint, message);
@@ -501,7 +501,7 @@ export class Channel implements ConnectionObserver {
     if (message === 0 && all.length > 1) message = length;
     let index = 0;
     let from = 0;
-    if (this.#nobodyWrites) {
+    if (this.#nobodyWrites()) {
       const now = this.now();
       for (; index < all.length; index++) {
         from = this.#writePart(now, all, index, 0, cork, hint, message);
@@ -514,7 +514,7 @@ export class Channel implements ConnectionObserver {
   }
 
   /** Whether what is written now follows what was. */
-  get #nobodyWrites(): boolean {
+  #nobodyWrites(): boolean {
     return this.#writes.length === 0 && !this.#filling;
   }
 
@@ -539,7 +539,7 @@ export class Channel implements ConnectionObserver {
     const refusal = this.#refusal("write to");
     if (refusal !== undefined) return Promise.reject(refusal);
     if (this.#writeClosed || this.#over) return Promise.reject(brokenPipeError("write"));
-    if (this.#nobodyWrites) {
+    if (this.#nobodyWrites()) {
       const room = this.socket.awaitRoom(this.now());
       if (room > 0) return Promise.resolve(room);
       this.#flush();
@@ -610,7 +610,7 @@ export class Channel implements ConnectionObserver {
     if (refusal !== undefined) return Promise.reject(refusal);
     if (this.#writeClosed || this.#over) return Promise.resolve();
     this.#writeClosed = true;
-    if (!this.#nobodyWrites) {
+    if (!this.#nobodyWrites()) {
       return new Promise((resolve, reject) => this.#finishing.push({ resolve, reject }));
     }
     this.socket.finish(this.now());

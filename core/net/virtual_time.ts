@@ -73,7 +73,7 @@ export class VirtualTime {
 
   readonly #work = new OwnWork(() => {
     this.#quiet = 0;
-    if (this.#standing) this.#resume();
+    if (this.#standing()) this.#resume();
   });
   readonly #idle: Micros;
   #tick: ReturnType<typeof setTimeout> | undefined;
@@ -218,13 +218,13 @@ export class VirtualTime {
     this.#vain = 0;
     this.#busy = 0;
     this.#silences = 0;
-    if (!this.#standing) return;
+    if (!this.#standing()) return;
     this.#rest();
     this.#resume();
   }
 
   /** Whether time stands still although a call waits that would let it pass. */
-  get #standing(): boolean {
+  #standing(): boolean {
     return this.#tick !== undefined;
   }
 
@@ -261,7 +261,7 @@ export class VirtualTime {
     return next === Infinity || next > this.#horizon + PATIENCE && this.#counting > 0;
   }
 
-  get #isIdle(): boolean {
+  #isIdle(): boolean {
     return this.#quiet >= TICKS || this.#vain >= TICKS * VAIN_TIMES;
   }
 
@@ -303,7 +303,7 @@ export class VirtualTime {
         const { next } = clock;
         if (this.#isDeadEnd(next)) {
           if (this.#counting === 0) return this.#rest();
-          if (!this.#isIdle) return this.#stand();
+          if (!this.#isIdle()) return this.#stand();
           this.#fail((wait) => wait.counts === true, this.#reason(next));
         } else if (this.#isSilence(next)) {
           return this.#stand();

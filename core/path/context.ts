@@ -265,7 +265,7 @@ export class ConnectionPaths {
     this.#manager = plugin.create(this.context);
   }
 
-  get #announcer(): Announcer {
+  #announcer(): Announcer {
     const begun = this.#started && !this.#settled;
     return this.#madeAnnouncer ??= new Announcer(this.#transport, this.#addAddrTimeout, begun);
   }
@@ -454,7 +454,13 @@ export class ConnectionPaths {
     const known = this.#addresses.remote(id);
     const { address, port } = endpoint;
     // RFC 8684 §3.4.1: the same option goes back, so with the address and port as they came.
-    const echoed = this.#announcer.owe({ id, address, port, family: familyOf(address), link: "" });
+    const echoed = this.#announcer().owe({
+      id,
+      address,
+      port,
+      family: familyOf(address),
+      link: "",
+    });
     if (learned === "full") {
       this.#tell({
         type: "limit",
@@ -487,7 +493,7 @@ export class ConnectionPaths {
 
   /** The peer may not have heard that these addresses of ours are gone: it is told again. */
   withdrawnAgain(ids: readonly number[]): void {
-    this.#announcer.again(ids);
+    this.#announcer().again(ids);
   }
 
   /** The peer took addresses back; unknown ids are ignored (RFC 8684 §3.4.2). */
@@ -785,7 +791,7 @@ export class ConnectionPaths {
     if (address.port === 0) this.#transport.releasePort(address.id);
     else if (!this.#settled) this.#transport.holdPort(address);
     // RFC 8684 §3.4.1: "a host MAY advertise such addresses"
-    this.#announcer.announce(address);
+    this.#announcer().announce(address);
   }
 
   /** The peer is told that an address is used no longer where it may know it, by an announcement or a join, and paths over it end. */
@@ -793,7 +799,7 @@ export class ConnectionPaths {
     // RFC 8684 §3.4.2: "A host MAY also choose to announce that a valid IP address should not be used any longer"
     const paths = this.#pathsOver((spec) => spec.local.id === id);
     this.#transport.releasePort(id);
-    if (!this.#announcer.withdraw(id, paths.length > 0)) return;
+    if (!this.#announcer().withdraw(id, paths.length > 0)) return;
     // Else they would be opened again: whoever uses the address again says so.
     if (paths.length > 0 && this.#wanted !== null) {
       this.#wanted = this.#wanted.filter((path) => !paths.includes(path));

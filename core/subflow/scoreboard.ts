@@ -67,16 +67,16 @@ export class Scoreboard {
     this.#witness = witness;
   }
 
-  get #losses(): LostLine {
+  #losses(): LostLine {
     return this.#madeLosses ??= new LostLine();
   }
 
   /** The first that is lost; null: nothing is. */
-  get #firstLost(): Part | null {
+  #firstLost(): Part | null {
     return this.#madeLosses === null ? null : this.#madeLosses.head;
   }
 
-  get #blocks(): KnownBlocks {
+  #blocks(): KnownBlocks {
     return this.#madeBlocks ??= new KnownBlocks();
   }
 
@@ -107,7 +107,7 @@ export class Scoreboard {
 
   /** Bytes that were in flight when the oldest that is lost was sent for the first time, with it; 0: none is, or it was sent again since. */
   get lossFlight(): number {
-    const first = this.#firstLost;
+    const first = this.#firstLost();
     return first === null ? 0 : this.flightWith(first);
   }
 
@@ -238,7 +238,7 @@ export class Scoreboard {
    */
   sack(left: number, right: number, now: Micros, heard: Heard): void {
     if (left < this.#una || right <= left || right > this.#nxt) return;
-    const blocks = this.#blocks;
+    const blocks = this.#blocks();
     blocks.cut(left, right);
     const { from, to } = blocks;
     if (from >= to || this.#take(from, to, now, heard)) blocks.add(left, right);
@@ -296,7 +296,7 @@ export class Scoreboard {
           if (part.state === SENT) part.timeOut();
           else part.mark(LOST);
           this.#lost += part.end - part.seq;
-          this.#losses.put(part, last);
+          this.#losses().put(part, last);
           this.#witness?.loses(part.seq, part.end);
         }
         if (part.state === LOST) last = part;
@@ -309,7 +309,7 @@ export class Scoreboard {
   /** The timeout was none: what only it took for lost, and was not sent again since, is in the network. */
   restore(): void {
     let near: Part | null = null;
-    for (let part = this.#firstLost; part !== null;) {
+    for (let part = this.#firstLost(); part !== null;) {
       const { after } = part;
       this.#steps++;
       if (part.timedOut) {
@@ -477,7 +477,7 @@ export class Scoreboard {
 
   /** Whether all that is lost was in segments of more than `most` bytes; a FIN apart, which no SACK block tells of. */
   lostOnlyLarger(most: number): boolean {
-    for (let part = this.#firstLost; part !== null; part = part.after) {
+    for (let part = this.#firstLost(); part !== null; part = part.after) {
       this.#steps++;
       if (!part.fin && part.segment <= most) return false;
     }
@@ -486,7 +486,7 @@ export class Scoreboard {
 
   /** Whether the first that is lost, no FIN, was in a segment of more than `most` bytes. */
   lostFirstLarger(most: number): boolean {
-    const part = this.#firstLost;
+    const part = this.#firstLost();
     return part !== null && !part.fin && part.segment > most;
   }
 
@@ -498,19 +498,19 @@ export class Scoreboard {
 
   /** What is lost and comes first; null: nothing is. */
   nextLost(): Piece | null {
-    return this.#firstLost;
+    return this.#firstLost();
   }
 
   /** Cuts what {@linkcode Scoreboard.nextLost} gives: only its first `bytes` are sent as one. */
   cut(bytes: number): void {
-    const part = this.#losses.head!;
+    const part = this.#losses().head!;
     if (bytes < part.end - part.seq) this.#split(part, part.seq + bytes);
   }
 
   /** The first `bytes` of what {@linkcode Scoreboard.nextLost} gave, at least one, have left, in segments of `segment` bytes. */
   resent(bytes: number, delivery: Delivery, now: Micros, segment = bytes): void {
     this.cut(bytes);
-    const part = this.#losses.head!;
+    const part = this.#losses().head!;
     if (part.sends === 1) this.#repeated++;
     part.sent(segment, delivery, now);
     this.#leave(part);
@@ -646,7 +646,7 @@ export class Scoreboard {
       this.#sent.remove(part);
     } else if (part.state === LOST) {
       this.#lost -= part.end - part.seq;
-      this.#losses.remove(part);
+      this.#losses().remove(part);
     } else {
       this.#sacked -= part.end - part.seq;
     }
@@ -673,14 +673,14 @@ export class Scoreboard {
     this.#leave(part);
     part.mark(LOST);
     this.#lost += part.end - part.seq;
-    this.#losses.insert(part);
+    this.#losses().insert(part);
   }
 
   /** Cuts `part` at `at`, strictly inside; returns the second part. It is not SACKED. */
   #split(part: Part, at: number): Part {
     const rest = part.split(at);
     if (part.state === SENT) this.#sent.put(rest, part);
-    else this.#losses.put(rest, part);
+    else this.#losses().put(rest, part);
     this.#pieces++;
     if (part.sends > 1) this.#repeated++;
     // A page that both touch is pinned by each.

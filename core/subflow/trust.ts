@@ -137,17 +137,17 @@ export class Trust {
       // One that may have given way to SACK blocks tells nothing.
     } else if (rx.sacks === 0) {
       if (doubts !== null) doubts.silent++;
-      if (this.#in === "proved") this.#doubted.lapsed = true;
+      if (this.#in === "proved") this.#doubted().lapsed = true;
     }
   }
 
-  get #doubted(): Doubts {
+  #doubted(): Doubts {
     return this.#doubts ??= new Doubts();
   }
 
   /** A segment has told less than SND.UNA, and may not have been overtaken. */
   #contradicted(): void {
-    const doubts = this.#doubted;
+    const doubts = this.#doubted();
     if (++doubts.behind >= CONTRADICTIONS) doubts.belied = true;
   }
 
@@ -171,7 +171,7 @@ export class Trust {
 
   /** The peer is being asked, by a probe or by what it should answer: what came before does not count as its answer. */
   ask(probe: boolean): void {
-    const doubts = this.#doubted;
+    const doubts = this.#doubted();
     doubts.asked = true;
     doubts.probed = probe;
     doubts.answers = doubts.behind = doubts.silent = 0;

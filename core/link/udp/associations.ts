@@ -276,7 +276,7 @@ export class Associations {
     if (peer === null) return this.#stranger(at + TAG, DATA, from, now);
     this.#heard(peer, length, from, now);
     if (peer.state.kind === "opening") return null;
-    if (!peer.validated && this.#keyed) return this.#drop("InUnproved");
+    if (!peer.validated && this.#keyed()) return this.#drop("InUnproved");
     peer.use(now);
     this.#segment = HEADER;
     return peer;
@@ -286,7 +286,7 @@ export class Associations {
   #heard(peer: Peer, length: number, from: SocketAddress, now: Micros): null {
     if (peer.state.kind === "opening") return this.#drop("InUnexpected");
     const here = sameSocketAddress(from, peer.endpoint);
-    if (here && (peer.validated || !this.#keyed)) {
+    if (here && (peer.validated || !this.#keyed())) {
       peer.heard(length, now);
       // Nobody else has been told the tag.
       if (!peer.validated) this.#validate(peer);
@@ -300,7 +300,7 @@ export class Associations {
   }
 
   /** There is a key: what was recorded of who has it proves nothing, but the answer to a question that is new does. */
-  get #keyed(): boolean {
+  #keyed(): boolean {
     return this.#options.key.length > 0;
   }
 
@@ -358,7 +358,7 @@ export class Associations {
       }
       peer = this.#accept(tag, nonce, name, from, now);
       if (peer === null) return null;
-      if (proved && !this.#keyed) this.#validate(peer);
+      if (proved && !this.#keyed()) this.#validate(peer);
     }
     peer.heard(length, now);
     this.#answerHello(peer, tag, nonce, now);
@@ -376,9 +376,9 @@ export class Associations {
     now: Micros,
   ): Peer | null {
     const { own, key } = this.#options;
-    if (!this.#keyed) {
+    if (!this.#keyed()) {
       const here = this.#peers.begunAt(from);
-      if (here.size >= this.#mostOfOne && !this.#giveWay(now, here)) {
+      if (here.size >= this.#mostOfOne() && !this.#giveWay(now, here)) {
         return this.#drop("AddressFull");
       }
     }
@@ -406,7 +406,7 @@ export class Associations {
     const code = mac(this.#options.key, "welcome", tag, nonce, peer.own, ours);
     welcome.set(code.subarray(0, MAC_SIZE), WELCOME_MAC);
     this.#say(peer, welcome, now);
-    if (this.#keyed && !peer.validated && peer.maySend(SIZES[CHALLENGE]!, now)) {
+    if (this.#keyed() && !peer.validated && peer.maySend(SIZES[CHALLENGE]!, now)) {
       this.#ask(peer, peer.endpoint, now);
     }
   }
@@ -513,7 +513,7 @@ export class Associations {
   }
 
   /** Most that one address may have begun where there is no key: else it would have the link for itself. */
-  get #mostOfOne(): number {
+  #mostOfOne(): number {
     return Math.max(LEAST_OF_ONE, Math.ceil(this.#options.most / 4));
   }
 

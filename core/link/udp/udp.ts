@@ -360,7 +360,7 @@ export class UdpLink implements Link {
 
   /** The link as its socket sees it. */
   #receiver(): DatagramReceiver {
-    const front = (): number => this.#front;
+    const front = (): number => this.#front();
     return {
       get buffer(): number {
         return front();
@@ -372,14 +372,14 @@ export class UdpLink implements Link {
   }
 
   /** Where datagrams come to: so that the segment of a DATA lies where that of a packet does. */
-  get #front(): number {
+  #front(): number {
     return this.#buffer + HEADROOM + ipHeaderLength(this.#inner) - HEADER;
   }
 
   #received(length: number, size: number, from: SocketAddress, ecn: number): void {
     const associations = this.#associations!;
     const { now } = this.#host;
-    const start = this.#front;
+    const start = this.#front();
     const end = start + length;
     this.#counts.add("InDatagrams", size > 0 ? Math.ceil(length / size) : 1);
     // Where everything but the first lies is not where a packet may lie: each moves to the front, and those behind it that go on with it are coupled.
@@ -422,7 +422,7 @@ export class UdpLink implements Link {
   #deliver(peer: Peer, length: number, gsoSize: number, ecn: number): void {
     const packet = this.#packet;
     const ip = this.#buffer + HEADROOM;
-    let trafficClass = u8[this.#front + 1]!;
+    let trafficClass = u8[this.#front() + 1]!;
     // RFC 6040 §4.2: what the outer header has been marked with goes on with the inner one, if that can be marked.
     if (ecn === 3 && (trafficClass & 3) !== 0) trafficClass |= 3;
     writeIpHeader(ip, length, TCP, trafficClass, peer.address, this.#own);
@@ -434,7 +434,7 @@ export class UdpLink implements Link {
 
   #troubled(length: number, type: number, code: number, mtu: number): void {
     this.#counts.add("InIcmp");
-    const at = this.#front;
+    const at = this.#front();
     const outer = this.#known().bind.address.length === 4 ? 4 : 6;
     const trouble = troubleOf(outer, type, code);
     if (trouble === null || length < HEADER || u8[at]! >> 4 !== VERSION) return;

@@ -87,7 +87,7 @@ class RateTraceElement implements Element {
     this.#waiting.clear();
   }
 
-  get #next(): Micros {
+  #next(): Micros {
     const time = this.#times[this.#index];
     return time === undefined ? Infinity : this.#round * this.#times.at(-1)! + time;
   }
@@ -100,7 +100,7 @@ class RateTraceElement implements Element {
       this.#round = Math.floor(now / length);
       this.#index = 0;
     }
-    while (this.#next <= now) this.#use();
+    while (this.#next() <= now) this.#use();
   }
 
   #use(): void {
@@ -111,13 +111,13 @@ class RateTraceElement implements Element {
   }
 
   #arm(): void {
-    if (this.#next < Infinity) this.#timer.arm(this.#next);
+    if (this.#next() < Infinity) this.#timer.arm(this.#next());
   }
 
   #fire(): void {
     const { now } = this.#context;
     this.#firing = true;
-    while (this.#current !== null && this.#next <= now) {
+    while (this.#current !== null && this.#next() <= now) {
       this.#use();
       // What one time has room for may be the end of one packet and the beginning of another.
       for (let budget = this.#bytes; budget > 0 && this.#current !== null;) {
