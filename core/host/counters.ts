@@ -2,22 +2,26 @@
 
 /** The counters of one host; a name that was never counted is 0. */
 export class Counters {
-  readonly #values = new Map<string, number>();
+  /** In cells, which are found once to be counted up: what comes out of order is counted for each packet. */
+  readonly #values = new Map<string, { value: number }>();
 
   /** Adds `by` to a counter; less than 0 where one counts what there is. */
   count(name: string, by = 1): void {
-    this.#values.set(name, (this.#values.get(name) ?? 0) + by);
+    const cell = this.#values.get(name);
+    if (cell === undefined) this.#values.set(name, { value: by });
+    else cell.value += by;
   }
 
   /** The value of a counter. */
   get(name: string): number {
-    return this.#values.get(name) ?? 0;
+    return this.#values.get(name)?.value ?? 0;
   }
 
   /** All that are not 0, by name. */
   all(): Record<string, number> {
     return Object.fromEntries(
-      [...this.#values].filter(([, value]) => value !== 0).sort(([a], [b]) => a < b ? -1 : 1),
+      [...this.#values].map(([name, { value }]): [string, number] => [name, value])
+        .filter(([, value]) => value !== 0).sort(([a], [b]) => a < b ? -1 : 1),
     );
   }
 }
