@@ -333,13 +333,8 @@ export class Output {
     if ((flags & DSS_MAPPING) !== 0 && (flags & DSS_DATA_ACK) !== 0) {
       // So is one for a DATA_ACK that is longer than when the bytes were measured out, or than on the subflow that they were measured out for: it may be in
       // any segment, and need not be (RFC 8684 §3.3.2).
-      const bare = flags & ~(DSS_DATA_ACK | DSS_DATA_ACK_8);
-      const spare = dssSize(flags, summed) - dssSize(bare, summed);
       const room = segment - plan.size;
-      if (plan.dss === flags && Math.ceil(bytes / room) > Math.ceil(bytes / (room + spare))) {
-        this.#plan(bare, summed, true, 0);
-        this.#tellsAgain = false;
-      }
+      if (bytes > room && plan.dss === flags) this.#spareSegment(flags, summed, bytes, room);
     }
     this.#header(TCP_ACK, from, now);
     if (flags !== 0) {
@@ -417,6 +412,15 @@ export class Output {
     this.#plan(dss, checksum, dataAckMoved, blocks);
     if (plan.sack > 0) plan.sack = this.#receiver.sack(plan.sack, again);
     this.#tellsAgain = again && plan.sack > 0;
+  }
+
+  /** Leaves the DATA_ACK out where `bytes`, of which a segment has `room` beside it, fill one segment less without. */
+  #spareSegment(flags: number, summed: boolean, bytes: number, room: number): void {
+    const bare = flags & ~(DSS_DATA_ACK | DSS_DATA_ACK_8);
+    const spare = dssSize(flags, summed) - dssSize(bare, summed);
+    if (Math.ceil(bytes / room) <= Math.ceil(bytes / (room + spare))) return;
+    this.#plan(bare, summed, true, 0);
+    this.#tellsAgain = false;
   }
 
   #plan(dss: number, checksum: boolean, dataAckMoved: boolean, blocks: number): void {
