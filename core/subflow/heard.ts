@@ -74,6 +74,11 @@ export class Heard {
     this.minRtt = minRtt;
   }
 
+  /** The ACK in hand reports nothing: the rest is of one before. */
+  nothing(): void {
+    this.delivered = 0;
+  }
+
   /** What is acknowledged next, up to the SACK blocks, answers what was sent before `time`. */
   answers(time: Micros): void {
     this.answeredBefore = time;

@@ -929,6 +929,11 @@ export class Sender {
       this.#lastHeard = now;
       this.#belied = false;
     }
+    // Who only receives has nothing out that could be acknowledged.
+    if (board.empty && rx.sacks === 0 && !rx.ece) {
+      heard.nothing();
+      return OUTCOME_HEARD | OUTCOME_WORK;
+    }
     if (board.repeated > 0) heard.answers(this.#timestamps.answeredBefore(now));
     board.acknowledge(ack, rtt.minRtt, now, heard);
     if (this.#output.sackPermitted) this.#takeBlocks(behind ? board.una : 0, now);
