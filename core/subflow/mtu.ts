@@ -116,8 +116,8 @@ export class Mtu {
   /** Begins with what is known of the path, or with small segments where they are always to be tried first. */
   begin(now: Micros): void {
     const known = this.#memory.known(now);
-    if (known !== null && known.mtu < this.#most) {
-      this.#search = new PathSearch(this.#family, this.#most, known.mtu, known.until);
+    if (known !== null && known.mtu < this.#most()) {
+      this.#search = new PathSearch(this.#family, this.#most(), known.mtu, known.until);
     } else if (this.#probing === "always") {
       this.#find(now).beginSmall();
     }
@@ -131,21 +131,21 @@ export class Mtu {
   }
 
   /** Largest packet that link and peer allow. */
-  get #most(): number {
+  #most(): number {
     return this.#peer + this.headers;
   }
 
   /** The search, which begins with the largest packets where there was none. */
   #find(now: Micros): PathSearch {
-    return this.#search ??= new PathSearch(this.#family, this.#most, this.#most, now);
+    return this.#search ??= new PathSearch(this.#family, this.#most(), this.#most(), now);
   }
 
   #settle(): void {
     const search = this.#search;
-    const size = search === null ? this.#most : Math.min(search.size, this.#most);
+    const size = search === null ? this.#most() : Math.min(search.size, this.#most());
     this.#segment = size - this.headers;
     this.#payload = Math.max(1, this.#segment - this.#options);
-    const refuge = this.#probing === "off" ? 0 : refugeBelow(this.#family, this.#most, size);
+    const refuge = this.#probing === "off" ? 0 : refugeBelow(this.#family, this.#most(), size);
     this.#refuge = refuge > 0 ? refuge - this.headers - this.#options : 0;
   }
 
@@ -153,7 +153,7 @@ export class Mtu {
   #tell(now: Micros): void {
     const search = this.#search!;
     if (search.until !== null) {
-      this.#memory.found(search.size, search.size < this.#most ? search.until : now);
+      this.#memory.found(search.size, search.size < this.#most() ? search.until : now);
     }
     this.#settle();
   }
@@ -168,7 +168,7 @@ export class Mtu {
       : mtu;
     const least = this.#family === 4 ? 68 : LEAST_PACKET[6];
     if (told < least || length <= told) return "ignored";
-    if (told >= Math.max(this.#probe, Math.min(this.path, this.#most))) return "ignored";
+    if (told >= Math.max(this.#probe, Math.min(this.path, this.#most()))) return "ignored";
     const outcome = this.#find(now).tooBig(told, this.#probe, now);
     if (outcome === "ignored") return outcome;
     this.#probe = 0;

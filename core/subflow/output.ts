@@ -386,7 +386,7 @@ export class Output {
         mode,
       );
       if (!this.#outlet.send(out)) break;
-      if (this.#told) this.#tell(at, length, bits, data, out.gsoSize, now);
+      if (this.#told()) this.#tell(at, length, bits, data, out.gsoSize, now);
       if ((header & TCP_CWR) !== 0) {
         // RFC 3168 §6.1.2: on the first of them; of a super-segment, whoever cuts it sees to that.
         ecn.toldCwr();
@@ -442,13 +442,13 @@ export class Output {
       this.#acks.need();
       return false;
     }
-    if (this.#told) this.#tell(seq, 0, flags, -1, 0, now);
+    if (this.#told()) this.#tell(seq, 0, flags, -1, 0, now);
     this.#sent(1, false);
     return true;
   }
 
   /** Somebody watches what leaves. */
-  get #told(): boolean {
+  #told(): boolean {
     const { probe } = this.#host;
     return probe !== null && probe.segmentSent !== nothing;
   }

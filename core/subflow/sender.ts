@@ -197,20 +197,20 @@ export class Sender {
   }
 
   /** RACK finds losses, alone or beside what counts duplicates. */
-  get #rack(): Rack {
+  #rack(): Rack {
     return this.#madeRack ??= new Rack(this.board, this.rtt);
   }
 
   /** Who finds losses. */
-  get #detection(): LossDetection {
-    return this.#reno ?? this.#sack ?? this.#rack;
+  #detection(): LossDetection {
+    return this.#reno ?? this.#sack ?? this.#rack();
   }
 
-  get #tlp(): Tlp {
+  #tlp(): Tlp {
     return this.#madeTlp ??= new Tlp();
   }
 
-  get #sizes(): SizeWatch {
+  #sizes(): SizeWatch {
     return this.#madeSizes ??= new SizeWatch(this.#host, this.board, this.#mtu);
   }
 
@@ -321,7 +321,7 @@ export class Sender {
   }
 
   /** Bytes sent and not cumulatively acknowledged: FlightSize (RFC 5681 §2, RFC 6675 §5). */
-  get #flightSize(): number {
+  #flightSize(): number {
     return this.board.nxt - this.board.una;
   }
 
@@ -431,7 +431,7 @@ export class Sender {
 
   /** What has been sent may be too large for the path: as {@linkcode SizeWatch.inDoubt}. */
   get sizeInDoubt(): boolean {
-    return this.#sizes.inDoubt;
+    return this.#sizes().inDoubt;
   }
 
   /** The window that was shut is open: what has waited for it goes again as soon as a timeout allows. */
@@ -449,7 +449,7 @@ export class Sender {
   /** The handshake is over; without SACK losses are found by counting. What has left before (RFC 7413) is waited for from now on. */
   begin(sack: boolean, lostSyn: boolean, now: Micros): void {
     const byTime = this.#settings.lossDetection === "rack";
-    if (!sack) this.#reno = new NewReno(this.board, byTime ? this.#rack : null);
+    if (!sack) this.#reno = new NewReno(this.board, byTime ? this.#rack() : null);
     else if (!byTime) this.#sack = new SackLoss(this.board);
     this.#probes = sack && byTime && this.#settings.tlp;
     this.rtt.begin(lostSyn);
@@ -494,7 +494,7 @@ export class Sender {
    */
   penalise(now: Micros): boolean {
     if (this.#controller === null || this.#recovery.kind !== "open") return false;
-    this.#controller.onCongestion("penalty", this.#flightSize);
+    this.#controller.onCongestion("penalty", this.#flightSize());
     this.#settled(now);
     return true;
   }
@@ -543,11 +543,11 @@ export class Sender {
       return false;
     }
     board.send(fresh, sent, probe ? length : mtu.payload, this.rate, now);
-    if (probe) this.#sizes.sent(seq);
+    if (probe) this.#sizes().sent(seq);
     this.#bytes += sent;
     this.#lastSent = now;
     if (this.#trial > 0) this.#triedNew(length);
-    else this.#tlp.sent(now);
+    else this.#tlp().sent(now);
     this.#left(sent, now);
     return true;
   }
@@ -555,7 +555,7 @@ export class Sender {
   /** Payload of a segment by which a larger size is to be tried now, where `unsent` bytes wait; 0: none. */
   probe(unsent: number, now: Micros): number {
     if (this.#recovery.kind !== "open" || this.board.lost > 0) return 0;
-    return this.#sizes.due(this.limit, unsent, now);
+    return this.#sizes().due(this.limit, unsent, now);
   }
 
   /**
@@ -565,7 +565,7 @@ export class Sender {
   tooBig(bytes: number, length: number, now: Micros): Outcome {
     const outcome = this.#mtu.tooBig(bytes, length, now);
     if (outcome === "ignored") return 0;
-    if (outcome === "probe") this.#sizes.probeTooBig();
+    if (outcome === "probe") this.#sizes().probeTooBig();
     else this.#shrunk();
     this.#witness?.lost("size", now);
     return OUTCOME_WORK;
@@ -577,20 +577,21 @@ export class Sender {
     board.loseLarger(this.#mtu.payload);
     if (board.lost === 0 || this.#recovery.kind === "fast") return;
     this.#recovery = lossRecovery(board.nxt, null);
-    this.#detection.restart();
+    this.#detection().restart();
   }
 
   /** Of `found` bytes that are newly lost, those that tell of congestion: none of a probe, nor of what was too large for the path. */
   #congestion(found: number, now: Micros): number {
     this.#lost += found;
-    const lost = this.#sizes.judge(found, this.#probePause, now);
-    if (!this.#sizes.swallows(lost, now)) return lost;
+    const sizes = this.#sizes();
+    const lost = sizes.probing ? sizes.judge(found, this.#probePause(), now) : found;
+    if (!sizes.swallows(lost, now)) return lost;
     this.#shrunk();
     return 0;
   }
 
   /** How long no probe follows one that was lost: as long as congestion is expected to lose a packet (RFC 4821 §7.6.2). */
-  get #probePause(): Micros {
+  #probePause(): Micros {
     return this.rtt.srtt * this.cwnd / this.#mtu.payload;
   }
 
@@ -599,7 +600,7 @@ export class Sender {
     if (!this.#output.fin(this.board.nxt, now)) return false;
     this.board.sendFin(this.rate, now);
     this.#arm(now);
-    this.#tlp.sent(now);
+    this.#tlp().sent(now);
     this.#armProbe();
     return true;
   }
@@ -658,19 +659,19 @@ export class Sender {
   }
 
   /** A loss probe may be due some time (RFC 8985 §7.2, §7.3): nothing is being repaired, or known to be missing, and no earlier probe tells enough. */
-  get #mayProbe(): boolean {
+  #mayProbe(): boolean {
     const { board } = this;
-    return this.#probes && !board.empty && this.#tlp.may && this.#recovery.kind === "open" &&
+    return this.#probes && !board.empty && this.#tlp().may && this.#recovery.kind === "open" &&
       board.sacked === 0 && board.lost === 0 && this.window.size > 0;
   }
 
   #armProbe(): void {
-    if (this.#mayProbe) this.#setProbe();
+    if (this.#mayProbe()) this.#setProbe();
   }
 
   #setProbe(): void {
     const { board } = this;
-    this.#tlp.arm(this.#deadlines, this.rtt, board.nxt - board.una <= this.#mtu.payload);
+    this.#tlp().arm(this.#deadlines, this.rtt, board.nxt - board.una <= this.#mtu.payload);
   }
 
   /**
@@ -678,8 +679,8 @@ export class Sender {
    * again (RFC 8985 §7.3).
    */
   probeTimeout(now: Micros): Outcome {
-    if (!this.#mayProbe) return 0;
-    if (this.#tlp.moved) {
+    if (!this.#mayProbe()) return 0;
+    if (this.#tlp().moved) {
       this.#armProbe();
       if (this.#deadlines.at(TIMER_PROBE) > now) return 0;
       this.#deadlines.set(TIMER_PROBE, Infinity);
@@ -699,7 +700,7 @@ export class Sender {
     }
     this.#trial = 0;
     this.#host.count("TCPLossProbes");
-    this.#tlp.left(this.board.nxt, false, 0);
+    this.#tlp().left(this.board.nxt, false, 0);
   }
 
   /** The pass is over: where new data were asked for and none was given, what was sent goes again. */
@@ -710,7 +711,7 @@ export class Sender {
     if (this.#trial === 0) return;
     this.#trial = 0;
     if (recovery.kind === "open") {
-      if (this.#mayProbe) this.#repeatLast(now);
+      if (this.#mayProbe()) this.#repeatLast(now);
     } else if (recovery.kind === "loss" && recovery.frto !== null && !recovery.frto.asked) {
       // RFC 5682 §2.1, §3.1, step 2b: the conventional recovery.
       this.#recovery = lossRecovery(recovery.until, null);
@@ -725,7 +726,7 @@ export class Sender {
     const flight = board.flightWith(last);
     if (!this.#repeat(last, now)) return;
     this.#host.count("TCPLossProbes");
-    this.#tlp.left(board.nxt, true, flight);
+    this.#tlp().left(board.nxt, true, flight);
   }
 
   /**
@@ -800,7 +801,7 @@ export class Sender {
     const pacer = this.#pacer;
     let budget: number;
     if (pacer === null) {
-      budget = Math.floor(burst(this.#pace, payload));
+      budget = Math.floor(burst(this.#pace(), payload));
     } else {
       budget = rate === undefined
         ? pacer.spread(this.#perRound(), this.rtt, payload, now)
@@ -826,7 +827,7 @@ export class Sender {
   }
 
   /** Bytes in a second that it is spread at. */
-  get #pace(): number {
+  #pace(): number {
     return this.#controller?.pacingRate ?? this.#perRound() * 1e6 / this.rtt.srtt;
   }
 
@@ -837,7 +838,7 @@ export class Sender {
     // Who sends no more than a segment in a round trip has no need of one.
     const { inFlight } = this.board;
     if (inFlight <= payload) return;
-    this.#pacer = new Pacer(this.#pace, payload, now);
+    this.#pacer = new Pacer(this.#pace(), payload, now);
     this.#pacer.sent(inFlight);
   }
 
@@ -880,7 +881,7 @@ export class Sender {
   }
 
   /** Slow start goes on, and round trips tell of no queue (RFC 9406 §4.3). */
-  get #searches(): boolean {
+  #searches(): boolean {
     const { srtt, minRtt } = this.rtt;
     return this.cwnd < this.ssthresh && srtt - minRtt <= Math.min(minRtt / 4, MOST_GROWTH);
   }
@@ -904,7 +905,7 @@ export class Sender {
     }
     // RFC 7661 §4.3: who uses half of its window grows as if it were full: to twice of what was in flight, whoever else than the pacer holds it back, while
     // slow start has met no queue.
-    if (held || this.#searches) {
+    if (held || this.#searches()) {
       const { inFlight } = board;
       if (board.una >= this.#heldUntil || inFlight >= this.#heldFlight) {
         this.#heldUntil = board.nxt;
@@ -949,27 +950,30 @@ export class Sender {
       this.#trial = 0;
     }
     this.rate.count(delivered, now);
+    const tlp = this.#tlp();
     if (heard.rtt >= 0) {
       rtt.sample(heard, now);
-      this.#tlp.sampled();
+      tlp.sampled();
       this.#witness?.sampled(heard.rtt, rtt, now);
     } else if (advanced) {
       this.#sampleEcho(now);
     }
-    if (this.#tlp.pending) this.#heardProbe(ack, prior, duplicate);
+    if (tlp.pending) this.#heardProbe(ack, prior, duplicate);
     if (this.#undo !== null) this.#reconsider(ack, prior, duplicate, now);
 
     const mss = this.#mtu.payload;
     const progress: Progress = advanced ? "advanced" : duplicate ? "duplicate" : "none";
     // RFC 3465 §2.3: after a timeout an ACK counts as one segment: most of what it acknowledges had left the network before, as duplicates have told.
     const most = this.#reno !== null && this.#recovery.kind === "loss" ? mss : Infinity;
-    const found = this.#detection.onAck(heard, progress, this.#recovery, mss, now);
-    this.#deadlines.set(TIMER_RACK, this.#detection.timer);
-    this.#sizes.hear(heard);
-    const lost = found > 0 || this.#sizes.probing ? this.#congestion(found, now) : 0;
+    const detection = this.#detection();
+    const found = detection.onAck(heard, progress, this.#recovery, mss, now);
+    this.#deadlines.set(TIMER_RACK, detection.timer);
+    const sizes = this.#sizes();
+    sizes.hear(heard);
+    const lost = found > 0 || sizes.probing ? this.#congestion(found, now) : 0;
     if (this.#recovery.kind !== "open" && ack >= this.#recovery.until) {
       this.#recovery = OPEN;
-      this.#detection.ended();
+      detection.ended();
       this.#undo?.recovered(board.nxt);
     }
     if (found > 0) this.#witness?.lost("ack", now);
@@ -981,10 +985,10 @@ export class Sender {
       prr.onAck(delivered, board.inFlight, this.ssthresh, mss, safe);
     }
     if (advanced) this.#arm(now);
-    if (!this.#mayProbe) this.#deadlines.set(TIMER_PROBE, Infinity);
+    if (!this.#mayProbe()) this.#deadlines.set(TIMER_PROBE, Infinity);
     else if (advanced || !this.#deadlines.has(TIMER_PROBE)) {
       // A timeout has taken it off, and was none.
-      if (this.#tlp.answered(this.#deadlines, rtt, delivered <= mss, now)) this.#setProbe();
+      if (tlp.answered(this.#deadlines, rtt, delivered <= mss, now)) this.#setProbe();
     }
     if (this.#witness !== null) this.#settled(now);
     return OUTCOME_HEARD | OUTCOME_WORK;
@@ -1003,11 +1007,11 @@ export class Sender {
   /** RFC 8985 §7.4.2: a loss that the probe has repaired is told as one, once. What it has doubled tells nothing else. */
   #heardProbe(ack: number, prior: number, duplicate: boolean): void {
     const bare = duplicate && rx.sacks === 0;
-    const repaired = this.#tlp.onAck(ack, heard.duplicate > 0, bare);
-    if (!this.#tlp.pending) heard.twice(0);
+    const repaired = this.#tlp().onAck(ack, heard.duplicate > 0, bare);
+    if (!this.#tlp().pending) heard.twice(0);
     if (!repaired) return;
     this.#host.count("TCPLossProbeRecovery");
-    const flightSize = Math.max(this.board.nxt - prior, this.#tlp.flight);
+    const flightSize = Math.max(this.board.nxt - prior, this.#tlp().flight);
     this.#reduce("loss", Math.min(flightSize, this.cwnd));
   }
 
@@ -1080,12 +1084,12 @@ export class Sender {
       this.#host.count("TCPSpuriousRTOs");
       this.board.restore();
       this.rtt.undone();
-      this.#rack.forget();
+      this.#rack().forget();
       heard.forgetRepeats();
       this.#arm(now);
     }
     this.#recovery = OPEN;
-    this.#detection.restart();
+    this.#detection().restart();
     this.#controller?.onUndo?.();
   }
 
@@ -1097,7 +1101,7 @@ export class Sender {
     const roundTrip = this.#timestamps.roundTrip(now);
     if (roundTrip < 0) return;
     this.rtt.sampleEchoed(roundTrip, heard.early, now);
-    this.#tlp.sampled();
+    this.#tlp().sampled();
     this.#witness?.sampled(roundTrip, this.rtt, now);
   }
 
@@ -1153,7 +1157,7 @@ export class Sender {
    */
   #enterRecovery(inFlight: number): void {
     this.#recovery = fastRecovery(this.board.nxt, inFlight);
-    this.#tlp.reset();
+    this.#tlp().reset();
     this.#host.count(this.#output.sackPermitted ? "TCPSackRecovery" : "TCPRenoRecovery");
     // RFC 3168 §6.1.2: one reduction for what is lost and what is marked of a window of data.
     if (this.#ecn.coversLoss(this.board.una)) return;
@@ -1161,7 +1165,7 @@ export class Sender {
     this.#ecn.reduced(this.board.nxt, false);
     // RFC 5681 §3.2 step 2: without what went beyond the window while the loss was waited for; nor does it count twice what has left the network since.
     // At the end of the data less is in flight by now than what was too much: RFC 7661 §4.4.1 counts what was acknowledged meanwhile.
-    const flightSize = Math.max(this.#flightSize, this.board.lossFlight);
+    const flightSize = Math.max(this.#flightSize(), this.board.lossFlight);
     this.#controller?.onCongestion("loss", Math.min(flightSize, this.cwnd));
   }
 
@@ -1170,8 +1174,8 @@ export class Sender {
     const { board } = this;
     const mss = this.#mtu.payload;
     const before = board.inFlight;
-    const found = this.#detection.onTimer(this.#recovery, mss, now);
-    this.#deadlines.set(TIMER_RACK, this.#detection.timer);
+    const found = this.#detection().onTimer(this.#recovery, mss, now);
+    this.#deadlines.set(TIMER_RACK, this.#detection().timer);
     if (found === 0) return 0;
     const lost = this.#congestion(found, now);
     this.#witness?.lost("reordering", now);
@@ -1200,8 +1204,8 @@ export class Sender {
     }
     // Without SACK duplicates have let new segments go, one each, for as long as a lost repeat took to time out: these were never in the network together.
     const flightSize = this.#reno !== null && this.#recovery.kind === "fast"
-      ? Math.min(this.#flightSize, this.cwnd)
-      : this.#flightSize;
+      ? Math.min(this.#flightSize(), this.cwnd)
+      : this.#flightSize();
     rtt.backOff();
     this.#host.count("TCPTimeouts");
     this.#witness?.timedOut(rtt.timeouts, rtt.rto, now);
@@ -1223,18 +1227,18 @@ export class Sender {
     if (reneged) this.#host.count("TCPSACKReneging");
     const asks = first && !reneged && this.#settings.frto;
     this.#recovery = lossRecovery(board.nxt, asks ? new Frto(this.#output.sackPermitted) : null);
-    this.#tlp.reset();
+    this.#tlp().reset();
     this.#trial = 0;
     this.#deadlines.set(TIMER_PROBE, Infinity);
     if (rtt.timeouts === 1) (this.#undo ??= new Undo()).begin();
-    this.#detection.restart();
+    this.#detection().restart();
     this.#ecn.reduced(board.nxt, false);
     if (rtt.timeouts === 1) this.#controller?.onCongestion("timeout", flightSize);
     this.#arm(now);
     this.#settled(now);
     // A peer that has taken its window back answers whatever it refuses.
     const timeouts = this.window.size > 0 ? rtt.timeouts : 0;
-    this.#sizes.timedOut(timeouts, this.#reno !== null, this.#probePause, now);
+    this.#sizes().timedOut(timeouts, this.#reno !== null, this.#probePause(), now);
     return OUTCOME_TIMEOUT | OUTCOME_WORK;
   }
 }

@@ -264,11 +264,11 @@ export class Subflow implements SubflowView {
     );
   }
 
-  get #rarities(): Rarities {
+  #rarities(): Rarities {
     return this.#rare ??= new Rarities();
   }
 
-  get #fastOpen(): FastOpen | null {
+  #fastOpen(): FastOpen | null {
     return this.#rare === null ? null : this.#rare.fastOpen;
   }
 
@@ -276,19 +276,19 @@ export class Subflow implements SubflowView {
     return this.#rare === null ? null : this.#rare.silence;
   }
 
-  get #oneWay(): OneWay | null {
+  #oneWay(): OneWay | null {
     return this.#rare === null ? null : this.#rare.oneWay;
   }
 
-  get #keepalive(): Keepalive | null {
+  #keepalive(): Keepalive | null {
     return this.#rare === null ? null : this.#rare.keepalive;
   }
 
-  get #inquiry(): Inquiry | null {
+  #inquiry(): Inquiry | null {
     return this.#rare === null ? null : this.#rare.inquiry;
   }
 
-  get #fastClose(): FastClose | null {
+  #fastClose(): FastClose | null {
     return this.#rare === null ? null : this.#rare.fastClose;
   }
 
@@ -305,7 +305,7 @@ export class Subflow implements SubflowView {
 
   /** Keepalive probes that nothing has answered. */
   get keepaliveProbes(): number {
-    return this.#keepalive?.unanswered(this.sender.lastHeard) ?? 0;
+    return this.#keepalive()?.unanswered(this.sender.lastHeard) ?? 0;
   }
 
   /** The peer wants it to be one. */
@@ -314,12 +314,12 @@ export class Subflow implements SubflowView {
   }
 
   get stale(): boolean {
-    return this.#silence !== null && this.#silence.stale;
+    return this.#silence?.stale === true;
   }
 
   /** It is stale, or may be gone: nothing new is given to it where another works. */
   get doubted(): boolean {
-    return this.stale || this.#inquiry !== null;
+    return this.stale || this.#inquiry() !== null;
   }
 
   get srtt(): Micros {
@@ -415,11 +415,11 @@ export class Subflow implements SubflowView {
   }
 
   get delayOut(): Micros {
-    return (this.#rarities.oneWay ??= new OneWay()).out;
+    return (this.#rarities().oneWay ??= new OneWay()).out;
   }
 
   get delayIn(): Micros {
-    return (this.#rarities.oneWay ??= new OneWay()).in;
+    return (this.#rarities().oneWay ??= new OneWay()).in;
   }
 
   get pacingRate(): number {
@@ -440,12 +440,12 @@ export class Subflow implements SubflowView {
 
   /** May carry data: established, proved if it is a join (RFC 8684 §3.2), and no FIN is wanted. */
   get usable(): boolean {
-    return this.#mayWrite && !this.#finWanted && !this.#drains && !this.provisional &&
-      this.#fastClose === null;
+    return this.#mayWrite() && !this.#finWanted && !this.#drains && !this.provisional &&
+      this.#fastClose() === null;
   }
 
   /** Data may leave: also before the third ACK, where the SYN has brought a cookie. */
-  get #mayWrite(): boolean {
+  #mayWrite(): boolean {
     return this.#tcp.maySend || (this.#early && this.#tcp.synReceived);
   }
 
@@ -505,12 +505,12 @@ export class Subflow implements SubflowView {
 
   /** What our SYN had of Fast Open; null: nothing. */
   get fastOpen(): FastOpen | null {
-    return this.#fastOpen;
+    return this.#fastOpen();
   }
 
   /** Data were acknowledged with their SYN, ours or the peer's. */
   get fastOpened(): boolean {
-    return this.receiver.early > 0 || (this.#fastOpen?.acked ?? 0) > 0;
+    return this.receiver.early > 0 || (this.#fastOpen()?.acked ?? 0) > 0;
   }
 
   /** The handshake had to be sent again, as no answer came in time. */
@@ -600,7 +600,7 @@ export class Subflow implements SubflowView {
   /** Active open; the first SYN has what `fastOpen` says. */
   open(now: Micros, fastOpen: FastOpen | null = null): void {
     this.#active = true;
-    if (fastOpen !== null) this.#rarities.fastOpen = fastOpen;
+    if (fastOpen !== null) this.#rarities().fastOpen = fastOpen;
     this.#handshake!.carry(fastOpen);
     this.#moves("open", now);
     this.acks.offered(Math.min(65535, this.#level.receiveWindow));
@@ -724,7 +724,8 @@ export class Subflow implements SubflowView {
     if (probe !== null && probe.segmentReceived !== nothing) this.#comes(probe, now);
     if (this.#tcp.closed) return 0;
     if (this.#tcp.synSent) return this.#arriveSynSent(now);
-    if (this.#fastClose !== null) return this.#arriveClosing(this.#fastClose, now);
+    const fastClose = this.#fastClose();
+    if (fastClose !== null) return this.#arriveClosing(fastClose, now);
     const { flags } = rx;
     const next = this.receiver.nxt;
     const seq = inHand.seq = fromWire(rx.seq, this.receiver.irs, next);
@@ -768,7 +769,7 @@ export class Subflow implements SubflowView {
     // Fifth, check the ACK field.
     if ((flags & TCP_ACK) === 0) return 0;
     if (this.#tcp.synReceived) {
-      return this.#beyondSyn >= 0 ? OUTCOME_JUDGE : OUTCOME_REFUSE;
+      return this.#beyondSyn() >= 0 ? OUTCOME_JUDGE : OUTCOME_REFUSE;
     }
     return this.proceed(now);
   }
@@ -782,7 +783,7 @@ export class Subflow implements SubflowView {
     if (seq + rx.length < this.acks.last || seq > this.acks.edge) return 0;
     if ((rx.flags & TCP_RST) === 0) return rx.option(MP_FASTCLOSE) === 0 ? 0 : OUTCOME_SEGMENT;
     if (seq === this.receiver.nxt) return this.#end("reset", now);
-    if ((this.#rarities.challenges ??= new Challenges()).take(now)) {
+    if ((this.#rarities().challenges ??= new Challenges()).take(now)) {
       this.say(tx.begin().fastclose(fastClose.key), now);
     }
     return OUTCOME_WORK;
@@ -808,7 +809,7 @@ export class Subflow implements SubflowView {
     inHand.seq = inHand.edge = 0;
     inHand.old = false;
     const acked = (flags & TCP_ACK) !== 0;
-    if (acked && this.#beyondSyn < 0) {
+    if (acked && this.#beyondSyn() < 0) {
       // The peer still has an old connection: the RST ends it, and the next SYN gets through (RFC 9293 §3.5.1).
       return flags & TCP_RST ? 0 : OUTCOME_REFUSE;
     }
@@ -842,7 +843,7 @@ export class Subflow implements SubflowView {
   #crosses(seq: number, flags: number): boolean {
     const synAck = (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === (TCP_SYN | TCP_ACK);
     if (!this.#active || !this.#tcp.synReceived) return false;
-    if (!synAck || seq !== 0 || rx.length > 0 || this.#beyondSyn < 0) return false;
+    if (!synAck || seq !== 0 || rx.length > 0 || this.#beyondSyn() < 0) return false;
     this.ecn.came(flags);
     // A peer that insists on an ACK gets one; that of a join has its third ACK for it.
     if (!this.join) this.acks.need();
@@ -850,15 +851,15 @@ export class Subflow implements SubflowView {
   }
 
   /** How many bytes beyond our SYN the segment in `rx` acknowledges: those in it, or what an early answer has sent; -1: not even the SYN, or what was never sent. */
-  get #beyondSyn(): number {
+  #beyondSyn(): number {
     const bytes = fromWire(rx.ack, this.#iss, 1) - 1;
-    const most = this.#early ? this.sender.board.nxt - 1 : this.#fastOpen?.inSyn ?? 0;
+    const most = this.#early ? this.sender.board.nxt - 1 : this.#fastOpen()?.inSyn ?? 0;
     return bytes <= most ? Math.max(-1, bytes) : -1;
   }
 
   /** Offset 1 is the byte behind those that went in our SYN and are acknowledged (RFC 8684 appendix B.2). */
   #passOver(fastOpen: FastOpen): void {
-    const bytes = this.#beyondSyn;
+    const bytes = this.#beyondSyn();
     fastOpen.answered(bytes);
     this.#iss = (this.#iss + bytes) | 0;
     this.output.passOver(bytes);
@@ -872,7 +873,8 @@ export class Subflow implements SubflowView {
     // Where SYNs have crossed on a join, each side has shown itself to the other when its third ACK is answered.
     const active = this.#tcp.synSent || (this.join && (rx.flags & TCP_SYN) !== 0);
     const lost = this.#measure(handshake, now);
-    if (this.#fastOpen !== null) this.#passOver(this.#fastOpen);
+    const fastOpen = this.#fastOpen();
+    if (fastOpen !== null) this.#passOver(fastOpen);
     sender.board.synAcked();
     if (!this.receiver.start(this.#host.wasm, this.#level.receiveStream)) {
       // No memory for what comes on it.
@@ -939,8 +941,9 @@ export class Subflow implements SubflowView {
         timestamps.take(this.receiver.ranges > 0, now);
       }
     }
-    if (this.#oneWay !== null && timestamps.on && rx.hasTimestamps && !inHand.old) {
-      this.#oneWay.heard(timestamps.value(now), now);
+    const oneWay = this.#oneWay();
+    if (oneWay !== null && timestamps.on && rx.hasTimestamps && !inHand.old) {
+      oneWay.heard(timestamps.value(now), now);
     }
     if (this.#handshake !== null) {
       // Any segment tells that the third ACK has arrived (RFC 8684 §3.2).
@@ -1093,7 +1096,7 @@ export class Subflow implements SubflowView {
 
   /** An ACK that tells the peer where we are, within the limit of RFC 5961 §7. */
   #challenge(now: Micros): Outcome {
-    if (!(this.#rarities.challenges ??= new Challenges()).take(now)) {
+    if (!(this.#rarities().challenges ??= new Challenges()).take(now)) {
       this.#host.count("TCPACKSkippedChallenge");
       return 0;
     }
@@ -1141,7 +1144,7 @@ export class Subflow implements SubflowView {
    */
   unreachable(what: PathTrouble, seq: number, now: Micros): Outcome {
     if (!this.#inFlight(seq)) return 0;
-    this.#rarities.trouble = { what, at: now };
+    this.#rarities().trouble = { what, at: now };
     if (!this.#tcp.synSent) return 0;
     const refused = what === "port-unreachable" || what === "protocol-unreachable";
     return this.#end(refused && !this.join ? "refused" : "unreachable", now);
@@ -1156,7 +1159,7 @@ export class Subflow implements SubflowView {
 
   /** One with data goes again without, at once. */
   #synTooBig(now: Micros): Outcome {
-    const carried = this.#tcp.synSent && (this.#fastOpen?.inSyn ?? 0) > 0;
+    const carried = this.#tcp.synSent && (this.#fastOpen()?.inSyn ?? 0) > 0;
     if (!carried || this.handshakeRepeated) return 0;
     this.#sendSyn(TCP_SYN, now);
     return OUTCOME_WORK;
@@ -1184,8 +1187,7 @@ export class Subflow implements SubflowView {
   #expired(timer: SubflowTimer, now: Micros): Outcome {
     switch (timer) {
       case TIMER_END:
-        if (this.#fastClose !== null) return this.#fastcloseTimeout(this.#fastClose, now);
-        return this.#leaving && !this.#tcp.finWait2 ? this.#giveUp(now) : this.#end("closed", now);
+        return this.#endTimeout(now);
       case TIMER_ACK:
         this.acks.need();
         return OUTCOME_WORK;
@@ -1213,7 +1215,7 @@ export class Subflow implements SubflowView {
 
   /** Asks a peer that has been silent for long whether it is there; none that owes an acknowledgement (RFC 9293 §3.8.4). */
   #askPeer(now: Micros): Outcome {
-    const keepalive = this.#keepalive;
+    const keepalive = this.#keepalive();
     if (keepalive === null) return 0;
     const { board, lastHeard } = this.sender;
     let next = board.empty ? keepalive.due(lastHeard) : keepalive.outstanding(now);
@@ -1236,20 +1238,20 @@ export class Subflow implements SubflowView {
    * the path SHOULD NOT be removed."
    */
   inquire(now: Micros): void {
-    if (this.#ended !== null || this.#leaving || this.#inquiry !== null) return;
+    if (this.#ended !== null || this.#leaving || this.#inquiry() !== null) return;
     if (this.#tcp.opening || this.provisional) {
       this.reset(RST_UNSPECIFIED, now);
       return;
     }
-    this.#rarities.inquiry = new Inquiry();
+    this.#rarities().inquiry = new Inquiry();
     this.#inquire(now);
   }
 
   #inquire(now: Micros): Outcome {
-    const inquiry = this.#inquiry;
+    const inquiry = this.#inquiry();
     if (inquiry === null) return 0;
     if (inquiry.answered(this.sender.lastHeard)) {
-      this.#rarities.inquiry = null;
+      this.#rarities().inquiry = null;
       return OUTCOME_WORK;
     }
     // RFC 8684 §3.4.2: "The sending and receipt (if no keepalive response was received) of this message SHOULD trigger the sending of RSTs by both hosts on
@@ -1312,7 +1314,7 @@ export class Subflow implements SubflowView {
   /** Has an idle peer asked whether it is there, or not; that begins to count now. */
   keepAlive(choice: KeepAlive | null, now: Micros): void {
     if (choice !== null || this.#rare !== null) {
-      this.#rarities.keepalive = choice === null ? null : new Keepalive(choice, now);
+      this.#rarities().keepalive = choice === null ? null : new Keepalive(choice, now);
     }
     this.#deadlines.set(TIMER_KEEPALIVE, choice === null ? Infinity : now + choice.idle);
   }
@@ -1338,17 +1340,17 @@ export class Subflow implements SubflowView {
 
   /** Nothing has been acknowledged since a timeout. */
   get silent(): boolean {
-    return this.#silence !== null && this.#silence.on;
+    return this.#silence?.on === true;
   }
 
   /** A timeout has passed. */
   fallSilent(now: Micros): void {
-    (this.#rarities.silence ??= new Silence()).timedOut(this.sender.rtt.base, now);
+    (this.#rarities().silence ??= new Silence()).timedOut(this.sender.rtt.base, now);
   }
 
   /** When it will have been silent for `count` timeouts; Infinity: it is not, or is stale. */
   silentFor(count: number): Micros {
-    return this.#silence === null ? Infinity : this.#silence.until(count);
+    return this.#silence?.until(count) ?? Infinity;
   }
 
   /** Nothing new goes on it until it answers. */
@@ -1464,7 +1466,7 @@ export class Subflow implements SubflowView {
 
   /** Wants a FIN after what was sent; before the handshake is over it is reset. Where ours is acknowledged, the peer's has a limit if nothing else is awaited. */
   finish(now: Micros): void {
-    if (this.#mayWrite) this.#finWanted = true;
+    if (this.#mayWrite()) this.#finWanted = true;
     else if (this.#tcp.opening) this.reset(RST_UNSPECIFIED, now);
     else if (this.#tcp.finWait2 && this.#level.over) this.#limitFinWait2(now);
   }
@@ -1505,7 +1507,7 @@ export class Subflow implements SubflowView {
 
   /** Sends what is owed: a loss probe, third ACK, MP_PRIO, FIN, ACK. */
   settle(now: Micros): void {
-    if (this.#fastClose !== null) return;
+    if (this.#fastClose() !== null) return;
     this.sender.settle(now);
     if (this.#handshake?.ackOwed) {
       this.output.thirdAck(this.#handshake, this.sender.board.nxt, now);
@@ -1565,18 +1567,25 @@ export class Subflow implements SubflowView {
   fastcloseByAck(key: Key, now: Micros): boolean {
     if (this.#ended !== null || !this.established || this.provisional) return false;
     this.#deadlines.clearAll();
-    this.#sayFastclose(this.#rarities.fastClose = new FastClose(key), now);
+    this.#sayFastclose(this.#rarities().fastClose = new FastClose(key), now);
     return true;
   }
 
   /** The end was told, and a RST is awaited. */
   get closingFast(): boolean {
-    return this.#fastClose !== null;
+    return this.#fastClose() !== null;
   }
 
   #sayFastclose(fastClose: FastClose, now: Micros): void {
     this.output.ack(tx.begin().fastclose(fastClose.key), this.sender.board.nxt, now);
     this.#deadlines.set(TIMER_END, now + fastClose.sent(this.sender.rtt.base));
+  }
+
+  /** Its end was awaited long enough. */
+  #endTimeout(now: Micros): Outcome {
+    const fastClose = this.#fastClose();
+    if (fastClose !== null) return this.#fastcloseTimeout(fastClose, now);
+    return this.#leaving && !this.#tcp.finWait2 ? this.#giveUp(now) : this.#end("closed", now);
   }
 
   /**

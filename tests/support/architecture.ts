@@ -394,3 +394,28 @@ export async function fieldNames(root: URL): Promise<string[]> {
   }
   return found;
 }
+
+/**
+ * Private accessors, and arrays that copy within themselves, in what packets go through: V8 asks its runtime for each call of the one, and for each number of the
+ * other. Bytes that do so are none: a typed array is moved at once.
+ */
+export async function slowCalls(root: URL): Promise<string[]> {
+  const found: string[] = [];
+  for (const file of listFiles(root, ".ts")) {
+    if (!inRoom(file, "core") && !inRoom(file, "cc") && !inRoom(file, "sched")) continue;
+    const source = await Deno.readTextFile(new URL(file, root));
+    walk(parse(file, source), (node) => {
+      if (node.type === "MethodDefinition" && node.kind !== "method") {
+        if (node.key.type === "PrivateIdentifier") {
+          found.push(`${file} has ${node.kind} #${node.key.name}`);
+        }
+        return;
+      }
+      if (node.type !== "MemberExpression" || node.property.type !== "Identifier") return;
+      if (node.property.name !== "copyWithin") return;
+      const name = node.object.type === "Identifier" ? node.object.name : "something";
+      if (name !== "u8" && name !== "bytes") found.push(`${file} has ${name}.copyWithin`);
+    });
+  }
+  return found;
+}
