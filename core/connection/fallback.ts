@@ -23,6 +23,9 @@ const INFINITE = 2 ** 52;
 /** DATA_FINs sent again, the last of them with a question that the peer answers, before something else takes their place. */
 const DATA_FINS = 2;
 
+/** Data-level timeouts, each with a question that the peer answers, before what it has room for and does not take counts as dropped: most of a minute. */
+const UNTAKEN = 8;
+
 /** From now on both directions go without mappings on `subflow`. Idempotent. An infinite mapping counts from the sequence offset `from` on. */
 export function startFallback(
   meta: MetaSocket,
@@ -217,7 +220,8 @@ export function heedLateDss(meta: MetaSocket, subflow: Subflow, now: Micros): bo
  * acknowledges and drops is outdone by that (RFC 8684 §3.3.6). One that takes options away is not: there a second copy would be taken for new data by a
  * peer that goes on without mappings. While that may be, only what the peer itself says it lacks goes again on the same subflow. What it says it has is
  * waited for, and asked about: it may have no mapping for it, and will fall back itself; or no room, as Linux leaves on the subflow what its program is
- * slow to read. Falling back before it would put the two ends into different modes.
+ * slow to read. Falling back before it would put the two ends into different modes. Where it goes on with MPTCP for long, and has room, it has dropped
+ * them, as it was short of memory: RFC 8684 §3.3.2 lets it until they are DATA_ACKed.
  */
 export function mayRepair(meta: MetaSocket, oldest: Sent, una: number, now: Micros): boolean {
   let repair = true;
@@ -234,8 +238,11 @@ export function mayRepair(meta: MetaSocket, oldest: Sent, una: number, now: Micr
     const testimony = subflow.trust.testimony(seq);
     if (testimony === "mute") interfered(meta, subflow, now);
     if (meta.fallback || meta.over) return false;
-    if (only && testimony !== "lacking") repair = false;
-    if (testimony === "lacking" || (testimony === "kept" && !only)) continue;
+    const { trust, sender } = subflow;
+    const untaken = testimony === "kept" && trust.answered && sender.window.size > 0 &&
+      meta.timer.timeouts > UNTAKEN;
+    if (only && testimony !== "lacking" && !untaken) repair = false;
+    if (testimony === "lacking" || untaken || (testimony === "kept" && !only)) continue;
     subflow.trust.ask(true);
     subflow.probe(now);
     if (!meta.othersThan(subflow)) repair = false;

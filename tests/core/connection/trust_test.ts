@@ -277,6 +277,33 @@ describe("data acknowledged without a DATA_ACK", () => {
       }
     });
 
+    it("but not for ever while its window is open: it may have dropped them for want of memory (RFC 8684 §3.3.2)", () => {
+      for (const window of [5000, 0]) {
+        using d = new Dialogue();
+        const { peer, app } = proved(d);
+        app.write(1000);
+        peer.gets("P. 101:1101");
+        const answer = `. ack 1101 win ${window} <dack8 101>`;
+        peer.sends(answer);
+        let asked = 0;
+        while (app.socket.repeated === 0 && asked < 20) {
+          d.untilSent();
+          for (const { seq, end } of peer.takeAll()) {
+            if (seq === end) asked++;
+            else assertEquals([seq, end], [1101, 2101]);
+            if (seq === end) peer.sends(answer);
+          }
+        }
+        if (window === 0) {
+          assertEquals([asked, app.socket.repeated], [20, 0]);
+          continue;
+        }
+        assertEquals([app.socket.repeated, app.socket.fallback], [1000, false]);
+        peer.sends(". ack 2101 <dack8 1101>");
+        assertEquals([app.socket.unacked, app.code], [0, undefined]);
+      }
+    });
+
     it("so is a DATA_FIN behind them", () => {
       using d = new Dialogue();
       const { peer, app } = proved(d);
