@@ -23,6 +23,7 @@ import { host_usage } from "../../wasm/mod.ts";
 import { USAGE_BYTES } from "../../wasm/layout.ts";
 import type { TcpSettings } from "../../core/subflow/settings.ts";
 import { disorder } from "../support/middlebox.ts";
+import type { Choices } from "../support/choices.ts";
 import { type End, type Script, Topology } from "../support/topology.ts";
 import { KINDS, modeOf } from "./middlebox_matrix.ts";
 import { endOf, reordering, setBackup } from "./traces_parts.ts";
@@ -114,6 +115,31 @@ const MPTCP: Readonly<Record<string, Partial<MptcpSettings>>> = {
   "no relief": { opportunisticRetransmission: false, penalty: false, tailReinjection: false },
 };
 
+/** The end of what was written, lost with a path or by itself, cannot go again beside FINs (RFC 8684 §3.3.3). */
+const HASTY = "FINs at once";
+/** Waits for a path for less than outages may last. */
+const IMPATIENT = "closed soon";
+/** What an end may choose of MPTCP besides. */
+const MORE: Readonly<Record<string, Choices>> = {
+  usual: {},
+  [HASTY]: { dataFin: "fast" },
+  [IMPATIENT]: { closeTimeout: 3e6 },
+  "closed late": { closeTimeout: 200e6 },
+  "announced once": { addAddrTimeout: 0 },
+  "announced often": { addAddrTimeout: 200e3 },
+  "announced ports": { joinPorts: "announced" },
+  "as Linux begins": { synRetriesBeforeFallback: 2, blackholeTimeout: 0 },
+  "one join at a time": { joinBacklog: 1 },
+  "one address taken": { addAddrAccepted: 1 },
+  "by progress": { sendEstimate: "progress" },
+  "left where it is": { reallocate: false },
+  "few TIME-WAITs": { timeWaits: 1 },
+};
+/** Bytes that a user may give a host, or what a connection has received, at least. */
+const LEAST_MEMORY = 1048576;
+/** Boxes that know addresses of IPv4. */
+const OF_IPV4 = /^translate/;
+
 /** A path. */
 interface PathPlan {
   /** Mbit/s. */
@@ -178,6 +204,30 @@ interface WideAction {
   readonly value: number;
 }
 
+/** One more connection of the same stacks. */
+interface OtherPlan {
+  /** Seconds. */
+  readonly at: number;
+  /** Bytes each way. */
+  readonly up: number;
+  readonly down: number;
+}
+
+/** What the widest kind of runs draws last. */
+interface MorePlan {
+  /** Boxes stand on paths of IPv6. */
+  readonly boxes6: boolean;
+  /** Every link has an address of the other family as well. */
+  readonly dual: boolean;
+  /** Of each end: share of writes that more follow. */
+  readonly corks: readonly [client: number, server: number];
+  /** Of `MORE`. */
+  readonly mptcp: readonly [client: string, server: string];
+  /** Bytes of a host, and of what a connection has received; 0: what is usual. */
+  readonly memory: readonly [host: number, receive: number];
+  readonly others: readonly OtherPlan[];
+}
+
 /** What the widest kind of runs draws besides. */
 interface WidePlan {
   /** Null: those of the client. */
@@ -192,6 +242,7 @@ interface WidePlan {
   readonly offload: boolean;
   readonly paths: readonly WidePath[];
   readonly actions: readonly WideAction[];
+  readonly more: MorePlan;
 }
 
 /** "first": with those plugins alone that there were when it was kept; "all" of them; or "wide": with settings, networks and events that those have not. */
@@ -300,12 +351,13 @@ export function runOf(seed: number, kind: RunKind = "all"): Run {
     wide: null,
   };
   const plugins = kind === "first" ? run : { ...run, ...pluginsOf(dice("plugins")) };
-  const wide = kind === "wide" ? wideOf(plugins, dice("wide")) : null;
-  return { ...plugins, actions: actionsOf(plugins, dice("actions")), wide };
+  const wide = kind === "wide" ? wideOf(plugins, dice("wide"), dice("more")) : null;
+  const over = wide?.more.boxes6 === true ? 6 : plugins.family;
+  return { ...plugins, family: over, actions: actionsOf(plugins, dice("actions")), wide };
 }
 
 /** Most ends and paths are as in other runs, each run differs in something. */
-function wideOf(run: Run, dice: Dice): WidePlan {
+function wideOf(run: Run, dice: Dice, more: Dice): WidePlan {
   const either = <T>(one: () => T): [T, T] => [one(), one()];
   const chosen = (from: object): string =>
     dice.chance(0.5) ? "usual" : dice.of(...Object.keys(from));
@@ -345,6 +397,40 @@ function wideOf(run: Run, dice: Dice): WidePlan {
     offload: dice.chance(0.3),
     paths,
     actions,
+    more: moreOf(run, paths, actions, more),
+  };
+}
+
+function moreOf(
+  run: Run,
+  paths: readonly WidePath[],
+  actions: readonly WideAction[],
+  dice: Dice,
+): MorePlan {
+  const sizes = paths.map(({ mtu }) => mtu).concat(
+    actions.map(({ kind, value }) => kind === "mtu" ? value : 0),
+  );
+  const carriesIpv6 = sizes.every((size) => size === 0 || size >= 1280);
+  const boxes = run.paths.flatMap(({ box }) => box ?? []);
+  // Who has come through a translator is not told apart by ports.
+  const told = boxes.length === 0 && !paths.some(({ translated }) => translated);
+  const either = <T>(one: () => T): [T, T] => [one(), one()];
+  const other = (): OtherPlan => ({
+    at: dice.between(0.001, Math.max(0.5, 1.5 * shortest(run))),
+    up: Math.round(dice.of(0, 1, dice.between(1, 2e5))),
+    down: Math.round(dice.of(0, 1, dice.between(1, 2e5))),
+  });
+  return {
+    boxes6: dice.chance(0.3) && carriesIpv6 && boxes.length > 0 &&
+      !boxes.some((box) => OF_IPV4.test(box)),
+    dual: dice.chance(0.2) && carriesIpv6 && boxes.length === 0,
+    corks: either(() => dice.of(0, 0, 0, 0.3, 0.95)),
+    mptcp: either(() => dice.chance(0.6) ? "usual" : dice.of(...Object.keys(MORE))),
+    memory: [
+      dice.chance(0.15) ? Math.round(dice.between(LEAST_MEMORY, 16e6)) : 0,
+      dice.chance(0.1) ? Math.round(dice.between(LEAST_MEMORY, 4e6)) : 0,
+    ],
+    others: Array.from({ length: told ? dice.of(0, 0, 0, 1, 2, 4) : 0 }, other),
   };
 }
 
@@ -414,8 +500,13 @@ function worst(run: Run): Run {
 
 /** Seconds that they take at most where nothing is interrupted. */
 function longest(run: Run): number {
-  const { paths, ends, manager, buffer, mptcp } = worst(run);
-  const bytes = ends[0].bytes + ends[1].bytes;
+  const { paths, ends, manager, mptcp, wide } = worst(run);
+  const more = wide?.more;
+  const [host = 0, receive = 0] = more?.memory ?? [];
+  // Each of them may have its share of memory alone.
+  const buffer = Math.min(run.buffer, receive || Infinity, host / 16 || Infinity);
+  let bytes = ends[0].bytes + ends[1].bytes;
+  for (const { up, down } of more?.others ?? []) bytes += up + down;
   const alone = ["passive", "manual"].includes(manager) || !mptcp.every((each) => each);
   let slowest = 0;
   for (const { rate, delay, queue, loss, disorder, box } of alone ? [paths[0]!] : paths) {
@@ -441,6 +532,11 @@ export function boundOf(run: Run, failing: boolean): number {
     if (wide.paths.some(({ mtu }) => mtu > 0) || wide.actions.some(({ kind }) => kind === "mtu")) {
       bound += REPEATED;
     }
+    bound += Math.max(0, ...wide.more.others.map(({ at }) => at));
+    // What is corked waits for 200 ms at most.
+    run.ends.forEach(({ bytes, write }, i) => {
+      if (wide.more.corks[i]! > 0) bound += 0.2 * bytes / write;
+    });
   }
   // A timeout that has doubled through an outage ends as long after it as that lasted, and is the first round trip where that was the handshake's; at most
   // two minutes, twice. An address that is back is used in a minute.
@@ -483,7 +579,7 @@ export function describeRun(run: Run): string {
 }
 
 function describeWide(wide: WidePlan): string {
-  const { server, checksum, tcp, mptcp, lends, hints, offload, paths, actions } = wide;
+  const { server, checksum, tcp, mptcp, lends, hints, offload, paths, actions, more } = wide;
   const each = (what: string, [client, server]: readonly [unknown, unknown]): string[] =>
     client === server && (client === "usual" || client === false)
       ? []
@@ -502,12 +598,18 @@ function describeWide(wide: WidePlan): string {
       ...(translated ? [`path ${i} translated`] : []),
     ]),
     ...actions.map(({ kind, at, which, value }) => `${kind} ${which} ${value} at ${at}`),
+    ...(more.dual ? ["both families"] : []),
+    ...(more.corks.some((share) => share > 0) ? [`corks ${more.corks.join()}`] : []),
+    ...each("more", more.mptcp),
+    ...(more.memory.some((bytes) => bytes > 0) ? [`memory ${more.memory.join()}`] : []),
+    ...more.others.map(({ at, up, down }) => `another at ${at} ${up} B up ${down} B down`),
   ].join(", ");
 }
 
 /** `nats`: where the translators go, by path. */
 function topologyOf(run: Run, nats: (Nat | null)[]): Topology {
   const { wide } = run;
+  const dual = wide?.more.dual === true;
   const anyBox = run.paths.some(({ box }) => box !== null) ||
     wide?.paths.some(({ translated }) => translated) === true;
   const paths = run.paths.map(({ rate, delay, loss, queue, disorder: share, box }, i) => {
@@ -522,7 +624,7 @@ function topologyOf(run: Run, nats: (Nat | null)[]): Topology {
     // Boxes come upon whole packets: there, they are only overtaken.
     const bad = share === 0
       ? []
-      : [anyBox || run.family === 6 ? reordering(share) : disorder(share)];
+      : [anyBox || run.family === 6 || dual ? reordering(share) : disorder(share)];
     return [`p${i}`, {
       rate: `${rate} Mbit/s`,
       delay: `${delay} ms`,
@@ -540,9 +642,12 @@ function topologyOf(run: Run, nats: (Nat | null)[]): Topology {
   });
   const buffers = { receiveBuffer: run.buffer, sendBuffer: run.buffer };
   const other = wide?.server ?? null;
+  const [host = 0, receive = 0] = wide?.more.memory ?? [];
   return new Topology({
     seed: run.seed,
     family: run.family,
+    dual,
+    memory: { ...(host > 0 && { host }), ...(receive > 0 && { receive }) },
     paths: Object.fromEntries(paths),
     links: { checksums: true, ...(wide?.offload === true && { maxSegments: 16 }) },
     policies: {
@@ -562,12 +667,16 @@ function topologyOf(run: Run, nats: (Nat | null)[]): Topology {
       checksum: run.checksum,
       shortDss: run.shortDss,
       mptcp: run.mptcp[0],
-      ...(wide !== null && MPTCP[wide.mptcp[0]]),
+      ...(wide !== null && { ...MPTCP[wide.mptcp[0]], ...MORE[wide.more.mptcp[0]] }),
     },
     server: {
       ...buffers,
       mptcp: run.mptcp[1],
-      ...(wide !== null && { checksum: wide.checksum, ...MPTCP[wide.mptcp[1]] }),
+      ...(wide !== null && {
+        checksum: wide.checksum,
+        ...MPTCP[wide.mptcp[1]],
+        ...MORE[wide.more.mptcp[1]],
+      }),
     },
     ...(wide !== null && { tcp: TCP[wide.tcp[0]]!, serverTcp: TCP[wide.tcp[1]]! }),
   });
@@ -577,12 +686,15 @@ function scriptOf(t: Topology, run: Run, end: 0 | 1): Script {
   const { bytes, write, read, pause, sleep } = run.ends[end];
   const { wide } = run;
   const dice = new Dice(seededRandom(run.seed)(`hints ${end}`));
+  const corks = new Dice(seededRandom(run.seed)(`corks ${end}`));
+  const share = wide?.more.corks[end] ?? 0;
   const script: Script = {
     bytes,
     writes: () => write,
     reads: () => read,
     ...(wide?.lends[end] === true && { lends: true }),
     ...(wide?.hints[end] === true && { hints: () => dice.of(0, 1, 2) }),
+    ...(share > 0 && { corks: () => corks.chance(share) }),
   };
   if (pause + sleep === 0) return script;
   let first = -1;
@@ -607,23 +719,67 @@ class Performance {
   /** Bytes that the stacks took without connections. */
   readonly idle: readonly number[];
   readonly #nats: (Nat | null)[] = [];
+  /** Further connections, from when they begin. */
+  readonly others: { client: End; server: () => End | undefined }[] = [];
+  #begun = 0;
 
   constructor(run: Run) {
     this.#run = run;
     this.t = topologyOf(run, this.#nats);
-    this.mayFail = run.paths.some(({ box }) => box !== null && !HARMLESS.test(box));
+    this.mayFail = run.paths.some(({ box }) => box !== null && !HARMLESS.test(box)) ||
+      chosen(run, HASTY);
     this.idle = bytesOf(this.t);
     this.#pair = this.t.connect(scriptOf(this.t, run, 0), scriptOf(this.t, run, 1));
     const dice = new Dice(seededRandom(run.seed)("meanwhile"));
     for (const action of run.actions) this.t.at(action.at, () => this.#act(action, dice));
+    for (const { at, up, down } of run.wide?.more.others ?? []) {
+      this.t.at(at, () => this.#begin(up, down));
+    }
     const more = new Dice(seededRandom(run.seed)("meanwhile, wide"));
     for (const action of run.wide?.actions ?? []) {
       this.t.at(action.at, () => this.#actWide(action, more));
     }
   }
 
+  /** Begins one more connection, where there is an address to begin it from. */
+  #begin(up: number, down: number): void {
+    this.#begun++;
+    const { t } = this;
+    const { family } = this.#run;
+    const version = family === 4 ? "." : ":";
+    if (![...t.client.addresses].some(({ address }) => address.includes(version))) return;
+    this.others.push(t.connect({ bytes: up }, { bytes: down }));
+  }
+
   get ends(): readonly (End | undefined)[] {
     return [this.#pair.client, this.#pair.server()];
+  }
+
+  /** Whether all the others have begun, and are over. */
+  get othersOver(): boolean {
+    return this.#begun === (this.#run.wide?.more.others.length ?? 0) &&
+      this.others.every(({ client, server }) =>
+        over(client) && (over(server()) || server() === undefined && client.code !== null)
+      );
+  }
+
+  /** What is wrong with the others: bytes are judged where they are read. */
+  get othersWrong(): string | null {
+    for (const { client, server } of this.others) {
+      for (const end of [client, server()]) {
+        if (end === undefined) continue;
+        if (end.wrong !== null) return end.wrong;
+        if (!this.othersMayFail && (end.code ?? null) !== null) {
+          return `another ended with an error that nothing explains: ${describeEnd(end)}`;
+        }
+      }
+    }
+    return null;
+  }
+
+  /** Their addresses may have been taken from them, whatever state they were in. */
+  get othersMayFail(): boolean {
+    return this.mayFail || this.#run.actions.some(({ kind }) => /^(link|address)$/.test(kind));
   }
 
   #act({ kind, which, length }: ActionPlan, dice: Dice): void {
@@ -665,6 +821,8 @@ class Performance {
     }
     // The user timeout is above what was said for outages.
     if (length > USER_TIMEOUT / 3) this.mayFail = true;
+    // Who has no path waits for less.
+    if (length > 0 && chosen(this.#run, IMPATIENT)) this.mayFail = true;
   }
 
   #actWide({ kind, which, value }: WideAction, dice: Dice): void {
@@ -724,6 +882,17 @@ class Performance {
   }
 }
 
+/** Whether either end has this choice of `MORE`. */
+function chosen({ wide }: Run, choice: string): boolean {
+  return wide?.more.mptcp.includes(choice) === true;
+}
+
+/** Whether an end has come to its own: in order, or by an error. */
+function over(end: End | undefined): boolean {
+  return end !== undefined &&
+    (end.done || (end.code ?? null) !== null || end.code === null && end.socket.appClosed);
+}
+
 function bytesOf(t: Topology): number[] {
   return [t.client, t.server].map(({ wasm }) => host_usage(wasm, USAGE_BYTES));
 }
@@ -758,12 +927,10 @@ export function perform(run: Run): Came {
   const play = new Performance(run);
   const { t } = play;
   const { idle } = play;
-  const over = (end: End | undefined): boolean =>
-    end !== undefined &&
-    (end.done || (end.code ?? null) !== null || end.code === null && end.socket.appClosed);
   const settled = (): boolean => {
     const [client, server] = play.ends;
-    return over(client) && (over(server) || server === undefined && client!.code !== null);
+    return over(client) && (over(server) || server === undefined && client!.code !== null) &&
+      play.othersOver;
   };
   /**
    * All has arrived, read or not, and one end has ended in order: what it said last may be lost with a path, and nobody says it again. A peer that has ended
@@ -799,9 +966,14 @@ export function perform(run: Run): Came {
     if (!until(bound)) {
       if (explained()) bound = boundOf(run, true);
       if (!until(bound)) {
-        const open = play.ends.filter((end) => end !== undefined && !over(end)) as End[];
+        const all = [
+          ...play.ends,
+          ...play.others.flatMap(({ client, server }) => [client, server()]),
+        ];
+        const open = all.filter((end) => end !== undefined && !over(end)) as End[];
         // What was lost with an end that is gone is told to who sends, not to who only waits.
-        if (!explained() || !open.every(waits)) {
+        const may = explained() || play.othersMayFail && play.ends.every(over);
+        if (!may || !open.every(waits)) {
           note(`not over within ${bound.toFixed(0)} s`);
         }
       }
@@ -811,6 +983,8 @@ export function perform(run: Run): Came {
     const failed = [client, server].some((end) => end === undefined || (end.code ?? null) !== null);
     text = failed ? "error" : "open";
     if (failed && !explained()) note("an error that nothing explains");
+    const { othersWrong } = play;
+    if (othersWrong !== null) note(othersWrong);
     if (!failed && settled() && !play.cutShort) {
       const mode = modeOf(client!, server!);
       text = mode ?? "two modes";
@@ -820,6 +994,9 @@ export function perform(run: Run): Came {
       }
     }
     for (const end of play.ends) end?.socket.close(t.now);
+    for (const { client, server } of play.others) {
+      for (const end of [client, server()]) end?.socket.close(t.now);
+    }
     // TIME-WAIT, FINs that are lost, peers that are away; paths that come back meanwhile.
     const last = Math.max(0, ...run.actions.map(({ at, length }) => at + length));
     t.runTo(Math.max(t.seconds, last) + USER_TIMEOUT + 2 * CLOSE_TIMEOUT + TIME_WAIT + 120);

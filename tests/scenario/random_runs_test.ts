@@ -107,6 +107,10 @@ const KEPT_OF_ALL: ReadonlyMap<number, string> = new Map([
 /** The same of the widest kind: settings, networks and events that the others do not have. */
 const KEPT_WIDE: ReadonlyMap<number, string> = new Map([
   [2832, "of these runs: a server whose path manager refuses joins cannot be come back to"],
+  [
+    102007,
+    "what the only peer had acknowledged and dropped, as it was short of memory, never went again",
+  ],
 ]);
 
 const KEPT_OF_KIND = new Map<RunKind, ReadonlyMap<number, string>>([

@@ -69,6 +69,8 @@ export interface TopologyOptions {
   readonly paths: Readonly<Record<string, PathShape>>;
   readonly seed?: number;
   readonly family?: 4 | 6;
+  /** Links have addresses of the other family as well. */
+  readonly dual?: boolean;
   readonly links?: {
     readonly mtu?: number;
     readonly maxSegments?: number;
@@ -121,14 +123,17 @@ export class Topology implements Disposable {
     const server = this.network.host("server");
     const router = this.router = this.network.router("router");
     this.#hosts = [client, server];
-    const net = (n: number): string =>
-      family === 4 ? `10.0.${n}.` : n === 0 ? "fd00::" : `fd00:0:0:${n}::`;
-    const bits = family === 4 ? 24 : 64;
+    const families = options.dual === true ? [family, family === 4 ? 6 : 4] : [family];
+    /** Of one link, each with its prefix. */
+    const addresses = (n: number, host: number): string[] =>
+      families.map((each) =>
+        each === 4 ? `10.0.${n}.${host}/24` : `${n === 0 ? "fd00::" : `fd00:0:0:${n}::`}${host}/64`
+      );
     const inner = this.inner = this.network.link("server", server, router, links);
-    router.route(`${net(0)}0/${bits}`, inner);
+    for (const prefix of addresses(0, 0)) router.route(prefix, inner);
     this.client = this.#stack(client, options, options.client);
     this.server = this.#stack(server, options, options.server);
-    this.#addLink(server, this.server, inner, `${net(0)}1/${bits}`, udp, links);
+    this.#addLink(server, this.server, inner, addresses(0, 1), udp, links);
     const paths: Record<string, SimLink> = {};
     for (const [name, shape] of Object.entries(options.paths)) {
       const n = Object.keys(paths).length + 1;
@@ -144,8 +149,8 @@ export class Topology implements Disposable {
         forward: [...elements, ...shape.up ?? []],
         backward: [...elements, ...shape.down ?? []],
       });
-      router.route(`${net(n)}0/${bits}`, link);
-      this.#addLink(client, this.client, link, `${net(n)}1/${bits}`, udp, links);
+      for (const prefix of addresses(n, 0)) router.route(prefix, link);
+      this.#addLink(client, this.client, link, addresses(n, 1), udp, links);
       paths[name] = link;
     }
     this.paths = paths;
@@ -155,18 +160,18 @@ export class Topology implements Disposable {
     server.start(udp ? new BehindUdp(this.server, carried, sockets) : this.server);
   }
 
-  /** Gives a stack an address on a link, which carries its packets as they are, or in datagrams. */
+  /** Gives a stack addresses on a link, which carries its packets as they are, or in datagrams. */
   #addLink(
     host: SimHost,
     stack: Stack,
     link: SimLink,
-    address: string,
+    addresses: readonly string[],
     udp: boolean,
     { maxSegments = 1, mtu }: NonNullable<TopologyOptions["links"]>,
   ): void {
     const end = link.end(host);
     if (!udp) {
-      stack.addLink(0, end, [address]);
+      stack.addLink(0, end, addresses);
       return;
     }
     const port = host.name === "server" ? { port: DEFAULT_UDP_PORT } : {};
@@ -176,9 +181,9 @@ export class Topology implements Disposable {
       this.udp.push({ link: over, socket });
       return socket;
     });
-    over.configure([address]);
+    over.configure(addresses);
     over.attach(host);
-    stack.addLink(0, over, [address]);
+    stack.addLink(0, over, addresses);
   }
 
   #stack(host: SimHost, options: TopologyOptions, choices?: Choices): Stack {
@@ -355,6 +360,8 @@ export interface Script {
   readonly lends?: boolean;
   /** What is said to the scheduler of each write. */
   readonly hints?: () => number;
+  /** Whether more follows a write at once. */
+  readonly corks?: () => boolean;
   /** Does not close by itself when both directions are done. */
   readonly keep?: boolean;
 }
@@ -508,14 +515,15 @@ export class End implements ConnectionObserver {
     const { socket } = this;
     const { now } = this.#topology;
     const hint = this.#script.hints?.() ?? 0;
-    if (this.#script.lends !== true) return socket.write(now, piece, 0, false, hint);
+    const cork = this.#script.corks?.() ?? false;
+    if (this.#script.lends !== true) return socket.write(now, piece, 0, cork, hint);
     let done = 0;
     while (done < piece.length) {
       const place = socket.lend(now);
       if (place === null) break;
       const length = Math.min(place.length, piece.length - done);
       place.set(piece.subarray(done, done + length));
-      socket.filled(now, length, false, hint);
+      socket.filled(now, length, cork, hint);
       done += length;
     }
     return done;
