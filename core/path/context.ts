@@ -307,7 +307,7 @@ export class ConnectionPaths {
     this.#joins ||= joins;
     if (!this.#started) {
       this.#started = true;
-      this.#madeAnnouncer?.start();
+      if (!this.#settled) this.#madeAnnouncer?.start();
       this.#tell({ type: "start" });
     }
     if (possible) this.#tell({ type: "established" });

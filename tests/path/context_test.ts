@@ -279,6 +279,21 @@ describe("ConnectionPaths", () => {
     assertEquals(seen, ["start"]);
   });
 
+  it("announces nothing while it is settled, though it may begin then, and what waited when it goes on", () => {
+    for (const announced of ["before", "after"]) {
+      const { toy, context } = observed({ locals: [CELLULAR] });
+      const announce = (): void => context.announce(context.locals[1]!);
+      if (announced === "before") announce();
+      toy.connection.settle();
+      toy.connection.start();
+      if (announced === "after") announce();
+      toy.events.run(1e6);
+      assertEquals(toy.log, []);
+      toy.connection.resume();
+      assertEquals(toy.log, ["add 1"]);
+    }
+  });
+
   // RFC 8684 §3.4.1: "SHOULD NOT perform further connection attempts to this address/port combination for this connection"
   // RFC 8684 §3.9.3: "if an MP_JOIN fails, it SHOULD NOT attempt to connect to the same IP address and port during the lifetime of the connection,
   // unless the other host refreshes the information with another ADD_ADDR option"
