@@ -467,6 +467,8 @@ export class SendQueue {
     }
     const ours = this.#ours;
     if (ours.kind !== "ending" || offset <= ours.fin) return false;
+    // Though it was to go again in another form.
+    this.#nxt = ours.fin + 1;
     this.#ours = { kind: "acked", fin: ours.fin, second: ours.second };
     return true;
   }

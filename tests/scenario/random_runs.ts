@@ -119,6 +119,8 @@ const MPTCP: Readonly<Record<string, Partial<MptcpSettings>>> = {
 const HASTY = "FINs at once";
 /** Waits for a path for less than outages may last. */
 const IMPATIENT = "closed soon";
+/** Who asks again after the end of another connection, whose last ACK was lost, is answered by a RST (RFC 9293 §3.6.1). */
+const FORGETFUL = "few TIME-WAITs";
 /** What an end may choose of MPTCP besides. */
 const MORE: Readonly<Record<string, Choices>> = {
   usual: {},
@@ -133,7 +135,7 @@ const MORE: Readonly<Record<string, Choices>> = {
   "one address taken": { addAddrAccepted: 1 },
   "by progress": { sendEstimate: "progress" },
   "left where it is": { reallocate: false },
-  "few TIME-WAITs": { timeWaits: 1 },
+  [FORGETFUL]: { timeWaits: 1 },
 };
 /** Bytes that a user may give a host, or what a connection has received, at least. */
 const LEAST_MEMORY = 1048576;
@@ -727,7 +729,7 @@ class Performance {
     this.#run = run;
     this.t = topologyOf(run, this.#nats);
     this.mayFail = run.paths.some(({ box }) => box !== null && !HARMLESS.test(box)) ||
-      chosen(run, HASTY);
+      chosen(run, HASTY) || chosen(run, FORGETFUL);
     this.idle = bytesOf(this.t);
     this.#pair = this.t.connect(scriptOf(this.t, run, 0), scriptOf(this.t, run, 1));
     const dice = new Dice(seededRandom(run.seed)("meanwhile"));

@@ -215,6 +215,15 @@ describe("our direction", () => {
     assertEquals(queue.finAgain(), false);
   });
 
+  it("has sent an end that is acknowledged, though another was to take its place", () => {
+    const queue = ending(10);
+    queue.bound(10, SUBFLOW, 1);
+    queue.finSent();
+    assertEquals(queue.finAgain(), true);
+    assertEquals(queue.acknowledge(12), true);
+    assertEquals([queue.nxt, queue.unacked, queue.finDue], [12, 0, false]);
+  });
+
   it("without an end has none to send", () => {
     const queue = boundTo(SUBFLOW);
     queue.finSent();
