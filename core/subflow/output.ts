@@ -179,6 +179,15 @@ export class Output {
     this.#mtu.options(options);
   }
 
+  /** Payload of a full segment with a mapping and without a DATA_ACK. */
+  get wholePayload(): number {
+    const { payload, segment } = this.#mtu;
+    const { mappingFlags, dssChecksum } = this.#level;
+    if (mappingFlags === 0) return payload;
+    return segment - dssSize(mappingFlags, dssChecksum) -
+      (this.#timestamps.on ? TIMESTAMPS_SIZE : 0);
+  }
+
   /** Payload of a full segment that has the keys, or an `infinite` mapping, where others have a mapping and a DATA_ACK. */
   payloadBeside(infinite: boolean): number {
     const { payload, segment } = this.#mtu;

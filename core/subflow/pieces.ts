@@ -31,6 +31,11 @@ export interface Piece {
   readonly mapping: Mapping;
   /** Data offset of its first byte. */
   readonly data: number;
+  /**
+   * Payload of the segments that it goes again in, where `most` is that of new ones, and `whole` that of ones without a DATA_ACK: those that it left in, if
+   * they pass so. The DATA_ACK has become longer since, and need not be in any (RFC 8684 §3.3.2); else a few octets would be left over for one more.
+   */
+  unit(most: number, whole: number): number;
 }
 
 /** In place of a checksum: it goes under a mapping without end, whose length and checksum are 0 (RFC 8684 §3.3.1). */
@@ -251,6 +256,10 @@ export class Part implements Piece {
   /** Payload of the largest segment in it. */
   get largest(): number {
     return Math.min(this.segment, this.end - this.seq);
+  }
+
+  unit(most: number, whole: number): number {
+    return this.segment > most && this.segment <= whole ? this.segment : most;
   }
 
   /** Becomes the first of its chunk. */

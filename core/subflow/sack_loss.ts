@@ -115,23 +115,23 @@ export class SackLoss implements LossDetection {
   }
 
   /**
-   * What may go again though it is not known to be lost, a segment of `mss` bytes at most; null: nothing. For when nothing is lost and there is no new data
+   * What may go again though it is not known to be lost, a segment of {@linkcode Piece.unit} bytes at most; null: nothing. For when nothing is lost and there is no new data
    * (RFC 6675 §4 NextSeg rules 3 and 4).
    */
-  nextSegment(mss: number): Piece | null {
+  nextSegment(mss: number, whole = mss): Piece | null {
     const board = this.#board;
     this.#rescues = false;
     // Rule 3: below the highest SACKed run, so that it is in a gap above the edge.
     let from = Math.max(this.#highRxt, this.#edge, board.una);
     const runs = this.#runs;
     for (let i = runs.length - 2; i >= 0; i -= 2) {
-      if (from < runs[i]!) return board.pieceAt(from, Math.min(runs[i]!, from + mss));
+      if (from < runs[i]!) return board.segmentAt(from, runs[i]!, mss, whole);
       from = Math.max(from, runs[i + 1]!);
     }
     // Rule 4: once a recovery, and not while the first segment may yet be answered.
     if (board.una <= this.#rescueRxt) return null;
     this.#rescues = true;
-    return board.lastUnsacked(mss);
+    return board.lastUnsacked(mss, whole);
   }
 
   /** That has left, up to `end`, in the recovery up to `until`. */

@@ -322,16 +322,17 @@ export class Scoreboard {
     }
   }
 
-  /** The last segment of data, of `most` bytes at most, cut off from what was sent with it; a FIN when nothing else is left. Nothing is SACKED or LOST. */
-  lastSegment(most: number): Piece {
+  /** The last segment of data, of {@linkcode Piece.unit} bytes at most, cut off from what was sent with it; a FIN when nothing else is left. Nothing is SACKED or LOST. */
+  lastSegment(most: number, whole = most): Piece {
     const part = this.#last();
     const length = part.end - part.seq;
-    const rest = length % most || most;
+    const unit = part.unit(most, whole);
+    const rest = length % unit || unit;
     return length > rest ? this.#split(part, part.end - rest) : part;
   }
 
-  /** The highest data that is not SACKED, of `most` bytes at most; null where it is not in flight. No FIN, which most peers' SACK blocks never tell of. */
-  lastUnsacked(most: number): Piece | null {
+  /** The highest data that is not SACKED, of {@linkcode Piece.unit} bytes at most; null where it is not in flight. No FIN, which most peers' SACK blocks never tell of. */
+  lastUnsacked(most: number, whole = most): Piece | null {
     const ring = this.#ring;
     for (let serial = ring.next - 1; serial >= ring.first; serial--) {
       this.#steps++;
@@ -347,7 +348,7 @@ export class Scoreboard {
         if (part.state !== SACKED) last = part;
       }
       if (last === null) continue;
-      return this.pieceAt(Math.max(last.seq, last.end - most), last.end);
+      return this.pieceAt(Math.max(last.seq, last.end - last.unit(most, whole)), last.end);
     }
     return null;
   }
@@ -376,6 +377,12 @@ export class Scoreboard {
     if (part.seq < from) part = this.#split(part, from);
     if (part.end > to) this.#split(part, to);
     return part;
+  }
+
+  /** The same, of {@linkcode Piece.unit} bytes at most. */
+  segmentAt(from: number, to: number, most: number, whole: number): Piece | null {
+    const part = this.#partAt(from);
+    return part === null ? null : this.pieceAt(from, Math.min(to, from + part.unit(most, whole)));
   }
 
   /** What is in flight and begins at `seq`, one segment, has left once more. */

@@ -608,12 +608,13 @@ export class Sender {
   /** Sends what is lost again, oldest first, as far as the window allows. */
   resend(now: Micros): void {
     const { board } = this;
-    const mss = this.#mtu.payload;
+    const { wholePayload } = this.#output;
     const frto = this.#recovery.kind === "loss" ? this.#recovery.frto : null;
     if (frto !== null && frto.holds) return;
     for (let piece = board.nextLost(); piece !== null; piece = board.nextLost()) {
       const { seq, end, sends } = piece;
       const length = end - seq;
+      const mss = piece.unit(this.#mtu.payload, wholePayload);
       // RFC 5682 §2.1, §3.1, step 1: the first segment.
       let room = frto !== null ? mss : Math.min(this.limit - board.inFlight, this.#allowance);
       // RFC 5681 §3.2 step 3, RFC 6582 §3.2 step 3: a hole is filled at once; the first by RFC 6675 §5 step 4.3.
@@ -722,7 +723,7 @@ export class Sender {
   /** RFC 8985 §7.3: the highest segment that was sent. */
   #repeatLast(now: Micros): void {
     const { board } = this;
-    const last = board.lastSegment(this.#mtu.payload);
+    const last = board.lastSegment(this.#mtu.payload, this.#output.wholePayload);
     const flight = board.flightWith(last);
     if (!this.#repeat(last, now)) return;
     this.#host.count("TCPLossProbes");
@@ -735,7 +736,8 @@ export class Sender {
    */
   ask(now: Micros): void {
     const { una } = this.board;
-    const piece = this.board.pieceAt(una, una + this.#mtu.payload);
+    const { payload } = this.#mtu;
+    const piece = this.board.segmentAt(una, Infinity, payload, this.#output.wholePayload);
     if (piece === null) return;
     const bytes = piece.end - piece.seq;
     if (this.#repeat(piece, now)) this.#undo?.sentAgain(bytes, now);
@@ -753,7 +755,7 @@ export class Sender {
     const { board } = this;
     const mss = this.#mtu.payload;
     while (board.lost === 0 && Math.min(this.limit - board.inFlight, this.#allowance) >= mss) {
-      const piece = sack.nextSegment(mss);
+      const piece = sack.nextSegment(mss, this.#output.wholePayload);
       if (piece === null) return;
       const { seq, end } = piece;
       if (!this.#repeat(piece, now)) return;

@@ -51,6 +51,10 @@ class Range implements Piece {
   get length(): number {
     return this.end - this.seq;
   }
+
+  unit(most: number, whole: number): number {
+    return this.segment > most && this.segment <= whole ? this.segment : most;
+  }
 }
 
 function joins(a: Range, b: Range): boolean {
@@ -219,16 +223,23 @@ export class InFlightList implements Board {
     }
   }
 
-  lastSegment(most: number): Range {
+  lastSegment(most: number, whole = most): Range {
     const range = this.#last();
-    const rest = range.length % most || most;
+    const unit = range.unit(most, whole);
+    const rest = range.length % unit || unit;
     return range.length > rest ? this.#split(range, range.end - rest) : range;
   }
 
-  lastUnsacked(most: number): Range | null {
+  lastUnsacked(most: number, whole = most): Range | null {
     let range = this.#tail;
     while (range !== null && (range.state === SACKED || range.fin)) range = range.prev;
-    return range === null ? null : this.pieceAt(Math.max(range.seq, range.end - most), range.end);
+    if (range === null) return null;
+    return this.pieceAt(Math.max(range.seq, range.end - range.unit(most, whole)), range.end);
+  }
+
+  segmentAt(from: number, to: number, most: number, whole: number): Range | null {
+    const range = this.#at(from);
+    return range === null ? null : this.pieceAt(from, Math.min(to, from + range.unit(most, whole)));
   }
 
   pieceAt(from: number, to: number): Range | null {

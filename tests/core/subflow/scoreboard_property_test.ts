@@ -231,7 +231,7 @@ class Pair {
     const { board } = this.left;
     if (board.empty || board.sacked > 0 || board.lost > 0) return;
     this.#both((side) => {
-      const { seq, end } = side.board.lastSegment(this.#segment);
+      const { seq, end } = side.board.lastSegment(this.#segment - 1, this.#segment);
       side.board.repeatAt(seq, this, this.#now);
       return [seq, end];
     });
@@ -244,8 +244,8 @@ class Pair {
     this.#both((side) => {
       const { board } = side;
       const piece = place === 1
-        ? board.lastUnsacked(this.#segment)
-        : board.pieceAt(from, from + this.#segment);
+        ? board.lastUnsacked(this.#segment - 1, this.#segment)
+        : board.segmentAt(from, Infinity, this.#segment - 1, this.#segment);
       if (piece === null) return null;
       const { seq, end } = piece;
       board.repeatAt(seq, this, this.#now);
