@@ -259,10 +259,10 @@ function bindAhead(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   const { mss } = copies[0]!;
   let length = Math.min(Math.max(chunk.length, mss), available);
   for (let i = 0; i < copies.length; i++) length = Math.min(length, capacity(copies[i]!, ahead));
-  if (length >= mss) length -= length % mss;
+  const { offset } = chunk;
+  if (length >= mss) length -= length % mss + besideKeys(meta, copies[0]!, offset);
   else if (length < available && copies[0]!.inFlight > 0) return false;
   if (length <= 0) return false;
-  const { offset } = chunk;
   if (again === null) sendQueue.bind(length, now);
   else sendQueue.again.cut(offset, offset + length);
   for (let i = 0; i < copies.length; i++) {
@@ -270,6 +270,16 @@ function bindAhead(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
     serve(meta, copies[i]!, now);
   }
   return true;
+}
+
+/** Bytes that a segment with the data at `offset` has less than others on `subflow`, as the keys ride on it. */
+function besideKeys(
+  meta: MetaSocket,
+  { sender, join, mss, output }: Subflow,
+  offset: number,
+): number {
+  const rides = offset === 1 && sender.board.nxt === 1 && !join && meta.keysOwed !== null;
+  return rides ? mss - output.payloadBeside(false) : 0;
 }
 
 /** Sets `chunk` and `ready` for what must go again, or was taken back; null when nothing must. */

@@ -375,3 +375,25 @@ describe("SCH-4: one answer binds at most `quantum` bytes", () => {
     }
   }
 });
+
+describe("what is bound first of all (RFC 8684 §3.1)", () => {
+  for (const shortDss of [false, true]) {
+    it(`leaves room for the keys beside it, and no octets behind it (${shortDss ? "short" : "long"} numbers)`, () => {
+      const mss = shortDss ? MSS + 4 : MSS;
+      const scheduler = { ...inTurn(Infinity), quantum: mss };
+      using d = new Dialogue({ experiments: { shortDss }, policies: { scheduler } });
+      const app = d.connect(80);
+      const peer = d.called();
+      peer.gets("S 0");
+      d.pass(20e3);
+      peer.offers({}, "S.", ["mpc key"]);
+      peer.takeAll();
+      app.write(8 * mss);
+      const sent = peer.takeAll();
+      assert(sent[0]!.options.some((each) => each.startsWith("mpc")), `${sent[0]!.options}`);
+      const sizes = sent.map(({ seq, end }) => end - seq).filter((size) => size > 0);
+      assert(sizes.length > 5);
+      assertEquals(sizes.slice(0, 7), [MSS, ...Array(6).fill(mss)]);
+    });
+  }
+});
