@@ -166,6 +166,9 @@ function schedule(meta: MetaSocket, now: Micros): void {
     // Where only those that carry it already have room, or it is to wait for a better one, new data need not wait for that.
     if (again !== null && ready.length > 0 && ask(meta, again, now)) continue;
     if (again !== null && comesFirst(meta, again)) return;
+    const taken = again === null ? null : nextTakenBack(meta);
+    if (taken !== null && ready.length > 0 && ask(meta, taken, now)) continue;
+    if (taken !== null && comesFirst(meta, taken)) return;
     if (!nextNew(meta)) {
       if (meta.sendQueue.unbound >= CROWD) meta.crowd();
       return;
@@ -199,6 +202,9 @@ function bindAll(meta: MetaSocket, now: Micros): void {
     const again = nextReinjection(meta);
     if (again !== null && ready.length + beyond.length > 0 && ask(meta, again, now)) continue;
     if (again !== null && comesFirst(meta, again)) return;
+    const taken = again === null ? null : nextTakenBack(meta);
+    if (taken !== null && ready.length + beyond.length > 0 && ask(meta, taken, now)) continue;
+    if (taken !== null && comesFirst(meta, taken)) return;
     if (!nextAhead(meta) || !ask(meta, null, now)) return;
   }
 }
@@ -284,7 +290,7 @@ function besideKeys(
 
 /** Sets `chunk` and `ready` for what must go again, or was taken back; null when nothing must. */
 function nextReinjection(meta: MetaSocket): Sent | null {
-  const { sendQueue, subflows } = meta;
+  const { sendQueue } = meta;
   const { again } = sendQueue;
   again.cut(0, sendQueue.una);
   while (!again.empty) {
@@ -294,15 +300,21 @@ function nextReinjection(meta: MetaSocket): Sent | null {
       again.cut(first, again.firstEnd);
       continue;
     }
-    // What the only subflow carries is for others, if any come. What nobody has sent does not wait for them.
-    if (subflows.length === 1 && sendQueue.has(subflows[0]!, sent, first)) {
-      const taken = sendQueue.firstTakenBack;
-      const unsent = taken < Infinity ? sendQueue.find(taken) : null;
-      if (unsent !== null) return offer(meta, unsent, taken, again.endOf(taken));
-    }
     return offer(meta, sent, first, again.firstEnd);
   }
   return null;
+}
+
+/**
+ * The same for what was taken back and nobody has sent, behind what {@linkcode nextReinjection} gave: that is for others than those with room, if any come, and
+ * this does not wait for them.
+ */
+function nextTakenBack(meta: MetaSocket): Sent | null {
+  const { sendQueue } = meta;
+  const taken = sendQueue.firstTakenBack;
+  if (taken === Infinity || taken <= chunk.offset) return null;
+  const sent = sendQueue.find(taken);
+  return sent === null ? null : offer(meta, sent, taken, sendQueue.again.endOf(taken));
 }
 
 /**

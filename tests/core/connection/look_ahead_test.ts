@@ -397,3 +397,38 @@ describe("what is bound first of all (RFC 8684 §3.1)", () => {
     });
   }
 });
+
+describe("what was bound ahead and taken back", () => {
+  it("goes before new data, though what both paths carry waits for a DATA_ACK before it (draft SQ-5)", () => {
+    using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
+    const { first, second, app } = joined(d);
+    app.write(40 * MSS);
+    const { socket } = app;
+    const { sendQueue } = socket;
+    socket.setScheduler(d.now, minRtt());
+    const taken = 1 + 20 * MSS;
+    assertEquals(sendQueue.firstTakenBack, taken);
+    // Both are silent; then the second answers, is given what the first carries, and falls silent again.
+    const [a, b] = socket.subflows;
+    first.takeAll();
+    second.takeAll();
+    while (!a!.silent || !b!.silent) d.pass(50e3);
+    second.takeAll();
+    second.sends(`. ack ${b!.sender.board.nxt} <dack8 1>`);
+    assert(offsets(second.takeAll()).includes(1));
+    while (!b!.silent) d.pass(50e3);
+    app.write(40 * MSS);
+    first.takeAll();
+    const both = (): boolean => {
+      const oldest = sendQueue.find(sendQueue.again.first);
+      return oldest !== null &&
+        [a, b].every((each) => sendQueue.has(each!, oldest, sendQueue.again.first));
+    };
+    assert(both());
+    const next = sendQueue.firstTakenBack;
+    assert(next >= taken && next < 1 + 40 * MSS, `${next}`);
+    first.sends(`. ack ${a!.sender.board.nxt} <dack8 1>`);
+    assert(both());
+    assertEquals(offsets(first.takeAll())[0], next);
+  });
+});
