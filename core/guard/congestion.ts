@@ -54,18 +54,8 @@ const STREAM = "plugin congestion-control";
 
 /** What a plugin is shown of an acknowledgement: one object for all of them, on all connections. */
 class ShownAck {
-  #ack: AckCopy = {
-    acked: 0,
-    lost: 0,
-    marked: 0,
-    rtt: -1,
-    inFlight: 0,
-    cwndLimited: false,
-    delivered: 0,
-    priorDelivered: 0,
-    deliveryRate: 0,
-    appLimited: false,
-  };
+  /** Null before the first. */
+  #ack: AckCopy | null = null;
 
   /** Of `ack`. */
   of(ack: AckSample): AckSample {

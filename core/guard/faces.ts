@@ -499,7 +499,8 @@ export class ChunkFace implements Chunk {
 }
 
 /** A copy of `ack` for a congestion controller, which may spread it, or write to it: `copy`, unless the plugin has frozen that. */
-export function copyAck(copy: AckCopy, ack: AckSample): AckCopy {
+export function copyAck(copy: AckCopy | null, ack: AckSample): AckCopy {
+  if (copy === null) return { ...ack };
   try {
     copy.acked = ack.acked;
     copy.lost = ack.lost;
