@@ -931,7 +931,9 @@ export class Subflow implements SubflowView {
     // RFC 8684 §3.4.1: "the receiver MUST undertake standard TCP validity checks, e.g., per [RFC5961], before acting upon it"
     // RFC 5961 §5.2: what somebody guessed lies rarely so close.
     if (ack > board.nxt || ack < board.una - sender.window.most) return this.#challenge(now);
-    const newer = timestamps.isNewer;
+    // Where no timestamp tells, what was overtaken comes before a timeout would.
+    const late = ack < board.una && now - sender.lastHeard > sender.rtt.base;
+    const newer = timestamps.newer(late);
     // RFC 7323 §4.3, and §5.3 R2 before R3: what lies before RCV.NXT altogether leaves no timestamp, though the batch has not been acknowledged yet.
     if (
       timestamps.on && rx.hasTimestamps && inHand.seq <= this.acks.last && !inHand.old

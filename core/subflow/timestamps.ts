@@ -19,6 +19,8 @@ export class Timestamps {
   #on: boolean;
   #recent = 0;
   #recentTime: Micros = 0;
+  /** The youngest that has come: TS.Recent stands still while something is missing (RFC 7323 §4.3). */
+  #youngest = 0;
   /** What PAWS judges data by: TS.Recent without what has filled holes of late. */
   #floor = 0;
   /** What that becomes when it has stood for long, and since when it stands. */
@@ -73,7 +75,7 @@ export class Timestamps {
   agree(now: Micros): void {
     this.#on &&= rx.hasTimestamps;
     if (!this.#on) return;
-    this.#recent = rx.tsval;
+    this.#recent = this.#youngest = rx.tsval;
     this.take(false, now);
   }
 
@@ -93,9 +95,15 @@ export class Timestamps {
     return distance32(this.#recent, rx.tsval);
   }
 
-  /** Whether the segment in `rx` was sent after all that came before, as far as timestamps tell: those of one tick may have overtaken each other. */
-  get isNewer(): boolean {
-    return !this.#on || !rx.hasTimestamps || distance32(rx.tsval, this.#recent) > 0;
+  /**
+   * Whether the segment in `rx`, which counts as come by that, was sent after all before, as far as timestamps tell: those of one tick may have overtaken each
+   * other. `untold`: where none does.
+   */
+  newer(untold: boolean): boolean {
+    if (!this.#on || !rx.hasTimestamps) return untold;
+    if (distance32(rx.tsval, this.#youngest) <= 0) return false;
+    this.#youngest = rx.tsval;
+    return true;
   }
 
   /** Takes the timestamp in `rx`, which is not old, as TS.Recent, unless that is younger; `fills`: there are data above a hole. */
@@ -108,7 +116,10 @@ export class Timestamps {
       this.#nextFloor = this.#recent;
     }
     if (!fills || long) this.#floorTime = now;
-    if (distance32(tsval, this.#recent) < 0 && now - this.#recentTime <= TIMESTAMP_LIFE) return;
+    if (distance32(tsval, this.#recent) < 0) {
+      if (now - this.#recentTime <= TIMESTAMP_LIFE) return;
+      this.#youngest = tsval;
+    }
     this.#recent = tsval;
     this.#recentTime = now;
   }

@@ -111,6 +111,10 @@ const KEPT_WIDE: ReadonlyMap<number, string> = new Map([
     102007,
     "what the only peer had acknowledged and dropped, as it was short of memory, never went again",
   ],
+  [
+    301101,
+    "ACKs that were overtaken while data were missing contradicted the peer: its bytes went again to who had fallen back",
+  ],
 ]);
 
 const KEPT_OF_KIND = new Map<RunKind, ReadonlyMap<number, string>>([

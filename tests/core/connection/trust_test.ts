@@ -453,6 +453,36 @@ describe("a proxy that acknowledges and drops (RFC 8684 §3.3.6)", () => {
     assertEquals([app.socket.unacked, app.socket.fallback], [0, false]);
   });
 
+  /** Five segments that are all acknowledged, and then told of less by three that were overtaken, while something of the peer's is missing. */
+  function overtaken(d: Dialogue, timestamps: boolean): { peer: Peer; app: App; ends: number[] } {
+    const { peer, app } = proved(d, { timestamps });
+    app.write(5 * 1420);
+    const ends = withData(peer.takeAll()).map(({ end }) => end);
+    const at = peer.tsval;
+    const ts = (n: number): string => timestamps ? `TS ${at + n} 0` : "noTS";
+    d.pass(20e3);
+    peer.sends(`P. 301:401 ack 101 <${ts(1)}>`);
+    peer.sends(`. 401 ack ${ends.at(-1)} <${ts(20)}>`);
+    for (const i of [0, 1, 2]) peer.sends(`. 401 ack ${ends[i]} <${ts(5 + i)}>`);
+    return { peer, app, ends };
+  }
+
+  for (const timestamps of [true, false]) {
+    it(`is none where ACKs were overtaken, though TS.Recent stands still (${timestamps ? "" : "no "}timestamps): a peer that had fallen back would get bytes twice`, () => {
+      using d = new Dialogue();
+      const { peer, app, ends } = overtaken(d, timestamps);
+      const { trust } = app.socket.subflows[0]!;
+      assertEquals(trust.belied, false);
+      // Nothing that comes so late was overtaken.
+      d.pass(1e6);
+      for (let i = 0; i < 3; i++) {
+        d.pass(1e3);
+        peer.sends(`. 401 ack ${ends[0]} <dack8 101>`);
+      }
+      assertEquals([trust.belied, app.socket.fallback], [true, false]);
+    });
+  }
+
   it("what is still in flight is not repeated", () => {
     using d = new Dialogue();
     const { peer, app } = proved(d);
