@@ -332,6 +332,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return this.keys.checksum;
   }
 
+  get finOut(): number {
+    return this.sendQueue.finOut;
+  }
+
   get keysOwed(): CapableKeys | null {
     if (this.role !== "client" || this.#confirmed) return null;
     return this.keys;

@@ -369,6 +369,12 @@ export class SendQueue {
     return this.#ours.kind === "ending" && this.ackable === this.#ours.fin;
   }
 
+  /** Data offset of our DATA_FIN where it, or what takes its place, was sent and is not DATA_ACKed; -1 elsewhere. */
+  get finOut(): number {
+    const ours = this.#ours;
+    return ours.kind === "ending" && this.#nxt > ours.fin ? ours.fin : -1;
+  }
+
   /** Our DATA_FIN is all that is sent and not DATA_ACKed. */
   get finUnacked(): boolean {
     return this.#ours.kind === "ending" && this.#una === this.#ours.fin && this.#nxt > this.#una;

@@ -267,6 +267,10 @@ export class Output {
 
   /** A DATA_FIN without data: sequence offset 0, length 1 (RFC 8684 §3.3.3). */
   dataFin(dsn: number, nxt: number, now: Micros): boolean {
+    return this.#end(TCP_ACK, dsn, nxt, now);
+  }
+
+  #end(flags: number, dsn: number, nxt: number, now: Micros): boolean {
     const level = this.#level;
     tx.begin();
     this.#wish(DSS_MAPPING | DSS_DSN_8 | DSS_DATA_FIN | level.dataAckFlags, level.dssChecksum);
@@ -274,13 +278,18 @@ export class Output {
     // Data-Level Length of 1"
     const checksum = level.dssChecksum ? this.checksum(dsn, 0, 0, 1) : -1;
     tx.mapping(dsn, level.localIdsn, 0, 1, checksum);
-    return this.#bare(TCP_ACK, nxt, now);
+    return this.#bare(flags, nxt, now);
   }
 
-  /** A FIN at sequence offset `seq`. */
+  /**
+   * A FIN at sequence offset `seq`. Beside one that the data level has sent ahead, which nothing repeats where all subflows are closed for data, the DATA_FIN
+   * comes as surely as it.
+   */
   fin(seq: number, now: Micros): boolean {
+    const { finOut, mappingFlags, dataAckFlags } = this.#level;
+    if (finOut >= 0 && mappingFlags !== 0) return this.#end(TCP_ACK | TCP_FIN, finOut, seq, now);
     tx.begin();
-    this.#wish(this.#level.dataAckFlags);
+    this.#wish(dataAckFlags);
     return this.#bare(TCP_ACK | TCP_FIN, seq, now);
   }
 

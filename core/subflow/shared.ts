@@ -131,6 +131,8 @@ export interface DataLevel {
   readonly dssChecksum: boolean;
   /** Set at a client to which no DSS has come yet: its first data repeats the keys (RFC 8684 §3.1). */
   readonly keysOwed: CapableKeys | null;
+  /** Data offset of a DATA_FIN of ours that has left and is not DATA_ACKed; -1: there is none. */
+  readonly finOut: number;
   /** Nothing more will come or go at the data level. */
   readonly over: boolean;
   /** A RST that told why it ends a subflow (RFC 8684 §3.6) has left, or has come. */

@@ -155,6 +155,7 @@ export class FakeLevel implements DataLevel {
   mappingFlags: number = DSS_MAPPING | DSS_DSN_8;
   dssChecksum = false;
   keysOwed: CapableKeys | null = null;
+  finOut = -1;
   over = false;
 
   /** Both streams are new; `written` bytes of {@linkcode octet} wait to be sent. */

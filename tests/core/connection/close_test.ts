@@ -374,3 +374,40 @@ describe("TRM-2: everything is given back", () => {
     });
   }
 });
+
+describe("a DATA_FIN that FINs follow at once (draft TRM-4)", () => {
+  for (const checksum of [false, true]) {
+    it(`is on each of them, as nothing else repeats it there${checksum ? " (checksums)" : ""}`, () => {
+      using d = new Dialogue({ experiments: { dataFin: "fast", checksum } });
+      const { peer, app } = d.opened({ checksum });
+      app.write(100);
+      peer.gets("P. 1:101");
+      app.finish();
+      peer.gets(". 101 <map8 101 0 1 fin>");
+      peer.gets("F. 101 <map8 101 0 1 fin>");
+      // Both are lost.
+      peer.sends(". ack 101 <dack8 101>");
+      for (let i = 0; i < 5; i++) {
+        d.untilSent();
+        const fin = peer.takeAll().find(({ flags }) => flags.includes("F"));
+        if (fin === undefined) continue;
+        assert(fin.options.some((each) => each.startsWith("map8 101 0 1")), `${fin.options}`);
+        peer.sends(`. ack 102 <dack8 102>`);
+        assertEquals(app.socket.finAcked, true);
+        return;
+      }
+      throw new Error("No FIN has come again");
+    });
+  }
+
+  it("is on none where the peer has it", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.finish();
+    peer.gets(". 1 <map8 1 0 1 fin>");
+    peer.sends(". ack 1 <dack8 2, map8 1 0 1 fin>");
+    const fins = peer.takeAll().filter(({ flags }) => flags.includes("F"));
+    assertEquals(fins.length, 1);
+    assert(!fins[0]!.options.some((each) => each.startsWith("map8")), `${fins[0]!.options}`);
+  });
+});
