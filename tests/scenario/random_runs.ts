@@ -115,7 +115,7 @@ const MPTCP: Readonly<Record<string, Partial<MptcpSettings>>> = {
   "no relief": { opportunisticRetransmission: false, penalty: false, tailReinjection: false },
 };
 
-/** The end of what was written, lost with a path or by itself, cannot go again beside FINs (RFC 8684 §3.3.3). */
+/** What is lost with a path cannot go again on another one that is closed for data (RFC 8684 §3.3.3). */
 const HASTY = "FINs at once";
 /** Waits for a path for less than outages may last. */
 const IMPATIENT = "closed soon";
@@ -729,7 +729,7 @@ class Performance {
     this.#run = run;
     this.t = topologyOf(run, this.#nats);
     this.mayFail = run.paths.some(({ box }) => box !== null && !HARMLESS.test(box)) ||
-      chosen(run, HASTY) || chosen(run, FORGETFUL);
+      chosen(run, FORGETFUL);
     this.idle = bytesOf(this.t);
     this.#pair = this.t.connect(scriptOf(this.t, run, 0), scriptOf(this.t, run, 1));
     const dice = new Dice(seededRandom(run.seed)("meanwhile"));
@@ -823,8 +823,10 @@ class Performance {
     }
     // The user timeout is above what was said for outages.
     if (length > USER_TIMEOUT / 3) this.mayFail = true;
-    // Who has no path waits for less.
-    if (length > 0 && chosen(this.#run, IMPATIENT)) this.mayFail = true;
+    // Who has no path waits for less, or can use no other one any more.
+    if (length > 0 && (chosen(this.#run, IMPATIENT) || chosen(this.#run, HASTY))) {
+      this.mayFail = true;
+    }
   }
 
   #actWide({ kind, which, value }: WideAction, dice: Dice): void {

@@ -106,6 +106,8 @@ const KEPT_OF_ALL: ReadonlyMap<number, string> = new Map([
 
 /** The same of the widest kind: settings, networks and events that the others do not have. */
 const KEPT_WIDE: ReadonlyMap<number, string> = new Map([
+  [829, "a DATA_FIN that was lost behind FINs never came again"],
+  [876, "as 829, of another connection"],
   [2832, "of these runs: a server whose path manager refuses joins cannot be come back to"],
   [
     102007,
