@@ -823,6 +823,8 @@ class Performance {
     }
     // The user timeout is above what was said for outages.
     if (length > USER_TIMEOUT / 3) this.mayFail = true;
+    // A server with cookies has nothing of a client whose third ACK was lost, and which says nothing more.
+    if (length > 0 && this.#run.wide?.tcp[1] === "cookies") this.mayFail = true;
     // Who has no path waits for less, or can use no other one any more.
     if (length > 0 && (chosen(this.#run, IMPATIENT) || chosen(this.#run, HASTY))) {
       this.mayFail = true;
