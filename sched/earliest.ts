@@ -150,7 +150,8 @@ function isUntried({ peakRate, path }: SubflowView): boolean {
 
 /**
  * Whether `subflow` is to be tried. Not by more than a little: a whole initial window may be more than the queue of a slow path holds. Nor where the windows of
- * the others have room for all that is left, which their pacers let out soon.
+ * the others have room for all that is left, which their pacers let out soon; but for what is no more than the trial, such as a request, where its answer would
+ * be back before the others had delivered it.
  */
 function isTrying(
   { subflows, left, now }: ConnectionView,
@@ -158,16 +159,19 @@ function isTrying(
   subflow: SubflowView,
   sentOn: readonly SubflowView[],
 ): boolean {
-  const { backup, inFlight, mss } = subflow;
-  if (inFlight >= TRIAL * mss) return false;
+  const { backup, inFlight, mss, srtt, rttVar } = subflow;
+  const trial = TRIAL * mss - inFlight;
+  if (trial <= 0) return false;
+  let sooner = sentOn.length === 0 && left > 0 && left <= trial;
   let room = 0;
   for (let i = 0; i < subflows.length; i++) {
     const other = subflows[i]!;
     if (other === subflow || isUntried(other) || sentOn.includes(other)) continue;
     if (!ready.includes(other) && !isAwaited(other, backup, now)) continue;
     room += Math.max(0, other.cwnd - other.inFlight);
+    sooner &&= srtt + 2 * rttVar < other.srtt;
   }
-  return room < wanted(left, mss, sentOn.length > 0);
+  return sooner || room < wanted(left, mss, sentOn.length > 0);
 }
 
 /** Bytes that are to arrive soon: all that is left, or a segment of what goes `again`. What nobody carries any more is neither, where nothing is left behind it. */

@@ -191,6 +191,27 @@ describe("earliest", () => {
     assertEquals(picks([slow, trying], [slow], { left: 2000 }), 2);
   });
 
+  it("tries a path with what is no more than a trial, where that is back before the known ones had delivered it", () => {
+    const far = known(1, 100, 1, 40_000);
+    const request = { left: 200 };
+    const near = (rtt: number, rttVar: number, more = {}): SubflowView =>
+      subflow(2, rtt, { rttVar: rttVar * 1e3, ...more });
+    const tried = near(40, 20);
+    assertEquals(picks([far, tried], [far, tried], request), 2);
+    // 40 + 2 · 30 ms are no less than the round trip of the known one.
+    const later = near(40, 30);
+    assertEquals(picks([far, later], [far, later], request), 1);
+    // One known path is as near.
+    const other = known(3, 40, 8, 40_000);
+    assertEquals(picks([far, tried, other], [far, tried, other], request), 3);
+    // More than a trial, and what is left of one.
+    assertEquals(picks([far, tried], [far, tried], { left: 5600 }), 2);
+    assertEquals(picks([far, tried], [far, tried], { left: 5601 }), 1);
+    const begun = near(40, 20, { inFlight: 1400 });
+    assertEquals(picks([far, begun], [far, begun], { left: 4200 }), 2);
+    assertEquals(picks([far, begun], [far, begun], { left: 4201 }), 1);
+  });
+
   it("has what a path that is gone leaves behind go over one of which nothing is known, though nothing else is left", () => {
     const fresh = subflow(3, 20);
     assertEquals(picks([fresh], [fresh], { left: 0 }), 3);
@@ -213,6 +234,15 @@ describe("earliest, at work", () => {
       const { first, second, app } = joined(d, { rtt: 20e3, ...WIDE }, { rtt: 60e3 });
       app.write(bytes);
       assertEquals([first.pending, second.pending], [true, uses]);
+    }
+  });
+
+  it("has a request go over the path with the shorter round trip, though nothing was sent there yet", () => {
+    for (const [rtt, near] of [[20e3, true], [60e3, false]] as const) {
+      using d = new Dialogue({ policies: { scheduler: earliest() } });
+      const { first, second, app } = joined(d, { rtt: 100e3, ...WIDE }, { rtt });
+      app.write(200);
+      assertEquals([first.pending, second.pending], [!near, near]);
     }
   });
 
