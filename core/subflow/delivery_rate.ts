@@ -37,6 +37,8 @@ export class DeliveryRate {
   #idleAt = 0;
   #burst = 0;
   #bottleneck = 0;
+  /** What is known of the path since sending last began. */
+  #known = 0;
   #rounds = 0;
   /** Bytes delivered where the round in hand ends. */
   #roundEnd = 0;
@@ -71,10 +73,11 @@ export class DeliveryRate {
 
   /**
    * Bytes a second at which the path has let the last burst through that came behind a pause and took longer than to send, or, where one came through as it was
-   * sent since, at least so many; 0: none did, or something of what is sent since the last pause has come back. ACKs that come together make it too high.
+   * sent since, at least so many. Where none did, the highest sample, if the window has been more than the path carries; 0: it has not, or something of what is
+   * sent since the last pause has come back. ACKs that come together make it too high.
    */
   get bottleneck(): number {
-    return this.#delivered === this.#idleAt ? this.#bottleneck : 0;
+    return this.#delivered === this.#idleAt ? this.#known : 0;
   }
 
   /** What is sent now is limited by the application or the scheduler. */
@@ -82,14 +85,16 @@ export class DeliveryRate {
     return this.#delivered <= this.#appLimitedUntil;
   }
 
-  /** Sending starts again with nothing in flight. */
-  idle(now: Micros): void {
+  /** Sending starts again with nothing in flight. `overfilled`: the window has been more than the path carries. */
+  idle(now: Micros, overfilled = false): void {
     this.#deliveredTime = now;
     this.firstSent = now;
     this.#idleAt = this.#delivered;
-    if (this.#burst === 0) return;
-    this.#bottleneck = this.#burst;
-    this.#burst = 0;
+    if (this.#burst > 0) {
+      this.#bottleneck = this.#burst;
+      this.#burst = 0;
+    }
+    this.#known = this.#bottleneck === 0 && overfilled ? this.#peak : this.#bottleneck;
   }
 
   /** Nothing is left to send while `inFlight` bytes are on their way: samples of these may only raise the estimate. */

@@ -170,6 +170,25 @@ describe("the rate at which a path lets a burst through", () => {
     assertEquals(rate.bottleneck, 1_000_000);
   });
 
+  it("is the highest sample where none came through like that, and the window has been more than the path carries", () => {
+    const rate = new DeliveryRate();
+    rate.idle(0);
+    rate.count(14_000, 50e3);
+    rate.take(rated(0, 0, 5000, 0), sample, 50e3);
+    assertEquals(rate.peak, 280_000);
+    rate.idle(100e3);
+    assertEquals(rate.bottleneck, 0);
+    rate.idle(200e3, true);
+    assertEquals(rate.bottleneck, 280_000);
+    // Of each pause anew.
+    rate.idle(300e3);
+    assertEquals(rate.bottleneck, 0);
+    // A burst tells more.
+    burst(rate, 300e3, 30_000, 350e3);
+    rate.idle(400e3, true);
+    assertEquals(rate.bottleneck, 1_000_000);
+  });
+
   it("holds until something of the next one comes back: from there on ACKs tell", () => {
     const rate = new DeliveryRate();
     rate.idle(0);

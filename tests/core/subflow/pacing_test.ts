@@ -295,6 +295,27 @@ describe("a window after a pause", () => {
     assert(last >= 10e3 && last <= 18e3, `${times}`);
   });
 
+  it("at no more than twice the rate of a path that a larger window than it carries has filled, in one transfer", () => {
+    using d = new Dialogue(SPREAD);
+    const { peer, app } = d.opened({ rtt: 20e3 });
+    const { sender } = app.socket.subflows[0]!;
+    // A segment each 500 us: 40 of them fill the path.
+    const path = new Path(d, peer, 500);
+    while (sender.cwnd < 160 * MSS) {
+      app.write(20 * MSS);
+      path.run(1e3);
+    }
+    path.run(400e3);
+    assertEquals(sender.board.inFlight, 0);
+    assert(sender.rtt.srtt > 30e3, `${sender.rtt.srtt}`);
+    app.write(100 * MSS);
+    const times = leaves(d, peer, 60e3).split(" ").map((each) => each.split(":").map(Number));
+    assertEquals(times.reduce((sum, [, count]) => sum + count!, 0), 100);
+    // 250 us each, but for the burst.
+    const last = times.at(-1)![0]!;
+    assert(last >= 20e3 && last <= 26e3, `${times}`);
+  });
+
   it("where the path has become faster, at more each time that one comes through as it was sent", () => {
     using d = new Dialogue(SPREAD);
     const { peer, app } = grown(d, 160);
