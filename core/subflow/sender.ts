@@ -533,7 +533,7 @@ export class Sender {
     fresh.checksum = checksum ? this.#output.checksum(dsn, seq, length, length) : -1;
     if (infinite) fresh.checksum = INFINITE_MAPPING;
     fresh.first = first;
-    if (board.inFlight === 0) this.rate.idle(now, this.#overfilled);
+    if (board.inFlight === 0) this.rate.idle(now, this.#overfilled());
     const mtu = this.#mtu;
     if (probe) mtu.probing(length);
     const segment = probe ? mtu.probeSegment : mtu.segment;
@@ -886,7 +886,7 @@ export class Sender {
    * The window has been more than the path carries, at its highest rate: a queue has shown (RFC 9406 §4.3), and slow start alone leaves twice of what comes back
    * in a round trip, a quarter of which is not told from a queue.
    */
-  get #overfilled(): boolean {
+  #overfilled(): boolean {
     const { srtt, minRtt } = this.rtt;
     return srtt - minRtt > Math.min(minRtt / 4, MOST_GROWTH) &&
       this.cwnd * 1e6 > 2.5 * this.peakRate * minRtt;
