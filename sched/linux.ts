@@ -1,7 +1,7 @@
 /** What Linux's own MPTCP does (net/mptcp/protocol.c since 5.14): the path with the shortest linger time, a burst at a time. */
 
 import type { Chunk, SchedulerPlugin, SubflowView } from "../core/plugin.ts";
-import { bindable, onlyBackups } from "./paths.ts";
+import { bindable, isSilent, onlyBackups } from "./paths.ts";
 
 /** Most bytes of a burst: 64 KiB without the headers of IPv6, TCP and their options. */
 const BURST = 65428;
@@ -58,6 +58,8 @@ export default function linux(): SchedulerPlugin {
         for (let i = 0; i < subflows.length; i++) {
           const subflow = subflows[i]!;
           if (subflow.stale || (subflow.backup && !backups)) continue;
+          // What a timeout takes for lost stays in the kernel's buffer of that subflow, and lingers at a window of one segment: it is not the shortest.
+          if (isSilent(subflow)) continue;
           const linger = (subflow.inFlight + subflow.queued) / known(subflow).rate;
           if (linger >= least) continue;
           best = subflow;
@@ -71,16 +73,20 @@ export default function linux(): SchedulerPlugin {
           if (inFlight === 0 && queued === 0 && !sentOn.includes(ready[i]!)) return ready[i]!;
         }
         const best = shortest();
-        return best !== null && ready.includes(best) ? best : ready[0] ?? null;
+        if (best === null || ready.includes(best)) return best ?? ready[0] ?? null;
+        // Before the new data that are bound to it already: else it would wait for all of these.
+        const able = ready.length === 0 && !sentOn.includes(best) &&
+          bindable(best, BURST, onlyBackups(subflows));
+        return able ? best : ready[0] ?? null;
       };
       return {
         pick(ready, chunk) {
           if (chunk.sentOn.length > 0) return again(ready, chunk);
           if (chunk.offset > asked) burst -= chunk.offset - asked;
           asked = chunk.offset;
-          if (burst <= 0 || at === null || at.stale || !subflows.includes(at)) {
+          if (burst <= 0 || at === null || at.stale || isSilent(at) || !subflows.includes(at)) {
             const best = shortest();
-            // All are stale: whichever is ready.
+            // None works: whichever is ready.
             if (best === null) return ready[0] ?? null;
             at = best;
             burst = Math.min(BURST, Math.max(best.mss, connection.window));

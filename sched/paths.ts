@@ -6,13 +6,22 @@ import type { SubflowView } from "../core/plugin.ts";
 export const SEGMENT = 1460;
 
 /**
+ * A timeout has left it one segment of its window (RFC 5681 §3.1), which nothing has answered yet: it may be cut, and is known as stale only after several
+ * timeouts, each twice as long as the one before. Nobody waits for it where another works.
+ */
+export function isSilent({ inRecovery, cwnd, mss }: SubflowView): boolean {
+  return inRecovery && cwnd < 2 * mss;
+}
+
+/**
  * Whether `subflow` may be waited for where those of `ready` could carry the chunk: one of their kind, not stale or a backup where they are not, from
- * which an acknowledgement is due.
+ * which an acknowledgement is due, and which has not fallen silent.
  */
 export function awaitable(subflow: SubflowView, ready: readonly SubflowView[]): boolean {
   const like = ready[0];
   if (like === undefined) return false;
-  return subflow.inFlight > 0 && subflow.stale === like.stale && subflow.backup === like.backup;
+  return subflow.inFlight > 0 && subflow.stale === like.stale &&
+    subflow.backup === like.backup && !isSilent(subflow);
 }
 
 /** The one with the lowest round trip of all that are in `ready` or may be waited for; null when `ready` is empty. */

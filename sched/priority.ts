@@ -13,7 +13,8 @@ export interface PriorityOptions {
    */
   readonly order?: string;
   /**
-   * true: where a path is full the next one takes what follows. false: it is waited for, and others stand by until it is stale or has left, as backups do.
+   * true: where a path is full the next one takes what follows. false: it is waited for, and others stand by until it has left, is stale, or
+   * has not answered before a timeout, as backups do.
    *
    * @default {true}
    */

@@ -3,6 +3,7 @@
 import type { SchedulerPlugin, SubflowView } from "../core/plugin.ts";
 import { checkNumber } from "./checks.ts";
 import { lowestRtt } from "./min_rtt.ts";
+import { isSilent } from "./paths.ts";
 
 /** Options for {@linkcode rttThreshold}. */
 export interface RttThresholdOptions {
@@ -76,7 +77,7 @@ function waitsFor(
   let best: SubflowView | null = null;
   for (let i = 0; i < subflows.length; i++) {
     const subflow = subflows[i]!;
-    if (subflow.srtt > limit || subflow.inFlight === 0) continue;
+    if (subflow.srtt > limit || subflow.inFlight === 0 || isSilent(subflow)) continue;
     if (subflow.stale !== like.stale || subflow.backup !== like.backup) continue;
     if (best === null || subflow.srtt < best.srtt) best = subflow;
   }

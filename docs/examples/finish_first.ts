@@ -14,6 +14,7 @@ export default function finishFirst(): SchedulerPlugin {
         if (sentOn.length > 0) return best; // lost with a path: now
         const fast = connection.subflows
           .filter((s) => s.inFlight > 0 && s.stale === best.stale && s.backup === best.backup)
+          .filter((s) => s.cwnd > s.mss) // one segment is left by a timeout: it may be cut
           .reduce(faster, best);
         const rounds = Math.log2(1 + connection.left / fast.cwnd); // windows double
         return (rounds + 0.5) * fast.srtt < best.srtt / 2 ? fast : best;

@@ -12,7 +12,7 @@ import finishFirst from "./finish_first.ts";
 for (const { name, check } of conformance(finishFirst())) Deno.test(`finish_first ${name}`, check);
 
 Deno.test("finish_first waits where the fast path is done sooner, and only there", () => {
-  const view = { cwnd: 14_000, inFlight: 0, stale: false, backup: false };
+  const view = { mss: 1400, cwnd: 14_000, inFlight: 0, stale: false, backup: false };
   const fast = { ...view, path: 1, srtt: 20e3, inFlight: 14_000 } as SubflowView;
   const slow = { ...view, path: 2, srtt: 200e3 } as SubflowView;
   const chunk: Chunk = { offset: 1, length: 1400, sentOn: [], sentAt: 0, hint: 0, written: 0 };

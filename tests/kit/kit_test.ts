@@ -68,6 +68,7 @@ import thresholdOfNothing from "../broken/threshold_of_nothing.ts";
 import threeTimesLia from "../broken/three_times_lia.ts";
 import throwsAt100thPick from "../broken/throws_at_100th_pick.ts";
 import waitsForEver from "../broken/waits_for_ever.ts";
+import waitsForTheCut from "../broken/waits_for_the_cut.ts";
 import { brokenRules, conformance, RuleError, verify } from "./mod.ts";
 
 const SOUND: readonly Plugin[] = [
@@ -144,6 +145,7 @@ const BROKEN: readonly (readonly [plugin: Plugin, rule: string])[] = [
   [looksAhead(), "sane-options"],
   [repeatsAlways(), "fills-pipes"],
   [desertsAPath(), "recovers"],
+  [waitsForTheCut(), "leaves-the-cut"],
   [givesUpAddresses(), "returns"],
   [cwndNan(), "sane-window"],
   [cwndZero(), "sane-window"],
@@ -176,8 +178,8 @@ describe("the plugin kit", () => {
     });
   }
 
-  it("rejects twenty-four wrong plugins, each for the first rule that it breaks", () => {
-    assertEquals(BROKEN.length, 24);
+  it("rejects twenty-five wrong plugins, each for the first rule that it breaks", () => {
+    assertEquals(BROKEN.length, 25);
     for (const [plugin, rule] of BROKEN) {
       const error = assertThrows(() => verify(plugin), RuleError, plugin.name);
       assertEquals(error.rule, rule);

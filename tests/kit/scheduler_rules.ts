@@ -50,6 +50,23 @@ const ONE_DIES: ToyScenario = {
   paths: [{ ...LIKE[0]!, dead: [100 * MS, 60 * SECOND] }, LIKE[0]!],
   writes: bulk(1e6),
 };
+/** The near one of two paths is cut for good, and takes three timeouts more to be known as stale, as in the stack. */
+const NEAR_IS_CUT: ToyScenario = {
+  name: "the near path is cut",
+  paths: [{ rate: 1e6, rtt: 20 * MS, dead: [300 * MS, 600 * SECOND] }, {
+    rate: 5e5,
+    rtt: 200 * MS,
+  }],
+  writes: bulk(1e6),
+  staleLossCount: 4,
+};
+/** The same, the other way round, and with something to write again and again. */
+const NEAR_IS_CUT_LATER: ToyScenario = {
+  name: "the near path is cut between requests",
+  paths: [...NEAR_IS_CUT.paths].reverse(),
+  writes: [...requests(4, 100_000, 250 * MS)],
+  staleLossCount: 4,
+};
 /** A path swallows everything for a while, and has worked again for seconds when the second write comes. */
 const ONE_RETURNS: ToyScenario = {
   name: "bulk again after one of two like paths was away",
@@ -185,6 +202,14 @@ export function schedulerRules(plugin: SchedulerPlugin): Rule[] {
     },
     ...family(plugin, run),
     {
+      name: "leaves-the-cut",
+      says:
+        "When a path is cut, what is left goes over the other after a timeout, at three quarters of its rate: nobody waits for the cut one until it is stale.",
+      check: () => {
+        for (const scenario of [NEAR_IS_CUT, NEAR_IS_CUT_LATER]) checkCut(scenario, run(scenario));
+      },
+    },
+    {
       name: "near-path",
       says:
         "Where requests leave room on every path, the one with a tenth of the round trip carries a quarter of the bytes, in one order of the paths at least.",
@@ -266,6 +291,22 @@ function checkGoodput(
   throw new RuleError(
     rule,
     `${Math.round(share * 100)} % of the best path's rate (${scenario.name})`,
+  );
+}
+
+/** All of it by the path that is left, from the cut on: more than can be left by then. */
+function checkCut({ name, paths, writes }: ToyScenario, { done }: ToyResult): void {
+  const cut = paths.find(({ dead }) => dead !== undefined)!;
+  const other = paths.find(({ dead }) => dead === undefined)!;
+  const bytes = writes.reduce((sum, write) => sum + write.bytes, 0);
+  const timeout = 200 * MS;
+  const most = cut.dead![0] + cut.rtt + timeout + bytes * SECOND / (0.75 * other.rate) + other.rtt;
+  if (done <= most) return;
+  throw new RuleError(
+    "leaves-the-cut",
+    `everything is there after ${Math.round(done / MS)} ms, ${
+      Math.round(most / MS)
+    } are enough (${name})`,
   );
 }
 

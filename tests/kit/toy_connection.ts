@@ -193,7 +193,13 @@ class ToyConnection implements ConnectionView {
   }
 
   #revive(subflow: ToySubflow): void {
-    if (!subflow.stale || !this.subflows.includes(subflow)) return;
+    if (!this.subflows.includes(subflow)) return;
+    if (subflow.inRecovery) {
+      subflow.inRecovery = false;
+      subflow.inFlight = 0;
+      this.#pass();
+    }
+    if (!subflow.stale) return;
     subflow.stale = false;
     this.#tell(subflow, "revived");
     this.#pass();
@@ -203,6 +209,7 @@ class ToyConnection implements ConnectionView {
   #giveUp(subflow: ToySubflow): void {
     subflow.epoch++;
     subflow.inFlight = 0;
+    subflow.inRecovery = false;
     subflow.queued = 0;
     for (const chunk of [...subflow.outstanding, ...subflow.bound]) {
       if (!chunk.acked && !this.#reinject.includes(chunk)) this.#reinject.push(chunk);
@@ -224,10 +231,24 @@ class ToyConnection implements ConnectionView {
     const lost = subflow.inFlight;
     this.#giveUp(subflow);
     subflow.lost += lost;
-    subflow.timeouts++;
     this.#try(() => this.#scheduler?.onLoss?.(subflow, lost));
+    this.#timedOut(subflow, 1);
+  }
+
+  /** The `count`-th timeout in a row: the path is stale, or one segment leaves again, and has twice the time. */
+  #timedOut(subflow: ToySubflow, count: number): void {
+    const { staleLossCount = 1 } = this.#scenario;
+    subflow.timeouts++;
     this.#try(() => this.#scheduler?.onTimeout?.(subflow));
-    if (!subflow.stale) {
+    const stale = count >= staleLossCount || subflow.stale;
+    subflow.inRecovery = !stale;
+    subflow.inFlight = stale ? 0 : MSS;
+    if (!stale) {
+      const { epoch } = subflow;
+      this.#events.at(this.now + 2 ** count * Math.max(200e3, 3 * subflow.srtt), () => {
+        if (subflow.epoch === epoch && subflow.inRecovery) this.#timedOut(subflow, count + 1);
+      });
+    } else if (!subflow.stale) {
       subflow.stale = true;
       this.#tell(subflow, "stale");
     }

@@ -34,6 +34,8 @@ export interface ToyScenario {
   readonly writes: readonly { readonly at: number; readonly bytes: number }[];
   /** Bytes that the peer buffers. */
   readonly window?: number;
+  /** Timeouts in a row after which a path is stale, 1 where nothing is said; before that it repairs, and has no room. */
+  readonly staleLossCount?: number;
   /** Until then another scheduler decides. */
   readonly swapAt?: number;
   /** For `connection.random()`. */
@@ -60,7 +62,6 @@ export class ToySubflow implements SubflowView {
   readonly backup: boolean;
   stale = false;
   readonly mss = MSS;
-  readonly cwnd: number;
   readonly ssthresh: number;
   inFlight = 0;
   queued = 0;
@@ -79,10 +80,12 @@ export class ToySubflow implements SubflowView {
   lastAck = 0;
   readonly delayIn = 0;
   readonly inSlowStart = false;
-  readonly inRecovery = false;
+  /** A timeout has passed, and nothing has come back since: one segment is out again. */
+  inRecovery = false;
   readonly spec: ToyPath;
   carried = 0;
   busyUntil = 0;
+  readonly #window: number;
   /** Sent and not acknowledged, and bound but unsent. */
   outstanding: ToyChunk[] = [];
   /** When these were sent. */
@@ -97,12 +100,17 @@ export class ToySubflow implements SubflowView {
     this.spec = spec;
     this.local = { address: `198.51.100.${path}`, port: 40000 + path };
     this.backup = spec.backup ?? false;
-    this.cwnd = Math.max(4 * MSS, Math.ceil(2 * spec.rate * spec.rtt / 1e6 / MSS) * MSS);
-    this.ssthresh = this.cwnd;
+    this.#window = Math.max(4 * MSS, Math.ceil(2 * spec.rate * spec.rtt / 1e6 / MSS) * MSS);
+    this.ssthresh = this.#window;
     this.srtt = spec.rtt;
     this.rttVar = spec.rtt / 8;
     this.minRtt = spec.rtt;
     this.deliveryRate = this.peakRate = spec.rate;
+  }
+
+  /** RFC 5681 §3.1: one segment after a timeout. */
+  get cwnd(): number {
+    return this.inRecovery ? MSS : this.#window;
   }
 
   get bytesSent(): number {

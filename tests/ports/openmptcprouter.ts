@@ -5,6 +5,9 @@ import type { SchedulerPlugin, SubflowView } from "../../core/plugin.ts";
 const lowest = (ready: readonly SubflowView[]): SubflowView | null =>
   ready.reduce<SubflowView | null>((a, b) => a !== null && a.srtt <= b.srtt ? a : b, null);
 
+/** A timeout has passed there, and nothing has come back since: the core would call it stale after more of them. */
+const silent = ({ inRecovery, cwnd, mss }: SubflowView): boolean => inRecovery && cwnd < 2 * mss;
+
 /** bkup: the first path that is no backup; the core offers backups only when no other works. */
 export function bkup(): SchedulerPlugin {
   return {
@@ -13,7 +16,7 @@ export function bkup(): SchedulerPlugin {
     family: "selective",
     create: ({ subflows }) => ({
       pick: (ready) => {
-        const first = subflows.find((s) => s.backup === ready[0]?.backup && !s.stale);
+        const first = subflows.find((s) => s.backup === ready[0]?.backup && !s.stale && !silent(s));
         return first === undefined || first.inFlight === 0 ? ready[0] ?? null : first;
       },
     }),
@@ -30,7 +33,7 @@ export function first(): SchedulerPlugin {
       pick: (ready, { sentOn }) => {
         const [one] = subflows;
         const waits = one !== undefined && sentOn.length === 0 && !one.stale &&
-          one.inFlight > 0 && one.backup === ready[0]?.backup;
+          !silent(one) && one.inFlight > 0 && one.backup === ready[0]?.backup;
         return waits ? one : ready[0] ?? null;
       },
     }),

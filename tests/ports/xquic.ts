@@ -27,8 +27,9 @@ export function backup(standby: number, patience = 1.5): SchedulerPlugin {
       pick(ready, { sentOn }) {
         const active = ready.filter(({ path }) => path !== standby);
         if (active.length > 0) return lowest(active);
-        const other = connection.subflows.find(({ path, stale, inFlight }) =>
-          path !== standby && !stale && inFlight > 0
+        // Not for one that repairs a loss: it may be cut.
+        const other = connection.subflows.find(({ path, stale, inFlight, inRecovery }) =>
+          path !== standby && !stale && !inRecovery && inFlight > 0
         );
         return sentOn.length === 0 && other !== undefined ? other : lowest(ready);
       },
