@@ -248,6 +248,36 @@ describe("measure()", () => {
     assert(of("wifi backward", "queue_packets").some(({ value }) => value > 0));
   });
 
+  it("counts what a subflow sends for the first time apart from what it sends again", () => {
+    const sums = { sent_bytes: 0, repeated_bytes: 0 };
+    let looks = 0;
+    const { traffic } = measure(
+      {
+        hosts: { phone: { mptcp: false }, server: { mptcp: false } },
+        links: {
+          wifi: { between: ["phone", "server"], rate: "10 Mbit/s", delay: "10 ms", loss: 0.02 },
+        },
+        traffic: { it: { ...ENDS, kind: "bulk", bytes: "1 MB" } },
+      },
+      {},
+      {
+        interval: "50 ms",
+        onData: (event) => {
+          if (event.kind !== "sent" || event.side !== "server") return;
+          sums[event.again ? "repeated_bytes" : "sent_bytes"] += event.bytes;
+        },
+        onSample: ({ name, metric, value }) => {
+          if (name !== "it 1 server wifi" || !(metric in sums)) return;
+          assertEquals(value, sums[metric as keyof typeof sums], metric);
+          looks++;
+        },
+      },
+    );
+    assert(looks > 10, `${looks}`);
+    assert(sums.repeated_bytes > 0);
+    assertEquals([traffic.it!.down, sums.sent_bytes], [1e6, 1e6]);
+  });
+
   it("tells of all that is sent and read, and of each answer of the scheduler", () => {
     for (const scheduler of [undefined, roundRobin(), redundant()]) {
       const scenario = phone({
