@@ -1,4 +1,4 @@
-/** Every plugin that a command line can name can be imported, and every public function shows how it is used. */
+/** Every plugin that a command line can name can be imported. */
 
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
