@@ -3,7 +3,7 @@
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
 import { elementsOf, type Impairment } from "../../bench/kernel/impaired.ts";
-import { CELLS } from "../../bench/kernel/paths.ts";
+import { CELLS, CUBIC_CELLS, within } from "../../bench/kernel/paths.ts";
 import { Chain } from "../../core/link/sim/chain.ts";
 import { Clock } from "../../core/link/clock.ts";
 import { freePacket, takePacket } from "../../core/link/sim/elements/packet.ts";
@@ -74,6 +74,21 @@ describe("a path between this stack and a kernel", () => {
       }
       const changes = [rtt !== PATH.rtt, mtu !== PATH.mtu || family !== PATH.family];
       assert(Object.keys(impairments).length + changes.filter(Boolean).length <= 1, name);
+    }
+  });
+
+  it("is judged by bounds on both sides where the control is to be the same", () => {
+    const same = [1 / 1.1, 1.1] as const;
+    for (
+      const [ratio, holds] of [[0.9, false], [0.91, true], [1.104, true], [1.11, false]] as const
+    ) {
+      assertEquals(within(ratio, same), holds, `${ratio}`);
+    }
+    assert(within(0.5, [0, 1.15]) && !within(1.16, [0, 1.15]));
+    assertEquals(CUBIC_CELLS.length, 3);
+    // Windows of less than the path holds: 1.22 / sqrt(p) segments, and a third more.
+    for (const { name, path: { mbit, rtt, loss = 0 } } of CUBIC_CELLS.slice(0, 2)) {
+      assert(1.6 / Math.sqrt(loss) < mbit * rtt / 12, name);
     }
   });
 });
