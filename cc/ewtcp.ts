@@ -28,7 +28,10 @@ export default function ewtcp(
   return coupledBy("ewtcp", () => ({
     growth(member, members) {
       let count = 0;
-      for (let i = 0; i < members.length; i++) if (!members[i]!.subflow.stale) count++;
+      for (let i = 0; i < members.length; i++) {
+        const { subflow, idle } = members[i]!;
+        if (!subflow.stale && !idle) count++;
+      }
       count = Math.max(1, count);
       return member.mss / member.subflow.cwnd / (count * count);
     },

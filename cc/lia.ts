@@ -163,8 +163,10 @@ class Group implements CongestionControl {
   }
 
   #refresh(): void {
+    const { now } = this.#connection;
+    for (let i = 0; i < this.#members.length; i++) this.#members[i]!.look(now);
     linkedAlpha(this.#members, this.#alpha);
-    this.#at = this.#connection.now;
+    this.#at = now;
   }
 }
 

@@ -33,6 +33,8 @@ export class Member {
   limited = false;
   /** What it has lost is being answered: its threshold is still that of the loss before. */
   losing = false;
+  /** Nothing is in flight on it, and nothing has come back for a round trip: it is left alone. */
+  idle = false;
   #flight = 0;
 
   /** A member that has used nothing yet. */
@@ -46,6 +48,13 @@ export class Member {
     this.#flight = ack.inFlight;
   }
 
+  /** Looks whether it is in use at `now`: whoever decides may leave it alone, whatever its window was. */
+  look(now: Micros): void {
+    const { subflow } = this;
+    // Times are read where they decide: each would be boxed.
+    this.idle = subflow.inFlight === 0 && now - subflow.lastAck > subflow.srtt;
+  }
+
   /** Bytes of a full segment. */
   get mss(): number {
     return this.subflow.mss;
@@ -56,10 +65,10 @@ export class Member {
     return this.subflow.srtt;
   }
 
-  /** RFC 6356 §3: ssthresh in fast retransmit, no more than the flight where the application sends less than the window; none of a stale path. */
+  /** RFC 6356 §3: ssthresh in fast retransmit, no more than the flight where the application sends less than the window; none of a stale path, or an idle one. */
   get window(): number {
     const { cwnd, ssthresh, inRecovery, stale } = this.subflow;
-    if (stale) return 0;
+    if (stale || this.idle) return 0;
     const window = inRecovery && !this.losing && ssthresh < Infinity ? ssthresh : cwnd;
     return Math.floor(this.limited ? window : Math.min(window, this.#flight));
   }
@@ -107,7 +116,11 @@ class Group<M extends Member> implements CongestionControl {
     const counter = new ByteCounter();
     const own: AimdFormula = {
       hystart: this.#hystart,
-      sample: (ack) => member.sample(ack),
+      sample: (ack) => {
+        const { now } = this.#connection;
+        for (let i = 0; i < members.length; i++) members[i]!.look(now);
+        member.sample(ack);
+      },
       increase: (acked, cwnd) => {
         // With one subflow it is reno, byte for byte.
         if (members.length === 1) return counter.count(acked, cwnd, subflow.mss);

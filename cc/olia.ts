@@ -41,7 +41,7 @@ class OliaMember extends Member {
 
   /** What stands for the rate that TCP would have there, √(2ℓ) / rtt, squared and halved: the order is the same. */
   get quality(): number {
-    return this.subflow.stale ? 0 : this.interval / (this.rtt * this.rtt);
+    return this.subflow.stale || this.idle ? 0 : this.interval / (this.rtt * this.rtt);
   }
 }
 

@@ -186,14 +186,46 @@ describe("coupled congestion controls", () => {
     });
   }
 
-  it("a stale path counts for nothing", () => {
+  it("a stale path counts for nothing, nor does one that is left alone", () => {
+    const changes: readonly ((connection: TestConnection) => void)[] = [
+      ({ subflows: [, other] }) => other!.stale = true,
+      // Nothing in flight, and nothing has come for more than a round trip.
+      (connection) => {
+        const [, other] = connection.subflows;
+        other!.inFlight = 0;
+        connection.now = other!.lastAck + other!.srtt + 1;
+      },
+    ];
     for (const make of [olia, balia, ewtcp, coupled, semiCoupled]) {
-      const { subflows: [flow, other] } = connect(make(), V2);
-      other!.stale = true;
-      ack(flow!, 0);
-      const before = flow!.cwnd;
-      ack(flow!, LARGE);
-      assertAlmostEquals((flow!.cwnd - before) / LARGE, 0.1, 1e-5, make().name);
+      for (const change of changes) {
+        const connection = connect(make(), V2);
+        const [flow] = connection.subflows;
+        change(connection);
+        ack(flow!, 0);
+        const before = flow!.cwnd;
+        ack(flow!, LARGE);
+        assertAlmostEquals((flow!.cwnd - before) / LARGE, 0.1, 1e-5, make().name);
+      }
+    }
+  });
+
+  it("a path without anything in flight counts for a round trip more: its next burst may come", () => {
+    for (const make of [olia, balia, ewtcp, coupled, semiCoupled]) {
+      const growth = (change: (connection: TestConnection) => void): number => {
+        const connection = connect(make(), V2);
+        const [flow] = connection.subflows;
+        change(connection);
+        ack(flow!, 0);
+        const before = flow!.cwnd;
+        ack(flow!, LARGE);
+        return flow!.cwnd - before;
+      };
+      const shortly = growth((connection) => {
+        const [, other] = connection.subflows;
+        other!.inFlight = 0;
+        connection.now = other!.lastAck + other!.srtt;
+      });
+      assertEquals(shortly, growth(() => {}), make().name);
     }
   });
 

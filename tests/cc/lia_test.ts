@@ -219,9 +219,12 @@ describe("lia", () => {
 
   // Draft CC-9.
   it("takes ssthresh for the window of a subflow in recovery, and nothing of an idle one (RFC 6356 §3)", () => {
-    const threshold = (change: (other: TestConnection["subflows"][number]) => void): number => {
-      const { subflows } = new TestConnection(lia(), [[10, 50], [10, 50]]);
-      change(subflows[1]!);
+    const threshold = (
+      change: (other: TestConnection["subflows"][number], connection: TestConnection) => void,
+    ): number => {
+      const connection = new TestConnection(lia(), [[10, 50], [10, 50]]);
+      const { subflows } = connection;
+      change(subflows[1]!, connection);
       let acked = 0;
       while (subflows[0]!.cwnd === 10 * MSS) {
         ack(subflows[0]!, 100);
@@ -239,6 +242,12 @@ describe("lia", () => {
     );
     assertEquals(threshold((other) => ack(other, MSS, { cwndLimited: false, inFlight: 0 })), 10);
     assertEquals(threshold((other) => other.stale = true), 10);
+    const empty = (after: number) =>
+      threshold((other, connection) => {
+        other.inFlight = 0;
+        connection.now = other.lastAck + other.srtt + after;
+      });
+    assertEquals([empty(0), empty(1)], [40, 10]);
   });
 
   it("forgets a subflow that has left", () => {

@@ -20,7 +20,9 @@ export class TestFlow implements SubflowView {
   readonly backup = false;
   stale = false;
   mss = MSS;
-  inFlight = 0;
+  /** In use, whatever it has of its window. */
+  inFlight = MSS;
+  lastAck = 0;
   readonly queued = 0;
   srtt: number;
   readonly rttVar = 0;
@@ -37,7 +39,6 @@ export class TestFlow implements SubflowView {
   readonly delivered = 0;
   readonly lost = 0;
   readonly timeouts = 0;
-  readonly lastAck = 0;
   readonly delayOut = 0;
   readonly delayIn = 0;
   readonly pacingRate = 0;

@@ -106,7 +106,7 @@ class ToyFlow implements SubflowView {
   readonly delivered = 0;
   readonly lost = 0;
   readonly timeouts = 0;
-  readonly lastAck = 0;
+  lastAck = 0;
   readonly delayOut = 0;
   readonly delayIn = 0;
   inRecovery = false;
@@ -269,6 +269,7 @@ class ToyCongestion implements ConnectionView {
     sample.acked = acked;
     sample.delivered += acked;
     sample.inFlight = flow.inFlight;
+    flow.lastAck = this.now;
     flow.inFlight = Math.max(0, flow.inFlight - acked);
     const tell = (): void => flow.controller!.onAck(sample);
     if (acked === 0) return this.#still(flow, "an ACK of nothing new", tell);

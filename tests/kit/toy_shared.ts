@@ -105,7 +105,7 @@ class Flow implements SubflowView {
   readonly localId = 0;
   readonly remoteId = 0;
   readonly timeouts = 0;
-  readonly lastAck = 0;
+  lastAck = 0;
   readonly delayOut = 0;
   readonly delayIn = 0;
   inFlight = 0;
@@ -242,7 +242,7 @@ class Flow implements SubflowView {
     // A timeout has taken it for lost.
     if (place < 0) return;
     this.#out.splice(place, 1);
-    this.#heard = now;
+    this.#heard = this.lastAck = now;
     this.#backOff = 1;
     sample.inFlight = this.inFlight;
     sample.cwndLimited = sent.number < this.#limited;
