@@ -2,7 +2,15 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { Choice, SchedulerPlugin, SubflowView } from "../../core/plugin.ts";
 import patient from "../../docs/examples/patient.ts";
-import { minRtt, redundant, roundRobin, rttThreshold, timeDistance } from "../../sched/mod.ts";
+import {
+  linux,
+  minRtt,
+  priority,
+  redundant,
+  roundRobin,
+  rttThreshold,
+  timeDistance,
+} from "../../sched/mod.ts";
 import { runToy } from "../kit/toy_connection.ts";
 import { chunk, connection, subflow } from "./support.ts";
 
@@ -164,6 +172,34 @@ describe("rtt_threshold", () => {
     assertThrows(() => tune!({ threshold: 0 }), RangeError, "'threshold' must be a number from");
     assertThrows(() => tune!({ limit: 1 }), TypeError, "Cannot tune 'limit'");
     assertThrows(() => rttThreshold({ threshold: NaN }), RangeError, "current value is NaN");
+  });
+});
+
+describe("a path that has let a timeout pass", () => {
+  it("is waited for by nobody who prefers it: only several timeouts more make it stale", () => {
+    const cut = subflow(1, 20, {
+      inFlight: 1400,
+      cwnd: 1400,
+      mss: 1400,
+      room: 0,
+      inRecovery: true,
+    });
+    const repairs = subflow(1, 20, {
+      inFlight: 1400,
+      cwnd: 2800,
+      mss: 1400,
+      room: 0,
+      inRecovery: true,
+    });
+    const plugins = [rttThreshold({ threshold: 50 }), priority({ spill: false }), linux()];
+    for (const plugin of plugins) {
+      const { pick } = plugin.create(connection([cut, far]));
+      assertEquals(path(pick([far], chunk())), far.path, plugin.name);
+    }
+    for (const plugin of plugins.slice(0, 2)) {
+      const { pick } = plugin.create(connection([repairs, far]));
+      assertEquals(path(pick([far], chunk())), 1, plugin.name);
+    }
   });
 });
 
