@@ -5,6 +5,8 @@ import { fileURLToPath } from "node:url";
 const schedulers = Deno.args.length > 0
   ? [fileURLToPath(new URL("compare_bench.ts", import.meta.url)), "--", ...Deno.args]
   : [];
-const { code } = await new Deno.Command(Deno.execPath(), { args: ["bench", "-A", ...schedulers] })
-  .spawn().status;
+const lock = fileURLToPath(new URL("../deno.lock", import.meta.url));
+const { code } = await new Deno.Command(Deno.execPath(), {
+  args: ["bench", "-A", `--lock=${lock}`, "--frozen", ...schedulers],
+}).spawn().status;
 Deno.exit(code);

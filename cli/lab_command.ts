@@ -1,10 +1,12 @@
 /** `mptcp lab`: a command run beside a kernel that speaks MPTCP. */
 
+import { fileURLToPath } from "node:url";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { Lab, type LabOptions } from "./lab.ts";
 import { openTarget } from "./control.ts";
 import { kernelTarget } from "./lab_control.ts";
 import { describeShape, NETWORK_OPTIONS, type PathShape, readPaths } from "./network_options.ts";
+import { originOf } from "./origin.ts";
 import { bold, report } from "./output.ts";
 import { impairEnvironment } from "./tun_options.ts";
 
@@ -75,12 +77,23 @@ async function removeLeftover(name: string): Promise<void> {
   await ip("netns", "delete", name);
 }
 
+/** In a clone the packages of others are those of its lock. */
+const LOCKED: readonly string[] = originOf() === "clone"
+  ? [`--lock=${fileURLToPath(new URL("../deno.lock", import.meta.url))}`, "--frozen"]
+  : [];
+
 /** A folder with this very command as `mptcp`, for a PATH: so shells and scripts inside find it, whatever started the lab. */
 class CommandFolder implements Disposable {
   readonly path = Deno.makeTempDirSync({ prefix: "mptcp-lab-" });
 
   constructor() {
-    const words = [Deno.execPath(), "run", "-A", new URL("./mod.ts", import.meta.url).href];
+    const words = [
+      Deno.execPath(),
+      "run",
+      ...LOCKED,
+      "-A",
+      new URL("./mod.ts", import.meta.url).href,
+    ];
     const quoted = words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
     Deno.writeTextFileSync(`${this.path}/mptcp`, `#!/bin/sh\nexec ${quoted} "$@"\n`, {
       mode: 0o755,

@@ -24,6 +24,9 @@ const LOADED = {
   "./pool_worker.ts": "pack/worker.js",
   "./sim_job.ts": "cli/sim_job.js",
   "./plugin_name_job.ts": "cli/plugin_name_job.js",
+  "./deps_drawing.ts": "cli/deps_drawing.js",
+  "./deps_scenario.ts": "cli/deps_scenario.js",
+  "./deps_charts.ts": "cli/deps_charts.js",
 } as const;
 
 async function run(program: string, ...args: readonly string[]): Promise<void> {
@@ -49,6 +52,9 @@ async function join(
     Deno.execPath(),
     "bundle",
     "--quiet",
+    // The packages that stand in for Deno, too, which no other lock has.
+    "--lock=tests/deno.lock",
+    "--frozen",
     `--platform=${platform}`,
     "--code-splitting",
     `--outdir=${folder}`,
@@ -213,9 +219,7 @@ export async function pack(out: string): Promise<void> {
     const library = await join(`${scratch}/library`, "browser", entries);
     const command = await join(`${scratch}/command`, "deno", [
       "pack/bin.ts",
-      "pack/worker.ts",
-      "cli/sim_job.ts",
-      "cli/plugin_name_job.ts",
+      ...Object.values(LOADED).map((path) => path.replace(/\.js$/, ".ts")),
     ]);
     await relink(`${scratch}/command`, command);
     await lower(`${scratch}/library`, out, library);

@@ -6,6 +6,7 @@ import {
   fieldNames,
   impureFiles,
   impurities,
+  readImports,
   slowCalls,
   unportable,
   valueCircles,
@@ -55,13 +56,39 @@ describe("architecture", () => {
     assertEquals(await impureFiles(ROOT), []);
   });
 
-  it("the lock file holds neither the WebAssembly compiler nor what tests imported over HTTP", async () => {
-    // `deno task` downloads whatever it names, before anything runs.
-    const { npm, remote = {} }: { npm: object; remote?: object } = JSON.parse(
-      await Deno.readTextFile(new URL("deno.lock", ROOT)),
-    );
-    const compiler = Object.keys(npm).filter((name) => /^(assemblyscript|binaryen)@/.test(name));
-    assertEquals([...compiler, ...Object.keys(remote)], []);
+  it("the lock of the command holds what the command uses, and that of tests no WebAssembly compiler; neither what tests imported over HTTP", async () => {
+    // `deno task` downloads whatever the lock of deno.json names, before anything runs: hence it has none, and the tasks name theirs.
+    const { lock, unstable } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
+    assertEquals({ lock, unstable }, { lock: false, unstable: ["npm-lazy-caching"] });
+    const used: string[] = [];
+    for await (const { name } of Deno.readDir(new URL("cli/", ROOT))) {
+      if (!/^deps\w*\.ts$/.test(name)) continue;
+      const text = await Deno.readTextFile(new URL(`cli/${name}`, ROOT));
+      used.push(...text.match(/npm:(?:@[^/"]+\/)?[^/"]+/g) ?? []);
+    }
+    for (const path of ["deno.lock", "tests/deno.lock"]) {
+      const { npm, specifiers, remote = {} }: {
+        npm: object;
+        specifiers: object;
+        remote?: object;
+      } = JSON.parse(await Deno.readTextFile(new URL(path, ROOT)));
+      const compiler = Object.keys(npm).filter((name) => /^(assemblyscript|binaryen)@/.test(name));
+      assertEquals([...compiler, ...Object.keys(remote)], [], path);
+      if (path === "deno.lock") {
+        const named = Object.keys(specifiers).filter((name) => name.startsWith("npm:"));
+        assertEquals(named.sort(), [...new Set(used)].sort());
+      }
+    }
+  });
+
+  it("the command begins with two packages: what draws and what reads scenarios is loaded when it is needed", async () => {
+    const imports = (await readImports(ROOT, ["cli/mod.ts"])).filter(({ type }) => !type);
+    const reached = new Set(["cli/mod.ts"]);
+    for (const path of reached) {
+      for (const { from, to } of imports) if (from === path) reached.add(to);
+    }
+    const packages = [...reached].filter((name) => name.startsWith("npm:"));
+    assertEquals(packages.sort(), ["npm:cli-progress@3.12.0", "npm:cli-table3@0.6.5"]);
   });
 });
 
@@ -130,6 +157,7 @@ describe("the architecture's rules", () => {
       "wasm/core.wasm": "\0asm\x01\0\0\0",
       "cli/a.ts": `import "npm:cli-table3@0.6.5"; import "node:fs"; import "./deps.ts";`,
       "cli/deps.ts": `export const table = 1;`,
+      "cli/deps_b.ts": `import "npm:cli-table3@0.6.5";`,
     }, async (root) => {
       assertEquals((await brokenArrows(root)).map((text) => text.split(" imports ")[0]).sort(), [
         "cli/a.ts",

@@ -22,6 +22,12 @@ export const ONE_BY_ONE: readonly string[] = [
   "tests/playground",
 ];
 
+/**
+ * The packages of others that tests use, and the command's. They have a lock of their own, as `deno task` downloads all that the lock of `deno.json` names,
+ * whatever the task: see CONTRIBUTING.md.
+ */
+const LOCKED: readonly string[] = ["--lock=tests/deno.lock", "--frozen"];
+
 /** Signals that end the run. */
 const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -99,7 +105,7 @@ function start(program: string, options: Deno.CommandOptions): Deno.ChildProcess
 
 /** Runs `deno test` with its output read as a report. */
 async function runGroup(args: readonly string[]): Promise<Report> {
-  const words = ["test", "-A", "--doc", "--no-check", ...args];
+  const words = ["test", "-A", ...LOCKED, "--doc", "--no-check", ...args];
   const child = start(Deno.execPath(), {
     args: words,
     env: { NO_COLOR: "1" },
@@ -136,9 +142,9 @@ async function denoAlone(args: readonly string[]): Promise<number> {
 }
 
 async function testAll(args: readonly string[]): Promise<number> {
-  if (args.length > 0) return await denoAlone(["test", "-A", "--doc", ...args]);
+  if (args.length > 0) return await denoAlone(["test", "-A", ...LOCKED, "--doc", ...args]);
   const start = performance.now();
-  const code = await denoAlone(["check", "--quiet", "--doc"]);
+  const code = await denoAlone(["check", ...LOCKED, "--quiet", "--doc"]);
   if (code !== 0) return code;
   const reports = [await runGroup(ONE_BY_ONE)];
   if (!told) reports.push(await runGroup(["--parallel", `--ignore=${ONE_BY_ONE.join()}`]));

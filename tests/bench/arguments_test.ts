@@ -18,9 +18,10 @@ async function denoWithBench(args: readonly string[]): Promise<string> {
         tasks: { bench: tasks.bench.command },
         imports,
         links,
-        lock: { path: new URL("deno.lock", root).pathname, frozen: true },
+        lock: false,
       }),
     );
+    await Deno.copyFile(new URL("deno.lock", root), `${folder}/deno.lock`);
     const module = new URL("bench/arguments.ts", root).href;
     await Deno.mkdir(`${folder}/bench`);
     const main = await Deno.readTextFile(new URL("bench/main.ts", root));

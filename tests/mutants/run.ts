@@ -84,7 +84,15 @@ async function copyTree(from: URL, to: URL): Promise<void> {
 /** Results of the tests and steps of one file by name: true = passed. */
 async function runTests(root: URL, file: string): Promise<Map<string, boolean>> {
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--no-check", "--reporter=tap", file],
+    args: [
+      "test",
+      "-A",
+      "--lock=tests/deno.lock",
+      "--frozen",
+      "--no-check",
+      "--reporter=tap",
+      file,
+    ],
     cwd: root,
     env: { NO_COLOR: "1" },
   }).output();

@@ -182,10 +182,11 @@ export async function readImports(root: URL, files: readonly string[]): Promise<
 function judge({ from, specifier, to, dynamic, type }: Import): string | null {
   const room = roomOf(from);
   if (room === undefined) {
-    // The command may use third parties, named in one file so that it too runs by URL.
+    // The command may use third parties, named in files of their own so that it too runs by URL.
     const foreign = !/^(\.|node:)/.test(specifier);
-    return foreign && (from === "mod.ts" || inRoom(from, "cli") && from !== "cli/deps.ts")
-      ? `${from} imports ${specifier}: third parties stand in cli/deps.ts`
+    return foreign &&
+        (from === "mod.ts" || inRoom(from, "cli") && !/^cli\/deps(_\w+)?\.ts$/.test(from))
+      ? `${from} imports ${specifier}: third parties stand in cli/deps.ts and cli/deps_*.ts`
       : null;
   }
   if (specifier.startsWith("node:")) {

@@ -26,7 +26,7 @@ if (import.meta.main) {
     } times`,
   );
   const { code } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", ...files],
+    args: ["test", "-A", "--lock=tests/deno.lock", "--frozen", ...files],
     cwd: fileURLToPath(new URL("../", tests)),
   }).spawn().status;
   Deno.exit(code);
