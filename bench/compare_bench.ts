@@ -2,12 +2,11 @@
 
 import { UsageError } from "../cli/arguments.ts";
 import { print, report } from "../cli/output.ts";
+import { loadWatched } from "../cli/plugin_names.ts";
 import { BUILT_INS } from "../cli/policies.ts";
-import { loadPlugin } from "../mod.ts";
 import { HELP, readBenchArguments, USAGE } from "./arguments.ts";
 import { compare } from "./mod.ts";
 
-const builtIns = BUILT_INS.scheduler;
 const args = Deno.args.filter((argument) => argument !== "--help");
 if (args.length < Deno.args.length) {
   print(HELP);
@@ -15,11 +14,11 @@ if (args.length < Deno.args.length) {
 }
 try {
   const { schedulers: own, ...where } = readBenchArguments(args);
-  const others = Object.keys(builtIns).filter((name) => !own.includes(name));
+  const others = Object.keys(BUILT_INS.scheduler).filter((name) => !own.includes(name));
   compare({
     ...where,
     schedulers: await Promise.all(
-      [...others, ...own].map((text) => loadPlugin("scheduler", text, { builtIns })),
+      [...others, ...own].map((text) => loadWatched("scheduler", text)),
     ),
   });
 } catch (error) {

@@ -5,9 +5,8 @@
 
 import { parseArgs, Table } from "../cli/deps.ts";
 import { print, report } from "../cli/output.ts";
-import { BUILT_INS } from "../cli/policies.ts";
+import { loadWatched } from "../cli/plugin_names.ts";
 import { reno } from "../cc/mod.ts";
-import { loadPlugin } from "../core/net/load_plugin.ts";
 import type { CongestionControlPlugin } from "../core/plugin.ts";
 import { runShared, type SharedBottleneck } from "../tests/kit/toy_shared.ts";
 import { readCount, refuseUnknown } from "./flags.ts";
@@ -190,9 +189,8 @@ if (import.meta.main) {
   }
   const [runs, length] = [readCount("seeds", seeds), readCount("seconds", seconds)];
   const names = congestion.length > 0 ? congestion : ["lia", "olia", "balia"];
-  const builtIns = BUILT_INS["congestion-control"];
   const plugins = await Promise.all(
-    names.map((text) => loadPlugin("congestion-control", String(text), { builtIns })),
+    names.map((text) => loadWatched("cc", String(text))),
   );
   const chosen = NETWORKS.filter(({ name }) => name.includes(only));
   const figures = chosen.map((network) => {

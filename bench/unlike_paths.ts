@@ -5,10 +5,9 @@
 
 import { parseArgs, Table } from "../cli/deps.ts";
 import { print, report } from "../cli/output.ts";
-import { BUILT_INS } from "../cli/policies.ts";
+import { loadWatched } from "../cli/plugin_names.ts";
 import { reno } from "../cc/mod.ts";
 import { loss } from "../core/link/sim/elements/loss.ts";
-import { loadPlugin } from "../core/net/load_plugin.ts";
 import type { CongestionControlPlugin } from "../core/plugin.ts";
 import { fullMesh } from "../pm/mod.ts";
 import { OneWay } from "../tests/support/one_way.ts";
@@ -81,9 +80,8 @@ if (import.meta.main) {
   }
   const runs = readCount("seeds", seeds);
   const names = congestion.length > 0 ? congestion : ["lia", "olia", "balia"];
-  const builtIns = BUILT_INS["congestion-control"];
   const plugins = await Promise.all(
-    names.map((text) => loadPlugin("congestion-control", String(text), { builtIns })),
+    names.map((text) => loadWatched("cc", String(text))),
   );
   const mean = (plugin: CongestionControlPlugin, ways: readonly Way[]): number => {
     let sum = 0;

@@ -1,13 +1,6 @@
 /** `mptcp gateway`: takes whole flows of a machine, or of a network behind it, and carries them over several paths. */
 
-import {
-  Host,
-  type HostInterface,
-  loadPlugin,
-  type MptcpConn,
-  type SchedulerPlugin,
-  tun,
-} from "../mod.ts";
+import { Host, type HostInterface, type MptcpConn, type SchedulerPlugin, tun } from "../mod.ts";
 import { parsePrefix } from "../core/wire/ip.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
 import { addressesAlong, along } from "./gateway/along.ts";
@@ -28,7 +21,7 @@ import { asTargetError, formatTarget, type Target } from "./gateway/target.ts";
 import { RelayClient } from "./gateway/upstream.ts";
 import { HOST_OPTIONS, openHost } from "./observed_host.ts";
 import { print } from "./output.ts";
-import { BUILT_INS } from "./policies.ts";
+import { loadWatched } from "./plugin_names.ts";
 import { Progress } from "./progress.ts";
 import { CONNECT_TIMEOUT, GATEWAY_TCP, RELAY_PORT, UPSTREAM_TIMES } from "./relay.ts";
 import { untilInterrupted } from "./signals.ts";
@@ -67,11 +60,11 @@ async function loadSchedulers(
   const found = new Map<string, SchedulerPlugin>();
   for (const name of names) {
     try {
-      const builtIns = BUILT_INS.scheduler;
-      found.set(name, await loadPlugin("scheduler", name, { builtIns }));
+      found.set(name, await loadWatched("scheduler", name));
     } catch (error) {
-      if (error instanceof TypeError) throw new UsageError(`--rules: ${error.message}`);
-      throw error;
+      // The rules say its name, no option.
+      if (!(error instanceof UsageError)) throw error;
+      throw new UsageError(error.message.replace("--scheduler", "--rules"));
     }
   }
   return found;

@@ -8,7 +8,8 @@ import { openControl } from "./control.ts";
 import { readEnd } from "./gateway/listen.ts";
 import { serveMetrics } from "./metrics.ts";
 import { PathLog } from "./path_log.ts";
-import { PLUGIN_OPTIONS, readPolicies, sayPolicies } from "./policies.ts";
+import { readPolicies } from "./plugin_names.ts";
+import { PLUGIN_OPTIONS, sayPolicies } from "./policies.ts";
 import type { Progress } from "./progress.ts";
 import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
 

@@ -43,7 +43,7 @@ import * as rttThreshold from "../sched/rtt_threshold.ts";
 import * as sttf from "../sched/sttf.ts";
 import * as timeDistance from "../sched/time_distance.ts";
 import * as weighted from "../sched/weighted.ts";
-import { type Given, type Option, UsageError } from "./arguments.ts";
+import { type Option, UsageError } from "./arguments.ts";
 
 /** Plugins that may be named. */
 export const BUILT_INS = {
@@ -164,6 +164,14 @@ const OPTION_KINDS = {
 /** An option that chooses a plugin. */
 export type PluginOption = keyof typeof OPTION_KINDS;
 
+/** The plugin that an option chooses. */
+export type PluginOf<O extends PluginOption> = PluginKinds[(typeof OPTION_KINDS)[O]];
+
+/** Whether it is a plugin of this project that an option names, with options or without. */
+export function isBuiltIn(option: PluginOption, text: string): boolean {
+  return Object.hasOwn(BUILT_INS[OPTION_KINDS[option]], text.replace(/,.*/s, ""));
+}
+
 /**
  * The plugin that an option names.
  *
@@ -172,7 +180,7 @@ export type PluginOption = keyof typeof OPTION_KINDS;
 export async function loadNamed<O extends PluginOption>(
   option: O,
   text: string,
-): Promise<PluginKinds[(typeof OPTION_KINDS)[O]]> {
+): Promise<PluginOf<O>> {
   const kind = OPTION_KINDS[option];
   try {
     return await loadPlugin(kind, text, { builtIns: BUILT_INS[kind] });
@@ -181,20 +189,6 @@ export async function loadNamed<O extends PluginOption>(
     if (error instanceof TypeError) throw new UsageError(`--${option}: ${error.message}`);
     throw error;
   }
-}
-
-/** Loads the plugins that were named; the defaults stand for the others. */
-export async function readPolicies(given: Given): Promise<Policies> {
-  const load = async <O extends PluginOption>(option: O) => {
-    const text = given.value(option);
-    return text === undefined ? undefined : await loadNamed(option, text);
-  };
-  const [scheduler, congestionControl, pathManager] = await Promise.all([
-    load("scheduler"),
-    load("cc"),
-    load("pm"),
-  ]);
-  return { scheduler, congestionControl, pathManager };
 }
 
 /** The plugins that are at work, in words: those that were named, else the defaults. */

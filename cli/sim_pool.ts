@@ -11,8 +11,9 @@ const STUCK_LOOKS = 5;
 /** Why a job that has been watched is to be ended; null: it is not. Asked each second. */
 export function sayStuck(watch: PluginWatch): string | null {
   const stuck = watch.stuck(STUCK_LOOKS);
-  return stuck === null
-    ? null
+  if (stuck === null) return null;
+  return watch.waited > 0
+    ? `${stuck} has not come within ${watch.waited} s: either its server is slow, or its top level awaits what does not come`
     : `${stuck} does not come to an end: it has run for more than ${STUCK_LOOKS} s`;
 }
 

@@ -7,8 +7,11 @@ import { withCreate } from "./with_create.ts";
 const NAME = 96;
 /** Most names. */
 const NAMES = 256;
-/** Words in front of the names: the number of the name that runs, 0 for none; how many calls there were; thousandths of the run that are done. */
-const WORDS = 3;
+/**
+ * Words in front of the names: the number of the name that runs, 0 for none; how many calls there were; thousandths of the run that are done; seconds that a
+ * thread has waited for a plugin before it stopped giving signs of life, 0 for one that gives them.
+ */
+const WORDS = 4;
 
 /** Milliseconds between two signs of life of a thread that loads a plugin, and for how long it gives them. */
 const SIGN = 200;
@@ -35,6 +38,11 @@ export class PluginWatch {
   /** How much of the run is done, from 0 to 1. */
   get share(): number {
     return Atomics.load(this.#words, 2) / 1000;
+  }
+
+  /** Seconds after which the thread gave no more signs of life, though it was alive and waited for a plugin to come; 0: it is not that. */
+  get waited(): number {
+    return Atomics.load(this.#words, 3);
   }
 
   /** What has run at all of the last `times` looks, such as "pick() of the scheduler mine"; null: nothing. Look again and again. */
@@ -141,22 +149,28 @@ export function noteShare(memory: SharedArrayBuffer, share: number): void {
 }
 
 /**
- * Notes that a plugin is being loaded, until it is disposed of: a download lets the thread give signs of life, code that never returns does not. After a minute
- * it gives none, as what a module awaits may never come.
+ * Notes that a plugin is being loaded, until it is disposed of: a download lets the thread give signs of life, code that never returns does not. After
+ * `patience` milliseconds, a minute unless told otherwise, it gives none, as what a module awaits may never come, and says that it is this.
  */
-export function noteLoading(memory: SharedArrayBuffer, what: string): Disposable {
+export function noteLoading(
+  memory: SharedArrayBuffer,
+  what: string,
+  patience: number = LOADING,
+): Disposable {
   const words = new Int32Array(memory, 0, WORDS);
   // Of a long path the end says more.
   const name = new TextEncoder().encode(what.length > NAME ? `…${what.slice(4 - NAME)}` : what);
   writeName(new Uint8Array(memory, 4 * WORDS), 1, name);
   Atomics.store(words, 0, 1);
-  let left = LOADING / SIGN;
+  let left = patience / SIGN;
   const timer = setInterval(() => {
     if (--left > 0) Atomics.add(words, 1, 1);
+    else Atomics.store(words, 3, Math.ceil(patience / 1000));
   }, SIGN);
   return {
     [Symbol.dispose]() {
       clearInterval(timer);
+      Atomics.store(words, 3, 0);
       Atomics.store(words, 0, 0);
     },
   };

@@ -8,7 +8,8 @@
 import { type Given, type Option, readInteger, UsageError } from "../../cli/arguments.ts";
 import { Table } from "../../cli/deps.ts";
 import { print, report } from "../../cli/output.ts";
-import { PLUGIN_OPTIONS, readPolicies } from "../../cli/policies.ts";
+import { readPolicies } from "../../cli/plugin_names.ts";
+import { PLUGIN_OPTIONS } from "../../cli/policies.ts";
 import { type Contestant, DumbOverTun, KernelOverVeth, StackOverTun } from "./ends.ts";
 import {
   type Case,

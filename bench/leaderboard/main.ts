@@ -8,7 +8,8 @@ import {
   UsageError,
 } from "../../cli/arguments.ts";
 import { bold, explain, print, report } from "../../cli/output.ts";
-import { BUILT_INS, loadNamed, PLUGIN_OPTIONS, type PluginOption } from "../../cli/policies.ts";
+import { loadWatched } from "../../cli/plugin_names.ts";
+import { BUILT_INS, PLUGIN_OPTIONS, type PluginOption } from "../../cli/policies.ts";
 import { namesOf } from "../../cli/plugin_names.ts";
 import type { SimJob } from "../../cli/sim_job.ts";
 import { runSimJobs } from "../../cli/sim_pool.ts";
@@ -89,7 +90,7 @@ export async function runBoard(options: BoardOptions): Promise<Board> {
       .filter((name) => only === undefined || name === first || only.includes(name));
     names[kind] = listed;
     const plugins = new Map<string, unknown>();
-    for (const name of listed) plugins.set(name, await loadNamed(option, name));
+    for (const name of listed) plugins.set(name, await loadWatched(option, name));
     if (kind === "scheduler") {
       costs[kind] = decisionCosts(plugins as Map<string, SchedulerPlugin>, quick ? 500 : undefined);
     } else if (kind === "congestion-control") {

@@ -4,6 +4,7 @@ import { reno } from "../../cc/mod.ts";
 import type { PathManagerPlugin, SchedulerPlugin } from "../../core/plugin.ts";
 import { fullMesh } from "../../pm/mod.ts";
 import { roundRobin } from "../../sched/mod.ts";
+import { sayStuck } from "../../cli/sim_pool.ts";
 import { measure, type Scenario } from "../../sim/mod.ts";
 import {
   noteLoading,
@@ -21,6 +22,8 @@ const SCENARIO: Scenario = {
 };
 
 /** What the watch says at each of some looks. */
+const NEVER_RETURNS = "what is loaded from mine.ts does not come to an end";
+
 function looks(watch: PluginWatch, times: number): (string | null)[] {
   return Array.from({ length: times }, () => watch.stuck(3));
 }
@@ -169,6 +172,21 @@ describe("a watch of plugins", () => {
     assertEquals(watch.stuck(1), null);
     note[Symbol.dispose]();
     assertEquals(looks(watch, 5), Array(5).fill(null));
+  });
+
+  it("tells a plugin that does not come from code that never returns", async () => {
+    const memory = watchMemory();
+    const watch = new PluginWatch(memory);
+    const never = Array.from({ length: 6 }, () => null);
+    const note = noteLoading(memory, "what is loaded from mine.ts", 1000);
+    assertEquals(never.map(() => sayStuck(watch)).at(-1)?.replace(/:.*/, ""), NEVER_RETURNS);
+    while (watch.waited === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    assertEquals(
+      never.map(() => sayStuck(watch)).at(-1)?.replace(/:.*/, ""),
+      "what is loaded from mine.ts has not come within 1 s",
+    );
+    note[Symbol.dispose]();
+    assertEquals(watch.waited, 0);
   });
 
   it("names a callback by its name alone, where a longer text told before what was loaded", () => {

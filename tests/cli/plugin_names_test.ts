@@ -1,0 +1,56 @@
+/** Plugins of command lines, loaded so that one which never returns can be named. */
+
+import { describe, it } from "@std/testing/bdd";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { UsageError } from "../../cli/arguments.ts";
+import { loadWatched } from "../../cli/plugin_names.ts";
+
+const OWN = `export default () => ({
+  kind: "scheduler", name: "own", create: () => ({ pick: (ready) => ready[0] ?? null }),
+});`;
+
+async function withFiles(
+  files: Readonly<Record<string, string>>,
+  use: (folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    for (const [name, text] of Object.entries(files)) {
+      await Deno.writeTextFile(`${folder}/${name}`, text);
+    }
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+describe("a plugin of a file", () => {
+  it("is loaded where it is as it should be, and a built-in without a worker", async () => {
+    await withFiles({ "own.js": OWN }, async (folder) => {
+      assertEquals((await loadWatched("scheduler", `${folder}/own.js`)).name, "own");
+    });
+    assertEquals((await loadWatched("cc", "reno,hystart=false")).name, "reno");
+    const error = await assertRejects(() => loadWatched("pm", "nobody"), UsageError);
+    assertMatch(error.message, /^--pm: .*nobody/);
+  });
+
+  it("that never returns is named by every command that runs a host, and holds none of them", async () => {
+    await withFiles({ "endless.js": `for (;;);\n${OWN}` }, async (folder) => {
+      const commands = [
+        ["put", "http://10.255.0.1/"],
+        ["get", "http://10.255.0.1/"],
+        ["serve", "."],
+      ];
+      const mod = new URL("../../cli/mod.ts", import.meta.url).href;
+      const said = await Promise.all(commands.map(async (words) => {
+        const args = ["run", "-A", mod, ...words, "--scheduler", `${folder}/endless.js`];
+        const { code, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+        return { code, stderr: new TextDecoder().decode(stderr) };
+      }));
+      for (const { code, stderr } of said) {
+        assertEquals(code, 2, stderr);
+        assertMatch(stderr, /loaded from \S*endless\.js does not come to an end/);
+      }
+    });
+  });
+});
