@@ -1,9 +1,9 @@
 /** The relay: takes connections of proxies that have its key, and connects them to where they ask for, by the names that it knows itself. */
 
-import { lookup } from "node:dns/promises";
 import { connect, type Socket } from "node:net";
 import type { Asked } from "./handshake.ts";
 import { type After, Places, systemAfter } from "./limits.ts";
+import { addressesOf, type Resolve, SHORT_OF } from "./names.ts";
 import { type ByteStream, type Carried, carryBoth, KernelStream } from "./stream.ts";
 import { Strangers } from "./strangers.ts";
 import {
@@ -144,7 +144,6 @@ const CODES: Readonly<Record<string, Outcome>> = {
   ECONNRESET: "refused",
   EHOSTUNREACH: "unreachable",
   ENETUNREACH: "unreachable",
-  EADDRNOTAVAIL: "unreachable",
   ETIMEDOUT: "timed out",
 };
 
@@ -155,16 +154,12 @@ export interface DialOptions {
   /** Milliseconds for all addresses of a name. */
   readonly timeout: number;
   /** Gives the addresses of a name. */
-  readonly resolve?: (name: string) => Promise<readonly string[]>;
+  readonly resolve?: Resolve;
 }
 
 /** Milliseconds that a try has at least; and at most, where another address is left. */
 const LEAST_TRY = 1000;
 const MOST_TRY = 5000;
-
-async function systemAddresses(name: string): Promise<readonly string[]> {
-  return (await lookup(name, { all: true })).map(({ address }) => address);
-}
 
 /**
  * Connects to a target by the kernel's sockets. The name is looked up here, and what is connected to is the address that was judged.
@@ -173,27 +168,18 @@ async function systemAddresses(name: string): Promise<readonly string[]> {
  */
 export async function dialKernel(target: Target, options: DialOptions): Promise<ByteStream> {
   const { host, port } = target;
-  const { allowLocal, timeout, resolve = systemAddresses } = options;
+  const { allowLocal, timeout, resolve } = options;
   const addresses = isIpv6(host) || !isName(host) || /^[0-9.]+$/.test(host)
     ? [host]
-    : await resolve(
-      host,
-    ).catch((error) => {
-      throw new TargetError(
-        "unknown name",
-        `no address is known for ${host} (${error.code ?? ""})`,
-      );
-    });
+    : await addressesOf(host, resolve);
   const allowed = addresses.filter((address) => allowLocal || !isLocal(address));
   if (allowed.length === 0) {
-    throw addresses.length === 0
-      ? new TargetError("unknown name", `no address is known for ${host}`)
-      : new TargetError(
-        "not allowed",
-        `${
-          formatTarget(target)
-        } is an address of the relay itself: --allow-local lets it be asked for`,
-      );
+    throw new TargetError(
+      "not allowed",
+      `${
+        formatTarget(target)
+      } is an address of the relay itself: --allow-local lets it be asked for`,
+    );
   }
   let failure = new TargetError("failed", "nothing was tried");
   const end = performance.now() + timeout;
@@ -207,9 +193,12 @@ export async function dialKernel(target: Target, options: DialOptions): Promise<
       return new KernelStream(await connectTo(address, port, Math.max(LEAST_TRY, left)));
     } catch (error) {
       const code = (error as { code?: string }).code ?? "";
-      const outcome = CODES[code] ?? "failed";
+      const short = SHORT_OF[code];
+      const outcome = short === undefined ? CODES[code] ?? "failed" : "busy";
       const icmpCode = code === "ENETUNREACH" ? 0 : 1;
-      const message = `${formatTarget(target)}: ${outcome} (${code})`;
+      const message = short === undefined
+        ? `${formatTarget(target)}: ${outcome} (${code})`
+        : `${formatTarget(target)}: the relay has no more ${short}`;
       failure = new TargetError(outcome, message, { cause: error, icmpCode });
     }
   }

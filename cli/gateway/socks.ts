@@ -16,16 +16,16 @@ const IPV6 = 4;
 /** Longest request: a name of 255 octets. */
 const MOST = 4 + 1 + 255 + 2;
 
-/** What a reply says (§6). */
+/** What a reply says (§6). "Host unreachable" (4) is for what the network or its names say of the host: programs give it up. Silence may end. */
 export const REPLIES: Readonly<Record<Outcome, number>> = {
   connected: 0,
   failed: 1,
   "wrong key": 1,
   busy: 1,
   "not allowed": 2,
+  "timed out": 1,
   unreachable: 4,
   "unknown name": 4,
-  "timed out": 4,
   refused: 5,
 };
 const COMMAND_UNKNOWN = 7;

@@ -75,7 +75,7 @@ const BEFORE = new Set(["!", "do", "elif", "else", "if", "then", "time", "until"
 /** Words of a shell that are a command of their own. */
 const ALONE = new Set(["}", "done", "esac", "fi", "for"]);
 /** Programs that start what stands behind their options. */
-const WRAPPERS = new Set(["env", "nice", "setpriv", "stdbuf", "sudo", "unshare"]);
+const WRAPPERS = new Set(["env", "nice", "prlimit", "setpriv", "stdbuf", "sudo", "unshare"]);
 /** How Python starts programs. */
 const PYTHON_STARTS =
   /\b(subprocess|multiprocessing|pty)\b|\bos\.(system|popen|exec\w*|spawn\w*|posix_spawnp?|fork)\b/;

@@ -43,6 +43,7 @@ export const ESSENTIAL = {
   "dpkg-deb": "dpkg",
   "dpkg-query": "dpkg",
   mount: "mount",
+  prlimit: "util-linux",
   script: "bsdutils",
   setpriv: "util-linux",
   sh: "dash",

@@ -1,10 +1,10 @@
 /** The client's side of the Convert Protocol (RFC 8803): how a proxy asks a Transport Converter for a connection. */
 
-import { lookup } from "node:dns/promises";
 import { parseAddress } from "../../../core/wire/ip.ts";
 import type { SharedKey } from "../key.ts";
 import { type Opened, Opening, type Upstream, type UpstreamTimes } from "../upstream.ts";
 import { type ByteStream, Head } from "../stream.ts";
+import { addressesOf, type Resolve } from "../names.ts";
 import { type Outcome, type Target, TargetError } from "../target.ts";
 import { keyCookie } from "./admission.ts";
 import {
@@ -36,7 +36,7 @@ export interface ConvertClientOptions<Stream extends ByteStream> {
   /** Whose cookie is shown; null: none until the converter gives one. */
   readonly key: SharedKey | null;
   /** Gives the addresses of a name. */
-  readonly resolve?: (name: string) => Promise<readonly string[]>;
+  readonly resolve?: Resolve;
   /** Told, once, of the Kinds of TCP options that the converter says it has a service for. */
   readonly onSupported?: (kinds: readonly number[]) => void;
   readonly times: UpstreamTimes;
@@ -112,13 +112,7 @@ export class ConvertClient<Stream extends ByteStream> implements Upstream<Stream
   /** Addresses as a Connect TLV has them (RFC 8803 §6.2.5: "MUST be encoded as an IPv6 address"). */
   async #addresses(host: string): Promise<Uint8Array[]> {
     const literal = parseAddress(host);
-    const { resolve = systemAddresses } = this.#options;
-    const found = literal !== null ? [host] : await resolve(host).catch((error) => {
-      throw new TargetError(
-        "unknown name",
-        `no address is known here for ${host} (${(error as { code?: string }).code ?? ""})`,
-      );
-    });
+    const found = literal !== null ? [host] : await addressesOf(host, this.#options.resolve);
     const addresses = found.map(parseAddress).filter((address) => address !== null);
     if (addresses.length === 0) {
       throw new TargetError("unknown name", `no address is known here for ${host}`);
@@ -217,7 +211,3 @@ const OUTCOMES_OF: Readonly<
   "Connection Reset": "refused",
   "Destination Unreachable": "unreachable",
 };
-
-async function systemAddresses(name: string): Promise<readonly string[]> {
-  return (await lookup(name, { all: true })).map(({ address }) => address);
-}

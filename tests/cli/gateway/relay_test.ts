@@ -7,6 +7,7 @@ import { DirectTargets } from "../../../cli/gateway/direct.ts";
 import { askRelay, hearProxy } from "../../../cli/gateway/handshake.ts";
 import { SharedKey } from "../../../cli/gateway/key.ts";
 import type { After } from "../../../cli/gateway/limits.ts";
+import { addressesOf } from "../../../cli/gateway/names.ts";
 import { ProxyServer } from "../../../cli/gateway/proxy_server.ts";
 import { dialKernel, type Done, isLocal, RelayServer } from "../../../cli/gateway/relay_server.ts";
 import type { ByteStream } from "../../../cli/gateway/stream.ts";
@@ -173,7 +174,7 @@ describe("a program, a proxy, a relay and a target", () => {
       ["unknown name", 4, "502"],
       ["unreachable", 4, "502"],
       ["refused", 5, "502"],
-      ["timed out", 4, "504"],
+      ["timed out", 1, "504"],
       ["busy", 1, "503"],
       ["failed", 1, "502"],
     ] as const;
@@ -550,5 +551,54 @@ describe("dialKernel()", () => {
       TargetError,
     );
     assertEquals(unknown.outcome, "unknown name");
+  });
+
+  it("says of no host that it is unknown or unreachable because the relay lacks something, or names cannot be asked for now", async () => {
+    const cases = [
+      ["EAI_AGAIN", false, "failed"],
+      ["EAI_SYSTEM", false, "failed"],
+      // Without a file to read or a socket to ask by, the system knows no name at all.
+      ["ENOTFOUND", true, "busy"],
+      ["EAI_AGAIN", true, "busy"],
+      ["ENOTFOUND", false, "unknown name"],
+    ] as const;
+    for (const [code, short, outcome] of cases) {
+      const resolve = (): Promise<never> => Promise.reject(Object.assign(new Error(), { code }));
+      const error = await assertRejects(
+        () => addressesOf("a.example", resolve, () => short),
+        TargetError,
+      );
+      assertEquals(error.outcome, outcome, `${code} ${short}`);
+    }
+    assertEquals(
+      (await assertRejects(() => addressesOf("a.example", () => Promise.resolve([])), TargetError))
+        .outcome,
+      "unknown name",
+    );
+  });
+
+  it("tells a relay without files from a host that cannot be reached", async () => {
+    // Each is looked up, or connected to, in a process that may open no more files.
+    const module = (name: string): string =>
+      new URL(`../../../cli/gateway/${name}.ts`, import.meta.url).href;
+    const program = `
+      import { dialKernel } from "${module("relay_server")}";
+      const options = { allowLocal: true, timeout: 5000 };
+      const outcomeOf = (host) => dialKernel({ host, port: 9 }, options).then(() => "connected", ({ outcome }) => outcome);
+      await outcomeOf("127.0.0.1"); await outcomeOf("localhost");
+      const files = [];
+      try { for (;;) files.push(Deno.openSync("/dev/null")); } catch { /* No more. */ }
+      const said = [await outcomeOf("127.0.0.1"), await outcomeOf("localhost")];
+      files.forEach((file) => file.close());
+      console.log(said.join());
+    `;
+    const { stdout, stderr } = await new Deno.Command("prlimit", {
+      args: ["--nofile=128", Deno.execPath(), "eval", "--no-lock", program],
+    }).output();
+    assertEquals(
+      new TextDecoder().decode(stdout).trim(),
+      "busy,busy",
+      `${new TextDecoder().decode(stderr)}`,
+    );
   });
 });
