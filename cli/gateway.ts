@@ -15,6 +15,7 @@ import {
 } from "./gateway/kernel_rules.ts";
 import { readKeyFile } from "./gateway/key.ts";
 import { readHost } from "./gateway/listen.ts";
+import { warnUnknown } from "./gateway/names.ts";
 import { type FlowClass, type FlowRules, NO_RULES, parseRules } from "./gateway/rules.ts";
 import { GatewayStatus } from "./gateway/status.ts";
 import { asTargetError, formatTarget, type Target } from "./gateway/target.ts";
@@ -196,6 +197,7 @@ async function run(args: Given): Promise<number> {
       } ${how}. Ctrl-C ends.`,
     );
     progress.log(`By ${opened.policies}`);
+    if (relay !== null) void warnUnknown(relay.host, "relay", (line) => progress.log(line));
     if (manual) {
       progress.log(`Routes are yours: ip route add 192.0.2.0/24 dev ${DEVICE}0, for one.`);
     }

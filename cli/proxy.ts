@@ -7,6 +7,7 @@ import { CONVERT_PORT } from "./gateway/convert/message.ts";
 import { DirectTargets } from "./gateway/direct.ts";
 import { readKeyFile } from "./gateway/key.ts";
 import { listenKernel, readEnd, readHost } from "./gateway/listen.ts";
+import { warnUnknown } from "./gateway/names.ts";
 import { ProxyServer } from "./gateway/proxy_server.ts";
 import { isLocal } from "./gateway/relay_server.ts";
 import { GatewayStatus } from "./gateway/status.ts";
@@ -117,6 +118,7 @@ async function run(args: Given): Promise<number> {
       progress.log(`Whoever reaches ${at} may use it: the proxy asks programs for no password.`);
     }
     progress.log(`By ${opened.policies}`);
+    void warnUnknown(relay.host, converts ? "convert" : "relay", (line) => progress.log(line));
     progress.log(`Try: curl --proxy socks5h://${at} https://example.org`);
     await untilInterrupted();
     listener.close();

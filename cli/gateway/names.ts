@@ -3,6 +3,7 @@
 import { lookup } from "node:dns/promises";
 import { closeSync, openSync } from "node:fs";
 import { devNull } from "node:os";
+import { parseAddress } from "../../core/wire/ip.ts";
 import { type Outcome, TargetError } from "./target.ts";
 
 /** Gives the addresses of a name. */
@@ -54,4 +55,23 @@ export async function addressesOf(
   });
   if (addresses.length === 0) throw say("unknown name", `no address is known for ${name}`);
   return addresses;
+}
+
+/**
+ * Says of the host that all connections will go to, before there is one, that its name is not known. It may become so: a laptop begins without a network.
+ *
+ * @param option What named it.
+ */
+export async function warnUnknown(
+  host: string,
+  option: string,
+  say: (line: string) => void,
+  resolve?: Resolve,
+): Promise<void> {
+  if (parseAddress(host) !== null) return;
+  await addressesOf(host, resolve).catch((error: TargetError) =>
+    say(
+      `Careful: ${error.message}. Until there is one, no connection comes about: is --${option} right?`,
+    )
+  );
 }

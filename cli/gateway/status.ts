@@ -25,6 +25,8 @@ export class GatewayStatus {
   readonly #json: boolean;
   readonly #ways = new Map<unknown, Way>();
   #timer: ReturnType<typeof setInterval> | null = null;
+  /** Why the last one did not come about, which is said in full once. */
+  #failure: string | null = null;
 
   /** @param json Lines of JSON go to the standard output. */
   constructor(progress: Progress, json: boolean) {
@@ -61,7 +63,10 @@ export class GatewayStatus {
     }
     way?.figures.sample(performance.now() * 1000);
     if (this.#json) return print(JSON.stringify(record(done, way)));
-    this.#progress.log(words(done, way));
+    const { outcome, error } = done;
+    const same = error !== null && error === this.#failure;
+    this.#failure = outcome === "connected" || outcome === "hostile" ? null : error;
+    this.#progress.log(words(same ? { ...done, error: "as before" } : done, way));
   }
 }
 

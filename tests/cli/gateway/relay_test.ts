@@ -7,7 +7,7 @@ import { DirectTargets } from "../../../cli/gateway/direct.ts";
 import { askRelay, hearProxy } from "../../../cli/gateway/handshake.ts";
 import { SharedKey } from "../../../cli/gateway/key.ts";
 import type { After } from "../../../cli/gateway/limits.ts";
-import { addressesOf } from "../../../cli/gateway/names.ts";
+import { addressesOf, warnUnknown } from "../../../cli/gateway/names.ts";
 import { ProxyServer } from "../../../cli/gateway/proxy_server.ts";
 import { dialKernel, type Done, isLocal, RelayServer } from "../../../cli/gateway/relay_server.ts";
 import type { ByteStream } from "../../../cli/gateway/stream.ts";
@@ -575,6 +575,20 @@ describe("dialKernel()", () => {
         .outcome,
       "unknown name",
     );
+  });
+
+  it("says at the start that the relay's name is not known, and nothing where it is", async () => {
+    const said: string[] = [];
+    const say = (line: string): void => void said.push(line);
+    const unknown = (): Promise<never> =>
+      Promise.reject(Object.assign(new Error(), { code: "ENOTFOUND" }));
+    await warnUnknown("2001:db8::1", "relay", say, unknown);
+    await warnUnknown("relay.example", "relay", say, () => Promise.resolve(["192.0.2.1"]));
+    assertEquals(said, []);
+    await warnUnknown("relay.example", "relay", say, unknown);
+    assertEquals(said, [
+      "Careful: no address is known for relay.example (ENOTFOUND). Until there is one, no connection comes about: is --relay right?",
+    ]);
   });
 
   it("tells a relay without files from a host that cannot be reached", async () => {

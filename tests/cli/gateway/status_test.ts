@@ -49,6 +49,24 @@ describe("what a gateway says of a connection", () => {
     );
   });
 
+  it("is why there was none, in full where it is not what it was before", () => {
+    const lines: string[] = [];
+    const status = new GatewayStatus({ log: (line: string) => lines.push(line) } as never, false);
+    const failed = { ...DONE, outcome: "failed", error: "no relay" } as const;
+    status.tell(failed, null);
+    status.tell(failed, null);
+    status.tell({ ...failed, error: "no route" }, null);
+    status.tell(DONE, null);
+    status.tell({ ...failed, error: "no route" }, null);
+    assertEquals(lines.map((line) => line.replace("[2001:db8::1]:443: ", "").slice(0, 17)), [
+      "failed: no relay",
+      "failed: as before",
+      "failed: no route",
+      "1.00 kB up, 2.00 ",
+      "failed: no route",
+    ]);
+  });
+
   it("is why there was none", () => {
     const lines: string[] = [];
     const status = new GatewayStatus({ log: (line: string) => lines.push(line) } as never, false);
