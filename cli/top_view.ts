@@ -200,9 +200,16 @@ function connectionLines(connection: TopConnection, columns: number): string[] {
       }`,
       columns,
     )],
-    ...paths.map(({ link, local, remote, state, up, down, rtt, loss, cwnd }) =>
+    ...paths.map(({ id, link, local, remote, state, up, down, rtt, loss, cwnd }) =>
       row(
-        `    ${link === "" ? `${local} > ${remote}` : `${link} ${local}`}`,
+        `    ${
+          link === ""
+            ? `${local} > ${remote}`
+            // Of a mesh several paths have one address of ours: the other end tells them apart.
+            : paths.some((other) => other.id !== id && other.local === local && other.link === link)
+            ? `${link} > ${remote}`
+            : `${link} ${local}`
+        }`,
         [
           state,
           formatRate(up),

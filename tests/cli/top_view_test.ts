@@ -72,6 +72,27 @@ describe("mptcp top", () => {
     for (const line of formatTop(hosts, 40)) assert(line.length <= 40 || line.length <= 67, line);
   });
 
+  it("names paths of one address by the other end, so that each is told from the others", () => {
+    const path = (id: number, link: string, local: string, remote: string) => ({
+      ...{ id, link, local, remote, state: "ESTAB", up: 0, down: 0, rtt: 0, loss: null, cwnd: 0 },
+    });
+    const connection = {
+      ...{ token: "0", local: "a", remote: "b", scheduler: "earliest", congestion_control: "lia" },
+      ...{ path_manager: "full_mesh", fallback: null, last_reset: null, up: 0, down: 0 },
+      paths: [
+        path(0, "wifi", "10.0.1.2", "10.0.1.1"),
+        path(1, "wifi", "10.0.1.2", "10.0.2.1"),
+        path(2, "lte", "10.0.2.2", "10.0.2.1"),
+      ],
+    };
+    const lines = formatTop([{ control: "c", connections: [connection] }], 80).slice(-3);
+    assertEquals(lines.map((line) => line.replace(/ +ESTAB.*/, "")), [
+      "    wifi > 10.0.1.1",
+      "    wifi > 10.0.2.1",
+      "    lte 10.0.2.2",
+    ]);
+  });
+
   it("calls a path quiet on which nothing has come for four timeouts, while another one brought something", async () => {
     await using net = emulate({
       paths: {
