@@ -1,6 +1,6 @@
 /**
  * `deno run -A tests/scenario/over_udp.ts [FILE…]` runs tests/scenario with all topologies over UDP (`TOPOLOGY_CARRIER=udp`), file by file, and prints what became
- * of the tests of each. It fails where one fails that is not listed here, and where one that is listed does not fail.
+ * of the tests of each; `--matrix` prints what is expected of each as a table. It fails where one fails that is not listed here, and where one that is listed does not fail.
  */
 
 import { print } from "../../cli/output.ts";
@@ -11,7 +11,20 @@ const REASONS = {
   recorded:
     "the packets that were recorded are those of IP; tests/link/udp/emulated_test.ts runs these scenarios",
   narrow: "IPv6 in datagrams takes 1298 octets, and the path has 1280",
+  hand: "one stack alone, whose peer's segments are written by hand: nothing carries them",
+  own: "`emulate()` and `measure()` make links themselves, of IP",
 } as const;
+
+/** Files whose tests make no topology, and so are the same whatever carries it. */
+const ELSEWHERE: Readonly<Record<string, keyof typeof REASONS>> = {
+  "far_peer_test.ts": "hand",
+  "fast_open_test.ts": "own",
+  "first_path_test.ts": "own",
+  "important_rules_test.ts": "hand",
+  "packet_fuzz_test.ts": "hand",
+  "random_dialogues_test.ts": "hand",
+  "short_cut_test.ts": "own",
+};
 
 /** Tests that do not hold over UDP, by what their names have in them. */
 export interface Exception {
@@ -46,6 +59,36 @@ export const EXCEPTIONS: readonly Exception[] = [
 /** The exception for a test; undefined: there is none. */
 export function exceptionFor(file: string, name: string): Exception | undefined {
   return EXCEPTIONS.find((each) => each.file === file && each.names.test(name));
+}
+
+/** Whether a file, or what it imports of the tests, makes topologies. */
+export async function makesTopologies(file: string): Promise<boolean> {
+  const tests = new URL("../", import.meta.url).href;
+  const reached = new Set([new URL(file, import.meta.url).href]);
+  for (const url of reached) {
+    if (url.endsWith("/support/topology.ts")) return true;
+    const text = await Deno.readTextFile(new URL(url));
+    for (const [, path] of text.matchAll(/^(?:import|export)\b[^;]*? from "(\.[^"]+)";$/gm)) {
+      const next = new URL(path!, url).href;
+      if (next.startsWith(tests)) reached.add(next);
+    }
+  }
+  return false;
+}
+
+/** What there is to know of each file, as a table in Markdown: what runs over UDP, what does not, and why. */
+export function matrix(): string {
+  const rows = files().flatMap((file) => {
+    const name = file.replace(/_test\.ts$/, "");
+    const elsewhere = ELSEWHERE[file];
+    if (elsewhere !== undefined) return [`| ${name} | none | ${REASONS[elsewhere]} |`];
+    const listed = EXCEPTIONS.filter((each) => each.file === file);
+    if (listed.length === 0) return [`| ${name} | all | |`];
+    const why = new Set(listed.map((each) => REASONS[each.why]));
+    const names = listed.map((each) => `\`${each.names.source.trim().replaceAll("|", "\\|")}\``);
+    return [`| ${name} | all but ${names.join(", ")} | ${[...why].join("; ")} |`];
+  });
+  return ["| tests | over UDP | because |", "| --- | --- | --- |", ...rows].join("\n");
 }
 
 /** What became of a test. */
@@ -111,7 +154,16 @@ export function files(): string[] {
 
 if (import.meta.main) {
   let wrong = 0;
+  if (Deno.args[0] === "--matrix") {
+    print(matrix());
+    Deno.exit();
+  }
   for (const file of Deno.args.length > 0 ? Deno.args : files()) {
+    const elsewhere = ELSEWHERE[file];
+    if (elsewhere !== undefined) {
+      print(`${file}: not run: ${REASONS[elsewhere]}`);
+      continue;
+    }
     const all = await outcomes(file);
     const left = all.filter(({ passed }) => !passed).map(({ name }) => exceptionFor(file, name));
     const reasons = new Set(left.flatMap((each) => each ? [REASONS[each.why]] : []));

@@ -2,7 +2,16 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { exceptionFor, EXCEPTIONS, faults, files, outcomes, read } from "./over_udp.ts";
+import {
+  exceptionFor,
+  EXCEPTIONS,
+  faults,
+  files,
+  makesTopologies,
+  matrix,
+  outcomes,
+  read,
+} from "./over_udp.ts";
 
 /** Those that take least, and one of which some tests do not hold. */
 const SOME = ["lost_ends_test.ts", "mptcp_connect_test.ts", "path_mtu_test.ts"];
@@ -18,6 +27,26 @@ describe("tests of scenarios, over UDP", () => {
 });
 
 describe("the list of what does not hold over UDP", () => {
+  it("stands in docs/udp.md, with a reason for each file that does not run there or not whole", async () => {
+    // `deno fmt` lines the columns up.
+    const plain = (text: string): string => text.replace(/ +/g, " ").replace(/-+/g, "-");
+    const page = await Deno.readTextFile(new URL("../../docs/udp.md", import.meta.url));
+    for (const row of matrix().split("\n")) {
+      assert(
+        plain(page).includes(plain(row)),
+        `deno run -A tests/scenario/over_udp.ts --matrix: ${row}`,
+      );
+      assert(/\| all \| \|$/.test(row) || !/\| \|$/.test(row), row);
+    }
+  });
+
+  it("says of a file that it does not run there where it makes no topology, and of no other", async () => {
+    for (const file of files()) {
+      const none = matrix().includes(`| ${file.replace("_test.ts", "")} | none |`);
+      assertEquals(await makesTopologies(file), !none, file);
+    }
+  });
+
   it("names files that there are", () => {
     const all = files();
     assertEquals(EXCEPTIONS.filter(({ file }) => !all.includes(file)), []);
