@@ -26,13 +26,7 @@ import { loadWatched } from "./plugin_names.ts";
 import { Progress } from "./progress.ts";
 import { CONNECT_TIMEOUT, GATEWAY_TCP, RELAY_PORT, UPSTREAM_TIMES } from "./relay.ts";
 import { untilInterrupted } from "./signals.ts";
-import {
-  explainSilence,
-  gatewayInterfaces,
-  refuseDirectOverUdp,
-  sayUdpPort,
-  VIA_OPTIONS,
-} from "./udp_options.ts";
+import * as via from "./udp_options.ts";
 
 /** Name of the devices that flows come by, before their number. */
 const DEVICE = "mptcpgw";
@@ -126,7 +120,7 @@ async function run(args: Given): Promise<number> {
   }
   const file = args.value("key");
   const key = file === undefined ? null : await readKeyFile(file);
-  const interfaces = await gatewayInterfaces(args, key, false);
+  const interfaces = await via.gatewayInterfaces(args, key, false);
   const overUdp = args.value("via") === "udp";
   const paths = interfaces.map(({ link }) => link.name);
   const [ipv6, direct, manual] = [args.has("ipv6"), args.has("direct"), args.has("manual")];
@@ -139,7 +133,7 @@ async function run(args: Given): Promise<number> {
     return 0;
   }
   const to = args.value("relay");
-  refuseDirectOverUdp(args);
+  via.refuseDirectOverUdp(args);
   if ((file === undefined) !== (to === undefined) || (to === undefined && !direct)) {
     throw new UsageError(
       "mptcp gateway needs --relay HOST:PORT and --key FILE, or --direct without a relay",
@@ -156,7 +150,7 @@ async function run(args: Given): Promise<number> {
       interfaces,
       tcp: GATEWAY_TCP,
     });
-    const udpPort = sayUdpPort(args);
+    const udpPort = via.sayUdpPort(args);
     const dialler = new Dialler(opened.host, interfaces, schedulers);
     const speaking = direct && relay !== null ? new DirectTargets(opened.host) : null;
     const carrier = new Carrier({
@@ -177,7 +171,7 @@ async function run(args: Given): Promise<number> {
         if (straight !== null) return { stream: straight, rest, where: formatTarget(target) };
         const opened = await client.open(target, () => {
           return dialler.dial(relay, how).catch((error) => {
-            throw explainSilence(error, formatTarget(relay), udpPort);
+            throw via.explainSilence(error, formatTarget(relay), udpPort);
           });
         });
         return { ...opened, where: "the relay" };
@@ -272,7 +266,7 @@ Needs Linux, --allow-ffi, CAP_NET_ADMIN, nftables and iproute2.`,
     connections: { value: "NUMBER", help: `Most flows at once, 1 to 65535. Default: ${FLOWS}` },
     json: { help: "Tells of each flow by a line of JSON on the standard output" },
     ...HOST_OPTIONS,
-    ...VIA_OPTIONS,
+    ...via.VIA_OPTIONS,
   },
   run,
 };

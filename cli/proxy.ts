@@ -23,13 +23,7 @@ import {
   UPSTREAM_TIMES,
 } from "./relay.ts";
 import { untilInterrupted } from "./signals.ts";
-import {
-  explainSilence,
-  gatewayInterfaces,
-  refuseDirectOverUdp,
-  sayUdpPort,
-  VIA_OPTIONS,
-} from "./udp_options.ts";
+import * as via from "./udp_options.ts";
 
 const DEFAULT_LISTEN = "127.0.0.1:1080";
 
@@ -55,7 +49,7 @@ async function run(args: Given): Promise<number> {
     "listen",
     `ADDRESS:PORT, such as ${DEFAULT_LISTEN}`,
   );
-  refuseDirectOverUdp(args);
+  via.refuseDirectOverUdp(args);
   const most = readInteger(args, "connections", 1000, [1, 65535]);
   const key = file === undefined ? null : await readKeyFile(file);
   const progress = new Progress();
@@ -63,10 +57,10 @@ async function run(args: Given): Promise<number> {
   try {
     await using opened = await openHost("proxy", args, progress, {
       tcp: GATEWAY_TCP,
-      interfaces: await gatewayInterfaces(args, key, false),
+      interfaces: await via.gatewayInterfaces(args, key, false),
     });
     const { host } = opened;
-    const udpPort = sayUdpPort(args);
+    const udpPort = via.sayUdpPort(args);
     const direct = args.has("direct") ? new DirectTargets(host) : null;
     const dial = (data?: Uint8Array, from?: string | null): Promise<MptcpConn> =>
       host.connect({
@@ -76,7 +70,7 @@ async function run(args: Given): Promise<number> {
         connectTimeout: `${CONNECT_TIMEOUT} ms`,
         ...(data !== undefined && { data, tcp: { ...GATEWAY_TCP, fastOpen: true } }),
       }).catch((error) => {
-        throw explainSilence(error, formatTarget(relay), udpPort);
+        throw via.explainSilence(error, formatTarget(relay), udpPort);
       });
     const times = UPSTREAM_TIMES;
     const proxy = new ProxyServer<MptcpConn>({
@@ -197,7 +191,7 @@ needs nothing, on any system, and is faster on Linux with --allow-ffi.`,
     connections: { value: "NUMBER", help: "Most connections at once, 1 to 65535. Default: 1000" },
     json: { help: "Tells of each connection by a line of JSON on the standard output" },
     ...HOST_OPTIONS,
-    ...VIA_OPTIONS,
+    ...via.VIA_OPTIONS,
   },
   run,
 };

@@ -17,7 +17,7 @@ import { type IpPrefix, parsePrefix } from "../core/wire/ip.ts";
 import { HOST_OPTIONS, OBSERVE_OPTIONS, openHost } from "./observed_host.ts";
 import { Progress } from "./progress.ts";
 import { untilInterrupted } from "./signals.ts";
-import { gatewayInterfaces, sayUdpPort, VIA_OPTIONS } from "./udp_options.ts";
+import * as via from "./udp_options.ts";
 
 /** Where a relay listens unless told otherwise. */
 export const RELAY_PORT = 1081;
@@ -109,12 +109,12 @@ async function run(args: Given): Promise<number> {
     }
     await using opened = await openHost("relay", args, progress, {
       tcp: GATEWAY_TCP,
-      interfaces: await gatewayInterfaces(args, key, true),
+      interfaces: await via.gatewayInterfaces(args, key, true),
     });
     const { host, interfaces } = opened;
     const addresses = interfaces.flatMap(({ addresses }) => addresses);
     const accepting: Promise<void>[] = [];
-    const udpPort = sayUdpPort(args);
+    const udpPort = via.sayUdpPort(args);
     using listeners = new DisposableStack();
     for (const { name, port, fastOpen, relay } of services) {
       const listener = listeners.use(
@@ -197,7 +197,7 @@ any system, and this stack is at both ends.`,
     connections: { value: "NUMBER", help: "Most connections at once, 1 to 65535. Default: 1000" },
     json: { help: "Tells of each connection by a line of JSON on the standard output" },
     ...HOST_OPTIONS,
-    ...VIA_OPTIONS,
+    ...via.VIA_OPTIONS,
   },
   run,
 };
