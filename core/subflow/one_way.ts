@@ -57,8 +57,8 @@ export class OneWay {
     return this.#in.delay;
   }
 
-  /** The segment in `rx`, which has timestamps, came when our clock showed `value`. */
-  heard(value: number, now: Micros): void {
+  /** The segment in `rx`, which has timestamps, came when our clock showed `value`; `tells`: its echo is that of a time. */
+  heard(value: number, tells: boolean, now: Micros): void {
     if (now >= this.#turns) {
       if (this.#turns > -Infinity) {
         this.#out.turn();
@@ -67,6 +67,6 @@ export class OneWay {
       this.#turns = now + WINDOW;
     }
     this.#in.take(value, rx.tsval);
-    if (rx.tsecr !== 0) this.#out.take(rx.tsval, rx.tsecr);
+    if (tells && rx.tsecr !== 0) this.#out.take(rx.tsval, rx.tsecr);
   }
 }

@@ -168,6 +168,8 @@ export class Sender {
   /** When the first of those in a row passed. */
   #timedOut: Micros = 0;
   #duplicates = 0;
+  /** SND.NXT when the clock of our timestamps was held; 0: it ticks. */
+  #heldTo = 0;
 
   /** Of a subflow that sends by `output` the bytes of the stream `stream`. */
   constructor(
@@ -627,6 +629,7 @@ export class Sender {
       if (frto === null && this.#allowance < Math.min(length, mss)) return;
       const part = length > room ? Math.max(Math.min(length, mss), room - room % mss) : length;
       board.cut(part);
+      if (sends > 0) this.#holdClock(now);
       const sent = piece.fin
         ? Number(this.#output.fin(seq, now))
         : this.#output.data(piece.mapping, seq, seq + part, sends === 0, now);
@@ -649,6 +652,21 @@ export class Sender {
       frto.sentAgain(seq + sent);
       return;
     }
+  }
+
+  /**
+   * On a path that reorders, what a repeat overtakes is old by RFC 7323 §5.3 once the repeat has filled the hole in front: its timestamp is younger. The peer
+   * drops it, and what is repeated for that overtakes others. Those sent from the first repeat on have its timestamp, and are not old.
+   */
+  #holdClock(now: Micros): void {
+    if (this.#recovery.kind !== "fast" || this.#madeRack === null) return;
+    if (this.#madeRack.reorderings > 0 && this.#timestamps.hold(now)) this.#heldTo = this.board.nxt;
+  }
+
+  /** Nothing is repaired any more of what has been old since the clock was held, or time is needed to tell what a timeout was. */
+  #releaseClock(now: Micros): void {
+    this.#heldTo = 0;
+    this.#timestamps.release(now);
   }
 
   #left(bytes: number, now: Micros): void {
@@ -988,6 +1006,9 @@ export class Sender {
       detection.ended();
       this.#undo?.recovered(board.nxt);
     }
+    if (this.#heldTo > 0 && ack >= this.#heldTo && this.#recovery.kind === "open" && lost === 0) {
+      this.#releaseClock(now);
+    }
     if (found > 0) this.#witness?.lost("ack", now);
     if (lost > 0) this.#lose(before);
     this.#tell(before, lost, prior, most, now);
@@ -1071,6 +1092,8 @@ export class Sender {
       }
       if (recovery.kind === "fast" && undo.needless && board.lost === 0 && board.repeated === 0) {
         this.#host.count("TCPTSReorder");
+        // The original came first: the repeat has filled nothing.
+        if (this.#heldTo > 0) this.#releaseClock(now);
         return this.#takeBack(ack < recovery.until ? "TCPPartialUndo" : "TCPFullUndo", now);
       }
       if (recovery.kind === "open") undo.acknowledged(ack);
@@ -1239,6 +1262,7 @@ export class Sender {
     if (reneged) this.#host.count("TCPSACKReneging");
     const asks = first && !reneged && this.#settings.frto;
     this.#recovery = lossRecovery(board.nxt, asks ? new Frto(this.#output.sackPermitted) : null);
+    if (this.#heldTo > 0) this.#releaseClock(now);
     this.#tlp().reset();
     this.#trial = 0;
     this.#deadlines.set(TIMER_PROBE, Infinity);

@@ -13,6 +13,9 @@ const TIMESTAMP_LIFE: Micros = 24 * 24 * 3600e6;
 /** What a repeat may have overtaken is told from what is old by what came a second or two ago: no sequence number comes again so soon below 8 Gbit/s. */
 const OVERTAKEN: Micros = 1e6;
 
+/** Longest tick of our clock (RFC 7323 §5.4). */
+const LONGEST_TICK: Micros = 1e6;
+
 /** TS.Recent and our own clock. */
 export class Timestamps {
   readonly #offset: number;
@@ -26,6 +29,9 @@ export class Timestamps {
   /** What that becomes when it has stood for long, and since when it stands. */
   #nextFloor = 0;
   #floorTime: Micros = 0;
+  /** Since when our clock was last held, and until when; equal: it never was. */
+  #heldFrom: Micros = 0;
+  #heldUntil: Micros = 0;
 
   /** @param offset Shifts our clock by a secret (RFC 7323 §5.4). */
   constructor(offset: number, offered = true) {
@@ -48,27 +54,53 @@ export class Timestamps {
     return this.#recent;
   }
 
-  /** Our clock: milliseconds (RFC 7323 §5.4: 1 ms to 1 s a tick). */
+  /** What our segments carry: milliseconds (RFC 7323 §5.4: 1 ms to 1 s a tick), or the one in which the clock was held. */
   value(now: Micros): number {
+    return this.clock(now < this.#heldUntil ? this.#heldFrom : now);
+  }
+
+  /** What our clock shows by itself. */
+  clock(now: Micros): number {
     return timestampAt(now, this.#offset);
+  }
+
+  /** One tick begins now that lasts until {@linkcode Timestamps.release}, for a second at most. False where one does already. */
+  hold(now: Micros): boolean {
+    if (now < this.#heldUntil) return false;
+    this.#heldFrom = now;
+    this.#heldUntil = now + LONGEST_TICK;
+    return true;
+  }
+
+  /** The clock ticks by itself again. */
+  release(now: Micros): void {
+    this.#heldUntil = Math.min(this.#heldUntil, now);
+  }
+
+  /** The echo in `rx`, which has timestamps, is that of a tick that was held: it does not tell when that was sent. */
+  get echoesHeld(): boolean {
+    return this.#heldFrom < this.#heldUntil && rx.tsecr === this.clock(this.#heldFrom);
   }
 
   /** Round trip that the echo in `rx`, an ACK of something new, tells, in whole milliseconds; -1 when it tells none (RFC 7323 §4.1). */
   roundTrip(now: Micros): Micros {
-    if (!this.#on || !rx.hasTimestamps || rx.tsecr === 0) return -1;
-    const elapsed = 1000 * distance32(this.value(now), rx.tsecr);
+    if (!this.#on || !rx.hasTimestamps || rx.tsecr === 0 || this.echoesHeld) return -1;
+    const elapsed = 1000 * distance32(this.clock(now), rx.tsecr);
     return elapsed <= LONGEST_ROUND_TRIP ? elapsed : -1;
   }
 
-  /** Before when that was sent which the ACK in `rx` answers: the end of a millisecond. Infinity where no timestamp tells. */
+  /** Before when that was sent which the ACK in `rx` answers: the end of a tick. Infinity where no timestamp tells. */
   answeredBefore(now: Micros): Micros {
+    if (this.#on && rx.hasTimestamps && this.echoesHeld) {
+      return Math.max(Math.min(now, this.#heldUntil), endOfTick(this.#heldFrom));
+    }
     const roundTrip = this.roundTrip(now);
-    return roundTrip < 0 ? Infinity : 1000 * Math.floor(now / 1000) - roundTrip + 1000;
+    return roundTrip < 0 ? Infinity : endOfTick(now) - roundTrip;
   }
 
   /** Whether the echo in `rx` is that of a segment sent at `sentAt`. */
   echoes(sentAt: Micros): boolean {
-    return this.#on && rx.hasTimestamps && rx.tsecr === this.value(sentAt);
+    return this.#on && rx.hasTimestamps && rx.tsecr === this.clock(sentAt);
   }
 
   /** Agrees on the option by the SYN in `rx`, and takes its timestamp. */
@@ -128,4 +160,8 @@ export class Timestamps {
 /** A clock of milliseconds, shifted, in 32 bits. */
 export function timestampAt(now: Micros, offset: number): number {
   return (Math.floor(now / 1000) + offset) | 0;
+}
+
+function endOfTick(time: Micros): Micros {
+  return 1000 * Math.floor(time / 1000) + 1000;
 }

@@ -28,10 +28,16 @@ class Flow implements Disposable {
   readonly app: App;
   /** Segments that were sent again, by slot. */
   readonly repeats: number[] = [];
+  /** The timestamps of all that was sent, with the slots. */
+  readonly stamps: { readonly slot: number; readonly value: number }[] = [];
+  /** Nothing arrives. */
+  cut = false;
   readonly #peer: Peer;
   readonly #received = new Ranges();
-  readonly #due = new Map<number, [seq: number, end: number][]>();
+  readonly #due = new Map<number, [seq: number, end: number, stamp: number][]>();
   #next = 1;
+  /** TS.Recent (RFC 7323 §4.3). */
+  #recent = 0;
   #highest = 1;
   #changes = 0;
   slot = 0;
@@ -49,10 +55,12 @@ class Flow implements Disposable {
   /** Lets `slots` pass in each of which a segment is written. New segment number n is `late(n)` slots late; Infinity: lost. */
   run(slots: number, late: (segment: number) => number): void {
     for (const end = this.slot + slots; this.slot < end; this.slot++) {
-      for (const [seq, to] of this.#due.get(this.slot) ?? []) this.#arrives(seq, to);
+      for (const each of this.#due.get(this.slot) ?? []) this.#arrives(...each);
       this.#due.delete(this.slot);
       this.app.write(MSS);
-      for (const { seq, end } of this.#peer.takeAll()) {
+      for (const { seq, end, options } of this.#peer.takeAll()) {
+        const stamp = Number(options.find((each) => each.startsWith("TS "))!.split(" ")[1]);
+        this.stamps.push({ slot: this.slot, value: stamp });
         const fresh = seq >= this.#highest;
         this.#highest = Math.max(this.#highest, end);
         if (!fresh) this.repeats.push(this.slot);
@@ -60,15 +68,17 @@ class Flow implements Disposable {
         if (at === Infinity) continue;
         // Who is late comes behind who is in time.
         const due = this.#due.get(at) ?? [];
-        if (at > this.slot + ROUND) due.push([seq, end]);
-        else due.unshift([seq, end]);
+        if (at > this.slot + ROUND) due.push([seq, end, stamp]);
+        else due.unshift([seq, end, stamp]);
         this.#due.set(at, due);
       }
       this.d.pass(SLOT);
     }
   }
 
-  #arrives(seq: number, end: number): void {
+  #arrives(seq: number, end: number, stamp: number): void {
+    if (this.cut) return;
+    if (seq <= this.#next) this.#recent = Math.max(this.#recent, stamp);
     const blocks: string[] = [];
     if (end <= this.#next || this.#received.count(seq, end) === end - seq) {
       blocks.push(`${seq}:${end}`);
@@ -80,8 +90,8 @@ class Flow implements Disposable {
     }
     const latest = [...this.#received.list].sort((a, b) => b.changed - a.changed);
     blocks.push(...latest.map((range) => `${range.start}:${range.end}`));
-    const sack = blocks.length === 0 ? "" : ` <sack ${blocks.slice(0, 3).join(" ")}>`;
-    this.#peer.sends(`. ack ${this.#next}${sack}`);
+    const sack = blocks.length === 0 ? "" : `, sack ${blocks.slice(0, 3).join(" ")}`;
+    this.#peer.sends(`. ack ${this.#next} <TS ${this.#peer.tsval} ${this.#recent}${sack}>`);
   }
 }
 
@@ -124,5 +134,68 @@ describe("reordering", () => {
     flow.run(400, (segment) => segment === lost ? Infinity : 0);
     const waited = flow.repeats.slice(before).map((slot) => slot - lost);
     assert(waited.some((slots) => slots > 1.9 * ROUND && slots < 2.2 * ROUND), `${waited}`);
+  });
+});
+
+describe("the clock of timestamps while something is repaired (RFC 7323 §5.4)", () => {
+  /** Distinct timestamps that were sent in the slots from `from` to `to`. */
+  const distinct = ({ stamps }: Flow, from: number, to: number): number =>
+    new Set(stamps.filter(({ slot }) => slot >= from && slot < to).map(({ value }) => value)).size;
+  /** Slots of a millisecond. */
+  const TICK = 1000 / SLOT;
+  /** A flow that knows of reordering, and what it has sent again for a segment that was lost then: the slot. */
+  const repaired = (late: number): [flow: Flow, repeated: number] => {
+    const flow = new Flow();
+    flow.run(500, (segment) => segment % 180 === 20 ? late : 0);
+    const before = flow.repeats.length;
+    const lost = flow.slot;
+    flow.run(600, (segment) => segment === lost ? Infinity : 0);
+    assertEquals(flow.repeats.length, before + 1);
+    return [flow, flow.repeats[before]!];
+  };
+
+  it("stands from the first repeat until that is answered, where the path reorders: what it overtakes later is not old", () => {
+    const [flow, repeated] = repaired(30);
+    using _flow = flow;
+    assertEquals(distinct(flow, repeated, repeated + ROUND), 1);
+    // It goes on where it would be, and never back.
+    const after = distinct(flow, repeated + ROUND + 1, repeated + 2 * ROUND + 1);
+    assert(after >= ROUND / TICK - 1, `${after}`);
+    for (const [i, { value }] of flow.stamps.entries()) {
+      assert(i === 0 || value >= flow.stamps[i - 1]!.value, `${value}`);
+    }
+  });
+
+  it("stands for nothing where the path has kept the order so far", () => {
+    const [flow, repeated] = repaired(0);
+    using _flow = flow;
+    assert(distinct(flow, repeated, repeated + ROUND) >= ROUND / TICK - 1);
+  });
+
+  it("goes on as soon as the original answers what was repeated, which has filled nothing", () => {
+    using flow = new Flow();
+    // The first two recoveries widen the window, each later one is needless, too.
+    flow.run(1000, (segment) => segment % 180 === 20 ? 190 : 0);
+    const repeated = flow.repeats.at(-1)!;
+    flow.run(300, (segment) => segment % 180 === 20 ? 190 : 0);
+    assert(flow.d.counter("TCPTSReorder") > 0);
+    const ticks = distinct(flow, repeated, repeated + ROUND);
+    assert(ticks >= ROUND / TICK / 2, `${ticks}`);
+  });
+
+  it("goes on at a timeout, which it tells from a path that has become slow", () => {
+    using flow = new Flow();
+    flow.run(500, (segment) => segment % 180 === 20 ? 30 : 0);
+    const lost = flow.slot;
+    const before = flow.repeats.length;
+    flow.run(2 * ROUND, (segment) => segment === lost ? Infinity : 0);
+    assertEquals(flow.repeats.length, before + 1);
+    flow.cut = true;
+    flow.run(6000, () => 0);
+    assert(flow.d.counter("TCPTimeouts") > 0);
+    const [held, again] = [flow.repeats[before]!, flow.repeats[before + 1]!];
+    assert((again - held) * SLOT < 1e6);
+    assertEquals(distinct(flow, held, again), 1);
+    assertEquals(distinct(flow, held, again + 1), 2);
   });
 });

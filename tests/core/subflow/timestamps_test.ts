@@ -28,6 +28,50 @@ describe("our clock", () => {
   });
 });
 
+describe("our clock while it is held", () => {
+  it("is one tick, for a second at most, and never goes back (RFC 7323 §5.4)", () => {
+    const timestamps = agreed(1);
+    const at = (times: readonly number[]): number[] => times.map((now) => timestamps.value(now));
+    assertEquals(timestamps.hold(5e6), true);
+    assertEquals(timestamps.hold(5.5e6), false);
+    assertEquals(at([5e6, 5.5e6, 6e6 - 1, 6e6]), [5000, 5000, 5000, 6000]);
+    assertEquals(timestamps.hold(7e6), true);
+    assertEquals(at([7.2e6]), [7000]);
+    timestamps.release(7.3e6);
+    assertEquals(at([7.3e6, 7.301e6]), [7300, 7301]);
+    timestamps.release(9e6);
+    assertEquals(at([9e6]), [9000]);
+    assertEquals(timestamps.clock(7.2e6), 7200);
+  });
+
+  it("tells no round trip by that tick, then or later; what it answers was sent before the tick ended", () => {
+    const timestamps = agreed(1);
+    const told = (tsecr: number, now: number): number[] => {
+      comes({ ts: [1, tsecr] });
+      return [timestamps.roundTrip(now), timestamps.answeredBefore(now)];
+    };
+    assertEquals(told(5000, 5.02e6), [20e3, 5.001e6]);
+    timestamps.hold(5e6);
+    assertEquals(told(4999, 5.02e6), [21e3, 5e6]);
+    assertEquals(told(5000, 5.0202e6), [-1, 5.0202e6]);
+    // What a timeout sends again then, as the tick ends, has another.
+    timestamps.release(5.0305e6);
+    assertEquals(told(5000, 5.05e6), [-1, 5.0305e6]);
+    assertEquals(told(5030, 5.05e6), [20e3, 5.031e6]);
+    // Held for less than a tick of its own.
+    timestamps.hold(6.0002e6);
+    timestamps.release(6.0004e6);
+    assertEquals(told(6000, 6.02e6), [-1, 6.001e6]);
+  });
+
+  it("tells nothing where a segment has none", () => {
+    const timestamps = new Timestamps(0);
+    timestamps.hold(0);
+    comes({});
+    assertEquals([timestamps.roundTrip(10), timestamps.answeredBefore(10)], [-1, Infinity]);
+  });
+});
+
 describe("timestamps (RFC 7323)", () => {
   it("are sent where the peer's SYN has one, which is the first to be echoed", () => {
     const timestamps = agreed(1234);
