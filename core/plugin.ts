@@ -231,7 +231,7 @@ export interface SchedulerPlugin {
    * they could carry more.
    */
   readonly family?: "aggregate" | "redundant" | "selective";
-  /** Called once a connection. */
+  /** Called once a connection, before its first data leave: one that only receives has no scheduler. */
   create(connection: ConnectionView): Scheduler;
 }
 
@@ -316,7 +316,7 @@ export interface CongestionControlPlugin {
    * @default {"loss"}
    */
   readonly basis?: "loss" | "delay" | "model";
-  /** Called once a connection. */
+  /** Called once a connection, before its first data leave, or when ECN is agreed: one that only receives has no congestion control. */
   create(connection: ConnectionView): CongestionControl;
 }
 

@@ -264,7 +264,7 @@ function judgeThirdAck(meta: MetaSocket, subflow: Subflow, now: Micros): boolean
 
 /** A subflow may carry data. */
 export function subflowJoined(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  const early = subflow.sender.controlled;
+  const early = meta.subflows.includes(subflow);
   if (early && subflow.join) return;
   if (!subflow.join) fastOpenAnswered(meta, subflow, now);
   if (subflow.active) remember(meta, subflow, now);

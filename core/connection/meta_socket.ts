@@ -4,9 +4,10 @@
  */
 
 import { DSS_DATA_ACK, DSS_DATA_ACK_8, DSS_DSN_8, DSS_MAPPING, PAGE } from "../../wasm/layout.ts";
+import type { GuardedCongestionControlPlugin } from "../guard/congestion.ts";
 import type { GuardedConnection } from "../guard/faces.ts";
 import type { GuardedPolicies, PolicyNames } from "../guard/policies.ts";
-import type { GuardedScheduler, GuardedSchedulerPlugin } from "../guard/scheduler.ts";
+import type { GuardedScheduler, GuardedSchedulerPlugin, Wishes } from "../guard/scheduler.ts";
 import type {
   CongestionControl,
   CongestionControlPlugin,
@@ -153,12 +154,13 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #lastReason: EndReason | null = null;
   /** It left as its network did, which may be back. */
   #lastAway = false;
-  #scheduler: GuardedScheduler<Subflow>;
+  /** Made with the first data that are to leave, as the congestion control is: who only receives has neither. */
+  #scheduler: GuardedScheduler<Subflow> | null = null;
   #schedulerPlugin: GuardedSchedulerPlugin;
   /** `lookAhead` in the last pass. */
   #lookedAhead = 0;
-  #congestion: CongestionControl;
-  #congestionName: string;
+  #congestion: CongestionControl | null = null;
+  #congestionPlugin: GuardedCongestionControlPlugin;
   /** Queued for the pass at the end of this batch. */
   #dirty = false;
   /** A pass more would find what the last one has found: no room for what waits, which is much. */
@@ -226,9 +228,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.sendQueue.setLowWater(this.#lowWater);
     this.#alarm = host.alarm(this);
     this.#schedulerPlugin = policies.scheduler;
-    this.#scheduler = policies.scheduler.create(this);
-    this.#congestion = policies.congestionControl.create(this);
-    this.#congestionName = policies.congestionControl.name;
+    this.#congestionPlugin = policies.congestionControl;
     this.paths = new PathTransportOf(this, policies.pathManager);
     if (this.capable) host.claimToken(this.keys.token, this);
   }
@@ -404,7 +404,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   get policyNames(): PolicyNames {
     return {
       scheduler: this.#schedulerPlugin.name,
-      congestion_control: this.#congestionName,
+      congestion_control: this.#congestionPlugin.name,
       path_manager: this.policies.pathManager.name,
     };
   }
@@ -521,29 +521,53 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return this.receiveQueue.reached && ours.kind !== "open" && una === ours.fin;
   }
 
-  /** The scheduler at work. */
-  get scheduler(): GuardedScheduler<Subflow> {
+  /** The scheduler at work; null: there was nothing to schedule yet. */
+  get scheduler(): GuardedScheduler<Subflow> | null {
     return this.#scheduler;
+  }
+
+  get #wishes(): Wishes {
+    return this.#scheduler ?? this.#schedulerPlugin.wishes;
   }
 
   /** Most bytes that one of its answers binds; undefined: it names none. */
   get quantum(): number | undefined {
-    return this.#scheduler.quantum;
+    return this.#wishes.quantum;
   }
 
   /** Head-of-line blocking is relieved where no option says otherwise. */
   get relieves(): boolean {
-    return this.#scheduler.relief;
+    return this.#wishes.relief;
   }
 
   /** Bytes that they bind to a subflow beyond its room (draft SQ-8, ALT-5); 0: it pulls. */
   get lookAhead(): number {
-    return this.#scheduler.lookAhead;
+    return this.#wishes.lookAhead;
+  }
+
+  /** Data are to leave: who says by which way, and how much at once, is there from now on. */
+  beginSending(): void {
+    if (this.#scheduler === null) this.#schedule();
+    if (this.#congestion === null) this.#control();
+  }
+
+  /** Makes the scheduler, which hears of the subflows that there are. */
+  #schedule(): GuardedScheduler<Subflow> {
+    const scheduler = this.#scheduler = this.#schedulerPlugin.create(this);
+    for (const subflow of this.subflows) scheduler.onSubflow(subflow, "joined");
+    return scheduler;
+  }
+
+  /** Makes the congestion control, in which the subflows that there are join. */
+  #control(): CongestionControl {
+    const congestion = this.#congestion = this.#congestionPlugin.create(this);
+    for (const subflow of this.subflows) subflow.control(congestion.join(subflow), this.host.now);
+    return congestion;
   }
 
   /** A pass begins: `lookAhead`. What one that has failed has bound is bound anew by one that pulls in its place. */
   looksAhead(): number {
-    const { lookAhead } = this.#scheduler;
+    const { lookAhead } = this;
     if (lookAhead !== this.#lookedAhead) {
       this.#lookedAhead = lookAhead;
       if (lookAhead === 0) takeAllBack(this);
@@ -824,18 +848,20 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Replaces the scheduler on the living connection. */
   setScheduler(_now: Micros, plugin: SchedulerPlugin): void {
-    this.#scheduler.onClose();
+    const former = this.#scheduler;
+    former?.onClose();
     for (const { sender } of this.subflows) sender.takeLosses();
     this.#schedulerPlugin = this.host.guardScheduler(plugin);
-    this.#scheduler = this.#schedulerPlugin.create(this);
-    takeAllBack(this);
-    for (const subflow of this.subflows) this.#scheduler.onSubflow(subflow, "joined");
+    if (former !== null) {
+      takeAllBack(this);
+      this.#schedule();
+    }
     this.dirty();
   }
 
   /** Has the scheduler change what may be changed while it runs; what it throws goes to the caller. */
   tuneScheduler(_now: Micros, parameters: Readonly<Record<string, unknown>>): void {
-    this.#scheduler.tune(parameters);
+    (this.#scheduler ?? this.#schedule()).tune(parameters);
     this.dirty();
   }
 
@@ -846,13 +872,13 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** Replaces the congestion control on the living connection: each subflow goes on from the window and threshold that it has. */
-  setCongestionControl(now: Micros, plugin: CongestionControlPlugin): void {
+  setCongestionControl(_now: Micros, plugin: CongestionControlPlugin): void {
     const former = this.#congestion;
-    const control = this.host.guardCongestionControl(plugin).create(this);
-    this.#congestion = control;
-    this.#congestionName = plugin.name;
-    for (const subflow of this.subflows) subflow.control(control.join(subflow), now);
-    for (const subflow of this.subflows) former.leave?.(subflow);
+    this.#congestionPlugin = this.host.guardCongestionControl(plugin);
+    if (former !== null) {
+      this.#control();
+      for (const subflow of this.subflows) former.leave?.(subflow);
+    }
     this.dirty();
   }
 
@@ -1186,7 +1212,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** A subflow is established: it gets its congestion controller and is offered to the scheduler. */
   joined(subflow: Subflow): void {
-    subflow.control(this.#congestion.join(subflow), this.host.now);
+    const marks = subflow.ecn.sends || subflow.ecn.receives;
+    // Which marks the peer hears of from us is for the congestion control to say.
+    const congestion = this.#congestion ?? (marks ? this.#control() : null);
+    if (congestion !== null) subflow.control(congestion.join(subflow), this.host.now);
     if (this.#keepAlive !== null && !subflow.early) {
       subflow.keepAlive(this.#keepAlive, this.host.now);
     }
@@ -1228,7 +1257,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       const why = change === "priority" ? priority : reason ?? null;
       probe.subflowChanged(this.host.now, this.id, subflow.path, change, why);
     }
-    this.#scheduler.onSubflow(subflow, change);
+    this.#scheduler?.onSubflow(subflow, change);
     this.paths.subflowChanged(subflow, change, reason);
   }
 
@@ -1319,7 +1348,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       if (again) this.sendQueue.reinject(subflow);
       subflows.splice(at, 1);
       this.sendQueue.forget(subflow, !this.fallback);
-      this.#congestion.leave?.(subflow);
+      this.#congestion?.leave?.(subflow);
       this.progress?.forget(subflow);
       if (again && !subflow.join) this.undamaged();
     }
@@ -1563,7 +1592,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.host.probe?.connectionClosed(this.host.now, this.id, code, reason);
     this.#tell |= TELL_CLOSED | TELL_READABLE;
     this.deadlines.clearAll();
-    this.#scheduler.onClose();
+    this.#scheduler?.onClose();
     this.paths.stop();
     if (this.capable && !this.fallback) this.host.releaseToken(this.keys.token, this);
     this.dirty();

@@ -26,7 +26,7 @@ export function progressMissed(meta: MetaSocket, now: Micros): void {
   );
   if (due > now) meta.deadlines.set(TIMER_PROGRESS, due);
   else if (holds(meta)) meta.deadlines.set(TIMER_PROGRESS, now + PATIENCE * timeout(meta, now));
-  else meta.scheduler.insist(now);
+  else meta.scheduler?.insist(now);
 }
 
 /**

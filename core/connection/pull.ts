@@ -4,6 +4,7 @@
  */
 
 import type { Chunk, Micros } from "../plugin.ts";
+import type { GuardedScheduler } from "../guard/scheduler.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIMER_DATA, TIMER_RELIEF, TIMER_WAKE } from "./data_timer.ts";
 import { capacity, chunkLimit, reallocate, serve, serveAll } from "./look_ahead.ts";
@@ -50,6 +51,7 @@ export function push(meta: MetaSocket, now: Micros): void {
   const { attempts, subflows, sendQueue } = meta;
   const unsent = sendQueue.unsent > 0;
   const starts = unsent && !meta.over;
+  if (meta.established && (unsent || !sendQueue.again.empty)) meta.beginSending();
   const waiting = unsent || mayRepeat(meta);
   ahead = meta.looksAhead();
   const { pacing } = meta.tcp;
@@ -65,7 +67,7 @@ export function push(meta: MetaSocket, now: Micros): void {
     if (ahead > 0) scheduleAhead(meta, now);
     else if (starts || !sendQueue.again.empty) schedule(meta, now);
     relieve(meta, now);
-    if (meta.scheduler.hearsBlocks) tellBlocked(meta);
+    if (meta.scheduler?.hearsBlocks === true) tellBlocked(meta, meta.scheduler);
     meta.holding.passed();
     watchProgress(meta, waits, now);
     const starved = sendQueue.unbound === 0;
@@ -92,7 +94,7 @@ export function push(meta: MetaSocket, now: Micros): void {
 
 /** Whether a subflow with room might be given something that another one was given. */
 function mayRepeat({ sendQueue, scheduler }: MetaSocket): boolean {
-  return !sendQueue.again.empty || scheduler.repeats;
+  return !sendQueue.again.empty || scheduler?.repeats === true;
 }
 
 /**
@@ -210,8 +212,8 @@ function bindAll(meta: MetaSocket, now: Micros): void {
 }
 
 /** Where the peer's window keeps new data from leaving that others have room for, the scheduler is told. */
-function tellBlocked(meta: MetaSocket): void {
-  const { scheduler, sendQueue } = meta;
+function tellBlocked(meta: MetaSocket, scheduler: GuardedScheduler<Subflow>): void {
+  const { sendQueue } = meta;
   const { unbound } = sendQueue;
   const allowed = sendQueue.windowEnd - sendQueue.nxt;
   let kept = 0;
@@ -402,7 +404,7 @@ function keepWhole(bytes: number): void {
 /** Asks once and does as told; `again` holds the bytes when they are no new ones. False when the answer is to wait. */
 function ask(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   // The guard answers with elements of `ready`, none of them twice.
-  const { scheduler } = meta;
+  const scheduler = meta.scheduler!;
   const choice = scheduler.pick(ready, chunk, beyond);
   if (choice === null) {
     waits = true;
@@ -489,7 +491,7 @@ function repeat(meta: MetaSocket, sent: Sent, subflow: Subflow, now: Micros): bo
 /** Asks `repeat` for each subflow with room, from the oldest bytes on that it was not given. */
 function repeatOnOthers(meta: MetaSocket, now: Micros): void {
   const { scheduler, sendQueue } = meta;
-  if (!scheduler.repeats || meta.fallback || meta.subflows.length < 2) return;
+  if (scheduler === null || !scheduler.repeats || meta.fallback || meta.subflows.length < 2) return;
   // How much it is differs from one to the other.
   collectReady(meta, 1);
   for (let i = 0; i < ready.length; i++) candidates[i] = ready[i]!;

@@ -147,7 +147,7 @@ function settle(meta: MetaSocket, subflow: Subflow, outcome: Outcome, now: Micro
     outcome &= ~OUTCOME_ENDED;
   }
   if (outcome & OUTCOME_HEARD) heard(meta, subflow, now);
-  if (meta.scheduler.hearsLosses) tellLosses(meta, subflow);
+  if (meta.scheduler?.hearsLosses === true) tellLosses(meta, subflow);
   // RFC 8684 §3: "standard TCP validity checks (such as ensuring that the sequence number and acknowledgment number are within the window) MUST be
   // undertaken before processing any MPTCP signals"
   // RFC 8684 §3.4.1: "the receiver MUST undertake standard TCP validity checks, e.g., per [RFC5961], before acting upon it"
@@ -168,14 +168,14 @@ function heard(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const bytes = subflow.sender.heard;
   if (bytes === 0) return;
   meta.progress?.heard(subflow, now);
-  meta.scheduler.onAck(subflow, bytes);
+  meta.scheduler?.onAck(subflow, bytes);
   if (subflow.silent) answered(meta, subflow, now);
 }
 
 /** An acknowledgement, or time, has told of losses. */
 function tellLosses(meta: MetaSocket, subflow: Subflow): void {
   const bytes = subflow.sender.takeLosses();
-  if (bytes > 0) meta.scheduler.onLoss(subflow, bytes);
+  if (bytes > 0) meta.scheduler?.onLoss(subflow, bytes);
 }
 
 /** MPTCP options, payload and FIN of an acceptable segment. */
@@ -263,7 +263,7 @@ function finArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
  * retransmit the original data on the original subflow".
  */
 function timedOut(meta: MetaSocket, subflow: Subflow, now: Micros): void {
-  meta.scheduler.onTimeout(subflow);
+  meta.scheduler?.onTimeout(subflow);
   // At a first timeout DATA_ACKs may move on all the same; and the last of them may end the connection at the peer.
   const stuck = meta.timer.timeouts > 0 || subflow.sender.rtt.timeouts > 1;
   if (!meta.fallback && subflow.outOfReach && stuck) return meta.replace(subflow, now);

@@ -41,6 +41,8 @@ export interface GuardedSchedulerPlugin {
   readonly kind: "scheduler";
   /** The plugin's. */
   readonly name: string;
+  /** What the plugin asks for. */
+  readonly wishes: Wishes;
   /** Called once a connection; never throws. */
   create<S extends SubflowView>(connection: GuardedConnection<S>): GuardedScheduler<S>;
 }
@@ -58,17 +60,18 @@ export function guardScheduler(
   return {
     kind: "scheduler",
     name: plugin.name,
+    wishes,
     create: (connection) => new GuardedScheduler(own, other, wishes, others, host, connection),
   };
 }
 
 /** What a plugin asks of the connection that asks it. */
-interface Wishes {
-  /** Where it is a number above 0. */
+export interface Wishes {
+  /** Most bytes that one of its answers binds, where it is a number above 0. */
   readonly quantum: number | undefined;
-  /** Where it is a number above 0; else 0. */
+  /** Bytes that it binds to a subflow beyond its room, where it is a number above 0; else 0. */
   readonly lookAhead: number;
-  /** Where it is true. */
+  /** Whether it asks for relief of head-of-line blocking: where it is true. */
   readonly relief: boolean;
 }
 

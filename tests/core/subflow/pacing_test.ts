@@ -561,6 +561,7 @@ describe("a controller that sets pacingRate", () => {
     const paced = new Paced(12_345);
     using d = new Dialogue({ policies: { congestionControl: paced.plugin } });
     const { app } = d.opened();
+    app.write(1);
     assertEquals(app.socket.subflows[0]!.pacingRate, 12_345);
   });
 });
