@@ -21,6 +21,7 @@ import {
   RECEIVER_STAGED,
   RECEIVER_TOP,
   SEGMENT_GAP,
+  SEGMENT_MEMORY,
 } from "../../wasm/layout.ts";
 import { rx } from "../wire/segment.ts";
 
@@ -28,7 +29,10 @@ import { rx } from "../wire/segment.ts";
 export class Receiver {
   #irs = 0;
   #early = 0;
-  /** Handle, and the record as index of f64; 0 before `start` and after `free`. */
+  /** Handles of the host and of the stream that is filled; 0 before `start` and after `free`. */
+  #wasm = 0;
+  #stream = 0;
+  /** Handle, and the record as index of f64; 0 until something first comes, as many subflows only send, or wait, and after `free`. */
   #handle = 0;
   #record = 0;
   /** RCV.NXT while there is no record. */
@@ -79,7 +83,7 @@ export class Receiver {
 
   /** Whether it takes data. */
   get started(): boolean {
-    return this.#handle !== 0;
+    return this.#wasm !== 0;
   }
 
   /** RCV.NXT. */
@@ -139,16 +143,28 @@ export class Receiver {
     this.#early = bytes;
   }
 
-  /** Makes the receiver that fills `stream`; false when there is no memory for it. */
+  /** Data may come, which fill `stream`; false where there is none, for want of memory. */
   start(wasm: number, stream: number): boolean {
-    this.#handle = receiver_new(wasm, stream);
+    if (wasm === 0 || stream === 0) return false;
+    this.#wasm = wasm;
+    this.#stream = stream;
+    return true;
+  }
+
+  /** Has the record; false when there is no memory for it, or data may not come. */
+  #make(): boolean {
+    if (this.#handle !== 0) return true;
+    if (this.#wasm === 0) return false;
+    this.#handle = receiver_new(this.#wasm, this.#stream);
     if (this.#handle === 0) return false;
     this.#record = receiver_record(this.#handle) >> 3;
+    if (this.#skipped) receiver_skip(this.#handle);
     return true;
   }
 
   /** Learns a mapping: SEGMENT_* and MAPPING_* bits. `sum` is -1 without checksum; data offsets from `limit` on are not kept. */
   map(dsn: number, ssn: number, length: number, sum: number, limit: number): number {
+    if (!this.#make()) return SEGMENT_MEMORY;
     return receiver_map(this.#handle, dsn, ssn, length, sum, limit);
   }
 
@@ -167,12 +183,13 @@ export class Receiver {
 
   /** Forgets the mappings that end above `ssn`: what is staged of them belongs to none any more. */
   forgetMappings(ssn: number): void {
-    receiver_forget(this.#handle, ssn);
+    if (this.#handle !== 0) receiver_forget(this.#handle, ssn);
     this.#mapLength = -1;
   }
 
   /** Takes the payload in `rx` at sequence offset `seq`: SEGMENT_* bits. */
   place(seq: number, limit: number): number {
+    if (!this.#make()) return SEGMENT_MEMORY;
     const bits = receiver_segment(this.#handle, seq, rx.payload, rx.length, limit);
     if (this.#ranges > 0 || (bits & SEGMENT_GAP) !== 0) {
       this.#ranges = f64[this.#record + RECEIVER_RANGES]! | 0;
@@ -182,14 +199,15 @@ export class Receiver {
 
   /** Notes the peer's FIN at `at`; one below what has come already would never be reached. */
   noteFin(at: number): void {
-    if (this.#finSeq >= 0 || this.#record === 0) return;
-    if (at >= f64[this.#record + RECEIVER_TOP]!) this.#finSeq = at;
+    if (this.#finSeq >= 0 || this.#wasm === 0) return;
+    if (at >= this.top) this.#finSeq = at;
   }
 
   /** Moves over the peer's FIN when everything before it is there; true the one time that it does. */
   takeFin(): boolean {
     if (this.#skipped || this.#finSeq < 0 || this.nxt !== this.#finSeq) return false;
-    receiver_skip(this.#handle);
+    if (this.#handle !== 0) receiver_skip(this.#handle);
+    else this.#next++;
     this.#skipped = true;
     return true;
   }
@@ -228,12 +246,14 @@ export class Receiver {
 
   /** Writes SACK blocks, at most `most`, for the segment being built; with `again` the first one tells what came again. Returns their number. */
   sack(most: number, again: boolean): number {
+    if (!this.#make()) return 0;
     const from = again ? this.#againFrom : 0;
     return receiver_sack(this.#handle, this.#irs, most, from, again ? this.#againTo : 0);
   }
 
   /** Gives back what it holds in WebAssembly memory. */
   free(): void {
+    this.#wasm = this.#stream = 0;
     if (this.#handle === 0) return;
     this.#next = this.nxt;
     receiver_free(this.#handle);

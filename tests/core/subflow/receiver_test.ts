@@ -10,11 +10,12 @@ import {
   SEGMENT_DUPLICATE,
   SEGMENT_FILLED,
   SEGMENT_GAP,
+  SEGMENT_MEMORY,
   SEGMENT_STAGED,
   TX_SACK,
   USAGE_RECEIVERS,
 } from "../../../wasm/layout.ts";
-import { host_new, host_usage, stream_new, u32 } from "../../../wasm/mod.ts";
+import { host_new, host_usage, stream_free, stream_new, u32 } from "../../../wasm/mod.ts";
 import { readStream } from "../../wasm/support.ts";
 import { stream as octets } from "../../support/segment_codec.ts";
 import { comes, IRS } from "../../support/parts.ts";
@@ -45,6 +46,30 @@ describe("receiver", () => {
     assertEquals([receiver.irs, receiver.nxt, receiver.ranges, receiver.staged], [IRS, 1, 0, 0]);
     assertEquals(receiver.start(0, 0), false);
     assertEquals([receiver.started, receiver.nxt], [false, 1]);
+  });
+
+  it("takes no memory before something comes: neither for the handshake, nor for a FIN alone", () => {
+    const { receiver, host } = started();
+    const used = (): number => host_usage(host, USAGE_RECEIVERS);
+    assertEquals([receiver.started, receiver.nxt, receiver.top, used()], [true, 1, 1, 0]);
+    receiver.forgetMappings(0);
+    receiver.noteFin(1);
+    assertEquals([receiver.takeFin(), receiver.takeFin()], [true, false]);
+    assertEquals([receiver.nxt, receiver.end, receiver.bytes, used()], [2, 1, 0, 0]);
+    // Behind the FIN nothing new comes, and what is learned of a mapping does not take RCV.NXT back.
+    receiver.map(1, 1, 100, -1, 1e6);
+    assertEquals([receiver.nxt, used()], [2, 1]);
+    receiver.free();
+    assertEquals([receiver.nxt, used()], [2, 0]);
+  });
+
+  it("drops what there is no memory for", () => {
+    const { receiver, host, stream } = started();
+    // No record can be made for a stream that is gone.
+    stream_free(stream);
+    assertEquals(receiver.map(1, 1, 100, -1, 1e6), SEGMENT_MEMORY);
+    assertEquals(place(receiver, 1, 100), SEGMENT_MEMORY);
+    assertEquals([receiver.nxt, host_usage(host, USAGE_RECEIVERS)], [1, 0]);
   });
 
   it("puts mapped bytes into the stream, and moves RCV.NXT over them", () => {
