@@ -45,9 +45,14 @@ export interface ProposedJoin {
 
 const NO_IDS: readonly number[] = Object.freeze([]);
 
-/** An end of the first subflow. */
-function initial({ address, port }: Endpoint, link: string): HostAddress {
-  return { address, port, id: 0, family: familyOf(address), link };
+/** The last ends of first subflows, ours and the peer's: where many connections go to one place, or come to it, they share what names it. */
+const latest: HostAddress[] = [];
+
+/** An end of the first subflow; `side`: 0 ours, 1 the peer's. */
+function initial(side: 0 | 1, { address, port }: Endpoint, link: string): HostAddress {
+  const last = latest[side];
+  if (last?.address === address && last.port === port && last.link === link) return last;
+  return latest[side] = Object.freeze({ address, port, id: 0, family: familyOf(address), link });
 }
 
 function pairOf(local: string, { address, port }: Endpoint): string {
@@ -129,8 +134,8 @@ export class PathTransportOf implements PathTransport {
     const { host, localEndpoint, remoteEndpoint } = this.#meta;
     const own = host.addresses.find(({ address }) => address === localEndpoint.address);
     const first: PathSpec = {
-      local: initial(localEndpoint, own?.link ?? ""),
-      remote: initial(remoteEndpoint, ""),
+      local: initial(0, localEndpoint, own?.link ?? ""),
+      remote: initial(1, remoteEndpoint, ""),
     };
     const locals = host.addresses.filter(({ address }) => address !== localEndpoint.address);
     const { addAddrTimeout, subflows, addAddrAccepted } = this.#meta.mptcp;

@@ -11,6 +11,7 @@ import {
   KEY_REMOTE_PORT,
   KEY_SIZE,
 } from "../../wasm/layout.ts";
+import type { Endpoint } from "../plugin.ts";
 import type { IpAddress } from "../wire/ip.ts";
 
 /** Writes a key into a block of its own, or into `into`; free it with memory_free. 0 when there is no memory. */
@@ -32,4 +33,14 @@ export function writeKey(
   u8.set(local.bytes, into + KEY_LOCAL);
   u8.set(remote.bytes, into + KEY_REMOTE);
   return into;
+}
+
+/** The last ends of flows, ours and the other one. */
+const latest: Endpoint[] = [];
+
+/** An end of a flow, `side` 0 ours, 1 the other one: the same object as the last where that is the same, as many flows come to one place, or go to one. */
+export function endpoint(side: 0 | 1, address: string, port: number): Endpoint {
+  const last = latest[side];
+  if (last?.address === address && last.port === port) return last;
+  return latest[side] = { address, port };
 }

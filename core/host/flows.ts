@@ -17,7 +17,7 @@ import type { MetaSocket } from "../connection/meta_socket.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import type { TimeWait } from "../subflow/time_wait.ts";
 import { formatAddress, parseHost } from "../wire/ip.ts";
-import { writeKey } from "./flow_key.ts";
+import { endpoint, writeKey } from "./flow_key.ts";
 import type { RandomStream } from "./random.ts";
 import type { LocalAddress } from "./routes.ts";
 
@@ -215,8 +215,8 @@ export class Flows {
     }
     return {
       outlet: local.outlet,
-      local: { address: local.view.address, port: chosen },
-      remote: { address: formatAddress(to.bytes), port: remote.port },
+      local: endpoint(0, local.view.address, chosen),
+      remote: endpoint(1, formatAddress(to.bytes), remote.port),
       family: to.family,
       key,
     };

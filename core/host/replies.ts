@@ -8,7 +8,7 @@ import { formatAddress } from "../wire/ip.ts";
 import { isTransient } from "../wire/mptcp.ts";
 import { inOnePiece, packetOut } from "../wire/packet.ts";
 import { rx, tx } from "../wire/segment.ts";
-import { writeKey } from "./flow_key.ts";
+import { endpoint, writeKey } from "./flow_key.ts";
 import type { Link } from "./link.ts";
 import type { LocalAddress } from "./routes.ts";
 import type { Stack } from "./stack.ts";
@@ -106,8 +106,8 @@ export function planReply(
   const remotePort = rx.sourcePort;
   return {
     outlet,
-    local: { address: local.view.address, port: localPort },
-    remote: { address: formatAddress(remote.bytes), port: remotePort },
+    local: endpoint(0, local.view.address, localPort),
+    remote: endpoint(1, formatAddress(remote.bytes), remotePort),
     family: remote.family,
     key: writeKey(local.prefix.address, localPort, remote, remotePort, dscp, into),
   };

@@ -96,34 +96,26 @@ export interface ConnectionPathsOptions {
 }
 
 /** What the transport makes of one path. */
-interface PathUse {
+class PathUse extends Reopening {
   state: "idle" | "opening" | "open" | "closing";
-  /** When it may be opened. */
-  readonly reopening: Reopening;
   /** Ends the watch for packets from its far end, which it has while it is to be opened again. */
-  unwatch: () => void;
+  unwatch: () => void = idle;
   /** The peer opened it. */
   theirs: boolean;
   /** One of its addresses has vanished: forgotten when it leaves (PM-3). */
-  passing: boolean;
+  passing = false;
   backup: boolean;
   /** The path manager was told that the limit has no room for it. */
-  limited: boolean;
+  limited = false;
   /** The same once more, from another port, which is to take its place; 0: none is wanted. */
-  stead: PathIndex | 0;
-}
+  stead: PathIndex | 0 = 0;
 
-function pathUse(state: PathUse["state"], theirs = false, backup = false): PathUse {
-  return {
-    state,
-    reopening: new Reopening(),
-    unwatch: idle,
-    theirs,
-    passing: false,
-    backup,
-    limited: false,
-    stead: 0,
-  };
+  constructor(state: PathUse["state"], theirs = false, backup = false) {
+    super();
+    this.state = state;
+    this.theirs = theirs;
+    this.backup = backup;
+  }
 }
 
 /** The bounds that a connection was made with last: as a rule all have the same, and share them. */
@@ -259,7 +251,7 @@ export class ConnectionPaths {
     this.#addresses = new Addresses(options.first, this.#limits);
     this.#table = new PathTable(options.first, this.#limits.paths);
     this.#addAddrTimeout = options.addAddrTimeout;
-    this.#uses.set(FIRST_PATH, pathUse("open"));
+    this.#uses.set(FIRST_PATH, new PathUse("open"));
     for (const address of options.locals ?? []) this.#addresses.addLocal(address);
     this.context = new ConnectionPaths.#Context(this);
     this.#manager = plugin.create(this.context);
@@ -357,13 +349,13 @@ export class ConnectionPaths {
   /** The network has changed: what waits is tried at once. */
   #hasten(): void {
     const { now } = this.#transport;
-    for (const { reopening } of this.#uses.values()) reopening.hasten(now);
+    for (const use of this.#uses.values()) use.hasten(now);
     this.#reconcile();
   }
 
   /** The peer's RST on a path had an MP_TCPRST (RFC 8684 §3.6). "left" follows. */
   resetTold(path: PathIndex, reset: ResetReason): void {
-    this.#uses.get(path)?.reopening.told(reset);
+    this.#uses.get(path)?.told(reset);
   }
 
   /**
@@ -380,7 +372,7 @@ export class ConnectionPaths {
     if (!this.#table.bind(stead, spec)) return;
     use.stead = stead;
     // The path manager has not named it: it need not know that there is no room for it.
-    const other = pathUse("idle", false, use.backup);
+    const other = new PathUse("idle", false, use.backup);
     other.limited = true;
     this.#uses.set(stead, other);
     this.#wanted.push(stead);
@@ -420,12 +412,12 @@ export class ConnectionPaths {
 
   /** The subflow of a path has moved data. "left" follows. */
   moved(path: PathIndex): void {
-    this.#uses.get(path)?.reopening.moved();
+    this.#uses.get(path)?.moved();
   }
 
   /** We have reset the subflow of a path to open it again; `soon`: at once. "left" follows. */
   replaced(path: PathIndex, soon: boolean): void {
-    this.#uses.get(path)?.reopening.replaced(soon);
+    this.#uses.get(path)?.replaced(soon);
   }
 
   /**
@@ -546,7 +538,7 @@ export class ConnectionPaths {
   /** The index of a join that has begun; it counts as in use. */
   reserve(): PathIndex {
     const path = this.#table.reserve();
-    this.#uses.set(path, pathUse("opening", true));
+    this.#uses.set(path, new PathUse("opening", true));
     return path;
   }
 
@@ -575,17 +567,17 @@ export class ConnectionPaths {
   /** A subflow changed; "left" also when it never came to be. */
   subflowChanged(path: PathIndex, change: SubflowChange, reason?: string): void {
     const use = this.#uses.get(path);
-    const reset = change === "left" ? use?.reopening.reset : undefined;
+    const reset = change === "left" ? use?.reset : undefined;
     if (use !== undefined && change === "joined") {
       use.state = "open";
       use.limited = false;
-      use.reopening.join(this.#transport.now);
+      use.join(this.#transport.now);
     }
     if (use !== undefined && change === "left") {
       const { now } = this.#transport;
       const opening = use.state === "opening";
       if (use.state !== "closing") {
-        use.reopening.left(reason, opening, now, opening && this.#neverReached(path));
+        use.left(reason, opening, now, opening && this.#neverReached(path));
       }
       use.state = "idle";
       if (use.stead !== 0) {
@@ -640,7 +632,7 @@ export class ConnectionPaths {
     this.#wanted = [...wanted];
     for (const [path, use] of this.#uses) if (!wanted.has(path)) use.limited = false;
     for (const path of this.#wanted) {
-      if (before !== null && !before.includes(path)) this.#uses.get(path)?.reopening.ask();
+      if (before !== null && !before.includes(path)) this.#uses.get(path)?.ask();
     }
     for (const [path, use] of [...this.#uses]) {
       // A join of the peer that is not told as "joined" is none that the path manager could have left out.
@@ -663,21 +655,20 @@ export class ConnectionPaths {
       if (this.#wanted !== wanted) return;
       if (!this.#canOpen(path)) continue;
       const use = this.#use(path);
-      const { reopening } = use;
       const silent = this.#insteadOf(path);
-      if (silent !== 0 && reopening.due <= now && !this.#transport.unheard(silent)) {
+      if (silent !== 0 && use.due <= now && !this.#transport.unheard(silent)) {
         this.#dismiss(this.#use(silent));
         return this.#reconcile();
       }
       // Where the limit is reached, the next that leaves makes room.
-      if (reopening.due <= now) {
+      if (use.due <= now) {
         if (mayAdd(this.#used(), this.#limits)) this.#open(path, use, now);
         else if (!use.limited) {
           use.limited = true;
           this.#tell({ type: "limit", limit: "subflows", path });
         }
       }
-      if (use.state === "idle" && reopening.due > now) next = Math.min(next, reopening.due);
+      if (use.state === "idle" && use.due > now) next = Math.min(next, use.due);
     }
     if (this.#settled || this.#wanted !== wanted) return;
     this.#cancelTry();
@@ -686,12 +677,12 @@ export class ConnectionPaths {
 
   #open(path: PathIndex, use: PathUse, now: Micros): void {
     use.state = "opening";
-    use.reopening.begin(now);
+    use.begin(now);
     unwatch(use);
     const opened = this.#transport.open(path, this.#table.get(path)!, use.backup);
     if (opened || use.state !== "opening") return;
     use.state = "idle";
-    use.reopening.left("unreachable", true, now);
+    use.left("unreachable", true, now);
   }
 
   /** Whether only an ADD_ADDR tells of the far end of a path: no path ever led there. */
@@ -700,7 +691,7 @@ export class ConnectionPaths {
     if (far === undefined || !this.#addresses.wasAnnounced(far.id)) return false;
     for (const [other, { remote }] of this.#table.entries()) {
       const same = remote.address === far.address && remote.port === far.port;
-      if (same && this.#uses.get(other)?.reopening.worked === true) return false;
+      if (same && this.#uses.get(other)?.worked === true) return false;
     }
     return true;
   }
@@ -711,7 +702,7 @@ export class ConnectionPaths {
     if (spec === undefined || this.#settled) return;
     unwatch(use);
     use.unwatch = this.#transport.onStray(spec.remote.address, () => {
-      use.reopening.hasten(this.#transport.now);
+      use.hasten(this.#transport.now);
       this.#reconcile();
     });
   }
@@ -834,7 +825,7 @@ export class ConnectionPaths {
   #use(path: PathIndex): PathUse {
     let use = this.#uses.get(path);
     if (use === undefined) {
-      use = pathUse("idle");
+      use = new PathUse("idle");
       this.#uses.set(path, use);
     }
     return use;
@@ -881,7 +872,7 @@ export class ConnectionPaths {
     for (const [path, spec] of this.#table.entries()) {
       const use = this.#uses.get(path);
       if (use === undefined || spec.remote.id !== id || use.state !== "idle") continue;
-      lifted = use.reopening.invite(now) || lifted;
+      lifted = use.invite(now) || lifted;
     }
     return lifted;
   }

@@ -8,6 +8,7 @@ export type Load = "bulk" | "control" | "two_paths" | "two_paths_curious" | "two
 /** The module whose calls are counted, in the file that makes its instance. */
 export const core = new URL("../../wasm/core.ts", import.meta.url);
 const PROGRAM = fileURLToPath(new URL("./load.ts", import.meta.url));
+const IDLE = fileURLToPath(new URL("./idle.ts", import.meta.url));
 const ACKNOWLEDGEMENTS = fileURLToPath(new URL("./acknowledgements.ts", import.meta.url));
 
 /**
@@ -70,6 +71,21 @@ export async function countAcknowledgements(): Promise<ReadonlyMap<string, numbe
   const figures = await run([`--v8-flags=${V8_FLAGS.join()}`], ACKNOWLEDGEMENTS);
   if (typeof figures !== "object" || figures === null) throw new TypeError("Not bytes by name");
   return new Map(Object.entries(figures).map(([name, bytes]) => [name, Number(bytes)] as const));
+}
+
+/** What an end of an idle connection with two subflows holds, in bytes. */
+export interface IdleFigures {
+  /** In JavaScript and in WebAssembly memory. */
+  readonly held: number;
+  /** Of that in WebAssembly memory, the flow table left out. */
+  readonly heldWasm: number;
+  /** What is left in JavaScript when it is closed, and TIME-WAIT is over. */
+  readonly left: number;
+}
+
+/** What it holds that was only opened ("idle"), has carried data ("used"), or has an array of eight places beside ("control"). */
+export async function countIdle(what: "idle" | "used" | "control"): Promise<IdleFigures> {
+  return await run([`--v8-flags=${V8_FLAGS.join()}`], IDLE, what) as IdleFigures;
 }
 
 /** A module in place of core.ts, whose functions count their calls in `globalThis.wasmCalls`. */

@@ -7,13 +7,15 @@ import {
   countAcknowledgements,
   countCrossings,
   countGarbage,
+  countIdle,
   COUNTING_MODULE,
   countScavenges,
+  type IdleFigures,
   type Load,
   table,
   total,
 } from "./count.ts";
-import { ACKNOWLEDGEMENT_LIMIT, LIMITS } from "./limits.ts";
+import { ACKNOWLEDGEMENT_LIMIT, IDLE_LIMITS, LIMITS } from "./limits.ts";
 
 describe("garbage", () => {
   const counted = new Map<Load, number>();
@@ -52,6 +54,29 @@ describe("the garbage of a congestion control", () => {
       if (name === "control") assert(bytes > 100 && bytes < 140, text);
       else assert(bytes >= 0 && bytes <= ACKNOWLEDGEMENT_LIMIT, text);
     }
+  });
+});
+
+describe("an idle connection with two subflows", () => {
+  let idle: IdleFigures | null = null;
+
+  for (const what of ["idle", "used"] as const) {
+    const limit = IDLE_LIMITS[what];
+    it(`holds at most ${limit} bytes an end${what === "used" ? " that has carried data" : ""}, and leaves nothing`, async () => {
+      const figures = await countIdle(what);
+      if (what === "idle") idle = figures;
+      const { held, heldWasm, left } = figures;
+      assert(held <= limit, `${held.toFixed(0)} bytes an end`);
+      // Two streams and two keys of flows at least.
+      assert(heldWasm > 300 && held > heldWasm + 1000, JSON.stringify(figures));
+      assert(left <= IDLE_LIMITS.left, `${left.toFixed(0)} bytes an end are left`);
+    });
+  }
+
+  it("is weighed with all that it has", async () => {
+    // An array of eight, and a place to stand in: 4 + 2 + 8 + 1 words of 8 bytes.
+    const more = (await countIdle("control")).held - (idle ?? await countIdle("idle")).held;
+    assert(more > 100 && more < 150, `${more.toFixed(0)} bytes an end more`);
   });
 });
 
