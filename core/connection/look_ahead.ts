@@ -29,7 +29,10 @@ export function chunkLimit(subflow: Subflow): number {
 export function takeBack(meta: MetaSocket, subflow: Subflow): number {
   const part = subflow.partA;
   if (part === null) return 0;
-  const { again, una } = meta.sendQueue;
+  const { sendQueue } = meta;
+  const { una } = sendQueue;
+  if (part.bytes === 0) return 0;
+  const again = sendQueue.toGoAgain();
   part.cut(0, una);
   let bytes = 0;
   for (let moved = part.move(again); moved > 0; moved = part.move(again)) bytes += moved;

@@ -216,14 +216,16 @@ interface Cursor {
 
 /** Of those that have bound nothing, and have no cursor: nothing is ever put into them. */
 const NONE_SENT = new Ring<Sent>();
+/** Of those of whose data nothing goes again; nothing is ever put into it. */
+const NOTHING_AGAIN = new Ranges();
 const NO_CURSORS: Cursor[] = [];
 
 /** The send queue of one connection. Data offsets: the first byte has 1. After `free` the last positions can still be asked for. */
 export class SendQueue {
   /** Handle of the stream that the subflows send from. */
   readonly stream: number;
-  /** What is to be given to a subflow before new data (draft SQ-5): once more, or, where it was bound ahead and taken back, for the first time. */
-  readonly again: Ranges = new Ranges();
+  /** Made for the first. */
+  #again = NOTHING_AGAIN;
   readonly #host: number;
   readonly #first: number;
   readonly #most: number;
@@ -503,8 +505,9 @@ export class SendQueue {
 
   /** All that is bound and was never sent is to be bound anew. */
   bindAnew(): void {
-    const { again } = this;
-    this.#ahead?.each((offset, end) => again.add(offset, end));
+    if (this.#ahead === null) return;
+    const again = this.toGoAgain();
+    this.#ahead.each((offset, end) => again.add(offset, end));
   }
 
   /** Whether the oldest byte that is not DATA_ACKed is bound to a subflow, and was never sent. */
@@ -640,6 +643,19 @@ export class SendQueue {
     return cursor;
   }
 
+  /** What is to be given to a subflow before new data (draft SQ-5): once more, or, where it was bound ahead and taken back, for the first time. */
+  get again(): Pick<
+    Ranges,
+    "empty" | "first" | "firstEnd" | "firstIn" | "endOf" | "cut" | "each" | "bytes"
+  > {
+    return this.#again;
+  }
+
+  /** The same, to be added to. */
+  toGoAgain(): Ranges {
+    return this.#again === NOTHING_AGAIN ? this.#again = new Ranges() : this.#again;
+  }
+
   /**
    * Queues what `subflow` carries, and the peer has not DATA_ACKed, for the others; what is SACKed too, as a peer may keep it on the subflow until
    * the hole before it is filled. What another one that answers was given need not go again: it would only stand in the way of the rest.
@@ -651,7 +667,7 @@ export class SendQueue {
       const to = board.dataEnd(serial);
       if (from >= to) continue;
       const sent = this.find(from);
-      if (sent === null || !this.#hasBeside(subflow, sent, from)) this.again.add(from, to);
+      if (sent === null || !this.#hasBeside(subflow, sent, from)) this.toGoAgain().add(from, to);
     }
   }
 
@@ -662,9 +678,9 @@ export class SendQueue {
   repair(): void {
     const sent = this.#sent;
     for (let serial = sent.first; serial < sent.next; serial++) {
-      sent.at(serial).addMissing(this.again);
+      sent.at(serial).addMissing(this.toGoAgain());
     }
-    this.again.cut(0, this.#una);
+    this.#again.cut(0, this.#una);
     this.#repaired = this.#nxt;
   }
 
@@ -677,7 +693,7 @@ export class SendQueue {
     if (at >= 0) this.#cursors.splice(at, 1);
     for (let serial = this.#sent.first; serial < this.#sent.next; serial++) {
       const sent = this.#sent.at(serial);
-      if (sent.forget(subflow) && reinject) this.again.add(sent.offset, sent.end);
+      if (sent.forget(subflow) && reinject) this.toGoAgain().add(sent.offset, sent.end);
     }
   }
 

@@ -45,6 +45,12 @@ export let subflowOf: (answer: unknown) => SubflowView | null;
 /** Whether `face`, or what a plugin has put in its place, is the face of `subflow`. */
 let shows: (face: SubflowFace, subflow: SubflowView) => boolean;
 
+/** The face of `subflow` in the list that begins with `face`; null: there is none. */
+let find: (face: SubflowFace | null, subflow: SubflowView) => SubflowFace | null;
+
+/** The list that begins with `first`, without the face of `subflow`. */
+let without: (first: SubflowFace | null, subflow: SubflowView) => SubflowFace | null;
+
 /** A subflow as plugins see it. */
 export class SubflowFace implements SubflowView {
   static {
@@ -52,13 +58,28 @@ export class SubflowFace implements SubflowView {
       typeof answer === "object" && answer !== null && #subflow in answer ? answer.#subflow : null;
     shows = (face, subflow) =>
       typeof face === "object" && face !== null && #subflow in face && face.#subflow === subflow;
+    find = (face, subflow) => {
+      while (face !== null && face.#subflow !== subflow) face = face.#next;
+      return face;
+    };
+    without = (first, subflow) => {
+      if (first === null || first.#subflow === subflow) return first === null ? null : first.#next;
+      for (let face = first; face.#next !== null; face = face.#next) {
+        if (face.#next.#subflow !== subflow) continue;
+        face.#next = face.#next.#next;
+        break;
+      }
+      return first;
+    };
   }
 
   readonly #subflow: SubflowView;
+  #next: SubflowFace | null;
 
-  /** The face of `subflow`. */
-  constructor(subflow: SubflowView) {
+  /** The face of `subflow`, before `next` in the list of one plugin's. */
+  constructor(subflow: SubflowView, next: SubflowFace | null = null) {
     this.#subflow = subflow;
+    this.#next = next;
     Object.freeze(this);
   }
 
@@ -355,8 +376,8 @@ export class Faces {
   /** For the plugin's `create`. */
   readonly connection: ConnectionFace;
   readonly #connection: GuardedConnection;
-  /** Those that were asked for. */
-  readonly #faces: SubflowFace[] = few();
+  /** The first of those that were asked for. */
+  #faces: SubflowFace | null = null;
   /**
    * `connection.subflows`: always the same array, as plugins keep it; who freezes it sees in it what it saw then. Made when the plugin asks for it: most
    * never do.
@@ -381,18 +402,13 @@ export class Faces {
 
   /** The face of `subflow`, made when it is first asked for. */
   of(subflow: SubflowView): SubflowFace {
-    const faces = this.#faces;
-    for (let i = 0; i < faces.length; i++) if (shows(faces[i]!, subflow)) return faces[i]!;
-    const face = new SubflowFace(subflow);
-    faces.push(face);
-    return face;
+    return find(this.#faces, subflow) ??
+      (this.#faces = new SubflowFace(subflow, this.#faces));
   }
 
   /** The plugin has heard that `subflow` is gone. */
   forget(subflow: SubflowView): void {
-    const at = this.#faces.findIndex((face) => shows(face, subflow));
-    if (at < 0) return;
-    this.#faces.splice(at, 1);
+    this.#faces = without(this.#faces, subflow);
   }
 
   /** `connection.subflows`. */
