@@ -526,23 +526,23 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return this.#scheduler;
   }
 
-  get #wishes(): Wishes {
+  #wishes(): Wishes {
     return this.#scheduler ?? this.#schedulerPlugin.wishes;
   }
 
   /** Most bytes that one of its answers binds; undefined: it names none. */
   get quantum(): number | undefined {
-    return this.#wishes.quantum;
+    return this.#wishes().quantum;
   }
 
   /** Head-of-line blocking is relieved where no option says otherwise. */
   get relieves(): boolean {
-    return this.#wishes.relief;
+    return this.#wishes().relief;
   }
 
   /** Bytes that they bind to a subflow beyond its room (draft SQ-8, ALT-5); 0: it pulls. */
   get lookAhead(): number {
-    return this.#wishes.lookAhead;
+    return this.#wishes().lookAhead;
   }
 
   /** Data are to leave: who says by which way, and how much at once, is there from now on. */
