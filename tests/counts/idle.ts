@@ -49,7 +49,7 @@ function close(): void {
 
 // What the last round finds is compiled, and what it takes it gives back.
 open(WARM_UP);
-for (let round = 0; round < 3; round++) {
+for (let round = 0; round < 6; round++) {
   open(COUNTED);
   close();
 }
