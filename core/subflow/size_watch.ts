@@ -30,6 +30,8 @@ export class SizeWatch {
   #lost = 0;
   /** Since then something small was. */
   #small = false;
+  /** The last timeout has made segments smaller. */
+  #shrunk = false;
 
   /** Of what `board` holds, sent in the sizes of `mtu`. */
   constructor(host: Pick<SubflowHost, "count">, board: Scoreboard, mtu: Mtu) {
@@ -114,6 +116,7 @@ export class SizeWatch {
       } else mtu.inconclusive(pause, now);
       this.#seq = -1;
     }
+    this.#shrunk = false;
     const { refuge } = mtu;
     if (refuge === 0) return false;
     let large = false;
@@ -121,7 +124,7 @@ export class SizeWatch {
     else if (timeouts === TIMEOUTS) {
       large = blind ? this.#board.lostFirstLarger(refuge) : this.#board.lostOnlyLarger(refuge);
     }
-    return large && this.#shrink(now);
+    return this.#shrunk = large && this.#shrink(now);
   }
 
   #shrink(now: Micros): boolean {
@@ -130,10 +133,11 @@ export class SizeWatch {
     return this.#mtu.blackHole(now);
   }
 
-  /** Nothing was ever acknowledged, and that may be for the size of what comes first: timeouts are still to tell. */
+  /** Nothing was ever acknowledged, and that may be for the size of what comes first: timeouts are still to tell, also when smaller segments have just left. */
   get inDoubt(): boolean {
     const { refuge, least } = this.#mtu;
-    return refuge !== 0 && this.#board.una <= 1 && this.#board.oldestLarger(least);
+    if (this.#board.una > 1) return false;
+    return this.#shrunk || (refuge !== 0 && this.#board.oldestLarger(least));
   }
 
   /** A router has said that the probe under way is too large: its bytes go again at once. */

@@ -1,7 +1,9 @@
 /** Transfers over paths that take smaller packets than their ends; `tests/scenario/path_mtu_matrix.ts` prints all cells, over a longer time. */
 
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { mtu } from "../../core/link/sim/elements/mtu.ts";
+import { Topology } from "../support/topology.ts";
 import { type Cell, cellName, cells, run } from "./path_mtu_matrix.ts";
 
 /** Bits per second of each path: the fewer the sooner it is done. */
@@ -27,5 +29,29 @@ describe("a path of which only small packets come out", () => {
       const share = bytes / untouched(cell);
       assert(complete && share >= .9, `${complete ? "complete" : "not complete"}, ${share}`);
     });
+  }
+});
+
+describe("an only path that swallows all but the smallest packets", () => {
+  /** Seconds from the first of five timeouts that there may be, each twice as long as the one before, to where smaller segments are tried. */
+  const FOUND = 20;
+
+  for (const way of ["up", "down"] as const) {
+    for (const delay of ["5 ms", "50 ms"] as const) {
+      for (const narrowed of [false, true]) {
+        const when = narrowed ? "after the first data" : "from the start";
+        const joins = narrowed && way === "up" ? 1 : 0;
+        it(`${when}, ${delay}, data go ${way}: ${joins} joins, as what has just been made smaller is awaited`, () => {
+          const elements = [mtu(narrowed ? 1500 : 640, { icmp: false })];
+          using t = new Topology({ paths: { a: { rate: "20 Mbit/s", delay, elements } } });
+          const load = { bytes: 1e6 };
+          const none = { bytes: 0 };
+          const pair = way === "up" ? t.connect(load, none) : t.connect(none, load);
+          if (narrowed) t.at(delay === "5 ms" ? 0.1 : 0.4, () => t.paths.a!.set({ mtu: 640 }));
+          t.complete(pair, FOUND);
+          assertEquals(t.client.counters.get("MPJoinSynTx"), joins);
+        });
+      }
+    }
   }
 });

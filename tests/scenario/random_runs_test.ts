@@ -110,6 +110,10 @@ const KEPT_WIDE: ReadonlyMap<number, string> = new Map([
   [876, "as 829, of another connection"],
   [2832, "of these runs: a server whose path manager refuses joins cannot be come back to"],
   [
+    908203,
+    "an only path that swallowed large segments was opened anew as soon as the smallest were tried, and these began large again",
+  ],
+  [
     102007,
     "what the only peer had acknowledged and dropped, as it was short of memory, never went again",
   ],
