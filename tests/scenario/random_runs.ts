@@ -22,9 +22,10 @@ import * as sched from "../../sched/mod.ts";
 import { host_usage } from "../../wasm/mod.ts";
 import { USAGE_BYTES } from "../../wasm/layout.ts";
 import type { TcpSettings } from "../../core/subflow/settings.ts";
+import { overhead } from "../../core/link/udp/inner_packet.ts";
 import { disorder } from "../support/middlebox.ts";
 import type { Choices } from "../support/choices.ts";
-import { type End, type Script, Topology } from "../support/topology.ts";
+import { CARRIER, type End, type Script, Topology } from "../support/topology.ts";
 import { KINDS, modeOf } from "./middlebox_matrix.ts";
 import { endOf, reordering, setBackup } from "./traces_parts.ts";
 
@@ -139,6 +140,8 @@ const MORE: Readonly<Record<string, Choices>> = {
 };
 /** Bytes that a user may give a host, or what a connection has received, at least. */
 const LEAST_MEMORY = 1048576;
+/** What a packet has more in a datagram: a path over UDP has to take so much more (docs/udp.md). */
+const ENVELOPE = CARRIER === "udp" ? overhead(4, 4) : 0;
 /** Boxes that know addresses of IPv4. */
 const OF_IPV4 = /^translate/;
 
@@ -636,7 +639,9 @@ function topologyOf(run: Run, nats: (Nat | null)[]): Topology {
         ...(wide!.offload ? [segment()] : []),
         ...bad,
         ...(more.mark > 0 ? [mark(more.mark)] : []),
-        ...(box === null ? [mtu(more.mtu > 0 ? more.mtu : 1500, { icmp: more.icmp })] : []),
+        ...(box === null
+          ? [mtu(more.mtu > 0 ? more.mtu + ENVELOPE : 1500, { icmp: more.icmp })]
+          : []),
       ],
       ...(up && { up }),
       ...(down && { down }),
@@ -853,7 +858,9 @@ class Performance {
       default:
         if (kind === "mtu" && this.#run.paths[which]!.box !== null) break;
         path!.set({
-          [kind]: kind === "mtu" ? value : `${value} ${kind === "rate" ? "Mbit/s" : "ms"}`,
+          [kind]: kind === "mtu"
+            ? value + ENVELOPE
+            : `${value} ${kind === "rate" ? "Mbit/s" : "ms"}`,
         });
     }
   }

@@ -49,7 +49,7 @@ import { pattern } from "./streams.ts";
 import { BehindUdp, SimSocket } from "./udp_network.ts";
 
 /** `TOPOLOGY_CARRIER=udp deno test -A tests/scenario/…` runs scenarios over UDP. */
-const CARRIER = Deno.env.get("TOPOLOGY_CARRIER");
+export const CARRIER = Deno.env.get("TOPOLOGY_CARRIER") ?? "ip";
 
 /** What a path does to packets, in each direction. */
 export interface PathShape {
@@ -77,7 +77,7 @@ export interface TopologyOptions {
     readonly checksums?: boolean;
   };
   /**
-   * What the packets of both stacks are: themselves, or datagrams of links over UDP, one for each path.
+   * What the packets of both stacks are: themselves, or datagrams of links over UDP, one for each address of a path.
    *
    * @default {what TOPOLOGY_CARRIER says; "ip"}
    */
@@ -175,15 +175,18 @@ export class Topology implements Disposable {
       return;
     }
     const port = host.name === "server" ? { port: DEFAULT_UDP_PORT } : {};
-    const over: UdpLink = new UdpLink(link.name, { ...port, ...(mtu && { mtu }) }, ({ bind }) => {
-      const local = socketAddress(bind.address, bind.port || 40000 + this.udp.length);
-      const socket = new SimSocket(end, local, maxSegments);
-      this.udp.push({ link: over, socket });
-      return socket;
-    });
-    over.configure(addresses);
-    over.attach(host);
-    stack.addLink(0, over, addresses);
+    // Each has one socket, and so one address.
+    for (const address of addresses) {
+      const over: UdpLink = new UdpLink(link.name, { ...port, ...(mtu && { mtu }) }, ({ bind }) => {
+        const local = socketAddress(bind.address, bind.port || 40000 + this.udp.length);
+        const socket = new SimSocket(end, local, maxSegments);
+        this.udp.push({ link: over, socket });
+        return socket;
+      });
+      over.configure([address]);
+      over.attach(host);
+      stack.addLink(0, over, [address]);
+    }
   }
 
   #stack(host: SimHost, options: TopologyOptions, choices?: Choices): Stack {
