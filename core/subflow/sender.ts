@@ -1048,6 +1048,14 @@ export class Sender {
     this.#reduce("loss", Math.min(flightSize, this.cwnd));
   }
 
+  /**
+   * A duplicate ACK has come, and nothing is in flight: what a probe has sent again has come twice, and was not lost (RFC 8985 §7.4.2, case 2). A peer with
+   * D-SACK says so by that.
+   */
+  cameTwice(): void {
+    this.#madeTlp?.reset();
+  }
+
   /** The controller is to reduce the window: what it was told before cannot be taken back any more. */
   #reduce(cause: "loss" | "ecn", flightSize: number): void {
     this.#undo?.drop();

@@ -977,8 +977,10 @@ export class Subflow implements SubflowView {
     // option, as indications of congestion"
     // RFC 8684 §4: "(with the exception of the DSS option) MUST NOT be treated as a signal of congestion"
     // RFC 5681 §2. One that came to carry another MPTCP option than DSS tells no loss.
-    const duplicate = ack === board.una && rx.length === 0 && (rx.flags & TCP_FIN) === 0 &&
-      size === window.size && !board.empty && (this.output.sackPermitted || rx.onlyDss);
+    const same = ack === board.una && rx.length === 0 && (rx.flags & TCP_FIN) === 0 &&
+      size === window.size && (this.output.sackPermitted || rx.onlyDss);
+    const duplicate = same && !board.empty;
+    if (same && !duplicate && rx.sacks === 0) sender.cameTwice();
     const shut = window.size === 0;
     window.update(inHand.seq, ack, size);
     const outcome = sender.acknowledge(ack, duplicate, now);

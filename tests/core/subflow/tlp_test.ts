@@ -382,6 +382,35 @@ describe("tail loss probes (RFC 8985 §7)", () => {
     assertEquals([s.d.counter("TCPLossProbeRecovery"), s.subflow.ssthresh], [0, Infinity]);
   });
 
+  it("RFC 8985 §7.4.2, case 2: also where nothing is in flight any more", () => {
+    using s = written(4);
+    s.d.untilSent();
+    s.peer.gets(line(3));
+    acks(s.peer, 4);
+    acks(s.peer, 4);
+    s.app.write(4 * MSS);
+    s.peer.takeAll();
+    s.d.pass(RTT);
+    acks(s.peer, 8);
+    assertEquals([s.d.counter("TCPLossProbeRecovery"), s.subflow.ssthresh], [0, Infinity]);
+  });
+
+  it("RFC 8985 §7.4.2, case 2: an ACK that opens the window is no duplicate there", () => {
+    using s = written(4);
+    s.d.pass(RTT);
+    acks(s.peer, 2);
+    s.d.untilSent();
+    s.peer.gets(line(3));
+    s.d.pass(RTT);
+    acks(s.peer, 4);
+    s.peer.sends(`. ack ${at(4)} win 61000`);
+    s.app.write(4 * MSS);
+    s.peer.takeAll();
+    s.d.pass(RTT);
+    acks(s.peer, 8);
+    assertEquals(s.d.counter("TCPLossProbeRecovery"), 1);
+  });
+
   it("RFC 8985 §7.4.2: new data as a probe repair nothing", () => {
     using s = written(12);
     s.d.untilSent();
