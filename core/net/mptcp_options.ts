@@ -86,9 +86,9 @@ export interface MptcpOptions {
    */
   readonly joinPorts?: "any" | "announced";
   /**
-   * Retransmission timeouts in a row, without their back-off, that a path leaves unanswered while another one works before it is given up: it gets no new
-   * data until it answers, which it is asked for each second, and backup paths take its place. From 0 to 255; 0: it goes on for as long as TCP itself. As
-   * Linux's `net.mptcp.stale_loss_cnt`.
+   * Retransmission timeouts in a row, without their back-off and of 50 ms at least, that a path leaves unanswered while another one works before it is given
+   * up: it gets no new data until it answers, which it is asked for each second, and backup paths take its place. From 0 to 255; 0: it goes on for as long as
+   * TCP itself. As Linux's `net.mptcp.stale_loss_cnt`.
    *
    * @default {4}
    */

@@ -216,7 +216,7 @@ export interface TcpOptions {
   /**
    * By how much a retransmission timeout is above the smoothed round trip, at least: four times its deviation where that is more (RFC 6298 §2, whose least
    * timeout is a second). From 1 ms to 60 s. Where it is less than the peer's acknowledgements wait, its pauses are taken for losses. What is counted in
-   * timeouts comes as much sooner: with 1 ms a path that is silent for 15 ms beside another one is stale (`staleLossCount`). As Linux's
+   * timeouts comes sooner, too, though no path beside another one is stale (`staleLossCount`, 4 of them) within 150 ms of the first. As Linux's
    * `net.ipv4.tcp_rto_min_us`, `TCP_RTO_MIN_US`, and `rto_min` of a route.
    *
    * @example A timeout on a network of a millisecond
