@@ -340,15 +340,17 @@ export class Output {
     const bytes = to - from;
     const full = this.#mtu.payload;
     this.#wish(flags, summed, true, bytes <= full);
+    const both = (flags & DSS_MAPPING) !== 0 && (flags & DSS_DATA_ACK) !== 0;
     if (
       plan.sack > 0 &&
-      Math.ceil(bytes / (this.#mtu.segment - plan.size)) > Math.ceil(bytes / full)
+      Math.ceil(bytes / (this.#mtu.segment - plan.size)) >
+        Math.ceil(bytes / (both ? this.wholePayload : full))
     ) {
-      // A segment more for their sake is better an ACK of its own.
+      // A segment more for their sake is better an ACK of its own, also where the DATA_ACK has to go as well.
       this.#plan(flags, summed, true, 0);
       this.#tellsAgain = false;
     }
-    if ((flags & DSS_MAPPING) !== 0 && (flags & DSS_DATA_ACK) !== 0) {
+    if (both) {
       // So is one for a DATA_ACK that is longer than when the bytes were measured out, or than on the subflow that they were measured out for: it may be in
       // any segment, and need not be (RFC 8684 §3.3.2).
       const room = segment - plan.size;

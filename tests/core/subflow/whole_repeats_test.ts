@@ -10,6 +10,8 @@ import type { Peer } from "../../support/scripted_peer.ts";
 
 const BEFORE = 1424;
 const AFTER = 1420;
+/** What a segment has more room without them. */
+const TIMESTAMPS = 12;
 
 /** `count` full segments are in flight, from 101 on; then eight octets are needed. */
 function inFlight(d: Dialogue, count: number): { peer: Peer; app: App } {
@@ -43,6 +45,24 @@ describe("a segment that had room for a shorter DATA_ACK goes again whole", () =
       const { peer } = inFlight(d, count);
       assertEquals(next(d, peer), [BEFORE]);
       assertEquals(d.counter("TCPLossProbes"), 1);
+    });
+  }
+
+  for (const holes of [1, 3]) {
+    it(`beside holes in what has come, ${holes}, without timestamps: neither SACK blocks nor the DATA_ACK cut it`, () => {
+      using d = new Dialogue({ tcp: { tlp: false } });
+      const { peer, app } = d.opened({ timestamps: false });
+      app.write(100);
+      peer.takeAll();
+      peer.sends(". ack 101 <dack8 101>");
+      app.write(BEFORE + TIMESTAMPS);
+      assertEquals(peer.takeAll().map(({ seq, end }) => end - seq), [BEFORE + TIMESTAMPS]);
+      for (let i = 0; i <= holes; i++) {
+        const at = 1 + 20 * i;
+        peer.sends(`P. ${at}:${at + 10} ack 101 <map8 ${at} ${at} 10, dack8 101>`);
+      }
+      peer.takeAll();
+      assertEquals(next(d, peer), [BEFORE + TIMESTAMPS]);
     });
   }
 
