@@ -235,11 +235,11 @@ export function cookieReturned(
     ? { mss, sack: sackOf(timestamp), scale: scaleOf(timestamp), ecn: ecnOf(timestamp) }
     : { mss, sack: false, scale: -1, ecn: false };
   if (join) joinReturned(stack, link, local, iss, offer, now);
-  else if (listener !== undefined) ackReturned(stack, link, local, listener, dscp, iss, offer, now);
+  else return ackReturned(stack, link, local, listener!, dscp, iss, offer, now);
   return true;
 }
 
-/** Makes a connection of the third ACK, or of the first data behind it. */
+/** Makes a connection of the third ACK, or of the first data behind it. False: it has made one before, which is there still, and belongs to no flow any more. */
 function ackReturned(
   stack: Stack,
   link: Link,
@@ -249,36 +249,38 @@ function ackReturned(
   iss: number,
   offer: SynOffer,
   now: Micros,
-): void {
+): boolean {
   if (listener.full) {
     stack.overflow();
-    return;
+    return true;
   }
   const spoken = listener.mptcp.enabled;
   const capable = spoken && rx.option(MP_CAPABLE) !== 0;
   // It goes on with MPTCP, and its keys have been lost: they come again with what it says next.
-  if (spoken && !capable && rx.hasDss && (rx.length === 0 || rx.hasMapping)) return;
+  if (spoken && !capable && rx.hasDss && (rx.length === 0 || rx.hasMapping)) return true;
+  let key = capable ? stack.cookies.mptcpKey(KEY, distance32(rx.seq, 1), iss) : undefined;
+  const holder = key && stack.tokens.find(keyMaterial(key).token);
+  if (key !== undefined && holder !== undefined) {
+    const { own } = holder.keys;
+    // A first subflow has ended before its connection. Another one in its place would take, and acknowledge, data that are that one's.
+    if (own.high === key.high && own.low === key.low) return false;
+    // Another connection has taken its token since.
+    stack.count("MPFallbackTokenInit");
+    key = undefined;
+  }
   const label = listener.transparent && dscp !== 0 ? dscp : listener.tcp.dscp;
   const plan = planReply(local, stack.routes.back(link, local), label);
-  const key = capable ? freeKey(stack, iss) : undefined;
   const opened = plan.key === 0 ? null : stack.halfOpen(listener, plan, iss, key);
   if (opened === null) {
     if (plan.key !== 0) memory_free(plan.key);
     stack.count("ListenDrops");
-    return;
+    return true;
   }
   const { connection, subflow } = opened;
   judgeReturned(connection, subflow, now);
   subflow.resume(offer, now);
   segmentArrived(connection, subflow, now);
-}
-
-/** The key that the SYN/ACK had; undefined where another connection has taken its token since. */
-function freeKey(stack: Stack, iss: number): Key | undefined {
-  const key = stack.cookies.mptcpKey(KEY, distance32(rx.seq, 1), iss);
-  if (stack.tokens.find(keyMaterial(key).token) === undefined) return key;
-  stack.count("MPFallbackTokenInit");
-  return undefined;
+  return true;
 }
 
 /** Makes a subflow of the third ACK of a join. */

@@ -600,6 +600,28 @@ describe("MPTCP through a cookie", () => {
     assert(d.stack.tokens.find(token) === other);
   });
 
+  // Its bytes would be another program's, and their DATA_ACK would have the peer forget them.
+  it("makes no second connection of an ACK that comes again when the first subflow has ended, and the first goes on", () => {
+    for (const text of [". 1 ack 1 <mpc keys>", "P. 1:101 ack 1 <mpc keys len 100>"]) {
+      using d = careful();
+      const { peer, app, listener } = opened(d);
+      const second = d.peer({ link: 1, session: peer.session });
+      second.offers({}, "S", ["join syn id 1"]);
+      second.gets("S. 0 ack 1 <join synack id 1>");
+      second.sends(". 1 ack 1 <join ack>");
+      second.gets(". 1 ack 1");
+      peer.sends("R 1");
+      assertEquals(app.socket.subflows.length, 1);
+      peer.sends(text);
+      peer.gets("R 1");
+      assertEquals([listener.accept(), d.usage.connections, d.counter("MPFallbackTokenInit")], [
+        null,
+        1,
+        0,
+      ]);
+    }
+  });
+
   it("has keys that differ by flow and by SYN, and are the same when the SYN comes again", () => {
     using d = careful();
     d.listen();
