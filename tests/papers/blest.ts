@@ -174,7 +174,8 @@ export const BLEST: PaperRow = {
   ],
   digits: 1,
   findings: [
-    "BLEST and min_rtt carry the frames alike: four segments are less than the window allows, so that BLEST has nothing to wait for. Its figure for frames is what no loss of the WLAN puts on 3G.",
-    "With seeds 1 to 5 the file gains nothing, beside pages or without, and 56 % as much goes again; two seeds had shown a gain of 2 %. OTIAS has the frames no sooner than BLEST. The file: with 1 % loss the WLAN carries some 3 Mbit/s whoever chooses, and 16 MiB are more than the window needs but for the 9 s that 3G's queue holds when slow start fills it. With HyStart++ and pacing it is never filled, nothing blocks, and both schedulers do the same.",
+    "BLEST and min_rtt carry the frames alike: a frame is four segments, fewer than the window allows, so that BLEST never waits.",
+    "BLEST's file is no faster than min_rtt's, with pages beside it or without, and some 56 % as many packets go again. Seeds 1 and 2 alone had shown a gain of 2 %. OTIAS has the frames no sooner than BLEST.",
+    "Why the file gains nothing: at 1 % loss the WLAN carries some 3 Mbit/s, whichever scheduler chooses, and a buffer of 16 MiB holds more than is on the way. Something blocks only while slow start has filled 3G's queue, which then holds 9 s. With HyStart++ and pacing that queue is never filled, nothing blocks, and both schedulers do the same.",
   ],
 };

@@ -8,7 +8,7 @@ import { atLeast, atMost, measureOwn, near, type PaperRow, type Values } from ".
 
 /** The first one waits for the handshake, too, which the tutorial's connection has behind it: a round trip of the first path. */
 const HANDSHAKE = 40;
-/** Milliseconds each way that would make up for what the testbed took longer. */
+/** Milliseconds each way that would make up for what the testbed took longer, whatever it was. */
 const MORE = 4;
 const SLOWER = { more: `${MORE} ms` } as const;
 const slower = (name: string): string => `${name}, ${MORE} ms more each way`;
@@ -17,7 +17,7 @@ const slower = (name: string): string => `${name}, ${MORE} ms more each way`;
 interface Change {
   /** Bursts are spread. */
   readonly pacing?: boolean;
-  /** What every packet takes besides on both paths, as through a testbed's switches. */
+  /** What every packet takes besides, on both paths and each way. */
   readonly more?: Duration;
 }
 
@@ -97,7 +97,8 @@ export const REQUESTS: PaperRow = {
   ],
   digits: 1,
   findings: [
-    'By turns a request and its answer take 81 ms where some 90 were seen, and the first 42 where some 50 were: both about 8 ms less. The second path costs 39 ms, as published. Two round trips of its 40 ms and 20 kB at 100 Mbit/s are 81.6 ms, so that those 8 are the testbed\'s own, and min_rtt\'s 40 to 50 have room for them: each path there has four switches in software, in a virtual machine, and the tutorial gives its figures as "about" and "around". With 4 ms more each way, on both paths, all six hold.',
+    "By turns a request and its answer take 81 ms where about 90 are published, and the first 42 where about 50 are: each time 8 ms less. What the second path costs is as published, 39 ms. The 81 ms are what the scenario says: 40 ms there, 40 ms back, and 10 kB each way at 100 Mbit/s. min_rtt's 40 to 50 ms have room for 8 ms more, and with 4 ms more each way on both paths all six figures hold.",
+    'Where the testbed takes these 8 ms is not known. It may be its switches, of which each path has four, all of them software in one virtual machine; or rounding, as the tutorial says "about" and "around".',
     "With pacing, the default of this stack, min_rtt takes 81 ms: of 10 kB, seven segments, four leave at once, and while the others wait for their time the path has no room, so that they take the slower one. Linux's stacks of then paced neither reno nor lia.",
   ],
 };
