@@ -216,8 +216,8 @@ export const LAB: Command = {
       "two equal paths",
     ],
     [
-      "mptcp lab --rate '20 Mbit/s' --rate '5 Mbit/s' --delay '10 ms' --delay '80 ms' --loss 0.1% -- \\\n" +
-      "      mptcp put http://10.77.1.1/ --scheduler ./mine.ts",
+      "mptcp lab --rate '20 Mbit/s' --rate '5 Mbit/s' --delay '10 ms' --delay '80 ms' \\\n" +
+      "      --loss 0.1% -- mptcp put http://10.77.1.1/ --scheduler ./mine.ts",
       "two unlike ones",
     ],
     [

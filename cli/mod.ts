@@ -56,7 +56,7 @@ export function overview(): string {
     ),
     "",
     bold("To begin with"),
-    "  mptcp demo                                   what a second path is worth, in a few seconds",
+    "  mptcp demo                                   what a second path is worth, in seconds",
     "  mptcp new scheduler mine                     a scheduler of your own …",
     "  mptcp demo --scheduler ./mine.ts,ratio=3     … at work on the emulated network",
     "  mptcp sim requests --scheduler min_rtt --scheduler ./mine.ts",
@@ -64,7 +64,7 @@ export function overview(): string {
     "  mptcp lab --rate '50 Mbit/s' -- mptcp put http://10.77.1.1/ --scheduler ./mine.ts",
     "                                               … and to a real Linux kernel (root)",
     "",
-    "mptcp COMMAND --help explains a command, with examples; mptcp --version says which this is.",
+    "mptcp COMMAND --help explains a command, with examples; mptcp --version tells the version.",
   ].join("\n");
 }
 

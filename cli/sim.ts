@@ -308,7 +308,8 @@ seeds make more runs, which all cores share. The same command gives the same fig
   examples: [
     ["mptcp sim requests", "with the default plugins"],
     [
-      "mptcp sim requests --set links.wifi.loss=0.01 --scheduler min_rtt --scheduler ./mine.ts --runs 5",
+      "mptcp sim requests --set links.wifi.loss=0.01 --runs 5 \\\n" +
+      "      --scheduler min_rtt --scheduler ./mine.ts",
       "yours beside another one where packets are lost, five seeds",
     ],
     [

@@ -76,7 +76,7 @@ export async function runTask(
 ): Promise<void> {
   const { args } = Deno;
   try {
-    // The task ends in `--`, so that one more may lead what is given.
+    // Who comes from npm writes `--` before what is for the program.
     Deno.exitCode = await main(args[0] === "--" ? args.slice(1) : args);
   } catch (error) {
     if (!(error instanceof Error)) throw error;

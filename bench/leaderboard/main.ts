@@ -8,9 +8,8 @@ import {
   UsageError,
 } from "../../cli/arguments.ts";
 import { bold, explain, print, report } from "../../cli/output.ts";
-import { loadWatched } from "../../cli/plugin_names.ts";
+import { loadWatched, namesOf } from "../../cli/plugin_names.ts";
 import { BUILT_INS, PLUGIN_OPTIONS, type PluginOption } from "../../cli/policies.ts";
-import { namesOf } from "../../cli/plugin_names.ts";
 import type { SimJob } from "../../cli/sim_job.ts";
 import { runSimJobs } from "../../cli/sim_pool.ts";
 import { defaultPolicies } from "../../core/net/policies.ts";
@@ -53,8 +52,9 @@ const HELP = [
   "deno task leaderboard [OPTIONS]",
   "",
   "Runs every plugin on like and unlike paths, a lossy one, one that comes and goes, small flows and",
-  "streaming, in virtual time, and measures what it costs; prints ratios to the default of its kind, and",
-  "writes them as a page. About 1,100 runs: one or two minutes. Plugins that are named stand beside.",
+  "streaming, in virtual time, and measures what it costs; prints ratios to the default of its kind,",
+  "and writes them as a page. About 1,100 runs: one or two minutes. Plugins that are named stand",
+  "beside.",
   "",
   "Options:",
   ...helpOfOptions(OPTIONS),

@@ -16,6 +16,7 @@ import {
   UsageError,
 } from "../../cli/arguments.ts";
 import { COMMANDS, overview } from "../../cli/mod.ts";
+import { withCall } from "../../cli/origin.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
   output: { value: "FILE", alias: "o", help: "where" },
@@ -91,9 +92,13 @@ describe("help", () => {
     }
   });
 
-  it("fits a terminal of 100 columns", () => {
-    for (const text of [overview(), ...COMMANDS.map(helpOf)]) {
-      for (const line of text.split("\n")) assertLessOrEqual(line.length, 100, line);
+  it("fits a terminal of 100 columns, by `deno task mptcp` as well", () => {
+    for (const call of ["mptcp", "deno task mptcp"]) {
+      for (const text of [overview(), ...COMMANDS.map(helpOf)]) {
+        for (const line of withCall(text, call).split("\n")) {
+          assertLessOrEqual(line.length, 100, line);
+        }
+      }
     }
   });
 

@@ -17,14 +17,17 @@ import { drawRow } from "./plot.ts";
 import { rowOf, ROWS } from "./rows.ts";
 import { jobsOf, judge, measureRows, type RunOptions } from "./run.ts";
 
+const NAMES = ROWS.map(({ name }) => name);
+const ROW_HELP = `Some rows: ${NAMES.slice(0, 4).join(", ")},\n${NAMES.slice(4).join(", ")}`;
+
 const OPTIONS: Readonly<Record<string, Option>> = {
-  row: { value: "NAME", several: true, help: `Some rows: ${ROWS.map((r) => r.name).join(", ")}` },
+  row: { value: "NAME", several: true, help: ROW_HELP },
   seeds: { value: "NUMBER", help: "Runs of each case, with seeds from 1 on (default 5)" },
   quick: { help: "One seed, shortened, and the orderings only" },
   workers: { value: "NUMBER", help: "Default: one for each core" },
   json: { help: "Prints every value and every verdict as JSON" },
   docs: {
-    help: "Writes docs/papers.md, its pictures, and docs/papers.json: the rows that were measured",
+    help: "Writes the rows that were measured into docs/papers.md, .json and pictures",
   },
   help: { alias: "h", help: "This help" },
 };
@@ -32,7 +35,8 @@ const OPTIONS: Readonly<Record<string, Option>> = {
 const HELP = [
   "deno task papers [OPTIONS]",
   "",
-  "Published results, measured again: the whole table takes one and a half hours of CPU, on two cores 45 minutes.",
+  "Published results, measured again: the whole table takes one and a half hours of CPU, on two",
+  "cores 45 minutes.",
   "The exit code is 0 when all figures hold, 1 when one does not, 2 for wrong use.",
   "",
   "Options:",
