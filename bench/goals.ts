@@ -13,7 +13,7 @@ import { readCount, refuseUnknown } from "./flags.ts";
 
 const USAGE = `deno run -A bench/goals.ts [OPTIONS]
 
-  --congestion NAME|FILE|URL[,key=value…]
+  --cc NAME|FILE|URL[,key=value…]
                    A congestion control; may be given several times (default lia, olia, balia)
   --seeds NUMBER   Runs of each cell (default 8)
   --seconds NUMBER Of each run, after 20 that do not count (default 100)
@@ -176,9 +176,9 @@ export function measureGoals(
 }
 
 if (import.meta.main) {
-  const { congestion, seeds, seconds, only, json, help } = parseArgs(Deno.args, {
-    string: ["congestion", "seeds", "seconds", "only"],
-    collect: ["congestion"],
+  const { cc, seeds, seconds, only, json, help } = parseArgs(Deno.args, {
+    string: ["cc", "seeds", "seconds", "only"],
+    collect: ["cc"],
     boolean: ["json", "help"],
     default: { seeds: "8", seconds: "100", only: "" },
     unknown: refuseUnknown(USAGE),
@@ -188,7 +188,7 @@ if (import.meta.main) {
     Deno.exit();
   }
   const [runs, length] = [readCount("seeds", seeds), readCount("seconds", seconds)];
-  const names = congestion.length > 0 ? congestion : ["lia", "olia", "balia"];
+  const names = cc.length > 0 ? cc : ["lia", "olia", "balia"];
   const plugins = await Promise.all(
     names.map((text) => loadWatched("cc", String(text))),
   );

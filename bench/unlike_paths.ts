@@ -16,7 +16,7 @@ import { readCount, refuseUnknown } from "./flags.ts";
 
 const USAGE = `deno run -A bench/unlike_paths.ts [OPTIONS]
 
-  --congestion NAME|FILE|URL[,key=value…]
+  --cc NAME|FILE|URL[,key=value…]
                   A congestion control; may be given several times (default lia, olia, balia)
   --seeds NUMBER  Runs of each cell (default 3)
   --json          Prints every figure as JSON
@@ -67,9 +67,9 @@ function bytesOf(
 }
 
 if (import.meta.main) {
-  const { congestion, seeds, json, help } = parseArgs(Deno.args, {
-    string: ["congestion", "seeds"],
-    collect: ["congestion"],
+  const { cc, seeds, json, help } = parseArgs(Deno.args, {
+    string: ["cc", "seeds"],
+    collect: ["cc"],
     boolean: ["json", "help"],
     default: { seeds: "3" },
     unknown: refuseUnknown(USAGE),
@@ -79,7 +79,7 @@ if (import.meta.main) {
     Deno.exit();
   }
   const runs = readCount("seeds", seeds);
-  const names = congestion.length > 0 ? congestion : ["lia", "olia", "balia"];
+  const names = cc.length > 0 ? cc : ["lia", "olia", "balia"];
   const plugins = await Promise.all(
     names.map((text) => loadWatched("cc", String(text))),
   );

@@ -75,16 +75,19 @@ export async function runTask(
   main: (args: readonly string[]) => Promise<number>,
 ): Promise<void> {
   const { args } = Deno;
+  let code: number;
   try {
     // Who comes from npm writes `--` before what is for the program.
-    Deno.exitCode = await main(args[0] === "--" ? args.slice(1) : args);
+    code = await main(args[0] === "--" ? args.slice(1) : args);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     const usage = error instanceof UsageError ? `\ndeno task ${task} --help tells more` : "";
     const foreseen = usage !== "" || error instanceof Deno.errors.NotSupported;
     report(foreseen ? `${error.message}${usage}` : error.stack ?? error.message);
-    Deno.exitCode = error instanceof UsageError ? 2 : 1;
+    code = error instanceof UsageError ? 2 : 1;
   }
+  // At once: a plugin that never returns would hold the process from ending, though its worker was told to.
+  Deno.exit(code);
 }
 
 /** Runs `deno task TASK` where it has options alone: `main` gets them. `--help` is answered here. */

@@ -13,8 +13,8 @@ import {
   UsageError,
 } from "../../cli/arguments.ts";
 import { explain, formatTime, print, report } from "../../cli/output.ts";
-import { BUILT_INS, PLUGIN_OPTIONS } from "../../cli/policies.ts";
-import { loadPlugin } from "../../core/net/load_plugin.ts";
+import { loadWatched } from "../../cli/plugin_names.ts";
+import { PLUGIN_OPTIONS } from "../../cli/policies.ts";
 import { defaultPolicies } from "../../core/net/policies.ts";
 import "../../mod.ts";
 import { runTask } from "../kernel/tools.ts";
@@ -40,7 +40,7 @@ import { measuredBy, verdictsOf } from "./summary.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
   scheduler: { ...PLUGIN_OPTIONS.scheduler!, several: true },
-  congestion: { ...PLUGIN_OPTIONS.cc!, several: true },
+  cc: { ...PLUGIN_OPTIONS.cc!, several: true },
   table: {
     value: "NAME",
     help: `Another table than the grid: ${Object.keys(TABLES).join(", ")};\n` +
@@ -74,7 +74,7 @@ const HELP = [
   "",
   "Examples:",
   "  deno task bench:promise --quick",
-  "  deno task bench:promise --table goals --congestion lia --congestion cubic",
+  "  deno task bench:promise --table goals --cc lia --cc cubic",
   "  deno task bench:promise --scheduler ./docs/examples/patient.ts,ratio=6 --cells 'kept loss=0'",
   "",
   "Options:",
@@ -92,20 +92,6 @@ function cellsOf(given: Given) {
     return [...new Set(filters.flatMap((filter) => pickCells(filter, all)))];
   } catch (error) {
     throw error instanceof RangeError ? new UsageError(`--cells: ${error.message}`) : error;
-  }
-}
-
-/** Checks plugins before workers load them. */
-async function check(
-  option: string,
-  kind: "scheduler" | "congestion-control",
-  text: string,
-): Promise<string> {
-  try {
-    return (await loadPlugin(kind, text, { builtIns: BUILT_INS[kind] })).name;
-  } catch (error) {
-    if (error instanceof TypeError) throw new UsageError(`--${option}: ${error.message}`);
-    throw error;
   }
 }
 
@@ -136,7 +122,7 @@ async function tableOf(given: Given, table: string): Promise<number> {
   if (stray !== undefined) throw new UsageError(`--${stray} is of the grid, not of a --table`);
   const [only = "", ...more] = given.values("cells");
   if (more.length > 0) throw new UsageError("--cells: a --table takes one");
-  const congestions = given.values("congestion");
+  const congestions = given.values("cc");
   const own = given.values("scheduler");
   const { title, rows } = TABLES[table]!;
   if (!rows.some((row) => row.includes(only))) {
@@ -192,19 +178,19 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const own = given.values("scheduler");
-  for (const text of own) await check("scheduler", "scheduler", text);
-  const congestions = given.values("congestion");
-  for (const text of congestions) await check("congestion", "congestion-control", text);
+  const congestions = given.values("cc");
+  // All that is wrong is told before workers load them.
+  for (const text of own) await loadWatched("scheduler", text);
+  const controls: string[] = [];
+  for (const text of congestions) controls.push((await loadWatched("cc", text)).name);
   const defaults = defaultPolicies();
   const table = given.value("table");
   if (table !== undefined) return await tableOf(given, table);
   if (congestions.length > 1) {
-    throw new UsageError("--congestion: the grid is of one, a --table of several");
+    throw new UsageError("--cc: the grid is of one, a --table of several");
   }
   const [congestion = DEFAULT] = congestions;
-  const control = congestion === DEFAULT
-    ? defaults.congestionControl.name
-    : await check("congestion", "congestion-control", congestion);
+  const [control = defaults.congestionControl.name] = controls;
   const cells = cellsOf(given);
   if (given.has("docs") && (cells.length < gridCells().length || own.length > 0)) {
     throw new UsageError("--docs: the page is of the whole grid, by the default scheduler");

@@ -268,7 +268,7 @@ describe("the command", () => {
         [["--table", "goal"], "must be one of bulk, requests, streaming, first-path, goals"],
         [["--table", "bulk", "--quick"], "--quick is of the grid"],
         [["--scheduler", "none"], "--scheduler: Cannot use none as a scheduler"],
-        [["--congestion", "lia", "--congestion", "reno"], "the grid is of one"],
+        [["--cc", "lia", "--cc", "reno"], "--cc: the grid is of one"],
         [["--quick", "--docs"], "the page is of the whole grid"],
         [["--json", "/nowhere/at/all.json"], "--json: Cannot write /nowhere/at/all.json"],
         [["--tcp", "/nowhere"], "--tcp: Cannot read /nowhere"],
@@ -277,6 +277,18 @@ describe("the command", () => {
       const { code, text } = await command(...args);
       assertEquals(code, 2, text);
       assertStringIncludes(text, message);
+    }
+  });
+
+  it("names a plugin that never returns when it is loaded", async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.writeTextFile(`${folder}/endless.ts`, "for (;;);");
+      const { code, text } = await command("--quick", "--cc", `${folder}/endless.ts`);
+      assertEquals(code, 2, text);
+      assertStringIncludes(text, "endless.ts does not come to an end");
+    } finally {
+      await Deno.remove(folder, { recursive: true });
     }
   });
 });
