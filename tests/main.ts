@@ -169,5 +169,6 @@ if (import.meta.main) {
       }
     });
   }
-  Deno.exit(await testAll(Deno.args));
+  // Behind `--` all would be for the tests themselves, and every file would be run.
+  Deno.exit(await testAll(Deno.args[0] === "--" ? Deno.args.slice(1) : Deno.args));
 }

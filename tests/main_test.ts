@@ -140,6 +140,15 @@ describe("deno task test", () => {
     assertMatch(last, /^FAILED \| 1 passed \| 1 failed \(/);
   });
 
+  it("takes files behind `--` as well, as npm has it", async () => {
+    const { code, text } = await runIn(
+      { "tests/a_test.ts": PASSES, "tests/b_test.ts": FAILS, "tests/deno.lock": `{"version":"5"}` },
+      ["--", "tests/a_test.ts"],
+    );
+    assertEquals(code, 0, text);
+    assertMatch(text, /1 passed/);
+  });
+
   it("stops at a wrong type", async () => {
     const { code, text } = await runIn({ "tests/link/b_test.ts": `const a: string = 1;${PASSES}` });
     assertEquals(code, 1);
