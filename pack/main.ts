@@ -8,7 +8,7 @@
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import config from "../deno.json" with { type: "json" };
-import { report } from "../cli/output.ts";
+import { print, report } from "../cli/output.ts";
 import { checkReplaceable } from "./output_folder.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -269,6 +269,10 @@ export async function pack(out: string): Promise<void> {
 }
 
 if (import.meta.main) {
+  if (Deno.args.includes("--help")) {
+    print("deno task pack [FOLDER]\n\nBuilds the npm package. Default of FOLDER: package");
+    Deno.exit();
+  }
   try {
     const folder = resolve(Deno.args[0] ?? fileURLToPath(new URL("package", ROOT)));
     report("Building the package: it takes a minute, and at first a download of what builds it");

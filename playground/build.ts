@@ -45,6 +45,13 @@ export async function buildPage(): Promise<string> {
 }
 
 if (import.meta.main) {
+  if (Deno.args.includes("--help")) {
+    // deno-lint-ignore no-console -- what was asked for
+    console.log(
+      "deno task playground [FOLDER]\n\nBuilds one page. Default of FOLDER: dist/playground",
+    );
+    Deno.exit();
+  }
   const [folder = "dist/playground"] = Deno.args;
   const target = `${folder}/index.html`;
   // deno-lint-ignore no-console -- it takes its time

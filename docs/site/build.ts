@@ -215,6 +215,12 @@ export async function buildSite(folder: URL): Promise<string[]> {
 }
 
 if (import.meta.main) {
+  if (Deno.args.includes("--help")) {
+    print(
+      "deno task docs [FOLDER]\n\nBuilds the documentation as a site. Default of FOLDER: dist/docs",
+    );
+    Deno.exit();
+  }
   const folder = resolve(Deno.args[0] ?? "dist/docs");
   try {
     report("Building the site: it takes a minute, and at first a download of VitePress");

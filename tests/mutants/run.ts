@@ -162,7 +162,17 @@ export class Copy implements AsyncDisposable {
   }
 }
 
+const HELP = `deno task mutants [NAME…]
+deno task mutants --sample SEED
+
+Switches rules off, one at a time, and sees a test fail: those that are named, all without a name,
+or 19 that SEED chooses. Names are those of tests/mutants/NAME.patch.`;
+
 if (import.meta.main) {
+  if (Deno.args.includes("--help")) {
+    await Deno.stdout.write(new TextEncoder().encode(`${HELP}\n`));
+    Deno.exit();
+  }
   const [option, seed] = Deno.args;
   const here = new URL("./", import.meta.url);
   const mutants = option === "--sample"

@@ -10,9 +10,20 @@ import { type Outcome, runScenarios } from "./run.ts";
 import type { Role } from "./scenario.ts";
 import { table } from "./table.ts";
 
-const { role, lanes = "4", debug, all, _: texts } = parseArgs(Deno.args, {
+const HELP = `deno task interop [OPTIONS] [TEXT…]
+
+Runs scenarios with a real kernel at the other end (root): those whose group and name hold a TEXT.
+
+  --role ROLES    Ours, of client, server and kernel, with commas between (default client,server);
+                  kernel: one at both ends, which shows that what is expected is what Linux does
+  --lanes NUMBER  How many run at a time (default 4)
+  --debug         Tells what each has counted, as a failure
+  --all           Runs what fails once more, alone, and writes docs/interop.md: without a TEXT
+  --help          This help`;
+
+const { role, lanes = "4", debug, all, help, _: texts } = parseArgs(Deno.args, {
   string: ["role", "lanes", "_"],
-  boolean: ["debug", "all"],
+  boolean: ["debug", "all", "help"],
 });
 const chosen = SCENARIOS.filter(({ group, name }) =>
   texts.length === 0 || texts.some((text) => `${group}: ${name}`.includes(String(text)))
@@ -20,6 +31,10 @@ const chosen = SCENARIOS.filter(({ group, name }) =>
 const print = (line: string): void => {
   Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
 };
+if (help) {
+  print(HELP);
+  Deno.exit();
+}
 const told = ({ scenario, role, wrong, reason }: Outcome): void => {
   const what = `${scenario.group}: ${scenario.name}, ours: ${role}`;
   if (wrong === null) print(`-     ${what}: ${reason}`);
