@@ -17,6 +17,7 @@ import {
 } from "../../cli/arguments.ts";
 import { COMMANDS, overview } from "../../cli/mod.ts";
 import { withCall } from "../../cli/origin.ts";
+import { RUN } from "../support/command.ts";
 
 const OPTIONS: Readonly<Record<string, Option>> = {
   output: { value: "FILE", alias: "o", help: "where" },
@@ -104,7 +105,7 @@ describe("help", () => {
 
   it("is printed by `help COMMAND` too", async () => {
     const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", new URL("../../cli/mod.ts", import.meta.url).pathname, "help", "demo"],
+      args: [...RUN, new URL("../../cli/mod.ts", import.meta.url).pathname, "help", "demo"],
       cwd: new URL("../../", import.meta.url).pathname,
     }).output();
     // As the command was called, by a task or not, unless `mptcp` is installed.

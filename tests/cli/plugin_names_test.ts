@@ -4,6 +4,7 @@ import { describe, it } from "@std/testing/bdd";
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { UsageError } from "../../cli/arguments.ts";
 import { loadWatched } from "../../cli/plugin_names.ts";
+import { RUN } from "../support/command.ts";
 
 const OWN = `export default () => ({
   kind: "scheduler", name: "own", create: () => ({ pick: (ready) => ready[0] ?? null }),
@@ -43,7 +44,7 @@ describe("a plugin of a file", () => {
       ];
       const mod = new URL("../../cli/mod.ts", import.meta.url).href;
       const said = await Promise.all(commands.map(async (words) => {
-        const args = ["run", "-A", mod, ...words, "--scheduler", `${folder}/endless.js`];
+        const args = [...RUN, mod, ...words, "--scheduler", `${folder}/endless.js`];
         const { code, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
         return { code, stderr: new TextDecoder().decode(stderr) };
       }));

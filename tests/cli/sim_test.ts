@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { readScenarioText, toScenario, withValues } from "../../cli/scenario_file.ts";
 import { mergeReports, type SimReport, toCsv, toTable } from "../../cli/sim_report.ts";
 import { measure, SCENARIO_SCHEMA, SCENARIOS } from "../../sim/mod.ts";
+import { RUN } from "../support/command.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
@@ -24,7 +25,7 @@ async function inFolder(
 /** Runs the command; gives code, output, and what it said about its work. */
 async function sim(...args: string[]): Promise<{ code: number; out: string; said: string }> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--quiet", new URL("cli/mod.ts", ROOT).href, "sim", ...args],
+    args: [...RUN, "--quiet", new URL("cli/mod.ts", ROOT).href, "sim", ...args],
     env: { NO_COLOR: "1" },
   }).output();
   const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);

@@ -4,6 +4,7 @@ import { it } from "@std/testing/bdd";
 import { Host, tun } from "../../mod.ts";
 import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
 import { needs } from "../support/tools.ts";
+import { RUN } from "../support/command.ts";
 
 const CLI = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
 const DEVICE = ["--tun", "mptcp7=10.77.7.2/24"];
@@ -14,7 +15,7 @@ async function complaint(
   before: readonly string[],
   ...options: string[]
 ): Promise<string> {
-  const get = [Deno.execPath(), "run", "-A", CLI, "get", "http://10.77.7.1/", "-o", "/dev/null"];
+  const get = [Deno.execPath(), ...RUN, CLI, "get", "http://10.77.7.1/", "-o", "/dev/null"];
   const { code, stderr } = await namespace.exec([...before, ...get, ...options], false);
   assert(code !== 0, stderr);
   // A user is told what to do, not where in the program it happened.

@@ -4,12 +4,13 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Lab, type LabOptions } from "../../cli/lab.ts";
 import { needs } from "../support/tools.ts";
 import { assertNoTrouble } from "./support/counters.ts";
+import { RUN } from "../support/command.ts";
 
 const CLI = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
 
 /** The command, as a user runs it. */
 function mptcp(...args: string[]): string[] {
-  return [Deno.execPath(), "run", "-A", CLI, ...args];
+  return [Deno.execPath(), ...RUN, CLI, ...args];
 }
 
 async function sha256(path: string): Promise<string> {

@@ -19,6 +19,7 @@ import { assertNoTrouble } from "./support/counters.ts";
 import { startPeer } from "./support/peer.ts";
 import { Stand } from "./support/stand.ts";
 import { until } from "./support/wait.ts";
+import { RUN } from "../support/command.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
 
@@ -41,7 +42,7 @@ function mptcpLab(name: string, ...args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     // Other hosts of this machine are not looked at.
     env: { MPTCP_RUN_DIR: `/tmp/${name}-control` },
-    args: ["run", "-A", MAIN, "lab", "--name", name, ...args],
+    args: [...RUN, MAIN, "lab", "--name", name, ...args],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -338,7 +339,7 @@ needs("kernel", "python3").describe("mptcp lab", () => {
 
   it("runs the example of a peer that does what a script says", async () => {
     const example = fileURLToPath(new URL("../../docs/examples/scripted_peer.ts", import.meta.url));
-    const program = [Deno.execPath(), "run", "-A", example];
+    const program = [Deno.execPath(), ...RUN, example];
     const child = mptcpLab(`mptcp-cli-${Deno.pid}`, "--rate", "40 Mbit/s", "--", ...program);
     const { code, stdout, stderr } = await child.output();
     const [out, told] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));

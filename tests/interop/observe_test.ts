@@ -7,13 +7,14 @@ import type { TopHost } from "../../cli/top_view.ts";
 import { needs } from "../support/tools.ts";
 import { Running } from "./support/running.ts";
 import { until } from "./support/wait.ts";
+import { RUN } from "../support/command.ts";
 
 const CLI = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
 const SIZE = 6e6;
 const METRICS = "127.0.0.1:9180";
 
 function mptcp(...args: string[]): string[] {
-  return [Deno.execPath(), "run", "-A", CLI, ...args];
+  return [Deno.execPath(), ...RUN, CLI, ...args];
 }
 
 /** Records of a JSON text sequence (RFC 7464): each of them is whole. */

@@ -6,6 +6,7 @@ import { writeKeyFile } from "../../../cli/gateway/key.ts";
 import { HTTP_SERVER } from "../../../cli/lab_server.ts";
 import { Namespace } from "../../../cli/namespace.ts";
 import { Running } from "./running.ts";
+import { RUN } from "../../support/command.ts";
 
 const CLI = fileURLToPath(new URL("../../../cli/mod.ts", import.meta.url));
 /** Where the proxy listens. */
@@ -131,7 +132,7 @@ export class World implements AsyncDisposable {
     const words = ["relay", "--key", this.key, "--allow-local", "--json", ...end, ...more];
     const child = on === "mptcp"
       ? this.away.spawn(["mptcpize", "run", ...mptcp(...words)], QUIET)
-      : this.away.spawn([Deno.execPath(), "run", "-A", ...this.flags, CLI, ...words], QUIET);
+      : this.away.spawn([Deno.execPath(), ...RUN, ...this.flags, CLI, ...words], QUIET);
     this.relay = new Running(child);
     await this.relay.until("Ctrl-C ends");
     return this.relay;
@@ -155,7 +156,7 @@ export class World implements AsyncDisposable {
     upstream: readonly string[],
     flags: readonly string[] = [],
   ): Promise<Running> {
-    const words = ["run", "-A", ...this.flags, ...flags, CLI, "proxy", ...upstream, "--json"];
+    const words = [...RUN, ...this.flags, ...flags, CLI, "proxy", ...upstream, "--json"];
     this.proxy = new Running(this.home.spawn([Deno.execPath(), ...words], QUIET));
     await this.proxy.until("Ctrl-C ends");
     return this.proxy;
@@ -214,5 +215,5 @@ export class World implements AsyncDisposable {
 
 /** The command line of `mptcp`. */
 export function mptcp(...args: string[]): string[] {
-  return [Deno.execPath(), "run", "-A", CLI, ...args];
+  return [Deno.execPath(), ...RUN, CLI, ...args];
 }
