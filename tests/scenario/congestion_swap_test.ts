@@ -55,11 +55,14 @@ describe("the congestion control of a connection", () => {
       port: 80,
       congestionControl: noted(controls.olia(), log, "first"),
     });
+    // It is made for the first data.
     const connect = async (): Promise<MptcpConn[]> => {
-      return await Promise.all([
+      const [client, server] = await Promise.all([
         net.client.connect({ hostname: "server", port: 80 }),
         listener.accept(),
       ]);
+      await server.write(new Uint8Array(1));
+      return [client, server];
     };
     const conns = await connect();
     listener.setCongestionControl(noted(controls.balia(), log, "second"));
@@ -86,9 +89,14 @@ describe("the congestion control of a connection", () => {
     // One path: a SYN of each connection.
     await using net = emulate({ paths: { only: Object.values(PATHS)[0]! } });
     using listener = net.server.listen({ port: 80, scheduler: scheduler("one") });
-    using _first = await net.client.connect({ hostname: "server", port: 80 });
+    const serve = async (): Promise<void> => {
+      using _client = await net.client.connect({ hostname: "server", port: 80 });
+      using server = await listener.accept();
+      await server.write(new Uint8Array(1));
+    };
+    await serve();
     listener.setScheduler(scheduler("other"));
-    using _second = await net.client.connect({ hostname: "server", port: 80 });
+    await serve();
     assertEquals(asked, ["one", "other"]);
     assertThrows(
       () => net.server.listen({ port: 81, pathManager: minRtt() as never }),
