@@ -172,6 +172,8 @@ class FileServer {
       failure = error;
       response.destroy(); // one whose file could not be opened has begun too
     }
+    // Who has all of it may leave, and with it the paths.
+    draw();
     await delivery.end();
     this.#sending--;
     clearInterval(timer);

@@ -214,6 +214,11 @@ needs("kernel", "python3").describe("subflows that work, used no longer", () => 
       await using meeting = await fourPaths(stand);
       const { conn } = meeting;
       await exchangeAndLeave(meeting, SIZE, () => leave(stand, conn), () => [FOUR[0]!]);
+      // All may have been exchanged before the last of them is told.
+      await until(
+        "the removals are told",
+        () => (stand.host.counters.RmAddrTx ?? 0) === (counts.RmAddr ?? 0),
+      );
       const { RmAddrTx = 0, RmSubflow, TcpOutRsts = 0, MPRstRx = 0 } = stand.host.counters;
       assertEquals([RmAddrTx, RmSubflow, TcpOutRsts, MPRstRx], [counts.RmAddr ?? 0, 3, 0, 0]);
       // Its worker counts them a moment after they have come.
