@@ -112,7 +112,7 @@ export class Charts {
     most: number,
     which: number,
   ): void {
-    const figure = element("figure");
+    const figure = element("figure", { className: this.#curves[which]!.side });
     figure.append(element("figcaption", {}, this.#curves[which]!.name));
     pair.append(figure);
     const soft = colour("soft"), grid = colour("grid");

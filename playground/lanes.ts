@@ -142,14 +142,16 @@ export class Lanes {
     }
     for (const [i, { name, queue }] of paths.entries()) {
       const top = i * LANE;
-      const share = Math.min(1, waiting[i]! / queue);
+      // The first of them does not wait: it is being sent.
+      const queued = Math.max(0, waiting[i]! - 1);
+      const share = Math.min(1, queued / queue);
       context.strokeStyle = line!;
       context.strokeRect(right + 6.5, top + 10.5, QUEUE - 8, 20);
       context.fillStyle = colours[i]!;
       context.fillRect(right + 7 + (1 - share) * (QUEUE - 9), top + 11, share * (QUEUE - 9), 19);
       context.fillStyle = soft!;
       context.font = "12px system-ui, sans-serif";
-      context.fillText(`${waiting[i]} / ${queue}`, right + 7, top + 47);
+      context.fillText(`${queued} / ${queue}`, right + 7, top + 47);
       if (!isCut(settings.events, name, at / 1000)) continue;
       context.strokeStyle = context.fillStyle = trouble!;
       context.setLineDash([6, 5]);

@@ -46,7 +46,7 @@ const lanes: Readonly<Record<Side, Lanes>> = {
 };
 const player = new Player(draw, showPlayer);
 const charts = new Charts(byId("charts"), (at) => player.seek(at));
-const editor = new Editor(byId("editor"), rerun, () => edited = true);
+const editor = new Editor(byId("editor"), runFromStart, () => edited = true);
 let edited = false;
 const runner = new Runner(byId("worker").textContent ?? "", {
   done: (side, shown, found) => finish(side, shown, found),
@@ -70,6 +70,12 @@ function rerun(): void {
   document.body.classList.add("running");
   say("Running …");
   runner.start(work());
+}
+
+/** Runs what was written, and plays it from its beginning. */
+function runFromStart(): void {
+  autoplay = true;
+  rerun();
 }
 
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -137,7 +143,10 @@ function showRuns(): void {
   }
   say(verdict);
   player.load(end);
-  if (autoplay && end > 0) player.play();
+  if (autoplay && end > 0) {
+    player.seek(0);
+    player.play();
+  }
   autoplay = false;
   document.body.dataset.ready = String(Number(document.body.dataset.ready ?? 0) + 1);
 }
@@ -215,7 +224,7 @@ function slider(
   value: number,
   set: (value: number) => void,
 ): HTMLElement {
-  const { least, most, step, unit, log = false } = range;
+  const { least, most, step, unit, log = false, none = unit } = range;
   const toSlider = (x: number): number =>
     log ? Math.log(x / least) / Math.log(most / least) * 1000 : x;
   const fromSlider = (x: number): number => {
@@ -236,13 +245,18 @@ function slider(
     step: log ? "1" : String(step),
     value: String(toSlider(value)),
   });
+  const behind = element("span");
+  const tell = (shown: number): void => {
+    behind.textContent = shown === 0 ? none : unit;
+    bar.setAttribute("aria-valuetext", `${shown} ${behind.textContent}`);
+  };
+  tell(value);
   bar.setAttribute("aria-label", `${label}, ${unit}`);
-  bar.setAttribute("aria-valuetext", `${value} ${unit}`);
   field.setAttribute("aria-label", `${label}, ${unit}`);
   bar.oninput = () => {
     const next = fromSlider(Number(bar.value));
     field.value = String(next);
-    bar.setAttribute("aria-valuetext", `${next} ${unit}`);
+    tell(next);
     set(next);
   };
   field.onchange = () => {
@@ -254,10 +268,11 @@ function slider(
     }
     field.setCustomValidity("");
     bar.value = String(toSlider(next));
+    tell(next);
     set(next);
   };
   const name = element("span", { className: "label" }, range.label);
-  return element("div", { className: "slider" }, name, bar, field, element("span", {}, unit));
+  return element("div", { className: "slider" }, name, bar, field, behind);
 }
 
 function showControls(): void {
@@ -310,9 +325,9 @@ function showControls(): void {
   const buffer = slider(BUFFER_RANGE, BUFFER_RANGE.label, settings.buffer, (value) => {
     change({ ...settings, buffer: value });
   });
-  buffer.title = "0: it grows as it needs to";
+  buffer.title = "0: as large as it needs to be";
   byId("common").replaceChildren(
-    element("label", {}, element("span", { className: "label" }, "What goes over it"), workload),
+    element("label", {}, element("span", { className: "label" }, "Traffic"), workload),
     buffer,
     element("label", {}, element("span", { className: "label" }, "Seed"), seed),
   );
@@ -376,11 +391,7 @@ kind.onchange = () => {
   useTemplate();
 };
 template.onchange = () => useTemplate(template.value);
-byId("run").onclick = () => {
-  autoplay = true;
-  player.seek(0);
-  rerun();
-};
+byId("run").onclick = runFromStart;
 byId("play").onclick = () => player.playing ? player.pause() : player.play();
 byId("back").onclick = () => step(false);
 byId("forward").onclick = () => step(true);

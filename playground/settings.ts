@@ -51,6 +51,8 @@ export interface Range {
   readonly most: number;
   readonly step: number;
   readonly unit: string;
+  /** What stands there in place of the unit where the value is 0, as that means something else. */
+  readonly none?: string;
   /** The slider moves by orders of magnitude. */
   readonly log?: boolean;
 }
@@ -70,6 +72,7 @@ export const BUFFER_RANGE: Range = {
   most: 2000,
   step: 20,
   unit: "kB",
+  none: "grows",
 };
 
 const SEED_RANGE: Range = { label: "Seed", least: 1, most: 4294967295, step: 1, unit: "" };

@@ -37,7 +37,7 @@ export default function takeTurns(): SchedulerPlugin {
     create: () => {
       let turn = 0;
       return {
-        // \`ready\` are the paths that could take data now; null waits.
+        // Of the paths that have room now; null waits.
         pick: (ready) => ready[turn++ % ready.length]!,
       };
     },

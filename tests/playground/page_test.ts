@@ -150,6 +150,8 @@ describe("the playground", () => {
     // Another scheduler, another plot, the same default.
     await visitor.write(FIRST);
     assertMatch(await visitor.text("#name-yours"), /^first_only, /);
+    // What was written plays, whatever stood still before.
+    assertEquals(await visitor.text("#play"), "Pause");
     assert(await visitor.ink(plot) !== before);
     assertEquals(await visitor.text("#figure-default"), figure);
     const slower = await visitor.text("#figure-yours");
