@@ -11,7 +11,7 @@ import { minRtt, timeDistance } from "../sched/mod.ts";
 import { CONTEXTS } from "./draft_meter.ts";
 import { drawBuffers, drawCalls, drawEstimates, drawGoodput } from "./draft_plots.ts";
 import { type DraftFigures, type DraftPath, formula, runDraft, type Step } from "./draft_runs.ts";
-import { refuseUnknown } from "./flags.ts";
+import { refuseUnknown, runProgram } from "./flags.ts";
 
 const USAGE = `deno task bench:draft [OPTIONS]
 
@@ -125,7 +125,7 @@ function table(head: readonly string[], rows: readonly (readonly (string | numbe
   return all.toString();
 }
 
-if (import.meta.main) {
+async function main(): Promise<void> {
   const { out = "docs/draft_experiments", time, help } = parseArgs(Deno.args, {
     string: ["out"],
     boolean: ["time", "help"],
@@ -265,3 +265,5 @@ if (import.meta.main) {
   }
   print(`Written to ${out}: ${Object.keys(files).join(", ")}`);
 }
+
+if (import.meta.main) await runProgram(main);

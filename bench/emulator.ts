@@ -9,7 +9,7 @@ import { parseArgs } from "../cli/deps.ts";
 import { print, report } from "../cli/output.ts";
 import { reno } from "../cc/mod.ts";
 import { measure, type Scenario } from "../sim/mod.ts";
-import { readCount, refuseUnknown } from "./flags.ts";
+import { readCount, refuseUnknown, runProgram } from "./flags.ts";
 import { BareStacks } from "./bare_stacks.ts";
 import { carry } from "./load.ts";
 import { Rig } from "./rig.ts";
@@ -82,7 +82,7 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
-if (import.meta.main) {
+function main(): void {
   const { rounds, seconds, json, help } = parseArgs(Deno.args, {
     string: ["rounds", "seconds"],
     boolean: ["json", "help"],
@@ -128,3 +128,5 @@ if (import.meta.main) {
     );
   }
 }
+
+if (import.meta.main) await runProgram(main);

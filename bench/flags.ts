@@ -1,9 +1,12 @@
 /** Options of the measurements that are programs of their own. */
 
+import { UsageError } from "../cli/arguments.ts";
+import { report } from "../cli/output.ts";
+
 /** Refuses whatever a program does not know. */
 export function refuseUnknown(usage: string): (name: string) => never {
   return (name) => {
-    throw new RangeError(`Cannot measure as there is no option ${name}\n\n${usage}`);
+    throw new UsageError(`Cannot measure as there is no option ${name}\n\n${usage}`);
   };
 }
 
@@ -11,7 +14,18 @@ export function refuseUnknown(usage: string): (name: string) => never {
 export function readCount(name: string, text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1) return value;
-  throw new RangeError(
+  throw new UsageError(
     `Cannot measure as --${name} must be an integer from 1 on: current value is ${text}`,
   );
+}
+
+/** Runs such a program: what its user has written wrongly is told in words, without a stack, and ends it with 2. */
+export async function runProgram(main: () => Promise<void> | void): Promise<void> {
+  try {
+    await main();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    report(error.message);
+    Deno.exit(2);
+  }
 }

@@ -9,7 +9,7 @@ import { loadWatched } from "../cli/plugin_names.ts";
 import { reno } from "../cc/mod.ts";
 import type { CongestionControlPlugin } from "../core/plugin.ts";
 import { runShared, type SharedBottleneck } from "../tests/kit/toy_shared.ts";
-import { readCount, refuseUnknown } from "./flags.ts";
+import { readCount, refuseUnknown, runProgram } from "./flags.ts";
 
 const USAGE = `deno run -A bench/goals.ts [OPTIONS]
 
@@ -175,7 +175,7 @@ export function measureGoals(
   });
 }
 
-if (import.meta.main) {
+async function main(): Promise<void> {
   const { cc, seeds, seconds, only, json, help } = parseArgs(Deno.args, {
     string: ["cc", "seeds", "seconds", "only"],
     collect: ["cc"],
@@ -221,3 +221,5 @@ if (import.meta.main) {
     print(table.toString());
   }
 }
+
+if (import.meta.main) await runProgram(main);

@@ -12,7 +12,7 @@ import type { CongestionControlPlugin } from "../core/plugin.ts";
 import { fullMesh } from "../pm/mod.ts";
 import { OneWay } from "../tests/support/one_way.ts";
 import { Topology } from "../tests/support/topology.ts";
-import { readCount, refuseUnknown } from "./flags.ts";
+import { readCount, refuseUnknown, runProgram } from "./flags.ts";
 
 const USAGE = `deno run -A bench/unlike_paths.ts [OPTIONS]
 
@@ -66,7 +66,7 @@ function bytesOf(
   return flow.read - before;
 }
 
-if (import.meta.main) {
+async function main(): Promise<void> {
   const { cc, seeds, json, help } = parseArgs(Deno.args, {
     string: ["cc", "seeds"],
     collect: ["cc"],
@@ -106,3 +106,5 @@ if (import.meta.main) {
     print(`MPTCP over both / reno over the better, ${runs} seeds\n${table}`);
   }
 }
+
+if (import.meta.main) await runProgram(main);

@@ -8,7 +8,7 @@ import { Table } from "../cli/deps.ts";
 import { print, report } from "../cli/output.ts";
 import { cubic, reno } from "../cc/mod.ts";
 import type { CongestionControlPlugin } from "../core/plugin.ts";
-import { refuseUnknown } from "./flags.ts";
+import { refuseUnknown, runProgram } from "./flags.ts";
 import { type Bottleneck, padhye, useOf, windowOf } from "./one_flow.ts";
 
 const USAGE = `deno run -A bench/utilisation.ts [OPTIONS]
@@ -110,7 +110,7 @@ function text(value: number): string {
   return value < 2 ? value.toFixed(3) : value.toFixed(1);
 }
 
-if (import.meta.main) {
+function main(): void {
   const { only = "", json, help } = parseArgs(Deno.args, {
     string: ["only"],
     boolean: ["json", "help"],
@@ -146,3 +146,5 @@ if (import.meta.main) {
   }
   if (!figures.every(passes)) Deno.exitCode = 1;
 }
+
+if (import.meta.main) await runProgram(main);

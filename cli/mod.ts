@@ -70,7 +70,8 @@ export function overview(): string {
 
 /** Runs one command line; gives the exit code: 0 done, 1 failed, 2 wrong use. */
 export async function main(args: readonly string[]): Promise<number> {
-  const [name, ...rest] = args;
+  // Who comes from npm writes `--` before what is for the program.
+  const [name, ...rest] = args[0] === "--" ? args.slice(1) : args;
   if (name === "help" && rest[0] !== undefined) {
     return await main([rest[0], "--help"]);
   }

@@ -171,15 +171,20 @@ async function runPlan(args: Given, { text, jobs, plan, scenario }: Plan): Promi
     ? 0
     : Math.max(LEAST_POINTS, Math.floor(REPORT_POINTS / LONG_SERIES / Math.max(1, mine.length)));
   const work = mine.map(({ job }): SimJob => ({ ...job, points }));
-  const outcomes = await runSimJobs(work, { workers, patience: patience * 1000 });
+  const outcomes = await runSimJobs(work, {
+    workers,
+    patience: patience * 1000,
+    // All will be refused for it: the others are not waited for.
+    onWrong: ({ path, message }) => {
+      throw new UsageError(`${text.where(path)}: ${message}`);
+    },
+  });
   const drawn: DrawnRun[] = [];
   const runs = outcomes.map((outcome, i): SimRun => {
     const { run, job } = mine[i]!;
     if (!outcome.ok) return { ...run, result: null, error: outcome.error };
     const answer = outcome.value;
-    if ("wrong" in answer) {
-      throw new UsageError(`${text.where(answer.wrong.path)}: ${answer.wrong.message}`);
-    }
+    if ("wrong" in answer) throw new Error(answer.wrong.message);
     if (points > 0) {
       drawn.push({ index: run.index, scenario: job.scenario, series: answer.series });
     }

@@ -47,10 +47,16 @@ export interface SimJob {
   readonly watch: SharedArrayBuffer;
 }
 
-/** What came of it: figures, or what is wrong with the scenario. */
+/** What is wrong with the scenario, or a plugin that it names. */
+export interface Wrong {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** What came of it: figures, or what is wrong. */
 export type SimAnswer =
   | { readonly result: Measurement; readonly series: readonly Series[] }
-  | { readonly wrong: { readonly path: readonly (string | number)[]; readonly message: string } };
+  | { readonly wrong: Wrong };
 
 /** Files that are closed together. DisposableStack is not in Node 20. */
 class OpenFiles implements Disposable {

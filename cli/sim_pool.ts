@@ -3,7 +3,7 @@
 import { type Outcome, runJobs } from "../bench/pool.ts";
 import { PoolProgress } from "../bench/pool_progress.ts";
 import { PluginWatch } from "../sim/watch_plugins.ts";
-import type { SimAnswer, SimJob } from "./sim_job.ts";
+import type { SimAnswer, SimJob, Wrong } from "./sim_job.ts";
 
 /** Looks, a second apart, at which the same call of a plugin runs before it counts as endless. */
 const STUCK_LOOKS = 5;
@@ -23,12 +23,14 @@ export interface SimPoolOptions {
   readonly workers?: number;
   /** Milliseconds of real time that one may take. @default an hour */
   readonly patience?: number;
+  /** Told of what is wrong with a scenario or a plugin, at once: what it throws ends all. */
+  readonly onWrong?: (wrong: Wrong) => void;
 }
 
 /** Runs jobs; the outcomes stand in their order. */
 export async function runSimJobs(
   jobs: readonly SimJob[],
-  { workers = navigator.hardwareConcurrency, patience = 3_600_000 }: SimPoolOptions = {},
+  { workers = navigator.hardwareConcurrency, patience = 3_600_000, onWrong }: SimPoolOptions = {},
 ): Promise<Outcome<SimAnswer>[]> {
   const watches = new Map(jobs.map((job) => [job, new PluginWatch(job.watch)]));
   using progress = new PoolProgress(jobs.length, "runs");
@@ -49,9 +51,11 @@ export async function runSimJobs(
       show();
       return sayStuck(watch);
     },
-    onDone: (_outcome, job, done) => {
+    onDone: (outcome, job) => {
       running.delete(job);
-      over = done;
+      // What could not begin is no run.
+      if (outcome.ok && "wrong" in outcome.value) return onWrong?.(outcome.value.wrong);
+      over++;
       show();
     },
   });

@@ -154,7 +154,17 @@ async function testAll(args: readonly string[]): Promise<number> {
   return sums.some(({ failed }) => failed > 0) ? 1 : 0;
 }
 
+const HELP = `deno task test [FILE…] [OPTIONS]
+
+Checks all types, then runs all tests: those with a kernel or a browser one by one, the others
+several at a time. With a file, a folder or an option it is \`deno test -A --doc\` with these, which
+has its own: --filter TEXT, --no-check, --parallel and more, by \`deno test --help\`.`;
+
 if (import.meta.main) {
+  if (Deno.args.some((arg) => arg === "--help" || arg === "-h")) {
+    print(HELP);
+    Deno.exit();
+  }
   // What both came to until then is told all the same. Ctrl-C reaches them by itself, too; a signal to this process alone does not.
   const signals = Deno.build.os === "windows" ? ["SIGINT"] as const : ENDING;
   for (const signal of signals) {

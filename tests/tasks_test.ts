@@ -5,7 +5,18 @@ import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { ROOT } from "./support/serve.ts";
 
 describe("--help of a task that builds or runs something", () => {
-  for (const task of ["pack", "playground", "docs", "mutants", "interop"]) {
+  for (
+    const task of [
+      "pack",
+      "playground",
+      "docs",
+      "mutants",
+      "interop",
+      "compliance",
+      "serve",
+      "test",
+    ]
+  ) {
     it(`${task}: says what may be written, and does nothing`, async () => {
       const { code, stdout } = await new Deno.Command(Deno.execPath(), {
         args: ["task", "-q", task, "--help"],
@@ -17,7 +28,7 @@ describe("--help of a task that builds or runs something", () => {
       assertEquals(code, 0);
       assert(lines[0]!.startsWith(`deno task ${task}`), lines[0]);
       for (const line of lines) assertLessOrEqual(line.length, 100, line);
-      assertEquals(lines.filter((line) => /^(pass|Wrote|.*killed)/.test(line)), []);
+      assertEquals(lines.filter((line) => /^(pass|Wrote|Serving|.*killed)/.test(line)), []);
     });
   }
 });

@@ -103,6 +103,14 @@ describe("help", () => {
     }
   });
 
+  it("is there behind the `--` that npm wants", async () => {
+    const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: [...RUN, new URL("../../cli/mod.ts", import.meta.url).pathname, "--", "--help"],
+    }).output();
+    assertEquals(code, 0);
+    assertStringIncludes(new TextDecoder().decode(stdout), "COMMAND --help explains a command");
+  });
+
   it("is printed by `help COMMAND` too", async () => {
     const { stdout } = await new Deno.Command(Deno.execPath(), {
       args: [...RUN, new URL("../../cli/mod.ts", import.meta.url).pathname, "help", "demo"],

@@ -311,6 +311,24 @@ describe("mptcp sim", () => {
     });
   });
 
+  it("says of a plugin that is none that alone, and waits for no other run", async () => {
+    await inFolder({ "small.yaml": SMALL, "bad.ts": "export default 3;" }, async (folder) => {
+      const ways = [["--runs", "3"], ["--scheduler", "min_rtt"]];
+      for (const more of ways) {
+        const { code, said, out } = await sim(
+          `${folder}/small.yaml`,
+          ...more,
+          ...["--scheduler", `${folder}/bad.ts`, "--workers", "1"],
+        );
+        assertEquals([code, out], [2, ""]);
+        const told = said.split("\n").filter((line) => !/^1 of 2 runs$/.test(line));
+        assertMatch(told[0]!, /: scheduler: Cannot load \S+bad\.ts as its default export must be/);
+        assertMatch(told[1]!, /sim --help tells more$/);
+        assertEquals(told.slice(2), [""]);
+      }
+    });
+  });
+
   it("names a plugin that does not come to an end, called or loaded, and goes on with the others", async () => {
     const plugin = (pick: string, first = "") =>
       `export default () => { ${first} return { kind: "scheduler", name: "endless", create: () => ({

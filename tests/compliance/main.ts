@@ -6,6 +6,13 @@
 import { print } from "../../cli/output.ts";
 import { markdown, readTable, totals } from "./table.ts";
 
+if (Deno.args.includes("--help")) {
+  print(`deno task compliance [NAME…] [open|excepted|done]
+
+Lists what RFC 8684, RFC 6356 and the founding draft demand with the code, tests and mutants that
+cite it, and writes docs/compliance.md. NAME: a requirement, R31 or ARC-7. Default: all.`);
+  Deno.exit();
+}
 const root = new URL("../../", import.meta.url);
 const table = await readTable(root);
 const wanted = (id: string, state: string): boolean =>

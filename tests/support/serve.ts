@@ -90,6 +90,13 @@ export function serveRepository(options: ServeOptions): Deno.HttpServer<Deno.Net
 }
 
 if (import.meta.main) {
+  if (Deno.args.includes("--help")) {
+    print(`deno task serve
+
+Serves this clone at http://localhost:8000 until Ctrl-C, so that programs import it by URL:
+http://localhost:8000/mod.ts, or @mptcp/mptcp by http://localhost:8000/import_map.json.`);
+    Deno.exit();
+  }
   const port = 8000;
   try {
     serveRepository({
