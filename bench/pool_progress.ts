@@ -36,7 +36,9 @@ export class PoolProgress implements Disposable {
     this.#bar?.update(done, { done: Math.floor(done), left: this.#left(done) });
     const tenth = (count: number): number => Math.floor(10 * count / this.#total);
     if (this.#bar === null && tenth(done) > tenth(this.#done)) {
-      report(`${Math.floor(done)} of ${this.#total} ${this.#what}`);
+      // Of few a tenth is a part of one.
+      const told = this.#total < 10 ? Math.floor(10 * done) / 10 : Math.floor(done);
+      report(`${told} of ${this.#total} ${this.#what}`);
     }
     this.#done = done;
   }
