@@ -12,6 +12,7 @@ export const HOLD_LENGTH: Micros = 200e3;
 export class Holding {
   #noDelay = true;
   #corked = false;
+  #gathers = false;
   #smallEnd = 0;
   #overdue = false;
 
@@ -33,6 +34,16 @@ export class Holding {
   /** More follows at once, or does not. */
   cork(corked: boolean): void {
     this.#corked = corked;
+  }
+
+  /** More is likely to be written before the job at hand ends: what would be a small super-segment waits for it. */
+  get gathers(): boolean {
+    return this.#gathers;
+  }
+
+  /** More is likely to be written, or the job is over. */
+  gather(gathers: boolean): void {
+    this.#gathers = gathers;
   }
 
   /** Something that ends at `end` has left in less than a segment. */

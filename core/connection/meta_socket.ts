@@ -742,6 +742,15 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if ((bytes > 0 && !this.#crowded) || released) this.dirty();
   }
 
+  /**
+   * More is likely to be written before the job at hand ends: what would leave as a small super-segment waits for it. False: that is over, and it leaves. Each
+   * true has to be followed by a false.
+   */
+  gather(gathers: boolean): void {
+    this.holding.gather(gathers);
+    if (!gathers && !this.over && this.sendQueue.unsent > 0 && !this.#crowded) this.dirty();
+  }
+
   /** Bytes that may be written now; the observer hears of room where that is 0. */
   awaitRoom(now: Micros): number {
     const { sendQueue } = this;

@@ -380,7 +380,10 @@ function nextNew(meta: MetaSocket): boolean {
       ? sendQueue.ours.kind === "open" && holding.tail(sendQueue.una)
       : holding.cut(allowed, sendQueue.mostWindow, sendQueue.unacked);}
   collectReady(meta, held ? UNBOUNDED : allowed);
-  if (held) keepWhole(allowed);
+  // What is written behind bytes that end with a hint, or the data, cannot join them.
+  if (holding.gathers && last && allowed < hinted && sendQueue.ours.kind === "open") {
+    keepFull(allowed);
+  } else if (held) keepWhole(allowed);
   if (ready.length === 0) return false;
   chunk.offset = sendQueue.nxt;
   available = allowed;
@@ -397,6 +400,16 @@ function keepWhole(bytes: number): void {
   for (let i = 0; i < ready.length; i++) {
     const subflow = ready[i]!;
     if (subflow.mss <= bytes) ready[kept++] = subflow;
+  }
+  shorten(ready, kept);
+}
+
+/** Takes out of `ready` those by which `bytes` would leave in less than may leave at once. */
+function keepFull(bytes: number): void {
+  let kept = 0;
+  for (let i = 0; i < ready.length; i++) {
+    const subflow = ready[i]!;
+    if (chunkLimit(subflow) <= bytes) ready[kept++] = subflow;
   }
   shorten(ready, kept);
 }

@@ -54,8 +54,10 @@ interface PendingWrite extends Waiter<number> {
 }
 
 const NO_PARTS: readonly Uint8Array[] = [];
-/** Bytes that fill() or drain() move before a batch ends although its job goes on: what is sent is in the processor's cache then. */
+/** Bytes that fill() or drain() move before they are sent although their job goes on: what is sent is in the processor's cache then. */
 const BATCH = 524288;
+/** Bytes of a write() that has filled a super-segment: more of its kind is likely to follow, and its end waits for that. */
+const LARGE = 65536;
 /**
  * Microtasks after which a job that moves nothing more is over: who awaits a promise that is resolved, or a function of his own that does, goes on a few of
  * them later, and a batch a page would leave as one full super-segment and a small one.
@@ -95,6 +97,8 @@ export class Channel implements ConnectionObserver {
   readonly #later: (() => void)[] = [];
   /** Bytes moved by fill() and drain() since the batch began; -1: no batch is open. */
   #batch = -1;
+  /** What would leave as a small super-segment waits for the end of the batch. */
+  #gathers = false;
   /** How often the job at hand has been looked at without finding that it moved more. */
   #looks = 0;
   readonly #onLook = (): void => {
@@ -103,6 +107,10 @@ export class Channel implements ConnectionObserver {
       return;
     }
     this.#batch = -1;
+    if (this.#gathers) {
+      this.#gathers = false;
+      this.socket.gather(false);
+    }
     this.#flush();
   };
 
@@ -167,6 +175,15 @@ export class Channel implements ConnectionObserver {
     if (this.#batch < BATCH) return;
     this.#batch = 0;
     this.#flush();
+  }
+
+  /** More is likely to be written in the current job: until it is over, what would leave as a small super-segment waits for that. */
+  #gather(): void {
+    if (!this.#gathers) {
+      this.#gathers = true;
+      this.socket.gather(true);
+    }
+    this.#flushSoon(0);
   }
 
   #wait(what: string, fail: (error: Error) => void): () => void {
@@ -472,6 +489,7 @@ export class Channel implements ConnectionObserver {
       // One without bytes, and without cork, lets out what was held back.
       if (length > 0 || !cork) {
         from = this.socket.write(this.now(), source, 0, cork, hint, message);
+        if (from === length && (length >= LARGE || this.#gathers)) this.#gather();
         this.#flush();
       }
       if (from === length) return Promise.resolve(length);
@@ -507,6 +525,7 @@ export class Channel implements ConnectionObserver {
         from = this.#writePart(now, all, index, 0, cork, hint, message);
         if (from < all[index]!.byteLength) break;
       }
+      if (index === all.length && (length >= LARGE || this.#gathers)) this.#gather();
       this.#flush();
       if (index === all.length) return Promise.resolve(length);
     }
@@ -569,7 +588,10 @@ export class Channel implements ConnectionObserver {
       this.#filling = false;
       socket.filled(this.now(), bytes, cork, hint, message);
       if (this.#writes.length > 0 || this.#finishing.length > 0) this.#drain();
-      else this.#flushSoon(bytes);
+      else if (bytes > 0) {
+        this.#gather();
+        this.#flushSoon(bytes);
+      } else this.#flushSoon(0);
       this.#catchUp();
     }
     return bytes;
@@ -636,6 +658,7 @@ export class Channel implements ConnectionObserver {
       for (const part of parts) done += part.byteLength;
       this.#writes.shift();
       write.end();
+      if (done >= LARGE && parts.length > 0) this.#gather();
       write.resolve(done);
     }
     if (this.#writeClosed) {

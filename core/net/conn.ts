@@ -189,9 +189,10 @@ export class MptcpConn implements Disposable, AsyncDisposable {
 
   /**
    * Resolves to the length of `p` when all of it is in the send queue, which holds the caller back when that is full. Calls are served in order. Until
-   * then `p` is not to be changed.
+   * then `p` is not to be changed. What of 64 KB or more is left over behind full super-segments leaves with the end of the job at hand, or with what is
+   * written until then.
    *
-   * @param options default: nothing is held back.
+   * @param options default: nothing else is held back.
    * @throws {TypeError} `p` is no Uint8Array, or an option is wrong.
    * @throws {Deno.errors.BrokenPipe} after closeWrite().
    * @throws {Deno.errors.Interrupted} close() came while it waited: what of `p` had found room is sent.
@@ -252,7 +253,7 @@ export class MptcpConn implements Disposable, AsyncDisposable {
    *   the emulator, such a view has no bytes any more, so that tests find it.
    * - When `use` throws, or answers wrongly, nothing is written, and fill() throws.
    * - Within `use`: write() is served afterwards, and so are closeWrite(), close() and abort(); fill() of the same connection throws.
-   * - What was written leaves with the end of the job at hand, or when 512 KB have come together, so that a loop makes full segments.
+   * - What was written leaves with the end of the job at hand, or, but for what would be a small super-segment, when 512 KB have come together.
    *
    * @param options as of write(); default: nothing is held back.
    * @throws {TypeError} `use` is no function, it has answered no number, or an option is wrong.

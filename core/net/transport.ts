@@ -34,6 +34,7 @@ export interface TransportSocket extends
     | "filled"
     | "finish"
     | "finished"
+    | "gather"
     | "lend"
     | "lendReceived"
     | "localEndpoint"

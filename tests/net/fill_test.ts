@@ -253,6 +253,45 @@ describe("MptcpConn.fill()", () => {
     assertEquals(await write(40), Math.floor(40 / Math.ceil(524288 / page)) + 1);
   });
 
+  it("has what would be a small super-segment wait until the job ends, as a large write() does, and a small one behind it", async () => {
+    const { client, clientSocket } = await fakePair();
+    const looks = async (): Promise<boolean[]> => {
+      const before = clientSocket.gathers;
+      await turn();
+      return [before, clientSocket.gathers];
+    };
+    client.fill(() => 0);
+    assertEquals(await looks(), [false, false]);
+    client.fill((view) => view.subarray(0, 10).length);
+    assertEquals(await looks(), [true, false]);
+    clientSocket.capacity = 1e6;
+    await client.write(zeros(65535));
+    assertEquals(await looks(), [false, false]);
+    await client.write(zeros(65536));
+    await client.write(HELLO);
+    assertEquals(await looks(), [true, false]);
+    await client.writev([zeros(65531), HELLO]);
+    assertEquals(await looks(), [true, false]);
+    // One that waits for room is likely to be followed by others when it has found it.
+    clientSocket.capacity = 5;
+    clientSocket.outgoing.splice(0);
+    const writing = client.write(zeros(65536));
+    assertEquals(clientSocket.gathers, false);
+    clientSocket.capacity = 1e6;
+    clientSocket.observer.onWritable();
+    await writing;
+    assertEquals(await looks(), [true, false]);
+  });
+
+  it("leaves the answer to what drain() has given as it is: it is sent at once", async () => {
+    const { client, server, clientSocket } = await fakePair();
+    await server.write(HELLO);
+    await turn();
+    client.drain((view) => view.length);
+    await client.write(HELLO);
+    assertEquals(clientSocket.gathers, false);
+  });
+
   it("serves closeWrite() of its callback afterwards", async () => {
     const { client, server, clientSocket } = await fakePair();
     let closing = Promise.resolve();

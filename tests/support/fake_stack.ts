@@ -300,6 +300,13 @@ export class FakeSocket implements TransportSocket {
     this.lent = null;
   }
 
+  /** More is likely to be written in the job at hand. */
+  gathers = false;
+
+  gather(gathers: boolean): void {
+    this.gathers = gathers;
+  }
+
   awaitRoom(): number {
     return this.closed ? 0 : this.capacity - this.outgoing.length;
   }

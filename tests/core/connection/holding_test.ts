@@ -3,9 +3,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Holding } from "../../../core/connection/holding.ts";
+import { chunkLimit } from "../../../core/connection/look_ahead.ts";
 import { type App, Dialogue } from "../../support/dialogue.ts";
 import { joined } from "../../support/joins.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
+import { stream } from "../../support/segment_codec.ts";
 
 describe("what is held back", () => {
   it("is nothing at first", () => {
@@ -293,6 +295,65 @@ for (const mptcp of [true, false]) {
       // What was lost goes as its own timers say.
       assertEquals(times.get("101,111"), 200e3);
       assert(times.get("1,101")! < 1e6);
+    });
+  });
+
+  describe(`gather() (${kind})`, () => {
+    /** `most` bytes leave at once. */
+    const wide = (d: Dialogue): { peer: Peer; app: App; most: number } => {
+      const { peer, app } = d.opened({ mptcp, scale: 10, win: 60000 });
+      for (let i = 0; i < 10; i++) {
+        app.write(100000);
+        for (let sent = ranges(peer); sent.length > 0; sent = ranges(peer)) {
+          acks(peer, sent.at(-1)![1]!, 60000);
+        }
+      }
+      return { peer, app, most: chunkLimit(app.socket.subflows[0]!) };
+    };
+
+    it("what would be a small super-segment waits for what is written behind it", () => {
+      using d = new Dialogue({ maxSegments: 64 });
+      const { peer, app, most } = wide(d);
+      const begin = app.written + 1;
+      app.socket.gather(true);
+      app.write(100);
+      d.silent();
+      app.write(most);
+      assertEquals(ranges(peer), [[begin, begin + most]]);
+      app.write(most - 100);
+      assertEquals(ranges(peer), [[begin + most, begin + 2 * most]]);
+      app.write(200);
+      d.silent();
+      assert(most > 10 * mss(app), `${most}`);
+      app.socket.gather(false);
+      d.stack.flush(d.now);
+      assertEquals(ranges(peer), [[begin + 2 * most, begin + 2 * most + 200]]);
+      app.write(300);
+      assertEquals(ranges(peer).length, 1);
+    });
+
+    it("the end lets it out", () => {
+      using d = new Dialogue({ maxSegments: 64 });
+      const { peer, app } = wide(d);
+      app.socket.gather(true);
+      app.write(100);
+      d.silent();
+      app.finish();
+      assertEquals(peer.takeAll()[0]!.end, app.written + 1);
+    });
+
+    it("bytes of one hint do not wait for those of another", () => {
+      using d = new Dialogue({ maxSegments: 64 });
+      const { peer, app } = wide(d);
+      app.socket.gather(true);
+      const { written } = app;
+      app.socket.write(d.now, stream("stack", 1 + written, 100), 0, false, 1);
+      app.socket.write(d.now, stream("stack", 101 + written, 50), 0, false, 2);
+      d.stack.flush(d.now);
+      assertEquals(peer.takeAll().map(({ seq, end }) => end - seq), [100]);
+      app.socket.gather(false);
+      d.stack.flush(d.now);
+      assertEquals(peer.takeAll().map(({ seq, end }) => end - seq), [50]);
     });
   });
 }
