@@ -294,6 +294,7 @@ function besideKeys(
 function nextReinjection(meta: MetaSocket): Sent | null {
   const { sendQueue } = meta;
   const { again } = sendQueue;
+  if (again.empty) return null;
   again.cut(0, sendQueue.una);
   while (!again.empty) {
     const { first } = again;

@@ -38,7 +38,8 @@ export function gsoSizeOf(at: number): number {
  */
 export function writeVnetHeader(packet: number, gsoSize: number, partial: boolean): void {
   const at = packet - VNET_HEADER;
-  u8.fill(0, at, packet);
+  // fill() is a call of C++, which costs more than twelve octets do.
+  for (let i = at; i < packet; i++) u8[i] = 0;
   if (!partial && gsoSize === 0) return;
   const v4 = u8[packet]! >> 4 === 4;
   if (u8[v4 ? packet + 9 : packet + 6] !== TCP) return;
