@@ -1,6 +1,6 @@
 /**
  * One measurement of one checkout, in a process of its own: `against_load.ts CHECKOUT CASE` prints one number. It uses only what every checkout has:
- * `Rig` of bench/rig.ts, mod.ts and pm/mod.ts, and `StackOverTun` of bench/kernel/ends.ts.
+ * `Rig` of bench/rig.ts, mod.ts and pm/mod.ts, `StackOverTun` of bench/kernel/ends.ts, and `Libc` of core/link/tun/libc.ts.
  */
 
 import { cpuUsage } from "node:process";
@@ -84,13 +84,20 @@ async function kernel(direction: Direction, subflows: number, lent = false): Pro
   const { StackOverTun }: typeof import("./kernel/ends.ts") = await import(
     at("bench/kernel/ends.ts")
   );
+  const { Libc }: typeof import("../core/link/tun/libc.ts") = await import(
+    at("core/link/tun/libc.ts")
+  );
   await using stack = await StackOverTun.open(true, {}, lent);
+  // A program opens its host once. Here each transfer does, and would load libc anew: to V8 these are other functions each time, which it calls by longer ways.
+  const libc = new Libc();
   for (let i = 0; i < KERNEL.warmUps; i++) {
     await stack.measure(direction, subflows, KERNEL.warmUp);
   }
   const before = processorSeconds();
   const rate = await stack.measure(direction, subflows, KERNEL.seconds);
-  return (processorSeconds() - before) / (rate * KERNEL.seconds) * 1e9;
+  const spent = processorSeconds() - before;
+  libc.close();
+  return spent / (rate * KERNEL.seconds) * 1e9;
 }
 
 /** The cases by name, as against.ts lists them. */
