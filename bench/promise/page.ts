@@ -101,8 +101,8 @@ allow it: ${gains} of the ${all.cells} cells (${
     (100 * gains / all.cells).toFixed(0)
   } %) have ${PROMISE.median} within reach at all.
 
-It spends no bytes on a DSS, which takes 28 of 1,448 in each segment: what a rate limits, and the
-other path cannot help with, takes up to 1.02 of TCP's time. Such are most cells in which the median
+It spends no bytes on a DSS, which takes 20 of 1,448 in each segment: what a rate limits, and the
+other path cannot help with, takes up to 1.015 of TCP's time. Such are most cells in which the median
 of a class is above 1 by thousandths. Where a receive window holds a few segments, one less may be a
 round trip more.
 

@@ -195,8 +195,6 @@ export interface Experiments {
   readonly sendEstimate?: "windows" | "progress";
   /** Where a scheduler with `lookAhead` has bound data to the wrong path, everything is taken back and bound anew. @default {true} */
   readonly reallocate?: boolean;
-  /** Four octets in data sequence numbers and DATA_ACKs where eight are usual. @default {false} */
-  readonly shortDss?: boolean;
   /** Every initial sequence number and offset of timestamps. @default {what RFC 6528 and RFC 7323 §5.4 say} */
   readonly isn?: number;
   /** Most subflows of a host in TIME-WAIT: above it the next one ends at once. @default {16384} */

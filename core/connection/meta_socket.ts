@@ -3,7 +3,7 @@
  * it. Here are the parts that it holds and the application's verbs; what packets and time lead to stands in settle.ts, what leaves in pull.ts.
  */
 
-import { DSS_DATA_ACK, DSS_DATA_ACK_8, DSS_DSN_8, DSS_MAPPING, PAGE } from "../../wasm/layout.ts";
+import { DSS_DATA_ACK, DSS_DATA_ACK_8, PAGE } from "../../wasm/layout.ts";
 import type { GuardedCongestionControlPlugin } from "../guard/congestion.ts";
 import type { GuardedConnection } from "../guard/faces.ts";
 import type { GuardedPolicies, PolicyNames } from "../guard/policies.ts";
@@ -46,6 +46,7 @@ import {
   TIMER_WAKE,
 } from "./data_timer.ts";
 import { Damage } from "./damage.ts";
+import { DsnOctets } from "./dsn_octets.ts";
 import type { ConnectionHost, ConnectionObserver, EndReason, NetworkCode } from "./host.ts";
 import { Figures, type LastReset } from "./figures.ts";
 import { HOLD_LENGTH, Holding } from "./holding.ts";
@@ -123,8 +124,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #race: Race | null = null;
   #observer: ConnectionObserver;
   #keepAlive: KeepAlive | null;
-  /** DSS_* flags of a mapping. */
-  readonly #mapping: number;
+  readonly #dsnOctets: DsnOctets;
   #mode: Mode;
   #life: Life = OPENING;
   /** The peer's own numbers have eight octets: so have our DATA_ACKs. */
@@ -213,9 +213,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     else if (mptcp.enabled && key === null) host.count("MPFallbackTokenInit");
     this.#mode = this.capable || role === "server" ? OFFERED : TCP;
     // RFC 8684 §3.3.1: "an implementation MAY include just the lower 32 bits of the data sequence number"
-    // RFC 8684 §3.3.1: "An implementation MUST send the full 64-bit data sequence number if it is transmitting at a sufficiently high rate that the
-    // 32-bit value could wrap"
-    this.#mapping = experiments.shortDss === true ? DSS_MAPPING : DSS_MAPPING | DSS_DSN_8;
+    this.#dsnOctets = new DsnOctets(mptcp.dsn === "long", host.now);
     const receiveBuffer = chosenBuffer(experiments.receiveBuffer, tcp.receiveBuffer);
     const sendBuffer = chosenBuffer(experiments.sendBuffer, tcp.sendBuffer);
     // The SYN says once for all what the largest window can be.
@@ -319,7 +317,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   get mappingFlags(): number {
-    return this.#mode === MPTCP || this.#mode === EARLY ? this.#mapping : 0;
+    return this.#mode === MPTCP || this.#mode === EARLY ? this.#dsnOctets.flags : 0;
+  }
+
+  mappingFlagsAt(dsn: number): number {
+    if (this.#mode !== MPTCP && this.#mode !== EARLY) return 0;
+    return this.#dsnOctets.at(dsn, this.sendQueue.nxt);
   }
 
   get dataAckFlags(): number {
@@ -1177,6 +1180,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   lengthenAcks(): void {
     if (this.#longAcks) return;
     this.#longAcks = true;
+    for (const subflow of this.subflows) subflow.output.resize();
+  }
+
+  /** A pass has sent what it could: where that is much, our numbers have eight octets from now on. */
+  heedRate(now: Micros): void {
+    if (!this.#dsnOctets.sent(this.sendQueue.nxt, now)) return;
     for (const subflow of this.subflows) subflow.output.resize();
   }
 

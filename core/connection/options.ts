@@ -188,8 +188,8 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
       if (checksum !== undefined !== meta.dssChecksum) return unlikeAgreed(meta, subflow, now);
       subflow.trust.dssCame();
       meta.confirm();
-      // It names no number, but the whole of one is known: 64 bits of the hash of the key (RFC 8684 §3.1, §3.3.2).
-      if (host.experiments.shortDss !== true) meta.lengthenAcks();
+      // It names no number of either length. Where ours have eight octets, as Linux's have, the answer has them too, as Linux's has.
+      if (meta.mptcp.dsn === "long") meta.lengthenAcks();
       if (
         !learn(meta, subflow, 1, 1, dataLength, dataLength, checksum ?? -1, now) ||
         subflow.ended !== null

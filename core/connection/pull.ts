@@ -67,6 +67,7 @@ export function push(meta: MetaSocket, now: Micros): void {
     if (ahead > 0) scheduleAhead(meta, now);
     else if (starts || !sendQueue.again.empty) schedule(meta, now);
     relieve(meta, now);
+    meta.heedRate(now);
     if (meta.scheduler?.hearsBlocks === true) tellBlocked(meta, meta.scheduler);
     meta.holding.passed();
     watchProgress(meta, waits, now);

@@ -32,6 +32,8 @@ export interface MptcpSettings {
   readonly fastclose: "rst" | "ack";
   /** When subflows are closed: when our DATA_FIN is acknowledged (draft TRM-5), or as soon as it is sent (TRM-4). */
   readonly dataFin: "safe" | "fast";
+  /** Octets of our data sequence numbers: four where they are enough, or eight always (dsn_octets.ts). */
+  readonly dsn: "short" | "long";
   /** Relief of head-of-line blocking (relief.ts); null: as the scheduler has it. */
   readonly opportunisticRetransmission: boolean | null;
   readonly penalty: boolean | null;
@@ -54,6 +56,7 @@ export const DEFAULT_MPTCP: MptcpSettings = Object.freeze({
   staleLossCount: 4,
   fastclose: "rst",
   dataFin: "safe",
+  dsn: "short",
   opportunisticRetransmission: null,
   penalty: null,
   tailReinjection: null,

@@ -110,6 +110,14 @@ export interface MptcpOptions {
    */
   readonly dataFin?: "safe" | "fast";
   /**
+   * Octets of data sequence numbers in the segments of this side: "short", four, which leaves each full segment four to eight bytes more for data, and eight
+   * from the first 16 MB on that leave at more than 143 Mbit/s, or where data go again of which more than a gigabyte has been sent since (RFC 8684 §3.3.1);
+   * "long", eight always, as Linux sends them. Both are understood of a peer, and the DATA_ACKs to it are as long as its own numbers.
+   *
+   * @default {"short"}
+   */
+  readonly dsn?: "short" | "long";
+  /**
    * Whether the oldest bytes, where they keep the peer's window shut for all, go again on a path with room over which they come sooner (NSDI 2012,
    * mechanism 1). With `tailReinjection` no more than a sixteenth of what the connection has sent goes again, and four segments.
    *
@@ -145,6 +153,7 @@ const OPTIONS: Readonly<Record<keyof MptcpOptions, true>> = {
   staleLossCount: true,
   fastclose: true,
   dataFin: true,
+  dsn: true,
   opportunisticRetransmission: true,
   penalty: true,
   tailReinjection: true,
@@ -201,6 +210,7 @@ export function mptcpSettings(
       base.staleLossCount,
     fastclose: is.choice("fastclose", options.fastclose, ["rst", "ack"]) ?? base.fastclose,
     dataFin: is.choice("dataFin", options.dataFin, ["safe", "fast"]) ?? base.dataFin,
+    dsn: is.choice("dsn", options.dsn, ["short", "long"]) ?? base.dsn,
     opportunisticRetransmission:
       is.flag("opportunisticRetransmission", options.opportunisticRetransmission) ??
         base.opportunisticRetransmission,

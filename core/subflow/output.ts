@@ -273,7 +273,8 @@ export class Output {
   #end(flags: number, dsn: number, nxt: number, now: Micros): boolean {
     const level = this.#level;
     tx.begin();
-    this.#wish(DSS_MAPPING | DSS_DSN_8 | DSS_DATA_FIN | level.dataAckFlags, level.dssChecksum);
+    const mapping = DSS_MAPPING | level.mappingFlagsAt(dsn);
+    this.#wish(mapping | DSS_DATA_FIN | level.dataAckFlags, level.dssChecksum);
     // RFC 8684 §3.3.3: "when the DATA_FIN is not attached to a TCP segment containing data, the DSS MUST have a subflow sequence number of 0, a
     // Data-Level Length of 1"
     const checksum = level.dssChecksum ? this.checksum(dsn, 0, 0, 1) : -1;
@@ -324,7 +325,7 @@ export class Output {
     const { out } = this.#host;
     const keys = mapping.first ? level.keysOwed : null;
     const draft = tx.begin();
-    let flags = level.mappingFlags;
+    let flags = level.mappingFlagsAt(mapping.dsn);
     if (flags !== 0) {
       if (keys !== null) {
         const checksum = mapping.checksum < 0 ? undefined : mapping.checksum;
@@ -552,7 +553,8 @@ export class Output {
       scale: this.scale,
       room: Math.max(this.#acks.edge - next, level.receiveWindow),
       timestamps: this.#timestamps,
-      dss: level.dataAckFlags,
+      // In full: it stays as it is, and others go on.
+      dss: level.dataAckFlags === 0 ? 0 : DSS_DATA_ACK | DSS_DATA_ACK_8,
       dataAck: dsnWords(level.dataRcvNxt, level.remoteIdsn),
     });
   }

@@ -127,6 +127,8 @@ export interface DataLevel {
   readonly dataAckFlags: number;
   /** DSS_* flags of a mapping; 0 for plain TCP. */
   readonly mappingFlags: number;
+  /** Those of a mapping of data from offset `dsn` on. */
+  mappingFlagsAt(dsn: number): number;
   /** DSS checksums were agreed. */
   readonly dssChecksum: boolean;
   /** Set at a client to which no DSS has come yet: its first data repeats the keys (RFC 8684 §3.1). */

@@ -15,7 +15,7 @@ import { joined } from "../support/joins.ts";
 import type { Peer } from "../support/scripted_peer.ts";
 import { type PathShape, Topology } from "../support/topology.ts";
 
-const MSS = 1424;
+const MSS = 1428;
 /** Of a subflow whose only sample was 20 ms (RFC 6298 §2.2, with the least variation of 200 ms). */
 const RTO = 20e3 + 200e3;
 

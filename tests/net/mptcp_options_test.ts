@@ -87,6 +87,11 @@ Deno.test("'mptcp' is checked: an option that is not there, a value that is none
       TypeError,
       `as 'mptcp.dataFin' must be one of "safe", "fast": current value is true`,
     ],
+    [
+      { dsn: 8 },
+      TypeError,
+      `as 'mptcp.dsn' must be one of "short", "long": current value is 8`,
+    ],
   ];
   for (const joinBacklog of [-1, 256, 1.5, NaN]) {
     refused.push([{ joinBacklog }, RangeError, "must be an integer from 0 to 255"]);

@@ -7,7 +7,7 @@ import { type App, Dialogue } from "../support/dialogue.ts";
 import type { Peer } from "../support/scripted_peer.ts";
 
 /** Payload of a segment with timestamps and a mapping. */
-const MSS = 1424;
+const MSS = 1428;
 
 /** The lowest path index that is ready. */
 const inOrder: SchedulerPlugin = {
@@ -69,7 +69,7 @@ describe("the draft's IMPORTANT rules", () => {
     // The data are acknowledged, the subflow's segments are not: a has no room, though its ACK opened the window.
     a.sends(`. ack 1 <dack8 ${1 + 10 * MSS}>`);
     assertEquals(a.pending, false);
-    const mapping = `map8 ${1 + 10 * MSS} 1 ${2 * MSS}`;
+    const mapping = `map ${1 + 10 * MSS} 1 ${2 * MSS}`;
     b.gets(`. 1:${1 + MSS} <${mapping}>`);
     b.gets(`P. ${1 + MSS}:${1 + 2 * MSS} <${mapping}>`);
     d.silent();
@@ -85,7 +85,7 @@ describe("the draft's IMPORTANT rules", () => {
         `${seq} ${options.find((option) => option.startsWith("map"))}`
       );
     const expected = [0, 1, 2].map((n) =>
-      `${1 + n * MSS} map8 ${1 + 2 * n * MSS} ${1 + n * MSS} ${MSS}`
+      `${1 + n * MSS} map ${1 + 2 * n * MSS} ${1 + n * MSS} ${MSS}`
     );
     assertEquals(mapped(a), expected);
     assertEquals(mapped(b).length, 3);

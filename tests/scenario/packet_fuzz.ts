@@ -70,7 +70,7 @@ function stackOf(
       sendBuffer: 200000,
       mptcp,
       checksum: draws.chance(0.5),
-      shortDss: draws.chance(0.3),
+      dsn: draws.chance(0.3) ? "long" : "short",
     }),
   });
 }

@@ -291,7 +291,7 @@ class RandomDialogue {
         receiveBuffer: draws.of([2000, 20000, 100000, 8388608]),
         sendBuffer: draws.of([5000, 100000]),
         checksum: draws.chance(0.3),
-        shortDss: draws.chance(0.2),
+        dsn: draws.chance(0.2) ? "long" : "short",
         mptcp: mptcp && draws.chance(0.9),
       }),
       // The peer takes each SYN for a connection of its own: two of one race would be two.

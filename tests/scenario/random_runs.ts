@@ -259,7 +259,7 @@ export interface Run {
   readonly family: 4 | 6;
   readonly paths: readonly PathPlan[];
   readonly checksum: boolean;
-  readonly shortDss: boolean;
+  readonly longDsn: boolean;
   readonly mptcp: readonly [client: boolean, server: boolean];
   readonly buffer: number;
   readonly scheduler: string;
@@ -344,7 +344,7 @@ export function runOf(seed: number, kind: RunKind = "all"): Run {
     family,
     paths,
     checksum: boxed && CHANGES_BYTES.test(box) || general.chance(0.4),
-    shortDss: general.chance(0.2),
+    longDsn: general.chance(0.2),
     mptcp: [!plain, !general.chance(0.05)],
     buffer: general.of(8388608, 8388608, 100000, 20000),
     scheduler: general.of(...FIRST_SCHEDULERS),
@@ -574,7 +574,7 @@ export function describeRun(run: Run): string {
     `${run.scheduler} ${run.control} ${run.manager}`,
     `buffers ${run.buffer}`,
     ...(run.checksum ? ["checksum"] : []),
-    ...(run.shortDss ? ["short DSS"] : []),
+    ...(run.longDsn ? ["long DSNs"] : []),
     ...run.mptcp.flatMap((mptcp, i) => mptcp ? [] : [`${i === 0 ? "client" : "server"} plain`]),
     `client ${ends[0]}`,
     `server ${ends[1]}`,
@@ -672,7 +672,7 @@ function topologyOf(run: Run, nats: (Nat | null)[]): Topology {
     client: {
       ...buffers,
       checksum: run.checksum,
-      shortDss: run.shortDss,
+      dsn: run.longDsn ? "long" : "short",
       mptcp: run.mptcp[0],
       ...(wide !== null && { ...MPTCP[wide.mptcp[0]], ...MORE[wide.more.mptcp[0]] }),
     },

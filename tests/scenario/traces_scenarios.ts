@@ -245,12 +245,12 @@ export const SCENARIOS: readonly Scenario[] = [
     run: transfer(4e6, 2e6, 10),
   },
   {
-    name: "short_dss_small_buffers_slow_reader",
+    name: "small_buffers_slow_reader",
     options: {
       paths: { wifi: lossy(WIFI, 0.01), lte: lossy(LTE, 0.01) },
       seed: 16,
-      client: { shortDss: true, sendBuffer: 50e3, receiveBuffer: 40e3 },
-      server: { shortDss: true, receiveBuffer: 60e3 },
+      client: { sendBuffer: 50e3, receiveBuffer: 40e3 },
+      server: { receiveBuffer: 60e3 },
     },
     run(t) {
       const pair = t.connect(

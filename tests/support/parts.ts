@@ -153,6 +153,8 @@ export class FakeLevel implements DataLevel {
   receiveScale = 0;
   dataAckFlags: number = DSS_DATA_ACK | DSS_DATA_ACK_8;
   mappingFlags: number = DSS_MAPPING | DSS_DSN_8;
+  /** Data below are told in eight octets. */
+  far = 0;
   dssChecksum = false;
   keysOwed: CapableKeys | null = null;
   finOut = -1;
@@ -168,6 +170,10 @@ export class FakeLevel implements DataLevel {
       for (let i = 0; i < piece; i++) u8[address + i] = octet("stack", 1 + done + i);
       done += piece;
     }
+  }
+
+  mappingFlagsAt(dsn: number): number {
+    return this.mappingFlags === 0 || dsn >= this.far ? this.mappingFlags : DSS_MAPPING | DSS_DSN_8;
   }
 
   /** Plain TCP from now on. */

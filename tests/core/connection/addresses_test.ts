@@ -92,7 +92,7 @@ describe("ADD_ADDR, sent (RFC 8684 §3.4.1)", () => {
     const { d, peer, app } = announcing();
     peer.gets(". 1 ack 1 <add 1 10.0.1.1>");
     app.write(100);
-    peer.gets("P. 1:101 <map8 1 1 100>");
+    peer.gets("P. 1:101 <map 1 1 100>");
     peer.sends(". 1 ack 101");
     assertEquals(app.socket.fallback, true);
     d.pass(600e6);

@@ -313,7 +313,7 @@ describe("the send queue", () => {
     d.pass(10 * RTT);
     second.sends(". 1 ack 1 <join ack>");
     // The fourth ACK rides on data.
-    second.gets(". 1:1425 ack 1");
+    second.gets(". 1:1429 ack 1");
     second.takeAll();
     // All that was written is in flight on both: no DATA_ACK comes, and there is room to write.
     assertEquals(app.log, ["writable"]);

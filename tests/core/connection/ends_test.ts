@@ -126,7 +126,7 @@ for (const family of [4, 6] as const) {
       second.gets("S. 0 ack 1 <join synack>");
       d.pass(20e3);
       second.sends(". 1 ack 1 <join ack>");
-      second.gets("P. 1:1001 ack 1 <map8 1 1 1000>");
+      second.gets("P. 1:1001 ack 1 <map 1 1 1000>");
       second.sends(". 1 ack 1001 <dack8 1001>");
       d.pass(20e6);
       assertEquals([app.code, app.socket.unacked], [undefined, 0]);

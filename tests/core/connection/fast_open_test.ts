@@ -401,7 +401,7 @@ describe("Fast Open of a listener before the third ACK", () => {
       peer.gets("P. 1:101 ack 21");
       d.silent();
       peer.sends(mptcp ? ". 21 ack 101 <mpc keys>" : ". 21 ack 101");
-      peer.gets(mptcp ? ". 101 ack 21 <map8 101 0 1 fin>" : "F. 101 ack 21");
+      peer.gets(mptcp ? ". 101 ack 21 <map 101 0 1 fin>" : "F. 101 ack 21");
     }
   });
 
@@ -473,14 +473,14 @@ describe("Fast Open of a listener with MPTCP", () => {
     const app = accept();
     assertEquals(app.read(), 20);
     app.write(100);
-    peer.gets("P. 1:101 ack 21 <map8 1 1 100, !dack, !dack8>");
+    peer.gets("P. 1:101 ack 21 <map 1 1 100, !dack, !dack8>");
     d.pass(20e3);
     peer.sends(". 21 ack 1 <mpc keys>");
     peer.sends(`P. 21:41 ack 101 <dack8 101, map8 1 1 20>`);
     assertEquals(app.read(), 20);
     assertEquals([app.socket.mode.kind, app.socket.bytesReceived], ["mptcp", 40]);
     app.write(100);
-    peer.gets("P. 101:201 ack 41 <dack8 21, map8 101 101 100>");
+    peer.gets("P. 101:201 ack 41 <dack8 21, map 101 101 100>");
   });
 
   it("RFC 8684 B.2: the first data of the client may ride on MP_CAPABLE", () => {
@@ -505,7 +505,7 @@ describe("Fast Open of a listener with MPTCP", () => {
     const app = accept();
     assertEquals(app.read(), 20);
     app.write(100);
-    peer.gets("P. 1:101 ack 21 <map8 1 1 100 csum>");
+    peer.gets("P. 1:101 ack 21 <map 1 1 100 csum>");
     peer.sends(". 21 ack 101 <mpc keys A>");
     peer.sends("P. 21:41 ack 101 <dack8 101, map8 1 1 20 csum>");
     assertEquals(app.read(), 20);
@@ -522,13 +522,13 @@ describe("Fast Open of a listener with MPTCP", () => {
     const app = accept();
     assertEquals(app.read(), 20);
     app.write(100);
-    peer.gets("P. 1:101 ack 21 <map8 1 1 100>");
+    peer.gets("P. 1:101 ack 21 <map 1 1 100>");
     peer.sends(". 21 ack 101");
     peer.sends("P. 21:41 ack 101");
     assertEquals(app.read(), 20);
     assertEquals(app.socket.mode.kind, "tcp");
     app.write(100);
-    peer.gets("P. 101:201 ack 41 <!map8, !dack8>");
+    peer.gets("P. 101:201 ack 41 <!map, !dack8>");
     peer.sends("F. 41 ack 201");
     assertEquals(app.socket.atEnd, true);
   });
@@ -884,11 +884,11 @@ describe("Fast Open of a client with MPTCP", () => {
     peer.sends("P. 1:101 ack 21 <dack8 1, map8 1 1 100>");
     assertEquals(app.read(), 100);
     app.write(20);
-    peer.gets("P. 21:41 <dack8 101, map8 1 1 20>");
+    peer.gets("P. 21:41 <dack8 101, map 1 1 20>");
     peer.sends(". 101 ack 41 <dack8 21>");
     assertEquals(app.socket.dataUna, 21);
     app.finish();
-    peer.gets(". 41 <map8 21 0 1 fin>");
+    peer.gets(". 41 <map 21 0 1 fin>");
     assertEquals(counted(d), { Active: 1 });
   });
 
@@ -928,7 +928,7 @@ describe("Fast Open of a client with MPTCP", () => {
     peer.offers({ ack: 21 }, "S.", []);
     peer.gets(". 21 ack 1 <!mpc>");
     app.write(100);
-    peer.gets("P. 21:121 ack 1 <!map8>");
+    peer.gets("P. 21:121 ack 1 <!map>");
     peer.sends("P. 1:21 ack 121");
     assertEquals([app.read(), app.socket.mode.kind], [20, "tcp"]);
   });

@@ -145,7 +145,7 @@ describe("half-open joins of a connection", () => {
       for (const second of seconds) second.gets("S. 0 ack 1 <join synack>");
       app[how]();
       if (how === "close") {
-        peer.gets(". 1 ack 1 <map8 1 0 1 fin>");
+        peer.gets(". 1 ack 1 <map 1 0 1 fin>");
         // Joins may still bring what the peer has left to say (RFC 8684 appendix D).
         assertEquals(d.stack.halfOpenJoins.size, 3);
         peer.sends(". 1 ack 1 <dack8 2, map8 1 0 1 fin>");

@@ -260,12 +260,12 @@ describe("MP_PRIO (RFC 8684 §3.3.8)", () => {
     const { first, second, app } = joined(d);
     first.sends(". <prio backup>");
     app.write(100);
-    second.gets("P. 1:101 <map8 1 1 100>");
+    second.gets("P. 1:101 <map 1 1 100>");
     second.sends(". ack 101 <dack8 101>");
     first.sends(". <prio>");
     second.sends(". <prio backup>");
     app.write(100);
-    first.gets("P. 1:101 <map8 101 1 100>");
+    first.gets("P. 1:101 <map 101 1 100>");
   });
 
   it("of the peer does not undo what our path manager asked for", () => {
@@ -277,7 +277,7 @@ describe("MP_PRIO (RFC 8684 §3.3.8)", () => {
     second.sends(". <prio>");
     assertEquals(app.socket.subflows.map(({ backup }) => backup), [false, true]);
     app.write(100);
-    first.gets("P. 1:101 <map8 1 1 100>");
+    first.gets("P. 1:101 <map 1 1 100>");
   });
 
   it("does not stop data where only backups are left", () => {

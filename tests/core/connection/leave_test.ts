@@ -44,13 +44,13 @@ for (const family of [4, 6] as const) {
         using d = new Dialogue({ family });
         const { first, second, app } = joined(d, { rtt: 50e3 }, { rtt: 10e3 });
         app.write(1000);
-        second.gets("P. 1:1001 <map8 1 1 1000>");
+        second.gets("P. 1:1001 <map 1 1 1000>");
         leave(d, app);
         const again = first.takeAll().find(({ end }) => end > 1);
-        assertEquals(again?.options.includes("map8 1 1 1000"), true);
+        assertEquals(again?.options.includes("map 1 1 1000"), true);
         second.gets("F. 1001 ack 1");
         app.write(1000);
-        first.gets("P. 1001:2001 <map8 1001 1001 1000>");
+        first.gets("P. 1001:2001 <map 1001 1001 1000>");
         d.silent();
       });
 
@@ -189,7 +189,7 @@ describe("a subflow that is left", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
     app.write(500);
-    peer.gets("P. 1:501 <map8 1 1 500>");
+    peer.gets("P. 1:501 <map 1 1 500>");
     peer.sends(". 1 ack 501 <dack8 501>");
     app.write(500);
     peer.lose();
@@ -197,7 +197,7 @@ describe("a subflow that is left", () => {
     d.stack.flush(d.now);
     peer.lose();
     d.untilSent();
-    peer.gets("P. 501:1001 <map8 501 501 500>");
+    peer.gets("P. 501:1001 <map 501 501 500>");
     peer.sends(". 1 ack 1001 <dack8 1001>");
     peer.gets("R. 1001");
     assertEquals([app.socket.unacked, app.socket.subflows.length, app.code], [0, 0, undefined]);
@@ -207,7 +207,7 @@ describe("a subflow that is left", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
     app.write(500);
-    peer.gets("P. 1:501 <map8 1 1 500>");
+    peer.gets("P. 1:501 <map 1 1 500>");
     peer.sends(". 1 ack 501 <dack8 501>");
     app.socket.paths.context.use([]);
     d.stack.flush(d.now);
@@ -238,7 +238,7 @@ describe("a subflow that is left", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
     app.write(1000);
-    peer.gets("P. 1:1001 <map8 1 1 1000>");
+    peer.gets("P. 1:1001 <map 1 1 1000>");
     d.stack.removeAddress(d.now, d.address(0));
     peer.gets("R.");
     assertEquals([app.socket.fallback, app.code], [false, undefined]);

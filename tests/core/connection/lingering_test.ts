@@ -31,7 +31,7 @@ describe("a peer that still sends", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
     app.finish();
-    peer.gets(". 1 ack 1 <map8 1 0 1 fin>");
+    peer.gets(". 1 ack 1 <map 1 0 1 fin>");
     peer.sends(". ack 1 <dack8 2>");
     peer.data(100);
     peer.sends("F. ack 1 <dack8 2>");
@@ -329,7 +329,7 @@ describe("close()", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
     app.close();
-    peer.gets(". 1 ack 1 <map8 1 0 1 fin>");
+    peer.gets(". 1 ack 1 <map 1 0 1 fin>");
     peer.sends(". ack 1 <dack8 2>");
     d.pass(30e6);
     const second = join(d, peer, 1);

@@ -132,14 +132,14 @@ describe("TCP_NOTSENT_LOWAT, RFC 9293 §3.9.1.2: write() waits", () => {
     const { peer: first, app } = d.opened({ rtt: RTT });
     while (app.write(20_000) > 0);
     first.takeAll();
-    assertEquals(app.socket.unsent, 5 * 1424);
+    assertEquals(app.socket.unsent, 5 * 1428);
     app.log.length = 0;
     const second = d.peer({ link: 1, session: first.session });
     second.offers({}, "S", ["join syn id 1"]);
     second.gets("S. 0 ack 1 <join synack>");
     d.pass(RTT);
     second.sends(". 1 ack 1 <join ack>");
-    assertEquals(second.takeAll().reduce((n, { seq, end }) => n + end - seq, 0), 5 * 1424);
+    assertEquals(second.takeAll().reduce((n, { seq, end }) => n + end - seq, 0), 5 * 1428);
     assertEquals(app.log, ["writable"]);
     assertEquals(app.socket.dataUna, 1);
   });

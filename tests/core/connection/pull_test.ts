@@ -5,7 +5,7 @@ import { Dialogue } from "../../support/dialogue.ts";
 import { join, joined } from "../../support/joins.ts";
 import type { Got } from "../../support/scripted_peer.ts";
 
-const MSS = 1424;
+const MSS = 1428;
 /** Initial window of RFC 6928, and the whole segments that fit it. */
 const WINDOW = 10 * MSS;
 
@@ -238,9 +238,9 @@ describe("the packet scheduler (draft §3.5.3.2)", () => {
     app.write(200);
     d.silent();
     app.write(2000);
-    peer.gets(". 101:1525");
+    peer.gets(". 101:1529");
     peer.acks();
-    peer.gets("P. 1525:2401");
+    peer.gets("P. 1529:2401");
     app.write(10);
     d.silent();
     app.finish();

@@ -7,7 +7,7 @@ import { Dialogue, type DialogueOptions } from "../../support/dialogue.ts";
 import { joined } from "../../support/joins.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
 
-const MSS = 1424;
+const MSS = 1428;
 /** The initial one (RFC 6928 §2). */
 const WINDOW = 14600;
 const FAST = 20e3;

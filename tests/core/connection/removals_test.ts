@@ -115,19 +115,19 @@ for (const family of [4, 6] as const) {
       using d = new Dialogue({ family });
       const { first, second, app } = joined(d, { rtt: 50e3 }, { rtt: 10e3 });
       app.write(1000);
-      second.gets("P. 1:1001 <map8 1 1 1000>");
+      second.gets("P. 1:1001 <map 1 1 1000>");
       first.sends(". 1 ack 1 <dack8 1, rm 1>");
-      first.gets("P. 1:1001 <map8 1 1 1000>");
+      first.gets("P. 1:1001 <map 1 1 1000>");
       second.gets(". 0 ack 1");
       app.write(1000);
-      first.gets("P. 1001:2001 <map8 1001 1001 1000>");
+      first.gets("P. 1001:2001 <map 1001 1001 1000>");
       d.silent();
       d.pass(20e3);
       second.sends(". 1 ack 1001 <dack8 1001>");
       first.sends(". 1 ack 2001 <dack8 2001>");
       d.pass(300e3);
       app.write(1000);
-      second.gets("P. 1001:2001 <map8 2001 1001 1000>");
+      second.gets("P. 1001:2001 <map 2001 1001 1000>");
     });
 
     it("asks again when it comes again, once at a time; those with a question open are left", () => {

@@ -129,7 +129,7 @@ describe("a RST with MP_TCPRST (RFC 8684 §3.6)", () => {
         first.takeAll();
         first.acks();
       }
-      assertEquals([app.socket.subflows[1]!.stale, app.socket.unacked, out], [true, 0, 14241]);
+      assertEquals([app.socket.subflows[1]!.stale, app.socket.unacked, out], [true, 0, 14281]);
       second.sends(`. 1 ack 1001 <dack8 ${second.dataAcked}>`);
       if (!excessive) {
         assertEquals(app.socket.subflows.length, 2);

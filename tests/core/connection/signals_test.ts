@@ -86,7 +86,7 @@ for (const family of [4, 6] as const) {
       d.pass(1e6);
       d.silent();
       peer.sends("P. 1:11 ack 1 <mpc keys len 10>");
-      peer.gets(". 1 ack 11 <dack8 11>");
+      peer.gets(". 1 ack 11 <dack 11>");
       peer.gets(". 1 ack 11 <prio backup>");
       d.silent();
       assertEquals(d.counter("MPPrioTx"), 1);

@@ -5,7 +5,7 @@ import { describe, it } from "@std/testing/bdd";
 import type { AckSample, CongestionControlPlugin } from "../../../core/plugin.ts";
 import { Dialogue } from "../../support/dialogue.ts";
 
-const MSS = 1424;
+const MSS = 1428;
 
 /** A fixed window that notes what it hears. */
 function listening(cwnd: number): {

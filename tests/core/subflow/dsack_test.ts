@@ -181,7 +181,7 @@ describe("SACK beside data (RFC 2018 §3)", () => {
     const { peer, app } = d.opened();
     peer.sendsMore(". 101:201 <dack8 1, map8 101 101 100>");
     app.write(100);
-    peer.gets("P. 1:101 ack 1 <map8 1 1 100, !sack>");
+    peer.gets("P. 1:101 ack 1 <map 1 1 100, !sack>");
     peer.gets(". 101 ack 1 <sack 101:201>");
     d.silent();
   });

@@ -230,6 +230,6 @@ describe("RFC 9293 §3.8.4: keepalive of a connection with two subflows", () => 
     );
     assertEquals(left, ["timeout"]);
     app.write(100);
-    first.gets("P. 1:101 <map8 1 1 100>");
+    first.gets("P. 1:101 <map 1 1 100>");
   });
 });

@@ -255,6 +255,27 @@ describe("data", () => {
     ]);
   });
 
+  // RFC 8684 §3.3.1: "A sender MUST NOT change this mapping after it has been declared"
+  it("of which much has been sent since have eight octets under the same mapping, and no DATA_ACK where that has no room", () => {
+    const { outlet, output, level, mtu } = new OutputParts();
+    level.mappingFlags = DSS_MAPPING;
+    level.dataAckFlags = DSS_DATA_ACK;
+    output.resize();
+    const full = mtu.payload;
+    level.far = 600;
+    output.data(mapping(1, 1, 10), 1, 11, false, 0);
+    output.data(mapping(501, 501, full), 501, 501 + full, false, 0);
+    output.data(mapping(600, 600, full), 600, 600 + full, false, 0);
+    output.dataFin(300, 11, 0);
+    const ack = "ack 5001 win 50000";
+    assertEquals(outlet.lines(), [
+      `P. 1001:1011 ${ack} <dack 20001 map8 10001 1 10>`,
+      `P. 1501:${1501 + full} ${ack} <map8 10501 501 ${full}>`,
+      `P. 1600:${1600 + full} ${ack} <dack 20001 map 10600 600 ${full}>`,
+      `. 1011 ${ack} <dack 20001 map8 10300 0 1 fin>`,
+    ]);
+  });
+
   it("first of a client carry the keys in place of the mapping (RFC 8684 §3.1)", () => {
     const { outlet, output, level } = new OutputParts();
     level.keysOwed = { flags: 1, own: { high: 0, low: 1 }, peer: { high: 0, low: 2 } };

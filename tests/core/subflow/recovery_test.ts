@@ -126,13 +126,13 @@ describe("fast retransmit with SACK (RFC 6675, RFC 8985)", () => {
     assertEquals(sent.length, 1);
     const [{ seq, end, gsoSize }] = sent as [Got];
     assertEquals([end - seq, gsoSize], [length, mss]);
-    const mapping = sent[0]!.options.find((each) => each.startsWith("map8"));
+    const mapping = sent[0]!.options.find((each) => each.startsWith("map"));
     const hole = [seq + 17 * mss, seq + 18 * mss] as const;
     d.pass(1e3);
     peer.sends(`. ack ${hole[0]} <dack8 ${peer.dataAcked - 27 * mss}, sack ${hole[1]}:${end}>`);
     const again = peer.gets(`. ${hole[0]}:${hole[1]}`);
     // A retransmission carries the whole mapping, unchanged.
-    assertEquals(again.options.find((each) => each.startsWith("map8")), mapping);
+    assertEquals(again.options.find((each) => each.startsWith("map")), mapping);
     d.silent();
     peer.acks();
     d.pass(10e6);
@@ -226,7 +226,7 @@ describe("loss recovery without SACK (RFC 5681 §3.2, RFC 6582)", () => {
     for (let id = 1; id < 6; id++) peer.sends(`. ack 1 <echo ${id} 10.0.9.9>`);
     d.silent();
     for (let i = 0; i < 3; i++) peer.sends(". ack 1 <dack8 1>");
-    peer.gets(". 1:1425");
+    peer.gets(". 1:1429");
   });
 });
 

@@ -185,7 +185,7 @@ for (const mptcp of [true, false]) {
       // For a peer that takes no SYN/ACK in SYN-RECEIVED.
       peer.gets(". 1 ack 1 <!mpc>");
       app.write(10);
-      peer.gets("P. 1:11 ack 1 <!map8>");
+      peer.gets("P. 1:11 ack 1 <!map>");
       peer.sends("P. 1:6 ack 11");
       assertEquals(app.read(), 5);
     });
@@ -196,7 +196,7 @@ for (const mptcp of [true, false]) {
       peer.sends(". 1 ack 1");
       assertEquals([subflow.state, app.log], [ESTABLISHED, ["established"]]);
       app.write(10);
-      peer.gets("P. 1:11 ack 1 <!map8>");
+      peer.gets("P. 1:11 ack 1 <!map>");
     });
 
     it("where both SYN/ACKs are lost: ours goes again", () => {
@@ -965,7 +965,7 @@ describe("RFC 9293 §3.6: closing a connection", () => {
       const { peer, app } = role === "server" ? d.opened() : d.dialled();
       const subflow = app.socket.subflows[0]!;
       app.close();
-      peer.gets(". 1 ack 1 <map8 1 0 1 fin>");
+      peer.gets(". 1 ack 1 <map 1 0 1 fin>");
       assertEquals([subflow.state, app.socket.state], [ESTABLISHED, "FIN_WAIT_1"]);
       peer.sends(". 1 ack 1 <dack8 2>");
       assertEquals(app.socket.state, "FIN_WAIT_2");
@@ -985,7 +985,7 @@ describe("RFC 9293 §3.6: closing a connection", () => {
       peer.gets(". 1 ack 1 <dack8 2>");
       assertEquals(app.socket.state, "CLOSE_WAIT");
       app.close();
-      peer.gets(". 1 ack 1 <dack8 2, map8 1 0 1 fin>");
+      peer.gets(". 1 ack 1 <dack8 2, map 1 0 1 fin>");
       assertEquals(app.socket.state, "LAST_ACK");
       peer.sends("F. 1 ack 1 <dack8 2>");
       peer.gets("F. 1 ack 2");
@@ -998,7 +998,7 @@ describe("RFC 9293 §3.6: closing a connection", () => {
       const { peer, app } = role === "server" ? d.opened() : d.dialled();
       const subflow = app.socket.subflows[0]!;
       app.close();
-      peer.gets(". 1 ack 1 <map8 1 0 1 fin>");
+      peer.gets(". 1 ack 1 <map 1 0 1 fin>");
       peer.sends(". 1 ack 1 <dack8 1, map8 1 0 1 fin>");
       assertEquals(app.socket.state, "CLOSING");
       peer.gets(". 1 ack 1 <dack8 2>");

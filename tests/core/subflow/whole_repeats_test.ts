@@ -8,8 +8,8 @@ import { describe, it } from "@std/testing/bdd";
 import { type App, Dialogue } from "../../support/dialogue.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
 
-const BEFORE = 1424;
-const AFTER = 1420;
+const BEFORE = 1428;
+const AFTER = 1424;
 /** What a segment has more room without them. */
 const TIMESTAMPS = 12;
 

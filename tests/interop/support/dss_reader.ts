@@ -1,5 +1,5 @@
 /**
- * Reads a capture of MPTCP connections and verifies the DSS checksum of every mapping (RFC 8684 §3.3.1), which tshark does not. It shares no code with
+ * Reads a capture of an MPTCP connection and verifies the DSS checksum of every mapping (RFC 8684 §3.3.1), which tshark does not. It shares no code with
  * the stack.
  */
 
@@ -46,6 +46,8 @@ class Sender {
   readonly mappings = new Map<string, Mapping>();
   /** Initial data sequence number, once its key is known. */
   idsn: bigint | null = null;
+  /** It is of the end that begins connections. */
+  client = false;
 
   constructor(name: string) {
     this.name = name;
@@ -115,8 +117,10 @@ function checksumOf({ dsn, ssn, length }: Mapping, payload: Uint8Array): number 
   return ~sum16(payload, sum16(pseudo, 0)) & 0xffff;
 }
 
-/** Reads captures. */
+/** Reads captures of one connection. */
 class Reader {
+  /** The last data sequence number of each end: one of four octets stands for the nearest. */
+  readonly #last = new Map<boolean, bigint>();
   readonly senders = new Map<string, Sender>();
   readonly wrong: string[] = [];
   segments = 0;
@@ -141,7 +145,10 @@ class Reader {
     const header = (ip[tcp + 12]! >> 4) * 4;
     const payload = ip.subarray(tcp + header, total);
     const flags = ip[tcp + 13]!;
-    if (flags & 2) sender.iss = seq;
+    if (flags & 2) {
+      sender.iss = seq;
+      sender.client = (flags & 16) === 0;
+    }
     const offset = (seq - sender.iss) >>> 0;
     this.segments++;
     if ((flags & 6) === 0 && payload.length > 0 && !sender.put(offset, payload)) {
@@ -168,7 +175,10 @@ class Reader {
     const subtype = view.getUint8(at + 2) >> 4;
     if (subtype === MP_CAPABLE && length >= 12) {
       const key = new Uint8Array(view.buffer, view.byteOffset + at + 4, 8);
-      sender.idsn ??= createHash("sha256").update(key).digest().readBigUInt64BE(24);
+      if (sender.idsn === null) {
+        sender.idsn = createHash("sha256").update(key).digest().readBigUInt64BE(24);
+        this.#last.set(sender.client, sender.idsn);
+      }
       if (length < 22) return;
       this.#mapping(sender, {
         dsn: BigInt.asUintN(64, sender.idsn + 1n),
@@ -183,12 +193,13 @@ class Reader {
     const flags = view.getUint8(at + 3);
     if ((flags & 4) === 0) return;
     let field = at + 4 + ((flags & 1) === 0 ? 0 : flags & 2 ? 8 : 4);
-    if ((flags & 8) === 0) {
-      this.wrong.push(`${sender.name}: a data sequence number of four octets`);
-      return;
-    }
-    const dsn = view.getBigUint64(field);
-    field += 8;
+    const last = this.#last.get(sender.client) ?? 0n;
+    const eight = (flags & 8) !== 0;
+    const dsn = eight
+      ? view.getBigUint64(field)
+      : BigInt.asUintN(64, last + BigInt.asIntN(32, BigInt(view.getUint32(field)) - last));
+    this.#last.set(sender.client, dsn);
+    field += eight ? 8 : 4;
     const mapped = view.getUint16(field + 4);
     if (mapped === 0) this.wrong.push(`${sender.name}: an infinite mapping`);
     if (payload > mapped) this.wrong.push(`${sender.name}: a mapping shorter than its segment`);
@@ -230,7 +241,7 @@ class Reader {
   }
 }
 
-/** Reads a pcap file of connections with DSS checksums, captured from their beginnings. */
+/** Reads a pcap file of a connection with DSS checksums, captured from its beginning. */
 export function readDss(file: Uint8Array): DssReport {
   const reader = new Reader();
   for (const packet of packets(file)) reader.packet(packet);
