@@ -62,7 +62,7 @@ export function jitter(micros: number): ElementFactory {
 export const patient: SchedulerPlugin = {
   kind: "scheduler",
   name: "patient",
-  quantum: 3 * 1424,
+  quantum: 3 * 1428,
   create(connection) {
     let since = -1;
     return {
@@ -73,7 +73,7 @@ export const patient: SchedulerPlugin = {
           return best;
         }
         if (since < 0) since = connection.now;
-        if (connection.now - since >= 5e3) return ready[0] ?? null;
+        if (connection.now >= since + 5e3) return ready[0] ?? null;
         connection.wake(since + 5e3);
         return null;
       },
