@@ -94,6 +94,29 @@ const fresh: { -readonly [K in keyof Mapping]: Mapping[K] } = {
   first: false,
 };
 
+/** What has gone wrong on a subflow so far: most idle ones have met none of it, and hold no place for it. */
+class Troubles {
+  /** Made when something is first taken for lost. */
+  undo: Undo | null = null;
+  /** Made when something is first sent again. */
+  repeats: Repeats | null = null;
+  /** How far the peer itself was when it last told of less than SND.UNA, and since when; whether that was the last that was heard of it. */
+  ownAck = 0;
+  ownAckAt: Micros = 0;
+  belied = false;
+  bytesAgain = 0;
+  again = 0;
+  lostAgain = 0;
+  lost = 0;
+  lostTold = 0;
+  timeouts = 0;
+  /** When the first of those in a row passed. */
+  timedOut: Micros = 0;
+  duplicates = 0;
+  /** SND.NXT when the clock of our timestamps was held; 0: it ticks. */
+  heldTo = 0;
+}
+
 /**
  * Initial window of RFC 6928 §2, in bytes of data. `mss` is what the peer's option, link and path allow, of which a segment's options are a part (RFC 6691 §2):
  * those of a DSS cost no window.
@@ -121,8 +144,6 @@ export class Sender {
   #probes = false;
   /** New bytes that may leave whatever is lost or in flight, in the pass that comes: a loss probe, or what F-RTO asks by. */
   #trial = 0;
-  /** Made when something is first taken for lost. */
-  #undo: Undo | null = null;
   /** What finds losses where there is no SACK, else null. */
   #reno: NewReno | null = null;
   /** The same where only what is SACKed tells of them, else null. */
@@ -138,8 +159,8 @@ export class Sender {
   #recovery: Recovery = OPEN;
   #controller: CongestionController | null = null;
   #lostSyn = false;
-  /** Made when something is first sent again. */
-  #repeats: Repeats | null = null;
+  /** Made for the first loss, repeat or contradiction. */
+  #troubles: Troubles | null = null;
   /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
   #limitedUntil = 0;
   /** The same when the pacer last held something back, and what was in flight then. */
@@ -154,22 +175,7 @@ export class Sender {
   #lastLeft: Micros = 0;
   #restarted: Micros = 0;
   #lastHeard: Micros = 0;
-  /** How far the peer itself was when it last told of less than SND.UNA, and since when; whether that was the last that was heard of it. */
-  #ownAck = 0;
-  #ownAckAt: Micros = 0;
-  #belied = false;
   #bytes = 0;
-  #bytesAgain = 0;
-  #again = 0;
-  #lostAgain = 0;
-  #lost = 0;
-  #lostTold = 0;
-  #timeouts = 0;
-  /** When the first of those in a row passed. */
-  #timedOut: Micros = 0;
-  #duplicates = 0;
-  /** SND.NXT when the clock of our timestamps was held; 0: it ticks. */
-  #heldTo = 0;
 
   /** Of a subflow that sends by `output` the bytes of the stream `stream`. */
   constructor(
@@ -196,6 +202,10 @@ export class Sender {
     this.#iss = iss;
     this.#settings = settings;
     this.rtt = new Rtt(settings.minRto);
+  }
+
+  #troubled(): Troubles {
+    return this.#troubles ??= new Troubles();
   }
 
   /** RACK finds losses, alone or beside what counts duplicates. */
@@ -334,19 +344,21 @@ export class Sender {
 
   /** Bytes taken for lost so far. */
   get lost(): number {
-    return this.#lost;
+    return this.#troubles === null ? 0 : this.#troubles.lost;
   }
 
   /** Those that nobody has been told of. */
   takeLosses(): number {
-    const bytes = this.#lost - this.#lostTold;
-    this.#lostTold = this.#lost;
+    const troubles = this.#troubles;
+    if (troubles === null) return 0;
+    const bytes = troubles.lost - troubles.lostTold;
+    troubles.lostTold = troubles.lost;
     return bytes;
   }
 
   /** Times that the retransmission timeout has passed. */
   get timeouts(): number {
-    return this.#timeouts;
+    return this.#troubles === null ? 0 : this.#troubles.timeouts;
   }
 
   /** Times that reordering was seen. */
@@ -356,7 +368,7 @@ export class Sender {
 
   /** Times that the peer has told of something that came twice (RFC 2883). */
   get duplicates(): number {
-    return this.#duplicates;
+    return this.#troubles === null ? 0 : this.#troubles.duplicates;
   }
 
   /** Bytes sent for the first time. */
@@ -366,12 +378,12 @@ export class Sender {
 
   /** Bytes sent again. */
   get bytesRetransmitted(): number {
-    return this.#bytesAgain;
+    return this.#troubles === null ? 0 : this.#troubles.bytesAgain;
   }
 
   /** Segments sent again. */
   get retransmits(): number {
-    return this.#again;
+    return this.#troubles === null ? 0 : this.#troubles.again;
   }
 
   /** When data was last sent; 0 when none was. */
@@ -412,15 +424,17 @@ export class Sender {
 
   /** When the peer itself last got further, where it contradicts what was acknowledged in its name; when an ACK last came, where it does not. */
   get lastOwnHeard(): Micros {
-    return this.#belied ? this.#ownAckAt : this.#lastHeard;
+    const troubles = this.#troubles;
+    return troubles !== null && troubles.belied ? troubles.ownAckAt : this.#lastHeard;
   }
 
   /** The newest segment acknowledges only what lies below `ack`, which is below SND.UNA: somebody else has told of more. */
   contradicted(ack: number, now: Micros): void {
-    if (ack < this.#ownAck) return;
-    if (ack > this.#ownAck) this.#ownAckAt = now;
-    this.#ownAck = ack;
-    this.#belied = true;
+    const troubles = this.#troubled();
+    if (ack < troubles.ownAck) return;
+    if (ack > troubles.ownAck) troubles.ownAckAt = now;
+    troubles.ownAck = ack;
+    troubles.belied = true;
   }
 
   /**
@@ -584,7 +598,7 @@ export class Sender {
 
   /** Of `found` bytes that are newly lost, those that tell of congestion: none of a probe, nor of what was too large for the path. */
   #congestion(found: number, now: Micros): number {
-    this.#lost += found;
+    if (found > 0) this.#troubled().lost += found;
     const sizes = this.#sizes();
     const lost = sizes.probing ? sizes.judge(found, this.#probePause(), now) : found;
     if (!sizes.swallows(lost, now)) return lost;
@@ -639,11 +653,12 @@ export class Sender {
         this.#bytes += sent;
       } else {
         const segments = Math.ceil(sent / mss);
-        this.#again += segments;
-        this.#bytesAgain += sent;
+        const troubles = this.#troubled();
+        troubles.again += segments;
+        troubles.bytesAgain += sent;
         this.#host.count("TcpRetransSegs", segments);
-        (this.#repeats ??= new Repeats()).add(seq, seq + sent);
-        if (!piece.fin) this.#undo?.sentAgain(sent, now);
+        (troubles.repeats ??= new Repeats()).add(seq, seq + sent);
+        if (!piece.fin) troubles.undo?.sentAgain(sent, now);
         this.#witness?.repeats(seq, seq + sent, sends, now);
         this.#sack?.resent(seq + sent);
       }
@@ -660,12 +675,14 @@ export class Sender {
    */
   #holdClock(now: Micros): void {
     if (this.#recovery.kind !== "fast" || this.#madeRack === null) return;
-    if (this.#madeRack.reorderings > 0 && this.#timestamps.hold(now)) this.#heldTo = this.board.nxt;
+    if (this.#madeRack.reorderings > 0 && this.#timestamps.hold(now)) {
+      this.#troubled().heldTo = this.board.nxt;
+    }
   }
 
   /** Nothing is repaired any more of what has been old since the clock was held, or time is needed to tell what a timeout was. */
   #releaseClock(now: Micros): void {
-    this.#heldTo = 0;
+    this.#troubled().heldTo = 0;
     this.#timestamps.release(now);
   }
 
@@ -758,7 +775,7 @@ export class Sender {
     const piece = this.board.segmentAt(una, Infinity, payload, this.#output.wholePayload);
     if (piece === null) return;
     const bytes = piece.end - piece.seq;
-    if (this.#repeat(piece, now)) this.#undo?.sentAgain(bytes, now);
+    if (this.#repeat(piece, now)) this.#troubles?.undo?.sentAgain(bytes, now);
   }
 
   /** What is in flight may have gone nowhere, and what is sent now arrives: its first segment does not wait for a timeout, nor for one of before. */
@@ -777,7 +794,7 @@ export class Sender {
       if (piece === null) return;
       const { seq, end } = piece;
       if (!this.#repeat(piece, now)) return;
-      this.#undo?.sentAgain(end - seq, now);
+      this.#troubles?.undo?.sentAgain(end - seq, now);
       sack.left(end, until);
     }
   }
@@ -792,10 +809,11 @@ export class Sender {
     if (sent === 0) return false;
     this.board.repeatAt(seq, this.rate, now);
     this.#witness?.repeats(seq, end, sends, now);
-    this.#again++;
-    this.#bytesAgain += sent;
+    const troubles = this.#troubled();
+    troubles.again++;
+    troubles.bytesAgain += sent;
     this.#host.count("TcpRetransSegs");
-    (this.#repeats ??= new Repeats()).add(seq, end);
+    (troubles.repeats ??= new Repeats()).add(seq, end);
     this.#left(sent, now);
     return true;
   }
@@ -887,7 +905,7 @@ export class Sender {
     const idle = now - Math.max(this.#lastLeft, this.#restarted);
     if (this.#lastSent === 0 || idle <= rtt.base) return;
     this.#restarted = now;
-    this.#repeats?.clear();
+    this.#troubles?.repeats?.clear();
     this.#controller?.onRestart?.(idle, rtt.base);
     this.#settled(now);
   }
@@ -956,9 +974,10 @@ export class Sender {
     const before = board.inFlight;
     const prior = board.una;
     // What is behind is no answer to what waits: it may be old, or from a peer that lacks what a proxy has acknowledged.
+    const troubles = this.#troubles;
     if (!behind) {
       this.#lastHeard = now;
-      this.#belied = false;
+      if (troubles !== null) troubles.belied = false;
     }
     // Who only receives has nothing out that could be acknowledged.
     if (board.empty && rx.sacks === 0 && !rx.ece) {
@@ -989,7 +1008,8 @@ export class Sender {
       this.#sampleEcho(now);
     }
     if (tlp.pending) this.#heardProbe(ack, prior, duplicate);
-    if (this.#undo !== null) this.#reconsider(ack, prior, duplicate, now);
+    const undo = troubles === null ? null : troubles.undo;
+    if (undo !== null) this.#reconsider(undo, ack, prior, duplicate, now);
 
     const mss = this.#mtu.payload;
     const progress: Progress = advanced ? "advanced" : duplicate ? "duplicate" : "none";
@@ -1004,10 +1024,10 @@ export class Sender {
     if (this.#recovery.kind !== "open" && ack >= this.#recovery.until) {
       this.#recovery = OPEN;
       detection.ended();
-      this.#undo?.recovered(board.nxt);
+      undo?.recovered(board.nxt);
     }
-    if (this.#heldTo > 0 && ack >= this.#heldTo && this.#recovery.kind === "open" && lost === 0) {
-      this.#releaseClock(now);
+    if (troubles !== null && troubles.heldTo > 0 && ack >= troubles.heldTo) {
+      if (this.#recovery.kind === "open" && lost === 0) this.#releaseClock(now);
     }
     if (found > 0) this.#witness?.lost("ack", now);
     if (lost > 0) this.#lose(before);
@@ -1030,9 +1050,10 @@ export class Sender {
   /** Something more is lost; `inFlight` bytes were in the network before. */
   #lose(inFlight: number): void {
     const { lostAgain } = this.board;
-    if (lostAgain > this.#lostAgain) {
-      this.#host.count("TCPLostRetransmit", lostAgain - this.#lostAgain);
-      this.#lostAgain = lostAgain;
+    const troubles = this.#troubled();
+    if (lostAgain > troubles.lostAgain) {
+      this.#host.count("TCPLostRetransmit", lostAgain - troubles.lostAgain);
+      troubles.lostAgain = lostAgain;
     }
     if (this.#recovery.kind === "open") this.#enterRecovery(inFlight);
   }
@@ -1058,7 +1079,7 @@ export class Sender {
 
   /** The controller is to reduce the window: what it was told before cannot be taken back any more. */
   #reduce(cause: "loss" | "ecn", flightSize: number): void {
-    this.#undo?.drop();
+    this.#troubles?.undo?.drop();
     this.#ecn.reduced(this.board.nxt, cause === "ecn");
     this.#controller?.onCongestion(cause, flightSize);
   }
@@ -1086,9 +1107,8 @@ export class Sender {
   }
 
   /** Whether the ACK in hand tells that the loss, or the timeout, that is being repaired was none. */
-  #reconsider(ack: number, prior: number, duplicate: boolean, now: Micros): void {
+  #reconsider(undo: Undo, ack: number, prior: number, duplicate: boolean, now: Micros): void {
     const { board } = this;
-    const undo = this.#undo!;
     const recovery = this.#recovery;
     if (heard.duplicate > 0) heard.twice(undo.unknown(heard.duplicate));
     if (undo.on && this.#settings.undo) {
@@ -1101,7 +1121,7 @@ export class Sender {
       if (recovery.kind === "fast" && undo.needless && board.lost === 0 && board.repeated === 0) {
         this.#host.count("TCPTSReorder");
         // The original came first: the repeat has filled nothing.
-        if (this.#heldTo > 0) this.#releaseClock(now);
+        if (this.#troubled().heldTo > 0) this.#releaseClock(now);
         return this.#takeBack(ack < recovery.until ? "TCPPartialUndo" : "TCPFullUndo", now);
       }
       if (recovery.kind === "open") undo.acknowledged(ack);
@@ -1122,7 +1142,7 @@ export class Sender {
   /** Nothing was lost: window and threshold come back, and with a timeout what it took for lost, and the back-off (RFC 4015 §3.2). Counted under `name`. */
   #takeBack(name: string, now: Micros): void {
     this.#host.count(name);
-    this.#undo!.drop(this.#recovery.kind === "loss");
+    this.#troubles!.undo!.drop(this.#recovery.kind === "loss");
     if (this.#recovery.kind === "loss") {
       this.#host.count("TCPSpuriousRTOs");
       this.board.restore();
@@ -1175,9 +1195,9 @@ export class Sender {
       right <= fromWire(rx.right(1), this.#iss, una);
     if ((!old && !inside) || right <= left || right > nxt) return;
     this.#host.count(old ? "TCPDSACKRecv" : "TCPDSACKOfoRecv");
-    heard.twice(this.#repeats?.twice(left, right) ?? 0);
+    heard.twice(this.#troubles?.repeats?.twice(left, right) ?? 0);
     if (heard.duplicate === 0) this.#host.count("TCPDSACKIgnoredDubious");
-    this.#duplicates++;
+    this.#troubled().duplicates++;
   }
 
   /** Tells the controller what the ACK in hand acknowledges, as `most` bytes at most. */
@@ -1204,7 +1224,7 @@ export class Sender {
     this.#host.count(this.#output.sackPermitted ? "TCPSackRecovery" : "TCPRenoRecovery");
     // RFC 3168 §6.1.2: one reduction for what is lost and what is marked of a window of data.
     if (this.#ecn.coversLoss(this.board.una)) return;
-    (this.#undo ??= new Undo()).begin();
+    (this.#troubled().undo ??= new Undo()).begin();
     this.#ecn.reduced(this.board.nxt, false);
     // RFC 5681 §3.2 step 2: without what went beyond the window while the loss was waited for; nor does it count twice what has left the network since.
     // At the end of the data less is in flight by now than what was too much: RFC 7661 §4.4.1 counts what was acknowledged meanwhile.
@@ -1256,25 +1276,26 @@ export class Sender {
     const answered = this.window.size === 0 && now - this.#lastHeard < UNANSWERED;
     // RFC 8684 §3.3.6: "The sender will declare the subflow failed after a predefined upper bound on retransmissions is reached"
     const most = patient ? MAX_TIMEOUTS : MAX_ORPHAN_TIMEOUTS;
-    if (rtt.timeouts === 1) this.#timedOut = now;
-    const long = rtt.timeouts > most && now - this.#timedOut >= UNANSWERED;
+    const troubles = this.#troubled();
+    if (rtt.timeouts === 1) troubles.timedOut = now;
+    const long = rtt.timeouts > most && now - troubles.timedOut >= UNANSWERED;
     if (long && !(patient && answered)) return null;
     // RFC 5682 §2.1, §3.1, step 1: not while an earlier recovery is under way, but for timeouts of the same segment.
     const { kind } = this.#recovery;
     const first = kind === "open" ||
       (this.#recovery.kind === "loss" && this.#recovery.frto?.answered === false);
-    this.#timeouts++;
-    this.#lost += board.inFlight;
+    troubles.timeouts++;
+    troubles.lost += board.inFlight;
     const reneged = board.loseAll();
     this.#witness?.lost("timeout", now);
     if (reneged) this.#host.count("TCPSACKReneging");
     const asks = first && !reneged && this.#settings.frto;
     this.#recovery = lossRecovery(board.nxt, asks ? new Frto(this.#output.sackPermitted) : null);
-    if (this.#heldTo > 0) this.#releaseClock(now);
+    if (troubles.heldTo > 0) this.#releaseClock(now);
     this.#tlp().reset();
     this.#trial = 0;
     this.#deadlines.set(TIMER_PROBE, Infinity);
-    if (rtt.timeouts === 1) (this.#undo ??= new Undo()).begin();
+    if (rtt.timeouts === 1) (troubles.undo ??= new Undo()).begin();
     this.#detection().restart();
     this.#ecn.reduced(board.nxt, false);
     if (rtt.timeouts === 1) this.#controller?.onCongestion("timeout", flightSize);
