@@ -78,6 +78,52 @@ const TELL_READABLE = 2;
 const TELL_WRITABLE = 4;
 const TELL_CLOSED = 8;
 
+/** What holds of the connection, as bits: each place of its own would take eight bytes of every connection. */
+/** The peer's own numbers have eight octets: so have our DATA_ACKs. */
+const LONG_ACKS = 1;
+/** A DSS, or MP_CAPABLE with data, has come: the path lets options through, joins may begin (RFC 8684 §3.1). */
+const CONFIRMED = 2;
+/** The path manager is to be told: addresses may be announced, or joins begin. */
+const PATHS_DUE = 4;
+/** What comes is dropped. */
+const DISCARDING = 8;
+/** The application has called close(). */
+const APP_CLOSED = 16;
+/** A subflow has ended and is not buried. */
+const SUBFLOW_ENDED = 32;
+/** Another subflow than the first could carry data, now or once. */
+const COMPANY = 64;
+/** A join was established. */
+const JOINED_ONCE = 128;
+/** It is among those that MPCurrEstab counts: established with MPTCP, and not ended by us. */
+const CURRENT = 256;
+
+/** What most connections never meet: made for the first of it. */
+class Rarities {
+  /** The application's word for it, for the scheduler. */
+  tag = 0;
+  /** First data whose way is known when the SYN is answered: nothing is written before them. Null: none wait. */
+  first: Uint8Array | null = null;
+  /** Nothing follows these. */
+  firstIsAll = false;
+  begunWith = 0;
+  /** A write found no memory, and nothing is out whose acknowledgement would tell of some. */
+  waitsForMemory = false;
+  /** How the last subflow ended, and what led to that. */
+  lastCode: NetworkCode = "ConnectionReset";
+  lastReason: EndReason | null = null;
+  /** It left as its network did, which may be back. */
+  lastAway = false;
+  /** Made when a checksum fails, or the peer says so. */
+  damage: Damage | null = null;
+  /** Plain TCP begins with an infinite mapping that has not gone. */
+  infiniteOwed = false;
+  /** Made for the first. */
+  replacements: Replacements | null = null;
+  /** What spoilt the last established subflow, while others are only on their way. */
+  blame: EndReason | null = null;
+}
+
 /** An experiment's size of a buffer stands above what else is chosen. */
 export function chosenBuffer(fixed: number | undefined, size: BufferSize): BufferSize {
   return fixed === undefined ? size : fixedBuffer(fixed);
@@ -127,33 +173,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly #dsnOctets: DsnOctets;
   #mode: Mode;
   #life: Life = OPENING;
-  /** The peer's own numbers have eight octets: so have our DATA_ACKs. */
-  #longAcks = false;
-  /** A DSS, or MP_CAPABLE with data, has come: the path lets options through, joins may begin (RFC 8684 §3.1). */
-  #confirmed = false;
-  /** The path manager is to be told: addresses may be announced, or joins begin. */
-  #pathsDue = false;
-  #discarding = false;
-  /** The application's word for it, for the scheduler. */
-  #tag = 0;
-  /** As the application asked for it. */
-  #lowWater: number;
+  #flags = 0;
+  #rare: Rarities | null = null;
+  /** As the application asked for it; null: as it was chosen at the beginning. */
+  #lowWater: number | null = null;
   /** The last write was not taken whole. */
   #writerWaits = false;
-  /** First data whose way is known when the SYN is answered: nothing is written before them. Null: none wait. */
-  #first: Uint8Array | null = null;
-  /** Nothing follows these. */
-  #firstIsAll = false;
-  #begunWith = 0;
-  /** A write found no memory, and nothing is out whose acknowledgement would tell of some. */
-  #waitsForMemory = false;
-  /** The application has called close(). */
-  #appClosed = false;
-  /** How the last subflow ended, and what led to that. */
-  #lastCode: NetworkCode = "ConnectionReset";
-  #lastReason: EndReason | null = null;
-  /** It left as its network did, which may be back. */
-  #lastAway = false;
   /** Made with the first data that are to leave, as the congestion control is: who only receives has neither. */
   #scheduler: GuardedScheduler<Subflow> | null = null;
   #schedulerPlugin: GuardedSchedulerPlugin;
@@ -165,24 +190,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #dirty = false;
   /** A pass more would find what the last one has found: no room for what waits, which is much. */
   #crowded = false;
-  /** A subflow has ended and is not buried. */
-  #ended = false;
   #tell = 0;
-  /** Made when a checksum fails, or the peer says so. */
-  #damage: Damage | null = null;
-  /** Plain TCP begins with an infinite mapping that has not gone. */
-  #infiniteOwed = false;
-  /** Made for the first. */
-  #replacements: Replacements | null = null;
   #subflowsTotal = 0;
-  /** No other subflow than the first could ever carry data. */
-  #alone = true;
-  /** A join was established. */
-  #joinedOnce = false;
-  /** It is among those that MPCurrEstab counts: established with MPTCP, and not ended by us. */
-  #current = false;
-  /** What spoilt the last established subflow, while others are only on their way. */
-  #blame: EndReason | null = null;
 
   /** Makes a connection without subflows; host/stack.ts opens the first. */
   constructor(
@@ -222,13 +231,25 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.sendQueue = new SendQueue(host.wasm, sendBuffer);
     this.receiveQueue = new ReceiveQueue(host.wasm, receiveBuffer, host.memory.receive);
     this.progress = experiments.sendEstimate === "progress" ? new ProgressEstimate() : null;
-    this.#lowWater = tcp.notSentLowWater;
-    this.sendQueue.setLowWater(this.#lowWater);
+    this.sendQueue.setLowWater(tcp.notSentLowWater);
     this.#alarm = host.alarm(this);
     this.#schedulerPlugin = policies.scheduler;
     this.#congestionPlugin = policies.congestionControl;
     this.paths = new PathTransportOf(this, policies.pathManager);
     if (this.capable) host.claimToken(this.keys.token, this);
+  }
+
+  #rarities(): Rarities {
+    return this.#rare ??= new Rarities();
+  }
+
+  #is(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  /** First data wait for the SYN's answer: nothing is written before them. */
+  #awaitsFirst(): boolean {
+    return this.#rare !== null && this.#rare.first !== null;
   }
 
   // What plugins see.
@@ -260,7 +281,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   get tag(): number {
-    return this.#tag;
+    return this.#rare === null ? 0 : this.#rare.tag;
   }
 
   get acked(): number {
@@ -328,7 +349,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   get dataAckFlags(): number {
     // RFC 8684 §3.7: "The receiver SHOULD stop generating Data ACKs after it receives an infinite mapping."
     if (this.#mode !== MPTCP && !this.awaitsInfinite) return 0;
-    return this.#longAcks ? DSS_DATA_ACK | DSS_DATA_ACK_8 : DSS_DATA_ACK;
+    return this.#is(LONG_ACKS) ? DSS_DATA_ACK | DSS_DATA_ACK_8 : DSS_DATA_ACK;
   }
 
   get dssChecksum(): boolean {
@@ -340,7 +361,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   get keysOwed(): CapableKeys | null {
-    if (this.role !== "client" || this.#confirmed) return null;
+    if (this.role !== "client" || this.#is(CONFIRMED)) return null;
     return this.keys;
   }
 
@@ -424,43 +445,44 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Damage on the only subflow; null: none was found. */
   get damage(): Damage | null {
-    return this.#damage;
+    return this.#rare === null ? null : this.#rare.damage;
   }
 
   /** There is some. */
   damaged(): Damage {
-    return this.#damage ??= new Damage();
+    return this.#rarities().damage ??= new Damage();
   }
 
   /** It has gone with its subflow: what failed was not DATA_ACKed, and goes elsewhere. */
   undamaged(): void {
-    if (this.#damage === null) return;
-    this.#damage = null;
+    const rare = this.#rare;
+    if (rare === null || rare.damage === null) return;
+    rare.damage = null;
     this.deadlines.set(TIMER_FAIL, Infinity);
     this.paths.resume();
     // What was to begin meanwhile does.
-    this.#pathsDue = true;
+    this.#flags |= PATHS_DUE;
     this.dirty();
   }
 
   /** Whether new data go under an infinite mapping, as the first of plain TCP (RFC 8684 §3.7). */
   get infiniteOwed(): boolean {
-    return this.#infiniteOwed;
+    return this.#rare !== null && this.#rare.infiniteOwed;
   }
 
   /** They shall, or have. */
   oweInfinite(owed = true): void {
-    this.#infiniteOwed = owed;
+    if (owed || this.#rare !== null) this.#rarities().infiniteOwed = owed;
   }
 
   /** A join was established: the peer knows of it. */
   get joinedOnce(): boolean {
-    return this.#joinedOnce;
+    return this.#is(JOINED_ONCE);
   }
 
   /** No other subflow than the first could ever carry data: its sequence space may be the data's. */
   get alone(): boolean {
-    return this.#alone;
+    return !this.#is(COMPANY);
   }
 
   /** The first subflow is or was established. */
@@ -495,7 +517,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** The application has let go of it. */
   get appClosed(): boolean {
-    return this.#appClosed;
+    return this.#is(APP_CLOSED);
   }
 
   /** The state in the words of RFC 8684 appendix D. */
@@ -505,7 +527,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** A DSS, or what counts as one, has come. */
   get confirmed(): boolean {
-    return this.#confirmed;
+    return this.#is(CONFIRMED);
   }
 
   /** Our DATA_FIN is DATA_ACKed. */
@@ -639,9 +661,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #limitUnsent(): void {
     let mss = 0;
     for (let i = 0; i < this.subflows.length; i++) mss = Math.max(mss, this.subflows[i]!.mss);
-    const segments = mss === 0
-      ? this.#lowWater
-      : Math.max(2, Math.floor(this.#lowWater / mss)) * mss;
+    const asked = this.#lowWater ?? this.tcp.notSentLowWater;
+    const segments = mss === 0 ? asked : Math.max(2, Math.floor(asked / mss)) * mss;
     this.sendQueue.setLowWater(segments);
   }
 
@@ -654,7 +675,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const { sendQueue } = this;
     const { lowWater, unsent } = sendQueue;
     if (unsent === 0) this.#resize();
-    else if (2 * unsent > lowWater || this.#lowWater === Infinity) return;
+    else if (2 * unsent > lowWater || (this.#lowWater ?? this.tcp.notSentLowWater) === Infinity) {
+      return;
+    }
     if (sendQueue.room > 0) this.#tell |= TELL_WRITABLE;
   }
 
@@ -682,7 +705,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Bytes that write() would take now. */
   get writeRoom(): number {
-    return this.over || this.#first !== null ? 0 : this.sendQueue.room;
+    return this.over || this.#awaitsFirst() ? 0 : this.sendQueue.room;
   }
 
   /** Gives up what waits for an answer when nothing has come from the peer for `timeout` (RFC 9293 §3.8.3: R2 is the application's to set). */
@@ -709,7 +732,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     }
     if (hint !== 0 || sendQueue.hints !== null) sendQueue.hint(hint, now);
     const { tail, una } = sendQueue;
-    const taken = this.over || this.#first !== null ? 0 : sendQueue.write(source, from);
+    const taken = this.over || this.#awaitsFirst() ? 0 : sendQueue.write(source, from);
     (this.#outlook ??= new Outlook()).wrote(tail, una, source.length, from, taken, message);
     this.#writerWaits = from + taken < source.length;
     const released = holding.corked && !cork;
@@ -726,7 +749,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   lend(now: Micros): Uint8Array<ArrayBuffer> | null {
     const { sendQueue } = this;
     if (PAGE > sendQueue.room && sendQueue.resizable) this.#resize();
-    const place = this.over || this.#first !== null ? null : sendQueue.lend();
+    const place = this.over || this.#awaitsFirst() ? null : sendQueue.lend();
     if (place === null) this.#awaitRoom(now);
     return place;
   }
@@ -771,38 +794,40 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Bytes of its first data, which were given when it was opened, that it has taken. */
   get begunWith(): number {
-    return this.#begunWith;
+    return this.#rare === null ? 0 : this.#rare.begunWith;
   }
 
   /** It has taken so many. */
   beginWith(bytes: number): void {
-    this.#begunWith = bytes;
+    this.#rarities().begunWith = bytes;
   }
 
   /** The SYN has the first data with it: what is written has to wait for its answer. */
   awaitSyn(): void {
-    this.#first = NOTHING;
+    this.#rarities().first = NOTHING;
   }
 
   /** The SYN is answered: `rest` was not acknowledged with it, and goes before all else. */
   writeFirst(rest: Uint8Array, now: Micros): void {
     if (this.over) return;
     const taken = this.sendQueue.write(rest, 0);
-    this.#first = taken < rest.length ? rest.subarray(taken) : null;
-    if (this.#first === null) {
+    const rare = this.#rarities();
+    rare.first = taken < rest.length ? rest.subarray(taken) : null;
+    if (rare.first === null) {
       this.#tell |= TELL_WRITABLE;
-      if (this.#firstIsAll) this.#finishWriting();
-    } else this.host.at(now + MEMORY_WAIT, () => this.writeFirst(this.#first!, this.host.now));
+      if (rare.firstIsAll) this.#finishWriting();
+    } else this.host.at(now + MEMORY_WAIT, () => this.writeFirst(rare.first!, this.host.now));
     this.dirty();
   }
 
   /** The host has no memory for a write: the writer is told with the next acknowledgement, and where none is due, a little later. */
   #awaitMemory(now: Micros): void {
     this.host.count("TCPMemoryPressures");
-    if (this.#waitsForMemory || this.unacked + this.unsent > 0) return;
-    this.#waitsForMemory = true;
+    const rare = this.#rarities();
+    if (rare.waitsForMemory || this.unacked + this.unsent > 0) return;
+    rare.waitsForMemory = true;
     this.host.at(now + MEMORY_WAIT, () => {
-      this.#waitsForMemory = false;
+      rare.waitsForMemory = false;
       if (this.over) return;
       this.#tell |= TELL_WRITABLE;
       this.dirty();
@@ -841,7 +866,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Drops incoming bytes from now on. */
   discard(now: Micros): void {
-    this.#discarding = true;
+    this.#flags |= DISCARDING;
     this.receiveQueue.drop();
     this.#updateWindow(now);
   }
@@ -879,7 +904,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Tags the connection for its scheduler, which is asked again. */
   setTag(_now: Micros, tag: number): void {
-    this.#tag = tag;
+    this.#rarities().tag = tag;
     this.dirty();
   }
 
@@ -897,22 +922,24 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** No more is written: DATA_FIN takes its place behind what waits (IMP-3: no FIN while the queue holds data). */
   #finishWriting(): void {
     if (this.over || this.sendQueue.ours.kind !== "open") return;
-    this.#firstIsAll = this.#first !== null;
-    if (this.#firstIsAll) return;
+    if (this.#awaitsFirst()) {
+      this.#rarities().firstIsAll = true;
+      return;
+    }
     this.sendQueue.end(this.receiveQueue.reached);
     this.#setCurrent(false);
     this.dirty();
   }
 
   #setCurrent(current: boolean): void {
-    if (current === this.#current) return;
-    this.#current = current;
+    if (current === this.#is(CURRENT)) return;
+    this.#flags ^= CURRENT;
     this.host.count("MPCurrEstab", current ? 1 : -1);
   }
 
   #close(now: Micros): void {
-    if (this.#appClosed) return;
-    this.#appClosed = true;
+    if (this.#is(APP_CLOSED)) return;
+    this.#flags |= APP_CLOSED;
     if (this.over) {
       this.#removeWhenBare();
     } else if (!this.established) {
@@ -1098,7 +1125,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   #closeWait(): Micros {
-    if (!this.#appClosed) return this.peerLeft ? this.#closeTimeout() : Infinity;
+    if (!this.#is(APP_CLOSED)) return this.peerLeft ? this.#closeTimeout() : Infinity;
     // All of ours is there, and nobody reads what may still come (Linux tcp_fin_timeout).
     return this.finAcked ? this.#closeTimeout() : CLOSED_PATIENCE;
   }
@@ -1171,15 +1198,15 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** The third ACK of a connection that was given out before it has come. */
   proved(subflow: Subflow): void {
     this.host.proved(this, false);
-    this.#pathsDue ||= this.#mode === MPTCP;
+    if (this.#mode === MPTCP) this.#flags |= PATHS_DUE;
     if (this.#keepAlive !== null) subflow.keepAlive(this.#keepAlive, this.host.now);
     this.dirty();
   }
 
   /** The peer's numbers have eight octets: so have our DATA_ACKs from now on (RFC 8684 §3.3.2). */
   lengthenAcks(): void {
-    if (this.#longAcks) return;
-    this.#longAcks = true;
+    if (this.#is(LONG_ACKS)) return;
+    this.#flags |= LONG_ACKS;
     for (const subflow of this.subflows) subflow.output.resize();
   }
 
@@ -1191,22 +1218,21 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** A DSS, or what counts as one, has come. */
   confirm(): void {
-    if (this.#confirmed) return;
-    this.#confirmed = true;
-    this.#pathsDue = true;
+    if (this.#is(CONFIRMED)) return;
+    this.#flags |= CONFIRMED | PATHS_DUE;
     this.dirty();
   }
 
   /** Whether addresses may be announced now, or joins begin: true once for each. */
   takePathsDue(): boolean {
-    if (!this.#pathsDue || !this.established) return false;
-    this.#pathsDue = false;
+    if (!this.#is(PATHS_DUE) || !this.established) return false;
+    this.#flags &= ~PATHS_DUE;
     return !this.fallback && !this.over;
   }
 
   /** The peer has taken a join: it may send data there. */
   accompanied(): void {
-    this.#alone = false;
+    this.#flags |= COMPANY;
   }
 
   /** From now on `subflow` alone carries it, without mappings (RFC 8684 §3.7). */
@@ -1242,11 +1268,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     while (i > 0 && subflows[i - 1]!.path > subflow.path) i--;
     subflows.splice(i, 0, subflow);
     this.#subflowsTotal++;
-    this.#blame = null;
+    if (this.#rare !== null) this.#rare.blame = null;
     this.#limitUnsent();
     if (subflow.join) {
-      this.#alone = false;
-      this.#joinedOnce = true;
+      this.#flags |= COMPANY | JOINED_ONCE;
     }
     if (this.#life.kind === "opening") {
       this.#life = ALIVE;
@@ -1255,13 +1280,13 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       if (this.role === "server") {
         this.host.opened(this);
         // The third ACK has told the client's key. A client cannot know yet whether its own has arrived: an option before it would look like a fallback.
-        this.#pathsDue ||= this.#mode === MPTCP;
+        if (this.#mode === MPTCP) this.#flags |= PATHS_DUE;
       }
       // Until a DATA_ACK comes, the first window is that of the SYN.
       this.sendQueue.open(1 + subflow.sender.window.size);
     }
     // Joins do not put off the end of what nobody holds any more.
-    if (!this.#appClosed || !this.finAcked) this.armClose(this.host.now);
+    if (!this.#is(APP_CLOSED) || !this.finAcked) this.armClose(this.host.now);
     this.subflowChanged(subflow, "joined");
     this.answerFins(this.host.now);
     this.dirty();
@@ -1287,8 +1312,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Resets a subflow whose sequence space is used up: another one over the same path can go on (RFC 8684 §3.6, T flag). */
   replace(subflow: Subflow, now: Micros): void {
-    this.#replacements ??= new Replacements();
-    const progress = this.#replacements.begin(subflow, this.sendQueue.una);
+    const replacements = this.#rarities().replacements ??= new Replacements();
+    const progress = replacements.begin(subflow, this.sendQueue.una);
     subflow.reset(RST_MIDDLEBOX, now, true);
     // Beside others the path does more harm than good while they carry what it has lost.
     this.paths.replaced(subflow, progress && !this.othersThan(subflow));
@@ -1297,12 +1322,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** A proxy, known of its path, has spoilt `subflow` as well: another one may do better. */
   mayReplace(subflow: Subflow): boolean {
-    return this.#replacements?.may(subflow, this.sendQueue.una) ?? false;
+    return this.#rare?.replacements?.may(subflow, this.sendQueue.una) ?? false;
   }
 
   /** A subflow has ended: it is to be buried. */
   subflowEnded(): void {
-    this.#ended = true;
+    this.#flags |= SUBFLOW_ENDED;
     this.dirty();
   }
 
@@ -1337,19 +1362,19 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** `reason` has spoilt `subflow`: when nothing established is left beside it, and nothing comes, that is what ends the connection. */
   charge(subflow: Subflow, reason: EndReason): void {
     const left = this.subflows.some((other) => other !== subflow && other.ended === null);
-    if (!left) this.#blame = reason;
+    if (!left) this.#rarities().blame = reason;
   }
 
   /** What spoilt the last established subflow; null when nothing did. */
   get blame(): EndReason | null {
-    return this.#blame;
+    return this.#rare === null ? null : this.#rare.blame;
   }
 
   /** The next subflow that has ended and is not buried; null when there is none. */
   nextEnded(): Subflow | null {
-    if (!this.#ended) return null;
+    if (!this.#is(SUBFLOW_ENDED)) return null;
     for (const subflow of this.attempts) if (subflow.ended !== null) return subflow;
-    this.#ended = false;
+    this.#flags &= ~SUBFLOW_ENDED;
     return null;
   }
 
@@ -1376,14 +1401,15 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Why an established subflow has left: where nothing comes in place of the last one, this ends the connection. A join that came to nothing says nothing of that. */
   explain(code: NetworkCode | null, reason: EndReason | null, away: boolean): void {
-    this.#lastCode = code ?? "ConnectionReset";
-    this.#lastReason = reason;
-    this.#lastAway = away;
+    const rare = this.#rarities();
+    rare.lastCode = code ?? "ConnectionReset";
+    rare.lastReason = reason;
+    rare.lastAway = away;
   }
 
   /** Nothing is established, as the network of the last path is away: while that may be back, a join that comes to nothing is not the last hope. */
   get away(): boolean {
-    return this.subflows.length === 0 && this.#lastAway;
+    return this.subflows.length === 0 && this.#rare !== null && this.#rare.lastAway;
   }
 
   /**
@@ -1401,7 +1427,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Nothing has come in place of the last subflow. */
   endBare(now: Micros): void {
     if (this.onlyEndOpen) this.endAll(null, now);
-    else this.endAll(this.#lastCode, now, this.#lastReason);
+    else {
+      const { lastCode, lastReason } = this.#rarities();
+      this.endAll(lastCode, now, lastReason);
+    }
   }
 
   /** What `subflow` carries is offered to the others. */
@@ -1462,11 +1491,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Something moved at the data level: tells the reader, looks whether the DATA_FIN is reached. */
   afterReceive(subflow: Subflow, now: Micros): void {
-    if (this.#discarding) {
+    if (this.#is(DISCARDING)) {
       this.receiveQueue.drop();
       this.#updateWindow(now);
     } else if (this.readable > 0) {
-      if (this.#appClosed) {
+      if (this.#is(APP_CLOSED)) {
         // Nobody will read it: the peer is told, as in Linux (RFC 8684 §3.5). A repeat of what was read does not come here.
         this.abortWith(null, now);
         return;
@@ -1478,7 +1507,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.#tell |= TELL_READABLE;
       subflow.needAck();
       // What was missed is there: of the peer nothing is awaited any more.
-      if (!this.#appClosed) this.deadlines.set(TIMER_CLOSE, Infinity);
+      if (!this.#is(APP_CLOSED)) this.deadlines.set(TIMER_CLOSE, Infinity);
       this.maybeClosed(now);
     }
     this.dirty();
@@ -1619,7 +1648,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Gives everything back when it is over, nobody holds it, and no subflow is left. */
   #removeWhenBare(): void {
     const life = this.#life;
-    if (life.kind !== "over" || !this.#appClosed || this.attempts.length > 0) return;
+    if (life.kind !== "over" || !this.#is(APP_CLOSED) || this.attempts.length > 0) return;
     this.#life = { kind: "gone", code: life.code, reason: life.reason };
     this.host.timers.arm(this.#alarm, Infinity);
     this.#alarm.release();

@@ -336,6 +336,18 @@ class Line {
 
 /** What is SENT, by time of sending, then by end (RFC 8985 §6.2 step 2). */
 export class SentLine extends Line {
+  #nextDue: Micros = Infinity;
+
+  /** As {@linkcode Scoreboard.nextDue}. */
+  get nextDue(): Micros {
+    return this.#nextDue;
+  }
+
+  /** It is found too early to lose what is due then; Infinity: nothing. */
+  waitsTill(due: Micros): void {
+    this.#nextDue = due;
+  }
+
   /** Finds the place of what is sent now: behind all but what was sent at the same time and ends higher. What is put back lies behind the one before it, `near`. */
   insert(part: Part, near: Part | null = null): void {
     let at = near !== null && !isLater(near, part) ? near : this.tail;

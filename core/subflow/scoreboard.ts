@@ -49,7 +49,6 @@ export class Scoreboard {
   #lost = 0;
   #pieces = 0;
   #repeated = 0;
-  #nextDue: Micros = Infinity;
   /** End of the highest byte delivered, now and before the ACK in hand (RFC 8985 §5.2). */
   #fack = 0;
   #highest = 0;
@@ -153,7 +152,7 @@ export class Scoreboard {
 
   /** When the next piece is due that {@linkcode Scoreboard.loseSentBefore} found too early to lose; Infinity: none. */
   get nextDue(): Micros {
-    return this.#nextDue;
+    return this.#sent.nextDue;
   }
 
   /** Places looked at so far. */
@@ -250,13 +249,15 @@ export class Scoreboard {
    */
   loseSentBefore(time: Micros, end: number, rtt: Micros, window: Micros, now: Micros): number {
     let bytes = 0;
-    this.#nextDue = Infinity;
-    for (let part = this.#sent.head; part !== null; part = this.#sent.head) {
+    const sent = this.#sent;
+    if (sent === NONE_SENT) return 0;
+    sent.waitsTill(Infinity);
+    for (let part = sent.head; part !== null; part = sent.head) {
       this.#steps++;
       if (part.time > time || (part.time === time && part.end > end)) break;
       const due = part.time + rtt + window;
       if (due > now) {
-        this.#nextDue = due;
+        sent.waitsTill(due);
         break;
       }
       this.#lose(part);
@@ -535,7 +536,7 @@ export class Scoreboard {
       }
       giveChunk(ring.shift());
     }
-    this.#nextDue = Infinity;
+    if (this.#sent !== NONE_SENT) this.#sent.waitsTill(Infinity);
     this.#madeBlocks?.clear();
   }
 
