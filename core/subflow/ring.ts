@@ -4,8 +4,22 @@
 const FEWEST_SLOTS = 4;
 /** Those of every ring that holds nothing yet; nothing is ever put into them. */
 const NO_SLOTS: undefined[] = [];
-/** A ring with more is given back when it becomes empty: what one burst took is not kept for a connection's life. */
+/** Slots of rings that hold nothing, to be lent again, by the logarithm of their number: idle connections have none. Larger ones are garbage. */
 const MOST_KEPT = 64;
+const unused: undefined[][][] = Array.from({ length: Math.log2(MOST_KEPT) + 1 }, () => []);
+const MOST_UNUSED = 1000;
+
+function borrow(slots: number): undefined[] {
+  const kept = slots <= MOST_KEPT ? unused[31 - Math.clz32(slots)]!.pop() : undefined;
+  return kept ?? new Array<undefined>(slots);
+}
+
+/** None of them holds anything. */
+function giveBack(slots: undefined[]): void {
+  if (slots.length === 0 || slots.length > MOST_KEPT) return;
+  const kept = unused[31 - Math.clz32(slots.length)]!;
+  if (kept.length < MOST_UNUSED) kept.push(slots);
+}
 
 /**
  * A ring over a power of two of slots. An element's serial number counts from 0 and stays the same while it is held; the elements are the
@@ -43,10 +57,7 @@ export class Ring<T extends { readonly end: number }> {
     const index = this.#first++ & this.#mask;
     const element = this.#slots[index]!;
     this.#slots[index] = undefined;
-    if (this.#first === this.#next && this.#mask >= MOST_KEPT) {
-      this.#slots = NO_SLOTS;
-      this.#mask = -1;
-    }
+    if (this.#first === this.#next) this.#giveBack();
     return element;
   }
 
@@ -86,12 +97,22 @@ export class Ring<T extends { readonly end: number }> {
     return this.#guess = low;
   }
 
+  /** It is empty: what one burst took is not kept for a connection's life. */
+  #giveBack(): void {
+    giveBack(this.#slots as undefined[]);
+    this.#slots = NO_SLOTS;
+    this.#mask = -1;
+  }
+
   #grow(): void {
-    const slots = new Array<T | undefined>(Math.max(FEWEST_SLOTS, 2 * this.#slots.length));
+    const before = this.#slots;
+    const slots: (T | undefined)[] = borrow(Math.max(FEWEST_SLOTS, 2 * before.length));
     const mask = slots.length - 1;
     for (let serial = this.#first; serial < this.#next; serial++) {
       slots[serial & mask] = this.at(serial);
+      before[serial & this.#mask] = undefined;
     }
+    giveBack(before as undefined[]);
     this.#slots = slots;
     this.#mask = mask;
   }
