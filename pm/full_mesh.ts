@@ -1,6 +1,13 @@
 /** A path from each address to each address: the default path manager. */
 
-import type { HostAddress, PathContext, PathIndex, PathManagerPlugin } from "../core/plugin.ts";
+import type {
+  HostAddress,
+  PathContext,
+  PathEvent,
+  PathIndex,
+  PathManager,
+  PathManagerPlugin,
+} from "../core/plugin.ts";
 
 /** Options for {@linkcode fullMesh}. */
 export interface FullMeshOptions {
@@ -52,15 +59,26 @@ export default function fullMesh(
     kind: "path-manager",
     name: "full_mesh",
     beginsAnywhere: true,
-    // One closure, and no verb taken out of the context before it is needed: each connection has a path manager, and most are idle.
-    create: (context) => ({
-      onEvent({ type }) {
-        if (type !== "start" && type !== "local" && type !== "remote") return;
-        if (context.role === "client") mesh(context, copies);
-        else for (const local of context.locals) if (local.id !== 0) context.announce(local);
-      },
-    }),
+    create: (context) => new FullMesh(context, copies),
   };
+}
+
+/** No closure, and no verb taken out of the context before it is needed: each connection has a path manager, and most are idle. */
+class FullMesh implements PathManager {
+  readonly #context: PathContext;
+  readonly #copies: number;
+
+  constructor(context: PathContext, copies: number) {
+    this.#context = context;
+    this.#copies = copies;
+  }
+
+  onEvent({ type }: PathEvent): void {
+    if (type !== "start" && type !== "local" && type !== "remote") return;
+    const context = this.#context;
+    if (context.role === "client") mesh(context, this.#copies);
+    else for (const local of context.locals) if (local.id !== 0) context.announce(local);
+  }
 }
 
 /** Uses a path from each address to each, and what the peer has opened. */

@@ -296,13 +296,13 @@ export function facePaths(context: PathContext, verbs: Partial<PathVerbs> = cont
 /** Node's name, which Deno heeds too, for what a console shows of an object. */
 const INSPECT = Symbol.for("nodejs.util.inspect.custom");
 
-/** Each verb may be taken out of it, and is made when it is asked for: every connection has such a face, and few verbs of it are used. */
+/**
+ * Each verb and each array may be taken out of it, and is made when it is asked for: every connection has such a face, and most are looked at when the connection
+ * begins, and no more.
+ */
 class PathsFace implements PathContext {
   readonly #context: PathContext;
   readonly #verbs: Partial<PathVerbs>;
-  #locals: readonly HostAddress[] | null = null;
-  #remotes: readonly HostAddress[] | null = null;
-  #paths: readonly PathView[] | null = null;
 
   constructor(context: PathContext, verbs: Partial<PathVerbs>) {
     this.#context = context;
@@ -331,21 +331,15 @@ class PathsFace implements PathContext {
   }
 
   get locals(): readonly HostAddress[] {
-    return PathsFace.#self(this).#locals ??= new Proxy(
-      PathsFace.#self(this).#context.locals,
-      LOCALS,
-    );
+    return LOCALS.of(PathsFace.#self(this).#context.locals);
   }
 
   get remotes(): readonly HostAddress[] {
-    return PathsFace.#self(this).#remotes ??= new Proxy(
-      PathsFace.#self(this).#context.remotes,
-      REMOTES,
-    );
+    return REMOTES.of(PathsFace.#self(this).#context.remotes);
   }
 
   get paths(): readonly PathView[] {
-    return PathsFace.#self(this).#paths ??= new Proxy(PathsFace.#self(this).#context.paths, PATHS);
+    return PATHS.of(PathsFace.#self(this).#context.paths);
   }
 
   get peerDeniesJoinToInitial(): boolean {
@@ -563,10 +557,23 @@ function copySpec({ local, remote, copy, dscp }: PathSpec): PathSpec {
 class LiveList<T extends object> implements ProxyHandler<readonly T[]> {
   readonly #name: string;
   readonly #face: (item: T) => T;
+  /** What was asked for last: who asks again for the same array gets the same. Weak: nobody's paths live on here. */
+  #list: WeakRef<readonly T[]> | null = null;
+  #shown: WeakRef<readonly T[]> | null = null;
 
   constructor(name: string, face: (item: T) => T) {
     this.#name = name;
     this.#face = face;
+  }
+
+  /** What is shown of `list`. */
+  of(list: readonly T[]): readonly T[] {
+    const last = this.#list?.deref() === list ? this.#shown?.deref() : undefined;
+    if (last !== undefined) return last;
+    const shown = new Proxy(list, this);
+    this.#list = new WeakRef(list);
+    this.#shown = new WeakRef(shown);
+    return shown;
   }
 
   get(list: readonly T[], key: string | symbol): unknown {

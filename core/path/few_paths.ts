@@ -11,45 +11,63 @@ interface Kept<T> {
 
 /** What is kept by path index, in the order in which each came; as a Map, and for few. */
 export class FewPaths<T extends object> {
-  #first: Kept<T> | null = null;
+  // The first lies in here: many connections have no other.
+  #path: PathIndex = 0;
+  /** Null: there is none, nor any other. */
+  #value: T | null = null;
+  #more: Kept<T> | null = null;
 
   /** How many there are. */
   get size(): number {
-    let size = 0;
-    for (let at = this.#first; at !== null; at = at.next) size++;
+    let size = this.#value === null ? 0 : 1;
+    for (let at = this.#more; at !== null; at = at.next) size++;
     return size;
   }
 
   /** What is kept of `path`. */
   get(path: PathIndex): T | undefined {
-    return this.#find(path)?.value;
+    if (this.#value !== null && this.#path === path) return this.#value;
+    for (let at = this.#more; at !== null; at = at.next) if (at.path === path) return at.value;
+    return undefined;
   }
 
   /** Whether something is. */
   has(path: PathIndex): boolean {
-    return this.#find(path) !== null;
+    return this.get(path) !== undefined;
   }
 
   /** Keeps `value` of `path`, in the place of what was there, else behind all others. */
   set(path: PathIndex, value: T): void {
-    const known = this.#find(path);
-    if (known !== null) {
-      known.value = value;
+    if (this.#value === null || this.#path === path) {
+      this.#path = path;
+      this.#value = value;
+      return;
+    }
+    let last: Kept<T> | null = null;
+    for (let at = this.#more; at !== null; last = at, at = at.next) {
+      if (at.path !== path) continue;
+      at.value = value;
       return;
     }
     const kept = { path, value, next: null };
-    let last = this.#first;
-    while (last !== null && last.next !== null) last = last.next;
-    if (last === null) this.#first = kept;
+    if (last === null) this.#more = kept;
     else last.next = kept;
   }
 
   /** Forgets `path`. */
   delete(path: PathIndex): void {
+    if (this.#value !== null && this.#path === path) {
+      const next = this.#more;
+      this.#value = next === null ? null : next.value;
+      if (next === null) return;
+      this.#path = next.path;
+      this.#more = next.next;
+      return;
+    }
     let before: Kept<T> | null = null;
-    for (let at = this.#first; at !== null; before = at, at = at.next) {
+    for (let at = this.#more; at !== null; before = at, at = at.next) {
       if (at.path !== path) continue;
-      if (before === null) this.#first = at.next;
+      if (before === null) this.#more = at.next;
       else before.next = at.next;
       return;
     }
@@ -57,17 +75,13 @@ export class FewPaths<T extends object> {
 
   /** Each path with what is kept of it. Who changes that meanwhile takes a copy first. */
   *[Symbol.iterator](): Generator<[PathIndex, T]> {
-    for (let at = this.#first; at !== null; at = at.next) yield [at.path, at.value];
+    if (this.#value !== null) yield [this.#path, this.#value];
+    for (let at = this.#more; at !== null; at = at.next) yield [at.path, at.value];
   }
 
   /** What is kept of each. */
   *values(): Generator<T> {
-    for (let at = this.#first; at !== null; at = at.next) yield at.value;
-  }
-
-  #find(path: PathIndex): Kept<T> | null {
-    let at = this.#first;
-    while (at !== null && at.path !== path) at = at.next;
-    return at;
+    if (this.#value !== null) yield this.#value;
+    for (let at = this.#more; at !== null; at = at.next) yield at.value;
   }
 }
