@@ -140,8 +140,19 @@ export function sameHmac(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
+/** A number whose words are signed, and so not boxed: each connection keeps two. */
+class SignedDsn implements InitialDsn {
+  readonly high: number;
+  readonly low: number;
+
+  constructor({ high, low }: InitialDsn) {
+    this.high = high | 0;
+    this.low = low | 0;
+  }
+}
+
 /** Of a peer that has not named its key. */
-const UNKNOWN: InitialDsn = Object.freeze({ high: 0, low: 0 });
+const UNKNOWN: InitialDsn = new SignedDsn({ high: 0, low: 0 });
 
 /** What both sides of a connection have said in MP_CAPABLE: keys, and what follows from them and from the flags. */
 export class Keys {
@@ -167,7 +178,7 @@ export class Keys {
     this.#denies = denies;
     const { token, idsn } = keyMaterial(own);
     this.token = token;
-    this.idsn = idsn;
+    this.idsn = new SignedDsn(idsn);
     this.#checksum = checksum;
   }
 
@@ -183,7 +194,7 @@ export class Keys {
 
   /** The peer's token. */
   get peerToken(): number {
-    return this.#peerToken;
+    return this.#peerToken >>> 0;
   }
 
   /** The peer's initial data sequence number. */
@@ -223,7 +234,7 @@ export class Keys {
     this.#peerHigh = peer.high | 0;
     this.#peerLow = peer.low | 0;
     const { token, idsn } = keyMaterial(peer);
-    this.#peerToken = token;
-    this.#peerIdsn = idsn;
+    this.#peerToken = token | 0;
+    this.#peerIdsn = new SignedDsn(idsn);
   }
 }

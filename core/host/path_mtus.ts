@@ -12,7 +12,10 @@ interface Known {
   readonly until: Micros;
 }
 
-/** The memory of one path: each subflow has one. */
+/** How many memories are kept to be shared. */
+const MOST_SHARED = 8;
+
+/** The memory of one path: each subflow has one, and those of the same path share it, as a rule. */
 class Memory implements PathMemory {
   readonly #all: PathMtus;
   readonly #local: string;
@@ -22,6 +25,11 @@ class Memory implements PathMemory {
     this.#all = all;
     this.#local = local;
     this.#remote = remote;
+  }
+
+  /** Whether it is of that path. */
+  is(local: string, remote: string): boolean {
+    return local === this.#local && remote === this.#remote;
   }
 
   known(now: Micros): Known | null {
@@ -36,6 +44,9 @@ class Memory implements PathMemory {
 /** Path MTUs of a host. One destination may be reached over several links, each with an MTU of its own: paths go by both addresses. */
 export class PathMtus {
   readonly #known = new Map<string, Known>();
+  /** Those that were asked for last. */
+  readonly #shared: Memory[] = [];
+  #oldest = 0;
 
   /** How many paths there are in the table. */
   get size(): number {
@@ -44,7 +55,12 @@ export class PathMtus {
 
   /** The memory of one path. */
   of(local: string, remote: string): PathMemory {
-    return new Memory(this, local, remote);
+    const shared = this.#shared;
+    for (let i = 0; i < shared.length; i++) if (shared[i]!.is(local, remote)) return shared[i]!;
+    const memory = new Memory(this, local, remote);
+    shared[this.#oldest] = memory;
+    this.#oldest = (this.#oldest + 1) % MOST_SHARED;
+    return memory;
   }
 
   /** What is known of one. */

@@ -37,7 +37,7 @@ export function distance32(a: number, b: number): number {
   return (a - b) | 0;
 }
 
-/** An initial data sequence number: the 64 bits that offset 0 has on the wire. */
+/** An initial data sequence number: the 64 bits that offset 0 has on the wire, in words of 32 bits whose sign tells nothing. */
 export interface InitialDsn {
   /** Its upper 32 bits. */
   readonly high: number;
@@ -49,7 +49,7 @@ export interface InitialDsn {
 function highWord(offset: number, initial: InitialDsn): number {
   // RFC 8684 §3.3.1: "Data sequence numbers are always 64-bit quantities and MUST be maintained as such in implementations."
   const wraps = Math.floor(offset / WORD);
-  const low = initial.low + (offset - wraps * WORD);
+  const low = (initial.low >>> 0) + (offset - wraps * WORD);
   return (initial.high + wraps + (low >= WORD ? 1 : 0)) | 0;
 }
 
