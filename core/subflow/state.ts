@@ -69,71 +69,75 @@ function next(state: number, event: TcpEvent): number {
   }
 }
 
-/** The state of one subflow. */
+/** A state. There is one object of each, which the subflows that are in it share. */
 export class TcpState {
-  #number = CLOSED;
+  /** What each begins in. */
+  static readonly closed = new TcpState(CLOSED);
+  static readonly #all = STATE_NAMES.map((_, number) =>
+    number === CLOSED ? TcpState.closed : new TcpState(number)
+  );
 
   /** CLOSED to TIME_WAIT. */
-  get number(): number {
-    return this.#number;
+  readonly number: number;
+
+  private constructor(number: number) {
+    this.number = number;
   }
 
-  /** Takes the arrow of `event`; false, and nothing changes, where there is none. */
-  on(event: TcpEvent): boolean {
-    const to = next(this.#number, event);
-    if (to < 0) return false;
-    this.#number = to;
-    return true;
+  /** Where the arrow of `event` leads; null where there is none. */
+  on(event: TcpEvent): TcpState | null {
+    const to = next(this.number, event);
+    return to < 0 ? null : TcpState.#all[to]!;
   }
 
   /** Nothing is sent or taken any more. */
   get closed(): boolean {
-    return this.#number === CLOSED;
+    return this.number === CLOSED;
   }
 
   /** Our SYN waits for an answer. */
   get synSent(): boolean {
-    return this.#number === SYN_SENT;
+    return this.number === SYN_SENT;
   }
 
   /** Our SYN/ACK waits for one. */
   get synReceived(): boolean {
-    return this.#number === SYN_RECEIVED;
+    return this.number === SYN_RECEIVED;
   }
 
   /** The handshake is under way. */
   get opening(): boolean {
-    return this.#number === SYN_SENT || this.#number === SYN_RECEIVED;
+    return this.number === SYN_SENT || this.number === SYN_RECEIVED;
   }
 
   /** The handshake is over and nobody has sent a FIN. */
   get established(): boolean {
-    return this.#number === ESTABLISHED;
+    return this.number === ESTABLISHED;
   }
 
   /** Data may be sent (RFC 9293 §3.10.2): the peer's FIN ends only its own direction. */
   get maySend(): boolean {
-    return this.#number === ESTABLISHED || this.#number === CLOSE_WAIT;
+    return this.number === ESTABLISHED || this.number === CLOSE_WAIT;
   }
 
   /** The peer's FIN has come in order. */
   get peerFinished(): boolean {
-    return this.#number === CLOSE_WAIT || this.#number === CLOSING ||
-      this.#number === LAST_ACK || this.#number === TIME_WAIT;
+    return this.number === CLOSE_WAIT || this.number === CLOSING ||
+      this.number === LAST_ACK || this.number === TIME_WAIT;
   }
 
   /** Our FIN is sent and not acknowledged. */
   get finUnacked(): boolean {
-    return this.#number === FIN_WAIT_1 || this.#number === CLOSING || this.#number === LAST_ACK;
+    return this.number === FIN_WAIT_1 || this.number === CLOSING || this.number === LAST_ACK;
   }
 
   /** Our FIN is acknowledged, the peer's is awaited. */
   get finWait2(): boolean {
-    return this.#number === FIN_WAIT_2;
+    return this.number === FIN_WAIT_2;
   }
 
   /** Both have finished; only what comes again is answered. */
   get timeWait(): boolean {
-    return this.#number === TIME_WAIT;
+    return this.number === TIME_WAIT;
   }
 }

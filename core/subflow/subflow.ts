@@ -99,6 +99,26 @@ const SLOWEST_OPENING: Micros = 4e6;
 /** Timeouts in a row after which its FIN, and what was sent before, is taken for unanswered. */
 const LEAVE_TIMEOUTS = 3;
 
+// What holds of a subflow, as bits: each place of its own would take eight bytes of every subflow.
+/** We have opened it. */
+const ACTIVE = 1;
+/** A server has taken the SYN's cookie: it may send before the third ACK (RFC 7413 §4.2.2). */
+const EARLY = 2;
+/** What it held is given back. */
+const RELEASED = 4;
+/** A FIN is to follow what was sent. */
+const FIN_WANTED = 8;
+/** We use it no longer. */
+const LEAVING = 16;
+/** It is left by a RST, once all in flight is acknowledged. */
+const DRAINS = 32;
+/** The peer is to be told whether it is a backup. */
+const PRIO_OWED = 64;
+/** We use it only when no other works. */
+const BACKUP_BY_US = 128;
+/** The peer wants that. */
+const BACKUP_BY_PEER = 256;
+
 /** The segment in `rx`, as the subflow sees it that it has come on. */
 const inHand = {
   /** Its sequence offset. */
@@ -180,24 +200,13 @@ export class Subflow implements SubflowView {
   readonly #level: DataLevel;
   #iss: number;
   #remoteId: number;
-  readonly #tcp = new TcpState();
+  #tcp = TcpState.closed;
   readonly #deadlines = new Deadlines<SubflowTimer>(SUBFLOW_TIMERS);
   /** Null when the peer has shown that it is over. */
   #handshake: Handshake | null;
   #flow = 0;
-  /** We have opened it. */
-  #active = false;
-  /** A server has taken the SYN's cookie: it may send before the third ACK (RFC 7413 §4.2.2). */
-  #early = false;
+  #flags = 0;
   #ended: LeaveReason | null = null;
-  #released = false;
-  #finWanted = false;
-  #leaving = false;
-  /** It is left by a RST, once all in flight is acknowledged. */
-  #drains = false;
-  #prioOwed = false;
-  #backupByUs: boolean;
-  #backupByPeer: boolean;
   /** Made with the first payload. */
   #receiveRtt: ReceiveRtt | null = null;
   /** Made when data are first bound to it beyond its room. */
@@ -227,8 +236,8 @@ export class Subflow implements SubflowView {
     this.join = option.kind === "join";
     this.#iss = iss;
     this.#handshake = new Handshake(option, level.tcp.synRetries);
-    this.#backupByUs = backup === "us";
-    this.#backupByPeer = backup === "peer";
+    if (backup === "us") this.#flags = BACKUP_BY_US;
+    else if (backup === "peer") this.#flags = BACKUP_BY_PEER;
     this.acks = new Acks(level.tcp.delayedAck);
     this.ecn = new Ecn(level.tcp.ecn);
     const memory = host.pathMemory(options.local.address, options.remote.address);
@@ -268,6 +277,14 @@ export class Subflow implements SubflowView {
     return this.#rare ??= new Rarities();
   }
 
+  #is(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  #set(flag: number, on: boolean): void {
+    this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
+  }
+
   #fastOpen(): FastOpen | null {
     return this.#rare === null ? null : this.#rare.fastOpen;
   }
@@ -300,7 +317,7 @@ export class Subflow implements SubflowView {
   // What plugins see.
 
   get backup(): boolean {
-    return this.#backupByUs || this.#backupByPeer;
+    return (this.#flags & (BACKUP_BY_US | BACKUP_BY_PEER)) !== 0;
   }
 
   /** Keepalive probes that nothing has answered. */
@@ -310,7 +327,7 @@ export class Subflow implements SubflowView {
 
   /** The peer wants it to be one. */
   get backupByPeer(): boolean {
-    return this.#backupByPeer;
+    return this.#is(BACKUP_BY_PEER);
   }
 
   get stale(): boolean {
@@ -440,13 +457,13 @@ export class Subflow implements SubflowView {
 
   /** May carry data: established, proved if it is a join (RFC 8684 §3.2), and no FIN is wanted. */
   get usable(): boolean {
-    return this.#mayWrite() && !this.#finWanted && !this.#drains && !this.provisional &&
+    return this.#mayWrite() && (this.#flags & (FIN_WANTED | DRAINS)) === 0 && !this.provisional &&
       this.#fastClose() === null;
   }
 
   /** Data may leave: also before the third ACK, where the SYN has brought a cookie. */
   #mayWrite(): boolean {
-    return this.#tcp.maySend || (this.#early && this.#tcp.synReceived);
+    return this.#tcp.maySend || (this.#is(EARLY) && this.#tcp.synReceived);
   }
 
   /** Joined, but the fourth ACK has not come (RFC 8684 §3.2). */
@@ -471,7 +488,7 @@ export class Subflow implements SubflowView {
 
   /** We have opened it. */
   get active(): boolean {
-    return this.#active;
+    return this.#is(ACTIVE);
   }
 
   /** SYNs, SYN/ACKs or third ACKs that went again, as no answer came in time; when the first has left: Infinity where the handshake is over. */
@@ -500,7 +517,7 @@ export class Subflow implements SubflowView {
 
   /** A server whose data may leave, though the third ACK has not come; stays true when it ends before that. */
   get early(): boolean {
-    return this.#early;
+    return this.#is(EARLY);
   }
 
   /** What our SYN had of Fast Open; null: nothing. */
@@ -599,7 +616,7 @@ export class Subflow implements SubflowView {
 
   /** Active open; the first SYN has what `fastOpen` says. */
   open(now: Micros, fastOpen: FastOpen | null = null): void {
-    this.#active = true;
+    this.#flags |= ACTIVE;
     if (fastOpen !== null) this.#rarities().fastOpen = fastOpen;
     this.#handshake!.carry(fastOpen);
     this.#moves("open", now);
@@ -615,7 +632,7 @@ export class Subflow implements SubflowView {
     this.#takeOffer(now);
     this.#handshake!.carry(reply);
     if (early) {
-      this.#early = true;
+      this.#flags |= EARLY;
       this.receiver.takeEarly(Math.min(rx.length, this.#level.receiveWindow));
     }
     this.acks.offered(1 + Math.min(65535, this.#level.receiveWindow));
@@ -691,12 +708,12 @@ export class Subflow implements SubflowView {
 
   /** The arrow of `event`. */
   #moves(event: TcpEvent, now: Micros): void {
-    const from = this.#tcp.number;
-    this.#tcp.on(event);
-    const { probe } = this.#host;
-    if (probe === null || from === this.#tcp.number) return;
-    const to = STATE_NAMES[this.#tcp.number]!;
-    probe.stateChanged(now, this.#level.id, this.path, STATE_NAMES[from]!, to);
+    const from = this.#tcp;
+    const to = from.on(event);
+    if (to === null || to === from) return;
+    this.#tcp = to;
+    const [before, after] = [STATE_NAMES[from.number]!, STATE_NAMES[to.number]!];
+    this.#host.probe?.stateChanged(now, this.#level.id, this.path, before, after);
   }
 
   /** Tells who watches of the segment in `rx`. */
@@ -761,7 +778,7 @@ export class Subflow implements SubflowView {
     // Second, check the RST bit (RFC 5961 §3.2: only the exact number resets).
     if (flags & TCP_RST) {
       if (seq !== next) return this.#challenge(now);
-      const refused = this.#tcp.synReceived && !this.#early;
+      const refused = this.#tcp.synReceived && !this.#is(EARLY);
       return this.#end(refused ? "refused" : "reset", now);
     }
     // Fourth, check the SYN bit (RFC 5961 §4.2).
@@ -842,7 +859,7 @@ export class Subflow implements SubflowView {
    */
   #crosses(seq: number, flags: number): boolean {
     const synAck = (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === (TCP_SYN | TCP_ACK);
-    if (!this.#active || !this.#tcp.synReceived) return false;
+    if (!this.#is(ACTIVE) || !this.#tcp.synReceived) return false;
     if (!synAck || seq !== 0 || rx.length > 0 || this.#beyondSyn() < 0) return false;
     this.ecn.came(flags);
     // A peer that insists on an ACK gets one; that of a join has its third ACK for it.
@@ -853,7 +870,7 @@ export class Subflow implements SubflowView {
   /** How many bytes beyond our SYN the segment in `rx` acknowledges: those in it, or what an early answer has sent; -1: not even the SYN, or what was never sent. */
   #beyondSyn(): number {
     const bytes = fromWire(rx.ack, this.#iss, 1) - 1;
-    const most = this.#early ? this.sender.board.nxt - 1 : this.#fastOpen()?.inSyn ?? 0;
+    const most = this.#is(EARLY) ? this.sender.board.nxt - 1 : this.#fastOpen()?.inSyn ?? 0;
     return bytes <= most ? Math.max(-1, bytes) : -1;
   }
 
@@ -882,7 +899,7 @@ export class Subflow implements SubflowView {
       return OUTCOME_ENDED | OUTCOME_WORK;
     }
     this.#moves("established", now);
-    this.#early = false;
+    this.#flags &= ~EARLY;
     sender.begin(this.output.sackPermitted, lost, now);
     this.acks.offered(1);
     this.output.resize();
@@ -1206,7 +1223,9 @@ export class Subflow implements SubflowView {
         return this.sender.probeTimeout(now);
       case TIMER_RTO:
         if (this.#tcp.opening) return this.#handshakeTimeout(now);
-        if (this.#leaving && this.sender.rtt.timeouts >= LEAVE_TIMEOUTS) return this.#giveUp(now);
+        if (this.#is(LEAVING) && this.sender.rtt.timeouts >= LEAVE_TIMEOUTS) {
+          return this.#giveUp(now);
+        }
         return this.sender.retransmissionTimeout(!this.#level.over, now) ?? this.#fail(now);
       case TIMER_KEEPALIVE:
         return this.#askPeer(now);
@@ -1242,7 +1261,7 @@ export class Subflow implements SubflowView {
    * the path SHOULD NOT be removed."
    */
   inquire(now: Micros): void {
-    if (this.#ended !== null || this.#leaving || this.#inquiry() !== null) return;
+    if (this.#ended !== null || this.#is(LEAVING) || this.#inquiry() !== null) return;
     if (this.#tcp.opening || this.provisional) {
       this.reset(RST_UNSPECIFIED, now);
       return;
@@ -1338,8 +1357,7 @@ export class Subflow implements SubflowView {
 
   /** Uses it only when no other works, or no longer so, as we or the peer asked (RFC 8684 §3.3.8). */
   setBackup(by: "us" | "peer", backup: boolean): void {
-    if (by === "us") this.#backupByUs = backup;
-    else this.#backupByPeer = backup;
+    this.#set(by === "us" ? BACKUP_BY_US : BACKUP_BY_PEER, backup);
   }
 
   /** Nothing has been acknowledged since a timeout. */
@@ -1418,7 +1436,7 @@ export class Subflow implements SubflowView {
 
   /** The peer is to be told whether it is a backup: at the end of this batch, as it is then. */
   owePrio(): void {
-    this.#prioOwed = true;
+    this.#flags |= PRIO_OWED;
   }
 
   /**
@@ -1431,9 +1449,11 @@ export class Subflow implements SubflowView {
     // RFC 8684 §3.7, "it is important to ensure that the path is fully MPTCP capable": a peer whose first look is at an MP_PRIO falls back (Linux does).
     const proved = this.join || this.trust.in === "proved";
     if (mptcp && proved && !this.join && this.trust.out === "unproved") this.ack(now);
-    this.#prioOwed = mptcp &&
-      (this.#early || !proved || !this.say(tx.begin().prio(this.#backupByUs), now, true));
-    if (mptcp && !this.#prioOwed) this.#host.count("MPPrioTx");
+    const owed = mptcp &&
+      (this.#is(EARLY) || !proved ||
+        !this.say(tx.begin().prio(this.#is(BACKUP_BY_US)), now, true));
+    this.#set(PRIO_OWED, owed);
+    if (mptcp && !owed) this.#host.count("MPPrioTx");
   }
 
   /** Sends an ACK at once; false when the link is full. Until the peer has shown that it has our third one, each is that: one without its option would end MPTCP. */
@@ -1470,7 +1490,7 @@ export class Subflow implements SubflowView {
 
   /** Wants a FIN after what was sent; before the handshake is over it is reset. Where ours is acknowledged, the peer's has a limit if nothing else is awaited. */
   finish(now: Micros): void {
-    if (this.#mayWrite()) this.#finWanted = true;
+    if (this.#mayWrite()) this.#flags |= FIN_WANTED;
     else if (this.#tcp.opening) this.reset(RST_UNSPECIFIED, now);
     else if (this.#tcp.finWait2 && this.#level.over) this.#limitFinWait2(now);
   }
@@ -1486,27 +1506,27 @@ export class Subflow implements SubflowView {
    * RFC 8684 §3.4.2: "A subflow that is still functioning MUST be closed with a FIN exchange as in regular TCP, rather than using this option."
    */
   leave(now: Micros, byFin: boolean, reason = RST_UNSPECIFIED): boolean {
-    if (this.#leaving || this.#ended !== null) return false;
-    this.#leaving = true;
+    if (this.#is(LEAVING) || this.#ended !== null) return false;
+    this.#flags |= LEAVING;
     if (this.#tcp.opening || this.provisional || this.stale) {
       this.reset(reason, now);
       return true;
     }
     // RFC 8684 §3.4.2: "A subflow that is still functioning MUST be closed with a FIN exchange as in regular TCP"
     if (byFin) this.finish(now);
-    else this.#drains = true;
+    else this.#flags |= DRAINS;
     this.#deadlines.set(TIMER_END, now + LEAVE_LENGTH);
     return true;
   }
 
   /** It was left without a FIN, and all that it carried is acknowledged: the RST is due. */
   get drained(): boolean {
-    return this.#drains && this.sender.board.empty;
+    return this.#is(DRAINS) && this.sender.board.empty;
   }
 
   /** We use it no longer. */
   get leaving(): boolean {
-    return this.#leaving;
+    return this.#is(LEAVING);
   }
 
   /** Sends what is owed: a loss probe, third ACK, MP_PRIO, FIN, ACK. */
@@ -1516,9 +1536,11 @@ export class Subflow implements SubflowView {
     if (this.#handshake?.ackOwed) {
       this.output.thirdAck(this.#handshake, this.sender.board.nxt, now);
     }
-    if (this.#prioOwed) this.sayPrio(now);
+    if (this.#is(PRIO_OWED)) this.sayPrio(now);
     // RFC 9293 §3.10.4
-    if (this.#finWanted && this.#tcp.maySend && this.sender.fin(now)) this.#moves("finSent", now);
+    if (this.#is(FIN_WANTED) && this.#tcp.maySend && this.sender.fin(now)) {
+      this.#moves("finSent", now);
+    }
     if (this.acks.now) this.ack(now);
   }
 
@@ -1589,7 +1611,7 @@ export class Subflow implements SubflowView {
   #endTimeout(now: Micros): Outcome {
     const fastClose = this.#fastClose();
     if (fastClose !== null) return this.#fastcloseTimeout(fastClose, now);
-    return this.#leaving && !this.#tcp.finWait2 ? this.#giveUp(now) : this.#end("closed", now);
+    return this.#is(LEAVING) && !this.#tcp.finWait2 ? this.#giveUp(now) : this.#end("closed", now);
   }
 
   /**
@@ -1629,8 +1651,8 @@ export class Subflow implements SubflowView {
 
   /** Gives back what it holds in WebAssembly memory; nothing can be asked of it after that but its figures. */
   release(): void {
-    if (this.#released) return;
-    this.#released = true;
+    if (this.#is(RELEASED)) return;
+    this.#flags |= RELEASED;
     this.sender.board.clear();
     this.receiver.free();
     if (this.#tcp.timeWait) return;
