@@ -19,13 +19,19 @@ export interface LastReset {
   readonly at: Micros;
 }
 
+/** What most connections never do. */
+class Repairs {
+  repeated = 0;
+  repeats = 0;
+  reallocations = 0;
+  reallocated = 0;
+}
+
 /** Figures of one connection; bytes, and times of the host. */
 export class Figures {
   #bytesSent = 0;
-  #repeated = 0;
-  #repeats = 0;
-  #reallocations = 0;
-  #reallocated = 0;
+  /** Made for the first. */
+  #repairs: Repairs | null = null;
   #lastSent: Micros = 0;
   #lastReceived: Micros = 0;
   #lastAcked: Micros = 0;
@@ -38,22 +44,22 @@ export class Figures {
 
   /** Bytes sent again on another subflow. */
   get repeated(): number {
-    return this.#repeated;
+    return this.#repairs === null ? 0 : this.#repairs.repeated;
   }
 
   /** The same in mappings. */
   get repeats(): number {
-    return this.#repeats;
+    return this.#repairs === null ? 0 : this.#repairs.repeats;
   }
 
   /** How often everything bound ahead was taken back, to be bound anew (draft A.5). */
   get reallocations(): number {
-    return this.#reallocations;
+    return this.#repairs === null ? 0 : this.#repairs.reallocations;
   }
 
   /** Bytes of that. */
   get reallocated(): number {
-    return this.#reallocated;
+    return this.#repairs === null ? 0 : this.#repairs.reallocated;
   }
 
   /** When data last left. */
@@ -89,14 +95,16 @@ export class Figures {
 
   /** A mapping has been repeated on another subflow. */
   repeat(bytes: number): void {
-    this.#repeated += bytes;
-    this.#repeats++;
+    const repairs = this.#repairs ??= new Repairs();
+    repairs.repeated += bytes;
+    repairs.repeats++;
   }
 
   /** So much was taken back. */
   reallocate(bytes: number): void {
-    this.#reallocated += bytes;
-    this.#reallocations++;
+    const repairs = this.#repairs ??= new Repairs();
+    repairs.reallocated += bytes;
+    repairs.reallocations++;
   }
 
   /** Data have come. */

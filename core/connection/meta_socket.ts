@@ -159,9 +159,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly progress: ProgressEstimate | null;
   /** Established subflows by path index. */
   readonly subflows: readonly Subflow[] = few();
-  /** Every subflow that is not buried, half-open ones included. */
-  readonly attempts: readonly Subflow[] = few();
 
+  /** Every subflow that is not buried, where some are not established; null: all are. */
+  #attempts: readonly Subflow[] | null = null;
   readonly #alarm: Releasable;
   // Of its first subflow.
   #local: Endpoint;
@@ -388,6 +388,16 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** The peer's end of it. */
   get remoteEndpoint(): Endpoint {
     return this.#remote;
+  }
+
+  /** Every subflow that is not buried, half-open ones included. */
+  get attempts(): readonly Subflow[] {
+    return this.#attempts ?? this.subflows;
+  }
+
+  /** Where all are established one list is enough. */
+  #compareAttempts(): void {
+    if (this.#attempts?.length === this.subflows.length) this.#attempts = null;
   }
 
   /** The ways for it to begin; null: there was one only. */
@@ -1146,7 +1156,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** A subflow is on its way. */
   begin(subflow: Subflow): void {
-    (this.attempts as Subflow[]).push(subflow);
+    this.#attempts = [...this.attempts, subflow];
     if (this.host.probe !== null) this.#tellBegun(this.host.probe, subflow);
   }
 
@@ -1267,6 +1277,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     let i = subflows.length;
     while (i > 0 && subflows[i - 1]!.path > subflow.path) i--;
     subflows.splice(i, 0, subflow);
+    this.#compareAttempts();
     this.#subflowsTotal++;
     if (this.#rare !== null) this.#rare.blame = null;
     this.#limitUnsent();
@@ -1380,8 +1391,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Takes a subflow that has ended out of everything; true when it had been established. What nobody else was given goes again. */
   bury(subflow: Subflow): boolean {
-    const attempts = this.attempts as Subflow[];
-    attempts.splice(attempts.indexOf(subflow), 1);
+    if (this.#attempts !== null) {
+      this.#attempts = this.#attempts.filter((other) => other !== subflow);
+    }
     const subflows = this.subflows as Subflow[];
     const at = subflows.indexOf(subflow);
     if (at >= 0) {
@@ -1395,6 +1407,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.progress?.forget(subflow);
       if (again && !subflow.join) this.undamaged();
     }
+    this.#compareAttempts();
     subflow.release();
     return at >= 0;
   }

@@ -25,10 +25,13 @@ export interface FirstTry extends Way {
   readonly trouble: PathTrouble | null;
 }
 
+/** Of those that have begun; nothing is ever put into it. */
+const NONE_WAITS: Way[] = [];
+
 /** The ways of one connection of ours. */
 export class Race {
   /** Those that are still to be tried, best first. */
-  readonly #waiting: Way[];
+  #waiting: Way[];
   readonly #delay: Micros;
   readonly #eager: boolean;
   readonly #tries: FirstTry[] = few();
@@ -77,7 +80,7 @@ export class Race {
 
   /** No other way is tried. */
   stop(): void {
-    this.#waiting.length = 0;
+    this.#waiting = NONE_WAITS;
   }
 
   /** None to `address` is tried any more. */
