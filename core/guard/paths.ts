@@ -557,9 +557,6 @@ function copySpec({ local, remote, copy, dscp }: PathSpec): PathSpec {
 class LiveList<T extends object> implements ProxyHandler<readonly T[]> {
   readonly #name: string;
   readonly #face: (item: T) => T;
-  /** What was asked for last: who asks again for the same array gets the same. Weak: nobody's paths live on here. */
-  #list: WeakRef<readonly T[]> | null = null;
-  #shown: WeakRef<readonly T[]> | null = null;
 
   constructor(name: string, face: (item: T) => T) {
     this.#name = name;
@@ -568,12 +565,7 @@ class LiveList<T extends object> implements ProxyHandler<readonly T[]> {
 
   /** What is shown of `list`. */
   of(list: readonly T[]): readonly T[] {
-    const last = this.#list?.deref() === list ? this.#shown?.deref() : undefined;
-    if (last !== undefined) return last;
-    const shown = new Proxy(list, this);
-    this.#list = new WeakRef(list);
-    this.#shown = new WeakRef(shown);
-    return shown;
+    return new Proxy(list, this);
   }
 
   get(list: readonly T[], key: string | symbol): unknown {
