@@ -49,6 +49,27 @@ describe("ring", () => {
     }
   });
 
+  it("lends its slots on when it is empty, and shares them with no other", () => {
+    const rings = Array.from({ length: 4 }, () => new Ring<Span>());
+    const names = new Map<Span, number>();
+    let end = 0;
+    for (let round = 0; round < 50; round++) {
+      for (const [i, ring] of rings.entries()) {
+        // Each grows to another size, and is empty at another time.
+        for (let n = 0; n <= (round * (i + 3)) % 11; n++) {
+          const element = { end: ++end };
+          names.set(element, i);
+          ring.push(element);
+        }
+        const left = (round + i) % 3;
+        while (ring.next - ring.first > left) assertEquals(names.get(ring.shift()), i);
+      }
+    }
+    for (const [i, ring] of rings.entries()) {
+      for (let at = ring.first; at < ring.next; at++) assertEquals(names.get(ring.at(at)), i);
+    }
+  });
+
   it("does what an array does", () => {
     const operation = fc.oneof(
       fc.record({ push: fc.integer({ min: 1, max: 90 }) }),
