@@ -483,11 +483,11 @@ export class Scoreboard {
     }
   }
 
-  /** Whether all that is lost was in segments of more than `most` bytes; a FIN apart, which no SACK block tells of. */
-  lostOnlyLarger(most: number): boolean {
+  /** Whether all that is lost was in segments of more than `most` bytes, and last sent at `since` or later; a FIN apart, which no SACK block tells of. */
+  lostOnlyLarger(most: number, since: Micros): boolean {
     for (let part = this.#firstLost(); part !== null; part = part.after) {
       this.#steps++;
-      if (!part.fin && part.segment <= most) return false;
+      if (!part.fin && (part.segment <= most || part.time < since)) return false;
     }
     return true;
   }

@@ -1019,7 +1019,7 @@ export class Sender {
     const found = detection.onAck(heard, progress, this.#recovery, mss, now);
     this.#deadlines.set(TIMER_RACK, detection.timer);
     const sizes = this.#sizes();
-    sizes.hear(heard);
+    sizes.hear(heard, now);
     const lost = found > 0 || sizes.probing ? this.#congestion(found, now) : 0;
     if (this.#recovery.kind !== "open" && ack >= this.#recovery.until) {
       this.#recovery = OPEN;

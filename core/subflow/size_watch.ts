@@ -30,6 +30,8 @@ export class SizeWatch {
   #lost = 0;
   /** Since then something small was. */
   #small = false;
+  /** When that large one was heard of. */
+  #passedAt: Micros = -1;
   /** The last timeout has made segments smaller. */
   #shrunk = false;
 
@@ -86,19 +88,23 @@ export class SizeWatch {
   }
 
   /** An ACK told `heard`. */
-  hear(heard: Heard): void {
+  hear(heard: Heard, now: Micros): void {
     if (heard.largest > this.#mtu.refuge) {
       this.#lost = 0;
       this.#small = false;
+      this.#passedAt = now;
     } else if (heard.delivered > 0) this.#small = true;
   }
 
-  /** `lost` bytes, which tell of congestion, were found lost: true when segments are smaller from now on instead. */
+  /**
+   * `lost` bytes, which tell of congestion, were found lost: true when segments are smaller from now on instead. Those that left before a large one was heard
+   * of are of its flight, and tell of a queue that is full: the small one at the end of the data had room there still.
+   */
   swallows(lost: number, now: Micros): boolean {
     if (!this.#small || lost === 0) return false;
     const { refuge, payload } = this.#mtu;
     if (refuge === 0) return false;
-    this.#lost = this.#board.lostOnlyLarger(refuge) ? this.#lost + lost : 0;
+    this.#lost = this.#board.lostOnlyLarger(refuge, this.#passedAt) ? this.#lost + lost : 0;
     return this.#lost >= LOSSES * payload && this.#shrink(now);
   }
 
@@ -122,7 +128,7 @@ export class SizeWatch {
     let large = false;
     if (timeouts >= TIMEOUTS_AT_BASE) large = this.#board.lostFirstLarger(mtu.least);
     else if (timeouts === TIMEOUTS) {
-      large = blind ? this.#board.lostFirstLarger(refuge) : this.#board.lostOnlyLarger(refuge);
+      large = blind ? this.#board.lostFirstLarger(refuge) : this.#board.lostOnlyLarger(refuge, -1);
     }
     return this.#shrunk = large && this.#shrink(now);
   }

@@ -453,6 +453,29 @@ describe("a path that swallows large packets without a word", () => {
     assertEquals([subflow!.cwnd, d.counter("TCPSackRecovery")], [cwnd, 0]);
   });
 
+  it("RFC 8899 §4.3: large ones that left with one that came are lost in a queue", () => {
+    const { d, peer, app } = plain();
+    using _d = d;
+    const [subflow] = app.socket.subflows;
+    app.write(9 * 1460 + 100);
+    peer.lose();
+    d.pass(20e3);
+    peer.sends(". ack 1 <sack 1461:2921>");
+    peer.sends(". ack 1 <sack 13141:13241 1461:2921>");
+    d.pass(10e3);
+    assertEquals([subflow!.mss, d.counter("TCPSackRecovery")], [1460, 1]);
+    peer.lose();
+    peer.sends(". ack 13241");
+    peer.lose();
+    // Those of the next flight have left after it.
+    app.write(3 * 1460 + 100);
+    d.pass(20e3);
+    peer.lose();
+    peer.sends(". ack 13241 <sack 17621:17721>");
+    d.pass(10e3);
+    assertEquals(subflow!.mss, 1160);
+  });
+
   it("RFC 8899 §4.3: no black hole where small ones are lost as well", () => {
     const { d, peer, app } = plain();
     using _d = d;
