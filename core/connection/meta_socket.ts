@@ -1526,6 +1526,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.dirty();
   }
 
+  /** What comes on some paths waits for others, and fills the window: it may grow. */
+  heldUp(now: Micros): void {
+    this.#updateWindow(now);
+  }
+
   /** The peer has ended by a FIN of plain TCP. */
   peerEnded(now: Micros): void {
     this.receiveQueue.end();

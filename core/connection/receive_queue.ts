@@ -98,7 +98,9 @@ export class ReceiveQueue {
     const { arrivals, window } = this;
     const { limit } = window;
     arrivals.setPeriod(rtt);
-    const over = this.#sizing().measure(this.read, rtt, now, arrivals.most(subflows));
+    // What waits behind a hole is as good as read: who has taken all there is would have taken it. On one path nothing comes meanwhile by which it would grow.
+    const taken = subflows.length > 1 && this.readable === 0 ? this.#top() : this.read;
+    const over = this.#sizing().measure(taken, rtt, now, arrivals.most(subflows));
     if (over) arrivals.begin(subflows, now);
     const wanted = Math.min(this.#sizing().wanted, this.#most);
     const grows = wanted > limit && (over || wanted >= limit + limit / 8);
@@ -126,6 +128,16 @@ export class ReceiveQueue {
     return this.next - this.read + (this.#early === null ? 0 : this.#early.length);
   }
 
+  /** End of the highest byte that has come. */
+  #top(): number {
+    return this.#freed ? this.#lastNext : f64[this.#record + STREAM_TOP]!;
+  }
+
+  /** All in order is read, and what waits behind a hole takes half of the window: a buffer that followed the reader alone would shut it on faster paths. */
+  get heldUp(): boolean {
+    return this.#top() - this.read > this.window.limit / 2 && this.readable === 0;
+  }
+
   /** The peer's direction. */
   get theirs(): PeerEnd {
     return this.#theirs;
@@ -145,7 +157,7 @@ export class ReceiveQueue {
   /** Notes the data offset of the peer's DATA_FIN; false when it lies below what has come, or in two places. */
   announce(fin: number): boolean {
     if (this.#theirs.kind !== "open") return this.#theirs.fin === fin;
-    if (fin < (this.#freed ? this.#lastNext : f64[this.#record + STREAM_TOP]!)) return false;
+    if (fin < this.#top()) return false;
     this.#theirs = { kind: "announced", fin };
     return true;
   }

@@ -222,7 +222,10 @@ function takePayload(meta: MetaSocket, subflow: Subflow, now: Micros): number {
     return bits;
   }
   // In order on the subflow, above a hole in the data.
-  if ((bits & OUT_OF_ORDER_BITS) === SEGMENT_ADVANCED) countOutOfOrder(host, bits);
+  if ((bits & OUT_OF_ORDER_BITS) === SEGMENT_ADVANCED) {
+    countOutOfOrder(host, bits);
+    if (receiveQueue.heldUp) meta.heldUp(now);
+  }
   if (bits & SEGMENT_DATA) meta.afterReceive(subflow, now);
   if (subflow.receiver.nxt > subflow.trust.mapped && !meta.fallback && meta.damage === null) {
     auditMappings(meta, subflow, now);

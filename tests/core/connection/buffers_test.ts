@@ -154,6 +154,30 @@ describe("the receive buffer", () => {
     assert(limit(app) > 0.9 * due && limit(app) < 1.1 * due, `${limit(app)} for ${due}`);
   });
 
+  it("RBF-3: what waits behind a hole of another path counts as read: the fast one goes on meanwhile", () => {
+    for (const reads of [true, false]) {
+      using d = new Dialogue();
+      const { first, app } = joined(d, { rtt: RTT });
+      for (const segments of [10, 20]) flight(d, first, app, segments);
+      // The other path is to bring the next ten thousand bytes.
+      if (!reads) first.data(1428);
+      let [dsn, ssn] = [30 * 1428 + 10_001, 30 * 1428 + 1];
+      if (!reads) [dsn, ssn] = [dsn + 1428, ssn + 1428];
+      for (const segments of [40, 40, 40, 40]) {
+        d.pass(RTT);
+        for (let i = 0; i < segments; i++) {
+          first.sends(`P. +1428 <dack8 1, map8 ${dsn} ${ssn} 1428>`);
+          [dsn, ssn] = [dsn + 1428, ssn + 1428];
+        }
+        first.takeAll();
+      }
+      // Where nobody has read what is in order, that is what keeps the window shut.
+      const [size] = [limit(app)];
+      if (reads) assert(size > 2 * 40 * 1428 && size > FIRST_RECEIVE_BUFFER, `${size}`);
+      else assertEquals(size, FIRST_RECEIVE_BUFFER);
+    }
+  });
+
   it("is never larger than asked for, and fixed where that is asked for", () => {
     for (const most of [300_000, FIRST_RECEIVE_BUFFER]) {
       using d = new Dialogue({ tcp: { receiveBuffer: { first: FIRST_RECEIVE_BUFFER, most } } });
