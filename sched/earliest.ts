@@ -19,16 +19,22 @@ const MOST_GROWTH: Micros = 16e3;
 /** It has no options. */
 export const defaults: Readonly<Record<string, never>> = {};
 
-/** When `bytes` more would have arrived over `subflow` that leave now, in microseconds from now. One division, as it is asked for each packet and path. */
+/**
+ * When `bytes` more would have arrived over `subflow` that leave now, in microseconds from now. One division, as it is asked for each packet and path. What a
+ * full window adds to the round trip is the sender's own queue, and what is in flight tells how much of it is left; the rest is of others, or of the path.
+ */
 export function arrival(subflow: SubflowView, bytes: number): Micros {
-  const { srtt, minRtt, inFlight, rttVar, peakRate } = subflow;
+  const { srtt, minRtt, cwnd, inFlight, rttVar, peakRate } = subflow;
   // Nothing has come back yet: that the path is what its handshake was is a guess.
   if (peakRate === 0) return srtt / 2 + rttVar;
+  const growing = grows(subflow);
   // What comes back in slow start was let out a round trip ago, by half of the window.
-  const time = grows(subflow) ? timeOf(subflow, peakRate) / 2 : timeOf(subflow, peakRate);
+  const time = growing ? timeOf(subflow, peakRate) / 2 : timeOf(subflow, peakRate);
   const queue = inFlight * time - minRtt;
   const at = minRtt / 2 + bytes * time + (queue > 0 ? queue : 0);
-  return at > srtt / 2 ? at : srtt / 2;
+  const own = growing ? 0 : cwnd * time - minRtt;
+  const least = own > 0 ? (srtt - own) / 2 : srtt / 2;
+  return at > least ? at : least;
 }
 
 /** The window of `subflow` has never been more than its path carries, as far as round trips show. */
@@ -222,15 +228,21 @@ function worthIt(
   for (let i = 0; i < subflows.length; i++) {
     const other = subflows[i]!;
     if (other !== subflow && isAwaited(other, backup, now)) {
-      meanwhile += flow(other, back);
+      meanwhile += flow(other, now, back, shared);
     }
   }
   return meanwhile <= shared;
 }
 
-/** Bytes that `subflow` sends in `time` at the pace of now: what windows and the receive buffer will have grown to by then keep step with each other. */
-function flow(subflow: SubflowView, time: Micros): number {
-  const bytes = subflow.cwnd * time / subflow.srtt;
-  const rate = knownRate(subflow);
-  return rate > 0 && rate * time < bytes ? rate * time : bytes;
+/**
+ * Bytes that `subflow` sends in `time` at the pace of now: what windows and the receive buffer will have grown to by then keep step with each other. A window
+ * that comes back to what it was before a pause or a loss finds a buffer that has grown already; then no more than about `enough` are counted.
+ */
+function flow(subflow: SubflowView, now: Micros, time: Micros, enough: number): number {
+  const { cwnd, ssthresh, srtt, peakRate } = subflow;
+  const returns = cwnd < ssthresh && ssthresh < Infinity;
+  const bytes = returns ? supply(subflow, now, time + srtt / 2, enough) : cwnd * time / srtt;
+  if (peakRate === 0 || (!returns && grows(subflow))) return bytes;
+  const most = time / timeOf(subflow, peakRate);
+  return most < bytes ? most : bytes;
 }

@@ -68,6 +68,16 @@ describe("when a byte would arrive", () => {
     assertEquals(arrival(known(1, 20, 8, 60_000, 50_000), 2000), 42e3);
   });
 
+  it("is not later for a queue of its own that has drained since: what a full window adds to the round trip", () => {
+    const after = (cwnd: number) =>
+      arrival(known(1, 20, 8, cwnd, 10_000, { srtt: 60e3, minRtt: 20e3 }), 2000);
+    // Full, the window is 60 ms of what the path carries.
+    assertEquals(after(60_000), 12e3);
+    // 20 ms of the round trip are of this window, the rest is of others; or all of it.
+    assertEquals(after(40_000), 20e3);
+    assertEquals(after(20_000), 30e3);
+  });
+
   it("takes a path for no slower than a quarter of its window in a round trip: a trickle tells no rate", () => {
     const path = { ...known(1, 20, 0.08, 80_000), rttVar: 0 };
     assertEquals(arrival(path, 2000), 12e3);
@@ -132,6 +142,19 @@ describe("earliest", () => {
     // What the slow path has out already needs room as well.
     const used = known(2, 100, 8, 1_000_000, 600_000);
     assertEquals(picks([full, used], [used], { ...more, window: 1_500_000 }), null);
+  });
+
+  it("counts that a window comes back, after a pause, to what it was, and no more than the path carries", () => {
+    const back = known(1, 10, 80, 14_000, 14_000, { srtt: 12e3, ssthresh: 100_000 });
+    const more = { left: Infinity, unacked: 14_000 };
+    // At the pace of now 120 kB in the round trip of the slow path, but it doubles.
+    assertEquals(picks([back, slow], [slow], { ...more, window: 300_000 }), null);
+    assertEquals(
+      picks([{ ...back, ssthresh: 14_000 }, slow], [slow], { ...more, window: 300_000 }),
+      2,
+    );
+    const thin = { ...back, peakRate: 1e6 };
+    assertEquals(picks([thin, slow], [slow], { ...more, window: 300_000 }), 2);
   });
 
   it("does not wait for a path that could not deliver a segment sooner, however small the window", () => {
