@@ -24,15 +24,17 @@ export const defaults: Readonly<Record<string, never>> = {};
  * full window adds to the round trip is the sender's own queue, and what is in flight tells how much of it is left; the rest is of others, or of the path.
  */
 export function arrival(subflow: SubflowView, bytes: number): Micros {
-  const { srtt, minRtt, cwnd, inFlight, rttVar, peakRate } = subflow;
+  const { srtt, minRtt, inFlight, rttVar, peakRate } = subflow;
   // Nothing has come back yet: that the path is what its handshake was is a guess.
   if (peakRate === 0) return srtt / 2 + rttVar;
   const growing = grows(subflow);
+  const known = timeOf(subflow, peakRate);
   // What comes back in slow start was let out a round trip ago, by half of the window.
-  const time = growing ? timeOf(subflow, peakRate) / 2 : timeOf(subflow, peakRate);
+  const time = growing ? known / 2 : known;
   const queue = inFlight * time - minRtt;
   const at = minRtt / 2 + bytes * time + (queue > 0 ? queue : 0);
-  const own = growing ? 0 : cwnd * time - minRtt;
+  if (at >= srtt / 2) return at;
+  const own = growing ? 0 : subflow.cwnd * time - minRtt;
   const least = own > 0 ? (srtt - own) / 2 : srtt / 2;
   return at > least ? at : least;
 }
