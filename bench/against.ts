@@ -27,11 +27,13 @@ interface Case {
 }
 
 const SECONDS = "CPU s/GB";
+const EACH = "CPU ms each";
 const CASES: readonly Case[] = [
   { name: "tcp", what: "TCP in one process", unit: SECONDS },
   { name: "mptcp-1", what: "MPTCP in one process, 1 subflow", unit: SECONDS },
   { name: "mptcp-2", what: "MPTCP in one process, 2 subflows", unit: SECONDS },
   { name: "far", what: "1 Gbit/s 100 ms and 200 Mbit/s 200 ms", unit: "packets/s" },
+  { name: "open", what: "2 subflows opened and closed, both ends", unit: EACH },
   { name: "from-kernel-1", what: "from the kernel, 1 subflow", unit: SECONDS, kernel: true },
   { name: "to-kernel-1", what: "to the kernel, 1 subflow", unit: SECONDS, kernel: true },
   { name: "from-kernel-2", what: "from the kernel, 2 subflows", unit: SECONDS, kernel: true },
@@ -40,6 +42,9 @@ const CASES: readonly Case[] = [
   { name: "fill-1", what: "to it by fill(), 1 subflow", unit: SECONDS, kernel: true },
   { name: "drain-2", what: "from it by drain(), 2 subflows", unit: SECONDS, kernel: true },
   { name: "fill-2", what: "to it by fill(), 2 subflows", unit: SECONDS, kernel: true },
+  { name: "connect", what: "connect, close, with the kernel", unit: EACH, kernel: true },
+  { name: "join", what: "connect, join, close, with it", unit: EACH, kernel: true },
+  { name: "cold", what: "connect, close, in a new process", unit: EACH, kernel: true },
 ];
 
 const HERE = fileURLToPath(new URL("..", import.meta.url));

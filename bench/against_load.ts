@@ -1,6 +1,6 @@
 /**
  * One measurement of one checkout, in a process of its own: `against_load.ts CHECKOUT CASE` prints one number. It uses only what every checkout has:
- * `Rig` of bench/rig.ts, mod.ts and pm/mod.ts, `StackOverTun` of bench/kernel/ends.ts, and `Libc` of core/link/tun/libc.ts.
+ * `Rig` of bench/rig.ts, `Crowd` of bench/crowd.ts, mod.ts and pm/mod.ts, `StackOverTun` of bench/kernel/ends.ts, and `Libc` of core/link/tun/libc.ts.
  */
 
 import { cpuUsage } from "node:process";
@@ -16,6 +16,10 @@ const BULK = { warmUp: 1e9, bytes: 2e9 };
 const FAR = { bytes: 160e6, buffer: 64e6 };
 /** Seconds of a transfer, and of each of those that only warm up: the first connections of a process have V8 compile the same functions again. */
 const KERNEL = { warmUp: 0.8, warmUps: 4, seconds: 2 };
+/** Connections that are opened and closed at a time, and how often: at first to warm up. */
+const CROWD = { connections: 500, warmUps: 10, rounds: 10 };
+/** Seconds of opening and closing, and before them such as only warm up: V8 compiles the last of what that takes after some thousands. */
+const OPENING = { warmUp: 1, warmUps: 6, seconds: 3, cold: 0.5 };
 
 const [root = "", name = ""] = Deno.args;
 
@@ -100,12 +104,40 @@ async function kernel(direction: Direction, subflows: number, lent = false): Pro
   return spent / (rate * KERNEL.seconds) * 1e9;
 }
 
+/** Processor milliseconds of opening and closing a connection of two subflows, both ends together. */
+async function crowds(): Promise<number> {
+  const { Crowd }: typeof import("./crowd.ts") = await import(at("bench/crowd.ts"));
+  using crowd = new Crowd();
+  const repeat = (times: number): void => {
+    for (let i = 0; i < times; i++) {
+      crowd.open(CROWD.connections);
+      crowd.close();
+    }
+  };
+  repeat(CROWD.warmUps);
+  const before = processorSeconds();
+  repeat(CROWD.rounds);
+  return (processorSeconds() - before) / (CROWD.connections * CROWD.rounds) * 1e3;
+}
+
+/** Processor milliseconds of this process for a connection that is opened to the kernel over TUN, and closed by both; `cold`: of the first ones. */
+async function openings(subflows: number, cold = false): Promise<number> {
+  const { StackOverTun }: typeof import("./kernel/ends.ts") = await import(
+    at("bench/kernel/ends.ts")
+  );
+  await using stack = await StackOverTun.open(true, {});
+  if (cold) return (await stack.open(subflows, OPENING.cold)).near;
+  for (let i = 0; i < OPENING.warmUps; i++) await stack.open(subflows, OPENING.warmUp);
+  return (await stack.open(subflows, OPENING.seconds)).near;
+}
+
 /** The cases by name, as against.ts lists them. */
 const MEASUREMENTS: Readonly<Record<string, () => Promise<number>>> = {
   "tcp": () => bulk(0),
   "mptcp-1": () => bulk(1),
   "mptcp-2": () => bulk(2),
   "far": far,
+  "open": crowds,
   "from-kernel-1": () => kernel("receive", 1),
   "to-kernel-1": () => kernel("send", 1),
   "from-kernel-2": () => kernel("receive", 2),
@@ -114,6 +146,9 @@ const MEASUREMENTS: Readonly<Record<string, () => Promise<number>>> = {
   "fill-1": () => kernel("send", 1, true),
   "drain-2": () => kernel("receive", 2, true),
   "fill-2": () => kernel("send", 2, true),
+  "connect": () => openings(1),
+  "join": () => openings(2),
+  "cold": () => openings(1, true),
 };
 
 const measure = MEASUREMENTS[name];
