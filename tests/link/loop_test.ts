@@ -118,6 +118,7 @@ needs("kernel").describe("the loop", () => {
     await it.namespace.close();
     assertThrows(() => new Loop({ spin: -1 }), RangeError, "'spin'");
     assertThrows(() => new Loop({ spin: NaN }), RangeError, "'spin'");
+    assertThrows(() => new Loop({ wait: 1001 }), RangeError, "'wait'");
   });
 
   it("passes an error of the stack on to whoever closes it", async () => {

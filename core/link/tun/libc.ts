@@ -25,6 +25,7 @@ const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  ppollHere: { name: "ppoll", parameters: ["buffer", "u32", "buffer", "pointer"], result: "i32" },
   __errno_location: { parameters: [], result: "pointer" },
 } as const;
 
