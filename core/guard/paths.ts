@@ -429,6 +429,15 @@ Object.freeze(PathsFace.prototype);
 
 /** Copies by what they were made of: the same one is shown each time. */
 const addresses = new WeakMap<HostAddress, HostAddress>();
+
+/**
+ * A path that keeps what is shown of it, which leads back to it: as key and value of a WeakMap both, and so the connection, would stay when it is closed until
+ * V8 collects its old generation. Paths of tests have no place for it.
+ */
+interface Shown {
+  shown: PathView | null;
+}
+
 const views = new WeakMap<PathView, PathView>();
 
 function frozenAddress(address: HostAddress): HostAddress {
@@ -445,7 +454,8 @@ function frozenEvent(event: PathEvent): PathEvent {
   );
 }
 
-function pathFace(view: PathView): PathView {
+function pathFace(view: PathView & Partial<Shown>): PathView {
+  if (view.shown !== undefined) return view.shown ??= new PathFace(view);
   let face = views.get(view);
   if (face === undefined) views.set(view, face = new PathFace(view));
   return face;

@@ -16,7 +16,14 @@ import {
   TCP_RST,
   TCP_SYN,
 } from "../../wasm/layout.ts";
-import type { CongestionController, Endpoint, Micros, PathIndex, SubflowView } from "../plugin.ts";
+import type {
+  CongestionController,
+  Endpoint,
+  Micros,
+  PathIndex,
+  PathView,
+  SubflowView,
+} from "../plugin.ts";
 import {
   isTransient,
   type Key,
@@ -196,6 +203,8 @@ export class Subflow implements SubflowView {
   readonly timestamps: Timestamps;
   readonly output: Output;
   readonly trust: Trust = new Trust();
+  /** What path managers see of it, made when one looks. */
+  shown: PathView | null = null;
   readonly #host: SubflowHost;
   readonly #level: DataLevel;
   #iss: number;
