@@ -1,7 +1,6 @@
 /** A path from each address to each address: the default path manager. */
 
 import type {
-  HostAddress,
   PathContext,
   PathEvent,
   PathIndex,
@@ -21,6 +20,8 @@ export interface FullMeshOptions {
 
 /** What holds where no option says otherwise. */
 export const defaults: Readonly<Required<FullMeshOptions>> = { copies: 1 };
+
+const FAMILIES = [4, 6] as const;
 
 /**
  * The client opens a path from each of its addresses to each of the server's, as many as the limits allow; the server announces its addresses and
@@ -83,29 +84,24 @@ class FullMesh implements PathManager {
 
 /** Uses a path from each address to each, and what the peer has opened. */
 function mesh(context: PathContext, copies: number): void {
-  const { locals, remotes, paths, index } = context;
-  const wanted = new Set<PathIndex>(paths.map(({ path }) => path));
+  const { index } = context;
+  // Copied once: each look at an address of theirs asks the connection.
+  const locals = [...context.locals];
+  const remotes = [...context.remotes];
+  const wanted = new Set<PathIndex>();
+  for (const { path } of context.paths) wanted.add(path);
   for (let copy = 0; copy < copies; copy++) {
-    for (const family of [4, 6] as const) {
-      for (const pair of pairs(locals, remotes, family)) {
-        wanted.add(index(copy === 0 ? pair : { ...pair, copy }));
+    for (const family of FAMILIES) {
+      const ours = locals.filter((address) => address.family === family);
+      const theirs = remotes.filter((address) => address.family === family);
+      // All pairs of one family, each round with every local address once: (1,1) (2,2) (1,2) (2,1).
+      for (let round = 0; round < theirs.length; round++) {
+        for (let i = 0; i < ours.length; i++) {
+          const pair = { local: ours[i]!, remote: theirs[(i + round) % theirs.length]! };
+          wanted.add(index(copy === 0 ? pair : { ...pair, copy }));
+        }
       }
     }
   }
   context.use([...wanted]);
-}
-
-/** All pairs of one family, each round with every local address once: (1,1) (2,2) (1,2) (2,1). */
-function* pairs(
-  locals: readonly HostAddress[],
-  remotes: readonly HostAddress[],
-  family: 4 | 6,
-): Generator<{ local: HostAddress; remote: HostAddress }> {
-  const ours = locals.filter((address) => address.family === family);
-  const theirs = remotes.filter((address) => address.family === family);
-  for (let round = 0; round < theirs.length; round++) {
-    for (let i = 0; i < ours.length; i++) {
-      yield { local: ours[i]!, remote: theirs[(i + round) % theirs.length]! };
-    }
-  }
 }
