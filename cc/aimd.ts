@@ -41,7 +41,7 @@ export function checkHystart(name: string, hystart: unknown): boolean {
 /** Options that the loss-based controllers share. */
 export interface SlowStartOptions {
   /**
-   * Whether the first slow start watches the round trips (RFC 9406). False: it goes on until a loss, as before HyStart and in most papers.
+   * Whether the first slow start watches the round trips (RFC 9406) and trains of acknowledgements. False: it goes on until a loss, as before HyStart and in most papers.
    *
    * @default {true}
    */
@@ -111,9 +111,11 @@ export class AimdController implements CongestionController {
     this.#searches = formula.hystart !== false;
   }
 
-  /** Where slow start ends. */
+  /** Where slow start ends. What the acknowledgements of the first one tell of the path may be taken back; it is two segments at least (RFC 5681 §3.1 eq. 4). */
   get ssthresh(): number {
-    return this.#ssthresh ?? Infinity;
+    if (this.#ssthresh !== null) return this.#ssthresh;
+    if (this.#hystart === null) return Infinity;
+    return Math.max(2 * this.#subflow.mss, this.#hystart.threshold);
   }
 
   /** Grows the window, unless something else than it held the sender back (RFC 7661). */
@@ -124,7 +126,7 @@ export class AimdController implements CongestionController {
     // RFC 3168 §6.1.2. A repair goes on: before its end nothing new can tell the peer that its echo was heeded.
     if (ack.marked > 0 && !this.#subflow.inRecovery) return;
     let { acked } = ack;
-    if (this.cwnd < this.ssthresh) acked = this.#slowStart(ack);
+    if (this.#ssthresh === null || this.cwnd < this.#ssthresh) acked = this.#slowStart(ack);
     // In recovery only slow start after a timeout goes on; RFC 6675 §5 keeps the window otherwise.
     if (acked === 0 || this.#subflow.inRecovery) return;
     this.#fraction += this.#formula.increase(acked, this.cwnd);
@@ -169,16 +171,16 @@ export class AimdController implements CongestionController {
     if (own || (this.#ssthresh === null && this.#searches)) {
       const growth = own
         ? this.#formula.slowStart!(ack, acked)
-        : (this.#hystart ??= new HyStart()).growth(ack, acked);
+        : (this.#hystart ??= new HyStart()).growth(ack, acked, cwnd, this.#connection.now);
       if (growth < 0) {
         this.#ssthresh = this.cwnd;
         return acked;
       }
-      const room = this.ssthresh - this.cwnd;
+      const room = (this.#ssthresh ?? Infinity) - this.cwnd;
       this.cwnd += Math.floor(Math.min(growth, room));
       return growth < room ? 0 : acked - room;
     }
-    const room = this.ssthresh - cwnd;
+    const room = (this.#ssthresh ?? Infinity) - cwnd;
     // Whole bytes: a part of one cannot be sent.
     this.cwnd = cwnd + Math.floor(Math.min(acked, room));
     return acked < room ? 0 : acked - room;
@@ -188,8 +190,8 @@ export class AimdController implements CongestionController {
   onCongestion(cause: "loss" | "ecn" | "timeout" | "penalty", flightSize: number): void {
     const { mss } = this.#subflow;
     if (cause === "penalty") {
-      if (this.ssthresh < Infinity) {
-        this.#ssthresh = Math.max(2 * mss, Math.floor(this.ssthresh / 2));
+      if (this.#ssthresh !== null) {
+        this.#ssthresh = Math.max(2 * mss, Math.floor(this.#ssthresh / 2));
       }
       this.cwnd = Math.max(mss, Math.floor(this.cwnd / 2));
       this.#formula.reset?.();

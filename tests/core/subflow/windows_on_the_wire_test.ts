@@ -173,6 +173,50 @@ describe("HyStart++ (RFC 9406)", () => {
     assertEquals(sender.recovery.kind, "fast");
     assertEquals(sender.ssthresh, Math.floor(flight / 2));
   });
+
+  /** Ten, twenty and 41 segments; of the last each is acknowledged a millisecond behind the one before, `count` of them. */
+  const train = (d: Dialogue, peer: Peer, app: App, count: number): void => {
+    rounds(d, peer, app, [40e3, 40e3]);
+    const { sender } = app.socket.subflows[0]!;
+    app.write(3 * sender.cwnd);
+    const { una } = sender.board;
+    d.pass(39e3);
+    for (let i = 1; i <= count; i++) {
+      d.pass(1e3);
+      peer.sends(`. ack ${una + i * MSS} <dack8 ${una + i * MSS}>`);
+      segments(peer);
+    }
+  };
+
+  it("RFC 9406 §4.2: slow start is conservative from the eighth ACK on that a queue has spread within a round, while the window is more than fills the path", () => {
+    using d = new Dialogue(options);
+    const { peer, app } = begin(d);
+    const { sender } = app.socket.subflows[0]!;
+    train(d, peer, app, 10);
+    assertEquals(sender.ssthresh, Infinity);
+    const before = sender.cwnd;
+    d.pass(1e3);
+    const { una } = sender.board;
+    peer.sends(`. ack ${una + MSS} <dack8 ${una + MSS}>`);
+    // A segment a millisecond, and 40 ms: what fills it, and the step from one round trip to the next.
+    assertEquals(sender.ssthresh, 41 * MSS);
+    assertEquals(sender.cwnd - before, Math.floor(MSS / 4));
+  });
+
+  it("RFC 9406 §4.2: what a train has told ends by a loss as slow start does", () => {
+    using d = new Dialogue(options);
+    const { peer, app } = begin(d);
+    const { sender } = app.socket.subflows[0]!;
+    train(d, peer, app, 12);
+    assertEquals(sender.ssthresh, 41 * MSS);
+    const { una, nxt } = sender.board;
+    peer.sends(`. ack ${una} <dack8 ${una}, sack ${una + MSS}:${una + 5 * MSS}>`);
+    assertEquals(sender.recovery.kind, "fast");
+    assertEquals(
+      sender.ssthresh,
+      Math.floor(Math.min(nxt - una, sender.board.lossFlight || Infinity) / 2),
+    );
+  });
 });
 
 describe("CUBIC (RFC 9438)", () => {
