@@ -30,6 +30,7 @@ import { tx } from "../wire/segment.ts";
 import type { FlowPlan } from "./host.ts";
 import { addAddrHmac, joinHmac } from "./keys.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+import { MPTCP } from "./mode.ts";
 import { unheard } from "./stale.ts";
 
 /** A join of the peer's whose SYN was answered, and both random numbers (RFC 8684 §3.2). */
@@ -110,6 +111,12 @@ export class PathTransportOf implements PathTransport {
     return this.#side ??= this.#make();
   }
 
+  /** The same for what becomes of the first subflow, which may leave before anything else has needed it; null: no path is opened any more, or none was agreed on. */
+  #sideToTell(): ConnectionPaths | null {
+    const { established, mode, over } = this.#meta;
+    return this.#side ?? (established && mode === MPTCP && !over ? this.side : null);
+  }
+
   /** What a path manager and the application see. */
   get context(): PathContext {
     return this.side.context;
@@ -140,7 +147,11 @@ export class PathTransportOf implements PathTransport {
     const locals = host.addresses.filter(({ address }) => address !== localEndpoint.address);
     const { addAddrTimeout, subflows, addAddrAccepted } = this.#meta.mptcp;
     const limits = { subflows, addAddrAccepted };
-    return new ConnectionPaths(this, this.#plugin, { first, locals, limits, addAddrTimeout });
+    const side = new ConnectionPaths(this, this.#plugin, { first, locals, limits, addAddrTimeout });
+    // Whoever looks at it may do so when there is no path to be opened any more.
+    if (this.#meta.over) side.stop();
+    else if (this.#meta.fallback) side.settle();
+    return side;
   }
 
   /** The peer has both keys; `joins`: a DSS has come, so that paths may be opened (RFC 8684 §3.1). */
@@ -174,17 +185,17 @@ export class PathTransportOf implements PathTransport {
 
   /** The peer's RST on `subflow` had an MP_TCPRST; `transient`: its T flag. */
   resetTold(subflow: Subflow, reason: number, transient: boolean): void {
-    this.#side?.resetTold(subflow.path, { reason, transient });
+    this.#sideToTell()?.resetTold(subflow.path, { reason, transient });
   }
 
   /** `subflow`, which is about to leave, has moved data. */
   moved(subflow: Subflow): void {
-    this.#side?.moved(subflow.path);
+    this.#sideToTell()?.moved(subflow.path);
   }
 
   /** We have reset `subflow`, and its path is wanted again; `soon`: it works as far as such a path can. */
   replaced(subflow: Subflow, soon: boolean): void {
-    this.#side?.replaced(subflow.path, soon);
+    this.#sideToTell()?.replaced(subflow.path, soon);
   }
 
   /** `subflow` has been silent for long: its path may work from another port. */
@@ -271,8 +282,8 @@ export class PathTransportOf implements PathTransport {
 
   /** A subflow changed. */
   subflowChanged(subflow: Subflow, change: SubflowChange, reason?: string): void {
-    if (this.#side === null) return;
-    const { side } = this;
+    const side = change === "left" ? this.#sideToTell() : this.#side;
+    if (side === null) return;
     if (subflow.join) this.#settled(subflow, change === "left" && reason === "timeout");
     if (
       change === "joined" && subflow.join && this.role === "server" &&

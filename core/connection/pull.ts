@@ -51,7 +51,7 @@ export function push(meta: MetaSocket, now: Micros): void {
   const { attempts, subflows, sendQueue } = meta;
   const unsent = sendQueue.unsent > 0;
   const starts = unsent && !meta.over;
-  if (meta.established && (unsent || !sendQueue.again.empty)) meta.beginSending();
+  if (meta.established && (starts || !sendQueue.again.empty)) meta.beginSending();
   const waiting = unsent || mayRepeat(meta);
   ahead = meta.looksAhead();
   const { pacing } = meta.tcp;

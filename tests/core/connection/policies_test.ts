@@ -3,7 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { reno } from "../../../cc/mod.ts";
-import type { SubflowChange } from "../../../core/plugin.ts";
+import type { PathManagerPlugin, SubflowChange } from "../../../core/plugin.ts";
 import { minRtt } from "../../../sched/mod.ts";
 import { Dialogue } from "../../support/dialogue.ts";
 
@@ -42,6 +42,41 @@ function noted() {
   };
 }
 
+describe("a path manager that nothing has asked for before somebody looks at it", () => {
+  const held = "10.0.1.1";
+  const opened = (mptcp: boolean) => {
+    const notes: string[] = [];
+    const pathManager: PathManagerPlugin = {
+      kind: "path-manager",
+      name: "noted",
+      create({ after }) {
+        after(1e6, () => notes.push("timer"));
+        return { onEvent: ({ type }) => void notes.push(type), end: () => void notes.push("end") };
+      },
+    };
+    const d = new Dialogue({ policies: { pathManager } });
+    return { d, notes, ...d.opened({ mptcp }) };
+  };
+
+  it("has ended with its connection, and keeps no timer", () => {
+    const { d, notes, app } = opened(false);
+    using _ = d;
+    app.abort();
+    assertEquals(app.socket.paths.context.paths, []);
+    d.pass(10e6);
+    assertEquals([notes, d.usage.timers], [["end"], 0]);
+  });
+
+  it("holds no port for joins where the connection is plain TCP", () => {
+    const { d, app } = opened(false);
+    using _ = d;
+    const { locals, announce } = app.socket.paths.context;
+    const other = locals.find(({ address }) => address === held)!;
+    announce({ ...other, port: 8080 });
+    assertEquals(d.stack.holdsPort(app.socket, { address: held, port: 8080 }), false);
+  });
+});
+
 describe("scheduler and congestion control of a connection", () => {
   it("are made with the first data that are to leave, and know the subflow that is there: who only receives has neither", () => {
     const { notes, policies } = noted();
@@ -66,6 +101,15 @@ describe("scheduler and congestion control of a connection", () => {
       [],
       ["congestion control", "join", "joined", "scheduler"],
     ]);
+  });
+
+  it("are made for nothing that never leaves: the connection is over, and nobody would tell them so", () => {
+    const { notes, policies } = noted();
+    using d = new Dialogue({ policies });
+    const { app } = d.opened();
+    assertEquals(app.socket.write(d.now, new Uint8Array(100), 0), 100);
+    app.abort();
+    assertEquals([app.code, notes], ["ConnectionAborted", []]);
   });
 
   it("of the congestion control is asked which marks the peer hears of: it is made where ECN is agreed", () => {

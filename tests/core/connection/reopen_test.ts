@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { fullMesh } from "../../../pm/mod.ts";
+import { fullMesh, nDiffPorts } from "../../../pm/mod.ts";
 import { Dialogue } from "../../support/dialogue.ts";
 import { answersJoin, dialled, joined } from "../../support/joins.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
@@ -49,6 +49,29 @@ describe("a join that nobody answers", () => {
     assertEquals(d.usage.timers, 0);
     assertEquals(d.stack.strays.awaited, false);
   });
+});
+
+describe("a first path that has left before the path manager was made", () => {
+  for (const [what, options, expected] of [
+    ["is opened again", "", 1],
+    ["is left alone where the peer says so", " <tcprst 3>", 0],
+    ["waits as the peer asks", " <tcprst 2 transient>", 15],
+  ] as const) {
+    it(`in the batch that lets joins begin ${what}`, () => {
+      using d = new Dialogue({ policies: { pathManager: nDiffPorts({ subflows: 1 }) } });
+      const app = d.connect();
+      const peer = d.called();
+      peer.gets("S 0 <mpc>");
+      d.pass(20e3);
+      peer.offers({}, "S.", ["mpc key"]);
+      peer.gets(". 1 ack 1 <mpc keys>");
+      peer.sendsMore(". 1 ack 1 <dack8 1>");
+      peer.sends(`R 1${options}`);
+      assertEquals([app.socket.subflows.length, app.code], [0, undefined]);
+      const times = flows(d, 30e6).slice(0, 1);
+      assertEquals(times.map(Math.round), expected === 0 ? [] : [expected]);
+    });
+  }
 });
 
 describe("a path that was reset (RFC 8684 §3.6)", () => {
