@@ -270,6 +270,7 @@ export function subflowJoined(meta: MetaSocket, subflow: Subflow, now: Micros): 
   if (subflow.active) remember(meta, subflow, now);
   subflow.output.resize();
   if (meta.fallback) startFallback(meta, subflow, now);
+  if (subflow.ended !== null) return;
   if (early) meta.proved(subflow);
   else meta.joined(subflow);
   if (subflow.join) damageOutlived(meta, now);

@@ -3,9 +3,10 @@
  * TCP, its sequence space being the data's; else the connection ends with an error. Here is also how it is found out.
  */
 
+import { SEGMENT_MEMORY } from "../../wasm/layout.ts";
 import type { Micros } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
-import { MP_CAPABLE, RST_MIDDLEBOX } from "../wire/mptcp.ts";
+import { MP_CAPABLE, RST_MIDDLEBOX, RST_RESOURCE } from "../wire/mptcp.ts";
 import { rx } from "../wire/segment.ts";
 import { fromWire } from "../wire/seq.ts";
 import { TIMER_UNMAPPED } from "./data_timer.ts";
@@ -52,7 +53,11 @@ export function startFallback(
   if (from > 1) receiver.map(1 - from, 1, from - 1, -1, meta.receiveQueue.limit);
   // What has waited for a mapping may be more than the window: it was acknowledged, and is kept.
   const limit = Math.max(meta.receiveQueue.limit, receiver.end + shift);
-  receiver.map(from + shift, from, INFINITE, -1, limit);
+  // Without memory for it what comes would be acknowledged, and wait for ever.
+  if (receiver.map(from + shift, from, INFINITE, -1, limit) & SEGMENT_MEMORY) {
+    meta.reset(subflow, RST_RESOURCE, now);
+    return;
+  }
   // What was acknowledged on the subflow and is nowhere was dropped for want of a place: nobody will send it again.
   if (meta.receiveQueue.next + receiver.staged < receiver.end + shift) {
     meta.giveUp(subflow, RST_MIDDLEBOX, "bytes-miscounted", now);

@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { type App, Dialogue } from "../../support/dialogue.ts";
+import { stream_free } from "../../../wasm/mod.ts";
 import { joined } from "../../support/joins.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
 
@@ -99,6 +100,23 @@ describe("bytes far apart", () => {
       app.read();
     }
     assert(app.got >= 5 * PAGE - 1, `${app.got}`);
+  });
+});
+
+describe("plain TCP whose one mapping there is no memory for", () => {
+  it("is reset: what came on it would be acknowledged, and wait for ever", () => {
+    using d = new Dialogue();
+    const app = d.connect();
+    const peer = d.called();
+    peer.gets("S 0");
+    // No record can be made for a stream that is gone.
+    stream_free(app.socket.receiveQueue.stream);
+    peer.offers({}, "S.", []);
+    peer.gets(". 1 ack 1");
+    peer.gets("R.");
+    assertEquals([app.code, app.log.includes("established")], ["ConnectionAborted", false]);
+    app.close();
+    assertEquals(d.usage.flows, 0);
   });
 });
 
