@@ -46,6 +46,8 @@ export class OneWay {
   readonly #out = new Direction();
   readonly #in = new Direction();
   #turns: Micros = -Infinity;
+  /** The peer's clock showed it when the last echo of a time came. */
+  #tick = 0;
 
   /** Beyond the least of what packets took to the peer. */
   get out(): Micros {
@@ -67,6 +69,10 @@ export class OneWay {
       this.#turns = now + WINDOW;
     }
     this.#in.take(value, rx.tsval);
-    if (tells && rx.tsecr !== 0) this.#out.take(rx.tsval, rx.tsecr);
+    if (!tells || rx.tsecr === 0) return;
+    // A clock that stands, as it ticks rarely or is held while something is repaired (RFC 7323 §5.4), would have what it has seen since come ever sooner.
+    if (rx.tsval === this.#tick) return;
+    this.#tick = rx.tsval;
+    this.#out.take(rx.tsval, rx.tsecr);
   }
 }

@@ -971,7 +971,7 @@ export class Subflow implements SubflowView {
     }
     const oneWay = this.#oneWay();
     if (oneWay !== null && timestamps.on && rx.hasTimestamps && !inHand.old) {
-      oneWay.heard(timestamps.clock(now), !timestamps.echoesHeld, now);
+      oneWay.heard(timestamps.clock(now), !timestamps.echoesHeld(now), now);
     }
     if (this.#handshake !== null) {
       // Any segment tells that the third ACK has arrived (RFC 8684 §3.2).

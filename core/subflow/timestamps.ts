@@ -16,6 +16,15 @@ const OVERTAKEN: Micros = 1e6;
 /** Longest tick of our clock (RFC 7323 §5.4). */
 const LONGEST_TICK: Micros = 1e6;
 
+/** Our clock was held: what that has sent, and is sent of it again, tells by its tick no time. */
+class Hold {
+  /** Its first tick; one that was not released goes on in another when it is over. */
+  first: Micros = 0;
+  /** Its last one. */
+  from: Micros = 0;
+  until: Micros = 0;
+}
+
 /** TS.Recent and our own clock. */
 export class Timestamps {
   readonly #offset: number;
@@ -29,9 +38,11 @@ export class Timestamps {
   /** What that becomes when it has stood for long, and since when it stands. */
   #nextFloor = 0;
   #floorTime: Micros = 0;
-  /** Since when our clock was last held, and until when; equal: it never was. */
-  #heldFrom: Micros = 0;
-  #heldUntil: Micros = 0;
+  /** How our clock was last held, and how before that, of which echoes may come still; null: it never was. */
+  #held: Hold | null = null;
+  #heldBefore: Hold | null = null;
+  /** It was not released since. */
+  #holds = false;
 
   /** @param offset Shifts our clock by a secret (RFC 7323 §5.4). */
   constructor(offset: number, offered = true) {
@@ -56,7 +67,8 @@ export class Timestamps {
 
   /** What our segments carry: milliseconds (RFC 7323 §5.4: 1 ms to 1 s a tick), or the one in which the clock was held. */
   value(now: Micros): number {
-    return this.clock(now < this.#heldUntil ? this.#heldFrom : now);
+    const held = this.#held;
+    return this.clock(held !== null && now < held.until ? held.from : now);
   }
 
   /** What our clock shows by itself. */
@@ -66,34 +78,56 @@ export class Timestamps {
 
   /** One tick begins now that lasts until {@linkcode Timestamps.release}, for a second at most. False where one does already. */
   hold(now: Micros): boolean {
-    if (now < this.#heldUntil) return false;
-    this.#heldFrom = now;
-    this.#heldUntil = now + LONGEST_TICK;
+    let held = this.#held;
+    if (held !== null && now < held.until) return false;
+    if (held === null || !this.#holds) {
+      const next = this.#heldBefore ?? new Hold();
+      this.#heldBefore = held;
+      held = this.#held = next;
+      held.first = now;
+    }
+    held.from = now;
+    held.until = now + LONGEST_TICK;
+    this.#holds = true;
     return true;
   }
 
   /** The clock ticks by itself again. */
   release(now: Micros): void {
-    this.#heldUntil = Math.min(this.#heldUntil, now);
+    this.#holds = false;
+    if (this.#held !== null) this.#held.until = Math.min(this.#held.until, now);
   }
 
   /** The echo in `rx`, which has timestamps, is that of a tick that was held: it does not tell when that was sent. */
-  get echoesHeld(): boolean {
-    return this.#heldFrom < this.#heldUntil && rx.tsecr === this.clock(this.#heldFrom);
+  echoesHeld(now: Micros): boolean {
+    return this.#echoed(now) !== null;
+  }
+
+  /** The hold whose tick the echo in `rx` is; null: it is that of a time. */
+  #echoed(now: Micros): Hold | null {
+    const held = this.#held;
+    if (held === null) return null;
+    if (this.#echoes(held, now)) return held;
+    const before = this.#heldBefore;
+    return before !== null && this.#echoes(before, now) ? before : null;
+  }
+
+  #echoes({ first, from, until }: Hold, now: Micros): boolean {
+    return first < until && now - until <= LONGEST_ROUND_TRIP &&
+      distance32(rx.tsecr, this.clock(first)) >= 0 && distance32(this.clock(from), rx.tsecr) >= 0;
   }
 
   /** Round trip that the echo in `rx`, an ACK of something new, tells, in whole milliseconds; -1 when it tells none (RFC 7323 §4.1). */
   roundTrip(now: Micros): Micros {
-    if (!this.#on || !rx.hasTimestamps || rx.tsecr === 0 || this.echoesHeld) return -1;
+    if (!this.#on || !rx.hasTimestamps || rx.tsecr === 0 || this.#echoed(now) !== null) return -1;
     const elapsed = 1000 * distance32(this.clock(now), rx.tsecr);
     return elapsed <= LONGEST_ROUND_TRIP ? elapsed : -1;
   }
 
   /** Before when that was sent which the ACK in `rx` answers: the end of a tick. Infinity where no timestamp tells. */
   answeredBefore(now: Micros): Micros {
-    if (this.#on && rx.hasTimestamps && this.echoesHeld) {
-      return Math.max(Math.min(now, this.#heldUntil), endOfTick(this.#heldFrom));
-    }
+    const held = this.#on && rx.hasTimestamps ? this.#echoed(now) : null;
+    if (held !== null) return Math.max(Math.min(now, held.until), endOfTick(held.from));
     const roundTrip = this.roundTrip(now);
     return roundTrip < 0 ? Infinity : endOfTick(now) - roundTrip;
   }

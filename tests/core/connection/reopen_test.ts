@@ -52,11 +52,13 @@ describe("a join that nobody answers", () => {
 });
 
 describe("a first path that has left before the path manager was made", () => {
-  for (const [what, options, expected] of [
-    ["is opened again", "", 1],
-    ["is left alone where the peer says so", " <tcprst 3>", 0],
-    ["waits as the peer asks", " <tcprst 2 transient>", 15],
-  ] as const) {
+  for (
+    const [what, options, expected] of [
+      ["is opened again", "", 1],
+      ["is left alone where the peer says so", " <tcprst 3>", 0],
+      ["waits as the peer asks", " <tcprst 2 transient>", 15],
+    ] as const
+  ) {
     it(`in the batch that lets joins begin ${what}`, () => {
       using d = new Dialogue({ policies: { pathManager: nDiffPorts({ subflows: 1 }) } });
       const app = d.connect();

@@ -24,4 +24,17 @@ describe("how long packets wait on the way, by timestamps (RFC 7323)", () => {
       assertEquals([way.out, way.in], [0, 7000]);
     }
   });
+
+  it("is no shorter where the peer's clock stands, as ours does while something is repaired", () => {
+    const way = new OneWay();
+    const comesAt = (tsval: number, tsecr: number, value: number): void => {
+      comes({ ts: [tsval, tsecr] });
+      way.heard(value, true, 1000 * value);
+    };
+    comesAt(1000, 500, 520);
+    // It goes on showing what it did when it was held; each answers at once.
+    for (let at = 510; at <= 1400; at += 10) comesAt(1000, at, at + 20);
+    comesAt(1910, 1410, 1430);
+    assertEquals(way.out, 0);
+  });
 });

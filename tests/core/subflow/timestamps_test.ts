@@ -64,6 +64,39 @@ describe("our clock while it is held", () => {
     assertEquals(told(6000, 6.02e6), [-1, 6.001e6]);
   });
 
+  it("tells none by the ticks of the hold before, either, nor by any of one that was to go on: echoes may be on their way still", () => {
+    const timestamps = agreed(1);
+    const told = (tsecr: number, now: number): number[] => {
+      comes({ ts: [1, tsecr] });
+      return [timestamps.roundTrip(now), timestamps.answeredBefore(now)];
+    };
+    timestamps.hold(5e6);
+    timestamps.release(5.3e6);
+    timestamps.hold(5.4e6);
+    assertEquals(told(5000, 5.5e6), [-1, 5.3e6]);
+    assertEquals(told(5350, 5.5e6), [150e3, 5.351e6]);
+    // The tick may not be longer, but what is repaired is.
+    timestamps.hold(6.4e6);
+    timestamps.hold(7.5e6);
+    for (const tick of [5400, 6400, 7500]) assertEquals(told(tick, 7.6e6), [-1, 7.6e6]);
+    assertEquals(told(5000, 7.6e6), [-1, 5.3e6]);
+    timestamps.release(8e6);
+    assertEquals(told(5400, 8.1e6), [-1, 8e6]);
+    timestamps.hold(9e6);
+    assertEquals(told(5400, 9.1e6), [-1, 8e6]);
+    assertEquals(told(5000, 9.1e6), [4100e3, 5.001e6]);
+  });
+
+  it("tells nothing by a tick that is as far away as the clock takes to go round", () => {
+    const timestamps = agreed(1);
+    timestamps.hold(5e6);
+    timestamps.release(5.5e6);
+    const round = 2 ** 32 * 1000;
+    comes({ ts: [1, 5000] });
+    assertEquals(timestamps.roundTrip(round + 5.02e6), 20e3);
+    assertEquals(timestamps.answeredBefore(round + 5.02e6), round + 5.001e6);
+  });
+
   it("tells nothing where a segment has none", () => {
     const timestamps = new Timestamps(0);
     timestamps.hold(0);
