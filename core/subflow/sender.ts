@@ -705,9 +705,14 @@ export class Sender {
     if (this.#mayProbe()) this.#setProbe();
   }
 
+  /** So many bytes may be one segment: it may have left when there was more room for data in one, as DATA_ACKs were shorter, or without one. */
+  #oneSegment(): number {
+    return Math.max(this.#mtu.payload, this.#output.wholePayload);
+  }
+
   #setProbe(): void {
     const { board } = this;
-    this.#tlp().arm(this.#deadlines, this.rtt, board.nxt - board.una <= this.#mtu.payload);
+    this.#tlp().arm(this.#deadlines, this.rtt, board.nxt - board.una <= this.#oneSegment());
   }
 
   /**
@@ -1041,7 +1046,7 @@ export class Sender {
     if (!this.#mayProbe()) this.#deadlines.set(TIMER_PROBE, Infinity);
     else if (advanced || !this.#deadlines.has(TIMER_PROBE)) {
       // A timeout has taken it off, and was none.
-      if (tlp.answered(this.#deadlines, rtt, delivered <= mss, now)) this.#setProbe();
+      if (tlp.answered(this.#deadlines, rtt, delivered <= this.#oneSegment(), now)) this.#setProbe();
     }
     if (this.#witness !== null) this.#settled(now);
     return OUTCOME_HEARD | OUTCOME_WORK;

@@ -147,6 +147,21 @@ describe("tail loss probes (RFC 8985 §7)", () => {
     s.peer.gets(line(0));
   });
 
+  it("RFC 8985 §7.2: so does one that had room for a shorter DATA_ACK than there is now", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.socket.setNoDelay(d.now, true);
+    for (const bytes of [100, 100, 1424]) app.write(bytes);
+    peer.takeAll();
+    d.pass(RTT);
+    peer.sends("P. +100 ack 101 <dack8 101, map8>");
+    // All of its numbers have eight octets, and so have our DATA_ACKs from now on.
+    const [subflow] = app.socket.subflows;
+    assertEquals(subflow!.mss, 1420);
+    peer.sends(". ack 201 <dack8 201>");
+    assertEquals(subflow!.sender.probeAt - d.now, 45e3);
+  });
+
   it("RFC 8985 §7.2: is due at the timeout where that is sooner, in place of it", () => {
     using s = written(2, {}, { rtt: 300e3 });
     for (let i = 0; i < 20; i++) {
