@@ -784,9 +784,25 @@ class Performance {
     return null;
   }
 
-  /** Their addresses may have been taken from them, whatever state they were in. */
+  /** Their addresses may have been taken from them, whatever state they were in, or their SYNs. */
   get othersMayFail(): boolean {
-    return this.mayFail || this.#run.actions.some(({ kind }) => /^(link|address)$/.test(kind));
+    return this.mayFail || this.#run.actions.some(({ kind }) => /^(link|address)$/.test(kind)) ||
+      this.#unluckySyns();
+  }
+
+  /** An outage leaves a further connection so few of its SYNs that loss may take the rest, or their answers. */
+  #unluckySyns(): boolean {
+    const { paths, actions, wide } = this.#run;
+    const loss = Math.max(...paths.map((path) => path.loss));
+    const lost = 1 - (1 - loss) ** 2;
+    const cut = (at: number): boolean =>
+      actions.some(({ kind, at: from, length }) =>
+        /^(cut|all)$/.test(kind) && at >= from && at <= from + length
+      );
+    return (wide?.more.others ?? []).some(({ at }) => {
+      const tries = SYNS_AT.filter((wait) => !cut(at + wait)).length;
+      return tries < SYNS_AT.length && lost ** tries > UNLUCKY;
+    });
   }
 
   #act({ kind, which, length }: ActionPlan, dice: Dice): void {
@@ -894,6 +910,11 @@ class Performance {
     });
   }
 }
+
+/** When SYNs leave that nothing answers, in seconds (RFC 6298 §5.5, tcp_syn_retries 6). */
+const SYNS_AT = [0, 1, 3, 7, 15, 31, 63];
+/** What is less likely does not happen in as many runs as anybody does. */
+const UNLUCKY = 1e-7;
 
 /** Whether either end has this choice of `MORE`. */
 function chosen({ wide }: Run, choice: string): boolean {

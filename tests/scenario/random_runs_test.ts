@@ -109,6 +109,7 @@ const KEPT_WIDE: ReadonlyMap<number, string> = new Map([
   [829, "a DATA_FIN that was lost behind FINs never came again"],
   [876, "as 829, of another connection"],
   [2832, "of these runs: a server whose path manager refuses joins cannot be come back to"],
+  [70508247, "of these runs: an outage left a further connection two SYNs, and loss took both"],
   [
     908203,
     "an only path that swallowed large segments was opened anew as soon as the smallest were tried, and these began large again",
