@@ -1477,7 +1477,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.timer.opened();
       this.dirty();
     }
-    if (offset <= sendQueue.una) return;
+    if (offset < sendQueue.una) return this.patience.belied(now);
+    this.patience.borneOut();
+    if (offset === sendQueue.una) return;
     this.host.probe?.dataAcked(now, this.id, offset, sendQueue.windowEnd);
     this.figures.acked(now);
     this.timer.acknowledged();

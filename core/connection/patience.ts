@@ -20,6 +20,8 @@ export class Patience {
   #limit: Micros = USER_TIMEOUT;
   #since: Micros = 0;
   #heard: Micros = 0;
+  /** Since when all that the peer says lies below what was DATA_ACKed; null: it does not. Boxed once (CONTRIBUTING.md, Garbage). */
+  #beliedAt: Micros | null = null;
 
   /** The user timeout. */
   get limit(): Micros {
@@ -41,8 +43,23 @@ export class Patience {
     if (at > this.#heard) this.#heard = at;
   }
 
+  /**
+   * The peer acknowledges less than was DATA_ACKed in its name, or was overtaken. Who goes on to say so lacks what we have no longer: that it answers is no
+   * sign that it will ever take what waits.
+   */
+  belied(now: Micros): void {
+    this.#beliedAt ??= now;
+  }
+
+  /** It acknowledges what was DATA_ACKed. */
+  borneOut(): void {
+    this.#beliedAt = null;
+  }
+
   /** When the wait is over, if a subflow that lives last heard something at `at`. */
   until(at: Micros): Micros {
-    return Math.max(this.#since, this.#heard, at) + this.#limit;
+    let heard = Math.max(this.#heard, at);
+    if (this.#beliedAt !== null && this.#beliedAt < heard) heard = this.#beliedAt;
+    return Math.max(this.#since, heard) + this.#limit;
   }
 }

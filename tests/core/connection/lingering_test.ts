@@ -219,6 +219,40 @@ describe("the user timeout (RFC 9293 §3.8.3, RFC 5482)", () => {
     });
   }
 
+  it("counts from when the peer itself began to lack what was DATA_ACKed in its name: it can never get on", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(1000);
+    peer.takeAll();
+    peer.sends(". ack 1001 <dack8 401>");
+    app.write(1000);
+    peer.takeAll();
+    // Another one answers from now on, as a server may whose SYN cookies know nothing of the connection before: it takes all, and lacks the first bytes.
+    const from = d.now;
+    while (app.code === undefined && d.now - from < 3600e6) {
+      d.pass(1e6);
+      peer.takeAll();
+      peer.sends(`. ack ${peer.acked} <dack8 1>`);
+    }
+    assertEquals([app.code, app.socket.reason], ["TimedOut", "unanswered"]);
+    assert(d.now - from < 303e6, `${d.now - from}`);
+  });
+
+  it("does not count from DATA_ACKs that were overtaken", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    app.write(1000);
+    peer.takeAll();
+    peer.sends(". ack 1001 <dack8 401>");
+    for (let i = 0; i < 12; i++) {
+      d.pass(50e6);
+      peer.takeAll();
+      peer.sends(`. ack 1001 <dack8 1>`);
+      peer.sends(`. ack 1001 <dack8 401>`);
+      assertEquals(app.code, undefined, `${i}`);
+    }
+  });
+
   it("counts from the last that was heard on any path", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
