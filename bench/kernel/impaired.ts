@@ -196,6 +196,16 @@ async function kernel(): Promise<Namespace> {
   return namespace;
 }
 
+/** Addresses of the kernel can be used: one of IPv6 is tentative (RFC 4862 §5.4) until a thread of the kernel's has come to it, though there is nobody to be asked. */
+async function ready(...namespaces: readonly Namespace[]): Promise<void> {
+  for (const namespace of namespaces) {
+    const list = ["ip", "-6", "-o", "address", "show", "tentative"];
+    while ((await namespace.exec(list)).stdout !== "") {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+}
+
 /**
  * Moves `bytes` over a path of its own by plain TCP with `cubic` at both ends. The sender is the one that connects; elements draw the same numbers whoever
  * sends and receives, in another run too.
@@ -223,6 +233,7 @@ async function betweenKernels(path: Path, bytes: number, seed: number): Promise<
     tun("far", { namespace: far.name, kernelAddresses: [`${receiver}/${bits}`], mtu }),
     { forward: elementsOf(path, "data", seed), backward: elementsOf(path, "ack", seed) },
   );
+  await ready(near, far);
   await using sink = await startPeer(far, "listen", "sink", { host: receiver, tcp: true });
   const target = { host: receiver, port: sink.port, size: bytes, tcp: true };
   await using source = await startPeer(near, "connect", "source", target);
@@ -239,6 +250,7 @@ async function toKernel(path: Path, bytes: number, seed: number): Promise<Transf
   await using far = await kernel();
   const link = linkTo(far, path, "sender", seed);
   await using host = await openHost(link, path, "sender");
+  await ready(far);
   await using sink = await startPeer(far, "listen", "sink", { host: receiver, tcp: true });
   using conn = await host.connect({ hostname: receiver, port: sink.port });
   const [sum, end] = await Promise.all([send(conn, bytes), sink.until("end")]);
@@ -257,6 +269,7 @@ async function fromKernel(path: Path, bytes: number, seed: number): Promise<Tran
   using listener = host.listen({ port: 0 });
   const { port } = listener.addr;
   const target = { host: receiver, port, size: bytes, tcp: true };
+  await ready(near);
   await using source = await startPeer(near, "connect", "source", target);
   using conn = await listener.accept();
   const { received, sum, seconds } = await receive(conn);
