@@ -116,9 +116,9 @@ export interface ConnectionView {
   /** Bytes written and not yet given to a subflow. */
   readonly unsent: number;
   /**
-   * Bytes that are still to be given to subflows, as far as can be known: `unsent`, what of a write() waits for room in the send buffer, and what of an
-   * announced message (`message` of write()) was not written. Where a write that waits is one of many, as much again as was written in them is taken for
-   * what follows. After closeWrite() it is `unsent`. At least that, always.
+   * Bytes that are still to be given to subflows, as far as can be known: `unsent`, what is to be given anew as all are gone that had it, what of a write()
+   * waits for room in the send buffer, and what of an announced message (`message` of write()) was not written. Where a write that waits is one of many, as
+   * much again as was written in them is taken for what follows. After closeWrite() it is the first two. At least `unsent`, always.
    */
   readonly left: number;
   /** Bytes sent, not DATA_ACKed. */

@@ -182,7 +182,7 @@ function isTrying(
   return sooner || room < wanted(left, mss, sentOn.length > 0);
 }
 
-/** Bytes that are to arrive soon: all that is left, or a segment of what goes `again`. What nobody carries any more is neither, where nothing is left behind it. */
+/** Bytes that are to arrive soon: all that is left, or a segment of what goes `again`. What was bound ahead and taken back is neither, where nothing is left behind it. */
 function wanted(left: number, mss: number, again: boolean): number {
   return again || left === 0 ? mss : left;
 }

@@ -259,9 +259,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   get left(): number {
-    const { ours, unbound, tail } = this.sendQueue;
-    if (ours.kind !== "open" || this.#outlook === null) return unbound;
-    return this.#outlook.left(unbound, tail);
+    const { ours, unbound, orphaned, tail } = this.sendQueue;
+    const left = unbound + orphaned;
+    if (ours.kind !== "open" || this.#outlook === null) return left;
+    return this.#outlook.left(left, tail);
   }
 
   get unacked(): number {

@@ -253,6 +253,8 @@ export class SendQueue {
   #hints: Hints | null = null;
   /** Bound to subflows and never sent; made for the first such bytes: by pull there are none. */
   #ahead: Ranges | null = null;
+  /** Nobody has them any more, as the subflows are gone that had; made for the first. */
+  #orphans: Ranges | null = null;
   /** NEXT and HEAD of the stream's record, which nobody else moves: reading them there would box them. */
   #tail = 1;
   #head = 1;
@@ -336,6 +338,11 @@ export class SendQueue {
   get unbound(): number {
     const { tail } = this;
     return tail - Math.min(this.#nxt, tail);
+  }
+
+  /** Bytes that are to be given anew, as nobody has them any more. */
+  get orphaned(): number {
+    return this.#orphans === null ? 0 : this.#orphans.bytes;
   }
 
   /** Bytes that were never sent, bound to a subflow or not. */
@@ -461,6 +468,7 @@ export class SendQueue {
   /** A DATA_ACK of everything below `offset`, which is above `una`; true when it is the first of our DATA_FIN. */
   acknowledge(offset: number): boolean {
     this.#una = offset;
+    if (this.#orphans !== null) this.#orphans.cut(0, offset);
     if (this.#hints !== null && this.#hints.acknowledged(offset)) this.#hints = null;
     // RFC 8684 §3.3.6: "The sender MUST keep data in its send buffer as long as the data has not been acknowledged both (1) at the connection level
     // and (2) on all subflows on which it has been sent"
@@ -505,6 +513,7 @@ export class SendQueue {
 
   /** All that is bound and was never sent is to be bound anew. */
   bindAnew(): void {
+    if (this.#orphans !== null) this.#orphans.cut(0, Infinity);
     if (this.#ahead === null) return;
     const again = this.toGoAgain();
     this.#ahead.each((offset, end) => again.add(offset, end));
@@ -548,6 +557,7 @@ export class SendQueue {
       }
     }
     sent.add(subflow, offset, offset + length, ssn);
+    if (this.#orphans !== null) this.#orphans.cut(offset, offset + length);
   }
 
   #hold(sent: Sent): void {
@@ -565,7 +575,7 @@ export class SendQueue {
     const sent = this.#sent;
     while (sent.first < sent.next) giveSent(sent.shift());
     this.again.cut(0, Infinity);
-    this.#ahead = null;
+    this.#ahead = this.#orphans = null;
     this.#nxt = this.#una;
   }
 
@@ -693,7 +703,9 @@ export class SendQueue {
     if (at >= 0) this.#cursors.splice(at, 1);
     for (let serial = this.#sent.first; serial < this.#sent.next; serial++) {
       const sent = this.#sent.at(serial);
-      if (sent.forget(subflow) && reinject) this.toGoAgain().add(sent.offset, sent.end);
+      if (!sent.forget(subflow) || !reinject) continue;
+      this.toGoAgain().add(sent.offset, sent.end);
+      (this.#orphans ??= new Ranges()).add(sent.offset, sent.end);
     }
   }
 

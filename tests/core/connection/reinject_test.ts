@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import type { SchedulerPlugin } from "../../../core/plugin.ts";
 import { Dialogue } from "../../support/dialogue.ts";
 import { join, joined } from "../../support/joins.ts";
 import type { Got } from "../../support/scripted_peer.ts";
@@ -14,6 +15,33 @@ function data({ seq, end, options }: Got): [number, number] {
 }
 
 const withData = (segments: readonly Got[]): Got[] => segments.filter(({ seq, end }) => end > seq);
+
+describe("what is left to be given to subflows", () => {
+  it("is also what nobody has any more, until somebody has it, or the peer", () => {
+    const second: SchedulerPlugin = {
+      kind: "scheduler",
+      name: "second",
+      create: () => ({ pick: (ready) => ready.at(-1)! }),
+    };
+    for (const acknowledged of [false, true]) {
+      using d = new Dialogue({ policies: { scheduler: second } });
+      const { first, second: gone, app } = joined(d);
+      app.write(2000);
+      assertEquals(app.socket.left, 0);
+      d.links[0]!.full = true;
+      gone.takeAll();
+      gone.sends("R 1");
+      assertEquals([app.socket.unsent, app.socket.left], [0, 2000]);
+      if (acknowledged) first.sends(". ack 1 <dack8 2001>");
+      assertEquals(app.socket.left, acknowledged ? 0 : 2000);
+      d.links[0]!.full = false;
+      d.stack.handleWritable(d.now, d.links[0]!);
+      d.stack.flush(d.now);
+      assertEquals(app.socket.left, 0);
+      assertEquals(withData(first.takeAll()).length, acknowledged ? 0 : 2);
+    }
+  });
+});
 
 describe("SQ-5, the event/action table (draft Table 3)", () => {
   // RFC 8684 §4: "Implementations SHOULD NOT attempt to infer a data-level acknowledgment from the subflow ACKs."
