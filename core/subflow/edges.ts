@@ -5,6 +5,7 @@
 
 /** Takes what stands from index `from` to index `to` out. */
 export function closeGap(edges: number[], from: number, to: number): void {
+  if (from === to) return;
   for (let i = to; i < edges.length; i++) edges[from + i - to] = edges[i]!;
   for (let i = from; i < to; i++) edges.pop();
 }

@@ -1046,7 +1046,9 @@ export class Sender {
     if (!this.#mayProbe()) this.#deadlines.set(TIMER_PROBE, Infinity);
     else if (advanced || !this.#deadlines.has(TIMER_PROBE)) {
       // A timeout has taken it off, and was none.
-      if (tlp.answered(this.#deadlines, rtt, delivered <= this.#oneSegment(), now)) this.#setProbe();
+      if (tlp.answered(this.#deadlines, rtt, delivered <= this.#oneSegment(), now)) {
+        this.#setProbe();
+      }
     }
     if (this.#witness !== null) this.#settled(now);
     return OUTCOME_HEARD | OUTCOME_WORK;

@@ -150,7 +150,7 @@ describe("tail loss probes (RFC 8985 §7)", () => {
   it("RFC 8985 §7.2: so does one that had room for a shorter DATA_ACK than there is now", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
-    app.socket.setNoDelay(d.now, true);
+    app.socket.setNoDelay(true);
     for (const bytes of [100, 100, 1424]) app.write(bytes);
     peer.takeAll();
     d.pass(RTT);
