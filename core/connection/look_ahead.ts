@@ -47,9 +47,11 @@ export function takeAllBack(meta: MetaSocket): number {
   return bytes;
 }
 
-/** Bytes that `subflow` may be bound now. */
-export function capacity(subflow: Subflow, lookAhead: number): number {
-  return Math.max(0, subflow.room + lookAhead - subflow.queued);
+/** Bytes that `subflow` may be bound now, of the data from `offset` on: what goes again leaves before what is bound to it further ahead, and does not wait for that. */
+export function capacity(subflow: Subflow, lookAhead: number, offset: number): number {
+  const part = subflow.partA;
+  const before = part === null ? 0 : part.before(offset);
+  return Math.max(0, subflow.room + lookAhead - before);
 }
 
 /** Has all that are ready send the next of their parts A. Those that may send no more give theirs back. */

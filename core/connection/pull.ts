@@ -21,6 +21,12 @@ const CROWD = 2 ** 18;
 /** More than any segment. Not Infinity, beside which every number of bytes would be boxed (CONTRIBUTING.md, Garbage). */
 const UNBOUNDED = 2 ** 30;
 
+/** Pieces of what goes again that are looked at, at most, before one that somebody with room has not had. */
+const MOST_LOOKS = 64;
+
+/** Above the offset of all that is bound. */
+const UNBOUND = 2 ** 53;
+
 /** Small packets in flight for each segment of the window, at most: one of 100 bytes takes an eighth of a segment on a link, with its headers. */
 const SMALL_PACKETS = 8;
 
@@ -101,9 +107,9 @@ function mayRepeat({ sendQueue, scheduler }: MetaSocket): boolean {
 /**
  * Collects the subflows that may take `bytes`: with room for them, or for a segment of them, not stale, backup ones only when no other works (RFC 8684
  * §3.3.8: "a subflow where the receiver has indicated that B=1 SHOULD NOT be used to send data unless there are no usable subflows where B=0"). Less than
- * a segment must wait where many small packets are in flight already: thousands would overrun any queue, and later they go as one.
+ * a segment must wait where many small packets are in flight already: thousands would overrun any queue, and later they go as one. `offset`: of what goes again.
  */
-function collectReady(meta: MetaSocket, bytes: number): void {
+function collectReady(meta: MetaSocket, bytes: number, offset: number = UNBOUND): void {
   const { subflows } = meta;
   let count = 0;
   let more = 0;
@@ -127,7 +133,7 @@ function collectReady(meta: MetaSocket, bytes: number): void {
       const least = Math.min(mss, bytes);
       const able = room >= least || (room > 0 && board.inFlight === 0);
       if (able && subflow.queued === 0) ready[count++] = subflow;
-      else if (capacity(subflow, ahead) >= least) beyond[more++] = subflow;
+      else if (capacity(subflow, ahead, offset) >= least) beyond[more++] = subflow;
       continue;
     }
     const searching = subflow.mtu.search !== null && bytes > mss;
@@ -156,6 +162,10 @@ let available = 0;
 let last = false;
 /** Less than a segment is not to leave: it waits for more to be written, or for room in the peer's window. */
 let held = false;
+/** Some have room for what goes again, whether or not they have had it. */
+let room = false;
+/** End of what they have had of it. */
+let had = 0;
 /** The scheduler has chosen to wait in this pass. */
 let waits = false;
 
@@ -169,9 +179,9 @@ function schedule(meta: MetaSocket, now: Micros): void {
     // Where only those that carry it already have room, or it is to wait for a better one, new data need not wait for that.
     if (again !== null && ready.length > 0 && ask(meta, again, now)) continue;
     if (again !== null && comesFirst(meta, again)) return;
-    const taken = again === null ? null : nextTakenBack(meta);
-    if (taken !== null && ready.length > 0 && ask(meta, taken, now)) continue;
-    if (taken !== null && comesFirst(meta, taken)) return;
+    const behind = again === null ? null : nextBehind(meta);
+    if (behind !== null && ready.length > 0 && ask(meta, behind, now)) continue;
+    if (behind !== null && comesFirst(meta, behind)) return;
     if (!nextNew(meta)) {
       if (meta.sendQueue.unbound >= CROWD) meta.crowd();
       return;
@@ -205,9 +215,9 @@ function bindAll(meta: MetaSocket, now: Micros): void {
     const again = nextReinjection(meta);
     if (again !== null && ready.length + beyond.length > 0 && ask(meta, again, now)) continue;
     if (again !== null && comesFirst(meta, again)) return;
-    const taken = again === null ? null : nextTakenBack(meta);
-    if (taken !== null && ready.length + beyond.length > 0 && ask(meta, taken, now)) continue;
-    if (taken !== null && comesFirst(meta, taken)) return;
+    const behind = again === null ? null : nextBehind(meta);
+    if (behind !== null && ready.length + beyond.length > 0 && ask(meta, behind, now)) continue;
+    if (behind !== null && comesFirst(meta, behind)) return;
     if (!nextAhead(meta) || !ask(meta, null, now)) return;
   }
 }
@@ -267,7 +277,9 @@ function bindAhead(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   const { sendQueue } = meta;
   const { mss } = copies[0]!;
   let length = Math.min(Math.max(chunk.length, mss), available);
-  for (let i = 0; i < copies.length; i++) length = Math.min(length, capacity(copies[i]!, ahead));
+  for (let i = 0; i < copies.length; i++) {
+    length = Math.min(length, capacity(copies[i]!, ahead, chunk.offset));
+  }
   const { offset } = chunk;
   if (length >= mss) length -= length % mss + besideKeys(meta, copies[0]!, offset);
   else if (length < available && copies[0]!.inFlight > 0) return false;
@@ -310,6 +322,24 @@ function nextReinjection(meta: MetaSocket): Sent | null {
 }
 
 /**
+ * The same for what lies behind that, where all with room have had it: each such piece would cost a round trip until a DATA_ACK tells of the one before. Where the
+ * scheduler waits with the first, it is asked only about what nobody has sent.
+ */
+function nextBehind(meta: MetaSocket): Sent | null {
+  const { sendQueue } = meta;
+  for (let looks = 0; room && ready.length + beyond.length === 0 && looks < MOST_LOOKS; looks++) {
+    const first = sendQueue.again.firstFrom(had);
+    if (first === Infinity) return null;
+    const sent = sendQueue.find(first);
+    if (sent === null || offer(meta, sent, first, sendQueue.again.endOf(first)) === null) {
+      return null;
+    }
+    if (ready.length + beyond.length > 0) return sent;
+  }
+  return nextTakenBack(meta);
+}
+
+/**
  * The same for what was taken back and nobody has sent, behind what {@linkcode nextReinjection} gave: that is for others than those with room, if any come, and
  * this does not wait for them.
  */
@@ -337,21 +367,25 @@ function offer(meta: MetaSocket, sent: Sent, from: number, to: number): Sent | n
   chunk.sentOn = carriersOf(sent);
   chunk.sentAt = sent.sentAt;
   setHint(meta);
-  collectReady(meta, held ? UNBOUNDED : available);
+  collectReady(meta, held ? UNBOUNDED : available, from);
   if (held) keepWhole(available);
-  let kept = 0;
-  for (let i = 0; i < ready.length; i++) {
-    const subflow = ready[i]!;
-    if (!meta.sendQueue.has(subflow, sent, from)) ready[kept++] = subflow;
-  }
-  shorten(ready, kept);
-  kept = 0;
-  for (let i = 0; i < beyond.length; i++) {
-    const subflow = beyond[i]!;
-    if (!meta.sendQueue.has(subflow, sent, from)) beyond[kept++] = subflow;
-  }
-  shorten(beyond, kept);
+  room = ready.length + beyond.length > 0;
+  had = from + available;
+  withoutCarriers(meta, ready, sent, from);
+  withoutCarriers(meta, beyond, sent, from);
   return sent;
+}
+
+/** Takes out of `subflows` those that carry the byte at `from`; what all of them have with it ends at `had`. */
+function withoutCarriers(meta: MetaSocket, subflows: Subflow[], sent: Sent, from: number): void {
+  let kept = 0;
+  for (let i = 0; i < subflows.length; i++) {
+    const subflow = subflows[i]!;
+    if (meta.sendQueue.has(subflow, sent, from)) {
+      had = Math.min(had, sent.givenEnd(subflow, from));
+    } else subflows[kept++] = subflow;
+  }
+  shorten(subflows, kept);
 }
 
 /** To whom `sent` was given, each once. */

@@ -95,6 +95,16 @@ export class Sent {
     return false;
   }
 
+  /** End of what was given to `subflow` with the byte at `offset`; `offset` itself where that was not. */
+  givenEnd(subflow: Subflow, offset: number): number {
+    let end = offset;
+    for (let i = 0; i < this.#count; i++) {
+      const copy = this.#copies[i]!;
+      if (copy.subflow === subflow && copy.from <= offset && copy.to > end) end = copy.to;
+    }
+    return end;
+  }
+
   /**
    * Whether a subflow that is not stale still works on the mapping that brings the byte at `offset`: while a part of that is in flight, the peer may want
    * it for the mapping itself, or for its checksum.
@@ -656,7 +666,7 @@ export class SendQueue {
   /** What is to be given to a subflow before new data (draft SQ-5): once more, or, where it was bound ahead and taken back, for the first time. */
   get again(): Pick<
     Ranges,
-    "empty" | "first" | "firstEnd" | "firstIn" | "endOf" | "cut" | "each" | "bytes"
+    "empty" | "first" | "firstEnd" | "firstFrom" | "firstIn" | "endOf" | "cut" | "each" | "bytes"
   > {
     return this.#again;
   }

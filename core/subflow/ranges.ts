@@ -34,6 +34,25 @@ export class Ranges {
     return each === undefined || each.offset > offset ? offset : each.end;
   }
 
+  /** Bytes below `offset`. */
+  before(offset: number): number {
+    const ranges = this.#ranges;
+    if (ranges.length === 0 || ranges[ranges.length - 1]!.end <= offset) return this.#bytes;
+    let bytes = 0;
+    for (let i = 0; i < ranges.length; i++) {
+      const each = ranges[i]!;
+      if (each.offset >= offset) break;
+      bytes += Math.min(each.end, offset) - each.offset;
+    }
+    return bytes;
+  }
+
+  /** Offset of the first byte at `offset` or above; Infinity where there is none. */
+  firstFrom(offset: number): number {
+    const each = this.#ranges[this.#place(offset + 1)];
+    return each === undefined ? Infinity : Math.max(offset, each.offset);
+  }
+
   /** Offset of the first byte that is in `other` too; Infinity where there is none. */
   firstIn(other: Ranges): number {
     const mine = this.#ranges;

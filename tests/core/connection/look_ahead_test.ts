@@ -398,6 +398,29 @@ describe("what is bound first of all (RFC 8684 §3.1)", () => {
   }
 });
 
+describe("what went with a path that has fallen silent", () => {
+  it("is bound to another though that is bound all that it may be ahead, and leaves before it", () => {
+    using d = new Dialogue({
+      policies: { scheduler: inTurn(10 * MSS) },
+      tcp: { tlp: false, undo: false },
+    });
+    const { first, second, app } = joined(d, { rtt: 50e3 }, { rtt: 10e3 });
+    app.write(60 * MSS);
+    const [a, b] = app.socket.subflows;
+    const lost = offsets(second.takeAll());
+    first.takeAll();
+    assertEquals([a!.queued, b!.queued], [10 * MSS, 10 * MSS]);
+    while (!b!.silent) {
+      d.pass(10e3);
+      if (!a!.silent) first.takeAll();
+    }
+    assertEquals(a!.silent, false);
+    first.takeAll();
+    first.sends(`. ack ${1 + 10 * MSS} <dack8 ${1 + 5 * MSS}>`);
+    assertEquals(offsets(first.takeAll()).slice(0, lost.length), lost);
+  });
+});
+
 describe("what was bound ahead and taken back", () => {
   it("goes before new data, though what both paths carry waits for a DATA_ACK before it (draft SQ-5)", () => {
     using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
@@ -429,6 +452,14 @@ describe("what was bound ahead and taken back", () => {
     assert(next >= taken && next < 1 + 40 * MSS, `${next}`);
     first.sends(`. ack ${a!.sender.board.nxt} <dack8 1>`);
     assert(both());
-    assertEquals(offsets(first.takeAll())[0], next);
+    // What the second alone was given goes first, as it lies before that.
+    const went = offsets(first.takeAll());
+    assertEquals(went[0], 1 + 5 * MSS);
+    while (went.at(-1)! < 1 + 40 * MSS) {
+      first.sends(`. ack ${a!.sender.board.nxt} <dack8 1>`);
+      assert(both());
+      went.push(...offsets(first.takeAll()));
+    }
+    assert(went.indexOf(next) >= 0 && went.indexOf(next) < went.indexOf(1 + 40 * MSS), `${went}`);
   });
 });

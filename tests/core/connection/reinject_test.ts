@@ -43,6 +43,35 @@ describe("what is left to be given to subflows", () => {
   });
 });
 
+describe("what goes again", () => {
+  it("does not wait for a DATA_ACK of what all with room have had, which lies before it", () => {
+    // Each second segment goes over both, the others over the second alone.
+    const alternating: SchedulerPlugin = {
+      kind: "scheduler",
+      name: "alternating",
+      quantum: MSS,
+      create: () => ({
+        pick(ready, { offset }) {
+          const both = (offset - 1) / MSS % 2 === 1;
+          return both ? ready : ready.find(({ path }) => path === 2) ?? ready[0]!;
+        },
+      }),
+    };
+    using d = new Dialogue({ policies: { scheduler: alternating }, tcp: { tlp: false } });
+    const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
+    app.write(5 * MSS);
+    const from = (segments: readonly Got[]): number[] =>
+      withData(segments).map((each) => (data(each)[0] - 1) / MSS);
+    assertEquals([from(first.takeAll()), from(second.takeAll())], [[1, 3], [0, 1, 2, 3, 4]]);
+    // Both fall silent, and then the first has had what it was given.
+    while (!app.socket.subflows[1]!.silent) d.pass(1e3);
+    first.takeAll();
+    second.takeAll();
+    first.sends(`. ack ${1 + 2 * MSS} <dack8 1>`);
+    assertEquals(from(first.takeAll()), [0, 2, 4]);
+  });
+});
+
 describe("SQ-5, the event/action table (draft Table 3)", () => {
   // RFC 8684 §4: "Implementations SHOULD NOT attempt to infer a data-level acknowledgment from the subflow ACKs."
   it("a: what is acknowledged on its subflow leaves the subflow's queue, and only that", () => {

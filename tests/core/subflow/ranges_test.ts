@@ -38,6 +38,8 @@ describe("ranges", () => {
         while (naive.has(end)) end++;
         assertEquals([ranges.firstEnd, ranges.empty], [end, naive.size === 0]);
         for (let n = 0; n < 60; n += 7) {
+          assertEquals(ranges.before(n), all.filter((each) => each < n).length);
+          assertEquals(ranges.firstFrom(n), all.find((each) => each >= n) ?? Infinity);
           let end = n;
           while (naive.has(end)) end++;
           assertEquals(ranges.endOf(n), end);
