@@ -180,8 +180,11 @@ function schedule(meta: MetaSocket, now: Micros): void {
     if (again !== null && ready.length > 0 && ask(meta, again, now)) continue;
     if (again !== null && comesFirst(meta, again)) return;
     const behind = again === null ? null : nextBehind(meta);
-    if (behind !== null && ready.length > 0 && ask(meta, behind, now)) continue;
+    if (behind !== null && ask(meta, behind, now)) continue;
     if (behind !== null && comesFirst(meta, behind)) return;
+    const taken = again === null ? null : nextTakenBack(meta);
+    if (taken !== null && ready.length > 0 && ask(meta, taken, now)) continue;
+    if (taken !== null && comesFirst(meta, taken)) return;
     if (!nextNew(meta)) {
       if (meta.sendQueue.unbound >= CROWD) meta.crowd();
       return;
@@ -216,8 +219,11 @@ function bindAll(meta: MetaSocket, now: Micros): void {
     if (again !== null && ready.length + beyond.length > 0 && ask(meta, again, now)) continue;
     if (again !== null && comesFirst(meta, again)) return;
     const behind = again === null ? null : nextBehind(meta);
-    if (behind !== null && ready.length + beyond.length > 0 && ask(meta, behind, now)) continue;
+    if (behind !== null && ask(meta, behind, now)) continue;
     if (behind !== null && comesFirst(meta, behind)) return;
+    const taken = again === null ? null : nextTakenBack(meta);
+    if (taken !== null && ready.length + beyond.length > 0 && ask(meta, taken, now)) continue;
+    if (taken !== null && comesFirst(meta, taken)) return;
     if (!nextAhead(meta) || !ask(meta, null, now)) return;
   }
 }
@@ -322,21 +328,20 @@ function nextReinjection(meta: MetaSocket): Sent | null {
 }
 
 /**
- * The same for what lies behind that, where all with room have had it: each such piece would cost a round trip until a DATA_ACK tells of the one before. Where the
- * scheduler waits with the first, it is asked only about what nobody has sent.
+ * The same for what lies behind that, where all with room have had it: each such piece would cost a round trip until a DATA_ACK tells of the one before. Null:
+ * there is nothing that one of them has not had, or it has been asked about.
  */
 function nextBehind(meta: MetaSocket): Sent | null {
   const { sendQueue } = meta;
   for (let looks = 0; room && ready.length + beyond.length === 0 && looks < MOST_LOOKS; looks++) {
     const first = sendQueue.again.firstFrom(had);
-    if (first === Infinity) return null;
-    const sent = sendQueue.find(first);
+    const sent = first === Infinity ? null : sendQueue.find(first);
     if (sent === null || offer(meta, sent, first, sendQueue.again.endOf(first)) === null) {
       return null;
     }
     if (ready.length + beyond.length > 0) return sent;
   }
-  return nextTakenBack(meta);
+  return null;
 }
 
 /**

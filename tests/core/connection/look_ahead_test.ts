@@ -422,6 +422,28 @@ describe("what went with a path that has fallen silent", () => {
 });
 
 describe("what was bound ahead and taken back", () => {
+  it("goes before new data, though the scheduler waits with what another path has lost before it", () => {
+    const waiting: SchedulerPlugin = {
+      kind: "scheduler",
+      name: "waiting",
+      create: () => ({ pick: (ready, { offset }) => offset < 20 * MSS ? null : ready[0]! }),
+    };
+    using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
+    const { first, second, app } = joined(d);
+    app.write(40 * MSS);
+    app.socket.setScheduler(d.now, waiting);
+    app.write(10 * MSS);
+    const [a, b] = app.socket.subflows;
+    first.takeAll();
+    second.takeAll();
+    while (!a!.silent || !b!.silent) d.pass(50e3);
+    first.takeAll();
+    const next = app.socket.sendQueue.firstTakenBack;
+    assert(next >= 1 + 20 * MSS && next < 1 + 40 * MSS, `${next}`);
+    first.sends(`. ack ${a!.sender.board.nxt} <dack8 1>`);
+    assertEquals(offsets(first.takeAll())[0], next);
+  });
+
   it("goes before new data, though what both paths carry waits for a DATA_ACK before it (draft SQ-5)", () => {
     using d = new Dialogue({ policies: { scheduler: inTurn(Infinity) } });
     const { first, second, app } = joined(d);

@@ -72,6 +72,34 @@ describe("what goes again", () => {
   });
 });
 
+describe("what goes again of a piece that another path was given in part", () => {
+  it("does not wait for a DATA_ACK of that part", () => {
+    const second: SchedulerPlugin = {
+      kind: "scheduler",
+      name: "second",
+      create: () => ({
+        pick: (ready, { offset }) =>
+          ready.find(({ path }) => offset < 2 * MSS && path === 2) ?? ready[0]!,
+      }),
+    };
+    using d = new Dialogue({ policies: { scheduler: second }, tcp: { tlp: false } });
+    const { first, second: silent, app } = joined(d, { rtt: 50e3 }, { rtt: 10e3 });
+    const [a, b] = app.socket.subflows;
+    app.write(2 * MSS);
+    app.write(9 * MSS);
+    const from = (segments: readonly Got[]): number[] =>
+      withData(segments).map((each) => (data(each)[0] - 1) / MSS);
+    assertEquals([from(first.takeAll()).length, from(silent.takeAll())], [9, [0, 1]]);
+    while (!b!.silent) d.pass(1e3);
+    // There was room for one.
+    assertEquals(from(first.takeAll()), [0]);
+    while (!a!.silent) d.pass(1e3);
+    first.takeAll();
+    first.sends(`. ack ${a!.sender.board.nxt} <dack8 1>`);
+    assertEquals(from(first.takeAll()), [1]);
+  });
+});
+
 describe("SQ-5, the event/action table (draft Table 3)", () => {
   // RFC 8684 §4: "Implementations SHOULD NOT attempt to infer a data-level acknowledgment from the subflow ACKs."
   it("a: what is acknowledged on its subflow leaves the subflow's queue, and only that", () => {
