@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { reno } from "../../cc/mod.ts";
+import { lia, reno } from "../../cc/mod.ts";
 import { emulate, type Emulation, type PathOptions } from "../../core/net/emulate.ts";
 import type { MptcpConn } from "../../core/net/conn.ts";
 import { toDuplex } from "../../core/net/node.ts";
@@ -148,7 +148,9 @@ describe("buffers", () => {
 
   it("hold 2 MB where nothing is in the way, and enough for a deep queue all the same", async () => {
     const sent = async (path: PathOptions): Promise<number> => {
-      await using net = emulate({ paths: { a: path } });
+      // A slow start that fills the queue.
+      const congestionControl = lia({ hystart: false });
+      await using net = emulate({ paths: { a: path }, congestionControl });
       using listener = net.server.listen({ port: 80 });
       using conn = await net.client.connect({ hostname: "server", port: 80 });
       using peer = await listener.accept();
