@@ -78,7 +78,10 @@ describe("a subflow, as a scheduler sees it", () => {
         },
       })),
       2e6,
-      { paths: { ...PATHS, lte: { ...PATHS.lte!, loss: 0.02 } }, seed: 2 },
+      {
+        paths: { wifi: { ...PATHS.wifi!, loss: 0.02 }, lte: { ...PATHS.lte!, loss: 0.02 } },
+        seed: 2,
+      },
     );
     assert(checks > 100 && lost.get(1)! > 0 && lost.get(2)! > 0, `${checks} ${lost.get(2)}`);
   });
@@ -326,7 +329,7 @@ describe("repeat", () => {
           return "skip";
         },
       })),
-      5e5,
+      1e6,
     );
     assert(
       wentOn > 10 && skipped.size > 10 && repeated.size > 10,

@@ -151,13 +151,13 @@ describe("tail loss probes (RFC 8985 §7)", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();
     app.socket.setNoDelay(true);
-    for (const bytes of [100, 100, 1424]) app.write(bytes);
+    for (const bytes of [100, 100, 1428]) app.write(bytes);
     peer.takeAll();
     d.pass(RTT);
     peer.sends("P. +100 ack 101 <dack8 101, map8>");
     // All of its numbers have eight octets, and so have our DATA_ACKs from now on.
     const [subflow] = app.socket.subflows;
-    assertEquals(subflow!.mss, 1420);
+    assertEquals(subflow!.mss, 1424);
     peer.sends(". ack 201 <dack8 201>");
     assertEquals(subflow!.sender.probeAt - d.now, 45e3);
   });
