@@ -19,6 +19,20 @@ export function readCount(name: string, text: string): number {
   );
 }
 
+/** Those whose name has `only` in it; that none has is told. */
+export function pickNamed<T extends { readonly name: string }>(
+  all: readonly T[],
+  only: string,
+): readonly T[] {
+  const picked = all.filter(({ name }) => name.includes(only));
+  if (picked.length > 0) return picked;
+  throw new UsageError(
+    `Cannot measure as --only ${only} is in no name: there are ${
+      all.map(({ name }) => name).join("; ")
+    }`,
+  );
+}
+
 /** Runs such a program: what its user has written wrongly is told in words, without a stack, and ends it with 2. */
 export async function runProgram(main: () => Promise<void> | void): Promise<void> {
   try {

@@ -9,7 +9,7 @@ import { loadWatched } from "../cli/plugin_names.ts";
 import { reno } from "../cc/mod.ts";
 import type { CongestionControlPlugin } from "../core/plugin.ts";
 import { runShared, type SharedBottleneck } from "../tests/kit/toy_shared.ts";
-import { readCount, refuseUnknown, runProgram } from "./flags.ts";
+import { pickNamed, readCount, refuseUnknown, runProgram } from "./flags.ts";
 
 const USAGE = `deno run -A bench/goals.ts [OPTIONS]
 
@@ -192,7 +192,7 @@ async function main(): Promise<void> {
   const plugins = await Promise.all(
     names.map((text) => loadWatched("cc", String(text))),
   );
-  const chosen = NETWORKS.filter(({ name }) => name.includes(only));
+  const chosen = pickNamed(NETWORKS, only);
   const figures = chosen.map((network) => {
     report(network.name);
     return { name: network.name, figures: measureGoals(network, plugins, runs, length) };

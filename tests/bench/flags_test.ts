@@ -21,6 +21,8 @@ describe("options of a measurement", () => {
     ["unlike_paths", "--seeds=0", "Cannot measure as --seeds must be an integer from 1 on"],
     ["emulator", "--rounds=0", "Cannot measure as --rounds must be an integer from 1 on"],
     ["utilisation", "--fast", "Cannot measure as there is no option --fast"],
+    ["utilisation", "--only=nope", "Cannot measure as --only nope is in no name: there are 100"],
+    ["goals", "--only=nope", "Cannot measure as --only nope is in no name: there are "],
     ["draft", "stray", "Cannot measure as there is no option stray"],
     ["checksum_native", "--fast", "Cannot measure as there is no option --fast"],
   ];
