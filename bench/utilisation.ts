@@ -66,8 +66,9 @@ const NEAR = 0.15;
 const EVENTS = 400;
 
 /**
- * Round trips around that of a cell whose both directions are full. Two windows that are halved in turns keep the queues busy, two that are halved at
- * once leave both empty, and a deterministic network holds either phase for ever (Zhang, Shenker and Clark 1991): one round trip tells of one phase.
+ * Round trips around that of a cell whose both directions are full. Flows whose windows are halved in one moment keep both directions busy. Of flows that
+ * are halved in turns the smaller one's ACKs wait in the queue of the larger one, and its direction runs dry, however long the queues (Zhang, Shenker and
+ * Clark 1991). Without chance they keep the phase that the round trip has given them, so that one tells of one phase.
  */
 const PHASES: readonly number[] = [0.99, 0.995, 1, 1.005, 1.01];
 
