@@ -21,8 +21,8 @@ export interface LoopOptions {
   readonly spin?: Micros;
   /**
    * Microseconds that it waits for packets in a system call of its own thread, when lately they came that soon one after the other; 0 to 1000. A sleep, which
-   * another thread goes through for it, ends 30 microseconds later and takes three times as much of the processors; but during it, and not during this, the
-   * program does other things.
+   * another thread goes through for it, adds some 15 microseconds to a round trip and doubles the processor time of opening and closing a connection; but
+   * during it, and not during this, the program does other things. 0: it does not.
    *
    * @default {200}
    */
