@@ -10,6 +10,8 @@ export class PoolProgress implements Disposable {
   readonly #bar: InstanceType<typeof cliProgress.SingleBar> | null;
   readonly #start = performance.now();
   #done = 0;
+  /** What stands in the last line. */
+  #told = 0;
 
   /** `what` names the things in the plural. */
   constructor(total: number, what: string) {
@@ -38,7 +40,8 @@ export class PoolProgress implements Disposable {
     if (this.#bar === null && tenth(done) > tenth(this.#done)) {
       // Of few a tenth is a part of one.
       const told = this.#total < 10 ? Math.floor(10 * done) / 10 : Math.floor(done);
-      report(`${told} of ${this.#total} ${this.#what}`);
+      if (told > this.#told) report(`${told} of ${this.#total} ${this.#what}`);
+      this.#told = told;
     }
     this.#done = done;
   }
