@@ -445,14 +445,14 @@ function keepWhole(bytes: number): void {
   shorten(ready, kept);
 }
 
-/** Takes out of `ready` those by which `bytes` would leave in less than may leave at once. */
+/**
+ * Empties `ready` where `bytes` would leave by one of them in less than may leave at once. By none of the others then either: a slow one, for which they are
+ * enough, would be given what the best one only waits to fill.
+ */
 function keepFull(bytes: number): void {
-  let kept = 0;
   for (let i = 0; i < ready.length; i++) {
-    const subflow = ready[i]!;
-    if (chunkLimit(subflow) <= bytes) ready[kept++] = subflow;
+    if (chunkLimit(ready[i]!) > bytes) return shorten(ready, 0);
   }
-  shorten(ready, kept);
 }
 
 /** Asks once and does as told; `again` holds the bytes when they are no new ones. False when the answer is to wait. */

@@ -5,7 +5,7 @@ import { describe, it } from "@std/testing/bdd";
 import { Holding } from "../../../core/connection/holding.ts";
 import { chunkLimit } from "../../../core/connection/look_ahead.ts";
 import { type App, Dialogue } from "../../support/dialogue.ts";
-import { joined } from "../../support/joins.ts";
+import { join, joined } from "../../support/joins.ts";
 import type { Peer } from "../../support/scripted_peer.ts";
 import { stream } from "../../support/segment_codec.ts";
 
@@ -357,6 +357,32 @@ for (const mptcp of [true, false]) {
     });
   });
 }
+
+describe("gather() of a connection with two subflows", () => {
+  it("what waits to fill a super-segment of a fast path is not given to a slow one, for which it is enough", () => {
+    using d = new Dialogue({ maxSegments: 64 });
+    const { peer: first, app } = d.opened({ scale: 10, win: 60000 });
+    for (let i = 0; i < 10; i++) {
+      app.write(100000);
+      for (let sent = first.takeAll(); sent.length > 0; sent = first.takeAll()) {
+        const { end } = sent.at(-1)!;
+        first.sends(`. ack ${end} win 60000 <dack8 ${end}>`);
+      }
+    }
+    const second = join(d, first, 1, { rtt: 200e3, scale: 10, win: 60000 });
+    d.settle();
+    const [fast, slow] = app.socket.subflows.map(chunkLimit);
+    const length = fast! - 1000;
+    assert(slow! < length, `${slow} and ${fast}`);
+    app.socket.gather(true);
+    app.write(length);
+    d.silent();
+    app.socket.gather(false);
+    d.stack.flush(d.now);
+    assertEquals(first.takeAll().map(({ seq, end }) => end - seq), [length]);
+    assertEquals(second.takeAll().length, 0);
+  });
+});
 
 describe("RFC 9293 §3.8.6.2.1: silly windows of a connection with two subflows", () => {
   it("the shared window is not cut into small pieces because a second subflow is idle", () => {
