@@ -147,8 +147,9 @@ export class Flows {
     this.#subflows[timeWait.flow] = null;
     this.#connections[timeWait.flow] = null;
     while (this.#resting.length <= timeWait.flow) this.#resting.push(undefined);
+    // Its wait may begin again, by a FIN that is repeated.
+    if (this.#resting[timeWait.flow] === undefined) this.#rests++;
     this.#resting[timeWait.flow] = timeWait;
-    this.#rests++;
     // Linux gives up at tcp_max_tw_buckets too.
     return this.#rests <= this.#timeWaits;
   }

@@ -255,6 +255,20 @@ describe("TIME-WAIT of many", () => {
     d.pass(60e6);
     assertEquals(d.usage.flows, 0);
   });
+
+  it("counts a flow once, however often its FIN comes again", () => {
+    using d = new Dialogue({ experiments: { timeWaits: 3 } });
+    const { peer, app } = d.opened({ mptcp: false });
+    app.close();
+    peer.gets("F. 1");
+    for (let i = 0; i < 5; i++) {
+      peer.sends("F. 1 ack 2");
+      peer.gets(". 2 ack 2");
+    }
+    assertEquals([d.usage.flows, d.counter("TCPTimeWaitOverflow")], [1, 0]);
+    d.pass(60e6);
+    assertEquals(d.usage.flows, 0);
+  });
 });
 
 describe("a RST", () => {
