@@ -21,7 +21,15 @@ describe("a bet", () => {
   it("is taken now and then where it does not pay", () => {
     const bet = new Bet();
     play(bet, 20, () => false);
-    assertEquals(play(bet, 1600, () => false), 100);
+    const taken = play(bet, 1600, () => false);
+    assert(taken >= 10 && taken <= 100, `${taken}`);
+  });
+
+  it("is taken ever more rarely where it never pays: each chance costs who does something else meanwhile", () => {
+    const bet = new Bet();
+    const taken = [0, 0, 0, 0, 0].map(() => play(bet, 128, () => false));
+    for (let i = 1; i < taken.length; i++) assert(taken[i]! <= taken[i - 1]!, `${taken}`);
+    assertEquals(play(bet, 12_800, () => false), 100);
   });
 
   it("is taken each time again when it pays again", () => {
