@@ -20,9 +20,9 @@ export interface LoopOptions {
    */
   readonly spin?: Micros;
   /**
-   * Microseconds that it waits for packets in a system call of its own thread, when lately they came that soon one after the other; 0 to 1000. A sleep, which
-   * another thread goes through for it, adds some 15 microseconds to a round trip and doubles the processor time of opening and closing a connection; but
-   * during it, and not during this, the program does other things. 0: it does not.
+   * Microseconds that it waits for packets in a system call of its own thread, when lately they came that soon one after the other and no other loop of this
+   * thread is held; 0 to 1000. A sleep, which another thread goes through for it, adds some 15 microseconds to a round trip and doubles the processor time of
+   * opening and closing a connection; but during it, and not during this, the program does other things. 0: it does not.
    *
    * @default {200}
    */
@@ -58,6 +58,9 @@ function checkPatience(name: string, time: Micros): Micros {
     `Cannot make a loop as '${name}' must be from 0 to 1000 microseconds: current value is ${time}`,
   );
 }
+
+/** Loops of this thread that are held: where there are several, one that waited here would keep the others from their packets. */
+let loopsHeld = 0;
 
 /** The loop of one host. Links are added, then a stack is started; it runs until it is closed. */
 export class Loop {
@@ -176,13 +179,15 @@ export class Loop {
    * keep it running.
    */
   hold(alive: boolean): void {
-    if (alive === this.#held) return;
+    if (alive === this.#held || this.#closing) return;
     this.#held = alive;
+    loopsHeld += alive ? 1 : -1;
     this.#signal();
   }
 
   /** Stops, then closes the links. May be called twice. */
   async close(): Promise<void> {
+    this.hold(false);
     this.#closing = true;
     this.#signal();
     try {
@@ -293,9 +298,10 @@ export class Loop {
 
   /** Waits for a device, or a deadline, in this thread, where packets have come that soon one after the other. False: there was nothing. */
   #waitHere(): boolean {
-    const least = this.#pause < 2 * this.#wait && this.#held && !this.#closing;
+    const soon = this.#pause < 2 * this.#wait && this.#held && !this.#closing;
+    if (!soon || loopsHeld > 1) return false;
     // A link that reads by itself could not.
-    if (!least || this.#sources.length !== this.#links.length) return false;
+    if (this.#sources.length !== this.#links.length) return false;
     const until = Math.min(this.#idleSince + this.#wait, this.#deadline());
     const duration = until - this.now();
     if (duration <= 0 || !this.#waits.take()) return false;

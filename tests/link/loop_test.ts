@@ -2,10 +2,12 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { DrivenStack, HostDriver } from "../../core/host/link.ts";
 import { Loop } from "../../core/link/loop.ts";
+import { Libc } from "../../core/link/tun/libc.ts";
 import { tun } from "../../core/link/tun/tun.ts";
 import { makeNamespace } from "../../cli/namespace.ts";
 import { program, stand } from "../support/tun.ts";
 import { needs } from "../support/tools.ts";
+import { sleep, until } from "../interop/support/wait.ts";
 
 describe("payload that is read to its place", () => {
   it("is handed to a stack that says that it looks for it there, and to nothing else", async () => {
@@ -37,7 +39,71 @@ describe("payload that is read to its place", () => {
   });
 });
 
+/** A loop whose device has a packet each second time that it is looked at, and never tells so: it goes on only as long as it waits in this thread. */
+class Waiting {
+  readonly loop = new Loop({ spin: 0 });
+  looks = 0;
+  #busy = false;
+
+  constructor(fd: number) {
+    this.loop.add({
+      name: "a",
+      mtu: 1500,
+      maxSegments: 1,
+      rxVerified: false,
+      txChecksum: "full",
+      send: () => true,
+      attach() {},
+      close: () => Promise.resolve(),
+      source: { fd, drain: () => ++this.looks & 1 },
+    });
+    this.loop.start({
+      handlePacket() {},
+      handleWritable() {},
+      handleTimeout() {},
+      pollTimeout: () => this.#busy ? this.loop.now() + 1000 : Infinity,
+      flush() {},
+    });
+  }
+
+  /** Whether it looks again and again when it is held, and its packets have come soon one after the other. */
+  async goesOn(): Promise<boolean> {
+    this.#busy = true;
+    this.loop.hold(false);
+    await sleep(30);
+    this.#busy = false;
+    const before = this.looks;
+    this.loop.hold(true);
+    await sleep(30);
+    return this.looks > before + 10;
+  }
+}
+
 needs("kernel").describe("the loop", () => {
+  it("waits in the thread of the program only where no other loop does: it would keep the other from its packets", async () => {
+    const libc = new Libc();
+    const fd = libc.calls.eventfd(0, 0);
+    const first = new Waiting(fd);
+    const second = new Waiting(fd);
+    try {
+      await until("the first waits", () => first.goesOn());
+      second.loop.hold(true);
+      await until("both are asleep", async () => {
+        const looks = first.looks + second.looks;
+        await sleep(30);
+        return looks === first.looks + second.looks;
+      });
+      assertEquals([await first.goesOn(), await second.goesOn()], [false, false]);
+      await first.loop.close();
+      await until("the one that is left waits", () => second.goesOn());
+    } finally {
+      await first.loop.close();
+      await second.loop.close();
+      libc.calls.close(fd);
+      libc.close();
+    }
+  });
+
   it("fires what is due in order, and never early", async () => {
     await using it = await stand();
     const { loop } = it;
