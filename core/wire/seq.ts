@@ -73,9 +73,22 @@ function expand(
   return eight && i32[high]! !== highWord(offset, initial) ? NaN : offset;
 }
 
-/** The data sequence number of the mapping in RX_* as an offset near `near`; NaN when it cannot be. */
+/**
+ * The data sequence number of the mapping in RX_* as an offset; NaN when it cannot be. Four octets stand for one near `near`, as eight do for what lies ahead.
+ * Below it eight may lie anywhere: a path that was silent repeats what it had, however much has come on others since, and is to be acknowledged for it.
+ */
 export function receivedDsn(dssFlags: number, initial: InitialDsn, near: number): number {
-  return expand(RX_DSN_HIGH, RX_DSN_LOW, (dssFlags & DSS_DSN_8) !== 0, initial, near);
+  const eight = (dssFlags & DSS_DSN_8) !== 0;
+  const offset = expand(RX_DSN_HIGH, RX_DSN_LOW, eight, initial, near);
+  return offset === offset ? offset : fromBelow(initial, near);
+}
+
+/** The offset of the eight octets in RX_*, which are not near `near`; NaN when it is not below that. */
+function fromBelow(initial: InitialDsn, near: number): number {
+  const offset = fromWire(i32[RX_DSN_LOW]!, initial.low, near);
+  const wraps = (i32[RX_DSN_HIGH]! - highWord(offset, initial)) | 0;
+  const exact = offset + wraps * WORD;
+  return wraps < 0 && exact >= 0 ? exact : NaN;
 }
 
 /** The DATA_ACK in RX_* as an offset near `near`; NaN when it cannot be. */

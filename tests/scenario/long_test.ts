@@ -165,6 +165,30 @@ describe("a long connection", () => {
     assert(octets.four >= before);
   });
 
+  it("keeps a path that repeats what 2^31 bytes were sent since, and is heard", () => {
+    using t = new Topology({
+      paths: {
+        a: { rate: "1 Gbit/s", delay: "1 ms" },
+        b: { rate: "20 Mbit/s", delay: "2 ms" },
+      },
+      links: { maxSegments: 44 },
+    });
+    let cut = false;
+    let restored = false;
+    transfer(t, 2.4e9, 120, (got) => {
+      if (!cut && got > 1e7) {
+        cut = true;
+        t.paths.b!.cut();
+      } else if (!restored && got > 2.2e9) {
+        restored = true;
+        t.paths.b!.restore();
+      }
+    });
+    assert(restored);
+    const { counters } = t.server;
+    assertEquals([counters.get("DSSNotMatching"), counters.get("MPRstTx")], [0, 0]);
+  });
+
   it("is there after six weeks of silence", () => {
     using t = new Topology({ paths: { a: { rate: "10 Mbit/s", delay: "10 ms" } } });
     const listener = t.server.listen(t.now, { port: 80, observer: { onConnection() {} } });

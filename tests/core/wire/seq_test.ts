@@ -88,6 +88,18 @@ describe("data sequence numbers", () => {
     }));
   });
 
+  it("of mappings in eight octets name all that lies below, however far: a path repeats what it had before others went on", () => {
+    fc.assert(fc.property(offset, idsn, offset, (at, initial, ahead) => {
+      assertEquals(received(dsnWords(at, initial), L.DSS_DSN_8, initial, at + ahead), at);
+    }));
+    const initial = { high: 0xffffffff, low: 0xfffffff0 };
+    assertEquals(received(dsnWords(7, initial), L.DSS_DSN_8, initial, 2 ** 34), 7);
+    // Nothing lies below the first, nor more than 2^31 ahead.
+    assertEquals(received(dsnWords(-WORD, initial), L.DSS_DSN_8, initial, 2 ** 34), NaN);
+    assertEquals(received(dsnWords(2 ** 31 + 8, initial), L.DSS_DSN_8, initial, 7), NaN);
+    assertEquals(received(dsnWords(2 ** 40, initial), L.DSS_DSN_8, initial, 7), NaN);
+  });
+
   it("are written for mappings and DATA_ACKs alike", () => {
     const initial = { high: 1, low: WORD - 2 };
     writeDsn(5, initial);
