@@ -164,14 +164,15 @@ export class AimdController implements CongestionController {
    */
   #slowStart(ack: AckSample): number {
     const { cwnd } = this;
-    const whole = cwnd - cwnd % this.#subflow.mss;
-    const small = whole > 0 && cwnd < FEW_SEGMENTS * this.#subflow.mss;
+    const { mss } = this.#subflow;
+    const whole = cwnd - cwnd % mss;
+    const small = whole > 0 && cwnd < FEW_SEGMENTS * mss;
     const acked = small ? ack.acked * cwnd / whole : ack.acked;
     const own = this.#formula.slowStart !== undefined;
     if (own || (this.#ssthresh === null && this.#searches)) {
       const growth = own
         ? this.#formula.slowStart!(ack, acked)
-        : (this.#hystart ??= new HyStart()).growth(ack, acked, cwnd, this.#connection.now);
+        : (this.#hystart ??= new HyStart()).growth(ack, acked, cwnd, mss, this.#connection.now);
       if (growth < 0) {
         this.#ssthresh = this.cwnd;
         return acked;

@@ -25,7 +25,7 @@ const TRAIN_STEPS = 2;
 const STEP_FADING = 2;
 /** So many times its rate coming back say that it was none of the bottleneck's. */
 const REFUTED = 1.25;
-/** The window grows to so many times what it says to fill the path, by which it can be refuted. */
+/** The window grows to so many times what it says to fill the path, by which it can be refuted; of few segments, to one more than that takes. */
 const BEYOND = 4 / 3;
 
 /** Growth that tells of a queue, on a round trip of `rtt`. */
@@ -71,8 +71,8 @@ export class HyStart {
     return this.#rate > 0 ? this.#filling : Infinity;
   }
 
-  /** Bytes that a window of `cwnd` is to grow by at `now` for an acknowledgement of `acked`; -1 when slow start is over. */
-  growth(ack: AckSample, acked: number, cwnd: number, now: Micros): number {
+  /** Bytes that a window of `cwnd`, in segments of `mss`, is to grow by at `now` for an acknowledgement of `acked`; -1 when slow start is over. */
+  growth(ack: AckSample, acked: number, cwnd: number, mss: number, now: Micros): number {
     // What was delivered while it was on its way was in flight with it. The queue of less is shorter: after a pause that does not tell that there was none.
     const flight = ack.delivered - ack.priorDelivered;
     if (ack.priorDelivered >= this.#roundStart) {
@@ -84,7 +84,7 @@ export class HyStart {
       this.#samples++;
     }
     if (ack.rtt >= 0) this.#couple(ack, cwnd, now);
-    if (this.#rate > 0) return this.#towards(ack, acked, cwnd);
+    if (this.#rate > 0) return this.#towards(ack, acked, cwnd, mss);
     if (this.#samples >= N_RTT_SAMPLE) this.#judge(flight);
     return this.#cssBaseline < Infinity ? acked / CSS_GROWTH_DIVISOR : acked;
   }
@@ -142,14 +142,16 @@ export class HyStart {
    * Conservative slow start that a train began. Its round trips fall at the beginning of each round, whatever the path carries, and tell nothing; but more than
    * the bottleneck's rate never comes back. Where it does, slow start goes on, and what was held back is made up for, to twice the window at most.
    */
-  #towards(ack: AckSample, acked: number, cwnd: number): number {
+  #towards(ack: AckSample, acked: number, cwnd: number, mss: number): number {
     if (ack.deliveryRate > REFUTED * this.#rate) {
       this.#rate = 0;
       return acked + Math.min(this.#withheld, cwnd);
     }
     // After a pause the window may be less.
     if (cwnd < this.#filling) return acked;
-    const room = Math.max(0, BEYOND * this.#filling - cwnd);
+    // Whole segments are sent: a part of one shows nothing.
+    const most = Math.max(BEYOND * this.#filling, REFUTED * this.#filling + mss);
+    const room = Math.max(0, most - cwnd);
     const growth = Math.min(acked / CSS_GROWTH_DIVISOR, room);
     this.#withheld += acked - growth;
     return growth;

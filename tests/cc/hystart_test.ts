@@ -235,6 +235,23 @@ describe("a train of acknowledgements in the first slow start (RFC 9406 §4.2)",
     assert(path.window < 92, `${path.window}`);
   });
 
+  it("ends it also where the path holds few segments, of which a third is less than one", () => {
+    for (const gap of [4500, 4900, 5400, 8200, 12e3]) {
+      for (const shrink of ["pause", "penalty"]) {
+        const path = new Bottleneck(gap);
+        for (const segments of [10, 20, 40]) path.round(segments, EMPTY / 4 / segments);
+        const { ssthresh, controller } = path.flow;
+        assert(ssthresh < 10 * MSS, `${ssthresh}`);
+        if (shrink === "pause") controller!.onRestart!(10e6, 240e3);
+        else for (let i = 0; i < 4; i++) controller!.onCongestion("penalty", 0);
+        for (let i = 0; i < 30; i++) path.round(Math.floor(path.window), gap);
+        const { window } = path;
+        for (let i = 0; i < 30; i++) path.round(Math.floor(path.window), gap);
+        assert(path.window > window + 10, `${gap} ${shrink}: ${window} ${path.window}`);
+      }
+    }
+  });
+
   it("is no threshold of less than two segments, however thin the path is", () => {
     const path = new Bottleneck(100e3);
     path.round(20, 1);
