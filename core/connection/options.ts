@@ -59,9 +59,12 @@ function takeDss(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const flags = rx.dssFlags;
   // RFC 8684 §3.3.2: "the Data ACK is present in segments only when the Data ACK value advances, and this behavior MUST be treated as valid"
   if (flags & DSS_DATA_ACK) takeDataAck(meta, subflow, now);
+  if ((flags & DSS_MAPPING) === 0) return true;
   // A super-segment repeats its mapping on every packet.
-  return (flags & DSS_MAPPING) === 0 || subflow.receiver.repeatsMapping ||
-    takeMapping(meta, subflow, now);
+  if (!subflow.receiver.repeatsMapping) return takeMapping(meta, subflow, now);
+  // What goes again later may be told in more octets than before.
+  if (rx.longDsn) meta.lengthenAcks();
+  return true;
 }
 
 function takeDataAck(meta: MetaSocket, subflow: Subflow, now: Micros): void {

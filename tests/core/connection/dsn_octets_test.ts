@@ -178,6 +178,17 @@ describe("the other lengths", () => {
     peer.gets("P. 1:11 ack 201 <dack8 201, map 1 1 10>");
   });
 
+  it("so they have where the rest of a mapping comes again, in eight", () => {
+    using d = new Dialogue();
+    const { peer } = d.opened();
+    peer.sends(". 1:101 ack 1 <dack 1, map 1 1 200>");
+    d.pass(50e3);
+    peer.gets(". 1 ack 101 <dack 101>");
+    peer.sends("P. 101:201 ack 1 <dack 1, map8 1 1 200>");
+    d.pass(50e3);
+    peer.gets(". 1 ack 201 <dack8 201>");
+  });
+
   it("a DATA_FIN is as short as data, and as long where that is asked for", () => {
     for (const [dsn, map] of [["short", "map"], ["long", "map8"]] as const) {
       using d = new Dialogue({ experiments: { dsn } });
