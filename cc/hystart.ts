@@ -148,11 +148,12 @@ export class HyStart {
       return acked + Math.min(this.#withheld, cwnd);
     }
     // After a pause the window may be less.
-    if (cwnd < this.#filling) return acked;
+    const back = Math.min(acked, Math.max(0, this.#filling - cwnd));
+    if (back === acked) return acked;
     // Whole segments are sent: a part of one shows nothing.
     const most = Math.max(BEYOND * this.#filling, REFUTED * this.#filling + mss);
-    const room = Math.max(0, most - cwnd);
-    const growth = Math.min(acked / CSS_GROWTH_DIVISOR, room);
+    const room = Math.max(0, most - cwnd - back);
+    const growth = back + Math.min((acked - back) / CSS_GROWTH_DIVISOR, room);
     this.#withheld += acked - growth;
     return growth;
   }

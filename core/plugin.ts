@@ -75,7 +75,7 @@ export interface SubflowView extends PathView {
   readonly cwnd: number;
   /** Bytes of data that it may begin with, and go back to after a pause (RFC 6928 §2). */
   readonly initialWindow: number;
-  /** Infinity before the first loss. */
+  /** Where slow start ends: Infinity before the first loss or train of acknowledgements, which may yet be refuted. */
   readonly ssthresh: number;
   /** RFC 6675 pipe. */
   readonly inFlight: number;
@@ -265,7 +265,7 @@ export interface AckSample {
 export interface CongestionController {
   /** Bytes that may be in flight: never set to less than a segment, or more than 2^30. Parts of a byte are left out. */
   readonly cwnd: number;
-  /** Where slow start ends; Infinity before the first loss, never set to less than a segment. */
+  /** Where slow start ends; Infinity while nothing tells of an end, never set to less than a segment. */
   readonly ssthresh: number;
   /**
    * Bytes per second, a segment a minute at least; absent = not paced. Leaves in bursts of what it gives in 1 ms, of two segments at least and 64 KiB at

@@ -235,6 +235,21 @@ describe("a train of acknowledgements in the first slow start (RFC 9406 §4.2)",
     assert(path.window < 92, `${path.window}`);
   });
 
+  it("grows to no more where one acknowledgement after a pause is of many segments", () => {
+    const path = new Bottleneck();
+    path.fill();
+    const { ssthresh, controller } = path.flow;
+    controller!.onRestart!(10e6, 240e3);
+    path.round(10, 2e3);
+    path.round(20, 1e3);
+    path.round(39, 500);
+    assertEquals(path.window, 79);
+    path.round(1, 1, [0], { acked: 60 * MSS });
+    assertEquals(path.flow.ssthresh, ssthresh);
+    const most = (ssthresh + 60 * MSS / 4) / MSS;
+    assert(path.window > ssthresh / MSS && path.window < most, `${path.window}`);
+  });
+
   it("ends it also where the path holds few segments, of which a third is less than one", () => {
     for (const gap of [4500, 4900, 5400, 8200, 12e3]) {
       for (const shrink of ["pause", "penalty"]) {
