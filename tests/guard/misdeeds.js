@@ -121,7 +121,8 @@ export function misdoes(kind, callback, misdeed) {
     },
     "path-manager": (context) => {
       context.after(1000, put("after", () => {}));
-      const { onEvent } = fullMesh().create(context);
+      const sound = fullMesh().create(context);
+      const onEvent = (event) => sound.onEvent(event);
       return { onEvent: put("onEvent", onEvent), refuse: put("refuse", () => null) };
     },
   }[kind];
