@@ -154,6 +154,22 @@ describe("the receive buffer", () => {
     assert(limit(app) > 0.9 * due && limit(app) < 1.1 * due, `${limit(app)} for ${due}`);
   });
 
+  it("RBF-3: a byte far behind a hole counts as one: who sends little makes it grow by nothing", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { rtt: RTT });
+    const before = limit(app);
+    for (let i = 0; i < 20; i++) {
+      // At the end of the window, over each path in turns.
+      const peer = i % 2 === 0 ? first : second;
+      const ssn = 1 + (i >> 1);
+      d.pass(RTT);
+      peer.sends(`P. +1 <dack8 1, map8 ${before - 20 + i} ${ssn} 1>`);
+      peer.takeAll();
+    }
+    assert(app.socket.receiveQueue.heldUp);
+    assertEquals(limit(app), before);
+  });
+
   it("RBF-3: what waits behind a hole of another path counts as read: the fast one goes on meanwhile", () => {
     for (const reads of [true, false]) {
       using d = new Dialogue();
