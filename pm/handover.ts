@@ -78,10 +78,11 @@ export const defaults: Readonly<Required<HandoverOptions>> = {
 /** Between two looks at the primary, while it sends and while it does not. */
 const LOOK: Micros = 100e3;
 const IDLE_LOOK: Micros = 1e6;
-/** What is left of the last look's figures at the next: together they stand for about a second. */
+/** What is left of figures a look later: together they stand for about a second; of timeouts at the next look, whenever that is. */
 const KEPT = 0.9;
-/** Loss of less is chance. */
+/** Loss of less is chance, unless more than one timeout of late says that hardly anything gets through: who waits for timeouts sends little. */
 const LEAST_SENT = 14600;
+const MOST_TIMEOUTS = 1.5;
 /** A trial is passed after this. */
 const TRIAL: Micros = 2e6;
 /** Most times that the wait is doubled. */
@@ -296,7 +297,7 @@ class Handover implements PathManager {
   #look(wait: Micros): void {
     this.#context.after(wait, () => {
       const view = this.#view(this.#primary);
-      const sent = this.#figures.look(view);
+      const sent = this.#figures.look(view, wait);
       if (view !== undefined && this.#state !== "spare" && sent > 0) {
         this.#lasted += wait;
         this.#bad = this.#isBad(view) ? this.#bad + wait : 0;
@@ -377,32 +378,39 @@ class Handover implements PathManager {
 class Figures {
   #sent = 0;
   #lost = 0;
+  #timedOut = 0;
   #bytesSent = 0;
   #bytesRetrans = 0;
+  #timeouts = 0;
   #view: PathView | undefined;
 
   /** Begins anew, from what is so far. */
   begin(view: PathView | undefined): void {
     this.#view = view;
-    this.#sent = this.#lost = 0;
+    this.#sent = this.#lost = this.#timedOut = 0;
     this.#bytesSent = view?.bytesSent ?? 0;
     this.#bytesRetrans = view?.bytesRetrans ?? 0;
+    this.#timeouts = view?.timeouts ?? 0;
   }
 
-  /** Bytes sent since the last look. */
-  look(view: PathView | undefined): number {
+  /** Bytes sent since the last look, `wait` ago. */
+  look(view: PathView | undefined, wait: Micros): number {
     if (view === undefined || view !== this.#view) this.begin(view);
     if (view === undefined) return 0;
     const sent = view.bytesSent - this.#bytesSent;
-    this.#sent = KEPT * this.#sent + sent;
-    this.#lost = KEPT * this.#lost + view.bytesRetrans - this.#bytesRetrans;
+    const kept = KEPT ** (wait / LOOK);
+    this.#sent = kept * this.#sent + sent;
+    this.#lost = kept * this.#lost + view.bytesRetrans - this.#bytesRetrans;
+    this.#timedOut = KEPT * this.#timedOut + view.timeouts - this.#timeouts;
     this.#bytesSent = view.bytesSent;
     this.#bytesRetrans = view.bytesRetrans;
+    this.#timeouts = view.timeouts;
     return sent;
   }
 
   /** Share of what is sent again; 0 where too little is sent to tell. */
   get loss(): number {
-    return this.#sent < LEAST_SENT ? 0 : this.#lost / this.#sent;
+    const tells = this.#sent >= LEAST_SENT || (this.#sent > 0 && this.#timedOut > MOST_TIMEOUTS);
+    return tells ? this.#lost / this.#sent : 0;
   }
 }

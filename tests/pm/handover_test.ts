@@ -10,14 +10,14 @@ const SECOND = 1e6;
 /** A toy whose first path sends 100 kB a second, of which `loss` are lost, with `rtt` milliseconds. */
 function toy(options: HandoverOptions = {}, more: { role?: "client" | "server" } = {}) {
   const made = new ToyPaths(handover(options), { locals: [LTE], ...more });
-  const state = { loss: 0, rtt: 30, deliveryRate: 1e6, sends: true };
+  const state = { loss: 0, rtt: 30, deliveryRate: 1e6, sends: true, bytes: 10e3, timeouts: 0 };
   let bytesSent = 0;
   let bytesRetrans = 0;
   const tick = (): void => {
-    if (state.sends) bytesSent += 10e3;
-    if (state.sends) bytesRetrans += 10e3 * state.loss;
-    const { rtt, deliveryRate } = state;
-    made.measure(1, { bytesSent, bytesRetrans, srtt: rtt * 1e3, deliveryRate });
+    if (state.sends) bytesSent += state.bytes;
+    if (state.sends) bytesRetrans += state.bytes * state.loss;
+    const { rtt, deliveryRate, timeouts } = state;
+    made.measure(1, { bytesSent, bytesRetrans, srtt: rtt * 1e3, deliveryRate, timeouts });
     made.events.at(made.now + 100e3, tick);
   };
   made.events.at(50e3, tick);
@@ -74,6 +74,22 @@ describe("handover", () => {
     state.sends = false;
     state.rtt = 5000;
     assertEquals(run(20), []);
+  });
+
+  it("hands over where timeout follows timeout, however little is sent: one is chance", () => {
+    for (const [count, expected] of [[1, []], [3, ["backup 2 false", "backup 1 true"]]] as const) {
+      const { run, state } = toy();
+      run(2);
+      state.bytes = 500;
+      run(3);
+      state.loss = 1;
+      assertEquals(run(2), []);
+      for (let timeout = 0; timeout < count; timeout++) {
+        state.timeouts++;
+        run(0.2);
+      }
+      assertEquals(run(2), expected);
+    }
   });
 
   it("does not wait where the primary is stale or gone", () => {
@@ -187,6 +203,9 @@ describe("handover, Wi-Fi that fades and comes back", () => {
       })();
       const total = 40e6;
       const writing = from.write(new Uint8Array(total)).then(() => from.closeWrite());
+      // What fails first is told.
+      writing.catch(() => {});
+      reading.catch(() => {});
       const wifi = net.path("wifi");
       const carried = (): number[] =>
         ["wifi", "lte"].map((name) => net.path(name)[sender === "client" ? "up" : "down"].bytes);
