@@ -68,7 +68,7 @@ const TO = 120 * SECOND;
 /** Most that a flow takes of a bottleneck that it shares with one of reno: reno's queue is what a model takes for the path. */
 const MOST_BESIDE_RENO = { loss: 0.62, delay: 0.62, model: 0.9 };
 /** Least that two subflows get on paths that each is shared with a flow of reno, in times of what reno would get on the better. */
-const LEAST_OF_BEST = 0.6;
+const LEAST_OF_BEST = 0.7;
 /** A buffer eight times what fills the path: 400 ms. */
 const DEEP: SharedBottleneck = { ...NEAR, buffer: 4e5 };
 /** Most of them that packets wait where delay is heeded. */
