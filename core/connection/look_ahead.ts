@@ -86,7 +86,7 @@ function sendFirst(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const { mss, room } = subflow;
   const held = Math.min(part.firstEnd, sent.end) - offset;
   const window = sendQueue.windowEnd - offset;
-  const probe = subflow.mtu.search !== null && held > mss
+  const probe = held > mss && subflow.mtu.searches
     ? subflow.sender.probe(sendQueue.unsent, now)
     : 0;
   const probes = probe > 0 && probe <= Math.min(held, window);

@@ -136,7 +136,7 @@ function collectReady(meta: MetaSocket, bytes: number, offset: number = UNBOUND)
       else if (capacity(subflow, ahead, offset) >= least) beyond[more++] = subflow;
       continue;
     }
-    const searching = subflow.mtu.search !== null && bytes > mss;
+    const searching = bytes > mss && subflow.mtu.searches;
     const probe = searching ? sender.probe(meta.sendQueue.unsent, meta.now) : 0;
     if (probe > 0) {
       // A size is tried by one segment of it, for which the window may have to gather (RFC 4821 §7.4).
@@ -525,7 +525,7 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
 
 /** Bytes of a segment by which `subflow` tries a larger size with the new data of `chunk`; 0: it tries none. */
 function probeLength(meta: MetaSocket, subflow: Subflow, again: Sent | null, now: Micros): number {
-  if (subflow.mtu.search === null || again !== null) return 0;
+  if (again !== null || !subflow.mtu.searches) return 0;
   if (copies.length > 1 || available <= subflow.mss) return 0;
   const probe = subflow.sender.probe(meta.sendQueue.unsent, now);
   return probe <= available && probe <= subflow.sender.probeRoom ? probe : 0;

@@ -80,6 +80,12 @@ export class Mtu {
     return this.#search;
   }
 
+  /** A larger size may be tried, now or later: not once the search has found that the largest passes. */
+  get searches(): boolean {
+    const search = this.#search;
+    return search !== null && (search.kind !== "complete" || search.size < this.#most());
+  }
+
   /** Options and payload of the probe under way. */
   get probeSegment(): number {
     return this.#probe - this.headers;
