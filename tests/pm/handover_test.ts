@@ -88,7 +88,7 @@ describe("handover", () => {
         state.timeouts++;
         run(0.2);
       }
-      assertEquals(run(2), expected);
+      assertEquals(run(2), [...expected]);
     }
   });
 
