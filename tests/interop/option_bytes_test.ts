@@ -118,6 +118,18 @@ const ALLOWED: readonly Difference[] = [
   { role: "server", what: "ACK data DSS with mapping IPv6", form: SHORTEST[0]! },
 ];
 
+/**
+ * What may be seen or not. RFC 8684 §3.3, "Either or both can be signaled in one DSS": a full segment that was sent before the first 64-bit DSN came has no room
+ * for the longer DATA_ACK when it goes again.
+ */
+const SOMETIMES: readonly Difference[] = BOTH.flatMap((role) =>
+  ([4, 6] as const).map((family) => ({
+    role,
+    what: `ACK data DSS with mapping IPv${family}`,
+    form: "01 01 080a................ 1e0e2004.................... 01 01",
+  }))
+);
+
 /** Times that the stories are told, at most. */
 const RUNS = 3;
 
@@ -198,10 +210,11 @@ needs("kernel", "python3", "tcpdump", "iptables").describe("octets of MPTCP opti
     } satisfies Record<Role, Said>;
     const key = ({ role, what, form }: Difference) => `${role}: ${what}: ${form}`;
     const allowed = ALLOWED.map(key).sort();
+    const sometimes = SOMETIMES.map(key);
     // Which of its forms an end takes hangs on time as well: what one run does not show of Linux another may.
     for (let run = 1;; run++) {
       await Promise.all(roles.map((role) => hear(role, said[role])));
-      const found = differences(said).map(key).sort();
+      const found = differences(said).map(key).filter((each) => !sometimes.includes(each)).sort();
       if (run < RUNS && found.join() !== allowed.join()) continue;
       assertEquals(found, allowed);
       break;
