@@ -258,6 +258,27 @@ describe("payload that is read to its place", () => {
     }
   });
 
+  it("is no place for what the same packet's mapping brings from elsewhere", () => {
+    using device = new Device();
+    const host = host_new(1, 2);
+    const connection = new Connection(host, pattern(154_000, 1));
+    const { paths: [, { receiver }], bytes } = connection;
+    // On the second subflow a middlebox has taken the options of a segment away: it waits for its mapping.
+    device.read(packetOf(bytes.subarray(100_000, 104_000), 7, 4));
+    receiver_segment(receiver, 1, u32[RX_PAYLOAD]!, 4000, Infinity);
+    for (const from of [0, 50_000]) {
+      device.read(packetOf(bytes.subarray(from, from + 50_000), 7, 4));
+      connection.take(from);
+    }
+    device.read(packetOf(bytes.subarray(104_000), 7, 4));
+    receiver_map(receiver, 100_001, 1, 54_000, -1, Infinity);
+    receiver_segment(receiver, 4001, u32[RX_PAYLOAD]!, 50_000, Infinity);
+    connection.check();
+    assertEquals(connection.received, 154_000);
+    connection.free();
+    host_free(host);
+  });
+
   it("is not expected under checksums, which are looked at where all others are", () => {
     using device = new Device();
     const host = host_new(1, 2);

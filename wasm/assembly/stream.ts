@@ -2,6 +2,7 @@
 // while it is pinned, and releases what was acknowledged.
 
 import { OUT_0, PAGE, SEGMENT_MERGED, SEGMENT_TAIL } from "../layout";
+import { packet_settle } from "./landing";
 import { allocateBytes, freeBlock } from "./memory";
 import { Account, charge, handleFree, handleNew, Host, hostOf, KIND_STREAM, resolve } from "./host";
 import {
@@ -217,6 +218,8 @@ export function streamPlace(stream: Stream, offset: f64, from: usize, length: i3
   const start = max(offset, next);
   from += <usize> (start - offset);
   const ranges = stream.ranges;
+  // What has landed, and is not taken yet, may lie just there.
+  packet_settle();
   if (start == next && ranges.count == 0) {
     // Nearly always the page is there and has room; pages lie on multiples of their size.
     const address = pagesAddress(stream.pages, start);
