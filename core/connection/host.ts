@@ -155,6 +155,8 @@ export interface ConnectionHost extends SubflowHost {
   releaseToken(token: number, connection: MetaSocket): void;
   /** Ends a batch of the application's calls. */
   flush(now: Micros): void;
+  /** What comes next of the data, or belongs before what came last, has probably come by another link. */
+  lookElsewhere(): void;
   /** Wants a send pass at the end of the batch. */
   dirty(connection: MetaSocket): void;
   /** Whether its passive open may be completed now: else its third ACK is dropped, and comes again when the SYN/ACK does. */

@@ -224,9 +224,13 @@ function takePayload(meta: MetaSocket, subflow: Subflow, now: Micros): number {
   // In order on the subflow, above a hole in the data.
   if ((bits & OUT_OF_ORDER_BITS) === SEGMENT_ADVANCED) {
     countOutOfOrder(host, bits);
+    host.lookElsewhere();
     if (receiveQueue.heldUp) meta.heldUp(now);
   }
-  if (bits & SEGMENT_DATA) meta.afterReceive(subflow, now);
+  if (bits & SEGMENT_DATA) {
+    if (subflow.restCame) host.lookElsewhere();
+    meta.afterReceive(subflow, now);
+  }
   if (subflow.receiver.nxt > subflow.trust.mapped && !meta.fallback && meta.damage === null) {
     auditMappings(meta, subflow, now);
   }

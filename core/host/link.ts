@@ -37,6 +37,13 @@ export interface HostDriver {
    * @default {false}
    */
   readonly takesLanded?: boolean;
+  /**
+   * What comes next, or should have come before, has probably come by another link: a source that looks here after each packet stops there, and is asked again
+   * when the others have been.
+   *
+   * @default {false}
+   */
+  readonly elsewhere?: boolean;
   /** [0, 1), from a stream of its own: one more consumer shifts no other. */
   random(name: string): () => number;
 }
@@ -45,7 +52,7 @@ export interface HostDriver {
 export interface PollSource {
   /** The descriptor; readable when there are packets. Asked for when the link is attached. */
   readonly fd: number;
-  /** Reads at most `budget` packets and hands each to the host. Returns how many there were; below `budget` means empty. */
+  /** Reads at most `budget` packets and hands each to the host. Returns how many there were; below `budget` means empty, or `elsewhere`. */
   drain(budget: number): number;
 }
 
@@ -93,6 +100,8 @@ export interface Link {
 export interface DrivenStack {
   /** See {@linkcode HostDriver.takesLanded}. What hands packets on, or looks at their payload, does not. @default {false} */
   readonly takesLanded?: boolean;
+  /** See {@linkcode HostDriver.elsewhere}: of the packet that it took last. @default {false} */
+  readonly elsewhere?: boolean;
   /** Takes one IP packet; it is not kept. */
   handlePacket(now: Micros, link: Link, packet: Readonly<PacketIn>): void;
   /** A link that refused a packet takes packets again. */

@@ -173,6 +173,7 @@ export class Stack implements ConnectionHost {
   readonly listeners = new Listeners();
   readonly flows: Flows;
   #arrival: Link | null = null;
+  #elsewhere = false;
   #wake: () => void = () => {};
   /** Connections that began. */
   #begun = 0;
@@ -237,8 +238,18 @@ export class Stack implements ConnectionHost {
   /** One IP packet; it is not kept. */
   handlePacket(now: Micros, link: Link, packet: Readonly<PacketIn>): void {
     this.#now = now;
+    this.#elsewhere = false;
     this.#arrival = link;
     demultiplex(this, now, link, packet);
+  }
+
+  /** What comes next of the data, or belongs before what came last, has probably come by another link. */
+  get elsewhere(): boolean {
+    return this.#elsewhere;
+  }
+
+  lookElsewhere(): void {
+    this.#elsewhere = true;
   }
 
   /** The link that the packet in hand came by; null before the first. */

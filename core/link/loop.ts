@@ -77,6 +77,9 @@ export class Loop {
   readonly #links: Link[] = [];
   readonly #sources: PollSource[] = [];
   readonly #errors = new Map<PollSource, number>();
+  /** How many packets each of them may yet bring in this turn, and of how many of them that is not 0. */
+  readonly #left: number[] = [];
+  #open = 0;
   #now: Micros = 0;
   #stack: DrivenStack | null = null;
   #touched = false;
@@ -121,6 +124,11 @@ export class Loop {
   /** Whether what it drives takes payload that lies where `packet_expect` has said. */
   get takesLanded(): boolean {
     return this.#stack?.takesLanded === true;
+  }
+
+  /** See {@linkcode HostDriver.elsewhere}: where another device is still to be asked in this turn. */
+  get elsewhere(): boolean {
+    return this.#open > 1 && this.#stack?.elsewhere === true;
   }
 
   /** Attaches a link and polls its device from now on, or `source` in place of it. Throws what the link throws; it is not added then. */
@@ -261,8 +269,7 @@ export class Loop {
     const stack = this.#stack!;
     const now = this.#now = this.now();
     this.#inTurn = true;
-    let packets = 0;
-    for (const source of this.#sources) packets += source.drain(BATCH);
+    const packets = this.#drain();
     const clock = this.#clock;
     let fired = false;
     while (clock.next <= now) {
@@ -279,6 +286,26 @@ export class Loop {
     this.#inTurn = false;
     if (packets > 0) this.#endPause(now);
     return packets > 0 || fired || touched;
+  }
+
+  /**
+   * Takes what devices have, up to a batch of each. Where the stack looks elsewhere for what comes next the others are asked first: read one device after the
+   * other, half of what comes over two paths would lie above holes.
+   */
+  #drain(): number {
+    const sources = this.#sources;
+    const left = this.#left;
+    for (let i = 0; i < sources.length; i++) left[i] = BATCH;
+    let packets = 0;
+    this.#open = sources.length;
+    for (let i = 0; this.#open > 0; i = i + 1 < sources.length ? i + 1 : 0) {
+      if (left[i] === 0) continue;
+      const count = sources[i]!.drain(left[i]!);
+      packets += count;
+      left[i] = count > 0 && this.elsewhere ? left[i]! - count : 0;
+      if (left[i] === 0) this.#open--;
+    }
+    return packets;
   }
 
   /** Looks on for a while where packets have come soon one after the other, or a deadline is too near to sleep. False: there was nothing. */
@@ -435,6 +462,10 @@ class Driver implements HostDriver {
 
   get takesLanded(): boolean {
     return this.#loop.takesLanded;
+  }
+
+  get elsewhere(): boolean {
+    return this.#loop.elsewhere;
   }
 
   receive(link: Link, packet: Readonly<PacketIn>): void {

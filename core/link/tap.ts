@@ -69,6 +69,9 @@ class TappedLink implements Link {
       get now(): Micros {
         return host.now;
       },
+      get elsewhere(): boolean {
+        return host.elsewhere === true;
+      },
       receive: (_link, packet) => {
         const { address, length } = packet;
         this.#see(this.name, host.now, "in", u8.slice(address, address + length));

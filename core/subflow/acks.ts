@@ -40,6 +40,11 @@ export class Acks {
     return this.#now;
   }
 
+  /** A super-segment has come in this batch. */
+  get merged(): boolean {
+    return this.#merged;
+  }
+
   /** One is owed for something that has come, now or later. */
   get pending(): boolean {
     return this.#now || this.#bytes > 0;

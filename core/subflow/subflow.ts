@@ -1049,6 +1049,11 @@ export class Subflow implements SubflowView {
     return this.receiver.place(inHand.seq, limit);
   }
 
+  /** The payload in `rx` is the small rest of something larger, whole with it: who sends over several paths has probably turned to another one. */
+  get restCame(): boolean {
+    return this.acks.merged && rx.length <= this.mtu.segment && this.receiver.mappings === 0;
+  }
+
   /**
    * Data are acceptable, and may be marked. What an ACK is still owed for is acknowledged by the echo that was right for it; of another one the peer hears at
    * once, as its window may have become small (RFC 8257 §3.2; Linux for both).

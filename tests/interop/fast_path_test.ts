@@ -22,6 +22,9 @@ function watched(link: Link, before: (address: number) => void): Link {
       get takesLanded() {
         return driver.takesLanded === true;
       },
+      get elsewhere() {
+        return driver.elsewhere === true;
+      },
       receive: (from, packet) => {
         before(packet.address);
         driver.receive(from, packet);
@@ -93,7 +96,6 @@ const BESIDE: Readonly<Record<string, () => Beside>> = {
         packet_settle();
         if (behind(address) !== before) overruled++;
       },
-      // Over two paths few segments continue the stream, so that few are expected.
       check: () => assert(overruled > 0, `none of ${packets} packets had landed`),
     };
   },

@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { DrivenStack, HostDriver } from "../../core/host/link.ts";
+import type { DrivenStack, HostDriver, Link } from "../../core/host/link.ts";
 import { Loop } from "../../core/link/loop.ts";
 import { Libc } from "../../core/link/tun/libc.ts";
 import { tun } from "../../core/link/tun/tun.ts";
@@ -36,6 +36,76 @@ describe("payload that is read to its place", () => {
       assertEquals(host!.takesLanded, takesLanded === true);
       await loop.close();
     }
+  });
+});
+
+/** What a stack is handed in one turn by devices that have these packets, by number; after some of them it looks for the next ones elsewhere. */
+async function turnOf(
+  devices: readonly number[][],
+  elsewhere: readonly number[],
+): Promise<number[]> {
+  const loop = new Loop();
+  const handed: number[] = [];
+  let flushed = 0;
+  devices.forEach((packets, i) => {
+    let host: HostDriver | undefined;
+    const link: Link = {
+      name: `device ${i}`,
+      mtu: 1500,
+      maxSegments: 1,
+      rxVerified: false,
+      txChecksum: "full",
+      send: () => true,
+      attach: (driver) => void (host = driver),
+      close: () => Promise.resolve(),
+      source: {
+        fd: -1,
+        drain(budget) {
+          let count = 0;
+          while (count < budget && packets.length > 0) {
+            count++;
+            const length = packets.shift()!;
+            host!.receive(link, { address: 0, length, gsoSize: 0, verified: true });
+            if (host!.elsewhere === true) break;
+          }
+          return count;
+        },
+      },
+    };
+    loop.add(link);
+  });
+  loop.start({
+    handlePacket: (_now, _link, { length }) => void (flushed === 0 && handed.push(length)),
+    get elsewhere() {
+      return elsewhere.includes(handed.at(-1)!);
+    },
+    handleWritable() {},
+    handleTimeout() {},
+    pollTimeout: () => Infinity,
+    flush: () => void flushed++,
+  });
+  await loop.close();
+  return handed;
+}
+
+describe("devices of one loop", () => {
+  it("are read one after the other, but one whose stack looks elsewhere waits for the others", async () => {
+    assertEquals(await turnOf([[1, 2, 3], [4, 5]], []), [1, 2, 3, 4, 5]);
+    assertEquals(await turnOf([[1, 2, 3], [4, 5]], [1]), [1, 4, 5, 2, 3]);
+    assertEquals(await turnOf([[1, 2, 3], [4, 5]], [1, 4, 2]), [1, 4, 2, 5, 3]);
+    assertEquals(await turnOf([[1, 2], [3, 4], [5, 6]], [1, 3, 5]), [1, 3, 5, 2, 4, 6]);
+  });
+
+  it("do not wait for one that has nothing", async () => {
+    assertEquals(await turnOf([[1, 2, 3], []], [1, 2, 3]), [1, 2, 3]);
+    assertEquals(await turnOf([[], [1, 2, 3]], [1, 2, 3]), [1, 2, 3]);
+    assertEquals(await turnOf([[1, 2, 3]], [1, 2, 3]), [1, 2, 3]);
+  });
+
+  it("each bring a batch at most, however often they wait", async () => {
+    const many = (from: number): number[] => Array.from({ length: 100 }, (_, i) => from + i);
+    const handed = await turnOf([many(0), many(1000)], [...many(0), ...many(1000)]);
+    assertEquals([handed.length, handed.filter((packet) => packet < 1000).length], [128, 64]);
   });
 });
 

@@ -193,6 +193,56 @@ describe("payload that is read to its place", () => {
     host_free(host);
   });
 
+  it("lies behind what its device has brought before, also above a hole that another one fills", () => {
+    using device = new Device();
+    const host = host_new(1, 2);
+    const connection = new Connection(host, pattern(350_000, 1));
+    const { bytes, paths: [near, far] } = connection;
+    const landed: boolean[] = [];
+    const bring = (path: Path, from: number): void => {
+      device.read(packetOf(bytes.subarray(from, from + 50_000), 7, 4));
+      const bits = connection.take(from, path, path.ssn);
+      path.ssn += 50_000;
+      landed.push((bits & SEGMENT_LANDED) !== 0);
+      connection.check();
+    };
+    for (const from of [0, 50_000, 100_000, 150_000]) bring(near, from);
+    // Another device: the first one is expected where the stream goes on.
+    packet_unexpect();
+    for (const from of [250_000, 300_000]) bring(far, from);
+    packet_unexpect();
+    bring(near, 200_000);
+    assertEquals(landed, [false, false, true, true, false, true, false]);
+    assertEquals(connection.received, 350_000);
+    connection.read(350_000);
+    packet_unexpect();
+    assertEquals(host_usage(host, USAGE_PAGES), 0);
+    connection.free();
+    host_free(host);
+  });
+
+  it("is not expected over what is held", () => {
+    using device = new Device();
+    const host = host_new(1, 2);
+    const connection = new Connection(host, pattern(170_000, 1));
+    const { bytes, paths: [near, far] } = connection;
+    for (const from of [0, 50_000]) {
+      device.read(packetOf(bytes.subarray(from, from + 50_000), 7, 4));
+      connection.take(from);
+    }
+    assert(packet_expect() > 0);
+    device.read(packetOf(bytes.subarray(120_000), 7, 4));
+    connection.take(120_000, far, 1);
+    packet_unexpect();
+    assertEquals(packet_expect(), 0);
+    device.read(packetOf(bytes.subarray(100_000, 120_000), 7, 4));
+    connection.take(100_000, near, 100_001);
+    connection.check();
+    assertEquals(connection.received, 170_000);
+    connection.free();
+    host_free(host);
+  });
+
   it("is brought together for who reads it elsewhere", () => {
     using device = new Device();
     const host = host_new(1, 2);
@@ -301,12 +351,12 @@ describe("payload that is read to its place", () => {
         fc.integer({ min: 8192, max: 65_000 }),
         fc.constantFrom(8192, 57_920, 65_000),
       ),
-      // What comes first: itself, the one behind it, one that has come, half of one that has, something else.
+      // What comes first: itself, the one behind it, several, one that has come, half of one that has, something else.
       order: fc.oneof(
         { weight: 6, arbitrary: fc.constant("") },
         {
           weight: 1,
-          arbitrary: fc.constantFrom("swap", "split", "again", "overlap", "icmp", "ack"),
+          arbitrary: fc.constantFrom("swap", "split", "ahead", "again", "overlap", "icmp", "ack"),
         },
       ),
       second: fc.constantFrom(false, false, false, false, true),
@@ -316,6 +366,7 @@ describe("payload that is read to its place", () => {
     });
     let growth = 20;
     let landed = 0;
+    let above = 0;
     fc.assert(
       fc.property(
         fc.array(step, { minLength: 5, maxLength: 25 }),
@@ -346,6 +397,7 @@ describe("payload that is read to its place", () => {
             const bits = one.take(from, path, ssn);
             assertEquals(bits & SEGMENT_MEMORY, 0);
             if (bits & SEGMENT_LANDED) landed++;
+            if (bits & SEGMENT_LANDED && (bits & SEGMENT_DATA) === 0) above++;
             for (const each of connections) each.check();
           };
           for (const step of steps) {
@@ -365,6 +417,18 @@ describe("payload that is read to its place", () => {
               send(index, other, from + half, other.ssn, bytes - half, step);
               send(index, path, from, ssn, half, step);
               other.ssn += bytes - half;
+              other.lastLength = 0;
+            } else if (order === "ahead" && half > 0) {
+              // The same, by several segments of the other subflow.
+              const first = bytes >> 3;
+              carried = first;
+              for (let at = first; at < bytes;) {
+                const part = Math.min(bytes - at, Math.max(8192, bytes >> 2));
+                send(index, other, from + at, other.ssn, part, step);
+                other.ssn += part;
+                at += part;
+              }
+              if (first > 0) send(index, path, from, ssn, first, step);
               other.lastLength = 0;
             } else if (
               order === "overlap" && path.lastDelta === from - ssn && !(checksum && index === 0)
@@ -398,5 +462,6 @@ describe("payload that is read to its place", () => {
       { numRuns: 150 },
     );
     assert(landed > 20, `only ${landed} segments were where they go`);
+    assert(above > 5, `only ${above} of these lay above a hole`);
   });
 });

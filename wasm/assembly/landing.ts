@@ -1,27 +1,33 @@
-// Payload that is read straight to its place: of the segment that probably comes next, that is where the stream goes on. A guess that was wrong costs one
-// copy: the payload is brought together behind its headers, where every other packet has it.
+// Payload that is read straight to its place: of the segment that probably comes next, that is behind the one before it, or, as the first of a device, where
+// the stream goes on. A guess that was wrong costs one copy: the payload is brought together behind its headers, where every other packet has it.
 
 import { OUT_0, OUT_1, OUT_2, OUT_3, PAGE, RX_IP, RX_PAYLOAD } from "../layout";
 import { mappingAt, mappingsFind } from "./mapping";
 import { pagesAddress } from "./pages";
+import { rangesCovered, rangesReserve, rangesTouch } from "./ranges";
 import { Receiver, receiverOf } from "./receiver";
 import { Stream, streamHold, streamOf, streamTrim } from "./stream";
 
 /** Least bytes of payload for which a guess pays. */
 const LEAST: i32 = 8192;
-/** Large segments in a row after which one is made. */
+/** Large segments in a row, each where it would have been expected, after which one is made; as many are outweighed by one that came elsewhere. */
 const ROW: i32 = 2;
+/** As many as count: then one elsewhere is none too many, as where another path takes over, but a second one is. */
+const MOST: i32 = 4;
 const TCP: u8 = 6;
 
 // The receiver whose segment is expected, 0 for none, and the bytes of headers that its last one had.
 let receiverHandle: i32 = 0;
 let headerBytes: i32 = 0;
-// The receiver of the last large segment, and how many it has taken in a row that continue the stream.
-let lastHandle: i32 = 0;
+// The stream of the last large segment, and how many in a row have come where they would have been expected.
+let lastStream: i32 = 0;
 let inARow: i32 = 0;
+// Where what the device has brought last of that stream ends: it may lie above a hole that another one fills. -1 while it has brought nothing.
+let follows: f64 = -1;
 
 // What was made ready: PAGE bytes from `offset` on, the first `firstLength` at `first`, the others at `second`.
 let streamHandle: i32 = 0;
+let readyFrom: f64 = 0; // as much of it as was made ready before, and may not have been needed
 let offset: f64 = 0;
 let first: usize = 0;
 let firstLength: i32 = 0;
@@ -54,13 +60,20 @@ function giveBack(): void {
   if (streamHandle == 0) return;
   const stream = streamOf(streamHandle);
   streamHandle = 0;
-  if (stream != null) streamTrim(stream, stream.next, stream.next + 2 * PAGE);
+  if (stream != null) streamTrim(stream, readyFrom, offset + PAGE);
 }
 
-/** No packet is read for a while. */
+/** No packet is read for a while, or from another device. */
 export function packet_unexpect(): void {
   landed = 0;
+  follows = -1;
   giveBack();
+}
+
+/** Nothing is expected of the next packet. */
+function unguessed(): i32 {
+  giveBack();
+  return 0;
 }
 
 export function packet_expect(): i32 {
@@ -69,15 +82,12 @@ export function packet_expect(): i32 {
   if (receiver == null) return 0;
   const stream = streamOf(receiver.stream);
   // What has a checksum is summed where all its payload lies in a row.
-  if (
-    stream == null || stream.ranges.count > 0 || receiver.ranges.count > 0 ||
-    receiver.lastChecksum >= 0
-  ) {
-    packet_unexpect();
-    return 0;
-  }
-  if (receiver.stream != streamHandle) giveBack();
-  offset = stream.next;
+  if (stream == null || receiver.ranges.count > 0 || receiver.lastChecksum >= 0) return unguessed();
+  const at = max(follows, stream.next);
+  if (rangesCovered(stream.ranges, at, at + PAGE) > 0) return unguessed();
+  if (receiver.stream != streamHandle || at < offset || at > offset + PAGE) giveBack();
+  if (streamHandle == 0) readyFrom = at;
+  offset = at;
   streamHandle = receiver.stream;
   if (!streamHold(stream, offset, offset + PAGE)) {
     streamHandle = 0;
@@ -131,9 +141,9 @@ export function landsAt(
       const end = seq + <f64> length;
       if (
         mapping.ssn <= seq && end <= mapping.end && mapping.expected < 0 &&
-        seq + mapping.delta == offset && stream.next == offset &&
-        offset + <f64> length <= limit && stream.ranges.count == 0 && receiver.ranges.count == 0 &&
-        pagesAddress(stream.pages, offset) == first
+        seq + mapping.delta == offset && stream.next <= offset &&
+        offset + <f64> length <= limit && receiver.ranges.count == 0 &&
+        pagesAddress(stream.pages, offset) == first && mayEnter(stream, offset + <f64> length)
       ) {
         landed = 0;
         return true;
@@ -141,22 +151,34 @@ export function landsAt(
     }
   }
   packet_settle();
-  receiverHandle = 0;
-  inARow = 0;
   giveBack();
   return false;
 }
 
-/** A segment was taken, in order of the stream or not. After several in a row of one subflow the next one is probably their like; over two paths few are. */
-export function noteTaken(handle: i32, from: i32, length: i32, inOrder: bool): void {
-  if (length < LEAST) return;
-  if (!inOrder || handle != lastHandle || <u32> from != load<u32>(RX_PAYLOAD << 2)) {
-    lastHandle = handle;
-    receiverHandle = 0;
-    inARow = inOrder ? 1 : 0;
+/** Whether nothing is held of [offset, end), and there is room for a range where it lies above a hole. */
+function mayEnter(stream: Stream, end: f64): bool {
+  const ranges = stream.ranges;
+  if (rangesCovered(ranges, offset, end) > 0) return false;
+  return stream.next == offset || rangesTouch(ranges, offset, end) ||
+    rangesReserve(ranges, stream.account, 1);
+}
+
+/**
+ * A segment was taken: as a whole at `at` of the stream, which had its next byte at `next` before; -1: not so. After several in a row that came where they
+ * would have been expected the next one probably does.
+ */
+export function noteTaken(receiver: Receiver, from: i32, length: i32, at: f64, next: f64): void {
+  const stream = receiver.stream;
+  const known = stream == lastStream;
+  if (length < LEAST) {
+    if (known && at >= 0) follows = at + <f64> length;
     return;
   }
-  if (++inARow < ROW) return;
-  receiverHandle = handle;
+  const expected = known && at >= 0 && at == max(follows, next);
+  lastStream = stream;
+  follows = at >= 0 ? at + <f64> length : -1;
+  if (expected && <u32> from == load<u32>(RX_PAYLOAD << 2)) inARow = min(inARow + 1, MOST);
+  else inARow = max(known ? inARow - ROW : 0, at >= 0 ? 1 : 0);
+  receiverHandle = inARow < ROW ? 0 : receiver.handle;
   headerBytes = <i32> (load<u32>(RX_PAYLOAD << 2) - load<u32>(RX_IP << 2));
 }

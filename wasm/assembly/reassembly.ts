@@ -415,9 +415,10 @@ export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, 
   const stream = streamOf(receiver.stream);
   if (stream == null) return 0;
   shortageClear();
+  const next = stream.next;
   const lies = landsAt(receiver, stream, seq, <usize> from, length, limit);
   let result = takeSegment(receiver, stream, seq, from, length, limit, lies);
-  noteTaken(handle, from, length, (result & SEGMENT_DATA) != 0);
+  noteTaken(receiver, from, length, placedAt, next);
   if (lies) result |= SEGMENT_LANDED;
   // Too many mappings are no want of memory: what lies farthest is not in the way.
   if (result != SEGMENT_MEMORY || !shortage) return result;
@@ -459,6 +460,9 @@ function noteDuplicate(receiver: Receiver, seq: f64, end: f64): void {
   receiver.duplicateTo = min(end, range.end);
 }
 
+// Where the stream has the segment that was taken last; -1: in several places, or nowhere.
+let placedAt: f64 = -1;
+
 /** Takes a segment, or refuses it whole; `lies`: its bytes are in their place, of which `landsAt` has made sure. */
 function takeSegment(
   receiver: Receiver,
@@ -472,6 +476,7 @@ function takeSegment(
   const next = receiver.next;
   const end = seq + <f64> length;
   reportClear();
+  placedAt = -1;
   if (!(end > next)) {
     receiver.duplicateFrom = seq;
     receiver.duplicateTo = end;
@@ -498,9 +503,10 @@ function takeSegment(
           return SEGMENT_MEMORY;
         }
         const placed = lies
-          ? streamPass(stream, length)
+          ? streamPass(stream, offset, length)
           : streamPlace(stream, offset, from, length);
         if (placed < 0) return SEGMENT_MEMORY;
+        placedAt = offset;
         if (placed < length) report = SEGMENT_DATA_DUPLICATE;
         if (stream.next != dataNext) report |= SEGMENT_DATA;
         else if (offset > dataNext) report |= aboveHole;

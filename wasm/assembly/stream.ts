@@ -259,7 +259,14 @@ export function streamPlace(stream: Stream, offset: f64, from: usize, length: i3
     }
     cursor = max(gapEnd, resume);
   }
-  if (start == next) {
+  enter(stream, start, end);
+  return fresh;
+}
+
+/** The bytes of [start, end) are there, for which a range was reserved should it need one. */
+function enter(stream: Stream, start: f64, end: f64): void {
+  const ranges = stream.ranges;
+  if (start == stream.next) {
     stream.next = rangesAbsorb(ranges, end);
     rangesRest(ranges, stream.account);
   } else {
@@ -270,13 +277,11 @@ export function streamPlace(stream: Stream, offset: f64, from: usize, length: i3
     aboveHoleNext = ranges.count < before ? SEGMENT_MERGED : 0;
   }
   stream.top = max(stream.top, end);
-  return fresh;
 }
 
-/** The same for bytes that lie at their place already, on pages that are there: they are next, and nothing is held above. */
-export function streamPass(stream: Stream, length: i32): i32 {
-  stream.next += <f64> length;
-  stream.top = stream.next;
+/** The same for bytes that lie at their place already, on pages that are there; nothing is held of them, and a range was reserved. */
+export function streamPass(stream: Stream, offset: f64, length: i32): i32 {
+  enter(stream, offset, offset + <f64> length);
   return length;
 }
 
