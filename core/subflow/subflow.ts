@@ -982,7 +982,7 @@ export class Subflow implements SubflowView {
     }
     const size = sender.window.scaled(rx.window);
     const mptcp = this.#level.mappingFlags !== 0;
-    if (mptcp) this.trust.heard(ack, board.una, size, newer);
+    if (mptcp) this.trust.heard(ack, board.una, size, newer, inHand.seq, this.receiver.nxt);
     let outcome = 0;
     if (ack >= board.una) outcome = this.#acknowledge(ack, size, now);
     else {

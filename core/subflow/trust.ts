@@ -121,9 +121,16 @@ export class Trust {
 
   /**
    * The segment in `rx` acknowledges all below `ack` and allows `window` bytes more; `una` is SND.UNA before it. Unless it is `newer` than all before, it may
-   * have been overtaken, and contradicts nothing.
+   * have been overtaken, and contradicts nothing. It begins at sequence offset `seq`, RCV.NXT is `next`.
    */
-  heard(ack: number, una: number, window: number, newer: boolean): void {
+  heard(
+    ack: number,
+    una: number,
+    window: number,
+    newer: boolean,
+    seq: number,
+    next: number,
+  ): void {
     const doubts = this.#doubts;
     if (ack < una && newer && ack >= this.#vouched) this.#contradicted();
     else if (ack >= una && doubts !== null) doubts.behind = 0;
@@ -135,10 +142,18 @@ export class Trust {
       if (ack + window > this.#edge) this.#edge = ack + window;
       if (ack > this.#vouched && rx.hasDss && rx.hasDataAck) this.#vouched = ack;
       // One that may have given way to SACK blocks tells nothing.
-    } else if (rx.sacks === 0) {
+    } else if (rx.sacks === 0 && !this.#needsNone(seq, next)) {
       if (doubts !== null) doubts.silent++;
       if (this.#in === "proved") this.#doubted().lapsed = true;
     }
+  }
+
+  /**
+   * Whether the segment in `rx`, without any option, may be as the peer has sent it: data under a mapping that came with what lies before it, or comes with
+   * what is missing there (RFC 8684 §3.7, "may choose to send fewer DSS options than once per segment").
+   */
+  #needsNone(seq: number, next: number): boolean {
+    return rx.length > 0 && (seq > next || seq + rx.length <= this.mapped);
   }
 
   #doubted(): Doubts {

@@ -27,12 +27,12 @@ export function joined(
 }
 
 /** A connection of ours over the first path; what a path manager sends next, such as the SYN of a join, waits to be taken. */
-export function dialled(d: Dialogue, port = 80): { first: Peer; app: App } {
+export function dialled(d: Dialogue, port = 80, offer: Offer = {}): { first: Peer; app: App } {
   const app = d.connect(port);
   const first = d.called();
   first.gets("S 0 <mpc>");
   d.pass(20e3);
-  first.offers({}, "S.", ["mpc key"]);
+  first.offers(offer, "S.", [`mpc key${offer.checksum ? " A" : ""}`]);
   first.gets(". 1 ack 1 <mpc keys>");
   first.sends(". 1 ack 1 <dack8 1>");
   return { first, app };

@@ -2,12 +2,19 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { DialogueOptions } from "../../support/dialogue.ts";
 import { Dialogue } from "../../support/dialogue.ts";
-import { joined } from "../../support/joins.ts";
+import { dialled, joined } from "../../support/joins.ts";
 import { stream } from "../../support/segment_codec.ts";
 
 /** Keys whose initial data sequence numbers lie a few thousand below a wrap of their lower 32 bits. */
 const NEAR_WRAP: DialogueOptions = { keys: [0x01020304, 1269544] };
 const PEER_KEY = { high: 0x11121314, low: 516018 };
+
+/** The DSS of a packet without timestamps, or behind these, as it stands there. */
+function option(packet: Uint8Array): string {
+  const options = packet.subarray(40, (packet[32]! >> 4) * 4 + 20);
+  const dss = options.subarray(options.indexOf(30));
+  return `raw ${[...dss].map((byte) => byte.toString(16)).join(" ")}`;
+}
 
 describe("data sequence numbers of 4 and 8 octets (RFC 8684 §3.3)", () => {
   for (const short of [true, false]) {
@@ -102,6 +109,48 @@ describe("mappings (RFC 8684 §3.3.1)", () => {
     for (let i = 1; i < 5; i++) peer.sends(`. ${1000 * i + 1}:${1000 * i + 1001}`);
     assertEquals(app.read(), 5000);
   });
+
+  for (const checksum of [false, true]) {
+    for (const on of ["a server", "a client", "a join"] as const) {
+      // RFC 8684 §3.3.1, "It does not need to be included in every MPTCP packet, as long as the subflow sequence space in that packet is covered by a mapping
+      // known at the receiver."
+      // RFC 8684 §3.7, "may choose to send fewer DSS options than once per segment"
+      it(
+        `are told on the first of several segments alone, and that is lost: the others wait, at ${on}${
+          checksum ? ", with checksums" : ""
+        }`,
+        () => {
+          using d = new Dialogue({ experiments: { checksum } });
+          const { first, second, app } = on === "a client"
+            ? { ...dialled(d, 80, { checksum }), second: null }
+            : joined(d, { checksum });
+          const peer = on === "a join" ? second! : first;
+          peer.sends(`. 1:101 <dack8 1, map8 1 1 100${checksum ? " csum" : ""}>`);
+          assertEquals(app.read(), 100);
+          const told = option(
+            peer.packet(`. 101:501 <map8 101 101 400${checksum ? " csum" : ""}>`),
+          );
+          peer.next = 101;
+          peer.takeAll();
+          peer.sends(". 201:301");
+          peer.sends(". 401:501");
+          // Bytes in order that want a mapping do not wait for so long.
+          d.pass(2e6);
+          assertEquals([peer.takeAll().at(-1)!.ack, app.read()], [101, 0]);
+          // It goes again; so does what is behind it, by itself, with the mapping or without.
+          peer.sends(`. 101:201 <${told}>`);
+          assertEquals(app.read(), checksum ? 0 : 200);
+          peer.sends(`. 301:401${checksum ? "" : ` <${told}>`}`);
+          assertEquals(app.read(), checksum ? 400 : 200);
+          d.pass(2e6);
+          assertEquals(peer.takeAll().at(-1)!.ack, 501);
+          assertEquals([app.socket.fallback, app.code], [false, undefined]);
+          assertEquals(app.socket.subflows.length, on === "a client" ? 1 : 2);
+          assertEquals(d.counter("DSSNotMatching") + d.counter("DataCsumErr"), 0);
+        },
+      );
+    }
+  }
 
   // RFC 8684 §3.3.1: "even if a mapping does not exist from the subflow space to the data-level space, the data SHOULD still be ACKed at the
   // subflow"
@@ -231,10 +280,7 @@ describe("DSS checksums (RFC 8684 §3.3.1)", () => {
   it("of a mapping in several segments are checked when all of it is there, in whatever order", () => {
     using d = new Dialogue(summed);
     const { peer, app } = d.opened({ checksum: true });
-    const whole = peer.packet(". 1:302 <dack8 1, map8 1 1 301 csum>");
-    const options = whole.subarray(40, (whole[32]! >> 4) * 4 + 20);
-    const map = options.subarray(options.length - 28);
-    const raw = `raw ${[...map].map((byte) => byte.toString(16)).join(" ")}`;
+    const raw = option(peer.packet(". 1:302 <dack8 1, map8 1 1 301 csum>"));
     peer.next = 1;
     peer.sends(`. 202:302 <${raw}>`, stream("peer", 202, 100));
     peer.sends(`. 1:72 <${raw}>`, stream("peer", 1, 71));

@@ -245,6 +245,58 @@ describe("data acknowledged without a DATA_ACK", () => {
     assertEquals(app.socket.subflows.length, 2);
   });
 
+  describe("by a peer whose mapping, told on its first segment alone, goes on", () => {
+    /** Passes time until `peer` is asked what it has got. */
+    function asked(d: Dialogue, peer: Peer): void {
+      for (let i = 0; i < 1000; i++) {
+        d.pass(20e3);
+        if (peer.takeAll().some(({ seq, end }) => seq === 100 && end === 100)) return;
+      }
+      throw new Error("it was not asked within 20 s");
+    }
+
+    // RFC 8684 §3.7, "may choose to send fewer DSS options than once per segment"
+    for (const first of ["comes", "is lost"]) {
+      it(`are no reason to fall back, as data without options answer no question, where the first ${first}`, () => {
+        using d = new Dialogue();
+        const { peer, app } = proved(d);
+        const mapped = ". 101:201 ack 101 <dack8 101, map8 101 101 500>";
+        if (first === "comes") peer.sends(mapped);
+        app.write(1000);
+        peer.sends(". 201:301 ack 1101");
+        for (let from = 301; from < 601; from += 100) {
+          asked(d, peer);
+          // What answers is lost.
+          peer.sends(`. ${from}:${from + 100} ack 1101`);
+        }
+        asked(d, peer);
+        assertEquals(app.socket.fallback, false);
+        if (first === "is lost") peer.sends(mapped);
+        peer.sends(". 601 ack 1101 <dack8 1101>");
+        assertEquals([app.socket.unacked, app.read(), app.code], [0, 500, undefined]);
+      });
+    }
+
+    it("do not cost a subflow beside which another lives", () => {
+      using d = new Dialogue();
+      const { first, second, app } = provedTwice(d);
+      first.sends(". 101:201 ack 101 <dack8 201, map8 201 101 500>");
+      app.write(1000);
+      first.sends(". 201:301 ack 1101");
+      asked(d, first);
+      const [again] = withData(second.takeAll());
+      second.sends(`. ack ${again!.end} <dack8 101>`);
+      first.sends(". 301:401 ack 1101");
+      for (let i = 0; i < 10; i++) {
+        d.pass(1e6);
+        second.sends(`. ack ${again!.end} <dack8 101>`);
+      }
+      assertEquals(app.socket.subflows.length, 2);
+      second.sends(`. ack ${again!.end} <dack8 1101>`);
+      assertEquals([app.socket.unacked, app.code], [0, undefined]);
+    });
+  });
+
   describe("by a peer that goes on with MPTCP", () => {
     /** A peer that keeps what came below the data level, as Linux does where its program does not read; how often it was asked within 20 s. */
     function kept(d: Dialogue, peer: Peer, first: number, answer: string): number {
@@ -621,6 +673,18 @@ describe("the end of the only subflow", () => {
     peer.sends("P. 101:201 ack 101");
     peer.sends("R 201");
     assertEquals(ended(app), ["ConnectionReset", "options-removed"]);
+  });
+
+  // RFC 8684 §3.7, "may choose to send fewer DSS options than once per segment"
+  it("by a RST without a reason, behind data under a mapping that was told once, does not: no option was lost", () => {
+    using d = new Dialogue();
+    const { peer, app } = proved(d);
+    peer.sends(". 101:201 ack 101 <dack8 101, map8 101 101 300>");
+    peer.sends(". 201:301 ack 101");
+    // What is under the next mapping comes before it.
+    peer.sends(". 501:601 ack 101");
+    peer.sends("R 301");
+    assertEquals(app.code, undefined);
   });
 
   it("by a checksum that fails says so", () => {

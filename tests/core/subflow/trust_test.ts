@@ -11,7 +11,7 @@ function hears(trust: Trust, acks: readonly number[], dataAck = true): void {
   let una = 1;
   for (const ack of acks) {
     comes({ ack, ...(dataAck && { dss: DATA_ACK }) });
-    trust.heard(ack, una, 5000, true);
+    trust.heard(ack, una, 5000, true, 1, 1);
     una = Math.max(una, ack);
   }
 }
@@ -47,13 +47,13 @@ describe("an acknowledgement in the peer's name", () => {
     assertEquals(trust.belied, false);
     const other = new Trust();
     comes({ ack: 10, dss: DATA_ACK });
-    other.heard(10, 1, 5000, true);
+    other.heard(10, 1, 5000, true, 1, 1);
     comes({ ack: 500 });
-    other.heard(500, 10, 5000, true);
+    other.heard(500, 10, 5000, true, 1, 1);
     for (let i = 0; i < 3; i++) {
       assertEquals(other.testimony(100), "unknown");
       comes({ ack: 10, dss: DATA_ACK });
-      other.heard(10, 500, 5000, true);
+      other.heard(10, 500, 5000, true, 1, 1);
     }
     assertEquals([other.belied, other.testimony(100), other.testimony(5)], [
       true,
@@ -67,7 +67,7 @@ describe("an acknowledgement in the peer's name", () => {
     hears(trust, [10, 500]);
     for (let i = 0; i < 9; i++) {
       comes({ ack: 10, dss: DATA_ACK });
-      trust.heard(10, 500, 5000, false);
+      trust.heard(10, 500, 5000, false, 1, 1);
     }
     assertEquals(trust.belied, false);
   });
@@ -78,10 +78,10 @@ describe("an acknowledgement in the peer's name", () => {
     assertEquals([trust.belied, trust.outOfReach(20_000)], [false, false]);
     const other = new Trust();
     comes({ ack: 10, dss: DATA_ACK });
-    other.heard(10, 1, 5000, true);
+    other.heard(10, 1, 5000, true, 1, 1);
     for (let i = 0; i < 3; i++) {
       comes({ ack: 10, dss: DATA_ACK });
-      other.heard(10, 9000, 5000, true);
+      other.heard(10, 9000, 5000, true, 1, 1);
     }
     assertEquals([other.outOfReach(5010), other.outOfReach(5011)], [false, true]);
   });
