@@ -1,5 +1,6 @@
 /** The transfers within one process that benchmarks time, compared by their sums. */
 
+import "../support/growing_memory.ts";
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { describe, it } from "@std/testing/bdd";

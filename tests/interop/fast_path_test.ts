@@ -1,5 +1,6 @@
 /** The transfers that benchmarks time, compared by their sums: what makes them fast corrupts nothing, whatever goes on meanwhile. */
 
+import "../support/growing_memory.ts";
 import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { type Link, MptcpConn } from "../../mod.ts";

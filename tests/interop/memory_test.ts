@@ -1,3 +1,4 @@
+import "../support/growing_memory.ts";
 import { assert } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import type { Link, MptcpConn, SchedulerPlugin } from "../../mod.ts";

@@ -1,3 +1,4 @@
+import "../support/growing_memory.ts";
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { formatPrefix, kernelAddressesFor, readPrefix } from "../../core/link/tun/addresses.ts";

@@ -1,5 +1,6 @@
 /** However bytes are written and read, by copies or where they lie: what comes is what was written, and nothing stays behind. */
 
+import "../support/growing_memory.ts";
 import { assert, assertEquals } from "@std/assert";
 import { createHash } from "node:crypto";
 import { describe, it } from "@std/testing/bdd";

@@ -1,5 +1,6 @@
 /** WebAssembly memory that grows in the middle of things: views and addresses stay good. */
 
+import "../support/growing_memory.ts";
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { memory_reserve, u8 } from "../../wasm/mod.ts";

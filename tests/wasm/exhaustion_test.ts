@@ -71,25 +71,56 @@ describe("without memory", () => {
   });
 });
 
-describe("an engine without resizable buffers", () => {
-  it("gets all the memory at once, and no view is ever detached", async () => {
-    const mod = new URL("../../wasm/mod.ts", import.meta.url).href;
-    const program = `
-      delete WebAssembly.Memory.prototype.toResizableBuffer;
-      const wasm = await import(${JSON.stringify(mod)});
-      const { u8 } = wasm;
-      const size = u8.length;
-      const host = wasm.host_new(1, 2);
-      const stream = wasm.stream_new(host, 0);
-      for (let i = 0; i < 500; i++) wasm.stream_append(stream, 65536);
-      const at = wasm.stream_at(stream, 499 * 65536);
-      u8[at] = 7;
-      console.log(JSON.stringify([size, wasm.memory_reserve(65536), u8.length, u8[at]]));`;
-    const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["eval", "--no-check", program],
-    }).output();
-    const [size, reserved, after, byte] = JSON.parse(new TextDecoder().decode(stdout));
-    assertGreater(size, 2 ** 26 - 1);
+/** What becomes of the memory in an engine that `engine` makes: its bytes, whether it grew, its bytes then, and a byte far inside. */
+async function memoryOf(engine: string): Promise<number[]> {
+  const mod = new URL("../../wasm/mod.ts", import.meta.url).href;
+  const program = `
+    ${engine}
+    const wasm = await import(${JSON.stringify(mod)});
+    const { u8 } = wasm;
+    const size = u8.length;
+    const host = wasm.host_new(1, 2);
+    const stream = wasm.stream_new(host, 0);
+    for (let i = 0; i < 500; i++) wasm.stream_append(stream, 65536);
+    const at = wasm.stream_at(stream, 499 * 65536);
+    u8[at] = 7;
+    console.log(JSON.stringify([size, wasm.memory_reserve(65536), u8.length, u8[at]]));`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-check", program],
+  }).output();
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+/** No more than 128 MB at once, or none. */
+const SHORT = `
+  const { grow } = WebAssembly.Memory.prototype;
+  WebAssembly.Memory.prototype.grow = function (pages) {
+    if (pages > 2048) throw new RangeError("mine");
+    return grow.call(this, pages);
+  };`;
+const UNSIZED = "delete WebAssembly.Memory.prototype.toResizableBuffer;";
+const WINDOWS = `Object.defineProperty(navigator, "platform", { value: "Win32" });`;
+
+describe("the memory", () => {
+  it("has all its room at once, as views of what cannot change its size are read faster", async () => {
+    assertEquals(await memoryOf(""), [2 ** 31, 0, 2 ** 31, 7]);
+    assertEquals(await memoryOf(UNSIZED), [2 ** 31, 0, 2 ** 31, 7]);
+    assertEquals(await memoryOf(UNSIZED + WINDOWS), [2 ** 31, 0, 2 ** 31, 7]);
+  });
+
+  it("grows under its views where so much is refused, or counts as taken at once", async () => {
+    for (const engine of [SHORT, WINDOWS]) {
+      const [size, reserved, after, byte] = await memoryOf(engine);
+      assertGreater(2 ** 26, size!);
+      assertEquals([reserved, byte], [1, 7]);
+      assertGreater(after!, 500 * 65536);
+    }
+  });
+
+  it("has what it gets at once where it could not grow under a view", async () => {
+    const [size, reserved, after, byte] = await memoryOf(SHORT + UNSIZED);
+    assertGreater(size!, 2 ** 26 - 1);
+    assertGreater(2 ** 28, size!);
     assertEquals([reserved, after, byte], [0, size, 7]);
   });
 });

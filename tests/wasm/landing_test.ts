@@ -1,5 +1,6 @@
 /** Payload that is read straight to its place: whatever is guessed wrong, each byte is the one that was sent. */
 
+import "../support/growing_memory.ts";
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import {

@@ -1,3 +1,4 @@
+import "../support/growing_memory.ts";
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals, assertNotEquals } from "@std/assert";
 import {
