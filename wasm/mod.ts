@@ -51,6 +51,12 @@
  *   subflow forgets it too.
  *   `receiver_skip(receiver)`: RCV.NXT moves over a FIN. `receiver_sack(receiver, initial, most, from, to)`: writes SACK blocks to TX_SACK,
  *   that of the duplicate bytes [from, to) first where there are any, and returns their number.
+ * - `train_couple(first, header, payload, stop, next, end, size)`: of datagrams of `size` octets from `next` to `end`, each `header` octets of a link's and a
+ *   TCP segment, puts the payload of those that go on with the one at `first`, as the segments of one super-segment do, behind its own, which lies from
+ *   `payload` to `stop`. Returns where that ends then; OUT_0: the first datagram that does not go on.
+ *   `train_headers(to, ours, header, tcp, length, from, end, whole, size)`: writes to `to`, one behind the other, the headers of the datagrams that
+ *   carry bytes `from` to `end` of a super-segment's `whole`, each but the last `size`: `header` octets at `ours`, and those of TCP, `length` octets at `tcp`,
+ *   made those of its segment. Returns how many.
  *
  * @module
  */
@@ -109,4 +115,6 @@ export const {
   stream_unpin,
   sum,
   sum_join,
+  train_couple,
+  train_headers,
 } = core;

@@ -21,7 +21,10 @@ export function chunkLimit(subflow: Subflow): number {
   const { mss, sender } = subflow;
   const burst = Math.max(2 * mss, sender.cwnd * 1000 / sender.rtt.srtt);
   const most = 65535 - subflow.mtu.headers - 40;
-  const limit = Math.min(burst, most);
+  let limit = Math.min(burst, most);
+  // Of what the link takes at once no small part is left over, which would cost as much as the whole.
+  const whole = subflow.outlet.maxSegments * mss;
+  if (limit > whole) limit -= limit % whole;
   return limit - limit % mss || mss;
 }
 

@@ -37,6 +37,7 @@ export { receiver_free, receiver_new, receiver_record, stream_free } from "./rec
 export { receiver_forget, receiver_map } from "./learn";
 export { receiver_sack, receiver_segment, receiver_skip } from "./reassembly";
 export { hmac_sha256, sha256 } from "./sha256";
+export { train_couple, train_headers } from "./trains";
 
 export function host_new(secret0: i32, secret1: i32): i32 {
   const host = hostCreate();

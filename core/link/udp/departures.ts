@@ -1,6 +1,6 @@
 /** What leaves by the socket of a link: segments behind headers of ours, alone or in trains, and messages. */
 
-import { packet_alloc, packet_free, u8 } from "../../../wasm/mod.ts";
+import { packet_alloc, packet_free, train_headers, u8 } from "../../../wasm/mod.ts";
 import type { Micros } from "../../plugin.ts";
 import type { PacketOut } from "../../wire/packet.ts";
 import type { Counts } from "./counts.ts";
@@ -9,7 +9,7 @@ import type { DatagramSocket, Sent } from "./datagram_socket.ts";
 import { trafficClassOf } from "./inner_packet.ts";
 import type { Peer } from "./peer.ts";
 import type { SocketAddress } from "./socket_address.ts";
-import { TRAIN_HEADERS, trainLength, writeCar } from "./trains.ts";
+import { TRAIN_HEADERS, trainLength } from "./trains.ts";
 
 /** Octets of the longest message, HELLO with a segment. */
 const MESSAGE = 65536 - TRAIN_HEADERS;
@@ -23,17 +23,26 @@ export class Departures {
   readonly #socket: DatagramSocket;
   readonly #counts: Counts;
   readonly #block: number;
+  /** Most datagrams of the largest size in one train. */
+  readonly #segments: number;
   #singles: boolean;
 
   /**
-   * By an open socket; `singles`: no trains.
+   * By an open socket, datagrams of up to `largest` octets; `singles`: no trains.
    *
    * @throws {RangeError} There is no memory.
    */
-  constructor(name: string, socket: DatagramSocket, counts: Counts, singles: boolean) {
+  constructor(
+    name: string,
+    socket: DatagramSocket,
+    counts: Counts,
+    largest: number,
+    singles: boolean,
+  ) {
     this.#name = name;
     this.#socket = socket;
     this.#counts = counts;
+    this.#segments = trainLength(largest, socket.segments);
     this.#singles = singles;
     this.#block = packet_alloc(TRAIN_HEADERS + MESSAGE);
     if (this.#block === 0) {
@@ -41,9 +50,9 @@ export class Departures {
     }
   }
 
-  /** Most datagrams that go at once. */
+  /** Most datagrams that go at once: a super-segment of more would go in two trains, the second of few. */
   get segments(): number {
-    return this.#singles ? 1 : this.#socket.segments;
+    return this.#singles ? 1 : this.#segments;
   }
 
   /** Gives back its memory. */
@@ -91,7 +100,7 @@ export class Departures {
     const headers = headerLength - (tcp - header);
     const size = HEADER + headers + gsoSize;
     const length = aLength + bLength;
-    let most = trainLength(size, this.segments);
+    let most = this.#singles ? 1 : trainLength(size, this.#socket.segments);
     let refused = false;
     for (let at = 0; at < length;) {
       const end = Math.min(length, at + most * gsoSize);
@@ -131,13 +140,14 @@ export class Departures {
   ): number {
     const { header, headerLength, a, aLength, b, bLength, gsoSize } = packet;
     const socket = this.#socket;
-    const ours = peer.header(trafficClassOf(header));
     const headers = headerLength - (tcp - header);
-    let to = this.#block;
-    let cars = 0;
-    for (let from = at; from < end; from += gsoSize, cars++) {
+    const block = this.#block;
+    u8.set(peer.header(trafficClassOf(header)), block);
+    let to = block + HEADER;
+    const whole = aLength + bLength;
+    const cars = train_headers(to, block, HEADER, tcp, headers, at, end, whole, gsoSize);
+    for (let from = at; from < end; from += gsoSize) {
       const until = Math.min(from + gsoSize, end);
-      writeCar(to, ours, tcp, headers, from / gsoSize, from, until === aLength + bLength);
       socket.piece(to, HEADER + headers);
       to += HEADER + headers;
       if (from < aLength) socket.piece(a + from, Math.min(until, aLength) - from);

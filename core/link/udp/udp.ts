@@ -5,7 +5,8 @@ import type { Micros } from "../../plugin.ts";
 import { plateauBelow } from "../../subflow/path_mtu.ts";
 import type { IpPrefix } from "../../wire/ip.ts";
 import type { PacketIn, PacketOut } from "../../wire/packet.ts";
-import { packet_alloc, packet_free, u8 } from "../../../wasm/mod.ts";
+import { OUT_0 } from "../../../wasm/layout.ts";
+import { i32, packet_alloc, packet_free, train_couple, u8 } from "../../../wasm/mod.ts";
 import { readPrefix } from "../tun/addresses.ts";
 import { Associations } from "./associations.ts";
 import {
@@ -35,7 +36,7 @@ import type { Peer } from "./peer.ts";
 import { openSocket } from "./open_socket.ts";
 import { type CheckedOptions, checkUdpOptions, type UdpOptions } from "./options.ts";
 import { sameSocketAddress, type SocketAddress, socketAddress } from "./socket_address.ts";
-import { couple, follows, payloadOf } from "./trains.ts";
+import { payloadOf } from "./trains.ts";
 
 export type { UdpOptions } from "./options.ts";
 
@@ -224,7 +225,13 @@ export class UdpLink implements Link {
     }, { family: this.#inner, own: this.#own, accept, key, keepAlive, most });
     this.#buffer = packet_alloc(BUFFER);
     try {
-      this.#departures = new Departures(this.name, socket, this.#counts, this.#singles);
+      this.#departures = new Departures(
+        this.name,
+        socket,
+        this.#counts,
+        this.#largest(),
+        this.#singles,
+      );
       if (this.#buffer === 0) {
         throw new RangeError(`Cannot open ${this.name} as there is no memory for its datagrams`);
       }
@@ -406,13 +413,9 @@ export class UdpLink implements Link {
       }
       let stop = start + octets;
       const one = stop - payload;
-      while (at < end) {
-        const next = Math.min(size, end - at);
-        if (stop - payload !== Math.floor((stop - payload) / one) * one) break;
-        if (next - (payload - start) > one) break;
-        if (!follows(start, payload, stop - payload, at, next)) break;
-        stop = couple(start, payload, stop, at, next);
-        at += next;
+      if (at < end) {
+        stop = train_couple(start, HEADER, payload, stop, at, end, size);
+        at = i32[OUT_0]!;
       }
       this.#deliver(peer, stop - start - HEADER, stop - payload > one ? one : 0, ecn);
     }
@@ -473,6 +476,12 @@ export class UdpLink implements Link {
   /** Looks at them at `due`, if not before. */
   #lookAt(due: Micros): void {
     if (due < this.#due) this.#timer!.arm(this.#due = due);
+  }
+
+  /** Octets of the largest datagram. */
+  #largest(): number {
+    const { bind, mtu } = this.#known();
+    return mtu - ipHeaderLength(bind.address.length === 4 ? 4 : 6) - 8;
   }
 
   #known(): CheckedOptions {

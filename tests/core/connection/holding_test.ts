@@ -311,6 +311,18 @@ for (const mptcp of [true, false]) {
       return { peer, app, most: chunkLimit(app.socket.subflows[0]!) };
     };
 
+    it("what leaves at once is what the link takes at once, and no small part beside it", () => {
+      for (const maxSegments of [1, 6, 9, 64]) {
+        using d = new Dialogue({ maxSegments });
+        const { app, most } = wide(d);
+        const segment = mss(app);
+        const whole = maxSegments * segment;
+        assert(most > 10 * segment, `${most} with ${maxSegments} segments`);
+        assertEquals(most % segment, 0);
+        assert(most < whole || most % whole === 0, `${most} with ${maxSegments} segments`);
+      }
+    });
+
     it("what would be a small super-segment waits for what is written behind it", () => {
       using d = new Dialogue({ maxSegments: 64 });
       const { peer, app, most } = wide(d);

@@ -9,6 +9,7 @@ import type {
   Sent,
 } from "../../../core/link/udp/datagram_socket.ts";
 import type { SocketAddress } from "../../../core/link/udp/socket_address.ts";
+import { HEADER } from "../../../core/link/udp/datagram.ts";
 import { UdpLink } from "../../../core/link/udp/udp.ts";
 import { packetOut } from "../../../core/wire/packet.ts";
 import { packet_alloc, u8 } from "../../../wasm/mod.ts";
@@ -65,14 +66,14 @@ interface Got {
 }
 
 /** A link attached to nothing but a list. */
-function attach(address: string, options: { readonly port?: number }): {
+function attach(address: string, options: { readonly port?: number; readonly mtu?: number }): {
   readonly link: UdpLink;
   readonly socket: KeptSocket;
   readonly got: Got[];
 } {
   const socket = new KeptSocket(address);
   const got: Got[] = [];
-  const link = new UdpLink("link", { mtu: 9000, ...options }, () => socket);
+  const link = new UdpLink("link", options, () => socket);
   link.configure([`${address}/24`]);
   const host: HostDriver = {
     now: 0,
@@ -168,9 +169,9 @@ function take(to: End, from: End, bytes: Uint8Array, size: number): void {
 }
 
 /** A client and a server with an association. */
-function pair(): { readonly client: End; readonly server: End } & Disposable {
-  const client = attach("10.0.0.1", {});
-  const server = attach("10.0.0.2", { port: 8684 });
+function pair(mtu = 9000): { readonly client: End; readonly server: End } & Disposable {
+  const client = attach("10.0.0.1", { mtu });
+  const server = attach("10.0.0.2", { port: 8684, mtu });
   send(client.link, 1, SYN, new Uint8Array(0), 0, 0);
   hand(client, server);
   hand(server, client);
@@ -220,7 +221,8 @@ describe("a super-segment", () => {
         withWarnings((warnings) => {
           send(client.link, seq, flags, payload, split, gsoSize);
           const singles = refuses && length > gsoSize;
-          assertEquals([warnings.length, client.link.maxSegments], singles ? [1, 1] : [0, 64]);
+          // Of the MTU of 9000 above that many make a train.
+          assertEquals([warnings.length, client.link.maxSegments], singles ? [1, 1] : [0, 7]);
         });
         // The kernel couples datagrams of one size, and uncouples them, as it likes.
         const cars = client.socket.trains.splice(0).flatMap(({ bytes, size }) =>
@@ -273,6 +275,41 @@ describe("a super-segment", () => {
       const bytes = Uint8Array.from(client.socket.trains.splice(0).flatMap((t) => [...t.bytes]));
       take(server, client, bytes, bytes.length / 2);
       assertEquals(server.got.splice(0).map(({ gsoSize }) => gsoSize), [0, 0]);
+    }
+  });
+
+  it("is not coupled with what is unlike it in any octet but the checksum's", () => {
+    using it = pair();
+    const { client, server } = it;
+    const payload = new Uint8Array(1000).fill(9);
+    const headers = HEADER + 32;
+    for (let octet = 0; octet < headers; octet++) {
+      send(client.link, 1, ACK, payload, 1000, 0);
+      send(client.link, 1001, ACK, payload, 1000, 0);
+      const bytes = Uint8Array.from(client.socket.trains.splice(0).flatMap((t) => [...t.bytes]));
+      const half = bytes.length / 2;
+      assertEquals(half, headers + 1000);
+      bytes[half + octet]! ^= 4;
+      take(server, client, bytes, half);
+      const [first, ...more] = server.got.splice(0).map((got) => got.bytes.length);
+      const coupled = octet === HEADER + 16 || octet === HEADER + 17;
+      assertEquals([octet, first], [octet, 52 + (coupled ? 2000 : 1000)]);
+      assert(more.length <= (coupled ? 0 : 1));
+    }
+  });
+
+  it("of as many segments as the link takes leaves as one train, at any MTU", () => {
+    for (const mtu of [576, 1280, 1500, 9000, 65535]) {
+      using it = pair(mtu);
+      const { client: { link, socket } } = it;
+      const payload = link.mtu - 60;
+      send(link, 5, ACK, new Uint8Array(payload * link.maxSegments), 100, payload, 20);
+      assertEquals(socket.trains.splice(0).length, 1);
+      // One more would not be better.
+      const more = Math.min(65535 - 60, payload * (link.maxSegments + 1));
+      if (link.maxSegments === socket.segments || more <= payload * link.maxSegments) continue;
+      send(link, 5, ACK, new Uint8Array(more), 100, payload, 20);
+      assert(socket.trains.splice(0).length > 1, `${mtu}`);
     }
   });
 });
