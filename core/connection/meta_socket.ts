@@ -97,6 +97,11 @@ const COMPANY = 64;
 const JOINED_ONCE = 128;
 /** It is among those that MPCurrEstab counts: established with MPTCP, and not ended by us. */
 const CURRENT = 256;
+/** A plugin is being made, or told of its end: what it puts in its own place waits until that is over. */
+const SWAPPING = 512;
+
+/** Plugins that one after the other put another in their place while they are made: the last of so many stays. */
+const MOST_SWAPS = 16;
 
 /** What most connections never meet: made for the first of it. */
 class Rarities {
@@ -589,16 +594,51 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Makes the scheduler, which hears of the subflows that there are. */
   #schedule(): GuardedScheduler<Subflow> {
-    const scheduler = this.#scheduler = this.#schedulerPlugin.create(this);
+    const scheduler = this.#scheduler = this.#makeScheduler();
     for (const subflow of this.subflows) scheduler.onSubflow(subflow, "joined");
-    return scheduler;
+    // One that hears of them may put another in its place.
+    return this.#scheduler;
+  }
+
+  /** The plugin's scheduler, or that of the one which its create() puts in its place. */
+  #makeScheduler(): GuardedScheduler<Subflow> {
+    for (let swaps = 0;; swaps++) {
+      const plugin = this.#schedulerPlugin;
+      this.#flags |= SWAPPING;
+      const made = plugin.create(this);
+      this.#flags &= ~SWAPPING;
+      if (plugin === this.#schedulerPlugin || swaps >= MOST_SWAPS) {
+        this.#schedulerPlugin = plugin;
+        return made;
+      }
+      made.onClose();
+    }
   }
 
   /** Makes the congestion control, in which the subflows that there are join. */
   #control(): CongestionControl {
-    const congestion = this.#congestion = this.#congestionPlugin.create(this);
-    for (const subflow of this.subflows) subflow.control(congestion.join(subflow), this.host.now);
-    return congestion;
+    const congestion = this.#congestion = this.#makeCongestion();
+    for (const subflow of this.subflows) {
+      const control = congestion.join(subflow);
+      // One that is joined may put another in its place, and that has all of them already.
+      if (this.#congestion !== congestion) break;
+      subflow.control(control, this.host.now);
+    }
+    return this.#congestion ?? congestion;
+  }
+
+  /** The same as {@linkcode #makeScheduler}. */
+  #makeCongestion(): CongestionControl {
+    for (let swaps = 0;; swaps++) {
+      const plugin = this.#congestionPlugin;
+      this.#flags |= SWAPPING;
+      const made = plugin.create(this);
+      this.#flags &= ~SWAPPING;
+      if (plugin === this.#congestionPlugin || swaps >= MOST_SWAPS) {
+        this.#congestionPlugin = plugin;
+        return made;
+      }
+    }
   }
 
   /** A pass begins: `lookAhead`. What one that has failed has bound is bound anew by one that pulls in its place. */
@@ -896,10 +936,17 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Replaces the scheduler on the living connection. */
   setScheduler(_now: Micros, plugin: SchedulerPlugin): void {
-    const former = this.#scheduler;
-    former?.onClose();
-    for (const { sender } of this.subflows) sender.takeLosses();
+    if (this.over) return;
     this.#schedulerPlugin = this.host.guardScheduler(plugin);
+    // Who makes, or ends, the one that there is asks for this one then.
+    if (this.#is(SWAPPING)) return;
+    const former = this.#scheduler;
+    if (former !== null) {
+      this.#flags |= SWAPPING;
+      former.onClose();
+      this.#flags &= ~SWAPPING;
+    }
+    for (const { sender } of this.subflows) sender.takeLosses();
     if (former !== null) {
       takeAllBack(this);
       this.#schedule();
@@ -909,6 +956,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Has the scheduler change what may be changed while it runs; what it throws goes to the caller. */
   tuneScheduler(_now: Micros, parameters: Readonly<Record<string, unknown>>): void {
+    if (this.over) return;
+    if (this.#is(SWAPPING)) {
+      throw new TypeError("Cannot tune a scheduler while one is being made, or ends: do so after");
+    }
     (this.#scheduler ?? this.#schedule()).tune(parameters);
     this.dirty();
   }
@@ -921,8 +972,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Replaces the congestion control on the living connection: each subflow goes on from the window and threshold that it has. */
   setCongestionControl(_now: Micros, plugin: CongestionControlPlugin): void {
-    const former = this.#congestion;
+    if (this.over) return;
     this.#congestionPlugin = this.host.guardCongestionControl(plugin);
+    if (this.#is(SWAPPING)) return;
+    const former = this.#congestion;
     if (former !== null) {
       this.#control();
       for (const subflow of this.subflows) former.leave?.(subflow);

@@ -3,7 +3,12 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { reno } from "../../../cc/mod.ts";
-import type { PathManagerPlugin, SubflowChange } from "../../../core/plugin.ts";
+import type {
+  CongestionControlPlugin,
+  PathManagerPlugin,
+  SchedulerPlugin,
+  SubflowChange,
+} from "../../../core/plugin.ts";
 import { minRtt } from "../../../sched/mod.ts";
 import { Dialogue } from "../../support/dialogue.ts";
 
@@ -117,5 +122,120 @@ describe("scheduler and congestion control of a connection", () => {
     using d = new Dialogue({ policies, tcp: { ecn: "request" } });
     d.opened({ mptcp: false, ecn: true });
     assertEquals(notes, ["congestion control", "join"]);
+  });
+
+  it("is the scheduler that create() has put in its place, and the former one has ended once", () => {
+    for (const living of [false, true]) {
+      using d = new Dialogue();
+      const { app } = d.opened();
+      const ends: string[] = [];
+      let made = 0;
+      /** One that says when it ends, and in its create() leaves its place to `next`. */
+      const named = (name: string, next: SchedulerPlugin | null): SchedulerPlugin => ({
+        kind: "scheduler",
+        name,
+        create() {
+          made++;
+          if (next !== null) app.socket.setScheduler(d.now, next);
+          return { pick: ([first]) => first!, onClose: () => void ends.push(name) };
+        },
+      });
+      if (living) {
+        app.socket.setScheduler(d.now, named("former", null));
+        app.write(1);
+      }
+      const last = named("last", null);
+      app.socket.setScheduler(d.now, named("first", named("second", last)));
+      app.write(1);
+      const expected = living ? ["former", "first", "second"] : ["first", "second"];
+      assertEquals([app.socket.policyNames.scheduler, ends, made], [
+        "last",
+        expected,
+        expected.length + 1,
+      ]);
+      app.abort();
+      assertEquals(ends, [...expected, "last"]);
+    }
+  });
+
+  it("is the congestion control that create() or join() has put in its place", () => {
+    for (const living of [false, true]) {
+      for (const at of ["create", "join"] as const) {
+        using d = new Dialogue();
+        const { app } = d.opened();
+        const { notes, policies: { congestionControl } } = noted();
+        const leaves: CongestionControlPlugin = {
+          ...reno(),
+          name: "leaves",
+          create(connection) {
+            if (at === "create") app.socket.setCongestionControl(d.now, congestionControl);
+            const group = reno().create(connection);
+            return {
+              join(subflow) {
+                if (at === "join") app.socket.setCongestionControl(d.now, congestionControl);
+                return group.join(subflow);
+              },
+            };
+          },
+        };
+        if (living) app.write(1);
+        app.socket.setCongestionControl(d.now, leaves);
+        app.write(1);
+        assertEquals([app.socket.policyNames.congestion_control, notes], [
+          "reno",
+          ["congestion control", "join"],
+        ]);
+      }
+    }
+  });
+
+  it("is the last of those that put one another in their place without an end", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    let made = 0;
+    const restless = (): SchedulerPlugin => ({
+      ...minRtt(),
+      create(connection) {
+        made++;
+        app.socket.setScheduler(d.now, restless());
+        return minRtt().create(connection);
+      },
+    });
+    app.socket.setScheduler(d.now, restless());
+    app.write(1);
+    assertEquals([made, peer.takeAll().length], [17, 1]);
+  });
+
+  it("is not made to be tuned, or for an end", () => {
+    const { notes, policies } = noted();
+    using d = new Dialogue({ policies });
+    const { app } = d.opened();
+    // In the batch of the end, which nobody has been told yet.
+    app.socket.abort(d.now);
+    app.socket.tuneScheduler(d.now, {});
+    app.socket.setScheduler(d.now, minRtt());
+    app.socket.setCongestionControl(d.now, reno());
+    d.stack.flush(d.now);
+    assertEquals([app.code, notes], ["ConnectionAborted", []]);
+  });
+
+  it("cannot be tuned by its own create()", () => {
+    using d = new Dialogue();
+    const { app } = d.opened();
+    const errors: unknown[] = [];
+    app.socket.setScheduler(d.now, {
+      ...minRtt(),
+      create(connection) {
+        try {
+          app.socket.tuneScheduler(d.now, {});
+        } catch (error) {
+          errors.push(error);
+        }
+        return { ...minRtt().create(connection), tune: () => {} };
+      },
+    });
+    app.write(1);
+    assertEquals(errors.map((error) => error instanceof TypeError), [true]);
+    app.socket.tuneScheduler(d.now, {});
   });
 });
