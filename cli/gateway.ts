@@ -120,7 +120,9 @@ async function run(args: Given): Promise<number> {
   }
   const file = args.value("key");
   const key = file === undefined ? null : await readKeyFile(file);
-  const interfaces = await via.gatewayInterfaces(args, key, false);
+  const to = args.value("relay");
+  const relay = to === undefined ? null : readHost(to, "relay", RELAY_PORT);
+  const interfaces = await via.gatewayInterfaces(args, key, false, relay?.host);
   const overUdp = args.value("via") === "udp";
   const paths = interfaces.map(({ link }) => link.name);
   const [ipv6, direct, manual] = [args.has("ipv6"), args.has("direct"), args.has("manual")];
@@ -132,14 +134,12 @@ async function run(args: Given): Promise<number> {
     print(formatScript(script).trimEnd());
     return 0;
   }
-  const to = args.value("relay");
   via.refuseDirectOverUdp(args);
   if ((file === undefined) !== (to === undefined) || (to === undefined && !direct)) {
     throw new UsageError(
       "mptcp gateway needs --relay HOST:PORT and --key FILE, or --direct without a relay",
     );
   }
-  const relay = to === undefined ? null : readHost(to, "relay", RELAY_PORT);
   const client = key === null ? null : new RelayClient<MptcpConn>(key, UPSTREAM_TIMES);
   const most = readInteger(args, "connections", FLOWS, [1, 65535]);
   const schedulers = await loadSchedulers(rules);

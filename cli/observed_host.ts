@@ -7,7 +7,7 @@ import { Capture } from "./capture.ts";
 import { openControl } from "./control.ts";
 import { readEnd } from "./gateway/listen.ts";
 import { serveMetrics } from "./metrics.ts";
-import { PathLog } from "./path_log.ts";
+import { LOOK, PathLog } from "./path_log.ts";
 import { readPolicies } from "./plugin_names.ts";
 import { PLUGIN_OPTIONS, sayPolicies } from "./policies.ts";
 import type { Progress } from "./progress.ts";
@@ -85,7 +85,11 @@ export async function openHost(
   );
   capture.begin(host);
   const linkOf = linkFinder(interfaces);
-  opened.defer(host.watch(new PathLog(host, linkOf, say)));
+  const log = new PathLog(host, linkOf, say);
+  opened.defer(host.watch(log));
+  const looking = setInterval(() => log.look(), LOOK);
+  Deno.unrefTimer(looking);
+  opened.defer(() => clearInterval(looking));
   if (end !== null) {
     const server = opened.use(await serveMetrics(host, linkOf, end));
     say(`Figures for Prometheus at ${server.url}`);

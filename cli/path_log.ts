@@ -7,6 +7,15 @@ import { FALLBACK_WORDS, RESET_WORDS } from "./words.ts";
 const AGAIN: Micros = 60e6;
 /** Most lines and paths that are remembered. */
 const MOST = 1024;
+/** Milliseconds between two looks for paths that are silent. */
+export const LOOK = 1000;
+/** Most connections that one look is at: of thousands each has its turn. */
+const MOST_LOOKED_AT = 64;
+/** Silence of a path, while a connection on it hears the peer by another one, after which it is asked; and how recent that must be. */
+const QUIET: Micros = 5e6;
+const RECENT: Micros = 2e6;
+/** Questions without an answer that show that it is down. */
+const QUESTIONS = 3;
 
 interface Path {
   /** From where to where. */
@@ -16,21 +25,31 @@ interface Path {
   works: boolean;
 }
 
+/** What was heard on a path by any connection, and the questions since. */
+interface Silence {
+  heard: Micros;
+  asked: Micros;
+  questions: number;
+}
+
 /** Tells of the paths of one host. What has to do with single connections, which come and go, is told once in a while. */
 export class PathLog implements Probe {
-  readonly #host: Pick<Host, "living">;
+  readonly #host: Pick<Host, "askPath" | "living" | "now">;
   readonly #say: (line: string) => void;
   readonly #linkOf: (address: string) => string | undefined;
   readonly #connections = new Map<number, Map<number, Path>>();
   readonly #remotes = new Map<number, string>();
   /** Paths that are down, by name. */
   readonly #down = new Set<string>();
+  readonly #silences = new Map<string, Silence>();
+  /** The connection that was looked at last. */
+  #looked = 0;
   /** When a line was said. */
   readonly #said = new Map<string, Micros>();
 
   /** @param linkOf The link of an address of the host. @param say Takes a line. */
   constructor(
-    host: Pick<Host, "living">,
+    host: Pick<Host, "askPath" | "living" | "now">,
     linkOf: (address: string) => string | undefined,
     say: (line: string) => void,
   ) {
@@ -77,8 +96,7 @@ export class PathLog implements Probe {
     if (paths === undefined || path === undefined) return;
     if (change === "joined" || change === "revived") {
       path.joined = true;
-      path.works = true;
-      if (this.#down.delete(path.name)) this.#say(`Path ${path.name} is back`);
+      this.#comes(path);
     } else if (change === "stale") this.#fails(paths, path, "nothing comes back");
     else if (change === "left") {
       paths.delete(index);
@@ -108,6 +126,64 @@ export class PathLog implements Probe {
       const remote = this.#remotes.get(id);
       this.#seldom(now, `Plain TCP with ${remote}: ${FALLBACK_WORDS[fallbackReason]}`);
     }
+  }
+
+  /**
+   * Looks for paths that have fallen silent, and asks on them: who only receives has nothing out whose timeouts would tell. To be called each
+   * {@linkcode LOOK}.
+   */
+  look(): void {
+    const { living, now } = this.#host;
+    let looks = MOST_LOOKED_AT;
+    for (const socket of living) {
+      const { id } = socket;
+      if (id <= this.#looked) continue;
+      if (looks-- === 0) return;
+      this.#looked = id;
+      const paths = this.#connections.get(id);
+      if (paths !== undefined && paths.size > 1 && !socket.fallback) {
+        this.#lookAt(socket, paths, now);
+      }
+    }
+    this.#looked = 0;
+  }
+
+  #lookAt(
+    { id, attempts }: Host["living"] extends Iterable<infer Socket> ? Socket : never,
+    paths: ReadonlyMap<number, Path>,
+    now: Micros,
+  ): void {
+    let heard = -Infinity;
+    for (const { lastAck } of attempts) heard = Math.max(heard, lastAck);
+    for (const subflow of attempts) {
+      const path = paths.get(subflow.path);
+      // What is in flight has timeouts of its own; and backups are left asleep.
+      if (path === undefined || !path.joined || !subflow.usable) continue;
+      if (subflow.inFlight > 0 || subflow.backup) continue;
+      const { name } = path;
+      const silence = this.#silences.get(name) ?? { heard: -Infinity, asked: 0, questions: 0 };
+      silence.heard = Math.max(silence.heard, subflow.lastAck);
+      if (this.#silences.size < MOST) this.#silences.set(name, silence);
+      if (now - silence.heard < QUIET) {
+        // Nothing else tells of one that was found so.
+        if (silence.questions >= QUESTIONS) this.#comes(path);
+        silence.questions = 0;
+        continue;
+      }
+      if (now - heard > RECENT || now - silence.asked < LOOK * 900) continue;
+      if (silence.questions >= QUESTIONS) {
+        this.#fails(paths, path, "nothing comes back");
+        if (now - silence.asked < QUIET) continue;
+      }
+      silence.asked = now;
+      silence.questions++;
+      this.#host.askPath(id, subflow.path);
+    }
+  }
+
+  #comes(path: Path): void {
+    path.works = true;
+    if (this.#down.delete(path.name)) this.#say(`Path ${path.name} is back`);
   }
 
   /** A path that fails while another of its connection works: where none does it is the peer that is gone. */

@@ -57,7 +57,7 @@ async function run(args: Given): Promise<number> {
   try {
     await using opened = await openHost("proxy", args, progress, {
       tcp: GATEWAY_TCP,
-      interfaces: await via.gatewayInterfaces(args, key, false),
+      interfaces: await via.gatewayInterfaces(args, key, false, relay.host),
     });
     const { host } = opened;
     const udpPort = via.sayUdpPort(args);

@@ -5,7 +5,10 @@ import { DEFAULT_UDP_PORT } from "../core/link/udp/options.ts";
 import { isHostAddress, parseAddress } from "../core/wire/ip.ts";
 import { type Given, type Option, readInteger, UsageError } from "./arguments.ts";
 import type { SharedKey } from "./gateway/key.ts";
+import { addressesOf } from "./gateway/names.ts";
 import { TargetError } from "./gateway/target.ts";
+import { report } from "./output.ts";
+import { devicesTowards, readRoutes } from "./routes.ts";
 import { tunInterfaces } from "./tun_options.ts";
 
 /** The options, for a command's list. */
@@ -19,7 +22,8 @@ export const VIA_OPTIONS: Readonly<Record<string, Option>> = {
     value: "[NAME=]ADDRESS",
     several: true,
     help: "With --via udp: an address of this machine; once for each path.\n" +
-      "Default: all but loopback and link-local ones",
+      "Default: all but loopback and link-local ones, and, before a relay, those\n" +
+      "of cards from which no route leads to it",
   },
   "udp-port": {
     value: "NUMBER",
@@ -88,6 +92,43 @@ export function udpAddresses(
 }
 
 /**
+ * Of the addresses of the system those that are no paths to a relay: from the card of each no route leads to it, as from one with a network of its own behind
+ * it. Where that leaves none, or nothing is known of routes, all may be.
+ *
+ * @param towards The devices that lead to the relay by each family; null: not known, or it has no address of that family.
+ */
+export function offTheWay(
+  specs: readonly UdpSpec[],
+  towards: Readonly<Record<4 | 6, ReadonlySet<string> | null>>,
+): UdpSpec[] {
+  const off = specs.filter(({ address, device }) => {
+    const devices = towards[address.includes(":") ? 6 : 4];
+    return device !== undefined && devices !== null && !devices.has(device);
+  });
+  return off.length < specs.length ? off : [];
+}
+
+/** Leaves out those, and says so. */
+async function onTheWay(specs: UdpSpec[], relay: string): Promise<UdpSpec[]> {
+  // Who does not know its name yet is told so by others.
+  const addresses = await addressesOf(relay).catch(() => []);
+  const known = addresses.flatMap((text) => parseAddress(text) ?? []);
+  const towards = async (family: 4 | 6): Promise<Set<string> | null> => {
+    const its = known.filter((address) => address.family === family);
+    const routes = its.length === 0 ? null : await readRoutes(family);
+    return routes === null ? null : devicesTowards(its, routes);
+  };
+  const off = offTheWay(specs, { 4: await towards(4), 6: await towards(6) });
+  for (const { name, address } of off) {
+    const plain = address.replace(/\/.*$/, "");
+    report(
+      `${name} (${plain}) is no path, as no route leads from it to ${relay}: --udp, once for each address, chooses them.`,
+    );
+  }
+  return specs.filter((spec) => !off.includes(spec));
+}
+
+/**
  * Over UDP nobody is met but a relay.
  *
  * @throws {UsageError} Servers are to be met, too.
@@ -118,7 +159,7 @@ export function explainSilence(error: unknown, relay: string, udpPort: string): 
 }
 
 /**
- * The interfaces of a gateway's host; `serves`: the other end turns to it.
+ * The interfaces of a gateway's host; `serves`: the other end turns to it; else `relay` is the host that it turns to, where that is known.
  *
  * @throws {UsageError} The options contradict each other.
  */
@@ -126,6 +167,7 @@ export async function gatewayInterfaces(
   given: Given,
   key: SharedKey | null,
   serves: boolean,
+  relay?: string,
 ): Promise<HostInterface[]> {
   const via = given.value("via") ?? "tun";
   if (via !== "tun" && via !== "udp") {
@@ -142,9 +184,12 @@ export async function gatewayInterfaces(
   // To one network of a laptop that has two, packets leave by what their address belongs to, whatever the routes say.
   const ffi = await Deno.permissions.query({ name: "ffi" });
   const binds = !serves && Deno.build.os === "linux" && ffi.state === "granted";
-  return udpAddresses(given.values("udp"), Deno.networkInterfaces()).map((
-    { name, address, device },
-  ) => ({
+  const named = given.values("udp");
+  const specs = udpAddresses(named, Deno.networkInterfaces());
+  const paths = named.length > 0 || serves || relay === undefined
+    ? specs
+    : await onTheWay(specs, relay);
+  return paths.map(({ name, address, device }) => ({
     link: udp(name, {
       ...(key !== null && { key: key.mac("udp") }),
       ...(serves ? { port } : { peerPort: port }),

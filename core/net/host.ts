@@ -450,6 +450,20 @@ export class Host implements AsyncDisposable {
     return this.#registry.stack.living;
   }
 
+  /**
+   * Asks the peer of a connection by one of its paths whether that works: a keepalive (RFC 9293 §3.8.4), whose answer shows in the path's figures.
+   *
+   * @internal
+   */
+  askPath(connection: number, path: number): void {
+    const { stack, runtime } = this.#registry;
+    for (const { id, attempts } of stack.living) {
+      if (id !== connection) continue;
+      for (const subflow of attempts) if (subflow.path === path) subflow.probe(runtime.now());
+      return;
+    }
+  }
+
   /** Connections that are alive, those included which were closed and still send. */
   get connections(): number {
     return this.#registry.stack.connections;

@@ -44,6 +44,61 @@ describe("lines about paths", () => {
     ]);
   });
 
+  it("tell the same where nothing is sent, and nothing of paths that are only unused", async () => {
+    await using net = emulate({
+      paths: {
+        wifi: { rate: "20 Mbit/s", delay: "10 ms" },
+        lte: { rate: "10 Mbit/s", delay: "20 ms" },
+      },
+      seed: 1,
+    });
+    const lines: string[] = [];
+    const { client } = net;
+    const log = new PathLog(client, (address) => `at ${address}`, (line) => lines.push(line));
+    client.watch(log);
+    using listener = net.server.listen({ port: 80 });
+    const pairs = await Promise.all(
+      [1, 2, 3].map(async () =>
+        await Promise.all([client.connect({ hostname: "server", port: 80 }), listener.accept()])
+      ),
+    );
+    /** So many seconds of downloads, looked at as a command does: much by both paths, or a little, for which one is enough. */
+    const pass = async (seconds: number, bytes: number): Promise<void> => {
+      const buffer = new Uint8Array(bytes);
+      for (let i = 0; i < seconds; i++) {
+        await Promise.all(pairs.map(async ([conn, peer]) => {
+          const writing = peer.write(buffer);
+          for (let left = bytes; left > 0;) left -= (await conn.read(buffer.subarray(0, left)))!;
+          await writing;
+        }));
+        await net.sleep("1 s");
+        log.look();
+      }
+    };
+    const plain = (): string[] => lines.map((line) => line.replace(/\d+(\.\d+)+/g, "A"));
+    await pass(5, 300_000);
+    await pass(60, 100);
+    assertEquals(lines, []);
+    net.path("lte").cut();
+    await pass(5, 300_000);
+    await pass(20, 100);
+    assertEquals(plain(), ["Path at A (A) to A is down: nothing comes back"]);
+    net.path("lte").restore();
+    await pass(20, 100);
+    assertEquals(plain(), [
+      "Path at A (A) to A is down: nothing comes back",
+      "Path at A (A) to A is back",
+    ]);
+    // A peer that is gone is no path that is down.
+    net.path("lte").cut();
+    net.path("wifi").cut();
+    for (let i = 0; i < 30; i++) {
+      await net.sleep("1 s");
+      log.look();
+    }
+    assertEquals(lines.length, 2);
+  });
+
   it("tell of plain TCP, once a minute for each peer, and of a peer that is gone nothing", async () => {
     await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "10 ms" } }, seed: 1 });
     const lines: string[] = [];

@@ -175,6 +175,15 @@ gateway.describe("mptcp gateway", () => {
     assertEquals(Object.keys(await byPath("http://192.0.2.3:8000/1MB")), ["mptcp1"]);
     const { world: { key, home } } = flows;
     const to = ["--relay", "10.91.1.2", "--key", key, "--via", "udp"];
+    // The card of the network behind is no path, unless it is named.
+    const { stderr: told } = await home.exec(mptcp("gateway", ...to, "--print-rules"));
+    assertMatch(
+      told,
+      /^lan \(10\.92\.0\.1\) is no path, as no route leads from it to 10\.91\.1\.2:.*\n$/,
+    );
+    const all = ["10.91.1.1", "10.92.0.1"].flatMap((address) => ["--udp", address]);
+    const { stderr: chosen } = await home.exec(mptcp("gateway", ...to, ...all, "--print-rules"));
+    assertEquals(chosen, "");
     const { code, stderr } = await home.exec(mptcp("gateway", ...to, "--direct"), false);
     assertEquals(code, 2);
     assertMatch(stderr, /--direct does not go with --via udp/);
