@@ -193,7 +193,7 @@ export class AimdController implements CongestionController {
     if (cause === "penalty") {
       if (this.#ssthresh !== null) {
         this.#ssthresh = Math.max(2 * mss, Math.floor(this.#ssthresh / 2));
-      }
+      } else if (this.cwnd >= this.ssthresh) this.#hystart?.penalise();
       this.cwnd = Math.max(mss, Math.floor(this.cwnd / 2));
       this.#formula.reset?.();
       return;

@@ -71,6 +71,11 @@ export class HyStart {
     return this.#rate > 0 ? this.#filling : Infinity;
   }
 
+  /** A penalty: what a train has told to fill the path is halved, as any threshold is. It comes back where more than its rate does. */
+  penalise(): void {
+    this.#filling = Math.floor(this.#filling / 2);
+  }
+
   /** Bytes that a window of `cwnd`, in segments of `mss`, is to grow by at `now` for an acknowledgement of `acked`; -1 when slow start is over. */
   growth(ack: AckSample, acked: number, cwnd: number, mss: number, now: Micros): number {
     // What was delivered while it was on its way was in flight with it. The queue of less is shorter: after a pause that does not tell that there was none.

@@ -206,6 +206,25 @@ describe("a train of acknowledgements in the first slow start (RFC 9406 §4.2)",
     assert(path.flow.ssthresh < Infinity);
   });
 
+  it("is halved with the window by a penalty, but where slow start goes on up to it", () => {
+    const path = new Bottleneck();
+    path.fill();
+    const { window, flow: { ssthresh, controller } } = path;
+    controller!.onCongestion("penalty", 0);
+    assertEquals([path.window, path.flow.ssthresh], [
+      Math.floor(window * MSS / 2) / MSS,
+      Math.floor(ssthresh / 2),
+    ]);
+    // It does not come back within a round trip.
+    path.round(Math.floor(path.window), 400);
+    assert(path.window < 0.6 * window, `${window} ${path.window}`);
+    const before = path.flow.ssthresh;
+    controller!.onRestart!(10e6, 240e3);
+    assert(path.flow.cwnd < before);
+    controller!.onCongestion("penalty", 0);
+    assertEquals(path.flow.ssthresh, before);
+  });
+
   it("goes on, and makes up for what was held back, when more comes back than it said", () => {
     const path = new Bottleneck();
     path.fill();
