@@ -190,6 +190,36 @@ gateway.describe("mptcp gateway", () => {
   });
 
   gateway.it(
+    "goes on where a path swallows all, says so at both ends, and uses it again",
+    async () => {
+      await using flows = await Flows.open("udp");
+      const { lan, gateway, world: { home, away, folder, relay } } = flows;
+      const ends = [home, away];
+      const file = `${folder}/60MB`;
+      const download = lan.exec(["curl", "-sS", "--fail", "-o", file, `${SERVER}/60MB`]);
+      // What the second path brings is gone, both ways, and nobody is told.
+      await until("it has begun", async () => {
+        const { size = 0 } = await Deno.stat(file).catch(() => ({})) as Partial<Deno.FileInfo>;
+        return size > 1e6;
+      });
+      const drop = "table inet cut {\nchain c {\n" +
+        "type filter hook prerouting priority -300;\niifname gw2 drop;\n}\n}";
+      await Promise.all(ends.map((each) => each.exec(["nft", drop])));
+      const told = (what: string): boolean =>
+        gateway.said.includes(`Path mptcp1 (10.91.2.1) to 10.91.1.2 is ${what}`) &&
+        relay!.said.includes(`Path gw1 (10.91.1.2) to 10.91.2.1 is ${what}`);
+      await until("both say that it is down", () => told("down: nothing comes back"), 60);
+      await Promise.all(ends.map((each) => each.exec(["nft", "delete", "table", "inet", "cut"])));
+      await until("both say that it is back", () => told("back"), 60);
+      await download;
+      const { stdout: sum } = await lan.exec(["sha256sum", file]);
+      const { stdout: theirs } = await lan.exec(["curl", "-sS", `${SERVER}/60MB.sha256`]);
+      assertEquals(sum.slice(0, 64), theirs.trim());
+      assert(!/Path mptcp0 .* is down/.test(gateway.said), gateway.said);
+    },
+  );
+
+  gateway.it(
     "carries many flows at once, and forgets them; ends in order, also where another was killed",
     async () => {
       await using flows = await Flows.open();
