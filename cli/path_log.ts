@@ -25,6 +25,14 @@ interface Path {
   works: boolean;
 }
 
+/** Forgets the oldest of too many: peers come and go, and not all that was said of them is ever taken back. */
+function forget(remembered: Map<string, unknown> | Set<string>): void {
+  for (const first of remembered.keys()) {
+    if (remembered.size <= MOST) break;
+    remembered.delete(first);
+  }
+}
+
 /** What was heard on a path by any connection, and the questions since. */
 interface Silence {
   heard: Micros;
@@ -163,7 +171,8 @@ export class PathLog implements Probe {
       const { name } = path;
       const silence = this.#silences.get(name) ?? { heard: -Infinity, asked: 0, questions: 0 };
       silence.heard = Math.max(silence.heard, subflow.lastAck);
-      if (this.#silences.size < MOST) this.#silences.set(name, silence);
+      this.#silences.set(name, silence);
+      forget(this.#silences);
       if (now - silence.heard < QUIET) {
         // Nothing else tells of one that was found so.
         if (silence.questions >= QUESTIONS) this.#comes(path);
@@ -190,8 +199,9 @@ export class PathLog implements Probe {
   #fails(paths: ReadonlyMap<number, Path>, path: Path, why: string): void {
     path.works = false;
     const others = [...paths.values()].some((each) => each !== path && each.joined && each.works);
-    if (!path.joined || !others || this.#down.has(path.name) || this.#down.size >= MOST) return;
+    if (!path.joined || !others || this.#down.has(path.name)) return;
     this.#down.add(path.name);
+    forget(this.#down);
     this.#say(`Path ${path.name} is down: ${why}`);
   }
 
@@ -200,10 +210,7 @@ export class PathLog implements Probe {
     if (before !== undefined && now - before < AGAIN) return;
     this.#said.delete(line);
     this.#said.set(line, now);
-    for (const first of this.#said.keys()) {
-      if (this.#said.size <= MOST) break;
-      this.#said.delete(first);
-    }
+    forget(this.#said);
     this.#say(line);
   }
 }

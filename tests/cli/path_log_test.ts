@@ -99,6 +99,22 @@ describe("lines about paths", () => {
     assertEquals(lines.length, 2);
   });
 
+  it("go on however many paths have failed for good", () => {
+    const lines: string[] = [];
+    const host = { living: [], now: 0, askPath: () => {} };
+    const log = new PathLog(host, () => undefined, (line) => lines.push(line));
+    for (let id = 1; id <= 1100; id++) {
+      log.connectionOpened(0, id, "server", id, "10.0.0.1", 80, `peer ${id}`);
+      for (const path of [1, 2]) {
+        log.subflowOpened(0, id, path, path > 1, "10.0.0.1", 80, `peer ${id}, path ${path}`);
+        log.subflowChanged(0, id, path, "joined", null);
+      }
+      log.subflowChanged(0, id, 2, "stale", null);
+      log.connectionClosed(0, id);
+    }
+    assertEquals(lines.length, 1100);
+  });
+
   it("tell of plain TCP, once a minute for each peer, and of a peer that is gone nothing", async () => {
     await using net = emulate({ paths: { wifi: { rate: "20 Mbit/s", delay: "10 ms" } }, seed: 1 });
     const lines: string[] = [];
