@@ -30,6 +30,9 @@ export class EndMeter {
   readonly #times: Micros[] = [];
   #next = 0;
   #highest = 0;
+  /** What was asked for last: it is asked for with every packet. */
+  #lastPath = -1;
+  #lastLoad: PathLoad | null = null;
 
   /** A subflow begins on a path. */
   opened(path: number, label: string): void {
@@ -42,9 +45,11 @@ export class EndMeter {
   }
 
   #load(path: number): PathLoad {
+    if (path === this.#lastPath && this.#lastLoad !== null) return this.#lastLoad;
     let load = this.#paths.get(path);
     if (load === undefined) this.#paths.set(path, load = { label: `path ${path}`, bytes: 0 });
-    return load;
+    this.#lastPath = path;
+    return this.#lastLoad = load;
   }
 
   /** Payload leaves: `end` is the position behind it in the data. Gives whether some of it leaves for the first time. */
@@ -206,6 +211,9 @@ export class HostMeter {
   readonly #ports = new Map<number, number>();
   readonly #onSent: ((sent: SentSeen) => void) | undefined;
   #names: PathNames | null = null;
+  /** The end that was asked for last: it is asked for with every packet. */
+  #lastConnection = -1;
+  #lastEnd: EndMeter | null = null;
 
   /** `onSent` is told of all payload. */
   constructor(onSent?: (sent: SentSeen) => void) {
@@ -219,14 +227,17 @@ export class HostMeter {
 
   /** The end of a connection, by its number at this host. */
   end(connection: number): EndMeter {
+    if (connection === this.#lastConnection && this.#lastEnd !== null) return this.#lastEnd;
     let end = this.#ends.get(connection);
     if (end === undefined) this.#ends.set(connection, end = new EndMeter());
-    return end;
+    this.#lastConnection = connection;
+    return this.#lastEnd = end;
   }
 
   /** Forgets a connection that is over. */
   forget(connection: number): void {
     this.#ends.delete(connection);
+    this.#lastEnd = null;
     this.#roles.delete(connection);
     this.#ports.delete(connection);
   }

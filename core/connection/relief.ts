@@ -60,15 +60,18 @@ export class Relief {
 export function standstill(meta: MetaSocket, now: Micros): Standstill | null {
   const { sendQueue, subflows, mptcp, relieves } = meta;
   if (subflows.length < 2 || meta.fallback || meta.damage !== null) return null;
-  if (sendQueue.unacked === 0 || !sendQueue.again.empty || isHeld(meta, now)) return null;
+  if (sendQueue.unacked === 0 || !sendQueue.again.empty) return null;
   const { unsent, unacked, windowEnd, nxt, mostWindow } = sendQueue;
-  if (unsent === 0) return (mptcp.tailReinjection ?? relieves) ? "tail" : null;
+  if (unsent === 0) {
+    return (mptcp.tailReinjection ?? relieves) && !isHeld(meta, now) ? "tail" : null;
+  }
   const wanted = (mptcp.opportunisticRetransmission ?? relieves) || (mptcp.penalty ?? relieves);
   // Where little is out, it is the application of the peer that keeps the window shut: it does not read.
   if (!wanted || 2 * unacked < mostWindow) return null;
   let mss = 0;
   for (let i = 0; i < subflows.length; i++) mss = Math.max(mss, subflows[i]!.mss);
-  return windowEnd - nxt < Math.min(unsent, mss) ? "window" : null;
+  // Last, as it looks at the packets in flight: this is asked in every pass.
+  return windowEnd - nxt < Math.min(unsent, mss) && !isHeld(meta, now) ? "window" : null;
 }
 
 /**

@@ -35,11 +35,17 @@ class Copy {
   from = 0;
   to = 0;
   /** Sequence offset of the first byte. */
-  ssn = 0;
+  start = 0;
 }
 
-/** Bytes of part B that were bound in one decision, and the subflows that they were given to. */
-export class Sent {
+/** Of those that were given to one subflow alone; nothing is ever put into it. */
+const NO_COPIES: Copy[] = [];
+
+/**
+ * Bytes of part B that were bound in one decision, and the subflows that they were given to. It is the first of these copies itself, and mostly the only one:
+ * between two looks at it whole windows pass, and each object apart would have to be fetched anew.
+ */
+export class Sent extends Copy {
   /** Data offset of the first byte. */
   offset = 0;
   /** One past the last. */
@@ -49,7 +55,7 @@ export class Sent {
   /** Next in the pool. */
   link: Sent | null = null;
   // Counted apart: emptying an array gives its room back, and the next use would take it anew.
-  readonly #copies: Copy[] = [new Copy()];
+  #others = NO_COPIES;
   #count = 0;
 
   /** Bytes. */
@@ -62,26 +68,30 @@ export class Sent {
     return this.#count;
   }
 
+  #copy(index: number): Copy {
+    return index === 0 ? this : this.#others[index - 1]!;
+  }
+
   /** To whom; the same subflow may come more than once. */
   copy(index: number): Subflow {
-    return this.#copies[index]!.subflow!;
+    return this.#copy(index).subflow!;
   }
 
   /** Sequence offsets there of the first byte that was given, and behind the last. */
   ssn(index: number): number {
-    return this.#copies[index]!.ssn;
+    return this.#copy(index).start;
   }
 
   /** See {@linkcode Sent.ssn}. */
   ssnEnd(index: number): number {
-    const { ssn, from, to } = this.#copies[index]!;
-    return ssn + to - from;
+    const { start, from, to } = this.#copy(index);
+    return start + to - from;
   }
 
   /** Whether some of it was given to `subflow`. */
   sentOn(subflow: Subflow): boolean {
     for (let i = 0; i < this.#count; i++) {
-      if (this.#copies[i]!.subflow === subflow) return true;
+      if (this.#copy(i).subflow === subflow) return true;
     }
     return false;
   }
@@ -89,7 +99,7 @@ export class Sent {
   /** Whether the byte at `offset` was ever given to `subflow`. */
   givenTo(subflow: Subflow, offset: number): boolean {
     for (let i = 0; i < this.#count; i++) {
-      const copy = this.#copies[i]!;
+      const copy = this.#copy(i);
       if (copy.subflow === subflow && copy.from <= offset && offset < copy.to) return true;
     }
     return false;
@@ -99,7 +109,7 @@ export class Sent {
   givenEnd(subflow: Subflow, offset: number): number {
     let end = offset;
     for (let i = 0; i < this.#count; i++) {
-      const copy = this.#copies[i]!;
+      const copy = this.#copy(i);
       if (copy.subflow === subflow && copy.from <= offset && copy.to > end) end = copy.to;
     }
     return end;
@@ -111,7 +121,7 @@ export class Sent {
    */
   workedOn(offset: number): boolean {
     for (let i = 0; i < this.#count; i++) {
-      const copy = this.#copies[i]!;
+      const copy = this.#copy(i);
       if (offset < copy.to && firstInWork(copy) <= offset && !copy.subflow!.stale) return true;
     }
     return false;
@@ -120,7 +130,7 @@ export class Sent {
   /** Whether `subflow` does. */
   workedOnBy(subflow: Subflow, offset: number): boolean {
     for (let i = 0; i < this.#count; i++) {
-      const copy = this.#copies[i]!;
+      const copy = this.#copy(i);
       if (copy.subflow === subflow && offset < copy.to && firstInWork(copy) <= offset) return true;
     }
     return false;
@@ -129,8 +139,8 @@ export class Sent {
   /** Sequence offset of the last byte of a mapping that holds the byte at `offset`, of which all is acknowledged on `subflow`; -1 when there is none. */
   doneOn(subflow: Subflow, offset: number): number {
     for (let i = 0; i < this.#count; i++) {
-      const copy = this.#copies[i]!;
-      const last = copy.ssn + copy.to - copy.from - 1;
+      const copy = this.#copy(i);
+      const last = copy.start + copy.to - copy.from - 1;
       if (
         copy.subflow === subflow && copy.from <= offset && offset < copy.to &&
         last < subflow.sender.board.una
@@ -147,7 +157,7 @@ export class Sent {
       let carried = at;
       let missing = this.end;
       for (let i = 0; i < this.#count; i++) {
-        const copy = this.#copies[i]!;
+        const copy = this.#copy(i);
         const first = copy.subflow!.stale ? Infinity : firstInWork(copy);
         if (first <= at && at < copy.to) carried = Math.max(carried, copy.to);
         else if (at < first && first < copy.to) missing = Math.min(missing, first);
@@ -159,27 +169,31 @@ export class Sent {
 
   /** Notes a sending of [from, to) that began at `ssn`. */
   add(subflow: Subflow, from: number, to: number, ssn: number): void {
-    if (this.#count === this.#copies.length) this.#copies.push(new Copy());
-    const copy = this.#copies[this.#count++]!;
+    if (this.#count > this.#others.length) {
+      if (this.#others === NO_COPIES) this.#others = [];
+      this.#others.push(new Copy());
+    }
+    const copy = this.#copy(this.#count++);
     copy.subflow = subflow;
     copy.from = from;
     copy.to = to;
-    copy.ssn = ssn;
+    copy.start = ssn;
   }
 
   /** Forgets a subflow; true when it was the last. */
   forget(subflow: Subflow): boolean {
-    const copies = this.#copies;
     const before = this.#count;
     let kept = 0;
     for (let i = 0; i < before; i++) {
-      const copy = copies[i]!;
-      if (copy.subflow === subflow) {
-        copy.subflow = null;
-      } else {
-        copies[i] = copies[kept]!;
-        copies[kept++] = copy;
-      }
+      const copy = this.#copy(i);
+      const given = copy.subflow;
+      copy.subflow = null;
+      if (given === subflow) continue;
+      const to = this.#copy(kept++);
+      to.subflow = given;
+      to.from = copy.from;
+      to.to = copy.to;
+      to.start = copy.start;
     }
     this.#count = kept;
     return kept === 0 && before > 0;
@@ -187,7 +201,7 @@ export class Sent {
 
   /** Forgets all. */
   clear(): void {
-    for (let i = 0; i < this.#count; i++) this.#copies[i]!.subflow = null;
+    for (let i = 0; i < this.#count; i++) this.#copy(i).subflow = null;
     this.#count = 0;
   }
 }
@@ -196,10 +210,10 @@ export class Sent {
  * First data offset of what the subflow still works on; Infinity when that is nothing. A mapping that a proxy has acknowledged in part may never be
  * complete, and its checksum not verified.
  */
-function firstInWork({ subflow, from, to, ssn }: Copy): number {
+function firstInWork({ subflow, from, to, start }: Copy): number {
   const { sender, trust } = subflow!;
   const { una } = sender.board;
-  if (ssn + to - from <= una || (trust.belied && ssn < una)) return Infinity;
+  if (start + to - from <= una || (trust.belied && start < una)) return Infinity;
   return from;
 }
 

@@ -99,7 +99,8 @@ export class Chain {
       this.#elements.unshift(element);
       this.#contexts.unshift(context);
       next = element;
-      into = (packet) => element.push(packet);
+      // Bound, as a function around it would look `push` up anew for every packet: elements are of many kinds.
+      into = element.push.bind(element);
     }
     this.push = into;
   }

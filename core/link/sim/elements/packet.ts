@@ -2,9 +2,9 @@
 
 import type { Micros } from "../../../plugin.ts";
 import type { PacketIn, PacketOut } from "../../../wire/packet.ts";
-import { packet_alloc, packet_free, packet_gather } from "../../../../wasm/mod.ts";
+import { f64, packet_alloc, packet_free, packet_gather } from "../../../../wasm/mod.ts";
 
-/** Bytes in front of each packet that belong to its buffer: whoever sends it on may write a header of a device there. */
+/** Bytes in front of each packet that belong to its buffer: whoever sends it on, when no element holds it any more, may write a header of a device there. */
 export const HEADROOM = 16;
 
 /** One IP packet, or several segments merged into one; what comes out at the end is handed to a host as it is. */
@@ -17,6 +17,25 @@ export interface Packet extends PacketIn {
   at: Micros;
   /** What `freePacket` gives back; not for elements. */
   buffer: number;
+}
+
+class PooledPacket implements Packet {
+  address = 0;
+  length = 0;
+  gsoSize = 0;
+  verified = false;
+  partial = false;
+  next: Packet | null = null;
+  buffer = 0;
+
+  // In front of its bytes, which are asked for next: a field would be a box somewhere else, to be fetched apart.
+  get at(): Micros {
+    return f64[this.buffer >> 3]!;
+  }
+
+  set at(time: Micros) {
+    f64[this.buffer >> 3] = time;
+  }
 }
 
 let spare: Packet | null = null;
@@ -43,16 +62,7 @@ function wrap(buffer: number, length: number): Packet | null {
   if (buffer === 0) return null;
   let packet = spare;
   if (packet === null) {
-    packet = {
-      address: 0,
-      length: 0,
-      gsoSize: 0,
-      verified: false,
-      partial: false,
-      next: null,
-      at: 0.5, // not an integer, so that engines give the field a place for fractions from the first
-      buffer: 0,
-    };
+    packet = new PooledPacket();
   } else {
     spare = packet.next;
     packet.next = null;
