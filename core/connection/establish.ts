@@ -268,7 +268,7 @@ export function subflowJoined(meta: MetaSocket, subflow: Subflow, now: Micros): 
   if (early && subflow.join) return;
   if (!subflow.join) fastOpenAnswered(meta, subflow, now);
   if (subflow.active) remember(meta, subflow, now);
-  subflow.output.resize();
+  subflow.sender.resize();
   if (meta.fallback) startFallback(meta, subflow, now);
   if (subflow.ended !== null) return;
   if (early) meta.proved(subflow);

@@ -41,7 +41,7 @@ export function startFallback(
   else if (meta.awaitsInfinite) meta.mapped(mode);
   const { receiver } = subflow;
   if (!receiver.started) return;
-  subflow.output.resize();
+  subflow.sender.resize();
   const shift = receiveShift(meta);
   if (shift === null) {
     fallbackAcknowledged(meta, subflow, now);

@@ -101,6 +101,6 @@ export function fastOpenUnanswered(meta: MetaSocket, subflow: Subflow, now: Micr
  */
 export function openEarly(meta: MetaSocket, subflow: Subflow): void {
   meta.takeEarly(rx.bytes(subflow.receiver.early));
-  subflow.output.resize();
+  subflow.sender.resize();
   meta.joined(subflow);
 }

@@ -111,7 +111,7 @@ function sendFirst(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   // The keys, and an infinite mapping, ride on one segment: what follows it has a DSS of its own.
   const first = offset === 1 && ssn === 1 && !subflow.join && meta.keysOwed !== null;
   const alone = first || infiniteOwed;
-  const whole = alone ? subflow.output.payloadBeside(infiniteOwed) : mss;
+  const whole = alone ? subflow.sender.payloadBeside(infiniteOwed) : mss;
   if (alone) length = Math.min(length, whole);
   if (!subflow.chunk(offset, length, first, now, probes && length === probe, infiniteOwed)) {
     return false;

@@ -1271,13 +1271,13 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   lengthenAcks(): void {
     if (this.#is(LONG_ACKS)) return;
     this.#flags |= LONG_ACKS;
-    for (const subflow of this.subflows) subflow.output.resize();
+    for (const subflow of this.subflows) subflow.sender.resize();
   }
 
   /** A pass has sent what it could: where that is much, our numbers have eight octets from now on. */
   heedRate(now: Micros): void {
     if (!this.#dsnOctets.sent(this.sendQueue.nxt, now)) return;
-    for (const subflow of this.subflows) subflow.output.resize();
+    for (const subflow of this.subflows) subflow.sender.resize();
   }
 
   /** A DSS, or what counts as one, has come. */

@@ -302,11 +302,11 @@ function bindAhead(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
 /** Bytes that a segment with the data at `offset` has less than others on `subflow`, as the keys ride on it. */
 function besideKeys(
   meta: MetaSocket,
-  { sender, join, mss, output }: Subflow,
+  { sender, join, mss }: Subflow,
   offset: number,
 ): number {
   const rides = offset === 1 && sender.board.nxt === 1 && !join && meta.keysOwed !== null;
-  return rides ? mss - output.payloadBeside(false) : 0;
+  return rides ? mss - sender.payloadBeside(false) : 0;
 }
 
 /** Sets `chunk` and `ready` for what must go again, or was taken back; null when nothing must. */
@@ -499,7 +499,7 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
   const first = offset === 1 && ssn === 1 && !subflow.join && meta.keysOwed !== null;
   // They ride on one segment: what follows it has a DSS of its own.
   const alone = first || infinite;
-  const whole = alone ? subflow.output.payloadBeside(infinite) : subflow.mss;
+  const whole = alone ? subflow.sender.payloadBeside(infinite) : subflow.mss;
   if (alone) length = Math.min(length, whole);
   // A link that is full leaves its subflows without room: the others are asked for.
   if (!subflow.chunk(offset, length, first, now, probe > 0, infinite)) return true;

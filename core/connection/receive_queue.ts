@@ -27,14 +27,14 @@ const STAGING = 8388608;
 
 /** What was received. Data offsets: the first byte has 1. After `free` the last positions can still be asked for. */
 export class ReceiveQueue {
-  /** Handle of the stream that the subflows' receivers fill. */
-  readonly stream: number;
+  /** Handle of the stream, and its record as index of f64; 0 until something first comes, as many connections only send, or wait, and the latter after `free`. */
+  #stream = 0;
+  #record = 0;
   readonly window: ReceiveWindow;
   // Made when something first comes: who only sends, or waits, needs neither.
   #madeArrivals: Arrivals | null = null;
   #madeSizing: RightSizing | null = null;
   readonly #host: number;
-  readonly #record: number;
   readonly #most: number;
   /** Bytes that are set as the stream's limit; undefined: they follow the buffer. */
   readonly #memory: number | undefined;
@@ -42,7 +42,8 @@ export class ReceiveQueue {
   #freed = false;
   /** What is in order is lent: until it is back, nothing is taken, and the memory stays. */
   #lent = false;
-  #lastNext = 1;
+  /** Where it begins, or has ended, while there is no record. */
+  #next = 1;
   /** What came with the SYN and nobody has read; it lies before the data sequence space. */
   #early: Uint8Array<ArrayBuffer> | null = null;
   #earlyBytes = 0;
@@ -53,13 +54,20 @@ export class ReceiveQueue {
    * @param memory Most bytes that it and the subflows' receivers may take: what is far apart takes more than it holds. Default: twice the buffer, at least.
    */
   constructor(host: number, size: BufferSize, memory?: number) {
-    this.stream = stream_new(host, 1);
     this.#host = host;
     this.#most = size.most;
     this.#memory = memory;
-    this.#record = stream_record(this.stream) >> 3;
     this.window = new ReceiveWindow(size.first);
+  }
+
+  /** Handle of the stream that the subflows' receivers fill, made when one is first asked for it; 0 where there is no memory for it, or it is freed. */
+  get stream(): number {
+    if (this.#stream !== 0 || this.#freed) return this.#stream;
+    this.#stream = stream_new(this.#host, 1);
+    if (this.#stream === 0) return 0;
+    this.#record = stream_record(this.#stream) >> 3;
     this.#limitMemory();
+    return this.#stream;
   }
 
   /** What comes on the subflows. */
@@ -72,7 +80,8 @@ export class ReceiveQueue {
   }
 
   #limitMemory(): void {
-    stream_limit(this.stream, this.#memory ?? Math.max(LEAST_MEMORY, 2 * this.staging));
+    if (this.#stream === 0) return;
+    stream_limit(this.#stream, this.#memory ?? Math.max(LEAST_MEMORY, 2 * this.staging));
   }
 
   /** Most bytes that wait on a subflow for a mapping, or for the rest of one: what a proxy lets through in pieces stays there although the window is small. */
@@ -87,7 +96,7 @@ export class ReceiveQueue {
 
   /** Bytes held: in order and not read, or above a hole. */
   get held(): number {
-    return this.#freed ? 0 : f64[this.#record + STREAM_PAGES]! * PAGE;
+    return this.#record === 0 ? 0 : f64[this.#record + STREAM_PAGES]! * PAGE;
   }
 
   /**
@@ -115,12 +124,12 @@ export class ReceiveQueue {
 
   /** First byte that the application has not read. */
   get read(): number {
-    return this.#freed ? this.#lastNext : f64[this.#record + STREAM_HEAD]!;
+    return this.#record === 0 ? this.#next : f64[this.#record + STREAM_HEAD]!;
   }
 
   /** End of what is in order. */
   get next(): number {
-    return this.#freed ? this.#lastNext : f64[this.#record + STREAM_NEXT]!;
+    return this.#record === 0 ? this.#next : f64[this.#record + STREAM_NEXT]!;
   }
 
   /** Bytes in order that nobody has read. */
@@ -130,7 +139,7 @@ export class ReceiveQueue {
 
   /** End of the highest byte that has come. */
   #top(): number {
-    return this.#freed ? this.#lastNext : f64[this.#record + STREAM_TOP]!;
+    return this.#record === 0 ? this.#next : f64[this.#record + STREAM_TOP]!;
   }
 
   /** All in order is read, and what waits behind a hole takes half of the window: a buffer that followed the reader alone would shut it on faster paths. */
@@ -193,12 +202,12 @@ export class ReceiveQueue {
     let done = before;
     while (done < bytes) {
       const piece = Math.min(bytes - done, PAGE - (offset & (PAGE - 1)));
-      const address = stream_at(this.stream, offset);
+      const address = stream_at(this.#stream, offset);
       target.set(u8.subarray(address, address + piece), done);
       done += piece;
       offset += piece;
     }
-    if (done > before) stream_release(this.stream, offset);
+    if (done > before) stream_release(this.#stream, offset);
     return done;
   }
 
@@ -209,7 +218,7 @@ export class ReceiveQueue {
     if (this.#early !== null) {
       this.#early = early < this.#early.length ? this.#early.subarray(early) : null;
     }
-    if (bytes > early) stream_release(this.stream, this.read + bytes - early);
+    if (bytes > early) stream_release(this.#stream, this.read + bytes - early);
     return bytes;
   }
 
@@ -219,17 +228,17 @@ export class ReceiveQueue {
     this.#lent = true;
     if (this.#early !== null) return this.#early;
     const { next, read } = this;
-    const address = stream_at(this.stream, read);
+    const address = stream_at(this.#stream, read);
     return u8.subarray(address, address + Math.min(next - read, PAGE - (read & (PAGE - 1))));
   }
 
   /** The first `bytes` of what was lent are used. */
   used(bytes: number): void {
     this.#lent = false;
-    if (this.#freed) return stream_free(this.stream);
+    if (this.#freed) return stream_free(this.#stream);
     if (this.#early !== null) {
       this.#early = bytes < this.#early.length ? this.#early.subarray(bytes) : null;
-    } else if (bytes > 0) stream_release(this.stream, this.read + bytes);
+    } else if (bytes > 0) stream_release(this.#stream, this.read + bytes);
   }
 
   #readEarly(target: Uint8Array): number {
@@ -243,15 +252,16 @@ export class ReceiveQueue {
   /** Drops what has come in order. */
   drop(): void {
     this.#early = null;
-    if (this.readable > 0) stream_release(this.stream, this.next);
+    if (this.readable > 0) stream_release(this.#stream, this.next);
   }
 
   /** Gives the memory back; unread bytes are lost. */
   free(): void {
     if (this.#freed) return;
-    this.#lastNext = this.next;
+    this.#next = this.next;
+    this.#record = 0;
     this.#freed = true;
     this.#early = null;
-    if (!this.#lent) stream_free(this.stream);
+    if (!this.#lent && this.#stream !== 0) stream_free(this.#stream);
   }
 }

@@ -246,8 +246,8 @@ const NO_CURSORS: Cursor[] = [];
 
 /** The send queue of one connection. Data offsets: the first byte has 1. After `free` the last positions can still be asked for. */
 export class SendQueue {
-  /** Handle of the stream that the subflows send from. */
-  readonly stream: number;
+  /** Handle of the stream; 0 until something is first written, as many connections only receive. */
+  #stream = 0;
   /** Made for the first. */
   #again = NOTHING_AGAIN;
   readonly #host: number;
@@ -286,11 +286,20 @@ export class SendQueue {
 
   /** @param host The host's handle in WebAssembly memory. @param size Bytes that are kept. */
   constructor(host: number, size: BufferSize) {
-    this.stream = stream_new(host, 1);
     this.#host = host;
     this.#grown = this.#limit = size.first;
     this.#first = size.first;
     this.#most = size.most;
+  }
+
+  /** Handle of the stream that the subflows send from; 0 where nothing was written. */
+  get stream(): number {
+    return this.#stream;
+  }
+
+  /** The same, made for what is written first; 0 where there is no memory for it. */
+  #made(): number {
+    return this.#stream === 0 ? this.#stream = stream_new(this.#host, 1) : this.#stream;
   }
 
   /** Most bytes that are kept now. */
@@ -423,7 +432,7 @@ export class SendQueue {
     const most = Math.min(source.length - from, this.room);
     let taken = 0;
     while (taken < most) {
-      const address = stream_append(this.stream, Math.min(most - taken, PAGE));
+      const address = stream_append(this.#made(), Math.min(most - taken, PAGE));
       if (address === 0) break;
       const piece = u32[OUT_0]!;
       const start = from + taken;
@@ -437,7 +446,7 @@ export class SendQueue {
   /** Lends room for what comes next, up to the end of its page; null where there is none, or no memory. `filled` has to follow, before anything else is written. */
   lend(): Uint8Array<ArrayBuffer> | null {
     const { room } = this;
-    const address = room > 0 ? stream_lend(this.stream) : 0;
+    const address = room > 0 ? stream_lend(this.#made()) : 0;
     if (address === 0) return null;
     this.#lent = true;
     return u8.subarray(address, address + Math.min(room, PAGE - (address & (PAGE - 1))));
@@ -448,11 +457,11 @@ export class SendQueue {
     const at = this.#tail;
     this.#lent = false;
     if (bytes > 0 && !this.#freed) {
-      stream_append(this.stream, bytes);
+      stream_append(this.#stream, bytes);
       this.#tail += bytes;
     }
-    stream_unpin(this.stream, at, 1);
-    if (this.#freed) stream_free(this.stream);
+    stream_unpin(this.#stream, at, 1);
+    if (this.#freed) stream_free(this.#stream);
   }
 
   /** What is written next has this hint; 0: none. */
@@ -519,7 +528,7 @@ export class SendQueue {
     const end = Math.min(offset, this.#tail);
     if (end < this.#tail && end - head < PAGE - (head & (PAGE - 1))) return;
     this.#head = end;
-    stream_release(this.stream, end);
+    stream_release(this.#stream, end);
   }
 
   /** The next `length` bytes are bound to a subflow, which sends them later (draft A.5); their first. */
@@ -738,6 +747,6 @@ export class SendQueue {
     if (this.#freed) return;
     this.#freed = true;
     while (this.#sent.first < this.#sent.next) giveSent(this.#sent.shift());
-    if (!this.#lent) stream_free(this.stream);
+    if (!this.#lent && this.#stream !== 0) stream_free(this.#stream);
   }
 }

@@ -339,7 +339,7 @@ function millisecondsSince(time: Micros, now: Micros): number {
 }
 
 function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
-  const { mss, ssthresh, sender, output, receiver, acks, ecn, mtu } = subflow;
+  const { mss, ssthresh, sender, receiver, acks, ecn, mtu } = subflow;
   const { board, rtt, window } = sender;
   const segments = (bytes: number): number => Math.ceil(bytes / mss);
   return {
@@ -348,11 +348,11 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     retransmits: rtt.timeouts,
     probes: Math.max(socket.timer.probes, subflow.keepaliveProbes),
     backoff: rtt.backedOff,
-    options: (subflow.timestamps.on ? 1 : 0) | (output.sackPermitted ? 2 : 0) |
-      (output.scaled ? 4 : 0) | (ecn.sends ? 8 : 0) | (ecn.seen ? 16 : 0) |
+    options: (subflow.timestamps.on ? 1 : 0) | (sender.sackPermitted ? 2 : 0) |
+      (sender.scaled ? 4 : 0) | (ecn.sends ? 8 : 0) | (ecn.seen ? 16 : 0) |
       (subflow.fastOpened ? 32 : 0),
     snd_wscale: window.scale,
-    rcv_wscale: output.scale,
+    rcv_wscale: sender.scale,
     rto: Math.round(rtt.base),
     ato: acks.delay,
     snd_mss: mss,
@@ -379,7 +379,7 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     pacing_rate: Math.round(subflow.pacingRate),
     bytes_acked: Math.max(0, board.una - 1) + Math.max(0, subflow.fastOpen?.acked ?? 0),
     bytes_received: subflow.bytesReceived,
-    segs_out: output.segments,
+    segs_out: sender.segments,
     segs_in: subflow.segmentsIn,
     notsent_bytes: socket.sendQueue.unsent,
     min_rtt: Math.round(rtt.minRtt),
@@ -391,7 +391,7 @@ function tcpInfo(socket: InfoSource, subflow: Subflow, now: Micros): TcpInfo {
     bytes_retrans: sender.bytesRetransmitted,
     reord_seen: sender.reorderings,
     data_segs_in: subflow.dataSegmentsIn,
-    data_segs_out: output.withData,
+    data_segs_out: sender.withData,
     delivered: segments(sender.delivered),
     delivered_ce: ecn.marked,
     dsack_dups: sender.duplicates,

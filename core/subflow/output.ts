@@ -85,21 +85,24 @@ export interface OutputParts {
   readonly deadlines: Deadlines<SubflowTimer>;
 }
 
-/** The sending end of one subflow. Sequence numbers are offsets. */
+/**
+ * What builds and sends the segments of one subflow: a part of its {@linkcode Sender}, which extends it, as what both need would else stand in each of
+ * two objects of every subflow. Sequence numbers are offsets.
+ */
 export class Output {
   /** Path index of the subflow. */
   readonly path: PathIndex;
-  readonly #host: SubflowHost;
-  readonly #level: DataLevel;
+  protected readonly host: SubflowHost;
+  protected readonly level: DataLevel;
   readonly #outlet: Outlet;
   readonly #key: number;
   #iss: number;
-  readonly #timestamps: Timestamps;
+  protected readonly timestamps: Timestamps;
   readonly #receiver: Receiver;
   readonly #acks: Acks;
-  readonly #ecn: Ecn;
-  readonly #mtu: Mtu;
-  readonly #deadlines: Deadlines<SubflowTimer>;
+  protected readonly ecn: Ecn;
+  protected readonly mtu: Mtu;
+  protected readonly deadlines: Deadlines<SubflowTimer>;
   #sack: boolean;
   #scaled = true;
   #segments = 0;
@@ -110,23 +113,23 @@ export class Output {
   /** From the parts of one subflow. */
   constructor(parts: OutputParts) {
     this.path = parts.path;
-    this.#host = parts.host;
-    this.#level = parts.level;
+    this.host = parts.host;
+    this.level = parts.level;
     this.#outlet = parts.outlet;
     this.#key = parts.key;
     this.#iss = parts.iss;
-    this.#timestamps = parts.timestamps;
+    this.timestamps = parts.timestamps;
     this.#receiver = parts.receiver;
     this.#acks = parts.acks;
-    this.#ecn = parts.ecn;
-    this.#mtu = parts.mtu;
-    this.#deadlines = parts.deadlines;
+    this.ecn = parts.ecn;
+    this.mtu = parts.mtu;
+    this.deadlines = parts.deadlines;
     this.#sack = offersSack(parts.level.tcp);
   }
 
-  /** Number of the connection. */
-  get connection(): number {
-    return this.#level.id;
+  /** What our sequence offsets count from, as on the wire. */
+  protected get iss(): number {
+    return this.#iss;
   }
 
   /** Segments and super-segments sent. */
@@ -156,7 +159,7 @@ export class Output {
 
   /** Shift of the windows that we send. */
   get scale(): number {
-    return this.#scaled ? this.#level.receiveScale : 0;
+    return this.#scaled ? this.level.receiveScale : 0;
   }
 
   /** Agrees on what the peer's SYN offers. */
@@ -172,58 +175,58 @@ export class Output {
 
   /** The options of data have changed: so has the payload of a full segment. */
   resize(): void {
-    const { mappingFlags, dataAckFlags, dssChecksum } = this.#level;
+    const { mappingFlags, dataAckFlags, dssChecksum } = this.level;
     const flags = mappingFlags | (mappingFlags !== 0 ? dataAckFlags : 0);
-    let options = this.#timestamps.on ? TIMESTAMPS_SIZE : 0;
+    let options = this.timestamps.on ? TIMESTAMPS_SIZE : 0;
     if (flags !== 0) options += dssSize(flags, dssChecksum);
-    this.#mtu.options(options);
+    this.mtu.options(options);
   }
 
   /** Payload of a full segment with a mapping and without a DATA_ACK. */
   get wholePayload(): number {
-    const { payload, segment } = this.#mtu;
-    const { mappingFlags, dssChecksum } = this.#level;
+    const { payload, segment } = this.mtu;
+    const { mappingFlags, dssChecksum } = this.level;
     if (mappingFlags === 0) return payload;
     return segment - dssSize(mappingFlags, dssChecksum) -
-      (this.#timestamps.on ? TIMESTAMPS_SIZE : 0);
+      (this.timestamps.on ? TIMESTAMPS_SIZE : 0);
   }
 
   /** Payload of a full segment that has the keys, or an `infinite` mapping, where others have a mapping and a DATA_ACK. */
   payloadBeside(infinite: boolean): number {
-    const { payload, segment } = this.#mtu;
-    const { mappingFlags, dssChecksum } = this.#level;
+    const { payload, segment } = this.mtu;
+    const { mappingFlags, dssChecksum } = this.level;
     if (mappingFlags === 0 && !infinite) return payload;
     const option = infinite ? dssSize(DSS_MAPPING | DSS_DSN_8, dssChecksum) : KEYS_SIZE;
-    return Math.min(payload, segment - option - (this.#timestamps.on ? TIMESTAMPS_SIZE : 0));
+    return Math.min(payload, segment - option - (this.timestamps.on ? TIMESTAMPS_SIZE : 0));
   }
 
   /** SYN or SYN/ACK. */
   syn(handshake: Handshake, flags: number, now: Micros): void {
-    const level = this.#level;
+    const level = this.level;
     const answer = (flags & TCP_ACK) !== 0;
-    flags |= this.#ecn.opens(flags, handshake.sends);
+    flags |= this.ecn.opens(flags, handshake.sends);
     const { fastOpen } = handshake;
     const draft = tx.begin();
     if (fastOpen !== null) draft.fastOpen(fastOpen.cookie);
-    handshake.write(draft, flags, (name) => this.#host.count(name));
-    if (!synFits(tx.optionLength, this.#timestamps.on)) this.#timestamps.leaveOut();
+    handshake.write(draft, flags, (name) => this.host.count(name));
+    if (!synFits(tx.optionLength, this.timestamps.on)) this.timestamps.leaveOut();
     // The window of a SYN is never scaled (RFC 7323 §2.2).
     const window = Math.min(65535, level.receiveWindow);
     tx.header(this.#iss, answer ? toWire(1, this.#receiver.irs) : 0, flags, window);
-    tx.offer(this.#mtu.local, this.#sack, this.#scaled ? level.receiveScale : -1);
-    if (this.#timestamps.on) {
-      tx.timestamps(this.#timestamps.value(now), answer ? this.#timestamps.recent : 0);
+    tx.offer(this.mtu.local, this.#sack, this.#scaled ? level.receiveScale : -1);
+    if (this.timestamps.on) {
+      tx.timestamps(this.timestamps.value(now), answer ? this.timestamps.recent : 0);
     }
     plan.dss = plan.sack = 0;
     tx.plan(plan);
     const length = fastOpen === null || answer ? 0 : this.#synData(fastOpen);
     if (length === 0) this.#empty();
-    const left = this.#outlet.send(this.#host.out);
+    const left = this.#outlet.send(this.host.out);
     this.#segments++;
-    if (!left || this.#host.probe === null) return;
+    if (!left || this.host.probe === null) return;
     const { id } = level;
     const ack = answer ? 1 : 0;
-    this.#host.probe.segmentSent(now, id, this.path, 0, length, flags, ack, window, -1, 0);
+    this.host.probe.segmentSent(now, id, this.path, 0, length, flags, ack, window, -1, 0);
   }
 
   /** Builds a SYN with data in front of those of the send queue; returns how many bytes. */
@@ -231,7 +234,7 @@ export class Output {
     if (inSyn === 0) return 0;
     synData ||= memory_alloc(MOST_SYN_DATA);
     u8.set(syn, synData);
-    const { out } = this.#host;
+    const { out } = this.host;
     inOnePiece(out, 0);
     out.a = synData;
     out.aLength = inSyn;
@@ -242,7 +245,7 @@ export class Output {
   /** The third ACK with the option that belongs to it; false when the link is full. */
   thirdAck(handshake: Handshake, nxt: number, now: Micros): boolean {
     const draft = tx.begin();
-    handshake.write(draft, TCP_ACK, (name) => this.#host.count(name));
+    handshake.write(draft, TCP_ACK, (name) => this.host.count(name));
     const left = this.ack(draft, nxt, now);
     handshake.acked(left);
     return left;
@@ -251,7 +254,7 @@ export class Output {
   /** An ACK without data, with the options of `draft`, or, `beside` them where there is room, with DATA_ACK and SACK blocks. False when the link is full. */
   ack(draft: Draft | null, nxt: number, now: Micros, beside = draft === null): boolean {
     if (draft === null) tx.begin();
-    const level = this.#level;
+    const level = this.level;
     const moved = level.dataRcvNxt !== this.#acks.dataAck;
     // Some pairs must not meet in one segment (RFC 8684 §3.1, §3.2).
     this.#wish(beside ? level.dataAckFlags : 0, false, moved, true);
@@ -259,9 +262,9 @@ export class Output {
   }
 
   /** An ACK whose sequence number lies before the window, so that the peer must answer with its own (zero-window and keep-alive probes, RFC 9293 §3.8.4). */
-  probe(una: number, now: Micros): boolean {
+  probeBefore(una: number, now: Micros): boolean {
     tx.begin();
-    this.#wish(this.#level.dataAckFlags);
+    this.#wish(this.level.dataAckFlags);
     return this.#bare(TCP_ACK, una - 1, now);
   }
 
@@ -271,7 +274,7 @@ export class Output {
   }
 
   #end(flags: number, dsn: number, nxt: number, now: Micros): boolean {
-    const level = this.#level;
+    const level = this.level;
     tx.begin();
     const mapping = DSS_MAPPING | level.mappingFlagsAt(dsn);
     this.#wish(mapping | DSS_DATA_FIN | level.dataAckFlags, level.dssChecksum);
@@ -286,8 +289,8 @@ export class Output {
    * A FIN at sequence offset `seq`. Beside one that the data level has sent ahead, which nothing repeats where all subflows are closed for data, the DATA_FIN
    * comes as surely as it.
    */
-  fin(seq: number, now: Micros): boolean {
-    const { finOut, mappingFlags, dataAckFlags } = this.#level;
+  finAt(seq: number, now: Micros): boolean {
+    const { finOut, mappingFlags, dataAckFlags } = this.level;
     if (finOut >= 0 && mappingFlags !== 0) return this.#end(TCP_ACK | TCP_FIN, finOut, seq, now);
     tx.begin();
     this.#wish(dataAckFlags);
@@ -296,7 +299,7 @@ export class Output {
 
   /** A RST with the options of `draft`. */
   reset(_draft: Draft, nxt: number, now: Micros): void {
-    this.#host.count("TcpOutRsts");
+    this.host.count("TcpOutRsts");
     this.#plan(0, false, true, 0);
     this.#tellsAgain = false;
     this.#bare(TCP_ACK | TCP_RST, nxt, now);
@@ -304,7 +307,7 @@ export class Output {
 
   /** The DSS checksum of a mapping whose wire length is `wireLength` (RFC 8684 §3.3.1). */
   checksum(dsn: number, ssn: number, length: number, wireLength: number): number {
-    const { localIdsn, sendStream } = this.#level;
+    const { localIdsn, sendStream } = this.level;
     const { high, low } = dsnWords(dsn, localIdsn);
     return dss_checksum(high, low, ssn >>> 0, wireLength, streamSum(sendStream, dsn, length));
   }
@@ -319,10 +322,10 @@ export class Output {
     to: number,
     fresh: boolean,
     now: Micros,
-    segment: number = this.#mtu.segment,
+    segment: number = this.mtu.segment,
   ): number {
-    const level = this.#level;
-    const { out } = this.#host;
+    const level = this.level;
+    const { out } = this.host;
     const keys = mapping.first ? level.keysOwed : null;
     const draft = tx.begin();
     let flags = level.mappingFlagsAt(mapping.dsn);
@@ -339,12 +342,12 @@ export class Output {
     if (infinite) flags = DSS_MAPPING | DSS_DSN_8;
     const summed = infinite ? level.dssChecksum : mapping.checksum >= 0;
     const bytes = to - from;
-    const full = this.#mtu.payload;
+    const full = this.mtu.payload;
     this.#wish(flags, summed, true, bytes <= full);
     const both = (flags & DSS_MAPPING) !== 0 && (flags & DSS_DATA_ACK) !== 0;
     if (
       plan.sack > 0 &&
-      Math.ceil(bytes / (this.#mtu.segment - plan.size)) >
+      Math.ceil(bytes / (this.mtu.segment - plan.size)) >
         Math.ceil(bytes / (both ? this.wholePayload : full))
     ) {
       // A segment more for their sake is better an ACK of its own, also where the DATA_ACK has to go as well.
@@ -372,13 +375,13 @@ export class Output {
       1,
       Math.min(
         this.#outlet.maxSegments,
-        Math.floor((65535 - this.#mtu.headers - plan.size) / payload),
+        Math.floor((65535 - this.mtu.headers - plan.size) / payload),
       ),
     ) * payload;
     const stream = level.sendStream;
     const key = this.#key;
     const mode = this.#outlet.checksumMode;
-    const ecn = this.#ecn;
+    const ecn = this.ecn;
     let header = TCP_ACK | ecn.echo;
     if (fresh && ecn.sends) {
       tx.ecn(ECT_0);
@@ -445,7 +448,7 @@ export class Output {
   }
 
   #plan(dss: number, checksum: boolean, dataAckMoved: boolean, blocks: number): void {
-    wish.timestamps = this.#timestamps.on;
+    wish.timestamps = this.timestamps.on;
     wish.dss = dss;
     wish.checksum = checksum;
     wish.dataAckMoved = dataAckMoved;
@@ -456,10 +459,10 @@ export class Output {
 
   /** Sends a planned segment without data. */
   #bare(flags: number, seq: number, now: Micros): boolean {
-    if ((flags & TCP_RST) === 0) flags |= this.#ecn.echo;
+    if ((flags & TCP_RST) === 0) flags |= this.ecn.echo;
     this.#header(flags, seq, now);
     this.#empty();
-    if (!this.#outlet.send(this.#host.out)) {
+    if (!this.#outlet.send(this.host.out)) {
       this.#acks.need();
       return false;
     }
@@ -470,7 +473,7 @@ export class Output {
 
   /** Somebody watches what leaves. */
   #told(): boolean {
-    const { probe } = this.#host;
+    const { probe } = this.host;
     return probe !== null && probe.segmentSent !== nothing;
   }
 
@@ -483,39 +486,39 @@ export class Output {
     segment: number,
     now: Micros,
   ): void {
-    const { id } = this.#level;
+    const { id } = this.level;
     // At most 2^30 (RFC 7323 §2.3).
     const window = this.#window() << this.scale;
     const { nxt } = this.#receiver;
     const { path } = this;
-    this.#host.probe!.segmentSent(now, id, path, seq, length, flags, nxt, window, dsn, segment);
+    this.host.probe!.segmentSent(now, id, path, seq, length, flags, nxt, window, dsn, segment);
   }
 
   /** Builds the headers of a segment without data. */
   #empty(): void {
-    const { out } = this.#host;
+    const { out } = this.host;
     inOnePiece(out, 0);
     tx.build(this.#key, out, this.#outlet.checksumMode);
   }
 
   /** What every segment after the handshake carries. */
   #header(flags: number, seq: number, now: Micros): void {
-    const level = this.#level;
+    const level = this.level;
     const ack = toWire(this.#receiver.nxt, this.#receiver.irs);
     tx.header(toWire(seq, this.#iss), ack, flags, this.#window());
-    if (plan.timestamps) tx.timestamps(this.#timestamps.value(now), this.#timestamps.recent);
+    if (plan.timestamps) tx.timestamps(this.timestamps.value(now), this.timestamps.recent);
     tx.plan(plan);
     if (plan.dss & DSS_DATA_ACK) tx.dataAck(level.dataRcvNxt, level.remoteIdsn);
   }
 
   /** The window field. */
   #window(): number {
-    return windowField(this.#level.receiveWindow, this.scale);
+    return windowField(this.level.receiveWindow, this.scale);
   }
 
   /** Notes that segments have left, and what they acknowledged; `data`: they carry some. */
   #sent(segments: number, data: boolean): void {
-    const { dataAckFlags, dataRcvNxt } = this.#level;
+    const { dataAckFlags, dataRcvNxt } = this.level;
     const { nxt } = this.#receiver;
     if (this.#tellsAgain) this.#receiver.againTold();
     this.#segments += segments;
@@ -533,15 +536,15 @@ export class Output {
       if (againOwed || (ranges > 0 && plan.sack === 0)) return;
     }
     this.#acks.settled();
-    this.#deadlines.set(TIMER_ACK, Infinity);
+    this.deadlines.set(TIMER_ACK, Infinity);
   }
 
   /** What answers for the subflow in TIME-WAIT: it says what the last ACK said. */
   rest(flow: number, local: Endpoint, nxt: number): TimeWait {
-    const level = this.#level;
+    const level = this.level;
     const next = this.#receiver.nxt;
     return new TimeWait({
-      host: this.#host,
+      host: this.host,
       outlet: this.#outlet,
       local,
       key: this.#key,
@@ -552,7 +555,7 @@ export class Output {
       next: level.offeredFrom,
       scale: this.scale,
       room: Math.max(this.#acks.edge - next, level.receiveWindow),
-      timestamps: this.#timestamps,
+      timestamps: this.timestamps,
       // In full: it stays as it is, and others go on.
       dss: level.dataAckFlags === 0 ? 0 : DSS_DATA_ACK | DSS_DATA_ACK_8,
       dataAck: dsnWords(level.dataRcvNxt, level.remoteIdsn),

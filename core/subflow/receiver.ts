@@ -24,14 +24,15 @@ import {
   SEGMENT_MEMORY,
 } from "../../wasm/layout.ts";
 import { rx } from "../wire/segment.ts";
+import type { DataLevel } from "./shared.ts";
 
 /** The receiving side of one subflow. Sequence numbers are offsets from the peer's initial one. */
 export class Receiver {
   #irs = 0;
   #early = 0;
-  /** Handles of the host and of the stream that is filled; 0 before `start` and after `free`. */
+  /** Handle of the host, and who has the stream that is filled; 0 and null before `start` and after `free`. */
   #wasm = 0;
-  #stream = 0;
+  #level: Pick<DataLevel, "receiveStream"> | null = null;
   /** Handle, and the record as index of f64; 0 until something first comes, as many subflows only send, or wait, and after `free`. */
   #handle = 0;
   #record = 0;
@@ -143,19 +144,17 @@ export class Receiver {
     this.#early = bytes;
   }
 
-  /** Data may come, which fill `stream`; false where there is none, for want of memory. */
-  start(wasm: number, stream: number): boolean {
-    if (wasm === 0 || stream === 0) return false;
+  /** Data may come, which fill the stream of `level`. */
+  start(wasm: number, level: Pick<DataLevel, "receiveStream">): void {
     this.#wasm = wasm;
-    this.#stream = stream;
-    return true;
+    this.#level = level;
   }
 
   /** Has the record; false when there is no memory for it, or data may not come. */
   #make(): boolean {
     if (this.#handle !== 0) return true;
-    if (this.#wasm === 0) return false;
-    this.#handle = receiver_new(this.#wasm, this.#stream);
+    if (this.#level === null) return false;
+    this.#handle = receiver_new(this.#wasm, this.#level.receiveStream);
     if (this.#handle === 0) return false;
     this.#record = receiver_record(this.#handle) >> 3;
     if (this.#skipped) receiver_skip(this.#handle);
@@ -253,7 +252,8 @@ export class Receiver {
 
   /** Gives back what it holds in WebAssembly memory. */
   free(): void {
-    this.#wasm = this.#stream = 0;
+    this.#wasm = 0;
+    this.#level = null;
     if (this.#handle === 0) return;
     this.#next = this.nxt;
     receiver_free(this.#handle);

@@ -35,7 +35,7 @@ const NONE_SENT = new SentLine();
  * segments and one piece: else a peer that reports single bytes would make every acknowledgement a long way to go.
  */
 export class Scoreboard {
-  readonly #stream: number;
+  #stream: number;
   // Made when something is first sent: many subflows only receive.
   #ring = NO_CHUNKS;
   #sent = NONE_SENT;
@@ -58,10 +58,10 @@ export class Scoreboard {
   readonly #witness: Witness | null;
 
   /**
-   * @param stream Handle of the send queue's stream.
+   * @param stream Handle of the send queue's stream; 0: {@linkcode Scoreboard.sendFrom} follows.
    * @param witness Who is told of what is lost; null: nobody.
    */
-  constructor(stream: number, witness: Witness | null = null) {
+  constructor(stream: number = 0, witness: Witness | null = null) {
     this.#stream = stream;
     this.#witness = witness;
   }
@@ -158,6 +158,11 @@ export class Scoreboard {
   /** Places looked at so far. */
   get steps(): number {
     return this.#steps + this.#ring.steps + this.#sent.steps + (this.#madeLosses?.steps ?? 0);
+  }
+
+  /** What is sent, from the first byte on, comes from this stream: there is none before something is written. */
+  sendFrom(stream: number): void {
+    this.#stream = stream;
   }
 
   /** The SYN was sent: it takes sequence offset 0. */

@@ -3,20 +3,11 @@
 import type { AckSample, CongestionController, Micros } from "../plugin.ts";
 import { rx } from "../wire/segment.ts";
 import { fromWire } from "../wire/seq.ts";
-import {
-  type Deadlines,
-  type SubflowTimer,
-  TIMER_PACE,
-  TIMER_PROBE,
-  TIMER_RACK,
-  TIMER_RTO,
-} from "./deadlines.ts";
+import { TIMER_PACE, TIMER_PROBE, TIMER_RACK, TIMER_RTO } from "./deadlines.ts";
 import { DeliveryRate } from "./delivery_rate.ts";
-import type { Ecn } from "./ecn.ts";
 import { Frto } from "./frto.ts";
-import type { Mtu } from "./mtu.ts";
 import { NewReno } from "./newreno.ts";
-import type { Output } from "./output.ts";
+import { Output, type OutputParts } from "./output.ts";
 import { burst, Pacer } from "./pacer.ts";
 import { type LossDetection, type Progress, Rack } from "./rack.ts";
 import { Repeats } from "./repeats.ts";
@@ -28,19 +19,11 @@ import { SackLoss } from "./sack_loss.ts";
 import { Scoreboard } from "./scoreboard.ts";
 import { Busy, BUSY_BUFFER, BUSY_IDLE, BUSY_SENDING, BUSY_WINDOW } from "./busy.ts";
 import { SendWindow } from "./send_window.ts";
-import type { TcpSettings } from "./settings.ts";
 import { SizeWatch } from "./size_watch.ts";
-import type { Timestamps } from "./timestamps.ts";
 import { Tlp } from "./tlp.ts";
 import { Undo } from "./undo.ts";
 import { Witness } from "./witness.ts";
-import {
-  type Outcome,
-  OUTCOME_HEARD,
-  OUTCOME_TIMEOUT,
-  OUTCOME_WORK,
-  type SubflowHost,
-} from "./shared.ts";
+import { type Outcome, OUTCOME_HEARD, OUTCOME_TIMEOUT, OUTCOME_WORK } from "./shared.ts";
 
 /** Timeouts in a row after which a subflow is given up (RFC 9293 §3.8.3 R2; Linux tcp_retries2). */
 const MAX_TIMEOUTS = 15;
@@ -126,20 +109,12 @@ export function initialWindow(mss: number): number {
 }
 
 /** The sender of one subflow. */
-export class Sender {
+export class Sender extends Output {
   readonly board: Scoreboard;
   readonly rtt: Readonly<Rtt>;
   readonly window: SendWindow = new SendWindow();
-  readonly #host: SubflowHost;
-  readonly #output: Output;
-  readonly #mtu: Mtu;
-  readonly #ecn: Ecn;
-  readonly #deadlines: Deadlines<SubflowTimer>;
-  readonly #timestamps: Timestamps;
   /** Null when nobody watches. */
   readonly #witness: Witness | null;
-  #iss: number;
-  readonly #settings: TcpSettings;
   /** Tail loss probes are sent. */
   #probes = false;
   /** New bytes that may leave whatever is lost or in flight, in the pass that comes: a loss probe, or what F-RTO asks by. */
@@ -177,31 +152,14 @@ export class Sender {
   #lastHeard: Micros = 0;
   #bytes = 0;
 
-  /** Of a subflow that sends by `output` the bytes of the stream `stream`. */
-  constructor(
-    host: SubflowHost,
-    stream: number,
-    output: Output,
-    mtu: Mtu,
-    ecn: Ecn,
-    deadlines: Deadlines<SubflowTimer>,
-    timestamps: Timestamps,
-    iss: number,
-    settings: TcpSettings,
-  ) {
+  /** From the parts of one subflow. */
+  constructor(parts: OutputParts) {
+    super(parts);
+    const { host, level, path } = parts;
     const { probe } = host;
-    const { connection, path } = output;
-    this.#witness = probe === null ? null : new Witness(probe, connection, path);
-    this.board = new Scoreboard(stream, this.#witness);
-    this.#host = host;
-    this.#output = output;
-    this.#mtu = mtu;
-    this.#ecn = ecn;
-    this.#deadlines = deadlines;
-    this.#timestamps = timestamps;
-    this.#iss = iss;
-    this.#settings = settings;
-    this.rtt = new Rtt(settings.minRto);
+    this.#witness = probe === null ? null : new Witness(probe, level.id, path);
+    this.board = new Scoreboard(undefined, this.#witness);
+    this.rtt = new Rtt(level.tcp.minRto);
   }
 
   #troubled(): Troubles {
@@ -223,7 +181,7 @@ export class Sender {
   }
 
   #sizes(): SizeWatch {
-    return this.#madeSizes ??= new SizeWatch(this.#host, this.board, this.#mtu);
+    return this.#madeSizes ??= new SizeWatch(this.host, this.board, this.mtu);
   }
 
   /** How fast bytes arrive. */
@@ -264,7 +222,7 @@ export class Sender {
   /** Congestion window in bytes. A lost SYN is a loss: one segment to begin with (RFC 5681 §3.1). */
   get cwnd(): number {
     if (this.#controller !== null) return this.#controller.cwnd;
-    return this.#lostSyn ? this.#mtu.payload : initialWindow(this.#mtu.segment);
+    return this.#lostSyn ? this.mtu.payload : initialWindow(this.mtu.segment);
   }
 
   /** Slow-start threshold in bytes; Infinity before the first loss. */
@@ -290,7 +248,7 @@ export class Sender {
     const recovery = this.#recovery;
     if (recovery.kind === "fast" && this.#controller?.ownsRecovery === true) return this.cwnd;
     const reno = this.#reno;
-    if (reno !== null) return Math.max(this.#mtu.payload, this.cwnd + reno.inflation);
+    if (reno !== null) return Math.max(this.mtu.payload, this.cwnd + reno.inflation);
     if (recovery.kind !== "fast") return this.cwnd;
     return this.#sack === null ? recovery.prr.window : this.cwnd - this.#sack.doubled;
   }
@@ -302,12 +260,12 @@ export class Sender {
 
   /** The same for one segment of a size that is tried: the pacer, whose bursts are counted in segments of the present size, lets it out like one of those. */
   get probeRoom(): number {
-    return this.#allowance < this.#mtu.payload ? 0 : this.#roomWithin(UNPACED);
+    return this.#allowance < this.mtu.payload ? 0 : this.#roomWithin(UNPACED);
   }
 
   #roomWithin(allowance: number): number {
     const { board } = this;
-    if (this.#output.blocked || this.#ecn.quiet) return 0;
+    if (this.blocked || this.ecn.quiet) return 0;
     let room = this.#trial;
     if (board.lost === 0) {
       room = Math.max(room, Math.min(this.limit - board.inFlight, allowance));
@@ -328,7 +286,7 @@ export class Sender {
   /** The window leaves less than a segment, in bytes or in packets: as many as it is in segments show as well that it was needed (Linux tcp_is_cwnd_limited). */
   get full(): boolean {
     const { board, limit } = this;
-    const mss = this.#mtu.payload;
+    const mss = this.mtu.payload;
     return limit - board.inFlight < mss || (board.pieces + 1) * mss > limit;
   }
 
@@ -393,12 +351,12 @@ export class Sender {
 
   /** When the retransmission timer passes; Infinity where nothing awaits it. */
   get timeoutAt(): Micros {
-    return this.#deadlines.at(TIMER_RTO);
+    return this.deadlines.at(TIMER_RTO);
   }
 
   /** When a tail loss probe is due; Infinity where none is. */
   get probeAt(): Micros {
-    return this.#deadlines.at(TIMER_PROBE);
+    return this.deadlines.at(TIMER_PROBE);
   }
 
   /**
@@ -407,7 +365,7 @@ export class Sender {
    */
   get overdueAt(): Micros {
     const { rtt } = this;
-    if (this.board.inFlight < 2 * this.#mtu.payload) return Infinity;
+    if (this.board.inFlight < 2 * this.mtu.payload) return Infinity;
     const { srtt, rttVar } = rtt;
     return Math.max(this.#lastSent + srtt, this.#lastHeard) + Math.max(4 * rttVar, srtt / 4);
   }
@@ -454,20 +412,15 @@ export class Sender {
   reopened(now: Micros): void {
     if (this.board.empty || this.rtt.timeouts === 0) return;
     this.rtt.answered();
-    this.#deadlines.set(TIMER_RTO, Math.min(this.#deadlines.at(TIMER_RTO), now + this.rtt.base));
-  }
-
-  /** `bytes` in our SYN are acknowledged: offset 1 is the byte behind them (RFC 8684 appendix B.2). */
-  passOver(bytes: number): void {
-    this.#iss = (this.#iss + bytes) | 0;
+    this.deadlines.set(TIMER_RTO, Math.min(this.deadlines.at(TIMER_RTO), now + this.rtt.base));
   }
 
   /** The handshake is over; without SACK losses are found by counting. What has left before (RFC 7413) is waited for from now on. */
   begin(sack: boolean, lostSyn: boolean, now: Micros): void {
-    const byTime = this.#settings.lossDetection === "rack";
+    const byTime = this.level.tcp.lossDetection === "rack";
     if (!sack) this.#reno = new NewReno(this.board, byTime ? this.#rack() : null);
     else if (!byTime) this.#sack = new SackLoss(this.board);
-    this.#probes = sack && byTime && this.#settings.tlp;
+    this.#probes = sack && byTime && this.level.tcp.tlp;
     this.rtt.begin(lostSyn);
     this.#lostSyn = lostSyn;
     this.#arm(now);
@@ -523,8 +476,8 @@ export class Sender {
 
   /** Starts the retransmission timer afresh (RFC 6298 §5.1, §5.3). */
   #arm(now: Micros): void {
-    if (this.board.empty && !this.#ecn.quiet) this.#deadlines.set(TIMER_RTO, Infinity);
-    else this.rtt.arm(this.#deadlines, now);
+    if (this.board.empty && !this.ecn.quiet) this.deadlines.set(TIMER_RTO, Infinity);
+    else this.rtt.arm(this.deadlines, now);
   }
 
   /**
@@ -546,18 +499,19 @@ export class Sender {
     fresh.dsn = dsn;
     fresh.ssn = seq;
     fresh.length = length;
-    fresh.checksum = checksum ? this.#output.checksum(dsn, seq, length, length) : -1;
+    fresh.checksum = checksum ? this.checksum(dsn, seq, length, length) : -1;
     if (infinite) fresh.checksum = INFINITE_MAPPING;
     fresh.first = first;
     if (board.inFlight === 0) this.rate.idle(now, this.#overfilled());
-    const mtu = this.#mtu;
+    const mtu = this.mtu;
     if (probe) mtu.probing(length);
     const segment = probe ? mtu.probeSegment : mtu.segment;
-    const sent = this.#output.data(fresh, seq, seq + length, true, now, segment);
+    const sent = this.data(fresh, seq, seq + length, true, now, segment);
     if (sent === 0) {
       if (probe) mtu.withdraw();
       return false;
     }
+    if (this.#bytes === 0) board.sendFrom(this.level.sendStream);
     board.send(fresh, sent, probe ? length : mtu.payload, this.rate, now);
     if (probe) this.#sizes().sent(seq);
     this.#bytes += sent;
@@ -579,7 +533,7 @@ export class Sender {
    * path is not congested (RFC 1191 §6.4, RFC 8201 §5.4).
    */
   tooBig(bytes: number, length: number, now: Micros): Outcome {
-    const outcome = this.#mtu.tooBig(bytes, length, now);
+    const outcome = this.mtu.tooBig(bytes, length, now);
     if (outcome === "ignored") return 0;
     if (outcome === "probe") this.#sizes().probeTooBig();
     else this.#shrunk();
@@ -590,7 +544,7 @@ export class Sender {
   /** Segments are smaller from now on: those in flight that are larger are lost, for no congestion. Nor does it tell of any when more of their flight is found lost. */
   #shrunk(): void {
     const { board } = this;
-    board.loseLarger(this.#mtu.payload);
+    board.loseLarger(this.mtu.payload);
     if (board.lost === 0 || this.#recovery.kind === "fast") return;
     this.#recovery = lossRecovery(board.nxt, null);
     this.#detection().restart();
@@ -608,12 +562,12 @@ export class Sender {
 
   /** How long no probe follows one that was lost: as long as congestion is expected to lose a packet (RFC 4821 §7.6.2). */
   #probePause(): Micros {
-    return this.rtt.srtt * this.cwnd / this.#mtu.payload;
+    return this.rtt.srtt * this.cwnd / this.mtu.payload;
   }
 
   /** Sends a FIN; false when the link is full. */
   fin(now: Micros): boolean {
-    if (!this.#output.fin(this.board.nxt, now)) return false;
+    if (!this.finAt(this.board.nxt, now)) return false;
     this.board.sendFin(this.rate, now);
     this.#arm(now);
     this.#tlp().sent(now);
@@ -624,13 +578,13 @@ export class Sender {
   /** Sends what is lost again, oldest first, as far as the window allows. */
   resend(now: Micros): void {
     const { board } = this;
-    const { wholePayload } = this.#output;
+    const { wholePayload } = this;
     const frto = this.#recovery.kind === "loss" ? this.#recovery.frto : null;
     if (frto !== null && frto.holds) return;
     for (let piece = board.nextLost(); piece !== null; piece = board.nextLost()) {
       const { seq, end, sends } = piece;
       const length = end - seq;
-      const mss = piece.unit(this.#mtu.payload, wholePayload);
+      const mss = piece.unit(this.mtu.payload, wholePayload);
       // RFC 5682 §2.1, §3.1, step 1: the first segment.
       let room = frto !== null ? mss : Math.min(this.limit - board.inFlight, this.#allowance);
       // RFC 5681 §3.2 step 3, RFC 6582 §3.2 step 3: a hole is filled at once; the first by RFC 6675 §5 step 4.3.
@@ -638,15 +592,15 @@ export class Sender {
         room = Math.max(room, mss);
       }
       // A segment goes whatever the window, where no answer would widen it: options that fell away have made it larger than that.
-      if (this.#output.blocked || (room < Math.min(length, mss) && board.inFlight > 0)) return;
+      if (this.blocked || (room < Math.min(length, mss) && board.inFlight > 0)) return;
       // The pacer's time will come.
       if (frto === null && this.#allowance < Math.min(length, mss)) return;
       const part = length > room ? Math.max(Math.min(length, mss), room - room % mss) : length;
       board.cut(part);
       if (sends > 0) this.#holdClock(now);
       const sent = piece.fin
-        ? Number(this.#output.fin(seq, now))
-        : this.#output.data(piece.mapping, seq, seq + part, sends === 0, now);
+        ? Number(this.finAt(seq, now))
+        : this.data(piece.mapping, seq, seq + part, sends === 0, now);
       if (sent === 0) return;
       board.resent(sent, this.rate, now, mss);
       if (sends === 0) {
@@ -656,7 +610,7 @@ export class Sender {
         const troubles = this.#troubled();
         troubles.again += segments;
         troubles.bytesAgain += sent;
-        this.#host.count("TcpRetransSegs", segments);
+        this.host.count("TcpRetransSegs", segments);
         (troubles.repeats ??= new Repeats()).add(seq, seq + sent);
         if (!piece.fin) troubles.undo?.sentAgain(sent, now);
         this.#witness?.repeats(seq, seq + sent, sends, now);
@@ -675,7 +629,7 @@ export class Sender {
    */
   #holdClock(now: Micros): void {
     if (this.#recovery.kind !== "fast" || this.#madeRack === null) return;
-    if (this.#madeRack.reorderings > 0 && this.#timestamps.hold(now)) {
+    if (this.#madeRack.reorderings > 0 && this.timestamps.hold(now)) {
       this.#troubled().heldTo = this.board.nxt;
     }
   }
@@ -683,15 +637,15 @@ export class Sender {
   /** Nothing is repaired any more of what has been old since the clock was held, or time is needed to tell what a timeout was. */
   #releaseClock(now: Micros): void {
     this.#troubled().heldTo = 0;
-    this.#timestamps.release(now);
+    this.timestamps.release(now);
   }
 
   #left(bytes: number, now: Micros): void {
     this.#lastLeft = now;
     if (this.#allowance < UNPACED) this.#paced(bytes, now);
     if (this.#recovery.kind === "fast") this.#recovery.prr.onSend(bytes);
-    if (!this.#deadlines.has(TIMER_RTO)) this.#arm(now);
-    if (!this.#deadlines.has(TIMER_PROBE)) this.#armProbe();
+    if (!this.deadlines.has(TIMER_RTO)) this.#arm(now);
+    if (!this.deadlines.has(TIMER_PROBE)) this.#armProbe();
   }
 
   /** A loss probe may be due some time (RFC 8985 §7.2, §7.3): nothing is being repaired, or known to be missing, and no earlier probe tells enough. */
@@ -707,12 +661,12 @@ export class Sender {
 
   /** So many bytes may be one segment: it may have left when there was more room for data in one, as DATA_ACKs were shorter, or without one. */
   #oneSegment(): number {
-    return Math.max(this.#mtu.payload, this.#output.wholePayload);
+    return Math.max(this.mtu.payload, this.wholePayload);
   }
 
   #setProbe(): void {
     const { board } = this;
-    this.#tlp().arm(this.#deadlines, this.rtt, board.nxt - board.una <= this.#oneSegment());
+    this.#tlp().arm(this.deadlines, this.rtt, board.nxt - board.una <= this.#oneSegment());
   }
 
   /**
@@ -723,12 +677,12 @@ export class Sender {
     if (!this.#mayProbe()) return 0;
     if (this.#tlp().moved) {
       this.#armProbe();
-      if (this.#deadlines.at(TIMER_PROBE) > now) return 0;
-      this.#deadlines.set(TIMER_PROBE, Infinity);
+      if (this.deadlines.at(TIMER_PROBE) > now) return 0;
+      this.deadlines.set(TIMER_PROBE, Infinity);
     }
     this.#arm(now);
-    if (this.#output.blocked) return 0;
-    this.#trial = this.#mtu.payload;
+    if (this.blocked) return 0;
+    this.#trial = this.mtu.payload;
     return OUTCOME_WORK;
   }
 
@@ -740,7 +694,7 @@ export class Sender {
       return;
     }
     this.#trial = 0;
-    this.#host.count("TCPLossProbes");
+    this.host.count("TCPLossProbes");
     this.#tlp().left(this.board.nxt, false, 0);
   }
 
@@ -763,10 +717,10 @@ export class Sender {
   /** RFC 8985 §7.3: the highest segment that was sent. */
   #repeatLast(now: Micros): void {
     const { board } = this;
-    const last = board.lastSegment(this.#mtu.payload, this.#output.wholePayload);
+    const last = board.lastSegment(this.mtu.payload, this.wholePayload);
     const flight = board.flightWith(last);
     if (!this.#repeat(last, now)) return;
-    this.#host.count("TCPLossProbes");
+    this.host.count("TCPLossProbes");
     this.#tlp().left(board.nxt, true, flight);
   }
 
@@ -776,8 +730,8 @@ export class Sender {
    */
   ask(now: Micros): void {
     const { una } = this.board;
-    const { payload } = this.#mtu;
-    const piece = this.board.segmentAt(una, Infinity, payload, this.#output.wholePayload);
+    const { payload } = this.mtu;
+    const piece = this.board.segmentAt(una, Infinity, payload, this.wholePayload);
     if (piece === null) return;
     const bytes = piece.end - piece.seq;
     if (this.#repeat(piece, now)) this.#troubles?.undo?.sentAgain(bytes, now);
@@ -786,16 +740,16 @@ export class Sender {
   /** What is in flight may have gone nowhere, and what is sent now arrives: its first segment does not wait for a timeout, nor for one of before. */
   sendAgain(now: Micros): void {
     if (this.board.empty) return;
-    this.#deadlines.set(TIMER_RTO, Math.min(this.#deadlines.at(TIMER_RTO), now + this.rtt.base));
+    this.deadlines.set(TIMER_RTO, Math.min(this.deadlines.at(TIMER_RTO), now + this.rtt.base));
     this.ask(now);
   }
 
   /** RFC 6675 §5 step C.1: nothing is lost, nobody has given new data, and the window has room. */
   #lastResort(sack: SackLoss, until: number, now: Micros): void {
     const { board } = this;
-    const mss = this.#mtu.payload;
+    const mss = this.mtu.payload;
     while (board.lost === 0 && Math.min(this.limit - board.inFlight, this.#allowance) >= mss) {
-      const piece = sack.nextSegment(mss, this.#output.wholePayload);
+      const piece = sack.nextSegment(mss, this.wholePayload);
       if (piece === null) return;
       const { seq, end } = piece;
       if (!this.#repeat(piece, now)) return;
@@ -807,17 +761,17 @@ export class Sender {
   /** Sends what is in flight, a segment, once more; false when the link is full. */
   #repeat(piece: Piece, now: Micros): boolean {
     const { seq, end, sends } = piece;
-    if (this.#output.blocked) return false;
+    if (this.blocked) return false;
     const sent = piece.fin
-      ? Number(this.#output.fin(seq, now))
-      : this.#output.data(piece.mapping, seq, end, false, now);
+      ? Number(this.finAt(seq, now))
+      : this.data(piece.mapping, seq, end, false, now);
     if (sent === 0) return false;
     this.board.repeatAt(seq, this.rate, now);
     this.#witness?.repeats(seq, end, sends, now);
     const troubles = this.#troubled();
     troubles.again++;
     troubles.bytesAgain += sent;
-    this.#host.count("TcpRetransSegs");
+    this.host.count("TcpRetransSegs");
     (troubles.repeats ??= new Repeats()).add(seq, end);
     this.#left(sent, now);
     return true;
@@ -840,7 +794,7 @@ export class Sender {
   #allow(spread: boolean, now: Micros): void {
     const rate = this.#controller?.pacingRate;
     if (rate === undefined && (!spread || this.rtt.srtt < SHORT)) return;
-    const { payload } = this.#mtu;
+    const { payload } = this.mtu;
     const pacer = this.#pacer;
     let budget: number;
     if (pacer === null) {
@@ -865,7 +819,7 @@ export class Sender {
       const known = Math.floor(KNOWN_GAIN * this.#madeRate.bottleneck * this.rtt.srtt / 1e6);
       if (known > 0 && known < bytes) bytes = known;
     }
-    const first = FIRST_GAIN * Math.min(cwnd, initialWindow(this.#mtu.segment));
+    const first = FIRST_GAIN * Math.min(cwnd, initialWindow(this.mtu.segment));
     return bytes > first ? bytes : first;
   }
 
@@ -877,7 +831,7 @@ export class Sender {
   #paced(bytes: number, now: Micros): void {
     this.#allowance -= bytes;
     if (this.#pacer !== null) return this.#pacer.sent(bytes);
-    const { payload } = this.#mtu;
+    const { payload } = this.mtu;
     // Who sends no more than a segment in a round trip has no need of one.
     const { inFlight } = this.board;
     if (inFlight <= payload) return;
@@ -892,14 +846,14 @@ export class Sender {
 
   /** Nothing new leaves before some time has passed: the pacer's, or what follows a mark in a window of one segment. */
   get held(): boolean {
-    return this.#ecn.quiet || this.#allowance < this.#mtu.payload;
+    return this.ecn.quiet || this.#allowance < this.mtu.payload;
   }
 
   /** A pass of who is `paced` is over: where there may be something to send, the next comes when the pacer lets more out. */
   holdBack(waiting: boolean): void {
-    const held = this.#allowance < this.#mtu.payload && (waiting || this.board.lost > 0);
-    if (held) this.#pacer?.arm(this.#deadlines);
-    else this.#deadlines.set(TIMER_PACE, Infinity);
+    const held = this.#allowance < this.mtu.payload && (waiting || this.board.lost > 0);
+    if (held) this.#pacer?.arm(this.deadlines);
+    else this.deadlines.set(TIMER_PACE, Infinity);
   }
 
   /** After a timeout's length without data the window of then says nothing of now (RFC 5681 §4.1). */
@@ -951,7 +905,7 @@ export class Sender {
       else this.#madeRate.limit(0);
       return;
     }
-    const held = !starved && this.#allowance < this.#mtu.payload && this.pacingRate === undefined;
+    const held = !starved && this.#allowance < this.mtu.payload && this.pacingRate === undefined;
     if (this.full) {
       this.#limitedUntil = board.nxt;
       return;
@@ -965,7 +919,7 @@ export class Sender {
         this.#heldFlight = inFlight;
       }
     }
-    if (!held && board.lost === 0 && (starved || this.room >= this.#mtu.payload)) {
+    if (!held && board.lost === 0 && (starved || this.room >= this.mtu.payload)) {
       this.rate.limit(board.inFlight);
     }
   }
@@ -989,12 +943,12 @@ export class Sender {
       heard.nothing();
       return OUTCOME_HEARD | OUTCOME_WORK;
     }
-    if (board.repeated > 0) heard.answers(this.#timestamps.answeredBefore(now));
+    if (board.repeated > 0) heard.answers(this.timestamps.answeredBefore(now));
     board.acknowledge(ack, rtt.minRtt, now, heard);
-    if (this.#output.sackPermitted) this.#takeBlocks(behind ? board.una : 0, now);
+    if (this.sackPermitted) this.#takeBlocks(behind ? board.una : 0, now);
     const { delivered } = heard;
     const advanced = ack > prior;
-    if (rx.ece && this.#ecn.sends && !behind) this.#hearEcho(prior, now);
+    if (rx.ece && this.ecn.sends && !behind) this.#hearEcho(prior, now);
     // One that tells nothing of data may have opened the window, which on plain TCP nothing else tells.
     if (!advanced && delivered === 0 && !duplicate && heard.duplicate === 0) {
       return OUTCOME_HEARD | OUTCOME_WORK;
@@ -1016,13 +970,13 @@ export class Sender {
     const undo = troubles === null ? null : troubles.undo;
     if (undo !== null) this.#reconsider(undo, ack, prior, duplicate, now);
 
-    const mss = this.#mtu.payload;
+    const mss = this.mtu.payload;
     const progress: Progress = advanced ? "advanced" : duplicate ? "duplicate" : "none";
     // RFC 3465 §2.3: after a timeout an ACK counts as one segment: most of what it acknowledges had left the network before, as duplicates have told.
     const most = this.#reno !== null && this.#recovery.kind === "loss" ? mss : Infinity;
     const detection = this.#detection();
     const found = detection.onAck(heard, progress, this.#recovery, mss, now);
-    this.#deadlines.set(TIMER_RACK, detection.timer);
+    this.deadlines.set(TIMER_RACK, detection.timer);
     const sizes = this.#sizes();
     sizes.hear(heard, now);
     const lost = found > 0 || sizes.probing ? this.#congestion(found, now) : 0;
@@ -1043,10 +997,10 @@ export class Sender {
       prr.onAck(delivered, board.inFlight, this.ssthresh, mss, safe);
     }
     if (advanced) this.#arm(now);
-    if (!this.#mayProbe()) this.#deadlines.set(TIMER_PROBE, Infinity);
-    else if (advanced || !this.#deadlines.has(TIMER_PROBE)) {
+    if (!this.#mayProbe()) this.deadlines.set(TIMER_PROBE, Infinity);
+    else if (advanced || !this.deadlines.has(TIMER_PROBE)) {
       // A timeout has taken it off, and was none.
-      if (tlp.answered(this.#deadlines, rtt, delivered <= this.#oneSegment(), now)) {
+      if (tlp.answered(this.deadlines, rtt, delivered <= this.#oneSegment(), now)) {
         this.#setProbe();
       }
     }
@@ -1059,7 +1013,7 @@ export class Sender {
     const { lostAgain } = this.board;
     const troubles = this.#troubled();
     if (lostAgain > troubles.lostAgain) {
-      this.#host.count("TCPLostRetransmit", lostAgain - troubles.lostAgain);
+      this.host.count("TCPLostRetransmit", lostAgain - troubles.lostAgain);
       troubles.lostAgain = lostAgain;
     }
     if (this.#recovery.kind === "open") this.#enterRecovery(inFlight);
@@ -1071,7 +1025,7 @@ export class Sender {
     const repaired = this.#tlp().onAck(ack, heard.duplicate > 0, bare);
     if (!this.#tlp().pending) heard.twice(0);
     if (!repaired) return;
-    this.#host.count("TCPLossProbeRecovery");
+    this.host.count("TCPLossProbeRecovery");
     const flightSize = Math.max(this.board.nxt - prior, this.#tlp().flight);
     this.#reduce("loss", Math.min(flightSize, this.cwnd));
   }
@@ -1087,7 +1041,7 @@ export class Sender {
   /** The controller is to reduce the window: what it was told before cannot be taken back any more. */
   #reduce(cause: "loss" | "ecn", flightSize: number): void {
     this.#troubles?.undo?.drop();
-    this.#ecn.reduced(this.board.nxt, cause === "ecn");
+    this.ecn.reduced(this.board.nxt, cause === "ecn");
     this.#controller?.onCongestion(cause, flightSize);
   }
 
@@ -1096,11 +1050,11 @@ export class Sender {
    * controller makes of it from now on: nothing waits for a repair that would be the sooner for being spread (RFC 6937), and the queue that is too long drains.
    */
   #hearEcho(prior: number, now: Micros): void {
-    const ecn = this.#ecn;
+    const ecn = this.ecn;
     const { board } = this;
-    const mss = this.#mtu.payload;
+    const mss = this.mtu.payload;
     const segments = ecn.heard(heard.delivered, mss);
-    if (segments > 0) this.#host.count("TCPDeliveredCE", segments);
+    if (segments > 0) this.host.count("TCPDeliveredCE", segments);
     if (this.#controller === null || this.#recovery.kind !== "open") return;
     if (ecn.answeredFor(board.una)) return;
     const least = this.cwnd <= mss;
@@ -1110,7 +1064,7 @@ export class Sender {
     this.#reduce("ecn", Math.min(Math.max(board.nxt - prior, flight), this.cwnd));
     if (!least) return;
     ecn.setQuiet(true);
-    this.rtt.arm(this.#deadlines, now);
+    this.rtt.arm(this.deadlines, now);
   }
 
   /** Whether the ACK in hand tells that the loss, or the timeout, that is being repaired was none. */
@@ -1118,15 +1072,15 @@ export class Sender {
     const { board } = this;
     const recovery = this.#recovery;
     if (heard.duplicate > 0) heard.twice(undo.unknown(heard.duplicate));
-    if (undo.on && this.#settings.undo) {
+    if (undo.on && this.level.tcp.undo) {
       const known = board.lost === 0 || recovery.kind === "loss";
       if (undo.twice(heard.duplicate) && known) return this.#takeBack("TCPDSACKUndo", now);
       if (recovery.kind !== "open" && ack > prior && (heard.repeated || !undo.repeated)) {
-        undo.answered(this.#timestamps.answeredBefore(now));
+        undo.answered(this.timestamps.answeredBefore(now));
         if (undo.needless && recovery.kind === "loss") return this.#takeBack("TCPLossUndo", now);
       }
       if (recovery.kind === "fast" && undo.needless && board.lost === 0 && board.repeated === 0) {
-        this.#host.count("TCPTSReorder");
+        this.host.count("TCPTSReorder");
         // The original came first: the repeat has filled nothing.
         if (this.#troubled().heldTo > 0) this.#releaseClock(now);
         return this.#takeBack(ack < recovery.until ? "TCPPartialUndo" : "TCPFullUndo", now);
@@ -1137,7 +1091,7 @@ export class Sender {
     const { nxt, fack } = board;
     switch (recovery.frto.onAck(ack, prior, nxt, duplicate, heard.delivered, fack)) {
       case "new":
-        this.#trial = 2 * this.#mtu.payload;
+        this.#trial = 2 * this.mtu.payload;
         return;
       case "spurious":
         return this.#takeBack("TCPLossUndo", now);
@@ -1148,10 +1102,10 @@ export class Sender {
 
   /** Nothing was lost: window and threshold come back, and with a timeout what it took for lost, and the back-off (RFC 4015 §3.2). Counted under `name`. */
   #takeBack(name: string, now: Micros): void {
-    this.#host.count(name);
+    this.host.count(name);
     this.#troubles!.undo!.drop(this.#recovery.kind === "loss");
     if (this.#recovery.kind === "loss") {
-      this.#host.count("TCPSpuriousRTOs");
+      this.host.count("TCPSpuriousRTOs");
       this.board.restore();
       this.rtt.undone();
       this.#rack().forget();
@@ -1168,7 +1122,7 @@ export class Sender {
    * is answered, either the path is slow, or the peer answers again as its ACK was lost: that leaves doubt.
    */
   #sampleEcho(now: Micros): void {
-    const roundTrip = this.#timestamps.roundTrip(now);
+    const roundTrip = this.timestamps.roundTrip(now);
     if (roundTrip < 0) return;
     this.rtt.sampleEchoed(roundTrip, heard.early, now);
     this.#tlp().sampled();
@@ -1182,8 +1136,8 @@ export class Sender {
     const count = rx.sacks;
     if (count > 0) this.#takeDuplicate();
     for (let i = 0; i < count; i++) {
-      const left = Math.max(fromWire(rx.left(i), this.#iss, board.una), least);
-      const right = fromWire(rx.right(i), this.#iss, board.una);
+      const left = Math.max(fromWire(rx.left(i), this.iss, board.una), least);
+      const right = fromWire(rx.right(i), this.iss, board.una);
       if (loss === null) board.sack(left, right, now, heard);
       else loss.take(left, right, now, heard);
     }
@@ -1195,22 +1149,22 @@ export class Sender {
    */
   #takeDuplicate(): void {
     const { una, nxt } = this.board;
-    const left = fromWire(rx.left(0), this.#iss, una);
-    const right = fromWire(rx.right(0), this.#iss, una);
-    const old = left < fromWire(rx.ack, this.#iss, una);
-    const inside = !old && rx.sacks > 1 && left >= fromWire(rx.left(1), this.#iss, una) &&
-      right <= fromWire(rx.right(1), this.#iss, una);
+    const left = fromWire(rx.left(0), this.iss, una);
+    const right = fromWire(rx.right(0), this.iss, una);
+    const old = left < fromWire(rx.ack, this.iss, una);
+    const inside = !old && rx.sacks > 1 && left >= fromWire(rx.left(1), this.iss, una) &&
+      right <= fromWire(rx.right(1), this.iss, una);
     if ((!old && !inside) || right <= left || right > nxt) return;
-    this.#host.count(old ? "TCPDSACKRecv" : "TCPDSACKOfoRecv");
+    this.host.count(old ? "TCPDSACKRecv" : "TCPDSACKOfoRecv");
     heard.twice(this.#troubles?.repeats?.twice(left, right) ?? 0);
-    if (heard.duplicate === 0) this.#host.count("TCPDSACKIgnoredDubious");
+    if (heard.duplicate === 0) this.host.count("TCPDSACKIgnoredDubious");
     this.#troubled().duplicates++;
   }
 
   /** Tells the controller what the ACK in hand acknowledges, as `most` bytes at most. */
   #tell(before: number, lost: number, prior: number, most: number, now: Micros): void {
     sample.acked = Math.min(heard.delivered, most);
-    sample.marked = rx.ece && this.#ecn.sends ? heard.delivered : 0;
+    sample.marked = rx.ece && this.ecn.sends ? heard.delivered : 0;
     sample.lost = lost;
     sample.rtt = heard.rtt;
     sample.inFlight = before;
@@ -1228,11 +1182,11 @@ export class Sender {
   #enterRecovery(inFlight: number): void {
     this.#recovery = fastRecovery(this.board.nxt, inFlight);
     this.#tlp().reset();
-    this.#host.count(this.#output.sackPermitted ? "TCPSackRecovery" : "TCPRenoRecovery");
+    this.host.count(this.sackPermitted ? "TCPSackRecovery" : "TCPRenoRecovery");
     // RFC 3168 §6.1.2: one reduction for what is lost and what is marked of a window of data.
-    if (this.#ecn.coversLoss(this.board.una)) return;
+    if (this.ecn.coversLoss(this.board.una)) return;
     (this.#troubled().undo ??= new Undo()).begin();
-    this.#ecn.reduced(this.board.nxt, false);
+    this.ecn.reduced(this.board.nxt, false);
     // RFC 5681 §3.2 step 2: without what went beyond the window while the loss was waited for; nor does it count twice what has left the network since.
     // At the end of the data less is in flight by now than what was too much: RFC 7661 §4.4.1 counts what was acknowledged meanwhile.
     const flightSize = Math.max(this.#flightSize(), this.board.lossFlight);
@@ -1242,10 +1196,10 @@ export class Sender {
   /** The reordering window is over: what has not come is lost, as if an acknowledgement told (RFC 8985 §6.3). */
   reorderingTimeout(now: Micros): Outcome {
     const { board } = this;
-    const mss = this.#mtu.payload;
+    const mss = this.mtu.payload;
     const before = board.inFlight;
     const found = this.#detection().onTimer(this.#recovery, mss, now);
-    this.#deadlines.set(TIMER_RACK, this.#detection().timer);
+    this.deadlines.set(TIMER_RACK, this.#detection().timer);
     if (found === 0) return 0;
     const lost = this.#congestion(found, now);
     this.#witness?.lost("reordering", now);
@@ -1264,10 +1218,10 @@ export class Sender {
    */
   retransmissionTimeout(patient: boolean, now: Micros): Outcome | null {
     const { board, rtt } = this;
-    const { quiet } = this.#ecn;
-    this.#ecn.setQuiet(false);
+    const { quiet } = this.ecn;
+    this.ecn.setQuiet(false);
     if (board.empty) return quiet ? OUTCOME_WORK : 0;
-    if (this.#output.blocked && rtt.timeouts > 0) {
+    if (this.blocked && rtt.timeouts > 0) {
       // What was to go again has not left: nobody can have answered it.
       this.#arm(now);
       return 0;
@@ -1277,7 +1231,7 @@ export class Sender {
       ? Math.min(this.#flightSize(), this.cwnd)
       : this.#flightSize();
     rtt.backOff();
-    this.#host.count("TCPTimeouts");
+    this.host.count("TCPTimeouts");
     this.#witness?.timedOut(rtt.timeouts, rtt.rto, now);
     // RFC 9293 §3.8.6: who takes the window back is not to be given up for that.
     const answered = this.window.size === 0 && now - this.#lastHeard < UNANSWERED;
@@ -1295,16 +1249,16 @@ export class Sender {
     troubles.lost += board.inFlight;
     const reneged = board.loseAll();
     this.#witness?.lost("timeout", now);
-    if (reneged) this.#host.count("TCPSACKReneging");
-    const asks = first && !reneged && this.#settings.frto;
-    this.#recovery = lossRecovery(board.nxt, asks ? new Frto(this.#output.sackPermitted) : null);
+    if (reneged) this.host.count("TCPSACKReneging");
+    const asks = first && !reneged && this.level.tcp.frto;
+    this.#recovery = lossRecovery(board.nxt, asks ? new Frto(this.sackPermitted) : null);
     if (troubles.heldTo > 0) this.#releaseClock(now);
     this.#tlp().reset();
     this.#trial = 0;
-    this.#deadlines.set(TIMER_PROBE, Infinity);
+    this.deadlines.set(TIMER_PROBE, Infinity);
     if (rtt.timeouts === 1) (troubles.undo ??= new Undo()).begin();
     this.#detection().restart();
-    this.#ecn.reduced(board.nxt, false);
+    this.ecn.reduced(board.nxt, false);
     if (rtt.timeouts === 1) this.#controller?.onCongestion("timeout", flightSize);
     this.#arm(now);
     this.#settled(now);

@@ -106,9 +106,9 @@ export interface DataLevel {
   readonly id: number;
   /** What was chosen of the TCP engine. */
   readonly tcp: TcpSettings;
-  /** Handle of the shared send queue's stream. */
+  /** Handle of the shared send queue's stream; 0 before something is written. */
   readonly sendStream: number;
-  /** Handle of the stream that received bytes go to. */
+  /** Handle of the stream that received bytes go to, made when it is first asked for; 0: there is no memory for it. */
   readonly receiveStream: number;
   /** Our initial data sequence number. */
   readonly localIdsn: InitialDsn;

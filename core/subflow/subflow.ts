@@ -30,7 +30,6 @@ import {
   MP_CAPABLE,
   MP_FASTCLOSE,
   RST_PERFORMANCE,
-  RST_RESOURCE,
   RST_UNSPECIFIED,
 } from "../wire/mptcp.ts";
 import { type Draft, rx, tx } from "../wire/segment.ts";
@@ -61,7 +60,6 @@ import { Inquiry } from "./inquiry.ts";
 import { Keepalive } from "./keepalive.ts";
 import { Mtu } from "./mtu.ts";
 import { OneWay } from "./one_way.ts";
-import { Output } from "./output.ts";
 import { nothing, type SafeProbe } from "./probe.ts";
 import { Ranges } from "./ranges.ts";
 import { ReceiveRtt } from "./receive_rtt.ts";
@@ -201,7 +199,6 @@ export class Subflow implements SubflowView {
   readonly ecn: Ecn;
   readonly mtu: Mtu;
   readonly timestamps: Timestamps;
-  readonly output: Output;
   readonly trust: Trust = new Trust();
   /** What path managers see of it, made when one looks. */
   shown: PathView | null = null;
@@ -255,7 +252,7 @@ export class Subflow implements SubflowView {
     this.timestamps = new Timestamps(options.timestampOffset | 0, level.tcp.timestamps);
     const deadlines = this.#deadlines;
     const { timestamps, receiver, acks, ecn, mtu } = this;
-    this.output = new Output({
+    this.sender = new Sender({
       host,
       level,
       path: this.path,
@@ -269,17 +266,6 @@ export class Subflow implements SubflowView {
       mtu,
       deadlines,
     });
-    this.sender = new Sender(
-      host,
-      level.sendStream,
-      this.output,
-      mtu,
-      ecn,
-      deadlines,
-      timestamps,
-      iss,
-      level.tcp,
-    );
   }
 
   #rarities(): Rarities {
@@ -675,7 +661,7 @@ export class Subflow implements SubflowView {
 
   #sendSyn(flags: number, now: Micros): void {
     const { sender } = this;
-    this.output.syn(this.#handshake!, flags, now);
+    this.sender.syn(this.#handshake!, flags, now);
     this.#handshake!.sent(now);
     sender.board.synSent();
     sender.rtt.arm(this.#deadlines, now);
@@ -707,11 +693,11 @@ export class Subflow implements SubflowView {
   ): void {
     this.receiver.begin(irs);
     this.acks.begin();
-    this.output.agree(sack, scaled);
+    this.sender.agree(sack, scaled);
     this.timestamps.agree(now);
     this.mtu.peer(mss);
     this.mtu.begin(now);
-    const shift = this.output.scaled ? Math.min(MAX_WINDOW_SCALE, scale) : 0;
+    const shift = this.sender.scaled ? Math.min(MAX_WINDOW_SCALE, scale) : 0;
     this.sender.window.begin(window, shift);
   }
 
@@ -888,7 +874,6 @@ export class Subflow implements SubflowView {
     const bytes = this.#beyondSyn();
     fastOpen.answered(bytes);
     this.#iss = (this.#iss + bytes) | 0;
-    this.output.passOver(bytes);
     this.sender.passOver(bytes);
   }
 
@@ -902,23 +887,19 @@ export class Subflow implements SubflowView {
     const fastOpen = this.#fastOpen();
     if (fastOpen !== null) this.#passOver(fastOpen);
     sender.board.synAcked();
-    if (!this.receiver.start(this.#host.wasm, this.#level.receiveStream)) {
-      // No memory for what comes on it.
-      this.reset(RST_RESOURCE, now);
-      return OUTCOME_ENDED | OUTCOME_WORK;
-    }
+    this.receiver.start(this.#host.wasm, this.#level);
     this.#moves("established", now);
     this.#flags &= ~EARLY;
-    sender.begin(this.output.sackPermitted, lost, now);
+    sender.begin(this.sender.sackPermitted, lost, now);
     this.acks.offered(1);
-    this.output.resize();
+    this.sender.resize();
     if (!active) {
       this.#handshake = null;
       // The fourth ACK (RFC 8684 §3.2).
       if (this.join) this.acks.need();
       return OUTCOME_JOINED | OUTCOME_MORE | OUTCOME_WORK;
     }
-    this.output.thirdAck(handshake, sender.board.nxt, now);
+    this.sender.thirdAck(handshake, sender.board.nxt, now);
     if (!this.join) return OUTCOME_JOINED | OUTCOME_WORK;
     // RFC 8684 §3.2: "receipt of this packet MUST trigger a regular TCP ACK in response, and the packet MUST be retransmitted if this
     // ACK is not received"
@@ -1004,7 +985,7 @@ export class Subflow implements SubflowView {
     // RFC 8684 §4: "(with the exception of the DSS option) MUST NOT be treated as a signal of congestion"
     // RFC 5681 §2. One that came to carry another MPTCP option than DSS tells no loss.
     const same = ack === board.una && rx.length === 0 && (rx.flags & TCP_FIN) === 0 &&
-      size === window.size && (this.output.sackPermitted || rx.onlyDss);
+      size === window.size && (this.sender.sackPermitted || rx.onlyDss);
     const duplicate = same && !board.empty;
     if (same && !duplicate && rx.sacks === 0) sender.cameTwice();
     const shut = window.size === 0;
@@ -1115,7 +1096,7 @@ export class Subflow implements SubflowView {
   #cameAgain(from: number, to: number, now: Micros): void {
     const { receiver } = this;
     if (from < 1) from = 1;
-    if (to <= from || !this.output.sackPermitted) return;
+    if (to <= from || !this.sender.sackPermitted) return;
     if (receiver.againApart(from, to)) this.ack(now);
     receiver.cameAgain(from, to);
     this.#host.count(from < receiver.nxt ? "TCPDSACKOldSent" : "TCPDSACKOfoSent");
@@ -1157,8 +1138,8 @@ export class Subflow implements SubflowView {
       return 0;
     }
     // No try of ours: a network that doubles SYNs loses none, and copies prolong nothing.
-    if (answer) this.output.thirdAck(handshake, this.sender.board.nxt, now);
-    else this.output.syn(handshake, TCP_SYN | TCP_ACK, now);
+    if (answer) this.sender.thirdAck(handshake, this.sender.board.nxt, now);
+    else this.sender.syn(handshake, TCP_SYN | TCP_ACK, now);
     return OUTCOME_WORK;
   }
 
@@ -1335,7 +1316,7 @@ export class Subflow implements SubflowView {
     if (!handshake.again()) return this.#end("timeout", now);
     const { sender } = this;
     sender.beginSlow();
-    this.output.thirdAck(handshake, sender.board.nxt, now);
+    this.sender.thirdAck(handshake, sender.board.nxt, now);
     const wait = sender.rtt.estimate * 2 ** (handshake.sends - 1);
     this.#deadlines.set(TIMER_THIRD_ACK, now + wait);
     return OUTCOME_WORK;
@@ -1442,7 +1423,7 @@ export class Subflow implements SubflowView {
   /** Sends an ACK with the options of `draft`, and a DATA_ACK `beside` them where there is room; false when the link is full, or two have left in a row. */
   say(draft: Draft, now: Micros, beside = false): boolean {
     const { board, rtt } = this.sender;
-    if (!this.maySay(now) || !this.output.ack(draft, board.nxt, now, beside)) return false;
+    if (!this.maySay(now) || !this.sender.ack(draft, board.nxt, now, beside)) return false;
     this.#signals ??= new Signals();
     this.#signals.sent(board.nxt, this.receiver.nxt, rtt.rto, now);
     return true;
@@ -1474,9 +1455,9 @@ export class Subflow implements SubflowView {
   ack(now: Micros): boolean {
     const { nxt } = this.sender.board;
     if (this.#handshake !== null && this.#tcp.established) {
-      return this.output.thirdAck(this.#handshake, nxt, now);
+      return this.sender.thirdAck(this.#handshake, nxt, now);
     }
-    return this.output.ack(null, nxt, now);
+    return this.sender.ack(null, nxt, now);
   }
 
   /**
@@ -1485,21 +1466,21 @@ export class Subflow implements SubflowView {
    */
   repeatDataFin(dsn: number, now: Micros): void {
     if (this.#handshake !== null && !this.join) {
-      this.output.thirdAck(this.#handshake, this.sender.board.nxt, now);
+      this.sender.thirdAck(this.#handshake, this.sender.board.nxt, now);
     }
     this.dataFin(dsn, now);
   }
 
   /** Sends a DATA_FIN without data; false when the link is full. */
   dataFin(dsn: number, now: Micros): boolean {
-    return this.output.dataFin(dsn, this.sender.board.nxt, now);
+    return this.sender.dataFin(dsn, this.sender.board.nxt, now);
   }
 
   /** Sends a segment that the peer must answer: before what the peer itself has acknowledged, whatever a proxy has told since. */
   probe(now: Micros): boolean {
     const { una } = this.sender.board;
     const mptcp = this.#level.mappingFlags !== 0;
-    return this.output.probe(mptcp ? Math.min(una, this.trust.vouched) : una, now);
+    return this.sender.probeBefore(mptcp ? Math.min(una, this.trust.vouched) : una, now);
   }
 
   /** Wants a FIN after what was sent; before the handshake is over it is reset. Where ours is acknowledged, the peer's has a limit if nothing else is awaited. */
@@ -1548,7 +1529,7 @@ export class Subflow implements SubflowView {
     if (this.#fastClose() !== null) return;
     this.sender.settle(now);
     if (this.#handshake?.ackOwed) {
-      this.output.thirdAck(this.#handshake, this.sender.board.nxt, now);
+      this.sender.thirdAck(this.#handshake, this.sender.board.nxt, now);
     }
     if (this.#is(PRIO_OWED)) this.sayPrio(now);
     // RFC 9293 §3.10.4
@@ -1584,7 +1565,7 @@ export class Subflow implements SubflowView {
     if (mptcp) draft.tcpRst(reason, transient);
     // Only the number that the peer itself expects resets (RFC 5961 §3.2).
     const seq = this.outOfReach ? this.trust.vouched : this.sender.board.nxt;
-    this.output.reset(draft, seq, now);
+    this.sender.reset(draft, seq, now);
     if (!mptcp) return;
     this.#host.count("MPRstTx");
     this.tellReset("us", reason, transient, now);
@@ -1599,7 +1580,7 @@ export class Subflow implements SubflowView {
   /** Sends MP_FASTCLOSE on a RST (RFC 8684 §3.5) and ends at once. */
   fastclose(key: Key, now: Micros): void {
     if (this.#ended !== null || this.#tcp.opening || this.#tcp.closed) return;
-    this.output.reset(tx.begin().fastclose(key), this.sender.board.nxt, now);
+    this.sender.reset(tx.begin().fastclose(key), this.sender.board.nxt, now);
     this.#end("aborted", now);
   }
 
@@ -1617,7 +1598,7 @@ export class Subflow implements SubflowView {
   }
 
   #sayFastclose(fastClose: FastClose, now: Micros): void {
-    this.output.ack(tx.begin().fastclose(fastClose.key), this.sender.board.nxt, now);
+    this.sender.ack(tx.begin().fastclose(fastClose.key), this.sender.board.nxt, now);
     this.#deadlines.set(TIMER_END, now + fastClose.sent(this.sender.rtt.base));
   }
 
@@ -1638,7 +1619,7 @@ export class Subflow implements SubflowView {
       this.#sayFastclose(fastClose, now);
       return OUTCOME_WORK;
     }
-    this.output.reset(tx.begin().fastclose(fastClose.key), this.sender.board.nxt, now);
+    this.sender.reset(tx.begin().fastclose(fastClose.key), this.sender.board.nxt, now);
     return this.#end("aborted", now);
   }
 
@@ -1648,7 +1629,7 @@ export class Subflow implements SubflowView {
     this.ack(now);
     this.#deadlines.clearAll();
     this.#ended = "closed";
-    this.#host.rest(this.output.rest(this.#flow, this.local, nxt), now);
+    this.#host.rest(this.sender.rest(this.#flow, this.local, nxt), now);
     this.#flow = 0;
     return OUTCOME_ENDED | OUTCOME_WORK;
   }

@@ -6,7 +6,7 @@ import type { Scoreboard } from "../../core/subflow/scoreboard.ts";
 import { PAGE } from "../../wasm/layout.ts";
 import { stream_pin, stream_unpin } from "../../wasm/mod.ts";
 
-/** What a scoreboard shows, but for what concerns the size of segments: size_watch_test.ts has that. */
+/** What a scoreboard shows, but for where its bytes lie, and what concerns the size of segments: size_watch_test.ts has that. */
 export type Board = Pick<
   Scoreboard,
   Exclude<
@@ -18,6 +18,7 @@ export type Board = Pick<
     | "lostOnlyLarger"
     | "oldestLarger"
     | "flightWith"
+    | "sendFrom"
   >
 >;
 

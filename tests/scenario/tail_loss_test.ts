@@ -58,7 +58,7 @@ function tail(
   const [subflow] = way.socket.subflows;
   const start = t.now;
   // The keys, on the first of them, take more than a DSS.
-  const bytes = (segments - 1) * subflow!.mss + subflow!.output.payloadBeside(false);
+  const bytes = (segments - 1) * subflow!.mss + subflow!.sender.payloadBeside(false);
   assertEquals(way.write(bytes), bytes);
   t.runUntil(() => way.read === way.written, 60);
   const took = (t.now - start) / 1000;

@@ -7,7 +7,7 @@ import { Acks } from "../../core/subflow/acks.ts";
 import { Ecn } from "../../core/subflow/ecn.ts";
 import { Deadlines, SUBFLOW_TIMERS, type SubflowTimer } from "../../core/subflow/deadlines.ts";
 import { Mtu } from "../../core/subflow/mtu.ts";
-import { Output } from "../../core/subflow/output.ts";
+import { Sender } from "../../core/subflow/sender.ts";
 import type { SafeProbe } from "../../core/subflow/probe.ts";
 import { ReceiveWindow } from "../../core/subflow/receive_window.ts";
 import { PLAIN } from "../../core/subflow/handshake.ts";
@@ -340,19 +340,24 @@ export class OutputParts {
   readonly ecn: Ecn = new Ecn("accept");
   readonly deadlines: Deadlines<SubflowTimer> = new Deadlines<SubflowTimer>(SUBFLOW_TIMERS);
   readonly mtu: Mtu = new Mtu(this.outlet, 4);
-  readonly output: Output;
+  readonly output: Sender;
 
-  constructor(options: { written?: number; timestamps?: boolean; plain?: boolean } = {}) {
+  constructor(
+    options: { written?: number; timestamps?: boolean; plain?: boolean; minRto?: number } = {},
+  ) {
     this.level = new FakeLevel(this.host, options.written ?? 10_000);
+    if (options.minRto !== undefined) {
+      this.level.tcp = { ...DEFAULT_SETTINGS, minRto: options.minRto };
+    }
     if (options.plain) this.level.plain();
     comes(options.timestamps ? { ts: [77, 0] } : {});
     this.timestamps.agree(0);
     this.receiver.begin(IRS);
-    this.receiver.start(this.host.wasm, this.level.receiveStream);
+    this.receiver.start(this.host.wasm, this.level);
     this.acks.begin();
     this.mtu.peer(1000);
     const { host, level, outlet, timestamps, receiver, acks, mtu, deadlines } = this;
-    this.output = new Output({
+    this.output = new Sender({
       host,
       level,
       path: 1,

@@ -104,7 +104,7 @@ class Desk {
 
   /** What answers in TIME-WAIT for the flow with a value. */
   timeWait(subflow: Subflow, value: number): TimeWait {
-    return subflow.output.rest(value, subflow.local, 1);
+    return subflow.sender.rest(value, subflow.local, 1);
   }
 
   /** Flows in the table. */

@@ -98,8 +98,8 @@ describe("a SYN that is answered by a cookie", () => {
       using d = careful();
       const { app, peer } = opened(d, { mptcp: false, scale });
       const [subflow] = app.socket.subflows;
-      assertEquals([subflow!.sender.window.scale, subflow!.output.scaled], [scale, true]);
-      assertEquals([subflow!.output.sackPermitted, subflow!.timestamps.on], [true, true]);
+      assertEquals([subflow!.sender.window.scale, subflow!.sender.scaled], [scale, true]);
+      assertEquals([subflow!.sender.sackPermitted, subflow!.timestamps.on], [true, true]);
       assertEquals(app.socket.window, 60000 * 2 ** scale);
       peer.sends("P. 101:201 ack 1");
       peer.gets(". 1 ack 1 <sack 101:201>");
@@ -107,7 +107,7 @@ describe("a SYN that is answered by a cookie", () => {
     using d = careful();
     const { app } = opened(d, { mptcp: false, sack: false, scale: null });
     const [subflow] = app.socket.subflows;
-    assertEquals([subflow!.output.sackPermitted, subflow!.output.scaled], [false, false]);
+    assertEquals([subflow!.sender.sackPermitted, subflow!.sender.scaled], [false, false]);
     assertEquals(app.socket.window, 60000);
   });
 
@@ -140,7 +140,7 @@ describe("a SYN that is answered by a cookie", () => {
     using e = careful();
     const { app } = opened(e, { mptcp: false, timestamps: false, scale: null });
     const [subflow] = app.socket.subflows;
-    assertEquals([subflow!.output.sackPermitted, subflow!.output.scaled], [false, false]);
+    assertEquals([subflow!.sender.sackPermitted, subflow!.sender.scaled], [false, false]);
     assertEquals([subflow!.timestamps.on, app.socket.window], [false, 60000]);
   });
 

@@ -177,7 +177,7 @@ describe("EST-1: the three-way handshake of the first subflow, active", () => {
     peer.gets(". 1 ack 1 <mpc keys, !TS>");
     assertEquals(app.log, ["established"]);
     assertEquals(app.socket.subflows[0]!.mtu.segment, 1300);
-    assertEquals(app.socket.subflows[0]!.output.sackPermitted, false);
+    assertEquals(app.socket.subflows[0]!.sender.sackPermitted, false);
   });
 
   it("repeats the SYN with back-off and gives up", () => {

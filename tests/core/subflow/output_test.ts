@@ -143,7 +143,7 @@ describe("an acknowledgement", () => {
 describe("segments without data", () => {
   it("probe with a number before the window, so that the peer must answer (RFC 9293 §3.8.4)", () => {
     const { outlet, output } = new OutputParts();
-    output.probe(101, 0);
+    output.probeBefore(101, 0);
     assertEquals(outlet.lines(), [". 1100 ack 5001 win 50000 <dack8 20001>"]);
   });
 
@@ -163,7 +163,7 @@ describe("segments without data", () => {
 
   it("finish and reset the subflow where its data end", () => {
     const { host, outlet, output } = new OutputParts();
-    output.fin(301, 0);
+    output.finAt(301, 0);
     output.reset(tx.begin().tcpRst(6, true), 301, 0);
     assertEquals(outlet.lines(), [
       "F. 1301 ack 5001 win 50000 <dack8 20001>",

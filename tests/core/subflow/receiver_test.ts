@@ -26,7 +26,7 @@ function started(): { receiver: Receiver; stream: number; host: number } {
   const stream = stream_new(host, 1);
   const receiver = new Receiver();
   receiver.begin(IRS);
-  receiver.start(host, stream);
+  receiver.start(host, { receiveStream: stream });
   return { receiver, stream, host };
 }
 
@@ -44,7 +44,6 @@ describe("receiver", () => {
     assertEquals([receiver.nxt, receiver.started], [0, false]);
     receiver.begin(IRS);
     assertEquals([receiver.irs, receiver.nxt, receiver.ranges, receiver.staged], [IRS, 1, 0, 0]);
-    assertEquals(receiver.start(0, 0), false);
     assertEquals([receiver.started, receiver.nxt], [false, 1]);
   });
 

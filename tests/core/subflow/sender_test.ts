@@ -2,7 +2,7 @@ import { Heard } from "../../../core/subflow/heard.ts";
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
 import { TIMER_RACK, TIMER_RTO } from "../../../core/subflow/deadlines.ts";
-import { initialWindow, Sender } from "../../../core/subflow/sender.ts";
+import { initialWindow, type Sender } from "../../../core/subflow/sender.ts";
 import {
   type Outcome,
   OUTCOME_HEARD,
@@ -30,24 +30,13 @@ class Desk extends OutputParts {
       minRto?: number;
     } = {},
   ) {
-    super({ written: 50_000, plain: true });
-    const { sack = true, lostSyn = false, controlled = true, rtt = RTT, minRto = 200e3 } = options;
-    const { host, level, output, mtu, ecn, deadlines, timestamps } = this;
-    this.sender = new Sender(
-      host,
-      level.sendStream,
-      output,
-      mtu,
-      ecn,
-      deadlines,
-      timestamps,
-      ISS,
-      { ...level.tcp, minRto },
-    );
+    super({ written: 50_000, plain: true, minRto: options.minRto ?? 200e3 });
+    const { sack = true, lostSyn = false, controlled = true, rtt = RTT } = options;
+    this.sender = this.output;
     this.sender.board.synSent();
     this.sender.board.synAcked();
     this.sender.window.update(1, 1, 50_000);
-    output.agree(sack, true);
+    this.sender.agree(sack, true);
     if (!lostSyn) this.sender.rtt.sample(Object.assign(new Heard(), { rtt }), 0);
     this.sender.begin(sack, lostSyn, 0);
     if (controlled) this.sender.control(this.controller, 0);
