@@ -15,6 +15,7 @@ import { PAGE, STREAM_HEAD, STREAM_NEXT, STREAM_PAGES, STREAM_TOP } from "../../
 import type { Micros } from "../plugin.ts";
 import { ReceiveWindow } from "../subflow/receive_window.ts";
 import type { BufferSize } from "../subflow/settings.ts";
+import { asOffset } from "../wire/seq.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { Arrivals, RightSizing, shareOf } from "./autotune.ts";
 import { OPEN_END, type PeerEnd } from "./life.ts";
@@ -124,12 +125,12 @@ export class ReceiveQueue {
 
   /** First byte that the application has not read. */
   get read(): number {
-    return this.#record === 0 ? this.#next : f64[this.#record + STREAM_HEAD]!;
+    return this.#record === 0 ? this.#next : asOffset(f64[this.#record + STREAM_HEAD]!);
   }
 
   /** End of what is in order. */
   get next(): number {
-    return this.#record === 0 ? this.#next : f64[this.#record + STREAM_NEXT]!;
+    return this.#record === 0 ? this.#next : asOffset(f64[this.#record + STREAM_NEXT]!);
   }
 
   /** Bytes in order that nobody has read. */
@@ -139,7 +140,7 @@ export class ReceiveQueue {
 
   /** End of the highest byte that has come. */
   #top(): number {
-    return this.#record === 0 ? this.#next : f64[this.#record + STREAM_TOP]!;
+    return this.#record === 0 ? this.#next : asOffset(f64[this.#record + STREAM_TOP]!);
   }
 
   /** All in order is read, and what waits behind a hole takes half of the window: a buffer that followed the reader alone would shut it on faster paths. */

@@ -24,6 +24,7 @@ import {
   SEGMENT_MEMORY,
 } from "../../wasm/layout.ts";
 import { rx } from "../wire/segment.ts";
+import { asOffset } from "../wire/seq.ts";
 import type { DataLevel } from "./shared.ts";
 
 /** The receiving side of one subflow. Sequence numbers are offsets from the peer's initial one. */
@@ -89,7 +90,7 @@ export class Receiver {
 
   /** RCV.NXT. */
   get nxt(): number {
-    return this.#record === 0 ? this.#next : f64[this.#record + RECEIVER_NEXT]!;
+    return this.#record === 0 ? this.#next : asOffset(f64[this.#record + RECEIVER_NEXT]!);
   }
 
   /** Bytes received in order. */
@@ -104,7 +105,7 @@ export class Receiver {
 
   /** End of the highest byte received. */
   get top(): number {
-    return this.#record === 0 ? this.#next : f64[this.#record + RECEIVER_TOP]!;
+    return this.#record === 0 ? this.#next : asOffset(f64[this.#record + RECEIVER_TOP]!);
   }
 
   /** Ranges received above it. */

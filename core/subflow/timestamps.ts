@@ -25,6 +25,29 @@ class Hold {
   until: Micros = 0;
 }
 
+/** What was held of our clock. */
+class Holds {
+  /** The last time, and the one before that, of which echoes may come still. */
+  last: Hold = new Hold();
+  before: Hold | null = null;
+  /** It was not released since. */
+  on = false;
+}
+
+/** What PAWS judges data by while holes are filled: TS.Recent without what has filled them of late. */
+class Floor {
+  value: number;
+  /** What that becomes when it has stood for long, and since when it stands. */
+  next: number;
+  since: Micros;
+
+  /** Where none has been filled it is TS.Recent. */
+  constructor(recent: number, since: Micros) {
+    this.value = this.next = recent;
+    this.since = since;
+  }
+}
+
 /** TS.Recent and our own clock. */
 export class Timestamps {
   readonly #offset: number;
@@ -33,16 +56,10 @@ export class Timestamps {
   #recentTime: Micros = 0;
   /** The youngest that has come: TS.Recent stands still while something is missing (RFC 7323 §4.3). */
   #youngest = 0;
-  /** What PAWS judges data by: TS.Recent without what has filled holes of late. */
-  #floor = 0;
-  /** What that becomes when it has stood for long, and since when it stands. */
-  #nextFloor = 0;
-  #floorTime: Micros = 0;
-  /** How our clock was last held, and how before that, of which echoes may come still; null: it never was. */
-  #held: Hold | null = null;
-  #heldBefore: Hold | null = null;
-  /** It was not released since. */
-  #holds = false;
+  /** Made for the first hole; null: PAWS judges data by TS.Recent. */
+  #floor: Floor | null = null;
+  /** Made when our clock is first held. */
+  #holds: Holds | null = null;
 
   /** @param offset Shifts our clock by a secret (RFC 7323 §5.4). */
   constructor(offset: number, offered = true) {
@@ -67,8 +84,8 @@ export class Timestamps {
 
   /** What our segments carry: milliseconds (RFC 7323 §5.4: 1 ms to 1 s a tick), or the one in which the clock was held. */
   value(now: Micros): number {
-    const held = this.#held;
-    return this.clock(held !== null && now < held.until ? held.from : now);
+    const holds = this.#holds;
+    return this.clock(holds !== null && now < holds.last.until ? holds.last.from : now);
   }
 
   /** What our clock shows by itself. */
@@ -78,24 +95,29 @@ export class Timestamps {
 
   /** One tick begins now that lasts until {@linkcode Timestamps.release}, for a second at most. False where one does already. */
   hold(now: Micros): boolean {
-    let held = this.#held;
-    if (held !== null && now < held.until) return false;
-    if (held === null || !this.#holds) {
-      const next = this.#heldBefore ?? new Hold();
-      this.#heldBefore = held;
-      held = this.#held = next;
-      held.first = now;
+    const holds = this.#holds;
+    if (holds !== null && now < holds.last.until) return false;
+    const next = holds ?? new Holds();
+    if (holds === null) next.last.first = now;
+    else if (!holds.on) {
+      const { last } = holds;
+      holds.last = holds.before ?? new Hold();
+      holds.before = last;
+      holds.last.first = now;
     }
-    held.from = now;
-    held.until = now + LONGEST_TICK;
-    this.#holds = true;
+    next.last.from = now;
+    next.last.until = now + LONGEST_TICK;
+    next.on = true;
+    this.#holds = next;
     return true;
   }
 
   /** The clock ticks by itself again. */
   release(now: Micros): void {
-    this.#holds = false;
-    if (this.#held !== null) this.#held.until = Math.min(this.#held.until, now);
+    const holds = this.#holds;
+    if (holds === null) return;
+    holds.on = false;
+    holds.last.until = Math.min(holds.last.until, now);
   }
 
   /** The echo in `rx`, which has timestamps, is that of a tick that was held: it does not tell when that was sent. */
@@ -105,10 +127,10 @@ export class Timestamps {
 
   /** The hold whose tick the echo in `rx` is; null: it is that of a time. */
   #echoed(now: Micros): Hold | null {
-    const held = this.#held;
-    if (held === null) return null;
-    if (this.#echoes(held, now)) return held;
-    const before = this.#heldBefore;
+    const holds = this.#holds;
+    if (holds === null) return null;
+    const { last, before } = holds;
+    if (this.#echoes(last, now)) return last;
     return before !== null && this.#echoes(before, now) ? before : null;
   }
 
@@ -150,7 +172,7 @@ export class Timestamps {
    * all that was sent before it: `data` that it has overtaken, on a path that reorders, would each have to be repeated, and their repeats overtake others.
    */
   old(data: boolean, now: Micros): boolean {
-    const least = data ? this.#floor : this.#recent;
+    const least = data && this.#floor !== null ? this.#floor.value : this.#recent;
     if (!this.#on || !rx.hasTimestamps || distance32(rx.tsval, least) >= 0) return false;
     // RFC 7323 §5.5: after so long the peer's clock may have gone half round.
     return now - this.#recentTime <= TIMESTAMP_LIFE;
@@ -175,19 +197,25 @@ export class Timestamps {
   /** Takes the timestamp in `rx`, which is not old, as TS.Recent, unless that is younger; `fills`: there are data above a hole. */
   take(fills: boolean, now: Micros): void {
     const { tsval } = rx;
-    const long = now - this.#floorTime > OVERTAKEN;
-    if (!fills) this.#floor = this.#nextFloor = tsval;
-    else if (long) {
-      this.#floor = this.#nextFloor;
-      this.#nextFloor = this.#recent;
-    }
-    if (!fills || long) this.#floorTime = now;
+    if (fills) this.#floor ??= new Floor(this.#recent, this.#recentTime);
+    if (this.#floor !== null) this.#raise(this.#floor, fills, now);
     if (distance32(tsval, this.#recent) < 0) {
       if (now - this.#recentTime <= TIMESTAMP_LIFE) return;
       this.#youngest = tsval;
     }
     this.#recent = tsval;
     this.#recentTime = now;
+  }
+
+  /** The timestamp in `rx` is taken. */
+  #raise(floor: Floor, fills: boolean, now: Micros): void {
+    const long = now - floor.since > OVERTAKEN;
+    if (!fills) floor.value = floor.next = rx.tsval;
+    else if (long) {
+      floor.value = floor.next;
+      floor.next = this.#recent;
+    }
+    if (!fills || long) floor.since = now;
   }
 }
 

@@ -32,6 +32,11 @@ export function fromWire(wire: number, initial: number, near: number): number {
   return near + ((wire - (initial + (near | 0))) | 0);
 }
 
+/** An offset that was read from memory, where it is a double, as the small integer that it is below 2^31: what keeps it, or hands it on, would box the other. */
+export function asOffset(value: number): number {
+  return value < 2147483648 ? value | 0 : value;
+}
+
 /** Signed distance from `b` to `a` of 32-bit numbers such as timestamps (RFC 7323 §5.2). */
 export function distance32(a: number, b: number): number {
   return (a - b) | 0;
