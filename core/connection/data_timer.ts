@@ -111,7 +111,7 @@ export class DataTimer {
   /** Something has come from the peer: true when that ends a silence, so that the back-off of before says little any more: what was repeated into it counts once. An answer that does not heed each repeat is none. */
   answered(): boolean {
     const silent = this.#unheard > 1;
-    this.#unheard = 0;
+    if (this.#unheard > 0) this.#unheard = 0;
     if (silent) this.#timeouts = 1;
     return silent;
   }
@@ -123,13 +123,13 @@ export class DataTimer {
 
   /** A DATA_ACK has come. */
   acknowledged(): void {
-    this.#timeouts = 0;
-    this.#asks = 0;
+    if (this.#timeouts > 0) this.#timeouts = 0;
+    if (this.#asks > 0) this.#asks = 0;
   }
 
   /** The window has moved. */
   opened(): void {
-    this.#probes = 0;
+    if (this.#probes > 0) this.#probes = 0;
   }
 }
 

@@ -46,7 +46,7 @@ export class Holding {
     this.#gathers = gathers;
   }
 
-  /** Something that ends at `end` has left in less than a segment. */
+  /** Something that ends at `end` has left in less than a segment: of interest under Nagle. */
   small(end: number): void {
     this.#smallEnd = end;
   }
@@ -77,6 +77,6 @@ export class Holding {
 
   /** That pass is over. */
   passed(): void {
-    this.#overdue = false;
+    if (this.#overdue) this.#overdue = false;
   }
 }

@@ -124,7 +124,7 @@ function sendFirst(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   meta.figures.sent(length, now);
   const repeated = sendQueue.left(sent, offset, length, subflow, ssn);
   if (repeated > 0) meta.countRepeat(repeated);
-  else if (length % whole !== 0) holding.small(offset + length);
+  else if (length % whole !== 0 && !holding.noDelay) holding.small(offset + length);
   if (!meta.deadlines.has(TIMER_DATA)) meta.armDataTimer(now);
   return true;
 }

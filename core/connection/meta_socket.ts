@@ -72,6 +72,10 @@ const NO_KEY: Key = Object.freeze({ high: 0, low: 0 });
 const NOTHING = new Uint8Array();
 const NO_TRIES: readonly FirstTry[] = Object.freeze([]);
 
+/** Of those that have held nothing back, and that have repeated nothing: nothing is ever put into them. */
+const NOTHING_HELD = new Holding();
+const NO_WAITS = new DataTimer();
+
 /** What the observer is to hear at the end of a batch, as bits. */
 const TELL_ESTABLISHED = 1;
 const TELL_READABLE = 2;
@@ -149,9 +153,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   readonly sendQueue: SendQueue;
   readonly receiveQueue: ReceiveQueue;
   readonly receiveScale: number;
-  readonly timer: DataTimer = new DataTimer();
+  /** Made for the first repeat, question or DATA_FIN. */
+  #timer = NO_WAITS;
   readonly patience: Patience = new Patience();
-  readonly holding: Holding = new Holding();
+  /** Made when something is first to be held back. */
+  #holding = NOTHING_HELD;
   /** Made for the first write. */
   #outlook: Outlook | null = null;
   /** Made when it is first thought of. */
@@ -255,6 +261,26 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** First data wait for the SYN's answer: nothing is written before them. */
   #awaitsFirst(): boolean {
     return this.#rare !== null && this.#rare.first !== null;
+  }
+
+  /** Back-off of its waits; {@linkcode MetaSocket.waits} where one has passed. */
+  get timer(): DataTimer {
+    return this.#timer;
+  }
+
+  /** The same, which is to change. */
+  waits(): DataTimer {
+    return this.#timer === NO_WAITS ? this.#timer = new DataTimer() : this.#timer;
+  }
+
+  /** What is held back; {@linkcode MetaSocket.holds} where something else is to be. */
+  get holding(): Holding {
+    return this.#holding;
+  }
+
+  /** The same, which is to change. */
+  holds(): Holding {
+    return this.#holding === NOTHING_HELD ? this.#holding = new Holding() : this.#holding;
   }
 
   // What plugins see.
@@ -687,7 +713,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Has small writes sent at once, those that wait included, or wait for what they could travel with (RFC 9293 §3.7.4). */
   setNoDelay(noDelay: boolean): void {
-    this.holding.setNoDelay(noDelay);
+    if (noDelay !== this.#holding.noDelay) this.holds().setNoDelay(noDelay);
     this.dirty();
   }
 
@@ -787,7 +813,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     (this.#outlook ??= new Outlook()).wrote(tail, una, source.length, from, taken, message);
     this.#writerWaits = from + taken < source.length;
     const released = holding.corked && !cork;
-    if (holding.corked !== cork) holding.cork(cork);
+    if (holding.corked !== cork) this.holds().cork(cork);
     if ((taken > 0 && !this.#crowded) || released) this.dirty();
     if (taken === 0 && from < source.length && this.writeRoom > 0) this.#awaitMemory(now);
     return taken;
@@ -815,7 +841,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#writerWaits = false;
     const released = holding.corked && !cork;
     // As a write of none with `cork`: it holds nothing back.
-    if (holding.corked !== cork && (bytes > 0 || released)) holding.cork(cork);
+    if (holding.corked !== cork && (bytes > 0 || released)) this.holds().cork(cork);
     if ((bytes > 0 && !this.#crowded) || released) this.dirty();
   }
 
@@ -824,7 +850,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
    * true has to be followed by a false.
    */
   gather(gathers: boolean): void {
-    this.holding.gather(gathers);
+    if (gathers !== this.#holding.gathers) this.holds().gather(gathers);
     if (!gathers && !this.over && this.sendQueue.unsent > 0 && !this.#crowded) this.dirty();
   }
 
@@ -1109,7 +1135,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       subflow.probe(now);
       break;
     }
-    timer.asked();
+    this.waits().asked();
   }
 
   /** Nothing in flight, something to send, no window: ask the peer from time to time (draft DA-4, RFC 9293 §3.8.6.1). */

@@ -19,7 +19,8 @@ export const CLOSED_PATIENCE: Micros = 3600e6;
 export class Patience {
   #limit: Micros = USER_TIMEOUT;
   #since: Micros = 0;
-  #heard: Micros = 0;
+  /** Null before a first one is buried. Boxed once (CONTRIBUTING.md, Garbage). */
+  #heard: Micros | null = null;
   /** Since when all that the peer says lies below what was DATA_ACKed; null: it does not. Boxed once (CONTRIBUTING.md, Garbage). */
   #beliedAt: Micros | null = null;
 
@@ -40,7 +41,7 @@ export class Patience {
 
   /** A subflow that is buried last heard something at `at`. */
   heard(at: Micros): void {
-    if (at > this.#heard) this.#heard = at;
+    if (this.#heard === null || at > this.#heard) this.#heard = at;
   }
 
   /**
@@ -58,7 +59,7 @@ export class Patience {
 
   /** When the wait is over, if a subflow that lives last heard something at `at`. */
   until(at: Micros): Micros {
-    let heard = Math.max(this.#heard, at);
+    let heard = Math.max(this.#heard ?? 0, at);
     if (this.#beliedAt !== null && this.#beliedAt < heard) heard = this.#beliedAt;
     return Math.max(this.#since, heard) + this.#limit;
   }

@@ -516,7 +516,9 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
     if (repeated > 0) meta.countRepeat(repeated);
   } else {
     const sent = sendQueue.bound(length, subflow, ssn, now);
-    if (probe === 0 && length % whole !== 0) meta.holding.small(offset + length);
+    if (probe === 0 && length % whole !== 0 && !meta.holding.noDelay) {
+      meta.holding.small(offset + length);
+    }
     for (let i = 1; i < copies.length; i++) repeat(meta, sent, copies[i]!, now);
   }
   if (!meta.deadlines.has(TIMER_DATA)) meta.armDataTimer(now);
@@ -613,7 +615,7 @@ function finishSending(meta: MetaSocket, now: Micros): void {
     }
   } else {
     if (!sendDataFin(meta, now)) return;
-    meta.timer.finSent(now);
+    meta.waits().finSent(now);
     sendQueue.finSent();
   }
   if (!sendQueue.finDue) meta.host.probe?.dataFin(now, meta.id, "us", sendQueue.tail);

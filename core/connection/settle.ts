@@ -424,7 +424,7 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
     case TIMER_UNMAPPED:
       return mappingsMissed(meta, now);
     case TIMER_PERSIST:
-      meta.timer.probed();
+      meta.waits().probed();
       meta.host.count("WinProbe");
       askForWindow(meta, now);
       return meta.armPersist(now);
@@ -437,7 +437,7 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
     case TIMER_USER:
       return userTimeout(meta, now);
     case TIMER_HOLD:
-      return meta.holding.release();
+      return meta.holds().release();
     case TIMER_RACE:
       meta.deadlines.set(TIMER_RACE, Infinity);
       tryNext(meta, now);
@@ -476,9 +476,9 @@ function dataTimeout(meta: MetaSocket, now: Micros): void {
   const { sendQueue, subflows } = meta;
   const { ours, oldest, una } = sendQueue;
   const tries = meta.timer.timeouts;
-  meta.timer.repeated();
+  meta.waits().repeated();
   // Also where it may not be repeated: the next time is counted from this one.
-  if (sendQueue.finUnacked) meta.timer.finSent(now);
+  if (sendQueue.finUnacked) meta.waits().finSent(now);
   // What is damaged is not repaired by copies: they would end what lets the only subflow go on.
   if (meta.damage !== null) return meta.armDataTimer(now);
   if (sendQueue.finUnacked && ours.kind !== "open") {

@@ -58,6 +58,8 @@ const wish: OptionWish = {
   raw: 0,
 };
 const plan: OptionPlan = { timestamps: false, dss: 0, sack: 0, size: 0 };
+/** The segment being built tells what came again. */
+let tellsAgain = false;
 
 /** Octets of an MP_CAPABLE with both keys beside data, padded to four (RFC 8684 §3.1). */
 const KEYS_SIZE = 24;
@@ -94,8 +96,10 @@ export class Output {
   readonly path: PathIndex;
   protected readonly host: SubflowHost;
   protected readonly level: DataLevel;
-  readonly #outlet: Outlet;
-  readonly #key: number;
+  /** The link that its segments leave by. */
+  readonly outlet: Outlet;
+  /** Address of its KEY record. */
+  readonly key: number;
   #iss: number;
   protected readonly timestamps: Timestamps;
   readonly #receiver: Receiver;
@@ -107,16 +111,14 @@ export class Output {
   #scaled = true;
   #segments = 0;
   #withData = 0;
-  /** The segment being built tells what came again. */
-  #tellsAgain = false;
 
   /** From the parts of one subflow. */
   constructor(parts: OutputParts) {
     this.path = parts.path;
     this.host = parts.host;
     this.level = parts.level;
-    this.#outlet = parts.outlet;
-    this.#key = parts.key;
+    this.outlet = parts.outlet;
+    this.key = parts.key;
     this.#iss = parts.iss;
     this.timestamps = parts.timestamps;
     this.#receiver = parts.receiver;
@@ -128,7 +130,7 @@ export class Output {
   }
 
   /** What our sequence offsets count from, as on the wire. */
-  protected get iss(): number {
+  get iss(): number {
     return this.#iss;
   }
 
@@ -144,7 +146,7 @@ export class Output {
 
   /** The link is full. */
   get blocked(): boolean {
-    return this.#outlet.blocked;
+    return this.outlet.blocked;
   }
 
   /** SACK-permitted was agreed (RFC 2018 §2). */
@@ -221,7 +223,7 @@ export class Output {
     tx.plan(plan);
     const length = fastOpen === null || answer ? 0 : this.#synData(fastOpen);
     if (length === 0) this.#empty();
-    const left = this.#outlet.send(this.host.out);
+    const left = this.outlet.send(this.host.out);
     this.#segments++;
     if (!left || this.host.probe === null) return;
     const { id } = level;
@@ -238,7 +240,7 @@ export class Output {
     inOnePiece(out, 0);
     out.a = synData;
     out.aLength = inSyn;
-    tx.build(this.#key, out, this.#outlet.checksumMode);
+    tx.build(this.key, out, this.outlet.checksumMode);
     return inSyn;
   }
 
@@ -301,7 +303,7 @@ export class Output {
   reset(_draft: Draft, nxt: number, now: Micros): void {
     this.host.count("TcpOutRsts");
     this.#plan(0, false, true, 0);
-    this.#tellsAgain = false;
+    tellsAgain = false;
     this.#bare(TCP_ACK | TCP_RST, nxt, now);
   }
 
@@ -352,7 +354,7 @@ export class Output {
     ) {
       // A segment more for their sake is better an ACK of its own, also where the DATA_ACK has to go as well.
       this.#plan(flags, summed, true, 0);
-      this.#tellsAgain = false;
+      tellsAgain = false;
     }
     if (both) {
       // So is one for a DATA_ACK that is longer than when the bytes were measured out, or than on the subflow that they were measured out for: it may be in
@@ -374,13 +376,13 @@ export class Output {
     const most = Math.max(
       1,
       Math.min(
-        this.#outlet.maxSegments,
+        this.outlet.maxSegments,
         Math.floor((65535 - this.mtu.headers - plan.size) / payload),
       ),
     ) * payload;
     const stream = level.sendStream;
-    const key = this.#key;
-    const mode = this.#outlet.checksumMode;
+    const key = this.key;
+    const mode = this.outlet.checksumMode;
     const ecn = this.ecn;
     let header = TCP_ACK | ecn.echo;
     if (fresh && ecn.sends) {
@@ -409,7 +411,7 @@ export class Output {
         out.bLength,
         mode,
       );
-      if (!this.#outlet.send(out)) break;
+      if (!this.outlet.send(out)) break;
       if (this.#told()) this.#tell(at, length, bits, data, out.gsoSize, now);
       if ((header & TCP_CWR) !== 0) {
         // RFC 3168 §6.1.2: on the first of them; of a super-segment, whoever cuts it sees to that.
@@ -435,7 +437,7 @@ export class Output {
     const blocks = this.#sack ? Math.min(4, ranges + (again ? 1 : 0)) : 0;
     this.#plan(dss, checksum, dataAckMoved, blocks);
     if (plan.sack > 0) plan.sack = this.#receiver.sack(plan.sack, again);
-    this.#tellsAgain = again && plan.sack > 0;
+    tellsAgain = again && plan.sack > 0;
   }
 
   /** Leaves the DATA_ACK out where `bytes`, of which a segment has `room` beside it, fill one segment less without. */
@@ -444,7 +446,7 @@ export class Output {
     const spare = dssSize(flags, summed) - dssSize(bare, summed);
     if (Math.ceil(bytes / room) <= Math.ceil(bytes / (room + spare))) return;
     this.#plan(bare, summed, true, 0);
-    this.#tellsAgain = false;
+    tellsAgain = false;
   }
 
   #plan(dss: number, checksum: boolean, dataAckMoved: boolean, blocks: number): void {
@@ -462,7 +464,7 @@ export class Output {
     if ((flags & TCP_RST) === 0) flags |= this.ecn.echo;
     this.#header(flags, seq, now);
     this.#empty();
-    if (!this.#outlet.send(this.host.out)) {
+    if (!this.outlet.send(this.host.out)) {
       this.#acks.need();
       return false;
     }
@@ -498,7 +500,7 @@ export class Output {
   #empty(): void {
     const { out } = this.host;
     inOnePiece(out, 0);
-    tx.build(this.#key, out, this.#outlet.checksumMode);
+    tx.build(this.key, out, this.outlet.checksumMode);
   }
 
   /** What every segment after the handshake carries. */
@@ -520,7 +522,7 @@ export class Output {
   #sent(segments: number, data: boolean): void {
     const { dataAckFlags, dataRcvNxt } = this.level;
     const { nxt } = this.#receiver;
-    if (this.#tellsAgain) this.#receiver.againTold();
+    if (tellsAgain) this.#receiver.againTold();
     this.#segments += segments;
     if (data) this.#withData += segments;
     this.#acks.offered(nxt + this.#window() * (1 << this.scale));
@@ -545,9 +547,9 @@ export class Output {
     const next = this.#receiver.nxt;
     return new TimeWait({
       host: this.host,
-      outlet: this.#outlet,
+      outlet: this.outlet,
       local,
-      key: this.#key,
+      key: this.key,
       flow,
       seq: toWire(nxt, this.#iss),
       ack: toWire(next, this.#receiver.irs),

@@ -1,10 +1,13 @@
 /** The window of a connection's receive buffer, in data offsets: its right edge as offered, and when it is worth telling (RFC 9293 §3.8.6.2.2). */
 
+/** More than any window (RFC 7323 §2.3); a small integer, which takes no place of its own. */
+const NO_BOUND = 2 ** 31 - 1;
+
 /** One window; its edge never moves left. */
 export class ReceiveWindow {
   #limit: number;
   /** Most bytes beyond what was read that are offered anew: less than the buffer where memory is short. */
-  #most = Infinity;
+  #most = NO_BOUND;
   #edge: number;
   #told: number;
 
@@ -36,7 +39,7 @@ export class ReceiveWindow {
 
   /** From now on no more than `most` bytes are offered beyond what was read; what was offered before still is (RFC 9293 §3.8.6: SHOULD NOT shrink). */
   squeeze(most: number): void {
-    this.#most = most;
+    this.#most = Math.min(most, NO_BOUND);
   }
 
   /** What is offered beyond what was read. */

@@ -27,6 +27,9 @@ import type { Witness } from "./witness.ts";
 const NO_CHUNKS = new Ring<Chunk>();
 const NONE_SENT = new SentLine();
 
+/** End of the highest byte that was delivered before the ACK in hand, of whichever subflow that is (RFC 8985 §5.2). */
+let highest = 0;
+
 /**
  * The sender's scoreboard of one subflow. It pins the pages of the send queue that its pieces touch.
  *
@@ -49,9 +52,8 @@ export class Scoreboard {
   #lost = 0;
   #pieces = 0;
   #repeated = 0;
-  /** End of the highest byte delivered, now and before the ACK in hand (RFC 8985 §5.2). */
+  /** End of the highest byte delivered (RFC 8985 §5.2). */
   #fack = 0;
-  #highest = 0;
   #lostAgain = 0;
   #steps = 0;
 
@@ -203,7 +205,7 @@ export class Scoreboard {
   /** Begins an ACK: all before `ack`, which lies in [SND.UNA, SND.NXT], is acknowledged. */
   acknowledge(ack: number, minRtt: Micros, now: Micros, heard: Heard): void {
     heard.begin(minRtt);
-    this.#highest = this.#fack;
+    highest = this.#fack;
     const ring = this.#ring;
     let repeated = false;
     while (ring.first < ring.next) {
@@ -649,7 +651,7 @@ export class Scoreboard {
   }
 
   #deliver(part: Part, end: number, now: Micros, heard: Heard): void {
-    heard.deliver(part, end, this.#highest, now);
+    heard.deliver(part, end, highest, now);
     if (end > this.#fack) this.#fack = end;
   }
 

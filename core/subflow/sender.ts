@@ -87,6 +87,8 @@ class Troubles {
   ownAck = 0;
   ownAckAt: Micros = 0;
   belied = false;
+  /** When something last left again, or later than it was bound as the link was full. */
+  left: Micros = 0;
   bytesAgain = 0;
   again = 0;
   lostAgain = 0;
@@ -146,8 +148,6 @@ export class Sender extends Output {
   /** Bytes that the pacer lets out in this pass. */
   #allowance = UNPACED;
   #lastSent: Micros = 0;
-  /** When something last left for the first time or again. */
-  #lastLeft: Micros = 0;
   #restarted: Micros = 0;
   #lastHeard: Micros = 0;
   #bytes = 0;
@@ -372,7 +372,8 @@ export class Sender extends Output {
 
   /** When something last left for the first time or again. */
   get lastLeft(): Micros {
-    return this.#lastLeft;
+    const troubles = this.#troubles;
+    return troubles === null ? this.#lastSent : Math.max(this.#lastSent, troubles.left);
   }
 
   /** When an ACK last came. */
@@ -400,7 +401,7 @@ export class Sender extends Output {
    * path (RFC 9293 §3.8.6, §3.8.6.1).
    */
   get shut(): boolean {
-    return this.window.size === 0 && this.#lastHeard > this.#lastLeft;
+    return this.window.size === 0 && this.#lastHeard > this.lastLeft;
   }
 
   /** What has been sent may be too large for the path: as {@linkcode SizeWatch.inDoubt}. */
@@ -603,11 +604,12 @@ export class Sender extends Output {
         : this.data(piece.mapping, seq, seq + part, sends === 0, now);
       if (sent === 0) return;
       board.resent(sent, this.rate, now, mss);
+      const troubles = this.#troubled();
+      troubles.left = now;
       if (sends === 0) {
         this.#bytes += sent;
       } else {
         const segments = Math.ceil(sent / mss);
-        const troubles = this.#troubled();
         troubles.again += segments;
         troubles.bytesAgain += sent;
         this.host.count("TcpRetransSegs", segments);
@@ -641,7 +643,6 @@ export class Sender extends Output {
   }
 
   #left(bytes: number, now: Micros): void {
-    this.#lastLeft = now;
     if (this.#allowance < UNPACED) this.#paced(bytes, now);
     if (this.#recovery.kind === "fast") this.#recovery.prr.onSend(bytes);
     if (!this.deadlines.has(TIMER_RTO)) this.#arm(now);
@@ -769,6 +770,7 @@ export class Sender extends Output {
     this.board.repeatAt(seq, this.rate, now);
     this.#witness?.repeats(seq, end, sends, now);
     const troubles = this.#troubled();
+    troubles.left = now;
     troubles.again++;
     troubles.bytesAgain += sent;
     this.host.count("TcpRetransSegs");
@@ -861,7 +863,7 @@ export class Sender extends Output {
     const { board, rtt } = this;
     if (board.nxt > board.una) return;
     // What went again was data, too.
-    const idle = now - Math.max(this.#lastLeft, this.#restarted);
+    const idle = now - Math.max(this.lastLeft, this.#restarted);
     if (this.#lastSent === 0 || idle <= rtt.base) return;
     this.#restarted = now;
     this.#troubles?.repeats?.clear();

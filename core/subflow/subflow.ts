@@ -187,8 +187,6 @@ export class Subflow implements SubflowView {
   readonly path: PathIndex;
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  readonly key: number;
-  readonly outlet: Outlet;
   /** Opened by MP_JOIN. */
   readonly join: boolean;
   /** Address id of our end. */
@@ -204,7 +202,6 @@ export class Subflow implements SubflowView {
   shown: PathView | null = null;
   readonly #host: SubflowHost;
   readonly #level: DataLevel;
-  #iss: number;
   #remoteId: number;
   #tcp = TcpState.closed;
   readonly #deadlines = new Deadlines<SubflowTimer>(SUBFLOW_TIMERS);
@@ -235,12 +232,9 @@ export class Subflow implements SubflowView {
     this.path = options.path;
     this.local = options.local;
     this.remote = options.remote;
-    this.key = key;
-    this.outlet = outlet;
     this.localId = options.localId;
     this.#remoteId = options.remoteId;
     this.join = option.kind === "join";
-    this.#iss = iss;
     this.#handshake = new Handshake(option, level.tcp.synRetries);
     if (backup === "us") this.#flags = BACKUP_BY_US;
     else if (backup === "peer") this.#flags = BACKUP_BY_PEER;
@@ -302,6 +296,16 @@ export class Subflow implements SubflowView {
 
   #fastClose(): FastClose | null {
     return this.#rare === null ? null : this.#rare.fastClose;
+  }
+
+  /** Address of its KEY record; freed with it. */
+  get key(): number {
+    return this.sender.key;
+  }
+
+  /** The link it leaves by. */
+  get outlet(): Outlet {
+    return this.sender.outlet;
   }
 
   /** Differentiated Services codepoint of its packets. */
@@ -716,7 +720,7 @@ export class Subflow implements SubflowView {
     const { receiver, sender } = this;
     const { flags, length } = rx;
     const seq = receiver.nxt === 0 ? 0 : fromWire(rx.seq, receiver.irs, receiver.nxt);
-    const ack = flags & TCP_ACK ? fromWire(rx.ack, this.#iss, sender.board.una) : 0;
+    const ack = flags & TCP_ACK ? fromWire(rx.ack, this.sender.iss, sender.board.una) : 0;
     let dsn = -1;
     if (length > 0 && rx.hasDss && rx.hasMapping) {
       const { remoteIdsn, dataRcvNxt } = this.#level;
@@ -810,7 +814,7 @@ export class Subflow implements SubflowView {
       return false;
     }
     const { board, rtt } = this.sender;
-    return fromWire(rx.ack, this.#iss, board.una) <= board.una &&
+    return fromWire(rx.ack, this.sender.iss, board.una) <= board.una &&
       1000 * this.timestamps.lag <= rtt.rto;
   }
 
@@ -864,7 +868,7 @@ export class Subflow implements SubflowView {
 
   /** How many bytes beyond our SYN the segment in `rx` acknowledges: those in it, or what an early answer has sent; -1: not even the SYN, or what was never sent. */
   #beyondSyn(): number {
-    const bytes = fromWire(rx.ack, this.#iss, 1) - 1;
+    const bytes = fromWire(rx.ack, this.sender.iss, 1) - 1;
     const most = this.#is(EARLY) ? this.sender.board.nxt - 1 : this.#fastOpen()?.inSyn ?? 0;
     return bytes <= most ? Math.max(-1, bytes) : -1;
   }
@@ -873,7 +877,6 @@ export class Subflow implements SubflowView {
   #passOver(fastOpen: FastOpen): void {
     const bytes = this.#beyondSyn();
     fastOpen.answered(bytes);
-    this.#iss = (this.#iss + bytes) | 0;
     this.sender.passOver(bytes);
   }
 
@@ -933,7 +936,7 @@ export class Subflow implements SubflowView {
   proceed(now: Micros): Outcome {
     const { sender, timestamps } = this;
     const { board } = sender;
-    const ack = fromWire(rx.ack, this.#iss, board.una);
+    const ack = fromWire(rx.ack, this.sender.iss, board.una);
     // RFC 8684 §3.4.2: "Typical TCP validity tests on the subflow (e.g., ensuring that sequence and ACK numbers are correct) MUST also be undertaken."
     // RFC 8684 §3.4.1: "the receiver MUST undertake standard TCP validity checks, e.g., per [RFC5961], before acting upon it"
     // RFC 5961 §5.2: what somebody guessed lies rarely so close.
@@ -1148,7 +1151,7 @@ export class Subflow implements SubflowView {
   /** Whether it can be true: the segment is in flight (RFC 5927 §4.1). */
   #inFlight(seq: number): boolean {
     const { una, nxt } = this.sender.board;
-    const offset = fromWire(seq, this.#iss, una);
+    const offset = fromWire(seq, this.sender.iss, una);
     if (!this.#tcp.closed && offset >= una && offset < nxt) return true;
     this.#host.count("OutOfWindowIcmps");
     return false;

@@ -27,6 +27,14 @@ const CONTRADICTIONS = 3;
 /** Sequence offset of the first byte. */
 const FIRST = 1;
 
+// What holds of a subflow, as bits: each place of its own would take eight bytes of every subflow.
+/** A DSS, or MP_CAPABLE with data, has come. */
+const IN_PROVED = 1;
+/** Every mapping so far puts bytes where plain TCP would. */
+const STRAIGHT = 2;
+/** The FIN that came had no MPTCP option. */
+const BARE_FIN = 4;
+
 /** What makes one doubt a path, or a peer. */
 class Doubts {
   /** Segments in a row that told less than SND.UNA, and were no old ones. */
@@ -44,13 +52,11 @@ class Doubts {
 
 /** Trust of one subflow; proofs only move forward. Sequence numbers are offsets. */
 export class Trust {
-  #in: Proof = "unproved";
+  #bits = STRAIGHT;
   /** What mappings cover; made with the first. */
   #mapped: Spans | null = null;
-  #straight = true;
   /** Null while none do. */
   #unmappedSince: Micros | null = null;
-  #bareFin = false;
   #vouched = 1;
   /** End of what the peer itself takes on this subflow: where it is, and the window from there on. */
   #edge = 0;
@@ -59,7 +65,7 @@ export class Trust {
 
   /** From the peer to us: a DSS, or MP_CAPABLE with data, has come. */
   get in(): Proof {
-    return this.#in;
+    return (this.#bits & IN_PROVED) !== 0 ? "proved" : "unproved";
   }
 
   /** From us to the peer, and back: data were acknowledged by a segment with a DATA_ACK (RFC 8684 §3.7, first rule). */
@@ -71,23 +77,23 @@ export class Trust {
 
   /** A DSS, or MP_CAPABLE with data, has come. */
   dssCame(): void {
-    this.#in = "proved";
+    this.#bits |= IN_PROVED;
   }
 
   /** A mapping of the sequence offsets [ssn, end) to data offset `dsn` has been learned; false when there are too many holes between mappings. */
   mappingCame(dsn: number, ssn: number, end: number): boolean {
-    if (dsn !== ssn) this.#straight = false;
+    if (dsn !== ssn) this.#bits &= ~STRAIGHT;
     return (this.#mapped ??= new Spans(FIRST)).add(ssn, end);
   }
 
   /** Bytes from data offset `dsn` on leave from sequence offset `ssn` on. */
   mappingLeft(dsn: number, ssn: number): void {
-    if (dsn !== ssn) this.#straight = false;
+    if (dsn !== ssn) this.#bits &= ~STRAIGHT;
   }
 
   /** Every mapping so far, of the peer's and of ours, puts bytes where plain TCP would. */
   get straight(): boolean {
-    return this.#straight;
+    return (this.#bits & STRAIGHT) !== 0;
   }
 
   /** End of what mappings cover without a gap. */
@@ -109,12 +115,12 @@ export class Trust {
 
   /** The FIN in `rx` has come. */
   finCame(): void {
-    this.#bareFin = !rx.hasMptcp;
+    this.#bits = rx.hasMptcp ? this.#bits & ~BARE_FIN : this.#bits | BARE_FIN;
   }
 
   /** It had no MPTCP option. */
   get bareFin(): boolean {
-    return this.#bareFin;
+    return (this.#bits & BARE_FIN) !== 0;
   }
 
   // What the peer tells of what we sent.
@@ -144,7 +150,7 @@ export class Trust {
       // One that may have given way to SACK blocks tells nothing.
     } else if (rx.sacks === 0 && !this.#needsNone(seq, next)) {
       if (doubts !== null) doubts.silent++;
-      if (this.#in === "proved") this.#doubted().lapsed = true;
+      if ((this.#bits & IN_PROVED) !== 0) this.#doubted().lapsed = true;
     }
   }
 
