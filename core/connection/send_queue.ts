@@ -18,7 +18,7 @@ import { OUT_0, PAGE } from "../../wasm/layout.ts";
 import { few } from "../guard/few.ts";
 import type { Micros } from "../plugin.ts";
 import { Ranges } from "../subflow/ranges.ts";
-import { Ring } from "../subflow/ring.ts";
+import { giveRing, Ring, takeRing } from "../subflow/ring.ts";
 import type { BufferSize } from "../subflow/settings.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { shareOf } from "./autotune.ts";
@@ -253,7 +253,7 @@ export class SendQueue {
   readonly #host: number;
   readonly #first: number;
   readonly #most: number;
-  /** Made when something is first bound: many connections only receive. */
+  /** Lent while something is out: many connections only receive, or wait. */
   #sent = NONE_SENT;
   /** For `firstNotOn`: below these serial numbers everything was given to that subflow, or to nobody. Made for the first. */
   #cursors = NO_CURSORS;
@@ -510,7 +510,8 @@ export class SendQueue {
     if (!this.#freed) this.#release(offset);
     const sent = this.#sent;
     while (sent.first < sent.next && sent.at(sent.first).end <= offset) giveSent(sent.shift());
-    if (sent.first < sent.next) {
+    if (sent.first === sent.next) this.#emptied();
+    else {
       const head = sent.at(sent.first);
       if (head.offset < offset) head.offset = offset;
     }
@@ -594,8 +595,17 @@ export class SendQueue {
   }
 
   #hold(sent: Sent): void {
-    if (this.#sent === NONE_SENT) this.#sent = new Ring();
+    if (this.#sent === NONE_SENT) this.#sent = takeRing();
     this.#sent.push(sent);
+  }
+
+  /** Nothing is out: serial numbers begin anew. */
+  #emptied(): void {
+    if (this.#sent === NONE_SENT) return;
+    this.#steps += this.#sent.steps;
+    giveRing(this.#sent);
+    this.#sent = NONE_SENT;
+    for (let i = 0; i < this.#cursors.length; i++) this.#cursors[i]!.serial = 0;
   }
 
   /** Our DATA_FIN, or the FIN in its place, has been sent. */
@@ -607,6 +617,7 @@ export class SendQueue {
   rewind(): void {
     const sent = this.#sent;
     while (sent.first < sent.next) giveSent(sent.shift());
+    this.#emptied();
     this.again.cut(0, Infinity);
     this.#ahead = this.#orphans = null;
     this.#nxt = this.#una;
@@ -747,6 +758,7 @@ export class SendQueue {
     if (this.#freed) return;
     this.#freed = true;
     while (this.#sent.first < this.#sent.next) giveSent(this.#sent.shift());
+    this.#emptied();
     if (!this.#lent && this.#stream !== 0) stream_free(this.#stream);
   }
 }

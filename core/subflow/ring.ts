@@ -2,23 +2,24 @@
 
 /** Slots of a ring that has just begun. */
 const FEWEST_SLOTS = 4;
-/** Those of every ring that holds nothing yet; nothing is ever put into them. */
-const NO_SLOTS: undefined[] = [];
-/** Slots of rings that hold nothing, to be lent again, by the logarithm of their number: idle connections have none. Larger ones are garbage. */
+/** Most that a ring keeps which holds nothing: what one burst took is not kept for good. */
 const MOST_KEPT = 64;
-const unused: undefined[][][] = Array.from({ length: Math.log2(MOST_KEPT) + 1 }, () => []);
+
+/** Rings that hold nothing, to be lent again: idle connections have none. */
+const unused: Ring<{ readonly end: number }>[] = [];
 const MOST_UNUSED = 1000;
 
-function borrow(slots: number): undefined[] {
-  const kept = slots <= MOST_KEPT ? unused[31 - Math.clz32(slots)]!.pop() : undefined;
-  return kept ?? new Array<undefined>(slots);
+/** A ring that holds nothing, and counts from 0. */
+export function takeRing<T extends { readonly end: number }>(): Ring<T> {
+  const ring = unused.pop() as Ring<T> | undefined;
+  if (ring === undefined) return new Ring<T>();
+  ring.begin();
+  return ring;
 }
 
-/** None of them holds anything. */
-function giveBack(slots: undefined[]): void {
-  if (slots.length === 0 || slots.length > MOST_KEPT) return;
-  const kept = unused[31 - Math.clz32(slots.length)]!;
-  if (kept.length < MOST_UNUSED) kept.push(slots);
+/** Gives back a ring that holds nothing. */
+export function giveRing<T extends { readonly end: number }>(ring: Ring<T>): void {
+  if (unused.length < MOST_UNUSED) unused.push(ring as unknown as Ring<{ readonly end: number }>);
 }
 
 /**
@@ -30,8 +31,8 @@ function giveBack(slots: undefined[]): void {
 export class Ring<T extends { readonly end: number }> {
   /** Elements looked at by `find` so far. */
   steps = 0;
-  #slots: (T | undefined)[] = NO_SLOTS;
-  #mask = -1;
+  #slots = new Array<T | undefined>(FEWEST_SLOTS);
+  #mask = FEWEST_SLOTS - 1;
   #first = 0;
   #next = 0;
   #guess = 0;
@@ -57,7 +58,6 @@ export class Ring<T extends { readonly end: number }> {
     const index = this.#first++ & this.#mask;
     const element = this.#slots[index]!;
     this.#slots[index] = undefined;
-    if (this.#first === this.#next) this.#giveBack();
     return element;
   }
 
@@ -97,23 +97,26 @@ export class Ring<T extends { readonly end: number }> {
     return this.#guess = low;
   }
 
-  /** It is empty: what one burst took is not kept for a connection's life. */
-  #giveBack(): void {
-    giveBack(this.#slots as undefined[]);
-    this.#slots = NO_SLOTS;
-    this.#mask = -1;
-  }
-
   #grow(): void {
     const before = this.#slots;
-    const slots: (T | undefined)[] = borrow(Math.max(FEWEST_SLOTS, 2 * before.length));
+    const slots = new Array<T | undefined>(2 * before.length);
     const mask = slots.length - 1;
     for (let serial = this.#first; serial < this.#next; serial++) {
       slots[serial & mask] = this.at(serial);
-      before[serial & this.#mask] = undefined;
     }
-    giveBack(before as undefined[]);
     this.#slots = slots;
     this.#mask = mask;
+  }
+
+  /** Counts from 0 again; it holds nothing. */
+  begin(): void {
+    this.steps =
+      this.#first =
+      this.#next =
+      this.#guess =
+        0;
+    if (this.#mask < MOST_KEPT) return;
+    this.#slots = new Array<T | undefined>(FEWEST_SLOTS);
+    this.#mask = FEWEST_SLOTS - 1;
   }
 }

@@ -9,6 +9,7 @@ import {
   type Chunk,
   giveChunk,
   givePart,
+  giveSentLine,
   LOST,
   LostLine,
   type Mapping,
@@ -19,8 +20,9 @@ import {
   SentLine,
   takeChunk,
   takePart,
+  takeSentLine,
 } from "./pieces.ts";
-import { Ring } from "./ring.ts";
+import { giveRing, Ring, takeRing } from "./ring.ts";
 import type { Witness } from "./witness.ts";
 
 /** Of those that have sent nothing: nothing is ever put into them. */
@@ -39,7 +41,7 @@ let highest = 0;
  */
 export class Scoreboard {
   #stream: number;
-  // Made when something is first sent: many subflows only receive.
+  // Lent while something is out: many subflows only receive, or wait.
   #ring = NO_CHUNKS;
   #sent = NONE_SENT;
   /** Made when something is first lost. */
@@ -231,6 +233,7 @@ export class Scoreboard {
       }
       break;
     }
+    if (ring.first === ring.next) this.#emptied();
     // What lies behind a hole may have waited long for the retransmission that filled it.
     if (repeated) heard.again();
     // What is SACKed lies above what the peer's timestamp tells of (RFC 7323 §4.3).
@@ -543,11 +546,21 @@ export class Scoreboard {
       }
       giveChunk(ring.shift());
     }
-    if (this.#sent !== NONE_SENT) this.#sent.waitsTill(Infinity);
+    this.#emptied();
     this.#madeBlocks?.clear();
   }
 
-  /** Serial number of the oldest mapping or FIN that is not acknowledged in full. */
+  /** Nothing is out. */
+  #emptied(): void {
+    if (this.#ring === NO_CHUNKS) return;
+    this.#steps += this.#ring.steps + this.#sent.steps;
+    giveRing(this.#ring);
+    giveSentLine(this.#sent);
+    this.#ring = NO_CHUNKS;
+    this.#sent = NONE_SENT;
+  }
+
+  /** Serial number of the oldest mapping or FIN that is not acknowledged in full; they count from 0 when nothing was out before. */
   get firstChunk(): number {
     return this.#ring.first;
   }
@@ -582,8 +595,8 @@ export class Scoreboard {
     const seq = this.#nxt;
     this.#nxt += length;
     if (this.#ring === NO_CHUNKS) {
-      this.#ring = new Ring();
-      this.#sent = new SentLine();
+      this.#ring = takeRing();
+      this.#sent = takeSentLine();
     }
     part.begin(seq, this.#nxt, segment, delivery, appLimited, now);
     chunk.begin(part, this.#ring.next);

@@ -25,11 +25,15 @@ export function countSteps<T>(work: () => T): Steps & { readonly result: T } {
   let acks = 0, steps = 0, dear = 0, most = 0;
   Sender.prototype.acknowledge = function (...args) {
     const { board } = this;
-    const before = { steps: board.steps, chunk: board.firstChunk, lost: board.lost };
+    const before = {
+      steps: board.steps,
+      chunks: board.nextChunk - board.firstChunk,
+      lost: board.lost,
+    };
     const outcome = acknowledge.apply(this, args);
     const cost = board.steps - before.steps;
     const bytes = this.heard + Math.abs(board.lost - before.lost);
-    const due = board.firstChunk - before.chunk + Math.ceil(bytes / SEGMENT);
+    const due = before.chunks - (board.nextChunk - board.firstChunk) + Math.ceil(bytes / SEGMENT);
     acks++;
     steps += cost;
     if (cost > 16 + 2 * due) dear++;

@@ -1,6 +1,6 @@
 import { describe, it } from "@std/testing/bdd";
 import { assert, assertEquals } from "@std/assert";
-import { Ring } from "../../../core/subflow/ring.ts";
+import { giveRing, Ring, takeRing } from "../../../core/subflow/ring.ts";
 import * as fc from "../../support/property.ts";
 
 interface Span {
@@ -49,23 +49,32 @@ describe("ring", () => {
     }
   });
 
-  it("lends its slots on when it is empty, and shares them with no other", () => {
-    const rings = Array.from({ length: 4 }, () => new Ring<Span>());
+  it("is lent on when it is empty, shared with no other, and counts from 0 again", () => {
+    const rings: (Ring<Span> | null)[] = [null, null, null, null];
     const names = new Map<Span, number>();
     let end = 0;
     for (let round = 0; round < 50; round++) {
-      for (const [i, ring] of rings.entries()) {
+      for (const i of rings.keys()) {
+        let ring = rings[i] ?? null;
+        if (ring === null) {
+          ring = rings[i] = takeRing<Span>();
+          assertEquals([ring.first, ring.next, ring.steps, ring.find(end)], [0, 0, 0, 0]);
+        }
         // Each grows to another size, and is empty at another time.
-        for (let n = 0; n <= (round * (i + 3)) % 11; n++) {
+        for (let n = 0; n <= (round * (i + 3)) % 97; n++) {
           const element = { end: ++end };
           names.set(element, i);
           ring.push(element);
         }
         const left = (round + i) % 3;
         while (ring.next - ring.first > left) assertEquals(names.get(ring.shift()), i);
+        if (left > 0) continue;
+        giveRing(ring);
+        rings[i] = null;
       }
     }
     for (const [i, ring] of rings.entries()) {
+      if (ring === null) continue;
       for (let at = ring.first; at < ring.next; at++) assertEquals(names.get(ring.at(at)), i);
     }
   });
