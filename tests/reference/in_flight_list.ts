@@ -161,6 +161,7 @@ export class InFlightList implements Board {
       heard.repeated = true;
     }
     heard.answeredBefore = Infinity;
+    if (this.#head === null) this.nextDue = Infinity;
     this.una = ack;
   }
 
