@@ -334,22 +334,6 @@ class Line {
   }
 }
 
-/** Orders of those of whom nothing is SENT, to be lent again: idle subflows have none. */
-const unused: SentLine[] = [];
-const MOST_UNUSED = 1000;
-
-/** An order in which nothing stands. */
-export function takeSentLine(): SentLine {
-  return unused.pop() ?? new SentLine();
-}
-
-/** Gives one back in which nothing stands. */
-export function giveSentLine(line: SentLine): void {
-  line.waitsTill(Infinity);
-  line.steps = 0;
-  if (unused.length < MOST_UNUSED) unused.push(line);
-}
-
 /** What is SENT, by time of sending, then by end (RFC 8985 §6.2 step 2). */
 export class SentLine extends Line {
   #nextDue: Micros = Infinity;
@@ -362,6 +346,12 @@ export class SentLine extends Line {
   /** It is found too early to lose what is due then; Infinity: nothing. */
   waitsTill(due: Micros): void {
     this.#nextDue = due;
+  }
+
+  /** Nothing stands in it: it is another's from now on. */
+  begin(): void {
+    this.#nextDue = Infinity;
+    this.steps = 0;
   }
 
   /** Finds the place of what is sent now: behind all but what was sent at the same time and ends higher. What is put back lies behind the one before it, `near`. */

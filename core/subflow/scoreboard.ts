@@ -9,7 +9,6 @@ import {
   type Chunk,
   giveChunk,
   givePart,
-  giveSentLine,
   LOST,
   LostLine,
   type Mapping,
@@ -20,14 +19,36 @@ import {
   SentLine,
   takeChunk,
   takePart,
-  takeSentLine,
 } from "./pieces.ts";
-import { giveRing, Ring, takeRing } from "./ring.ts";
+import { Ring } from "./ring.ts";
 import type { Witness } from "./witness.ts";
 
-/** Of those that have sent nothing: nothing is ever put into them. */
-const NO_CHUNKS = new Ring<Chunk>();
-const NONE_SENT = new SentLine();
+/** What a subflow has while something is out. */
+class Flight {
+  readonly ring: Ring<Chunk> = new Ring();
+  readonly sent: SentLine = new SentLine();
+  /** Made with the first block. */
+  blocks: KnownBlocks | null = null;
+  /** Bytes SACKED, and LOST. */
+  sacked = 0;
+  lost = 0;
+  /** Pieces in all, and those sent more than once. */
+  pieces = 0;
+  repeated = 0;
+
+  /** Nothing is out any more: it is lent on. */
+  end(): void {
+    this.ring.begin();
+    this.sent.begin();
+    this.blocks?.clear();
+  }
+}
+
+/** Of those that have nothing out: nothing is ever put into it. */
+const NONE = new Flight();
+/** Those that nobody has, to be lent again: idle subflows have none. */
+const unused: Flight[] = [];
+const MOST_UNUSED = 1000;
 
 /** End of the highest byte that was delivered before the ACK in hand, of whichever subflow that is (RFC 8985 §5.2). */
 let highest = 0;
@@ -41,19 +62,12 @@ let highest = 0;
  */
 export class Scoreboard {
   #stream: number;
-  // Lent while something is out: many subflows only receive, or wait.
-  #ring = NO_CHUNKS;
-  #sent = NONE_SENT;
+  /** Lent while something is out: many subflows only receive, or wait. */
+  #flight = NONE;
   /** Made when something is first lost. */
   #madeLosses: LostLine | null = null;
-  /** Made with the first block. */
-  #madeBlocks: KnownBlocks | null = null;
   #una = 0;
   #nxt = 0;
-  #sacked = 0;
-  #lost = 0;
-  #pieces = 0;
-  #repeated = 0;
   /** End of the highest byte delivered (RFC 8985 §5.2). */
   #fack = 0;
   #lostAgain = 0;
@@ -80,7 +94,7 @@ export class Scoreboard {
   }
 
   #blocks(): KnownBlocks {
-    return this.#madeBlocks ??= new KnownBlocks();
+    return this.#flight.blocks ??= new KnownBlocks();
   }
 
   /** SND.UNA: oldest sequence offset that is not acknowledged (RFC 9293 §3.3.1). */
@@ -95,12 +109,12 @@ export class Scoreboard {
 
   /** Bytes reported by SACK. */
   get sacked(): number {
-    return this.#sacked;
+    return this.#flight.sacked;
   }
 
   /** Bytes taken for lost and not sent again. */
   get lost(): number {
-    return this.#lost;
+    return this.#flight.lost;
   }
 
   /** The next behind `piece`, which is lost. */
@@ -121,12 +135,12 @@ export class Scoreboard {
 
   /** Pieces in all. */
   get pieces(): number {
-    return this.#pieces;
+    return this.#flight.pieces;
   }
 
   /** Pieces sent more than once. */
   get repeated(): number {
-    return this.#repeated;
+    return this.#flight.repeated;
   }
 
   /** Pieces that were sent again and taken for lost once more, so far. */
@@ -141,27 +155,28 @@ export class Scoreboard {
 
   /** Nothing waits for an acknowledgement. */
   get empty(): boolean {
-    return this.#ring.first === this.#ring.next;
+    return this.#flight.ring.first === this.#flight.ring.next;
   }
 
   /** Bytes in the network, as far as is known (RFC 6675 §2, pipe). */
   get inFlight(): number {
-    return this.#nxt - this.#una - this.#sacked - this.#lost;
+    return this.#nxt - this.#una - this.#flight.sacked - this.#flight.lost;
   }
 
   /** When what has been in flight longest was sent; Infinity: nothing is. */
   get oldestSent(): Micros {
-    return this.#sent.head?.time ?? Infinity;
+    return this.#flight.sent.head?.time ?? Infinity;
   }
 
   /** When the next piece is due that {@linkcode Scoreboard.loseSentBefore} found too early to lose; Infinity: none. */
   get nextDue(): Micros {
-    return this.#sent.nextDue;
+    return this.#flight.sent.nextDue;
   }
 
   /** Places looked at so far. */
   get steps(): number {
-    return this.#steps + this.#ring.steps + this.#sent.steps + (this.#madeLosses?.steps ?? 0);
+    return this.#steps + this.#flight.ring.steps + this.#flight.sent.steps +
+      (this.#madeLosses?.steps ?? 0);
   }
 
   /** What is sent, from the first byte on, comes from this stream: there is none before something is written. */
@@ -208,7 +223,7 @@ export class Scoreboard {
   acknowledge(ack: number, minRtt: Micros, now: Micros, heard: Heard): void {
     heard.begin(minRtt);
     highest = this.#fack;
-    const ring = this.#ring;
+    const ring = this.#flight.ring;
     let repeated = false;
     while (ring.first < ring.next) {
       const chunk = ring.at(ring.first);
@@ -259,8 +274,8 @@ export class Scoreboard {
    */
   loseSentBefore(time: Micros, end: number, rtt: Micros, window: Micros, now: Micros): number {
     let bytes = 0;
-    const sent = this.#sent;
-    if (sent === NONE_SENT) return 0;
+    const sent = this.#flight.sent;
+    if (this.#flight === NONE) return 0;
     sent.waitsTill(Infinity);
     for (let part = sent.head; part !== null; part = sent.head) {
       this.#steps++;
@@ -281,7 +296,7 @@ export class Scoreboard {
   /** Takes the first bytes for lost, `most` of them, unless that is known already (RFC 6582 §3.2). Returns how many. */
   loseHead(most: number): number {
     if (this.empty) return 0;
-    const part = this.#ring.at(this.#ring.first).head!;
+    const part = this.#flight.ring.at(this.#flight.ring.first).head!;
     if (part.state !== SENT) return 0;
     if (part.end - part.seq > most) this.#split(part, part.seq + most);
     this.#lose(part);
@@ -294,7 +309,7 @@ export class Scoreboard {
    * true.
    */
   loseAll(): boolean {
-    const ring = this.#ring;
+    const ring = this.#flight.ring;
     const reneged = !this.empty && ring.at(ring.first).head!.state === SACKED;
     let last: Part | null = null;
     for (let serial = ring.first; serial < ring.next; serial++) {
@@ -306,14 +321,14 @@ export class Scoreboard {
           this.#leave(part);
           if (part.state === SENT) part.timeOut();
           else part.mark(LOST);
-          this.#lost += part.end - part.seq;
+          this.#flight.lost += part.end - part.seq;
           this.#losses().put(part, last);
           this.#witness?.loses(part.seq, part.end);
         }
         if (part.state === LOST) last = part;
       }
     }
-    if (reneged) this.#madeBlocks?.clear();
+    if (reneged) this.#flight.blocks?.clear();
     return reneged;
   }
 
@@ -326,7 +341,7 @@ export class Scoreboard {
       if (part.timedOut) {
         this.#leave(part);
         part.mark(SENT);
-        this.#sent.insert(part, near);
+        this.#flight.sent.insert(part, near);
         near = part;
       }
       part = after;
@@ -344,7 +359,7 @@ export class Scoreboard {
 
   /** The highest data that is not SACKED, of {@linkcode Piece.unit} bytes at most; null where it is not in flight. No FIN, which most peers' SACK blocks never tell of. */
   lastUnsacked(most: number, whole = most): Piece | null {
-    const ring = this.#ring;
+    const ring = this.#flight.ring;
     for (let serial = ring.next - 1; serial >= ring.first; serial--) {
       this.#steps++;
       const chunk = ring.at(serial);
@@ -371,7 +386,7 @@ export class Scoreboard {
   undelivered(from: number, to: number): Micros {
     if (to <= this.#una) return -Infinity;
     let time = -Infinity;
-    const chunk = this.#ring.at(this.#ring.find(Math.max(from, this.#una)));
+    const chunk = this.#flight.ring.at(this.#flight.ring.find(Math.max(from, this.#una)));
     for (let part = chunk.head; part !== null && part.seq < to; part = part.next) {
       this.#steps++;
       if (part.end <= from || part.state === SACKED) continue;
@@ -399,7 +414,7 @@ export class Scoreboard {
   /** What is in flight and begins at `seq`, one segment, has left once more. */
   repeatAt(seq: number, delivery: Delivery, now: Micros): void {
     const part = this.#partAt(seq)!;
-    if (part.sends === 1) this.#repeated++;
+    if (part.sends === 1) this.#flight.repeated++;
     this.#leave(part);
     part.sent(part.end - part.seq, delivery, now);
     this.#enterSent(part);
@@ -407,7 +422,7 @@ export class Scoreboard {
 
   /** Takes what is in flight of [from, to) for lost, as far as the pieces lie in it whole. Returns the bytes. */
   loseBetween(from: number, to: number): number {
-    const ring = this.#ring;
+    const ring = this.#flight.ring;
     let bytes = 0;
     for (
       let serial = this.#notSacked(ring.find(from));
@@ -429,7 +444,7 @@ export class Scoreboard {
 
   /** The piece that holds `offset`. */
   #partAt(offset: number): Part | null {
-    const ring = this.#ring;
+    const ring = this.#flight.ring;
     const serial = ring.find(offset);
     if (serial === ring.next) return null;
     let part = ring.at(serial).head;
@@ -441,7 +456,7 @@ export class Scoreboard {
   }
 
   #last(): Part {
-    const ring = this.#ring;
+    const ring = this.#flight.ring;
     const last = ring.at(ring.next - 1);
     // A FIN that lies above a hole is in no SACK block of most peers'.
     const chunk = last.fin && ring.first < ring.next - 1 ? ring.at(ring.next - 2) : last;
@@ -456,7 +471,7 @@ export class Scoreboard {
   /** What is in flight in segments of more than `most` bytes has not passed: it is lost, and goes in smaller ones. Returns the bytes. */
   loseLarger(most: number): number {
     let bytes = 0;
-    for (let part = this.#sent.head; part !== null;) {
+    for (let part = this.#flight.sent.head; part !== null;) {
       const { after } = part;
       if (!part.fin && part.largest > most) {
         // What the last segment has may be less.
@@ -478,7 +493,11 @@ export class Scoreboard {
     if (seq < this.#una) return -1;
     let lost = 0;
     let delivered = true;
-    for (let part = this.#ring.at(this.#ring.find(seq)).head; part !== null; part = part.next) {
+    for (
+      let part = this.#flight.ring.at(this.#flight.ring.find(seq)).head;
+      part !== null;
+      part = part.next
+    ) {
       if (part.state === LOST) lost += part.end - part.seq;
       if (part.state !== SACKED) delivered = false;
     }
@@ -488,7 +507,11 @@ export class Scoreboard {
   /** Takes what is in flight of the mapping that begins at `seq` for lost. */
   loseOf(seq: number): void {
     if (seq < this.#una) return;
-    for (let part = this.#ring.at(this.#ring.find(seq)).head; part !== null; part = part.next) {
+    for (
+      let part = this.#flight.ring.at(this.#flight.ring.find(seq)).head;
+      part !== null;
+      part = part.next
+    ) {
       if (part.state === SENT) this.#lose(part);
     }
   }
@@ -529,7 +552,7 @@ export class Scoreboard {
   resent(bytes: number, delivery: Delivery, now: Micros, segment = bytes): void {
     this.cut(bytes);
     const part = this.#losses().head!;
-    if (part.sends === 1) this.#repeated++;
+    if (part.sends === 1) this.#flight.repeated++;
     part.sent(segment, delivery, now);
     this.#leave(part);
     this.#enterSent(part);
@@ -537,7 +560,7 @@ export class Scoreboard {
 
   /** Forgets all that was sent and gives the pages back; SND.UNA and SND.NXT stay. */
   clear(): void {
-    const ring = this.#ring;
+    const ring = this.#flight.ring;
     while (!this.empty) {
       for (let part = ring.at(ring.first).head; part !== null;) {
         const { next } = part;
@@ -547,38 +570,38 @@ export class Scoreboard {
       giveChunk(ring.shift());
     }
     this.#emptied();
-    this.#madeBlocks?.clear();
+    this.#flight.blocks?.clear();
   }
 
   /** Nothing is out. */
   #emptied(): void {
-    if (this.#ring === NO_CHUNKS) return;
-    this.#steps += this.#ring.steps + this.#sent.steps;
-    giveRing(this.#ring);
-    giveSentLine(this.#sent);
-    this.#ring = NO_CHUNKS;
-    this.#sent = NONE_SENT;
+    const flight = this.#flight;
+    if (flight === NONE) return;
+    this.#steps += flight.ring.steps + flight.sent.steps;
+    flight.end();
+    if (unused.length < MOST_UNUSED) unused.push(flight);
+    this.#flight = NONE;
   }
 
   /** Serial number of the oldest mapping or FIN that is not acknowledged in full; they count from 0 when nothing was out before. */
   get firstChunk(): number {
-    return this.#ring.first;
+    return this.#flight.ring.first;
   }
 
   /** Serial number that the next mapping or FIN will have. */
   get nextChunk(): number {
-    return this.#ring.next;
+    return this.#flight.ring.next;
   }
 
   /** Data offset of the first byte of a chunk that is not acknowledged; equal to `dataEnd` for a FIN. */
   dataStart(serial: number): number {
-    const chunk = this.#ring.at(serial);
+    const chunk = this.#flight.ring.at(serial);
     return chunk.fin ? chunk.dsn : chunk.dsn + Math.max(chunk.ssn, this.#una) - chunk.ssn;
   }
 
   /** One past the data offset of a chunk's last byte. */
   dataEnd(serial: number): number {
-    const chunk = this.#ring.at(serial);
+    const chunk = this.#flight.ring.at(serial);
     return chunk.dsn + chunk.length;
   }
 
@@ -594,21 +617,18 @@ export class Scoreboard {
     const part = takePart(chunk);
     const seq = this.#nxt;
     this.#nxt += length;
-    if (this.#ring === NO_CHUNKS) {
-      this.#ring = takeRing();
-      this.#sent = takeSentLine();
-    }
+    if (this.#flight === NONE) this.#flight = unused.pop() ?? new Flight();
     part.begin(seq, this.#nxt, segment, delivery, appLimited, now);
-    chunk.begin(part, this.#ring.next);
-    this.#ring.push(chunk);
-    this.#pieces++;
+    chunk.begin(part, this.#flight.ring.next);
+    this.#flight.ring.push(chunk);
+    this.#flight.pieces++;
     this.#enterSent(part);
     return part;
   }
 
   /** Marks [from, to) SACKed. False when a chunk was in too many pieces for an edge. */
   #take(from: number, to: number, now: Micros, heard: Heard): boolean {
-    const ring = this.#ring;
+    const ring = this.#flight.ring;
     let whole = true;
     for (
       let serial = this.#notSacked(ring.find(from));
@@ -638,7 +658,7 @@ export class Scoreboard {
 
   /** A chunk is SACKed whole: it joins the runs beside it. The first of a run knows its end, the last its start; an honest block begins at the first. */
   #joinRun(serial: number): void {
-    const ring = this.#ring;
+    const ring = this.#flight.ring;
     let start = serial;
     let end = serial + 1;
     if (serial > ring.first && ring.at(serial - 1).skip !== serial - 1) {
@@ -652,7 +672,7 @@ export class Scoreboard {
 
   /** The first chunk from `serial` on that is not known to be SACKed whole. Each way is halved as it is gone. */
   #notSacked(serial: number): number {
-    const ring = this.#ring;
+    const ring = this.#flight.ring;
     while (serial < ring.next) {
       this.#steps++;
       const chunk = ring.at(serial);
@@ -671,25 +691,25 @@ export class Scoreboard {
   /** Takes `part` out of the state that it is in. */
   #leave(part: Part): void {
     if (part.state === SENT) {
-      this.#sent.remove(part);
+      this.#flight.sent.remove(part);
     } else if (part.state === LOST) {
-      this.#lost -= part.end - part.seq;
+      this.#flight.lost -= part.end - part.seq;
       this.#losses().remove(part);
     } else {
-      this.#sacked -= part.end - part.seq;
+      this.#flight.sacked -= part.end - part.seq;
     }
   }
 
   #enterSent(part: Part): void {
     part.mark(SENT);
-    this.#sent.insert(part);
+    this.#flight.sent.insert(part);
   }
 
   /** Reports `part` as SACKed and joins it to its neighbours that are: a block that grows segment by segment stays one piece, which is returned. */
   #enterSacked(part: Part): Part {
     this.#leave(part);
     part.mark(SACKED);
-    this.#sacked += part.end - part.seq;
+    this.#flight.sacked += part.end - part.seq;
     let whole = part;
     if (part.prev !== null && part.prev.state === SACKED) whole = this.#join(part.prev, part);
     if (whole.next !== null && whole.next.state === SACKED) this.#join(whole, whole.next);
@@ -700,17 +720,17 @@ export class Scoreboard {
   #lose(part: Part): void {
     this.#leave(part);
     part.mark(LOST);
-    this.#lost += part.end - part.seq;
+    this.#flight.lost += part.end - part.seq;
     this.#losses().insert(part);
   }
 
   /** Cuts `part` at `at`, strictly inside; returns the second part. It is not SACKED. */
   #split(part: Part, at: number): Part {
     const rest = part.split(at);
-    if (part.state === SENT) this.#sent.put(rest, part);
+    if (part.state === SENT) this.#flight.sent.put(rest, part);
     else this.#losses().put(rest, part);
-    this.#pieces++;
-    if (part.sends > 1) this.#repeated++;
+    this.#flight.pieces++;
+    if (part.sends > 1) this.#flight.repeated++;
     // A page that both touch is pinned by each.
     if (rest.data % PAGE !== 0) stream_pin(this.#stream, rest.data, 1);
     return rest;
@@ -719,9 +739,9 @@ export class Scoreboard {
   /** Joins `b` to `a`, which it follows in their chunk: both are SACKED. */
   #join(a: Part, b: Part): Part {
     if (b.data % PAGE !== 0) stream_unpin(this.#stream, b.data, 1);
-    if (a.sends > 1 && b.sends > 1) this.#repeated--;
+    if (a.sends > 1 && b.sends > 1) this.#flight.repeated--;
     a.join(b);
-    this.#pieces--;
+    this.#flight.pieces--;
     return a;
   }
 
@@ -734,16 +754,16 @@ export class Scoreboard {
       stream_unpin(this.#stream, from, 1);
     }
     part.trim(at);
-    if (part.state === SACKED) this.#sacked -= bytes;
-    else if (part.state === LOST) this.#lost -= bytes;
+    if (part.state === SACKED) this.#flight.sacked -= bytes;
+    else if (part.state === LOST) this.#flight.lost -= bytes;
   }
 
   /** Forgets the first piece of the first chunk. */
   #drop(part: Part): void {
     if (!part.fin) stream_unpin(this.#stream, part.data, part.end - part.seq);
     this.#leave(part);
-    if (part.sends > 1) this.#repeated--;
-    this.#pieces--;
+    if (part.sends > 1) this.#flight.repeated--;
+    this.#flight.pieces--;
     part.mapping.forget();
     givePart(part);
   }

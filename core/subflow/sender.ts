@@ -102,6 +102,28 @@ class Troubles {
   heldTo = 0;
 }
 
+/** What a subflow has that has sent data: many only receive, or wait. */
+class Sending {
+  readonly tlp = new Tlp();
+  readonly sizes: SizeWatch;
+  readonly rate: DeliveryRate;
+  /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
+  limitedUntil = 0;
+  /** The same when the pacer last held something back, and what was in flight then. */
+  heldUntil = 0;
+  heldFlight = 0;
+  /** Made when more than a segment is first in flight while paced. */
+  pacer: Pacer | null = null;
+  /** When data last left for the first time; 0: none has. */
+  lastSent: Micros = 0;
+  restarted: Micros = 0;
+
+  constructor(sizes: SizeWatch, rate: DeliveryRate) {
+    this.sizes = sizes;
+    this.rate = rate;
+  }
+}
+
 /**
  * Initial window of RFC 6928 §2, in bytes of data. `mss` is what the peer's option, link and path allow, of which a segment's options are a part (RFC 6691 §2):
  * those of a DSS cost no window.
@@ -125,11 +147,10 @@ export class Sender extends Output {
   #reno: NewReno | null = null;
   /** The same where only what is SACKed tells of them, else null. */
   #sack: SackLoss | null = null;
-  // Made when each is first needed, by the getters of their names: many subflows only receive, or wait.
+  /** Made with the first data, or FIN. */
+  #sending: Sending | null = null;
+  /** Made when losses are first looked for by time. */
   #madeRack: Rack | null = null;
-  #madeTlp: Tlp | null = null;
-  #madeSizes: SizeWatch | null = null;
-  #madeRate: DeliveryRate | null = null;
   #madeBusy: Busy | null = null;
   /** A pass had nothing to send before anything was. */
   #beganStarved = false;
@@ -138,17 +159,8 @@ export class Sender extends Output {
   #lostSyn = false;
   /** Made for the first loss, repeat or contradiction. */
   #troubles: Troubles | null = null;
-  /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
-  #limitedUntil = 0;
-  /** The same when the pacer last held something back, and what was in flight then. */
-  #heldUntil = 0;
-  #heldFlight = 0;
-  /** Made when more than a segment is first in flight while paced. */
-  #pacer: Pacer | null = null;
   /** Bytes that the pacer lets out in this pass. */
   #allowance = UNPACED;
-  #lastSent: Micros = 0;
-  #restarted: Micros = 0;
   #lastHeard: Micros = 0;
   #bytes = 0;
 
@@ -176,17 +188,24 @@ export class Sender extends Output {
     return this.#reno ?? this.#sack ?? this.#rack();
   }
 
+  #sends(): Sending {
+    return this.#sending ??= new Sending(
+      new SizeWatch(this.host, this.board, this.mtu),
+      new DeliveryRate(this.#beganStarved),
+    );
+  }
+
   #tlp(): Tlp {
-    return this.#madeTlp ??= new Tlp();
+    return this.#sends().tlp;
   }
 
   #sizes(): SizeWatch {
-    return this.#madeSizes ??= new SizeWatch(this.host, this.board, this.mtu);
+    return this.#sends().sizes;
   }
 
   /** How fast bytes arrive. */
   get rate(): DeliveryRate {
-    return this.#madeRate ??= new DeliveryRate(this.#beganStarved);
+    return this.#sends().rate;
   }
 
   /** How long it had data out. */
@@ -196,17 +215,17 @@ export class Sender extends Output {
 
   /** How fast bytes arrive, in bytes a second; 0 before a first sample. */
   get deliveryRate(): number {
-    return this.#madeRate === null ? 0 : this.#madeRate.rate;
+    return this.#sending === null ? 0 : this.#sending.rate.rate;
   }
 
   /** The highest of late; see {@linkcode DeliveryRate.peak}. */
   get peakRate(): number {
-    return this.#madeRate === null ? 0 : this.#madeRate.peak;
+    return this.#sending === null ? 0 : this.#sending.rate.peak;
   }
 
   /** Bytes delivered so far. */
   get delivered(): number {
-    return this.#madeRate === null ? 0 : this.#madeRate.delivered;
+    return this.#sending === null ? 0 : this.#sending.rate.delivered;
   }
 
   /** What is done about losses now. */
@@ -346,7 +365,7 @@ export class Sender extends Output {
 
   /** When data was last sent; 0 when none was. */
   get lastSent(): Micros {
-    return this.#lastSent;
+    return this.#sending === null ? 0 : this.#sending.lastSent;
   }
 
   /** When the retransmission timer passes; Infinity where nothing awaits it. */
@@ -367,13 +386,14 @@ export class Sender extends Output {
     const { rtt } = this;
     if (this.board.inFlight < 2 * this.mtu.payload) return Infinity;
     const { srtt, rttVar } = rtt;
-    return Math.max(this.#lastSent + srtt, this.#lastHeard) + Math.max(4 * rttVar, srtt / 4);
+    return Math.max(this.lastSent + srtt, this.#lastHeard) + Math.max(4 * rttVar, srtt / 4);
   }
 
   /** When something last left for the first time or again. */
   get lastLeft(): Micros {
     const troubles = this.#troubles;
-    return troubles === null ? this.#lastSent : Math.max(this.#lastSent, troubles.left);
+    const { lastSent } = this;
+    return troubles === null ? lastSent : Math.max(lastSent, troubles.left);
   }
 
   /** When an ACK last came. */
@@ -455,7 +475,7 @@ export class Sender extends Output {
 
   /** A tail loss probe is on its way. */
   get probing(): boolean {
-    return this.#madeTlp !== null && this.#madeTlp.pending;
+    return this.#sending !== null && this.#sending.tlp.pending;
   }
 
   /**
@@ -516,9 +536,10 @@ export class Sender extends Output {
     board.send(fresh, sent, probe ? length : mtu.payload, this.rate, now);
     if (probe) this.#sizes().sent(seq);
     this.#bytes += sent;
-    this.#lastSent = now;
+    const sending = this.#sends();
+    sending.lastSent = now;
     if (this.#trial > 0) this.#triedNew(length);
-    else this.#tlp().sent(now);
+    else sending.tlp.sent(now);
     this.#left(sent, now);
     return true;
   }
@@ -797,7 +818,7 @@ export class Sender extends Output {
     const rate = this.#controller?.pacingRate;
     if (rate === undefined && (!spread || this.rtt.srtt < SHORT)) return;
     const { payload } = this.mtu;
-    const pacer = this.#pacer;
+    const pacer = this.#sending === null ? null : this.#sending.pacer;
     let budget: number;
     if (pacer === null) {
       budget = Math.floor(burst(this.#pace(), payload));
@@ -817,8 +838,8 @@ export class Sender extends Output {
     const { cwnd } = this;
     const gain = cwnd < this.ssthresh ? SLOW_START_GAIN : AVOIDANCE_GAIN;
     let bytes = Math.floor(gain * cwnd);
-    if (this.#madeRate !== null) {
-      const known = Math.floor(KNOWN_GAIN * this.#madeRate.bottleneck * this.rtt.srtt / 1e6);
+    if (this.#sending !== null) {
+      const known = Math.floor(KNOWN_GAIN * this.#sending.rate.bottleneck * this.rtt.srtt / 1e6);
       if (known > 0 && known < bytes) bytes = known;
     }
     const first = FIRST_GAIN * Math.min(cwnd, initialWindow(this.mtu.segment));
@@ -832,18 +853,19 @@ export class Sender extends Output {
 
   #paced(bytes: number, now: Micros): void {
     this.#allowance -= bytes;
-    if (this.#pacer !== null) return this.#pacer.sent(bytes);
+    const sending = this.#sends();
+    if (sending.pacer !== null) return sending.pacer.sent(bytes);
     const { payload } = this.mtu;
     // Who sends no more than a segment in a round trip has no need of one.
     const { inFlight } = this.board;
     if (inFlight <= payload) return;
-    this.#pacer = new Pacer(this.#pace(), payload, now);
-    this.#pacer.sent(inFlight);
+    sending.pacer = new Pacer(this.#pace(), payload, now);
+    sending.pacer.sent(inFlight);
   }
 
   /** Sending is spread, or was. */
   get paced(): boolean {
-    return this.#pacer !== null;
+    return this.#sending !== null && this.#sending.pacer !== null;
   }
 
   /** Nothing new leaves before some time has passed: the pacer's, or what follows a mark in a window of one segment. */
@@ -854,18 +876,19 @@ export class Sender extends Output {
   /** A pass of who is `paced` is over: where there may be something to send, the next comes when the pacer lets more out. */
   holdBack(waiting: boolean): void {
     const held = this.#allowance < this.mtu.payload && (waiting || this.board.lost > 0);
-    if (held) this.#pacer?.arm(this.deadlines);
+    if (held) this.#sending?.pacer?.arm(this.deadlines);
     else this.deadlines.set(TIMER_PACE, Infinity);
   }
 
   /** After a timeout's length without data the window of then says nothing of now (RFC 5681 §4.1). */
   restart(now: Micros): void {
     const { board, rtt } = this;
-    if (board.nxt > board.una) return;
+    const sending = this.#sending;
+    if (board.nxt > board.una || sending === null || sending.lastSent === 0) return;
     // What went again was data, too.
-    const idle = now - Math.max(this.lastLeft, this.#restarted);
-    if (this.#lastSent === 0 || idle <= rtt.base) return;
-    this.#restarted = now;
+    const idle = now - Math.max(this.lastLeft, sending.restarted);
+    if (idle <= rtt.base) return;
+    sending.restarted = now;
     this.#troubles?.repeats?.clear();
     this.#controller?.onRestart?.(idle, rtt.base);
     this.#settled(now);
@@ -903,22 +926,23 @@ export class Sender extends Output {
     const { board } = this;
     // Who only receives.
     if (starved && board.empty) {
-      if (this.#madeRate === null) this.#beganStarved = true;
-      else this.#madeRate.limit(0);
+      if (this.#sending === null) this.#beganStarved = true;
+      else this.#sending.rate.limit(0);
       return;
     }
     const held = !starved && this.#allowance < this.mtu.payload && this.pacingRate === undefined;
     if (this.full) {
-      this.#limitedUntil = board.nxt;
+      this.#sends().limitedUntil = board.nxt;
       return;
     }
     // RFC 7661 §4.3: who uses half of its window grows as if it were full: to twice of what was in flight, whoever else than the pacer holds it back, while
     // slow start has met no queue.
     if (held || this.#searches()) {
       const { inFlight } = board;
-      if (board.una >= this.#heldUntil || inFlight >= this.#heldFlight) {
-        this.#heldUntil = board.nxt;
-        this.#heldFlight = inFlight;
+      const sending = this.#sends();
+      if (board.una >= sending.heldUntil || inFlight >= sending.heldFlight) {
+        sending.heldUntil = board.nxt;
+        sending.heldFlight = inFlight;
       }
     }
     if (!held && board.lost === 0 && (starved || this.room >= this.mtu.payload)) {
@@ -959,8 +983,8 @@ export class Sender extends Output {
       rtt.answered();
       this.#trial = 0;
     }
-    this.rate.count(delivered, now);
-    const tlp = this.#tlp();
+    const { tlp, sizes, rate } = this.#sends();
+    rate.count(delivered, now);
     if (heard.rtt >= 0) {
       rtt.sample(heard, now);
       tlp.sampled();
@@ -979,7 +1003,6 @@ export class Sender extends Output {
     const detection = this.#detection();
     const found = detection.onAck(heard, progress, this.#recovery, mss, now);
     this.deadlines.set(TIMER_RACK, detection.timer);
-    const sizes = this.#sizes();
     sizes.hear(heard, now);
     const lost = found > 0 || sizes.probing ? this.#congestion(found, now) : 0;
     if (this.#recovery.kind !== "open" && ack >= this.#recovery.until) {
@@ -1037,7 +1060,7 @@ export class Sender extends Output {
    * D-SACK says so by that.
    */
   cameTwice(): void {
-    this.#madeTlp?.reset();
+    this.#sending?.tlp.reset();
   }
 
   /** The controller is to reduce the window: what it was told before cannot be taken back any more. */
@@ -1171,9 +1194,10 @@ export class Sender extends Output {
     sample.rtt = heard.rtt;
     sample.inFlight = before;
     // The pace follows from the window: what it has held back would be let out by twice of what was in flight at most.
-    sample.cwndLimited = prior < this.#limitedUntil ||
-      (prior < this.#heldUntil && this.cwnd < 2 * this.#heldFlight);
-    this.rate.take(heard, sample, now);
+    const { rate, limitedUntil, heldUntil, heldFlight } = this.#sends();
+    sample.cwndLimited = prior < limitedUntil ||
+      (prior < heldUntil && this.cwnd < 2 * heldFlight);
+    rate.take(heard, sample, now);
     this.#controller?.onAck(sample);
   }
 

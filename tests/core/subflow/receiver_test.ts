@@ -112,6 +112,7 @@ describe("receiver", () => {
     };
     assertEquals(mapped(1, 1, 100), false);
     assertEquals(mapped(1, 1, 100), false);
+    receiver.map(1, 1, 100, -1, 1e6);
     receiver.mappingLearned();
     assertEquals(mapped(1, 1, 100), true);
     assertEquals([mapped(2, 1, 100), mapped(1, 2, 100), mapped(1, 1, 101)], [false, false, false]);
