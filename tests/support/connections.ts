@@ -60,6 +60,8 @@ export class FakeConnectionHost extends FakeHost implements ConnectionHost {
     return { iss: 1, timestampOffset: 0 };
   }
 
+  lookElsewhere(): void {}
+
   nextConnection(): number {
     return 1;
   }
