@@ -43,15 +43,15 @@ export class Relief {
 
   /**
    * The subflow that carries the oldest byte, and is slower than `subflow`, which has room, is in the way of all others: its window is halved, once in a round
-   * trip of `subflow`.
+   * trip of `subflow`. Not where it is only fuller for the moment: between equal paths that is the one that carries most, for as long as the other repairs a loss.
    */
   penalise(meta: MetaSocket, subflow: Subflow, now: Micros): void {
     const { oldest } = meta.sendQueue;
     if (oldest === null || now - this.#penalised < subflow.srtt) return;
     for (let i = 0; i < oldest.copies; i++) {
       const slow = oldest.copy(i);
-      if (slow === subflow || slow.srtt <= subflow.srtt || !slow.sender.penalise(now)) continue;
-      this.#penalised = now;
+      if (slow === subflow || slow.srtt <= subflow.srtt) continue;
+      if (isSlower(slow, subflow, now) && slow.sender.penalise(now)) this.#penalised = now;
     }
   }
 }

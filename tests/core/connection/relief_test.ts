@@ -190,6 +190,17 @@ describe("a receive window that a slow path keeps shut", () => {
     assertEquals([span(first), app.socket.repeated], [null, 0]);
   });
 
+  it("NSDI'12 M2: halves no window of a path that is not slower, and only fuller for the moment", () => {
+    using d = dialogue({ opportunisticRetransmission: false });
+    const { first, app } = joined(d, { rtt: FAST, ...narrow }, { rtt: 1.3 * FAST });
+    app.write(20 * MSS);
+    d.pass(FAST);
+    first.sends(". ack 1 <dack8 1>");
+    const [fast, full] = app.socket.subflows;
+    assertEquals(full!.srtt > fast!.srtt, true);
+    assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [WINDOW, WINDOW]);
+  });
+
   it("is left alone where both are switched off, and where the path that fills it is the fastest", () => {
     using off = dialogue({ opportunisticRetransmission: false, penalty: false });
     const { first, app } = joined(off, { rtt: FAST, ...narrow }, { rtt: SLOW });
