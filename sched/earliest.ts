@@ -159,7 +159,7 @@ function isUntried({ peakRate, path }: SubflowView): boolean {
 /**
  * Whether `subflow` is to be tried. Not by more than a little: a whole initial window may be more than the queue of a slow path holds. Nor where the windows of
  * the others have room for all that is left, which their pacers let out soon; but for what is no more than the trial, such as a request, where its answer would
- * be back before the others had delivered it.
+ * be back before one of the others could be, or had delivered it. Their smoothed round trips tell of ACKs that the peer has delayed.
  */
 function isTrying(
   { subflows, left, now }: ConnectionView,
@@ -177,7 +177,7 @@ function isTrying(
     if (other === subflow || isUntried(other) || sentOn.includes(other)) continue;
     if (!ready.includes(other) && !isAwaited(other, backup, now)) continue;
     room += Math.max(0, other.cwnd - other.inFlight);
-    sooner &&= srtt + 2 * rttVar < other.srtt;
+    sooner &&= srtt + 2 * rttVar < Math.max(other.minRtt, arrival(other, left));
   }
   return sooner || room < wanted(left, mss, sentOn.length > 0);
 }

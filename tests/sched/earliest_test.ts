@@ -230,6 +230,11 @@ describe("earliest", () => {
     // More than a trial, and what is left of one.
     assertEquals(picks([far, tried], [far, tried], { left: 5600 }), 2);
     assertEquals(picks([far, tried], [far, tried], { left: 5601 }), 1);
+    // ACKs that the peer has delayed have made the round trip of the known one longer than its path is; or it delivers that slowly.
+    const delayed = known(1, 100, 8, 20_000, 0, { minRtt: 50e3 });
+    assertEquals(picks([delayed, tried], [delayed, tried], { left: 4200 }), 1);
+    const slower = { ...delayed, peakRate: 50e3 };
+    assertEquals(picks([slower, tried], [slower, tried], { left: 4200 }), 2);
     const begun = near(40, 20, { inFlight: 1400 });
     assertEquals(picks([far, begun], [far, begun], { left: 4200 }), 2);
     assertEquals(picks([far, begun], [far, begun], { left: 4201 }), 1);
