@@ -336,21 +336,8 @@ class Line {
 
 /** What is SENT, by time of sending, then by end (RFC 8985 §6.2 step 2). */
 export class SentLine extends Line {
-  #nextDue: Micros = Infinity;
-
-  /** As {@linkcode Scoreboard.nextDue}. */
-  get nextDue(): Micros {
-    return this.#nextDue;
-  }
-
-  /** It is found too early to lose what is due then; Infinity: nothing. */
-  waitsTill(due: Micros): void {
-    this.#nextDue = due;
-  }
-
   /** Nothing stands in it: it is another's from now on. */
   begin(): void {
-    this.#nextDue = Infinity;
     this.steps = 0;
   }
 

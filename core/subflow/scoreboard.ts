@@ -29,6 +29,8 @@ class Flight {
   readonly sent: SentLine = new SentLine();
   /** Made with the first block. */
   blocks: KnownBlocks | null = null;
+  /** As {@linkcode Scoreboard.nextDue}. A plain field: handed to another it would be boxed (CONTRIBUTING.md, Garbage). */
+  nextDue: Micros = Infinity;
   /** Bytes SACKED, and LOST. */
   sacked = 0;
   lost = 0;
@@ -40,6 +42,7 @@ class Flight {
   end(): void {
     this.ring.begin();
     this.sent.begin();
+    this.nextDue = Infinity;
     this.blocks?.clear();
   }
 }
@@ -170,7 +173,7 @@ export class Scoreboard {
 
   /** When the next piece is due that {@linkcode Scoreboard.loseSentBefore} found too early to lose; Infinity: none. */
   get nextDue(): Micros {
-    return this.#flight.sent.nextDue;
+    return this.#flight.nextDue;
   }
 
   /** Places looked at so far. */
@@ -274,15 +277,16 @@ export class Scoreboard {
    */
   loseSentBefore(time: Micros, end: number, rtt: Micros, window: Micros, now: Micros): number {
     let bytes = 0;
-    const sent = this.#flight.sent;
-    if (this.#flight === NONE) return 0;
-    sent.waitsTill(Infinity);
+    const flight = this.#flight;
+    if (flight === NONE) return 0;
+    const { sent } = flight;
+    flight.nextDue = Infinity;
     for (let part = sent.head; part !== null; part = sent.head) {
       this.#steps++;
       if (part.time > time || (part.time === time && part.end > end)) break;
       const due = part.time + rtt + window;
       if (due > now) {
-        sent.waitsTill(due);
+        flight.nextDue = due;
         break;
       }
       this.#lose(part);

@@ -102,28 +102,6 @@ class Troubles {
   heldTo = 0;
 }
 
-/** What a subflow has that has sent data: many only receive, or wait. */
-class Sending {
-  readonly tlp = new Tlp();
-  readonly sizes: SizeWatch;
-  readonly rate: DeliveryRate;
-  /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
-  limitedUntil = 0;
-  /** The same when the pacer last held something back, and what was in flight then. */
-  heldUntil = 0;
-  heldFlight = 0;
-  /** Made when more than a segment is first in flight while paced. */
-  pacer: Pacer | null = null;
-  /** When data last left for the first time; 0: none has. */
-  lastSent: Micros = 0;
-  restarted: Micros = 0;
-
-  constructor(sizes: SizeWatch, rate: DeliveryRate) {
-    this.sizes = sizes;
-    this.rate = rate;
-  }
-}
-
 /**
  * Initial window of RFC 6928 §2, in bytes of data. `mss` is what the peer's option, link and path allow, of which a segment's options are a part (RFC 6691 §2):
  * those of a DSS cost no window.
@@ -147,10 +125,11 @@ export class Sender extends Output {
   #reno: NewReno | null = null;
   /** The same where only what is SACKed tells of them, else null. */
   #sack: SackLoss | null = null;
-  /** Made with the first data, or FIN. */
-  #sending: Sending | null = null;
-  /** Made when losses are first looked for by time. */
+  // Made when each is first needed, by the getters of their names: many subflows only receive, or wait.
   #madeRack: Rack | null = null;
+  #madeTlp: Tlp | null = null;
+  #madeSizes: SizeWatch | null = null;
+  #madeRate: DeliveryRate | null = null;
   #madeBusy: Busy | null = null;
   /** A pass had nothing to send before anything was. */
   #beganStarved = false;
@@ -159,8 +138,17 @@ export class Sender extends Output {
   #lostSyn = false;
   /** Made for the first loss, repeat or contradiction. */
   #troubles: Troubles | null = null;
+  /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
+  #limitedUntil = 0;
+  /** The same when the pacer last held something back, and what was in flight then. */
+  #heldUntil = 0;
+  #heldFlight = 0;
+  /** Made when more than a segment is first in flight while paced. */
+  #pacer: Pacer | null = null;
   /** Bytes that the pacer lets out in this pass. */
   #allowance = UNPACED;
+  #lastSent: Micros = 0;
+  #restarted: Micros = 0;
   #lastHeard: Micros = 0;
   #bytes = 0;
 
@@ -188,24 +176,17 @@ export class Sender extends Output {
     return this.#reno ?? this.#sack ?? this.#rack();
   }
 
-  #sends(): Sending {
-    return this.#sending ??= new Sending(
-      new SizeWatch(this.host, this.board, this.mtu),
-      new DeliveryRate(this.#beganStarved),
-    );
-  }
-
   #tlp(): Tlp {
-    return this.#sends().tlp;
+    return this.#madeTlp ??= new Tlp();
   }
 
   #sizes(): SizeWatch {
-    return this.#sends().sizes;
+    return this.#madeSizes ??= new SizeWatch(this.host, this.board, this.mtu);
   }
 
   /** How fast bytes arrive. */
   get rate(): DeliveryRate {
-    return this.#sends().rate;
+    return this.#madeRate ??= new DeliveryRate(this.#beganStarved);
   }
 
   /** How long it had data out. */
@@ -215,17 +196,17 @@ export class Sender extends Output {
 
   /** How fast bytes arrive, in bytes a second; 0 before a first sample. */
   get deliveryRate(): number {
-    return this.#sending === null ? 0 : this.#sending.rate.rate;
+    return this.#madeRate === null ? 0 : this.#madeRate.rate;
   }
 
   /** The highest of late; see {@linkcode DeliveryRate.peak}. */
   get peakRate(): number {
-    return this.#sending === null ? 0 : this.#sending.rate.peak;
+    return this.#madeRate === null ? 0 : this.#madeRate.peak;
   }
 
   /** Bytes delivered so far. */
   get delivered(): number {
-    return this.#sending === null ? 0 : this.#sending.rate.delivered;
+    return this.#madeRate === null ? 0 : this.#madeRate.delivered;
   }
 
   /** What is done about losses now. */
@@ -365,7 +346,7 @@ export class Sender extends Output {
 
   /** When data was last sent; 0 when none was. */
   get lastSent(): Micros {
-    return this.#sending === null ? 0 : this.#sending.lastSent;
+    return this.#lastSent;
   }
 
   /** When the retransmission timer passes; Infinity where nothing awaits it. */
@@ -386,14 +367,13 @@ export class Sender extends Output {
     const { rtt } = this;
     if (this.board.inFlight < 2 * this.mtu.payload) return Infinity;
     const { srtt, rttVar } = rtt;
-    return Math.max(this.lastSent + srtt, this.#lastHeard) + Math.max(4 * rttVar, srtt / 4);
+    return Math.max(this.#lastSent + srtt, this.#lastHeard) + Math.max(4 * rttVar, srtt / 4);
   }
 
   /** When something last left for the first time or again. */
   get lastLeft(): Micros {
     const troubles = this.#troubles;
-    const { lastSent } = this;
-    return troubles === null ? lastSent : Math.max(lastSent, troubles.left);
+    return troubles === null ? this.#lastSent : Math.max(this.#lastSent, troubles.left);
   }
 
   /** When an ACK last came. */
@@ -475,7 +455,7 @@ export class Sender extends Output {
 
   /** A tail loss probe is on its way. */
   get probing(): boolean {
-    return this.#sending !== null && this.#sending.tlp.pending;
+    return this.#madeTlp !== null && this.#madeTlp.pending;
   }
 
   /**
@@ -536,10 +516,9 @@ export class Sender extends Output {
     board.send(fresh, sent, probe ? length : mtu.payload, this.rate, now);
     if (probe) this.#sizes().sent(seq);
     this.#bytes += sent;
-    const sending = this.#sends();
-    sending.lastSent = now;
+    this.#lastSent = now;
     if (this.#trial > 0) this.#triedNew(length);
-    else sending.tlp.sent(now);
+    else this.#tlp().sent(now);
     this.#left(sent, now);
     return true;
   }
@@ -818,7 +797,7 @@ export class Sender extends Output {
     const rate = this.#controller?.pacingRate;
     if (rate === undefined && (!spread || this.rtt.srtt < SHORT)) return;
     const { payload } = this.mtu;
-    const pacer = this.#sending === null ? null : this.#sending.pacer;
+    const pacer = this.#pacer;
     let budget: number;
     if (pacer === null) {
       budget = Math.floor(burst(this.#pace(), payload));
@@ -838,8 +817,8 @@ export class Sender extends Output {
     const { cwnd } = this;
     const gain = cwnd < this.ssthresh ? SLOW_START_GAIN : AVOIDANCE_GAIN;
     let bytes = Math.floor(gain * cwnd);
-    if (this.#sending !== null) {
-      const known = Math.floor(KNOWN_GAIN * this.#sending.rate.bottleneck * this.rtt.srtt / 1e6);
+    if (this.#madeRate !== null) {
+      const known = Math.floor(KNOWN_GAIN * this.#madeRate.bottleneck * this.rtt.srtt / 1e6);
       if (known > 0 && known < bytes) bytes = known;
     }
     const first = FIRST_GAIN * Math.min(cwnd, initialWindow(this.mtu.segment));
@@ -853,19 +832,18 @@ export class Sender extends Output {
 
   #paced(bytes: number, now: Micros): void {
     this.#allowance -= bytes;
-    const sending = this.#sends();
-    if (sending.pacer !== null) return sending.pacer.sent(bytes);
+    if (this.#pacer !== null) return this.#pacer.sent(bytes);
     const { payload } = this.mtu;
     // Who sends no more than a segment in a round trip has no need of one.
     const { inFlight } = this.board;
     if (inFlight <= payload) return;
-    sending.pacer = new Pacer(this.#pace(), payload, now);
-    sending.pacer.sent(inFlight);
+    this.#pacer = new Pacer(this.#pace(), payload, now);
+    this.#pacer.sent(inFlight);
   }
 
   /** Sending is spread, or was. */
   get paced(): boolean {
-    return this.#sending !== null && this.#sending.pacer !== null;
+    return this.#pacer !== null;
   }
 
   /** Nothing new leaves before some time has passed: the pacer's, or what follows a mark in a window of one segment. */
@@ -876,19 +854,18 @@ export class Sender extends Output {
   /** A pass of who is `paced` is over: where there may be something to send, the next comes when the pacer lets more out. */
   holdBack(waiting: boolean): void {
     const held = this.#allowance < this.mtu.payload && (waiting || this.board.lost > 0);
-    if (held) this.#sending?.pacer?.arm(this.deadlines);
+    if (held) this.#pacer?.arm(this.deadlines);
     else this.deadlines.set(TIMER_PACE, Infinity);
   }
 
   /** After a timeout's length without data the window of then says nothing of now (RFC 5681 §4.1). */
   restart(now: Micros): void {
     const { board, rtt } = this;
-    const sending = this.#sending;
-    if (board.nxt > board.una || sending === null || sending.lastSent === 0) return;
+    if (board.nxt > board.una) return;
     // What went again was data, too.
-    const idle = now - Math.max(this.lastLeft, sending.restarted);
-    if (idle <= rtt.base) return;
-    sending.restarted = now;
+    const idle = now - Math.max(this.lastLeft, this.#restarted);
+    if (this.#lastSent === 0 || idle <= rtt.base) return;
+    this.#restarted = now;
     this.#troubles?.repeats?.clear();
     this.#controller?.onRestart?.(idle, rtt.base);
     this.#settled(now);
@@ -926,23 +903,22 @@ export class Sender extends Output {
     const { board } = this;
     // Who only receives.
     if (starved && board.empty) {
-      if (this.#sending === null) this.#beganStarved = true;
-      else this.#sending.rate.limit(0);
+      if (this.#madeRate === null) this.#beganStarved = true;
+      else this.#madeRate.limit(0);
       return;
     }
     const held = !starved && this.#allowance < this.mtu.payload && this.pacingRate === undefined;
     if (this.full) {
-      this.#sends().limitedUntil = board.nxt;
+      this.#limitedUntil = board.nxt;
       return;
     }
     // RFC 7661 §4.3: who uses half of its window grows as if it were full: to twice of what was in flight, whoever else than the pacer holds it back, while
     // slow start has met no queue.
     if (held || this.#searches()) {
       const { inFlight } = board;
-      const sending = this.#sends();
-      if (board.una >= sending.heldUntil || inFlight >= sending.heldFlight) {
-        sending.heldUntil = board.nxt;
-        sending.heldFlight = inFlight;
+      if (board.una >= this.#heldUntil || inFlight >= this.#heldFlight) {
+        this.#heldUntil = board.nxt;
+        this.#heldFlight = inFlight;
       }
     }
     if (!held && board.lost === 0 && (starved || this.room >= this.mtu.payload)) {
@@ -983,8 +959,8 @@ export class Sender extends Output {
       rtt.answered();
       this.#trial = 0;
     }
-    const { tlp, sizes, rate } = this.#sends();
-    rate.count(delivered, now);
+    this.rate.count(delivered, now);
+    const tlp = this.#tlp();
     if (heard.rtt >= 0) {
       rtt.sample(heard, now);
       tlp.sampled();
@@ -1003,6 +979,7 @@ export class Sender extends Output {
     const detection = this.#detection();
     const found = detection.onAck(heard, progress, this.#recovery, mss, now);
     this.deadlines.set(TIMER_RACK, detection.timer);
+    const sizes = this.#sizes();
     sizes.hear(heard, now);
     const lost = found > 0 || sizes.probing ? this.#congestion(found, now) : 0;
     if (this.#recovery.kind !== "open" && ack >= this.#recovery.until) {
@@ -1060,7 +1037,7 @@ export class Sender extends Output {
    * D-SACK says so by that.
    */
   cameTwice(): void {
-    this.#sending?.tlp.reset();
+    this.#madeTlp?.reset();
   }
 
   /** The controller is to reduce the window: what it was told before cannot be taken back any more. */
@@ -1194,10 +1171,9 @@ export class Sender extends Output {
     sample.rtt = heard.rtt;
     sample.inFlight = before;
     // The pace follows from the window: what it has held back would be let out by twice of what was in flight at most.
-    const { rate, limitedUntil, heldUntil, heldFlight } = this.#sends();
-    sample.cwndLimited = prior < limitedUntil ||
-      (prior < heldUntil && this.cwnd < 2 * heldFlight);
-    rate.take(heard, sample, now);
+    sample.cwndLimited = prior < this.#limitedUntil ||
+      (prior < this.#heldUntil && this.cwnd < 2 * this.#heldFlight);
+    this.rate.take(heard, sample, now);
     this.#controller?.onAck(sample);
   }
 
