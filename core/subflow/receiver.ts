@@ -27,27 +27,6 @@ import { rx } from "../wire/segment.ts";
 import { asOffset } from "../wire/seq.ts";
 import type { DataLevel } from "./shared.ts";
 
-/** What a receiver has that something has come on: many only send, or wait. */
-class Arrived {
-  /** Handle in WebAssembly memory, and the record as index of f64. */
-  handle = 0;
-  record = 0;
-  /** As in the record, which is read only where there may be some: each ACK asks, and reading it there may box it. */
-  ranges = 0;
-  /** Bytes that have come since they were last counted, in order or not. */
-  came = 0;
-  /** What came again and no ACK has told of. */
-  againFrom = 0;
-  againTo = 0;
-  // The mapping learned last, as on the wire: a super-segment repeats it on every packet.
-  mapLow = -1;
-  mapSsn = -1;
-  mapLength = -1;
-}
-
-/** Of those that nothing has come on: nothing is ever put into it. */
-const NOTHING = new Arrived();
-
 /** The receiving side of one subflow. Sequence numbers are offsets from the peer's initial one. */
 export class Receiver {
   #irs = 0;
@@ -55,12 +34,24 @@ export class Receiver {
   /** Handle of the host, and who has the stream that is filled; 0 and null before `start` and after `free`. */
   #wasm = 0;
   #level: Pick<DataLevel, "receiveStream"> | null = null;
-  /** Made when something first comes; given back by `free`. */
-  #arrived = NOTHING;
+  /** Handle, and the record as index of f64; 0 until something first comes, as many subflows only send, or wait, and after `free`. */
+  #handle = 0;
+  #record = 0;
   /** RCV.NXT while there is no record. */
   #next = 0;
+  /** As in the record, which is read only where there may be some: each ACK asks, and reading it there may box it. */
+  #ranges = 0;
   #finSeq = -1;
   #skipped = false;
+  /** Bytes that have come since they were last counted, in order or not. */
+  #came = 0;
+  /** What came again and no ACK has told of. */
+  #againFrom = 0;
+  #againTo = 0;
+  // The mapping learned last, as on the wire: a super-segment repeats it on every packet.
+  #mapLow = -1;
+  #mapSsn = -1;
+  #mapLength = -1;
 
   /** What offsets count from: the peer's initial sequence number (IRS), and behind data that its SYN has brought. */
   get irs(): number {
@@ -69,17 +60,17 @@ export class Receiver {
 
   /** Bytes that have come since they were last counted: its share of what the receive buffer should hold (draft RBF-3). */
   get came(): number {
-    return this.#arrived.came;
+    return this.#came;
   }
 
   /** New bytes have come. */
   count(bytes: number): void {
-    if (bytes > 0 && this.#make()) this.#arrived.came += bytes;
+    this.#came += bytes;
   }
 
   /** Counting begins anew. */
   counted(): void {
-    if (this.#arrived.came > 0) this.#arrived.came = 0;
+    this.#came = 0;
   }
 
   /** Bytes that the peer's SYN has brought (RFC 7413). */
@@ -99,8 +90,7 @@ export class Receiver {
 
   /** RCV.NXT. */
   get nxt(): number {
-    const { record } = this.#arrived;
-    return record === 0 ? this.#next : asOffset(f64[record + RECEIVER_NEXT]!);
+    return this.#record === 0 ? this.#next : asOffset(f64[this.#record + RECEIVER_NEXT]!);
   }
 
   /** Bytes received in order. */
@@ -115,31 +105,27 @@ export class Receiver {
 
   /** End of the highest byte received. */
   get top(): number {
-    const { record } = this.#arrived;
-    return record === 0 ? this.#next : asOffset(f64[record + RECEIVER_TOP]!);
+    return this.#record === 0 ? this.#next : asOffset(f64[this.#record + RECEIVER_TOP]!);
   }
 
   /** Ranges received above it. */
   get ranges(): number {
-    return this.#arrived.ranges;
+    return this.#ranges;
   }
 
   /** Bytes held for want of a mapping or of the rest of one. */
   get staged(): number {
-    const { record } = this.#arrived;
-    return record === 0 ? 0 : f64[record + RECEIVER_STAGED]!;
+    return this.#record === 0 ? 0 : f64[this.#record + RECEIVER_STAGED]!;
   }
 
   /** Mappings held. */
   get mappings(): number {
-    const { record } = this.#arrived;
-    return record === 0 ? 0 : f64[record + RECEIVER_MAPPINGS]!;
+    return this.#record === 0 ? 0 : f64[this.#record + RECEIVER_MAPPINGS]!;
   }
 
   /** Least data offset of a mapping that was not what its checksum says; 0: none. Its bytes are staged, and belong to no mapping any more. */
   get failed(): number {
-    const { record } = this.#arrived;
-    return record === 0 ? 0 : f64[record + RECEIVER_FAILED]!;
+    return this.#record === 0 ? 0 : f64[this.#record + RECEIVER_FAILED]!;
   }
 
   /** Offset of the peer's FIN; -1 while unknown. */
@@ -167,53 +153,46 @@ export class Receiver {
 
   /** Has the record; false when there is no memory for it, or data may not come. */
   #make(): boolean {
-    if (this.#arrived !== NOTHING) return true;
+    if (this.#handle !== 0) return true;
     if (this.#level === null) return false;
-    const handle = receiver_new(this.#wasm, this.#level.receiveStream);
-    if (handle === 0) return false;
-    const arrived = this.#arrived = new Arrived();
-    arrived.handle = handle;
-    arrived.record = receiver_record(handle) >> 3;
-    if (this.#skipped) receiver_skip(handle);
+    this.#handle = receiver_new(this.#wasm, this.#level.receiveStream);
+    if (this.#handle === 0) return false;
+    this.#record = receiver_record(this.#handle) >> 3;
+    if (this.#skipped) receiver_skip(this.#handle);
     return true;
   }
 
   /** Learns a mapping: SEGMENT_* and MAPPING_* bits. `sum` is -1 without checksum; data offsets from `limit` on are not kept. */
   map(dsn: number, ssn: number, length: number, sum: number, limit: number): number {
     if (!this.#make()) return SEGMENT_MEMORY;
-    return receiver_map(this.#arrived.handle, dsn, ssn, length, sum, limit);
+    return receiver_map(this.#handle, dsn, ssn, length, sum, limit);
   }
 
   /** Whether the mapping in `rx` is the one learned last. */
   get repeatsMapping(): boolean {
-    const { mapLow, mapSsn, mapLength } = this.#arrived;
-    return mapLow === rx.dsnLow && mapSsn === rx.ssn && mapLength === rx.dataLength;
+    return this.#mapLow === rx.dsnLow && this.#mapSsn === rx.ssn &&
+      this.#mapLength === rx.dataLength;
   }
 
   /** The mapping in `rx` has been learned. */
   mappingLearned(): void {
-    const arrived = this.#arrived;
-    if (arrived === NOTHING) return;
-    arrived.mapLow = rx.dsnLow;
-    arrived.mapSsn = rx.ssn;
-    arrived.mapLength = rx.dataLength;
+    this.#mapLow = rx.dsnLow;
+    this.#mapSsn = rx.ssn;
+    this.#mapLength = rx.dataLength;
   }
 
   /** Forgets the mappings that end above `ssn`: what is staged of them belongs to none any more. */
   forgetMappings(ssn: number): void {
-    const arrived = this.#arrived;
-    if (arrived === NOTHING) return;
-    receiver_forget(arrived.handle, ssn);
-    arrived.mapLength = -1;
+    if (this.#handle !== 0) receiver_forget(this.#handle, ssn);
+    this.#mapLength = -1;
   }
 
   /** Takes the payload in `rx` at sequence offset `seq`: SEGMENT_* bits. */
   place(seq: number, limit: number): number {
     if (!this.#make()) return SEGMENT_MEMORY;
-    const arrived = this.#arrived;
-    const bits = receiver_segment(arrived.handle, seq, rx.payload, rx.length, limit);
-    if (arrived.ranges > 0 || (bits & SEGMENT_GAP) !== 0) {
-      arrived.ranges = f64[arrived.record + RECEIVER_RANGES]! | 0;
+    const bits = receiver_segment(this.#handle, seq, rx.payload, rx.length, limit);
+    if (this.#ranges > 0 || (bits & SEGMENT_GAP) !== 0) {
+      this.#ranges = f64[this.#record + RECEIVER_RANGES]! | 0;
     }
     return bits;
   }
@@ -227,7 +206,7 @@ export class Receiver {
   /** Moves over the peer's FIN when everything before it is there; true the one time that it does. */
   takeFin(): boolean {
     if (this.#skipped || this.#finSeq < 0 || this.nxt !== this.#finSeq) return false;
-    if (this.#arrived !== NOTHING) receiver_skip(this.#arrived.handle);
+    if (this.#handle !== 0) receiver_skip(this.#handle);
     else this.#next++;
     this.#skipped = true;
     return true;
@@ -235,56 +214,51 @@ export class Receiver {
 
   /** Where the bytes begin that the payload placed last, a duplicate in part at least, brought again; they end at `duplicateTo`. */
   get duplicateFrom(): number {
-    const { record } = this.#arrived;
-    return record === 0 ? 0 : f64[record + RECEIVER_DUPLICATE_FROM]!;
+    return this.#record === 0 ? 0 : f64[this.#record + RECEIVER_DUPLICATE_FROM]!;
   }
 
   /** One past the last of them. */
   get duplicateTo(): number {
-    const { record } = this.#arrived;
-    return record === 0 ? 0 : f64[record + RECEIVER_DUPLICATE_TO]!;
+    return this.#record === 0 ? 0 : f64[this.#record + RECEIVER_DUPLICATE_TO]!;
   }
 
   /** Something came again of which the next ACK shall tell (RFC 2883 §4). */
   get againOwed(): boolean {
-    return this.#arrived.againTo > this.#arrived.againFrom;
+    return this.#againTo > this.#againFrom;
   }
 
   /** Whether one block cannot tell both of [from, to) and of what is owed. */
   againApart(from: number, to: number): boolean {
-    const { againFrom, againTo } = this.#arrived;
-    return this.againOwed && (from > againTo || to < againFrom);
+    return this.againOwed && (from > this.#againTo || to < this.#againFrom);
   }
 
   /** [from, to) came again, and is told of in one block with what it touches, else in place of it. */
   cameAgain(from: number, to: number): void {
-    if (!this.#make()) return;
     const joins = this.againOwed && !this.againApart(from, to);
-    const arrived = this.#arrived;
-    arrived.againFrom = joins ? Math.min(from, arrived.againFrom) : from;
-    arrived.againTo = joins ? Math.max(to, arrived.againTo) : to;
+    this.#againFrom = joins ? Math.min(from, this.#againFrom) : from;
+    this.#againTo = joins ? Math.max(to, this.#againTo) : to;
   }
 
   /** An ACK has told of what came again: that is done once (RFC 2883 §4, (2)). */
   againTold(): void {
-    if (this.againOwed) this.#arrived.againFrom = this.#arrived.againTo = 0;
+    this.#againFrom = this.#againTo = 0;
   }
 
   /** Writes SACK blocks, at most `most`, for the segment being built; with `again` the first one tells what came again. Returns their number. */
   sack(most: number, again: boolean): number {
     if (!this.#make()) return 0;
-    const { handle, againFrom, againTo } = this.#arrived;
-    return receiver_sack(handle, this.#irs, most, again ? againFrom : 0, again ? againTo : 0);
+    const from = again ? this.#againFrom : 0;
+    return receiver_sack(this.#handle, this.#irs, most, from, again ? this.#againTo : 0);
   }
 
   /** Gives back what it holds in WebAssembly memory. */
   free(): void {
     this.#wasm = 0;
     this.#level = null;
-    const { handle } = this.#arrived;
-    if (handle === 0) return;
+    if (this.#handle === 0) return;
     this.#next = this.nxt;
-    receiver_free(handle);
-    this.#arrived = NOTHING;
+    receiver_free(this.#handle);
+    this.#ranges = 0;
+    this.#handle = this.#record = 0;
   }
 }
