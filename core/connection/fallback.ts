@@ -21,7 +21,7 @@ const MAPPING_WAIT: Micros = 500e3;
 /** Length of a mapping without end. */
 const INFINITE = 2 ** 52;
 
-/** DATA_FINs sent again, the last of them with a question that the peer answers, before something else takes their place. */
+/** DATA_FINs sent again beside questions that the peer answers, each time, before something else takes their place. */
 const DATA_FINS = 2;
 
 /** Data-level timeouts, each with a question that the peer answers, before what it has room for and does not take counts as dropped: most of a minute. */
@@ -260,8 +260,9 @@ export function mayRepeatFin(meta: MetaSocket, tries: number, now: Micros): bool
   for (const subflow of meta.subflows) {
     const { trust } = subflow;
     if (!subflow.usable) continue;
-    const unheeded = tries >= DATA_FINS && trust.answered && mayFallBack(meta, subflow);
-    if (trust.mute || unheeded) interfered(meta, subflow, now);
+    // The first time may have gone into a silence, which ends with anything that comes: of that the peer cannot have heeded any.
+    const unheeded = tries > 1 && trust.answered && trust.finUnheeded() >= DATA_FINS;
+    if (trust.mute || (unheeded && mayFallBack(meta, subflow))) interfered(meta, subflow, now);
     if (meta.fallback || meta.over) return false;
     if (subflow.ended !== null) continue;
     trust.ask(false);
@@ -287,17 +288,19 @@ export function askForWindow(meta: MetaSocket, now: Micros): void {
 
 /**
  * Our DATA_FIN has gone again on `subflow`: who does not see it, as it travels on pure ACKs alone, answers a probe. So would a server that still waits
- * for the keys, without options.
+ * for the keys, without options. It goes behind the probe, too: where one of the two is lost the answer does not tell of a peer that sees neither.
  */
 export function probeBesideFin(
   meta: MetaSocket,
   subflow: Subflow,
+  fin: number,
   tries: number,
   now: Micros,
 ): void {
   if (tries === 0 || !meta.confirmed || !mayFallBack(meta, subflow)) return;
   subflow.trust.ask(true);
   subflow.probe(now);
+  subflow.repeatDataFin(fin, now);
 }
 
 /**

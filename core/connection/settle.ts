@@ -489,7 +489,7 @@ function dataTimeout(meta: MetaSocket, now: Micros): void {
       const mute = !subflow.usable && (meta.mptcp.dataFin === "safe" || subflow.opening);
       if (mute || subflow.outlet.blocked) continue;
       subflow.repeatDataFin(ours.fin, now);
-      probeBesideFin(meta, subflow, tries, now);
+      probeBesideFin(meta, subflow, ours.fin, tries, now);
     }
   } else if (sendQueue.oldestAhead) {
     // It was never sent: who was to send it has not come to it in time (draft A.5).

@@ -48,6 +48,8 @@ class Doubts {
   answers = 0;
   asked = false;
   probed = false;
+  /** Probes that were answered, and our DATA_FIN beside them was not. */
+  unheeded = 0;
 }
 
 /** Trust of one subflow; proofs only move forward. Sequence numbers are offsets. */
@@ -201,6 +203,11 @@ export class Trust {
   /** It was probed, and has answered with MPTCP. */
   get answered(): boolean {
     return this.#doubts !== null && this.#doubts.probed && this.#doubts.answers > 0;
+  }
+
+  /** A probe was answered, and our DATA_FIN beside it was not: how often that was so. */
+  finUnheeded(): number {
+    return ++this.#doubted().unheeded;
   }
 
   /** It was asked, and no segment since had an MPTCP option, though there were some. */

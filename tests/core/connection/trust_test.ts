@@ -410,6 +410,24 @@ describe("data acknowledged without a DATA_ACK", () => {
     }
     assertEquals([app.code, app.socket.fallback], [null, true]);
   });
+
+  it("a DATA_FIN that is lost where the question beside it is not, after a silence, is lost alone", () => {
+    using d = new Dialogue();
+    const { peer, app } = proved(d);
+    app.finish();
+    d.pass(2e6);
+    assert(peer.takeAll().length > 3);
+    peer.sends(". ack 101 <dack8 101>");
+    // What went into the silence tells nothing of a peer that hears: only this is answered.
+    d.untilSent();
+    // On both sides of the question, so that the loss of one is no loss of both.
+    assertEquals(peer.takeAll().map(({ seq }) => seq), [101, 100, 101]);
+    peer.sends(". ack 101 <dack8 101>");
+    d.untilSent();
+    peer.gets(". 101 <map 101 0 1 fin>");
+    peer.sends(". ack 101 <dack8 102>");
+    assertEquals([app.socket.fallback, app.socket.finAcked], [false, true]);
+  });
 });
 
 // RFC 8684 §3.3.1, "The receive window is relative to the DATA_ACK": one that comes without allows nothing.
