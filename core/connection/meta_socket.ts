@@ -101,8 +101,9 @@ const COMPANY = 64;
 const JOINED_ONCE = 128;
 /** It is among those that MPCurrEstab counts: established with MPTCP, and not ended by us. */
 const CURRENT = 256;
-/** A plugin is being made, or told of its end: what it puts in its own place waits until that is over. */
-const SWAPPING = 512;
+/** A scheduler, or a congestion control, is being made or told of its end: what it puts in its own place waits until that is over. */
+const SCHEDULER_SWAPS = 512;
+const CONTROL_SWAPS = 1024;
 
 /** Plugins that one after the other put another in their place while they are made: the last of so many stays. */
 const MOST_SWAPS = 16;
@@ -615,12 +616,14 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Data are to leave: who says by which way, and how much at once, is there from now on. */
   beginSending(): void {
     if (this.#scheduler === null) this.#schedule();
-    if (this.#congestion === null) this.#control();
+    if (this.#congestion === null && !this.over) this.#control();
   }
 
   /** Makes the scheduler, which hears of the subflows that there are. */
   #schedule(): GuardedScheduler<Subflow> {
     const scheduler = this.#scheduler = this.#makeScheduler();
+    // Its create() has ended the connection, which knew the one before.
+    if (this.over) scheduler.onClose();
     for (const subflow of this.subflows) scheduler.onSubflow(subflow, "joined");
     // One that hears of them may put another in its place.
     return this.#scheduler;
@@ -630,14 +633,14 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #makeScheduler(): GuardedScheduler<Subflow> {
     for (let swaps = 0;; swaps++) {
       const plugin = this.#schedulerPlugin;
-      this.#flags |= SWAPPING;
+      this.#flags |= SCHEDULER_SWAPS;
       const made = plugin.create(this);
-      this.#flags &= ~SWAPPING;
-      if (plugin === this.#schedulerPlugin || swaps >= MOST_SWAPS) {
-        this.#schedulerPlugin = plugin;
-        return made;
-      }
-      made.onClose();
+      const stays = plugin === this.#schedulerPlugin || swaps >= MOST_SWAPS;
+      if (!stays) made.onClose();
+      this.#flags &= ~SCHEDULER_SWAPS;
+      if (!stays) continue;
+      this.#schedulerPlugin = plugin;
+      return made;
     }
   }
 
@@ -657,13 +660,26 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #makeCongestion(): CongestionControl {
     for (let swaps = 0;; swaps++) {
       const plugin = this.#congestionPlugin;
-      this.#flags |= SWAPPING;
+      this.#flags |= CONTROL_SWAPS;
       const made = plugin.create(this);
-      this.#flags &= ~SWAPPING;
+      this.#flags &= ~CONTROL_SWAPS;
       if (plugin === this.#congestionPlugin || swaps >= MOST_SWAPS) {
         this.#congestionPlugin = plugin;
         return made;
       }
+    }
+  }
+
+  /** `subflow`, not one of the subflows yet, joins in `congestion`, or in what that puts in its place. */
+  #joinControl(congestion: CongestionControl, subflow: Subflow): void {
+    for (let swaps = 0;; swaps++) {
+      const control = congestion.join(subflow);
+      const other = this.#congestion ?? congestion;
+      if (other === congestion || swaps >= MOST_SWAPS) {
+        return subflow.control(control, this.host.now);
+      }
+      congestion.leave?.(subflow);
+      congestion = other;
     }
   }
 
@@ -965,12 +981,14 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.over) return;
     this.#schedulerPlugin = this.host.guardScheduler(plugin);
     // Who makes, or ends, the one that there is asks for this one then.
-    if (this.#is(SWAPPING)) return;
+    if (this.#is(SCHEDULER_SWAPS)) return;
     const former = this.#scheduler;
     if (former !== null) {
-      this.#flags |= SWAPPING;
+      this.#flags |= SCHEDULER_SWAPS;
       former.onClose();
-      this.#flags &= ~SWAPPING;
+      this.#flags &= ~SCHEDULER_SWAPS;
+      // That may have ended the connection.
+      if (this.over) return;
     }
     for (const { sender } of this.subflows) sender.takeLosses();
     if (former !== null) {
@@ -983,7 +1001,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Has the scheduler change what may be changed while it runs; what it throws goes to the caller. */
   tuneScheduler(_now: Micros, parameters: Readonly<Record<string, unknown>>): void {
     if (this.over) return;
-    if (this.#is(SWAPPING)) {
+    if (this.#is(SCHEDULER_SWAPS)) {
       throw new TypeError("Cannot tune a scheduler while one is being made, or ends: do so after");
     }
     (this.#scheduler ?? this.#schedule()).tune(parameters);
@@ -1000,7 +1018,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   setCongestionControl(_now: Micros, plugin: CongestionControlPlugin): void {
     if (this.over) return;
     this.#congestionPlugin = this.host.guardCongestionControl(plugin);
-    if (this.#is(SWAPPING)) return;
+    if (this.#is(CONTROL_SWAPS)) return;
     const former = this.#congestion;
     if (former !== null) {
       this.#control();
@@ -1349,7 +1367,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const marks = subflow.ecn.sends || subflow.ecn.receives;
     // Which marks the peer hears of from us is for the congestion control to say.
     const congestion = this.#congestion ?? (marks ? this.#control() : null);
-    if (congestion !== null) subflow.control(congestion.join(subflow), this.host.now);
+    if (congestion !== null) this.#joinControl(congestion, subflow);
     if (this.#keepAlive !== null && !subflow.early) {
       subflow.keepAlive(this.#keepAlive, this.host.now);
     }

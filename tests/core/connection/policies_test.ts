@@ -11,6 +11,7 @@ import type {
 } from "../../../core/plugin.ts";
 import { minRtt } from "../../../sched/mod.ts";
 import { Dialogue } from "../../support/dialogue.ts";
+import { join } from "../../support/joins.ts";
 
 /** Plugins that note what is asked of them, in that order. */
 function noted() {
@@ -237,5 +238,129 @@ describe("scheduler and congestion control of a connection", () => {
     app.write(1);
     assertEquals(errors.map((error) => error instanceof TypeError), [true]);
     app.socket.tuneScheduler(d.now, {});
+  });
+
+  it("can be put in place by the create() of the other kind, on a connection that has both", () => {
+    for (const by of ["scheduler", "congestion control"] as const) {
+      using d = new Dialogue();
+      const { app } = d.opened();
+      app.write(1);
+      const { notes, policies } = noted();
+      if (by === "scheduler") {
+        app.socket.setScheduler(d.now, {
+          ...minRtt(),
+          create(connection) {
+            app.socket.setCongestionControl(d.now, policies.congestionControl);
+            return minRtt().create(connection);
+          },
+        });
+      } else {
+        app.socket.setCongestionControl(d.now, {
+          ...reno(),
+          create(connection) {
+            app.socket.setScheduler(d.now, policies.scheduler);
+            return reno().create(connection);
+          },
+        });
+      }
+      const expected = by === "scheduler"
+        ? ["congestion control", "join"]
+        : ["scheduler", "joined"];
+      assertEquals([by, notes], [by, expected]);
+    }
+  });
+
+  it("is the scheduler that onClose() has put in its place, and each has ended once", () => {
+    using d = new Dialogue();
+    const { app } = d.opened();
+    const ends: string[] = [];
+    const made: string[] = [];
+    const named = (name: string, next: SchedulerPlugin | null, atEnd = next): SchedulerPlugin => ({
+      kind: "scheduler",
+      name,
+      create() {
+        made.push(name);
+        if (next !== null) app.socket.setScheduler(d.now, next);
+        return {
+          pick: ([first]) => first!,
+          onClose() {
+            ends.push(name);
+            if (atEnd !== null) app.socket.setScheduler(d.now, atEnd);
+          },
+        };
+      },
+    });
+    app.socket.setScheduler(d.now, named("former", null));
+    app.write(1);
+    app.socket.setScheduler(d.now, named("first", named("second", null), named("third", null)));
+    app.abort();
+    assertEquals([made, ends], [["former", "first", "third"], ["former", "first", "third"]]);
+  });
+
+  it("has ended where its create(), or the end of the one before, has ended the connection", () => {
+    for (const at of ["first", "create", "end"] as const) {
+      using d = new Dialogue();
+      const { app } = d.opened();
+      const notes: string[] = [];
+      const named = (name: string, aborts: "create" | "end" | null): SchedulerPlugin => ({
+        kind: "scheduler",
+        name,
+        create() {
+          notes.push(`${name} made`);
+          if (aborts === "create") app.socket.abort(d.now);
+          return {
+            pick: ([first]) => first!,
+            onClose() {
+              notes.push(`${name} ended`);
+              if (aborts === "end") app.socket.abort(d.now);
+            },
+          };
+        },
+      });
+      if (at !== "first") {
+        app.socket.setScheduler(d.now, named("former", at === "end" ? "end" : null));
+        app.write(1);
+      }
+      app.socket.setScheduler(d.now, named("next", at === "end" ? null : "create"));
+      if (at === "first") app.write(1);
+      d.stack.flush(d.now);
+      const former = at === "first" ? [] : ["former made", "former ended"];
+      const next = at === "end" ? [] : ["next made", "next ended"];
+      assertEquals([at, app.code, notes], [at, "ConnectionAborted", [...former, ...next]]);
+    }
+  });
+
+  it("is the congestion control that join() of a second subflow has put in its place, for both", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    const joins: string[] = [];
+    const leaves: string[] = [];
+    const named = (name: string, swaps: (path: number) => void): CongestionControlPlugin => ({
+      ...reno(),
+      create(connection) {
+        const group = reno().create(connection);
+        return {
+          join(subflow) {
+            joins.push(`${name} ${subflow.path}`);
+            swaps(subflow.path);
+            return group.join(subflow);
+          },
+          leave: ({ path }) => void leaves.push(`${name} ${path}`),
+        };
+      },
+    });
+    const last = named("last", () => {});
+    app.socket.setCongestionControl(
+      d.now,
+      named("first", (path) => path === 2 && app.socket.setCongestionControl(d.now, last)),
+    );
+    app.write(1);
+    peer.takeAll();
+    peer.sends(". 1 ack 2 <dack8 2>");
+    join(d, peer, 1);
+    assertEquals([joins, leaves.sort()], [
+      ["first 1", "first 2", "last 1", "last 2"],
+      ["first 1", "first 2"],
+    ]);
   });
 });
