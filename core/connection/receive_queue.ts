@@ -61,7 +61,7 @@ export class ReceiveQueue {
     this.window = new ReceiveWindow(size.first);
   }
 
-  /** Handle of the stream that the subflows' receivers fill, made when one is first asked for it; 0 where there is no memory for it, or it is freed. */
+  /** Handle of the stream that the subflows' receivers fill, made when one is first asked for it; 0 where there is no memory for it. None is made after `free`. */
   get stream(): number {
     if (this.#stream !== 0 || this.#freed) return this.#stream;
     this.#stream = stream_new(this.#host, 1);

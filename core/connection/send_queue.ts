@@ -238,7 +238,7 @@ interface Cursor {
   serial: number;
 }
 
-/** Of those that have bound nothing, and have no cursor: nothing is ever put into them. */
+/** Of those that have nothing out: nothing is ever put into it. */
 const NONE_SENT = new Ring<Sent>();
 /** Of those of whose data nothing goes again; nothing is ever put into it. */
 const NOTHING_AGAIN = new Ranges();
