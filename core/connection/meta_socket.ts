@@ -101,11 +101,11 @@ const COMPANY = 64;
 const JOINED_ONCE = 128;
 /** It is among those that MPCurrEstab counts: established with MPTCP, and not ended by us. */
 const CURRENT = 256;
-/** A scheduler, or a congestion control, is being made or told of its end: what it puts in its own place waits until that is over. */
+/** A scheduler, or a congestion control, is being made, learns of the subflows, or ends: what it puts in its own place waits until that is over. */
 const SCHEDULER_SWAPS = 512;
 const CONTROL_SWAPS = 1024;
 
-/** Plugins that one after the other put another in their place while they are made: the last of so many stays. */
+/** Plugins that one after the other put another in their place: the last of so many stays. */
 const MOST_SWAPS = 16;
 
 /** What most connections never meet: made for the first of it. */
@@ -619,54 +619,42 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.#congestion === null && !this.over) this.#control();
   }
 
-  /** Makes the scheduler, which hears of the subflows that there are. */
+  /** Makes the scheduler, which hears of the subflows that there are: the plugin's, or that of the one which it puts in its place meanwhile. */
   #schedule(): GuardedScheduler<Subflow> {
-    const scheduler = this.#scheduler = this.#makeScheduler();
-    // Its create() has ended the connection, which knew the one before.
-    if (this.over) scheduler.onClose();
-    for (const subflow of this.subflows) scheduler.onSubflow(subflow, "joined");
-    // One that hears of them may put another in its place.
-    return this.#scheduler;
-  }
-
-  /** The plugin's scheduler, or that of the one which its create() puts in its place. */
-  #makeScheduler(): GuardedScheduler<Subflow> {
     for (let swaps = 0;; swaps++) {
       const plugin = this.#schedulerPlugin;
+      const stays = () => plugin === this.#schedulerPlugin || swaps >= MOST_SWAPS;
       this.#flags |= SCHEDULER_SWAPS;
       const made = plugin.create(this);
-      const stays = plugin === this.#schedulerPlugin || swaps >= MOST_SWAPS;
-      if (!stays) made.onClose();
+      for (const subflow of this.subflows) {
+        if (!this.over && stays()) made.onSubflow(subflow, "joined");
+      }
+      // Where it has ended the connection, that knew the one before.
+      if (this.over || !stays()) made.onClose();
       this.#flags &= ~SCHEDULER_SWAPS;
-      if (!stays) continue;
+      if (!this.over && !stays()) continue;
       this.#schedulerPlugin = plugin;
-      return made;
+      return this.#scheduler = made;
     }
   }
 
-  /** Makes the congestion control, in which the subflows that there are join. */
+  /** Makes the congestion control, in which the subflows that there are join: the plugin's, or that of the one which it puts in its place meanwhile. */
   #control(): CongestionControl {
-    const congestion = this.#congestion = this.#makeCongestion();
-    for (const subflow of this.subflows) {
-      const control = congestion.join(subflow);
-      // One that is joined may put another in its place, and that has all of them already.
-      if (this.#congestion !== congestion) break;
-      subflow.control(control, this.host.now);
-    }
-    return this.#congestion ?? congestion;
-  }
-
-  /** The same as {@linkcode #makeScheduler}. */
-  #makeCongestion(): CongestionControl {
     for (let swaps = 0;; swaps++) {
       const plugin = this.#congestionPlugin;
+      const stays = () => plugin === this.#congestionPlugin || swaps >= MOST_SWAPS;
       this.#flags |= CONTROL_SWAPS;
       const made = plugin.create(this);
-      this.#flags &= ~CONTROL_SWAPS;
-      if (plugin === this.#congestionPlugin || swaps >= MOST_SWAPS) {
-        this.#congestionPlugin = plugin;
-        return made;
+      for (const subflow of this.subflows) {
+        const control = stays() ? made.join(subflow) : null;
+        if (control !== null && stays()) subflow.control(control, this.host.now);
       }
+      this.#flags &= ~CONTROL_SWAPS;
+      if (stays()) {
+        this.#congestionPlugin = plugin;
+        return this.#congestion = made;
+      }
+      for (const subflow of this.subflows) made.leave?.(subflow);
     }
   }
 

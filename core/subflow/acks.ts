@@ -40,7 +40,7 @@ export class Acks {
     return this.#now;
   }
 
-  /** A super-segment has come in this batch. */
+  /** A super-segment has come since the last one left. */
   get merged(): boolean {
     return this.#merged;
   }

@@ -190,21 +190,69 @@ describe("scheduler and congestion control of a connection", () => {
     }
   });
 
-  it("is the last of those that put one another in their place without an end", () => {
-    using d = new Dialogue();
-    const { peer, app } = d.opened();
-    let made = 0;
-    const restless = (): SchedulerPlugin => ({
-      ...minRtt(),
-      create(connection) {
-        made++;
-        app.socket.setScheduler(d.now, restless());
-        return minRtt().create(connection);
-      },
-    });
-    app.socket.setScheduler(d.now, restless());
-    app.write(1);
-    assertEquals([made, peer.takeAll().length], [17, 1]);
+  it("is the last of those that put one another in their place without an end, and can be swapped after", () => {
+    for (const at of ["create", "onSubflow", "onClose"] as const) {
+      using d = new Dialogue();
+      const { peer, app } = d.opened();
+      let made = 0;
+      let calm = false;
+      const swap = () => {
+        if (!calm) app.socket.setScheduler(d.now, restless());
+      };
+      const restless = (): SchedulerPlugin => ({
+        ...minRtt(),
+        create(connection) {
+          made++;
+          // One that swaps as it ends is ended by what comes in its place.
+          if (at === "create" || (at === "onClose" && made === 1)) swap();
+          const scheduler = minRtt().create(connection);
+          return {
+            pick: (ready, chunk) => scheduler.pick(ready, chunk),
+            onSubflow: () => at === "onSubflow" && swap(),
+            onClose: () => at === "onClose" && swap(),
+          };
+        },
+      });
+      app.socket.setScheduler(d.now, restless());
+      app.write(1);
+      assertEquals([at, made, peer.takeAll().length], [at, at === "onClose" ? 2 : 17, 1]);
+      calm = true;
+      const { notes, policies } = noted();
+      app.socket.setScheduler(d.now, policies.scheduler);
+      assertEquals([at, notes], [at, ["scheduler", "joined"]]);
+    }
+  });
+
+  it("is the last congestion control of those that put one another in their place without an end, too", () => {
+    for (const at of ["create", "join"] as const) {
+      using d = new Dialogue();
+      const { peer, app } = d.opened();
+      let made = 0;
+      let members = 0;
+      const restless = (): CongestionControlPlugin => ({
+        ...reno(),
+        create(connection) {
+          made++;
+          if (at === "create") app.socket.setCongestionControl(d.now, restless());
+          const group = reno().create(connection);
+          return {
+            join(subflow) {
+              members++;
+              if (at === "join") app.socket.setCongestionControl(d.now, restless());
+              return group.join(subflow);
+            },
+            leave: () => void members--,
+          };
+        },
+      });
+      app.socket.setCongestionControl(d.now, restless());
+      app.write(1);
+      assertEquals([at, made, peer.takeAll().length], [at, 17, 1]);
+      if (at === "join") assertEquals(members, 1);
+      const { notes, policies } = noted();
+      app.socket.setCongestionControl(d.now, policies.congestionControl);
+      assertEquals([at, notes], [at, ["congestion control", "join"]]);
+    }
   });
 
   it("is not made to be tuned, or for an end", () => {
