@@ -11,15 +11,14 @@ const MOST_UNUSED = 1000;
 
 /** A ring that holds nothing, and counts from 0. */
 export function takeRing<T extends { readonly end: number }>(): Ring<T> {
-  const ring = unused.pop() as Ring<T> | undefined;
-  if (ring === undefined) return new Ring<T>();
-  ring.begin();
-  return ring;
+  return unused.pop() as Ring<T> | undefined ?? new Ring<T>();
 }
 
 /** Gives back a ring that holds nothing. */
 export function giveRing<T extends { readonly end: number }>(ring: Ring<T>): void {
-  if (unused.length < MOST_UNUSED) unused.push(ring as unknown as Ring<{ readonly end: number }>);
+  if (unused.length === MOST_UNUSED) return;
+  ring.begin();
+  unused.push(ring as unknown as Ring<{ readonly end: number }>);
 }
 
 /**

@@ -79,6 +79,15 @@ describe("ring", () => {
     }
   });
 
+  it("gives its room back when it is given back, and not when it is next lent: a burst of many connections would keep all of it", () => {
+    const ring = takeRing<Span>();
+    for (let i = 1; i <= 1000; i++) ring.push({ end: i });
+    while (ring.first < ring.next) ring.shift();
+    ring.steps = 1;
+    giveRing(ring);
+    assertEquals([ring.first, ring.next, ring.steps], [0, 0, 0]);
+  });
+
   it("does what an array does", () => {
     const operation = fc.oneof(
       fc.record({ push: fc.integer({ min: 1, max: 90 }) }),
