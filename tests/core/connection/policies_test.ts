@@ -191,9 +191,12 @@ describe("scheduler and congestion control of a connection", () => {
   });
 
   it("is the last of those that put one another in their place without an end, and can be swapped after", () => {
-    for (const at of ["create", "onSubflow", "onClose"] as const) {
+    const all = (["create", "onSubflow", "onClose"] as const)
+      .flatMap((at) => [false, true].map((living) => ({ at, living })));
+    for (const { at, living } of all) {
       using d = new Dialogue();
       const { peer, app } = d.opened();
+      if (living) app.write(1);
       let made = 0;
       let calm = false;
       const swap = () => {
@@ -215,7 +218,8 @@ describe("scheduler and congestion control of a connection", () => {
       });
       app.socket.setScheduler(d.now, restless());
       app.write(1);
-      assertEquals([at, made, peer.takeAll().length], [at, at === "onClose" ? 2 : 17, 1]);
+      const segments = living ? 2 : 1;
+      assertEquals([at, made, peer.takeAll().length], [at, at === "onClose" ? 2 : 17, segments]);
       calm = true;
       const { notes, policies } = noted();
       app.socket.setScheduler(d.now, policies.scheduler);
@@ -224,9 +228,12 @@ describe("scheduler and congestion control of a connection", () => {
   });
 
   it("is the last congestion control of those that put one another in their place without an end, too", () => {
-    for (const at of ["create", "join"] as const) {
+    const all = (["create", "join"] as const)
+      .flatMap((at) => [false, true].map((living) => ({ at, living })));
+    for (const { at, living } of all) {
       using d = new Dialogue();
       const { peer, app } = d.opened();
+      if (living) app.write(1);
       let made = 0;
       let members = 0;
       const restless = (): CongestionControlPlugin => ({
@@ -247,7 +254,7 @@ describe("scheduler and congestion control of a connection", () => {
       });
       app.socket.setCongestionControl(d.now, restless());
       app.write(1);
-      assertEquals([at, made, peer.takeAll().length], [at, 17, 1]);
+      assertEquals([at, made, peer.takeAll().length], [at, 17, living ? 2 : 1]);
       if (at === "join") assertEquals(members, 1);
       const { notes, policies } = noted();
       app.socket.setCongestionControl(d.now, policies.congestionControl);
