@@ -23,6 +23,8 @@ interface Path {
   /** It has carried the connection. */
   joined: boolean;
   works: boolean;
+  /** Questions found nothing: what is heard on it by another connection shows that it works for this one, too. */
+  silent: boolean;
 }
 
 /** Forgets the oldest of too many: peers come and go, and not all that was said of them is ever taken back. */
@@ -95,7 +97,7 @@ export class PathLog implements Probe {
   ): void {
     const link = this.#linkOf(local);
     const name = `${link === undefined ? local : `${link} (${local})`} to ${remote}`;
-    this.#connections.get(id)?.set(path, { name, joined: false, works: true });
+    this.#connections.get(id)?.set(path, { name, joined: false, works: true, silent: false });
   }
 
   subflowChanged(_now: Micros, id: number, index: number, change: string, reason: string | null) {
@@ -175,13 +177,15 @@ export class PathLog implements Probe {
       forget(this.#silences);
       if (now - silence.heard < QUIET) {
         // Nothing else tells of one that was found so.
+        path.silent = false;
         if (silence.questions >= QUESTIONS) this.#comes(path);
         silence.questions = 0;
         continue;
       }
       if (now - heard > RECENT || now - silence.asked < LOOK * 900) continue;
       if (silence.questions >= QUESTIONS) {
-        this.#fails(paths, path, "nothing comes back");
+        path.silent = true;
+        this.#tellDown(paths, path, "nothing comes back");
         if (now - silence.asked < QUIET) continue;
       }
       silence.asked = now;
@@ -192,13 +196,19 @@ export class PathLog implements Probe {
 
   #comes(path: Path): void {
     path.works = true;
+    path.silent = false;
     if (this.#down.delete(path.name)) this.#say(`Path ${path.name} is back`);
   }
 
   /** A path that fails while another of its connection works: where none does it is the peer that is gone. */
   #fails(paths: ReadonlyMap<number, Path>, path: Path, why: string): void {
     path.works = false;
-    const others = [...paths.values()].some((each) => each !== path && each.joined && each.works);
+    this.#tellDown(paths, path, why);
+  }
+
+  #tellDown(paths: ReadonlyMap<number, Path>, path: Path, why: string): void {
+    const works = (each: Path): boolean => each.joined && each.works && !each.silent;
+    const others = [...paths.values()].some((each) => each !== path && works(each));
     if (!path.joined || !others || this.#down.has(path.name)) return;
     this.#down.add(path.name);
     forget(this.#down);

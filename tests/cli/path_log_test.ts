@@ -99,6 +99,61 @@ describe("lines about paths", () => {
     assertEquals(lines.length, 2);
   });
 
+  it("tell of each path of every connection, whichever has shown that one is back", () => {
+    const lines: string[] = [];
+    const heard = [0, 0];
+    const socketOf = (id: number) => ({
+      id,
+      fallback: false,
+      get attempts() {
+        return heard.map((lastAck, path) => ({
+          path,
+          lastAck,
+          usable: true,
+          inFlight: 0,
+          backup: false,
+        }));
+      },
+    });
+    const host = { living: [socketOf(1), socketOf(2)], now: 0, askPath: () => {} };
+    const log = new PathLog(
+      host as unknown as ConstructorParameters<typeof PathLog>[0],
+      () => undefined,
+      (line) => lines.push(line),
+    );
+    for (const { id } of host.living) {
+      log.connectionOpened(0, id, "client", id, "10.0.0.1", 80, "peer");
+      for (const path of [0, 1]) {
+        log.subflowOpened(0, id, path, path > 0, `path ${path}`, 80, "peer");
+        log.subflowChanged(0, id, path, "joined", null);
+      }
+    }
+    /** Seconds in which those paths are heard. */
+    const pass = (seconds: number, ...paths: number[]): void => {
+      for (; seconds > 0; seconds--) {
+        host.now += 1e6;
+        for (const path of paths) heard[path] = host.now;
+        log.look();
+      }
+    };
+    pass(20, 0);
+    pass(5, 0, 1);
+    // The one by which it was seen that the path is back.
+    log.connectionClosed(host.now, 1);
+    host.living.shift();
+    pass(20, 1);
+    pass(5, 0, 1);
+    assertEquals(lines, [
+      "Path path 1 to peer is down: nothing comes back",
+      "Path path 1 to peer is back",
+      "Path path 0 to peer is down: nothing comes back",
+      "Path path 0 to peer is back",
+    ]);
+    // The peer is gone.
+    pass(30);
+    assertEquals(lines.length, 4);
+  });
+
   it("go on however many paths have failed for good", () => {
     const lines: string[] = [];
     const host = { living: [], now: 0, askPath: () => {} };
