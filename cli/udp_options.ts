@@ -86,7 +86,10 @@ export function udpAddresses(
     return {
       name,
       address: known?.cidr ?? `${address}/${parsed.bytes.length * 8}`,
-      device: known !== undefined && reachesOthers(address) ? known.name : undefined,
+      // Linux names an address that has a label by it: "eth0:1" is on the device eth0.
+      device: known !== undefined && reachesOthers(address)
+        ? known.name.replace(/:.*$/, "")
+        : undefined,
     };
   });
 }

@@ -64,6 +64,16 @@ describe("addresses that are paths to a relay", () => {
     assertEquals(off("2001:db8:1::7", [{ dst: "default", dev: "wlan0" }]), ["fd00::1/64"]);
   });
 
+  it("are those with a label, too, as of the device that it is a label of", () => {
+    const labelled = udpAddresses([], [
+      ...system,
+      { name: "wlan0:1", address: "192.168.1.6", cidr: "192.168.1.6/24" },
+    ]);
+    assertEquals(labelled.at(-1)!.device, "wlan0");
+    const towards = { 4: devicesTowards([parseAddress("203.0.113.7")!], routes), 6: null };
+    assertEquals(offTheWay(labelled, towards).map(({ address }) => address), ["10.92.0.1/24"]);
+  });
+
   it("are all where nothing is known, or none would be left", () => {
     assertEquals(offTheWay(specs, { 4: null, 6: null }), []);
     assertEquals(offTheWay(specs.slice(0, 3), { 4: new Set(), 6: null }), []);
