@@ -248,7 +248,8 @@ export class MptcpConn implements Disposable, AsyncDisposable {
    * is no room, or a write() waits for some: then `use` is not called, and {@linkcode MptcpConn.untilWritable} tells when to try again.
    *
    * - What the view holds at first means nothing.
-   * - It is valid until `use` returns; `use` cannot be async. Its buffer is the stack's whole memory: to be left alone. With `views: "pages"`, as on a host
+   * - It is valid until `use` returns; `use` cannot be async. Its buffer is the stack's whole memory, 2 GB of addresses: to be left alone, and neither cloned
+   *   nor posted, which would copy all of it: `view.slice()` is a copy of its own. With `views: "pages"`, as on a host
    *   that was opened, nothing stops a program that keeps the view, and what it writes then goes out in the place of other bytes. With `"copies"`, as in
    *   the emulator, such a view has no bytes any more, so that tests find it.
    * - When `use` throws, or answers wrongly, nothing is written, and fill() throws.
