@@ -51,7 +51,11 @@ const SAMPLE = 8;
 /** `count` of them, spread evenly; the first follows from `seed`. */
 function spread<Item>(items: readonly Item[], count: number, seed: string): Item[] {
   let hash = 0;
-  for (const char of seed) hash = (Math.imul(hash, 31) + char.charCodeAt(0)) >>> 0;
+  for (const char of seed) hash = Math.imul(hash, 31) + char.charCodeAt(0);
+  // Mixed, as seeds that are alike would begin in a few places only, and some items never be chosen (MurmurHash3's end).
+  hash = Math.imul(hash ^ hash >>> 16, 0x85ebca6b);
+  hash = Math.imul(hash ^ hash >>> 13, 0xc2b2ae35);
+  hash = (hash ^ hash >>> 16) >>> 0;
   const chosen: Item[] = [];
   for (let i = 0; i < Math.min(count, items.length); i++) {
     chosen.push(items[Math.floor(hash + i * items.length / count) % items.length]!);
