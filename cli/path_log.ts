@@ -7,6 +7,8 @@ import { FALLBACK_WORDS, RESET_WORDS } from "./words.ts";
 const AGAIN: Micros = 60e6;
 /** Most lines and paths that are remembered. */
 const MOST = 1024;
+/** Most paths whose silence is measured: were one of those that are in use forgotten between two looks, its questions would never be counted. */
+const MOST_MEASURED = 65536;
 /** Milliseconds between two looks for paths that are silent. */
 export const LOOK = 1000;
 /** Most connections that one look is at: of thousands each has its turn. */
@@ -28,9 +30,9 @@ interface Path {
 }
 
 /** Forgets the oldest of too many: peers come and go, and not all that was said of them is ever taken back. */
-function forget(remembered: Map<string, unknown> | Set<string>): void {
+function forget(remembered: Map<string, unknown> | Set<string>, most = MOST): void {
   for (const first of remembered.keys()) {
-    if (remembered.size <= MOST) break;
+    if (remembered.size <= most) break;
     remembered.delete(first);
   }
 }
@@ -174,7 +176,7 @@ export class PathLog implements Probe {
       const silence = this.#silences.get(name) ?? { heard: -Infinity, asked: 0, questions: 0 };
       silence.heard = Math.max(silence.heard, subflow.lastAck);
       this.#silences.set(name, silence);
-      forget(this.#silences);
+      forget(this.#silences, MOST_MEASURED);
       if (now - silence.heard < QUIET) {
         // Nothing else tells of one that was found so.
         path.silent = false;

@@ -154,6 +154,40 @@ describe("lines about paths", () => {
     assertEquals(lines.length, 4);
   });
 
+  it("tell of silent paths however many there are", () => {
+    const lines: string[] = [];
+    const host = { living: [] as unknown[], now: 0, askPath: () => {} };
+    const log = new PathLog(
+      host as unknown as ConstructorParameters<typeof PathLog>[0],
+      () => undefined,
+      (line) => lines.push(line),
+    );
+    const subflow = (path: number) => ({
+      path,
+      get lastAck() {
+        return path === 0 ? host.now : 0;
+      },
+      usable: true,
+      inFlight: 0,
+      backup: false,
+    });
+    const MANY = 600;
+    for (let id = 1; id <= MANY; id++) {
+      host.living.push({ id, fallback: false, attempts: [subflow(0), subflow(1)] });
+      log.connectionOpened(0, id, "server", id, "10.0.0.1", 80, `peer ${id}`);
+      for (const path of [0, 1]) {
+        log.subflowOpened(0, id, path, path > 0, "10.0.0.1", 80, `peer ${id}, path ${path}`);
+        log.subflowChanged(0, id, path, "joined", null);
+      }
+    }
+    for (let second = 0; second < 60; second++) {
+      host.now += 1e6;
+      log.look();
+    }
+    assertEquals(new Set(lines).size, MANY);
+    assertEquals(lines.length, MANY);
+  });
+
   it("go on however many paths have failed for good", () => {
     const lines: string[] = [];
     const host = { living: [], now: 0, askPath: () => {} };
