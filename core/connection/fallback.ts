@@ -21,8 +21,8 @@ const MAPPING_WAIT: Micros = 500e3;
 /** Length of a mapping without end. */
 const INFINITE = 2 ** 52;
 
-/** DATA_FINs sent again beside questions that the peer answers, each time, before something else takes their place. */
-const DATA_FINS = 2;
+/** Questions that the peer answers without heeding the DATA_FINs beside them, before something else takes their place though none is known to have arrived. */
+const DATA_FINS = 3;
 
 /** Data-level timeouts, each with a question that the peer answers, before what it has room for and does not take counts as dropped: most of a minute. */
 const UNTAKEN = 8;
@@ -261,7 +261,7 @@ export function mayRepeatFin(meta: MetaSocket, tries: number, now: Micros): bool
     const { trust } = subflow;
     if (!subflow.usable) continue;
     // The first time may have gone into a silence, which ends with anything that comes: of that the peer cannot have heeded any.
-    const unheeded = tries > 1 && trust.answered && trust.finUnheeded() >= DATA_FINS;
+    const unheeded = tries > 1 && trust.answered && trust.finUnheeded(DATA_FINS);
     if (trust.mute || (unheeded && mayFallBack(meta, subflow))) interfered(meta, subflow, now);
     if (meta.fallback || meta.over) return false;
     if (subflow.ended !== null) continue;
@@ -288,7 +288,8 @@ export function askForWindow(meta: MetaSocket, now: Micros): void {
 
 /**
  * Our DATA_FIN has gone again on `subflow`: who does not see it, as it travels on pure ACKs alone, answers a probe. So would a server that still waits
- * for the keys, without options. It goes behind the probe, too: where one of the two is lost the answer does not tell of a peer that sees neither.
+ * for the keys, without options. It goes behind the probe, too: where one of the two is lost the answer does not tell of a peer that sees neither. That one
+ * has arrived is told by the echo of its timestamp: a probe, from before RCV.NXT, leaves none (RFC 7323 §5.3).
  */
 export function probeBesideFin(
   meta: MetaSocket,
@@ -299,6 +300,7 @@ export function probeBesideFin(
 ): void {
   if (tries === 0 || !meta.confirmed || !mayFallBack(meta, subflow)) return;
   subflow.trust.ask(true);
+  subflow.trust.besideFin(now);
   subflow.probe(now);
   subflow.repeatDataFin(fin, now);
 }

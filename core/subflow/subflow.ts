@@ -966,7 +966,13 @@ export class Subflow implements SubflowView {
     }
     const size = sender.window.scaled(rx.window);
     const mptcp = this.#level.mappingFlags !== 0;
-    if (mptcp) this.trust.heard(ack, board.una, size, newer, inHand.seq, this.receiver.nxt);
+    if (mptcp) {
+      this.trust.heard(ack, board.una, size, newer, inHand.seq, this.receiver.nxt);
+      const { finAt } = this.trust;
+      if (finAt !== Infinity && rx.hasMptcp && timestamps.echoes(finAt)) {
+        this.trust.finArrived();
+      }
+    }
     let outcome = 0;
     if (ack >= board.una) outcome = this.#acknowledge(ack, size, now);
     else {

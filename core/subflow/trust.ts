@@ -24,6 +24,9 @@ export type Testimony =
 /** Segments in a row below SND.UNA that are no reordering any more (RFC 5681 §3.2 counts so). */
 const CONTRADICTIONS = 3;
 
+/** DATA_FINs that have arrived and were not heeded, before nobody is taken to see them: an ACK of ours from the same millisecond leaves the same echo. */
+const ARRIVALS = 2;
+
 /** Sequence offset of the first byte. */
 const FIRST = 1;
 
@@ -50,6 +53,10 @@ class Doubts {
   probed = false;
   /** Probes that were answered, and our DATA_FIN beside them was not. */
   unheeded = 0;
+  /** When the last one went beside a probe; Infinity: none did, or it is known to have arrived. */
+  finAt: Micros = Infinity;
+  /** How many are known to have arrived. */
+  arrivals = 0;
 }
 
 /** Trust of one subflow; proofs only move forward. Sequence numbers are offsets. */
@@ -205,9 +212,27 @@ export class Trust {
     return this.#doubts !== null && this.#doubts.probed && this.#doubts.answers > 0;
   }
 
-  /** A probe was answered, and our DATA_FIN beside it was not: how often that was so. */
-  finUnheeded(): number {
-    return ++this.#doubted().unheeded;
+  /** Our DATA_FIN goes on both sides of a probe. */
+  besideFin(now: Micros): void {
+    this.#doubted().finAt = now;
+  }
+
+  /** The echo of a segment from then, in one with MPTCP, tells that a DATA_FIN has arrived; Infinity where none is awaited. */
+  get finAt(): Micros {
+    return this.#doubts === null ? Infinity : this.#doubts.finAt;
+  }
+
+  /** Such an echo has come. */
+  finArrived(): void {
+    const doubts = this.#doubted();
+    doubts.finAt = Infinity;
+    doubts.arrivals++;
+  }
+
+  /** A probe was answered, and our DATA_FIN beside it was not: whether some had arrived there, or that was so `most` times. */
+  finUnheeded(most: number): boolean {
+    const doubts = this.#doubted();
+    return doubts.arrivals >= ARRIVALS || ++doubts.unheeded >= most;
   }
 
   /** It was asked, and no segment since had an MPTCP option, though there were some. */
