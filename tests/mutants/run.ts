@@ -22,6 +22,9 @@ export interface Mutant {
   readonly test: string;
 }
 
+/** Milliseconds that the tests of a file may take, before they are ended: some hundred times what the slowest needs. */
+const LONGEST = 300_000;
+
 /** Reads the mutants of a folder, those named or all. */
 export async function readMutants(folder: URL, names: readonly string[]): Promise<Mutant[]> {
   const mutants: Mutant[] = [];
@@ -99,6 +102,8 @@ async function runTests(root: URL, file: string): Promise<Map<string, boolean>> 
     ],
     cwd: root,
     env: { NO_COLOR: "1" },
+    // A mutant may have a test run in virtual time without an end.
+    signal: AbortSignal.timeout(LONGEST),
   }).output();
   const text = new TextDecoder().decode(stdout);
   const results = new Map<string, boolean>();

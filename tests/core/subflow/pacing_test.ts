@@ -114,7 +114,8 @@ function grown(d: Dialogue, segments: number, behind = false): ReturnType<Dialog
   const { peer, app } = all;
   const { sender } = app.socket.subflows[0]!;
   const path = new Path(d, peer);
-  while (sender.cwnd < segments * MSS) {
+  for (let rounds = 1; sender.cwnd < segments * MSS; rounds++) {
+    assert(rounds < 100, `a window of ${sender.cwnd} bytes does not grow`);
     app.write(sender.cwnd - sender.cwnd % MSS);
     path.run(40e3);
   }
