@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { needs } from "../support/tools.ts";
 import { it } from "@std/testing/bdd";
 import { passive } from "../../pm/mod.ts";
-import { assertNoTrouble } from "./support/counters.ts";
+import { assertNoTrouble, LATE_JOINS } from "./support/counters.ts";
 import { Stand } from "./support/stand.ts";
 import { sleep } from "./support/wait.ts";
 
@@ -77,7 +77,8 @@ needs("kernel", "python3").describe("a reader of ours that pauses", () => {
         },
       });
       const counters = await stand.lab.nstat();
-      assertNoTrouble(counters);
+      // On a busy machine the kernel may have sent all before the last path has joined.
+      assertNoTrouble(counters, LATE_JOINS);
       assert((counters.MPTCPRetrans ?? 0) < 10, `${counters.MPTCPRetrans} mappings came again`);
     });
   }
