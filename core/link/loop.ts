@@ -295,10 +295,11 @@ export class Loop {
   #drain(): number {
     const sources = this.#sources;
     const left = this.#left;
-    for (let i = 0; i < sources.length; i++) left[i] = BATCH;
+    // One that is added meanwhile comes in the next turn.
+    const devices = this.#open = sources.length;
+    for (let i = 0; i < devices; i++) left[i] = BATCH;
     let packets = 0;
-    this.#open = sources.length;
-    for (let i = 0; this.#open > 0; i = i + 1 < sources.length ? i + 1 : 0) {
+    for (let i = 0; this.#open > 0; i = i + 1 < devices ? i + 1 : 0) {
       if (left[i] === 0) continue;
       const count = sources[i]!.drain(left[i]!);
       packets += count;
