@@ -19,6 +19,10 @@ class Model {
   readonly open = new Set<number>();
   /** Peers whose last SYN/ACK had the number of a cookie that is good. */
   readonly cookies = new Set<number>();
+  /** Peers whose last SYN/ACK had the key of a connection that was reset and still waits: MPTCP outlives its subflow, and two cannot have one token. */
+  readonly taken = new Set<number>();
+  /** Peers whose last SYN/ACK had no key, as another of theirs had the token. */
+  readonly plain = new Set<number>();
   /** Some may be acknowledged still: what is kept has such a number, too, as its SYN may have been answered by a cookie before. */
   #awaited = false;
 
@@ -26,12 +30,14 @@ class Model {
     readonly backlog: number,
     readonly synBacklog: number,
     readonly mode: SynCookieMode,
+    readonly mptcp: boolean,
   ) {}
 
   syn(peer: number): void {
     if (this.open.has(peer) || this.half.includes(peer)) return;
     if (this.waiting.length >= this.backlog) return;
     const full = this.half.length >= this.synBacklog;
+    if (this.taken.delete(peer)) this.plain.add(peer);
     if (this.mode === "always" || (this.mode === "pressure" && full)) {
       this.cookies.add(peer);
       this.#awaited = true;
@@ -45,6 +51,7 @@ class Model {
   ack(peer: number): void {
     const at = this.half.indexOf(peer);
     if (this.open.has(peer) || (at < 0 && !this.cookies.has(peer))) return;
+    if (at < 0 && this.taken.has(peer)) return;
     if (this.waiting.length >= this.backlog) return;
     if (at >= 0) this.half.splice(at, 1);
     this.waiting.push(peer);
@@ -55,12 +62,16 @@ class Model {
     const at = this.half.indexOf(peer);
     if (at >= 0) this.half.splice(at, 1);
     // What waits is still given out: the application hears of its end then.
-    this.open.delete(peer);
+    if (this.open.delete(peer) && this.mptcp && !this.plain.has(peer)) {
+      if (this.waiting.includes(peer)) this.taken.add(peer);
+    }
   }
 
   /** What waits is accepted, and aborted. One that was reset may wait before a later connection of the same peer, by the same cookie. */
   accepted(peer: number): void {
     if (!this.waiting.includes(peer)) this.open.delete(peer);
+    this.taken.delete(peer);
+    if (!this.waiting.includes(peer)) this.plain.delete(peer);
   }
 
   /** Long enough for everything half-open to be given up. */
@@ -77,7 +88,10 @@ class Real implements Disposable {
   readonly listener: Listener;
   readonly peers: readonly Peer[];
 
-  constructor({ backlog, synBacklog, mode }: Model, readonly mptcp: boolean) {
+  readonly mptcp: boolean;
+
+  constructor({ backlog, synBacklog, mode, mptcp }: Model) {
+    this.mptcp = mptcp;
     this.d = new Dialogue({ tcp: { synBacklog, synCookies: mode } });
     this.listener = this.d.listen(80, backlog);
     this.peers = Array.from({ length: PEERS }, () => this.d.peer());
@@ -126,8 +140,8 @@ describe("a listener, whatever order SYNs, ACKs and RSTs come in", () => {
       fc.constantFrom<SynCookieMode>("off", "pressure", "always"),
       fc.boolean(),
       (list, backlog, synBacklog, mode, mptcp) => {
-        const model = new Model(backlog, synBacklog, mode);
-        using real = new Real(model, mptcp);
+        const model = new Model(backlog, synBacklog, mode, mptcp);
+        using real = new Real(model);
         for (const [step, number] of list) {
           const peer = real.peers[number]!;
           if (step === "accept") {
