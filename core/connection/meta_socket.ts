@@ -4,12 +4,10 @@
  */
 
 import { DSS_DATA_ACK, DSS_DATA_ACK_8, PAGE } from "../../wasm/layout.ts";
-import type { GuardedCongestionControlPlugin } from "../guard/congestion.ts";
 import type { GuardedConnection } from "../guard/faces.ts";
 import type { GuardedPolicies, PolicyNames } from "../guard/policies.ts";
-import type { GuardedScheduler, GuardedSchedulerPlugin, Wishes } from "../guard/scheduler.ts";
+import type { GuardedScheduler, Wishes } from "../guard/scheduler.ts";
 import type {
-  CongestionControl,
   CongestionControlPlugin,
   Endpoint,
   Micros,
@@ -51,13 +49,14 @@ import type { ConnectionHost, ConnectionObserver, EndReason, NetworkCode } from 
 import { Figures, type LastReset } from "./figures.ts";
 import { HOLD_LENGTH, Holding } from "./holding.ts";
 import { Keys } from "./keys.ts";
-import { takeAllBack, takeBack } from "./look_ahead.ts";
+import { takeBack } from "./look_ahead.ts";
 import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts";
 import { EARLY, type FallbackReason, type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
 import { Outlook } from "./outlook.ts";
 import type { FirstTry, Race } from "./race.ts";
 import { PathTransportOf } from "./paths.ts";
 import { CLOSE_TIMEOUT, CLOSED_PATIENCE, Patience } from "./patience.ts";
+import { Plugins } from "./plugins.ts";
 import { DEFAULT_MPTCP, type MptcpSettings } from "./settings.ts";
 import { ReceiveQueue } from "./receive_queue.ts";
 import { Relief } from "./relief.ts";
@@ -101,12 +100,6 @@ const COMPANY = 64;
 const JOINED_ONCE = 128;
 /** It is among those that MPCurrEstab counts: established with MPTCP, and not ended by us. */
 const CURRENT = 256;
-/** A scheduler, or a congestion control, is being made, learns of the subflows, or ends: what it puts in its own place waits until that is over. */
-const SCHEDULER_SWAPS = 512;
-const CONTROL_SWAPS = 1024;
-
-/** Plugins that one after the other put another in their place: the last of so many stays. */
-const MOST_SWAPS = 16;
 
 /** What most connections never meet: made for the first of it. */
 class Rarities {
@@ -165,7 +158,6 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #relief: Relief | null = null;
   readonly figures: Figures = new Figures();
   readonly deadlines: Deadlines<ConnectionTimer> = new Deadlines(CONNECTION_TIMERS);
-  readonly policies: GuardedPolicies;
   readonly paths: PathTransportOf;
   /** What the size of the send queue follows from in place of the windows; null: from these (draft SBF-3). */
   readonly progress: ProgressEstimate | null;
@@ -191,13 +183,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #lowWater: number | null = null;
   /** The last write was not taken whole. */
   #writerWaits = false;
-  /** Made with the first data that are to leave, as the congestion control is: who only receives has neither. */
-  #scheduler: GuardedScheduler<Subflow> | null = null;
-  #schedulerPlugin: GuardedSchedulerPlugin;
-  /** `lookAhead` in the last pass. */
-  #lookedAhead = 0;
-  #congestion: CongestionControl | null = null;
-  #congestionPlugin: GuardedCongestionControlPlugin;
+  /** As they were chosen at the beginning. */
+  readonly #policies: GuardedPolicies;
+  /** Made with the first data that are to leave, or when others are chosen: who only receives has neither scheduler nor congestion control. */
+  #plugins: Plugins | null = null;
   /** Queued for the pass at the end of this batch. */
   #dirty = false;
   /** A pass more would find what the last one has found: no room for what waits, which is much. */
@@ -226,7 +215,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.tcp = tcp;
     this.mptcp = mptcp;
     this.#keepAlive = tcp.keepAlive;
-    this.policies = policies;
+    this.#policies = policies;
     const { experiments } = host;
     const hopeless = role === "client" && host.swallows(remote.address, mptcp.blackholeTimeout);
     this.capable = mptcp.enabled && !hopeless && key !== null;
@@ -245,8 +234,6 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.progress = experiments.sendEstimate === "progress" ? new ProgressEstimate() : null;
     this.sendQueue.setLowWater(tcp.notSentLowWater);
     this.#alarm = host.alarm(this);
-    this.#schedulerPlugin = policies.scheduler;
-    this.#congestionPlugin = policies.congestionControl;
     this.paths = new PathTransportOf(this, policies.pathManager);
     if (this.capable) host.claimToken(this.keys.token, this);
   }
@@ -467,15 +454,6 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return high === 0 && low === 0 ? "not-agreed" : "options-removed";
   }
 
-  /** The plugins at work. */
-  get policyNames(): PolicyNames {
-    return {
-      scheduler: this.#schedulerPlugin.name,
-      congestion_control: this.#congestionPlugin.name,
-      path_manager: this.policies.pathManager.name,
-    };
-  }
-
   /** We send as plain TCP, and the peer's infinite mapping is still to come. */
   get awaitsInfinite(): boolean {
     return this.#mode.kind === "infinite" && this.#mode.rx === null;
@@ -589,96 +567,56 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return this.receiveQueue.reached && ours.kind !== "open" && una === ours.fin;
   }
 
+  // Its plugins.
+
+  /** Those who decide from now on, whether or not anything was to leave. */
+  #decide(): Plugins {
+    return this.#plugins ??= new Plugins(this, this.#policies);
+  }
+
   /** The scheduler at work; null: there was nothing to schedule yet. */
   get scheduler(): GuardedScheduler<Subflow> | null {
-    return this.#scheduler;
+    return this.#plugins === null ? null : this.#plugins.scheduler;
   }
 
-  #wishes(): Wishes {
-    return this.#scheduler ?? this.#schedulerPlugin.wishes;
+  /** What the scheduler, or the plugin that will make it, asks of the connection. */
+  get wishes(): Wishes {
+    return this.#plugins === null ? this.#policies.scheduler.wishes : this.#plugins.wishes;
   }
 
-  /** Most bytes that one of its answers binds; undefined: it names none. */
-  get quantum(): number | undefined {
-    return this.#wishes().quantum;
+  /** The plugins at work. */
+  get policyNames(): PolicyNames {
+    const { scheduler, congestionControl, pathManager } = this.#plugins?.chosen ?? this.#policies;
+    return {
+      scheduler: scheduler.name,
+      congestion_control: congestionControl.name,
+      path_manager: pathManager.name,
+    };
   }
 
-  /** Head-of-line blocking is relieved where no option says otherwise. */
-  get relieves(): boolean {
-    return this.#wishes().relief;
-  }
-
-  /** Bytes that they bind to a subflow beyond its room (draft SQ-8, ALT-5); 0: it pulls. */
-  get lookAhead(): number {
-    return this.#wishes().lookAhead;
-  }
-
-  /** Data are to leave: who says by which way, and how much at once, is there from now on. */
+  /** Data are to leave: see {@linkcode Plugins.begin}. */
   beginSending(): void {
-    if (this.#scheduler === null) this.#schedule();
-    if (this.#congestion === null && !this.over) this.#control();
+    this.#decide().begin();
   }
 
-  /** Makes the scheduler, which hears of the subflows that there are: the plugin's, or that of the one which it puts in its place meanwhile. */
-  #schedule(): GuardedScheduler<Subflow> {
-    for (let swaps = 0;; swaps++) {
-      const plugin = this.#schedulerPlugin;
-      const stays = () => plugin === this.#schedulerPlugin || swaps >= MOST_SWAPS;
-      this.#flags |= SCHEDULER_SWAPS;
-      const made = plugin.create(this);
-      for (const subflow of this.subflows) {
-        if (!this.over && stays()) made.onSubflow(subflow, "joined");
-      }
-      // Where it has ended the connection, that knew the one before.
-      if (this.over || !stays()) made.onClose();
-      this.#flags &= ~SCHEDULER_SWAPS;
-      if (!this.over && !stays()) continue;
-      this.#schedulerPlugin = plugin;
-      return this.#scheduler = made;
-    }
-  }
-
-  /** Makes the congestion control, in which the subflows that there are join: the plugin's, or that of the one which it puts in its place meanwhile. */
-  #control(): CongestionControl {
-    for (let swaps = 0;; swaps++) {
-      const plugin = this.#congestionPlugin;
-      const stays = () => plugin === this.#congestionPlugin || swaps >= MOST_SWAPS;
-      this.#flags |= CONTROL_SWAPS;
-      const made = plugin.create(this);
-      for (const subflow of this.subflows) {
-        const control = stays() ? made.join(subflow) : null;
-        if (control !== null && stays()) subflow.control(control, this.host.now);
-      }
-      this.#flags &= ~CONTROL_SWAPS;
-      if (stays()) {
-        this.#congestionPlugin = plugin;
-        return this.#congestion = made;
-      }
-      for (const subflow of this.subflows) made.leave?.(subflow);
-    }
-  }
-
-  /** `subflow`, not one of the subflows yet, joins in `congestion`, or in what that puts in its place. */
-  #joinControl(congestion: CongestionControl, subflow: Subflow): void {
-    for (let swaps = 0;; swaps++) {
-      const control = congestion.join(subflow);
-      const other = this.#congestion ?? congestion;
-      if (other === congestion || swaps >= MOST_SWAPS) {
-        return subflow.control(control, this.host.now);
-      }
-      congestion.leave?.(subflow);
-      congestion = other;
-    }
-  }
-
-  /** A pass begins: `lookAhead`. What one that has failed has bound is bound anew by one that pulls in its place. */
+  /** A pass begins: see {@linkcode Plugins.looksAhead}. */
   looksAhead(): number {
-    const { lookAhead } = this;
-    if (lookAhead !== this.#lookedAhead) {
-      this.#lookedAhead = lookAhead;
-      if (lookAhead === 0) takeAllBack(this);
-    }
-    return lookAhead;
+    return this.#plugins === null ? this.wishes.lookAhead : this.#plugins.looksAhead();
+  }
+
+  /** Replaces the scheduler on the living connection. */
+  setScheduler(_now: Micros, plugin: SchedulerPlugin): void {
+    if (!this.over) this.#decide().setScheduler(plugin);
+  }
+
+  /** Has the scheduler change what may be changed while it runs; what it throws goes to the caller. */
+  tuneScheduler(_now: Micros, parameters: Readonly<Record<string, unknown>>): void {
+    if (!this.over) this.#decide().tuneScheduler(parameters);
+  }
+
+  /** Replaces the congestion control on the living connection: each subflow goes on from the window and threshold that it has. */
+  setCongestionControl(_now: Micros, plugin: CongestionControlPlugin): void {
+    if (!this.over) this.#decide().setCongestionControl(plugin);
   }
 
   // Figures.
@@ -964,54 +902,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.dirty();
   }
 
-  /** Replaces the scheduler on the living connection. */
-  setScheduler(_now: Micros, plugin: SchedulerPlugin): void {
-    if (this.over) return;
-    this.#schedulerPlugin = this.host.guardScheduler(plugin);
-    // Who makes, or ends, the one that there is asks for this one then.
-    if (this.#is(SCHEDULER_SWAPS)) return;
-    const former = this.#scheduler;
-    if (former !== null) {
-      this.#flags |= SCHEDULER_SWAPS;
-      former.onClose();
-      this.#flags &= ~SCHEDULER_SWAPS;
-      // That may have ended the connection.
-      if (this.over) return;
-    }
-    for (const { sender } of this.subflows) sender.takeLosses();
-    if (former !== null) {
-      takeAllBack(this);
-      this.#schedule();
-    }
-    this.dirty();
-  }
-
-  /** Has the scheduler change what may be changed while it runs; what it throws goes to the caller. */
-  tuneScheduler(_now: Micros, parameters: Readonly<Record<string, unknown>>): void {
-    if (this.over) return;
-    if (this.#is(SCHEDULER_SWAPS)) {
-      throw new TypeError("Cannot tune a scheduler while one is being made, or ends: do so after");
-    }
-    (this.#scheduler ?? this.#schedule()).tune(parameters);
-    this.dirty();
-  }
-
   /** Tags the connection for its scheduler, which is asked again. */
   setTag(_now: Micros, tag: number): void {
     this.#rarities().tag = tag;
-    this.dirty();
-  }
-
-  /** Replaces the congestion control on the living connection: each subflow goes on from the window and threshold that it has. */
-  setCongestionControl(_now: Micros, plugin: CongestionControlPlugin): void {
-    if (this.over) return;
-    this.#congestionPlugin = this.host.guardCongestionControl(plugin);
-    if (this.#is(CONTROL_SWAPS)) return;
-    const former = this.#congestion;
-    if (former !== null) {
-      this.#control();
-      for (const subflow of this.subflows) former.leave?.(subflow);
-    }
     this.dirty();
   }
 
@@ -1354,8 +1247,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   joined(subflow: Subflow): void {
     const marks = subflow.ecn.sends || subflow.ecn.receives;
     // Which marks the peer hears of from us is for the congestion control to say.
-    const congestion = this.#congestion ?? (marks ? this.#control() : null);
-    if (congestion !== null) this.#joinControl(congestion, subflow);
+    if (marks || this.#plugins !== null) this.#decide().join(subflow, marks);
     if (this.#keepAlive !== null && !subflow.early) {
       subflow.keepAlive(this.#keepAlive, this.host.now);
     }
@@ -1397,7 +1289,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       const why = change === "priority" ? priority : reason ?? null;
       probe.subflowChanged(this.host.now, this.id, subflow.path, change, why);
     }
-    this.#scheduler?.onSubflow(subflow, change);
+    this.scheduler?.onSubflow(subflow, change);
     this.paths.subflowChanged(subflow, change, reason);
   }
 
@@ -1489,7 +1381,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       if (again) this.sendQueue.reinject(subflow);
       subflows.splice(at, 1);
       this.sendQueue.forget(subflow, !this.fallback);
-      this.#congestion?.leave?.(subflow);
+      this.#plugins?.leave(subflow);
       this.progress?.forget(subflow);
       if (again && !subflow.join) this.undamaged();
     }
@@ -1745,7 +1637,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.host.probe?.connectionClosed(this.host.now, this.id, code, reason);
     this.#tell |= TELL_CLOSED | TELL_READABLE;
     this.deadlines.clearAll();
-    this.#scheduler?.onClose();
+    this.#plugins?.end();
     this.paths.stop();
     if (this.capable && !this.fallback) this.host.releaseToken(this.keys.token, this);
     this.dirty();

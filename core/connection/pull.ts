@@ -271,7 +271,7 @@ function nextAhead(meta: MetaSocket): boolean {
   if (sendQueue.hints !== null) {
     available = Math.min(available, sendQueue.hints.end(sendQueue.nxt) - sendQueue.nxt);
   }
-  chunk.length = Math.min(available, meta.quantum ?? DEFAULT_QUANTUM);
+  chunk.length = Math.min(available, meta.wishes.quantum ?? DEFAULT_QUANTUM);
   chunk.sentOn = nobody;
   chunk.sentAt = 0;
   setHint(meta);
@@ -428,7 +428,7 @@ function nextNew(meta: MetaSocket): boolean {
   if (ready.length === 0) return false;
   chunk.offset = sendQueue.nxt;
   available = allowed;
-  chunk.length = Math.min(allowed, meta.quantum ?? DEFAULT_QUANTUM);
+  chunk.length = Math.min(allowed, meta.wishes.quantum ?? DEFAULT_QUANTUM);
   chunk.sentOn = nobody;
   chunk.sentAt = 0;
   setHint(meta);
@@ -585,7 +585,8 @@ function relieve(meta: MetaSocket, now: Micros): void {
   const { deadlines } = meta;
   if (why !== "tail" && deadlines.has(TIMER_RELIEF)) deadlines.set(TIMER_RELIEF, Infinity);
   if (why === null) return;
-  const { mptcp, relieves, relief } = meta;
+  const { mptcp, relief } = meta;
+  const relieves = meta.wishes.relief;
   collectReady(meta, 1);
   for (let i = 0; i < ready.length; i++) candidates[i] = ready[i]!;
   shorten(candidates, ready.length);

@@ -58,9 +58,10 @@ export class Relief {
 
 /** What stands still, where the settings ask for relief of it; null: nothing, or it is not to be relieved. */
 export function standstill(meta: MetaSocket, now: Micros): Standstill | null {
-  const { sendQueue, subflows, mptcp, relieves } = meta;
+  const { sendQueue, subflows, mptcp } = meta;
   if (subflows.length < 2 || meta.fallback || meta.damage !== null) return null;
   if (sendQueue.unacked === 0 || !sendQueue.again.empty) return null;
+  const relieves = meta.wishes.relief;
   const { unsent, unacked, windowEnd, nxt, mostWindow } = sendQueue;
   if (unsent === 0) {
     return (mptcp.tailReinjection ?? relieves) && !isHeld(meta, now) ? "tail" : null;

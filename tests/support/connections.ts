@@ -10,7 +10,7 @@ import type {
   MemoryLimits,
 } from "../../core/connection/host.ts";
 import { MetaSocket } from "../../core/connection/meta_socket.ts";
-import { PolicyGuard } from "../../core/guard/policies.ts";
+import { type GuardedPolicies, type Policies, PolicyGuard } from "../../core/guard/policies.ts";
 import type { GuardedSchedulerPlugin } from "../../core/guard/scheduler.ts";
 import { FirstPaths } from "../../core/host/first_paths.ts";
 import { Callback, TimerQueue } from "../../core/host/timers.ts";
@@ -31,6 +31,11 @@ import { FakeHost, subflowParts } from "./parts.ts";
 
 const POLICIES = { scheduler: minRtt(), pathManager: passive(), congestionControl: reno() };
 const GUARD = new PolicyGuard(POLICIES, POLICIES, SOUND);
+
+/** Plugins of a connection, the usual ones where none is named. */
+export function guarded(named?: Partial<Policies>): GuardedPolicies {
+  return GUARD.all(named);
+}
 
 /** A host that notes what its connection asks for. */
 export class FakeConnectionHost extends FakeHost implements ConnectionHost {

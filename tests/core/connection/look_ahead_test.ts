@@ -248,7 +248,7 @@ describe("ALT-5: push (draft A.5)", () => {
   it("is left by a live swap with all that the plugin before has asked for, and come to by one", () => {
     using d = new Dialogue({ policies: { scheduler: { ...inTurn(Infinity), relief: true } } });
     const { app: { socket } } = joined(d);
-    const asked = () => [socket.quantum, socket.lookAhead, socket.relieves];
+    const asked = () => [socket.wishes.quantum, socket.wishes.lookAhead, socket.wishes.relief];
     assertEquals(asked(), [5 * MSS, Infinity, true]);
     socket.setScheduler(d.now, { ...inTurn(0), quantum: 2 * MSS });
     assertEquals(asked(), [2 * MSS, 0, false]);
@@ -284,7 +284,8 @@ describe("ALT-5: push (draft A.5)", () => {
     const { written } = app;
     assertEquals(d.faults.at(-1)!.replaced, true);
     assert(socket.subflows.some(({ queued }) => queued > 0));
-    assertEquals([socket.quantum, socket.lookAhead, socket.relieves], [undefined, 0, false]);
+    const { quantum, lookAhead, relief } = socket.wishes;
+    assertEquals([quantum, lookAhead, relief], [undefined, 0, false]);
     for (let round = 0; round < 40; round++) {
       for (const peer of [first, second]) {
         peer.takeAll();
