@@ -13,9 +13,8 @@ import type { MetaSocket } from "./meta_socket.ts";
 /** Plugins that one after the other put another in their place: the last of so many stays. */
 const MOST_SWAPS = 16;
 
-// One of these is being made, learns of the subflows, or ends, as bits: what it puts in its own place waits until that is over.
-const SCHEDULER = 1;
-const CONGESTION = 2;
+/** One of these is being made, learns of the subflows, or ends, as bits: what it puts in its own place waits until that is over. */
+const SWAPS = { scheduler: 1, congestionControl: 2 } as const;
 
 /** Who decides for one connection: scheduler and congestion control, from the first data that are to leave until its end. */
 export class Plugins {
@@ -49,45 +48,62 @@ export class Plugins {
     if (this.#congestion === null && !this.#meta.over) this.#control();
   }
 
-  /** Makes the scheduler, which hears of the subflows that there are: the plugin's, or that of the one which it puts in its place meanwhile. */
+  /** Makes the scheduler, which hears of the subflows that there are. */
   #schedule(): GuardedScheduler<Subflow> {
     const meta = this.#meta;
-    for (let swaps = 0;; swaps++) {
-      const plugin = this.#chosen.scheduler;
-      const stays = () => plugin === this.#chosen.scheduler || swaps >= MOST_SWAPS;
-      this.#swaps |= SCHEDULER;
-      const made = plugin.create(meta);
-      for (const subflow of meta.subflows) {
-        if (!meta.over && stays()) made.onSubflow(subflow, "joined");
-      }
-      // Where it has ended the connection, that knew the one before.
-      if (meta.over || !stays()) made.onClose();
-      this.#swaps &= ~SCHEDULER;
-      if (!meta.over && !stays()) continue;
-      this.#choose("scheduler", plugin);
-      return this.#scheduler = made;
-    }
+    return this.#scheduler = this.#make(
+      "scheduler",
+      (plugin, stays) => {
+        const made = plugin.create(meta);
+        for (const subflow of meta.subflows) {
+          if (!meta.over && stays()) made.onSubflow(subflow, "joined");
+        }
+        // Where it has ended the connection, that knew the one before.
+        if (meta.over) made.onClose();
+        return made;
+      },
+      (made) => made.onClose(),
+    );
   }
 
-  /** Makes the congestion control, in which the subflows that there are join: the plugin's, or that of the one which it puts in its place meanwhile. */
-  #control(): void {
+  /** Makes the congestion control, in which the subflows that there are join. */
+  #control(): CongestionControl {
     const { subflows, host } = this.#meta;
+    return this.#congestion = this.#make(
+      "congestionControl",
+      (plugin, stays) => {
+        const made = plugin.create(this.#meta);
+        for (const subflow of subflows) {
+          const control = stays() ? made.join(subflow) : null;
+          if (control !== null && stays()) subflow.control(control, host.now);
+        }
+        return made;
+      },
+      (made) => {
+        for (const subflow of subflows) made.leave?.(subflow);
+      },
+    );
+  }
+
+  /**
+   * What the chosen plugin of `kind` makes by `begin`, which may put another in its place: then it `stays` no longer, what it has made is given to `end`, and
+   * it is the other's turn.
+   */
+  #make<Kind extends keyof typeof SWAPS, Made>(
+    kind: Kind,
+    begin: (plugin: GuardedPolicies[Kind], stays: () => boolean) => Made,
+    end: (made: Made) => void,
+  ): Made {
     for (let swaps = 0;; swaps++) {
-      const plugin = this.#chosen.congestionControl;
-      const stays = () => plugin === this.#chosen.congestionControl || swaps >= MOST_SWAPS;
-      this.#swaps |= CONGESTION;
-      const made = plugin.create(this.#meta);
-      for (const subflow of subflows) {
-        const control = stays() ? made.join(subflow) : null;
-        if (control !== null && stays()) subflow.control(control, host.now);
-      }
-      this.#swaps &= ~CONGESTION;
-      if (stays()) {
-        this.#choose("congestionControl", plugin);
-        this.#congestion = made;
-        return;
-      }
-      for (const subflow of subflows) made.leave?.(subflow);
+      const plugin = this.#chosen[kind];
+      const stays = () => plugin === this.#chosen[kind] || swaps >= MOST_SWAPS;
+      this.#swaps |= SWAPS[kind];
+      const made = begin(plugin, stays);
+      if (!stays()) end(made);
+      this.#swaps &= ~SWAPS[kind];
+      if (!stays() && !this.#meta.over) continue;
+      this.#choose(kind, plugin);
+      return made;
     }
   }
 
@@ -139,12 +155,12 @@ export class Plugins {
     const meta = this.#meta;
     this.#choose("scheduler", meta.host.guardScheduler(plugin));
     // Who makes, or ends, the one that there is asks for this one then.
-    if ((this.#swaps & SCHEDULER) !== 0) return;
+    if ((this.#swaps & SWAPS.scheduler) !== 0) return;
     const former = this.#scheduler;
     if (former !== null) {
-      this.#swaps |= SCHEDULER;
+      this.#swaps |= SWAPS.scheduler;
       former.onClose();
-      this.#swaps &= ~SCHEDULER;
+      this.#swaps &= ~SWAPS.scheduler;
       // That may have ended the connection.
       if (meta.over) return;
     }
@@ -158,7 +174,7 @@ export class Plugins {
 
   /** Has the scheduler change what may be changed while it runs; what it throws goes to the caller. */
   tuneScheduler(parameters: Readonly<Record<string, unknown>>): void {
-    if ((this.#swaps & SCHEDULER) !== 0) {
+    if ((this.#swaps & SWAPS.scheduler) !== 0) {
       throw new TypeError("Cannot tune a scheduler while one is being made, or ends: do so after");
     }
     (this.#scheduler ?? this.#schedule()).tune(parameters);
@@ -169,7 +185,7 @@ export class Plugins {
   setCongestionControl(plugin: CongestionControlPlugin): void {
     const meta = this.#meta;
     this.#choose("congestionControl", meta.host.guardCongestionControl(plugin));
-    if ((this.#swaps & CONGESTION) !== 0) return;
+    if ((this.#swaps & SWAPS.congestionControl) !== 0) return;
     const former = this.#congestion;
     if (former !== null) {
       this.#control();
