@@ -66,9 +66,10 @@ export class Plugins {
     );
   }
 
-  /** Makes the congestion control, in which the subflows that there are join. */
-  #control(): CongestionControl {
+  /** Makes the congestion control, in which the subflows that there are join; those then leave `former`. */
+  #control(former: CongestionControl | null = null): CongestionControl {
     const { subflows, host } = this.#meta;
+    let left = former;
     return this.#congestion = this.#make(
       "congestionControl",
       (plugin, stays) => {
@@ -77,6 +78,9 @@ export class Plugins {
           const control = stays() ? made.join(subflow) : null;
           if (control !== null && stays()) subflow.control(control, host.now);
         }
+        if (left === null || !stays()) return made;
+        for (const subflow of subflows) left.leave?.(subflow);
+        left = null;
         return made;
       },
       (made) => {
@@ -186,11 +190,7 @@ export class Plugins {
     const meta = this.#meta;
     this.#choose("congestionControl", meta.host.guardCongestionControl(plugin));
     if ((this.#swaps & SWAPS.congestionControl) !== 0) return;
-    const former = this.#congestion;
-    if (former !== null) {
-      this.#control();
-      for (const subflow of meta.subflows) former.leave?.(subflow);
-    }
+    if (this.#congestion !== null) this.#control(this.#congestion);
     meta.dirty();
   }
 

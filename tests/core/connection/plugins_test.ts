@@ -36,7 +36,10 @@ describe("plugins of a connection", () => {
     assertEquals([notes, second.subflow.sender.controlled], [[], false]);
     plugins.join(second.subflow, true);
     plugins.join(third.subflow, false);
-    assertEquals([plugins.scheduler, notes], [null, ["congestion control", ...Array(3).fill("join")]]);
+    assertEquals([plugins.scheduler, notes], [null, [
+      "congestion control",
+      ...Array(3).fill("join"),
+    ]]);
     assertEquals([second, third].map(({ subflow }) => subflow.sender.controlled), [true, true]);
   });
 
@@ -46,7 +49,13 @@ describe("plugins of a connection", () => {
     for (const made of [false, true]) {
       if (made) plugins.begin();
       const { quantum, lookAhead, relief } = plugins.wishes;
-      assertEquals([made, quantum, lookAhead, relief, plugins.looksAhead()], [made, 100, 7, true, 7]);
+      assertEquals([made, quantum, lookAhead, relief, plugins.looksAhead()], [
+        made,
+        100,
+        7,
+        true,
+        7,
+      ]);
     }
   });
 
@@ -175,6 +184,37 @@ describe("plugins of a connection", () => {
       plugins.setCongestionControl(policies.congestionControl);
       assertEquals([at, notes], [at, ["congestion control", "join"]]);
     }
+  });
+
+  it("have the congestion control that leave() has put in its place, made once, and no end of them", () => {
+    const { plugins } = held(true);
+    const made: string[] = [];
+    const named = (
+      name: string,
+      next: CongestionControlPlugin | null,
+      atLeave: () => CongestionControlPlugin,
+    ): CongestionControlPlugin => ({
+      ...reno(),
+      name,
+      create(connection) {
+        made.push(name);
+        if (next !== null) plugins.setCongestionControl(next);
+        const group = reno().create(connection);
+        return {
+          join: (subflow) => group.join(subflow),
+          leave: () => plugins.setCongestionControl(atLeave()),
+        };
+      },
+    });
+    const { notes, policies: { congestionControl } } = noted();
+    // One that was never at work leaves all the same.
+    plugins.setCongestionControl(named("first", reno(), () => congestionControl));
+    assertEquals([made, notes], [["first"], ["congestion control", "join"]]);
+    let count = 0;
+    const restless = (): CongestionControlPlugin => named(`${++count}`, null, restless);
+    plugins.setCongestionControl(restless());
+    plugins.setCongestionControl(restless());
+    assertEquals([made.slice(1), plugins.chosen.congestionControl.name], [["1", "2", "4"], "4"]);
   });
 
   it("cannot be tuned by their own create()", () => {
