@@ -13,8 +13,9 @@ import { type AckCopy, copyAck, Faces, type GuardedConnection } from "./faces.ts
 import {
   answered,
   type Breach,
+  type Cast,
+  cast,
   type Drawing,
-  drawing,
   Faults,
   type GuardHost,
   isPromise,
@@ -39,14 +40,17 @@ export function guardCongestionControl(
   fallback: CongestionControlPlugin,
   host: GuardHost,
 ): GuardedCongestionControlPlugin {
-  const own = drawing(plugin, STREAM, host);
-  const other = drawing(fallback, STREAM, host);
-  const shown = new ShownAck();
+  const shared = { ...cast(plugin, fallback, STREAM, host), shown: new ShownAck() };
   return {
     kind: "congestion-control",
     name: plugin.name,
-    create: (connection) => new GuardedCongestionControl(own, other, host, connection, shown),
+    create: (connection) => new GuardedCongestionControl(shared, connection),
   };
+}
+
+/** What all connections of a congestion control share. */
+interface CongestionCast extends Cast<CongestionControlPlugin> {
+  readonly shown: ShownAck;
 }
 
 /** Not the stream of a scheduler of the same name. */
@@ -71,35 +75,23 @@ interface Seat {
 
 /** The controllers of one connection. Nothing here throws. */
 export class GuardedCongestionControl implements CongestionControl {
-  readonly #host: GuardHost;
+  readonly #cast: CongestionCast;
   /** Null before the first. */
   #faults: Faults | null = null;
   readonly #connection: GuardedConnection;
-  readonly #own: Drawing<CongestionControlPlugin>;
-  readonly #other: Drawing<CongestionControlPlugin>;
   readonly #members: GuardedController[] = few();
   /** The plugin's; null when it has failed for good. */
   #seat: Seat | null = null;
   #fallback: Seat | null = null;
-  readonly #shown: ShownAck;
 
   /** Makes the plugin's congestion control, its stand-in if that fails. */
-  constructor(
-    own: Drawing<CongestionControlPlugin>,
-    other: Drawing<CongestionControlPlugin>,
-    host: GuardHost,
-    connection: GuardedConnection,
-    shown: ShownAck,
-  ) {
-    this.#shown = shown;
-    this.#host = host;
+  constructor(shared: CongestionCast, connection: GuardedConnection) {
+    this.#cast = shared;
     this.#connection = connection;
-    this.#own = own;
-    this.#other = other;
-    const faces = this.#faces(own);
+    const faces = this.#faces(shared.own);
     let breach: Breach;
     try {
-      const group = own.plugin.create(faces.connection);
+      const group = shared.own.plugin.create(faces.connection);
       const wrong = misshapen(group, "create", "a congestion control", ["join"], ["leave"]);
       if (wrong === null) {
         this.#seat = { group, faces };
@@ -114,7 +106,7 @@ export class GuardedCongestionControl implements CongestionControl {
   }
 
   #counted(): Faults {
-    return this.#faults ??= new Faults(this.#own.plugin, this.#host);
+    return this.#faults ??= new Faults(this.#cast.own.plugin, this.#cast.host);
   }
 
   /** A subflow is established. */
@@ -164,8 +156,9 @@ export class GuardedCongestionControl implements CongestionControl {
   engage(): void {
     let fallback = this.#fallback;
     if (fallback === null) {
-      const faces = this.#faces(this.#other);
-      fallback = { group: this.#other.plugin.create(faces.connection), faces };
+      const { other } = this.#cast;
+      const faces = this.#faces(other);
+      fallback = { group: other.plugin.create(faces.connection), faces };
       this.#fallback = fallback;
     }
     for (const member of this.#members) member.shadow(fallback);
@@ -179,7 +172,7 @@ export class GuardedCongestionControl implements CongestionControl {
 
   /** What the plugin is shown of `ack`. */
   show(ack: AckSample): AckSample {
-    return this.#shown.of(ack);
+    return this.#cast.shown.of(ack);
   }
 
   #faces({ random }: Drawing<CongestionControlPlugin>): Faces {

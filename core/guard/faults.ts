@@ -68,7 +68,7 @@ export interface GuardHost {
   random(stream: string): number;
 }
 
-/** A plugin with the random numbers that it is given: made once for all connections. */
+/** A plugin with the random numbers that it is given. */
 export interface Drawing<P extends Plugin> {
   /** As the user gave it. */
   readonly plugin: P;
@@ -76,14 +76,25 @@ export interface Drawing<P extends Plugin> {
   readonly random: () => number;
 }
 
-/** `plugin` with the numbers of the stream `prefix` and its name. */
-export function drawing<P extends Plugin>(
+/** A plugin, what stands in for it where it fails, and who is told of that: made once for all connections. */
+export interface Cast<P extends Plugin> {
+  readonly own: Drawing<P>;
+  readonly other: Drawing<P>;
+  readonly host: GuardHost;
+}
+
+/** `plugin` and `fallback`, with the numbers of the stream `prefix` and their names. */
+export function cast<P extends Plugin>(
   plugin: P,
+  fallback: P,
   prefix: string,
   host: GuardHost,
-): Drawing<P> {
-  const stream = `${prefix} ${plugin.name}`;
-  return { plugin, random: () => host.random(stream) };
+): Cast<P> {
+  const drawing = (drawn: P): Drawing<P> => {
+    const stream = `${prefix} ${drawn.name}`;
+    return { plugin: drawn, random: () => host.random(stream) };
+  };
+  return { own: drawing(plugin), other: drawing(fallback), host };
 }
 
 /** Counts the faults of one plugin on one connection; made with the first. */

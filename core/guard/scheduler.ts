@@ -24,8 +24,9 @@ import {
 import {
   answered,
   type Breach,
+  type Cast,
+  cast,
   type Drawing,
-  drawing,
   type FaultRule,
   Faults,
   type GuardHost,
@@ -53,16 +54,21 @@ export function guardScheduler(
   fallback: SchedulerPlugin,
   host: GuardHost,
 ): GuardedSchedulerPlugin {
-  const own = drawing(plugin, STREAM, host);
-  const other = drawing(fallback, STREAM, host);
   const wishes = wishesOf(plugin);
-  const others = wishesOf(fallback);
+  const shared = { ...cast(plugin, fallback, STREAM, host), wishes, others: wishesOf(fallback) };
   return {
     kind: "scheduler",
     name: plugin.name,
     wishes,
-    create: (connection) => new GuardedScheduler(own, other, wishes, others, host, connection),
+    create: (connection) => new GuardedScheduler(shared, connection),
   };
+}
+
+/** What all connections of a scheduler share. */
+interface SchedulerCast extends Cast<SchedulerPlugin> {
+  readonly wishes: Wishes;
+  /** Of what stands in for it. */
+  readonly others: Wishes;
 }
 
 /** What a plugin asks of the connection that asks it. */
@@ -199,14 +205,10 @@ class Seat {
  * connection itself passed in, several of them, or a wait that will end.
  */
 export class GuardedScheduler<S extends SubflowView = SubflowView> implements Scheduler {
-  readonly #host: GuardHost;
+  readonly #cast: SchedulerCast;
   /** Null before the first. */
   #faults: Faults | null = null;
   readonly #connection: GuardedConnection<S>;
-  readonly #own: Drawing<SchedulerPlugin>;
-  readonly #other: Drawing<SchedulerPlugin>;
-  readonly #wishes: Wishes;
-  readonly #others: Wishes;
   #seat: Seat;
   #fallback: Seat | null = null;
   /** An answer of several, refilled each time, and the paths that it named. Made with the first. */
@@ -226,32 +228,21 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   #breach: Breach = NO_BREACH;
 
   /** Makes the plugin's scheduler, its stand-in if that fails. */
-  constructor(
-    own: Drawing<SchedulerPlugin>,
-    other: Drawing<SchedulerPlugin>,
-    wishes: Wishes,
-    others: Wishes,
-    host: GuardHost,
-    connection: GuardedConnection<S>,
-  ) {
-    this.#wishes = wishes;
-    this.#others = others;
-    this.#host = host;
+  constructor(shared: SchedulerCast, connection: GuardedConnection<S>) {
+    this.#cast = shared;
     this.#connection = connection;
-    this.#own = own;
-    this.#other = other;
-    const seat = this.#make(own);
+    const seat = this.#make(shared.own);
     if (seat === null) this.#counted().end(this.#breach);
     this.#seat = seat ?? this.#standIn();
   }
 
   #counted(): Faults {
-    return this.#faults ??= new Faults(this.#own.plugin, this.#host);
+    return this.#faults ??= new Faults(this.#cast.own.plugin, this.#cast.host);
   }
 
   /** Of the one that decides: the plugin, or for good what stands in for it. */
   #asking(): Wishes {
-    return this.#seat === this.#fallback ? this.#others : this.#wishes;
+    return this.#seat === this.#fallback ? this.#cast.others : this.#cast.wishes;
   }
 
   /** Most bytes that one of its answers binds; undefined: it names none. */
@@ -396,7 +387,7 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
    */
   tune(parameters: Readonly<Record<string, unknown>>): void {
     const { scheduler, faces } = this.#seat;
-    const { name } = this.#own.plugin;
+    const { name } = this.#cast.own.plugin;
     if (this.#faults?.replaced) {
       throw new TypeError(
         `Cannot tune ${name} as it has failed, and the default decides: setScheduler() puts another in its place`,
@@ -599,9 +590,10 @@ export class GuardedScheduler<S extends SubflowView = SubflowView> implements Sc
   /** The default, made when it is first needed; it learns of the subflows as after a live swap. */
   #standIn(): Seat {
     if (this.#fallback !== null) return this.#fallback;
-    const seat = this.#make(this.#other);
+    const { other } = this.#cast;
+    const seat = this.#make(other);
     if (seat === null) {
-      throw new TypeError(`Cannot use ${this.#other.plugin.name} as it ${this.#breach.what}`);
+      throw new TypeError(`Cannot use ${other.plugin.name} as it ${this.#breach.what}`);
     }
     this.#fallback = seat;
     const { subflows } = this.#connection;
