@@ -70,8 +70,7 @@ export function push(meta: MetaSocket, now: Micros): void {
   if (!meta.over) {
     repeatOnOthers(meta, now);
     waits = false;
-    if (ahead > 0) scheduleAhead(meta, now);
-    else if (starts || !sendQueue.again.empty) schedule(meta, now);
+    if (ahead > 0 || starts || !sendQueue.again.empty) schedule(meta, now);
     relieve(meta, now);
     meta.heedRate(now);
     if (meta.scheduler?.hearsBlocks === true) tellBlocked(meta, meta.scheduler);
@@ -169,24 +168,31 @@ let had = 0;
 /** The scheduler has chosen to wait in this pass. */
 let waits = false;
 
-/** Asks the scheduler until nothing is left, nobody has room or the answer is to wait. */
+/** Has the scheduler say which way what waits takes. With `lookAhead` what is bound leaves first, as there is room, and the scheduler is asked for what is not. */
 function schedule(meta: MetaSocket, now: Micros): void {
   if (meta.damage !== null) leaveDamage(meta, now);
   // What the peer has made of damaged data is not known yet: what follows may begin with it.
   if (!meta.established || meta.damage?.loss === "open") return;
+  if (ahead > 0) serveAll(meta, now);
+  askAll(meta, now);
+  if (ahead > 0 && reallocate(meta)) askAll(meta, now);
+}
+
+/** Asks until nothing is left, nobody has room, or may be bound more, or the answer is to wait. */
+function askAll(meta: MetaSocket, now: Micros): void {
   while (true) {
     const again = nextReinjection(meta);
     // Where only those that carry it already have room, or it is to wait for a better one, new data need not wait for that.
-    if (again !== null && ready.length > 0 && ask(meta, again, now)) continue;
+    if (again !== null && ready.length + beyond.length > 0 && ask(meta, again, now)) continue;
     if (again !== null && comesFirst(meta, again)) return;
     const behind = again === null ? null : nextBehind(meta);
     if (behind !== null && ask(meta, behind, now)) continue;
     if (behind !== null && comesFirst(meta, behind)) return;
     const taken = again === null ? null : nextTakenBack(meta);
-    if (taken !== null && ready.length > 0 && ask(meta, taken, now)) continue;
+    if (taken !== null && ready.length + beyond.length > 0 && ask(meta, taken, now)) continue;
     if (taken !== null && comesFirst(meta, taken)) return;
-    if (!nextNew(meta)) {
-      if (meta.sendQueue.unbound >= CROWD) meta.crowd();
+    if (ahead > 0 ? !nextAhead(meta) : !nextNew(meta)) {
+      if (ahead === 0 && meta.sendQueue.unbound >= CROWD) meta.crowd();
       return;
     }
     if (!ask(meta, null, now)) return;
@@ -200,32 +206,6 @@ function schedule(meta: MetaSocket, now: Micros): void {
 function comesFirst(meta: MetaSocket, again: Sent): boolean {
   const { fallback, sendQueue, subflows } = meta;
   return fallback || (subflows.length === 1 && !sendQueue.has(subflows[0]!, again, chunk.offset));
-}
-
-/** The same with `lookAhead`: what is bound leaves as there is room, the scheduler is asked for what is not. */
-function scheduleAhead(meta: MetaSocket, now: Micros): void {
-  if (meta.damage !== null) leaveDamage(meta, now);
-  if (!meta.established || meta.damage?.loss === "open") return;
-  serveAll(meta, now);
-  bindAll(meta, now);
-  if (!reallocate(meta)) return;
-  bindAll(meta, now);
-}
-
-/** Asks until everything is bound, nobody may be bound more, or the answer is to wait. */
-function bindAll(meta: MetaSocket, now: Micros): void {
-  while (true) {
-    const again = nextReinjection(meta);
-    if (again !== null && ready.length + beyond.length > 0 && ask(meta, again, now)) continue;
-    if (again !== null && comesFirst(meta, again)) return;
-    const behind = again === null ? null : nextBehind(meta);
-    if (behind !== null && ask(meta, behind, now)) continue;
-    if (behind !== null && comesFirst(meta, behind)) return;
-    const taken = again === null ? null : nextTakenBack(meta);
-    if (taken !== null && ready.length + beyond.length > 0 && ask(meta, taken, now)) continue;
-    if (taken !== null && comesFirst(meta, taken)) return;
-    if (!nextAhead(meta) || !ask(meta, null, now)) return;
-  }
 }
 
 /** Where the peer's window keeps new data from leaving that others have room for, the scheduler is told. */
