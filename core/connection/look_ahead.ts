@@ -15,6 +15,7 @@ import type { Micros } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIMER_DATA } from "./data_timer.ts";
 import type { MetaSocket } from "./meta_socket.ts";
+import { armDataTimer } from "./waits.ts";
 
 /** Most bytes that one decision sends on `subflow`: about a millisecond of its rate, so that a slow path gets no bursts of 64 KB. */
 export function chunkLimit(subflow: Subflow): number {
@@ -125,7 +126,7 @@ function sendFirst(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   const repeated = sendQueue.left(sent, offset, length, subflow, ssn);
   if (repeated > 0) meta.countRepeat(repeated);
   else if (length % whole !== 0 && !holding.noDelay) holding.small(offset + length);
-  if (!meta.deadlines.has(TIMER_DATA)) meta.armDataTimer(now);
+  if (!meta.deadlines.has(TIMER_DATA)) armDataTimer(meta, now);
   return true;
 }
 

@@ -1,6 +1,7 @@
 /**
  * The meta-socket (draft §2.2): data sequence space, shared send queue and shared receive buffer of one connection, above the subflows that carry
- * it. Here are the parts that it holds and the application's verbs; what packets and time lead to stands in settle.ts, what leaves in pull.ts.
+ * it. Here are the parts that it holds and the application's verbs; what packets and time lead to stands in settle.ts, what leaves in pull.ts, what it waits
+ * for in waits.ts.
  */
 
 import { DSS_DATA_ACK, DSS_DATA_ACK_8, PAGE } from "../../wasm/layout.ts";
@@ -38,16 +39,13 @@ import {
   TIMER_CLOSE,
   TIMER_DATA,
   TIMER_FAIL,
-  TIMER_HOLD,
-  TIMER_PERSIST,
-  TIMER_USER,
   TIMER_WAKE,
 } from "./data_timer.ts";
 import { Damage } from "./damage.ts";
 import { DsnOctets } from "./dsn_octets.ts";
 import type { ConnectionHost, ConnectionObserver, EndReason, NetworkCode } from "./host.ts";
 import { Figures, type LastReset } from "./figures.ts";
-import { HOLD_LENGTH, Holding } from "./holding.ts";
+import { Holding } from "./holding.ts";
 import { Keys } from "./keys.ts";
 import { takeBack } from "./look_ahead.ts";
 import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts";
@@ -55,13 +53,14 @@ import { EARLY, type FallbackReason, type Mode, MPTCP, OFFERED, TCP } from "./mo
 import { Outlook } from "./outlook.ts";
 import type { FirstTry, Race } from "./race.ts";
 import { PathTransportOf } from "./paths.ts";
-import { CLOSE_TIMEOUT, CLOSED_PATIENCE, Patience } from "./patience.ts";
+import { Patience } from "./patience.ts";
 import { Plugins } from "./plugins.ts";
 import { DEFAULT_MPTCP, type MptcpSettings } from "./settings.ts";
 import { ReceiveQueue } from "./receive_queue.ts";
 import { Relief } from "./relief.ts";
 import { Replacements } from "./replacements.ts";
 import { SendQueue } from "./send_queue.ts";
+import { armClose, armDataTimer, closeTimeout } from "./waits.ts";
 
 /** How long a write waits that the host has no memory for. */
 const MEMORY_WAIT: Micros = 10e3;
@@ -937,7 +936,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.abortWith(null, now);
     } else {
       this.#finishWriting();
-      this.armClose(now);
+      armClose(this, now);
     }
   }
 
@@ -978,157 +977,6 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       if (deadline < nearest) nearest = deadline;
     }
     if (nearest !== this.#alarm.deadline) this.host.timers.arm(this.#alarm, nearest);
-  }
-
-  /** Starts the data-level timer afresh; off when nothing is outstanding. */
-  armDataTimer(now: Micros): void {
-    const due = this.sendQueue.unacked > 0 && !this.fallback && !this.over;
-    if (!due) this.deadlines.set(TIMER_DATA, Infinity);
-    else if (this.sendQueue.finUnacked) this.timer.awaitFinAck(this.deadlines, this.subflows, now);
-    else this.timer.awaitDataAck(this.deadlines, this.subflows, now);
-  }
-
-  /** A pass is over: what waits has its timers. Most are as they should be while something is in flight, or nothing is to be sent. */
-  armWaits(now: Micros): void {
-    const { deadlines, sendQueue } = this;
-    const { unsent, unacked } = sendQueue;
-    const stopped = unsent > 0 && unacked === 0;
-    if (stopped || deadlines.has(TIMER_PERSIST)) this.armPersist(now);
-    if (stopped || (unsent > 0 && this.holding.corked) || deadlines.has(TIMER_HOLD)) {
-      this.#armHold(now);
-    }
-    const blocked = unacked > 0 && (unsent > 0 || this.#writerWaits) && this.#awaitsDataAck();
-    if (blocked !== deadlines.has(TIMER_ASK)) this.#armAsk(blocked, now);
-    const begun = deadlines.has(TIMER_USER);
-    if (unacked > 0 ? !begun : begun || unsent > 0 || sendQueue.finDue) this.#armUserTimeout(now);
-  }
-
-  /**
-   * What waits to be written, or sent, needs a DATA_ACK, and no subflow has anything out that would bring one. A receiver whose application holds its lock
-   * acknowledges on the subflow first, and with the data only when it has something else to tell, such as a much larger window: Linux does.
-   */
-  #awaitsDataAck(): boolean {
-    const { sendQueue, subflows } = this;
-    if (this.fallback || !this.established) return false;
-    const { unsent } = sendQueue;
-    if (sendQueue.window >= unsent && (unsent > 0 || sendQueue.room > 0)) return false;
-    for (let i = 0; i < subflows.length; i++) {
-      const { board } = subflows[i]!.sender;
-      if (board.una !== board.nxt) return false;
-    }
-    return sendQueue.again.empty && !sendQueue.finUnacked;
-  }
-
-  #armAsk(blocked: boolean, now: Micros): void {
-    if (blocked) this.timer.awaitAnswer(this.deadlines, this.subflows, now);
-    else this.deadlines.set(TIMER_ASK, Infinity);
-  }
-
-  /** The peer has had time for a DATA_ACK: asks for one, on each subflow in turn, as it may heed one such question in a while. */
-  askForDataAck(now: Micros): void {
-    const { subflows, timer } = this;
-    if (!this.#awaitsDataAck()) return;
-    for (let i = 0; i < subflows.length; i++) {
-      const subflow = subflows[(timer.asks + i) % subflows.length]!;
-      if (!subflow.usable || subflow.early || subflow.stale) continue;
-      subflow.probe(now);
-      break;
-    }
-    this.waits().asked();
-  }
-
-  /** Nothing in flight, something to send, no window: ask the peer from time to time (draft DA-4, RFC 9293 §3.8.6.1). */
-  armPersist(now: Micros): void {
-    const { unsent, unacked, window } = this.sendQueue;
-    const stuck = unsent > 0 && unacked === 0 && window === 0 && this.established && !this.over;
-    if (!stuck) this.deadlines.set(TIMER_PERSIST, Infinity);
-    else if (!this.deadlines.has(TIMER_PERSIST)) {
-      this.timer.awaitWindow(this.deadlines, this.subflows, now);
-    }
-  }
-
-  /** Less than a segment that is corked, or that a small window leaves with nothing in flight, waits so long and no longer. */
-  #armHold(now: Micros): void {
-    const { unsent, unacked, window } = this.sendQueue;
-    // What a subflow has out, though its data are acknowledged, brings an answer; before that there may be no room.
-    const cut = window > 0 && window < unsent && unacked === 0 && this.#anyQuiet();
-    if (this.over || (!cut && (!this.holding.corked || unsent === 0))) {
-      if (this.deadlines.has(TIMER_HOLD)) this.deadlines.set(TIMER_HOLD, Infinity);
-    } else if (!this.deadlines.has(TIMER_HOLD)) this.deadlines.set(TIMER_HOLD, now + HOLD_LENGTH);
-  }
-
-  /** Whether a subflow has nothing out. */
-  #anyQuiet(): boolean {
-    const { subflows } = this;
-    for (let i = 0; i < subflows.length; i++) {
-      const { board } = subflows[i]!.sender;
-      if (board.una === board.nxt) return true;
-    }
-    return false;
-  }
-
-  /**
-   * What waits for the peer's answer is given up when nothing comes from it for the user timeout (RFC 9293 §3.8.3, R2). Any segment is an answer: one
-   * that keeps its window closed lives (§3.8.6.1).
-   */
-  #armUserTimeout(now: Micros): void {
-    if (!this.#awaitsPeer()) this.deadlines.set(TIMER_USER, Infinity);
-    else if (!this.deadlines.has(TIMER_USER)) {
-      this.patience.begin(now);
-      this.deadlines.set(TIMER_USER, now + this.patience.limit);
-    }
-  }
-
-  /** Whether only the peer can bring on what was written. */
-  #awaitsPeer(): boolean {
-    if (this.over || !this.established) return false;
-    const { unacked, unsent, window, finDue } = this.sendQueue;
-    if (unacked > 0 || finDue) return true;
-    return unsent > 0 && (window === 0 || this.#held());
-  }
-
-  /** No subflow would take more before it is acknowledged something: what was DATA_ACKed may be in flight on it still. */
-  #held(): boolean {
-    for (let i = 0; i < this.subflows.length; i++) {
-      if (this.subflows[i]!.sender.board.empty) return false;
-    }
-    return true;
-  }
-
-  /** When the user timeout is over. */
-  get givenUpAt(): Micros {
-    let heard = 0;
-    for (let i = 0; i < this.attempts.length; i++) {
-      const { sender } = this.attempts[i]!;
-      // What a proxy has acknowledged and lost is never repaired on plain TCP: that it goes on with the rest is no sign of the peer.
-      heard = Math.max(heard, this.fallback ? sender.lastOwnHeard : sender.lastHeard);
-    }
-    return this.patience.until(heard);
-  }
-
-  /** Begins to wait for what the peer alone can do, as long as its turn may take. */
-  armClose(now: Micros): void {
-    // Without subflows another wait is under way, which no call of the application puts off.
-    if (this.over || this.subflows.length === 0) return;
-    this.deadlines.set(TIMER_CLOSE, now + this.#closeWait());
-  }
-
-  #closeWait(): Micros {
-    if (!this.#is(APP_CLOSED)) return this.peerLeft ? this.#closeTimeout() : Infinity;
-    // All of ours is there, and nobody reads what may still come (Linux tcp_fin_timeout).
-    return this.finAcked ? this.#closeTimeout() : CLOSED_PATIENCE;
-  }
-
-  #closeTimeout(): Micros {
-    return this.mptcp.closeTimeout ?? CLOSE_TIMEOUT;
-  }
-
-  /** Whether the peer has sent its FIN on every subflow, and its data have no end: nothing can bring the rest. */
-  get peerLeft(): boolean {
-    const { subflows } = this;
-    if (subflows.length === 0 || this.receiveQueue.reached || this.fallback) return false;
-    for (let i = 0; i < subflows.length; i++) if (!subflows[i]!.peerFinished) return false;
-    return true;
   }
 
   // Handshakes and mode.
@@ -1275,7 +1123,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.sendQueue.open(1 + subflow.sender.window.size);
     }
     // Joins do not put off the end of what nobody holds any more.
-    if (!this.#is(APP_CLOSED) || !this.finAcked) this.armClose(this.host.now);
+    if (!this.#is(APP_CLOSED) || !this.finAcked) armClose(this, this.host.now);
     this.subflowChanged(subflow, "joined");
     this.answerFins(this.host.now);
     this.dirty();
@@ -1411,7 +1259,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     // A join that came to nothing gives it no more time.
     if (!established && this.deadlines.has(TIMER_CLOSE)) return;
     const patient = away && this.mptcp.closeTimeout === null;
-    const wait = patient ? this.patience.limit : this.#closeTimeout();
+    const wait = patient ? this.patience.limit : closeTimeout(this);
     this.deadlines.set(TIMER_CLOSE, now + wait);
   }
 
@@ -1467,12 +1315,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const finAcked = sendQueue.acknowledge(offset);
     if (sendQueue.ours.kind === "open") this.#tell |= TELL_WRITABLE;
     // A peer that goes on taking what was written has all the time that it needs.
-    if (this.deadlines.has(TIMER_CLOSE)) this.armClose(now);
+    if (this.deadlines.has(TIMER_CLOSE)) armClose(this, now);
     if (finAcked) {
       this.maybeClosed(now);
       if (!this.over) this.answerFins(now);
     }
-    this.armDataTimer(now);
+    armDataTimer(this, now);
     this.dirty();
   }
 

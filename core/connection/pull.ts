@@ -13,6 +13,7 @@ import { leaveDamage } from "./mp_fail.ts";
 import { watchProgress } from "./progress.ts";
 import { overdueAt, relievedBy, standstill } from "./relief.ts";
 import type { Sent } from "./send_queue.ts";
+import { armDataTimer, armWaits } from "./waits.ts";
 
 /** Most bytes one answer binds where the scheduler names none (draft SCH-4: how much one subflow gets at once). */
 const DEFAULT_QUANTUM = 65535;
@@ -90,7 +91,7 @@ export function push(meta: MetaSocket, now: Micros): void {
   }
   for (let i = attempts.length - 1; i >= 0; i--) attempts[i]!.settle(now);
   meta.receiveQueue.window.told();
-  meta.armWaits(now);
+  armWaits(meta, now);
   for (let i = 0; i < attempts.length; i++) {
     const { outlet, sender } = attempts[i]!;
     if (sender.paced) sender.holdBack(sendQueue.unsent > 0 || mayRepeat(meta));
@@ -501,7 +502,7 @@ function bind(meta: MetaSocket, again: Sent | null, now: Micros): boolean {
     }
     for (let i = 1; i < copies.length; i++) repeat(meta, sent, copies[i]!, now);
   }
-  if (!meta.deadlines.has(TIMER_DATA)) meta.armDataTimer(now);
+  if (!meta.deadlines.has(TIMER_DATA)) armDataTimer(meta, now);
   return true;
 }
 
@@ -601,7 +602,7 @@ function finishSending(meta: MetaSocket, now: Micros): void {
   }
   if (!sendQueue.finDue) meta.host.probe?.dataFin(now, meta.id, "us", sendQueue.tail);
   if (meta.fallback) return;
-  meta.armDataTimer(now);
+  armDataTimer(meta, now);
   // RFC 8684 §3.3.3: "a host MUST NOT close all functioning subflows unless it is safe to do so": unless this is asked for, to be compared.
   // Draft TRM-4: DATA_FIN has come to the bottom of the queue, and FINs follow on all subflows, whatever is in flight.
   if (meta.mptcp.dataFin === "fast") {

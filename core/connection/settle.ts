@@ -79,6 +79,7 @@ import { progressMissed } from "./progress.ts";
 import { goesOn, tryNext } from "./next_way.ts";
 import { push } from "./pull.ts";
 import { anotherWorks, answered, unheard, watchSilence } from "./stale.ts";
+import { armClose, armDataTimer, armPersist, askForDataAck, givenUpAt, peerLeft } from "./waits.ts";
 
 /** Of these only SEGMENT_ADVANCED is set where new data lie above a hole. */
 const OUT_OF_ORDER_BITS = SEGMENT_ADVANCED | SEGMENT_DATA | SEGMENT_STAGED | SEGMENT_DATA_DUPLICATE;
@@ -164,7 +165,7 @@ function settle(meta: MetaSocket, subflow: Subflow, outcome: Outcome, now: Micro
 function heard(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (meta.fallback) fallbackAcknowledged(meta, subflow, now);
   // After a silence: what was sent into it goes again without its back-off.
-  else if (meta.timer.answered()) meta.armDataTimer(now);
+  else if (meta.timer.answered()) armDataTimer(meta, now);
   const bytes = subflow.sender.heard;
   if (bytes === 0) return;
   meta.progress?.heard(subflow, now);
@@ -262,7 +263,7 @@ function finArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   }
   if (meta.over) subflow.finish(now);
   else meta.answerFins(now);
-  if (meta.peerLeft) meta.armClose(now);
+  if (peerLeft(meta)) armClose(meta, now);
 }
 
 /**
@@ -427,9 +428,9 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
       meta.waits().probed();
       meta.host.count("WinProbe");
       askForWindow(meta, now);
-      return meta.armPersist(now);
+      return armPersist(meta, now);
     case TIMER_ASK:
-      return meta.askForDataAck(now);
+      return askForDataAck(meta, now);
     case TIMER_DATA:
       return dataTimeout(meta, now);
     case TIMER_PROGRESS:
@@ -451,7 +452,7 @@ function expired(meta: MetaSocket, timer: ConnectionTimer, now: Micros): void {
 function userTimeout(meta: MetaSocket, now: Micros): void {
   // What has not left nobody can have answered: the wait begins anew in the pass.
   if (meta.subflows.length > 0 && meta.subflows.every(({ outlet }) => outlet.blocked)) return;
-  const until = meta.givenUpAt;
+  const until = givenUpAt(meta);
   if (now < until) meta.deadlines.set(TIMER_USER, until);
   else meta.abortWith("TimedOut", now, troubleOf(meta) ?? "unanswered");
 }
@@ -468,7 +469,7 @@ function closeTimeout(meta: MetaSocket, now: Micros): void {
   if (meta.subflows.length === 0) meta.endBare(now);
   else if (meta.appClosed && meta.finAcked) meta.abortWith(null, now);
   else if (meta.appClosed) meta.abortWith("TimedOut", now, "not-taken");
-  else if (meta.peerLeft) meta.abortWith("ConnectionReset", now, "ended-early");
+  else if (peerLeft(meta)) meta.abortWith("ConnectionReset", now, "ended-early");
 }
 
 /** The oldest byte is not DATA_ACKed: unless a subflow still works on it, it goes again, with all that is missing like it. */
@@ -480,7 +481,7 @@ function dataTimeout(meta: MetaSocket, now: Micros): void {
   // Also where it may not be repeated: the next time is counted from this one.
   if (sendQueue.finUnacked) meta.waits().finSent(now);
   // What is damaged is not repaired by copies: they would end what lets the only subflow go on.
-  if (meta.damage !== null) return meta.armDataTimer(now);
+  if (meta.damage !== null) return armDataTimer(meta, now);
   if (sendQueue.finUnacked && ours.kind !== "open") {
     if (!mayRepeatFin(meta, tries, now)) return;
     // Nothing below the data level sends it again, so each time counts: on every subflow, as Linux does.
@@ -499,5 +500,5 @@ function dataTimeout(meta: MetaSocket, now: Micros): void {
     if (mayRepair(meta, oldest, una, now)) sendQueue.repair();
     if (meta.fallback || meta.over) return;
   }
-  meta.armDataTimer(now);
+  armDataTimer(meta, now);
 }
