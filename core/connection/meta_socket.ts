@@ -1457,12 +1457,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#removeWhenBare();
   }
 
-  /**
-   * Both directions are done: the subflows close in order (draft TRM-5, the safe variant). Until then none of them is ended for being idle or slow (TRM-1).
-   *
-   * RFC 8684 §3.3.3: "Once a DATA_FIN has been acknowledged, all remaining subflows MUST be closed with standard FIN exchanges."
-   * RFC 8684 §3.3.3: "Both hosts SHOULD send FINs on all subflows"
-   */
+  /** Both directions are done: the subflows close in order (draft TRM-5, the safe variant). Until then none of them is ended for being idle or slow (TRM-1). */
   maybeClosed(now: Micros): void {
     // RFC 8684 §3.3.3: "a host MUST NOT close all functioning subflows unless it is safe to do so"
     // RFC 8684 §3.3.3: "Once a DATA_FIN has been acknowledged, all remaining subflows MUST be closed with standard FIN exchanges."

@@ -105,9 +105,8 @@ function mayRepeat({ sendQueue, scheduler }: MetaSocket): boolean {
 }
 
 /**
- * Collects the subflows that may take `bytes`: with room for them, or for a segment of them, not stale, backup ones only when no other works (RFC 8684
- * §3.3.8: "a subflow where the receiver has indicated that B=1 SHOULD NOT be used to send data unless there are no usable subflows where B=0"). Less than
- * a segment must wait where many small packets are in flight already: thousands would overrun any queue, and later they go as one. `offset`: of what goes again.
+ * Collects the subflows that may take `bytes`: with room for them, or for a segment of them, not stale, backup ones only when no other works. Less than a
+ * segment must wait where many small packets are in flight already: thousands would overrun any queue, and later they go as one. `offset`: of what goes again.
  */
 function collectReady(meta: MetaSocket, bytes: number, offset: number = UNBOUND): void {
   const { subflows } = meta;

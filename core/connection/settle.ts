@@ -266,10 +266,7 @@ function finArrived(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (peerLeft(meta)) armClose(meta, now);
 }
 
-/**
- * A retransmission timeout: the subflow repeats on its own, the others repeat at once (draft SQ-5, row c). RFC 8684 §3.3.6: "When doing this, a host MUST still
- * retransmit the original data on the original subflow".
- */
+/** A retransmission timeout: the subflow repeats on its own, the others repeat at once (draft SQ-5, row c). */
 function timedOut(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   meta.scheduler?.onTimeout(subflow);
   // At a first timeout DATA_ACKs may move on all the same; and the last of them may end the connection at the peer.

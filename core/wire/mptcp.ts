@@ -149,10 +149,6 @@ export function readMpCapable(at: number): MpCapable {
 /**
  * Whether an MP_CAPABLE can be understood (RFC 8684 §3.1): one with the B flag, or without a crypto algorithm that is known, MUST be ignored as if it
  * had not come. A SYN proposes the highest version of its sender; what answers it has the one that is spoken: 1.
- *
- * RFC 8684 §3.1: "If receiving a message with the 'B' flag set to 1 and this is not understood, then the MP_CAPABLE in this SYN MUST be silently ignored"
- * RFC 8684 §3.1: "If flag bits 'D' through 'H' are all 0, the MP_CAPABLE option MUST be treated as invalid and ignored"
- * RFC 8684 §3.1: "which MUST be equal to or lower than the version number indicated in the initial MP_CAPABLE"
  */
 export function isUnderstood({ version, flags }: MpCapable, proposal: boolean): boolean {
   // RFC 8684 §3.1: "which MUST be equal to or lower than the version number indicated in the initial MP_CAPABLE"
