@@ -60,6 +60,7 @@ import { ReceiveQueue } from "./receive_queue.ts";
 import { Relief } from "./relief.ts";
 import { Replacements } from "./replacements.ts";
 import { SendQueue } from "./send_queue.ts";
+import { worksBetter } from "./stale.ts";
 import { armClose, armDataTimer, closeTimeout } from "./waits.ts";
 
 /** How long a write waits that the host has no memory for. */
@@ -1437,10 +1438,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     let best: Subflow | null = null;
     for (const subflow of this.subflows) {
       if (!subflow.established || subflow.outlet.blocked) continue;
-      if (
-        best === null || (best.stale && !subflow.stale) ||
-        (best.stale === subflow.stale && subflow.srtt < best.srtt)
-      ) best = subflow;
+      if (worksBetter(subflow, best)) best = subflow;
     }
     if (best === null || !best.fastcloseByAck(this.keys.peer, now)) return false;
     for (const subflow of this.attempts) {

@@ -13,6 +13,7 @@ import { leaveDamage } from "./mp_fail.ts";
 import { watchProgress } from "./progress.ts";
 import { overdueAt, relievedBy, standstill } from "./relief.ts";
 import type { Sent } from "./send_queue.ts";
+import { worksBetter } from "./stale.ts";
 import { armDataTimer, armWaits } from "./waits.ts";
 
 /** Most bytes one answer binds where the scheduler names none (draft SCH-4: how much one subflow gets at once). */
@@ -617,10 +618,7 @@ function sendDataFin(meta: MetaSocket, now: Micros): boolean {
     const subflow = meta.subflows[i]!;
     // Before the third ACK there is no DATA_ACK of it.
     if (!subflow.usable || subflow.early || subflow.outlet.blocked) continue;
-    if (
-      best === null || (best.stale && !subflow.stale) ||
-      (best.stale === subflow.stale && subflow.srtt < best.srtt)
-    ) best = subflow;
+    if (worksBetter(subflow, best)) best = subflow;
   }
   return best !== null && ours.kind !== "open" && best.dataFin(ours.fin, now);
 }

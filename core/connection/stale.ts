@@ -81,3 +81,9 @@ export function anotherWorks(meta: MetaSocket, but: Subflow, now: Micros): boole
   }
   return false;
 }
+
+/** Whether what one of them is to carry alone goes on `subflow` rather than on `best`; null: on nobody so far. */
+export function worksBetter(subflow: Subflow, best: Subflow | null): boolean {
+  if (best === null) return true;
+  return subflow.stale === best.stale ? subflow.srtt < best.srtt : best.stale;
+}
