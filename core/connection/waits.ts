@@ -49,8 +49,7 @@ function awaitsDataAck(meta: MetaSocket): boolean {
   const { unsent } = sendQueue;
   if (sendQueue.window >= unsent && (unsent > 0 || sendQueue.room > 0)) return false;
   for (let i = 0; i < subflows.length; i++) {
-    const { board } = subflows[i]!.sender;
-    if (board.una !== board.nxt) return false;
+    if (!subflows[i]!.sender.board.empty) return false;
   }
   return sendQueue.again.empty && !sendQueue.finUnacked;
 }
@@ -97,8 +96,7 @@ function armHold(meta: MetaSocket, now: Micros): void {
 function anyQuiet(meta: MetaSocket): boolean {
   const { subflows } = meta;
   for (let i = 0; i < subflows.length; i++) {
-    const { board } = subflows[i]!.sender;
-    if (board.una === board.nxt) return true;
+    if (subflows[i]!.sender.board.empty) return true;
   }
   return false;
 }
@@ -120,15 +118,8 @@ function awaitsPeer(meta: MetaSocket): boolean {
   if (meta.over || !meta.established) return false;
   const { unacked, unsent, window, finDue } = meta.sendQueue;
   if (unacked > 0 || finDue) return true;
-  return unsent > 0 && (window === 0 || held(meta));
-}
-
-/** No subflow would take more before it is acknowledged something: what was DATA_ACKed may be in flight on it still. */
-function held(meta: MetaSocket): boolean {
-  for (let i = 0; i < meta.subflows.length; i++) {
-    if (meta.subflows[i]!.sender.board.empty) return false;
-  }
-  return true;
+  // One that has something out may take no more before that is acknowledged: what was DATA_ACKed may be in flight on it still.
+  return unsent > 0 && (window === 0 || !anyQuiet(meta));
 }
 
 /** When the user timeout is over. */
