@@ -113,6 +113,22 @@ export interface Got extends Described {
   readonly bytes: Uint8Array;
 }
 
+/** Those of `segments` that bring data. */
+export function withData(segments: readonly Got[]): Got[] {
+  return segments.filter(({ seq, end }) => end > seq);
+}
+
+/** First data offset and end of what a segment brings, by its mapping. */
+export function dataOf({ seq, end, options }: Got): [number, number] {
+  const [, dsn, ssn] = options.find((each) => each.startsWith("map"))!.split(" ").map(Number);
+  return [dsn! + seq - ssn!, dsn! + end - ssn!];
+}
+
+/** Data offsets that those of `segments` begin at which bring any. */
+export function dataOffsets(segments: readonly Got[]): number[] {
+  return withData(segments).map((got) => dataOf(got)[0]);
+}
+
 /** One flow of a scripted peer. `local` is the stack's end. */
 export class Peer implements FlowNumbers {
   readonly link: number;

@@ -4,7 +4,7 @@ import { DsnOctets } from "../../../core/connection/dsn_octets.ts";
 import { DSS_DSN_8, DSS_MAPPING } from "../../../wasm/layout.ts";
 import { type App, Dialogue, type DialogueOptions } from "../../support/dialogue.ts";
 import { join } from "../../support/joins.ts";
-import type { Got, Peer } from "../../support/scripted_peer.ts";
+import { type Got, type Peer, withData } from "../../support/scripted_peer.ts";
 import * as fc from "../../support/property.ts";
 
 const LONG = DSS_MAPPING | DSS_DSN_8;
@@ -130,13 +130,13 @@ describe("data over a wrap of the lower 32 bits of their numbers", () => {
         const second = role === "server" ? join(d, peer, 1, { checksum }) : null;
         for (let i = 0; i < 4; i++) app.write(1500);
         const sent = [...peer.takeAll(), ...(second?.takeAll() ?? [])];
-        for (const got of sent.filter(({ seq, end }) => end > seq)) {
+        for (const got of withData(sent)) {
           assertEquals(octetsOf(got), ["dack", "map"]);
         }
         if (second !== null) {
           peer.sends("R 6001");
           for (let i = 0; i < 5 && app.socket.unacked > 0; i++) {
-            for (const got of second.takeAll().filter(({ seq, end }) => end > seq)) {
+            for (const got of withData(second.takeAll())) {
               assertEquals(octetsOf(got), ["dack", "map"]);
             }
             second.acks();

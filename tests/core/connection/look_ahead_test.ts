@@ -6,7 +6,7 @@ import type { SchedulerPlugin } from "../../../core/plugin.ts";
 import { minRtt, redundant, timeDistance } from "../../../sched/mod.ts";
 import { Dialogue } from "../../support/dialogue.ts";
 import { joined } from "../../support/joins.ts";
-import type { Got } from "../../support/scripted_peer.ts";
+import { dataOffsets, type Got } from "../../support/scripted_peer.ts";
 
 const MSS = 1428;
 /** Initial window of RFC 6928. */
@@ -34,13 +34,6 @@ function inTurn(lookAhead: number, asked: { times: number } = { times: 0 }): Sch
 const bytes = (segments: readonly Got[]): number =>
   segments.reduce((sum, { seq, end }) => sum + end - seq, 0);
 
-/** Data offsets that segments begin at. */
-const offsets = (segments: readonly Got[]): number[] =>
-  segments.filter(({ seq, end }) => end > seq).map(({ seq, options }) => {
-    const [, dsn, ssn] = options.find((each) => each.startsWith("map"))!.split(" ").map(Number);
-    return dsn! + seq - ssn!;
-  });
-
 describe("ALT-5: push (draft A.5)", () => {
   it("asks the scheduler when the application writes, and binds all that it wrote", () => {
     const asked = { times: 0 };
@@ -56,8 +49,8 @@ describe("ALT-5: push (draft A.5)", () => {
     // Its own turn by turn: what lies between them is the other's.
     const each = (from: number): number[] =>
       [0, 1, 2, 3, 4, 10, 11, 12, 13, 14].map((n) => 1 + (n + from) * MSS);
-    assertEquals(offsets(first.takeAll()), each(0));
-    assertEquals(offsets(second.takeAll()), each(5));
+    assertEquals(dataOffsets(first.takeAll()), each(0));
+    assertEquals(dataOffsets(second.takeAll()), each(5));
   });
 
   it("ready: sends the next of the subflow's own part A, and nobody is asked", () => {
@@ -69,7 +62,7 @@ describe("ALT-5: push (draft A.5)", () => {
     second.takeAll();
     const before = asked.times;
     second.acks();
-    assertEquals(offsets(second.takeAll())[0], 1 + 25 * MSS);
+    assertEquals(dataOffsets(second.takeAll())[0], 1 + 25 * MSS);
     assertEquals(first.pending, false);
     assertEquals(asked.times, before);
   });
@@ -120,8 +113,8 @@ describe("ALT-5: push (draft A.5)", () => {
     assertEquals(bytes(first.takeAll()), 5 * MSS);
     assertEquals(bytes(second.takeAll()), 5 * MSS);
     first.sends(`. ack 1 <dack8 ${1 + 10 * MSS}>`);
-    assertEquals(offsets(second.takeAll())[0], 1 + 15 * MSS);
-    assertEquals(offsets(first.takeAll())[0], 1 + 10 * MSS);
+    assertEquals(dataOffsets(second.takeAll())[0], 1 + 15 * MSS);
+    assertEquals(dataOffsets(first.takeAll())[0], 1 + 10 * MSS);
   });
 
   for (const reallocate of [true, false]) {
@@ -146,7 +139,10 @@ describe("ALT-5: push (draft A.5)", () => {
       // What comes next waits on one that has no room; the other has, and nothing within the window.
       quick.sends(`. ack ${quick.acked} <dack8 1>`);
       assertEquals(slow.pending, false);
-      assertEquals(offsets(quick.takeAll()), reallocate ? [20, 21].map((n) => 1 + n * MSS) : []);
+      assertEquals(
+        dataOffsets(quick.takeAll()),
+        reallocate ? [20, 21].map((n) => 1 + n * MSS) : [],
+      );
       assertEquals(figures.reallocations, reallocate ? 1 : 0);
       assertEquals(figures.reallocated, reallocate ? 40 * MSS : 0);
       assertEquals(app.socket.repeated, 0);
@@ -179,7 +175,7 @@ describe("ALT-5: push (draft A.5)", () => {
     first.takeAll();
     second.takeAll();
     second.acks();
-    assertEquals(offsets(second.takeAll())[0], 1 + 20 * MSS);
+    assertEquals(dataOffsets(second.takeAll())[0], 1 + 20 * MSS);
     assertEquals(app.socket.repeated, 0);
   });
 
@@ -238,7 +234,7 @@ describe("ALT-5: push (draft A.5)", () => {
       d.stack.flush(d.now);
       let highest = 0;
       for (const segments of [first.takeAll(), second.takeAll()]) {
-        highest = Math.max(highest, ...offsets(segments));
+        highest = Math.max(highest, ...dataOffsets(segments));
       }
       assertEquals(highest, 1 + 11 * MSS);
       assertEquals(app.socket.sendQueue.ackable, app.socket.sendQueue.windowEnd);
@@ -367,7 +363,7 @@ describe("SCH-4: one answer binds at most `quantum` bytes", () => {
         using d = new Dialogue({ policies: { scheduler } });
         const { first, app } = joined(d, { rtt: 1e3 });
         app.write(20 * MSS);
-        const numbers = offsets(first.takeAll()).map((offset) => (offset - 1) / MSS);
+        const numbers = dataOffsets(first.takeAll()).map((offset) => (offset - 1) / MSS);
         for (let i = 0; i < Math.min(8, numbers.length); i++) {
           const turn = Math.floor(i / segments);
           assertEquals(numbers[i], 2 * turn * segments + i % segments);
@@ -408,7 +404,7 @@ describe("what went with a path that has fallen silent", () => {
     const { first, second, app } = joined(d, { rtt: 50e3 }, { rtt: 10e3 });
     app.write(60 * MSS);
     const [a, b] = app.socket.subflows;
-    const lost = offsets(second.takeAll());
+    const lost = dataOffsets(second.takeAll());
     first.takeAll();
     assertEquals([a!.queued, b!.queued], [10 * MSS, 10 * MSS]);
     while (!b!.silent) {
@@ -418,7 +414,7 @@ describe("what went with a path that has fallen silent", () => {
     assertEquals(a!.silent, false);
     first.takeAll();
     first.sends(`. ack ${1 + 10 * MSS} <dack8 ${1 + 5 * MSS}>`);
-    assertEquals(offsets(first.takeAll()).slice(0, lost.length), lost);
+    assertEquals(dataOffsets(first.takeAll()).slice(0, lost.length), lost);
   });
 });
 
@@ -442,7 +438,7 @@ describe("what was bound ahead and taken back", () => {
     const next = app.socket.sendQueue.firstTakenBack;
     assert(next >= 1 + 20 * MSS && next < 1 + 40 * MSS, `${next}`);
     first.sends(`. ack ${a!.sender.board.nxt} <dack8 1>`);
-    assertEquals(offsets(first.takeAll())[0], next);
+    assertEquals(dataOffsets(first.takeAll())[0], next);
   });
 
   it("goes before new data, though what both paths carry waits for a DATA_ACK before it (draft SQ-5)", () => {
@@ -461,7 +457,7 @@ describe("what was bound ahead and taken back", () => {
     while (!a!.silent || !b!.silent) d.pass(50e3);
     second.takeAll();
     second.sends(`. ack ${b!.sender.board.nxt} <dack8 1>`);
-    assert(offsets(second.takeAll()).includes(1));
+    assert(dataOffsets(second.takeAll()).includes(1));
     while (!b!.silent) d.pass(50e3);
     app.write(40 * MSS);
     first.takeAll();
@@ -476,12 +472,12 @@ describe("what was bound ahead and taken back", () => {
     first.sends(`. ack ${a!.sender.board.nxt} <dack8 1>`);
     assert(both());
     // What the second alone was given goes first, as it lies before that.
-    const went = offsets(first.takeAll());
+    const went = dataOffsets(first.takeAll());
     assertEquals(went[0], 1 + 5 * MSS);
     while (went.at(-1)! < 1 + 40 * MSS) {
       first.sends(`. ack ${a!.sender.board.nxt} <dack8 1>`);
       assert(both());
-      went.push(...offsets(first.takeAll()));
+      went.push(...dataOffsets(first.takeAll()));
     }
     assert(went.indexOf(next) >= 0 && went.indexOf(next) < went.indexOf(1 + 40 * MSS), `${went}`);
   });

@@ -3,19 +3,11 @@ import { describe, it } from "@std/testing/bdd";
 import type { MetaSocket } from "../../../core/connection/meta_socket.ts";
 import { Dialogue } from "../../support/dialogue.ts";
 import { join, joined } from "../../support/joins.ts";
-import type { Got } from "../../support/scripted_peer.ts";
+import { dataOffsets, type Got } from "../../support/scripted_peer.ts";
 
 const MSS = 1428;
 /** Initial window of RFC 6928, and the whole segments that fit it. */
 const WINDOW = 10 * MSS;
-
-/** Data offsets that segments carry, in order. */
-function offsets(segments: readonly Got[]): number[] {
-  return segments.filter(({ seq, end }) => end > seq).map(({ seq, options }) => {
-    const [, dsn, ssn] = options.find((each) => each.startsWith("map"))!.split(" ").map(Number);
-    return dsn! + seq - ssn!;
-  });
-}
 
 function bytes(segments: readonly Got[]): number {
   return segments.reduce((sum, { seq, end }) => sum + end - seq, 0);
@@ -38,7 +30,7 @@ describe("the shared send queue (draft §3.5.2)", () => {
     // What is left goes wherever an acknowledgement makes room.
     second.acks();
     assertEquals(first.pending, false);
-    assertEquals(offsets(second.takeAll())[0], 2 * WINDOW + 1);
+    assertEquals(dataOffsets(second.takeAll())[0], 2 * WINDOW + 1);
   });
 
   it("SQ-2: each pull runs the scheduler over all subflows", () => {
@@ -147,7 +139,7 @@ describe("the packet scheduler (draft §3.5.3.2)", () => {
       sent.push(...peer.takeAll());
       peer.acks();
     }
-    const all = offsets(sent);
+    const all = dataOffsets(sent);
     assertEquals(all, [...all].sort((a, b) => a - b));
     assertEquals(bytes(sent), 20000);
   });
@@ -178,8 +170,8 @@ describe("the packet scheduler (draft §3.5.3.2)", () => {
     second.acks();
     // More than its window: the rest goes the slower way.
     app.write(WINDOW + 5000);
-    const fast = offsets(second.takeAll());
-    const slow = offsets(first.takeAll());
+    const fast = dataOffsets(second.takeAll());
+    const slow = dataOffsets(first.takeAll());
     assert(fast.length > 0 && slow.length > 0);
     assert(Math.max(...fast) < Math.min(...slow));
   });
@@ -333,7 +325,7 @@ describe("a subflow that joins later", () => {
     second.offers({}, "S", ["join syn id 1"]);
     second.gets("S.");
     second.sends(". 1 ack 1 <join ack>");
-    assertEquals(offsets(second.takeAll())[0], WINDOW + 1);
+    assertEquals(dataOffsets(second.takeAll())[0], WINDOW + 1);
   });
 
   it("is no part of the pool when it is gone again", () => {

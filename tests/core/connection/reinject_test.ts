@@ -3,18 +3,10 @@ import { describe, it } from "@std/testing/bdd";
 import type { SchedulerPlugin } from "../../../core/plugin.ts";
 import { Dialogue } from "../../support/dialogue.ts";
 import { join, joined } from "../../support/joins.ts";
-import type { Got } from "../../support/scripted_peer.ts";
+import { dataOf, type Got, withData } from "../../support/scripted_peer.ts";
 
 const MSS = 1428;
 const WINDOW = 10 * MSS;
-
-/** First data offset and end of what a segment carries. */
-function data({ seq, end, options }: Got): [number, number] {
-  const [, dsn, ssn] = options.find((each) => each.startsWith("map"))!.split(" ").map(Number);
-  return [dsn! + seq - ssn!, dsn! + end - ssn!];
-}
-
-const withData = (segments: readonly Got[]): Got[] => segments.filter(({ seq, end }) => end > seq);
 
 describe("what is left to be given to subflows", () => {
   it("is also what nobody has any more, until somebody has it, or the peer", () => {
@@ -61,7 +53,7 @@ describe("what goes again", () => {
     const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });
     app.write(5 * MSS);
     const from = (segments: readonly Got[]): number[] =>
-      withData(segments).map((each) => (data(each)[0] - 1) / MSS);
+      withData(segments).map((each) => (dataOf(each)[0] - 1) / MSS);
     assertEquals([from(first.takeAll()), from(second.takeAll())], [[1, 3], [0, 1, 2, 3, 4]]);
     // Both fall silent, and then the first has had what it was given.
     while (!app.socket.subflows[1]!.silent) d.pass(1e3);
@@ -88,7 +80,7 @@ describe("what goes again of a piece that another path was given in part", () =>
     app.write(2 * MSS);
     app.write(9 * MSS);
     const from = (segments: readonly Got[]): number[] =>
-      withData(segments).map((each) => (data(each)[0] - 1) / MSS);
+      withData(segments).map((each) => (dataOf(each)[0] - 1) / MSS);
     assertEquals([from(first.takeAll()).length, from(silent.takeAll())], [9, [0, 1]]);
     while (!b!.silent) d.pass(1e3);
     // There was room for one.
@@ -159,9 +151,9 @@ describe("SQ-5, the event/action table (draft Table 3)", () => {
     second.gets("S.");
     second.sends(". 1 ack 1 <join ack>");
     const sent = withData(second.takeAll());
-    assertEquals(data(sent[0]!), [1, 1001]);
+    assertEquals(dataOf(sent[0]!), [1, 1001]);
     assert(sent.length > 1);
-    assertEquals(data(sent[1]!)[0] > 1000, true);
+    assertEquals(dataOf(sent[1]!)[0] > 1000, true);
   });
 
   it("d: an acknowledgement lets the retransmit queue go first, then part A", () => {
@@ -170,16 +162,16 @@ describe("SQ-5, the event/action table (draft Table 3)", () => {
     app.write(100000);
     const lost = withData(first.takeAll());
     const others = withData(second.takeAll());
-    assertEquals(data(lost[0]!)[0], 1);
+    assertEquals(dataOf(lost[0]!)[0], 1);
     // The first subflow is silent; the second is full when its timer runs out.
     d.untilSent();
     first.takeAll();
     second.takeAll();
     second.sends(`. ack ${second.acked} <dack8 1>`);
     const sent = withData(second.takeAll());
-    assertEquals(data(sent[0]!)[0], 1);
-    const [next] = data(others.at(-1)!);
-    assert(sent.filter((each) => data(each)[0] < next).length >= lost.length);
+    assertEquals(dataOf(sent[0]!)[0], 1);
+    const [next] = dataOf(others.at(-1)!);
+    assert(sent.filter((each) => dataOf(each)[0] < next).length >= lost.length);
   });
 
   it("drops duplicates at the receiver", () => {
@@ -251,8 +243,8 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
       end(d, first);
       first.takeAll();
       const again = withData(second.takeAll());
-      assertEquals(data(again[0]!)[0], 1);
-      assertEquals(data(again.at(-1)!)[1], 5001);
+      assertEquals(dataOf(again[0]!)[0], 1);
+      assertEquals(dataOf(again.at(-1)!)[1], 5001);
       assertEquals(d.now < 2e6, true);
       second.session.take(1, 5001);
       second.sends(`. ack ${second.acked} <dack8 5001>`);
@@ -273,7 +265,7 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
       assert(waited > 100e3 && waited > 1.5 * before, `${waited} after ${before}`);
       before = waited;
       const sent = [...first.takeAll(), ...second.takeAll()];
-      assertEquals(sent.map(data), [[1, 1001]]);
+      assertEquals(sent.map(dataOf), [[1, 1001]]);
       for (const peer of [first, second]) peer.sends(`. ack ${peer.acked} <dack8 1>`);
     }
   });
@@ -345,7 +337,7 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
     first.takeAll();
     first.sends(`. ack ${1 + MSS} <dack8 ${1 + MSS}, sack ${1 + 2 * MSS}:${1 + 3 * MSS}>`);
     first.sends("R 1");
-    const again = withData(second.takeAll()).map(data);
+    const again = withData(second.takeAll()).map(dataOf);
     assertEquals(again[0]![0], 1 + MSS);
     const total = again.reduce((sum, [from, to]) => sum + to - from, 0);
     assert(total <= 3 * MSS, `${total}`);
@@ -377,7 +369,7 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
     assertEquals(app.socket.unacked, 0);
     app.write(1000);
     const [got] = withData([...first.takeAll(), ...second.takeAll()]);
-    assertEquals(data(got!), [WINDOW + 1, WINDOW + 1001]);
+    assertEquals(dataOf(got!), [WINDOW + 1, WINDOW + 1001]);
   });
 });
 
@@ -396,7 +388,7 @@ describe("break before make (RFC 8684 §3.3.3)", () => {
     second.offers({}, "S", ["join syn id 1"]);
     second.gets("S.");
     second.sends(". 1 ack 1 <join ack>");
-    assertEquals(data(second.take())[0], 1);
+    assertEquals(dataOf(second.take())[0], 1);
     second.data(100);
     assertEquals(app.read(), 100);
     d.pass(100e6);

@@ -5,7 +5,7 @@ import { describe, it } from "@std/testing/bdd";
 import type { SchedulerPlugin } from "../../../core/plugin.ts";
 import { Dialogue, type DialogueOptions } from "../../support/dialogue.ts";
 import { joined } from "../../support/joins.ts";
-import type { Peer } from "../../support/scripted_peer.ts";
+import { dataOf, type Peer, withData } from "../../support/scripted_peer.ts";
 
 const MSS = 1428;
 /** The initial one (RFC 6928 §2). */
@@ -39,10 +39,7 @@ function dialogue(
 
 /** First and last data offset that segments bring; null: none do. */
 function span(peer: Peer): [number, number] | null {
-  const all = peer.takeAll().filter(({ seq, end }) => end > seq).map(({ seq, end, options }) => {
-    const [, dsn, ssn] = options.find((each) => each.startsWith("map"))!.split(" ").map(Number);
-    return [dsn! + seq - ssn!, dsn! + end - ssn!] as const;
-  });
+  const all = withData(peer.takeAll()).map(dataOf);
   if (all.length === 0) return null;
   return [Math.min(...all.map(([from]) => from)), Math.max(...all.map(([, to]) => to))];
 }

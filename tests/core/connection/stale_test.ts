@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Dialogue } from "../../support/dialogue.ts";
 import { joined } from "../../support/joins.ts";
-import type { Got, Peer } from "../../support/scripted_peer.ts";
+import { dataOf, type Peer, withData } from "../../support/scripted_peer.ts";
 
 /** Of a subflow whose only sample was 10 ms (RFC 6298 §2.2, with the least variation of 200 ms). */
 const RTO = 10e3 + 200e3;
@@ -16,14 +16,9 @@ const KINDS = [
   ["checksums", { experiments: { checksum: true } }],
 ] as const;
 
-const withData = (segments: readonly Got[]): Got[] => segments.filter(({ seq, end }) => end > seq);
-
 /** Data offsets that segments bring. */
 function data(peer: Peer): string[] {
-  return withData(peer.takeAll()).map(({ seq, end, options }) => {
-    const [, dsn, ssn] = options.find((each) => each.startsWith("map"))!.split(" ").map(Number);
-    return `${dsn! + seq - ssn!}:${dsn! + end - ssn!}`;
-  });
+  return withData(peer.takeAll()).map((got) => dataOf(got).join(":"));
 }
 
 /** 1,000 bytes on the first subflow, which nobody answers; the second one has brought them by then. */

@@ -5,12 +5,10 @@ import { describe, it } from "@std/testing/bdd";
 import { fullMesh } from "../../../pm/mod.ts";
 import { type App, Dialogue } from "../../support/dialogue.ts";
 import { joined, joining } from "../../support/joins.ts";
-import type { Got, Offer, Peer } from "../../support/scripted_peer.ts";
+import { type Got, type Offer, type Peer, withData } from "../../support/scripted_peer.ts";
 import { stream } from "../../support/segment_codec.ts";
 
 const WITHOUT = "<!map, !map8, !dack, !dack8>";
-
-const withData = (segments: readonly Got[]): Got[] => segments.filter(({ seq, end }) => end > seq);
 
 /** A connection on which both directions have carried data, mapped and DATA_ACKed. */
 function proved(d: Dialogue, offer: Offer = {}) {
