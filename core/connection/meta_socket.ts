@@ -1,10 +1,10 @@
 /**
  * The meta-socket (draft §2.2): data sequence space, shared send queue and shared receive buffer of one connection, above the subflows that carry
  * it. Here are the parts that it holds and the application's verbs; what packets and time lead to stands in settle.ts, what leaves in pull.ts, what it waits
- * for in waits.ts.
+ * for in waits.ts. Two of its parts are stories of their own: plugins.ts, writer.ts.
  */
 
-import { DSS_DATA_ACK, DSS_DATA_ACK_8, PAGE } from "../../wasm/layout.ts";
+import { DSS_DATA_ACK, DSS_DATA_ACK_8 } from "../../wasm/layout.ts";
 import type { GuardedConnection } from "../guard/faces.ts";
 import type { GuardedPolicies, PolicyNames } from "../guard/policies.ts";
 import type { GuardedScheduler, Wishes } from "../guard/scheduler.ts";
@@ -30,7 +30,7 @@ import type { Subflow } from "../subflow/subflow.ts";
 import { few } from "../guard/few.ts";
 import { type Key, RST_MIDDLEBOX, RST_UNSPECIFIED } from "../wire/mptcp.ts";
 import type { InitialDsn } from "../wire/seq.ts";
-import { nearMost, ProgressEstimate, windowsAsk } from "./autotune.ts";
+import { ProgressEstimate } from "./autotune.ts";
 import {
   CONNECTION_TIMERS,
   type ConnectionTimer,
@@ -50,7 +50,6 @@ import { Keys } from "./keys.ts";
 import { takeBack } from "./look_ahead.ts";
 import { ALIVE, type DataState, dataState, type Life, OPENING } from "./life.ts";
 import { EARLY, type FallbackReason, type Mode, MPTCP, OFFERED, TCP } from "./mode.ts";
-import { Outlook } from "./outlook.ts";
 import type { FirstTry, Race } from "./race.ts";
 import { PathTransportOf } from "./paths.ts";
 import { Patience } from "./patience.ts";
@@ -62,13 +61,10 @@ import { Replacements } from "./replacements.ts";
 import { SendQueue } from "./send_queue.ts";
 import { worksBetter } from "./stale.ts";
 import { armClose, armDataTimer, closeTimeout } from "./waits.ts";
-
-/** How long a write waits that the host has no memory for. */
-const MEMORY_WAIT: Micros = 10e3;
+import { limitUnsent, Writer } from "./writer.ts";
 
 /** In place of one where MPTCP is not spoken. */
 const NO_KEY: Key = Object.freeze({ high: 0, low: 0 });
-const NOTHING = new Uint8Array();
 const NO_TRIES: readonly FirstTry[] = Object.freeze([]);
 
 /** Of those that have held nothing back, and that have repeated nothing: nothing is ever put into them. */
@@ -105,13 +101,7 @@ const CURRENT = 256;
 class Rarities {
   /** The application's word for it, for the scheduler. */
   tag = 0;
-  /** First data whose way is known when the SYN is answered: nothing is written before them. Null: none wait. */
-  first: Uint8Array | null = null;
-  /** Nothing follows these. */
-  firstIsAll = false;
   begunWith = 0;
-  /** A write found no memory, and nothing is out whose acknowledgement would tell of some. */
-  waitsForMemory = false;
   /** How the last subflow ended, and what led to that. */
   lastCode: NetworkCode = "ConnectionReset";
   lastReason: EndReason | null = null;
@@ -153,7 +143,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Made when something is first to be held back. */
   #holding = NOTHING_HELD;
   /** Made for the first write. */
-  #outlook: Outlook | null = null;
+  #writer: Writer | null = null;
   /** Made when it is first thought of. */
   #relief: Relief | null = null;
   readonly figures: Figures = new Figures();
@@ -179,18 +169,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   #life: Life = OPENING;
   #flags = 0;
   #rare: Rarities | null = null;
-  /** As the application asked for it; null: as it was chosen at the beginning. */
-  #lowWater: number | null = null;
-  /** The last write was not taken whole. */
-  #writerWaits = false;
   /** As they were chosen at the beginning. */
   readonly #policies: GuardedPolicies;
   /** Made with the first data that are to leave, or when others are chosen: who only receives has neither scheduler nor congestion control. */
   #plugins: Plugins | null = null;
   /** Queued for the pass at the end of this batch. */
   #dirty = false;
-  /** A pass more would find what the last one has found: no room for what waits, which is much. */
-  #crowded = false;
   #tell = 0;
   #subflowsTotal = 0;
 
@@ -246,11 +230,6 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     return (this.#flags & flag) !== 0;
   }
 
-  /** First data wait for the SYN's answer: nothing is written before them. */
-  #awaitsFirst(): boolean {
-    return this.#rare !== null && this.#rare.first !== null;
-  }
-
   /** Back-off of its waits; {@linkcode MetaSocket.waits} where one has passed. */
   get timer(): DataTimer {
     return this.#timer;
@@ -280,8 +259,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   get left(): number {
     const { ours, unbound, orphaned, tail } = this.sendQueue;
     const left = unbound + orphaned;
-    if (ours.kind !== "open" || this.#outlook === null) return left;
-    return this.#outlook.left(left, tail);
+    if (ours.kind !== "open" || this.#writer === null) return left;
+    return this.#writer.left(left, tail);
   }
 
   get unacked(): number {
@@ -648,6 +627,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   // What the application does. What a verb calls for is sent when its caller ends the batch by the host's `flush`.
 
+  /** Its writing, which begins, or goes on. */
+  #writes(): Writer {
+    return this.#writer ??= new Writer(this);
+  }
+
   /** `observer` hears of it from now on: the application layer takes over an accepted connection. */
   observe(observer: ConnectionObserver): void {
     this.#observer = observer;
@@ -670,46 +654,18 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Has a write wait where so many bytes are unsent (TCP_NOTSENT_LOWAT); Infinity: where the send queue is full. */
   setNotSentLowWater(bytes: number): void {
-    this.#lowWater = bytes;
-    this.#limitUnsent();
-    if (this.#writerWaits) this.#tell |= TELL_WRITABLE;
+    this.#writes().setLowWater(bytes);
     this.dirty();
-  }
-
-  /** Whole segments, two at least: what waits for its writer leaves in full ones. */
-  #limitUnsent(): void {
-    let mss = 0;
-    for (let i = 0; i < this.subflows.length; i++) mss = Math.max(mss, this.subflows[i]!.mss);
-    const asked = this.#lowWater ?? this.tcp.notSentLowWater;
-    const segments = mss === 0 ? asked : Math.max(2, Math.floor(asked / mss)) * mss;
-    this.sendQueue.setLowWater(segments);
-  }
-
-  /**
-   * A pass has sent what it could. A writer that waits for less to be unsent hears of it when that is half of what may be; one that waits for room, when
-   * all is sent and windows ask for a larger queue: no DATA_ACK comes while the oldest bytes are on a slow path.
-   */
-  passed(): void {
-    if (!this.#writerWaits || this.over) return;
-    const { sendQueue } = this;
-    const { lowWater, unsent } = sendQueue;
-    if (unsent === 0) this.#resize();
-    else if (2 * unsent > lowWater || (this.#lowWater ?? this.tcp.notSentLowWater) === Infinity) {
-      return;
-    }
-    if (sendQueue.room > 0) this.#tell |= TELL_WRITABLE;
   }
 
   /** The last write was not taken whole. */
   get writerWaits(): boolean {
-    return this.#writerWaits;
+    return this.#writer !== null && this.#writer.waits;
   }
 
-  /** Makes the send queue as large as the subflows ask. */
-  #resize(): void {
-    const { progress, sendQueue, subflows } = this;
-    const wanted = progress === null ? windowsAsk(subflows) : progress.ask(subflows);
-    sendQueue.resize(wanted, nearMost(subflows));
+  /** A writer that waits may go on. */
+  tellWritable(): void {
+    this.#tell |= TELL_WRITABLE;
   }
 
   /** Bytes that read() would give now. */
@@ -724,7 +680,8 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Bytes that write() would take now. */
   get writeRoom(): number {
-    return this.over || this.#awaitsFirst() ? 0 : this.sendQueue.room;
+    if (this.over || (this.#writer !== null && this.#writer.awaitsFirst)) return 0;
+    return this.sendQueue.room;
   }
 
   /** Gives up what waits for an answer when nothing has come from the peer for `timeout` (RFC 9293 §3.8.3: R2 is the application's to set). */
@@ -745,20 +702,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     hint = 0,
     message = 0,
   ): number {
-    const { holding, sendQueue } = this;
-    if (source.length - from > sendQueue.room && sendQueue.resizable) {
-      this.#resize();
-    }
-    if (hint !== 0 || sendQueue.hints !== null) sendQueue.hint(hint, now);
-    const { tail, una } = sendQueue;
-    const taken = this.over || this.#awaitsFirst() ? 0 : sendQueue.write(source, from);
-    (this.#outlook ??= new Outlook()).wrote(tail, una, source.length, from, taken, message);
-    this.#writerWaits = from + taken < source.length;
-    const released = holding.corked && !cork;
-    if (holding.corked !== cork) this.holds().cork(cork);
-    if ((taken > 0 && !this.#crowded) || released) this.dirty();
-    if (taken === 0 && from < source.length && this.writeRoom > 0) this.#awaitMemory(now);
-    return taken;
+    return this.#writes().write(now, source, from, cork, hint, message);
   }
 
   /**
@@ -766,25 +710,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
    * tried again. `filled` has to follow, before any other verb that writes.
    */
   lend(now: Micros): Uint8Array<ArrayBuffer> | null {
-    const { sendQueue } = this;
-    if (PAGE > sendQueue.room && sendQueue.resizable) this.#resize();
-    const place = this.over || this.#awaitsFirst() ? null : sendQueue.lend();
-    if (place === null) this.#awaitRoom(now);
-    return place;
+    return this.#writes().lend(now);
   }
 
   /** The first `bytes` of what was lent hold data; the rest as in `write`. */
   filled(now: Micros, bytes: number, cork = false, hint = 0, message = 0): void {
-    const { holding, sendQueue } = this;
-    if (bytes > 0 && (hint !== 0 || sendQueue.hints !== null)) sendQueue.hint(hint, now);
-    const { tail, una } = sendQueue;
-    sendQueue.filled(bytes);
-    if (bytes > 0) (this.#outlook ??= new Outlook()).wrote(tail, una, bytes, 0, bytes, message);
-    this.#writerWaits = false;
-    const released = holding.corked && !cork;
-    // As a write of none with `cork`: it holds nothing back.
-    if (holding.corked !== cork && (bytes > 0 || released)) this.holds().cork(cork);
-    if ((bytes > 0 && !this.#crowded) || released) this.dirty();
+    this.#writes().filled(now, bytes, cork, hint, message);
   }
 
   /**
@@ -792,23 +723,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
    * true has to be followed by a false.
    */
   gather(gathers: boolean): void {
-    if (gathers !== this.#holding.gathers) this.holds().gather(gathers);
-    if (!gathers && !this.over && this.sendQueue.unsent > 0 && !this.#crowded) this.dirty();
+    this.#writes().gather(gathers);
   }
 
   /** Bytes that may be written now; the observer hears of room where that is 0. */
   awaitRoom(now: Micros): number {
-    const { sendQueue } = this;
-    if (sendQueue.room === 0 && sendQueue.resizable) this.#resize();
-    const room = this.writeRoom;
-    if (room === 0) this.#awaitRoom(now);
-    return room;
-  }
-
-  #awaitRoom(now: Micros): void {
-    (this.#outlook ??= new Outlook()).waits();
-    this.#writerWaits = true;
-    if (this.writeRoom > 0) this.#awaitMemory(now);
+    return this.#writes().awaitRoom(now);
   }
 
   /** Bytes of its first data, which were given when it was opened, that it has taken. */
@@ -823,34 +743,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** The SYN has the first data with it: what is written has to wait for its answer. */
   awaitSyn(): void {
-    this.#rarities().first = NOTHING;
+    this.#writes().awaitSyn();
   }
 
   /** The SYN is answered: `rest` was not acknowledged with it, and goes before all else. */
   writeFirst(rest: Uint8Array, now: Micros): void {
-    if (this.over) return;
-    const taken = this.sendQueue.write(rest, 0);
-    const rare = this.#rarities();
-    rare.first = taken < rest.length ? rest.subarray(taken) : null;
-    if (rare.first === null) {
-      this.#tell |= TELL_WRITABLE;
-      if (rare.firstIsAll) this.#finishWriting();
-    } else this.host.at(now + MEMORY_WAIT, () => this.writeFirst(rare.first!, this.host.now));
-    this.dirty();
-  }
-
-  /** The host has no memory for a write: the writer is told with the next acknowledgement, and where none is due, a little later. */
-  #awaitMemory(now: Micros): void {
-    this.host.count("TCPMemoryPressures");
-    const rare = this.#rarities();
-    if (rare.waitsForMemory || this.unacked + this.unsent > 0) return;
-    rare.waitsForMemory = true;
-    this.host.at(now + MEMORY_WAIT, () => {
-      rare.waitsForMemory = false;
-      if (this.over) return;
-      this.#tell |= TELL_WRITABLE;
-      this.dirty();
-    });
+    this.#writes().writeFirst(rest, now);
   }
 
   /** Copies bytes that are there into `target`; 0 when there are none. */
@@ -911,10 +809,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** No more is written: DATA_FIN takes its place behind what waits (IMP-3: no FIN while the queue holds data). */
   #finishWriting(): void {
     if (this.over || this.sendQueue.ours.kind !== "open") return;
-    if (this.#awaitsFirst()) {
-      this.#rarities().firstIsAll = true;
-      return;
-    }
+    if (this.#writer !== null && this.#writer.endsWithFirst()) return;
     this.sendQueue.end(this.receiveQueue.reached);
     this.#setCurrent(false);
     this.dirty();
@@ -958,7 +853,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** The pass begins. */
   passing(): void {
     this.#dirty = false;
-    this.#crowded = false;
+    this.#writer?.passing();
   }
 
   /**
@@ -966,7 +861,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
    * of the others as time passes: there each pass judges anew.
    */
   crowd(): void {
-    this.#crowded = this.attempts.length === 1;
+    if (this.attempts.length === 1) this.#writer?.crowd();
+  }
+
+  /** It has sent what it could. */
+  passed(): void {
+    this.#writer?.passed();
   }
 
   /** Files the nearest deadline of its own and of its subflows: one timer a connection. */
@@ -1107,7 +1007,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#compareAttempts();
     this.#subflowsTotal++;
     if (this.#rare !== null) this.#rare.blame = null;
-    this.#limitUnsent();
+    limitUnsent(this, this.#writer === null ? this.tcp.notSentLowWater : this.#writer.lowWater);
     if (subflow.join) {
       this.#flags |= COMPANY | JOINED_ONCE;
     }
