@@ -263,19 +263,23 @@ describe("payload that is read to its place", () => {
   });
 
   it("takes no memory from what came instead", () => {
-    using device = new Device();
-    const host = host_new(1, 2);
-    const connection = new Connection(host, pattern(4 * PAGE, 1));
-    stream_limit(connection.stream, 2 * PAGE + 4096);
-    for (const [from, to] of [[0, 20_000], [20_000, PAGE - 1000]] as const) {
-      device.read(packetOf(connection.bytes.subarray(from, to), 7, 4));
-      connection.take(from);
+    // As guessed, unverified, or with other headers than was guessed.
+    for (const [words, verified] of [[7, true], [7, false], [10, true]] as const) {
+      using device = new Device();
+      const host = host_new(1, 2);
+      const connection = new Connection(host, pattern(4 * PAGE, 1));
+      stream_limit(connection.stream, 2 * PAGE + 4096);
+      for (const [from, to] of [[0, 20_000], [20_000, PAGE - 1000]] as const) {
+        device.read(packetOf(connection.bytes.subarray(from, to), 7, 4));
+        connection.take(from);
+      }
+      // Two pages are the limit: the one that is ready for what comes next is in the way of what lies above a hole.
+      const far = connection.bytes.subarray(3 * PAGE, 3 * PAGE + 10_000);
+      device.read(packetOf(far, words, 4), verified);
+      assertEquals(connection.take(3 * PAGE) & SEGMENT_MEMORY, 0);
+      connection.free();
+      host_free(host);
     }
-    // Two pages are the limit: the one that is ready for what comes next is in the way of what lies above a hole.
-    device.read(packetOf(connection.bytes.subarray(3 * PAGE, 3 * PAGE + 10_000), 7, 4));
-    assertEquals(connection.take(3 * PAGE) & SEGMENT_MEMORY, 0);
-    connection.free();
-    host_free(host);
   });
 
   it("is kept when a page under it is given back before it is taken", () => {

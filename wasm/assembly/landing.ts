@@ -79,7 +79,7 @@ function unguessed(): i32 {
 export function packet_expect(): i32 {
   landed = 0;
   const receiver = receiverOf(receiverHandle);
-  if (receiver == null) return 0;
+  if (receiver == null) return unguessed();
   const stream = streamOf(receiver.stream);
   // What has a checksum is summed where all its payload lies in a row.
   if (stream == null || receiver.ranges.count > 0 || receiver.lastChecksum >= 0) return unguessed();
@@ -89,10 +89,8 @@ export function packet_expect(): i32 {
   if (streamHandle == 0) readyFrom = at;
   offset = at;
   streamHandle = receiver.stream;
-  if (!streamHold(stream, offset, offset + PAGE)) {
-    streamHandle = 0;
-    return 0;
-  }
+  // What was made ready before, and is not needed any more, is in the way of others, too.
+  if (!streamHold(stream, offset, offset + PAGE)) return unguessed();
   first = pagesAddress(stream.pages, offset);
   firstLength = PAGE - (<i32> first & (PAGE - 1));
   second = firstLength < PAGE ? pagesAddress(stream.pages, offset + <f64> firstLength) : first;
@@ -119,6 +117,8 @@ export function packet_landed(ip: i32, bytes: i32, verified: i32): i32 {
   behind = <usize> ip + headerBytes;
   if (verified != 0 && guessedRight(<usize> ip)) return 1;
   packet_settle();
+  // Whoever needs memory for it may have what was made ready.
+  giveBack();
   receiverHandle = 0;
   inARow = 0;
   return 0;
