@@ -191,9 +191,11 @@ export class AimdController implements CongestionController {
   onCongestion(cause: "loss" | "ecn" | "timeout" | "penalty", flightSize: number): void {
     const { mss } = this.#subflow;
     if (cause === "penalty") {
-      if (this.#ssthresh !== null) {
-        this.#ssthresh = Math.max(2 * mss, Math.floor(this.#ssthresh / 2));
-      } else if (this.cwnd >= this.ssthresh) this.#hystart?.penalise();
+      // Slow start goes on up to the threshold, which no loss has told to be too much since.
+      if (this.cwnd >= this.ssthresh) {
+        if (this.#ssthresh === null) this.#hystart?.penalise();
+        else this.#ssthresh = Math.max(2 * mss, Math.floor(this.#ssthresh / 2));
+      }
       this.cwnd = Math.max(mss, Math.floor(this.cwnd / 2));
       this.#formula.reset?.();
       return;

@@ -95,6 +95,14 @@ describe("aimd", () => {
     assertEquals([flow.cwnd, flow.ssthresh], [MSS, 2 * MSS]);
   });
 
+  it("leaves the threshold to which slow start goes on as it is by a penalty (algorithms.md 2.3, M2)", () => {
+    const flow = fresh();
+    flow.controller!.onCongestion("timeout", 40 * MSS);
+    ack(flow, 9 * MSS);
+    flow.controller!.onCongestion("penalty", 10 * MSS);
+    assertEquals([flow.cwnd, flow.ssthresh], [5 * MSS, 20 * MSS]);
+  });
+
   it("never raises the window by a loss, also with more in flight than it allows", () => {
     const flow = fresh();
     flow.controller!.onCongestion("penalty", 10 * MSS);
