@@ -123,6 +123,9 @@ class Pair {
     const [left, right] = [act(this.left), act(this.right)];
     assertEquals(left, right);
     assertEquals(this.left.figures, this.right.figures);
+    // What is lent to the next subflow counts nothing any more.
+    const { empty, sacked, lost, pieces, repeated } = this.left.board;
+    if (empty) assertEquals([sacked, lost, pieces, repeated], [0, 0, 0, 0]);
   }
 
   wait(time: number): void {
