@@ -44,7 +44,23 @@ export interface ProposedJoin {
   readonly addressId: number;
 }
 
-const NO_IDS: readonly number[] = Object.freeze([]);
+/** A REMOVE_ADDR that has left: nothing confirms it. */
+interface Removal {
+  readonly ids: readonly number[];
+  readonly carrier: Subflow;
+  /** When it is heard from the peer, if it has arrived. */
+  readonly answeredAt: Micros;
+  /** Nothing was heard since on its subflow, which has fallen silent. */
+  lost: boolean;
+}
+
+/** So many of them are kept, the last ones. */
+const MOST_REMOVALS = 16;
+
+/** Whether anything has come on the subflow of `removal` since the peer has it. */
+function heardSince({ carrier, answeredAt, lost }: Removal): boolean {
+  return !lost && carrier.sender.lastHeard >= answeredAt;
+}
 
 /** The last ends of first subflows, ours and the peer's: where many connections go to one place, or come to it, they share what names it. */
 const latest: HostAddress[] = [];
@@ -67,8 +83,8 @@ export class PathTransportOf implements PathTransport {
   #side: ConnectionPaths | null = null;
   /** The only subflow there ever was, which is left as soon as all in flight is acknowledged. */
   #draining: Subflow | null = null;
-  /** Ids that only a subflow over one of them could tell the peer of: it may be gone. */
-  #doubtful: readonly number[] = NO_IDS;
+  /** Those that the peer may not have got; null: there was none. */
+  #removals: Removal[] | null = null;
   /** The last ADD_ADDR found nothing that could carry it. */
   #full = false;
   /** The same of a REMOVE_ADDR. */
@@ -292,18 +308,42 @@ export class PathTransportOf implements PathTransport {
       side.joinSeen(subflow.path, subflow.remoteId, subflow.remote, subflow.local);
     }
     side.subflowChanged(subflow.path, change, reason);
-    if (change === "joined") this.#tellAgain(subflow);
+    if (this.#removals === null || (change !== "joined" && change !== "left")) return;
+    const other = change === "joined" ? subflow : this.#carrier(() => true);
+    if (other === null) return;
+    this.#removeAgain(({ carrier, lost }) => carrier.ended !== null || lost, other);
+  }
+
+  /** A timeout of `subflow` has passed: what has left on it since it was heard may have gone nowhere, and goes elsewhere if it can. */
+  fellSilent(subflow: Subflow): void {
+    if (this.#removals === null) return;
+    for (const removal of this.#removals) {
+      if (removal.carrier === subflow && !heardSince(removal)) removal.lost = true;
+    }
+    const other = this.#meta.subflows.find(({ usable, silent }) => usable && !silent);
+    if (other !== undefined) this.#removeAgain(({ lost }) => lost, other);
+  }
+
+  /** `subflow`, which was silent, is heard again. */
+  heardAgain(subflow: Subflow): void {
+    if (this.#removals !== null) {
+      this.#removeAgain(({ carrier, lost }) => carrier === subflow && lost, subflow);
+    }
   }
 
   /**
+   * What the peer may not have got of REMOVE_ADDRs goes again on `subflow`, unless that is over one of the addresses itself.
+   *
    * RFC 8684 §3.4.2: "the affected host SHOULD announce this situation so that the peer can remove subflows related to this address": also when the only
-   * subflow went with it.
+   * subflow went with it, or with the network for a while.
    */
-  #tellAgain(subflow: Subflow): void {
-    const ids = this.#doubtful;
-    if (ids.length === 0 || ids.includes(subflow.localId)) return;
-    this.#doubtful = NO_IDS;
-    this.side.withdrawnAgain(ids);
+  #removeAgain(of: (removal: Removal) => boolean, subflow: Subflow): void {
+    const goes = (each: Removal): boolean => of(each) && !each.ids.includes(subflow.localId);
+    const open = this.#removals!.filter((each) => !heardSince(each));
+    const ids = open.filter(goes).flatMap((each) => each.ids);
+    const left = open.filter((each) => !goes(each));
+    this.#removals = left.length > 0 ? left : null;
+    if (ids.length > 0) this.side.withdrawnAgain(ids);
   }
 
   /** A join is half-open no longer. */
@@ -573,7 +613,11 @@ export class PathTransportOf implements PathTransport {
     }
     this.#removalWaits = false;
     this.#meta.host.count("RmAddrTx", ids.length);
-    if (ids.includes(carrier.localId)) this.#doubtful = [...this.#doubtful, ...ids];
+    const { lastHeard, rtt } = carrier.sender;
+    const kept = (this.#removals ?? []).filter((each) => !heardSince(each));
+    const lost = rtt.timeouts > 0 || ids.includes(carrier.localId);
+    const answeredAt = Math.max(lastHeard + 1, this.now + (rtt.known ? rtt.minRtt : 1));
+    this.#removals = [...kept, { ids, carrier, answeredAt, lost }].slice(-MOST_REMOVALS);
     return true;
   }
 
@@ -600,13 +644,14 @@ export class PathTransportOf implements PathTransport {
     this.#meta.host.report(this.#plugin.name, error);
   }
 
-  /** A subflow for an option of its own, one that `prefer` names where there is one; null when no ACK may leave now. */
+  /** A subflow for an option of its own, one that `prefer` names where there is one, and of these one that answers; null when no ACK may leave now. */
   #carrier(prefer: (subflow: Subflow) => boolean): Subflow | null {
     const able = this.#meta.subflows.filter((subflow) =>
       subflow.established && !subflow.outlet.blocked && subflow.maySay(this.now)
     );
     const working = able.filter(({ stale, usable }) => !stale && usable);
     const choice = working.length > 0 ? working : able;
-    return choice.find(prefer) ?? choice[0] ?? null;
+    const preferred = choice.filter(prefer);
+    return preferred.find(({ silent }) => !silent) ?? preferred[0] ?? choice[0] ?? null;
   }
 }

@@ -275,6 +275,7 @@ function timedOut(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   // The shared window is closed: no other subflow can do better.
   if (subflow.sender.shut) return;
   subflow.fallSilent(now);
+  meta.paths.fellSilent(subflow);
   // RFC 8684 §3.3.6: "a host MUST still retransmit the original data on the original subflow"
   if (subflow.sender.rtt.timeouts === 1) meta.reinject(subflow);
   silent(meta, subflow, now);

@@ -56,6 +56,7 @@ export function unheard(subflow: Subflow, now: Micros): boolean {
 /** Something is acknowledged on a subflow that was silent. */
 export function answered(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   if (subflow.stale && startAnew(meta, subflow, now)) return;
+  meta.paths.heardAgain(subflow);
   const revived = subflow.answered(now);
   if (revived) {
     meta.host.count("SubflowRecover");

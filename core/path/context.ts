@@ -483,9 +483,12 @@ export class ConnectionPaths {
     if (address !== null) this.#tell({ type: "echo", address });
   }
 
-  /** The peer may not have heard that these addresses of ours are gone: it is told again. */
+  /** The peer may not have heard that these addresses of ours are gone: it is told again, but of what is used again. */
   withdrawnAgain(ids: readonly number[]): void {
-    this.#announcer().again(ids);
+    const announcer = this.#announcer();
+    const used = (id: number): boolean =>
+      announcer.told(id) || this.#pathsOver(({ local }) => local.id === id, false).length > 0;
+    announcer.again(ids.filter((id) => !used(id)));
   }
 
   /** The peer took addresses back; unknown ids are ignored (RFC 8684 §3.4.2). */
@@ -857,10 +860,12 @@ export class ConnectionPaths {
     return used;
   }
 
-  #pathsOver(over: (spec: PathSpec) => boolean): PathIndex[] {
+  /** Paths in use of which `over` holds; with `closing` also those that end. */
+  #pathsOver(over: (spec: PathSpec) => boolean, closing = true): PathIndex[] {
     const paths: PathIndex[] = [];
     for (const [path, spec] of this.#table.entries()) {
-      if (over(spec) && (this.#uses.get(path)?.state ?? "idle") !== "idle") paths.push(path);
+      const state = this.#uses.get(path)?.state ?? "idle";
+      if (over(spec) && state !== "idle" && (closing || state !== "closing")) paths.push(path);
     }
     return paths;
   }

@@ -152,6 +152,9 @@ class Rarities {
   inquiry: Inquiry | null = null;
   /** The end of the connection was told, and a RST is awaited. */
   fastClose: FastClose | null = null;
+  /** When an MP_PRIO left last, and whether it went into a silence. */
+  prioAt: Micros = -1;
+  prioLost = false;
 }
 
 /** What makes a subflow. */
@@ -1371,7 +1374,10 @@ export class Subflow implements SubflowView {
 
   /** A timeout has passed. */
   fallSilent(now: Micros): void {
-    (this.#rarities().silence ??= new Silence()).timedOut(this.sender.rtt.base, now);
+    const rare = this.#rarities();
+    (rare.silence ??= new Silence()).timedOut(this.sender.rtt.base, now);
+    const { lastHeard, rtt } = this.sender;
+    if (rare.prioAt >= 0 && lastHeard < rare.prioAt + rtt.minRtt) rare.prioLost = true;
   }
 
   /** When it will have been silent for `count` timeouts; Infinity: it is not, or is stale. */
@@ -1400,6 +1406,11 @@ export class Subflow implements SubflowView {
   /** Something is acknowledged, or the peer has shown otherwise that it lives. True: it was stale. */
   answered(now: Micros): boolean {
     const { stale, sender } = this;
+    // Nothing confirms an MP_PRIO, nor repeats it: who retires a path does so as it is bad.
+    if (this.#rare !== null && this.#rare.prioLost) {
+      this.#rare.prioLost = false;
+      this.owePrio();
+    }
     this.#silence?.answered(sender.recovery.kind === "loss", sender.rtt.base, now);
     return stale;
   }
@@ -1457,7 +1468,11 @@ export class Subflow implements SubflowView {
       (this.#is(EARLY) || !proved ||
         !this.say(tx.begin().prio(this.#is(BACKUP_BY_US)), now, true));
     this.#set(PRIO_OWED, owed);
-    if (mptcp && !owed) this.#host.count("MPPrioTx");
+    if (!mptcp || owed) return;
+    this.#host.count("MPPrioTx");
+    const rare = this.#rarities();
+    rare.prioAt = now;
+    rare.prioLost = this.sender.rtt.timeouts > 0;
   }
 
   /** Sends an ACK at once; false when the link is full. Until the peer has shown that it has our third one, each is that: one without its option would end MPTCP. */

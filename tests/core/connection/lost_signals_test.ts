@@ -141,3 +141,42 @@ describe("a path that is stale", () => {
     assertEquals(endsAt(first), 1);
   });
 });
+
+describe("an MP_PRIO (RFC 8684 §3.3.8), which nothing confirms", () => {
+  for (const { role, family, name } of ENDS) {
+    it(`is told again when its path, on which nothing was heard since, is heard: as it is then, once (${name})`, () => {
+      using d = made(role, { family });
+      const { first, second, app } = two(d, role);
+      const paths = [first, second];
+      const told = (): string[] =>
+        second.takeAll().flatMap(({ options }) => options).filter((each) => /^prio/.test(each));
+      const late = app.socket.subflows[1]!;
+      app.socket.paths.context.setBackup(app.socket.subflows[0]!.path, true);
+      d.stack.flush(d.now);
+      d.pass(300e3);
+      for (const peer of paths) peer.takeAll();
+      // The path carries something, and falls silent.
+      app.write(100);
+      const { nxt } = late.sender.board;
+      assert(nxt > 1);
+      app.socket.paths.context.setBackup(late.path, true);
+      d.stack.flush(d.now);
+      d.pass(600e3);
+      assertEquals(told(), ["prio backup"]);
+      second.sends(`. 1 ack ${nxt} <dack8 101>`);
+      d.pass(1e6);
+      assertEquals(told(), ["prio backup"]);
+      // It was heard: a silence that comes later tells nothing of that.
+      app.socket.paths.context.setBackup(late.path, false);
+      d.stack.flush(d.now);
+      d.pass(300e3);
+      assertEquals(told(), ["prio"]);
+      second.data(10);
+      app.write(100);
+      d.pass(600e3);
+      second.sends(`. 11 ack ${late.sender.board.nxt} <dack8 201>`);
+      d.pass(1e6);
+      assertEquals(told(), []);
+    });
+  }
+});

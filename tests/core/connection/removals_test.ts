@@ -282,6 +282,61 @@ for (const family of [4, 6] as const) {
       }
     });
 
+    // RFC 8684 §3.4.2: "the affected host SHOULD announce this situation so that the peer can remove subflows related to this address"
+    it("RFC 8684 §3.4.2: again when the only path is heard after a silence into which it went, unless the address is used again", () => {
+      for (const used of [false, true]) {
+        const d = new Dialogue({ family, policies: { pathManager: fullMesh() } });
+        const { peer, app } = d.opened();
+        peer.sends(`. 1 ack 1 <noTS, echo 1 ${d.address(1)}>`);
+        const { context } = app.socket.paths;
+        const own = context.locals.find(({ id }) => id === 1)!;
+        app.write(100);
+        context.withdraw(own);
+        d.stack.flush(d.now);
+        const told = (): string[] =>
+          peer.takeAll().flatMap(({ options }) => options).filter((each) => each.startsWith("rm"));
+        assertEquals(told(), ["rm 1"]);
+        d.pass(3e6);
+        if (used) context.announce(own);
+        assertEquals(told(), []);
+        peer.sends(". 1 ack 101 <dack8 101>");
+        d.pass(300e3);
+        assertEquals(told(), used ? [] : ["rm 1"]);
+        // Once is enough where it has been heard.
+        app.write(100);
+        d.pass(1e6);
+        peer.sends(". 1 ack 201 <dack8 201>");
+        d.pass(1e6);
+        assertEquals(told(), []);
+        d.stack.free();
+      }
+    });
+
+    // RFC 8684 §3.4.2: "the affected host SHOULD announce this situation so that the peer can remove subflows related to this address"
+    it("RFC 8684 §3.4.2: on another path as soon as that falls silent which carried it", () => {
+      using d = new Dialogue({ family });
+      d.stack.addAddress(d.now, d.links[1]!, `${d.address(1, 3)}/${family === 4 ? 24 : 64}`);
+      const { first, second, app } = joined(d);
+      const { context } = app.socket.paths;
+      const third = context.locals.find(({ id }) => id === 2)!;
+      context.announce(third);
+      d.stack.flush(d.now);
+      const [carrier, other] = first.pending ? [first, second] : [second, first];
+      carrier.takeAll();
+      carrier.sends(`. 1 ack 1 <noTS, echo 2 ${d.address(1, 3)}>`);
+      context.withdraw(third);
+      d.stack.flush(d.now);
+      const told = (peer: Peer): string[] =>
+        peer.takeAll().flatMap(({ options }) => options).filter((each) => each.startsWith("rm"));
+      assertEquals([told(carrier), told(other)], [["rm 2"], []]);
+      app.write(100);
+      for (let t = 0; t < 5; t++) {
+        d.pass(100e3);
+        if (carrier.pending) carrier.lose();
+      }
+      assertEquals(told(other), ["rm 2"]);
+    });
+
     // RFC 8684 §3.4.2: "A subflow that is still functioning MUST be closed with a FIN exchange as in regular TCP, rather than using this option."
     it("RFC 8684 §3.4.2: not for a path that is left while its address stays: that ends by a FIN exchange alone", () => {
       using d = new Dialogue({ family });
