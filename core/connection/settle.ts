@@ -23,6 +23,7 @@ import {
   OUTCOME_HEARD,
   OUTCOME_JOINED,
   OUTCOME_JUDGE,
+  OUTCOME_LATE,
   OUTCOME_MORE,
   OUTCOME_REFUSE,
   OUTCOME_SEGMENT,
@@ -155,6 +156,7 @@ function settle(meta: MetaSocket, subflow: Subflow, outcome: Outcome, now: Micro
   // RFC 8684 §3.4.2: "Typical TCP validity tests on the subflow … MUST also be undertaken"
   if (outcome & OUTCOME_SEGMENT) takeSegment(meta, subflow, now);
   if (outcome & OUTCOME_TIMEOUT) timedOut(meta, subflow, now);
+  if (outcome & OUTCOME_LATE) late(meta, subflow, now);
   if (outcome & OUTCOME_SILENT) silent(meta, subflow, now);
   if (outcome & OUTCOME_REFUSE) meta.host.refuse(subflow.key);
   if (outcome & OUTCOME_ENDED) ended(meta, subflow, now);
@@ -279,6 +281,11 @@ function timedOut(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   // RFC 8684 §3.3.6: "a host MUST still retransmit the original data on the original subflow"
   if (subflow.sender.rtt.timeouts === 1) meta.reinject(subflow);
   silent(meta, subflow, now);
+}
+
+/** A loss probe has put a timeout off, and is not answered either: others that work do not wait for that, though the subflow itself does. */
+function late(meta: MetaSocket, subflow: Subflow, now: Micros): void {
+  if (!subflow.sender.shut && anotherWorks(meta, subflow, now)) meta.reinject(subflow);
 }
 
 /** A subflow has been silent for long. */

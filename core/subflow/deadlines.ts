@@ -92,7 +92,7 @@ export class Deadlines<T extends number> {
 }
 
 /** The deadlines of a subflow; of those due at once the first by name is handled first. */
-export type SubflowTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
+export type SubflowTimer = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11;
 /** A FIN of the peer has been awaited long enough. */
 export const TIMER_END = 0;
 /** An acknowledgement has been delayed long enough (RFC 9293 §3.8.6.3). */
@@ -115,5 +115,7 @@ export const TIMER_SIGNAL = 8;
 export const TIMER_INQUIRY = 9;
 /** It has been silent for long enough to be given up, or is to be asked whether it is back. */
 export const TIMER_SILENCE = 10;
+/** The retransmission timeout would be over, had a tail loss probe not begun it anew (RFC 8985 §7.3). */
+export const TIMER_LATE = 11;
 /** How many there are. */
-export const SUBFLOW_TIMERS = 11;
+export const SUBFLOW_TIMERS = 12;

@@ -3,7 +3,7 @@
 import type { AckSample, CongestionController, Micros } from "../plugin.ts";
 import { rx } from "../wire/segment.ts";
 import { fromWire } from "../wire/seq.ts";
-import { TIMER_PACE, TIMER_PROBE, TIMER_RACK, TIMER_RTO } from "./deadlines.ts";
+import { TIMER_LATE, TIMER_PACE, TIMER_PROBE, TIMER_RACK, TIMER_RTO } from "./deadlines.ts";
 import { DeliveryRate } from "./delivery_rate.ts";
 import { Frto } from "./frto.ts";
 import { NewReno } from "./newreno.ts";
@@ -681,9 +681,11 @@ export class Sender extends Output {
       if (this.deadlines.at(TIMER_PROBE) > now) return 0;
       this.deadlines.set(TIMER_PROBE, Infinity);
     }
+    const timeout = this.deadlines.at(TIMER_RTO);
     this.#arm(now);
     if (this.blocked) return 0;
     this.#trial = this.mtu.payload;
+    this.deadlines.set(TIMER_LATE, Math.max(timeout, now + this.rtt.srtt));
     return OUTCOME_WORK;
   }
 
@@ -968,7 +970,10 @@ export class Sender extends Output {
     } else if (advanced) {
       this.#sampleEcho(now);
     }
-    if (tlp.pending) this.#heardProbe(ack, prior, duplicate);
+    if (tlp.pending) {
+      this.deadlines.set(TIMER_LATE, Infinity);
+      this.#heardProbe(ack, prior, duplicate);
+    }
     const undo = troubles === null ? null : troubles.undo;
     if (undo !== null) this.#reconsider(undo, ack, prior, duplicate, now);
 
@@ -1258,6 +1263,7 @@ export class Sender extends Output {
     this.#tlp().reset();
     this.#trial = 0;
     this.deadlines.set(TIMER_PROBE, Infinity);
+    this.deadlines.set(TIMER_LATE, Infinity);
     if (rtt.timeouts === 1) (troubles.undo ??= new Undo()).begin();
     this.#detection().restart();
     this.ecn.reduced(board.nxt, false);

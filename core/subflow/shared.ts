@@ -179,3 +179,5 @@ export const OUTCOME_REFUSE = 512;
 export const OUTCOME_CROSSED = 1024;
 /** It has been silent for long: it may be given up, or is to be asked. */
 export const OUTCOME_SILENT = 2048;
+/** Nothing was answered when a timeout would have passed, nor the loss probe that has put it off. */
+export const OUTCOME_LATE = 4096;

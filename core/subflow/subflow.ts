@@ -44,6 +44,7 @@ import {
   TIMER_END,
   TIMER_INQUIRY,
   TIMER_KEEPALIVE,
+  TIMER_LATE,
   TIMER_PACE,
   TIMER_PROBE,
   TIMER_RACK,
@@ -77,6 +78,7 @@ import {
   OUTCOME_FIN,
   OUTCOME_JOINED,
   OUTCOME_JUDGE,
+  OUTCOME_LATE,
   OUTCOME_MORE,
   OUTCOME_REFUSE,
   OUTCOME_SEGMENT,
@@ -1240,6 +1242,8 @@ export class Subflow implements SubflowView {
         return this.#inquire(now);
       case TIMER_SILENCE:
         return OUTCOME_SILENT;
+      case TIMER_LATE:
+        return this.sender.probing && !this.sender.board.empty ? OUTCOME_LATE : 0;
     }
   }
 

@@ -252,6 +252,36 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
     });
   }
 
+  it("does not wait for a timeout that a loss probe has put off, once that is as late as the timeout would have been (RFC 8985 §7.3)", () => {
+    for (const answered of [false, true]) {
+      using d = new Dialogue();
+      const { first, second, app } = joined(d, { rtt: 150e3 }, { rtt: 200e3 });
+      app.write(2 * MSS);
+      first.takeAll();
+      const begun = d.now;
+      const timeout = app.socket.subflows[0]!.sender.timeoutAt - begun;
+      d.untilSent();
+      // The probe.
+      const probed = d.now - begun;
+      assertEquals([withData(first.takeAll()).map(data), second.pending], [
+        [[1 + MSS, 1 + 2 * MSS]],
+        false,
+      ]);
+      assert(probed < timeout);
+      if (answered) {
+        d.pass(100e3);
+        first.sends(`. 1 ack ${1 + 2 * MSS} <dack8 ${1 + 2 * MSS}>`);
+        d.pass(1e6);
+        assertEquals([first.pending, second.pending], [false, false]);
+        continue;
+      }
+      const waited = d.untilSent() + probed;
+      assert(Math.abs(waited - Math.max(timeout, probed + 150e3)) < 1e3, `${waited} ${timeout}`);
+      assertEquals(withData(second.takeAll()).map(data), [[1, 1 + MSS], [1 + MSS, 1 + 2 * MSS]]);
+      assertEquals([first.pending, app.socket.subflows[0]!.sender.rtt.timeouts], [false, 0]);
+    }
+  });
+
   it("happens by a timer of the data level when the subflow has it acknowledged and no DATA_ACK comes", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d, { rtt: 10e3 }, { rtt: 50e3 });

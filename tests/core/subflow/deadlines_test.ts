@@ -7,6 +7,7 @@ import {
   TIMER_END,
   TIMER_INQUIRY,
   TIMER_KEEPALIVE,
+  TIMER_LATE,
   TIMER_PACE,
   TIMER_PROBE,
   TIMER_RACK,
@@ -96,6 +97,7 @@ describe("the deadlines of a subflow", () => {
       TIMER_SIGNAL,
       TIMER_INQUIRY,
       TIMER_SILENCE,
+      TIMER_LATE,
     ];
     assertEquals(names, Array.from({ length: SUBFLOW_TIMERS }, (_, i) => i));
   });
