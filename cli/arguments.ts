@@ -90,6 +90,7 @@ export function readArguments(
     const alias = options[name]?.alias;
     return alias === undefined ? [] : [[name, alias] as const];
   });
+  refuseValues(args, options);
   const string = names.filter((name) => options[name]?.value !== undefined);
   const parsed: Record<string, unknown> = parseArgs([...args], {
     string: [...string, "_"],
@@ -127,6 +128,25 @@ export function readArguments(
     value: (name) => values(name).at(-1),
     values,
   };
+}
+
+/** A switch with a value says something else than who writes it means: `--csv=figures.csv` would print, and write no file. */
+function refuseValues(args: readonly string[], options: Readonly<Record<string, Option>>): void {
+  for (const arg of args) {
+    if (arg === "--") return;
+    const [, name = "", value = ""] = /^--?([^=]+)=(.*)$/s.exec(arg) ?? [];
+    const [long, option] = Object.entries(options).find(([long, { alias }]) =>
+      name !== "" && (long === name || alias === name)
+    ) ?? [];
+    if (option !== undefined && option.value === undefined) {
+      throw new UsageError(`--${long} takes no value, it is there or not: it got "${value}"`);
+    }
+  }
+}
+
+/** Whether an option was given, a switch or one with a value. */
+export function isGiven(given: Given, name: string): boolean {
+  return given.has(name) || given.values(name).length > 0;
 }
 
 /**

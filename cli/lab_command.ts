@@ -43,6 +43,9 @@ function readName(given: Given): string {
 }
 
 function readOptions(given: Given, shapes: readonly PathShape[]): LabOptions {
+  if (given.has("tcp") && given.has("checksum")) {
+    throw new UsageError("--tcp and --checksum exclude each other: checksums are MPTCP's");
+  }
   const rates = shapes.flatMap(({ rate }) => rate ?? []);
   return {
     name: readName(given),

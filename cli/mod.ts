@@ -102,6 +102,11 @@ export async function main(args: readonly string[]): Promise<number> {
       print(withCall(helpOf(command), await findCall()));
       return 0;
     }
+    if (given.rest.length > 0 && !command.positional?.includes("-- ")) {
+      throw new UsageError(
+        `mptcp ${command.name} takes nothing behind a --: it got "${given.rest.join(" ")}"`,
+      );
+    }
     return await command.run(given);
   } catch (error) {
     if (error instanceof UsageError) {

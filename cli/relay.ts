@@ -1,7 +1,7 @@
 /** `mptcp relay`: the far end of `mptcp proxy`. */
 
 import type { MptcpConn, TcpOptions } from "../mod.ts";
-import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
+import { type Command, type Given, isGiven, readInteger, UsageError } from "./arguments.ts";
 import { Admission } from "./gateway/convert/admission.ts";
 import { Converter } from "./gateway/convert/converter.ts";
 import { CONVERT_PORT } from "./gateway/convert/message.ts";
@@ -15,8 +15,10 @@ import { formatTarget, type Target } from "./gateway/target.ts";
 import type { UpstreamTimes } from "./gateway/upstream.ts";
 import { type IpPrefix, parsePrefix } from "../core/wire/ip.ts";
 import { HOST_OPTIONS, OBSERVE_OPTIONS, openHost } from "./observed_host.ts";
+import { PLUGIN_OPTIONS } from "./policies.ts";
 import { Progress } from "./progress.ts";
 import { untilInterrupted } from "./signals.ts";
+import { TUN_OPTIONS } from "./tun_options.ts";
 import * as via from "./udp_options.ts";
 
 /** Where a relay listens unless told otherwise. */
@@ -43,9 +45,7 @@ async function run(args: Given): Promise<number> {
   const end = kernel === undefined
     ? null
     : readEnd(kernel, "kernel", "ADDRESS:PORT, such as 0.0.0.0:1081");
-  if (end !== null && args.value("via") !== undefined) {
-    throw new UsageError("--via does not go with --kernel: one of them says how packets come");
-  }
+  if (end !== null) refuseBesideKernel(args);
   const allowLocal = args.has("allow-local");
   const convert = args.value("convert") === undefined
     ? null
@@ -56,13 +56,6 @@ async function run(args: Given): Promise<number> {
   }
   if (convert === (end?.port ?? port)) {
     throw new UsageError(`--convert ${convert} is the port of the relay itself: give another one`);
-  }
-  if (end !== null) {
-    // The kernel's connections are the kernel's to show.
-    for (const name of Object.keys(OBSERVE_OPTIONS)) {
-      if (args.value(name) === undefined) continue;
-      throw new UsageError(`--${name} shows this stack, and --kernel uses none: leave one out`);
-    }
   }
   const key = await readKeyFile(file);
   const progress = new Progress();
@@ -134,6 +127,33 @@ async function run(args: Given): Promise<number> {
     return 0;
   } finally {
     progress.stop();
+  }
+}
+
+/**
+ * On sockets of the kernel there is no stack of ours to be shown, to have devices, or to decide anything.
+ *
+ * @throws {UsageError} Something of it was asked for, and would be for nothing.
+ */
+function refuseBesideKernel(args: Given): void {
+  const given = (names: Readonly<Record<string, unknown>>): string | undefined =>
+    Object.keys(names).find((name) => isGiven(args, name));
+  if (isGiven(args, "port")) {
+    throw new UsageError("--port does not go with --kernel, which names the port: ADDRESS:PORT");
+  }
+  const way = given({ ...via.VIA_OPTIONS, ...TUN_OPTIONS });
+  if (way !== undefined) {
+    throw new UsageError(`--${way} does not go with --kernel: one of them says how packets come`);
+  }
+  const shows = given(OBSERVE_OPTIONS);
+  if (shows !== undefined) {
+    throw new UsageError(`--${shows} shows this stack, and --kernel uses none: leave one out`);
+  }
+  const decides = given(PLUGIN_OPTIONS);
+  if (decides !== undefined) {
+    throw new UsageError(
+      `--${decides} does not go with --kernel: the kernel decides what it sends, and how`,
+    );
   }
 }
 

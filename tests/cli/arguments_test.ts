@@ -53,6 +53,30 @@ describe("arguments", () => {
     assertEquals(refused("--size", "1", "--size", "2"), "--size was given 2 times");
   });
 
+  it("that are switches have no value", () => {
+    const refused = (...args: string[]): string =>
+      assertThrows(() => readArguments(args, OPTIONS), UsageError).message;
+    for (const arg of ["--quiet=out.csv", "--quiet=false", "-q=1"]) {
+      assertMatch(refused("--size", "1", arg), /^--quiet takes no value, .* it got ".+"$/);
+    }
+    // What is behind is for somebody else.
+    assertEquals(readArguments(["--", "--quiet=1"], OPTIONS).rest, ["--quiet=1"]);
+  });
+
+  it("behind a -- are refused by commands that have no use for them", async () => {
+    const run = async (...args: string[]): Promise<string> => {
+      const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: [...RUN, new URL("../../cli/mod.ts", import.meta.url).pathname, ...args],
+      }).output();
+      assertEquals(code, 2);
+      return new TextDecoder().decode(stderr);
+    };
+    assertStringIncludes(
+      await run("sim", "bulk", "--", "--runs", "5"),
+      'mptcp sim takes nothing behind a --: it got "--runs 5"',
+    );
+  });
+
   it("that are numbers have a range", () => {
     const read = (text: string): number =>
       readInteger(readArguments(["--size", text], OPTIONS), "size", 7, [1, 9]);

@@ -1,8 +1,9 @@
 /** Proxy and relay against each other and against strangers, over streams in memory. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { Host } from "../../../mod.ts";
+import { readArguments, UsageError } from "../../../cli/arguments.ts";
 import { DirectTargets } from "../../../cli/gateway/direct.ts";
 import { askRelay, hearProxy } from "../../../cli/gateway/handshake.ts";
 import { SharedKey } from "../../../cli/gateway/key.ts";
@@ -13,6 +14,7 @@ import { dialKernel, type Done, isLocal, RelayServer } from "../../../cli/gatewa
 import type { ByteStream } from "../../../cli/gateway/stream.ts";
 import { throughRelay, type Upstream } from "../../../cli/gateway/upstream.ts";
 import { type Target, TargetError } from "../../../cli/gateway/target.ts";
+import { RELAY } from "../../../cli/relay.ts";
 import * as fc from "../../support/property.ts";
 import { latin1, octets, pipe, type PipeEnd, readAll, readExactly } from "./support.ts";
 
@@ -614,5 +616,28 @@ describe("dialKernel()", () => {
       "busy,busy",
       `${new TextDecoder().decode(stderr)}`,
     );
+  });
+});
+
+describe("mptcp relay --kernel", () => {
+  it("refuses what would be for nothing on sockets of the kernel", async () => {
+    for (
+      const [option, value, message] of [
+        ["port", "5000", /^--port does not go with --kernel, which names the port/],
+        ["via", "tun", /^--via does not go with --kernel: one of them says how packets come/],
+        ["udp", "10.0.0.1", /^--udp does not go with --kernel/],
+        ["udp-port", "9000", /^--udp-port does not go with --kernel/],
+        ["tun", "a=10.0.0.1/24", /^--tun does not go with --kernel/],
+        ["pcap", "it.pcapng", /^--pcap shows this stack, and --kernel uses none/],
+        ["scheduler", "min_rtt", /^--scheduler does not go with --kernel: the kernel decides/],
+        ["cc", "reno", /^--cc does not go with --kernel/],
+        ["pm", "passive", /^--pm does not go with --kernel/],
+      ] as const
+    ) {
+      const words = ["--key", "none", "--kernel", "127.0.0.1:1081", `--${option}`, value];
+      const given = readArguments(words, RELAY.options);
+      const { message: said } = await assertRejects(async () => await RELAY.run(given), UsageError);
+      assertMatch(said, message);
+    }
   });
 });
