@@ -23,7 +23,7 @@ import {
   titleOf,
 } from "./demo_view.ts";
 import { asksForPaths, NETWORK_OPTIONS, readRatedPaths } from "./network_options.ts";
-import { bold, formatBytes, print, report } from "./output.ts";
+import { bold, checkWritable, formatBytes, print, report } from "./output.ts";
 import { namesOf } from "./plugin_names.ts";
 import { PLUGIN_OPTIONS } from "./policies.ts";
 import type { SimJob } from "./sim_job.ts";
@@ -204,6 +204,7 @@ async function run(args: Given): Promise<number> {
   const own = await readOwn(args);
   const usual = defaultPolicies().scheduler.name;
   const sections = plan(args, size, usual, own);
+  if (picture !== "none") await checkWritable(picture);
   if (!json) {
     const { scheduler, congestionControl, pathManager } = defaultPolicies();
     print(

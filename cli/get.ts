@@ -11,6 +11,8 @@ import type { Progress } from "./progress.ts";
 
 /** Where a body goes. */
 interface Sink {
+  /** What stood there is gone from now on: there is something to put in its place. */
+  begin(): Promise<void>;
   write(bytes: Uint8Array): Promise<void>;
   close(): void;
 }
@@ -21,14 +23,18 @@ async function openSink(path: string | undefined): Promise<Sink> {
       "Say where the file goes: -o FILE, or pipe it on (`-o /dev/null` only measures)",
     );
   }
-  const file = path === undefined
-    ? Deno.stdout
-    : await Deno.open(path, { write: true, create: true, truncate: true });
+  // Before the transfer, so that a wrong name costs none.
+  const named = path === undefined ? null : await Deno.open(path, { write: true, create: true });
+  const file = named ?? Deno.stdout;
   return {
+    async begin() {
+      // A device or a pipe has no length.
+      if ((await named?.stat())?.isFile) await named?.truncate();
+    },
     async write(bytes) {
       for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
     },
-    close: () => path === undefined || file.close(),
+    close: () => named?.close(),
   };
 }
 
@@ -91,6 +97,7 @@ async function run(args: Given): Promise<number> {
         progress.log(`The server answered ${status} ${says}`.trimEnd());
         return 1;
       }
+      await sink.begin();
       progress.log(await receive(response, figures, sink, progress));
       return 0;
     });

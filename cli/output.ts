@@ -17,6 +17,15 @@ export function report(text: string): void {
   writeAll(Deno.stderr, `${text}\n`);
 }
 
+/**
+ * Finds out, before the work that fills it, whether a file can be written; one that is there stays as it is until then.
+ *
+ * @throws {Error} It cannot.
+ */
+export async function checkWritable(path: string): Promise<void> {
+  (await Deno.open(path, { write: true, create: true })).close();
+}
+
 /** What others say, so that it can be shown: characters that steer a terminal are replaced, but for ends of lines and tabs. */
 export function printable(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]/gu, "\ufffd");

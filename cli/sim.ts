@@ -3,8 +3,8 @@
 import { type Duration, parseDuration } from "../core/link/units.ts";
 import { SCENARIOS, VERSION } from "../sim/mod.ts";
 import { watchMemory } from "../sim/watch_plugins.ts";
-import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
-import { print, report, terminalColumns } from "./output.ts";
+import { type Command, type Given, isGiven, readInteger, UsageError } from "./arguments.ts";
+import { checkWritable, print, report, terminalColumns } from "./output.ts";
 import { PLUGIN_OPTIONS } from "./policies.ts";
 import type { CheckedText } from "./checked_text.ts";
 import { readScenarioText, toScenario, withValues } from "./scenario_file.ts";
@@ -103,6 +103,9 @@ async function planRuns(args: Given, source: string): Promise<Plan> {
     );
   }
   const interval = readInterval(args);
+  if (isGiven(args, "interval") && !files.series && args.value("html") === undefined) {
+    throw new UsageError("--interval is for --series and --html: give one of them");
+  }
   const jobs: { job: SimJob; run: Omit<SimRun, "result"> }[] = [];
   let scenarioName = source;
   for (const values of combinations(sweeps)) {
@@ -176,7 +179,13 @@ async function runPlan(args: Given, { text, jobs, plan, scenario }: Plan): Promi
     patience: patience * 1000,
     // All will be refused for it: the others are not waited for.
     onWrong: ({ path, message }) => {
-      throw new UsageError(`${text.where(path)}: ${message}`);
+      // A plugin of the command line is of no line of the scenario.
+      const [option] = KINDS.find(([, kind]) => path.length === 1 && path[0] === kind) ?? [];
+      throw new UsageError(
+        option === undefined
+          ? `${text.where(path)}: ${message}`
+          : `--${option}: ${message.replace(/^\w+: /, "")}`,
+      );
     },
   });
   const drawn: DrawnRun[] = [];
@@ -247,11 +256,17 @@ async function run(args: Given): Promise<number> {
       "--html and --merge exclude each other, as the JSON of parts has no time series to draw: give --html to each part",
     );
   }
+  const stray = merging ? RUNNING.find((name) => isGiven(args, name)) : undefined;
+  if (stray !== undefined) {
+    throw new UsageError(
+      `--${stray} is for runs, and --merge runs nothing: it goes with --json, --csv and --output`,
+    );
+  }
   const folder = args.value("output");
   const plan = merging ? null : await planRuns(args, positional[0]!);
   // Before the runs, which may take hours.
   if (folder !== undefined) await Deno.mkdir(folder, { recursive: true });
-  if (html !== undefined) await Deno.writeTextFile(html, "");
+  if (html !== undefined) await checkWritable(html);
   const { report: whole, drawn } = plan === null
     ? { report: await readReports(positional), drawn: [] }
     : await runPlan(args, plan);
@@ -299,6 +314,12 @@ async function run(args: Given): Promise<number> {
 const PLUGINS = Object.fromEntries(
   Object.entries(PLUGIN_OPTIONS).map(([name, option]) => [name, { ...option, several: true }]),
 );
+
+/** Options without which nothing is run: whoever merges has given them to the parts. */
+const RUNNING = [
+  ...["seed", "runs", "set", "sweep", "series", "interval", "events", "packets", "twice", "shard"],
+  ...["workers", "patience", ...Object.keys(PLUGINS)],
+] as const;
 
 /** The command. */
 export const SIM: Command = {

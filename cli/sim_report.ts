@@ -21,6 +21,43 @@ export interface SimRun {
   readonly error?: string;
 }
 
+/** Kinds of plugins, as `plugins` and `policies` have them, and in words. */
+const PLUGIN_KINDS = [
+  ["scheduler", "scheduler"],
+  ["congestionControl", "congestion control"],
+  ["pathManager", "path manager"],
+] as const;
+
+/**
+ * What the plugins of each run are called, in the order of the runs: by their own names, with the options that they were given, so that the same one twice
+ * is told apart; where that is the same for two texts, by these.
+ */
+export function labelledPlugins(runs: readonly SimRun[]): Readonly<Record<string, string>>[] {
+  const labels = new Map<string, Map<string, string>>();
+  for (const [kind] of PLUGIN_KINDS) {
+    const texts = new Map<string, Set<string>>();
+    for (const { plugins, result } of runs) {
+      const text = plugins[kind];
+      if (text === undefined || result === null) continue;
+      const label = result.policies[kind] + (/,.*/s.exec(text)?.[0] ?? "");
+      texts.set(label, (texts.get(label) ?? new Set()).add(text));
+    }
+    labels.set(
+      kind,
+      new Map(
+        [...texts].flatMap(([label, of]) =>
+          [...of].map((text) => [text, of.size === 1 ? label : text] as const)
+        ),
+      ),
+    );
+  }
+  return runs.map(({ plugins }) =>
+    Object.fromEntries(
+      Object.entries(plugins).map(([kind, text]) => [kind, labels.get(kind)?.get(text) ?? text]),
+    )
+  );
+}
+
 /** What `--json` writes. */
 export interface SimReport {
   /** Names this form. */
@@ -59,9 +96,10 @@ const HEAD = [
 /** Text of the CSV: a line for each figure of each run. */
 export function toCsv({ scenario, version, runs }: SimReport): string {
   const lines = [csvLine(HEAD)];
-  for (const { index, set, seed, result } of runs) {
+  const labelled = labelledPlugins(runs);
+  for (const [i, { index, set, seed, result }] of runs.entries()) {
     if (result === null) continue;
-    const { scheduler, congestionControl, pathManager } = result.policies;
+    const { scheduler, congestionControl, pathManager } = { ...result.policies, ...labelled[i] };
     const values = Object.entries(set).map(([path, value]) => `${path}=${value}`).join(" ");
     const common = [
       scenario,
@@ -257,19 +295,18 @@ export function toTable(report: SimReport, columns = 80): string {
 /** What the variant of each run is called, in their order. */
 export function variantNames(runs: readonly SimRun[]): string[] {
   const reduce = differing(runs);
-  return runs.map((run) => variantName(reduce(run)));
+  const labelled = labelledPlugins(runs);
+  return runs.map((run, i) => variantName({ ...reduce(run), plugins: labelled[i]! }));
 }
 
 /** The plugins that all runs have in common, in words. */
 export function commonPlugins({ runs }: SimReport): string {
-  const kinds = [
-    ["scheduler", "scheduler"],
-    ["congestion control", "congestionControl"],
-    ["path manager", "pathManager"],
-  ] as const;
-  return kinds.flatMap(([words, kind]) => {
+  const labelled = labelledPlugins(runs);
+  return PLUGIN_KINDS.flatMap(([kind, words]) => {
     const names = new Set(
-      runs.flatMap(({ result }) => result === null ? [] : [result.policies[kind]]),
+      runs.flatMap(({ result }, i) =>
+        result === null ? [] : [labelled[i]![kind] ?? result.policies[kind]]
+      ),
     );
     return names.size === 1 ? [`${words} ${[...names][0]}`] : [];
   }).join(", ");

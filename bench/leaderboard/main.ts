@@ -7,7 +7,7 @@ import {
   readInteger,
   UsageError,
 } from "../../cli/arguments.ts";
-import { bold, explain, print, report } from "../../cli/output.ts";
+import { bold, checkWritable, explain, print, report } from "../../cli/output.ts";
 import { loadWatched, namesOf } from "../../cli/plugin_names.ts";
 import { BUILT_INS, PLUGIN_OPTIONS, type PluginOption } from "../../cli/policies.ts";
 import type { SimJob } from "../../cli/sim_job.ts";
@@ -160,7 +160,7 @@ async function main(args: readonly string[]): Promise<number> {
   // Whether one of them ever returns is found out where it can be ended.
   await namesOf(own);
   // Before the runs, which take minutes.
-  if (file !== "none") await Deno.writeTextFile(file, "");
+  if (file !== "none") await checkWritable(file);
   const board = await runBoard({
     kinds: kinds.length > 0 ? kinds : KINDS.map(([kind]) => kind),
     own: { "scheduler": own.scheduler, "congestion-control": own.cc, "path-manager": own.pm },
@@ -188,11 +188,20 @@ async function main(args: readonly string[]): Promise<number> {
   return troubled.length > 0 ? 1 : 0;
 }
 
+/** What comes of a name of a file that cannot be read or written. */
+const OF_FILES = [
+  Deno.errors.NotFound,
+  Deno.errors.PermissionDenied,
+  Deno.errors.IsADirectory,
+  Deno.errors.NotADirectory,
+] as const;
+
 if (import.meta.main) {
   try {
     Deno.exit(await main(Deno.args));
   } catch (error) {
-    if (!(error instanceof UsageError || error instanceof Deno.errors.NotFound)) throw error;
+    const told = error instanceof UsageError || OF_FILES.some((kind) => error instanceof kind);
+    if (!told) throw error;
     report(`${explain(error as Error)}\nTry: deno task leaderboard --help`);
     Deno.exit(2);
   }

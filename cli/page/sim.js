@@ -186,17 +186,21 @@
 
   const variants = [...new Set(runs.map(({ variant }) => variant))];
   const seeds = [...new Set(runs.map(({ seed }) => seed))];
-  /** Who sends what, those who send most first. */
+  /** Who sends what: over several paths first, as that is what plugins decide on, and of these who sends most. */
   const senders = (() => {
-    const bytes = new Map();
+    const found = new Map();
     for (const { series } of runs) {
-      for (const { chart, traffic, side, times } of series) {
+      for (const { chart, traffic, side, lane, times } of series) {
         if (chart !== "sequence") continue;
         const id = JSON.stringify([traffic, side]);
-        bytes.set(id, (bytes.get(id) ?? 0) + times.length);
+        const { lanes, packets } = found.get(id) ?? { lanes: new Set(), packets: 0 };
+        found.set(id, { lanes: lanes.add(lane), packets: packets + times.length });
       }
     }
-    return [...bytes].sort((a, b) => b[1] - a[1]).map(([id]) => id);
+    const several = ({ lanes }) => lanes.size > 1 ? 1 : 0;
+    return [...found]
+      .sort(([, a], [, b]) => several(b) - several(a) || b.packets - a.packets)
+      .map(([id]) => id);
   })();
 
   const chosen = {

@@ -1,7 +1,13 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { readScenarioText, toScenario, withValues } from "../../cli/scenario_file.ts";
-import { mergeReports, type SimReport, toCsv, toTable } from "../../cli/sim_report.ts";
+import {
+  mergeReports,
+  type SimReport,
+  toCsv,
+  toTable,
+  variantNames,
+} from "../../cli/sim_report.ts";
 import { measure, SCENARIO_SCHEMA, SCENARIOS } from "../../sim/mod.ts";
 import { RUN } from "../support/command.ts";
 
@@ -322,7 +328,7 @@ describe("mptcp sim", () => {
         );
         assertEquals([code, out], [2, ""]);
         const told = said.split("\n").filter((line) => !/^\S+ of 2 runs$/.test(line));
-        assertMatch(told[0]!, /: scheduler: Cannot load \S+bad\.ts as its default export must be/);
+        assertMatch(told[0]!, /^--scheduler: Cannot load \S+bad\.ts as its default export must be/);
         assertMatch(told[1]!, /sim --help tells more$/);
         assertEquals(told.slice(2), [""]);
       }
@@ -380,6 +386,13 @@ describe("mptcp sim", () => {
         [["bulk", "--shard", "3/2"], /--shard must be I\/N/],
         [["bulk", "--series"], /need a folder/],
         [["--merge", "x.json", "--html", "x.html"], /--html and --merge exclude each other/],
+        [
+          ["--merge", "x.json", "--runs", "5"],
+          /--runs is for runs, and --merge runs nothing: it goes with --json, --csv and --output/,
+        ],
+        [["--merge", "x.json", "--twice"], /--twice is for runs/],
+        [["--merge", "x.json", "--scheduler", "ecf"], /--scheduler is for runs/],
+        [["bulk", "--csv=out.csv"], /--csv takes no value, .* it got "out\.csv"/],
         [["bulk", "--json", "--csv"], /exclude each other/],
         [["bulk", "--interval", "5"], /--interval: .*a number, a space/],
         [["bulk", "--set", "x"], /--set must be PATH=VALUE/],
@@ -419,6 +432,30 @@ describe("a report", () => {
     assertMatch(toTable(report, 200), /^it +goodput .*\ndefault +[\d.]+ .bit\/s/);
     // Where that is too wide, a line for each figure.
     assertMatch(toTable(report, 20), /^it +default\ngoodput +[\d.]+ .bit\/s/);
+  });
+
+  it("calls a plugin by its name and options, and by what was typed where that is not enough", () => {
+    const named = (index: number, text: string, name: string): SimReport["runs"][number] => ({
+      index,
+      set: {},
+      plugins: { scheduler: text },
+      seed: 1,
+      result: { ...result, policies: { ...result.policies, scheduler: name } },
+    });
+    const runs = [
+      named(0, "/home/me/mine.ts,ratio=2", "mine"),
+      named(1, "/home/me/mine.ts,ratio=3", "mine"),
+      named(2, "./one/same.ts", "same"),
+      named(3, "./two/same.ts", "same"),
+      named(4, "min_rtt", "min_rtt"),
+    ];
+    const expected = ["mine,ratio=2", "mine,ratio=3", "./one/same.ts", "./two/same.ts", "min_rtt"];
+    assertEquals(variantNames(runs), expected);
+    const rows = toCsv({ ...report, runs }).split("\r\n");
+    for (const [i, name] of expected.entries()) {
+      const cell = name.includes(",") ? `"${name}"` : name;
+      assert(rows.some((row) => row.includes(`,${i},1,${cell},`)), name);
+    }
   });
 
   it("is merged with those of the same command alone", () => {
