@@ -5,10 +5,25 @@ import type { FaultReport, PluginFault } from "../guard/faults.ts";
 /** Most different lines about one plugin: a fault may name a path or a number that is another each time. */
 const MOST_LINES = 5;
 
-/** Where an error was thrown, as its trace tells it: "file:///home/me/mine.ts:7:21". */
-function placeOf(error: unknown): string | undefined {
+/** Where the stack's own modules are. */
+const OWN = new URL("../", import.meta.url).href;
+
+/** The places that the trace of an error tells, the innermost first: "file:///home/me/mine.ts:7:21". */
+function placesOf(error: unknown): string[] {
   const trace = error instanceof Error ? String(error.stack) : "";
-  return /^\s+at .*?((?:file|https?):\/\/[^\s()]+:\d+:\d+)/m.exec(trace)?.[1];
+  return [...trace.matchAll(/^\s+at .*?((?:file|https?):\/\/[^\s()]+:\d+:\d+)/gm)]
+    .map(([, place = ""]) => place);
+}
+
+/** Where an error comes from: in a plugin, also where the stack has refused what that asked for. */
+function placeOf(error: unknown): string | undefined {
+  const places = placesOf(error);
+  return places.find((place) => !place.startsWith(OWN)) ?? places[0];
+}
+
+/** Where somebody else's code threw an error; undefined: the stack did. */
+export function thrownAt(error: unknown): string | undefined {
+  return placesOf(error).slice(0, 1).find((place) => !place.startsWith(OWN));
 }
 
 /** What was thrown, in words: anything can be thrown, also what throws when it is read. */
@@ -21,10 +36,24 @@ function wordsOf(error: unknown): string {
   }
 }
 
+/** What would have been right, where what was wrong does not say it. */
+function remedyOf({ rule, callback }: PluginFault): string {
+  switch (rule) {
+    case "no-promise":
+      return ", and nothing here waits: it must not be async";
+    case "sane-answer":
+      return callback === "pick" ? ", which must be one subflow, several, or null to wait" : "";
+    case "sane-window":
+      return ` (read after ${callback})`;
+    default:
+      return "";
+  }
+}
+
 /** A fault as a line that names the plugin, what it did and where: "Plugin mine (scheduler) threw in pick: …". */
 export function describeFault(fault: PluginFault): string {
   const { plugin, kind, what, error } = fault;
-  const thrown = error === undefined ? "" : `: ${wordsOf(error)}`;
+  const thrown = error === undefined ? remedyOf(fault) : `: ${wordsOf(error)}`;
   return `Plugin ${plugin} (${kind.replace("-", " ")}) ${what}${thrown}`;
 }
 

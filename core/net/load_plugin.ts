@@ -6,6 +6,7 @@
  */
 
 import { show } from "../guard/faults.ts";
+import { thrownAt } from "./faults.ts";
 import type {
   CongestionControlPlugin,
   PathManagerPlugin,
@@ -79,8 +80,11 @@ export function checkPlugin<K extends PluginKind>(
     );
   }
   if (typeof value !== "object" || value === null) {
+    const remedy = typeof value === "string"
+      ? `: give the plugin, imported, or of loadPlugin("${kind}", ${JSON.stringify(value)}, …)`
+      : "";
     throw new TypeError(
-      `Cannot use ${label ?? String(value)} as ${name} as it is ${typeOf(value)}`,
+      `Cannot use ${label ?? String(value)} as ${name} as it is ${typeOf(value)}${remedy}`,
     );
   }
   const { kind: found, name: given, create } = value as Partial<Plugin>;
@@ -127,7 +131,8 @@ function wrongMember(
 }
 
 function typeOf(value: unknown): string {
-  return value === null ? "null" : value === undefined ? "undefined" : `a ${typeof value}`;
+  if (value === null || value === undefined) return String(value);
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
 /** What a text names, and the options behind it. */
@@ -195,7 +200,9 @@ export async function loadPlugin<K extends PluginKind>(
   try {
     called = call();
   } catch (error) {
-    const why = reason(error).replace(/^Cannot make \S+ as /, "");
+    const place = Object.hasOwn(builtIns, source) ? undefined : thrownAt(error);
+    const why = reason(error).replace(/^Cannot make \S+ as /, "") +
+      (place === undefined ? "" : ` (${place})`);
     throw new TypeError(`Cannot use ${text} as ${KINDS[kind].name} as ${why}`, { cause: error });
   }
   const checked = checkPlugin(kind, called.plugin, source);

@@ -2,7 +2,12 @@
 
 import { afterEach, beforeEach, describe, it } from "@std/testing/bdd";
 import { assertEquals, assertMatch } from "@std/assert";
-import { emulate, type PluginFault, type SchedulerPlugin } from "../../mod.ts";
+import {
+  emulate,
+  type PathManagerPlugin,
+  type PluginFault,
+  type SchedulerPlugin,
+} from "../../mod.ts";
 import { describeFault, sayFaults } from "../../core/net/faults.ts";
 
 /** A scheduler whose author made a mistake. */
@@ -62,6 +67,45 @@ describe("a plugin's fault", () => {
     assertEquals(warnings, []);
   });
 
+  it("is told with the plugin's line, also where the stack has refused what it asked for", async () => {
+    const wrong: PathManagerPlugin = {
+      kind: "path-manager",
+      name: "wrong",
+      create: ({ use }) => ({ onEvent: () => use([99]) }),
+    };
+    await using net = emulate({
+      paths: { wifi: { rate: "20 Mbit/s", delay: "15 ms" } },
+      pathManager: wrong,
+    });
+    using _listener = net.server.listen({ port: 80 });
+    using _conn = await net.client.connect({ hostname: "server", port: 80 });
+    await net.sleep("1 s");
+    assertMatch(
+      warnings[0]!,
+      /threw in onEvent: RangeError: Cannot use path 99 .* \(file:.*\/faults_test\.ts:\d+:\d+\)\./,
+    );
+  });
+
+  it("of an answer says what would be right", () => {
+    const fault: PluginFault = {
+      kind: "scheduler",
+      plugin: "mine",
+      callback: "pick",
+      rule: "sane-answer",
+      what: 'answered "wifi" in pick',
+      count: 1,
+      replaced: false,
+    };
+    assertEquals(
+      describeFault(fault),
+      'Plugin mine (scheduler) answered "wifi" in pick, which must be one subflow, several, or null to wait',
+    );
+    assertEquals(
+      describeFault({ ...fault, rule: "no-promise", what: "answered a promise in pick" }),
+      "Plugin mine (scheduler) answered a promise in pick, and nothing here waits: it must not be async",
+    );
+  });
+
   it("is said whatever was thrown", () => {
     const fault: PluginFault = {
       kind: "scheduler",
@@ -119,7 +163,10 @@ describe("a plugin's fault", () => {
       count: 1,
       replaced: false,
     };
-    assertEquals(describeFault(fault), "Plugin mine (congestion control) set cwnd to NaN");
+    assertEquals(
+      describeFault(fault),
+      "Plugin mine (congestion control) set cwnd to NaN (read after onAck)",
+    );
     for (let i = 0; i < 20; i++) say({ ...fault, what: `set cwnd to ${i >> 1}` });
     assertEquals(lines.length, 5);
     say({ ...fault, plugin: "other" });

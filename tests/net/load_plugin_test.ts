@@ -65,7 +65,10 @@ describe("checkPlugin", () => {
       message(fullMesh(), "./x.ts"),
       "Cannot use ./x.ts as a scheduler as it is a path manager",
     );
-    assertEquals(message("blest"), "Cannot use blest as a scheduler as it is a string");
+    assertEquals(
+      message("blest"),
+      'Cannot use blest as a scheduler as it is a string: give the plugin, imported, or of loadPlugin("scheduler", "blest", …)',
+    );
     assertEquals(message(null), "Cannot use null as a scheduler as it is null");
     assertEquals(
       message({ name: "x" }),
@@ -365,9 +368,10 @@ describe("loadPlugin", () => {
     await withFile(
       "export default () => { throw new Error('not today'); };",
       async (path, base) => {
-        assertEquals(
+        // Whoever wrote it wants to know where.
+        assertMatch(
           await message(path, base),
-          "Cannot use ./mine.ts as a scheduler as not today",
+          /^Cannot use \.\/mine\.ts as a scheduler as not today \(file:.*\/mine\.ts:1:\d+\)$/,
         );
       },
     );
