@@ -42,13 +42,13 @@ function parse(
 }
 
 /**
- * Reads a rate. The result is in bytes per second.
+ * Reads a rate, that of option `name` if there is one. The result is in bytes per second.
  *
  * @throws {TypeError} If it is not a number, a space and a unit of {@linkcode Rate}.
  * @throws {RangeError} If it is not above 0.
  */
-export function parseRate(text: Rate): number {
-  const rate = parse(text, "rate", undefined, RATE_UNITS, "20 Mbit/s");
+export function parseRate(text: Rate, name?: string): number {
+  const rate = parse(text, "rate", name, RATE_UNITS, "20 Mbit/s");
   if (!(rate > 0 && rate < Infinity)) {
     throw new RangeError(
       `Cannot use "${text}" as a rate as it must be above 0: a path that carries nothing is cut`,

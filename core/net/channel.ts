@@ -208,7 +208,11 @@ export class Channel implements ConnectionObserver {
       } catch (error) {
         this.#over = true;
         const code = networkCode(error);
-        const outcome = code === null ? error : networkError(code, `connect to ${this.#peer}`);
+        const { local } = options;
+        const from = local === undefined ? "" : ` from ${local.address}`;
+        const outcome = code === null
+          ? error
+          : networkError(code, `connect to ${this.#peer}${from}`);
         this.#endConnecting()?.reject(outcome);
         this.#release();
       }

@@ -201,7 +201,7 @@ export class MptcpConn implements Disposable, AsyncDisposable {
   write(p: Uint8Array, options?: WriteOptions): Promise<number> {
     if (options === undefined) return this.#channel.write(p);
     try {
-      const { cork, hint, message } = checkWrite(options, p.byteLength);
+      const { cork, hint, message } = checkWrite(options, p?.byteLength ?? 0);
       return this.#channel.write(p, cork, hint, message);
     } catch (error) {
       return Promise.reject(error);

@@ -171,12 +171,12 @@ export interface Emulation extends AsyncDisposable {
 const MOST_PATHS = 250;
 
 /** Checks what a path alone must have, and what a network's link would name otherwise. */
-function checkPath({ rate, delay, elements, up, down }: PathOptions): void {
+function checkPath(name: string, { rate, delay, elements, up, down }: PathOptions): void {
   checkElements("emulate a path", "elements", elements);
   checkElements("emulate a path", "up", up);
   checkElements("emulate a path", "down", down);
-  parseRate(rate);
-  parseDuration(delay);
+  parseRate(rate, `paths.${name}.rate`);
+  parseDuration(delay, `paths.${name}.delay`);
 }
 
 class Path implements EmulatedPath {
@@ -248,7 +248,7 @@ class TwoHosts implements Emulation {
     const { paths, links = {}, probes = {}, experiments = {}, ...common } = options;
     checkOptions("emulate with 'probes'", probes, SIDES);
     checkPaths(paths);
-    for (const path of Object.values(paths)) checkPath(path);
+    for (const [name, path] of Object.entries(paths)) checkPath(name, path);
     const network = this.#network = new Network(common);
     const host = (side: "client" | "server"): NetworkHostOptions => {
       const probe = checkProbe("emulate", `probes.${side}`, probes[side]);

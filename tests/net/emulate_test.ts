@@ -283,6 +283,16 @@ describe("emulate()", () => {
     assertThrows(wrong({}), TypeError, "'paths' must be an object");
     assertThrows(wrong({ paths: {} }), RangeError, "1 to 250");
     assertThrows(wrong({ paths: { a: { rate: "20 Mbps", delay: "1 ms" } } }), TypeError, "Mbit/s");
+    assertThrows(
+      wrong({ paths: { a: { rate: "20 Mbit/s" } } }),
+      TypeError,
+      "Cannot read undefined as the duration 'paths.a.delay'",
+    );
+    assertThrows(
+      wrong({ paths: { a: { rate: "20Mbit/s", delay: "1 ms" } } }),
+      TypeError,
+      `"20Mbit/s" as the rate 'paths.a.rate'`,
+    );
     assertThrows(wrong({ paths: { a: { ...path, loss: 2 } } }), RangeError, "from 0 to 1");
     assertThrows(wrong({ paths: { a: { ...path, queue: 0 } } }), RangeError, "at least 1");
     assertThrows(wrong({ paths: { a: path }, seed: 0.1 }), RangeError, "'seed'");

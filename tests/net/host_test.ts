@@ -150,6 +150,7 @@ describe("a host in real time", () => {
     await assertRejects(
       () => client.connect({ hostname: "10.0.1.2", port: 81, localAddress: "10.7.7.7" }),
       Deno.errors.AddrNotAvailable,
+      "Cannot connect to 10.0.1.2:81 from 10.7.7.7 as this host has no such address",
     );
   });
 
