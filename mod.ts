@@ -153,6 +153,10 @@ export {
 } from "./core/link/sim/middlebox/repeat_segments.ts";
 export { rewriteMss } from "./core/link/sim/middlebox/rewrite_mss.ts";
 export {
+  rewriteOptions,
+  type RewriteOptionsOptions,
+} from "./core/link/sim/middlebox/rewrite_options.ts";
+export {
   rewritePayload,
   type RewritePayloadOptions,
   rewriteRepeats,

@@ -83,6 +83,7 @@ describe("public names", () => {
       "reorderOptions",
       "repeatSegments",
       "rewriteMss",
+      "rewriteOptions",
       "rewritePayload",
       "rewriteRepeats",
       "rewriteWindowScale",

@@ -29,7 +29,8 @@ describe("middlebox matrix (RFC 8684 §3.7)", () => {
           /^export function (\w+)\(.*\): (?:ElementFactory|Middlebox|Nat) /gm,
         )
       ) {
-        if (made! in api) elements.push(made!);
+        // What a function makes of options has no rule.
+        if (made! in api && made !== "rewriteOptions") elements.push(made!);
       }
     }
     assertEquals(elements.length, 17);

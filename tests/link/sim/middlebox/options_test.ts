@@ -8,6 +8,7 @@ import {
   dropSegments,
   reorderOptions,
   rewriteMss,
+  rewriteOptions,
   rewriteWindowScale,
   type SegmentSelection,
   stripOptions,
@@ -128,6 +129,33 @@ for (const { family, client, server } of FAMILIES) {
       assertEquals([mss(SYN, 9000), mss(ACK, 1000)], [MSS, MSS]);
     });
 
+    it("rewriteOptions() has a function change those that are chosen, and no others", () => {
+      const options = [...STAMPS, 1, 1, ...mptcp(2, 8), ...mptcp(5, 4)];
+      const seen: number[][] = [];
+      const element = rewriteOptions({
+        options: ["MP_PRIO", 8],
+        on: "data",
+        change(option, { length }) {
+          seen.push([...option.subarray(0, 2), length]);
+          option[option.length - 1] = 99;
+        },
+      });
+      const payload = [1, 2, 3];
+      const out = through(element, { options, payload });
+      assertEquals(seen, [[8, 10, 3], [30, 4, 3]]);
+      const expected = [...options];
+      expected[9] = expected[23] = 99;
+      assertEquals([out.options, out.payload], [expected, payload]);
+      // No data: left alone.
+      assertEquals(through(element, { options }).options, options);
+    });
+
+    it("rewriteOptions() goes on where the next option was, whatever is made of one", () => {
+      const element = rewriteOptions({ change: (option) => void option.fill(0) });
+      const options = [...mptcp(2, 8), ...mptcp(5, 4)];
+      assertEquals(through(element, { options }).options, new Array<number>(12).fill(0));
+    });
+
     it("rewriteWindowScale() writes it, or takes it away", () => {
       const options = [1, ...SCALE];
       const out = (shift: number | null) =>
@@ -145,7 +173,14 @@ for (const { family, client, server } of FAMILIES) {
     });
 
     it("what was damaged before stays as damaged as it was", () => {
-      const elements = [stripOptions(), rewriteMss(1000), reorderOptions(), dropSegments()];
+      const change = (option: Uint8Array) => void option.fill(1);
+      const elements = [
+        stripOptions(),
+        rewriteMss(1000),
+        rewriteOptions({ change }),
+        reorderOptions(),
+        dropSegments(),
+      ];
       for (const element of elements) {
         const bytes = packetOf({ ...ends, flags: SYN, options: [...MSS, ...mptcp(0, 4)] });
         bytes[bytes.length - 1]! ^= 1;
@@ -174,6 +209,7 @@ describe("options of middleboxes", () => {
       [() => reorderOptions({ on: 3 as unknown as "all" }), "current value is 3"],
       [() => rewriteMss(10), "an integer from 88 to 65535: current value is 10"],
       [() => rewriteMss("1400" as unknown as number), `current value is "1400"`],
+      [() => rewriteOptions({} as { change: () => void }), "'change' must be a function"],
       [() => rewriteWindowScale(15), "an integer from 0 to 14: current value is 15"],
       [() => bleachEcn({ ip: 1 as unknown as boolean }), "'ip' must be true or false"],
     ];
