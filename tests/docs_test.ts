@@ -59,6 +59,30 @@ describe("documents", () => {
     assertEquals(missing, []);
   });
 
+  it("link to headings that there are", async () => {
+    /** As GitHub makes them. */
+    const anchor = (heading: string): string =>
+      heading.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").toLowerCase()
+        .replace(/[^\p{L}\p{N}_\- ]/gu, "").trim().replaceAll(" ", "-");
+    const anchors = new Map<string, Set<string>>();
+    for (const file of documents) {
+      const text = (await read(file)).replace(/^```[^]*?^```$/gm, "");
+      const found = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => anchor(heading));
+      anchors.set(new URL(file, ROOT).href, new Set(found));
+    }
+    const missing: string[] = [];
+    for (const file of documents) {
+      for (const [, target = ""] of (await read(file)).matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(target) || !target.includes("#")) continue;
+        const url = new URL(target, new URL(file, ROOT));
+        const name = url.hash.slice(1);
+        url.hash = "";
+        if (anchors.get(url.href)?.has(name) !== true) missing.push(`${file}: ${target}`);
+      }
+    }
+    assertEquals(missing, []);
+  });
+
   it("lead from the draft's words to code that is there (INT-2)", async () => {
     const glossary = (await read("docs/draft.md")).split("\n## ")[1] ?? "";
     const rows = [...glossary.matchAll(/^\| (.+?) +\| (.+?) +\|$/gm)].slice(2);
