@@ -168,8 +168,9 @@ export class LinuxSocket implements DatagramSocket, PollSource {
       if (sendmsg(this.fd, this.#out, 0) >= 0) return "sent";
       const error = this.#libc.errno();
       if (error === EAGAIN) return "full";
-      if (error === EMSGSIZE || error === EINVAL) return size > 0 ? "refused" : "too-big";
+      // Of what is too large for the device, too, the kernel leaves word in the queue of errors: until it is read each poll finds the socket in error.
       this.#troubled = true;
+      if (error === EMSGSIZE || error === EINVAL) return size > 0 ? "refused" : "too-big";
       if (size > 0 && (error === 5 || error === 95)) return "refused"; // EIO, EOPNOTSUPP
     }
     return "lost";

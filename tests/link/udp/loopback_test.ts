@@ -4,7 +4,9 @@ import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "
 import { describe, it } from "@std/testing/bdd";
 import { createHash } from "node:crypto";
 import { Host, udp, type UdpLink, type UdpOptions } from "../../../mod.ts";
+import { makeNamespace } from "../../../cli/namespace.ts";
 import { pattern } from "../../support/streams.ts";
+import { needs } from "../../support/tools.ts";
 
 const LINUX = Deno.build.os === "linux";
 
@@ -202,6 +204,49 @@ describe("udp()", () => {
       Deno.errors.NotFound,
       "use the interface no-such-device",
     );
+  });
+
+  needs("kernel").it("goes on over a device that takes less than its datagrams", async () => {
+    await using namespace = await makeNamespace();
+    // The kernel says of each that is too large that it is, and keeps that in a queue of errors until somebody reads it.
+    await namespace.ip("link set lo mtu 1300");
+    const program = `
+      import { Host, udp } from ${JSON.stringify(new URL("../../../mod.ts", import.meta.url).href)};
+      const wan = udp("wan", { port: 28684 });
+      const server = await Host.open({ interfaces: [{ link: wan, addresses: ["127.0.0.1/8"] }] });
+      const client = await Host.open({
+        interfaces: ["a", "b"].map((name, i) => ({
+          link: udp(name, { peerPort: 28684 }),
+          addresses: [\`127.0.0.\${i + 2}/8\`],
+        })),
+      });
+      const listener = server.listen({ port: 80 });
+      for (let i = 0; i < 3; i++) {
+        const [conn, peer] = await Promise.all([
+          client.connect({ hostname: "127.0.0.1", port: 80 }),
+          listener.accept(),
+        ]);
+        const sent = peer.write(new Uint8Array(3e6)).then(() => peer.closeWrite());
+        let bytes = 0;
+        for await (const chunk of conn.readable) bytes += chunk.length;
+        await sent;
+        console.log(bytes);
+        conn.close();
+        peer.close();
+      }
+      console.log(wan.counters.OutTooBig > 0);
+      await client.close();
+      await server.close();`;
+    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    await Deno.writeTextFile(file, program);
+    const { stdout } = await namespace.exec([
+      "timeout",
+      "60",
+      Deno.execPath(),
+      ...["run", "--no-check", "--no-config", "--no-lock", "-A", file],
+    ]);
+    await Deno.remove(file);
+    assertEquals(stdout, "3000000\n3000000\n3000000\ntrue\n");
   });
 
   it("does with --allow-net alone, and says what that costs", async () => {
