@@ -48,7 +48,15 @@ export interface RewriteOptionsOptions {
  *     lte: {
  *       rate: "12 Mbit/s",
  *       delay: "40 ms",
- *       up: [rewriteOptions({ options: ["MP_JOIN"], on: "ack", change: (option) => option[23]! ^= 1 })],
+ *       up: [
+ *         rewriteOptions({
+ *           options: ["MP_JOIN"],
+ *           on: "ack",
+ *           change(join) {
+ *             join[23]! ^= 1;
+ *           },
+ *         }),
+ *       ],
  *     },
  *   },
  * });
@@ -57,6 +65,7 @@ export interface RewriteOptionsOptions {
  *   net.client.connect({ hostname: "server", port: 80 }),
  *   listener.accept(),
  * ]);
+ * await conn.write(new Uint8Array(1000));
  * await net.sleep("500 ms");
  * assertEquals(conn.info().subflows.length, 1);
  * assertEquals(net.server.counters["MPJoinAckHMacFailure"], 1);

@@ -106,6 +106,7 @@ function isMptcp(at: number): boolean {
  *   net.client.connect({ hostname: "server", port: 80 }),
  *   listener.accept(),
  * ]);
+ * await conn.write(new Uint8Array(1000)); // further paths are opened when data have been acknowledged
  * await net.sleep("1 s");
  * assertEquals(conn.info().subflows.length, 1);
  * ```
