@@ -90,10 +90,12 @@ export function linkedThreshold(
   return Math.max(Math.floor(total * mss * 4 / scaled), cwnd);
 }
 
-/** A subflow with what it has counted since it last grew: the formula of its controller. */
+/** A subflow with what it has grown by since its window was last whole segments: the formula of its controller. */
 class LiaMember extends Member implements LinkedFlow, AimdFormula {
-  /** Made when it first grows beyond slow start. */
+  /** While it is alone. Made when it first grows beyond slow start. */
   #counter: ByteCounter | null = null;
+  /** Bytes, less than a segment: the part beside others that is not in the window. */
+  #grown = 0;
   readonly #group: Group;
 
   constructor(subflow: SubflowView, group: Group) {
@@ -105,19 +107,33 @@ class LiaMember extends Member implements LinkedFlow, AimdFormula {
     return this.#group.options.hystart;
   }
 
+  /**
+   * As much as RFC 6356 eq. 1 says; the window takes it when it makes whole segments, as a part of one cannot be sent (draft CC-4).
+   *
+   * RFC 6356 §3: "In this case, the increase MUST be set to 1."
+   */
   increase(acked: number, cwnd: number): number {
-    const { subflow } = this;
-    return (this.#counter ??= new ByteCounter()).count(
-      acked,
-      this.#group.threshold(subflow, cwnd),
-      subflow.mss,
-    );
+    const { mss } = this.subflow;
+    // With one subflow it is reno, byte for byte.
+    if (this.#group.alone) return (this.#counter ??= new ByteCounter()).count(acked, cwnd, mss);
+    this.#grown += acked * mss / this.#group.threshold(this.subflow);
+    const part = cwnd % mss;
+    const segments = Math.floor((part + this.#grown) / mss);
+    if (segments === 0) return 0;
+    const growth = segments * mss - part;
+    this.#grown -= growth;
+    return growth;
   }
 
+  /**
+   * RFC 6356 §3: half, as TCP. So it is of what has grown and is not in the window: each of n subflows whose windows are an nth of one TCP's would lose half a
+   * segment by each loss, as that does of all, and together they would get less (goal 1). Nothing is left of it where eq. 4 of RFC 5681 leaves more than half.
+   */
   decrease(flightSize: number): number {
     this.#group.dropped();
     this.limited = true;
     this.#counter?.reset();
+    this.#grown = flightSize < 4 * this.subflow.mss ? 0 : this.#grown / 2;
     return flightSize / 2;
   }
 }
@@ -153,10 +169,13 @@ class Group implements CongestionControl {
     this.#at = -Infinity;
   }
 
-  /** Acknowledged bytes for which the window of `subflow`, `cwnd` bytes, grows by a segment. */
-  threshold(subflow: SubflowView, cwnd: number): number {
-    // Alpha is 1, but for what its integers leave out.
-    if (this.#members.length === 1) return cwnd;
+  /** There is one subflow: alpha is 1, but for what its integers leave out. */
+  get alone(): boolean {
+    return this.#members.length === 1;
+  }
+
+  /** Acknowledged bytes for which the window of `subflow` grows by a segment. */
+  threshold(subflow: SubflowView): number {
     // RFC 6356 §4.1: once per round trip, and on every drop.
     if (this.#connection.now - this.#at >= subflow.srtt) this.#refresh();
     return linkedThreshold(this.#alpha, subflow.mss, subflow.cwnd);

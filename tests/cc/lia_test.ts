@@ -213,8 +213,47 @@ describe("lia", () => {
     ack(flow!, 30 * MSS);
     assertEquals(flow!.cwnd, 10 * MSS);
     connection.now += 50e3;
-    ack(flow!, 1);
-    assertEquals(flow!.cwnd, 12 * MSS);
+    // Three quarters of a segment are there already.
+    ack(flow!, 2 * MSS);
+    assertEquals(flow!.cwnd, 10 * MSS);
+    ack(flow!, MSS);
+    assertEquals(flow!.cwnd, 11 * MSS);
+  });
+
+  it("keeps half of the part of a segment by which it has grown over a loss (RFC 6356 §2, goal 1)", () => {
+    /** Segments acknowledged before the window grows again, where `acked` have been and `flight` are in flight when one is lost. */
+    const next = (acked: number, flight: number): number => {
+      const flow = new TestConnection(lia(), [[10, 50], [10, 50]]).subflows[0]!;
+      ack(flow, acked * MSS);
+      flow.controller!.onCongestion("loss", flight * MSS);
+      const { cwnd } = flow;
+      assertEquals(cwnd, Math.max(2, flight / 2) * MSS);
+      let segments = 0;
+      for (; flow.cwnd === cwnd; segments++) ack(flow, MSS);
+      return segments;
+    };
+    // Windows of 5 and 10: one segment for 15² / 10 of them.
+    assertEquals(next(0, 10), 23);
+    assertEquals(next(20, 10), 17);
+    assertEquals(next(39, 10), 12);
+    // Two segments are more than half of three, and of what has grown, by whole ones of 12² / 10.
+    assertEquals(next(0, 3), 15);
+    assertEquals(next(39, 3), 15);
+  });
+
+  it("makes the window whole segments where a loss has left half of one, as soon as that has grown", () => {
+    const flow = new TestConnection(lia(), [[10, 50], [10, 50]]).subflows[0]!;
+    flow.controller!.onCongestion("loss", 9 * MSS);
+    assertEquals(flow.cwnd, 4.5 * MSS);
+    // Windows of 4.5 and 10: half a segment for half of 14.5² / 10.
+    ack(flow, 10 * MSS);
+    assertEquals(flow.cwnd, 4.5 * MSS);
+    ack(flow, MSS);
+    assertEquals(flow.cwnd, 5 * MSS);
+    ack(flow, 20 * MSS);
+    assertEquals(flow.cwnd, 5 * MSS);
+    ack(flow, MSS);
+    assertEquals(flow.cwnd, 6 * MSS);
   });
 
   // Draft CC-9.
