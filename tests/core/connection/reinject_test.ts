@@ -263,7 +263,7 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
       d.untilSent();
       // The probe.
       const probed = d.now - begun;
-      assertEquals([withData(first.takeAll()).map(data), second.pending], [
+      assertEquals([withData(first.takeAll()).map(dataOf), second.pending], [
         [[1 + MSS, 1 + 2 * MSS]],
         false,
       ]);
@@ -277,7 +277,7 @@ describe("reinjection (RFC 8684 §3.3.6)", () => {
       }
       const waited = d.untilSent() + probed;
       assert(Math.abs(waited - Math.max(timeout, probed + 150e3)) < 1e3, `${waited} ${timeout}`);
-      assertEquals(withData(second.takeAll()).map(data), [[1, 1 + MSS], [1 + MSS, 1 + 2 * MSS]]);
+      assertEquals(withData(second.takeAll()).map(dataOf), [[1, 1 + MSS], [1 + MSS, 1 + 2 * MSS]]);
       assertEquals([first.pending, app.socket.subflows[0]!.sender.rtt.timeouts], [false, 0]);
     }
   });
