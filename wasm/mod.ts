@@ -10,6 +10,8 @@
  * - `memory_alloc(bytes)`, `memory_free(address)`: blocks of up to 2,048 bytes on 16-byte boundaries, counted to no host.
  * - `packet_alloc(bytes)`, `packet_free(address)`: packet buffers of 2,048 or 66,048 bytes, the last one freed first.
  *   `packet_gather(headroom, a, aLength, b, bLength, c, cLength)`: a new one with the bytes of up to three pieces in a row, from `headroom` bytes on.
+ *   `packet_lend(headroom, header, headerLength, payload)`: a block with `headroom` bytes and a copy of headers, of a packet whose payload stays at `payload`, on a
+ *   page of a stream. Until `packet_return(block, payload)` nobody else gets that page, though the stream give it back. 0 where a copy has to do.
  * - `memory_reserve(bytes)`: grows the memory now by at least so much; 1 when it did.
  * - `host_new(secret0, secret1)`, `host_free(host)`, `host_usage(host, USAGE_*)`: what everything below hangs from; its secret keys the flow hash.
  *   `host_secret(host, a, b, c, d)`: the 128 bits that key `flow_secret` and `flow_hash`.
@@ -90,7 +92,9 @@ export const {
   packet_free,
   packet_gather,
   packet_landed,
+  packet_lend,
   packet_parse,
+  packet_return,
   packet_settle,
   packet_unexpect,
   receiver_forget,

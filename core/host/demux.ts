@@ -88,6 +88,7 @@ export function demultiplex(
     stack.count(DROPS[verdict] ?? "IpInDiscards");
     return;
   }
+  if (packet.payload !== undefined && packet.payload !== 0) rx.lies(packet.payload);
   if (rx.ecn !== 0) stack.count(ECN_COUNTERS[rx.ecn]!, segmentsOf(packet));
   if (rx.protocol !== TCP) {
     const local = destination(stack, link);

@@ -32,7 +32,8 @@ export interface HostDriver {
   /** Makes a timer, not yet set, for what is set again and again. */
   timer(callback: () => void): HostTimer;
   /**
-   * It is a stack and nothing before it: a packet that it is handed may have its payload where `packet_expect` has said, in place of behind its headers.
+   * It is a stack and nothing before it: a packet that it is handed may have its payload where `packet_expect`, or its own `payload`, has said, in place of behind
+   * its headers.
    *
    * @default {false}
    */
@@ -71,7 +72,7 @@ export interface Link {
   /** Present on links that live on a file descriptor, before they are attached too; others hand over what comes in by themselves. */
   readonly source?: PollSource | undefined;
   /**
-   * Sends one IP packet, of which nothing is kept when the call returns. False: the device is full, nothing was sent, `writable` will tell.
+   * Sends one IP packet, of which nothing is kept when the call returns, but what `paged` allows. False: the device is full, nothing was sent, `writable` will tell.
    * Never calls the host back from inside.
    */
   send(packet: Readonly<PacketOut>): boolean;

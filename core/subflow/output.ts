@@ -392,6 +392,7 @@ export class Output {
     let data = mapping.dsn + from - mapping.ssn;
     let at = from;
     let packets = 0;
+    out.paged = true;
     while (at < to) {
       const length = Math.min(most, to - at);
       const aLength = Math.min(length, PAGE - (data & (PAGE - 1)));

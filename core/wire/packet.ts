@@ -2,7 +2,7 @@
 
 /**
  * An IP packet on its way out: headers, then up to two pieces of payload. A host has one of these and fills it anew for every packet: who is given it
- * reads it within the call and keeps neither it nor what it points to.
+ * reads it within the call and keeps neither it nor what it points to, but as `paged` says.
  */
 export interface PacketOut {
   /** Where its headers start. The 16 bytes in front of them are the link's to write. */
@@ -19,9 +19,14 @@ export interface PacketOut {
   bLength: number;
   /** Payload of each segment that a super-segment is to be cut into; 0: it is one segment. */
   gsoSize: number;
+  /** Its payload lies on pages of a stream, and is not written anew: a link may have it stay there (`packet_lend`) for as long as the packet is on its way. */
+  paged: boolean;
 }
 
-/** An IP packet that has come in, in one piece. During the call that hands it over it is the host's to write, and so are the 16 bytes in front of it. */
+/**
+ * An IP packet that has come in, in one piece but for `payload`. During the call that hands it over it is the host's to write, and so are the 16 bytes in
+ * front of it.
+ */
 export interface PacketIn {
   /** Where its IP header starts, a multiple of 4. */
   address: number;
@@ -31,11 +36,27 @@ export interface PacketIn {
   gsoSize: number;
   /** Its checksums are known to be good: they need not, and perhaps could not, be checked. */
   verified: boolean;
+  /**
+   * Where the payload of a TCP packet lies that is apart from its headers, and only to be read; 0: behind them. Only hosts that take it are given it
+   * (`takesLanded` of core/host/link.ts), and it is verified.
+   *
+   * @default {0}
+   */
+  payload?: number;
 }
 
 /** An empty packet, to be filled and sent. */
 export function packetOut(): PacketOut {
-  return { header: 0, headerLength: 0, a: 0, aLength: 0, b: 0, bLength: 0, gsoSize: 0 };
+  return {
+    header: 0,
+    headerLength: 0,
+    a: 0,
+    aLength: 0,
+    b: 0,
+    bLength: 0,
+    gsoSize: 0,
+    paged: false,
+  };
 }
 
 /** Makes `packet` one of `length` bytes at its `header` and nothing else. */
@@ -44,4 +65,5 @@ export function inOnePiece(packet: PacketOut, length: number): void {
   packet.aLength = 0;
   packet.bLength = 0;
   packet.gsoSize = 0;
+  packet.paged = false;
 }

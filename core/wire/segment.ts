@@ -177,6 +177,11 @@ class Rx {
     return u32[RX_PAYLOAD]!;
   }
 
+  /** The payload is at `address`, and not behind the headers. */
+  lies(address: number): void {
+    u32[RX_PAYLOAD] = address;
+  }
+
   /** The first `length` bytes of the payload, copied. */
   bytes(length: number): Uint8Array<ArrayBuffer> {
     packet_settle();

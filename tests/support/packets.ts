@@ -19,6 +19,7 @@ export function cutPacket(
     b: address + second,
     bLength: length - second,
     gsoSize,
+    paged: false,
   };
 }
 

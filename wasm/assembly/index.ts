@@ -14,6 +14,8 @@ export {
   packet_alloc,
   packet_free,
   packet_gather,
+  packet_lend,
+  packet_return,
 } from "./memory";
 export { host_left, host_limit, host_usage } from "./host";
 export { copy, copy_sum, dss_checksum, dss_expected_sum, sum, sum_join } from "./checksum";

@@ -1,7 +1,7 @@
 // Payload that is read straight to its place: of the segment that probably comes next, that is behind the one before it, or, as the first of a device, where
 // the stream goes on. A guess that was wrong costs one copy: the payload is brought together behind its headers, where every other packet has it.
 
-import { OUT_0, OUT_1, OUT_2, OUT_3, PAGE, RX_IP, RX_PAYLOAD } from "../layout";
+import { OUT_0, OUT_1, OUT_2, OUT_3, PAGE, RX_IP, RX_PAYLOAD, RX_TRANSPORT } from "../layout";
 import { mappingAt, mappingsFind } from "./mapping";
 import { pagesAddress } from "./pages";
 import { rangesCovered, rangesReserve, rangesTouch } from "./ranges";
@@ -180,5 +180,7 @@ export function noteTaken(receiver: Receiver, from: i32, length: i32, at: f64, n
   if (expected && <u32> from == load<u32>(RX_PAYLOAD << 2)) inARow = min(inARow + 1, MOST);
   else inARow = max(known ? inARow - ROW : 0, at >= 0 ? 1 : 0);
   receiverHandle = inARow < ROW ? 0 : receiver.handle;
-  headerBytes = <i32> (load<u32>(RX_PAYLOAD << 2) - load<u32>(RX_IP << 2));
+  // Of a packet that was lent its payload does not lie behind them.
+  const tcp = load<u32>(RX_TRANSPORT << 2);
+  headerBytes = <i32> (tcp - load<u32>(RX_IP << 2)) + (<i32> (load<u8>(tcp, 12) >> 4) << 2);
 }

@@ -25,9 +25,13 @@ const PAGE_CLASS: i32 = 16;
 const BIG_PACKET: i32 = 1;
 const BIG_PACKET_SIZE: i32 = 66048;
 const BIG_PACKETS: i32 = 16;
+// A page that was given back while packets lead there.
+const AWAITED: i32 = 2;
 
 let firstFree: i32 = 1; // first WebAssembly page never handed out
 let fixed: bool = false; // growing would detach the views
+// How many packets on their way have their payload on a page of stream data: 16 bits for each 64 KB of memory. 0 before the first.
+let lends: usize = 0;
 
 /** Hands out `pages` WebAssembly pages in a row; 0 when there are none. */
 function take(pages: i32): usize {
@@ -77,7 +81,17 @@ function allocate(kind: i32): usize {
 
 function release(block: usize): void {
   const kind = load<u8>(CLASSES + (block >> 16));
-  if (kind != 0) push(FREE_LISTS + (<usize> kind << 2), block);
+  if (kind == 0 || kind == AWAITED) return;
+  if (kind == PAGE_CLASS && lends != 0 && load<u16>(lendsOf(block)) != 0) {
+    // Nobody is to write there before the last of them has come.
+    store<u8>(CLASSES + (block >> 16), AWAITED);
+  } else push(FREE_LISTS + (<usize> kind << 2), block);
+}
+
+// @ts-ignore: decorator
+@inline
+function lendsOf(address: usize): usize {
+  return lends + (address >> 16 << 1);
 }
 
 /** The size class of the smallest block with room for `bytes`; above LARGEST when there is none. */
@@ -143,6 +157,35 @@ export function packet_gather(
 
 export function packet_free(address: i32): void {
   release(<usize> address);
+}
+
+export function packet_lend(headroom: i32, header: i32, headerLength: i32, payload: i32): i32 {
+  if (load<u8>(CLASSES + (<usize> payload >> 16)) != PAGE_CLASS) return 0;
+  if (lends == 0) {
+    const table = allocate(PAGE_CLASS);
+    if (table == 0) return 0;
+    memory.fill(table, 0, MOST_PAGES << 1);
+    lends = table;
+  }
+  const count = <u32> load<u16>(lendsOf(payload));
+  if (count == 0xffff) return 0;
+  const packet = allocate(classOf(headroom + headerLength));
+  if (packet == 0) return 0;
+  store<u16>(lendsOf(payload), <u16> (count + 1));
+  // A call of memory.copy takes longer than this; blocks are of whole 16 bytes.
+  const to = packet + headroom;
+  for (let i = 0; i < headerLength; i += 16) v128.store(to + i, v128.load(<usize> header + i));
+  return <i32> packet;
+}
+
+export function packet_return(address: i32, payload: i32): void {
+  release(<usize> address);
+  const count = <u32> load<u16>(lendsOf(payload)) - 1;
+  store<u16>(lendsOf(payload), <u16> count);
+  const kind = CLASSES + (<usize> payload >> 16);
+  if (count != 0 || load<u8>(kind) != AWAITED) return;
+  store<u8>(kind, PAGE_CLASS);
+  release(<usize> payload >> 16 << 16);
 }
 
 export function memory_reserve(bytes: i32): i32 {

@@ -48,6 +48,10 @@ export class SimHost implements HostDriver {
     return this.#network.now;
   }
 
+  get takesLanded(): boolean {
+    return this.#stack?.takesLanded === true;
+  }
+
   receive(link: Link, packet: Readonly<PacketIn>): void {
     if (this.#stack === null) return;
     this.#stack.handlePacket(this.#network.now, link, packet);

@@ -6,7 +6,7 @@ import type { PacketOut } from "../../wire/packet.ts";
 import { Chain } from "./chain.ts";
 import type { ElementFactory } from "./elements/element.ts";
 import { completeChecksum } from "./elements/checksum.ts";
-import { copyPacket, freePacket, type Packet, PacketList } from "./elements/packet.ts";
+import { copyPacket, freePacket, lendPacket, type Packet, PacketList } from "./elements/packet.ts";
 import { SimHost } from "./host.ts";
 import type { Network } from "./network.ts";
 import type { Router } from "./router.ts";
@@ -74,6 +74,8 @@ export class Direction {
   #cut = false;
   readonly #network: Network;
   readonly #chain: Chain;
+  /** Nothing is done to packets on their way. */
+  readonly #bare: boolean;
   readonly #mtu: number;
   readonly #arrived = new PacketList();
   readonly #timer;
@@ -100,6 +102,7 @@ export class Direction {
     this.to = to;
     this.#network = network;
     this.#mtu = mtu;
+    this.#bare = factories.length === 0;
     this.#timer = network.clock.timer(() => this.deliver());
     this.#chain = new Chain(
       `${link}/${from.name}-${to.name}`,
@@ -119,6 +122,11 @@ export class Direction {
   /** Cuts it, or ends the cut. */
   setCut(cut: boolean): void {
     this.#cut = cut;
+  }
+
+  /** Nobody but the host at its end looks at packets, and that takes such as have their payload elsewhere. */
+  get lends(): boolean {
+    return this.#bare && this.end !== null && this.end.takesLanded && !this.#network.traced;
   }
 
   /** Puts a packet on the link. */
@@ -256,7 +264,8 @@ export class LinkEnd implements Link {
   }
 
   send(sent: Readonly<PacketOut>): boolean {
-    const packet = copyPacket(sent);
+    const lends = sent.paged && sent.bLength === 0 && this.#out.lends;
+    const packet = (lends ? lendPacket(sent) : null) ?? copyPacket(sent);
     if (packet === null) {
       this.#out.refuse();
       return true; // as lost on the way: nothing would tell when there is memory again
@@ -273,6 +282,11 @@ export class LinkEnd implements Link {
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** Whether the host takes packets whose payload is elsewhere. */
+  get takesLanded(): boolean {
+    return this.rxVerified && this.#host.takesLanded === true;
   }
 
   /** Hands a packet that has arrived to the host; called by the network. */

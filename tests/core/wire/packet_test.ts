@@ -17,9 +17,10 @@ describe("a packet on its way out", () => {
 
   it("in one piece has nothing left of the one before, which had payload", () => {
     const packet = packetOut();
-    Object.assign(packet, cutPacket(0x1000, 3000, [60, 1500], 1440));
+    Object.assign(packet, cutPacket(0x1000, 3000, [60, 1500], 1440), { paged: true });
     inOnePiece(packet, 40);
-    const { header, headerLength, aLength, bLength, gsoSize } = packet;
+    const { header, headerLength, aLength, bLength, gsoSize, paged } = packet;
     assertEquals([header, headerLength, aLength, bLength, gsoSize], [0x1000, 40, 0, 0, 0]);
+    assertEquals(paged, false);
   });
 });

@@ -2,7 +2,14 @@
 
 import type { Micros } from "../../../plugin.ts";
 import type { PacketIn, PacketOut } from "../../../wire/packet.ts";
-import { f64, packet_alloc, packet_free, packet_gather } from "../../../../wasm/mod.ts";
+import {
+  f64,
+  packet_alloc,
+  packet_free,
+  packet_gather,
+  packet_lend,
+  packet_return,
+} from "../../../../wasm/mod.ts";
 
 /** Bytes in front of each packet that belong to its buffer: whoever sends it on, when no element holds it any more, may write a header of a device there. */
 export const HEADROOM = 16;
@@ -17,6 +24,8 @@ export interface Packet extends PacketIn {
   at: Micros;
   /** What `freePacket` gives back; not for elements. */
   buffer: number;
+  /** Not 0 where no element sees it: see {@linkcode lendPacket}. */
+  payload: number;
 }
 
 class PooledPacket implements Packet {
@@ -27,6 +36,7 @@ class PooledPacket implements Packet {
   partial = false;
   next: Packet | null = null;
   buffer = 0;
+  payload = 0;
 
   // In front of its bytes, which are asked for next: a field would be a box somewhere else, to be fetched apart.
   get at(): Micros {
@@ -86,13 +96,33 @@ export function copyPacket(sent: Readonly<PacketOut>): Packet | null {
 }
 
 /**
+ * A packet that a host sends, with its headers copied and its payload where it is, which nobody else gets before it is given back. Elements have no part in it:
+ * they find the payload behind the headers. `null` where it has to be copied.
+ */
+export function lendPacket(sent: Readonly<PacketOut>): Packet | null {
+  const { headerLength, a, aLength } = sent;
+  const packet = wrap(
+    packet_lend(HEADROOM, sent.header, headerLength, a),
+    headerLength + aLength,
+  );
+  if (packet === null) return null;
+  packet.payload = a;
+  packet.gsoSize = sent.gsoSize;
+  return packet;
+}
+
+/**
  * Gives a packet back.
  *
  * @throws {Error} If it was given back before.
  */
 export function freePacket(packet: Packet): void {
   if (packet.buffer === 0) throw new Error("Cannot free a packet as it was freed before");
-  packet_free(packet.buffer);
+  if (packet.payload === 0) packet_free(packet.buffer);
+  else {
+    packet_return(packet.buffer, packet.payload);
+    packet.payload = 0;
+  }
   packet.buffer = 0;
   packet.next = spare;
   spare = packet;
