@@ -29,7 +29,8 @@
  *   `flow_value(host, key)`: 0 when it is not. `flow_secret(host, key)`: 32 bits that follow from key and secret; 32 others in OUT_0.
  *   `flow_hash(host, key, purpose, high, low)`: 64 such bits that follow from 64 more, too, others for each purpose from 1 to 15.
  * - `header_build(key, out, a, aLength, b, bLength, CHECKSUM_*)`: writes IP and TCP headers from TX_*, returns their length, 0 when options exceed 40
- *   bytes. The payload pieces are only summed, and that for CHECKSUM_FULL alone.
+ *   bytes. The payload pieces are only summed, and that for CHECKSUM_FULL alone. `header_next`, with the same arguments: the headers at `out`, which were
+ *   built last for that flow, become those of a packet that has another TX_SEQ, TX_FLAGS and payload, and all else alike.
  * - `sum(address, length)`: one's-complement sum of big-endian words, not inverted. `copy_sum(to, from, length)`: the same while copying.
  *   `sum_join(sumA, sumB, lengthA)`: sum of A followed by B. `copy(to, from, length)`.
  * - `dss_checksum(dsnHigh, dsnLow, ssn, length, payloadSum)`: checksum field of a DSS (RFC 8684 §3.3.1).
@@ -77,6 +78,7 @@ export const {
   flow_secret,
   flow_value,
   header_build,
+  header_next,
   hmac_sha256,
   host_free,
   host_left,

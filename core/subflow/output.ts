@@ -3,6 +3,7 @@
 import {
   dss_checksum,
   header_build,
+  header_next,
   memory_alloc,
   stream_at,
   sum,
@@ -392,26 +393,22 @@ export class Output {
     let data = mapping.dsn + from - mapping.ssn;
     let at = from;
     let packets = 0;
+    let place = stream_at(stream, data);
     out.paged = true;
     while (at < to) {
       const length = Math.min(most, to - at);
       const aLength = Math.min(length, PAGE - (data & (PAGE - 1)));
-      out.a = stream_at(stream, data);
+      out.a = place;
       out.aLength = aLength;
       out.b = aLength < length ? stream_at(stream, data + aLength) : 0;
       out.bLength = length - aLength;
       out.gsoSize = length > payload ? payload : 0;
       const bits = at + length === to ? header | TCP_PSH : header;
       tx.next(toWire(at, this.#iss), bits);
-      out.headerLength = header_build(
-        key,
-        out.header,
-        out.a,
-        out.aLength,
-        out.b,
-        out.bLength,
-        mode,
-      );
+      // What follows the first one differs from it in its place alone.
+      out.headerLength = packets === 0
+        ? header_build(key, out.header, out.a, aLength, out.b, out.bLength, mode)
+        : header_next(key, out.header, out.a, aLength, out.b, out.bLength, mode);
       if (!this.outlet.send(out)) break;
       if (this.#told()) this.#tell(at, length, bits, data, out.gsoSize, now);
       if ((header & TCP_CWR) !== 0) {
@@ -422,6 +419,10 @@ export class Output {
       packets++;
       at += length;
       data += length;
+      if (at === to) break;
+      // Where the one has ended the next begins, unless that is a page of its own.
+      if ((data & (PAGE - 1)) === 0) place = stream_at(stream, data);
+      else place = aLength < length ? out.b + out.bLength : place + length;
     }
     // They all acknowledge the same.
     if (packets > 0) this.#sent(packets, true);

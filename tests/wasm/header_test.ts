@@ -1,7 +1,15 @@
 import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
 import * as layout from "../../wasm/layout.ts";
-import { header_build, memory_alloc, packet_parse, u16, u32, u8 } from "../../wasm/mod.ts";
+import {
+  header_build,
+  header_next,
+  memory_alloc,
+  packet_parse,
+  u16,
+  u32,
+  u8,
+} from "../../wasm/mod.ts";
 import {
   build,
   type Dss,
@@ -209,6 +217,37 @@ describe("header_build", () => {
         assertEquals(result.tcp!.dss?.flags, dss?.flags);
       }),
       { numRuns: 500 },
+    );
+  });
+});
+
+describe("header_next", () => {
+  it("writes what header_build writes of another sequence number, other flags and payload", () => {
+    const other = fc.record({ seq: word, flags: fc.nat(255) });
+    fc.assert(
+      fc.property(
+        segments,
+        payloads,
+        other,
+        payloads,
+        modes,
+        (segment, [a, b], { seq, flags }, [c, d], mode) => {
+          const before = built(segment, a, b, mode);
+          fc.pre(before.length > 0);
+          u32[layout.TX_SEQ] = seq;
+          u32[layout.TX_FLAGS] = flags;
+          const out = scratch.address;
+          const first = scratch.put(c, 1001);
+          const second = scratch.put(d, 2002);
+          const length = header_next(key, out, first, c.length, second, d.length, mode);
+          const id = u16[(key + layout.KEY_IP_ID) >> 1]!;
+          const next = { ...segment, seq, flags, id: (segment.id + 1) & 0xffff };
+          const payload = Uint8Array.from([...c, ...d]);
+          assertEquals(u8.slice(out, out + length), build(next, payload, mode));
+          assertEquals(id, (segment.id + (segment.family === 4 ? 2 : 0)) & 0xffff);
+        },
+      ),
+      { numRuns: 1000 },
     );
   });
 });

@@ -189,9 +189,7 @@ export function header_build(
     store<u32>(ip, TTL | TCP << 8, 8); // and a checksum of zero
     store<u32>(ip, load<u32>(key + KEY_LOCAL), 12);
     store<u32>(ip, load<u32>(key + KEY_REMOTE), 16);
-    let sum: u64 = load<u32>(ip);
-    sum += <u64> load<u32>(ip, 4) + load<u32>(ip, 8) + load<u32>(ip, 12) + load<u32>(ip, 16);
-    store<u16>(ip, <u16> ~fold(sum), 10);
+    store<u16>(ip, ipChecksum(ip), 10);
     addresses = ip + 12;
     addressBytes = 8;
   } else {
@@ -213,14 +211,74 @@ export function header_build(
   // RFC 8684 §3.3.1: "a TCP subflow MUST NOT use the Urgent Pointer to interrupt an existing mapping"
   store<u32>(tcp, 0, 16); // checksum, urgent pointer
   if (checksumMode != CHECKSUM_NONE) {
-    let sum = pseudoSum(addresses, addressBytes, TCP, length);
-    if (checksumMode == CHECKSUM_FULL) {
-      sum += rawSum(tcp, tcpLength);
-      sum += rawSum(aAddress, aLength);
-      let b = fold(rawSum(bAddress, bLength));
-      if (aLength & 1) b = swap16(b);
-      store<u16>(tcp, <u16> ~fold(sum + b), 16);
-    } else store<u16>(tcp, <u16> fold(sum), 16);
+    const pseudo = pseudoSum(addresses, addressBytes, TCP, length);
+    const checksum = checksumMode == CHECKSUM_FULL
+      ? wholeChecksum(pseudo, tcp, tcpLength, aAddress, aLength, bAddress, bLength)
+      : fold(pseudo);
+    store<u16>(tcp, <u16> checksum, 16);
+  }
+  return ipLength + tcpLength;
+}
+
+/** The TCP checksum, over all there is. */
+function wholeChecksum(
+  pseudo: u64,
+  tcp: usize,
+  tcpLength: i32,
+  aAddress: i32,
+  aLength: i32,
+  bAddress: i32,
+  bLength: i32,
+): u32 {
+  const sum = pseudo + rawSum(tcp, tcpLength) + rawSum(aAddress, aLength);
+  let b = fold(rawSum(bAddress, bLength));
+  if (aLength & 1) b = swap16(b);
+  return ~fold(sum + b);
+}
+
+/** The checksum of an IPv4 header without options, whose field is zero. */
+// @ts-ignore: decorator
+@inline
+function ipChecksum(ip: usize): u16 {
+  let sum: u64 = load<u32>(ip);
+  sum += <u64> load<u32>(ip, 4) + load<u32>(ip, 8) + load<u32>(ip, 12) + load<u32>(ip, 16);
+  return <u16> ~fold(sum);
+}
+
+/** What differs from the packet before it, for which `header_build` has written to `out`: most packets of a mapping. */
+export function header_next(
+  keyAddress: i32,
+  out: i32,
+  aAddress: i32,
+  aLength: i32,
+  bAddress: i32,
+  bLength: i32,
+  checksumMode: i32,
+): i32 {
+  const ip: usize = out;
+  const four = load<u8>(ip) >> 4 == 4;
+  const ipLength = four ? 20 : 40;
+  const tcp = ip + ipLength;
+  const tcpLength = <i32> (load<u8>(tcp, 12) >> 4) << 2;
+  const length = tcpLength + aLength + bLength;
+  if (four) {
+    const key: usize = keyAddress;
+    const id = load<u16>(key + KEY_IP_ID);
+    store<u16>(key + KEY_IP_ID, id + 1);
+    write16(ip + 2, 20 + length);
+    write16(ip + 4, id);
+    store<u16>(ip, 0, 10);
+    store<u16>(ip, ipChecksum(ip), 10);
+  } else write16(ip + 4, length);
+  write32(tcp + 4, field(TX_SEQ));
+  store<u8>(tcp, <u8> field(TX_FLAGS), 13);
+  if (checksumMode != CHECKSUM_NONE) {
+    const pseudo = pseudoSum(four ? ip + 12 : ip + 8, four ? 8 : 32, TCP, length);
+    store<u16>(tcp, 0, 16);
+    const checksum = checksumMode == CHECKSUM_FULL
+      ? wholeChecksum(pseudo, tcp, tcpLength, aAddress, aLength, bAddress, bLength)
+      : fold(pseudo);
+    store<u16>(tcp, <u16> checksum, 16);
   }
   return ipLength + tcpLength;
 }

@@ -21,7 +21,7 @@ export { host_left, host_limit, host_usage } from "./host";
 export { copy, copy_sum, dss_checksum, dss_expected_sum, sum, sum_join } from "./checksum";
 export { packet_parse } from "./parse";
 export { packet_expect, packet_landed, packet_settle, packet_unexpect } from "./landing";
-export { header_build } from "./header";
+export { header_build, header_next } from "./header";
 export { flow_hash, flow_insert, flow_remove, flow_secret, flow_value } from "./flow_table";
 export {
   stream_append,
