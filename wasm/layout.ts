@@ -43,6 +43,7 @@ export const RX_TRANSPORT = 69; // address of the TCP or ICMP header
 export const RX_TOTAL = 70; // bytes from RX_IP to the end of the packet
 export const RX_FLOW = 71; // value of the flow that it belongs to, 0 for none
 export const RX_FAST_OPEN = 72; // address of the Fast Open option (its kind octet), where OPTION_FAST_OPEN says that there is one
+export const RX_AGAIN = 73; // 1: as the packet before, but for RX_SEQ, RX_LENGTH, TCP_PSH, and where it lies
 
 // What `header_build` writes.
 export const TX_SEQ = 80;

@@ -19,7 +19,8 @@
  *   stream with its receivers holds no more than is left for others, nor than a little and twice what it has released. Without a limit of its own a
  *   host is bounded by the memory alone. `host_left(host)`: what it may still take.
  * - `packet_parse(host, address, length, verified)`: fills RX_* and returns PARSE_*; `verified` other than 0 leaves the checksums out. RX_FLOW is the
- *   value of the flow of `host` that a TCP packet belongs to, 0 for none, and where `host` is 0 or stale.
+ *   value of the flow of `host` that a TCP packet belongs to, 0 for none, and where `host` is 0 or stale. RX_AGAIN is 1 where the packet before was of the same
+ *   flow, had payload too, and said the same but for sequence number, length and PSH, as its bytes show: then it costs little.
  * - `packet_expect()`: bytes of headers that the next packet probably has, 0 where nothing can be said; then the payload behind them is to be read to
  *   OUT_0 (OUT_1 bytes) and OUT_2 (OUT_3 bytes), 64 KB in all, where its stream goes on. `packet_landed(ip, bytes, verified)`: so many bytes of payload have been
  *   read there, behind headers at `ip`. They stay where the guess was right and `receiver_segment` finds it so; else they are brought together behind

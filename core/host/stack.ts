@@ -39,7 +39,7 @@ import { holdsData, openFirst } from "../connection/fast_open.ts";
 import { MetaSocket } from "../connection/meta_socket.ts";
 import { armRace } from "../connection/next_way.ts";
 import { Race } from "../connection/race.ts";
-import { deadlinesPassed, pass } from "../connection/settle.ts";
+import { deadlinesPassed, followNothing, pass } from "../connection/settle.ts";
 import type { FaultReport } from "../guard/faults.ts";
 import { type Policies, PolicyGuard } from "../guard/policies.ts";
 import type { GuardedCongestionControlPlugin } from "../guard/congestion.ts";
@@ -227,6 +227,7 @@ export class Stack implements ConnectionHost {
   }
 
   set now(now: Micros) {
+    followNothing();
     this.#now = now;
   }
 
@@ -259,13 +260,13 @@ export class Stack implements ConnectionHost {
 
   /** A link that refused a packet takes packets again. */
   handleWritable(now: Micros, link: Link): void {
-    this.#now = now;
+    this.now = now;
     this.routes.outlets.get(link)?.unblock();
   }
 
   /** The peer at an address of a link has moved: what is in flight to it on that link, and what it has not been told, goes again. */
   handleMove(now: Micros, link: Link, address: Uint8Array): void {
-    this.#now = now;
+    this.now = now;
     const outlet = this.routes.outlets.get(link);
     if (outlet === undefined) return;
     this.flows.eachTo(formatAddress(address), (subflow, connection) => {
@@ -275,7 +276,7 @@ export class Stack implements ConnectionHost {
 
   /** Fires the deadlines that have passed. */
   handleTimeout(now: Micros): void {
-    this.#now = now;
+    this.now = now;
     this.timers.fire(now);
   }
 
@@ -295,7 +296,7 @@ export class Stack implements ConnectionHost {
    * None of them is called while it, or another, is at work.
    */
   flush(now: Micros): void {
-    this.#now = now;
+    this.now = now;
     if (this.#flushing) return;
     this.#flushing = true;
     try {

@@ -1017,6 +1017,39 @@ export class Subflow implements SubflowView {
   }
 
   /**
+   * Whether all that the segment in `rx`, which was taken, says but for its payload would lead to nothing if it were said once more: it acknowledges SND.UNA, and
+   * its window and its timestamp are known.
+   */
+  get saidAll(): boolean {
+    const { sender, acks } = this;
+    const { una } = sender.board;
+    const rare = this.#rare;
+    return this.#tcp.established && this.#handshake === null && (acks.told || this.join) &&
+      (rare === null || (rare.fastClose === null && rare.oneWay === null)) &&
+      !inHand.old && this.receiver.finSeq < 0 &&
+      fromWire(rx.ack, sender.iss, una) === una &&
+      sender.window.scaled(rx.window) === sender.window.size;
+  }
+
+  /**
+   * The segment in `rx` has come with the one before, after which {@linkcode Subflow.saidAll} holds, and says the same: whether it goes on in order, within
+   * the window, so that its payload is all that is to be looked at. True counts it as come.
+   */
+  follows(): boolean {
+    const { acks, receiver } = this;
+    const next = receiver.nxt;
+    const seq = fromWire(rx.seq, receiver.irs, next);
+    // With what an ACK has told meanwhile its timestamp counts anew (RFC 7323 §4.3).
+    if (seq !== next || seq <= acks.last || !this.#tcp.established) return false;
+    if (rx.length > this.#level.receiveWindow) return false;
+    inHand.seq = seq;
+    this.#segmentsIn++;
+    const { board, window } = this.sender;
+    window.update(seq, board.una, window.size);
+    return true;
+  }
+
+  /**
    * Seventh, the segment text: how many bytes of payload are to be taken. None behind a FIN, nor beyond the window; those are acknowledged.
    * (Sixth, the urgent bit: RFC 8684 §3.3.2 has no urgent data; the bytes are taken in line.)
    */

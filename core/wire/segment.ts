@@ -17,6 +17,7 @@ import {
   OPTION_TIMESTAMPS,
   OPTION_WINDOW_SCALE,
   RX_ACK,
+  RX_AGAIN,
   RX_DATA_LENGTH,
   RX_DEST,
   RX_DEST_PORT,
@@ -100,6 +101,11 @@ class Rx {
   /** Value of the flow that it belongs to; 0 for none. */
   get flow(): number {
     return u32[RX_FLOW]!;
+  }
+
+  /** It says what the segment parsed before has said, of the same flow, but for sequence number, length and PSH; both have payload. */
+  get again(): boolean {
+    return u32[RX_AGAIN] === 1;
   }
 
   /** ECN bits of the IP header (RFC 3168 §5). */

@@ -165,6 +165,8 @@ export interface DialogueOptions {
   readonly tcp?: Partial<TcpSettings>;
   /** Its links take packets for any address. */
   readonly transparent?: boolean;
+  /** What comes is known to be sound. */
+  readonly verified?: boolean;
   /** Watches. */
   readonly probe?: Probe;
   readonly policies?: Partial<Policies>;
@@ -185,10 +187,12 @@ export class Dialogue implements Disposable {
   readonly sent: Sent[] = [];
   readonly family: 4 | 6;
   readonly #noisy: boolean;
+  readonly #verified: boolean;
   #port = 40000;
 
   constructor(options: DialogueOptions = {}) {
     this.family = options.family ?? 4;
+    this.#verified = options.verified === true;
     this.#noisy = options.policies?.pathManager !== undefined;
     const policies: Policies = {
       scheduler: minRtt(),
@@ -316,7 +320,7 @@ export class Dialogue implements Disposable {
   inject(bytes: Uint8Array, link = 0, gsoSize = 0, flush = true): void {
     const address = PAYLOAD - (PAYLOAD & 3);
     u8.set(bytes, address);
-    const packet = { address, length: bytes.length, gsoSize, verified: false };
+    const packet = { address, length: bytes.length, gsoSize, verified: this.#verified };
     this.stack.handlePacket(this.now, this.links[link]!, packet);
     if (flush) this.stack.flush(this.now);
   }

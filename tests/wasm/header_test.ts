@@ -2,9 +2,14 @@ import { describe, it } from "@std/testing/bdd";
 import { assertEquals } from "@std/assert";
 import * as layout from "../../wasm/layout.ts";
 import {
+  flow_insert,
+  flow_remove,
   header_build,
   header_next,
+  host_free,
+  host_new,
   memory_alloc,
+  memory_free,
   packet_parse,
   u16,
   u32,
@@ -454,5 +459,93 @@ describe("packet_parse", () => {
     echo4[31] = 9;
     assertEquals(parsed(echo4, false), layout.PARSE_CHECKSUM);
     assertEquals(typeof parsed(echo4, true), "object");
+  });
+});
+
+/** All that was found, wherever the packet lies. */
+function found(packet: number): unknown {
+  return [described(packet), u32[layout.RX_FLOW], u32[layout.RX_DSN_HIGH]];
+}
+
+describe("packet_parse of packets of one flow that follow each other", () => {
+  /** Which byte differs from the packet before, counted from the end of the headers where negative, and how. */
+  const change = fc.tuple(fc.integer({ min: -45, max: 70 }), fc.integer({ min: 1, max: 255 }));
+  const later = fc.record({
+    seq: word,
+    push: fc.boolean(),
+    length: fc.nat(60),
+    id: half,
+    changes: fc.oneof(fc.constant([]), fc.array(change, { minLength: 1, maxLength: 2 })),
+    verified: fc.nat(5).map((draw) => draw > 0),
+    short: fc.nat(5).map((draw) => draw === 0 ? 1 : 0),
+    gone: fc.nat(5).map((draw) => draw === 0),
+  });
+  const flags = fc.constantFrom(layout.TCP_ACK, layout.TCP_ACK, layout.TCP_ACK | layout.TCP_ECE);
+  const options = fc.oneof(
+    fc.constantFrom(layout.OPTION_TIMESTAMPS, layout.OPTION_TIMESTAMPS | layout.OPTION_DSS),
+    fc.nat(OPTIONS).map((bits) => bits & OPTIONS),
+  );
+
+  it("finds of each what it finds of it alone, also where it knows it again", () => {
+    let [again, not] = [0, 0];
+    const host = host_new(1, 2);
+    const flow = memory_alloc(layout.KEY_SIZE);
+    const junk = scratch.put(new Uint8Array(40), 60_000);
+    fc.assert(
+      fc.property(
+        segments,
+        flags,
+        options,
+        fc.array(later, { maxLength: 5 }),
+        (segment, flags, options, packets) => {
+          const one: Segment = { ...segment, flags, options, id: 7 };
+          u32[(flow + layout.KEY_FAMILY) >> 2] = one.family;
+          u16[(flow + layout.KEY_LOCAL_PORT) >> 1] = one.destPort;
+          u16[(flow + layout.KEY_REMOTE_PORT) >> 1] = one.sourcePort;
+          u8.set(one.dest, flow + layout.KEY_LOCAL);
+          u8.set(one.source, flow + layout.KEY_REMOTE);
+          let value = 1;
+          flow_insert(host, flow, value);
+          const payload = new Uint8Array(20).fill(3);
+          const headers = build(one, payload, layout.CHECKSUM_FULL);
+          fc.pre(headers.length > 0);
+          const whole = Uint8Array.from([...headers, ...payload]);
+          packet_parse(host, scratch.put(whole, 64), whole.length, 1);
+          packets.forEach(({ seq, push, length, id, changes, verified, short, gone }, i) => {
+            const bits = push ? flags | layout.TCP_PSH : flags;
+            const body = new Uint8Array(length);
+            const next = build({ ...one, seq, id, flags: bits }, body, layout.CHECKSUM_FULL);
+            const bytes = Uint8Array.from([...next, ...body]);
+            for (const [at, mask] of changes) {
+              const place = at < 0 ? headers.length + at : at;
+              if (place >= 0 && place < headers.length) bytes[place]! ^= mask;
+            }
+            if (gone) {
+              flow_remove(host, flow);
+              flow_insert(host, flow, ++value);
+            }
+            const at = scratch.put(bytes, 1024 + 256 * i);
+            const parse = (): number =>
+              packet_parse(host, at, bytes.length - short, verified ? 1 : 0);
+            const verdict = parse();
+            const all = verdict === 0 ? found(at) : null;
+            if (u32[layout.RX_AGAIN] === 1) {
+              again++;
+              assertEquals([verified, flags, gone], [true, layout.TCP_ACK, false]);
+            } else not++;
+            // What comes behind something else is not known again.
+            packet_parse(host, junk, 40, 1);
+            assertEquals([parse(), u32[layout.RX_AGAIN]], [verdict, 0]);
+            assertEquals(verdict === 0 ? found(at) : null, all);
+            packet_parse(host, scratch.put(whole, 64), whole.length, 1);
+          });
+          flow_remove(host, flow);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+    assertEquals([again > 300, not > 300], [true, true]);
+    memory_free(flow);
+    host_free(host);
   });
 });

@@ -18,6 +18,9 @@ import { Host, hostAllocate, hostOf, hostRelease } from "./host";
 
 const FIRST_SLOTS: u32 = 16;
 
+/** Counts up when a flow comes or goes: what was found before may be another one's. */
+export let flowChanges: u32 = 0;
+
 /** One cache line a slot, so that a look-up mostly touches one. From `ports` on as in FLOW_KEY. */
 @unmanaged
 class Slot {
@@ -204,6 +207,7 @@ function resize(host: Host, slots: u32): bool {
 export function flow_insert(handle: i32, key: i32, value: i32): i32 {
   const host = hostOf(handle);
   if (host == null || value == 0) return 0;
+  flowChanges++;
   // At most three quarters full, so that runs stay short.
   if ((host.flowCount + 1) * 4 > host.flowSlots * 3) {
     if (!resize(host, max(FIRST_SLOTS, host.flowSlots << 1))) return 0;
@@ -222,6 +226,7 @@ export function flow_insert(handle: i32, key: i32, value: i32): i32 {
 export function flow_remove(handle: i32, key: i32): i32 {
   const host = hostOf(handle);
   if (host == null || host.flowCount == 0) return 0;
+  flowChanges++;
   loadKey(key);
   let hole = seek(host, hashKey(host));
   if (slotAt(host, hole).value == 0) return 0;
@@ -264,6 +269,7 @@ export function flowFind(handle: i32): i32 {
 }
 
 export function flowsFree(host: Host): void {
+  flowChanges++;
   hostRelease(host, host.flows);
   host.flows = 0;
   host.flowSlots = 0;

@@ -9,6 +9,8 @@ const FREE_LISTS: usize = 512;
 export const HANDLE_DIRECTORY: usize = 2048;
 /** 40 bytes: the flow key looked for. */
 export const FLOW_KEY: usize = 2560;
+/** 112 bytes: the headers that were parsed last. */
+export const LAST_HEADERS: usize = 2624;
 // One byte for each 64 KB of memory: the size class of its blocks, 0 when it was never handed out.
 const CLASSES: usize = 16384;
 
