@@ -19,8 +19,12 @@ export interface PacketOut {
   bLength: number;
   /** Payload of each segment that a super-segment is to be cut into; 0: it is one segment. */
   gsoSize: number;
-  /** Its payload lies on pages of a stream, and is not written anew: a link may have it stay there (`packet_lend`) for as long as the packet is on its way. */
-  paged: boolean;
+  /**
+   * Its payload lies on pages of a stream, and is not written anew: a link may have it stay there (`packet_lend`) for as long as the packet is on its way.
+   *
+   * @default {false}
+   */
+  paged?: boolean;
 }
 
 /**

@@ -19,7 +19,6 @@ export function cutPacket(
     b: address + second,
     bLength: length - second,
     gsoSize,
-    paged: false,
   };
 }
 

@@ -264,7 +264,7 @@ export class LinkEnd implements Link {
   }
 
   send(sent: Readonly<PacketOut>): boolean {
-    const lends = sent.paged && sent.bLength === 0 && this.#out.lends;
+    const lends = sent.paged === true && sent.bLength === 0 && this.#out.lends;
     const packet = (lends ? lendPacket(sent) : null) ?? copyPacket(sent);
     if (packet === null) {
       this.#out.refuse();
