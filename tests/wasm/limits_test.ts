@@ -269,6 +269,51 @@ describe("the limit of a host", () => {
   });
 });
 
+describe("what is next in the data", () => {
+  it("finds a place, staged and then delivered, where half of a host's limit is in use, whatever its connection stages besides", () => {
+    for (const told of ["first", "last"]) {
+      using it = new Side(3, { host: 40 * PAGE });
+      for (let i = 0; i < 21; i++) wasm.stream_append(wasm.stream_new(it.host, 0), 1);
+      const summed = (subflow: number, dsn: number, ssn: number, length: number): number => {
+        for (let i = 0; i < length; i++) u8[it.packet + i] = octet(dsn + i);
+        const sum = wasm.sum(it.packet, length);
+        return wasm.receiver_map(it.receivers[subflow]!, dsn, ssn, length, sum, LIMIT);
+      };
+      if (told === "last") assertEquals(it.segment(0, 1, 1, 3000) & SEGMENT_MEMORY, 0);
+      // Parts of mappings that lie further on.
+      for (const subflow of [1, 2]) {
+        summed(subflow, 5000 * subflow, 1, 3000);
+        it.segment(subflow, 5000 * subflow, 1, 1000);
+      }
+      if (told === "first") {
+        summed(0, 1, 1, 3000);
+        for (const from of [1000, 0]) {
+          assertEquals(it.segment(0, 1 + from, 1 + from, 1000 + from) & SEGMENT_MEMORY, 0);
+        }
+      }
+      if (told === "last") summed(0, 1, 1, 3000);
+      assertEquals(it.next, 3001);
+      it.read();
+      // Not so what nobody waits for.
+      assert(it.bytes <= 27 * PAGE, `${it.bytes / PAGE} pages`);
+    }
+  });
+
+  it("is no way for those who never read to hold all", () => {
+    using it = new Side(3, { host: 40 * PAGE });
+    for (let i = 0; i < 21; i++) wasm.stream_append(wasm.stream_new(it.host, 0), 1);
+    const before = it.bytes;
+    for (let at = 1; at < 18 * PAGE; at += 30_000) {
+      for (let i = 0; i < 30_000; i++) u8[it.packet + i] = octet(at + i);
+      const sum = wasm.sum(it.packet, 30_000);
+      wasm.receiver_map(it.receivers[0]!, at, at, 30_000, sum, LIMIT);
+      for (const from of [15_000, 0]) it.segment(0, at + from, at + from, 15_000);
+      if (it.next < at + 30_000) break;
+    }
+    assert(it.bytes - before < 9 * PAGE, `${(it.bytes - before) / PAGE} pages`);
+  });
+});
+
 describe("a stream that goes before its receivers", () => {
   it("takes what they hold with it, and leaves nothing charged", () => {
     const host = wasm.host_new(1, 2);

@@ -171,11 +171,19 @@ export function charge(account: Account, bytes: f64): void {
   hostCharge(account.host, bytes);
 }
 
+/** Bytes that the connection at hand may hold beyond its share, as it wants for what is next in its data; 0: it does not. */
+let spare: f64 = 0;
+
+/** What follows is next in a connection's data: it may hold `bytes` beyond its share for that. 0: it is not. */
+export function spareFor(bytes: f64): void {
+  spare = bytes;
+}
+
 /**
  * Whether a connection may have `bytes` more. No host holds more than is left for the others. While half of its limit, and of the process's, is free
  * a connection gets what it asks for, within its own limit. Then it holds no more than is left for the others, and no more than a little and twice
  * what it has moved: who never reads has moved nothing, and however many there are of them, those that do move find memory. A first page is a matter
- * of the limits alone.
+ * of the limits alone, and so is what is next in the data, within bounds: where that finds no place nothing ever moves.
  */
 export function mayHold(account: Account, bytes: f64): bool {
   const host = account.host;
@@ -190,7 +198,8 @@ export function mayHold(account: Account, bytes: f64): bool {
   if (left * 2 >= host.limit && leftOfAll * 2 >= PROCESS_LIMIT) return true;
   const least = min(left, leftOfAll);
   const base = min(max(least / 512, LEAST_BASE), MOST_BASE);
-  return charged <= least && charged <= base + 2 * account.moved;
+  if (charged <= least && charged <= base + 2 * account.moved) return true;
+  return spare > 0 && charged <= base + spare;
 }
 
 /** A block for a connection; 0 when it may not have it, or there is no memory. */

@@ -8,11 +8,11 @@ import {
   SEGMENT_MEMORY,
 } from "../layout";
 import { fold } from "./checksum";
-import { shortage, shortageClear } from "./host";
+import { shortage, shortageClear, spareFor } from "./host";
 import { mappingAt, mappingsAdd, mappingsFind, mappingsReserve } from "./mapping";
 import { rangeAt, Ranges, rangesCovered, rangesFind, rangesRoom } from "./ranges";
 import { Receiver, receiverOf } from "./receiver";
-import { deliverStaged, makeRoom, noteFailed, report, reportClear, reserveData, sound, sumStaged } from "./reassembly";
+import { deliverStaged, makeRoom, noteFailed, report, reportClear, reserveData, sound, spareOf, sumStaged } from "./reassembly";
 import { Stream, streamOf, streamTrim } from "./stream";
 
 /** Makes room for `more` mappings from `ssn` on. */
@@ -198,6 +198,12 @@ export function receiver_map(
   let result = learn(receiver, stream, dsn, ssn, length, checksum, limit);
   while (result == SEGMENT_MEMORY && shortage && makeRoom(stream, dsn + length)) {
     result = learn(receiver, stream, dsn, ssn, length, checksum, limit);
+  }
+  // Its bytes are all staged: what is next in the data is delivered, whatever the connection holds.
+  if (result == SEGMENT_MEMORY && shortage && dsn <= stream.next && stream.next < dsn + length) {
+    spareFor(spareOf(stream));
+    result = learn(receiver, stream, dsn, ssn, length, checksum, limit);
+    spareFor(0);
   }
   receiver.mappingCount = <f64> receiver.mappings.count;
   if (result & (MAPPING_CONFLICT | SEGMENT_MEMORY | SEGMENT_CHECKSUM)) return result;

@@ -2,6 +2,7 @@
 // that it is sound. A call first makes ready all that it will need, so that a segment that cannot be kept whole is refused before anything changed.
 
 import {
+  PAGE,
   SEGMENT_ADVANCED,
   SEGMENT_BEYOND,
   SEGMENT_CHECKSUM,
@@ -19,7 +20,7 @@ import {
 import { fold, rawSum, swap16 } from "./checksum";
 import { landsAt, noteTaken } from "./landing";
 import { Mapping, mappingAt, mappingsDrop, mappingsFind } from "./mapping";
-import { shortage, shortageClear } from "./host";
+import { shortage, shortageClear, spareFor } from "./host";
 import { pagesAddress } from "./pages";
 import {
   rangeAt,
@@ -428,18 +429,46 @@ export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, 
     pruned = SEGMENT_PRUNED;
     result = takeSegment(receiver, stream, seq, from, length, limit);
   }
-  if (result != SEGMENT_MEMORY || seq > receiver.next) return result | pruned;
-  // In order on its subflow, and not in the data. Were it refused, what fills the hole in the data might never get through behind it: it is acknowledged
-  // there and dropped (RFC 8684 §3.3.1, §3.3.2). What has to be verified first gets the place of what lies above the hole.
-  const mapping = mappingOver(receiver, receiver.next);
-  if (mapping != null && mapping.expected < 0 && receiver.next + mapping.delta > stream.next) {
-    return takeSegment(receiver, stream, seq, from, length, stream.next) | pruned;
+  if (result != SEGMENT_MEMORY) return result | pruned;
+  if (seq <= receiver.next) {
+    // In order on its subflow, and not in the data. Were it refused, what fills the hole in the data might never get through behind it: it is acknowledged
+    // there and dropped (RFC 8684 §3.3.1, §3.3.2). What has to be verified first gets the place of what lies above the hole.
+    const mapping = mappingOver(receiver, receiver.next);
+    if (mapping != null && mapping.expected < 0 && receiver.next + mapping.delta > stream.next) {
+      return takeSegment(receiver, stream, seq, from, length, stream.next) | pruned;
+    }
+    while (result == SEGMENT_MEMORY && makeRoom(stream, stream.next)) {
+      pruned = SEGMENT_PRUNED;
+      result = takeSegment(receiver, stream, seq, from, length, limit);
+    }
   }
-  while (result == SEGMENT_MEMORY && makeRoom(stream, stream.next)) {
-    pruned = SEGMENT_PRUNED;
+  if (result == SEGMENT_MEMORY && bringsOn(receiver, stream, max(seq, receiver.next))) {
+    spareFor(spareOf(stream));
     result = takeSegment(receiver, stream, seq, from, length, limit);
+    spareFor(0);
   }
   return result | pruned;
+}
+
+/** Whether the byte at `seq` is of a mapping that holds the next of the data. */
+function bringsOn(receiver: Receiver, stream: Stream, seq: f64): bool {
+  const mapping = mappingOver(receiver, seq);
+  if (mapping == null || mapping.ssn > seq) return false;
+  return mapping.ssn + mapping.delta <= stream.next && stream.next < mapping.end + mapping.delta;
+}
+
+/**
+ * Bytes beyond its share that a connection may hold for that: two pages that a mapping is staged on until it is whole and sound, two that it is delivered to,
+ * and one for each subflow, as what others stage is acknowledged there and cannot be dropped.
+ */
+export function spareOf(stream: Stream): f64 {
+  let pages: f64 = 4;
+  let receiver = changetype<Receiver | null>(stream.receivers);
+  while (receiver != null) {
+    pages += 1;
+    receiver = receiver.sibling;
+  }
+  return pages * PAGE;
 }
 
 /** Notes the first bytes in a row of [seq, end), which reaches above RCV.NXT, that have come before (RFC 2883 §4: one D-SACK block a segment). */
