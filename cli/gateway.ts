@@ -47,19 +47,17 @@ async function readRules(file: string | undefined, devices: readonly string[]): 
 
 /** The schedulers that classes name. */
 async function loadSchedulers(
-  { rules, otherwise }: FlowRules,
+  { rules, otherwise, schedulerAt }: FlowRules,
 ): Promise<Map<string, SchedulerPlugin>> {
-  const names = new Set(
-    [...rules.map((rule) => rule.class), otherwise].flatMap(({ scheduler }) => scheduler ?? []),
-  );
   const found = new Map<string, SchedulerPlugin>();
-  for (const name of names) {
+  for (const { name, scheduler } of [...rules.map((rule) => rule.class), otherwise]) {
+    if (scheduler === null || found.has(scheduler)) continue;
     try {
-      found.set(name, await loadWatched("scheduler", name));
+      found.set(scheduler, await loadWatched("scheduler", scheduler));
     } catch (error) {
       // The rules say its name, no option.
       if (!(error instanceof UsageError)) throw error;
-      throw new UsageError(error.message.replace("--scheduler", "--rules"));
+      throw new UsageError(`${schedulerAt(name)}: ${error.message.replace(/^--scheduler:? /, "")}`);
     }
   }
   return found;

@@ -51,12 +51,18 @@ export interface FlowRules {
   readonly rules: readonly FlowRule[];
   /** Of flows that no rule fits. */
   readonly otherwise: FlowClass;
+  /** Where the scheduler of a class is named: "rules.yaml:3:16: classes.calls.scheduler". */
+  schedulerAt(name: string): string;
 }
 
 const ANY_CLASS: FlowClass = { name: "", paths: [], backup: [], scheduler: null, bypass: false };
 
 /** What holds without a file: everything is carried over all paths. */
-export const NO_RULES: FlowRules = { rules: [], otherwise: ANY_CLASS };
+export const NO_RULES: FlowRules = {
+  rules: [],
+  otherwise: ANY_CLASS,
+  schedulerAt: () => "--rules",
+};
 
 /** Names of codepoints (RFC 2474, RFC 2597, RFC 3246, RFC 5865, RFC 8622). */
 export const DSCP_NAMES: Readonly<Record<string, number>> = {
@@ -254,7 +260,11 @@ export async function parseRules(
     };
   });
   const otherwise = value.default === undefined ? ANY_CLASS : classOf(["default"], value.default);
-  return { rules, otherwise };
+  const schedulerAt = (name: string): string => {
+    const path = ["classes", name, "scheduler"];
+    return `${checked.where(path)}: ${path.join(".")}`;
+  };
+  return { rules, otherwise, schedulerAt };
 }
 
 /** Whether a rule asks for what the kernel alone knows. */

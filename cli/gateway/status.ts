@@ -87,7 +87,10 @@ function record(done: Done, way: Way | undefined): Record<string, unknown> {
 function words({ target, outcome, error, seconds, up, down }: Done, way: Way | undefined): string {
   const name = target === null ? "a connection" : formatTarget(target);
   if (outcome !== "connected") {
-    return outcome === "hostile" ? `refused ${name}: ${error}` : `${name}: ${outcome}: ${error}`;
+    if (outcome === "hostile") return `refused ${name}: ${error}`;
+    // Some errors say all of it.
+    const whole = error?.startsWith(`${name}: ${outcome}`) === true;
+    return whole ? `${error}` : `${name}: ${outcome}: ${error}`;
   }
   const carried = `${formatBytes(up)} up, ${formatBytes(down)} down in ${
     formatTime(seconds * 1e6)

@@ -435,7 +435,7 @@ export class Host implements AsyncDisposable {
     const { pathManager } = this.#registry.stack;
     if (pathManager.configure === undefined) {
       throw new TypeError(
-        `Cannot do that as the path manager of this host, ${pathManager.name}, has no endpoints and limits: endpoints has`,
+        `Cannot do that as the path manager of this host, ${pathManager.name}, has no endpoints and no limits to set: 'endpoints' has them (--pm endpoints)`,
       );
     }
     return pathManager.configure(object, words);

@@ -231,7 +231,7 @@ describe("a control socket", () => {
       using control = await serveControl(client, `${folder}/mine.sock`);
       assertEquals(await answer(control.path, "endpoint", ["flush"]), {
         error:
-          "Cannot do that as the path manager of this host, full_mesh, has no endpoints and limits: endpoints has",
+          "Cannot do that as the path manager of this host, full_mesh, has no endpoints and no limits to set: 'endpoints' has them (--pm endpoints)",
       });
     } finally {
       await Promise.all([client.close(), server.close()]);

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { UsageError } from "../../../cli/arguments.ts";
+import { readArguments, UsageError } from "../../../cli/arguments.ts";
+import { GATEWAY } from "../../../cli/gateway.ts";
 import { gatewayDevices, kernelScript } from "../../../cli/gateway/kernel_rules.ts";
 import { classify, type FlowRules, parseRules, RULES_SCHEMA } from "../../../cli/gateway/rules.ts";
 
@@ -128,6 +129,21 @@ describe("rules of a gateway", () => {
     ) {
       await assertRejects(() => read(text), UsageError, message);
     }
+  });
+
+  it("are refused by their line where a scheduler is none", async () => {
+    const file = await Deno.makeTempFile({ suffix: ".yaml" });
+    await Deno.writeTextFile(
+      file,
+      "classes:\n  a: { paths: [mptcp0], scheduler: min_rt }\nrules: [{ port: 80, class: a }]\n",
+    );
+    const given = readArguments(["--direct", "--rules", file], GATEWAY.options);
+    const { message } = await assertRejects(async () => await GATEWAY.run(given), UsageError);
+    assertEquals(
+      message.slice(0, message.indexOf(" as there")),
+      `${file}:2:36: classes.a.scheduler: Cannot use min_rt as a scheduler`,
+    );
+    await Deno.remove(file);
   });
 
   it("have the schema that docs/gateway_rules.schema.json is", async () => {

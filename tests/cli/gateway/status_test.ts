@@ -71,10 +71,13 @@ describe("what a gateway says of a connection", () => {
     const lines: string[] = [];
     const status = new GatewayStatus({ log: (line: string) => lines.push(line) } as never, false);
     status.tell({ ...DONE, outcome: "refused", error: "nobody listens" }, null);
+    const error = "[2001:db8::1]:443: refused (ECONNREFUSED)";
+    status.tell({ ...DONE, outcome: "refused", error }, null);
     status.tell({ ...DONE, target: null, outcome: "hostile", error: "no request" }, null);
     status.tell({ ...DONE, error: "reset" }, null);
     assertEquals(lines, [
       "[2001:db8::1]:443: refused: nobody listens",
+      "[2001:db8::1]:443: refused (ECONNREFUSED)",
       "refused a connection: no request",
       "[2001:db8::1]:443: 1.00 kB up, 2.00 MB down in 2.00 s; broken off: reset",
     ]);
