@@ -158,11 +158,11 @@ class Group implements CongestionControl {
     // Alpha is 1, but for what its integers leave out.
     if (this.#members.length === 1) return cwnd;
     // RFC 6356 §4.1: once per round trip, and on every drop.
-    if (this.#connection.now - this.#at >= subflow.srtt) this.#refresh();
+    if (this.#connection.now - this.#at >= subflow.srtt) this.refresh();
     return linkedThreshold(this.#alpha, subflow.mss, subflow.cwnd);
   }
 
-  #refresh(): void {
+  private refresh(): void {
     const { now } = this.#connection;
     for (let i = 0; i < this.#members.length; i++) this.#members[i]!.look(now);
     linkedAlpha(this.#members, this.#alpha);

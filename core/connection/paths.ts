@@ -108,11 +108,11 @@ export class PathTransportOf implements PathTransport {
 
   /** The path side, made when it is first needed: a connection that stays plain TCP has none. */
   get side(): ConnectionPaths {
-    return this.#side ??= this.#make();
+    return this.#side ??= this.make();
   }
 
   /** The same for what becomes of the first subflow, which may leave before anything else has needed it; null: no path is opened any more, or none was agreed on. */
-  #sideToTell(): ConnectionPaths | null {
+  private sideToTell(): ConnectionPaths | null {
     const { established, mode, over } = this.#meta;
     return this.#side ?? (established && mode === MPTCP && !over ? this.side : null);
   }
@@ -137,7 +137,7 @@ export class PathTransportOf implements PathTransport {
     return this.#side?.accepted ?? 0;
   }
 
-  #make(): ConnectionPaths {
+  private make(): ConnectionPaths {
     const { host, localEndpoint, remoteEndpoint } = this.#meta;
     const own = host.addresses.find(({ address }) => address === localEndpoint.address);
     const first: PathSpec = {
@@ -185,17 +185,17 @@ export class PathTransportOf implements PathTransport {
 
   /** The peer's RST on `subflow` had an MP_TCPRST; `transient`: its T flag. */
   resetTold(subflow: Subflow, reason: number, transient: boolean): void {
-    this.#sideToTell()?.resetTold(subflow.path, { reason, transient });
+    this.sideToTell()?.resetTold(subflow.path, { reason, transient });
   }
 
   /** `subflow`, which is about to leave, has moved data. */
   moved(subflow: Subflow): void {
-    this.#sideToTell()?.moved(subflow.path);
+    this.sideToTell()?.moved(subflow.path);
   }
 
   /** We have reset `subflow`, and its path is wanted again; `soon`: it works as far as such a path can. */
   replaced(subflow: Subflow, soon: boolean): void {
-    this.#sideToTell()?.replaced(subflow.path, soon);
+    this.sideToTell()?.replaced(subflow.path, soon);
   }
 
   /** `subflow` has been silent for long: its path may work from another port. */
@@ -219,7 +219,7 @@ export class PathTransportOf implements PathTransport {
   localRemoved(address: string): void {
     this.#side?.localRemoved(address);
     for (const subflow of this.#meta.attempts) {
-      if (subflow.local.address === address) this.#drop(subflow);
+      if (subflow.local.address === address) this.drop(subflow);
     }
   }
 
@@ -282,9 +282,9 @@ export class PathTransportOf implements PathTransport {
 
   /** A subflow changed. */
   subflowChanged(subflow: Subflow, change: SubflowChange, reason?: string): void {
-    const side = change === "left" ? this.#sideToTell() : this.#side;
+    const side = change === "left" ? this.sideToTell() : this.#side;
     if (side === null) return;
-    if (subflow.join) this.#settled(subflow, change === "left" && reason === "timeout");
+    if (subflow.join) this.settled(subflow, change === "left" && reason === "timeout");
     if (
       change === "joined" && subflow.join && this.role === "server" &&
       side.spec(subflow.path) === undefined
@@ -292,14 +292,14 @@ export class PathTransportOf implements PathTransport {
       side.joinSeen(subflow.path, subflow.remoteId, subflow.remote, subflow.local);
     }
     side.subflowChanged(subflow.path, change, reason);
-    if (change === "joined") this.#tellAgain(subflow);
+    if (change === "joined") this.tellAgain(subflow);
   }
 
   /**
    * RFC 8684 §3.4.2: "the affected host SHOULD announce this situation so that the peer can remove subflows related to this address": also when the only
    * subflow went with it.
    */
-  #tellAgain(subflow: Subflow): void {
+  private tellAgain(subflow: Subflow): void {
     const ids = this.#doubtful;
     if (ids.length === 0 || ids.includes(subflow.localId)) return;
     this.#doubtful = NO_IDS;
@@ -307,7 +307,7 @@ export class PathTransportOf implements PathTransport {
   }
 
   /** A join is half-open no longer. */
-  #settled(subflow: Subflow, unanswered: boolean): void {
+  private settled(subflow: Subflow, unanswered: boolean): void {
     const { host } = this.#meta;
     if (host.halfOpenJoins.over(subflow) && unanswered) host.count("MPJoinExpired");
   }
@@ -319,14 +319,14 @@ export class PathTransportOf implements PathTransport {
   }
 
   /** Drops the oldest half-open join if its SYN/ACK was sent again without an answer, as listeners do with connections (RFC 4987 §3.4). */
-  #evict(now: Micros): boolean {
+  private evict(now: Micros): boolean {
     const { attempts } = this.#meta;
     const oldest = attempts.find(({ join, active, opening, ended }) =>
       join && !active && opening && ended === null
     );
     if (oldest === undefined || !oldest.handshakeRepeated) return false;
     this.#meta.reset(oldest, RST_RESOURCE, now);
-    this.#settled(oldest, true);
+    this.settled(oldest, true);
     return true;
   }
 
@@ -337,8 +337,8 @@ export class PathTransportOf implements PathTransport {
     // truncated (leftmost 64 bits) HMAC"
     const reason = this.refuseJoin(addressId, plan.remote, plan.local);
     if (reason !== null) return reason;
-    if (this.crowded && (!this.#evict(now) || this.crowded)) return RST_RESOURCE;
-    const subflow = this.#join(this.proposeJoin(option), plan);
+    if (this.crowded && (!this.evict(now) || this.crowded)) return RST_RESOURCE;
+    const subflow = this.join(this.proposeJoin(option), plan);
     if (subflow === null) return RST_RESOURCE;
     this.#meta.host.halfOpenJoins.begun(subflow);
     subflow.accept(now);
@@ -390,7 +390,7 @@ export class PathTransportOf implements PathTransport {
   ): Subflow | number {
     const reason = this.refuseJoin(join.addressId, plan.remote, plan.local);
     if (reason !== null) return reason;
-    const subflow = this.#join(join, plan, iss);
+    const subflow = this.join(join, plan, iss);
     subflow?.resume(offer, now);
     return subflow ?? RST_RESOURCE;
   }
@@ -404,7 +404,7 @@ export class PathTransportOf implements PathTransport {
   }
 
   /** The subflow of a join of the peer's, closed; null when its flow is taken. */
-  #join(join: ProposedJoin, plan: FlowPlan, iss?: number): Subflow | null {
+  private join(join: ProposedJoin, plan: FlowPlan, iss?: number): Subflow | null {
     const meta = this.#meta;
     const { side } = this;
     const { nonce, peerNonce, addressId } = join;
@@ -450,7 +450,7 @@ export class PathTransportOf implements PathTransport {
       ? { ...spec.remote, port: meta.remoteEndpoint.port }
       : spec.remote;
     const dscp = spec.dscp ?? meta.tcp.dscp;
-    const plan = host.planFlow({ local: spec.local, remote }, dscp, this.#wishedPort(spec, remote));
+    const plan = host.planFlow({ local: spec.local, remote }, dscp, this.wishedPort(spec, remote));
     if (plan === null) return false;
     const subflow = new Subflow(host, meta, {
       path,
@@ -488,7 +488,7 @@ export class PathTransportOf implements PathTransport {
    * The local port that a join should have (RFC 8684 §3.9.1: "The local port for such SYNs SHOULD also be the same as the port for the first subflow"). Only
    * once for each pair: an end of the one before may still be remembered on the way, or at the peer, and its numbers with it.
    */
-  #wishedPort({ local }: PathSpec, remote: Endpoint): number {
+  private wishedPort({ local }: PathSpec, remote: Endpoint): number {
     const { localEndpoint, remoteEndpoint } = this.#meta;
     const pair = pairOf(local.address, remote);
     const used = pair === pairOf(localEndpoint.address, remoteEndpoint) ||
@@ -502,16 +502,16 @@ export class PathTransportOf implements PathTransport {
     const subflow = this.#meta.attempts.find((each) => each.path === path && each.ended === null);
     if (subflow === undefined) return;
     // What the path manager leaves out while nothing comes through has been too slow for it.
-    this.#drop(subflow, subflow.stale ? RST_PERFORMANCE : RST_UNSPECIFIED);
+    this.drop(subflow, subflow.stale ? RST_PERFORMANCE : RST_UNSPECIFIED);
   }
 
   /** We use a subflow no longer; `reason`: for its RST, where that is how it ends. */
-  #drop(subflow: Subflow, reason = RST_UNSPECIFIED): void {
-    if (this.#leave(subflow, reason)) this.#meta.host.count("RmSubflow");
+  private drop(subflow: Subflow, reason = RST_UNSPECIFIED): void {
+    if (this.leave(subflow, reason)) this.#meta.host.count("RmSubflow");
   }
 
   /** A subflow is used no longer: what it carries is offered to the others at once. False: it had ended, or had been left before. */
-  #leave(subflow: Subflow, reason = RST_UNSPECIFIED): boolean {
+  private leave(subflow: Subflow, reason = RST_UNSPECIFIED): boolean {
     const meta = this.#meta;
     // Its FIN would say that the data end here: on plain TCP, and on the only subflow there ever was to a peer that our options reach no longer.
     const { trust, sender } = subflow;
@@ -550,14 +550,14 @@ export class PathTransportOf implements PathTransport {
     // No MPTCP option follows a fallback (RFC 8684 §3.7).
     if (meta.fallback) return false;
     const parsed = parseAddress(address.address);
-    const carrier = this.#carrier((subflow) => subflow.local.address !== address.address);
+    const carrier = this.carrier((subflow) => subflow.local.address !== address.address);
     if (parsed === null) return false;
-    if (carrier === null) return this.#unsent(echo);
+    if (carrier === null) return this.unsent(echo);
     const mac = echo
       ? new Uint8Array()
       : addAddrHmac(meta.keys.own, meta.keys.peer, address.id, parsed.bytes, address.port);
     const draft = tx.begin().addAddr(address.id, parsed.bytes, address.port, mac);
-    if (!carrier.say(draft, this.now)) return this.#unsent(echo);
+    if (!carrier.say(draft, this.now)) return this.unsent(echo);
     this.#full = false;
     meta.host.count(echo ? "EchoAddTx" : "AddAddrTx");
     return true;
@@ -565,7 +565,7 @@ export class PathTransportOf implements PathTransport {
 
   sendRemoveAddr(ids: readonly number[]): boolean {
     if (this.#meta.fallback) return false;
-    const carrier = this.#carrier((subflow) => !ids.includes(subflow.localId));
+    const carrier = this.carrier((subflow) => !ids.includes(subflow.localId));
     if (carrier === null || !carrier.say(tx.begin().removeAddr(ids), this.now, true)) {
       if (!this.#removalWaits) this.#meta.host.count("RmAddrTxDrop");
       this.#removalWaits = true;
@@ -578,7 +578,7 @@ export class PathTransportOf implements PathTransport {
   }
 
   /** Nothing can carry an ADD_ADDR now: it waits, which counts once. */
-  #unsent(echo: boolean): false {
+  private unsent(echo: boolean): false {
     if (!this.#full) this.#meta.host.count(echo ? "EchoAddTxDrop" : "AddAddrTxDrop");
     this.#full = true;
     return false;
@@ -601,7 +601,7 @@ export class PathTransportOf implements PathTransport {
   }
 
   /** A subflow for an option of its own, one that `prefer` names where there is one; null when no ACK may leave now. */
-  #carrier(prefer: (subflow: Subflow) => boolean): Subflow | null {
+  private carrier(prefer: (subflow: Subflow) => boolean): Subflow | null {
     const able = this.#meta.subflows.filter((subflow) =>
       subflow.established && !subflow.outlet.blocked && subflow.maySay(this.now)
     );

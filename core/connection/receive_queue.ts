@@ -67,7 +67,7 @@ export class ReceiveQueue {
     this.#stream = stream_new(this.#host, 1);
     if (this.#stream === 0) return 0;
     this.#record = stream_record(this.#stream) >> 3;
-    this.#limitMemory();
+    this.limitMemory();
     return this.#stream;
   }
 
@@ -76,11 +76,11 @@ export class ReceiveQueue {
     return this.#madeArrivals ??= new Arrivals();
   }
 
-  #sizing(): RightSizing {
+  private sizing(): RightSizing {
     return this.#madeSizing ??= new RightSizing();
   }
 
-  #limitMemory(): void {
+  private limitMemory(): void {
     if (this.#stream === 0) return;
     stream_limit(this.#stream, this.#memory ?? Math.max(LEAST_MEMORY, 2 * this.staging));
   }
@@ -92,7 +92,7 @@ export class ReceiveQueue {
 
   /** Most bytes that were read in one round trip (Linux rcv_space). */
   get space(): number {
-    return this.#sizing().space;
+    return this.sizing().space;
   }
 
   /** Bytes held: in order and not read, or above a hole. */
@@ -109,16 +109,16 @@ export class ReceiveQueue {
     const { limit } = window;
     arrivals.setPeriod(rtt);
     // What waits behind a hole is as good as read: who has taken all there is would have taken it. On one path nothing comes meanwhile by which it would grow.
-    const taken = subflows.length > 1 && this.readable === 0 ? this.#top() : this.read;
-    const over = this.#sizing().measure(taken, rtt, now, arrivals.most(subflows));
+    const taken = subflows.length > 1 && this.readable === 0 ? this.top() : this.read;
+    const over = this.sizing().measure(taken, rtt, now, arrivals.most(subflows));
     if (over) arrivals.begin(subflows, now);
-    const wanted = Math.min(this.#sizing().wanted, this.#most);
+    const wanted = Math.min(this.sizing().wanted, this.#most);
     const grows = wanted > limit && (over || wanted >= limit + limit / 8);
     if (!over && !grows) return;
     const share = shareOf(host_left(this.#host));
     if (grows) {
       window.grow(Math.min(wanted, share));
-      this.#limitMemory();
+      this.limitMemory();
     }
     window.squeeze(share);
   }
@@ -139,13 +139,13 @@ export class ReceiveQueue {
   }
 
   /** End of the highest byte that has come. */
-  #top(): number {
+  private top(): number {
     return this.#record === 0 ? this.#next : asOffset(f64[this.#record + STREAM_TOP]!);
   }
 
   /** All in order is read, and what waits behind a hole takes half of the window: a buffer that followed the reader alone would shut it on faster paths. */
   get heldUp(): boolean {
-    return this.#top() - this.read > this.window.limit / 2 && this.readable === 0;
+    return this.top() - this.read > this.window.limit / 2 && this.readable === 0;
   }
 
   /** The peer's direction. */
@@ -167,7 +167,7 @@ export class ReceiveQueue {
   /** Notes the data offset of the peer's DATA_FIN; false when it lies below what has come, or in two places. */
   announce(fin: number): boolean {
     if (this.#theirs.kind !== "open") return this.#theirs.fin === fin;
-    if (fin < this.#top()) return false;
+    if (fin < this.top()) return false;
     this.#theirs = { kind: "announced", fin };
     return true;
   }
@@ -197,7 +197,7 @@ export class ReceiveQueue {
 
   /** Moves bytes that are in order into `target`; returns how many. */
   take(target: Uint8Array): number {
-    const before = this.#early === null ? 0 : this.#readEarly(target);
+    const before = this.#early === null ? 0 : this.readEarly(target);
     let offset = this.read;
     const bytes = Math.min(target.length, before + this.next - offset);
     let done = before;
@@ -242,7 +242,7 @@ export class ReceiveQueue {
     } else if (bytes > 0) stream_release(this.#stream, this.read + bytes);
   }
 
-  #readEarly(target: Uint8Array): number {
+  private readEarly(target: Uint8Array): number {
     const early = this.#early!;
     const bytes = Math.min(target.length, early.length);
     target.set(early.subarray(0, bytes));

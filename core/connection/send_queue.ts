@@ -298,7 +298,7 @@ export class SendQueue {
   }
 
   /** The same, made for what is written first; 0 where there is no memory for it. */
-  #made(): number {
+  private made(): number {
     return this.#stream === 0 ? this.#stream = stream_new(this.#host, 1) : this.#stream;
   }
 
@@ -432,7 +432,7 @@ export class SendQueue {
     const most = Math.min(source.length - from, this.room);
     let taken = 0;
     while (taken < most) {
-      const address = stream_append(this.#made(), Math.min(most - taken, PAGE));
+      const address = stream_append(this.made(), Math.min(most - taken, PAGE));
       if (address === 0) break;
       const piece = u32[OUT_0]!;
       const start = from + taken;
@@ -446,7 +446,7 @@ export class SendQueue {
   /** Lends room for what comes next, up to the end of its page; null where there is none, or no memory. `filled` has to follow, before anything else is written. */
   lend(): Uint8Array<ArrayBuffer> | null {
     const { room } = this;
-    const address = room > 0 ? stream_lend(this.#made()) : 0;
+    const address = room > 0 ? stream_lend(this.made()) : 0;
     if (address === 0) return null;
     this.#lent = true;
     return u8.subarray(address, address + Math.min(room, PAGE - (address & (PAGE - 1))));
@@ -507,10 +507,10 @@ export class SendQueue {
     // and (2) on all subflows on which it has been sent"
     // RFC 8684 §3.3.2: "An MPTCP sender MUST NOT free data from the send buffer until it has been acknowledged by both a Data ACK received on any
     // subflow and at the subflow level by all subflows on which the data was sent"
-    if (!this.#freed) this.#release(offset);
+    if (!this.#freed) this.release(offset);
     const sent = this.#sent;
     while (sent.first < sent.next && sent.at(sent.first).end <= offset) giveSent(sent.shift());
-    if (sent.first === sent.next) this.#emptied();
+    if (sent.first === sent.next) this.emptied();
     else {
       const head = sent.at(sent.first);
       if (head.offset < offset) head.offset = offset;
@@ -524,7 +524,7 @@ export class SendQueue {
   }
 
   /** Gives back the pages below `offset`. They go back whole: while the page of the head has bytes left, there is nothing to give. */
-  #release(offset: number): void {
+  private release(offset: number): void {
     const head = this.#head;
     const end = Math.min(offset, this.#tail);
     if (end < this.#tail && end - head < PAGE - (head & (PAGE - 1))) return;
@@ -539,7 +539,7 @@ export class SendQueue {
     sent.offset = nxt;
     sent.sentAt = now;
     sent.end = this.#nxt += length;
-    this.#hold(sent);
+    this.hold(sent);
     this.#ahead ??= new Ranges();
     this.#ahead.add(nxt, this.#nxt);
     return nxt;
@@ -576,7 +576,7 @@ export class SendQueue {
     sent.sentAt = now;
     sent.end = this.#nxt += length;
     sent.add(subflow, sent.offset, sent.end, ssn);
-    this.#hold(sent);
+    this.hold(sent);
     return sent;
   }
 
@@ -594,13 +594,13 @@ export class SendQueue {
     if (this.#orphans !== null) this.#orphans.cut(offset, offset + length);
   }
 
-  #hold(sent: Sent): void {
+  private hold(sent: Sent): void {
     if (this.#sent === NONE_SENT) this.#sent = takeRing();
     this.#sent.push(sent);
   }
 
   /** Nothing is out: serial numbers begin anew. */
-  #emptied(): void {
+  private emptied(): void {
     if (this.#sent === NONE_SENT) return;
     this.#steps += this.#sent.steps;
     giveRing(this.#sent);
@@ -617,7 +617,7 @@ export class SendQueue {
   rewind(): void {
     const sent = this.#sent;
     while (sent.first < sent.next) giveSent(sent.shift());
-    this.#emptied();
+    this.emptied();
     this.again.cut(0, Infinity);
     this.#ahead = this.#orphans = null;
     this.#nxt = this.#una;
@@ -641,7 +641,7 @@ export class SendQueue {
   }
 
   /** Whether another subflow than `subflow`, one that answers, has it. */
-  #hasBeside(subflow: Subflow, sent: Sent, offset: number): boolean {
+  private hasBeside(subflow: Subflow, sent: Sent, offset: number): boolean {
     for (let i = 0; i < sent.copies; i++) {
       const other = sent.copy(i);
       if (other !== subflow && !other.silent && this.has(other, sent, offset)) return true;
@@ -665,7 +665,7 @@ export class SendQueue {
   /** The oldest that others have and `subflow` was not given; null when there is none. */
   firstNotOn(subflow: Subflow): Sent | null {
     const sent = this.#sent;
-    const cursor = this.#cursor(subflow);
+    const cursor = this.cursor(subflow);
     if (cursor.serial < sent.first) cursor.serial = sent.first;
     while (cursor.serial < sent.next) {
       this.#steps++;
@@ -687,7 +687,7 @@ export class SendQueue {
     return null;
   }
 
-  #cursor(subflow: Subflow): { serial: number } {
+  private cursor(subflow: Subflow): { serial: number } {
     for (let i = 0; i < this.#cursors.length; i++) {
       if (this.#cursors[i]!.subflow === subflow) return this.#cursors[i]!;
     }
@@ -721,7 +721,7 @@ export class SendQueue {
       const to = board.dataEnd(serial);
       if (from >= to) continue;
       const sent = this.find(from);
-      if (sent === null || !this.#hasBeside(subflow, sent, from)) this.toGoAgain().add(from, to);
+      if (sent === null || !this.hasBeside(subflow, sent, from)) this.toGoAgain().add(from, to);
     }
   }
 
@@ -758,7 +758,7 @@ export class SendQueue {
     if (this.#freed) return;
     this.#freed = true;
     while (this.#sent.first < this.#sent.next) giveSent(this.#sent.shift());
-    this.#emptied();
+    this.emptied();
     if (!this.#lent && this.#stream !== 0) stream_free(this.#stream);
   }
 }

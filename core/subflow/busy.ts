@@ -22,11 +22,11 @@ export class Busy {
   /** It is in that state (BUSY_*) from now on. */
   enter(state: number, now: Micros): void {
     if (state === this.#state) return;
-    this.#add(now);
+    this.add(now);
     this.#state = state;
   }
 
-  #add(now: Micros): void {
+  private add(now: Micros): void {
     const time = now - this.#since;
     this.#since = now;
     if (this.#state === BUSY_SENDING) this.#sending += time;
@@ -36,7 +36,7 @@ export class Busy {
 
   /** All of it, up to now. */
   total(now: Micros): Micros {
-    this.#add(now);
+    this.add(now);
     return this.#sending + this.#window + this.#buffer;
   }
 

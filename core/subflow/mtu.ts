@@ -83,7 +83,7 @@ export class Mtu {
   /** A larger size may be tried, now or later: not once the search has found that the largest passes. */
   get searches(): boolean {
     const search = this.#search;
-    return search !== null && (search.kind !== "complete" || search.size < this.#most());
+    return search !== null && (search.kind !== "complete" || search.size < this.most());
   }
 
   /** Options and payload of the probe under way. */
@@ -116,52 +116,52 @@ export class Mtu {
   peer(mss: number | undefined): void {
     const asked = mss || DEFAULT_MSS[this.#family];
     this.#peer = Math.max(LEAST_SEGMENT, Math.min(asked, this.local));
-    this.#settle();
+    this.settle();
   }
 
   /** Begins with what is known of the path, or with small segments where they are always to be tried first. */
   begin(now: Micros): void {
     const known = this.#memory.known(now);
-    if (known !== null && known.mtu < this.#most()) {
-      this.#search = new PathSearch(this.#family, this.#most(), known.mtu, known.until);
+    if (known !== null && known.mtu < this.most()) {
+      this.#search = new PathSearch(this.#family, this.most(), known.mtu, known.until);
     } else if (this.#probing === "always") {
-      this.#find(now).beginSmall();
+      this.find(now).beginSmall();
     }
-    this.#settle();
+    this.settle();
   }
 
   /** Sets how many octets of options a segment of data has. */
   options(bytes: number): void {
     this.#options = bytes;
-    this.#settle();
+    this.settle();
   }
 
   /** Largest packet that link and peer allow. */
-  #most(): number {
+  private most(): number {
     return this.#peer + this.headers;
   }
 
   /** The search, which begins with the largest packets where there was none. */
-  #find(now: Micros): PathSearch {
-    return this.#search ??= new PathSearch(this.#family, this.#most(), this.#most(), now);
+  private find(now: Micros): PathSearch {
+    return this.#search ??= new PathSearch(this.#family, this.most(), this.most(), now);
   }
 
-  #settle(): void {
+  private settle(): void {
     const search = this.#search;
-    const size = search === null ? this.#most() : Math.min(search.size, this.#most());
+    const size = search === null ? this.most() : Math.min(search.size, this.most());
     this.#segment = size - this.headers;
     this.#payload = Math.max(1, this.#segment - this.#options);
-    const refuge = this.#probing === "off" ? 0 : refugeBelow(this.#family, this.#most(), size);
+    const refuge = this.#probing === "off" ? 0 : refugeBelow(this.#family, this.most(), size);
     this.#refuge = refuge > 0 ? refuge - this.headers - this.#options : 0;
   }
 
   /** Lets the next connections know what is certain. */
-  #tell(now: Micros): void {
+  private tell(now: Micros): void {
     const search = this.#search!;
     if (search.until !== null) {
-      this.#memory.found(search.size, search.size < this.#most() ? search.until : now);
+      this.#memory.found(search.size, search.size < this.most() ? search.until : now);
     }
-    this.#settle();
+    this.settle();
   }
 
   /**
@@ -174,11 +174,11 @@ export class Mtu {
       : mtu;
     const least = this.#family === 4 ? 68 : LEAST_PACKET[6];
     if (told < least || length <= told) return "ignored";
-    if (told >= Math.max(this.#probe, Math.min(this.path, this.#most()))) return "ignored";
-    const outcome = this.#find(now).tooBig(told, this.#probe, now);
+    if (told >= Math.max(this.#probe, Math.min(this.path, this.most()))) return "ignored";
+    const outcome = this.find(now).tooBig(told, this.#probe, now);
     if (outcome === "ignored") return outcome;
     this.#probe = 0;
-    this.#tell(now);
+    this.tell(now);
     return outcome;
   }
 
@@ -186,8 +186,8 @@ export class Mtu {
   blackHole(now: Micros): boolean {
     if (this.#refuge === 0) return false;
     this.#probe = 0;
-    const shrunk = this.#find(now).blackHole();
-    this.#settle();
+    const shrunk = this.find(now).blackHole();
+    this.settle();
     return shrunk;
   }
 
@@ -196,14 +196,14 @@ export class Mtu {
     const search = this.#search;
     if (search === null || this.#probe > 0) return 0;
     if (this.#probing === "off") {
-      if (search.age(now)) this.#settle();
+      if (search.age(now)) this.settle();
       return 0;
     }
     const { until } = search;
     const size = search.probe(now);
     if (size > 0) return size - this.headers - this.#options;
     // The search has come to its end.
-    if (search.until !== until) this.#tell(now);
+    if (search.until !== until) this.tell(now);
     return 0;
   }
 
@@ -223,7 +223,7 @@ export class Mtu {
     if (search !== null && this.#probe > 0) {
       search.passed(this.#probe, now);
       this.#probe = 0;
-      this.#tell(now);
+      this.tell(now);
     }
   }
 

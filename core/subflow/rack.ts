@@ -73,27 +73,27 @@ export class Rack implements LossDetection {
     mss: number,
     now: Micros,
   ): number {
-    this.#advance(heard, recovery);
+    this.advance(heard, recovery);
     const { sacked, repeated } = this.#board;
     // What was sent before a repeat that has come may lie above it (RFC 8985 §9.1).
-    return this.#watch(sacked > 0 || repeated > 0 || heard.repeated, recovery, mss, now);
+    return this.watch(sacked > 0 || repeated > 0 || heard.repeated, recovery, mss, now);
   }
 
   /** As {@linkcode Rack.onAck} without SACK: that a repeat has come tells nothing of what lies above it, only of repeats before it. */
   onRepeats(heard: Heard, recovery: Recovery, mss: number, now: Micros): number {
-    this.#advance(heard, recovery);
-    return this.#watch(this.#board.repeated > 0, recovery, mss, now);
+    this.advance(heard, recovery);
+    return this.watch(this.#board.repeated > 0, recovery, mss, now);
   }
 
-  #watch(something: boolean, recovery: Recovery, mss: number, now: Micros): number {
-    if (something) return this.#detect(recovery, mss, now);
+  private watch(something: boolean, recovery: Recovery, mss: number, now: Micros): number {
+    if (something) return this.detect(recovery, mss, now);
     this.#timer = null;
     return 0;
   }
 
-  #advance(heard: Heard, recovery: Recovery): void {
+  private advance(heard: Heard, recovery: Recovery): void {
     this.#reorderings += heard.reordered;
-    if (heard.duplicate > 0) this.#sentNeedlessly(recovery);
+    if (heard.duplicate > 0) this.sentNeedlessly(recovery);
     // RFC 8985 §6.2 step 1: the segment sent last among those delivered.
     if (
       heard.sentTime > this.#time || (heard.sentTime === this.#time && heard.sentEnd > this.#end)
@@ -106,7 +106,7 @@ export class Rack implements LossDetection {
 
   onTimer(recovery: Recovery, mss: number, now: Micros): number {
     this.#timer = null;
-    return this.#detect(recovery, mss, now);
+    return this.detect(recovery, mss, now);
   }
 
   restart(): void {}
@@ -119,7 +119,7 @@ export class Rack implements LossDetection {
    * RFC 8985 §6.2 step 4: what was sent again had come, or was to come, so that the window is too small. And that is reordering: an original that comes
    * when it was sent again already would never be seen to have been overtaken. After a timeout it tells of the timeout alone.
    */
-  #sentNeedlessly(recovery: Recovery): void {
+  private sentNeedlessly(recovery: Recovery): void {
     if (recovery.kind === "loss") return;
     const { una, nxt } = this.#board;
     this.#reorderings++;
@@ -136,7 +136,7 @@ export class Rack implements LossDetection {
   }
 
   /** RFC 8985 §6.2 steps 3 to 5. */
-  #detect(recovery: Recovery, mss: number, now: Micros): number {
+  private detect(recovery: Recovery, mss: number, now: Micros): number {
     const { minRtt, srtt } = this.#rtt;
     const settled = recovery.kind !== "open" || this.#board.sacked >= DUP_THRESH * mss;
     const window = this.#reorderings === 0 && settled

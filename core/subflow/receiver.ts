@@ -152,7 +152,7 @@ export class Receiver {
   }
 
   /** Has the record; false when there is no memory for it, or data may not come. */
-  #make(): boolean {
+  private make(): boolean {
     if (this.#handle !== 0) return true;
     if (this.#level === null) return false;
     this.#handle = receiver_new(this.#wasm, this.#level.receiveStream);
@@ -164,7 +164,7 @@ export class Receiver {
 
   /** Learns a mapping: SEGMENT_* and MAPPING_* bits. `sum` is -1 without checksum; data offsets from `limit` on are not kept. */
   map(dsn: number, ssn: number, length: number, sum: number, limit: number): number {
-    if (!this.#make()) return SEGMENT_MEMORY;
+    if (!this.make()) return SEGMENT_MEMORY;
     return receiver_map(this.#handle, dsn, ssn, length, sum, limit);
   }
 
@@ -189,7 +189,7 @@ export class Receiver {
 
   /** Takes the payload in `rx` at sequence offset `seq`: SEGMENT_* bits. */
   place(seq: number, limit: number): number {
-    if (!this.#make()) return SEGMENT_MEMORY;
+    if (!this.make()) return SEGMENT_MEMORY;
     const bits = receiver_segment(this.#handle, seq, rx.payload, rx.length, limit);
     if (this.#ranges > 0 || (bits & SEGMENT_GAP) !== 0) {
       this.#ranges = f64[this.#record + RECEIVER_RANGES]! | 0;
@@ -246,7 +246,7 @@ export class Receiver {
 
   /** Writes SACK blocks, at most `most`, for the segment being built; with `again` the first one tells what came again. Returns their number. */
   sack(most: number, again: boolean): number {
-    if (!this.#make()) return 0;
+    if (!this.make()) return 0;
     const from = again ? this.#againFrom : 0;
     return receiver_sack(this.#handle, this.#irs, most, from, again ? this.#againTo : 0);
   }

@@ -105,7 +105,7 @@ export class SizeWatch {
     const { refuge, payload } = this.#mtu;
     if (refuge === 0) return false;
     this.#lost = this.#board.lostOnlyLarger(refuge, this.#passedAt) ? this.#lost + lost : 0;
-    return this.#lost >= LOSSES * payload && this.#shrink(now);
+    return this.#lost >= LOSSES * payload && this.shrink(now);
   }
 
   /**
@@ -130,10 +130,10 @@ export class SizeWatch {
     else if (timeouts === TIMEOUTS) {
       large = blind ? this.#board.lostFirstLarger(refuge) : this.#board.lostOnlyLarger(refuge, -1);
     }
-    return this.#shrunk = large && this.#shrink(now);
+    return this.#shrunk = large && this.shrink(now);
   }
 
-  #shrink(now: Micros): boolean {
+  private shrink(now: Micros): boolean {
     this.#lost = 0;
     this.#seq = -1;
     return this.#mtu.blackHole(now);

@@ -122,33 +122,33 @@ export class Timestamps {
 
   /** The echo in `rx`, which has timestamps, is that of a tick that was held: it does not tell when that was sent. */
   echoesHeld(now: Micros): boolean {
-    return this.#echoed(now) !== null;
+    return this.echoed(now) !== null;
   }
 
   /** The hold whose tick the echo in `rx` is; null: it is that of a time. */
-  #echoed(now: Micros): Hold | null {
+  private echoed(now: Micros): Hold | null {
     const holds = this.#holds;
     if (holds === null) return null;
     const { last, before } = holds;
-    if (this.#echoes(last, now)) return last;
-    return before !== null && this.#echoes(before, now) ? before : null;
+    if (this.echoesTickOf(last, now)) return last;
+    return before !== null && this.echoesTickOf(before, now) ? before : null;
   }
 
-  #echoes({ first, from, until }: Hold, now: Micros): boolean {
+  private echoesTickOf({ first, from, until }: Hold, now: Micros): boolean {
     return first < until && now - until <= LONGEST_ROUND_TRIP &&
       distance32(rx.tsecr, this.clock(first)) >= 0 && distance32(this.clock(from), rx.tsecr) >= 0;
   }
 
   /** Round trip that the echo in `rx`, an ACK of something new, tells, in whole milliseconds; -1 when it tells none (RFC 7323 §4.1). */
   roundTrip(now: Micros): Micros {
-    if (!this.#on || !rx.hasTimestamps || rx.tsecr === 0 || this.#echoed(now) !== null) return -1;
+    if (!this.#on || !rx.hasTimestamps || rx.tsecr === 0 || this.echoed(now) !== null) return -1;
     const elapsed = 1000 * distance32(this.clock(now), rx.tsecr);
     return elapsed <= LONGEST_ROUND_TRIP ? elapsed : -1;
   }
 
   /** Before when that was sent which the ACK in `rx` answers: the end of a tick. Infinity where no timestamp tells. */
   answeredBefore(now: Micros): Micros {
-    const held = this.#on && rx.hasTimestamps ? this.#echoed(now) : null;
+    const held = this.#on && rx.hasTimestamps ? this.echoed(now) : null;
     if (held !== null) return Math.max(Math.min(now, held.until), endOfTick(held.from));
     const roundTrip = this.roundTrip(now);
     return roundTrip < 0 ? Infinity : endOfTick(now) - roundTrip;
@@ -198,7 +198,7 @@ export class Timestamps {
   take(fills: boolean, now: Micros): void {
     const { tsval } = rx;
     if (fills) this.#floor ??= new Floor(this.#recent, this.#recentTime);
-    if (this.#floor !== null) this.#raise(this.#floor, fills, now);
+    if (this.#floor !== null) this.raise(this.#floor, fills, now);
     if (distance32(tsval, this.#recent) < 0) {
       if (now - this.#recentTime <= TIMESTAMP_LIFE) return;
       this.#youngest = tsval;
@@ -208,7 +208,7 @@ export class Timestamps {
   }
 
   /** The timestamp in `rx` is taken. */
-  #raise(floor: Floor, fills: boolean, now: Micros): void {
+  private raise(floor: Floor, fills: boolean, now: Micros): void {
     const long = now - floor.since > OVERTAKEN;
     if (!fills) floor.value = floor.next = rx.tsval;
     else if (long) {
