@@ -56,8 +56,27 @@ function initial(side: 0 | 1, { address, port }: Endpoint, link: string): HostAd
   return latest[side] = Object.freeze({ address, port, id: 0, family: familyOf(address), link });
 }
 
-function pairOf(local: string, { address, port }: Endpoint): string {
-  return `${local} ${address} ${port}`;
+/** A local address and a remote end that a join with the local port of the first subflow went between, and the one before. */
+interface Pair {
+  readonly local: string;
+  readonly remote: Endpoint;
+  readonly before: Pair | null;
+}
+
+function isPair(local: string, remote: Endpoint, address: string, end: Endpoint): boolean {
+  return local === address && remote.address === end.address && remote.port === end.port;
+}
+
+/** What most connections never meet: made for the first of it. */
+class Rarities {
+  /** The only subflow there ever was, which is left as soon as all in flight is acknowledged. */
+  draining: Subflow | null = null;
+  /** Ids that only a subflow over one of them could tell the peer of: it may be gone. */
+  doubtful: readonly number[] = NO_IDS;
+  /** The last ADD_ADDR found nothing that could carry it. */
+  full = false;
+  /** The same of a REMOVE_ADDR. */
+  removalWaits = false;
 }
 
 /** Implements the path side's transport for one connection, and hands it what arrives. */
@@ -65,21 +84,18 @@ export class PathTransportOf implements PathTransport {
   readonly #meta: MetaSocket;
   readonly #plugin: PathManagerPlugin;
   #side: ConnectionPaths | null = null;
-  /** The only subflow there ever was, which is left as soon as all in flight is acknowledged. */
-  #draining: Subflow | null = null;
-  /** Ids that only a subflow over one of them could tell the peer of: it may be gone. */
-  #doubtful: readonly number[] = NO_IDS;
-  /** The last ADD_ADDR found nothing that could carry it. */
-  #full = false;
-  /** The same of a REMOVE_ADDR. */
-  #removalWaits = false;
-  /** Local addresses and remote ends that a join with the local port of the first subflow went between; made for the first of ours. */
-  #pairs: string[] | null = null;
+  #rare: Rarities | null = null;
+  /** The last of ours; null: there was none. */
+  #pairs: Pair | null = null;
 
   /** @param meta The connection. @param plugin Its path manager. */
   constructor(meta: MetaSocket, plugin: PathManagerPlugin) {
     this.#meta = meta;
     this.#plugin = plugin;
+  }
+
+  private rarities(): Rarities {
+    return this.#rare ??= new Rarities();
   }
 
   get role(): "client" | "server" {
@@ -247,9 +263,9 @@ export class PathTransportOf implements PathTransport {
   /** Ends a batch. */
   flush(): void {
     this.#side?.flush();
-    const draining = this.#draining;
+    const draining = this.#rare === null ? null : this.#rare.draining;
     if (draining === null || !draining.drained) return;
-    this.#draining = null;
+    this.rarities().draining = null;
     this.#meta.reset(draining, RST_UNSPECIFIED, this.now);
   }
 
@@ -300,9 +316,9 @@ export class PathTransportOf implements PathTransport {
    * subflow went with it.
    */
   private tellAgain(subflow: Subflow): void {
-    const ids = this.#doubtful;
+    const ids = this.#rare === null ? NO_IDS : this.#rare.doubtful;
     if (ids.length === 0 || ids.includes(subflow.localId)) return;
-    this.#doubtful = NO_IDS;
+    this.rarities().doubtful = NO_IDS;
     this.side.withdrawnAgain(ids);
   }
 
@@ -490,11 +506,12 @@ export class PathTransportOf implements PathTransport {
    */
   private wishedPort({ local }: PathSpec, remote: Endpoint): number {
     const { localEndpoint, remoteEndpoint } = this.#meta;
-    const pair = pairOf(local.address, remote);
-    const used = pair === pairOf(localEndpoint.address, remoteEndpoint) ||
-      this.#pairs?.includes(pair) === true;
-    if (used) return 0;
-    this.#pairs = this.#pairs === null ? [pair] : this.#pairs.concat(pair);
+    const { address } = local;
+    if (isPair(localEndpoint.address, remoteEndpoint, address, remote)) return 0;
+    for (let pair = this.#pairs; pair !== null; pair = pair.before) {
+      if (isPair(pair.local, pair.remote, address, remote)) return 0;
+    }
+    this.#pairs = { local: address, remote, before: this.#pairs };
     return localEndpoint.port;
   }
 
@@ -522,7 +539,7 @@ export class PathTransportOf implements PathTransport {
       return true;
     }
     if (!subflow.leave(this.now, !only, reason)) return false;
-    if (only) this.#draining = subflow;
+    if (only) this.rarities().draining = subflow;
     meta.reinject(subflow);
     if (subflow.ended !== null) meta.subflowEnded();
     return true;
@@ -558,7 +575,7 @@ export class PathTransportOf implements PathTransport {
       : addAddrHmac(meta.keys.own, meta.keys.peer, address.id, parsed.bytes, address.port);
     const draft = tx.begin().addAddr(address.id, parsed.bytes, address.port, mac);
     if (!carrier.say(draft, this.now)) return this.unsent(echo);
-    this.#full = false;
+    if (this.#rare !== null) this.#rare.full = false;
     meta.host.count(echo ? "EchoAddTx" : "AddAddrTx");
     return true;
   }
@@ -567,20 +584,25 @@ export class PathTransportOf implements PathTransport {
     if (this.#meta.fallback) return false;
     const carrier = this.carrier((subflow) => !ids.includes(subflow.localId));
     if (carrier === null || !carrier.say(tx.begin().removeAddr(ids), this.now, true)) {
-      if (!this.#removalWaits) this.#meta.host.count("RmAddrTxDrop");
-      this.#removalWaits = true;
+      const rare = this.rarities();
+      if (!rare.removalWaits) this.#meta.host.count("RmAddrTxDrop");
+      rare.removalWaits = true;
       return false;
     }
-    this.#removalWaits = false;
+    if (this.#rare !== null) this.#rare.removalWaits = false;
     this.#meta.host.count("RmAddrTx", ids.length);
-    if (ids.includes(carrier.localId)) this.#doubtful = [...this.#doubtful, ...ids];
+    if (ids.includes(carrier.localId)) {
+      const rare = this.rarities();
+      rare.doubtful = [...rare.doubtful, ...ids];
+    }
     return true;
   }
 
   /** Nothing can carry an ADD_ADDR now: it waits, which counts once. */
   private unsent(echo: boolean): false {
-    if (!this.#full) this.#meta.host.count(echo ? "EchoAddTxDrop" : "AddAddrTxDrop");
-    this.#full = true;
+    const rare = this.rarities();
+    if (!rare.full) this.#meta.host.count(echo ? "EchoAddTxDrop" : "AddAddrTxDrop");
+    rare.full = true;
     return false;
   }
 

@@ -61,23 +61,28 @@ export type PathVerbs = Pick<
   | "after"
 >;
 
+/** What a path manager has that ever failed: made for the first fault. */
+class Failing {
+  faults: Faults | null = null;
+  /** The default, made when it is first asked. */
+  fallback: PathManager | null = null;
+  /** It has been told that joins are possible. */
+  started = false;
+}
+
 /**
  * Its own verbs take the place of the connection's where a path manager asks: the same as anybody's, but it can neither fill an instant nor the memory, and
- * timers have their callbacks guarded.
+ * timers have their callbacks guarded. It counts itself what it does in an instant, as each connection has one.
  */
-class GuardedPathManager implements PathManager, Partial<PathVerbs> {
-  /** Null before the first. */
-  #faults: Faults | null = null;
+class GuardedPathManager extends Burst implements PathManager, Partial<PathVerbs> {
+  #failing: Failing | null = null;
   readonly #context: PathContext;
   readonly #plugin: PathManagerPlugin;
   readonly #fallbackPlugin: PathManagerPlugin;
   readonly #host: GuardHost;
-  readonly #burst = new Burst();
   #manager: PathManager | null = null;
-  #fallback: PathManager | null = null;
-  /** Joins are possible; the default has been told. */
+  /** Joins are possible. */
   #started = false;
-  #fallbackStarted = false;
   #timers = 0;
 
   constructor(
@@ -86,6 +91,7 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
     host: GuardHost,
     context: PathContext,
   ) {
+    super();
     this.#plugin = plugin;
     this.#host = host;
     this.#context = context;
@@ -109,12 +115,16 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
     this.counted().end(breach);
   }
 
+  private failing(): Failing {
+    return this.#failing ??= new Failing();
+  }
+
   private counted(): Faults {
-    return this.#faults ??= new Faults(this.#plugin, this.#host);
+    return this.failing().faults ??= new Faults(this.#plugin, this.#host);
   }
 
   private replaced(): boolean {
-    return this.#faults !== null && this.#faults.replaced;
+    return this.#failing?.faults?.replaced === true;
   }
 
   onEvent(event: PathEvent): void {
@@ -174,17 +184,18 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
     } catch (error) {
       this.fault(thrown("end", error));
     }
-    this.#fallback?.end?.();
+    this.#failing?.fallback?.end?.();
   }
 
   private other(): PathManager {
-    return this.#fallback ??= this.#fallbackPlugin.create(facePaths(this.#context));
+    return this.failing().fallback ??= this.#fallbackPlugin.create(facePaths(this.#context));
   }
 
   private tellOther(event: PathEvent): void {
     if (event.type === "start") {
-      if (this.#fallbackStarted) return;
-      this.#fallbackStarted = true;
+      const failing = this.failing();
+      if (failing.started) return;
+      failing.started = true;
     }
     this.other().onEvent(event);
   }
@@ -196,7 +207,7 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
 
   /** Whether one more callback may be made in this instant; the first that may not is a fault. */
   private mayCall(callback: string): boolean {
-    const count = this.#burst.callback(this.#host.now());
+    const count = this.callback(this.#host.now());
     if (count > MOST_CALLBACKS + 1) return false;
     if (count <= MOST_CALLBACKS) return true;
     const what = `had ${MOST_CALLBACKS} callbacks in ${INSTANT} us, each of which led to the next`;
@@ -206,7 +217,7 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
 
   /** Throws where the plugin asks without end; `verb` names what it does. */
   private ask(verb: string): void {
-    if (this.#burst.verb(this.#host.now()) <= MOST_VERBS) return;
+    if (this.verb(this.#host.now()) <= MOST_VERBS) return;
     throw new RangeError(
       `Cannot ${verb} as the path manager has asked for ${MOST_VERBS} things in ${INSTANT} us`,
     );

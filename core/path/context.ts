@@ -95,28 +95,53 @@ export interface ConnectionPathsOptions {
   readonly addAddrTimeout?: Micros;
 }
 
+// What holds of a path, as bits: each place of its own would take eight bytes of every path.
+/** The peer opened it. */
+const THEIRS = 1;
+/** One of its addresses has vanished: forgotten when it leaves (PM-3). */
+const PASSING = 2;
+/** It is used only when no other works. */
+const BACKUP = 4;
+/** The path manager was told that the limit has no room for it. */
+const LIMITED = 8;
+/** It was joined once. */
+const WORKED = 16;
+
 /** What the transport makes of one path. */
 class PathUse extends Reopening {
   state: "idle" | "opening" | "open" | "closing";
   /** Ends the watch for packets from its far end, which it has while it is to be opened again. */
   unwatch: () => void = idle;
-  /** The peer opened it. */
-  theirs: boolean;
-  /** One of its addresses has vanished: forgotten when it leaves (PM-3). */
-  passing = false;
-  backup: boolean;
-  /** The path manager was told that the limit has no room for it. */
-  limited = false;
   /** The same once more, from another port, which is to take its place; 0: none is wanted. */
   stead: PathIndex | 0 = 0;
+  #flags: number;
 
-  constructor(state: PathUse["state"], theirs = false, backup = false) {
+  constructor(state: PathUse["state"], flags = 0) {
     super();
     this.state = state;
-    this.theirs = theirs;
-    this.backup = backup;
+    this.#flags = flags;
+  }
+
+  is(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  set(flag: number, on: boolean): void {
+    this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
 }
+
+// The same of a connection.
+/** The path manager is being told. */
+const TELLING = 1;
+/** Addresses may be announced. */
+const STARTED = 2;
+/** Paths may be opened. */
+const JOINS = 4;
+/** The connection has ended. */
+const STOPPED = 8;
+/** Nothing is opened any more. */
+const SETTLED = 16;
 
 /** The bounds that a connection was made with last: as a rule all have the same, and share them. */
 let bounds = DEFAULT_LIMITS;
@@ -229,12 +254,7 @@ export class ConnectionPaths {
   #wanted: PathIndex[] | null = null;
   /** The host's limit of subflows. */
   readonly #most: number;
-  #telling = false;
-  #started = false;
-  #joins = false;
-  #stopped = false;
-  /** Nothing is opened any more. */
-  #settled = false;
+  #flags = 0;
   /** Of the nearest try. */
   #cancelTry: () => void = idle;
 
@@ -257,8 +277,16 @@ export class ConnectionPaths {
     this.#manager = plugin.create(this.context);
   }
 
+  private is(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  private set(flag: number, on: boolean): void {
+    this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
+  }
+
   private announcer(): Announcer {
-    const begun = this.#started && !this.#settled;
+    const begun = this.is(STARTED) && !this.is(SETTLED);
     return this.#madeAnnouncer ??= new Announcer(this.#transport, this.#addAddrTimeout, begun);
   }
 
@@ -294,12 +322,12 @@ export class ConnectionPaths {
 
   /** Addresses may be announced now and, where `joins` are possible, paths be opened. */
   start(joins = true): void {
-    if (this.#stopped) return;
-    const possible = joins && !this.#joins;
-    this.#joins ||= joins;
-    if (!this.#started) {
-      this.#started = true;
-      if (!this.#settled) this.#madeAnnouncer?.start();
+    if (this.is(STOPPED)) return;
+    const possible = joins && !this.is(JOINS);
+    if (joins) this.set(JOINS, true);
+    if (!this.is(STARTED)) {
+      this.set(STARTED, true);
+      if (!this.is(SETTLED)) this.#madeAnnouncer?.start();
       this.tell({ type: "start" });
     }
     if (possible) this.tell({ type: "established" });
@@ -313,8 +341,8 @@ export class ConnectionPaths {
 
   /** The connection has ended: nothing is told, sent or waited for any more. */
   stop(): void {
-    if (this.#stopped) return;
-    this.#stopped = true;
+    if (this.is(STOPPED)) return;
+    this.set(STOPPED, true);
     this.settle();
     for (const cancel of this.#timers ?? []) cancel();
     this.#timers = null;
@@ -324,7 +352,7 @@ export class ConnectionPaths {
 
   /** No path is opened any more, nothing announced: the connection has ended, or is plain TCP now, or about to be. */
   settle(): void {
-    this.#settled = true;
+    this.set(SETTLED, true);
     this.#madeAnnouncer?.stop();
     this.#cancelTry();
     for (const use of this.#uses.values()) unwatch(use);
@@ -332,9 +360,9 @@ export class ConnectionPaths {
 
   /** It is not to be plain TCP after all. */
   resume(): void {
-    if (this.#stopped || !this.#settled) return;
-    this.#settled = false;
-    if (this.#started) this.#madeAnnouncer?.start();
+    if (this.is(STOPPED) || !this.is(SETTLED)) return;
+    this.set(SETTLED, false);
+    if (this.is(STARTED)) this.#madeAnnouncer?.start();
     for (const [path, use] of this.#uses) if (use.state === "idle") this.watch(path, use);
     this.reconcile();
   }
@@ -365,15 +393,14 @@ export class ConnectionPaths {
   silent(path: PathIndex): void {
     const use = this.#uses.get(path);
     const spec = this.#table.get(path);
-    if (use === undefined || spec === undefined || !this.#joins || this.#settled) return;
-    if (use.state !== "open" || use.stead !== 0 || use.passing) return;
+    if (use === undefined || spec === undefined || !this.is(JOINS) || this.is(SETTLED)) return;
+    if (use.state !== "open" || use.stead !== 0 || use.is(PASSING)) return;
     if (this.#wanted?.includes(path) !== true || this.denies(spec)) return;
     const stead = this.#table.reserve();
     if (!this.#table.bind(stead, spec)) return;
     use.stead = stead;
     // The path manager has not named it: it need not know that there is no room for it.
-    const other = new PathUse("idle", false, use.backup);
-    other.limited = true;
+    const other = new PathUse("idle", use.is(BACKUP) ? BACKUP | LIMITED : LIMITED);
     this.#uses.set(stead, other);
     this.#wanted.push(stead);
     this.reconcile();
@@ -393,7 +420,7 @@ export class ConnectionPaths {
     this.unwanted(stead);
     if (other === undefined) return;
     if (other.state === "idle") return this.forget(stead);
-    other.passing = true;
+    other.set(PASSING, true);
     this.close(stead);
   }
 
@@ -401,7 +428,7 @@ export class ConnectionPaths {
   private replace(path: PathIndex, use: PathUse): void {
     this.#table.swap(path, use.stead);
     use.stead = 0;
-    use.passing = true;
+    use.set(PASSING, true);
     this.unwanted(path);
     this.close(path);
   }
@@ -538,7 +565,7 @@ export class ConnectionPaths {
   /** The index of a join that has begun; it counts as in use. */
   reserve(): PathIndex {
     const path = this.#table.reserve();
-    this.#uses.set(path, new PathUse("opening", true));
+    this.#uses.set(path, new PathUse("opening", THEIRS));
     return path;
   }
 
@@ -570,7 +597,8 @@ export class ConnectionPaths {
     const reset = change === "left" ? use?.reset : undefined;
     if (use !== undefined && change === "joined") {
       use.state = "open";
-      use.limited = false;
+      use.set(LIMITED, false);
+      use.set(WORKED, true);
       use.join(this.#transport.now);
     }
     if (use !== undefined && change === "left") {
@@ -585,7 +613,7 @@ export class ConnectionPaths {
         if (this.use(use.stead).state === "opening") this.replace(path, use);
         else this.dismiss(use);
       }
-      if (use.passing || use.theirs) this.forget(path);
+      if (use.is(PASSING) || use.is(THEIRS)) this.forget(path);
       else this.watch(path, use);
     }
     this.tell({
@@ -623,20 +651,20 @@ export class ConnectionPaths {
       if (wanted.has(path)) throw new RangeError(`Cannot use path ${path} as it is named twice`);
       wanted.add(path);
     }
-    if (this.#stopped) return;
+    if (this.is(STOPPED)) return;
     const before = this.#wanted;
     for (const path of wanted) {
       const { stead } = this.#uses.get(path) ?? { stead: 0 };
       if (stead !== 0) wanted.add(stead);
     }
     this.#wanted = [...wanted];
-    for (const [path, use] of this.#uses) if (!wanted.has(path)) use.limited = false;
+    for (const [path, use] of this.#uses) if (!wanted.has(path)) use.set(LIMITED, false);
     for (const path of this.#wanted) {
       if (before !== null && !before.includes(path)) this.#uses.get(path)?.ask();
     }
     for (const [path, use] of [...this.#uses]) {
       // A join of the peer that is not told as "joined" is none that the path manager could have left out.
-      const inUse = use.state === "open" || (use.state === "opening" && !use.theirs);
+      const inUse = use.state === "open" || (use.state === "opening" && !use.is(THEIRS));
       if (inUse && !wanted.has(path)) this.close(path);
       if (use.stead !== 0 && !wanted.has(path)) this.dismiss(use);
     }
@@ -646,7 +674,7 @@ export class ConnectionPaths {
   /** Opens what is wanted and can be, in its order, up to the limits (ARC-3). */
   private reconcile(): void {
     // RFC 8684 §3.1: "new subflows MUST NOT be established … until a DSS option has been successfully received across the path"
-    if (!this.#started || !this.#joins || this.#settled) return;
+    if (!this.is(STARTED) || !this.is(JOINS) || this.is(SETTLED)) return;
     const { now } = this.#transport;
     const wanted = this.#wanted ?? [];
     let next = Infinity;
@@ -663,14 +691,14 @@ export class ConnectionPaths {
       // Where the limit is reached, the next that leaves makes room.
       if (use.due <= now) {
         if (mayAdd(this.used(), this.#limits)) this.open(path, use, now);
-        else if (!use.limited) {
-          use.limited = true;
+        else if (!use.is(LIMITED)) {
+          use.set(LIMITED, true);
           this.tell({ type: "limit", limit: "subflows", path });
         }
       }
       if (use.state === "idle" && use.due > now) next = Math.min(next, use.due);
     }
-    if (this.#settled || this.#wanted !== wanted) return;
+    if (this.is(SETTLED) || this.#wanted !== wanted) return;
     this.#cancelTry();
     this.#cancelTry = next === Infinity ? idle : this.#transport.at(next, () => this.reconcile());
   }
@@ -679,7 +707,7 @@ export class ConnectionPaths {
     use.state = "opening";
     use.begin(now);
     unwatch(use);
-    const opened = this.#transport.open(path, this.#table.get(path)!, use.backup);
+    const opened = this.#transport.open(path, this.#table.get(path)!, use.is(BACKUP));
     if (opened || use.state !== "opening") return;
     use.state = "idle";
     use.left("unreachable", true, now);
@@ -691,7 +719,7 @@ export class ConnectionPaths {
     if (far === undefined || !this.#addresses.wasAnnounced(far.id)) return false;
     for (const [other, { remote }] of this.#table.entries()) {
       const same = remote.address === far.address && remote.port === far.port;
-      if (same && this.#uses.get(other)?.worked === true) return false;
+      if (same && this.#uses.get(other)?.is(WORKED) === true) return false;
     }
     return true;
   }
@@ -699,7 +727,7 @@ export class ConnectionPaths {
   /** A path is to be opened again: what comes from its far end shows that there is a way. */
   private watch(path: PathIndex, use: PathUse): void {
     const spec = this.#table.get(path);
-    if (spec === undefined || this.#settled) return;
+    if (spec === undefined || this.is(SETTLED)) return;
     unwatch(use);
     use.unwatch = this.#transport.onStray(spec.remote.address, () => {
       use.hasten(this.#transport.now);
@@ -769,8 +797,8 @@ export class ConnectionPaths {
   private setBackup(path: PathIndex, backup: boolean): void {
     this.check("make a backup of", path);
     const use = this.use(path);
-    use.backup = backup;
-    if (this.#stopped) return;
+    use.set(BACKUP, backup);
+    if (this.is(STOPPED)) return;
     if (use.state === "open") this.#transport.setBackup(path, backup);
   }
 
@@ -780,7 +808,7 @@ export class ConnectionPaths {
       throw new RangeError(`Cannot announce ${address.address} as it is not one of locals`);
     }
     if (address.port === 0) this.#transport.releasePort(address.id);
-    else if (!this.#settled) this.#transport.holdPort(address);
+    else if (!this.is(SETTLED)) this.#transport.holdPort(address);
     // RFC 8684 §3.4.1: "a host MAY advertise such addresses"
     this.announcer().announce(address);
   }
@@ -804,7 +832,7 @@ export class ConnectionPaths {
         `Cannot wait as the delay must be a number of microseconds: current value is ${delay}`,
       );
     }
-    if (this.#stopped) return () => {};
+    if (this.is(STOPPED)) return () => {};
     const stop = this.#transport.at(this.#transport.now + delay, () => {
       this.#timers?.delete(cancel);
       this.guard(callback);
@@ -850,9 +878,9 @@ export class ConnectionPaths {
   /** The same without joins of the peer whose third ACK is still to come; those that end are also those whose address the peer has taken back. */
   private proved(closing: boolean): number {
     let used = this.used(closing);
-    for (const { state, theirs, passing } of this.#uses.values()) {
-      if (theirs && state === "opening") used--;
-      else if (!closing && passing && state === "open") used--;
+    for (const use of this.#uses.values()) {
+      if (use.is(THEIRS) && use.state === "opening") used--;
+      else if (!closing && use.is(PASSING) && use.state === "open") used--;
     }
     return used;
   }
@@ -883,7 +911,7 @@ export class ConnectionPaths {
       if (!gone(spec)) continue;
       const use = this.#uses.get(path);
       if (use === undefined || use.state === "idle") this.forget(path);
-      else use.passing = true;
+      else use.set(PASSING, true);
     }
   }
 
@@ -895,12 +923,12 @@ export class ConnectionPaths {
   }
 
   private tell(event: PathEvent): void {
-    if (this.#stopped) return;
-    if (this.#telling) {
+    if (this.is(STOPPED)) return;
+    if (this.is(TELLING)) {
       (this.#events ??= []).push(event);
       return;
     }
-    this.#telling = true;
+    this.set(TELLING, true);
     for (
       let next: PathEvent | undefined = event;
       next !== undefined;
@@ -910,7 +938,7 @@ export class ConnectionPaths {
       this.guard(() => this.#manager.onEvent(told));
     }
     this.#events = null;
-    this.#telling = false;
+    this.set(TELLING, false);
   }
 
   private guard(callback: () => void): void {
