@@ -101,6 +101,8 @@ const COMPANY = 64;
 const JOINED_ONCE = 128;
 /** It is among those that MPCurrEstab counts: established with MPTCP, and not ended by us. */
 const CURRENT = 256;
+/** The one way that was tried is the connection's, where there were others. */
+const WON_ALONE = 2048;
 /** A scheduler, or a congestion control, is being made, learns of the subflows, or ends: what it puts in its own place waits until that is over. */
 const SCHEDULER_SWAPS = 512;
 const CONTROL_SWAPS = 1024;
@@ -443,9 +445,17 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#race = race;
   }
 
-  /** What was tried to begin it, in that order. */
+  /** The one way that was tried is the connection's: of the others nothing need be kept. */
+  wonAlone(): void {
+    this.#race = null;
+    this.#flags |= WON_ALONE;
+  }
+
+  /** What was tried to begin it, in that order; nothing where there was one way only. */
   get tries(): readonly FirstTry[] {
-    return this.#race?.tries ?? NO_TRIES;
+    if (this.#race !== null) return this.#race.tries;
+    if (!this.#is(WON_ALONE)) return NO_TRIES;
+    return [{ local: this.#local, remote: this.#remote, outcome: "answered", trouble: null }];
   }
 
   /** How far it speaks MPTCP. */

@@ -26,6 +26,23 @@ const LEAST_MEMORY = 1048576;
 /** Bytes that wait on a subflow are no window: they may be so many as soon as the buffer may grow to that. */
 const STAGING = 8388608;
 
+/** What came with the SYN; it lies before the data sequence space. */
+class Early {
+  /** What of it nobody has read. */
+  left: Uint8Array<ArrayBuffer>;
+  readonly bytes: number;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>) {
+    this.left = bytes;
+    this.bytes = bytes.length;
+  }
+
+  /** The first of what is left is read. */
+  read(bytes: number): void {
+    this.left = this.left.subarray(bytes);
+  }
+}
+
 /** What was received. Data offsets: the first byte has 1. After `free` the last positions can still be asked for. */
 export class ReceiveQueue {
   /** Handle of the stream, and its record as index of f64; 0 until something first comes, as many connections only send, or wait, and the latter after `free`. */
@@ -45,9 +62,8 @@ export class ReceiveQueue {
   #lent = false;
   /** Where it begins, or has ended, while there is no record. */
   #next = 1;
-  /** What came with the SYN and nobody has read; it lies before the data sequence space. */
-  #early: Uint8Array<ArrayBuffer> | null = null;
-  #earlyBytes = 0;
+  /** Made where data have come with the SYN. */
+  #early: Early | null = null;
 
   /**
    * @param host The host's handle in WebAssembly memory.
@@ -135,7 +151,7 @@ export class ReceiveQueue {
 
   /** Bytes in order that nobody has read. */
   get readable(): number {
-    return this.next - this.read + (this.#early === null ? 0 : this.#early.length);
+    return this.next - this.read + (this.#early === null ? 0 : this.#early.left.length);
   }
 
   /** End of the highest byte that has come. */
@@ -186,13 +202,12 @@ export class ReceiveQueue {
 
   /** Bytes that came with the SYN (RFC 7413). */
   get earlyBytes(): number {
-    return this.#earlyBytes;
+    return this.#early === null ? 0 : this.#early.bytes;
   }
 
   /** Data have come with the SYN, before all others. */
   takeEarly(bytes: Uint8Array<ArrayBuffer>): void {
-    this.#early = bytes;
-    this.#earlyBytes = bytes.length;
+    this.#early = new Early(bytes);
   }
 
   /** Moves bytes that are in order into `target`; returns how many. */
@@ -215,10 +230,8 @@ export class ReceiveQueue {
   /** Drops up to `most` bytes that are in order; returns how many. */
   skip(most: number): number {
     const bytes = Math.min(most, this.readable);
-    const early = this.#early === null ? 0 : Math.min(bytes, this.#early.length);
-    if (this.#early !== null) {
-      this.#early = early < this.#early.length ? this.#early.subarray(early) : null;
-    }
+    const early = this.#early === null ? 0 : Math.min(bytes, this.#early.left.length);
+    this.#early?.read(early);
     if (bytes > early) stream_release(this.#stream, this.read + bytes - early);
     return bytes;
   }
@@ -227,7 +240,7 @@ export class ReceiveQueue {
   lend(): Uint8Array<ArrayBuffer> | null {
     if (this.readable === 0) return null;
     this.#lent = true;
-    if (this.#early !== null) return this.#early;
+    if (this.#early !== null && this.#early.left.length > 0) return this.#early.left;
     const { next, read } = this;
     const address = stream_at(this.#stream, read);
     return u8.subarray(address, address + Math.min(next - read, PAGE - (read & (PAGE - 1))));
@@ -237,22 +250,22 @@ export class ReceiveQueue {
   used(bytes: number): void {
     this.#lent = false;
     if (this.#freed) return stream_free(this.#stream);
-    if (this.#early !== null) {
-      this.#early = bytes < this.#early.length ? this.#early.subarray(bytes) : null;
+    if (this.#early !== null && this.#early.left.length > 0) {
+      this.#early.read(bytes);
     } else if (bytes > 0) stream_release(this.#stream, this.read + bytes);
   }
 
   private readEarly(target: Uint8Array): number {
     const early = this.#early!;
-    const bytes = Math.min(target.length, early.length);
-    target.set(early.subarray(0, bytes));
-    this.#early = bytes < early.length ? early.subarray(bytes) : null;
+    const bytes = Math.min(target.length, early.left.length);
+    target.set(early.left.subarray(0, bytes));
+    early.read(bytes);
     return bytes;
   }
 
   /** Drops what has come in order. */
   drop(): void {
-    this.#early = null;
+    this.#early?.read(this.#early.left.length);
     if (this.readable > 0) stream_release(this.#stream, this.next);
   }
 
@@ -262,7 +275,7 @@ export class ReceiveQueue {
     this.#next = this.next;
     this.#record = 0;
     this.#freed = true;
-    this.#early = null;
+    this.#early?.read(this.#early.left.length);
     if (!this.#lent && this.#stream !== 0) stream_free(this.#stream);
   }
 }
