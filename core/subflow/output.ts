@@ -68,6 +68,14 @@ const MOST_SYN_DATA = 1500;
 /** Where they lie while it is built; made for the first. */
 let synData = 0;
 
+// What holds of the output of a subflow, as bits: each place of its own would take eight bytes of every subflow.
+/** SACK-permitted is offered, or was agreed (RFC 2018 §2). */
+const SACK = 1;
+/** Windows are scaled in both directions (RFC 7323 §2.2). */
+const SCALED = 2;
+/** The first that is left to the sender. */
+export const FREE_FLAG = 4;
+
 /** What the segments of a subflow are built from. */
 export interface OutputParts {
   readonly host: SubflowHost;
@@ -101,14 +109,13 @@ export class Output {
   /** Address of its KEY record. */
   readonly key: number;
   #iss: number;
-  protected readonly timestamps: Timestamps;
+  readonly timestamps: Timestamps;
   readonly #receiver: Receiver;
   readonly #acks: Acks;
-  protected readonly ecn: Ecn;
-  protected readonly mtu: Mtu;
-  protected readonly deadlines: Deadlines<SubflowTimer>;
-  #sack: boolean;
-  #scaled = true;
+  readonly ecn: Ecn;
+  readonly mtu: Mtu;
+  readonly deadlines: Deadlines<SubflowTimer>;
+  #flags: number;
   #segments = 0;
   #withData = 0;
 
@@ -126,7 +133,15 @@ export class Output {
     this.ecn = parts.ecn;
     this.mtu = parts.mtu;
     this.deadlines = parts.deadlines;
-    this.#sack = offersSack(parts.level.tcp);
+    this.#flags = offersSack(parts.level.tcp) ? SACK | SCALED : SCALED;
+  }
+
+  protected is(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  protected set(flag: number, on: boolean): void {
+    this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
 
   /** What our sequence offsets count from, as on the wire. */
@@ -151,23 +166,23 @@ export class Output {
 
   /** SACK-permitted was agreed (RFC 2018 §2). */
   get sackPermitted(): boolean {
-    return this.#sack;
+    return this.is(SACK);
   }
 
   /** Windows are scaled in both directions (RFC 7323 §2.2). */
   get scaled(): boolean {
-    return this.#scaled;
+    return this.is(SCALED);
   }
 
   /** Shift of the windows that we send. */
   get scale(): number {
-    return this.#scaled ? this.level.receiveScale : 0;
+    return this.is(SCALED) ? this.level.receiveScale : 0;
   }
 
   /** Agrees on what the peer's SYN offers. */
   agree(sack: boolean, scaled: boolean): void {
-    this.#sack &&= sack;
-    this.#scaled &&= scaled;
+    if (!sack) this.set(SACK, false);
+    if (!scaled) this.set(SCALED, false);
   }
 
   /** `bytes` in our SYN are acknowledged: offset 1 is the byte behind them (RFC 8684 appendix B.2). */
@@ -215,7 +230,7 @@ export class Output {
     // The window of a SYN is never scaled (RFC 7323 §2.2).
     const window = Math.min(65535, level.receiveWindow);
     tx.header(this.#iss, answer ? toWire(1, this.#receiver.irs) : 0, flags, window);
-    tx.offer(this.mtu.local, this.#sack, this.#scaled ? level.receiveScale : -1);
+    tx.offer(this.mtu.local, this.is(SACK), this.is(SCALED) ? level.receiveScale : -1);
     if (this.timestamps.on) {
       tx.timestamps(this.timestamps.value(now), answer ? this.timestamps.recent : 0);
     }
@@ -434,7 +449,7 @@ export class Output {
   private wish(dss: number, checksum = false, dataAckMoved = true, alone = true): void {
     const { ranges, againOwed } = this.#receiver;
     const again = alone && againOwed;
-    const blocks = this.#sack ? Math.min(4, ranges + (again ? 1 : 0)) : 0;
+    const blocks = this.is(SACK) ? Math.min(4, ranges + (again ? 1 : 0)) : 0;
     this.plan(dss, checksum, dataAckMoved, blocks);
     if (plan.sack > 0) plan.sack = this.#receiver.sack(plan.sack, again);
     tellsAgain = again && plan.sack > 0;
@@ -533,7 +548,7 @@ export class Output {
     const moved = dataRcvNxt !== this.#acks.dataAck;
     if (!told && dataAckFlags !== 0 && (moved || (data && this.#acks.pending))) return;
     // Beside data there may be no room for the SACK blocks that an ACK is owed for at once.
-    if (data && this.#acks.now && this.#sack) {
+    if (data && this.#acks.now && this.is(SACK)) {
       const { ranges, againOwed } = this.#receiver;
       if (againOwed || (ranges > 0 && plan.sack === 0)) return;
     }

@@ -34,6 +34,17 @@ export interface LossDetection {
   ended(): void;
 }
 
+/** What a path has that was seen to reorder. */
+class Reordering {
+  times = 0;
+  /** RACK.reo_wnd_mult: quarters of the least round trip that make up the reordering window. */
+  quarters = 1;
+  /** RACK.reo_wnd_persist: recoveries until there is one again. */
+  persist = 0;
+  /** RACK.dsack_round: SND.NXT when the window grew last; it grows once a round trip. */
+  round = 0;
+}
+
 /** RACK of one subflow. */
 export class Rack implements LossDetection {
   readonly #board: Scoreboard;
@@ -41,13 +52,8 @@ export class Rack implements LossDetection {
   #time: Micros = -1;
   #end = 0;
   #roundTrip: Micros = 0;
-  #reorderings = 0;
-  /** RACK.reo_wnd_mult: quarters of the least round trip that make up the reordering window. */
-  #quarters = 1;
-  /** RACK.reo_wnd_persist: recoveries until there is one again. */
-  #persist = 0;
-  /** RACK.dsack_round: SND.NXT when the window grew last; it grows once a round trip. */
-  #round = 0;
+  /** Made for the first. */
+  #reordering: Reordering | null = null;
   /** Null: off. Boxed once (CONTRIBUTING.md, Garbage). */
   #timer: Micros | null = null;
 
@@ -61,9 +67,13 @@ export class Rack implements LossDetection {
     return this.#timer ?? Infinity;
   }
 
+  private reordered(): Reordering {
+    return this.#reordering ??= new Reordering();
+  }
+
   /** How often reordering was seen (RFC 8985 §6.2 step 3). */
   get reorderings(): number {
-    return this.#reorderings;
+    return this.#reordering === null ? 0 : this.#reordering.times;
   }
 
   onAck(
@@ -92,7 +102,7 @@ export class Rack implements LossDetection {
   }
 
   private advance(heard: Heard, recovery: Recovery): void {
-    this.#reorderings += heard.reordered;
+    if (heard.reordered > 0) this.reordered().times += heard.reordered;
     if (heard.duplicate > 0) this.sentNeedlessly(recovery);
     // RFC 8985 §6.2 step 1: the segment sent last among those delivered.
     if (
@@ -112,7 +122,8 @@ export class Rack implements LossDetection {
   restart(): void {}
 
   ended(): void {
-    if (--this.#persist <= 0) this.#quarters = 1;
+    const reordering = this.#reordering;
+    if (reordering !== null && --reordering.persist <= 0) reordering.quarters = 1;
   }
 
   /**
@@ -122,11 +133,12 @@ export class Rack implements LossDetection {
   private sentNeedlessly(recovery: Recovery): void {
     if (recovery.kind === "loss") return;
     const { una, nxt } = this.#board;
-    this.#reorderings++;
-    this.#persist = PERSIST;
-    if (una < this.#round) return;
-    this.#round = nxt;
-    this.#quarters++;
+    const reordering = this.reordered();
+    reordering.times++;
+    reordering.persist = PERSIST;
+    if (una < reordering.round) return;
+    reordering.round = nxt;
+    reordering.quarters++;
   }
 
   /** What was sent last and came is not known: a repeat was taken for that whose original came. */
@@ -139,9 +151,9 @@ export class Rack implements LossDetection {
   private detect(recovery: Recovery, mss: number, now: Micros): number {
     const { minRtt, srtt } = this.#rtt;
     const settled = recovery.kind !== "open" || this.#board.sacked >= DUP_THRESH * mss;
-    const window = this.#reorderings === 0 && settled
-      ? 0
-      : Math.min(this.#quarters * minRtt / 4, srtt);
+    const reordering = this.#reordering;
+    const quarters = reordering === null ? 1 : reordering.quarters;
+    const window = reordering === null && settled ? 0 : Math.min(quarters * minRtt / 4, srtt);
     const lost = this.#board.loseSentBefore(
       this.#time,
       this.#end,

@@ -28,9 +28,9 @@ export class Rtt {
   base: Micros = INITIAL_RTO;
   readonly #least: Micros;
   #rttVar: Micros = 0;
-  /** Null before a first sample. Boxed once (CONTRIBUTING.md, Garbage). */
+  // Null before a first sample. Boxed once (CONTRIBUTING.md, Garbage).
   #minRtt: Micros | null = null;
-  #minRttTime: Micros = 0;
+  #minRttTime: Micros | null = null;
   #timeouts = 0;
   /** Timeouts since a sample. */
   #backOff = 0;
@@ -107,7 +107,10 @@ export class Rtt {
 
   private take(value: Micros, now: Micros): void {
     const first = this.#minRtt === null;
-    if (this.#minRtt === null || value < this.#minRtt || now - this.#minRttTime > MIN_RTT_WINDOW) {
+    if (
+      this.#minRtt === null || value < this.#minRtt ||
+      now - (this.#minRttTime ?? 0) > MIN_RTT_WINDOW
+    ) {
       this.#minRtt = value;
     }
     if (value === this.#minRtt) this.#minRttTime = now;

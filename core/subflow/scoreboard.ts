@@ -73,10 +73,10 @@ export class Scoreboard {
   #nxt = 0;
   /** End of the highest byte delivered (RFC 8985 §5.2). */
   #fack = 0;
-  #lostAgain = 0;
   #steps = 0;
 
-  readonly #witness: Witness | null;
+  /** Who is told of what is lost; null: nobody. */
+  readonly witness: Witness | null;
 
   /**
    * @param stream Handle of the send queue's stream; 0: {@linkcode Scoreboard.sendFrom} follows.
@@ -84,7 +84,7 @@ export class Scoreboard {
    */
   constructor(stream: number = 0, witness: Witness | null = null) {
     this.#stream = stream;
-    this.#witness = witness;
+    this.witness = witness;
   }
 
   private losses(): LostLine {
@@ -148,7 +148,7 @@ export class Scoreboard {
 
   /** Pieces that were sent again and taken for lost once more, so far. */
   get lostAgain(): number {
-    return this.#lostAgain;
+    return this.#madeLosses === null ? 0 : this.#madeLosses.again;
   }
 
   /** End of the highest byte reported (RFC 8985 §5.2 RACK.fack). */
@@ -290,8 +290,8 @@ export class Scoreboard {
         break;
       }
       this.lose(part);
-      if (part.sends > 1) this.#lostAgain++;
-      this.#witness?.loses(part.seq, part.end);
+      if (part.sends > 1) this.losses().lostAgain();
+      this.witness?.loses(part.seq, part.end);
       bytes += part.end - part.seq;
     }
     return bytes;
@@ -304,7 +304,7 @@ export class Scoreboard {
     if (part.state !== SENT) return 0;
     if (part.end - part.seq > most) this.split(part, part.seq + most);
     this.lose(part);
-    this.#witness?.loses(part.seq, part.end);
+    this.witness?.loses(part.seq, part.end);
     return part.end - part.seq;
   }
 
@@ -327,7 +327,7 @@ export class Scoreboard {
           else part.mark(LOST);
           this.#flight.lost += part.end - part.seq;
           this.losses().put(part, last);
-          this.#witness?.loses(part.seq, part.end);
+          this.witness?.loses(part.seq, part.end);
         }
         if (part.state === LOST) last = part;
       }
@@ -439,7 +439,7 @@ export class Scoreboard {
         this.#steps++;
         if (part.state !== SENT || part.seq < from) continue;
         this.lose(part);
-        this.#witness?.loses(part.seq, part.end);
+        this.witness?.loses(part.seq, part.end);
         bytes += part.end - part.seq;
       }
     }

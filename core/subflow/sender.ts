@@ -7,7 +7,7 @@ import { TIMER_PACE, TIMER_PROBE, TIMER_RACK, TIMER_RTO } from "./deadlines.ts";
 import { DeliveryRate } from "./delivery_rate.ts";
 import { Frto } from "./frto.ts";
 import { NewReno } from "./newreno.ts";
-import { Output, type OutputParts } from "./output.ts";
+import { FREE_FLAG, Output, type OutputParts } from "./output.ts";
 import { burst, Pacer } from "./pacer.ts";
 import { type LossDetection, type Progress, Rack } from "./rack.ts";
 import { Repeats } from "./repeats.ts";
@@ -77,6 +77,14 @@ const fresh: { -readonly [K in keyof Mapping]: Mapping[K] } = {
   first: false,
 };
 
+// What holds of a sender, as bits beside those of its output: each place of its own would take eight bytes of every subflow.
+/** Tail loss probes are sent. */
+const PROBES = FREE_FLAG;
+/** A pass had nothing to send before anything was. */
+const BEGAN_STARVED = 2 * FREE_FLAG;
+/** A SYN was lost. */
+const LOST_SYN = 4 * FREE_FLAG;
+
 /** What has gone wrong on a subflow so far: most idle ones have met none of it, and hold no place for it. */
 class Troubles {
   /** Made when something is first taken for lost. */
@@ -115,27 +123,18 @@ export class Sender extends Output {
   readonly board: Scoreboard;
   readonly rtt: Readonly<Rtt>;
   readonly window: SendWindow = new SendWindow();
-  /** Null when nobody watches. */
-  readonly #witness: Witness | null;
-  /** Tail loss probes are sent. */
-  #probes = false;
   /** New bytes that may leave whatever is lost or in flight, in the pass that comes: a loss probe, or what F-RTO asks by. */
   #trial = 0;
-  /** What finds losses where there is no SACK, else null. */
-  #reno: NewReno | null = null;
-  /** The same where only what is SACKed tells of them, else null. */
-  #sack: SackLoss | null = null;
+  /** What finds losses where there is no SACK, or where only what is SACKed tells of them; else null. */
+  #counting: NewReno | SackLoss | null = null;
   // Made when each is first needed, by the getters of their names: many subflows only receive, or wait.
   #madeRack: Rack | null = null;
   #madeTlp: Tlp | null = null;
   #madeSizes: SizeWatch | null = null;
   #madeRate: DeliveryRate | null = null;
   #madeBusy: Busy | null = null;
-  /** A pass had nothing to send before anything was. */
-  #beganStarved = false;
   #recovery: Recovery = OPEN;
   #controller: CongestionController | null = null;
-  #lostSyn = false;
   /** Made for the first loss, repeat or contradiction. */
   #troubles: Troubles | null = null;
   /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
@@ -147,9 +146,10 @@ export class Sender extends Output {
   #pacer: Pacer | null = null;
   /** Bytes that the pacer lets out in this pass. */
   #allowance = UNPACED;
-  #lastSent: Micros = 0;
-  #restarted: Micros = 0;
-  #lastHeard: Micros = 0;
+  // Null before the first. Boxed once, as `now` (CONTRIBUTING.md, Garbage): what happens at one time shares the box.
+  #lastSent: Micros | null = null;
+  #restarted: Micros | null = null;
+  #lastHeard: Micros | null = null;
   #bytes = 0;
 
   /** From the parts of one subflow. */
@@ -157,8 +157,8 @@ export class Sender extends Output {
     super(parts);
     const { host, level, path } = parts;
     const { probe } = host;
-    this.#witness = probe === null ? null : new Witness(probe, level.id, path);
-    this.board = new Scoreboard(undefined, this.#witness);
+    const witness = probe === null ? null : new Witness(probe, level.id, path);
+    this.board = new Scoreboard(undefined, witness);
     this.rtt = new Rtt(level.tcp.minRto);
   }
 
@@ -171,9 +171,19 @@ export class Sender extends Output {
     return this.#madeRack ??= new Rack(this.board, this.rtt);
   }
 
+  private reno(): NewReno | null {
+    const counting = this.#counting;
+    return counting !== null && counting instanceof NewReno ? counting : null;
+  }
+
+  private sackLoss(): SackLoss | null {
+    const counting = this.#counting;
+    return counting !== null && counting instanceof SackLoss ? counting : null;
+  }
+
   /** Who finds losses. */
   private detection(): LossDetection {
-    return this.#reno ?? this.#sack ?? this.rack();
+    return this.#counting ?? this.rack();
   }
 
   private tlp(): Tlp {
@@ -186,7 +196,7 @@ export class Sender extends Output {
 
   /** How fast bytes arrive. */
   get rate(): DeliveryRate {
-    return this.#madeRate ??= new DeliveryRate(this.#beganStarved);
+    return this.#madeRate ??= new DeliveryRate(this.is(BEGAN_STARVED));
   }
 
   /** How long it had data out. */
@@ -222,7 +232,7 @@ export class Sender extends Output {
   /** Congestion window in bytes. A lost SYN is a loss: one segment to begin with (RFC 5681 §3.1). */
   get cwnd(): number {
     if (this.#controller !== null) return this.#controller.cwnd;
-    return this.#lostSyn ? this.mtu.payload : initialWindow(this.mtu.segment);
+    return this.is(LOST_SYN) ? this.mtu.payload : initialWindow(this.mtu.segment);
   }
 
   /** Slow-start threshold in bytes; Infinity before the first loss. */
@@ -247,10 +257,11 @@ export class Sender extends Output {
   get limit(): number {
     const recovery = this.#recovery;
     if (recovery.kind === "fast" && this.#controller?.ownsRecovery === true) return this.cwnd;
-    const reno = this.#reno;
+    const reno = this.reno();
     if (reno !== null) return Math.max(this.mtu.payload, this.cwnd + reno.inflation);
     if (recovery.kind !== "fast") return this.cwnd;
-    return this.#sack === null ? recovery.prr.window : this.cwnd - this.#sack.doubled;
+    const sack = this.sackLoss();
+    return sack === null ? recovery.prr.window : this.cwnd - sack.doubled;
   }
 
   /** New bytes that windows and link allow now. */
@@ -346,7 +357,7 @@ export class Sender extends Output {
 
   /** When data was last sent; 0 when none was. */
   get lastSent(): Micros {
-    return this.#lastSent;
+    return this.#lastSent ?? 0;
   }
 
   /** When the retransmission timer passes; Infinity where nothing awaits it. */
@@ -367,24 +378,24 @@ export class Sender extends Output {
     const { rtt } = this;
     if (this.board.inFlight < 2 * this.mtu.payload) return Infinity;
     const { srtt, rttVar } = rtt;
-    return Math.max(this.#lastSent + srtt, this.#lastHeard) + Math.max(4 * rttVar, srtt / 4);
+    return Math.max(this.lastSent + srtt, this.lastHeard) + Math.max(4 * rttVar, srtt / 4);
   }
 
   /** When something last left for the first time or again. */
   get lastLeft(): Micros {
     const troubles = this.#troubles;
-    return troubles === null ? this.#lastSent : Math.max(this.#lastSent, troubles.left);
+    return troubles === null ? this.lastSent : Math.max(this.lastSent, troubles.left);
   }
 
   /** When an ACK last came. */
   get lastHeard(): Micros {
-    return this.#lastHeard;
+    return this.#lastHeard ?? 0;
   }
 
   /** When the peer itself last got further, where it contradicts what was acknowledged in its name; when an ACK last came, where it does not. */
   get lastOwnHeard(): Micros {
     const troubles = this.#troubles;
-    return troubles !== null && troubles.belied ? troubles.ownAckAt : this.#lastHeard;
+    return troubles !== null && troubles.belied ? troubles.ownAckAt : this.lastHeard;
   }
 
   /** The newest segment acknowledges only what lies below `ack`, which is below SND.UNA: somebody else has told of more. */
@@ -401,7 +412,7 @@ export class Sender extends Output {
    * path (RFC 9293 §3.8.6, §3.8.6.1).
    */
   get shut(): boolean {
-    return this.window.size === 0 && this.#lastHeard > this.lastLeft;
+    return this.window.size === 0 && this.lastHeard > this.lastLeft;
   }
 
   /** What has been sent may be too large for the path: as {@linkcode SizeWatch.inDoubt}. */
@@ -419,11 +430,11 @@ export class Sender extends Output {
   /** The handshake is over; without SACK losses are found by counting. What has left before (RFC 7413) is waited for from now on. */
   begin(sack: boolean, lostSyn: boolean, now: Micros): void {
     const byTime = this.level.tcp.lossDetection === "rack";
-    if (!sack) this.#reno = new NewReno(this.board, byTime ? this.rack() : null);
-    else if (!byTime) this.#sack = new SackLoss(this.board);
-    this.#probes = sack && byTime && this.level.tcp.tlp;
+    if (!sack) this.#counting = new NewReno(this.board, byTime ? this.rack() : null);
+    else if (!byTime) this.#counting = new SackLoss(this.board);
+    this.set(PROBES, sack && byTime && this.level.tcp.tlp);
     this.rtt.begin(lostSyn);
-    this.#lostSyn = lostSyn;
+    this.set(LOST_SYN, lostSyn);
     this.arm(now);
   }
 
@@ -432,25 +443,25 @@ export class Sender extends Output {
     heard.begin(this.rtt.minRtt);
     heard.measured(rtt);
     this.rtt.sample(heard, now);
-    this.#witness?.sampled(rtt, this.rtt, now);
+    this.board.witness?.sampled(rtt, this.rtt, now);
   }
 
   /** What a repeated SYN's answer echoes tells `rtt`. */
   measuredEchoed(rtt: Micros, now: Micros): void {
     this.rtt.sampleEchoed(rtt, false, now);
-    this.#witness?.sampled(rtt, this.rtt, now);
+    this.board.witness?.sampled(rtt, this.rtt, now);
   }
 
   /** Tells who watches what has become of windows and recovery. */
   private settled(now: Micros): void {
-    if (this.#witness === null) return;
+    if (this.board.witness === null) return;
     const { cwnd, ssthresh, board } = this;
-    this.#witness.settled(this.#recovery, cwnd, ssthresh, board.inFlight, now);
+    this.board.witness.settled(this.#recovery, cwnd, ssthresh, board.inFlight, now);
   }
 
   /** A third ACK had to be sent again: the path has lost something. */
   beginSlow(): void {
-    this.#lostSyn = true;
+    this.set(LOST_SYN, true);
   }
 
   /** A tail loss probe is on its way. */
@@ -538,7 +549,7 @@ export class Sender extends Output {
     if (outcome === "ignored") return 0;
     if (outcome === "probe") this.sizes().probeTooBig();
     else this.shrunk();
-    this.#witness?.lost("size", now);
+    this.board.witness?.lost("size", now);
     return OUTCOME_WORK;
   }
 
@@ -589,7 +600,9 @@ export class Sender extends Output {
       // RFC 5682 §2.1, §3.1, step 1: the first segment.
       let room = frto !== null ? mss : Math.min(this.limit - board.inFlight, this.#allowance);
       // RFC 5681 §3.2 step 3, RFC 6582 §3.2 step 3: a hole is filled at once; the first by RFC 6675 §5 step 4.3.
-      if (this.#recovery.kind === "fast" && (this.#reno !== null || this.#sack?.owes === true)) {
+      if (
+        this.#recovery.kind === "fast" && (this.reno() !== null || this.sackLoss()?.owes === true)
+      ) {
         room = Math.max(room, mss);
       }
       // A segment goes whatever the window, where no answer would widen it: options that fell away have made it larger than that.
@@ -615,8 +628,8 @@ export class Sender extends Output {
         this.host.count("TcpRetransSegs", segments);
         (troubles.repeats ??= new Repeats()).add(seq, seq + sent);
         if (!piece.fin) troubles.undo?.sentAgain(sent, now);
-        this.#witness?.repeats(seq, seq + sent, sends, now);
-        this.#sack?.resent(seq + sent);
+        this.board.witness?.repeats(seq, seq + sent, sends, now);
+        this.sackLoss()?.resent(seq + sent);
       }
       this.left(sent, now);
       if (frto === null) continue;
@@ -652,7 +665,7 @@ export class Sender extends Output {
   /** A loss probe may be due some time (RFC 8985 §7.2, §7.3): nothing is being repaired, or known to be missing, and no earlier probe tells enough. */
   private mayProbe(): boolean {
     const { board } = this;
-    return this.#probes && !board.empty && this.tlp().may && this.#recovery.kind === "open" &&
+    return this.is(PROBES) && !board.empty && this.tlp().may && this.#recovery.kind === "open" &&
       board.sacked === 0 && board.lost === 0 && this.window.size > 0;
   }
 
@@ -702,7 +715,7 @@ export class Sender extends Output {
   /** The pass is over: where new data were asked for and none was given, what was sent goes again. */
   settle(now: Micros): void {
     const recovery = this.#recovery;
-    const sack = this.#sack;
+    const sack = this.sackLoss();
     if (sack !== null && recovery.kind === "fast") this.lastResort(sack, recovery.until, now);
     if (this.#trial === 0) return;
     this.#trial = 0;
@@ -768,7 +781,7 @@ export class Sender extends Output {
       : this.data(piece.mapping, seq, end, false, now);
     if (sent === 0) return false;
     this.board.repeatAt(seq, this.rate, now);
-    this.#witness?.repeats(seq, end, sends, now);
+    this.board.witness?.repeats(seq, end, sends, now);
     const troubles = this.troubled();
     troubles.left = now;
     troubles.again++;
@@ -863,8 +876,8 @@ export class Sender extends Output {
     const { board, rtt } = this;
     if (board.nxt > board.una) return;
     // What went again was data, too.
-    const idle = now - Math.max(this.lastLeft, this.#restarted);
-    if (this.#lastSent === 0 || idle <= rtt.base) return;
+    const idle = now - Math.max(this.lastLeft, this.#restarted ?? 0);
+    if (this.#lastSent === null || idle <= rtt.base) return;
     this.#restarted = now;
     this.#troubles?.repeats?.clear();
     this.#controller?.onRestart?.(idle, rtt.base);
@@ -903,7 +916,7 @@ export class Sender extends Output {
     const { board } = this;
     // Who only receives.
     if (starved && board.empty) {
-      if (this.#madeRate === null) this.#beganStarved = true;
+      if (this.#madeRate === null) this.set(BEGAN_STARVED, true);
       else this.#madeRate.limit(0);
       return;
     }
@@ -964,7 +977,7 @@ export class Sender extends Output {
     if (heard.rtt >= 0) {
       rtt.sample(heard, now);
       tlp.sampled();
-      this.#witness?.sampled(heard.rtt, rtt, now);
+      this.board.witness?.sampled(heard.rtt, rtt, now);
     } else if (advanced) {
       this.sampleEcho(now);
     }
@@ -975,7 +988,7 @@ export class Sender extends Output {
     const mss = this.mtu.payload;
     const progress: Progress = advanced ? "advanced" : duplicate ? "duplicate" : "none";
     // RFC 3465 §2.3: after a timeout an ACK counts as one segment: most of what it acknowledges had left the network before, as duplicates have told.
-    const most = this.#reno !== null && this.#recovery.kind === "loss" ? mss : Infinity;
+    const most = this.reno() !== null && this.#recovery.kind === "loss" ? mss : Infinity;
     const detection = this.detection();
     const found = detection.onAck(heard, progress, this.#recovery, mss, now);
     this.deadlines.set(TIMER_RACK, detection.timer);
@@ -990,7 +1003,7 @@ export class Sender extends Output {
     if (troubles !== null && troubles.heldTo > 0 && ack >= troubles.heldTo) {
       if (this.#recovery.kind === "open" && lost === 0) this.releaseClock(now);
     }
-    if (found > 0) this.#witness?.lost("ack", now);
+    if (found > 0) this.board.witness?.lost("ack", now);
     if (lost > 0) this.lose(before);
     this.tellController(before, lost, prior, most, now);
     if (this.#recovery.kind === "fast") {
@@ -1006,7 +1019,7 @@ export class Sender extends Output {
         this.setProbe();
       }
     }
-    if (this.#witness !== null) this.settled(now);
+    if (this.board.witness !== null) this.settled(now);
     return OUTCOME_HEARD | OUTCOME_WORK;
   }
 
@@ -1134,13 +1147,13 @@ export class Sender extends Output {
     if (roundTrip < 0) return;
     this.rtt.sampleEchoed(roundTrip, heard.early, now);
     this.tlp().sampled();
-    this.#witness?.sampled(roundTrip, this.rtt, now);
+    this.board.witness?.sampled(roundTrip, this.rtt, now);
   }
 
   /** Takes the SACK blocks in `rx`, of each what lies above `least`. */
   private takeBlocks(least: number, now: Micros): void {
     const { board } = this;
-    const loss = this.#sack;
+    const loss = this.sackLoss();
     const count = rx.sacks;
     if (count > 0) this.takeDuplicate();
     for (let i = 0; i < count; i++) {
@@ -1216,7 +1229,7 @@ export class Sender extends Output {
     this.deadlines.set(TIMER_RACK, this.detection().timer);
     if (found === 0) return 0;
     const lost = this.congestion(found, now);
-    this.#witness?.lost("reordering", now);
+    this.board.witness?.lost("reordering", now);
     if (lost === 0) return OUTCOME_WORK;
     this.lose(before);
     if (this.#recovery.kind === "fast") {
@@ -1241,14 +1254,14 @@ export class Sender extends Output {
       return 0;
     }
     // Without SACK duplicates have let new segments go, one each, for as long as a lost repeat took to time out: these were never in the network together.
-    const flightSize = this.#reno !== null && this.#recovery.kind === "fast"
+    const flightSize = this.reno() !== null && this.#recovery.kind === "fast"
       ? Math.min(this.flightSize(), this.cwnd)
       : this.flightSize();
     rtt.backOff();
     this.host.count("TCPTimeouts");
-    this.#witness?.timedOut(rtt.timeouts, rtt.rto, now);
+    this.board.witness?.timedOut(rtt.timeouts, rtt.rto, now);
     // RFC 9293 §3.8.6: who takes the window back is not to be given up for that.
-    const answered = this.window.size === 0 && now - this.#lastHeard < UNANSWERED;
+    const answered = this.window.size === 0 && now - this.lastHeard < UNANSWERED;
     // RFC 8684 §3.3.6: "The sender will declare the subflow failed after a predefined upper bound on retransmissions is reached"
     const most = patient ? MAX_TIMEOUTS : MAX_ORPHAN_TIMEOUTS;
     const troubles = this.troubled();
@@ -1262,7 +1275,7 @@ export class Sender extends Output {
     troubles.timeouts++;
     troubles.lost += board.inFlight;
     const reneged = board.loseAll();
-    this.#witness?.lost("timeout", now);
+    this.board.witness?.lost("timeout", now);
     if (reneged) this.host.count("TCPSACKReneging");
     const asks = first && !reneged && this.level.tcp.frto;
     this.#recovery = lossRecovery(board.nxt, asks ? new Frto(this.sackPermitted) : null);
@@ -1278,7 +1291,7 @@ export class Sender extends Output {
     this.settled(now);
     // A peer that has taken its window back answers whatever it refuses.
     const timeouts = this.window.size > 0 ? rtt.timeouts : 0;
-    this.sizes().timedOut(timeouts, this.#reno !== null, this.probePause(), now);
+    this.sizes().timedOut(timeouts, this.reno() !== null, this.probePause(), now);
     return OUTCOME_TIMEOUT | OUTCOME_WORK;
   }
 }

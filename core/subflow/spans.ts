@@ -5,11 +5,14 @@ import { closeGap, openGap } from "./edges.ts";
 /** Most spans apart from one another; a peer that needs more repeats what was left out. */
 const MOST = 32768;
 
+/** Of those that have no gap: nothing is ever put into it. */
+const NONE: number[] = [];
+
 /** Spans of numbers. */
 export class Spans {
   #edge: number;
   /** Starts and ends in turn, ascending, none touching the next. */
-  readonly #apart: number[] = [];
+  #apart = NONE;
   /** Index of the first that counts: those before it are covered, and go when they are half of all. */
   #first = 0;
   #steps = 0;
@@ -59,6 +62,7 @@ export class Spans {
   }
 
   private addApart(start: number, end: number): boolean {
+    if (this.#apart === NONE) this.#apart = [];
     const apart = this.#apart;
     const { length } = apart;
     // Mostly it goes on where the highest ends, or lies above that.

@@ -48,23 +48,34 @@ class Floor {
   }
 }
 
+/** What most subflows do not meet. */
+class Rarities {
+  /** Made for the first hole; null: PAWS judges data by TS.Recent. */
+  floor: Floor | null = null;
+  /** Made when our clock is first held. */
+  holds: Holds | null = null;
+}
+
 /** TS.Recent and our own clock. */
 export class Timestamps {
   readonly #offset: number;
   #on: boolean;
   #recent = 0;
-  #recentTime: Micros = 0;
+  /** Null before the first. Boxed once, as `now` (CONTRIBUTING.md, Garbage). */
+  #recentTime: Micros | null = null;
   /** The youngest that has come: TS.Recent stands still while something is missing (RFC 7323 §4.3). */
   #youngest = 0;
-  /** Made for the first hole; null: PAWS judges data by TS.Recent. */
-  #floor: Floor | null = null;
-  /** Made when our clock is first held. */
-  #holds: Holds | null = null;
+  /** Made for the first hole, or when our clock is first held. */
+  #rare: Rarities | null = null;
 
   /** @param offset Shifts our clock by a secret (RFC 7323 §5.4). */
   constructor(offset: number, offered = true) {
     this.#offset = offset;
     this.#on = offered;
+  }
+
+  private rarities(): Rarities {
+    return this.#rare ??= new Rarities();
   }
 
   /** Both sides send the option. */
@@ -84,7 +95,7 @@ export class Timestamps {
 
   /** What our segments carry: milliseconds (RFC 7323 §5.4: 1 ms to 1 s a tick), or the one in which the clock was held. */
   value(now: Micros): number {
-    const holds = this.#holds;
+    const holds = this.#rare === null ? null : this.#rare.holds;
     return this.clock(holds !== null && now < holds.last.until ? holds.last.from : now);
   }
 
@@ -95,7 +106,7 @@ export class Timestamps {
 
   /** One tick begins now that lasts until {@linkcode Timestamps.release}, for a second at most. False where one does already. */
   hold(now: Micros): boolean {
-    const holds = this.#holds;
+    const holds = this.#rare === null ? null : this.#rare.holds;
     if (holds !== null && now < holds.last.until) return false;
     const next = holds ?? new Holds();
     if (holds === null) next.last.first = now;
@@ -108,13 +119,13 @@ export class Timestamps {
     next.last.from = now;
     next.last.until = now + LONGEST_TICK;
     next.on = true;
-    this.#holds = next;
+    this.rarities().holds = next;
     return true;
   }
 
   /** The clock ticks by itself again. */
   release(now: Micros): void {
-    const holds = this.#holds;
+    const holds = this.#rare === null ? null : this.#rare.holds;
     if (holds === null) return;
     holds.on = false;
     holds.last.until = Math.min(holds.last.until, now);
@@ -127,7 +138,7 @@ export class Timestamps {
 
   /** The hold whose tick the echo in `rx` is; null: it is that of a time. */
   private echoed(now: Micros): Hold | null {
-    const holds = this.#holds;
+    const holds = this.#rare === null ? null : this.#rare.holds;
     if (holds === null) return null;
     const { last, before } = holds;
     if (this.echoesTickOf(last, now)) return last;
@@ -172,10 +183,11 @@ export class Timestamps {
    * all that was sent before it: `data` that it has overtaken, on a path that reorders, would each have to be repeated, and their repeats overtake others.
    */
   old(data: boolean, now: Micros): boolean {
-    const least = data && this.#floor !== null ? this.#floor.value : this.#recent;
+    const floor = data && this.#rare !== null ? this.#rare.floor : null;
+    const least = floor === null ? this.#recent : floor.value;
     if (!this.#on || !rx.hasTimestamps || distance32(rx.tsval, least) >= 0) return false;
     // RFC 7323 §5.5: after so long the peer's clock may have gone half round.
-    return now - this.#recentTime <= TIMESTAMP_LIFE;
+    return now - (this.#recentTime ?? 0) <= TIMESTAMP_LIFE;
   }
 
   /** By how many ticks of the peer's clock the timestamp in `rx` is older than TS.Recent. */
@@ -197,10 +209,11 @@ export class Timestamps {
   /** Takes the timestamp in `rx`, which is not old, as TS.Recent, unless that is younger; `fills`: there are data above a hole. */
   take(fills: boolean, now: Micros): void {
     const { tsval } = rx;
-    if (fills) this.#floor ??= new Floor(this.#recent, this.#recentTime);
-    if (this.#floor !== null) this.raise(this.#floor, fills, now);
+    if (fills) this.rarities().floor ??= new Floor(this.#recent, this.#recentTime ?? 0);
+    const floor = this.#rare === null ? null : this.#rare.floor;
+    if (floor !== null) this.raise(floor, fills, now);
     if (distance32(tsval, this.#recent) < 0) {
-      if (now - this.#recentTime <= TIMESTAMP_LIFE) return;
+      if (now - (this.#recentTime ?? 0) <= TIMESTAMP_LIFE) return;
       this.#youngest = tsval;
     }
     this.#recent = tsval;

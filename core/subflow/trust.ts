@@ -57,6 +57,8 @@ class Doubts {
   finAt: Micros = Infinity;
   /** How many are known to have arrived. */
   arrivals = 0;
+  /** Since when bytes in order want a mapping; null while none do. */
+  unmappedSince: Micros | null = null;
 }
 
 /** Trust of one subflow; proofs only move forward. Sequence numbers are offsets. */
@@ -64,8 +66,6 @@ export class Trust {
   #bits = STRAIGHT;
   /** What mappings cover; made with the first. */
   #mapped: Spans | null = null;
-  /** Null while none do. */
-  #unmappedSince: Micros | null = null;
   #vouched = 1;
   /** End of what the peer itself takes on this subflow: where it is, and the window from there on. */
   #edge = 0;
@@ -112,14 +112,14 @@ export class Trust {
 
   /** Looks whether all in order below `next` are mapped: since when not, Infinity when they are. */
   audit(next: number, now: Micros): Micros {
-    if (next <= this.mapped) this.#unmappedSince = null;
-    else this.#unmappedSince ??= now;
+    if (next > this.mapped) this.doubted().unmappedSince ??= now;
+    else if (this.#doubts !== null) this.#doubts.unmappedSince = null;
     return this.unmappedSince;
   }
 
   /** Since when bytes in order want a mapping; Infinity when none do. */
   get unmappedSince(): Micros {
-    return this.#unmappedSince ?? Infinity;
+    return this.#doubts?.unmappedSince ?? Infinity;
   }
 
   /** The FIN in `rx` has come. */
@@ -252,6 +252,7 @@ export class Trust {
 
   /** Whether MPTCP options have begun to fail on what comes: a RST without a reason then has this one. */
   get suspect(): boolean {
-    return this.#unmappedSince !== null || (this.#doubts !== null && this.#doubts.lapsed);
+    const doubts = this.#doubts;
+    return doubts !== null && (doubts.unmappedSince !== null || doubts.lapsed);
   }
 }
