@@ -123,6 +123,8 @@ const PRIO_OWED = 64;
 const BACKUP_BY_US = 128;
 /** The peer wants that. */
 const BACKUP_BY_PEER = 256;
+/** Opened by MP_JOIN. */
+const JOIN = 512;
 
 /** The segment in `rx`, as the subflow sees it that it has come on. */
 const inHand = {
@@ -152,6 +154,10 @@ class Rarities {
   inquiry: Inquiry | null = null;
   /** The end of the connection was told, and a RST is awaited. */
   fastClose: FastClose | null = null;
+  /** Made when data are first bound to it beyond its room. */
+  partA: Ranges | null = null;
+  /** Segments whose payload came above something missing. */
+  outOfOrder = 0;
 }
 
 /** What makes a subflow. */
@@ -184,27 +190,19 @@ export interface SubflowOptions {
 
 /** One subflow. */
 export class Subflow implements SubflowView {
-  readonly path: PathIndex;
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  /** Opened by MP_JOIN. */
-  readonly join: boolean;
-  /** Address id of our end. */
-  readonly localId: number;
   readonly sender: Sender;
   readonly receiver: Receiver = new Receiver();
   readonly acks: Acks;
-  readonly ecn: Ecn;
-  readonly mtu: Mtu;
-  readonly timestamps: Timestamps;
   readonly trust: Trust = new Trust();
   /** What path managers see of it, made when one looks. */
   shown: PathView | null = null;
   readonly #host: SubflowHost;
   readonly #level: DataLevel;
-  #remoteId: number;
+  /** Address ids of both ends, an octet each, the peer's above ours. */
+  #ids: number;
   #tcp = TcpState.closed;
-  readonly #deadlines = new Deadlines<SubflowTimer>(SUBFLOW_TIMERS);
   /** Null when the peer has shown that it is over. */
   #handshake: Handshake | null;
   #flow = 0;
@@ -212,16 +210,14 @@ export class Subflow implements SubflowView {
   #ended: LeaveReason | null = null;
   /** Made with the first payload. */
   #receiveRtt: ReceiveRtt | null = null;
-  /** Made when data are first bound to it beyond its room. */
-  #partA: Ranges | null = null;
   /** Made for the first. */
   #signals: Signals | null = null;
   #rare: Rarities | null = null;
   // Figures.
   #segmentsIn = 0;
-  #lastReceived: Micros = 0;
+  /** Null before the first. Boxed once, as `now` (CONTRIBUTING.md, Garbage). */
+  #lastReceived: Micros | null = null;
   #withData = 0;
-  #outOfOrder = 0;
 
   /** Makes a closed subflow: `open` or `accept` begins. */
   constructor(host: SubflowHost, level: DataLevel, options: SubflowOptions) {
@@ -229,36 +225,29 @@ export class Subflow implements SubflowView {
     const iss = options.iss | 0;
     this.#host = host;
     this.#level = level;
-    this.path = options.path;
     this.local = options.local;
     this.remote = options.remote;
-    this.localId = options.localId;
-    this.#remoteId = options.remoteId;
-    this.join = option.kind === "join";
+    this.#ids = options.localId | options.remoteId << 8;
     this.#handshake = new Handshake(option, level.tcp.synRetries);
-    if (backup === "us") this.#flags = BACKUP_BY_US;
-    else if (backup === "peer") this.#flags = BACKUP_BY_PEER;
+    if (option.kind === "join") this.#flags = JOIN;
+    if (backup === "us") this.#flags |= BACKUP_BY_US;
+    else if (backup === "peer") this.#flags |= BACKUP_BY_PEER;
     this.acks = new Acks(level.tcp.delayedAck);
-    this.ecn = new Ecn(level.tcp.ecn);
     const memory = host.pathMemory(options.local.address, options.remote.address);
     const { maxSegment, mtuProbing } = level.tcp;
-    this.mtu = new Mtu(outlet, family, maxSegment, mtuProbing, memory);
-    this.timestamps = new Timestamps(options.timestampOffset | 0, level.tcp.timestamps);
-    const deadlines = this.#deadlines;
-    const { timestamps, receiver, acks, ecn, mtu } = this;
     this.sender = new Sender({
       host,
       level,
-      path: this.path,
+      path: options.path,
       outlet,
       key,
       iss,
-      timestamps,
-      receiver,
-      acks,
-      ecn,
-      mtu,
-      deadlines,
+      timestamps: new Timestamps(options.timestampOffset | 0, level.tcp.timestamps),
+      receiver: this.receiver,
+      acks: this.acks,
+      ecn: new Ecn(level.tcp.ecn),
+      mtu: new Mtu(outlet, family, maxSegment, mtuProbing, memory),
+      deadlines: new Deadlines<SubflowTimer>(SUBFLOW_TIMERS),
     });
   }
 
@@ -292,6 +281,32 @@ export class Subflow implements SubflowView {
 
   private fastClosing(): FastClose | null {
     return this.#rare === null ? null : this.#rare.fastClose;
+  }
+
+  get path(): PathIndex {
+    return this.sender.path;
+  }
+
+  /** Opened by MP_JOIN. */
+  get join(): boolean {
+    return this.is(JOIN);
+  }
+
+  /** Address id of our end. */
+  get localId(): number {
+    return this.#ids & 255;
+  }
+
+  get ecn(): Ecn {
+    return this.sender.ecn;
+  }
+
+  get mtu(): Mtu {
+    return this.sender.mtu;
+  }
+
+  get timestamps(): Timestamps {
+    return this.sender.timestamps;
   }
 
   /** Address of its KEY record; freed with it. */
@@ -376,18 +391,18 @@ export class Subflow implements SubflowView {
   }
 
   get queued(): number {
-    return this.#partA === null ? 0 : this.#partA.bytes;
+    const { partA } = this;
+    return partA === null ? 0 : partA.bytes;
   }
 
   /** What is bound to it and not sent on it, in the order of the data; null: nothing ever was. */
   get partA(): Ranges | null {
-    return this.#partA;
+    return this.#rare === null ? null : this.#rare.partA;
   }
 
   /** Binds [offset, end) of the data to it, to be sent when there is room. */
   bind(offset: number, end: number): void {
-    this.#partA ??= new Ranges();
-    this.#partA.add(offset, end);
+    (this.rarities().partA ??= new Ranges()).add(offset, end);
   }
 
   get deliveryRate(): number {
@@ -497,12 +512,12 @@ export class Subflow implements SubflowView {
 
   /** Address id of the peer's end, as the peer calls it. */
   get remoteId(): number {
-    return this.#remoteId;
+    return this.#ids >> 8;
   }
 
   /** The peer's SYN, or SYN/ACK, names its end. */
   learnRemoteId(id: number): void {
-    this.#remoteId = id;
+    this.#ids = this.localId | id << 8;
   }
 
   /** Our SYN waits for its answer. */
@@ -552,7 +567,7 @@ export class Subflow implements SubflowView {
 
   /** Its nearest deadline; Infinity: none. */
   get deadline(): Micros {
-    return this.#deadlines.nearest;
+    return this.sender.deadlines.nearest;
   }
 
   /** What is done about losses. */
@@ -579,7 +594,7 @@ export class Subflow implements SubflowView {
 
   /** Those of them that came above something missing. */
   get outOfOrder(): number {
-    return this.#outOfOrder;
+    return this.#rare === null ? 0 : this.#rare.outOfOrder;
   }
 
   /** It has brought something to either end. */
@@ -599,7 +614,7 @@ export class Subflow implements SubflowView {
 
   /** When payload last came. */
   get lastDataReceived(): Micros {
-    return this.#lastReceived;
+    return this.#lastReceived ?? 0;
   }
 
   // Opening.
@@ -664,7 +679,7 @@ export class Subflow implements SubflowView {
     this.sender.syn(this.#handshake!, flags, now);
     this.#handshake!.sent(now);
     sender.board.synSent();
-    sender.rtt.arm(this.#deadlines, now);
+    sender.rtt.arm(this.sender.deadlines, now);
   }
 
   /** The third ACK was lost, and what came shows that the SYN/ACK was not: it goes again, no more often than it may without that. */
@@ -903,7 +918,7 @@ export class Subflow implements SubflowView {
     // RFC 8684 §3.2: "receipt of this packet MUST trigger a regular TCP ACK in response, and the packet MUST be retransmitted if this
     // ACK is not received"
     // Until the fourth ACK a join carries no data, and its third ACK is repeated (RFC 8684 §3.2).
-    this.#deadlines.set(TIMER_THIRD_ACK, now + sender.rtt.estimate);
+    this.sender.deadlines.set(TIMER_THIRD_ACK, now + sender.rtt.estimate);
     return OUTCOME_WORK;
   }
 
@@ -957,7 +972,7 @@ export class Subflow implements SubflowView {
       // Any segment tells that the third ACK has arrived (RFC 8684 §3.2).
       const joined = this.provisional;
       this.#handshake = null;
-      this.#deadlines.set(TIMER_THIRD_ACK, Infinity);
+      this.sender.deadlines.set(TIMER_THIRD_ACK, Infinity);
       if (joined) return OUTCOME_JOINED | OUTCOME_MORE | OUTCOME_WORK;
     }
     const size = sender.window.scaled(rx.window);
@@ -1065,7 +1080,7 @@ export class Subflow implements SubflowView {
       return;
     }
     if (bits & SEGMENT_GAP) {
-      this.#outOfOrder++;
+      this.rarities().outOfOrder++;
       this.#host.count("TCPOFOQueue");
     }
     if (bits & SEGMENT_DUPLICATE) {
@@ -1078,8 +1093,8 @@ export class Subflow implements SubflowView {
     const { length } = rx;
     if ((bits & SEGMENT_DUPLICATE) === 0) this.receiver.count(length);
     const waits = this.acks.received(length, bits, this.mtu.segment, now);
-    if (waits && !this.#deadlines.has(TIMER_ACK)) {
-      this.#deadlines.set(TIMER_ACK, now + this.acks.delay);
+    if (waits && !this.sender.deadlines.has(TIMER_ACK)) {
+      this.sender.deadlines.set(TIMER_ACK, now + this.acks.delay);
     }
   }
 
@@ -1198,9 +1213,9 @@ export class Subflow implements SubflowView {
   expire(now: Micros): Outcome {
     let outcome = 0;
     for (
-      let due = this.#deadlines.due(now);
+      let due = this.sender.deadlines.due(now);
       due >= 0 && this.#ended === null;
-      due = this.#deadlines.due(now)
+      due = this.sender.deadlines.due(now)
     ) outcome |= this.expired(due as SubflowTimer, now);
     return outcome;
   }
@@ -1250,7 +1265,7 @@ export class Subflow implements SubflowView {
       }
       next = keepalive.next(now);
     }
-    this.#deadlines.set(TIMER_KEEPALIVE, next);
+    this.sender.deadlines.set(TIMER_KEEPALIVE, next);
     return keepalive.unanswered(lastHeard) > 0 ? OUTCOME_WORK | OUTCOME_SILENT : OUTCOME_WORK;
   }
 
@@ -1284,7 +1299,7 @@ export class Subflow implements SubflowView {
       inquiry.asked(this.minRtt, now);
       this.#host.count("TCPKeepAlive");
     }
-    this.#deadlines.set(TIMER_INQUIRY, now + inquiry.wait(this.sender.rtt.base));
+    this.sender.deadlines.set(TIMER_INQUIRY, now + inquiry.wait(this.sender.rtt.base));
     return OUTCOME_WORK;
   }
 
@@ -1323,7 +1338,7 @@ export class Subflow implements SubflowView {
     sender.beginSlow();
     this.sender.thirdAck(handshake, sender.board.nxt, now);
     const wait = sender.rtt.estimate * 2 ** (handshake.sends - 1);
-    this.#deadlines.set(TIMER_THIRD_ACK, now + wait);
+    this.sender.deadlines.set(TIMER_THIRD_ACK, now + wait);
     return OUTCOME_WORK;
   }
 
@@ -1339,7 +1354,7 @@ export class Subflow implements SubflowView {
     if (choice !== null || this.#rare !== null) {
       this.rarities().keepalive = choice === null ? null : new Keepalive(choice, now);
     }
-    this.#deadlines.set(TIMER_KEEPALIVE, choice === null ? Infinity : now + choice.idle);
+    this.sender.deadlines.set(TIMER_KEEPALIVE, choice === null ? Infinity : now + choice.idle);
   }
 
   /** Has an ACK sent at the end of this batch. */
@@ -1382,7 +1397,7 @@ export class Subflow implements SubflowView {
 
   /** Has its silence looked at again at that time; Infinity: not by itself. */
   watchSilence(at: Micros): void {
-    this.#deadlines.set(TIMER_SILENCE, at);
+    this.sender.deadlines.set(TIMER_SILENCE, at);
   }
 
   /** It is stale, and asked whether it is back unless something has left of late; sets when to look again. */
@@ -1421,7 +1436,7 @@ export class Subflow implements SubflowView {
   maySay(now: Micros): boolean {
     const signals = this.#signals;
     if (signals === null || signals.may(this.sender.board.nxt, this.receiver.nxt, now)) return true;
-    this.#deadlines.set(TIMER_SIGNAL, signals.until);
+    this.sender.deadlines.set(TIMER_SIGNAL, signals.until);
     return false;
   }
 
@@ -1496,7 +1511,9 @@ export class Subflow implements SubflowView {
   }
 
   #limitFinWait2(now: Micros): void {
-    if (!this.#deadlines.has(TIMER_END)) this.#deadlines.set(TIMER_END, now + FIN_WAIT_2_LENGTH);
+    if (!this.sender.deadlines.has(TIMER_END)) {
+      this.sender.deadlines.set(TIMER_END, now + FIN_WAIT_2_LENGTH);
+    }
   }
 
   /**
@@ -1515,7 +1532,7 @@ export class Subflow implements SubflowView {
     // RFC 8684 §3.4.2: "A subflow that is still functioning MUST be closed with a FIN exchange as in regular TCP"
     if (byFin) this.finish(now);
     else this.#flags |= DRAINS;
-    this.#deadlines.set(TIMER_END, now + LEAVE_LENGTH);
+    this.sender.deadlines.set(TIMER_END, now + LEAVE_LENGTH);
     return true;
   }
 
@@ -1592,7 +1609,7 @@ export class Subflow implements SubflowView {
   /** Sends MP_FASTCLOSE on an ACK and waits for the RST that answers it (RFC 8684 §3.5, option A); false where that cannot be. */
   fastcloseByAck(key: Key, now: Micros): boolean {
     if (this.#ended !== null || !this.established || this.provisional) return false;
-    this.#deadlines.clearAll();
+    this.sender.deadlines.clearAll();
     this.sayFastclose(this.rarities().fastClose = new FastClose(key), now);
     return true;
   }
@@ -1604,7 +1621,7 @@ export class Subflow implements SubflowView {
 
   private sayFastclose(fastClose: FastClose, now: Micros): void {
     this.sender.ack(tx.begin().fastclose(fastClose.key), this.sender.board.nxt, now);
-    this.#deadlines.set(TIMER_END, now + fastClose.sent(this.sender.rtt.base));
+    this.sender.deadlines.set(TIMER_END, now + fastClose.sent(this.sender.rtt.base));
   }
 
   /** Its end was awaited long enough. */
@@ -1632,7 +1649,7 @@ export class Subflow implements SubflowView {
   private rest(now: Micros): Outcome {
     const { nxt } = this.sender.board;
     this.ack(now);
-    this.#deadlines.clearAll();
+    this.sender.deadlines.clearAll();
     this.#ended = "closed";
     this.#host.rest(this.sender.rest(this.#flow, this.local, nxt), now);
     this.#flow = 0;
@@ -1643,7 +1660,7 @@ export class Subflow implements SubflowView {
   private end(reason: LeaveReason, now: Micros): Outcome {
     this.#ended = reason;
     this.moves("end", now);
-    this.#deadlines.clearAll();
+    this.sender.deadlines.clearAll();
     this.#host.forget(this.#flow);
     this.#flow = 0;
     return OUTCOME_ENDED | OUTCOME_WORK;
