@@ -81,20 +81,20 @@ export class HyStart {
     // What was delivered while it was on its way was in flight with it. The queue of less is shorter: after a pause that does not tell that there was none.
     const flight = ack.delivered - ack.priorDelivered;
     if (ack.priorDelivered >= this.#roundStart) {
-      this.#beginRound(ack);
-      if (this.#goesOn(flight) && ++this.#cssRounds >= CSS_ROUNDS) return -1;
+      this.beginRound(ack);
+      if (this.goesOn(flight) && ++this.#cssRounds >= CSS_ROUNDS) return -1;
     }
     if (ack.rtt >= 0 && flight >= this.#cssFlight) {
       this.#currentRoundMinRtt = Math.min(this.#currentRoundMinRtt, ack.rtt);
       this.#samples++;
     }
-    if (ack.rtt >= 0) this.#couple(ack, cwnd, now);
-    if (this.#rate > 0) return this.#towards(ack, acked, cwnd, mss);
-    if (this.#samples >= N_RTT_SAMPLE) this.#judge(flight);
+    if (ack.rtt >= 0) this.couple(ack, cwnd, now);
+    if (this.#rate > 0) return this.towards(ack, acked, cwnd, mss);
+    if (this.#samples >= N_RTT_SAMPLE) this.judge(flight);
     return this.#cssBaseline < Infinity ? acked / CSS_GROWTH_DIVISOR : acked;
   }
 
-  #beginRound(ack: AckSample): void {
+  private beginRound(ack: AckSample): void {
     this.#roundStart = ack.delivered;
     this.#lastRoundMinRtt = this.#currentRoundMinRtt;
     this.#currentRoundMinRtt = Infinity;
@@ -106,7 +106,7 @@ export class HyStart {
   }
 
   /** The round that is over with `flight` bytes in flight was one of conservative slow start: of a train's, if more could have come back than it said. */
-  #goesOn(flight: number): boolean {
+  private goesOn(flight: number): boolean {
     if (this.#rate > 0) return flight >= REFUTED * this.#filling;
     return this.#cssBaseline < Infinity;
   }
@@ -115,7 +115,7 @@ export class HyStart {
    * One more acknowledgement of the train. As long as round trips are longer than that which it began with, the bottleneck was never idle: what has come since
    * came at its rate. A window that is more than fills the path at that is enough.
    */
-  #couple(ack: AckSample, cwnd: number, now: Micros): void {
+  private couple(ack: AckSample, cwnd: number, now: Micros): void {
     const { rtt } = ack;
     this.#minRtt = Math.min(this.#minRtt, rtt);
     if (this.#priorRtt > 0) this.#step = Math.max(this.#step, Math.abs(rtt - this.#priorRtt));
@@ -147,7 +147,7 @@ export class HyStart {
    * Conservative slow start that a train began. Its round trips fall at the beginning of each round, whatever the path carries, and tell nothing; but more than
    * the bottleneck's rate never comes back. Where it does, slow start goes on, and what was held back is made up for, to twice the window at most.
    */
-  #towards(ack: AckSample, acked: number, cwnd: number, mss: number): number {
+  private towards(ack: AckSample, acked: number, cwnd: number, mss: number): number {
     if (ack.deliveryRate > REFUTED * this.#rate) {
       this.#rate = 0;
       return acked + Math.min(this.#withheld, cwnd);
@@ -163,7 +163,7 @@ export class HyStart {
     return growth;
   }
 
-  #judge(flight: number): void {
+  private judge(flight: number): void {
     const current = this.#currentRoundMinRtt;
     if (this.#cssBaseline < Infinity) {
       // It was no queue: slow start goes on.

@@ -177,11 +177,11 @@ class Group implements CongestionControl {
   /** Acknowledged bytes for which the window of `subflow` grows by a segment. */
   threshold(subflow: SubflowView): number {
     // RFC 6356 §4.1: once per round trip, and on every drop.
-    if (this.#connection.now - this.#at >= subflow.srtt) this.#refresh();
+    if (this.#connection.now - this.#at >= subflow.srtt) this.refresh();
     return linkedThreshold(this.#alpha, subflow.mss, subflow.cwnd);
   }
 
-  #refresh(): void {
+  private refresh(): void {
     const { now } = this.#connection;
     for (let i = 0; i < this.#members.length; i++) this.#members[i]!.look(now);
     linkedAlpha(this.#members, this.#alpha);

@@ -33,7 +33,7 @@ export class Arrivals {
     if (now - this.#since <= this.#period) return;
     const bytes = sum(subflows);
     if (bytes > this.#most) this.#most = bytes;
-    this.#restart(subflows, now);
+    this.restart(subflows, now);
   }
 
   /** The longest round trip of the subflows is known. */
@@ -44,10 +44,10 @@ export class Arrivals {
   /** A measure begins. */
   begin(subflows: readonly Subflow[], now: Micros): void {
     this.#most = 0;
-    this.#restart(subflows, now);
+    this.restart(subflows, now);
   }
 
-  #restart(subflows: readonly Subflow[], now: Micros): void {
+  private restart(subflows: readonly Subflow[], now: Micros): void {
     for (let i = 0; i < subflows.length; i++) subflows[i]!.receiver.counted();
     this.#since = now;
   }
@@ -93,11 +93,11 @@ export class RightSizing {
       return false;
     }
     // A path has become slower, or a slower one has joined: the others go on while its data are on the way (draft RBF-1).
-    if (rtt > this.#rtt) this.#want(2 * this.#rate * rtt);
+    if (rtt > this.#rtt) this.want(2 * this.#rate * rtt);
     // A quarter more than came: what waited behind a hole is read with what fills it.
     const copied = Math.min(read - this.#from, 1.25 * came);
     if (copied > this.#space) {
-      this.#want(2 * copied * Math.min(2, copied / this.#space));
+      this.want(2 * copied * Math.min(2, copied / this.#space));
     }
     const length = now - this.#since;
     if (length < Math.max(rtt, SHORTEST_ROUND_TRIP)) return false;
@@ -109,7 +109,7 @@ export class RightSizing {
     return true;
   }
 
-  #want(bytes: number): void {
+  private want(bytes: number): void {
     if (bytes > this.#wanted) this.#wanted = Math.ceil(bytes);
   }
 }

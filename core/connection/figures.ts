@@ -32,9 +32,10 @@ export class Figures {
   #bytesSent = 0;
   /** Made for the first. */
   #repairs: Repairs | null = null;
-  #lastSent: Micros = 0;
-  #lastReceived: Micros = 0;
-  #lastAcked: Micros = 0;
+  // Null before the first. Boxed once, as `now` (CONTRIBUTING.md, Garbage): what happens at one time shares the box.
+  #lastSent: Micros | null = null;
+  #lastReceived: Micros | null = null;
+  #lastAcked: Micros | null = null;
   #lastReset: LastReset | null = null;
 
   /** Bytes sent for the first time. */
@@ -64,17 +65,17 @@ export class Figures {
 
   /** When data last left. */
   get lastSent(): Micros {
-    return this.#lastSent;
+    return this.#lastSent ?? 0;
   }
 
   /** When data last came. */
   get lastReceived(): Micros {
-    return this.#lastReceived;
+    return this.#lastReceived ?? 0;
   }
 
   /** When a DATA_ACK last told something. */
   get lastAcked(): Micros {
-    return this.#lastAcked;
+    return this.#lastAcked ?? 0;
   }
 
   /** The last RST of a subflow that told why; null: there was none. */

@@ -154,6 +154,14 @@ class SignedDsn implements InitialDsn {
 /** Of a peer that has not named its key. */
 const UNKNOWN: InitialDsn = new SignedDsn({ high: 0, low: 0 });
 
+// What holds of a connection's keys, as bits: each place of its own would take eight bytes of every connection.
+/** DSS checksums are asked for by one side at least. */
+const CHECKSUM = 1;
+/** We take no joins to the address of the first subflow. */
+const DENIES = 2;
+/** The peer takes none. */
+const DENIED = 4;
+
 /** What both sides of a connection have said in MP_CAPABLE: keys, and what follows from them and from the flags. */
 export class Keys {
   // In signed words, which are not boxed: a key is asked for a few times in the life of a connection.
@@ -161,25 +169,26 @@ export class Keys {
   readonly #low: number;
   #peerHigh = 0;
   #peerLow = 0;
-  /** Our token: joins to us name it. */
-  readonly token: number;
+  readonly #token: number;
   /** Our initial data sequence number. */
   readonly idsn: InitialDsn;
   #peerToken = 0;
   #peerIdsn: InitialDsn = UNKNOWN;
-  #checksum: boolean;
-  readonly #denies: boolean;
-  #denied = false;
+  #flags: number;
 
   /** @param own Our key. @param checksum We ask for DSS checksums. @param denies We take no joins to the address of the first subflow. */
   constructor(own: Key, checksum: boolean, denies = false) {
     this.#high = own.high | 0;
     this.#low = own.low | 0;
-    this.#denies = denies;
     const { token, idsn } = keyMaterial(own);
-    this.token = token;
+    this.#token = token | 0;
     this.idsn = new SignedDsn(idsn);
-    this.#checksum = checksum;
+    this.#flags = (checksum ? CHECKSUM : 0) | (denies ? DENIES : 0);
+  }
+
+  /** Our token: joins to us name it. */
+  get token(): number {
+    return this.#token >>> 0;
   }
 
   /** Our key. */
@@ -204,12 +213,12 @@ export class Keys {
 
   /** DSS checksums are asked for by one side at least (A flag, RFC 8684 §3.1). */
   get checksum(): boolean {
-    return this.#checksum;
+    return (this.#flags & CHECKSUM) !== 0;
   }
 
   /** The peer takes no joins to the address of the first subflow (C flag). */
   get denied(): boolean {
-    return this.#denied;
+    return (this.#flags & DENIED) !== 0;
   }
 
   /** CAPABLE_* bits of our MP_CAPABLE. */
@@ -217,16 +226,17 @@ export class Keys {
     // RFC 8684 §3.1: "A crypto algorithm MUST be specified."
     // RFC 8684 §3.1: "MUST set bit 'H' to 1 and bits 'D' through 'G' to 0"
     // RFC 8684 §3.1: "It MUST be set to 0 for current implementations."
-    return CAPABLE_HMAC_SHA256 | (this.#checksum ? CAPABLE_CHECKSUM : 0) |
-      (this.#denies ? CAPABLE_DENY_JOIN : 0);
+    return CAPABLE_HMAC_SHA256 | (this.checksum ? CAPABLE_CHECKSUM : 0) |
+      ((this.#flags & DENIES) !== 0 ? CAPABLE_DENY_JOIN : 0);
   }
 
   /** Takes over the CAPABLE_* bits of the peer's. */
   heed(flags: number): void {
     // RFC 8684 §3.1: "if either host requires the use of checksums, checksums MUST be used"
     // RFC 8684 §3.1: "checksums MUST be used in both directions, and the initiator will set A=1 in the ACK"
-    this.#checksum ||= (flags & CAPABLE_CHECKSUM) !== 0;
-    this.#denied = (flags & CAPABLE_DENY_JOIN) !== 0;
+    if ((flags & CAPABLE_CHECKSUM) !== 0) this.#flags |= CHECKSUM;
+    if ((flags & CAPABLE_DENY_JOIN) !== 0) this.#flags |= DENIED;
+    else this.#flags &= ~DENIED;
   }
 
   /** The peer's key is known. */

@@ -96,6 +96,8 @@ const COMPANY = 64;
 const JOINED_ONCE = 128;
 /** It is among those that MPCurrEstab counts: established with MPTCP, and not ended by us. */
 const CURRENT = 256;
+/** The one way that was tried is the connection's, where there were others. */
+const WON_ALONE = 512;
 
 /** What most connections never meet: made for the first of it. */
 class Rarities {
@@ -222,11 +224,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.capable) host.claimToken(this.keys.token, this);
   }
 
-  #rarities(): Rarities {
+  private rarities(): Rarities {
     return this.#rare ??= new Rarities();
   }
 
-  #is(flag: number): boolean {
+  private is(flag: number): boolean {
     return (this.#flags & flag) !== 0;
   }
 
@@ -348,7 +350,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   get dataAckFlags(): number {
     // RFC 8684 §3.7: "The receiver SHOULD stop generating Data ACKs after it receives an infinite mapping."
     if (this.#mode !== MPTCP && !this.awaitsInfinite) return 0;
-    return this.#is(LONG_ACKS) ? DSS_DATA_ACK | DSS_DATA_ACK_8 : DSS_DATA_ACK;
+    return this.is(LONG_ACKS) ? DSS_DATA_ACK | DSS_DATA_ACK_8 : DSS_DATA_ACK;
   }
 
   get dssChecksum(): boolean {
@@ -360,7 +362,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   get keysOwed(): CapableKeys | null {
-    if (this.role !== "client" || this.#is(CONFIRMED)) return null;
+    if (this.role !== "client" || this.is(CONFIRMED)) return null;
     return this.keys;
   }
 
@@ -395,7 +397,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** Where all are established one list is enough. */
-  #compareAttempts(): void {
+  private compareAttempts(): void {
     if (this.#attempts?.length === this.subflows.length) this.#attempts = null;
   }
 
@@ -409,9 +411,17 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     this.#race = race;
   }
 
-  /** What was tried to begin it, in that order. */
+  /** The one way that was tried is the connection's: of the others nothing need be kept. */
+  wonAlone(): void {
+    this.#race = null;
+    this.#flags |= WON_ALONE;
+  }
+
+  /** What was tried to begin it, in that order; nothing where there was one way only. */
   get tries(): readonly FirstTry[] {
-    return this.#race?.tries ?? NO_TRIES;
+    if (this.#race !== null) return this.#race.tries;
+    if (!this.is(WON_ALONE)) return NO_TRIES;
+    return [{ local: this.#local, remote: this.#remote, outcome: "answered", trouble: null }];
   }
 
   /** How far it speaks MPTCP. */
@@ -450,7 +460,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** There is some. */
   damaged(): Damage {
-    return this.#rarities().damage ??= new Damage();
+    return this.rarities().damage ??= new Damage();
   }
 
   /** It has gone with its subflow: what failed was not DATA_ACKed, and goes elsewhere. */
@@ -472,17 +482,17 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** They shall, or have. */
   oweInfinite(owed = true): void {
-    if (owed || this.#rare !== null) this.#rarities().infiniteOwed = owed;
+    if (owed || this.#rare !== null) this.rarities().infiniteOwed = owed;
   }
 
   /** A join was established: the peer knows of it. */
   get joinedOnce(): boolean {
-    return this.#is(JOINED_ONCE);
+    return this.is(JOINED_ONCE);
   }
 
   /** No other subflow than the first could ever carry data: its sequence space may be the data's. */
   get alone(): boolean {
-    return !this.#is(COMPANY);
+    return !this.is(COMPANY);
   }
 
   /** The first subflow is or was established. */
@@ -517,7 +527,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** The application has let go of it. */
   get appClosed(): boolean {
-    return this.#is(APP_CLOSED);
+    return this.is(APP_CLOSED);
   }
 
   /** The state in the words of RFC 8684 appendix D. */
@@ -527,7 +537,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** A DSS, or what counts as one, has come. */
   get confirmed(): boolean {
-    return this.#is(CONFIRMED);
+    return this.is(CONFIRMED);
   }
 
   /** Our DATA_FIN is DATA_ACKed. */
@@ -549,7 +559,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   // Its plugins.
 
   /** Those who decide from now on, whether or not anything was to leave. */
-  #decide(): Plugins {
+  private decide(): Plugins {
     return this.#plugins ??= new Plugins(this, this.#policies);
   }
 
@@ -575,7 +585,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Data are to leave: see {@linkcode Plugins.begin}. */
   beginSending(): void {
-    this.#decide().begin();
+    this.decide().begin();
   }
 
   /** A pass begins: see {@linkcode Plugins.looksAhead}. */
@@ -585,17 +595,17 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Replaces the scheduler on the living connection. */
   setScheduler(_now: Micros, plugin: SchedulerPlugin): void {
-    if (!this.over) this.#decide().setScheduler(plugin);
+    if (!this.over) this.decide().setScheduler(plugin);
   }
 
   /** Has the scheduler change what may be changed while it runs; what it throws goes to the caller. */
   tuneScheduler(_now: Micros, parameters: Readonly<Record<string, unknown>>): void {
-    if (!this.over) this.#decide().tuneScheduler(parameters);
+    if (!this.over) this.decide().tuneScheduler(parameters);
   }
 
   /** Replaces the congestion control on the living connection: each subflow goes on from the window and threshold that it has. */
   setCongestionControl(_now: Micros, plugin: CongestionControlPlugin): void {
-    if (!this.over) this.#decide().setCongestionControl(plugin);
+    if (!this.over) this.decide().setCongestionControl(plugin);
   }
 
   // Figures.
@@ -628,7 +638,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   // What the application does. What a verb calls for is sent when its caller ends the batch by the host's `flush`.
 
   /** Its writing, which begins, or goes on. */
-  #writes(): Writer {
+  private writes(): Writer {
     return this.#writer ??= new Writer(this);
   }
 
@@ -654,7 +664,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Has a write wait where so many bytes are unsent (TCP_NOTSENT_LOWAT); Infinity: where the send queue is full. */
   setNotSentLowWater(bytes: number): void {
-    this.#writes().setLowWater(bytes);
+    this.writes().setLowWater(bytes);
     this.dirty();
   }
 
@@ -702,7 +712,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     hint = 0,
     message = 0,
   ): number {
-    return this.#writes().write(now, source, from, cork, hint, message);
+    return this.writes().write(now, source, from, cork, hint, message);
   }
 
   /**
@@ -710,12 +720,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
    * tried again. `filled` has to follow, before any other verb that writes.
    */
   lend(now: Micros): Uint8Array<ArrayBuffer> | null {
-    return this.#writes().lend(now);
+    return this.writes().lend(now);
   }
 
   /** The first `bytes` of what was lent hold data; the rest as in `write`. */
   filled(now: Micros, bytes: number, cork = false, hint = 0, message = 0): void {
-    this.#writes().filled(now, bytes, cork, hint, message);
+    this.writes().filled(now, bytes, cork, hint, message);
   }
 
   /**
@@ -723,12 +733,12 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
    * true has to be followed by a false.
    */
   gather(gathers: boolean): void {
-    this.#writes().gather(gathers);
+    this.writes().gather(gathers);
   }
 
   /** Bytes that may be written now; the observer hears of room where that is 0. */
   awaitRoom(now: Micros): number {
-    return this.#writes().awaitRoom(now);
+    return this.writes().awaitRoom(now);
   }
 
   /** Bytes of its first data, which were given when it was opened, that it has taken. */
@@ -738,30 +748,30 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** It has taken so many. */
   beginWith(bytes: number): void {
-    this.#rarities().begunWith = bytes;
+    this.rarities().begunWith = bytes;
   }
 
   /** The SYN has the first data with it: what is written has to wait for its answer. */
   awaitSyn(): void {
-    this.#writes().awaitSyn();
+    this.writes().awaitSyn();
   }
 
   /** The SYN is answered: `rest` was not acknowledged with it, and goes before all else. */
   writeFirst(rest: Uint8Array, now: Micros): void {
-    this.#writes().writeFirst(rest, now);
+    this.writes().writeFirst(rest, now);
   }
 
   /** Copies bytes that are there into `target`; 0 when there are none. */
   read(now: Micros, target: Uint8Array): number {
     const bytes = this.receiveQueue.take(target);
-    if (bytes > 0) this.#updateWindow(now);
+    if (bytes > 0) this.updateWindow(now);
     return bytes;
   }
 
   /** The same for who does not look at them: up to `most` are gone. */
   skip(now: Micros, most: number): number {
     const bytes = this.receiveQueue.skip(most);
-    if (bytes > 0) this.#updateWindow(now);
+    if (bytes > 0) this.updateWindow(now);
     return bytes;
   }
 
@@ -773,24 +783,24 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** The first `bytes` of what was lent are used. */
   used(now: Micros, bytes: number): void {
     this.receiveQueue.used(bytes);
-    if (bytes > 0) this.#updateWindow(now);
+    if (bytes > 0) this.updateWindow(now);
   }
 
   /** Ends the outgoing direction after what was written (DATA_FIN). */
   finish(_now: Micros): void {
-    this.#finishWriting();
+    this.finishWriting();
   }
 
   /** Drops incoming bytes from now on. */
   discard(now: Micros): void {
     this.#flags |= DISCARDING;
     this.receiveQueue.drop();
-    this.#updateWindow(now);
+    this.updateWindow(now);
   }
 
   /** What was written is still sent; unread data make it an abort, as in Linux. */
   close(now: Micros): void {
-    this.#close(now);
+    this.closeAll(now);
     this.dirty();
   }
 
@@ -802,36 +812,36 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Tags the connection for its scheduler, which is asked again. */
   setTag(_now: Micros, tag: number): void {
-    this.#rarities().tag = tag;
+    this.rarities().tag = tag;
     this.dirty();
   }
 
   /** No more is written: DATA_FIN takes its place behind what waits (IMP-3: no FIN while the queue holds data). */
-  #finishWriting(): void {
+  private finishWriting(): void {
     if (this.over || this.sendQueue.ours.kind !== "open") return;
     if (this.#writer !== null && this.#writer.endsWithFirst()) return;
     this.sendQueue.end(this.receiveQueue.reached);
-    this.#setCurrent(false);
+    this.setCurrent(false);
     this.dirty();
   }
 
-  #setCurrent(current: boolean): void {
-    if (current === this.#is(CURRENT)) return;
+  private setCurrent(current: boolean): void {
+    if (current === this.is(CURRENT)) return;
     this.#flags ^= CURRENT;
     this.host.count("MPCurrEstab", current ? 1 : -1);
   }
 
-  #close(now: Micros): void {
-    if (this.#is(APP_CLOSED)) return;
+  private closeAll(now: Micros): void {
+    if (this.is(APP_CLOSED)) return;
     this.#flags |= APP_CLOSED;
     if (this.over) {
-      this.#removeWhenBare();
+      this.removeWhenBare();
     } else if (!this.established) {
       this.endAll(null, now);
     } else if (this.readable > 0) {
       this.abortWith(null, now);
     } else {
-      this.#finishWriting();
+      this.finishWriting();
       armClose(this, now);
     }
   }
@@ -885,7 +895,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** A subflow is on its way. */
   begin(subflow: Subflow): void {
     this.#attempts = [...this.attempts, subflow];
-    if (this.host.probe !== null) this.#tellBegun(this.host.probe, subflow);
+    if (this.host.probe !== null) this.tellBegun(this.host.probe, subflow);
   }
 
   /** Of all that were tried this one is the first subflow. */
@@ -893,10 +903,10 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.#local === subflow.local) return;
     this.#local = subflow.local;
     this.#remote = subflow.remote;
-    if (this.host.probe !== null) this.#tellOpened(this.host.probe, subflow);
+    if (this.host.probe !== null) this.tellOpened(this.host.probe, subflow);
   }
 
-  #tellBegun(probe: SafeProbe, subflow: Subflow): void {
+  private tellBegun(probe: SafeProbe, subflow: Subflow): void {
     const { path, join, local, remote } = subflow;
     const { id, role, keys, host } = this;
     const { now } = host;
@@ -907,11 +917,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       const { address, port } = remote;
       probe.connectionOpened(now, id, role, token, local.address, local.port, address, port);
     }
-    this.#tellOpened(probe, subflow);
+    this.tellOpened(probe, subflow);
     if (subflow.backupByPeer) probe.priorityAsked(now, id, path, "join", true);
   }
 
-  #tellOpened(probe: SafeProbe, subflow: Subflow): void {
+  private tellOpened(probe: SafeProbe, subflow: Subflow): void {
     const { path, join, local, remote, localId, remoteId } = subflow;
     const { address: from, port: fromPort } = local;
     const { address, port } = remote;
@@ -943,7 +953,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** The peer's numbers have eight octets: so have our DATA_ACKs from now on (RFC 8684 §3.3.2). */
   lengthenAcks(): void {
-    if (this.#is(LONG_ACKS)) return;
+    if (this.is(LONG_ACKS)) return;
     this.#flags |= LONG_ACKS;
     for (const subflow of this.subflows) subflow.sender.resize();
   }
@@ -956,14 +966,14 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** A DSS, or what counts as one, has come. */
   confirm(): void {
-    if (this.#is(CONFIRMED)) return;
+    if (this.is(CONFIRMED)) return;
     this.#flags |= CONFIRMED | PATHS_DUE;
     this.dirty();
   }
 
   /** Whether addresses may be announced now, or joins begin: true once for each. */
   takePathsDue(): boolean {
-    if (!this.#is(PATHS_DUE) || !this.established) return false;
+    if (!this.is(PATHS_DUE) || !this.established) return false;
     this.#flags &= ~PATHS_DUE;
     return !this.fallback && !this.over;
   }
@@ -996,7 +1006,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   joined(subflow: Subflow): void {
     const marks = subflow.ecn.sends || subflow.ecn.receives;
     // Which marks the peer hears of from us is for the congestion control to say.
-    if (marks || this.#plugins !== null) this.#decide().join(subflow, marks);
+    if (marks || this.#plugins !== null) this.decide().join(subflow, marks);
     if (this.#keepAlive !== null && !subflow.early) {
       subflow.keepAlive(this.#keepAlive, this.host.now);
     }
@@ -1004,7 +1014,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     let i = subflows.length;
     while (i > 0 && subflows[i - 1]!.path > subflow.path) i--;
     subflows.splice(i, 0, subflow);
-    this.#compareAttempts();
+    this.compareAttempts();
     this.#subflowsTotal++;
     if (this.#rare !== null) this.#rare.blame = null;
     limitUnsent(this, this.#writer === null ? this.tcp.notSentLowWater : this.#writer.lowWater);
@@ -1014,7 +1024,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.#life.kind === "opening") {
       this.#life = ALIVE;
       this.#tell |= TELL_ESTABLISHED;
-      this.#setCurrent(!this.fallback);
+      this.setCurrent(!this.fallback);
       if (this.role === "server") {
         this.host.opened(this);
         // The third ACK has told the client's key. A client cannot know yet whether its own has arrived: an option before it would look like a fallback.
@@ -1024,7 +1034,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.sendQueue.open(1 + subflow.sender.window.size);
     }
     // Joins do not put off the end of what nobody holds any more.
-    if (!this.#is(APP_CLOSED) || !this.finAcked) armClose(this, this.host.now);
+    if (!this.is(APP_CLOSED) || !this.finAcked) armClose(this, this.host.now);
     this.subflowChanged(subflow, "joined");
     this.answerFins(this.host.now);
     this.dirty();
@@ -1050,7 +1060,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Resets a subflow whose sequence space is used up: another one over the same path can go on (RFC 8684 §3.6, T flag). */
   replace(subflow: Subflow, now: Micros): void {
-    const replacements = this.#rarities().replacements ??= new Replacements();
+    const replacements = this.rarities().replacements ??= new Replacements();
     const progress = replacements.begin(subflow, this.sendQueue.una);
     subflow.reset(RST_MIDDLEBOX, now, true);
     // Beside others the path does more harm than good while they carry what it has lost.
@@ -1100,7 +1110,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** `reason` has spoilt `subflow`: when nothing established is left beside it, and nothing comes, that is what ends the connection. */
   charge(subflow: Subflow, reason: EndReason): void {
     const left = this.subflows.some((other) => other !== subflow && other.ended === null);
-    if (!left) this.#rarities().blame = reason;
+    if (!left) this.rarities().blame = reason;
   }
 
   /** What spoilt the last established subflow; null when nothing did. */
@@ -1110,7 +1120,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** The next subflow that has ended and is not buried; null when there is none. */
   nextEnded(): Subflow | null {
-    if (!this.#is(SUBFLOW_ENDED)) return null;
+    if (!this.is(SUBFLOW_ENDED)) return null;
     for (const subflow of this.attempts) if (subflow.ended !== null) return subflow;
     this.#flags &= ~SUBFLOW_ENDED;
     return null;
@@ -1134,14 +1144,14 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.progress?.forget(subflow);
       if (again && !subflow.join) this.undamaged();
     }
-    this.#compareAttempts();
+    this.compareAttempts();
     subflow.release();
     return at >= 0;
   }
 
   /** Why an established subflow has left: where nothing comes in place of the last one, this ends the connection. A join that came to nothing says nothing of that. */
   explain(code: NetworkCode | null, reason: EndReason | null, away: boolean): void {
-    const rare = this.#rarities();
+    const rare = this.rarities();
     rare.lastCode = code ?? "ConnectionReset";
     rare.lastReason = reason;
     rare.lastAway = away;
@@ -1168,7 +1178,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   endBare(now: Micros): void {
     if (this.onlyEndOpen) this.endAll(null, now);
     else {
-      const { lastCode, lastReason } = this.#rarities();
+      const { lastCode, lastReason } = this.rarities();
       this.endAll(lastCode, now, lastReason);
     }
   }
@@ -1177,7 +1187,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   reinject(subflow: Subflow): void {
     if (this.fallback) return;
     this.sendQueue.reinject(subflow);
-    if (subflow.queued > 0 && this.#works(subflow)) takeBack(this, subflow);
+    if (subflow.queued > 0 && this.works(subflow)) takeBack(this, subflow);
     this.dirty();
   }
 
@@ -1233,11 +1243,11 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Something moved at the data level: tells the reader, looks whether the DATA_FIN is reached. */
   afterReceive(subflow: Subflow, now: Micros): void {
-    if (this.#is(DISCARDING)) {
+    if (this.is(DISCARDING)) {
       this.receiveQueue.drop();
-      this.#updateWindow(now);
+      this.updateWindow(now);
     } else if (this.readable > 0) {
-      if (this.#is(APP_CLOSED)) {
+      if (this.is(APP_CLOSED)) {
         // Nobody will read it: the peer is told, as in Linux (RFC 8684 §3.5). A repeat of what was read does not come here.
         this.abortWith(null, now);
         return;
@@ -1249,7 +1259,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
       this.#tell |= TELL_READABLE;
       subflow.needAck();
       // What was missed is there: of the peer nothing is awaited any more.
-      if (!this.#is(APP_CLOSED)) this.deadlines.set(TIMER_CLOSE, Infinity);
+      if (!this.is(APP_CLOSED)) this.deadlines.set(TIMER_CLOSE, Infinity);
       this.maybeClosed(now);
     }
     this.dirty();
@@ -1257,7 +1267,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** What comes on some paths waits for others, and fills the window: it may grow. */
   heldUp(now: Micros): void {
-    this.#updateWindow(now);
+    this.updateWindow(now);
   }
 
   /** The peer has ended by a FIN of plain TCP. */
@@ -1269,7 +1279,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** Moves the right edge as the reader takes bytes, and tells the peer when it matters. */
-  #updateWindow(now: Micros): void {
+  private updateWindow(now: Micros): void {
     const { read, next, reached, window } = this.receiveQueue;
     let mss = 1;
     let rtt = 0;
@@ -1302,7 +1312,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     for (let i = 0; i < this.subflows.length; i++) {
       const subflow = this.subflows[i]!;
       if (!subflow.peerFinished || !subflow.usable) continue;
-      if (!this.finAcked && !this.#works(subflow)) continue;
+      if (!this.finAcked && !this.works(subflow)) continue;
       this.reinject(subflow);
       subflow.finish(now);
       this.dirty();
@@ -1310,7 +1320,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** Whether a subflow other than this one carries data. */
-  #works(but: Subflow): boolean {
+  private works(but: Subflow): boolean {
     for (let i = 0; i < this.subflows.length; i++) {
       const other = this.subflows[i]!;
       if (other !== but && other.usable && !other.stale) return true;
@@ -1323,18 +1333,18 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     if (this.over) return;
     if (!this.fallback && this.#mode !== EARLY && this.established) {
       // First of all, so that no path is opened in place of those that end.
-      this.#finish(code, reason);
+      this.conclude(code, reason);
       // RFC 8684 §3.5: "If no TCP RST is received in response, Host A SHOULD send a TCP RST with the MP_FASTCLOSE option itself when it releases
       // state in order to clear any remaining state at middleboxes."
       this.host.count("MPFastcloseTx");
-      if (this.mptcp.fastclose === "ack" && this.#fastcloseByAck(now)) return;
+      if (this.mptcp.fastclose === "ack" && this.fastcloseByAck(now)) return;
       for (const subflow of this.attempts) subflow.fastclose(this.keys.peer, now);
     }
     this.endAll(code, now, reason);
   }
 
   /** Option A, on the subflow that works best; false where there is none for it. */
-  #fastcloseByAck(now: Micros): boolean {
+  private fastcloseByAck(now: Micros): boolean {
     let best: Subflow | null = null;
     for (const subflow of this.subflows) {
       if (!subflow.established || subflow.outlet.blocked) continue;
@@ -1350,9 +1360,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** Ends every subflow with a RST, and the connection. */
   endAll(code: NetworkCode | null, now: Micros, reason: EndReason | null = null): void {
-    this.#finish(code, reason);
+    this.conclude(code, reason);
     for (const subflow of this.attempts) this.reset(subflow, RST_UNSPECIFIED, now);
-    this.#removeWhenBare();
+    this.removeWhenBare();
   }
 
   /** Both directions are done: the subflows close in order (draft TRM-5, the safe variant). Until then none of them is ended for being idle or slow (TRM-1). */
@@ -1361,20 +1371,20 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     // RFC 8684 §3.3.3: "Once a DATA_FIN has been acknowledged, all remaining subflows MUST be closed with standard FIN exchanges."
     // RFC 8684 §3.3.3: "Both hosts SHOULD send FINs on all subflows, as a courtesy"
     if (this.over || !this.finished) return;
-    this.#finish(null, null);
+    this.conclude(null, null);
     for (const subflow of this.attempts) {
       subflow.finish(now);
       if (subflow.ended !== null) this.subflowEnded();
     }
     this.dirty();
-    this.#removeWhenBare();
+    this.removeWhenBare();
   }
 
   /** Nothing more will come or go at the data level. */
-  #finish(code: NetworkCode | null, reason: EndReason | null): void {
+  private conclude(code: NetworkCode | null, reason: EndReason | null): void {
     if (this.over) return;
     this.#life = { kind: "over", code, reason };
-    this.#setCurrent(false);
+    this.setCurrent(false);
     this.host.probe?.connectionClosed(this.host.now, this.id, code, reason);
     this.#tell |= TELL_CLOSED | TELL_READABLE;
     this.deadlines.clearAll();
@@ -1385,9 +1395,9 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   }
 
   /** Gives everything back when it is over, nobody holds it, and no subflow is left. */
-  #removeWhenBare(): void {
+  private removeWhenBare(): void {
     const life = this.#life;
-    if (life.kind !== "over" || !this.#is(APP_CLOSED) || this.attempts.length > 0) return;
+    if (life.kind !== "over" || !this.is(APP_CLOSED) || this.attempts.length > 0) return;
     this.#life = { kind: "gone", code: life.code, reason: life.reason };
     this.host.timers.arm(this.#alarm, Infinity);
     this.#alarm.release();
@@ -1397,7 +1407,7 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
 
   /** A subflow of a connection that is over has been buried. */
   buried(): void {
-    this.#removeWhenBare();
+    this.removeWhenBare();
   }
 
   /** Gives the buffers back without a word. */
@@ -1409,13 +1419,13 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
   /** Calls the observer for what happened in this batch. */
   notify(): void {
     const observer = this.#observer;
-    if (this.#told(TELL_ESTABLISHED)) observer.onEstablished();
-    if (this.#told(TELL_READABLE)) observer.onReadable();
-    if (this.#told(TELL_WRITABLE)) observer.onWritable();
-    if (this.#told(TELL_CLOSED)) observer.onClosed(this.code, this.reason);
+    if (this.told(TELL_ESTABLISHED)) observer.onEstablished();
+    if (this.told(TELL_READABLE)) observer.onReadable();
+    if (this.told(TELL_WRITABLE)) observer.onWritable();
+    if (this.told(TELL_CLOSED)) observer.onClosed(this.code, this.reason);
   }
 
-  #told(what: number): boolean {
+  private told(what: number): boolean {
     if ((this.#tell & what) === 0) return false;
     this.#tell &= ~what;
     return true;

@@ -72,8 +72,27 @@ function initial(side: 0 | 1, { address, port }: Endpoint, link: string): HostAd
   return latest[side] = Object.freeze({ address, port, id: 0, family: familyOf(address), link });
 }
 
-function pairOf(local: string, { address, port }: Endpoint): string {
-  return `${local} ${address} ${port}`;
+/** A local address and a remote end that a join with the local port of the first subflow went between, and the one before. */
+interface Pair {
+  readonly local: string;
+  readonly remote: Endpoint;
+  readonly before: Pair | null;
+}
+
+function isPair(local: string, remote: Endpoint, address: string, end: Endpoint): boolean {
+  return local === address && remote.address === end.address && remote.port === end.port;
+}
+
+/** What most connections never meet: made for the first of it. */
+class Rarities {
+  /** The only subflow there ever was, which is left as soon as all in flight is acknowledged. */
+  draining: Subflow | null = null;
+  /** Those that the peer may not have got; null: there was none. */
+  removals: Removal[] | null = null;
+  /** The last ADD_ADDR found nothing that could carry it. */
+  full = false;
+  /** The same of a REMOVE_ADDR. */
+  removalWaits = false;
 }
 
 /** Implements the path side's transport for one connection, and hands it what arrives. */
@@ -81,21 +100,22 @@ export class PathTransportOf implements PathTransport {
   readonly #meta: MetaSocket;
   readonly #plugin: PathManagerPlugin;
   #side: ConnectionPaths | null = null;
-  /** The only subflow there ever was, which is left as soon as all in flight is acknowledged. */
-  #draining: Subflow | null = null;
-  /** Those that the peer may not have got; null: there was none. */
-  #removals: Removal[] | null = null;
-  /** The last ADD_ADDR found nothing that could carry it. */
-  #full = false;
-  /** The same of a REMOVE_ADDR. */
-  #removalWaits = false;
-  /** Local addresses and remote ends that a join with the local port of the first subflow went between; made for the first of ours. */
-  #pairs: string[] | null = null;
+  #rare: Rarities | null = null;
+  /** The last of ours; null: there was none. */
+  #pairs: Pair | null = null;
 
   /** @param meta The connection. @param plugin Its path manager. */
   constructor(meta: MetaSocket, plugin: PathManagerPlugin) {
     this.#meta = meta;
     this.#plugin = plugin;
+  }
+
+  private rarities(): Rarities {
+    return this.#rare ??= new Rarities();
+  }
+
+  private get removals(): Removal[] | null {
+    return this.#rare === null ? null : this.#rare.removals;
   }
 
   get role(): "client" | "server" {
@@ -124,11 +144,11 @@ export class PathTransportOf implements PathTransport {
 
   /** The path side, made when it is first needed: a connection that stays plain TCP has none. */
   get side(): ConnectionPaths {
-    return this.#side ??= this.#make();
+    return this.#side ??= this.make();
   }
 
   /** The same for what becomes of the first subflow, which may leave before anything else has needed it; null: no path is opened any more, or none was agreed on. */
-  #sideToTell(): ConnectionPaths | null {
+  private sideToTell(): ConnectionPaths | null {
     const { established, mode, over } = this.#meta;
     return this.#side ?? (established && mode === MPTCP && !over ? this.side : null);
   }
@@ -153,7 +173,7 @@ export class PathTransportOf implements PathTransport {
     return this.#side?.accepted ?? 0;
   }
 
-  #make(): ConnectionPaths {
+  private make(): ConnectionPaths {
     const { host, localEndpoint, remoteEndpoint } = this.#meta;
     const own = host.addresses.find(({ address }) => address === localEndpoint.address);
     const first: PathSpec = {
@@ -201,17 +221,17 @@ export class PathTransportOf implements PathTransport {
 
   /** The peer's RST on `subflow` had an MP_TCPRST; `transient`: its T flag. */
   resetTold(subflow: Subflow, reason: number, transient: boolean): void {
-    this.#sideToTell()?.resetTold(subflow.path, { reason, transient });
+    this.sideToTell()?.resetTold(subflow.path, { reason, transient });
   }
 
   /** `subflow`, which is about to leave, has moved data. */
   moved(subflow: Subflow): void {
-    this.#sideToTell()?.moved(subflow.path);
+    this.sideToTell()?.moved(subflow.path);
   }
 
   /** We have reset `subflow`, and its path is wanted again; `soon`: it works as far as such a path can. */
   replaced(subflow: Subflow, soon: boolean): void {
-    this.#sideToTell()?.replaced(subflow.path, soon);
+    this.sideToTell()?.replaced(subflow.path, soon);
   }
 
   /** `subflow` has been silent for long: its path may work from another port. */
@@ -235,7 +255,7 @@ export class PathTransportOf implements PathTransport {
   localRemoved(address: string): void {
     this.#side?.localRemoved(address);
     for (const subflow of this.#meta.attempts) {
-      if (subflow.local.address === address) this.#drop(subflow);
+      if (subflow.local.address === address) this.drop(subflow);
     }
   }
 
@@ -263,9 +283,9 @@ export class PathTransportOf implements PathTransport {
   /** Ends a batch. */
   flush(): void {
     this.#side?.flush();
-    const draining = this.#draining;
+    const draining = this.#rare === null ? null : this.#rare.draining;
     if (draining === null || !draining.drained) return;
-    this.#draining = null;
+    this.rarities().draining = null;
     this.#meta.reset(draining, RST_UNSPECIFIED, this.now);
   }
 
@@ -298,9 +318,9 @@ export class PathTransportOf implements PathTransport {
 
   /** A subflow changed. */
   subflowChanged(subflow: Subflow, change: SubflowChange, reason?: string): void {
-    const side = change === "left" ? this.#sideToTell() : this.#side;
+    const side = change === "left" ? this.sideToTell() : this.#side;
     if (side === null) return;
-    if (subflow.join) this.#settled(subflow, change === "left" && reason === "timeout");
+    if (subflow.join) this.settled(subflow, change === "left" && reason === "timeout");
     if (
       change === "joined" && subflow.join && this.role === "server" &&
       side.spec(subflow.path) === undefined
@@ -308,26 +328,26 @@ export class PathTransportOf implements PathTransport {
       side.joinSeen(subflow.path, subflow.remoteId, subflow.remote, subflow.local);
     }
     side.subflowChanged(subflow.path, change, reason);
-    if (this.#removals === null || (change !== "joined" && change !== "left")) return;
-    const other = change === "joined" ? subflow : this.#carrier(() => true);
+    if (this.removals === null || (change !== "joined" && change !== "left")) return;
+    const other = change === "joined" ? subflow : this.carrier(() => true);
     if (other === null) return;
-    this.#removeAgain(({ carrier, lost }) => carrier.ended !== null || lost, other);
+    this.removeAgain(({ carrier, lost }) => carrier.ended !== null || lost, other);
   }
 
   /** A timeout of `subflow` has passed: what has left on it since it was heard may have gone nowhere, and goes elsewhere if it can. */
   fellSilent(subflow: Subflow): void {
-    if (this.#removals === null) return;
-    for (const removal of this.#removals) {
+    if (this.removals === null) return;
+    for (const removal of this.removals) {
       if (removal.carrier === subflow && !heardSince(removal)) removal.lost = true;
     }
     const other = this.#meta.subflows.find(({ usable, silent }) => usable && !silent);
-    if (other !== undefined) this.#removeAgain(({ lost }) => lost, other);
+    if (other !== undefined) this.removeAgain(({ lost }) => lost, other);
   }
 
   /** `subflow`, which was silent, is heard again. */
   heardAgain(subflow: Subflow): void {
-    if (this.#removals !== null) {
-      this.#removeAgain(({ carrier, lost }) => carrier === subflow && lost, subflow);
+    if (this.removals !== null) {
+      this.removeAgain(({ carrier, lost }) => carrier === subflow && lost, subflow);
     }
   }
 
@@ -337,17 +357,17 @@ export class PathTransportOf implements PathTransport {
    * RFC 8684 §3.4.2: "the affected host SHOULD announce this situation so that the peer can remove subflows related to this address": also when the only
    * subflow went with it, or with the network for a while.
    */
-  #removeAgain(of: (removal: Removal) => boolean, subflow: Subflow): void {
+  private removeAgain(of: (removal: Removal) => boolean, subflow: Subflow): void {
     const goes = (each: Removal): boolean => of(each) && !each.ids.includes(subflow.localId);
-    const open = this.#removals!.filter((each) => !heardSince(each));
+    const open = this.removals!.filter((each) => !heardSince(each));
     const ids = open.filter(goes).flatMap((each) => each.ids);
     const left = open.filter((each) => !goes(each));
-    this.#removals = left.length > 0 ? left : null;
+    this.rarities().removals = left.length > 0 ? left : null;
     if (ids.length > 0) this.side.withdrawnAgain(ids);
   }
 
   /** A join is half-open no longer. */
-  #settled(subflow: Subflow, unanswered: boolean): void {
+  private settled(subflow: Subflow, unanswered: boolean): void {
     const { host } = this.#meta;
     if (host.halfOpenJoins.over(subflow) && unanswered) host.count("MPJoinExpired");
   }
@@ -359,14 +379,14 @@ export class PathTransportOf implements PathTransport {
   }
 
   /** Drops the oldest half-open join if its SYN/ACK was sent again without an answer, as listeners do with connections (RFC 4987 §3.4). */
-  #evict(now: Micros): boolean {
+  private evict(now: Micros): boolean {
     const { attempts } = this.#meta;
     const oldest = attempts.find(({ join, active, opening, ended }) =>
       join && !active && opening && ended === null
     );
     if (oldest === undefined || !oldest.handshakeRepeated) return false;
     this.#meta.reset(oldest, RST_RESOURCE, now);
-    this.#settled(oldest, true);
+    this.settled(oldest, true);
     return true;
   }
 
@@ -377,8 +397,8 @@ export class PathTransportOf implements PathTransport {
     // truncated (leftmost 64 bits) HMAC"
     const reason = this.refuseJoin(addressId, plan.remote, plan.local);
     if (reason !== null) return reason;
-    if (this.crowded && (!this.#evict(now) || this.crowded)) return RST_RESOURCE;
-    const subflow = this.#join(this.proposeJoin(option), plan);
+    if (this.crowded && (!this.evict(now) || this.crowded)) return RST_RESOURCE;
+    const subflow = this.join(this.proposeJoin(option), plan);
     if (subflow === null) return RST_RESOURCE;
     this.#meta.host.halfOpenJoins.begun(subflow);
     subflow.accept(now);
@@ -430,7 +450,7 @@ export class PathTransportOf implements PathTransport {
   ): Subflow | number {
     const reason = this.refuseJoin(join.addressId, plan.remote, plan.local);
     if (reason !== null) return reason;
-    const subflow = this.#join(join, plan, iss);
+    const subflow = this.join(join, plan, iss);
     subflow?.resume(offer, now);
     return subflow ?? RST_RESOURCE;
   }
@@ -444,7 +464,7 @@ export class PathTransportOf implements PathTransport {
   }
 
   /** The subflow of a join of the peer's, closed; null when its flow is taken. */
-  #join(join: ProposedJoin, plan: FlowPlan, iss?: number): Subflow | null {
+  private join(join: ProposedJoin, plan: FlowPlan, iss?: number): Subflow | null {
     const meta = this.#meta;
     const { side } = this;
     const { nonce, peerNonce, addressId } = join;
@@ -490,7 +510,7 @@ export class PathTransportOf implements PathTransport {
       ? { ...spec.remote, port: meta.remoteEndpoint.port }
       : spec.remote;
     const dscp = spec.dscp ?? meta.tcp.dscp;
-    const plan = host.planFlow({ local: spec.local, remote }, dscp, this.#wishedPort(spec, remote));
+    const plan = host.planFlow({ local: spec.local, remote }, dscp, this.wishedPort(spec, remote));
     if (plan === null) return false;
     const subflow = new Subflow(host, meta, {
       path,
@@ -528,13 +548,14 @@ export class PathTransportOf implements PathTransport {
    * The local port that a join should have (RFC 8684 §3.9.1: "The local port for such SYNs SHOULD also be the same as the port for the first subflow"). Only
    * once for each pair: an end of the one before may still be remembered on the way, or at the peer, and its numbers with it.
    */
-  #wishedPort({ local }: PathSpec, remote: Endpoint): number {
+  private wishedPort({ local }: PathSpec, remote: Endpoint): number {
     const { localEndpoint, remoteEndpoint } = this.#meta;
-    const pair = pairOf(local.address, remote);
-    const used = pair === pairOf(localEndpoint.address, remoteEndpoint) ||
-      this.#pairs?.includes(pair) === true;
-    if (used) return 0;
-    this.#pairs = this.#pairs === null ? [pair] : this.#pairs.concat(pair);
+    const { address } = local;
+    if (isPair(localEndpoint.address, remoteEndpoint, address, remote)) return 0;
+    for (let pair = this.#pairs; pair !== null; pair = pair.before) {
+      if (isPair(pair.local, pair.remote, address, remote)) return 0;
+    }
+    this.#pairs = { local: address, remote, before: this.#pairs };
     return localEndpoint.port;
   }
 
@@ -542,16 +563,16 @@ export class PathTransportOf implements PathTransport {
     const subflow = this.#meta.attempts.find((each) => each.path === path && each.ended === null);
     if (subflow === undefined) return;
     // What the path manager leaves out while nothing comes through has been too slow for it.
-    this.#drop(subflow, subflow.stale ? RST_PERFORMANCE : RST_UNSPECIFIED);
+    this.drop(subflow, subflow.stale ? RST_PERFORMANCE : RST_UNSPECIFIED);
   }
 
   /** We use a subflow no longer; `reason`: for its RST, where that is how it ends. */
-  #drop(subflow: Subflow, reason = RST_UNSPECIFIED): void {
-    if (this.#leave(subflow, reason)) this.#meta.host.count("RmSubflow");
+  private drop(subflow: Subflow, reason = RST_UNSPECIFIED): void {
+    if (this.leave(subflow, reason)) this.#meta.host.count("RmSubflow");
   }
 
   /** A subflow is used no longer: what it carries is offered to the others at once. False: it had ended, or had been left before. */
-  #leave(subflow: Subflow, reason = RST_UNSPECIFIED): boolean {
+  private leave(subflow: Subflow, reason = RST_UNSPECIFIED): boolean {
     const meta = this.#meta;
     // Its FIN would say that the data end here: on plain TCP, and on the only subflow there ever was to a peer that our options reach no longer.
     const { trust, sender } = subflow;
@@ -562,7 +583,7 @@ export class PathTransportOf implements PathTransport {
       return true;
     }
     if (!subflow.leave(this.now, !only, reason)) return false;
-    if (only) this.#draining = subflow;
+    if (only) this.rarities().draining = subflow;
     meta.reinject(subflow);
     if (subflow.ended !== null) meta.subflowEnded();
     return true;
@@ -590,41 +611,44 @@ export class PathTransportOf implements PathTransport {
     // No MPTCP option follows a fallback (RFC 8684 §3.7).
     if (meta.fallback) return false;
     const parsed = parseAddress(address.address);
-    const carrier = this.#carrier((subflow) => subflow.local.address !== address.address);
+    const carrier = this.carrier((subflow) => subflow.local.address !== address.address);
     if (parsed === null) return false;
-    if (carrier === null) return this.#unsent(echo);
+    if (carrier === null) return this.unsent(echo);
     const mac = echo
       ? new Uint8Array()
       : addAddrHmac(meta.keys.own, meta.keys.peer, address.id, parsed.bytes, address.port);
     const draft = tx.begin().addAddr(address.id, parsed.bytes, address.port, mac);
-    if (!carrier.say(draft, this.now)) return this.#unsent(echo);
-    this.#full = false;
+    if (!carrier.say(draft, this.now)) return this.unsent(echo);
+    if (this.#rare !== null) this.#rare.full = false;
     meta.host.count(echo ? "EchoAddTx" : "AddAddrTx");
     return true;
   }
 
   sendRemoveAddr(ids: readonly number[]): boolean {
     if (this.#meta.fallback) return false;
-    const carrier = this.#carrier((subflow) => !ids.includes(subflow.localId));
+    const carrier = this.carrier((subflow) => !ids.includes(subflow.localId));
     if (carrier === null || !carrier.say(tx.begin().removeAddr(ids), this.now, true)) {
-      if (!this.#removalWaits) this.#meta.host.count("RmAddrTxDrop");
-      this.#removalWaits = true;
+      const rare = this.rarities();
+      if (!rare.removalWaits) this.#meta.host.count("RmAddrTxDrop");
+      rare.removalWaits = true;
       return false;
     }
-    this.#removalWaits = false;
+    if (this.#rare !== null) this.#rare.removalWaits = false;
     this.#meta.host.count("RmAddrTx", ids.length);
+    const rare = this.rarities();
     const { lastHeard, rtt } = carrier.sender;
-    const kept = (this.#removals ?? []).filter((each) => !heardSince(each));
+    const kept = (rare.removals ?? []).filter((each) => !heardSince(each));
     const lost = rtt.timeouts > 0 || ids.includes(carrier.localId);
     const answeredAt = Math.max(lastHeard + 1, this.now + (rtt.known ? rtt.minRtt : 1));
-    this.#removals = [...kept, { ids, carrier, answeredAt, lost }].slice(-MOST_REMOVALS);
+    rare.removals = [...kept, { ids, carrier, answeredAt, lost }].slice(-MOST_REMOVALS);
     return true;
   }
 
   /** Nothing can carry an ADD_ADDR now: it waits, which counts once. */
-  #unsent(echo: boolean): false {
-    if (!this.#full) this.#meta.host.count(echo ? "EchoAddTxDrop" : "AddAddrTxDrop");
-    this.#full = true;
+  private unsent(echo: boolean): false {
+    const rare = this.rarities();
+    if (!rare.full) this.#meta.host.count(echo ? "EchoAddTxDrop" : "AddAddrTxDrop");
+    rare.full = true;
     return false;
   }
 
@@ -645,7 +669,7 @@ export class PathTransportOf implements PathTransport {
   }
 
   /** A subflow for an option of its own, one that `prefer` names where there is one, and of these one that answers; null when no ACK may leave now. */
-  #carrier(prefer: (subflow: Subflow) => boolean): Subflow | null {
+  private carrier(prefer: (subflow: Subflow) => boolean): Subflow | null {
     const able = this.#meta.subflows.filter((subflow) =>
       subflow.established && !subflow.outlet.blocked && subflow.maySay(this.now)
     );

@@ -18,7 +18,8 @@ export const CLOSED_PATIENCE: Micros = 3600e6;
 /** The waits of one connection. */
 export class Patience {
   #limit: Micros = USER_TIMEOUT;
-  #since: Micros = 0;
+  /** Null before anything has waited. Boxed once, as `now` (CONTRIBUTING.md, Garbage). */
+  #since: Micros | null = null;
   /** Null before a first one is buried. Boxed once (CONTRIBUTING.md, Garbage). */
   #heard: Micros | null = null;
   /** Since when all that the peer says lies below what was DATA_ACKed; null: it does not. Boxed once (CONTRIBUTING.md, Garbage). */
@@ -61,6 +62,6 @@ export class Patience {
   until(at: Micros): Micros {
     let heard = Math.max(this.#heard ?? 0, at);
     if (this.#beliedAt !== null && this.#beliedAt < heard) heard = this.#beliedAt;
-    return Math.max(this.#since, heard) + this.#limit;
+    return Math.max(this.#since ?? 0, heard) + this.#limit;
   }
 }

@@ -44,14 +44,14 @@ export class Plugins {
 
   /** Data are to leave: who says by which way, and how much at once, is there from now on. */
   begin(): void {
-    if (this.#scheduler === null) this.#schedule();
-    if (this.#congestion === null && !this.#meta.over) this.#control();
+    if (this.#scheduler === null) this.schedule();
+    if (this.#congestion === null && !this.#meta.over) this.control();
   }
 
   /** Makes the scheduler, which hears of the subflows that there are. */
-  #schedule(): GuardedScheduler<Subflow> {
+  private schedule(): GuardedScheduler<Subflow> {
     const meta = this.#meta;
-    return this.#scheduler = this.#make(
+    return this.#scheduler = this.make(
       "scheduler",
       (plugin, stays) => {
         const made = plugin.create(meta);
@@ -67,10 +67,10 @@ export class Plugins {
   }
 
   /** Makes the congestion control, in which the subflows that there are join; those then leave `former`. */
-  #control(former: CongestionControl | null = null): CongestionControl {
+  private control(former: CongestionControl | null = null): CongestionControl {
     const { subflows, host } = this.#meta;
     let left = former;
-    return this.#congestion = this.#make(
+    return this.#congestion = this.make(
       "congestionControl",
       (plugin, stays) => {
         const made = plugin.create(this.#meta);
@@ -93,7 +93,7 @@ export class Plugins {
    * What the chosen plugin of `kind` makes by `begin`, which may put another in its place: then it `stays` no longer, what it has made is given to `end`, and
    * it is the other's turn.
    */
-  #make<Kind extends keyof typeof SWAPS, Made>(
+  private make<Kind extends keyof typeof SWAPS, Made>(
     kind: Kind,
     begin: (plugin: GuardedPolicies[Kind], stays: () => boolean) => Made,
     end: (made: Made) => void,
@@ -106,12 +106,15 @@ export class Plugins {
       if (!stays()) end(made);
       this.#swaps &= ~SWAPS[kind];
       if (!stays() && !this.#meta.over) continue;
-      this.#choose(kind, plugin);
+      this.choose(kind, plugin);
       return made;
     }
   }
 
-  #choose<Kind extends keyof GuardedPolicies>(kind: Kind, plugin: GuardedPolicies[Kind]): void {
+  private choose<Kind extends keyof GuardedPolicies>(
+    kind: Kind,
+    plugin: GuardedPolicies[Kind],
+  ): void {
     if (plugin !== this.#chosen[kind]) this.#chosen = { ...this.#chosen, [kind]: plugin };
   }
 
@@ -120,7 +123,7 @@ export class Plugins {
    * anything was to leave.
    */
   join(subflow: Subflow, made: boolean): void {
-    if (made && this.#congestion === null) this.#control();
+    if (made && this.#congestion === null) this.control();
     for (let swaps = 0; this.#congestion !== null; swaps++) {
       const congestion = this.#congestion;
       const control = congestion.join(subflow);
@@ -157,7 +160,7 @@ export class Plugins {
   /** Has another scheduler decide from now on. */
   setScheduler(plugin: SchedulerPlugin): void {
     const meta = this.#meta;
-    this.#choose("scheduler", meta.host.guardScheduler(plugin));
+    this.choose("scheduler", meta.host.guardScheduler(plugin));
     // Who makes, or ends, the one that there is asks for this one then.
     if ((this.#swaps & SWAPS.scheduler) !== 0) return;
     const former = this.#scheduler;
@@ -171,7 +174,7 @@ export class Plugins {
     for (const { sender } of meta.subflows) sender.takeLosses();
     if (former !== null) {
       takeAllBack(meta);
-      this.#schedule();
+      this.schedule();
     }
     meta.dirty();
   }
@@ -181,16 +184,16 @@ export class Plugins {
     if ((this.#swaps & SWAPS.scheduler) !== 0) {
       throw new TypeError("Cannot tune a scheduler while one is being made, or ends: do so after");
     }
-    (this.#scheduler ?? this.#schedule()).tune(parameters);
+    (this.#scheduler ?? this.schedule()).tune(parameters);
     this.#meta.dirty();
   }
 
   /** Has another congestion control decide from now on: each subflow goes on from the window and threshold that it has. */
   setCongestionControl(plugin: CongestionControlPlugin): void {
     const meta = this.#meta;
-    this.#choose("congestionControl", meta.host.guardCongestionControl(plugin));
+    this.choose("congestionControl", meta.host.guardCongestionControl(plugin));
     if ((this.#swaps & SWAPS.congestionControl) !== 0) return;
-    if (this.#congestion !== null) this.#control(this.#congestion);
+    if (this.#congestion !== null) this.control(this.#congestion);
     meta.dirty();
   }
 

@@ -119,6 +119,7 @@ export function won(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   }
   if (race.tries[0]!.outcome !== "answered") host.count("ConnectRaceWonByLater");
   meta.beginsAt(subflow);
+  if (race.tries.length === 1) meta.wonAlone();
 }
 
 /**

@@ -26,6 +26,23 @@ const LEAST_MEMORY = 1048576;
 /** Bytes that wait on a subflow are no window: they may be so many as soon as the buffer may grow to that. */
 const STAGING = 8388608;
 
+/** What came with the SYN; it lies before the data sequence space. */
+class Early {
+  /** What of it nobody has read. */
+  left: Uint8Array<ArrayBuffer>;
+  readonly bytes: number;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>) {
+    this.left = bytes;
+    this.bytes = bytes.length;
+  }
+
+  /** The first of what is left is read. */
+  read(bytes: number): void {
+    this.left = this.left.subarray(bytes);
+  }
+}
+
 /** What was received. Data offsets: the first byte has 1. After `free` the last positions can still be asked for. */
 export class ReceiveQueue {
   /** Handle of the stream, and its record as index of f64; 0 until something first comes, as many connections only send, or wait, and the latter after `free`. */
@@ -45,9 +62,8 @@ export class ReceiveQueue {
   #lent = false;
   /** Where it begins, or has ended, while there is no record. */
   #next = 1;
-  /** What came with the SYN and nobody has read; it lies before the data sequence space. */
-  #early: Uint8Array<ArrayBuffer> | null = null;
-  #earlyBytes = 0;
+  /** Made where data have come with the SYN. */
+  #early: Early | null = null;
 
   /**
    * @param host The host's handle in WebAssembly memory.
@@ -67,7 +83,7 @@ export class ReceiveQueue {
     this.#stream = stream_new(this.#host, 1);
     if (this.#stream === 0) return 0;
     this.#record = stream_record(this.#stream) >> 3;
-    this.#limitMemory();
+    this.limitMemory();
     return this.#stream;
   }
 
@@ -76,11 +92,11 @@ export class ReceiveQueue {
     return this.#madeArrivals ??= new Arrivals();
   }
 
-  #sizing(): RightSizing {
+  private sizing(): RightSizing {
     return this.#madeSizing ??= new RightSizing();
   }
 
-  #limitMemory(): void {
+  private limitMemory(): void {
     if (this.#stream === 0) return;
     stream_limit(this.#stream, this.#memory ?? Math.max(LEAST_MEMORY, 2 * this.staging));
   }
@@ -92,7 +108,7 @@ export class ReceiveQueue {
 
   /** Most bytes that were read in one round trip (Linux rcv_space). */
   get space(): number {
-    return this.#sizing().space;
+    return this.sizing().space;
   }
 
   /** Bytes held: in order and not read, or above a hole. */
@@ -109,16 +125,16 @@ export class ReceiveQueue {
     const { limit } = window;
     arrivals.setPeriod(rtt);
     // What waits behind a hole is as good as read: who has taken all there is would have taken it. On one path nothing comes meanwhile by which it would grow.
-    const taken = subflows.length > 1 && this.readable === 0 ? this.#top() : this.read;
-    const over = this.#sizing().measure(taken, rtt, now, arrivals.most(subflows));
+    const taken = subflows.length > 1 && this.readable === 0 ? this.top() : this.read;
+    const over = this.sizing().measure(taken, rtt, now, arrivals.most(subflows));
     if (over) arrivals.begin(subflows, now);
-    const wanted = Math.min(this.#sizing().wanted, this.#most);
+    const wanted = Math.min(this.sizing().wanted, this.#most);
     const grows = wanted > limit && (over || wanted >= limit + limit / 8);
     if (!over && !grows) return;
     const share = shareOf(host_left(this.#host));
     if (grows) {
       window.grow(Math.min(wanted, share));
-      this.#limitMemory();
+      this.limitMemory();
     }
     window.squeeze(share);
   }
@@ -135,17 +151,17 @@ export class ReceiveQueue {
 
   /** Bytes in order that nobody has read. */
   get readable(): number {
-    return this.next - this.read + (this.#early === null ? 0 : this.#early.length);
+    return this.next - this.read + (this.#early === null ? 0 : this.#early.left.length);
   }
 
   /** End of the highest byte that has come. */
-  #top(): number {
+  private top(): number {
     return this.#record === 0 ? this.#next : asOffset(f64[this.#record + STREAM_TOP]!);
   }
 
   /** All in order is read, and what waits behind a hole takes half of the window: a buffer that followed the reader alone would shut it on faster paths. */
   get heldUp(): boolean {
-    return this.#top() - this.read > this.window.limit / 2 && this.readable === 0;
+    return this.top() - this.read > this.window.limit / 2 && this.readable === 0;
   }
 
   /** The peer's direction. */
@@ -167,7 +183,7 @@ export class ReceiveQueue {
   /** Notes the data offset of the peer's DATA_FIN; false when it lies below what has come, or in two places. */
   announce(fin: number): boolean {
     if (this.#theirs.kind !== "open") return this.#theirs.fin === fin;
-    if (fin < this.#top()) return false;
+    if (fin < this.top()) return false;
     this.#theirs = { kind: "announced", fin };
     return true;
   }
@@ -186,18 +202,17 @@ export class ReceiveQueue {
 
   /** Bytes that came with the SYN (RFC 7413). */
   get earlyBytes(): number {
-    return this.#earlyBytes;
+    return this.#early === null ? 0 : this.#early.bytes;
   }
 
   /** Data have come with the SYN, before all others. */
   takeEarly(bytes: Uint8Array<ArrayBuffer>): void {
-    this.#early = bytes;
-    this.#earlyBytes = bytes.length;
+    this.#early = new Early(bytes);
   }
 
   /** Moves bytes that are in order into `target`; returns how many. */
   take(target: Uint8Array): number {
-    const before = this.#early === null ? 0 : this.#readEarly(target);
+    const before = this.#early === null ? 0 : this.readEarly(target);
     let offset = this.read;
     const bytes = Math.min(target.length, before + this.next - offset);
     let done = before;
@@ -215,10 +230,8 @@ export class ReceiveQueue {
   /** Drops up to `most` bytes that are in order; returns how many. */
   skip(most: number): number {
     const bytes = Math.min(most, this.readable);
-    const early = this.#early === null ? 0 : Math.min(bytes, this.#early.length);
-    if (this.#early !== null) {
-      this.#early = early < this.#early.length ? this.#early.subarray(early) : null;
-    }
+    const early = this.#early === null ? 0 : Math.min(bytes, this.#early.left.length);
+    this.#early?.read(early);
     if (bytes > early) stream_release(this.#stream, this.read + bytes - early);
     return bytes;
   }
@@ -227,7 +240,7 @@ export class ReceiveQueue {
   lend(): Uint8Array<ArrayBuffer> | null {
     if (this.readable === 0) return null;
     this.#lent = true;
-    if (this.#early !== null) return this.#early;
+    if (this.#early !== null && this.#early.left.length > 0) return this.#early.left;
     const { next, read } = this;
     const address = stream_at(this.#stream, read);
     return u8.subarray(address, address + Math.min(next - read, PAGE - (read & (PAGE - 1))));
@@ -237,22 +250,22 @@ export class ReceiveQueue {
   used(bytes: number): void {
     this.#lent = false;
     if (this.#freed) return stream_free(this.#stream);
-    if (this.#early !== null) {
-      this.#early = bytes < this.#early.length ? this.#early.subarray(bytes) : null;
+    if (this.#early !== null && this.#early.left.length > 0) {
+      this.#early.read(bytes);
     } else if (bytes > 0) stream_release(this.#stream, this.read + bytes);
   }
 
-  #readEarly(target: Uint8Array): number {
+  private readEarly(target: Uint8Array): number {
     const early = this.#early!;
-    const bytes = Math.min(target.length, early.length);
-    target.set(early.subarray(0, bytes));
-    this.#early = bytes < early.length ? early.subarray(bytes) : null;
+    const bytes = Math.min(target.length, early.left.length);
+    target.set(early.left.subarray(0, bytes));
+    early.read(bytes);
     return bytes;
   }
 
   /** Drops what has come in order. */
   drop(): void {
-    this.#early = null;
+    this.#early?.read(this.#early.left.length);
     if (this.readable > 0) stream_release(this.#stream, this.next);
   }
 
@@ -262,7 +275,7 @@ export class ReceiveQueue {
     this.#next = this.next;
     this.#record = 0;
     this.#freed = true;
-    this.#early = null;
+    this.#early?.read(this.#early.left.length);
     if (!this.#lent && this.#stream !== 0) stream_free(this.#stream);
   }
 }

@@ -244,15 +244,28 @@ const NONE_SENT = new Ring<Sent>();
 const NOTHING_AGAIN = new Ranges();
 const NO_CURSORS: Cursor[] = [];
 
+/** What most connections do not meet: made for the first of it. */
+class Rarities {
+  /** What goes again. */
+  again = NOTHING_AGAIN;
+  /** What writes have said of their bytes; null: nothing that still counts. */
+  hints: Hints | null = null;
+  /** Bound to subflows and never sent: by pull there is none. */
+  ahead: Ranges | null = null;
+  /** Nobody has them any more, as the subflows are gone that had. */
+  orphans: Ranges | null = null;
+  /** What lies below was missed in spite of acknowledgements: a subflow that had it may be given it again. */
+  repaired = 1;
+  /** The place behind what was written is lent: until it is back, nothing is appended, and the memory stays. */
+  lent = false;
+}
+
 /** The send queue of one connection. Data offsets: the first byte has 1. After `free` the last positions can still be asked for. */
 export class SendQueue {
   /** Handle of the stream; 0 until something is first written, as many connections only receive. */
   #stream = 0;
-  /** Made for the first. */
-  #again = NOTHING_AGAIN;
   readonly #host: number;
-  readonly #first: number;
-  readonly #most: number;
+  readonly #size: BufferSize;
   /** Lent while something is out: many connections only receive, or wait. */
   #sent = NONE_SENT;
   /** For `firstNotOn`: below these serial numbers everything was given to that subflow, or to nobody. Made for the first. */
@@ -268,17 +281,8 @@ export class SendQueue {
   #windowEnd = 1;
   #mostWindow = 0;
   #ours: OurEnd = OPEN_END;
-  /** What lies below was missed in spite of acknowledgements: a subflow that had it may be given it again. */
-  #repaired = 1;
   #freed = false;
-  /** The place behind what was written is lent: until it is back, nothing is appended, and the memory stays. */
-  #lent = false;
-  /** What writes have said of their bytes; null: nothing that still counts. */
-  #hints: Hints | null = null;
-  /** Bound to subflows and never sent; made for the first such bytes: by pull there are none. */
-  #ahead: Ranges | null = null;
-  /** Nobody has them any more, as the subflows are gone that had; made for the first. */
-  #orphans: Ranges | null = null;
+  #rare: Rarities | null = null;
   /** NEXT and HEAD of the stream's record, which nobody else moves: reading them there would box them. */
   #tail = 1;
   #head = 1;
@@ -288,8 +292,19 @@ export class SendQueue {
   constructor(host: number, size: BufferSize) {
     this.#host = host;
     this.#grown = this.#limit = size.first;
-    this.#first = size.first;
-    this.#most = size.most;
+    this.#size = size;
+  }
+
+  private rarities(): Rarities {
+    return this.#rare ??= new Rarities();
+  }
+
+  private ahead(): Ranges | null {
+    return this.#rare === null ? null : this.#rare.ahead;
+  }
+
+  private orphans(): Ranges | null {
+    return this.#rare === null ? null : this.#rare.orphans;
   }
 
   /** Handle of the stream that the subflows send from; 0 where nothing was written. */
@@ -298,7 +313,7 @@ export class SendQueue {
   }
 
   /** The same, made for what is written first; 0 where there is no memory for it. */
-  #made(): number {
+  private made(): number {
     return this.#stream === 0 ? this.#stream = stream_new(this.#host, 1) : this.#stream;
   }
 
@@ -327,12 +342,12 @@ export class SendQueue {
    * short; that costs a call.
    */
   resize(wanted: number, most: number = Infinity): void {
-    const size = Math.min(wanted, most, this.#most);
+    const size = Math.min(wanted, most, this.#size.most);
     const grows = size >= this.#grown + this.#grown / 8;
     if (!grows && this.#una < this.#sizedUntil) return;
     const share = shareOf(host_left(this.#host));
     this.#grown = Math.max(this.#grown, Math.min(size, share));
-    this.#limit = Math.min(this.#grown, share, Math.max(most, this.#first));
+    this.#limit = Math.min(this.#grown, share, Math.max(most, this.#size.first));
     // Of what it has now: one that memory has made small would be so for long after.
     this.#sizedUntil = this.#una + this.#limit / 8;
   }
@@ -375,23 +390,27 @@ export class SendQueue {
 
   /** Bytes that are to be given anew, as nobody has them any more. */
   get orphaned(): number {
-    return this.#orphans === null ? 0 : this.#orphans.bytes;
+    const orphans = this.orphans();
+    return orphans === null ? 0 : orphans.bytes;
   }
 
   /** Bytes that were never sent, bound to a subflow or not. */
   get unsent(): number {
-    return this.#ahead === null ? this.unbound : this.unbound + this.#ahead.bytes;
+    const ahead = this.ahead();
+    return ahead === null ? this.unbound : this.unbound + ahead.bytes;
   }
 
   /** Bytes, and a DATA_FIN, sent and not DATA_ACKed. */
   get unacked(): number {
     const given = this.#nxt - this.#una;
-    return this.#ahead === null ? given : given - this.#ahead.bytes;
+    const ahead = this.ahead();
+    return ahead === null ? given : given - ahead.bytes;
   }
 
   /** The first data offset that was never sent: no DATA_ACK can lie above. */
   get ackable(): number {
-    return this.#ahead === null ? this.#nxt : Math.min(this.#nxt, this.#ahead.first);
+    const ahead = this.ahead();
+    return ahead === null ? this.#nxt : Math.min(this.#nxt, ahead.first);
   }
 
   /** Bytes that the peer still allows. */
@@ -432,7 +451,7 @@ export class SendQueue {
     const most = Math.min(source.length - from, this.room);
     let taken = 0;
     while (taken < most) {
-      const address = stream_append(this.#made(), Math.min(most - taken, PAGE));
+      const address = stream_append(this.made(), Math.min(most - taken, PAGE));
       if (address === 0) break;
       const piece = u32[OUT_0]!;
       const start = from + taken;
@@ -446,16 +465,16 @@ export class SendQueue {
   /** Lends room for what comes next, up to the end of its page; null where there is none, or no memory. `filled` has to follow, before anything else is written. */
   lend(): Uint8Array<ArrayBuffer> | null {
     const { room } = this;
-    const address = room > 0 ? stream_lend(this.#made()) : 0;
+    const address = room > 0 ? stream_lend(this.made()) : 0;
     if (address === 0) return null;
-    this.#lent = true;
+    this.rarities().lent = true;
     return u8.subarray(address, address + Math.min(room, PAGE - (address & (PAGE - 1))));
   }
 
   /** The first `bytes` of what was lent hold data. */
   filled(bytes: number): void {
     const at = this.#tail;
-    this.#lent = false;
+    this.rarities().lent = false;
     if (bytes > 0 && !this.#freed) {
       stream_append(this.#stream, bytes);
       this.#tail += bytes;
@@ -466,13 +485,13 @@ export class SendQueue {
 
   /** What is written next has this hint; 0: none. */
   hint(hint: number, now: Micros): void {
-    if (hint !== 0) this.#hints ??= new Hints();
-    this.#hints?.write(this.#tail, hint, now);
+    if (hint !== 0) this.rarities().hints ??= new Hints();
+    this.#rare?.hints?.write(this.#tail, hint, now);
   }
 
   /** What writes have said of their bytes; null: nothing. */
   get hints(): Hints | null {
-    return this.#hints;
+    return this.#rare === null ? null : this.#rare.hints;
   }
 
   /** Nothing more is written; `second`: the peer had finished before. */
@@ -501,16 +520,19 @@ export class SendQueue {
   /** A DATA_ACK of everything below `offset`, which is above `una`; true when it is the first of our DATA_FIN. */
   acknowledge(offset: number): boolean {
     this.#una = offset;
-    if (this.#orphans !== null) this.#orphans.cut(0, offset);
-    if (this.#hints !== null && this.#hints.acknowledged(offset)) this.#hints = null;
+    const rare = this.#rare;
+    if (rare !== null) {
+      rare.orphans?.cut(0, offset);
+      if (rare.hints !== null && rare.hints.acknowledged(offset)) rare.hints = null;
+    }
     // RFC 8684 §3.3.6: "The sender MUST keep data in its send buffer as long as the data has not been acknowledged both (1) at the connection level
     // and (2) on all subflows on which it has been sent"
     // RFC 8684 §3.3.2: "An MPTCP sender MUST NOT free data from the send buffer until it has been acknowledged by both a Data ACK received on any
     // subflow and at the subflow level by all subflows on which the data was sent"
-    if (!this.#freed) this.#release(offset);
+    if (!this.#freed) this.release(offset);
     const sent = this.#sent;
     while (sent.first < sent.next && sent.at(sent.first).end <= offset) giveSent(sent.shift());
-    if (sent.first === sent.next) this.#emptied();
+    if (sent.first === sent.next) this.emptied();
     else {
       const head = sent.at(sent.first);
       if (head.offset < offset) head.offset = offset;
@@ -524,7 +546,7 @@ export class SendQueue {
   }
 
   /** Gives back the pages below `offset`. They go back whole: while the page of the head has bytes left, there is nothing to give. */
-  #release(offset: number): void {
+  private release(offset: number): void {
     const head = this.#head;
     const end = Math.min(offset, this.#tail);
     if (end < this.#tail && end - head < PAGE - (head & (PAGE - 1))) return;
@@ -539,34 +561,37 @@ export class SendQueue {
     sent.offset = nxt;
     sent.sentAt = now;
     sent.end = this.#nxt += length;
-    this.#hold(sent);
-    this.#ahead ??= new Ranges();
-    this.#ahead.add(nxt, this.#nxt);
+    this.hold(sent);
+    (this.rarities().ahead ??= new Ranges()).add(nxt, this.#nxt);
     return nxt;
   }
 
   /** All that is bound and was never sent is to be bound anew. */
   bindAnew(): void {
-    if (this.#orphans !== null) this.#orphans.cut(0, Infinity);
-    if (this.#ahead === null) return;
+    this.orphans()?.cut(0, Infinity);
+    const ahead = this.ahead();
+    if (ahead === null) return;
     const again = this.toGoAgain();
-    this.#ahead.each((offset, end) => again.add(offset, end));
+    ahead.each((offset, end) => again.add(offset, end));
   }
 
   /** Whether the oldest byte that is not DATA_ACKed is bound to a subflow, and was never sent. */
   get oldestAhead(): boolean {
-    return this.#ahead !== null && this.#ahead.first === this.#una;
+    const ahead = this.ahead();
+    return ahead !== null && ahead.first === this.#una;
   }
 
   /** The first byte of `again` that was bound, taken back and never sent; Infinity: there is none. */
   get firstTakenBack(): number {
-    return this.#ahead === null ? Infinity : this.again.firstIn(this.#ahead);
+    const ahead = this.ahead();
+    return ahead === null ? Infinity : this.again.firstIn(ahead);
   }
 
   /** [offset, offset + length) of `sent`, bound before, has left on `subflow` from `ssn` on; returns how many of these bytes had been sent already. */
   left(sent: Sent, offset: number, length: number, subflow: Subflow, ssn: number): number {
     this.repeated(sent, offset, length, subflow, ssn);
-    return this.#ahead === null ? length : length - this.#ahead.cut(offset, offset + length);
+    const ahead = this.ahead();
+    return ahead === null ? length : length - ahead.cut(offset, offset + length);
   }
 
   /** The next `length` bytes have been given to `subflow`, from its sequence offset `ssn` on. */
@@ -576,7 +601,7 @@ export class SendQueue {
     sent.sentAt = now;
     sent.end = this.#nxt += length;
     sent.add(subflow, sent.offset, sent.end, ssn);
-    this.#hold(sent);
+    this.hold(sent);
     return sent;
   }
 
@@ -591,16 +616,16 @@ export class SendQueue {
       }
     }
     sent.add(subflow, offset, offset + length, ssn);
-    if (this.#orphans !== null) this.#orphans.cut(offset, offset + length);
+    this.orphans()?.cut(offset, offset + length);
   }
 
-  #hold(sent: Sent): void {
+  private hold(sent: Sent): void {
     if (this.#sent === NONE_SENT) this.#sent = takeRing();
     this.#sent.push(sent);
   }
 
   /** Nothing is out: serial numbers begin anew. */
-  #emptied(): void {
+  private emptied(): void {
     if (this.#sent === NONE_SENT) return;
     this.#steps += this.#sent.steps;
     giveRing(this.#sent);
@@ -617,9 +642,9 @@ export class SendQueue {
   rewind(): void {
     const sent = this.#sent;
     while (sent.first < sent.next) giveSent(sent.shift());
-    this.#emptied();
+    this.emptied();
     this.again.cut(0, Infinity);
-    this.#ahead = this.#orphans = null;
+    if (this.#rare !== null) this.#rare.ahead = this.#rare.orphans = null;
     this.#nxt = this.#una;
   }
 
@@ -635,13 +660,13 @@ export class SendQueue {
    * `repair` alone decides that it goes there again.
    */
   has(subflow: Subflow, sent: Sent, offset: number): boolean {
-    return offset < this.#repaired
+    return this.#rare !== null && offset < this.#rare.repaired
       ? sent.workedOnBy(subflow, offset)
       : sent.givenTo(subflow, offset);
   }
 
   /** Whether another subflow than `subflow`, one that answers, has it. */
-  #hasBeside(subflow: Subflow, sent: Sent, offset: number): boolean {
+  private hasBeside(subflow: Subflow, sent: Sent, offset: number): boolean {
     for (let i = 0; i < sent.copies; i++) {
       const other = sent.copy(i);
       if (other !== subflow && !other.silent && this.has(other, sent, offset)) return true;
@@ -665,7 +690,7 @@ export class SendQueue {
   /** The oldest that others have and `subflow` was not given; null when there is none. */
   firstNotOn(subflow: Subflow): Sent | null {
     const sent = this.#sent;
-    const cursor = this.#cursor(subflow);
+    const cursor = this.cursor(subflow);
     if (cursor.serial < sent.first) cursor.serial = sent.first;
     while (cursor.serial < sent.next) {
       this.#steps++;
@@ -687,7 +712,7 @@ export class SendQueue {
     return null;
   }
 
-  #cursor(subflow: Subflow): { serial: number } {
+  private cursor(subflow: Subflow): { serial: number } {
     for (let i = 0; i < this.#cursors.length; i++) {
       if (this.#cursors[i]!.subflow === subflow) return this.#cursors[i]!;
     }
@@ -702,12 +727,13 @@ export class SendQueue {
     Ranges,
     "empty" | "first" | "firstEnd" | "firstFrom" | "firstIn" | "endOf" | "cut" | "each" | "bytes"
   > {
-    return this.#again;
+    return this.#rare === null ? NOTHING_AGAIN : this.#rare.again;
   }
 
   /** The same, to be added to. */
   toGoAgain(): Ranges {
-    return this.#again === NOTHING_AGAIN ? this.#again = new Ranges() : this.#again;
+    const rare = this.rarities();
+    return rare.again === NOTHING_AGAIN ? rare.again = new Ranges() : rare.again;
   }
 
   /**
@@ -721,7 +747,7 @@ export class SendQueue {
       const to = board.dataEnd(serial);
       if (from >= to) continue;
       const sent = this.find(from);
-      if (sent === null || !this.#hasBeside(subflow, sent, from)) this.toGoAgain().add(from, to);
+      if (sent === null || !this.hasBeside(subflow, sent, from)) this.toGoAgain().add(from, to);
     }
   }
 
@@ -734,8 +760,9 @@ export class SendQueue {
     for (let serial = sent.first; serial < sent.next; serial++) {
       sent.at(serial).addMissing(this.toGoAgain());
     }
-    this.#again.cut(0, this.#una);
-    this.#repaired = this.#nxt;
+    const rare = this.rarities();
+    rare.again.cut(0, this.#una);
+    rare.repaired = this.#nxt;
   }
 
   /**
@@ -749,7 +776,7 @@ export class SendQueue {
       const sent = this.#sent.at(serial);
       if (!sent.forget(subflow) || !reinject) continue;
       this.toGoAgain().add(sent.offset, sent.end);
-      (this.#orphans ??= new Ranges()).add(sent.offset, sent.end);
+      (this.rarities().orphans ??= new Ranges()).add(sent.offset, sent.end);
     }
   }
 
@@ -758,7 +785,7 @@ export class SendQueue {
     if (this.#freed) return;
     this.#freed = true;
     while (this.#sent.first < this.#sent.next) giveSent(this.#sent.shift());
-    this.#emptied();
-    if (!this.#lent && this.#stream !== 0) stream_free(this.#stream);
+    this.emptied();
+    if (this.#rare?.lent !== true && this.#stream !== 0) stream_free(this.#stream);
   }
 }

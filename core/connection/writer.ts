@@ -44,17 +44,17 @@ export class Writer {
     this.#meta = meta;
   }
 
-  #is(flag: number): boolean {
+  private is(flag: number): boolean {
     return (this.#flags & flag) !== 0;
   }
 
-  #set(flag: number, on: boolean): void {
+  private set(flag: number, on: boolean): void {
     this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
 
   /** The last write was not taken whole. */
   get waits(): boolean {
-    return this.#is(WAITS);
+    return this.is(WAITS);
   }
 
   /** First data wait for the SYN's answer: nothing is written before them. */
@@ -71,7 +71,7 @@ export class Writer {
   setLowWater(bytes: number): void {
     this.#lowWater = bytes;
     limitUnsent(this.#meta, bytes);
-    if (this.#is(WAITS)) this.#meta.tellWritable();
+    if (this.is(WAITS)) this.#meta.tellWritable();
   }
 
   /** Bytes that are still to be given to subflows, as {@linkcode Outlook.left} has it. */
@@ -95,16 +95,16 @@ export class Writer {
    */
   passed(): void {
     const meta = this.#meta;
-    if (!this.#is(WAITS) || meta.over) return;
+    if (!this.is(WAITS) || meta.over) return;
     const { sendQueue } = meta;
     const { lowWater, unsent } = sendQueue;
-    if (unsent === 0) this.#resize();
+    if (unsent === 0) this.resize();
     else if (2 * unsent > lowWater || this.lowWater === Infinity) return;
     if (sendQueue.room > 0) meta.tellWritable();
   }
 
   /** Makes the send queue as large as the subflows ask. */
-  #resize(): void {
+  private resize(): void {
     const { progress, sendQueue, subflows } = this.#meta;
     const wanted = progress === null ? windowsAsk(subflows) : progress.ask(subflows);
     sendQueue.resize(wanted, nearMost(subflows));
@@ -121,23 +121,23 @@ export class Writer {
   ): number {
     const meta = this.#meta;
     const { sendQueue } = meta;
-    if (source.length - from > sendQueue.room && sendQueue.resizable) this.#resize();
+    if (source.length - from > sendQueue.room && sendQueue.resizable) this.resize();
     if (hint !== 0 || sendQueue.hints !== null) sendQueue.hint(hint, now);
     const { tail, una } = sendQueue;
     const taken = meta.over || this.#first !== null ? 0 : sendQueue.write(source, from);
     this.#outlook.wrote(tail, una, source.length, from, taken, message);
-    this.#set(WAITS, from + taken < source.length);
-    this.#wrote(taken, cork, true);
-    if (taken === 0 && from < source.length && meta.writeRoom > 0) this.#awaitMemory(now);
+    this.set(WAITS, from + taken < source.length);
+    this.wrote(taken, cork, true);
+    if (taken === 0 && from < source.length && meta.writeRoom > 0) this.awaitMemory(now);
     return taken;
   }
 
   /** As {@linkcode MetaSocket.lend}. */
   lend(now: Micros): Uint8Array<ArrayBuffer> | null {
     const { sendQueue, over } = this.#meta;
-    if (PAGE > sendQueue.room && sendQueue.resizable) this.#resize();
+    if (PAGE > sendQueue.room && sendQueue.resizable) this.resize();
     const place = over || this.#first !== null ? null : sendQueue.lend();
-    if (place === null) this.#awaitRoom(now);
+    if (place === null) this.waitForRoom(now);
     return place;
   }
 
@@ -150,45 +150,45 @@ export class Writer {
     if (bytes > 0) this.#outlook.wrote(tail, una, bytes, 0, bytes, message);
     this.#flags &= ~WAITS;
     // As a write of none with `cork`: it holds nothing back.
-    this.#wrote(bytes, cork, bytes > 0);
+    this.wrote(bytes, cork, bytes > 0);
   }
 
   /** `bytes` were written; `corks`: `cork` may hold back what there is. */
-  #wrote(bytes: number, cork: boolean, corks: boolean): void {
+  private wrote(bytes: number, cork: boolean, corks: boolean): void {
     const meta = this.#meta;
     const { corked } = meta.holding;
     const released = corked && !cork;
     if (corked !== cork && (corks || released)) meta.holds().cork(cork);
-    if ((bytes > 0 && !this.#is(CROWDED)) || released) meta.dirty();
+    if ((bytes > 0 && !this.is(CROWDED)) || released) meta.dirty();
   }
 
   /** As {@linkcode MetaSocket.gather}. */
   gather(gathers: boolean): void {
     const meta = this.#meta;
     if (gathers !== meta.holding.gathers) meta.holds().gather(gathers);
-    if (!gathers && !meta.over && meta.sendQueue.unsent > 0 && !this.#is(CROWDED)) meta.dirty();
+    if (!gathers && !meta.over && meta.sendQueue.unsent > 0 && !this.is(CROWDED)) meta.dirty();
   }
 
   /** As {@linkcode MetaSocket.awaitRoom}. */
   awaitRoom(now: Micros): number {
     const { sendQueue } = this.#meta;
-    if (sendQueue.room === 0 && sendQueue.resizable) this.#resize();
+    if (sendQueue.room === 0 && sendQueue.resizable) this.resize();
     const room = this.#meta.writeRoom;
-    if (room === 0) this.#awaitRoom(now);
+    if (room === 0) this.waitForRoom(now);
     return room;
   }
 
-  #awaitRoom(now: Micros): void {
+  private waitForRoom(now: Micros): void {
     this.#outlook.waits();
     this.#flags |= WAITS;
-    if (this.#meta.writeRoom > 0) this.#awaitMemory(now);
+    if (this.#meta.writeRoom > 0) this.awaitMemory(now);
   }
 
   /** The host has no memory for a write: the writer is told with the next acknowledgement, and where none is due, a little later. */
-  #awaitMemory(now: Micros): void {
+  private awaitMemory(now: Micros): void {
     const meta = this.#meta;
     meta.host.count("TCPMemoryPressures");
-    if (this.#is(NO_MEMORY) || meta.unacked + meta.unsent > 0) return;
+    if (this.is(NO_MEMORY) || meta.unacked + meta.unsent > 0) return;
     this.#flags |= NO_MEMORY;
     meta.host.at(now + MEMORY_WAIT, () => {
       this.#flags &= ~NO_MEMORY;
@@ -211,7 +211,7 @@ export class Writer {
     const left = this.#first = taken < rest.length ? rest.subarray(taken) : null;
     if (left === null) {
       meta.tellWritable();
-      if (this.#is(FIRST_IS_ALL)) meta.finish(now);
+      if (this.is(FIRST_IS_ALL)) meta.finish(now);
     } else meta.host.at(now + MEMORY_WAIT, () => this.writeFirst(left, meta.host.now));
     meta.dirty();
   }

@@ -88,7 +88,7 @@ export class GuardedCongestionControl implements CongestionControl {
   constructor(shared: CongestionCast, connection: GuardedConnection) {
     this.#cast = shared;
     this.#connection = connection;
-    const faces = this.#faces(shared.own);
+    const faces = this.facesFor(shared.own);
     let breach: Breach;
     try {
       const group = shared.own.plugin.create(faces.connection);
@@ -102,17 +102,17 @@ export class GuardedCongestionControl implements CongestionControl {
       breach = thrown("create", error);
     }
     this.engage();
-    this.#counted().end(breach);
+    this.counted().end(breach);
   }
 
-  #counted(): Faults {
+  private counted(): Faults {
     return this.#faults ??= new Faults(this.#cast.own.plugin, this.#cast.host);
   }
 
   /** A subflow is established. */
   join(subflow: SubflowView): GuardedController {
     this.renew();
-    const controller = this.#seat === null ? null : this.#join(this.#seat, subflow);
+    const controller = this.#seat === null ? null : this.joinIn(this.#seat, subflow);
     const member = new GuardedController(this, subflow, controller);
     this.#members.push(member);
     if (this.#fallback !== null) member.shadow(this.#fallback);
@@ -146,7 +146,7 @@ export class GuardedCongestionControl implements CongestionControl {
   /** Counts a fault; `last` ends the plugin's part at once. */
   fault(breach: Breach, last = false): void {
     this.engage();
-    const over = last ? this.#counted().end(breach) : this.#counted().add(breach);
+    const over = last ? this.counted().end(breach) : this.counted().add(breach);
     if (!over) return;
     this.#seat = null;
     for (const member of this.#members) member.replace();
@@ -157,7 +157,7 @@ export class GuardedCongestionControl implements CongestionControl {
     let fallback = this.#fallback;
     if (fallback === null) {
       const { other } = this.#cast;
-      const faces = this.#faces(other);
+      const faces = this.facesFor(other);
       fallback = { group: other.plugin.create(faces.connection), faces };
       this.#fallback = fallback;
     }
@@ -175,12 +175,12 @@ export class GuardedCongestionControl implements CongestionControl {
     return this.#cast.shown.of(ack);
   }
 
-  #faces({ random }: Drawing<CongestionControlPlugin>): Faces {
+  private facesFor({ random }: Drawing<CongestionControlPlugin>): Faces {
     return new Faces(this.#connection, random, false);
   }
 
   /** The plugin's controller of `subflow`; null when it gives none that can be used. */
-  #join({ group, faces }: Seat, subflow: SubflowView): CongestionController | null {
+  private joinIn({ group, faces }: Seat, subflow: SubflowView): CongestionController | null {
     try {
       const controller = group.join(faces.of(subflow));
       const wrong = misshapen(controller, "join", "a controller", MUST, MAY);
@@ -245,10 +245,10 @@ export class GuardedController implements CongestionController {
     this.#shadow?.onAck(ack);
     try {
       const said: unknown = this.#controller?.onAck(this.#group.show(ack));
-      if (said !== undefined) this.#refuse(said, "onAck");
+      if (said !== undefined) this.refuse(said, "onAck");
     } catch (error) {
       this.#group.fault(thrown("onAck", error));
-      return this.#follow();
+      return this.follow();
     }
     this.adopt("onAck");
   }
@@ -261,7 +261,7 @@ export class GuardedController implements CongestionController {
     let threw = false;
     try {
       const said: unknown = this.#controller?.onCongestion(cause, flightSize);
-      if (said !== undefined) this.#refuse(said, "onCongestion");
+      if (said !== undefined) this.refuse(said, "onCongestion");
     } catch (error) {
       this.#group.fault(thrown("onCongestion", error));
       threw = true;
@@ -269,7 +269,7 @@ export class GuardedController implements CongestionController {
     const held = !threw && this.adopt("onCongestion");
     // A default that has just been called in has missed the cause.
     if (alone) this.#shadow?.onCongestion(cause, flightSize);
-    if (!held) this.#follow();
+    if (!held) this.follow();
   }
 
   /** The last loss or timeout was none. */
@@ -277,7 +277,7 @@ export class GuardedController implements CongestionController {
     this.#group.renew();
     this.#shadow?.onUndo?.();
     try {
-      this.#refuse(this.#controller?.onUndo?.(), "onUndo");
+      this.refuse(this.#controller?.onUndo?.(), "onUndo");
     } catch (error) {
       this.#group.fault(thrown("onUndo", error));
     }
@@ -289,7 +289,7 @@ export class GuardedController implements CongestionController {
     this.#group.renew();
     this.#shadow?.onRestart?.(idle, timeout);
     try {
-      this.#refuse(this.#controller?.onRestart?.(idle, timeout), "onRestart");
+      this.refuse(this.#controller?.onRestart?.(idle, timeout), "onRestart");
     } catch (error) {
       this.#group.fault(thrown("onRestart", error));
     }
@@ -308,19 +308,19 @@ export class GuardedController implements CongestionController {
   /** The default decides from now on. */
   replace(): void {
     this.#controller = null;
-    this.#follow();
+    this.follow();
   }
 
   /** Takes over the plugin's values as they are after `callback`, and says so; the default's where they are wrong. */
   adopt(callback: string): boolean {
     const controller = this.#controller;
-    if (controller !== null && this.#take(controller, callback)) return true;
-    this.#follow();
+    if (controller !== null && this.take(controller, callback)) return true;
+    this.follow();
     return false;
   }
 
   /** Reads the plugin's values, once, and takes them over if each can be used. */
-  #take(controller: CongestionController, callback: string): boolean {
+  private take(controller: CongestionController, callback: string): boolean {
     let what: string;
     try {
       const { cwnd, ssthresh, pacingRate, ownsRecovery = false, accurateEcn = false } = controller;
@@ -365,7 +365,7 @@ export class GuardedController implements CongestionController {
   }
 
   /** Takes over the default's values. */
-  #follow(): void {
+  private follow(): void {
     if (this.#shadow === null) return;
     const { cwnd, ssthresh, pacingRate, ownsRecovery, accurateEcn } = this.#shadow;
     this.cwnd = cwnd;
@@ -376,7 +376,7 @@ export class GuardedController implements CongestionController {
   }
 
   /** What a callback answers counts for nothing, but a promise is a fault: what it does later is not seen. */
-  #refuse(said: unknown, callback: string): void {
+  private refuse(said: unknown, callback: string): void {
     if (isPromise(said)) this.#group.fault(answered(callback, said));
   }
 }

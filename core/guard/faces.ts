@@ -347,7 +347,7 @@ export class FaceList {
   /** Has `array` hold the faces of `subflows`, whatever has been done to it. False when the plugin has frozen it. Never throws. */
   show(faces: Faces, subflows: readonly SubflowView[]): boolean {
     try {
-      return this.holds(subflows) || this.#fill(faces, subflows);
+      return this.holds(subflows) || this.fill(faces, subflows);
     } catch {
       return false;
     }
@@ -362,7 +362,7 @@ export class FaceList {
     return true;
   }
 
-  #fill(faces: Faces, subflows: readonly SubflowView[]): true {
+  private fill(faces: Faces, subflows: readonly SubflowView[]): true {
     const { array } = this;
     const { length } = subflows;
     while (array.length > length) array.pop();
@@ -414,17 +414,17 @@ export class Faces {
   /** `connection.subflows`. */
   get subflows(): readonly SubflowFace[] {
     const list = this.#subflows ??= new FaceList();
-    list.show(this, this.#shown());
+    list.show(this, this.shown());
     return list.array;
   }
 
   /** Brings `connection.subflows` up to date, whatever has been done to it; before each call, as plugins keep the array. */
   renew(): void {
-    this.#subflows?.show(this, this.#shown());
+    this.#subflows?.show(this, this.shown());
   }
 
   /** What `connection.subflows` is to hold. */
-  #shown(): readonly SubflowView[] {
+  private shown(): readonly SubflowView[] {
     const { subflows } = this.#connection;
     if (!this.#usable) return subflows;
     let count = 0;

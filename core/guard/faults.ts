@@ -167,17 +167,17 @@ export class Burst {
 
   /** One more callback at `now`: how many it makes in this instant. */
   callback(now: Micros): number {
-    this.#at(now);
+    this.at(now);
     return ++this.#callbacks;
   }
 
   /** The same of what is asked for. */
   verb(now: Micros): number {
-    this.#at(now);
+    this.at(now);
     return ++this.#verbs;
   }
 
-  #at(now: Micros): void {
+  private at(now: Micros): void {
     if (now - this.#from < INSTANT) return;
     this.#from = now;
     this.#callbacks = this.#verbs = 0;

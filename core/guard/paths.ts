@@ -61,23 +61,28 @@ export type PathVerbs = Pick<
   | "after"
 >;
 
+/** What a path manager has that ever failed: made for the first fault. */
+class Failing {
+  faults: Faults | null = null;
+  /** The default, made when it is first asked. */
+  fallback: PathManager | null = null;
+  /** It has been told that joins are possible. */
+  started = false;
+}
+
 /**
  * Its own verbs take the place of the connection's where a path manager asks: the same as anybody's, but it can neither fill an instant nor the memory, and
- * timers have their callbacks guarded.
+ * timers have their callbacks guarded. It counts itself what it does in an instant, as each connection has one.
  */
-class GuardedPathManager implements PathManager, Partial<PathVerbs> {
-  /** Null before the first. */
-  #faults: Faults | null = null;
+class GuardedPathManager extends Burst implements PathManager, Partial<PathVerbs> {
+  #failing: Failing | null = null;
   readonly #context: PathContext;
   readonly #plugin: PathManagerPlugin;
   readonly #fallbackPlugin: PathManagerPlugin;
   readonly #host: GuardHost;
-  readonly #burst = new Burst();
   #manager: PathManager | null = null;
-  #fallback: PathManager | null = null;
-  /** Joins are possible; the default has been told. */
+  /** Joins are possible. */
   #started = false;
-  #fallbackStarted = false;
   #timers = 0;
 
   constructor(
@@ -86,6 +91,7 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
     host: GuardHost,
     context: PathContext,
   ) {
+    super();
     this.#plugin = plugin;
     this.#host = host;
     this.#context = context;
@@ -106,36 +112,40 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
     } catch (error) {
       breach = thrown("create", error);
     }
-    this.#counted().end(breach);
+    this.counted().end(breach);
   }
 
-  #counted(): Faults {
-    return this.#faults ??= new Faults(this.#plugin, this.#host);
+  private failing(): Failing {
+    return this.#failing ??= new Failing();
   }
 
-  #replaced(): boolean {
-    return this.#faults !== null && this.#faults.replaced;
+  private counted(): Faults {
+    return this.failing().faults ??= new Faults(this.#plugin, this.#host);
+  }
+
+  private replaced(): boolean {
+    return this.#failing?.faults?.replaced === true;
   }
 
   onEvent(event: PathEvent): void {
     const told = frozenEvent(event);
     if (event.type === "start") this.#started = true;
-    if (!this.#replaced() && this.#mayCall("onEvent")) {
+    if (!this.replaced() && this.mayCall("onEvent")) {
       try {
         const said: unknown = this.#manager?.onEvent(told);
         if (!isPromise(said)) return;
-        this.#fault(answered("onEvent", said));
+        this.fault(answered("onEvent", said));
       } catch (error) {
-        this.#fault(thrown("onEvent", error));
+        this.fault(thrown("onEvent", error));
       }
     }
-    this.#tellOther(told);
+    this.tellOther(told);
   }
 
   refuse(remote: HostAddress, local: HostAddress): number | null {
     const theirs = frozenAddress(remote);
     const ours = frozenAddress(local);
-    if (!this.#replaced()) {
+    if (!this.replaced()) {
       try {
         const reason: unknown = this.#manager?.refuse?.(theirs, ours) ?? null;
         if (reason === null) return null;
@@ -146,99 +156,100 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
         }
         const breach = answered("refuse", reason);
         const what = `refused a join with reason ${show(reason)}`;
-        this.#fault(breach.rule === "no-promise" ? breach : { ...breach, what });
+        this.fault(breach.rule === "no-promise" ? breach : { ...breach, what });
       } catch (error) {
-        this.#fault(thrown("refuse", error));
+        this.fault(thrown("refuse", error));
       }
     }
-    return this.#other().refuse?.(theirs, ours) ?? null;
+    return this.other().refuse?.(theirs, ours) ?? null;
   }
 
   joinsAsBackup(local: HostAddress): boolean {
     const ours = frozenAddress(local);
-    if (!this.#replaced()) {
+    if (!this.replaced()) {
       try {
         const said: unknown = this.#manager?.joinsAsBackup?.(ours) ?? false;
         if (typeof said === "boolean") return said;
-        this.#fault(answered("joinsAsBackup", said));
+        this.fault(answered("joinsAsBackup", said));
       } catch (error) {
-        this.#fault(thrown("joinsAsBackup", error));
+        this.fault(thrown("joinsAsBackup", error));
       }
     }
-    return this.#other().joinsAsBackup?.(ours) ?? false;
+    return this.other().joinsAsBackup?.(ours) ?? false;
   }
 
   end(): void {
     try {
       this.#manager?.end?.();
     } catch (error) {
-      this.#fault(thrown("end", error));
+      this.fault(thrown("end", error));
     }
-    this.#fallback?.end?.();
+    this.#failing?.fallback?.end?.();
   }
 
-  #other(): PathManager {
-    return this.#fallback ??= this.#fallbackPlugin.create(facePaths(this.#context));
+  private other(): PathManager {
+    return this.failing().fallback ??= this.#fallbackPlugin.create(facePaths(this.#context));
   }
 
-  #tellOther(event: PathEvent): void {
+  private tellOther(event: PathEvent): void {
     if (event.type === "start") {
-      if (this.#fallbackStarted) return;
-      this.#fallbackStarted = true;
+      const failing = this.failing();
+      if (failing.started) return;
+      failing.started = true;
     }
-    this.#other().onEvent(event);
+    this.other().onEvent(event);
   }
 
   /** Counts a fault. A default that takes the plugin's place begins as on a new connection. */
-  #fault(breach: Breach): void {
-    if (this.#counted().add(breach) && this.#started) this.#tellOther(START);
+  private fault(breach: Breach): void {
+    if (this.counted().add(breach) && this.#started) this.tellOther(START);
   }
 
   /** Whether one more callback may be made in this instant; the first that may not is a fault. */
-  #mayCall(callback: string): boolean {
-    const count = this.#burst.callback(this.#host.now());
+  private mayCall(callback: string): boolean {
+    const count = this.callback(this.#host.now());
     if (count > MOST_CALLBACKS + 1) return false;
     if (count <= MOST_CALLBACKS) return true;
     const what = `had ${MOST_CALLBACKS} callbacks in ${INSTANT} us, each of which led to the next`;
-    this.#fault({ callback, rule: "comes-to-an-end", what });
+    this.fault({ callback, rule: "comes-to-an-end", what });
     return false;
   }
 
   /** Throws where the plugin asks without end; `verb` names what it does. */
-  #ask(verb: string): void {
-    if (this.#burst.verb(this.#host.now()) <= MOST_VERBS) return;
+  private ask(verb: string): void {
+    if (this.verb(this.#host.now()) <= MOST_VERBS) return;
     throw new RangeError(
       `Cannot ${verb} as the path manager has asked for ${MOST_VERBS} things in ${INSTANT} us`,
     );
   }
 
   identify(address: HostAddress, id: number): HostAddress {
-    this.#ask("give an address another id");
+    this.ask("give an address another id");
     return this.#context.identify(address, id);
   }
 
   limitSubflows(subflows: number): void {
-    this.#ask("limit subflows");
+    this.ask("limit subflows");
     this.#context.limitSubflows(subflows);
   }
 
   use(paths: readonly PathIndex[]): void {
-    this.#ask("use paths");
+    this.ask("use paths");
     this.#context.use(paths);
   }
 
   setBackup(path: PathIndex, backup: boolean): void {
-    this.#ask("make a path a backup or not");
+    this.ask("make a path a backup or not");
     this.#context.setBackup(path, backup);
   }
 
   announce(address: HostAddress): void {
-    this.#ask("announce an address");
+    this.ask("announce an address");
     this.#context.announce(address);
   }
 
   withdraw(address: HostAddress): void {
-    this.#ask("withdraw an address");
+    this.ask("withdraw an address");
     this.#context.withdraw(address);
   }
 
@@ -252,9 +263,9 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
       );
     }
     const fire = (): void => {
-      if (this.#replaced() || this.#mayCall("after")) {
+      if (this.replaced() || this.mayCall("after")) {
         settle();
-        this.#callBack(callback);
+        this.callBack(callback);
       } else {
         stop = this.#context.after(INSTANT, fire);
       }
@@ -272,15 +283,15 @@ class GuardedPathManager implements PathManager, Partial<PathVerbs> {
     };
   }
 
-  #callBack(callback: () => void): void {
-    if (this.#replaced()) return;
+  private callBack(callback: () => void): void {
+    if (this.replaced()) return;
     try {
       const said: unknown = callback();
       if (!isPromise(said)) return;
       const what = "answered a promise in a callback of after";
-      this.#fault({ ...answered("after", said), what });
+      this.fault({ ...answered("after", said), what });
     } catch (error) {
-      this.#fault({ ...thrown("after", error), what: "threw in a callback of after" });
+      this.fault({ ...thrown("after", error), what: "threw in a callback of after" });
     }
   }
 }
@@ -311,7 +322,7 @@ class PathsFace implements PathContext {
   }
 
   /** The face that `it` is, or that it is derived from: a path manager may hand on a context of its own that is made of this one. */
-  static #self(it: object): PathsFace {
+  private static self(it: object): PathsFace {
     for (let at: object | null = it; at !== null; at = Object.getPrototypeOf(at)) {
       if (#context in at) return at;
     }
@@ -319,55 +330,55 @@ class PathsFace implements PathContext {
   }
 
   get role(): PathContext["role"] {
-    return PathsFace.#self(this).#context.role;
+    return PathsFace.self(this).#context.role;
   }
 
   get token(): number {
-    return PathsFace.#self(this).#context.token;
+    return PathsFace.self(this).#context.token;
   }
 
   get limits(): PathContext["limits"] {
-    return Object.freeze({ ...PathsFace.#self(this).#context.limits });
+    return Object.freeze({ ...PathsFace.self(this).#context.limits });
   }
 
   get locals(): readonly HostAddress[] {
-    return LOCALS.of(PathsFace.#self(this).#context.locals);
+    return LOCALS.of(PathsFace.self(this).#context.locals);
   }
 
   get remotes(): readonly HostAddress[] {
-    return REMOTES.of(PathsFace.#self(this).#context.remotes);
+    return REMOTES.of(PathsFace.self(this).#context.remotes);
   }
 
   get paths(): readonly PathView[] {
-    return PATHS.of(PathsFace.#self(this).#context.paths);
+    return PATHS.of(PathsFace.self(this).#context.paths);
   }
 
   get peerDeniesJoinToInitial(): boolean {
-    return PathsFace.#self(this).#context.peerDeniesJoinToInitial;
+    return PathsFace.self(this).#context.peerDeniesJoinToInitial;
   }
 
   get route(): PathContext["route"] {
     return (remote) => {
-      const local = PathsFace.#self(this).#of("route").route(copyAddress(remote));
+      const local = PathsFace.self(this).#of("route").route(copyAddress(remote));
       return local === null ? null : frozenAddress(local);
     };
   }
 
   get identify(): PathContext["identify"] {
     return (address, id) =>
-      frozenAddress(PathsFace.#self(this).#of("identify").identify(copyAddress(address), id));
+      frozenAddress(PathsFace.self(this).#of("identify").identify(copyAddress(address), id));
   }
 
   get limitSubflows(): PathContext["limitSubflows"] {
-    return (subflows) => PathsFace.#self(this).#of("limitSubflows").limitSubflows(subflows);
+    return (subflows) => PathsFace.self(this).#of("limitSubflows").limitSubflows(subflows);
   }
 
   get index(): PathContext["index"] {
-    return (spec) => PathsFace.#self(this).#of("index").index(copySpec(spec));
+    return (spec) => PathsFace.self(this).#of("index").index(copySpec(spec));
   }
 
   get use(): PathContext["use"] {
-    return (paths) => PathsFace.#self(this).#of("use").use(paths);
+    return (paths) => PathsFace.self(this).#of("use").use(paths);
   }
 
   get setBackup(): PathContext["setBackup"] {
@@ -379,16 +390,16 @@ class PathsFace implements PathContext {
           }`,
         );
       }
-      PathsFace.#self(this).#of("setBackup").setBackup(path, backup);
+      PathsFace.self(this).#of("setBackup").setBackup(path, backup);
     };
   }
 
   get announce(): PathContext["announce"] {
-    return (address) => PathsFace.#self(this).#of("announce").announce(copyAddress(address));
+    return (address) => PathsFace.self(this).#of("announce").announce(copyAddress(address));
   }
 
   get withdraw(): PathContext["withdraw"] {
-    return (address) => PathsFace.#self(this).#of("withdraw").withdraw(copyAddress(address));
+    return (address) => PathsFace.self(this).#of("withdraw").withdraw(copyAddress(address));
   }
 
   get after(): PathContext["after"] {
@@ -398,7 +409,7 @@ class PathsFace implements PathContext {
           `Cannot call back as the callback must be a function: current value is ${show(callback)}`,
         );
       }
-      return PathsFace.#self(this).#of("after").after(delay, callback);
+      return PathsFace.self(this).#of("after").after(delay, callback);
     };
   }
 
@@ -418,9 +429,9 @@ class PathsFace implements PathContext {
 
   /** Who has this verb. */
   #of<Name extends keyof PathVerbs>(name: Name): Pick<PathVerbs, Name> {
-    const verbs = PathsFace.#self(this).#verbs;
+    const verbs = PathsFace.self(this).#verbs;
     return verbs[name] === undefined
-      ? PathsFace.#self(this).#context
+      ? PathsFace.self(this).#context
       : verbs as Pick<PathVerbs, Name>;
   }
 }

@@ -9,6 +9,7 @@ const MOST_DRAWS = 4;
 
 /** The token table of one host. */
 export class Tokens {
+  /** By tokens as signed words, which are not boxed. */
   readonly #table = new Map<number, MetaSocket>();
 
   /** Tokens in use. */
@@ -25,23 +26,27 @@ export class Tokens {
   newKey(word: () => number): Key | null {
     for (let i = 0; i < MOST_DRAWS; i++) {
       const key = { high: word(), low: word() };
-      if ((key.high !== 0 || key.low !== 0) && !this.#table.has(keyMaterial(key).token)) return key;
+      if ((key.high !== 0 || key.low !== 0) && this.#free(keyMaterial(key).token)) return key;
     }
     return null;
   }
 
+  #free(token: number): boolean {
+    return !this.#table.has(token | 0);
+  }
+
   /** Enters a connection. */
   claim(token: number, connection: MetaSocket): void {
-    this.#table.set(token, connection);
+    this.#table.set(token | 0, connection);
   }
 
   /** Takes it out, unless the token names another one by now. */
   release(token: number, connection: MetaSocket): void {
-    if (this.#table.get(token) === connection) this.#table.delete(token);
+    if (this.#table.get(token | 0) === connection) this.#table.delete(token | 0);
   }
 
   /** Finds it. */
   find(token: number): MetaSocket | undefined {
-    return this.#table.get(token);
+    return this.#table.get(token | 0);
   }
 }

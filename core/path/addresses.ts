@@ -90,7 +90,7 @@ export class Addresses {
   addLocal(address: LocalAddress): HostAddress | null {
     if (this.locals.some((known) => known.address === address.address)) return null;
     if (this.locals.length >= this.#limits.addresses) return null;
-    const added = { ...address, id: this.#freeId() };
+    const added = { ...address, id: this.freeId() };
     this.locals.push(added);
     return added;
   }
@@ -161,7 +161,7 @@ export class Addresses {
     // RFC 8684 §3.4.1: "an implementation MAY discard incoming address advertisements at will"
     // RFC 8684 §3.4.1: "a host MUST treat address advertisements as soft state": what finds no room is forgotten, and taken when it comes again.
     if (this.accepted >= this.#limits.addAddrAccepted) return "full";
-    if (this.#taken >= MOST_ANNOUNCED || !this.#learn(id, endpoint.address, port)) return "full";
+    if (this.#taken >= MOST_ANNOUNCED || !this.learn(id, endpoint.address, port)) return "full";
     this.#announced ??= new Map();
     this.#announced.set(id, !portless);
     this.#taken++;
@@ -181,14 +181,14 @@ export class Addresses {
     const known = this.remote(id);
     if (known !== undefined) return { address: known, added: false };
     // The join's own port is a temporary one: whoever connects back uses the port that is already in use.
-    const added = this.#learn(id, endpoint.address, this.#port);
-    return { address: this.remote(id) ?? this.#remote(id, endpoint.address, this.#port), added };
+    const added = this.learn(id, endpoint.address, this.#port);
+    return { address: this.remote(id) ?? this.entryOf(id, endpoint.address, this.#port), added };
   }
 
   /** The peer calls `endpoint`, to which we have opened a path, `id`: the entry, if both are new. One address under two ids would only double its paths. */
   named(id: number, { address, port }: Endpoint): HostAddress | null {
     const known = this.remotes.some((each) => each.id === id || each.address === address);
-    return !known && this.#learn(id, address, port) ? this.remote(id)! : null;
+    return !known && this.learn(id, address, port) ? this.remote(id)! : null;
   }
 
   /** Takes a REMOVE_ADDR for one id; null when it is not known (RFC 8684 §3.4.2: ignored). */
@@ -199,15 +199,15 @@ export class Addresses {
     return this.remotes.splice(at, 1)[0]!;
   }
 
-  #learn(id: number, address: string, port: number): boolean {
+  private learn(id: number, address: string, port: number): boolean {
     if (this.remotes.length >= this.#limits.addresses) return false;
     // RFC 8684 §3.2: "A host MUST store the mappings between Address IDs and addresses both for itself and the remote host."
     // RFC 8684 §3.4.1: "All Address IDs learned via either MP_JOIN or ADD_ADDR SHOULD be stored by the receiver in a data structure"
-    this.remotes.push(this.#remote(id, address, port));
+    this.remotes.push(this.entryOf(id, address, port));
     return true;
   }
 
-  #remote(id: number, address: string, port: number): HostAddress {
+  private entryOf(id: number, address: string, port: number): HostAddress {
     return { id, address, port, family: familyOf(address), link: "" };
   }
 
@@ -216,7 +216,7 @@ export class Addresses {
    *
    * RFC 8684 §3.4.1: "The Address ID MUST uniquely identify the address for the sender of the option (within the scope of the connection)"
    */
-  #freeId(): number {
+  private freeId(): number {
     // RFC 8684 §3.4.1: "The Address ID MUST uniquely identify the address for the sender of the option"
     // RFC 8684 §3.4.1: "the address MUST be the same as the address previously assigned to this Address ID"
     while (this.#nextId > LAST_ID || this.locals.some((known) => known.id === this.#nextId)) {
@@ -285,15 +285,15 @@ export class Announcer {
   /** ADD_ADDR may be sent from now on. */
   start(): void {
     this.#started = true;
-    this.#next();
+    this.next();
   }
 
   /** Sends nothing any more. */
   stop(): void {
     this.#started = false;
     this.#echoes.length = 0;
-    this.#disarm();
-    this.#resume();
+    this.disarm();
+    this.resume();
   }
 
   /** Confirms an announcement of the peer at the end of the batch; false when too many wait for that. */
@@ -327,18 +327,18 @@ export class Announcer {
   announce(address: HostAddress): void {
     const told = this.#told?.get(address.id);
     if (told !== undefined && told.port === address.port) return;
-    if (told !== undefined) this.#forget(address.id);
+    if (told !== undefined) this.forget(address.id);
     this.#told ??= new Map();
     this.#told.set(address.id, address);
     this.#pending.push({ address, sends: 0 });
-    this.#next();
+    this.next();
   }
 
   /** Takes an announcement back; true when the peer may know of it, as it does of what is `used`: then it is told at the end of the batch. */
   withdraw(id: number, used = false): boolean {
     const unsent = this.#pending.some(({ address, sends }) => address.id === id && sends === 0);
     const told = this.#told?.delete(id) === true;
-    this.#forget(id);
+    this.forget(id);
     // RFC 8684 §3.4.2: "Even if an address is not in use by an MPTCP connection, if it has been previously announced, an implementation SHOULD
     // announce its removal."
     const known = used || (told && !unsent);
@@ -346,7 +346,7 @@ export class Announcer {
       this.#withdrawn.push(id);
       this.#transport.dirty();
     }
-    this.#next();
+    this.next();
     return known;
   }
 
@@ -362,9 +362,9 @@ export class Announcer {
       address.id === id && sends > 0 && address.address === text && address.port === port
     );
     if (found === undefined) return null;
-    this.#forget(id);
-    if (this.#last === id) this.#resume();
-    this.#next();
+    this.forget(id);
+    if (this.#last === id) this.resume();
+    this.next();
     return found.address;
   }
 
@@ -376,52 +376,52 @@ export class Announcer {
     }
     if (!this.#started || this.#pause !== null) return;
     if (this.#withdrawn.length === 0) {
-      this.#announceNext();
+      this.announceNext();
       return;
     }
     const ids = this.#withdrawn.slice(0, MOST_REMOVED);
     if (!this.#transport.sendRemoveAddr(ids)) return;
     this.#withdrawn.splice(0, ids.length);
-    this.#rest(-1);
+    this.rest(-1);
   }
 
-  #forget(id: number): void {
-    if (this.#pending[0]?.address.id === id) this.#disarm();
+  private forget(id: number): void {
+    if (this.#pending[0]?.address.id === id) this.disarm();
     this.#pending = this.#pending.filter(({ address }) => address.id !== id);
   }
 
-  #disarm(): void {
+  private disarm(): void {
     this.#cancel?.();
     this.#cancel = null;
   }
 
   /** A signal is out: the peer gets time to look at it. */
-  #rest(id: number): void {
+  private rest(id: number): void {
     const { now } = this.#transport;
-    this.#resume();
+    this.resume();
     this.#last = id;
-    this.#pause = this.#transport.at(now + Math.max(SIGNAL_PAUSE, this.#srtt()), () => {
+    this.#pause = this.#transport.at(now + Math.max(SIGNAL_PAUSE, this.srtt()), () => {
       this.#pause = null;
       this.flush();
-      this.#next();
+      this.next();
     });
   }
 
-  #resume(): void {
+  private resume(): void {
     this.#pause?.();
     this.#pause = null;
   }
 
   /** Longest round trip of the paths in use. */
-  #srtt(): Micros {
+  private srtt(): Micros {
     let srtt = 0;
     for (const path of this.#transport.paths) srtt = Math.max(srtt, path.srtt);
     return srtt;
   }
 
   /** Sends what is first in the queue; where nothing carries it now, in a later batch. */
-  #next(): void {
-    if (!this.#announceNext()) this.#transport.dirty();
+  private next(): void {
+    if (!this.announceNext()) this.#transport.dirty();
   }
 
   /**
@@ -430,31 +430,31 @@ export class Announcer {
    * RFC 8684 §3.4.1: "A host wishing to replace an existing Address ID MUST first remove the existing one". False: nothing
    * carries it now.
    */
-  #announceNext(): boolean {
+  private announceNext(): boolean {
     const first = this.#pending[0];
     if (!this.#started || this.#cancel !== null || first === undefined) return true;
     // RFC 8684 §3.4.1: "A host wishing to replace an existing Address ID MUST first remove the existing one (Section 3.4.2)."
     if (this.#withdrawn.length > 0 || this.#pause !== null) return true;
     if (!this.#transport.sendAddAddr(first.address, false)) return false;
-    const wait = this.#echoWait() * 2 ** first.sends;
+    const wait = this.echoWait() * 2 ** first.sends;
     first.sends++;
-    this.#cancel = this.#transport.at(this.#transport.now + wait, () => this.#expire());
-    this.#rest(first.address.id);
+    this.#cancel = this.#transport.at(this.#transport.now + wait, () => this.expire());
+    this.rest(first.address.id);
     return true;
   }
 
   /** How long the echo of a first ADD_ADDR is awaited. */
-  #echoWait(): Micros {
-    const usual = Math.max(ECHO_TIMEOUT, 2 * this.#srtt());
+  private echoWait(): Micros {
+    const usual = Math.max(ECHO_TIMEOUT, 2 * this.srtt());
     return this.#timeout === 0 ? usual : Math.min(this.#timeout, usual);
   }
 
   /** No echo came: another announcement has its turn, this one waits for its next. */
-  #expire(): void {
+  private expire(): void {
     this.#cancel = null;
     const first = this.#pending.shift();
     const again = first !== undefined && this.#timeout > 0 && first.sends < MOST_SENDS;
     if (again) this.#pending.push(first);
-    this.#next();
+    this.next();
   }
 }

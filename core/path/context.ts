@@ -95,28 +95,53 @@ export interface ConnectionPathsOptions {
   readonly addAddrTimeout?: Micros;
 }
 
+// What holds of a path, as bits: each place of its own would take eight bytes of every path.
+/** The peer opened it. */
+const THEIRS = 1;
+/** One of its addresses has vanished: forgotten when it leaves (PM-3). */
+const PASSING = 2;
+/** It is used only when no other works. */
+const BACKUP = 4;
+/** The path manager was told that the limit has no room for it. */
+const LIMITED = 8;
+/** It was joined once. */
+const WORKED = 16;
+
 /** What the transport makes of one path. */
 class PathUse extends Reopening {
   state: "idle" | "opening" | "open" | "closing";
   /** Ends the watch for packets from its far end, which it has while it is to be opened again. */
   unwatch: () => void = idle;
-  /** The peer opened it. */
-  theirs: boolean;
-  /** One of its addresses has vanished: forgotten when it leaves (PM-3). */
-  passing = false;
-  backup: boolean;
-  /** The path manager was told that the limit has no room for it. */
-  limited = false;
   /** The same once more, from another port, which is to take its place; 0: none is wanted. */
   stead: PathIndex | 0 = 0;
+  #flags: number;
 
-  constructor(state: PathUse["state"], theirs = false, backup = false) {
+  constructor(state: PathUse["state"], flags = 0) {
     super();
     this.state = state;
-    this.theirs = theirs;
-    this.backup = backup;
+    this.#flags = flags;
+  }
+
+  is(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  set(flag: number, on: boolean): void {
+    this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
 }
+
+// The same of a connection.
+/** The path manager is being told. */
+const TELLING = 1;
+/** Addresses may be announced. */
+const STARTED = 2;
+/** Paths may be opened. */
+const JOINS = 4;
+/** The connection has ended. */
+const STOPPED = 8;
+/** Nothing is opened any more. */
+const SETTLED = 16;
 
 /** The bounds that a connection was made with last: as a rule all have the same, and share them. */
 let bounds = DEFAULT_LIMITS;
@@ -173,39 +198,39 @@ export class ConnectionPaths {
     }
 
     get route(): PathContext["route"] {
-      return (remote) => this.#of.#route(remote);
+      return (remote) => this.#of.route(remote);
     }
 
     get identify(): PathContext["identify"] {
-      return (address, id) => this.#of.#identify(address, id);
+      return (address, id) => this.#of.identify(address, id);
     }
 
     get limitSubflows(): PathContext["limitSubflows"] {
-      return (subflows) => this.#of.#limitSubflows(subflows);
+      return (subflows) => this.#of.limitSubflows(subflows);
     }
 
     get index(): PathContext["index"] {
-      return (spec) => this.#of.#index(spec);
+      return (spec) => this.#of.index(spec);
     }
 
     get use(): PathContext["use"] {
-      return (paths) => this.#of.#useOnly(paths);
+      return (paths) => this.#of.useOnly(paths);
     }
 
     get setBackup(): PathContext["setBackup"] {
-      return (path, backup) => this.#of.#setBackup(path, backup);
+      return (path, backup) => this.#of.setBackup(path, backup);
     }
 
     get announce(): PathContext["announce"] {
-      return (address) => this.#of.#announce(address);
+      return (address) => this.#of.announce(address);
     }
 
     get withdraw(): PathContext["withdraw"] {
-      return (address) => this.#of.#withdraw(address.id);
+      return (address) => this.#of.withdraw(address.id);
     }
 
     get after(): PathContext["after"] {
-      return (delay, callback) => this.#of.#after(delay, callback);
+      return (delay, callback) => this.#of.after(delay, callback);
     }
   };
 
@@ -229,12 +254,7 @@ export class ConnectionPaths {
   #wanted: PathIndex[] | null = null;
   /** The host's limit of subflows. */
   readonly #most: number;
-  #telling = false;
-  #started = false;
-  #joins = false;
-  #stopped = false;
-  /** Nothing is opened any more. */
-  #settled = false;
+  #flags = 0;
   /** Of the nearest try. */
   #cancelTry: () => void = idle;
 
@@ -257,8 +277,16 @@ export class ConnectionPaths {
     this.#manager = plugin.create(this.context);
   }
 
-  #announcer(): Announcer {
-    const begun = this.#started && !this.#settled;
+  private is(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  private set(flag: number, on: boolean): void {
+    this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
+  }
+
+  private announcer(): Announcer {
+    const begun = this.is(STARTED) && !this.is(SETTLED);
     return this.#madeAnnouncer ??= new Announcer(this.#transport, this.#addAddrTimeout, begun);
   }
 
@@ -294,16 +322,16 @@ export class ConnectionPaths {
 
   /** Addresses may be announced now and, where `joins` are possible, paths be opened. */
   start(joins = true): void {
-    if (this.#stopped) return;
-    const possible = joins && !this.#joins;
-    this.#joins ||= joins;
-    if (!this.#started) {
-      this.#started = true;
-      if (!this.#settled) this.#madeAnnouncer?.start();
-      this.#tell({ type: "start" });
+    if (this.is(STOPPED)) return;
+    const possible = joins && !this.is(JOINS);
+    if (joins) this.set(JOINS, true);
+    if (!this.is(STARTED)) {
+      this.set(STARTED, true);
+      if (!this.is(SETTLED)) this.#madeAnnouncer?.start();
+      this.tell({ type: "start" });
     }
-    if (possible) this.#tell({ type: "established" });
-    this.#reconcile();
+    if (possible) this.tell({ type: "established" });
+    this.reconcile();
   }
 
   /** Ends a batch: what it has withdrawn is told to the peer. */
@@ -313,18 +341,18 @@ export class ConnectionPaths {
 
   /** The connection has ended: nothing is told, sent or waited for any more. */
   stop(): void {
-    if (this.#stopped) return;
-    this.#stopped = true;
+    if (this.is(STOPPED)) return;
+    this.set(STOPPED, true);
     this.settle();
     for (const cancel of this.#timers ?? []) cancel();
     this.#timers = null;
     this.#events = null;
-    this.#guard(() => this.#manager.end?.());
+    this.guard(() => this.#manager.end?.());
   }
 
   /** No path is opened any more, nothing announced: the connection has ended, or is plain TCP now, or about to be. */
   settle(): void {
-    this.#settled = true;
+    this.set(SETTLED, true);
     this.#madeAnnouncer?.stop();
     this.#cancelTry();
     for (const use of this.#uses.values()) unwatch(use);
@@ -332,25 +360,25 @@ export class ConnectionPaths {
 
   /** It is not to be plain TCP after all. */
   resume(): void {
-    if (this.#stopped || !this.#settled) return;
-    this.#settled = false;
-    if (this.#started) this.#madeAnnouncer?.start();
-    for (const [path, use] of this.#uses) if (use.state === "idle") this.#watch(path, use);
-    this.#reconcile();
+    if (this.is(STOPPED) || !this.is(SETTLED)) return;
+    this.set(SETTLED, false);
+    if (this.is(STARTED)) this.#madeAnnouncer?.start();
+    for (const [path, use] of this.#uses) if (use.state === "idle") this.watch(path, use);
+    this.reconcile();
   }
 
   /** The host has one more address (PM-1), or has it again: what waits is tried at once. */
   localAdded(address: LocalAddress): void {
     const added = this.#addresses.addLocal(address);
-    if (added !== null) this.#tell({ type: "local", address: added, change: "added" });
-    this.#hasten();
+    if (added !== null) this.tell({ type: "local", address: added, change: "added" });
+    this.hasten();
   }
 
   /** The network has changed: what waits is tried at once. */
-  #hasten(): void {
+  private hasten(): void {
     const { now } = this.#transport;
     for (const use of this.#uses.values()) use.hasten(now);
-    this.#reconcile();
+    this.reconcile();
   }
 
   /** The peer's RST on a path had an MP_TCPRST (RFC 8684 §3.6). "left" follows. */
@@ -365,48 +393,47 @@ export class ConnectionPaths {
   silent(path: PathIndex): void {
     const use = this.#uses.get(path);
     const spec = this.#table.get(path);
-    if (use === undefined || spec === undefined || !this.#joins || this.#settled) return;
-    if (use.state !== "open" || use.stead !== 0 || use.passing) return;
-    if (this.#wanted?.includes(path) !== true || this.#denies(spec)) return;
+    if (use === undefined || spec === undefined || !this.is(JOINS) || this.is(SETTLED)) return;
+    if (use.state !== "open" || use.stead !== 0 || use.is(PASSING)) return;
+    if (this.#wanted?.includes(path) !== true || this.denies(spec)) return;
     const stead = this.#table.reserve();
     if (!this.#table.bind(stead, spec)) return;
     use.stead = stead;
     // The path manager has not named it: it need not know that there is no room for it.
-    const other = new PathUse("idle", false, use.backup);
-    other.limited = true;
+    const other = new PathUse("idle", use.is(BACKUP) ? BACKUP | LIMITED : LIMITED);
     this.#uses.set(stead, other);
     this.#wanted.push(stead);
-    this.#reconcile();
+    this.reconcile();
   }
 
   /** The path in whose stead `path` is; 0: none. */
-  #insteadOf(path: PathIndex): PathIndex | 0 {
+  private insteadOf(path: PathIndex): PathIndex | 0 {
     for (const [other, { stead }] of this.#uses) if (stead === path) return other;
     return 0;
   }
 
   /** What is in the stead of a path is wanted no longer. */
-  #dismiss(use: PathUse): void {
+  private dismiss(use: PathUse): void {
     const { stead } = use;
     const other = this.#uses.get(stead);
     use.stead = 0;
-    this.#unwanted(stead);
+    this.unwanted(stead);
     if (other === undefined) return;
-    if (other.state === "idle") return this.#forget(stead);
-    other.passing = true;
-    this.#close(stead);
+    if (other.state === "idle") return this.forget(stead);
+    other.set(PASSING, true);
+    this.close(stead);
   }
 
   /** What is in the stead of `path` names from now on what that did, which goes. */
-  #replace(path: PathIndex, use: PathUse): void {
+  private replace(path: PathIndex, use: PathUse): void {
     this.#table.swap(path, use.stead);
     use.stead = 0;
-    use.passing = true;
-    this.#unwanted(path);
-    this.#close(path);
+    use.set(PASSING, true);
+    this.unwanted(path);
+    this.close(path);
   }
 
-  #unwanted(path: PathIndex): void {
+  private unwanted(path: PathIndex): void {
     if (this.#wanted !== null) this.#wanted = this.#wanted.filter((other) => other !== path);
   }
 
@@ -430,10 +457,10 @@ export class ConnectionPaths {
     const removed = this.#addresses.removeLocal(address);
     if (removed === null) return;
     // RFC 8684 §3.4.2: "the affected host SHOULD announce this situation so that the peer can remove subflows related to this address"
-    this.#withdraw(removed.id);
-    this.#vanish((spec) => spec.local.id === removed.id);
-    this.#tell({ type: "local", address: removed, change: "removed" });
-    this.#hasten();
+    this.withdraw(removed.id);
+    this.vanish((spec) => spec.local.id === removed.id);
+    this.tell({ type: "local", address: removed, change: "removed" });
+    this.hasten();
   }
 
   /** The peer announced an address, and its HMAC is good (PM-2); port 0 = none was named: then `via`, that of the subflow which brought it. IPv4 in the form of IPv6 is IPv4: nothing else leads there. */
@@ -446,7 +473,7 @@ export class ConnectionPaths {
     const known = this.#addresses.remote(id);
     const { address, port } = endpoint;
     // RFC 8684 §3.4.1: the same option goes back, so with the address and port as they came.
-    const echoed = this.#announcer().owe({
+    const echoed = this.announcer().owe({
       id,
       address,
       port,
@@ -454,7 +481,7 @@ export class ConnectionPaths {
       link: "",
     });
     if (learned === "full") {
-      this.#tell({
+      this.tell({
         type: "limit",
         limit: "addAddrAccepted",
         address: { ...endpoint, address: at, id, family: familyOf(at), link: "" },
@@ -463,31 +490,31 @@ export class ConnectionPaths {
     if (known === undefined) return echoed;
     // RFC 8684 §3.4.1: "If the port number is different, the receiving host SHOULD try to set up a new subflow to this new address/port combination."
     if (learned === "changed") {
-      this.#vanish(({ remote }) => remote.id === id && remote.port === before?.port);
+      this.vanish(({ remote }) => remote.id === id && remote.port === before?.port);
     }
     if (learned === "added") {
-      this.#tell({ type: "remote", address: known, change: "added", announced: true });
+      this.tell({ type: "remote", address: known, change: "added", announced: true });
     }
-    const lifted = learned === "known" && this.#invite(id);
+    const lifted = learned === "known" && this.invite(id);
     if (learned === "changed" || lifted) {
-      this.#tell({ type: "remote", address: known, change: "changed", announced: true });
+      this.tell({ type: "remote", address: known, change: "changed", announced: true });
     }
     // RFC 8684 §3.4.1: "a host MUST treat address advertisements as soft state, and it MAY choose to refresh advertisements periodically"
-    if (learned === "known") this.#reconcile();
+    if (learned === "known") this.reconcile();
     return echoed;
   }
 
   /** The peer confirmed an announcement of ours; port 0 = none was named. */
   echoReceived(id: number, endpoint: Endpoint): void {
     const address = this.#madeAnnouncer?.echo(id, endpoint) ?? null;
-    if (address !== null) this.#tell({ type: "echo", address });
+    if (address !== null) this.tell({ type: "echo", address });
   }
 
   /** The peer may not have heard that these addresses of ours are gone: it is told again, but of what is used again. */
   withdrawnAgain(ids: readonly number[]): void {
-    const announcer = this.#announcer();
+    const announcer = this.announcer();
     const used = (id: number): boolean =>
-      announcer.told(id) || this.#pathsOver(({ local }) => local.id === id, false).length > 0;
+      announcer.told(id) || this.pathsOver(({ local }) => local.id === id, false).length > 0;
     announcer.again(ids.filter((id) => !used(id)));
   }
 
@@ -496,8 +523,8 @@ export class ConnectionPaths {
     for (const id of ids) {
       const removed = this.#addresses.removeRemote(id);
       if (removed === null) continue;
-      this.#vanish((spec) => spec.remote.id === id);
-      this.#tell({ type: "remote", address: removed, change: "removed" });
+      this.vanish((spec) => spec.remote.id === id);
+      this.tell({ type: "remote", address: removed, change: "removed" });
     }
   }
 
@@ -533,22 +560,22 @@ export class ConnectionPaths {
 
   /** Why no further join is taken: the MP_TCPRST reason; null when one may come. Half-open joins of the peer have no place yet. */
   refuseMore(): number | null {
-    if (!mayAdd(this.#proved(false), this.#limits)) return RESET_PROHIBITED;
+    if (!mayAdd(this.proved(false), this.#limits)) return RESET_PROHIBITED;
     // Those that end count until they have: nobody shall heap them up. Their places come free.
-    return mayAdd(this.#proved(true), this.#limits) ? null : RST_RESOURCE;
+    return mayAdd(this.proved(true), this.#limits) ? null : RST_RESOURCE;
   }
 
   /** The index of a join that has begun; it counts as in use. */
   reserve(): PathIndex {
     const path = this.#table.reserve();
-    this.#uses.set(path, new PathUse("opening", true));
+    this.#uses.set(path, new PathUse("opening", THEIRS));
     return path;
   }
 
   /** A reserved index comes to nothing. */
   abandon(path: PathIndex): void {
     this.#uses.delete(path);
-    this.#reconcile();
+    this.reconcile();
   }
 
   /** A join is authentic: its index names its pair, and its source is known from now on (PM-2). */
@@ -558,13 +585,13 @@ export class ConnectionPaths {
     const { address, added } = this.#addresses.joined(remoteId, remote);
     this.#table.bind(path, { local: own, remote: address });
     this.#wanted?.push(path);
-    if (added) this.#tell({ type: "remote", address, change: "added" });
+    if (added) this.tell({ type: "remote", address, change: "added" });
   }
 
   /** The peer has answered a join at `remote` under `id`: an address that is not known is from now on. */
   remoteNamed(id: number, remote: Endpoint): void {
     const address = this.#addresses.named(id, remote);
-    if (address !== null) this.#tell({ type: "remote", address, change: "added" });
+    if (address !== null) this.tell({ type: "remote", address, change: "added" });
   }
 
   /** A subflow changed; "left" also when it never came to be. */
@@ -573,42 +600,43 @@ export class ConnectionPaths {
     const reset = change === "left" ? use?.reset : undefined;
     if (use !== undefined && change === "joined") {
       use.state = "open";
-      use.limited = false;
+      use.set(LIMITED, false);
+      use.set(WORKED, true);
       use.join(this.#transport.now);
     }
     if (use !== undefined && change === "left") {
       const { now } = this.#transport;
       const opening = use.state === "opening";
       if (use.state !== "closing") {
-        use.left(reason, opening, now, opening && this.#neverReached(path));
+        use.left(reason, opening, now, opening && this.neverReached(path));
       }
       use.state = "idle";
       if (use.stead !== 0) {
         // One of them is enough: that which is on its way.
-        if (this.#use(use.stead).state === "opening") this.#replace(path, use);
-        else this.#dismiss(use);
+        if (this.use(use.stead).state === "opening") this.replace(path, use);
+        else this.dismiss(use);
       }
-      if (use.passing || use.theirs) this.#forget(path);
-      else this.#watch(path, use);
+      if (use.is(PASSING) || use.is(THEIRS)) this.forget(path);
+      else this.watch(path, use);
     }
-    this.#tell({
+    this.tell({
       type: "subflow",
       path,
       change,
       ...(reason !== undefined && { reason }),
       ...(reset !== undefined && { reset }),
     });
-    if (change === "left") this.#reconcile();
+    if (change === "left") this.reconcile();
     if (change !== "joined") return;
-    const silent = this.#insteadOf(path);
+    const silent = this.insteadOf(path);
     const before = this.#uses.get(silent);
     if (before === undefined) return;
-    if (this.#transport.unheard(silent)) this.#replace(silent, before);
-    else this.#dismiss(before);
+    if (this.#transport.unheard(silent)) this.replace(silent, before);
+    else this.dismiss(before);
   }
 
   /** What it names is kept under the addresses that are known: copies of them would each be kept as well. */
-  #index(spec: PathSpec): PathIndex {
+  private index(spec: PathSpec): PathIndex {
     const { locals, remotes } = this.#addresses;
     const local = locals.find((known) => sameAddress(known, spec.local)) ?? spec.local;
     const remote = remotes.find((known) => sameAddress(known, spec.remote)) ?? spec.remote;
@@ -619,198 +647,198 @@ export class ConnectionPaths {
     );
   }
 
-  #useOnly(paths: readonly PathIndex[]): void {
+  private useOnly(paths: readonly PathIndex[]): void {
     const wanted = new Set<PathIndex>();
     for (const path of paths) {
-      this.#check("use", path);
+      this.check("use", path);
       if (wanted.has(path)) throw new RangeError(`Cannot use path ${path} as it is named twice`);
       wanted.add(path);
     }
-    if (this.#stopped) return;
+    if (this.is(STOPPED)) return;
     const before = this.#wanted;
     for (const path of wanted) {
       const { stead } = this.#uses.get(path) ?? { stead: 0 };
       if (stead !== 0) wanted.add(stead);
     }
     this.#wanted = [...wanted];
-    for (const [path, use] of this.#uses) if (!wanted.has(path)) use.limited = false;
+    for (const [path, use] of this.#uses) if (!wanted.has(path)) use.set(LIMITED, false);
     for (const path of this.#wanted) {
       if (before !== null && !before.includes(path)) this.#uses.get(path)?.ask();
     }
     for (const [path, use] of [...this.#uses]) {
       // A join of the peer that is not told as "joined" is none that the path manager could have left out.
-      const inUse = use.state === "open" || (use.state === "opening" && !use.theirs);
-      if (inUse && !wanted.has(path)) this.#close(path);
-      if (use.stead !== 0 && !wanted.has(path)) this.#dismiss(use);
+      const inUse = use.state === "open" || (use.state === "opening" && !use.is(THEIRS));
+      if (inUse && !wanted.has(path)) this.close(path);
+      if (use.stead !== 0 && !wanted.has(path)) this.dismiss(use);
     }
-    this.#reconcile();
+    this.reconcile();
   }
 
   /** Opens what is wanted and can be, in its order, up to the limits (ARC-3). */
-  #reconcile(): void {
+  private reconcile(): void {
     // RFC 8684 §3.1: "new subflows MUST NOT be established … until a DSS option has been successfully received across the path"
-    if (!this.#started || !this.#joins || this.#settled) return;
+    if (!this.is(STARTED) || !this.is(JOINS) || this.is(SETTLED)) return;
     const { now } = this.#transport;
     const wanted = this.#wanted ?? [];
     let next = Infinity;
     for (const path of wanted) {
       // Opening may come back here with another set.
       if (this.#wanted !== wanted) return;
-      if (!this.#canOpen(path)) continue;
-      const use = this.#use(path);
-      const silent = this.#insteadOf(path);
+      if (!this.canOpen(path)) continue;
+      const use = this.use(path);
+      const silent = this.insteadOf(path);
       if (silent !== 0 && use.due <= now && !this.#transport.unheard(silent)) {
-        this.#dismiss(this.#use(silent));
-        return this.#reconcile();
+        this.dismiss(this.use(silent));
+        return this.reconcile();
       }
       // Where the limit is reached, the next that leaves makes room.
       if (use.due <= now) {
-        if (mayAdd(this.#used(), this.#limits)) this.#open(path, use, now);
-        else if (!use.limited) {
-          use.limited = true;
-          this.#tell({ type: "limit", limit: "subflows", path });
+        if (mayAdd(this.used(), this.#limits)) this.open(path, use, now);
+        else if (!use.is(LIMITED)) {
+          use.set(LIMITED, true);
+          this.tell({ type: "limit", limit: "subflows", path });
         }
       }
       if (use.state === "idle" && use.due > now) next = Math.min(next, use.due);
     }
-    if (this.#settled || this.#wanted !== wanted) return;
+    if (this.is(SETTLED) || this.#wanted !== wanted) return;
     this.#cancelTry();
-    this.#cancelTry = next === Infinity ? idle : this.#transport.at(next, () => this.#reconcile());
+    this.#cancelTry = next === Infinity ? idle : this.#transport.at(next, () => this.reconcile());
   }
 
-  #open(path: PathIndex, use: PathUse, now: Micros): void {
+  private open(path: PathIndex, use: PathUse, now: Micros): void {
     use.state = "opening";
     use.begin(now);
     unwatch(use);
-    const opened = this.#transport.open(path, this.#table.get(path)!, use.backup);
+    const opened = this.#transport.open(path, this.#table.get(path)!, use.is(BACKUP));
     if (opened || use.state !== "opening") return;
     use.state = "idle";
     use.left("unreachable", true, now);
   }
 
   /** Whether only an ADD_ADDR tells of the far end of a path: no path ever led there. */
-  #neverReached(path: PathIndex): boolean {
+  private neverReached(path: PathIndex): boolean {
     const far = this.#table.get(path)?.remote;
     if (far === undefined || !this.#addresses.wasAnnounced(far.id)) return false;
     for (const [other, { remote }] of this.#table.entries()) {
       const same = remote.address === far.address && remote.port === far.port;
-      if (same && this.#uses.get(other)?.worked === true) return false;
+      if (same && this.#uses.get(other)?.is(WORKED) === true) return false;
     }
     return true;
   }
 
   /** A path is to be opened again: what comes from its far end shows that there is a way. */
-  #watch(path: PathIndex, use: PathUse): void {
+  private watch(path: PathIndex, use: PathUse): void {
     const spec = this.#table.get(path);
-    if (spec === undefined || this.#settled) return;
+    if (spec === undefined || this.is(SETTLED)) return;
     unwatch(use);
     use.unwatch = this.#transport.onStray(spec.remote.address, () => {
       use.hasten(this.#transport.now);
-      this.#reconcile();
+      this.reconcile();
     });
   }
 
-  #canOpen(path: PathIndex): boolean {
+  private canOpen(path: PathIndex): boolean {
     const spec = this.#table.get(path);
-    if (spec === undefined || this.#denies(spec)) return false;
+    if (spec === undefined || this.denies(spec)) return false;
     return (this.#uses.get(path)?.state ?? "idle") === "idle";
   }
 
   /** Whether the peer takes no joins where a path goes. */
-  #denies({ remote }: PathSpec): boolean {
-    return this.#transport.peerDeniesJoinToInitial && this.#isInitial(remote);
+  private denies({ remote }: PathSpec): boolean {
+    return this.#transport.peerDeniesJoinToInitial && this.isInitial(remote);
   }
 
   /** Whether `remote` is where the first subflow goes, by whatever id. RFC 8684 §3.1: "the receiver MUST NOT try to open any additional subflows toward this address and port" */
-  #isInitial({ id, address, port }: HostAddress): boolean {
+  private isInitial({ id, address, port }: HostAddress): boolean {
     const { remote } = this.#first;
     return id === 0 || (address === remote.address && port === remote.port);
   }
 
-  #route(remote: HostAddress): HostAddress | null {
+  private route(remote: HostAddress): HostAddress | null {
     const address = this.#transport.route(remote);
     return address === null ? null : this.#addresses.local(address) ?? null;
   }
 
   /** Ids are free to choose as long as the peer knows the address by none (RFC 8684 §3.4.1). */
-  #identify(address: HostAddress, id: number): HostAddress {
+  private identify(address: HostAddress, id: number): HostAddress {
     const own = this.#addresses.local(address.address);
     if (own === undefined) {
       throw new RangeError(`Cannot give ${address.address} an id as it is not one of locals`);
     }
     if (own.id === id) return own;
-    if (this.#known(own.id)) {
+    if (this.known(own.id)) {
       throw new RangeError(
         `Cannot give ${own.address} the id ${id} as the peer may know it by its id ${own.id}`,
       );
     }
     const other = this.#addresses.locals.find((local) => local.id === id);
-    if (other !== undefined && id !== 0 && this.#known(id)) {
+    if (other !== undefined && id !== 0 && this.known(id)) {
       throw new RangeError(`Cannot give ${own.address} the id ${id} as ${other.address} has it`);
     }
     // Paths that were named and never opened would keep the old ones.
-    this.#vanish((spec) => spec.local.id === own.id || spec.local.id === id);
+    this.vanish((spec) => spec.local.id === own.id || spec.local.id === id);
     return this.#addresses.identify(own, id);
   }
 
   /** The peer may know an address of ours by this id. */
-  #known(id: number): boolean {
+  private known(id: number): boolean {
     return id === 0 || this.#madeAnnouncer?.told(id) === true ||
-      this.#pathsOver((spec) => spec.local.id === id).length > 0;
+      this.pathsOver((spec) => spec.local.id === id).length > 0;
   }
 
-  #limitSubflows(subflows: number): void {
+  private limitSubflows(subflows: number): void {
     if (!Number.isInteger(subflows) || subflows < 0) {
       throw new RangeError(
         `Cannot limit subflows as their number must be an integer from 0 on: current value is ${subflows}`,
       );
     }
     this.#limits = { ...this.#limits, subflows: Math.min(subflows, this.#most) };
-    this.#reconcile();
+    this.reconcile();
   }
 
-  #setBackup(path: PathIndex, backup: boolean): void {
-    this.#check("make a backup of", path);
-    const use = this.#use(path);
-    use.backup = backup;
-    if (this.#stopped) return;
+  private setBackup(path: PathIndex, backup: boolean): void {
+    this.check("make a backup of", path);
+    const use = this.use(path);
+    use.set(BACKUP, backup);
+    if (this.is(STOPPED)) return;
     if (use.state === "open") this.#transport.setBackup(path, backup);
   }
 
-  #announce(address: HostAddress): void {
+  private announce(address: HostAddress): void {
     const own = this.#addresses.local(address.address);
     if (own === undefined || own.id !== address.id) {
       throw new RangeError(`Cannot announce ${address.address} as it is not one of locals`);
     }
     if (address.port === 0) this.#transport.releasePort(address.id);
-    else if (!this.#settled) this.#transport.holdPort(address);
+    else if (!this.is(SETTLED)) this.#transport.holdPort(address);
     // RFC 8684 §3.4.1: "a host MAY advertise such addresses"
-    this.#announcer().announce(address);
+    this.announcer().announce(address);
   }
 
   /** The peer is told that an address is used no longer where it may know it, by an announcement or a join, and paths over it end. */
-  #withdraw(id: number): void {
+  private withdraw(id: number): void {
     // RFC 8684 §3.4.2: "A host MAY also choose to announce that a valid IP address should not be used any longer"
-    const paths = this.#pathsOver((spec) => spec.local.id === id);
+    const paths = this.pathsOver((spec) => spec.local.id === id);
     this.#transport.releasePort(id);
-    if (!this.#announcer().withdraw(id, paths.length > 0)) return;
+    if (!this.announcer().withdraw(id, paths.length > 0)) return;
     // Else they would be opened again: whoever uses the address again says so.
     if (paths.length > 0 && this.#wanted !== null) {
       this.#wanted = this.#wanted.filter((path) => !paths.includes(path));
     }
-    for (const path of paths) this.#close(path);
+    for (const path of paths) this.close(path);
   }
 
-  #after(delay: Micros, callback: () => void): () => void {
+  private after(delay: Micros, callback: () => void): () => void {
     if (!(delay >= 0 && delay < Infinity)) {
       throw new RangeError(
         `Cannot wait as the delay must be a number of microseconds: current value is ${delay}`,
       );
     }
-    if (this.#stopped) return () => {};
+    if (this.is(STOPPED)) return () => {};
     const stop = this.#transport.at(this.#transport.now + delay, () => {
       this.#timers?.delete(cancel);
-      this.#guard(callback);
+      this.guard(callback);
     });
     const cancel = (): void => {
       if (this.#timers?.delete(cancel)) stop();
@@ -820,12 +848,12 @@ export class ConnectionPaths {
     return cancel;
   }
 
-  #check(verb: string, path: PathIndex): void {
+  private check(verb: string, path: PathIndex): void {
     if (this.#table.known(path)) return;
     throw new RangeError(`Cannot ${verb} path ${path} as no path has that index`);
   }
 
-  #use(path: PathIndex): PathUse {
+  private use(path: PathIndex): PathUse {
     let use = this.#uses.get(path);
     if (use === undefined) {
       use = new PathUse("idle");
@@ -834,7 +862,7 @@ export class ConnectionPaths {
     return use;
   }
 
-  #close(path: PathIndex): void {
+  private close(path: PathIndex): void {
     const use = this.#uses.get(path);
     if (use === undefined || use.state === "idle" || use.state === "closing") return;
     use.state = "closing";
@@ -842,7 +870,7 @@ export class ConnectionPaths {
   }
 
   /** Paths that are or are about to be; with `closing` also those that end. */
-  #used(closing = false): number {
+  private used(closing = false): number {
     let used = 0;
     for (const { state } of this.#uses.values()) {
       if (state === "open" || state === "opening" || (closing && state === "closing")) used++;
@@ -851,17 +879,17 @@ export class ConnectionPaths {
   }
 
   /** The same without joins of the peer whose third ACK is still to come; those that end are also those whose address the peer has taken back. */
-  #proved(closing: boolean): number {
-    let used = this.#used(closing);
-    for (const { state, theirs, passing } of this.#uses.values()) {
-      if (theirs && state === "opening") used--;
-      else if (!closing && passing && state === "open") used--;
+  private proved(closing: boolean): number {
+    let used = this.used(closing);
+    for (const use of this.#uses.values()) {
+      if (use.is(THEIRS) && use.state === "opening") used--;
+      else if (!closing && use.is(PASSING) && use.state === "open") used--;
     }
     return used;
   }
 
   /** Paths in use of which `over` holds; with `closing` also those that end. */
-  #pathsOver(over: (spec: PathSpec) => boolean, closing = true): PathIndex[] {
+  private pathsOver(over: (spec: PathSpec) => boolean, closing = true): PathIndex[] {
     const paths: PathIndex[] = [];
     for (const [path, spec] of this.#table.entries()) {
       const state = this.#uses.get(path)?.state ?? "idle";
@@ -871,7 +899,7 @@ export class ConnectionPaths {
   }
 
   /** The peer announced `id` anew: joins to it may be tried again. True when one had been refused. */
-  #invite(id: number): boolean {
+  private invite(id: number): boolean {
     const { now } = this.#transport;
     let lifted = false;
     for (const [path, spec] of this.#table.entries()) {
@@ -883,42 +911,42 @@ export class ConnectionPaths {
   }
 
   /** An address of these pairs has vanished: they go from the table (PM-3), those in use when they leave. */
-  #vanish(gone: (spec: PathSpec) => boolean): void {
+  private vanish(gone: (spec: PathSpec) => boolean): void {
     for (const [path, spec] of [...this.#table.entries()]) {
       if (!gone(spec)) continue;
       const use = this.#uses.get(path);
-      if (use === undefined || use.state === "idle") this.#forget(path);
-      else use.passing = true;
+      if (use === undefined || use.state === "idle") this.forget(path);
+      else use.set(PASSING, true);
     }
   }
 
-  #forget(path: PathIndex): void {
+  private forget(path: PathIndex): void {
     const use = this.#uses.get(path);
     if (use !== undefined) unwatch(use);
     this.#table.drop(path);
     this.#uses.delete(path);
   }
 
-  #tell(event: PathEvent): void {
-    if (this.#stopped) return;
-    if (this.#telling) {
+  private tell(event: PathEvent): void {
+    if (this.is(STOPPED)) return;
+    if (this.is(TELLING)) {
       (this.#events ??= []).push(event);
       return;
     }
-    this.#telling = true;
+    this.set(TELLING, true);
     for (
       let next: PathEvent | undefined = event;
       next !== undefined;
       next = this.#events?.shift()
     ) {
       const told = next;
-      this.#guard(() => this.#manager.onEvent(told));
+      this.guard(() => this.#manager.onEvent(told));
     }
     this.#events = null;
-    this.#telling = false;
+    this.set(TELLING, false);
   }
 
-  #guard(callback: () => void): void {
+  private guard(callback: () => void): void {
     try {
       callback();
     } catch (error) {

@@ -11,15 +11,18 @@ interface Kept<T> {
 
 /** What is kept by path index, in the order in which each came; as a Map, and for few. */
 export class FewPaths<T extends object> {
-  // The first lies in here: many connections have no other.
+  // The first two lie in here: many connections have no other.
   #path: PathIndex = 0;
   /** Null: there is none, nor any other. */
   #value: T | null = null;
+  #second: PathIndex = 0;
+  /** The same of those behind it. */
+  #other: T | null = null;
   #more: Kept<T> | null = null;
 
   /** How many there are. */
   get size(): number {
-    let size = this.#value === null ? 0 : 1;
+    let size = this.#value === null ? 0 : this.#other === null ? 1 : 2;
     for (let at = this.#more; at !== null; at = at.next) size++;
     return size;
   }
@@ -27,6 +30,7 @@ export class FewPaths<T extends object> {
   /** What is kept of `path`. */
   get(path: PathIndex): T | undefined {
     if (this.#value !== null && this.#path === path) return this.#value;
+    if (this.#other !== null && this.#second === path) return this.#other;
     for (let at = this.#more; at !== null; at = at.next) if (at.path === path) return at.value;
     return undefined;
   }
@@ -43,6 +47,11 @@ export class FewPaths<T extends object> {
       this.#value = value;
       return;
     }
+    if (this.#other === null || this.#second === path) {
+      this.#second = path;
+      this.#other = value;
+      return;
+    }
     let last: Kept<T> | null = null;
     for (let at = this.#more; at !== null; last = at, at = at.next) {
       if (at.path !== path) continue;
@@ -56,11 +65,16 @@ export class FewPaths<T extends object> {
 
   /** Forgets `path`. */
   delete(path: PathIndex): void {
-    if (this.#value !== null && this.#path === path) {
+    const first = this.#value !== null && this.#path === path;
+    if (first) {
+      this.#path = this.#second;
+      this.#value = this.#other;
+    }
+    if (first || (this.#other !== null && this.#second === path)) {
       const next = this.#more;
-      this.#value = next === null ? null : next.value;
+      this.#other = next === null ? null : next.value;
       if (next === null) return;
-      this.#path = next.path;
+      this.#second = next.path;
       this.#more = next.next;
       return;
     }
@@ -76,12 +90,14 @@ export class FewPaths<T extends object> {
   /** Each path with what is kept of it. Who changes that meanwhile takes a copy first. */
   *[Symbol.iterator](): Generator<[PathIndex, T]> {
     if (this.#value !== null) yield [this.#path, this.#value];
+    if (this.#other !== null) yield [this.#second, this.#other];
     for (let at = this.#more; at !== null; at = at.next) yield [at.path, at.value];
   }
 
   /** What is kept of each. */
   *values(): Generator<T> {
     if (this.#value !== null) yield this.#value;
+    if (this.#other !== null) yield this.#other;
     for (let at = this.#more; at !== null; at = at.next) yield at.value;
   }
 }

@@ -69,7 +69,6 @@ export class Reopening {
   #begun: Micros | null = null;
   /** When that came to carry data; null: not yet. */
   #joined: Micros | null = null;
-  #worked = false;
   /** Made for the first. */
   #failures: Failures | null = null;
 
@@ -98,12 +97,6 @@ export class Reopening {
   /** It carries data. */
   join(now: Micros): void {
     this.#joined = now;
-    this.#worked = true;
-  }
-
-  /** It was joined once. */
-  get worked(): boolean {
-    return this.#worked;
   }
 
   /** It has carried data: the wait begins anew. */

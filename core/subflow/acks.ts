@@ -12,24 +12,29 @@ const SPARSE: Micros = 5e3;
 /** Acknowledgements that leave within one batch: where more segments come at once the path is so fast that they would cost more than they tell. */
 const WITHIN_BATCH = 4;
 
+// What holds of them, as bits: each place of its own would take eight bytes of every subflow.
+/** One must leave at the end of this batch. */
+const NOW = 1;
+/** More than a SYN has left. */
+const TOLD = 2;
+/** A super-segment has come since the last one left: they are merged as an ACK for each second segment is not wanted. */
+const MERGED = 4;
+
 /** Acknowledgements of one subflow. */
 export class Acks {
   /** How long an acknowledgement of one segment may wait for a second; 0: none waits. */
   readonly delay: Micros;
-  #now = false;
-  #told = false;
+  #flags = 0;
   #bytes = 0;
   #last = 0;
   #edge = 0;
   #dataAck = 0;
   #segment = 536;
-  /** A super-segment has come since the last one left: they are merged as an ACK for each second segment is not wanted. */
-  #merged = false;
-  /** The batch in hand, by its time, and how many may yet leave within it. */
-  #batch: Micros = -1;
+  /** The batch in hand, by its time, and how many may yet leave within it; null before a first one. Boxed once (CONTRIBUTING.md, Garbage). */
+  #batch: Micros | null = null;
   #within = 0;
-  /** When the last full segment came. */
-  #lastFull: Micros = -2 * DELAYED_ACK;
+  /** When the last full segment came; null: none did. Boxed once (CONTRIBUTING.md, Garbage). */
+  #lastFull: Micros | null = null;
 
   constructor(delay: Micros = DELAYED_ACK) {
     this.delay = delay;
@@ -37,17 +42,17 @@ export class Acks {
 
   /** One must leave at the end of this batch. */
   get now(): boolean {
-    return this.#now;
+    return (this.#flags & NOW) !== 0;
   }
 
   /** A super-segment has come since the last one left. */
   get merged(): boolean {
-    return this.#merged;
+    return (this.#flags & MERGED) !== 0;
   }
 
   /** One is owed for something that has come, now or later. */
   get pending(): boolean {
-    return this.#now || this.#bytes > 0;
+    return (this.#flags & NOW) !== 0 || this.#bytes > 0;
   }
 
   /** Payload of the largest segment that came, 536 at least. */
@@ -72,7 +77,7 @@ export class Acks {
 
   /** More than a SYN has left: the window is offered with its scale. */
   get told(): boolean {
-    return this.#told;
+    return (this.#flags & TOLD) !== 0;
   }
 
   /** A SYN has been taken, which our answer acknowledges. */
@@ -87,7 +92,7 @@ export class Acks {
 
   /** One must leave at the end of this batch. */
   need(): void {
-    this.#now = true;
+    this.#flags |= NOW;
   }
 
   /**
@@ -98,16 +103,16 @@ export class Acks {
   received(length: number, bits: number, most: number, now: Micros): boolean {
     this.#bytes += length;
     if (length > this.#segment) this.#segment = Math.max(this.#segment, Math.min(length, most));
-    if (length > most) this.#merged = true;
-    const apart = now - this.#lastFull;
+    if (length > most) this.#flags |= MERGED;
+    const apart = this.#lastFull === null ? Infinity : now - this.#lastFull;
     const full = length >= this.#segment;
     if (full) this.#lastFull = now;
     if (
       this.delay === 0 || (full && apart >= SPARSE && apart <= DELAYED_ACK) ||
       (bits & (SEGMENT_GAP | SEGMENT_DUPLICATE | SEGMENT_FILLED)) !== 0 ||
       this.#bytes > this.#segment
-    ) this.#now = true;
-    return !this.#now;
+    ) this.#flags |= NOW;
+    return (this.#flags & NOW) === 0;
   }
 
   /**
@@ -115,7 +120,7 @@ export class Acks {
    * at once (RFC 5681 §4.2), but for super-segments and for batches that are long.
    */
   precede(now: Micros): boolean {
-    if (!this.#now || this.#merged || this.#bytes < 2 * this.#segment) return false;
+    if ((this.#flags & (NOW | MERGED)) !== NOW || this.#bytes < 2 * this.#segment) return false;
     if (now !== this.#batch) {
       this.#batch = now;
       this.#within = WITHIN_BATCH;
@@ -127,14 +132,14 @@ export class Acks {
 
   /** A segment has left that acknowledges `next`; `dataAck` is -1 where it had none. */
   sent(next: number, dataAck: number): void {
-    this.#told = true;
+    this.#flags |= TOLD;
     this.#last = next;
     if (dataAck >= 0) this.#dataAck = dataAck;
   }
 
   /** Nothing is owed any more. */
   settled(): void {
-    this.#now = this.#merged = false;
+    this.#flags &= ~(NOW | MERGED);
     this.#bytes = 0;
   }
 }

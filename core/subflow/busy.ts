@@ -14,7 +14,8 @@ export const BUSY_BUFFER = 3;
 /** The times of one subflow. Only a change costs anything. */
 export class Busy {
   #state = BUSY_IDLE;
-  #since: Micros = 0;
+  /** Null before the first. Boxed once, as `now` (CONTRIBUTING.md, Garbage). */
+  #since: Micros | null = null;
   #sending: Micros = 0;
   #window: Micros = 0;
   #buffer: Micros = 0;
@@ -22,12 +23,12 @@ export class Busy {
   /** It is in that state (BUSY_*) from now on. */
   enter(state: number, now: Micros): void {
     if (state === this.#state) return;
-    this.#add(now);
+    this.add(now);
     this.#state = state;
   }
 
-  #add(now: Micros): void {
-    const time = now - this.#since;
+  private add(now: Micros): void {
+    const time = now - (this.#since ?? 0);
     this.#since = now;
     if (this.#state === BUSY_SENDING) this.#sending += time;
     else if (this.#state === BUSY_WINDOW) this.#window += time;
@@ -36,7 +37,7 @@ export class Busy {
 
   /** All of it, up to now. */
   total(now: Micros): Micros {
-    this.#add(now);
+    this.add(now);
     return this.#sending + this.#window + this.#buffer;
   }
 

@@ -43,8 +43,8 @@ export class Deadlines<T extends number> {
   set(name: T, at: Micros): void {
     const times = this.#times;
     if (times[name] === at) return;
-    (times === NONE ? this.#borrow() : times)[name] = at;
-    this.#moved(name);
+    (times === NONE ? this.borrow() : times)[name] = at;
+    this.moved(name);
   }
 
   /** The nearest; Infinity: none is set. */
@@ -67,27 +67,27 @@ export class Deadlines<T extends number> {
   clearAll(): void {
     if (this.#times === NONE) return;
     for (let i = 0; i < MOST; i++) this.#times[i] = Infinity;
-    this.#giveBack();
+    this.giveBack();
   }
 
-  #borrow(): Micros[] {
+  private borrow(): Micros[] {
     return this.#times = unused.pop() ?? new Array<Micros>(MOST).fill(Infinity);
   }
 
   /** None is set. */
-  #giveBack(): void {
+  private giveBack(): void {
     if (unused.length < MOST_UNUSED) unused.push(this.#times);
     this.#times = NONE as Micros[];
   }
 
-  #moved(name: number): void {
+  private moved(name: number): void {
     const times = this.#times;
     if (name !== this.#nearest) {
       if (times[name]! < times[this.#nearest]!) this.#nearest = name;
       return;
     }
     for (let i = 0; i < times.length; i++) if (times[i]! < times[this.#nearest]!) this.#nearest = i;
-    if (times[this.#nearest] === Infinity) this.#giveBack();
+    if (times[this.#nearest] === Infinity) this.giveBack();
   }
 }
 

@@ -109,7 +109,7 @@ export class DeliveryRate {
   }
 
   /** `bytes`, all since a pause, have come back in `interval`. An ACK of less than two segments may have waited for more. */
-  #spread(heard: Heard, bytes: number, interval: Micros): void {
+  private spread(heard: Heard, bytes: number, interval: Micros): void {
     if (bytes < LEAST_BURST || heard.delivered < LEAST_ACK) return;
     const time = interval - heard.minRtt;
     const sending = heard.rateSent - heard.rateFrom;
@@ -136,7 +136,7 @@ export class DeliveryRate {
     if (interval <= 0 || interval < heard.minRtt) return;
     const bytes = this.#delivered - heard.priorDelivered;
     const rate = bytes * 1e6 / interval;
-    if (heard.priorDelivered === this.#idleAt) this.#spread(heard, bytes, interval);
+    if (heard.priorDelivered === this.#idleAt) this.spread(heard, bytes, interval);
     sample.deliveryRate = rate;
     if (!heard.appLimited || rate > this.#rate) this.#rate = rate;
     if (rate > this.#best) this.#best = rate;

@@ -25,25 +25,39 @@ const SEEN = 64;
 const BY_MARK = 256;
 /** Nothing new leaves before the retransmission timer has expired. */
 const QUIET = 128;
+// What is asked for: neither, where it is off.
+/** Our own SYN asks for it. */
+const REQUESTS = 512;
+/** Who asks is answered that we agree. */
+const ACCEPTS = 1024;
 
 /** Whether the SYN in hand, with `flags`, asks for ECN. */
 export function asksForEcn(flags: number): boolean {
   return (flags & (TCP_ECE | TCP_CWR)) === (TCP_ECE | TCP_CWR);
 }
 
+/** What a subflow has whose window was ever reduced, or whose data were marked. */
+class Answers {
+  /** SND.NXT when the window was last reduced: what tells of earlier data tells nothing new. */
+  until = 0;
+  /** Segments acknowledged with ECE. */
+  marked = 0;
+  /** Bytes of them that make no whole segment yet. */
+  rest = 0;
+}
+
 /** Both directions of one subflow. Sequence numbers are offsets. */
 export class Ecn {
-  readonly #mode: EcnMode;
-  #bits = 0;
-  /** SND.NXT when the window was last reduced: what tells of earlier data tells nothing new. */
-  #until = 0;
-  /** Segments acknowledged with ECE. */
-  #marked = 0;
-  /** Bytes of them that make no whole segment yet. */
-  #rest = 0;
+  #bits: number;
+  /** Made for the first. */
+  #answers: Answers | null = null;
 
   constructor(mode: EcnMode) {
-    this.#mode = mode;
+    this.#bits = mode === "off" ? 0 : mode === "accept" ? ACCEPTS : REQUESTS | ACCEPTS;
+  }
+
+  private answers(): Answers {
+    return this.#answers ??= new Answers();
   }
 
   // SYNs.
@@ -54,9 +68,9 @@ export class Ecn {
     let setup: number;
     if ((flags & TCP_ACK) === 0) {
       // RFC 3168 §6.1.1.1: paths that drop such a SYN let one without through.
-      setup = this.#mode === "request" && sends === 0 ? TCP_ECE | TCP_CWR : 0;
+      setup = (bits & REQUESTS) !== 0 && sends === 0 ? TCP_ECE | TCP_CWR : 0;
     } else {
-      const may = this.#mode !== "off" &&
+      const may = (bits & ACCEPTS) !== 0 &&
         (bits & (GOT_SETUP | GOT_PLAIN | SENT_PLAIN)) === GOT_SETUP;
       setup = may ? TCP_ECE : 0;
     }
@@ -130,33 +144,35 @@ export class Ecn {
 
   /** The window was reduced, for a mark or for another reason, with SND.NXT at `nxt` (RFC 3168 §6.1.2). */
   reduced(nxt: number, byMark: boolean): void {
-    this.#until = nxt;
+    this.answers().until = nxt;
     this.#bits = byMark ? this.#bits | BY_MARK : this.#bits & ~BY_MARK;
     if (this.sends) this.#bits |= CWR_OWED;
   }
 
   /** Whether what an ACK of all before `ack` tells belongs to the window of data that the last reduction was for. */
   answeredFor(ack: number): boolean {
-    return ack <= this.#until;
+    return this.#answers !== null && ack <= this.#answers.until;
   }
 
   /** Whether a loss, with SND.UNA at `una`, is of a window of data for which the window was reduced as it was marked. What left after that counts anew. */
   coversLoss(una: number): boolean {
-    return una < this.#until && (this.#bits & BY_MARK) !== 0;
+    const answers = this.#answers;
+    return answers !== null && una < answers.until && (this.#bits & BY_MARK) !== 0;
   }
 
   /** An ACK with ECE has delivered `bytes`, in segments of `segment`. Returns the segments that have come together. */
   heard(bytes: number, segment: number): number {
-    const all = this.#rest + bytes;
+    const answers = this.answers();
+    const all = answers.rest + bytes;
     const segments = Math.floor(all / segment);
-    this.#rest = all - segments * segment;
-    this.#marked += segments;
+    answers.rest = all - segments * segment;
+    answers.marked += segments;
     return segments;
   }
 
   /** Segments acknowledged with ECE. */
   get marked(): number {
-    return this.#marked;
+    return this.#answers === null ? 0 : this.#answers.marked;
   }
 
   /** A window of one segment is marked: new data wait until the retransmission timer expires (RFC 3168 §6.1.2), or no longer. */

@@ -14,16 +14,22 @@ const ETHERNET = 1500;
 /** A few octets of MSS would make a header cost more than its data, and would not hold 40 octets of options. */
 const LEAST_SEGMENT = 64;
 
+// What holds of the segments of a subflow, as bits: each place of its own would take eight bytes of every subflow.
+const IPV6 = 1;
+/** No size is tried, larger or smaller. */
+const UNPROBED = 2;
+/** Small segments are always to be tried first. */
+const BEGINS_SMALL = 4;
+
 /** Nothing is known of any path, and nothing is kept. */
 const FORGETFUL: PathMemory = { known: () => null, found() {} };
 
 /** Segment sizes of one subflow, in bytes. */
 export class Mtu {
   readonly #outlet: Outlet;
-  readonly #family: 4 | 6;
+  readonly #traits: number;
   /** Bounds the segments of both directions. */
   readonly #bound: number;
-  readonly #probing: MtuProbing;
   readonly #memory: PathMemory;
   #peer = 536;
   #options = 0;
@@ -44,15 +50,23 @@ export class Mtu {
     memory: PathMemory = FORGETFUL,
   ) {
     this.#outlet = outlet;
-    this.#family = family;
+    this.#traits = (family === 6 ? IPV6 : 0) |
+      (probing === "off" ? UNPROBED : probing === "always" ? BEGINS_SMALL : 0);
     this.#bound = bound;
-    this.#probing = probing;
     this.#memory = memory;
+  }
+
+  private family(): 4 | 6 {
+    return (this.#traits & IPV6) === 0 ? 4 : 6;
+  }
+
+  private is(trait: number): boolean {
+    return (this.#traits & trait) !== 0;
   }
 
   /** IP and TCP header without options. */
   get headers(): number {
-    return HEADERS[this.#family];
+    return (this.#traits & IPV6) === 0 ? HEADERS[4] : HEADERS[6];
   }
 
   /** Largest packet of the path, as far as is known. */
@@ -83,7 +97,7 @@ export class Mtu {
   /** A larger size may be tried, now or later: not once the search has found that the largest passes. */
   get searches(): boolean {
     const search = this.#search;
-    return search !== null && (search.kind !== "complete" || search.size < this.#most());
+    return search !== null && (search.kind !== "complete" || search.size < this.most());
   }
 
   /** Options and payload of the probe under way. */
@@ -98,7 +112,7 @@ export class Mtu {
 
   /** Payload of the segments that every path takes. */
   get least(): number {
-    return LEAST_PACKET[this.#family] - this.headers - this.#options;
+    return LEAST_PACKET[this.family()] - this.headers - this.#options;
   }
 
   /**
@@ -108,60 +122,60 @@ export class Mtu {
   inSyn(mss: number, now: Micros): number {
     const path = this.#memory.known(now)?.mtu ?? Infinity;
     const most = Math.min(path, ETHERNET) - this.headers;
-    const asked = Math.max(LEAST_SEGMENT, mss || DEFAULT_MSS[this.#family]);
+    const asked = Math.max(LEAST_SEGMENT, mss || DEFAULT_MSS[this.family()]);
     return Math.min(asked, this.local, most);
   }
 
   /** Takes the MSS option of a SYN; undefined when it had none, which is also what 0 means: nobody can ask for that. */
   peer(mss: number | undefined): void {
-    const asked = mss || DEFAULT_MSS[this.#family];
+    const asked = mss || DEFAULT_MSS[this.family()];
     this.#peer = Math.max(LEAST_SEGMENT, Math.min(asked, this.local));
-    this.#settle();
+    this.settle();
   }
 
   /** Begins with what is known of the path, or with small segments where they are always to be tried first. */
   begin(now: Micros): void {
     const known = this.#memory.known(now);
-    if (known !== null && known.mtu < this.#most()) {
-      this.#search = new PathSearch(this.#family, this.#most(), known.mtu, known.until);
-    } else if (this.#probing === "always") {
-      this.#find(now).beginSmall();
+    if (known !== null && known.mtu < this.most()) {
+      this.#search = new PathSearch(this.family(), this.most(), known.mtu, known.until);
+    } else if (this.is(BEGINS_SMALL)) {
+      this.find(now).beginSmall();
     }
-    this.#settle();
+    this.settle();
   }
 
   /** Sets how many octets of options a segment of data has. */
   options(bytes: number): void {
     this.#options = bytes;
-    this.#settle();
+    this.settle();
   }
 
   /** Largest packet that link and peer allow. */
-  #most(): number {
+  private most(): number {
     return this.#peer + this.headers;
   }
 
   /** The search, which begins with the largest packets where there was none. */
-  #find(now: Micros): PathSearch {
-    return this.#search ??= new PathSearch(this.#family, this.#most(), this.#most(), now);
+  private find(now: Micros): PathSearch {
+    return this.#search ??= new PathSearch(this.family(), this.most(), this.most(), now);
   }
 
-  #settle(): void {
+  private settle(): void {
     const search = this.#search;
-    const size = search === null ? this.#most() : Math.min(search.size, this.#most());
+    const size = search === null ? this.most() : Math.min(search.size, this.most());
     this.#segment = size - this.headers;
     this.#payload = Math.max(1, this.#segment - this.#options);
-    const refuge = this.#probing === "off" ? 0 : refugeBelow(this.#family, this.#most(), size);
+    const refuge = this.is(UNPROBED) ? 0 : refugeBelow(this.family(), this.most(), size);
     this.#refuge = refuge > 0 ? refuge - this.headers - this.#options : 0;
   }
 
   /** Lets the next connections know what is certain. */
-  #tell(now: Micros): void {
+  private tell(now: Micros): void {
     const search = this.#search!;
     if (search.until !== null) {
-      this.#memory.found(search.size, search.size < this.#most() ? search.until : now);
+      this.#memory.found(search.size, search.size < this.most() ? search.until : now);
     }
-    this.#settle();
+    this.settle();
   }
 
   /**
@@ -169,16 +183,16 @@ export class Mtu {
    * what the packet was, or less than IPv6 has at least, it cannot be true (RFC 8201 §4).
    */
   tooBig(mtu: number, length: number, now: Micros): TooBig {
-    const told = mtu === 0 && this.#family === 4
+    const told = mtu === 0 && this.family() === 4
       ? plateauBelow(Math.min(length, Math.max(this.path, this.#probe)))
       : mtu;
-    const least = this.#family === 4 ? 68 : LEAST_PACKET[6];
+    const least = this.family() === 4 ? 68 : LEAST_PACKET[6];
     if (told < least || length <= told) return "ignored";
-    if (told >= Math.max(this.#probe, Math.min(this.path, this.#most()))) return "ignored";
-    const outcome = this.#find(now).tooBig(told, this.#probe, now);
+    if (told >= Math.max(this.#probe, Math.min(this.path, this.most()))) return "ignored";
+    const outcome = this.find(now).tooBig(told, this.#probe, now);
     if (outcome === "ignored") return outcome;
     this.#probe = 0;
-    this.#tell(now);
+    this.tell(now);
     return outcome;
   }
 
@@ -186,8 +200,8 @@ export class Mtu {
   blackHole(now: Micros): boolean {
     if (this.#refuge === 0) return false;
     this.#probe = 0;
-    const shrunk = this.#find(now).blackHole();
-    this.#settle();
+    const shrunk = this.find(now).blackHole();
+    this.settle();
     return shrunk;
   }
 
@@ -195,15 +209,15 @@ export class Mtu {
   probeDue(now: Micros): number {
     const search = this.#search;
     if (search === null || this.#probe > 0) return 0;
-    if (this.#probing === "off") {
-      if (search.age(now)) this.#settle();
+    if (this.is(UNPROBED)) {
+      if (search.age(now)) this.settle();
       return 0;
     }
     const { until } = search;
     const size = search.probe(now);
     if (size > 0) return size - this.headers - this.#options;
     // The search has come to its end.
-    if (search.until !== until) this.#tell(now);
+    if (search.until !== until) this.tell(now);
     return 0;
   }
 
@@ -223,7 +237,7 @@ export class Mtu {
     if (search !== null && this.#probe > 0) {
       search.passed(this.#probe, now);
       this.#probe = 0;
-      this.#tell(now);
+      this.tell(now);
     }
   }
 

@@ -69,6 +69,14 @@ const MOST_SYN_DATA = 1500;
 /** Where they lie while it is built; made for the first. */
 let synData = 0;
 
+// What holds of the output of a subflow, as bits: each place of its own would take eight bytes of every subflow.
+/** SACK-permitted is offered, or was agreed (RFC 2018 §2). */
+const SACK = 1;
+/** Windows are scaled in both directions (RFC 7323 §2.2). */
+const SCALED = 2;
+/** The first that is left to the sender. */
+export const FREE_FLAG = 4;
+
 /** What the segments of a subflow are built from. */
 export interface OutputParts {
   readonly host: SubflowHost;
@@ -102,14 +110,13 @@ export class Output {
   /** Address of its KEY record. */
   readonly key: number;
   #iss: number;
-  protected readonly timestamps: Timestamps;
+  readonly timestamps: Timestamps;
   readonly #receiver: Receiver;
   readonly #acks: Acks;
-  protected readonly ecn: Ecn;
-  protected readonly mtu: Mtu;
-  protected readonly deadlines: Deadlines<SubflowTimer>;
-  #sack: boolean;
-  #scaled = true;
+  readonly ecn: Ecn;
+  readonly mtu: Mtu;
+  readonly deadlines: Deadlines<SubflowTimer>;
+  #flags: number;
   #segments = 0;
   #withData = 0;
 
@@ -127,7 +134,15 @@ export class Output {
     this.ecn = parts.ecn;
     this.mtu = parts.mtu;
     this.deadlines = parts.deadlines;
-    this.#sack = offersSack(parts.level.tcp);
+    this.#flags = offersSack(parts.level.tcp) ? SACK | SCALED : SCALED;
+  }
+
+  protected is(flag: number): boolean {
+    return (this.#flags & flag) !== 0;
+  }
+
+  protected set(flag: number, on: boolean): void {
+    this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
 
   /** What our sequence offsets count from, as on the wire. */
@@ -152,23 +167,23 @@ export class Output {
 
   /** SACK-permitted was agreed (RFC 2018 §2). */
   get sackPermitted(): boolean {
-    return this.#sack;
+    return this.is(SACK);
   }
 
   /** Windows are scaled in both directions (RFC 7323 §2.2). */
   get scaled(): boolean {
-    return this.#scaled;
+    return this.is(SCALED);
   }
 
   /** Shift of the windows that we send. */
   get scale(): number {
-    return this.#scaled ? this.level.receiveScale : 0;
+    return this.is(SCALED) ? this.level.receiveScale : 0;
   }
 
   /** Agrees on what the peer's SYN offers. */
   agree(sack: boolean, scaled: boolean): void {
-    this.#sack &&= sack;
-    this.#scaled &&= scaled;
+    if (!sack) this.set(SACK, false);
+    if (!scaled) this.set(SCALED, false);
   }
 
   /** `bytes` in our SYN are acknowledged: offset 1 is the byte behind them (RFC 8684 appendix B.2). */
@@ -216,14 +231,14 @@ export class Output {
     // The window of a SYN is never scaled (RFC 7323 §2.2).
     const window = Math.min(65535, level.receiveWindow);
     tx.header(this.#iss, answer ? toWire(1, this.#receiver.irs) : 0, flags, window);
-    tx.offer(this.mtu.local, this.#sack, this.#scaled ? level.receiveScale : -1);
+    tx.offer(this.mtu.local, this.is(SACK), this.is(SCALED) ? level.receiveScale : -1);
     if (this.timestamps.on) {
       tx.timestamps(this.timestamps.value(now), answer ? this.timestamps.recent : 0);
     }
     plan.dss = plan.sack = 0;
     tx.plan(plan);
-    const length = fastOpen === null || answer ? 0 : this.#synData(fastOpen);
-    if (length === 0) this.#empty();
+    const length = fastOpen === null || answer ? 0 : this.synData(fastOpen);
+    if (length === 0) this.empty();
     const left = this.outlet.send(this.host.out);
     this.#segments++;
     if (!left || this.host.probe === null) return;
@@ -233,7 +248,7 @@ export class Output {
   }
 
   /** Builds a SYN with data in front of those of the send queue; returns how many bytes. */
-  #synData({ syn, inSyn }: FastOpen): number {
+  private synData({ syn, inSyn }: FastOpen): number {
     if (inSyn === 0) return 0;
     synData ||= memory_alloc(MOST_SYN_DATA);
     u8.set(syn, synData);
@@ -260,32 +275,32 @@ export class Output {
     const level = this.level;
     const moved = level.dataRcvNxt !== this.#acks.dataAck;
     // Some pairs must not meet in one segment (RFC 8684 §3.1, §3.2).
-    this.#wish(beside ? level.dataAckFlags : 0, false, moved, true);
-    return this.#bare(TCP_ACK, nxt, now);
+    this.wish(beside ? level.dataAckFlags : 0, false, moved, true);
+    return this.bare(TCP_ACK, nxt, now);
   }
 
   /** An ACK whose sequence number lies before the window, so that the peer must answer with its own (zero-window and keep-alive probes, RFC 9293 §3.8.4). */
   probeBefore(una: number, now: Micros): boolean {
     tx.begin();
-    this.#wish(this.level.dataAckFlags);
-    return this.#bare(TCP_ACK, una - 1, now);
+    this.wish(this.level.dataAckFlags);
+    return this.bare(TCP_ACK, una - 1, now);
   }
 
   /** A DATA_FIN without data: sequence offset 0, length 1 (RFC 8684 §3.3.3). */
   dataFin(dsn: number, nxt: number, now: Micros): boolean {
-    return this.#end(TCP_ACK, dsn, nxt, now);
+    return this.end(TCP_ACK, dsn, nxt, now);
   }
 
-  #end(flags: number, dsn: number, nxt: number, now: Micros): boolean {
+  private end(flags: number, dsn: number, nxt: number, now: Micros): boolean {
     const level = this.level;
     tx.begin();
     const mapping = DSS_MAPPING | level.mappingFlagsAt(dsn);
-    this.#wish(mapping | DSS_DATA_FIN | level.dataAckFlags, level.dssChecksum);
+    this.wish(mapping | DSS_DATA_FIN | level.dataAckFlags, level.dssChecksum);
     // RFC 8684 §3.3.3: "when the DATA_FIN is not attached to a TCP segment containing data, the DSS MUST have a subflow sequence number of 0, a
     // Data-Level Length of 1"
     const checksum = level.dssChecksum ? this.checksum(dsn, 0, 0, 1) : -1;
     tx.mapping(dsn, level.localIdsn, 0, 1, checksum);
-    return this.#bare(flags, nxt, now);
+    return this.bare(flags, nxt, now);
   }
 
   /**
@@ -294,18 +309,18 @@ export class Output {
    */
   finAt(seq: number, now: Micros): boolean {
     const { finOut, mappingFlags, dataAckFlags } = this.level;
-    if (finOut >= 0 && mappingFlags !== 0) return this.#end(TCP_ACK | TCP_FIN, finOut, seq, now);
+    if (finOut >= 0 && mappingFlags !== 0) return this.end(TCP_ACK | TCP_FIN, finOut, seq, now);
     tx.begin();
-    this.#wish(dataAckFlags);
-    return this.#bare(TCP_ACK | TCP_FIN, seq, now);
+    this.wish(dataAckFlags);
+    return this.bare(TCP_ACK | TCP_FIN, seq, now);
   }
 
   /** A RST with the options of `draft`. */
   reset(_draft: Draft, nxt: number, now: Micros): void {
     this.host.count("TcpOutRsts");
-    this.#plan(0, false, true, 0);
+    this.plan(0, false, true, 0);
     tellsAgain = false;
-    this.#bare(TCP_ACK | TCP_RST, nxt, now);
+    this.bare(TCP_ACK | TCP_RST, nxt, now);
   }
 
   /** The DSS checksum of a mapping whose wire length is `wireLength` (RFC 8684 §3.3.1). */
@@ -346,7 +361,7 @@ export class Output {
     const summed = infinite ? level.dssChecksum : mapping.checksum >= 0;
     const bytes = to - from;
     const full = this.mtu.payload;
-    this.#wish(flags, summed, true, bytes <= full);
+    this.wish(flags, summed, true, bytes <= full);
     const both = (flags & DSS_MAPPING) !== 0 && (flags & DSS_DATA_ACK) !== 0;
     if (
       plan.sack > 0 &&
@@ -354,16 +369,16 @@ export class Output {
         Math.ceil(bytes / (both ? this.wholePayload : full))
     ) {
       // A segment more for their sake is better an ACK of its own, also where the DATA_ACK has to go as well.
-      this.#plan(flags, summed, true, 0);
+      this.plan(flags, summed, true, 0);
       tellsAgain = false;
     }
     if (both) {
       // So is one for a DATA_ACK that is longer than when the bytes were measured out, or than on the subflow that they were measured out for: it may be in
       // any segment, and need not be (RFC 8684 §3.3.2).
       const room = segment - plan.size;
-      if (bytes > room && plan.dss === flags) this.#spareSegment(flags, summed, bytes, room);
+      if (bytes > room && plan.dss === flags) this.spareSegment(flags, summed, bytes, room);
     }
-    this.#header(TCP_ACK, from, now);
+    this.header(TCP_ACK, from, now);
     if (flags !== 0) {
       // RFC 8684 §3.3.1: "The mapping provided by a Data Sequence Mapping MUST apply to some or all of the subflow sequence space in the TCP segment
       // that carries the option"
@@ -410,7 +425,7 @@ export class Output {
         ? header_build(key, out.header, out.a, aLength, out.b, out.bLength, mode)
         : header_next(key, out.header, out.a, aLength, out.b, out.bLength, mode);
       if (!this.outlet.send(out)) break;
-      if (this.#told()) this.#tell(at, length, bits, data, out.gsoSize, now);
+      if (this.told()) this.tell(at, length, bits, data, out.gsoSize, now);
       if ((header & TCP_CWR) !== 0) {
         // RFC 3168 §6.1.2: on the first of them; of a super-segment, whoever cuts it sees to that.
         ecn.toldCwr();
@@ -425,7 +440,7 @@ export class Output {
       else place = aLength < length ? out.b + out.bLength : place + length;
     }
     // They all acknowledge the same.
-    if (packets > 0) this.#sent(packets, true);
+    if (packets > 0) this.sent(packets, true);
     return at - from;
   }
 
@@ -433,25 +448,25 @@ export class Output {
    * Plans a segment with the SACK blocks that there is room for (RFC 2018 §3: on every ACK), and writes these; the options of the draft count. What came
    * again is told on one segment `alone`, never on each of a super-segment (RFC 2883 §4, (2)).
    */
-  #wish(dss: number, checksum = false, dataAckMoved = true, alone = true): void {
+  private wish(dss: number, checksum = false, dataAckMoved = true, alone = true): void {
     const { ranges, againOwed } = this.#receiver;
     const again = alone && againOwed;
-    const blocks = this.#sack ? Math.min(4, ranges + (again ? 1 : 0)) : 0;
-    this.#plan(dss, checksum, dataAckMoved, blocks);
+    const blocks = this.is(SACK) ? Math.min(4, ranges + (again ? 1 : 0)) : 0;
+    this.plan(dss, checksum, dataAckMoved, blocks);
     if (plan.sack > 0) plan.sack = this.#receiver.sack(plan.sack, again);
     tellsAgain = again && plan.sack > 0;
   }
 
   /** Leaves the DATA_ACK out where `bytes`, of which a segment has `room` beside it, fill one segment less without. */
-  #spareSegment(flags: number, summed: boolean, bytes: number, room: number): void {
+  private spareSegment(flags: number, summed: boolean, bytes: number, room: number): void {
     const bare = flags & ~(DSS_DATA_ACK | DSS_DATA_ACK_8);
     const spare = dssSize(flags, summed) - dssSize(bare, summed);
     if (Math.ceil(bytes / room) <= Math.ceil(bytes / (room + spare))) return;
-    this.#plan(bare, summed, true, 0);
+    this.plan(bare, summed, true, 0);
     tellsAgain = false;
   }
 
-  #plan(dss: number, checksum: boolean, dataAckMoved: boolean, blocks: number): void {
+  private plan(dss: number, checksum: boolean, dataAckMoved: boolean, blocks: number): void {
     wish.timestamps = this.timestamps.on;
     wish.dss = dss;
     wish.checksum = checksum;
@@ -462,27 +477,27 @@ export class Output {
   }
 
   /** Sends a planned segment without data. */
-  #bare(flags: number, seq: number, now: Micros): boolean {
+  private bare(flags: number, seq: number, now: Micros): boolean {
     if ((flags & TCP_RST) === 0) flags |= this.ecn.echo;
-    this.#header(flags, seq, now);
-    this.#empty();
+    this.header(flags, seq, now);
+    this.empty();
     if (!this.outlet.send(this.host.out)) {
       this.#acks.need();
       return false;
     }
-    if (this.#told()) this.#tell(seq, 0, flags, -1, 0, now);
-    this.#sent(1, false);
+    if (this.told()) this.tell(seq, 0, flags, -1, 0, now);
+    this.sent(1, false);
     return true;
   }
 
   /** Somebody watches what leaves. */
-  #told(): boolean {
+  private told(): boolean {
     const { probe } = this.host;
     return probe !== null && probe.segmentSent !== nothing;
   }
 
   /** Tells who watches of a segment that has left. */
-  #tell(
+  private tell(
     seq: number,
     length: number,
     flags: number,
@@ -492,42 +507,42 @@ export class Output {
   ): void {
     const { id } = this.level;
     // At most 2^30 (RFC 7323 §2.3).
-    const window = this.#window() << this.scale;
+    const window = this.windowNow() << this.scale;
     const { nxt } = this.#receiver;
     const { path } = this;
     this.host.probe!.segmentSent(now, id, path, seq, length, flags, nxt, window, dsn, segment);
   }
 
   /** Builds the headers of a segment without data. */
-  #empty(): void {
+  private empty(): void {
     const { out } = this.host;
     inOnePiece(out, 0);
     tx.build(this.key, out, this.outlet.checksumMode);
   }
 
   /** What every segment after the handshake carries. */
-  #header(flags: number, seq: number, now: Micros): void {
+  private header(flags: number, seq: number, now: Micros): void {
     const level = this.level;
     const ack = toWire(this.#receiver.nxt, this.#receiver.irs);
-    tx.header(toWire(seq, this.#iss), ack, flags, this.#window());
+    tx.header(toWire(seq, this.#iss), ack, flags, this.windowNow());
     if (plan.timestamps) tx.timestamps(this.timestamps.value(now), this.timestamps.recent);
     tx.plan(plan);
     if (plan.dss & DSS_DATA_ACK) tx.dataAck(level.dataRcvNxt, level.remoteIdsn);
   }
 
   /** The window field. */
-  #window(): number {
+  private windowNow(): number {
     return windowField(this.level.receiveWindow, this.scale);
   }
 
   /** Notes that segments have left, and what they acknowledged; `data`: they carry some. */
-  #sent(segments: number, data: boolean): void {
+  private sent(segments: number, data: boolean): void {
     const { dataAckFlags, dataRcvNxt } = this.level;
     const { nxt } = this.#receiver;
     if (tellsAgain) this.#receiver.againTold();
     this.#segments += segments;
     if (data) this.#withData += segments;
-    this.#acks.offered(nxt + this.#window() * (1 << this.scale));
+    this.#acks.offered(nxt + this.windowNow() * (1 << this.scale));
     const told = (plan.dss & DSS_DATA_ACK) !== 0;
     this.#acks.sent(nxt, told ? dataRcvNxt : -1);
     // Where another option took its place, a DATA_ACK that has moved still waits; where it gave way to data, also one that something has come for: who
@@ -535,7 +550,7 @@ export class Output {
     const moved = dataRcvNxt !== this.#acks.dataAck;
     if (!told && dataAckFlags !== 0 && (moved || (data && this.#acks.pending))) return;
     // Beside data there may be no room for the SACK blocks that an ACK is owed for at once.
-    if (data && this.#acks.now && this.#sack) {
+    if (data && this.#acks.now && this.is(SACK)) {
       const { ranges, againOwed } = this.#receiver;
       if (againOwed || (ranges > 0 && plan.sack === 0)) return;
     }

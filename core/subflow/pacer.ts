@@ -39,40 +39,40 @@ export class Pacer {
   /** Full at `now`. Segments have `segment` bytes. */
   constructor(rate: number, segment: number, now: Micros) {
     this.#at = now;
-    this.#set(rate, segment);
+    this.set(rate, segment);
     this.#credit = this.#most;
   }
 
   /** Bytes that may leave now, at `rate` from now on; 0 before a quantum has come together. */
   budget(rate: number, segment: number, now: Micros): number {
-    this.#fill(now);
-    if (rate !== this.#rate || segment !== this.#segment) this.#set(rate, segment);
-    return this.#open();
+    this.fill(now);
+    if (rate !== this.#rate || segment !== this.#segment) this.set(rate, segment);
+    return this.open();
   }
 
   /** The same at `bytes` a round trip. Here, as a rate handed over would be boxed. */
   spread(bytes: number, rtt: Readonly<Rtt>, segment: number, now: Micros): number {
-    this.#fill(now);
+    this.fill(now);
     this.#rate = bytes * 1e6 / rtt.srtt;
     this.#segment = segment;
     const whole = Math.min(Math.floor(this.#rate * QUANTUM_TIME / 1e6), LARGEST_QUANTUM);
     this.#quantum = Math.max(2, Math.floor(whole / segment)) * segment;
     this.#most = Math.max(DEPTH * this.#quantum, this.#rate * DEPTH_TIME / 1e6);
-    return this.#open();
+    return this.open();
   }
 
-  #fill(now: Micros): void {
+  private fill(now: Micros): void {
     this.#credit += (now - this.#at) * this.#rate / 1e6;
     this.#at = now;
   }
 
-  #open(): number {
+  private open(): number {
     if (this.#credit > this.#most) this.#credit = this.#most;
     if (this.#credit + ROUNDING < this.#quantum) return 0;
     return Math.max(this.#quantum, Math.round(this.#credit));
   }
 
-  #set(rate: number, segment: number): void {
+  private set(rate: number, segment: number): void {
     this.#rate = rate;
     this.#segment = segment;
     this.#quantum = quantum(rate, segment);

@@ -366,6 +366,13 @@ function isLater(one: Part, other: Part): boolean {
 export class LostLine extends Line {
   /** Where one was put last that is not the highest. */
   #near: Part | null = null;
+  /** Pieces that were sent again and taken for lost once more, so far. */
+  again = 0;
+
+  /** One more was. */
+  lostAgain(): void {
+    this.again++;
+  }
 
   /** Finds the place of what is lost now: new data is the highest as a rule, what was sent again is the lowest, or near the one before. */
   insert(part: Part): void {

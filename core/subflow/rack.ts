@@ -34,6 +34,17 @@ export interface LossDetection {
   ended(): void;
 }
 
+/** What a path has that was seen to reorder. */
+class Reordering {
+  times = 0;
+  /** RACK.reo_wnd_mult: quarters of the least round trip that make up the reordering window. */
+  quarters = 1;
+  /** RACK.reo_wnd_persist: recoveries until there is one again. */
+  persist = 0;
+  /** RACK.dsack_round: SND.NXT when the window grew last; it grows once a round trip. */
+  round = 0;
+}
+
 /** RACK of one subflow. */
 export class Rack implements LossDetection {
   readonly #board: Scoreboard;
@@ -41,13 +52,8 @@ export class Rack implements LossDetection {
   #time: Micros = -1;
   #end = 0;
   #roundTrip: Micros = 0;
-  #reorderings = 0;
-  /** RACK.reo_wnd_mult: quarters of the least round trip that make up the reordering window. */
-  #quarters = 1;
-  /** RACK.reo_wnd_persist: recoveries until there is one again. */
-  #persist = 0;
-  /** RACK.dsack_round: SND.NXT when the window grew last; it grows once a round trip. */
-  #round = 0;
+  /** Made for the first. */
+  #reordering: Reordering | null = null;
   /** Null: off. Boxed once (CONTRIBUTING.md, Garbage). */
   #timer: Micros | null = null;
 
@@ -61,9 +67,13 @@ export class Rack implements LossDetection {
     return this.#timer ?? Infinity;
   }
 
+  private reordered(): Reordering {
+    return this.#reordering ??= new Reordering();
+  }
+
   /** How often reordering was seen (RFC 8985 §6.2 step 3). */
   get reorderings(): number {
-    return this.#reorderings;
+    return this.#reordering === null ? 0 : this.#reordering.times;
   }
 
   onAck(
@@ -73,27 +83,27 @@ export class Rack implements LossDetection {
     mss: number,
     now: Micros,
   ): number {
-    this.#advance(heard, recovery);
+    this.advance(heard, recovery);
     const { sacked, repeated } = this.#board;
     // What was sent before a repeat that has come may lie above it (RFC 8985 §9.1).
-    return this.#watch(sacked > 0 || repeated > 0 || heard.repeated, recovery, mss, now);
+    return this.watch(sacked > 0 || repeated > 0 || heard.repeated, recovery, mss, now);
   }
 
   /** As {@linkcode Rack.onAck} without SACK: that a repeat has come tells nothing of what lies above it, only of repeats before it. */
   onRepeats(heard: Heard, recovery: Recovery, mss: number, now: Micros): number {
-    this.#advance(heard, recovery);
-    return this.#watch(this.#board.repeated > 0, recovery, mss, now);
+    this.advance(heard, recovery);
+    return this.watch(this.#board.repeated > 0, recovery, mss, now);
   }
 
-  #watch(something: boolean, recovery: Recovery, mss: number, now: Micros): number {
-    if (something) return this.#detect(recovery, mss, now);
+  private watch(something: boolean, recovery: Recovery, mss: number, now: Micros): number {
+    if (something) return this.detect(recovery, mss, now);
     this.#timer = null;
     return 0;
   }
 
-  #advance(heard: Heard, recovery: Recovery): void {
-    this.#reorderings += heard.reordered;
-    if (heard.duplicate > 0) this.#sentNeedlessly(recovery);
+  private advance(heard: Heard, recovery: Recovery): void {
+    if (heard.reordered > 0) this.reordered().times += heard.reordered;
+    if (heard.duplicate > 0) this.sentNeedlessly(recovery);
     // RFC 8985 §6.2 step 1: the segment sent last among those delivered.
     if (
       heard.sentTime > this.#time || (heard.sentTime === this.#time && heard.sentEnd > this.#end)
@@ -106,27 +116,29 @@ export class Rack implements LossDetection {
 
   onTimer(recovery: Recovery, mss: number, now: Micros): number {
     this.#timer = null;
-    return this.#detect(recovery, mss, now);
+    return this.detect(recovery, mss, now);
   }
 
   restart(): void {}
 
   ended(): void {
-    if (--this.#persist <= 0) this.#quarters = 1;
+    const reordering = this.#reordering;
+    if (reordering !== null && --reordering.persist <= 0) reordering.quarters = 1;
   }
 
   /**
    * RFC 8985 §6.2 step 4: what was sent again had come, or was to come, so that the window is too small. And that is reordering: an original that comes
    * when it was sent again already would never be seen to have been overtaken. After a timeout it tells of the timeout alone.
    */
-  #sentNeedlessly(recovery: Recovery): void {
+  private sentNeedlessly(recovery: Recovery): void {
     if (recovery.kind === "loss") return;
     const { una, nxt } = this.#board;
-    this.#reorderings++;
-    this.#persist = PERSIST;
-    if (una < this.#round) return;
-    this.#round = nxt;
-    this.#quarters++;
+    const reordering = this.reordered();
+    reordering.times++;
+    reordering.persist = PERSIST;
+    if (una < reordering.round) return;
+    reordering.round = nxt;
+    reordering.quarters++;
   }
 
   /** What was sent last and came is not known: a repeat was taken for that whose original came. */
@@ -136,12 +148,12 @@ export class Rack implements LossDetection {
   }
 
   /** RFC 8985 §6.2 steps 3 to 5. */
-  #detect(recovery: Recovery, mss: number, now: Micros): number {
+  private detect(recovery: Recovery, mss: number, now: Micros): number {
     const { minRtt, srtt } = this.#rtt;
     const settled = recovery.kind !== "open" || this.#board.sacked >= DUP_THRESH * mss;
-    const window = this.#reorderings === 0 && settled
-      ? 0
-      : Math.min(this.#quarters * minRtt / 4, srtt);
+    const reordering = this.#reordering;
+    const quarters = reordering === null ? 1 : reordering.quarters;
+    const window = reordering === null && settled ? 0 : Math.min(quarters * minRtt / 4, srtt);
     const lost = this.#board.loseSentBefore(
       this.#time,
       this.#end,

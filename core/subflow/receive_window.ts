@@ -43,13 +43,13 @@ export class ReceiveWindow {
   }
 
   /** What is offered beyond what was read. */
-  #offer(): number {
+  private offer(): number {
     return Math.min(this.#limit, this.#most);
   }
 
   /** The reader has taken everything up to `read`: the edge moves in steps that avoid silly windows. */
   open(read: number, mss: number): void {
-    const offer = this.#offer();
+    const offer = this.offer();
     const edge = read + offer;
     // RFC 8684 §3.3.4: "a receiver MUST NOT shrink the right edge of the receive window"
     if (edge - this.#edge >= Math.min(offer / 2, 2 * mss)) this.#edge = edge;
@@ -63,7 +63,7 @@ export class ReceiveWindow {
     const gain = this.#edge - this.#told;
     if (gain <= 0 || this.#edge <= next) return "none";
     if (this.#told - next < 2 * mss) return "all";
-    return gain < this.#offer() / 2 ? "none" : "one";
+    return gain < this.offer() / 2 ? "none" : "one";
   }
 
   /** Segments with the present edge have left. */

@@ -27,10 +27,22 @@ import { rx } from "../wire/segment.ts";
 import { asOffset } from "../wire/seq.ts";
 import type { DataLevel } from "./shared.ts";
 
+/** What most subflows do not meet while they are in use: made for the first of it. */
+class Rarities {
+  /** Bytes that the peer's SYN has brought. */
+  early = 0;
+  /** Offset of the peer's FIN; -1 while unknown. */
+  finSeq = -1;
+  /** It is taken. */
+  skipped = false;
+  /** What came again and no ACK has told of. */
+  againFrom = 0;
+  againTo = 0;
+}
+
 /** The receiving side of one subflow. Sequence numbers are offsets from the peer's initial one. */
 export class Receiver {
   #irs = 0;
-  #early = 0;
   /** Handle of the host, and who has the stream that is filled; 0 and null before `start` and after `free`. */
   #wasm = 0;
   #level: Pick<DataLevel, "receiveStream"> | null = null;
@@ -41,17 +53,17 @@ export class Receiver {
   #next = 0;
   /** As in the record, which is read only where there may be some: each ACK asks, and reading it there may box it. */
   #ranges = 0;
-  #finSeq = -1;
-  #skipped = false;
+  #rare: Rarities | null = null;
   /** Bytes that have come since they were last counted, in order or not. */
   #came = 0;
-  /** What came again and no ACK has told of. */
-  #againFrom = 0;
-  #againTo = 0;
   // The mapping learned last, as on the wire: a super-segment repeats it on every packet.
   #mapLow = -1;
   #mapSsn = -1;
   #mapLength = -1;
+
+  private rarities(): Rarities {
+    return this.#rare ??= new Rarities();
+  }
 
   /** What offsets count from: the peer's initial sequence number (IRS), and behind data that its SYN has brought. */
   get irs(): number {
@@ -75,12 +87,12 @@ export class Receiver {
 
   /** Bytes that the peer's SYN has brought (RFC 7413). */
   get early(): number {
-    return this.#early;
+    return this.#rare === null ? 0 : this.#rare.early;
   }
 
   /** Sequence number of its SYN, as on the wire. */
   get syn(): number {
-    return (this.#irs - this.#early) | 0;
+    return (this.#irs - this.early) | 0;
   }
 
   /** Whether it takes data. */
@@ -95,12 +107,13 @@ export class Receiver {
 
   /** Bytes received in order. */
   get bytes(): number {
-    return this.#early + Math.max(0, this.end - 1);
+    return this.early + Math.max(0, this.end - 1);
   }
 
   /** End of the payload in order: RCV.NXT without the peer's FIN. */
   get end(): number {
-    return this.#skipped ? this.#finSeq : this.nxt;
+    const rare = this.#rare;
+    return rare !== null && rare.skipped ? rare.finSeq : this.nxt;
   }
 
   /** End of the highest byte received. */
@@ -130,7 +143,7 @@ export class Receiver {
 
   /** Offset of the peer's FIN; -1 while unknown. */
   get finSeq(): number {
-    return this.#finSeq;
+    return this.#rare === null ? -1 : this.#rare.finSeq;
   }
 
   /** The peer's SYN has come. */
@@ -142,7 +155,7 @@ export class Receiver {
   /** `bytes` in the peer's SYN are taken: offset 1 is the byte behind them (RFC 8684 appendix B.2). */
   takeEarly(bytes: number): void {
     this.#irs = (this.#irs + bytes) | 0;
-    this.#early = bytes;
+    this.rarities().early = bytes;
   }
 
   /** Data may come, which fill the stream of `level`. */
@@ -152,19 +165,19 @@ export class Receiver {
   }
 
   /** Has the record; false when there is no memory for it, or data may not come. */
-  #make(): boolean {
+  private make(): boolean {
     if (this.#handle !== 0) return true;
     if (this.#level === null) return false;
     this.#handle = receiver_new(this.#wasm, this.#level.receiveStream);
     if (this.#handle === 0) return false;
     this.#record = receiver_record(this.#handle) >> 3;
-    if (this.#skipped) receiver_skip(this.#handle);
+    if (this.#rare?.skipped === true) receiver_skip(this.#handle);
     return true;
   }
 
   /** Learns a mapping: SEGMENT_* and MAPPING_* bits. `sum` is -1 without checksum; data offsets from `limit` on are not kept. */
   map(dsn: number, ssn: number, length: number, sum: number, limit: number): number {
-    if (!this.#make()) return SEGMENT_MEMORY;
+    if (!this.make()) return SEGMENT_MEMORY;
     return receiver_map(this.#handle, dsn, ssn, length, sum, limit);
   }
 
@@ -189,7 +202,7 @@ export class Receiver {
 
   /** Takes the payload in `rx` at sequence offset `seq`: SEGMENT_* bits. */
   place(seq: number, limit: number): number {
-    if (!this.#make()) return SEGMENT_MEMORY;
+    if (!this.make()) return SEGMENT_MEMORY;
     const bits = receiver_segment(this.#handle, seq, rx.payload, rx.length, limit);
     if (this.#ranges > 0 || (bits & SEGMENT_GAP) !== 0) {
       this.#ranges = f64[this.#record + RECEIVER_RANGES]! | 0;
@@ -199,16 +212,17 @@ export class Receiver {
 
   /** Notes the peer's FIN at `at`; one below what has come already would never be reached. */
   noteFin(at: number): void {
-    if (this.#finSeq >= 0 || this.#wasm === 0) return;
-    if (at >= this.top) this.#finSeq = at;
+    if (this.finSeq >= 0 || this.#wasm === 0) return;
+    if (at >= this.top) this.rarities().finSeq = at;
   }
 
   /** Moves over the peer's FIN when everything before it is there; true the one time that it does. */
   takeFin(): boolean {
-    if (this.#skipped || this.#finSeq < 0 || this.nxt !== this.#finSeq) return false;
+    const rare = this.#rare;
+    if (rare === null || rare.skipped || rare.finSeq < 0 || this.nxt !== rare.finSeq) return false;
     if (this.#handle !== 0) receiver_skip(this.#handle);
     else this.#next++;
-    this.#skipped = true;
+    rare.skipped = true;
     return true;
   }
 
@@ -224,31 +238,36 @@ export class Receiver {
 
   /** Something came again of which the next ACK shall tell (RFC 2883 §4). */
   get againOwed(): boolean {
-    return this.#againTo > this.#againFrom;
+    const rare = this.#rare;
+    return rare !== null && rare.againTo > rare.againFrom;
   }
 
   /** Whether one block cannot tell both of [from, to) and of what is owed. */
   againApart(from: number, to: number): boolean {
-    return this.againOwed && (from > this.#againTo || to < this.#againFrom);
+    const rare = this.#rare;
+    return rare !== null && this.againOwed && (from > rare.againTo || to < rare.againFrom);
   }
 
   /** [from, to) came again, and is told of in one block with what it touches, else in place of it. */
   cameAgain(from: number, to: number): void {
     const joins = this.againOwed && !this.againApart(from, to);
-    this.#againFrom = joins ? Math.min(from, this.#againFrom) : from;
-    this.#againTo = joins ? Math.max(to, this.#againTo) : to;
+    const rare = this.rarities();
+    rare.againFrom = joins ? Math.min(from, rare.againFrom) : from;
+    rare.againTo = joins ? Math.max(to, rare.againTo) : to;
   }
 
   /** An ACK has told of what came again: that is done once (RFC 2883 §4, (2)). */
   againTold(): void {
-    this.#againFrom = this.#againTo = 0;
+    const rare = this.#rare;
+    if (rare !== null) rare.againFrom = rare.againTo = 0;
   }
 
   /** Writes SACK blocks, at most `most`, for the segment being built; with `again` the first one tells what came again. Returns their number. */
   sack(most: number, again: boolean): number {
-    if (!this.#make()) return 0;
-    const from = again ? this.#againFrom : 0;
-    return receiver_sack(this.#handle, this.#irs, most, from, again ? this.#againTo : 0);
+    if (!this.make()) return 0;
+    const rare = again ? this.#rare : null;
+    const from = rare === null ? 0 : rare.againFrom;
+    return receiver_sack(this.#handle, this.#irs, most, from, rare === null ? 0 : rare.againTo);
   }
 
   /** Gives back what it holds in WebAssembly memory. */

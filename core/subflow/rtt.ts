@@ -28,9 +28,9 @@ export class Rtt {
   base: Micros = INITIAL_RTO;
   readonly #least: Micros;
   #rttVar: Micros = 0;
-  /** Null before a first sample. Boxed once (CONTRIBUTING.md, Garbage). */
+  // Null before a first sample. Boxed once (CONTRIBUTING.md, Garbage).
   #minRtt: Micros | null = null;
-  #minRttTime: Micros = 0;
+  #minRttTime: Micros | null = null;
   #timeouts = 0;
   /** Timeouts since a sample. */
   #backOff = 0;
@@ -88,7 +88,7 @@ export class Rtt {
 
   /** Takes the sample that an ACK has brought: of a segment that was sent once (Karn's rule is the scoreboard's), or none. */
   sample(heard: Heard, now: Micros): void {
-    if (heard.rtt >= 0) this.#sample(Math.max(1, heard.rtt), now);
+    if (heard.rtt >= 0) this.take(Math.max(1, heard.rtt), now);
   }
 
   /**
@@ -101,20 +101,23 @@ export class Rtt {
       if (this.#sure < SURE_BEFORE_DOUBT) return;
       this.#sure = -1;
     }
-    if (this.#minRtt === null) this.#sample(Math.max(1, rtt), now);
-    else this.#smooth(Math.min(Math.max(this.srtt, rtt - TICK), rtt + TICK), false);
+    if (this.#minRtt === null) this.take(Math.max(1, rtt), now);
+    else this.smooth(Math.min(Math.max(this.srtt, rtt - TICK), rtt + TICK), false);
   }
 
-  #sample(value: Micros, now: Micros): void {
+  private take(value: Micros, now: Micros): void {
     const first = this.#minRtt === null;
-    if (this.#minRtt === null || value < this.#minRtt || now - this.#minRttTime > MIN_RTT_WINDOW) {
+    if (
+      this.#minRtt === null || value < this.#minRtt ||
+      now - (this.#minRttTime ?? 0) > MIN_RTT_WINDOW
+    ) {
       this.#minRtt = value;
     }
     if (value === this.#minRtt) this.#minRttTime = now;
-    this.#smooth(value, first);
+    this.smooth(value, first);
   }
 
-  #smooth(value: Micros, first: boolean): void {
+  private smooth(value: Micros, first: boolean): void {
     this.#sure++;
     if (first) {
       // RFC 6298 §2.2

@@ -73,10 +73,10 @@ export class Scoreboard {
   #nxt = 0;
   /** End of the highest byte delivered (RFC 8985 §5.2). */
   #fack = 0;
-  #lostAgain = 0;
   #steps = 0;
 
-  readonly #witness: Witness | null;
+  /** Who is told of what is lost; null: nobody. */
+  readonly witness: Witness | null;
 
   /**
    * @param stream Handle of the send queue's stream; 0: {@linkcode Scoreboard.sendFrom} follows.
@@ -84,19 +84,19 @@ export class Scoreboard {
    */
   constructor(stream: number = 0, witness: Witness | null = null) {
     this.#stream = stream;
-    this.#witness = witness;
+    this.witness = witness;
   }
 
-  #losses(): LostLine {
+  private losses(): LostLine {
     return this.#madeLosses ??= new LostLine();
   }
 
   /** The first that is lost; null: nothing is. */
-  #firstLost(): Part | null {
+  private firstLost(): Part | null {
     return this.#madeLosses === null ? null : this.#madeLosses.head;
   }
 
-  #blocks(): KnownBlocks {
+  private blocks(): KnownBlocks {
     return this.#flight.blocks ??= new KnownBlocks();
   }
 
@@ -127,7 +127,7 @@ export class Scoreboard {
 
   /** Bytes that were in flight when the oldest that is lost was sent for the first time, with it; 0: none is, or it was sent again since. */
   get lossFlight(): number {
-    const first = this.#firstLost();
+    const first = this.firstLost();
     return first === null ? 0 : this.flightWith(first);
   }
 
@@ -148,7 +148,7 @@ export class Scoreboard {
 
   /** Pieces that were sent again and taken for lost once more, so far. */
   get lostAgain(): number {
-    return this.#lostAgain;
+    return this.#madeLosses === null ? 0 : this.#madeLosses.again;
   }
 
   /** End of the highest byte reported (RFC 8985 §5.2 RACK.fack). */
@@ -205,21 +205,21 @@ export class Scoreboard {
     const chunk = takeChunk();
     chunk.map(mapping, segment);
     const limited = delivery.appLimited;
-    const part = this.#append(chunk, mapping.length, segment, delivery, limited, now);
+    const part = this.append(chunk, mapping.length, segment, delivery, limited, now);
     // RFC 8684 §3.3.6: "The sender MUST keep data in its send buffer as long as the data has not been acknowledged both (1) at the connection level and (2) on
     // all subflows on which it has been sent."
     stream_pin(this.#stream, mapping.dsn, mapping.length);
     if (sent === mapping.length) return;
-    const rest = this.#split(part, part.seq + sent);
+    const rest = this.split(part, part.seq + sent);
     rest.unsent();
-    this.#lose(rest);
+    this.lose(rest);
   }
 
   /** Appends a FIN that has left. */
   sendFin(delivery: Delivery, now: Micros): void {
     const chunk = takeChunk();
     chunk.mapFin(this.#nxt);
-    this.#append(chunk, 1, 0, delivery, false, now);
+    this.append(chunk, 1, 0, delivery, false, now);
   }
 
   /** Begins an ACK: all before `ack`, which lies in [SND.UNA, SND.NXT], is acknowledged. */
@@ -234,9 +234,9 @@ export class Scoreboard {
       while (part !== null && part.end <= ack) {
         this.#steps++;
         repeated ||= part.sends > 1;
-        if (part.state !== SACKED) this.#deliver(part, part.end, now, heard);
+        if (part.state !== SACKED) this.deliver(part, part.end, now, heard);
         const { next } = part;
-        this.#drop(part);
+        this.drop(part);
         part = next;
       }
       if (part === null) {
@@ -246,12 +246,12 @@ export class Scoreboard {
       chunk.acknowledge(part);
       if (part.seq < ack) {
         repeated ||= part.sends > 1;
-        if (part.state !== SACKED) this.#deliver(part, ack, now, heard);
-        this.#trim(part, ack);
+        if (part.state !== SACKED) this.deliver(part, ack, now, heard);
+        this.trim(part, ack);
       }
       break;
     }
-    if (ring.first === ring.next) this.#emptied();
+    if (ring.first === ring.next) this.emptied();
     // What lies behind a hole may have waited long for the retransmission that filled it.
     if (repeated) heard.again();
     // What is SACKed lies above what the peer's timestamp tells of (RFC 7323 §4.3).
@@ -265,10 +265,10 @@ export class Scoreboard {
    */
   sack(left: number, right: number, now: Micros, heard: Heard): void {
     if (left < this.#una || right <= left || right > this.#nxt) return;
-    const blocks = this.#blocks();
+    const blocks = this.blocks();
     blocks.cut(left, right);
     const { from, to } = blocks;
-    if (from >= to || this.#take(from, to, now, heard)) blocks.add(left, right);
+    if (from >= to || this.take(from, to, now, heard)) blocks.add(left, right);
   }
 
   /**
@@ -289,9 +289,9 @@ export class Scoreboard {
         flight.nextDue = due;
         break;
       }
-      this.#lose(part);
-      if (part.sends > 1) this.#lostAgain++;
-      this.#witness?.loses(part.seq, part.end);
+      this.lose(part);
+      if (part.sends > 1) this.losses().lostAgain();
+      this.witness?.loses(part.seq, part.end);
       bytes += part.end - part.seq;
     }
     return bytes;
@@ -302,9 +302,9 @@ export class Scoreboard {
     if (this.empty) return 0;
     const part = this.#flight.ring.at(this.#flight.ring.first).head!;
     if (part.state !== SENT) return 0;
-    if (part.end - part.seq > most) this.#split(part, part.seq + most);
-    this.#lose(part);
-    this.#witness?.loses(part.seq, part.end);
+    if (part.end - part.seq > most) this.split(part, part.seq + most);
+    this.lose(part);
+    this.witness?.loses(part.seq, part.end);
     return part.end - part.seq;
   }
 
@@ -322,12 +322,12 @@ export class Scoreboard {
       for (let part = chunk.head; part !== null; part = part.next) {
         this.#steps++;
         if (part.state === SENT || (reneged && part.state === SACKED)) {
-          this.#leave(part);
+          this.leave(part);
           if (part.state === SENT) part.timeOut();
           else part.mark(LOST);
           this.#flight.lost += part.end - part.seq;
-          this.#losses().put(part, last);
-          this.#witness?.loses(part.seq, part.end);
+          this.losses().put(part, last);
+          this.witness?.loses(part.seq, part.end);
         }
         if (part.state === LOST) last = part;
       }
@@ -339,11 +339,11 @@ export class Scoreboard {
   /** The timeout was none: what only it took for lost, and was not sent again since, is in the network. */
   restore(): void {
     let near: Part | null = null;
-    for (let part = this.#firstLost(); part !== null;) {
+    for (let part = this.firstLost(); part !== null;) {
       const { after } = part;
       this.#steps++;
       if (part.timedOut) {
-        this.#leave(part);
+        this.leave(part);
         part.mark(SENT);
         this.#flight.sent.insert(part, near);
         near = part;
@@ -354,11 +354,11 @@ export class Scoreboard {
 
   /** The last segment of data, of {@linkcode Piece.unit} bytes at most, cut off from what was sent with it; a FIN when nothing else is left. Nothing is SACKED or LOST. */
   lastSegment(most: number, whole = most): Piece {
-    const part = this.#last();
+    const part = this.last();
     const length = part.end - part.seq;
     const unit = part.unit(most, whole);
     const rest = length % unit || unit;
-    return length > rest ? this.#split(part, part.end - rest) : part;
+    return length > rest ? this.split(part, part.end - rest) : part;
   }
 
   /** The highest data that is not SACKED, of {@linkcode Piece.unit} bytes at most; null where it is not in flight. No FIN, which most peers' SACK blocks never tell of. */
@@ -402,26 +402,26 @@ export class Scoreboard {
 
   /** What is in flight and holds `from`, from there on and cut off at `to`; null: it is not. */
   pieceAt(from: number, to: number): Piece | null {
-    let part = this.#partAt(from);
+    let part = this.partAt(from);
     if (part === null || part.state !== SENT) return null;
-    if (part.seq < from) part = this.#split(part, from);
-    if (part.end > to) this.#split(part, to);
+    if (part.seq < from) part = this.split(part, from);
+    if (part.end > to) this.split(part, to);
     return part;
   }
 
   /** The same, of {@linkcode Piece.unit} bytes at most. */
   segmentAt(from: number, to: number, most: number, whole: number): Piece | null {
-    const part = this.#partAt(from);
+    const part = this.partAt(from);
     return part === null ? null : this.pieceAt(from, Math.min(to, from + part.unit(most, whole)));
   }
 
   /** What is in flight and begins at `seq`, one segment, has left once more. */
   repeatAt(seq: number, delivery: Delivery, now: Micros): void {
-    const part = this.#partAt(seq)!;
+    const part = this.partAt(seq)!;
     if (part.sends === 1) this.#flight.repeated++;
-    this.#leave(part);
+    this.leave(part);
     part.sent(part.end - part.seq, delivery, now);
-    this.#enterSent(part);
+    this.enterSent(part);
   }
 
   /** Takes what is in flight of [from, to) for lost, as far as the pieces lie in it whole. Returns the bytes. */
@@ -429,17 +429,17 @@ export class Scoreboard {
     const ring = this.#flight.ring;
     let bytes = 0;
     for (
-      let serial = this.#notSacked(ring.find(from));
+      let serial = this.notSacked(ring.find(from));
       serial < ring.next;
-      serial = this.#notSacked(serial + 1)
+      serial = this.notSacked(serial + 1)
     ) {
       const chunk = ring.at(serial);
       if (chunk.ssn >= to) break;
       for (let part = chunk.head; part !== null && part.end <= to; part = part.next) {
         this.#steps++;
         if (part.state !== SENT || part.seq < from) continue;
-        this.#lose(part);
-        this.#witness?.loses(part.seq, part.end);
+        this.lose(part);
+        this.witness?.loses(part.seq, part.end);
         bytes += part.end - part.seq;
       }
     }
@@ -447,7 +447,7 @@ export class Scoreboard {
   }
 
   /** The piece that holds `offset`. */
-  #partAt(offset: number): Part | null {
+  private partAt(offset: number): Part | null {
     const ring = this.#flight.ring;
     const serial = ring.find(offset);
     if (serial === ring.next) return null;
@@ -459,7 +459,7 @@ export class Scoreboard {
     return part;
   }
 
-  #last(): Part {
+  private last(): Part {
     const ring = this.#flight.ring;
     const last = ring.at(ring.next - 1);
     // A FIN that lies above a hole is in no SACK block of most peers'.
@@ -481,10 +481,10 @@ export class Scoreboard {
         // What the last segment has may be less.
         const rest = (part.end - part.seq) % part.segment;
         if (rest > 0 && rest <= most && part.end - part.seq > rest) {
-          this.#split(part, part.end - rest);
+          this.split(part, part.end - rest);
         }
         part.mapping.recut(most);
-        this.#lose(part);
+        this.lose(part);
         bytes += part.end - part.seq;
       }
       part = after;
@@ -516,13 +516,13 @@ export class Scoreboard {
       part !== null;
       part = part.next
     ) {
-      if (part.state === SENT) this.#lose(part);
+      if (part.state === SENT) this.lose(part);
     }
   }
 
   /** Whether all that is lost was in segments of more than `most` bytes, and last sent at `since` or later; a FIN apart, which no SACK block tells of. */
   lostOnlyLarger(most: number, since: Micros): boolean {
-    for (let part = this.#firstLost(); part !== null; part = part.after) {
+    for (let part = this.firstLost(); part !== null; part = part.after) {
       this.#steps++;
       if (!part.fin && (part.segment <= most || part.time < since)) return false;
     }
@@ -531,35 +531,35 @@ export class Scoreboard {
 
   /** Whether the first that is lost, no FIN, was in a segment of more than `most` bytes. */
   lostFirstLarger(most: number): boolean {
-    const part = this.#firstLost();
+    const part = this.firstLost();
     return part !== null && !part.fin && part.segment > most;
   }
 
   /** Whether the oldest that is not acknowledged, no FIN, was in a segment of more than `most` bytes. */
   oldestLarger(most: number): boolean {
-    const part = this.#partAt(this.#una);
+    const part = this.partAt(this.#una);
     return part !== null && !part.fin && part.segment > most;
   }
 
   /** What is lost and comes first; null: nothing is. */
   nextLost(): Piece | null {
-    return this.#firstLost();
+    return this.firstLost();
   }
 
   /** Cuts what {@linkcode Scoreboard.nextLost} gives: only its first `bytes` are sent as one. */
   cut(bytes: number): void {
-    const part = this.#losses().head!;
-    if (bytes < part.end - part.seq) this.#split(part, part.seq + bytes);
+    const part = this.losses().head!;
+    if (bytes < part.end - part.seq) this.split(part, part.seq + bytes);
   }
 
   /** The first `bytes` of what {@linkcode Scoreboard.nextLost} gave, at least one, have left, in segments of `segment` bytes. */
   resent(bytes: number, delivery: Delivery, now: Micros, segment = bytes): void {
     this.cut(bytes);
-    const part = this.#losses().head!;
+    const part = this.losses().head!;
     if (part.sends === 1) this.#flight.repeated++;
     part.sent(segment, delivery, now);
-    this.#leave(part);
-    this.#enterSent(part);
+    this.leave(part);
+    this.enterSent(part);
   }
 
   /** Forgets all that was sent and gives the pages back; SND.UNA and SND.NXT stay. */
@@ -568,17 +568,17 @@ export class Scoreboard {
     while (!this.empty) {
       for (let part = ring.at(ring.first).head; part !== null;) {
         const { next } = part;
-        this.#drop(part);
+        this.drop(part);
         part = next;
       }
       giveChunk(ring.shift());
     }
-    this.#emptied();
+    this.emptied();
     this.#flight.blocks?.clear();
   }
 
   /** Nothing is out. */
-  #emptied(): void {
+  private emptied(): void {
     const flight = this.#flight;
     if (flight === NONE) return;
     this.#steps += flight.ring.steps + flight.sent.steps;
@@ -610,7 +610,7 @@ export class Scoreboard {
   }
 
   /** Appends a chunk of `length` sequence numbers that is one piece and was sent once. */
-  #append(
+  private append(
     chunk: Chunk,
     length: number,
     segment: number,
@@ -626,18 +626,18 @@ export class Scoreboard {
     chunk.begin(part, this.#flight.ring.next);
     this.#flight.ring.push(chunk);
     this.#flight.pieces++;
-    this.#enterSent(part);
+    this.enterSent(part);
     return part;
   }
 
   /** Marks [from, to) SACKed. False when a chunk was in too many pieces for an edge. */
-  #take(from: number, to: number, now: Micros, heard: Heard): boolean {
+  private take(from: number, to: number, now: Micros, heard: Heard): boolean {
     const ring = this.#flight.ring;
     let whole = true;
     for (
-      let serial = this.#notSacked(ring.find(from));
+      let serial = this.notSacked(ring.find(from));
       serial < ring.next;
-      serial = this.#notSacked(serial + 1)
+      serial = this.notSacked(serial + 1)
     ) {
       const chunk = ring.at(serial);
       if (chunk.ssn >= to) break;
@@ -649,19 +649,19 @@ export class Scoreboard {
           whole = false;
           continue;
         }
-        if (part.seq < from) part = this.#split(part, from);
-        if (part.end > to) this.#split(part, to);
-        this.#deliver(part, part.end, now, heard);
-        part = this.#enterSacked(part);
+        if (part.seq < from) part = this.split(part, from);
+        if (part.end > to) this.split(part, to);
+        this.deliver(part, part.end, now, heard);
+        part = this.enterSacked(part);
       }
       const { head } = chunk;
-      if (head!.state === SACKED && head!.next === null) this.#joinRun(serial);
+      if (head!.state === SACKED && head!.next === null) this.joinRun(serial);
     }
     return whole;
   }
 
   /** A chunk is SACKed whole: it joins the runs beside it. The first of a run knows its end, the last its start; an honest block begins at the first. */
-  #joinRun(serial: number): void {
+  private joinRun(serial: number): void {
     const ring = this.#flight.ring;
     let start = serial;
     let end = serial + 1;
@@ -675,7 +675,7 @@ export class Scoreboard {
   }
 
   /** The first chunk from `serial` on that is not known to be SACKed whole. Each way is halved as it is gone. */
-  #notSacked(serial: number): number {
+  private notSacked(serial: number): number {
     const ring = this.#flight.ring;
     while (serial < ring.next) {
       this.#steps++;
@@ -687,52 +687,52 @@ export class Scoreboard {
     return serial;
   }
 
-  #deliver(part: Part, end: number, now: Micros, heard: Heard): void {
+  private deliver(part: Part, end: number, now: Micros, heard: Heard): void {
     heard.deliver(part, end, highest, now);
     if (end > this.#fack) this.#fack = end;
   }
 
   /** Takes `part` out of the state that it is in. */
-  #leave(part: Part): void {
+  private leave(part: Part): void {
     if (part.state === SENT) {
       this.#flight.sent.remove(part);
     } else if (part.state === LOST) {
       this.#flight.lost -= part.end - part.seq;
-      this.#losses().remove(part);
+      this.losses().remove(part);
     } else {
       this.#flight.sacked -= part.end - part.seq;
     }
   }
 
-  #enterSent(part: Part): void {
+  private enterSent(part: Part): void {
     part.mark(SENT);
     this.#flight.sent.insert(part);
   }
 
   /** Reports `part` as SACKed and joins it to its neighbours that are: a block that grows segment by segment stays one piece, which is returned. */
-  #enterSacked(part: Part): Part {
-    this.#leave(part);
+  private enterSacked(part: Part): Part {
+    this.leave(part);
     part.mark(SACKED);
     this.#flight.sacked += part.end - part.seq;
     let whole = part;
-    if (part.prev !== null && part.prev.state === SACKED) whole = this.#join(part.prev, part);
-    if (whole.next !== null && whole.next.state === SACKED) this.#join(whole, whole.next);
+    if (part.prev !== null && part.prev.state === SACKED) whole = this.join(part.prev, part);
+    if (whole.next !== null && whole.next.state === SACKED) this.join(whole, whole.next);
     return whole;
   }
 
   /** Takes a piece that is SENT for lost. */
-  #lose(part: Part): void {
-    this.#leave(part);
+  private lose(part: Part): void {
+    this.leave(part);
     part.mark(LOST);
     this.#flight.lost += part.end - part.seq;
-    this.#losses().insert(part);
+    this.losses().insert(part);
   }
 
   /** Cuts `part` at `at`, strictly inside; returns the second part. It is not SACKED. */
-  #split(part: Part, at: number): Part {
+  private split(part: Part, at: number): Part {
     const rest = part.split(at);
     if (part.state === SENT) this.#flight.sent.put(rest, part);
-    else this.#losses().put(rest, part);
+    else this.losses().put(rest, part);
     this.#flight.pieces++;
     if (part.sends > 1) this.#flight.repeated++;
     // A page that both touch is pinned by each.
@@ -741,7 +741,7 @@ export class Scoreboard {
   }
 
   /** Joins `b` to `a`, which it follows in their chunk: both are SACKED. */
-  #join(a: Part, b: Part): Part {
+  private join(a: Part, b: Part): Part {
     if (b.data % PAGE !== 0) stream_unpin(this.#stream, b.data, 1);
     if (a.sends > 1 && b.sends > 1) this.#flight.repeated--;
     a.join(b);
@@ -750,7 +750,7 @@ export class Scoreboard {
   }
 
   /** Acknowledges the first bytes of the first piece, up to `at`, strictly inside. */
-  #trim(part: Part, at: number): void {
+  private trim(part: Part, at: number): void {
     const from = part.data;
     const bytes = at - part.seq;
     // No chunk is longer than a page, so it leaves one behind at most.
@@ -763,9 +763,9 @@ export class Scoreboard {
   }
 
   /** Forgets the first piece of the first chunk. */
-  #drop(part: Part): void {
+  private drop(part: Part): void {
     if (!part.fin) stream_unpin(this.#stream, part.data, part.end - part.seq);
-    this.#leave(part);
+    this.leave(part);
     if (part.sends > 1) this.#flight.repeated--;
     this.#flight.pieces--;
     part.mapping.forget();

@@ -6,7 +6,6 @@ export class SendWindow {
   #most = 0;
   #wl1 = 0;
   #wl2 = 0;
-  #scale = 0;
   /** Bytes that one of the field stands for: 2 to the power of the shift. */
   #unit = 1;
 
@@ -22,13 +21,12 @@ export class SendWindow {
 
   /** Shift of the windows in segments from the peer (RFC 7323 §2.3). */
   get scale(): number {
-    return this.#scale;
+    return 31 - Math.clz32(this.#unit);
   }
 
   /** The window of a SYN, which is never scaled (RFC 7323 §2.2), and the shift of those that follow. */
   begin(window: number, scale: number): void {
     this.#size = window;
-    this.#scale = scale;
     this.#unit = 1 << scale;
     this.#wl1 = this.#wl2 = 0;
   }

@@ -7,7 +7,7 @@ import { TIMER_LATE, TIMER_PACE, TIMER_PROBE, TIMER_RACK, TIMER_RTO } from "./de
 import { DeliveryRate } from "./delivery_rate.ts";
 import { Frto } from "./frto.ts";
 import { NewReno } from "./newreno.ts";
-import { Output, type OutputParts } from "./output.ts";
+import { FREE_FLAG, Output, type OutputParts } from "./output.ts";
 import { burst, Pacer } from "./pacer.ts";
 import { type LossDetection, type Progress, Rack } from "./rack.ts";
 import { Repeats } from "./repeats.ts";
@@ -77,6 +77,14 @@ const fresh: { -readonly [K in keyof Mapping]: Mapping[K] } = {
   first: false,
 };
 
+// What holds of a sender, as bits beside those of its output: each place of its own would take eight bytes of every subflow.
+/** Tail loss probes are sent. */
+const PROBES = FREE_FLAG;
+/** A pass had nothing to send before anything was. */
+const BEGAN_STARVED = 2 * FREE_FLAG;
+/** A SYN was lost. */
+const LOST_SYN = 4 * FREE_FLAG;
+
 /** What has gone wrong on a subflow so far: most idle ones have met none of it, and hold no place for it. */
 class Troubles {
   /** Made when something is first taken for lost. */
@@ -115,27 +123,18 @@ export class Sender extends Output {
   readonly board: Scoreboard;
   readonly rtt: Readonly<Rtt>;
   readonly window: SendWindow = new SendWindow();
-  /** Null when nobody watches. */
-  readonly #witness: Witness | null;
-  /** Tail loss probes are sent. */
-  #probes = false;
   /** New bytes that may leave whatever is lost or in flight, in the pass that comes: a loss probe, or what F-RTO asks by. */
   #trial = 0;
-  /** What finds losses where there is no SACK, else null. */
-  #reno: NewReno | null = null;
-  /** The same where only what is SACKed tells of them, else null. */
-  #sack: SackLoss | null = null;
+  /** What finds losses where there is no SACK, or where only what is SACKed tells of them; else null. */
+  #counting: NewReno | SackLoss | null = null;
   // Made when each is first needed, by the getters of their names: many subflows only receive, or wait.
   #madeRack: Rack | null = null;
   #madeTlp: Tlp | null = null;
   #madeSizes: SizeWatch | null = null;
   #madeRate: DeliveryRate | null = null;
   #madeBusy: Busy | null = null;
-  /** A pass had nothing to send before anything was. */
-  #beganStarved = false;
   #recovery: Recovery = OPEN;
   #controller: CongestionController | null = null;
-  #lostSyn = false;
   /** Made for the first loss, repeat or contradiction. */
   #troubles: Troubles | null = null;
   /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
@@ -147,9 +146,10 @@ export class Sender extends Output {
   #pacer: Pacer | null = null;
   /** Bytes that the pacer lets out in this pass. */
   #allowance = UNPACED;
-  #lastSent: Micros = 0;
-  #restarted: Micros = 0;
-  #lastHeard: Micros = 0;
+  // Null before the first. Boxed once, as `now` (CONTRIBUTING.md, Garbage): what happens at one time shares the box.
+  #lastSent: Micros | null = null;
+  #restarted: Micros | null = null;
+  #lastHeard: Micros | null = null;
   #bytes = 0;
 
   /** From the parts of one subflow. */
@@ -157,36 +157,46 @@ export class Sender extends Output {
     super(parts);
     const { host, level, path } = parts;
     const { probe } = host;
-    this.#witness = probe === null ? null : new Witness(probe, level.id, path);
-    this.board = new Scoreboard(undefined, this.#witness);
+    const witness = probe === null ? null : new Witness(probe, level.id, path);
+    this.board = new Scoreboard(undefined, witness);
     this.rtt = new Rtt(level.tcp.minRto);
   }
 
-  #troubled(): Troubles {
+  private troubled(): Troubles {
     return this.#troubles ??= new Troubles();
   }
 
   /** RACK finds losses, alone or beside what counts duplicates. */
-  #rack(): Rack {
+  private rack(): Rack {
     return this.#madeRack ??= new Rack(this.board, this.rtt);
   }
 
-  /** Who finds losses. */
-  #detection(): LossDetection {
-    return this.#reno ?? this.#sack ?? this.#rack();
+  private reno(): NewReno | null {
+    const counting = this.#counting;
+    return counting !== null && counting instanceof NewReno ? counting : null;
   }
 
-  #tlp(): Tlp {
+  private sackLoss(): SackLoss | null {
+    const counting = this.#counting;
+    return counting !== null && counting instanceof SackLoss ? counting : null;
+  }
+
+  /** Who finds losses. */
+  private detection(): LossDetection {
+    return this.#counting ?? this.rack();
+  }
+
+  private tlp(): Tlp {
     return this.#madeTlp ??= new Tlp();
   }
 
-  #sizes(): SizeWatch {
+  private sizes(): SizeWatch {
     return this.#madeSizes ??= new SizeWatch(this.host, this.board, this.mtu);
   }
 
   /** How fast bytes arrive. */
   get rate(): DeliveryRate {
-    return this.#madeRate ??= new DeliveryRate(this.#beganStarved);
+    return this.#madeRate ??= new DeliveryRate(this.is(BEGAN_STARVED));
   }
 
   /** How long it had data out. */
@@ -222,7 +232,7 @@ export class Sender extends Output {
   /** Congestion window in bytes. A lost SYN is a loss: one segment to begin with (RFC 5681 §3.1). */
   get cwnd(): number {
     if (this.#controller !== null) return this.#controller.cwnd;
-    return this.#lostSyn ? this.mtu.payload : initialWindow(this.mtu.segment);
+    return this.is(LOST_SYN) ? this.mtu.payload : initialWindow(this.mtu.segment);
   }
 
   /** Slow-start threshold in bytes; Infinity before the first loss. */
@@ -247,23 +257,24 @@ export class Sender extends Output {
   get limit(): number {
     const recovery = this.#recovery;
     if (recovery.kind === "fast" && this.#controller?.ownsRecovery === true) return this.cwnd;
-    const reno = this.#reno;
+    const reno = this.reno();
     if (reno !== null) return Math.max(this.mtu.payload, this.cwnd + reno.inflation);
     if (recovery.kind !== "fast") return this.cwnd;
-    return this.#sack === null ? recovery.prr.window : this.cwnd - this.#sack.doubled;
+    const sack = this.sackLoss();
+    return sack === null ? recovery.prr.window : this.cwnd - sack.doubled;
   }
 
   /** New bytes that windows and link allow now. */
   get room(): number {
-    return this.#roomWithin(this.#allowance);
+    return this.roomWithin(this.#allowance);
   }
 
   /** The same for one segment of a size that is tried: the pacer, whose bursts are counted in segments of the present size, lets it out like one of those. */
   get probeRoom(): number {
-    return this.#allowance < this.mtu.payload ? 0 : this.#roomWithin(UNPACED);
+    return this.#allowance < this.mtu.payload ? 0 : this.roomWithin(UNPACED);
   }
 
-  #roomWithin(allowance: number): number {
+  private roomWithin(allowance: number): number {
     const { board } = this;
     if (this.blocked || this.ecn.quiet) return 0;
     let room = this.#trial;
@@ -291,7 +302,7 @@ export class Sender extends Output {
   }
 
   /** Bytes sent and not cumulatively acknowledged: FlightSize (RFC 5681 §2, RFC 6675 §5). */
-  #flightSize(): number {
+  private flightSize(): number {
     return this.board.nxt - this.board.una;
   }
 
@@ -346,7 +357,7 @@ export class Sender extends Output {
 
   /** When data was last sent; 0 when none was. */
   get lastSent(): Micros {
-    return this.#lastSent;
+    return this.#lastSent ?? 0;
   }
 
   /** When the retransmission timer passes; Infinity where nothing awaits it. */
@@ -367,29 +378,29 @@ export class Sender extends Output {
     const { rtt } = this;
     if (this.board.inFlight < 2 * this.mtu.payload) return Infinity;
     const { srtt, rttVar } = rtt;
-    return Math.max(this.#lastSent + srtt, this.#lastHeard) + Math.max(4 * rttVar, srtt / 4);
+    return Math.max(this.lastSent + srtt, this.lastHeard) + Math.max(4 * rttVar, srtt / 4);
   }
 
   /** When something last left for the first time or again. */
   get lastLeft(): Micros {
     const troubles = this.#troubles;
-    return troubles === null ? this.#lastSent : Math.max(this.#lastSent, troubles.left);
+    return troubles === null ? this.lastSent : Math.max(this.lastSent, troubles.left);
   }
 
   /** When an ACK last came. */
   get lastHeard(): Micros {
-    return this.#lastHeard;
+    return this.#lastHeard ?? 0;
   }
 
   /** When the peer itself last got further, where it contradicts what was acknowledged in its name; when an ACK last came, where it does not. */
   get lastOwnHeard(): Micros {
     const troubles = this.#troubles;
-    return troubles !== null && troubles.belied ? troubles.ownAckAt : this.#lastHeard;
+    return troubles !== null && troubles.belied ? troubles.ownAckAt : this.lastHeard;
   }
 
   /** The newest segment acknowledges only what lies below `ack`, which is below SND.UNA: somebody else has told of more. */
   contradicted(ack: number, now: Micros): void {
-    const troubles = this.#troubled();
+    const troubles = this.troubled();
     if (ack < troubles.ownAck) return;
     if (ack > troubles.ownAck) troubles.ownAckAt = now;
     troubles.ownAck = ack;
@@ -401,12 +412,12 @@ export class Sender extends Output {
    * path (RFC 9293 §3.8.6, §3.8.6.1).
    */
   get shut(): boolean {
-    return this.window.size === 0 && this.#lastHeard > this.lastLeft;
+    return this.window.size === 0 && this.lastHeard > this.lastLeft;
   }
 
   /** What has been sent may be too large for the path: as {@linkcode SizeWatch.inDoubt}. */
   get sizeInDoubt(): boolean {
-    return this.#sizes().inDoubt;
+    return this.sizes().inDoubt;
   }
 
   /** The window that was shut is open: what has waited for it goes again as soon as a timeout allows. */
@@ -419,12 +430,12 @@ export class Sender extends Output {
   /** The handshake is over; without SACK losses are found by counting. What has left before (RFC 7413) is waited for from now on. */
   begin(sack: boolean, lostSyn: boolean, now: Micros): void {
     const byTime = this.level.tcp.lossDetection === "rack";
-    if (!sack) this.#reno = new NewReno(this.board, byTime ? this.#rack() : null);
-    else if (!byTime) this.#sack = new SackLoss(this.board);
-    this.#probes = sack && byTime && this.level.tcp.tlp;
+    if (!sack) this.#counting = new NewReno(this.board, byTime ? this.rack() : null);
+    else if (!byTime) this.#counting = new SackLoss(this.board);
+    this.set(PROBES, sack && byTime && this.level.tcp.tlp);
     this.rtt.begin(lostSyn);
-    this.#lostSyn = lostSyn;
-    this.#arm(now);
+    this.set(LOST_SYN, lostSyn);
+    this.arm(now);
   }
 
   /** The SYN, sent once, was answered after `rtt`: a first sample. */
@@ -432,25 +443,25 @@ export class Sender extends Output {
     heard.begin(this.rtt.minRtt);
     heard.measured(rtt);
     this.rtt.sample(heard, now);
-    this.#witness?.sampled(rtt, this.rtt, now);
+    this.board.witness?.sampled(rtt, this.rtt, now);
   }
 
   /** What a repeated SYN's answer echoes tells `rtt`. */
   measuredEchoed(rtt: Micros, now: Micros): void {
     this.rtt.sampleEchoed(rtt, false, now);
-    this.#witness?.sampled(rtt, this.rtt, now);
+    this.board.witness?.sampled(rtt, this.rtt, now);
   }
 
   /** Tells who watches what has become of windows and recovery. */
-  #settled(now: Micros): void {
-    if (this.#witness === null) return;
+  private settled(now: Micros): void {
+    if (this.board.witness === null) return;
     const { cwnd, ssthresh, board } = this;
-    this.#witness.settled(this.#recovery, cwnd, ssthresh, board.inFlight, now);
+    this.board.witness.settled(this.#recovery, cwnd, ssthresh, board.inFlight, now);
   }
 
   /** A third ACK had to be sent again: the path has lost something. */
   beginSlow(): void {
-    this.#lostSyn = true;
+    this.set(LOST_SYN, true);
   }
 
   /** A tail loss probe is on its way. */
@@ -464,19 +475,19 @@ export class Sender extends Output {
    */
   penalise(now: Micros): boolean {
     if (this.#controller === null || this.#recovery.kind !== "open") return false;
-    this.#controller.onCongestion("penalty", this.#flightSize());
-    this.#settled(now);
+    this.#controller.onCongestion("penalty", this.flightSize());
+    this.settled(now);
     return true;
   }
 
   /** A controller takes over. */
   control(controller: CongestionController, now: Micros): void {
     this.#controller = controller;
-    this.#settled(now);
+    this.settled(now);
   }
 
   /** Starts the retransmission timer afresh (RFC 6298 §5.1, §5.3). */
-  #arm(now: Micros): void {
+  private arm(now: Micros): void {
     if (this.board.empty && !this.ecn.quiet) this.deadlines.set(TIMER_RTO, Infinity);
     else this.rtt.arm(this.deadlines, now);
   }
@@ -503,7 +514,7 @@ export class Sender extends Output {
     fresh.checksum = checksum ? this.checksum(dsn, seq, length, length) : -1;
     if (infinite) fresh.checksum = INFINITE_MAPPING;
     fresh.first = first;
-    if (board.inFlight === 0) this.rate.idle(now, this.#overfilled());
+    if (board.inFlight === 0) this.rate.idle(now, this.overfilled());
     const mtu = this.mtu;
     if (probe) mtu.probing(length);
     const segment = probe ? mtu.probeSegment : mtu.segment;
@@ -514,19 +525,19 @@ export class Sender extends Output {
     }
     if (this.#bytes === 0) board.sendFrom(this.level.sendStream);
     board.send(fresh, sent, probe ? length : mtu.payload, this.rate, now);
-    if (probe) this.#sizes().sent(seq);
+    if (probe) this.sizes().sent(seq);
     this.#bytes += sent;
     this.#lastSent = now;
-    if (this.#trial > 0) this.#triedNew(length);
-    else this.#tlp().sent(now);
-    this.#left(sent, now);
+    if (this.#trial > 0) this.triedNew(length);
+    else this.tlp().sent(now);
+    this.left(sent, now);
     return true;
   }
 
   /** Payload of a segment by which a larger size is to be tried now, where `unsent` bytes wait; 0: none. */
   probe(unsent: number, now: Micros): number {
     if (this.#recovery.kind !== "open" || this.board.lost > 0) return 0;
-    return this.#sizes().due(this.limit, unsent, now);
+    return this.sizes().due(this.limit, unsent, now);
   }
 
   /**
@@ -536,33 +547,33 @@ export class Sender extends Output {
   tooBig(bytes: number, length: number, now: Micros): Outcome {
     const outcome = this.mtu.tooBig(bytes, length, now);
     if (outcome === "ignored") return 0;
-    if (outcome === "probe") this.#sizes().probeTooBig();
-    else this.#shrunk();
-    this.#witness?.lost("size", now);
+    if (outcome === "probe") this.sizes().probeTooBig();
+    else this.shrunk();
+    this.board.witness?.lost("size", now);
     return OUTCOME_WORK;
   }
 
   /** Segments are smaller from now on: those in flight that are larger are lost, for no congestion. Nor does it tell of any when more of their flight is found lost. */
-  #shrunk(): void {
+  private shrunk(): void {
     const { board } = this;
     board.loseLarger(this.mtu.payload);
     if (board.lost === 0 || this.#recovery.kind === "fast") return;
     this.#recovery = lossRecovery(board.nxt, null);
-    this.#detection().restart();
+    this.detection().restart();
   }
 
   /** Of `found` bytes that are newly lost, those that tell of congestion: none of a probe, nor of what was too large for the path. */
-  #congestion(found: number, now: Micros): number {
-    if (found > 0) this.#troubled().lost += found;
-    const sizes = this.#sizes();
-    const lost = sizes.probing ? sizes.judge(found, this.#probePause(), now) : found;
+  private congestion(found: number, now: Micros): number {
+    if (found > 0) this.troubled().lost += found;
+    const sizes = this.sizes();
+    const lost = sizes.probing ? sizes.judge(found, this.probePause(), now) : found;
     if (!sizes.swallows(lost, now)) return lost;
-    this.#shrunk();
+    this.shrunk();
     return 0;
   }
 
   /** How long no probe follows one that was lost: as long as congestion is expected to lose a packet (RFC 4821 §7.6.2). */
-  #probePause(): Micros {
+  private probePause(): Micros {
     return this.rtt.srtt * this.cwnd / this.mtu.payload;
   }
 
@@ -570,9 +581,9 @@ export class Sender extends Output {
   fin(now: Micros): boolean {
     if (!this.finAt(this.board.nxt, now)) return false;
     this.board.sendFin(this.rate, now);
-    this.#arm(now);
-    this.#tlp().sent(now);
-    this.#armProbe();
+    this.arm(now);
+    this.tlp().sent(now);
+    this.armProbe();
     return true;
   }
 
@@ -589,7 +600,9 @@ export class Sender extends Output {
       // RFC 5682 §2.1, §3.1, step 1: the first segment.
       let room = frto !== null ? mss : Math.min(this.limit - board.inFlight, this.#allowance);
       // RFC 5681 §3.2 step 3, RFC 6582 §3.2 step 3: a hole is filled at once; the first by RFC 6675 §5 step 4.3.
-      if (this.#recovery.kind === "fast" && (this.#reno !== null || this.#sack?.owes === true)) {
+      if (
+        this.#recovery.kind === "fast" && (this.reno() !== null || this.sackLoss()?.owes === true)
+      ) {
         room = Math.max(room, mss);
       }
       // A segment goes whatever the window, where no answer would widen it: options that fell away have made it larger than that.
@@ -598,13 +611,13 @@ export class Sender extends Output {
       if (frto === null && this.#allowance < Math.min(length, mss)) return;
       const part = length > room ? Math.max(Math.min(length, mss), room - room % mss) : length;
       board.cut(part);
-      if (sends > 0) this.#holdClock(now);
+      if (sends > 0) this.holdClock(now);
       const sent = piece.fin
         ? Number(this.finAt(seq, now))
         : this.data(piece.mapping, seq, seq + part, sends === 0, now);
       if (sent === 0) return;
       board.resent(sent, this.rate, now, mss);
-      const troubles = this.#troubled();
+      const troubles = this.troubled();
       troubles.left = now;
       if (sends === 0) {
         this.#bytes += sent;
@@ -615,10 +628,10 @@ export class Sender extends Output {
         this.host.count("TcpRetransSegs", segments);
         (troubles.repeats ??= new Repeats()).add(seq, seq + sent);
         if (!piece.fin) troubles.undo?.sentAgain(sent, now);
-        this.#witness?.repeats(seq, seq + sent, sends, now);
-        this.#sack?.resent(seq + sent);
+        this.board.witness?.repeats(seq, seq + sent, sends, now);
+        this.sackLoss()?.resent(seq + sent);
       }
-      this.#left(sent, now);
+      this.left(sent, now);
       if (frto === null) continue;
       frto.sentAgain(seq + sent);
       return;
@@ -629,45 +642,45 @@ export class Sender extends Output {
    * On a path that reorders, what a repeat overtakes is old by RFC 7323 §5.3 once the repeat has filled the hole in front: its timestamp is younger. The peer
    * drops it, and what is repeated for that overtakes others. Those sent from the first repeat on have its timestamp, and are not old.
    */
-  #holdClock(now: Micros): void {
+  private holdClock(now: Micros): void {
     if (this.#recovery.kind !== "fast" || this.#madeRack === null) return;
     if (this.#madeRack.reorderings > 0 && this.timestamps.hold(now)) {
-      this.#troubled().heldTo = this.board.nxt;
+      this.troubled().heldTo = this.board.nxt;
     }
   }
 
   /** Nothing is repaired any more of what has been old since the clock was held, or time is needed to tell what a timeout was. */
-  #releaseClock(now: Micros): void {
-    this.#troubled().heldTo = 0;
+  private releaseClock(now: Micros): void {
+    this.troubled().heldTo = 0;
     this.timestamps.release(now);
   }
 
-  #left(bytes: number, now: Micros): void {
-    if (this.#allowance < UNPACED) this.#paced(bytes, now);
+  private left(bytes: number, now: Micros): void {
+    if (this.#allowance < UNPACED) this.spendAllowance(bytes, now);
     if (this.#recovery.kind === "fast") this.#recovery.prr.onSend(bytes);
-    if (!this.deadlines.has(TIMER_RTO)) this.#arm(now);
-    if (!this.deadlines.has(TIMER_PROBE)) this.#armProbe();
+    if (!this.deadlines.has(TIMER_RTO)) this.arm(now);
+    if (!this.deadlines.has(TIMER_PROBE)) this.armProbe();
   }
 
   /** A loss probe may be due some time (RFC 8985 §7.2, §7.3): nothing is being repaired, or known to be missing, and no earlier probe tells enough. */
-  #mayProbe(): boolean {
+  private mayProbe(): boolean {
     const { board } = this;
-    return this.#probes && !board.empty && this.#tlp().may && this.#recovery.kind === "open" &&
+    return this.is(PROBES) && !board.empty && this.tlp().may && this.#recovery.kind === "open" &&
       board.sacked === 0 && board.lost === 0 && this.window.size > 0;
   }
 
-  #armProbe(): void {
-    if (this.#mayProbe()) this.#setProbe();
+  private armProbe(): void {
+    if (this.mayProbe()) this.setProbe();
   }
 
   /** So many bytes may be one segment: it may have left when there was more room for data in one, as DATA_ACKs were shorter, or without one. */
-  #oneSegment(): number {
+  private oneSegment(): number {
     return Math.max(this.mtu.payload, this.wholePayload);
   }
 
-  #setProbe(): void {
+  private setProbe(): void {
     const { board } = this;
-    this.#tlp().arm(this.deadlines, this.rtt, board.nxt - board.una <= this.#oneSegment());
+    this.tlp().arm(this.deadlines, this.rtt, board.nxt - board.una <= this.oneSegment());
   }
 
   /**
@@ -675,14 +688,14 @@ export class Sender extends Output {
    * again (RFC 8985 §7.3).
    */
   probeTimeout(now: Micros): Outcome {
-    if (!this.#mayProbe()) return 0;
-    if (this.#tlp().moved) {
-      this.#armProbe();
+    if (!this.mayProbe()) return 0;
+    if (this.tlp().moved) {
+      this.armProbe();
       if (this.deadlines.at(TIMER_PROBE) > now) return 0;
       this.deadlines.set(TIMER_PROBE, Infinity);
     }
     const timeout = this.deadlines.at(TIMER_RTO);
-    this.#arm(now);
+    this.arm(now);
     if (this.blocked) return 0;
     this.#trial = this.mtu.payload;
     this.deadlines.set(TIMER_LATE, Math.max(timeout, now + this.rtt.srtt));
@@ -690,7 +703,7 @@ export class Sender extends Output {
   }
 
   /** New data have left as F-RTO, or a loss probe, has asked for. */
-  #triedNew(bytes: number): void {
+  private triedNew(bytes: number): void {
     if (this.#recovery.kind === "loss") {
       this.#trial = Math.max(0, this.#trial - bytes);
       this.#recovery.frto?.sentNew();
@@ -698,18 +711,18 @@ export class Sender extends Output {
     }
     this.#trial = 0;
     this.host.count("TCPLossProbes");
-    this.#tlp().left(this.board.nxt, false, 0);
+    this.tlp().left(this.board.nxt, false, 0);
   }
 
   /** The pass is over: where new data were asked for and none was given, what was sent goes again. */
   settle(now: Micros): void {
     const recovery = this.#recovery;
-    const sack = this.#sack;
-    if (sack !== null && recovery.kind === "fast") this.#lastResort(sack, recovery.until, now);
+    const sack = this.sackLoss();
+    if (sack !== null && recovery.kind === "fast") this.lastResort(sack, recovery.until, now);
     if (this.#trial === 0) return;
     this.#trial = 0;
     if (recovery.kind === "open") {
-      if (this.#mayProbe()) this.#repeatLast(now);
+      if (this.mayProbe()) this.repeatLast(now);
     } else if (recovery.kind === "loss" && recovery.frto !== null && !recovery.frto.asked) {
       // RFC 5682 §2.1, §3.1, step 2b: the conventional recovery.
       this.#recovery = lossRecovery(recovery.until, null);
@@ -718,13 +731,13 @@ export class Sender extends Output {
   }
 
   /** RFC 8985 §7.3: the highest segment that was sent. */
-  #repeatLast(now: Micros): void {
+  private repeatLast(now: Micros): void {
     const { board } = this;
     const last = board.lastSegment(this.mtu.payload, this.wholePayload);
     const flight = board.flightWith(last);
-    if (!this.#repeat(last, now)) return;
+    if (!this.repeat(last, now)) return;
     this.host.count("TCPLossProbes");
-    this.#tlp().left(board.nxt, true, flight);
+    this.tlp().left(board.nxt, true, flight);
   }
 
   /**
@@ -737,7 +750,7 @@ export class Sender extends Output {
     const piece = this.board.segmentAt(una, Infinity, payload, this.wholePayload);
     if (piece === null) return;
     const bytes = piece.end - piece.seq;
-    if (this.#repeat(piece, now)) this.#troubles?.undo?.sentAgain(bytes, now);
+    if (this.repeat(piece, now)) this.#troubles?.undo?.sentAgain(bytes, now);
   }
 
   /** What is in flight may have gone nowhere, and what is sent now arrives: its first segment does not wait for a timeout, nor for one of before. */
@@ -748,21 +761,21 @@ export class Sender extends Output {
   }
 
   /** RFC 6675 §5 step C.1: nothing is lost, nobody has given new data, and the window has room. */
-  #lastResort(sack: SackLoss, until: number, now: Micros): void {
+  private lastResort(sack: SackLoss, until: number, now: Micros): void {
     const { board } = this;
     const mss = this.mtu.payload;
     while (board.lost === 0 && Math.min(this.limit - board.inFlight, this.#allowance) >= mss) {
       const piece = sack.nextSegment(mss, this.wholePayload);
       if (piece === null) return;
       const { seq, end } = piece;
-      if (!this.#repeat(piece, now)) return;
+      if (!this.repeat(piece, now)) return;
       this.#troubles?.undo?.sentAgain(end - seq, now);
       sack.left(end, until);
     }
   }
 
   /** Sends what is in flight, a segment, once more; false when the link is full. */
-  #repeat(piece: Piece, now: Micros): boolean {
+  private repeat(piece: Piece, now: Micros): boolean {
     const { seq, end, sends } = piece;
     if (this.blocked) return false;
     const sent = piece.fin
@@ -770,14 +783,14 @@ export class Sender extends Output {
       : this.data(piece.mapping, seq, end, false, now);
     if (sent === 0) return false;
     this.board.repeatAt(seq, this.rate, now);
-    this.#witness?.repeats(seq, end, sends, now);
-    const troubles = this.#troubled();
+    this.board.witness?.repeats(seq, end, sends, now);
+    const troubles = this.troubled();
     troubles.left = now;
     troubles.again++;
     troubles.bytesAgain += sent;
     this.host.count("TcpRetransSegs");
     (troubles.repeats ??= new Repeats()).add(seq, end);
-    this.#left(sent, now);
+    this.left(sent, now);
     return true;
   }
 
@@ -786,7 +799,7 @@ export class Sender extends Output {
     if (unsent) this.restart(now);
     const lost = this.board.lost > 0;
     this.#allowance = UNPACED;
-    if (waiting || lost) this.#allow(spread, now);
+    if (waiting || lost) this.allow(spread, now);
     if (lost) this.resend(now);
   }
 
@@ -795,17 +808,17 @@ export class Sender extends Output {
    * pause, which no ACK clock spaces (RFC 9002 §7.7), or ACKs that come together as they have waited behind data of the other direction. While ACKs keep
    * their distance it holds nothing back.
    */
-  #allow(spread: boolean, now: Micros): void {
+  private allow(spread: boolean, now: Micros): void {
     const rate = this.#controller?.pacingRate;
     if (rate === undefined && (!spread || this.rtt.srtt < SHORT)) return;
     const { payload } = this.mtu;
     const pacer = this.#pacer;
     let budget: number;
     if (pacer === null) {
-      budget = Math.floor(burst(this.#pace(), payload));
+      budget = Math.floor(burst(this.pace(), payload));
     } else {
       budget = rate === undefined
-        ? pacer.spread(this.#perRound(), this.rtt, payload, now)
+        ? pacer.spread(this.perRound(), this.rtt, payload, now)
         : pacer.budget(rate, payload, now);
     }
     if (budget < UNPACED) this.#allowance = budget;
@@ -815,7 +828,7 @@ export class Sender extends Output {
    * RFC 6928 lets an initial window leave at once, which fills many a short queue: it takes a quarter of a round trip here, but for the burst. A larger
    * one takes most of a round trip, and what follows a pause longer where the path is known to be slower than that.
    */
-  #perRound(): number {
+  private perRound(): number {
     const { cwnd } = this;
     const gain = cwnd < this.ssthresh ? SLOW_START_GAIN : AVOIDANCE_GAIN;
     let bytes = Math.floor(gain * cwnd);
@@ -828,18 +841,18 @@ export class Sender extends Output {
   }
 
   /** Bytes in a second that it is spread at. */
-  #pace(): number {
-    return this.#controller?.pacingRate ?? this.#perRound() * 1e6 / this.rtt.srtt;
+  private pace(): number {
+    return this.#controller?.pacingRate ?? this.perRound() * 1e6 / this.rtt.srtt;
   }
 
-  #paced(bytes: number, now: Micros): void {
+  private spendAllowance(bytes: number, now: Micros): void {
     this.#allowance -= bytes;
     if (this.#pacer !== null) return this.#pacer.sent(bytes);
     const { payload } = this.mtu;
     // Who sends no more than a segment in a round trip has no need of one.
     const { inFlight } = this.board;
     if (inFlight <= payload) return;
-    this.#pacer = new Pacer(this.#pace(), payload, now);
+    this.#pacer = new Pacer(this.pace(), payload, now);
     this.#pacer.sent(inFlight);
   }
 
@@ -865,12 +878,12 @@ export class Sender extends Output {
     const { board, rtt } = this;
     if (board.nxt > board.una) return;
     // What went again was data, too.
-    const idle = now - Math.max(this.lastLeft, this.#restarted);
-    if (this.#lastSent === 0 || idle <= rtt.base) return;
+    const idle = now - Math.max(this.lastLeft, this.#restarted ?? 0);
+    if (this.#lastSent === null || idle <= rtt.base) return;
     this.#restarted = now;
     this.#troubles?.repeats?.clear();
     this.#controller?.onRestart?.(idle, rtt.base);
-    this.#settled(now);
+    this.settled(now);
   }
 
   /** What it is at, after a pass. `shut`: the peer's window has no room for what waits; `short`: nothing waits, and the send queue had no room for more. */
@@ -885,14 +898,14 @@ export class Sender extends Output {
    * The window has been more than the path carries, at its highest rate: a queue has shown (RFC 9406 §4.3), and slow start alone leaves twice of what comes back
    * in a round trip, a quarter of which is not told from a queue.
    */
-  #overfilled(): boolean {
+  private overfilled(): boolean {
     const { srtt, minRtt } = this.rtt;
     return srtt - minRtt > Math.min(minRtt / 4, MOST_GROWTH) &&
       this.cwnd * 1e6 > 2.5 * this.peakRate * minRtt;
   }
 
   /** Slow start goes on, and round trips tell of no queue (RFC 9406 §4.3). */
-  #searches(): boolean {
+  private searches(): boolean {
     const { srtt, minRtt } = this.rtt;
     return this.cwnd < this.ssthresh && srtt - minRtt <= Math.min(minRtt / 4, MOST_GROWTH);
   }
@@ -905,7 +918,7 @@ export class Sender extends Output {
     const { board } = this;
     // Who only receives.
     if (starved && board.empty) {
-      if (this.#madeRate === null) this.#beganStarved = true;
+      if (this.#madeRate === null) this.set(BEGAN_STARVED, true);
       else this.#madeRate.limit(0);
       return;
     }
@@ -916,7 +929,7 @@ export class Sender extends Output {
     }
     // RFC 7661 §4.3: who uses half of its window grows as if it were full: to twice of what was in flight, whoever else than the pacer holds it back, while
     // slow start has met no queue.
-    if (held || this.#searches()) {
+    if (held || this.searches()) {
       const { inFlight } = board;
       if (board.una >= this.#heldUntil || inFlight >= this.#heldFlight) {
         this.#heldUntil = board.nxt;
@@ -949,10 +962,10 @@ export class Sender extends Output {
     }
     if (board.repeated > 0) heard.answers(this.timestamps.answeredBefore(now));
     board.acknowledge(ack, rtt.minRtt, now, heard);
-    if (this.sackPermitted) this.#takeBlocks(behind ? board.una : 0, now);
+    if (this.sackPermitted) this.takeBlocks(behind ? board.una : 0, now);
     const { delivered } = heard;
     const advanced = ack > prior;
-    if (rx.ece && this.ecn.sends && !behind) this.#hearEcho(prior, now);
+    if (rx.ece && this.ecn.sends && !behind) this.hearEcho(prior, now);
     // One that tells nothing of data may have opened the window, which on plain TCP nothing else tells.
     if (!advanced && delivered === 0 && !duplicate && heard.duplicate === 0) {
       return OUTCOME_HEARD | OUTCOME_WORK;
@@ -962,79 +975,79 @@ export class Sender extends Output {
       this.#trial = 0;
     }
     this.rate.count(delivered, now);
-    const tlp = this.#tlp();
+    const tlp = this.tlp();
     if (heard.rtt >= 0) {
       rtt.sample(heard, now);
       tlp.sampled();
-      this.#witness?.sampled(heard.rtt, rtt, now);
+      this.board.witness?.sampled(heard.rtt, rtt, now);
     } else if (advanced) {
-      this.#sampleEcho(now);
+      this.sampleEcho(now);
     }
     if (tlp.pending) {
       this.deadlines.set(TIMER_LATE, Infinity);
-      this.#heardProbe(ack, prior, duplicate);
+      this.heardProbe(ack, prior, duplicate);
     }
     const undo = troubles === null ? null : troubles.undo;
-    if (undo !== null) this.#reconsider(undo, ack, prior, duplicate, now);
+    if (undo !== null) this.reconsider(undo, ack, prior, duplicate, now);
 
     const mss = this.mtu.payload;
     const progress: Progress = advanced ? "advanced" : duplicate ? "duplicate" : "none";
     // RFC 3465 §2.3: after a timeout an ACK counts as one segment: most of what it acknowledges had left the network before, as duplicates have told.
-    const most = this.#reno !== null && this.#recovery.kind === "loss" ? mss : Infinity;
-    const detection = this.#detection();
+    const most = this.reno() !== null && this.#recovery.kind === "loss" ? mss : Infinity;
+    const detection = this.detection();
     const found = detection.onAck(heard, progress, this.#recovery, mss, now);
     this.deadlines.set(TIMER_RACK, detection.timer);
-    const sizes = this.#sizes();
+    const sizes = this.sizes();
     sizes.hear(heard, now);
-    const lost = found > 0 || sizes.probing ? this.#congestion(found, now) : 0;
+    const lost = found > 0 || sizes.probing ? this.congestion(found, now) : 0;
     if (this.#recovery.kind !== "open" && ack >= this.#recovery.until) {
       this.#recovery = OPEN;
       detection.ended();
       undo?.recovered(board.nxt);
     }
     if (troubles !== null && troubles.heldTo > 0 && ack >= troubles.heldTo) {
-      if (this.#recovery.kind === "open" && lost === 0) this.#releaseClock(now);
+      if (this.#recovery.kind === "open" && lost === 0) this.releaseClock(now);
     }
-    if (found > 0) this.#witness?.lost("ack", now);
-    if (lost > 0) this.#lose(before);
-    this.#tell(before, lost, prior, most, now);
+    if (found > 0) this.board.witness?.lost("ack", now);
+    if (lost > 0) this.lose(before);
+    this.tellController(before, lost, prior, most, now);
     if (this.#recovery.kind === "fast") {
       const safe = advanced && lost === 0;
       const { prr } = this.#recovery;
       prr.onAck(delivered, board.inFlight, this.ssthresh, mss, safe);
     }
-    if (advanced) this.#arm(now);
-    if (!this.#mayProbe()) this.deadlines.set(TIMER_PROBE, Infinity);
+    if (advanced) this.arm(now);
+    if (!this.mayProbe()) this.deadlines.set(TIMER_PROBE, Infinity);
     else if (advanced || !this.deadlines.has(TIMER_PROBE)) {
       // A timeout has taken it off, and was none.
-      if (tlp.answered(this.deadlines, rtt, delivered <= this.#oneSegment(), now)) {
-        this.#setProbe();
+      if (tlp.answered(this.deadlines, rtt, delivered <= this.oneSegment(), now)) {
+        this.setProbe();
       }
     }
-    if (this.#witness !== null) this.#settled(now);
+    if (this.board.witness !== null) this.settled(now);
     return OUTCOME_HEARD | OUTCOME_WORK;
   }
 
   /** Something more is lost; `inFlight` bytes were in the network before. */
-  #lose(inFlight: number): void {
+  private lose(inFlight: number): void {
     const { lostAgain } = this.board;
-    const troubles = this.#troubled();
+    const troubles = this.troubled();
     if (lostAgain > troubles.lostAgain) {
       this.host.count("TCPLostRetransmit", lostAgain - troubles.lostAgain);
       troubles.lostAgain = lostAgain;
     }
-    if (this.#recovery.kind === "open") this.#enterRecovery(inFlight);
+    if (this.#recovery.kind === "open") this.enterRecovery(inFlight);
   }
 
   /** RFC 8985 §7.4.2: a loss that the probe has repaired is told as one, once. What it has doubled tells nothing else. */
-  #heardProbe(ack: number, prior: number, duplicate: boolean): void {
+  private heardProbe(ack: number, prior: number, duplicate: boolean): void {
     const bare = duplicate && rx.sacks === 0;
-    const repaired = this.#tlp().onAck(ack, heard.duplicate > 0, bare);
-    if (!this.#tlp().pending) heard.twice(0);
+    const repaired = this.tlp().onAck(ack, heard.duplicate > 0, bare);
+    if (!this.tlp().pending) heard.twice(0);
     if (!repaired) return;
     this.host.count("TCPLossProbeRecovery");
-    const flightSize = Math.max(this.board.nxt - prior, this.#tlp().flight);
-    this.#reduce("loss", Math.min(flightSize, this.cwnd));
+    const flightSize = Math.max(this.board.nxt - prior, this.tlp().flight);
+    this.reduce("loss", Math.min(flightSize, this.cwnd));
   }
 
   /**
@@ -1046,7 +1059,7 @@ export class Sender extends Output {
   }
 
   /** The controller is to reduce the window: what it was told before cannot be taken back any more. */
-  #reduce(cause: "loss" | "ecn", flightSize: number): void {
+  private reduce(cause: "loss" | "ecn", flightSize: number): void {
     this.#troubles?.undo?.drop();
     this.ecn.reduced(this.board.nxt, cause === "ecn");
     this.#controller?.onCongestion(cause, flightSize);
@@ -1056,7 +1069,7 @@ export class Sender extends Output {
    * The ACK in hand has ECE: told once for each window of data, and not for one in which something was lost (RFC 3168 §6.1.2). The window is what the
    * controller makes of it from now on: nothing waits for a repair that would be the sooner for being spread (RFC 6937), and the queue that is too long drains.
    */
-  #hearEcho(prior: number, now: Micros): void {
+  private hearEcho(prior: number, now: Micros): void {
     const ecn = this.ecn;
     const { board } = this;
     const mss = this.mtu.payload;
@@ -1068,29 +1081,35 @@ export class Sender extends Output {
     // At the end of the data less is in flight by now than when what was marked left (RFC 7661 §4.4.1).
     const { delivered, priorDelivered } = heard;
     const flight = delivered > 0 ? this.delivered + delivered - priorDelivered : 0;
-    this.#reduce("ecn", Math.min(Math.max(board.nxt - prior, flight), this.cwnd));
+    this.reduce("ecn", Math.min(Math.max(board.nxt - prior, flight), this.cwnd));
     if (!least) return;
     ecn.setQuiet(true);
     this.rtt.arm(this.deadlines, now);
   }
 
   /** Whether the ACK in hand tells that the loss, or the timeout, that is being repaired was none. */
-  #reconsider(undo: Undo, ack: number, prior: number, duplicate: boolean, now: Micros): void {
+  private reconsider(
+    undo: Undo,
+    ack: number,
+    prior: number,
+    duplicate: boolean,
+    now: Micros,
+  ): void {
     const { board } = this;
     const recovery = this.#recovery;
     if (heard.duplicate > 0) heard.twice(undo.unknown(heard.duplicate));
     if (undo.on && this.level.tcp.undo) {
       const known = board.lost === 0 || recovery.kind === "loss";
-      if (undo.twice(heard.duplicate) && known) return this.#takeBack("TCPDSACKUndo", now);
+      if (undo.twice(heard.duplicate) && known) return this.takeBack("TCPDSACKUndo", now);
       if (recovery.kind !== "open" && ack > prior && (heard.repeated || !undo.repeated)) {
         undo.answered(this.timestamps.answeredBefore(now));
-        if (undo.needless && recovery.kind === "loss") return this.#takeBack("TCPLossUndo", now);
+        if (undo.needless && recovery.kind === "loss") return this.takeBack("TCPLossUndo", now);
       }
       if (recovery.kind === "fast" && undo.needless && board.lost === 0 && board.repeated === 0) {
         this.host.count("TCPTSReorder");
         // The original came first: the repeat has filled nothing.
-        if (this.#troubled().heldTo > 0) this.#releaseClock(now);
-        return this.#takeBack(ack < recovery.until ? "TCPPartialUndo" : "TCPFullUndo", now);
+        if (this.troubled().heldTo > 0) this.releaseClock(now);
+        return this.takeBack(ack < recovery.until ? "TCPPartialUndo" : "TCPFullUndo", now);
       }
       if (recovery.kind === "open") undo.acknowledged(ack);
     }
@@ -1101,26 +1120,26 @@ export class Sender extends Output {
         this.#trial = 2 * this.mtu.payload;
         return;
       case "spurious":
-        return this.#takeBack("TCPLossUndo", now);
+        return this.takeBack("TCPLossUndo", now);
       case "lost":
         this.#recovery = lossRecovery(recovery.until, null);
     }
   }
 
   /** Nothing was lost: window and threshold come back, and with a timeout what it took for lost, and the back-off (RFC 4015 §3.2). Counted under `name`. */
-  #takeBack(name: string, now: Micros): void {
+  private takeBack(name: string, now: Micros): void {
     this.host.count(name);
     this.#troubles!.undo!.drop(this.#recovery.kind === "loss");
     if (this.#recovery.kind === "loss") {
       this.host.count("TCPSpuriousRTOs");
       this.board.restore();
       this.rtt.undone();
-      this.#rack().forget();
+      this.rack().forget();
       heard.forgetRepeats();
-      this.#arm(now);
+      this.arm(now);
     }
     this.#recovery = OPEN;
-    this.#detection().restart();
+    this.detection().restart();
     this.#controller?.onUndo?.();
   }
 
@@ -1128,20 +1147,20 @@ export class Sender extends Output {
    * What was sent twice tells a round trip by the timestamp that it echoes (RFC 7323 §4). Where an older sending is echoed and the last one may be what
    * is answered, either the path is slow, or the peer answers again as its ACK was lost: that leaves doubt.
    */
-  #sampleEcho(now: Micros): void {
+  private sampleEcho(now: Micros): void {
     const roundTrip = this.timestamps.roundTrip(now);
     if (roundTrip < 0) return;
     this.rtt.sampleEchoed(roundTrip, heard.early, now);
-    this.#tlp().sampled();
-    this.#witness?.sampled(roundTrip, this.rtt, now);
+    this.tlp().sampled();
+    this.board.witness?.sampled(roundTrip, this.rtt, now);
   }
 
   /** Takes the SACK blocks in `rx`, of each what lies above `least`. */
-  #takeBlocks(least: number, now: Micros): void {
+  private takeBlocks(least: number, now: Micros): void {
     const { board } = this;
-    const loss = this.#sack;
+    const loss = this.sackLoss();
     const count = rx.sacks;
-    if (count > 0) this.#takeDuplicate();
+    if (count > 0) this.takeDuplicate();
     for (let i = 0; i < count; i++) {
       const left = Math.max(fromWire(rx.left(i), this.iss, board.una), least);
       const right = fromWire(rx.right(i), this.iss, board.una);
@@ -1154,7 +1173,7 @@ export class Sender extends Output {
    * The first block in `rx` is a D-SACK where it begins below the ACK that it comes with, or lies in the second (RFC 2883 §4). What the network has
    * doubled, or the peer made up, is not heeded.
    */
-  #takeDuplicate(): void {
+  private takeDuplicate(): void {
     const { una, nxt } = this.board;
     const left = fromWire(rx.left(0), this.iss, una);
     const right = fromWire(rx.right(0), this.iss, una);
@@ -1165,11 +1184,17 @@ export class Sender extends Output {
     this.host.count(old ? "TCPDSACKRecv" : "TCPDSACKOfoRecv");
     heard.twice(this.#troubles?.repeats?.twice(left, right) ?? 0);
     if (heard.duplicate === 0) this.host.count("TCPDSACKIgnoredDubious");
-    this.#troubled().duplicates++;
+    this.troubled().duplicates++;
   }
 
   /** Tells the controller what the ACK in hand acknowledges, as `most` bytes at most. */
-  #tell(before: number, lost: number, prior: number, most: number, now: Micros): void {
+  private tellController(
+    before: number,
+    lost: number,
+    prior: number,
+    most: number,
+    now: Micros,
+  ): void {
     sample.acked = Math.min(heard.delivered, most);
     sample.marked = rx.ece && this.ecn.sends ? heard.delivered : 0;
     sample.lost = lost;
@@ -1186,17 +1211,17 @@ export class Sender extends Output {
    * Fast recovery begins: one reduction for all losses of a flight (RFC 5681 §3.2, RFC 6675 §5). `inFlight` bytes were in the network before; what
    * was SACKed counts for the reduction (RFC 5681 eq. 4), not for PRR, which would never see it delivered (RFC 9937 §6).
    */
-  #enterRecovery(inFlight: number): void {
+  private enterRecovery(inFlight: number): void {
     this.#recovery = fastRecovery(this.board.nxt, inFlight);
-    this.#tlp().reset();
+    this.tlp().reset();
     this.host.count(this.sackPermitted ? "TCPSackRecovery" : "TCPRenoRecovery");
     // RFC 3168 §6.1.2: one reduction for what is lost and what is marked of a window of data.
     if (this.ecn.coversLoss(this.board.una)) return;
-    (this.#troubled().undo ??= new Undo()).begin();
+    (this.troubled().undo ??= new Undo()).begin();
     this.ecn.reduced(this.board.nxt, false);
     // RFC 5681 §3.2 step 2: without what went beyond the window while the loss was waited for; nor does it count twice what has left the network since.
     // At the end of the data less is in flight by now than what was too much: RFC 7661 §4.4.1 counts what was acknowledged meanwhile.
-    const flightSize = Math.max(this.#flightSize(), this.board.lossFlight);
+    const flightSize = Math.max(this.flightSize(), this.board.lossFlight);
     this.#controller?.onCongestion("loss", Math.min(flightSize, this.cwnd));
   }
 
@@ -1205,17 +1230,17 @@ export class Sender extends Output {
     const { board } = this;
     const mss = this.mtu.payload;
     const before = board.inFlight;
-    const found = this.#detection().onTimer(this.#recovery, mss, now);
-    this.deadlines.set(TIMER_RACK, this.#detection().timer);
+    const found = this.detection().onTimer(this.#recovery, mss, now);
+    this.deadlines.set(TIMER_RACK, this.detection().timer);
     if (found === 0) return 0;
-    const lost = this.#congestion(found, now);
-    this.#witness?.lost("reordering", now);
+    const lost = this.congestion(found, now);
+    this.board.witness?.lost("reordering", now);
     if (lost === 0) return OUTCOME_WORK;
-    this.#lose(before);
+    this.lose(before);
     if (this.#recovery.kind === "fast") {
       this.#recovery.prr.onAck(0, board.inFlight, this.ssthresh, mss, false);
     }
-    this.#settled(now);
+    this.settled(now);
     return OUTCOME_WORK;
   }
 
@@ -1230,21 +1255,21 @@ export class Sender extends Output {
     if (board.empty) return quiet ? OUTCOME_WORK : 0;
     if (this.blocked && rtt.timeouts > 0) {
       // What was to go again has not left: nobody can have answered it.
-      this.#arm(now);
+      this.arm(now);
       return 0;
     }
     // Without SACK duplicates have let new segments go, one each, for as long as a lost repeat took to time out: these were never in the network together.
-    const flightSize = this.#reno !== null && this.#recovery.kind === "fast"
-      ? Math.min(this.#flightSize(), this.cwnd)
-      : this.#flightSize();
+    const flightSize = this.reno() !== null && this.#recovery.kind === "fast"
+      ? Math.min(this.flightSize(), this.cwnd)
+      : this.flightSize();
     rtt.backOff();
     this.host.count("TCPTimeouts");
-    this.#witness?.timedOut(rtt.timeouts, rtt.rto, now);
+    this.board.witness?.timedOut(rtt.timeouts, rtt.rto, now);
     // RFC 9293 §3.8.6: who takes the window back is not to be given up for that.
-    const answered = this.window.size === 0 && now - this.#lastHeard < UNANSWERED;
+    const answered = this.window.size === 0 && now - this.lastHeard < UNANSWERED;
     // RFC 8684 §3.3.6: "The sender will declare the subflow failed after a predefined upper bound on retransmissions is reached"
     const most = patient ? MAX_TIMEOUTS : MAX_ORPHAN_TIMEOUTS;
-    const troubles = this.#troubled();
+    const troubles = this.troubled();
     if (rtt.timeouts === 1) troubles.timedOut = now;
     const long = rtt.timeouts > most && now - troubles.timedOut >= UNANSWERED;
     if (long && !(patient && answered)) return null;
@@ -1255,24 +1280,24 @@ export class Sender extends Output {
     troubles.timeouts++;
     troubles.lost += board.inFlight;
     const reneged = board.loseAll();
-    this.#witness?.lost("timeout", now);
+    this.board.witness?.lost("timeout", now);
     if (reneged) this.host.count("TCPSACKReneging");
     const asks = first && !reneged && this.level.tcp.frto;
     this.#recovery = lossRecovery(board.nxt, asks ? new Frto(this.sackPermitted) : null);
-    if (troubles.heldTo > 0) this.#releaseClock(now);
-    this.#tlp().reset();
+    if (troubles.heldTo > 0) this.releaseClock(now);
+    this.tlp().reset();
     this.#trial = 0;
     this.deadlines.set(TIMER_PROBE, Infinity);
     this.deadlines.set(TIMER_LATE, Infinity);
     if (rtt.timeouts === 1) (troubles.undo ??= new Undo()).begin();
-    this.#detection().restart();
+    this.detection().restart();
     this.ecn.reduced(board.nxt, false);
     if (rtt.timeouts === 1) this.#controller?.onCongestion("timeout", flightSize);
-    this.#arm(now);
-    this.#settled(now);
+    this.arm(now);
+    this.settled(now);
     // A peer that has taken its window back answers whatever it refuses.
     const timeouts = this.window.size > 0 ? rtt.timeouts : 0;
-    this.#sizes().timedOut(timeouts, this.#reno !== null, this.#probePause(), now);
+    this.sizes().timedOut(timeouts, this.reno() !== null, this.probePause(), now);
     return OUTCOME_TIMEOUT | OUTCOME_WORK;
   }
 }

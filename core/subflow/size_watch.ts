@@ -19,6 +19,12 @@ const TIMEOUTS_AT_BASE = 5;
 /** A probe that ended in a timeout is followed by a pause so many times as long (RFC 4821 §7.6.3). */
 const TIMEOUT_PAUSE = 5;
 
+// What holds of them, as bits: each place of its own would take eight bytes of every subflow that has sent.
+/** Something small was delivered since something large was. */
+const SMALL = 1;
+/** The last timeout has made segments smaller. */
+const SHRUNK = 2;
+
 /** Of one subflow. */
 export class SizeWatch {
   readonly #host: Pick<SubflowHost, "count">;
@@ -28,12 +34,9 @@ export class SizeWatch {
   #seq = -1;
   /** Bytes of large segments lost since one was delivered. */
   #lost = 0;
-  /** Since then something small was. */
-  #small = false;
+  #flags = 0;
   /** When that large one was heard of. */
   #passedAt: Micros = -1;
-  /** The last timeout has made segments smaller. */
-  #shrunk = false;
 
   /** Of what `board` holds, sent in the sizes of `mtu`. */
   constructor(host: Pick<SubflowHost, "count">, board: Scoreboard, mtu: Mtu) {
@@ -91,9 +94,9 @@ export class SizeWatch {
   hear(heard: Heard, now: Micros): void {
     if (heard.largest > this.#mtu.refuge) {
       this.#lost = 0;
-      this.#small = false;
+      this.#flags &= ~SMALL;
       this.#passedAt = now;
-    } else if (heard.delivered > 0) this.#small = true;
+    } else if (heard.delivered > 0) this.#flags |= SMALL;
   }
 
   /**
@@ -101,11 +104,11 @@ export class SizeWatch {
    * of are of its flight, and tell of a queue that is full: the small one at the end of the data had room there still.
    */
   swallows(lost: number, now: Micros): boolean {
-    if (!this.#small || lost === 0) return false;
+    if ((this.#flags & SMALL) === 0 || lost === 0) return false;
     const { refuge, payload } = this.#mtu;
     if (refuge === 0) return false;
     this.#lost = this.#board.lostOnlyLarger(refuge, this.#passedAt) ? this.#lost + lost : 0;
-    return this.#lost >= LOSSES * payload && this.#shrink(now);
+    return this.#lost >= LOSSES * payload && this.shrink(now);
   }
 
   /**
@@ -122,7 +125,7 @@ export class SizeWatch {
       } else mtu.inconclusive(pause, now);
       this.#seq = -1;
     }
-    this.#shrunk = false;
+    this.#flags &= ~SHRUNK;
     const { refuge } = mtu;
     if (refuge === 0) return false;
     let large = false;
@@ -130,10 +133,12 @@ export class SizeWatch {
     else if (timeouts === TIMEOUTS) {
       large = blind ? this.#board.lostFirstLarger(refuge) : this.#board.lostOnlyLarger(refuge, -1);
     }
-    return this.#shrunk = large && this.#shrink(now);
+    const shrunk = large && this.shrink(now);
+    if (shrunk) this.#flags |= SHRUNK;
+    return shrunk;
   }
 
-  #shrink(now: Micros): boolean {
+  private shrink(now: Micros): boolean {
     this.#lost = 0;
     this.#seq = -1;
     return this.#mtu.blackHole(now);
@@ -143,7 +148,7 @@ export class SizeWatch {
   get inDoubt(): boolean {
     const { refuge, least } = this.#mtu;
     if (this.#board.una > 1) return false;
-    return this.#shrunk || (refuge !== 0 && this.#board.oldestLarger(least));
+    return (this.#flags & SHRUNK) !== 0 || (refuge !== 0 && this.#board.oldestLarger(least));
   }
 
   /** A router has said that the probe under way is too large: its bytes go again at once. */

@@ -5,11 +5,14 @@ import { closeGap, openGap } from "./edges.ts";
 /** Most spans apart from one another; a peer that needs more repeats what was left out. */
 const MOST = 32768;
 
+/** Of those that have no gap: nothing is ever put into it. */
+const NONE: number[] = [];
+
 /** Spans of numbers. */
 export class Spans {
   #edge: number;
   /** Starts and ends in turn, ascending, none touching the next. */
-  readonly #apart: number[] = [];
+  #apart = NONE;
   /** Index of the first that counts: those before it are covered, and go when they are half of all. */
   #first = 0;
   #steps = 0;
@@ -37,7 +40,7 @@ export class Spans {
   /** Covers [start, end); false when there are too many spans already. */
   add(start: number, end: number): boolean {
     if (end <= this.#edge || end <= start) return true;
-    if (start > this.#edge) return this.#addApart(start, end);
+    if (start > this.#edge) return this.addApart(start, end);
     this.#edge = end;
     const apart = this.#apart;
     let first = this.#first;
@@ -46,19 +49,20 @@ export class Spans {
       first += 2;
     }
     if (2 * first >= apart.length) {
-      this.#close(0, first);
+      this.close(0, first);
       first = 0;
     }
     this.#first = first;
     return true;
   }
 
-  #close(from: number, to: number): void {
+  private close(from: number, to: number): void {
     this.#steps += this.#apart.length - to;
     closeGap(this.#apart, from, to);
   }
 
-  #addApart(start: number, end: number): boolean {
+  private addApart(start: number, end: number): boolean {
+    if (this.#apart === NONE) this.#apart = [];
     const apart = this.#apart;
     const { length } = apart;
     // Mostly it goes on where the highest ends, or lies above that.
@@ -89,7 +93,7 @@ export class Spans {
       // A new one in the middle.
       openGap(apart, 2 * low);
       this.#steps += length - 2 * low;
-    } else if (until > low + 1) this.#close(2 * low + 2, 2 * until);
+    } else if (until > low + 1) this.close(2 * low + 2, 2 * until);
     apart[2 * low] = start;
     apart[2 * low + 1] = end;
     return true;

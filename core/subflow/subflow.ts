@@ -125,6 +125,8 @@ const PRIO_OWED = 64;
 const BACKUP_BY_US = 128;
 /** The peer wants that. */
 const BACKUP_BY_PEER = 256;
+/** Opened by MP_JOIN. */
+const JOIN = 512;
 
 /** The segment in `rx`, as the subflow sees it that it has come on. */
 const inHand = {
@@ -157,6 +159,10 @@ class Rarities {
   /** When an MP_PRIO left last, and whether it went into a silence. */
   prioAt: Micros = -1;
   prioLost = false;
+  /** Made when data are first bound to it beyond its room. */
+  partA: Ranges | null = null;
+  /** Segments whose payload came above something missing. */
+  outOfOrder = 0;
 }
 
 /** What makes a subflow. */
@@ -189,27 +195,19 @@ export interface SubflowOptions {
 
 /** One subflow. */
 export class Subflow implements SubflowView {
-  readonly path: PathIndex;
   readonly local: Endpoint;
   readonly remote: Endpoint;
-  /** Opened by MP_JOIN. */
-  readonly join: boolean;
-  /** Address id of our end. */
-  readonly localId: number;
   readonly sender: Sender;
   readonly receiver: Receiver = new Receiver();
   readonly acks: Acks;
-  readonly ecn: Ecn;
-  readonly mtu: Mtu;
-  readonly timestamps: Timestamps;
   readonly trust: Trust = new Trust();
   /** What path managers see of it, made when one looks. */
   shown: PathView | null = null;
   readonly #host: SubflowHost;
   readonly #level: DataLevel;
-  #remoteId: number;
+  /** Address ids of both ends, an octet each, the peer's above ours. */
+  #ids: number;
   #tcp = TcpState.closed;
-  readonly #deadlines = new Deadlines<SubflowTimer>(SUBFLOW_TIMERS);
   /** Null when the peer has shown that it is over. */
   #handshake: Handshake | null;
   #flow = 0;
@@ -217,16 +215,14 @@ export class Subflow implements SubflowView {
   #ended: LeaveReason | null = null;
   /** Made with the first payload. */
   #receiveRtt: ReceiveRtt | null = null;
-  /** Made when data are first bound to it beyond its room. */
-  #partA: Ranges | null = null;
   /** Made for the first. */
   #signals: Signals | null = null;
   #rare: Rarities | null = null;
   // Figures.
   #segmentsIn = 0;
-  #lastReceived: Micros = 0;
+  /** Null before the first. Boxed once, as `now` (CONTRIBUTING.md, Garbage). */
+  #lastReceived: Micros | null = null;
   #withData = 0;
-  #outOfOrder = 0;
 
   /** Makes a closed subflow: `open` or `accept` begins. */
   constructor(host: SubflowHost, level: DataLevel, options: SubflowOptions) {
@@ -234,73 +230,88 @@ export class Subflow implements SubflowView {
     const iss = options.iss | 0;
     this.#host = host;
     this.#level = level;
-    this.path = options.path;
     this.local = options.local;
     this.remote = options.remote;
-    this.localId = options.localId;
-    this.#remoteId = options.remoteId;
-    this.join = option.kind === "join";
+    this.#ids = options.localId | options.remoteId << 8;
     this.#handshake = new Handshake(option, level.tcp.synRetries);
-    if (backup === "us") this.#flags = BACKUP_BY_US;
-    else if (backup === "peer") this.#flags = BACKUP_BY_PEER;
+    if (option.kind === "join") this.#flags = JOIN;
+    if (backup === "us") this.#flags |= BACKUP_BY_US;
+    else if (backup === "peer") this.#flags |= BACKUP_BY_PEER;
     this.acks = new Acks(level.tcp.delayedAck);
-    this.ecn = new Ecn(level.tcp.ecn);
     const memory = host.pathMemory(options.local.address, options.remote.address);
     const { maxSegment, mtuProbing } = level.tcp;
-    this.mtu = new Mtu(outlet, family, maxSegment, mtuProbing, memory);
-    this.timestamps = new Timestamps(options.timestampOffset | 0, level.tcp.timestamps);
-    const deadlines = this.#deadlines;
-    const { timestamps, receiver, acks, ecn, mtu } = this;
     this.sender = new Sender({
       host,
       level,
-      path: this.path,
+      path: options.path,
       outlet,
       key,
       iss,
-      timestamps,
-      receiver,
-      acks,
-      ecn,
-      mtu,
-      deadlines,
+      timestamps: new Timestamps(options.timestampOffset | 0, level.tcp.timestamps),
+      receiver: this.receiver,
+      acks: this.acks,
+      ecn: new Ecn(level.tcp.ecn),
+      mtu: new Mtu(outlet, family, maxSegment, mtuProbing, memory),
+      deadlines: new Deadlines<SubflowTimer>(SUBFLOW_TIMERS),
     });
   }
 
-  #rarities(): Rarities {
+  private rarities(): Rarities {
     return this.#rare ??= new Rarities();
   }
 
-  #is(flag: number): boolean {
+  private is(flag: number): boolean {
     return (this.#flags & flag) !== 0;
   }
 
-  #set(flag: number, on: boolean): void {
+  private set(flag: number, on: boolean): void {
     this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
 
-  #fastOpen(): FastOpen | null {
-    return this.#rare === null ? null : this.#rare.fastOpen;
-  }
-
-  get #silence(): Silence | null {
+  private get silence(): Silence | null {
     return this.#rare === null ? null : this.#rare.silence;
   }
 
-  #oneWay(): OneWay | null {
+  private oneWay(): OneWay | null {
     return this.#rare === null ? null : this.#rare.oneWay;
   }
 
-  #keepalive(): Keepalive | null {
+  private keepaliveOn(): Keepalive | null {
     return this.#rare === null ? null : this.#rare.keepalive;
   }
 
-  #inquiry(): Inquiry | null {
+  private inquiry(): Inquiry | null {
     return this.#rare === null ? null : this.#rare.inquiry;
   }
 
-  #fastClose(): FastClose | null {
+  private fastClosing(): FastClose | null {
     return this.#rare === null ? null : this.#rare.fastClose;
+  }
+
+  get path(): PathIndex {
+    return this.sender.path;
+  }
+
+  /** Opened by MP_JOIN. */
+  get join(): boolean {
+    return this.is(JOIN);
+  }
+
+  /** Address id of our end. */
+  get localId(): number {
+    return this.#ids & 255;
+  }
+
+  get ecn(): Ecn {
+    return this.sender.ecn;
+  }
+
+  get mtu(): Mtu {
+    return this.sender.mtu;
+  }
+
+  get timestamps(): Timestamps {
+    return this.sender.timestamps;
   }
 
   /** Address of its KEY record; freed with it. */
@@ -326,21 +337,21 @@ export class Subflow implements SubflowView {
 
   /** Keepalive probes that nothing has answered. */
   get keepaliveProbes(): number {
-    return this.#keepalive()?.unanswered(this.sender.lastHeard) ?? 0;
+    return this.keepaliveOn()?.unanswered(this.sender.lastHeard) ?? 0;
   }
 
   /** The peer wants it to be one. */
   get backupByPeer(): boolean {
-    return this.#is(BACKUP_BY_PEER);
+    return this.is(BACKUP_BY_PEER);
   }
 
   get stale(): boolean {
-    return this.#silence?.stale === true;
+    return this.silence?.stale === true;
   }
 
   /** It is stale, or may be gone: nothing new is given to it where another works. */
   get doubted(): boolean {
-    return this.stale || this.#inquiry() !== null;
+    return this.stale || this.inquiry() !== null;
   }
 
   get srtt(): Micros {
@@ -385,18 +396,18 @@ export class Subflow implements SubflowView {
   }
 
   get queued(): number {
-    return this.#partA === null ? 0 : this.#partA.bytes;
+    const { partA } = this;
+    return partA === null ? 0 : partA.bytes;
   }
 
   /** What is bound to it and not sent on it, in the order of the data; null: nothing ever was. */
   get partA(): Ranges | null {
-    return this.#partA;
+    return this.#rare === null ? null : this.#rare.partA;
   }
 
   /** Binds [offset, end) of the data to it, to be sent when there is room. */
   bind(offset: number, end: number): void {
-    this.#partA ??= new Ranges();
-    this.#partA.add(offset, end);
+    (this.rarities().partA ??= new Ranges()).add(offset, end);
   }
 
   get deliveryRate(): number {
@@ -436,11 +447,11 @@ export class Subflow implements SubflowView {
   }
 
   get delayOut(): Micros {
-    return (this.#rarities().oneWay ??= new OneWay()).out;
+    return (this.rarities().oneWay ??= new OneWay()).out;
   }
 
   get delayIn(): Micros {
-    return (this.#rarities().oneWay ??= new OneWay()).in;
+    return (this.rarities().oneWay ??= new OneWay()).in;
   }
 
   get pacingRate(): number {
@@ -461,13 +472,13 @@ export class Subflow implements SubflowView {
 
   /** May carry data: established, proved if it is a join (RFC 8684 §3.2), and no FIN is wanted. */
   get usable(): boolean {
-    return this.#mayWrite() && (this.#flags & (FIN_WANTED | DRAINS)) === 0 && !this.provisional &&
-      this.#fastClose() === null;
+    return this.mayWrite() && (this.#flags & (FIN_WANTED | DRAINS)) === 0 && !this.provisional &&
+      this.fastClosing() === null;
   }
 
   /** Data may leave: also before the third ACK, where the SYN has brought a cookie. */
-  #mayWrite(): boolean {
-    return this.#tcp.maySend || (this.#is(EARLY) && this.#tcp.synReceived);
+  private mayWrite(): boolean {
+    return this.#tcp.maySend || (this.is(EARLY) && this.#tcp.synReceived);
   }
 
   /** Joined, but the fourth ACK has not come (RFC 8684 §3.2). */
@@ -492,7 +503,7 @@ export class Subflow implements SubflowView {
 
   /** We have opened it. */
   get active(): boolean {
-    return this.#is(ACTIVE);
+    return this.is(ACTIVE);
   }
 
   /** SYNs, SYN/ACKs or third ACKs that went again, as no answer came in time; when the first has left: Infinity where the handshake is over. */
@@ -506,12 +517,12 @@ export class Subflow implements SubflowView {
 
   /** Address id of the peer's end, as the peer calls it. */
   get remoteId(): number {
-    return this.#remoteId;
+    return this.#ids >> 8;
   }
 
   /** The peer's SYN, or SYN/ACK, names its end. */
   learnRemoteId(id: number): void {
-    this.#remoteId = id;
+    this.#ids = this.localId | id << 8;
   }
 
   /** Our SYN waits for its answer. */
@@ -521,17 +532,17 @@ export class Subflow implements SubflowView {
 
   /** A server whose data may leave, though the third ACK has not come; stays true when it ends before that. */
   get early(): boolean {
-    return this.#is(EARLY);
+    return this.is(EARLY);
   }
 
   /** What our SYN had of Fast Open; null: nothing. */
   get fastOpen(): FastOpen | null {
-    return this.#fastOpen();
+    return this.#rare === null ? null : this.#rare.fastOpen;
   }
 
   /** Data were acknowledged with their SYN, ours or the peer's. */
   get fastOpened(): boolean {
-    return this.receiver.early > 0 || (this.#fastOpen()?.acked ?? 0) > 0;
+    return this.receiver.early > 0 || (this.fastOpen?.acked ?? 0) > 0;
   }
 
   /** The handshake had to be sent again, as no answer came in time. */
@@ -561,7 +572,7 @@ export class Subflow implements SubflowView {
 
   /** Its nearest deadline; Infinity: none. */
   get deadline(): Micros {
-    return this.#deadlines.nearest;
+    return this.sender.deadlines.nearest;
   }
 
   /** What is done about losses. */
@@ -588,7 +599,7 @@ export class Subflow implements SubflowView {
 
   /** Those of them that came above something missing. */
   get outOfOrder(): number {
-    return this.#outOfOrder;
+    return this.#rare === null ? 0 : this.#rare.outOfOrder;
   }
 
   /** It has brought something to either end. */
@@ -608,7 +619,7 @@ export class Subflow implements SubflowView {
 
   /** When payload last came. */
   get lastDataReceived(): Micros {
-    return this.#lastReceived;
+    return this.#lastReceived ?? 0;
   }
 
   // Opening.
@@ -621,36 +632,36 @@ export class Subflow implements SubflowView {
   /** Active open; the first SYN has what `fastOpen` says. */
   open(now: Micros, fastOpen: FastOpen | null = null): void {
     this.#flags |= ACTIVE;
-    if (fastOpen !== null) this.#rarities().fastOpen = fastOpen;
+    if (fastOpen !== null) this.rarities().fastOpen = fastOpen;
     this.#handshake!.carry(fastOpen);
-    this.#moves("open", now);
+    this.moves("open", now);
     this.acks.offered(Math.min(65535, this.#level.receiveWindow));
-    this.#sendSyn(TCP_SYN, now);
+    this.sendSyn(TCP_SYN, now);
   }
 
   /** Passive open: the SYN is in `rx`. `reply`: of Fast Open in the SYN/ACK; `early`: the data are taken, and we may send before the third ACK. */
   accept(now: Micros, reply: FastOpen | null = null, early = false): void {
     const { probe } = this.#host;
-    if (probe !== null && probe.segmentReceived !== nothing) this.#comes(probe, now);
-    this.#moves("syn", now);
-    this.#takeOffer(now);
+    if (probe !== null && probe.segmentReceived !== nothing) this.comes(probe, now);
+    this.moves("syn", now);
+    this.takeOffer(now);
     this.#handshake!.carry(reply);
     if (early) {
       this.#flags |= EARLY;
       this.receiver.takeEarly(Math.min(rx.length, this.#level.receiveWindow));
     }
     this.acks.offered(1 + Math.min(65535, this.#level.receiveWindow));
-    this.#sendSyn(TCP_SYN | TCP_ACK, now);
+    this.sendSyn(TCP_SYN | TCP_ACK, now);
     // Beside an initial window of data the SYN/ACK does not count.
     if (early) this.sender.board.synAcked();
   }
 
   /** Passive open whose SYN left nothing behind (RFC 4987 §3.6): the ACK that answers the SYN/ACK is in `rx`, and `offer` was in the SYN. */
   resume(offer: SynOffer, now: Micros): void {
-    this.#moves("syn", now);
+    this.moves("syn", now);
     const { scale } = offer;
     this.ecn.resumed(offer.ecn);
-    this.#take(
+    this.take(
       rx.seq - 1,
       offer.sack,
       scale >= 0,
@@ -668,12 +679,12 @@ export class Subflow implements SubflowView {
     this.#handshake?.learn(option);
   }
 
-  #sendSyn(flags: number, now: Micros): void {
+  private sendSyn(flags: number, now: Micros): void {
     const { sender } = this;
     this.sender.syn(this.#handshake!, flags, now);
     this.#handshake!.sent(now);
     sender.board.synSent();
-    sender.rtt.arm(this.#deadlines, now);
+    sender.rtt.arm(this.sender.deadlines, now);
   }
 
   /** The third ACK was lost, and what came shows that the SYN/ACK was not: it goes again, no more often than it may without that. */
@@ -681,17 +692,17 @@ export class Subflow implements SubflowView {
     const handshake = this.#handshake;
     if (handshake === null || !this.#tcp.synReceived || handshake.exhausted) return;
     handshake.spoken();
-    if (now - handshake.sentAt >= INITIAL_RTO) this.#sendSyn(TCP_SYN | TCP_ACK, now);
+    if (now - handshake.sentAt >= INITIAL_RTO) this.sendSyn(TCP_SYN | TCP_ACK, now);
   }
 
   /** Takes over what the SYN in `rx` offers, and the first window. */
-  #takeOffer(now: Micros): void {
+  private takeOffer(now: Micros): void {
     const mss = rx.hasMss ? rx.mss : undefined;
     this.ecn.came(rx.flags);
-    this.#take(rx.seq, rx.sackPermitted, rx.hasWindowScale, mss, rx.window, rx.windowScale, now);
+    this.take(rx.seq, rx.sackPermitted, rx.hasWindowScale, mss, rx.window, rx.windowScale, now);
   }
 
-  #take(
+  private take(
     irs: number,
     sack: boolean,
     scaled: boolean,
@@ -711,7 +722,7 @@ export class Subflow implements SubflowView {
   }
 
   /** The arrow of `event`. */
-  #moves(event: TcpEvent, now: Micros): void {
+  private moves(event: TcpEvent, now: Micros): void {
     const from = this.#tcp;
     const to = from.on(event);
     if (to === null || to === from) return;
@@ -721,7 +732,7 @@ export class Subflow implements SubflowView {
   }
 
   /** Tells who watches of the segment in `rx`. */
-  #comes(probe: SafeProbe, now: Micros): void {
+  private comes(probe: SafeProbe, now: Micros): void {
     const { receiver, sender } = this;
     const { flags, length } = rx;
     const seq = receiver.nxt === 0 ? 0 : fromWire(rx.seq, receiver.irs, receiver.nxt);
@@ -742,20 +753,20 @@ export class Subflow implements SubflowView {
   arrive(now: Micros): Outcome {
     this.#segmentsIn++;
     const { probe } = this.#host;
-    if (probe !== null && probe.segmentReceived !== nothing) this.#comes(probe, now);
+    if (probe !== null && probe.segmentReceived !== nothing) this.comes(probe, now);
     if (this.#tcp.closed) return 0;
-    if (this.#tcp.synSent) return this.#arriveSynSent(now);
-    const fastClose = this.#fastClose();
-    if (fastClose !== null) return this.#arriveClosing(fastClose, now);
+    if (this.#tcp.synSent) return this.arriveSynSent(now);
+    const fastClose = this.fastClosing();
+    if (fastClose !== null) return this.arriveClosing(fastClose, now);
     const { flags } = rx;
     const next = this.receiver.nxt;
     const seq = inHand.seq = fromWire(rx.seq, this.receiver.irs, next);
     const old = inHand.old = (flags & TCP_RST) === 0 &&
       this.timestamps.old(rx.hasText && (flags & TCP_SYN) === 0, now);
     if (old) {
-      if (!this.#overtaken(seq, next)) {
+      if (!this.overtaken(seq, next)) {
         this.#host.count("PAWSEstab");
-        return this.#unacceptable(now);
+        return this.unacceptable(now);
       }
       this.#host.count("PAWSOldAck");
     }
@@ -776,21 +787,21 @@ export class Subflow implements SubflowView {
     inHand.edge = edge;
     if (end < this.acks.last || seq > edge) {
       if (flags & TCP_RST) return 0;
-      if (this.#crosses(seq, flags)) return OUTCOME_JUDGE;
-      return flags & TCP_SYN ? this.#repeated(flags, now) : this.#unacceptable(now);
+      if (this.crosses(seq, flags)) return OUTCOME_JUDGE;
+      return flags & TCP_SYN ? this.repeated(flags, now) : this.unacceptable(now);
     }
     // Second, check the RST bit (RFC 5961 §3.2: only the exact number resets).
     if (flags & TCP_RST) {
-      if (seq !== next) return this.#challenge(now);
-      const refused = this.#tcp.synReceived && !this.#is(EARLY);
-      return this.#end(refused ? "refused" : "reset", now);
+      if (seq !== next) return this.challenge(now);
+      const refused = this.#tcp.synReceived && !this.is(EARLY);
+      return this.end(refused ? "refused" : "reset", now);
     }
     // Fourth, check the SYN bit (RFC 5961 §4.2).
-    if (flags & TCP_SYN) return this.#repeated(flags, now);
+    if (flags & TCP_SYN) return this.repeated(flags, now);
     // Fifth, check the ACK field.
     if ((flags & TCP_ACK) === 0) return 0;
     if (this.#tcp.synReceived) {
-      return this.#beyondSyn() >= 0 ? OUTCOME_JUDGE : OUTCOME_REFUSE;
+      return this.beyondSyn() >= 0 ? OUTCOME_JUDGE : OUTCOME_REFUSE;
     }
     return this.proceed(now);
   }
@@ -799,12 +810,12 @@ export class Subflow implements SubflowView {
    * A segment while the end was told: of interest is the RST that answers, or the MP_FASTCLOSE of a peer that has done the same. A RST that is not at the
    * exact number (RFC 5961 §3.2) is answered by the option once more: who has nothing left answers that by the right one.
    */
-  #arriveClosing(fastClose: FastClose, now: Micros): Outcome {
+  private arriveClosing(fastClose: FastClose, now: Micros): Outcome {
     const seq = fromWire(rx.seq, this.receiver.irs, this.receiver.nxt);
     if (seq + rx.length < this.acks.last || seq > this.acks.edge) return 0;
     if ((rx.flags & TCP_RST) === 0) return rx.option(MP_FASTCLOSE) === 0 ? 0 : OUTCOME_SEGMENT;
-    if (seq === this.receiver.nxt) return this.#end("reset", now);
-    if ((this.#rarities().challenges ??= new Challenges()).take(now)) {
+    if (seq === this.receiver.nxt) return this.end("reset", now);
+    if ((this.rarities().challenges ??= new Challenges()).take(now)) {
       this.say(tx.begin().fastclose(fastClose.key), now);
     }
     return OUTCOME_WORK;
@@ -814,7 +825,7 @@ export class Subflow implements SubflowView {
    * An ACK without anything in it that another one, of a later tick, has overtaken: it cannot be of an earlier round of sequence numbers, acknowledges
    * nothing new, and its SACK blocks are worth as much as ever. RFC 7323 §5.3 would have each answered.
    */
-  #overtaken(seq: number, next: number): boolean {
+  private overtaken(seq: number, next: number): boolean {
     if (!this.#tcp.established || (rx.flags & TCP_SYN) !== 0 || rx.hasText || seq !== next) {
       return false;
     }
@@ -824,25 +835,25 @@ export class Subflow implements SubflowView {
   }
 
   /** A segment in SYN-SENT (RFC 9293 §3.10.7.3), in the order of the text. */
-  #arriveSynSent(now: Micros): Outcome {
+  private arriveSynSent(now: Micros): Outcome {
     const { flags } = rx;
     // The peer's SYN is at offset 0, and found no window.
     inHand.seq = inHand.edge = 0;
     inHand.old = false;
     const acked = (flags & TCP_ACK) !== 0;
-    if (acked && this.#beyondSyn() < 0) {
+    if (acked && this.beyondSyn() < 0) {
       // The peer still has an old connection: the RST ends it, and the next SYN gets through (RFC 9293 §3.5.1).
       return flags & TCP_RST ? 0 : OUTCOME_REFUSE;
     }
-    if (flags & TCP_RST) return acked ? this.#end("refused", now) : 0;
+    if (flags & TCP_RST) return acked ? this.end("refused", now) : 0;
     if ((flags & TCP_SYN) === 0 || (!acked && (flags & TCP_FIN) !== 0)) return 0;
     if (this.join && !acked) return OUTCOME_CROSSED;
-    this.#takeOffer(now);
+    this.takeOffer(now);
     if (acked) return OUTCOME_JUDGE;
     // Simultaneous open (RFC 9293 §3.5): MP_CAPABLE does not survive it.
     this.#handshake!.asked(false);
-    this.#moves("syn", now);
-    this.#sendSyn(TCP_SYN | TCP_ACK, now);
+    this.moves("syn", now);
+    this.sendSyn(TCP_SYN | TCP_ACK, now);
     return OUTCOME_WORK;
   }
 
@@ -852,19 +863,19 @@ export class Subflow implements SubflowView {
    * randomization be applied to the time to wait before opening new subflows": we do.
    */
   cross(now: Micros): void {
-    this.#takeOffer(now);
-    this.#moves("syn", now);
-    this.#sendSyn(TCP_SYN | TCP_ACK, now);
+    this.takeOffer(now);
+    this.moves("syn", now);
+    this.sendSyn(TCP_SYN | TCP_ACK, now);
   }
 
   /**
    * Whether the segment in `rx` is the SYN/ACK of a peer that has opened at the same time, whose SYN came before: it acknowledges ours (RFC 9293 §3.5,
    * Figure 7, line 6). That it lies below the window is no reason to wait for an ACK of it.
    */
-  #crosses(seq: number, flags: number): boolean {
+  private crosses(seq: number, flags: number): boolean {
     const synAck = (flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) === (TCP_SYN | TCP_ACK);
-    if (!this.#is(ACTIVE) || !this.#tcp.synReceived) return false;
-    if (!synAck || seq !== 0 || rx.length > 0 || this.#beyondSyn() < 0) return false;
+    if (!this.is(ACTIVE) || !this.#tcp.synReceived) return false;
+    if (!synAck || seq !== 0 || rx.length > 0 || this.beyondSyn() < 0) return false;
     this.ecn.came(flags);
     // A peer that insists on an ACK gets one; that of a join has its third ACK for it.
     if (!this.join) this.acks.need();
@@ -872,15 +883,15 @@ export class Subflow implements SubflowView {
   }
 
   /** How many bytes beyond our SYN the segment in `rx` acknowledges: those in it, or what an early answer has sent; -1: not even the SYN, or what was never sent. */
-  #beyondSyn(): number {
+  private beyondSyn(): number {
     const bytes = fromWire(rx.ack, this.sender.iss, 1) - 1;
-    const most = this.#is(EARLY) ? this.sender.board.nxt - 1 : this.#fastOpen()?.inSyn ?? 0;
+    const most = this.is(EARLY) ? this.sender.board.nxt - 1 : this.fastOpen?.inSyn ?? 0;
     return bytes <= most ? Math.max(-1, bytes) : -1;
   }
 
   /** Offset 1 is the byte behind those that went in our SYN and are acknowledged (RFC 8684 appendix B.2). */
-  #passOver(fastOpen: FastOpen): void {
-    const bytes = this.#beyondSyn();
+  private passOver(fastOpen: FastOpen): void {
+    const bytes = this.beyondSyn();
     fastOpen.answered(bytes);
     this.sender.passOver(bytes);
   }
@@ -891,12 +902,12 @@ export class Subflow implements SubflowView {
     const handshake = this.#handshake!;
     // Where SYNs have crossed on a join, each side has shown itself to the other when its third ACK is answered.
     const active = this.#tcp.synSent || (this.join && (rx.flags & TCP_SYN) !== 0);
-    const lost = this.#measure(handshake, now);
-    const fastOpen = this.#fastOpen();
-    if (fastOpen !== null) this.#passOver(fastOpen);
+    const lost = this.measure(handshake, now);
+    const fastOpen = this.fastOpen;
+    if (fastOpen !== null) this.passOver(fastOpen);
     sender.board.synAcked();
     this.receiver.start(this.#host.wasm, this.#level);
-    this.#moves("established", now);
+    this.moves("established", now);
     this.#flags &= ~EARLY;
     sender.begin(this.sender.sackPermitted, lost, now);
     this.acks.offered(1);
@@ -912,12 +923,12 @@ export class Subflow implements SubflowView {
     // RFC 8684 §3.2: "receipt of this packet MUST trigger a regular TCP ACK in response, and the packet MUST be retransmitted if this
     // ACK is not received"
     // Until the fourth ACK a join carries no data, and its third ACK is repeated (RFC 8684 §3.2).
-    this.#deadlines.set(TIMER_THIRD_ACK, now + sender.rtt.estimate);
+    this.sender.deadlines.set(TIMER_THIRD_ACK, now + sender.rtt.estimate);
     return OUTCOME_WORK;
   }
 
   /** Takes the round trip of a handshake whose last segment is in `rx`; true when a SYN, or its answer, was lost. */
-  #measure(handshake: Handshake, now: Micros): boolean {
+  private measure(handshake: Handshake, now: Micros): boolean {
     const { begunAt } = handshake;
     // What a SYN/ACK that left nothing behind has in its timestamp is no time.
     if (handshake.sends === 0) return false;
@@ -945,7 +956,7 @@ export class Subflow implements SubflowView {
     // RFC 8684 §3.4.2: "Typical TCP validity tests on the subflow (e.g., ensuring that sequence and ACK numbers are correct) MUST also be undertaken."
     // RFC 8684 §3.4.1: "the receiver MUST undertake standard TCP validity checks, e.g., per [RFC5961], before acting upon it"
     // RFC 5961 §5.2: what somebody guessed lies rarely so close.
-    if (ack > board.nxt || ack < board.una - sender.window.most) return this.#challenge(now);
+    if (ack > board.nxt || ack < board.una - sender.window.most) return this.challenge(now);
     // Where no timestamp tells, what was overtaken comes before a timeout would.
     const late = ack < board.una && now - sender.lastHeard > sender.rtt.base;
     const newer = timestamps.newer(late);
@@ -958,7 +969,7 @@ export class Subflow implements SubflowView {
         timestamps.take(this.receiver.ranges > 0, now);
       }
     }
-    const oneWay = this.#oneWay();
+    const oneWay = this.oneWay();
     if (oneWay !== null && timestamps.on && rx.hasTimestamps && !inHand.old) {
       oneWay.heard(timestamps.clock(now), !timestamps.echoesHeld(now), now);
     }
@@ -966,7 +977,7 @@ export class Subflow implements SubflowView {
       // Any segment tells that the third ACK has arrived (RFC 8684 §3.2).
       const joined = this.provisional;
       this.#handshake = null;
-      this.#deadlines.set(TIMER_THIRD_ACK, Infinity);
+      this.sender.deadlines.set(TIMER_THIRD_ACK, Infinity);
       if (joined) return OUTCOME_JOINED | OUTCOME_MORE | OUTCOME_WORK;
     }
     const size = sender.window.scaled(rx.window);
@@ -979,7 +990,7 @@ export class Subflow implements SubflowView {
       }
     }
     let outcome = 0;
-    if (ack >= board.una) outcome = this.#acknowledge(ack, size, now);
+    if (ack >= board.una) outcome = this.acknowledge(ack, size, now);
     else {
       // An older one, or the peer lacks what a proxy has acknowledged: what it has got above that, it says in SACK blocks alone.
       if (newer) sender.contradicted(ack, now);
@@ -989,7 +1000,7 @@ export class Subflow implements SubflowView {
   }
 
   /** An acceptable ACK with a window of `size` bytes: windows first, then what it acknowledges. */
-  #acknowledge(ack: number, size: number, now: Micros): Outcome {
+  private acknowledge(ack: number, size: number, now: Micros): Outcome {
     const { sender } = this;
     const { board, window } = sender;
     // RFC 8684 §3: "an MPTCP implementation receiving a duplicate ACK that contains an MPTCP option MUST NOT treat it as a signal of
@@ -1008,9 +1019,9 @@ export class Subflow implements SubflowView {
     if (shut && window.size > 0) sender.reopened(now);
     if (!this.#tcp.finUnacked || ack !== board.nxt) return outcome;
     // Our FIN was acknowledged.
-    this.#moves("finAcked", now);
-    if (this.#tcp.closed) return outcome | this.#end("closed", now);
-    if (this.#tcp.timeWait) return outcome | this.#rest(now);
+    this.moves("finAcked", now);
+    if (this.#tcp.closed) return outcome | this.end("closed", now);
+    if (this.#tcp.timeWait) return outcome | this.rest(now);
     // On plain TCP the peer may send data as long as it likes (RFC 9293 §3.6, case 1).
     if (this.#level.over) this.#limitFinWait2(now);
     return outcome;
@@ -1073,7 +1084,7 @@ export class Subflow implements SubflowView {
     this.#lastReceived = now;
     this.#withData++;
     if (this.acks.precede(now)) this.ack(now);
-    if (this.ecn.receives) this.#hearMark(now);
+    if (this.ecn.receives) this.hearMark(now);
     return this.receiver.place(inHand.seq, limit);
   }
 
@@ -1086,7 +1097,7 @@ export class Subflow implements SubflowView {
    * Data are acceptable, and may be marked. What an ACK is still owed for is acknowledged by the echo that was right for it; of another one the peer hears at
    * once, as its window may have become small (RFC 8257 §3.2; Linux for both).
    */
-  #hearMark(now: Micros): void {
+  private hearMark(now: Micros): void {
     const { ecn, acks } = this;
     // RFC 3168 §6.1.5: anybody could send what has come before.
     if (inHand.seq + rx.length <= this.receiver.nxt) return;
@@ -1107,11 +1118,11 @@ export class Subflow implements SubflowView {
       return;
     }
     if (bits & SEGMENT_GAP) {
-      this.#outOfOrder++;
+      this.rarities().outOfOrder++;
       this.#host.count("TCPOFOQueue");
     }
     if (bits & SEGMENT_DUPLICATE) {
-      this.#cameAgain(this.receiver.duplicateFrom, this.receiver.duplicateTo, now);
+      this.cameAgain(this.receiver.duplicateFrom, this.receiver.duplicateTo, now);
     }
     if (this.timestamps.on) {
       this.#receiveRtt ??= new ReceiveRtt(this.sender.rtt);
@@ -1120,8 +1131,8 @@ export class Subflow implements SubflowView {
     const { length } = rx;
     if ((bits & SEGMENT_DUPLICATE) === 0) this.receiver.count(length);
     const waits = this.acks.received(length, bits, this.mtu.segment, now);
-    if (waits && !this.#deadlines.has(TIMER_ACK)) {
-      this.#deadlines.set(TIMER_ACK, now + this.acks.delay);
+    if (waits && !this.sender.deadlines.has(TIMER_ACK)) {
+      this.sender.deadlines.set(TIMER_ACK, now + this.acks.delay);
     }
   }
 
@@ -1135,12 +1146,12 @@ export class Subflow implements SubflowView {
     if (!this.receiver.takeFin()) return 0;
     // Also where what was missing before it has come (RFC 5681 §4.2).
     this.acks.need();
-    this.#moves("fin", now);
-    return this.#tcp.timeWait ? OUTCOME_FIN | this.#rest(now) : OUTCOME_FIN;
+    this.moves("fin", now);
+    return this.#tcp.timeWait ? OUTCOME_FIN | this.rest(now) : OUTCOME_FIN;
   }
 
   /** [from, to) came again: the next ACK says so (RFC 2883 §4), and what another one has to say is said now. */
-  #cameAgain(from: number, to: number, now: Micros): void {
+  private cameAgain(from: number, to: number, now: Micros): void {
     const { receiver } = this;
     if (from < 1) from = 1;
     if (to <= from || !this.sender.sackPermitted) return;
@@ -1150,16 +1161,16 @@ export class Subflow implements SubflowView {
   }
 
   /** What came before, or cannot be, is acknowledged: with something in it always, it may be repeated for want of our ACK; else within the limit. */
-  #unacceptable(now: Micros): Outcome {
-    if (!rx.hasText) return this.#challenge(now);
-    this.#cameAgain(inHand.seq, Math.min(inHand.seq + rx.length, this.receiver.nxt), now);
+  private unacceptable(now: Micros): Outcome {
+    if (!rx.hasText) return this.challenge(now);
+    this.cameAgain(inHand.seq, Math.min(inHand.seq + rx.length, this.receiver.nxt), now);
     this.acks.need();
     return OUTCOME_WORK;
   }
 
   /** An ACK that tells the peer where we are, within the limit of RFC 5961 §7. */
-  #challenge(now: Micros): Outcome {
-    if (!(this.#rarities().challenges ??= new Challenges()).take(now)) {
+  private challenge(now: Micros): Outcome {
+    if (!(this.rarities().challenges ??= new Challenges()).take(now)) {
       this.#host.count("TCPACKSkippedChallenge");
       return 0;
     }
@@ -1169,13 +1180,13 @@ export class Subflow implements SubflowView {
   }
 
   /** A SYN or SYN/ACK that came before: our answer was lost. */
-  #repeated(flags: number, now: Micros): Outcome {
+  private repeated(flags: number, now: Micros): Outcome {
     const first = rx.seq === this.receiver.syn;
     const answer = (flags & TCP_ACK) !== 0;
     const handshake = this.#handshake;
     const answered = first && handshake !== null &&
       (answer ? this.#tcp.established : this.#tcp.synReceived);
-    if (!answered) return this.#challenge(now);
+    if (!answered) return this.challenge(now);
     if (!answer) {
       handshake.asked(rx.option(MP_CAPABLE) !== 0);
       this.ecn.came(flags);
@@ -1193,7 +1204,7 @@ export class Subflow implements SubflowView {
   // A router tells something of a segment of ours that begins at `seq`, as on the wire (ICMP).
 
   /** Whether it can be true: the segment is in flight (RFC 5927 §4.1). */
-  #inFlight(seq: number): boolean {
+  private hasInFlight(seq: number): boolean {
     const { una, nxt } = this.sender.board;
     const offset = fromWire(seq, this.sender.iss, una);
     if (!this.#tcp.closed && offset >= una && offset < nxt) return true;
@@ -1206,25 +1217,25 @@ export class Subflow implements SubflowView {
    * hard it sounds: the path may come back, and the router may be none (RFC 1122 §4.2.3.9, RFC 5927 §5.2).
    */
   unreachable(what: PathTrouble, seq: number, now: Micros): Outcome {
-    if (!this.#inFlight(seq)) return 0;
-    this.#rarities().trouble = { what, at: now };
+    if (!this.hasInFlight(seq)) return 0;
+    this.rarities().trouble = { what, at: now };
     if (!this.#tcp.synSent) return 0;
     const refused = what === "port-unreachable" || what === "protocol-unreachable";
-    return this.#end(refused && !this.join ? "refused" : "unreachable", now);
+    return this.end(refused && !this.join ? "refused" : "unreachable", now);
   }
 
   /** It was not forwarded as its packet, of `length` bytes, is larger than `mtu` (RFC 1191, RFC 8201). */
   tooBig(mtu: number, length: number, seq: number, now: Micros): Outcome {
-    if (!this.#inFlight(seq)) return 0;
-    if (this.#tcp.opening) return this.#synTooBig(now);
+    if (!this.hasInFlight(seq)) return 0;
+    if (this.#tcp.opening) return this.synTooBig(now);
     return this.sender.tooBig(mtu, length, now);
   }
 
   /** One with data goes again without, at once. */
-  #synTooBig(now: Micros): Outcome {
-    const carried = this.#tcp.synSent && (this.#fastOpen()?.inSyn ?? 0) > 0;
+  private synTooBig(now: Micros): Outcome {
+    const carried = this.#tcp.synSent && (this.fastOpen?.inSyn ?? 0) > 0;
     if (!carried || this.handshakeRepeated) return 0;
-    this.#sendSyn(TCP_SYN, now);
+    this.sendSyn(TCP_SYN, now);
     return OUTCOME_WORK;
   }
 
@@ -1240,17 +1251,17 @@ export class Subflow implements SubflowView {
   expire(now: Micros): Outcome {
     let outcome = 0;
     for (
-      let due = this.#deadlines.due(now);
+      let due = this.sender.deadlines.due(now);
       due >= 0 && this.#ended === null;
-      due = this.#deadlines.due(now)
-    ) outcome |= this.#expired(due as SubflowTimer, now);
+      due = this.sender.deadlines.due(now)
+    ) outcome |= this.expired(due as SubflowTimer, now);
     return outcome;
   }
 
-  #expired(timer: SubflowTimer, now: Micros): Outcome {
+  private expired(timer: SubflowTimer, now: Micros): Outcome {
     switch (timer) {
       case TIMER_END:
-        return this.#endTimeout(now);
+        return this.endTimeout(now);
       case TIMER_ACK:
         this.acks.need();
         return OUTCOME_WORK;
@@ -1260,19 +1271,19 @@ export class Subflow implements SubflowView {
       case TIMER_SIGNAL:
         return OUTCOME_WORK;
       case TIMER_THIRD_ACK:
-        return this.#thirdAckTimeout(now);
+        return this.thirdAckTimeout(now);
       case TIMER_PROBE:
         return this.sender.probeTimeout(now);
       case TIMER_RTO:
-        if (this.#tcp.opening) return this.#handshakeTimeout(now);
-        if (this.#is(LEAVING) && this.sender.rtt.timeouts >= LEAVE_TIMEOUTS) {
-          return this.#giveUp(now);
+        if (this.#tcp.opening) return this.handshakeTimeout(now);
+        if (this.is(LEAVING) && this.sender.rtt.timeouts >= LEAVE_TIMEOUTS) {
+          return this.abandon(now);
         }
-        return this.sender.retransmissionTimeout(!this.#level.over, now) ?? this.#fail(now);
+        return this.sender.retransmissionTimeout(!this.#level.over, now) ?? this.fail(now);
       case TIMER_KEEPALIVE:
-        return this.#askPeer(now);
+        return this.askPeer(now);
       case TIMER_INQUIRY:
-        return this.#inquire(now);
+        return this.inquireNow(now);
       case TIMER_SILENCE:
         return OUTCOME_SILENT;
       case TIMER_LATE:
@@ -1281,20 +1292,20 @@ export class Subflow implements SubflowView {
   }
 
   /** Asks a peer that has been silent for long whether it is there; none that owes an acknowledgement (RFC 9293 §3.8.4). */
-  #askPeer(now: Micros): Outcome {
-    const keepalive = this.#keepalive();
+  private askPeer(now: Micros): Outcome {
+    const keepalive = this.keepaliveOn();
     if (keepalive === null) return 0;
     const { board, lastHeard } = this.sender;
     let next = board.empty ? keepalive.due(lastHeard) : keepalive.outstanding(now);
     if (next <= now) {
-      if (keepalive.exhausted) return this.#giveUp(now);
+      if (keepalive.exhausted) return this.abandon(now);
       if (this.probe(now)) {
         keepalive.probed(now);
         this.#host.count("TCPKeepAlive");
       }
       next = keepalive.next(now);
     }
-    this.#deadlines.set(TIMER_KEEPALIVE, next);
+    this.sender.deadlines.set(TIMER_KEEPALIVE, next);
     return keepalive.unanswered(lastHeard) > 0 ? OUTCOME_WORK | OUTCOME_SILENT : OUTCOME_WORK;
   }
 
@@ -1305,37 +1316,37 @@ export class Subflow implements SubflowView {
    * the path SHOULD NOT be removed."
    */
   inquire(now: Micros): void {
-    if (this.#ended !== null || this.#is(LEAVING) || this.#inquiry() !== null) return;
+    if (this.#ended !== null || this.is(LEAVING) || this.inquiry() !== null) return;
     if (this.#tcp.opening || this.provisional) {
       this.reset(RST_UNSPECIFIED, now);
       return;
     }
-    this.#rarities().inquiry = new Inquiry();
-    this.#inquire(now);
+    this.rarities().inquiry = new Inquiry();
+    this.inquireNow(now);
   }
 
-  #inquire(now: Micros): Outcome {
-    const inquiry = this.#inquiry();
+  private inquireNow(now: Micros): Outcome {
+    const inquiry = this.inquiry();
     if (inquiry === null) return 0;
     if (inquiry.answered(this.sender.lastHeard)) {
-      this.#rarities().inquiry = null;
+      this.rarities().inquiry = null;
       return OUTCOME_WORK;
     }
     // RFC 8684 §3.4.2: "The sending and receipt (if no keepalive response was received) of this message SHOULD trigger the sending of RSTs by both hosts on
     // the affected subflow(s) (if possible)"
-    if (inquiry.exhausted) return this.#giveUp(now);
+    if (inquiry.exhausted) return this.abandon(now);
     if (this.probe(now)) {
       inquiry.asked(this.minRtt, now);
       this.#host.count("TCPKeepAlive");
     }
-    this.#deadlines.set(TIMER_INQUIRY, now + inquiry.wait(this.sender.rtt.base));
+    this.sender.deadlines.set(TIMER_INQUIRY, now + inquiry.wait(this.sender.rtt.base));
     return OUTCOME_WORK;
   }
 
   /** Nobody answers: a RST, as a courtesy to what may be on the way (RFC 8684 §3.4.2). */
-  #giveUp(now: Micros): Outcome {
-    this.#sayReset(RST_UNSPECIFIED, now, false);
-    return this.#end("timeout", now);
+  private abandon(now: Micros): Outcome {
+    this.sayReset(RST_UNSPECIFIED, now, false);
+    return this.end("timeout", now);
   }
 
   /**
@@ -1345,29 +1356,29 @@ export class Subflow implements SubflowView {
    * RFC 8684 §3.3.6: "this MAY lead to a host resetting the subflow with a RST"
    * RFC 8684 §3.3.6: "A RST for this purpose SHOULD be accompanied by an 'Unacceptable performance' MP_TCPRST option"
    */
-  #fail(now: Micros): Outcome {
-    if (this.#level.mappingFlags !== 0) this.#sayReset(RST_PERFORMANCE, now, true);
-    return this.#end("timeout", now);
+  private fail(now: Micros): Outcome {
+    if (this.#level.mappingFlags !== 0) this.sayReset(RST_PERFORMANCE, now, true);
+    return this.end("timeout", now);
   }
 
   /** A SYN or SYN/ACK was not answered. */
-  #handshakeTimeout(now: Micros): Outcome {
-    if (this.#handshake!.exhausted) return this.#end("timeout", now);
+  private handshakeTimeout(now: Micros): Outcome {
+    if (this.#handshake!.exhausted) return this.end("timeout", now);
     this.sender.rtt.backOff();
-    this.#sendSyn(this.#tcp.synSent ? TCP_SYN : TCP_SYN | TCP_ACK, now);
+    this.sendSyn(this.#tcp.synSent ? TCP_SYN : TCP_SYN | TCP_ACK, now);
     return OUTCOME_WORK;
   }
 
   /** The fourth ACK has not come: the third is sent again. */
-  #thirdAckTimeout(now: Micros): Outcome {
+  private thirdAckTimeout(now: Micros): Outcome {
     const handshake = this.#handshake;
     if (handshake === null) return 0;
-    if (!handshake.again()) return this.#end("timeout", now);
+    if (!handshake.again()) return this.end("timeout", now);
     const { sender } = this;
     sender.beginSlow();
     this.sender.thirdAck(handshake, sender.board.nxt, now);
     const wait = sender.rtt.estimate * 2 ** (handshake.sends - 1);
-    this.#deadlines.set(TIMER_THIRD_ACK, now + wait);
+    this.sender.deadlines.set(TIMER_THIRD_ACK, now + wait);
     return OUTCOME_WORK;
   }
 
@@ -1381,9 +1392,9 @@ export class Subflow implements SubflowView {
   /** Has an idle peer asked whether it is there, or not; that begins to count now. */
   keepAlive(choice: KeepAlive | null, now: Micros): void {
     if (choice !== null || this.#rare !== null) {
-      this.#rarities().keepalive = choice === null ? null : new Keepalive(choice, now);
+      this.rarities().keepalive = choice === null ? null : new Keepalive(choice, now);
     }
-    this.#deadlines.set(TIMER_KEEPALIVE, choice === null ? Infinity : now + choice.idle);
+    this.sender.deadlines.set(TIMER_KEEPALIVE, choice === null ? Infinity : now + choice.idle);
   }
 
   /** Has an ACK sent at the end of this batch. */
@@ -1401,17 +1412,17 @@ export class Subflow implements SubflowView {
 
   /** Uses it only when no other works, or no longer so, as we or the peer asked (RFC 8684 §3.3.8). */
   setBackup(by: "us" | "peer", backup: boolean): void {
-    this.#set(by === "us" ? BACKUP_BY_US : BACKUP_BY_PEER, backup);
+    this.set(by === "us" ? BACKUP_BY_US : BACKUP_BY_PEER, backup);
   }
 
   /** Nothing has been acknowledged since a timeout. */
   get silent(): boolean {
-    return this.#silence?.on === true;
+    return this.silence?.on === true;
   }
 
   /** A timeout has passed. */
   fallSilent(now: Micros): void {
-    const rare = this.#rarities();
+    const rare = this.rarities();
     (rare.silence ??= new Silence()).timedOut(this.sender.rtt.base, now);
     const { lastHeard, rtt } = this.sender;
     if (rare.prioAt >= 0 && lastHeard < rare.prioAt + rtt.minRtt) rare.prioLost = true;
@@ -1419,22 +1430,22 @@ export class Subflow implements SubflowView {
 
   /** When it will have been silent for `count` timeouts; Infinity: it is not, or is stale. */
   silentFor(count: number): Micros {
-    return this.#silence?.until(count) ?? Infinity;
+    return this.silence?.until(count) ?? Infinity;
   }
 
   /** Nothing new goes on it until it answers. */
   giveUp(): void {
-    this.#silence?.giveUp();
+    this.silence?.giveUp();
   }
 
   /** Has its silence looked at again at that time; Infinity: not by itself. */
   watchSilence(at: Micros): void {
-    this.#deadlines.set(TIMER_SILENCE, at);
+    this.sender.deadlines.set(TIMER_SILENCE, at);
   }
 
   /** It is stale, and asked whether it is back unless something has left of late; sets when to look again. */
   askBack(now: Micros): void {
-    const silence = this.#silence!;
+    const silence = this.silence!;
     const due = silence.askAt(this.sender.lastLeft);
     if (due <= now) this.sender.ask(now);
     this.watchSilence(due > now ? due : silence.askAt(now));
@@ -1448,7 +1459,7 @@ export class Subflow implements SubflowView {
       this.#rare.prioLost = false;
       this.owePrio();
     }
-    this.#silence?.answered(sender.recovery.kind === "loss", sender.rtt.base, now);
+    this.silence?.answered(sender.recovery.kind === "loss", sender.rtt.base, now);
     return stale;
   }
 
@@ -1473,7 +1484,7 @@ export class Subflow implements SubflowView {
   maySay(now: Micros): boolean {
     const signals = this.#signals;
     if (signals === null || signals.may(this.sender.board.nxt, this.receiver.nxt, now)) return true;
-    this.#deadlines.set(TIMER_SIGNAL, signals.until);
+    this.sender.deadlines.set(TIMER_SIGNAL, signals.until);
     return false;
   }
 
@@ -1502,12 +1513,12 @@ export class Subflow implements SubflowView {
     const proved = this.join || this.trust.in === "proved";
     if (mptcp && proved && !this.join && this.trust.out === "unproved") this.ack(now);
     const owed = mptcp &&
-      (this.#is(EARLY) || !proved ||
-        !this.say(tx.begin().prio(this.#is(BACKUP_BY_US)), now, true));
-    this.#set(PRIO_OWED, owed);
+      (this.is(EARLY) || !proved ||
+        !this.say(tx.begin().prio(this.is(BACKUP_BY_US)), now, true));
+    this.set(PRIO_OWED, owed);
     if (!mptcp || owed) return;
     this.#host.count("MPPrioTx");
-    const rare = this.#rarities();
+    const rare = this.rarities();
     rare.prioAt = now;
     rare.prioLost = this.sender.rtt.timeouts > 0;
   }
@@ -1546,13 +1557,15 @@ export class Subflow implements SubflowView {
 
   /** Wants a FIN after what was sent; before the handshake is over it is reset. Where ours is acknowledged, the peer's has a limit if nothing else is awaited. */
   finish(now: Micros): void {
-    if (this.#mayWrite()) this.#flags |= FIN_WANTED;
+    if (this.mayWrite()) this.#flags |= FIN_WANTED;
     else if (this.#tcp.opening) this.reset(RST_UNSPECIFIED, now);
     else if (this.#tcp.finWait2 && this.#level.over) this.#limitFinWait2(now);
   }
 
   #limitFinWait2(now: Micros): void {
-    if (!this.#deadlines.has(TIMER_END)) this.#deadlines.set(TIMER_END, now + FIN_WAIT_2_LENGTH);
+    if (!this.sender.deadlines.has(TIMER_END)) {
+      this.sender.deadlines.set(TIMER_END, now + FIN_WAIT_2_LENGTH);
+    }
   }
 
   /**
@@ -1562,7 +1575,7 @@ export class Subflow implements SubflowView {
    * RFC 8684 §3.4.2: "A subflow that is still functioning MUST be closed with a FIN exchange as in regular TCP, rather than using this option."
    */
   leave(now: Micros, byFin: boolean, reason = RST_UNSPECIFIED): boolean {
-    if (this.#is(LEAVING) || this.#ended !== null) return false;
+    if (this.is(LEAVING) || this.#ended !== null) return false;
     this.#flags |= LEAVING;
     if (this.#tcp.opening || this.provisional || this.stale) {
       this.reset(reason, now);
@@ -1571,31 +1584,31 @@ export class Subflow implements SubflowView {
     // RFC 8684 §3.4.2: "A subflow that is still functioning MUST be closed with a FIN exchange as in regular TCP"
     if (byFin) this.finish(now);
     else this.#flags |= DRAINS;
-    this.#deadlines.set(TIMER_END, now + LEAVE_LENGTH);
+    this.sender.deadlines.set(TIMER_END, now + LEAVE_LENGTH);
     return true;
   }
 
   /** It was left without a FIN, and all that it carried is acknowledged: the RST is due. */
   get drained(): boolean {
-    return this.#is(DRAINS) && this.sender.board.empty;
+    return this.is(DRAINS) && this.sender.board.empty;
   }
 
   /** We use it no longer. */
   get leaving(): boolean {
-    return this.#is(LEAVING);
+    return this.is(LEAVING);
   }
 
   /** Sends what is owed: a loss probe, third ACK, MP_PRIO, FIN, ACK. */
   settle(now: Micros): void {
-    if (this.#fastClose() !== null) return;
+    if (this.fastClosing() !== null) return;
     this.sender.settle(now);
     if (this.#handshake?.ackOwed) {
       this.sender.thirdAck(this.#handshake, this.sender.board.nxt, now);
     }
-    if (this.#is(PRIO_OWED)) this.sayPrio(now);
+    if (this.is(PRIO_OWED)) this.sayPrio(now);
     // RFC 9293 §3.10.4
-    if (this.#is(FIN_WANTED) && this.#tcp.maySend && this.sender.fin(now)) {
-      this.#moves("finSent", now);
+    if (this.is(FIN_WANTED) && this.#tcp.maySend && this.sender.fin(now)) {
+      this.moves("finSent", now);
     }
     if (this.acks.now) this.ack(now);
   }
@@ -1610,12 +1623,12 @@ export class Subflow implements SubflowView {
     if (this.#ended !== null) return;
     // Before its SYN is acknowledged the peer may know nothing of it.
     if (!this.#tcp.closed && (!this.#tcp.synSent || this.receiver.nxt > 0)) {
-      this.#sayReset(reason, now, transient, failed);
+      this.sayReset(reason, now, transient, failed);
     }
-    this.#end("aborted", now);
+    this.end("aborted", now);
   }
 
-  #sayReset(reason: number, now: Micros, transient: boolean, failed = 0): void {
+  private sayReset(reason: number, now: Micros, transient: boolean, failed = 0): void {
     const draft = tx.begin();
     const mptcp = this.#level.mappingFlags !== 0;
     if (mptcp && failed > 0) {
@@ -1642,32 +1655,32 @@ export class Subflow implements SubflowView {
   fastclose(key: Key, now: Micros): void {
     if (this.#ended !== null || this.#tcp.opening || this.#tcp.closed) return;
     this.sender.reset(tx.begin().fastclose(key), this.sender.board.nxt, now);
-    this.#end("aborted", now);
+    this.end("aborted", now);
   }
 
   /** Sends MP_FASTCLOSE on an ACK and waits for the RST that answers it (RFC 8684 §3.5, option A); false where that cannot be. */
   fastcloseByAck(key: Key, now: Micros): boolean {
     if (this.#ended !== null || !this.established || this.provisional) return false;
-    this.#deadlines.clearAll();
-    this.#sayFastclose(this.#rarities().fastClose = new FastClose(key), now);
+    this.sender.deadlines.clearAll();
+    this.sayFastclose(this.rarities().fastClose = new FastClose(key), now);
     return true;
   }
 
   /** The end was told, and a RST is awaited. */
   get closingFast(): boolean {
-    return this.#fastClose() !== null;
+    return this.fastClosing() !== null;
   }
 
-  #sayFastclose(fastClose: FastClose, now: Micros): void {
+  private sayFastclose(fastClose: FastClose, now: Micros): void {
     this.sender.ack(tx.begin().fastclose(fastClose.key), this.sender.board.nxt, now);
-    this.#deadlines.set(TIMER_END, now + fastClose.sent(this.sender.rtt.base));
+    this.sender.deadlines.set(TIMER_END, now + fastClose.sent(this.sender.rtt.base));
   }
 
   /** Its end was awaited long enough. */
-  #endTimeout(now: Micros): Outcome {
-    const fastClose = this.#fastClose();
-    if (fastClose !== null) return this.#fastcloseTimeout(fastClose, now);
-    return this.#is(LEAVING) && !this.#tcp.finWait2 ? this.#giveUp(now) : this.#end("closed", now);
+  private endTimeout(now: Micros): Outcome {
+    const fastClose = this.fastClosing();
+    if (fastClose !== null) return this.fastcloseTimeout(fastClose, now);
+    return this.is(LEAVING) && !this.#tcp.finWait2 ? this.abandon(now) : this.end("closed", now);
   }
 
   /**
@@ -1675,20 +1688,20 @@ export class Subflow implements SubflowView {
    * MP_FASTCLOSE."
    * RFC 8684 §3.5: "If no TCP RST is received in response, Host A SHOULD send a TCP RST with the MP_FASTCLOSE option itself when it releases state"
    */
-  #fastcloseTimeout(fastClose: FastClose, now: Micros): Outcome {
+  private fastcloseTimeout(fastClose: FastClose, now: Micros): Outcome {
     if (!fastClose.exhausted) {
-      this.#sayFastclose(fastClose, now);
+      this.sayFastclose(fastClose, now);
       return OUTCOME_WORK;
     }
     this.sender.reset(tx.begin().fastclose(fastClose.key), this.sender.board.nxt, now);
-    return this.#end("aborted", now);
+    return this.end("aborted", now);
   }
 
   /** Both sides have finished: TIME-WAIT answers from now on. */
-  #rest(now: Micros): Outcome {
+  private rest(now: Micros): Outcome {
     const { nxt } = this.sender.board;
     this.ack(now);
-    this.#deadlines.clearAll();
+    this.sender.deadlines.clearAll();
     this.#ended = "closed";
     this.#host.rest(this.sender.rest(this.#flow, this.local, nxt), now);
     this.#flow = 0;
@@ -1696,10 +1709,10 @@ export class Subflow implements SubflowView {
   }
 
   /** Ends without a word on the wire. */
-  #end(reason: LeaveReason, now: Micros): Outcome {
+  private end(reason: LeaveReason, now: Micros): Outcome {
     this.#ended = reason;
-    this.#moves("end", now);
-    this.#deadlines.clearAll();
+    this.moves("end", now);
+    this.sender.deadlines.clearAll();
     this.#host.forget(this.#flow);
     this.#flow = 0;
     return OUTCOME_ENDED | OUTCOME_WORK;
@@ -1707,7 +1720,7 @@ export class Subflow implements SubflowView {
 
   /** Gives back what it holds in WebAssembly memory; nothing can be asked of it after that but its figures. */
   release(): void {
-    if (this.#is(RELEASED)) return;
+    if (this.is(RELEASED)) return;
     this.#flags |= RELEASED;
     this.sender.board.clear();
     this.receiver.free();

@@ -48,23 +48,34 @@ class Floor {
   }
 }
 
+/** What most subflows do not meet. */
+class Rarities {
+  /** Made for the first hole; null: PAWS judges data by TS.Recent. */
+  floor: Floor | null = null;
+  /** Made when our clock is first held. */
+  holds: Holds | null = null;
+}
+
 /** TS.Recent and our own clock. */
 export class Timestamps {
   readonly #offset: number;
   #on: boolean;
   #recent = 0;
-  #recentTime: Micros = 0;
+  /** Null before the first. Boxed once, as `now` (CONTRIBUTING.md, Garbage). */
+  #recentTime: Micros | null = null;
   /** The youngest that has come: TS.Recent stands still while something is missing (RFC 7323 §4.3). */
   #youngest = 0;
-  /** Made for the first hole; null: PAWS judges data by TS.Recent. */
-  #floor: Floor | null = null;
-  /** Made when our clock is first held. */
-  #holds: Holds | null = null;
+  /** Made for the first hole, or when our clock is first held. */
+  #rare: Rarities | null = null;
 
   /** @param offset Shifts our clock by a secret (RFC 7323 §5.4). */
   constructor(offset: number, offered = true) {
     this.#offset = offset;
     this.#on = offered;
+  }
+
+  private rarities(): Rarities {
+    return this.#rare ??= new Rarities();
   }
 
   /** Both sides send the option. */
@@ -84,7 +95,7 @@ export class Timestamps {
 
   /** What our segments carry: milliseconds (RFC 7323 §5.4: 1 ms to 1 s a tick), or the one in which the clock was held. */
   value(now: Micros): number {
-    const holds = this.#holds;
+    const holds = this.#rare === null ? null : this.#rare.holds;
     return this.clock(holds !== null && now < holds.last.until ? holds.last.from : now);
   }
 
@@ -95,7 +106,7 @@ export class Timestamps {
 
   /** One tick begins now that lasts until {@linkcode Timestamps.release}, for a second at most. False where one does already. */
   hold(now: Micros): boolean {
-    const holds = this.#holds;
+    const holds = this.#rare === null ? null : this.#rare.holds;
     if (holds !== null && now < holds.last.until) return false;
     const next = holds ?? new Holds();
     if (holds === null) next.last.first = now;
@@ -108,13 +119,13 @@ export class Timestamps {
     next.last.from = now;
     next.last.until = now + LONGEST_TICK;
     next.on = true;
-    this.#holds = next;
+    this.rarities().holds = next;
     return true;
   }
 
   /** The clock ticks by itself again. */
   release(now: Micros): void {
-    const holds = this.#holds;
+    const holds = this.#rare === null ? null : this.#rare.holds;
     if (holds === null) return;
     holds.on = false;
     holds.last.until = Math.min(holds.last.until, now);
@@ -122,33 +133,33 @@ export class Timestamps {
 
   /** The echo in `rx`, which has timestamps, is that of a tick that was held: it does not tell when that was sent. */
   echoesHeld(now: Micros): boolean {
-    return this.#echoed(now) !== null;
+    return this.echoed(now) !== null;
   }
 
   /** The hold whose tick the echo in `rx` is; null: it is that of a time. */
-  #echoed(now: Micros): Hold | null {
-    const holds = this.#holds;
+  private echoed(now: Micros): Hold | null {
+    const holds = this.#rare === null ? null : this.#rare.holds;
     if (holds === null) return null;
     const { last, before } = holds;
-    if (this.#echoes(last, now)) return last;
-    return before !== null && this.#echoes(before, now) ? before : null;
+    if (this.echoesTickOf(last, now)) return last;
+    return before !== null && this.echoesTickOf(before, now) ? before : null;
   }
 
-  #echoes({ first, from, until }: Hold, now: Micros): boolean {
+  private echoesTickOf({ first, from, until }: Hold, now: Micros): boolean {
     return first < until && now - until <= LONGEST_ROUND_TRIP &&
       distance32(rx.tsecr, this.clock(first)) >= 0 && distance32(this.clock(from), rx.tsecr) >= 0;
   }
 
   /** Round trip that the echo in `rx`, an ACK of something new, tells, in whole milliseconds; -1 when it tells none (RFC 7323 §4.1). */
   roundTrip(now: Micros): Micros {
-    if (!this.#on || !rx.hasTimestamps || rx.tsecr === 0 || this.#echoed(now) !== null) return -1;
+    if (!this.#on || !rx.hasTimestamps || rx.tsecr === 0 || this.echoed(now) !== null) return -1;
     const elapsed = 1000 * distance32(this.clock(now), rx.tsecr);
     return elapsed <= LONGEST_ROUND_TRIP ? elapsed : -1;
   }
 
   /** Before when that was sent which the ACK in `rx` answers: the end of a tick. Infinity where no timestamp tells. */
   answeredBefore(now: Micros): Micros {
-    const held = this.#on && rx.hasTimestamps ? this.#echoed(now) : null;
+    const held = this.#on && rx.hasTimestamps ? this.echoed(now) : null;
     if (held !== null) return Math.max(Math.min(now, held.until), endOfTick(held.from));
     const roundTrip = this.roundTrip(now);
     return roundTrip < 0 ? Infinity : endOfTick(now) - roundTrip;
@@ -172,10 +183,11 @@ export class Timestamps {
    * all that was sent before it: `data` that it has overtaken, on a path that reorders, would each have to be repeated, and their repeats overtake others.
    */
   old(data: boolean, now: Micros): boolean {
-    const least = data && this.#floor !== null ? this.#floor.value : this.#recent;
+    const floor = data && this.#rare !== null ? this.#rare.floor : null;
+    const least = floor === null ? this.#recent : floor.value;
     if (!this.#on || !rx.hasTimestamps || distance32(rx.tsval, least) >= 0) return false;
     // RFC 7323 §5.5: after so long the peer's clock may have gone half round.
-    return now - this.#recentTime <= TIMESTAMP_LIFE;
+    return now - (this.#recentTime ?? 0) <= TIMESTAMP_LIFE;
   }
 
   /** By how many ticks of the peer's clock the timestamp in `rx` is older than TS.Recent. */
@@ -197,10 +209,11 @@ export class Timestamps {
   /** Takes the timestamp in `rx`, which is not old, as TS.Recent, unless that is younger; `fills`: there are data above a hole. */
   take(fills: boolean, now: Micros): void {
     const { tsval } = rx;
-    if (fills) this.#floor ??= new Floor(this.#recent, this.#recentTime);
-    if (this.#floor !== null) this.#raise(this.#floor, fills, now);
+    if (fills) this.rarities().floor ??= new Floor(this.#recent, this.#recentTime ?? 0);
+    const floor = this.#rare === null ? null : this.#rare.floor;
+    if (floor !== null) this.raise(floor, fills, now);
     if (distance32(tsval, this.#recent) < 0) {
-      if (now - this.#recentTime <= TIMESTAMP_LIFE) return;
+      if (now - (this.#recentTime ?? 0) <= TIMESTAMP_LIFE) return;
       this.#youngest = tsval;
     }
     this.#recent = tsval;
@@ -208,7 +221,7 @@ export class Timestamps {
   }
 
   /** The timestamp in `rx` is taken. */
-  #raise(floor: Floor, fills: boolean, now: Micros): void {
+  private raise(floor: Floor, fills: boolean, now: Micros): void {
     const long = now - floor.since > OVERTAKEN;
     if (!fills) floor.value = floor.next = rx.tsval;
     else if (long) {

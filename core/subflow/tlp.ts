@@ -11,21 +11,24 @@ const MAX_ACK_DELAY: Micros = 45e3;
 /** A peer may pause for so long, however short the path is. */
 const PAUSE: Micros = 4e3;
 
+// What holds of them, as bits: each place of its own would take eight bytes of every subflow that has sent.
+/** Something has left since the time of the next probe was set: that is later. */
+const MOVED = 1;
+/** TLP.is_retrans: the probe was no new data. */
+const REPEAT = 2;
+/** A round trip was measured since the probe before. */
+const SAMPLED = 4;
+
 /** The probes of one subflow. */
 export class Tlp {
   /** When something last left for the first time, but for probes. */
   #sent: Micros = 0;
-  /** It has since the time of the next probe was set: that is later. */
-  #moved = false;
   /** When SND.UNA last moved. */
   #answered: Micros = 0;
   /** TLP.end_seq: SND.NXT when the probe left that is not answered; 0: there is none. */
   #end = 0;
-  /** TLP.is_retrans: it was no new data. */
-  #repeat = false;
   #flight = 0;
-  /** A round trip was measured since the probe before. */
-  #sampled = true;
+  #flags = SAMPLED;
 
   /** A probe is on its way. */
   get pending(): boolean {
@@ -39,23 +42,23 @@ export class Tlp {
 
   /** One may leave (RFC 8985 §7.3). */
   get may(): boolean {
-    return this.#end === 0 && this.#sampled;
+    return this.#end === 0 && (this.#flags & SAMPLED) !== 0;
   }
 
   /** Something has left since the time of the next probe was set. */
   get moved(): boolean {
-    return this.#moved;
+    return (this.#flags & MOVED) !== 0;
   }
 
   /** Something has left for the first time. */
   sent(now: Micros): void {
     this.#sent = now;
-    this.#moved = true;
+    this.#flags |= MOVED;
   }
 
   /** A round trip was measured. */
   sampled(): void {
-    this.#sampled = true;
+    this.#flags |= SAMPLED;
   }
 
   /**
@@ -70,7 +73,9 @@ export class Tlp {
   ): boolean {
     this.#answered = now;
     const { srtt } = rtt;
-    if (!one || this.#moved || now <= this.#sent + srtt || !deadlines.has(TIMER_PROBE)) return true;
+    if (!one || this.moved || now <= this.#sent + srtt || !deadlines.has(TIMER_PROBE)) {
+      return true;
+    }
     const at = Math.max(deadlines.at(TIMER_PROBE), now + srtt / 4);
     deadlines.set(TIMER_PROBE, Math.min(at, deadlines.at(TIMER_RTO)));
     return false;
@@ -78,7 +83,7 @@ export class Tlp {
 
   /** Sets the time of the next probe. What comes `alone` is given the time that its ACK may be delayed. */
   arm(deadlines: Deadlines<SubflowTimer>, rtt: Readonly<Rtt>, alone: boolean): void {
-    this.#moved = false;
+    this.#flags &= ~MOVED;
     const { srtt } = rtt;
     const sent = this.#sent;
     const answered = this.#answered;
@@ -97,9 +102,8 @@ export class Tlp {
   /** A probe has left, and SND.NXT is `end` now; `repeat`: it was no new data, but what was first sent with `flight` bytes in flight. */
   left(end: number, repeat: boolean, flight: number): void {
     this.#end = end;
-    this.#repeat = repeat;
+    this.#flags = repeat ? (this.#flags | REPEAT) & ~SAMPLED : this.#flags & ~(REPEAT | SAMPLED);
     this.#flight = flight;
-    this.#sampled = false;
   }
 
   /**
@@ -108,8 +112,9 @@ export class Tlp {
    */
   onAck(ack: number, twice: boolean, bare: boolean): boolean {
     if (this.#end === 0 || ack < this.#end) return false;
-    const repaired = this.#repeat && !twice && ack > this.#end;
-    if (!this.#repeat || twice || repaired || bare) this.#end = 0;
+    const repeat = (this.#flags & REPEAT) !== 0;
+    const repaired = repeat && !twice && ack > this.#end;
+    if (!repeat || twice || repaired || bare) this.#end = 0;
     return repaired;
   }
 

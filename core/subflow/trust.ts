@@ -57,6 +57,8 @@ class Doubts {
   finAt: Micros = Infinity;
   /** How many are known to have arrived. */
   arrivals = 0;
+  /** Since when bytes in order want a mapping; null while none do. */
+  unmappedSince: Micros | null = null;
 }
 
 /** Trust of one subflow; proofs only move forward. Sequence numbers are offsets. */
@@ -64,8 +66,6 @@ export class Trust {
   #bits = STRAIGHT;
   /** What mappings cover; made with the first. */
   #mapped: Spans | null = null;
-  /** Null while none do. */
-  #unmappedSince: Micros | null = null;
   #vouched = 1;
   /** End of what the peer itself takes on this subflow: where it is, and the window from there on. */
   #edge = 0;
@@ -112,14 +112,14 @@ export class Trust {
 
   /** Looks whether all in order below `next` are mapped: since when not, Infinity when they are. */
   audit(next: number, now: Micros): Micros {
-    if (next <= this.mapped) this.#unmappedSince = null;
-    else this.#unmappedSince ??= now;
+    if (next > this.mapped) this.doubted().unmappedSince ??= now;
+    else if (this.#doubts !== null) this.#doubts.unmappedSince = null;
     return this.unmappedSince;
   }
 
   /** Since when bytes in order want a mapping; Infinity when none do. */
   get unmappedSince(): Micros {
-    return this.#unmappedSince ?? Infinity;
+    return this.#doubts?.unmappedSince ?? Infinity;
   }
 
   /** The FIN in `rx` has come. */
@@ -147,7 +147,7 @@ export class Trust {
     next: number,
   ): void {
     const doubts = this.#doubts;
-    if (ack < una && newer && ack >= this.#vouched) this.#contradicted();
+    if (ack < una && newer && ack >= this.#vouched) this.contradicted();
     else if (ack >= una && doubts !== null) doubts.behind = 0;
     if (rx.hasMptcp) {
       if (doubts !== null) {
@@ -157,9 +157,9 @@ export class Trust {
       if (ack + window > this.#edge) this.#edge = ack + window;
       if (ack > this.#vouched && rx.hasDss && rx.hasDataAck) this.#vouched = ack;
       // One that may have given way to SACK blocks tells nothing.
-    } else if (rx.sacks === 0 && !this.#needsNone(seq, next)) {
+    } else if (rx.sacks === 0 && !this.needsNone(seq, next)) {
       if (doubts !== null) doubts.silent++;
-      if ((this.#bits & IN_PROVED) !== 0) this.#doubted().lapsed = true;
+      if ((this.#bits & IN_PROVED) !== 0) this.doubted().lapsed = true;
     }
   }
 
@@ -167,17 +167,17 @@ export class Trust {
    * Whether the segment in `rx`, without any option, may be as the peer has sent it: data under a mapping that came with what lies before it, or comes with
    * what is missing there (RFC 8684 §3.7, "may choose to send fewer DSS options than once per segment").
    */
-  #needsNone(seq: number, next: number): boolean {
+  private needsNone(seq: number, next: number): boolean {
     return rx.length > 0 && (seq > next || seq + rx.length <= this.mapped);
   }
 
-  #doubted(): Doubts {
+  private doubted(): Doubts {
     return this.#doubts ??= new Doubts();
   }
 
   /** A segment has told less than SND.UNA, and may not have been overtaken. */
-  #contradicted(): void {
-    const doubts = this.#doubted();
+  private contradicted(): void {
+    const doubts = this.doubted();
     if (++doubts.behind >= CONTRADICTIONS) doubts.belied = true;
   }
 
@@ -201,7 +201,7 @@ export class Trust {
 
   /** The peer is being asked, by a probe or by what it should answer: what came before does not count as its answer. */
   ask(probe: boolean): void {
-    const doubts = this.#doubted();
+    const doubts = this.doubted();
     doubts.asked = true;
     doubts.probed = probe;
     doubts.answers = doubts.behind = doubts.silent = 0;
@@ -214,7 +214,7 @@ export class Trust {
 
   /** Our DATA_FIN goes on both sides of a probe. */
   besideFin(now: Micros): void {
-    this.#doubted().finAt = now;
+    this.doubted().finAt = now;
   }
 
   /** The echo of a segment from then, in one with MPTCP, tells that a DATA_FIN has arrived; Infinity where none is awaited. */
@@ -224,14 +224,14 @@ export class Trust {
 
   /** Such an echo has come. */
   finArrived(): void {
-    const doubts = this.#doubted();
+    const doubts = this.doubted();
     doubts.finAt = Infinity;
     doubts.arrivals++;
   }
 
   /** A probe was answered, and our DATA_FIN beside it was not: whether some had arrived there, or that was so `most` times. */
   finUnheeded(most: number): boolean {
-    const doubts = this.#doubted();
+    const doubts = this.doubted();
     return doubts.arrivals >= ARRIVALS || ++doubts.unheeded >= most;
   }
 
@@ -252,6 +252,7 @@ export class Trust {
 
   /** Whether MPTCP options have begun to fail on what comes: a RST without a reason then has this one. */
   get suspect(): boolean {
-    return this.#unmappedSince !== null || (this.#doubts !== null && this.#doubts.lapsed);
+    const doubts = this.#doubts;
+    return doubts !== null && (doubts.unmappedSince !== null || doubts.lapsed);
   }
 }

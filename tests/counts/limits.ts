@@ -6,7 +6,7 @@ import type { Load } from "./count.ts";
 export const ACKNOWLEDGEMENT_LIMIT = 32;
 
 /** Most bytes that an end of an idle connection with two subflows holds, and that it may have left behind: tables keep their room, to be used again. */
-export const IDLE_LIMITS = { idle: 8_990, used: 9_660, left: 90 } as const;
+export const IDLE_LIMITS = { idle: 7_470, used: 8_060, left: 90 } as const;
 
 /** Most bytes of garbage when all is compiled, and most calls into WebAssembly, per packet of a load. */
 export const LIMITS: Readonly<

@@ -19,6 +19,7 @@ export type Board = Pick<
     | "oldestLarger"
     | "flightWith"
     | "sendFrom"
+    | "witness"
   >
 >;
 
