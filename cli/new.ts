@@ -260,9 +260,11 @@ async function run(args: Given): Promise<number> {
     : call;
   const path = inClone ? fileURLToPath(new URL(`${name}.ts`, folder)) : `./${name}.ts`;
   const runner = originOf() === "package" ? "node --test" : "deno test";
+  // Before, Node reads no TypeScript.
+  const older = originOf() === "package" ? " (Node 22.18 or newer)" : "";
   const usual = kind === "scheduler" ? "min_rtt" : kind === "cc" ? "lia" : "full_mesh";
   print(
-    `Wrote ${name}.ts and ${name}_test.ts. Test it: ${runner} ${name}_test.ts
+    `Wrote ${name}.ts and ${name}_test.ts. Test it: ${runner} ${name}_test.ts${older}
 See it at work: ${command} demo --${kind} ${path}
 Beside others, 5 seeds: ${command} sim requests --set links.wifi.loss=0.01 --runs 5 --${kind} ${usual} --${kind} ${path}
 Against a kernel, root: ${command} lab --rate '20 Mbit/s' --delay '10 ms' --delay '80 ms' -- mptcp put http://10.77.1.1/ --${kind} ${path}`,

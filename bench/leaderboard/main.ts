@@ -88,9 +88,18 @@ export async function runBoard(options: BoardOptions): Promise<Board> {
     const first = usual[member].name;
     const listed = [...new Set([first, ...Object.keys(BUILT_INS[kind]), ...own[kind]])]
       .filter((name) => only === undefined || name === first || only.includes(name));
-    names[kind] = listed;
     const plugins = new Map<string, unknown>();
-    for (const name of listed) plugins.set(name, await loadWatched(option, name));
+    /** What is run, by what it is called. */
+    const texts = new Map<string, string>();
+    for (const text of listed) {
+      const plugin = await loadWatched(option, text);
+      // By its own name, with the options that it was given, where no other has that.
+      const label = plugin.name + (/,.*/s.exec(text)?.[0] ?? "");
+      const name = plugins.has(label) || listed.includes(label) ? text : label;
+      plugins.set(name, plugin);
+      texts.set(name, text);
+    }
+    names[kind] = [...texts.keys()];
     if (kind === "scheduler") {
       costs[kind] = decisionCosts(plugins as Map<string, SchedulerPlugin>, quick ? 500 : undefined);
     } else if (kind === "congestion-control") {
@@ -99,7 +108,7 @@ export async function runBoard(options: BoardOptions): Promise<Board> {
         quick ? 500 : undefined,
       );
     }
-    for (const name of listed) {
+    for (const [name, text] of texts) {
       for (const one of all) {
         if (one.kinds !== undefined && !one.kinds.includes(kind)) continue;
         for (const seed of seeds) {
@@ -108,7 +117,7 @@ export async function runBoard(options: BoardOptions): Promise<Board> {
             job: {
               name: `${name}, ${one.id}, seed ${seed}`,
               scenario: one.scenario,
-              policies: { [member]: name },
+              policies: { [member]: text },
               seed,
               folder: null,
               files: { series: false, events: false, packets: false },
