@@ -237,6 +237,13 @@ needs("kernel").describe("HTTP", () => {
       const sum = (await lab.exec(["curl", "-sS", `${url}.sha256`])).stdout.trim();
       assertEquals(await sha256(`${folder}/got`), sum);
       assertMatch(stderr, /plain TCP, as the server does not speak MPTCP/);
+      // What is there stays where nothing comes for it, and is gone whole where something does.
+      const get = (path: string) =>
+        lab.exec(mptcp("get", `http://10.77.1.1/${path}`, "-o", `${folder}/got`), false);
+      assertMatch((await get("none/such")).stderr, /The server answered 404/);
+      assertEquals(await sha256(`${folder}/got`), sum);
+      assertEquals((await get("1kB")).code, 0);
+      assertEquals((await Deno.stat(`${folder}/got`)).size, 1000);
     });
   });
 });
