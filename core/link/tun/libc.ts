@@ -3,6 +3,7 @@
 const SYMBOLS = {
   open: { parameters: ["buffer", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
+  dup3: { parameters: ["i32", "i32", "i32"], result: "i32" },
   // Views made once and 32-bit results: the usize and 64-bit forms cost 30 to 110 ns more per call.
   read: { parameters: ["i32", "buffer", "u32"], result: "i32" },
   readv: { parameters: ["i32", "buffer", "i32"], result: "i32" },

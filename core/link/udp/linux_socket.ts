@@ -9,8 +9,10 @@ import {
   EAGAIN,
   EINVAL,
   EMSGSIZE,
+  ENODEV,
   EPERM,
   Libc,
+  O_CLOEXEC,
 } from "../tun/libc.ts";
 import type { DatagramReceiver, DatagramSocket, Sent } from "./datagram_socket.ts";
 import { type SocketAddress, socketAddress, SocketAddresses } from "./socket_address.ts";
@@ -21,6 +23,7 @@ const SOCK_DGRAM = 2;
 /** SOCK_NONBLOCK | SOCK_CLOEXEC. */
 const SOCKET_FLAGS = 0o4000 | 0o2000000;
 const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_BINDTODEVICE = 25;
@@ -53,6 +56,9 @@ const CONTROL_IN = 256;
 const CONTROL_IN_SIZE = 256;
 const PIECE_IN = 512;
 const PIECES = 1024;
+const ENETUNREACH = 101;
+/** Milliseconds from one try to open a socket anew to the next. */
+const REOPEN = 1000;
 /** Pieces of one system call (UIO_MAXIOV). */
 const MOST_PIECES = 1024;
 const MSGHDR = 56;
@@ -102,6 +108,8 @@ export class LinuxSocket implements DatagramSocket, PollSource {
   #trafficClass = 0;
   /** Something lies in the queue of errors. */
   #troubled = false;
+  readonly #interface: string | undefined;
+  #reopened = -Infinity;
 
   /**
    * Opens one.
@@ -112,6 +120,7 @@ export class LinuxSocket implements DatagramSocket, PollSource {
   constructor(bind: SocketAddress, options: LinuxSocketOptions = {}) {
     const v4 = bind.address.length === 4;
     this.#options = v4 ? OPTIONS_4 : OPTIONS_6;
+    this.#interface = options.interface;
     const libc = this.#libc = new Libc();
     const { socket, close } = libc.calls;
     this.fd = socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCKET_FLAGS, 0);
@@ -119,7 +128,7 @@ export class LinuxSocket implements DatagramSocket, PollSource {
     try {
       if (this.fd < 0) throw failure(libc.errno(), "open a UDP socket");
       if (this.#block === 0) throw new RangeError("Cannot open a UDP socket as there is no memory");
-      this.local = this.#configure(bind, options);
+      this.local = this.#configure(this.fd, bind);
     } catch (error) {
       if (this.fd >= 0) close(this.fd);
       packet_free(this.#block);
@@ -170,10 +179,41 @@ export class LinuxSocket implements DatagramSocket, PollSource {
       if (error === EAGAIN) return "full";
       // Of what is too large for the device, too, the kernel leaves word in the queue of errors: until it is read each poll finds the socket in error.
       this.#troubled = true;
-      if (error === EMSGSIZE || error === EINVAL) return size > 0 ? "refused" : "too-big";
+      if (error === EMSGSIZE || error === EINVAL && size > 0) {
+        return size > 0 ? "refused" : "too-big";
+      }
       if (size > 0 && (error === 5 || error === 95)) return "refused"; // EIO, EOPNOTSUPP
+      if (error === ENODEV || error === ENETUNREACH) this.#reopen();
     }
     return "lost";
+  }
+
+  /**
+   * Opens it anew under its descriptor, where it keeps to a network card: one that was taken away and put back is another one to the kernel, and a socket
+   * stays with the one that was. Nothing changes where that cannot be.
+   */
+  #reopen(): void {
+    if (this.#interface === undefined || performance.now() - this.#reopened < REOPEN) return;
+    this.#reopened = performance.now();
+    const { socket, setsockopt, dup3, close } = this.#libc.calls;
+    const { address } = this.local;
+    const fd = socket(address.length === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCKET_FLAGS, 0);
+    if (fd < 0) return;
+    // Both have the port for a moment: a poll under way keeps the old one.
+    const share = (which: number, value: number): void => {
+      setsockopt(which, SOL_SOCKET, SO_REUSEADDR, number32(value), 4);
+    };
+    share(this.fd, 1);
+    share(fd, 1);
+    try {
+      this.#configure(fd, this.local);
+      dup3(fd, this.fd, O_CLOEXEC);
+      this.#trafficClass = 0;
+    } catch {
+      // The card is not back, or not its address.
+    }
+    close(fd);
+    share(this.fd, 0);
   }
 
   discard(): void {
@@ -320,9 +360,8 @@ export class LinuxSocket implements DatagramSocket, PollSource {
     i32[control + 12 >> 2] = UDP_SEGMENT;
   }
 
-  #configure(bind: SocketAddress, options: LinuxSocketOptions): SocketAddress {
+  #configure(fd: number, bind: SocketAddress): SocketAddress {
     const { calls } = this.#libc;
-    const { fd } = this;
     const set = (level: number, name: number, value: number): boolean =>
       calls.setsockopt(fd, level, name, number32(value), 4) === 0;
     const { level, discover, errors, receiveTos } = this.#options;
@@ -334,10 +373,10 @@ export class LinuxSocket implements DatagramSocket, PollSource {
     set(level, errors, 1);
     set(level, receiveTos, 1);
     set(SOL_UDP, UDP_GRO, 1);
-    if (options.interface !== undefined) {
-      const name = cString(options.interface);
+    if (this.#interface !== undefined) {
+      const name = cString(this.#interface);
       if (calls.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length) < 0) {
-        throw failure(this.#libc.errno(), `use the interface ${options.interface}`);
+        throw failure(this.#libc.errno(), `use the interface ${this.#interface}`);
       }
     }
     const name = new Uint8Array(32);
@@ -360,7 +399,7 @@ function failure(number: number, verb: string): Error {
       return new Deno.errors.AddrNotAvailable(
         `Cannot ${verb} as this machine has no such address: give one of its own, or 'bind'`,
       );
-    case 19: // ENODEV
+    case ENODEV:
       return new Deno.errors.NotFound(`Cannot ${verb} as this machine has none of that name`);
     case EPERM:
     case 13: // EACCES

@@ -249,6 +249,67 @@ describe("udp()", () => {
     assertEquals(stdout, "3000000\n3000000\n3000000\ntrue\n");
   });
 
+  needs("kernel").it("goes on by a network card that was taken away and put back", async () => {
+    await using here = await makeNamespace();
+    await using there = await makeNamespace();
+    const plug = [
+      `ip link add card type veth peer name card netns ${there.name}`,
+      "ip addr add 10.94.0.1/24 dev card",
+      "ip link set dev card up",
+      `ip -n ${there.name} addr add 10.94.0.2/24 dev card`,
+      `ip -n ${there.name} link set dev card up`,
+    ].join(" && ");
+    await here.exec(["sh", "-c", plug]);
+    const head = `
+      import { Host, udp } from ${
+      JSON.stringify(new URL("../../../mod.ts", import.meta.url).href)
+    };`;
+    const server = `${head}
+      const link = udp("wan", { port: 28684 });
+      const host = await Host.open({ interfaces: [{ link, addresses: ["10.94.0.2/24"] }] });
+      const listener = host.listen({ port: 80 });
+      console.log("ready");
+      for await (const conn of listener) void conn.write(new Uint8Array(1e6)).then(() => conn.closeWrite());`;
+    const client = `${head}
+      const link = udp("wan", { peerPort: 28684, interface: "card" });
+      const host = await Host.open({ interfaces: [{ link, addresses: ["10.94.0.1/24"] }] });
+      const get = async () => {
+        await using conn = await host.connect({
+          hostname: "10.94.0.2",
+          port: 80,
+          connectTimeout: "20 s",
+        });
+        let bytes = 0;
+        for await (const chunk of conn.readable) bytes += chunk.length;
+        console.log(bytes, link.local);
+      };
+      await get();
+      const { success } = await new Deno.Command("sh", {
+        args: ["-c", ${JSON.stringify(`ip link del card && ${plug}`)}],
+      }).output();
+      console.log(success);
+      await get();
+      await host.close();`;
+    const folder = await Deno.makeTempDir();
+    await Deno.writeTextFile(`${folder}/server.ts`, server);
+    await Deno.writeTextFile(`${folder}/client.ts`, client);
+    const run = (file: string): string[] => [
+      Deno.execPath(),
+      ...["run", "--no-check", "--no-config", "--no-lock", "-A", `${folder}/${file}`],
+    ];
+    const serving = there.spawn(run("server.ts"), { stdout: "piped" });
+    const said = serving.stdout.getReader();
+    await said.read();
+    const { stdout } = await here.exec(["timeout", "60", ...run("client.ts")]);
+    const [first = "", plugged, second] = stdout.trim().split("\n");
+    assertMatch(first, /^1000000 10\.94\.0\.1:\d+$/);
+    assertEquals([plugged, second], ["true", first]);
+    await said.cancel();
+    serving.kill("SIGKILL");
+    await serving.status;
+    await Deno.remove(folder, { recursive: true });
+  });
+
   it("does with --allow-net alone, and says what that costs", async () => {
     if (!LINUX) return;
     const program = `
