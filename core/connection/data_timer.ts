@@ -19,11 +19,17 @@ export class DataTimer {
   #timeouts = 0;
   #probes = 0;
   #unheard = 0;
+  #repeats = 0;
   #asks = 0;
 
   /** How often it was repeated since a DATA_ACK came, or a silence ended. */
   get timeouts(): number {
     return this.#timeouts;
+  }
+
+  /** The same since a DATA_ACK came, whatever else was heard. */
+  get repeats(): number {
+    return this.#repeats;
   }
 
   /** How often a closed window was asked about, since it was open. */
@@ -105,6 +111,7 @@ export class DataTimer {
   /** It was repeated. */
   repeated(): void {
     this.#timeouts++;
+    this.#repeats++;
     this.#unheard++;
   }
 
@@ -124,6 +131,7 @@ export class DataTimer {
   /** A DATA_ACK has come. */
   acknowledged(): void {
     if (this.#timeouts > 0) this.#timeouts = 0;
+    if (this.#repeats > 0) this.#repeats = 0;
     if (this.#asks > 0) this.#asks = 0;
   }
 

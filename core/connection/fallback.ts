@@ -24,6 +24,10 @@ const INFINITE = 2 ** 52;
 /** Questions that the peer answers without heeding the DATA_FINs beside them, before something else takes their place though none is known to have arrived. */
 const DATA_FINS = 3;
 
+/** Times that our DATA_FIN has gone again before it is asked about where nothing can take its place, and those known to have arrived that end it: minutes. */
+const UNHEEDED = 8;
+const ARRIVED = 8;
+
 /** Data-level timeouts, each with a question that the peer answers, before what it has room for and does not take counts as dropped: most of a minute. */
 const UNTAKEN = 8;
 
@@ -298,11 +302,22 @@ export function probeBesideFin(
   tries: number,
   now: Micros,
 ): void {
-  if (tries === 0 || !meta.confirmed || !mayFallBack(meta, subflow)) return;
+  const replaceable = mayFallBack(meta, subflow);
+  if (!meta.confirmed || (replaceable ? tries === 0 : meta.timer.repeats < UNHEEDED)) return;
   subflow.trust.ask(true);
   subflow.trust.besideFin(now);
   subflow.probe(now);
-  subflow.repeatDataFin(fin, now);
+  if (replaceable) subflow.repeatDataFin(fin, now);
+}
+
+/**
+ * Whether a peer that goes on with MPTCP has got our DATA_FIN, again and again, and never heeds it: it wants for neither room nor a reader. Something on every
+ * path strips the bare ACKs that it travels on of their options; a FIN in its place would be that of a path.
+ */
+export function finUnseen({ subflows }: MetaSocket): boolean {
+  let arrived = 0;
+  for (const { trust } of subflows) arrived += trust.finsArrived;
+  return arrived >= ARRIVED;
 }
 
 /**

@@ -65,6 +65,7 @@ import {
   auditMappings,
   fallbackAcknowledged,
   finAddsUp,
+  finUnseen,
   finWithoutOptions,
   interfered,
   mappingsMissed,
@@ -532,6 +533,10 @@ function dataTimeout(meta: MetaSocket, now: Micros): void {
   const { sendQueue, subflows } = meta;
   const { ours, oldest, una } = sendQueue;
   const tries = meta.timer.timeouts;
+  if (sendQueue.finUnacked && meta.joinedOnce && finUnseen(meta)) {
+    meta.abortWith("ConnectionAborted", now, "options-removed");
+    return;
+  }
   meta.waits().repeated();
   // Also where it may not be repeated: the next time is counted from this one.
   if (sendQueue.finUnacked) meta.waits().finSent(now);

@@ -229,6 +229,11 @@ export class Trust {
     doubts.arrivals++;
   }
 
+  /** How many of our DATA_FINs beside probes are known to have arrived, and were not heeded by what told so. */
+  get finsArrived(): number {
+    return this.#doubts === null ? 0 : this.#doubts.arrivals;
+  }
+
   /** A probe was answered, and our DATA_FIN beside it was not: whether some had arrived there, or that was so `most` times. */
   finUnheeded(most: number): boolean {
     const doubts = this.doubted();

@@ -126,6 +126,10 @@ const KEPT_WIDE: ReadonlyMap<number, string> = new Map([
     304001158,
     "where half of a host's memory was in use, the next of the data had no place beside what was staged of mappings with checksums",
   ],
+  [
+    520000788,
+    "a DATA_FIN whose option is stripped on every path went again for ever where joins keep the connection from plain TCP, and keepalives are answered",
+  ],
 ]);
 
 const KEPT_OF_KIND = new Map<RunKind, ReadonlyMap<number, string>>([

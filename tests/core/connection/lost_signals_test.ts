@@ -142,6 +142,43 @@ describe("a path that is stale", () => {
   });
 });
 
+describe("a DATA_FIN that the peer never sees, though it answers", () => {
+  /** The peer answers each question for `seconds` by what it has DATA_ACKed, and echoes what it has got, DATA_FINs without their option. */
+  const answer = (d: Dialogue, peers: readonly Peer[], seconds: number, arrive: boolean): void => {
+    for (let at = 0; at < seconds * 10 && d.usage.flows > 0; at++) {
+      for (const peer of peers) {
+        const probed = peer.takeAll().some(({ flags, seq }) => flags === "." && seq === 0);
+        if (probed) peer.sends(`. 1 ack 1 <dack8 1${arrive ? "" : ", noTS"}>`);
+      }
+      d.pass(100e3);
+    }
+  };
+
+  for (const { role, family, name } of ENDS) {
+    it(`ends the connection in minutes, with two paths, where it cannot fall back (${name})`, () => {
+      using d = made(role, { family });
+      const { first, second, app } = two(d, role);
+      app.socket.setKeepAlive(d.now, { idle: 5e6, interval: 5e6, count: 10 });
+      app.finish();
+      answer(d, [first, second], 15, true);
+      assertEquals(app.code, undefined);
+      answer(d, [first, second], 300, true);
+      assertEquals([app.code, app.reason], ["ConnectionAborted", "options-removed"]);
+    });
+  }
+
+  it("does not where nothing tells that it has arrived", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { timestamps: false });
+    app.socket.setKeepAlive(d.now, { idle: 5e6, interval: 5e6, count: 10 });
+    app.finish();
+    answer(d, [first, second], 600, false);
+    assertEquals(app.code, undefined);
+    second.sends(". 1 ack 1 <dack8 2>");
+    assertEquals(app.socket.state, "FIN_WAIT_2");
+  });
+});
+
 describe("an MP_PRIO (RFC 8684 §3.3.8), which nothing confirms", () => {
   for (const { role, family, name } of ENDS) {
     it(`is told again when its path, on which nothing was heard since, is heard: as it is then, once (${name})`, () => {
