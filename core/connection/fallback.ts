@@ -303,7 +303,9 @@ export function probeBesideFin(
   now: Micros,
 ): void {
   const replaceable = mayFallBack(meta, subflow);
-  if (!meta.confirmed || (replaceable ? tries === 0 : meta.timer.repeats < UNHEEDED)) return;
+  // Where nothing would tell what has arrived, an answer would only put off the user timeout.
+  const asks = replaceable ? tries > 0 : subflow.timestamps.on && meta.timer.repeats >= UNHEEDED;
+  if (!asks || !meta.confirmed) return;
   subflow.trust.ask(true);
   subflow.trust.besideFin(now);
   subflow.probe(now);
@@ -314,9 +316,12 @@ export function probeBesideFin(
  * Whether a peer that goes on with MPTCP has got our DATA_FIN, again and again, and never heeds it: it wants for neither room nor a reader. Something on every
  * path strips the bare ACKs that it travels on of their options; a FIN in its place would be that of a path.
  */
-export function finUnseen({ subflows }: MetaSocket): boolean {
+export function finUnseen(meta: MetaSocket): boolean {
   let arrived = 0;
-  for (const { trust } of subflows) arrived += trust.finsArrived;
+  for (const subflow of meta.subflows) {
+    if (mayFallBack(meta, subflow)) return false;
+    arrived += subflow.trust.finsArrived;
+  }
   return arrived >= ARRIVED;
 }
 

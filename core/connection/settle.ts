@@ -533,7 +533,7 @@ function dataTimeout(meta: MetaSocket, now: Micros): void {
   const { sendQueue, subflows } = meta;
   const { ours, oldest, una } = sendQueue;
   const tries = meta.timer.timeouts;
-  if (sendQueue.finUnacked && meta.joinedOnce && finUnseen(meta)) {
+  if (sendQueue.finUnacked && finUnseen(meta)) {
     meta.abortWith("ConnectionAborted", now, "options-removed");
     return;
   }

@@ -130,6 +130,7 @@ const KEPT_WIDE: ReadonlyMap<number, string> = new Map([
     520000788,
     "a DATA_FIN whose option is stripped on every path went again for ever where joins keep the connection from plain TCP, and keepalives are answered",
   ],
+  [530000201, "as 520000788, by questions of its own, where no join ever came to be"],
 ]);
 
 const KEPT_OF_KIND = new Map<RunKind, ReadonlyMap<number, string>>([

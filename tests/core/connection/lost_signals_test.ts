@@ -167,6 +167,14 @@ describe("a DATA_FIN that the peer never sees, though it answers", () => {
     });
   }
 
+  it("is not asked about where nothing would tell that it has arrived: the user timeout ends that", () => {
+    using d = new Dialogue();
+    const { first, second, app } = joined(d, { timestamps: false });
+    app.finish();
+    answer(d, [first, second], 310, false);
+    assertEquals([app.code, app.reason], ["TimedOut", "unanswered"]);
+  });
+
   it("does not where nothing tells that it has arrived", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d, { timestamps: false });
