@@ -53,7 +53,7 @@ export class Pacer {
   /** The same at `bytes` a round trip. Here, as a rate handed over would be boxed. */
   spread(bytes: number, rtt: Readonly<Rtt>, segment: number, now: Micros): number {
     this.fill(now);
-    this.#rate = bytes * 1e6 / rtt.srtt;
+    this.#rate = bytes * 1e6 / rtt.pathRtt;
     this.#segment = segment;
     const whole = Math.min(Math.floor(this.#rate * QUANTUM_TIME / 1e6), LARGEST_QUANTUM);
     this.#quantum = Math.max(2, Math.floor(whole / segment)) * segment;

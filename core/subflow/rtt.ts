@@ -24,6 +24,11 @@ export class Rtt {
   // Plain fields, as they are read for every packet: what an accessor returns may be boxed (CONTRIBUTING.md, Garbage).
   /** Smoothed round-trip time, at least 1; 1 s before a first sample. */
   srtt: Micros = 1e6;
+  /**
+   * The same without what the peer may have delayed: its ACK of a last segment alone tells how long it has waited for another one (RFC 9002 §5.3 takes that
+   * off). At least `minRtt`, and a minute at most. Whole, by shifts, as small integers need no box (CONTRIBUTING.md, Garbage).
+   */
+  pathRtt: Micros = 1e6;
   /** The timeout without back-off. */
   base: Micros = INITIAL_RTO;
   readonly #least: Micros;
@@ -86,26 +91,33 @@ export class Rtt {
     return this.#timeouts;
   }
 
-  /** Takes the sample that an ACK has brought: of a segment that was sent once (Karn's rule is the scoreboard's), or none. */
-  sample(heard: Heard, now: Micros): void {
-    if (heard.rtt >= 0) this.take(Math.max(1, heard.rtt), now);
+  /**
+   * Takes the sample that an ACK has brought: of a segment that was sent once (Karn's rule is the scoreboard's), or none. `delayed`: the peer may have kept it
+   * back, so that the path may be shorter than it tells.
+   */
+  sample(heard: Heard, now: Micros, delayed = false): void {
+    if (heard.rtt >= 0) this.take(Math.max(1, heard.rtt), now, delayed);
   }
 
   /**
    * Takes a sample by the timestamp that came back, of whatever sending it tells (RFC 7323 §4.1): exact to a tick, so that what is smoothed moves no
    * further than that demands. One in `doubt`, which a lost ACK may have made as long as a timeout, counts where enough others have come since the last
-   * such: else each would make the next timeout, and so itself, longer. The back-off stays where it does not.
+   * such: else each would make the next timeout, and so itself, longer. The back-off stays where it does not. `delayed` is what it is of any sample.
    */
-  sampleEchoed(rtt: Micros, doubt: boolean, now: Micros): void {
+  sampleEchoed(rtt: Micros, doubt: boolean, now: Micros, delayed = false): void {
     if (doubt) {
       if (this.#sure < SURE_BEFORE_DOUBT) return;
       this.#sure = -1;
     }
-    if (this.#minRtt === null) this.take(Math.max(1, rtt), now);
-    else this.smooth(Math.min(Math.max(this.srtt, rtt - TICK), rtt + TICK), false);
+    if (this.#minRtt === null) return this.take(Math.max(1, rtt), now, false);
+    if (rtt < this.pathRtt - TICK) this.pathRtt += (rtt + TICK - this.pathRtt + 4) >> 3;
+    else if (!delayed && rtt > this.pathRtt + TICK && rtt < MAX_RTO) {
+      this.pathRtt += (rtt - TICK - this.pathRtt + 4) >> 3;
+    }
+    this.smooth(Math.min(Math.max(this.srtt, rtt - TICK), rtt + TICK), false);
   }
 
-  private take(value: Micros, now: Micros): void {
+  private take(value: Micros, now: Micros, delayed: boolean): void {
     const first = this.#minRtt === null;
     if (
       this.#minRtt === null || value < this.#minRtt ||
@@ -114,6 +126,10 @@ export class Rtt {
       this.#minRtt = value;
     }
     if (value === this.#minRtt) this.#minRttTime = now;
+    if (first || value >= MAX_RTO) this.pathRtt = Math.round(Math.min(value, MAX_RTO));
+    else if (!delayed || value < this.pathRtt) this.pathRtt += (value - this.pathRtt + 4) >> 3;
+    // Of a path that has become longer, and carries single segments alone, that is told by the least of 10 s.
+    if (this.pathRtt < this.#minRtt) this.pathRtt = Math.min(Math.ceil(this.#minRtt), MAX_RTO);
     this.smooth(value, first);
   }
 

@@ -810,7 +810,7 @@ export class Sender extends Output {
    */
   private allow(spread: boolean, now: Micros): void {
     const rate = this.#controller?.pacingRate;
-    if (rate === undefined && (!spread || this.rtt.srtt < SHORT)) return;
+    if (rate === undefined && (!spread || this.rtt.pathRtt < SHORT)) return;
     const { payload } = this.mtu;
     const pacer = this.#pacer;
     let budget: number;
@@ -833,7 +833,7 @@ export class Sender extends Output {
     const gain = cwnd < this.ssthresh ? SLOW_START_GAIN : AVOIDANCE_GAIN;
     let bytes = Math.floor(gain * cwnd);
     if (this.#madeRate !== null) {
-      const known = Math.floor(KNOWN_GAIN * this.#madeRate.bottleneck * this.rtt.srtt / 1e6);
+      const known = Math.floor(KNOWN_GAIN * this.#madeRate.bottleneck * this.rtt.pathRtt / 1e6);
       if (known > 0 && known < bytes) bytes = known;
     }
     const first = FIRST_GAIN * Math.min(cwnd, initialWindow(this.mtu.segment));
@@ -842,7 +842,7 @@ export class Sender extends Output {
 
   /** Bytes in a second that it is spread at. */
   private pace(): number {
-    return this.#controller?.pacingRate ?? this.perRound() * 1e6 / this.rtt.srtt;
+    return this.#controller?.pacingRate ?? this.perRound() * 1e6 / this.rtt.pathRtt;
   }
 
   private spendAllowance(bytes: number, now: Micros): void {
@@ -977,7 +977,8 @@ export class Sender extends Output {
     this.rate.count(delivered, now);
     const tlp = this.tlp();
     if (heard.rtt >= 0) {
-      rtt.sample(heard, now);
+      // RFC 5681 §4.2: an ACK of less than two full segments may have waited for more, as nothing came behind them.
+      rtt.sample(heard, now, board.empty && delivered < 2 * this.mtu.payload);
       tlp.sampled();
       this.board.witness?.sampled(heard.rtt, rtt, now);
     } else if (advanced) {
@@ -1150,7 +1151,8 @@ export class Sender extends Output {
   private sampleEcho(now: Micros): void {
     const roundTrip = this.timestamps.roundTrip(now);
     if (roundTrip < 0) return;
-    this.rtt.sampleEchoed(roundTrip, heard.early, now);
+    const delayed = this.board.empty && heard.delivered < 2 * this.mtu.payload;
+    this.rtt.sampleEchoed(roundTrip, heard.early, now, delayed);
     this.tlp().sampled();
     this.board.witness?.sampled(roundTrip, this.rtt, now);
   }

@@ -238,6 +238,25 @@ describe("a window after a pause", () => {
     );
   });
 
+  it("RFC 9002 §5.3, §7.7: within the same time where the peer has delayed ACKs, of segments that came alone", () => {
+    const behind = (alone: number): readonly [srtt: number, times: string] => {
+      using d = new Dialogue({ tcp: { pacing: true, tlp: false } });
+      const { peer, app } = grown(d, 80, true);
+      for (let i = 0; i < alone; i++) {
+        app.write(MSS);
+        leaves(d, peer, 60e3);
+        peer.acks();
+      }
+      const { srtt } = app.socket.subflows[0]!;
+      d.pass(100e3);
+      app.write(200 * MSS);
+      return [srtt, leaves(d, peer, 60e3)];
+    };
+    const [[soon, times], [late, same]] = [behind(0), behind(4)];
+    assert(late > 1.5 * soon, `${late} ${soon}`);
+    assertEquals(same, times);
+  });
+
   it("RFC 9002 §7.7: behind slow start 1.2 windows per round trip", () => {
     using d = new Dialogue(SPREAD);
     const { peer, app } = grown(d, 80, true);

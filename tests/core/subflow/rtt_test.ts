@@ -107,6 +107,46 @@ describe("round-trip time (RFC 6298)", () => {
     assert(rtt.base > settled);
   });
 
+  it("RFC 9002 §5.3: that of the path leaves out what the peer may have delayed, unless that is shorter", () => {
+    const rtt = new Rtt();
+    rtt.sample(told(20e3), 0);
+    rtt.sample(told(60e3), 0, true);
+    assertEquals([rtt.pathRtt, rtt.srtt, rtt.minRtt], [20e3, 25e3, 20e3]);
+    rtt.sample(told(60e3), 0);
+    assertEquals([rtt.pathRtt, rtt.srtt], [25e3, 29375]);
+    rtt.sample(told(21e3), 0, true);
+    assertEquals(rtt.pathRtt, 24.5e3);
+  });
+
+  it("that of the path is the least of 10 s at least, where all that comes may have been delayed", () => {
+    const rtt = new Rtt();
+    rtt.sample(told(20e3), 0);
+    rtt.sample(told(120e3), 10e6, true);
+    assertEquals([rtt.pathRtt, rtt.minRtt], [20e3, 20e3]);
+    rtt.sample(told(120e3), 10e6 + 1, true);
+    assertEquals([rtt.pathRtt, rtt.minRtt], [120e3, 120e3]);
+  });
+
+  it("that of the path is a minute at most, as after a suspended hour, and comes back from there", () => {
+    const rtt = new Rtt();
+    rtt.sample(told(20e3), 0);
+    rtt.sample(told(3600e6), 3600e6);
+    assertEquals([rtt.pathRtt, rtt.minRtt], [60e6, 3600e6]);
+    for (let i = 0; i < 200; i++) rtt.sample(told(20e3), 3600e6);
+    assert(Math.abs(rtt.pathRtt - 20e3) <= 4, `${rtt.pathRtt}`);
+  });
+
+  it("RFC 7323 §4.1: that of the path moves to an echo no further than its tick demands", () => {
+    const rtt = new Rtt();
+    rtt.sample(told(20e3), 0);
+    const after = (echo: number, delayed: boolean): number => {
+      rtt.sampleEchoed(echo, false, 0, delayed);
+      return rtt.pathRtt;
+    };
+    assertEquals([after(20.9e3, false), after(60e3, true)], [20e3, 20e3]);
+    assertEquals([after(29e3, false), after(12e3, true)], [21e3, 20e3]);
+  });
+
   it("keeps the least sample of the last 10 s", () => {
     const rtt = new Rtt();
     rtt.sample(told(50e3), 0);

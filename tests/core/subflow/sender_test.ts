@@ -108,6 +108,28 @@ describe("the congestion window", () => {
   });
 });
 
+describe("the round trip of the path", () => {
+  it("RFC 5681 §4.2: is not told by an ACK of less than two segments with nothing behind it, which may have waited", () => {
+    const desk = new Desk();
+    const { rtt } = desk.sender;
+    desk.send(3, 0);
+    desk.ack(RTT, 2);
+    desk.ack(140e3, 3);
+    assertEquals([rtt.pathRtt, rtt.srtt], [RTT, 105e3]);
+  });
+
+  it("is told by an ACK of two, and by each of a peer that acknowledges them one by one", () => {
+    const desk = new Desk();
+    const { rtt } = desk.sender;
+    desk.send(2, 0);
+    desk.ack(180e3, 2);
+    assertEquals(rtt.pathRtt, 110e3);
+    desk.send(2, 200e3);
+    desk.ack(200e3 + 190e3, 3);
+    assertEquals(rtt.pathRtt, 120e3);
+  });
+});
+
 describe("room for new bytes", () => {
   it("is what the congestion window leaves", () => {
     const desk = new Desk();
