@@ -116,7 +116,7 @@ const MPTCP: Readonly<Record<string, Partial<MptcpSettings>>> = {
   "no relief": { opportunisticRetransmission: false, penalty: false, tailReinjection: false },
 };
 
-/** What is lost with a path cannot go again on another one that is closed for data (RFC 8684 §3.3.3). */
+/** What is lost with a path cannot go again on another one that is closed for data (RFC 8684 §3.3.3), nor a DATA_ACK on one that has rested since. */
 const HASTY = "FINs at once";
 /** Waits for a path for less than outages may last. */
 const IMPATIENT = "closed soon";
@@ -734,7 +734,7 @@ class Performance {
     this.#run = run;
     this.t = topologyOf(run, this.#nats);
     this.mayFail = run.paths.some(({ box }) => box !== null && !HARMLESS.test(box)) ||
-      chosen(run, FORGETFUL);
+      chosen(run, FORGETFUL) || chosen(run, HASTY);
     this.idle = bytesOf(this.t);
     this.#pair = this.t.connect(scriptOf(this.t, run, 0), scriptOf(this.t, run, 1));
     const dice = new Dice(seededRandom(run.seed)("meanwhile"));
@@ -846,10 +846,8 @@ class Performance {
     if (length > USER_TIMEOUT / 3) this.mayFail = true;
     // A server with cookies has nothing of a client whose third ACK was lost, and which says nothing more.
     if (length > 0 && this.#run.wide?.tcp[1] === "cookies") this.mayFail = true;
-    // Who has no path waits for less, or can use no other one any more.
-    if (length > 0 && (chosen(this.#run, IMPATIENT) || chosen(this.#run, HASTY))) {
-      this.mayFail = true;
-    }
+    // Who has no path waits for less.
+    if (length > 0 && chosen(this.#run, IMPATIENT)) this.mayFail = true;
   }
 
   #actWide({ kind, which, value }: WideAction, dice: Dice): void {

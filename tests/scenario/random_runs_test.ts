@@ -130,6 +130,10 @@ const KEPT_WIDE: ReadonlyMap<number, string> = new Map([
     520000788,
     "a DATA_FIN whose option is stripped on every path went again for ever where joins keep the connection from plain TCP, and keepalives are answered",
   ],
+  [
+    540002794,
+    "of these runs: where FINs go at once, nobody says a DATA_ACK again that was lost with the last ACK",
+  ],
   [530000201, "as 520000788, by questions of its own, where no join ever came to be"],
 ]);
 
