@@ -130,8 +130,9 @@ async function main(given: Given): Promise<number> {
   const policies = await readPolicies(given);
   const cases = casesOf(given.has("tcp"), given.values("only"));
   if (cases.length === 0) {
-    const names = casesOf(true, []).map(nameOf);
-    throw new UsageError(`--only names nothing that is measured: there is ${names.join("; ")}`);
+    const names = casesOf(given.has("tcp"), []).map(nameOf).join("; ");
+    const more = given.has("tcp") ? "" : ", and TCP with --tcp";
+    throw new UsageError(`--only names nothing that is measured: there is ${names}${more}`);
   }
   await using stack = new AsyncDisposableStack();
   const contestants: Contestant[] = [stack.use(await KernelOverVeth.open())];
