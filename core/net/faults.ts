@@ -5,9 +5,6 @@ import type { FaultReport, PluginFault } from "../guard/faults.ts";
 /** Most different lines about one plugin: a fault may name a path or a number that is another each time. */
 const MOST_LINES = 5;
 
-/** Where the stack's own modules are. */
-const OWN = new URL("../", import.meta.url).href;
-
 /** The places that the trace of an error tells, the innermost first: "file:///home/me/mine.ts:7:21". */
 function placesOf(error: unknown): string[] {
   const trace = error instanceof Error ? String(error.stack) : "";
@@ -15,15 +12,29 @@ function placesOf(error: unknown): string[] {
     .map(([, place = ""]) => place);
 }
 
+/**
+ * Where the stack's own modules are, as a trace has them: a bundle is one file, and as a classic script, which the worker of a page may be, knows no
+ * `import.meta`. Undefined: traces do not tell.
+ */
+const OWN = placesOf(new Error("here"))[0]?.replace(
+  /(core\/)net\/faults\.[jt]s:\d+:\d+$|:\d+:\d+$/,
+  "$1",
+);
+
+/** Whether a place is one of the stack's. */
+function isOwn(place: string): boolean {
+  return OWN !== undefined && place.startsWith(OWN);
+}
+
 /** Where an error comes from: in a plugin, also where the stack has refused what that asked for. */
 function placeOf(error: unknown): string | undefined {
   const places = placesOf(error);
-  return places.find((place) => !place.startsWith(OWN)) ?? places[0];
+  return places.find((place) => !isOwn(place)) ?? places[0];
 }
 
 /** Where somebody else's code threw an error; undefined: the stack did. */
 export function thrownAt(error: unknown): string | undefined {
-  return placesOf(error).slice(0, 1).find((place) => !place.startsWith(OWN));
+  return placesOf(error).slice(0, 1).find((place) => !isOwn(place));
 }
 
 /** What was thrown, in words: anything can be thrown, also what throws when it is read. */
