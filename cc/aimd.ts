@@ -263,8 +263,9 @@ export class ByteCounter {
 
   /** Bytes to grow by for `acked` more. */
   count(acked: number, threshold: number, mss: number): number {
+    // Of a window that has become small since, by a penalty and not by a loss, what was counted before is worth one segment, as of the one that it was counted for.
     // RFC 6356 §3: "In this case, the increase MUST be set to 1."
-    this.#counted += acked;
+    this.#counted = Math.min(this.#counted, threshold) + acked;
     if (this.#counted < threshold) return 0;
     const segments = Math.floor(this.#counted / threshold);
     this.#counted -= segments * threshold;

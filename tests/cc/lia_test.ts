@@ -6,7 +6,7 @@ import myLia from "../../docs/examples/my_lia.ts";
 import { runCongestion } from "../kit/toy_congestion.ts";
 import { linkedAlphaModel } from "../reference/lia.ts";
 import * as fc from "../support/property.ts";
-import { ack, MSS, TestConnection } from "./support.ts";
+import { ack, MSS, TestConnection, TestFlow } from "./support.ts";
 
 type Flows = readonly (readonly [window: number, rtt: number])[];
 
@@ -287,6 +287,22 @@ describe("lia", () => {
         connection.now = other.lastAck + other.srtt + after;
       });
     assertEquals([empty(0), empty(1)], [40, 10]);
+  });
+
+  it("grows by a segment at most for what it counted alone, where penalties have made its window small since", () => {
+    const connection = new TestConnection(lia(), [[100, 50]]);
+    const [flow] = connection.subflows;
+    ack(flow!, 95 * MSS);
+    const other = new TestFlow(2, 50e3);
+    other.controller = connection.group.join(other);
+    for (let i = 0; i < 4; i++) flow!.controller!.onCongestion("penalty", flow!.cwnd);
+    const { cwnd } = flow!;
+    assertEquals(cwnd, 100 * MSS / 16);
+    connection.group.leave!(other);
+    ack(flow!, MSS);
+    assertEquals(flow!.cwnd, cwnd + MSS);
+    ack(flow!, MSS);
+    assertEquals(flow!.cwnd, cwnd + MSS);
   });
 
   it("forgets a subflow that has left", () => {
