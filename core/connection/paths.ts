@@ -636,9 +636,9 @@ export class PathTransportOf implements PathTransport {
     if (this.#rare !== null) this.#rare.removalWaits = false;
     this.#meta.host.count("RmAddrTx", ids.length);
     const rare = this.rarities();
-    const { lastHeard, rtt } = carrier.sender;
+    const { lastHeard, rtt, unanswered } = carrier.sender;
     const kept = (rare.removals ?? []).filter((each) => !heardSince(each));
-    const lost = rtt.timeouts > 0 || ids.includes(carrier.localId);
+    const lost = unanswered || ids.includes(carrier.localId);
     const answeredAt = Math.max(lastHeard + 1, this.now + (rtt.known ? rtt.minRtt : 1));
     rare.removals = [...kept, { ids, carrier, answeredAt, lost }].slice(-MOST_REMOVALS);
     return true;

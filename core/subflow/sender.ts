@@ -103,8 +103,9 @@ class Troubles {
   lost = 0;
   lostTold = 0;
   timeouts = 0;
-  /** When the first of those in a row passed. */
+  /** When the first of those in a row passed, and the last one. */
   timedOut: Micros = 0;
+  timedOutLast: Micros = 0;
   duplicates = 0;
   /** SND.NXT when the clock of our timestamps was held; 0: it ticks. */
   heldTo = 0;
@@ -390,6 +391,12 @@ export class Sender extends Output {
   /** When an ACK last came. */
   get lastHeard(): Micros {
     return this.#lastHeard ?? 0;
+  }
+
+  /** A timeout has passed, and nothing has come since. */
+  get unanswered(): boolean {
+    const troubles = this.#troubles;
+    return troubles !== null && this.rtt.timeouts > 0 && this.lastHeard < troubles.timedOutLast;
   }
 
   /** When the peer itself last got further, where it contradicts what was acknowledged in its name; when an ACK last came, where it does not. */
@@ -1291,6 +1298,7 @@ export class Sender extends Output {
     this.#trial = 0;
     this.deadlines.set(TIMER_PROBE, Infinity);
     this.deadlines.set(TIMER_LATE, Infinity);
+    troubles.timedOutLast = now;
     if (rtt.timeouts === 1) (troubles.undo ??= new Undo()).begin();
     this.detection().restart();
     this.ecn.reduced(board.nxt, false);

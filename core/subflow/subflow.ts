@@ -1520,7 +1520,7 @@ export class Subflow implements SubflowView {
     this.#host.count("MPPrioTx");
     const rare = this.rarities();
     rare.prioAt = now;
-    rare.prioLost = this.sender.rtt.timeouts > 0;
+    rare.prioLost = this.sender.unanswered;
   }
 
   /** Sends an ACK at once; false when the link is full. Until the peer has shown that it has our third one, each is that: one without its option would end MPTCP. */

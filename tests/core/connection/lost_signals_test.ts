@@ -223,5 +223,45 @@ describe("an MP_PRIO (RFC 8684 §3.3.8), which nothing confirms", () => {
       d.pass(1e6);
       assertEquals(told(), []);
     });
+
+    it(`is told again once where SACK blocks alone tell that its path is back (${name})`, () => {
+      using d = made(role, { family, tcp: { tlp: false } });
+      const { first, second, app } = two(d, role);
+      const late = app.socket.subflows[1]!;
+      const told = (): string[] =>
+        second.takeAll().flatMap(({ options }) => options).filter((each) => /^prio/.test(each));
+      app.socket.paths.context.setBackup(app.socket.subflows[0]!.path, true);
+      d.stack.flush(d.now);
+      d.pass(300e3);
+      for (const peer of [first, second]) peer.takeAll();
+      app.write(8000);
+      const { nxt } = late.sender.board;
+      assert(nxt > 6000);
+      d.pass(1e3);
+      app.socket.paths.context.setBackup(late.path, true);
+      d.stack.flush(d.now);
+      assertEquals(told(), ["prio backup"]);
+      d.pass(TIMEOUT + 2 * SLACK);
+      assertEquals(late.silent, true);
+      assertEquals(told(), []);
+      for (let end = 2000; end < 6000; end += 1000) {
+        second.sends(`. 1 ack 1 <sack 1000:${end}, dack8 1>`);
+        assertEquals(told(), end === 2000 ? ["prio backup"] : []);
+        d.pass(5e3);
+      }
+      assertEquals([late.silent, late.sender.rtt.timeouts], [true, 1]);
+      // It is away once more.
+      for (; late.sender.rtt.timeouts === 1; d.pass(10e3)) assertEquals(told(), []);
+      app.socket.paths.context.setBackup(late.path, false);
+      d.stack.flush(d.now);
+      assertEquals(told(), ["prio"]);
+      second.sends(". 1 ack 1 <sack 1000:5000, dack8 1>");
+      assertEquals(told(), []);
+      second.sends(". 1 ack 1 <sack 1000:6000, dack8 1>");
+      assertEquals(told(), ["prio"]);
+      second.sends(`. 1 ack ${nxt} <dack8 8001>`);
+      d.pass(1e6);
+      assertEquals(told(), []);
+    });
   }
 });

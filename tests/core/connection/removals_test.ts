@@ -312,6 +312,33 @@ for (const family of [4, 6] as const) {
       }
     });
 
+    it("once where SACK blocks alone tell that the only path is back", () => {
+      using d = new Dialogue({ family, tcp: { tlp: false } });
+      const { peer, app } = d.opened();
+      peer.sends(`. 1 ack 1 <noTS, echo 1 ${d.address(1)}>`);
+      const { context } = app.socket.paths;
+      const own = context.locals.find(({ id }) => id === 1)!;
+      app.write(8000);
+      context.announce(own);
+      d.stack.flush(d.now);
+      peer.sends(`. 1 ack 1 <noTS, echo 1 ${d.address(1)}>`);
+      d.pass(100e3);
+      context.withdraw(own);
+      d.stack.flush(d.now);
+      const told = (): string[] =>
+        peer.takeAll().flatMap(({ options }) => options).filter((each) => each.startsWith("rm"));
+      assertEquals(told(), ["rm 1"]);
+      d.pass(250e3);
+      assertEquals(app.socket.subflows[0]!.silent, true);
+      const again: string[] = [];
+      for (let end = 2000; end < 7000; end += 1000) {
+        peer.sends(`. 1 ack 1 <sack 1000:${end}, dack8 1>`);
+        d.pass(100e3);
+        again.push(...told());
+      }
+      assertEquals(again, ["rm 1"]);
+    });
+
     // RFC 8684 §3.4.2: "the affected host SHOULD announce this situation so that the peer can remove subflows related to this address"
     it("RFC 8684 §3.4.2: on another path as soon as that falls silent which carried it", () => {
       using d = new Dialogue({ family });
