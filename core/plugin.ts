@@ -446,7 +446,7 @@ export interface PathContext {
   identify(address: HostAddress, id: number): HostAddress;
   /** Lowers the most subflows besides the first, opened by either side, for this connection; the host's limit stands above it. Those there are stay. */
   limitSubflows(subflows: number): void;
-  /** The index of a path, the same each time. Throws a RangeError when the families differ. */
+  /** The index of a path, the same each time. Throws a RangeError when the families differ, or an id is no integer from 0 to 255. */
   index(spec: PathSpec): PathIndex;
   /**
    * Message 1, always the full set: the transport opens as many as its limits allow, in this order, and closes what is missing by a FIN exchange. Throws

@@ -68,6 +68,9 @@ export class PathTable {
         `Cannot make a path from ${local.address} to ${remote.address} as both must be of one family`,
       );
     }
+    // A subflow keeps both in an octet each, as the wire does.
+    checkNumber("local.id", local.id, 255);
+    checkNumber("remote.id", remote.id, 255);
     checkNumber("copy", copy, 65535);
     checkNumber("dscp", dscp, 63);
     if (this.#specs.size >= this.#most) {

@@ -34,6 +34,16 @@ describe("PathTable", () => {
     assertThrows(() => table.index(foreign), RangeError, "one family");
     assertThrows(() => table.index({ ...FIRST, copy: -1 }), RangeError, "copy");
     assertThrows(() => table.index({ ...FIRST, dscp: 64 }), RangeError, "dscp");
+    for (const id of [-1, 256, 1.5, NaN]) {
+      for (const end of ["local", "remote"] as const) {
+        const made = { ...FIRST, [end]: { ...FIRST[end], id } };
+        assertThrows(
+          () => table.index(made),
+          RangeError,
+          `its ${end}.id must be an integer from 0 to 255: current value is ${id}`,
+        );
+      }
+    }
     table.index({ ...FIRST, copy: 1 });
     assertThrows(() => table.index({ ...FIRST, copy: 2 }), RangeError, "at most 2");
   });
