@@ -26,6 +26,9 @@ const LEAST_MEMORY = 1048576;
 /** Bytes that wait on a subflow are no window: they may be so many as soon as the buffer may grow to that. */
 const STAGING = 8388608;
 
+/** All of it is read: a view of no bytes would hold the rest. */
+const NOTHING = new Uint8Array();
+
 /** What came with the SYN; it lies before the data sequence space. */
 class Early {
   /** What of it nobody has read. */
@@ -39,7 +42,7 @@ class Early {
 
   /** The first of what is left is read. */
   read(bytes: number): void {
-    this.left = this.left.subarray(bytes);
+    this.left = bytes < this.left.length ? this.left.subarray(bytes) : NOTHING;
   }
 }
 
@@ -258,6 +261,7 @@ export class ReceiveQueue {
   private readEarly(target: Uint8Array): number {
     const early = this.#early!;
     const bytes = Math.min(target.length, early.left.length);
+    if (bytes === 0) return 0;
     target.set(early.left.subarray(0, bytes));
     early.read(bytes);
     return bytes;

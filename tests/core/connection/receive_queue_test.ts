@@ -77,6 +77,39 @@ describe("receive queue", () => {
     assertEquals([queue.skip(1000), queue.read], [200, 401]);
   });
 
+  it("keeps nothing of bytes that came with the SYN once they are read, nor looks for some again", () => {
+    for (const way of ["take", "skip", "used", "drop"] as const) {
+      const queue = received([1, 201]);
+      const early = BYTES.slice(0, 100);
+      queue.takeEarly(early);
+      const target = new Uint8Array(50);
+      const { subarray } = Uint8Array.prototype;
+      // A view of nothing holds all that it is of.
+      let views = 0;
+      Uint8Array.prototype.subarray = function (
+        this: Uint8Array,
+        ...args: Parameters<typeof subarray>
+      ) {
+        const view = subarray.apply(this, args);
+        if (view.buffer === early.buffer && view.length === 0) views++;
+        return view;
+      } as typeof subarray;
+      try {
+        for (let i = 0; i < 4 && queue.readable > 0; i++) {
+          if (way === "take") queue.take(target);
+          else if (way === "skip") queue.skip(50);
+          else if (way === "used") queue.used(Math.min(50, queue.lend()!.length));
+          else queue.drop();
+        }
+      } finally {
+        Uint8Array.prototype.subarray = subarray;
+      }
+      assertEquals([views, queue.earlyBytes], [0, 100], way);
+      assertEquals(queue.read, way === "drop" ? 201 : 101);
+      queue.free();
+    }
+  });
+
   it("drops what nobody wants", () => {
     const queue = received([1, 201], [301, 401]);
     queue.drop();
