@@ -103,7 +103,7 @@ export class Chunk implements Mapping {
     this.end = part.end;
     this.head = part;
     this.pieces = 1;
-    this.skip = serial;
+    this.skip = this.start = serial;
   }
 
   /** Whether SACK edges may cut it into so many more pieces. */

@@ -367,11 +367,12 @@ export class Scoreboard {
     for (let serial = ring.next - 1; serial >= ring.first; serial--) {
       this.#steps++;
       const chunk = ring.at(serial);
-      if (chunk.fin) continue;
+      // The last of a run alone knows where that begins, which may be a FIN.
       if (chunk.skip !== serial) {
         serial = chunk.start;
         continue;
       }
+      if (chunk.fin) continue;
       let last: Part | null = null;
       for (let part = chunk.head; part !== null; part = part.next) {
         this.#steps++;

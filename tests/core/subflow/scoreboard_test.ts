@@ -471,3 +471,24 @@ describe("pages of the send queue", () => {
     host_free(host);
   });
 });
+
+describe("the highest data that is not SACKed (RFC 6675 §4, rule 4)", () => {
+  it("lies below a run of mappings that ends with the FIN, whatever these have been before", () => {
+    // Of many runs mappings and pieces of before are used again.
+    const before = new Desk();
+    for (let i = 0; i < 8; i++) before.send(1);
+    before.ack(0, 0, [2, 3], [4, 5], [6, 7]);
+    before.ack(8);
+    const desk = new Desk();
+    for (let i = 0; i < 4; i++) desk.send(1);
+    desk.board.sendFin(desk, 0);
+    const { nxt } = desk.board;
+    for (const from of [4, 3, 2]) {
+      desk.ack(0);
+      desk.board.sack(1 + from * MSS, nxt, 1, desk.heard);
+      const piece = desk.board.lastUnsacked(MSS)!;
+      assertEquals([piece.seq, piece.end], [1 + (from - 1) * MSS, 1 + from * MSS]);
+    }
+    desk.board.clear();
+  });
+});
