@@ -48,7 +48,7 @@ describe("architecture", () => {
     assertEquals(await brokenArrows(ROOT), []);
   });
 
-  it("entry points need no import map, no package and nothing of node", async () => {
+  it("entry points need no import map, no package, nothing of node, and no module around them", async () => {
     assertEquals(await unportable(ROOT, ENTRIES), []);
   });
 
@@ -150,7 +150,8 @@ describe("the architecture's rules", () => {
   it("find what a program could not import by URL", async () => {
     await withTree({
       "mod.ts": `export * from "./core/net/a.ts"; export * from "@std/assert";`,
-      "core/net/a.ts": `import "node:fs"; export const dns = () => import("node:dns");`,
+      "core/net/a.ts":
+        `import "node:fs"; export const dns = () => import("node:dns"); import.meta.url;`,
       "core/connection/keys.ts": `import "node:crypto"; import "../../wasm/core.wasm";`,
       "core/net/duplex.ts": `import "node:stream";`,
       "wasm/core.wasm": "\0asm\x01\0\0\0",
@@ -168,6 +169,7 @@ describe("the architecture's rules", () => {
       assertEquals(await unportable(root, ["mod.ts"]), [
         "core/net/a.ts imports node:fs",
         "mod.ts imports @std/assert",
+        "core/net/a.ts uses import.meta",
       ]);
     });
   });

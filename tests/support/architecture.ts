@@ -224,9 +224,15 @@ export async function brokenArrows(root: URL): Promise<string[]> {
 /** Lists what the modules given reach by a specifier that would not work without an import map, or in a browser. */
 export async function unportable(root: URL, entries: readonly string[]): Promise<string[]> {
   const imports = await readImports(root, entries);
-  return imports
+  const foreign = imports
     .filter(({ specifier, dynamic }) => !/^\.\.?\//.test(specifier) && !dynamic)
     .map(({ from, specifier }) => `${from} imports ${specifier}`);
+  // A bundle may be a classic script, as the worker of a page is, which has no such word.
+  const files = [...new Set([...entries, ...imports.map(({ from }) => from)])];
+  const metas = files.filter((file) =>
+    /^(?!\s*(\*|\/[/*])).*\bimport\.meta\b/m.test(Deno.readTextFileSync(new URL(file, root)))
+  );
+  return [...foreign, ...metas.map((file) => `${file} uses import.meta`)];
 }
 
 /** Lists the uses of clocks, promises, randomness and platform names in one source text. */
