@@ -299,6 +299,74 @@ describe("what is next in the data", () => {
     }
   });
 
+  it("leaves enough for those whose bytes move, however many never read, or send no mapping whole", () => {
+    for (const summed of [false, true]) {
+      const limit = 64 * 2 ** 20;
+      const host = wasm.host_new(1, 2);
+      wasm.host_limit(host, limit);
+      const packet = wasm.packet_alloc(66_048);
+      /** Has a new connection take what comes until it takes no more, or `most` bytes. */
+      const take = (receiver: number, at: number, most: number): number => {
+        const end = at + most;
+        while (
+          at < end && !(wasm.receiver_segment(receiver, at, packet, 1400, LIMIT) & SEGMENT_MEMORY)
+        ) {
+          at += 1400;
+        }
+        return at;
+      };
+      for (let i = 0; i < 400; i++) {
+        const stream = wasm.stream_new(host, 1);
+        wasm.stream_limit(stream, 8 * 2 ** 20);
+        const receiver = wasm.receiver_new(host, stream);
+        if (summed) wasm.receiver_map(receiver, 1, 1, 65_000, 1, LIMIT);
+        wasm.receiver_map(receiver, summed ? 70_000 : 1, summed ? 70_000 : 1, 2 ** 40, -1, LIMIT);
+        take(receiver, 1, summed ? 64_000 : 2 ** 23);
+        if (summed) take(receiver, 70_000, 2 ** 23);
+      }
+      const stream = wasm.stream_new(host, 1);
+      const receiver = wasm.receiver_new(host, stream);
+      wasm.receiver_map(receiver, 1, 1, 2 ** 40, -1, LIMIT);
+      let end = 1;
+      for (let rounds = 0; rounds < 6; rounds++) {
+        const before = end;
+        end = take(receiver, end, 2 ** 20);
+        wasm.stream_release(stream, end);
+        assert(end - before >= 2 ** (15 + rounds), `${end - before} in ${rounds}, ${summed}`);
+      }
+      wasm.host_free(host);
+      wasm.packet_free(packet);
+    }
+  });
+
+  it("finds one mapping after mapping, at once or when what came before has been read", () => {
+    for (const together of [1, 5]) {
+      using it = new Side(3, { host: 40 * PAGE });
+      for (let i = 0; i < 21; i++) wasm.stream_append(wasm.stream_new(it.host, 0), 1);
+      for (const subflow of [1, 2]) {
+        wasm.receiver_map(it.receivers[subflow]!, 2 ** 21 * subflow, 1, 3000, 1, LIMIT);
+        it.segment(subflow, 2 ** 21 * subflow, 1, 1000);
+      }
+      let again = 0;
+      for (let at = 1, times = 0; at < 60 * 20_000; times++) {
+        const before = it.next;
+        for (let i = 0; i < together; i++) {
+          const from = at + i * 20_000;
+          for (let i = 0; i < 20_000; i++) u8[it.packet + i] = octet(from + i);
+          const sum = wasm.sum(it.packet, 20_000);
+          wasm.receiver_map(it.receivers[0]!, from, from, 20_000, sum, LIMIT);
+          it.segment(0, from, from, 10_000);
+          it.segment(0, from + 10_000, from + 10_000, 10_000);
+        }
+        it.read();
+        at = it.next;
+        if (it.next === before) again++;
+        assert(times < 200, `${at} after ${times}`);
+      }
+      assertEquals(again, 0);
+    }
+  });
+
   it("is no way for those who never read to hold all", () => {
     using it = new Side(3, { host: 40 * PAGE });
     for (let i = 0; i < 21; i++) wasm.stream_append(wasm.stream_new(it.host, 0), 1);

@@ -183,7 +183,8 @@ export function spareFor(bytes: f64): void {
  * Whether a connection may have `bytes` more. No host holds more than is left for the others. While half of its limit, and of the process's, is free
  * a connection gets what it asks for, within its own limit. Then it holds no more than is left for the others, and no more than a little and twice
  * what it has moved: who never reads has moved nothing, and however many there are of them, those that do move find memory. A first page is a matter
- * of the limits alone, and so is what is next in the data, within bounds: where that finds no place nothing ever moves.
+ * of the limits alone. What is next in the data may have more, within bounds, where nothing ever moves without it: as long as an eighth of all is left for
+ * those who do move.
  */
 export function mayHold(account: Account, bytes: f64): bool {
   const host = account.host;
@@ -199,6 +200,7 @@ export function mayHold(account: Account, bytes: f64): bool {
   const least = min(left, leftOfAll);
   const base = min(max(least / 512, LEAST_BASE), MOST_BASE);
   if (charged <= least && charged <= base + 2 * account.moved) return true;
+  if (left * 8 < host.limit || leftOfAll * 8 < PROCESS_LIMIT) return false;
   return spare > 0 && charged <= base + spare;
 }
 

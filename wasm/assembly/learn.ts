@@ -199,8 +199,9 @@ export function receiver_map(
   while (result == SEGMENT_MEMORY && shortage && makeRoom(stream, dsn + length)) {
     result = learn(receiver, stream, dsn, ssn, length, checksum, limit);
   }
-  // Its bytes are all staged: what is next in the data is delivered, whatever the connection holds.
-  if (result == SEGMENT_MEMORY && shortage && dsn <= stream.next && stream.next < dsn + length) {
+  // Its bytes are all staged: what is next in the data is delivered, whatever the connection holds, where there is nothing else to read.
+  const next = stream.next;
+  if (result == SEGMENT_MEMORY && shortage && stream.head == next && dsn <= next && next < dsn + length) {
     spareFor(spareOf(stream));
     result = learn(receiver, stream, dsn, ssn, length, checksum, limit);
     spareFor(0);

@@ -450,8 +450,9 @@ export function receiver_segment(handle: i32, seq: f64, from: i32, length: i32, 
   return result | pruned;
 }
 
-/** Whether the byte at `seq` is of a mapping that holds the next of the data. */
+/** Whether the byte at `seq` is of a mapping that holds the next of the data, and nothing but that will ever be there to read. */
 function bringsOn(receiver: Receiver, stream: Stream, seq: f64): bool {
+  if (stream.head < stream.next) return false;
   const mapping = mappingOver(receiver, seq);
   if (mapping == null || mapping.ssn > seq) return false;
   return mapping.ssn + mapping.delta <= stream.next && stream.next < mapping.end + mapping.delta;
