@@ -24,6 +24,7 @@ const RAW = 101;
 const SLL2 = 276;
 
 const MP_CAPABLE = 0;
+const MP_JOIN = 1;
 const DSS = 2;
 
 interface Mapping {
@@ -46,7 +47,7 @@ class Sender {
   readonly mappings = new Map<string, Mapping>();
   /** Initial data sequence number, once its key is known. */
   idsn: bigint | null = null;
-  /** It is of the end that begins connections. */
+  /** It is of the end that has begun the connection, whoever began the subflow. */
   client = false;
 
   constructor(name: string) {
@@ -121,6 +122,8 @@ function checksumOf({ dsn, ssn, length }: Mapping, payload: Uint8Array): number 
 class Reader {
   /** The last data sequence number of each end: one of four octets stands for the nearest. */
   readonly #last = new Map<boolean, bigint>();
+  /** Whose token it is: that of the end that has begun the connection. */
+  readonly #tokens = new Map<number, boolean>();
   readonly senders = new Map<string, Sender>();
   readonly wrong: string[] = [];
   segments = 0;
@@ -147,7 +150,8 @@ class Reader {
     const flags = ip[tcp + 13]!;
     if (flags & 2) {
       sender.iss = seq;
-      sender.client = (flags & 16) === 0;
+      // Of a join's SYN its token tells.
+      sender.client = (flags & 16) === 0 || !this.#sender(`${to} > ${from}`).client;
     }
     const offset = (seq - sender.iss) >>> 0;
     this.segments++;
@@ -159,10 +163,17 @@ class Reader {
       if (kind === 0) break;
       const length = kind === 1 ? 1 : ip[at + 1]!;
       if (kind === 30) {
+        if ((flags & 18) === 2) this.#beginning(sender, view, at, length);
         this.#option(sender, view, at, length, payload.length);
       }
       at += length;
     }
+  }
+
+  /** The option of a SYN: a join is begun by the end whose token it does not have (RFC 8684 §3.2). */
+  #beginning(sender: Sender, view: DataView, at: number, length: number): void {
+    const join = view.getUint8(at + 2) >> 4 === MP_JOIN && length === 12;
+    if (join) sender.client = !(this.#tokens.get(view.getUint32(at + 4)) ?? false);
   }
 
   #option(
@@ -176,7 +187,9 @@ class Reader {
     if (subtype === MP_CAPABLE && length >= 12) {
       const key = new Uint8Array(view.buffer, view.byteOffset + at + 4, 8);
       if (sender.idsn === null) {
-        sender.idsn = createHash("sha256").update(key).digest().readBigUInt64BE(24);
+        const hash = createHash("sha256").update(key).digest();
+        sender.idsn = hash.readBigUInt64BE(24);
+        this.#tokens.set(hash.readUInt32BE(0), sender.client);
         this.#last.set(sender.client, sender.idsn);
       }
       if (length < 22) return;
