@@ -39,12 +39,12 @@ export interface HostDriver {
    */
   readonly takesLanded?: boolean;
   /**
-   * What comes next, or should have come before, has probably come by another link: a source that looks here after each packet stops there, and is asked again
-   * when the others have been.
+   * Nothing more is wanted of this link for now, as what it has brought fills the processor's cache, or as what comes next, or should have come before, has
+   * probably come by another link: a source that looks here after each packet stops there, and is asked again later.
    *
    * @default {false}
    */
-  readonly elsewhere?: boolean;
+  readonly enough?: boolean;
   /** [0, 1), from a stream of its own: one more consumer shifts no other. */
   random(name: string): () => number;
 }
@@ -53,7 +53,7 @@ export interface HostDriver {
 export interface PollSource {
   /** The descriptor; readable when there are packets. Asked for when the link is attached. */
   readonly fd: number;
-  /** Reads at most `budget` packets and hands each to the host. Returns how many there were; below `budget` means empty, or `elsewhere`. */
+  /** Reads at most `budget` packets and hands each to the host. Returns how many there were; below `budget` means empty, or `enough`. */
   drain(budget: number): number;
 }
 

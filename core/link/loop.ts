@@ -33,6 +33,8 @@ export interface LoopOptions {
 
 /** Packets taken from each device before the stack sends what they call for. */
 const BATCH = 64;
+/** Bytes of a device after which it has brought enough for a turn: what waits longer to be read has left the processor's cache. */
+const BATCH_BYTES = 1 << 20;
 /** Polls in a row that find a device in error before it counts as gone. */
 const ERRORS = 16;
 /** Devices, and the eventfd, that one poll waits for: `struct pollfd` of 8 bytes each. */
@@ -77,8 +79,10 @@ export class Loop {
   readonly #links: Link[] = [];
   readonly #sources: PollSource[] = [];
   readonly #errors = new Map<PollSource, number>();
-  /** How many packets each of them may yet bring in this turn, and of how many of them that is not 0. */
+  /** How many packets and bytes each of them may yet bring in this turn, how many bytes the one that is read, and how many of them may bring any. */
   readonly #left: number[] = [];
+  readonly #leftBytes: number[] = [];
+  #bytes = 0;
   #open = 0;
   #now: Micros = 0;
   #stack: DrivenStack | null = null;
@@ -126,9 +130,9 @@ export class Loop {
     return this.#stack?.takesLanded === true;
   }
 
-  /** See {@linkcode HostDriver.elsewhere}: where another device is still to be asked in this turn. */
-  get elsewhere(): boolean {
-    return this.#open > 1 && this.#stack?.elsewhere === true;
+  /** See {@linkcode HostDriver.enough}. The stack may look elsewhere only where another device is still to be asked in this turn. */
+  get enough(): boolean {
+    return this.#bytes <= 0 || this.#open > 1 && this.#stack?.elsewhere === true;
   }
 
   /** Attaches a link and polls its device from now on, or `source` in place of it. Throws what the link throws; it is not added then. */
@@ -218,6 +222,7 @@ export class Loop {
   receive(link: Link, packet: Readonly<PacketIn>): void {
     if (this.#stack === null) return;
     this.#touch();
+    this.#bytes -= packet.length;
     this.#stack.handlePacket(this.#now, link, packet);
   }
 
@@ -295,15 +300,21 @@ export class Loop {
   #drain(): number {
     const sources = this.#sources;
     const left = this.#left;
+    const leftBytes = this.#leftBytes;
     // One that is added meanwhile comes in the next turn.
     const devices = this.#open = sources.length;
-    for (let i = 0; i < devices; i++) left[i] = BATCH;
+    for (let i = 0; i < devices; i++) {
+      left[i] = BATCH;
+      leftBytes[i] = BATCH_BYTES;
+    }
     let packets = 0;
     for (let i = 0; this.#open > 0; i = i + 1 < devices ? i + 1 : 0) {
       if (left[i] === 0) continue;
+      this.#bytes = leftBytes[i]!;
       const count = sources[i]!.drain(left[i]!);
       packets += count;
-      left[i] = count > 0 && this.elsewhere ? left[i]! - count : 0;
+      leftBytes[i] = this.#bytes;
+      left[i] = count > 0 && this.#bytes > 0 && this.enough ? left[i]! - count : 0;
       if (left[i] === 0) this.#open--;
     }
     return packets;
@@ -465,8 +476,8 @@ class Driver implements HostDriver {
     return this.#loop.takesLanded;
   }
 
-  get elsewhere(): boolean {
-    return this.#loop.elsewhere;
+  get enough(): boolean {
+    return this.#loop.enough;
   }
 
   receive(link: Link, packet: Readonly<PacketIn>): void {

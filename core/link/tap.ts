@@ -69,8 +69,8 @@ class TappedLink implements Link {
       get now(): Micros {
         return host.now;
       },
-      get elsewhere(): boolean {
-        return host.elsewhere === true;
+      get enough(): boolean {
+        return host.enough === true;
       },
       receive: (_link, packet) => {
         const { address, length } = packet;

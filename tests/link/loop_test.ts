@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { DrivenStack, HostDriver, Link } from "../../core/host/link.ts";
 import { Loop } from "../../core/link/loop.ts";
@@ -66,7 +66,7 @@ async function turnOf(
             count++;
             const length = packets.shift()!;
             host!.receive(link, { address: 0, length, gsoSize: 0, verified: true });
-            if (host!.elsewhere === true) break;
+            if (host!.enough === true) break;
           }
           return count;
         },
@@ -106,6 +106,18 @@ describe("devices of one loop", () => {
     const many = (from: number): number[] => Array.from({ length: 100 }, (_, i) => from + i);
     const handed = await turnOf([many(0), many(1000)], [...many(0), ...many(1000)]);
     assertEquals([handed.length, handed.filter((packet) => packet < 1000).length], [128, 64]);
+  });
+
+  it("each bring a megabyte at most", async () => {
+    const large = (from: number): number[] => Array.from({ length: 40 }, (_, i) => from + i);
+    for (const elsewhere of [[], [...large(50_000), ...large(60_000)]]) {
+      const handed = await turnOf([large(50_000), large(60_000), [1, 2]], elsewhere);
+      const bytes = (least: number, end: number): number =>
+        handed.filter((length) => length >= least && length < end).reduce((a, b) => a + b, 0);
+      assert(bytes(50_000, 60_000) >= 2 ** 20 && bytes(50_000, 60_000) < 2 ** 20 + 51_000);
+      assert(bytes(60_000, 70_000) >= 2 ** 20 && bytes(60_000, 70_000) < 2 ** 20 + 61_000);
+      assertEquals(bytes(0, 50_000), 3);
+    }
   });
 });
 

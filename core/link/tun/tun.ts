@@ -241,7 +241,7 @@ export class TunLink implements Link, PollSource {
           packet_landed(packet.address, length - expected, packet.verified ? 1 : 0);
         }
         host.receive(this, packet);
-        if (host.elsewhere === true) break;
+        if (host.enough === true) break;
       }
     } finally {
       // Whatever was thrown: what has landed is not to be brought together behind headers that are gone.
