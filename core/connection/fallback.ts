@@ -24,8 +24,12 @@ const INFINITE = 2 ** 52;
 /** Questions that the peer answers without heeding the DATA_FINs beside them, before something else takes their place though none is known to have arrived. */
 const DATA_FINS = 3;
 
-/** Times that our DATA_FIN has gone again before it is asked about where nothing can take its place, and those known to have arrived that end it: minutes. */
+/**
+ * Times that our DATA_FIN has gone again before it is asked about where nothing can take its place: minutes; as many more where no timestamp tells what has
+ * arrived, so that a peer of which nothing else is heard has been given up by then.
+ */
 const UNHEEDED = 8;
+/** Those known to have arrived that end it, or questions behind them that were answered: so many DATA_FINs were not all lost. */
 const ARRIVED = 8;
 
 /** Data-level timeouts, each with a question that the peer answers, before what it has room for and does not take counts as dropped: most of a minute. */
@@ -303,8 +307,9 @@ export function probeBesideFin(
   now: Micros,
 ): void {
   const replaceable = mayFallBack(meta, subflow);
-  // Where nothing would tell what has arrived, an answer would only put off the user timeout.
-  const asks = replaceable ? tries > 0 : subflow.timestamps.on && meta.timer.repeats >= UNHEEDED;
+  // Where no echo tells what has arrived, an answer may only put off the user timeout.
+  const unheeded = subflow.timestamps.on ? UNHEEDED : 2 * UNHEEDED;
+  const asks = replaceable ? tries > 0 : meta.timer.repeats >= unheeded;
   if (!asks || !meta.confirmed) return;
   subflow.trust.ask(true);
   subflow.trust.besideFin(now);
@@ -313,16 +318,18 @@ export function probeBesideFin(
 }
 
 /**
- * Whether a peer that goes on with MPTCP has got our DATA_FIN, again and again, and never heeds it: it wants for neither room nor a reader. Something on every
- * path strips the bare ACKs that it travels on of their options; a FIN in its place would be that of a path.
+ * Whether a peer that goes on with MPTCP has got our DATA_FIN, again and again, and never heeds it, or answers what goes behind that: it wants for neither
+ * room nor a reader. Something on every path drops the bare ACKs that it travels on, or strips them of their options; a FIN in its place would be that of a path.
  */
 export function finUnseen(meta: MetaSocket): boolean {
   let arrived = 0;
+  let unheeded = 0;
   for (const subflow of meta.subflows) {
     if (mayFallBack(meta, subflow)) return false;
     arrived += subflow.trust.finsArrived;
+    unheeded = Math.max(unheeded, subflow.trust.finsUnheeded);
   }
-  return arrived >= ARRIVED;
+  return arrived >= ARRIVED || unheeded >= ARRIVED;
 }
 
 /**

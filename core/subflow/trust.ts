@@ -234,6 +234,11 @@ export class Trust {
     return this.#doubts === null ? 0 : this.#doubts.arrivals;
   }
 
+  /** How many probes were answered, and our DATA_FIN beside them was not. */
+  get finsUnheeded(): number {
+    return this.#doubts === null ? 0 : this.#doubts.unheeded;
+  }
+
   /** A probe was answered, and our DATA_FIN beside it was not: whether some had arrived there, or that was so `most` times. */
   finUnheeded(most: number): boolean {
     const doubts = this.doubted();

@@ -175,16 +175,38 @@ describe("a DATA_FIN that the peer never sees, though it answers", () => {
     assertEquals([app.code, app.reason], ["TimedOut", "unanswered"]);
   });
 
-  it("does not where nothing tells that it has arrived", () => {
+  it("does not so soon where nothing tells that it has arrived", () => {
     using d = new Dialogue();
     const { first, second, app } = joined(d, { timestamps: false });
     app.socket.setKeepAlive(d.now, { idle: 5e6, interval: 5e6, count: 10 });
     app.finish();
-    answer(d, [first, second], 600, false);
+    answer(d, [first, second], 60, false);
     assertEquals(app.code, undefined);
     second.sends(". 1 ack 1 <dack8 2>");
     assertEquals(app.socket.state, "FIN_WAIT_2");
   });
+
+  for (const timestamps of [true, false]) {
+    const what = timestamps ? "it is dropped, so that no echo tells of it" : "there are no echoes";
+    it(`ends the connection in half an hour where ${what}, though keepalives are answered`, () => {
+      using d = new Dialogue();
+      const { first, second, app } = joined(d, { timestamps });
+      app.socket.setKeepAlive(d.now, { idle: 5e6, interval: 5e6, count: 10 });
+      app.finish();
+      for (let at = 0; at < 18e3 && d.usage.flows > 0; at++) {
+        for (const peer of [first, second]) {
+          const probe = peer.takeAll().find(({ flags, seq }) => flags === "." && seq === 0);
+          if (probe === undefined) continue;
+          const [sent] = probe.options.flatMap((each) => /^TS (\d+)/.exec(each)?.[1] ?? []);
+          // The echo is of what came before the DATA_FIN.
+          const echo = timestamps ? `TS ${peer.tsval} ${Number(sent) - d.now / 1e3 >>> 0}` : "noTS";
+          peer.sends(`. 1 ack 1 <${echo}, dack8 1>`);
+        }
+        d.pass(100e3);
+      }
+      assertEquals([app.code, app.reason], ["ConnectionAborted", "options-removed"]);
+    });
+  }
 });
 
 describe("an MP_PRIO (RFC 8684 §3.3.8), which nothing confirms", () => {
