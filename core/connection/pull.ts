@@ -374,12 +374,12 @@ function withoutCarriers(meta: MetaSocket, subflows: Subflow[], sent: Sent, from
   shorten(subflows, kept);
 }
 
-/** To whom `sent` was given, each once. */
-function carriersOf(sent: Sent): readonly Subflow[] {
+/** To whom `sent` was given, each once, but for `lacking`, which was not given all of it. */
+function carriersOf(sent: Sent, lacking: Subflow | null = null): readonly Subflow[] {
   let count = 0;
   for (let i = 0; i < sent.copies; i++) {
     const subflow = sent.copy(i);
-    let known = false;
+    let known = subflow === lacking;
     for (let j = 0; j < count; j++) known ||= carriers[j] === subflow;
     if (!known) carriers[count++] = subflow;
   }
@@ -514,9 +514,15 @@ function probeLength(meta: MetaSocket, subflow: Subflow, again: Sent | null, now
   return probe <= available && probe <= subflow.sender.probeRoom ? probe : 0;
 }
 
-/** Gives the whole of `sent` to one more subflow; false when its link is full. */
-function repeat(meta: MetaSocket, sent: Sent, subflow: Subflow, now: Micros): boolean {
-  const { offset, length } = sent;
+/** Gives `sent`, or a part of it, to one more subflow; false when its link is full. */
+function repeat(
+  meta: MetaSocket,
+  sent: Sent,
+  subflow: Subflow,
+  now: Micros,
+  offset: number = sent.offset,
+  length: number = sent.end - offset,
+): boolean {
   const ssn = subflow.sender.board.nxt;
   if (!subflow.chunk(offset, length, false, now)) return false;
   // Some of it may be bound, and never sent.
@@ -540,12 +546,15 @@ function repeatOnOthers(meta: MetaSocket, now: Micros): void {
       const sent: Sent | null = skipped === null
         ? sendQueue.firstNotOn(subflow)
         : sendQueue.nextNotOn(subflow, skipped);
+      if (sent === null) break;
+      const { room, mss } = subflow;
+      const offset = sent.lackedFrom(subflow);
+      const end = sent.lackedEnd(subflow, offset);
       // What is bound, and was never sent, may lie beyond the peer's window.
-      if (sent === null || sent.end > sendQueue.windowEnd) break;
-      if (subflow.room < Math.min(subflow.mss, sent.length)) break;
-      chunk.offset = sent.offset;
-      chunk.length = sent.length;
-      chunk.sentOn = carriersOf(sent);
+      if (end > sendQueue.windowEnd || room < Math.min(mss, end - offset)) break;
+      chunk.offset = offset;
+      chunk.length = end - offset;
+      chunk.sentOn = carriersOf(sent, subflow);
       chunk.sentAt = sent.sentAt;
       setHint(meta);
       const answer = scheduler.repeat(subflow, chunk);
@@ -554,8 +563,9 @@ function repeatOnOthers(meta: MetaSocket, now: Micros): void {
         skipped = sent;
         continue;
       }
-      // A part would leave it half true that the subflow has it: the whole goes, or nothing.
-      if (sent.length > subflow.room || !repeat(meta, sent, subflow, now)) break;
+      // What was bound to a fast path may be more than a slow one ever takes at once.
+      const length = end - offset <= room ? end - offset : room - room % mss;
+      if (!repeat(meta, sent, subflow, now, offset, length)) break;
     }
   }
 }

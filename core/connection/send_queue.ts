@@ -88,12 +88,21 @@ export class Sent extends Copy {
     return start + to - from;
   }
 
-  /** Whether some of it was given to `subflow`. */
-  sentOn(subflow: Subflow): boolean {
+  /** The first byte that `subflow` was not given; the end where it was given all. */
+  lackedFrom(subflow: Subflow): number {
+    let at = this.offset;
+    for (let to = this.givenEnd(subflow, at); to > at; to = this.givenEnd(subflow, at)) at = to;
+    return Math.min(at, this.end);
+  }
+
+  /** End of what it lacks from `offset` on. */
+  lackedEnd(subflow: Subflow, offset: number): number {
+    let end = this.end;
     for (let i = 0; i < this.#count; i++) {
-      if (this.#copy(i).subflow === subflow) return true;
+      const copy = this.#copy(i);
+      if (copy.subflow === subflow && copy.from > offset && copy.from < end) end = copy.from;
     }
-    return false;
+    return end;
   }
 
   /** Whether the byte at `offset` was ever given to `subflow`. */
@@ -687,7 +696,7 @@ export class SendQueue {
     return this.#sent.first < this.#sent.next ? this.#sent.at(this.#sent.first) : null;
   }
 
-  /** The oldest that others have and `subflow` was not given; null when there is none. */
+  /** The oldest that others have and `subflow` was not given, or not all of it; null when there is none. */
   firstNotOn(subflow: Subflow): Sent | null {
     const sent = this.#sent;
     const cursor = this.cursor(subflow);
@@ -695,7 +704,7 @@ export class SendQueue {
     while (cursor.serial < sent.next) {
       this.#steps++;
       const each = sent.at(cursor.serial);
-      if (each.copies > 0 && !each.sentOn(subflow)) return each;
+      if (each.copies > 0 && each.lackedFrom(subflow) < each.end) return each;
       cursor.serial++;
     }
     return null;
@@ -707,7 +716,7 @@ export class SendQueue {
     for (let serial = sent.find(skipped.offset) + 1; serial < sent.next; serial++) {
       this.#steps++;
       const each = sent.at(serial);
-      if (each.copies > 0 && !each.sentOn(subflow)) return each;
+      if (each.copies > 0 && each.lackedFrom(subflow) < each.end) return each;
     }
     return null;
   }

@@ -12,7 +12,10 @@ import type {
   SchedulerPlugin,
   SubflowView,
 } from "../../../core/plugin.ts";
-import { minRtt } from "../../../sched/mod.ts";
+import { minRtt, redundant } from "../../../sched/mod.ts";
+import { Dialogue } from "../../support/dialogue.ts";
+import { joined } from "../../support/joins.ts";
+import { dataOffsets } from "../../support/scripted_peer.ts";
 import { type PathShape, Topology, type TopologyOptions } from "../../support/topology.ts";
 
 const PATHS: Readonly<Record<string, PathShape>> = {
@@ -355,6 +358,46 @@ describe("repeat", () => {
     );
     assert(most > 10, `${most}`);
   });
+});
+
+/** A fast path with a large window beside a slow one, whose window has room; the data offsets that this is then given of what the fast one carries. */
+function repeatedOnSlow(swapped: boolean): number[] {
+  using d = new Dialogue({ policies: { scheduler: swapped ? minRtt() : redundant() } });
+  const { first, second, app } = joined(d, { rtt: 1e3 }, { rtt: 20e3 });
+  const acks = (): void => {
+    d.pass(1e3);
+    for (const peer of [first, second]) {
+      peer.takeAll();
+      peer.acks();
+    }
+  };
+  for (let round = 0; round < 8; round++) {
+    app.write(20000);
+    acks();
+  }
+  const { socket } = app;
+  while (socket.unacked > 0) acks();
+  const [fast, slow] = socket.subflows;
+  const from = socket.dataNxt;
+  // What the fast path is given at once is more than the slow one ever takes.
+  app.write(fast!.cwnd);
+  assert(socket.sendQueue.find(from)!.length > slow!.cwnd);
+  const given = dataOffsets(second.takeAll());
+  if (swapped) socket.setScheduler(d.now, redundant());
+  else app.write(1);
+  d.stack.flush(d.now);
+  given.push(...dataOffsets(second.takeAll()));
+  return given.filter((offset) => offset < from + slow!.cwnd).map((offset) => offset - from);
+}
+
+describe("a chunk that was bound to a fast path, larger than the window of a slow one", () => {
+  for (const swapped of [false, true]) {
+    const how = swapped ? "by what takes over in a live swap" : "by a scheduler that repeats";
+    it(`is repeated there ${how}, as much of it as there is room for`, () => {
+      const MSS = 1428;
+      assertEquals(repeatedOnSlow(swapped), Array.from({ length: 10 }, (_, i) => i * MSS));
+    });
+  }
 });
 
 describe("a scheduler is told", () => {

@@ -64,9 +64,9 @@ describe("the subflows that carry part B", () => {
     const queue = boundTo(SUBFLOW, SUBFLOW, OTHER);
     const sent = holding(queue, 11);
     assertEquals([sent.offset, sent.end, sent.length, sent.copies], [11, 21, 10, 1]);
-    assertEquals([sent.sentOn(SUBFLOW), sent.sentOn(OTHER)], [true, false]);
+    assertEquals([sent.givenTo(SUBFLOW, 11), sent.givenTo(OTHER, 11)], [true, false]);
     queue.repeated(sent, 11, 10, OTHER, 11);
-    assertEquals([sent.copies, sent.sentOn(OTHER)], [2, true]);
+    assertEquals([sent.copies, sent.givenTo(OTHER, 20)], [2, true]);
     assert(sent.copy(0) === SUBFLOW && sent.copy(1) === OTHER);
   });
 
@@ -101,6 +101,23 @@ describe("the subflows that carry part B", () => {
     assertEquals(queue.firstNotOn(SUBFLOW)?.offset, 11);
     queue.acknowledge(25);
     assertEquals([queue.firstNotOn(OTHER)?.offset, queue.firstNotOn(SUBFLOW)], [25, null]);
+  });
+
+  it("lack what they were not given of one that they were given parts of", () => {
+    const queue = boundTo(SUBFLOW, SUBFLOW);
+    const sent = holding(queue, 1);
+    queue.repeated(sent, 3, 2, OTHER, 1);
+    const lacked = (): number[] => {
+      const from = sent.lackedFrom(OTHER);
+      return [queue.firstNotOn(OTHER)!.offset, from, sent.lackedEnd(OTHER, from)];
+    };
+    assertEquals(lacked(), [1, 1, 3]);
+    queue.repeated(sent, 1, 2, OTHER, 3);
+    assertEquals(lacked(), [1, 5, 11]);
+    queue.repeated(sent, 9, 2, OTHER, 5);
+    assertEquals(lacked(), [1, 5, 9]);
+    queue.repeated(sent, 5, 4, OTHER, 7);
+    assertEquals(queue.firstNotOn(OTHER)!.offset, 11);
   });
 
   it("look once at each sending, however often they ask", () => {
