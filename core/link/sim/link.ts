@@ -6,7 +6,14 @@ import type { PacketOut } from "../../wire/packet.ts";
 import { Chain } from "./chain.ts";
 import type { ElementFactory } from "./elements/element.ts";
 import { completeChecksum } from "./elements/checksum.ts";
-import { copyPacket, freePacket, lendPacket, type Packet, PacketList } from "./elements/packet.ts";
+import {
+  copyPacket,
+  freePacket,
+  lendPacket,
+  type Packet,
+  PacketList,
+  wholePacket,
+} from "./elements/packet.ts";
 import { SimHost } from "./host.ts";
 import type { Network } from "./network.ts";
 import type { Router } from "./router.ts";
@@ -291,7 +298,15 @@ export class LinkEnd implements Link {
 
   /** Hands a packet that has arrived to the host; called by the network. */
   receive(packet: Packet): void {
-    this.#host.receive(this, packet);
+    if (packet.payload === 0 || this.takesLanded) {
+      this.#host.receive(this, packet);
+      return;
+    }
+    // Another host, or stack, than the one that it was sent to: that would read what lies behind the headers.
+    const whole = wholePacket(packet);
+    if (whole === null) return;
+    this.#host.receive(this, whole);
+    freePacket(whole);
   }
 }
 

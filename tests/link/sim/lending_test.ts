@@ -3,6 +3,7 @@
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { delay } from "../../../core/link/sim/elements/delay.ts";
+import type { SimHost } from "../../../core/link/sim/host.ts";
 import type { LinkOptions } from "../../../core/link/sim/link.ts";
 import { Network } from "../../../core/link/sim/network.ts";
 import type { Link } from "../../../core/host/link.ts";
@@ -68,6 +69,8 @@ class Sender implements Disposable {
   /** Sends a packet with the bytes of the page from `at` on; the last `apart` of them in a second piece. */
   send(link: Link, at: number, paged = true, apart = 0): void {
     u8.set(ipPacket("10.0.0.1", "10.0.0.2", HEADERS + PAYLOAD).subarray(0, HEADERS), this.#header);
+    // A TCP header without options.
+    u8[this.#header + 32] = 5 << 4;
     const a = this.page + at;
     const packet = cutPacket(this.#header, HEADERS, []);
     const aLength = PAYLOAD - apart;
@@ -85,7 +88,14 @@ function meet(
   options: LinkOptions = {},
   stack = new TakingStack(),
   traced = false,
-): { network: Network; link: Link; stack: TakingStack; cut: () => void } {
+): {
+  network: Network;
+  link: Link;
+  end: Link;
+  b: SimHost;
+  stack: TakingStack;
+  cut: () => void;
+} {
   const network = new Network(traced ? { trace: () => {} } : {});
   const [a, b] = [network.host("a"), network.host("b")];
   const link = network.link("link", a, b, options);
@@ -93,7 +103,7 @@ function meet(
   link.end(b).attach(b);
   a.start(new RecordingStack());
   b.start(stack);
-  return { network, link: link.end(a), stack, cut: () => link.cut() };
+  return { network, link: link.end(a), end: link.end(b), b, stack, cut: () => link.cut() };
 }
 
 describe("a link on which nothing happens", () => {
@@ -132,6 +142,56 @@ describe("a link on which nothing happens", () => {
       while (network.step());
       assertEquals(stack.payloads, []);
       assertEquals(sender.fill(2), page, end);
+      sender.free();
+    }
+  });
+
+  for (
+    const [who, change] of [
+      ["another stack", ({ b }, stack) => {
+        b.stop();
+        b.start(stack);
+      }],
+      ["another host", ({ network, end }, stack) => {
+        const other = network.host("other");
+        other.start(stack);
+        end.attach(other);
+      }],
+    ] satisfies readonly (readonly [
+      string,
+      (at: ReturnType<typeof meet>, stack: TakingStack) => void,
+    ])[]
+  ) {
+    it(`hands payload behind its headers to ${who} that has come meanwhile and looks for it there`, () => {
+      using sender = new Sender();
+      const at = meet();
+      const page = sender.fill(1);
+      sender.send(at.link, 10);
+      const stack = new TakingStack(false);
+      change(at, stack);
+      sender.free();
+      while (at.network.step());
+      assertEquals(stack.apart, 0);
+      assertEquals(stack.payloads, [new Uint8Array(PAYLOAD).fill(1)]);
+      assertEquals(at.stack.payloads, []);
+      assertEquals(sender.fill(2), page);
+      sender.free();
+    });
+  }
+
+  it("gives the page back where its host drives no stack any more, or its stack is another that takes it", () => {
+    using sender = new Sender();
+    for (const next of [null, new TakingStack()]) {
+      const { network, link, stack, b } = meet();
+      const page = sender.fill(1);
+      sender.send(link, 10);
+      b.stop();
+      if (next !== null) b.start(next);
+      sender.free();
+      while (network.step());
+      assertEquals([stack.payloads.length, next?.apart ?? 0], [0, next === null ? 0 : 1]);
+      if (next !== null) assertEquals(next.payloads, [new Uint8Array(PAYLOAD).fill(1)]);
+      assertEquals(sender.fill(2), page);
       sender.free();
     }
   });

@@ -9,6 +9,7 @@ import {
   packet_gather,
   packet_lend,
   packet_return,
+  u8,
 } from "../../../../wasm/mod.ts";
 
 /** Bytes in front of each packet that belong to its buffer: whoever sends it on, when no element holds it any more, may write a header of a device there. */
@@ -109,6 +110,24 @@ export function lendPacket(sent: Readonly<PacketOut>): Packet | null {
   packet.payload = a;
   packet.gsoSize = sent.gsoSize;
   return packet;
+}
+
+/**
+ * The same with its payload behind its headers, for a host that has come to its end of the link meanwhile and looks for it there; the packet itself where it is
+ * so, `null` when memory is used up. What is lent stays for who has it.
+ */
+export function wholePacket(packet: Packet): Packet | null {
+  const { address, length, payload, gsoSize, verified, partial } = packet;
+  if (payload === 0) return packet;
+  const header = headerOf(address);
+  const whole = gatherPacket(address, header, payload, length - header, 0, 0);
+  return whole === null ? null : Object.assign(whole, { gsoSize, verified, partial });
+}
+
+/** Octets of the IP and TCP headers at `address`: what a stack sends has no extension headers. */
+function headerOf(address: number): number {
+  const ip = u8[address]! >> 4 === 4 ? (u8[address]! & 15) * 4 : 40;
+  return ip + (u8[address + ip + 12]! >> 4) * 4;
 }
 
 /**
