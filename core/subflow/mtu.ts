@@ -221,6 +221,11 @@ export class Mtu {
     return 0;
   }
 
+  /** See {@linkcode PathSearch.regains}. */
+  get regains(): boolean {
+    return this.#search !== null && this.#search.regains;
+  }
+
   /** A probe of `payload` bytes is about to leave. */
   probing(payload: number): void {
     this.#probe = payload + this.headers + this.#options;

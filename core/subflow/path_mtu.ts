@@ -119,6 +119,11 @@ export class PathSearch {
     return this.#state.kind === "complete" ? this.#state.until : null;
   }
 
+  /** What is tried next was in use before packets were lost, which may have been a pause of the path. */
+  get regains(): boolean {
+    return this.#first > this.#size || (this.#topTold && this.#lost === MAX_PROBES - 1);
+  }
+
   /** Begins small and tries what is larger, whether anything was lost or not. */
   beginSmall(): void {
     this.#size = this.#base;
@@ -162,8 +167,10 @@ export class PathSearch {
   /** A probe of `size` has come through (RFC 4821 §7.6.1). */
   passed(size: number, now: Micros): void {
     if (size <= this.#size) return;
+    // A path that takes more than what nearly every one does has paused, as it seems: what was in use at first is worth one more probe.
+    const regains = this.#topTold && this.regains;
     this.#size = size;
-    this.#lost = 0;
+    this.#lost = regains ? MAX_PROBES - 1 : 0;
     if (size >= this.#top) this.#complete(now);
   }
 

@@ -52,14 +52,17 @@ export class SizeWatch {
 
   /**
    * Payload of a probe to be sent now; 0: none. Of `unsent` bytes, in a window of `limit`, enough must follow it that its loss is told by acknowledgements
-   * (RFC 4821 §7.4).
+   * (RFC 4821 §7.4). Whoever writes little never has so much: there what is larger than a segment, and has nothing before it, tries what was in use before, as
+   * most silences are pauses of the path; a timeout tells of its loss.
    */
   due(limit: number, unsent: number, now: Micros): number {
     const mtu = this.#mtu;
     const bytes = this.#seq >= 0 ? 0 : mtu.probeDue(now);
     if (bytes === 0) return 0;
     const needed = bytes + DUP_THRESH * mtu.payload;
-    return limit >= needed && unsent >= needed ? bytes : 0;
+    if (unsent >= needed) return limit >= needed ? bytes : 0;
+    const most = Math.min(bytes, unsent);
+    return mtu.regains && this.#board.empty && most > mtu.payload && limit >= most ? most : 0;
   }
 
   /** A probe has left, as the mapping that begins at `seq`. */

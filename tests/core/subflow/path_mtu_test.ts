@@ -439,6 +439,70 @@ describe("a path that swallows large packets without a word", () => {
     assertEquals(most, [1160, 1460, 1460, 1460]);
   });
 
+  /** Two timeouts of one segment that is alone, and its end. */
+  function thin(bytes = 1400): ReturnType<typeof plain> {
+    const all = plain();
+    const { d, peer, app } = all;
+    app.write(bytes);
+    peer.lose();
+    for (let i = 0; i < 2; i++) {
+      d.untilSent();
+      peer.takeAll();
+    }
+    assertEquals(app.socket.subflows[0]!.mss, 1160);
+    peer.sends(`. ack ${1 + bytes}`);
+    peer.acked = 1 + bytes;
+    d.pass(1e6);
+    return all;
+  }
+
+  it("was a pause, as the next larger one finds that passes, though nothing follows it: who writes little is not cut into small ones for ever", () => {
+    const { d, peer, app } = thin();
+    using _d = d;
+    const sizes = [1000, 1400, 1400, 2800].map((bytes) => {
+      app.write(bytes);
+      const sent = peer.takeAll();
+      d.pass(20e3);
+      peer.sends(`. ack ${sent.at(-1)!.end}`);
+      peer.takeAll();
+      d.pass(1e6);
+      return sent.map(({ seq, end }) => end - seq);
+    });
+    assertEquals(sizes, [[1000], [1400], [1400], [1460, 1340]]);
+    assertEquals([app.socket.subflows[0]!.mss, d.counter("TCPMTUPFail")], [1460, 0]);
+  });
+
+  it("was none, as the next larger one finds that is lost: it is cut, and none is tried for long", () => {
+    const { d, peer, app } = thin();
+    using _d = d;
+    app.write(1400);
+    peer.gets("P. 1401:2801");
+    d.untilSent();
+    const again = peer.take();
+    assertEquals([again.seq, again.end - again.seq], [1401, 1160]);
+    peer.sends(`. ack ${again.end}`);
+    peer.takeAll();
+    peer.sends(". ack 2801");
+    peer.acked = 2801;
+    assertEquals(d.counter("TCPMTUPFail"), 1);
+    for (let i = 0; i < 20; i++) {
+      d.pass(5e6);
+      app.write(1400);
+      const sent = peer.takeAll();
+      assertEquals(sent.map(({ seq, end }) => end - seq), [1160, 240]);
+      peer.sends(`. ack ${sent.at(-1)!.end}`);
+    }
+  });
+
+  it("has a thin stream try again only with nothing before it", () => {
+    const { d, peer, app } = thin();
+    using _d = d;
+    app.write(100);
+    peer.takeAll();
+    app.write(1400);
+    assertEquals(lengths(peer), [1160, 240]);
+  });
+
   it("RFC 8899 §4.3: large ones are lost while small ones come: at once, and no congestion", () => {
     const { d, peer, app } = plain();
     using _d = d;
