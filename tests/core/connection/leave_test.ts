@@ -288,3 +288,41 @@ describe("a subflow that is left", () => {
     });
   }
 });
+
+describe("the only subflow there ever was, left while the peer falls back to plain TCP", () => {
+  for (const [how] of WAYS) {
+    for (
+      const [what, line] of [
+        ["tells so by its acknowledgements", ". 1 ack 6001"],
+        ["tells so by data", "P. 1:101 ack 3001"],
+        ["tells so by the end of its data", "F. 1 ack 3001"],
+        ["is not heard", null],
+      ] as const
+    ) {
+      it(`ends by a RST, and the connection by an error, where the peer ${what}, as ${how}`, () => {
+        using d = new Dialogue();
+        const { peer, app } = d.opened();
+        app.write(1000);
+        peer.gets("P. 1:1001");
+        peer.sends(". 1 ack 1001 <dack8 1001>");
+        app.write(5000);
+        if (how.startsWith("use")) app.socket.paths.context.use([]);
+        else d.stack.removeAddress(d.now, d.address(0));
+        d.stack.flush(d.now);
+        peer.takeAll();
+        d.pass(20e3);
+        if (line !== null) peer.sends(line);
+        const sent: string[] = [];
+        for (let t = 0; t < 600 && app.code === undefined; t++) {
+          d.pass(1e6);
+          sent.push(...peer.takeAll().map(({ flags }) => flags));
+        }
+        // Nothing that no mapping has told where to put, and no FIN, which would be the end of our data.
+        assertEquals(app.read(), 0);
+        assertEquals([sent.at(-1), sent.some((each) => each.includes("F"))], ["R.", false]);
+        assert(app.code !== undefined && app.code !== null, `${app.code}`);
+        assertEquals(d.usage.flows, 0);
+      });
+    }
+  }
+});
