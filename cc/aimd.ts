@@ -118,6 +118,11 @@ export class AimdController implements CongestionController {
     return Math.max(2 * this.#subflow.mss, this.#hystart.threshold);
   }
 
+  /** What a train of acknowledgements tells alone may be refuted, but only by who has seen it: to another one slow start goes on. */
+  get ssthreshLeft(): number {
+    return this.#ssthresh ?? Infinity;
+  }
+
   /** Grows the window, unless something else than it held the sender back (RFC 7661). */
   onAck(ack: AckSample): void {
     this.#formula.sample?.(ack);

@@ -82,6 +82,11 @@ export class BbrController implements CongestionController {
     return this.#pipe.full ? this.subflow.mss : Infinity;
   }
 
+  /** What fills the path: the window may be a few segments, of a timeout or while the round trip is measured, and comes back by slow start. */
+  get ssthreshLeft(): number {
+    return this.#pipe.full ? Math.max(2 * this.subflow.mss, this.#inflight(1)) : Infinity;
+  }
+
   /** Whether it rules `subflow`. */
   isOf(subflow: SubflowView): boolean {
     return subflow === this.subflow;

@@ -97,6 +97,12 @@ class Bbr3Controller implements CongestionController {
     return this.#mode === "startup" ? Infinity : this.#subflow.mss;
   }
 
+  /** What fills the path, as it is of bbr. */
+  get ssthreshLeft(): number {
+    if (this.#mode === "startup") return Infinity;
+    return Math.max(2 * this.#subflow.mss, this.#inflight(1));
+  }
+
   onAck(ack: AckSample): void {
     const { now } = this.#connection;
     const round = this.#rounds.ends(ack);

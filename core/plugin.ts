@@ -268,6 +268,11 @@ export interface CongestionController {
   /** Where slow start ends; Infinity while nothing tells of an end, never set to less than a segment. */
   readonly ssthresh: number;
   /**
+   * The threshold for another controller that takes the subflow over; absent = `ssthresh`. Infinity where that is in doubt yet: a threshold that is handed on
+   * is never refuted. Asked for once, then; never less than a segment.
+   */
+  readonly ssthreshLeft?: number | undefined;
+  /**
    * Bytes per second, a segment a minute at least; absent = not paced. Leaves in bursts of what it gives in 1 ms, of two segments at least and 64 KiB at
    * most; of 2 ms, or four segments, after a pause. While it holds a subflow back, that has no `room`. Repeats keep to it as well.
    */

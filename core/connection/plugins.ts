@@ -3,9 +3,10 @@
  * has begun with, and belongs to the path side (paths.ts).
  */
 
+import type { GuardedCongestionControl } from "../guard/congestion.ts";
 import type { GuardedPolicies } from "../guard/policies.ts";
 import type { GuardedScheduler, Wishes } from "../guard/scheduler.ts";
-import type { CongestionControl, CongestionControlPlugin, SchedulerPlugin } from "../plugin.ts";
+import type { CongestionControlPlugin, SchedulerPlugin } from "../plugin.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { takeAllBack } from "./look_ahead.ts";
 import type { MetaSocket } from "./meta_socket.ts";
@@ -21,7 +22,7 @@ export class Plugins {
   readonly #meta: MetaSocket;
   #chosen: GuardedPolicies;
   #scheduler: GuardedScheduler<Subflow> | null = null;
-  #congestion: CongestionControl | null = null;
+  #congestion: GuardedCongestionControl | null = null;
   #swaps = 0;
   /** `lookAhead` in the last pass. */
   #lookedAhead = 0;
@@ -67,12 +68,13 @@ export class Plugins {
   }
 
   /** Makes the congestion control, in which the subflows that there are join; those then leave `former`. */
-  private control(former: CongestionControl | null = null): CongestionControl {
+  private control(former: GuardedCongestionControl | null = null): GuardedCongestionControl {
     const { subflows, host } = this.#meta;
     let left = former;
     return this.#congestion = this.make(
       "congestionControl",
       (plugin, stays) => {
+        left?.handOn();
         const made = plugin.create(this.#meta);
         for (const subflow of subflows) {
           const control = stays() ? made.join(subflow) : null;

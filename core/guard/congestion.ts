@@ -109,6 +109,12 @@ export class GuardedCongestionControl implements CongestionControl {
     return this.#faults ??= new Faults(this.#cast.own.plugin, this.#cast.host);
   }
 
+  /** Another one takes all subflows over: it finds the thresholds that are left to it. */
+  handOn(): void {
+    this.renew();
+    for (const member of this.#members) member.handOn();
+  }
+
   /** A subflow is established. */
   join(subflow: SubflowView): GuardedController {
     this.renew();
@@ -221,6 +227,8 @@ export class GuardedController implements CongestionController {
   /** The plugin's; null once it has failed for good. */
   #controller: CongestionController | null;
   #shadow: CongestionController | null = null;
+  /** Whose values hold, the plugin's or the default's; null: neither has set any. */
+  #source: CongestionController | null = null;
 
   /** @param controller The plugin's, of the right shape; null when there is none. */
   constructor(
@@ -299,10 +307,24 @@ export class GuardedController implements CongestionController {
   /** Lets the default go along, from the values that hold now. */
   shadow({ group, faces }: Seat): void {
     if (this.#shadow !== null) return;
-    const { cwnd, ssthresh } = this;
+    const { cwnd } = this;
+    const holds = this.#ssthresh;
+    this.handOn();
     this.#shadow = group.join(faces.of(this.subflow));
     // Congestion avoidance goes on where it is: a default in slow start would double the window.
-    if (cwnd >= ssthresh) this.#shadow.onCongestion("loss", 2 * cwnd);
+    if (cwnd >= this.ssthresh) this.#shadow.onCongestion("loss", 2 * cwnd);
+    this.#ssthresh = holds;
+  }
+
+  /** Shows the threshold that is left to whoever takes the subflow over; that which holds where it is none. */
+  handOn(): void {
+    try {
+      const left: unknown = this.#source?.ssthreshLeft;
+      if (isPromise(left) || typeof left !== "number" || !(left >= this.subflow.mss)) return;
+      this.#ssthresh = left === Infinity ? null : Math.floor(left);
+    } catch {
+      // Its part is over.
+    }
   }
 
   /** The default decides from now on. */
@@ -348,6 +370,7 @@ export class GuardedController implements CongestionController {
         what = `set accurateEcn to ${show(accurateEcn)}`;
       } else {
         // Whole bytes: a part of one cannot be sent.
+        this.#source = controller;
         this.cwnd = Math.floor(cwnd);
         this.#ssthresh = ssthresh === Infinity ? null : Math.floor(ssthresh);
         this.pacingRate = pacingRate;
@@ -367,6 +390,7 @@ export class GuardedController implements CongestionController {
   /** Takes over the default's values. */
   private follow(): void {
     if (this.#shadow === null) return;
+    this.#source = this.#shadow;
     const { cwnd, ssthresh, pacingRate, ownsRecovery, accurateEcn } = this.#shadow;
     this.cwnd = cwnd;
     this.#ssthresh = ssthresh === Infinity ? null : ssthresh;

@@ -153,6 +153,25 @@ for (const make of [bbr, bbr3, coupledBbr]) {
       assertEquals(path.flow.cwnd, cwnd);
     });
 
+    it("leaves what fills the path to another one, also where its own window is a segment or a few", () => {
+      const fills = RATE * RTT / 1e6;
+      const path = new Path(plugin);
+      assertEquals(path.flow.controller!.ssthreshLeft, Infinity);
+      path.run(20 * RTT);
+      const left = (): void => {
+        assertAlmostEquals(path.flow.controller!.ssthreshLeft! / fills, 1, 0.15);
+      };
+      left();
+      path.flow.controller!.onCongestion("timeout", path.flow.cwnd);
+      left();
+      path.flow.controller!.onUndo!();
+      for (let i = 0; i < 400 && path.flow.cwnd >= 0.8 * fills; i++) {
+        path.run(RTT, RATE, { rtt: RTT + 1e3 });
+      }
+      assert(path.flow.cwnd < 0.8 * fills, `${path.flow.cwnd}`);
+      left();
+    });
+
     it("believes no rate that the application limits, unless it is more", () => {
       const path = new Path(plugin);
       path.run(20 * RTT);

@@ -97,6 +97,52 @@ describe("guardCongestionControl", () => {
     ]);
   });
 
+  it("hands on the threshold that the plugin leaves, of the subflow that fails and of its siblings", () => {
+    let broken = false;
+    const plugin = joins(() =>
+      constant(40 * MSS, {
+        ssthresh: 30 * MSS,
+        ssthreshLeft: Infinity,
+        onAck() {
+          if (broken) throw new Error("no");
+        },
+      })
+    );
+    const guarded = guardCongestionControl(plugin, lia(), hears());
+    const { subflows: [flow, other] } = new TestConnection(guarded, [[10, 50], [10, 50]]);
+    assertEquals([flow!.ssthresh, other!.ssthresh], [30 * MSS, 30 * MSS]);
+    broken = true;
+    ack(flow!, MSS);
+    assertEquals([flow!.cwnd, flow!.ssthresh], [40 * MSS, Infinity]);
+    // The other one is the plugin's until it fails, too.
+    assertEquals([other!.cwnd, other!.ssthresh], [40 * MSS, 30 * MSS]);
+    for (let i = 1; i < MOST_FAULTS; i++) ack(flow!, MSS);
+    assertEquals([other!.cwnd, other!.ssthresh], [40 * MSS, Infinity]);
+    ack(other!, 40 * MSS);
+    assertEquals(other!.cwnd, 80 * MSS);
+  });
+
+  it("hands on the threshold that holds where what the plugin leaves is none, or throws", () => {
+    const wrong: unknown[] = [NaN, 0, -1, "9", null, MSS - 1, Promise.resolve(1)];
+    const left = (ssthreshLeft: unknown): CongestionController =>
+      constant(20 * MSS, { ssthresh: 30 * MSS, ssthreshLeft: ssthreshLeft as number });
+    const throws: CongestionController = {
+      ...constant(20 * MSS, { ssthresh: 30 * MSS }),
+      get ssthreshLeft(): number {
+        throw new Error("no");
+      },
+    };
+    for (const controller of [...wrong.map(left), throws]) {
+      const guarded = guardCongestionControl(joins(() => controller), reno(), hears());
+      const group = guarded.create(new TestConnection(reno(), []));
+      const flow = new TestFlow(1, 50e3);
+      flow.controller = group.join(flow);
+      assertEquals(flow.ssthresh, 30 * MSS);
+      group.handOn();
+      assertEquals(flow.ssthresh, 30 * MSS);
+    }
+  });
+
   it("catches what calls throw; a loss counts all the same", () => {
     const faults: string[] = [];
     const fails = (): never => {

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import * as controls from "../../cc/mod.ts";
+import { filter } from "../../core/link/sim/elements/filter.ts";
 import type { CongestionControlPlugin, SchedulerPlugin } from "../../core/plugin.ts";
 import { emulate, minRtt, type MptcpConn } from "../../mod.ts";
 import { OneWay } from "../support/one_way.ts";
@@ -45,6 +46,48 @@ function noted(plugin: CongestionControlPlugin, log: string[], name: string) {
     };
   };
   return { ...plugin, name, create };
+}
+
+/** `plugin`, whose controllers throw at each acknowledgement once it is `broken`. */
+function breaking(plugin: CongestionControlPlugin, broken: () => boolean): CongestionControlPlugin {
+  const create: CongestionControlPlugin["create"] = (connection) => {
+    const group = plugin.create(connection);
+    return {
+      join(subflow) {
+        const controller = group.join(subflow);
+        return {
+          get cwnd() {
+            return controller.cwnd;
+          },
+          get ssthresh() {
+            return controller.ssthresh;
+          },
+          get ssthreshLeft() {
+            return controller.ssthreshLeft;
+          },
+          onAck(ack) {
+            if (broken()) throw new Error("broken");
+            controller.onAck(ack);
+          },
+          onCongestion: (cause, flightSize) => controller.onCongestion(cause, flightSize),
+        };
+      },
+      leave: (subflow) => group.leave?.(subflow),
+    };
+  };
+  return { ...plugin, create };
+}
+
+/** One path in its first slow start, which a train of acknowledgements has just ended for now. */
+function inDoubt(congestionControl: CongestionControlPlugin): { t: Topology; flow: OneWay } {
+  const t = new Topology({ paths: { wifi: { rate: "20 Mbit/s", delay: "10 ms" } } });
+  const flow = new OneWay(t, 80, { congestionControl });
+  t.at(0.05, () => flow.write(1 << 20));
+  t.runTo(0.06);
+  const [subflow] = flow.socket.subflows;
+  while (subflow!.ssthresh === Infinity && t.seconds < 1) t.runTo(t.seconds + 0.001);
+  assert(subflow!.ssthresh < Infinity && subflow!.lost === 0, `${subflow!.ssthresh}`);
+  return { t, flow };
 }
 
 describe("the congestion control of a connection", () => {
@@ -148,6 +191,59 @@ describe("the congestion control of a connection", () => {
     }
     assertEquals(t.faults, []);
   });
+
+  for (const make of ALL) {
+    it(`goes on in slow start by ${make().name} where the end of the first one was in doubt`, () => {
+      const { t, flow } = inDoubt(controls.reno());
+      using _ = t;
+      const [subflow] = flow.socket.subflows;
+      const { cwnd } = subflow!;
+      flow.socket.setCongestionControl(t.now, make());
+      assertEquals([subflow!.cwnd, subflow!.ssthresh], [cwnd, Infinity]);
+      t.runTo(t.seconds + 0.005);
+      assert(subflow!.cwnd > cwnd, `${subflow!.cwnd} after ${cwnd}`);
+      assertEquals([subflow!.lost, t.faults], [0, []]);
+    });
+  }
+
+  for (const make of ALL.filter((make) => (make().basis ?? "loss") === "loss")) {
+    it(`goes on in slow start where ${make().name} fails while the end of the first one is in doubt`, () => {
+      let broken = false;
+      const { t, flow } = inDoubt(breaking(make(), () => broken));
+      const [subflow] = flow.socket.subflows;
+      const { cwnd } = subflow!;
+      broken = true;
+      t.runTo(t.seconds + 0.005);
+      assertEquals([t.faults.length > 0, subflow!.ssthresh, subflow!.lost], [true, Infinity, 0]);
+      assert(subflow!.cwnd > cwnd, `${subflow!.cwnd} after ${cwnd}`);
+      t[Symbol.dispose]();
+    });
+  }
+
+  for (const make of [controls.bbr, controls.bbr3, controls.coupledBbr]) {
+    it(`comes back by slow start to what fills the path behind ${make().name}, which a timeout had left a segment`, () => {
+      let dead = false;
+      const cut = filter(() => !dead);
+      using t = new Topology({
+        paths: { wifi: { rate: "20 Mbit/s", delay: "10 ms", up: [cut] } },
+      });
+      const flow = new OneWay(t, 80, { congestionControl: make() });
+      for (let at = 0.05; at < 6; at += 0.05) t.at(at, () => flow.write(1 << 20));
+      t.runTo(3);
+      dead = true;
+      const [subflow] = flow.socket.subflows;
+      while (subflow!.timeouts === 0 && t.seconds < 5) t.runTo(t.seconds + 0.01);
+      assertEquals(subflow!.cwnd, subflow!.mss);
+      flow.socket.setCongestionControl(t.now, controls.reno());
+      // 20 Mbit/s for 20 ms.
+      const fills = 50_000;
+      const { ssthresh } = subflow!;
+      assert(ssthresh > 0.7 * fills && ssthresh < 1.5 * fills, `${ssthresh}`);
+      dead = false;
+      t.runTo(t.seconds + 1);
+      assert(subflow!.cwnd > 0.7 * fills, `${subflow!.cwnd}`);
+    });
+  }
 
   for (const make of ALL) {
     it(`is swapped to ${make().name} and back every 50 ms, with losses, and all that is written arrives`, () => {
