@@ -96,6 +96,8 @@ class LiaMember extends Member implements LinkedFlow, AimdFormula {
   #counter: ByteCounter | null = null;
   /** Bytes, less than a segment: the part beside others that is not in the window. */
   #grown = 0;
+  /** What that was before the last loss. */
+  #before = 0;
   readonly #group: Group;
 
   constructor(subflow: SubflowView, group: Group) {
@@ -133,8 +135,15 @@ class LiaMember extends Member implements LinkedFlow, AimdFormula {
     this.#group.dropped();
     this.limited = true;
     this.#counter?.reset();
+    this.#before = this.#grown;
     this.#grown = flightSize < 4 * this.subflow.mss ? 0 : this.#grown / 2;
     return flightSize / 2;
+  }
+
+  /** The window is that of before, and so is what it has grown by. */
+  undo(): void {
+    this.#group.dropped();
+    this.#grown = this.#before;
   }
 }
 

@@ -83,7 +83,10 @@ export interface CoupledFormula<M extends Member = Member> {
    * congestion avoidance, and not while there is one subflow only.
    */
   growth(member: M, members: readonly M[]): number;
-  /** Bytes that a loss with `flightSize` bytes in flight leaves; half of them by default. */
+  /**
+   * Bytes that a loss with `flightSize` bytes in flight leaves; half of them by default. Told of each loss, also while there is one subflow only, of which
+   * half is left whatever it says.
+   */
   decrease?(member: M, members: readonly M[], flightSize: number): number;
   /** The last loss was none. */
   undo?(member: M): void;
@@ -130,10 +133,11 @@ class Group<M extends Member> implements CongestionControl {
         counter.reset();
         // What was lost was in flight: the window is in use.
         member.limited = true;
-        if (members.length === 1 || formula.decrease === undefined) return flightSize / 2;
+        if (formula.decrease === undefined) return flightSize / 2;
         member.losing = true;
         try {
-          return formula.decrease(member, members, flightSize);
+          const kept = formula.decrease(member, members, flightSize);
+          return members.length === 1 ? flightSize / 2 : kept;
         } finally {
           member.losing = false;
         }

@@ -15,7 +15,7 @@ import type { AimdController } from "../../cc/aimd.ts";
 import type { CongestionControlPlugin } from "../../core/plugin.ts";
 import { runCongestion } from "../kit/toy_congestion.ts";
 import * as fc from "../support/property.ts";
-import { ack, MSS, TestConnection } from "./support.ts";
+import { ack, MSS, TestConnection, TestFlow } from "./support.ts";
 
 type Flows = readonly (readonly [window: number, rtt: number])[];
 
@@ -245,6 +245,37 @@ describe("coupled congestion controls", () => {
     flow!.controller!.onCongestion("loss", flow!.cwnd);
     flow!.controller!.onUndo!();
     assertAlmostEquals(step() / grown, 1, 0.1);
+  });
+
+  it("olia knows the losses of a subflow that was alone", () => {
+    /** What the first subflow grows by, which has lost before or after the second one has come. */
+    const growth = (late: boolean): number => {
+      const connection = connect(olia(), [V2[0]!]);
+      const [flow] = connection.subflows;
+      const join = (): void => {
+        const other = new TestFlow(2, flow!.srtt);
+        other.mss = LARGE;
+        other.controller = connection.group.join(other);
+        connection.subflows.push(other);
+      };
+      if (!late) join();
+      for (let i = 0; i < 3; i++) {
+        ack(flow!, 10 * LARGE, { cwndLimited: false });
+        flow!.controller!.onCongestion("loss", flow!.cwnd);
+        flow!.controller!.onUndo!();
+        flow!.controller!.onCongestion("loss", 20 * LARGE);
+      }
+      if (late) join();
+      const [, other] = connection.subflows;
+      // More than the first one between two losses, less than that in all.
+      ack(other!, 20 * LARGE, { cwndLimited: false });
+      other!.controller!.onCongestion("loss", 4 * LARGE);
+      ack(other!, 1);
+      const before = flow!.cwnd;
+      for (let i = 0; i < 10; i++) ack(flow!, LARGE);
+      return flow!.cwnd - before;
+    };
+    assertEquals(growth(true), growth(false));
   });
 
   it("one of one's own is a formula", () => {

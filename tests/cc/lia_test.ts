@@ -241,6 +241,43 @@ describe("lia", () => {
     assertEquals(next(39, 3), 15);
   });
 
+  it("has all of that part again where the loss was none, and alpha at once (RFC 3522 §3)", () => {
+    for (const cause of ["loss", "ecn", "timeout"] as const) {
+      const { subflows: [flow, other] } = new TestConnection(lia(), [[10, 50], [10, 50]]);
+      // A segment for 40 of them: two are missing.
+      ack(flow!, 38 * MSS);
+      flow!.controller!.onCongestion(cause, 10 * MSS);
+      flow!.controller!.onUndo!();
+      assertEquals(flow!.cwnd, 10 * MSS, cause);
+      ack(flow!, MSS);
+      assertEquals(flow!.cwnd, 10 * MSS, cause);
+      ack(flow!, MSS);
+      assertEquals(flow!.cwnd, 11 * MSS, cause);
+      // Beside the smaller window after a loss the other one would grow by a segment for 23.
+      ack(other!, 1);
+      flow!.controller!.onCongestion(cause, 10 * MSS);
+      ack(other!, 1);
+      flow!.controller!.onUndo!();
+      ack(other!, 35 * MSS);
+      assertEquals(other!.cwnd, 10 * MSS, cause);
+    }
+  });
+
+  it("has no more of it than before where the loss was none and the window has grown again meanwhile", () => {
+    const flow = new TestConnection(lia(), [[10, 50], [10, 50]]).subflows[0]!;
+    ack(flow, 20 * MSS);
+    flow.controller!.onCongestion("loss", 10 * MSS);
+    // Half of a half, and 15 of 15² / 10 for a segment of the smaller window.
+    ack(flow, 15 * MSS);
+    flow.controller!.onUndo!();
+    assertEquals(flow.cwnd, 10 * MSS);
+    // Of 40 the other 20 are missing.
+    ack(flow, 19 * MSS);
+    assertEquals(flow.cwnd, 10 * MSS);
+    ack(flow, MSS);
+    assertEquals(flow.cwnd, 11 * MSS);
+  });
+
   it("makes the window whole segments where a loss has left half of one, as soon as that has grown", () => {
     const flow = new TestConnection(lia(), [[10, 50], [10, 50]]).subflows[0]!;
     flow.controller!.onCongestion("loss", 9 * MSS);
