@@ -1,6 +1,6 @@
 /** What coupled congestion control is for (RFC 6356 §2; draft §3.5.3): fair to TCP where paths are shared, and away from congestion. */
 
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { balia, lia, olia, reno } from "../../cc/mod.ts";
 import type { CongestionControlPlugin } from "../../core/plugin.ts";
@@ -8,10 +8,16 @@ import { nDiffPorts, passive } from "../../pm/mod.ts";
 import { OneWay } from "../support/one_way.ts";
 import { Topology } from "../support/topology.ts";
 
-/** Bytes that each took in virtual time from `from` to `to`. */
-function race(t: Topology, flows: readonly OneWay[], from: number, to: number): number[] {
-  for (let at = 0.05; at < to; at += 0.05) {
-    t.at(at, () => flows.forEach((flow) => flow.write(1 << 20)));
+/** Bytes that each took in virtual time from `from` to `to`; each `begins` so long after the rest could. */
+function race(
+  t: Topology,
+  flows: readonly OneWay[],
+  from: number,
+  to: number,
+  begins: () => number = () => 0,
+): number[] {
+  for (const flow of flows) {
+    for (let at = 0.05 + begins(); at < to; at += 0.05) t.at(at, () => flow.write(1 << 20));
   }
   t.runTo(from);
   const before = flows.map(({ read }) => read);
@@ -32,9 +38,15 @@ function share(congestionControl: CongestionControlPlugin, subflows: number): nu
   return other / one;
 }
 
-/** What MPTCP takes of a bottleneck that it shares with one TCP connection, in times of the half that TCP in its place would have: a mean of two seeds. */
+/** Runs whose mean is taken: one alone is 0.05 off, as two flows that share a queue fall into one of several patterns. */
+const SEEDS = [1, 2, 3, 4] as const;
+
+/**
+ * What MPTCP takes of a bottleneck that it shares with one TCP connection, in times of the half that TCP in its place would have. When each begins to send is
+ * all that differs between the runs; who writes at the same times goes the same way in each.
+ */
 function harm(congestionControl: CongestionControlPlugin, subflows: number): number {
-  const shares = [1, 2].map((seed) => {
+  const shares = SEEDS.map((seed) => {
     using t = new Topology({
       seed,
       paths: { only: { rate: "8 Mbit/s", delay: "25 ms", queue: 34 } },
@@ -42,10 +54,12 @@ function harm(congestionControl: CongestionControlPlugin, subflows: number): num
     const tcp = new OneWay(t, 80, { congestionControl: reno(), pathManager: passive() });
     const pathManager = nDiffPorts({ subflows });
     const mptcp = new OneWay(t, 81, { congestionControl, pathManager });
-    const [one = 0, other = 0] = race(t, [tcp, mptcp], 20, 110);
+    const begins = t.network.random("begins");
+    const [one = 0, other = 0] = race(t, [tcp, mptcp], 20, 110, () => 2 * begins());
     return 2 * other / (one + other);
   });
-  return (shares[0]! + shares[1]!) / 2;
+  assertEquals(new Set(shares).size, SEEDS.length, "runs are alike");
+  return shares.reduce((sum, each) => sum + each, 0) / SEEDS.length;
 }
 
 describe("do no harm (RFC 6356 §2, goal 2)", () => {
