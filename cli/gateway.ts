@@ -20,7 +20,7 @@ import { type FlowClass, type FlowRules, NO_RULES, parseRules } from "./gateway/
 import { GatewayStatus } from "./gateway/status.ts";
 import { asTargetError, formatTarget, type Target } from "./gateway/target.ts";
 import { RelayClient } from "./gateway/upstream.ts";
-import { HOST_OPTIONS, openHost } from "./observed_host.ts";
+import { HOST_OPTIONS, openHost, sayGone } from "./observed_host.ts";
 import { print } from "./output.ts";
 import { loadWatched } from "./plugin_names.ts";
 import { Progress } from "./progress.ts";
@@ -175,10 +175,11 @@ async function run(args: Given): Promise<number> {
         return { ...opened, where: "the relay" };
       },
     });
-    await using inside = await openInside(devices, ipv6, most);
-    const accepting = inside.map(async ([device, , listener]) => {
+    await using inside = await openInside(devices, ipv6, most, (line) => progress.log(line));
+    const accepting = Promise.all(inside.map(async ([device, , listener]) => {
       for await (const flow of listener) void carrier.carry(flow, device.class);
-    });
+    }));
+    accepting.catch(() => {}); // it is waited for below
     await using _applied = manual
       ? { async [Symbol.asyncDispose]() {} }
       : await applyScript(script);
@@ -193,9 +194,9 @@ async function run(args: Given): Promise<number> {
     if (manual) {
       progress.log(`Routes are yours: ip route add 192.0.2.0/24 dev ${DEVICE}0, for one.`);
     }
-    await untilInterrupted();
+    await Promise.race([untilInterrupted(), opened.ended, accepting]);
     for (const [, , listener] of inside) listener.close();
-    await Promise.all(accepting);
+    await accepting;
     return 0;
   } finally {
     progress.stop();
@@ -209,6 +210,7 @@ async function openInside(
   devices: readonly GatewayDevice[],
   ipv6: boolean,
   most: number,
+  say: (line: string) => void,
 ): Promise<Inside & AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   const inside: Inside = [];
@@ -217,6 +219,7 @@ async function openInside(
       interfaces: [{ link: tun(device.name), addresses: addressesOf(i, ipv6), transparent: true }],
       // Programs of the network inside speak to a machine next to them.
       mptcp: false,
+      onLinkGone: sayGone(say),
       // They may all begin at once, and are no strangers: none is answered by a cookie, which has no window scale without timestamps.
       tcp: { ...GATEWAY_TCP, synBacklog: most },
     });

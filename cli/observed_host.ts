@@ -42,6 +42,13 @@ export interface ObservedHost extends AsyncDisposable {
   readonly interfaces: readonly HostInterface[];
   /** The plugins of its connections, in words. */
   readonly policies: string;
+  /** Rejects when the devices of all its links are gone: nothing will come any more. */
+  readonly ended: Promise<never>;
+}
+
+/** What to tell of a device that is gone. */
+export function sayGone(say: (line: string) => void): (link: string) => void {
+  return (link) => say(`Device ${link} is gone: its paths have ended.`);
 }
 
 /** Finds the link of an address among interfaces. */
@@ -75,9 +82,16 @@ export async function openHost(
   await using opened = new AsyncDisposableStack();
   const capture = opened.use(new Capture(command, args.value("pcap"), args.value("qlog"), say));
   const interfaces = options.interfaces ?? tunInterfaces(args);
+  const { promise: ended, reject } = Promise.withResolvers<never>();
+  ended.catch(() => {}); // not every command waits for it
+  let left = interfaces.length;
   const host = opened.use(
     await Host.open({
       onPluginFault: sayFaults(say),
+      onLinkGone(link) {
+        sayGone(say)(link);
+        if (--left === 0) reject(new Error("No device is left"));
+      },
       ...policies,
       ...options,
       interfaces: capture.interfaces(interfaces),
@@ -100,6 +114,7 @@ export async function openHost(
     host,
     interfaces,
     policies: sayPolicies(policies),
+    ended,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }

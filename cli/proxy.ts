@@ -114,7 +114,7 @@ async function run(args: Given): Promise<number> {
     progress.log(`By ${opened.policies}`);
     void warnUnknown(relay.host, converts ? "convert" : "relay", (line) => progress.log(line));
     progress.log(`Try: curl --proxy socks5h://${at} https://example.org`);
-    await untilInterrupted();
+    await Promise.race([untilInterrupted(), opened.ended]);
     listener.close();
     await host.close();
     return 0;

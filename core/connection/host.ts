@@ -247,5 +247,7 @@ export type EndReason =
   | "ended-early"
   /** The peer reset the last path, and none was opened in its place. */
   | "path-reset"
+  /** The devices of all links of this host are gone. */
+  | "links-gone"
   /** This side's path manager, or its application, left the last path, and none was opened in its place. */
   | "path-left";

@@ -27,6 +27,8 @@ export interface HostDriver {
    * `receive`, never from inside `send`.
    */
   moved?(link: Link, address: Uint8Array): void;
+  /** Tells that the device of a link is gone for good: nothing comes or leaves by it any more. Like `receive`, never from inside `send`. */
+  gone?(link: Link): void;
   /** Calls back once at `time`, in order of insertion among equals; the result cancels. For rare events: a timer costs nothing each time it is set. */
   at(time: Micros, callback: () => void): () => void;
   /** Makes a timer, not yet set, for what is set again and again. */
@@ -55,6 +57,12 @@ export interface PollSource {
   readonly fd: number;
   /** Reads at most `budget` packets and hands each to the host. Returns how many there were; below `budget` means empty, or `enough`. */
   drain(budget: number): number;
+  /**
+   * Asked when a poll has found the descriptor in error, which may be a word about one packet: tells the host if the device is gone (`gone`).
+   *
+   * @default one that is in error at several polls in a row is gone
+   */
+  check?(): void;
 }
 
 /** One way out of a host. It is configured, then attached, then its other members are asked for what the host makes of it, then it is used. */
@@ -109,6 +117,8 @@ export interface DrivenStack {
   handleWritable(now: Micros, link: Link): void;
   /** The peer at `address` has moved, see {@linkcode HostDriver.moved}. */
   handleMove?(now: Micros, link: Link, address: Uint8Array): void;
+  /** The device of a link is gone for good, see {@linkcode HostDriver.gone}. */
+  handleGone?(now: Micros, link: Link): void;
   /** Fires the deadlines that have passed. */
   handleTimeout(now: Micros): void;
   /** The nearest deadline; Infinity = none. */

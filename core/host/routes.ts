@@ -27,6 +27,7 @@ export class LinkOutlet implements Outlet {
   readonly mtu: number;
   readonly checksumMode: number;
   #up = true;
+  #gone = false;
   #blocked = false;
   /** Who waits while it is blocked, the one that came first in front; the other set is for those that come while they are told. */
   #waiting = new Set<Waiter>();
@@ -60,8 +61,22 @@ export class LinkOutlet implements Outlet {
     return this.#up;
   }
 
-  /** Takes it up or down; false when it is that already. */
+  /** Its device is gone: it stays down. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  /** Its device is gone; false when it was before. */
+  lose(): boolean {
+    if (this.#gone) return false;
+    this.#gone = true;
+    this.#up = false;
+    return true;
+  }
+
+  /** Takes it up or down; false when it is that already, or can be that no more. */
   setUp(up: boolean): boolean {
+    if (this.#gone) return false;
     const changed = this.#up !== up;
     this.#up = up;
     return changed;

@@ -73,7 +73,7 @@ import type { RandomSource, RandomStream } from "./random.ts";
 import { FirstPaths } from "./first_paths.ts";
 import { PathMtus } from "./path_mtus.ts";
 import { refuse } from "./replies.ts";
-import { Routes } from "./routes.ts";
+import { type LinkOutlet, Routes } from "./routes.ts";
 import { Callback, TimerQueue } from "./timers.ts";
 import { StackError } from "./stack_error.ts";
 import { JoinPorts } from "./join_ports.ts";
@@ -109,6 +109,8 @@ export interface StackOptions {
   readonly experiments?: Experiments;
   /** Told of plugins' faults. */
   readonly report?: FaultReport;
+  /** Told of each link whose device is gone; `last`: the host has no other left. */
+  readonly gone?: (link: Link, last: boolean) => void;
   /** Watches. */
   readonly probe?: Probe | undefined;
 }
@@ -274,6 +276,22 @@ export class Stack implements ConnectionHost {
     });
   }
 
+  /** The device of a link is gone: the link is down for good. Of a host that has no other nothing will come any more: its connections end. */
+  handleGone(now: Micros, link: Link): void {
+    this.now = now;
+    const outlet = this.routes.outlets.get(link);
+    if (outlet === undefined) return;
+    const { up } = outlet;
+    if (!outlet.lose()) return;
+    const last = [...this.routes.outlets.values()].every(({ gone }) => gone);
+    if (last) {
+      for (const connection of [...this.#live]) {
+        connection.abortWith("NetworkUnreachable", now, "links-gone");
+      }
+    } else if (up) this.#changed(outlet, false, now);
+    this.#options.gone?.(link, last);
+  }
+
   /** Fires the deadlines that have passed. */
   handleTimeout(now: Micros): void {
     this.now = now;
@@ -332,10 +350,11 @@ export class Stack implements ConnectionHost {
     for (const address of addresses) this.addAddress(now, link, address);
   }
 
-  /** Adds an address, "10.0.0.3/24"; path managers hear of it. */
+  /** Adds an address, "10.0.0.3/24"; path managers hear of it, those of a link that is down when it is up. */
   addAddress(now: Micros, link: Link, address: string): void {
     this.#now = now;
-    const { view } = this.routes.addAddress(link, address);
+    const { view, outlet } = this.routes.addAddress(link, address);
+    if (!outlet.up) return;
     for (const connection of this.#live) connection.paths.localAdded(view);
     this.flush(now);
   }
@@ -354,6 +373,12 @@ export class Stack implements ConnectionHost {
     this.#now = now;
     const outlet = this.routes.outlets.get(link);
     if (outlet === undefined || !outlet.setUp(up)) return;
+    this.#changed(outlet, up, now);
+    this.flush(now);
+  }
+
+  /** Connections hear that a link has gone up or down. */
+  #changed(outlet: LinkOutlet, up: boolean, now: Micros): void {
     for (const connection of this.#live) {
       if (!up) connection.paths.linkDown(outlet, now);
       for (const { view } of this.routes.of(outlet)) {
@@ -361,7 +386,6 @@ export class Stack implements ConnectionHost {
         else connection.paths.localRemoved(view.address);
       }
     }
-    this.flush(now);
   }
 
   /**

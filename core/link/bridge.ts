@@ -89,6 +89,10 @@ export class Bridge implements AsyncDisposable {
       handlePacket: (_now, link, packet) =>
         (link === a ? this.#forward : this.#backward).receive(packet, link),
       handleWritable: (_now, link) => (link === a ? toA : toB).writable(),
+      handleGone(_now, { name }) {
+        // deno-lint-ignore no-console -- nobody would know why nothing passes any more
+        console.warn(`${name} is gone: nothing passes by it any more.`);
+      },
       handleTimeout() {},
       pollTimeout: () => Infinity,
       flush() {},
@@ -139,6 +143,7 @@ function relay(from: TunLink, to: TunLink, lane: Lane): PollSource {
       return from.fd;
     },
     drain: (budget) => from.relay(lane.cut ? null : to, budget),
+    check: () => from.check(),
   };
 }
 

@@ -125,6 +125,7 @@ export class ImpairedLink implements Link {
       receive: (_link, packet) => receive.receive(packet, link),
       writable: () => this.#outlet.writable(),
       moved: (_link, address) => host.moved?.(this, address),
+      gone: () => host.gone?.(this),
       at: (time, callback) => host.at(time, callback),
       timer: (callback) => host.timer(callback),
       random: (name) => host.random(name),

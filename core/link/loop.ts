@@ -37,6 +37,8 @@ const BATCH = 64;
 const BATCH_BYTES = 1 << 20;
 /** Polls in a row that find a device in error before it counts as gone. */
 const ERRORS = 16;
+/** In place of one that is gone: a poll heeds no descriptor below 0. */
+const NOTHING: PollSource = { fd: -1, drain: () => 0 };
 /** Devices, and the eventfd, that one poll waits for: `struct pollfd` of 8 bytes each. */
 const POLLFD = 8;
 /** Longest sleep in Microseconds; nothing depends on it. */
@@ -78,7 +80,9 @@ export class Loop {
   readonly #waits = new Bet();
   readonly #links: Link[] = [];
   readonly #sources: PollSource[] = [];
+  readonly #sourceOf = new Map<Link, PollSource>();
   readonly #errors = new Map<PollSource, number>();
+  readonly #gone = new Set<Link>();
   /** How many packets and bytes each of them may yet bring in this turn, how many bytes the one that is read, and how many of them may bring any. */
   readonly #left: number[] = [];
   readonly #leftBytes: number[] = [];
@@ -139,7 +143,10 @@ export class Loop {
   add(link: Link, source: PollSource | undefined = link.source): void {
     link.attach(this.driver);
     this.#links.push(link);
-    if (source !== undefined) this.#sources.push(source);
+    if (source !== undefined) {
+      this.#sources.push(source);
+      this.#sourceOf.set(link, source);
+    }
     this.#signal(); // a sleep that is under way does not know it
   }
 
@@ -209,6 +216,7 @@ export class Loop {
       this.#clock.clear();
       const links = this.#links.splice(0);
       this.#sources.length = 0;
+      this.#sourceOf.clear();
       await Promise.all(links.map((link) => link.close()));
       if (this.#libc !== null) {
         this.#libc.calls.close(this.#event);
@@ -238,6 +246,20 @@ export class Loop {
     if (this.#stack === null) return;
     this.#touch();
     this.#stack.handleMove?.(this.#now, link, address);
+  }
+
+  /** The device of a link is gone; called by the driver. Told once. */
+  gone(link: Link): void {
+    const source = this.#sourceOf.get(link);
+    const at = source === undefined ? -1 : this.#sources.indexOf(source);
+    if (at >= 0) {
+      this.#sources[at] = NOTHING;
+      this.#sourceOf.delete(link);
+    }
+    if (this.#stack === null || this.#gone.has(link)) return;
+    this.#gone.add(link);
+    this.#touch();
+    this.#stack.handleGone?.(this.#now, link);
   }
 
   /** What comes outside the loop's turns, from links that read by themselves, is a batch that ends with the current job. */
@@ -384,7 +406,7 @@ export class Loop {
       calls.eventfd_read(this.#event, new Uint8Array(8));
       this.#signalled = false;
     }
-    this.#dropDead();
+    this.#checkDevices();
   }
 
   /** What a poll is asked: which devices, and for how long at most. */
@@ -397,16 +419,23 @@ export class Loop {
     }
   }
 
-  /** A device that was taken away says so at every poll: after some it is left out, or the loop would never sleep again. */
-  #dropDead(): void {
+  /** A device that was taken away says so at every poll: it is left out, or the loop would never sleep again. */
+  #checkDevices(): void {
     // One that was added during the poll was not part of it.
     for (let i = this.#polled.byteLength / POLLFD - 2; i >= 0; i--) {
       const source = this.#sources[i]!;
       const said = this.#polled.getInt16((i + 1) * POLLFD + 6, true);
-      const errors = (said & (POLLERR | POLLNVAL)) !== 0 ? (this.#errors.get(source) ?? 0) + 1 : 0;
+      const inError = (said & (POLLERR | POLLNVAL)) !== 0;
+      if (source.check !== undefined) {
+        if (inError) source.check();
+        continue;
+      }
+      const errors = inError ? (this.#errors.get(source) ?? 0) + 1 : 0;
       if (errors > 0) this.#errors.set(source, errors);
       else if (this.#errors.size > 0) this.#errors.delete(source);
-      if (errors > ERRORS) this.#sources.splice(i, 1);
+      if (errors > ERRORS) {
+        for (const [link, own] of this.#sourceOf) if (own === source) this.gone(link);
+      }
     }
   }
 
@@ -447,6 +476,17 @@ export class Loop {
     });
     this.#endNap = null;
     this.#until = -Infinity;
+    // What sleeps hears of a device that is gone.
+    if (this.#sources.length === 0 || this.#nap < NAP[1]) return;
+    const { calls } = this.#prepare();
+    this.#fillPoll(0);
+    const ready = calls.ppollHere(
+      this.#polledBytes,
+      this.#sources.length + 1,
+      this.#timeBytes,
+      null,
+    );
+    if (ready > 0) this.#checkDevices();
   }
 
   /** Ends a sleep early. */
@@ -490,6 +530,10 @@ class Driver implements HostDriver {
 
   moved(link: Link, address: Uint8Array): void {
     this.#loop.moved(link, address);
+  }
+
+  gone(link: Link): void {
+    this.#loop.gone(link);
   }
 
   at(time: Micros, callback: () => void): () => void {

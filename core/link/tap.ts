@@ -79,6 +79,7 @@ class TappedLink implements Link {
       },
       writable: () => host.writable(this),
       moved: (_link, address) => host.moved?.(this, address),
+      gone: () => host.gone?.(this),
       at: (time, callback) => host.at(time, callback),
       timer: (callback) => host.timer(callback),
       random: (name) => host.random(name),

@@ -812,9 +812,10 @@ export class Channel implements ConnectionObserver {
     if (!this.#established) {
       const verb = `connect to ${this.#peer}`;
       const { tries } = this.socket;
-      // A refusal is the peer's own word, whatever was tried before it.
+      // A refusal is the peer's own word, whatever was tried before it; and where no link is left it does not matter.
       const several = tries.some(({ remote }) => remote.address !== tries[0]!.remote.address);
-      const error = tries.length > 1 && code !== null && (several || code !== "ConnectionRefused")
+      const told = code === "ConnectionRefused" && !several || reason === "links-gone";
+      const error = tries.length > 1 && code !== null && !told
         ? unreachedError(code, this.#peer, tries)
         : networkError(code ?? "ConnectionAborted", verb, false, reason);
       this.#endConnecting()?.reject(error);

@@ -59,6 +59,7 @@ const REASONS: Readonly<Record<EndReason, string>> = {
   "ended-early": "the peer closed its last path before the end of its data: connect again to go on",
   "path-reset":
     "the peer reset its last path, and none was opened in its place: connect again to go on",
+  "links-gone": "the devices of this host are gone: open another host",
   "path-left":
     "its path manager, or paths.use(), left its last path, and none was opened in its place: name a path that is to be used",
 };

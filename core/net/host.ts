@@ -88,6 +88,13 @@ export interface HostOptions extends Policies {
    */
   readonly onPluginFault?: FaultReport;
   /**
+   * Told by its name when the device of a link is gone for good, as by `ip link del`: paths over it end, and peers are told. With the last one the host is at an
+   * end: what its connections and listeners wait for, and what is asked of it, rejects.
+   *
+   * @default warns on the console
+   */
+  readonly onLinkGone?: (link: string) => void;
+  /**
    * Most bytes that the host's connections take for data and what belongs to it, from 1048576 to 1073741824. While half of it is free each gets what
    * it asks for; then those that move nothing keep little. What finds no place waits, or comes again: nothing is lost. All hosts of a process together
    * take no more than 1,792 MB.
@@ -249,6 +256,7 @@ const OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   receiveMemory: true,
   views: true,
   onPluginFault: true,
+  onLinkGone: true,
   tcp: true,
   mptcp: true,
   probe: true,
@@ -325,6 +333,8 @@ export class Host implements AsyncDisposable {
   readonly #resolve: Resolve;
   readonly #linger: Micros;
   #closing: Promise<void> | null = null;
+  /** No link is left. */
+  #ended = false;
 
   private constructor(options: AttachOptions) {
     const { stack, runtime, links, resolve, linger, views } = options;
@@ -359,7 +369,14 @@ export class Host implements AsyncDisposable {
     if (linger !== undefined) parseDuration(linger, "linger");
     checkViews("open a host", views);
     const loop = new Loop({ random: (name) => random(`link ${name}`).float });
+    const gone = hearLinkGone(options.onLinkGone);
+    let ended = false;
+    let end = (): void => void (ended = true);
     const stack = new Stack({
+      gone(link, last) {
+        if (last) end();
+        gone(link.name);
+      },
       random,
       policies,
       fallbacks: defaultPolicies(),
@@ -387,7 +404,18 @@ export class Host implements AsyncDisposable {
     }
     const links = interfaces.map(({ link }) => link);
     const rest = { ...(linger && { linger }), ...(views && { views }) };
-    return new Host({ runtime: loop, stack, links, resolve, ...rest });
+    const host = new Host({ runtime: loop, stack, links, resolve, ...rest });
+    end = () => host.#end();
+    if (ended) end();
+    return host;
+  }
+
+  /** The devices of all links are gone. Its connections have ended. */
+  #end(): void {
+    this.#ended = true;
+    for (const listener of [...this.#registry.listeners]) {
+      listener.fail(networkError("NetworkUnreachable", "accept connections", true, "links-gone"));
+    }
   }
 
   /** The host's clock, in microseconds: what its probes are told in. It starts at 0 when the host is opened, or the emulated network is. */
@@ -469,8 +497,9 @@ export class Host implements AsyncDisposable {
     return this.#registry.stack.connections;
   }
 
-  #checkOpen(): void {
+  #checkOpen(verb = "use the host"): void {
     if (this.#closing !== null) throw closedError("Host");
+    if (this.#ended) throw networkError("NetworkUnreachable", verb, true, "links-gone");
   }
 
   /**
@@ -484,7 +513,7 @@ export class Host implements AsyncDisposable {
   async connect(options: ConnectOptions): Promise<MptcpConn> {
     checkOptions("connect", options, CONNECT_OPTIONS);
     const { hostname, port, localAddress, signal } = options;
-    this.#checkOpen();
+    this.#checkOpen("connect");
     if (typeof hostname !== "string" || hostname === "") {
       throw new TypeError(
         `Cannot connect as 'hostname' must be a name or an address: current value is ${
@@ -549,7 +578,7 @@ export class Host implements AsyncDisposable {
   async #reach(attempt: Attempt): Promise<Channel> {
     const { hostname, port, choices, signal } = attempt;
     const ends = (await addressesOf(hostname, this.#resolve)).map((address) => ({ address, port }));
-    this.#checkOpen();
+    this.#checkOpen("connect");
     if (attempt.late !== null) throw attempt.late;
     const channel = attempt.channel = new Channel(this.#registry);
     const [remote, ...others] = ends as [Endpoint, ...Endpoint[]];
@@ -577,11 +606,12 @@ export class Host implements AsyncDisposable {
    * @throws {TypeError | RangeError} an option is wrong.
    * @throws {Deno.errors.AddrInUse} another listener has the port.
    * @throws {Deno.errors.AddrNotAvailable} the host has no such address.
+   * @throws {Deno.errors.NetworkUnreachable} the devices of all its links are gone.
    */
   listen(options: ListenOptions): MptcpListener {
     checkOptions("listen", options, LISTEN_OPTIONS);
     const { port, hostname, backlog = 511 } = options;
-    this.#checkOpen();
+    this.#checkOpen("listen");
     checkPort(port, 0, "listen");
     if (!Number.isInteger(backlog) || backlog < 1 || backlog > 65535) {
       throw new RangeError(
@@ -661,7 +691,7 @@ export class Host implements AsyncDisposable {
     runtime.wake();
   }
 
-  /** Takes a link up or down: while it is down, its addresses are as if removed, and what leaves by it ends at once. */
+  /** Takes a link up or down, unless its device is gone: while it is down, its addresses are as if removed, and what leaves by it ends at once. */
   setLinkUp(link: Link | string, up: boolean): void {
     this.#checkOpen();
     const { stack, runtime } = this.#registry;
@@ -728,6 +758,21 @@ function systemRandom(): RandomSource {
     return words[used++]!;
   });
   return () => stream;
+}
+
+/** Who hears of links that are gone: `told`, whose own errors are the program's. */
+function hearLinkGone(told: ((link: string) => void) | undefined): (link: string) => void {
+  if (told === undefined) {
+    // deno-lint-ignore no-console -- `onLinkGone` sends it elsewhere
+    return (link) => console.warn(`${link} is gone: its paths have ended.`);
+  }
+  return (link) => {
+    try {
+      told(link);
+    } catch (error) {
+      reportError(error);
+    }
+  };
 }
 
 function checkSeed(seed: unknown): number {

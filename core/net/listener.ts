@@ -57,6 +57,8 @@ export class MptcpListener implements AsyncIterable<MptcpConn>, Disposable {
   readonly #hold: Hold;
   readonly #accepting: Accepting[] = [];
   #closed = false;
+  /** Why no connection can come any more, where close() was not the reason. */
+  #failure: Error | null = null;
 
   static {
     maker = (...args) => new MptcpListener(...args);
@@ -100,9 +102,10 @@ export class MptcpListener implements AsyncIterable<MptcpConn>, Disposable {
    * Resolves to the next connection. In the emulator it lets time pass only while a handshake is under way. Several calls may wait: they are served in order.
    *
    * @throws {Deno.errors.BadResource} the listener has been closed, before or meanwhile.
+   * @throws {Deno.errors.NetworkUnreachable} the devices of all links of the host are gone.
    */
   accept(): Promise<MptcpConn> {
-    if (this.#closed) return Promise.reject(closedError("Listener"));
+    if (this.#closed) return Promise.reject(this.#failure ?? closedError("Listener"));
     const conn = this.#accepting.length > 0 ? null : this.#take();
     if (conn !== null) return Promise.resolve(conn);
     return new Promise((resolve, reject) => {
@@ -139,6 +142,21 @@ export class MptcpListener implements AsyncIterable<MptcpConn>, Disposable {
 
   /** Stops listening; connections that nobody accepted are reset. Calls of accept() that wait reject. May be called twice. */
   close(): void {
+    this.#failure = null;
+    this.#end(closedError("Listener"));
+  }
+
+  /**
+   * Ends it as no connection can come any more: who waits for one, or will, is told `error`.
+   *
+   * @internal
+   */
+  fail(error: Error): void {
+    if (!this.#closed) this.#failure = error;
+    this.#end(error);
+  }
+
+  #end(error: Error): void {
     if (this.#closed) return;
     this.#closed = true;
     const { stack, runtime, listeners } = this.#registry;
@@ -149,7 +167,7 @@ export class MptcpListener implements AsyncIterable<MptcpConn>, Disposable {
     stack.flush(now);
     for (const { end, reject } of this.#accepting.splice(0)) {
       end();
-      reject(closedError("Listener"));
+      reject(error);
     }
     runtime.wake();
   }
@@ -180,7 +198,7 @@ export class MptcpListener implements AsyncIterable<MptcpConn>, Disposable {
         try {
           return { value: await this.accept(), done: false };
         } catch (error) {
-          if (this.#closed) return { value: undefined, done: true };
+          if (this.#closed && this.#failure === null) return { value: undefined, done: true };
           throw error;
         }
       },

@@ -10,6 +10,12 @@ export interface Closable {
   close(): void;
 }
 
+/** A listener, as its host sees it. */
+export interface FailingListener extends Closable {
+  /** Ends it with an error for who waits, or will wait, for its connections. */
+  fail(error: Error): void;
+}
+
 /** Keeps a program running until it is let go. */
 export interface Hold {
   /** The program waits for this again. */
@@ -31,7 +37,7 @@ export class Registry<Open extends Closable = Closable> {
   /** Connections that are not over. */
   readonly open: Set<Open> = new Set();
   /** Open listeners. */
-  readonly listeners: Set<Closable> = new Set();
+  readonly listeners: Set<FailingListener> = new Set();
   #holds = 0;
 
   /** Makes an empty one. */

@@ -5,7 +5,7 @@ import { Loop } from "../../core/link/loop.ts";
 import { Libc } from "../../core/link/tun/libc.ts";
 import { tun } from "../../core/link/tun/tun.ts";
 import { makeNamespace } from "../../cli/namespace.ts";
-import { program, stand } from "../support/tun.ts";
+import { pong, program, Recorder, stand } from "../support/tun.ts";
 import { needs } from "../support/tools.ts";
 import { sleep, until } from "../interop/support/wait.ts";
 
@@ -185,6 +185,99 @@ needs("kernel").describe("the loop", () => {
       libc.close();
     }
   });
+
+  /** A link behind a descriptor, and what it told and was told. */
+  function watched(loop: Loop, fd: number, check?: (link: Link, host: HostDriver) => void) {
+    const seen = { gone: 0, checks: 0 };
+    let host: HostDriver | undefined;
+    const link: Link = {
+      name: "a",
+      mtu: 1500,
+      maxSegments: 1,
+      rxVerified: false,
+      txChecksum: "full",
+      send: () => true,
+      attach: (driver) => void (host = driver),
+      close: () => Promise.resolve(),
+      source: {
+        fd,
+        drain: () => 0,
+        ...(check !== undefined && {
+          check() {
+            seen.checks++;
+            check(link, host!);
+          },
+        }),
+      },
+    };
+    loop.add(link);
+    loop.start({
+      handlePacket() {},
+      handleWritable() {},
+      handleGone: (_now, gone) => void (seen.gone += gone === link ? 1 : 2),
+      handleTimeout() {},
+      pollTimeout: () => Infinity,
+      flush() {},
+    });
+    loop.hold(true);
+    return seen;
+  }
+
+  it("tells once of a device that is in error at each poll, and sleeps again", async () => {
+    const loop = new Loop({ spin: 0 });
+    const seen = watched(loop, 1 << 20);
+    await until("it is told", () => seen.gone > 0);
+    await sleep(30);
+    assertEquals(seen.gone, 1);
+    await loop.close();
+  });
+
+  it("leaves it to a device that can tell whether an error is its end", async () => {
+    const libc = new Libc();
+    const pipes = Deno.dlopen("libc.so.6", { pipe: { parameters: ["buffer"], result: "i32" } });
+    const ends = new Int32Array(2);
+    assertEquals(pipes.symbols.pipe(ends), 0);
+    const [reader, writer] = ends as Iterable<number> as [number, number];
+    // An end that writes is in error while none reads.
+    libc.calls.close(reader);
+    try {
+      let there = true;
+      const loop = new Loop({ spin: 0 });
+      const seen = watched(loop, writer, (link, host) => {
+        if (!there) host.gone!(link);
+      });
+      await until("it was in error many times", () => seen.checks > 100);
+      assertEquals(seen.gone, 0);
+      there = false;
+      await until("it is told", () => seen.gone > 0);
+      const { checks } = seen;
+      await sleep(30);
+      assert(seen.checks <= checks + 1);
+      assertEquals(seen.gone, 1);
+      await loop.close();
+    } finally {
+      libc.calls.close(writer);
+      libc.close();
+      pipes.close();
+    }
+  });
+
+  needs("ping").it(
+    "tells once of a TUN device that is deleted, and goes on with the others",
+    async () => {
+      await using it = await stand({}, new Recorder(pong));
+      const { loop, namespace, stack } = it;
+      const link = tun("mptcp1", { namespace: namespace.name });
+      link.configure(["10.77.2.2/24"]);
+      loop.add(link);
+      const gone: string[] = [];
+      Object.assign(stack, { handleGone: (_now: number, { name }: Link) => gone.push(name) });
+      await namespace.exec(["ip", "link", "del", "mptcp1"]);
+      await until("it is told", () => gone.length > 0);
+      await namespace.exec(["ping", "-c", "2", "-i", "0.05", "10.77.1.2"]);
+      assertEquals(gone, ["mptcp1"]);
+    },
+  );
 
   it("fires what is due in order, and never early", async () => {
     await using it = await stand();

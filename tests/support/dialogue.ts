@@ -167,6 +167,8 @@ export interface DialogueOptions {
   readonly transparent?: boolean;
   /** What comes is known to be sound. */
   readonly verified?: boolean;
+  /** Told of links whose devices are gone. */
+  readonly gone?: (link: Link, last: boolean) => void;
   /** Watches. */
   readonly probe?: Probe;
   readonly policies?: Partial<Policies>;
@@ -215,6 +217,7 @@ export class Dialogue implements Disposable {
           : random(name),
       report: (fault) => this.faults.push(fault),
       probe: options.probe,
+      ...(options.gone === undefined ? {} : { gone: options.gone }),
       ...choose({ isn, ...options.experiments }),
       ...(options.memory === undefined ? {} : { memory: options.memory }),
       tcp: {

@@ -20,6 +20,7 @@ import {
 import { VNET_HEADER } from "./vnet_header.ts";
 
 const TUNSETIFF = 0x400454can;
+const TUNGETIFF = 0x800454d2n;
 const TUNSETOFFLOAD = 0x400454d0n;
 const TUNSETVNETHDRSZ = 0x400454d8n;
 const SIOCGIFFLAGS = 0x8913n;
@@ -225,6 +226,11 @@ export function openDevice(
     checksumOffload: (flags & TUN_F_CSUM) !== 0,
     segmentation: (flags & TUN_F_TSO4) !== 0,
   };
+}
+
+/** Whether the device behind `fd` is still there: one that is deleted leaves the file behind. */
+export function isThere(libc: Libc, fd: number): boolean {
+  return libc.calls.ioctl(fd, TUNGETIFF, new Uint8Array(40)) >= 0;
 }
 
 /** What a device is to be given. */

@@ -49,6 +49,8 @@ export const ENODEV = 19;
 /** Wrong argument. */
 export const EINVAL = 22;
 
+/** The file's device is gone. */
+export const EBADFD = 77;
 /** The datagram is larger than the device takes. */
 export const EMSGSIZE = 90;
 /** Nothing that a socket could send by. */

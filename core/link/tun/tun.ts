@@ -15,8 +15,15 @@ import {
 } from "../../../wasm/mod.ts";
 import { adaptHeader, adaptPartialSum, headerLength } from "../segment_header.ts";
 import { formatPrefix, kernelAddressesFor, readPrefix } from "./addresses.ts";
-import { configureDevice, inNamespace, NAME_LENGTH, openDevice, readDevice } from "./ioctl.ts";
-import { EAGAIN, EINVAL, Libc } from "./libc.ts";
+import {
+  configureDevice,
+  inNamespace,
+  isThere,
+  NAME_LENGTH,
+  openDevice,
+  readDevice,
+} from "./ioctl.ts";
+import { EAGAIN, EBADFD, EINVAL, Libc } from "./libc.ts";
 import { gsoSizeOf, isVerified, VNET_HEADER, writeVnetHeader } from "./vnet_header.ts";
 
 /** How a TUN device is made. Nothing but `offload` and `namespace` matters when it is there already: then it is used as it is. */
@@ -106,6 +113,7 @@ export class TunLink implements Link, PollSource {
   #segmentation = false;
   #partial = false;
   #cancelRetry: (() => void) | null = null;
+  #gone = false;
   #lost = 0;
   /** Where headers are made when the kernel takes no super-segments; 0 before the first. */
   #scratch = 0;
@@ -320,6 +328,13 @@ export class TunLink implements Link, PollSource {
     return true;
   }
 
+  check(): void {
+    const libc = this.#libc;
+    if (libc === null || this.#gone || isThere(libc, this.#fd)) return;
+    this.#gone = true;
+    this.#host!.gone?.(this);
+  }
+
   /** Reads at most `budget` packets and sends each on by `to`, as they are, or drops them when it is `null`. Returns how many there were. */
   relay(to: TunLink | null, budget: number): number {
     if (this.#libc === null) return 0;
@@ -438,12 +453,14 @@ export class TunLink implements Link, PollSource {
 
   /** Nothing was written: whether it is lost; false when the device is full and takes it later. */
   #failed(error: number): boolean {
+    const host = this.#host!;
     if (error !== EAGAIN) {
       this.#lost++; // closed, taken down, or gone
+      // While nobody waits for what comes nothing else finds out.
+      if (error === EBADFD && !this.#gone) host.at(host.now, () => this.check());
       return true;
     }
     // Seldom at all: a TUN takes packets without limit unless told otherwise (TUNSETSNDBUF).
-    const host = this.#host!;
     this.#cancelRetry ??= host.at(host.now + RETRY, () => {
       this.#cancelRetry = null;
       host.writable(this);

@@ -242,6 +242,11 @@ export class LinuxSocket implements DatagramSocket, PollSource {
     return count;
   }
 
+  /** What is in error is a datagram: the socket stays, whatever becomes of the network. */
+  check(): void {
+    this.#troubled = true;
+  }
+
   close(): void {
     if (!this.#open) return;
     this.#open = false;

@@ -273,6 +273,26 @@ describe("what hastens it", () => {
   });
 });
 
+describe("an address that is added to a link", () => {
+  for (const gone of [false, true]) {
+    it(`that is ${gone ? "gone" : "down"} opens nothing${gone ? "" : " before it is up"}`, () => {
+      using d = new Dialogue(OPTIONS);
+      const { first, app } = dialled(d);
+      d.called(first.session).lose();
+      flows(d, 100e6);
+      if (gone) d.stack.handleGone(d.now, d.links[1]!);
+      else d.stack.setLinkUp(d.now, d.links[1]!, false);
+      flows(d, 1e6);
+      d.stack.addAddress(d.now, d.links[1]!, "10.0.1.9/24");
+      d.silent();
+      d.stack.setLinkUp(d.now, d.links[1]!, true);
+      if (gone) d.silent();
+      else assertEquals(d.called(first.session).local, "10.0.1.1");
+      assertEquals(app.code, undefined);
+    });
+  }
+});
+
 describe("plain TCP", () => {
   it("opens nothing, and keeps no timer for it", () => {
     using d = new Dialogue(OPTIONS);

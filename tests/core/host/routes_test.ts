@@ -118,6 +118,32 @@ describe("the way back (what is accepted, and answers to strangers)", () => {
   });
 });
 
+describe("a link whose device is gone", () => {
+  it("is down for good, and with the last one connections end, at once and with the reason", () => {
+    const told: [string, boolean][] = [];
+    using d = new Dialogue({ gone: ({ name }, last) => told.push([name, last]) });
+    const { peer, app } = d.opened();
+    const second = d.peer({ link: 1, toLink: 0, session: peer.session });
+    second.offers({}, "S", ["join syn id 3"]);
+    second.gets("S. 0 ack 1");
+    d.pass(20e3);
+    second.sends(". 1 ack 1 <join ack>");
+    second.gets(". 1 ack 1");
+    for (let i = 0; i < 2; i++) d.stack.handleGone(d.now, d.links[1]!);
+    d.stack.flush(d.now);
+    assertEquals([told, app.socket.subflows.map(({ path }) => path)], [[["link1", false]], [1]]);
+    d.stack.setLinkUp(d.now, d.links[1]!, true);
+    d.sent.length = 0;
+    app.write(10);
+    peer.gets("P. 1:11");
+    d.stack.handleGone(d.now, d.links[0]!);
+    d.stack.flush(d.now);
+    assertEquals([app.code, app.reason], ["NetworkUnreachable", "links-gone"]);
+    assertEquals(told[1], ["link0", true]);
+    d.silent();
+  });
+});
+
 describe("a link that is full", () => {
   function blocked(): LinkOutlet {
     const { routes: all, wifi } = routes();

@@ -5,6 +5,9 @@ import { describe, it } from "@std/testing/bdd";
 import { createHash } from "node:crypto";
 import { Host, udp, type UdpLink, type UdpOptions } from "../../../mod.ts";
 import { makeNamespace } from "../../../cli/namespace.ts";
+import { Loop } from "../../../core/link/loop.ts";
+import { sleep, until } from "../../interop/support/wait.ts";
+import { segment, sendBytes, SYN } from "../../support/tun.ts";
 import { pattern } from "../../support/streams.ts";
 import { needs } from "../../support/tools.ts";
 
@@ -132,6 +135,35 @@ describe("two hosts over UDP on this machine", () => {
       () => it.client.connect({ hostname: "10.9.0.1", port: 80, connectTimeout: "3 s" }),
     );
     assert(it.links[1]!.counters.InIcmp! > 0, `${performance.now() - from} ms`);
+  });
+
+  it("a socket stays, however often nothing but errors has come by it", async () => {
+    if (!LINUX) return;
+    const port = freePort("127.0.0.1");
+    const link = udp("a", {
+      bind: "127.0.0.1",
+      offload: true,
+      peers: { "10.77.1.1": `127.0.0.1:${port}` },
+    });
+    link.configure(["10.77.1.2/24"]);
+    await link.prepare();
+    // As far apart as the retransmissions to a peer that is gone: each wakes the loop from its sleep.
+    const loop = new Loop({ spin: 0, wait: 0 });
+    loop.add(link);
+    loop.start({
+      handlePacket() {},
+      handleWritable() {},
+      handleTimeout() {},
+      pollTimeout: () => Infinity,
+      flush() {},
+    });
+    loop.hold(true);
+    for (let i = 1; i <= 40; i++) {
+      sendBytes(link, segment(link, SYN, new Uint8Array()), [40]);
+      await until(`error ${i} is heard`, () => (link.counters.InIcmp ?? 0) >= i);
+      await sleep(1);
+    }
+    await loop.close();
   });
 
   it("without the key do not even meet", async () => {
