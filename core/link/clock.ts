@@ -131,7 +131,10 @@ export class Clock {
     const slot = timer.slot;
     timer.slot = -1;
     if (last === timer) return;
-    if (slot > 0 && isBefore(last, this.#heap[(slot - 1) >> 1]!)) this.#rise(last, slot);
+    const above = (slot - 1) >> 1;
+    // The timer that is being called is at the top whatever its time: next to it nothing can rise.
+    const top = this.#firing === null ? 0 : 1;
+    if (above >= top && isBefore(last, this.#heap[above]!)) this.#rise(last, slot);
     else this.#sink(last, slot);
   }
 

@@ -70,6 +70,24 @@ describe("Clock", () => {
     assertEquals(called, 1);
   });
 
+  it("keeps the order of those that are left when a callback cancels another", () => {
+    const clock = new Clock();
+    const called: string[] = [];
+    let cancel = (): void => {};
+    const set = (name: string, time: number): () => void =>
+      clock.at(time, () => {
+        called.push(name);
+        cancel();
+        cancel = () => {};
+      });
+    set("a", 0);
+    const b = set("b", 1);
+    for (const [name, time] of [["c", 10], ["d", 2], ["e", 3], ["f", 20]] as const) set(name, time);
+    cancel = b;
+    while (clock.step());
+    assertEquals(called, ["a", "d", "e", "c", "f"]);
+  });
+
   it("refuses NaN", () => {
     assertThrows(() => new Clock().at(NaN, () => {}), RangeError, "NaN");
   });
