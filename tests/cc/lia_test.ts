@@ -37,6 +37,18 @@ const VECTORS: readonly (readonly [flows: Flows, scaled: number, thresholds: num
   [[[2, 10], [80, 400]], 41984, [8, 80]],
 ];
 
+/** algorithms: windows in segments, round trips in milliseconds, growth in segments for one acknowledged segment, alpha. */
+const GROWTH: readonly (readonly [
+  name: string,
+  flows: Flows,
+  growth: number[],
+  alpha: number,
+])[] = [
+  ["V1", [[20, 100], [10, 20]], [0.05, 0.051020], 1.530612],
+  ["V2", [[10, 50], [10, 50]], [0.025, 0.025], 0.5],
+  ["V3", [[30, 40], [5, 200], [12, 80]], [0.021914, 0.021914, 0.021914], 1.029949],
+];
+
 describe("linkedAlpha", () => {
   for (const [flows, scaled, thresholds] of VECTORS) {
     // Draft CC-4, CC-6, CC-8: its vectors.
@@ -44,6 +56,18 @@ describe("linkedAlpha", () => {
       const alpha = linkedAlpha(segments(flows));
       assertEquals(alpha.scaled, scaled);
       assertEquals(flows.map(([window]) => linkedThreshold(alpha, 1, window)), thresholds);
+    });
+  }
+
+  for (const [name, flows, , alpha] of GROWTH) {
+    it(`is ${alpha} for vector ${name}, with what integers leave out`, () => {
+      // Segments as large as those of a network: windows of ten bytes would show the rounding of others.
+      const large = flows.map(([window, rtt]) => ({
+        window: window * MSS,
+        rtt: rtt * 1e3,
+        mss: MSS,
+      }));
+      assertEquals(linkedAlpha(large).scaled, Math.floor(alpha * 4096));
     });
   }
 
@@ -129,13 +153,6 @@ describe("linkedAlpha", () => {
     });
   });
 });
-
-/** algorithms: windows in segments, round trips in milliseconds, growth in segments for one acknowledged segment. */
-const GROWTH: readonly (readonly [name: string, flows: Flows, growth: number[]])[] = [
-  ["V1", [[20, 100], [10, 20]], [0.05, 0.051020]],
-  ["V2", [[10, 50], [10, 50]], [0.025, 0.025]],
-  ["V3", [[30, 40], [5, 200], [12, 80]], [0.021914, 0.021914, 0.021914]],
-];
 
 describe("lia", () => {
   for (const [name, flows, growth] of GROWTH) {

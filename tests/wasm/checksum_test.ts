@@ -81,6 +81,8 @@ describe("checksum", () => {
     // Pieces of odd length, each padded with zero, give the wrong sum; joined the right one.
     assertEquals(reference.fold(sum(at, 3) + sum(at + 3, 3)), 0x8f49);
     assertEquals(sum_join(sum(at, 3), sum(at + 3, 3), 3), 0xeaed);
+    // What the pseudo-header adds, alone.
+    assertEquals(dss_checksum(0x11223344, 0x55667788, 1, 6, 0), 0xffff - 0x115c);
     assertEquals(dss_checksum(0x11223344, 0x55667788, 1, 6, 0xeaed), 0x03b6);
     assertEquals(dss_expected_sum(0x11223344, 0x55667788, 1, 6, 0x03b6), 0xeaed);
   });
