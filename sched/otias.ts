@@ -51,13 +51,13 @@ export default function otias(
     quantum: segments * SEGMENT,
     lookAhead: ahead,
     create: ({ subflows }) => ({
-      pick: (ready, { sentOn }) => soonest(subflows, ready, sentOn, ahead, arrival),
+      pick: (ready, chunk) => soonest(subflows, ready, chunk, ahead, arrival),
     }),
   };
 }
 
-/** Until a segment that is bound to it now arrives. */
-function arrival({ queued, mss, room, cwnd, srtt }: SubflowView): number {
-  const waits = Math.ceil(Math.max(0, queued + mss - room) / Math.max(cwnd, mss));
+/** Until a segment of `bytes` that is bound to it now arrives. */
+function arrival({ queued, mss, room, cwnd, srtt }: SubflowView, bytes: number): number {
+  const waits = Math.ceil(Math.max(0, queued + bytes - room) / Math.max(cwnd, mss));
   return waits * srtt + srtt / 2;
 }

@@ -1,6 +1,6 @@
 /** What schedulers ask of subflows besides those that are ready. */
 
-import type { SubflowView } from "../core/plugin.ts";
+import type { Chunk, SubflowView } from "../core/plugin.ts";
 
 /** Payload of a full segment at the usual MTU of 1,500 bytes, for quanta, which are named before there is a subflow. */
 export const SEGMENT = 1460;
@@ -60,15 +60,15 @@ export function onlyBackups(subflows: readonly SubflowView[]): boolean {
 const CARRIES = 1e12;
 
 /**
- * The subflow of the least `time`, of those that are `ready` or may be bound data that far `ahead`. One that carries the chunk already comes behind all
- * others.
+ * The subflow of the least `time` that the first segment of the chunk takes, which has `bytes`, of those that are `ready` or may be bound data that far `ahead`.
+ * One that carries the chunk already comes behind all others.
  */
 export function soonest(
   subflows: readonly SubflowView[],
   ready: readonly SubflowView[],
-  sentOn: readonly SubflowView[],
+  { length, sentOn }: Chunk,
   ahead: number,
-  time: (subflow: SubflowView) => number,
+  time: (subflow: SubflowView, bytes: number) => number,
 ): SubflowView | null {
   const backups = onlyBackups(subflows);
   let best: SubflowView | null = null;
@@ -76,7 +76,8 @@ export function soonest(
   for (let i = 0; i < subflows.length; i++) {
     const subflow = subflows[i]!;
     if (!ready.includes(subflow) && !bindable(subflow, ahead, backups)) continue;
-    const takes = time(subflow) + (sentOn.includes(subflow) ? CARRIES : 0);
+    const takes = time(subflow, Math.min(length, subflow.mss)) +
+      (sentOn.includes(subflow) ? CARRIES : 0);
     if (takes >= least) continue;
     best = subflow;
     least = takes;

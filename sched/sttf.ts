@@ -53,14 +53,17 @@ export default function sttf(
     quantum: segments * SEGMENT,
     lookAhead: ahead,
     create: ({ subflows }) => ({
-      pick: (ready, { sentOn }) => soonest(subflows, ready, sentOn, ahead, transferTime),
+      pick: (ready, chunk) => soonest(subflows, ready, chunk, ahead, transferTime),
     }),
   };
 }
 
-/** Until a segment that is bound to it now arrives. */
-function transferTime({ queued, mss, room, cwnd, ssthresh, srtt }: SubflowView): number {
-  let left = queued + mss - room;
+/** Until a segment of `bytes` that is bound to it now arrives. */
+function transferTime(
+  { queued, mss, room, cwnd, ssthresh, srtt }: SubflowView,
+  bytes: number,
+): number {
+  let left = queued + bytes - room;
   let window = Math.max(cwnd, mss);
   let rounds = 1;
   while (left > 0 && rounds < MOST_ROUNDS) {

@@ -187,6 +187,30 @@ describe("otias", () => {
   });
 });
 
+for (const make of [otias, sttf]) {
+  describe(`${make().name}, where a message ends`, () => {
+    // Its last segment is a small one, for which there may be room where there is none for a full one.
+    const last = (length: number, more: Partial<SubflowView>): number | null => {
+      const near = subflow(1, 20, { inFlight: 9 * MSS, ...more });
+      const far = subflow(2, 30);
+      const { pick } = make().create(connection([near, far]));
+      return path(
+        pick([far, ...(near.room >= Math.min(length, MSS) ? [near] : [])], { ...chunk(), length }),
+      );
+    };
+
+    it("waits for no round trip that a part of a segment does not take", () => {
+      assertEquals(last(800, { room: 900 }), 1);
+      assertEquals(last(800, { room: 700 }), 2);
+    });
+
+    it("counts the first segment of a chunk of several, which leaves by itself", () => {
+      assertEquals(last(10 * MSS, { room: MSS }), 1);
+      assertEquals(last(10 * MSS, { room: MSS - 1 }), 2);
+    });
+  });
+}
+
 describe("daps", () => {
   it("gives each path its window at each multiple of its forward delay", () => {
     // 10 ms and 30 ms: at 10, 20 and 30 the near one, at 30 the far one, each a window of 2 segments.
