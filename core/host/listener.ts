@@ -60,6 +60,7 @@ export class Listener {
   readonly #observer: ListenerObserver;
   readonly #onClose: (listener: Listener) => void;
   #told = false;
+  #closed = false;
 
   /** Made by the stack. */
   constructor(
@@ -135,8 +136,10 @@ export class Listener {
     return this.#waiting.shift() ?? null;
   }
 
-  /** Stops listening; connections that nobody accepted are reset. */
+  /** Stops listening; connections that nobody accepted are reset. May be called twice. */
   close(now: Micros): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#onClose(this);
     for (const connection of [...this.halfOpen, ...this.#waiting]) {
       connection.abort(now);
@@ -149,7 +152,8 @@ export class Listener {
 
 /** The listeners of a host, and which of them each half-open connection belongs to. */
 export class Listeners {
-  readonly #list: Listener[] = [];
+  /** In the order in which they began; one may close as another is told. */
+  readonly #list = new Set<Listener>();
   #transparent: Listener | undefined;
   readonly #halfOpen = new Map<MetaSocket, Listener>();
   /** Of those given out before their third ACK. */
@@ -162,10 +166,11 @@ export class Listeners {
 
   /** The one that has an address and a port of its own; the empty address asks for any. */
   having(address: string, port: number): Listener | undefined {
-    return this.#list.find((each) =>
-      each.port === port && !each.transparent &&
-      (each.address === address || each.address === "" || address === "")
-    );
+    for (const each of this.#list) {
+      if (each.port !== port || each.transparent) continue;
+      if (each.address === address || each.address === "" || address === "") return each;
+    }
+    return undefined;
   }
 
   /** The one that has all others. */
@@ -183,12 +188,12 @@ export class Listeners {
     onClose: (listener: Listener) => void = () => {},
   ): Listener {
     const listener = new Listener(address, port, backlog, observer, (closed) => {
-      this.#list.splice(this.#list.indexOf(closed), 1);
+      this.#list.delete(closed);
       if (closed.transparent) this.#transparent = undefined;
       for (const connection of closed.halfOpen) this.#halfOpen.delete(connection);
       onClose(closed);
     }, choices);
-    this.#list.push(listener);
+    this.#list.add(listener);
     if (listener.transparent) this.#transparent = listener;
     return listener;
   }

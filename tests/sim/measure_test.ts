@@ -345,6 +345,20 @@ describe("traffic", () => {
     assert(endless.up > 3e6 && endless.down === 0);
   });
 
+  it("connections that begin as others end: none is refused, and none stands still", () => {
+    const often: Traffic = { ...ENDS, kind: "requests", bytes: "10 kB", connection: "fresh" };
+    const { traffic } = measure(phone({
+      one: { ...often, every: "30 ms", count: 100 },
+      other: { ...often, every: "47 ms", count: 60 },
+      bulk: { ...ENDS, kind: "bulk", bytes: "2 MB" },
+    }, { duration: "20 s" }));
+    assertEquals(
+      ["one", "other"].map((name) => [traffic[name]!.failed, traffic[name]!.delays!.count]),
+      [[{}, 100], [{}, 60]],
+    );
+    assertEquals([traffic.bulk!.failed, traffic.bulk!.done], [{}, true]);
+  });
+
   it("requests: one behind the other on one connection, or each on a fresh one", () => {
     const kept = only(phone({ it: { ...ENDS, kind: "requests", bytes: "10 kB", count: 8 } }));
     assertEquals([kept.delays!.count, kept.connections, kept.down, kept.up], [8, 1, 80_000, 1600]);

@@ -58,6 +58,53 @@ describe("a listening port", () => {
     assertEquals(told(), 2);
   });
 
+  it("closed twice takes nothing with it that another port, or a later listener, has", () => {
+    const listeners = new Listeners();
+    let closed = 0;
+    let told = 0;
+    const add = (port: number, transparent = false): Listener =>
+      listeners.add("", port, 10, { onConnection: () => told++ }, { transparent }, () => closed++);
+    const first = add(80);
+    const other = add(81);
+    first.close(0);
+    const again = add(80);
+    first.close(1);
+    assertEquals(closed, 1);
+    assert(listeners.find("", 80) === again && listeners.find("", 81) === other);
+    const { meta } = connection("server");
+    listeners.begun(again, meta);
+    listeners.opened(meta);
+    listeners.notify();
+    assertEquals(told, 1);
+    const all = add(0, true);
+    all.close(2);
+    const later = add(0, true);
+    all.close(3);
+    assert(listeners.transparent === later);
+  });
+
+  it("is told although the one before it has closed as it was told", () => {
+    const listeners = new Listeners();
+    const told: number[] = [];
+    const ports = [80, 81, 82].map((port) => {
+      const listener = listeners.add("", port, 10, {
+        onConnection: () => {
+          told.push(port);
+          listener.accept()!.close(0);
+          listener.close(0);
+        },
+      });
+      return listener;
+    });
+    for (const listener of ports) {
+      const { meta } = connection("server");
+      listeners.begun(listener, meta);
+      listeners.opened(meta);
+    }
+    listeners.notify();
+    assertEquals(told, [80, 81, 82]);
+  });
+
   it("is full of those that wait, crowded by those that are half open, each by itself", () => {
     const { listeners, listener } = listening(2);
     const state = (): boolean[] => [listener.full, listener.crowded];
