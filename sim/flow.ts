@@ -127,13 +127,14 @@ export class Flow {
   readonly #server: End;
   readonly #onRead: OnRead;
   readonly #verify: boolean;
+  readonly #hint: number;
   readonly #onEnd: (flow: Flow) => void;
   #listener: Listener | null = null;
   #ends = 0;
   #ended = false;
 
   /**
-   * Opens it, in an event of its own: a stack is not asked to connect while it tells of something else. `onRead` is told of all that is read, which is compared with what was sent if `verify` is set; `onEnd` when it is over at both ends, or has failed.
+   * Opens it, in an event of its own: a stack is not asked to connect while it tells of something else. `onRead` is told of all that is read, which is compared with what was sent if `verify` is set; `hint` is what the scheduler is told of all that either side writes; `onEnd` when it is over at both ends, or has failed.
    */
   constructor(
     stage: Stage,
@@ -142,6 +143,7 @@ export class Flow {
     port: number,
     onRead: OnRead,
     verify: boolean,
+    hint: number,
     onEnd: (flow: Flow) => void = () => {},
   ) {
     this.#stage = stage;
@@ -149,6 +151,7 @@ export class Flow {
     this.#server = new End(hosts.server);
     this.#onRead = onRead;
     this.#verify = verify;
+    this.#hint = hint;
     this.#onEnd = onEnd;
     this.port = port;
     this.opened = stage.now;
@@ -292,7 +295,8 @@ export class Flow {
       // Where nobody looks, no view is made for each write.
       const from = this.#verify ? way.written % PERIOD : 0;
       const whole = from === 0 && piece === PIECE;
-      const taken = socket.write(now, whole ? FIRST : SOURCE.subarray(from, from + piece), 0);
+      const source = whole ? FIRST : SOURCE.subarray(from, from + piece);
+      const taken = socket.write(now, source, 0, false, this.#hint);
       way.written += taken;
       if (taken < piece) return;
     }

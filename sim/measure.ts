@@ -259,6 +259,9 @@ export class Run implements Disposable {
     const end = duration === undefined
       ? MOST_TIME
       : within(["duration"], () => parseDuration(duration, "duration"));
+    if (end === 0) {
+      throw new ScenarioError(["duration"], `it must be above 0: it is ${JSON.stringify(duration)}`);
+    }
     let over = false;
     network.clock.at(end, () => over = true);
     const queues = this.#watchQueues();
@@ -319,6 +322,16 @@ export class Run implements Disposable {
       if (hosts[side].attachments.length > 0) continue;
       throw new ScenarioError([...path, side], `host "${hosts[side].name}" has no link`);
     }
+    if (hosts.client === hosts.server) {
+      throw new ScenarioError(
+        [...path, "server"],
+        `it must be another host than the client: it is ${JSON.stringify(traffic.server)}`,
+      );
+    }
+    const hint = traffic.kind === "cbr" ? 0 : traffic.hint ?? 0;
+    if (!Number.isFinite(hint)) {
+      throw new ScenarioError([...path, "hint"], `it must be a finite number: it is ${String(hint)}`);
+    }
     const flows = new Map<number, Flow>();
     const kept = this.#kept;
     const loads = {
@@ -352,6 +365,7 @@ export class Run implements Disposable {
             if (socket !== null) meters[from].end(socket.id).read(read, now, loads[from].delays);
           },
           this.#options.verify ?? false,
+          hint,
           onEnd,
         );
         this.#sweep(running);

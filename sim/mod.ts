@@ -36,6 +36,7 @@ export type { Carried } from "./meter.ts";
 export {
   type BulkTraffic,
   type CbrTraffic,
+  type ConnectionTraffic,
   type HostPolicies,
   type MessageTraffic,
   type OnOffTraffic,

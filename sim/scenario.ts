@@ -151,11 +151,17 @@ export interface TrafficBase {
   readonly start?: Duration;
 }
 
+/** What all traffic has that goes over connections. */
+export interface ConnectionTraffic extends TrafficBase {
+  /** What both ends' writes tell the scheduler, as `hint` of `write()`: a class, a deadline, whatever it makes of a number. @default {0} none */
+  readonly hint?: number;
+}
+
 /** How long bursts and pauses are: as said, evenly from 0 to twice that, or exponentially. */
 export type Spacing = "fixed" | "uniform" | "exponential";
 
 /** As much as fits: a number of bytes, or until the end. */
-export interface BulkTraffic extends TrafficBase {
+export interface BulkTraffic extends ConnectionTraffic {
   /** Its kind. */
   readonly kind: "bulk";
   /** Bytes in each direction that sends. @default until the end of the scenario */
@@ -167,7 +173,7 @@ export interface BulkTraffic extends TrafficBase {
 }
 
 /** Bursts as large as fit, and pauses, on one connection. */
-export interface OnOffTraffic extends TrafficBase {
+export interface OnOffTraffic extends ConnectionTraffic {
   /** Its kind. */
   readonly kind: "on-off";
   /** Length of a burst. */
@@ -181,7 +187,7 @@ export interface OnOffTraffic extends TrafficBase {
 }
 
 /** A question and an answer, again and again. */
-export interface RequestTraffic extends TrafficBase {
+export interface RequestTraffic extends ConnectionTraffic {
   /** Its kind. */
   readonly kind: "requests";
   /** Bytes of an answer. */
@@ -199,7 +205,7 @@ export interface RequestTraffic extends TrafficBase {
 }
 
 /** Messages at their times, whether those before have arrived or not: telemetry, games, a stream of frames. */
-export interface MessageTraffic extends TrafficBase {
+export interface MessageTraffic extends ConnectionTraffic {
   /** Its kind. A stream has a deadline. */
   readonly kind: "messages" | "stream";
   /** Bytes of one. */
@@ -217,7 +223,7 @@ export interface MessageTraffic extends TrafficBase {
 }
 
 /** Pages: a document, then its objects over several connections, as HTTP/1.1 does. */
-export interface PageTraffic extends TrafficBase {
+export interface PageTraffic extends ConnectionTraffic {
   /** Its kind. */
   readonly kind: "pages";
   /** Bytes of the document. @default {"30 kB"} */
@@ -233,7 +239,7 @@ export interface PageTraffic extends TrafficBase {
 }
 
 /** Video by chunks, as DASH does: a player that keeps its buffer full, and chooses the bitrate by what is in it. */
-export interface VideoTraffic extends TrafficBase {
+export interface VideoTraffic extends ConnectionTraffic {
   /** Its kind. */
   readonly kind: "video";
   /** Bitrates to choose from, low to high. With one there is no choice. */
@@ -360,12 +366,14 @@ export class ScenarioError extends Error {
   }
 }
 
-/** Does `work`, and tells where in the scenario its error belongs. */
+/**
+ * Does `work`, and tells where in the scenario its error belongs. What "Cannot …" says that the place does not, a name or a value in quotes, stays.
+ */
 export function within<T>(path: readonly (string | number)[], work: () => T): T {
   try {
     return work();
   } catch (error) {
     if (error instanceof ScenarioError || !(error instanceof Error)) throw error;
-    throw new ScenarioError(path, error.message.replace(/^Cannot (?:\S+ )+?(?:as|by) /, ""));
+    throw new ScenarioError(path, error.message.replace(/^Cannot (?:[^\s"']+ )+?(?:as|by) /, ""));
   }
 }

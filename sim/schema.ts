@@ -157,6 +157,7 @@ function traffic(
       client: NAME,
       server: NAME,
       start: TIME,
+      ...kind === "cbr" ? {} : { hint: { type: "number", description: "a number" } },
       ...own,
     },
     ["kind", "client", "server", ...required],

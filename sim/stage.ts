@@ -353,6 +353,9 @@ export class Stage implements Disposable {
       : [link[event.direction]];
     if (event.do === "set") {
       const { at: _at, do: _do, link: _link, direction: _direction, ...change } = event;
+      if (Object.keys(change).length === 0) {
+        throw new ScenarioError(path, "it sets nothing: give one of rate, delay, loss, queue");
+      }
       for (const direction of directions) {
         within(path, () => direction.check(`link "${event.link}"`, change as ShapeChange));
       }

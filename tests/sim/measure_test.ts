@@ -490,6 +490,38 @@ describe("traffic", () => {
   });
 });
 
+describe("a hint of traffic", () => {
+  it("is what the scheduler sees of each chunk that its connections carry, with the time of the write", () => {
+    const seen = new Set<string>();
+    let wrong = 0;
+    const scheduler: SchedulerPlugin = {
+      ...roundRobin(),
+      name: "hints",
+      create: (connection) => ({
+        pick(ready, { hint, written, sentOn }) {
+          seen.add(`${connection.role} ${hint}`);
+          if (sentOn.length === 0 && (hint === 0) !== (written === 0)) wrong++;
+          if (written > connection.now) wrong++;
+          return ready[0]!;
+        },
+      }),
+    };
+    const { faults } = measure(
+      phone({
+        game: { ...ENDS, kind: "messages", bytes: "600 B", every: "20 ms", count: 5, hint: 80 },
+        api: { ...ENDS, kind: "requests", bytes: "20 kB", count: 2, hint: -1.5 },
+        bulk: { ...ENDS, kind: "bulk", bytes: "50 kB" },
+      }),
+      { scheduler },
+    );
+    assertEquals([[...seen].sort(), wrong, faults], [
+      ["client -1.5", "server -1.5", "server 0", "server 80"],
+      0,
+      [],
+    ]);
+  });
+});
+
 describe("an error of a scenario", () => {
   const broken = (
     more: Partial<Scenario>,
@@ -505,7 +537,44 @@ describe("an error of a scenario", () => {
       [
         broken({ links: { a: { between: ["phone", "q"] } } }),
         "links.a",
-        "hosts and routers are: phone, server, core",
+        'Cannot link "q" by "a" as hosts and routers are: phone, server, core',
+      ],
+      [
+        broken({ links: { a: { between: ["phone", "phone"] } } }),
+        "links.a",
+        'Cannot link "phone" with itself',
+      ],
+      [
+        broken({ links: { a: { between: ["phone", "server"], rate: "0 Mbit/s" } } }),
+        "links.a",
+        '"0 Mbit/s"',
+      ],
+      [broken({ routers: ["core", "phone"] }), "routers.1", '"phone"'],
+      [broken({ duration: "0 s" }), "duration", 'it must be above 0: it is "0 s"'],
+      [
+        broken({ events: [{ at: "1 s", do: "set", link: "wifi" }] }),
+        "events.0",
+        "it sets nothing: give one of rate, delay, loss, queue",
+      ],
+      [
+        broken({
+          links: {
+            a: { between: ["phone", "server"], trace: [1], queue: 9 },
+          },
+          events: [{ at: "1 s", do: "set", link: "a", rate: "1 Mbit/s" }],
+        }),
+        "events.0",
+        `'rate' of link "a" as it is made by rate-trace`,
+      ],
+      [
+        broken({}, { ...ENDS, kind: "bulk", bytes: 1, hint: NaN }),
+        "traffic.it.hint",
+        "it must be a finite number: it is NaN",
+      ],
+      [
+        broken({}, { client: "phone", server: "phone", kind: "bulk", bytes: 1 }),
+        "traffic.it.server",
+        'it must be another host than the client: it is "phone"',
       ],
       [
         broken({ links: { a: { between: ["phone", "server"], rate: "5" as never } } }),
