@@ -204,6 +204,15 @@ export interface NewPlugin {
   readonly test: string;
 }
 
+/** What a function of a module cannot be called, and what the modules that are written call something else. */
+const TAKEN: ReadonlySet<string> = new Set(
+  `arguments await break case catch class const continue debugger default delete do else enum eval export extends false finally for function if
+  implements import in instanceof interface let new null package private protected public return static super switch this throw true try typeof
+  undefined var void while with yield conformance defaults test Deno Error Infinity Math Set
+  SchedulerPlugin CongestionControlPlugin PathManagerPlugin Chunk ConnectionView SubflowView PathContext`
+    .split(/\s+/),
+);
+
 /** A new plugin, to be written into `folder`, whose URL ends with a slash. */
 export function template(kind: string, name: string, folder: URL): NewPlugin {
   const make = TEMPLATES[kind];
@@ -213,17 +222,26 @@ export function template(kind: string, name: string, folder: URL): NewPlugin {
     );
   }
   if (!/^[a-z][a-z0-9_]*$/i.test(name)) {
-    throw new UsageError(`Cannot name a plugin "${name}" as it must be letters, digits and _`);
+    throw new UsageError(
+      `Cannot name a plugin "${name}" as it must be a letter, then letters, digits and _`,
+    );
   }
   const camel = name.replace(
     /_+([a-z0-9])/gi,
     (_, letter: string) => letter.toUpperCase(),
   );
   const imports = importsFor(folder);
-  return {
+  const made = {
     module: make(camel, name, imports.types),
     test: testOf(kind, camel, name, imports),
   };
+  const declared = new RegExp(`(?:const|let) ${camel}\\b`);
+  if (TAKEN.has(camel) || declared.test(made.module) || declared.test(made.test)) {
+    throw new UsageError(
+      `Cannot name a plugin "${name}" as its function would be, which is a word of the language or of what is written: give another name, such as my_${name}`,
+    );
+  }
+  return made;
 }
 
 /** Where who calls the command is: `deno task` moves to the clone, and says where it came from. */

@@ -1,5 +1,6 @@
 /** Reads scenario files: YAML or JSON, checked against the schema, with the line of whatever is wrong. */
 
+import { pathToFileURL } from "node:url";
 import {
   readMahimahi,
   readMinitopo,
@@ -41,6 +42,12 @@ export async function readScenarioText(source: string): Promise<CheckedText> {
     );
   }
   return await parseText(source, text, "a scenario must be an object of hosts, links, traffic, …");
+}
+
+/** The URL of the folder that a scenario is in; of one that has a name the current one. */
+export function folderOf({ source }: CheckedText): string {
+  const folder = source.replace(/[^/\\]*$/, "");
+  return pathToFileURL(folder === "" ? "./" : folder).href;
 }
 
 /** Puts what other files say in place of their names. */
@@ -102,19 +109,19 @@ function resolvePath(value: unknown, path: string): string[] {
 }
 
 /**
- * Sets the values that a command line names, `links.wifi.rate=5 Mbit/s`, in a copy of a scenario's text.
+ * Sets the values that a command line names, `links.wifi.rate=5 Mbit/s`, in a copy of a scenario's text; errors name the option that each is of.
  *
  * @throws {UsageError} A path leads nowhere.
  */
 export async function withValues(
   text: CheckedText,
-  values: readonly (readonly [path: string, value: string])[],
+  values: readonly (readonly [path: string, value: string, option?: "set" | "sweep"])[],
 ): Promise<CheckedText> {
   if (values.length === 0) return text;
   const { YAML } = await loadScenarioReader();
   const value = structuredClone(text.value);
   const set = new Map<string, string>();
-  for (const [path, given] of values) {
+  for (const [path, given, option = "set"] of values) {
     const keys = resolvePath(value, path);
     let at: Record<string, unknown> = value;
     for (const key of keys.slice(0, -1)) {
@@ -127,14 +134,14 @@ export async function withValues(
       at = next as Record<string, unknown>;
     }
     at[keys.at(-1)!] = YAML.parse(given);
-    set.set(keys.join("."), `${path}=${given}`);
+    set.set(keys.join("."), `--${option} ${path}=${given}`);
   }
   return {
     source: text.source,
     value,
     where: (path, key) => {
       const given = set.get(path.join("."));
-      return given === undefined ? text.where(path, key) : `--set ${given}`;
+      return given ?? text.where(path, key);
     },
   };
 }

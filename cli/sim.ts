@@ -7,7 +7,7 @@ import { type Command, type Given, isGiven, readInteger, UsageError } from "./ar
 import { checkWritable, print, report, terminalColumns } from "./output.ts";
 import { PLUGIN_OPTIONS } from "./policies.ts";
 import type { CheckedText } from "./checked_text.ts";
-import { readScenarioText, toScenario, withValues } from "./scenario_file.ts";
+import { folderOf, readScenarioText, toScenario, withValues } from "./scenario_file.ts";
 import { type DrawnRun, toHtml } from "./sim_html.ts";
 import type { SimJob } from "./sim_job.ts";
 import { runSimJobs } from "./sim_pool.ts";
@@ -106,10 +106,12 @@ async function planRuns(args: Given, source: string): Promise<Plan> {
   if (isGiven(args, "interval") && !files.series && args.value("html") === undefined) {
     throw new UsageError("--interval is for --series and --html: give one of them");
   }
+  const base = folderOf(text);
   const jobs: { job: SimJob; run: Omit<SimRun, "result"> }[] = [];
   let scenarioName = source;
   for (const values of combinations(sweeps)) {
-    const scenario = await toScenario(await withValues(text, [...set, ...values]));
+    const swept = values.map(([path, value]) => [path, value, "sweep"] as const);
+    const scenario = await toScenario(await withValues(text, [...set, ...swept]));
     scenarioName = scenario.name ?? source;
     const first = readInteger(args, "seed", scenario.seed ?? 1, [0, 2 ** 31 - 1]);
     for (const chosen of plugins) {
@@ -133,6 +135,7 @@ async function planRuns(args: Given, source: string): Promise<Plan> {
             folder: folder === null ? null : `${folder}/run-${String(index).padStart(4, "0")}`,
             files,
             interval,
+            base,
             points: 0,
             twice: args.has("twice"),
             watch: watchMemory(),

@@ -29,6 +29,8 @@ export interface SimJob {
   readonly scenario: Scenario;
   /** With what. */
   readonly policies: HostPolicies;
+  /** What files that the scenario names are relative to. @default the current directory */
+  readonly base?: string;
   /** With which seed. */
   readonly seed: number;
   /** Folder that files of this run go to; null: there are none. */
@@ -81,7 +83,10 @@ async function once(
 ): Promise<Measurement> {
   const options = { builtIns: BUILT_INS, load: watchedLoad(job.watch) };
   const { scenario, policies } = watchRun({
-    scenario: await loadScenario(job.scenario, options),
+    scenario: await loadScenario(job.scenario, {
+      ...options,
+      ...(job.base !== undefined && { base: new URL(job.base) }),
+    }),
     policies: await loadPolicies(job.policies, options),
   }, job.watch);
   using files = new OpenFiles();

@@ -260,7 +260,10 @@ export class Run implements Disposable {
       ? MOST_TIME
       : within(["duration"], () => parseDuration(duration, "duration"));
     if (end === 0) {
-      throw new ScenarioError(["duration"], `it must be above 0: it is ${JSON.stringify(duration)}`);
+      throw new ScenarioError(
+        ["duration"],
+        `it must be above 0: it is ${JSON.stringify(duration)}`,
+      );
     }
     let over = false;
     network.clock.at(end, () => over = true);
@@ -330,7 +333,10 @@ export class Run implements Disposable {
     }
     const hint = traffic.kind === "cbr" ? 0 : traffic.hint ?? 0;
     if (!Number.isFinite(hint)) {
-      throw new ScenarioError([...path, "hint"], `it must be a finite number: it is ${String(hint)}`);
+      throw new ScenarioError(
+        [...path, "hint"],
+        `it must be a finite number: it is ${String(hint)}`,
+      );
     }
     const flows = new Map<number, Flow>();
     const kept = this.#kept;

@@ -475,7 +475,7 @@
 
   /** Times of a scenario, in seconds. */
   function secondsOf(text) {
-    const [, number, unit] = /^([\d.]+) (us|ms|s|min|h)$/.exec(text) ?? [];
+    const [, number, unit] = /^([\d.e+-]+) (us|ms|s|min|h)$/.exec(text) ?? [];
     return Number(number) * { us: 1e-6, ms: 1e-3, s: 1, min: 60, h: 3600 }[unit];
   }
   function eventsOf(run) {
@@ -485,7 +485,7 @@
         `${at}: ${what} ${[host, link].filter(Boolean).join(" ")}`,
         ...Object.entries(rest).map(([name, value]) => `${name} ${value}`),
       ].join(", "),
-    })).filter(({ seconds }) => !Number.isNaN(seconds));
+    })).filter(({ seconds }) => !Number.isNaN(seconds)).sort((a, b) => a.seconds - b.seconds);
   }
 
   /** Draws what is chosen. */

@@ -5,7 +5,7 @@
  * options and their values where none are given: `export const defaults = { ratio: 4 }`. An option must be one of them, and of the type of its default.
  */
 
-import { show } from "../guard/faults.ts";
+import { isPromise, show } from "../guard/faults.ts";
 import { thrownAt } from "./faults.ts";
 import type {
   CongestionControlPlugin,
@@ -79,6 +79,13 @@ export function checkPlugin<K extends PluginKind>(
         `${option}: ${called}()`,
     );
   }
+  if (isPromise(value)) {
+    throw new TypeError(
+      `Cannot use ${
+        label ?? "a promise"
+      } as ${name} as nothing here waits: what makes it must not be async`,
+    );
+  }
   if (typeof value !== "object" || value === null) {
     const remedy = typeof value === "string"
       ? `: give the plugin, imported, or of loadPlugin("${kind}", ${JSON.stringify(value)}, …)`
@@ -98,11 +105,17 @@ export function checkPlugin<K extends PluginKind>(
   }
   if (typeof given !== "string" || given === "") {
     throw new TypeError(
-      `Cannot use ${subject} as ${name} as its 'name' must be a non-empty string`,
+      `Cannot use ${subject} as ${name} as its 'name' must be a non-empty string: current value is ${
+        show(given)
+      }`,
     );
   }
   if (typeof create !== "function") {
-    throw new TypeError(`Cannot use ${subject} as ${name} as its 'create' must be a function`);
+    throw new TypeError(
+      `Cannot use ${subject} as ${name} as its 'create' must be a function: current value is ${
+        show(create)
+      }`,
+    );
   }
   const wrong = kind === "scheduler" ? wrongMember(value as Partial<SchedulerPlugin>) : null;
   if (wrong !== null) throw new TypeError(`Cannot use ${subject} as ${name} as ${wrong}`);
@@ -200,9 +213,8 @@ export async function loadPlugin<K extends PluginKind>(
   try {
     called = call();
   } catch (error) {
-    const place = Object.hasOwn(builtIns, source) ? undefined : thrownAt(error);
     const why = reason(error).replace(/^Cannot make \S+ as /, "") +
-      (place === undefined ? "" : ` (${place})`);
+      (Object.hasOwn(builtIns, source) ? "" : placeOf(error));
     throw new TypeError(`Cannot use ${text} as ${KINDS[kind].name} as ${why}`, { cause: error });
   }
   const checked = checkPlugin(kind, called.plugin, source);
@@ -307,7 +319,9 @@ async function findModule(
   try {
     module = await import(url);
   } catch (error) {
-    throw new TypeError(`Cannot load ${source} as ${reason(error)}`, { cause: error });
+    throw new TypeError(`Cannot load ${source} as ${reason(error)}${placeOf(error)}`, {
+      cause: error,
+    });
   }
   const { default: factory, defaults } = module;
   if (factory === undefined) {
@@ -330,6 +344,12 @@ function reason(error: unknown): string {
   // A list of causes, each of which repeats those behind it: the last one is enough.
   const causes = /\n +0: [^]*\n +\d+: (.+)\s*$/.exec(message);
   return causes?.[1] ?? message;
+}
+
+/** Where a plugin's code threw it, in brackets; empty: something else did. */
+function placeOf(error: unknown): string {
+  const place = thrownAt(error);
+  return place === undefined ? "" : ` (${place})`;
 }
 
 /** The URL of an absolute path. */

@@ -134,5 +134,17 @@ describe("mptcp new", () => {
     for (const name of ["", "1a", "a-b", "../a", "a b"]) {
       assertThrows(() => template("scheduler", name, ROOT), UsageError, "Cannot name");
     }
+    assertThrows(() => template("cc", "1a", ROOT), UsageError, "a letter, then letters, digits");
+    for (const kind of Object.keys(KINDS)) {
+      for (const name of ["if", "default", "await", "let", "eval", "defaults"]) {
+        assertThrows(
+          () => template(kind, name, ROOT),
+          UsageError,
+          `Cannot name a plugin "${name}"`,
+        );
+      }
+    }
+    assertThrows(() => template("scheduler", "near", ROOT), UsageError, 'a plugin "near"');
+    assertStringIncludes(template("pm", "default_", ROOT).module, "function default_(");
   });
 });

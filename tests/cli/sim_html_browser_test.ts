@@ -15,7 +15,11 @@ const SCENARIO: Scenario = {
     wifi: { between: ["phone", "server"], rate: "10 Mbit/s", delay: "10 ms" },
     lte: { between: ["phone", "server"], rate: "5 Mbit/s", delay: "30 ms", loss: 0.01 },
   },
-  events: [{ at: "300 ms", do: "set", link: "lte", rate: "2 Mbit/s" }],
+  // A profile's stand behind those of the file.
+  events: [
+    { at: "300 ms", do: "set", link: "lte", rate: "2 Mbit/s" },
+    { at: "2e5 us", do: "restore", link: "wifi" },
+  ],
   traffic: { down: { kind: "bulk", client: "phone", server: "server", bytes: "1 MB" } },
 };
 
@@ -49,6 +53,7 @@ addEventListener("load", () => {
     blank: inks.filter((colours) => colours < 2).length,
     titles: [...document.querySelectorAll("h3")].map(({ textContent }) => textContent),
     captions: [...new Set([...document.querySelectorAll("figcaption")].map(({ textContent }) => textContent))],
+    dashed: [...document.querySelectorAll(".axis")].map(({ textContent }) => textContent).filter((text) => text.startsWith("Dashed")),
     focusable: figures.every(({ tabIndex }) => tabIndex === 0),
     width: innerWidth,
     wider: document.documentElement.scrollWidth - document.documentElement.clientWidth,
@@ -66,6 +71,7 @@ interface Seen {
   readonly blank: number;
   readonly titles: readonly string[];
   readonly captions: readonly string[];
+  readonly dashed: readonly string[];
   readonly focusable: boolean;
   readonly width: number;
   readonly wider: number;
@@ -136,6 +142,11 @@ describe("the report of mptcp sim in Chromium", () => {
       assert(begin === 0 && end > 0.5);
       assert(zoomed[0] > 0 && zoomed[1] < end && moved[0] > zoomed[0], `${zoomed} ${moved}`);
       assert(back[0] === 0 && back[1] >= end);
+      assert(
+        seen.dashed.length === 2 &&
+          seen.dashed.every((text) => text.startsWith("Dashed: 2e5 us: restore wifi; 300 ms: set")),
+        seen.dashed.join(),
+      );
       assert(seen.outputs.every((text) => / at \d+\.\d{3} s$/.test(text)), seen.outputs.join());
     }
   });

@@ -167,6 +167,11 @@ traffic:
       "--set links.wifi.rate=5: links.wifi.rate: it must be a number, a space",
     );
     await assertRejects(
+      async () => toScenario(await withValues(text, [["links.wifi.rate", "5", "sweep"]])),
+      Error,
+      "--sweep links.wifi.rate=5: links.wifi.rate: it must be a number, a space",
+    );
+    await assertRejects(
       () => withValues(text, [["links.wify.rate", "5"]]),
       Error,
       'there is no "wify"',
@@ -332,6 +337,20 @@ describe("mptcp sim", () => {
         assertMatch(told[1]!, /sim --help tells more$/);
         assertEquals(told.slice(2), [""]);
       }
+    });
+  });
+
+  it("looks for the plugins that hosts of a file name where the file is", async () => {
+    const files = {
+      "net.yaml": SMALL.replace("server: {}", "server: { scheduler: ./own.ts }"),
+      "own.ts":
+        `export default () => ({ kind: "scheduler", name: "own", create: () => ({ pick: () => 3 }) });`,
+    };
+    assert(files["net.yaml"] !== SMALL);
+    await inFolder(files, async (folder) => {
+      const { code, said } = await sim(`${folder}/net.yaml`);
+      assertEquals(code, 1, said);
+      assertMatch(said, /Plugin own \(scheduler\) answered 3 in pick/);
     });
   });
 

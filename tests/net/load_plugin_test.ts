@@ -74,8 +74,20 @@ describe("checkPlugin", () => {
       message({ name: "x" }),
       `Cannot use x as a scheduler as its 'kind' must be "scheduler": current value is undefined`,
     );
-    assert(message({ ...minRtt(), name: "" }).endsWith("its 'name' must be a non-empty string"));
-    assert(message({ ...minRtt(), create: 1 }).endsWith("its 'create' must be a function"));
+    assert(
+      message({ ...minRtt(), name: "" }).endsWith(
+        `its 'name' must be a non-empty string: current value is ""`,
+      ),
+    );
+    assert(
+      message({ ...minRtt(), create: 1 }).endsWith(
+        "its 'create' must be a function: current value is 1",
+      ),
+    );
+    assertEquals(
+      message(Promise.reject(new Error("nobody waits for it"))),
+      "Cannot use a promise as a scheduler as nothing here waits: what makes it must not be async",
+    );
     assertThrows(
       () => checkPlugin("path-manager", nDiffPorts),
       TypeError,
@@ -375,6 +387,18 @@ describe("loadPlugin", () => {
         );
       },
     );
+    await withFile("const a = 1;\nthrow new Error('not today');", async (path, base) => {
+      assertMatch(
+        await message(path, base),
+        /^Cannot load \.\/mine\.ts as not today \(file:.*\/mine\.ts:2:\d+\)$/,
+      );
+    });
+    await withFile("export default async () => ({});", async (path, base) => {
+      assertEquals(
+        await message(path, base),
+        "Cannot use ./mine.ts as a scheduler as nothing here waits: what makes it must not be async",
+      );
+    });
     await withFile("export default (", async (path, base) => {
       assert((await message(path, base)).startsWith("Cannot load ./mine.ts as "));
     });
