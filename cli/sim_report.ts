@@ -1,7 +1,7 @@
 /** What comes of the runs of `mptcp sim`: JSON, CSV, and a table that puts plugins side by side. */
 
 import { csvLine, rowsOf } from "../sim/rows.ts";
-import { meanOf, type Measurement } from "../sim/mod.ts";
+import { meanOf, type Measurement, type TrafficFigures } from "../sim/mod.ts";
 import { formatBytes, formatRate, formatTime } from "./output.ts";
 import { plainTable } from "./table.ts";
 
@@ -132,6 +132,13 @@ interface Column {
   readonly name: string;
   readonly of: (result: Measurement, traffic: string) => number | undefined;
   readonly show: (value: number) => string;
+  /** Shown only where it is not 0. */
+  readonly rare?: boolean;
+}
+
+/** Connections that failed. */
+function failures(figures: TrafficFigures | undefined): number | undefined {
+  return figures && Object.values(figures.failed).reduce((sum, one) => sum + one, 0);
 }
 
 const share = (value: number): string => value.toFixed(2);
@@ -139,6 +146,7 @@ const count = (value: number): string => value.toFixed(value % 1 === 0 ? 0 : 1);
 
 const FIGURES: readonly Column[] = [
   { name: "goodput", of: ({ traffic }, name) => traffic[name]?.goodput, show: formatRate },
+  { name: "failed", of: ({ traffic }, name) => failures(traffic[name]), show: count, rare: true },
   { name: "delay p50", of: ({ traffic }, name) => traffic[name]?.delays?.p50, show: formatTime },
   { name: "delay p99", of: ({ traffic }, name) => traffic[name]?.delays?.p99, show: formatTime },
   { name: "late", of: ({ traffic }, name) => traffic[name]?.late, show: count },
@@ -225,8 +233,13 @@ export function summaryTables({ runs }: SimReport): SummaryTable[] {
   const first = runs.find(({ result }) => result !== null)?.result;
   if (first === undefined || first === null) return [];
   return Object.keys(first.traffic).map((traffic) => {
-    const columns = FIGURES.filter(({ of }) =>
-      variants.some(({ results }) => results.some((result) => of(result, traffic) !== undefined))
+    const columns = FIGURES.filter(({ of, rare = false }) =>
+      variants.some(({ results }) =>
+        results.some((result) => {
+          const value = of(result, traffic);
+          return value !== undefined && !(rare && value === 0);
+        })
+      )
     );
     const all = new Set(
       variants.flatMap(({ results }) =>

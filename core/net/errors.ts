@@ -53,7 +53,7 @@ const REASONS: Readonly<Record<EndReason, string>> = {
   "checksum-failed": "a DSS checksum failed on its only path: connect again to go on",
   "interference-told": "the peer found MPTCP disturbed on its only path: connect again to go on",
   "unanswered":
-    "the peer has answered nothing for as long as 'userTimeout' allows: connect again when the network is back",
+    "the peer has answered nothing for as long as 'userTimeout', or 'keepAlive', allows: connect again when the network is back",
   "not-taken": "the peer answers and takes nothing of what was written before close()",
   "aborted-by-peer": "the peer reset it, as its program ended it at once: connect again to go on",
   "ended-early": "the peer closed its last path before the end of its data: connect again to go on",

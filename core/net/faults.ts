@@ -47,15 +47,29 @@ function wordsOf(error: unknown): string {
   }
 }
 
+/** What the values of a controller may be. */
+const RANGES: Readonly<Record<string, string>> = {
+  cwnd: "bytes, from a segment to 2^30",
+  ssthresh: "bytes, a segment at least, or Infinity",
+  pacingRate: "bytes per second, a segment a minute at least",
+  ownsRecovery: "true or false",
+  accurateEcn: "true or false",
+};
+
 /** What would have been right, where what was wrong does not say it. */
-function remedyOf({ rule, callback }: PluginFault): string {
+function remedyOf({ rule, callback, what }: PluginFault): string {
   switch (rule) {
     case "no-promise":
       return ", and nothing here waits: it must not be async";
     case "sane-answer":
-      return callback === "pick" ? ", which must be one subflow, several, or null to wait" : "";
-    case "sane-window":
-      return ` (read after ${callback})`;
+      if (callback !== "pick") return "";
+      return what.endsWith(" bytes in pick")
+        ? ", which must be a number of 1 at least"
+        : ", which must be one subflow, several, or null to wait";
+    case "sane-window": {
+      const range = RANGES[/^set (\w+)/.exec(what)?.[1] ?? ""];
+      return `${range === undefined ? "" : `: it must be ${range}`} (read after ${callback})`;
+    }
     default:
       return "";
   }

@@ -117,7 +117,7 @@ export function checkPlugin<K extends PluginKind>(
       }`,
     );
   }
-  const wrong = kind === "scheduler" ? wrongMember(value as Partial<SchedulerPlugin>) : null;
+  const wrong = WRONG[kind](value);
   if (wrong !== null) throw new TypeError(`Cannot use ${subject} as ${name} as ${wrong}`);
   return value as PluginKinds[K];
 }
@@ -142,6 +142,21 @@ function wrongMember(
   if (typeof lookAhead === "number" && lookAhead >= 0) return null;
   return `its 'lookAhead' must be a number from 0 on: current value is ${show(lookAhead)}`;
 }
+
+const BASES: readonly unknown[] = [undefined, "loss", "delay", "model"];
+
+/** What is wrong with the values of a plugin of each kind; null when nothing is. */
+const WRONG: Readonly<Record<PluginKind, (plugin: object) => string | null>> = {
+  "scheduler": wrongMember,
+  "congestion-control": ({ basis }: Partial<CongestionControlPlugin>) =>
+    BASES.includes(basis)
+      ? null
+      : `its 'basis' must be one of loss, delay and model: current value is ${show(basis)}`,
+  "path-manager": ({ beginsAnywhere = false }: Partial<PathManagerPlugin>) =>
+    typeof beginsAnywhere === "boolean"
+      ? null
+      : `its 'beginsAnywhere' must be true or false: current value is ${show(beginsAnywhere)}`,
+};
 
 function typeOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);

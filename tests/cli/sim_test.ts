@@ -340,6 +340,24 @@ describe("mptcp sim", () => {
     });
   });
 
+  it("has connections that failed in its table, where some have", async () => {
+    const files = {
+      "small.yaml": SMALL,
+      "quits.ts":
+        `export default () => ({ kind: "path-manager", name: "quits", create: ({ use }) => ({
+        onEvent() { use([]); } }) });`,
+    };
+    await inFolder(files, async (folder) => {
+      const both = ["--pm", "full_mesh", "--pm", `${folder}/quits.ts`];
+      const [one, two] = await Promise.all([
+        sim(`${folder}/small.yaml`),
+        sim(`${folder}/small.yaml`, ...both),
+      ]);
+      assert(!one.out.includes("failed"), one.out);
+      assertMatch(two.out, /goodput failed .*\nfull_mesh +\S+ \S+ +0 .*\nquits +\S+ \S+ +1 /);
+    });
+  });
+
   it("looks for the plugins that hosts of a file name where the file is", async () => {
     const files = {
       "net.yaml": SMALL.replace("server: {}", "server: { scheduler: ./own.ts }"),

@@ -84,7 +84,7 @@ for (const mptcp of [true, false]) {
           const since = net.now;
           const error = await assertRejects(() => conn.closed, Deno.errors.TimedOut);
           assert(error.message.includes("answered nothing"), error.message);
-          assert(error.message.includes("'userTimeout'"), error.message);
+          assert(error.message.includes("'userTimeout', or 'keepAlive',"), error.message);
           assert(Math.abs((net.now - since) / 1e6 - seconds) < 2, `${(net.now - since) / 1e6}`);
           assertEquals(net.client.connections, 0);
         }, userTimeout === undefined ? {} : { userTimeout });

@@ -165,7 +165,27 @@ describe("a plugin's fault", () => {
     };
     assertEquals(
       describeFault(fault),
-      "Plugin mine (congestion control) set cwnd to NaN (read after onAck)",
+      "Plugin mine (congestion control) set cwnd to NaN: it must be bytes, from a segment to 2^30 (read after onAck)",
+    );
+    for (
+      const [what, remedy] of [
+        ["set ssthresh to 0", "it must be bytes, a segment at least, or Infinity"],
+        ["set pacingRate to 0", "it must be bytes per second, a segment a minute at least"],
+        ["set ownsRecovery to 1", "it must be true or false"],
+        ["set accurateEcn to 1", "it must be true or false"],
+      ] as const
+    ) {
+      assertMatch(describeFault({ ...fault, what }), new RegExp(`${what}: ${remedy} \\(read`));
+    }
+    assertEquals(
+      describeFault({
+        ...fault,
+        kind: "scheduler",
+        callback: "pick",
+        rule: "sane-answer",
+        what: "answered 0 bytes in pick",
+      }),
+      "Plugin mine (scheduler) answered 0 bytes in pick, which must be a number of 1 at least",
     );
     for (let i = 0; i < 20; i++) say({ ...fault, what: `set cwnd to ${i >> 1}` });
     assertEquals(lines.length, 5);

@@ -100,6 +100,25 @@ describe("checkPlugin", () => {
     );
   });
 
+  it("refuses a congestion control and a path manager with values that they cannot have", () => {
+    for (const basis of ["loss", "delay", "model", undefined]) {
+      checkPlugin("congestion-control", { ...lia(), basis });
+    }
+    assertThrows(
+      () => checkPlugin("congestion-control", { ...lia(), basis: "latency" }),
+      TypeError,
+      `Cannot use lia as a congestion control as its 'basis' must be one of loss, delay and model: current value is "latency"`,
+    );
+    for (const beginsAnywhere of [true, false, undefined]) {
+      checkPlugin("path-manager", { ...fullMesh(), beginsAnywhere });
+    }
+    assertThrows(
+      () => checkPlugin("path-manager", { ...fullMesh(), beginsAnywhere: "wifi" }),
+      TypeError,
+      `as its 'beginsAnywhere' must be true or false: current value is "wifi"`,
+    );
+  });
+
   it("refuses what a scheduler asks for and nobody can carry out", () => {
     const message = (more: object): string =>
       assertThrows(() => checkPlugin("scheduler", { ...minRtt(), ...more }), TypeError).message;

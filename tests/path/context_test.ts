@@ -76,6 +76,35 @@ describe("ConnectionPaths", () => {
     assertThrows(() => context.limitSubflows(0.5), RangeError, "current value is 0.5");
   });
 
+  it("tells a path manager that gives texts for addresses, or a path for its index, what is to be given", () => {
+    const { context } = observed({});
+    const [local] = context.locals;
+    const [remote] = context.remotes;
+    const spec = { local: local!, remote: remote! };
+    for (
+      const [wrong, end, said] of [
+        [{ ...spec, local: "10.0.0.1" }, "local", '"10.0.0.1"'],
+        [{ ...spec, remote: undefined }, "remote", "undefined"],
+      ] as const
+    ) {
+      assertThrows(
+        () => context.index(wrong as never),
+        RangeError,
+        `Cannot make a path as its '${end}' must be one of ${end}s: current value is ${said}`,
+      );
+    }
+    assertThrows(
+      () => context.use([spec as never]),
+      RangeError,
+      "Cannot use an object as a path: it must be what index() gives",
+    );
+    assertThrows(
+      () => context.use([77]),
+      RangeError,
+      "Cannot use path 77 as no path has that index: it must be what index() gives",
+    );
+  });
+
   it("lets a path manager lower the limit: the peer's joins are refused beyond it, those there are stay", () => {
     const { toy, context } = observed({ role: "server" });
     toy.connection.start();
