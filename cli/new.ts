@@ -37,7 +37,7 @@ const TEMPLATES: Readonly<
   Record<string, (name: string, label: string, types: string) => string>
 > = {
   scheduler: (name, label, types) =>
-    `import type { SchedulerPlugin } from "${types}";
+    `import type { Scheduler, SchedulerPlugin } from "${types}";
 
 /** Its options: \`--scheduler ./${label}.ts,ratio=3\`. */
 export const defaults = { ratio: 4 };
@@ -48,7 +48,7 @@ export default function ${name}({ ratio = defaults.ratio } = {}): SchedulerPlugi
     kind: "scheduler",
     name: "${label}",
     family: "selective", // it leaves paths alone on purpose: what the kit holds it to
-    create: (connection) => ({
+    create: (connection): Scheduler => ({
       // Which of the subflows that have room carries the next bytes? Another one, or null: wait.
       pick(ready) {
         const best = ready.reduce((a, b) => a.srtt <= b.srtt ? a : b);
@@ -65,7 +65,7 @@ export default function ${name}({ ratio = defaults.ratio } = {}): SchedulerPlugi
 }
 `,
   cc: (name, label, types) =>
-    `import type { CongestionControlPlugin } from "${types}";
+    `import type { CongestionController, CongestionControlPlugin } from "${types}";
 
 /** Its options: \`--cc ./${label}.ts,beta=0.8\`. */
 export const defaults = { beta: 0.5 };
@@ -76,7 +76,7 @@ export default function ${name}({ beta = defaults.beta } = {}): CongestionContro
     kind: "congestion-control",
     name: "${label}",
     create: () => ({
-      join(subflow) {
+      join(subflow): CongestionController {
         const { mss } = subflow;
         let cwnd = subflow.cwnd, ssthresh = Infinity;
         return {
@@ -101,7 +101,7 @@ export default function ${name}({ beta = defaults.beta } = {}): CongestionContro
 }
 `,
   pm: (name, label, types) =>
-    `import type { PathManagerPlugin } from "${types}";
+    `import type { PathManager, PathManagerPlugin } from "${types}";
 
 /** Its options: \`--pm ./${label}.ts,most=2\`. */
 export const defaults = { most: 4 };
@@ -111,7 +111,7 @@ export default function ${name}({ most = defaults.most } = {}): PathManagerPlugi
   return {
     kind: "path-manager",
     name: "${label}",
-    create: ({ role, locals, remotes, index, use }) => ({
+    create: ({ role, locals, remotes, index, use }): PathManager => ({
       onEvent() {
         if (role === "server") return;
         const paths = locals.flatMap((local) =>
@@ -209,7 +209,7 @@ const TAKEN: ReadonlySet<string> = new Set(
   `arguments await break case catch class const continue debugger default delete do else enum eval export extends false finally for function if
   implements import in instanceof interface let new null package private protected public return static super switch this throw true try typeof
   undefined var void while with yield conformance defaults test Deno Error Infinity Math Set
-  SchedulerPlugin CongestionControlPlugin PathManagerPlugin Chunk ConnectionView SubflowView PathContext`
+  Scheduler SchedulerPlugin CongestionController CongestionControlPlugin PathManager PathManagerPlugin Chunk ConnectionView SubflowView PathContext`
     .split(/\s+/),
 );
 

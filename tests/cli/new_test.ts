@@ -107,6 +107,25 @@ describe("mptcp new", () => {
       for (const what of ["waits rather than", "keeps beta", "uses most paths at most"]) {
         assertStringIncludes(tested, what);
       }
+      // An optional member that is misspelt is one that nobody calls: the types tell.
+      for (
+        const [word, member, misspelt] of [
+          ["scheduler", "pick(ready) {", "onAcked() {},"],
+          ["cc", "onCongestion(cause", "onundo() {},"],
+          ["pm", "onEvent() {", "refuses: () => null,"],
+        ] as const
+      ) {
+        const file = `${folder}/my_${word}.ts`;
+        const text = await Deno.readTextFile(file);
+        assertStringIncludes(text, member);
+        await Deno.writeTextFile(file, text.replace(member, `${misspelt}\n${member}`));
+        const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+          args: ["check", "--config", config, file],
+          env: { NO_COLOR: "1" },
+        }).output();
+        assertEquals(code, 1, word);
+        assertStringIncludes(new TextDecoder().decode(stderr), "only specify known properties");
+      }
       const again = await new Deno.Command(Deno.execPath(), {
         args: ["run", "-A", "cli/mod.ts", "new", "cc", "my_cc"],
         cwd: root,
