@@ -79,7 +79,8 @@ function remedyOf({ rule, callback, what }: PluginFault): string {
 export function describeFault(fault: PluginFault): string {
   const { plugin, kind, what, error } = fault;
   const thrown = error === undefined ? remedyOf(fault) : `: ${wordsOf(error)}`;
-  return `Plugin ${plugin} (${kind.replace("-", " ")}) ${what}${thrown}`;
+  const who = kind === "probe" ? "A probe" : `Plugin ${plugin} (${kind.replace("-", " ")})`;
+  return `${who} ${what}${thrown}`;
 }
 
 /** Takes faults and says each that is new in a line, and when the default takes a plugin's place. */
@@ -94,10 +95,15 @@ export function sayFaults(say: (line: string) => void): FaultReport {
       const line = describeFault(fault);
       if (!lines.has(line)) {
         lines.add(line);
-        say(`${line}. The default decides in its place.`);
+        // Who only watches decides nothing, and is told nothing more.
+        say(
+          `${line}. ${
+            fault.kind === "probe" ? "It is told nothing more" : "The default decides in its place"
+          }.`,
+        );
       }
     }
-    if (fault.replaced && !replaced.has(plugin)) {
+    if (fault.replaced && fault.kind !== "probe" && !replaced.has(plugin)) {
       replaced.add(plugin);
       say(
         `Plugin ${fault.plugin} takes no part in this connection any more: the default has its place.`,

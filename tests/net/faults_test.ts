@@ -151,6 +151,25 @@ describe("a plugin's fault", () => {
     assertEquals(errors.length, 100);
   });
 
+  it("is a probe's own affair: no default decides in its place", () => {
+    const lines: string[] = [];
+    const say = sayFaults((line) => lines.push(line));
+    const fault: PluginFault = {
+      kind: "probe",
+      plugin: "probe",
+      callback: "dataAcked",
+      rule: "never-throws",
+      what: "threw in dataAcked",
+      error: "boom",
+      count: 100,
+      replaced: true,
+    };
+    say(fault);
+    assertEquals(lines, [
+      "A probe threw in dataAcked: boom. It is told nothing more.",
+    ]);
+  });
+
   it("is said in at most five ways for each plugin", () => {
     const lines: string[] = [];
     const say = sayFaults((line) => lines.push(line));
