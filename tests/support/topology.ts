@@ -102,7 +102,7 @@ export interface TopologyOptions {
 export class Topology implements Disposable {
   readonly network: Network;
   readonly client: Stack;
-  readonly server: Stack;
+  server: Stack;
   readonly paths: Readonly<Record<string, SimLink>>;
   /** From the server to the router. */
   readonly inner: SimLink;
@@ -110,6 +110,9 @@ export class Topology implements Disposable {
   readonly router: Router;
   readonly faults: PluginFault[] = [];
   readonly #hosts: readonly [SimHost, SimHost];
+  readonly #options: TopologyOptions;
+  /** Stacks of the server that were killed. */
+  readonly #killed: Stack[] = [];
   readonly #family: 4 | 6;
   /** Links over UDP, the server's first, and their sockets. */
   readonly udp: { readonly link: UdpLink; readonly socket: SimSocket }[] = [];
@@ -118,6 +121,7 @@ export class Topology implements Disposable {
     const { seed = 1, trace, links = {}, family = 4 } = options;
     const udp = (options.carrier ?? CARRIER) === "udp";
     this.#family = family;
+    this.#options = options;
     this.network = new Network({ seed, trace });
     const client = this.network.host("client");
     const server = this.network.host("server");
@@ -189,6 +193,23 @@ export class Topology implements Disposable {
     }
   }
 
+  /** Over UDP: the server's program is killed, and begins again `after` seconds. Nobody is told, and nothing is remembered. */
+  restartServer(after: number): void {
+    const [, host] = this.#hosts;
+    const { link, socket } = this.udp[0]!;
+    socket.close();
+    this.at(this.seconds + after, () => {
+      void link.close();
+      this.#killed.push(this.server);
+      this.server = this.#stack(host, this.#options, this.#options.server);
+      const address = `${socket.local.text.replace(/:\d+$/, "")}/24`;
+      this.#addLink(host, this.server, this.inner, [address], true, this.#options.links ?? {});
+      const begun = this.udp.pop()!;
+      this.udp[0] = begun;
+      host.start(new BehindUdp(this.server, [begun.link], [begun.socket]));
+    });
+  }
+
   #stack(host: SimHost, options: TopologyOptions, choices?: Choices): Stack {
     const policies: Policies = {
       scheduler: minRtt(),
@@ -208,7 +229,9 @@ export class Topology implements Disposable {
         connectionAttemptDelay: null,
         ...(host.name === "server" ? options.serverTcp ?? options.tcp : options.tcp),
       },
-      random: (name) => this.network.randomSource(`${host.name}/${name}`),
+      // One that was begun again says nothing that it has said before.
+      random: (name) =>
+        this.network.randomSource(`${host.name}${"'".repeat(this.#killed.length)}/${name}`),
       report: (fault) => this.faults.push(fault),
       probe: host.name === "client" ? options.probes?.client : options.probes?.server,
     });
@@ -342,6 +365,7 @@ export class Topology implements Disposable {
     for (const { link } of this.udp) void link.close();
     this.client.free();
     this.server.free();
+    for (const stack of this.#killed) stack.free();
     this.network.close();
     this.check();
   }

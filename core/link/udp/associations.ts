@@ -68,7 +68,7 @@ export interface AssociationsHost {
   transmit(bytes: Uint8Array, to: SocketAddress, now: Micros): void;
   /** Counts. */
   count(name: string, by?: number): void;
-  /** A peer is elsewhere: what was sent to where it was may have gone nowhere. */
+  /** A peer is elsewhere, or has lost all: what was sent to it may have gone nowhere. */
   moved(peer: Peer): void;
 }
 
@@ -225,8 +225,8 @@ export class Associations {
   tick(now: Micros): Micros {
     let next = Infinity;
     for (const peer of this.#peers.all()) {
-      if (peer.initiated && peer.state.kind === "open" && now - peer.usedAt < AWAKE) {
-        if (this.#awakeUntil(peer) <= now) this.#say(peer, datagram(PING, peer.theirs), now);
+      if (peer.initiated && !peer.fresh && now - peer.usedAt < AWAKE) {
+        if (this.#awakeUntil(peer) <= now) this.#say(peer, this.#sign(peer), now);
         next = Math.min(next, this.#awakeUntil(peer));
       } else if (!peer.validated) {
         const end = peer.heardAt + UNVALIDATED_LIFE;
@@ -237,7 +237,14 @@ export class Associations {
     return this.#due = next;
   }
 
-  /** When PING leaves to one of ours, if nothing else does. */
+  /** What says to the peer where we are: one that has lost the association is greeted once more, as nobody else may do so again. */
+  #sign(peer: Peer): Uint8Array {
+    const { state } = peer;
+    if (state.kind === "open") return datagram(PING, peer.theirs);
+    return this.hello(peer, state.trafficClass, state.first);
+  }
+
+  /** When a sign leaves to one of ours, if nothing else does. */
   #awakeUntil({ sentAt, usedAt }: Peer): Micros {
     const { keepAlive } = this.#options;
     const { lull } = this;
@@ -490,8 +497,9 @@ export class Associations {
         peer.theirs.some((octet, i) => octet !== tag[i])
       ) continue;
       this.#host.count("Forgotten");
-      // Its next segment asks for another: the stack there will say what it thinks of it.
+      // The next segment asks for another: the stack there will say what it thinks of it. Who only receives has none to send by itself.
       this.#peers.retag(peer, () => peer.reopen(this.#freeTag(), this.#octets(NONCE_SIZE)));
+      this.#host.moved(peer);
       return null;
     }
     return this.#drop("InUnexpected");

@@ -34,6 +34,7 @@ export class Peer {
   #state: PeerState;
   #endpoint: SocketAddress;
   #validated: boolean;
+  #fresh = true;
   #movedAt: Micros = 0;
   /** Octets that may be sent before the address is validated. */
   #credit = 0;
@@ -68,6 +69,11 @@ export class Peer {
   /** How far it is. */
   get state(): PeerState {
     return this.#state;
+  }
+
+  /** It has never been open: whoever greets it repeats that, too. */
+  get fresh(): boolean {
+    return this.#fresh;
   }
 
   /** The tag of what comes to us. */
@@ -142,6 +148,7 @@ export class Peer {
   open(theirs: Uint8Array, secret: Uint8Array): void {
     this.#header.set(theirs, TAG);
     this.#state = { kind: "open", secret };
+    this.#fresh = false;
   }
 
   /** The peer knows nothing of it: it begins again, under another tag. */

@@ -88,8 +88,35 @@ describe("an association", () => {
     other[9]! ^= 1;
     rig.client.receive({ bytes: other, from: unknown!.from }, rig.now);
     assertEquals([client.state.kind, rig.client.count("InUnexpected")], ["open", 2]);
+    assertEquals(rig.client.moved, []);
     rig.client.receive(unknown!, rig.now);
     assertEquals(client.state.kind, "opening");
+    // Who only receives has no segment to send unless it is asked for one.
+    assertEquals(rig.client.moved, [client]);
+  });
+
+  it("is begun again by the same segment, less and less often, until the peer answers", () => {
+    const rig = new Rig();
+    const { client } = rig.open();
+    const { associations } = rig.client;
+    const restarted = new Station(rig.server.address, { accept: true }, 9);
+    restarted.receive(rig.client.data(client, segment(), rig.now)!, rig.now);
+    rig.client.receive(restarted.take()[0]!, rig.now);
+    client.use(rig.now);
+    const hello = associations.hello(client, 0, segment());
+    client.maySend(hello.length, rig.now);
+    const begin = rig.now;
+    const after: number[] = [];
+    for (let next = associations.tick(rig.now); after.length < 5; next = associations.tick(next)) {
+      for (const { bytes } of rig.client.out) assertEquals(bytes, hello);
+      if (rig.client.take().length > 0) after.push((rig.now - begin) / 1e6);
+      rig.now = next;
+    }
+    assertEquals(after, [0.25, 0.5, 1, 2, 4]);
+    restarted.receive({ bytes: hello, from: rig.client.address }, rig.now);
+    assertEquals(restarted.segments.length, 1);
+    for (const datagram of restarted.take()) rig.client.receive(datagram, rig.now);
+    assertEquals(client.state.kind, "open");
   });
 
   it("is shown, where nothing comes any more, where its peer is: soon, then less and less often", () => {

@@ -144,6 +144,30 @@ describe("a translator that forgets", () => {
   });
 });
 
+describe("a server that is killed and begun again", () => {
+  for (const lost of [false, true]) {
+    for (const down of [false, true]) {
+      const who = down ? "who only receives" : "who sends";
+      it(`is found out by ${who}${lost ? ", though the first that is sent is lost" : ""}`, () => {
+        using t = topology({ seed: 21 });
+        const pair = down ? t.connect({ bytes: 1 }, { bytes: 8e6 }) : t.connect({ bytes: 8e6 });
+        t.runTo(1);
+        assert((down ? pair.client : pair.server()).received > 0);
+        t.restartServer(0.4);
+        const forgotten = (): boolean =>
+          t.udp.slice(1).every(({ link }) => (link.counters.Forgotten ?? 0) > 0);
+        if (lost) {
+          t.runUntil(forgotten, 3);
+          for (const path of Object.values(t.paths)) path.cut();
+          t.at(t.seconds + 0.1, () => Object.values(t.paths).forEach((path) => path.restore()));
+        }
+        t.runUntil(() => pair.client.code !== undefined, 6);
+        assertEquals(pair.client.code, "ConnectionReset");
+      });
+    }
+  }
+});
+
 describe("a spy", () => {
   it("who sends copies from elsewhere moves nothing, and is sent little", () => {
     using t = topology({ seed: 14 });
