@@ -25,6 +25,19 @@ export function readUrl(text: string, command: string): URL {
   return url;
 }
 
+/** An error of `node:http` in words of ours: those that are none of it as they are. */
+function inWords(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { code, message } = error as Error & { code?: unknown };
+  if (`${code}`.startsWith("HPE_")) {
+    return new Error("The server's answer is not HTTP: check the port", { cause: error });
+  }
+  if (message === "socket hang up") {
+    return new Error("The server ended the connection before it answered", { cause: error });
+  }
+  return error;
+}
+
 /** A connection to the server of a URL. */
 export class Exchange {
   /** The connection. */
@@ -89,7 +102,7 @@ export async function exchange(
     clearTimeout(waiting);
     return await use(new Exchange(conn, url, opened.policies, progress));
   } catch (error) {
-    throw controller.signal.aborted ? controller.signal.reason : error;
+    throw controller.signal.aborted ? controller.signal.reason : inWords(error);
   } finally {
     clearTimeout(waiting);
     progress.stop();

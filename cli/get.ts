@@ -1,6 +1,7 @@
 /** `mptcp get URL`: downloads over HTTP over MPTCP. */
 
 import type { IncomingMessage } from "node:http";
+import type { MptcpDuplex } from "../core/net/node.ts";
 import { type Command, type Given, UsageError } from "./arguments.ts";
 import { Digest } from "./data.ts";
 import { exchange, readUrl } from "./exchange.ts";
@@ -38,9 +39,15 @@ async function openSink(path: string | undefined): Promise<Sink> {
   };
 }
 
-/** Reads the body of `response`, showing its progress; resolves to the number of bytes. */
+function ended(received: number, total: number): string {
+  const whole = total > 0 ? ` of ${formatBytes(total)}` : "";
+  return `The server ended the connection after ${formatBytes(received)}${whole}`;
+}
+
+/** Reads the body of `response`, showing its progress; resolves to what is told of it. */
 async function receive(
   response: IncomingMessage,
+  duplex: MptcpDuplex,
   figures: PathFigures,
   sink: Sink,
   progress: Progress,
@@ -62,13 +69,18 @@ async function receive(
       digest.update(chunk);
       await sink.write(chunk);
     }
+  } catch (error) {
+    // What node:http says of an end that comes early, whatever the reason: the connection knows it.
+    if ((error as { code?: string }).code !== "ECONNRESET") throw error;
+    const { errored: broken } = duplex;
+    throw broken ?? new Error(ended(received, total), { cause: error });
   } finally {
     clearInterval(timer);
     draw();
     bars.end();
   }
   if (total > 0 && received !== total) {
-    throw new Error(`Only ${received} of ${total} bytes came`);
+    throw new Error(ended(received, total));
   }
   const time = (performance.now() - start) * 1000;
   const how = figures.fallback ? "plain TCP, as the server does not speak MPTCP" : figures.shares;
@@ -98,7 +110,7 @@ async function run(args: Given): Promise<number> {
         return 1;
       }
       await sink.begin();
-      progress.log(await receive(response, figures, sink, progress));
+      progress.log(await receive(response, exchange.duplex, figures, sink, progress));
       return 0;
     });
   } finally {

@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Host, tun } from "../../mod.ts";
 import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
@@ -84,3 +84,48 @@ needs("kernel").describe("what cannot be opened is told with what to do", () => 
     assertEquals(stdout.includes("mptcp0"), false);
   });
 });
+
+/** A server that takes one connection, reads the request, says `answer` and ends. */
+const SERVER = `
+import socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("", 80))
+s.listen()
+s.settimeout(30)
+c, _ = s.accept()
+c.recv(4096)
+c.sendall(sys.argv[1].encode())
+c.close()
+`;
+
+needs("kernel", "python3").describe(
+  "a server that ends early is told of, and what came of it",
+  () => {
+    for (
+      const [what, answer, said] of [
+        [
+          "within the body",
+          "HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n0123456789",
+          /^The server ended the connection after \d+ B of 2\.00 MB$/,
+        ],
+        [
+          "within a body of chunks",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n",
+          /^The server ended the connection after \d+ B$/,
+        ],
+        ["before its answer", "", /^The server ended the connection before it answered$/],
+        ["with what is no HTTP", "SSH-2.0-server\r\n", /^The server's answer is not HTTP/],
+      ] as const
+    ) {
+      it(what, async () => {
+        await using namespace = await makeNamespace();
+        const begin =
+          'python3 -c "$0" "$1" & shift; until ss -tln | grep -q :80; do sleep 0.05; done';
+        const serve = ["sh", "-c", `${begin}; exec "$@"`, SERVER, answer];
+        const stderr = await complaint(namespace, serve, ...DEVICE);
+        assertMatch(stderr.trimEnd().split("\n").at(-1)!, said);
+      });
+    }
+  },
+);
