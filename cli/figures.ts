@@ -12,12 +12,33 @@ interface Row {
   /** Bytes carried, and sent again among them. */
   bytes: number;
   repeated: number;
+  /** Bytes that went the other way. */
+  back: number;
   rate: number;
   rtt: Micros;
   /** When the rate was last measured, and what had been carried then. */
   since: Micros;
   before: number;
   open: boolean;
+}
+
+/** What a subflow has carried. */
+interface Count {
+  readonly bytes: number;
+  readonly repeated: number;
+  readonly back: number;
+}
+
+/** Bytes of a path. */
+interface PathBytes {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** Shares of `paths` in words: "wifi 61 %, lte 39 %". */
+function sharesOf(paths: readonly PathBytes[]): string {
+  const whole = paths.reduce((sum, { bytes }) => sum + bytes, 0);
+  return paths.map(({ name, bytes }) => `${name} ${formatShare(bytes, whole)}`).join(", ");
 }
 
 /** Figures of the paths of one connection; those of paths that have been closed are kept. */
@@ -29,7 +50,7 @@ export class PathFigures {
   readonly #names = new Map<string, string>();
   readonly #start: Micros;
   /** Bytes of each path before the start. */
-  readonly #earlier: ReadonlyMap<number, { readonly bytes: number; readonly repeated: number }>;
+  readonly #earlier: ReadonlyMap<number, Count>;
   #segment = 0;
 
   /** Watches `conn`, whose bytes sent or received count, from `now` on. */
@@ -40,9 +61,12 @@ export class PathFigures {
     this.#earlier = new Map(conn.info().subflows.map(({ path, tcp }) => [path, this.#count(tcp)]));
   }
 
-  #count(tcp: TcpInfo): { bytes: number; repeated: number } {
-    const { bytes_sent, bytes_retrans: repeated, bytes_received } = tcp;
-    return { bytes: this.#direction === "sent" ? bytes_sent - repeated : bytes_received, repeated };
+  #count(tcp: TcpInfo): Count {
+    const { bytes_sent, bytes_retrans: repeated, bytes_received: received } = tcp;
+    const sent = bytes_sent - repeated;
+    return this.#direction === "sent"
+      ? { bytes: sent, repeated, back: received }
+      : { bytes: received, repeated, back: sent };
   }
 
   /** The link of a subflow; another one on the same link is told apart by the peer's address, or a number. */
@@ -65,15 +89,26 @@ export class PathFigures {
       if (row === undefined) {
         const name = this.#name(local.address, remote.address);
         const since = this.#start;
-        row = { name, bytes: 0, repeated: 0, rate: 0, rtt: 0, since, before: 0, open: true };
+        row = {
+          name,
+          bytes: 0,
+          repeated: 0,
+          back: 0,
+          rate: 0,
+          rtt: 0,
+          since,
+          before: 0,
+          open: true,
+        };
         this.#rows.set(path, row);
       }
       row.open = true;
       row.rtt = tcp.rtt;
-      const { bytes, repeated } = this.#count(tcp);
+      const { bytes, repeated, back } = this.#count(tcp);
       const earlier = this.#earlier.get(path);
       row.bytes = bytes - (earlier?.bytes ?? 0);
       row.repeated = repeated - (earlier?.repeated ?? 0);
+      row.back = back - (earlier?.back ?? 0);
       this.#segment = tcp.snd_mss;
     }
     for (const row of this.#rows.values()) {
@@ -94,8 +129,13 @@ export class PathFigures {
   }
 
   /** Bytes by path. */
-  get bytes(): { readonly name: string; readonly bytes: number }[] {
+  get bytes(): PathBytes[] {
     return [...this.#rows.values()].map(({ name, bytes }) => ({ name, bytes }));
+  }
+
+  /** Bytes by path, of what went the other way. */
+  get back(): PathBytes[] {
+    return [...this.#rows.values()].map(({ name, back }) => ({ name, bytes: back }));
   }
 
   /** Payload of a full segment, in bytes. */
@@ -112,8 +152,14 @@ export class PathFigures {
 
   /** Shares of the paths in words: "wifi 61 %, lte 39 %". */
   get shares(): string {
-    const whole = this.bytes.reduce((sum, { bytes }) => sum + bytes, 0);
-    return this.bytes.map(({ name, bytes }) => `${name} ${formatShare(bytes, whole)}`).join(", ");
+    return sharesOf(this.bytes);
+  }
+
+  /** The same of both ways together. */
+  get sharesOfBoth(): string {
+    return sharesOf(
+      [...this.#rows.values()].map(({ name, bytes, back }) => ({ name, bytes: bytes + back })),
+    );
   }
 
   /** Whether it is an ordinary TCP connection, as the peer or the way to it does not speak MPTCP. */

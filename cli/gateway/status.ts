@@ -34,9 +34,9 @@ export class GatewayStatus {
     this.#json = json;
   }
 
-  /** A connection of this stack carries bytes; of its paths it tells what they have `sent` or `received`. */
-  watch(conn: MptcpConn, where: string, direction: "received" | "sent"): void {
-    const figures = new PathFigures(conn, direction, performance.now() * 1000);
+  /** A connection of this stack carries bytes; what goes down to the program is `sent` or `received` here. */
+  watch(conn: MptcpConn, where: string, down: "received" | "sent"): void {
+    const figures = new PathFigures(conn, down, performance.now() * 1000);
     this.#ways.set(conn, { where, figures });
     if (this.#timer !== null) return;
     this.#timer = setInterval(() => this.#look(), LOOK);
@@ -70,6 +70,10 @@ export class GatewayStatus {
   }
 }
 
+function byName(paths: PathFigures["bytes"]): Record<string, number> {
+  return Object.fromEntries(paths.map(({ name, bytes }) => [name, bytes]));
+}
+
 function record(done: Done, way: Way | undefined): Record<string, unknown> {
   const { target, seconds, ...rest } = done;
   return {
@@ -79,7 +83,8 @@ function record(done: Done, way: Way | undefined): Record<string, unknown> {
     ...(way !== undefined && {
       where: way.where,
       fallback: way.figures.fallback,
-      paths: Object.fromEntries(way.figures.bytes.map(({ name, bytes }) => [name, bytes])),
+      paths: byName(way.figures.bytes),
+      pathsUp: byName(way.figures.back),
     }),
   };
 }
@@ -99,6 +104,6 @@ function words({ target, outcome, error, seconds, up, down }: Done, way: Way | u
     ? ""
     : way.figures.fallback
     ? `; plain TCP to ${way.where}, as MPTCP does not come through`
-    : `; ${way.figures.shares || "no byte came back"} to ${way.where}`;
+    : `; ${`${way.figures.sharesOfBoth} to ${way.where}`.trimStart()}`;
   return `${name}: ${carried}${how}${error === null ? "" : `; broken off: ${error}`}`;
 }

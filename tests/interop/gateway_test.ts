@@ -37,6 +37,11 @@ gateway.describe("mptcp proxy and mptcp relay", () => {
       const shares = Object.values(paths as Record<string, number>);
       assertEquals(shares.length, 2);
       for (const bytes of shares) assert(bytes > 0.25 * 10e6, `${shares}`);
+      const { pathsUp = {}, up } = proxy.records[0]!;
+      const asked = Object.values(pathsUp as Record<string, number>);
+      assertEquals(asked.length, 2);
+      // What the program said, without the handshake with the relay.
+      assert(asked.reduce((sum, bytes) => sum + bytes, 0) >= Number(up), `${asked}`);
       const sent = Object.values(relay.records[0]!.paths as Record<string, number>);
       for (const bytes of sent) assert(bytes > 0.25 * 10e6, `${sent}`);
     },

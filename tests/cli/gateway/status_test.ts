@@ -49,6 +49,39 @@ describe("what a gateway says of a connection", () => {
     );
   });
 
+  it("counts what went up as well as what came down", async () => {
+    const lines: string[] = [];
+    const status = new GatewayStatus({ log: (line: string) => lines.push(line) } as never, false);
+    await using net = emulate({
+      paths: {
+        wifi: { rate: "20 Mbit/s", delay: "5 ms" },
+        lte: { rate: "20 Mbit/s", delay: "5 ms" },
+      },
+    });
+    using listener = net.server.listen({ port: 80 });
+    using conn = await net.client.connect({ hostname: "server", port: 80 });
+    using peer = await listener.accept();
+    status.watch(conn, "the relay", "received");
+    status.watch(peer, "the proxy", "sent");
+    const block = new Uint8Array(65536);
+    const reading = (async () => {
+      while (await peer.read(block) !== null);
+      await peer.write(new Uint8Array(200));
+    })();
+    await conn.write(new Uint8Array(2_000_000));
+    await conn.closeWrite();
+    await reading;
+    await conn.read(block);
+    status.tell(DONE, conn);
+    status.tell(DONE, peer);
+    assertEquals(lines.length, 2);
+    for (const line of lines) {
+      const shares = [...line.matchAll(/(\d+) %/g)].map(([, share]) => Number(share));
+      assertEquals(shares.length, 2, line);
+      for (const share of shares) assert(share > 25, line);
+    }
+  });
+
   it("is why there was none, in full where it is not what it was before", () => {
     const lines: string[] = [];
     const status = new GatewayStatus({ log: (line: string) => lines.push(line) } as never, false);
