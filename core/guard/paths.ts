@@ -359,14 +359,16 @@ class PathsFace implements PathContext {
 
   get route(): PathContext["route"] {
     return (remote) => {
-      const local = PathsFace.self(this).#of("route").route(copyAddress(remote));
+      const local = PathsFace.self(this).#of("route").route(givenAddress("remotes", remote));
       return local === null ? null : frozenAddress(local);
     };
   }
 
   get identify(): PathContext["identify"] {
     return (address, id) =>
-      frozenAddress(PathsFace.self(this).#of("identify").identify(copyAddress(address), id));
+      frozenAddress(
+        PathsFace.self(this).#of("identify").identify(givenAddress("locals", address), id),
+      );
   }
 
   get limitSubflows(): PathContext["limitSubflows"] {
@@ -395,11 +397,13 @@ class PathsFace implements PathContext {
   }
 
   get announce(): PathContext["announce"] {
-    return (address) => PathsFace.self(this).#of("announce").announce(copyAddress(address));
+    return (address) =>
+      PathsFace.self(this).#of("announce").announce(givenAddress("locals", address));
   }
 
   get withdraw(): PathContext["withdraw"] {
-    return (address) => PathsFace.self(this).#of("withdraw").withdraw(copyAddress(address));
+    return (address) =>
+      PathsFace.self(this).#of("withdraw").withdraw(givenAddress("locals", address));
   }
 
   get after(): PathContext["after"] {
@@ -565,10 +569,20 @@ function copyAddress({ address, port, id, family, link }: HostAddress): HostAddr
   return Object.freeze({ address, port, id, family, link });
 }
 
+/** A copy of what a plugin or an application gives for one of `name`: its text is no address. */
+function givenAddress(name: "locals" | "remotes", address: HostAddress): HostAddress {
+  if (typeof address === "object" && address !== null) return copyAddress(address);
+  throw new TypeError(
+    `Cannot use ${
+      show(address)
+    } as an address as it must be one of ${name}, or an object like those`,
+  );
+}
+
 function copySpec({ local, remote, copy, dscp }: PathSpec): PathSpec {
   return Object.freeze({
-    local: copyAddress(local),
-    remote: copyAddress(remote),
+    local: givenAddress("locals", local),
+    remote: givenAddress("remotes", remote),
     ...(copy === undefined ? {} : { copy }),
     ...(dscp === undefined ? {} : { dscp }),
   });

@@ -40,7 +40,7 @@ import { formatAddress, parseHost } from "../wire/ip.ts";
 import { RST_RESOURCE } from "../wire/mptcp.ts";
 import { DEFAULT_LIMITS, mayAdd, type PathLimits, RESET_PROHIBITED } from "./limits.ts";
 import { FewPaths } from "./few_paths.ts";
-import { checkEnds, FIRST_PATH, PathTable, sameAddress } from "./path_table.ts";
+import { FIRST_PATH, PathTable, sameAddress } from "./path_table.ts";
 import { Reopening } from "./reopen.ts";
 
 /** The multipath transport as the path manager's side sees it: what a connection implements. */
@@ -637,7 +637,6 @@ export class ConnectionPaths {
 
   /** What it names is kept under the addresses that are known: copies of them would each be kept as well. */
   private index(spec: PathSpec): PathIndex {
-    checkEnds(spec);
     const { locals, remotes } = this.#addresses;
     const local = locals.find((known) => sameAddress(known, spec.local)) ?? spec.local;
     const remote = remotes.find((known) => sameAddress(known, spec.remote)) ?? spec.remote;

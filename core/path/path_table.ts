@@ -25,19 +25,6 @@ function checkNumber(name: string, value: number, most: number): void {
   }
 }
 
-/** Throws a RangeError where an end of a path is no address: who wrote it may have given its text. */
-export function checkEnds(spec: PathSpec): void {
-  for (const end of ["local", "remote"] as const) {
-    const value: unknown = spec[end];
-    if (typeof value === "object" && value !== null) continue;
-    throw new RangeError(
-      `Cannot make a path as its '${end}' must be one of ${end}s: current value is ${
-        JSON.stringify(value)
-      }`,
-    );
-  }
-}
-
 /** Paths of one connection. Equal in all of a {@linkcode PathSpec} is the same path. */
 export class PathTable {
   readonly #specs = new FewPaths<PathSpec>();

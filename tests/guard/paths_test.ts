@@ -242,8 +242,23 @@ describe("facePaths", () => {
 
   it("refuses what verbs cannot take", () => {
     const toy = new ToyPaths(passive());
-    const { setBackup, after } = facePaths(toy.connection.context);
+    const face = facePaths(toy.connection.context);
+    const { setBackup, after } = face;
     assertThrows(() => setBackup(1, "no" as unknown as boolean), TypeError, "must be a boolean");
     assertThrows(() => after(1, 5 as unknown as () => void), TypeError, "must be a function");
+    const [local] = face.locals;
+    const text = "10.0.0.1" as never;
+    for (
+      const [of, call] of [
+        ["locals", () => face.index({ local: text, remote: face.remotes[0]! })],
+        ["remotes", () => face.index({ local: local!, remote: undefined as never })],
+        ["remotes", () => face.route(text)],
+        ["locals", () => face.identify(text, 7)],
+        ["locals", () => face.announce(text)],
+        ["locals", () => face.withdraw(text)],
+      ] as const
+    ) {
+      assertThrows(call, TypeError, `as an address as it must be one of ${of}`);
+    }
   });
 });
