@@ -23,8 +23,8 @@ function watched(link: Link, before: (address: number) => void): Link {
       get takesLanded() {
         return driver.takesLanded === true;
       },
-      get elsewhere() {
-        return driver.elsewhere === true;
+      get enough() {
+        return driver.enough === true;
       },
       receive: (from, packet) => {
         before(packet.address);
