@@ -100,7 +100,10 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
     meta.host.count("DataCsumErr");
     return true;
   }
-  if (rx.dataFin) {
+  if (rx.dataFin && dsn + bytes > receiveQueue.limit) {
+    // Beyond what may be sent, as data would be: nothing is known of the end.
+    meta.host.count("DSSNotMatching");
+  } else if (rx.dataFin) {
     // The end lies neither below what has come, nor in two places: such a count does not add up.
     if (!receiveQueue.announce(dsn + bytes)) {
       meta.host.count("DSSNotMatching");
@@ -220,9 +223,10 @@ function handleRare(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
   if (prio !== 0) {
     host.probe?.priorityAsked(now, meta.id, subflow.path, "prio", readMpPrio(prio));
     host.count("MPPrioRx");
-    // RFC 8684 §3.3.8: "the data sender SHOULD adhere to these requests".
+    // RFC 8684 §3.3.8: "the data sender SHOULD adhere to these requests". One that says nothing new has nothing sent again: a peer may repeat it.
+    const changes = subflow.backupByPeer !== readMpPrio(prio);
     subflow.setBackup("peer", readMpPrio(prio));
-    meta.priorityChanged(subflow);
+    if (changes) meta.priorityChanged(subflow);
   }
   if (closesFast(meta)) {
     meta.endAll("ConnectionReset", now, "aborted-by-peer");

@@ -180,7 +180,8 @@ export class ReceiveQueue {
   /** Data from here on are not kept: beyond the DATA_FIN, or one buffer beyond the edge, since Linux adds old windows to new DATA_ACKs. */
   get limit(): number {
     const theirs = this.#theirs;
-    return theirs.kind === "open" ? this.window.edge + this.window.limit : theirs.fin;
+    const most = this.window.edge + this.window.limit;
+    return theirs.kind === "open" ? most : Math.min(theirs.fin, most);
   }
 
   /** Notes the data offset of the peer's DATA_FIN; false when it lies below what has come, or in two places. */

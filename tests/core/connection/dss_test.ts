@@ -244,6 +244,33 @@ describe("mappings (RFC 8684 §3.3.1)", () => {
     assertEquals(app.read(), 1000);
   });
 
+  it("with a DATA_FIN beyond what may be sent tell no end, and no data beyond that are kept for it", () => {
+    for (const checksum of [false, true]) {
+      using d = new Dialogue();
+      const { peer, app } = d.opened({ checksum });
+      const { receiveQueue } = app.socket;
+      const { limit } = receiveQueue;
+      const csum = checksum ? " csum" : "";
+      peer.sends(`. 1 ack 1 <dack8 1, map8 ${limit + 1} 0 1 fin${csum}>`);
+      assertEquals([d.counter("DSSNotMatching"), receiveQueue.limit], [1, limit]);
+      peer.sends(`P. 1:101 ack 1 <dack8 1, map8 ${2 * limit} 1 100${csum}>`);
+      assertEquals([receiveQueue.held, d.counter("NoDSSInWindow")], [0, 1]);
+      // The true end is taken.
+      peer.sends(`P. 101:201 ack 1 <dack8 1, map8 1 101 101 fin${csum}>`);
+      assertEquals([app.read(), app.socket.receiveQueue.reached], [100, true]);
+    }
+  });
+
+  it("with a DATA_FIN far ahead have no data beyond the window kept before it", () => {
+    using d = new Dialogue();
+    const { peer, app } = d.opened();
+    const { receiveQueue } = app.socket;
+    const { edge, limit } = receiveQueue.window;
+    peer.sends(`. 1 ack 1 <dack8 1, map8 ${edge + limit} 0 1 fin>`);
+    assertEquals([receiveQueue.theirs.kind, receiveQueue.limit], ["announced", edge + limit]);
+    assertEquals(d.counter("DSSNotMatching"), 0);
+  });
+
   it("of a wrong length, and other malformed options, are left out and counted; the segment is taken", () => {
     using d = new Dialogue();
     const { peer, app } = d.opened();

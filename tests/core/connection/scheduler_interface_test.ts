@@ -401,6 +401,19 @@ describe("a chunk that was bound to a fast path, larger than the window of a slo
 });
 
 describe("a scheduler is told", () => {
+  it("of a priority that the peer changes, and of none that it says again", () => {
+    const changes: string[] = [];
+    const scheduler = plugin(() => ({ onSubflow: (_, change) => changes.push(change) }));
+    using d = new Dialogue({ policies: { scheduler } });
+    const { second, app } = joined(d);
+    app.write(1);
+    changes.length = 0;
+    for (const prio of ["prio backup", "prio backup", "prio", "prio"]) {
+      second.sends(`. 1 ack 1 <dack8 1, ${prio}>`);
+    }
+    assertEquals([changes, d.counter("MPPrioRx")], [["priority", "priority"], 4]);
+  });
+
   it("that the peer's window is in the way of those that have room, once each time", () => {
     const told: number[] = [];
     let sent = 0;
