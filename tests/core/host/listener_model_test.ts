@@ -89,6 +89,8 @@ class Real implements Disposable {
   readonly peers: readonly Peer[];
 
   readonly mptcp: boolean;
+  /** Peers whose last SYN/ACK had no key: who goes on then speaks plain TCP. */
+  readonly #plain = new Set<Peer>();
 
   constructor({ backlog, synBacklog, mode, mptcp }: Model) {
     this.mptcp = mptcp;
@@ -114,12 +116,20 @@ class Real implements Disposable {
 
   step(step: Step, peer: Peer): void {
     if (step === "syn") peer.offers({ timestamps: false }, "S", this.mptcp ? ["mpc"] : []);
-    else if (step === "ack") peer.sends(this.mptcp ? ". 1 ack 1 <mpc keys>" : ". 1 ack 1");
-    else if (step === "odd ack") peer.sends(". 1 ack 3");
+    else if (step === "ack") {
+      const speaks = this.mptcp && !this.#plain.has(peer);
+      peer.sends(speaks ? ". 1 ack 1 <mpc keys>" : ". 1 ack 1");
+    } else if (step === "odd ack") peer.sends(". 1 ack 3");
     else if (step === "rst") peer.sends("R 1");
     else this.d.pass(200e6);
     // Learns the numbers of a SYN/ACK.
-    for (const each of this.peers) each.takeAll();
+    for (const each of this.peers) {
+      for (const { flags, options } of each.takeAll()) {
+        if (!flags.startsWith("S")) continue;
+        if (options.some((option) => option.startsWith("mpc"))) this.#plain.delete(each);
+        else this.#plain.add(each);
+      }
+    }
   }
 }
 
