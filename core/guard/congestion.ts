@@ -316,15 +316,21 @@ export class GuardedController implements CongestionController {
     this.#ssthresh = holds;
   }
 
-  /** Shows the threshold that is left to whoever takes the subflow over; that which holds where it is none. */
+  /**
+   * Shows the threshold that is left to whoever takes the subflow over; that which holds where it is none, but a segment at least: one that a segment has
+   * outgrown is not the other's doing.
+   */
   handOn(): void {
+    const { mss } = this.subflow;
     try {
       const left: unknown = this.#source?.ssthreshLeft;
-      if (isPromise(left) || typeof left !== "number" || !(left >= this.subflow.mss)) return;
-      this.#ssthresh = left === Infinity ? null : Math.floor(left);
+      if (!isPromise(left) && typeof left === "number" && left >= mss) {
+        this.#ssthresh = left === Infinity ? null : Math.floor(left);
+      }
     } catch {
       // Its part is over.
     }
+    if (this.ssthresh < mss) this.#ssthresh = mss;
   }
 
   /** The default decides from now on. */

@@ -143,6 +143,24 @@ describe("guardCongestionControl", () => {
     }
   });
 
+  it("hands on no threshold that segments have outgrown: who takes it over would be blamed for it", () => {
+    for (const left of [undefined, MSS] as const) {
+      const faults: string[] = [];
+      const host = hears(({ what }) => faults.push(what));
+      const flow = new TestFlow(1, 50e3);
+      const connection = new TestConnection(reno(), []);
+      const small = constant(MSS, { ssthresh: MSS, ssthreshLeft: left });
+      const former = guardCongestionControl(joins(() => small), lia(), host).create(connection);
+      flow.controller = former.join(flow);
+      flow.mss = MSS + 12;
+      former.handOn();
+      assertEquals(flow.ssthresh, MSS + 12);
+      const next = guardCongestionControl(reno(), lia(), host).create(connection);
+      flow.controller = next.join(flow);
+      assertEquals([flow.cwnd, flow.ssthresh, faults], [MSS, MSS + 12, []]);
+    }
+  });
+
   it("catches what calls throw; a loss counts all the same", () => {
     const faults: string[] = [];
     const fails = (): never => {
