@@ -83,6 +83,6 @@ export const SIMULT_FLOWS: PaperRow = {
   orderings: [],
   digits: 0,
   findings: [
-    "The script sends the 16 MiB one way and then the other. In both directions at once, which it does not try, the same takes 7.6 to 10.5 s.",
+    "The script sends the 16 MiB one way and then the other. In both directions at once, which it does not try, the same takes 7.6 to 12.2 s.",
   ],
 };
