@@ -100,8 +100,8 @@ function takeMapping(meta: MetaSocket, subflow: Subflow, now: Micros): boolean {
     meta.host.count("DataCsumErr");
     return true;
   }
-  if (rx.dataFin && dsn + bytes > receiveQueue.limit) {
-    // Beyond what may be sent, as data would be: nothing is known of the end.
+  if (rx.dataFin && receiveQueue.endsBeyond(dsn + bytes)) {
+    // As data would be there: nothing is known of the end.
     meta.host.count("DSSNotMatching");
   } else if (rx.dataFin) {
     // The end lies neither below what has come, nor in two places: such a count does not add up.

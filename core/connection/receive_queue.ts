@@ -184,6 +184,11 @@ export class ReceiveQueue {
     return theirs.kind === "open" ? most : Math.min(theirs.fin, most);
   }
 
+  /** A first DATA_FIN at `fin` would lie beyond what may be sent. */
+  endsBeyond(fin: number): boolean {
+    return this.#theirs.kind === "open" && fin > this.limit;
+  }
+
   /** Notes the data offset of the peer's DATA_FIN; false when it lies below what has come, or in two places. */
   announce(fin: number): boolean {
     if (this.#theirs.kind !== "open") return this.#theirs.fin === fin;
