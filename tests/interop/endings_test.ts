@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Host } from "../../mod.ts";
 import { Lab } from "../../cli/lab.ts";
+import { tap } from "../../core/link/tap.ts";
 import { needs } from "../support/tools.ts";
 import { assertNoTrouble } from "./support/counters.ts";
 import { startPeer } from "./support/peer.ts";
@@ -214,12 +215,49 @@ for i in range(60):
     s.close()
 `;
 
+/**
+ * SYNs from port 7000 that nobody takes for new: neither by their timestamp nor by their sequence number (RFC 6191 §2). Linux has put the one before 65537 above a
+ * TIME-WAIT of its own, and its clock, of milliseconds, has not gone on since the last segment. It is acknowledged, resets what the ACK is of, and asks again.
+ */
+class OldSyns {
+  count = 0;
+  #last: { stamp: number; next: number } | null = null;
+
+  see(direction: "in" | "out", bytes: Uint8Array): void {
+    const packet = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const tcp = (bytes[0]! & 15) * 4;
+    if (direction === "out" || bytes[9] !== 6 || packet.getUint16(tcp) !== 7000) return;
+    const payload = tcp + (bytes[tcp + 12]! >> 4) * 4;
+    const flags = bytes[tcp + 13]!;
+    const [syn, fin, rst] = [flags >> 1 & 1, flags & 1, flags >> 2 & 1];
+    let stamp: number | null = null;
+    for (let at = tcp + 20; at < payload && bytes[at]! > 0;) {
+      if (bytes[at] === 8) stamp = packet.getUint32(at + 2);
+      at += bytes[at] === 1 ? 1 : bytes[at + 1]!;
+    }
+    if (rst === 1 || stamp === null) return;
+    const seq = packet.getUint32(tcp + 4);
+    const last = this.#last;
+    if (syn === 1 && last !== null && stamp === last.stamp && (seq - last.next | 0) <= 0) {
+      this.count++;
+    }
+    this.#last = { stamp, next: seq + syn + fin + bytes.length - payload >>> 0 };
+  }
+}
+
 needs("kernel", "python3").describe(
   "a kernel that connects again from the port of a connection in TIME-WAIT",
   () => {
     for (const [kind, protocol] of [["plain TCP", "6"], ["MPTCP", "262"]] as const) {
       it(`does not wait, 60 times: ${kind}`, async () => {
-        await using it = await stand();
+        const old = new OldSyns();
+        await using it = await Stand.open({
+          lab: { endpoints: "none" },
+          interfaces: {
+            family: 4,
+            wrap: (link) => tap(link, (_link, _now, direction, bytes) => old.see(direction, bytes)),
+          },
+        });
         const listener = it.host.listen({ port: 8080 });
         const serving = (async () => {
           for await (const conn of listener) {
@@ -230,9 +268,9 @@ needs("kernel", "python3").describe(
           }
         })();
         await it.lab.exec(["python3", "-c", RECONNECTS, protocol]);
-        // A SYN that is not taken would come again.
+        // A SYN that is not taken comes again.
         const { TCPSynRetrans = 0 } = await it.lab.nstat("TcpExt");
-        assertEquals(TCPSynRetrans, 0);
+        assertEquals(TCPSynRetrans, old.count);
         listener.close();
         await serving;
       });

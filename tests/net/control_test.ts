@@ -69,9 +69,11 @@ class Listening {
     })();
   }
 
-  async until(name: string): Promise<ControlEvent> {
+  async until(name: string, saddr?: string): Promise<ControlEvent> {
     for (;;) {
-      const found = this.events.find(({ event }) => event === name);
+      const found = this.events.find((each) =>
+        each.event === name && (saddr === undefined || each.saddr === saddr)
+      );
       if (found !== undefined) return found;
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
@@ -97,14 +99,17 @@ describe("a control socket", () => {
       const listening = new Listening(path);
       await listening.begun;
       using listener = server.listen({ port: 80 });
-      const conn = await client.connect({ hostname: "10.0.1.2", port: 80 });
+      // Named: on a busy machine the other address, which tries when nothing comes for 10 ms, may be first.
+      const localAddress = "10.0.1.1";
+      const conn = await client.connect({ hostname: "10.0.1.2", port: 80, localAddress });
       const peer = await listener.accept();
       await conn.write(new Uint8Array(1000));
       const created = await listening.until("CREATED");
-      const joined = await listening.until("SF_ESTABLISHED");
+      // The path to the server's other address begins as the announcement comes: any of them may be first.
+      const joined = await listening.until("SF_ESTABLISHED", "10.0.2.1");
       assertEquals(created.daddr, "10.0.1.2");
       assertEquals([joined.token, joined.locid], [created.token, 1]);
-      assert(joined.saddr === "10.0.2.1" && joined.dport === 80);
+      assertEquals(joined.dport, 80);
       assertEquals(listening.events.map(({ event }) => event).slice(0, 2), [
         "CREATED",
         "ESTABLISHED",
@@ -118,8 +123,7 @@ describe("a control socket", () => {
       assertEquals(typeof shown.mptcp.write_seq, "string");
       assert(shown.subflows.length >= 2);
       const { ok: counters } = await answer(path, "nstat") as { ok: Record<string, number> };
-      // Where the first SYN is not answered within 10 ms, the other address has one, too.
-      assert([1, 2].includes(counters["MPCapableSYNTX"]!));
+      assertEquals(counters["MPCapableSYNTX"], 1);
       assertEquals(counters["MPCapableSYNACKRX"], 1);
       const { error } = await answer(path, "reboot");
       assertEquals(
@@ -170,7 +174,8 @@ describe("a control socket", () => {
     try {
       using _control = await serveControl(client, path);
       using listener = server.listen({ port: 80 });
-      using conn = await client.connect({ hostname: "10.0.1.2", port: 80 });
+      const localAddress = "10.0.1.1";
+      using conn = await client.connect({ hostname: "10.0.1.2", port: 80, localAddress });
       using peer = await listener.accept();
       await conn.write(new Uint8Array(1000));
       await peer.read(new Uint8Array(1000));
