@@ -1,6 +1,7 @@
 /** BALIA, balanced linked adaptation (draft-walid-mptcp-congestion-control; Peng et al., ToN 2016). */
 
 import type { CongestionControlPlugin } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { checkHystart, type SlowStartOptions } from "./aimd.ts";
 import { coupledBy, rateOf, totalRate } from "./members.ts";
 import type { Member } from "./members.ts";
@@ -34,11 +35,12 @@ function bestRate(members: readonly Member[]): number {
  *
  * assertEquals(balia().name, "balia");
  * ```
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} `hystart` is neither true nor false.
  */
-export default function balia(
-  { hystart = defaults.hystart }: SlowStartOptions = {},
-): CongestionControlPlugin {
+export default function balia(options: SlowStartOptions = {}): CongestionControlPlugin {
+  checkOptions("balia", options, defaults);
+  const { hystart = defaults.hystart } = options;
   checkHystart("balia", hystart);
   return coupledBy("balia", () => ({
     growth(member, members) {

@@ -8,6 +8,7 @@ import type {
   Micros,
   SubflowView,
 } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { FullPipe, LeastRtt, Rounds, WindowedMax } from "./path_model.ts";
 
 /** 2 / ln 2: the least gain that doubles the rate in each round. */
@@ -302,8 +303,13 @@ export const defaults: Readonly<Record<never, never>> = {};
  *
  * assertEquals(bbr().name, "bbr");
  * ```
+ *
+ * @throws {TypeError} It has no such option.
  */
-export default function bbr(): CongestionControlPlugin {
+export default function bbr(
+  options: Readonly<Record<string, never>> = {},
+): CongestionControlPlugin {
+  checkOptions("bbr", options, defaults);
   return {
     kind: "congestion-control",
     name: "bbr",

@@ -8,6 +8,7 @@ import type {
   Micros,
   SubflowView,
 } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { FullPipe, LeastRtt, Rounds, WindowedMax } from "./path_model.ts";
 
 const STARTUP_GAIN = 2.77;
@@ -423,8 +424,13 @@ export const defaults: Readonly<Record<never, never>> = {};
  *
  * assertEquals(bbr3().name, "bbr3");
  * ```
+ *
+ * @throws {TypeError} It has no such option.
  */
-export default function bbr3(): CongestionControlPlugin {
+export default function bbr3(
+  options: Readonly<Record<string, never>> = {},
+): CongestionControlPlugin {
+  checkOptions("bbr3", options, defaults);
   return {
     kind: "congestion-control",
     name: "bbr3",

@@ -1,6 +1,7 @@
 /** Fully coupled windows (Kelly and Voice 2005; Han et al. 2006): all traffic goes where least is lost. */
 
 import type { CongestionControlPlugin } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { checkHystart, type SlowStartOptions } from "./aimd.ts";
 import { coupledBy, totalSegments } from "./members.ts";
 
@@ -19,11 +20,12 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
  *
  * assertEquals(coupled().name, "coupled");
  * ```
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} `hystart` is neither true nor false.
  */
-export default function coupled(
-  { hystart = defaults.hystart }: SlowStartOptions = {},
-): CongestionControlPlugin {
+export default function coupled(options: SlowStartOptions = {}): CongestionControlPlugin {
+  checkOptions("coupled", options, defaults);
+  const { hystart = defaults.hystart } = options;
   checkHystart("coupled", hystart);
   return coupledBy("coupled", () => ({
     growth: (member, members) =>

@@ -8,6 +8,7 @@ import type {
   Micros,
   SubflowView,
 } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { BbrController } from "./bbr.ts";
 
 /** Options of {@linkcode coupledBbr}. */
@@ -121,11 +122,12 @@ export const defaults: { readonly always: boolean } = { always: false };
  *
  * assertEquals(coupledBbr({ always: true }).name, "coupled_bbr");
  * ```
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} `always` is neither true nor false.
  */
-export default function coupledBbr(
-  { always = defaults.always }: CoupledBbrOptions = {},
-): CongestionControlPlugin {
+export default function coupledBbr(options: CoupledBbrOptions = {}): CongestionControlPlugin {
+  checkOptions("coupled_bbr", options, defaults);
+  const { always = defaults.always } = options;
   if (typeof always !== "boolean") {
     throw new TypeError(
       `Cannot make coupled_bbr as 'always' must be true or false: current value is ${

@@ -7,6 +7,7 @@ import type {
   Micros,
   SubflowView,
 } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { aimd, type AimdFormula, checkHystart, type SlowStartOptions } from "./aimd.ts";
 
 /** Segments per second cubed (RFC 9438 §5). */
@@ -131,11 +132,12 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
  * conn.setCongestionControl(cubic({ hystart: false })); // from here on
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} `hystart` is neither true nor false.
  */
-export default function cubic(
-  { hystart = defaults.hystart }: SlowStartOptions = {},
-): CongestionControlPlugin {
+export default function cubic(options: SlowStartOptions = {}): CongestionControlPlugin {
+  checkOptions("cubic", options, defaults);
+  const { hystart = defaults.hystart } = options;
   checkHystart("cubic", hystart);
   return aimd("cubic", (subflow, connection) => new Cubic(subflow, connection, hystart));
 }

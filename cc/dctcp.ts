@@ -1,6 +1,7 @@
 /** Data Center TCP (RFC 8257): the window falls by as much as was marked, so that marking queues stay short. */
 
 import type { AckSample, CongestionControlPlugin, SubflowView } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import {
   aimd,
   type AimdFormula,
@@ -91,12 +92,13 @@ export const defaults: { readonly hystart: boolean; readonly g: number } = {
  *   tcp: { ecn: "request" },
  * });
  * ```
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} An option is not of its type.
  * @throws {RangeError} `g` is out of its range.
  */
-export default function dctcp(
-  { hystart = defaults.hystart, g = defaults.g }: DctcpOptions = {},
-): CongestionControlPlugin {
+export default function dctcp(options: DctcpOptions = {}): CongestionControlPlugin {
+  checkOptions("dctcp", options, defaults);
+  const { hystart = defaults.hystart, g = defaults.g } = options;
   checkHystart("dctcp", hystart);
   checkRange("dctcp", "g", g, [0.001, 1]);
   return aimd("dctcp", (subflow) => new Dctcp(subflow, { hystart, g }));

@@ -1,6 +1,7 @@
 /** EWTCP (Honda et al. 2009): each subflow is a TCP connection of a fraction of the weight. */
 
 import type { CongestionControlPlugin } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { checkHystart, type SlowStartOptions } from "./aimd.ts";
 import { coupledBy } from "./members.ts";
 
@@ -19,11 +20,12 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
  *
  * assertEquals(ewtcp().name, "ewtcp");
  * ```
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} `hystart` is neither true nor false.
  */
-export default function ewtcp(
-  { hystart = defaults.hystart }: SlowStartOptions = {},
-): CongestionControlPlugin {
+export default function ewtcp(options: SlowStartOptions = {}): CongestionControlPlugin {
+  checkOptions("ewtcp", options, defaults);
+  const { hystart = defaults.hystart } = options;
   checkHystart("ewtcp", hystart);
   return coupledBy("ewtcp", () => ({
     growth(member, members) {

@@ -7,6 +7,7 @@ import type {
   Micros,
   SubflowView,
 } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import {
   AimdController,
   type AimdFormula,
@@ -223,16 +224,17 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
  * conn.setCongestionControl(lia({ hystart: false })); // from here on
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} `hystart` is neither true nor false.
  */
-export default function lia(
-  { hystart = defaults.hystart }: SlowStartOptions = {},
-): CongestionControlPlugin {
+export default function lia(options: SlowStartOptions = {}): CongestionControlPlugin {
+  checkOptions("lia", options, defaults);
+  const { hystart = defaults.hystart } = options;
   checkHystart("lia", hystart);
-  const options: SlowStartOptions = { hystart };
+  const slowStart: SlowStartOptions = { hystart };
   return {
     kind: "congestion-control",
     name: "lia",
-    create: (connection) => new Group(connection, options),
+    create: (connection) => new Group(connection, slowStart),
   };
 }

@@ -8,6 +8,7 @@ import type {
   Micros,
   SubflowView,
 } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { AimdController, type AimdFormula, ByteCounter, type SlowStartOptions } from "./aimd.ts";
 
 /**
@@ -171,12 +172,16 @@ class Group<M extends Member> implements CongestionControl {
  * }));
  * assertEquals(shared.kind, "congestion-control");
  * ```
+ *
+ * @throws {TypeError} It has no such option.
  */
 export function coupledBy<M extends Member = Member>(
   name: string,
   formula: (connection: ConnectionView) => CoupledFormula<M>,
-  { hystart }: SlowStartOptions = {},
+  options: SlowStartOptions = {},
 ): CongestionControlPlugin {
+  checkOptions(name, options, { hystart: true });
+  const { hystart } = options;
   return {
     kind: "congestion-control",
     name,

@@ -1,6 +1,7 @@
 /** OLIA, opportunistic linked increases (draft-khalili-mptcp-congestion-control; Khalili et al., CoNEXT 2012). */
 
 import type { AckSample, CongestionControlPlugin } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { checkHystart, type SlowStartOptions } from "./aimd.ts";
 import { coupledBy, Member, totalRate } from "./members.ts";
 
@@ -86,11 +87,12 @@ function alphaOf(member: OliaMember, members: readonly OliaMember[]): number {
  *
  * assertEquals(olia().name, "olia");
  * ```
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} `hystart` is neither true nor false.
  */
-export default function olia(
-  { hystart = defaults.hystart }: SlowStartOptions = {},
-): CongestionControlPlugin {
+export default function olia(options: SlowStartOptions = {}): CongestionControlPlugin {
+  checkOptions("olia", options, defaults);
+  const { hystart = defaults.hystart } = options;
   checkHystart("olia", hystart);
   return coupledBy<OliaMember>("olia", () => ({
     member: (subflow) => new OliaMember(subflow),

@@ -1,6 +1,7 @@
 /** The congestion control of RFC 5681, on each subflow alone. */
 
 import type { CongestionControlPlugin } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { aimd, ByteCounter, checkHystart, type SlowStartOptions } from "./aimd.ts";
 
 /** What holds where no option says otherwise. */
@@ -28,11 +29,12 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
  * conn.setCongestionControl(reno({ hystart: false })); // from here on
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} `hystart` is neither true nor false.
  */
-export default function reno(
-  { hystart = defaults.hystart }: SlowStartOptions = {},
-): CongestionControlPlugin {
+export default function reno(options: SlowStartOptions = {}): CongestionControlPlugin {
+  checkOptions("reno", options, defaults);
+  const { hystart = defaults.hystart } = options;
   checkHystart("reno", hystart);
   return aimd("reno", (subflow) => {
     const counter = new ByteCounter();

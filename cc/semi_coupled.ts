@@ -1,6 +1,7 @@
 /** Semi-coupled increases (Wischik et al., NSDI 2011 §2.4): the growth is shared, a loss is the affair of its own path. */
 
 import type { CongestionControlPlugin } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { checkHystart, type SlowStartOptions } from "./aimd.ts";
 import { coupledBy, totalSegments } from "./members.ts";
 
@@ -19,11 +20,12 @@ export const defaults: { readonly hystart: boolean } = { hystart: true };
  *
  * assertEquals(semiCoupled().name, "semi_coupled");
  * ```
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} `hystart` is neither true nor false.
  */
-export default function semiCoupled(
-  { hystart = defaults.hystart }: SlowStartOptions = {},
-): CongestionControlPlugin {
+export default function semiCoupled(options: SlowStartOptions = {}): CongestionControlPlugin {
+  checkOptions("semi_coupled", options, defaults);
+  const { hystart = defaults.hystart } = options;
   checkHystart("semi_coupled", hystart);
   return coupledBy("semi_coupled", () => ({
     // Never more than reno: a window that is in use counts whole in the sum.

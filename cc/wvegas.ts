@@ -8,6 +8,7 @@ import type {
   Micros,
   SubflowView,
 } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { AimdController, type AimdFormula, ByteCounter, checkRange } from "./aimd.ts";
 import { Member, rateOf, totalRate } from "./members.ts";
 
@@ -200,12 +201,13 @@ export const defaults: { readonly alpha: number } = { alpha: 10 };
  *
  * assertEquals(wvegas({ alpha: 6 }).name, "wvegas");
  * ```
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} `alpha` is no number.
  * @throws {RangeError} It is out of its range.
  */
-export default function wvegas(
-  { alpha = defaults.alpha }: WvegasOptions = {},
-): CongestionControlPlugin {
+export default function wvegas(options: WvegasOptions = {}): CongestionControlPlugin {
+  checkOptions("wvegas", options, defaults);
+  const { alpha = defaults.alpha } = options;
   checkRange("wvegas", "alpha", alpha, [LEAST_ALPHA, 1000]);
   return {
     kind: "congestion-control",

@@ -8,6 +8,7 @@ import type {
   PathManager,
   PathManagerPlugin,
 } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { configure, FLAGS, readEndpoint } from "./endpoint_words.ts";
 
 /** What an endpoint is for, as the flags of `ip mptcp endpoint`. */
@@ -206,6 +207,7 @@ export class Endpoints implements PathManagerPlugin {
 
   /** Made by {@linkcode endpoints}. */
   constructor(options: EndpointsOptions = {}) {
+    checkOptions("endpoints", options, defaults);
     const { subflows = defaults.subflows, addAddrAccepted = defaults.addAddrAccepted } = options;
     this.#limits = checkLimits("make endpoints", { subflows, addAddrAccepted });
     const { add = defaults.add } = options;
@@ -710,6 +712,7 @@ class EndpointManager implements PathManager {
  * assertEquals(eps.list(), []);
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} an option is not of its kind.
  * @throws {RangeError} a value is out of its range.
  */

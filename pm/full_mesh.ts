@@ -7,6 +7,7 @@ import type {
   PathManager,
   PathManagerPlugin,
 } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 
 /** Options for {@linkcode fullMesh}. */
 export interface FullMeshOptions {
@@ -46,11 +47,12 @@ const FAMILIES = [4, 6] as const;
  * assertEquals(conn.info().subflows.map(({ local }) => local.address), ["10.0.1.1", "10.0.2.1"]);
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When `copies` is not an integer from 1 to 8.
  */
-export default function fullMesh(
-  { copies = defaults.copies }: FullMeshOptions = {},
-): PathManagerPlugin {
+export default function fullMesh(options: FullMeshOptions = {}): PathManagerPlugin {
+  checkOptions("full_mesh", options, defaults);
+  const { copies = defaults.copies } = options;
   if (!Number.isInteger(copies) || copies < 1 || copies > 8) {
     throw new RangeError(
       `Cannot make full_mesh as 'copies' must be an integer from 1 to 8: current value is ${copies}`,

@@ -10,6 +10,7 @@ import type {
   PathManagerPlugin,
   PathView,
 } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 
 /** Options for {@linkcode handover}. */
 export interface HandoverOptions {
@@ -133,10 +134,12 @@ function checkNumber(name: string, value: unknown, least: number, most: number, 
  * await Promise.all([writing, reading]);
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} an option is not of its kind.
  * @throws {RangeError} a value is out of its range.
  */
 export default function handover(options: HandoverOptions = {}): PathManagerPlugin {
+  checkOptions("handover", options, defaults);
   const all = { ...defaults, ...options };
   checkNumber("loss", all.loss, 0, 1, true);
   checkNumber("rtt", all.rtt, 0, 1e6, true);

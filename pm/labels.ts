@@ -1,6 +1,7 @@
 /** Several paths over one pair of addresses, told apart by a label that routers read (draft A.2). */
 
 import type { PathIndex, PathManagerPlugin } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 
 /** Options for {@linkcode labels}. */
 export interface LabelsOptions {
@@ -29,10 +30,13 @@ export const defaults: Readonly<{ dscp: string }> = { dscp: "10" };
  * assertEquals(labels({ dscp: [10, 46] }).name, "labels");
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {TypeError} `dscp` is neither text nor an array.
  * @throws {RangeError} a label is no integer from 0 to 63, or there are none, too many, or two of one kind.
  */
-export default function labels({ dscp = defaults.dscp }: LabelsOptions = {}): PathManagerPlugin {
+export default function labels(options: LabelsOptions = {}): PathManagerPlugin {
+  checkOptions("labels", options, defaults);
+  const { dscp = defaults.dscp } = options;
   if (typeof dscp !== "string" && !Array.isArray(dscp)) {
     throw new TypeError(
       `Cannot make labels as 'dscp' must be text or an array of numbers: current value is ${dscp}`,

@@ -9,6 +9,7 @@ import type {
   PathManager,
   PathManagerPlugin,
 } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 
 /** Which connection, and whether it is one that was accepted. */
 export interface ConnectionEvent {
@@ -569,7 +570,12 @@ class ManualConnection implements PathManager {
  * assertEquals(pm.name, "manual");
  * stop();
  * ```
+ *
+ * @throws {TypeError} It has no such option.
  */
-export default function manual(): ManualPathManager {
+export default function manual(
+  options: Readonly<Record<string, never>> = {},
+): ManualPathManager {
+  checkOptions("manual", options, defaults);
   return new ManualPathManager();
 }

@@ -1,6 +1,7 @@
 /** Several paths over one pair of addresses. */
 
 import type { HostAddress, PathIndex, PathManagerPlugin } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 
 /** Options for {@linkcode nDiffPorts}. */
 export interface NDiffPortsOptions {
@@ -40,11 +41,12 @@ export const defaults: Readonly<Required<NDiffPortsOptions>> = { subflows: 2 };
  * assertEquals(new Set(conn.info().subflows.map(({ local }) => local.address)).size, 1);
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When `subflows` is not an integer from 1 to 8.
  */
-export default function nDiffPorts(
-  { subflows = defaults.subflows }: NDiffPortsOptions = {},
-): PathManagerPlugin {
+export default function nDiffPorts(options: NDiffPortsOptions = {}): PathManagerPlugin {
+  checkOptions("n_diff_ports", options, defaults);
+  const { subflows = defaults.subflows } = options;
   if (!Number.isInteger(subflows) || subflows < 1 || subflows > 8) {
     throw new RangeError(
       `Cannot make n_diff_ports as 'subflows' must be an integer from 1 to 8: current value is ${subflows}`,

@@ -1,6 +1,7 @@
 /** Opens nothing. */
 
 import type { PathManagerPlugin } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 
 /** It has no options. */
 export const defaults: Readonly<Record<string, never>> = {};
@@ -25,7 +26,12 @@ export const defaults: Readonly<Record<string, never>> = {};
  * await net.sleep("1 s");
  * assertEquals(conn.info().subflows.length, 1);
  * ```
+ *
+ * @throws {TypeError} It has no such option.
  */
-export default function passive(): PathManagerPlugin {
+export default function passive(
+  options: Readonly<Record<string, never>> = {},
+): PathManagerPlugin {
+  checkOptions("passive", options, defaults);
   return { kind: "path-manager", name: "passive", create: () => ({ onEvent: () => {} }) };
 }

@@ -1,7 +1,7 @@
 /** BLEST: blocking estimation (Ferlin, Alay, Mehani, Boreli: "BLEST: Blocking Estimation-based MPTCP Scheduler for Heterogeneous Networks", IFIP Networking 2016). */
 
 import type { SchedulerPlugin, SubflowView } from "../core/plugin.ts";
-import { checkNumber } from "./checks.ts";
+import { checkNumber, checkOptions } from "./checks.ts";
 import { lowestRtt } from "./min_rtt.ts";
 import { fastestOf } from "./paths.ts";
 
@@ -47,11 +47,12 @@ const MOST_ROUNDS = 16;
  * assertEquals(blest({ lambda: 1 }).name, "blest");
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When an option is out of its range.
  */
-export default function blest(
-  { lambda: first = defaults.lambda, most = defaults.most }: BlestOptions = {},
-): SchedulerPlugin {
+export default function blest(options: BlestOptions = {}): SchedulerPlugin {
+  checkOptions("blest", options, defaults);
+  const { lambda: first = defaults.lambda, most = defaults.most } = options;
   checkNumber("blest", "most", most, 1, 2);
   checkNumber("blest", "lambda", first, 1, most);
   return {

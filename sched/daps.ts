@@ -1,7 +1,7 @@
 /** DAPS: delay-aware packet scheduling (Kuhn, Lochin, Mifdaoui, Sarwar, Mehani, Boreli: "DAPS: Intelligent delay-aware packet scheduling for multipath transport", ICC 2014). */
 
 import type { Chunk, SchedulerPlugin, SubflowView } from "../core/plugin.ts";
-import { checkInteger, checkNumber } from "./checks.ts";
+import { checkInteger, checkNumber, checkOptions } from "./checks.ts";
 import { lowestRtt } from "./min_rtt.ts";
 import { bindable, onlyBackups, SEGMENT } from "./paths.ts";
 
@@ -112,12 +112,13 @@ class Plan {
  * assertEquals(daps({ lookAhead: 10 }).lookAhead, 14600);
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When an option is out of its range.
  */
-export default function daps(
-  { period = defaults.period, lookAhead = defaults.lookAhead, segments = defaults.segments }:
-    DapsOptions = {},
-): SchedulerPlugin {
+export default function daps(options: DapsOptions = {}): SchedulerPlugin {
+  checkOptions("daps", options, defaults);
+  const { period = defaults.period, lookAhead = defaults.lookAhead, segments = defaults.segments } =
+    options;
   checkNumber("daps", "period", period, 1, 1000);
   checkNumber("daps", "lookAhead", lookAhead, 1);
   checkInteger("daps", "segments", segments, 1, 44);

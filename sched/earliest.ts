@@ -7,6 +7,7 @@ import type {
   SchedulerPlugin,
   SubflowView,
 } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 
 /** Segments that try a path of which nothing is known. */
 const TRIAL = 4;
@@ -98,8 +99,13 @@ export function supply(subflow: SubflowView, now: Micros, time: Micros, enough: 
  *
  * assertEquals(earliest().name, "earliest");
  * ```
+ *
+ * @throws {TypeError} It has no such option.
  */
-export default function earliest(): SchedulerPlugin {
+export default function earliest(
+  options: Readonly<Record<string, never>> = {},
+): SchedulerPlugin {
+  checkOptions("earliest", options, defaults);
   return {
     kind: "scheduler",
     name: "earliest",

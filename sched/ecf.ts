@@ -1,7 +1,7 @@
 /** ECF: earliest completion first (Lim, Nahum, Towsley, Gibbens: "ECF: An MPTCP Path Scheduler to Manage Heterogeneous Paths", CoNEXT 2017). */
 
 import type { SchedulerPlugin } from "../core/plugin.ts";
-import { checkNumber } from "./checks.ts";
+import { checkNumber, checkOptions } from "./checks.ts";
 import { lowestRtt } from "./min_rtt.ts";
 import { fastestOf } from "./paths.ts";
 
@@ -33,9 +33,12 @@ export const defaults: Readonly<Required<EcfOptions>> = { beta: 0.25 };
  * assertEquals(ecf().name, "ecf");
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When `beta` is not a number from 0 on.
  */
-export default function ecf({ beta = defaults.beta }: EcfOptions = {}): SchedulerPlugin {
+export default function ecf(options: EcfOptions = {}): SchedulerPlugin {
+  checkOptions("ecf", options, defaults);
+  const { beta = defaults.beta } = options;
   checkNumber("ecf", "beta", beta, 0);
   return {
     kind: "scheduler",

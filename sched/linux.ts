@@ -1,6 +1,7 @@
 /** What Linux's own MPTCP does (net/mptcp/protocol.c since 5.14): the path with the shortest linger time, a burst at a time. */
 
 import type { Chunk, SchedulerPlugin, SubflowView } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 import { bindable, isSilent, onlyBackups } from "./paths.ts";
 
 /** Most bytes of a burst: 64 KiB without the headers of IPv6, TCP and their options. */
@@ -31,8 +32,13 @@ interface Known {
  *
  * assertEquals(linux().quantum, 65428);
  * ```
+ *
+ * @throws {TypeError} It has no such option.
  */
-export default function linux(): SchedulerPlugin {
+export default function linux(
+  options: Readonly<Record<string, never>> = {},
+): SchedulerPlugin {
+  checkOptions("linux", options, defaults);
   return {
     kind: "scheduler",
     name: "linux",

@@ -1,6 +1,7 @@
 /** Lowest round-trip time first (draft §3.5.3.2, RFC 8041 §3.7). */
 
 import type { Chunk, Scheduler, SchedulerPlugin, SubflowView } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 
 /**
  * The subflow of `ready` with the lowest smoothed round trip; one that does not carry the chunk yet comes before any that does. `null` when there
@@ -36,8 +37,13 @@ export const defaults: Readonly<Record<string, never>> = {};
  *
  * assertEquals(minRtt().name, "min_rtt");
  * ```
+ *
+ * @throws {TypeError} It has no such option.
  */
-export default function minRtt(): SchedulerPlugin {
+export default function minRtt(
+  options: Readonly<Record<string, never>> = {},
+): SchedulerPlugin {
+  checkOptions("min_rtt", options, defaults);
   const scheduler: Scheduler = { pick: lowestRtt };
   return { kind: "scheduler", name: "min_rtt", create: () => scheduler };
 }

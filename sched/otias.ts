@@ -1,7 +1,7 @@
 /** OTIAS: out-of-order transmission for in-order arrival (Yang, Wang, Amer: "Out-of-Order Transmission for In-Order Arrival Scheduling for Multipath TCP", WAINA 2014). */
 
 import type { SchedulerPlugin, SubflowView } from "../core/plugin.ts";
-import { checkInteger, checkNumber } from "./checks.ts";
+import { checkInteger, checkNumber, checkOptions } from "./checks.ts";
 import { SEGMENT, soonest } from "./paths.ts";
 
 /** Options for {@linkcode otias}. */
@@ -37,11 +37,12 @@ export const defaults: Readonly<Required<OtiasOptions>> = { lookAhead: 100, segm
  * assertEquals(otias({ lookAhead: 10 }).lookAhead, 14600);
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When an option is out of its range.
  */
-export default function otias(
-  { lookAhead = defaults.lookAhead, segments = defaults.segments }: OtiasOptions = {},
-): SchedulerPlugin {
+export default function otias(options: OtiasOptions = {}): SchedulerPlugin {
+  checkOptions("otias", options, defaults);
+  const { lookAhead = defaults.lookAhead, segments = defaults.segments } = options;
   checkNumber("otias", "lookAhead", lookAhead, 1);
   checkInteger("otias", "segments", segments, 1, 44);
   const ahead = lookAhead * SEGMENT;

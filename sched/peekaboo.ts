@@ -4,7 +4,7 @@
  */
 
 import type { ConnectionView, SchedulerPlugin, SubflowView } from "../core/plugin.ts";
-import { checkInteger, checkNumber } from "./checks.ts";
+import { checkInteger, checkNumber, checkOptions } from "./checks.ts";
 import { lowestRtt } from "./min_rtt.ts";
 import { fastestOf } from "./paths.ts";
 
@@ -209,11 +209,12 @@ class Learner {
  * assertEquals(peekaboo({ alpha: 1 }).name, "peekaboo");
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When an option is out of its range.
  */
-export default function peekaboo(
-  { alpha = defaults.alpha, learn = defaults.learn }: PeekabooOptions = {},
-): SchedulerPlugin {
+export default function peekaboo(options: PeekabooOptions = {}): SchedulerPlugin {
+  checkOptions("peekaboo", options, defaults);
+  const { alpha = defaults.alpha, learn = defaults.learn } = options;
   checkNumber("peekaboo", "alpha", alpha, 0);
   checkInteger("peekaboo", "learn", learn, 1, 10_000);
   return {

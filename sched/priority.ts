@@ -1,7 +1,7 @@
 /** One path before another, whatever their round trips (draft-bonaventure-iccrg-schedulers, "strict priority"). */
 
 import type { Chunk, SchedulerPlugin, SubflowView } from "../core/plugin.ts";
-import { checkNumbers } from "./checks.ts";
+import { checkNumbers, checkOptions } from "./checks.ts";
 import { awaitable } from "./paths.ts";
 
 /** Options for {@linkcode priority}. */
@@ -36,11 +36,12 @@ export const defaults: Readonly<Required<PriorityOptions>> = { order: "1", spill
  * assertEquals(priority({ order: "2/1", spill: false }).name, "priority");
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When `order` is no list of path indices, or `spill` is neither true nor false.
  */
-export default function priority(
-  { order = defaults.order, spill = defaults.spill }: PriorityOptions = {},
-): SchedulerPlugin {
+export default function priority(options: PriorityOptions = {}): SchedulerPlugin {
+  checkOptions("priority", options, defaults);
+  const { order = defaults.order, spill = defaults.spill } = options;
   const wanted = checkNumbers("priority", "order", order, 1);
   if (typeof spill !== "boolean") {
     throw new RangeError(

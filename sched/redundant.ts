@@ -1,7 +1,7 @@
 /** Everything on every subflow, or what is worth it (ReMP: Frömmgen, Erbshäußer, Buchmann, Zimmermann, Wehrle, "ReMP TCP: Low latency multipath TCP", ICC 2016). */
 
 import type { Scheduler, SchedulerPlugin } from "../core/plugin.ts";
-import { checkChoice } from "./checks.ts";
+import { checkChoice, checkOptions } from "./checks.ts";
 import { lowestRtt } from "./min_rtt.ts";
 
 /** Options for {@linkcode redundant}. */
@@ -32,11 +32,12 @@ export const defaults: Readonly<Required<RedundantOptions>> = { mode: "full" };
  * assertEquals(redundant({ mode: "tail" }).name, "redundant");
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When `mode` is none of the three.
  */
-export default function redundant(
-  { mode = defaults.mode }: RedundantOptions = {},
-): SchedulerPlugin {
+export default function redundant(options: RedundantOptions = {}): SchedulerPlugin {
+  checkOptions("redundant", options, defaults);
+  const { mode = defaults.mode } = options;
   checkChoice("redundant", "mode", mode, ["full", "opportunistic", "tail"]);
   return {
     kind: "scheduler",

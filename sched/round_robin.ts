@@ -1,7 +1,7 @@
 /** One subflow after the other (draft-bonaventure-iccrg-schedulers, "round-robin" and "weighted round-robin"; Linux's out-of-tree MPTCP, `roundrobin`). */
 
 import type { Chunk, SchedulerPlugin, SubflowView } from "../core/plugin.ts";
-import { checkInteger, checkNumbers } from "./checks.ts";
+import { checkInteger, checkNumbers, checkOptions } from "./checks.ts";
 import { awaitable, SEGMENT } from "./paths.ts";
 
 /** Options for {@linkcode roundRobin}. */
@@ -46,12 +46,13 @@ export const defaults: Readonly<Required<RoundRobinOptions>> = {
  * assertEquals(roundRobin({ segments: 2, weights: "3/1" }).quantum, 8760);
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When an option is out of its range.
  */
-export default function roundRobin(
-  { segments = defaults.segments, weights = defaults.weights, strict = defaults.strict }:
-    RoundRobinOptions = {},
-): SchedulerPlugin {
+export default function roundRobin(options: RoundRobinOptions = {}): SchedulerPlugin {
+  checkOptions("round_robin", options, defaults);
+  const { segments = defaults.segments, weights = defaults.weights, strict = defaults.strict } =
+    options;
   checkInteger("round_robin", "segments", segments, 1, 44);
   const turns = checkNumbers("round_robin", "weights", String(weights), 1);
   if (typeof strict !== "boolean") {

@@ -1,7 +1,7 @@
 /** No path whose round trip is too long (draft-bonaventure-iccrg-schedulers, "RTT threshold"). */
 
 import type { SchedulerPlugin, SubflowView } from "../core/plugin.ts";
-import { checkNumber } from "./checks.ts";
+import { checkNumber, checkOptions } from "./checks.ts";
 import { lowestRtt } from "./min_rtt.ts";
 import { isSilent } from "./paths.ts";
 
@@ -30,11 +30,12 @@ export const defaults: Readonly<Required<RttThresholdOptions>> = { threshold: 10
  * assertEquals(rttThreshold({ threshold: 50 }).name, "rtt_threshold");
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When `threshold` is not a number above 0.
  */
-export default function rttThreshold(
-  { threshold = defaults.threshold }: RttThresholdOptions = {},
-): SchedulerPlugin {
+export default function rttThreshold(options: RttThresholdOptions = {}): SchedulerPlugin {
+  checkOptions("rtt_threshold", options, defaults);
+  const { threshold = defaults.threshold } = options;
   const most = (value: unknown): number => {
     return 1e3 * checkNumber("rtt_threshold", "threshold", value, Number.MIN_VALUE);
   };

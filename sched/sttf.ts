@@ -1,7 +1,7 @@
 /** STTF: shortest transfer time first (Hurtig, Grinnemo, Brunstrom, Ferlin, Alay, Kuhn: "Low-Latency Scheduling in MPTCP", ToN 2019). */
 
 import type { SchedulerPlugin, SubflowView } from "../core/plugin.ts";
-import { checkInteger, checkNumber } from "./checks.ts";
+import { checkInteger, checkNumber, checkOptions } from "./checks.ts";
 import { SEGMENT, soonest } from "./paths.ts";
 
 /** Options for {@linkcode sttf}. */
@@ -39,11 +39,12 @@ const MOST_ROUNDS = 1000;
  * assertEquals(sttf().lookAhead, 146000);
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When an option is out of its range.
  */
-export default function sttf(
-  { lookAhead = defaults.lookAhead, segments = defaults.segments }: SttfOptions = {},
-): SchedulerPlugin {
+export default function sttf(options: SttfOptions = {}): SchedulerPlugin {
+  checkOptions("sttf", options, defaults);
+  const { lookAhead = defaults.lookAhead, segments = defaults.segments } = options;
   checkNumber("sttf", "lookAhead", lookAhead, 1);
   checkInteger("sttf", "segments", segments, 1, 44);
   const ahead = lookAhead * SEGMENT;

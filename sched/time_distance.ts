@@ -1,6 +1,7 @@
 /** The draft's scheduler in full: by time-distance, with data bound ahead of their sending (draft §3.5.3.2, SQ-8, A.5). */
 
 import type { Chunk, SchedulerPlugin, SubflowView } from "../core/plugin.ts";
+import { checkOptions } from "./checks.ts";
 
 /** Payload of a full segment at the usual MTU of 1,500 bytes. */
 const SEGMENT = 1460;
@@ -42,11 +43,12 @@ export const defaults: Readonly<Required<TimeDistanceOptions>> = {
  * assertEquals(timeDistance({ lookAhead: 2 }).lookAhead, 2920);
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When `lookAhead` is not a number from 0 on, or `segments` not an integer from 1 to 44.
  */
-export default function timeDistance(
-  { lookAhead = defaults.lookAhead, segments = defaults.segments }: TimeDistanceOptions = {},
-): SchedulerPlugin {
+export default function timeDistance(options: TimeDistanceOptions = {}): SchedulerPlugin {
+  checkOptions("time_distance", options, defaults);
+  const { lookAhead = defaults.lookAhead, segments = defaults.segments } = options;
   if (!(lookAhead >= 0)) {
     throw new RangeError(
       `Cannot make time_distance as 'lookAhead' must be a number from 0 on: current value is ${lookAhead}`,

@@ -1,7 +1,7 @@
 /** Shares of the bytes by what each path delivers, or by given weights (draft-bonaventure-iccrg-schedulers, "weighted"). */
 
 import type { Chunk, SchedulerPlugin, SubflowView } from "../core/plugin.ts";
-import { checkNumbers } from "./checks.ts";
+import { checkNumbers, checkOptions } from "./checks.ts";
 
 /** Options for {@linkcode weighted}. */
 export interface WeightedOptions {
@@ -35,11 +35,12 @@ interface Share {
  * assertEquals(weighted({ weights: "3/1" }).name, "weighted");
  * ```
  *
+ * @throws {TypeError} It has no such option.
  * @throws {RangeError} When `weights` are neither numbers above 0 nor "rate".
  */
-export default function weighted(
-  { weights = defaults.weights }: WeightedOptions = {},
-): SchedulerPlugin {
+export default function weighted(options: WeightedOptions = {}): SchedulerPlugin {
+  checkOptions("weighted", options, defaults);
+  const { weights = defaults.weights } = options;
   const given = weights === "rate"
     ? null
     : checkNumbers("weighted", "weights", String(weights), Number.MIN_VALUE);

@@ -13,7 +13,13 @@ import type {
   Plugin,
   SchedulerPlugin,
 } from "../plugin.ts";
-import { fitOptions, type OptionValue, optionValue, wrongDefaults } from "./plugin_options.ts";
+import {
+  fitOptions,
+  noOption,
+  type OptionValue,
+  optionValue,
+  wrongDefaults,
+} from "./plugin_options.ts";
 
 export type { OptionValue } from "./plugin_options.ts";
 
@@ -300,10 +306,7 @@ class WatchedOptions {
     if (this.#asked.size === 0 && !all) return null;
     const stray = Object.keys(this.#values).find((key) => !this.#asked.has(key));
     if (stray === undefined) return null;
-    const names = [...this.#asked].map(String);
-    return `it has no option ${stray}: ${
-      names.length === 0 ? "it has none" : `it has ${names.join(", ")}`
-    }`;
+    return noOption(stray, [...this.#asked].map(String));
   }
 }
 

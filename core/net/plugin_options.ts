@@ -27,6 +27,13 @@ export function wrongDefaults(defaults: unknown): string | null {
   return null;
 }
 
+/** That there is no option `name` but `names`, as factories say it themselves; the end of a sentence. */
+export function noOption(name: string, names: readonly string[]): string {
+  return `there is no option '${name}': ${
+    names.length === 0 ? "it has none" : `the options are ${names.join(", ")}`
+  }`;
+}
+
 /**
  * The options that `texts` give, each of the type of its default, and the defaults of the others.
  *
@@ -39,10 +46,7 @@ export function fitOptions(
   const options: Record<string, OptionValue> = { ...defaults };
   for (const [name, text] of Object.entries(texts)) {
     if (!Object.hasOwn(defaults, name)) {
-      const names = Object.keys(defaults).join(", ");
-      throw new TypeError(
-        `it has no option ${name}: ${names === "" ? "it has none" : `it has ${names}`}`,
-      );
+      throw new TypeError(noOption(name, Object.keys(defaults)));
     }
     options[name] = fit(name, defaults[name]!, text);
   }

@@ -163,15 +163,15 @@ describe("loadPlugin", () => {
       )).message;
     assertEquals(
       await message("round_robin,segment=4"),
-      "Cannot use round_robin,segment=4 as a scheduler as it has no option segment: it has segments, weights, strict",
+      "Cannot use round_robin,segment=4 as a scheduler as there is no option 'segment': the options are segments, weights, strict",
     );
     assertEquals(
       await message("min_rtt,ratio=4"),
-      "Cannot use min_rtt,ratio=4 as a scheduler as it has no option ratio: it has none",
+      "Cannot use min_rtt,ratio=4 as a scheduler as there is no option 'ratio': it has none",
     );
     assertEquals(
       await message("docs/examples/patient.ts,ratoi=4"),
-      "Cannot use docs/examples/patient.ts,ratoi=4 as a scheduler as it has no option ratoi: it has ratio",
+      "Cannot use docs/examples/patient.ts,ratoi=4 as a scheduler as there is no option 'ratoi': the options are ratio",
     );
     assertEquals(
       await message("round_robin,segments=0"),
@@ -214,7 +214,11 @@ describe("loadPlugin", () => {
         await assertRejects(
           () => loadPlugin(kind, `${name},stray=1`, { builtIns }),
           TypeError,
-          `it has no option stray: it has ${Object.keys(defaults).join(", ") || "none"}`,
+          `there is no option 'stray': ${
+            Object.keys(defaults).length === 0
+              ? "it has none"
+              : `the options are ${Object.keys(defaults).join(", ")}`
+          }`,
         );
       }
     }
@@ -250,8 +254,8 @@ describe("loadPlugin", () => {
         "after=10": `'after' must be a duration, for example after=10 s: current value is "10"`,
         "after=-1 s": `'after' must be a duration, for example after=10 s: current value is "-1 s"`,
         "after=1 h": `'after' must be a duration, for example after=10 s: current value is "1 h"`,
-        "ratoi=4": "it has no option ratoi: it has ratio, late, path, after",
-        "toString=4": "it has no option toString: it has ratio, late, path, after",
+        "ratoi=4": "there is no option 'ratoi': the options are ratio, late, path, after",
+        "toString=4": "there is no option 'toString': the options are ratio, late, path, after",
       };
       for (const [option, why] of Object.entries(refused)) {
         const error = await assertRejects(() => load(`,${option}`), TypeError);

@@ -18,7 +18,7 @@ import {
   wvegas,
 } from "../../cc/mod.ts";
 import { seededRandom } from "../../core/host/random.ts";
-import type { SchedulerPlugin } from "../../core/plugin.ts";
+import type { CongestionControlPlugin, SchedulerPlugin } from "../../core/plugin.ts";
 import {
   blest,
   daps,
@@ -71,7 +71,7 @@ const path = fc.record({
   queue: fc.constantFrom(10, 50, 500),
 }, { noNullPrototype: true }) as fc.Arbitrary<PathShape>;
 
-const CONTROLS = [
+const CONTROLS: readonly (() => CongestionControlPlugin)[] = [
   lia,
   reno,
   olia,
