@@ -21,6 +21,11 @@ const DURATION_UNITS: Readonly<Record<string, number>> = { us: 1, ms: 1e3, s: 1e
 
 const QUANTITY = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?) (\S+)$/i;
 
+/** A quantity, that of option `name` if there is one. */
+function called(what: string, name: string | undefined): string {
+  return name === undefined ? `a ${what}` : `the ${what} '${name}'`;
+}
+
 function parse(
   text: unknown,
   what: string,
@@ -34,7 +39,7 @@ function parse(
     const names = Object.keys(units);
     throw new TypeError(
       `Cannot read ${typeof text === "string" ? JSON.stringify(text) : String(text)} as ${
-        name === undefined ? `a ${what}` : `the ${what} '${name}'`
+        called(what, name)
       } as it must be a number, a space and one of ${names.join(", ")}, such as "${example}"`,
     );
   }
@@ -51,7 +56,9 @@ export function parseRate(text: Rate, name?: string): number {
   const rate = parse(text, "rate", name, RATE_UNITS, "20 Mbit/s");
   if (!(rate > 0 && rate < Infinity)) {
     throw new RangeError(
-      `Cannot use "${text}" as a rate as it must be above 0: a path that carries nothing is cut`,
+      `Cannot use "${text}" as ${
+        called("rate", name)
+      } as it must be above 0: a path that carries nothing is cut`,
     );
   }
   return rate;
@@ -66,7 +73,9 @@ export function parseRate(text: Rate, name?: string): number {
 export function parseDuration(text: Duration, name?: string): Micros {
   const duration = parse(text, "duration", name, DURATION_UNITS, "15 ms");
   if (!(duration >= 0 && duration < Infinity)) {
-    throw new RangeError(`Cannot use "${text}" as a duration as it must be 0 or more`);
+    throw new RangeError(
+      `Cannot use "${text}" as ${called("duration", name)} as it must be 0 or more`,
+    );
   }
   return duration;
 }

@@ -172,9 +172,16 @@ const MOST_PATHS = 250;
 
 /** Checks what a path alone must have, and what a network's link would name otherwise. */
 function checkPath(name: string, { rate, delay, elements, up, down }: PathOptions): void {
-  checkElements("emulate a path", "elements", elements);
-  checkElements("emulate a path", "up", up);
-  checkElements("emulate a path", "down", down);
+  const doing = `emulate path ${name}`;
+  checkElements(doing, "elements", elements);
+  checkElements(doing, "up", up);
+  checkElements(doing, "down", down);
+  if (rate === undefined) {
+    throw new TypeError(`Cannot ${doing} as it needs a 'rate', such as "20 Mbit/s"`);
+  }
+  if (delay === undefined) {
+    throw new TypeError(`Cannot ${doing} as it needs a 'delay', such as "15 ms"`);
+  }
   parseRate(rate, `paths.${name}.rate`);
   parseDuration(delay, `paths.${name}.delay`);
 }

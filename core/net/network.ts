@@ -5,6 +5,7 @@ import type { FaultReport } from "../guard/faults.ts";
 import type { Link } from "../host/link.ts";
 import type { Listener } from "../host/listener.ts";
 import { Stack } from "../host/stack.ts";
+import { checkElements } from "../link/sim/elements/check.ts";
 import { segment } from "../link/sim/elements/segment.ts";
 import type { SimHost } from "../link/sim/host.ts";
 import type { DirectionCounts } from "../link/sim/link.ts";
@@ -433,9 +434,11 @@ export class Network implements AsyncDisposable {
         }`,
       );
     }
+    checkElements(doing, "elements", options.elements);
     const shapes = (["forward", "backward"] as const).map((side) => {
       const own = options[side] ?? {};
       checkOptions(`${doing} with '${side}'`, own, SHAPE);
+      checkElements(doing, `${side}.elements`, own.elements);
       return directionShape(options, own);
     });
     const [forward, backward] = shapes.map((shape) => {

@@ -286,7 +286,27 @@ describe("emulate()", () => {
     assertThrows(
       wrong({ paths: { a: { rate: "20 Mbit/s" } } }),
       TypeError,
-      "Cannot read undefined as the duration 'paths.a.delay'",
+      "Cannot emulate path a as it needs a 'delay', such as \"15 ms\"",
+    );
+    assertThrows(
+      wrong({ paths: { a: { delay: "15 ms" } } }),
+      TypeError,
+      "Cannot emulate path a as it needs a 'rate', such as \"20 Mbit/s\"",
+    );
+    assertThrows(
+      wrong({ paths: { a: { rate: "20 Mbit/s", delay: "-1 ms" } } }),
+      RangeError,
+      "Cannot use \"-1 ms\" as the duration 'paths.a.delay' as it must be 0 or more",
+    );
+    assertThrows(
+      wrong({ paths: { a: { rate: "0 Mbit/s", delay: "1 ms" } } }),
+      RangeError,
+      "Cannot use \"0 Mbit/s\" as the rate 'paths.a.rate' as it must be above 0",
+    );
+    assertThrows(
+      wrong({ paths: { a: { ...path, elements: 3 } } }),
+      TypeError,
+      "Cannot emulate path a as 'elements' must be a list of elements",
     );
     assertThrows(
       wrong({ paths: { a: { rate: "20Mbit/s", delay: "1 ms" } } }),

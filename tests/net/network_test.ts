@@ -242,6 +242,14 @@ describe("Network", () => {
       "it has a 'queue' and no 'rate'",
     );
     throws(
+      () => net.link("y", { between: ["a", "r"], elements: 3 as never }),
+      "Cannot add link \"y\" as 'elements' must be a list of elements",
+    );
+    throws(
+      () => net.link("y", { between: ["a", "r"], backward: { elements: 3 as never } }),
+      "Cannot add link \"y\" as 'backward.elements' must be a list of elements",
+    );
+    throws(
       () => net.link("wire").set({ delay: "3 ms" }),
       "Cannot change 'delay' of link \"wire\" as it has none",
     );
