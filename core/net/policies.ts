@@ -107,7 +107,9 @@ export function describe(value: unknown): string {
   if (typeof value === "function") return `function ${value.name}`.trimEnd();
   if (typeof value === "object" && value !== null) {
     const name = value.constructor?.name;
-    return name === undefined || name === "Object" ? "an object" : `a ${name}`;
+    if (typeof name !== "string" || name === "" || name === "Object") return "an object";
+    // A Uint8Array, a URL: no class begins with another U.
+    return `${/^[aeio]/i.test(name) ? "an" : "a"} ${name}`;
   }
   return String(value);
 }

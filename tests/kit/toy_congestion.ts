@@ -281,7 +281,11 @@ class ToyCongestion implements ConnectionView {
   }
 
   #congestion(flow: ToyFlow, cause: ToyCause, flight: number): void {
-    this.#still(flow, `a ${cause}`, () => flow.controller!.onCongestion(cause, flight));
+    this.#still(
+      flow,
+      cause === "ecn" ? "an ecn" : `a ${cause}`,
+      () => flow.controller!.onCongestion(cause, flight),
+    );
   }
 
   /** Sends a window and takes its acknowledgements. */

@@ -61,7 +61,25 @@ describe("checkOptions()", () => {
 
 describe("describe()", () => {
   it("puts values in words for messages", () => {
-    const values = ["a", 1, null, undefined, [], [1, "b"], {}, new Map(), inWords, Symbol("s")];
+    const values = [
+      "a",
+      1,
+      null,
+      undefined,
+      [],
+      [1, "b"],
+      {},
+      new Map(),
+      inWords,
+      Symbol("s"),
+      new ArrayBuffer(1),
+      new Error("x"),
+      new Uint8Array(1),
+      new URL("http://a/"),
+      new (class {})(),
+      Object.create(null),
+      { constructor: { name: 7 } },
+    ];
     assertEquals(values.map(inWords), [
       '"a"',
       "1",
@@ -73,6 +91,13 @@ describe("describe()", () => {
       "a Map",
       "function describe",
       "Symbol(s)",
+      "an ArrayBuffer",
+      "an Error",
+      "a Uint8Array",
+      "a URL",
+      "an object",
+      "an object",
+      "an object",
     ]);
   });
 });
