@@ -7,36 +7,50 @@ import { Digest } from "./data.ts";
 import { exchange, readUrl } from "./exchange.ts";
 import { PathFigures } from "./figures.ts";
 import { HOST_OPTIONS } from "./observed_host.ts";
-import { formatBytes, formatRate, formatTime, printable } from "./output.ts";
+import { formatBytes, formatRate, formatTime, openWritable, printable } from "./output.ts";
 import type { Progress } from "./progress.ts";
 
-/** Where a body goes. */
+/** Where a body goes. What stood there is gone from the first byte on; where none comes all stays as it was. */
 interface Sink {
-  /** What stood there is gone from now on: there is something to put in its place. */
-  begin(): Promise<void>;
   write(bytes: Uint8Array): Promise<void>;
+  /** All has come, which may be nothing. */
+  finish(): Promise<void>;
   close(): void;
 }
 
-async function openSink(path: string | undefined): Promise<Sink> {
-  if (path === undefined && Deno.stdout.isTerminal()) {
-    throw new UsageError(
-      "Say where the file goes: -o FILE, or pipe it on (`-o /dev/null` only measures)",
-    );
+/** Opens where a body goes, before the transfer, so that a wrong name costs none. */
+export async function openSink(path: string | undefined): Promise<Sink> {
+  if (path === undefined) {
+    if (Deno.stdout.isTerminal()) {
+      throw new UsageError(
+        "Say where the file goes: -o FILE, or pipe it on (`-o /dev/null` only measures)",
+      );
+    }
+    return { write: (bytes) => writeTo(Deno.stdout, bytes), finish: async () => {}, close() {} };
   }
-  // Before the transfer, so that a wrong name costs none.
-  const named = path === undefined ? null : await Deno.open(path, { write: true, create: true });
-  const file = named ?? Deno.stdout;
-  return {
-    async begin() {
-      // A device or a pipe has no length.
-      if ((await named?.stat())?.isFile) await named?.truncate();
-    },
-    async write(bytes) {
-      for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
-    },
-    close: () => named?.close(),
+  const { file, unmake } = await openWritable(path);
+  let begun = false;
+  const begin = async (): Promise<void> => {
+    if (begun) return;
+    begun = true;
+    // A device or a pipe has no length.
+    if ((await file.stat()).isFile) await file.truncate();
   };
+  return {
+    async write(bytes) {
+      await begin();
+      await writeTo(file, bytes);
+    },
+    finish: begin,
+    close: () => begun ? file.close() : unmake(),
+  };
+}
+
+async function writeTo(
+  file: { write(bytes: Uint8Array): Promise<number> },
+  bytes: Uint8Array,
+): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
 }
 
 function ended(received: number, total: number): string {
@@ -82,6 +96,7 @@ async function receive(
   if (total > 0 && received !== total) {
     throw new Error(ended(received, total));
   }
+  await sink.finish();
   const time = (performance.now() - start) * 1000;
   const how = figures.fallback ? "plain TCP, as the server does not speak MPTCP" : figures.shares;
   return `${formatBytes(received)} in ${formatTime(time)}, ${
@@ -109,7 +124,6 @@ async function run(args: Given): Promise<number> {
         progress.log(`The server answered ${status} ${says}`.trimEnd());
         return 1;
       }
-      await sink.begin();
       progress.log(await receive(response, exchange.duplex, figures, sink, progress));
       return 0;
     });

@@ -17,13 +17,48 @@ export function report(text: string): void {
   writeAll(Deno.stderr, `${text}\n`);
 }
 
+/** A file that is open to be written, as it was so far; `unmake` closes it, and removes it if it was not there before. */
+export interface Writable {
+  /** What is written to. */
+  readonly file: Deno.FsFile;
+  /** For when nothing comes that it could hold. */
+  unmake(): void;
+}
+
 /**
- * Finds out, before the work that fills it, whether a file can be written; one that is there stays as it is until then.
+ * Opens a file, or makes it.
+ *
+ * @throws {Error} It cannot be written.
+ */
+export async function openWritable(path: string): Promise<Writable> {
+  let made = true;
+  const file = await Deno.open(path, { write: true, createNew: true }).catch((error) => {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    made = false;
+    // A link that leads nowhere is there, too.
+    return Deno.open(path, { write: true, create: true });
+  });
+  return {
+    file,
+    unmake() {
+      file.close();
+      if (!made) return;
+      try {
+        Deno.removeSync(path);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    },
+  };
+}
+
+/**
+ * Finds out, before the work that fills it, whether a file can be written; until then one that is there stays as it is, and none is made.
  *
  * @throws {Error} It cannot.
  */
 export async function checkWritable(path: string): Promise<void> {
-  (await Deno.open(path, { write: true, create: true })).close();
+  (await openWritable(path)).unmake();
 }
 
 /** What others say, so that it can be shown: characters that steer a terminal are replaced, but for ends of lines and tabs. */

@@ -1,7 +1,9 @@
 import { describe, it } from "@std/testing/bdd";
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { UsageError } from "../../cli/arguments.ts";
 import { readUrl as readUrlFor } from "../../cli/exchange.ts";
+import { openSink } from "../../cli/get.ts";
+import { checkWritable } from "../../cli/output.ts";
 import { findServed } from "../../cli/serve.ts";
 
 describe("what mptcp serve gives", () => {
@@ -56,5 +58,61 @@ describe("what mptcp get and put take", () => {
     assertThrows(() => readUrl("http://"), UsageError, "no URL");
     assertThrows(() => readUrl("file:///etc/hosts"), UsageError);
     assertThrows(() => readUrlFor("http://", "put"), UsageError, "mptcp put http://");
+  });
+});
+
+describe("a file that a command is to write", () => {
+  async function withFolder(check: (folder: string) => Promise<void>): Promise<void> {
+    const folder = await Deno.makeTempDir();
+    try {
+      await check(folder);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  }
+  const names = (folder: string): string[] => [...Deno.readDirSync(folder)].map(({ name }) => name);
+
+  it("is none where nothing comes, and what was there stays", async () => {
+    await withFolder(async (folder) => {
+      await Deno.writeTextFile(`${folder}/old`, "old");
+      for (const path of [`${folder}/old`, `${folder}/new`]) {
+        await checkWritable(path);
+        (await openSink(path)).close();
+      }
+      assertEquals(names(folder), ["old"]);
+      assertEquals(await Deno.readTextFile(`${folder}/old`), "old");
+      // Who else takes it away takes it away.
+      const sink = await openSink(`${folder}/gone`);
+      await Deno.remove(`${folder}/gone`);
+      sink.close();
+      for (const open of [checkWritable, openSink]) {
+        await assertRejects(() => open(`${folder}/none/file`), Deno.errors.NotFound);
+      }
+    });
+  });
+
+  it("holds what came, in place of what was there, and nothing where all is nothing", async () => {
+    await withFolder(async (folder) => {
+      for (
+        const [name, pieces] of [["a", ["ne", "w"]], ["b", []], ["c", ["new"]], ["d", []]] as const
+      ) {
+        const path = `${folder}/${name}`;
+        if (name < "c") await Deno.writeTextFile(path, "older");
+        const sink = await openSink(path);
+        for (const piece of pieces) await sink.write(new TextEncoder().encode(piece));
+        await sink.finish();
+        sink.close();
+        assertEquals(await Deno.readTextFile(path), pieces.join(""));
+      }
+    });
+  });
+
+  it("may be what is no file", { ignore: Deno.build.os === "windows" }, async () => {
+    const sink = await openSink("/dev/null");
+    await sink.write(new Uint8Array(3));
+    await sink.finish();
+    sink.close();
+    (await openSink("/dev/null")).close();
+    assertEquals((await Deno.stat("/dev/null")).isFile, false);
   });
 });

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Lab, type LabOptions } from "../../cli/lab.ts";
 import { needs } from "../support/tools.ts";
 import { assertNoTrouble, LATE_JOINS } from "./support/counters.ts";
@@ -71,6 +71,18 @@ class Server implements AsyncDisposable {
     await this.#reader.cancel();
   }
 }
+
+/** A server whose answers end before their first byte, or before they begin. */
+const SHORT = `
+import socket
+server = socket.create_server(("", 8081))
+print("ready")
+while True:
+    conn, _ = server.accept()
+    path = conn.recv(65536).split(b" ")[1]
+    if path == b"/head": conn.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 100\\r\\n\\r\\n")
+    conn.close()
+`;
 
 needs("kernel").describe("HTTP", () => {
   /** `client` downloads a file of ours; what the server and the kernel say of it. */
@@ -238,12 +250,35 @@ needs("kernel").describe("HTTP", () => {
       assertEquals(await sha256(`${folder}/got`), sum);
       assertMatch(stderr, /plain TCP, as the server does not speak MPTCP/);
       // What is there stays where nothing comes for it, and is gone whole where something does.
-      const get = (path: string) =>
-        lab.exec(mptcp("get", `http://10.77.1.1/${path}`, "-o", `${folder}/got`), false);
-      assertMatch((await get("none/such")).stderr, /The server answered 404/);
+      const get = (path: string, to = "got") =>
+        lab.exec(mptcp("get", `http://10.77.1.1${path}`, "-o", `${folder}/${to}`), false);
+      assertMatch((await get("/none/such")).stderr, /The server answered 404/);
       assertEquals(await sha256(`${folder}/got`), sum);
-      assertEquals((await get("1kB")).code, 0);
+      assertEquals((await get("/1kB")).code, 0);
       assertEquals((await Deno.stat(`${folder}/got`)).size, 1000);
+      // Where nothing was there is nothing, whatever keeps the body away: an answer, no server, its end before the first byte.
+      const server = lab.spawn(["python3", "-uc", SHORT], { stdout: "piped", stderr: "null" });
+      const reader = server.stdout.getReader();
+      await reader.read();
+      for (
+        const [path, says] of [
+          ["/none/such", /The server answered 404/],
+          [":81/1kB", /refused/],
+          [":8081/head", /The server ended the connection after 0 B of 100 B/],
+          [":8081/nothing", /The server ended the connection before it answered/],
+        ] as const
+      ) {
+        for (const to of ["none", "got"]) {
+          const { code, stderr } = await get(path, to);
+          assertEquals(code, 1, stderr);
+          assertMatch(stderr, says);
+        }
+        await assertRejects(() => Deno.stat(`${folder}/none`), Deno.errors.NotFound);
+        assertEquals((await Deno.stat(`${folder}/got`)).size, 1000);
+      }
+      server.kill("SIGTERM");
+      await reader.cancel();
+      await server.status;
     });
   });
 });
