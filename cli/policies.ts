@@ -1,5 +1,6 @@
 /** The options that choose plugins, the same on every command. */
 
+import { otherKind } from "../core/net/load_plugin.ts";
 import { completePolicies } from "../core/net/policies.ts";
 import * as balia from "../cc/balia.ts";
 import * as bbr from "../cc/bbr.ts";
@@ -167,6 +168,10 @@ export type PluginOption = keyof typeof OPTION_KINDS;
 /** The plugin that an option chooses. */
 export type PluginOf<O extends PluginOption> = PluginKinds[(typeof OPTION_KINDS)[O]];
 
+function optionOf(kind: PluginKind): string {
+  return Object.entries(OPTION_KINDS).find(([, one]) => one === kind)![0];
+}
+
 /** Whether it is a plugin of this project that an option names, with options or without. */
 export function isBuiltIn(option: PluginOption, text: string): boolean {
   return Object.hasOwn(BUILT_INS[OPTION_KINDS[option]], text.replace(/,.*/s, ""));
@@ -182,6 +187,8 @@ export async function loadNamed<O extends PluginOption>(
   text: string,
 ): Promise<PluginOf<O>> {
   const kind = OPTION_KINDS[option];
+  const other = otherKind(kind, text, BUILT_INS, (one) => `--${optionOf(one)} ${text}`);
+  if (other !== null) throw new UsageError(`--${option}: ${other}`);
   try {
     return await loadPlugin(kind, text, { builtIns: BUILT_INS[kind] });
   } catch (error) {

@@ -1,7 +1,12 @@
 /** Makes the plugins that a scenario names by text. */
 
 import * as cc from "../cc/mod.ts";
-import { loadPlugin, type LoadPluginOptions, type PluginKind } from "../core/net/load_plugin.ts";
+import {
+  loadPlugin,
+  type LoadPluginOptions,
+  otherKind,
+  type PluginKind,
+} from "../core/net/load_plugin.ts";
 import * as pm from "../pm/mod.ts";
 import * as sched from "../sched/mod.ts";
 import { type HostPolicies, type Scenario, ScenarioError, type ScenarioHost } from "./scenario.ts";
@@ -51,6 +56,10 @@ const KINDS = {
   pathManager: "path-manager",
 } as const;
 
+function memberOf(kind: PluginKind): string {
+  return Object.entries(KINDS).find(([, one]) => one === kind)![0];
+}
+
 /**
  * Loads the plugins that `policies` names by text; those that are plugins stay.
  *
@@ -76,6 +85,8 @@ export async function loadPolicies(
     const text = policies[name];
     if (typeof text !== "string") continue;
     const kind = KINDS[name];
+    const other = otherKind(kind, text, builtIns, (one) => `'${memberOf(one)}: ${text}'`);
+    if (other !== null) throw new ScenarioError([...path, name], other);
     try {
       loaded[name] = await load(kind, text, {
         builtIns: builtIns[kind],

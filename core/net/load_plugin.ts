@@ -164,6 +164,26 @@ const WRONG: Readonly<Record<PluginKind, (plugin: object) => string | null>> = {
       : `its 'beginsAnywhere' must be true or false: current value is ${show(beginsAnywhere)}`,
 };
 
+/**
+ * What is wrong with a text that names a plugin of another kind than `kind`, of those of `builtIns`; null: it names none. `ask` says how one of that kind is
+ * asked for.
+ */
+export function otherKind(
+  kind: PluginKind,
+  text: string,
+  builtIns: Readonly<Record<PluginKind, object>>,
+  ask: (kind: PluginKind) => string,
+): string | null {
+  const source = text.replace(/,.*/s, "");
+  if (Object.hasOwn(builtIns[kind], source)) return null;
+  const other = (Object.keys(KINDS) as PluginKind[]).find((one) =>
+    Object.hasOwn(builtIns[one], source)
+  );
+  if (other === undefined) return null;
+  const { name } = KINDS[kind];
+  return `Cannot use ${source} as ${name} as it is ${KINDS[other].name}: give ${ask(other)}`;
+}
+
 function typeOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   return typeof value === "object" ? "an object" : `a ${typeof value}`;

@@ -25,6 +25,55 @@ async function withFiles(
   }
 }
 
+describe("a plugin by name", () => {
+  it("of another kind is said to be one, and the option that takes it", async () => {
+    for (
+      const [option, text, says] of [
+        [
+          "scheduler",
+          "lia",
+          "Cannot use lia as a scheduler as it is a congestion control: give --cc lia",
+        ],
+        [
+          "scheduler",
+          "reno,hystart=false",
+          "Cannot use reno as a scheduler as it is a congestion control: give --cc reno,hystart=false",
+        ],
+        [
+          "scheduler",
+          "handover",
+          "Cannot use handover as a scheduler as it is a path manager: give --pm handover",
+        ],
+        [
+          "cc",
+          "blest",
+          "Cannot use blest as a congestion control as it is a scheduler: give --scheduler blest",
+        ],
+        [
+          "cc",
+          "labels",
+          "Cannot use labels as a congestion control as it is a path manager: give --pm labels",
+        ],
+        [
+          "pm",
+          "ecf",
+          "Cannot use ecf as a path manager as it is a scheduler: give --scheduler ecf",
+        ],
+        [
+          "pm",
+          "bbr",
+          "Cannot use bbr as a path manager as it is a congestion control: give --cc bbr",
+        ],
+      ] as const
+    ) {
+      const error = await assertRejects(() => loadWatched(option, text), UsageError);
+      assertEquals(error.message, `--${option}: ${says}`);
+    }
+    const error = await assertRejects(() => loadWatched("cc", "toString"), UsageError);
+    assertMatch(error.message, /there is none of that name: give one of lia, /);
+  });
+});
+
 describe("a plugin of a file", () => {
   it("is loaded where it is as it should be, and a built-in without a worker", async () => {
     await withFiles({ "own.js": OWN }, async (folder) => {

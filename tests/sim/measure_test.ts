@@ -642,6 +642,12 @@ describe("an error of a scenario", () => {
     );
     assertEquals(rejected.path, ["hosts", "phone", "scheduler"]);
     assert(rejected.message.includes("min_rtt"), rejected.message);
+    const other = await assertRejects(
+      () => loadScenario(phone({}, { hosts: { phone: { scheduler: "lia" } } })),
+      ScenarioError,
+      "Cannot use lia as a scheduler as it is a congestion control: give 'congestionControl: lia'",
+    );
+    assertEquals(other.path, ["hosts", "phone", "scheduler"]);
   });
 });
 
