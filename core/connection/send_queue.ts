@@ -91,7 +91,14 @@ export class Sent extends Copy {
   /** The first byte that `subflow` was not given; the end where it was given all. */
   lackedFrom(subflow: Subflow): number {
     let at = this.offset;
-    for (let to = this.givenEnd(subflow, at); to > at; to = this.givenEnd(subflow, at)) at = to;
+    // Mostly each was given behind the one before: one look, and another that finds nothing.
+    for (let from = -1; from < at;) {
+      from = at;
+      for (let i = 0; i < this.#count; i++) {
+        const copy = this.#copy(i);
+        if (copy.subflow === subflow && copy.from <= at && copy.to > at) at = copy.to;
+      }
+    }
     return Math.min(at, this.end);
   }
 
@@ -160,18 +167,47 @@ export class Sent extends Copy {
 
   /** Adds to `again` what of it no subflow works on. */
   addMissing(again: Ranges): void {
-    let at = this.offset;
-    while (at < this.end) {
+    this.#addUncovered(
+      again,
+      this.offset,
+      this.end,
+      (copy) => copy.subflow!.stale ? Infinity : firstInWork(copy),
+    );
+  }
+
+  /** Adds to `again` what of [from, to) no other subflow than `subflow` has, of those that answer; what one has brought counts unless it is `repaired`. */
+  addNotBeside(
+    again: Ranges,
+    subflow: Subflow,
+    from: number,
+    to: number,
+    repaired: boolean,
+  ): void {
+    this.#addUncovered(again, from, to, (copy) => {
+      if (copy.subflow === subflow || copy.subflow!.silent) return Infinity;
+      return repaired ? firstInWork(copy) : copy.from;
+    });
+  }
+
+  /** Adds to `ranges` what of [from, to) no copy covers; `covered`: the first byte that one does, Infinity where it does not count. */
+  #addUncovered(
+    ranges: Ranges,
+    from: number,
+    to: number,
+    covered: (copy: Copy) => number,
+  ): void {
+    let at = from;
+    while (at < to) {
       // What carries `at` ends at `carried`; where nothing does, the next that is carried begins at `missing`.
       let carried = at;
-      let missing = this.end;
+      let missing = to;
       for (let i = 0; i < this.#count; i++) {
         const copy = this.#copy(i);
-        const first = copy.subflow!.stale ? Infinity : firstInWork(copy);
+        const first = covered(copy);
         if (first <= at && at < copy.to) carried = Math.max(carried, copy.to);
         else if (at < first && first < copy.to) missing = Math.min(missing, first);
       }
-      if (carried === at) again.add(at, missing);
+      if (carried === at) ranges.add(at, missing);
       at = carried === at ? missing : carried;
     }
   }
@@ -189,23 +225,31 @@ export class Sent extends Copy {
     copy.start = ssn;
   }
 
-  /** Forgets a subflow; true when it was the last. */
-  forget(subflow: Subflow): boolean {
+  /** Forgets a subflow; what was given to it and nobody else has is added to `lost`, all where it was the last. */
+  forget(subflow: Subflow, lost: Ranges): void {
     const before = this.#count;
     let kept = 0;
+    let from = this.end;
+    let to = this.offset;
     for (let i = 0; i < before; i++) {
       const copy = this.#copy(i);
       const given = copy.subflow;
       copy.subflow = null;
-      if (given === subflow) continue;
-      const to = this.#copy(kept++);
-      to.subflow = given;
-      to.from = copy.from;
-      to.to = copy.to;
-      to.start = copy.start;
+      if (given === subflow) {
+        from = Math.min(from, Math.max(copy.from, this.offset));
+        to = Math.max(to, copy.to);
+        continue;
+      }
+      const moved = this.#copy(kept++);
+      moved.subflow = given;
+      moved.from = copy.from;
+      moved.to = copy.to;
+      moved.start = copy.start;
     }
     this.#count = kept;
-    return kept === 0 && before > 0;
+    if (kept === before) return;
+    if (kept === 0) lost.add(this.offset, this.end);
+    else this.#addUncovered(lost, from, to, (copy) => copy.from);
   }
 
   /** Forgets all. */
@@ -450,6 +494,11 @@ export class SendQueue {
     return this.#ours.kind === "ending" && this.#una === this.#ours.fin && this.#nxt > this.#una;
   }
 
+  /** The peer's window has no room for our DATA_FIN: one as strict as TCP does not take that (RFC 9293 §3.10.7.4), Linux does. */
+  get finShut(): boolean {
+    return this.#ours.kind === "ending" && this.#windowEnd <= this.#ours.fin;
+  }
+
   /** Places looked at so far, for tests. */
   get steps(): number {
     return this.#steps + this.#sent.steps;
@@ -669,18 +718,12 @@ export class SendQueue {
    * `repair` alone decides that it goes there again.
    */
   has(subflow: Subflow, sent: Sent, offset: number): boolean {
-    return this.#rare !== null && offset < this.#rare.repaired
-      ? sent.workedOnBy(subflow, offset)
-      : sent.givenTo(subflow, offset);
+    return this.repaired(offset) ? sent.workedOnBy(subflow, offset) : sent.givenTo(subflow, offset);
   }
 
-  /** Whether another subflow than `subflow`, one that answers, has it. */
-  private hasBeside(subflow: Subflow, sent: Sent, offset: number): boolean {
-    for (let i = 0; i < sent.copies; i++) {
-      const other = sent.copy(i);
-      if (other !== subflow && !other.silent && this.has(other, sent, offset)) return true;
-    }
-    return false;
+  /** `repair` has looked at the byte at `offset`. */
+  private repaired(offset: number): boolean {
+    return this.#rare !== null && offset < this.#rare.repaired;
   }
 
   /** What holds the byte at `offset`; null when nobody was given it. */
@@ -752,11 +795,19 @@ export class SendQueue {
   reinject(subflow: Subflow): void {
     const { board } = subflow.sender;
     for (let serial = board.firstChunk; serial < board.nextChunk; serial++) {
-      const from = Math.max(board.dataStart(serial), this.#una);
       const to = board.dataEnd(serial);
-      if (from >= to) continue;
-      const sent = this.find(from);
-      if (sent === null || !this.hasBeside(subflow, sent, from)) this.toGoAgain().add(from, to);
+      let from = Math.max(board.dataStart(serial), this.#una);
+      while (from < to) {
+        const sent = this.find(from);
+        if (sent === null) {
+          this.toGoAgain().add(from, to);
+          break;
+        }
+        // Others may have a part of it.
+        const end = Math.min(to, sent.end);
+        sent.addNotBeside(this.toGoAgain(), subflow, from, end, this.repaired(from));
+        from = end;
+      }
     }
   }
 
@@ -781,12 +832,17 @@ export class SendQueue {
   forget(subflow: Subflow, reinject: boolean): void {
     const at = this.#cursors.findIndex((cursor) => cursor.subflow === subflow);
     if (at >= 0) this.#cursors.splice(at, 1);
+    const lost = new Ranges();
     for (let serial = this.#sent.first; serial < this.#sent.next; serial++) {
-      const sent = this.#sent.at(serial);
-      if (!sent.forget(subflow) || !reinject) continue;
-      this.toGoAgain().add(sent.offset, sent.end);
-      (this.rarities().orphans ??= new Ranges()).add(sent.offset, sent.end);
+      this.#sent.at(serial).forget(subflow, lost);
     }
+    if (!reinject || lost.empty) return;
+    const again = this.toGoAgain();
+    const orphans = this.rarities().orphans ??= new Ranges();
+    lost.each((offset, end) => {
+      again.add(offset, end);
+      orphans.add(offset, end);
+    });
   }
 
   /** Gives the memory back; what was not sent is lost. */

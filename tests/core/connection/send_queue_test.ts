@@ -169,6 +169,33 @@ describe("what goes again", () => {
     queue.reinject(subflow);
     assertEquals(again(queue), [[7, 21], [31, 41]]);
   });
+
+  it("is, of a subflow in trouble, also what lies in one mapping with a part that another one has", () => {
+    const { subflow } = established({ written: 20 });
+    const queue = new SendQueue(HOST, fixedBuffer(1e6));
+    const sent = queue.bound(20, subflow, 1);
+    subflow.chunk(1, 20, false, 0);
+    queue.repeated(sent, 1, 5, OTHER, 1);
+    queue.reinject(subflow);
+    assertEquals(again(queue), [[6, 21]]);
+    queue.repeated(sent, 10, 4, OTHER, 6);
+    queue.reinject(subflow);
+    assertEquals(again(queue), [[6, 10], [14, 21]]);
+  });
+
+  it("is, of a subflow that is gone, also what others have not of what they were given in part", () => {
+    const queue = boundTo(SUBFLOW);
+    queue.repeated(holding(queue, 1), 1, 5, OTHER, 1);
+    queue.forget(SUBFLOW, true);
+    assertEquals([queue.orphaned, again(queue)], [5, [[6, 11]]]);
+    queue.repeated(holding(queue, 1), 6, 5, OTHER, 6);
+    assertEquals(queue.orphaned, 0);
+    // Who had a part leaves nothing behind that the other one has.
+    const other = boundTo(SUBFLOW);
+    other.repeated(holding(other, 1), 1, 5, OTHER, 1);
+    other.forget(OTHER, true);
+    assertEquals(again(other), []);
+  });
 });
 
 describe("our direction", () => {
