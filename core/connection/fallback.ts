@@ -269,7 +269,8 @@ export function mayRepeatFin(meta: MetaSocket, tries: number, now: Micros): bool
     const { trust } = subflow;
     if (!subflow.usable) continue;
     // The first time may have gone into a silence, which ends with anything that comes: of that the peer cannot have heeded any.
-    const unheeded = tries > 1 && trust.answered && trust.finUnheeded(DATA_FINS);
+    const heedable = tries > 1 && !meta.sendQueue.finShut;
+    const unheeded = heedable && trust.answered && trust.finUnheeded(DATA_FINS);
     if (trust.mute || (unheeded && mayFallBack(meta, subflow))) interfered(meta, subflow, now);
     if (meta.fallback || meta.over) return false;
     if (subflow.ended !== null) continue;
@@ -312,7 +313,7 @@ export function probeBesideFin(
   const asks = replaceable ? tries > 0 : meta.timer.repeats >= unheeded;
   if (!asks || !meta.confirmed) return;
   subflow.trust.ask(true);
-  subflow.trust.besideFin(now);
+  if (!meta.sendQueue.finShut) subflow.trust.besideFin(now);
   subflow.probe(now);
   if (replaceable) subflow.repeatDataFin(fin, now);
 }

@@ -209,6 +209,39 @@ describe("a DATA_FIN that the peer never sees, though it answers", () => {
   }
 });
 
+describe("a DATA_FIN for which the peer's window has no room (RFC 9293 §3.10.7.4), as nobody reads there", () => {
+  for (const timestamps of [true, false]) {
+    for (const paths of [1, 2]) {
+      const what = `${paths} ${paths === 1 ? "path" : "paths"}`;
+      const how = `${what}, ${timestamps ? "" : "no "}timestamps`;
+      it(`is told until it has: it is no peer that never sees it (${how})`, () => {
+        using d = new Dialogue();
+        const offer = { timestamps, scale: 0, win: 1000 };
+        const { peer: first, app } = d.opened(offer);
+        const peers = paths === 1 ? [first] : [first, join(d, first, 1, offer)];
+        app.write(1000);
+        first.takeAll();
+        first.sends(". 1 ack 1001 win 0 <dack8 1001>");
+        app.finish();
+        for (let at = 0; at < 3600 && d.usage.flows > 0; at++) {
+          for (const peer of peers) {
+            if (peer.takeAll().length === 0) continue;
+            peer.sends(`. 1 ack ${peer === first ? 1001 : 1} win 0 <dack8 1001>`);
+          }
+          d.pass(1e6);
+        }
+        assertEquals([app.code, app.socket.state], [undefined, "FIN_WAIT_1"]);
+        for (const peer of peers) peer.takeAll();
+        first.sends(". 1 ack 1001 win 1000 <dack8 1001>");
+        d.untilSent();
+        assertEquals(endsAt(first), 1001);
+        first.sends(". 1 ack 1001 win 1000 <dack8 1002>");
+        assertEquals(app.socket.state, "FIN_WAIT_2");
+      });
+    }
+  }
+});
+
 describe("an MP_PRIO (RFC 8684 §3.3.8), which nothing confirms", () => {
   for (const { role, family, name } of ENDS) {
     it(`is told again when its path, on which nothing was heard since, is heard: as it is then, once (${name})`, () => {
