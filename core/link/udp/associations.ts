@@ -38,7 +38,7 @@ import {
 } from "./datagram.ts";
 import { Peer } from "./peer.ts";
 import { PeerAddresses } from "./peer_addresses.ts";
-import { Cookies, isMac, mac } from "./secrets.ts";
+import { COOKIE_LIFE, Cookies, isMac, mac } from "./secrets.ts";
 import { sameSocketAddress, type SocketAddress } from "./socket_address.ts";
 import { Allowance, PeerTable } from "./peer_table.ts";
 
@@ -173,7 +173,8 @@ export class Associations {
   }
 
   /** HELLO of an association that we have begun, up to its segment. It is kept with the segment, in case that we are to send it again. */
-  hello(peer: Peer, trafficClass: number, segment: Uint8Array): Uint8Array {
+  hello(peer: Peer, trafficClass: number, segment: Uint8Array, now: Micros): Uint8Array {
+    peer.forgetCookie(now - COOKIE_LIFE);
     const { state, own } = peer;
     if (state.kind !== "opening") throw new Error("Cannot greet a peer that is known");
     const { nonce, cookie } = state;
@@ -226,7 +227,7 @@ export class Associations {
     let next = Infinity;
     for (const peer of this.#peers.all()) {
       if (peer.initiated && !peer.fresh && now - peer.usedAt < AWAKE) {
-        if (this.#awakeUntil(peer) <= now) this.#say(peer, this.#sign(peer), now);
+        if (this.#awakeUntil(peer) <= now) this.#say(peer, this.#sign(peer, now), now);
         next = Math.min(next, this.#awakeUntil(peer));
       } else if (!peer.validated) {
         const end = peer.heardAt + UNVALIDATED_LIFE;
@@ -238,10 +239,10 @@ export class Associations {
   }
 
   /** What says to the peer where we are: one that has lost the association is greeted once more, as nobody else may do so again. */
-  #sign(peer: Peer): Uint8Array {
+  #sign(peer: Peer, now: Micros): Uint8Array {
     const { state } = peer;
     if (state.kind === "open") return datagram(PING, peer.theirs);
-    return this.hello(peer, state.trafficClass, state.first);
+    return this.hello(peer, state.trafficClass, state.first, now);
   }
 
   /** When a sign leaves to one of ours, if nothing else does. */
@@ -433,22 +434,26 @@ export class Associations {
     if (!isMac(code, key, "welcome", own, state.nonce, theirs, nonce)) {
       return this.#drop("InBadMacs");
     }
+    const again = !peer.fresh;
     peer.open(theirs, mac(key, "secret", own, state.nonce, theirs, nonce));
     peer.heard(bytes.length, now);
     this.#due = Math.min(this.#due, now + this.lull);
     this.#host.count("Opened");
+    // What answers now has the segment of one HELLO: those of other subflows may be lost, or a cookie was asked for in their place.
+    if (again) this.#host.moved(peer);
     return null;
   }
 
   #retry(peer: Peer, bytes: Uint8Array, from: SocketAddress, now: Micros): null {
+    peer.forgetCookie(now - COOKIE_LIFE);
     const { state } = peer;
-    // One cookie is enough: a second question is somebody else's (RFC 9000 §17.2.5.2).
+    // One cookie is enough while it may be good: a second question is somebody else's (RFC 9000 §17.2.5.2).
     if (
       state.kind !== "opening" || state.cookie.length > 0 ||
       !sameSocketAddress(from, peer.endpoint)
     ) return this.#drop("InUnexpected");
-    peer.retry(bytes.slice(COOKIE));
-    this.#say(peer, this.hello(peer, state.trafficClass, state.first), now);
+    peer.retry(bytes.slice(COOKIE), now);
+    this.#say(peer, this.hello(peer, state.trafficClass, state.first, now), now);
     return null;
   }
 

@@ -44,6 +44,7 @@ export class Peer {
   #sentAt: Micros;
   #usedAt: Micros;
   #challengedAt: Micros = -Infinity;
+  #cookieAt: Micros = -Infinity;
 
   /** `own`: the tag that names it in what comes to us. `hello`: null where we begin it. */
   constructor(
@@ -134,8 +135,17 @@ export class Peer {
   }
 
   /** It wants a cookie to be shown. */
-  retry(cookie: Uint8Array): void {
-    if (this.#state.kind === "opening") this.#state = { ...this.#state, cookie };
+  retry(cookie: Uint8Array, now: Micros): void {
+    if (this.#state.kind !== "opening") return;
+    this.#state = { ...this.#state, cookie };
+    this.#cookieAt = now;
+  }
+
+  /** A cookie of before `time` is good no more: with it, every HELLO would be dropped. */
+  forgetCookie(time: Micros): void {
+    const state = this.#state;
+    if (state.kind !== "opening" || state.cookie.length === 0 || this.#cookieAt >= time) return;
+    this.#state = { ...state, cookie: new Uint8Array(0) };
   }
 
   /** The header of DATA with a traffic class. */

@@ -8,7 +8,7 @@ import type { SocketAddress } from "./socket_address.ts";
 const encoder = new TextEncoder();
 
 /** Microseconds for which a cookie is good: some round trips of a satellite, and no more (RFC 9000 §8.1.4). */
-const COOKIE_LIFE: Micros = 10e6;
+export const COOKIE_LIFE: Micros = 10e6;
 
 /** The MAC of `parts`, whose lengths, but for that of the last, are known from the purpose. */
 export function mac(

@@ -315,7 +315,7 @@ export class UdpLink implements Link {
       segment.set(u8.subarray(a, a + aLength), headerLength - skip);
       segment.set(u8.subarray(b, b + bLength), headerLength - skip + aLength);
     }
-    const hello = this.#associations!.hello(peer, trafficClassOf(header), segment);
+    const hello = this.#associations!.hello(peer, trafficClassOf(header), segment, now);
     peer.maySend(hello.length, now);
     this.#counts.add("Hellos");
     this.#departures!.message(hello, peer.endpoint);

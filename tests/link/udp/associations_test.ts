@@ -103,7 +103,7 @@ describe("an association", () => {
     restarted.receive(rig.client.data(client, segment(), rig.now)!, rig.now);
     rig.client.receive(restarted.take()[0]!, rig.now);
     client.use(rig.now);
-    const hello = associations.hello(client, 0, segment());
+    const hello = associations.hello(client, 0, segment(), rig.now);
     client.maySend(hello.length, rig.now);
     const begin = rig.now;
     const after: number[] = [];
@@ -115,8 +115,19 @@ describe("an association", () => {
     assertEquals(after, [0.25, 0.5, 1, 2, 4]);
     restarted.receive({ bytes: hello, from: rig.client.address }, rig.now);
     assertEquals(restarted.segments.length, 1);
-    for (const datagram of restarted.take()) rig.client.receive(datagram, rig.now);
+    const welcomes = restarted.take();
+    rig.client.moved.length = 0;
+    for (const datagram of welcomes) rig.client.receive(datagram, rig.now);
     assertEquals(client.state.kind, "open");
+    // HELLO had the segment of one subflow, and those of others may be lost; once is enough.
+    for (const datagram of welcomes) rig.client.receive(datagram, rig.now);
+    assertEquals(rig.client.moved, [client]);
+  });
+
+  it("has nothing sent again where it is new", () => {
+    const rig = new Rig();
+    rig.open();
+    assertEquals(rig.client.moved, []);
   });
 
   it("is shown, where nothing comes any more, where its peer is: soon, then less and less often", () => {
@@ -289,6 +300,24 @@ describe("who is not let in", () => {
     // Those that never answer are forgotten.
     rig.server.associations.tick(rig.now + 61e6);
     assertEquals(rig.server.associations.size, 1);
+  });
+
+  it("is greeted without a cookie again when that is too old: the server that made it may be gone", () => {
+    const rig = new Rig();
+    const peer = rig.hello();
+    rig.client.take();
+    const retry = datagram(RETRY, peer.own);
+    const answer = (): Datagram[] => {
+      rig.client.receive({ bytes: retry, from: rig.server.address }, rig.now);
+      return rig.client.take();
+    };
+    const lengthOfCookie = ({ bytes }: Pick<Datagram, "bytes">): number => bytes[26]!;
+    assertEquals(answer().map(lengthOfCookie), [20]);
+    const hello = (): Uint8Array => rig.client.associations.hello(peer, 0, segment(), rig.now);
+    rig.now += 9e6;
+    assertEquals([lengthOfCookie({ bytes: hello() }), answer().length], [20, 0]);
+    rig.now += 2e6;
+    assertEquals([lengthOfCookie({ bytes: hello() }), answer().map(lengthOfCookie)], [0, [20]]);
   });
 });
 

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { HEADER } from "../../../core/link/udp/datagram.ts";
+import { HEADER, HELLO } from "../../../core/link/udp/datagram.ts";
 import { mtu } from "../../../core/link/sim/elements/mtu.ts";
 import type { PacketIn } from "../../../core/wire/packet.ts";
 import { u8 } from "../../../wasm/mod.ts";
@@ -47,6 +47,25 @@ const LTE: PathShape = { rate: "12 Mbit/s", delay: "40 ms" };
 
 function topology(options: Omit<TopologyOptions, "paths" | "carrier">): Topology {
   return new Topology({ paths: { wifi: WIFI, lte: LTE }, ...options, carrier: "udp" });
+}
+
+/** Loses the next HELLOs of the client on its first path; how many it has lost. */
+function loseHellos(t: Topology, most: number): () => number {
+  const { socket } = t.udp[1]!;
+  let lost = 0;
+  let isHello = false;
+  const [piece, send] = [socket.piece.bind(socket), socket.send.bind(socket)];
+  socket.piece = (address, length) => {
+    isHello = (u8[address]! & 15) === HELLO;
+    piece(address, length);
+  };
+  socket.send = (...args) => {
+    if (!isHello || lost === most) return send(...args);
+    lost++;
+    socket.discard();
+    return "sent";
+  };
+  return () => lost;
 }
 
 /** The client's socket on a path. */
@@ -166,6 +185,17 @@ describe("a server that is killed and begun again", () => {
       });
     }
   }
+
+  it("is found out by all that only receive, though the greeting of one is lost", () => {
+    using t = new Topology({ paths: { wifi: WIFI }, seed: 22, carrier: "udp" });
+    const pairs = [0, 1, 2].map(() => t.connect({ bytes: 1 }, { bytes: 8e6 }));
+    t.runTo(1);
+    const lost = loseHellos(t, 1);
+    t.restartServer(0.4);
+    t.runUntil(() => pairs.every(({ client }) => client.code !== undefined), 6);
+    assertEquals(lost(), 1);
+    for (const { client } of pairs) assertEquals(client.code, "ConnectionReset");
+  });
 });
 
 describe("a spy", () => {

@@ -126,7 +126,11 @@ export class Rig {
     const { associations, address } = this.client;
     const { address: to } = this.server;
     const peer = associations.begin(to.address, to, this.now)!;
-    this.client.out.push({ from: address, to, bytes: associations.hello(peer, 0, segment()) });
+    this.client.out.push({
+      from: address,
+      to,
+      bytes: associations.hello(peer, 0, segment(), this.now),
+    });
     return peer;
   }
 
