@@ -19,6 +19,7 @@ import { RELAY } from "./relay.ts";
 import { SERVE } from "./serve.ts";
 import { SIM } from "./sim.ts";
 import { TOP } from "./top.ts";
+import { verdict } from "./verdict.ts";
 import { ENDPOINT, LIMITS, MONITOR, NSTAT, SS } from "./watch.ts";
 
 /** All commands, in the order of the help. */
@@ -65,10 +66,12 @@ export function overview(): string {
     "                                               … and to a real Linux kernel (root)",
     "",
     "mptcp COMMAND --help explains a command, with examples; mptcp --version tells the version.",
+    "Exit codes: 0 done; 1 failed, or a plugin of yours was at fault and the default decided in its",
+    "place; 2 wrong use.",
   ].join("\n");
 }
 
-/** Runs one command line; gives the exit code: 0 done, 1 failed, 2 wrong use. */
+/** Runs one command line; gives the exit code: 0 done, 1 failed, or a plugin was at fault, 2 wrong use. */
 export async function main(args: readonly string[]): Promise<number> {
   // Who comes from npm writes `--` before what is for the program.
   const [name, ...rest] = args[0] === "--" ? args.slice(1) : args;
@@ -107,7 +110,7 @@ export async function main(args: readonly string[]): Promise<number> {
         `mptcp ${command.name} takes nothing behind a --: it got "${given.rest.join(" ")}"`,
       );
     }
-    return await command.run(given);
+    return verdict(await command.run(given), report);
   } catch (error) {
     if (error instanceof UsageError) {
       report(

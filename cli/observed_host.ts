@@ -12,6 +12,7 @@ import { readPolicies } from "./plugin_names.ts";
 import { PLUGIN_OPTIONS, sayPolicies } from "./policies.ts";
 import type { Progress } from "./progress.ts";
 import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
+import { noteFaults } from "./verdict.ts";
 
 /** Options that show what a host does. */
 export const OBSERVE_OPTIONS: Readonly<Record<string, Option>> = {
@@ -87,7 +88,7 @@ export async function openHost(
   let left = interfaces.length;
   const host = opened.use(
     await Host.open({
-      onPluginFault: sayFaults(say),
+      onPluginFault: noteFaults(sayFaults(say)),
       onLinkGone(link) {
         sayGone(say)(link);
         if (--left === 0) reject(new Error("No device is left"));
