@@ -1402,9 +1402,14 @@ export class Subflow implements SubflowView {
     this.acks.need();
   }
 
-  /** What was sent of late may have gone nowhere, and what is sent now arrives: the first segment in flight goes again, and an ACK. False: it is of no use. */
+  /**
+   * What was sent of late may have gone nowhere, and what is sent now arrives: the first segment in flight goes again, and an ACK, or our SYN. False: it is of no
+   * use.
+   */
   sendAgain(now: Micros): boolean {
-    if (this.#ended !== null || this.#tcp.opening) return false;
+    if (this.#ended !== null) return false;
+    if (this.#tcp.synSent && !this.#handshake!.exhausted) this.sendSyn(TCP_SYN, now);
+    if (this.#tcp.opening) return false;
     this.acks.need();
     this.sender.sendAgain(now);
     return true;

@@ -281,6 +281,21 @@ describe("MP_CAPABLE, client (RFC 8684 §3.1)", () => {
     assertEquals([d.counter("MPCapableSYNTX"), d.counter("MPCapableSYNTXDrop")], [1, 1]);
   });
 
+  it("asks again at once when the peer has moved, and what was sent went nowhere", () => {
+    using d = new Dialogue();
+    d.connect();
+    const peer = d.called();
+    peer.gets("S 0 <mpc>");
+    d.pass(1000);
+    d.stack.handleMove(d.now, d.links[1]!, new Uint8Array([10, 0, 0, 9]));
+    d.silent();
+    const address = Uint8Array.from(peer.remote.split("."), Number);
+    d.stack.handleMove(d.now, d.links[0]!, address);
+    peer.gets("S 0 <mpc>");
+    peer.offers({}, "S.", ["mpc key"]);
+    peer.gets(". 1 ack 1 <mpc keys>");
+  });
+
   it("is plain TCP where only a SYN without the option is answered", () => {
     using d = new Dialogue();
     const app = d.connect();
