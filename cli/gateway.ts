@@ -25,7 +25,7 @@ import { print } from "./output.ts";
 import { loadWatched } from "./plugin_names.ts";
 import { Progress } from "./progress.ts";
 import { CONNECT_TIMEOUT, GATEWAY_TCP, RELAY_PORT, UPSTREAM_TIMES } from "./relay.ts";
-import { untilInterrupted } from "./signals.ts";
+import { awaitInterrupt } from "./signals.ts";
 import * as via from "./udp_options.ts";
 
 /** Name of the devices that flows come by, before their number. */
@@ -143,6 +143,8 @@ async function run(args: Given): Promise<number> {
   const schedulers = await loadSchedulers(rules);
   const progress = new Progress();
   const status = new GatewayStatus(progress, args.has("json"));
+  // Before the kernel is told anything: what is set there without an end stays, and takes the machine's connections nowhere.
+  using interrupt = awaitInterrupt();
   try {
     await using opened = await openHost("gateway", args, progress, {
       interfaces,
@@ -194,7 +196,7 @@ async function run(args: Given): Promise<number> {
     if (manual) {
       progress.log(`Routes are yours: ip route add 192.0.2.0/24 dev ${DEVICE}0, for one.`);
     }
-    await Promise.race([untilInterrupted(), opened.ended, accepting]);
+    await Promise.race([interrupt.come, opened.ended, accepting]);
     for (const [, , listener] of inside) listener.close();
     await accepting;
     return 0;

@@ -22,7 +22,7 @@ import {
   RELAY_PORT,
   UPSTREAM_TIMES,
 } from "./relay.ts";
-import { untilInterrupted } from "./signals.ts";
+import { awaitInterrupt } from "./signals.ts";
 import * as via from "./udp_options.ts";
 
 const DEFAULT_LISTEN = "127.0.0.1:1080";
@@ -54,6 +54,7 @@ async function run(args: Given): Promise<number> {
   const key = file === undefined ? null : await readKeyFile(file);
   const progress = new Progress();
   const status = new GatewayStatus(progress, args.has("json"));
+  using interrupt = awaitInterrupt();
   try {
     await using opened = await openHost("proxy", args, progress, {
       tcp: GATEWAY_TCP,
@@ -114,7 +115,7 @@ async function run(args: Given): Promise<number> {
     progress.log(`By ${opened.policies}`);
     void warnUnknown(relay.host, converts ? "convert" : "relay", (line) => progress.log(line));
     progress.log(`Try: curl --proxy socks5h://${at} https://example.org`);
-    await Promise.race([untilInterrupted(), opened.ended]);
+    await Promise.race([interrupt.come, opened.ended]);
     listener.close();
     await host.close();
     return 0;

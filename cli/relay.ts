@@ -17,7 +17,7 @@ import { type IpPrefix, parsePrefix } from "../core/wire/ip.ts";
 import { HOST_OPTIONS, OBSERVE_OPTIONS, openHost } from "./observed_host.ts";
 import { PLUGIN_OPTIONS } from "./policies.ts";
 import { Progress } from "./progress.ts";
-import { untilInterrupted } from "./signals.ts";
+import { awaitInterrupt } from "./signals.ts";
 import { TUN_OPTIONS } from "./tun_options.ts";
 import * as via from "./udp_options.ts";
 
@@ -85,6 +85,7 @@ async function run(args: Given): Promise<number> {
     status.watch(conn, formatTarget(endOf(conn)), "sent");
     return relay.serve(conn, conn.remoteAddr.hostname, (done) => status.tell(done, conn));
   };
+  using interrupt = awaitInterrupt();
   try {
     if (end !== null) {
       using listeners = new DisposableStack();
@@ -97,7 +98,7 @@ async function run(args: Given): Promise<number> {
         progress.log(`${name} at ${formatTarget(listener.address)}, on sockets of the kernel.`);
       }
       progress.log("Ctrl-C ends.");
-      await untilInterrupted();
+      await interrupt.come;
       return 0;
     }
     await using opened = await openHost("relay", args, progress, {
@@ -120,7 +121,7 @@ async function run(args: Given): Promise<number> {
       progress.log(`${name} at ${at.join(", ")}${udpPort === "" ? "" : `, ${udpPort}`}.`);
     }
     progress.log(`By ${opened.policies}. Ctrl-C ends.`);
-    await Promise.race([untilInterrupted(), Promise.all(accepting)]);
+    await Promise.race([interrupt.come, Promise.all(accepting)]);
     listeners.dispose();
     await Promise.all(accepting);
     await host.close();

@@ -201,7 +201,8 @@ async function run(args: Given): Promise<number> {
   const port = readInteger(args, "port", 80, [1, 65535]);
   const progress = new Progress();
   const server = new FileServer(root, progress);
-  let stop = (): void => {};
+  let stopped = false;
+  let stop = (): void => void (stopped = true);
   using _signals = onInterrupt(() => stop());
   try {
     await using opened = await openHost("serve", args, progress);
@@ -215,6 +216,7 @@ async function run(args: Given): Promise<number> {
         `Waits for ${server.sending} under way, 10 s at most; Ctrl-C again ends at once.`,
       );
     };
+    if (stopped) stop();
     for (const { addresses } of interfaces) {
       for (const address of addresses) {
         const bare = address.replace(/\/.*$/, "");

@@ -12,12 +12,19 @@ export function onInterrupt(stop: () => void): Disposable {
   };
 }
 
-/** Resolves at the first of them; the next one has its usual effect. */
-export function untilInterrupted(): Promise<void> {
-  return new Promise((resolve) => {
-    const listening = onInterrupt(() => {
-      listening[Symbol.dispose]();
-      resolve();
-    });
-  });
+/** One of them that is waited for. */
+export interface Interruption extends Disposable {
+  /** Resolves at the first; the next one has its usual effect. */
+  readonly come: Promise<void>;
+}
+
+/** Waits for one from now on: what begins then is ended in order, whatever has begun by the time that one comes. */
+export function awaitInterrupt(): Interruption {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stack = new DisposableStack();
+  stack.use(onInterrupt(() => {
+    stack.dispose();
+    resolve();
+  }));
+  return { come: promise, [Symbol.dispose]: () => stack.dispose() };
 }

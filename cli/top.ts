@@ -3,7 +3,7 @@
 import { type Command, type Given, UsageError } from "./arguments.ts";
 import { findControls, runDir } from "./control.ts";
 import { print } from "./output.ts";
-import { untilInterrupted } from "./signals.ts";
+import { awaitInterrupt } from "./signals.ts";
 import { formatTop, type Look, type TopHost, TopRates } from "./top_view.ts";
 import { first, type Shown, WHERE } from "./watch.ts";
 
@@ -91,7 +91,8 @@ async function run(args: Given): Promise<number> {
   using screen = Deno.stdout.isTerminal() && !json && !once ? new Screen() : null;
   screen?.draw([]);
   let over = false;
-  const ending = Promise.race([untilInterrupted(), ...screen === null ? [] : [screen.quit]])
+  using interrupt = awaitInterrupt();
+  const ending = Promise.race([interrupt.come, ...screen === null ? [] : [screen.quit]])
     .then(() => {
       over = true;
     });

@@ -1,5 +1,6 @@
 /** What the kernel has to be told so that flows reach a gateway: a table of nftables that marks them, and rules of ip that send what is marked to its devices. */
 
+import { onInterrupt } from "../signals.ts";
 import { type FlowClass, type FlowRule, type FlowRules, kernelKnows } from "./rules.ts";
 
 /** The table of nftables; nobody else has it. */
@@ -179,6 +180,8 @@ async function run(
       stdin: "piped",
       stdout: "null",
       stderr: "piped",
+      // Ctrl-C of a terminal goes to its whole group.
+      detached: true,
     }).spawn();
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
@@ -191,8 +194,9 @@ async function run(
   return success ? null : new TextDecoder().decode(stderr).trim();
 }
 
-/** Takes back what there is of it; nothing is no error. */
+/** Takes back what there is of it, whoever asks the command meanwhile to end; nothing is no error. */
 async function undo(script: KernelScript): Promise<void> {
+  using _signals = onInterrupt(() => {});
   await run("nft", ["delete", "table", "inet", TABLE]);
   for (const line of script.undo) {
     // One that was killed may have left its own behind.
@@ -206,6 +210,8 @@ async function undo(script: KernelScript): Promise<void> {
  * @throws {Error} It refuses something; then nothing of it is left.
  */
 export async function applyScript(script: KernelScript): Promise<AsyncDisposable> {
+  // The half of it would take the machine's connections nowhere.
+  using _signals = onInterrupt(() => {});
   await undo(script);
   const fail = async (what: string, why: string): Promise<never> => {
     await undo(script);
