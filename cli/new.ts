@@ -51,13 +51,15 @@ export default function ${name}({ ratio = defaults.ratio } = {}): SchedulerPlugi
     create: (connection): Scheduler => ({
       // Which of the subflows that have room carries the next bytes? Another one, or null: wait.
       pick(ready) {
-        const best = ready.reduce((a, b) => a.srtt <= b.srtt ? a : b);
+        // Loops, and no arrays or closures: it is asked for every few segments.
+        let best = ready[0]!;
+        for (const s of ready) if (s.srtt < best.srtt) best = s;
         // The fastest of those that are worth waiting for: one that repairs a loss may be gone.
-        const fastest = Math.min(
-          ...connection.subflows
-            .filter((s) => s.stale === best.stale && s.backup === best.backup && !s.inRecovery)
-            .map((s) => s.srtt),
-        );
+        let fastest = Infinity;
+        for (const s of connection.subflows) {
+          const alike = s.stale === best.stale && s.backup === best.backup;
+          if (alike && !s.inRecovery) fastest = Math.min(fastest, s.srtt);
+        }
         return best.srtt <= ratio * fastest ? best : null;
       },
     }),

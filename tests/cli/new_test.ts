@@ -41,6 +41,15 @@ describe("mptcp new", () => {
     }
   });
 
+  it("writes a scheduler that makes no array and no closure where it is asked for every packet", () => {
+    const { module: text } = template("scheduler", "my_own", ELSEWHERE);
+    const [, pick = ""] = /^ +pick\(.*\) \{\n(.*)^ +\},$/ms.exec(text) ?? [];
+    assertStringIncludes(pick, "return best.srtt");
+    const code = pick.replace(/\/\/.*/g, "");
+    // Square brackets that follow a name take of one, others make one.
+    assertEquals(code.match(/=>|\bfunction\b|\bnew\b|(?<![\w\])])\[|\.\w+\(/g) ?? [], [".min("]);
+  });
+
   it("writes a scheduler that waits for no path that is gone, as the example does not", async () => {
     const { module: text } = template("scheduler", "my_own", ELSEWHERE);
     const module: PluginModule = await import(
