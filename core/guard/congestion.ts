@@ -327,8 +327,9 @@ export class GuardedController implements CongestionController {
       if (!isPromise(left) && typeof left === "number" && left >= mss) {
         this.#ssthresh = left === Infinity ? null : Math.floor(left);
       }
-    } catch {
-      // Its part is over.
+    } catch (error) {
+      // Its part is over; were this a promise, nobody else would take its rejection.
+      isPromise(error);
     }
     if (this.ssthresh < mss) this.#ssthresh = mss;
   }

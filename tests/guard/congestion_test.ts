@@ -126,13 +126,14 @@ describe("guardCongestionControl", () => {
     const wrong: unknown[] = [NaN, 0, -1, "9", null, MSS - 1, Promise.resolve(1)];
     const left = (ssthreshLeft: unknown): CongestionController =>
       constant(20 * MSS, { ssthresh: 30 * MSS, ssthreshLeft: ssthreshLeft as number });
-    const throws: CongestionController = {
+    const throws = (error: () => unknown): CongestionController => ({
       ...constant(20 * MSS, { ssthresh: 30 * MSS }),
       get ssthreshLeft(): number {
-        throw new Error("no");
+        throw error();
       },
-    };
-    for (const controller of [...wrong.map(left), throws]) {
+    });
+    const thrown = [() => new Error("no"), () => Promise.reject(new Error("no"))].map(throws);
+    for (const controller of [...wrong.map(left), ...thrown]) {
       const guarded = guardCongestionControl(joins(() => controller), reno(), hears());
       const group = guarded.create(new TestConnection(reno(), []));
       const flow = new TestFlow(1, 50e3);
