@@ -17,12 +17,16 @@ import { TIMER_DATA } from "./data_timer.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { armDataTimer } from "./waits.ts";
 
+/** Most bytes of one mapping on `subflow` (RFC 8684 §3.3.1: a length of 16 bits), and of one super-segment with its headers. */
+export function mappingLimit({ mtu }: Subflow): number {
+  return 65535 - mtu.headers - 40;
+}
+
 /** Most bytes that one decision sends on `subflow`: about a millisecond of its rate, so that a slow path gets no bursts of 64 KB. */
 export function chunkLimit(subflow: Subflow): number {
   const { mss, sender } = subflow;
   const burst = Math.max(2 * mss, sender.cwnd * 1000 / sender.rtt.srtt);
-  const most = 65535 - subflow.mtu.headers - 40;
-  let limit = Math.min(burst, most);
+  let limit = Math.min(burst, mappingLimit(subflow));
   // Of what the link takes at once no small part is left over, which would cost as much as the whole.
   const whole = subflow.outlet.maxSegments * mss;
   if (limit > whole) limit -= limit % whole;

@@ -7,7 +7,7 @@ import type { Chunk, Micros } from "../plugin.ts";
 import type { GuardedScheduler } from "../guard/scheduler.ts";
 import type { Subflow } from "../subflow/subflow.ts";
 import { TIMER_DATA, TIMER_RELIEF, TIMER_WAKE } from "./data_timer.ts";
-import { capacity, chunkLimit, reallocate, serve, serveAll } from "./look_ahead.ts";
+import { capacity, chunkLimit, mappingLimit, reallocate, serve, serveAll } from "./look_ahead.ts";
 import type { MetaSocket } from "./meta_socket.ts";
 import { leaveDamage } from "./mp_fail.ts";
 import { watchProgress } from "./progress.ts";
@@ -523,11 +523,18 @@ function repeat(
   offset: number = sent.offset,
   length: number = sent.end - offset,
 ): boolean {
-  const ssn = subflow.sender.board.nxt;
-  if (!subflow.chunk(offset, length, false, now)) return false;
-  // Some of it may be bound, and never sent.
-  const repeated = meta.sendQueue.left(sent, offset, length, subflow, ssn);
-  if (repeated > 0) meta.countRepeat(repeated);
+  const { sender, mss } = subflow;
+  // What was bound ahead may be more than one mapping tells of.
+  const limit = mappingLimit(subflow);
+  const end = offset + length;
+  for (let at = offset, to = at; at < end; at = to) {
+    to = end - at <= limit ? end : at + (limit - limit % mss || mss);
+    const ssn = sender.board.nxt;
+    if (!subflow.chunk(at, to - at, false, now)) return false;
+    // Some of it may be bound, and never sent.
+    const repeated = meta.sendQueue.left(sent, at, to - at, subflow, ssn);
+    if (repeated > 0) meta.countRepeat(repeated);
+  }
   return true;
 }
 

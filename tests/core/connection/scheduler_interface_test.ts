@@ -400,6 +400,56 @@ describe("a chunk that was bound to a fast path, larger than the window of a slo
   }
 });
 
+describe("what was bound at once, and is more than a mapping can tell of (RFC 8684 §3.3.1: 16 bits)", () => {
+  it("is repeated in mappings that can", () => {
+    const bytes = 150e3;
+    using d = new Dialogue({ tcp: { pacing: false }, policies: { scheduler: minRtt() } });
+    const { first, second, app } = joined(d, { scale: 7 });
+    const { socket } = app;
+    /** The mappings that the second path brings, each by its data offset. */
+    const mapped = (): Map<number, number> => {
+      d.pass(20e3);
+      first.takeAll();
+      const mappings = new Map<number, number>();
+      for (const { options } of second.takeAll()) {
+        for (const option of options) {
+          const found = /^map8? (\d+) \d+ (\d+)/.exec(option);
+          if (found !== null) mappings.set(Number(found[1]), Number(found[2]));
+        }
+      }
+      first.acks();
+      second.acks();
+      return mappings;
+    };
+    const [, other] = socket.subflows;
+    for (let round = 0; round < 40 && other!.cwnd < 2 * bytes; round++) {
+      app.write(200e3);
+      while (socket.unacked > 0) mapped();
+    }
+    const scheduler: SchedulerPlugin = {
+      kind: "scheduler",
+      name: "binds much",
+      quantum: bytes,
+      lookAhead: 2 * bytes,
+      create: () => ({
+        pick: (ready) => ready.find(({ path }) => path === 1) ?? null,
+        repeat: ({ path }) => path === 2,
+      }),
+    };
+    socket.setScheduler(d.now, scheduler);
+    const from = socket.dataNxt;
+    app.write(bytes);
+    assert(socket.sendQueue.find(from)!.length > 65535);
+    app.write(1);
+    let end = from;
+    for (const [offset, length] of mapped()) {
+      assertEquals(offset, end);
+      end += length;
+    }
+    assert(end > from + bytes - other!.mss, `${end - from}`);
+  });
+});
+
 describe("a scheduler is told", () => {
   it("of a priority that the peer changes, and of none that it says again", () => {
     const changes: string[] = [];
