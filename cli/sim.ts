@@ -60,10 +60,16 @@ function readInterval(args: Given): Duration {
   throw new UsageError(`--interval must be at least 1 us: it is "${text}"`);
 }
 
+/** A run, and its scenario's text with the values that it has. */
+interface PlannedRun {
+  readonly job: SimJob;
+  readonly run: Omit<SimRun, "result">;
+  readonly text: CheckedText;
+}
+
 /** What is to be run, and how each is called. */
 interface Plan {
-  readonly text: CheckedText;
-  readonly jobs: readonly { readonly job: SimJob; readonly run: Omit<SimRun, "result"> }[];
+  readonly jobs: readonly PlannedRun[];
   readonly plan: string;
   readonly scenario: string;
 }
@@ -107,11 +113,12 @@ async function planRuns(args: Given, source: string): Promise<Plan> {
     throw new UsageError("--interval is for --series and --html: give one of them");
   }
   const base = folderOf(text);
-  const jobs: { job: SimJob; run: Omit<SimRun, "result"> }[] = [];
+  const jobs: PlannedRun[] = [];
   let scenarioName = source;
   for (const values of combinations(sweeps)) {
     const swept = values.map(([path, value]) => [path, value, "sweep"] as const);
-    const scenario = await toScenario(await withValues(text, [...set, ...swept]));
+    const changed = await withValues(text, [...set, ...swept]);
+    const scenario = await toScenario(changed);
     scenarioName = scenario.name ?? source;
     const first = readInteger(args, "seed", scenario.seed ?? 1, [0, 2 ** 31 - 1]);
     for (const chosen of plugins) {
@@ -127,6 +134,7 @@ async function planRuns(args: Given, source: string): Promise<Plan> {
         const name = `${scenarioName}, ${variantName(run)}, seed ${seed}`;
         jobs.push({
           run,
+          text: changed,
           job: {
             name,
             scenario,
@@ -147,7 +155,7 @@ async function planRuns(args: Given, source: string): Promise<Plan> {
   const plan = digest(
     JSON.stringify(jobs.map(({ job: { scenario, policies, seed } }) => [scenario, policies, seed])),
   );
-  return { text, jobs, plan, scenario: scenarioName };
+  return { jobs, plan, scenario: scenarioName };
 }
 
 /** Which of all runs are this process's: `i/n`. */
@@ -168,7 +176,7 @@ interface Ran {
   readonly drawn: readonly DrawnRun[];
 }
 
-async function runPlan(args: Given, { text, jobs, plan, scenario }: Plan): Promise<Ran> {
+async function runPlan(args: Given, { jobs, plan, scenario }: Plan): Promise<Ran> {
   const [shard, of] = readShard(args);
   const mine = jobs.filter((_, i) => i % of === shard - 1);
   const workers = readInteger(args, "workers", navigator.hardwareConcurrency, [1, 1024]);
@@ -181,7 +189,8 @@ async function runPlan(args: Given, { text, jobs, plan, scenario }: Plan): Promi
     workers,
     patience: patience * 1000,
     // All will be refused for it: the others are not waited for.
-    onWrong: ({ path, message }) => {
+    onWrong: ({ path, message }, job) => {
+      const { text } = mine[work.indexOf(job)]!;
       // A plugin of the command line is of no line of the scenario.
       const [option] = KINDS.find(([, kind]) => path.length === 1 && path[0] === kind) ?? [];
       throw new UsageError(

@@ -24,7 +24,7 @@ export interface SimPoolOptions {
   /** Milliseconds of real time that one may take. @default an hour */
   readonly patience?: number;
   /** Told of what is wrong with a scenario or a plugin, at once: what it throws ends all. */
-  readonly onWrong?: (wrong: Wrong) => void;
+  readonly onWrong?: (wrong: Wrong, job: SimJob) => void;
 }
 
 /** Runs jobs; the outcomes stand in their order. */
@@ -54,7 +54,7 @@ export async function runSimJobs(
     onDone: (outcome, job) => {
       running.delete(job);
       // What could not begin is no run.
-      if (outcome.ok && "wrong" in outcome.value) return onWrong?.(outcome.value.wrong);
+      if (outcome.ok && "wrong" in outcome.value) return onWrong?.(outcome.value.wrong, job);
       over++;
       show();
     },

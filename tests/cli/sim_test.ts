@@ -358,6 +358,24 @@ describe("mptcp sim", () => {
     });
   });
 
+  it("names the option that has a value which only a run finds wrong", async () => {
+    await inFolder({ "small.yaml": SMALL }, async (folder) => {
+      for (
+        const [option, value, says] of [
+          ["--set", "duration=0 s", "--set duration=0 s: duration: it must be above 0"],
+          [
+            "--sweep",
+            "traffic.download.hint=1,.inf",
+            "--sweep traffic.download.hint=.inf: traffic.download.hint: it must be a finite number",
+          ],
+        ] as const
+      ) {
+        const { code, said } = await sim(`${folder}/small.yaml`, option, value);
+        assertEquals([code, said.includes(says)], [2, true], said);
+      }
+    });
+  });
+
   it("looks for the plugins that hosts of a file name where the file is", async () => {
     const files = {
       "net.yaml": SMALL.replace("server: {}", "server: { scheduler: ./own.ts }"),
