@@ -360,9 +360,8 @@ describe("repeat", () => {
   });
 });
 
-/** A fast path with a large window beside a slow one, whose window has room; the data offsets that this is then given of what the fast one carries. */
-function repeatedOnSlow(swapped: boolean): number[] {
-  using d = new Dialogue({ policies: { scheduler: swapped ? minRtt() : redundant() } });
+/** A fast path with a large window beside a slow one, whose window has room; nothing is out. */
+function unlike(d: Dialogue): ReturnType<typeof joined> {
   const { first, second, app } = joined(d, { rtt: 1e3 }, { rtt: 20e3 });
   const acks = (): void => {
     d.pass(1e3);
@@ -375,8 +374,15 @@ function repeatedOnSlow(swapped: boolean): number[] {
     app.write(20000);
     acks();
   }
+  while (app.socket.unacked > 0) acks();
+  return { first, second, app };
+}
+
+/** The data offsets that the slow path is given of what the fast one carries. */
+function repeatedOnSlow(swapped: boolean): number[] {
+  using d = new Dialogue({ policies: { scheduler: swapped ? minRtt() : redundant() } });
+  const { second, app } = unlike(d);
   const { socket } = app;
-  while (socket.unacked > 0) acks();
   const [fast, slow] = socket.subflows;
   const from = socket.dataNxt;
   // What the fast path is given at once is more than the slow one ever takes.
@@ -398,6 +404,24 @@ describe("a chunk that was bound to a fast path, larger than the window of a slo
       assertEquals(repeatedOnSlow(swapped), Array.from({ length: 10 }, (_, i) => i * MSS));
     });
   }
+
+  it("goes there to its end at once where the fast path fails, though who took over repeats nothing", () => {
+    using d = new Dialogue({ policies: { scheduler: redundant() } });
+    const { first, second, app } = unlike(d);
+    const { socket } = app;
+    const [fast, slow] = socket.subflows;
+    const from = socket.dataNxt;
+    const { cwnd } = slow!;
+    app.write(fast!.cwnd);
+    app.write(1);
+    const given = dataOffsets(second.takeAll()).length;
+    socket.setScheduler(d.now, minRtt());
+    first.sends("R. ack 1");
+    second.sends(`. ack ${second.acked} <dack8 ${from + given * slow!.mss}>`);
+    // All that its window takes, which is the double now.
+    assert(given > 0 && slow!.inFlight > cwnd, `${slow!.inFlight}`);
+    assertEquals(dataOffsets(second.takeAll())[0], from + given * slow!.mss);
+  });
 });
 
 describe("what was bound at once, and is more than a mapping can tell of (RFC 8684 §3.3.1: 16 bits)", () => {
