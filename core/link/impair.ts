@@ -122,6 +122,9 @@ export class ImpairedLink implements Link {
       get now(): Micros {
         return host.now;
       },
+      get enough(): boolean {
+        return host.enough === true;
+      },
       receive: (_link, packet) => receive.receive(packet, link),
       writable: () => this.#outlet.writable(),
       moved: (_link, address) => host.moved?.(this, address),

@@ -20,6 +20,8 @@ export type Sent =
 export interface DatagramReceiver {
   /** Where the next datagrams go: an address in WebAssembly memory with room for 65,535 bytes. Asked for before each reception. */
   readonly buffer: number;
+  /** Nothing more is wanted for now (see `HostDriver.enough`): a socket that is drained stops, and is drained again later. */
+  readonly enough: boolean;
   /**
    * Datagrams of `size` bytes each, the last perhaps shorter, `length` bytes in all, lie in the buffer. `ecn`: the two bits of their IP header, 0 where
    * nobody knows.

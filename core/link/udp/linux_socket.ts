@@ -237,6 +237,7 @@ export class LinuxSocket implements DatagramSocket, PollSource {
       count++;
       this.#take(length);
       if (!this.#open) return count;
+      if (this.#receiver.enough) break;
     }
     if (this.#troubled) this.#hearErrors();
     return count;

@@ -368,9 +368,13 @@ export class UdpLink implements Link {
   /** The link as its socket sees it. */
   #receiver(): DatagramReceiver {
     const front = (): number => this.#front();
+    const host = this.#host;
     return {
       get buffer(): number {
         return front();
+      },
+      get enough(): boolean {
+        return host.enough === true;
       },
       received: (length, size, from, ecn) => this.#received(length, size, from, ecn),
       troubled: (length, type, code, mtu) => this.#troubled(length, type, code, mtu),
