@@ -75,21 +75,21 @@ function wrapMethods(
   wrap: Wrap,
 ): unknown {
   if (typeof made !== "object" || made === null || !Object.isExtensible(made)) return made;
-  const names = new Set<string>();
+  const members = new Map<string, PropertyDescriptor>();
   for (
     let at: object = made;
     at !== Object.prototype && at !== null;
     at = Object.getPrototypeOf(at)
   ) {
-    for (const name of Object.getOwnPropertyNames(at)) names.add(name);
+    for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
+      if (!members.has(name)) members.set(name, member);
+    }
   }
-  names.delete("constructor");
-  for (const name of names) {
-    // What is computed on reading is no callback.
+  members.delete("constructor");
+  for (const [name, { value: method }] of members) {
     const own = Object.getOwnPropertyDescriptor(made, name);
-    if (own !== undefined && (own.get !== undefined || !own.configurable)) continue;
-    const method: unknown = (made as Record<string, unknown>)[name];
-    if (typeof method !== "function") continue;
+    // What is computed on reading is no callback, and may be of what it was inherited from alone.
+    if (typeof method !== "function" || own?.configurable === false) continue;
     const called = wrap(`${name}() of ${plugin}`, method as Method);
     Object.defineProperty(made, name, {
       configurable: true,

@@ -121,7 +121,7 @@ needs("kernel", "python3").describe(
       it(what, async () => {
         await using namespace = await makeNamespace();
         const begin =
-          'python3 -c "$0" "$1" & shift; until ss -tln | grep -q :80; do sleep 0.05; done';
+          'python3 -c "$0" "$1" & shift; until [ "$(ss -Htln sport = :80)" ]; do sleep 0.05; done';
         const serve = ["sh", "-c", `${begin}; exec "$@"`, SERVER, answer];
         const stderr = await complaint(namespace, serve, ...DEVICE);
         assertMatch(stderr.trimEnd().split("\n").at(-1)!, said);
