@@ -93,6 +93,7 @@ s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(("", 80))
 s.listen()
 s.settimeout(30)
+print("listens", flush=True)
 c, _ = s.accept()
 c.recv(4096)
 c.sendall(sys.argv[1].encode())
@@ -120,10 +121,13 @@ needs("kernel", "python3").describe(
     ) {
       it(what, async () => {
         await using namespace = await makeNamespace();
-        const begin =
-          'python3 -c "$0" "$1" & shift; until [ "$(ss -Htln sport = :80)" ]; do sleep 0.05; done';
-        const serve = ["sh", "-c", `${begin}; exec "$@"`, SERVER, answer];
-        const stderr = await complaint(namespace, serve, ...DEVICE);
+        const serve = ["python3", "-c", SERVER, answer];
+        const server = namespace.spawn(serve, { stdout: "piped" });
+        const listens = server.stdout.getReader();
+        await listens.read();
+        const stderr = await complaint(namespace, [], ...DEVICE);
+        await listens.cancel();
+        await server.status;
         assertMatch(stderr.trimEnd().split("\n").at(-1)!, said);
       });
     }
