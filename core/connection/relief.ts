@@ -85,9 +85,11 @@ function isHeld({ sendQueue: { oldest }, timer }: MetaSocket, now: Micros): bool
   for (let i = 0; i < oldest.copies; i++) {
     const { sender, srtt } = oldest.copy(i);
     if (timer.timeouts === 0 && oldest.sentAt + 2 * srtt > now) continue;
-    // Its last byte tells, or the subflow would be walked through with each ACK.
+    // Its last byte is looked at first, or the subflow would be walked through with each ACK; it may have come, and one before it be lost.
+    const { board } = sender;
     const end = oldest.ssnEnd(i);
-    if (sender.board.undelivered(end - 1, end) === -Infinity) return true;
+    if (board.undelivered(end - 1, end) !== -Infinity) continue;
+    if (board.undelivered(oldest.ssn(i), end) === -Infinity) return true;
   }
   return false;
 }

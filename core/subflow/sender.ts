@@ -20,7 +20,7 @@ import { Scoreboard } from "./scoreboard.ts";
 import { Busy, BUSY_BUFFER, BUSY_IDLE, BUSY_SENDING, BUSY_WINDOW } from "./busy.ts";
 import { SendWindow } from "./send_window.ts";
 import { SizeWatch } from "./size_watch.ts";
-import { Tlp } from "./tlp.ts";
+import { MAX_ACK_DELAY, Tlp } from "./tlp.ts";
 import { Undo } from "./undo.ts";
 import { Witness } from "./witness.ts";
 import { type Outcome, OUTCOME_HEARD, OUTCOME_TIMEOUT, OUTCOME_WORK } from "./shared.ts";
@@ -372,14 +372,16 @@ export class Sender extends Output {
   }
 
   /**
-   * When all that is in flight is late, as far as round trips tell: later than they vary, and nothing has come since. Infinity: nothing is, or less than two
-   * segments, whose ACK the peer may delay.
+   * When all that is in flight is late, as far as round trips tell: later than they vary, and nothing has come since. Of less than two segments the peer may delay
+   * the ACK, but not of what fills a hole (RFC 5681 §4.2). Infinity: nothing is in flight.
    */
   get overdueAt(): Micros {
-    const { rtt } = this;
-    if (this.board.inFlight < 2 * this.mtu.payload) return Infinity;
+    const { board, rtt } = this;
+    if (board.inFlight === 0) return Infinity;
     const { srtt, rttVar } = rtt;
-    return Math.max(this.lastSent + srtt, this.lastHeard) + Math.max(4 * rttVar, srtt / 4);
+    const alone = board.inFlight < 2 * this.mtu.payload && this.#recovery.kind === "open";
+    const due = this.lastLeft + srtt + (alone ? MAX_ACK_DELAY : 0);
+    return Math.max(due, this.lastHeard) + Math.max(alone ? 0 : 4 * rttVar, srtt / 4);
   }
 
   /** When something last left for the first time or again. */

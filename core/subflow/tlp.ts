@@ -7,7 +7,7 @@ import type { Rtt } from "./rtt.ts";
 /** Without a round trip (RFC 8985 §7.2). */
 const UNKNOWN: Micros = 1e6;
 /** How late a segment may be acknowledged that comes alone, TLP.max_ack_delay: peers wait 40 ms, by a clock that ticks. */
-const MAX_ACK_DELAY: Micros = 45e3;
+export const MAX_ACK_DELAY: Micros = 45e3;
 /** A peer may pause for so long, however short the path is. */
 const PAUSE: Micros = 4e3;
 

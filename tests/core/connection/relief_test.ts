@@ -91,6 +91,44 @@ describe("tail reinjection", () => {
     assertEquals([span(first), timeoutAt > d.now + 100e3], [[16 * MSS + 1, 20 * MSS + 1], true]);
   });
 
+  it("repeats what an equal path has lost twice, once the answer to the second is late: what follows in the same mapping has come", () => {
+    using d = dialogue();
+    const { first, second, app } = joined(d, { rtt: FAST }, { rtt: FAST });
+    app.write(10 * MSS);
+    second.takeAll();
+    d.pass(FAST);
+    second.sends(`. ack ${10 * MSS + 1} <dack8 ${10 * MSS + 1}>`);
+    app.write(10 * MSS);
+    assertEquals(span(second), [10 * MSS + 1, 20 * MSS + 1]);
+    d.pass(FAST);
+    const sack = `${11 * MSS + 1}:${20 * MSS + 1}`;
+    second.sends(`. ack ${10 * MSS + 1} <dack8 ${10 * MSS + 1}, sack ${sack}>`);
+    assertEquals([span(second), span(first)], [[10 * MSS + 1, 11 * MSS + 1], null]);
+    const { overdueAt, timeoutAt } = app.socket.subflows[1]!.sender;
+    d.pass(overdueAt - d.now - 1);
+    assertEquals(span(first), null);
+    d.pass(1);
+    assertEquals(span(first)?.[0], 10 * MSS + 1);
+    assertEquals(timeoutAt > d.now + 100e3, true);
+  });
+
+  it("repeats a last segment, too, when its ACK is later than the peer may delay it", () => {
+    using d = dialogue();
+    const { first, second, app } = joined(d, { rtt: FAST }, { rtt: FAST });
+    app.write(10 * MSS);
+    second.takeAll();
+    d.pass(FAST);
+    second.sends(`. ack ${10 * MSS + 1} <dack8 ${10 * MSS + 1}>`);
+    app.write(MSS);
+    assertEquals(span(second), [10 * MSS + 1, 11 * MSS + 1]);
+    // RFC 9293 §3.8.6.3 allows half a second; hosts take 40 ms.
+    d.pass(FAST + 40e3);
+    assertEquals(span(first), null);
+    const { timeoutAt } = app.socket.subflows[1]!.sender;
+    d.pass(timeoutAt - d.now - 100e3);
+    assertEquals(span(first), [10 * MSS + 1, 11 * MSS + 1]);
+  });
+
   it("repeats nothing that has come, though no DATA_ACK has told", () => {
     using d = dialogue({ tailReinjection: false });
     const { first, second, app } = joined(d, { rtt: FAST }, { rtt: SLOW });
