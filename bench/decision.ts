@@ -46,6 +46,7 @@ export function toySubflow(path: number): Mutable<SubflowView> {
     deliveryRate: 2e6,
     pacingRate: 4e6,
     peakRate: 3e6,
+    burstRate: 0,
     initialWindow: 14_600,
     oldestSent: 0.99e6,
     inSlowStart: false,

@@ -90,6 +90,11 @@ export interface SubflowView extends PathView {
    * filled the path yet, does not lower it. 0 before the first sample.
    */
   readonly peakRate: number;
+  /**
+   * Bytes per second at which the path has let a burst through that came behind a pause, and took longer than to send. The round trip in which nothing comes back
+   * is not in it, which is most of what a short answer takes, and in its `deliveryRate`. 0: none has told.
+   */
+  readonly burstRate: number;
   /** Bytes per second, also when not paced: 2 cwnd/srtt in slow start, then 1.2 cwnd/srtt. */
   readonly pacingRate: number;
   /** cwnd is below ssthresh. */

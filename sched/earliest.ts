@@ -24,20 +24,32 @@ export const defaults: Readonly<Record<string, never>> = {};
  * When `bytes` more would have arrived over `subflow` that leave now, in microseconds from now. One division, as it is asked for each packet and path. What a
  * full window adds to the round trip is the sender's own queue, and what is in flight tells how much of it is left; the rest is of others, or of the path.
  */
-export function arrival(subflow: SubflowView, bytes: number): Micros {
+export function arrival(subflow: SubflowView, bytes: number, now: Micros = Infinity): Micros {
   const { srtt, minRtt, inFlight, rttVar, peakRate } = subflow;
   // Nothing has come back yet: that the path is what its handshake was is a guess.
   if (peakRate === 0) return srtt / 2 + rttVar;
   const growing = grows(subflow);
-  const known = timeOf(subflow, peakRate);
-  // What comes back in slow start was let out a round trip ago, by half of the window.
-  const time = growing ? known / 2 : known;
-  const queue = inFlight * time - minRtt;
+  const time = timeOf(subflow, growing);
+  const queue = inFlight * time - served(subflow, now);
   const at = minRtt / 2 + bytes * time + (queue > 0 ? queue : 0);
   if (at >= srtt / 2) return at;
-  const own = growing ? 0 : subflow.cwnd * time - minRtt;
-  const least = own > 0 ? (srtt - own) / 2 : srtt / 2;
+  const least = way(subflow, growing ? 0 : time);
   return at > least ? at : least;
+}
+
+/**
+ * For how long the bottleneck may have let through what is in flight. A burst that left just now waits there, though it is no more than fills the path; where
+ * the rate is known by the round trips of such bursts alone, that is in it.
+ */
+function served({ minRtt, oldestSent, peakRate, burstRate }: SubflowView, now: Micros): Micros {
+  const age = now - oldestSent;
+  return age < minRtt && burstRate > peakRate ? (age > 0 ? age : 0) : minRtt;
+}
+
+/** How long what leaves is on its way at least, where a byte takes `time` to come back, 0: that is not known. What a full window waits for is left out. */
+function way({ srtt, minRtt, cwnd }: SubflowView, time: number): Micros {
+  const own = cwnd * time - minRtt;
+  return own > 0 ? (srtt - own) / 2 : srtt / 2;
 }
 
 /** The window of `subflow` has never been more than its path carries, as far as round trips show. */
@@ -46,18 +58,22 @@ function grows({ inSlowStart, srtt, minRtt }: SubflowView): boolean {
 }
 
 /**
- * Microseconds in which a byte comes back, at `peakRate`. A path that was hardly used shows less than it carries: no less than a quarter of a window in a round
- * trip.
+ * Microseconds in which a byte comes back. A path that was hardly used shows less than it carries: no less than a quarter of a window in a round trip. What comes
+ * back in slow start was let out a round trip ago, by half of the window; what a burst behind a pause has shown is no such part.
  */
-function timeOf({ srtt, rttVar, cwnd }: SubflowView, peakRate: number): number {
+function timeOf(
+  { srtt, rttVar, cwnd, peakRate, burstRate }: SubflowView,
+  growing: boolean,
+): number {
   const most = 4 * srtt + 8 * rttVar;
-  return peakRate * most < cwnd * 1e6 ? most / cwnd : 1e6 / peakRate;
+  const peak = peakRate * most < cwnd * 1e6 ? cwnd * 1e6 / most : peakRate;
+  const rate = growing ? 2 * peak : peak;
+  return 1e6 / (burstRate > rate ? burstRate : rate);
 }
 
 /** Bytes in a microsecond that the path of `subflow` carries; 0: not known. */
 function knownRate(subflow: SubflowView): number {
-  const { peakRate } = subflow;
-  return peakRate === 0 || grows(subflow) ? 0 : 1 / timeOf(subflow, peakRate);
+  return subflow.peakRate === 0 || grows(subflow) ? 0 : 1 / timeOf(subflow, false);
 }
 
 /**
@@ -67,7 +83,8 @@ function knownRate(subflow: SubflowView): number {
 export function supply(subflow: SubflowView, now: Micros, time: Micros, enough: number): number {
   const { srtt, minRtt, cwnd, ssthresh, inFlight } = subflow;
   const rate = knownRate(subflow);
-  let left = time - (rate === 0 ? srtt : minRtt) / 2;
+  const least = way(subflow, rate === 0 ? 0 : 1 / rate);
+  let left = time - (2 * least > minRtt ? least : minRtt / 2);
   if (left <= 0) return 0;
   // What a pacer holds back follows soon.
   let bytes = cwnd > inFlight ? cwnd - inFlight : 0;
@@ -83,7 +100,7 @@ export function supply(subflow: SubflowView, now: Micros, time: Micros, enough: 
     bytes += left < srtt ? window * left / srtt : window;
   }
   if (rate === 0) return bytes;
-  const queue = inFlight - rate * minRtt;
+  const queue = inFlight - rate * served(subflow, now);
   const most = rate * (time - minRtt / 2) - (queue > 0 ? queue : 0);
   return most < bytes ? (most > 0 ? most : 0) : bytes;
 }
@@ -129,22 +146,32 @@ function pick(
   { sentOn }: Chunk,
 ): SubflowView | null {
   const { length } = ready;
-  const { subflows } = connection;
+  const { subflows, left, now } = connection;
+  const goesAgain = sentOn.length > 0;
   let best: SubflowView | null = null;
   let soonest = Infinity;
   let carries = true;
   for (let i = 0; i < length; i++) {
     const subflow = ready[i]!;
     if (isUntried(subflow) && !isTrying(connection, ready, subflow, sentOn)) continue;
-    const at = arrival(subflow, 2 * subflow.mss);
-    const again = sentOn.length > 0 && sentOn.includes(subflow);
+    const at = arrival(subflow, part(subflow, left, goesAgain), now);
+    const again = goesAgain && sentOn.includes(subflow);
     if (carries === again ? at >= soonest : again) continue;
     best = subflow;
     soonest = at;
     carries = again;
   }
   if (best === null || length === subflows.length) return best;
-  return worthIt(connection, best, soonest, sentOn.length > 0) ? best : null;
+  return worthIt(connection, best, soonest, goesAgain) ? best : null;
+}
+
+/**
+ * Bytes by which paths are compared: two segments, or what is left. What less than a segment takes, as a request does, is in the round trips of such: rates of
+ * who sends little else tell nothing.
+ */
+function part({ mss }: SubflowView, left: number, again: boolean): number {
+  if (again || left === 0 || left > 2 * mss) return 2 * mss;
+  return left < mss ? 0 : left;
 }
 
 /** Whether nobody else may be waited for, whatever the paths are like: others are stale, backups of regular ones, or silent. */
@@ -183,7 +210,7 @@ function isTrying(
     if (other === subflow || isUntried(other) || sentOn.includes(other)) continue;
     if (!ready.includes(other) && !isAwaited(other, backup, now)) continue;
     room += Math.max(0, other.cwnd - other.inFlight);
-    sooner &&= srtt + 2 * rttVar < Math.max(other.minRtt, arrival(other, left));
+    sooner &&= srtt + 2 * rttVar < Math.max(other.minRtt, arrival(other, left, now));
   }
   return sooner || room < wanted(left, mss, sentOn.length > 0);
 }
@@ -251,6 +278,6 @@ function flow(subflow: SubflowView, now: Micros, time: Micros, enough: number): 
   const returns = cwnd < ssthresh && ssthresh < Infinity;
   const bytes = returns ? supply(subflow, now, time + srtt / 2, enough) : cwnd * time / srtt;
   if (peakRate === 0 || (!returns && grows(subflow))) return bytes;
-  const most = time / timeOf(subflow, peakRate);
+  const most = time / timeOf(subflow, false);
   return most < bytes ? most : bytes;
 }

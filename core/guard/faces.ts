@@ -174,6 +174,11 @@ export class SubflowFace implements SubflowView {
   }
 
   /** As the subflow's. */
+  get burstRate(): number {
+    return this.#subflow.burstRate;
+  }
+
+  /** As the subflow's. */
   get bytesSent(): number {
     return this.#subflow.bytesSent;
   }

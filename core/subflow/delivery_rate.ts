@@ -72,6 +72,14 @@ export class DeliveryRate {
   }
 
   /**
+   * Bytes a second at which the path lets bursts through, as far as the last one or this one tells; 0: none has. Samples of a burst behind a pause have the round
+   * trip in them in which nothing comes back: the peak of answers that do not fill the path is a part of what it carries.
+   */
+  get through(): number {
+    return Math.max(this.#burst, this.#bottleneck);
+  }
+
+  /**
    * Bytes a second at which the path has let the last burst through that came behind a pause and took longer than to send, or, where one came through as it was
    * sent since, at least so many. Where none did, the highest sample, if the window has been more than the path carries; 0: it has not, or something of what is
    * sent since the last pause has come back. ACKs that come together make it too high.

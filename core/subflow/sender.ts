@@ -215,6 +215,11 @@ export class Sender extends Output {
     return this.#madeRate === null ? 0 : this.#madeRate.peak;
   }
 
+  /** See {@linkcode DeliveryRate.through}. */
+  get burstRate(): number {
+    return this.#madeRate === null ? 0 : this.#madeRate.through;
+  }
+
   /** Bytes delivered so far. */
   get delivered(): number {
     return this.#madeRate === null ? 0 : this.#madeRate.delivered;

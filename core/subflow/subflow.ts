@@ -422,6 +422,10 @@ export class Subflow implements SubflowView {
     return this.sender.peakRate;
   }
 
+  get burstRate(): number {
+    return this.sender.burstRate;
+  }
+
   get bytesSent(): number {
     return this.sender.bytesSent + this.sender.bytesRetransmitted;
   }

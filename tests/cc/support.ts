@@ -29,6 +29,7 @@ export class TestFlow implements SubflowView {
   readonly minRtt = 1;
   readonly deliveryRate = 0;
   readonly peakRate = 0;
+  readonly burstRate = 0;
   readonly initialWindow = 10 * MSS;
   readonly oldestSent = Infinity;
   readonly bytesSent = 0;

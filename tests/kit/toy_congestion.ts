@@ -96,6 +96,7 @@ class ToyFlow implements SubflowView {
   minRtt: number;
   deliveryRate = 0;
   peakRate = 0;
+  readonly burstRate = 0;
   readonly initialWindow = 14_600;
   oldestSent = Infinity;
   readonly bytesSent = 0;

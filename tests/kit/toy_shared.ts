@@ -114,6 +114,7 @@ class Flow implements SubflowView {
   minRtt: number;
   deliveryRate = 0;
   readonly peakRate = 0;
+  readonly burstRate = 0;
   readonly initialWindow = 14_600;
   readonly oldestSent = Infinity;
   bytesSent = 0;

@@ -70,6 +70,7 @@ export class ToySubflow implements SubflowView {
   readonly minRtt: number;
   readonly deliveryRate: number;
   readonly peakRate: number;
+  readonly burstRate = 0;
   readonly initialWindow = 14_600;
   readonly bytesRetrans = 0;
   readonly bytesReceived = 0;

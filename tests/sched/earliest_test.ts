@@ -68,6 +68,30 @@ describe("when a byte would arrive", () => {
     assertEquals(arrival(known(1, 20, 8, 60_000, 50_000), 2000), 42e3);
   });
 
+  it("is told by how bursts come through, where answers that do not fill the path show a part of its rate", () => {
+    // 100 Mbit/s of 100 ms, used by 50 kB a time.
+    const short = known(1, 100, 4, 100_000, 25_000, { oldestSent: 0 });
+    assertEquals(arrival(short, 1000), 50e3 + 2e3);
+    assertEquals(arrival({ ...short, burstRate: 12.5e6 }, 1000), 50e3 + 80);
+    // No slower than it was seen to be, in slow start twice as fast.
+    assertEquals(arrival({ ...short, burstRate: 1e5 }, 1000), 50e3 + 2e3);
+    const growing = { ...short, inSlowStart: true, ssthresh: Infinity };
+    assertEquals(arrival({ ...growing, burstRate: 8e5 }, 1000), 50e3 + 1e3);
+    assertEquals(arrival({ ...growing, burstRate: 2e6 }, 1000), 50e3 + 500);
+  });
+
+  it("is after what has left just now, although that is no more than fills the path", () => {
+    const burst = known(1, 100, 4, 100_000, 50_000, { oldestSent: 1e6, burstRate: 1e6 });
+    assertEquals([0, 20e3, 50e3, 100e3].map((age) => arrival(burst, 1000, 1e6 + age)), [
+      50e3 + 1e3 + 50e3,
+      50e3 + 1e3 + 30e3,
+      50e3 + 1e3,
+      50e3 + 1e3,
+    ]);
+    // A rate by round trips of such bursts has that in it.
+    assertEquals(arrival({ ...burst, burstRate: 0 }, 1000, 1e6), 50e3 + 2e3);
+  });
+
   it("is not later for a queue of its own that has drained since: what a full window adds to the round trip", () => {
     const after = (cwnd: number) =>
       arrival(known(1, 20, 8, cwnd, 10_000, { srtt: 60e3, minRtt: 20e3 }), 2000);
@@ -106,6 +130,18 @@ describe("what a path can still take in some time", () => {
     assertEquals(supply(path, 0, 10e3 + 40e3, 1e6), 30_000);
     assertEquals(supply(path, 0, 10e3 + 80e3, 1e6), 30_000 + 35_000 + 35_000);
     assertGreater(supply(path, 0, 1e12, 1e6), 1e6 - 1);
+  });
+
+  it("is less where others keep a queue at the bottleneck: what leaves comes behind that", () => {
+    // A window of 3,000 of 30 ms, which take 60: of 30 ms the last half is no longer enough.
+    const beside = known(1, 60, 8, 3000, 3000, { minRtt: 30e3 });
+    assertEquals([29e3, 60e3, 90e3].map((time) => supply(beside, 30e3, time, 1e6)), [0, 0, 3000]);
+    const alone = known(1, 30, 8, 3000, 3000);
+    assertEquals([29e3, 60e3, 90e3].map((time) => supply(alone, 30e3, time, 1e6)), [
+      1400,
+      4500,
+      7500,
+    ]);
   });
 
   it("is no more than the path carries, whatever the window", () => {
@@ -155,6 +191,14 @@ describe("earliest", () => {
     );
     const thin = { ...back, peakRate: 1e6 };
     assertEquals(picks([thin, slow], [slow], { ...more, window: 300_000 }), 2);
+  });
+
+  it("has a request take the shorter round trip, whatever windows and rates tell of who has sent little else", () => {
+    // A lost request has left two segments of the window, and round trips vary: two segments in a quarter of a window each would take 400 ms.
+    const near = known(1, 63, 0, 2800, 0, { minRtt: 46e3, rttVar: 17e3, peakRate: 3000 });
+    const far = subflow(2, 84, { minRtt: 80e3, rttVar: 19e3, peakRate: 2000 });
+    assertEquals(picks([near, far], [near, far], { left: 200 }), 1);
+    assertEquals(picks([near, far], [near, far], { left: 28_000 }), 2);
   });
 
   it("does not wait for a path that could not deliver a segment sooner, however small the window", () => {

@@ -33,6 +33,7 @@ export function subflow(path: number, rtt: number, more: Partial<SubflowView> = 
     delayIn: 0,
     pacingRate: 0,
     peakRate: 0,
+    burstRate: 0,
     initialWindow: 14_600,
     oldestSent: Infinity,
     inSlowStart: true,

@@ -210,6 +210,25 @@ describe("the rate at which a path lets a burst through", () => {
     assertEquals(rates, [1_000_000, 500_000, 500_000]);
   });
 
+  it("is what schedulers are told, from the burst on that tells: its samples are a part of that", () => {
+    const rate = new DeliveryRate();
+    rate.idle(0);
+    // As it was sent: nothing shows what the path carries.
+    burst(rate, 0, 20_000, 25e3);
+    assertEquals([rate.through, rate.peak], [0, 800_000]);
+    rate.idle(100e3);
+    burst(rate, 100e3, 60_000, 150e3);
+    assertEquals([rate.through, rate.peak], [2_000_000, 1_200_000]);
+    rate.idle(200e3);
+    assertEquals(rate.through, 2_000_000);
+    // It has become slower.
+    burst(rate, 200e3, 30_000, 250e3);
+    rate.idle(300e3);
+    assertEquals(rate.through, 1_000_000);
+    burst(rate, 300e3, 1000, 325e3);
+    assertEquals(rate.through, 1_000_000);
+  });
+
   it("is not told by what came through as it was sent, nor by little, nor by the ACK of a segment, which may have been delayed", () => {
     for (
       const [bytes, now, last] of [
