@@ -263,7 +263,7 @@ emulate({ paths: { a: { rate: true } } });
       assertStringIncludes(made.stdout, "node --test mine_test.ts");
       assertStringIncludes(
         await Deno.readTextFile(`${folder}/mine.ts`),
-        `import type { SchedulerPlugin } from "${config.name}";`,
+        `import type { Scheduler, SchedulerPlugin } from "${config.name}";`,
       );
       const demo = await node(
         "demo",
