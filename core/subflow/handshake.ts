@@ -67,11 +67,13 @@ export class Handshake {
   #sentAt: Micros = 0;
   #copiedAt: Micros = -Infinity;
   #copies = 0;
+  /** What was sent has gone again, as it had gone nowhere. */
+  #gone = false;
   #ackOwed = false;
   #fastOpen: FastOpen | null = null;
   /** The SYN that is answered has asked for MPTCP. */
   #asked = true;
-  /** What is sent next answers a copy. */
+  /** What is sent next is no try of ours: it answers a copy, or takes the place of what has gone nowhere. */
   #answering = false;
   /** The peer has shown that it goes on with MPTCP. */
   #spoken = false;
@@ -160,7 +162,13 @@ export class Handshake {
 
   /** It was sent once, by ourselves or as an answer to a copy: what answers it tells a round trip. */
   get sentOnce(): boolean {
-    return this.#sends === 1 && this.#copiedAt === -Infinity;
+    return this.#sends === 1 && this.#copiedAt === -Infinity && !this.#gone;
+  }
+
+  /** What was sent has gone nowhere, as is known: it goes again as it first was, which is no further try. */
+  goAgain(): void {
+    this.#gone = true;
+    this.#answering = true;
   }
 
   /** Whether what has come again is answered now: the first copy is, our answer may be lost; then one in half a second (Linux tcp_invalid_ratelimit). */
@@ -201,7 +209,7 @@ export class Handshake {
         // RFC 8684 §3.1: "an implementation MAY choose to attempt sending MPTCP options more than one time before making this decision to
         // operate as regular TCP"
         // RFC 8684 §3.9.3: "a host SHOULD fall back to trying regular TCP SYNs after one or more failures of MPTCP SYNs for a connection"
-      } else if (this.#goesPlain(repeats)) {
+      } else if (!answering && this.#goesPlain(repeats)) {
         if (this.#sends === repeats + 1) count("MPCapableSYNTXDrop");
       } else {
         if (this.#sends === 0) count("MPCapableSYNTX");

@@ -119,7 +119,7 @@ export class PathSearch {
     return this.#state.kind === "complete" ? this.#state.until : null;
   }
 
-  /** What is tried next was in use before packets were lost, which may have been a pause of the path. */
+  /** What is tried next was in use before packets were lost, which may have been a pause of the path; or the largest that may pass is tried for the last time. */
   get regains(): boolean {
     return this.#first > this.#size || (this.#topTold && this.#lost === MAX_PROBES - 1);
   }

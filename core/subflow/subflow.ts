@@ -1412,7 +1412,10 @@ export class Subflow implements SubflowView {
    */
   sendAgain(now: Micros): boolean {
     if (this.#ended !== null) return false;
-    if (this.#tcp.synSent && !this.#handshake!.exhausted) this.sendSyn(TCP_SYN, now);
+    if (this.#tcp.synSent) {
+      this.#handshake!.goAgain();
+      this.sender.syn(this.#handshake!, TCP_SYN, now);
+    }
     if (this.#tcp.opening) return false;
     this.acks.need();
     this.sender.sendAgain(now);

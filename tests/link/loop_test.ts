@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import type { DrivenStack, HostDriver, Link } from "../../core/host/link.ts";
+import type { DrivenStack, HostDriver, Link, PollSource } from "../../core/host/link.ts";
 import { Loop } from "../../core/link/loop.ts";
 import { Libc } from "../../core/link/tun/libc.ts";
 import { tun } from "../../core/link/tun/tun.ts";
@@ -9,21 +9,27 @@ import { pong, program, Recorder, stand } from "../support/tun.ts";
 import { needs } from "../support/tools.ts";
 import { sleep, until } from "../interop/support/wait.ts";
 
+/** A link that takes all and sends nothing; `attach` is handed its driver, `source` is polled. */
+function linkOf(name: string, attach: (driver: HostDriver) => void, source?: PollSource): Link {
+  return {
+    name,
+    mtu: 1500,
+    maxSegments: 1,
+    rxVerified: false,
+    txChecksum: "full",
+    send: () => true,
+    attach,
+    close: () => Promise.resolve(),
+    source,
+  };
+}
+
 describe("payload that is read to its place", () => {
   it("is handed to a stack that says that it looks for it there, and to nothing else", async () => {
     for (const takesLanded of [undefined, false, true]) {
       const loop = new Loop();
       let host: HostDriver | undefined;
-      loop.add({
-        name: "a",
-        mtu: 1500,
-        maxSegments: 1,
-        rxVerified: false,
-        txChecksum: "full",
-        send: () => true,
-        attach: (driver) => void (host = driver),
-        close: () => Promise.resolve(),
-      });
+      loop.add(linkOf("a", (driver) => void (host = driver)));
       assertEquals(host!.takesLanded, false);
       const stack: DrivenStack = {
         handlePacket() {},
@@ -49,29 +55,19 @@ async function turnOf(
   let flushed = 0;
   devices.forEach((packets, i) => {
     let host: HostDriver | undefined;
-    const link: Link = {
-      name: `device ${i}`,
-      mtu: 1500,
-      maxSegments: 1,
-      rxVerified: false,
-      txChecksum: "full",
-      send: () => true,
-      attach: (driver) => void (host = driver),
-      close: () => Promise.resolve(),
-      source: {
-        fd: -1,
-        drain(budget) {
-          let count = 0;
-          while (count < budget && packets.length > 0) {
-            count++;
-            const length = packets.shift()!;
-            host!.receive(link, { address: 0, length, gsoSize: 0, verified: true });
-            if (host!.enough === true) break;
-          }
-          return count;
-        },
+    const link = linkOf(`device ${i}`, (driver) => void (host = driver), {
+      fd: -1,
+      drain(budget) {
+        let count = 0;
+        while (count < budget && packets.length > 0) {
+          count++;
+          const length = packets.shift()!;
+          host!.receive(link, { address: 0, length, gsoSize: 0, verified: true });
+          if (host!.enough === true) break;
+        }
+        return count;
       },
-    };
+    });
     loop.add(link);
   });
   loop.start({
@@ -128,17 +124,7 @@ class Waiting {
   #busy = false;
 
   constructor(fd: number) {
-    this.loop.add({
-      name: "a",
-      mtu: 1500,
-      maxSegments: 1,
-      rxVerified: false,
-      txChecksum: "full",
-      send: () => true,
-      attach() {},
-      close: () => Promise.resolve(),
-      source: { fd, drain: () => ++this.looks & 1 },
-    });
+    this.loop.add(linkOf("a", () => {}, { fd, drain: () => ++this.looks & 1 }));
     this.loop.start({
       handlePacket() {},
       handleWritable() {},
@@ -190,26 +176,16 @@ needs("kernel").describe("the loop", () => {
   function watched(loop: Loop, fd: number, check?: (link: Link, host: HostDriver) => void) {
     const seen = { gone: 0, checks: 0 };
     let host: HostDriver | undefined;
-    const link: Link = {
-      name: "a",
-      mtu: 1500,
-      maxSegments: 1,
-      rxVerified: false,
-      txChecksum: "full",
-      send: () => true,
-      attach: (driver) => void (host = driver),
-      close: () => Promise.resolve(),
-      source: {
-        fd,
-        drain: () => 0,
-        ...(check !== undefined && {
-          check() {
-            seen.checks++;
-            check(link, host!);
-          },
-        }),
-      },
-    };
+    const link: Link = linkOf("a", (driver) => void (host = driver), {
+      fd,
+      drain: () => 0,
+      ...(check !== undefined && {
+        check() {
+          seen.checks++;
+          check(link, host!);
+        },
+      }),
+    });
     loop.add(link);
     loop.start({
       handlePacket() {},

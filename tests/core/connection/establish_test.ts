@@ -290,6 +290,14 @@ describe("MP_CAPABLE, client (RFC 8684 §3.1)", () => {
     d.stack.handleMove(d.now, d.links[1]!, new Uint8Array([10, 0, 0, 9]));
     d.silent();
     const address = Uint8Array.from(peer.remote.split("."), Number);
+    // As often as it moves: these are no tries, of which the third is one of plain TCP, and the last the end.
+    for (let moves = 0; moves < 10; moves++) {
+      d.stack.handleMove(d.now, d.links[0]!, address);
+      peer.gets("S 0 <mpc>");
+    }
+    d.pass(5e6);
+    const asked = peer.takeAll().map(({ options }) => options.includes("mpc"));
+    assertEquals(asked, [true, false]);
     d.stack.handleMove(d.now, d.links[0]!, address);
     peer.gets("S 0 <mpc>");
     peer.offers({}, "S.", ["mpc key"]);
