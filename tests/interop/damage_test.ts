@@ -10,6 +10,7 @@ import { needs } from "../support/tools.ts";
 import { Once, rewrite } from "./support/damage.ts";
 import { startPeer } from "./support/peer.ts";
 import { Meeting, type Role, Stand } from "./support/stand.ts";
+import { until } from "./support/wait.ts";
 
 /** Segments whose checksum the kernel of a namespace found wrong. */
 async function badSegments(namespace: Namespace): Promise<number> {
@@ -155,7 +156,7 @@ needs("kernel", "python3").describe(
         const to = way === "send" ? "to the kernel" : "from the kernel";
 
         it(`${to}, as ${role}: all else arrives as it was sent`, async () => {
-          const damage = new Once(40);
+          const damage = new Once(way === "send" ? 40 : 5);
           await using stand = await Stand.open({
             lab: { checksum: true, endpoints: "none" },
             interfaces: {
@@ -167,10 +168,18 @@ needs("kernel", "python3").describe(
             host: { tcp: { maxSegment: 1400 } },
           });
           const job = way === "send" ? "sink" : "source";
-          await using meeting = await stand.meet(role, job, { size });
+          // Linux 6.18 repeats nothing at the data level once it has heard MP_FAIL: with its send buffer full by then, it would say no more. So it sends
+          // little first, of which a part is damaged, and the rest when it has heard of that.
+          await using meeting = await stand.meet(role, job, { size, hold: 20_000 });
           const { conn, peer } = meeting;
           const bytes = new Uint8Array(size);
-          if (way === "send") {
+          if (way === "receive") {
+            await until(
+              "the kernel has heard of it",
+              async () => (await stand.lab.nstat()).MPFailRx === 1,
+            );
+            await peer.release();
+          } else {
             for (let at = 0; at < size; at += 65536) {
               crypto.getRandomValues(bytes.subarray(at, at + 65536));
             }

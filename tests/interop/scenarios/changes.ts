@@ -499,7 +499,8 @@ function damaged(from: "client" | "server"): Entry {
     server: CHECKED,
     during: async (run) => {
       run.alter(1, from, 5);
-      await run.talk.echo(200_000);
+      // A kernel that has heard MP_FAIL repeats nothing: it must have more to send, and room for it.
+      await run.talk.echo(40_000, () => run.counted(from, "MPFailRx", 1));
     },
     expect: from === "client"
       ? { client: sender, server: finder }

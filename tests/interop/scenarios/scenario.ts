@@ -76,8 +76,8 @@ export interface Talk extends AsyncDisposable {
   readonly conn: MptcpConn | null;
   /** What the kernel's end, or the server's, said in the end. */
   readonly end: PeerEnd | null;
-  /** Sends bytes and reads as many. */
-  echo(size: number): Promise<void>;
+  /** Sends bytes and reads as many; the second half goes when what is done `between` is over, whether or not the first has come back. */
+  echo(size: number, between?: () => Promise<void>): Promise<void>;
   /** Ends it in order, both ways, and compares the sums, or, where they were `altered`, how many bytes there were. */
   finish(altered: boolean): Promise<void>;
 }
@@ -94,8 +94,15 @@ class OurTalk implements Talk {
     return this.meeting.conn;
   }
 
-  async echo(size: number): Promise<void> {
-    await Promise.all([this.meeting.send(size), this.meeting.receive(size)]);
+  async echo(size: number, between?: () => Promise<void>): Promise<void> {
+    const send = async (): Promise<void> => {
+      if (between !== undefined) {
+        await this.meeting.send(size / 2);
+        await between();
+      }
+      await this.meeting.send(between === undefined ? size : size / 2);
+    };
+    await Promise.all([send(), this.meeting.receive(size)]);
   }
 
   async finish(altered: boolean): Promise<void> {
@@ -125,9 +132,13 @@ class KernelTalk implements Talk {
     this.#echo = echo;
   }
 
-  async echo(size: number): Promise<void> {
-    await this.#driver.tell(String(size));
+  /** A kernel reads what is damaged, too: the first half comes back. */
+  async echo(size: number, between?: () => Promise<void>): Promise<void> {
+    const half = between === undefined ? size : size / 2;
+    await this.#driver.tell(String(half));
     await this.#driver.until("moved");
+    await between?.();
+    if (between !== undefined) await this.echo(half);
   }
 
   async finish(altered: boolean): Promise<void> {

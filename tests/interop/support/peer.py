@@ -122,7 +122,11 @@ class Connection:
             if pace:
                 time.sleep(max(0, start + self.sent / pace - time.monotonic()))
             block, self.early = block[self.early:], max(0, self.early - len(block))
-            self.conn.sendall(block)
+            first = max(0, min(len(block), self.args.hold - self.sent))
+            self.conn.sendall(block[:first])
+            if first and first + self.sent == self.args.hold:
+                sys.stdin.readline()
+            self.conn.sendall(block[first:])
             self.out.update(block)
             self.sent += len(block)
         self.look()
@@ -228,6 +232,7 @@ def main():
     parser.add_argument("--pause", type=float, default=0, help="seconds before it begins to read")
     parser.add_argument("--buffer", type=int, default=0, help="bytes of the receive buffer, 0: as the kernel has it")
     parser.add_argument("--reset", action="store_true", help="it closes by an abort")
+    parser.add_argument("--hold", type=int, default=0, help="bytes to send before a line comes on the standard input")
     parser.add_argument("--keep", action="store_true", help="do not close before a line comes on the standard input")
     parser.add_argument("--timeout", type=float, default=120)
     args = parser.parse_args()

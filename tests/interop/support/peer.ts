@@ -36,6 +36,8 @@ export interface PeerOptions {
   readonly timeout?: number;
   /** Where it closes a connection, it aborts it. */
   readonly reset?: boolean;
+  /** Bytes of `size` after which it waits for `release()`. */
+  readonly hold?: number;
   /** Does not close a connection before `release()`. */
   readonly keep?: boolean;
 }
@@ -145,7 +147,7 @@ export class Peer implements AsyncDisposable {
     }
   }
 
-  /** Lets it close a connection that it keeps. */
+  /** Lets it send what it holds, or close a connection that it keeps. */
   release(): Promise<void> {
     return this.tell("");
   }
