@@ -595,10 +595,11 @@ function relieve(meta: MetaSocket, now: Micros): void {
       if (!(mptcp.opportunisticRetransmission ?? relieves)) continue;
     }
     for (
-      let sent = relievedBy(meta, subflow, why, now);
-      sent !== null && repeat(meta, sent, subflow, now);
-      sent = relievedBy(meta, subflow, why, now)
-    ) relief.spend(sent.length);
+      let part = relievedBy(meta, subflow, why, now);
+      part !== null &&
+      repeat(meta, part.sent, subflow, now, part.from, part.to - part.from);
+      part = relievedBy(meta, subflow, why, now)
+    ) relief.spend(part.to - part.from);
   }
   if (why === "tail") deadlines.set(TIMER_RELIEF, overdueAt(meta, now));
 }

@@ -18,6 +18,16 @@ const MOST_STEPS = 64;
 /** Round trips that have grown by more, or by a quarter, tell of a queue (RFC 9406 §4.3: MAX_RTT_THRESH). */
 const MOST_GROWTH: Micros = 16e3;
 
+/** What is to be repeated: [from, to) of `sent`. */
+export interface Part {
+  readonly sent: Sent;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** One object for all connections, read before the next is asked for. */
+const part = { sent: null as Sent | null, from: 0, to: 0 };
+
 /** What keeps new data from leaving: there are none, or the peer's window has no room for them. */
 export type Standstill = "tail" | "window";
 
@@ -31,9 +41,9 @@ export class Relief {
     return this.#bytes;
   }
 
-  /** Whether `length` bytes more would still be few beside what was sent. */
-  affords(meta: MetaSocket, length: number, mss: number): boolean {
-    return this.#bytes + length <= meta.figures.bytesSent / SHARE + LEAST * mss;
+  /** Bytes that would still be few beside what was sent. */
+  left(meta: MetaSocket, mss: number): number {
+    return meta.figures.bytesSent / SHARE + LEAST * mss - this.#bytes;
   }
 
   /** They have left. */
@@ -48,9 +58,11 @@ export class Relief {
   penalise(meta: MetaSocket, subflow: Subflow, now: Micros): void {
     const { oldest } = meta.sendQueue;
     if (oldest === null || now - this.#penalised < subflow.srtt) return;
+    const { offset } = oldest;
     for (let i = 0; i < oldest.copies; i++) {
       const slow = oldest.copy(i);
       if (slow === subflow || slow.srtt <= subflow.srtt) continue;
+      if (!oldest.carries(i, offset, offset + 1)) continue;
       if (isSlower(slow, subflow, now) && slow.sender.penalise(now)) this.#penalised = now;
     }
   }
@@ -82,39 +94,40 @@ export function standstill(meta: MetaSocket, now: Micros): Standstill | null {
  */
 function isHeld({ sendQueue: { oldest }, timer }: MetaSocket, now: Micros): boolean {
   if (oldest === null) return false;
+  const { offset } = oldest;
   for (let i = 0; i < oldest.copies; i++) {
+    // One that has brought another part of the piece tells nothing of it.
+    if (!oldest.carries(i, offset, offset + 1)) continue;
     const { sender, srtt } = oldest.copy(i);
     if (timer.timeouts === 0 && oldest.sentAt + 2 * srtt > now) continue;
     // Its last byte is looked at first, or the subflow would be walked through with each ACK; it may have come, and one before it be lost.
     const { board } = sender;
-    const end = oldest.ssnEnd(i);
+    const end = oldest.ssn(i, oldest.end);
     if (board.undelivered(end - 1, end) !== -Infinity) continue;
-    if (board.undelivered(oldest.ssn(i), end) === -Infinity) return true;
+    if (board.undelivered(oldest.ssn(i, offset), end) === -Infinity) return true;
   }
   return false;
 }
 
 /**
  * What `subflow`, which has room, should repeat; null: nothing would come sooner by it. At the end of the data the last bytes come last, and are looked at
- * first; where the window is shut, it is the oldest that opens it.
+ * first; where the window is shut, it is the oldest that opens it. Of a piece that is too large, the segments that matter most.
  */
 export function relievedBy(
   meta: MetaSocket,
   subflow: Subflow,
   why: Standstill,
   now: Micros,
-): Sent | null {
+): Part | null {
   const { sendQueue, relief, subflows } = meta;
   const { room, mss } = subflow;
+  const most = Math.min(room, relief.left(meta, mss));
   if (why === "window") {
     const { oldest } = sendQueue;
-    return oldest !== null && isLate(oldest, subflow, now) && oldest.length <= room &&
-        relief.affords(meta, oldest.length, mss)
-      ? oldest
-      : null;
+    return oldest === null ? null : first(oldest, oldest.offset, oldest.end, subflow, most, now);
   }
   // Nothing is short enough: nobody looks through what there is, packet by packet.
-  if (!relief.affords(meta, 1, mss)) return null;
+  if (most < 1) return null;
   for (let i = 0; i < subflows.length; i++) {
     const carrier = subflows[i]!;
     if (carrier === subflow || !isSlower(carrier, subflow, now)) continue;
@@ -126,18 +139,59 @@ export function relievedBy(
       piece !== null && steps < MOST_STEPS;
       piece = board.lostBehind(piece), steps++
     ) {
-      const sent = sendQueue.find(Math.max(piece.data, sendQueue.una));
-      if (sent === null || sent.length > room || !relief.affords(meta, sent.length, mss)) continue;
-      if (isLate(sent, subflow, now)) return sent;
+      const from = Math.max(piece.data, sendQueue.una);
+      const sent = sendQueue.find(from);
+      if (sent === null) continue;
+      // With the rest of its mapping, which waits for it, where that may be.
+      const whole = sent.length <= most && sent.lackedEnd(subflow, sent.offset) === sent.end;
+      const to = Math.min(sent.end, piece.data + piece.end - piece.seq);
+      const found = whole
+        ? first(sent, sent.offset, sent.end, subflow, most, now)
+        : first(sent, from, to, subflow, most, now);
+      if (found !== null) return found;
     }
-    const first = Math.max(board.firstChunk, board.nextChunk - MOST_STEPS);
-    for (let serial = board.nextChunk - 1; serial >= first; serial--) {
+    const oldest = Math.max(board.firstChunk, board.nextChunk - MOST_STEPS);
+    for (let serial = board.nextChunk - 1; serial >= oldest; serial--) {
       const sent = sendQueue.find(Math.max(board.dataStart(serial), sendQueue.una));
-      if (sent === null || sent.length > room || !relief.affords(meta, sent.length, mss)) continue;
-      if (isLate(sent, subflow, now)) return sent;
+      const found = sent === null ? null : last(sent, subflow, most, now);
+      if (found !== null) return found;
     }
   }
   return null;
+}
+
+/** The first of [from, to) of `sent` that `subflow` was not given, `most` bytes at most: all of it, or whole segments. Null: none, or it is not late. */
+function first(
+  sent: Sent,
+  from: number,
+  to: number,
+  subflow: Subflow,
+  most: number,
+  now: Micros,
+): Part | null {
+  from = Math.max(from, sent.givenEnd(subflow, from));
+  if (from >= to) return null;
+  to = Math.min(to, sent.lackedEnd(subflow, from));
+  if (to - from > most) to = from + most - most % subflow.mss;
+  return late(sent, from, to, subflow, now);
+}
+
+/** The last of them. */
+function last(sent: Sent, subflow: Subflow, most: number, now: Micros): Part | null {
+  const to = sent.lackedTo(subflow);
+  let from = sent.lackedBefore(subflow, to);
+  // Cut where a segment ends, so that a small one is not sent twice.
+  const { mss } = subflow;
+  if (to - from > most) from += Math.ceil((to - from - most) / mss) * mss;
+  return late(sent, from, to, subflow, now);
+}
+
+function late(sent: Sent, from: number, to: number, subflow: Subflow, now: Micros): Part | null {
+  if (from >= to || !isLate(sent, from, to, subflow, now)) return null;
+  part.sent = sent;
+  part.from = from;
+  part.to = to;
+  return part as Part;
 }
 
 /** When the first of what is in flight at the end of the data is late; Infinity: nothing will be. */
@@ -150,21 +204,24 @@ export function overdueAt({ subflows }: MetaSocket, now: Micros): Micros {
   return at;
 }
 
-/** Whether `sent` would come sooner over `subflow`, which was not given it, than over those that carry it. */
-function isLate(sent: Sent, subflow: Subflow, now: Micros): boolean {
-  if (sent.copies === 0) return false;
+/** Whether [from, to) of `sent` would come sooner over `subflow`, which was not given it, than over those that carry it. */
+function isLate(sent: Sent, from: number, to: number, subflow: Subflow, now: Micros): boolean {
   let soonest = Infinity;
+  let carried = false;
   for (let i = 0; i < sent.copies; i++) {
+    if (!sent.carries(i, from, to)) continue;
     const carrier = sent.copy(i);
     if (carrier === subflow || !isSlower(carrier, subflow, now)) return false;
-    const at = comes(carrier, sent.ssn(i), sent.ssnEnd(i), now);
+    carried = true;
+    const at = comes(carrier, sent.ssn(i, from), sent.ssn(i, to), now);
     if (at < soonest) soonest = at;
   }
+  if (!carried) return false;
   const { minRtt } = subflow;
   // What its last round trips have waited for is over where it has nothing in flight.
   const srtt = subflow.inFlight > 0 ? subflow.srtt : minRtt;
   // In less than half of the time, or estimates are not good enough: between equal paths nothing goes twice.
-  return soonest - now > srtt + minRtt / 4 + 2 * taking(subflow, sent.length);
+  return soonest - now > srtt + minRtt / 4 + 2 * taking(subflow, to - from);
 }
 
 /**

@@ -77,15 +77,16 @@ export class Sent extends Copy {
     return this.#copy(index).subflow!;
   }
 
-  /** Sequence offsets there of the first byte that was given, and behind the last. */
-  ssn(index: number): number {
-    return this.#copy(index).start;
+  /** Whether any of [from, to) was given with it. */
+  carries(index: number, from: number, to: number): boolean {
+    const copy = this.#copy(index);
+    return copy.from < to && copy.to > from;
   }
 
-  /** See {@linkcode Sent.ssn}. */
-  ssnEnd(index: number): number {
+  /** Sequence offset there of the byte at `offset`, or of the one next to it that was given; one past the last behind that. */
+  ssn(index: number, offset: number): number {
     const { start, from, to } = this.#copy(index);
-    return start + to - from;
+    return start + Math.max(from, Math.min(offset, to)) - from;
   }
 
   /** The first byte that `subflow` was not given; the end where it was given all. */
@@ -110,6 +111,29 @@ export class Sent extends Copy {
       if (copy.subflow === subflow && copy.from > offset && copy.from < end) end = copy.from;
     }
     return end;
+  }
+
+  /** End of the last that `subflow` lacks; the offset of the first byte where it was given all. */
+  lackedTo(subflow: Subflow): number {
+    let at = this.end;
+    for (let to = -1; to !== at;) {
+      to = at;
+      for (let i = 0; i < this.#count; i++) {
+        const copy = this.#copy(i);
+        if (copy.subflow === subflow && copy.from < at && copy.to >= at) at = copy.from;
+      }
+    }
+    return Math.max(at, this.offset);
+  }
+
+  /** First of what it lacks up to `end`. */
+  lackedBefore(subflow: Subflow, end: number): number {
+    let from = this.offset;
+    for (let i = 0; i < this.#count; i++) {
+      const copy = this.#copy(i);
+      if (copy.subflow === subflow && copy.to < end && copy.to > from) from = copy.to;
+    }
+    return from;
   }
 
   /** Whether the byte at `offset` was ever given to `subflow`. */

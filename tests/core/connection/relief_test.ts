@@ -2,6 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { standstill } from "../../../core/connection/relief.ts";
 import type { SchedulerPlugin } from "../../../core/plugin.ts";
 import { Dialogue, type DialogueOptions } from "../../support/dialogue.ts";
 import { joined } from "../../support/joins.ts";
@@ -12,6 +13,10 @@ const MSS = 1428;
 const WINDOW = 14600;
 const FAST = 20e3;
 const SLOW = 400e3;
+
+/** By round trips so short, one decision of the slower path sends as much as five segments: more than may go again at first. */
+const LARGE = [{ rtt: 500 }, { rtt: 2e3 }] as const;
+const PIECE = 5 * MSS;
 
 /** Gives everything to the highest path that has room. */
 function lastFirst(relief: boolean): SchedulerPlugin {
@@ -180,6 +185,59 @@ describe("tail reinjection", () => {
     assertEquals([app.socket.sendQueue.una, app.socket.relief.bytes], [1, 0], seen.join("\n"));
   });
 
+  it("repeats the last segments of a piece that is larger than the extra bytes allow", () => {
+    using d = dialogue();
+    const { first, second, app } = joined(d, LARGE[0], LARGE[1]);
+    app.write(2 * PIECE);
+    assertEquals(span(second), [1, 2 * PIECE + 1]);
+    assertEquals(span(first), [2 * PIECE - 4 * MSS + 1, 2 * PIECE + 1]);
+    assertEquals([app.socket.repeated, app.socket.relief.bytes], [4 * MSS, 4 * MSS]);
+  });
+
+  it("repeats as many of them as the faster path has room for, and those before when it has more", () => {
+    let to = 1;
+    const pick: ReturnType<SchedulerPlugin["create"]>["pick"] = (ready) =>
+      ready.find(({ path }) => path === to) ?? null;
+    const scheduler: SchedulerPlugin = {
+      kind: "scheduler",
+      name: "as_told",
+      relief: true,
+      create: () => ({ pick }),
+    };
+    using d = dialogue({}, true, { policies: { scheduler } });
+    const { first, second, app } = joined(d, LARGE[0], LARGE[1]);
+    const fast = app.socket.subflows[0]!;
+    app.write(10 * MSS);
+    d.pass(500);
+    first.sends(`. ack ${10 * MSS + 1} <dack8 ${10 * MSS + 1}>`);
+    app.write(Math.floor(fast.room / MSS - 2) * MSS);
+    first.takeAll();
+    const from = app.socket.sendQueue.nxt;
+    to = 2;
+    app.write(4 * MSS);
+    assertEquals(span(second), [from, from + 4 * MSS]);
+    const last = [from + 2 * MSS, from + 4 * MSS];
+    assertEquals([span(first), app.socket.relief.bytes], [last, 2 * MSS]);
+    d.pass(100);
+    first.sends(`. ack ${11 * MSS + 1} <dack8 ${11 * MSS + 1}>`);
+    assertEquals([span(first), app.socket.relief.bytes], [[from, from + 2 * MSS], 4 * MSS]);
+    // Nothing of it is left to be relieved.
+    first.sends(`. ack ${12 * MSS + 1} <dack8 ${12 * MSS + 1}>`);
+    assertEquals([span(first), app.socket.relief.bytes], [null, 4 * MSS]);
+  });
+
+  it("goes on where the faster path has brought a part of a piece: the peer is not short of memory", () => {
+    using d = dialogue();
+    const { first, second, app } = joined(d, LARGE[0], LARGE[1]);
+    app.write(PIECE);
+    assertEquals([span(second), span(first)], [[1, PIECE + 1], [MSS + 1, PIECE + 1]]);
+    d.pass(1e3);
+    first.sends(`. ack ${4 * MSS + 1} <dack8 1>`);
+    // Longer than a peer is waited for that has the oldest byte.
+    d.pass(4e3);
+    assertEquals(standstill(app.socket, d.now), "tail");
+  });
+
   it("is as the scheduler has it, where no option says otherwise", () => {
     for (
       const [option, scheduler, repeats] of [
@@ -208,6 +266,18 @@ describe("a receive window that a slow path keeps shut", () => {
     assertEquals(span(second), [1, 4 * MSS + 1]);
     assertEquals(span(first), [1, 2 * MSS + 1]);
     assertEquals(app.socket.subflows.map(({ cwnd }) => cwnd), [WINDOW, WINDOW]);
+  });
+
+  it("NSDI'12 M1: has as many of them go again as the extra bytes allow, of a piece that is larger", () => {
+    using d = dialogue({ penalty: false });
+    const { first, second, app } = joined(d, { ...LARGE[0], scale: 0, win: PIECE }, LARGE[1]);
+    app.write(4 * PIECE);
+    assertEquals(span(second), [1, PIECE + 1]);
+    assertEquals(span(first), [1, 4 * MSS + 1]);
+    // As they come, the window moves.
+    d.pass(500);
+    first.sends(`. ack ${4 * MSS + 1} win ${PIECE} <dack8 ${4 * MSS + 1}>`);
+    assertEquals(span(first), [PIECE + 1, PIECE + 4 * MSS + 1]);
   });
 
   it("NSDI'12 M2: halves the window of the slow path, once in a round trip of the fast one", () => {

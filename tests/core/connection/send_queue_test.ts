@@ -120,6 +120,24 @@ describe("the subflows that carry part B", () => {
     assertEquals(queue.firstNotOn(OTHER)!.offset, 11);
   });
 
+  it("tells what of a piece a subflow lacks last, too", () => {
+    const queue = boundTo(SUBFLOW, SUBFLOW);
+    const sent = holding(queue, 1);
+    const lacked = (): number[] => {
+      const to = sent.lackedTo(OTHER);
+      return [sent.lackedBefore(OTHER, to), to];
+    };
+    assertEquals(lacked(), [1, 11]);
+    queue.repeated(sent, 3, 2, OTHER, 1);
+    assertEquals(lacked(), [5, 11]);
+    queue.repeated(sent, 9, 2, OTHER, 3);
+    assertEquals(lacked(), [5, 9]);
+    queue.repeated(sent, 5, 4, OTHER, 5);
+    assertEquals(lacked(), [1, 3]);
+    queue.repeated(sent, 1, 2, OTHER, 9);
+    assertEquals(lacked(), [1, 1]);
+  });
+
   it("look once at each sending, however often they ask", () => {
     const queue = new SendQueue(HOST, fixedBuffer(1e6));
     for (let i = 0; i < 1000; i++) queue.bound(1, SUBFLOW, 1 + i);
