@@ -74,6 +74,12 @@ export class DataTimer {
     deadlines.set(TIMER_DATA, Math.max(this.#finSentAt + wait, now + roundTrip));
   }
 
+  /** The window has room for a DATA_FIN that it had none for: it goes again at once, and what was repeated until now, which could not be heeded, backs off nothing. */
+  finHasRoom(deadlines: Deadlines<ConnectionTimer>, now: Micros): void {
+    this.#timeouts = 0;
+    deadlines.set(TIMER_DATA, now);
+  }
+
   /** A closed window is asked about after as long (draft DA-4). */
   awaitWindow(
     deadlines: Deadlines<ConnectionTimer>,

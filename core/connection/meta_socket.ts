@@ -1210,13 +1210,20 @@ export class MetaSocket implements GuardedConnection<Subflow>, DataLevel, Waiter
     const { sendQueue } = this;
     // RFC 8684 §3.3.4: only a right edge that moves right counts where several subflows tell of it.
     const size = windowEnd - offset;
+    const shut = sendQueue.finShut;
     if (this.fallback ? sendQueue.moveWindow(windowEnd, size) : sendQueue.open(windowEnd, size)) {
       this.timer.opened();
       this.dirty();
     }
     if (offset < sendQueue.una) return this.patience.belied(now);
     this.patience.borneOut();
-    if (offset === sendQueue.una) return;
+    if (offset === sendQueue.una) {
+      if (shut && sendQueue.finUnacked && !sendQueue.finShut && !this.fallback) {
+        // A peer that had no room for our DATA_FIN has dropped it, and that is all it waits for.
+        this.waits().finHasRoom(this.deadlines, now);
+      }
+      return;
+    }
     this.host.probe?.dataAcked(now, this.id, offset, sendQueue.windowEnd);
     this.figures.acked(now);
     this.timer.acknowledged();

@@ -232,8 +232,11 @@ describe("a DATA_FIN for which the peer's window has no room (RFC 9293 §3.10.7.
         }
         assertEquals([app.code, app.socket.state], [undefined, "FIN_WAIT_1"]);
         for (const peer of peers) peer.takeAll();
+        // Not when it would have been told next, which is minutes from now; and as soon again, should this one be lost.
         first.sends(". 1 ack 1001 win 1000 <dack8 1001>");
-        d.untilSent();
+        assertEquals(d.untilSent(), 0);
+        for (const peer of peers) assertEquals(endsAt(peer), 1001);
+        assertEquals(d.untilSent() < 3e6, true);
         assertEquals(endsAt(first), 1001);
         first.sends(". 1 ack 1001 win 1000 <dack8 1002>");
         assertEquals(app.socket.state, "FIN_WAIT_2");
