@@ -298,7 +298,7 @@ export interface CongestionController {
    */
   onCongestion(cause: "loss" | "ecn" | "timeout" | "penalty", flightSize: number): void;
   /**
-   * The last loss or timeout that was told was none: the path has only reordered, or stalled (RFC 3522, RFC 3708, RFC 5682). At most once for each, also
+   * The last loss or timeout that it was told of was none: the path has only reordered, or stalled (RFC 3522, RFC 3708, RFC 5682). At most once for each, also
    * when the recovery is over. What was in flight is so again; window and threshold are the controller's to bring back, no less
    * than a segment, which may have grown meanwhile: without this they stay.
    */
@@ -308,7 +308,10 @@ export interface CongestionController {
 }
 /** The controllers of one connection: coupled state lives here. */
 export interface CongestionControl {
-  /** A subflow is established, or was another's until now; its controller starts at subflow.cwnd, and subflow.ssthresh is what the former left, or Infinity. */
+  /**
+   * A subflow is established, or was another's until now; its controller starts at subflow.cwnd, and subflow.ssthresh is what the former left, or Infinity.
+   * After `leave` it may join again: a loss that the former was told of was none, and it starts where that was before.
+   */
   join(subflow: SubflowView): CongestionController;
   /** It is gone. */
   leave?(subflow: SubflowView): void;

@@ -133,6 +133,11 @@ export class GuardedCongestionControl implements CongestionControl {
       if (members[i]!.subflow === subflow) members.splice(i--, 1);
     }
     this.renew();
+    this.left(subflow);
+  }
+
+  /** Tells all that it is gone. */
+  private left(subflow: SubflowView): void {
     const fallback = this.#fallback;
     if (fallback !== null) {
       fallback.group.leave?.(fallback.faces.of(subflow));
@@ -147,6 +152,16 @@ export class GuardedCongestionControl implements CongestionControl {
       this.fault(thrown("leave", error));
     }
     seat.faces.forget(subflow);
+  }
+
+  /** `member` begins again: it leaves, and another one of the same kind joins. */
+  joinAgain(member: GuardedController): void {
+    const { subflow } = member;
+    this.renew();
+    this.left(subflow);
+    member.begin(this.#seat === null ? null : this.joinIn(this.#seat, subflow));
+    if (this.#fallback !== null) member.shadow(this.#fallback);
+    member.adopt("join");
   }
 
   /** Counts a fault; `last` ends the plugin's part at once. */
@@ -290,6 +305,32 @@ export class GuardedController implements CongestionController {
       this.#group.fault(thrown("onUndo", error));
     }
     this.adopt("onUndo");
+  }
+
+  /**
+   * The last loss or timeout was none, and who was told of it rules no longer. This one was not: it begins again from the window and the threshold that there
+   * were, unless it has more by now, or brings no window back.
+   */
+  beginAgain(cwnd: number, ssthresh: number): void {
+    if (cwnd <= this.cwnd || !this.undoes()) return;
+    this.cwnd = Math.max(cwnd, this.subflow.mss);
+    if (ssthresh > this.ssthresh) this.#ssthresh = ssthresh === Infinity ? null : ssthresh;
+    this.#group.joinAgain(this);
+  }
+
+  private undoes(): boolean {
+    try {
+      return (this.#controller ?? this.#shadow)?.onUndo !== undefined;
+    } catch (error) {
+      this.#group.fault(thrown("onUndo", error));
+      return false;
+    }
+  }
+
+  /** `controller` takes the plugin's part; null: it has none any more. */
+  begin(controller: CongestionController | null): void {
+    this.#controller = controller;
+    this.#shadow = this.#source = null;
   }
 
   /** Sending starts again. */

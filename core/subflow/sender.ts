@@ -119,6 +119,12 @@ export function initialWindow(mss: number): number {
   return Math.min(10 * mss, Math.max(2 * mss, 14600));
 }
 
+/** What rules the window of a subflow. */
+export interface Controller extends CongestionController {
+  /** As if it joined, from this window and threshold: a loss, of which a controller before it was told, was none. */
+  beginAgain?(cwnd: number, ssthresh: number): void;
+}
+
 /** The sender of one subflow. */
 export class Sender extends Output {
   readonly board: Scoreboard;
@@ -135,7 +141,7 @@ export class Sender extends Output {
   #madeRate: DeliveryRate | null = null;
   #madeBusy: Busy | null = null;
   #recovery: Recovery = OPEN;
-  #controller: CongestionController | null = null;
+  #controller: Controller | null = null;
   /** Made for the first loss, repeat or contradiction. */
   #troubles: Troubles | null = null;
   /** SND.NXT when the window was last full: what was sent before was limited by it (RFC 7661). */
@@ -495,7 +501,8 @@ export class Sender extends Output {
   }
 
   /** A controller takes over. */
-  control(controller: CongestionController, now: Micros): void {
+  control(controller: Controller, now: Micros): void {
+    if (this.#controller !== null) this.#troubles?.undo?.handOn();
     this.#controller = controller;
     this.settled(now);
   }
@@ -1144,7 +1151,8 @@ export class Sender extends Output {
   /** Nothing was lost: window and threshold come back, and with a timeout what it took for lost, and the back-off (RFC 4015 §3.2). Counted under `name`. */
   private takeBack(name: string, now: Micros): void {
     this.host.count(name);
-    this.#troubles!.undo!.drop(this.#recovery.kind === "loss");
+    const undo = this.#troubles!.undo!;
+    undo.drop(this.#recovery.kind === "loss");
     if (this.#recovery.kind === "loss") {
       this.host.count("TCPSpuriousRTOs");
       this.board.restore();
@@ -1155,7 +1163,8 @@ export class Sender extends Output {
     }
     this.#recovery = OPEN;
     this.detection().restart();
-    this.#controller?.onUndo?.();
+    if (undo.handedOn) this.#controller?.beginAgain?.(undo.cwnd, undo.ssthresh);
+    else this.#controller?.onUndo?.();
   }
 
   /**
@@ -1233,7 +1242,7 @@ export class Sender extends Output {
     this.host.count(this.sackPermitted ? "TCPSackRecovery" : "TCPRenoRecovery");
     // RFC 3168 §6.1.2: one reduction for what is lost and what is marked of a window of data.
     if (this.ecn.coversLoss(this.board.una)) return;
-    (this.troubled().undo ??= new Undo()).begin();
+    (this.troubled().undo ??= new Undo()).begin(this.cwnd, this.ssthresh);
     this.ecn.reduced(this.board.nxt, false);
     // RFC 5681 §3.2 step 2: without what went beyond the window while the loss was waited for; nor does it count twice what has left the network since.
     // At the end of the data less is in flight by now than what was too much: RFC 7661 §4.4.1 counts what was acknowledged meanwhile.
@@ -1306,7 +1315,7 @@ export class Sender extends Output {
     this.deadlines.set(TIMER_PROBE, Infinity);
     this.deadlines.set(TIMER_LATE, Infinity);
     troubles.timedOutLast = now;
-    if (rtt.timeouts === 1) (troubles.undo ??= new Undo()).begin();
+    if (rtt.timeouts === 1) (troubles.undo ??= new Undo()).begin(this.cwnd, this.ssthresh);
     this.detection().restart();
     this.ecn.reduced(board.nxt, false);
     if (rtt.timeouts === 1) this.#controller?.onCongestion("timeout", flightSize);

@@ -16,14 +16,7 @@ import {
   TCP_RST,
   TCP_SYN,
 } from "../../wasm/layout.ts";
-import type {
-  CongestionController,
-  Endpoint,
-  Micros,
-  PathIndex,
-  PathView,
-  SubflowView,
-} from "../plugin.ts";
+import type { Endpoint, Micros, PathIndex, PathView, SubflowView } from "../plugin.ts";
 import {
   isTransient,
   type Key,
@@ -67,7 +60,7 @@ import { ReceiveRtt } from "./receive_rtt.ts";
 import { Receiver } from "./receiver.ts";
 import type { Recovery } from "./recovery.ts";
 import { INITIAL_RTO } from "./rtt.ts";
-import { initialWindow, Sender } from "./sender.ts";
+import { type Controller, initialWindow, Sender } from "./sender.ts";
 import { Silence } from "./silence.ts";
 import {
   type DataLevel,
@@ -1389,7 +1382,7 @@ export class Subflow implements SubflowView {
   // What the connection wants of it.
 
   /** A congestion controller takes over: it is one of the connection's subflows from now on. */
-  control(controller: CongestionController, now: Micros): void {
+  control(controller: Controller, now: Micros): void {
     this.sender.control(controller, now);
   }
 

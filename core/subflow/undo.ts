@@ -15,6 +15,10 @@ export class Undo {
   #loss = false;
   /** SND.NXT at the end of the recovery; Infinity: it goes on. */
   #until = Infinity;
+  /** Window and threshold before it. */
+  #cwnd = 0;
+  #ssthresh = Infinity;
+  #handedOn = false;
 
   /** There is something to take back. */
   get on(): boolean {
@@ -31,13 +35,36 @@ export class Undo {
     return this.#original && !this.#loss;
   }
 
-  /** A recovery begins. What one before it has sent again counts on while D-SACKs may still tell of that: of which they do is not known. */
-  begin(): void {
+  /** A recovery begins, before which window and threshold were these. What one before it has sent again counts on while D-SACKs may still tell of that: of which they do is not known. */
+  begin(cwnd: number = 0, ssthresh: number = Infinity): void {
     if (!this.#on) this.#open = this.#known = 0;
     this.#on = true;
+    this.#cwnd = cwnd;
+    this.#ssthresh = ssthresh;
+    this.#handedOn = false;
     this.#since = null;
     this.#original = this.#loss = false;
     this.#until = Infinity;
+  }
+
+  /** Another controller rules from now on: it was not told of the loss. */
+  handOn(): void {
+    this.#handedOn = true;
+  }
+
+  /** There is one. */
+  get handedOn(): boolean {
+    return this.#handedOn;
+  }
+
+  /** The window before the recovery. */
+  get cwnd(): number {
+    return this.#cwnd;
+  }
+
+  /** The threshold. */
+  get ssthresh(): number {
+    return this.#ssthresh;
   }
 
   /** `bytes` have left again. */

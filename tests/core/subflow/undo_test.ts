@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { CongestionControlPlugin } from "../../../core/plugin.ts";
+import * as controls from "../../../cc/mod.ts";
 import { Undo } from "../../../core/subflow/undo.ts";
 import { Dialogue } from "../../support/dialogue.ts";
 import type { Got, Peer } from "../../support/scripted_peer.ts";
@@ -371,5 +372,138 @@ describe("a fast recovery that was none (RFC 3522, RFC 3708)", () => {
     // The first recovery's repeat came twice; the second's did not.
     bare(s.peer, 10, [0, 1], [11, 15]);
     assertEquals([s.d.counter("TCPDSACKUndo"), s.subflow.ssthresh], [0, ssthresh]);
+  });
+});
+
+describe("a loss, or a timeout, that was none, told to a controller before the one that rules", () => {
+  const ALL: readonly (() => CongestionControlPlugin)[] = [
+    controls.lia,
+    controls.olia,
+    controls.balia,
+    controls.wvegas,
+    controls.ewtcp,
+    controls.coupled,
+    controls.semiCoupled,
+    controls.reno,
+    controls.cubic,
+    controls.dctcp,
+    controls.bbr,
+    controls.bbr3,
+    controls.coupledBbr,
+  ];
+
+  /** `plugin`, which notes what its controllers are told; without `onUndo` where it `keeps` its window. */
+  function noted(plugin: CongestionControlPlugin, log: string[], keeps = false) {
+    const create: CongestionControlPlugin["create"] = (connection) => {
+      const group = plugin.create(connection);
+      return {
+        join(subflow) {
+          log.push("join");
+          const inner = group.join(subflow);
+          return {
+            get cwnd() {
+              return inner.cwnd;
+            },
+            get ssthresh() {
+              return inner.ssthresh;
+            },
+            onAck: (sample) => inner.onAck(sample),
+            onCongestion(cause, flightSize) {
+              log.push(cause);
+              inner.onCongestion(cause, flightSize);
+            },
+            ...(!keeps && {
+              onUndo() {
+                log.push("undo");
+                inner.onUndo?.();
+              },
+            }),
+          };
+        },
+        leave(subflow) {
+          log.push("leave");
+          group.leave?.(subflow);
+        },
+      };
+    };
+    return { ...plugin, create };
+  }
+
+  for (const make of ALL) {
+    it(`RFC 4015 §3.2: has ${make().name} begin again where that was, as if nothing had been told`, () => {
+      using s = written(12);
+      const echo = stamp(s.sent[0]!);
+      s.d.untilSent();
+      s.peer.takeAll();
+      const log: string[] = [];
+      s.app.socket.setCongestionControl(s.d.now, noted(make(), log));
+      assertEquals(s.subflow.cwnd, MSS);
+      ack(s.peer, 2, echo);
+      assertEquals(s.d.counter("TCPSpuriousRTOs"), 1);
+      assert(s.subflow.cwnd >= s.cwnd, `${s.subflow.cwnd}`);
+      assertEquals(s.subflow.ssthresh, Infinity);
+      assertEquals(log, ["join", "leave", "join"]);
+      assertEquals(s.d.faults, []);
+    });
+  }
+
+  it("also behind the end of a recovery, and two controllers later, but only once", () => {
+    using s = written(10, {}, NO_TIMESTAMPS);
+    s.d.pass(RTT);
+    bare(s.peer, 0, [3, 10]);
+    assertEquals(s.peer.takeAll().length > 0, true);
+    const { ssthresh } = s.subflow;
+    assert(ssthresh < Infinity);
+    const log: string[] = [];
+    s.app.socket.setCongestionControl(s.d.now, controls.cubic());
+    s.d.pass(RTT);
+    s.peer.takeAll();
+    bare(s.peer, 10);
+    assertEquals(s.subflow.inRecovery, false);
+    s.app.socket.setCongestionControl(s.d.now, noted(controls.reno(), log));
+    bare(s.peer, 10, [0, 3]);
+    assertEquals(s.d.counter("TCPDSACKUndo"), 1);
+    assertEquals([s.subflow.cwnd >= s.cwnd, s.subflow.ssthresh], [true, Infinity]);
+    assertEquals(log, ["join", "leave", "join"]);
+  });
+
+  it("leaves the window of one that has no onUndo, and that of one that has grown beyond it", () => {
+    using s = written(12);
+    const echo = stamp(s.sent[0]!);
+    s.d.untilSent();
+    s.peer.takeAll();
+    const log: string[] = [];
+    s.app.socket.setCongestionControl(s.d.now, noted(controls.reno(), log, true));
+    ack(s.peer, 2, echo);
+    assertEquals([s.d.counter("TCPSpuriousRTOs"), s.subflow.cwnd < s.cwnd], [1, true]);
+    assertEquals(log, ["join"]);
+    using large = written(12);
+    const first = stamp(large.sent[0]!);
+    large.d.untilSent();
+    large.peer.takeAll();
+    const wide = { cwnd: 50 * MSS, ssthresh: 20 * MSS, onAck() {}, onCongestion() {}, onUndo() {} };
+    large.app.socket.setCongestionControl(large.d.now, {
+      kind: "congestion-control",
+      name: "wide",
+      create: () => ({ join: () => wide }),
+    });
+    ack(large.peer, 2, first);
+    assertEquals([large.subflow.cwnd, large.subflow.ssthresh], [50 * MSS, 20 * MSS]);
+  });
+
+  it("is told to the one that rules where that was told of another one since", () => {
+    using s = written(12, { tcp: { frto: false } });
+    s.d.untilSent();
+    const echo = stamp(s.peer.gets(line(0)));
+    const log: string[] = [];
+    s.app.socket.setCongestionControl(s.d.now, noted(controls.reno(), log));
+    s.d.pass(RTT);
+    ack(s.peer, 1, echo);
+    const [again] = s.peer.takeAll();
+    s.d.untilSent();
+    s.peer.takeAll();
+    ack(s.peer, 2, stamp(again!));
+    assertEquals(s.d.counter("TCPLossUndo"), 1);
+    assertEquals(log, ["join", "timeout", "undo"]);
   });
 });
