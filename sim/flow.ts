@@ -98,6 +98,9 @@ function isSent(position: number, count: number): boolean {
 const FIRST_PORT = 1024;
 const LAST_PORT = 32767;
 
+/** As long as a segment may live in a network (RFC 9293 §3.4.2 asks for two minutes, hosts take one). */
+const LINGER: Micros = 60e6;
+
 /** Gives ports, one a connection. */
 export class Ports {
   #next = FIRST_PORT;
@@ -280,8 +283,16 @@ export class Flow {
         this.#ends += this.#server.socket === null ? 2 : 1;
         // What failed at one end is over: the other may wait for ever for something to come.
         if (this.#ends >= 2 || code !== null) this.#over();
+        if (code !== null) this.#leave(otherSide(side));
       },
     };
+  }
+
+  /** The other end has failed: `side` waits for nothing once what was on its way has come. */
+  #leave(side: Side): void {
+    const { host, socket } = this.#end(side);
+    if (socket === null || socket.over) return;
+    this.#stage.at(this.#stage.now + LINGER, host, () => socket.abort(this.#stage.now));
   }
 
   #pump(side: Side): void {

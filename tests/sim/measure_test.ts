@@ -84,6 +84,21 @@ describe("measure()", () => {
     });
   }
 
+  it("keeps no end of a connection of which the other has failed: it may wait for ever for what comes", () => {
+    const ends = (seconds: number): number => {
+      const down = (link: string) => ({ at: "2 s", do: "down", host: "phone", link } as const);
+      const scenario = phone({ it: { ...ENDS, kind: "bulk", direction: "up", connections: 20 } }, {
+        duration: `${seconds} s`,
+        events: [down("wifi"), down("lte")],
+      });
+      using run = new Run(scenario, {}, {}, 20);
+      assertEquals(run.run().traffic.it!.connections, 20);
+      return run.stored;
+    };
+    const [before, after] = [ends(10), ends(400)];
+    assertEquals(before - after, 40);
+  });
+
   it("compares every byte with what was sent if asked for, and tells the longest time without any", () => {
     const flips: ElementFactory = {
       name: "flips",

@@ -163,9 +163,22 @@ export class Direction {
     if (this.#timer.armed) this.#timer.disarm();
     const end = this.end!;
     for (let packet = this.#arrived.take(); packet !== null; packet = this.#arrived.take()) {
-      end.receive(packet);
-      freePacket(packet);
+      try {
+        end.receive(packet);
+      } catch (error) {
+        // The rest is for the next event.
+        if (this.#arrived.head !== null && !this.#pending) this.#wait();
+        throw error;
+      } finally {
+        freePacket(packet);
+      }
     }
+  }
+
+  /** What has arrived is handed over in an event of its own. */
+  #wait(): void {
+    this.#pending = true;
+    this.#timer.arm(this.#network.clock.now);
   }
 
   /** Gives a change to each element. */
@@ -230,7 +243,7 @@ export class Direction {
     if (this.#pending) return;
     this.#pending = true;
     // A host is never called from inside a send: what arrives at once waits for an event of its own.
-    if (!this.#network.defer(this)) this.#timer.arm(this.#network.clock.now);
+    if (!this.#network.defer(this)) this.#wait();
   }
 
   #show(event: TraceEvent, packet: Packet): void {
@@ -305,8 +318,11 @@ export class LinkEnd implements Link {
     // Another host, or stack, than the one that it was sent to: that would read what lies behind the headers.
     const whole = wholePacket(packet);
     if (whole === null) return;
-    this.#host.receive(this, whole);
-    freePacket(whole);
+    try {
+      this.#host.receive(this, whole);
+    } finally {
+      freePacket(whole);
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** A link on which nothing happens to packets leaves their payload where the sender has it. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { delay } from "../../../core/link/sim/elements/delay.ts";
 import type { SimHost } from "../../../core/link/sim/host.ts";
@@ -107,6 +107,32 @@ function meet(
 }
 
 describe("a link on which nothing happens", () => {
+  for (const takes of [true, false]) {
+    it(`gives payload back where a stack throws that takes it ${takes ? "there" : "behind headers"}`, () => {
+      using sender = new Sender();
+      const { network, link, b } = meet();
+      const page = sender.fill(1);
+      sender.send(link, 100);
+      sender.free();
+      class Broken extends RecordingStack {
+        readonly takesLanded = takes;
+        override handlePacket(): void {
+          throw new Error("broken");
+        }
+      }
+      b.start(new Broken());
+      assertThrows(
+        () => {
+          while (network.step());
+        },
+        Error,
+        "broken",
+      );
+      using other = new Sender();
+      assertEquals(other.fill(2), page);
+    });
+  }
+
   it("leaves payload on its page, which nobody else gets before it has come", () => {
     using sender = new Sender();
     const { network, link, stack } = meet();

@@ -50,6 +50,34 @@ describe("a link", () => {
     assertEquals(run(), ["packet wire 0 1", "packet wire 0 2", "packet wire 0 3", "flush 0"]);
   });
 
+  for (const elements of [[], [delay("5 us")]]) {
+    const how = elements.length === 0 ? "at once" : "later";
+    it(`frees a packet at which its host throws, and hands over the rest (${how})`, () => {
+      const { network, right, send, run } = pair({ elements });
+      const places: number[] = [];
+      right.handlePacket = (_now, _link, { address }) => {
+        places.push(address);
+        if (places.length === 1) throw new Error("broken");
+      };
+      send(1);
+      send(2);
+      assertThrows(
+        () => {
+          while (network.step());
+        },
+        Error,
+        "broken",
+      );
+      run();
+      assertEquals(places.length, 2);
+      // What was freed last is taken first.
+      send(3);
+      send(4);
+      run();
+      assertEquals(places.slice(2), [places[1], places[0]]);
+    });
+  }
+
   it("hands over packets that come out of an element at one moment as one batch", () => {
     const { send, run } = pair({ elements: [delay("5 us")] });
     send(1);
