@@ -5,8 +5,10 @@ import type { MptcpConn } from "../mod.ts";
 import { type MptcpDuplex, toDuplex } from "../core/net/node.ts";
 import { type Given, UsageError } from "./arguments.ts";
 import { openHost } from "./observed_host.ts";
+import { explain } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { onInterrupt } from "./signals.ts";
+import { Transfer } from "./transfer.ts";
 
 /** Milliseconds without an answer after which the user is told what is waited for. */
 const PATIENCE = 1500;
@@ -48,14 +50,23 @@ export class Exchange {
   readonly plugins: string;
   /** Where progress is shown. */
   readonly progress: Progress;
+  /** Where is told what comes of it. */
+  readonly transfer: Transfer;
   readonly #url: URL;
 
   /** Speaks HTTP over `conn`. */
-  constructor(conn: MptcpConn, url: URL, plugins: string, progress: Progress) {
+  constructor(
+    conn: MptcpConn,
+    url: URL,
+    plugins: string,
+    progress: Progress,
+    transfer: Transfer,
+  ) {
     this.conn = conn;
     this.plugins = plugins;
     this.duplex = toDuplex(conn);
     this.progress = progress;
+    this.transfer = transfer;
     this.#url = url;
   }
 
@@ -88,11 +99,13 @@ export async function exchange(
   use: (exchange: Exchange) => Promise<number>,
 ): Promise<number> {
   const progress = new Progress();
+  const transfer = new Transfer(url, args, progress);
   const controller = new AbortController();
   using _signals = onInterrupt(() => controller.abort(new Error("Interrupted")));
   let waiting: ReturnType<typeof setTimeout> | undefined;
   try {
     await using opened = await openHost(command, args, progress);
+    transfer.note({ policies: opened.plugins });
     waiting = setTimeout(() => progress.log(`Waiting for ${url.host} to answer …`), PATIENCE);
     await using conn = await opened.host.connect({
       hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
@@ -100,11 +113,14 @@ export async function exchange(
       signal: controller.signal,
     });
     clearTimeout(waiting);
-    return await use(new Exchange(conn, url, opened.policies, progress));
+    return await use(new Exchange(conn, url, opened.policies, progress, transfer));
   } catch (error) {
-    throw controller.signal.aborted ? controller.signal.reason : inWords(error);
+    const said = controller.signal.aborted ? controller.signal.reason : inWords(error);
+    transfer.note({ error: said instanceof Error ? explain(said) : String(said) });
+    throw said;
   } finally {
     clearTimeout(waiting);
     progress.stop();
+    transfer.end();
   }
 }

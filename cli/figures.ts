@@ -30,7 +30,7 @@ interface Count {
 }
 
 /** Bytes of a path. */
-interface PathBytes {
+export interface PathBytes {
   readonly name: string;
   readonly bytes: number;
 }
@@ -39,6 +39,11 @@ interface PathBytes {
 function sharesOf(paths: readonly PathBytes[]): string {
   const whole = paths.reduce((sum, { bytes }) => sum + bytes, 0);
   return paths.map(({ name, bytes }) => `${name} ${formatShare(bytes, whole)}`).join(", ");
+}
+
+/** The same for JSON. */
+export function bytesByName(paths: readonly PathBytes[]): Record<string, number> {
+  return Object.fromEntries(paths.map(({ name, bytes }) => [name, bytes]));
 }
 
 /** Figures of the paths of one connection; those of paths that have been closed are kept. */

@@ -1,14 +1,13 @@
 /** `mptcp get URL`: downloads over HTTP over MPTCP. */
 
 import type { IncomingMessage } from "node:http";
-import type { MptcpDuplex } from "../core/net/node.ts";
 import { type Command, type Given, UsageError } from "./arguments.ts";
 import { Digest } from "./data.ts";
-import { exchange, readUrl } from "./exchange.ts";
+import { type Exchange, exchange, readUrl } from "./exchange.ts";
 import { PathFigures } from "./figures.ts";
 import { HOST_OPTIONS } from "./observed_host.ts";
-import { formatBytes, formatRate, formatTime, openWritable, printable } from "./output.ts";
-import type { Progress } from "./progress.ts";
+import { formatBytes, formatRate, formatTime, openWritable } from "./output.ts";
+import { TRANSFER_OPTIONS } from "./transfer.ts";
 
 /** Where a body goes. What stood there is gone from the first byte on; where none comes all stays as it was. */
 interface Sink {
@@ -58,14 +57,13 @@ function ended(received: number, total: number): string {
   return `The server ended the connection after ${formatBytes(received)}${whole}`;
 }
 
-/** Reads the body of `response`, showing its progress; resolves to what is told of it. */
+/** Reads the body of `response`, showing its progress, and tells what came of it. */
 async function receive(
   response: IncomingMessage,
-  duplex: MptcpDuplex,
+  { duplex, progress, transfer }: Exchange,
   figures: PathFigures,
   sink: Sink,
-  progress: Progress,
-): Promise<string> {
+): Promise<void> {
   const total = Number(response.headers["content-length"] ?? 0);
   const bars = progress.begin(total);
   const digest = new Digest();
@@ -92,6 +90,7 @@ async function receive(
     clearInterval(timer);
     draw();
     bars.end();
+    transfer.count(received, (performance.now() - start) * 1000, figures);
   }
   if (total > 0 && received !== total) {
     throw new Error(ended(received, total));
@@ -99,9 +98,13 @@ async function receive(
   await sink.finish();
   const time = (performance.now() - start) * 1000;
   const how = figures.fallback ? "plain TCP, as the server does not speak MPTCP" : figures.shares;
-  return `${formatBytes(received)} in ${formatTime(time)}, ${
-    formatRate(received / Math.max(1, time) * 1e6)
-  }; ${how}\nSHA-256 ${digest.hex()}`;
+  const sha256 = digest.hex();
+  transfer.note({ sha256 });
+  transfer.say(
+    `${formatBytes(received)} in ${formatTime(time)}, ${
+      formatRate(received / Math.max(1, time) * 1e6)
+    }; ${how}\nSHA-256 ${sha256}`,
+  );
 }
 
 async function run(args: Given): Promise<number> {
@@ -110,21 +113,18 @@ async function run(args: Given): Promise<number> {
     throw new UsageError("mptcp get needs one URL: mptcp get URL [-o FILE]");
   }
   const url = readUrl(text, "get");
+  if (args.has("json") && args.value("output") === undefined) {
+    throw new UsageError("--json prints where the file would go: say -o FILE, too");
+  }
   const sink = await openSink(args.value("output"));
   try {
     return await exchange("get", args, url, async (exchange) => {
-      const { conn, progress } = exchange;
-      const figures = new PathFigures(conn, "received", performance.now() * 1000);
+      const figures = new PathFigures(exchange.conn, "received", performance.now() * 1000);
       const response = await new Promise<IncomingMessage>((resolve, reject) => {
         exchange.request({}).on("response", resolve).on("error", reject).end();
       });
-      const status = response.statusCode ?? 0;
-      if (status < 200 || status > 299) {
-        const says = printable(response.statusMessage ?? "");
-        progress.log(`The server answered ${status} ${says}`.trimEnd());
-        return 1;
-      }
-      progress.log(await receive(response, exchange.duplex, figures, sink, progress));
+      if (!exchange.transfer.accepts(response)) return 1;
+      await receive(response, exchange, figures, sink);
       return 0;
     });
   } finally {
@@ -147,9 +147,11 @@ on the machine, run it inside \`mptcp lab\`.`,
     ["mptcp get http://10.77.1.1/video.mp4 -o video.mp4", "into a file"],
     ["mptcp get http://10.77.1.1/video.mp4 -o /dev/null --cc reno", "only to measure"],
     ["mptcp get http://10.77.1.1/list.txt | sort", "into a pipe"],
+    ["mptcp get http://10.77.1.1/32MB -o /dev/null --json", "figures for a script"],
   ],
   options: {
     output: { value: "FILE", alias: "o", help: "Where the file goes. Default: standard output" },
+    ...TRANSFER_OPTIONS,
     ...HOST_OPTIONS,
   },
   run,

@@ -9,7 +9,7 @@ import { readEnd } from "./gateway/listen.ts";
 import { serveMetrics } from "./metrics.ts";
 import { LOOK, PathLog } from "./path_log.ts";
 import { readPolicies } from "./plugin_names.ts";
-import { PLUGIN_OPTIONS, sayPolicies } from "./policies.ts";
+import { namePolicies, PLUGIN_OPTIONS, type PluginNames, sayPolicies } from "./policies.ts";
 import type { Progress } from "./progress.ts";
 import { TUN_OPTIONS, tunInterfaces } from "./tun_options.ts";
 import { noteFaults } from "./verdict.ts";
@@ -41,7 +41,9 @@ export interface ObservedHost extends AsyncDisposable {
   readonly host: Host;
   /** What it is on. */
   readonly interfaces: readonly HostInterface[];
-  /** The plugins of its connections, in words. */
+  /** The plugins of its connections. */
+  readonly plugins: PluginNames;
+  /** The same in words. */
   readonly policies: string;
   /** Rejects when the devices of all its links are gone: nothing will come any more. */
   readonly ended: Promise<never>;
@@ -111,10 +113,12 @@ export async function openHost(
   }
   opened.use(await openControl(host, command));
   const all = opened.move();
+  const plugins = namePolicies(policies);
   return {
     host,
     interfaces,
-    policies: sayPolicies(policies),
+    plugins,
+    policies: sayPolicies(plugins),
     ended,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };

@@ -198,8 +198,22 @@ export async function loadNamed<O extends PluginOption>(
   }
 }
 
-/** The plugins that are at work, in words: those that were named, else the defaults. */
-export function sayPolicies(policies: Policies): string {
+/** Names of plugins by their kinds. */
+export type PluginNames = Readonly<
+  Record<"scheduler" | "congestionControl" | "pathManager", string>
+>;
+
+/** The plugins that are at work: those that were named, else the defaults. */
+export function namePolicies(policies: Policies): PluginNames {
   const { scheduler, congestionControl, pathManager } = completePolicies(policies);
-  return `scheduler ${scheduler.name}, congestion control ${congestionControl.name}, path manager ${pathManager.name}`;
+  return {
+    scheduler: scheduler.name,
+    congestionControl: congestionControl.name,
+    pathManager: pathManager.name,
+  };
+}
+
+/** The same in words. */
+export function sayPolicies({ scheduler, congestionControl, pathManager }: PluginNames): string {
+  return `scheduler ${scheduler}, congestion control ${congestionControl}, path manager ${pathManager}`;
 }

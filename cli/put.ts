@@ -7,7 +7,8 @@ import { Digest, TestData } from "./data.ts";
 import { Delivery } from "./delivery.ts";
 import { type Exchange, exchange, readUrl } from "./exchange.ts";
 import { HOST_OPTIONS } from "./observed_host.ts";
-import { formatBytes, formatRate, formatTime, printable } from "./output.ts";
+import { formatBytes, formatRate, formatTime } from "./output.ts";
+import { TRANSFER_OPTIONS } from "./transfer.ts";
 
 /** Most bytes of an answer that are looked at. */
 const MOST_ANSWER = 65536;
@@ -62,7 +63,8 @@ async function upload(
   digest: Digest,
   delivery: Delivery,
 ): Promise<IncomingMessage> {
-  const bars = exchange.progress.begin(body.size);
+  const { progress, transfer } = exchange;
+  const bars = progress.begin(body.size);
   const draw = (): void => {
     delivery.figures.sample(performance.now() * 1000);
     const { bytes, figures } = delivery;
@@ -93,6 +95,9 @@ async function upload(
     clearInterval(timer);
     draw();
     bars.end();
+    const { bytes, time, figures } = delivery;
+    transfer.count(bytes, time, figures);
+    transfer.note({ repeated: figures.repeated });
   }
 }
 
@@ -110,26 +115,28 @@ async function run(args: Given): Promise<number> {
   const url = readUrl(text, "put");
   using body = await readBody(args, file);
   return await exchange("put", args, url, async (exchange) => {
-    const { progress } = exchange;
+    const { transfer } = exchange;
     const digest = new Digest();
     const delivery = new Delivery(exchange, body.size);
     const response = await upload(exchange, body, digest, delivery);
-    if (!isSuccess(response)) {
-      const { statusCode, statusMessage = "" } = response;
-      progress.log(`The server answered ${statusCode} ${printable(statusMessage)}`.trimEnd());
-      return 1;
-    }
+    if (!transfer.accepts(response)) return 1;
     const sum = digest.hex();
     const theirs = /\b[0-9a-f]{64}\b/.exec(await readText(response))?.[0];
+    const same = theirs === undefined || theirs === sum;
+    transfer.note({
+      sha256: sum,
+      sha256There: theirs ?? null,
+      ...(same ? {} : { error: "The server has got other bytes" }),
+    });
     const { bytes, time, rate, figures } = delivery;
     const how = figures.fallback ? "plain TCP, as the server does not speak MPTCP" : figures.shares;
-    progress.log(
+    transfer.say(
       `${formatBytes(bytes)} in ${formatTime(time)}, ${
         formatRate(rate)
       }; ${how}\nby ${exchange.plugins}\nSHA-256 ${sum}` +
         (theirs === undefined ? "" : theirs === sum ? ", the same there" : `, but ${theirs} there`),
     );
-    return theirs === undefined || theirs === sum ? 0 : 1;
+    return same ? 0 : 1;
   });
 }
 
@@ -148,9 +155,11 @@ on the machine, run it inside \`mptcp lab\`.`,
   examples: [
     ["mptcp put video.mp4 http://10.77.1.1/video.mp4", "a file"],
     ["mptcp put --size 100MB http://10.77.1.1/ --scheduler ./mine.ts", "only to measure"],
+    ["mptcp put --size 100MB http://10.77.1.1/ --json", "figures for a script"],
   ],
   options: {
     size: { value: "SIZE", help: "Bytes to send when there is no FILE. Default: 32MB" },
+    ...TRANSFER_OPTIONS,
     ...HOST_OPTIONS,
   },
   run,

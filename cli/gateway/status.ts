@@ -1,7 +1,7 @@
 /** What a gateway tells of its connections: a line of text each, or of JSON. */
 
 import type { MptcpConn } from "../../mod.ts";
-import { PathFigures } from "../figures.ts";
+import { bytesByName, PathFigures } from "../figures.ts";
 import { formatBytes, formatTime, print } from "../output.ts";
 import type { Progress } from "../progress.ts";
 import type { Done } from "./relay_server.ts";
@@ -70,10 +70,6 @@ export class GatewayStatus {
   }
 }
 
-function byName(paths: PathFigures["bytes"]): Record<string, number> {
-  return Object.fromEntries(paths.map(({ name, bytes }) => [name, bytes]));
-}
-
 function record(done: Done, way: Way | undefined): Record<string, unknown> {
   const { target, seconds, ...rest } = done;
   return {
@@ -83,8 +79,8 @@ function record(done: Done, way: Way | undefined): Record<string, unknown> {
     ...(way !== undefined && {
       where: way.where,
       fallback: way.figures.fallback,
-      paths: byName(way.figures.bytes),
-      pathsUp: byName(way.figures.back),
+      paths: bytesByName(way.figures.bytes),
+      pathsUp: bytesByName(way.figures.back),
     }),
   };
 }

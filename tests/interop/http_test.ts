@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Lab, type LabOptions } from "../../cli/lab.ts";
+import type { TransferRecord } from "../../cli/transfer.ts";
 import { needs } from "../support/tools.ts";
 import { assertNoTrouble, LATE_JOINS } from "./support/counters.ts";
 import { RUN } from "../support/command.ts";
@@ -238,6 +239,52 @@ needs("kernel").describe("HTTP", () => {
       server.kill("SIGTERM");
       await reader.cancel();
       await server.status;
+    });
+  });
+
+  needs("python3").it("has a line of JSON, by --json, whatever comes of it", async () => {
+    await withFolder(async (folder) => {
+      await Deno.writeTextFile(`${folder}/first.js`, FIRST);
+      await using lab = await Lab.create({ serve: { folder, port: 80 } });
+      const record = async (
+        ...words: string[]
+      ): Promise<{ code: number; stderr: string; record: TransferRecord }> => {
+        const { code, stdout, stderr } = await lab.exec(mptcp(...words, "--json"), false);
+        assertMatch(stdout, /^.+\n$/, stderr);
+        return { code, stderr, record: JSON.parse(stdout) };
+      };
+      const to = (path: string) => ["get", `http://10.77.1.1${path}`, "-o", `${folder}/got`];
+      const put = ["put", "--size", "4MB", "http://10.77.1.1/"];
+      const got = await record(...to("/4MB"));
+      const sent = await record(...put, "--scheduler", `${folder}/first.js`);
+      assertEquals(got.record.url, "http://10.77.1.1/4MB");
+      assertEquals(got.record.sha256, await sha256(`${folder}/got`));
+      assertEquals(sent.record.sha256There, sent.record.sha256);
+      assertEquals(sent.record.policies?.scheduler, "first");
+      for (const { code, stderr, record } of [got, sent]) {
+        assertEquals(code, 0, stderr);
+        assert(!stderr.includes("SHA-256"), stderr);
+        const { status, error, bytes, seconds, fallback, paths = {} } = record;
+        assertEquals({ status, error, bytes, fallback }, {
+          status: 200,
+          error: null,
+          bytes: 4e6,
+          fallback: false,
+        });
+        assert(seconds > 0);
+        assert(Object.keys(paths).every((name) => /^mptcp[01]/.test(name)), stderr);
+        assert(Object.values(paths).reduce((sum, bytes) => sum + bytes) >= 4e6);
+      }
+      const none = await record(...to("/none/such"));
+      assertEquals([none.code, none.record.status, none.record.bytes], [1, 404, 0]);
+      assertMatch(none.record.error!, /^The server answered 404/);
+      const nobody = await record(...to(":81/1kB"));
+      assertEquals([nobody.code, nobody.record.status, nobody.record.sha256], [1, null, null]);
+      assertMatch(nobody.record.error!, /refused/);
+      // The standard output is one or the other's.
+      const both = await lab.exec(mptcp("get", "http://10.77.1.1/1kB", "--json"), false);
+      assertEquals([both.code, both.stdout], [2, ""]);
+      assertMatch(both.stderr, /--json .*-o FILE/);
     });
   });
 
