@@ -3,6 +3,7 @@
 import { Host, type HostInterface, type MptcpConn, type SchedulerPlugin, tun } from "../mod.ts";
 import { parsePrefix } from "../core/wire/ip.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
+import { followAddresses } from "./follow_addresses.ts";
 import { addressesAlong, along } from "./gateway/along.ts";
 import { Carrier } from "./gateway/carrier.ts";
 import { DirectTargets } from "./gateway/direct.ts";
@@ -150,6 +151,7 @@ async function run(args: Given): Promise<number> {
       interfaces,
       tcp: GATEWAY_TCP,
     });
+    using _following = followAddresses(interfaces, (line) => progress.log(line));
     const udpPort = via.sayUdpPort(args);
     const dialler = new Dialler(opened.host, interfaces, schedulers);
     const speaking = direct && relay !== null ? new DirectTargets(opened.host) : null;

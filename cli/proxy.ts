@@ -2,6 +2,7 @@
 
 import type { MptcpConn } from "../mod.ts";
 import { type Command, type Given, readInteger, UsageError } from "./arguments.ts";
+import { followAddresses } from "./follow_addresses.ts";
 import { ConvertClient } from "./gateway/convert/client.ts";
 import { CONVERT_PORT } from "./gateway/convert/message.ts";
 import { DirectTargets } from "./gateway/direct.ts";
@@ -61,6 +62,7 @@ async function run(args: Given): Promise<number> {
       interfaces: await via.gatewayInterfaces(args, key, false, relay.host),
     });
     const { host } = opened;
+    using _following = followAddresses(opened.interfaces, (line) => progress.log(line));
     const udpPort = via.sayUdpPort(args);
     const direct = args.has("direct") ? new DirectTargets(host) : null;
     const dial = (data?: Uint8Array, from?: string | null): Promise<MptcpConn> =>

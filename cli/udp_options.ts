@@ -43,8 +43,14 @@ interface UdpSpec {
 /** An interface of this machine, as far as it matters here. */
 export type SystemAddress = Pick<Deno.NetworkInterfaceInfo, "name" | "address" | "cidr">;
 
+/** The network card of an address. */
+export function deviceOf({ name }: SystemAddress): string {
+  // Linux names an address that has a label by it: "eth0:1" is on the device eth0.
+  return name.replace(/:.*$/, "");
+}
+
 /** Whether two such addresses are good for the same: neither loopback nor of one link alone. */
-function reachesOthers(address: string): boolean {
+export function reachesOthers(address: string): boolean {
   const parsed = parseAddress(address);
   if (parsed === null || !isHostAddress(parsed.bytes)) return false;
   const [first = 0, second = 0] = parsed.bytes;
@@ -86,10 +92,7 @@ export function udpAddresses(
     return {
       name,
       address: known?.cidr ?? `${address}/${parsed.bytes.length * 8}`,
-      // Linux names an address that has a label by it: "eth0:1" is on the device eth0.
-      device: known !== undefined && reachesOthers(address)
-        ? known.name.replace(/:.*$/, "")
-        : undefined,
+      device: known !== undefined && reachesOthers(address) ? deviceOf(known) : undefined,
     };
   });
 }

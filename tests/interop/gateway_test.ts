@@ -101,6 +101,35 @@ gateway.describe("mptcp proxy and mptcp relay", () => {
     },
   );
 
+  gateway.it("go on over UDP from a card that gets another address, and another one", async () => {
+    for (const flags of [[], ["--deny-ffi"]]) {
+      await using world = await World.open();
+      const { home, folder } = world;
+      await world.startRelay("udp");
+      const proxy = await world.startProxy("10.91.1.2", world.key, ["--via", "udp"], flags);
+      const sum = await world.curl(`${SERVER}/20MB.sha256`);
+      const download = world.curl("-o", `${folder}/20MB`, `${SERVER}/20MB`);
+      for (const [old, next] of [["10.91.2.1", "10.91.2.7"], ["10.91.2.7", "10.91.2.8"]]) {
+        await home.ip(`addr del ${old}/24 dev gw2`, `addr add ${next}/24 dev gw2`);
+        await proxy.until(`gw2 goes on from ${next}, as gw2 has that in place of ${old}`);
+      }
+      const { size } = await Deno.stat(`${folder}/20MB`);
+      assert(size < 15e6, `${size}: it has come too early`);
+      // Now there is no other.
+      await home.ip("link set gw1 down");
+      await download;
+      assertEquals(
+        (await home.exec(["sha256sum", `${folder}/20MB`])).stdout.slice(0, 64),
+        sum.trim(),
+      );
+      await until("it is told of", () => proxy.records.length === 2);
+      assertEquals([proxy.records[1]!.error, proxy.records[1]!.fallback], [null, false]);
+      await home.ip("link set gw1 up");
+      await world.download("1MB");
+      assertEquals(await proxy.end(), 0);
+    }
+  });
+
   needs("git").it("carry git, by SOCKS5 and by HTTP CONNECT", async () => {
     await using world = await World.open();
     await world.startRelay();

@@ -51,6 +51,12 @@ export interface DatagramSocket {
   send(to: SocketAddress, size: number, trafficClass: number): Sent;
   /** Forgets the pieces that were added. */
   discard(): void;
+  /**
+   * Goes on from another address of this machine, of the same family, if possible by the same port. Those that cannot have none.
+   *
+   * @throws {Error} It cannot be bound: all stays as it was.
+   */
+  move?(bind: SocketAddress): void | Promise<void>;
   /** Closes it. */
   close(): void;
 }

@@ -91,7 +91,7 @@ function writeName(bytes: Uint8Array, { address, port }: SocketAddress): number 
 
 /** An open one. */
 export class LinuxSocket implements DatagramSocket, PollSource {
-  readonly local: SocketAddress;
+  local: SocketAddress;
   readonly fd: number;
   readonly #libc: Libc;
   readonly #options: typeof OPTIONS_4 | typeof OPTIONS_6;
@@ -195,10 +195,18 @@ export class LinuxSocket implements DatagramSocket, PollSource {
   #reopen(): void {
     if (this.#interface === undefined || performance.now() - this.#reopened < REOPEN) return;
     this.#reopened = performance.now();
+    try {
+      this.move(this.local);
+    } catch {
+      // The card is not back, or not its address.
+    }
+  }
+
+  move({ address }: SocketAddress): void {
+    if (!this.#open) return;
     const { socket, setsockopt, dup3, close } = this.#libc.calls;
-    const { address } = this.local;
     const fd = socket(address.length === 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCKET_FLAGS, 0);
-    if (fd < 0) return;
+    if (fd < 0) throw failure(this.#libc.errno(), "open a UDP socket");
     // Both have the port for a moment: a poll under way keeps the old one.
     const share = (which: number, value: number): void => {
       setsockopt(which, SOL_SOCKET, SO_REUSEADDR, number32(value), 4);
@@ -206,14 +214,14 @@ export class LinuxSocket implements DatagramSocket, PollSource {
     share(this.fd, 1);
     share(fd, 1);
     try {
-      this.#configure(fd, this.local);
+      const local = this.#configure(fd, socketAddress(address, this.local.port));
       dup3(fd, this.fd, O_CLOEXEC);
+      this.local = local;
       this.#trafficClass = 0;
-    } catch {
-      // The card is not back, or not its address.
+    } finally {
+      close(fd);
+      share(this.fd, 0);
     }
-    close(fd);
-    share(this.fd, 0);
   }
 
   discard(): void {

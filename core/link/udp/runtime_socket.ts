@@ -29,8 +29,8 @@ interface From {
 
 /** An open one. */
 export class RuntimeSocket implements DatagramSocket {
-  readonly local: SocketAddress;
-  readonly #socket: NodeSocket;
+  local: SocketAddress;
+  #socket!: NodeSocket;
   readonly #known = new Map<string, SocketAddress>();
   readonly #hosts = new WeakMap<SocketAddress, string>();
   #receiver: DatagramReceiver | null = null;
@@ -40,8 +40,12 @@ export class RuntimeSocket implements DatagramSocket {
   #open = true;
 
   private constructor(socket: NodeSocket, local: SocketAddress) {
-    this.#socket = socket;
     this.local = local;
+    this.#use(socket);
+  }
+
+  #use(socket: NodeSocket): void {
+    this.#socket = socket;
     // The host's loop keeps the program running, where it is to be kept so.
     socket.unref();
     socket.on("message", (bytes, from) => this.#received(bytes, from));
@@ -54,18 +58,20 @@ export class RuntimeSocket implements DatagramSocket {
    * @throws {Deno.errors.AddrInUse | Deno.errors.AddrNotAvailable} It cannot be bound.
    */
   static async open(bind: SocketAddress): Promise<RuntimeSocket> {
-    const { createSocket } = await import("node:dgram");
-    const v4 = bind.address.length === 4;
-    const socket = createSocket(
-      v4 ? { type: "udp4" } : { type: "udp6", ipv6Only: true },
-    ) as unknown as NodeSocket;
-    await new Promise<void>((resolve, reject) => {
-      socket.on("error", (error) => reject(failure(error, bind)));
-      socket.once("listening", resolve);
-      socket.bind({ address: hostOf(bind), port: bind.port, exclusive: true });
-    });
-    // The kernel's buffers stay as they are: Deno allocates as many bytes for each datagram as the one for receiving is asked to have.
-    return new RuntimeSocket(socket, socketAddress(bind.address, socket.address().port));
+    const [socket, local] = await bound(bind);
+    return new RuntimeSocket(socket, local);
+  }
+
+  async move({ address }: SocketAddress): Promise<void> {
+    const [socket, local] = await bound(socketAddress(address, this.local.port));
+    if (!this.#open) return socket.close();
+    const before = this.#socket;
+    this.local = local;
+    this.#use(socket);
+    // What still waits in it is lost, as its address is.
+    before.close();
+    this.#waiting = 0;
+    this.#makeRoom();
   }
 
   get segments(): number {
@@ -98,7 +104,8 @@ export class RuntimeSocket implements DatagramSocket {
     if (host === undefined) this.#hosts.set(to, host = hostOf(to));
     this.#waiting++;
     // Whether it was sent or not: what is lost comes again.
-    this.#socket.send(bytes, to.port, host, () => this.#sent());
+    const socket = this.#socket;
+    socket.send(bytes, to.port, host, () => socket === this.#socket && this.#sent());
     return "sent";
   }
 
@@ -116,6 +123,10 @@ export class RuntimeSocket implements DatagramSocket {
     this.#waiting--;
     // What was sent before it was closed is to leave.
     if (!this.#open && this.#waiting === 0) this.#socket.close();
+    this.#makeRoom();
+  }
+
+  #makeRoom(): void {
     if (!this.#full || this.#waiting > ROOM || !this.#open) return;
     this.#full = false;
     this.#receiver?.writable();
@@ -136,6 +147,22 @@ export class RuntimeSocket implements DatagramSocket {
     u8.set(bytes, receiver.buffer);
     receiver.received(bytes.length, bytes.length, address, 0);
   }
+}
+
+/** An open one of node:dgram, and what it is bound to. */
+async function bound(bind: SocketAddress): Promise<[NodeSocket, SocketAddress]> {
+  const { createSocket } = await import("node:dgram");
+  const v4 = bind.address.length === 4;
+  const socket = createSocket(
+    v4 ? { type: "udp4" } : { type: "udp6", ipv6Only: true },
+  ) as unknown as NodeSocket;
+  await new Promise<void>((resolve, reject) => {
+    socket.on("error", (error) => reject(failure(error, bind)));
+    socket.once("listening", resolve);
+    socket.bind({ address: hostOf(bind), port: bind.port, exclusive: true });
+  });
+  // The kernel's buffers stay as they are: Deno allocates as many bytes for each datagram as the one for receiving is asked to have.
+  return [socket, socketAddress(bind.address, socket.address().port)];
 }
 
 function hostOf({ text }: SocketAddress): string {

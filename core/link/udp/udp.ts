@@ -3,7 +3,7 @@
 import type { HostDriver, HostTimer, Link, PollSource } from "../../host/link.ts";
 import type { Micros } from "../../plugin.ts";
 import { plateauBelow } from "../../subflow/path_mtu.ts";
-import type { IpPrefix } from "../../wire/ip.ts";
+import { type IpPrefix, parseAddress } from "../../wire/ip.ts";
 import type { PacketIn, PacketOut } from "../../wire/packet.ts";
 import { OUT_0 } from "../../../wasm/layout.ts";
 import { i32, packet_alloc, packet_free, train_couple, u8 } from "../../../wasm/mod.ts";
@@ -203,6 +203,33 @@ export class UdpLink implements Link {
       throw new TypeError(`Cannot open ${this.name} as it is open already`);
     }
     if (this.#opener === null) this.#socket = await openSocket(this.name, this.#known());
+  }
+
+  /**
+   * Has its datagrams leave from another address of this machine, as its network card has got a new one: to the address on this link that the host has, nothing
+   * changes. Associations and subflows go on, as the peers take the new one for the old one's (docs/udp.md). What was to come to the old one comes again.
+   *
+   * @throws {TypeError} It is no address, or one of another family.
+   * @throws {Deno.errors.AddrNotAvailable | Deno.errors.AddrInUse} It cannot be bound: all stays as it was.
+   */
+  async move(address: string): Promise<void> {
+    const parsed = typeof address === "string" ? parseAddress(address) : null;
+    const { bind } = this.#known();
+    if (parsed === null || parsed.bytes.length !== bind.address.length) {
+      const family = bind.address.length === 4 ? 4 : 6;
+      throw new TypeError(
+        `Cannot move ${this.name} as it needs an IPv${family} address: current value is ${
+          typeof address === "string" ? JSON.stringify(address) : String(address)
+        }`,
+      );
+    }
+    const socket = this.#socket;
+    if (socket?.move === undefined) {
+      throw new TypeError(`Cannot move ${this.name} as it is not open, or its socket stays`);
+    }
+    await socket.move(socketAddress(parsed.bytes, 0));
+    if (this.#socket !== socket) return;
+    for (const peer of this.#associations?.all() ?? []) this.#host.moved?.(this, peer.address);
   }
 
   attach(host: HostDriver): void {

@@ -342,6 +342,46 @@ describe("udp()", () => {
     await Deno.remove(folder, { recursive: true });
   });
 
+  for (const offload of [true, false]) {
+    const kind = offload ? "the kernel's sockets" : "the runtime's sockets";
+    it(`goes on from another address, with the connections that there are: ${kind}`, async () => {
+      if (!LINUX) return;
+      await using pair = await open(4, { paths: 1, client: { offload } });
+      const { server, client, links: [wan, link] } = pair;
+      using listener = server.listen({ port: 80 });
+      const [conn, peer] = await Promise.all([
+        client.connect({ hostname: "10.9.0.1", port: 80 }),
+        listener.accept(),
+      ]);
+      const buffer = new Uint8Array(9);
+      const say = async (from: typeof conn, to: typeof conn, byte: number): Promise<void> => {
+        await from.write(new Uint8Array([byte]));
+        assertEquals([await to.read(buffer), buffer[0]], [1, byte]);
+      };
+      await say(conn, peer, 1);
+      const before = link!.local!;
+      for (const [i, host] of ["127.0.0.7", "127.0.0.8", "127.0.0.7"].entries()) {
+        await link!.move(host);
+        assertEquals(link!.local, before.replace(/^[^:]+/, host));
+        // Who only receives is found, too: nothing of its program is to leave.
+        await say(peer, conn, i);
+        await say(conn, peer, i);
+        await until("the peer is known there", () => wan!.peers[0]!.endpoint === link!.local);
+      }
+      assertEquals(wan!.counters.Moves, 3);
+      assertEquals(conn.info().subflows.map(({ local }) => local.address), ["10.9.1.1"]);
+      // What cannot be bound changes nothing.
+      await assertRejects(() => link!.move("192.0.2.1"), Deno.errors.AddrNotAvailable);
+      for (const wrong of ["::1", "lo", 5 as never]) {
+        await assertRejects(() => link!.move(wrong), TypeError, "needs an IPv4 address");
+      }
+      await say(conn, peer, 9);
+      await say(peer, conn, 10);
+      conn.close();
+      peer.close();
+    });
+  }
+
   it("does with --allow-net alone, and says what that costs", async () => {
     if (!LINUX) return;
     const program = `
