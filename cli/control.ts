@@ -89,6 +89,8 @@ export async function* ask(
   };
   signal?.addEventListener("abort", close);
   try {
+    // It may have come while there was no connection to close.
+    if (signal?.aborted) return;
     await conn.write(new TextEncoder().encode(`${JSON.stringify({ command, words })}\n`));
     const decoder = new TextDecoder();
     const buffer = new Uint8Array(65536);

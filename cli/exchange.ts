@@ -7,7 +7,7 @@ import { type Given, UsageError } from "./arguments.ts";
 import { openHost } from "./observed_host.ts";
 import { explain } from "./output.ts";
 import { Progress } from "./progress.ts";
-import { onInterrupt } from "./signals.ts";
+import { Interrupted, onInterrupt } from "./signals.ts";
 import { Transfer } from "./transfer.ts";
 
 /** Milliseconds without an answer after which the user is told what is waited for. */
@@ -101,7 +101,7 @@ export async function exchange(
   const progress = new Progress();
   const transfer = new Transfer(url, args, progress);
   const controller = new AbortController();
-  using _signals = onInterrupt(() => controller.abort(new Error("Interrupted")));
+  using _signals = onInterrupt((signal) => controller.abort(new Interrupted(signal)));
   let waiting: ReturnType<typeof setTimeout> | undefined;
   try {
     await using opened = await openHost(command, args, progress);

@@ -8,15 +8,13 @@ import { kernelTarget } from "./lab_control.ts";
 import { describeShape, NETWORK_OPTIONS, type PathShape, readPaths } from "./network_options.ts";
 import { originOf } from "./origin.ts";
 import { bold, report } from "./output.ts";
+import { type EndSignal, exitCodeOf, onInterrupt } from "./signals.ts";
 import { impairEnvironment } from "./tun_options.ts";
 
 /** Name of the namespace, so that it can be looked into from another terminal. */
 const NAMESPACE = "mptcp-lab";
 /** Milliseconds between two looks at the kernel's connections: when the command has ended they are gone. */
 const LOOK = 100;
-
-/** Signals on which everything is removed; the command is told by the terminal, or by us. */
-const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /** The paths as they were asked for, by device: named ones in their order. */
 function readShapes(given: Given): PathShape[] {
@@ -148,52 +146,44 @@ async function run(given: Given): Promise<number> {
   const options = readOptions(given, shapes);
   await removeLeftover(options.name ?? NAMESPACE);
   let child: Deno.ChildProcess | null = null;
-  const stopped = Promise.withResolvers<void>();
+  const stopped = Promise.withResolvers<EndSignal>();
   let signals = 0;
-  const handlers = SIGNALS.map((signal) => {
-    const handler = (): void => {
-      // The terminal sends Ctrl-C to the command as well, which may want to end in order. The second time it has to end.
-      if (child === null || ++signals > 1 || signal !== "SIGINT") stopped.resolve();
-    };
-    Deno.addSignalListener(signal, handler);
-    return [signal, handler] as const;
+  using _signals = onInterrupt((signal) => {
+    // The terminal sends Ctrl-C to the command as well, which may want to end in order. The second time it has to end.
+    if (child === null || ++signals > 1 || signal !== "SIGINT") stopped.resolve(signal);
   });
-  try {
-    await using lab = await Lab.create(options);
-    using _control = await openTarget(kernelTarget(lab), "lab");
-    introduce(lab, options.serve!.port, shapes, names);
-    let connections = "";
-    let looking: Promise<void> | null = null;
-    const look = (): Promise<void> =>
-      looking ??= lab.ss().then((seen) => {
-        if (seen.trim() !== "") connections = seen;
-        looking = null;
-      }, () => {});
-    using folder = new CommandFolder();
-    const [command = Deno.env.get("SHELL") ?? "sh", ...words] = given.rest;
-    child = lab.spawn([command, ...words], {
-      env: {
-        PATH: `${folder.path}:${Deno.env.get("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`,
-        ...impairEnvironment(
-          Object.fromEntries(lab.paths.map(({ device }, i) => [device, shapes[i]!])),
-        ),
-      },
-      stdin: "inherit",
-      stdout: "inherit",
-      stderr: "inherit",
-    });
-    const timer = setInterval(look, LOOK);
-    const { code } = await Promise.race([
-      child.status,
-      stopped.promise.then(() => ({ code: 130 })),
-    ]);
-    clearInterval(timer);
-    await (looking ?? look());
-    await conclude(lab, connections);
-    return code;
-  } finally {
-    for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
-  }
+  await using lab = await Lab.create(options);
+  using _control = await openTarget(kernelTarget(lab), "lab");
+  introduce(lab, options.serve!.port, shapes, names);
+  let connections = "";
+  let looking: Promise<void> | null = null;
+  const look = (): Promise<void> =>
+    looking ??= lab.ss().then((seen) => {
+      if (seen.trim() !== "") connections = seen;
+      looking = null;
+    }, () => {});
+  using folder = new CommandFolder();
+  const [command = Deno.env.get("SHELL") ?? "sh", ...words] = given.rest;
+  child = lab.spawn([command, ...words], {
+    env: {
+      PATH: `${folder.path}:${Deno.env.get("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`,
+      ...impairEnvironment(
+        Object.fromEntries(lab.paths.map(({ device }, i) => [device, shapes[i]!])),
+      ),
+    },
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  const timer = setInterval(look, LOOK);
+  const { code } = await Promise.race([
+    child.status,
+    stopped.promise.then((signal) => ({ code: exitCodeOf(signal) })),
+  ]);
+  clearInterval(timer);
+  await (looking ?? look());
+  await conclude(lab, connections);
+  return code;
 }
 
 /** The command. */

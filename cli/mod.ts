@@ -17,6 +17,7 @@ import { PROXY } from "./proxy.ts";
 import { PUT } from "./put.ts";
 import { RELAY } from "./relay.ts";
 import { SERVE } from "./serve.ts";
+import { Interrupted } from "./signals.ts";
 import { SIM } from "./sim.ts";
 import { TOP } from "./top.ts";
 import { verdict } from "./verdict.ts";
@@ -67,11 +68,12 @@ export function overview(): string {
     "",
     "mptcp COMMAND --help explains a command, with examples; mptcp --version tells the version.",
     "Exit codes: 0 done; 1 failed, or a plugin of yours was at fault and the default decided in its",
-    "place; 2 wrong use.",
+    "place; 2 wrong use; 130, 143 and 129: ended by Ctrl-C, SIGTERM or SIGHUP before it was done, which",
+    "what runs until then never is.",
   ].join("\n");
 }
 
-/** Runs one command line; gives the exit code: 0 done, 1 failed, or a plugin was at fault, 2 wrong use. */
+/** Runs one command line; gives the exit code: 0 done, 1 failed, or a plugin was at fault, 2 wrong use, 128 and more: ended by a signal. */
 export async function main(args: readonly string[]): Promise<number> {
   // Who comes from npm writes `--` before what is for the program.
   const [name, ...rest] = args[0] === "--" ? args.slice(1) : args;
@@ -122,7 +124,7 @@ export async function main(args: readonly string[]): Promise<number> {
     }
     if (error instanceof Error) {
       report(explain(error));
-      return 1;
+      return error instanceof Interrupted ? error.code : 1;
     }
     throw error;
   }

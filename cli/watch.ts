@@ -8,6 +8,7 @@ import type { EndpointEntry } from "../pm/mod.ts";
 import { type Command, type Given, UsageError } from "./arguments.ts";
 import { ask, findControls, runDir } from "./control.ts";
 import { print } from "./output.ts";
+import { onInterrupt } from "./signals.ts";
 
 /** `HostConnection` as it comes through JSON. */
 export type Shown = Omit<HostConnection, "mptcp"> & {
@@ -310,18 +311,13 @@ ${WHERE}`,
   async run(args) {
     onlyOptions(args);
     const controller = new AbortController();
-    const stop = (): void => controller.abort();
-    Deno.addSignalListener("SIGINT", stop);
-    try {
-      await Promise.all((await controls(args)).map(async (path) => {
-        for await (const answer of ask(path, "monitor", controller.signal)) {
-          if ((answer as { ok?: string }).ok !== undefined) continue;
-          print(args.has("json") ? JSON.stringify(answer) : formatEvent(answer as ControlEvent));
-        }
-      }));
-    } finally {
-      Deno.removeSignalListener("SIGINT", stop);
-    }
+    using _signals = onInterrupt(() => controller.abort());
+    await Promise.all((await controls(args)).map(async (path) => {
+      for await (const answer of ask(path, "monitor", controller.signal)) {
+        if ((answer as { ok?: string }).ok !== undefined) continue;
+        print(args.has("json") ? JSON.stringify(answer) : formatEvent(answer as ControlEvent));
+      }
+    }));
     return 0;
   },
 };

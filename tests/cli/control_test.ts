@@ -27,4 +27,19 @@ describe("answers of a control socket", () => {
       await Deno.remove(folder, { recursive: true });
     }
   });
+
+  it("are waited for no longer than somebody wants them, from whenever on", async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const path = `${folder}/it.sock`;
+      using _silent = Deno.listen({ transport: "unix", path });
+      assertEquals(await Array.fromAsync(ask(path, "monitor", AbortSignal.abort())), []);
+      const controller = new AbortController();
+      const asking = Array.fromAsync(ask(path, "monitor", controller.signal));
+      controller.abort();
+      assertEquals(await asking, []);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
 });

@@ -18,7 +18,8 @@ import { type Endpoint, passive } from "../../pm/mod.ts";
 import { assertNoTrouble } from "./support/counters.ts";
 import { startPeer } from "./support/peer.ts";
 import { Stand } from "./support/stand.ts";
-import { until } from "./support/wait.ts";
+import { Running } from "./support/running.ts";
+import { sleep, until } from "./support/wait.ts";
 import { RUN } from "../support/command.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/mod.ts", import.meta.url));
@@ -212,6 +213,21 @@ needs("kernel", "python3").describe("mptcp lab", () => {
     },
   );
 
+  it("leaves nothing behind where a signal ends it, and says so by its code", async () => {
+    for (const [signal, code] of [["SIGTERM", 143], ["SIGHUP", 129], ["SIGINT", 130]] as const) {
+      const name = `mptcp-cli-${Deno.pid}`;
+      // It cares for no Ctrl-C: the second one ends the lab.
+      const lab = new Running(
+        mptcpLab(name, "--", "sh", "-c", "trap '' INT; echo inside; sleep 60"),
+      );
+      await lab.until("inside");
+      if (signal === "SIGINT") Deno.kill(lab.pid, signal);
+      await sleep(100);
+      assertEquals(await lab.end(signal), code, lab.said);
+      assert(!namespaces().includes(name));
+    }
+  });
+
   it("knows the command mptcp inside, in scripts too, and sees connections of a moment", async () => {
     const script = "command -v mptcp; mptcp get http://10.77.1.1/8MB -o /dev/null";
     const child = mptcpLab(
@@ -362,7 +378,7 @@ needs("kernel", "python3").describe("mptcp lab", () => {
     child.kill("SIGINT");
     child.kill("SIGTERM");
     const { code } = await child.status;
-    assertEquals(code, 130, await complaint);
+    assertEquals(code, 143, await complaint);
     await complaint;
     assert(!namespaces().includes(name));
   });

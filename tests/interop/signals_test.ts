@@ -6,6 +6,14 @@ import { makeNamespace, type Namespace } from "../../cli/namespace.ts";
 import { needs } from "../support/tools.ts";
 import { mptcp, QUIET } from "./support/gateway_world.ts";
 import { Running } from "./support/running.ts";
+import { until } from "./support/wait.ts";
+
+/** Whether a process has something to do at a signal. */
+async function catches(pid: number, signal: number): Promise<boolean> {
+  const status = await Deno.readTextFile(`/proc/${pid}/status`);
+  const caught = BigInt(`0x${/^SigCgt:\t(\w+)/m.exec(status)![1]}`);
+  return (caught >> BigInt(signal - 1) & 1n) === 1n;
+}
 
 /** What a gateway sets in the kernel, of a namespace. */
 async function settings(namespace: Namespace): Promise<string> {
@@ -15,9 +23,9 @@ async function settings(namespace: Namespace): Promise<string> {
 
 const kernel = needs("kernel", "nft");
 
-kernel.describe("a command that is told to end while it begins", () => {
+kernel.describe("a command that is told to end", () => {
   for (const signal of ["INT", "TERM", "HUP"] as const) {
-    kernel.it(`takes back what it has told the kernel: SIG${signal}`, async () => {
+    kernel.it(`takes back what it has told the kernel, while it begins: SIG${signal}`, async () => {
       const folder = await Deno.makeTempDir({ prefix: "mptcp-signals-" });
       try {
         await using namespace = await makeNamespace();
@@ -46,7 +54,41 @@ exec ${nft} "$@"
     });
   }
 
-  kernel.it("ends as it does later", async () => {
+  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
+    kernel.it(`says so by its code where it is not done: ${signal}`, async () => {
+      await using namespace = await makeNamespace();
+      const env = { MPTCP_RUN_DIR: await Deno.makeTempDir({ prefix: "mptcp-signals-" }) };
+      try {
+        for (const command of ["get", "put"]) {
+          const words = [
+            command,
+            "http://10.77.1.9/",
+            ...(command === "get" ? ["-o", "/dev/null"] : []),
+          ];
+          const it = new Running(namespace.spawn(mptcp(...words), { ...QUIET, env }));
+          await it.until("Waiting for");
+          assertEquals(await it.end(signal), code, it.said);
+          assertStringIncludes(it.said, "Interrupted");
+        }
+        // Nobody waits for the end of a command that is ended so and no other way: it is done.
+        const host = new Running(
+          namespace.spawn(mptcp("serve", env.MPTCP_RUN_DIR), { ...QUIET, env }),
+        );
+        await host.until("Ctrl-C ends");
+        for (const command of ["top", "monitor"]) {
+          const it = new Running(namespace.spawn(mptcp(command), { ...QUIET, env }));
+          // It says nothing by itself.
+          await until(`${command} listens to ${signal}`, () => catches(it.pid, code - 128));
+          assertEquals(await it.end(signal), 0, `${command}: ${it.said}`);
+        }
+        assertEquals(await host.end(signal), 0);
+      } finally {
+        await Deno.remove(env.MPTCP_RUN_DIR, { recursive: true });
+      }
+    });
+  }
+
+  kernel.it("ends while it begins as it does later", async () => {
     const folder = await Deno.makeTempDir({ prefix: "mptcp-signals-" });
     try {
       await using namespace = await makeNamespace();
