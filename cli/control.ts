@@ -1,5 +1,6 @@
 /** Where running commands have their control sockets, and how others find them. */
 
+import process from "node:process";
 import { type ControlTarget, serveTarget } from "../core/net/control.ts";
 import { type Control, type Host, serveControl } from "../mod.ts";
 import { printable } from "./output.ts";
@@ -34,9 +35,39 @@ async function open(
     const folder = runDir();
     if (folder === null) return null;
     await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
+    await sweep(folder);
     return await serve(`${folder}/${command}-${Deno.pid}.sock`);
   } catch {
     return null;
+  }
+}
+
+/** Whether there is no such process; one of another user is there. */
+function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as { code?: string }).code === "ESRCH";
+  }
+}
+
+/**
+ * Removes what commands have left that were killed: sockets named as ours are, at which nobody answers, of processes that are gone. One that is about to listen
+ * does not answer either.
+ */
+async function sweep(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    const pid = /^[a-z]+-(\d+)\.sock$/.exec(name)?.[1];
+    const path = `${folder}/${name}`;
+    if (pid === undefined || !isGone(Number(pid))) continue;
+    try {
+      if (!(await Deno.lstat(path)).isSocket) continue;
+      (await Deno.connect({ transport: "unix", path })).close();
+    } catch (error) {
+      // Two may sweep at once.
+      if (error instanceof Deno.errors.ConnectionRefused) await Deno.remove(path).catch(() => {});
+    }
   }
 }
 
@@ -74,14 +105,42 @@ function harmless(answer: unknown): unknown {
   );
 }
 
-/** Lines that a control socket answers a command with, until it ends or `signal` does. */
+/** There is nobody, or nobody any more, who answers at a control socket. */
+export class NoAnswer extends Error {
+  /** `message` names the socket. */
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = "NoAnswer";
+  }
+}
+
+/** @throws {NoAnswer} */
+async function connect(path: string): Promise<Deno.Conn> {
+  try {
+    return await Deno.connect({ transport: "unix", path });
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) {
+      throw new NoAnswer(`Cannot ask ${path} as nobody answers there: its host has ended`, error);
+    }
+    if (error instanceof Deno.errors.NotFound) {
+      throw new NoAnswer(`Cannot ask ${path} as there is no such socket`, error);
+    }
+    throw error;
+  }
+}
+
+/**
+ * Lines that a control socket answers a command with, until it ends or `signal` does.
+ *
+ * @throws {NoAnswer} Nobody is there.
+ */
 export async function* ask(
   path: string,
   command: string,
   signal?: AbortSignal,
   words: readonly string[] = [],
 ): AsyncGenerator<unknown> {
-  const conn = await Deno.connect({ transport: "unix", path });
+  const conn = await connect(path);
   let open = true;
   const close = (): void => {
     if (open) conn.close();

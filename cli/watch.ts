@@ -6,8 +6,8 @@
 import type { ControlEvent, HostConnection } from "../mod.ts";
 import type { EndpointEntry } from "../pm/mod.ts";
 import { type Command, type Given, UsageError } from "./arguments.ts";
-import { ask, findControls, runDir } from "./control.ts";
-import { print } from "./output.ts";
+import { ask, findControls, NoAnswer, runDir } from "./control.ts";
+import { print, report } from "./output.ts";
 import { onInterrupt } from "./signals.ts";
 
 /** `HostConnection` as it comes through JSON. */
@@ -47,18 +47,52 @@ async function controls(args: Given): Promise<string[]> {
   );
 }
 
-/** The answer of a control socket to a command that has one. */
+/** Milliseconds that a host has for an answer: one that is stopped has its socket, too. */
+const PATIENCE = 3000;
+
+/**
+ * The answer of a control socket to a command that has one.
+ *
+ * @throws {NoAnswer} None comes.
+ */
 export async function first(
   path: string,
   command: string,
   words: readonly string[] = [],
 ): Promise<unknown> {
-  for await (const answer of ask(path, command, undefined, words)) {
-    const { ok, error } = answer as { ok?: unknown; error?: string };
-    if (error !== undefined) throw new Error(error);
-    return ok;
+  const patience = new AbortController();
+  const timer = setTimeout(() => patience.abort(), PATIENCE);
+  try {
+    for await (const answer of ask(path, command, patience.signal, words)) {
+      const { ok, error } = answer as { ok?: unknown; error?: string };
+      if (error !== undefined) throw new Error(error);
+      return ok;
+    }
+  } finally {
+    clearTimeout(timer);
   }
-  throw new Error(`Cannot use ${path} as it closes without an answer`);
+  throw new NoAnswer(
+    patience.signal.aborted
+      ? `${path} does not answer: its host is stopped, or very busy`
+      : `Cannot ask ${path} as it closes without an answer`,
+  );
+}
+
+/** Answers of several hosts, with their sockets. Where none was named, those that do not answer are left out, which is said where they are still there. */
+async function* answers(
+  args: Given,
+  paths: readonly string[],
+  command: string,
+  words: readonly string[] = [],
+): AsyncGenerator<readonly [path: string, answer: unknown]> {
+  for (const path of paths) {
+    try {
+      yield [path, await first(path, command, words)];
+    } catch (error) {
+      if (!(error instanceof NoAnswer) || args.value("control") !== undefined) throw error;
+      if (error.cause === undefined) report(error.message);
+    }
+  }
 }
 
 function endpoint({ address, port }: { address: string; port: number }): string {
@@ -167,8 +201,8 @@ async function configure(
   const words = args.positional;
   const shows = words.length === 0 || words[0] === "show" || words[0] === "list";
   const paths = await targets(args, !shows);
-  for (const control of paths) {
-    const shown = show(await first(control, object, words));
+  for await (const [control, answer] of answers(args, paths, object, words)) {
+    const shown = show(answer);
     if (args.has("json")) print(JSON.stringify({ control, ...shown?.json }));
     else {
       if (shows && paths.length > 1) print(`#${control}`);
@@ -260,8 +294,8 @@ ${WHERE}`,
   options: OPTIONS,
   async run(args) {
     onlyOptions(args);
-    for (const path of await controls(args)) {
-      const connections = await first(path, "ss") as Shown[];
+    for await (const [path, answer] of answers(args, await controls(args), "ss")) {
+      const connections = answer as Shown[];
       if (args.has("json")) print(JSON.stringify({ control: path, connections }));
       else for (const text of formatConnections(connections)) print(text);
     }
@@ -280,8 +314,8 @@ ${WHERE}`,
   options: OPTIONS,
   async run(args) {
     onlyOptions(args);
-    for (const path of await controls(args)) {
-      const counters = await first(path, "nstat") as Record<string, number>;
+    for await (const [path, answer] of answers(args, await controls(args), "nstat")) {
+      const counters = answer as Record<string, number>;
       if (args.has("json")) print(JSON.stringify({ control: path, counters }));
       else {
         print(`#${path}`);
@@ -313,9 +347,13 @@ ${WHERE}`,
     const controller = new AbortController();
     using _signals = onInterrupt(() => controller.abort());
     await Promise.all((await controls(args)).map(async (path) => {
-      for await (const answer of ask(path, "monitor", controller.signal)) {
-        if ((answer as { ok?: string }).ok !== undefined) continue;
-        print(args.has("json") ? JSON.stringify(answer) : formatEvent(answer as ControlEvent));
+      try {
+        for await (const answer of ask(path, "monitor", controller.signal)) {
+          if ((answer as { ok?: string }).ok !== undefined) continue;
+          print(args.has("json") ? JSON.stringify(answer) : formatEvent(answer as ControlEvent));
+        }
+      } catch (error) {
+        if (!(error instanceof NoAnswer) || args.value("control") !== undefined) throw error;
       }
     }));
     return 0;

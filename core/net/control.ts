@@ -424,7 +424,11 @@ export async function serveTarget(target: ControlTarget, path: string): Promise<
         // It is closed.
       }
     }
-    Deno.removeSync(path);
+    try {
+      Deno.removeSync(path);
+    } catch {
+      // Somebody has swept the folder.
+    }
     void accepting;
   };
   return { path, close, [Symbol.dispose]: close };
