@@ -66,11 +66,11 @@ const QUEUE: Schema = {
       minimum: 1,
       properties: LENGTH,
       additionalProperties: false,
-      description: "a number of packets, or packets, bytes, ms",
+      description: "a number of packets from 1, or packets, bytes, ms",
     },
   },
   additionalProperties: false,
-  description: "a number of packets, or an object of packets, bytes, ms, mark",
+  description: "a number of packets from 1, or an object of packets, bytes, ms, mark",
 };
 
 const SHAPE: Readonly<Record<string, Schema>> = {
@@ -192,13 +192,16 @@ const TRAFFIC = {
     }, ["bytes", "every"]),
     traffic("pages", {
       document: SIZE,
-      objects: list(SIZE, { description: "a list of sizes" }),
+      objects: list(SIZE, { minItems: 1, description: "a list of sizes, such as [40 kB, 10 kB]" }),
       connections: COUNT,
       count: COUNT,
       think: TIME,
     }, ["objects"]),
     traffic("video", {
-      bitrates: list(RATE, { minItems: 1, description: "a list of rates" }),
+      bitrates: list(RATE, {
+        minItems: 1,
+        description: "a list of rates, such as [1 Mbit/s, 3 Mbit/s]",
+      }),
       chunk: TIME,
       buffer: TIME,
       count: COUNT,

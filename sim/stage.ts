@@ -31,6 +31,7 @@ import { type Attachment, Topology } from "../core/link/sim/topology.ts";
 import type { Trace } from "../core/link/sim/trace.ts";
 import { parseDuration } from "../core/link/units.ts";
 import { checkPlugin } from "../core/net/load_plugin.ts";
+import { checkExperiments } from "../core/net/experiments.ts";
 import { mptcpSettings } from "../core/net/mptcp_options.ts";
 import { completePolicies, defaultPolicies } from "../core/net/policies.ts";
 import { tcpSettings } from "../core/net/tcp_options.ts";
@@ -262,12 +263,16 @@ export class Stage implements Disposable {
   ): void {
     const own = pluginsOf(path, host);
     const probe = options.probe?.(name);
+    const experiments = within(
+      [...path, "experiments"],
+      () => checkExperiments("use it", host.experiments),
+    );
     const stack = new Stack({
       policies: { ...this.policies, ...own },
       fallbacks: defaultPolicies(),
       tcp: within([...path, "tcp"], () => tcpSettings("use it", host.tcp)),
       mptcp: within([...path, "mptcp"], () => mptcpSettings("use it", host.mptcp)),
-      ...(host.experiments && { experiments: host.experiments }),
+      ...(experiments && { experiments }),
       ...(probe && { probe }),
       report: options.report,
       random: (stream) => this.network.randomSource(`${name}/${stream}`),

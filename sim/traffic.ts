@@ -182,6 +182,23 @@ abstract class Source {
     return within([...this.context.path, name], () => parseDuration(value as never, name));
   }
 
+  /** The same above 0: where nothing takes time, time stands still. */
+  protected someTime(name: string, text: unknown, otherwise?: string, unless = ""): Micros {
+    const time = this.time(name, text, otherwise);
+    if (time > 0) return time;
+    throw new ScenarioError(
+      [...this.context.path, name],
+      `it must be above 0 s${unless}: it is ${JSON.stringify(text)}`,
+    );
+  }
+
+  /** From one to the next: 0 sends all that are counted at once. */
+  protected pace(every: unknown, count: number): Micros {
+    return count < Infinity
+      ? this.time("every", every)
+      : this.someTime("every", every, undefined, " where there is no 'count'");
+  }
+
   protected count(name: string, value: unknown, otherwise: number, most: number): number {
     if (value === undefined) return otherwise;
     if (Number.isInteger(value) && value as number >= 1 && value as number <= most) {
@@ -292,7 +309,7 @@ class OnOff extends Source {
 
   constructor(context: TrafficContext, traffic: OnOffTraffic) {
     super(context);
-    this.#on = this.time("on", traffic.on);
+    this.#on = this.someTime("on", traffic.on);
     this.#off = this.time("off", traffic.off);
     this.#spread = traffic.spread ?? "exponential";
     this.#side = sender(traffic.direction);
@@ -337,7 +354,7 @@ class Requests extends Source {
     this.#bytes = this.bytes("bytes", traffic.bytes);
     this.#request = this.bytes("request", traffic.request ?? 200);
     this.#count = this.count("count", traffic.count, Infinity, 1e9);
-    this.#every = traffic.every === undefined ? null : this.time("every", traffic.every);
+    this.#every = traffic.every === undefined ? null : this.pace(traffic.every, this.#count);
     this.#think = this.time("think", traffic.think, "0 s");
     this.#fresh = traffic.connection === "fresh";
     if (traffic.every !== undefined && traffic.think !== undefined) {
@@ -410,9 +427,9 @@ class Messages extends Source {
   constructor(context: TrafficContext, traffic: MessageTraffic) {
     super(context);
     this.#bytes = this.bytes("bytes", traffic.bytes);
-    this.#every = this.time("every", traffic.every);
     this.#spread = traffic.spread ?? "fixed";
     this.#count = this.count("count", traffic.count, Infinity, 1e9);
+    this.#every = this.pace(traffic.every, this.#count);
     this.#deadline = traffic.deadline === undefined
       ? null
       : this.time("deadline", traffic.deadline);
@@ -476,6 +493,9 @@ class Pages extends Source {
     this.#objects = traffic.objects.map((size, i) =>
       within([...context.path, "objects", i], () => parseBytes(size, "objects"))
     );
+    if (this.#objects.length === 0) {
+      throw new ScenarioError([...context.path, "objects"], "there must be one at least");
+    }
     this.#connections = this.count("connections", traffic.connections, 6, 100);
     this.#count = this.count("count", traffic.count, 1, 1e6);
     this.#think = this.time("think", traffic.think, "1 s");
@@ -558,8 +578,8 @@ class Video extends Source {
     this.#bitrates = traffic.bitrates.map((rate, i) =>
       within([...context.path, "bitrates", i], () => parseRate(rate))
     );
-    this.#chunk = this.time("chunk", traffic.chunk, "2 s");
-    this.#buffer = this.time("buffer", traffic.buffer, "10 s");
+    this.#chunk = this.someTime("chunk", traffic.chunk, "2 s");
+    this.#buffer = this.someTime("buffer", traffic.buffer, "10 s");
     this.#count = this.count("count", traffic.count, Infinity, 1e6);
     if (this.#bitrates.length === 0) {
       throw new ScenarioError([...context.path, "bitrates"], "there must be one at least");
@@ -676,7 +696,7 @@ class Cbr extends Source {
       );
     }
     this.#gap = this.#packet / rate * 1e6;
-    this.#on = traffic.on === undefined ? Infinity : this.time("on", traffic.on);
+    this.#on = traffic.on === undefined ? Infinity : this.someTime("on", traffic.on);
     this.#off = traffic.off === undefined ? 0 : this.time("off", traffic.off);
     if ((traffic.on === undefined) !== (traffic.off === undefined)) {
       throw new ScenarioError(context.path, "'on' and 'off' belong together");

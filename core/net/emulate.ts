@@ -14,6 +14,7 @@ import type { Probe } from "../subflow/probe.ts";
 import type { Host } from "./host.ts";
 import type { MptcpOptions } from "./mptcp_options.ts";
 import { Network, type NetworkHostOptions, type NetworkLink } from "./network.ts";
+import { checkExperiments } from "./experiments.ts";
 import { checkOptions, describe, type Policies } from "./policies.ts";
 import { checkProbe } from "./probes.ts";
 import type { TcpOptions } from "./tcp_options.ts";
@@ -254,12 +255,13 @@ class TwoHosts implements Emulation {
     checkOptions("emulate", options, OPTIONS);
     const { paths, links = {}, probes = {}, experiments = {}, ...common } = options;
     checkOptions("emulate with 'probes'", probes, SIDES);
+    checkOptions("emulate with 'experiments'", experiments, SIDES);
     checkPaths(paths);
     for (const [name, path] of Object.entries(paths)) checkPath(name, path);
     const network = this.#network = new Network(common);
     const host = (side: "client" | "server"): NetworkHostOptions => {
       const probe = checkProbe("emulate", `probes.${side}`, probes[side]);
-      const own = experiments[side];
+      const own = checkExperiments("emulate", experiments[side]);
       return { ...(probe && { probe }), ...(own && { experiments: own }) };
     };
     this.client = network.host("client", host("client"));

@@ -13,6 +13,7 @@ import { parseAddress, parsePrefix } from "../wire/ip.ts";
 import { Channel, formatEndpoint } from "./channel.ts";
 import { DEFAULT_LINGER, makeConn, type MptcpConn } from "./conn.ts";
 import { closedError, connectTimeoutError, networkCode, networkError } from "./errors.ts";
+import { checkExperiments } from "./experiments.ts";
 import { hearFaults, warnOfFaults } from "./faults.ts";
 import { connectionInfo, type ConnInfo } from "./info.ts";
 import { checkViews } from "./lending.ts";
@@ -362,7 +363,8 @@ export class Host implements AsyncDisposable {
    */
   static async open(options: HostOptions): Promise<Host> {
     checkOptions("open a host", options, OPTIONS);
-    const { interfaces, resolve = systemResolve, linger, seed, experiments = {}, views } = options;
+    const { interfaces, resolve = systemResolve, linger, seed, views } = options;
+    const experiments = checkExperiments("open a host", options.experiments) ?? {};
     checkInterfaces(interfaces);
     const policies = completePolicies(options);
     const random = seed === undefined ? systemRandom() : seededRandom(checkSeed(seed));

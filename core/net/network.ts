@@ -17,6 +17,7 @@ import type { Trace } from "../link/sim/trace.ts";
 import { type Duration, parseDuration } from "../link/units.ts";
 import type { Micros } from "../plugin.ts";
 import type { Probe } from "../subflow/probe.ts";
+import { checkExperiments } from "./experiments.ts";
 import { hearFaults, warnOfFaults } from "./faults.ts";
 import { Host } from "./host.ts";
 import { checkViews } from "./lending.ts";
@@ -369,11 +370,12 @@ export class Network implements AsyncDisposable {
     const doing = `add host ${describe(name)}`;
     checkOptions(doing, options, HOST_OPTIONS);
     const own = { ...this.#options, ...options };
+    const experiments = checkExperiments(doing, options.experiments);
     const { linger, onPluginFault, views = "copies" } = this.#options;
     const settings = {
       policies: completePolicies({ ...this.#options, ...namedPolicies(options) }),
       fallbacks: defaultPolicies(),
-      ...(options.experiments === undefined ? {} : { experiments: options.experiments }),
+      ...(experiments && { experiments }),
       tcp: tcpSettings(doing, own.tcp),
       mptcp: mptcpSettings(doing, own.mptcp),
       probe: checkProbe(doing, "probe", options.probe),

@@ -641,6 +641,37 @@ describe("an error of a scenario", () => {
         "needs one",
       ],
       [broken({}, { ...ENDS, kind: "walk" }), "traffic.it.kind", "one of bulk, on-off"],
+      // Time would stand still.
+      ...(["messages", "requests"] as const).map((kind): [ScenarioError, string, string] => [
+        broken({ duration: "1 ms" }, { ...ENDS, kind, bytes: 1, every: "0 ms" }),
+        "traffic.it.every",
+        `it must be above 0 s where there is no 'count': it is "0 ms"`,
+      ]),
+      ...(["on-off", "cbr"] as const).map((kind): [ScenarioError, string, string] => [
+        broken({ duration: "1 ms" }, { ...ENDS, kind, rate: "1 Mbit/s", on: "0 s", off: "0 s" }),
+        "traffic.it.on",
+        `it must be above 0 s: it is "0 s"`,
+      ]),
+      ...(["chunk", "buffer"] as const).map((name): [ScenarioError, string, string] => [
+        broken({}, { ...ENDS, kind: "video", bitrates: ["1 Mbit/s"], count: 1, [name]: "0 s" }),
+        `traffic.it.${name}`,
+        `it must be above 0 s: it is "0 s"`,
+      ]),
+      [
+        broken({}, { ...ENDS, kind: "pages", objects: [] }),
+        "traffic.it.objects",
+        "there must be one at least",
+      ],
+      [
+        broken({ hosts: { phone: { experiments: { buffer: 1 } as never }, server: {} } }),
+        "hosts.phone.experiments",
+        "there is no option 'buffer': the options are receiveBuffer, sendBuffer,",
+      ],
+      [
+        broken({ hosts: { phone: { experiments: { sendBuffer: "1 MB" as never } }, server: {} } }),
+        "hosts.phone.experiments",
+        `'sendBuffer' must be a number of bytes from 1 on: current value is "1 MB"`,
+      ],
       [
         broken({ hosts: { phone: { scheduler: "x" }, server: {} } }),
         "hosts.phone.scheduler",
