@@ -29,7 +29,10 @@ async function take(url: string): Promise<FromWorker> {
 
 async function work(job: unknown): Promise<FromWorker> {
   try {
-    return { kind: "value", value: await run!(job) };
+    const value = await run!(job);
+    // A rejection or a timer that it left behind ends the worker here, while it is known whose they are.
+    await new Promise((resolve) => setTimeout(resolve));
+    return { kind: "value", value };
   } catch (error) {
     return { kind: "failed", error: textOf(error) };
   }

@@ -210,7 +210,8 @@ class GuardedPathManager extends Burst implements PathManager, Partial<PathVerbs
     const count = this.callback(this.#host.now());
     if (count > MOST_CALLBACKS + 1) return false;
     if (count <= MOST_CALLBACKS) return true;
-    const what = `had ${MOST_CALLBACKS} callbacks in ${INSTANT} us, each of which led to the next`;
+    const what =
+      `had ${MOST_CALLBACKS} callbacks in ${INSTANT} us, as many as there may be: the others come later`;
     this.fault({ callback, rule: "comes-to-an-end", what });
     return false;
   }
@@ -380,7 +381,7 @@ class PathsFace implements PathContext {
   }
 
   get use(): PathContext["use"] {
-    return (paths) => PathsFace.self(this).#of("use").use(paths);
+    return (paths) => PathsFace.self(this).#of("use").use(givenPaths(paths));
   }
 
   get setBackup(): PathContext["setBackup"] {
@@ -579,7 +580,21 @@ function givenAddress(name: "locals" | "remotes", address: HostAddress): HostAdd
   );
 }
 
-function copySpec({ local, remote, copy, dscp }: PathSpec): PathSpec {
+/** What a plugin or an application wants to be used; its elements are judged by who knows them. */
+function givenPaths(paths: readonly PathIndex[]): readonly PathIndex[] {
+  if (typeof paths === "object" && paths !== null && Symbol.iterator in paths) return paths;
+  throw new TypeError(
+    `Cannot use ${show(paths)} as paths as it must be an array of what index() gives`,
+  );
+}
+
+function copySpec(spec: PathSpec): PathSpec {
+  if (typeof spec !== "object" || spec === null) {
+    throw new TypeError(
+      `Cannot use ${show(spec)} as a path as it must be { local, remote }, of locals and remotes`,
+    );
+  }
+  const { local, remote, copy, dscp } = spec;
   return Object.freeze({
     local: givenAddress("locals", local),
     remote: givenAddress("remotes", remote),

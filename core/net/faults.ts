@@ -56,16 +56,32 @@ const RANGES: Readonly<Record<string, string>> = {
   accurateEcn: "true or false",
 };
 
+/** What the callbacks of plugins may answer, by kind and name. */
+const ANSWERS: Readonly<Record<string, string>> = {
+  "scheduler create": "an object with pick()",
+  "scheduler pick": "one subflow, several, or null to wait",
+  "scheduler repeat": 'true, false or "skip"',
+  "congestion-control create": "an object with join()",
+  "congestion-control join": "an object with cwnd, ssthresh, onAck() and onCongestion()",
+  "path-manager create": "an object with onEvent()",
+  "path-manager refuse": "null, or a reason from 0 to 255",
+  "path-manager joinsAsBackup": "true or false",
+};
+
 /** What would have been right, where what was wrong does not say it. */
-function remedyOf({ rule, callback, what }: PluginFault): string {
+function remedyOf({ kind, rule, callback, what }: PluginFault): string {
   switch (rule) {
     case "no-promise":
       return ", and nothing here waits: it must not be async";
-    case "sane-answer":
-      if (callback !== "pick") return "";
-      return what.endsWith(" bytes in pick")
-        ? ", which must be a number of 1 at least"
-        : ", which must be one subflow, several, or null to wait";
+    case "right-shape":
+      // What was made, and lacks something, says it.
+      if (!what.startsWith("answered ")) return "";
+      // falls through
+    case "sane-answer": {
+      if (what.endsWith(" bytes in pick")) return ", which must be a number of 1 at least";
+      const must = ANSWERS[`${kind} ${callback}`];
+      return must === undefined ? "" : `, which must be ${must}`;
+    }
     case "sane-window": {
       const range = RANGES[/^set (\w+)/.exec(what)?.[1] ?? ""];
       return `${range === undefined ? "" : `: it must be ${range}`} (read after ${callback})`;
@@ -83,6 +99,11 @@ export function describeFault(fault: PluginFault): string {
   return `${who} ${what}${thrown}`;
 }
 
+/** What tells a fault from others: of what was thrown in one place, such as a time that has passed, the numbers do not. */
+function kindOf(line: string, { error }: PluginFault): string {
+  return error === undefined ? line : line.replace(/(?<![:\w.])-?\d+(\.\d+)?(e[+-]?\d+)?/g, "#");
+}
+
 /** Takes faults and says each that is new in a line, and when the default takes a plugin's place. */
 export function sayFaults(say: (line: string) => void): FaultReport {
   const said = new Map<string, Set<string>>();
@@ -93,8 +114,9 @@ export function sayFaults(say: (line: string) => void): FaultReport {
     if (lines === undefined) said.set(plugin, lines = new Set());
     if (lines.size < MOST_LINES) {
       const line = describeFault(fault);
-      if (!lines.has(line)) {
-        lines.add(line);
+      const known = kindOf(line, fault);
+      if (!lines.has(known)) {
+        lines.add(known);
         // Who only watches decides nothing, and is told nothing more.
         say(
           `${line}. ${

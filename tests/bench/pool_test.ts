@@ -21,6 +21,8 @@ export async function run({ what, value }) {
     case "throw": throw new RangeError("too far");
     case "function": return () => {};
     case "crash": setTimeout(() => { throw new Error("bang"); }); await new Promise(() => {}); break;
+    case "reject": Promise.reject(new Error("left behind")); return { value, jobs };
+    case "timer": setTimeout(() => { throw new Error("later"); }); return { value, jobs };
     case "hang": while (true);
   }
 }`)
@@ -95,6 +97,26 @@ describe("a pool of workers", () => {
     assertEquals(outcomes[3], "hang 7: no answer within 3 s");
     assertStringIncludes(outcomes[4]!, "function: DataCloneError");
     assertEquals(outcomes[5], "ok");
+  });
+
+  it("names a job that leaves an error behind which nobody takes", async () => {
+    const jobs: Job[] = [
+      { what: "reject" },
+      { what: "double", value: 1 },
+      { what: "timer" },
+      { what: "double", value: 2 },
+      { what: "reject", value: 2 },
+    ];
+    const outcomes = texts(await runJobs(jobs, { module: MODULE, nameOf, workers: 1 }));
+    assertEquals(outcomes.map((text) => text.split(":")[0]), [
+      "reject",
+      "ok",
+      "timer",
+      "ok",
+      "reject 2",
+    ]);
+    assertStringIncludes(outcomes[0]!, "left behind");
+    assertStringIncludes(outcomes[2]!, "later");
   });
 
   it("says what is wrong with a module, or with a choice", async () => {

@@ -260,5 +260,17 @@ describe("facePaths", () => {
     ) {
       assertThrows(call, TypeError, `as an address as it must be one of ${of}`);
     }
+    assertThrows(
+      () => face.use(undefined as never),
+      TypeError,
+      "Cannot use undefined as paths as it must be an array of what index() gives",
+    );
+    assertThrows(() => face.use(1 as never), TypeError, "Cannot use 1 as paths");
+    assertThrows(
+      () => face.index(undefined as never),
+      TypeError,
+      "Cannot use undefined as a path as it must be { local, remote }, of locals and remotes",
+    );
+    face.use(new Set([1]) as never); // what can be iterated over will do
   });
 });

@@ -106,6 +106,97 @@ describe("a plugin's fault", () => {
     );
   });
 
+  it("of each callback says what its answer may be", () => {
+    const fault: PluginFault = {
+      kind: "scheduler",
+      plugin: "mine",
+      callback: "repeat",
+      rule: "sane-answer",
+      what: "answered undefined in repeat",
+      count: 1,
+      replaced: false,
+    };
+    const cases: [Partial<PluginFault>, string][] = [
+      [{}, 'true, false or "skip"'],
+      [
+        { kind: "path-manager", callback: "refuse", what: "refused a join with reason 999" },
+        "null, or a reason from 0 to 255",
+      ],
+      [
+        { kind: "path-manager", callback: "joinsAsBackup", what: "answered 1 in joinsAsBackup" },
+        "true or false",
+      ],
+      [
+        { rule: "right-shape", callback: "create", what: "answered undefined in create" },
+        "an object with pick()",
+      ],
+      [
+        {
+          kind: "congestion-control",
+          rule: "right-shape",
+          callback: "create",
+          what: "answered null in create",
+        },
+        "an object with join()",
+      ],
+      [
+        {
+          kind: "congestion-control",
+          rule: "right-shape",
+          callback: "join",
+          what: "answered undefined in join",
+        },
+        "an object with cwnd, ssthresh, onAck() and onCongestion()",
+      ],
+      [
+        {
+          kind: "path-manager",
+          rule: "right-shape",
+          callback: "create",
+          what: "answered an array in create",
+        },
+        "an object with onEvent()",
+      ],
+    ];
+    for (const [other, remedy] of cases) {
+      const said = describeFault({ ...fault, ...other });
+      assertEquals(said.split(", which must be ")[1], remedy, said);
+    }
+    // What is wrong with it is said as it is.
+    assertEquals(
+      describeFault({
+        ...fault,
+        callback: "create",
+        rule: "right-shape",
+        what: "made a scheduler whose pick is undefined, no function",
+      }),
+      "Plugin mine (scheduler) made a scheduler whose pick is undefined, no function",
+    );
+  });
+
+  it("that is thrown in one place is said once, whatever numbers are in it", () => {
+    const lines: string[] = [];
+    const say = sayFaults((line) => lines.push(line));
+    const wakes = (at: number): unknown =>
+      new RangeError(`Cannot wake a scheduler as the time must be after ${at}`);
+    const fault: PluginFault = {
+      kind: "scheduler",
+      plugin: "mine",
+      callback: "pick",
+      rule: "never-throws",
+      what: "threw in pick",
+      count: 1,
+      replaced: false,
+    };
+    for (const at of [20054.4, 20995.4, 1e21]) say({ ...fault, error: wakes(at) });
+    assertEquals(lines.length, 1, lines.join("\n"));
+    const [one, other] = [wakes(1), wakes(1)]; // another column
+    say({ ...fault, error: one });
+    say({ ...fault, error: other });
+    say({ ...fault, error: new Error("another") });
+    assertEquals(lines.length, 2, lines.join("\n"));
+  });
+
   it("is said whatever was thrown", () => {
     const fault: PluginFault = {
       kind: "scheduler",
