@@ -151,6 +151,7 @@ export class RuntimeSocket implements DatagramSocket {
 
 /** An open one of node:dgram, and what it is bound to. */
 async function bound(bind: SocketAddress): Promise<[NodeSocket, SocketAddress]> {
+  await permit(bind);
   const { createSocket } = await import("node:dgram");
   const v4 = bind.address.length === 4;
   const socket = createSocket(
@@ -169,6 +170,17 @@ function hostOf({ text }: SocketAddress): string {
   return text.slice(0, text.lastIndexOf(":")).replace(/^\[|\]$/g, "");
 }
 
+/** Asks for what node:dgram would end the program without, past all who could catch it. */
+async function permit({ text }: SocketAddress): Promise<void> {
+  const runtime = (globalThis as { Deno?: typeof Deno }).Deno;
+  if (runtime === undefined) return;
+  const { state } = await runtime.permissions.request({ name: "net", host: text });
+  if (state === "granted") return;
+  throw new runtime.errors.NotCapable(
+    `Cannot bind a UDP socket to ${text} as that needs --allow-net, or --allow-net=${text}`,
+  );
+}
+
 function failure(error: Error & { code?: string }, bind: SocketAddress): Error {
   const verb = `Cannot bind a UDP socket to ${bind.text}`;
   const classes = (globalThis as { Deno?: typeof Deno }).Deno?.errors;
@@ -181,6 +193,10 @@ function failure(error: Error & { code?: string }, bind: SocketAddress): Error {
     return new Class(
       `${verb} as this machine has no such address: give one of its own, or 'bind'`,
     );
+  }
+  if (error.code === "EACCES") {
+    const Class = classes?.PermissionDenied ?? Error;
+    return new Class(`${verb} as this user may not: choose a port from 1024 on`);
   }
   return error;
 }

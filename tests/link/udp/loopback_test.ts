@@ -381,6 +381,29 @@ describe("udp()", () => {
       peer.close();
     });
   }
+  it("is refused without --allow-net by an error that the program can catch", async () => {
+    const program = `
+      import { Host, udp } from ${JSON.stringify(new URL("../../../mod.ts", import.meta.url).href)};
+      for (const bind of ["127.0.0.1", "::1"]) {
+        const link = udp("wan", { bind, offload: false });
+        await Host.open({ interfaces: [{ link, addresses: [bind + "/8"] }] })
+          .catch((error) => console.log(error.name, error.message));
+      }`;
+    const file = await Deno.makeTempFile({ suffix: ".ts" });
+    await Deno.writeTextFile(file, program);
+    const { stdout, stderr, code } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-check", "--no-config", "--no-lock", "--no-prompt", file],
+      env: { NO_COLOR: "1" },
+    }).output();
+    await Deno.remove(file);
+    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    assertEquals(code, 0, err);
+    const must = "as that needs --allow-net, or --allow-net";
+    assertEquals(out!.trim().split("\n"), [
+      `NotCapable Cannot bind a UDP socket to 127.0.0.1:0 ${must}=127.0.0.1:0`,
+      `NotCapable Cannot bind a UDP socket to [::1]:0 ${must}=[::1]:0`,
+    ]);
+  });
 
   it("does with --allow-net alone, and says what that costs", async () => {
     if (!LINUX) return;
