@@ -543,6 +543,7 @@ export class Host implements AsyncDisposable {
     const tcp = tcpSettings("connect", options.tcp, this.#registry.stack.tcp);
     const mptcp = mptcpSettings("connect", options.mptcp, this.#registry.stack.mptcp);
     const limit = checkConnectTimeout(options.connectTimeout);
+    checkSignal("connect", signal);
     signal?.throwIfAborted();
     const choices = {
       ...(local === undefined ? {} : { local: { address: local, port: 0 } }),
@@ -824,6 +825,16 @@ function checkMemory(name: string, bytes: unknown): number | undefined {
     `Cannot open a host as '${name}' must be an integer from 1048576 to 1073741824: current value is ${
       describe(bytes)
     }`,
+  );
+}
+
+/** One of another realm will do. */
+function checkSignal(verb: string, signal: unknown): void {
+  if (signal === undefined) return;
+  const given = Object(signal) as Partial<AbortSignal>;
+  if (typeof given.throwIfAborted === "function") return;
+  throw new TypeError(
+    `Cannot ${verb} as 'signal' must be an AbortSignal: current value is ${describe(signal)}`,
   );
 }
 

@@ -379,6 +379,9 @@ async function findModule(
 
 function reason(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
+  if (message.startsWith('Unknown file extension ".ts"')) {
+    return `${message}: Node reads TypeScript from 22.18 on, and Deno and Bun do`;
+  }
   // A list of causes, each of which repeats those behind it: the last one is enough.
   const causes = /\n +0: [^]*\n +\d+: (.+)\s*$/.exec(message);
   return causes?.[1] ?? message;

@@ -333,6 +333,17 @@ describe("signal", () => {
     assertEquals(clientStack.sockets, []);
   });
 
+  it("is an AbortSignal, or none", async () => {
+    const { client } = fakeHosts();
+    for (const [signal, said] of [[{}, "an object"], [null, "null"], [5, "5"]] as const) {
+      await assertRejects(
+        () => client.connect({ hostname: "10.0.0.2", port: 80, signal: signal as never }),
+        TypeError,
+        `Cannot connect as 'signal' must be an AbortSignal: current value is ${said}`,
+      );
+    }
+  });
+
   it("ends a connect() under way with its reason", async () => {
     const { client, clientStack, net } = fakeHosts();
     net.silent.add("10.0.0.2");

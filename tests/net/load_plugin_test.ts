@@ -416,6 +416,14 @@ describe("loadPlugin", () => {
         /^Cannot load \.\/mine\.ts as not today \(file:.*\/mine\.ts:2:\d+\)$/,
       );
     });
+    // What Node says that reads no TypeScript.
+    const unread = `Unknown file extension ".ts" for /mine.ts`;
+    await withFile(`throw new TypeError(${JSON.stringify(unread)});`, async (path, base) => {
+      assertMatch(
+        await message(path, base),
+        /^Cannot load \.\/mine\.ts as Unknown file extension "\.ts" for \/mine\.ts: Node reads TypeScript from 22\.18 on, and Deno and Bun do/,
+      );
+    });
     await withFile("export default async () => ({});", async (path, base) => {
       assertEquals(
         await message(path, base),
