@@ -69,6 +69,14 @@ const MOST_SYN_DATA = 1500;
 /** Where they lie while it is built; made for the first. */
 let synData = 0;
 
+/**
+ * Sequence offset of the first byte behind a SYN. What begins there always has its DATA_ACK: RFC 8684 §3.1 and §3.2 have a client, and who joins, wait for one
+ * before it takes the path for MPTCP; Linux falls back, or resets a join, where the first segment in order has none.
+ */
+const FIRST = 1;
+/** Segments after which a peer that was sent no data has got one of them: not all ACKs of its first flight (RFC 6928) and of what it repeats are lost. */
+const SURE = 16;
+
 // What holds of the output of a subflow, as bits: each place of its own would take eight bytes of every subflow.
 /** SACK-permitted is offered, or was agreed (RFC 2018 §2). */
 const SACK = 1;
@@ -273,7 +281,8 @@ export class Output {
   ack(draft: Draft | null, nxt: number, now: Micros, beside = draft === null): boolean {
     if (draft === null) tx.begin();
     const level = this.level;
-    const moved = level.dataRcvNxt !== this.#acks.dataAck;
+    const moved = level.dataRcvNxt !== this.#acks.dataAck ||
+      nxt === FIRST && this.#segments < SURE;
     // Some pairs must not meet in one segment (RFC 8684 §3.1, §3.2).
     this.wish(beside ? level.dataAckFlags : 0, false, moved, true);
     return this.bare(TCP_ACK, nxt, now);
@@ -376,7 +385,9 @@ export class Output {
       // So is one for a DATA_ACK that is longer than when the bytes were measured out, or than on the subflow that they were measured out for: it may be in
       // any segment, and need not be (RFC 8684 §3.3.2).
       const room = segment - plan.size;
-      if (bytes > room && plan.dss === flags) this.spareSegment(flags, summed, bytes, room);
+      if (bytes > room && plan.dss === flags && from !== FIRST) {
+        this.spareSegment(flags, summed, bytes, room);
+      }
     }
     this.header(TCP_ACK, from, now);
     if (flags !== 0) {

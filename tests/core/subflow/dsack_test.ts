@@ -127,16 +127,19 @@ describe("what came again", () => {
 
   it("RFC 8684 appendix A: the DATA_ACK gives way to it where it has not moved", () => {
     using d = new Dialogue();
-    const { peer } = d.opened();
+    const { peer, app } = d.opened();
+    app.write(10);
+    peer.gets("P. 1:11");
+    peer.sends(". ack 11 <dack8 11>");
     peer.data(100);
     d.pass(40e3);
-    peer.gets(". 1 ack 101 <dack8 101>");
-    peer.sends(". 1:101 <dack8 1, map8 1 1 100>");
-    peer.gets(". 1 ack 101 <sack 1:101, dack8 101>");
-    peer.sends(". 201:301 <dack8 1, map8 201 201 100>");
-    peer.gets(". 1 ack 101 <sack 201:301>");
-    peer.sends(". 201:301 <dack8 1, map8 201 201 100>");
-    peer.gets(". 1 ack 101 <sack 201:301 201:301, !dack8>");
+    peer.gets(". 11 ack 101 <dack8 101>");
+    peer.sends(". 1:101 ack 11 <dack8 11, map8 1 1 100>");
+    peer.gets(". 11 ack 101 <sack 1:101, dack8 101>");
+    peer.sends(". 201:301 ack 11 <dack8 11, map8 201 201 100>");
+    peer.gets(". 11 ack 101 <sack 201:301>");
+    peer.sends(". 201:301 ack 11 <dack8 11, map8 201 201 100>");
+    peer.gets(". 11 ack 101 <sack 201:301 201:301, !dack8>");
   });
 });
 

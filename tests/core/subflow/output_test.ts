@@ -86,12 +86,22 @@ describe("an acknowledgement", () => {
     const desk = new OutputParts({ timestamps: true });
     for (let i = 0; i < 4; i++) desk.receive(101 + 200 * i, 100);
     desk.level.dataRcvNxt = 41;
-    desk.output.ack(null, 1, 0);
-    desk.output.ack(null, 1, 0);
+    desk.output.ack(null, 11, 0);
+    desk.output.ack(null, 11, 0);
     assertEquals(desk.outlet.lines(), [
-      ". 1001 ack 5001 win 50000 <TS 0 77, sack 5701:5801, dack8 20041>",
-      ". 1001 ack 5001 win 50000 <TS 0 77, sack 5701:5801 5501:5601 5301:5401>",
+      ". 1011 ack 5001 win 50000 <TS 0 77, sack 5701:5801, dack8 20041>",
+      ". 1011 ack 5001 win 50000 <TS 0 77, sack 5701:5801 5501:5601 5301:5401>",
     ]);
+  });
+
+  it("has its DATA_ACK beside SACK blocks as long as nothing was sent: the peer may still wait for the first", () => {
+    const desk = new OutputParts({ timestamps: true });
+    for (let i = 0; i < 4; i++) desk.receive(101 + 200 * i, 100);
+    desk.level.dataRcvNxt = 41;
+    desk.output.ack(null, 1, 0);
+    desk.output.ack(null, 1, 0);
+    const line = ". 1001 ack 5001 win 50000 <TS 0 77, sack 5701:5801, dack8 20041>";
+    assertEquals(desk.outlet.lines(), [line, line]);
   });
 
   it("carries another option in place of the DATA_ACK: some pairs must not meet (RFC 8684 §3.1)", () => {

@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { type App, Dialogue } from "../../support/dialogue.ts";
-import type { Peer } from "../../support/scripted_peer.ts";
+import type { Got, Peer } from "../../support/scripted_peer.ts";
 
 const BEFORE = 1428;
 const AFTER = 1424;
@@ -88,5 +88,26 @@ describe("a segment that had room for a shorter DATA_ACK goes again whole", () =
     }
     assertEquals(sizes, [BEFORE, BEFORE]);
     assertEquals(d.counter("TcpRetransSegs"), 2);
+  });
+});
+
+describe("the first bytes of a subflow", () => {
+  it("go again with the DATA_ACK, which the peer may still wait for, though that takes a segment more", () => {
+    using d = new Dialogue({ tcp: { tlp: false } });
+    const { peer, app } = d.opened();
+    app.write(3 * BEFORE);
+    assertEquals(peer.takeAll().map(({ seq, end }) => [seq, end]), [
+      [1, 1 + BEFORE],
+      [1 + BEFORE, 1 + 2 * BEFORE],
+      [1 + 2 * BEFORE, 1 + 3 * BEFORE],
+    ]);
+    // None of them has come.
+    peer.sends("P. 1:11 ack 1 <map8 1 1 10, dack8 1>");
+    const again: Got[] = [];
+    while (again.length === 0) {
+      d.untilSent();
+      again.push(...peer.takeAll().filter(({ seq, end }) => seq === 1 && end > seq));
+    }
+    assert(again[0]!.options.includes("dack8 11"), again[0]!.options.join(", "));
   });
 });
