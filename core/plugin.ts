@@ -157,7 +157,7 @@ export interface Chunk {
   readonly offset: number;
   /** Most that one decision sends on one subflow. */
   readonly length: number;
-  /** Those that carry it already; empty = new data. */
+  /** Those that carry it already, all of it; empty = new data, or what only paths had that are gone (`sentAt`). */
   readonly sentOn: readonly SubflowView[];
   /** When it was first sent; 0 = not yet. */
   readonly sentAt: Micros;

@@ -197,6 +197,8 @@ function askAll(meta: MetaSocket, now: Micros): void {
       return;
     }
     if (!ask(meta, null, now)) return;
+    // Who is to repeat it does so before it takes new data, and where none follow.
+    repeatOnOthers(meta, now);
   }
 }
 
@@ -343,14 +345,14 @@ function nextTakenBack(meta: MetaSocket): Sent | null {
  */
 function offer(meta: MetaSocket, sent: Sent, from: number, to: number): Sent | null {
   const { windowEnd, mostWindow, unacked } = meta.sendQueue;
-  const whole = Math.min(to, sent.end);
+  const whole = sent.alikeTo(from, Math.min(to, sent.end));
   const end = ahead === 0 ? Math.min(whole, windowEnd) : whole;
   if (end <= from) return null;
   chunk.offset = from;
   chunk.length = available = end - from;
   last = end === whole;
   held = !last && meta.holding.cut(available, mostWindow, unacked);
-  chunk.sentOn = carriersOf(sent);
+  chunk.sentOn = carriersOf(sent, from);
   chunk.sentAt = sent.sentAt;
   setHint(meta);
   collectReady(meta, held ? UNBOUNDED : available, from);
@@ -374,12 +376,13 @@ function withoutCarriers(meta: MetaSocket, subflows: Subflow[], sent: Sent, from
   shorten(subflows, kept);
 }
 
-/** To whom `sent` was given, each once, but for `lacking`, which was not given all of it. */
-function carriersOf(sent: Sent, lacking: Subflow | null = null): readonly Subflow[] {
+/** To whom the byte at `offset` of `sent` was given, each once. */
+function carriersOf(sent: Sent, offset: number): readonly Subflow[] {
   let count = 0;
   for (let i = 0; i < sent.copies; i++) {
+    if (!sent.carries(i, offset, offset + 1)) continue;
     const subflow = sent.copy(i);
-    let known = subflow === lacking;
+    let known = false;
     for (let j = 0; j < count; j++) known ||= carriers[j] === subflow;
     if (!known) carriers[count++] = subflow;
   }
@@ -548,26 +551,32 @@ function repeatOnOthers(meta: MetaSocket, now: Micros): void {
   shorten(candidates, ready.length);
   for (let i = 0; i < candidates.length; i++) {
     const subflow = candidates[i]!;
-    let skipped: Sent | null = null;
-    while (true) {
-      const sent: Sent | null = skipped === null
-        ? sendQueue.firstNotOn(subflow)
-        : sendQueue.nextNotOn(subflow, skipped);
-      if (sent === null) break;
+    // Below it nothing is asked about once more: it was answered "skip" to.
+    let past = 0;
+    let sent = sendQueue.firstNotOn(subflow);
+    while (sent !== null) {
       const { room, mss } = subflow;
-      const offset = sent.lackedFrom(subflow);
-      const end = sent.lackedEnd(subflow, offset);
-      // What is bound, and was never sent, may lie beyond the peer's window.
-      if (end > sendQueue.windowEnd || room < Math.min(mss, end - offset)) break;
+      const offset = sent.lackedFrom(subflow, past);
+      if (offset === sent.end) {
+        sent = past === 0 ? sendQueue.firstNotOn(subflow) : sendQueue.nextNotOn(subflow, sent);
+        continue;
+      }
+      const end = sent.alikeTo(offset, sent.lackedEnd(subflow, offset));
+      chunk.sentOn = carriersOf(sent, offset);
+      // It is bound, and was never sent, or goes again: `pick` is asked about that.
+      if (chunk.sentOn.length === 0) {
+        past = end;
+        continue;
+      }
+      if (room < Math.min(mss, end - offset)) break;
       chunk.offset = offset;
       chunk.length = end - offset;
-      chunk.sentOn = carriersOf(sent, subflow);
       chunk.sentAt = sent.sentAt;
       setHint(meta);
       const answer = scheduler.repeat(subflow, chunk);
       if (answer === false) break;
       if (answer === "skip") {
-        skipped = sent;
+        past = end;
         continue;
       }
       // What was bound to a fast path may be more than a slow one ever takes at once.

@@ -89,9 +89,9 @@ export class Sent extends Copy {
     return start + Math.max(from, Math.min(offset, to)) - from;
   }
 
-  /** The first byte that `subflow` was not given; the end where it was given all. */
-  lackedFrom(subflow: Subflow): number {
-    let at = this.offset;
+  /** The first byte, `least` or behind it, that `subflow` was not given; the end where it was given all. */
+  lackedFrom(subflow: Subflow, least: number = this.offset): number {
+    let at = Math.max(least, this.offset);
     // Mostly each was given behind the one before: one look, and another that finds nothing.
     for (let from = -1; from < at;) {
       from = at;
@@ -134,6 +134,19 @@ export class Sent extends Copy {
       if (copy.subflow === subflow && copy.to < end && copy.to > from) from = copy.to;
     }
     return from;
+  }
+
+  /** End, `end` at most, of what was given to all who were given the byte at `offset`, and to nobody else. */
+  alikeTo(offset: number, end: number): number {
+    for (let i = 0; i < this.#count; i++) {
+      const subflow = this.copy(i);
+      const lacks = this.lackedFrom(subflow, offset);
+      const edge = lacks > offset ? lacks : this.lackedEnd(subflow, offset);
+      if (edge < end) end = edge;
+      // Mostly all others are of the same one.
+      while (i + 1 < this.#count && this.copy(i + 1) === subflow) i++;
+    }
+    return end;
   }
 
   /** Whether the byte at `offset` was ever given to `subflow`. */

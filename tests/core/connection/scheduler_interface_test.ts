@@ -14,8 +14,8 @@ import type {
 } from "../../../core/plugin.ts";
 import { minRtt, redundant } from "../../../sched/mod.ts";
 import { Dialogue } from "../../support/dialogue.ts";
-import { joined } from "../../support/joins.ts";
-import { dataOffsets } from "../../support/scripted_peer.ts";
+import { join, joined } from "../../support/joins.ts";
+import { dataOffsets, type Peer } from "../../support/scripted_peer.ts";
 import { type PathShape, Topology, type TopologyOptions } from "../../support/topology.ts";
 
 const PATHS: Readonly<Record<string, PathShape>> = {
@@ -321,7 +321,11 @@ describe("repeat", () => {
     const repeated = new Set<number>();
     transfer(
       plugin((connection) => ({
-        pick: (ready) => ready.find(({ path }) => path === 1) ?? null,
+        pick(ready) {
+          // What follows is asked about anew.
+          skippedAt = -1;
+          return ready.find(({ path }) => path === 1) ?? null;
+        },
         repeat(subflow, { offset, sentOn, sentAt }) {
           assert(sentAt > 0 && !sentOn.includes(subflow));
           const known = skipped.has(offset) || repeated.has(offset);
@@ -339,6 +343,31 @@ describe("repeat", () => {
       `${skipped.size} ${repeated.size}`,
     );
   });
+
+  for (
+    const [mode, bytes, fast, slow] of [
+      // Nothing comes back of a single message before it has come: in the next pass it would be too late.
+      ["full", 1, [0, 1], [0, 1]],
+      ["tail", 1, [0, 1], [0, 1]],
+      // A path takes nothing new while it lacks what others carry.
+      ["full", 40, [0, 10], [0, 10]],
+      ["tail", 40, [0, 10], [10, 20]],
+    ] as const
+  ) {
+    it(`is asked before new data, and of the last, in the same pass: redundant, ${mode}, ${bytes} segments`, () => {
+      using d = new Dialogue({
+        tcp: { mtuProbing: "off" },
+        policies: { scheduler: redundant({ mode }) },
+      });
+      const { first, second, app } = joined(d, { rtt: 20e3 }, { rtt: 80e3 });
+      app.write(bytes * 1428);
+      const span = (peer: typeof first): number[] => {
+        const offsets = dataOffsets(peer.takeAll()).map((offset) => (offset - 1) / 1428);
+        return [Math.min(...offsets), Math.max(...offsets) + 1];
+      };
+      assertEquals([span(first), span(second)], [[...fast], [...slow]]);
+    });
+  }
 
   it("asks for all that is out where all is skipped, and repeats none", () => {
     let [asked, most] = [0, 0];
@@ -380,9 +409,10 @@ function unlike(d: Dialogue): ReturnType<typeof joined> {
 
 /** The data offsets that the slow path is given of what the fast one carries. */
 function repeatedOnSlow(swapped: boolean): number[] {
-  using d = new Dialogue({ policies: { scheduler: swapped ? minRtt() : redundant() } });
+  using d = new Dialogue({ policies: { scheduler: minRtt() } });
   const { second, app } = unlike(d);
   const { socket } = app;
+  if (!swapped) socket.setScheduler(d.now, redundant());
   const [fast, slow] = socket.subflows;
   const from = socket.dataNxt;
   // What the fast path is given at once is more than the slow one ever takes.
@@ -390,7 +420,6 @@ function repeatedOnSlow(swapped: boolean): number[] {
   assert(socket.sendQueue.find(from)!.length > slow!.cwnd);
   const given = dataOffsets(second.takeAll());
   if (swapped) socket.setScheduler(d.now, redundant());
-  else app.write(1);
   d.stack.flush(d.now);
   given.push(...dataOffsets(second.takeAll()));
   return given.filter((offset) => offset < from + slow!.cwnd).map((offset) => offset - from);
@@ -405,10 +434,61 @@ describe("a chunk that was bound to a fast path, larger than the window of a slo
     });
   }
 
+  for (const asked of ["pick", "repeat"] as const) {
+    it(`is shown to ${asked} with those that carry all of it: not with one that has another part`, () => {
+      using d = new Dialogue({ policies: { scheduler: minRtt() } });
+      const { first, second, app } = unlike(d);
+      const { socket } = app;
+      socket.setScheduler(d.now, redundant());
+      const from = socket.dataNxt;
+      app.write(socket.subflows[0]!.cwnd);
+      const given = dataOffsets(second.takeAll()).length;
+      const parts = new Map<number, string>();
+      let third: Peer | null = null;
+      const note = ({ offset, length, sentOn, sentAt }: Chunk): void => {
+        assert(sentAt > 0);
+        const segments = [offset, offset + length].map((at) => (at - from) / 1428).join("-");
+        parts.set(offset, `${segments}: ${sentOn.map(({ path }) => path)}`);
+      };
+      socket.setScheduler(
+        d.now,
+        plugin(() => ({
+          pick(ready, chunk) {
+            note(chunk);
+            return asked === "pick" ? ready[0] ?? null : null;
+          },
+          ...(asked === "repeat" && {
+            repeat({ path }: SubflowView, chunk: Chunk) {
+              if (path !== 3 || third === null) return false;
+              note(chunk);
+              return chunk.offset < from + given * 1428 ? "skip" : true;
+            },
+          }),
+        })),
+      );
+      first.takeAll();
+      // A third one has nothing of it, and room for all.
+      if (asked === "repeat") third = join(d, first, 1, { rtt: 20e3 }, 5);
+      if (asked === "pick") d.pass(socket.subflows[0]!.sender.timeoutAt - d.now);
+      second.sends(`. ack ${second.acked} <dack8 ${from + 1428}>`);
+      d.stack.flush(d.now);
+      assert(given > 2 && parts.size > 0);
+      if (third !== null) {
+        assertEquals(parts.size, 2);
+        assertEquals(dataOffsets((third as Peer).takeAll())[0], from + given * 1428);
+      }
+      // What the slow path has of it is on both, what it lacks on the fast one alone.
+      for (const [offset, text] of parts) {
+        assertEquals(text.endsWith(offset < from + given * 1428 ? ": 1,2" : ": 1"), true, text);
+      }
+    });
+  }
+
   it("goes there to its end at once where the fast path fails, though who took over repeats nothing", () => {
-    using d = new Dialogue({ policies: { scheduler: redundant() } });
+    using d = new Dialogue({ policies: { scheduler: minRtt() } });
     const { first, second, app } = unlike(d);
     const { socket } = app;
+    socket.setScheduler(d.now, redundant());
     const [fast, slow] = socket.subflows;
     const from = socket.dataNxt;
     const { cwnd } = slow!;

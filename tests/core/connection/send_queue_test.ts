@@ -120,6 +120,17 @@ describe("the subflows that carry part B", () => {
     assertEquals(queue.firstNotOn(OTHER)!.offset, 11);
   });
 
+  it("tells what of a piece the same ones were given, in however many parts", () => {
+    const queue = boundTo(SUBFLOW, SUBFLOW);
+    const sent = holding(queue, 1);
+    assertEquals(sent.alikeTo(1, 11), 11);
+    queue.repeated(sent, 5, 2, OTHER, 3);
+    queue.repeated(sent, 3, 2, OTHER, 1);
+    queue.repeated(sent, 3, 1, SUBFLOW, 30);
+    assertEquals([1, 2, 3, 4, 6, 7].map((at) => sent.alikeTo(at, 11)), [3, 3, 7, 7, 7, 11]);
+    assertEquals(sent.alikeTo(7, 9), 9);
+  });
+
   it("tells what of a piece a subflow lacks last, too", () => {
     const queue = boundTo(SUBFLOW, SUBFLOW);
     const sent = holding(queue, 1);
