@@ -9,13 +9,14 @@ export default function finishFirst(): SchedulerPlugin {
     kind: "scheduler",
     name: "finish_first",
     create: (connection) => ({
-      pick(ready, { sentOn }) {
+      pick(ready, { sentAt }) {
         const best = ready.reduce(faster);
-        if (sentOn.length > 0) return best; // lost with a path: now
-        const fast = connection.subflows
-          .filter((s) => s.inFlight > 0 && s.stale === best.stale && s.backup === best.backup)
-          .filter((s) => s.cwnd > s.mss) // one segment is left by a timeout: it may be cut
-          .reduce(faster, best);
+        if (sentAt > 0) return best; // lost with a path: now
+        let fast = best;
+        for (const s of connection.subflows) {
+          if (s.inFlight === 0 || s.stale !== best.stale || s.backup !== best.backup) continue;
+          if (s.cwnd > s.mss) fast = faster(fast, s); // one segment is left by a timeout
+        }
         const rounds = Math.log2(1 + connection.left / fast.cwnd); // windows double
         return (rounds + 0.5) * fast.srtt < best.srtt / 2 ? fast : best;
       },

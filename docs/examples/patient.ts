@@ -14,10 +14,12 @@ export default function patient({ ratio = defaults.ratio } = {}): SchedulerPlugi
     create: (connection) => ({
       pick(ready) {
         const best = ready.reduce(faster);
-        // One that repairs a loss may be gone: nobody waits for it.
-        const fastest = connection.subflows
-          .filter((s) => s.stale === best.stale && s.backup === best.backup && !s.inRecovery)
-          .reduce(faster, best);
+        let fastest = best;
+        for (const s of connection.subflows) {
+          // One that repairs a loss may be gone: nobody waits for it.
+          const waits = s.stale === best.stale && s.backup === best.backup && !s.inRecovery;
+          if (waits) fastest = faster(fastest, s);
+        }
         return best.srtt <= ratio * fastest.srtt ? best : fastest;
       },
     }),
