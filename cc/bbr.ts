@@ -88,6 +88,11 @@ export class BbrController implements CongestionController {
     return this.#pipe.full ? Math.max(2 * this.subflow.mss, this.#inflight(1)) : Infinity;
   }
 
+  /** The same: the pace holds it there, and without that all that the window has beyond would leave at once, into the queue. */
+  get cwndLeft(): number {
+    return this.#pipe.full ? Math.min(this.cwnd, this.ssthreshLeft) : this.cwnd;
+  }
+
   /** Whether it rules `subflow`. */
   isOf(subflow: SubflowView): boolean {
     return subflow === this.subflow;

@@ -104,6 +104,10 @@ class Bbr3Controller implements CongestionController {
     return Math.max(2 * this.#subflow.mss, this.#inflight(1));
   }
 
+  get cwndLeft(): number {
+    return Math.min(this.cwnd, this.ssthreshLeft);
+  }
+
   onAck(ack: AckSample): void {
     const { now } = this.#connection;
     const round = this.#rounds.ends(ack);

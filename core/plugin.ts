@@ -278,6 +278,11 @@ export interface CongestionController {
    */
   readonly ssthreshLeft?: number | undefined;
   /**
+   * The window for another controller that takes the subflow over, no more than `cwnd`; absent = that. What fills the path, where the pace and not the window
+   * holds the subflow back. Asked for once, then; never less than a segment.
+   */
+  readonly cwndLeft?: number | undefined;
+  /**
    * Bytes per second, a segment a minute at least; absent = not paced. Leaves in bursts of what it gives in 1 ms, of two segments at least and 64 KiB at
    * most; of 2 ms, or four segments, after a pause. While it holds a subflow back, that has no `room`. Repeats keep to it as well.
    */

@@ -353,13 +353,14 @@ export class GuardedController implements CongestionController {
     this.handOn();
     this.#shadow = group.join(faces.of(this.subflow));
     // Congestion avoidance goes on where it is: a default in slow start would double the window.
-    if (cwnd >= this.ssthresh) this.#shadow.onCongestion("loss", 2 * cwnd);
+    if (this.cwnd >= this.ssthresh) this.#shadow.onCongestion("loss", 2 * this.cwnd);
+    this.cwnd = cwnd;
     this.#ssthresh = holds;
   }
 
   /**
-   * Shows the threshold that is left to whoever takes the subflow over; that which holds where it is none, but a segment at least: one that a segment has
-   * outgrown is not the other's doing.
+   * Shows the window and the threshold that are left to whoever takes the subflow over; those that hold where there are none, but a segment at least: one that
+   * a segment has outgrown is not the other's doing.
    */
   handOn(): void {
     const { mss } = this.subflow;
@@ -367,6 +368,10 @@ export class GuardedController implements CongestionController {
       const left: unknown = this.#source?.ssthreshLeft;
       if (!isPromise(left) && typeof left === "number" && left >= mss) {
         this.#ssthresh = left === Infinity ? null : Math.floor(left);
+      }
+      const cwnd: unknown = this.#source?.cwndLeft;
+      if (!isPromise(cwnd) && typeof cwnd === "number" && cwnd >= mss && cwnd < this.cwnd) {
+        this.cwnd = Math.floor(cwnd);
       }
     } catch (error) {
       // Its part is over; were this a promise, nobody else would take its rejection.

@@ -144,6 +144,36 @@ describe("guardCongestionControl", () => {
     }
   });
 
+  it("hands on the window that the plugin leaves, to its stand-in too, and that which holds where that is none, or more", () => {
+    const all: readonly (readonly [left: unknown, window: number])[] = [
+      [12.5 * MSS + 0.5, 12.5 * MSS],
+      ...[NaN, 0, -1, "9", null, MSS - 1, 21 * MSS, Infinity, Promise.resolve(1)]
+        .map((left) => [left, 20 * MSS] as const),
+    ];
+    for (const [left, window] of all) {
+      let broken = false;
+      const controller = constant(20 * MSS, {
+        cwndLeft: left as number,
+        onAck() {
+          if (broken) throw new Error("no");
+        },
+      });
+      const guarded = guardCongestionControl(joins(() => controller), reno(), hears());
+      const { subflows: [flow, other] } = new TestConnection(guarded, [[10, 50], [10, 50]]);
+      broken = true;
+      for (let i = 0; i < MOST_FAULTS; i++) {
+        assertEquals(other!.cwnd, 20 * MSS, "while the plugin rules it");
+        ack(flow!, 0);
+      }
+      assertEquals([flow!.cwnd, other!.cwnd], [window, window], `${left}`);
+      const group = guarded.create(new TestConnection(reno(), []));
+      const alone = new TestFlow(1, 50e3);
+      alone.controller = group.join(alone);
+      group.handOn();
+      assertEquals(alone.cwnd, window, `${left}`);
+    }
+  });
+
   it("hands on no threshold that segments have outgrown: who takes it over would be blamed for it", () => {
     for (const left of [undefined, MSS] as const) {
       const faults: string[] = [];

@@ -180,9 +180,11 @@ describe("the congestion control of a connection", () => {
     t.runTo(6);
     const [subflow] = flow.socket.subflows;
     for (const make of ALL) {
-      const { cwnd, ssthresh } = subflow!;
+      const { cwnd, ssthresh, pacingRate } = subflow!.sender;
       flow.socket.setCongestionControl(t.now, make());
-      assertEquals(subflow!.cwnd, cwnd);
+      // What paces leaves what fills the path of a window that is more: 20 Mbit/s for 20 ms.
+      if (pacingRate === undefined) assertEquals(subflow!.cwnd, cwnd);
+      else assert(subflow!.cwnd <= cwnd && subflow!.cwnd > 45_000, `${subflow!.cwnd} of ${cwnd}`);
       // A model starts up: it knows nothing of the path.
       if (make().basis !== "model" && ssthresh < Infinity) {
         assertEquals(subflow!.ssthresh, ssthresh, make().name);
@@ -217,6 +219,22 @@ describe("the congestion control of a connection", () => {
       assertEquals([t.faults.length > 0, subflow!.ssthresh, subflow!.lost], [true, Infinity, 0]);
       assert(subflow!.cwnd > cwnd, `${subflow!.cwnd} after ${cwnd}`);
       t[Symbol.dispose]();
+    });
+  }
+
+  for (const make of [controls.bbr, controls.bbr3, controls.coupledBbr]) {
+    it(`goes on with what fills the path behind ${make().name}, whose window has room for twice as much: nothing is lost, and nothing stands still`, () => {
+      using t = new Topology({ paths: { wifi: { rate: "20 Mbit/s", delay: "10 ms", queue: 20 } } });
+      const flow = new OneWay(t, 80, { congestionControl: make() });
+      for (let at = 0.05; at < 6; at += 0.05) t.at(at, () => flow.write(1 << 20));
+      t.runTo(3);
+      const [subflow] = flow.socket.subflows;
+      const { lost } = subflow!;
+      const { acked } = flow.socket;
+      flow.socket.setCongestionControl(t.now, controls.reno());
+      t.runTo(3.5);
+      assertEquals(subflow!.lost, lost);
+      assert((flow.socket.acked - acked) / 1.25e6 > 0.93, `${flow.socket.acked - acked}`);
     });
   }
 
