@@ -8,11 +8,10 @@ import { mptcp, QUIET } from "./support/gateway_world.ts";
 import { Running } from "./support/running.ts";
 import { until } from "./support/wait.ts";
 
-/** Whether a process has something to do at a signal. */
-async function catches(pid: number, signal: number): Promise<boolean> {
-  const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  const caught = BigInt(`0x${/^SigCgt:\t(\w+)/m.exec(status)![1]}`);
-  return (caught >> BigInt(signal - 1) & 1n) === 1n;
+/** Whether somebody is connected to the Unix socket at a path, beside who listens there. */
+async function isAsked(namespace: Namespace, path: string): Promise<boolean> {
+  const { stdout } = await namespace.exec(["cat", "/proc/net/unix"]);
+  return stdout.split("\n").filter((line) => line.endsWith(` ${path}`)).length > 1;
 }
 
 /** What a gateway sets in the kernel, of a namespace. */
@@ -75,10 +74,15 @@ exec ${nft} "$@"
           namespace.spawn(mptcp("serve", env.MPTCP_RUN_DIR), { ...QUIET, env }),
         );
         await host.until("Ctrl-C ends");
-        for (const command of ["top", "monitor"]) {
-          const it = new Running(namespace.spawn(mptcp(command), { ...QUIET, env }));
+        const [{ name = "" } = {}] = [...Deno.readDirSync(env.MPTCP_RUN_DIR)];
+        const begun = {
+          top: (it: Running) => it.said.includes("1 host"),
           // It says nothing by itself.
-          await until(`${command} listens to ${signal}`, () => catches(it.pid, code - 128));
+          monitor: () => isAsked(namespace, `${env.MPTCP_RUN_DIR}/${name}`),
+        };
+        for (const [command, hasBegun] of Object.entries(begun)) {
+          const it = new Running(namespace.spawn(mptcp(command), { ...QUIET, env }));
+          await until(`${command} has begun`, () => hasBegun(it));
           assertEquals(await it.end(signal), 0, `${command}: ${it.said}`);
         }
         assertEquals(await host.end(signal), 0);
