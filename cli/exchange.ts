@@ -107,13 +107,17 @@ export async function exchange(
     await using opened = await openHost(command, args, progress);
     transfer.note({ policies: opened.plugins });
     waiting = setTimeout(() => progress.log(`Waiting for ${url.host} to answer …`), PATIENCE);
-    await using conn = await opened.host.connect({
-      hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: Number(url.port || 80),
-      signal: controller.signal,
-    });
-    clearTimeout(waiting);
-    return await use(new Exchange(conn, url, opened.policies, progress, transfer));
+    try {
+      await using conn = await opened.host.connect({
+        hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+        port: Number(url.port || 80),
+        signal: controller.signal,
+      });
+      clearTimeout(waiting);
+      return await use(new Exchange(conn, url, opened.policies, progress, transfer));
+    } catch (error) {
+      throw opened.explain(error);
+    }
   } catch (error) {
     const said = controller.signal.aborted ? controller.signal.reason : inWords(error);
     transfer.note({ error: said instanceof Error ? explain(said) : String(said) });

@@ -21,7 +21,7 @@ import { type FlowClass, type FlowRules, NO_RULES, parseRules } from "./gateway/
 import { GatewayStatus } from "./gateway/status.ts";
 import { asTargetError, formatTarget, type Target } from "./gateway/target.ts";
 import { RelayClient } from "./gateway/upstream.ts";
-import { HOST_OPTIONS, openHost, sayGone } from "./observed_host.ts";
+import { HOST_OPTIONS, openHost } from "./observed_host.ts";
 import { print } from "./output.ts";
 import { loadWatched } from "./plugin_names.ts";
 import { Progress } from "./progress.ts";
@@ -180,9 +180,17 @@ async function run(args: Given): Promise<number> {
       },
     });
     await using inside = await openInside(devices, ipv6, most, (line) => progress.log(line));
-    const accepting = Promise.all(inside.map(async ([device, , listener]) => {
-      for await (const flow of listener) void carrier.carry(flow, device.class);
-    }));
+    const accepting = Promise.all(inside.map(async ([device, isGone, listener]) => {
+      try {
+        for await (const flow of listener) void carrier.carry(flow, device.class);
+      } catch (error) {
+        // The others go on.
+        if (!isGone()) throw error;
+      }
+    })).then(() => {
+      if (!inside.every(([, isGone]) => isGone())) return;
+      throw new Error("No device is left that flows come by: start mptcp gateway again");
+    });
     accepting.catch(() => {}); // it is waited for below
     await using _applied = manual
       ? { async [Symbol.asyncDispose]() {} }
@@ -207,7 +215,11 @@ async function run(args: Given): Promise<number> {
   }
 }
 
-type Inside = [device: GatewayDevice, host: Host, listener: ReturnType<Host["listen"]>][];
+type Inside = [
+  device: GatewayDevice,
+  isGone: () => boolean,
+  listener: ReturnType<Host["listen"]>,
+][];
 
 /** The hosts that flows come to: one for each device, so that it is known which. */
 async function openInside(
@@ -219,16 +231,23 @@ async function openInside(
   await using stack = new AsyncDisposableStack();
   const inside: Inside = [];
   for (const [i, device] of devices.entries()) {
+    let gone = false;
     const host = await Host.open({
       interfaces: [{ link: tun(device.name), addresses: addressesOf(i, ipv6), transparent: true }],
       // Programs of the network inside speak to a machine next to them.
       mptcp: false,
-      onLinkGone: sayGone(say),
+      onLinkGone(link) {
+        gone = true;
+        const whose = device.class === null ? "flows" : `flows of class ${device.class.name}`;
+        say(
+          `Device ${link} is gone: ${whose} that came by it go past the gateway, until it is started again.`,
+        );
+      },
       // They may all begin at once, and are no strangers: none is answered by a cookie, which has no window scale without timestamps.
       tcp: { ...GATEWAY_TCP, synBacklog: most },
     });
     stack.defer(() => host.close());
-    inside.push([device, host, host.listen({ port: 0, transparent: true, backlog: most })]);
+    inside.push([device, () => gone, host.listen({ port: 0, transparent: true, backlog: most })]);
   }
   const all = stack.move();
   return Object.assign(inside, { [Symbol.asyncDispose]: () => all.disposeAsync() });

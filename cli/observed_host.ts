@@ -47,11 +47,8 @@ export interface ObservedHost extends AsyncDisposable {
   readonly policies: string;
   /** Rejects when the devices of all its links are gone: nothing will come any more. */
   readonly ended: Promise<never>;
-}
-
-/** What to tell of a device that is gone. */
-export function sayGone(say: (line: string) => void): (link: string) => void {
-  return (link) => say(`Device ${link} is gone: its paths have ended.`);
+  /** What to tell in place of an error that a use of the host has met: that no device is left, where that is so. */
+  explain(error: unknown): unknown;
 }
 
 /** Finds the link of an address among interfaces. */
@@ -88,12 +85,15 @@ export async function openHost(
   const { promise: ended, reject } = Promise.withResolvers<never>();
   ended.catch(() => {}); // not every command waits for it
   let left = interfaces.length;
+  const gone = new Error(
+    "No device is left to send by, as all were deleted: start the command again, which makes those that it may",
+  );
   const host = opened.use(
     await Host.open({
       onPluginFault: noteFaults(sayFaults(say)),
       onLinkGone(link) {
-        sayGone(say)(link);
-        if (--left === 0) reject(new Error("No device is left"));
+        say(`Device ${link} is gone: its paths have ended.`);
+        if (--left === 0) reject(gone);
       },
       ...policies,
       ...options,
@@ -120,6 +120,7 @@ export async function openHost(
     plugins,
     policies: sayPolicies(plugins),
     ended,
+    explain: (error) => left === 0 ? gone : error,
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }

@@ -121,9 +121,12 @@ async function run(args: Given): Promise<number> {
       progress.log(`${name} at ${at.join(", ")}${udpPort === "" ? "" : `, ${udpPort}`}.`);
     }
     progress.log(`By ${opened.policies}. Ctrl-C ends.`);
-    await Promise.race([interrupt.come, Promise.all(accepting)]);
+    const accepted = Promise.all(accepting).catch((error) => {
+      throw opened.explain(error);
+    });
+    await Promise.race([interrupt.come, accepted]);
     listeners.dispose();
-    await Promise.all(accepting);
+    await accepted;
     await host.close();
     return 0;
   } finally {

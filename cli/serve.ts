@@ -230,7 +230,11 @@ async function run(args: Given): Promise<number> {
     if (hint !== null) progress.log(hint);
     progress.log(`By ${opened.policies}`);
     progress.log("Try: mptcpize run curl -o /dev/null URL. Ctrl-C ends.");
-    for await (const conn of listener) server.serve(conn);
+    try {
+      for await (const conn of listener) server.serve(conn);
+    } catch (error) {
+      throw opened.explain(error);
+    }
     for (let wait = LINGER; server.sending > 0; wait -= POLL) {
       if (wait <= 0) await host.close();
       await pause();

@@ -157,6 +157,25 @@ gateway.describe("mptcp gateway", () => {
     },
   );
 
+  gateway.it(
+    "goes on without a device that flows come by, and ends with the last one",
+    async () => {
+      await using flows = await Flows.open();
+      const { gateway, lan, world: { home } } = flows;
+      await home.ip("link del mptcpgw1");
+      await gateway.until(
+        "Device mptcpgw1 is gone: flows of class second that came by it go past the gateway",
+      );
+      const record = await flows.record(lan.exec([...CURL, `${SERVER}/1MB`]));
+      assertEquals([record.outcome, record.error], ["connected", null]);
+      await home.ip("link del mptcpgw0");
+      assertEquals(await gateway.ended(), 1);
+      assertMatch(gateway.said, /No device is left that flows come by: start mptcp gateway again/);
+      // The kernel is as it was.
+      assertEquals((await home.exec(["nft", "list", "ruleset"])).stdout, "");
+    },
+  );
+
   gateway.it("carries them in UDP datagrams as well, by the paths of their class", async () => {
     await using flows = await Flows.open("udp");
     /** Bytes by each address here, wherever the relay has its. */
