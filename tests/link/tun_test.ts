@@ -60,6 +60,14 @@ describe("tun()", () => {
       assertThrows(() => tun("a", { mtu }), RangeError, `current value is ${mtu}`);
     }
     assertThrows(() => tun("a", { queue: 0 }), RangeError, "'queue'");
+    assertThrows(
+      () => tun("a", { mut: 9000 } as never),
+      TypeError,
+      "there is no option 'mut': the options are kernelAddresses, mtu, queue, offload, namespace",
+    );
+    for (const none of [null, 7, ["10.0.0.1/24"]]) {
+      assertThrows(() => tun("a", none as never), TypeError, "its options must be an object");
+    }
     for (const address of ["10.0.0.1", "10.0.0.1/33", "10.0.0/8", "fd00::/129", "kernel/8"]) {
       assertThrows(() => tun("a", { kernelAddresses: [address] }), TypeError, `"${address}"`);
       assertThrows(() => tun("a").configure([address]), TypeError, `"${address}"`);

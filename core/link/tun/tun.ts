@@ -13,6 +13,7 @@ import {
   u32,
   u8,
 } from "../../../wasm/mod.ts";
+import { checkNames } from "../option_names.ts";
 import { adaptHeader, adaptPartialSum, headerLength } from "../segment_header.ts";
 import { formatPrefix, kernelAddressesFor, readPrefix } from "./addresses.ts";
 import {
@@ -66,6 +67,8 @@ const MAX_SEGMENTS = 122;
 const SCRATCH = 256;
 /** Microseconds after which a device that refused a packet is tried again. */
 const RETRY = 200;
+
+const OPTIONS = ["kernelAddresses", "mtu", "queue", "offload", "namespace"];
 
 function checkInteger(what: string, value: number, least: number, most: number): number {
   if (!Number.isInteger(value) || value < least || value > most) {
@@ -131,6 +134,7 @@ export class TunLink implements Link, PollSource {
       );
     }
     this.name = name;
+    checkNames("open a TUN device", options, OPTIONS);
     this.#options = { ...options };
     this.#mtu = checkInteger("mtu", options.mtu ?? 1500, 576, 65535);
     checkInteger("queue", options.queue ?? 10000, 1, 1_000_000);

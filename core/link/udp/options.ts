@@ -2,6 +2,7 @@
 
 import type { Micros } from "../../plugin.ts";
 import { formatAddress, parseAddress } from "../../wire/ip.ts";
+import { checkNames, shown } from "../option_names.ts";
 import { type Duration, parseDuration } from "../units.ts";
 import { overhead } from "./inner_packet.ts";
 import { parseSocketAddress, type SocketAddress, socketAddress } from "./socket_address.ts";
@@ -93,10 +94,6 @@ const NAMES: Readonly<Record<keyof UdpOptions, true>> = {
   maxPeers: true,
 };
 
-function shown(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
-}
-
 function integer(name: string, value: unknown, least: number, most: number): number {
   if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) {
     return value as number;
@@ -111,6 +108,13 @@ function integer(name: string, value: unknown, least: number, most: number): num
 
 function readPeers(peers: unknown): Map<string, SocketAddress> {
   const found = new Map<string, SocketAddress>();
+  if (peers !== undefined && (typeof peers !== "object" || peers === null)) {
+    throw new TypeError(
+      `Cannot make a UDP link as 'peers' must tell of addresses where they are, such as { "10.0.0.1": "203.0.113.7:8684" }: current value is ${
+        shown(peers)
+      }`,
+    );
+  }
   for (const [address, where] of Object.entries(peers ?? {})) {
     const parsed = parseAddress(address);
     const end = typeof where === "string" ? parseSocketAddress(where, DEFAULT_UDP_PORT) : null;
@@ -143,21 +147,10 @@ function readKeepAlive(value: Duration | "off"): Micros {
  * @throws {TypeError | RangeError} One is wrong.
  */
 export function checkUdpOptions(options: UdpOptions, own: Uint8Array | null): CheckedOptions {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`Cannot make a UDP link of ${shown(options)}: give options as an object`);
-  }
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(NAMES, name)) {
-      throw new TypeError(
-        `Cannot make a UDP link as there is no option '${name}': there are ${
-          Object.keys(NAMES).join(", ")
-        }`,
-      );
-    }
-  }
+  checkNames("make a UDP link", options, Object.keys(NAMES));
   const { port, bind, key, offload } = options;
   const number = port === undefined ? 0 : integer("port", port, 1, 65535);
-  const parsed = bind === undefined ? null : parseAddress(bind);
+  const parsed = typeof bind === "string" ? parseAddress(bind) : null;
   if (bind !== undefined && parsed === null) {
     throw new TypeError(
       `Cannot make a UDP link as 'bind' must be an address, such as "0.0.0.0": current value is ${

@@ -347,7 +347,12 @@ describe("elements", () => {
     const wrong: [() => unknown, string][] = [
       [() => jitter("5" as never), "a number, a space"],
       [() => jitter("5 ms", { distribution: "pareto" as never }), '"uniform" or "normal"'],
-      [() => jitter("5 ms", { order: true } as never), "its options are: reorder, distribution"],
+      [
+        () => jitter("5 ms", { order: true } as never),
+        "no option 'order': the options are reorder, distribution",
+      ],
+      [() => jitter("5 ms", [] as never), "its options must be an object: current value is []"],
+      [() => codel(["5 ms"] as never), 'must be an object: current value is ["5 ms"]'],
       [() => reorder(2, "1 ms"), "from 0 to 1"],
       [() => duplicate("1" as never), "must be a number from 0 to 1"],
       [() => gilbertElliott({ toBad: 0.1 } as never), "toGood"],

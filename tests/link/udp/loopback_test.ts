@@ -196,7 +196,13 @@ describe("udp()", () => {
       [{ interface: "a b" }, "'interface'"],
       [{ interface: "eth0", offload: false }, "needs the kernel's sockets"],
       [{ maxPeers: 0 }, "'maxPeers'"],
-      [{ ports: 1 } as never, "no option 'ports'"],
+      [{ ports: 1 } as never, "there is no option 'ports': the options are port, bind,"],
+      [[] as never, "its options must be an object: current value is []"],
+      [7 as never, "its options must be an object: current value is 7"],
+      [null as never, "its options must be an object: current value is null"],
+      [{ bind: 5 as never }, "'bind' must be an address"],
+      [{ peers: 5 as never }, "'peers' must tell of addresses where they are"],
+      [{ peers: ["10.0.0.1"] as never }, `current value has "0": "10.0.0.1"`],
     ];
     for (const [options, text] of wrong) {
       const error = assertThrows(() => udp("a", options), Error);

@@ -1,4 +1,6 @@
-/** Numbers that elements take. */
+/** Options that elements take. */
+
+export { checkNames } from "../../option_names.ts";
 
 /**
  * The value of an option, or `otherwise` where it is not given; `doing` begins the error.
@@ -24,21 +26,4 @@ export function numberOption(
   throw new RangeError(
     `Cannot ${doing} as '${name}' must be a number ${range}: current value is ${value}`,
   );
-}
-
-/**
- * Checks that an element is given no option that it does not have.
- *
- * @throws {TypeError} If it is.
- */
-export function checkNames(doing: string, options: object, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`Cannot ${doing} as its options must be an object: ${known.join(", ")}`);
-  }
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    throw new TypeError(
-      `Cannot ${doing} by '${name}' as its options are: ${known.join(", ")}`,
-    );
-  }
 }

@@ -1,7 +1,10 @@
 /** Which segments, and which of their options, a middlebox cares for; and the errors of its options. */
 
 import { u8 } from "../../../../wasm/mod.ts";
+import { shown } from "../../option_names.ts";
 import { MPTCP, NOP, type SeenSegment } from "./segment.ts";
+
+export { checkNames, shown } from "../../option_names.ts";
 
 /**
  * Kinds of TCP segments: a SYN without ACK; a SYN with ACK; what has payload, no SYN; what has neither payload nor SYN: acknowledgements, FINs, RSTs.
@@ -57,14 +60,6 @@ function named(names: Iterable<string>): string {
   return [...names].map((name) => JSON.stringify(name)).join(", ");
 }
 
-/** A value as an error names it. */
-export function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(shown).join(", ")}]`;
-  if (typeof value === "function") return "a function";
-  return typeof value === "object" && value !== null ? "an object" : String(value);
-}
-
 /** The function that chooses segments; `doing` begins its error. Throws TypeError. */
 export function checkSelection(
   doing: string,
@@ -117,20 +112,6 @@ export function checkOptionSelection(
     }
   }
   return (at) => kinds.has(u8[at]!) || (u8[at] === MPTCP && subtypes.has(u8[at + 2]! >> 4));
-}
-
-/** Checks that options are an object with none but the known ones. Throws TypeError. */
-export function checkNames(doing: string, options: unknown, known: readonly string[]): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new TypeError(
-      `Cannot ${doing} as its options must be an object: current value is ${shown(options)}`,
-    );
-  }
-  const unknown = Object.keys(options).find((name) => !known.includes(name));
-  if (unknown === undefined) return;
-  throw new TypeError(
-    `Cannot ${doing} as there is no option '${unknown}': the options are ${known.join(", ")}`,
-  );
 }
 
 /** Checks a whole number. Throws TypeError, RangeError. */
