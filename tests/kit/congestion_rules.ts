@@ -2,6 +2,7 @@
 
 import reno from "../../cc/reno.ts";
 import type { CongestionControlPlugin } from "../../core/plugin.ts";
+import { memberRule } from "./member_rules.ts";
 import { watched } from "./random.ts";
 import { type Rule, RuleError } from "./rule.ts";
 import { runCongestion, type ToyBottleneck, type ToyCongestionResult } from "./toy_congestion.ts";
@@ -154,6 +155,7 @@ export function congestionRules(plugin: CongestionControlPlugin): Rule[] {
       },
     },
     ...behaviour(plugin),
+    memberRule(plugin, (noted) => void runCongestion(noted, ALONE.paths, SECOND)),
   ];
 }
 

@@ -15,7 +15,12 @@ import {
   semiCoupled,
   wvegas,
 } from "../../cc/mod.ts";
-import type { Plugin } from "../../core/plugin.ts";
+import type {
+  CongestionControlPlugin,
+  PathManagerPlugin,
+  Plugin,
+  SchedulerPlugin,
+} from "../../core/plugin.ts";
 import myLia from "../../docs/examples/my_lia.ts";
 import patient from "../../docs/examples/patient.ts";
 import wifiFirst from "../../docs/examples/wifi_first.ts";
@@ -51,6 +56,7 @@ import cwndNan from "../broken/cwnd_nan.ts";
 import cwndNeverFalls from "../broken/cwnd_never_falls.ts";
 import cwndZero from "../broken/cwnd_zero.ts";
 import foreignFamily from "../broken/foreign_family.ts";
+import hearsNoLoss from "../broken/hears_no_loss.ts";
 import ignoresBackup from "../broken/ignores_backup.ts";
 import indexTwice from "../broken/index_twice.ts";
 import looksAhead from "../broken/looks_ahead.ts";
@@ -161,6 +167,7 @@ const BROKEN: readonly (readonly [plugin: Plugin, rule: string])[] = [
   [queuesByModel(), "heeds-delay"],
   [indexTwice(), "index-once"],
   [foreignFamily(), "one-family"],
+  [hearsNoLoss(), "known-members"],
 ];
 
 describe("the plugin kit", () => {
@@ -178,8 +185,8 @@ describe("the plugin kit", () => {
     });
   }
 
-  it("rejects twenty-five wrong plugins, each for the first rule that it breaks", () => {
-    assertEquals(BROKEN.length, 25);
+  it("rejects twenty-six wrong plugins, each for the first rule that it breaks", () => {
+    assertEquals(BROKEN.length, 26);
     for (const [plugin, rule] of BROKEN) {
       const error = assertThrows(() => verify(plugin), RuleError, plugin.name);
       assertEquals(error.rule, rule);
@@ -199,6 +206,47 @@ describe("the plugin kit", () => {
     assert(names(wvegas()).includes("heeds-delay") && !names(wvegas()).includes("as-good-as-best"));
     const odd = { ...reno(), basis: "magic" as "model" };
     assertThrows(() => conformance(odd), RuleError, "'basis' must be one of loss, delay and model");
+  });
+
+  it("names what a misspelt member was probably meant to be, wherever it stands", () => {
+    const [scheduler, pathManager, control] = [minRtt(), fullMesh(), reno()];
+    const made: SchedulerPlugin = {
+      ...scheduler,
+      create: (connection) =>
+        Object.assign(Object.create(scheduler.create(connection)), { onData() {} }),
+    };
+    const manager: PathManagerPlugin = {
+      ...pathManager,
+      create: (context) => Object.assign(pathManager.create(context), { refuses: () => null }),
+    };
+    const controller: CongestionControlPlugin = {
+      ...control,
+      create: () => ({
+        join: ({ cwnd }) =>
+          Object.assign({ cwnd, ssthresh: Infinity, onAck() {}, onCongestion() {} }, {
+            onUndone() {},
+          }),
+      }),
+    };
+    const wrong: [Plugin, string][] = [
+      [hearsNoLoss(), "'onLos' of what it creates: is onLoss meant?"],
+      [{ ...scheduler, lookahead: 5 } as Plugin, "'lookahead' of the plugin: is lookAhead meant?"],
+      [made, "'onData' of what it creates: the members are pick, repeat, onAck,"],
+      [manager, "'refuses' of what it creates: is refuse meant?"],
+      [
+        { ...pathManager, onListen() {} } as Plugin,
+        "'onListen' of the plugin: is onListener meant?",
+      ],
+      [controller, "'onUndone' of a controller: is onUndo meant?"],
+    ];
+    for (const [plugin, text] of wrong) {
+      const rule = conformance(plugin).find(({ name }) => name === "known-members")!;
+      const { message } = assertThrows(rule.check, RuleError);
+      assert(message.includes(text), message);
+    }
+    // Helpers of their own are theirs.
+    const own = { ...scheduler, weights: [1], picked: 3, describe: () => "mine" };
+    conformance(own as Plugin).find(({ name }) => name === "known-members")!.check();
   });
 
   it("gives every rule a name of its own and a sentence", () => {

@@ -1,6 +1,7 @@
 /** What every path manager does, seen on the toy transport. */
 
 import type { PathContext, PathIndex, PathManager, PathManagerPlugin } from "../../core/plugin.ts";
+import { memberRule } from "./member_rules.ts";
 import { Fingerprint, seeded, watched } from "./random.ts";
 import { Breaches, type Rule, RuleError, textOf } from "./rule.ts";
 import { toyLocal, ToyPaths, type ToyPathsOptions } from "./toy_paths.ts";
@@ -351,5 +352,6 @@ export function pathRules(plugin: PathManagerPlugin): Rule[] {
         }
       },
     },
+    memberRule(plugin, (noted) => void runPaths(noted, FIXED[0]!)),
   ];
 }

@@ -1,6 +1,7 @@
 /** What every scheduler does, seen on the toy connection. */
 
 import type { SchedulerPlugin } from "../../core/plugin.ts";
+import { memberRule } from "./member_rules.ts";
 import { seeded, watched } from "./random.ts";
 import { type Rule, RuleError } from "./rule.ts";
 import { runToy } from "./toy_connection.ts";
@@ -215,6 +216,7 @@ export function schedulerRules(plugin: SchedulerPlugin): Rule[] {
         "Where requests leave room on every path, the one with a tenth of the round trip carries a quarter of the bytes, in one order of the paths at least.",
       check: () => checkNear(run(NEAR_FIRST), run(FAR_FIRST)),
     },
+    memberRule(plugin, (noted) => void runToy(noted, TWO_LIKE)),
   ];
 }
 
