@@ -1,6 +1,6 @@
 /** The options that choose plugins, the same on every command. */
 
-import { otherKind } from "../core/net/load_plugin.ts";
+import { otherKind, tellKind } from "../core/net/load_plugin.ts";
 import { completePolicies } from "../core/net/policies.ts";
 import * as balia from "../cc/balia.ts";
 import * as bbr from "../cc/bbr.ts";
@@ -187,13 +187,14 @@ export async function loadNamed<O extends PluginOption>(
   text: string,
 ): Promise<PluginOf<O>> {
   const kind = OPTION_KINDS[option];
-  const other = otherKind(kind, text, BUILT_INS, (one) => `--${optionOf(one)} ${text}`);
+  const ask = (one: PluginKind): string => `--${optionOf(one)} ${text}`;
+  const other = otherKind(kind, text, BUILT_INS, ask);
   if (other !== null) throw new UsageError(`--${option}: ${other}`);
   try {
     return await loadPlugin(kind, text, { builtIns: BUILT_INS[kind] });
   } catch (error) {
     // The message says what to do; the trace would not.
-    if (error instanceof TypeError) throw new UsageError(`--${option}: ${error.message}`);
+    if (error instanceof TypeError) throw new UsageError(`--${option}: ${tellKind(error, ask)}`);
     throw error;
   }
 }

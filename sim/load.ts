@@ -6,6 +6,7 @@ import {
   type LoadPluginOptions,
   otherKind,
   type PluginKind,
+  tellKind,
 } from "../core/net/load_plugin.ts";
 import * as pm from "../pm/mod.ts";
 import * as sched from "../sched/mod.ts";
@@ -85,7 +86,8 @@ export async function loadPolicies(
     const text = policies[name];
     if (typeof text !== "string") continue;
     const kind = KINDS[name];
-    const other = otherKind(kind, text, builtIns, (one) => `'${memberOf(one)}: ${text}'`);
+    const ask = (one: PluginKind): string => `'${memberOf(one)}: ${text}'`;
+    const other = otherKind(kind, text, builtIns, ask);
     if (other !== null) throw new ScenarioError([...path, name], other);
     try {
       loaded[name] = await load(kind, text, {
@@ -94,7 +96,7 @@ export async function loadPolicies(
       });
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
-      throw new ScenarioError([...path, name], error.message);
+      throw new ScenarioError([...path, name], tellKind(error, ask));
     }
   }
   return loaded as HostPolicies;

@@ -67,6 +67,18 @@ const KINDS: Readonly<Record<PluginKind, { name: string; option: string }>> = {
   "path-manager": { name: "a path manager", option: "pathManager" },
 };
 
+/** What is to be a plugin of one kind is one of another. */
+export class WrongKindError extends TypeError {
+  /** What it is. */
+  readonly found: PluginKind;
+
+  /** As a {@linkcode TypeError}. */
+  constructor(message: string, found: PluginKind) {
+    super(message);
+    this.found = found;
+  }
+}
+
 /**
  * Checks that `value` is a plugin of `kind`; `label` names it in the error.
  *
@@ -103,11 +115,15 @@ export function checkPlugin<K extends PluginKind>(
   const { kind: found, name: given, create } = value as Partial<Plugin>;
   const subject = label ?? (typeof given === "string" ? given : "an object");
   if (found !== kind) {
-    const other = found !== undefined && found in KINDS ? KINDS[found].name : undefined;
-    const why = other === undefined
-      ? `its 'kind' must be "${kind}": current value is ${JSON.stringify(found)}`
-      : `it is ${other}`;
-    throw new TypeError(`Cannot use ${subject} as ${name} as ${why}`);
+    if (typeof found === "string" && Object.hasOwn(KINDS, found)) {
+      const text = `Cannot use ${subject} as ${name} as it is ${KINDS[found].name}`;
+      throw new WrongKindError(text, found);
+    }
+    throw new TypeError(
+      `Cannot use ${subject} as ${name} as its 'kind' must be "${kind}": current value is ${
+        show(found)
+      }`,
+    );
   }
   if (typeof given !== "string" || given === "") {
     throw new TypeError(
@@ -163,6 +179,13 @@ const WRONG: Readonly<Record<PluginKind, (plugin: object) => string | null>> = {
       ? null
       : `its 'beginsAnywhere' must be true or false: current value is ${show(beginsAnywhere)}`,
 };
+
+/** Says of one that has been loaded, and is of another kind, how it is asked for; `error` is what loading it has met. */
+export function tellKind(error: TypeError, ask: (kind: PluginKind) => string): string {
+  return error instanceof WrongKindError
+    ? `${error.message}: give ${ask(error.found)}`
+    : error.message;
+}
 
 /**
  * What is wrong with a text that names a plugin of another kind than `kind`, of those of `builtIns`; null: it names none. `ask` says how one of that kind is

@@ -84,6 +84,29 @@ describe("a plugin of a file", () => {
     assertMatch(error.message, /^--pm: .*nobody/);
   });
 
+  it("of another kind is said to be one, and the option that takes it", async () => {
+    const kinds = {
+      "scheduler": ["scheduler", "a scheduler"],
+      "congestion-control": ["cc", "a congestion control"],
+      "path-manager": ["pm", "a path manager"],
+    } as const;
+    for (const [kind, [option, what]] of Object.entries(kinds)) {
+      const text = `export default ({ a = 1 } = {}) => (
+        { kind: "${kind}", name: "mine", create: () => a });`;
+      await withFiles({ "mine.js": text }, async (folder) => {
+        for (const [other, whatOther] of Object.values(kinds)) {
+          if (other === option) continue;
+          const named = `${folder}/mine.js,a=2`;
+          const error = await assertRejects(() => loadWatched(other, named), UsageError);
+          assertEquals(
+            error.message,
+            `--${other}: Cannot use ${folder}/mine.js as ${whatOther} as it is ${what}: give --${option} ${named}`,
+          );
+        }
+      });
+    }
+  });
+
   it("that never returns is named by every command that runs a host, and holds none of them", async () => {
     await withFiles({ "endless.js": `for (;;);\n${OWN}` }, async (folder) => {
       const commands = [
