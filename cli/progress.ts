@@ -1,4 +1,4 @@
-/** Live progress on a terminal: for each transfer one bar for the whole and one for each path. Elsewhere nothing is drawn. */
+/** Live progress of transfers: on a terminal a bar for the whole and one for each path, elsewhere a line each tenth, as runs have it. */
 
 import { cliProgress } from "./deps.ts";
 import { formatBytes, report } from "./output.ts";
@@ -37,6 +37,44 @@ function barSize(): number {
   return Math.max(8, Math.min(32, columns - BESIDE));
 }
 
+/** Milliseconds of a transfer without a line: what is over by then tells of its end alone. */
+const QUIET = 2000;
+/** From one line to the next where nobody knows how much there will be. */
+const PAUSE = 10_000;
+
+/** The progress of one transfer where nothing is drawn, as in a log. */
+export class TransferLines implements TransferProgress {
+  readonly #total: number;
+  readonly #say: (line: string) => void;
+  readonly #clock: () => number;
+  readonly #start: number;
+  /** When the last line was, and at which tenth. */
+  #last: number;
+  #tenth = 0;
+
+  /** `total` bytes, 0 = unknown; `clock` gives milliseconds. */
+  constructor(total: number, say: (line: string) => void, clock = () => performance.now()) {
+    this.#total = total;
+    this.#say = say;
+    this.#clock = clock;
+    this.#start = this.#last = clock();
+  }
+
+  update({ name, bytes, detail }: Carried): void {
+    const total = this.#total;
+    const now = this.#clock();
+    const tenth = total === 0 ? 0 : Math.floor(10 * bytes / total);
+    const due = total === 0 ? now - this.#last >= PAUSE : tenth > this.#tenth && tenth < 10;
+    this.#tenth = tenth;
+    if (!due || now - this.#start < QUIET) return;
+    this.#last = now;
+    const whole = total === 0 ? "" : ` of ${formatBytes(total)}`;
+    this.#say(`${name}: ${formatBytes(bytes)}${whole}, ${detail}`);
+  }
+
+  end(): void {}
+}
+
 /** Several groups of bars, redrawn in place on the standard error. */
 export class Progress {
   readonly #drawing = Deno.stderr.isTerminal();
@@ -60,7 +98,7 @@ export class Progress {
    * @param total bytes that there will be; 0 = unknown.
    */
   begin(total: number): TransferProgress {
-    if (!this.#drawing) return { update: () => {}, end: () => {} };
+    if (!this.#drawing) return new TransferLines(total, report);
     const bars = this.#bars;
     const rows = new Map<string, ReturnType<typeof bars.create>>();
     return {
