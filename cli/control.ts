@@ -114,16 +114,19 @@ export class NoAnswer extends Error {
   }
 }
 
+/** What to do where nobody answers. */
+const OTHERS = "`mptcp ss` shows those of running hosts";
+
 /** @throws {NoAnswer} */
 async function connect(path: string): Promise<Deno.Conn> {
   try {
     return await Deno.connect({ transport: "unix", path });
   } catch (error) {
     if (error instanceof Deno.errors.ConnectionRefused) {
-      throw new NoAnswer(`Cannot ask ${path} as nobody answers there: its host has ended`, error);
+      throw new NoAnswer(`Cannot ask ${path} as its host has ended: ${OTHERS}`, error);
     }
     if (error instanceof Deno.errors.NotFound) {
-      throw new NoAnswer(`Cannot ask ${path} as there is no such socket`, error);
+      throw new NoAnswer(`Cannot ask ${path} as there is no such socket: ${OTHERS}`, error);
     }
     throw error;
   }

@@ -1,6 +1,6 @@
 /** What answers at a control socket is not believed to be harmless: `--control` and MPTCP_RUN_DIR may name somebody else's. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { ask, findControls, openTarget } from "../../cli/control.ts";
 import { main } from "../../cli/mod.ts";
@@ -20,6 +20,11 @@ describe("answers of a control socket", () => {
         await conn.read(new Uint8Array(1000));
         await conn.write(new TextEncoder().encode(`${text}\n`));
       })();
+      await assertRejects(
+        () => Array.fromAsync(ask(`${folder}/other.sock`, "ss")),
+        Error,
+        `Cannot ask ${folder}/other.sock as there is no such socket`,
+      );
       const answers = await Array.fromAsync(ask(path, "ss"));
       await serving;
       const shown = "a�]0;b��2J�\tc�";
@@ -142,7 +147,7 @@ describe("sockets of commands that were killed", { ignore: Deno.build.os === "wi
         assertEquals((await run(command)).code, 0, command);
         const named = await run(command, "--control", left);
         assertEquals(named.code, 1);
-        assert(named.err.includes(`Cannot ask ${left} as nobody answers there`), named.err);
+        assert(named.err.includes(`Cannot ask ${left} as its host has ended`), named.err);
       }
       const none = await run("ss", "--control", `${folder}/none.sock`);
       assert(

@@ -206,5 +206,15 @@ describe("a probe", () => {
         "Cannot emulate as 'probes.client' must be an object with methods of a probe",
       );
     }
+    assertThrows(
+      () =>
+        emulate({
+          paths: { a: { rate: "5 Mbit/s", delay: "10 ms" } },
+          // deno-lint-ignore no-explicit-any
+          probes: { server: { segmentSent() {}, segmentLosst() {} } as any },
+        }),
+      TypeError,
+      "Cannot emulate as 'probes.server' has no method 'segmentLosst': the methods are connectionOpened, ",
+    );
   });
 });

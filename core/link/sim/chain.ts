@@ -5,6 +5,7 @@ import type { Micros } from "../../plugin.ts";
 import { completeChecksum } from "./elements/checksum.ts";
 import type { Element, ElementContext, ElementFactory } from "./elements/element.ts";
 import { freePacket, type Packet } from "./elements/packet.ts";
+import { shown } from "./middlebox/select.ts";
 
 /** What a chain needs of where it runs. */
 export type Surroundings = Pick<HostDriver, "now" | "at" | "timer" | "random">;
@@ -96,6 +97,13 @@ export class Chain {
         onAnswer,
       );
       const element: Element = factory.create(context, into);
+      if (typeof element?.push !== "function") {
+        throw new TypeError(
+          `Cannot use the element ${factory.name} as its create() must give an object with push(): current value is ${
+            shown(element)
+          }`,
+        );
+      }
       this.#elements.unshift(element);
       this.#contexts.unshift(context);
       next = element;

@@ -209,6 +209,36 @@ describe("filter()", () => {
     assertEquals(chain.run(), ["0:100", "0:102"]);
     assertEquals(chain.chain.dropped, { filter: 1 });
   });
+
+  it("takes an answer that is neither yes nor no for a mistake, not for a loss", () => {
+    // @ts-expect-error: no function
+    assertThrows(() => filter("data"), TypeError, 'must be a function: current value is "data"');
+    for (
+      const [keep, said] of [[() => {}, "undefined"], [
+        async () => await true,
+        "an object",
+      ]] as const
+    ) {
+      const chain = new ChainUnderTest([filter(keep as never)]);
+      assertThrows(
+        () => chain.push(100),
+        TypeError,
+        `Cannot filter packets as the function must return true or false: it returned ${said}`,
+      );
+    }
+  });
+});
+
+describe("an element of one's own", () => {
+  it("has push()", () => {
+    for (const [made, said] of [[undefined, "undefined"], [{}, "an object"]] as const) {
+      assertThrows(
+        () => new ChainUnderTest([{ name: "mine", create: () => made as never }]),
+        TypeError,
+        `Cannot use the element mine as its create() must give an object with push(): current value is ${said}`,
+      );
+    }
+  });
 });
 
 describe("completeChecksum()", () => {

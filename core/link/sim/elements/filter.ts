@@ -1,6 +1,7 @@
 /** Loses exactly the packets that a function names: for tests that need a certain loss rather than a likely one. */
 
 import { u8 } from "../../../../wasm/mod.ts";
+import { shown } from "../middlebox/select.ts";
 import type { ElementFactory } from "./element.ts";
 
 /**
@@ -28,6 +29,11 @@ import type { ElementFactory } from "./element.ts";
 export function filter(
   keep: (bytes: Uint8Array, index: number) => boolean,
 ): ElementFactory {
+  if (typeof keep !== "function") {
+    throw new TypeError(
+      `Cannot filter packets as 'keep' must be a function: current value is ${shown(keep)}`,
+    );
+  }
   return {
     name: "filter",
     create(context, output) {
@@ -36,8 +42,17 @@ export function filter(
         push(packet) {
           context.complete(packet);
           const bytes = u8.subarray(packet.address, packet.address + packet.length);
-          if (keep(bytes, index++)) output(packet);
-          else context.drop(packet);
+          const kept: unknown = keep(bytes, index++);
+          if (kept === true) return output(packet);
+          context.drop(packet);
+          // One that only looks, or is async, would lose all, or nothing.
+          if (kept !== false) {
+            throw new TypeError(
+              `Cannot filter packets as the function must return true or false: it returned ${
+                shown(kept)
+              }`,
+            );
+          }
         },
       };
     },
