@@ -2,11 +2,18 @@
 
 import { fileURLToPath } from "node:url";
 
-const schedulers = Deno.args.length > 0
-  ? [fileURLToPath(new URL("compare_bench.ts", import.meta.url)), "--", ...Deno.args]
-  : [];
-const lock = fileURLToPath(new URL("../deno.lock", import.meta.url));
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const own = Deno.args.length > 0;
 const { code } = await new Deno.Command(Deno.execPath(), {
-  args: ["bench", "-A", `--lock=${lock}`, "--frozen", ...schedulers],
+  args: [
+    "bench",
+    "-A",
+    `--config=${at("../deno.json")}`,
+    `--lock=${at("../deno.lock")}`,
+    "--frozen",
+    ...own ? [at("compare_bench.ts"), "--", ...Deno.args] : [],
+  ],
+  // Files that are named are where who calls it is; benchmarks that are not are found in the clone.
+  ...!own && { cwd: at("..") },
 }).spawn().status;
 Deno.exit(code);

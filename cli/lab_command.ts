@@ -164,8 +164,12 @@ async function run(given: Given): Promise<number> {
     }, () => {});
   using folder = new CommandFolder();
   const [command = Deno.env.get("SHELL") ?? "sh", ...words] = given.rest;
+  // Inside one may go elsewhere: where the lab was begun is not where a task is called.
+  const { INIT_CWD: _, ...environment } = Deno.env.toObject();
   child = lab.spawn([command, ...words], {
+    clearEnv: true,
     env: {
+      ...environment,
       PATH: `${folder.path}:${Deno.env.get("PATH") ?? "/usr/sbin:/usr/bin:/sbin:/bin"}`,
       ...impairEnvironment(
         Object.fromEntries(lab.paths.map(({ device }, i) => [device, shapes[i]!])),

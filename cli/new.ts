@@ -1,7 +1,7 @@
 /** `mptcp new KIND NAME`: a plugin to begin with. */
 
 import { type Command, type Given, UsageError } from "./arguments.ts";
-import { findCall, originOf, PACKAGE, readVariable } from "./origin.ts";
+import { findCall, originOf, PACKAGE } from "./origin.ts";
 import { print } from "./output.ts";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -246,18 +246,12 @@ export function template(kind: string, name: string, folder: URL): NewPlugin {
   return made;
 }
 
-/** Where who calls the command is: `deno task` moves to the clone, and says where it came from. */
-async function ownFolder(): Promise<string> {
-  const caller = originOf() === "clone" ? await readVariable("INIT_CWD") : undefined;
-  return caller ?? Deno.cwd();
-}
-
 async function run(args: Given): Promise<number> {
   const [kind, name, ...more] = args.positional;
   if (kind === undefined || name === undefined || more.length > 0) {
     throw new UsageError("mptcp new needs a kind and a name: mptcp new scheduler mine");
   }
-  const folder = pathToFileURL(`${await ownFolder()}/`);
+  const folder = pathToFileURL(`${Deno.cwd()}/`);
   const { module, test } = template(kind, name, folder);
   const written: URL[] = [];
   for (const [file, text] of [[`${name}.ts`, module], [`${name}_test.ts`, test]] as const) {
@@ -272,13 +266,13 @@ async function run(args: Given): Promise<number> {
     }
   }
   const call = await findCall();
-  // `deno task` runs in the clone; from elsewhere it must be told of it.
+  // From elsewhere than the clone `deno task` must be told of it.
   const inClone = call === "deno task mptcp";
   const away = inClone && !folder.href.startsWith(ROOT);
   const command = away
     ? `deno task --config ${fileURLToPath(new URL("deno.json", ROOT))} mptcp`
     : call;
-  const path = inClone ? fileURLToPath(new URL(`${name}.ts`, folder)) : `./${name}.ts`;
+  const path = `./${name}.ts`;
   const runner = originOf() === "package" ? "node --test" : "deno test";
   // Before, Node reads no TypeScript.
   const older = originOf() === "package" ? " (Node 22.18 or newer)" : "";

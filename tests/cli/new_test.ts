@@ -104,11 +104,13 @@ describe("mptcp new", () => {
     };
     const root = fileURLToPath(ROOT);
     const config = `${root}deno.json`;
+    const command = `${root}cli/mod.ts`;
     try {
       for (const word of Object.keys(KINDS)) {
-        // As `deno task mptcp` runs it: in the clone, with the folder that it was called in beside.
-        const said = await deno(root, "run", "-A", "cli/mod.ts", "new", word, `my_${word}`);
+        // As `deno task mptcp` runs it.
+        const said = await deno(folder, "run", "-A", command, "new", word, `my_${word}`);
         assertStringIncludes(said, `Wrote my_${word}.ts and my_${word}_test.ts.`);
+        assertStringIncludes(said, `--config ${config} mptcp demo --${word} ./my_${word}.ts\n`);
       }
       // Its own tests, by the kit's rules and by what it does, without a permission.
       const tested = await deno(folder, "test", "--check", "--config", config, folder);
@@ -136,8 +138,8 @@ describe("mptcp new", () => {
         assertStringIncludes(new TextDecoder().decode(stderr), "only specify known properties");
       }
       const again = await new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", "cli/mod.ts", "new", "cc", "my_cc"],
-        cwd: root,
+        args: ["run", "-A", command, "new", "cc", "my_cc"],
+        cwd: folder,
         env: { NO_COLOR: "1", INIT_CWD: folder },
       }).output();
       assertStringIncludes(
