@@ -405,6 +405,12 @@ function reason(error: unknown): string {
   if (message.startsWith('Unknown file extension ".ts"')) {
     return `${message}: Node reads TypeScript from 22.18 on, and Deno and Bun do`;
   }
+  if (message.startsWith("Only URLs with a scheme in:")) {
+    return "Node loads nothing from the network: download it, and give the file";
+  }
+  if (message.startsWith("The lockfile is out of date")) {
+    return "a task takes nothing from the network that its lock does not name: download it, and what it imports, and give the file, or have Deno run cli/mod.ts without the lock, by `deno run -A`";
+  }
   // A list of causes, each of which repeats those behind it: the last one is enough.
   const causes = /\n +0: [^]*\n +\d+: (.+)\s*$/.exec(message);
   return causes?.[1] ?? message;

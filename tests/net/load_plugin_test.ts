@@ -424,6 +424,24 @@ describe("loadPlugin", () => {
         /^Cannot load \.\/mine\.ts as Unknown file extension "\.ts" for \/mine\.ts: Node reads TypeScript from 22\.18 on, and Deno and Bun do/,
       );
     });
+    // What Node says of a URL, and Deno of one under a lock that is not to change.
+    for (
+      const [thrown, said] of [
+        [
+          "Only URLs with a scheme in: file, data, and node are supported by the default ESM loader. Received protocol 'http:'",
+          "Node loads nothing from the network: download it, and give the file",
+        ],
+        [
+          "The lockfile is out of date. Run `deno install --frozen=false`, or rerun with `--frozen=false` to update it.\nchanges:",
+          "a task takes nothing from the network that its lock does not name: download it",
+        ],
+      ] as const
+    ) {
+      await withFile(`throw new TypeError(${JSON.stringify(thrown)});`, async (path, base) => {
+        const told = await message(path, base);
+        assert(told.startsWith(`Cannot load ./mine.ts as ${said}`), told);
+      });
+    }
     await withFile("export default async () => ({});", async (path, base) => {
       assertEquals(
         await message(path, base),
