@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import type { LabOptions } from "../../cli/lab.ts";
-import type { HostOptions, MptcpConn } from "../../mod.ts";
+import type { HostOptions, MptcpConn, Probe } from "../../mod.ts";
 import { passive } from "../../pm/mod.ts";
 import { needs } from "../support/tools.ts";
 import { assertNoTrouble } from "./support/counters.ts";
@@ -59,6 +59,26 @@ async function exchangeAndLeave(
     },
   });
   assert(gone, `in use to the end: ${last}`);
+}
+
+/** FINs of ours that went again. */
+class FinsAgain implements Probe {
+  count = 0;
+  readonly #finished = new Set<string>();
+
+  segmentSent(
+    _now: number,
+    connection: number,
+    path: number,
+    _seq: number,
+    _length: number,
+    flags: number,
+  ): void {
+    if ((flags & 1) === 0) return;
+    const subflow = `${connection} ${path}`;
+    if (this.#finished.has(subflow)) this.count++;
+    this.#finished.add(subflow);
+  }
 }
 
 /** The local address with this text, as path managers see it. */
@@ -233,7 +253,8 @@ needs("kernel", "python3").describe("subflows that work, used no longer", () => 
   }
 
   it("end by FIN when the kernel takes three addresses back at once", async () => {
-    await using stand = await quiet({}, { paths: 4 });
+    const fins = new FinsAgain();
+    await using stand = await quiet({ probe: fins }, { paths: 4 });
     await using meeting = await stand.meet("client", "echo");
     await meeting.greet();
     const { conn } = meeting;
@@ -244,7 +265,9 @@ needs("kernel", "python3").describe("subflows that work, used no longer", () => 
     await exchangeAndLeave(meeting, SIZE, () => stand.lab.ip("mptcp endpoint flush"), before);
     const kernel = await stand.lab.nstat();
     const { RmAddr, RmSubflow, TcpOutRsts = 0 } = stand.host.counters;
-    assertEquals([RmAddr, RmSubflow, TcpOutRsts], [kernel.RmAddrTx, undefined, 0]);
+    assertEquals([RmAddr, RmSubflow], [kernel.RmAddrTx, undefined]);
+    // Nobody is left to take the ACK of a FIN of ours that went again as the first ACK was late (RFC 9293 §3.10.7.1).
+    assert(TcpOutRsts <= fins.count, `${TcpOutRsts} resets, ${fins.count} FINs again`);
     assertEquals([kernel.RmAddrTx, kernel.RmSubflow], [3, 5]);
     assertNoTrouble(kernel);
   });
