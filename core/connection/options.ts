@@ -13,6 +13,7 @@ import { formatAddress, isHostAddress, unmapped } from "../wire/ip.ts";
 import {
   ADD_ADDR,
   isUnderstood,
+  type Key,
   MP_CAPABLE,
   MP_FAIL,
   MP_FASTCLOSE,
@@ -246,11 +247,14 @@ function isRepeat(meta: MetaSocket, option: MpCapable): boolean {
   return senderKey.high === high && senderKey.low === low;
 }
 
-/** Whether the segment in `rx` has an MP_FASTCLOSE that holds our key (RFC 8684 §3.5). */
-export function closesFast(meta: MetaSocket): boolean {
+/**
+ * Whether the segment in `rx` has an MP_FASTCLOSE that holds our key (RFC 8684 §3.5), or is a RST without, and one that was challenged had it (`before`): who has
+ * nothing left answers a challenge by a RST of plain TCP.
+ */
+export function closesFast(meta: MetaSocket, before: Key | null = null): boolean {
   const at = rx.option(MP_FASTCLOSE);
-  if (at === 0) return false;
-  const key = readFastclose(at);
+  const key = at === 0 ? before : readFastclose(at);
+  if (key === null) return false;
   if (key.high !== meta.keys.own.high || key.low !== meta.keys.own.low) return false;
   meta.host.count("MPFastcloseRx");
   return true;

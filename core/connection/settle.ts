@@ -368,7 +368,7 @@ function ended(meta: MetaSocket, subflow: Subflow, now: Micros): void {
   const failed = rx.option(MP_FAIL) !== 0;
   if (failed) meta.host.count("MPFailRx");
   if (ended !== "reset" || meta.over) return;
-  if (!meta.fallback && closesFast(meta)) {
+  if (!meta.fallback && closesFast(meta, subflow.fastClosed)) {
     meta.endAll("ConnectionReset", now, "aborted-by-peer");
     return;
   }

@@ -22,6 +22,7 @@ import {
   type Key,
   MP_CAPABLE,
   MP_FASTCLOSE,
+  readFastclose,
   RST_PERFORMANCE,
   RST_UNSPECIFIED,
 } from "../wire/mptcp.ts";
@@ -149,6 +150,8 @@ class Rarities {
   inquiry: Inquiry | null = null;
   /** The end of the connection was told, and a RST is awaited. */
   fastClose: FastClose | null = null;
+  /** The key of an MP_FASTCLOSE on a RST that was challenged. */
+  fastClosed: Key | null = null;
   /** When an MP_PRIO left last, and whether it went into a silence. */
   prioAt: Micros = -1;
   prioLost = false;
@@ -789,7 +792,11 @@ export class Subflow implements SubflowView {
     }
     // Second, check the RST bit (RFC 5961 §3.2: only the exact number resets).
     if (flags & TCP_RST) {
-      if (seq !== next) return this.challenge(now);
+      if (seq !== next) {
+        const at = rx.option(MP_FASTCLOSE);
+        if (at !== 0) this.rarities().fastClosed = readFastclose(at);
+        return this.challenge(now);
+      }
       const refused = this.#tcp.synReceived && !this.is(EARLY);
       return this.end(refused ? "refused" : "reset", now);
     }
@@ -1669,6 +1676,11 @@ export class Subflow implements SubflowView {
     this.sender.deadlines.clearAll();
     this.sayFastclose(this.rarities().fastClose = new FastClose(key), now);
     return true;
+  }
+
+  /** The key of an MP_FASTCLOSE on a RST that was challenged. */
+  get fastClosed(): Key | null {
+    return this.#rare === null ? null : this.#rare.fastClosed;
   }
 
   /** The end was told, and a RST is awaited. */

@@ -62,4 +62,24 @@ describe("MPTCP signals on a segment that", () => {
     first.sends("R. 1 ack 1 <fastclose>");
     assertEquals([d.counter("MPFastcloseRx"), app.code], [1, "ConnectionReset"]);
   });
+
+  // Linux whose program was killed: what is gone answers the challenge by a RST without options.
+  for (
+    const [what, key, code] of [["our", "", "ConnectionReset"], [
+      "another",
+      " bad",
+      undefined,
+    ]] as const
+  ) {
+    it(`resets with another number and ${what} key in their MP_FASTCLOSE count with the one that answers the challenge`, () => {
+      using d = new Dialogue();
+      const { first, app } = joined(d);
+      first.takeAll();
+      first.sends(`R. 500 ack 1 <fastclose${key}>`);
+      first.gets(". 1 ack 1");
+      assertEquals([d.counter("MPFastcloseRx"), app.code], [0, undefined]);
+      first.sends("R 1");
+      assertEquals([d.counter("MPFastcloseRx"), app.code], [key === "" ? 1 : 0, code]);
+    });
+  }
 });
