@@ -123,9 +123,8 @@ const BOXES: Readonly<
   // From here on they interfere with options.
   "strips SYNs": () => [[stripOptions({ on: "syn" })], [stripOptions({ on: "syn" })]],
   "strips SYN/ACKs": () => [[stripOptions({ on: "syn-ack" })], [stripOptions({ on: "syn-ack" })]],
-  // None that takes the options of data, or DSS, alone: Linux that is sure of MPTCP by then, as by our ADD_ADDR or DATA_FIN, never falls back, and repeats at
-  // the data level, without a mapping, what its peer has taken for plain TCP (docs/decisions.md).
-  "strips ACKs": () => [[stripOptions({ on: "ack" })], [stripOptions({ on: "ack" })]],
+  // None that takes the options of data, of ACKs, or DSS alone: Linux that is sure of MPTCP by then, as by our ADD_ADDR or DATA_FIN, never falls back. It repeats
+  // at the data level, for ever, and without a mapping to a peer that has taken what came for plain TCP (docs/decisions.md).
   "strips all": () => [[stripOptions()], [stripOptions()]],
   "strips ADD_ADDR": () => [[stripOptions({ options: ["ADD_ADDR"] })], [
     stripOptions({ options: ["ADD_ADDR"] }),
