@@ -157,9 +157,14 @@ export class GuardedCongestionControl implements CongestionControl {
   /** `member` begins again: it leaves, and another one of the same kind joins. */
   joinAgain(member: GuardedController): void {
     const { subflow } = member;
+    const members = this.#members;
+    // Meanwhile it is none: a default that a fault calls in here would have it join twice, and one that rules from here on would bring its old window back.
+    const at = members.indexOf(member);
+    members.splice(at, 1);
     this.renew();
     this.left(subflow);
     member.begin(this.#seat === null ? null : this.joinIn(this.#seat, subflow));
+    members.splice(at, 0, member);
     if (this.#fallback !== null) member.shadow(this.#fallback);
     member.adopt("join");
   }

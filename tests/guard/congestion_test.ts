@@ -509,6 +509,68 @@ describe("guardCongestionControl", () => {
     assertEquals([seen.length, new Set(seen).size], [3, 1]);
   });
 
+  it("joins the default once only where the plugin fails as a subflow begins again", () => {
+    const no = (): never => {
+      throw new Error("no");
+    };
+    for (
+      const [failing, before] of [
+        ["leave", 0],
+        ["join", 0],
+        ["leave", 1],
+        ["join", 1],
+        ["leave", MOST_FAULTS - 1],
+        ["join", MOST_FAULTS - 1],
+      ] as const
+    ) {
+      let bad = false;
+      let late = 0;
+      const plugin: CongestionControlPlugin = {
+        kind: "congestion-control",
+        name: "odd",
+        create: () => ({
+          join: (face) =>
+            bad && failing === "join" ? no() : constant(face.cwnd, {
+              onUndo: () => {},
+              onRestart: () => {
+                if (late-- > 0) no();
+              },
+            }),
+          leave: () => void (bad && failing === "leave" && no()),
+        }),
+      };
+      const inside: number[] = [];
+      const other: CongestionControlPlugin = {
+        ...reno(),
+        create: (view) => {
+          const group = reno().create(view);
+          return {
+            join: (face) => (inside.push(face.path), group.join(face)),
+            leave: (face) => {
+              inside.splice(inside.indexOf(face.path), 1);
+              group.leave?.(face);
+            },
+          };
+        },
+      };
+      const guarded = guardCongestionControl(plugin, other, hears());
+      const { group, subflows } = new TestConnection(guarded, [[10, 50], [10, 50]]);
+      const [flow] = subflows;
+      for (late = before; late > 0;) flow!.controller!.onRestart!(1, 1);
+      bad = true;
+      const controller = flow!.controller as ReturnType<typeof group.join> & {
+        beginAgain(cwnd: number, ssthresh: number): void;
+      };
+      controller.beginAgain(40 * MSS, Infinity);
+      const which = `${failing} after ${before}`;
+      assertEquals(inside.toSorted(), [1, 2], which);
+      assertEquals([flow!.cwnd, flow!.ssthresh >= 40 * MSS], [40 * MSS, true], which);
+      bad = false;
+      group.leave!(flow!);
+      assertEquals(inside, [2], which);
+    }
+  });
+
   it("gives each a stream of its own, which is none of a scheduler's", () => {
     const drawn: string[] = [];
     const draws = (name: string): CongestionControlPlugin => ({
