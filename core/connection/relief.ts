@@ -123,8 +123,10 @@ export function relievedBy(
   const { room, mss } = subflow;
   const most = Math.min(room, relief.left(meta, mss));
   if (why === "window") {
-    const { oldest } = sendQueue;
-    return oldest === null ? null : first(oldest, oldest.offset, oldest.end, subflow, most, now);
+    const { oldest, ackable } = sendQueue;
+    if (oldest === null) return null;
+    // What is bound, and was never sent, may lie beyond the peer's window.
+    return first(oldest, oldest.offset, Math.min(oldest.end, ackable), subflow, most, now);
   }
   // Nothing is short enough: nobody looks through what there is, packet by packet.
   if (most < 1) return null;
@@ -169,7 +171,10 @@ function first(
   most: number,
   now: Micros,
 ): Part | null {
-  from = Math.max(from, sent.givenEnd(subflow, from));
+  // It may have been given in several steps.
+  for (let end = sent.givenEnd(subflow, from); end > from; end = sent.givenEnd(subflow, from)) {
+    from = end;
+  }
   if (from >= to) return null;
   to = Math.min(to, sent.lackedEnd(subflow, from));
   if (to - from > most) to = from + most - most % subflow.mss;

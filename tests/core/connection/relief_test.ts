@@ -280,6 +280,61 @@ describe("a receive window that a slow path keeps shut", () => {
     assertEquals(span(first), [PIECE + 1, PIECE + 4 * MSS + 1]);
   });
 
+  it("NSDI'12 M1: goes on behind what the faster path was given of a piece in several steps", () => {
+    let to = 1;
+    const pick: ReturnType<SchedulerPlugin["create"]>["pick"] = (ready) =>
+      ready.find(({ path }) => path === to) ?? null;
+    const scheduler: SchedulerPlugin = {
+      kind: "scheduler",
+      name: "as_told",
+      relief: true,
+      create: () => ({ pick }),
+    };
+    using d = dialogue({ penalty: false, tailReinjection: false }, true, {
+      policies: { scheduler },
+    });
+    const { first, second, app } = joined(d, { ...LARGE[0], scale: 0, win: 10 * MSS }, LARGE[1]);
+    const fast = app.socket.subflows[0]!;
+    app.write(10 * MSS);
+    d.pass(500);
+    const una = 10 * MSS + 1;
+    const fill = 19 * MSS;
+    const end = una + PIECE + fill;
+    const tell = (ack: number): void => first.sends(`. ack ${ack} win ${end - una} <dack8 ${una}>`);
+    tell(una);
+    first.takeAll();
+    to = 2;
+    app.write(PIECE);
+    assertEquals(span(second), [una, una + PIECE]);
+    to = 1;
+    app.write(fill);
+    assertEquals([span(first), Math.floor(fast.room / MSS)], [[una + PIECE, end], 1]);
+    app.write(PIECE);
+    assertEquals(span(first), [una, una + MSS]);
+    for (let i = 1; i < 3; i++) {
+      d.pass(50);
+      tell(una + i * MSS);
+      assertEquals(span(first), [una + (2 * i - 1) * MSS, una + (2 * i + 1) * MSS]);
+    }
+  });
+
+  it("NSDI'12 M1: repeats nothing that was bound ahead, and never sent: it lies beyond the window", () => {
+    const scheduler: SchedulerPlugin = {
+      kind: "scheduler",
+      name: "ahead",
+      relief: true,
+      lookAhead: 20 * MSS,
+      create: ({ subflows }) => ({ pick: () => subflows[1] ?? null }),
+    };
+    using d = dialogue({ penalty: false }, true, { policies: { scheduler } });
+    const narrower = { rtt: FAST, scale: 0, win: 3 * MSS };
+    const { first, second, app } = joined(d, narrower, { rtt: SLOW });
+    app.write(10 * MSS);
+    assertEquals(span(second), [1, 3 * MSS + 1]);
+    assertEquals(span(first), [1, 3 * MSS + 1]);
+    assertEquals(app.socket.relief.bytes, 3 * MSS);
+  });
+
   it("NSDI'12 M2: halves the window of the slow path, once in a round trip of the fast one", () => {
     using d = dialogue({ opportunisticRetransmission: false });
     const { first, app } = joined(d, { rtt: FAST, ...narrow }, { rtt: SLOW });
