@@ -28,14 +28,15 @@ async function take(url: string): Promise<FromWorker> {
 }
 
 async function work(job: unknown): Promise<FromWorker> {
+  let answer: FromWorker;
   try {
-    const value = await run!(job);
-    // A rejection or a timer that it left behind ends the worker here, while it is known whose they are.
-    await new Promise((resolve) => setTimeout(resolve));
-    return { kind: "value", value };
+    answer = { kind: "value", value: await run!(job) };
   } catch (error) {
-    return { kind: "failed", error: textOf(error) };
+    answer = { kind: "failed", error: textOf(error) };
   }
+  // A rejection or a timer that it left behind, also where it failed, ends the worker here, while it is known whose they are.
+  await new Promise((resolve) => setTimeout(resolve));
+  return answer;
 }
 
 scope.onmessage = async ({ data }) => {

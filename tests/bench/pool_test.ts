@@ -22,6 +22,7 @@ export async function run({ what, value }) {
     case "function": return () => {};
     case "crash": setTimeout(() => { throw new Error("bang"); }); await new Promise(() => {}); break;
     case "reject": Promise.reject(new Error("left behind")); return { value, jobs };
+    case "both": Promise.reject(new Error("left behind")); throw new RangeError("too far");
     case "timer": setTimeout(() => { throw new Error("later"); }); return { value, jobs };
     case "hang": while (true);
   }
@@ -105,6 +106,8 @@ describe("a pool of workers", () => {
       { what: "double", value: 1 },
       { what: "timer" },
       { what: "double", value: 2 },
+      { what: "both" },
+      { what: "double", value: 3 },
       { what: "reject", value: 2 },
     ];
     const outcomes = texts(await runJobs(jobs, { module: MODULE, nameOf, workers: 1 }));
@@ -112,6 +115,8 @@ describe("a pool of workers", () => {
       "reject",
       "ok",
       "timer",
+      "ok",
+      "both",
       "ok",
       "reject 2",
     ]);
