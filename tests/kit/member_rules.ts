@@ -40,6 +40,7 @@ const CONTROLLER: Members<CongestionController> = {
   cwnd: "value",
   ssthresh: "value",
   ssthreshLeft: "value",
+  cwndLeft: "value",
   pacingRate: "value",
   ownsRecovery: "value",
   accurateEcn: "value",
