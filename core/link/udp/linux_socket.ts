@@ -215,7 +215,7 @@ export class LinuxSocket implements DatagramSocket, PollSource {
     share(fd, 1);
     try {
       const local = this.#configure(fd, socketAddress(address, this.local.port));
-      dup3(fd, this.fd, O_CLOEXEC);
+      if (dup3(fd, this.fd, O_CLOEXEC) < 0) throw failure(this.#libc.errno(), "move a UDP socket");
       this.local = local;
       this.#trafficClass = 0;
     } finally {

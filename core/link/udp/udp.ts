@@ -228,7 +228,9 @@ export class UdpLink implements Link {
       throw new TypeError(`Cannot move ${this.name} as it is not open, or its socket stays`);
     }
     await socket.move(socketAddress(parsed.bytes, 0));
-    if (this.#socket !== socket) return;
+    if (this.#socket !== socket || this.#timer === null) return;
+    // A poll under way waits for what comes to the old one: with nothing to send it would end when a deadline does, in an hour at the latest.
+    this.#host.at(this.#host.now, () => {});
     for (const peer of this.#associations?.all() ?? []) this.#host.moved?.(this, peer.address);
   }
 

@@ -387,6 +387,31 @@ describe("udp()", () => {
       peer.close();
     });
   }
+  it("goes on from another address while it waits for a first peer: nothing wakes it but that one", async () => {
+    if (!LINUX) return;
+    const port = freePort("127.0.0.1");
+    const wan = udp("wan", { bind: "127.0.0.1", port });
+    await using server = await Host.open({
+      interfaces: [{ link: wan, addresses: ["10.9.0.1/24"] }],
+    });
+    using listener = server.listen({ port: 80 });
+    const accepted = listener.accept();
+    // It sleeps by now.
+    await sleep(100);
+    await wan.move("127.0.0.9");
+    const path = udp("path", { bind: "127.0.0.2", peers: { "10.9.0.1": `127.0.0.9:${port}` } });
+    await using client = await Host.open({
+      interfaces: [{ link: path, addresses: ["10.9.1.1/24"] }],
+    });
+    const connected = client.connect({
+      hostname: "10.9.0.1",
+      port: 80,
+      signal: AbortSignal.timeout(10e3),
+    });
+    accepted.then((peer) => peer.close(), () => {});
+    (await connected).close();
+  });
+
   it("is refused without --allow-net by an error that the program can catch", async () => {
     const program = `
       import { Host, udp } from ${JSON.stringify(new URL("../../../mod.ts", import.meta.url).href)};
