@@ -15,6 +15,7 @@ import { bold, print } from "../cli/output.ts";
  */
 export const ONE_BY_ONE: readonly string[] = [
   "tests/bench/kernel_test.ts",
+  "tests/cli/control_test.ts",
   "tests/cli/origin_test.ts",
   "tests/interop",
   "tests/link",
