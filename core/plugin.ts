@@ -87,7 +87,7 @@ export interface SubflowView extends PathView {
   readonly queued: number;
   /**
    * Highest `deliveryRate` of the last 10 to 20 round trips in which there was enough to send, in bytes per second: what begins after a pause, and has not
-   * filled the path yet, does not lower it. 0 before the first sample.
+   * filled the path yet, does not lower it, but for ten bursts that have come through more slowly. 0 before the first sample.
    */
   readonly peakRate: number;
   /**

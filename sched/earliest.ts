@@ -191,8 +191,9 @@ function isUntried({ peakRate, path }: SubflowView): boolean {
 
 /**
  * Whether `subflow` is to be tried. Not by more than a little: a whole initial window may be more than the queue of a slow path holds. Nor where the windows of
- * the others have room for all that is left, which their pacers let out soon; but for what is no more than the trial, such as a request, where its answer would
- * be back before one of the others could be, or had delivered it. Their smoothed round trips tell of ACKs that the peer has delayed.
+ * the others have room for all that is left, which their pacers let out soon; but where its answer would be back before one of the others could be, or had
+ * delivered all of it. Their smoothed round trips tell of ACKs that the peer has delayed. What is no more than the trial, such as a request, goes that way as a
+ * whole: it is to be surer of it.
  */
 function isTrying(
   { subflows, left, now }: ConnectionView,
@@ -203,14 +204,15 @@ function isTrying(
   const { backup, inFlight, mss, srtt, rttVar } = subflow;
   const trial = TRIAL * mss - inFlight;
   if (trial <= 0) return false;
-  let sooner = sentOn.length === 0 && left > 0 && left <= trial;
+  const back = left > trial ? srtt + rttVar : srtt + 2 * rttVar;
+  let sooner = sentOn.length === 0 && left > 0;
   let room = 0;
   for (let i = 0; i < subflows.length; i++) {
     const other = subflows[i]!;
     if (other === subflow || isUntried(other) || sentOn.includes(other)) continue;
     if (!ready.includes(other) && !isAwaited(other, backup, now)) continue;
     room += Math.max(0, other.cwnd - other.inFlight);
-    sooner &&= srtt + 2 * rttVar < Math.max(other.minRtt, arrival(other, left, now));
+    sooner &&= back < Math.max(other.minRtt, arrival(other, left, now));
   }
   return sooner || room < wanted(left, mss, sentOn.length > 0);
 }

@@ -19,6 +19,8 @@ const PERIOD = 10;
 /** Bytes of a burst that tells, and of an ACK that was not delayed. */
 const LEAST_BURST = 14600;
 const LEAST_ACK = 2000;
+/** The rate of one that has come through as it was sent, more than any in bytes a second. */
+const AS_SENT = (1 << 30) - 1;
 
 /** The estimator of one subflow. What is sent takes its figures along and brings them back when it is delivered. */
 export class DeliveryRate {
@@ -40,6 +42,10 @@ export class DeliveryRate {
   /** What is known of the path since sending last began. */
   #known = 0;
   #rounds = 0;
+  /** Bursts behind a pause whose answers told how fast the path is, the highest rate of them, and that of this one; 0: it has not told yet. */
+  #toldBursts = 0;
+  #highest = 0;
+  #told = 0;
   /** Bytes delivered where the round in hand ends. */
   #roundEnd = 0;
 
@@ -65,7 +71,7 @@ export class DeliveryRate {
 
   /**
    * Bytes a second: the highest sample of the last 10 to 20 round trips in which there was enough to send. What begins after a pause, and has not filled the
-   * path yet, does not lower it.
+   * path yet, does not lower it, but for as many bursts that have come through more slowly.
    */
   get peak(): number {
     return this.#peak;
@@ -102,6 +108,7 @@ export class DeliveryRate {
       this.#bottleneck = this.#burst;
       this.#burst = 0;
     }
+    if (this.#told > 0) this.forget();
     this.#known = this.#bottleneck === 0 && overfilled ? this.#peak : this.#bottleneck;
   }
 
@@ -130,6 +137,31 @@ export class DeliveryRate {
     }
   }
 
+  /**
+   * What does not fill a path has no samples as high as its rate, and those of before would be believed for ever. But what comes back later than it was sent
+   * tells how fast the path was. The first that comes back of a burst tells of the round trip alone, and the last may have waited for more.
+   */
+  private tell(heard: Heard, bytes: number, interval: Micros): void {
+    if (bytes === heard.delivered) return;
+    if (heard.delivered < LEAST_ACK && this.#delivered >= this.#appLimitedUntil) return;
+    const time = interval - heard.minRtt;
+    const slow = 4 * time > 5 * (heard.rateSent - heard.rateFrom) && bytes * 1e6 < time * AS_SENT;
+    // A small integer is not boxed (CONTRIBUTING.md, Garbage).
+    this.#told = slow ? Math.ceil(bytes * 1e6 / time) | 0 : AS_SENT;
+  }
+
+  /** For as many bursts as rounds are remembered the path was no faster than the fastest of them: nor is it believed to be. */
+  private forget(): void {
+    const most = Math.max(this.#highest, this.#told);
+    this.#told = 0;
+    this.#highest = most;
+    if (++this.#toldBursts < PERIOD) return;
+    this.#toldBursts = this.#highest = 0;
+    if (most < this.#peak) this.#peak = most;
+    if (most < this.#best) this.#best = most;
+    if (most < this.#bottleneck) this.#bottleneck = most;
+  }
+
   /** Takes the sample of an acknowledgement whose bytes have been counted, and tells it in `sample`. */
   take(heard: Heard, sample: RateSample, now: Micros): void {
     sample.delivered = this.#delivered;
@@ -144,7 +176,10 @@ export class DeliveryRate {
     if (interval <= 0 || interval < heard.minRtt) return;
     const bytes = this.#delivered - heard.priorDelivered;
     const rate = bytes * 1e6 / interval;
-    if (heard.priorDelivered === this.#idleAt) this.spread(heard, bytes, interval);
+    if (heard.priorDelivered === this.#idleAt) {
+      this.spread(heard, bytes, interval);
+      this.tell(heard, bytes, interval);
+    }
     sample.deliveryRate = rate;
     if (!heard.appLimited || rate > this.#rate) this.#rate = rate;
     if (rate > this.#best) this.#best = rate;

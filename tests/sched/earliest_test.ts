@@ -1,11 +1,13 @@
 /** Earliest delivery first: its formulas by hand (docs/default_scheduler.md), and what it decides. */
 
-import { assertAlmostEquals, assertEquals, assertGreater } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertGreater } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { arrival, supply } from "../../sched/earliest.ts";
 import { earliest } from "../../sched/mod.ts";
 import type { ConnectionView, SubflowView } from "../../core/plugin.ts";
 import { Dialogue } from "../support/dialogue.ts";
+import { OneWay } from "../support/one_way.ts";
+import { type PathShape, Topology } from "../support/topology.ts";
 import { joined } from "../support/joins.ts";
 import { chunk, connection, subflow } from "./support.ts";
 
@@ -244,14 +246,16 @@ describe("earliest", () => {
   });
 
   it("tries no path where the windows of known ones have room for all that is left, and goes on without one that is tried", () => {
-    // A trickle has shown a rate at which the known path would seem to be later.
     const idle = known(1, 20, 1, 40_000);
     const untried = subflow(2, 10, { room: 14_000, rttVar: 1e3 });
-    assertEquals(picks([idle, untried], [idle, untried], { left: 30_000 }), 1);
+    // The answer of a path that is as near may come after all that is left.
+    const quick = known(1, 20, 80, 40_000);
+    const near = subflow(2, 10, { room: 14_000, rttVar: 11e3 });
+    assertEquals(picks([quick, near], [quick, near], { left: 10_000 }), 1);
     assertEquals(picks([idle, untried], [idle, untried], { left: 50_000 }), 2);
     // Its pacer holds the known one back.
-    const held = known(1, 20, 1, 40_000, 8_000, { room: 0 });
-    assertEquals(picks([held, untried], [untried], { left: 30_000 }), null);
+    const held = known(1, 20, 80, 40_000, 8_000, { room: 0 });
+    assertEquals(picks([held, near], [near], { left: 10_000 }), null);
     const trying = subflow(2, 10, { room: 14_000, rttVar: 1e3, inFlight: 4 * untried.mss });
     assertEquals(picks([idle, trying], [idle, trying], { left: 50_000 }), 1);
     // Nobody waits for it either.
@@ -268,12 +272,16 @@ describe("earliest", () => {
     // 40 + 2 · 30 ms are no less than the round trip of the known one.
     const later = near(40, 30);
     assertEquals(picks([far, later], [far, later], request), 1);
+    // Of more than a trial only a part goes there: 40 + 30 ms.
+    assertEquals(picks([far, later], [far, later], { left: 5601 }), 2);
+    const farther = near(40, 61);
+    assertEquals(picks([far, farther], [far, farther], { left: 5601 }), 1);
     // One known path is as near.
     const other = known(3, 40, 8, 40_000);
     assertEquals(picks([far, tried, other], [far, tried, other], request), 3);
-    // More than a trial, and what is left of one.
+    // A trial, and what is left of one.
+    assertEquals(picks([far, later], [far, later], { left: 5600 }), 1);
     assertEquals(picks([far, tried], [far, tried], { left: 5600 }), 2);
-    assertEquals(picks([far, tried], [far, tried], { left: 5601 }), 1);
     // ACKs that the peer has delayed have made the round trip of the known one longer than its path is; or it delivers that slowly.
     const delayed = known(1, 100, 8, 20_000, 0, { minRtt: 50e3 });
     assertEquals(picks([delayed, tried], [delayed, tried], { left: 4200 }), 1);
@@ -281,7 +289,8 @@ describe("earliest", () => {
     assertEquals(picks([slower, tried], [slower, tried], { left: 4200 }), 2);
     const begun = near(40, 20, { inFlight: 1400 });
     assertEquals(picks([far, begun], [far, begun], { left: 4200 }), 2);
-    assertEquals(picks([far, begun], [far, begun], { left: 4201 }), 1);
+    const laterBegun = near(40, 30, { inFlight: 1400 });
+    assertEquals(picks([far, laterBegun], [far, laterBegun], { left: 4200 }), 1);
   });
 
   it("has what a path that is gone leaves behind go over one of which nothing is known, though nothing else is left", () => {
@@ -325,6 +334,71 @@ describe("earliest, at work", () => {
       app.socket.write(d.now, new Uint8Array(20_000), 0, false, 0, message);
       d.stack.flush(d.now);
       assertEquals([first.pending, second.pending], [true, uses]);
+    }
+  });
+});
+
+type Rate = PathShape["rate"];
+
+describe("a kept connection of short answers", () => {
+  /** Milliseconds of answers of `size` bytes, `pause` ms after each other, for `seconds`, over paths of which the first is `near`; its rate becomes `later` after 5 s. */
+  function answers(
+    { size, pause, seconds = 20, only = null, later = null, rate = "50 Mbit/s" }: {
+      size: number;
+      pause: number;
+      seconds?: number;
+      only?: "far" | null;
+      later?: Rate | null;
+      rate?: Rate;
+    },
+  ): number[] {
+    const near: PathShape = { rate, delay: "10 ms" };
+    const far: PathShape = { rate: "10 Mbit/s", delay: "20 ms" };
+    using topology = new Topology({ paths: only === null ? { near, far } : { far } });
+    const flow = new OneWay(topology, 80, { scheduler: earliest() });
+    topology.runTo(0.3);
+    if (later !== null) topology.at(5, () => topology.paths.near!.set({ rate: later }));
+    const times: number[] = [];
+    for (let at = 0.3; at < seconds; at = topology.seconds + pause / 1e3) {
+      topology.runTo(at);
+      const begin = topology.seconds;
+      const end = flow.read + size;
+      let left = size;
+      topology.at(begin, () => {
+        left -= flow.write(left);
+      });
+      topology.runUntil(() => flow.read >= end, 60);
+      times.push((topology.seconds - begin) * 1e3);
+    }
+    return times.slice(-Math.floor(times.length / 3));
+  }
+  const mean = (times: readonly number[]): number =>
+    times.reduce((sum, time) => sum + time, 0) / times.length;
+
+  it("that has begun on a path that is slow tries the other one, though the window has room for all of each", () => {
+    for (const rate of ["2 Mbit/s", "1 Mbit/s"] as const) {
+      const [both, far] = [null, "far" as const].map((only) =>
+        mean(answers({ size: 20e3, pause: 100, rate, only }))
+      );
+      assert(both! <= 1.1 * far!, `${rate}: ${both} and ${far} ms`);
+    }
+  });
+
+  it("leaves a path that has become slower for good, though no answer is enough to fill it", () => {
+    for (
+      const [size, later, most] of [
+        [20e3, "2 Mbit/s", 1.1],
+        [20e3, "1 Mbit/s", 1.1],
+        [60e3, "2 Mbit/s", 1.2],
+        [100e3, "2 Mbit/s", 1.1],
+      ] as const
+    ) {
+      const given = { size, pause: 150 };
+      const [both, far] = [
+        mean(answers({ ...given, later })),
+        mean(answers({ ...given, only: "far" })),
+      ];
+      assert(both <= most * far, `${size} bytes, ${later}: ${both} and ${far} ms`);
     }
   });
 });

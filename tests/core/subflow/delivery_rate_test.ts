@@ -258,4 +258,39 @@ describe("the rate at which a path lets a burst through", () => {
     );
     assertEquals(rates, [1_000_000, 4_000_000, 8_000_000, 8_000_000]);
   });
+
+  /** A little burst at `start`: 3000 bytes are back after 21 ms, 3000 more after `took`, with the last ACK `last` of them. */
+  function little(rate: DeliveryRate, start: number, took: number, last = 3000): void {
+    rate.idle(start);
+    const { delivered } = rate;
+    rate.limit(6000);
+    for (const [time, bytes] of [[21e3, 3000], [took, last]] as const) {
+      rate.count(3000, start + time);
+      const told = rated(delivered, start, start + 5000, start);
+      const more = { minRtt: 20e3, delivered: bytes, appLimited: true };
+      rate.take(Object.assign(told, more), sample, start + time);
+    }
+  }
+
+  it("bounds what is believed where ten bursts have come through no faster, though none was enough to fill the path", () => {
+    const rate = new DeliveryRate();
+    rate.idle(0);
+    burst(rate, 0, 60_000, 50e3);
+    // 6000 bytes in 10 ms without the round trip, and more slowly; nine are judged with the burst before them.
+    for (let i = 1; i <= 19; i++) little(rate, i * 100e3, i === 15 ? 30e3 : 35e3);
+    assertEquals([rate.peak, rate.through], [1_200_000, 2_000_000]);
+    rate.idle(2e6);
+    assertEquals([rate.peak, rate.through], [600_000, 600_000]);
+  });
+
+  it("does not where one of them came through as it was sent, nor where an ACK may have waited for more", () => {
+    for (const [took, last] of [[26e3, 3000], [35e3, 1460]] as const) {
+      const rate = new DeliveryRate();
+      rate.idle(0);
+      burst(rate, 0, 60_000, 50e3);
+      for (let i = 1; i <= 19; i++) little(rate, i * 100e3, i === 15 ? took : 35e3, last);
+      rate.idle(2e6);
+      assertEquals([rate.peak, rate.through], [1_200_000, 2_000_000]);
+    }
+  });
 });
