@@ -6,7 +6,8 @@ import * as fc from "../support/property.ts";
 /** Positive integers below 2^bits of all sizes, not most of them large. */
 function sized(bits: number): fc.Arbitrary<number> {
   return fc.tuple(fc.nat(bits - 1), fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true }))
-    .map(([size, part]) => Math.floor(2 ** size * (1 + part)));
+    // The largest part is rounded up.
+    .map(([size, part]) => Math.min(2 ** bits - 1, Math.floor(2 ** size * (1 + part))));
 }
 
 describe("floorOfRatio()", () => {
