@@ -11,6 +11,8 @@ import { checkOptions } from "./checks.ts";
 
 /** Segments that try a path of which nothing is known. */
 const TRIAL = 4;
+/** And those of an answer that known ones have room for: where that is slower after all, they have not delivered the rest before. */
+const PART = 2;
 /** The path of the first subflow. */
 const FIRST = 1;
 
@@ -193,7 +195,7 @@ function isUntried({ peakRate, path }: SubflowView): boolean {
  * Whether `subflow` is to be tried. Not by more than a little: a whole initial window may be more than the queue of a slow path holds. Nor where the windows of
  * the others have room for all that is left, which their pacers let out soon; but where its answer would be back before one of the others could be, or had
  * delivered all of it. Their smoothed round trips tell of ACKs that the peer has delayed. What is no more than the trial, such as a request, goes that way as a
- * whole: it is to be surer of it.
+ * whole, and is to be surer of it; of more, two segments.
  */
 function isTrying(
   { subflows, left, now }: ConnectionView,
@@ -204,8 +206,9 @@ function isTrying(
   const { backup, inFlight, mss, srtt, rttVar } = subflow;
   const trial = TRIAL * mss - inFlight;
   if (trial <= 0) return false;
-  const back = left > trial ? srtt + rttVar : srtt + 2 * rttVar;
-  let sooner = sentOn.length === 0 && left > 0;
+  const whole = left <= trial;
+  const back = whole ? srtt + 2 * rttVar : srtt + rttVar;
+  let sooner = sentOn.length === 0 && left > 0 && (whole || inFlight < PART * mss);
   let room = 0;
   for (let i = 0; i < subflows.length; i++) {
     const other = subflows[i]!;

@@ -289,6 +289,9 @@ describe("earliest", () => {
     assertEquals(picks([slower, tried], [slower, tried], { left: 4200 }), 2);
     const begun = near(40, 20, { inFlight: 1400 });
     assertEquals(picks([far, begun], [far, begun], { left: 4200 }), 2);
+    assertEquals(picks([far, begun], [far, begun], { left: 4201 }), 2);
+    const both = near(40, 20, { inFlight: 2800 });
+    assertEquals(picks([far, both], [far, both], { left: 2801 }), 1);
     const laterBegun = near(40, 30, { inFlight: 1400 });
     assertEquals(picks([far, laterBegun], [far, laterBegun], { left: 4200 }), 1);
   });
