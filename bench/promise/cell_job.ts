@@ -27,6 +27,8 @@ export interface CellJob {
   readonly seeds: number;
   /** How it does by TCP, where an earlier run tells. */
   readonly tcp: TcpTimes | null;
+  /** Connections by MPTCP begin on the path that is the slower one by TCP. */
+  readonly slower?: boolean;
 }
 
 /** A cell by MPTCP with one scheduler. */
@@ -95,7 +97,8 @@ export async function run(job: CellJob): Promise<CellResult> {
   const dialogue = dialogueOf(cell);
   const tcp = job.tcp ?? byTcp(dialogue, await policiesOf(DEFAULT, job.congestion), seeds);
   const best = Math.min(...tcp.times);
-  const from = tcp.times.indexOf(best) + 1;
+  const better = tcp.times.indexOf(best) + 1;
+  const from = job.slower === true ? 3 - better : better;
   const runs: Record<string, CellRun> = {};
   for (const scheduler of job.schedulers) {
     const policies = await policiesOf(scheduler, job.congestion);

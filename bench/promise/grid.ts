@@ -25,6 +25,8 @@ export interface GridOptions {
   readonly congestion: string;
   /** Seeds of a cell that loses packets. */
   readonly seeds: number;
+  /** Connections begin on the slower path. */
+  readonly slower?: boolean;
   readonly workers?: number;
   /** Figures of an earlier run, whose times by TCP are taken. */
   readonly earlier?: GridFigures | null;
@@ -37,6 +39,8 @@ export interface GridFigures {
   readonly congestion: string;
   readonly seeds: number;
   readonly schedulers: readonly string[];
+  /** Connections began on the slower path. */
+  readonly slower?: boolean;
   readonly cells: readonly CellResult[];
 }
 
@@ -45,7 +49,8 @@ export async function runGrid(
   cells: readonly Cell[],
   options: GridOptions,
 ): Promise<{ readonly figures: GridFigures; readonly failed: readonly string[] }> {
-  const { schedulers, congestion, seeds, workers, earlier = null, onDone } = options;
+  const { schedulers, congestion, seeds, slower = false, workers, earlier = null, onDone } =
+    options;
   const known = new Map(earlier?.cells.map(({ cell, tcp }) => [cell, tcp]));
   const jobs = cells.map((cell): CellJob => ({
     cell: cellName(cell),
@@ -53,6 +58,7 @@ export async function runGrid(
     congestion,
     seeds,
     tcp: known.get(cellName(cell)) ?? null,
+    slower,
   }));
   const outcomes = await runJobs<CellJob, CellResult>(jobs, {
     module: new URL("./cell_job.ts", import.meta.url),
@@ -62,7 +68,7 @@ export async function runGrid(
   });
   const results = outcomes.flatMap((outcome) => outcome.ok ? [outcome.value] : []);
   return {
-    figures: { congestion, seeds, schedulers, cells: results },
+    figures: { congestion, seeds, schedulers, ...(slower ? { slower } : {}), cells: results },
     failed: outcomes.flatMap((outcome) => outcome.ok ? [] : [outcome.error]),
   };
 }

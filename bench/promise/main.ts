@@ -53,6 +53,9 @@ const OPTIONS: Readonly<Record<string, Option>> = {
       "a whole name is a cell of its own; of a --table the rows whose names have it",
   },
   quick: { help: "60 cells of all kinds, 5 seeds where packets are lost" },
+  slower: {
+    help: "Begins each connection by MPTCP on the slower path, in place of the better one",
+  },
   seeds: { value: "NUMBER", help: "Of each cell that loses packets (default 20)" },
   workers: { value: "NUMBER", help: "Default: one for each core" },
   json: { value: "FILE", help: "Writes every figure there" },
@@ -109,7 +112,7 @@ async function readEarlier(file: string | undefined): Promise<GridFigures | null
 
 /** Options that belong to the grid alone. */
 const OF_THE_GRID: readonly string[] = ["seeds", "svg", "tcp", "over"];
-const SWITCHES_OF_THE_GRID: readonly string[] = ["quick", "docs"];
+const SWITCHES_OF_THE_GRID: readonly string[] = ["quick", "docs", "slower"];
 
 async function tableOf(given: Given, table: string): Promise<number> {
   if (!Object.hasOwn(TABLES, table)) {
@@ -195,6 +198,10 @@ async function main(args: readonly string[]): Promise<number> {
   if (given.has("docs") && (cells.length < gridCells().length || own.length > 0)) {
     throw new UsageError("--docs: the page is of the whole grid, by the default scheduler");
   }
+  const slower = given.has("slower");
+  if (given.has("docs") && slower) {
+    throw new UsageError("--docs: the page is of connections that begin on the better path");
+  }
   const seeds = readInteger(given, "seeds", given.has("quick") ? QUICK.seeds : 20, [1, 1000]);
   const earlier = await readEarlier(given.value("tcp"));
   if (earlier !== null && (earlier.seeds !== seeds || earlier.congestion !== congestion)) {
@@ -209,13 +216,23 @@ async function main(args: readonly string[]): Promise<number> {
   const { figures, failed } = await withProgress(
     cells.length,
     (onDone) =>
-      runGrid(cells, { schedulers, congestion, seeds, earlier, onDone, ...workersOf(given) }),
+      runGrid(cells, {
+        schedulers,
+        congestion,
+        seeds,
+        slower,
+        earlier,
+        onDone,
+        ...workersOf(given),
+      }),
   );
   report(`${cells.length} cells in ${formatTime((performance.now() - start) * 1e3)} of real time`);
   tellOf(failed, "cells");
   if (figures.cells.length === 0) return 1;
   print(
-    `Completion time of MPTCP over both paths / TCP over the better one; default: ${defaults.scheduler.name}, ${control}; medians of ${seeds} seeds where packets are lost`,
+    `Completion time of MPTCP over both paths${
+      slower ? ", begun on the slower one," : ""
+    } / TCP over the better one; default: ${defaults.scheduler.name}, ${control}; medians of ${seeds} seeds where packets are lost`,
   );
   show(figures, most);
   const verdicts = Object.fromEntries(

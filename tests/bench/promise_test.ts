@@ -45,6 +45,17 @@ describe("a cell", () => {
     assertEquals(await run({ ...job, cell }), await run({ ...job, cell }));
   });
 
+  it("begins on the slower path where that is asked for, and finds the better one", async () => {
+    const cell = "8/10+100/10 queue=4 loss=0 10kB kept buffer=2";
+    const [better, slower] = await Promise.all(
+      [false, true].map(async (slower) => (await run({ ...job, cell, slower })).runs[DEFAULT]!),
+    );
+    assertAlmostEquals(better!.ratio, 1, 0.05);
+    assertGreater(slower!.ratio, 1.1);
+    // It stayed there: 1.92.
+    assertLess(slower!.ratio, 1.4);
+  });
+
   it("takes the times by TCP from an earlier run", async () => {
     const cell = "8/40+20/10 queue=1 loss=0 30kB fresh buffer=auto";
     const { tcp, runs } = await run({ ...job, cell });
