@@ -10,16 +10,19 @@ function payloadOf({ address }: { address: number }): number {
   return tcp + (u8[tcp + 12]! >> 4) * 4;
 }
 
-/** Changes a byte of the payload, and the TCP checksum with it. */
+/**
+ * Adds one to a byte of the payload, and to the TCP checksum with it. Never takes one away: of two changes in one mapping, each in the upper byte of a word, the
+ * sum would be that of none (RFC 1071).
+ */
 function spoil(packet: { address: number; verified: boolean }, payload: number): void {
   const four = u8[packet.address]! >> 4 === 4;
   const tcp = packet.address + (four ? (u8[packet.address]! & 15) * 4 : 40);
-  const at = payload + (payload - tcp & 1); // the upper byte of a word of the sum
-  const change = u8[at]! < 128 ? 1 : -1;
-  u8[at]! += change;
+  let at = payload + (payload - tcp & 1); // the upper byte of a word of the sum
+  while (u8[at] === 255) at += 2;
+  u8[at]! += 1;
   // RFC 1624 (eqn. 3): HC' = ~(~HC + ~m + m').
   let sum = ~(u8[tcp + 16]! << 8 | u8[tcp + 17]!) & 0xffff;
-  sum += change * 256;
+  sum += 256;
   sum = (sum + 0xffff) % 0xffff;
   u8[tcp + 16] = ~sum >> 8 & 255;
   u8[tcp + 17] = ~sum & 255;
